@@ -1,0 +1,26 @@
+import { rm } from 'node:fs/promises';
+import { build } from 'esbuild';
+
+// One file: loading hundreds of small modules is most of a start. What a start does not need (the MP4 reader, the
+// pretty printer) is imported when it is used and becomes a chunk of its own. better-sqlite3 is a native addon and stays
+// outside.
+await rm('dist', { recursive: true, force: true });
+await build({
+  entryPoints: ['src/main.ts'],
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  chunkNames: 'chunk-[name]-[hash]',
+  platform: 'node',
+  format: 'esm',
+  target: 'node20.19',
+  external: ['better-sqlite3'],
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  // Bundled CommonJS packages still call require() for Node's own modules.
+  banner: {
+    js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+  },
+});

@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import type { PlanTemplate } from '../core/plan.ts';
+import { randomOf } from '../core/random.ts';
+import { type App, accountOf, type Emulator } from '../http/context.ts';
+import type { Problems } from '../http/errors.ts';
+import { isPublicUrl, requiredText } from '../http/fields.ts';
+import { sendText } from '../http/stream.ts';
+import { LOCALES, phrasesOf } from '../texts/phrases.ts';
+import { writeScript } from '../texts/script.ts';
+
+/** Sora 2 prompt generator, a text stream. Source: vendor page "Sora 2 Prompt Generator API". */
+const FAMILY = 'prompt-generator';
+
+/** "2 credits per generation." */
+export const PRICE = 2;
+
+const MOST_TOPIC_CHARACTERS = 500;
+const MOST_IMAGES = 3;
+/** The page documents no bounds; these keep the text of a sensible size. */
+const DURATION_SECONDS = { least: 1, most: 600 };
+
+/** How long a language model takes to write such a text; not documented. */
+const TEMPLATE: PlanTemplate = { typicalSeconds: [12, 24], steps: [{ name: 'streaming', share: 1 }] };
+
+export const Body = z
+  .object({
+    topic: requiredText('topic is missing or empty').pipe(z.string().max(MOST_TOPIC_CHARACTERS)),
+    mode: z.enum(['textToVideo', 'imageToVideo']).default('textToVideo'),
+    technique: z
+      .enum([
+        'montage',
+        'long-take',
+        'time-lapse',
+        'slow-motion',
+        'tracking-shot',
+        'aerial-view',
+        'pov',
+        'split-screen',
+        'match-cut',
+        'fade-transition',
+      ])
+      .default('montage'),
+    duration: z.number().min(DURATION_SECONDS.least).max(DURATION_SECONDS.most).default(10),
+    model: z.string().trim().min(1).default('google/gemini-3-flash-preview'),
+    locale: z.enum(LOCALES).default('en'),
+    imageUrls: z
+      .array(z.string().refine(isPublicUrl, { error: 'expected a public http or https URL' }))
+      .max(MOST_IMAGES)
+      .default([]),
+  })
+  .refine(({ mode, imageUrls }) => mode === 'textToVideo' || imageUrls.length > 0, {
+    path: ['imageUrls'],
+    error: 'imageToVideo needs 1 to 3 public URLs',
+  });
+
+const PROBLEMS: Problems = {
+  INVALID_INPUT: { status: 400, error: 'Topic is missing, empty, or too long' },
+  INSUFFICIENT_CREDITS: {
+    status: 402,
+    error: 'Insufficient credits',
+    body: ({ requiredCredits }) => ({
+      success: false,
+      error: `Insufficient credits. Required: ${requiredCredits} credits for prompt generation.`,
+      errorCode: 'INSUFFICIENT_CREDITS',
+      requiredCredits,
+    }),
+  },
+};
+
+export function registerPromptGenerator(app: App, emulator: Emulator): void {
+  const { core, settings } = emulator;
+
+  app.post(
+    '/api/sora-2/generate-prompt',
+    { schema: { body: Body }, config: { problems: PROBLEMS } },
+    async (request, reply) => {
+      const account = accountOf(request);
+      const input = request.body;
+      const order = { family: FAMILY, price: PRICE, input, template: TEMPLATE };
+      const task = core.tasks.submitStream(account.id, order);
+      const text = writeScript(
+        {
+          topic: input.topic,
+          technique: input.technique,
+          durationSeconds: input.duration,
+          imageCount: input.mode === 'imageToVideo' ? input.imageUrls.length : 0,
+        },
+        phrasesOf(input.locale, settings.fixturesDir),
+        randomOf('script', account.seed, task.seq),
+      );
+      return sendText(emulator, reply, account, task, text);
+    },
+  );
+}

@@ -1,0 +1,176 @@
+import { z } from 'zod';
+import { EmulatorError } from '../core/errors.ts';
+import type { PlanTemplate } from '../core/plan.ts';
+import type { Task, TaskStatus } from '../core/tasks.ts';
+import { type App, accountOf, type Emulator } from '../http/context.ts';
+import type { Problems } from '../http/errors.ts';
+import { imageGivenOtherwise, imageUrls, otherImages, requiredText } from '../http/fields.ts';
+import { mediaUrl } from '../http/urls.ts';
+
+/** Veo 3.1 video generation, one task per shot. Source: vendor page "Veo 3.1 Video Generation API". */
+const FAMILY = 'veo-3';
+const MOST_SHOTS = 21;
+/** Not documented; keeps one poll from asking for more than it could have been given in a day. */
+const MOST_POLLED = 1000;
+
+/** Credits per shot. */
+export const PRICES = { '720p': 10, '1080p': 14, '4k': 30 } as const;
+
+/** The page says 2–5 minutes a shot, its sample answer 90 seconds; the range holds both. */
+const TEMPLATE: PlanTemplate = { typicalSeconds: [90, 300], steps: [{ name: 'generating', share: 1 }] };
+
+/** "Images required" of the page's table of generation types. */
+const IMAGE_COUNTS = {
+  TEXT_2_VIDEO: { least: 0, most: 0 },
+  FIRST_AND_LAST_FRAMES_2_VIDEO: { least: 1, most: 2 },
+  REFERENCE_2_VIDEO: { least: 1, most: 3 },
+} as const;
+
+const resolution = z.enum(['720p', '1080p', '4k']).default('720p');
+
+const Shot = z.object({
+  id: requiredText('INVALID_INPUT'),
+  prompt: requiredText('PROMPT_REQUIRED'),
+  generationType: z.enum(['TEXT_2_VIDEO', 'FIRST_AND_LAST_FRAMES_2_VIDEO', 'REFERENCE_2_VIDEO']),
+  aspectRatio: z.enum(['16:9', '9:16']),
+  imageUrls,
+  ...otherImages,
+});
+
+export const GenerateBody = z
+  .object({
+    shots: z
+      .array(Shot, { error: 'SHOTS_REQUIRED' })
+      .min(1, { error: 'SHOTS_REQUIRED' })
+      .max(MOST_SHOTS, { error: `at most ${MOST_SHOTS} shots` }),
+    resolution,
+  })
+  .superRefine(({ shots, resolution }, refuse) => {
+    const ids = new Set<string>();
+    for (const [index, shot] of shots.entries()) {
+      const at = (field: string) => ['shots', index, field];
+      if (ids.has(shot.id)) {
+        refuse.addIssue({ code: 'custom', path: at('id'), message: 'must be unique in the request' });
+      }
+      ids.add(shot.id);
+      const otherwise = imageGivenOtherwise(shot);
+      if (otherwise) {
+        refuse.addIssue({ code: 'custom', path: at(otherwise), message: 'IMAGE_URLS_REQUIRED' });
+      }
+      const { least, most } = IMAGE_COUNTS[shot.generationType];
+      if (shot.imageUrls.length < least || shot.imageUrls.length > most) {
+        refuse.addIssue({ code: 'custom', path: at('imageUrls'), message: 'INVALID_IMAGE_COUNT' });
+      }
+    }
+    if (resolution !== '720p' && shots.length > 1) {
+      const message = `${resolution} is only available for a single shot`;
+      refuse.addIssue({ code: 'custom', path: ['resolution'], message });
+    }
+  });
+
+export const CheckStatusBody = z.object({
+  taskIds: z
+    .array(z.object({ shotId: z.string(), taskId: requiredText('TASK_IDS_REQUIRED') }), {
+      error: 'TASK_IDS_REQUIRED',
+    })
+    .min(1, { error: 'TASK_IDS_REQUIRED' })
+    .max(MOST_POLLED, { error: `at most ${MOST_POLLED} tasks` }),
+  resolution,
+});
+
+const GENERATE_PROBLEMS: Problems = {
+  SHOTS_REQUIRED: { status: 400, error: 'Shots array is required' },
+  INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
+  PROMPT_REQUIRED: { status: 400, error: 'Prompt is required for each shot' },
+  IMAGE_URLS_REQUIRED: {
+    status: 400,
+    error: 'API calls require imageUrls (public URLs). Base64 image upload is not supported via API.',
+  },
+  INVALID_IMAGE_COUNT: { status: 400, error: 'Wrong number of images for the generation type' },
+  INSUFFICIENT_CREDITS: {
+    status: 402,
+    error: 'Insufficient credits',
+    // The page's sample has no `success`.
+    body: ({ requiredCredits }) => ({
+      error: 'Insufficient credits',
+      errorCode: 'INSUFFICIENT_CREDITS',
+      requiredCredits,
+    }),
+  },
+  GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
+};
+
+const CHECK_STATUS_PROBLEMS: Problems = {
+  TASK_IDS_REQUIRED: { status: 400, error: 'Task IDs are required' },
+  TASK_NOT_FOUND: { status: 404, error: 'Task not found' },
+};
+
+/** What is stored of a shot. */
+type ShotInput = z.output<typeof Shot> & { resolution: z.output<typeof resolution> };
+
+export function registerVeo3(app: App, emulator: Emulator): void {
+  const { core, settings } = emulator;
+
+  app.post(
+    '/api/veo-3/generate',
+    { schema: { body: GenerateBody }, config: { problems: GENERATE_PROBLEMS } },
+    async (request) => {
+      const { shots, resolution } = request.body;
+      const price = PRICES[resolution];
+      const tasks = core.tasks.submit(
+        accountOf(request).id,
+        shots.map((shot) => ({ family: FAMILY, price, input: { ...shot, resolution }, template: TEMPLATE })),
+        // "Multi-shot videos take longer as each shot is generated sequentially."
+        { chained: true },
+      );
+      return {
+        status: 'processing',
+        shots: tasks.map(({ id, status }, index) => ({ shotId: shots[index]!.id, taskId: id, status })),
+        creditsUsed: price * shots.length,
+      };
+    },
+  );
+
+  app.post(
+    '/api/veo-3/check-status',
+    { schema: { body: CheckStatusBody }, config: { problems: CHECK_STATUS_PROBLEMS } },
+    async (request, reply) => {
+      const asked = request.body.taskIds;
+      const tasks = core.timeline.poll(
+        accountOf(request),
+        asked.map(({ taskId }) => taskId),
+      );
+      const shots = tasks.map((task, index) => {
+        const { shotId } = asked[index]!;
+        if (task?.family !== FAMILY || (task.input as ShotInput).id !== shotId) {
+          throw new EmulatorError('TASK_NOT_FOUND', 'no such task of this account for this shot');
+        }
+        return answer(task, shotId, mediaUrl(request, settings, `veo/${task.id}.mp4`));
+      });
+      const status = overall(shots.map((shot) => shot.status));
+      if (status === 'failed') {
+        reply.code(settings.failedTaskStatus);
+        request.errorCode = 'GENERATION_FAILED';
+      }
+      return { status, shots };
+    },
+  );
+}
+
+function answer(task: Task, shotId: string, videoUrl: string) {
+  const { id: taskId, status } = task;
+  switch (status) {
+    case 'processing':
+      return { shotId, taskId, status };
+    case 'completed':
+      return { shotId, taskId, status, videoUrl, generationTime: Math.round(task.simulatedMs! / 1000) };
+    case 'failed':
+      return { shotId, taskId, status, error: 'Video generation failed' };
+  }
+}
+
+/** One verdict over several shots; how mixtures are told is ours, the page shows none. */
+function overall(statuses: TaskStatus[]): TaskStatus {
+  if (statuses.includes('processing')) return 'processing';
+  return statuses.includes('failed') ? 'failed' : 'completed';
+}

@@ -1,0 +1,70 @@
+import Fastify, { type FastifyBaseLogger } from 'fastify';
+import type { Logger } from 'pino';
+import { registerAdmin } from './admin/index.ts';
+import { registerApis } from './apis/index.ts';
+import type { Core } from './core/core.ts';
+import { EmulatorError } from './core/errors.ts';
+import { createAuthenticate } from './http/auth.ts';
+import { jsonParser } from './http/body.ts';
+import type { App, WireSettings } from './http/context.ts';
+import { answerClientError, answerError, tell } from './http/errors.ts';
+import { fastifyLogger, RequestLog } from './http/log.ts';
+import { createNotFound } from './http/not-found.ts';
+import { registerRateLimit } from './http/rate-limit.ts';
+import { type ZodTypeProvider, zodValidator } from './http/validation.ts';
+
+/** A client that takes longer to send its request is cut off; a 30 MB upload over a slow line fits in. */
+const REQUEST_TIMEOUT_MS = 120_000;
+
+/** The whole HTTP side over an open core. Nothing listens yet; closing the app leaves the core open. */
+export async function buildApp(core: Core, settings: WireSettings, logger: Logger): Promise<App> {
+  const app = Fastify({
+    loggerInstance: fastifyLogger(logger) as FastifyBaseLogger,
+    logController: new RequestLog(logger),
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: 'idle',
+    // Fastify would answer with a body of its own while it closes.
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
+    // Checked below, because Node would answer without a body.
+    http: { requireHostHeader: false },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply as never),
+  }).withTypeProvider<ZodTypeProvider>() as unknown as App;
+
+  const stopping = new AbortController();
+  const emulator = { core, settings, stopping: stopping.signal };
+
+  app.decorateRequest('account', null);
+  app.decorateRequest('errorCode', null);
+  app.setValidatorCompiler(zodValidator);
+  app.setErrorHandler(answerError);
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', jsonParser(settings.bodyLimitBytes));
+  app.addHook('preClose', async () => stopping.abort());
+  app.addHook('onRequest', async (request) => {
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      throw new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host');
+    }
+  });
+  answerExpectations(app);
+
+  await app.register(async (admin) => registerAdmin(admin as never, emulator));
+  await app.register(async (vendor) => {
+    vendor.addHook('onRequest', createAuthenticate(emulator));
+    await registerRateLimit(vendor as never, core);
+    vendor.setNotFoundHandler({ preHandler: vendor.rateLimit() }, createNotFound(vendor as never));
+    registerApis(vendor as never, emulator);
+  });
+  await app.ready();
+  return app;
+}
+
+/** Node answers an `Expect` it does not know without a body. */
+function answerExpectations(app: App): void {
+  app.server.on('checkExpectation', (_request, response) => {
+    const { status, body } = tell('EXPECTATION_FAILED');
+    response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', connection: 'close' });
+    response.end(JSON.stringify(body));
+  });
+}

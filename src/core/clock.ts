@@ -1,0 +1,65 @@
+/** Wall time and waiting. Nothing else in the product asks the system for the time or sets a timer. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  nowMs(): number;
+  /** Resolves after `ms`, or at once with `false` when `signal` aborts first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<boolean>;
+  /** Calls `work` every `ms` until the returned function is called. Does not keep the process alive. */
+  repeat(ms: number, work: () => void): () => void;
+  /** Calls `work` once after `ms` unless the returned function is called first. Does not keep the process alive. */
+  after(ms: number, work: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  sleep(ms, signal) {
+    return new Promise((resolve) => {
+      if (signal?.aborted) return resolve(false);
+      const abort = () => {
+        clearTimeout(timer);
+        resolve(false);
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener('abort', abort);
+        resolve(true);
+      }, ms);
+      signal?.addEventListener('abort', abort, { once: true });
+    });
+  },
+  repeat(ms, work) {
+    const timer = setInterval(work, ms);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
+  after(ms, work) {
+    const timer = setTimeout(work, ms);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** `real` follows the wall clock; `frozen` moves only when advanced; `auto` also moves when a task is polled. */
+export type ClockMode = 'real' | 'frozen' | 'auto';
+
+/** An account's clock as it is stored. `clockMs`: on `real` what is added to wall time, else the time itself. */
+export interface AccountClock {
+  clockMode: ClockMode;
+  clockMs: number;
+  /** Simulated generation time divided by this is the wait, on `real` clocks only. */
+  speed: number;
+}
+
+/** What time it is for an account when the wall clock shows `wallMs`. */
+export function accountTimeMs(clock: AccountClock, wallMs: number): number {
+  return clock.clockMode === 'real' ? wallMs + clock.clockMs : clock.clockMs;
+}
+
+/** The wall time at which an account's clock will show `accountMs`; null when it will not get there by itself. */
+export function wallTimeMs(clock: AccountClock, accountMs: number): number | null {
+  return clock.clockMode === 'real' ? accountMs - clock.clockMs : null;
+}
+
+/** Simulated milliseconds that pass in one millisecond of the account's clock. */
+export function paceOf(clock: AccountClock): number {
+  return clock.clockMode === 'real' ? clock.speed : 1;
+}

@@ -1,0 +1,125 @@
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { SetupError } from './errors.ts';
+
+export type Db = Database.Database;
+
+export interface DbOptions {
+  /** Directory that holds the database file; undefined keeps everything in memory. */
+  dataDir: string | undefined;
+  migrationsDir: string;
+}
+
+const FILE_NAME = 'emulator.sqlite';
+/** "NANO": tells our files from other programs' databases. */
+const APPLICATION_ID = 0x4e414e4f;
+/** A predecessor that is still stopping may hold the file for a moment. */
+const LOCK_TIMEOUT_MS = 1500;
+
+interface Migration {
+  version: number;
+  sql: string;
+}
+
+/**
+ * Opens the database and brings its schema up to date. One process owns a file: the lock is exclusive.
+ * @throws SetupError, with nothing changed, when the file is newer, foreign, damaged, locked or cannot be written.
+ */
+export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
+  const migrations = readMigrations(migrationsDir);
+  if (dataDir === undefined) {
+    const db = new Database(':memory:');
+    configure(db);
+    migrate(db, migrations);
+    return db;
+  }
+  const file = join(dataDir, FILE_NAME);
+  let db: Db | undefined;
+  try {
+    mkdirSync(dataDir, { recursive: true });
+    db = new Database(file, { timeout: LOCK_TIMEOUT_MS });
+    // Before anything is written: is it ours, and do we know its schema?
+    refuseForeign(db, file, migrations.length);
+    db.pragma('locking_mode = EXCLUSIVE');
+    db.pragma('journal_mode = WAL');
+    // A killed process loses nothing; only a power cut could lose the last moments, never consistency.
+    db.pragma('synchronous = NORMAL');
+    configure(db);
+    migrate(db, migrations);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw explain(error, dataDir, file);
+  }
+}
+
+function configure(db: Db): void {
+  db.pragma('foreign_keys = ON');
+  db.pragma('temp_store = MEMORY');
+}
+
+function readMigrations(dir: string): Migration[] {
+  return readdirSync(dir)
+    .filter((name) => /^\d{4}-.*\.sql$/.test(name))
+    .sort()
+    .map((name) => ({ version: Number(name.slice(0, 4)), sql: readFileSync(join(dir, name), 'utf8') }));
+}
+
+function schemaVersion(db: Db): number {
+  return db.pragma('user_version', { simple: true }) as number;
+}
+
+function refuseForeign(db: Db, file: string, newestVersion: number): void {
+  const version = schemaVersion(db);
+  const applicationId = db.pragma('application_id', { simple: true });
+  const isEmpty = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
+  if (!isEmpty && applicationId !== APPLICATION_ID) {
+    throw new SetupError(
+      `${file} is a database of another program; choose another data directory with --data-dir.`,
+    );
+  }
+  if (version > newestVersion) {
+    throw new SetupError(
+      `${file} has schema ${version}, but this version knows schemas up to ${newestVersion}; ` +
+        'use a newer emulator or choose another data directory with --data-dir.',
+    );
+  }
+}
+
+/** Forward only, each in a transaction of its own together with the version it leads to. */
+function migrate(db: Db, migrations: Migration[]): void {
+  const version = schemaVersion(db);
+  for (const migration of migrations) {
+    if (migration.version <= version) continue;
+    db.transaction(() => {
+      db.exec(migration.sql);
+      db.pragma(`application_id = ${APPLICATION_ID}`);
+      db.pragma(`user_version = ${migration.version}`);
+    })();
+  }
+}
+
+function explain(error: unknown, dataDir: string, file: string): Error {
+  if (error instanceof SetupError) return error;
+  const { code, message } = error as { code?: string; message?: string };
+  const advice: Record<string, string> = {
+    EACCES: `The data directory ${dataDir} cannot be written; choose another with --data-dir.`,
+    EPERM: `The data directory ${dataDir} cannot be written; choose another with --data-dir.`,
+    EROFS: `The data directory ${dataDir} is read-only; choose another with --data-dir.`,
+    ENOSPC: `No space is left for the data directory ${dataDir}; free some or choose another with --data-dir.`,
+    EEXIST: `${dataDir} is a file; choose a directory with --data-dir.`,
+    ENOTDIR: `${dataDir} lies below a file; choose a directory with --data-dir.`,
+    SQLITE_CANTOPEN: `${file} cannot be opened; choose a data directory you may write to with --data-dir.`,
+    SQLITE_READONLY: `${file} is read-only; choose a data directory you may write to with --data-dir.`,
+    SQLITE_FULL: `No space is left for ${file}; free some or choose another data directory with --data-dir.`,
+    SQLITE_BUSY: `${file} is in use by another emulator; stop it or choose another data directory with --data-dir.`,
+    SQLITE_NOTADB: `${file} is no SQLite database; move it away or choose another data directory with --data-dir.`,
+    SQLITE_CORRUPT: `${file} is damaged; restore a copy or choose another data directory with --data-dir.`,
+  };
+  // Extended codes such as SQLITE_READONLY_DIRECTORY mean the same to the person who reads it.
+  const known = Object.keys(advice).find((prefix) => code === prefix || code?.startsWith(`${prefix}_`));
+  return known
+    ? new SetupError(advice[known], { cause: error })
+    : new SetupError(`${file}: ${message}`, { cause: error });
+}

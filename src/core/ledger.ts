@@ -1,0 +1,137 @@
+import type { Db } from './db.ts';
+import { EmulatorError } from './errors.ts';
+
+export type EntryKind = 'grant' | 'hold' | 'capture' | 'refund' | 'adjust';
+
+export interface LedgerEntry {
+  seq: number;
+  kind: EntryKind;
+  /** Signed whole credits: what the entry did to the balance. */
+  amount: number;
+  /** The balance after it. */
+  balance: number;
+  taskId: string | null;
+  holdSeq: number | null;
+  reason: string | null;
+  atMs: number;
+}
+
+export type Ledger = ReturnType<typeof createLedger>;
+
+/**
+ * Append-only entries per account. The schema keeps the promises: a balance never falls below zero, each entry carries
+ * the balance on, a hold is resolved once and a refund returns it whole. Callers put an entry and what it pays for
+ * into one transaction.
+ */
+export function createLedger(db: Db) {
+  const insert = db.prepare<
+    {
+      accountId: number;
+      kind: EntryKind;
+      amount: number;
+      taskId: string | null;
+      holdSeq: number | null;
+      reason: string | null;
+      atMs: number;
+    },
+    { seq: number }
+  >(`
+    INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_id, hold_seq, reason, at)
+    SELECT id, entry_count + 1, @kind, @amount, balance + @amount, @taskId, @holdSeq, @reason, @atMs
+    FROM accounts WHERE id = @accountId
+    RETURNING seq`);
+  const holdAmount = db
+    .prepare<[number, number], number>(
+      "SELECT amount FROM ledger_entries WHERE account_id = ? AND seq = ? AND kind = 'hold'",
+    )
+    .pluck();
+  const page = db.prepare<{ accountId: number; after: number; limit: number }, LedgerEntry>(`
+    SELECT seq, kind, amount, balance, task_id AS taskId, hold_seq AS holdSeq, reason, at AS atMs
+    FROM ledger_entries WHERE account_id = @accountId AND seq > @after ORDER BY seq LIMIT @limit`);
+  const openHolds = db
+    .prepare<[number], number>(`
+      SELECT ifnull(-sum(hold.amount), 0) FROM ledger_entries AS hold
+      WHERE hold.account_id = ? AND hold.kind = 'hold'
+        AND NOT EXISTS (SELECT 1 FROM ledger_entries AS resolution
+                        WHERE resolution.account_id = hold.account_id AND resolution.hold_seq = hold.seq)`)
+    .pluck();
+  const balanceOf = db.prepare<[number], number>('SELECT balance FROM accounts WHERE id = ?').pluck();
+
+  function append(
+    accountId: number,
+    kind: EntryKind,
+    amount: number,
+    atMs: number,
+    more: { taskId?: string; holdSeq?: number; reason?: string } = {},
+  ): number {
+    const { taskId = null, holdSeq = null, reason = null } = more;
+    const entry = insert.get({ accountId, kind, amount, taskId, holdSeq, reason, atMs });
+    if (!entry) throw new EmulatorError('ACCOUNT_NOT_FOUND', `account ${accountId} does not exist`);
+    return entry.seq;
+  }
+
+  return {
+    grant: (accountId: number, credits: number, reason: string, atMs: number) =>
+      append(accountId, 'grant', credits, atMs, { reason }),
+
+    /** The pre-deduction. @throws the database's refusal when the balance does not cover it: check before. */
+    hold: (accountId: number, credits: number, taskId: string, atMs: number): number =>
+      append(accountId, 'hold', -credits, atMs, { taskId }),
+
+    capture: (accountId: number, holdSeq: number, taskId: string, atMs: number) =>
+      append(accountId, 'capture', 0, atMs, { taskId, holdSeq }),
+
+    refund(accountId: number, holdSeq: number, taskId: string, reason: string, atMs: number) {
+      const held = holdAmount.get(accountId, holdSeq);
+      if (held === undefined) throw new EmulatorError('INTERNAL_ERROR', `no hold ${holdSeq} to refund`);
+      return append(accountId, 'refund', -held, atMs, { taskId, holdSeq, reason });
+    },
+
+    balance: (accountId: number): number => balanceOf.get(accountId) ?? 0,
+    /** The positive sum of holds that are neither captured nor refunded. */
+    held: (accountId: number): number => openHolds.get(accountId) ?? 0,
+    /** Oldest first, those after the entry `after`. */
+    entries: (accountId: number, limit: number, after = 0): LedgerEntry[] =>
+      page.all({ accountId, after, limit }),
+    verify: createVerify(db),
+  };
+}
+
+/** Each query lists what is wrong with one promise; an account is sound when all come back empty. */
+const PROMISES: Record<string, string> = {
+  'the balance is not the sum of the entries': `
+    SELECT 'balance ' || balance FROM accounts WHERE id = @accountId
+      AND balance <> (SELECT ifnull(sum(amount), 0) FROM ledger_entries WHERE account_id = @accountId)`,
+  'an entry does not carry the balance on': `
+    SELECT 'entry ' || seq FROM (
+      SELECT seq, balance, sum(amount) OVER (ORDER BY seq) AS expected
+      FROM ledger_entries WHERE account_id = @accountId) WHERE balance <> expected`,
+  'a hold was resolved more than once': `
+    SELECT 'hold ' || hold_seq FROM ledger_entries WHERE account_id = @accountId AND hold_seq IS NOT NULL
+    GROUP BY hold_seq HAVING count(*) > 1`,
+  'a hold belongs to no task': `
+    SELECT 'hold ' || hold.seq FROM ledger_entries AS hold WHERE hold.account_id = @accountId AND hold.kind = 'hold'
+      AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.account_id = @accountId AND tasks.id = hold.task_id
+                      AND tasks.hold_seq = hold.seq)`,
+  'a finished task left its hold open': `
+    SELECT 'task ' || id FROM tasks WHERE account_id = @accountId AND status <> 'processing' AND hold_seq IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM ledger_entries AS entry
+                      WHERE entry.account_id = @accountId AND entry.hold_seq = tasks.hold_seq
+                        AND entry.kind = CASE tasks.status WHEN 'completed' THEN 'capture' ELSE 'refund' END)`,
+  'the hold of a running task was resolved': `
+    SELECT 'task ' || id FROM tasks WHERE account_id = @accountId AND status = 'processing' AND hold_seq IS NOT NULL
+      AND EXISTS (SELECT 1 FROM ledger_entries AS entry
+                  WHERE entry.account_id = @accountId AND entry.hold_seq = tasks.hold_seq)`,
+};
+
+/** Proves the ledger's promises from the rows themselves, without trusting the triggers that keep them. */
+function createVerify(db: Db) {
+  const checks = Object.entries(PROMISES).map(([promise, sql]) => ({
+    promise,
+    statement: db.prepare<{ accountId: number }, string>(sql).pluck(),
+  }));
+  return (accountId: number): string[] =>
+    checks.flatMap(({ promise, statement }) =>
+      statement.all({ accountId }).map((which) => `${promise}: ${which}`),
+    );
+}

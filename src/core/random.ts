@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+
+/** A repeatable source: the same seed gives the same draws on every machine. */
+export interface Random {
+  /** In [0, 1). */
+  next(): number;
+  /** A whole number from `min` to `max`, both included. */
+  int(min: number, max: number): number;
+  pick<T>(items: readonly T[]): T;
+  /** A new array with the same items in drawn order. */
+  shuffle<T>(items: readonly T[]): T[];
+}
+
+const UINT32 = 0x1_0000_0000;
+
+/** sfc32 over a SHA-256 of the seed's parts: well spread for seeds that differ in one character. */
+export function randomOf(...seed: readonly (string | number)[]): Random {
+  const hash = createHash('sha256').update(seed.join('\u0000')).digest();
+  let a = hash.readInt32LE(0);
+  let b = hash.readInt32LE(4);
+  let c = hash.readInt32LE(8);
+  let counter = hash.readInt32LE(12);
+  const next = () => {
+    const sum = (((a + b) | 0) + counter) | 0;
+    counter = (counter + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (c << 21) | (c >>> 11);
+    c = (c + sum) | 0;
+    return (sum >>> 0) / UINT32;
+  };
+  const int = (min: number, max: number) => min + Math.floor(next() * (max - min + 1));
+  return {
+    next,
+    int,
+    pick: <T>(items: readonly T[]) => items[int(0, items.length - 1)] as T,
+    shuffle(items) {
+      const drawn = [...items];
+      for (let last = drawn.length - 1; last > 0; last--) {
+        const other = int(0, last);
+        [drawn[last], drawn[other]] = [drawn[other]!, drawn[last]!];
+      }
+      return drawn;
+    },
+  };
+}
+
+/** `length` (at most 64) hexadecimal digits that the seed's parts decide. */
+export function digestOf(length: number, ...seed: readonly (string | number)[]): string {
+  return createHash('sha256').update(seed.join('\u0000')).digest('hex').slice(0, length);
+}

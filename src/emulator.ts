@@ -1,0 +1,63 @@
+import type { Logger } from 'pino';
+import { buildApp } from './app.ts';
+import type { Config } from './config.ts';
+import { type Clock, systemClock } from './core/clock.ts';
+import { openCore } from './core/core.ts';
+import { SetupError } from './core/errors.ts';
+import { DEFAULT_SEED_FILE, FIXTURES_DIR, MIGRATIONS_DIR } from './paths.ts';
+import { applySeed, readSeed } from './seed.ts';
+
+/** Open streams and requests have this long to end before their connections are cut. */
+const GRACE_MS = 1500;
+
+export type Emulator = Awaited<ReturnType<typeof openEmulator>>;
+
+/** Core, seed and HTTP side put together, nothing listening yet. @throws SetupError */
+export async function openEmulator(config: Config, logger: Logger, clock: Clock = systemClock) {
+  const seed = readSeed(config.seedFile ?? DEFAULT_SEED_FILE, config);
+  const core = openCore({ dataDir: config.dataDir, migrationsDir: MIGRATIONS_DIR, clock });
+  applySeed(core, seed);
+  const app = await buildApp(
+    core,
+    {
+      ...config,
+      selfMadeProfile: config.autoAccounts ? seed.selfMade : undefined,
+      fixturesDir: FIXTURES_DIR,
+    },
+    logger,
+  );
+
+  return {
+    core,
+    app,
+    firstKey: seed.accounts[0]?.key,
+    /** Catches up, then listens. Resolves with the URL. @throws SetupError when the address cannot be had. */
+    async listen(): Promise<string> {
+      core.worker.start((error) => logger.error({ err: error }, 'the worker could not play what is due'));
+      try {
+        return await app.listen({ port: config.port, host: config.host });
+      } catch (error) {
+        throw explainListen(error, config);
+      }
+    },
+    /** Stops orderly: streams break off and are refunded, what is answered is answered, counts are kept. */
+    async close(): Promise<void> {
+      const cut = clock.after(GRACE_MS, () => app.server.closeAllConnections());
+      await app.close();
+      cut();
+      core.close();
+    },
+  };
+}
+
+function explainListen(error: unknown, { port, host }: Config): Error {
+  const advice: Record<string, string> = {
+    EADDRINUSE: `Port ${port} on ${host} is in use; stop the other program or choose another with --port (0 picks a free one).`,
+    EACCES: `Port ${port} needs more rights; choose one from 1024 up with --port.`,
+    EADDRNOTAVAIL: `This machine has no address ${host}; choose another with --host.`,
+    ENOTFOUND: `The name ${host} has no address; choose another with --host.`,
+    EAI_AGAIN: `The name ${host} has no address; choose another with --host.`,
+  };
+  const sentence = advice[(error as { code?: string }).code ?? ''];
+  return sentence ? new SetupError(sentence, { cause: error }) : (error as Error);
+}

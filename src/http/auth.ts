@@ -1,0 +1,38 @@
+import type { FastifyRequest } from 'fastify';
+import type { Account } from '../core/accounts.ts';
+import { EmulatorError } from '../core/errors.ts';
+import type { Emulator } from './context.ts';
+
+/** Keys that make their own account at first use (a setting): a test needs no set-up call. */
+const SELF_MADE = /^np_test_[\w.~+/=-]{0,120}$/;
+
+/** RFC 9110: the scheme's case does not matter. */
+const BEARER = /^bearer +([\x21-\x7e]+) *$/i;
+
+/** The key of an Authorization header; undefined when there is none to speak of. */
+export function bearerKey(header: string | undefined): string | undefined {
+  return header === undefined ? undefined : BEARER.exec(header)?.[1];
+}
+
+export function createAuthenticate({ core, settings }: Emulator) {
+  function identify(request: FastifyRequest): Account | undefined {
+    const key = bearerKey(request.headers.authorization);
+    if (key === undefined) return undefined;
+    const account = core.accounts.find(key);
+    if (account) return account.revoked ? undefined : account;
+    const profile = settings.selfMadeProfile;
+    return profile && SELF_MADE.test(key) ? core.accounts.create(key, 'self', profile) : undefined;
+  }
+
+  /**
+   * First of all checks. A path that does not exist is 404 for everybody, but who calls it with a key has the call
+   * counted.
+   * @throws EmulatorError LOGIN_REQUIRED
+   */
+  return async function authenticate(request: FastifyRequest): Promise<void> {
+    request.account = identify(request) ?? null;
+    if (!request.account && !request.is404) {
+      throw new EmulatorError('LOGIN_REQUIRED', 'no key, an unknown key or a revoked one');
+    }
+  };
+}

@@ -1,0 +1,63 @@
+import type { Readable } from 'node:stream';
+import type { FastifyRequest } from 'fastify';
+import { EmulatorError } from '../core/errors.ts';
+
+/**
+ * A client that is still sending when it is refused may never read the answer. So what exceeds a limit is read and
+ * dropped, up to this much, before the refusal goes out.
+ */
+const DRAIN_BYTES = 64 * 1024 * 1024;
+
+const tooLarge = (limitBytes: number) =>
+  new EmulatorError('BODY_TOO_LARGE', `the body is larger than ${limitBytes} bytes`);
+
+/**
+ * Hands on the chunks of a body as they arrive; none after `limitBytes`.
+ * @throws EmulatorError BODY_TOO_LARGE, or MALFORMED_REQUEST when the client stops in the middle
+ */
+export function receive(
+  request: FastifyRequest,
+  payload: Readable,
+  limitBytes: number,
+  take: (chunk: Buffer) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let bytes = 0;
+    const announced = Number(request.headers['content-length'] ?? 0);
+    if (announced > limitBytes + DRAIN_BYTES) {
+      reject(tooLarge(limitBytes));
+      return;
+    }
+    payload.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= limitBytes) take(chunk);
+      else if (bytes > limitBytes + DRAIN_BYTES) {
+        payload.pause();
+        reject(tooLarge(limitBytes));
+      }
+    });
+    payload.on('end', () => (bytes > limitBytes ? reject(tooLarge(limitBytes)) : resolve()));
+    const broken = () => reject(new EmulatorError('MALFORMED_REQUEST', 'the client stopped in the middle'));
+    payload.on('error', broken);
+    payload.on('close', broken);
+  });
+}
+
+/** @throws EmulatorError BODY_NOT_JSON */
+export function parseJson(bytes: Buffer): unknown {
+  const text = bytes.toString('utf8');
+  try {
+    return JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
+  } catch {
+    throw new EmulatorError('BODY_NOT_JSON', 'the body is not valid JSON');
+  }
+}
+
+/** The parser of all JSON bodies but large uploads. */
+export function jsonParser(limitBytes: number) {
+  return async (request: FastifyRequest, payload: Readable): Promise<unknown> => {
+    const chunks: Buffer[] = [];
+    await receive(request, payload, limitBytes, (chunk) => chunks.push(chunk));
+    return parseJson(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+  };
+}

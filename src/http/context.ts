@@ -1,0 +1,49 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify';
+import type { Account, AccountProfile } from '../core/accounts.ts';
+import type { Core } from '../core/core.ts';
+import { EmulatorError } from '../core/errors.ts';
+import type { Problems } from './errors.ts';
+import type { ZodTypeProvider } from './validation.ts';
+
+/** The settings that the wire depends on. */
+export interface WireSettings {
+  /** HTTP status of a poll that tells of a failed task: the page's sample body goes with 200, its table says 500. */
+  failedTaskStatus: 200 | 500;
+  /** Base of returned URLs; undefined: the caller's Host. */
+  publicUrl: string | undefined;
+  /** What an account that makes itself starts with; undefined: unknown keys are refused. */
+  selfMadeProfile: AccountProfile | undefined;
+  adminToken: string | undefined;
+  /** Lets callers from other machines reach the control plane without a token. */
+  adminRemote: boolean;
+  bodyLimitBytes: number;
+  fixturesDir: string;
+}
+
+/** What every route is given. */
+export interface Emulator {
+  core: Core;
+  settings: WireSettings;
+  /** Aborts when the server stops: open streams break off. */
+  stopping: AbortSignal;
+}
+
+export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, never, ZodTypeProvider>;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    account: Account | null;
+    /** What the answer told, for the log. */
+    errorCode: string | null;
+  }
+  interface FastifyContextConfig {
+    problems?: Problems;
+  }
+}
+
+/** The account that `authenticate` found for this request. */
+export function accountOf(request: FastifyRequest): Account {
+  if (!request.account) throw new EmulatorError('LOGIN_REQUIRED', 'the route is not behind authentication');
+  return request.account;
+}

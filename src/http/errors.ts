@@ -1,0 +1,123 @@
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { EmulatorError, type ErrorFacts } from '../core/errors.ts';
+import { InvalidBody } from './validation.ts';
+
+/** How a code is told to the client. `errorCode` stands for the code's own name where the two differ. */
+export interface Problem {
+  status: number;
+  error: string;
+  errorCode?: string;
+  /** A whole body of its own, where a vendor page shows one that departs from the envelope. */
+  body?: (facts: ErrorFacts) => Record<string, unknown>;
+}
+
+/** A route's codes, in the order in which they are tried. */
+export type Problems = Readonly<Record<string, Problem>>;
+
+/** Vendor page "API Overview", common error codes; the wording of LOGIN_REQUIRED and all from NOT_FOUND on are ours. */
+export const COMMON_PROBLEMS = {
+  LOGIN_REQUIRED: { status: 401, error: 'Authentication required' },
+  API_KEY_RATE_LIMIT_EXCEEDED: {
+    status: 429,
+    error:
+      'API key rate limit exceeded. Default: 100 requests/hour. Contact support@nanophoto.ai for higher limits.',
+  },
+  INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
+  INSUFFICIENT_CREDITS: {
+    status: 402,
+    error: 'Insufficient credits',
+    body: ({ requiredCredits }) => ({
+      success: false,
+      error: 'Insufficient credits',
+      errorCode: 'INSUFFICIENT_CREDITS',
+      requiredCredits,
+    }),
+  },
+  INTERNAL_ERROR: { status: 500, error: 'Internal server error' },
+  NOT_FOUND: { status: 404, error: 'Not found' },
+  METHOD_NOT_ALLOWED: { status: 405, error: 'Method not allowed. Use POST.' },
+  BODY_NOT_JSON: { status: 400, errorCode: 'INVALID_INPUT', error: 'The request body is not valid JSON' },
+  BODY_TOO_LARGE: { status: 413, errorCode: 'INVALID_INPUT', error: 'The request body is too large' },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    errorCode: 'INVALID_INPUT',
+    error: 'Content-Type must be application/json',
+  },
+  HOST_REQUIRED: { status: 400, errorCode: 'INVALID_INPUT', error: 'The Host header is missing' },
+  MALFORMED_REQUEST: { status: 400, errorCode: 'INVALID_INPUT', error: 'The HTTP request is malformed' },
+  REQUEST_TIMEOUT: { status: 408, errorCode: 'INVALID_INPUT', error: 'The request took too long to arrive' },
+  HEADERS_TOO_LARGE: { status: 431, errorCode: 'INVALID_INPUT', error: 'The request headers are too large' },
+  EXPECTATION_FAILED: {
+    status: 417,
+    errorCode: 'INVALID_INPUT',
+    error: 'The expectation in the Expect header cannot be met',
+  },
+} satisfies Problems;
+
+type CommonCode = keyof typeof COMMON_PROBLEMS;
+
+/** What Fastify itself may find wrong with a request, in our codes. */
+const FASTIFY_CODES: Record<string, CommonCode> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'UNSUPPORTED_MEDIA_TYPE',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'MALFORMED_REQUEST',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
+  FST_ERR_BAD_URL: 'NOT_FOUND',
+  FST_ERR_MAX_PARAM_LENGTH: 'NOT_FOUND',
+};
+
+/** The one way from a code to a body. `detail` replaces the general sentence with one about this request. */
+export function tell(
+  code: string,
+  problems: Problems = {},
+  facts: ErrorFacts = {},
+  detail?: string,
+): { status: number; errorCode: string; body: Record<string, unknown> } {
+  const known = problems[code] ?? (COMMON_PROBLEMS as Problems)[code];
+  const problem: Problem = known ?? COMMON_PROBLEMS.INTERNAL_ERROR;
+  const errorCode = known ? (problem.errorCode ?? code) : 'INTERNAL_ERROR';
+  const body = problem.body?.(facts) ?? { success: false, error: detail ?? problem.error, errorCode };
+  return { status: problem.status, errorCode, body };
+}
+
+/** Whatever was thrown on the way of a request, in the vendor's shape. */
+export function answerError(
+  error: FastifyError | EmulatorError | InvalidBody | Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const problems = request.routeOptions?.config?.problems;
+  const told =
+    error instanceof InvalidBody
+      ? tellInvalidBody(error, problems)
+      : error instanceof EmulatorError
+        ? tell(error.code, problems, error.facts)
+        : tell(FASTIFY_CODES[(error as FastifyError).code] ?? 'INTERNAL_ERROR', problems);
+  if (told.status >= 500) request.log.error({ err: error }, 'request failed');
+  request.errorCode = told.errorCode;
+  void reply.code(told.status).type('application/json; charset=utf-8').send(told.body);
+}
+
+function tellInvalidBody(error: InvalidBody, problems: Problems = {}) {
+  const { code, detail } = error.first(Object.keys(problems));
+  return tell(code, problems, {}, code === 'INVALID_INPUT' ? detail : undefined);
+}
+
+/** Requests that Node's parser gives up on never become a request: the answer is written to the socket as it is. */
+export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const codes: Record<string, CommonCode> = {
+    HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE',
+    ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT',
+  };
+  const { status, body } = tell(codes[error.code ?? ''] ?? 'MALFORMED_REQUEST');
+  const text = JSON.stringify(body);
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+  );
+}

@@ -1,0 +1,39 @@
+import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import type { Logger } from 'pino';
+import { pathOf } from './not-found.ts';
+
+/** Test keys are names, not secrets; of any other key only enough is shown to tell it from its neighbours. */
+export function shownKey(key: string): string {
+  return key.startsWith('np_test_') ? key : `${key.slice(0, 4)}…`;
+}
+
+/** One line a request, when it is answered, instead of Fastify's two. */
+export class RequestLog extends LogController {
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    super();
+    this.#logger = logger;
+  }
+
+  override incomingRequest(): void {}
+
+  override requestCompleted(_error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    this.#logger.info(
+      {
+        method: request.method,
+        path: pathOf(request),
+        account: request.account ? shownKey(request.account.key) : null,
+        status: reply.statusCode,
+        errorCode: request.errorCode,
+        durationMs: Math.round(reply.elapsedTime * 10) / 10,
+      },
+      'request',
+    );
+  }
+}
+
+/** Fastify's own remarks (where it listens, and so on) are left to our lines; its warnings are not. */
+export function fastifyLogger(logger: Logger): Logger {
+  return logger.child({}, { level: logger.isLevelEnabled('warn') ? 'warn' : logger.level });
+}

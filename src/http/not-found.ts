@@ -1,0 +1,21 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { EmulatorError } from '../core/errors.ts';
+import type { App } from './context.ts';
+
+/** A path that exists for POST only is told apart from one that does not exist. */
+export function createNotFound(app: App) {
+  return function notFound(request: FastifyRequest, reply: FastifyReply): never {
+    const path = pathOf(request);
+    if (app.hasRoute({ method: 'POST', url: path })) {
+      reply.header('allow', 'POST');
+      throw new EmulatorError('METHOD_NOT_ALLOWED', `${request.method} ${path} is not served`);
+    }
+    throw new EmulatorError('NOT_FOUND', `${path} is not served`);
+  };
+}
+
+/** Without the query: clients put secrets there. */
+export function pathOf(request: FastifyRequest): string {
+  const end = request.url.indexOf('?');
+  return end === -1 ? request.url : request.url.slice(0, end);
+}

@@ -1,0 +1,60 @@
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import type { Account } from '../core/accounts.ts';
+import { paceOf } from '../core/clock.ts';
+import type { Task } from '../core/tasks.ts';
+import type { Emulator } from './context.ts';
+
+const CHARACTERS_PER_PIECE = 48;
+const FEWEST_PIECES = 6;
+
+/** Cuts between characters, never inside one. */
+export function piecesOf(text: string): string[] {
+  const characters = Array.from(text);
+  const size = Math.max(1, Math.min(CHARACTERS_PER_PIECE, Math.ceil(characters.length / FEWEST_PIECES)));
+  const pieces: string[] = [];
+  for (let at = 0; at < characters.length; at += size) pieces.push(characters.slice(at, at + size).join(''));
+  return pieces;
+}
+
+/**
+ * Sends a text as it would be produced: its pieces spread over the task's simulated time, at once on clocks that do not
+ * run by themselves. The hold is captured when the text is out or the client has left, refunded when we break off.
+ */
+export function sendText(
+  { core, stopping }: Emulator,
+  reply: FastifyReply,
+  account: Account,
+  task: Task,
+  text: string,
+): FastifyReply {
+  const pieces = piecesOf(text);
+  const totalMs = account.clockMode === 'real' ? task.plan.endMs / paceOf(account) : 0;
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort());
+  const either = AbortSignal.any([gone.signal, stopping]);
+
+  async function* produce() {
+    const beganMs = core.clock.nowMs();
+    try {
+      for (const [index, piece] of pieces.entries()) {
+        // Against the beginning, not the last piece: delays do not add up.
+        const dueMs = beganMs + (totalMs * (index + 1)) / pieces.length;
+        await core.clock.sleep(dueMs - core.clock.nowMs(), either);
+        if (stopping.aborted) throw new Error('the server stops');
+        if (gone.signal.aborted) return;
+        yield piece;
+      }
+    } catch (error) {
+      core.tasks.fail(account.id, task.id, 'INTERNAL_ERROR');
+      throw error;
+    } finally {
+      core.tasks.complete(account.id, task.id);
+    }
+  }
+
+  return reply
+    .header('content-type', 'text/plain; charset=utf-8')
+    .header('cache-control', 'no-cache')
+    .send(Readable.from(produce(), { objectMode: true }));
+}

@@ -1,0 +1,55 @@
+import type { FastifySchemaCompiler, FastifyTypeProvider } from 'fastify';
+import type { z } from 'zod';
+
+/** Gives a route's handler the type its zod schema puts out. */
+export interface ZodTypeProvider extends FastifyTypeProvider {
+  validator: this['schema'] extends z.ZodType ? z.output<this['schema']> : unknown;
+}
+
+/**
+ * A body that its schema refused. In our schemas an issue's message is the error code that guards the field; a message
+ * that is no code of the route (zod's own sentences) means INVALID_INPUT.
+ */
+export class InvalidBody extends Error {
+  readonly issues: readonly z.core.$ZodIssue[];
+  readonly data: unknown;
+
+  constructor(issues: readonly z.core.$ZodIssue[], data: unknown) {
+    super(issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`).join('; '));
+    this.issues = issues;
+    this.data = data;
+  }
+
+  /** The code that comes first in `order`, the route's codes as its page lists them. */
+  first(order: readonly string[]): { code: string; detail: string } {
+    const rank = (code: string) => (order.includes(code) ? order.indexOf(code) : order.length);
+    const [first] = this.issues
+      .map((issue) => ({ issue, code: order.includes(issue.message) ? issue.message : 'INVALID_INPUT' }))
+      .sort((one, other) => rank(one.code) - rank(other.code));
+    if (!first) return { code: 'INVALID_INPUT', detail: 'Missing required parameters' };
+    return { code: first.code, detail: this.#detail(first.issue) };
+  }
+
+  #detail({ path, message }: z.core.$ZodIssue): string {
+    if (path.length === 0) return 'The request body must be a JSON object';
+    const field = path.map((part, i) =>
+      typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`,
+    );
+    const name = field.join('');
+    const given = path.reduce<unknown>(
+      (value, part) => (value as Record<PropertyKey, unknown>)?.[part],
+      this.data,
+    );
+    if (given === undefined) return `Missing required parameters: ${name}`;
+    const reason = message.replace(/^Invalid (input|option): /, '').replace(/, received .*$/, '');
+    return /^[A-Z_]+$/.test(reason) ? `Invalid parameter: ${name}` : `Invalid parameter ${name}: ${reason}`;
+  }
+}
+
+/** Lets Fastify validate with the zod schema that stands on the route. */
+export const zodValidator: FastifySchemaCompiler<z.ZodType> =
+  ({ schema }) =>
+  (data: unknown) => {
+    const parsed = schema.safeParse(data);
+    return parsed.success ? { value: parsed.data } : { error: new InvalidBody(parsed.error.issues, data) };
+  };

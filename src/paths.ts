@@ -1,0 +1,13 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+/** The package's root, seen from `src/` and from `dist/` alike. */
+const root = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+export const MIGRATIONS_DIR = root('migrations');
+export const FIXTURES_DIR = root('fixtures');
+export const DEFAULT_SEED_FILE = root('fixtures/accounts.json');
+
+export function packageVersion(): string {
+  return JSON.parse(readFileSync(root('package.json'), 'utf8')).version;
+}

@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import type { AccountProfile } from './core/accounts.ts';
+import type { Core } from './core/core.ts';
+import { SetupError } from './core/errors.ts';
+
+const MODES = ['real', 'frozen', 'auto'] as const;
+const MOST_CREDITS = 1_000_000_000_000;
+
+const Profile = z.strictObject({
+  credits: z.int().min(0).max(MOST_CREDITS).optional(),
+  rateLimit: z.int().min(1).nullable().optional(),
+  clock: z
+    .union([
+      z.enum(MODES).transform((mode) => ({ mode, nowMs: undefined })),
+      z
+        .strictObject({ mode: z.enum(MODES), now: z.iso.datetime().transform(Date.parse).optional() })
+        .transform(({ mode, now }) => ({ mode, nowMs: now })),
+    ])
+    .optional(),
+  speed: z.number().positive().max(1_000_000).optional(),
+  seed: z.union([z.string().min(1), z.int().transform(String)]).optional(),
+});
+
+const SeedFile = z.strictObject({
+  /** What accounts start with where nothing else is said, self-made ones included. */
+  defaults: Profile.default({}),
+  accounts: z
+    .array(
+      Profile.extend({
+        key: z.string().regex(/^[\x21-\x7e]{1,200}$/, 'expected 1 to 200 visible ASCII characters'),
+      }),
+    )
+    .default([]),
+});
+
+export interface Seed {
+  /** The profile of accounts that make themselves. */
+  selfMade: AccountProfile;
+  accounts: { key: string; profile: AccountProfile }[];
+}
+
+/** What fills the gaps of the seed file. */
+export interface SeedDefaults {
+  rateLimit: number | null;
+  speed: number;
+  seed: string;
+}
+
+const DEFAULT_CREDITS = 1000;
+
+/** @throws SetupError naming the first thing wrong with the file. */
+export function readSeed(file: string, defaults: SeedDefaults): Seed {
+  const parsed = SeedFile.safeParse(parse(file));
+  if (!parsed.success) {
+    const [{ path, message } = { path: [], message: '' }] = parsed.error.issues;
+    const where = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
+    throw new SetupError(
+      `The seed file ${file} is wrong at ${where.replace(/^\./, '') || 'its top'}: ${message}.`,
+    );
+  }
+  const { defaults: common, accounts } = parsed.data;
+  const keys = accounts.map(({ key }) => key);
+  const twice = keys.find((key, index) => keys.indexOf(key) !== index);
+  if (twice) throw new SetupError(`The seed file ${file} names the key ${twice} twice; keep one of the two.`);
+
+  const profileOf = (own: z.output<typeof Profile>): AccountProfile => {
+    const said = { ...common, ...own };
+    return {
+      credits: said.credits ?? DEFAULT_CREDITS,
+      rateLimit: said.rateLimit === undefined ? defaults.rateLimit : said.rateLimit,
+      clock: said.clock ?? { mode: 'real' },
+      speed: said.speed ?? defaults.speed,
+      seed: said.seed ?? defaults.seed,
+    };
+  };
+  return {
+    selfMade: profileOf({}),
+    accounts: accounts.map(({ key, ...own }) => ({ key, profile: profileOf(own) })),
+  };
+}
+
+function parse(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    throw new SetupError(`The seed file ${file} cannot be read; check the path after --seed-file.`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new SetupError(`The seed file ${file} is not valid JSON: ${(error as Error).message}.`);
+  }
+}
+
+/** Makes the accounts that are not there yet; those of an earlier start keep what they have. */
+export function applySeed(core: Core, { accounts }: Seed): void {
+  core.db.transaction(() => {
+    for (const { key, profile } of accounts) {
+      if (!core.accounts.find(key)) core.accounts.create(key, 'seed', profile);
+    }
+  })();
+}

@@ -1,0 +1,95 @@
+import type { Random } from '../core/random.ts';
+import { cutsOf, shortNumber } from './cuts.ts';
+import { fill, oneLine, type Phrases } from './phrases.ts';
+
+export interface AnalysisRequest {
+  kind: keyof Phrases['analysis']['sources'];
+  /** What the source is called: a link, a file name; may be empty. */
+  name: string;
+  durationMs: number;
+}
+
+const MS_PER_SHOT = 3000;
+const MOST_SHOTS = 24;
+const SHORTEST_SHOT_MS = 250;
+/** So many visual descriptions make up the prompt at the end. */
+const PROMPT_SHOTS = 3;
+
+type Scene = Phrases['analysis']['scenes'][number];
+type Shot = Scene['shots'][number];
+
+/** A Markdown table, one row a shot, whose durations add up to the video's length to the millisecond; then a summary. */
+export function writeAnalysis(request: AnalysisRequest, phrases: Phrases, random: Random): string {
+  const { analysis, labels: common } = phrases;
+  const { labels, columns } = analysis;
+  const { durationMs } = request;
+  const wished = Math.round((durationMs / MS_PER_SHOT) * (0.8 + random.next() * 0.4));
+  const room = Math.max(1, Math.floor(durationMs / SHORTEST_SHOT_MS));
+  const count = Math.min(Math.max(wished, 1), MOST_SHOTS, room);
+  const borders = cutsOf(durationMs, count, [500, 100, 10, 1], random);
+  const scenes = random.shuffle(analysis.scenes);
+  const shots = shotsOf(scenes, count);
+  const line = (label: string, text: string) => `**${label}${common.colon.trimEnd()}** ${text}`;
+  const row = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const source = [analysis.sources[request.kind], oneLine(request.name)].filter(Boolean).join(' – ');
+
+  return `${[
+    `## ${analysis.heading}`,
+    '',
+    line(labels.source, source),
+    line(labels.length, fill(labels.seconds, { n: shortNumber(durationMs / 1000) })),
+    line(labels.shotCount, String(count)),
+    '',
+    `### ${analysis.breakdown}`,
+    '',
+    row([columns.shot, columns.framing, columns.movement, columns.visual, columns.audio, columns.duration]),
+    row(Array(6).fill('---')),
+    ...shots.map((shot, index) =>
+      row([
+        String(index + 1),
+        shot.framing,
+        shot.movement,
+        shot.visual,
+        audioOf(shot, phrases),
+        `${shortNumber((borders[index + 1]! - borders[index]!) / 1000)}s`,
+      ]),
+    ),
+    '',
+    `### ${analysis.summary}`,
+    '',
+    scenes[0]!.summary,
+    '',
+    `### ${analysis.prompt}`,
+    '',
+    shots
+      .slice(0, PROMPT_SHOTS)
+      .map(({ visual }) => visual)
+      .join(' '),
+  ].join('\n')}\n`;
+}
+
+/** A short video keeps the arc of its scene, first and last shot included; a long one goes on to the next scene. */
+function shotsOf(scenes: readonly Scene[], count: number): Shot[] {
+  const [first] = scenes as [Scene];
+  if (count > first.shots.length) {
+    const all = scenes.flatMap(({ shots }) => shots);
+    return Array.from({ length: count }, (_, index) => all[index % all.length]!);
+  }
+  const last = first.shots.length - 1;
+  return Array.from(
+    { length: count },
+    (_, i) => first.shots[count === 1 ? last : Math.round((i * last) / (count - 1))]!,
+  );
+}
+
+function audioOf({ music, effects, narration }: Shot, { analysis, labels }: Phrases): string {
+  const { audio } = analysis;
+  return [
+    [audio.music, music],
+    [audio.effects, effects],
+    [audio.narration, narration || audio.none],
+  ]
+    .map(([label, text]) => `${label}${labels.colon}${text}`)
+    .join(' · ');
+}
