@@ -41,7 +41,11 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
   app.setErrorHandler(answerError);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', jsonParser(settings.bodyLimitBytes));
-  app.addHook('preClose', async () => stopping.abort());
+  app.addHook('preClose', async () => {
+    stopping.abort();
+    // What is still being answered keeps its connection only until then.
+    Object.assign(app.server, { keepAliveTimeout: 1, keepAliveTimeoutBuffer: 0 });
+  });
   app.addHook('onRequest', async (request) => {
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       throw new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host');
@@ -64,7 +68,13 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
 function answerExpectations(app: App): void {
   app.server.on('checkExpectation', (_request, response) => {
     const { status, body } = tell('EXPECTATION_FAILED');
-    response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', connection: 'close' });
-    response.end(JSON.stringify(body));
+    const text = JSON.stringify(body);
+    response
+      .writeHead(status, {
+        'content-type': 'application/json; charset=utf-8',
+        'content-length': Buffer.byteLength(text),
+        connection: 'close',
+      })
+      .end(text);
   });
 }

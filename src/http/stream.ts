@@ -36,6 +36,8 @@ export function sendText(
 
   async function* produce() {
     const beganMs = core.clock.nowMs();
+    // The client learns at once that it was accepted, not with the first piece.
+    reply.raw.flushHeaders();
     try {
       for (const [index, piece] of pieces.entries()) {
         // Against the beginning, not the last piece: delays do not add up.

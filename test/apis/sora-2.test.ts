@@ -1,0 +1,211 @@
+import { describe, expect, it } from 'vitest';
+import { testEmulator } from '../support/emulator.ts';
+
+const GENERATE = '/api/sora-2/generate';
+const CHECK = '/api/sora-2/check-status';
+const VALID = { prompt: 'a dog', mode: 'textToVideo' };
+const IMAGE = 'https://example.com/a.png';
+
+describe('Sora 2 generate', () => {
+  it.each([
+    ['sora2', '10', 4],
+    ['sora2', '15', 8],
+    ['sora2-pro-standard', '10', 60],
+    ['sora2-pro-standard', '15', 100],
+    ['sora2-pro-high', '10', 120],
+    ['sora2-pro-high', '15', 240],
+  ])('takes %s of %s s for %i credits, before it starts', async (modelTier, videoDuration, credits) => {
+    const { post, account, core } = await testEmulator();
+    const body = { ...VALID, modelTier, videoDuration };
+    expect((await post(GENERATE, body)).status).toBe(200);
+    const { id, balance } = account('np_test_default');
+    expect(balance).toBe(1000 - credits);
+    expect(core.ledger.entries(id, 10).at(-1)).toMatchObject({ kind: 'hold', amount: -credits });
+    expect(await post(GENERATE, body, 'np_test_empty')).toMatchObject({
+      status: 402,
+      body: { requiredCredits: credits },
+    });
+  });
+
+  it('takes sora2, portrait and 10 seconds where nothing is said', async () => {
+    const { post, account, core } = await testEmulator();
+    const { body } = await post(GENERATE, VALID);
+    expect(core.tasks.find(account('np_test_default').id, body.taskId)!.input).toMatchObject({
+      modelTier: 'sora2',
+      aspectRatio: 'portrait',
+      videoDuration: '10',
+    });
+  });
+
+  it.each([
+    [{}, 'PROMPT_REQUIRED'],
+    [{ mode: 'textToVideo' }, 'PROMPT_REQUIRED'],
+    [{ ...VALID, prompt: null }, 'PROMPT_REQUIRED'],
+    [{ ...VALID, prompt: 5 }, 'PROMPT_REQUIRED'],
+    [{ ...VALID, prompt: '' }, 'PROMPT_REQUIRED'],
+    [{ ...VALID, prompt: ' \n\t' }, 'PROMPT_REQUIRED'],
+    [{ ...VALID, prompt: '', mode: 'nonsense' }, 'PROMPT_REQUIRED'],
+    [{ prompt: 'a' }, 'INVALID_INPUT'],
+    [{ ...VALID, mode: 'TEXTTOVIDEO' }, 'INVALID_INPUT'],
+    [{ ...VALID, mode: null }, 'INVALID_INPUT'],
+    [{ ...VALID, modelTier: 'sora3' }, 'INVALID_INPUT'],
+    [{ ...VALID, modelTier: '' }, 'INVALID_INPUT'],
+    [{ ...VALID, aspectRatio: '16:9' }, 'INVALID_INPUT'],
+    [{ ...VALID, videoDuration: 10 }, 'INVALID_INPUT'],
+    [{ ...VALID, videoDuration: '12' }, 'INVALID_INPUT'],
+    [{ ...VALID, imageUrls: IMAGE }, 'INVALID_INPUT'],
+    [{ ...VALID, mode: 'imageToVideo', videoDuration: '12' }, 'INVALID_INPUT'],
+    [{ ...VALID, modelTier: 'x', imageBase64: 'aGk=' }, 'INVALID_INPUT'],
+    [{ ...VALID, mode: 'imageToVideo' }, 'IMAGE_REQUIRED'],
+    [{ ...VALID, mode: 'imageToVideo', imageUrls: [] }, 'IMAGE_REQUIRED'],
+    [{ ...VALID, mode: 'imageToVideo', image: '' }, 'IMAGE_REQUIRED'],
+    [{ ...VALID, mode: 'imageToVideo', imageUrls: ['aGVsbG8='] }, 'IMAGE_URLS_REQUIRED'],
+    [{ ...VALID, mode: 'imageToVideo', imageUrls: ['data:image/png;base64,aGk='] }, 'IMAGE_URLS_REQUIRED'],
+    [{ ...VALID, mode: 'imageToVideo', imageUrls: ['/tmp/a.png'] }, 'IMAGE_URLS_REQUIRED'],
+    [{ ...VALID, mode: 'imageToVideo', imageUrls: ['ftp://example.com/a.png'] }, 'IMAGE_URLS_REQUIRED'],
+    [{ ...VALID, mode: 'imageToVideo', imageUrls: [IMAGE, 'https://'] }, 'IMAGE_URLS_REQUIRED'],
+    [{ ...VALID, mode: 'imageToVideo', imageUrls: [IMAGE, null] }, 'IMAGE_URLS_REQUIRED'],
+    [{ ...VALID, mode: 'imageToVideo', imageUrls: [IMAGE], image: 'aGk=' }, 'IMAGE_URLS_REQUIRED'],
+    ...[
+      'image',
+      'images',
+      'imageUrl',
+      'imageBase64',
+      'inputImages',
+      'inputImage',
+      'referenceImage',
+      'referenceImages',
+    ].flatMap((field) => [
+      [{ ...VALID, mode: 'imageToVideo', [field]: 'aGk=' }, 'IMAGE_URLS_REQUIRED'],
+      [{ ...VALID, [field]: ['aGk='] }, 'IMAGE_URLS_REQUIRED'],
+    ]),
+  ])('refuses %j with %s, charging nothing', async (body, errorCode) => {
+    const { post, account } = await testEmulator();
+    const answer = await post(GENERATE, body);
+    expect(answer).toMatchObject({
+      status: 400,
+      body: { success: false, error: expect.any(String), errorCode },
+    });
+    // Before credits are looked at.
+    expect((await post(GENERATE, body, 'np_test_empty')).status).toBe(400);
+    expect(account('np_test_default')).toMatchObject({ balance: 1000, taskCount: 0 });
+  });
+
+  it('names the field in the sentence of INVALID_INPUT', async () => {
+    const { post } = await testEmulator();
+    const error = async (body: object) => (await post(GENERATE, body)).body.error;
+    expect(await error({ prompt: 'a' })).toBe('Missing required parameters: mode');
+    expect(await error({ ...VALID, videoDuration: 10 })).toBe(
+      'Invalid parameter videoDuration: expected one of "10"|"15"',
+    );
+  });
+
+  it.each([
+    { ...VALID, mode: 'imageToVideo', imageUrls: [IMAGE] },
+    { ...VALID, mode: 'imageToVideo', imageUrls: ['http://localhost:3000/a.png', IMAGE] },
+    { ...VALID, imageUrls: [IMAGE] },
+    { ...VALID, image: null, images: [] },
+    { ...VALID, somethingElse: { deep: [1] } },
+    { ...VALID, prompt: '\u0000 "quotes" \ud800 日本語 🎬' },
+  ])('accepts %j', async (body) => {
+    const { post } = await testEmulator();
+    expect(await post(GENERATE, body)).toMatchObject({
+      status: 200,
+      body: { success: true, status: 'processing' },
+    });
+  });
+});
+
+describe('Sora 2 check-status', () => {
+  it.each([{}, { taskId: null }, { taskId: 7 }, { taskId: '' }, { taskId: '  ' }, { taskId: ['task_x'] }])(
+    'refuses %j with TASK_ID_REQUIRED',
+    async (body) => {
+      const { post } = await testEmulator();
+      expect(await post(CHECK, body)).toMatchObject({ status: 400, body: { errorCode: 'TASK_ID_REQUIRED' } });
+    },
+  );
+
+  it("finds neither unknown tasks, nor another key's, nor another family's", async () => {
+    const { post } = await testEmulator();
+    const mine = (await post(GENERATE, VALID)).body.taskId;
+    const shot = { id: 's', prompt: 'a', generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' };
+    const veo = (await post('/api/veo-3/generate', { shots: [shot] })).body.shots[0].taskId;
+    const notFound = { status: 404, body: { success: false, errorCode: 'TASK_NOT_FOUND' } };
+    expect(await post(CHECK, { taskId: 'task_abc123' })).toMatchObject(notFound);
+    expect(await post(CHECK, { taskId: mine }, 'np_test_other')).toMatchObject(notFound);
+    expect(await post(CHECK, { taskId: veo })).toMatchObject(notFound);
+    expect(await post(CHECK, { taskId: "' OR 1=1 --" })).toMatchObject(notFound);
+  });
+
+  it('runs from processing to completed in simulated time, told in whole seconds', async () => {
+    const { post, clock, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k', { speed: 1 });
+    const { taskId } = (await post(GENERATE, { ...VALID, videoDuration: '15' }, 'k')).body;
+    const { endMs } = core.tasks.find(id, taskId)!.plan;
+    expect(endMs).toBeGreaterThanOrEqual(60_000);
+    expect(endMs).toBeLessThanOrEqual(180_000);
+    clock.advance(endMs - 1);
+    expect((await post(CHECK, { taskId }, 'k')).body.status).toBe('processing');
+    clock.advance(1);
+    const { body } = await post(CHECK, { taskId }, 'k');
+    expect(body).toMatchObject({ status: 'completed', generationTime: endMs / 1000, creditsUsed: 8 });
+    // And stays so.
+    clock.advance(86_400_000);
+    expect((await post(CHECK, { taskId }, 'k')).body).toEqual(body);
+  });
+
+  it.each(['sora2-pro-standard', 'sora2-pro-high'])('takes 3 to 8 minutes for %s', async (modelTier) => {
+    const { post, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k', { credits: 100_000, rateLimit: null });
+    for (let n = 0; n < 40; n++) await post(GENERATE, { ...VALID, modelTier }, 'k');
+    const ends = core.tasks.list(id, 100).map(({ plan }) => plan.endMs);
+    expect(Math.min(...ends)).toBeGreaterThanOrEqual(180_000);
+    expect(Math.max(...ends)).toBeLessThanOrEqual(480_000);
+    expect(new Set(ends).size).toBeGreaterThan(20);
+  });
+
+  it('completes within seconds at the default speed', async () => {
+    const { post, clock } = await testEmulator();
+    const { taskId } = (await post(GENERATE, VALID)).body;
+    expect((await post(CHECK, { taskId })).body.status).toBe('processing');
+    clock.advance(3000);
+    expect((await post(CHECK, { taskId })).body.status).toBe('completed');
+  });
+
+  it('finishes at the first poll under an auto clock', async () => {
+    const { post } = await testEmulator();
+    const { taskId } = (await post(GENERATE, VALID, 'np_test_auto')).body;
+    expect((await post(CHECK, { taskId }, 'np_test_auto')).body.status).toBe('completed');
+  });
+
+  it("builds the video's URL from the caller's Host, or from the public URL", async () => {
+    const url = async (flags: string[], headers: object) => {
+      const { send } = await testEmulator(flags);
+      const key = 'np_test_auto';
+      const { taskId } = (await send('POST', GENERATE, { key, body: VALID })).body;
+      return (await send('POST', CHECK, { key, body: { taskId }, headers })).body.videoUrl as string;
+    };
+    expect(await url([], { host: 'emulator:6266' })).toMatch(
+      /^http:\/\/emulator:6266\/media\/sora\/task_\w+\.mp4$/,
+    );
+    expect(await url([], { host: '[::1]:6266' })).toMatch(/^http:\/\/\[::1\]:6266\/media\//);
+    expect(await url([], { host: 'evil"<script>' })).not.toContain('script');
+    expect(await url(['--public-url', 'https://cdn.test/x/'], { host: 'emulator' })).toMatch(
+      /^https:\/\/cdn\.test\/x\/media\/sora\/task_\w+\.mp4$/,
+    );
+  });
+
+  it.each([200, 500])(
+    'tells a failed task with HTTP %i, as set, and its credits are back',
+    async (status) => {
+      const { post, core, account } = await testEmulator(['--failed-task-status', String(status)]);
+      const { taskId } = (await post(GENERATE, VALID)).body;
+      core.tasks.fail(account('np_test_default').id, taskId, 'GENERATION_FAILED');
+      expect(await post(CHECK, { taskId })).toMatchObject({
+        status,
+        body: { success: false, status: 'failed' },
+      });
+      expect(account('np_test_default').balance).toBe(1000);
+    },
+  );
+});

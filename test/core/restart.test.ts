@@ -1,0 +1,122 @@
+import { describe, expect, it } from 'vitest';
+import { order, profile, testCore } from '../support/core.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { createTestClock } from '../support/test-clock.ts';
+
+describe('a restart', () => {
+  it('finishes what fell due while the process was down, at the moment it was due', () => {
+    const dir = tempDir();
+    const clock = createTestClock();
+    const before = testCore(clock, dir);
+    const { id } = before.accounts.create('k', 'seed', profile());
+    const tasks = before.tasks.submit(id, [order({ seconds: 60 }), order({ seconds: 60 })], {
+      chained: true,
+    });
+    before.close();
+
+    clock.advance(90_000);
+    const after = testCore(clock, dir);
+    after.worker.start(() => expect.unreachable());
+    const [first, second] = after.tasks.list(id, 10);
+    expect(first).toMatchObject({ status: 'completed', finishedAtMs: tasks[0]!.createdAtMs + 60_000 });
+    expect(second).toMatchObject({ status: 'processing', startedAtMs: tasks[0]!.createdAtMs + 60_000 });
+    expect(after.ledger.verify(id)).toEqual([]);
+    after.close();
+  });
+
+  it('refunds a stream that was under way, once', () => {
+    const dir = tempDir();
+    const clock = createTestClock();
+    const before = testCore(clock, dir);
+    const { id } = before.accounts.create('k', 'seed', profile({ credits: 10 }));
+    const stream = before.tasks.submitStream(id, order({ price: 2 }));
+    expect(before.ledger.balance(id)).toBe(8);
+    before.close();
+
+    for (const _restart of [1, 2]) {
+      const after = testCore(clock, dir);
+      expect(after.tasks.find(id, stream.id)).toMatchObject({
+        status: 'failed',
+        errorCode: 'INTERNAL_ERROR',
+      });
+      expect(after.ledger.balance(id)).toBe(10);
+      expect(after.ledger.entries(id, 10).map(({ kind }) => kind)).toEqual(['grant', 'hold', 'refund']);
+      after.close();
+    }
+  });
+
+  it('does not let the worker end a stream', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile());
+    const stream = core.tasks.submitStream(id, order({ price: 2, seconds: 1 }));
+    core.clock.advance(1_000_000);
+    expect(core.worker.tick()).toBe(0);
+    expect(core.tasks.find(id, stream.id)!.status).toBe('processing');
+  });
+});
+
+describe('the worker', () => {
+  it('repeats its tick by itself', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile());
+    core.worker.start(() => expect.unreachable());
+    core.tasks.submit(id, [order({ seconds: 10 })]);
+    core.clock.advance(10_050);
+    expect(core.tasks.list(id, 1)[0]!.status).toBe('completed');
+    core.worker.stop();
+    core.tasks.submit(id, [order({ seconds: 10 })]);
+    core.clock.advance(20_000);
+    expect(core.tasks.list(id, 2)[1]!.status).toBe('processing');
+  });
+
+  it('plays many due accounts in one tick and tells a failure instead of dying of it', () => {
+    const core = testCore();
+    for (let n = 0; n < 450; n++) {
+      const { id } = core.accounts.create(`k${n}`, 'seed', profile());
+      core.tasks.submit(id, [order({ seconds: 1 })]);
+    }
+    core.clock.advance(1000);
+    expect(core.worker.tick()).toBe(450);
+
+    const told: unknown[] = [];
+    core.worker.start((error) => told.push(error));
+    core.db.close();
+    core.clock.advance(50);
+    expect(told).toHaveLength(1);
+    core.worker.stop();
+  });
+});
+
+describe('determinism', () => {
+  it('gives the same ids, durations and prices for the same seed, key and calls', () => {
+    const run = (seed: string, key: string) => {
+      const core = testCore();
+      const { id } = core.accounts.create(key, 'seed', profile({ seed }));
+      const template = { typicalSeconds: [60, 180] as const, steps: [{ name: 'generating', share: 1 }] };
+      core.tasks.submit(
+        id,
+        Array.from({ length: 20 }, () => order({ template })),
+      );
+      return core.tasks.list(id, 100).map((task) => ({ id: task.id, endMs: task.plan.endMs }));
+    };
+    expect(run('one', 'a')).toEqual(run('one', 'a'));
+    const lengths = (seed: string, key: string) => run(seed, key).map(({ endMs }) => endMs);
+    // A made-up key per test still gives the same durations; only the ids are its own.
+    expect(lengths('one', 'a')).toEqual(lengths('one', 'b'));
+    expect(lengths('one', 'a')).not.toEqual(lengths('two', 'a'));
+    const ids = [...run('one', 'a'), ...run('one', 'b')].map((task) => task.id);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('draws whole seconds over the whole typical range', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile({ credits: 10_000 }));
+    const template = { typicalSeconds: [60, 64] as const, steps: [{ name: 'generating', share: 1 }] };
+    core.tasks.submit(
+      id,
+      Array.from({ length: 200 }, () => order({ template })),
+    );
+    const drawn = new Set(core.tasks.list(id, 1000).map(({ plan }) => plan.endMs));
+    expect([...drawn].sort()).toEqual([60_000, 61_000, 62_000, 63_000, 64_000]);
+  });
+});

@@ -1,0 +1,34 @@
+import type { AccountProfile } from '../../src/core/accounts.ts';
+import { type Core, openCore } from '../../src/core/core.ts';
+import type { Order } from '../../src/core/tasks.ts';
+import { MIGRATIONS_DIR } from '../../src/paths.ts';
+import { createTestClock, type TestClock } from './test-clock.ts';
+
+export interface TestCore extends Core {
+  clock: TestClock;
+}
+
+export function testCore(clock = createTestClock(), dataDir?: string): TestCore {
+  return openCore({ dataDir, migrationsDir: MIGRATIONS_DIR, clock }) as TestCore;
+}
+
+export const profile = (own: Partial<AccountProfile> = {}): AccountProfile => ({
+  credits: 1000,
+  rateLimit: 100,
+  clock: { mode: 'real' },
+  speed: 1,
+  seed: 'test',
+  ...own,
+});
+
+/** A task of exactly `seconds` simulated seconds. */
+export const order = (own: Partial<Order> & { seconds?: number } = {}): Order => {
+  const { seconds = 100, ...rest } = own;
+  return {
+    family: 'sora-2',
+    price: 4,
+    input: { prompt: 'a' },
+    template: { typicalSeconds: [seconds, seconds], steps: [{ name: 'generating', share: 1 }] },
+    ...rest,
+  };
+};

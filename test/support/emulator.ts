@@ -1,0 +1,79 @@
+import { pino } from 'pino';
+import { afterEach } from 'vitest';
+import { readCommand } from '../../src/config.ts';
+import type { Account, AccountProfile } from '../../src/core/accounts.ts';
+import { openEmulator } from '../../src/emulator.ts';
+import { profile } from './core.ts';
+import { createTestClock, type TestClock } from './test-clock.ts';
+
+const SILENT = pino({ level: 'silent' });
+const open = new Set<{ close(): Promise<void> }>();
+
+afterEach(async () => {
+  for (const emulator of open) await emulator.close();
+  open.clear();
+});
+
+export interface Answer {
+  status: number;
+  headers: Record<string, unknown>;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  body: any;
+}
+
+/** The whole product in memory on a test clock, closed after the test. `flags` as on the command line. */
+export async function testEmulator(
+  flags: string[] = [],
+  clock: TestClock = createTestClock(),
+  logger = SILENT,
+) {
+  const { config } = readCommand(flags, {});
+  const emulator = await openEmulator(config, logger, clock);
+  open.add(emulator);
+  const { app, core } = emulator;
+
+  async function send(
+    method: string,
+    path: string,
+    {
+      key = 'np_test_default',
+      body,
+      headers = {},
+    }: { key?: string | null; body?: unknown; headers?: object } = {},
+  ): Promise<Answer> {
+    const response = await app.inject({
+      method: method as 'POST',
+      url: path,
+      headers: {
+        ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const isJson = String(response.headers['content-type']).startsWith('application/json');
+    return {
+      status: response.statusCode,
+      headers: response.headers,
+      text: response.payload,
+      body: isJson ? response.json() : undefined,
+    };
+  }
+
+  return {
+    ...emulator,
+    core,
+    clock,
+    send,
+    post: (path: string, body: unknown, key?: string | null) =>
+      send('POST', path, { body, ...(key === undefined ? {} : { key }) }),
+    get: (path: string) => send('GET', path, { key: null }),
+    account: (key: string): Account => core.accounts.find(key)!,
+    /** A new account; speed 1, so that simulated seconds are the clock's. */
+    createAccount: (key: string, own: Partial<AccountProfile> = {}) =>
+      core.accounts.create(key, 'control', profile(own)),
+  };
+}
+
+export type TestEmulator = Awaited<ReturnType<typeof testEmulator>>;

@@ -1,0 +1,57 @@
+import type { Clock } from '../../src/core/clock.ts';
+
+interface Timer {
+  atMs: number;
+  everyMs: number | undefined;
+  work: () => void;
+}
+
+/** A wall clock that moves when a test says so, firing timers on its way. */
+export interface TestClock extends Clock {
+  advance(ms: number): void;
+  /** Back or forth without firing anything, as when the machine's clock is set. */
+  set(nowMs: number): void;
+}
+
+export const START_MS = Date.UTC(2026, 0, 15, 12);
+
+export function createTestClock(startMs = START_MS): TestClock {
+  let nowMs = startMs;
+  const timers = new Set<Timer>();
+  const add = (timer: Timer) => {
+    timers.add(timer);
+    return () => void timers.delete(timer);
+  };
+  return {
+    nowMs: () => nowMs,
+    sleep: (ms, signal) =>
+      new Promise((resolve) => {
+        if (signal?.aborted) return resolve(false);
+        if (ms <= 0) return void setImmediate(() => resolve(true));
+        const cancel = add({ atMs: nowMs + ms, everyMs: undefined, work: () => resolve(true) });
+        signal?.addEventListener('abort', () => {
+          cancel();
+          resolve(false);
+        });
+      }),
+    repeat: (ms, work) => add({ atMs: nowMs + ms, everyMs: ms, work }),
+    after: (ms, work) => add({ atMs: nowMs + ms, everyMs: undefined, work }),
+    advance(ms) {
+      const endMs = nowMs + ms;
+      for (;;) {
+        const [next] = [...timers]
+          .filter(({ atMs }) => atMs <= endMs)
+          .sort((one, two) => one.atMs - two.atMs);
+        if (!next) break;
+        nowMs = next.atMs;
+        if (next.everyMs === undefined) timers.delete(next);
+        else next.atMs += next.everyMs;
+        next.work();
+      }
+      nowMs = endMs;
+    },
+    set(ms) {
+      nowMs = ms;
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import { EmulatorError } from '../src/core/errors.ts';
+import { FIXTURES_DIR } from '../src/paths.ts';
+import { makeMp4 } from './media/make-mp4.ts';
+import { type TestEmulator, testEmulator } from './support/emulator.ts';
+
+interface Sample {
+  name: string;
+  /** Where it is documented. */
+  source: string;
+  mark: 'D' | 'C' | 'X';
+  /** What has to be so before the request. */
+  given?: {
+    credits?: number;
+    requestsBefore?: number;
+    submitted?: { path: string; body: unknown };
+    ended?: 'completed' | 'failed';
+    /** A code that no request can provoke: the domain is made to throw it. */
+    refusal?: string;
+  };
+  request: { path: string; body: unknown };
+  /** `text`: patterns that a streamed text matches. */
+  response: { status: number; body?: unknown; contentType?: string; text?: string[] };
+}
+
+const KEY = 'np_wire';
+/** The page's own sample id; stands for whatever the emulator gave. */
+const SAMPLE_ID = 'task_abc123';
+
+/** Values that differ from run to run, by the name of their field. */
+const VARIABLE: Record<string, RegExp> = {
+  taskId: /^task_[0-9a-z]+$/,
+  videoUrl: /^https?:\/\/[^/]+\/.+\.mp4$/,
+  generationTime: /^[1-9]\d*$/,
+};
+
+const WIRE_DIR = join(FIXTURES_DIR, 'wire');
+const families = readdirSync(WIRE_DIR);
+
+describe.each(families)('documented samples of %s', (family) => {
+  const files = readdirSync(join(WIRE_DIR, family)).filter((name) => name.endsWith('.json'));
+  const samples = files.map((file): Sample => JSON.parse(readFileSync(join(WIRE_DIR, family, file), 'utf8')));
+
+  it.each(samples)('$name', async ({ given = {}, request, response }) => {
+    const emulator = await testEmulator();
+    const account = emulator.createAccount(KEY, {
+      credits: given.credits ?? 1000,
+      clock: { mode: 'frozen' },
+    });
+    for (let n = 0; n < (given.requestsBefore ?? 0); n++)
+      await emulator.post(request.path, request.body, KEY);
+    const taskId = given.submitted && (await submit(emulator, given.submitted));
+    if (taskId && given.ended === 'completed') emulator.core.timeline.advanceToNext(account.id);
+    if (taskId && given.ended === 'failed') emulator.core.tasks.fail(account.id, taskId, 'GENERATION_FAILED');
+    if (given.refusal) refuse(emulator, given.refusal);
+
+    const answer = await emulator.post(request.path, withValues(request.body, taskId), KEY);
+
+    expect(answer.status).toBe(response.status);
+    expect(answer.headers['content-type']).toBe(response.contentType ?? 'application/json; charset=utf-8');
+    // As text, because the order of keys counts.
+    if (response.body) expect(asSampled(answer.text, response.body)).toBe(JSON.stringify(response.body));
+    for (const pattern of response.text ?? []) expect(answer.text).toMatch(new RegExp(pattern));
+  });
+});
+
+async function submit(
+  emulator: TestEmulator,
+  { path, body }: { path: string; body: unknown },
+): Promise<string> {
+  const { text } = await emulator.post(path, body, KEY);
+  return /task_\w+/.exec(text)![0];
+}
+
+function refuse({ core }: TestEmulator, code: string): void {
+  vi.spyOn(core.tasks, 'submitStream').mockImplementationOnce(() => {
+    throw new EmulatorError(code, 'as asked for by the test');
+  });
+}
+
+function withValues(body: unknown, taskId: string | undefined): unknown {
+  const text = JSON.stringify(body)
+    .replaceAll(SAMPLE_ID, taskId ?? SAMPLE_ID)
+    .replace('{{mp4 of 7.5 s}}', makeMp4({ durationMs: 7500 }).toString('base64'));
+  return JSON.parse(text);
+}
+
+/** The answer with its variable values replaced by the sample's, wherever they have the form they should have. */
+function asSampled(answer: string, sample: unknown): string {
+  const sampled = new Map<string, unknown>();
+  JSON.stringify(sample, (name, value) => {
+    if (name in VARIABLE) sampled.set(name, value);
+    return value;
+  });
+  return JSON.stringify(JSON.parse(answer), (name, value) =>
+    VARIABLE[name]?.test(String(value)) ? sampled.get(name) : value,
+  );
+}
