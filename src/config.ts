@@ -179,7 +179,7 @@ function readFlags(argv: readonly string[]): { flags: Flags; words: string[] } {
     return { flags: values as Flags, words: positionals };
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
-    const flag = /'(-[^\s'=<]*)/.exec(message)?.[1] ?? 'A flag';
+    const flag = (/(--[\w-]+)/.exec(message) ?? /'(-\w)/.exec(message))?.[1] ?? 'A flag';
     if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
       throw new SetupError(`Unknown flag ${flag}; nanophoto-emulator --help lists the flags.`);
     }

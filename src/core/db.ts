@@ -1,5 +1,5 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { SetupError } from './errors.ts';
 
@@ -37,7 +37,7 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
   const file = join(dataDir, FILE_NAME);
   let db: Db | undefined;
   try {
-    mkdirSync(dataDir, { recursive: true });
+    makeDir(dataDir);
     db = new Database(file, { timeout: LOCK_TIMEOUT_MS });
     // Before anything is written: is it ours, and do we know its schema?
     refuseForeign(db, file, migrations.length);
@@ -52,6 +52,13 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
     db?.close();
     throw explain(error, dataDir, file);
   }
+}
+
+/** Not `recursive`, which never returns for a path below /proc. */
+function makeDir(dir: string): void {
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (dirname(dir) !== dir) makeDir(dirname(dir));
+  mkdirSync(dir);
 }
 
 function configure(db: Db): void {
@@ -108,6 +115,7 @@ function explain(error: unknown, dataDir: string, file: string): Error {
     EPERM: `The data directory ${dataDir} cannot be written; choose another with --data-dir.`,
     EROFS: `The data directory ${dataDir} is read-only; choose another with --data-dir.`,
     ENOSPC: `No space is left for the data directory ${dataDir}; free some or choose another with --data-dir.`,
+    ENOENT: `The data directory ${dataDir} cannot be made; choose another with --data-dir.`,
     EEXIST: `${dataDir} is a file; choose a directory with --data-dir.`,
     ENOTDIR: `${dataDir} lies below a file; choose a directory with --data-dir.`,
     SQLITE_CANTOPEN: `${file} cannot be opened; choose a data directory you may write to with --data-dir.`,

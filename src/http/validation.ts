@@ -30,7 +30,8 @@ export class InvalidBody extends Error {
     return { code: first.code, detail: this.#detail(first.issue) };
   }
 
-  #detail({ path, message }: z.core.$ZodIssue): string {
+  #detail({ code, path, message }: z.core.$ZodIssue): string {
+    if (code === 'unrecognized_keys') return message;
     if (path.length === 0) return 'The request body must be a JSON object';
     const field = path.map((part, i) =>
       typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`,

@@ -37,7 +37,7 @@ describe('Sora 2 generate', () => {
     });
   });
 
-  it.each([
+  it.each<[object, string]>([
     [{}, 'PROMPT_REQUIRED'],
     [{ mode: 'textToVideo' }, 'PROMPT_REQUIRED'],
     [{ ...VALID, prompt: null }, 'PROMPT_REQUIRED'],
@@ -75,7 +75,7 @@ describe('Sora 2 generate', () => {
       'inputImage',
       'referenceImage',
       'referenceImages',
-    ].flatMap((field) => [
+    ].flatMap((field): [object, string][] => [
       [{ ...VALID, mode: 'imageToVideo', [field]: 'aGk=' }, 'IMAGE_URLS_REQUIRED'],
       [{ ...VALID, [field]: ['aGk='] }, 'IMAGE_URLS_REQUIRED'],
     ]),

@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import { testEmulator } from '../support/emulator.ts';
+
+const VALID = { prompt: 'a dog', mode: 'textToVideo' };
+const LEDGER = '/__admin/accounts/np_test_default/ledger';
+
+describe('health', () => {
+  it('is told to everybody and never limited', async () => {
+    const { send, get } = await testEmulator(['--admin-token', 'very-secret']);
+    expect((await get('/health')).body).toEqual({ status: 'ok' });
+    expect((await get('/ready')).body).toEqual({ status: 'ready' });
+    expect((await send('GET', '/health', { key: 'unknown' })).status).toBe(200);
+    expect((await send('GET', '/health')).headers).not.toHaveProperty('x-ratelimit-limit');
+  });
+});
+
+describe('the control plane', () => {
+  it('reads an account with its limiter and clock', async () => {
+    const { get, post } = await testEmulator();
+    await post('/api/sora-2/generate', VALID);
+    expect((await get('/__admin/accounts/np_test_default')).body).toEqual({
+      key: 'np_test_default',
+      credits: 996,
+      rateLimit: { limit: 100, remaining: 99, resetAt: '2026-01-15T13:00:00.000Z' },
+      clock: { mode: 'real', now: '2026-01-15T12:00:00.000Z' },
+      speed: 60,
+      seed: 'nanophoto',
+      createdAt: '2026-01-15T12:00:00.000Z',
+      revoked: false,
+    });
+    expect((await get('/__admin/accounts/np_test_unlimited')).body.rateLimit).toEqual({
+      limit: null,
+      remaining: null,
+      resetAt: null,
+    });
+  });
+
+  it('lists accounts by key, in pages', async () => {
+    const { get } = await testEmulator();
+    const first = (await get('/__admin/accounts?limit=2')).body;
+    expect(first.accounts.map(({ key }: { key: string }) => key)).toEqual([
+      'np_test_auto',
+      'np_test_default',
+    ]);
+    expect(first.next).toBe('np_test_default');
+    const rest = (await get(`/__admin/accounts?after=${first.next}`)).body;
+    expect(rest.accounts).toHaveLength(4);
+    expect(rest.next).toBeNull();
+  });
+
+  it('shows the ledger oldest first, in pages, with what is held', async () => {
+    const { get, post, clock } = await testEmulator();
+    const { taskId } = (await post('/api/sora-2/generate', VALID)).body;
+    const entry = (id: string, kind: string, amount: number, balance: number, more: object) => ({
+      ...{ id, kind, amount, balance, taskId: null, reason: null },
+      at: '2026-01-15T12:00:00.000Z',
+      ...more,
+    });
+    const grant = entry('1', 'grant', 1000, 1000, { reason: 'initial credits' });
+    const hold = entry('2', 'hold', -4, 996, { taskId });
+    expect((await get(LEDGER)).body).toEqual({ balance: 996, held: 4, entries: [grant, hold], next: null });
+    clock.advance(60_000);
+    const capture = entry('3', 'capture', 0, 996, { taskId, at: expect.any(String) });
+    expect((await get(LEDGER)).body).toEqual({
+      balance: 996,
+      held: 0,
+      entries: [grant, hold, capture],
+      next: null,
+    });
+    expect((await get(`${LEDGER}?limit=2`)).body).toMatchObject({ entries: [grant, hold], next: '2' });
+    expect((await get(`${LEDGER}?after=2`)).body).toMatchObject({ entries: [capture], next: null });
+  });
+
+  it('verifies the ledger, and finds what somebody broke by hand', async () => {
+    const { get, post, core } = await testEmulator();
+    await post('/api/sora-2/generate', VALID);
+    expect((await get(`${LEDGER}/verify`)).body).toEqual({ ok: true, problems: [] });
+    core.db.exec('UPDATE accounts SET balance = balance + 1');
+    expect((await get(`${LEDGER}/verify`)).body).toEqual({
+      ok: false,
+      problems: ['the balance is not the sum of the entries: balance 997'],
+    });
+    core.db.exec('DELETE FROM tasks; UPDATE accounts SET balance = balance - 1');
+    expect((await get(`${LEDGER}/verify`)).body.problems).toEqual(['a hold belongs to no task: hold 2']);
+  });
+
+  it.each([
+    [`${LEDGER}?limit=0`, 'limit'],
+    [`${LEDGER}?limit=1001`, 'limit'],
+    [`${LEDGER}?limit=ten`, 'limit'],
+    [`${LEDGER}?after=x`, 'after'],
+    ['/__admin/accounts?nonsense=1', 'nonsense'],
+  ])('refuses %s and names the field', async (path, field) => {
+    const { get } = await testEmulator();
+    const { status, body } = await get(path);
+    expect([status, body.code]).toEqual([400, 'INVALID_INPUT']);
+    expect(body.error).toContain(field);
+  });
+
+  it('has its own form for what it does not know', async () => {
+    const { get, send } = await testEmulator();
+    expect(await get('/__admin/accounts/nobody/ledger')).toMatchObject({
+      status: 404,
+      body: { error: 'There is no account with the key nobody.', code: 'ACCOUNT_NOT_FOUND' },
+    });
+    expect(await get('/__admin/nowhere')).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
+    expect(await send('POST', '/__admin/accounts/x/nowhere')).toMatchObject({
+      status: 404,
+      body: { code: 'NOT_FOUND' },
+    });
+  });
+
+  it('asks for the token where one is set', async () => {
+    const { get, send } = await testEmulator(['--admin-token', 'very-secret']);
+    expect(await get(LEDGER)).toMatchObject({ status: 401, body: { code: 'ADMIN_TOKEN_REQUIRED' } });
+    const status = async (headers: object) => (await send('GET', LEDGER, { key: null, headers })).status;
+    expect(await status({ 'x-admin-token': 'wrong-secret' })).toBe(401);
+    expect(await status({ 'x-admin-token': 'very-secret' })).toBe(200);
+    expect(await status({ authorization: 'Bearer very-secret' })).toBe(200);
+    expect(await status({ authorization: 'Bearer np_test_default' })).toBe(401);
+  });
+
+  it('answers callers on this machine only, unless told otherwise', async () => {
+    const from = async (remoteAddress: string, flags: string[] = []) => {
+      const { app } = await testEmulator(flags);
+      return (await app.inject({ method: 'GET', url: LEDGER, remoteAddress })).statusCode;
+    };
+    expect(await from('127.0.0.1')).toBe(200);
+    expect(await from('::1')).toBe(200);
+    expect(await from('::ffff:127.0.0.1')).toBe(200);
+    expect(await from('10.0.0.5')).toBe(403);
+    expect(await from('10.0.0.5', ['--admin-remote', 'on'])).toBe(200);
+  });
+});

@@ -1,0 +1,212 @@
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { describe, expect, it } from 'vitest';
+import { packageVersion } from '../../src/paths.ts';
+import { call, runCommand, startCommand } from '../support/command.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const GENERATE = '/api/sora-2/generate';
+const VALID = { prompt: 'a dog', mode: 'textToVideo' };
+
+describe('the command', () => {
+  it('starts, says where it is ready and answers', async () => {
+    const { ready, url } = await startCommand();
+    expect(ready).toEqual({
+      level: 30,
+      time: expect.any(String),
+      msg: `ready at ${url}`,
+      url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+      data: 'in memory',
+      firstKey: 'np_test_default',
+      version: packageVersion(),
+    });
+    expect((await call(url, GENERATE, VALID)).status).toBe(200);
+    expect(await (await fetch(`${url}/ready`)).json()).toEqual({ status: 'ready' });
+  });
+
+  it('logs one line a request, with neither body nor foreign key in it', async () => {
+    const { url, child, ended, lines } = await startCommand();
+    await call(url, GENERATE, { ...VALID, prompt: 'a secret prompt' });
+    await call(url, `${GENERATE}?token=secret`, { mode: 'textToVideo' });
+    await call(url, GENERATE, VALID, 'sk_live_secret');
+    child.kill('SIGTERM');
+    const { stdout } = await ended;
+    const requests = lines().filter(({ msg }) => msg === 'request');
+    const line = (own: object) => ({
+      level: 30,
+      time: expect.any(String),
+      msg: 'request',
+      method: 'POST',
+      path: GENERATE,
+      account: 'np_test_default',
+      durationMs: expect.any(Number),
+      ...own,
+    });
+    expect(requests).toEqual([
+      line({ status: 200, errorCode: null }),
+      line({ status: 400, errorCode: 'PROMPT_REQUIRED' }),
+      line({ status: 401, errorCode: 'LOGIN_REQUIRED', account: null }),
+    ]);
+    expect(lines().map(({ msg }) => msg)).toEqual([
+      `ready at ${url}`,
+      'request',
+      'request',
+      'request',
+      'stopping',
+    ]);
+    expect(stdout).not.toContain('secret');
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('stops orderly on %s', async (signal) => {
+    const { child, ended, url } = await startCommand();
+    // A connection that is kept alive does not hold it up.
+    await call(url, GENERATE, VALID);
+    child.kill(signal);
+    expect(await ended).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('keeps tasks, credits and limiter counts in its data directory over an orderly stop', async () => {
+    const dir = tempDir();
+    const first = await startCommand(['--data-dir', dir, '--speed', '1']);
+    const { taskId } = (await call(first.url, GENERATE, VALID)).body;
+    first.child.kill('SIGTERM');
+    expect((await first.ended).code).toBe(0);
+
+    const second = await startCommand(['--data-dir', dir, '--speed', '1']);
+    expect(second.ready.data).toBe(dir);
+    const polled = await call(second.url, '/api/sora-2/check-status', { taskId });
+    expect(polled.body.status).toBe('processing');
+    expect(polled.headers.get('x-ratelimit-remaining')).toBe('98');
+    const ledger = await (await fetch(`${second.url}/__admin/accounts/np_test_default/ledger`)).json();
+    expect(ledger).toMatchObject({ balance: 996, held: 4 });
+  });
+
+  it('loses nothing of what it answered when it is killed, and refunds a stream that was under way', async () => {
+    const dir = tempDir();
+    const first = await startCommand(['--data-dir', dir, '--speed', '0.1']);
+    const ids: string[] = [];
+    for (let n = 0; n < 5; n++) ids.push((await call(first.url, GENERATE, VALID)).body.taskId);
+    const stream = await fetch(`${first.url}/api/sora-2/generate-prompt`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer np_test_default', 'content-type': 'application/json' },
+      body: JSON.stringify({ topic: 'a' }),
+    });
+    expect(stream.status).toBe(200);
+    first.child.kill('SIGKILL');
+    expect((await first.ended).signal).toBe('SIGKILL');
+
+    const second = await startCommand(['--data-dir', dir]);
+    for (const taskId of ids) {
+      expect((await call(second.url, '/api/sora-2/check-status', { taskId })).body.status).toBe('processing');
+    }
+    const admin = `${second.url}/__admin/accounts/np_test_default`;
+    expect(await (await fetch(`${admin}/ledger`)).json()).toMatchObject({ balance: 980, held: 20 });
+    expect(await (await fetch(`${admin}/ledger/verify`)).json()).toEqual({ ok: true, problems: [] });
+  });
+
+  it('prints help, version and the settings in force', async () => {
+    const help = await runCommand(['--help']).ended;
+    expect(help).toMatchObject({ code: 0, stderr: '' });
+    for (const flag of [
+      '--port',
+      '--data-dir',
+      '--speed',
+      '--seed-file',
+      '--failed-task-status',
+      '--admin-token',
+    ]) {
+      expect(help.stdout).toContain(flag);
+    }
+    expect((await runCommand(['--version']).ended).stdout).toBe(`${packageVersion()}\n`);
+    const env = { NANOPHOTO_EMULATOR_SPEED: '5', NANOPHOTO_EMULATOR_ADMIN_TOKEN: 'very-secret' };
+    const { stdout } = await runCommand(['config', '--port', '1234'], env).ended;
+    expect(stdout).toMatch(/^port +1234$/m);
+    expect(stdout).toMatch(/^speed +5$/m);
+    expect(stdout).toMatch(/^admin-token +\(set\)$/m);
+    expect(stdout).not.toContain('very-secret');
+  });
+
+  it('warns of a variable that looks like a setting and is none', async () => {
+    const { lines } = await startCommand([], { NANOPHOTO_EMULATOR_SPED: '1' });
+    expect(lines()[0]).toMatchObject({ level: 40, msg: expect.stringContaining('NANOPHOTO_EMULATOR_SPED') });
+  });
+});
+
+describe('the command refuses in one sentence and with exit code 2', () => {
+  async function refused(args: string[], env: Record<string, string> = {}): Promise<string> {
+    const { code, stdout, stderr } = await runCommand(args, env).ended;
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^nanophoto-emulator: [^\n]+\.\n$/);
+    return stderr;
+  }
+
+  it('a setting that makes no sense', async () => {
+    expect(await refused(['--port', '99999'])).toContain(
+      '--port must be a port from 0 to 65535, not "99999"',
+    );
+    expect(await refused([], { NANOPHOTO_EMULATOR_SPEED: 'fast' })).toContain(
+      'NANOPHOTO_EMULATOR_SPEED must be',
+    );
+  });
+
+  it('an unknown flag, command or word', async () => {
+    expect(await refused(['--prot', '1'])).toContain('Unknown flag --prot');
+    expect(await refused(['strat'])).toContain('Unknown command "strat"');
+  });
+
+  it('a port in use', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as { port: number };
+    expect(await refused(['--port', String(port)])).toContain(`Port ${port} on 127.0.0.1 is in use`);
+    other.close();
+  });
+
+  it('an address that is not of this machine', async () => {
+    expect(await refused(['--port', '0', '--host', '203.0.113.7'])).toContain('has no address 203.0.113.7');
+  });
+
+  it('a database of a newer schema, which it leaves as it is', async () => {
+    const dir = tempDir();
+    const file = join(dir, 'emulator.sqlite');
+    const { child, ended } = await startCommand(['--data-dir', dir]);
+    child.kill('SIGTERM');
+    await ended;
+    const db = new Database(file);
+    db.pragma('user_version = 99');
+    db.close();
+    const before = readFileSync(file);
+    expect(await refused(['--data-dir', dir])).toContain('has schema 99');
+    expect(readFileSync(file).equals(before)).toBe(true);
+  });
+
+  it('a data directory that another emulator uses', async () => {
+    const dir = tempDir();
+    await startCommand(['--data-dir', dir]);
+    expect(await refused(['--data-dir', dir, '--port', '0'])).toContain('in use by another emulator');
+  });
+
+  it('a data directory that cannot be', async () => {
+    const dir = tempDir();
+    writeFileSync(join(dir, 'file'), '');
+    expect(await refused(['--data-dir', join(dir, 'file')])).toContain('is a file');
+    expect(await refused(['--data-dir', '/proc/nowhere'])).toContain('choose another with --data-dir');
+  });
+
+  it.skipIf(process.getuid?.() === 0)('a data directory that it may not write', async () => {
+    const dir = join(tempDir(), 'closed');
+    mkdirSync(dir);
+    chmodSync(dir, 0o500);
+    expect(await refused(['--data-dir', dir])).toContain('--data-dir');
+  });
+
+  it('a seed file that is not there or makes no sense', async () => {
+    const file = join(tempDir(), 'seed.json');
+    expect(await refused(['--seed', file])).toContain(`The seed file ${file} cannot be read`);
+    writeFileSync(file, '{"accounts":[{"key":"k","credits":-1}]}');
+    expect(await refused(['--seed-file', file])).toContain('is wrong at accounts[0].credits');
+  });
+});

@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import { readCommand } from '../src/config.ts';
+import { SetupError } from '../src/core/errors.ts';
+
+const config = (argv: string[] = [], env: Record<string, string> = {}) => readCommand(argv, env).config;
+const refusal = (argv: string[], env: Record<string, string> = {}): string => {
+  try {
+    readCommand(argv, env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(SetupError);
+    return (error as Error).message;
+  }
+  throw new Error('was not refused');
+};
+
+describe('settings', () => {
+  it('have the documented defaults', () => {
+    expect(config()).toEqual({
+      port: 6266,
+      host: '127.0.0.1',
+      dataDir: undefined,
+      logLevel: 'info',
+      speed: 60,
+      seed: 'nanophoto',
+      seedFile: undefined,
+      autoAccounts: true,
+      rateLimit: 100,
+      failedTaskStatus: 200,
+      publicUrl: undefined,
+      adminToken: undefined,
+      adminRemote: false,
+      bodyLimitBytes: 1_048_576,
+    });
+  });
+
+  it('are taken from flags first, then from the environment', () => {
+    const env = { NANOPHOTO_EMULATOR_SPEED: '2', NANOPHOTO_EMULATOR_RATE_LIMIT: 'off', PORT: '8080' };
+    expect(config(['--speed=3'], env)).toMatchObject({ speed: 3, rateLimit: null, port: 8080 });
+    expect(config([], { ...env, NANOPHOTO_EMULATOR_PORT: '1' })).toMatchObject({ port: 1, speed: 2 });
+  });
+
+  it('ignore empty variables and what Kubernetes says of a service of our name', () => {
+    const env = { NANOPHOTO_EMULATOR_PORT: 'tcp://10.0.0.1:6266', NANOPHOTO_EMULATOR_SPEED: '' };
+    expect(config([], env)).toMatchObject({ port: 6266, speed: 60 });
+  });
+
+  it('take a --seed that ends in .json as the seed file', () => {
+    expect(config(['--seed', 'accounts.json'])).toMatchObject({
+      seed: 'nanophoto',
+      seedFile: 'accounts.json',
+    });
+    expect(config(['--seed', '42'])).toMatchObject({ seed: '42', seedFile: undefined });
+  });
+
+  it('take the slash off a public URL', () => {
+    expect(config(['--public-url', 'https://x.test/a/']).publicUrl).toBe('https://x.test/a');
+  });
+
+  it.each([
+    ['port', '-1'],
+    ['port', '65536'],
+    ['port', '80.5'],
+    ['port', ''],
+    ['speed', '0'],
+    ['speed', '-1'],
+    ['speed', 'Infinity'],
+    ['speed', '1e9'],
+    ['rate-limit', '0'],
+    ['rate-limit', 'none'],
+    ['failed-task-status', '404'],
+    ['auto-accounts', 'yes'],
+    ['log-level', 'loud'],
+    ['public-url', 'localhost:3000'],
+    ['public-url', 'ftp://x.test'],
+    ['admin-token', 'short'],
+    ['body-limit-bytes', '10'],
+  ])('refuse --%s "%s" with a sentence that says what to write', (name, value) => {
+    const sentence = refusal([`--${name}=${value}`]);
+    expect(sentence).toContain(`--${name} must be`);
+    expect(sentence).toContain(`not "${value}"`);
+    expect(sentence).toMatch(/^[^\n]+\.$/);
+  });
+
+  it('refuse flags that do not exist, lack their value or have one too many', () => {
+    expect(refusal(['--nonsense'])).toBe(
+      'Unknown flag --nonsense; nanophoto-emulator --help lists the flags.',
+    );
+    expect(refusal(['-x'])).toContain('Unknown flag -x');
+    expect(refusal(['--speed'])).toBe('--speed needs a value: a number above 0, at most 1000000.');
+    expect(refusal(['--port', '--speed', '1'])).toContain('--port needs a value');
+    expect(refusal(['--help=yes'])).toBe('--help takes no value.');
+    expect(refusal(['start', 'now'])).toContain('Unexpected "now" after "start"');
+  });
+});

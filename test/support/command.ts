@@ -1,0 +1,66 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { onTestFinished } from 'vitest';
+
+const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
+
+export interface Ended {
+  code: number | null;
+  signal: string | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** The built command in a process of its own, with nothing of this process's settings. */
+export function runCommand(args: string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env.PATH!, ...env } });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text;
+  });
+  const ended = new Promise<Ended>((resolve) => {
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+  return {
+    child,
+    ended,
+    lines: () =>
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+  };
+}
+
+/** Starts the emulator on a free port and waits for its ready line. */
+export async function startCommand(args: string[] = [], env: Record<string, string> = {}) {
+  const command = runCommand(['--port', '0', ...args], env);
+  const ready = await readyLine(command.child);
+  return { ...command, ready, url: ready.url as string };
+}
+
+function readyLine(child: ChildProcess): Promise<Record<string, unknown>> {
+  return new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      const logged = JSON.parse(line);
+      if (logged.url) resolve(logged);
+    });
+    child.on('exit', (code) => reject(new Error(`the command ended with ${code} before it was ready`)));
+  });
+}
+
+/** One call with a key, as a client makes it. */
+export async function call(url: string, path: string, body: unknown, key = 'np_test_default') {
+  const response = await fetch(url + path, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+  return { status: response.status, headers: response.headers, body: (await response.json()) as any };
+}
