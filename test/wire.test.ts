@@ -83,7 +83,7 @@ function refuse({ core }: TestEmulator, code: string): void {
 function withValues(body: unknown, taskId: string | undefined): unknown {
   const text = JSON.stringify(body)
     .replaceAll(SAMPLE_ID, taskId ?? SAMPLE_ID)
-    .replace('{{mp4 of 7.5 s}}', makeMp4({ durationMs: 7500 }).toString('base64'));
+    .replace('{{mp4 of 7.5 s}}', makeMp4({ duration: 7500 }).toString('base64'));
   return JSON.parse(text);
 }
 

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
-import { randomOf } from '../core/random.ts';
-import { type App, accountOf, type Emulator } from '../http/context.ts';
+import type { App, Emulator } from '../http/context.ts';
 import type { Problems } from '../http/errors.ts';
 import { isPublicUrl, requiredText } from '../http/fields.ts';
 import { sendText } from '../http/stream.ts';
@@ -24,7 +23,10 @@ const TEMPLATE: PlanTemplate = { typicalSeconds: [12, 24], steps: [{ name: 'stre
 
 export const Body = z
   .object({
-    topic: requiredText('topic is missing or empty').pipe(z.string().max(MOST_TOPIC_CHARACTERS)),
+    // As JavaScript counts, which zod's own max() does not: it counts an emoji as one.
+    topic: requiredText('expected text').refine((topic) => !(topic?.length > MOST_TOPIC_CHARACTERS), {
+      error: `expected at most ${MOST_TOPIC_CHARACTERS} characters`,
+    }),
     mode: z.enum(['textToVideo', 'imageToVideo']).default('textToVideo'),
     technique: z
       .enum([
@@ -68,27 +70,23 @@ const PROBLEMS: Problems = {
 };
 
 export function registerPromptGenerator(app: App, emulator: Emulator): void {
-  const { core, settings } = emulator;
+  const { fixturesDir } = emulator.settings;
 
   app.post(
     '/api/sora-2/generate-prompt',
     { schema: { body: Body }, config: { problems: PROBLEMS } },
     async (request, reply) => {
-      const account = accountOf(request);
       const input = request.body;
       const order = { family: FAMILY, price: PRICE, input, template: TEMPLATE };
-      const task = core.tasks.submitStream(account.id, order);
-      const text = writeScript(
-        {
-          topic: input.topic,
-          technique: input.technique,
-          durationSeconds: input.duration,
-          imageCount: input.mode === 'imageToVideo' ? input.imageUrls.length : 0,
-        },
-        phrasesOf(input.locale, settings.fixturesDir),
-        randomOf('script', account.seed, task.seq),
+      const script = {
+        topic: input.topic,
+        technique: input.technique,
+        durationSeconds: input.duration,
+        imageCount: input.mode === 'imageToVideo' ? input.imageUrls.length : 0,
+      };
+      return sendText(emulator, request, reply, order, (random) =>
+        writeScript(script, phrasesOf(input.locale, fixturesDir), random),
       );
-      return sendText(emulator, reply, account, task, text);
     },
   );
 }

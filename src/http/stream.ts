@@ -1,9 +1,10 @@
 import { Readable } from 'node:stream';
-import type { FastifyReply } from 'fastify';
-import type { Account } from '../core/accounts.ts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { paceOf } from '../core/clock.ts';
-import type { Task } from '../core/tasks.ts';
-import type { Emulator } from './context.ts';
+import { EmulatorError } from '../core/errors.ts';
+import { type Random, randomOf } from '../core/random.ts';
+import type { Order } from '../core/tasks.ts';
+import { accountOf, type Emulator } from './context.ts';
 
 const CHARACTERS_PER_PIECE = 48;
 const FEWEST_PIECES = 6;
@@ -18,16 +19,27 @@ export function piecesOf(text: string): string[] {
 }
 
 /**
- * Sends a text as it would be produced: its pieces spread over the task's simulated time, at once on clocks that do not
- * run by themselves. The hold is captured when the text is out or the client has left, refunded when we break off.
+ * Charges for a text, writes it and sends it as it would be produced: its pieces spread over the task's simulated time, at
+ * once on clocks that do not run by themselves. The hold is captured when the text is out or the client has left, and
+ * refunded when we break off or `write` throws.
+ * @throws EmulatorError INSUFFICIENT_CREDITS, and what `write` throws
  */
 export function sendText(
   { core, stopping }: Emulator,
+  request: FastifyRequest,
   reply: FastifyReply,
-  account: Account,
-  task: Task,
-  text: string,
+  order: Order,
+  write: (random: Random) => string,
 ): FastifyReply {
+  const account = accountOf(request);
+  const task = core.tasks.submitStream(account.id, order);
+  let text: string;
+  try {
+    text = write(randomOf('text', account.seed, task.seq));
+  } catch (error) {
+    core.tasks.fail(account.id, task.id, error instanceof EmulatorError ? error.code : 'INTERNAL_ERROR');
+    throw error;
+  }
   const pieces = piecesOf(text);
   const totalMs = account.clockMode === 'real' ? task.plan.endMs / paceOf(account) : 0;
   const gone = new AbortController();

@@ -1,0 +1,71 @@
+import { boxesIn, findBox } from './mp4-boxes.ts';
+
+/** Far more than a file has: what has more tracks than that was made to fill the memory. */
+const MOST_TRACKS = 256;
+
+const TFHD_BASE_DATA_OFFSET = 0x1;
+const TFHD_SAMPLE_DESCRIPTION = 0x2;
+const TFHD_DEFAULT_DURATION = 0x8;
+const TRUN_DATA_OFFSET = 0x1;
+const TRUN_FIRST_SAMPLE_FLAGS = 0x4;
+const TRUN_DURATIONS = 0x100;
+const TRUN_FIELDS = [TRUN_DURATIONS, 0x200, 0x400, 0x800];
+
+/**
+ * Adds up how long the samples of movie fragments last, track by track, so that no fragment has to be kept.
+ *
+ * Not left to mp4box: it builds a list of all samples, and believes the number of them that a fragment states.
+ */
+export class FragmentLengths {
+  readonly #tracks = new Map<number, { ticks: number; untimedSamples: number }>();
+
+  /** @throws RangeError when the fragment is broken */
+  add(moof: Buffer): void {
+    for (const { type, body } of boxesIn(moof)) if (type === 'traf') this.#addTrack(body);
+  }
+
+  /** In units of the track's time scale. */
+  ticksOf(trackId: number, defaultDuration: number): number {
+    const track = this.#tracks.get(trackId);
+    return track ? track.ticks + track.untimedSamples * defaultDuration : 0;
+  }
+
+  #addTrack(traf: Buffer): void {
+    const header = findBox(traf, 'tfhd');
+    if (!header) throw new RangeError('a track fragment has no header');
+    const trackId = header.readUInt32BE(4);
+    const duration = defaultDurationOf(header);
+    const track = this.#tracks.get(trackId) ?? { ticks: 0, untimedSamples: 0 };
+    this.#tracks.set(trackId, track);
+    if (this.#tracks.size > MOST_TRACKS) throw new RangeError('too many tracks');
+
+    for (const { type, body } of boxesIn(traf)) {
+      if (type !== 'trun') continue;
+      const run = readRun(body);
+      if (run.ticks !== undefined) track.ticks += run.ticks;
+      else if (duration !== undefined) track.ticks += run.samples * duration;
+      else track.untimedSamples += run.samples;
+    }
+  }
+}
+
+function defaultDurationOf(tfhd: Buffer): number | undefined {
+  const flags = tfhd.readUIntBE(1, 3);
+  if ((flags & TFHD_DEFAULT_DURATION) === 0) return undefined;
+  const before = (flags & TFHD_BASE_DATA_OFFSET ? 8 : 0) + (flags & TFHD_SAMPLE_DESCRIPTION ? 4 : 0);
+  return tfhd.readUInt32BE(8 + before);
+}
+
+/** Without `ticks` when the samples all last as long as the defaults say. */
+function readRun(trun: Buffer): { samples: number; ticks?: number } {
+  const flags = trun.readUIntBE(1, 3);
+  const samples = trun.readUInt32BE(4);
+  const first = 8 + (flags & TRUN_DATA_OFFSET ? 4 : 0) + (flags & TRUN_FIRST_SAMPLE_FLAGS ? 4 : 0);
+  const sampleBytes = 4 * TRUN_FIELDS.filter((field) => flags & field).length;
+  if (first + samples * sampleBytes > trun.length)
+    throw new RangeError('a run states more samples than it has');
+  if ((flags & TRUN_DURATIONS) === 0) return { samples };
+  let ticks = 0;
+  for (let sample = 0; sample < samples; sample++) ticks += trun.readUInt32BE(first + sample * sampleBytes);
+  return { samples, ticks };
+}

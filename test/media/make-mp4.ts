@@ -1,0 +1,185 @@
+export interface Mp4Options {
+  /** In units of `timescale`. */
+  duration?: number;
+  timescale?: number;
+  /** Of the movie header; 1 has 64-bit times. */
+  version?: 0 | 1;
+  width?: number;
+  height?: number;
+  video?: boolean;
+  audio?: boolean;
+  moov?: 'first' | 'last';
+  mdatBytes?: number;
+  /** How the media data state their size: in 32 or 64 bits, or not at all, up to the end of the file. */
+  mdatSize?: '32' | '64' | 'open';
+  /** Spreads the samples over this many movie fragments. */
+  fragments?: number;
+  /** Where the fragments say how long a sample lasts. */
+  sampleDurations?: 'trun' | 'tfhd' | 'trex';
+  /** Whether the movie header (mvhd) or its extension (mehd) tell the length of a fragmented file. */
+  stated?: 'mvhd' | 'mehd' | 'nowhere';
+  /** Puts this many units of a fragmented file into the movie box, before the first fragment. */
+  unfragmented?: number;
+}
+
+const SAMPLES_PER_FRAGMENT = 10;
+const VIDEO_TRACK = 1;
+const AUDIO_TRACK = 2;
+
+export const u16 = (value: number) => bytesOf(2, (bytes) => bytes.writeUInt16BE(value));
+export const u32 = (value: number) => bytesOf(4, (bytes) => bytes.writeUInt32BE(value));
+export const u64 = (value: number | bigint) => bytesOf(8, (bytes) => bytes.writeBigUInt64BE(BigInt(value)));
+export const zeros = (bytes: number) => Buffer.alloc(bytes);
+
+export function box(type: string, ...parts: Buffer[]): Buffer {
+  const body = Buffer.concat(parts);
+  return Buffer.concat([u32(8 + body.length), Buffer.from(type, 'latin1'), body]);
+}
+
+export function fullBox(type: string, version: number, flags: number, ...parts: Buffer[]): Buffer {
+  return box(type, u32(version * 0x1000000 + flags), ...parts);
+}
+
+export const ftyp = () => box('ftyp', Buffer.from('isom'), u32(512), Buffer.from('isomavc1mp41'));
+
+/** The bytes of an MP4 file: its structure is right, its media data are zeros. */
+export function makeMp4(options: Mp4Options = {}): Buffer {
+  const { fragments = 0, moov: place = 'first', mdatBytes = 64, mdatSize = '32' } = options;
+  const moov = movie(options);
+  if (fragments > 0) return Buffer.concat([ftyp(), moov, ...fragmentsOf(options)]);
+  const mdat = mediaData(mdatBytes, mdatSize);
+  return Buffer.concat(place === 'first' ? [ftyp(), moov, mdat] : [ftyp(), mdat, moov]);
+}
+
+export function movie(options: Mp4Options = {}): Buffer {
+  const { duration = 5000, timescale = 1000, version = 0, video = true, audio = false } = options;
+  const { fragments = 0, stated = 'nowhere', unfragmented = 0 } = options;
+  const inMovie = fragments === 0 || stated === 'mvhd' ? duration : unfragmented;
+  const inTracks = fragments === 0 ? duration : unfragmented;
+  const tracks = [...(video ? [VIDEO_TRACK] : []), ...(audio ? [AUDIO_TRACK] : [])];
+  const perSample = options.sampleDurations === 'trex' ? sampleDurationOf(options) : 0;
+  const extension = box(
+    'mvex',
+    ...(stated === 'mehd' ? [fullBox('mehd', 0, 0, u32(duration))] : []),
+    ...tracks.map((id) => fullBox('trex', 0, 0, u32(id), u32(1), u32(perSample), zeros(8))),
+  );
+  return box(
+    'moov',
+    fullBox('mvhd', version, 0, times(version, timescale, inMovie), mvhdRest()),
+    ...tracks.map((id) => track(id, options, inTracks)),
+    ...(fragments > 0 ? [extension] : []),
+  );
+}
+
+export function mediaData(bytes: number, size: '32' | '64' | 'open' = '32'): Buffer {
+  if (size === '32') return box('mdat', zeros(bytes));
+  const head = size === '64' ? [u32(1), Buffer.from('mdat'), u64(16 + bytes)] : [u32(0), Buffer.from('mdat')];
+  return Buffer.concat([...head, zeros(bytes)]);
+}
+
+function times(version: 0 | 1, timescale: number, duration: number): Buffer {
+  return version === 1
+    ? Buffer.concat([zeros(16), u32(timescale), u64(duration)])
+    : Buffer.concat([zeros(8), u32(timescale), u32(duration)]);
+}
+
+function mvhdRest(): Buffer {
+  return Buffer.concat([u32(0x10000), u16(0x100), zeros(10), matrix(), zeros(24), u32(3)]);
+}
+
+function matrix(): Buffer {
+  return Buffer.concat([0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000].map(u32));
+}
+
+function track(id: number, options: Mp4Options, duration: number): Buffer {
+  const { timescale = 1000, width = 640, height = 360 } = options;
+  const isVideo = id === VIDEO_TRACK;
+  const size = isVideo ? Buffer.concat([u32(width * 0x10000), u32(height * 0x10000)]) : zeros(8);
+  const tkhd = [zeros(8), u32(id), zeros(4), u32(duration), zeros(16), matrix(), size];
+  const samples = duration > 0 ? [u32(1), u32(1), u32(duration)] : [u32(0)];
+  return box(
+    'trak',
+    fullBox('tkhd', 0, 3, ...tkhd),
+    box(
+      'mdia',
+      fullBox('mdhd', 0, 0, times(0, timescale, duration), u16(0x55c4), zeros(2)),
+      fullBox(
+        'hdlr',
+        0,
+        0,
+        zeros(4),
+        Buffer.from(isVideo ? 'vide' : 'soun'),
+        zeros(12),
+        Buffer.from('Handler\0'),
+      ),
+      box(
+        'minf',
+        isVideo ? fullBox('vmhd', 0, 1, zeros(8)) : fullBox('smhd', 0, 0, zeros(4)),
+        box(
+          'stbl',
+          fullBox('stsd', 0, 0, u32(1), isVideo ? avc1(width, height) : mp4a()),
+          fullBox('stts', 0, 0, ...samples),
+          fullBox('stsc', 0, 0, u32(0)),
+          fullBox('stsz', 0, 0, u32(0), u32(0)),
+          fullBox('stco', 0, 0, u32(0)),
+        ),
+      ),
+    ),
+  );
+}
+
+function avc1(width: number, height: number): Buffer {
+  const fixed = [
+    zeros(6),
+    u16(1),
+    zeros(16),
+    u16(width),
+    u16(height),
+    u32(0x480000),
+    u32(0x480000),
+    zeros(4),
+    u16(1),
+  ];
+  const configuration = box('avcC', Buffer.from([1, 0x42, 0, 0x1e, 0xff, 0xe0, 0]));
+  return box('avc1', ...fixed, zeros(32), u16(24), u16(0xffff), configuration);
+}
+
+function mp4a(): Buffer {
+  return box('mp4a', zeros(6), u16(1), zeros(8), u16(2), u16(16), zeros(4), u32(44100 * 0x10000));
+}
+
+function sampleDurationOf({ duration = 5000, unfragmented = 0, fragments = 1 }: Mp4Options): number {
+  return Math.floor((duration - unfragmented) / (fragments * SAMPLES_PER_FRAGMENT));
+}
+
+function fragmentsOf(options: Mp4Options): Buffer[] {
+  const { fragments = 1, sampleDurations = 'trun', mdatBytes = 64 } = options;
+  const duration = sampleDurationOf(options);
+  const runs = Array.from({ length: SAMPLES_PER_FRAGMENT }, () =>
+    sampleDurations === 'trun' ? [u32(duration), u32(1)] : [u32(1)],
+  ).flat();
+  const traf = box(
+    'traf',
+    sampleDurations === 'tfhd'
+      ? fullBox('tfhd', 0, 0x20008, u32(VIDEO_TRACK), u32(duration))
+      : fullBox('tfhd', 0, 0x20000, u32(VIDEO_TRACK)),
+    fullBox('tfdt', 0, 0, u32(0)),
+    fullBox(
+      'trun',
+      0,
+      sampleDurations === 'trun' ? 0x301 : 0x201,
+      u32(SAMPLES_PER_FRAGMENT),
+      u32(0),
+      ...runs,
+    ),
+  );
+  return Array.from({ length: fragments }, (_, index) =>
+    Buffer.concat([box('moof', fullBox('mfhd', 0, 0, u32(index + 1)), traf), mediaData(mdatBytes)]),
+  );
+}
+
+function bytesOf(length: number, write: (bytes: Buffer) => void): Buffer {
+  const bytes = Buffer.alloc(length);
+  write(bytes);
+  return bytes;
+}
