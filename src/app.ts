@@ -25,7 +25,8 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
     forceCloseConnections: 'idle',
     // Fastify would answer with a body of its own while it closes.
     return503OnClosing: false,
-    exposeHeadRoutes: false,
+    // Keys are longer than the router expects of a parameter.
+    routerOptions: { maxParamLength: 1000 },
     // Checked below, because Node would answer without a body.
     http: { requireHostHeader: false },
     clientErrorHandler: answerClientError,

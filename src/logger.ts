@@ -1,11 +1,75 @@
-import { type DestinationStream, pino } from 'pino';
+import { fstatSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { type DestinationStream, type Logger, pino } from 'pino';
 import type { Config } from './config.ts';
+import { systemClock } from './core/clock.ts';
 
-/** Readable on a terminal, JSON lines otherwise. */
-export async function createLogger({ logLevel }: Pick<Config, 'logLevel'>) {
-  const pretty = process.stdout.isTTY && logLevel !== 'silent';
-  const destination: DestinationStream = pretty
-    ? (await import('pino-pretty')).default({ sync: true, ignore: 'pid,hostname,reqId' })
-    : pino.destination({ fd: 1, sync: true });
-  return pino({ level: logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+const STDOUT = 1;
+/** What a reader that never reads can make us keep; lines past it are dropped. */
+const MOST_WAITING_BYTES = 4 * 1024 * 1024;
+const FLUSH_MS = 300;
+
+/** The lines of a terminal carry these in their text. */
+const IN_TEXT = 'method,path,account,status,errorCode,durationMs,url,data,firstKey,version,signal';
+
+/** Readable on a terminal, JSON lines otherwise. `flush` waits for what is written, though not for long. */
+export async function createLogger({
+  logLevel,
+}: Pick<Config, 'logLevel'>): Promise<{ logger: Logger; flush: () => Promise<unknown> }> {
+  const options = { level: logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  if (process.stdout.isTTY) {
+    const { default: pretty } = await import('pino-pretty');
+    const stream = pretty({
+      sync: true,
+      ignore: IN_TEXT,
+      messageFormat: textOf,
+      translateTime: 'SYS:HH:MM:ss',
+    });
+    return { logger: pino(options, stream), flush: async () => {} };
+  }
+  const stats = fstatSync(STDOUT);
+  if (!stats.isFIFO() && !stats.isSocket()) {
+    return { logger: pino(options, pino.destination({ fd: STDOUT, sync: true })), flush: async () => {} };
+  }
+  const pipe = openPipe();
+  return {
+    logger: pino(options, pipe),
+    flush: () => Promise.race([pipe.written(), systemClock.sleep(FLUSH_MS)]),
+  };
+}
+
+/**
+ * Standard output as a pipe that never blocks. Whoever started us may not read it, and an ordinary write to a full pipe
+ * would then stop every answer, and the stop itself.
+ */
+function openPipe(): DestinationStream & { written: () => Promise<void> } {
+  const socket = new Socket({ fd: STDOUT, readable: false, writable: true });
+  // A reader that is gone is no reason to stop.
+  socket.on('error', () => {});
+  socket.unref();
+  let isCorked = false;
+  return {
+    write(line) {
+      if (socket.writableLength > MOST_WAITING_BYTES || !socket.writable) return;
+      if (!isCorked) {
+        // All lines of one turn in one write.
+        isCorked = true;
+        socket.cork();
+        process.nextTick(() => {
+          isCorked = false;
+          socket.uncork();
+        });
+      }
+      socket.write(line);
+    },
+    written: () => new Promise((resolve) => void socket.write('', () => resolve())),
+  };
+}
+
+function textOf(line: Record<string, unknown>, messageKey: string): string {
+  const { method, path, status, errorCode, account, durationMs, data, firstKey } = line;
+  if (method) return [method, path, status, errorCode, account, `${durationMs} ms`].filter(Boolean).join(' ');
+  const where = data ? ` · data ${data === 'in memory' ? data : `in ${data}`}` : '';
+  const key = firstKey ? ` · first key ${firstKey}` : '';
+  return `${line[messageKey]}${where}${key}`;
 }

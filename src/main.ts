@@ -31,14 +31,17 @@ function print(text: string): void {
 }
 
 async function start(config: Command['config'], warnings: string[]): Promise<void> {
-  const logger = await createLogger(config);
+  const { logger, flush } = await createLogger(config);
   for (const warning of warnings) logger.warn(warning);
   const emulator = await openEmulator(config, logger);
   const stop = (signal: NodeJS.Signals) => {
     // A second signal means now.
     process.once(signal, () => process.exit(1));
     logger.info({ signal }, 'stopping');
-    void emulator.close().then(() => process.exit(0));
+    void emulator
+      .close()
+      .then(flush)
+      .then(() => process.exit(0));
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);

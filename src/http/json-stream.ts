@@ -39,10 +39,9 @@ export class FieldDiverter<Sink extends FieldSink> {
   #ignoring = false;
 
   #depth = 0;
-  #rootIsObject = false;
   #inString = false;
   #escaped = false;
-  /** What comes next in the root object. */
+  /** What comes next in the root, if it is an object. */
   #next: 'name' | 'colon' | 'value' | 'comma' = 'comma';
   #nameAt = -1;
   #isField = false;
@@ -125,10 +124,8 @@ export class FieldDiverter<Sink extends FieldSink> {
     switch (byte) {
       case 0x7b: // {
       case 0x5b: // [
-        if (this.#depth === 0) {
-          this.#rootIsObject = byte === 0x7b;
-          this.#next = this.#rootIsObject ? 'name' : 'comma';
-        }
+        // In an array nothing is followed by a colon, so that what is taken for a name there has no value.
+        if (this.#depth === 0) this.#next = 'name';
         this.#depth++;
         break;
       case 0x7d: // }
@@ -136,7 +133,7 @@ export class FieldDiverter<Sink extends FieldSink> {
         this.#depth--;
         break;
       case COMMA:
-        if (inRoot && this.#rootIsObject) this.#next = 'name';
+        if (inRoot) this.#next = 'name';
         break;
     }
   }

@@ -10,6 +10,7 @@ describe('health', () => {
     expect((await get('/health')).body).toEqual({ status: 'ok' });
     expect((await get('/ready')).body).toEqual({ status: 'ready' });
     expect((await send('GET', '/health', { key: 'unknown' })).status).toBe(200);
+    expect(await send('HEAD', '/health', { key: null })).toMatchObject({ status: 200, text: '' });
     expect((await send('GET', '/health')).headers).not.toHaveProperty('x-ratelimit-limit');
   });
 });
@@ -46,6 +47,16 @@ describe('the control plane', () => {
     const rest = (await get(`/__admin/accounts?after=${first.next}`)).body;
     expect(rest.accounts).toHaveLength(4);
     expect(rest.next).toBeNull();
+  });
+
+  it('takes keys of any length and alphabet', async () => {
+    const { get, post } = await testEmulator();
+    const key = `np_test_${'x/y+z=~.'.repeat(14)}`;
+    await post('/api/sora-2/generate', VALID, key);
+    expect((await get(`/__admin/accounts/${encodeURIComponent(key)}`)).body).toMatchObject({
+      key,
+      credits: 996,
+    });
   });
 
   it('shows the ledger oldest first, in pages, with what is held', async () => {

@@ -1,10 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { packageVersion } from '../../src/paths.ts';
-import { call, runCommand, startCommand } from '../support/command.ts';
+import { call, MAIN, runCommand, startCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const GENERATE = '/api/sora-2/generate';
@@ -104,6 +106,23 @@ describe('the command', () => {
     const admin = `${second.url}/__admin/accounts/np_test_default`;
     expect(await (await fetch(`${admin}/ledger`)).json()).toMatchObject({ balance: 980, held: 20 });
     expect(await (await fetch(`${admin}/ledger/verify`)).json()).toEqual({ ok: true, problems: [] });
+  });
+
+  it('neither waits for a reader of its output that never reads, nor hangs when it is stopped then', async () => {
+    const child = spawn(process.execPath, [MAIN, '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const [first] = (await once(child.stdout, 'data')) as [Buffer];
+    child.stdout.pause();
+    const url = JSON.parse(first.toString()).url as string;
+    // Far more lines than a pipe holds.
+    for (let n = 0; n < 60; n++) {
+      await Promise.all(
+        Array.from({ length: 40 }, () => fetch(`${url}/health`).then((answer) => answer.text())),
+      );
+    }
+    const exited = once(child, 'exit');
+    child.kill('SIGTERM');
+    expect(await exited).toEqual([0, null]);
   });
 
   it('prints help, version and the settings in force', async () => {

@@ -82,6 +82,7 @@ describe('FieldDiverter', () => {
     '{"a":{"videoFile":"x"}}',
     '{"a":[{"videoFile":"x"},"videoFile","x"]}',
     '["videoFile","x",{"videoFile":"x"}]',
+    '[["videoFile","x"],{"videoFile":"x"},"videoFile"]',
     '{"a":"\\"videoFile\\":\\"x\\""}',
     '{"a":"videoFile","b":"x"}',
     '{"videofile":"x","videoFile2":"x"," videoFile":"x"}',
@@ -100,7 +101,8 @@ describe('FieldDiverter', () => {
   });
 
   it('lets the last of several values win', () => {
-    expect(divert('{"videoFile":"first","videoFile":"last"}').text).toBe('last');
+    const twice = '{"videoFile":"fir\\/st\\/","videoFile":"last"}';
+    for (const border of everywhere(twice)) expect(divert(twice, [border]).text).toBe('last');
     expect(divert('{"videoFile":1,"videoFile":"last"}').text).toBe('last');
     expect(divert('{"videoFile":"first","videoFile":null}').text).toBeUndefined();
     expect(divert('{"videoFile":"first","videoFile":{}}').text).toBeUndefined();

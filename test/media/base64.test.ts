@@ -99,6 +99,12 @@ describe('Base64Decoder', () => {
       expect(decode(text, { chunkLength }).result).toEqual(INVALID);
   });
 
+  it('does not wait for the end of a header that has none', () => {
+    const decoder = new Base64Decoder({ maxBytes: 10, consume: () => {} });
+    decoder.write(Buffer.from(`data:video/mp4,${'A'.repeat(2000)}`));
+    expect(decoder.invalid).toBe(true);
+  });
+
   it('judges any text like a strict pattern does', () => {
     const characters = fc.constantFrom(...'AZaz09+/=-_ \n*', 'AAAA', 'BB', '\u00ff');
     const strict = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;

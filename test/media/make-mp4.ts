@@ -71,6 +71,23 @@ export function movie(options: Mp4Options = {}): Buffer {
   );
 }
 
+/** A valid file, but for other bytes in the place of one box in its movie box. */
+export function movieWith(type: string, other: Buffer, options?: Mp4Options): Buffer {
+  const moov = movie(options);
+  // The sizes of the boxes around it have to follow.
+  const inside = (body: Buffer): Buffer => {
+    const parts: Buffer[] = [];
+    for (let at = 0; at < body.length; at += body.readUInt32BE(at)) {
+      const child = body.subarray(at, at + body.readUInt32BE(at));
+      const name = child.toString('latin1', 4, 8);
+      const holds = ['moov', 'trak', 'mdia', 'minf', 'stbl', 'mvex'].includes(name);
+      parts.push(name === type ? other : holds ? box(name, inside(child.subarray(8))) : child);
+    }
+    return Buffer.concat(parts);
+  };
+  return Buffer.concat([ftyp(), inside(moov), mediaData(8)]);
+}
+
 export function mediaData(bytes: number, size: '32' | '64' | 'open' = '32'): Buffer {
   if (size === '32') return box('mdat', zeros(bytes));
   const head = size === '64' ? [u32(1), Buffer.from('mdat'), u64(16 + bytes)] : [u32(0), Buffer.from('mdat')];

@@ -52,7 +52,8 @@ export async function testEmulator(
       },
       ...(body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
-    const isJson = String(response.headers['content-type']).startsWith('application/json');
+    const isJson =
+      String(response.headers['content-type']).startsWith('application/json') && response.payload !== '';
     return {
       status: response.statusCode,
       headers: response.headers,

@@ -1,0 +1,108 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { readCommand } from '../src/config.ts';
+import { call, runCommand, startCommand } from './support/command.ts';
+import { testEmulator } from './support/emulator.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+const readme = read('README.md');
+
+const hasCurl = (() => {
+  try {
+    execFileSync('curl', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+describe('the README', () => {
+  it.skipIf(!hasCurl)(
+    'has a first session that runs as written, to a completed video and a paid ledger',
+    async () => {
+      const session = /## First session[\s\S]*?```sh\n([\s\S]*?)```/.exec(readme)![1]!;
+      // So fast that nothing has to be waited for.
+      const { url } = await startCommand(['--speed', '1000000']);
+      const script = session.replace('http://127.0.0.1:6266', url).replace(/^sleep 3$/m, '');
+      expect(script).not.toContain('6266');
+      const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script]);
+      expect(stdout).toMatch(
+        /"status":"completed","videoUrl":"http:\/\/127\.0\.0\.1:\d+\/media\/sora\/task_\w+\.mp4"/,
+      );
+      expect(stdout).toMatch(/"kind":"grant".*"kind":"hold".*"kind":"capture"/);
+      expect(stdout).toContain('Match cut');
+      expect(stdout).toContain('–15s]');
+    },
+  );
+
+  it('promises commands that exist', () => {
+    const { scripts } = JSON.parse(read('package.json'));
+    for (const file of ['README.md', 'CONTRIBUTING.md']) {
+      for (const [, script] of read(file).matchAll(/`npm run ([\w:-]+)`/g))
+        expect(scripts).toHaveProperty([script!]);
+    }
+    expect(scripts).toHaveProperty('start');
+    expect(scripts).toHaveProperty('test');
+    expect(readme).toContain('npm ci && npm start');
+    expect(read('.ci/run')).toContain('npm ci && npm test');
+  });
+
+  it('lists every setting with its default', async () => {
+    const { stdout } = await runCommand(['--help']).ended;
+    const flags = [...stdout.matchAll(/^ {2}--([\w-]+)/gm)].map(([, flag]) => flag!);
+    const listed = [...readme.matchAll(/^\| `--([\w-]+)` \| (\S+)/gm)].map(([, flag, value]) => [
+      flag,
+      value,
+    ]);
+    expect(listed.map(([flag]) => flag)).toEqual(
+      flags.filter((flag) => flag !== 'help' && flag !== 'version'),
+    );
+    const { config } = readCommand([], {});
+    expect(Object.fromEntries(listed)).toMatchObject({
+      port: String(config.port),
+      host: config.host,
+      speed: String(config.speed),
+      seed: config.seed,
+      'rate-limit': String(config.rateLimit),
+      'failed-task-status': String(config.failedTaskStatus),
+      'body-limit-bytes': String(config.bodyLimitBytes),
+    });
+  });
+
+  it('lists every endpoint that is served', async () => {
+    const { app } = await testEmulator();
+    const families = readdirSync(join(ROOT, 'src/apis')).map((file) => read(`src/apis/${file}`));
+    const served = families.flatMap((text) =>
+      [...text.matchAll(/'(\/api\/[^']+)'/g)].map(([, path]) => path!),
+    );
+    for (const url of served) expect(app.hasRoute({ method: 'POST', url })).toBe(true);
+    const listed = [...readme.matchAll(/^\| `(\/api\/[^`]+)` \|/gm)].map(([, path]) => path);
+    expect(served.length).toBeGreaterThan(5);
+    expect([...listed].sort()).toEqual([...served].sort());
+    for (const path of served) expect(read('docs/fidelity.md')).toContain(path);
+  });
+
+  it('lists the keys of the seed file, and they do what it says', async () => {
+    const { accounts } = JSON.parse(read('fixtures/accounts.json'));
+    for (const { key } of accounts) expect(readme).toContain(`\`${key}\``);
+    const { url } = await startCommand();
+    const body = { prompt: 'a', mode: 'textToVideo' };
+    const status = async (key: string) => (await call(url, '/api/sora-2/generate', body, key)).status;
+    expect(await status('np_test_empty')).toBe(402);
+    for (let n = 0; n < 3; n++) expect(await status('np_test_limited')).toBe(200);
+    expect(await status('np_test_limited')).toBe(429);
+  });
+
+  it.each(['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/fidelity.md'])(
+    'has links in %s that lead somewhere',
+    (file) => {
+      for (const [, target] of read(file).matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
+        expect([target, existsSync(join(ROOT, dirname(file), target!))]).toEqual([target, true]);
+      }
+    },
+  );
+});
