@@ -109,7 +109,14 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     "SELECT account_id AS accountId, id FROM tasks WHERE driver = 'stream' AND status = 'processing'",
   );
 
-  const read = (row: TaskRow): Task => ({ ...row, input: JSON.parse(row.input), plan: JSON.parse(row.plan) });
+  /** The input, which can be long, is only parsed for who asks: most polls do not. */
+  const read = (row: TaskRow): Task => ({
+    ...row,
+    plan: JSON.parse(row.plan),
+    get input() {
+      return JSON.parse(row.input);
+    },
+  });
 
   /** Inside a transaction. Numbers the tasks, holds each price, stores them; nothing if the whole is not covered. */
   function store(

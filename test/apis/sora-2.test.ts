@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { order } from '../support/core.ts';
 import { testEmulator } from '../support/emulator.ts';
 
 const GENERATE = '/api/sora-2/generate';
@@ -89,6 +90,17 @@ describe('Sora 2 generate', () => {
     // Before credits are looked at.
     expect((await post(GENERATE, body, 'np_test_empty')).status).toBe(400);
     expect(account('np_test_default')).toMatchObject({ balance: 1000, taskCount: 0 });
+  });
+
+  it('can be paid with a refund that is due, although the worker has not looked yet', async () => {
+    const { post, clock, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k', { credits: 4 });
+    core.tasks.submit(id, [
+      order({ seconds: 60, outcome: { status: 'failed', errorCode: 'GENERATION_FAILED' } }),
+    ]);
+    expect((await post(GENERATE, VALID, 'k')).status).toBe(402);
+    clock.advance(60_000);
+    expect((await post(GENERATE, VALID, 'k')).status).toBe(200);
   });
 
   it('names the field in the sentence of INVALID_INPUT', async () => {
