@@ -36,10 +36,17 @@ export function receive(
         reject(tooLarge(limitBytes));
       }
     });
-    payload.on('end', () => (bytes > limitBytes ? reject(tooLarge(limitBytes)) : resolve()));
-    const broken = () => reject(new EmulatorError('MALFORMED_REQUEST', 'the client stopped in the middle'));
-    payload.on('error', broken);
-    payload.on('close', broken);
+    let isWhole = false;
+    payload.on('end', () => {
+      isWhole = true;
+      if (bytes > limitBytes) reject(tooLarge(limitBytes));
+      else resolve();
+    });
+    const stop = () => {
+      if (!isWhole) reject(new EmulatorError('MALFORMED_REQUEST', 'the client stopped in the middle'));
+    };
+    payload.on('error', stop);
+    payload.on('close', stop);
   });
 }
 
