@@ -3,7 +3,7 @@ import { EmulatorError } from '../core/errors.ts';
 import type { PlanTemplate } from '../core/plan.ts';
 import type { Task } from '../core/tasks.ts';
 import { type App, accountOf, type Emulator } from '../http/context.ts';
-import type { Problems } from '../http/errors.ts';
+import { BARE_INSUFFICIENT_CREDITS, IMAGE_URLS_REQUIRED, type Problems } from '../http/errors.ts';
 import { imageGivenOtherwise, imageUrls, otherImages, requiredText } from '../http/fields.ts';
 import { mediaUrl } from '../http/urls.ts';
 
@@ -45,26 +45,12 @@ export const GenerateBody = z
 
 export const CheckStatusBody = z.object({ taskId: requiredText('TASK_ID_REQUIRED') });
 
-const INSUFFICIENT_CREDITS: Problems[string] = {
-  status: 402,
-  error: 'Insufficient credits',
-  // The page's sample has no `success`.
-  body: ({ requiredCredits }) => ({
-    error: 'Insufficient credits',
-    errorCode: 'INSUFFICIENT_CREDITS',
-    requiredCredits,
-  }),
-};
-
 const GENERATE_PROBLEMS: Problems = {
   PROMPT_REQUIRED: { status: 400, error: 'Prompt is required' },
   INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
   IMAGE_REQUIRED: { status: 400, error: 'Image is required for imageToVideo mode' },
-  IMAGE_URLS_REQUIRED: {
-    status: 400,
-    error: 'API calls require imageUrls (public URLs). Base64 image upload is not supported via API.',
-  },
-  INSUFFICIENT_CREDITS,
+  IMAGE_URLS_REQUIRED,
+  INSUFFICIENT_CREDITS: BARE_INSUFFICIENT_CREDITS,
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
 };
 

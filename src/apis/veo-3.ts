@@ -3,7 +3,7 @@ import { EmulatorError } from '../core/errors.ts';
 import type { PlanTemplate } from '../core/plan.ts';
 import type { Task, TaskStatus } from '../core/tasks.ts';
 import { type App, accountOf, type Emulator } from '../http/context.ts';
-import type { Problems } from '../http/errors.ts';
+import { BARE_INSUFFICIENT_CREDITS, IMAGE_URLS_REQUIRED, type Problems } from '../http/errors.ts';
 import { imageGivenOtherwise, imageUrls, otherImages, requiredText } from '../http/fields.ts';
 import { mediaUrl } from '../http/urls.ts';
 
@@ -82,21 +82,9 @@ const GENERATE_PROBLEMS: Problems = {
   SHOTS_REQUIRED: { status: 400, error: 'Shots array is required' },
   INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
   PROMPT_REQUIRED: { status: 400, error: 'Prompt is required for each shot' },
-  IMAGE_URLS_REQUIRED: {
-    status: 400,
-    error: 'API calls require imageUrls (public URLs). Base64 image upload is not supported via API.',
-  },
+  IMAGE_URLS_REQUIRED,
   INVALID_IMAGE_COUNT: { status: 400, error: 'Wrong number of images for the generation type' },
-  INSUFFICIENT_CREDITS: {
-    status: 402,
-    error: 'Insufficient credits',
-    // The page's sample has no `success`.
-    body: ({ requiredCredits }) => ({
-      error: 'Insufficient credits',
-      errorCode: 'INSUFFICIENT_CREDITS',
-      requiredCredits,
-    }),
-  },
+  INSUFFICIENT_CREDITS: BARE_INSUFFICIENT_CREDITS,
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
 };
 

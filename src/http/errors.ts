@@ -56,6 +56,23 @@ export const COMMON_PROBLEMS = {
   },
 } satisfies Problems;
 
+/** The 402 of Sora 2 and Veo 3.1: their pages show it without `success`. */
+export const BARE_INSUFFICIENT_CREDITS: Problem = {
+  status: 402,
+  error: 'Insufficient credits',
+  body: ({ requiredCredits }) => ({
+    error: 'Insufficient credits',
+    errorCode: 'INSUFFICIENT_CREDITS',
+    requiredCredits,
+  }),
+};
+
+/** "API calls only accept imageUrls (public URLs). Base64 image upload is not supported via API." */
+export const IMAGE_URLS_REQUIRED: Problem = {
+  status: 400,
+  error: 'API calls require imageUrls (public URLs). Base64 image upload is not supported via API.',
+};
+
 type CommonCode = keyof typeof COMMON_PROBLEMS;
 
 /** What Fastify itself may find wrong with a request, in our codes. */
