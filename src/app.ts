@@ -38,6 +38,7 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
 
   app.decorateRequest('account', null);
   app.decorateRequest('errorCode', null);
+  app.decorateRequest('reason', null);
   app.setValidatorCompiler(zodValidator);
   app.setErrorHandler(answerError);
   app.removeAllContentTypeParsers();

@@ -10,7 +10,7 @@ const MOST_WAITING_BYTES = 4 * 1024 * 1024;
 const FLUSH_MS = 300;
 
 /** The lines of a terminal carry these in their text. */
-const IN_TEXT = 'method,path,account,status,errorCode,durationMs,url,data,firstKey,version,signal';
+const IN_TEXT = 'method,path,account,status,errorCode,reason,durationMs,url,data,firstKey,version,signal';
 
 /** Readable on a terminal, JSON lines otherwise. `flush` waits for what is written, though not for long. */
 export async function createLogger({
@@ -67,8 +67,11 @@ function openPipe(): DestinationStream & { written: () => Promise<void> } {
 }
 
 function textOf(line: Record<string, unknown>, messageKey: string): string {
-  const { method, path, status, errorCode, account, durationMs, data, firstKey } = line;
-  if (method) return [method, path, status, errorCode, account, `${durationMs} ms`].filter(Boolean).join(' ');
+  const { method, path, status, errorCode, reason, account, durationMs, data, firstKey } = line;
+  if (method) {
+    const told = [method, path, status, errorCode, account, `${durationMs} ms`].filter(Boolean).join(' ');
+    return reason ? `${told} (${reason})` : told;
+  }
   const where = data ? ` · data ${data === 'in memory' ? data : `in ${data}`}` : '';
   const key = firstKey ? ` · first key ${firstKey}` : '';
   return `${line[messageKey]}${where}${key}`;

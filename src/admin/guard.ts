@@ -44,8 +44,10 @@ export function answerAdminError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
+  request.reason = error.message;
   if (error instanceof InvalidBody) {
     const { detail } = error.first([]);
+    request.errorCode = 'INVALID_INPUT';
     void reply.code(400).send({ error: `${detail}.`, code: 'INVALID_INPUT' });
     return;
   }

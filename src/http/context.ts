@@ -34,8 +34,9 @@ export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerRespo
 declare module 'fastify' {
   interface FastifyRequest {
     account: Account | null;
-    /** What the answer told, for the log. */
+    /** For the log: the code that the answer told, and what was not told. */
     errorCode: string | null;
+    reason: string | null;
   }
   interface FastifyContextConfig {
     problems?: Problems;

@@ -113,6 +113,7 @@ export function answerError(
         : tell(FASTIFY_CODES[(error as FastifyError).code] ?? 'INTERNAL_ERROR', problems);
   if (told.status >= 500) request.log.error({ err: error }, 'request failed');
   request.errorCode = told.errorCode;
+  request.reason = error.message;
   void reply.code(told.status).type('application/json; charset=utf-8').send(told.body);
 }
 

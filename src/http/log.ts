@@ -26,6 +26,7 @@ export class RequestLog extends LogController {
         account: request.account ? shownKey(request.account.key) : null,
         status: reply.statusCode,
         errorCode: request.errorCode,
+        ...(request.reason !== null && { reason: request.reason }),
         durationMs: Math.round(reply.elapsedTime * 10) / 10,
       },
       'request',
