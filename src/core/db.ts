@@ -41,10 +41,9 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
     db = new Database(file, { timeout: LOCK_TIMEOUT_MS });
     // Before anything is written: is it ours, and do we know its schema?
     refuseForeign(db, file, migrations.length);
-    db.pragma('locking_mode = EXCLUSIVE');
-    db.pragma('journal_mode = WAL');
+    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL');
     // A killed process loses nothing; only a power cut could lose the last moments, never consistency.
-    db.pragma('synchronous = NORMAL');
+    db.exec('PRAGMA synchronous = NORMAL');
     configure(db);
     migrate(db, migrations);
     return db;
@@ -56,14 +55,29 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
 
 /** Not `recursive`, which never returns for a path below /proc. */
 function makeDir(dir: string): void {
-  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return;
   if (dirname(dir) !== dir) makeDir(dirname(dir));
-  mkdirSync(dir);
+  const stats = statSync(dir, { throwIfNoEntry: false });
+  if (!stats) mkdirSync(dir);
+  else if (!stats.isDirectory())
+    throw new SetupError(`${dir} is a file; choose a directory with --data-dir.`);
+}
+
+/** Statements live as long as their database, see `ask`. */
+const asked = new WeakMap<Db, Database.Statement[]>();
+
+/**
+ * One value from a statement that is run once. It is kept all the same, and pragmas are set with `exec`: an addon that
+ * was compiled against Node 24.21 aborts the process when a statement is collected as garbage (nodejs' ObjectWrap asks
+ * for its environment where there is none).
+ */
+function ask(db: Db, sql: string): unknown {
+  const statement = db.prepare(sql).pluck();
+  asked.set(db, [...(asked.get(db) ?? []), statement]);
+  return statement.get();
 }
 
 function configure(db: Db): void {
-  db.pragma('foreign_keys = ON');
-  db.pragma('temp_store = MEMORY');
+  db.exec('PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY');
 }
 
 function readMigrations(dir: string): Migration[] {
@@ -74,13 +88,13 @@ function readMigrations(dir: string): Migration[] {
 }
 
 function schemaVersion(db: Db): number {
-  return db.pragma('user_version', { simple: true }) as number;
+  return ask(db, 'PRAGMA user_version') as number;
 }
 
 function refuseForeign(db: Db, file: string, newestVersion: number): void {
   const version = schemaVersion(db);
-  const applicationId = db.pragma('application_id', { simple: true });
-  const isEmpty = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
+  const applicationId = ask(db, 'PRAGMA application_id');
+  const isEmpty = ask(db, 'SELECT count(*) FROM sqlite_schema') === 0;
   if (!isEmpty && applicationId !== APPLICATION_ID) {
     throw new SetupError(
       `${file} is a database of another program; choose another data directory with --data-dir.`,
@@ -101,8 +115,7 @@ function migrate(db: Db, migrations: Migration[]): void {
     if (migration.version <= version) continue;
     db.transaction(() => {
       db.exec(migration.sql);
-      db.pragma(`application_id = ${APPLICATION_ID}`);
-      db.pragma(`user_version = ${migration.version}`);
+      db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${migration.version}`);
     })();
   }
 }
@@ -116,8 +129,6 @@ function explain(error: unknown, dataDir: string, file: string): Error {
     EROFS: `The data directory ${dataDir} is read-only; choose another with --data-dir.`,
     ENOSPC: `No space is left for the data directory ${dataDir}; free some or choose another with --data-dir.`,
     ENOENT: `The data directory ${dataDir} cannot be made; choose another with --data-dir.`,
-    EEXIST: `${dataDir} is a file; choose a directory with --data-dir.`,
-    ENOTDIR: `${dataDir} lies below a file; choose a directory with --data-dir.`,
     SQLITE_CANTOPEN: `${file} cannot be opened; choose a data directory you may write to with --data-dir.`,
     SQLITE_READONLY: `${file} is read-only; choose a data directory you may write to with --data-dir.`,
     SQLITE_FULL: `No space is left for ${file}; free some or choose another data directory with --data-dir.`,

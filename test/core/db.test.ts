@@ -65,7 +65,7 @@ describe('the database file', () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'file'), '');
     expect(() => open(join(dir, 'file'))).toThrow(/is a file; choose a directory with --data-dir/);
-    expect(() => open(join(dir, 'file', 'below'))).toThrow(/lies below a file/);
+    expect(() => open(join(dir, 'file', 'below'))).toThrow(/file is a file; choose a directory/);
   });
 
   // Root may write anywhere, so there it cannot be shown this way.
