@@ -20,6 +20,7 @@ export function openCore(options: DbOptions & { clock: Clock }) {
   const limits = createLimits(db);
   const worker = createWorker(clock, accounts, timeline);
   tasks.failInterrupted();
+  limits.restore();
 
   return {
     clock,

@@ -31,8 +31,6 @@ export function createLimits(db: Db) {
     'INSERT INTO rate_windows (account_id, started_at, count) VALUES (@accountId, @startedAtMs, @count)',
   );
 
-  for (const { accountId, ...window } of load.all()) windows.set(accountId, window);
-
   function current(accountId: number, nowMs: number): Window | undefined {
     const window = windows.get(accountId);
     // A wall clock that was set back must not lock an account out for longer than an hour.
@@ -56,6 +54,11 @@ export function createLimits(db: Db) {
     peek(accountId: number, nowMs: number): { count: number; resetAtMs: number | null } {
       const window = current(accountId, nowMs);
       return { count: window?.count ?? 0, resetAtMs: window ? window.startedAtMs + WINDOW_MS : null };
+    },
+
+    /** Takes up the counts of the last orderly stop. */
+    restore() {
+      for (const { accountId, ...window } of load.all()) windows.set(accountId, window);
     },
 
     save: db.transaction(() => {
