@@ -1,0 +1,24 @@
+// What Fastify can do on this machine at best: the emulator's routes and answers with nothing behind them.
+import Fastify from 'fastify';
+
+const taskId = `task_${'0'.repeat(24)}`;
+const app = Fastify();
+
+app.post('/api/sora-2/generate', async () => ({
+  success: true,
+  status: 'processing',
+  taskId,
+  message: 'Video generation in progress',
+}));
+
+app.post('/api/sora-2/check-status', async () => ({
+  success: true,
+  status: 'processing',
+  progress: 'generating',
+  message: 'Video generation generating',
+  taskId,
+}));
+
+const url = await app.listen({ port: 0, host: '127.0.0.1' });
+// The emulator's ready line has a `url` too, so one piece of code starts both.
+process.stdout.write(`${JSON.stringify({ url })}\n`);

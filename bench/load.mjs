@@ -1,0 +1,45 @@
+// The load tool, in a process of its own: it needs most of a core, and would slow down whatever shared its event loop.
+import { createHistogram } from 'node:perf_hooks';
+import autocannon from 'autocannon';
+
+// One process fires all windows, so that after the warm-up no window meets a cold load tool.
+process.on('message', async (window) => {
+  try {
+    process.send({ result: await fire(window) });
+  } catch (error) {
+    process.send({ error: String(error?.message ?? error) });
+  }
+});
+// Whoever asked is gone, however it ended.
+process.on('disconnect', () => process.exit());
+
+async function fire({ seconds, ...target }) {
+  if (new URL(target.url).hostname !== '127.0.0.1') throw new Error('the load tool fires at loopback only');
+  const cpuBefore = process.cpuUsage();
+  // autocannon counts latencies in whole milliseconds; what is compared here differs by less.
+  const micros = createHistogram();
+  const instance = autocannon({
+    ...target,
+    method: 'POST',
+    duration: seconds,
+    // A window ends with a sample, and samples are a second apart unless told otherwise.
+    sampleInt: 100,
+    timeout: 5,
+  });
+  instance.on('response', (_client, _status, _bytes, ms) =>
+    micros.record(Math.max(1, Math.round(ms * 1000))),
+  );
+  const result = await instance;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return {
+    requests: result.requests.total,
+    seconds: result.duration,
+    perSecond: Math.round(result.requests.total / result.duration),
+    p50Ms: micros.percentile(50) / 1000,
+    p99Ms: micros.percentile(99) / 1000,
+    maxMs: micros.max / 1000,
+    non2xx: result.non2xx,
+    errors: result.errors,
+    loadToolBusy: Math.round((user + system) / (result.duration * 1e4)) / 100,
+  };
+}

@@ -1,0 +1,188 @@
+// Measures the emulator beside a bare Fastify server: throughput, latency, start and memory. `npm run bench` builds the
+// emulator first. Writes docs/bench.json and docs/bench.md; ends with 1, and writes nothing, when an answer was wrong.
+import { writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  cpuSeconds,
+  here,
+  post,
+  residentMib,
+  startLoadTool,
+  startServer,
+  tempDir,
+  tempIsMemory,
+  watchMemory,
+} from './processes.mjs';
+import { toMarkdown, toTables } from './report.mjs';
+
+const ROUNDS = 5;
+const WINDOW_SECONDS = 2;
+const WARM_UP_SECONDS = 1.5;
+const START_ROUNDS = 7;
+const RUN_TIMEOUT_MS = 118_000;
+
+const KEY = 'np_test_bench';
+const HEADERS = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' };
+const GENERATE = '/api/sora-2/generate';
+const CHECK_STATUS = '/api/sora-2/check-status';
+const ORDER = JSON.stringify({ prompt: 'A cat plays the piano in a jazz club', mode: 'textToVideo' });
+
+const seedFile = join(tempDir, 'seed.json');
+const dataDir = join(tempDir, 'data');
+const BARE = [here('bare.mjs')];
+const EMULATOR = [
+  here('../dist/main.js'),
+  '--port=0',
+  `--seed-file=${seedFile}`,
+  // So slow that the polled task is still running when the run ends.
+  '--speed=0.001',
+];
+
+setTimeout(() => fail(new Error('the run took longer than it may')), RUN_TIMEOUT_MS).unref();
+try {
+  await main();
+} catch (error) {
+  fail(error);
+}
+process.exit();
+
+function fail(error) {
+  process.stderr.write(`The benchmark failed: ${error.message}\n`);
+  process.exit(1);
+}
+
+async function main() {
+  // A limit that is never reached, so that the limiter does its work for every request; credits that never run out.
+  const account = { key: KEY, credits: 1_000_000_000_000, rateLimit: 1_000_000_000 };
+  writeFileSync(seedFile, JSON.stringify({ accounts: [account] }));
+  const raw = {
+    date: new Date().toISOString(),
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    cpu: { model: cpus()[0]?.model.trim() ?? 'unknown', count: availableParallelism() },
+    loadAverageBefore: loadavg()[0],
+    settings: {
+      rounds: ROUNDS,
+      windowSeconds: WINDOW_SECONDS,
+      startRounds: START_ROUNDS,
+      logLevel: 'info',
+      dataDirOn: tempIsMemory ? 'tmpfs' : 'disk',
+    },
+    start: await measureStarts(),
+    ...(await measureLoad()),
+  };
+
+  const tables = toTables(raw);
+  process.stdout.write(`\n${tables}`);
+  writeFileSync(here('../docs/bench.json'), `${JSON.stringify(raw, null, 2)}\n`);
+  writeFileSync(here('../docs/bench.md'), toMarkdown(raw, tables));
+}
+
+async function measureStarts() {
+  say('start');
+  const start = { emulator: [], bare: [] };
+  // The first pair fills the file cache and is not counted.
+  for (let round = 0; round <= START_ROUNDS; round++) {
+    const pair = { emulator: await measureStart(EMULATOR), bare: await measureStart(BARE) };
+    if (round === 0) continue;
+    start.emulator.push(pair.emulator);
+    start.bare.push(pair.bare);
+  }
+  return start;
+}
+
+async function measureStart(args) {
+  const server = await startServer(args);
+  await post(server.url + GENERATE, HEADERS, ORDER);
+  const answeredMs = performance.now() - server.begin;
+  await server.stop();
+  return { readyMs: round(server.readyMs, 1), answeredMs: round(answeredMs, 1) };
+}
+
+async function measureLoad() {
+  const servers = {
+    memory: await startServer(EMULATOR),
+    disk: await startServer([...EMULATOR, `--data-dir=${dataDir}`]),
+    bare: await startServer(BARE),
+  };
+  const fire = startLoadTool();
+  const { taskId } = await post(servers.memory.url + GENERATE, HEADERS, ORDER);
+  for (const name of ['disk', 'bare']) await post(servers[name].url + GENERATE, HEADERS, ORDER);
+  await sleep(1000);
+  const idleMib = mapValues(servers, ({ pid }) => rounded(residentMib(pid)));
+
+  const poll = JSON.stringify({ taskId });
+  // Polls come first: every generate leaves a task, and the memory that it takes, with the emulator.
+  const plan = [
+    { name: 'poll32', path: CHECK_STATUS, body: poll, connections: 32, on: ['memory', 'bare'] },
+    { name: 'poll256', path: CHECK_STATUS, body: poll, connections: 256, on: ['memory', 'bare'] },
+    // The bare server's window lies between the two it is compared with.
+    { name: 'generate32', path: GENERATE, body: ORDER, connections: 32, on: ['memory', 'bare', 'disk'] },
+  ];
+  const load = {};
+  for (const { name, on, ...calls } of plan) {
+    await checkRunning();
+    const windowOf = (server, seconds) => measureWindow(fire, servers[server], { ...calls, seconds }, name);
+    const warmUp = {};
+    for (const server of on) warmUp[server] = (await windowOf(server, WARM_UP_SECONDS)).requests;
+    const rounds = [];
+    for (let number = 1; number <= ROUNDS; number++) {
+      // To and fro, so that a machine that gets slower does not always slow the same one.
+      const order = number % 2 ? on : on.toReversed();
+      const measured = {};
+      for (const server of order) measured[server] = await windowOf(server, WINDOW_SECONDS);
+      rounds.push(measured);
+      say(
+        `${name} ${number}/${ROUNDS}  ${order.map((server) => `${server} ${measured[server].perSecond}`).join('  ')}`,
+      );
+    }
+    load[name] = { connections: calls.connections, warmUpRequests: warmUp, rounds };
+  }
+  await checkRunning();
+  return { idleMib, load };
+
+  /** A 200 alone does not say that what was polled is what was meant. */
+  async function checkRunning() {
+    const { status } = await post(servers.memory.url + CHECK_STATUS, HEADERS, poll);
+    if (status !== 'processing') throw new Error(`the polled task is ${status} instead of running`);
+  }
+}
+
+async function measureWindow(fire, server, { path, ...calls }, name) {
+  const memory = watchMemory(server.pid);
+  const cpuBefore = cpuSeconds(server.pid);
+  const result = await fire({ ...calls, url: server.url + path, headers: HEADERS });
+  const cpu = cpuBefore === undefined ? undefined : cpuSeconds(server.pid) - cpuBefore;
+  const mostMib = memory();
+  server.emptyLog();
+  if (result.non2xx > 0 || result.errors > 0 || result.requests === 0) {
+    throw new Error(
+      `${name}: of ${result.requests} answers ${result.non2xx} were not 2xx, and ${result.errors} never came`,
+    );
+  }
+  return {
+    ...result,
+    serverBusy: cpu && round(cpu / result.seconds, 2),
+    cpuMicrosPerRequest: cpu && round((cpu * 1e6) / result.requests, 1),
+    mostMib: rounded(mostMib),
+  };
+}
+
+function round(value, digits) {
+  return Number(value.toFixed(digits));
+}
+
+function rounded(mib) {
+  return mib === undefined ? undefined : round(mib, 1);
+}
+
+function mapValues(object, change) {
+  return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value)]));
+}
+
+/** Progress goes to stderr, so that stdout is the result alone. */
+function say(text) {
+  process.stderr.write(`${text}\n`);
+}
