@@ -79,6 +79,7 @@ CREATE TABLE tasks (
   status       TEXT    NOT NULL DEFAULT 'processing' CHECK (status IN ('processing', 'completed', 'failed')),
   price        INTEGER NOT NULL CHECK (price >= 0),
   hold_seq     INTEGER,
+  client_ref   TEXT,                                           -- what the client calls it: the id of a shot
   input        TEXT    NOT NULL CHECK (json_valid(input)),
   plan         TEXT    NOT NULL CHECK (json_valid(plan)),
   step         INTEGER NOT NULL DEFAULT 0,                     -- index in plan.steps
@@ -107,6 +108,13 @@ WHEN NEW.hold_seq IS NOT NULL
                  WHERE account_id = NEW.account_id AND seq = NEW.hold_seq AND kind = 'hold'
                    AND task_id = NEW.id AND amount = -NEW.price)
 BEGIN SELECT RAISE(ABORT, 'tasks: a task needs a hold of its own over its whole price'); END;
+
+CREATE TRIGGER task_begins_or_comes_with_its_hold_resolved BEFORE INSERT ON tasks
+WHEN NEW.status <> 'processing' AND NEW.hold_seq IS NOT NULL
+ AND NOT EXISTS (SELECT 1 FROM ledger_entries
+                 WHERE account_id = NEW.account_id AND hold_seq = NEW.hold_seq
+                   AND kind = CASE NEW.status WHEN 'completed' THEN 'capture' ELSE 'refund' END)
+BEGIN SELECT RAISE(ABORT, 'tasks: a task ends together with the capture or refund of its hold'); END;
 
 CREATE TRIGGER task_ends_once BEFORE UPDATE OF status ON tasks
 WHEN OLD.status <> 'processing'

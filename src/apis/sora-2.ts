@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { EmulatorError } from '../core/errors.ts';
 import type { PlanTemplate } from '../core/plan.ts';
-import type { Task } from '../core/tasks.ts';
+import type { Task } from '../core/task.ts';
 import { type App, accountOf, type Emulator } from '../http/context.ts';
 import { BARE_INSUFFICIENT_CREDITS, IMAGE_URLS_REQUIRED, type Problems } from '../http/errors.ts';
 import { imageGivenOtherwise, imageUrls, otherImages, requiredText } from '../http/fields.ts';
@@ -89,7 +89,7 @@ export function registerSora2(app: App, emulator: Emulator): void {
     { schema: { body: CheckStatusBody }, config: { problems: CHECK_STATUS_PROBLEMS } },
     async (request, reply) => {
       const { taskId } = request.body;
-      const [task] = core.timeline.poll(accountOf(request), [taskId]);
+      const [task] = core.timeline.poll(accountOf(request).id, [taskId]);
       if (task?.family !== FAMILY) throw new EmulatorError('TASK_NOT_FOUND', `no such task of this account`);
       if (task.status === 'failed') {
         reply.code(settings.failedTaskStatus);

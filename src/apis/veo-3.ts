@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { EmulatorError } from '../core/errors.ts';
 import type { PlanTemplate } from '../core/plan.ts';
-import type { Task, TaskStatus } from '../core/tasks.ts';
+import type { Task, TaskStatus } from '../core/task.ts';
 import { type App, accountOf, type Emulator } from '../http/context.ts';
 import { BARE_INSUFFICIENT_CREDITS, IMAGE_URLS_REQUIRED, type Problems } from '../http/errors.ts';
 import { imageGivenOtherwise, imageUrls, otherImages, requiredText } from '../http/fields.ts';
@@ -93,9 +93,6 @@ const CHECK_STATUS_PROBLEMS: Problems = {
   TASK_NOT_FOUND: { status: 404, error: 'Task not found' },
 };
 
-/** What is stored of a shot. */
-type ShotInput = z.output<typeof Shot> & { resolution: z.output<typeof resolution> };
-
 export function registerVeo3(app: App, emulator: Emulator): void {
   const { core, settings } = emulator;
 
@@ -107,7 +104,13 @@ export function registerVeo3(app: App, emulator: Emulator): void {
       const price = PRICES[resolution];
       const tasks = core.tasks.submit(
         accountOf(request).id,
-        shots.map((shot) => ({ family: FAMILY, price, input: { ...shot, resolution }, template: TEMPLATE })),
+        shots.map((shot) => ({
+          family: FAMILY,
+          price,
+          input: { ...shot, resolution },
+          clientRef: shot.id,
+          template: TEMPLATE,
+        })),
         // "Multi-shot videos take longer as each shot is generated sequentially."
         { chained: true },
       );
@@ -125,12 +128,12 @@ export function registerVeo3(app: App, emulator: Emulator): void {
     async (request, reply) => {
       const asked = request.body.taskIds;
       const tasks = core.timeline.poll(
-        accountOf(request),
+        accountOf(request).id,
         asked.map(({ taskId }) => taskId),
       );
       const shots = tasks.map((task, index) => {
         const { shotId } = asked[index]!;
-        if (task?.family !== FAMILY || (task.input as ShotInput).id !== shotId) {
+        if (task?.family !== FAMILY || task.clientRef !== shotId) {
           throw new EmulatorError('TASK_NOT_FOUND', 'no such task of this account for this shot');
         }
         return answer(task, shotId, mediaUrl(request, settings, `veo/${task.id}.mp4`));

@@ -77,7 +77,8 @@ function ask(db: Db, sql: string): unknown {
 }
 
 function configure(db: Db): void {
-  db.exec('PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY');
+  // Recursive triggers make REPLACE a delete like any other, so that it cannot pass the triggers by.
+  db.exec('PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON; PRAGMA temp_store = MEMORY');
 }
 
 function readMigrations(dir: string): Migration[] {

@@ -3,74 +3,36 @@ import { accountTimeMs, type Clock, paceOf, wallTimeMs } from './clock.ts';
 import type { Db } from './db.ts';
 import { EmulatorError } from './errors.ts';
 import type { Ledger } from './ledger.ts';
-import { COMPLETED, drawPlan, nextChangeMs, type Outcome, type Plan, type PlanTemplate } from './plan.ts';
+import { COMPLETED, drawPlan, nextChangeMs, type Outcome, type Plan } from './plan.ts';
 import { digestOf, randomOf } from './random.ts';
-
-export type TaskStatus = 'processing' | 'completed' | 'failed';
-
-export interface Task {
-  accountId: number;
-  /** The task's place in its account's history, from 1. */
-  seq: number;
-  id: string;
-  family: string;
-  status: TaskStatus;
-  price: number;
-  holdSeq: number | null;
-  /** The validated request, as the family stored it. */
-  input: unknown;
-  plan: Plan;
-  step: number;
-  /** Place of the task that has to end before this one starts. */
-  follows: number | null;
-  createdAtMs: number;
-  startedAtMs: number | null;
-  dueAtMs: number | null;
-  finishedAtMs: number | null;
-  /** Simulated generation time; known when the task has ended. */
-  simulatedMs: number | null;
-  errorCode: string | null;
-}
-
-/** What a family asks for. */
-export interface Order {
-  family: string;
-  price: number;
-  input: unknown;
-  template: PlanTemplate;
-  outcome?: Outcome;
-}
-
-/** One change of a task, on its account's clock. `from` and `to` are statuses or, between steps, step names. */
-export interface Transition {
-  taskId: string;
-  from: string;
-  to: string;
-  atMs: number;
-}
+import type { Order, Task, TaskStatus, Transition } from './task.ts';
 
 export type Tasks = ReturnType<typeof createTasks>;
 
-type TaskRow = Omit<Task, 'input' | 'plan'> & { input: string; plan: string };
+type TaskRow = Omit<Task, 'plan'> & { plan: string };
 type DueRow = Pick<
   TaskRow,
-  'accountId' | 'seq' | 'id' | 'holdSeq' | 'plan' | 'step' | 'startedAtMs' | 'dueAtMs'
+  'accountId' | 'seq' | 'id' | 'holdSeq' | 'plan' | 'step' | 'follows' | 'startedAtMs' | 'dueAtMs'
 >;
 
-const DUE_COLUMNS = `account_id AS accountId, seq, id, hold_seq AS holdSeq, plan, step,
+const DUE_COLUMNS = `account_id AS accountId, seq, id, hold_seq AS holdSeq, plan, step, follows,
   started_at AS startedAtMs, due_at AS dueAtMs`;
-const COLUMNS = `${DUE_COLUMNS}, family, status, price, input, follows, created_at AS createdAtMs,
+/** All but the input, which can be long and which a poll does not need. */
+const COLUMNS = `${DUE_COLUMNS}, family, status, price, client_ref AS clientRef, created_at AS createdAtMs,
   finished_at AS finishedAtMs, simulated_ms AS simulatedMs, error_code AS errorCode`;
 
 export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Ledger) {
   const insert = db.prepare(`
-    INSERT INTO tasks (account_id, seq, id, family, driver, price, hold_seq, input, plan, follows,
+    INSERT INTO tasks (account_id, seq, id, family, driver, price, hold_seq, client_ref, input, plan, follows,
                        created_at, started_at, due_at)
-    VALUES (@accountId, @seq, @id, @family, @driver, @price, @holdSeq, @input, @plan, @follows,
+    VALUES (@accountId, @seq, @id, @family, @driver, @price, @holdSeq, @clientRef, @input, @plan, @follows,
             @createdAtMs, @startedAtMs, @dueAtMs)`);
   const byId = db.prepare<[string, number], TaskRow>(
     `SELECT ${COLUMNS} FROM tasks WHERE id = ? AND account_id = ?`,
   );
+  const inputById = db
+    .prepare<[string, number], string>('SELECT input FROM tasks WHERE id = ? AND account_id = ?')
+    .pluck();
   const bySeq = db.prepare<[number, number], TaskRow>(
     `SELECT ${COLUMNS} FROM tasks WHERE account_id = ? AND seq = ?`,
   );
@@ -95,6 +57,9 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
   const start = db.prepare(
     'UPDATE tasks SET started_at = @atMs, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
   );
+  const setFollows = db.prepare(
+    'UPDATE tasks SET follows = @follows WHERE account_id = @accountId AND seq = @seq',
+  );
   const toStep = db.prepare(
     'UPDATE tasks SET step = @step, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
   );
@@ -109,14 +74,25 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     "SELECT account_id AS accountId, id FROM tasks WHERE driver = 'stream' AND status = 'processing'",
   );
 
-  /** The input, which can be long, is only parsed for who asks: most polls do not. */
-  const read = (row: TaskRow): Task => ({
-    ...row,
-    plan: JSON.parse(row.plan),
-    get input() {
-      return JSON.parse(row.input);
-    },
-  });
+  const read = (row: TaskRow): Task => ({ ...row, plan: JSON.parse(row.plan) });
+
+  /** Inside a transaction: the account after all that is due by now, so that nothing new comes before it in time. */
+  function caughtUp(accountId: number): Account {
+    const account = accounts.get(accountId);
+    const played = playDue(account, accountTimeMs(account, clock.nowMs()), Number.POSITIVE_INFINITY);
+    return played.length > 0 ? accounts.get(accountId) : account;
+  }
+
+  /** Inside a transaction: plays up to `most` changes that were due by `nowMs`, earliest first. */
+  function playDue(account: Account, nowMs: number, most: number): Transition[] {
+    const transitions: Transition[] = [];
+    while (transitions.length < most) {
+      const due = nextDue.get(account.id, nowMs);
+      if (!due) break;
+      transitions.push(moveOn(account, due));
+    }
+    return transitions;
+  }
 
   /** Inside a transaction. Numbers the tasks, holds each price, stores them; nothing if the whole is not covered. */
   function store(
@@ -125,7 +101,7 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     driver: 'worker' | 'stream',
     chained: boolean,
   ): Task[] {
-    const account = accounts.get(accountId);
+    const account = caughtUp(accountId);
     const requiredCredits = orders.reduce((sum, order) => sum + order.price, 0);
     if (account.balance < requiredCredits) {
       throw new EmulatorError(
@@ -150,7 +126,7 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
         status: 'processing',
         price: order.price,
         holdSeq: order.price > 0 ? ledger.hold(accountId, order.price, id, nowMs) : null,
-        input: order.input,
+        clientRef: order.clientRef ?? null,
         plan,
         step: 0,
         follows: waits ? seq - 1 : null,
@@ -161,7 +137,7 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
         simulatedMs: null,
         errorCode: null,
       };
-      insert.run({ ...task, driver, input: JSON.stringify(task.input), plan: JSON.stringify(plan) });
+      insert.run({ ...task, driver, input: JSON.stringify(order.input), plan: JSON.stringify(plan) });
       return task;
     });
     accounts.addTasks(accountId, tasks.length);
@@ -179,7 +155,7 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
   /** Inside a transaction: resolves the hold, ends the task, starts the one that waited for it. */
   function finish(
     account: Account,
-    task: Pick<Task, 'seq' | 'id' | 'holdSeq'>,
+    task: Pick<Task, 'seq' | 'id' | 'holdSeq' | 'startedAtMs' | 'follows'>,
     outcome: Outcome,
     atMs: number,
     simulatedMs: number,
@@ -192,7 +168,10 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     const { seq } = task;
     setEnd.run({ accountId: account.id, seq, status: outcome.status, atMs, simulatedMs, errorCode });
     const next = follower.get(account.id, seq);
-    if (next) {
+    // One that ended while it waited hands on its place in the row.
+    if (next && task.startedAtMs === null) {
+      setFollows.run({ accountId: account.id, seq: next.seq, follows: task.follows });
+    } else if (next) {
       const dueAtMs = atMs + Math.round(nextChangeMs(JSON.parse(next.plan), 0) / paceOf(account));
       start.run({ accountId: account.id, seq: next.seq, atMs, dueAtMs });
     }
@@ -218,15 +197,23 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
   }
 
   const end = db.transaction((accountId: number, id: string, outcome: Outcome): boolean => {
+    const account = caughtUp(accountId);
     const task = find(accountId, id);
     if (task?.status !== 'processing') return false;
-    const account = accounts.get(accountId);
     const nowMs = accountTimeMs(account, clock.nowMs());
-    const simulatedMs = Math.round((nowMs - (task.startedAtMs ?? nowMs)) * paceOf(account));
-    finish(account, task, outcome, nowMs, simulatedMs);
+    finish(account, task, outcome, nowMs, simulatedMs(account, task, nowMs));
     plotWake(account);
     return true;
   }).immediate;
+
+  /** How far a task has come. Counted back from its next change, because the pace may have changed on the way. */
+  function simulatedMs(account: Account, task: Task, nowMs: number): number {
+    if (task.startedAtMs === null) return 0;
+    const pace = paceOf(account);
+    return task.dueAtMs === null
+      ? Math.round((nowMs - task.startedAtMs) * pace)
+      : Math.round(nextChangeMs(task.plan, task.step) - (task.dueAtMs - nowMs) * pace);
+  }
 
   return {
     /**
@@ -257,6 +244,11 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
         .length,
 
     find,
+    /** The request that made the task, as its family stored it; undefined when the account has no such task. */
+    inputOf(accountId: number, id: string): unknown {
+      const input = inputById.get(id, accountId);
+      return input === undefined ? undefined : JSON.parse(input);
+    },
     /** Oldest first, those after the place `after`. */
     list: (accountId: number, limit: number, after = 0, status: TaskStatus | null = null): Task[] =>
       page.all({ accountId, limit, after, status }).map(read),
@@ -270,16 +262,7 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
       }
       return leading;
     },
-    /** Inside a transaction: plays up to `most` changes that were due by `nowMs`, earliest first. */
-    playDue(account: Account, nowMs: number, most: number): Transition[] {
-      const transitions: Transition[] = [];
-      while (transitions.length < most) {
-        const due = nextDue.get(account.id, nowMs);
-        if (!due) break;
-        transitions.push(moveOn(account, due));
-      }
-      return transitions;
-    },
+    playDue,
     earliestDueMs: (accountId: number): number | null => earliestDue.get(accountId) ?? null,
     plotWake,
     /** Stretches or shortens the waits that are left by `factor`: the account's pace has changed. */

@@ -2,7 +2,8 @@ import type { Account, Accounts } from './accounts.ts';
 import { accountTimeMs, type Clock, type ClockMode, paceOf } from './clock.ts';
 import type { Db } from './db.ts';
 import { EmulatorError } from './errors.ts';
-import type { Task, Tasks, Transition } from './tasks.ts';
+import type { Task, Transition } from './task.ts';
+import type { Tasks } from './tasks.ts';
 
 /** Bounds how long one transaction, and so one turn of the event loop, can take. */
 const CHANGES_PER_TRANSACTION = 500;
@@ -16,32 +17,38 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
     const played = tasks.playDue(account, accountTimeMs(account, clock.nowMs()), most);
     tasks.plotWake(account);
     return played;
-  });
+  }).immediate;
 
   /** Plays all that is due on the account. */
   function settle(accountId: number): Transition[] {
     const all: Transition[] = [];
     for (;;) {
-      const some = playSome.immediate(accountId, CHANGES_PER_TRANSACTION);
+      const some = playSome(accountId, CHANGES_PER_TRANSACTION);
       for (const transition of some) all.push(transition);
       if (some.length < CHANGES_PER_TRANSACTION) return all;
     }
   }
 
   /** Cheap when nothing is due, so that every answer can be exact to the millisecond without waiting for the worker. */
-  function settleIfDue(account: Account): void {
-    if (account.wakeAtMs !== null && account.wakeAtMs <= clock.nowMs()) settle(account.id);
+  function settleIfDue(account: Account): boolean {
+    const isDue = account.wakeAtMs !== null && account.wakeAtMs <= clock.nowMs();
+    if (isDue) settle(account.id);
+    return isDue;
   }
 
-  /** @throws EmulatorError CLOCK_BACKWARDS */
-  function moveTo(account: Account, atMs: number): Transition[] {
+  /**
+   * The clock moves and all that falls due on the way happens, or neither.
+   * @throws EmulatorError CLOCK_BACKWARDS
+   */
+  const moveTo = db.transaction((accountId: number, atMs: number): Transition[] => {
+    const account = accounts.get(accountId);
     const nowMs = accountTimeMs(account, clock.nowMs());
     if (atMs < nowMs) {
       throw new EmulatorError('CLOCK_BACKWARDS', `the clock of ${account.key} cannot go back to ${atMs}`);
     }
-    accounts.setClock(account.id, account.clockMode, account.clockMs + (atMs - nowMs));
-    return settle(account.id);
-  }
+    accounts.setClock(accountId, account.clockMode, account.clockMs + (atMs - nowMs));
+    return playSome(accountId, Number.POSITIVE_INFINITY);
+  }).immediate;
 
   return {
     nowMs: (account: Account): number => accountTimeMs(account, clock.nowMs()),
@@ -50,15 +57,14 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
 
     /** @throws EmulatorError CLOCK_BACKWARDS when `ms` is negative. */
     advance(accountId: number, ms: number): Transition[] {
-      const account = accounts.get(accountId);
-      return moveTo(account, accountTimeMs(account, clock.nowMs()) + ms);
+      return moveTo(accountId, accountTimeMs(accounts.get(accountId), clock.nowMs()) + ms);
     },
 
     /** To the next change of any task; stays where it is when nothing is due. */
     advanceToNext(accountId: number): Transition[] {
       settle(accountId);
       const dueAtMs = tasks.earliestDueMs(accountId);
-      return dueAtMs === null ? [] : moveTo(accounts.get(accountId), dueAtMs);
+      return dueAtMs === null ? [] : moveTo(accountId, dueAtMs);
     },
 
     /**
@@ -81,23 +87,27 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
         }
         tasks.plotWake(accounts.get(accountId));
       }).immediate();
-      if (nowMs !== undefined) moveTo(accounts.get(accountId), nowMs);
+      if (nowMs !== undefined) moveTo(accountId, nowMs);
     },
 
     /**
      * What a client's poll sees: the named tasks as they stand now, undefined where the account has none of that id.
      * Under an `auto` clock the poll of an unfinished task first moves the clock to that task's next change.
      */
-    poll(account: Account, ids: readonly string[]): (Task | undefined)[] {
-      settleIfDue(account);
-      const found = ids.map((id) => tasks.find(account.id, id));
-      if (account.clockMode !== 'auto') return found;
-      const running = found.find((task) => task?.status === 'processing');
+    poll(accountId: number, ids: readonly string[]): (Task | undefined)[] {
+      const find = () => ids.map((id) => tasks.find(accountId, id));
+      const asked = find();
+      if (!asked.some(isRunning)) return asked;
+      // Read again: the account may have changed while the request came in.
+      const account = accounts.get(accountId);
+      if (account.clockMode !== 'auto') return settleIfDue(account) ? find() : asked;
+      settle(accountId);
+      const running = find().find(isRunning);
       const dueAtMs = running && tasks.leading(running).dueAtMs;
-      if (dueAtMs === undefined || dueAtMs === null) return found;
-      const fresh = accounts.get(account.id);
-      moveTo(fresh, Math.max(dueAtMs, fresh.clockMs));
-      return ids.map((id) => tasks.find(account.id, id));
+      if (typeof dueAtMs === 'number') moveTo(accountId, dueAtMs);
+      return find();
     },
   };
 }
+
+const isRunning = (task: Task | undefined) => task?.status === 'processing';

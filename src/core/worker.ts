@@ -5,6 +5,7 @@ import type { Timeline } from './timeline.ts';
 /** How late a change may be played when nobody polls for it. */
 const TICK_MS = 50;
 const ACCOUNTS_PER_TICK = 200;
+const RETRY_MS = 1000;
 
 export type Worker = ReturnType<typeof createWorker>;
 
@@ -12,28 +13,43 @@ export type Worker = ReturnType<typeof createWorker>;
 export function createWorker(clock: Clock, accounts: Accounts, timeline: Timeline) {
   let stop: (() => void) | undefined;
 
-  /** Plays all that is due by now and answers how many changes that were. */
+  /**
+   * Plays all that is due by now and answers how many changes that were. An account that cannot be played is looked at
+   * again later and does not keep the others waiting.
+   * @throws what the last such account threw, when all others are played
+   */
   function tick(): number {
     let played = 0;
+    let failure: { error: unknown } | undefined;
     for (;;) {
       const ids = accounts.toWake(clock.nowMs(), ACCOUNTS_PER_TICK);
-      for (const id of ids) played += timeline.settle(id).length;
-      if (ids.length < ACCOUNTS_PER_TICK) return played;
+      for (const id of ids) {
+        try {
+          played += timeline.settle(id).length;
+        } catch (error) {
+          failure = { error };
+          accounts.setWake(id, clock.nowMs() + RETRY_MS);
+        }
+      }
+      if (ids.length < ACCOUNTS_PER_TICK) break;
     }
+    if (failure) throw failure.error;
+    return played;
   }
 
   return {
     tick,
     /** Catches up with what fell due while the process was down, then repeats `tick`; a failed one is tried again. */
     start(onError: (error: unknown) => void) {
-      tick();
-      stop ??= clock.repeat(TICK_MS, () => {
+      const tryTick = () => {
         try {
           tick();
         } catch (error) {
           onError(error);
         }
-      });
+      };
+      tryTick();
+      stop ??= clock.repeat(TICK_MS, tryTick);
     },
     stop() {
       stop?.();

@@ -30,11 +30,9 @@ export function createAuthenticate({ core, settings }: Emulator) {
    * @throws EmulatorError LOGIN_REQUIRED
    */
   return async function authenticate(request: FastifyRequest): Promise<void> {
-    const account = identify(request);
-    request.account = account ?? null;
-    // A request finds its account as it stands now: a refund that is due counts, whenever the worker looks.
-    if (account) core.timeline.settleIfDue(account);
-    else if (!request.is404)
+    request.account = identify(request) ?? null;
+    if (!request.account && !request.is404) {
       throw new EmulatorError('LOGIN_REQUIRED', 'no key, an unknown key or a revoked one');
+    }
   };
 }

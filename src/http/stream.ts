@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { paceOf } from '../core/clock.ts';
 import { EmulatorError } from '../core/errors.ts';
 import { type Random, randomOf } from '../core/random.ts';
-import type { Order } from '../core/tasks.ts';
+import type { Order } from '../core/task.ts';
 import { accountOf, type Emulator } from './context.ts';
 
 const CHARACTERS_PER_PIECE = 48;

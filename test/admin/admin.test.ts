@@ -6,9 +6,11 @@ const LEDGER = '/__admin/accounts/np_test_default/ledger';
 
 describe('health', () => {
   it('is told to everybody and never limited', async () => {
-    const { send, get } = await testEmulator(['--admin-token', 'very-secret']);
+    const { send, get, core } = await testEmulator(['--admin-token', 'very-secret']);
     expect((await get('/health')).body).toEqual({ status: 'ok' });
     expect((await get('/ready')).body).toEqual({ status: 'ready' });
+    core.db.close();
+    expect(await get('/ready')).toMatchObject({ status: 503, body: { status: 'stopping' } });
     expect((await send('GET', '/health', { key: 'unknown' })).status).toBe(200);
     expect(await send('HEAD', '/health', { key: null })).toMatchObject({ status: 200, text: '' });
     expect((await send('GET', '/health')).headers).not.toHaveProperty('x-ratelimit-limit');
@@ -125,7 +127,8 @@ describe('the control plane', () => {
     const { get, send } = await testEmulator(['--admin-token', 'very-secret']);
     expect(await get(LEDGER)).toMatchObject({ status: 401, body: { code: 'ADMIN_TOKEN_REQUIRED' } });
     const status = async (headers: object) => (await send('GET', LEDGER, { key: null, headers })).status;
-    expect(await status({ 'x-admin-token': 'wrong-secret' })).toBe(401);
+    expect(await status({ 'x-admin-token': 'wrong-token' })).toBe(401);
+    expect(await status({ 'x-admin-token': 'very-secret-and-more' })).toBe(401);
     expect(await status({ 'x-admin-token': 'very-secret' })).toBe(200);
     expect(await status({ authorization: 'Bearer very-secret' })).toBe(200);
     expect(await status({ authorization: 'Bearer np_test_default' })).toBe(401);
@@ -140,6 +143,7 @@ describe('the control plane', () => {
     expect(await from('::1')).toBe(200);
     expect(await from('::ffff:127.0.0.1')).toBe(200);
     expect(await from('10.0.0.5')).toBe(403);
+    expect(await from('10.127.0.1')).toBe(403);
     expect(await from('10.0.0.5', ['--admin-remote', 'on'])).toBe(200);
   });
 });

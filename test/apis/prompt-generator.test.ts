@@ -38,7 +38,7 @@ describe('the prompt generator', () => {
     const { text } = await post(PATH, VALID, KEY);
     expect(text).toContain('Montage');
     expect(text).toContain('–10s]');
-    expect(core.tasks.list(account(KEY).id, 1)[0]!.input).toEqual({
+    expect(core.tasks.inputOf(account(KEY).id, core.tasks.list(account(KEY).id, 1)[0]!.id)).toEqual({
       topic: 'a fox in the snow',
       mode: 'textToVideo',
       technique: 'montage',

@@ -217,7 +217,7 @@ describe('an uploaded video', () => {
   it('is kept as a note of its size and length, not as bytes', async () => {
     const { post, account, core } = await testEmulator();
     await post(PATH, file(MP4, { videoFileName: 'a.mp4' }), KEY);
-    expect(core.tasks.list(account(KEY).id, 1)[0]!.input).toEqual({
+    expect(core.tasks.inputOf(account(KEY).id, core.tasks.list(account(KEY).id, 1)[0]!.id)).toEqual({
       videoSource: 'file',
       locale: 'en',
       videoFileName: 'a.mp4',

@@ -31,7 +31,7 @@ describe('Sora 2 generate', () => {
   it('takes sora2, portrait and 10 seconds where nothing is said', async () => {
     const { post, account, core } = await testEmulator();
     const { body } = await post(GENERATE, VALID);
-    expect(core.tasks.find(account('np_test_default').id, body.taskId)!.input).toMatchObject({
+    expect(core.tasks.inputOf(account('np_test_default').id, body.taskId)).toMatchObject({
       modelTier: 'sora2',
       aspectRatio: 'portrait',
       videoDuration: '10',

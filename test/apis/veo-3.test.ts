@@ -205,9 +205,10 @@ describe('Veo 3.1 check-status', () => {
     [{ taskIds: [{ shotId: 's' }] }, 'TASK_IDS_REQUIRED'],
     [{ taskIds: [{ shotId: 's', taskId: '' }] }, 'TASK_IDS_REQUIRED'],
     [{ taskIds: ['task_x'] }, 'INVALID_INPUT'],
+    [{ taskIds: Array(1001).fill({ shotId: 's', taskId: 'task_x' }) }, 'INVALID_INPUT'],
     [{ taskIds: [{ taskId: 'task_x' }] }, 'INVALID_INPUT'],
     [{ taskIds: [{ shotId: 's', taskId: 'task_x' }], resolution: '8k' }, 'INVALID_INPUT'],
-  ])('refuses %j with %s', async (body, errorCode) => {
+  ])('refuses %# with %s', async (body, errorCode) => {
     const { post } = await testEmulator();
     expect(await post(CHECK, body)).toMatchObject({ status: 400, body: { success: false, errorCode } });
   });

@@ -15,6 +15,9 @@ describe('the database file', () => {
     const dir = join(tempDir(), 'a', 'b');
     const db = open(dir);
     expect(db.pragma('journal_mode', { simple: true })).toBe('wal');
+    // NORMAL: a killed process loses nothing that was answered.
+    expect(db.pragma('synchronous', { simple: true })).toBe(1);
+    expect(db.pragma('foreign_keys', { simple: true })).toBe(1);
     db.prepare(
       "INSERT INTO accounts (key, origin, clock_mode, clock_ms, speed, seed, created_at) VALUES ('k', 'seed', 'real', 0, 1, 's', 0)",
     ).run();

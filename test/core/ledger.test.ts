@@ -32,6 +32,10 @@ describe('ledger', () => {
     core.worker.tick();
     expect(core.tasks.find(id, task!.id)).toMatchObject({ status: 'failed', errorCode: 'GENERATION_FAILED' });
     expect(kinds(core, id).slice(2)).toEqual([['refund', 60, 1000]]);
+    expect(core.ledger.entries(id, 10).at(-1)).toMatchObject({
+      taskId: task!.id,
+      reason: 'GENERATION_FAILED',
+    });
     expect(core.tasks.fail(id, task!.id, 'AGAIN')).toBe(false);
     expect(core.tasks.complete(id, task!.id)).toBe(false);
     expect(core.ledger.balance(id)).toBe(1000);
@@ -67,6 +71,33 @@ describe('ledger', () => {
     core.worker.tick();
     expect(core.tasks.list(id, 10)[0]).toMatchObject({ status: 'completed', holdSeq: null });
     expect(kinds(core, id)).toEqual([]);
+  });
+
+  it('finds every promise that was broken behind the back of the schema', () => {
+    const breaks: [string, RegExp][] = [
+      ['UPDATE accounts SET balance = balance + 1', /balance is not the sum/],
+      ['UPDATE ledger_entries SET balance = balance + 1 WHERE seq = 2', /entry 2/],
+      ['UPDATE ledger_entries SET hold_seq = 2 WHERE seq = 5', /hold 2/],
+      ["UPDATE ledger_entries SET task_id = 'task_x' WHERE seq = 3", /hold 3/],
+      ["UPDATE tasks SET status = 'completed', finished_at = 1, due_at = NULL WHERE seq = 2", /task task_/],
+      ["UPDATE tasks SET status = 'processing', finished_at = NULL WHERE seq = 1", /task task_/],
+    ];
+    for (const [sql, problem] of breaks) {
+      const core = testCore();
+      const { id } = core.accounts.create('k', 'seed', profile());
+      // Entries: 1 grant, 2 hold, 3 hold, 4 capture of 2, 5 hold, 6 refund of 5.
+      const [first] = core.tasks.submit(id, [order(), order()]);
+      core.tasks.complete(id, first!.id);
+      const [third] = core.tasks.submit(id, [order()]);
+      core.tasks.fail(id, third!.id, 'X');
+      expect(core.ledger.verify(id)).toEqual([]);
+      const triggers = core.db.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").pluck().all();
+      for (const trigger of triggers) core.db.exec(`DROP TRIGGER ${trigger}`);
+      core.db.exec('DROP INDEX one_resolution_per_hold; PRAGMA ignore_check_constraints = ON');
+      core.db.exec(sql);
+      expect([sql, core.ledger.verify(id).join()]).toEqual([sql, expect.stringMatching(problem)]);
+      core.close();
+    }
   });
 
   it('keeps its promises over random histories of submissions, endings and time', () => {

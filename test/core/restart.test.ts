@@ -87,6 +87,39 @@ describe('the worker', () => {
   });
 });
 
+describe('an account that cannot be played', () => {
+  it('is told, looked at again later, and does not keep the others waiting', () => {
+    const core = testCore();
+    const bad = core.accounts.create('bad', 'seed', profile());
+    const good = core.accounts.create('good', 'seed', profile());
+    core.tasks.submit(bad.id, [order({ seconds: 1 })]);
+    core.tasks.submit(good.id, [order({ seconds: 2 })]);
+    core.db.exec(`CREATE TRIGGER broken BEFORE INSERT ON ledger_entries WHEN NEW.account_id = ${bad.id}
+                  BEGIN SELECT RAISE(ABORT, 'broken'); END`);
+    const told: unknown[] = [];
+    core.worker.start((error) => told.push(error));
+    core.clock.advance(5000);
+    expect(core.tasks.list(good.id, 1)[0]!.status).toBe('completed');
+    expect(told.length).toBeGreaterThan(1);
+    expect(told.length).toBeLessThan(6);
+    core.db.exec('DROP TRIGGER broken');
+    core.clock.advance(2000);
+    expect(core.tasks.list(bad.id, 1)[0]!.status).toBe('completed');
+    core.close();
+  });
+});
+
+describe('closing', () => {
+  it('stops the worker', () => {
+    const core = testCore();
+    const told: unknown[] = [];
+    core.worker.start((error) => told.push(error));
+    core.close();
+    core.clock.advance(1000);
+    expect(told).toEqual([]);
+  });
+});
+
 describe('determinism', () => {
   it('gives the same ids, durations and prices for the same seed, key and calls', () => {
     const run = (seed: string, key: string) => {

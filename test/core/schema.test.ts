@@ -106,4 +106,51 @@ describe('schema', () => {
     core.tasks.complete(id, task.id);
     expect(() => end('completed')).toThrow(/stays as it is/);
   });
+
+  it('refuses to end a task with the wrong kind of resolution', () => {
+    const { core, db, id, task } = withHold();
+    core.ledger.refund(id, task.holdSeq!, task.id, 'by hand', 0);
+    const end = "UPDATE tasks SET status = 'completed', finished_at = 1, due_at = NULL";
+    expect(() => db.exec(end)).toThrow(/capture or refund/);
+  });
+
+  it('refuses a task that comes finished while its hold is open', () => {
+    const { core, db, id } = withHold();
+    const holdSeq = core.ledger.hold(id, 4, 'task_z', 0);
+    const insert = db.prepare(`
+      INSERT INTO tasks (account_id, seq, id, family, driver, status, price, hold_seq, input, plan, created_at, finished_at)
+      VALUES (?, 2, 'task_z', 'sora-2', 'worker', 'completed', 4, ?, '{}', '{}', 0, 1)`);
+    expect(() => insert.run(id, holdSeq)).toThrow(/capture or refund/);
+    core.ledger.capture(id, holdSeq, 'task_z', 0);
+    expect(insert.run(id, holdSeq).changes).toBe(1);
+  });
+
+  it('refuses a resolution in the name of another task, and one that replaces another', () => {
+    const { core, db, id, task } = withHold();
+    const capture = (taskId: string) =>
+      db.prepare(ENTRY).run({ id, ...entry({ kind: 'capture', amount: 0, balance: 6, taskId, holdSeq: 2 }) });
+    expect(() => capture('task_other')).toThrow(/resolve a hold of its task/);
+    core.tasks.complete(id, task.id);
+    const replace = ENTRY.replace('INSERT', 'INSERT OR REPLACE');
+    const refund = entry({ seq: 4, kind: 'refund', amount: 4, balance: 10, taskId: task.id, holdSeq: 2 });
+    expect(() => db.prepare(replace).run({ id, ...refund })).toThrow(/append-only/);
+  });
+
+  it.each([
+    ['a failed task without a code', "status = 'failed', finished_at = 1, due_at = NULL"],
+    ['a finished task that is still due', "status = 'completed', finished_at = 1"],
+    ['a finished task without its moment', "status = 'completed', due_at = NULL"],
+    ['a due time before the start', 'started_at = NULL'],
+  ])('refuses %s', (_case, change) => {
+    const { core, db, id, task } = withHold();
+    if (change.includes('failed')) core.ledger.refund(id, task.holdSeq!, task.id, 'by hand', 0);
+    else core.ledger.capture(id, task.holdSeq!, task.id, 0);
+    expect(() => db.exec(`UPDATE tasks SET ${change}`)).toThrow(/CHECK constraint/);
+  });
+
+  it('refuses a hold, capture or refund without a task', () => {
+    const { db, id } = withHold();
+    const hold = entry({ kind: 'hold', amount: -1, balance: 5 });
+    expect(() => db.prepare(ENTRY).run({ id, ...hold })).toThrow(/CHECK constraint/);
+  });
 });

@@ -17,9 +17,9 @@ describe('a real clock', () => {
     const account = core.accounts.create('k', 'seed', profile({ speed: 60 }));
     const [task] = core.tasks.submit(account.id, [order({ seconds: 120 })]);
     core.clock.advance(1999);
-    expect(core.timeline.poll(core.accounts.get(account.id), [task!.id])[0]!.status).toBe('processing');
+    expect(core.timeline.poll(account.id, [task!.id])[0]!.status).toBe('processing');
     core.clock.advance(1);
-    expect(core.timeline.poll(core.accounts.get(account.id), [task!.id])[0]).toMatchObject({
+    expect(core.timeline.poll(account.id, [task!.id])[0]).toMatchObject({
       status: 'completed',
       simulatedMs: 120_000,
       finishedAtMs: task!.createdAtMs + 2000,
@@ -31,7 +31,7 @@ describe('a real clock', () => {
     const account = core.accounts.create('k', 'seed', profile());
     const [task] = core.tasks.submit(account.id, [order({ seconds: 10 })]);
     core.clock.advance(10_000);
-    expect(core.timeline.poll(core.accounts.get(account.id), [task!.id])[0]!.status).toBe('completed');
+    expect(core.timeline.poll(account.id, [task!.id])[0]!.status).toBe('completed');
   });
 
   it('can be advanced, and the wall clock then runs on from there', () => {
@@ -94,7 +94,7 @@ describe('an auto clock', () => {
     const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'auto' } }));
     const [task] = core.tasks.submit(account.id, [order({ template: THREE_STEPS })]);
     const poll = () => {
-      const [polled] = core.timeline.poll(core.accounts.get(account.id), [task!.id]);
+      const [polled] = core.timeline.poll(account.id, [task!.id]);
       return [polled!.status, polled!.step];
     };
     expect([poll(), poll(), poll(), poll()]).toEqual([
@@ -111,7 +111,7 @@ describe('an auto clock', () => {
     const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'auto' } }));
     const tasks = core.tasks.submit(account.id, [order(), order(), order()], { chained: true });
     const last = tasks.at(-1)!.id;
-    const poll = () => core.timeline.poll(core.accounts.get(account.id), [last])[0]!.status;
+    const poll = () => core.timeline.poll(account.id, [last])[0]!.status;
     expect([poll(), poll(), poll()]).toEqual(['processing', 'processing', 'completed']);
   });
 
@@ -119,7 +119,7 @@ describe('an auto clock', () => {
     const core = testCore();
     const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'auto' } }));
     core.tasks.submit(account.id, [order()]);
-    expect(core.timeline.poll(account, ['task_unknown'])).toEqual([undefined]);
+    expect(core.timeline.poll(account.id, ['task_unknown'])).toEqual([undefined]);
     expect(core.accounts.get(account.id).clockMs).toBe(account.clockMs);
   });
 });
@@ -187,5 +187,139 @@ describe('the clock under random moves', () => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe('tasks that wait for each other', () => {
+  const chain = () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile());
+    const ids = core.tasks.submit(id, [order(), order(), order()], { chained: true }).map((task) => task.id);
+    const states = () =>
+      ids.map((taskId) => core.tasks.find(id, taskId)!).map((task) => [task.status, task.startedAtMs]);
+    return { core, id, ids, states };
+  };
+
+  it('keep their order when one in the middle is ended by hand before its turn', () => {
+    const { core, id, ids, states } = chain();
+    const [[, startMs]] = states() as [[string, number]];
+    core.tasks.fail(id, ids[1]!, 'BY_HAND');
+    expect(states()).toEqual([
+      ['processing', startMs],
+      ['failed', null],
+      ['processing', null],
+    ]);
+    core.clock.advance(100_000);
+    core.worker.tick();
+    expect(states()).toEqual([
+      ['completed', startMs],
+      ['failed', null],
+      ['processing', startMs + 100_000],
+    ]);
+    expect(core.ledger.verify(id)).toEqual([]);
+  });
+
+  it('start as soon as the one before is ended by hand', () => {
+    const { core, id, ids, states } = chain();
+    core.clock.advance(30_000);
+    core.tasks.complete(id, ids[0]!);
+    expect(states()[1]).toEqual(['processing', core.clock.nowMs()]);
+    core.clock.advance(100_000);
+    expect(core.worker.tick()).toBe(1);
+  });
+});
+
+describe('what was due comes first', () => {
+  const overdue = (own = {}) => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile({ credits: 8, ...own }));
+    const [task] = core.tasks.submit(id, [
+      order({ seconds: 10, outcome: { status: 'failed', errorCode: 'X' } }),
+    ]);
+    core.clock.advance(15_000);
+    return { core, id, task: task! };
+  };
+
+  it('before a submission, so that its refund can be spent and the ledger stays in the order of time', () => {
+    const { core, id } = overdue({ credits: 4 });
+    core.tasks.submit(id, [order()]);
+    const entries = core.ledger.entries(id, 10);
+    expect(entries.map(({ kind }) => kind)).toEqual(['grant', 'hold', 'refund', 'hold']);
+    expect(entries.map(({ atMs }) => atMs)).toEqual(entries.map(({ atMs }) => atMs).sort());
+  });
+
+  it('before an end by hand', () => {
+    const { core, id, task } = overdue();
+    expect(core.tasks.complete(id, task.id)).toBe(false);
+    expect(core.tasks.find(id, task.id)).toMatchObject({
+      status: 'failed',
+      finishedAtMs: task.createdAtMs + 10_000,
+    });
+  });
+
+  it('before a change of the clock', () => {
+    const { core, id, task } = overdue();
+    core.timeline.setClock(id, 'frozen');
+    expect(core.tasks.find(id, task.id)).toMatchObject({
+      status: 'failed',
+      finishedAtMs: task.createdAtMs + 10_000,
+    });
+  });
+
+  it('before the next change is looked for', () => {
+    const { core, id } = overdue();
+    const nowMs = core.clock.nowMs();
+    expect(core.timeline.advanceToNext(id)).toEqual([]);
+    expect(core.timeline.nowMs(core.accounts.get(id))).toBe(nowMs);
+  });
+
+  it('before a poll, also when the task waits behind the one that is due', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile());
+    const [, second] = core.tasks.submit(id, [order({ seconds: 10 }), order({ seconds: 10 })], {
+      chained: true,
+    });
+    core.clock.advance(20_000);
+    expect(core.timeline.poll(id, [second!.id])[0]!.status).toBe('completed');
+  });
+});
+
+describe('the simulated time of a task that is ended by hand', () => {
+  it('is how far it had come, whatever the pace was on the way', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile({ speed: 60 }));
+    const [task] = core.tasks.submit(id, [order({ seconds: 120 })]);
+    core.clock.advance(1000);
+    core.timeline.setClock(id, 'frozen');
+    core.timeline.advance(id, 10_000);
+    core.tasks.complete(id, task!.id);
+    expect(core.tasks.find(id, task!.id)!.simulatedMs).toBe(70_000);
+  });
+});
+
+describe('a move of the clock', () => {
+  it('happens with all that falls due on the way, or not at all', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile({ clock: { mode: 'frozen', nowMs: 0 } }));
+    core.tasks.submit(id, [order({ seconds: 10 }), order({ seconds: 20 })]);
+    core.db.exec(`CREATE TRIGGER full BEFORE INSERT ON ledger_entries WHEN NEW.seq > 4
+                  BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
+    expect(() => core.timeline.advance(id, 30_000)).toThrow('the disk is full');
+    expect(core.accounts.get(id).clockMs).toBe(0);
+    expect(core.tasks.list(id, 10).map(({ status }) => status)).toEqual(['processing', 'processing']);
+    core.db.exec('DROP TRIGGER full');
+    expect(core.timeline.advance(id, 30_000)).toHaveLength(2);
+  });
+
+  it('plays any number of changes', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile({ credits: 10_000 }));
+    core.tasks.submit(
+      id,
+      Array.from({ length: 1200 }, () => order({ seconds: 10 })),
+    );
+    core.clock.advance(10_000);
+    expect(core.timeline.settle(id)).toHaveLength(1200);
+    expect(core.accounts.get(id).wakeAtMs).toBeNull();
   });
 });

@@ -1,5 +1,7 @@
+import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { testEmulator } from '../support/emulator.ts';
+import { createTestClock } from '../support/test-clock.ts';
 
 const GENERATE = '/api/sora-2/generate';
 const CHECK = '/api/sora-2/check-status';
@@ -25,6 +27,8 @@ describe('authentication', () => {
     ['a bare key', { authorization: 'np_test_default' }],
     ['an unknown key', { authorization: 'Bearer sk_unknown' }],
     ['a key that only begins like a test key', { authorization: 'Bearer np_tes' }],
+    ['a key that only contains a test key', { authorization: 'Bearer sk_np_test_a' }],
+    ['a test key with characters that no key has', { authorization: 'Bearer np_test_"a"' }],
     ['a key with a space', { authorization: 'Bearer np_test_a b' }],
   ])('refuses %s', async (_case, headers) => {
     const { send } = await testEmulator();
@@ -276,12 +280,17 @@ describe('what is no request of the API', () => {
 
 describe('an error of ours', () => {
   it('is told as INTERNAL_ERROR without a word about its inside', async () => {
-    const { core, post } = await testEmulator();
+    const log: Record<string, unknown>[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line) => void log.push(JSON.parse(line)) });
+    const { core, post } = await testEmulator([], createTestClock(), logger);
     core.db.exec('DROP TABLE tasks');
     const answer = await post(GENERATE, VALID);
     expect(answer.status).toBe(500);
     expect(answer.text).toBe(
       '{"success":false,"error":"Internal server error","errorCode":"INTERNAL_ERROR"}',
     );
+    // The log is told what the client is not.
+    expect(log).toHaveLength(1);
+    expect(log[0]).toMatchObject({ err: { message: 'no such table: tasks', stack: expect.any(String) } });
   });
 });
