@@ -69,6 +69,21 @@ describe('the command', () => {
     expect(await ended).toMatchObject({ code: 0, stderr: '' });
   });
 
+  it('does not wait long for a client that never finishes its request', async () => {
+    const { child, ended, url } = await startCommand();
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.on('error', () => {});
+    socket.write(
+      `POST ${GENERATE} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer np_test_default\r\n` +
+        'Content-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n',
+    );
+    // The emulator has the head of the request when it asks for the rest.
+    await once(socket, 'data');
+    child.kill('SIGTERM');
+    expect(await ended).toMatchObject({ code: 0, stderr: '' });
+    socket.destroy();
+  });
+
   it('keeps tasks, credits and limiter counts in its data directory over an orderly stop', async () => {
     const dir = tempDir();
     const first = await startCommand(['--data-dir', dir, '--speed', '1']);
