@@ -4,7 +4,7 @@ import type { Config } from './config.ts';
 import { type Clock, systemClock } from './core/clock.ts';
 import { openCore } from './core/core.ts';
 import { SetupError } from './core/errors.ts';
-import { DEFAULT_SEED_FILE, FIXTURES_DIR, MIGRATIONS_DIR } from './paths.ts';
+import { FIXTURES_DIR, MIGRATIONS_DIR } from './paths.ts';
 import { applySeed, readSeed } from './seed.ts';
 
 /** Open streams and requests have this long to end before their connections are cut. */
@@ -14,18 +14,23 @@ export type Emulator = Awaited<ReturnType<typeof openEmulator>>;
 
 /** Core, seed and HTTP side put together, nothing listening yet. @throws SetupError */
 export async function openEmulator(config: Config, logger: Logger, clock: Clock = systemClock) {
-  const seed = readSeed(config.seedFile ?? DEFAULT_SEED_FILE, config);
+  const seed = readSeed(config.seedFile, config);
   const core = openCore({ dataDir: config.dataDir, migrationsDir: MIGRATIONS_DIR, clock });
   applySeed(core, seed);
   const app = await buildApp(
     core,
     {
       ...config,
+      priceChanges: seed.priceChanges,
       selfMadeProfile: config.autoAccounts ? seed.selfMade : undefined,
       fixturesDir: FIXTURES_DIR,
     },
     logger,
   );
+
+  if (Object.keys(seed.priceChanges).length > 0) {
+    logger.info({ prices: seed.priceChanges }, "some prices differ from the vendor's");
+  }
 
   return {
     core,

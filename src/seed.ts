@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { FAMILIES } from './apis/index.ts';
 import type { AccountProfile } from './core/accounts.ts';
 import type { Core } from './core/core.ts';
 import { SetupError } from './core/errors.ts';
+import type { PriceChanges, PriceTable } from './core/prices.ts';
+import { DEFAULT_SEED_FILE } from './paths.ts';
 
 const MODES = ['real', 'frozen', 'auto'] as const;
 const MOST_CREDITS = 1_000_000_000_000;
+const MOST_PRICE = 1_000_000_000;
 
 const Profile = z.strictObject({
   credits: z.int().min(0).max(MOST_CREDITS).optional(),
@@ -22,22 +26,52 @@ const Profile = z.strictObject({
   seed: z.union([z.string().min(1), z.int().transform(String)]).optional(),
 });
 
+/** An object that may have some of the keys of `shape`, and says which there are when it is given another. */
+function someOf<T extends z.ZodType>(shape: Record<string, T>) {
+  const known = Object.keys(shape).join(', ');
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `there is no "${issue.keys[0]}", only ${known}`
+        : `expected an object with prices for ${known}`,
+  });
+}
+
+/** What may stand in the seed file for a family that costs what `table` says. */
+function changesOf(table: PriceTable): z.ZodType<PriceChanges> {
+  if (typeof table === 'number') {
+    const error = `expected a whole number of credits from 0 to ${MOST_PRICE}`;
+    return z.int({ error }).min(0, { error }).max(MOST_PRICE, { error });
+  }
+  return someOf(
+    Object.fromEntries(Object.entries(table).map(([option, price]) => [option, changesOf(price).optional()])),
+  ) as z.ZodType<PriceChanges>;
+}
+
+const Prices = someOf(
+  Object.fromEntries(FAMILIES.map(({ name, prices }) => [name, changesOf(prices).optional()])),
+) as z.ZodType<Readonly<Record<string, PriceChanges>>>;
+
 const SeedFile = z.strictObject({
   /** What accounts start with where nothing else is said, self-made ones included. */
   defaults: Profile.default({}),
+  /** Missing: those of the default seed file. */
   accounts: z
     .array(
       Profile.extend({
         key: z.string().regex(/^[\x21-\x7e]{1,200}$/, 'expected 1 to 200 visible ASCII characters'),
       }),
     )
-    .default([]),
+    .optional(),
+  /** Where the emulator should charge other prices than the vendor's, by family. */
+  prices: Prices.default({}),
 });
 
 export interface Seed {
   /** The profile of accounts that make themselves. */
   selfMade: AccountProfile;
   accounts: { key: string; profile: AccountProfile }[];
+  priceChanges: Readonly<Record<string, PriceChanges>>;
 }
 
 /** What fills the gaps of the seed file. */
@@ -49,17 +83,13 @@ export interface SeedDefaults {
 
 const DEFAULT_CREDITS = 1000;
 
-/** @throws SetupError naming the first thing wrong with the file. */
-export function readSeed(file: string, defaults: SeedDefaults): Seed {
-  const parsed = SeedFile.safeParse(parse(file));
-  if (!parsed.success) {
-    const [{ path, message } = { path: [], message: '' }] = parsed.error.issues;
-    const where = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
-    throw new SetupError(
-      `The seed file ${file} is wrong at ${where.replace(/^\./, '') || 'its top'}: ${message}.`,
-    );
-  }
-  const { defaults: common, accounts } = parsed.data;
+/** `file` undefined: the default seed file. @throws SetupError naming the first thing wrong with the file. */
+export function readSeed(file: string | undefined, defaults: SeedDefaults): Seed {
+  const {
+    defaults: common,
+    accounts = readFile(DEFAULT_SEED_FILE).accounts ?? [],
+    prices,
+  } = readFile(file ?? DEFAULT_SEED_FILE);
   const keys = accounts.map(({ key }) => key);
   const twice = keys.find((key, index) => keys.indexOf(key) !== index);
   if (twice) throw new SetupError(`The seed file ${file} names the key ${twice} twice; keep one of the two.`);
@@ -77,7 +107,18 @@ export function readSeed(file: string, defaults: SeedDefaults): Seed {
   return {
     selfMade: profileOf({}),
     accounts: accounts.map(({ key, ...own }) => ({ key, profile: profileOf(own) })),
+    priceChanges: prices,
   };
+}
+
+function readFile(file: string): z.output<typeof SeedFile> {
+  const parsed = SeedFile.safeParse(parse(file));
+  if (parsed.success) return parsed.data;
+  const [{ path, message } = { path: [], message: '' }] = parsed.error.issues;
+  const where = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
+  throw new SetupError(
+    `The seed file ${file} is wrong at ${where.replace(/^\./, '') || 'its top'}: ${message}.`,
+  );
 }
 
 function parse(file: string): unknown {

@@ -9,7 +9,8 @@ const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((fi
 const MAY_IMPORT: Record<string, string[]> = {
   root: ['admin', 'apis', 'http', 'core'],
   admin: ['http', 'core'],
-  apis: ['http', 'texts', 'media', 'core'],
+  apis: ['kinds', 'http', 'texts', 'media', 'core'],
+  kinds: ['http', 'core'],
   http: ['core'],
   texts: ['core'],
   media: [],
@@ -19,6 +20,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 const PACKAGES: Record<string, RegExp> = {
   admin: /^(node:|zod$|fastify$)/,
   apis: /^(node:|zod$|fastify$)/,
+  kinds: /^(zod$|fastify$)/,
   http: /^(node:|zod$|fastify$|@fastify\/|pino$)/,
   texts: /^node:/,
   media: /^(node:|mp4box$)/,

@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_SEED_FILE } from '../src/paths.ts';
 import { applySeed, readSeed } from '../src/seed.ts';
 import { testCore } from './support/core.ts';
 import { testEmulator } from './support/emulator.ts';
@@ -57,7 +56,7 @@ describe('a seed file', () => {
 
   it('gives accounts once: those of an earlier start keep what they have', () => {
     const core = testCore();
-    const seed = readSeed(DEFAULT_SEED_FILE, DEFAULTS);
+    const seed = readSeed(undefined, DEFAULTS);
     applySeed(core, seed);
     const { id } = core.accounts.find('np_test_default')!;
     core.ledger.grant(id, 5, 'more', 0);

@@ -75,7 +75,7 @@ async function submit(
 }
 
 function refuse({ core }: TestEmulator, code: string): void {
-  vi.spyOn(core.tasks, 'submitStream').mockImplementationOnce(() => {
+  vi.spyOn(core.tasks, 'submitInRequest').mockImplementationOnce(() => {
     throw new EmulatorError(code, 'as asked for by the test');
   });
 }

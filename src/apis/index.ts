@@ -1,13 +1,28 @@
 import type { App, Emulator } from '../http/context.ts';
-import { registerPromptGenerator } from './prompt-generator.ts';
-import { registerReversePrompt } from './reverse-prompt.ts';
-import { registerSora2 } from './sora-2.ts';
-import { registerVeo3 } from './veo-3.ts';
+import type { Family } from '../http/family.ts';
+import { nanoBanana2 } from './nano-banana-2.ts';
+import { nanoBananaPro } from './nano-banana-pro.ts';
+import { promptGenerator } from './prompt-generator.ts';
+import { reversePrompt } from './reverse-prompt.ts';
+import { seedance } from './seedance-1-5-pro.ts';
+import { sora2 } from './sora-2.ts';
+import { sora2Tvc } from './sora-2-tvc.ts';
+import { soraWatermark } from './sora-watermark.ts';
+import { veo3 } from './veo-3.ts';
 
 /** Every family that is served, one line each. */
+export const FAMILIES: readonly Family[] = [
+  sora2,
+  veo3,
+  seedance,
+  sora2Tvc,
+  soraWatermark,
+  nanoBananaPro,
+  nanoBanana2,
+  promptGenerator,
+  reversePrompt,
+];
+
 export function registerApis(app: App, emulator: Emulator): void {
-  registerSora2(app, emulator);
-  registerVeo3(app, emulator);
-  registerPromptGenerator(app, emulator);
-  registerReversePrompt(app, emulator);
+  for (const family of FAMILIES) family.register(app, emulator);
 }

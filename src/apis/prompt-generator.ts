@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
-import type { App, Emulator } from '../http/context.ts';
 import type { Problems } from '../http/errors.ts';
-import { isPublicUrl, requiredText } from '../http/fields.ts';
+import { family } from '../http/family.ts';
+import { publicUrl, requiredText } from '../http/fields.ts';
 import { sendText } from '../http/stream.ts';
 import { LOCALES, phrasesOf } from '../texts/phrases.ts';
 import { writeScript } from '../texts/script.ts';
@@ -11,7 +11,7 @@ import { writeScript } from '../texts/script.ts';
 const FAMILY = 'prompt-generator';
 
 /** "2 credits per generation." */
-export const PRICE = 2;
+const PRICE = 2;
 
 const MOST_TOPIC_CHARACTERS = 500;
 const MOST_IMAGES = 3;
@@ -23,10 +23,7 @@ const TEMPLATE: PlanTemplate = { typicalSeconds: [12, 24], steps: [{ name: 'stre
 
 export const Body = z
   .object({
-    // As JavaScript counts, which zod's own max() does not: it counts an emoji as one.
-    topic: requiredText('expected text').refine((topic) => !(topic?.length > MOST_TOPIC_CHARACTERS), {
-      error: `expected at most ${MOST_TOPIC_CHARACTERS} characters`,
-    }),
+    topic: requiredText('expected text', MOST_TOPIC_CHARACTERS),
     mode: z.enum(['textToVideo', 'imageToVideo']).default('textToVideo'),
     technique: z
       .enum([
@@ -45,10 +42,7 @@ export const Body = z
     duration: z.number().min(DURATION_SECONDS.least).max(DURATION_SECONDS.most).default(10),
     model: z.string().trim().min(1).default('google/gemini-3-flash-preview'),
     locale: z.enum(LOCALES).default('en'),
-    imageUrls: z
-      .array(z.string().refine(isPublicUrl, { error: 'expected a public http or https URL' }))
-      .max(MOST_IMAGES)
-      .default([]),
+    imageUrls: z.array(publicUrl('expected a public http or https URL')).max(MOST_IMAGES).default([]),
   })
   .refine(({ mode, imageUrls }) => mode === 'textToVideo' || imageUrls.length > 0, {
     path: ['imageUrls'],
@@ -69,7 +63,7 @@ const PROBLEMS: Problems = {
   },
 };
 
-export function registerPromptGenerator(app: App, emulator: Emulator): void {
+export const promptGenerator = family(FAMILY, PRICE, (app, emulator, price) => {
   const { fixturesDir } = emulator.settings;
 
   app.post(
@@ -77,7 +71,7 @@ export function registerPromptGenerator(app: App, emulator: Emulator): void {
     { schema: { body: Body }, config: { problems: PROBLEMS } },
     async (request, reply) => {
       const input = request.body;
-      const order = { family: FAMILY, price: PRICE, input, template: TEMPLATE };
+      const order = { family: FAMILY, price, input, template: TEMPLATE };
       const script = {
         topic: input.topic,
         technique: input.technique,
@@ -89,4 +83,4 @@ export function registerPromptGenerator(app: App, emulator: Emulator): void {
       );
     },
   );
-}
+});

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { EmulatorError } from '../core/errors.ts';
 import type { PlanTemplate } from '../core/plan.ts';
 import { parseJson, receive } from '../http/body.ts';
-import type { App, Emulator } from '../http/context.ts';
+import type { App } from '../http/context.ts';
 import type { Problems } from '../http/errors.ts';
+import { family } from '../http/family.ts';
 import { isPublicUrl } from '../http/fields.ts';
 import { FieldDiverter } from '../http/json-stream.ts';
 import { sendText } from '../http/stream.ts';
@@ -15,7 +16,7 @@ import { LOCALES, phrasesOf } from '../texts/phrases.ts';
 const FAMILY = 'reverse-prompt';
 
 /** "1 credit per analysis." */
-export const PRICE = 1;
+const PRICE = 1;
 
 /** "Maximum file size: 30 MB (before Base64 encoding)." */
 export const MOST_FILE_BYTES = 30 * 1024 * 1024;
@@ -95,7 +96,7 @@ const PROBLEMS: Problems = {
   SERVICE_UNAVAILABLE: { status: 503, error: 'Service temporarily unavailable. Please try again later.' },
 };
 
-export function registerReversePrompt(parent: App, emulator: Emulator): void {
+export const reversePrompt = family(FAMILY, PRICE, (parent, emulator, price) => {
   const { fixturesDir } = emulator.settings;
 
   // In a context of its own, because here a JSON body is read in another way.
@@ -110,7 +111,7 @@ export function registerReversePrompt(parent: App, emulator: Emulator): void {
       async (request, reply) => {
         const { videoFile, ...asked } = request.body;
         const input = { ...asked, videoFile: videoFile?.summary };
-        const order = { family: FAMILY, price: PRICE, input, template: TEMPLATE };
+        const order = { family: FAMILY, price, input, template: TEMPLATE };
         return sendText(emulator, request, reply, order, (random) => {
           const drawnMs = random.int(LINKED_VIDEO_MS.least / 100, LINKED_VIDEO_MS.most / 100) * 100;
           const durationMs = asked.videoSource === 'file' ? videoFile?.durationMs : drawnMs;
@@ -126,7 +127,7 @@ export function registerReversePrompt(parent: App, emulator: Emulator): void {
       },
     );
   });
-}
+});
 
 /**
  * Decodes and parses the file while it arrives, so that an upload costs next to no memory: `videoFile` of the body it

@@ -1,17 +1,17 @@
 import { z } from 'zod';
-import { EmulatorError } from '../core/errors.ts';
 import type { PlanTemplate } from '../core/plan.ts';
-import type { Task } from '../core/task.ts';
-import { type App, accountOf, type Emulator } from '../http/context.ts';
-import { BARE_INSUFFICIENT_CREDITS, IMAGE_URLS_REQUIRED, type Problems } from '../http/errors.ts';
-import { imageGivenOtherwise, imageUrls, otherImages, requiredText } from '../http/fields.ts';
+import { accountOf } from '../http/context.ts';
+import { BARE_INSUFFICIENT_CREDITS, imageUrlsRequired, type Problems } from '../http/errors.ts';
+import { family } from '../http/family.ts';
+import { checkImages, imageUrls, otherImages, requiredText } from '../http/fields.ts';
 import { mediaUrl } from '../http/urls.ts';
+import { acceptedVideo, CHECK_VIDEO, pollVideo, tellVideo } from '../kinds/video.ts';
 
 /** Sora 2 video generation. Source: vendor page "Sora 2 Video Generation API". */
 const FAMILY = 'sora-2';
 
 /** Credits by tier and seconds. */
-export const PRICES = {
+const PRICES = {
   sora2: { '10': 4, '15': 8 },
   'sora2-pro-standard': { '10': 60, '15': 100 },
   'sora2-pro-high': { '10': 120, '15': 240 },
@@ -35,100 +35,35 @@ export const GenerateBody = z
     imageUrls,
     ...otherImages,
   })
-  .superRefine((body, refuse) => {
-    const otherwise = imageGivenOtherwise(body);
-    if (otherwise) refuse.addIssue({ code: 'custom', path: [otherwise], message: 'IMAGE_URLS_REQUIRED' });
-    else if (body.mode === 'imageToVideo' && body.imageUrls.length === 0) {
-      refuse.addIssue({ code: 'custom', path: ['imageUrls'], message: 'IMAGE_REQUIRED' });
-    }
-  });
+  .superRefine(checkImages({ urls: 'imageUrls', neededFor: 'imageToVideo', missing: 'IMAGE_REQUIRED' }));
 
-export const CheckStatusBody = z.object({ taskId: requiredText('TASK_ID_REQUIRED') });
-
-const GENERATE_PROBLEMS: Problems = {
+const PROBLEMS: Problems = {
   PROMPT_REQUIRED: { status: 400, error: 'Prompt is required' },
   INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
   IMAGE_REQUIRED: { status: 400, error: 'Image is required for imageToVideo mode' },
-  IMAGE_URLS_REQUIRED,
+  IMAGE_URLS_REQUIRED: imageUrlsRequired('imageUrls'),
   INSUFFICIENT_CREDITS: BARE_INSUFFICIENT_CREDITS,
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
 };
 
-const CHECK_STATUS_PROBLEMS: Problems = {
-  TASK_ID_REQUIRED: { status: 400, error: 'Task ID is required' },
-  TASK_NOT_FOUND: { status: 404, error: 'Task not found' },
-};
-
-export function registerSora2(app: App, emulator: Emulator): void {
+export const sora2 = family(FAMILY, PRICES, (app, emulator, prices) => {
   const { core, settings } = emulator;
 
   app.post(
     '/api/sora-2/generate',
-    { schema: { body: GenerateBody }, config: { problems: GENERATE_PROBLEMS } },
+    { schema: { body: GenerateBody }, config: { problems: PROBLEMS } },
     async (request) => {
       const input = request.body;
-      const [task] = core.tasks.submit(accountOf(request).id, [
-        {
-          family: FAMILY,
-          price: PRICES[input.modelTier][input.videoDuration],
-          input,
-          template: TEMPLATES[input.modelTier],
-        },
-      ]);
-      return {
-        success: true,
-        status: 'processing',
-        taskId: task!.id,
-        message: 'Video generation in progress',
-      };
+      const price = prices[input.modelTier][input.videoDuration];
+      const template = TEMPLATES[input.modelTier];
+      const [task] = core.tasks.submit(accountOf(request).id, [{ family: FAMILY, price, input, template }]);
+      return acceptedVideo(task!);
     },
   );
 
-  app.post(
-    '/api/sora-2/check-status',
-    { schema: { body: CheckStatusBody }, config: { problems: CHECK_STATUS_PROBLEMS } },
-    async (request, reply) => {
-      const { taskId } = request.body;
-      const [task] = core.timeline.poll(accountOf(request).id, [taskId]);
-      if (task?.family !== FAMILY) throw new EmulatorError('TASK_NOT_FOUND', `no such task of this account`);
-      if (task.status === 'failed') {
-        reply.code(settings.failedTaskStatus);
-        request.errorCode = 'GENERATION_FAILED';
-      }
-      return answer(task, mediaUrl(request, settings, `sora/${task.id}.mp4`));
-    },
-  );
-}
-
-function answer(task: Task, videoUrl: string) {
-  const taskId = task.id;
-  switch (task.status) {
-    case 'processing': {
-      const progress = task.plan.steps[task.step]!.name;
-      return {
-        success: true,
-        status: 'processing',
-        progress,
-        message: `Video generation ${progress}`,
-        taskId,
-      };
-    }
-    case 'completed':
-      return {
-        success: true,
-        status: 'completed',
-        videoUrl,
-        taskId,
-        generationTime: Math.round(task.simulatedMs! / 1000),
-        creditsUsed: task.price,
-      };
-    case 'failed':
-      return {
-        success: false,
-        status: 'failed',
-        error: 'Video generation failed',
-        errorCode: 'GENERATION_FAILED',
-        taskId,
-      };
-  }
-}
+  app.post('/api/sora-2/check-status', CHECK_VIDEO, async (request, reply) => {
+    const task = pollVideo(emulator, request, FAMILY);
+    const videoUrl = mediaUrl(request, settings, `sora/${task.id}.mp4`);
+    return tellVideo(emulator, request, reply, task, { videoUrl });
+  });
+});

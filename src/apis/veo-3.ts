@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { EmulatorError } from '../core/errors.ts';
 import type { PlanTemplate } from '../core/plan.ts';
 import type { Task, TaskStatus } from '../core/task.ts';
-import { type App, accountOf, type Emulator } from '../http/context.ts';
-import { BARE_INSUFFICIENT_CREDITS, IMAGE_URLS_REQUIRED, type Problems } from '../http/errors.ts';
+import { accountOf } from '../http/context.ts';
+import { BARE_INSUFFICIENT_CREDITS, imageUrlsRequired, type Problems } from '../http/errors.ts';
+import { tellFailedTask } from '../http/failed-task.ts';
+import { family } from '../http/family.ts';
 import { imageGivenOtherwise, imageUrls, otherImages, requiredText } from '../http/fields.ts';
 import { mediaUrl } from '../http/urls.ts';
 
@@ -14,7 +16,7 @@ const MOST_SHOTS = 21;
 const MOST_POLLED = 1000;
 
 /** Credits per shot. */
-export const PRICES = { '720p': 10, '1080p': 14, '4k': 30 } as const;
+const PRICES = { '720p': 10, '1080p': 14, '4k': 30 } as const;
 
 /** The page says 2–5 minutes a shot, its sample answer 90 seconds; the range holds both. */
 const TEMPLATE: PlanTemplate = { typicalSeconds: [90, 300], steps: [{ name: 'generating', share: 1 }] };
@@ -53,7 +55,7 @@ export const GenerateBody = z
         refuse.addIssue({ code: 'custom', path: at('id'), message: 'must be unique in the request' });
       }
       ids.add(shot.id);
-      const otherwise = imageGivenOtherwise(shot);
+      const otherwise = imageGivenOtherwise(shot, 'imageUrls');
       if (otherwise) {
         refuse.addIssue({ code: 'custom', path: at(otherwise), message: 'IMAGE_URLS_REQUIRED' });
       }
@@ -82,7 +84,7 @@ const GENERATE_PROBLEMS: Problems = {
   SHOTS_REQUIRED: { status: 400, error: 'Shots array is required' },
   INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
   PROMPT_REQUIRED: { status: 400, error: 'Prompt is required for each shot' },
-  IMAGE_URLS_REQUIRED,
+  IMAGE_URLS_REQUIRED: imageUrlsRequired('imageUrls'),
   INVALID_IMAGE_COUNT: { status: 400, error: 'Wrong number of images for the generation type' },
   INSUFFICIENT_CREDITS: BARE_INSUFFICIENT_CREDITS,
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
@@ -93,7 +95,7 @@ const CHECK_STATUS_PROBLEMS: Problems = {
   TASK_NOT_FOUND: { status: 404, error: 'Task not found' },
 };
 
-export function registerVeo3(app: App, emulator: Emulator): void {
+export const veo3 = family(FAMILY, PRICES, (app, emulator, prices) => {
   const { core, settings } = emulator;
 
   app.post(
@@ -101,7 +103,7 @@ export function registerVeo3(app: App, emulator: Emulator): void {
     { schema: { body: GenerateBody }, config: { problems: GENERATE_PROBLEMS } },
     async (request) => {
       const { shots, resolution } = request.body;
-      const price = PRICES[resolution];
+      const price = prices[resolution];
       const tasks = core.tasks.submit(
         accountOf(request).id,
         shots.map((shot) => ({
@@ -139,14 +141,11 @@ export function registerVeo3(app: App, emulator: Emulator): void {
         return answer(task, shotId, mediaUrl(request, settings, `veo/${task.id}.mp4`));
       });
       const status = overall(shots.map((shot) => shot.status));
-      if (status === 'failed') {
-        reply.code(settings.failedTaskStatus);
-        request.errorCode = 'GENERATION_FAILED';
-      }
+      if (status === 'failed') tellFailedTask(settings, request, reply);
       return { status, shots };
     },
   );
-}
+});
 
 function answer(task: Task, shotId: string, videoUrl: string) {
   const { id: taskId, status } = task;

@@ -30,6 +30,9 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
   const byId = db.prepare<[string, number], TaskRow>(
     `SELECT ${COLUMNS} FROM tasks WHERE id = ? AND account_id = ?`,
   );
+  const anywhere = db
+    .prepare<[string, string], number>('SELECT 1 FROM tasks WHERE id = ? AND family = ? LIMIT 1')
+    .pluck();
   const inputById = db
     .prepare<[string, number], string>('SELECT input FROM tasks WHERE id = ? AND account_id = ?')
     .pluck();
@@ -201,13 +204,14 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     const task = find(accountId, id);
     if (task?.status !== 'processing') return false;
     const nowMs = accountTimeMs(account, clock.nowMs());
-    finish(account, task, outcome, nowMs, simulatedMs(account, task, nowMs));
+    finish(account, task, outcome, nowMs, elapsedMs(account, task, nowMs));
     plotWake(account);
     return true;
   }).immediate;
 
   /** How far a task has come. Counted back from its next change, because the pace may have changed on the way. */
-  function simulatedMs(account: Account, task: Task, nowMs: number): number {
+  function elapsedMs(account: Account, task: Task, nowMs: number): number {
+    if (task.simulatedMs !== null) return task.simulatedMs;
     if (task.startedAtMs === null) return 0;
     const pace = paceOf(account);
     return task.dueAtMs === null
@@ -225,10 +229,10 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
       store(accountId, orders, 'worker', chained),
     ).immediate,
     /**
-     * The same for work that lasts as long as its answer: whoever answers ends it with `complete` or `fail`.
+     * The same for work that lasts as long as its request: whoever answers that ends it with `complete` or `fail`.
      * @throws EmulatorError INSUFFICIENT_CREDITS
      */
-    submitStream: db.transaction(
+    submitInRequest: db.transaction(
       (accountId: number, order: Order) => store(accountId, [order], 'stream', false)[0]!,
     ).immediate,
     /** Ends a task now, whatever its plan says, and captures its hold. False when it had ended already. */
@@ -236,7 +240,7 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     /** Ends a task now and refunds its hold. False when it had ended already. */
     fail: (accountId: number, id: string, errorCode: string) =>
       end(accountId, id, { status: 'failed', errorCode }),
-    /** Streams that were under way when the last process ended are refunded. Returns how many there were. */
+    /** What was answered in its request when the last process ended is refunded. Returns how many there were. */
     failInterrupted: (): number =>
       streaming
         .all()
@@ -244,6 +248,13 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
         .length,
 
     find,
+    /** Whether any account has such a task: some families tell another key's task from one that does not exist. */
+    existsAnywhere: (id: string, family: string): boolean => anywhere.get(id, family) !== undefined,
+    /** How far a task has come, in simulated time. */
+    elapsedMs: (task: Task): number => {
+      const account = accounts.get(task.accountId);
+      return elapsedMs(account, task, accountTimeMs(account, clock.nowMs()));
+    },
     /** The request that made the task, as its family stored it; undefined when the account has no such task. */
     inputOf(accountId: number, id: string): unknown {
       const input = inputById.get(id, accountId);

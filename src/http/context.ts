@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
 import type { Account, AccountProfile } from '../core/accounts.ts';
 import type { Core } from '../core/core.ts';
 import { EmulatorError } from '../core/errors.ts';
+import type { PriceChanges } from '../core/prices.ts';
 import type { Problems } from './errors.ts';
 import type { ZodTypeProvider } from './validation.ts';
 
@@ -14,6 +15,8 @@ export interface WireSettings {
   publicUrl: string | undefined;
   /** What an account that makes itself starts with; undefined: unknown keys are refused. */
   selfMadeProfile: AccountProfile | undefined;
+  /** Where a family's prices differ from the vendor's, by the family's name. */
+  priceChanges: Readonly<Record<string, PriceChanges>>;
   adminToken: string | undefined;
   /** Lets callers from other machines reach the control plane without a token. */
   adminRemote: boolean;

@@ -68,10 +68,10 @@ export const BARE_INSUFFICIENT_CREDITS: Problem = {
 };
 
 /** "API calls only accept imageUrls (public URLs). Base64 image upload is not supported via API." */
-export const IMAGE_URLS_REQUIRED: Problem = {
+export const imageUrlsRequired = (field: string): Problem => ({
   status: 400,
-  error: 'API calls require imageUrls (public URLs). Base64 image upload is not supported via API.',
-};
+  error: `API calls require ${field} (public URLs). Base64 image upload is not supported via API.`,
+});
 
 type CommonCode = keyof typeof COMMON_PROBLEMS;
 

@@ -3,20 +3,27 @@ import { z } from 'zod';
 /**
  * Free text that has to be there: absent, not a string, or empty after trimming gives the field's own code.
  * It does not end the validation, because a code that comes earlier in the family's order may be found later.
+ * Over `most` characters it is INVALID_INPUT; they are counted as JavaScript does, where zod's own max() counts an emoji
+ * as one.
  */
-export const requiredText = (code: string) =>
-  z.custom<string>((text) => typeof text === 'string' && text.trim() !== '', { error: code, abort: false });
+export const requiredText = (code: string, most = Number.POSITIVE_INFINITY) =>
+  z
+    .custom<string>((text) => typeof text === 'string' && text.trim() !== '', { error: code, abort: false })
+    .refine((text) => !(text?.length > most), { error: `expected at most ${most} characters` });
 
 /** A public http(s) address; the emulator never fetches it. */
 export function isPublicUrl(value: unknown): value is string {
   return typeof value === 'string' && /^https?:\/\//i.test(value) && URL.canParse(value);
 }
 
-/** A list of image addresses. What its entries have to be is for `checkImages` to say, with the codes for that. */
+/** An address that is no public one gives the field's own code. */
+export const publicUrl = (code: string) => z.string().refine(isPublicUrl, { error: code });
+
+/** A list of image addresses. What its entries have to be is for `imageGivenOtherwise` to say, with the code for that. */
 export const imageUrls = z.array(z.unknown()).default([]);
 
 /**
- * Names under which clients send an image when they do not use `imageUrls`. Which ones count is our decision; the vendor
+ * Names under which clients send an image when they do not use the family's own list. Which ones count is our decision; the vendor
  * only says "no base64".
  */
 const OTHER_IMAGE_FIELDS = [
@@ -37,8 +44,37 @@ export const otherImages = Object.fromEntries(
 const isGiven = (value: unknown) =>
   !(value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0));
 
-/** The first field in which an image was given otherwise than as a public URL in `imageUrls`; undefined: none. */
-export function imageGivenOtherwise(body: { imageUrls: readonly unknown[] }): string | undefined {
-  if (!body.imageUrls.every(isPublicUrl)) return 'imageUrls';
-  return OTHER_IMAGE_FIELDS.find((field) => isGiven((body as Record<string, unknown>)[field]));
+/** The first of those fields that has something in it; undefined: none. */
+export const otherImageGiven = (body: object): string | undefined =>
+  OTHER_IMAGE_FIELDS.find((field) => isGiven((body as Record<string, unknown>)[field]));
+
+/** The field in which an image was given otherwise than as a public URL in the list `urls`; undefined: none. */
+export const imageGivenOtherwise = <Urls extends string>(
+  body: Record<Urls, readonly unknown[]>,
+  urls: Urls,
+) => (body[urls].every(isPublicUrl) ? otherImageGiven(body) : urls);
+
+/** What a family asks of a request's images. */
+interface ImageRule<Urls extends string> {
+  /** The family's list of image addresses. */
+  urls: Urls;
+  /** The mode that needs an image, and the code that says so. */
+  neededFor: string;
+  missing: string;
+  most?: number;
+}
+
+/**
+ * For `superRefine`: images are public URLs in the family's list (else IMAGE_URLS_REQUIRED), there where the mode needs one
+ * and not too many (TOO_MANY_IMAGES).
+ */
+export function checkImages<Urls extends string>({ urls, neededFor, missing, most }: ImageRule<Urls>) {
+  return (body: Record<Urls, readonly unknown[]> & { mode: string }, refuse: z.RefinementCtx): void => {
+    const issue = (field: string, message: string) =>
+      refuse.addIssue({ code: 'custom', path: [field], message });
+    const otherwise = imageGivenOtherwise(body, urls);
+    if (otherwise) issue(otherwise, 'IMAGE_URLS_REQUIRED');
+    else if (body.mode === neededFor && body[urls].length === 0) issue(urls, missing);
+    if (most !== undefined && body[urls].length > most) issue(urls, 'TOO_MANY_IMAGES');
+  };
 }

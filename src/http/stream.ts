@@ -1,10 +1,9 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { paceOf } from '../core/clock.ts';
-import { EmulatorError } from '../core/errors.ts';
 import { type Random, randomOf } from '../core/random.ts';
 import type { Order } from '../core/task.ts';
 import { accountOf, type Emulator } from './context.ts';
+import { workInRequest } from './in-request.ts';
 
 const CHARACTERS_PER_PIECE = 48;
 const FEWEST_PIECES = 6;
@@ -25,45 +24,35 @@ export function piecesOf(text: string): string[] {
  * @throws EmulatorError INSUFFICIENT_CREDITS, and what `write` throws
  */
 export function sendText(
-  { core, stopping }: Emulator,
+  emulator: Emulator,
   request: FastifyRequest,
   reply: FastifyReply,
   order: Order,
   write: (random: Random) => string,
 ): FastifyReply {
-  const account = accountOf(request);
-  const task = core.tasks.submitStream(account.id, order);
+  const work = workInRequest(emulator, request, reply, order);
   let text: string;
   try {
-    text = write(randomOf('text', account.seed, task.seq));
+    text = write(randomOf('text', accountOf(request).seed, work.task.seq));
   } catch (error) {
-    core.tasks.fail(account.id, task.id, error instanceof EmulatorError ? error.code : 'INTERNAL_ERROR');
+    work.fail(error);
     throw error;
   }
   const pieces = piecesOf(text);
-  const totalMs = account.clockMode === 'real' ? task.plan.endMs / paceOf(account) : 0;
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
-  const either = AbortSignal.any([gone.signal, stopping]);
 
   async function* produce() {
-    const beganMs = core.clock.nowMs();
     // The client learns at once that it was accepted, not with the first piece.
     reply.raw.flushHeaders();
     try {
       for (const [index, piece] of pieces.entries()) {
-        // Against the beginning, not the last piece: delays do not add up.
-        const dueMs = beganMs + (totalMs * (index + 1)) / pieces.length;
-        await core.clock.sleep(dueMs - core.clock.nowMs(), either);
-        if (stopping.aborted) throw new Error('the server stops');
-        if (gone.signal.aborted) return;
+        if (!(await work.reach((index + 1) / pieces.length))) return;
         yield piece;
       }
     } catch (error) {
-      core.tasks.fail(account.id, task.id, 'INTERNAL_ERROR');
+      work.fail(error);
       throw error;
     } finally {
-      core.tasks.complete(account.id, task.id);
+      work.complete();
     }
   }
 

@@ -12,6 +12,7 @@ const WIRE = {
   failedTaskStatus: 200 as const,
   publicUrl: undefined,
   selfMadeProfile: undefined,
+  priceChanges: {},
   adminToken: undefined,
   adminRemote: false,
   bodyLimitBytes: 1_048_576,

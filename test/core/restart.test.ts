@@ -29,7 +29,7 @@ describe('a restart', () => {
     const clock = createTestClock();
     const before = testCore(clock, dir);
     const { id } = before.accounts.create('k', 'seed', profile({ credits: 10 }));
-    const stream = before.tasks.submitStream(id, order({ price: 2 }));
+    const stream = before.tasks.submitInRequest(id, order({ price: 2 }));
     expect(before.ledger.balance(id)).toBe(8);
     before.close();
 
@@ -48,7 +48,7 @@ describe('a restart', () => {
   it('does not let the worker end a stream', () => {
     const core = testCore();
     const { id } = core.accounts.create('k', 'seed', profile());
-    const stream = core.tasks.submitStream(id, order({ price: 2, seconds: 1 }));
+    const stream = core.tasks.submitInRequest(id, order({ price: 2, seconds: 1 }));
     core.clock.advance(1_000_000);
     expect(core.worker.tick()).toBe(0);
     expect(core.tasks.find(id, stream.id)!.status).toBe('processing');

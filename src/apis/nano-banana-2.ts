@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import { accountOf } from '../http/context.ts';
+import { family } from '../http/family.ts';
+import { mediaUrl } from '../http/urls.ts';
+import {
+  acceptedImage,
+  CHECK_IMAGE,
+  checkInputImages,
+  IMAGE_FIELDS,
+  IMAGE_PRICES,
+  imageProblems,
+  imageTemplate,
+  pollImage,
+  tellImage,
+} from '../kinds/image.ts';
+
+/** Nano Banana 2 image generation. Source: vendor page "Nano Banana 2 Image Generation API"; codes and answers from public clients. */
+const FAMILY = 'nano-banana-2';
+const MOST_IMAGES = 14;
+const TEMPLATE = imageTemplate(10, 30);
+
+export const GenerateBody = z
+  .object({ ...IMAGE_FIELDS, googleSearch: z.boolean().default(false) })
+  .superRefine(checkInputImages(MOST_IMAGES));
+
+export const nanoBanana2 = family(FAMILY, IMAGE_PRICES, (app, emulator, prices) => {
+  const { core, settings } = emulator;
+
+  app.post(
+    '/api/nano-banana-2/generate',
+    { schema: { body: GenerateBody }, config: { problems: imageProblems(MOST_IMAGES) } },
+    async (request) => {
+      const input = request.body;
+      const order = { family: FAMILY, price: prices[input.imageQuality], input, template: TEMPLATE };
+      const [task] = core.tasks.submit(accountOf(request).id, [order]);
+      return acceptedImage(task!);
+    },
+  );
+
+  app.post('/api/nano-banana-2/check-status', CHECK_IMAGE, async (request, reply) => {
+    const task = pollImage(emulator, request, FAMILY);
+    const imageUrl = mediaUrl(request, settings, `nano-banana-2/${task.id}.jpg`);
+    return tellImage(emulator, request, reply, task, imageUrl);
+  });
+});

@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import type { PlanTemplate } from '../core/plan.ts';
+import { digestOf } from '../core/random.ts';
+import type { Problems } from '../http/errors.ts';
+import { family } from '../http/family.ts';
+import { requiredText } from '../http/fields.ts';
+import { workInRequest } from '../http/in-request.ts';
+import { mediaUrl } from '../http/urls.ts';
+
+/** Sora watermark removal. The vendor names the API; everything else is known from public clients. */
+const FAMILY = 'sora-watermark';
+
+/** No price is known. */
+const PRICE = 0;
+
+/** What a link to a Sora video has in it. */
+const SHARED_VIDEO = 'sora.chatgpt.com/p/';
+
+/** Not documented. */
+const TEMPLATE: PlanTemplate = { typicalSeconds: [5, 20], steps: [{ name: 'removing', share: 1 }] };
+
+export const Body = z.object({
+  share_link: requiredText('MISSING_SHARE_LINK').refine((link) => String(link).includes(SHARED_VIDEO), {
+    error: 'INVALID_SHARE_LINK',
+  }),
+});
+
+const PROBLEMS: Problems = {
+  MISSING_SHARE_LINK: { status: 400, error: 'Share link is required' },
+  INVALID_SHARE_LINK: { status: 400, error: `Invalid share link. It must contain ${SHARED_VIDEO}` },
+  GENERATION_FAILED: { status: 500, error: 'Watermark removal failed' },
+};
+
+export const soraWatermark = family(FAMILY, PRICE, (app, emulator, price) => {
+  app.post(
+    '/api/sora/remove-watermark',
+    { schema: { body: Body }, config: { problems: PROBLEMS } },
+    async (request, reply) => {
+      const input = request.body;
+      const order = { family: FAMILY, price, input, template: TEMPLATE };
+      const work = workInRequest(emulator, request, reply, order);
+      try {
+        await work.reach(1);
+      } catch (error) {
+        work.fail(error);
+        throw error;
+      }
+      work.complete();
+      // The same link always has the same name, whoever sends it.
+      const name = digestOf(32, 'watermark', input.share_link.trim());
+      const url = mediaUrl(request, emulator.settings, `sora/watermark-remover/${name}.mp4`);
+      return { success: true, status: 'completed', url };
+    },
+  );
+});

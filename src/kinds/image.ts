@@ -1,0 +1,117 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { EmulatorError } from '../core/errors.ts';
+import type { PlanTemplate } from '../core/plan.ts';
+import type { Task } from '../core/task.ts';
+import { accountOf, type Emulator } from '../http/context.ts';
+import { imageUrlsRequired, type Problems } from '../http/errors.ts';
+import { tellFailedTask } from '../http/failed-task.ts';
+import { checkImages, imageUrls, otherImages, requiredText } from '../http/fields.ts';
+
+/**
+ * What Nano Banana Pro and Nano Banana 2 have in common, which is all but a few lines. Source: vendor page "Nano Banana 2
+ * Image Generation API" for the request of Nano Banana 2; public clients for the rest.
+ */
+export const IMAGE_FIELDS = {
+  prompt: requiredText('INVALID_PROMPT'),
+  mode: z.enum(['generate', 'edit']),
+  aspectRatio: z.enum(['16:9', '9:16', '4:3', '3:4']).default('16:9'),
+  imageQuality: z.enum(['1K', '2K', '4K']).default('1K'),
+  inputImageUrls: imageUrls,
+  ...otherImages,
+};
+
+/** For `superRefine`. */
+export const checkInputImages = (most: number) =>
+  checkImages({ urls: 'inputImageUrls', neededFor: 'edit', missing: 'MISSING_INPUT_IMAGE', most });
+
+/** Credits by image quality. */
+export const IMAGE_PRICES = { '1K': 4, '2K': 8, '4K': 16 } as const;
+
+/** Clients see `pending`, then `generating`; when the one becomes the other is ours. */
+export const imageTemplate = (...typicalSeconds: PlanTemplate['typicalSeconds']): PlanTemplate => ({
+  typicalSeconds,
+  steps: [
+    { name: 'pending', share: 0.1 },
+    { name: 'generating', share: 0.9 },
+  ],
+});
+
+export const imageProblems = (mostImages: number): Problems => ({
+  INVALID_PROMPT: { status: 400, error: 'Prompt is required' },
+  INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
+  MISSING_INPUT_IMAGE: { status: 400, error: 'Input image is required for edit mode' },
+  IMAGE_URLS_REQUIRED: imageUrlsRequired('inputImageUrls'),
+  TOO_MANY_IMAGES: { status: 400, error: `Too many input images. Maximum: ${mostImages}.` },
+  CREDIT_RESERVATION_FAILED: { status: 500, error: 'Failed to reserve credits' },
+  GENERATION_FAILED: { status: 500, error: 'Image generation failed' },
+});
+
+export const CHECK_IMAGE = {
+  schema: { body: z.object({ generationId: requiredText('INVALID_INPUT') }) },
+  config: {
+    problems: {
+      INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
+      NOT_FOUND: { status: 404, error: 'Generation not found' },
+      FORBIDDEN: { status: 403, error: 'You do not have access to this generation' },
+    } satisfies Problems,
+  },
+};
+
+/** An image has two names: the one to poll with is the task's with another beginning, so that nobody confuses them. */
+const generationIdOf = (taskId: string) => taskId.replace(/^task_/, 'gen_');
+const taskIdOf = (generationId: string) => generationId.replace(/^gen_/, 'task_');
+
+/** The answer to a request that made a task. */
+export const acceptedImage = ({ id }: Task) => ({
+  success: true,
+  generationId: generationIdOf(id),
+  taskId: id,
+  status: 'pending',
+});
+
+/** The polled task as it stands. @throws EmulatorError FORBIDDEN for another key's task, NOT_FOUND for any other */
+export function pollImage(
+  { core }: Emulator,
+  request: FastifyRequest<{ Body: { generationId: string } }>,
+  family: string,
+): Task {
+  const { generationId } = request.body;
+  const id = generationId.startsWith('gen_') ? taskIdOf(generationId) : '';
+  const [task] = core.timeline.poll(accountOf(request).id, [id]);
+  if (task?.family === family) return task;
+  if (!task && core.tasks.existsAnywhere(id, family)) {
+    throw new EmulatorError('FORBIDDEN', 'the task belongs to another account');
+  }
+  throw new EmulatorError('NOT_FOUND', `no such task of ${family}`);
+}
+
+/** The answer to a poll. */
+export function tellImage(
+  { core, settings }: Emulator,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  task: Task,
+  imageUrl: string,
+) {
+  const generationId = generationIdOf(task.id);
+  switch (task.status) {
+    case 'processing': {
+      const status = task.plan.steps[task.step]!.name;
+      return { success: true, status, generationId, progress: progressOf(task, core.tasks.elapsedMs(task)) };
+    }
+    case 'completed':
+      return { success: true, status: 'completed', imageUrl, generationId, progress: 100 };
+    case 'failed':
+      tellFailedTask(settings, request, reply);
+      return { success: false, status: 'failed', error: 'Generation failed', generationId, progress: 0 };
+  }
+}
+
+/** Per cent: 0 while pending, then from 1 to 99 with the time that has passed. */
+function progressOf({ plan, step }: Task, elapsedMs: number): number {
+  if (step === 0) return 0;
+  const beganMs = plan.steps[step]!.atMs;
+  const share = (elapsedMs - beganMs) / (plan.endMs - beganMs);
+  return Math.min(99, Math.max(1, Math.floor(share * 100)));
+}

@@ -1,0 +1,83 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { EmulatorError } from '../core/errors.ts';
+import type { Task } from '../core/task.ts';
+import { accountOf, type Emulator } from '../http/context.ts';
+import type { Problems } from '../http/errors.ts';
+import { tellFailedTask } from '../http/failed-task.ts';
+import { requiredText } from '../http/fields.ts';
+
+/**
+ * What Sora 2 documents of a video task ("Sora 2 Video Generation API": generate response, check-status). SeeDance and the
+ * TVC ad, whose answers are documented nowhere, are told in the same form.
+ */
+export const CHECK_VIDEO = {
+  schema: { body: z.object({ taskId: requiredText('TASK_ID_REQUIRED') }) },
+  config: {
+    problems: {
+      TASK_ID_REQUIRED: { status: 400, error: 'Task ID is required' },
+      TASK_NOT_FOUND: { status: 404, error: 'Task not found' },
+    } satisfies Problems,
+  },
+};
+
+/** The answer to a request that made a task. */
+export const acceptedVideo = ({ id }: Task) => ({
+  success: true,
+  status: 'processing',
+  taskId: id,
+  message: 'Video generation in progress',
+});
+
+/** The polled task as it stands. @throws EmulatorError TASK_NOT_FOUND, also for another key's or family's task */
+export function pollVideo(
+  { core }: Emulator,
+  request: FastifyRequest<{ Body: { taskId: string } }>,
+  family: string,
+): Task {
+  const [task] = core.timeline.poll(accountOf(request).id, [request.body.taskId]);
+  if (task?.family !== family) throw new EmulatorError('TASK_NOT_FOUND', 'no such task of this account');
+  return task;
+}
+
+/** The answer to a poll. `result`: what a completed task has, beside what all of them have. */
+export function tellVideo(
+  { settings }: Emulator,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  task: Task,
+  { videoUrl, ...more }: { videoUrl: string; storyboardImageUrl?: string },
+) {
+  const taskId = task.id;
+  switch (task.status) {
+    case 'processing': {
+      const progress = task.plan.steps[task.step]!.name;
+      return {
+        success: true,
+        status: 'processing',
+        progress,
+        message: `Video generation ${progress}`,
+        taskId,
+      };
+    }
+    case 'completed':
+      return {
+        success: true,
+        status: 'completed',
+        videoUrl,
+        taskId,
+        generationTime: Math.round(task.simulatedMs! / 1000),
+        creditsUsed: task.price,
+        ...more,
+      };
+    case 'failed':
+      tellFailedTask(settings, request, reply);
+      return {
+        success: false,
+        status: 'failed',
+        error: 'Video generation failed',
+        errorCode: 'GENERATION_FAILED',
+        taskId,
+      };
+  }
+}
