@@ -1,18 +1,12 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { applySeed, readSeed } from '../src/seed.ts';
 import { testCore } from './support/core.ts';
 import { testEmulator } from './support/emulator.ts';
-import { tempDir } from './support/temp-dir.ts';
+import { seedFileOf } from './support/seed-file.ts';
 
 const DEFAULTS = { rateLimit: 100, speed: 60, seed: 'nanophoto' };
 
-function seedOf(content: unknown) {
-  const file = join(tempDir(), 'seed.json');
-  writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content));
-  return readSeed(file, DEFAULTS);
-}
+const seedOf = (content: unknown) => readSeed(seedFileOf(content), DEFAULTS);
 
 describe('the default seed file', () => {
   it('has the promised accounts', async () => {
@@ -54,6 +48,16 @@ describe('a seed file', () => {
     ]);
   });
 
+  it('that names no accounts has those of the default one, with its own defaults', () => {
+    const builtIn = readSeed(undefined, DEFAULTS);
+    expect(seedOf({})).toEqual(builtIn);
+    const { accounts } = seedOf({ defaults: { credits: 7 } });
+    expect(accounts.map(({ key }) => key)).toEqual(builtIn.accounts.map(({ key }) => key));
+    expect(accounts.find(({ key }) => key === 'np_test_default')!.profile.credits).toBe(7);
+    expect(accounts.find(({ key }) => key === 'np_test_empty')!.profile.credits).toBe(0);
+    expect(seedOf({ accounts: [] }).accounts).toEqual([]);
+  });
+
   it('gives accounts once: those of an earlier start keep what they have', () => {
     const core = testCore();
     const seed = readSeed(undefined, DEFAULTS);
@@ -77,6 +81,19 @@ describe('a seed file', () => {
     [{ accounts: [{ key: 'a', credit: 5 }] }, /accounts\[0\]: Unrecognized key: "credit"/],
     [{ defaults: { speed: 0 } }, /defaults\.speed/],
     [{ accounts: [{ key: 'a' }, { key: 'a' }] }, /names the key a twice/],
+    [{ prices: 5 }, /is wrong at prices: expected an object with prices for sora-2, veo-3, /],
+    [{ prices: { sora2: {} } }, /at prices: there is no "sora2", only sora-2, veo-3, .*, reverse-prompt\.$/],
+    [{ prices: { 'veo-3': 10 } }, /at prices\.veo-3: expected an object with prices for 720p, 1080p, 4k\.$/],
+    [{ prices: { 'veo-3': { '8k': 5 } } }, /at prices\.veo-3: there is no "8k", only 720p, 1080p, 4k\.$/],
+    [{ prices: { 'prompt-generator': { en: 2 } } }, /at prices\.prompt-generator: expected a whole number/],
+    [
+      { prices: { 'sora-2': { sora2: { '10': 1.5 } } } },
+      /at prices\.sora-2\.sora2\.10: expected a whole number/,
+    ],
+    [{ prices: { 'sora-2': { sora2: { '10': '4' } } } }, /at prices\.sora-2\.sora2\.10: expected a whole/],
+    [{ prices: { 'sora-2': { sora2: { '10': null } } } }, /at prices\.sora-2\.sora2\.10: expected a whole/],
+    [{ prices: { 'reverse-prompt': -1 } }, /of credits from 0 to 1000000000\.$/],
+    [{ prices: { 'reverse-prompt': 1e9 + 1 } }, /of credits from 0 to 1000000000\.$/],
   ])('is refused when it is %j, with the place of the mistake', (content, sentence) => {
     expect(() => seedOf(content)).toThrow(sentence);
   });

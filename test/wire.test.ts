@@ -16,6 +16,9 @@ interface Sample {
     credits?: number;
     requestsBefore?: number;
     submitted?: { path: string; body: unknown };
+    submittedBy?: 'np_another';
+    /** How often the submitted task has moved on to its next step. */
+    changes?: number;
     ended?: 'completed' | 'failed';
     /** A code that no request can provoke: the domain is made to throw it. */
     refusal?: string;
@@ -26,14 +29,21 @@ interface Sample {
 }
 
 const KEY = 'np_wire';
-/** The page's own sample id; stands for whatever the emulator gave. */
-const SAMPLE_ID = 'task_abc123';
+/** The page's own sample id, and one like it; they stand for whatever the emulator gave. */
+const SAMPLE_IDS = { taskId: 'task_abc123', generationId: 'gen_abc123' };
+type Ids = Partial<typeof SAMPLE_IDS>;
 
 /** Values that differ from run to run, by the name of their field. */
 const VARIABLE: Record<string, RegExp> = {
   taskId: /^task_[0-9a-z]+$/,
+  generationId: /^gen_[0-9a-z]+$/,
   videoUrl: /^https?:\/\/[^/]+\/.+\.mp4$/,
+  imageUrl: /^https?:\/\/[^/]+\/.+\.jpg$/,
+  storyboardImageUrl: /^https?:\/\/[^/]+\/.+\.jpg$/,
+  url: /^https?:\/\/[^/]+\/.+\/sora\/watermark-remover\/[0-9a-f]{32}\.mp4$/,
   generationTime: /^[1-9]\d*$/,
+  // 0 and 100 have a meaning of their own.
+  progress: /^[1-9]\d?$/,
 };
 
 const WIRE_DIR = join(FIXTURES_DIR, 'wire');
@@ -49,14 +59,16 @@ describe.each(families)('documented samples of %s', (family) => {
       credits: given.credits ?? 1000,
       clock: { mode: 'frozen' },
     });
+    emulator.createAccount('np_another', { clock: { mode: 'frozen' } });
     for (let n = 0; n < (given.requestsBefore ?? 0); n++)
       await emulator.post(request.path, request.body, KEY);
-    const taskId = given.submitted && (await submit(emulator, given.submitted));
-    if (taskId && given.ended === 'completed') emulator.core.timeline.advanceToNext(account.id);
-    if (taskId && given.ended === 'failed') emulator.core.tasks.fail(account.id, taskId, 'GENERATION_FAILED');
+    const ids = given.submitted ? await submit(emulator, given.submitted, given.submittedBy) : {};
+    for (let n = 0; n < (given.changes ?? 0); n++) emulator.core.timeline.advanceToNext(account.id);
+    if (given.ended === 'completed') emulator.core.timeline.advance(account.id, 86_400_000);
+    if (given.ended === 'failed') emulator.core.tasks.fail(account.id, ids.taskId!, 'GENERATION_FAILED');
     if (given.refusal) refuse(emulator, given.refusal);
 
-    const answer = await emulator.post(request.path, withValues(request.body, taskId), KEY);
+    const answer = await emulator.post(request.path, withValues(request.body, ids), KEY);
 
     expect(answer.status).toBe(response.status);
     expect(answer.headers['content-type']).toBe(response.contentType ?? 'application/json; charset=utf-8');
@@ -69,9 +81,14 @@ describe.each(families)('documented samples of %s', (family) => {
 async function submit(
   emulator: TestEmulator,
   { path, body }: { path: string; body: unknown },
-): Promise<string> {
-  const { text } = await emulator.post(path, body, KEY);
-  return /task_\w+/.exec(text)![0];
+  key = KEY,
+): Promise<Ids> {
+  const { text } = await emulator.post(path, body, key);
+  const found = Object.entries({ taskId: /task_\w+/, generationId: /gen_\w+/ }).map(([name, pattern]) => [
+    name,
+    pattern.exec(text)?.[0],
+  ]);
+  return Object.fromEntries(found);
 }
 
 function refuse({ core }: TestEmulator, code: string): void {
@@ -80,9 +97,10 @@ function refuse({ core }: TestEmulator, code: string): void {
   });
 }
 
-function withValues(body: unknown, taskId: string | undefined): unknown {
+function withValues(body: unknown, { taskId, generationId }: Ids): unknown {
   const text = JSON.stringify(body)
-    .replaceAll(SAMPLE_ID, taskId ?? SAMPLE_ID)
+    .replaceAll(SAMPLE_IDS.taskId, taskId ?? SAMPLE_IDS.taskId)
+    .replaceAll(SAMPLE_IDS.generationId, generationId ?? SAMPLE_IDS.generationId)
     .replace('{{mp4 of 7.5 s}}', makeMp4({ duration: 7500 }).toString('base64'));
   return JSON.parse(text);
 }

@@ -42,7 +42,7 @@ export const GenerateBody = z
 
 const PROBLEMS: Problems = {
   INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
-  IMAGE_URLS_REQUIRED: imageUrlsRequired('referenceImageUrl'),
+  IMAGE_URLS_REQUIRED: imageUrlsRequired('referenceImageUrl (a public URL)'),
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
 };
 

@@ -41,7 +41,7 @@ const PROBLEMS: Problems = {
   PROMPT_REQUIRED: { status: 400, error: 'Prompt is required' },
   INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
   IMAGE_REQUIRED: { status: 400, error: 'Image is required for imageToVideo mode' },
-  IMAGE_URLS_REQUIRED: imageUrlsRequired('imageUrls'),
+  IMAGE_URLS_REQUIRED: imageUrlsRequired(),
   INSUFFICIENT_CREDITS: BARE_INSUFFICIENT_CREDITS,
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
 };

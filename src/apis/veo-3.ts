@@ -84,7 +84,7 @@ const GENERATE_PROBLEMS: Problems = {
   SHOTS_REQUIRED: { status: 400, error: 'Shots array is required' },
   INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
   PROMPT_REQUIRED: { status: 400, error: 'Prompt is required for each shot' },
-  IMAGE_URLS_REQUIRED: imageUrlsRequired('imageUrls'),
+  IMAGE_URLS_REQUIRED: imageUrlsRequired(),
   INVALID_IMAGE_COUNT: { status: 400, error: 'Wrong number of images for the generation type' },
   INSUFFICIENT_CREDITS: BARE_INSUFFICIENT_CREDITS,
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },

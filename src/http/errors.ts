@@ -68,9 +68,9 @@ export const BARE_INSUFFICIENT_CREDITS: Problem = {
 };
 
 /** "API calls only accept imageUrls (public URLs). Base64 image upload is not supported via API." */
-export const imageUrlsRequired = (field: string): Problem => ({
+export const imageUrlsRequired = (where = 'imageUrls (public URLs)'): Problem => ({
   status: 400,
-  error: `API calls require ${field} (public URLs). Base64 image upload is not supported via API.`,
+  error: `API calls require ${where}. Base64 image upload is not supported via API.`,
 });
 
 type CommonCode = keyof typeof COMMON_PROBLEMS;

@@ -41,7 +41,7 @@ export const imageProblems = (mostImages: number): Problems => ({
   INVALID_PROMPT: { status: 400, error: 'Prompt is required' },
   INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
   MISSING_INPUT_IMAGE: { status: 400, error: 'Input image is required for edit mode' },
-  IMAGE_URLS_REQUIRED: imageUrlsRequired('inputImageUrls'),
+  IMAGE_URLS_REQUIRED: imageUrlsRequired('inputImageUrls (public URLs)'),
   TOO_MANY_IMAGES: { status: 400, error: `Too many input images. Maximum: ${mostImages}.` },
   CREDIT_RESERVATION_FAILED: { status: 500, error: 'Failed to reserve credits' },
   GENERATION_FAILED: { status: 500, error: 'Image generation failed' },
@@ -83,7 +83,10 @@ export function pollImage(
   if (!task && core.tasks.existsAnywhere(id, family)) {
     throw new EmulatorError('FORBIDDEN', 'the task belongs to another account');
   }
-  throw new EmulatorError('NOT_FOUND', `no such task of ${family}`);
+  const mistaken = generationId.startsWith('task_')
+    ? ': that is a taskId, images are polled by generationId'
+    : '';
+  throw new EmulatorError('NOT_FOUND', `no such task of ${family}${mistaken}`);
 }
 
 /** The answer to a poll. */

@@ -1,0 +1,255 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { testEmulator } from '../support/emulator.ts';
+import { IMAGE, imagesGivenOtherwise, itRefuses, itTellsTheFirstOf } from '../support/refusals.ts';
+
+const VALID = { prompt: 'a dog', mode: 'generate' };
+const EDIT = { prompt: 'a dog in a hat', mode: 'edit', inputImageUrls: [IMAGE] };
+const images = (count: number) => Array(count).fill(IMAGE);
+
+describe.each([
+  { family: 'nano-banana-pro', most: 8, seconds: [30, 300] },
+  { family: 'nano-banana-2', most: 14, seconds: [10, 30] },
+])('$family', ({ family, most, seconds }) => {
+  const GENERATE = `/api/${family}/generate`;
+  const CHECK = `/api/${family}/check-status`;
+
+  async function running(flags: string[] = []) {
+    const emulator = await testEmulator(flags);
+    const { id } = emulator.createAccount('k', { speed: 1 });
+    const { taskId, generationId } = (await emulator.post(GENERATE, VALID, 'k')).body;
+    const poll = () => emulator.post(CHECK, { generationId }, 'k');
+    return { ...emulator, id, taskId, generationId, poll, plan: emulator.core.tasks.find(id, taskId)!.plan };
+  }
+
+  describe('generate', () => {
+    it.each([
+      ['1K', 4],
+      ['2K', 8],
+      ['4K', 16],
+    ])('takes an image of %s for %i credits, made or edited', async (imageQuality, credits) => {
+      for (const body of [VALID, EDIT]) {
+        const { post, account } = await testEmulator();
+        expect((await post(GENERATE, { ...body, imageQuality })).status).toBe(200);
+        expect(account('np_test_default').balance).toBe(1000 - credits);
+        const refused = await post(GENERATE, { ...body, imageQuality }, 'np_test_empty');
+        expect(refused.status).toBe(402);
+        expect(refused.text).toBe(
+          `{"success":false,"error":"Insufficient credits","errorCode":"INSUFFICIENT_CREDITS","requiredCredits":${credits}}`,
+        );
+      }
+    });
+
+    it('answers with two ids, to the letter', async () => {
+      const { post } = await testEmulator();
+      const { text, body } = await post(GENERATE, VALID);
+      expect(text).toMatch(
+        /^\{"success":true,"generationId":"gen_[0-9a-f]{24}","taskId":"task_[0-9a-f]{24}","status":"pending"\}$/,
+      );
+      expect((await post(GENERATE, VALID)).body.generationId).not.toBe(body.generationId);
+    });
+
+    it('takes 16:9 and 1K where nothing is said', async () => {
+      const { post, account, core } = await testEmulator();
+      const { body } = await post(GENERATE, VALID);
+      expect(core.tasks.inputOf(account('np_test_default').id, body.taskId)).toMatchObject({
+        aspectRatio: '16:9',
+        imageQuality: '1K',
+        inputImageUrls: [],
+      });
+    });
+
+    itRefuses(GENERATE, [
+      [{}, 'INVALID_PROMPT'],
+      [{ mode: 'generate' }, 'INVALID_PROMPT'],
+      [{ ...VALID, prompt: null }, 'INVALID_PROMPT'],
+      [{ ...VALID, prompt: 5 }, 'INVALID_PROMPT'],
+      [{ ...VALID, prompt: ' \t' }, 'INVALID_PROMPT'],
+      [{ prompt: 'a' }, 'INVALID_INPUT'],
+      [{ ...VALID, mode: 'textToImage' }, 'INVALID_INPUT'],
+      [{ ...VALID, aspectRatio: 'landscape' }, 'INVALID_INPUT'],
+      [{ ...VALID, aspectRatio: '1:1' }, 'INVALID_INPUT'],
+      [{ ...VALID, imageQuality: '1k' }, 'INVALID_INPUT'],
+      [{ ...VALID, imageQuality: '8K' }, 'INVALID_INPUT'],
+      [{ ...VALID, imageQuality: 1 }, 'INVALID_INPUT'],
+      [{ ...EDIT, inputImageUrls: IMAGE }, 'INVALID_INPUT'],
+      [{ ...EDIT, inputImageUrls: undefined }, 'MISSING_INPUT_IMAGE'],
+      [{ ...EDIT, inputImageUrls: images(0) }, 'MISSING_INPUT_IMAGE'],
+      [{ ...EDIT, inputImageUrls: [], image: '' }, 'MISSING_INPUT_IMAGE'],
+      // The video families' field is none of the images'.
+      [{ ...EDIT, inputImageUrls: undefined, imageUrls: [IMAGE] }, 'MISSING_INPUT_IMAGE'],
+      [{ ...EDIT, inputImageUrls: images(most + 1) }, 'TOO_MANY_IMAGES'],
+      [{ ...VALID, inputImageUrls: images(most + 1) }, 'TOO_MANY_IMAGES'],
+      [{ ...EDIT, inputImageUrls: [...images(most), 'aGk='] }, 'IMAGE_URLS_REQUIRED'],
+      ...imagesGivenOtherwise(EDIT, 'inputImageUrls'),
+      ...imagesGivenOtherwise(VALID, 'inputImageUrls'),
+    ]);
+
+    itTellsTheFirstOf(GENERATE, VALID, [
+      ['INVALID_PROMPT', { prompt: '' }],
+      ['INVALID_INPUT', { imageQuality: '3K' }],
+      ['MISSING_INPUT_IMAGE', { mode: 'edit', inputImageUrls: [] }],
+      ['IMAGE_URLS_REQUIRED', { image: 'aGk=' }],
+      ['TOO_MANY_IMAGES', { inputImageUrls: images(most + 1) }],
+    ]);
+
+    it.each([1, most - 1, most])('edits with %i images', async (count) => {
+      const { post } = await testEmulator();
+      expect((await post(GENERATE, { ...EDIT, inputImageUrls: images(count) })).status).toBe(200);
+    });
+
+    it.each(['16:9', '9:16', '4:3', '3:4'])('takes the ratio %s', async (aspectRatio) => {
+      const { post } = await testEmulator();
+      expect((await post(GENERATE, { ...VALID, aspectRatio })).status).toBe(200);
+    });
+  });
+
+  describe('check-status', () => {
+    it.each([{}, { generationId: null }, { generationId: 7 }, { generationId: '' }, { generationId: ' ' }])(
+      'refuses %j with INVALID_INPUT',
+      async (body) => {
+        const { post } = await testEmulator();
+        expect(await post(CHECK, body)).toMatchObject({
+          status: 400,
+          body: { success: false, errorCode: 'INVALID_INPUT' },
+        });
+      },
+    );
+
+    it("is FORBIDDEN for another key's image", async () => {
+      const { post, generationId, poll } = await running();
+      for (const key of ['np_test_other', 'np_test_empty']) {
+        const { status, text } = await post(CHECK, { generationId }, key);
+        expect([status, JSON.parse(text)]).toEqual([
+          403,
+          { success: false, error: expect.any(String), errorCode: 'FORBIDDEN' },
+        ]);
+      }
+      expect((await poll()).status).toBe(200);
+    });
+
+    it("finds neither unknown images, nor another family's, nor the task's id", async () => {
+      const { post, taskId } = await running();
+      const other = family === 'nano-banana-2' ? 'nano-banana-pro' : 'nano-banana-2';
+      const image = (await post(`/api/${other}/generate`, VALID, 'k')).body.generationId;
+      const video = (await post('/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' }, 'k')).body;
+      const ids = ['gen_abc123', 'x', taskId, image, video.taskId, video.taskId.replace('task_', 'gen_')];
+      for (const generationId of ids) {
+        for (const key of ['k', 'np_test_other']) {
+          const answer = await post(CHECK, { generationId }, key);
+          expect([generationId, answer.status]).toEqual([generationId, 404]);
+          expect(answer.body).toMatchObject({ success: false, errorCode: 'NOT_FOUND' });
+        }
+      }
+    });
+
+    it('goes from pending to generating to completed, to the letter', async () => {
+      const { poll, clock, plan, taskId, generationId, core, id } = await running();
+      const told = (status: string, progress: number) =>
+        `{"success":true,"status":"${status}","generationId":"${generationId}","progress":${progress}}`;
+      expect((await poll()).text).toBe(told('pending', 0));
+      const [, generating] = plan.steps;
+      clock.advance(generating!.atMs - 1);
+      expect((await poll()).text).toBe(told('pending', 0));
+      clock.advance(1);
+      expect((await poll()).text).toBe(told('generating', 1));
+      clock.advance((plan.endMs - generating!.atMs) / 2);
+      expect((await poll()).text).toBe(told('generating', 50));
+      clock.advance((plan.endMs - generating!.atMs) / 2 - 1);
+      expect((await poll()).text).toBe(told('generating', 99));
+      clock.advance(1);
+      const done = `{"success":true,"status":"completed","imageUrl":"http://localhost:80/media/${family}/${taskId}.jpg","generationId":"${generationId}","progress":100}`;
+      expect(await poll()).toMatchObject({ status: 200, text: done });
+      clock.advance(86_400_000);
+      expect((await poll()).text).toBe(done);
+      expect(core.ledger.entries(id, 10).map(({ kind }) => kind)).toEqual(['grant', 'hold', 'capture']);
+    });
+
+    it('shows a progress that never falls, whatever the clock does between polls', async () => {
+      const moves = fc.array(
+        fc.oneof(
+          fc.integer({ min: 0, max: 90_000 }).map((ms) => ({ ms })),
+          fc.constantFrom('real', 'frozen', 'auto').map((mode) => ({ mode })),
+        ),
+        { maxLength: 25 },
+      );
+      await fc.assert(
+        fc.asyncProperty(moves, async (sequence) => {
+          const { poll, core, id, clock, close } = await running();
+          let last = -1;
+          for (const move of sequence) {
+            if ('ms' in move) clock.advance(move.ms);
+            else core.timeline.setClock(id, move.mode as 'real');
+            const { status, progress } = (await poll()).body;
+            expect(progress).toBeGreaterThanOrEqual(last);
+            expect(progress).toBeGreaterThanOrEqual(
+              { pending: 0, generating: 1, completed: 100 }[status as 'pending'],
+            );
+            expect(progress).toBeLessThanOrEqual(
+              { pending: 0, generating: 99, completed: 100 }[status as 'pending'],
+            );
+            last = progress;
+          }
+          await close();
+        }),
+        { numRuns: 40 },
+      );
+    });
+
+    it(`takes ${seconds.join(' to ')} simulated seconds`, async () => {
+      const { post, core, createAccount } = await testEmulator();
+      const { id } = createAccount('k', { rateLimit: null });
+      for (let n = 0; n < 60; n++) await post(GENERATE, VALID, 'k');
+      const ends = core.tasks.list(id, 100).map(({ plan }) => plan.endMs / 1000);
+      expect(Math.min(...ends)).toBeGreaterThanOrEqual(seconds[0]!);
+      expect(Math.max(...ends)).toBeLessThanOrEqual(seconds[1]!);
+      expect(Math.max(...ends) - Math.min(...ends)).toBeGreaterThan((seconds[1]! - seconds[0]!) / 2);
+    });
+
+    it('is generating, then completed, at two polls under an auto clock', async () => {
+      const { post } = await testEmulator();
+      const { generationId } = (await post(GENERATE, VALID, 'np_test_auto')).body;
+      const poll = async () => (await post(CHECK, { generationId }, 'np_test_auto')).body.status;
+      expect([await poll(), await poll(), await poll()]).toEqual(['generating', 'completed', 'completed']);
+    });
+
+    it.each([200, 500])('tells a failed image with HTTP %i, as set, and refunds it', async (status) => {
+      const { poll, core, id, taskId, generationId, account } = await running([
+        '--failed-task-status',
+        String(status),
+      ]);
+      expect(account('k').balance).toBe(996);
+      core.tasks.fail(id, taskId, 'GENERATION_FAILED');
+      const answer = await poll();
+      expect(answer.status).toBe(status);
+      expect(answer.text).toBe(
+        `{"success":false,"status":"failed","error":"Generation failed","generationId":"${generationId}","progress":0}`,
+      );
+      expect(account('k').balance).toBe(1000);
+    });
+  });
+});
+
+describe('googleSearch', () => {
+  const generate = async (family: string, googleSearch: unknown) => {
+    const { post, core, account } = await testEmulator();
+    const { status, body } = await post(`/api/${family}/generate`, { ...VALID, googleSearch });
+    const input = body.taskId && core.tasks.inputOf(account('np_test_default').id, body.taskId);
+    return { status, errorCode: body.errorCode, kept: input?.googleSearch };
+  };
+
+  it('is a boolean of Nano Banana 2, false where nothing is said', async () => {
+    expect(await generate('nano-banana-2', true)).toMatchObject({ status: 200, kept: true });
+    expect(await generate('nano-banana-2', undefined)).toMatchObject({ status: 200, kept: false });
+    for (const wrong of ['true', 1, null]) {
+      expect(await generate('nano-banana-2', wrong)).toMatchObject({
+        status: 400,
+        errorCode: 'INVALID_INPUT',
+      });
+    }
+  });
+
+  it('is an undocumented field of Nano Banana Pro, and ignored', async () => {
+    expect(await generate('nano-banana-pro', 'true')).toMatchObject({ status: 200, kept: undefined });
+  });
+});

@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import { testEmulator } from '../support/emulator.ts';
+import { IMAGE, imagesGivenOtherwise, itRefuses, itTellsTheFirstOf, NO_URLS } from '../support/refusals.ts';
+import { itTellsAsSora2 } from '../support/video.ts';
+
+const GENERATE = '/api/sora-2-tvc/generate';
+const VALID = { adTheme: 'A mountain spring in a bottle' };
+
+describe('Sora 2 TVC generate', () => {
+  it.each(['10', '15'])('takes an ad of %s s for 8 credits', async (videoDuration) => {
+    const { post, account } = await testEmulator();
+    const body = { ...VALID, videoDuration };
+    expect((await post(GENERATE, body)).status).toBe(200);
+    expect(account('np_test_default').balance).toBe(992);
+    const refused = await post(GENERATE, body, 'np_test_empty');
+    expect(refused.status).toBe(402);
+    expect(refused.text).toBe(
+      '{"success":false,"error":"Insufficient credits","errorCode":"INSUFFICIENT_CREDITS","requiredCredits":8}',
+    );
+  });
+
+  it('takes 10 seconds and portrait where nothing is said', async () => {
+    const { post, account, core } = await testEmulator();
+    const { body } = await post(GENERATE, VALID);
+    expect(core.tasks.inputOf(account('np_test_default').id, body.taskId)).toEqual({
+      ...VALID,
+      videoDuration: '10',
+      aspectRatio: 'portrait',
+    });
+  });
+
+  itRefuses(GENERATE, [
+    [{}, 'INVALID_INPUT'],
+    [{ adTheme: null }, 'INVALID_INPUT'],
+    [{ adTheme: ['a'] }, 'INVALID_INPUT'],
+    [{ adTheme: '' }, 'INVALID_INPUT'],
+    [{ adTheme: ' \n' }, 'INVALID_INPUT'],
+    [{ prompt: 'an ad' }, 'INVALID_INPUT'],
+    [{ ...VALID, videoDuration: '12' }, 'INVALID_INPUT'],
+    [{ ...VALID, videoDuration: 10 }, 'INVALID_INPUT'],
+    [{ ...VALID, aspectRatio: '9:16' }, 'INVALID_INPUT'],
+    [{ ...VALID, voiceoverScript: 5 }, 'INVALID_INPUT'],
+    [{ ...VALID, referenceImageUrl: 5 }, 'INVALID_INPUT'],
+    [{ ...VALID, referenceImageUrl: [IMAGE] }, 'INVALID_INPUT'],
+    ...NO_URLS.map((referenceImageUrl): [object, string] => [
+      { ...VALID, referenceImageUrl },
+      'IMAGE_URLS_REQUIRED',
+    ]),
+    ...imagesGivenOtherwise(VALID),
+    ...imagesGivenOtherwise({ ...VALID, referenceImageUrl: IMAGE }),
+  ]);
+
+  itTellsTheFirstOf(GENERATE, VALID, [
+    ['INVALID_INPUT', { adTheme: '' }],
+    ['IMAGE_URLS_REQUIRED', { referenceImageUrl: 'aGk=' }],
+  ]);
+  itTellsTheFirstOf(GENERATE, VALID, [
+    ['INVALID_INPUT', { aspectRatio: 'square' }],
+    ['IMAGE_URLS_REQUIRED', { inputImage: 'aGk=' }],
+  ]);
+
+  it.each([
+    { ...VALID, referenceImageUrl: IMAGE },
+    { ...VALID, voiceoverScript: '', image: null, images: [] },
+    { ...VALID, voiceoverScript: 'Fresh. Cold. Yours.', videoDuration: '15', aspectRatio: 'landscape' },
+  ])('accepts %j', async (body) => {
+    const { post } = await testEmulator();
+    const { status, text } = await post(GENERATE, body);
+    expect(status).toBe(200);
+    expect(text).toMatch(
+      /^\{"success":true,"status":"processing","taskId":"task_\w+","message":"Video generation in progress"\}$/,
+    );
+  });
+});
+
+describe('Sora 2 TVC check-status', () => {
+  itTellsAsSora2({
+    family: 'sora-2-tvc',
+    valid: VALID,
+    price: 8,
+    seconds: [180, 480],
+    steps: ['storyboard_script', 'storyboard_image', 'video_generation'],
+    completed: (taskId) => ({
+      videoUrl: `http://localhost:80/media/sora-2-tvc/${taskId}.mp4`,
+      storyboardImageUrl: `http://localhost:80/media/sora-2-tvc/${taskId}.jpg`,
+    }),
+  });
+
+  it('spends 10 % of the time on the script, 20 % on the storyboard, the rest on the video', async () => {
+    const { post, account, core } = await testEmulator();
+    const { taskId } = (await post(GENERATE, VALID)).body;
+    const { steps, endMs } = core.tasks.find(account('np_test_default').id, taskId)!.plan;
+    expect(steps.map(({ atMs }) => atMs / endMs)).toEqual([
+      0,
+      expect.closeTo(0.1, 4),
+      expect.closeTo(0.3, 4),
+    ]);
+  });
+});

@@ -1,0 +1,117 @@
+import { expect, it } from 'vitest';
+import { testEmulator } from './emulator.ts';
+
+interface VideoFamily {
+  family: string;
+  valid: object;
+  price: number;
+  /** Simulated. */
+  seconds: [least: number, most: number];
+  /** What `progress` says, in order. */
+  steps: string[];
+  /** The fields of a completed task that hold URLs. */
+  completed: (taskId: string) => { videoUrl: string; [more: string]: string };
+}
+
+const FOREIGN = {
+  'sora-2': { prompt: 'a', mode: 'textToVideo' },
+  'sora-2-tvc': { adTheme: 'a' },
+  'nano-banana-2': { prompt: 'a', mode: 'generate' },
+};
+
+/** The answers to polls, to the letter, of a family whose answers are Sora 2's. */
+export function itTellsAsSora2({ family, valid, price, seconds, steps, completed }: VideoFamily): void {
+  const GENERATE = `/api/${family}/generate`;
+  const CHECK = `/api/${family}/check-status`;
+
+  async function running(flags: string[] = []) {
+    const emulator = await testEmulator(flags);
+    const { id } = emulator.createAccount('k', { speed: 1 });
+    const { taskId } = (await emulator.post(GENERATE, valid, 'k')).body;
+    const poll = () => emulator.post(CHECK, { taskId }, 'k');
+    return { ...emulator, id, taskId, poll, plan: emulator.core.tasks.find(id, taskId)!.plan };
+  }
+
+  it.each([{}, { taskId: null }, { taskId: 7 }, { taskId: '' }, { taskId: '  ' }, { taskId: ['task_x'] }])(
+    'refuses %j with TASK_ID_REQUIRED',
+    async (body) => {
+      const { post } = await testEmulator();
+      expect(await post(CHECK, body)).toMatchObject({
+        status: 400,
+        body: { success: false, errorCode: 'TASK_ID_REQUIRED' },
+      });
+    },
+  );
+
+  it("finds neither unknown tasks, nor another key's, nor another family's", async () => {
+    const { post, taskId } = await running();
+    const notFound = { status: 404, body: { success: false, errorCode: 'TASK_NOT_FOUND' } };
+    expect(await post(CHECK, { taskId: 'task_abc123' }, 'k')).toMatchObject(notFound);
+    expect(await post(CHECK, { taskId }, 'np_test_other')).toMatchObject(notFound);
+    const others = Object.entries(FOREIGN).filter(([name]) => name !== family);
+    expect(others.length).toBeGreaterThan(1);
+    for (const [name, body] of others) {
+      const foreign = (await post(`/api/${name}/generate`, body, 'k')).body.taskId;
+      expect(foreign).toMatch(/^task_/);
+      expect(await post(CHECK, { taskId: foreign }, 'k')).toMatchObject(notFound);
+    }
+  });
+
+  it('tells each step, then the result, to the letter', async () => {
+    const { poll, taskId, plan, clock, core, id } = await running();
+    expect(plan.steps.map(({ name }) => name)).toEqual(steps);
+    let nowMs = 0;
+    for (const { name, atMs } of plan.steps) {
+      clock.advance(atMs - nowMs);
+      nowMs = atMs;
+      expect((await poll()).text).toBe(
+        `{"success":true,"status":"processing","progress":"${name}","message":"Video generation ${name}","taskId":"${taskId}"}`,
+      );
+    }
+    clock.advance(plan.endMs - 1 - nowMs);
+    expect((await poll()).body.status).toBe('processing');
+    clock.advance(1);
+    const answer = await poll();
+    expect(answer.status).toBe(200);
+    const { videoUrl, ...more } = completed(taskId);
+    const told = { success: true, status: 'completed', videoUrl, taskId };
+    const rest = { generationTime: plan.endMs / 1000, creditsUsed: price, ...more };
+    expect(answer.text).toBe(JSON.stringify({ ...told, ...rest }));
+    clock.advance(86_400_000);
+    expect((await poll()).text).toBe(answer.text);
+    expect(core.ledger.entries(id, 10).map(({ kind }) => kind)).toEqual(['grant', 'hold', 'capture']);
+  });
+
+  it(`takes ${seconds.join(' to ')} simulated seconds`, async () => {
+    const { post, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k', { credits: 100_000, rateLimit: null });
+    for (let n = 0; n < 60; n++) await post(GENERATE, valid, 'k');
+    const ends = core.tasks.list(id, 100).map(({ plan }) => plan.endMs / 1000);
+    expect(Math.min(...ends)).toBeGreaterThanOrEqual(seconds[0]);
+    expect(Math.max(...ends)).toBeLessThanOrEqual(seconds[1]);
+    expect(Math.max(...ends) - Math.min(...ends)).toBeGreaterThan((seconds[1] - seconds[0]) / 2);
+  });
+
+  it('goes one step with each poll under an auto clock', async () => {
+    const { post } = await testEmulator();
+    const { taskId } = (await post(GENERATE, valid, 'np_test_auto')).body;
+    const seen: string[] = [];
+    for (const _step of steps) {
+      const { status, progress } = (await post(CHECK, { taskId }, 'np_test_auto')).body;
+      seen.push(progress ?? status);
+    }
+    expect(seen).toEqual([...steps.slice(1), 'completed']);
+  });
+
+  it.each([200, 500])('tells a failed task with HTTP %i, as set, and refunds it', async (status) => {
+    const { poll, core, id, taskId, account } = await running(['--failed-task-status', String(status)]);
+    expect(account('k').balance).toBe(1000 - price);
+    core.tasks.fail(id, taskId, 'GENERATION_FAILED');
+    const answer = await poll();
+    expect(answer.status).toBe(status);
+    expect(answer.text).toBe(
+      `{"success":false,"status":"failed","error":"Video generation failed","errorCode":"GENERATION_FAILED","taskId":"${taskId}"}`,
+    );
+    expect(account('k').balance).toBe(1000);
+  });
+}
