@@ -3,9 +3,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { FAMILIES } from '../src/apis/index.ts';
 import { readCommand } from '../src/config.ts';
+import { readSeed } from '../src/seed.ts';
 import { call, runCommand, startCommand } from './support/command.ts';
 import { testEmulator } from './support/emulator.ts';
+import { seedFileOf } from './support/seed-file.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
@@ -41,7 +44,7 @@ describe('the README', () => {
 
   it('promises commands that exist', () => {
     const { scripts } = JSON.parse(read('package.json'));
-    for (const file of ['README.md', 'CONTRIBUTING.md']) {
+    for (const file of ['README.md', 'CONTRIBUTING.md', 'docs/adding-a-family.md']) {
       for (const [, script] of read(file).matchAll(/`npm run ([\w:-]+)`/g))
         expect(scripts).toHaveProperty([script!]);
     }
@@ -86,6 +89,16 @@ describe('the README', () => {
     for (const path of served) expect(read('docs/fidelity.md')).toContain(path);
   });
 
+  it('has an example of prices that the emulator takes, and names every family', async () => {
+    const example = /```json\n(\{\n {2}"prices"[\s\S]*?)```/.exec(readme)![1]!;
+    const seed = readSeed(seedFileOf(example), { rateLimit: 100, speed: 60, seed: 's' });
+    expect(Object.keys(seed.priceChanges).length).toBeGreaterThan(5);
+    for (const { name } of FAMILIES) {
+      expect(readme).toContain(`\`${name}\``);
+      expect(existsSync(join(ROOT, `src/apis/${name}.ts`))).toBe(true);
+    }
+  });
+
   it('lists the keys of the seed file, and they do what it says', async () => {
     const { accounts } = JSON.parse(read('fixtures/accounts.json'));
     for (const { key } of accounts) expect(readme).toContain(`\`${key}\``);
@@ -97,7 +110,7 @@ describe('the README', () => {
     expect(await status('np_test_limited')).toBe(429);
   });
 
-  it.each(['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/fidelity.md'])(
+  it.each(['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/fidelity.md', 'docs/adding-a-family.md'])(
     'has links in %s that lead somewhere',
     (file) => {
       for (const [, target] of read(file).matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
