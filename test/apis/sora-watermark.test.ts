@@ -32,7 +32,7 @@ describe('Sora watermark removal', () => {
         answered = true;
         return one;
       });
-      await vi.waitUntil(() => core.accounts.get(id).taskCount === place + 1);
+      await vi.waitUntil(() => core.accounts.get(id).taskCount === place + 1, { interval: 1 });
       const task = core.tasks.list(id, 1, place)[0]!;
       clock.advance(task.plan.endMs / 10 - 1);
       await new Promise(setImmediate);
