@@ -1,7 +1,7 @@
 import Fastify, { type FastifyBaseLogger } from 'fastify';
 import type { Logger } from 'pino';
 import { registerAdmin } from './admin/index.ts';
-import { registerApis } from './apis/index.ts';
+import { FAMILIES, registerApis } from './apis/index.ts';
 import type { Core } from './core/core.ts';
 import { EmulatorError } from './core/errors.ts';
 import { createAuthenticate } from './http/auth.ts';
@@ -55,11 +55,19 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
   });
   answerExpectations(app);
 
-  await app.register(async (admin) => registerAdmin(admin as never, emulator));
+  await app.register(async (admin) => registerAdmin(admin as never, emulator, FAMILIES));
   await app.register(async (vendor) => {
     vendor.addHook('onRequest', createAuthenticate(emulator));
     await registerRateLimit(vendor as never, core);
-    vendor.setNotFoundHandler({ preHandler: vendor.rateLimit() }, createNotFound(vendor as never));
+    const count = vendor.rateLimit();
+    const notFound = createNotFound(vendor as never);
+    vendor.addHook('onRequest', async (request, reply) => {
+      if (!request.is404) return;
+      await count.call(vendor as never, request, reply);
+      notFound(request, reply);
+    });
+    // Without one of its own the context would not have its hooks called.
+    vendor.setNotFoundHandler(notFound);
     registerApis(vendor as never, emulator);
   });
   await app.ready();

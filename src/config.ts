@@ -47,9 +47,9 @@ const SETTINGS = {
       .string()
       .regex(/^\d+(\.\d+)?$/)
       .transform(Number)
-      .pipe(z.number().positive().max(1_000_000)),
+      .pipe(z.number().min(0.000_001).max(1_000_000)),
     60,
-    'a number above 0, at most 1000000',
+    'a number from 0.000001 to 1000000',
     'how much faster than life generation runs; 1 is true to life',
   ),
   seed: setting(
@@ -85,16 +85,16 @@ const SETTINGS = {
   'public-url': setting<string | undefined>(
     z
       .string()
-      .refine((url) => /^https?:\/\//.test(url) && URL.canParse(url))
+      .refine((url) => /^https?:\/\/[^?#@]+$/.test(url) && URL.canParse(url))
       .transform((url) => url.replace(/\/+$/, '')),
     undefined,
-    'an http or https URL',
+    'an http or https URL without user, query and fragment',
     "base of returned URLs; without it they follow the caller's Host",
   ),
   'admin-token': setting<string | undefined>(
-    z.string().min(8),
+    z.string().regex(/^[\x21-\x7e]{8,}$/),
     undefined,
-    'at least 8 characters',
+    'at least 8 visible ASCII characters',
     'token that calls of the control plane must send',
   ),
   'admin-remote': setting(
@@ -196,7 +196,8 @@ function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
     if (!given) return [camel(name), fallback];
     const parsed = schema.safeParse(given.value);
     if (!parsed.success) {
-      throw new SetupError(`${given.source} must be ${expects}, not "${given.value}".`);
+      const instead = SECRETS.has(name) ? '' : `, not "${given.value}"`;
+      throw new SetupError(`${given.source} must be ${expects}${instead}.`);
     }
     return [camel(name), parsed.data];
   });

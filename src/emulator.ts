@@ -5,7 +5,7 @@ import { type Clock, systemClock } from './core/clock.ts';
 import { openCore } from './core/core.ts';
 import { SetupError } from './core/errors.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR } from './paths.ts';
-import { applySeed, readSeed } from './seed.ts';
+import { readSeed } from './seed.ts';
 
 /** Open streams and requests have this long to end before their connections are cut. */
 const GRACE_MS = 1500;
@@ -16,13 +16,14 @@ export type Emulator = Awaited<ReturnType<typeof openEmulator>>;
 export async function openEmulator(config: Config, logger: Logger, clock: Clock = systemClock) {
   const seed = readSeed(config.seedFile, config);
   const core = openCore({ dataDir: config.dataDir, migrationsDir: MIGRATIONS_DIR, clock });
-  applySeed(core, seed);
+  core.accounts.createMissing(seed.accounts);
   const app = await buildApp(
     core,
     {
       ...config,
       priceChanges: seed.priceChanges,
-      selfMadeProfile: config.autoAccounts ? seed.selfMade : undefined,
+      newAccountProfile: seed.newAccount,
+      seedAccounts: seed.accounts,
       fixturesDir: FIXTURES_DIR,
     },
     logger,

@@ -1,30 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { key, PROFILE, profileOf, strict } from './admin/forms.ts';
 import { FAMILIES } from './apis/index.ts';
 import type { AccountProfile } from './core/accounts.ts';
-import type { Core } from './core/core.ts';
 import { SetupError } from './core/errors.ts';
 import type { PriceChanges, PriceTable } from './core/prices.ts';
 import { DEFAULT_SEED_FILE } from './paths.ts';
 
-const MODES = ['real', 'frozen', 'auto'] as const;
-const MOST_CREDITS = 1_000_000_000_000;
 const MOST_PRICE = 1_000_000_000;
-
-const Profile = z.strictObject({
-  credits: z.int().min(0).max(MOST_CREDITS).optional(),
-  rateLimit: z.int().min(1).nullable().optional(),
-  clock: z
-    .union([
-      z.enum(MODES).transform((mode) => ({ mode, nowMs: undefined })),
-      z
-        .strictObject({ mode: z.enum(MODES), now: z.iso.datetime().transform(Date.parse).optional() })
-        .transform(({ mode, now }) => ({ mode, nowMs: now })),
-    ])
-    .optional(),
-  speed: z.number().positive().max(1_000_000).optional(),
-  seed: z.union([z.string().min(1), z.int().transform(String)]).optional(),
-});
 
 /** An object that may have some of the keys of `shape`, and says which there are when it is given another. */
 function someOf<T extends z.ZodType>(shape: Record<string, T>) {
@@ -52,24 +35,18 @@ const Prices = someOf(
   Object.fromEntries(FAMILIES.map(({ name, prices }) => [name, changesOf(prices).optional()])),
 ) as z.ZodType<Readonly<Record<string, PriceChanges>>>;
 
-const SeedFile = z.strictObject({
+const SeedFile = strict({
   /** What accounts start with where nothing else is said, self-made ones included. */
-  defaults: Profile.default({}),
+  defaults: strict(PROFILE).default({}),
   /** Missing: those of the default seed file. */
-  accounts: z
-    .array(
-      Profile.extend({
-        key: z.string().regex(/^[\x21-\x7e]{1,200}$/, 'expected 1 to 200 visible ASCII characters'),
-      }),
-    )
-    .optional(),
+  accounts: z.array(strict({ key, ...PROFILE })).optional(),
   /** Where the emulator should charge other prices than the vendor's, by family. */
   prices: Prices.default({}),
 });
 
 export interface Seed {
-  /** The profile of accounts that make themselves. */
-  selfMade: AccountProfile;
+  /** What an account starts with where nothing else is said of it. */
+  newAccount: AccountProfile;
   accounts: { key: string; profile: AccountProfile }[];
   priceChanges: Readonly<Record<string, PriceChanges>>;
 }
@@ -94,19 +71,10 @@ export function readSeed(file: string | undefined, defaults: SeedDefaults): Seed
   const twice = keys.find((key, index) => keys.indexOf(key) !== index);
   if (twice) throw new SetupError(`The seed file ${file} names the key ${twice} twice; keep one of the two.`);
 
-  const profileOf = (own: z.output<typeof Profile>): AccountProfile => {
-    const said = { ...common, ...own };
-    return {
-      credits: said.credits ?? DEFAULT_CREDITS,
-      rateLimit: said.rateLimit === undefined ? defaults.rateLimit : said.rateLimit,
-      clock: said.clock ?? { mode: 'real' },
-      speed: said.speed ?? defaults.speed,
-      seed: said.seed ?? defaults.seed,
-    };
-  };
+  const newAccount = profileOf(common, { credits: DEFAULT_CREDITS, clock: { mode: 'real' }, ...defaults });
   return {
-    selfMade: profileOf({}),
-    accounts: accounts.map(({ key, ...own }) => ({ key, profile: profileOf(own) })),
+    newAccount,
+    accounts: accounts.map(({ key, ...own }) => ({ key, profile: profileOf(own, newAccount) })),
     priceChanges: prices,
   };
 }
@@ -133,13 +101,4 @@ function parse(file: string): unknown {
   } catch (error) {
     throw new SetupError(`The seed file ${file} is not valid JSON: ${(error as Error).message}.`);
   }
-}
-
-/** Makes the accounts that are not there yet; those of an earlier start keep what they have. */
-export function applySeed(core: Core, { accounts }: Seed): void {
-  core.db.transaction(() => {
-    for (const { key, profile } of accounts) {
-      if (!core.accounts.find(key)) core.accounts.create(key, 'seed', profile);
-    }
-  })();
 }

@@ -51,7 +51,7 @@ function follow(page: string, dir: string): string[] {
           .map((line) => `${line.slice(1)}\n`)
           .join('');
       const parts = readFileSync(file, 'utf8').split(side('+'));
-      expect([name, parts.length]).toEqual([name, 2]);
+      expect(parts.length, `the diff of the page no longer applies to ${name}: bring it up to date`).toBe(2);
       writeFileSync(file, parts.join(side('-')));
     } else {
       mkdirSync(dirname(file), { recursive: true });
@@ -65,7 +65,7 @@ describe('the page on adding a family', () => {
   it('leads to a family that passes every check, when it is followed to the letter', async () => {
     const page = readFileSync(join(ROOT, 'docs/adding-a-family.md'), 'utf8');
     const dir = copyProject();
-    expect(follow(page, dir)).toHaveLength(10);
+    expect(follow(page, dir)).toHaveLength(9);
 
     const tests = ['apis/photo-upscale', 'apis/prices', 'wire', 'readme', 'seed', 'architecture'];
     const [, , { stdout }] = await Promise.all([

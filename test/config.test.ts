@@ -72,7 +72,10 @@ describe('settings', () => {
     ['log-level', 'loud'],
     ['public-url', 'localhost:3000'],
     ['public-url', 'ftp://x.test'],
-    ['admin-token', 'short'],
+    ['public-url', 'http://x.test/?a=1'],
+    ['public-url', 'http://x.test/#a'],
+    ['public-url', 'http://user@x.test'],
+    ['speed', '0.0000001'],
     ['body-limit-bytes', '10'],
   ])('refuse --%s "%s" with a sentence that says what to write', (name, value) => {
     const sentence = refusal([`--${name}=${value}`]);
@@ -81,12 +84,21 @@ describe('settings', () => {
     expect(sentence).toMatch(/^[^\n]+\.$/);
   });
 
+  it.each(['short', 'with a space', 'sécretsecret'])(
+    'refuse --admin-token "%s" without repeating it',
+    (token) => {
+      expect(refusal([`--admin-token=${token}`])).toBe(
+        '--admin-token must be at least 8 visible ASCII characters.',
+      );
+    },
+  );
+
   it('refuse flags that do not exist, lack their value or have one too many', () => {
     expect(refusal(['--nonsense'])).toBe(
       'Unknown flag --nonsense; nanophoto-emulator --help lists the flags.',
     );
     expect(refusal(['-x'])).toContain('Unknown flag -x');
-    expect(refusal(['--speed'])).toBe('--speed needs a value: a number above 0, at most 1000000.');
+    expect(refusal(['--speed'])).toBe('--speed needs a value: a number from 0.000001 to 1000000.');
     expect(refusal(['--port', '--speed', '1'])).toContain('--port needs a value');
     expect(refusal(['--help=yes'])).toBe('--help takes no value.');
     expect(refusal(['start', 'now'])).toContain('Unexpected "now" after "start"');

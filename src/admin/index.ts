@@ -1,9 +1,18 @@
+import { EmulatorError } from '../core/errors.ts';
 import type { App, Emulator } from '../http/context.ts';
+import type { Family } from '../http/family.ts';
 import { registerAccounts } from './accounts.ts';
+import { registerClock } from './clock.ts';
 import { answerAdminError, createGuard } from './guard.ts';
+import { registerStates } from './states.ts';
+import { registerTasks } from './tasks.ts';
 
 /** What is served beside the vendor's API: health for everybody, the rest behind the guard. */
-export async function registerAdmin(app: App, emulator: Emulator): Promise<void> {
+export async function registerAdmin(
+  app: App,
+  emulator: Emulator,
+  families: readonly Family[],
+): Promise<void> {
   app.get('/health', async () => ({ status: 'ok' }));
   app.get('/ready', async (_request, reply) => {
     const ready = emulator.core.db.open && !emulator.stopping.aborted;
@@ -15,10 +24,20 @@ export async function registerAdmin(app: App, emulator: Emulator): Promise<void>
     async (admin) => {
       admin.setErrorHandler(answerAdminError);
       admin.addHook('onRequest', createGuard(emulator.settings));
-      admin.setNotFoundHandler((_request, reply) => {
-        reply.code(404).send({ error: 'There is no such call of the control plane.', code: 'NOT_FOUND' });
+      admin.addHook('onRequest', async (request) => {
+        if (request.is404)
+          throw new EmulatorError('NOT_FOUND', 'There is no such call of the control plane.');
+      });
+      // Without one of its own the context would not have its hooks called.
+      admin.setNotFoundHandler(() => {});
+      // A call without a body says nothing, and that can be enough.
+      admin.addHook('preValidation', async (request) => {
+        request.body ??= {};
       });
       registerAccounts(admin as never, emulator);
+      registerClock(admin as never, emulator);
+      registerTasks(admin as never, emulator, families);
+      registerStates(admin as never, emulator);
     },
     { prefix: '/__admin' },
   );

@@ -1,13 +1,15 @@
 import { z } from 'zod';
-import { accountOf } from '../http/context.ts';
+import type { Task } from '../core/task.ts';
 import { family } from '../http/family.ts';
-import { mediaUrl } from '../http/urls.ts';
+import { submit } from '../http/tasks.ts';
+import { mediaUrls } from '../http/urls.ts';
 import {
   acceptedImage,
   CHECK_IMAGE,
   checkInputImages,
   IMAGE_FIELDS,
   IMAGE_PRICES,
+  imageNames,
   imageProblems,
   imageTemplate,
   pollImage,
@@ -23,23 +25,30 @@ export const GenerateBody = z
   .object({ ...IMAGE_FIELDS, googleSearch: z.boolean().default(false) })
   .superRefine(checkInputImages(MOST_IMAGES));
 
-export const nanoBanana2 = family(FAMILY, IMAGE_PRICES, (app, emulator, prices) => {
-  const { core, settings } = emulator;
+const files = ({ id }: Task) => ({ imageUrl: `nano-banana-2/${id}.jpg` });
 
-  app.post(
-    '/api/nano-banana-2/generate',
-    { schema: { body: GenerateBody }, config: { problems: imageProblems(MOST_IMAGES) } },
-    async (request) => {
-      const input = request.body;
-      const order = { family: FAMILY, price: prices[input.imageQuality], input, template: TEMPLATE };
-      const [task] = core.tasks.submit(accountOf(request).id, [order]);
-      return acceptedImage(task!);
-    },
-  );
+export const nanoBanana2 = family({
+  name: FAMILY,
+  prices: IMAGE_PRICES,
+  files,
+  names: imageNames,
+  routes: (app, emulator, prices) => {
+    const { settings } = emulator;
 
-  app.post('/api/nano-banana-2/check-status', CHECK_IMAGE, async (request, reply) => {
-    const task = pollImage(emulator, request, FAMILY);
-    const imageUrl = mediaUrl(request, settings, `nano-banana-2/${task.id}.jpg`);
-    return tellImage(emulator, request, reply, task, imageUrl);
-  });
+    app.post(
+      '/api/nano-banana-2/generate',
+      { schema: { body: GenerateBody }, config: { problems: imageProblems(MOST_IMAGES) } },
+      async (request) => {
+        const input = request.body;
+        const order = { family: FAMILY, price: prices[input.imageQuality], input, template: TEMPLATE };
+        const [task] = submit(emulator, request, [order]);
+        return acceptedImage(task!);
+      },
+    );
+
+    app.post('/api/nano-banana-2/check-status', CHECK_IMAGE, async (request, reply) => {
+      const task = pollImage(emulator, request, FAMILY);
+      return tellImage(emulator, request, reply, task, mediaUrls(request, settings, files(task)));
+    });
+  },
 });

@@ -63,24 +63,28 @@ const PROBLEMS: Problems = {
   },
 };
 
-export const promptGenerator = family(FAMILY, PRICE, (app, emulator, price) => {
-  const { fixturesDir } = emulator.settings;
+export const promptGenerator = family({
+  name: FAMILY,
+  prices: PRICE,
+  routes: (app, emulator, price) => {
+    const { fixturesDir } = emulator.settings;
 
-  app.post(
-    '/api/sora-2/generate-prompt',
-    { schema: { body: Body }, config: { problems: PROBLEMS } },
-    async (request, reply) => {
-      const input = request.body;
-      const order = { family: FAMILY, price, input, template: TEMPLATE };
-      const script = {
-        topic: input.topic,
-        technique: input.technique,
-        durationSeconds: input.duration,
-        imageCount: input.mode === 'imageToVideo' ? input.imageUrls.length : 0,
-      };
-      return sendText(emulator, request, reply, order, (random) =>
-        writeScript(script, phrasesOf(input.locale, fixturesDir), random),
-      );
-    },
-  );
+    app.post(
+      '/api/sora-2/generate-prompt',
+      { schema: { body: Body }, config: { problems: PROBLEMS } },
+      async (request, reply) => {
+        const input = request.body;
+        const order = { family: FAMILY, price, input, template: TEMPLATE };
+        const script = {
+          topic: input.topic,
+          technique: input.technique,
+          durationSeconds: input.duration,
+          imageCount: input.mode === 'imageToVideo' ? input.imageUrls.length : 0,
+        };
+        return sendText(emulator, request, reply, order, (random) =>
+          writeScript(script, phrasesOf(input.locale, fixturesDir), random),
+        );
+      },
+    );
+  },
 });

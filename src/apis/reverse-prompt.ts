@@ -96,37 +96,41 @@ const PROBLEMS: Problems = {
   SERVICE_UNAVAILABLE: { status: 503, error: 'Service temporarily unavailable. Please try again later.' },
 };
 
-export const reversePrompt = family(FAMILY, PRICE, (parent, emulator, price) => {
-  const { fixturesDir } = emulator.settings;
+export const reversePrompt = family({
+  name: FAMILY,
+  prices: PRICE,
+  routes: (parent, emulator, price) => {
+    const { fixturesDir } = emulator.settings;
 
-  // In a context of its own, because here a JSON body is read in another way.
-  void parent.register(async (context) => {
-    const app = context as unknown as App;
-    app.removeAllContentTypeParsers();
-    app.addContentTypeParser('application/json', readUpload);
+    // In a context of its own, because here a JSON body is read in another way.
+    void parent.register(async (context) => {
+      const app = context as unknown as App;
+      app.removeAllContentTypeParsers();
+      app.addContentTypeParser('application/json', readUpload);
 
-    app.post(
-      '/api/sora-2/reverse-prompt',
-      { schema: { body: Body }, config: { problems: PROBLEMS } },
-      async (request, reply) => {
-        const { videoFile, ...asked } = request.body;
-        const input = { ...asked, videoFile: videoFile?.summary };
-        const order = { family: FAMILY, price, input, template: TEMPLATE };
-        return sendText(emulator, request, reply, order, (random) => {
-          const drawnMs = random.int(LINKED_VIDEO_MS.least / 100, LINKED_VIDEO_MS.most / 100) * 100;
-          const durationMs = asked.videoSource === 'file' ? videoFile?.durationMs : drawnMs;
-          if (durationMs === undefined) {
-            throw new EmulatorError(
-              'VIDEO_PROCESSING_FAILED',
-              'the uploaded video has no readable picture track',
-            );
-          }
-          const video: AnalysisRequest = { kind: asked.videoSource, name: nameOf(asked), durationMs };
-          return writeAnalysis(video, phrasesOf(asked.locale, fixturesDir), random);
-        });
-      },
-    );
-  });
+      app.post(
+        '/api/sora-2/reverse-prompt',
+        { schema: { body: Body }, config: { problems: PROBLEMS } },
+        async (request, reply) => {
+          const { videoFile, ...asked } = request.body;
+          const input = { ...asked, videoFile: videoFile?.summary };
+          const order = { family: FAMILY, price, input, template: TEMPLATE };
+          return sendText(emulator, request, reply, order, (random) => {
+            const drawnMs = random.int(LINKED_VIDEO_MS.least / 100, LINKED_VIDEO_MS.most / 100) * 100;
+            const durationMs = asked.videoSource === 'file' ? videoFile?.durationMs : drawnMs;
+            if (durationMs === undefined) {
+              throw new EmulatorError(
+                'VIDEO_PROCESSING_FAILED',
+                'the uploaded video has no readable picture track',
+              );
+            }
+            const video: AnalysisRequest = { kind: asked.videoSource, name: nameOf(asked), durationMs };
+            return writeAnalysis(video, phrasesOf(asked.locale, fixturesDir), random);
+          });
+        },
+      );
+    });
+  },
 });
 
 /**

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
-import { accountOf } from '../http/context.ts';
+import type { Task } from '../core/task.ts';
 import { imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
 import { otherImageGiven, otherImages, publicUrl, requiredText } from '../http/fields.ts';
-import { mediaUrl } from '../http/urls.ts';
+import { submit } from '../http/tasks.ts';
+import { mediaUrls } from '../http/urls.ts';
 import { acceptedVideo, CHECK_VIDEO, pollVideo, tellVideo } from '../kinds/video.ts';
 
 /**
@@ -46,25 +47,32 @@ const PROBLEMS: Problems = {
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
 };
 
-export const sora2Tvc = family(FAMILY, PRICES, (app, emulator, prices) => {
-  const { core, settings } = emulator;
+const files = ({ id }: Task) => ({
+  videoUrl: `sora-2-tvc/${id}.mp4`,
+  storyboardImageUrl: `sora-2-tvc/${id}.jpg`,
+});
 
-  app.post(
-    '/api/sora-2-tvc/generate',
-    { schema: { body: GenerateBody }, config: { problems: PROBLEMS } },
-    async (request) => {
-      const input = request.body;
-      const order = { family: FAMILY, price: prices[input.videoDuration], input, template: TEMPLATE };
-      const [task] = core.tasks.submit(accountOf(request).id, [order]);
-      return acceptedVideo(task!);
-    },
-  );
+export const sora2Tvc = family({
+  name: FAMILY,
+  prices: PRICES,
+  files,
+  routes: (app, emulator, prices) => {
+    const { settings } = emulator;
 
-  app.post('/api/sora-2-tvc/check-status', CHECK_VIDEO, async (request, reply) => {
-    const task = pollVideo(emulator, request, FAMILY);
-    return tellVideo(emulator, request, reply, task, {
-      videoUrl: mediaUrl(request, settings, `sora-2-tvc/${task.id}.mp4`),
-      storyboardImageUrl: mediaUrl(request, settings, `sora-2-tvc/${task.id}.jpg`),
+    app.post(
+      '/api/sora-2-tvc/generate',
+      { schema: { body: GenerateBody }, config: { problems: PROBLEMS } },
+      async (request) => {
+        const input = request.body;
+        const order = { family: FAMILY, price: prices[input.videoDuration], input, template: TEMPLATE };
+        const [task] = submit(emulator, request, [order]);
+        return acceptedVideo(task!);
+      },
+    );
+
+    app.post('/api/sora-2-tvc/check-status', CHECK_VIDEO, async (request, reply) => {
+      const task = pollVideo(emulator, request, FAMILY);
+      return tellVideo(emulator, request, reply, task, mediaUrls(request, settings, files(task)));
     });
-  });
+  },
 });

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
-import { accountOf } from '../http/context.ts';
+import type { Task } from '../core/task.ts';
 import { BARE_INSUFFICIENT_CREDITS, imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
 import { checkImages, imageUrls, otherImages, requiredText } from '../http/fields.ts';
-import { mediaUrl } from '../http/urls.ts';
+import { submit } from '../http/tasks.ts';
+import { mediaUrls } from '../http/urls.ts';
 import { acceptedVideo, CHECK_VIDEO, pollVideo, tellVideo } from '../kinds/video.ts';
 
 /** Sora 2 video generation. Source: vendor page "Sora 2 Video Generation API". */
@@ -46,24 +47,30 @@ const PROBLEMS: Problems = {
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
 };
 
-export const sora2 = family(FAMILY, PRICES, (app, emulator, prices) => {
-  const { core, settings } = emulator;
+const files = ({ id }: Task) => ({ videoUrl: `sora/${id}.mp4` });
 
-  app.post(
-    '/api/sora-2/generate',
-    { schema: { body: GenerateBody }, config: { problems: PROBLEMS } },
-    async (request) => {
-      const input = request.body;
-      const price = prices[input.modelTier][input.videoDuration];
-      const template = TEMPLATES[input.modelTier];
-      const [task] = core.tasks.submit(accountOf(request).id, [{ family: FAMILY, price, input, template }]);
-      return acceptedVideo(task!);
-    },
-  );
+export const sora2 = family({
+  name: FAMILY,
+  prices: PRICES,
+  files,
+  routes: (app, emulator, prices) => {
+    const { settings } = emulator;
 
-  app.post('/api/sora-2/check-status', CHECK_VIDEO, async (request, reply) => {
-    const task = pollVideo(emulator, request, FAMILY);
-    const videoUrl = mediaUrl(request, settings, `sora/${task.id}.mp4`);
-    return tellVideo(emulator, request, reply, task, { videoUrl });
-  });
+    app.post(
+      '/api/sora-2/generate',
+      { schema: { body: GenerateBody }, config: { problems: PROBLEMS } },
+      async (request) => {
+        const input = request.body;
+        const price = prices[input.modelTier][input.videoDuration];
+        const template = TEMPLATES[input.modelTier];
+        const [task] = submit(emulator, request, [{ family: FAMILY, price, input, template }]);
+        return acceptedVideo(task!);
+      },
+    );
+
+    app.post('/api/sora-2/check-status', CHECK_VIDEO, async (request, reply) => {
+      const task = pollVideo(emulator, request, FAMILY);
+      return tellVideo(emulator, request, reply, task, mediaUrls(request, settings, files(task)));
+    });
+  },
 });

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
 import { digestOf } from '../core/random.ts';
+import type { Task } from '../core/task.ts';
 import type { Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
 import { requiredText } from '../http/fields.ts';
 import { workInRequest } from '../http/in-request.ts';
-import { mediaUrl } from '../http/urls.ts';
+import { mediaUrls } from '../http/urls.ts';
 
 /** Sora watermark removal. The vendor names the API; everything else is known from public clients. */
 const FAMILY = 'sora-watermark';
@@ -31,25 +32,36 @@ const PROBLEMS: Problems = {
   GENERATION_FAILED: { status: 500, error: 'Watermark removal failed' },
 };
 
-export const soraWatermark = family(FAMILY, PRICE, (app, emulator, price) => {
-  app.post(
-    '/api/sora/remove-watermark',
-    { schema: { body: Body }, config: { problems: PROBLEMS } },
-    async (request, reply) => {
-      const input = request.body;
-      const order = { family: FAMILY, price, input, template: TEMPLATE };
-      const work = workInRequest(emulator, request, reply, order);
-      try {
-        await work.reach(1);
-      } catch (error) {
-        work.fail(error);
-        throw error;
-      }
-      work.complete();
-      // The same link always has the same name, whoever sends it.
-      const name = digestOf(32, 'watermark', input.share_link.trim());
-      const url = mediaUrl(request, emulator.settings, `sora/watermark-remover/${name}.mp4`);
-      return { success: true, status: 'completed', url };
-    },
-  );
+/** The same link always has the same name, whoever sends it. */
+const nameOf = (link: string) => digestOf(32, 'watermark', link.trim());
+const files = ({ clientRef }: Task) => ({ url: `sora/watermark-remover/${clientRef}.mp4` });
+
+export const soraWatermark = family({
+  name: FAMILY,
+  prices: PRICE,
+  files,
+  routes: (app, emulator, price) => {
+    app.post(
+      '/api/sora/remove-watermark',
+      { schema: { body: Body }, config: { problems: PROBLEMS } },
+      async (request, reply) => {
+        const input = request.body;
+        const clientRef = nameOf(input.share_link);
+        const order = { family: FAMILY, price, input, clientRef, template: TEMPLATE };
+        const work = workInRequest(emulator, request, reply, order);
+        try {
+          await work.reach(1);
+        } catch (error) {
+          work.fail(error);
+          throw error;
+        }
+        work.complete();
+        return {
+          success: true,
+          status: 'completed',
+          ...mediaUrls(request, emulator.settings, files(work.task)),
+        };
+      },
+    );
+  },
 });

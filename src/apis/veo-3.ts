@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { EmulatorError } from '../core/errors.ts';
 import type { PlanTemplate } from '../core/plan.ts';
 import type { Task, TaskStatus } from '../core/task.ts';
-import { accountOf } from '../http/context.ts';
 import { BARE_INSUFFICIENT_CREDITS, imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { tellFailedTask } from '../http/failed-task.ts';
 import { family } from '../http/family.ts';
 import { imageGivenOtherwise, imageUrls, otherImages, requiredText } from '../http/fields.ts';
-import { mediaUrl } from '../http/urls.ts';
+import { poll, submit } from '../http/tasks.ts';
+import { mediaUrls } from '../http/urls.ts';
 
 /** Veo 3.1 video generation, one task per shot. Source: vendor page "Veo 3.1 Video Generation API". */
 const FAMILY = 'veo-3';
@@ -31,7 +31,8 @@ const IMAGE_COUNTS = {
 const resolution = z.enum(['720p', '1080p', '4k']).default('720p');
 
 const Shot = z.object({
-  id: requiredText('INVALID_INPUT'),
+  // Half a surrogate pair is no text that could be kept and compared.
+  id: requiredText('INVALID_INPUT').refine((id) => !/\p{Surrogate}/u.test(id), { error: 'expected a text' }),
   prompt: requiredText('PROMPT_REQUIRED'),
   generationType: z.enum(['TEXT_2_VIDEO', 'FIRST_AND_LAST_FRAMES_2_VIDEO', 'REFERENCE_2_VIDEO']),
   aspectRatio: z.enum(['16:9', '9:16']),
@@ -95,56 +96,66 @@ const CHECK_STATUS_PROBLEMS: Problems = {
   TASK_NOT_FOUND: { status: 404, error: 'Task not found' },
 };
 
-export const veo3 = family(FAMILY, PRICES, (app, emulator, prices) => {
-  const { core, settings } = emulator;
+const files = ({ id }: Task) => ({ videoUrl: `veo/${id}.mp4` });
 
-  app.post(
-    '/api/veo-3/generate',
-    { schema: { body: GenerateBody }, config: { problems: GENERATE_PROBLEMS } },
-    async (request) => {
-      const { shots, resolution } = request.body;
-      const price = prices[resolution];
-      const tasks = core.tasks.submit(
-        accountOf(request).id,
-        shots.map((shot) => ({
-          family: FAMILY,
-          price,
-          input: { ...shot, resolution },
-          clientRef: shot.id,
-          template: TEMPLATE,
-        })),
-        // "Multi-shot videos take longer as each shot is generated sequentially."
-        { chained: true },
-      );
-      return {
-        status: 'processing',
-        shots: tasks.map(({ id, status }, index) => ({ shotId: shots[index]!.id, taskId: id, status })),
-        creditsUsed: price * shots.length,
-      };
-    },
-  );
+export const veo3 = family({
+  name: FAMILY,
+  prices: PRICES,
+  files,
+  routes: (app, emulator, prices) => {
+    const { settings } = emulator;
 
-  app.post(
-    '/api/veo-3/check-status',
-    { schema: { body: CheckStatusBody }, config: { problems: CHECK_STATUS_PROBLEMS } },
-    async (request, reply) => {
-      const asked = request.body.taskIds;
-      const tasks = core.timeline.poll(
-        accountOf(request).id,
-        asked.map(({ taskId }) => taskId),
-      );
-      const shots = tasks.map((task, index) => {
-        const { shotId } = asked[index]!;
-        if (task?.family !== FAMILY || task.clientRef !== shotId) {
-          throw new EmulatorError('TASK_NOT_FOUND', 'no such task of this account for this shot');
-        }
-        return answer(task, shotId, mediaUrl(request, settings, `veo/${task.id}.mp4`));
-      });
-      const status = overall(shots.map((shot) => shot.status));
-      if (status === 'failed') tellFailedTask(settings, request, reply);
-      return { status, shots };
-    },
-  );
+    app.post(
+      '/api/veo-3/generate',
+      { schema: { body: GenerateBody }, config: { problems: GENERATE_PROBLEMS } },
+      async (request) => {
+        const { shots, resolution } = request.body;
+        const price = prices[resolution];
+        const tasks = submit(
+          emulator,
+          request,
+          shots.map((shot) => ({
+            family: FAMILY,
+            price,
+            input: { ...shot, resolution },
+            clientRef: shot.id,
+            template: TEMPLATE,
+          })),
+          // "Multi-shot videos take longer as each shot is generated sequentially."
+          { chained: true },
+        );
+        return {
+          status: 'processing',
+          shots: tasks.map(({ id, status }, index) => ({ shotId: shots[index]!.id, taskId: id, status })),
+          creditsUsed: price * shots.length,
+        };
+      },
+    );
+
+    app.post(
+      '/api/veo-3/check-status',
+      { schema: { body: CheckStatusBody }, config: { problems: CHECK_STATUS_PROBLEMS } },
+      async (request, reply) => {
+        const asked = request.body.taskIds;
+        const tasks = poll(
+          emulator,
+          request,
+          FAMILY,
+          asked.map(({ taskId }) => taskId),
+        );
+        const shots = tasks.map((task, index) => {
+          const { shotId } = asked[index]!;
+          if (task?.clientRef !== shotId) {
+            throw new EmulatorError('TASK_NOT_FOUND', 'no such task of this account for this shot');
+          }
+          return answer(task, shotId, mediaUrls(request, settings, files(task)).videoUrl);
+        });
+        const status = overall(shots.map((shot) => shot.status));
+        if (status === 'failed') tellFailedTask(settings, request, reply);
+        return { status, shots };
+      },
+    );
+  },
 });
 
 function answer(task: Task, shotId: string, videoUrl: string) {

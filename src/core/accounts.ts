@@ -33,6 +33,9 @@ export interface AccountProfile {
   seed: string;
 }
 
+/** What can be changed in an account by itself; its pace is for the timeline, because running tasks hang on it. */
+export type AccountSettings = Pick<Account, 'rateLimit' | 'seed' | 'revoked'>;
+
 export type Accounts = ReturnType<typeof createAccounts>;
 
 type AccountRow = Omit<Account, 'revoked'> & { revoked: number };
@@ -41,12 +44,16 @@ const COLUMNS = `id, key, origin, balance, rate_limit AS rateLimit, clock_mode A
   speed, seed, revoked, created_at AS createdAtMs, task_count AS taskCount, wake_at_ms AS wakeAtMs`;
 
 export function createAccounts(db: Db, clock: Clock, ledger: Ledger) {
-  const byKey = db.prepare<[string], AccountRow>(`SELECT ${COLUMNS} FROM accounts WHERE key = ?`);
+  const byKey = db.prepare<[string], AccountRow>(
+    `SELECT ${COLUMNS} FROM accounts WHERE key = ? AND snapshot_of IS NULL`,
+  );
   const byId = db.prepare<[number], AccountRow>(`SELECT ${COLUMNS} FROM accounts WHERE id = ?`);
   const page = db.prepare<{ after: string; limit: number }, AccountRow>(
-    `SELECT ${COLUMNS} FROM accounts WHERE key > @after ORDER BY key LIMIT @limit`,
+    `SELECT ${COLUMNS} FROM accounts WHERE key > @after AND snapshot_of IS NULL ORDER BY key LIMIT @limit`,
   );
+  const nextId = db.prepare<[], number>('UPDATE account_ids SET last = last + 1 RETURNING last').pluck();
   const insert = db.prepare<{
+    id: number;
     key: string;
     origin: AccountOrigin;
     rateLimit: number | null;
@@ -55,8 +62,22 @@ export function createAccounts(db: Db, clock: Clock, ledger: Ledger) {
     speed: number;
     seed: string;
     createdAtMs: number;
-  }>(`INSERT INTO accounts (key, origin, rate_limit, clock_mode, clock_ms, speed, seed, created_at)
-      VALUES (@key, @origin, @rateLimit, @clockMode, @clockMs, @speed, @seed, @createdAtMs)`);
+    profile: string;
+  }>(`INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, seed, created_at, profile)
+      VALUES (@id, @key, @origin, @rateLimit, @clockMode, @clockMs, @speed, @seed, @createdAtMs, @profile)`);
+  const profileById = db.prepare<[number], string>('SELECT profile FROM accounts WHERE id = ?').pluck();
+  const update = db.prepare<{ id: number; rateLimit: number | null; seed: string; revoked: number }>(
+    'UPDATE accounts SET rate_limit = @rateLimit, seed = @seed, revoked = @revoked WHERE id = @id',
+  );
+  const setSpeed = db.prepare<{ id: number; speed: number }>(
+    'UPDATE accounts SET speed = @speed WHERE id = @id',
+  );
+  const remove = db.prepare<[number]>('DELETE FROM accounts WHERE id = ?');
+  const everybody = db.prepare<[], Pick<Account, 'id' | 'origin'>>(
+    'SELECT id, origin FROM accounts WHERE snapshot_of IS NULL ORDER BY id',
+  );
+  const snapshots = db.prepare<[number], number>('SELECT id FROM accounts WHERE snapshot_of = ?').pluck();
+  const count = db.prepare<[], number>('SELECT count(*) FROM accounts WHERE snapshot_of IS NULL').pluck();
   const addTasks = db.prepare<{ id: number; count: number }>(
     'UPDATE accounts SET task_count = task_count + @count WHERE id = @id',
   );
@@ -86,7 +107,9 @@ export function createAccounts(db: Db, clock: Clock, ledger: Ledger) {
     const wallMs = clock.nowMs();
     const clockMs = mode === 'real' ? (nowMs === undefined ? 0 : nowMs - wallMs) : (nowMs ?? wallMs);
     const createdAtMs = accountTimeMs({ clockMode: mode, clockMs, speed: profile.speed }, wallMs);
-    const { lastInsertRowid } = insert.run({
+    const id = nextId.get()!;
+    insert.run({
+      id,
       key,
       origin,
       rateLimit: profile.rateLimit,
@@ -95,19 +118,40 @@ export function createAccounts(db: Db, clock: Clock, ledger: Ledger) {
       speed: profile.speed,
       seed: profile.seed,
       createdAtMs,
+      profile: JSON.stringify(profile),
     });
-    const id = Number(lastInsertRowid);
     if (profile.credits > 0) ledger.grant(id, profile.credits, 'initial credits', createdAtMs);
     return get(id);
   });
 
   return {
+    count: (): number => count.get()!,
     find: (key: string): Account | undefined => read(byKey.get(key)),
     /** @throws EmulatorError ACCOUNT_NOT_FOUND */
     get,
     /** In the order of their keys, those after the key `after`. */
     list: (limit: number, after = ''): Account[] => page.all({ after, limit }).map((row) => read(row)!),
+    /** All of them, for what concerns everybody. */
+    all: (): Pick<Account, 'id' | 'origin'>[] => everybody.all(),
     create,
+    /** Makes the seeded accounts that are not there; those of an earlier start keep what they have. */
+    createMissing: db.transaction((seeded: readonly { key: string; profile: AccountProfile }[]): void => {
+      for (const { key, profile } of seeded) if (!byKey.get(key)) create(key, 'seed', profile);
+    }),
+    /** An id that no account had before. */
+    nextId: (): number => nextId.get()!,
+    has: (id: number): boolean => byId.get(id) !== undefined,
+    /** What the account was made with. */
+    profileOf: (id: number): AccountProfile => JSON.parse(profileById.get(id)!),
+    /** @throws EmulatorError ACCOUNT_NOT_FOUND */
+    change(id: number, settings: Partial<AccountSettings>): void {
+      const { rateLimit, seed, revoked } = { ...get(id), ...settings };
+      update.run({ id, rateLimit, seed, revoked: Number(revoked) });
+    },
+    setSpeed: (id: number, speed: number) => setSpeed.run({ id, speed }),
+    snapshotsOf: (id: number): number[] => snapshots.all(id),
+    /** With all that is its own, snapshots included. */
+    remove: (id: number) => remove.run(id),
     addTasks: (id: number, count: number) => addTasks.run({ id, count }),
     setWake: (id: number, wakeAtMs: number | null) => setWake.run({ id, wakeAtMs }),
     setClock: (id: number, mode: ClockMode, clockMs: number) => setClock.run({ id, mode, clockMs }),

@@ -1,10 +1,16 @@
 import { createAccounts } from './accounts.ts';
 import type { Clock } from './clock.ts';
 import { type DbOptions, openDb } from './db.ts';
+import { createEvents } from './events.ts';
+import { createFaults } from './faults.ts';
 import { createLedger } from './ledger.ts';
 import { createLimits } from './limits.ts';
+import { createLives } from './lives.ts';
+import { createResets } from './resets.ts';
+import { createSnapshots } from './snapshots.ts';
 import { createTasks } from './tasks.ts';
 import { createTimeline } from './timeline.ts';
+import { createUntil } from './until.ts';
 import { createWorker } from './worker.ts';
 
 export type Core = ReturnType<typeof openCore>;
@@ -13,12 +19,17 @@ export type Core = ReturnType<typeof openCore>;
 export function openCore(options: DbOptions & { clock: Clock }) {
   const { clock } = options;
   const db = openDb(options);
-  const ledger = createLedger(db);
+  const events = createEvents();
+  const ledger = createLedger(db, events);
   const accounts = createAccounts(db, clock, ledger);
-  const tasks = createTasks(db, clock, accounts, ledger);
+  const tasks = createTasks(db, clock, accounts, ledger, events);
   const timeline = createTimeline(db, clock, accounts, tasks);
   const limits = createLimits(db);
-  const worker = createWorker(clock, accounts, timeline);
+  const faults = createFaults(db);
+  const lives = createLives();
+  const snapshots = createSnapshots(db, clock, { accounts, tasks, timeline, limits, faults, lives });
+  const resets = createResets(db, accounts, limits, faults, lives);
+  const worker = createWorker(clock, accounts, timeline, limits);
   tasks.failInterrupted();
   limits.restore();
 
@@ -26,10 +37,16 @@ export function openCore(options: DbOptions & { clock: Clock }) {
     clock,
     db,
     accounts,
+    events,
+    until: createUntil(clock, events),
     ledger,
     tasks,
     timeline,
     limits,
+    faults,
+    lives,
+    snapshots,
+    resets,
     worker,
     /** Stops the worker, keeps the limiter's counts and closes the database. */
     close() {

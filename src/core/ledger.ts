@@ -1,20 +1,7 @@
 import type { Db } from './db.ts';
 import { EmulatorError } from './errors.ts';
-
-export type EntryKind = 'grant' | 'hold' | 'capture' | 'refund' | 'adjust';
-
-export interface LedgerEntry {
-  seq: number;
-  kind: EntryKind;
-  /** Signed whole credits: what the entry did to the balance. */
-  amount: number;
-  /** The balance after it. */
-  balance: number;
-  taskId: string | null;
-  holdSeq: number | null;
-  reason: string | null;
-  atMs: number;
-}
+import type { Events } from './events.ts';
+import type { EntryKind, LedgerEntry } from './ledger-entry.ts';
 
 export type Ledger = ReturnType<typeof createLedger>;
 
@@ -23,7 +10,7 @@ export type Ledger = ReturnType<typeof createLedger>;
  * the balance on, a hold is resolved once and a refund returns it whole. Callers put an entry and what it pays for
  * into one transaction.
  */
-export function createLedger(db: Db) {
+export function createLedger(db: Db, events: Events) {
   const insert = db.prepare<
     {
       accountId: number;
@@ -34,12 +21,12 @@ export function createLedger(db: Db) {
       reason: string | null;
       atMs: number;
     },
-    { seq: number }
+    { seq: number; balance: number }
   >(`
     INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_id, hold_seq, reason, at)
     SELECT id, entry_count + 1, @kind, @amount, balance + @amount, @taskId, @holdSeq, @reason, @atMs
     FROM accounts WHERE id = @accountId
-    RETURNING seq`);
+    RETURNING seq, balance`);
   const holdAmount = db
     .prepare<[number, number], number>(
       "SELECT amount FROM ledger_entries WHERE account_id = ? AND seq = ? AND kind = 'hold'",
@@ -67,12 +54,29 @@ export function createLedger(db: Db) {
     const { taskId = null, holdSeq = null, reason = null } = more;
     const entry = insert.get({ accountId, kind, amount, taskId, holdSeq, reason, atMs });
     if (!entry) throw new EmulatorError('ACCOUNT_NOT_FOUND', `account ${accountId} does not exist`);
-    return entry.seq;
+    const { seq, balance } = entry;
+    events.emit({
+      type: 'ledger',
+      accountId,
+      entry: { seq, kind, amount, balance, taskId, holdSeq, reason, atMs },
+    });
+    return seq;
   }
 
   return {
     grant: (accountId: number, credits: number, reason: string, atMs: number) =>
       append(accountId, 'grant', credits, atMs, { reason }),
+
+    /**
+     * Credits taken or given by hand. @throws EmulatorError BALANCE_TOO_LOW when more would be taken than there is
+     */
+    adjust(accountId: number, amount: number, reason: string, atMs: number): number {
+      const balance = balanceOf.get(accountId) ?? 0;
+      if (balance + amount < 0) {
+        throw new EmulatorError('BALANCE_TOO_LOW', `${-amount} credits cannot be taken from ${balance}`);
+      }
+      return append(accountId, 'adjust', amount, atMs, { reason });
+    },
 
     /** The pre-deduction. @throws the database's refusal when the balance does not cover it: check before. */
     hold: (accountId: number, credits: number, taskId: string, atMs: number): number =>

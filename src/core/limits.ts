@@ -18,17 +18,21 @@ export type Limits = ReturnType<typeof createLimits>;
 
 /**
  * Fixed windows of an hour on the account's clock, each begun by its first counted request; requests past the limit
- * count too but never lengthen it. Counts live in memory, because a poll should not cost a write; `save` keeps them
- * over an orderly stop.
+ * count too but never lengthen it. Counts live in memory, because a poll should not cost a write; `save` writes down
+ * those that have changed, from time to time and at an orderly stop.
  */
 export function createLimits(db: Db) {
   const windows = new Map<number, Window>();
+  /** Accounts whose window is not as it was written down. */
+  let changed = new Set<number>();
   const load = db.prepare<[], Window & { accountId: number }>(
     'SELECT account_id AS accountId, started_at AS startedAtMs, count FROM rate_windows',
   );
-  const clear = db.prepare('DELETE FROM rate_windows');
+  const drop = db.prepare<[number]>('DELETE FROM rate_windows WHERE account_id = ?');
   const keep = db.prepare<Window & { accountId: number }>(
-    'INSERT INTO rate_windows (account_id, started_at, count) VALUES (@accountId, @startedAtMs, @count)',
+    `INSERT INTO rate_windows (account_id, started_at, count)
+     SELECT id, @startedAtMs, @count FROM accounts WHERE id = @accountId
+     ON CONFLICT DO UPDATE SET started_at = excluded.started_at, count = excluded.count`,
   );
 
   function current(accountId: number, nowMs: number): Window | undefined {
@@ -37,6 +41,14 @@ export function createLimits(db: Db) {
     const running = window && nowMs < window.startedAtMs + WINDOW_MS && nowMs >= window.startedAtMs;
     return running ? window : undefined;
   }
+
+  const write = db.transaction((accountIds: ReadonlySet<number>) => {
+    for (const accountId of accountIds) {
+      const window = windows.get(accountId);
+      if (window) keep.run({ accountId, ...window });
+      else drop.run(accountId);
+    }
+  });
 
   return {
     /** Counts one request. */
@@ -47,6 +59,7 @@ export function createLimits(db: Db) {
         windows.set(accountId, window);
       }
       window.count += 1;
+      changed.add(accountId);
       return { count: window.count, leftMs: window.startedAtMs + WINDOW_MS - nowMs };
     },
 
@@ -56,14 +69,36 @@ export function createLimits(db: Db) {
       return { count: window?.count ?? 0, resetAtMs: window ? window.startedAtMs + WINDOW_MS : null };
     },
 
-    /** Takes up the counts of the last orderly stop. */
+    /** Puts the count of the window that runs, or of one that begins now. */
+    set(accountId: number, count: number, nowMs: number): void {
+      changed.add(accountId);
+      const window = current(accountId, nowMs);
+      if (count === 0) windows.delete(accountId);
+      else windows.set(accountId, { startedAtMs: window?.startedAtMs ?? nowMs, count });
+    },
+
+    /** Gives another account the window of this one. */
+    copy(fromId: number, toId: number): void {
+      changed.add(toId);
+      const window = windows.get(fromId);
+      if (window) windows.set(toId, { ...window });
+      else windows.delete(toId);
+    },
+
+    /** The account is gone, and what was written down of it as well. */
+    forget(accountId: number): void {
+      windows.delete(accountId);
+      changed.delete(accountId);
+    },
+
+    /** Takes up the counts that were written down. */
     restore() {
       for (const { accountId, ...window } of load.all()) windows.set(accountId, window);
     },
 
-    save: db.transaction(() => {
-      clear.run();
-      for (const [accountId, window] of windows) keep.run({ accountId, ...window });
-    }),
+    save(): void {
+      if (changed.size > 0) write(changed);
+      changed = new Set();
+    },
   };
 }

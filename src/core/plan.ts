@@ -14,7 +14,16 @@ export interface PlanStep {
   atMs: number;
 }
 
-export type Outcome = { status: 'completed' } | { status: 'failed'; errorCode: string };
+export type End = { status: 'completed' } | { status: 'failed'; errorCode: string };
+/** `hangs`: the plan is never played further than its last step. */
+export type Outcome = End | { status: 'hangs' };
+
+/** Where a plan departs from what is drawn. The draw is made all the same, so that later tasks do not depend on it. */
+export interface Departure {
+  outcome?: Outcome;
+  /** Simulated. */
+  durationMs?: number;
+}
 
 /** Fixed when the task is created; the worker plays it and needs to know nothing else of the family. */
 export interface Plan {
@@ -23,21 +32,24 @@ export interface Plan {
   outcome: Outcome;
 }
 
-export const COMPLETED: Outcome = { status: 'completed' };
+export const COMPLETED: End = { status: 'completed' };
 
 /** Whole seconds, because the API tells generation times in whole seconds. */
-export function drawPlan(template: PlanTemplate, random: Random, outcome: Outcome = COMPLETED): Plan {
-  const endMs = random.int(...template.typicalSeconds) * 1000;
+export function drawPlan(template: PlanTemplate, random: Random, departure: Departure = {}): Plan {
+  const drawnMs = random.int(...template.typicalSeconds) * 1000;
+  const endMs = departure.durationMs ?? drawnMs;
   let before = 0;
   const steps = template.steps.map(({ name, share }) => {
     const step = { name, atMs: Math.round(before * endMs) };
     before += share;
     return step;
   });
-  return { steps, endMs, outcome };
+  return { steps, endMs, outcome: departure.outcome ?? COMPLETED };
 }
 
-/** When, in simulated milliseconds from the start, the step after `step` begins or the task ends. */
-export function nextChangeMs(plan: Plan, step: number): number {
-  return plan.steps[step + 1]?.atMs ?? plan.endMs;
+/** When, in simulated milliseconds from the start, the step after `step` begins or the task ends; null: never. */
+export function nextChangeMs(plan: Plan, step: number): number | null {
+  const next = plan.steps[step + 1]?.atMs;
+  if (next !== undefined) return next;
+  return plan.outcome.status === 'hangs' ? null : plan.endMs;
 }

@@ -1,4 +1,4 @@
-import type { Outcome, Plan, PlanTemplate } from './plan.ts';
+import type { Departure, Plan, PlanTemplate } from './plan.ts';
 
 export type TaskStatus = 'processing' | 'completed' | 'failed';
 
@@ -34,7 +34,7 @@ export interface Order {
   input: unknown;
   clientRef?: string;
   template: PlanTemplate;
-  outcome?: Outcome;
+  departure?: Departure;
 }
 
 /** One change of a task, on its account's clock. `from` and `to` are statuses or, between steps, step names. */

@@ -2,82 +2,24 @@ import type { Account, Accounts } from './accounts.ts';
 import { accountTimeMs, type Clock, paceOf, wallTimeMs } from './clock.ts';
 import type { Db } from './db.ts';
 import { EmulatorError } from './errors.ts';
+import type { Events } from './events.ts';
 import type { Ledger } from './ledger.ts';
-import { COMPLETED, drawPlan, nextChangeMs, type Outcome, type Plan } from './plan.ts';
+import { COMPLETED, drawPlan, type End, nextChangeMs, type Plan } from './plan.ts';
 import { digestOf, randomOf } from './random.ts';
 import type { Order, Task, TaskStatus, Transition } from './task.ts';
+import { type DueRow, type TaskRow, taskStatements } from './task-statements.ts';
 
 export type Tasks = ReturnType<typeof createTasks>;
 
-type TaskRow = Omit<Task, 'plan'> & { plan: string };
-type DueRow = Pick<
-  TaskRow,
-  'accountId' | 'seq' | 'id' | 'holdSeq' | 'plan' | 'step' | 'follows' | 'startedAtMs' | 'dueAtMs'
->;
-
-const DUE_COLUMNS = `account_id AS accountId, seq, id, hold_seq AS holdSeq, plan, step, follows,
-  started_at AS startedAtMs, due_at AS dueAtMs`;
-/** All but the input, which can be long and which a poll does not need. */
-const COLUMNS = `${DUE_COLUMNS}, family, status, price, client_ref AS clientRef, created_at AS createdAtMs,
-  finished_at AS finishedAtMs, simulated_ms AS simulatedMs, error_code AS errorCode`;
-
-export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Ledger) {
-  const insert = db.prepare(`
-    INSERT INTO tasks (account_id, seq, id, family, driver, price, hold_seq, client_ref, input, plan, follows,
-                       created_at, started_at, due_at)
-    VALUES (@accountId, @seq, @id, @family, @driver, @price, @holdSeq, @clientRef, @input, @plan, @follows,
-            @createdAtMs, @startedAtMs, @dueAtMs)`);
-  const byId = db.prepare<[string, number], TaskRow>(
-    `SELECT ${COLUMNS} FROM tasks WHERE id = ? AND account_id = ?`,
-  );
-  const anywhere = db
-    .prepare<[string, string], number>('SELECT 1 FROM tasks WHERE id = ? AND family = ? LIMIT 1')
-    .pluck();
-  const inputById = db
-    .prepare<[string, number], string>('SELECT input FROM tasks WHERE id = ? AND account_id = ?')
-    .pluck();
-  const bySeq = db.prepare<[number, number], TaskRow>(
-    `SELECT ${COLUMNS} FROM tasks WHERE account_id = ? AND seq = ?`,
-  );
-  const page = db.prepare<
-    { accountId: number; after: number; status: TaskStatus | null; limit: number },
-    TaskRow
-  >(`SELECT ${COLUMNS} FROM tasks
-     WHERE account_id = @accountId AND seq > @after AND status = ifnull(@status, status)
-     ORDER BY seq LIMIT @limit`);
-  const nextDue = db.prepare<[number, number], DueRow>(
-    `SELECT ${DUE_COLUMNS} FROM tasks WHERE account_id = ? AND due_at <= ? ORDER BY due_at, seq LIMIT 1`,
-  );
-  const earliestDue = db
-    .prepare<[number], number | null>(
-      'SELECT min(due_at) FROM tasks WHERE account_id = ? AND due_at IS NOT NULL',
-    )
-    .pluck();
-  const follower = db.prepare<[number, number], Pick<TaskRow, 'seq' | 'plan'>>(
-    `SELECT seq, plan FROM tasks
-     WHERE account_id = ? AND follows = ? AND follows IS NOT NULL AND status = 'processing'`,
-  );
-  const start = db.prepare(
-    'UPDATE tasks SET started_at = @atMs, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
-  );
-  const setFollows = db.prepare(
-    'UPDATE tasks SET follows = @follows WHERE account_id = @accountId AND seq = @seq',
-  );
-  const toStep = db.prepare(
-    'UPDATE tasks SET step = @step, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
-  );
-  const setEnd = db.prepare(`
-    UPDATE tasks SET status = @status, finished_at = @atMs, simulated_ms = @simulatedMs, error_code = @errorCode,
-                     due_at = NULL
-    WHERE account_id = @accountId AND seq = @seq`);
-  const rescale = db.prepare(`
-    UPDATE tasks SET due_at = CAST(round(@nowMs + (due_at - @nowMs) * @factor) AS INTEGER)
-    WHERE account_id = @accountId AND due_at IS NOT NULL`);
-  const streaming = db.prepare<[], { accountId: number; id: string }>(
-    "SELECT account_id AS accountId, id FROM tasks WHERE driver = 'stream' AND status = 'processing'",
-  );
+export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Ledger, events: Events) {
+  const sql = taskStatements(db);
 
   const read = (row: TaskRow): Task => ({ ...row, plan: JSON.parse(row.plan) });
+
+  function tell(accountId: number, transition: Transition): Transition {
+    events.emit({ type: 'task', accountId, transition });
+    return transition;
+  }
 
   /** Inside a transaction: the account after all that is due by now, so that nothing new comes before it in time. */
   function caughtUp(accountId: number): Account {
@@ -90,24 +32,27 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
   function playDue(account: Account, nowMs: number, most: number): Transition[] {
     const transitions: Transition[] = [];
     while (transitions.length < most) {
-      const due = nextDue.get(account.id, nowMs);
+      const due = sql.nextDue.get(account.id, nowMs);
       if (!due) break;
       transitions.push(moveOn(account, due));
     }
     return transitions;
   }
 
-  /** Inside a transaction. Numbers the tasks, holds each price, stores them; nothing if the whole is not covered. */
+  /**
+   * Inside a transaction. Numbers the tasks, holds each price, stores them; nothing if the whole is not covered. That refusal
+   * is returned, not thrown, so that what fell due before it stays played.
+   */
   function store(
     accountId: number,
     orders: readonly Order[],
     driver: 'worker' | 'stream',
     chained: boolean,
-  ): Task[] {
+  ): Task[] | EmulatorError {
     const account = caughtUp(accountId);
     const requiredCredits = orders.reduce((sum, order) => sum + order.price, 0);
     if (account.balance < requiredCredits) {
-      throw new EmulatorError(
+      return new EmulatorError(
         'INSUFFICIENT_CREDITS',
         `needs ${requiredCredits} credits, has ${account.balance}`,
         { requiredCredits },
@@ -117,10 +62,9 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     const tasks = orders.map((order, index): Task => {
       const seq = account.taskCount + 1 + index;
       const id = `task_${digestOf(24, 'task', account.seed, account.key, seq)}`;
-      const plan = drawPlan(order.template, randomOf('plan', account.seed, seq), order.outcome);
+      const plan = drawPlan(order.template, randomOf('plan', account.seed, seq), order.departure);
       const waits = chained && index > 0;
-      const dueAtMs =
-        waits || driver === 'stream' ? null : nowMs + Math.round(nextChangeMs(plan, 0) / paceOf(account));
+      const dueAtMs = waits || driver === 'stream' ? null : nextDueMs(account, plan, 0, nowMs);
       const task: Task = {
         accountId,
         seq,
@@ -140,7 +84,8 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
         simulatedMs: null,
         errorCode: null,
       };
-      insert.run({ ...task, driver, input: JSON.stringify(order.input), plan: JSON.stringify(plan) });
+      sql.insert.run({ ...task, driver, input: JSON.stringify(order.input), plan: JSON.stringify(plan) });
+      tell(accountId, { taskId: id, from: 'created', to: 'processing', atMs: nowMs });
       return task;
     });
     accounts.addTasks(accountId, tasks.length);
@@ -150,16 +95,24 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
 
   /** Tells the worker when to look at the account next. To be called after anything that moves a due time. */
   function plotWake(account: Account): void {
-    const dueAtMs = earliestDue.get(account.id) ?? null;
+    const dueAtMs = sql.earliestDue.get(account.id) ?? null;
     const wakeAtMs = dueAtMs === null ? null : wallTimeMs(account, dueAtMs);
     if (wakeAtMs !== account.wakeAtMs) accounts.setWake(account.id, wakeAtMs);
+  }
+
+  /** When the step that begins at `atMs` is over; null: never. */
+  function nextDueMs(account: Account, plan: Plan, step: number, atMs: number): number | null {
+    const changeMs = nextChangeMs(plan, step);
+    return changeMs === null
+      ? null
+      : atMs + Math.round((changeMs - plan.steps[step]!.atMs) / paceOf(account));
   }
 
   /** Inside a transaction: resolves the hold, ends the task, starts the one that waited for it. */
   function finish(
     account: Account,
     task: Pick<Task, 'seq' | 'id' | 'holdSeq' | 'startedAtMs' | 'follows'>,
-    outcome: Outcome,
+    outcome: End,
     atMs: number,
     simulatedMs: number,
   ): Transition {
@@ -169,16 +122,16 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
       else ledger.refund(account.id, task.holdSeq, task.id, errorCode, atMs);
     }
     const { seq } = task;
-    setEnd.run({ accountId: account.id, seq, status: outcome.status, atMs, simulatedMs, errorCode });
-    const next = follower.get(account.id, seq);
+    sql.setEnd.run({ accountId: account.id, seq, status: outcome.status, atMs, simulatedMs, errorCode });
+    const next = sql.follower.get(account.id, seq);
     // One that ended while it waited hands on its place in the row.
     if (next && task.startedAtMs === null) {
-      setFollows.run({ accountId: account.id, seq: next.seq, follows: task.follows });
+      sql.setFollows.run({ accountId: account.id, seq: next.seq, follows: task.follows });
     } else if (next) {
-      const dueAtMs = atMs + Math.round(nextChangeMs(JSON.parse(next.plan), 0) / paceOf(account));
-      start.run({ accountId: account.id, seq: next.seq, atMs, dueAtMs });
+      const dueAtMs = nextDueMs(account, JSON.parse(next.plan), 0, atMs);
+      sql.start.run({ accountId: account.id, seq: next.seq, atMs, dueAtMs });
     }
-    return { taskId: task.id, from: 'processing', to: outcome.status, atMs };
+    return tell(account.id, { taskId: task.id, from: 'processing', to: outcome.status, atMs });
   }
 
   /** Inside a transaction: the next step of a task whose time has come, or its end. */
@@ -187,19 +140,22 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     const atMs = row.dueAtMs!;
     const here = plan.steps[row.step];
     const next = plan.steps[row.step + 1];
-    if (!here || !next) return finish(account, row, plan.outcome, atMs, plan.endMs);
+    // A plan that hangs is never due at its end.
+    if (!here || !next) return finish(account, row, plan.outcome as End, atMs, plan.endMs);
     const step = row.step + 1;
-    const dueAtMs = atMs + Math.round((nextChangeMs(plan, step) - next.atMs) / paceOf(account));
-    toStep.run({ accountId: account.id, seq: row.seq, step, dueAtMs });
-    return { taskId: row.id, from: here.name, to: next.name, atMs };
+    const dueAtMs = nextDueMs(account, plan, step, atMs);
+    sql.toStep.run({ accountId: account.id, seq: row.seq, step, dueAtMs });
+    return tell(account.id, { taskId: row.id, from: here.name, to: next.name, atMs });
   }
 
   function find(accountId: number, id: string): Task | undefined {
-    const row = byId.get(id, accountId);
+    const row = sql.byId.get(id, accountId);
     return row && read(row);
   }
 
-  const end = db.transaction((accountId: number, id: string, outcome: Outcome): boolean => {
+  const end = db.transaction((accountId: number, id: string, outcome: End): boolean => {
+    // A stream can outlive its account.
+    if (!accounts.has(accountId)) return false;
     const account = caughtUp(accountId);
     const task = find(accountId, id);
     if (task?.status !== 'processing') return false;
@@ -216,7 +172,15 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     const pace = paceOf(account);
     return task.dueAtMs === null
       ? Math.round((nowMs - task.startedAtMs) * pace)
-      : Math.round(nextChangeMs(task.plan, task.step) - (task.dueAtMs - nowMs) * pace);
+      : Math.round(nextChangeMs(task.plan, task.step)! - (task.dueAtMs - nowMs) * pace);
+  }
+
+  const stored = db.transaction(store).immediate;
+
+  function submitted(...order: Parameters<typeof store>): Task[] {
+    const tasks = stored(...order);
+    if (tasks instanceof EmulatorError) throw tasks;
+    return tasks;
   }
 
   return {
@@ -225,31 +189,29 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
      * `chained`: each task starts when the one before it has ended.
      * @throws EmulatorError INSUFFICIENT_CREDITS with `requiredCredits`, the price of the whole.
      */
-    submit: db.transaction((accountId: number, orders: readonly Order[], { chained = false } = {}): Task[] =>
-      store(accountId, orders, 'worker', chained),
-    ).immediate,
+    submit: (accountId: number, orders: readonly Order[], { chained = false } = {}): Task[] =>
+      submitted(accountId, orders, 'worker', chained),
     /**
      * The same for work that lasts as long as its request: whoever answers that ends it with `complete` or `fail`.
      * @throws EmulatorError INSUFFICIENT_CREDITS
      */
-    submitInRequest: db.transaction(
-      (accountId: number, order: Order) => store(accountId, [order], 'stream', false)[0]!,
-    ).immediate,
+    submitInRequest: (accountId: number, order: Order): Task =>
+      submitted(accountId, [order], 'stream', false)[0]!,
     /** Ends a task now, whatever its plan says, and captures its hold. False when it had ended already. */
     complete: (accountId: number, id: string) => end(accountId, id, COMPLETED),
     /** Ends a task now and refunds its hold. False when it had ended already. */
     fail: (accountId: number, id: string, errorCode: string) =>
       end(accountId, id, { status: 'failed', errorCode }),
-    /** What was answered in its request when the last process ended is refunded. Returns how many there were. */
-    failInterrupted: (): number =>
-      streaming
-        .all()
+    /** What was to be answered in its request, by nobody now, is refunded: of one account, or of all of them. */
+    failInterrupted: (accountId: number | null = null): number =>
+      sql.streaming
+        .all(accountId)
         .filter(({ accountId, id }) => end(accountId, id, { status: 'failed', errorCode: 'INTERNAL_ERROR' }))
         .length,
 
     find,
     /** Whether any account has such a task: some families tell another key's task from one that does not exist. */
-    existsAnywhere: (id: string, family: string): boolean => anywhere.get(id, family) !== undefined,
+    existsAnywhere: (id: string, family: string): boolean => sql.anywhere.get(id, family) !== undefined,
     /** How far a task has come, in simulated time. */
     elapsedMs: (task: Task): number => {
       const account = accounts.get(task.accountId);
@@ -257,27 +219,27 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     },
     /** The request that made the task, as its family stored it; undefined when the account has no such task. */
     inputOf(accountId: number, id: string): unknown {
-      const input = inputById.get(id, accountId);
+      const input = sql.inputById.get(id, accountId);
       return input === undefined ? undefined : JSON.parse(input);
     },
     /** Oldest first, those after the place `after`. */
     list: (accountId: number, limit: number, after = 0, status: TaskStatus | null = null): Task[] =>
-      page.all({ accountId, limit, after, status }).map(read),
+      sql.page.all({ accountId, limit, after, status }).map(read),
     /** A task that waits for another stands still until that one moves: this finds the one that moves first. */
     leading(task: Task): Task {
       let leading = task;
       while (leading.dueAtMs === null && leading.follows !== null) {
-        const before = bySeq.get(leading.accountId, leading.follows);
+        const before = sql.bySeq.get(leading.accountId, leading.follows);
         if (before?.status !== 'processing') break;
         leading = read(before);
       }
       return leading;
     },
     playDue,
-    earliestDueMs: (accountId: number): number | null => earliestDue.get(accountId) ?? null,
+    earliestDueMs: (accountId: number): number | null => sql.earliestDue.get(accountId) ?? null,
     plotWake,
     /** Stretches or shortens the waits that are left by `factor`: the account's pace has changed. */
     rescaleDue: (accountId: number, nowMs: number, factor: number) =>
-      rescale.run({ accountId, nowMs, factor }),
+      sql.rescale.run({ accountId, nowMs, factor }),
   };
 }

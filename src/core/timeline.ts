@@ -8,6 +8,9 @@ import type { Tasks } from './tasks.ts';
 /** Bounds how long one transaction, and so one turn of the event loop, can take. */
 const CHANGES_PER_TRANSACTION = 500;
 
+/** Moments are told as texts with a year of four digits. */
+const LATEST_MS = Date.UTC(9999, 11, 31);
+
 export type Timeline = ReturnType<typeof createTimeline>;
 
 /** Moves accounts along their clocks and plays what falls due on the way, each change at the moment it was due. */
@@ -38,7 +41,7 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
 
   /**
    * The clock moves and all that falls due on the way happens, or neither.
-   * @throws EmulatorError CLOCK_BACKWARDS
+   * @throws EmulatorError CLOCK_BACKWARDS, CLOCK_TOO_FAR
    */
   const moveTo = db.transaction((accountId: number, atMs: number): Transition[] => {
     const account = accounts.get(accountId);
@@ -46,9 +49,21 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
     if (atMs < nowMs) {
       throw new EmulatorError('CLOCK_BACKWARDS', `the clock of ${account.key} cannot go back to ${atMs}`);
     }
+    if (atMs > LATEST_MS) {
+      throw new EmulatorError('CLOCK_TOO_FAR', `the clock of ${account.key} cannot go past the year 9999`);
+    }
     accounts.setClock(accountId, account.clockMode, account.clockMs + (atMs - nowMs));
     return playSome(accountId, Number.POSITIVE_INFINITY);
   }).immediate;
+
+  /** Inside a transaction, after a change of clock or speed: the waits that are left follow the new pace. */
+  function keepWhatIsLeft(before: Account): void {
+    const after = accounts.get(before.id);
+    if (paceOf(before) !== paceOf(after)) {
+      tasks.rescaleDue(after.id, accountTimeMs(after, clock.nowMs()), paceOf(before) / paceOf(after));
+    }
+    tasks.plotWake(accounts.get(after.id));
+  }
 
   return {
     nowMs: (account: Account): number => accountTimeMs(account, clock.nowMs()),
@@ -71,8 +86,8 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
      * Changes how the account's time goes; running tasks keep the simulated time they have left.
      * @throws EmulatorError CLOCK_BACKWARDS when `nowMs` lies before the account's time.
      */
-    setClock(accountId: number, mode: ClockMode, nowMs?: number): void {
-      settle(accountId);
+    setClock(accountId: number, mode: ClockMode, nowMs?: number): Transition[] {
+      const played = settle(accountId);
       db.transaction(() => {
         const before = accounts.get(accountId);
         const wallMs = clock.nowMs();
@@ -80,14 +95,20 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
         if (nowMs !== undefined && nowMs < heldMs) {
           throw new EmulatorError('CLOCK_BACKWARDS', `the clock of ${before.key} cannot go back to ${nowMs}`);
         }
-        const after = { ...before, clockMode: mode, clockMs: mode === 'real' ? heldMs - wallMs : heldMs };
-        accounts.setClock(accountId, mode, after.clockMs);
-        if (paceOf(before) !== paceOf(after)) {
-          tasks.rescaleDue(accountId, heldMs, paceOf(before) / paceOf(after));
-        }
-        tasks.plotWake(accounts.get(accountId));
+        accounts.setClock(accountId, mode, mode === 'real' ? heldMs - wallMs : heldMs);
+        keepWhatIsLeft(before);
       }).immediate();
-      if (nowMs !== undefined) moveTo(accountId, nowMs);
+      return nowMs === undefined ? played : [...played, ...moveTo(accountId, nowMs)];
+    },
+
+    /** Running tasks keep the simulated time they have left, and wait for it at the new speed. */
+    setSpeed(accountId: number, speed: number): void {
+      settle(accountId);
+      db.transaction(() => {
+        const before = accounts.get(accountId);
+        accounts.setSpeed(accountId, speed);
+        keepWhatIsLeft(before);
+      }).immediate();
     },
 
     /**

@@ -1,17 +1,20 @@
 import type { Accounts } from './accounts.ts';
 import type { Clock } from './clock.ts';
+import type { Limits } from './limits.ts';
 import type { Timeline } from './timeline.ts';
 
 /** How late a change may be played when nobody polls for it. */
 const TICK_MS = 50;
 const ACCOUNTS_PER_TICK = 200;
 const RETRY_MS = 1000;
+/** How much of the limiter's counts a killed process may lose. */
+const SAVE_LIMITS_MS = 1000;
 
 export type Worker = ReturnType<typeof createWorker>;
 
 /** One loop over the accounts' next due times. There is no timer per task, and an idle tick is one index look-up. */
-export function createWorker(clock: Clock, accounts: Accounts, timeline: Timeline) {
-  let stop: (() => void) | undefined;
+export function createWorker(clock: Clock, accounts: Accounts, timeline: Timeline, limits: Limits) {
+  let stops: (() => void)[] = [];
 
   /**
    * Plays all that is due by now and answers how many changes that were. An account that cannot be played is looked at
@@ -41,19 +44,20 @@ export function createWorker(clock: Clock, accounts: Accounts, timeline: Timelin
     tick,
     /** Catches up with what fell due while the process was down, then repeats `tick`; a failed one is tried again. */
     start(onError: (error: unknown) => void) {
-      const tryTick = () => {
+      const trying = (work: () => void) => () => {
         try {
-          tick();
+          work();
         } catch (error) {
           onError(error);
         }
       };
-      tryTick();
-      stop ??= clock.repeat(TICK_MS, tryTick);
+      if (stops.length > 0) return;
+      trying(tick)();
+      stops = [clock.repeat(TICK_MS, trying(tick)), clock.repeat(SAVE_LIMITS_MS, trying(limits.save))];
     },
     stop() {
-      stop?.();
-      stop = undefined;
+      for (const stop of stops) stop();
+      stops = [];
     },
   };
 }

@@ -3,8 +3,8 @@ import type { Account } from '../core/accounts.ts';
 import { EmulatorError } from '../core/errors.ts';
 import type { Emulator } from './context.ts';
 
-/** Keys that make their own account at first use (a setting): a test needs no set-up call. */
-const SELF_MADE = /^np_test_[\w.~+/=-]{0,120}$/;
+/** Keys that make their own account at first use (a setting): a test needs no set-up call. At most 200 characters. */
+const SELF_MADE = /^np_test_[\x21-\x7e]{0,192}$/;
 
 /** RFC 9110: the scheme's case does not matter. */
 const BEARER = /^bearer +([\x21-\x7e]+) *$/i;
@@ -20,8 +20,8 @@ export function createAuthenticate({ core, settings }: Emulator) {
     if (key === undefined) return undefined;
     const account = core.accounts.find(key);
     if (account) return account.revoked ? undefined : account;
-    const profile = settings.selfMadeProfile;
-    return profile && SELF_MADE.test(key) ? core.accounts.create(key, 'self', profile) : undefined;
+    if (!settings.autoAccounts || !SELF_MADE.test(key)) return undefined;
+    return core.accounts.create(key, 'self', settings.newAccountProfile);
   }
 
   /**

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { EmulatorError } from '../core/errors.ts';
@@ -13,7 +14,8 @@ const tooLarge = (limitBytes: number) =>
 
 /**
  * Hands on the chunks of a body as they arrive; none after `limitBytes`.
- * @throws EmulatorError BODY_TOO_LARGE, or MALFORMED_REQUEST when the client stops in the middle
+ * @throws EmulatorError BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE for an encoded body, MALFORMED_REQUEST when the client stops
+ * in the middle
  */
 export function receive(
   request: FastifyRequest,
@@ -22,6 +24,11 @@ export function receive(
   take: (chunk: Buffer) => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
+    const encoding = request.headers['content-encoding'];
+    if (encoding !== undefined && encoding !== 'identity') {
+      reject(new EmulatorError('UNSUPPORTED_MEDIA_TYPE', `the body is encoded as ${encoding}`));
+      return;
+    }
     let bytes = 0;
     const announced = Number(request.headers['content-length'] ?? 0);
     if (announced > limitBytes + DRAIN_BYTES) {
@@ -52,6 +59,8 @@ export function receive(
 
 /** @throws EmulatorError BODY_NOT_JSON */
 export function parseJson(bytes: Buffer): unknown {
+  // RFC 8259: JSON is UTF-8, whatever the charset parameter says.
+  if (!isUtf8(bytes)) throw new EmulatorError('BODY_NOT_JSON', 'the body is not valid UTF-8');
   const text = bytes.toString('utf8');
   try {
     return JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);

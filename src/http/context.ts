@@ -13,8 +13,12 @@ export interface WireSettings {
   failedTaskStatus: 200 | 500;
   /** Base of returned URLs; undefined: the caller's Host. */
   publicUrl: string | undefined;
-  /** What an account that makes itself starts with; undefined: unknown keys are refused. */
-  selfMadeProfile: AccountProfile | undefined;
+  /** What an account starts with where nothing else is said of it. */
+  newAccountProfile: AccountProfile;
+  /** Whether unknown keys of a certain form make their own account. */
+  autoAccounts: boolean;
+  /** The accounts of the seed file, for a reset of everything. */
+  seedAccounts: readonly { key: string; profile: AccountProfile }[];
   /** Where a family's prices differ from the vendor's, by the family's name. */
   priceChanges: Readonly<Record<string, PriceChanges>>;
   adminToken: string | undefined;

@@ -1,23 +1,33 @@
 import { type PricesLike, type PriceTable, reprice } from '../core/prices.ts';
+import type { Task } from '../core/task.ts';
 import type { App, Emulator } from './context.ts';
 
-/** One API of the vendor, as the rest of the emulator knows it: a name, what it costs, and its routes. */
+/** One API of the vendor, as the rest of the emulator knows it. */
 export interface Family {
   name: string;
   /** The vendor's prices. */
   prices: PriceTable;
+  /** The files of a completed task: the answer's fields that name them, with their paths below `/media`. */
+  files: (task: Task) => Readonly<Record<string, string>>;
+  /** What clients call a task beside its id. */
+  names: (task: Task) => Readonly<Record<string, string>>;
   register(app: App, emulator: Emulator): void;
 }
 
-/** `routes` is given the prices in force: the vendor's, with the seed file's over them. */
-export function family<const Prices extends PriceTable>(
-  name: string,
-  prices: Prices,
-  routes: (app: App, emulator: Emulator, prices: PricesLike<Prices>) => void,
-): Family {
+interface Parts<Prices extends PriceTable>
+  extends Pick<Family, 'name'>,
+    Partial<Pick<Family, 'files' | 'names'>> {
+  prices: Prices;
+  /** Is given the prices in force: the vendor's, with the seed file's over them. */
+  routes: (app: App, emulator: Emulator, prices: PricesLike<Prices>) => void;
+}
+
+const nothing = () => ({});
+
+export function family<const Prices extends PriceTable>(parts: Parts<Prices>): Family {
+  const { name, prices, files = nothing, names = nothing, routes } = parts;
   return {
-    name,
-    prices,
+    ...{ name, prices, files, names },
     register: (app, emulator) =>
       routes(app, emulator, reprice(prices, emulator.settings.priceChanges[name]) as PricesLike<Prices>),
   };

@@ -2,7 +2,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../core/errors.ts';
 import type { App } from './context.ts';
 
-/** A path that exists for POST only is told apart from one that does not exist. */
+/**
+ * A path that exists for POST only is told apart from one that does not exist. To be told before the body is read: what
+ * is in it does not matter.
+ * @throws EmulatorError NOT_FOUND, METHOD_NOT_ALLOWED
+ */
 export function createNotFound(app: App) {
   return function notFound(request: FastifyRequest, reply: FastifyReply): never {
     const path = pathOf(request);

@@ -6,9 +6,12 @@ export interface ZodTypeProvider extends FastifyTypeProvider {
   validator: this['schema'] extends z.ZodType ? z.output<this['schema']> : unknown;
 }
 
+const CODE = /^[A-Z]+(?:_[A-Z]+)+$/;
+
 /**
  * A body that its schema refused. In our schemas an issue's message is the error code that guards the field; a message
- * that is no code of the route (zod's own sentences) means INVALID_INPUT.
+ * that is none (zod's own sentences) means INVALID_INPUT. A code that the route's table lacks ends as INTERNAL_ERROR: it was
+ * forgotten there.
  */
 export class InvalidBody extends Error {
   readonly issues: readonly z.core.$ZodIssue[];
@@ -24,7 +27,7 @@ export class InvalidBody extends Error {
   first(order: readonly string[]): { code: string; detail: string } {
     const rank = (code: string) => (order.includes(code) ? order.indexOf(code) : order.length);
     const [first] = this.issues
-      .map((issue) => ({ issue, code: order.includes(issue.message) ? issue.message : 'INVALID_INPUT' }))
+      .map((issue) => ({ issue, code: CODE.test(issue.message) ? issue.message : 'INVALID_INPUT' }))
       .sort((one, other) => rank(one.code) - rank(other.code));
     if (!first) return { code: 'INVALID_INPUT', detail: 'Missing required parameters' };
     return { code: first.code, detail: this.#detail(first.issue) };
@@ -43,7 +46,7 @@ export class InvalidBody extends Error {
     );
     if (given === undefined) return `Missing required parameters: ${name}`;
     const reason = message.replace(/^Invalid (input|option): /, '').replace(/, received .*$/, '');
-    return /^[A-Z_]+$/.test(reason) ? `Invalid parameter: ${name}` : `Invalid parameter ${name}: ${reason}`;
+    return CODE.test(reason) ? `Invalid parameter: ${name}` : `Invalid parameter ${name}: ${reason}`;
   }
 }
 

@@ -7,6 +7,7 @@ import { accountOf, type Emulator } from '../http/context.ts';
 import { imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { tellFailedTask } from '../http/failed-task.ts';
 import { checkImages, imageUrls, otherImages, requiredText } from '../http/fields.ts';
+import { poll } from '../http/tasks.ts';
 
 /**
  * What Nano Banana Pro and Nano Banana 2 have in common, which is all but a few lines. Source: vendor page "Nano Banana 2
@@ -62,6 +63,9 @@ export const CHECK_IMAGE = {
 const generationIdOf = (taskId: string) => taskId.replace(/^task_/, 'gen_');
 const taskIdOf = (generationId: string) => generationId.replace(/^gen_/, 'task_');
 
+/** For the control plane. */
+export const imageNames = ({ id }: Task) => ({ generationId: generationIdOf(id) });
+
 /** The answer to a request that made a task. */
 export const acceptedImage = ({ id }: Task) => ({
   success: true,
@@ -72,15 +76,16 @@ export const acceptedImage = ({ id }: Task) => ({
 
 /** The polled task as it stands. @throws EmulatorError FORBIDDEN for another key's task, NOT_FOUND for any other */
 export function pollImage(
-  { core }: Emulator,
+  emulator: Emulator,
   request: FastifyRequest<{ Body: { generationId: string } }>,
   family: string,
 ): Task {
   const { generationId } = request.body;
   const id = generationId.startsWith('gen_') ? taskIdOf(generationId) : '';
-  const [task] = core.timeline.poll(accountOf(request).id, [id]);
-  if (task?.family === family) return task;
-  if (!task && core.tasks.existsAnywhere(id, family)) {
+  const [task] = poll(emulator, request, family, [id]);
+  if (task) return task;
+  const { id: accountId } = accountOf(request);
+  if (!emulator.core.tasks.find(accountId, id) && emulator.core.tasks.existsAnywhere(id, family)) {
     throw new EmulatorError('FORBIDDEN', 'the task belongs to another account');
   }
   const mistaken = generationId.startsWith('task_')
@@ -95,7 +100,7 @@ export function tellImage(
   request: FastifyRequest,
   reply: FastifyReply,
   task: Task,
-  imageUrl: string,
+  { imageUrl }: { imageUrl: string },
 ) {
   const generationId = generationIdOf(task.id);
   switch (task.status) {

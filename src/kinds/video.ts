@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { EmulatorError } from '../core/errors.ts';
 import type { Task } from '../core/task.ts';
-import { accountOf, type Emulator } from '../http/context.ts';
+import type { Emulator } from '../http/context.ts';
 import type { Problems } from '../http/errors.ts';
 import { tellFailedTask } from '../http/failed-task.ts';
 import { requiredText } from '../http/fields.ts';
+import { pollOne } from '../http/tasks.ts';
 
 /**
  * What Sora 2 documents of a video task ("Sora 2 Video Generation API": generate response, check-status). SeeDance and the
@@ -30,15 +30,11 @@ export const acceptedVideo = ({ id }: Task) => ({
 });
 
 /** The polled task as it stands. @throws EmulatorError TASK_NOT_FOUND, also for another key's or family's task */
-export function pollVideo(
-  { core }: Emulator,
+export const pollVideo = (
+  emulator: Emulator,
   request: FastifyRequest<{ Body: { taskId: string } }>,
   family: string,
-): Task {
-  const [task] = core.timeline.poll(accountOf(request).id, [request.body.taskId]);
-  if (task?.family !== family) throw new EmulatorError('TASK_NOT_FOUND', 'no such task of this account');
-  return task;
-}
+): Task => pollOne(emulator, request, family, request.body.taskId);
 
 /** The answer to a poll. `result`: what a completed task has, beside what all of them have. */
 export function tellVideo(

@@ -146,4 +146,33 @@ describe('the control plane', () => {
     expect(await from('10.127.0.1')).toBe(403);
     expect(await from('10.0.0.5', ['--admin-remote', 'on'])).toBe(200);
   });
+
+  it('answers no page of another host, and no name that somebody may have made to lead here', async () => {
+    const status = async (headers: object, flags: string[] = []) =>
+      (await (await testEmulator(flags)).send('GET', LEDGER, { key: null, headers })).status;
+    for (const host of ['localhost:6266', '127.0.0.1:6266', '[::1]:6266', 'emulator.localhost']) {
+      expect(await status({ host })).toBe(200);
+      expect(await status({ host, origin: `http://${host}` })).toBe(200);
+      expect(await status({ host, origin: 'http://evil.test' })).toBe(403);
+      expect(await status({ host, origin: 'null' })).toBe(403);
+    }
+    expect(await status({ host: 'evil.test' })).toBe(403);
+    expect(await status({ host: 'localhost.evil.test' })).toBe(403);
+    const remote = ['--admin-remote', 'on'];
+    expect(await status({ host: 'emulator:6266' }, remote)).toBe(200);
+    expect(await status({ host: 'emulator:6266', origin: 'http://evil.test' }, remote)).toBe(403);
+    const token = { host: 'emulator:6266', 'x-admin-token': 'very-secret' };
+    expect(await status(token, ['--admin-token', 'very-secret'])).toBe(200);
+  });
+
+  it.each(['', '{bad', '[]', '5', `"${'x'.repeat(2 * 1024 * 1024)}"`])(
+    'tells a body that it cannot use in its own form (case %#)',
+    async (body) => {
+      const { send } = await testEmulator();
+      const headers = { 'content-type': 'application/json' };
+      const answer = await send('POST', '/__admin/accounts', { key: null, body, headers });
+      expect(answer.status).toBe(body.length > 10 ? 413 : 400);
+      expect(answer.body).toEqual({ error: expect.stringMatching(/^[A-Z].*\.$/), code: expect.any(String) });
+    },
+  );
 });

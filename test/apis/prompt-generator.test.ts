@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { buildApp } from '../../src/app.ts';
+import { profile } from '../support/core.ts';
 import { testEmulator } from '../support/emulator.ts';
 
 const PATH = '/api/sora-2/generate-prompt';
@@ -11,7 +12,9 @@ const KEY = 'np_test_auto';
 const WIRE = {
   failedTaskStatus: 200 as const,
   publicUrl: undefined,
-  selfMadeProfile: undefined,
+  newAccountProfile: profile(),
+  autoAccounts: false,
+  seedAccounts: [],
   priceChanges: {},
   adminToken: undefined,
   adminRemote: false,

@@ -59,6 +59,7 @@ describe('Veo 3.1 generate', () => {
     [{ shots: [shot({ id: undefined })] }, 'INVALID_INPUT'],
     [{ shots: [shot({ id: 1 })] }, 'INVALID_INPUT'],
     [{ shots: [shot({ id: ' ' })] }, 'INVALID_INPUT'],
+    [{ shots: [shot({ id: '\ud800' })] }, 'INVALID_INPUT'],
     [{ shots: [shot(), shot()] }, 'INVALID_INPUT'],
     [{ shots: [shot({ generationType: 'TEXT_TO_VIDEO' })] }, 'INVALID_INPUT'],
     [{ shots: [shot({ aspectRatio: 'landscape' })] }, 'INVALID_INPUT'],

@@ -35,6 +35,43 @@ describe('limits', () => {
     after.close();
   });
 
+  it('are written down every second, so that a killed process loses no more than that', () => {
+    const dir = tempDir();
+    const clock = createTestClock();
+    const before = testCore(clock, dir);
+    const { id } = before.accounts.create('k', 'seed', profile());
+    before.worker.start(() => expect.unreachable());
+    before.limits.hit(id, 5000);
+    before.limits.hit(id, 6000);
+    clock.advance(1000);
+    before.limits.hit(id, 6500);
+    // Killed: nothing of an orderly stop happens.
+    before.db.close();
+    const after = testCore(clock, dir);
+    expect(after.limits.hit(id, 7000)).toEqual({ count: 3, leftMs: WINDOW_MS - 2000 });
+    after.close();
+  });
+
+  it('are driven by hand, copied and forgotten, also in what is written down', () => {
+    const dir = tempDir();
+    const clock = createTestClock();
+    const before = testCore(clock, dir);
+    const [one, two, three] = ['1', '2', '3'].map((key) => before.accounts.create(key, 'seed', profile()).id);
+    before.limits.hit(one!, 5000);
+    before.limits.hit(three!, 5000);
+    before.limits.set(one!, 90, 6000);
+    before.limits.copy(one!, two!);
+    before.limits.save();
+    before.limits.set(one!, 0, 7000);
+    before.resets.remove(three!);
+    before.close();
+    const after = testCore(clock, dir);
+    expect(after.limits.peek(one!, 7000)).toEqual({ count: 0, resetAtMs: null });
+    expect(after.limits.peek(two!, 7000)).toEqual({ count: 90, resetAtMs: 5000 + WINDOW_MS });
+    expect(after.limits.peek(three!, 7000)).toEqual({ count: 0, resetAtMs: null });
+    after.close();
+  });
+
   it('agree with a plain model under random requests of several accounts', () => {
     const request = fc.record({ account: fc.nat(2), waitMs: fc.oneof(fc.nat(1000), fc.nat(WINDOW_MS)) });
     fc.assert(

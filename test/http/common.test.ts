@@ -28,7 +28,8 @@ describe('authentication', () => {
     ['an unknown key', { authorization: 'Bearer sk_unknown' }],
     ['a key that only begins like a test key', { authorization: 'Bearer np_tes' }],
     ['a key that only contains a test key', { authorization: 'Bearer sk_np_test_a' }],
-    ['a test key with characters that no key has', { authorization: 'Bearer np_test_"a"' }],
+    ['a test key of more than 200 characters', { authorization: `Bearer np_test_${'a'.repeat(193)}` }],
+    ['a test key that is not ASCII', { authorization: 'Bearer np_test_\u00fc' }],
     ['a key with a space', { authorization: 'Bearer np_test_a b' }],
   ])('refuses %s', async (_case, headers) => {
     const { send } = await testEmulator();
@@ -184,6 +185,19 @@ describe('the rate limit', () => {
   });
 });
 
+describe('keys that make their own account', () => {
+  it.each([
+    'np_test_',
+    'np_test_a:b@c|d',
+    'np_test_"it works" is no title'.replaceAll(' ', '_'),
+    `np_test_${'a'.repeat(192)}`,
+  ])('may be %s', async (key) => {
+    const { post, get } = await testEmulator();
+    expect((await post(GENERATE, VALID, key)).status).toBe(200);
+    expect((await get(`/__admin/accounts/${encodeURIComponent(key)}`)).body.credits).toBe(996);
+  });
+});
+
 describe('what is no request of the API', () => {
   it.each([
     ['POST', '/api/sora-2'],
@@ -215,6 +229,60 @@ describe('what is no request of the API', () => {
       }
     },
   );
+
+  it.each(['', '{bad', `"${'x'.repeat(2 * 1024 * 1024)}"`])(
+    'does not look into the body for that (case %#)',
+    async (body) => {
+      const { send, account, core, clock } = await testEmulator();
+      for (const key of ['np_test_default', null]) {
+        const ask = (method: string, path: string) =>
+          send(method, path, { key, body, headers: { 'content-type': 'application/json' } });
+        expect(await ask('POST', '/nowhere')).toMatchObject({ status: 404, body: envelope('NOT_FOUND') });
+        expect(await ask('DELETE', GENERATE)).toMatchObject({
+          status: 405,
+          headers: { allow: 'POST' },
+          body: envelope('METHOD_NOT_ALLOWED'),
+        });
+        expect((await ask('POST', '/health')).status).toBe(404);
+        expect(await ask('POST', '/__admin/nowhere')).toMatchObject({
+          status: 404,
+          body: { code: 'NOT_FOUND' },
+        });
+      }
+      // Counted all the same, and once each.
+      expect(core.limits.peek(account('np_test_default').id, clock.nowMs()).count).toBe(3);
+    },
+  );
+
+  it('answers a method that needs a content type like any other', async () => {
+    const { send } = await testEmulator();
+    expect(await send('QUERY', GENERATE, { key: null })).toMatchObject({
+      status: 405,
+      headers: { allow: 'POST' },
+    });
+    expect((await send('QUERY', '/nowhere', { key: null })).status).toBe(404);
+    expect((await send('QUERY', '/__admin/accounts', { key: null })).status).toBe(404);
+  });
+
+  it.each(ENDPOINTS)('refuses an encoded body at %s', async (path) => {
+    const { send } = await testEmulator();
+    const sent = (encoding: string) =>
+      send('POST', path, { body: VALID, headers: { 'content-encoding': encoding } });
+    expect(await sent('gzip')).toMatchObject({ status: 415, body: envelope('INVALID_INPUT') });
+    expect((await sent('identity')).status).not.toBe(415);
+  });
+
+  it.each(ENDPOINTS)('refuses a body that is not UTF-8 at %s, charging nothing', async (path) => {
+    const { app, account } = await testEmulator();
+    const answer = await app.inject({
+      method: 'POST',
+      url: path,
+      headers: { authorization: 'Bearer np_test_default', 'content-type': 'application/json' },
+      payload: Buffer.from('{"prompt":"\xe9t\xe9","mode":"textToVideo","topic":"\xe9"}', 'latin1'),
+    });
+    expect([answer.statusCode, answer.json()]).toEqual([400, envelope('INVALID_INPUT')]);
+    expect(account('np_test_default').balance).toBe(1000);
+  });
 
   it.each(ENDPOINTS)('takes nothing but JSON at %s', async (path) => {
     const { send } = await testEmulator();

@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import type { Account, AccountProfile } from '../core/accounts.ts';
+import type { Core } from '../core/core.ts';
+import { EmulatorError } from '../core/errors.ts';
+
+/** An object that says which fields there are when it is given another. */
+export const strict = <T extends z.core.$ZodLooseShape>(shape: T) =>
+  z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `there is no "${issue.keys[0]}", only ${Object.keys(shape).join(', ') || 'an empty object'}`
+        : undefined,
+  });
+
+const MODES = ['real', 'frozen', 'auto'] as const;
+const MOST_CREDITS = 1_000_000_000_000;
+const MOST_REQUESTS = 1_000_000_000;
+
+const whole = (least: number, most: number) => {
+  const error = `expected a whole number from ${least} to ${most}`;
+  return z.int({ error }).min(least, { error }).max(most, { error });
+};
+
+export const key = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,200}$/, { error: 'expected 1 to 200 visible ASCII characters' });
+/** Names of snapshots. */
+export const name = z.string().regex(/^[\w.-]{1,100}$/, {
+  error: 'expected 1 to 100 letters, digits, dots, dashes or underscores',
+});
+export const instant = z.iso
+  .datetime({ error: 'expected a moment such as 2026-01-31T12:00:00.000Z' })
+  .transform((text) => Date.parse(text));
+export const mode = z.enum(MODES);
+export const requestLimit = whole(1, MOST_REQUESTS).nullable();
+export const remainingRequests = whole(0, MOST_REQUESTS);
+export const credits = whole(-MOST_CREDITS, MOST_CREDITS).refine((amount) => amount !== 0, {
+  error: 'expected a number of credits other than 0',
+});
+export const reason = z.string().trim().min(1).max(500);
+const SPEEDS = 'expected a number from 0.000001 to 1000000';
+export const speed = z.number().min(0.000_001, { error: SPEEDS }).max(1_000_000, { error: SPEEDS });
+export const seed = z.union([z.string().min(1).max(200), z.int().transform(String)], {
+  error: 'expected a text or a whole number',
+});
+
+/** What can be said of a new account, in the seed file and in a control call alike. */
+export const PROFILE = {
+  credits: whole(0, MOST_CREDITS).optional(),
+  rateLimit: requestLimit.optional(),
+  clock: z
+    .union([
+      mode.transform((word) => ({ mode: word, nowMs: undefined })),
+      strict({ mode, now: instant.optional() }).transform(({ now, ...rest }) => ({ ...rest, nowMs: now })),
+    ])
+    .optional(),
+  speed: speed.optional(),
+  seed: seed.optional(),
+};
+const Profile = strict(PROFILE);
+
+/** What is said, and for the rest what `common` has. */
+export function profileOf(said: z.output<typeof Profile>, common: AccountProfile): AccountProfile {
+  const { credits, rateLimit, clock, speed, seed } = said;
+  return {
+    credits: credits ?? common.credits,
+    rateLimit: rateLimit === undefined ? common.rateLimit : rateLimit,
+    clock: clock ?? common.clock,
+    speed: speed ?? common.speed,
+    seed: seed ?? common.seed,
+  };
+}
+
+/** Of every list: how many, and after which of those seen. */
+export const pageOf = <After extends z.ZodType>(after: After) => ({
+  limit: z
+    .string()
+    .regex(/^\d+$/, { error: 'expected a whole number from 1 to 1000' })
+    .transform(Number)
+    .pipe(
+      z
+        .number()
+        .min(1, { error: 'expected a whole number from 1 to 1000' })
+        .max(1000, { error: 'expected a whole number from 1 to 1000' }),
+    )
+    .default(100),
+  after,
+});
+export const afterText = z.string().default('');
+export const afterPlace = z
+  .string()
+  .regex(/^\d{1,15}$/, { error: 'expected the id of the last entry seen' })
+  .transform(Number)
+  .default(0);
+
+/** One more than asked for was read: is there a next page, and after which id does it begin? */
+export function paged<T>(
+  found: T[],
+  limit: number,
+  idOf: (item: T) => string,
+): { items: T[]; next: string | null } {
+  const items = found.slice(0, limit);
+  return { items, next: found.length > limit ? idOf(items.at(-1)!) : null };
+}
+
+export const moment = (atMs: number): string => new Date(atMs).toISOString();
+export const momentOrNull = (atMs: number | null): string | null => (atMs === null ? null : moment(atMs));
+
+/** The account that a path names, after all that is due for it. @throws EmulatorError ACCOUNT_NOT_FOUND */
+export function accountAt(core: Core, key: string): Account {
+  const account = core.accounts.find(key);
+  if (!account) throw new EmulatorError('ACCOUNT_NOT_FOUND', `There is no account with the key ${key}.`);
+  core.timeline.settleIfDue(account);
+  return core.accounts.get(account.id);
+}
+
+export interface OfAccount {
+  Params: { key: string };
+}

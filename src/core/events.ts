@@ -1,0 +1,39 @@
+import type { LedgerEntry } from './ledger-entry.ts';
+import type { Transition } from './task.ts';
+
+/** Something that happened to an account. */
+export type CoreEvent =
+  | { type: 'task'; accountId: number; transition: Transition }
+  | { type: 'ledger'; accountId: number; entry: LedgerEntry };
+
+type Listener = (event: CoreEvent) => void;
+
+export type Events = ReturnType<typeof createEvents>;
+
+/**
+ * Tells who listens what has happened, once the transaction it happened in is over. Costs nothing while nobody listens.
+ */
+export function createEvents() {
+  const listeners = new Set<Listener>();
+  let waiting: CoreEvent[] = [];
+
+  function flush(): void {
+    const events = waiting;
+    waiting = [];
+    for (const event of events) for (const listener of [...listeners]) listener(event);
+  }
+
+  return {
+    /** Inside a transaction: events are told when this turn's synchronous work, and with it the transaction, is over. */
+    emit(event: CoreEvent): void {
+      if (listeners.size === 0) return;
+      if (waiting.length === 0) queueMicrotask(flush);
+      waiting.push(event);
+    },
+    /** Calls `listener` with every event until the returned function is called. */
+    listen(listener: Listener): () => void {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  };
+}

@@ -1,0 +1,155 @@
+import type { Db } from './db.ts';
+import { randomOf } from './random.ts';
+
+/** When a rule strikes: see the page on faults. */
+export const STAGES = ['request', 'charge', 'accepted', 'task', 'stream', 'media'] as const;
+export type Stage = (typeof STAGES)[number];
+
+/** What goes wrong. Which effects make sense at which stage is checked where rules come in. */
+export interface Effect {
+  /** The answer, or the task's failure, has this code. */
+  errorCode?: string | undefined;
+  status?: number | undefined;
+  fail?: true | undefined;
+  hang?: true | undefined;
+  /** Simulated. */
+  durationMs?: number | undefined;
+  /** Wall time. */
+  delayMs?: number | undefined;
+  reset?: true | undefined;
+  empty?: true | undefined;
+  truncateAfter?: number | undefined;
+  malformed?: true | undefined;
+}
+
+export interface Rule {
+  match: { family?: string | undefined; endpoint?: string | undefined; contains?: string | undefined };
+  at: Stage;
+  effect: Effect;
+  /** How often it strikes; undefined: always. */
+  times?: number | undefined;
+  /** How many matching requests pass before it. */
+  after?: number | undefined;
+  probability?: number | undefined;
+  seed?: string | undefined;
+}
+
+export interface Fault extends Rule {
+  id: number;
+  accountId: number | null;
+  matched: number;
+  fired: number;
+}
+
+/** What a rule can match. */
+export interface Occasion {
+  accountId: number;
+  family: string;
+  endpoint: string;
+  /** Everything that the client said, as text; asked for only when a rule wants to know. */
+  text: () => string;
+}
+
+type FaultRow = Pick<Fault, 'id' | 'accountId' | 'matched' | 'fired'> & { rule: string };
+
+export type Faults = ReturnType<typeof createFaults>;
+
+/**
+ * Rules by account, and those for everybody. They live in the database, so that snapshots and restarts have them, and are
+ * read from memory, so that a request without any pays next to nothing.
+ */
+export function createFaults(db: Db) {
+  const load = db.prepare<[], FaultRow>(
+    'SELECT id, account_id AS accountId, rule, matched, fired FROM faults ORDER BY id',
+  );
+  const insert = db.prepare<{ accountId: number | null; rule: string }>(
+    'INSERT INTO faults (account_id, rule) VALUES (@accountId, @rule)',
+  );
+  const count = db.prepare<Pick<Fault, 'id' | 'matched' | 'fired'>>(
+    'UPDATE faults SET matched = @matched, fired = @fired WHERE id = @id',
+  );
+  const removeOne = db.prepare<[number]>('DELETE FROM faults WHERE id = ?');
+  const removeAll = db.prepare<[number | null]>('DELETE FROM faults WHERE account_id IS ?');
+  const copyRules = db.prepare<{ fromId: number; toId: number }>(`
+    INSERT INTO faults (account_id, rule, matched, fired)
+    SELECT @toId, rule, matched, fired FROM faults WHERE account_id = @fromId ORDER BY id`);
+
+  /** By account; null holds those for everybody. Undefined: to be read again. */
+  let rules: Map<number | null, Fault[]> | undefined;
+
+  function all(): Map<number | null, Fault[]> {
+    if (rules) return rules;
+    rules = new Map();
+    for (const { rule, ...row } of load.all()) {
+      const of = rules.get(row.accountId) ?? [];
+      of.push({ ...JSON.parse(rule), ...row });
+      rules.set(row.accountId, of);
+    }
+    return rules;
+  }
+
+  /** Counts the match and decides whether the rule strikes. */
+  function strikes(fault: Fault, accountSeed: string): boolean {
+    if (fault.times !== undefined && fault.fired >= fault.times) return false;
+    fault.matched += 1;
+    const passes =
+      fault.matched <= (fault.after ?? 0) ||
+      (fault.probability !== undefined &&
+        randomOf('fault', fault.seed ?? accountSeed, fault.matched).next() >= fault.probability);
+    if (!passes) fault.fired += 1;
+    count.run(fault);
+    return !passes;
+  }
+
+  return {
+    /** The first rule that strikes: the account's own before those for everybody, in the order they were set. */
+    strike(stage: Stage, occasion: Occasion, accountSeed: string): Fault | undefined {
+      const known = all();
+      if (known.size === 0) return undefined;
+      for (const of of [known.get(occasion.accountId), known.get(null)]) {
+        for (const fault of of ?? []) {
+          if (fault.at === stage && matches(fault, occasion) && strikes(fault, accountSeed)) return fault;
+        }
+      }
+      return undefined;
+    },
+
+    add(accountId: number | null, rule: Rule): Fault {
+      const { lastInsertRowid } = insert.run({ accountId, rule: JSON.stringify(rule) });
+      rules = undefined;
+      return all()
+        .get(accountId)!
+        .find(({ id }) => id === Number(lastInsertRowid))!;
+    },
+    /** In the order they were set; null: those for everybody. */
+    list: (accountId: number | null): readonly Fault[] => all().get(accountId) ?? [],
+    /** False when there was none. */
+    remove(accountId: number | null, id: number): boolean {
+      const isThere = (all().get(accountId) ?? []).some((fault) => fault.id === id);
+      if (isThere) removeOne.run(id);
+      rules = undefined;
+      return isThere;
+    },
+    clear(accountId: number | null): void {
+      removeAll.run(accountId);
+      rules = undefined;
+    },
+    /** Inside a transaction: gives another account the rules of this one, with their counts. */
+    copy(fromId: number, toId: number): void {
+      copyRules.run({ fromId, toId });
+      rules = undefined;
+    },
+    /** Accounts have come or gone with their rules. */
+    forget(): void {
+      rules = undefined;
+    },
+  };
+}
+
+function matches({ match }: Fault, { family, endpoint, text }: Occasion): boolean {
+  return (
+    (match.family === undefined || match.family === family) &&
+    (match.endpoint === undefined || match.endpoint === endpoint) &&
+    (match.contains === undefined || text().includes(match.contains))
+  );
+}

@@ -1,0 +1,154 @@
+import type { Account, AccountOrigin, Accounts } from './accounts.ts';
+import { accountTimeMs, type Clock } from './clock.ts';
+import type { Db } from './db.ts';
+import { EmulatorError } from './errors.ts';
+import type { Faults } from './faults.ts';
+import type { Limits } from './limits.ts';
+import type { Lives } from './lives.ts';
+import type { Tasks } from './tasks.ts';
+import type { Timeline } from './timeline.ts';
+
+/** Each is a whole copy of the account's rows. */
+const MOST_SNAPSHOTS = 100;
+
+export interface Snapshot {
+  name: string;
+  /** On the account's clock. */
+  takenAtMs: number;
+}
+
+interface Copy {
+  fromId: number;
+  id: number;
+  key: string;
+  origin: AccountOrigin | null;
+  clockMs: number | null;
+  snapshotOf: number | null;
+  snapshotName: string | null;
+  snapshotAtMs: number | null;
+}
+
+export type Snapshots = ReturnType<typeof createSnapshots>;
+
+/** Copies of all of an account's rows: kept under a name, put back, or given to a new key. */
+export function createSnapshots(
+  db: Db,
+  clock: Clock,
+  parts: {
+    accounts: Accounts;
+    tasks: Tasks;
+    timeline: Timeline;
+    limits: Limits;
+    faults: Faults;
+    lives: Lives;
+  },
+) {
+  const { accounts, tasks, timeline, limits, faults, lives } = parts;
+  // The balance and the number of entries come back with the entries, by their trigger.
+  const copyAccount = db.prepare<Copy>(`
+    INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, seed, revoked, created_at,
+                          task_count, profile, snapshot_of, snapshot_name, snapshot_at)
+    SELECT @id, @key, ifnull(@origin, origin), rate_limit, clock_mode, ifnull(@clockMs, clock_ms), speed, seed, revoked,
+           created_at, task_count, profile, @snapshotOf, @snapshotName, @snapshotAtMs
+    FROM accounts WHERE id = @fromId`);
+  const copyEntries = db.prepare<Copy>(`
+    INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_id, hold_seq, reason, at)
+    SELECT @id, seq, kind, amount, balance, task_id, hold_seq, reason, at
+    FROM ledger_entries WHERE account_id = @fromId ORDER BY seq`);
+  const copyTasks = db.prepare<Copy>(`
+    INSERT INTO tasks (account_id, seq, id, family, driver, status, price, hold_seq, client_ref, input, plan, step, follows,
+                       created_at, started_at, due_at, finished_at, simulated_ms, error_code)
+    SELECT @id, seq, id, family, driver, status, price, hold_seq, client_ref, input, plan, step, follows,
+           created_at, started_at, due_at, finished_at, simulated_ms, error_code
+    FROM tasks WHERE account_id = @fromId ORDER BY seq`);
+  const page = db.prepare<{ accountId: number; after: string; limit: number }, Snapshot>(`
+    SELECT snapshot_name AS name, snapshot_at AS takenAtMs FROM accounts
+    WHERE snapshot_of = @accountId AND snapshot_name > @after ORDER BY snapshot_name LIMIT @limit`);
+  const byName = db.prepare<[number, string], { id: number; takenAtMs: number }>(
+    'SELECT id, snapshot_at AS takenAtMs FROM accounts WHERE snapshot_of = ? AND snapshot_name = ?',
+  );
+  const count = db.prepare<[number], number>('SELECT count(*) FROM accounts WHERE snapshot_of = ?').pluck();
+  const giveKeyUp = db.prepare<[number]>('UPDATE accounts SET key = char(0) || id WHERE id = ?');
+  const handOn = db.prepare<{ fromId: number; id: number }>(
+    'UPDATE accounts SET snapshot_of = @id WHERE snapshot_of = @fromId',
+  );
+
+  /** Inside a transaction. Answers the new id. */
+  function copy(fromId: number, own: { key: string } & Partial<Omit<Copy, 'id' | 'fromId'>>): number {
+    const id = accounts.nextId();
+    const values: Copy = {
+      ...{ fromId, id, origin: null, clockMs: null },
+      ...{ snapshotOf: null, snapshotName: null, snapshotAtMs: null },
+      ...own,
+    };
+    copyAccount.run(values);
+    copyEntries.run(values);
+    copyTasks.run(values);
+    limits.copy(fromId, id);
+    faults.copy(fromId, id);
+    // Nobody answers the copy's requests.
+    tasks.failInterrupted(id);
+    // Time does not pass for a snapshot; for others it is plotted when they are whole.
+    accounts.setWake(id, null);
+    return id;
+  }
+
+  return {
+    /** Under a name that is taken it replaces what was there. @throws EmulatorError TOO_MANY_SNAPSHOTS */
+    take: db.transaction((accountId: number, name: string): Snapshot => {
+      timeline.settle(accountId);
+      const account = accounts.get(accountId);
+      const before = byName.get(accountId, name);
+      if (before) {
+        accounts.remove(before.id);
+        limits.forget(before.id);
+      }
+      if (!before && count.get(accountId)! >= MOST_SNAPSHOTS) {
+        throw new EmulatorError('TOO_MANY_SNAPSHOTS', `an account has at most ${MOST_SNAPSHOTS} snapshots`);
+      }
+      const takenAtMs = accountTimeMs(account, clock.nowMs());
+      copy(accountId, {
+        key: `\u0000${accountId}\u0000${name}`,
+        snapshotOf: accountId,
+        snapshotName: name,
+        snapshotAtMs: takenAtMs,
+      });
+      return { name, takenAtMs };
+    }).immediate,
+
+    /** In the order of their names, those after the name `after`. */
+    list: (accountId: number, limit: number, after = ''): Snapshot[] => page.all({ accountId, limit, after }),
+
+    /**
+     * The account is again as it was, at the time it was, and keeps its snapshots. Answers it; its id is new.
+     * @throws EmulatorError SNAPSHOT_NOT_FOUND
+     */
+    restore: db.transaction((accountId: number, name: string): Account => {
+      const { key } = accounts.get(accountId);
+      const snapshot = byName.get(accountId, name);
+      if (!snapshot) throw new EmulatorError('SNAPSHOT_NOT_FOUND', `there is no snapshot ${name} of ${key}`);
+      giveKeyUp.run(accountId);
+      const id = copy(snapshot.id, { key, clockMs: timeOf(snapshot) });
+      handOn.run({ fromId: accountId, id });
+      accounts.remove(accountId);
+      limits.forget(accountId);
+      lives.end(accountId);
+      tasks.plotWake(accounts.get(id));
+      return accounts.get(id);
+    }).immediate,
+
+    /** A new account with everything but the snapshots. @throws EmulatorError ACCOUNT_EXISTS */
+    fork: db.transaction((accountId: number, key: string): Account => {
+      if (accounts.find(key)) throw new EmulatorError('ACCOUNT_EXISTS', `there is an account ${key} already`);
+      timeline.settle(accountId);
+      const id = copy(accountId, { key, origin: 'control' });
+      tasks.plotWake(accounts.get(id));
+      return accounts.get(id);
+    }).immediate,
+  };
+
+  /** What has to stand in `clock_ms` for the account to be at the time of the snapshot again. */
+  function timeOf({ id, takenAtMs }: { id: number; takenAtMs: number }): number {
+    return accounts.get(id).clockMode === 'real' ? takenAtMs - clock.nowMs() : takenAtMs;
+  }
+}

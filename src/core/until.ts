@@ -1,0 +1,29 @@
+import type { Clock } from './clock.ts';
+import type { Events } from './events.ts';
+
+export type Until = ReturnType<typeof createUntil>;
+
+export function createUntil(clock: Clock, events: Events) {
+  /**
+   * Resolves as soon as something happened that makes `isSo` true, and also after `timeoutMs` of wall time or when `over`
+   * aborts: the caller asks once more. Rejects with what `isSo` throws.
+   */
+  return async function until(isSo: () => boolean, timeoutMs: number, over: AbortSignal): Promise<void> {
+    const done = new AbortController();
+    let failure: { error: unknown } | undefined;
+    const stop = events.listen(() => {
+      try {
+        if (isSo()) done.abort();
+      } catch (error) {
+        failure = { error };
+        done.abort();
+      }
+    });
+    try {
+      await clock.sleep(timeoutMs, AbortSignal.any([done.signal, over]));
+    } finally {
+      stop();
+    }
+    if (failure) throw failure.error;
+  };
+}
