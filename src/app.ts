@@ -6,10 +6,12 @@ import type { Core } from './core/core.ts';
 import { EmulatorError } from './core/errors.ts';
 import { createAuthenticate } from './http/auth.ts';
 import { jsonParser } from './http/body.ts';
-import type { App, WireSettings } from './http/context.ts';
+import type { App, Emulator, WireSettings } from './http/context.ts';
 import { answerClientError, answerError, tell } from './http/errors.ts';
+import { createJournal } from './http/journal.ts';
 import { fastifyLogger, RequestLog } from './http/log.ts';
 import { createNotFound } from './http/not-found.ts';
+import { registerObservers } from './http/observers.ts';
 import { registerRateLimit } from './http/rate-limit.ts';
 import { type ZodTypeProvider, zodValidator } from './http/validation.ts';
 
@@ -34,11 +36,15 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
   }).withTypeProvider<ZodTypeProvider>() as unknown as App;
 
   const stopping = new AbortController();
-  const emulator = { core, settings, stopping: stopping.signal };
+  const journal = createJournal(core);
+  const emulator: Emulator = { core, settings, journal, stopping: stopping.signal };
 
   app.decorateRequest('account', null);
   app.decorateRequest('errorCode', null);
   app.decorateRequest('reason', null);
+  app.decorateRequest('bodyBytes', 0);
+  app.decorateRequest('entry', null);
+  app.decorateRequest('trouble', null);
   app.setValidatorCompiler(zodValidator);
   app.setErrorHandler(answerError);
   app.removeAllContentTypeParsers();
@@ -68,6 +74,7 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
     });
     // Without one of its own the context would not have its hooks called.
     vendor.setNotFoundHandler(notFound);
+    registerObservers(vendor as never, emulator);
     registerApis(vendor as never, emulator);
   });
   await app.ready();

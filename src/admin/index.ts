@@ -1,9 +1,14 @@
 import { EmulatorError } from '../core/errors.ts';
+import { jsonParser } from '../http/body.ts';
 import type { App, Emulator } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
 import { registerAccounts } from './accounts.ts';
 import { registerClock } from './clock.ts';
+import { registerEvents } from './events.ts';
+import { registerFaults } from './faults.ts';
 import { answerAdminError, createGuard } from './guard.ts';
+import { registerMetrics } from './metrics.ts';
+import { registerRequests } from './requests.ts';
 import { registerStates } from './states.ts';
 import { registerTasks } from './tasks.ts';
 
@@ -20,6 +25,8 @@ export async function registerAdmin(
     return { status: ready ? 'ready' : 'stopping' };
   });
 
+  registerMetrics(app, emulator);
+
   await app.register(
     async (admin) => {
       admin.setErrorHandler(answerAdminError);
@@ -31,6 +38,9 @@ export async function registerAdmin(
       // Without one of its own the context would not have its hooks called.
       admin.setNotFoundHandler(() => {});
       // A call without a body says nothing, and that can be enough.
+      const parse = jsonParser(emulator.settings.bodyLimitBytes, {});
+      admin.removeAllContentTypeParsers();
+      admin.addContentTypeParser('application/json', parse);
       admin.addHook('preValidation', async (request) => {
         request.body ??= {};
       });
@@ -38,6 +48,9 @@ export async function registerAdmin(
       registerClock(admin as never, emulator);
       registerTasks(admin as never, emulator, families);
       registerStates(admin as never, emulator);
+      registerFaults(admin as never, emulator, families);
+      registerRequests(admin as never, emulator);
+      registerEvents(admin as never, emulator);
     },
     { prefix: '/__admin' },
   );

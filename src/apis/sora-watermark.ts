@@ -50,7 +50,7 @@ export const soraWatermark = family({
         const order = { family: FAMILY, price, input, clientRef, template: TEMPLATE };
         const work = workInRequest(emulator, request, reply, order);
         try {
-          await work.reach(1);
+          await work.finish();
         } catch (error) {
           work.fail(error);
           throw error;

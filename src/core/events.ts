@@ -4,7 +4,9 @@ import type { Transition } from './task.ts';
 /** Something that happened to an account. */
 export type CoreEvent =
   | { type: 'task'; accountId: number; transition: Transition }
-  | { type: 'ledger'; accountId: number; entry: LedgerEntry };
+  | { type: 'ledger'; accountId: number; entry: LedgerEntry }
+  /** For what happens outside of the core; `detail` is shown as it is. */
+  | { type: 'request' | 'fault'; accountId: number; detail: object };
 
 type Listener = (event: CoreEvent) => void;
 

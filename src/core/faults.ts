@@ -102,6 +102,8 @@ export function createFaults(db: Db) {
   }
 
   return {
+    /** Whether there is any rule at all. */
+    isQuiet: (): boolean => all().size === 0,
     /** The first rule that strikes: the account's own before those for everybody, in the order they were set. */
     strike(stage: Stage, occasion: Occasion, accountSeed: string): Fault | undefined {
       const known = all();

@@ -6,7 +6,10 @@ export type Lives = ReturnType<typeof createLives>;
  */
 export function createLives() {
   const controllers = new Map<number, AbortController>();
+  const listeners: ((endedId: number, successorId: number | undefined) => void)[] = [];
   return {
+    /** `successorId` is given where the account goes on with its past, as after a restore. */
+    listen: (listener: (typeof listeners)[number]) => void listeners.push(listener),
     /** Aborts when the life of this id ends. */
     signalOf(accountId: number): AbortSignal {
       let controller = controllers.get(accountId);
@@ -16,9 +19,10 @@ export function createLives() {
       }
       return controller.signal;
     },
-    end(accountId: number): void {
+    end(accountId: number, successorId?: number): void {
       controllers.get(accountId)?.abort();
       controllers.delete(accountId);
+      for (const listener of listeners) listener(accountId, successorId);
     },
   };
 }

@@ -132,7 +132,7 @@ export function createSnapshots(
       handOn.run({ fromId: accountId, id });
       accounts.remove(accountId);
       limits.forget(accountId);
-      lives.end(accountId);
+      lives.end(accountId, id);
       tasks.plotWake(accounts.get(id));
       return accounts.get(id);
     }).immediate,

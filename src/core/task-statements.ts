@@ -77,7 +77,12 @@ export function taskStatements(db: Db) {
      WHERE driver = 'stream' AND status = 'processing' AND account_id = ifnull(?, account_id)`,
   );
 
+  const counts = db.prepare<[], { family: string; status: TaskStatus; count: number }>(`
+    SELECT family, status, count(*) AS count FROM tasks
+    JOIN accounts ON accounts.id = account_id AND snapshot_of IS NULL GROUP BY family, status`);
+
   return {
+    counts,
     insert,
     byId,
     anywhere,

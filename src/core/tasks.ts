@@ -210,6 +210,8 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
         .length,
 
     find,
+    /** How many there are of each kind, in all accounts. */
+    counts: () => sql.counts.all(),
     /** Whether any account has such a task: some families tell another key's task from one that does not exist. */
     existsAnywhere: (id: string, family: string): boolean => sql.anywhere.get(id, family) !== undefined,
     /** How far a task has come, in simulated time. */

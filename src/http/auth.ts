@@ -14,7 +14,7 @@ export function bearerKey(header: string | undefined): string | undefined {
   return header === undefined ? undefined : BEARER.exec(header)?.[1];
 }
 
-export function createAuthenticate({ core, settings }: Emulator) {
+export function createAuthenticate({ core, settings, journal }: Emulator) {
   function identify(request: FastifyRequest): Account | undefined {
     const key = bearerKey(request.headers.authorization);
     if (key === undefined) return undefined;
@@ -31,6 +31,7 @@ export function createAuthenticate({ core, settings }: Emulator) {
    */
   return async function authenticate(request: FastifyRequest): Promise<void> {
     request.account = identify(request) ?? null;
+    if (request.account) request.entry = journal.begin(request, request.account);
     if (!request.account && !request.is404) {
       throw new EmulatorError('LOGIN_REQUIRED', 'no key, an unknown key or a revoked one');
     }

@@ -46,6 +46,7 @@ export function receive(
     let isWhole = false;
     payload.on('end', () => {
       isWhole = true;
+      request.bodyBytes = bytes;
       if (bytes > limitBytes) reject(tooLarge(limitBytes));
       else resolve();
     });
@@ -69,11 +70,12 @@ export function parseJson(bytes: Buffer): unknown {
   }
 }
 
-/** The parser of all JSON bodies but large uploads. */
-export function jsonParser(limitBytes: number) {
+/** The parser of all JSON bodies but large uploads. `whenEmpty`: what no body at all stands for, if it may. */
+export function jsonParser(limitBytes: number, whenEmpty?: object) {
   return async (request: FastifyRequest, payload: Readable): Promise<unknown> => {
     const chunks: Buffer[] = [];
     await receive(request, payload, limitBytes, (chunk) => chunks.push(chunk));
+    if (chunks.length === 0 && whenEmpty) return whenEmpty;
     return parseJson(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   };
 }

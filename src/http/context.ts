@@ -5,6 +5,8 @@ import type { Core } from '../core/core.ts';
 import { EmulatorError } from '../core/errors.ts';
 import type { PriceChanges } from '../core/prices.ts';
 import type { Problems } from './errors.ts';
+import type { Entry, Journal } from './journal.ts';
+import type { Trouble } from './trouble.ts';
 import type { ZodTypeProvider } from './validation.ts';
 
 /** The settings that the wire depends on. */
@@ -32,6 +34,7 @@ export interface WireSettings {
 export interface Emulator {
   core: Core;
   settings: WireSettings;
+  journal: Journal;
   /** Aborts when the server stops: open streams break off. */
   stopping: AbortSignal;
 }
@@ -44,9 +47,17 @@ declare module 'fastify' {
     /** For the log: the code that the answer told, and what was not told. */
     errorCode: string | null;
     reason: string | null;
+    /** Of the body, as it came in. */
+    bodyBytes: number;
+    /** The journal's; null where no account is known. */
+    entry: Entry | null;
+    /** What is to go wrong; null: nothing. */
+    trouble: Trouble | null;
   }
   interface FastifyContextConfig {
     problems?: Problems;
+    /** The family that the route belongs to. */
+    family?: string;
   }
 }
 

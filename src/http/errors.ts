@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError, type ErrorFacts } from '../core/errors.ts';
+import { AskedFor } from './trouble.ts';
 import { InvalidBody } from './validation.ts';
 
 /** How a code is told to the client. `errorCode` stands for the code's own name where the two differ. */
@@ -36,6 +37,8 @@ export const COMMON_PROBLEMS = {
     }),
   },
   INTERNAL_ERROR: { status: 500, error: 'Internal server error' },
+  // Reset or removed while the request was under way.
+  ACCOUNT_NOT_FOUND: { status: 401, errorCode: 'LOGIN_REQUIRED', error: 'Authentication required' },
   NOT_FOUND: { status: 404, error: 'Not found' },
   METHOD_NOT_ALLOWED: { status: 405, error: 'Method not allowed. Use POST.' },
   BODY_NOT_JSON: { status: 400, errorCode: 'INVALID_INPUT', error: 'The request body is not valid JSON' },
@@ -75,6 +78,18 @@ export const imageUrlsRequired = (where = 'imageUrls (public URLs)'): Problem =>
 
 type CommonCode = keyof typeof COMMON_PROBLEMS;
 
+/** Every code that some route documents, as it is told there first. Filled while the families are registered. */
+const documented = new Map<string, Problem>();
+
+export function document(problems: Problems = {}): void {
+  for (const [code, problem] of Object.entries(problems)) {
+    if (problem.errorCode === undefined && !documented.has(code)) documented.set(code, problem);
+  }
+}
+document(COMMON_PROBLEMS);
+
+export const isDocumented = (code: string): boolean => documented.has(code);
+
 /** What Fastify itself may find wrong with a request, in our codes. */
 const FASTIFY_CODES: Record<string, CommonCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'UNSUPPORTED_MEDIA_TYPE',
@@ -98,6 +113,14 @@ export function tell(
   return { status: problem.status, errorCode, body };
 }
 
+/** A code that a fault asks for may be one that the route itself does not know. */
+export function tellAskedFor({ code, status, facts }: AskedFor, problems: Problems = {}) {
+  const known =
+    code in problems ? problems : Object.fromEntries([...documented].filter(([name]) => name === code));
+  const told = tell(code, known, facts);
+  return { ...told, status: status ?? told.status };
+}
+
 /** Whatever was thrown on the way of a request, in the vendor's shape. */
 export function answerError(
   error: FastifyError | EmulatorError | InvalidBody | Error,
@@ -108,10 +131,12 @@ export function answerError(
   const told =
     error instanceof InvalidBody
       ? tellInvalidBody(error, problems)
-      : error instanceof EmulatorError
-        ? tell(error.code, problems, error.facts)
-        : tell(FASTIFY_CODES[(error as FastifyError).code] ?? 'INTERNAL_ERROR', problems);
-  if (told.status >= 500) request.log.error({ err: error }, 'request failed');
+      : error instanceof AskedFor
+        ? tellAskedFor(error, problems)
+        : error instanceof EmulatorError
+          ? tell(error.code, problems, error.facts)
+          : tell(FASTIFY_CODES[(error as FastifyError).code] ?? 'INTERNAL_ERROR', problems);
+  if (told.status >= 500 && !(error instanceof AskedFor)) request.log.error({ err: error }, 'request failed');
   request.errorCode = told.errorCode;
   request.reason = error.message;
   void reply.code(told.status).type('application/json; charset=utf-8').send(told.body);

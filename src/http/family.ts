@@ -1,6 +1,7 @@
 import { type PricesLike, type PriceTable, reprice } from '../core/prices.ts';
 import type { Task } from '../core/task.ts';
 import type { App, Emulator } from './context.ts';
+import { document } from './errors.ts';
 
 /** One API of the vendor, as the rest of the emulator knows it. */
 export interface Family {
@@ -29,6 +30,13 @@ export function family<const Prices extends PriceTable>(parts: Parts<Prices>): F
   return {
     ...{ name, prices, files, names },
     register: (app, emulator) =>
-      routes(app, emulator, reprice(prices, emulator.settings.priceChanges[name]) as PricesLike<Prices>),
+      void app.register(async (context) => {
+        context.addHook('onRoute', (route) => {
+          route.config = { ...route.config, family: name };
+          document(route.config.problems);
+        });
+        const inForce = reprice(prices, emulator.settings.priceChanges[name]);
+        routes(context as unknown as App, emulator, inForce as PricesLike<Prices>);
+      }),
   };
 }

@@ -3,6 +3,10 @@ import { paceOf } from '../core/clock.ts';
 import { EmulatorError } from '../core/errors.ts';
 import type { Order } from '../core/task.ts';
 import { accountOf, type Emulator } from './context.ts';
+import { departureOf, refuseAsAsked } from './faults.ts';
+
+/** The longest wait there is. */
+export const FOR_EVER_MS = 2 ** 31 - 1;
 
 /**
  * Charges for work whose result is the answer itself and that lasts as long as the request. It takes the task's simulated
@@ -10,29 +14,50 @@ import { accountOf, type Emulator } from './context.ts';
  * @throws EmulatorError INSUFFICIENT_CREDITS
  */
 export function workInRequest(
-  { core, stopping }: Emulator,
+  emulator: Emulator,
   request: FastifyRequest,
   reply: FastifyReply,
   order: Order,
 ) {
+  const { core, stopping } = emulator;
   const account = accountOf(request);
-  const task = core.tasks.submitInRequest(account.id, order);
+  refuseAsAsked(request, order.price);
+  const departure = departureOf(emulator, request, order.input);
+  const task = core.tasks.submitInRequest(account.id, { ...order, departure });
+  request.entry?.taskIds.push(task.id);
+  const ended = core.lives.signalOf(account.id);
   const totalMs = account.clockMode === 'real' ? task.plan.endMs / paceOf(account) : 0;
   const beganMs = core.clock.nowMs();
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
-  const either = AbortSignal.any([gone.signal, stopping]);
+  const either = AbortSignal.any([gone.signal, stopping, ended]);
+
+  /**
+   * Waits until `share` of the work's time has passed since its beginning, so that delays do not add up. False when the
+   * client has left. @throws EmulatorError when the server stops, or the account's life ends
+   */
+  const reach = (share: number): Promise<boolean> => pause(beganMs + totalMs * share - core.clock.nowMs());
+
+  async function pause(ms: number): Promise<boolean> {
+    await core.clock.sleep(ms, either);
+    if (stopping.aborted) throw new EmulatorError('INTERNAL_ERROR', 'the server stops');
+    if (ended.aborted) throw new EmulatorError('ACCOUNT_NOT_FOUND', 'the account was reset meanwhile');
+    return !gone.signal.aborted;
+  }
 
   return {
     task,
+    reach,
+    /** The same for so many milliseconds of wall time. */
+    pause,
     /**
-     * Waits until `share` of the work's time has passed since its beginning, so that delays do not add up. False when the
-     * client has left. @throws EmulatorError INTERNAL_ERROR when the server stops
+     * Waits until the work is done. @throws EmulatorError when it fails as planned, besides what `reach` throws
      */
-    async reach(share: number): Promise<boolean> {
-      await core.clock.sleep(beganMs + totalMs * share - core.clock.nowMs(), either);
-      if (stopping.aborted) throw new EmulatorError('INTERNAL_ERROR', 'the server stops');
-      return !gone.signal.aborted;
+    async finish(): Promise<void> {
+      await reach(1);
+      const { outcome } = task.plan;
+      if (outcome.status === 'hangs') await pause(FOR_EVER_MS);
+      if (outcome.status === 'failed') throw new EmulatorError(outcome.errorCode, 'as planned');
     },
     /** Captures the hold. */
     complete: () => core.tasks.complete(account.id, task.id),

@@ -1,6 +1,6 @@
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
-import { pathOf } from './not-found.ts';
+import { pathOf } from './path.ts';
 
 /** Test keys are names, not secrets; of any other key only enough is shown to tell it from its neighbours. */
 export function shownKey(key: string): string {

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../core/errors.ts';
 import type { App } from './context.ts';
+import { pathOf } from './path.ts';
 
 /**
  * A path that exists for POST only is told apart from one that does not exist. To be told before the body is read: what
@@ -16,10 +17,4 @@ export function createNotFound(app: App) {
     }
     throw new EmulatorError('NOT_FOUND', `${path} is not served`);
   };
-}
-
-/** Without the query: clients put secrets there. */
-export function pathOf(request: FastifyRequest): string {
-  const end = request.url.indexOf('?');
-  return end === -1 ? request.url : request.url.slice(0, end);
 }

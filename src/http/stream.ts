@@ -1,12 +1,17 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { EmulatorError } from '../core/errors.ts';
+import type { Effect } from '../core/faults.ts';
 import { type Random, randomOf } from '../core/random.ts';
 import type { Order } from '../core/task.ts';
 import { accountOf, type Emulator } from './context.ts';
-import { workInRequest } from './in-request.ts';
+import { hangUp, streamEffect } from './faults.ts';
+import { FOR_EVER_MS, workInRequest } from './in-request.ts';
 
 const CHARACTERS_PER_PIECE = 48;
 const FEWEST_PIECES = 6;
+
+const isHarmless = (effect: Effect) => Object.keys(effect).length === 0;
 
 /** Cuts between characters, never inside one. */
 export function piecesOf(text: string): string[] {
@@ -39,14 +44,36 @@ export function sendText(
     throw error;
   }
   const pieces = piecesOf(text);
+  const effect = streamEffect(emulator, request, work.task.plan.outcome);
+  const breakAt = isHarmless(effect) ? undefined : (effect.truncateAfter ?? Buffer.byteLength(text) >> 1);
+  const { entry } = request;
+
+  /** At the place where something goes wrong. False: that was the end of it. */
+  async function befall(): Promise<boolean> {
+    if (effect.delayMs !== undefined && !(await work.pause(effect.delayMs))) return false;
+    if (effect.hang) await work.pause(FOR_EVER_MS);
+    if (effect.hang || effect.delayMs !== undefined) return !effect.hang;
+    work.fail(new EmulatorError('GENERATION_FAILED', 'the stream breaks off as asked for by a fault'));
+    hangUp(request, effect.reset === true);
+    return false;
+  }
 
   async function* produce() {
     // The client learns at once that it was accepted, not with the first piece.
     reply.raw.flushHeaders();
+    let sentBytes = 0;
     try {
       for (const [index, piece] of pieces.entries()) {
         if (!(await work.reach((index + 1) / pieces.length))) return;
-        yield piece;
+        const bytes = Buffer.from(piece);
+        const left = breakAt === undefined ? bytes.length + 1 : breakAt - sentBytes;
+        if (left >= 0 && left <= bytes.length) {
+          if (left > 0) yield bytes.subarray(0, left);
+          if (!(await befall())) return;
+          if (left < bytes.length) yield bytes.subarray(left);
+        } else yield bytes;
+        sentBytes += bytes.length;
+        if (entry) emulator.journal.answered(request, entry, piece);
       }
     } catch (error) {
       work.fail(error);

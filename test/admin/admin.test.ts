@@ -165,7 +165,7 @@ describe('the control plane', () => {
     expect(await status(token, ['--admin-token', 'very-secret'])).toBe(200);
   });
 
-  it.each(['', '{bad', '[]', '5', `"${'x'.repeat(2 * 1024 * 1024)}"`])(
+  it.each(['{bad', '[]', '5', `"${'x'.repeat(2 * 1024 * 1024)}"`])(
     'tells a body that it cannot use in its own form (case %#)',
     async (body) => {
       const { send } = await testEmulator();

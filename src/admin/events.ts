@@ -1,0 +1,56 @@
+import { PassThrough } from 'node:stream';
+import { z } from 'zod';
+import type { CoreEvent } from '../core/events.ts';
+import type { App, Emulator } from '../http/context.ts';
+import { shownEntry } from './accounts.ts';
+import { shownTransition } from './clock.ts';
+import { strict } from './forms.ts';
+
+/** What a listener that does not read can make us keep; then it is cut off. */
+const MOST_WAITING_BYTES = 1024 * 1024;
+/** Keeps proxies from closing a connection on which nothing happens. */
+const HEARTBEAT_MS = 15_000;
+
+const EventsQuery = strict({ key: z.string().optional() });
+
+/** Server-sent events: tasks, ledger, requests and faults, of all accounts or of one, as they happen. */
+export function registerEvents(app: App, { core, stopping }: Emulator): void {
+  app.get('/events', { schema: { querystring: EventsQuery } }, async (request, reply) => {
+    const { key } = request.query;
+    const stream = new PassThrough();
+    let count = 0;
+    const send = (text: string) => {
+      if (stream.readableLength > MOST_WAITING_BYTES) stream.destroy();
+      else stream.write(text);
+    };
+    const stop = core.events.listen((event) => {
+      const account = core.accounts.has(event.accountId) ? core.accounts.get(event.accountId) : undefined;
+      if (!account || (key !== undefined && key !== account.key)) return;
+      count += 1;
+      const data = JSON.stringify({ key: account.key, ...shownEvent(event) });
+      send(`id: ${count}\nevent: ${event.type}\ndata: ${data}\n\n`);
+    });
+    const stopBeating = core.clock.repeat(HEARTBEAT_MS, () => send(':\n\n'));
+    const end = () => stream.end();
+    stopping.addEventListener('abort', end, { once: true });
+    stream.once('close', () => {
+      stop();
+      stopBeating();
+      stopping.removeEventListener('abort', end);
+    });
+    // The client learns at once that it is listened to.
+    send(':\n\n');
+    return reply.header('content-type', 'text/event-stream').header('cache-control', 'no-cache').send(stream);
+  });
+}
+
+function shownEvent(event: CoreEvent): object {
+  switch (event.type) {
+    case 'task':
+      return shownTransition(event.transition);
+    case 'ledger':
+      return shownEntry(event.entry);
+    default:
+      return event.detail;
+  }
+}

@@ -1,0 +1,36 @@
+import type { App, Emulator } from '../http/context.ts';
+
+/** What is counted since the start, in the text format of Prometheus. Written by hand: it is a dozen lines. */
+export function registerMetrics(app: App, { core, journal }: Emulator): void {
+  app.get('/metrics', async (_request, reply) => {
+    const { rss, heapUsed } = process.memoryUsage();
+    const lines = [
+      ...metric('nanophoto_accounts', 'gauge', 'Accounts there are.', [['', core.accounts.count()]]),
+      ...metric(
+        'nanophoto_tasks',
+        'gauge',
+        'Tasks by status.',
+        core.tasks
+          .counts()
+          .map(({ family, status, count }) => [`{family="${family}",status="${status}"}`, count]),
+      ),
+      ...metric(
+        'nanophoto_requests_total',
+        'counter',
+        'Requests of known accounts by the status of their answer.',
+        journal.counts().map(([status, count]) => [`{status="${status}"}`, count]),
+      ),
+      ...metric('nanophoto_resident_memory_bytes', 'gauge', 'Resident memory.', [['', rss]]),
+      ...metric('nanophoto_heap_used_bytes', 'gauge', 'Used heap.', [['', heapUsed]]),
+    ];
+    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(`${lines.join('\n')}\n`);
+  });
+}
+
+function metric(name: string, type: string, help: string, values: (readonly [string, number])[]): string[] {
+  return [
+    `# HELP ${name} ${help}`,
+    `# TYPE ${name} ${type}`,
+    ...values.map(([labels, value]) => `${name}${labels} ${value}`),
+  ];
+}

@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import type { Account } from '../core/accounts.ts';
+import type { App, Emulator } from '../http/context.ts';
+import type { Entry } from '../http/journal.ts';
+import { accountAt, afterPlace, moment, type OfAccount, paged, pageOf, strict } from './forms.ts';
+import { findingsOf } from './verdict.ts';
+
+const FILTER = {
+  path: z.string().startsWith('/', { error: 'expected a path such as /api/sora-2/generate' }).optional(),
+  status: z
+    .string()
+    .regex(/^\d{3}$/, { error: 'expected an HTTP status' })
+    .transform(Number)
+    .optional(),
+};
+const RequestsQuery = strict({ ...FILTER, ...pageOf(afterPlace) });
+const CountQuery = strict(FILTER);
+
+type Filter = z.output<typeof CountQuery>;
+
+/** The calls that show what an account's client sent and was answered, and what that says of the client. */
+export function registerRequests(app: App, emulator: Emulator): void {
+  const { core, journal } = emulator;
+  const at = (params: unknown) => accountAt(core, (params as OfAccount['Params']).key);
+  const matching = (account: Account, { path, status }: Filter) =>
+    journal
+      .entriesOf(account.id)
+      .filter((entry) => entry.path === (path ?? entry.path) && entry.status === (status ?? entry.status));
+
+  app.get(
+    '/accounts/:key/requests',
+    { schema: { querystring: RequestsQuery } },
+    async ({ params, query }) => {
+      const account = at(params);
+      const entries = matching(account, query).filter(({ id }) => Number(id) > query.after);
+      const { items, next } = paged(entries, query.limit, ({ id }) => id);
+      return { requests: items.map((entry) => shownEntry(entry, account.key)), next };
+    },
+  );
+
+  app.get(
+    '/accounts/:key/requests/count',
+    { schema: { querystring: CountQuery } },
+    async ({ params, query }) => ({
+      count: matching(at(params), query).length,
+    }),
+  );
+
+  app.delete('/accounts/:key/requests', async ({ params }, reply) => {
+    journal.clear(at(params).id);
+    reply.code(204);
+  });
+
+  app.get('/accounts/:key/verdict', async ({ params }) => {
+    const findings = findingsOf(emulator, at(params));
+    return { ok: findings.length === 0, findings };
+  });
+}
+
+/** Never shown, not even cut. */
+const CREDENTIALS = new Set(['authorization', 'proxy-authorization', 'cookie', 'x-admin-token']);
+
+/** The key does not appear, wherever the client may have repeated it. */
+function shownEntry(entry: Entry, key: string) {
+  const { id, atMs, method, path, status, errorCode, durationMs, taskIds, faults, warnings } = entry;
+  const headers = Object.entries(entry.headers).filter(([name]) => !CREDENTIALS.has(name));
+  const shown = {
+    ...{ id, at: moment(atMs), method, path, status, errorCode, durationMs },
+    request: { headers: Object.fromEntries(headers), body: entry.body ?? null, ...cut(entry.bodyIsCut) },
+    response: {
+      headers: entry.answerHeaders,
+      body: parsed(entry),
+      ...cut(entry.answerIsCut),
+    },
+    taskIds,
+    fault: faults.length > 0 ? faults.join('; ') : null,
+    warnings: [...warnings, ...entry.unknownFields().map((field) => `undocumented field ${field}`)],
+  };
+  return without(shown, key);
+}
+
+const cut = (isCut: boolean) => (isCut ? { truncated: true } : {});
+
+function parsed({ answer, answerIsCut, answerHeaders }: Entry): unknown {
+  if (answer === '') return null;
+  if (answerIsCut || !String(answerHeaders['content-type']).startsWith('application/json')) return answer;
+  try {
+    return JSON.parse(answer);
+  } catch {
+    return answer;
+  }
+}
+
+/** A copy in which every text, name or not, has `[key]` where the key stood. */
+function without(value: unknown, key: string): unknown {
+  if (typeof value === 'string') return value.replaceAll(key, '[key]');
+  if (Array.isArray(value)) return value.map((item) => without(item, key));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name.replaceAll(key, '[key]'), without(item, key)]),
+  );
+}
