@@ -54,23 +54,25 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
     // What is still being answered keeps its connection only until then.
     Object.assign(app.server, { keepAliveTimeout: 1, keepAliveTimeoutBuffer: 0 });
   });
-  app.addHook('onRequest', async (request) => {
-    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
-      throw new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host');
-    }
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (request.headers.host !== undefined || request.raw.httpVersion !== '1.1') return done();
+    done(new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host'));
   });
   answerExpectations(app);
 
   await app.register(async (admin) => registerAdmin(admin as never, emulator, FAMILIES));
   await app.register(async (vendor) => {
-    vendor.addHook('onRequest', createAuthenticate(emulator));
+    const authenticate = createAuthenticate(emulator);
     await registerRateLimit(vendor as never, core);
     const count = vendor.rateLimit();
     const notFound = createNotFound(vendor as never);
-    vendor.addHook('onRequest', async (request, reply) => {
-      if (!request.is404) return;
-      await count.call(vendor as never, request, reply);
-      notFound(request, reply);
+    vendor.addHook('onRequest', (request, reply, done) => {
+      authenticate(request);
+      if (!request.is404) return done();
+      count
+        .call(vendor as never, request, reply)
+        .then(() => notFound(request, reply))
+        .catch(done);
     });
     // Without one of its own the context would not have its hooks called.
     vendor.setNotFoundHandler(notFound);

@@ -74,7 +74,7 @@ function shownEntry(entry: Entry, key: string) {
     },
     taskIds,
     fault: faults.length > 0 ? faults.join('; ') : null,
-    warnings: [...warnings, ...entry.unknownFields().map((field) => `undocumented field ${field}`)],
+    warnings: [...warnings, ...entry.unknownFields.map((field) => `undocumented field ${field}`)],
   };
   return without(shown, key);
 }

@@ -128,7 +128,7 @@ function neverCollected({ core }: Emulator, account: Account, entries: readonly 
 function undocumentedFields(entries: readonly Entry[]): Finding[] {
   const senders = new Map<string, Entry[]>();
   for (const entry of entries) {
-    for (const field of entry.unknownFields()) {
+    for (const field of entry.unknownFields) {
       const what = `${entry.path} knows no field ${field.replaceAll(/\[\d+\]/g, '[]')}.`;
       if (senders.get(what)?.at(-1) !== entry) senders.set(what, [...(senders.get(what) ?? []), entry]);
     }

@@ -48,7 +48,7 @@ export const nanoBanana2 = family({
 
     app.post('/api/nano-banana-2/check-status', CHECK_IMAGE, async (request, reply) => {
       const task = pollImage(emulator, request, FAMILY);
-      return tellImage(emulator, request, reply, task, mediaUrls(request, settings, files(task)));
+      return tellImage(emulator, request, reply, task, () => mediaUrls(request, settings, files(task)));
     });
   },
 });

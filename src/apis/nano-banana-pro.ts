@@ -46,7 +46,7 @@ export const nanoBananaPro = family({
 
     app.post('/api/nano-banana-pro/check-status', CHECK_IMAGE, async (request, reply) => {
       const task = pollImage(emulator, request, FAMILY);
-      return tellImage(emulator, request, reply, task, mediaUrls(request, settings, files(task)));
+      return tellImage(emulator, request, reply, task, () => mediaUrls(request, settings, files(task)));
     });
   },
 });

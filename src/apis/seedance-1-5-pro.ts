@@ -70,7 +70,7 @@ export const seedance = family({
 
     app.post('/api/seedance-1-5-pro/check-status', CHECK_VIDEO, async (request, reply) => {
       const task = pollVideo(emulator, request, FAMILY);
-      return tellVideo(emulator, request, reply, task, mediaUrls(request, settings, files(task)));
+      return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, files(task)));
     });
   },
 });

@@ -72,7 +72,7 @@ export const sora2Tvc = family({
 
     app.post('/api/sora-2-tvc/check-status', CHECK_VIDEO, async (request, reply) => {
       const task = pollVideo(emulator, request, FAMILY);
-      return tellVideo(emulator, request, reply, task, mediaUrls(request, settings, files(task)));
+      return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, files(task)));
     });
   },
 });

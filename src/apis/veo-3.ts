@@ -148,7 +148,7 @@ export const veo3 = family({
           if (task?.clientRef !== shotId) {
             throw new EmulatorError('TASK_NOT_FOUND', 'no such task of this account for this shot');
           }
-          return answer(task, shotId, mediaUrls(request, settings, files(task)).videoUrl);
+          return answer(task, shotId, () => mediaUrls(request, settings, files(task)));
         });
         const status = overall(shots.map((shot) => shot.status));
         if (status === 'failed') tellFailedTask(settings, request, reply);
@@ -158,13 +158,13 @@ export const veo3 = family({
   },
 });
 
-function answer(task: Task, shotId: string, videoUrl: string) {
+function answer(task: Task, shotId: string, urls: () => { videoUrl: string }) {
   const { id: taskId, status } = task;
   switch (status) {
     case 'processing':
       return { shotId, taskId, status };
     case 'completed':
-      return { shotId, taskId, status, videoUrl, generationTime: Math.round(task.simulatedMs! / 1000) };
+      return { shotId, taskId, status, ...urls(), generationTime: Math.round(task.simulatedMs! / 1000) };
     case 'failed':
       return { shotId, taskId, status, error: 'Video generation failed' };
   }

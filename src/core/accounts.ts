@@ -44,9 +44,7 @@ const COLUMNS = `id, key, origin, balance, rate_limit AS rateLimit, clock_mode A
   speed, seed, revoked, created_at AS createdAtMs, task_count AS taskCount, wake_at_ms AS wakeAtMs`;
 
 export function createAccounts(db: Db, clock: Clock, ledger: Ledger) {
-  const byKey = db.prepare<[string], AccountRow>(
-    `SELECT ${COLUMNS} FROM accounts WHERE key = ? AND snapshot_of IS NULL`,
-  );
+  const byKey = db.prepare<[string], AccountRow>(`SELECT ${COLUMNS} FROM accounts WHERE key = ?`);
   const byId = db.prepare<[number], AccountRow>(`SELECT ${COLUMNS} FROM accounts WHERE id = ?`);
   const page = db.prepare<{ after: string; limit: number }, AccountRow>(
     `SELECT ${COLUMNS} FROM accounts WHERE key > @after AND snapshot_of IS NULL ORDER BY key LIMIT @limit`,
@@ -126,7 +124,8 @@ export function createAccounts(db: Db, clock: Clock, ledger: Ledger) {
 
   return {
     count: (): number => count.get()!,
-    find: (key: string): Account | undefined => read(byKey.get(key)),
+    /** Snapshots have keys that begin with a zero character, as nobody's own does. */
+    find: (key: string): Account | undefined => (key.startsWith('\u0000') ? undefined : read(byKey.get(key))),
     /** @throws EmulatorError ACCOUNT_NOT_FOUND */
     get,
     /** In the order of their keys, those after the key `after`. */

@@ -32,6 +32,7 @@ export function createEvents() {
       if (waiting.length === 0) queueMicrotask(flush);
       waiting.push(event);
     },
+    isHeard: (): boolean => listeners.size > 0,
     /** Calls `listener` with every event until the returned function is called. */
     listen(listener: Listener): () => void {
       listeners.add(listener);

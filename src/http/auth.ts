@@ -29,7 +29,7 @@ export function createAuthenticate({ core, settings, journal }: Emulator) {
    * counted.
    * @throws EmulatorError LOGIN_REQUIRED
    */
-  return async function authenticate(request: FastifyRequest): Promise<void> {
+  return function authenticate(request: FastifyRequest): void {
     request.account = identify(request) ?? null;
     if (request.account) request.entry = journal.begin(request, request.account);
     if (!request.account && !request.is404) {

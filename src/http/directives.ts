@@ -60,6 +60,16 @@ export function readTexts(value: unknown, isCode: (code: string) => boolean): Re
   return reading;
 }
 
+/** Whether any text in `value` could ask for something: a quick look before the thorough one. */
+export function mayAsk(value: unknown, depth = MOST_DEPTH): boolean {
+  if (typeof value === 'string') return value.includes('emulator(') || value.includes('emulator%28');
+  if (typeof value !== 'object' || value === null || depth === 0) return false;
+  for (const name in value) {
+    if (mayAsk((value as Record<string, unknown>)[name], depth - 1)) return true;
+  }
+  return false;
+}
+
 function* wordsIn(value: unknown, depth: number): Generator<string> {
   if (typeof value === 'string') {
     for (const text of [value, fragmentOf(value)]) {

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Effect, Fault, Occasion, Stage } from '../core/faults.ts';
 import type { Departure, Outcome } from '../core/plan.ts';
 import { accountOf, type Emulator } from './context.ts';
-import { type Directive, type Reading, readTexts, readWords } from './directives.ts';
+import { type Directive, mayAsk, type Reading, readTexts, readWords } from './directives.ts';
 import { COMMON_PROBLEMS, type Problems, tellAskedFor } from './errors.ts';
 import { AskedFor, type Trouble } from './trouble.ts';
 
@@ -67,11 +67,14 @@ export function createFaultHooks(emulator: Emulator) {
   }
 
   return {
+    /** Whether anything can be asked for: a look that costs next to nothing. */
+    isConcerned: (request: FastifyRequest): boolean =>
+      !core.faults.isQuiet() || HEADER in request.headers || mayAsk(request.body),
+
     /** Before anything else is done with a request that could be read. */
     async request(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-      if (!request.account) return;
       const { directive, warnings } = readDirectives(request);
-      if (warnings.length > 0) request.entry?.warnings.push(...warnings);
+      if (warnings.length > 0 && request.entry) request.entry.warnings = warnings;
       if (Object.keys(directive).length > 0) {
         const { errorCode, delayMs, truncateAfter } = directive;
         const trouble = troubleOf(request);
@@ -88,7 +91,7 @@ export function createFaultHooks(emulator: Emulator) {
 
     /** When the request is known to be right, before it is charged for. */
     async charge(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-      if (!request.account || core.faults.isQuiet() || !charges(request)) return;
+      if (!charges(request)) return;
       const fault = strike(emulator, request, 'charge');
       if (!fault) return;
       const { errorCode, fail, status, ...rest } = fault.effect;
@@ -100,7 +103,6 @@ export function createFaultHooks(emulator: Emulator) {
 
     /** When the answer is there: it can still be lost. */
     async answer(request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
-      if (!request.account) return payload;
       const isAccepted = reply.statusCode === 200 && charges(request);
       const fault = isAccepted && !core.faults.isQuiet() ? strike(emulator, request, 'accepted') : undefined;
       if (fault) {
@@ -208,9 +210,10 @@ export function strike(
 
 /** Every firing can be seen in the journal, and by who listens. */
 function note({ core }: Emulator, request: FastifyRequest, fault: string): void {
-  request.entry?.faults.push(fault);
+  const { entry } = request;
+  if (entry) entry.faults = [...entry.faults, fault];
   const { id: accountId } = accountOf(request);
-  core.events.emit({ type: 'fault', accountId, detail: { fault, request: request.entry?.id ?? null } });
+  core.events.emit({ type: 'fault', accountId, detail: { fault, request: entry?.id ?? null } });
 }
 
 const shownDirective = (directive: Directive) =>
@@ -229,9 +232,12 @@ function readDirectives(request: FastifyRequest, body: unknown = request.body): 
   return { ...reading, warnings: [...reading.warnings, `${HEADER}: "${header}" means nothing`] };
 }
 
+const AS_PLANNED: Departure = {};
+
 /** How the task of one order departs from its plan: by a rule, by the order's own texts, or by the header. */
 export function departureOf(emulator: Emulator, request: FastifyRequest, input: unknown): Departure {
   const rule = strike(emulator, request, 'task', () => JSON.stringify(input))?.effect;
+  if (!rule && !request.trouble) return AS_PLANNED;
   const asked = request.trouble ? readDirectives(request, input).directive : {};
   const durationMs = asked.durationMs ?? rule?.durationMs;
   const errorCode = rule?.errorCode ?? FAILURE;

@@ -25,26 +25,27 @@ export interface Entry {
   durationMs: number | null;
   headers: FastifyRequest['headers'];
   body: unknown;
-  /** The whole body, for as long as it is needed. */
-  sent: unknown;
-  bodyIsCut: boolean;
   /** Fields of the body that the route does not know. */
-  unknownFields: () => string[];
+  unknownFields: readonly string[];
+  bodyIsCut: boolean;
   answerHeaders: Record<string, unknown>;
   answer: string;
   answerIsCut: boolean;
-  taskIds: string[];
+  taskIds: readonly string[];
   /** Those of `taskIds` that it made, in the order they were made. */
-  submitted: string[];
+  submitted: readonly string[];
   /** What a poll told of its tasks. */
-  polled: { taskId: string; status: TaskStatus }[];
+  polled: readonly { taskId: string; status: TaskStatus }[];
   /** What was made to go wrong, as the rule's id or in the directive's words. */
-  faults: string[];
-  warnings: string[];
+  faults: readonly string[];
+  warnings: readonly string[];
   bytes: number;
   /** False when it had to make room. */
   isKept: boolean;
 }
+
+const NONE: readonly never[] = [];
+const NO_HEADERS = {};
 
 interface Log {
   entries: Entry[];
@@ -105,17 +106,16 @@ export function createJournal(core: Core) {
         durationMs: null,
         headers: request.headers,
         body: undefined,
-        sent: undefined,
+        unknownFields: NONE,
         bodyIsCut: false,
-        unknownFields: () => [],
-        answerHeaders: {},
+        answerHeaders: NO_HEADERS,
         answer: '',
         answerIsCut: false,
-        taskIds: [],
-        submitted: [],
-        polled: [],
-        faults: [],
-        warnings: [],
+        taskIds: NONE,
+        submitted: NONE,
+        polled: NONE,
+        faults: NONE,
+        warnings: NONE,
         bytes: 0,
         isKept: true,
       };
@@ -128,7 +128,6 @@ export function createJournal(core: Core) {
     body(request: FastifyRequest, entry: Entry): void {
       const log = logs.get(request.account!.id);
       const bytes = request.bodyBytes;
-      entry.sent = request.body;
       entry.body = request.body;
       if (bytes > MOST_BODY_BYTES) {
         entry.body = JSON.stringify(request.body)?.slice(0, MOST_BODY_BYTES);
@@ -137,17 +136,10 @@ export function createJournal(core: Core) {
       if (log) grow(log, entry, Math.min(bytes, MOST_BODY_BYTES));
     },
 
-    /** What the route made of the body: fields that are gone were none of its own. */
-    understood(request: FastifyRequest, entry: Entry): void {
-      const { sent } = entry;
-      const known = request.body;
-      const find = () => unknownFields(sent, known);
-      if (!entry.bodyIsCut) entry.unknownFields = find;
-      else {
-        const fields = find();
-        entry.unknownFields = () => fields;
-        entry.sent = undefined;
-      }
+    /** What the route made of the body: fields that are gone were none of its own. Not told of bodies that were cut. */
+    understood(entry: Entry, known: unknown): void {
+      if (!entry.bodyIsCut && hasUnknown(entry.body, known))
+        entry.unknownFields = unknownFields(entry.body, known);
     },
 
     /** A piece of the answer's text. */
@@ -165,7 +157,7 @@ export function createJournal(core: Core) {
       entry.status = reply.statusCode;
       statuses.set(entry.status, (statuses.get(entry.status) ?? 0) + 1);
       entry.errorCode = request.errorCode;
-      entry.answerHeaders = reply.getHeaders();
+      entry.answerHeaders = headersOf(reply);
       entry.durationMs = Math.round(reply.elapsedTime * 10) / 10;
     },
 
@@ -182,6 +174,38 @@ export function createJournal(core: Core) {
       while (log && log.entries.length > 0) drop(log);
     },
   };
+}
+
+const SHOWN_HEADERS = [
+  'content-type',
+  'x-ratelimit-limit',
+  'x-ratelimit-remaining',
+  'x-ratelimit-reset',
+  'retry-after',
+  'allow',
+  'cache-control',
+];
+
+/** The answer's own headers, without those that the protocol adds. Quicker than `getHeaders`, which copies them twice. */
+function headersOf(reply: FastifyReply): Record<string, unknown> {
+  const headers: Record<string, unknown> = {};
+  for (const name of SHOWN_HEADERS) {
+    const value = reply.getHeader(name);
+    if (value !== undefined) headers[name] = value;
+  }
+  return headers;
+}
+
+/** The look that most requests need no more than. */
+function hasUnknown(sent: unknown, known: unknown): boolean {
+  if (typeof sent !== 'object' || sent === null || typeof known !== 'object' || known === null) return false;
+  for (const field in sent) {
+    if (!(field in known)) return true;
+    const value = (sent as Record<string, unknown>)[field];
+    if (typeof value === 'object' && hasUnknown(value, (known as Record<string, unknown>)[field]))
+      return true;
+  }
+  return false;
 }
 
 /** The paths in `sent` that are missing from `known`. */

@@ -1,31 +1,42 @@
 import type { App, Emulator } from './context.ts';
 import { createFaultHooks } from './faults.ts';
 
-/** Hooks around every route of the API: the journal writes down what passes, and faults strike at their stages. */
+/**
+ * Hooks around every route of the API: the journal writes down what passes, and faults strike at their stages. They are
+ * called back, not awaited, where nothing is to go wrong: that is nearly always, and promises are what a hook costs most.
+ */
 export function registerObservers(app: App, emulator: Emulator): void {
   const { core, journal } = emulator;
   const faults = createFaultHooks(emulator);
 
-  app.addHook('preValidation', async (request, reply) => {
+  app.addHook('preValidation', (request, reply, done) => {
     const { entry } = request;
-    if (entry) journal.body(request, entry);
-    await faults.request(request, reply);
+    if (!entry) return done();
+    journal.body(request, entry);
+    if (!faults.isConcerned(request)) return done();
+    faults.request(request, reply).then(() => done(), done);
   });
 
-  app.addHook('preHandler', async (request, reply) => {
+  app.addHook('preHandler', (request, reply, done) => {
     const { entry } = request;
-    if (entry) journal.understood(request, entry);
-    await faults.charge(request, reply);
+    if (!entry) return done();
+    journal.understood(entry, request.body);
+    if (core.faults.isQuiet()) return done();
+    faults.charge(request, reply).then(() => done(), done);
   });
 
-  app.addHook('onSend', async (request, reply, payload) => {
-    const answer = await faults.answer(request, reply, payload);
+  app.addHook('onSend', (request, reply, payload, done) => {
     const { entry } = request;
-    if (entry) {
+    if (!entry) return done(null, payload);
+    const send = (answer: unknown) => {
       journal.head(entry, request, reply);
       if (typeof answer === 'string') journal.answered(request, entry, answer);
-      core.events.emit({ type: 'request', accountId: request.account!.id, detail: journal.summary(entry) });
-    }
-    return answer;
+      if (core.events.isHeard()) {
+        core.events.emit({ type: 'request', accountId: request.account!.id, detail: journal.summary(entry) });
+      }
+      done(null, answer);
+    };
+    if (core.faults.isQuiet() && !request.trouble) return send(payload);
+    faults.answer(request, reply, payload).then(send, done);
   });
 }

@@ -14,16 +14,26 @@ export function submit(
   orders: readonly Order[],
   options: { chained?: boolean } = {},
 ): Task[] {
-  refuseAsAsked(
-    request,
-    orders.reduce((sum, { price }) => sum + price, 0),
+  const isCalm = !request.trouble && emulator.core.faults.isQuiet();
+  const tasks = emulator.core.tasks.submit(
+    accountOf(request).id,
+    isCalm ? orders : troubled(emulator, request, orders),
+    options,
   );
-  const asked = orders.map((order) => ({ ...order, departure: departureOf(emulator, request, order.input) }));
-  const tasks = emulator.core.tasks.submit(accountOf(request).id, asked, options);
-  const ids = tasks.map(({ id }) => id);
-  request.entry?.taskIds.push(...ids);
-  request.entry?.submitted.push(...ids);
+  const { entry } = request;
+  if (entry) {
+    entry.submitted = tasks.map(({ id }) => id);
+    entry.taskIds = entry.submitted;
+  }
   return tasks;
+}
+
+/** The orders with what is to go wrong with each. @throws AskedFor when the request is to be refused */
+function troubled(emulator: Emulator, request: FastifyRequest, orders: readonly Order[]): Order[] {
+  let price = 0;
+  for (const order of orders) price += order.price;
+  refuseAsAsked(request, price);
+  return orders.map((order) => ({ ...order, departure: departureOf(emulator, request, order.input) }));
 }
 
 /** The tasks a poll names, as they stand; undefined where this account has none of that id in this family. */
@@ -33,13 +43,13 @@ export function poll(
   family: string,
   ids: readonly string[],
 ): (Task | undefined)[] {
-  const tasks = core.timeline
-    .poll(accountOf(request).id, ids)
-    .map((task) => (task?.family === family ? task : undefined));
-  for (const task of tasks) {
-    if (!task) continue;
-    request.entry?.taskIds.push(task.id);
-    request.entry?.polled.push({ taskId: task.id, status: task.status });
+  const found = core.timeline.poll(accountOf(request).id, ids);
+  const tasks = found.map((task) => (task?.family === family ? task : undefined));
+  const { entry } = request;
+  if (entry) {
+    const own = tasks.filter((task) => task !== undefined);
+    entry.taskIds = own.map(({ id }) => id);
+    entry.polled = own.map(({ id, status }) => ({ taskId: id, status }));
   }
   return tasks;
 }

@@ -100,7 +100,7 @@ export function tellImage(
   request: FastifyRequest,
   reply: FastifyReply,
   task: Task,
-  { imageUrl }: { imageUrl: string },
+  urls: () => { imageUrl: string },
 ) {
   const generationId = generationIdOf(task.id);
   switch (task.status) {
@@ -109,7 +109,7 @@ export function tellImage(
       return { success: true, status, generationId, progress: progressOf(task, core.tasks.elapsedMs(task)) };
     }
     case 'completed':
-      return { success: true, status: 'completed', imageUrl, generationId, progress: 100 };
+      return { success: true, status: 'completed', ...urls(), generationId, progress: 100 };
     case 'failed':
       tellFailedTask(settings, request, reply);
       return { success: false, status: 'failed', error: 'Generation failed', generationId, progress: 0 };

@@ -42,7 +42,7 @@ export function tellVideo(
   request: FastifyRequest,
   reply: FastifyReply,
   task: Task,
-  { videoUrl, ...more }: { videoUrl: string; storyboardImageUrl?: string },
+  urls: () => { videoUrl: string; storyboardImageUrl?: string },
 ) {
   const taskId = task.id;
   switch (task.status) {
@@ -56,7 +56,8 @@ export function tellVideo(
         taskId,
       };
     }
-    case 'completed':
+    case 'completed': {
+      const { videoUrl, ...more } = urls();
       return {
         success: true,
         status: 'completed',
@@ -66,6 +67,7 @@ export function tellVideo(
         creditsUsed: task.price,
         ...more,
       };
+    }
     case 'failed':
       tellFailedTask(settings, request, reply);
       return {
