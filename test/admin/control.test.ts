@@ -1,0 +1,653 @@
+import { describe, expect, it, vi } from 'vitest';
+import { testEmulator } from '../support/emulator.ts';
+
+const GENERATE = '/api/sora-2/generate';
+const CHECK = '/api/sora-2/check-status';
+const VALID = { prompt: 'a dog', mode: 'textToVideo' };
+
+/** The emulator and one account on a frozen clock, with its control calls at hand. */
+async function controlled(key = 'k') {
+  const emulator = await testEmulator();
+  emulator.createAccount(key, { clock: { mode: 'frozen' } });
+  const call = async (method: string, path: string, body?: unknown) =>
+    emulator.send(method, `/__admin/accounts/${encodeURIComponent(key)}${path}`, { key: null, body });
+  const submit = async (body: object = VALID): Promise<string> =>
+    (await emulator.post(GENERATE, body, key)).body.taskId;
+  const poll = (taskId: string) => emulator.post(CHECK, { taskId }, key);
+  const idOf = () => emulator.account(key).id;
+  return { ...emulator, key, call, submit, poll, idOf };
+}
+
+const control = async (method: string, path: string, body?: unknown) =>
+  (await testEmulator()).send(method, `/__admin${path}`, { key: null, body });
+
+describe('accounts', () => {
+  it('are made with what is said, and the defaults for the rest', async () => {
+    const body = {
+      key: 'team a/b'.replace(' ', '-'),
+      credits: 7,
+      rateLimit: null,
+      speed: 2,
+      clock: 'frozen',
+      seed: 42,
+    };
+    const answer = await control('POST', '/accounts', body);
+    expect(answer.status).toBe(201);
+    expect(answer.body).toEqual({
+      key: 'team-a/b',
+      credits: 7,
+      rateLimit: { limit: null, remaining: null, resetAt: null },
+      clock: { mode: 'frozen', now: '2026-01-15T12:00:00.000Z' },
+      speed: 2,
+      seed: '42',
+      createdAt: '2026-01-15T12:00:00.000Z',
+      revoked: false,
+    });
+    const made = await control('POST', '/accounts');
+    expect(made).toMatchObject({
+      status: 201,
+      body: { credits: 1000, rateLimit: { limit: 100 }, speed: 60 },
+    });
+    expect(made.body.key).toMatch(/^np_[0-9a-f]{24}$/);
+    const clock = { mode: 'auto', now: '2030-01-01T00:00:00.000Z' };
+    expect((await control('POST', '/accounts', { clock })).body.clock).toEqual(clock);
+  });
+
+  it('are made once', async () => {
+    const answer = await control('POST', '/accounts', { key: 'np_test_default' });
+    expect(answer).toMatchObject({ status: 409, body: { code: 'ACCOUNT_EXISTS' } });
+  });
+
+  it('change their limit, speed, seed and whether they are revoked, and nothing else', async () => {
+    const { call, post, account, key } = await controlled();
+    const changes = { rateLimit: 5, speed: 3, seed: 'other', revoked: true };
+    expect((await call('PATCH', '', changes)).body).toMatchObject({
+      rateLimit: { limit: 5 },
+      speed: 3,
+      seed: 'other',
+      revoked: true,
+      credits: 1000,
+    });
+    // Still readable here, but no key any more.
+    expect((await call('GET', '')).status).toBe(200);
+    expect(await post(GENERATE, VALID, key)).toMatchObject({
+      status: 401,
+      body: { errorCode: 'LOGIN_REQUIRED' },
+    });
+    expect((await call('PATCH', '', { rateLimit: null, revoked: false })).body).toMatchObject({
+      rateLimit: { limit: null },
+      speed: 3,
+      revoked: false,
+    });
+    expect(account(key)).toMatchObject({ rateLimit: null, speed: 3, seed: 'other' });
+    expect((await post(GENERATE, VALID, key)).status).toBe(200);
+  });
+
+  it('whose speed changes let running tasks keep the simulated time they have left', async () => {
+    const { send, createAccount, core, clock } = await testEmulator();
+    const { id } = createAccount('k', { speed: 10 });
+    const { taskId } = (await send('POST', GENERATE, { key: 'k', body: VALID })).body;
+    const { endMs } = core.tasks.find(id, taskId)!.plan;
+    clock.advance(endMs / 10 / 2);
+    await send('PATCH', '/__admin/accounts/k', { key: null, body: { speed: 1 } });
+    clock.advance(endMs / 2 - 1);
+    expect(core.worker.tick()).toBe(0);
+    clock.advance(1);
+    expect(core.worker.tick()).toBe(1);
+  });
+
+  it('are removed with all that is their own', async () => {
+    const { call, submit, core, get, post } = await controlled();
+    await submit();
+    await call('POST', '/snapshots', { name: 's' });
+    expect(await call('DELETE', '')).toMatchObject({ status: 204, text: '' });
+    expect((await call('GET', '')).status).toBe(404);
+    expect((await call('DELETE', '')).status).toBe(404);
+    expect((await post(GENERATE, VALID, 'k')).status).toBe(401);
+    const rows = core.db.prepare("SELECT count(*) FROM accounts WHERE key LIKE '%k%'").pluck();
+    expect(rows.get()).toBe(0);
+    for (const table of ['tasks', 'ledger_entries', 'faults']) {
+      const orphans = core.db.prepare(
+        `SELECT count(*) FROM ${table} WHERE account_id NOT IN (SELECT id FROM accounts)`,
+      );
+      expect(orphans.pluck().get()).toBe(0);
+    }
+    expect((await get('/__admin/accounts')).body.accounts).toHaveLength(6);
+  });
+
+  it('are given and taken credits, never below zero', async () => {
+    const { call, core, idOf } = await controlled();
+    expect((await call('POST', '/credits', { amount: 5, reason: 'a gift' })).body.credits).toBe(1005);
+    expect((await call('POST', '/credits', { amount: -1005 })).body.credits).toBe(0);
+    expect(await call('POST', '/credits', { amount: -1 })).toMatchObject({
+      status: 409,
+      body: { code: 'BALANCE_TOO_LOW' },
+    });
+    expect(core.ledger.entries(idOf(), 10).map(({ kind, amount, reason }) => [kind, amount, reason])).toEqual(
+      [
+        ['grant', 1000, 'initial credits'],
+        ['grant', 5, 'a gift'],
+        ['adjust', -1005, 'by the control plane'],
+      ],
+    );
+  });
+
+  it('have a limiter that can be driven', async () => {
+    const { call, poll, clock } = await controlled();
+    expect((await call('PUT', '/rate-limit', { limit: 10, remaining: 1 })).body.rateLimit).toEqual({
+      limit: 10,
+      remaining: 1,
+      resetAt: '2026-01-15T13:00:00.000Z',
+    });
+    expect([(await poll('x')).status, (await poll('x')).status]).toEqual([404, 429]);
+    await call('PUT', '/rate-limit', { remaining: 10 });
+    expect((await poll('x')).headers['x-ratelimit-remaining']).toBe('9');
+    await call('PUT', '/rate-limit', { limit: null });
+    expect((await poll('x')).headers).not.toHaveProperty('x-ratelimit-limit');
+    expect((await call('PUT', '/rate-limit', { remaining: 1 })).body).toMatchObject({
+      code: 'INVALID_INPUT',
+    });
+    clock.advance(1);
+    expect((await call('PUT', '/rate-limit', { limit: 3, remaining: 4 })).status).toBe(400);
+    expect((await call('GET', '')).body.rateLimit.limit).toBe(null);
+  });
+});
+
+describe('clocks', () => {
+  it('advance, and list all that fell due on the way, in order', async () => {
+    const { call, submit, core, idOf } = await controlled();
+    const ids = [await submit(), await submit(), await submit()];
+    const answer = await call('POST', '/clock/advance', { ms: 600_000 });
+    expect(answer.body.now).toBe('2026-01-15T12:10:00.000Z');
+    expect(answer.body.transitions).toHaveLength(3);
+    const due = ids.map((id) => core.tasks.find(idOf(), id)!);
+    for (const { taskId, from, to, at } of answer.body.transitions) {
+      expect([from, to]).toEqual(['processing', 'completed']);
+      expect(Date.parse(at)).toBe(due.find(({ id }) => id === taskId)!.finishedAtMs);
+    }
+    const moments = answer.body.transitions.map(({ at }: { at: string }) => at);
+    expect([...moments].sort()).toEqual(moments);
+  });
+
+  it('go to the next change, and stay where they are when there is none', async () => {
+    const { call, post } = await controlled();
+    await post('/api/sora-2-tvc/generate', { adTheme: 'a' }, 'k');
+    const next = async () => (await call('POST', '/clock/advance', { toNext: true })).body;
+    expect((await next()).transitions[0]).toMatchObject({
+      from: 'storyboard_script',
+      to: 'storyboard_image',
+    });
+    expect((await next()).transitions[0]).toMatchObject({ from: 'storyboard_image', to: 'video_generation' });
+    const { now } = await next();
+    expect(await next()).toEqual({ now, transitions: [] });
+  });
+
+  it('change their mode, and move forward while they do', async () => {
+    const { call, submit, clock } = await controlled();
+    await submit();
+    const answer = await call('PUT', '/clock', { mode: 'auto', now: '2026-01-15T13:00:00.000Z' });
+    expect(answer.body).toMatchObject({
+      mode: 'auto',
+      now: '2026-01-15T13:00:00.000Z',
+      transitions: [{ to: 'completed' }],
+    });
+    await call('PUT', '/clock', { mode: 'real' });
+    clock.advance(5000);
+    expect((await call('GET', '')).body.clock).toEqual({ mode: 'real', now: '2026-01-15T13:00:05.000Z' });
+  });
+
+  it.each([
+    ['POST', '/clock/advance', { ms: -1 }, 409],
+    ['PUT', '/clock', { mode: 'frozen', now: '2020-01-01T00:00:00.000Z' }, 409],
+    ['PUT', '/clock', { mode: 'frozen', now: 'yesterday' }, 400],
+    ['PUT', '/clock', { mode: 'fast' }, 400],
+    ['POST', '/clock/advance', {}, 400],
+    ['POST', '/clock/advance', { ms: 1, toNext: true }, 400],
+    ['POST', '/clock/advance', { ms: 1.5 }, 400],
+    ['POST', '/clock/advance', { ms: 1e15 }, 400],
+    ['POST', '/clock/advance', { toNext: false }, 400],
+  ])('refuse %s %s %j with %i, and stand where they stood', async (method, path, body, status) => {
+    const { call, submit, core, idOf } = await controlled();
+    await submit();
+    const before = core.accounts.get(idOf());
+    const answer = await call(method, path, body);
+    expect(answer.status).toBe(status);
+    expect(answer.body).toEqual({ error: expect.stringMatching(/^[A-Z].*\.$/), code: expect.any(String) });
+    expect(core.accounts.get(idOf())).toEqual(before);
+  });
+
+  it('end before the year 10000', async () => {
+    const { call } = await controlled();
+    await call('PUT', '/clock', { mode: 'frozen', now: '9999-12-30T00:00:00.000Z' });
+    expect(await call('POST', '/clock/advance', { ms: 100_000_000 })).toMatchObject({
+      status: 409,
+      body: { code: 'CLOCK_TOO_FAR' },
+    });
+  });
+});
+
+describe('tasks', () => {
+  it('are shown with what was asked, planned and has come of it', async () => {
+    const { call, post, submit } = await controlled();
+    const taskId = await submit();
+    const { generationId } = (
+      await post('/api/nano-banana-2/generate', { prompt: 'a', mode: 'generate' }, 'k')
+    ).body;
+    const { tasks } = (await call('GET', '/tasks')).body;
+    expect(tasks[0]).toEqual({
+      id: taskId,
+      family: 'sora-2',
+      status: 'processing',
+      price: 4,
+      input: expect.objectContaining({ prompt: 'a dog', modelTier: 'sora2' }),
+      plan: {
+        steps: [{ name: 'generating', atMs: 0 }],
+        endMs: expect.any(Number),
+        outcome: { status: 'completed' },
+      },
+      step: 'generating',
+      createdAt: '2026-01-15T12:00:00.000Z',
+      dueAt: expect.stringMatching(/^2026-01-15T12:0/),
+      finishedAt: null,
+      simulatedMs: null,
+      result: null,
+    });
+    expect(tasks[1]).toMatchObject({ generationId, family: 'nano-banana-2', step: 'pending' });
+    await call('POST', '/clock/advance', { ms: 600_000 });
+    expect((await call('GET', `/tasks/${taskId}`)).body).toMatchObject({
+      status: 'completed',
+      dueAt: null,
+      simulatedMs: tasks[0].plan.endMs,
+      result: { videoUrl: `http://localhost:80/media/sora/${taskId}.mp4` },
+    });
+  });
+
+  it('are listed in pages and by status', async () => {
+    const { call, submit } = await controlled();
+    const ids = [await submit(), await submit(), await submit()];
+    await call('POST', `/tasks/${ids[1]}/fail`);
+    const first = (await call('GET', '/tasks?limit=2')).body;
+    expect(first.tasks.map(({ id }: { id: string }) => id)).toEqual(ids.slice(0, 2));
+    expect(first.next).toBe(ids[1]);
+    const rest = (await call('GET', `/tasks?after=${first.next}`)).body;
+    expect(rest.tasks.map(({ id }: { id: string }) => id)).toEqual([ids[2]]);
+    const failed = (await call('GET', '/tasks?status=failed')).body.tasks;
+    expect(failed.map(({ id }: { id: string }) => id)).toEqual([ids[1]]);
+    expect((await call('GET', '/tasks?status=done')).status).toBe(400);
+    expect((await call('GET', '/tasks?after=task_x')).status).toBe(404);
+  });
+
+  it('are ended by hand, once', async () => {
+    const { call, submit, poll, account } = await controlled();
+    const [one, two] = [await submit(), await submit()];
+    expect((await call('POST', `/tasks/${one}/complete`)).body).toMatchObject({
+      status: 'completed',
+      simulatedMs: 0,
+    });
+    const failed = await call('POST', `/tasks/${two}/fail`, { error: 'AI_SERVICE_ERROR' });
+    expect(failed.body).toMatchObject({ status: 'failed', result: { errorCode: 'AI_SERVICE_ERROR' } });
+    expect((await poll(one)).body.status).toBe('completed');
+    expect((await poll(two)).body.status).toBe('failed');
+    for (const id of [one, two]) {
+      for (const verb of ['complete', 'fail']) {
+        expect(await call('POST', `/tasks/${id}/${verb}`)).toMatchObject({
+          status: 409,
+          body: { code: 'TASK_ENDED' },
+        });
+      }
+    }
+    expect(account('k').balance).toBe(996);
+    expect((await call('POST', '/tasks/task_x/fail')).status).toBe(404);
+    expect((await call('POST', `/tasks/${one}/fail`, { error: 'not a code' })).status).toBe(400);
+  });
+
+  it("are not another key's", async () => {
+    const { submit, get } = await controlled();
+    const taskId = await submit();
+    expect((await get(`/__admin/accounts/np_test_default/tasks/${taskId}`)).status).toBe(404);
+  });
+});
+
+describe('wait', () => {
+  it('answers at once when the task is there, else as soon as it is', async () => {
+    const { call, submit } = await controlled();
+    const taskId = await submit();
+    const waiting = call('GET', `/wait?task=${taskId}&status=completed&timeoutMs=60000`);
+    await call('POST', '/clock/advance', { ms: 600_000 });
+    expect(await waiting).toMatchObject({ status: 200, body: { id: taskId, status: 'completed' } });
+    expect((await call('GET', `/wait?task=${taskId}`)).body.status).toBe('completed');
+    expect((await call('GET', `/wait?task=${taskId}&status=completed&timeoutMs=0`)).status).toBe(200);
+  });
+
+  it('follows the worker on a real clock', async () => {
+    const { send, createAccount, core, clock } = await testEmulator();
+    createAccount('k', { speed: 60 });
+    core.worker.start(() => expect.unreachable());
+    const { taskId } = (await send('POST', GENERATE, { key: 'k', body: VALID })).body;
+    const waiting = send('GET', `/__admin/accounts/k/wait?task=${taskId}`, { key: null });
+    clock.advance(5000);
+    expect((await waiting).body.status).toBe('completed');
+  });
+
+  it('is 408 when time runs out, 409 when the task has ended in another way, 404 when there is none', async () => {
+    const { call, submit, clock } = await controlled();
+    const taskId = await submit();
+    const waiting = call('GET', `/wait?task=${taskId}&timeoutMs=250`);
+    await new Promise(setImmediate);
+    clock.advance(250);
+    expect(await waiting).toMatchObject({ status: 408, body: { code: 'WAIT_TIMEOUT' } });
+    expect((await call('GET', `/wait?task=${taskId}&timeoutMs=0`)).status).toBe(408);
+    const other = call('GET', `/wait?task=${taskId}&status=completed`);
+    await call('POST', `/tasks/${taskId}/fail`);
+    expect(await other).toMatchObject({ status: 409, body: { code: 'TASK_ENDED' } });
+    expect((await call('GET', '/wait?task=task_x')).status).toBe(404);
+    for (const query of [
+      '',
+      '?task=x&timeoutMs=-1',
+      '?task=x&timeoutMs=600001',
+      '?task=x&status=pending',
+      '?task=x&a=1',
+    ])
+      expect((await call('GET', `/wait${query}`)).status).toBe(400);
+  });
+
+  it('ends with the account', async () => {
+    const { call, submit } = await controlled();
+    const taskId = await submit();
+    const waiting = call('GET', `/wait?task=${taskId}`);
+    await new Promise(setImmediate);
+    await call('POST', '/reset');
+    expect((await waiting).status).toBe(404);
+  });
+});
+
+describe('snapshots', () => {
+  it('put everything back: credits, ledger, tasks, clock, limiter, faults', async () => {
+    const { call, submit, poll, core, account, idOf } = await controlled();
+    const before = await submit();
+    await call('POST', '/clock/advance', { ms: 1000 });
+    await call('POST', '/faults', { at: 'charge', effect: { errorCode: 'INTERNAL_ERROR' }, after: 1 });
+    expect(await call('POST', '/snapshots', { name: 'base' })).toMatchObject({
+      status: 201,
+      body: { name: 'base', at: '2026-01-15T12:00:01.000Z' },
+    });
+    const state = async () => ({
+      account: (await call('GET', '')).body,
+      ledger: (await call('GET', '/ledger')).body,
+      tasks: (await call('GET', '/tasks')).body,
+      faults: (await call('GET', '/faults')).body.faults.map(({ id, ...rest }: { id: string }) => rest),
+    });
+    const kept = await state();
+    const after = await submit();
+    await submit();
+    await call('POST', '/clock/advance', { ms: 3_600_000 });
+    await call('DELETE', '/faults');
+    expect((await poll(before)).body.status).toBe('completed');
+
+    expect((await call('POST', '/snapshots/base/restore')).body).toEqual(kept.account);
+    expect(await state()).toEqual(kept);
+    expect((await poll(before)).body.status).toBe('processing');
+    expect((await poll(after)).status).toBe(404);
+    // The same calls lead to the same ids again.
+    expect(await submit()).toBe(after);
+    await call('POST', '/clock/advance', { ms: 600_000 });
+    expect((await poll(before)).body.status).toBe('completed');
+    expect(core.ledger.verify(idOf())).toEqual([]);
+    expect(account('k').balance).toBe(992);
+    // It can be done again.
+    await call('POST', '/snapshots/base/restore');
+    expect(await state()).toEqual(kept);
+  });
+
+  it('take a real clock back to their time, and tasks have what was left to them', async () => {
+    const { send, createAccount, core, clock, account } = await testEmulator();
+    createAccount('k', { speed: 1 });
+    core.worker.start(() => expect.unreachable());
+    const call = (method: string, path: string, body?: unknown) =>
+      send(method, `/__admin/accounts/k${path}`, { key: null, body });
+    const { taskId } = (await send('POST', GENERATE, { key: 'k', body: VALID })).body;
+    const { endMs } = core.tasks.find(account('k').id, taskId)!.plan;
+    clock.advance(10_000);
+    await call('POST', '/snapshots', { name: 's' });
+    // Time does not pass for a snapshot, and it does not play.
+    clock.advance(10_000_000);
+    expect((await call('GET', `/tasks/${taskId}`)).body.status).toBe('completed');
+    const { now } = (await call('POST', '/snapshots/s/restore')).body.clock;
+    expect(now).toBe('2026-01-15T12:00:10.000Z');
+    clock.advance(endMs - 10_000 - 1);
+    expect((await call('GET', `/tasks/${taskId}`)).body.status).toBe('processing');
+    clock.advance(1);
+    expect((await call('GET', `/tasks/${taskId}`)).body.status).toBe('completed');
+  });
+
+  it('are listed by name, replaced under the same name, bounded in number', async () => {
+    const { call, account } = await controlled();
+    for (const name of ['b', 'a', 'b']) expect((await call('POST', '/snapshots', { name })).status).toBe(201);
+    const { snapshots, next } = (await call('GET', '/snapshots?limit=1')).body;
+    expect([snapshots[0].name, next]).toEqual(['a', 'a']);
+    expect((await call('GET', '/snapshots?after=a')).body.snapshots).toHaveLength(1);
+    for (let n = 0; n < 98; n++) await call('POST', '/snapshots', { name: `s${n}` });
+    expect(await call('POST', '/snapshots', { name: 'one-too-many' })).toMatchObject({
+      status: 409,
+      body: { code: 'TOO_MANY_SNAPSHOTS' },
+    });
+    expect((await call('POST', '/snapshots', { name: 'a' })).status).toBe(201);
+    expect(await call('POST', '/snapshots/nothing/restore')).toMatchObject({
+      status: 404,
+      body: { code: 'SNAPSHOT_NOT_FOUND' },
+    });
+    expect(account('k').balance).toBe(1000);
+  });
+
+  it('are no accounts to anybody', async () => {
+    const { call, get, send } = await controlled();
+    await call('POST', '/snapshots', { name: 's' });
+    const { accounts } = (await get('/__admin/accounts')).body;
+    expect(accounts).toHaveLength(7);
+    expect((await get('/metrics')).text).toContain('nanophoto_accounts 7\n');
+    expect((await get('/__admin/accounts/%00k')).status).toBe(404);
+    expect((await get(`/__admin/accounts/${encodeURIComponent(`\u00007\u0000s`)}`)).status).toBe(404);
+    expect((await send('POST', '/__admin/reset', { key: null })).body).toEqual({ accounts: 7 });
+  });
+});
+
+describe('fork', () => {
+  it('gives a new key everything but the journal and the snapshots; then each goes its way', async () => {
+    const { call, submit, post, get, account } = await controlled();
+    const taskId = await submit();
+    await call('POST', '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' }, after: 1 });
+    await call('POST', '/snapshots', { name: 's' });
+    const forked = await call('POST', '/fork', { to: 'k2' });
+    expect(forked.status).toBe(201);
+    expect(forked.body).toEqual({ ...(await call('GET', '')).body, key: 'k2' });
+    const of = async (path: string) => (await get(`/__admin/accounts/k2${path}`)).body;
+    expect(await of('/snapshots')).toEqual({ snapshots: [], next: null });
+    expect(await of('/requests/count')).toEqual({ count: 0 });
+    expect((await of('/faults')).faults).toHaveLength(1);
+    expect((await post(CHECK, { taskId }, 'k2')).body.status).toBe('processing');
+    await call('POST', '/clock/advance', { ms: 600_000 });
+    expect(account('k').balance).toBe(996);
+    expect((await of(`/tasks/${taskId}`)).status).toBe('processing');
+    expect(await call('POST', '/fork', { to: 'k2' })).toMatchObject({
+      status: 409,
+      body: { code: 'ACCOUNT_EXISTS' },
+    });
+    expect((await call('POST', '/fork', { to: 'with blank' })).status).toBe(400);
+    expect((await call('POST', '/fork')).status).toBe(400);
+  });
+});
+
+describe('reset', () => {
+  it('makes an account as it was made, journal, faults, snapshots and all', async () => {
+    const { send, get, post, core } = await testEmulator();
+    const body = {
+      key: 'k',
+      credits: 50,
+      clock: { mode: 'frozen', now: '2030-01-01T00:00:00.000Z' },
+      rateLimit: 9,
+    };
+    const made = (await send('POST', '/__admin/accounts', { key: null, body })).body;
+    const call = (method: string, path: string, sent?: unknown) =>
+      send(method, `/__admin/accounts/k${path}`, { key: null, body: sent });
+    const { taskId } = (await post(GENERATE, VALID, 'k')).body;
+    await call('POST', '/faults', { at: 'request', effect: { fail: true } });
+    await call('POST', '/snapshots', { name: 's' });
+    await call('PATCH', '', { speed: 7, rateLimit: 1, seed: 'z' });
+    await call('PUT', '/clock', { mode: 'auto' });
+    await call('POST', '/clock/advance', { ms: 5 });
+    expect((await call('POST', '/reset')).body).toEqual(made);
+    expect((await get('/__admin/accounts/k')).body).toEqual(made);
+    for (const [path, name] of [
+      ['/tasks', 'tasks'],
+      ['/faults', 'faults'],
+      ['/snapshots', 'snapshots'],
+      ['/requests', 'requests'],
+    ])
+      expect((await call('GET', path!)).body).toEqual({ [name!]: [], next: null });
+    expect((await call('GET', '/ledger')).body.entries).toHaveLength(1);
+    // The same calls lead to the same ids again.
+    expect((await post(GENERATE, VALID, 'k')).body.taskId).toBe(taskId);
+    expect(core.accounts.count()).toBe(7);
+  });
+
+  it('of everything takes self-made accounts away, and brings seeded ones back', async () => {
+    const { send, get, post, account } = await testEmulator();
+    const all = async () => (await get('/__admin/accounts')).body.accounts;
+    const before = await all();
+    await post(GENERATE, VALID, 'np_test_mine');
+    await post(GENERATE, VALID);
+    await send('DELETE', '/__admin/accounts/np_test_empty', { key: null });
+    await send('POST', '/__admin/faults', { key: null, body: { at: 'request', effect: { fail: true } } });
+    expect((await send('POST', '/__admin/reset', { key: null })).status).toBe(200);
+    expect(await all()).toEqual(before);
+    expect(account('np_test_mine')).toBeUndefined();
+    expect((await get('/__admin/faults')).body.faults).toEqual([]);
+    expect((await post(GENERATE, VALID)).status).toBe(200);
+  });
+
+  it('gives an account an id that none had before, so that nothing old can reach it', async () => {
+    const { call, idOf } = await controlled();
+    const ids = [idOf()];
+    for (let n = 0; n < 3; n++) {
+      await call('POST', '/reset');
+      ids.push(idOf());
+    }
+    expect(new Set(ids).size).toBe(4);
+    expect(ids).toEqual([...ids].sort((one, other) => one - other));
+  });
+
+  it('breaks off what is under way: a stream, a delayed answer, an answer that takes its time', async () => {
+    const { app, call, core, idOf, clock } = await controlled();
+    await call('PUT', '/clock', { mode: 'real' });
+    await call('PATCH', '', { speed: 1 });
+    const url = await app.listen({ port: 0, host: '127.0.0.1' });
+    const send = (path: string, body: object, headers = {}) =>
+      fetch(url + path, {
+        method: 'POST',
+        headers: {
+          authorization: 'Bearer k',
+          'content-type': 'application/json',
+          ...headers,
+        },
+        body: JSON.stringify(body),
+      });
+    const reader = (await send('/api/sora-2/generate-prompt', { topic: 'a' })).body!.getReader();
+    clock.advance(3000);
+    expect((await reader.read()).value!.length).toBeGreaterThan(0);
+    const rest = (async () => {
+      while (!(await reader.read()).done);
+      return 'whole';
+    })().catch(() => 'broken off');
+    const delayed = send(GENERATE, VALID, { 'x-emulator-fault': 'delay=1m' });
+    const working = send('/api/sora/remove-watermark', { share_link: 'https://sora.chatgpt.com/p/s_1' });
+    await vi.waitUntil(() => core.accounts.get(idOf()).taskCount === 2);
+    await vi.waitUntil(() => core.limits.peek(idOf(), clock.nowMs()).count === 3);
+    await call('POST', '/reset');
+    clock.advance(120_000);
+    expect(await rest).toBe('broken off');
+    expect((await working).status).toBe(401);
+    expect((await delayed).status).toBe(401);
+    expect(core.tasks.list(idOf(), 10)).toEqual([]);
+    expect(core.ledger.entries(idOf(), 10).map(({ kind }) => kind)).toEqual(['grant']);
+    expect((await call('GET', '/requests/count')).body).toEqual({ count: 0 });
+    expect(core.limits.peek(idOf(), clock.nowMs()).count).toBe(0);
+  });
+});
+
+describe('control calls', () => {
+  it.each<[string, string, unknown, string]>([
+    [
+      'POST',
+      '/accounts',
+      { nonsense: 1 },
+      'there is no "nonsense", only key, credits, rateLimit, clock, speed, seed',
+    ],
+    ['POST', '/accounts', { key: '' }, 'key'],
+    ['POST', '/accounts', { key: 'a b' }, 'visible ASCII'],
+    ['POST', '/accounts', { credits: -1 }, 'credits: expected a whole number from 0'],
+    ['POST', '/accounts', { credits: 1.5 }, 'credits'],
+    ['POST', '/accounts', { rateLimit: 0 }, 'rateLimit'],
+    ['POST', '/accounts', { speed: 0 }, 'speed: expected a number from 0.000001 to 1000000'],
+    ['POST', '/accounts', { clock: 'sometimes' }, 'clock'],
+    ['POST', '/accounts', { seed: {} }, 'seed: expected a text or a whole number'],
+    ['POST', '/accounts', [], 'object'],
+    [
+      'PATCH',
+      '/accounts/np_test_default',
+      { credits: 5 },
+      'there is no "credits", only rateLimit, speed, seed, revoked',
+    ],
+    ['PATCH', '/accounts/np_test_default', { revoked: 'yes' }, 'revoked'],
+    ['POST', '/accounts/np_test_default/credits', {}, 'amount'],
+    [
+      'POST',
+      '/accounts/np_test_default/credits',
+      { amount: 0 },
+      'amount: expected a number of credits other than 0',
+    ],
+    ['POST', '/accounts/np_test_default/credits', { amount: '5' }, 'amount'],
+    ['PUT', '/accounts/np_test_default/rate-limit', { limit: -5 }, 'limit'],
+    ['POST', '/accounts/np_test_default/snapshots', {}, 'name'],
+    ['POST', '/accounts/np_test_default/reset', { all: true }, 'there is no "all", only an empty object'],
+    ['POST', '/faults', {}, 'at'],
+    ['POST', '/faults', { at: 'never', effect: { fail: true } }, 'at: expected one of "request"|"charge"'],
+    [
+      'POST',
+      '/faults',
+      { at: 'request', effect: {} },
+      'effect: expected errorCode, fail, hang, delayMs, reset',
+    ],
+    ['POST', '/faults', { at: 'request', effect: { status: 500 } }, 'effect: expected errorCode'],
+    [
+      'POST',
+      '/faults',
+      { at: 'task', effect: { reset: true } },
+      'effect.reset: expected errorCode, fail, hang, durationMs at task',
+    ],
+    ['POST', '/faults', { at: 'request', effect: { fail: false } }, 'effect.fail: expected true'],
+    [
+      'POST',
+      '/faults',
+      { at: 'request', effect: { errorCode: 'NO_CODE' } },
+      'effect.errorCode: expected a documented error code',
+    ],
+    [
+      'POST',
+      '/faults',
+      { at: 'request', effect: { fail: true }, times: 0 },
+      'times: expected a whole number from 1',
+    ],
+    ['POST', '/faults', { at: 'request', effect: { fail: true }, probability: 2 }, 'probability'],
+    ['POST', '/faults', { at: 'request', effect: { fail: true }, match: { family: 'sora' } }, 'match.family'],
+    [
+      'POST',
+      '/faults',
+      { at: 'request', effect: { fail: true }, match: { path: '/' } },
+      'there is no "path", only family, endpoint, contains',
+    ],
+  ])('refuse %s %s %j and say what is allowed', async (method, path, body, words) => {
+    const answer = await control(method, path, body);
+    expect([answer.status, answer.body.code]).toEqual([400, 'INVALID_INPUT']);
+    expect(answer.body.error).toContain(words);
+  });
+});
