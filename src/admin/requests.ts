@@ -64,19 +64,19 @@ const CREDENTIALS = new Set(['authorization', 'proxy-authorization', 'cookie', '
 function shownEntry(entry: Entry, key: string) {
   const { id, atMs, method, path, status, errorCode, durationMs, taskIds, faults, warnings } = entry;
   const headers = Object.entries(entry.headers).filter(([name]) => !CREDENTIALS.has(name));
-  const shown = {
-    ...{ id, at: moment(atMs), method, path, status, errorCode, durationMs },
-    request: { headers: Object.fromEntries(headers), body: entry.body ?? null, ...cut(entry.bodyIsCut) },
-    response: {
-      headers: entry.answerHeaders,
-      body: parsed(entry),
-      ...cut(entry.answerIsCut),
+  const hide = <T>(value: T) => without(value, key) as T;
+  return {
+    ...{ id, at: moment(atMs), method, path: hide(path), status, errorCode, durationMs },
+    request: {
+      headers: hide(Object.fromEntries(headers)),
+      body: hide(entry.body ?? null),
+      ...cut(entry.bodyIsCut),
     },
+    response: { headers: entry.answerHeaders, body: hide(parsed(entry)), ...cut(entry.answerIsCut) },
     taskIds,
     fault: faults.length > 0 ? faults.join('; ') : null,
-    warnings: [...warnings, ...entry.unknownFields.map((field) => `undocumented field ${field}`)],
+    warnings: hide([...warnings, ...entry.unknownFields.map((field) => `undocumented field ${field}`)]),
   };
-  return without(shown, key);
 }
 
 const cut = (isCut: boolean) => (isCut ? { truncated: true } : {});

@@ -1,0 +1,327 @@
+import { describe, expect, it, vi } from 'vitest';
+import { testEmulator } from '../support/emulator.ts';
+
+const GENERATE = '/api/sora-2/generate';
+const CHECK = '/api/sora-2/check-status';
+const VALID = { prompt: 'a dog', mode: 'textToVideo' };
+
+async function journaled(key = 'np_journaled') {
+  const emulator = await testEmulator();
+  emulator.createAccount(key, { clock: { mode: 'frozen' }, rateLimit: null });
+  const path = `/__admin/accounts/${encodeURIComponent(key)}`;
+  const requests = async (query = '') => (await emulator.get(`${path}/requests${query}`)).body.requests;
+  const count = async (query = '') => (await emulator.get(`${path}/requests/count${query}`)).body.count;
+  const verdict = async () => (await emulator.get(`${path}/verdict`)).body;
+  const codes = async () => (await verdict()).findings.map(({ code }: { code: string }) => code);
+  const advance = (ms: number) => emulator.core.timeline.advance(emulator.account(key).id, ms);
+  const submit = async (body: object = VALID): Promise<string> =>
+    (await emulator.post(GENERATE, body, key)).body.taskId;
+  const poll = (taskId: string) => emulator.post(CHECK, { taskId }, key);
+  return { ...emulator, path, requests, count, verdict, codes, advance, submit, poll };
+}
+
+describe('the journal', () => {
+  it('has what was sent and answered, in order, without the key', async () => {
+    const { send, requests } = await journaled('sk-secret');
+    const headers = { 'x-mine': 'sk-secret and more' };
+    const { body } = await send('POST', GENERATE, {
+      key: 'sk-secret',
+      body: { ...VALID, 'sk-secret': 'sk-secret!' },
+      headers,
+    });
+    await send('POST', GENERATE, { key: 'sk-secret', body: '{"prompt' });
+    const entries = await requests();
+    expect(entries).toEqual([
+      {
+        id: '1',
+        at: '2026-01-15T12:00:00.000Z',
+        method: 'POST',
+        path: GENERATE,
+        status: 200,
+        errorCode: null,
+        durationMs: expect.any(Number),
+        request: {
+          headers: expect.objectContaining({
+            'content-type': 'application/json',
+            'x-mine': '[key] and more',
+          }),
+          body: { ...VALID, '[key]': '[key]!' },
+        },
+        response: { headers: { 'content-type': 'application/json; charset=utf-8' }, body },
+        taskIds: [body.taskId],
+        fault: null,
+        warnings: ['undocumented field [key]'],
+      },
+      expect.objectContaining({ id: '2', status: 400, errorCode: 'INVALID_INPUT', taskIds: [] }),
+    ]);
+    expect(entries[0].request.headers).not.toHaveProperty('authorization');
+    expect(JSON.stringify(entries)).not.toContain('sk-secret');
+  });
+
+  it('is told apart by path and status, in pages, and forgotten on request', async () => {
+    const { post, requests, count, send, path } = await journaled();
+    await post(GENERATE, VALID, 'np_journaled');
+    await post(GENERATE, {}, 'np_journaled');
+    await post(CHECK, { taskId: 'x' }, 'np_journaled');
+    await post('/nowhere', {}, 'np_journaled');
+    expect([await count(), await count(`?path=${GENERATE}`), await count('?status=404')]).toEqual([4, 2, 2]);
+    expect(await count(`?path=${GENERATE}&status=400`)).toBe(1);
+    const ids = (entries: { id: string }[]) => entries.map(({ id }) => id);
+    expect(ids(await requests('?limit=2'))).toEqual(['1', '2']);
+    expect(ids(await requests('?after=2'))).toEqual(['3', '4']);
+    expect(ids(await requests('?status=404&limit=1'))).toEqual(['3']);
+    expect(await send('DELETE', `${path}/requests`, { key: null })).toMatchObject({ status: 204 });
+    expect(await count()).toBe(0);
+    await post(GENERATE, VALID, 'np_journaled');
+    expect(ids(await requests())).toEqual(['5']);
+    for (const query of ['?path=x', '?status=2xx', '?limit=0', '?nonsense=1'])
+      expect((await send('GET', `${path}/requests${query}`, { key: null })).status).toBe(400);
+  });
+
+  it('is kept for each key alone, refused requests included, unknown keys not', async () => {
+    const { post, count, get, send } = await journaled();
+    await post(GENERATE, VALID, 'np_test_other');
+    await post(GENERATE, VALID, 'nobody');
+    await send('POST', GENERATE, { key: null, body: VALID });
+    expect(await count()).toBe(0);
+    expect((await get('/__admin/accounts/np_test_other/requests/count')).body.count).toBe(1);
+  });
+
+  it('keeps the last thousand requests', async () => {
+    const { poll, requests, count } = await journaled();
+    for (let n = 0; n < 1005; n++) await poll('x');
+    expect(await count()).toBe(1000);
+    expect((await requests('?limit=1'))[0].id).toBe('6');
+  });
+
+  it('cuts long bodies, and lets the oldest go when they take too much room', async () => {
+    const { post, requests, count } = await journaled();
+    const prompt = 'x'.repeat(20_000);
+    for (let n = 0; n < 600; n++) await post(GENERATE, { ...VALID, prompt }, 'np_journaled');
+    // 8 MB of 16 KB each, and what an entry takes beside.
+    expect(await count()).toBeGreaterThan(350);
+    expect(await count()).toBeLessThan(500);
+    const [{ request }] = await requests('?limit=1');
+    expect(request.truncated).toBe(true);
+    expect(request.body).toHaveLength(16 * 1024);
+    expect(request.body.startsWith('{"prompt":"xxx')).toBe(true);
+  });
+
+  it('does not keep an upload, and keeps the beginning of a text', async () => {
+    const { post, requests } = await journaled();
+    const videoFile = `data:video/mp4;base64,${Buffer.alloc(200_000).toString('base64')}`;
+    await post('/api/sora-2/reverse-prompt', { videoSource: 'file', videoFile }, 'np_journaled');
+    await post('/api/sora-2/generate-prompt', { topic: 'a lighthouse' }, 'np_journaled');
+    const [upload, stream] = await requests();
+    expect(JSON.stringify(upload).length).toBeLessThan(3000);
+    expect(upload).toMatchObject({ status: 400, errorCode: 'INVALID_FORMAT' });
+    expect(stream).toMatchObject({
+      status: 200,
+      response: { body: expect.stringContaining('a lighthouse') },
+    });
+    expect(stream.taskIds).toHaveLength(1);
+  });
+
+  it('names the fault that struck, and has no status where no answer came', async () => {
+    const { app, core, account, requests } = await journaled();
+    const fault = core.faults.add(account('np_journaled').id, {
+      match: {},
+      at: 'request',
+      effect: { empty: true },
+    });
+    const url = await app.listen({ port: 0, host: '127.0.0.1' });
+    const request = {
+      method: 'POST',
+      headers: { authorization: 'Bearer np_journaled', 'content-type': 'application/json' },
+      body: JSON.stringify({ ...VALID, prompt: '@emulator(delay=0ms)' }),
+    };
+    await expect(fetch(url + GENERATE, request)).rejects.toThrow();
+    expect(await requests()).toMatchObject([
+      { status: null, fault: `@emulator(delayMs=0); ${fault.id}`, response: { body: null } },
+    ]);
+  });
+
+  it('of interleaved keys is that of each key alone', async () => {
+    const calls: [string, object][] = [
+      [GENERATE, VALID],
+      [CHECK, { taskId: 'x' }],
+      [GENERATE, {}],
+      ['/api/sora-2/generate-prompt', { topic: 'a' }],
+    ];
+    const of = async (keys: string[]) => {
+      const { post, createAccount, get } = await testEmulator();
+      for (const key of keys) createAccount(key, { clock: { mode: 'frozen' } });
+      for (const [path, body] of calls) await Promise.all(keys.map((key) => post(path, body, key)));
+      const { requests } = (await get('/__admin/accounts/k1/requests')).body;
+      return requests.map((entry: object) => ({ ...entry, durationMs: null }));
+    };
+    expect(await of(['k1', 'k2', 'k3'])).toEqual(await of(['k1']));
+  });
+});
+
+describe('the verdict', () => {
+  it('is ok for a client with manners', async () => {
+    const { submit, poll, advance, verdict } = await journaled();
+    const taskId = await submit();
+    for (;;) {
+      advance(5000);
+      if ((await poll(taskId)).body.status === 'completed') break;
+    }
+    advance(3_600_000);
+    expect(await verdict()).toEqual({ ok: true, findings: [] });
+  });
+
+  it('finds polls at less than half the advised interval, three in a row', async () => {
+    const { submit, poll, advance, verdict } = await journaled();
+    const taskId = await submit();
+    const gaps = async (...ms: number[]) => {
+      for (const gap of ms) {
+        advance(gap);
+        await poll(taskId);
+      }
+    };
+    await gaps(0, 2499, 2499, 2500, 100, 100, 2500);
+    expect((await verdict()).ok).toBe(true);
+    await gaps(2499, 2499, 2499);
+    expect((await verdict()).findings).toEqual([
+      {
+        code: 'POLLED_TOO_OFTEN',
+        message: expect.stringContaining(taskId),
+        requests: ['8', '9', '10', '11'],
+      },
+    ]);
+  });
+
+  it('does not mind how often is polled under an auto clock', async () => {
+    const { createAccount, post, get } = await testEmulator();
+    createAccount('np_journaled', { clock: { mode: 'auto' } });
+    const { taskId } = (await post('/api/sora-2-tvc/generate', { adTheme: 'a' }, 'np_journaled')).body;
+    for (let n = 0; n < 3; n++) await post('/api/sora-2-tvc/check-status', { taskId }, 'np_journaled');
+    expect((await get('/__admin/accounts/np_journaled/verdict')).body).toEqual({ ok: true, findings: [] });
+  });
+
+  it('finds polls after the end was told', async () => {
+    const { submit, poll, advance, verdict } = await journaled();
+    const taskId = await submit();
+    advance(3_600_000);
+    await poll(taskId);
+    expect((await verdict()).ok).toBe(true);
+    advance(10_000);
+    await poll(taskId);
+    expect((await verdict()).findings).toMatchObject([{ code: 'POLLED_AFTER_END', requests: ['3'] }]);
+  });
+
+  it('finds requests that do not wait as long as Retry-After says', async () => {
+    const { post, createAccount, core, get } = await testEmulator();
+    const { id } = createAccount('np_journaled', { clock: { mode: 'frozen' }, rateLimit: 1 });
+    const findings = async () => (await get('/__admin/accounts/np_journaled/verdict')).body.findings;
+    for (let n = 0; n < 2; n++) await post(CHECK, { taskId: 'x' }, 'np_journaled');
+    core.timeline.advance(id, 3_600_000);
+    await post(CHECK, { taskId: 'x' }, 'np_journaled');
+    expect(await findings()).toEqual([]);
+    for (let n = 0; n < 2; n++) await post(CHECK, { taskId: 'x' }, 'np_journaled');
+    expect(await findings()).toMatchObject([{ code: 'IGNORED_RETRY_AFTER', requests: ['5'] }]);
+  });
+
+  it('finds the same job sent again while the first one runs', async () => {
+    const { submit, poll, advance, codes, verdict } = await journaled();
+    const first = await submit();
+    await submit({ ...VALID, prompt: 'another' });
+    advance(3_600_000);
+    await poll(first);
+    await submit();
+    expect(await codes()).toEqual(['NEVER_COLLECTED']);
+    await submit();
+    expect((await verdict()).findings[0]).toMatchObject({ code: 'DUPLICATE_SUBMIT', requests: ['1', '5'] });
+  });
+
+  it('finds tasks that nobody collected within a minute of their end', async () => {
+    const { submit, advance, codes, verdict, core, account } = await journaled();
+    const taskId = await submit();
+    core.tasks.complete(account('np_journaled').id, taskId);
+    advance(60_000);
+    expect(await codes()).toEqual([]);
+    advance(1);
+    expect((await verdict()).findings).toEqual([
+      { code: 'NEVER_COLLECTED', message: expect.stringContaining(taskId), requests: ['1'] },
+    ]);
+  });
+
+  it('finds undocumented fields, deep ones too', async () => {
+    const { post, verdict } = await journaled();
+    const shot = (id: string) => ({
+      id,
+      prompt: 'a',
+      generationType: 'TEXT_2_VIDEO',
+      aspectRatio: '16:9',
+      fps: 24,
+    });
+    await post('/api/veo-3/generate', { shots: [shot('a'), shot('b')], quality: 'high' }, 'np_journaled');
+    await post(CHECK, { taskId: 'x', shotId: 'y' }, 'np_journaled');
+    const { findings } = await verdict();
+    expect(findings).toEqual([
+      {
+        code: 'UNDOCUMENTED_FIELD',
+        message: '/api/veo-3/generate knows no field shots[].fps.',
+        requests: ['1'],
+      },
+      { code: 'UNDOCUMENTED_FIELD', message: '/api/veo-3/generate knows no field quality.', requests: ['1'] },
+      {
+        code: 'UNDOCUMENTED_FIELD',
+        message: '/api/sora-2/check-status knows no field shotId.',
+        requests: ['2'],
+      },
+    ]);
+  });
+});
+
+describe('events', () => {
+  it('tell tasks, ledger, requests and faults as they happen, of one account or of all', async () => {
+    const { app, post, createAccount, core, account, close } = await testEmulator();
+    createAccount('k', { clock: { mode: 'frozen' } });
+    const url = await app.listen({ port: 0, host: '127.0.0.1' });
+    const listen = async (query: string) => {
+      const response = await fetch(`${url}/__admin/events${query}`);
+      expect(response.headers.get('content-type')).toBe('text/event-stream');
+      let text = '';
+      const ended = (async () => {
+        for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) text += piece;
+      })();
+      const events = () =>
+        [...text.matchAll(/id: (\d+)\nevent: (\w+)\ndata: (.*)\n\n/g)].map(([, id, type, data]) => ({
+          ...JSON.parse(data!),
+          place: id,
+          type,
+        }));
+      return { events, ended };
+    };
+    const mine = await listen('?key=k');
+    const all = await listen('');
+    core.faults.add(account('k').id, { match: {}, at: 'task', effect: { durationMs: 5000 } });
+    await post(GENERATE, VALID, 'np_test_other');
+    const { taskId } = (await post(GENERATE, VALID, 'k')).body;
+    core.timeline.advance(account('k').id, 5000);
+    await vi.waitUntil(() => mine.events().length >= 6);
+    expect(mine.events().map(({ type, key, kind, to, status }) => [type, key, kind ?? to ?? status])).toEqual(
+      [
+        ['fault', 'k', undefined],
+        ['ledger', 'k', 'hold'],
+        ['task', 'k', 'processing'],
+        ['request', 'k', 200],
+        ['ledger', 'k', 'capture'],
+        ['task', 'k', 'completed'],
+      ],
+    );
+    expect(mine.events().map(({ place }) => place)).toEqual(['1', '2', '3', '4', '5', '6']);
+    expect(mine.events()[2]).toMatchObject({ taskId, from: 'created', to: 'processing' });
+    expect(
+      all
+        .events()
+        .filter(({ key }) => key === 'np_test_other')
+        .map(({ type }) => type),
+    ).toEqual(['ledger', 'ledger', 'task', 'request']);
+    await close();
+    await Promise.all([mine.ended, all.ended]);
+    expect(core.events.isHeard()).toBe(false);
+  });
+});
