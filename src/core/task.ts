@@ -34,7 +34,8 @@ export interface Order {
   input: unknown;
   clientRef?: string;
   template: PlanTemplate;
-  departure?: Departure;
+  /** Asked when the task is made, and only then: what is asked for once is not used up by an order that is refused. */
+  departure?: () => Departure;
 }
 
 /** One change of a task, on its account's clock. `from` and `to` are statuses or, between steps, step names. */

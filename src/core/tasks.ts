@@ -62,7 +62,7 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     const tasks = orders.map((order, index): Task => {
       const seq = account.taskCount + 1 + index;
       const id = `task_${digestOf(24, 'task', account.seed, account.key, seq)}`;
-      const plan = drawPlan(order.template, randomOf('plan', account.seed, seq), order.departure);
+      const plan = drawPlan(order.template, randomOf('plan', account.seed, seq), order.departure?.());
       const waits = chained && index > 0;
       const dueAtMs = waits || driver === 'stream' ? null : nextDueMs(account, plan, 0, nowMs);
       const task: Task = {

@@ -22,7 +22,7 @@ export function workInRequest(
   const { core, stopping } = emulator;
   const account = accountOf(request);
   refuseAsAsked(request, order.price);
-  const departure = departureOf(emulator, request, order.input);
+  const departure = () => departureOf(emulator, request, order.input);
   const task = core.tasks.submitInRequest(account.id, { ...order, departure });
   if (request.entry) request.entry.taskIds = [task.id];
   const ended = core.lives.signalOf(account.id);

@@ -33,7 +33,7 @@ function troubled(emulator: Emulator, request: FastifyRequest, orders: readonly 
   let price = 0;
   for (const order of orders) price += order.price;
   refuseAsAsked(request, price);
-  return orders.map((order) => ({ ...order, departure: departureOf(emulator, request, order.input) }));
+  return orders.map((order) => ({ ...order, departure: () => departureOf(emulator, request, order.input) }));
 }
 
 /** The tasks a poll names, as they stand; undefined where this account has none of that id in this family. */

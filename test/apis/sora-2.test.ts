@@ -76,7 +76,10 @@ describe('Sora 2 generate', () => {
     const { post, clock, core, createAccount } = await testEmulator();
     const { id } = createAccount('k', { credits: 4 });
     core.tasks.submit(id, [
-      order({ seconds: 60, departure: { outcome: { status: 'failed', errorCode: 'GENERATION_FAILED' } } }),
+      order({
+        seconds: 60,
+        departure: () => ({ outcome: { status: 'failed', errorCode: 'GENERATION_FAILED' } }),
+      }),
     ]);
     expect((await post(GENERATE, VALID, 'k')).status).toBe(402);
     clock.advance(60_000);

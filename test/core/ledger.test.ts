@@ -26,7 +26,10 @@ describe('ledger', () => {
     const core = testCore();
     const { id } = core.accounts.create('k', 'seed', profile());
     const [task] = core.tasks.submit(id, [
-      order({ price: 60, departure: { outcome: { status: 'failed', errorCode: 'GENERATION_FAILED' } } }),
+      order({
+        price: 60,
+        departure: () => ({ outcome: { status: 'failed', errorCode: 'GENERATION_FAILED' } }),
+      }),
     ]);
     core.clock.advance(100_000);
     core.worker.tick();
@@ -125,9 +128,9 @@ describe('ledger', () => {
               order({
                 price,
                 seconds: 50,
-                departure: {
+                departure: () => ({
                   outcome: act.fails ? { status: 'failed', errorCode: 'X' } : { status: 'completed' },
-                },
+                }),
               }),
             );
             try {

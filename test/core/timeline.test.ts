@@ -234,7 +234,7 @@ describe('what was due comes first', () => {
     const core = testCore();
     const { id } = core.accounts.create('k', 'seed', profile({ credits: 8, ...own }));
     const [task] = core.tasks.submit(id, [
-      order({ seconds: 10, departure: { outcome: { status: 'failed', errorCode: 'X' } } }),
+      order({ seconds: 10, departure: () => ({ outcome: { status: 'failed', errorCode: 'X' } }) }),
     ]);
     core.clock.advance(15_000);
     return { core, id, task: task! };
