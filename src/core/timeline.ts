@@ -40,21 +40,38 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
   }
 
   /**
-   * The clock moves and all that falls due on the way happens, or neither.
-   * @throws EmulatorError CLOCK_BACKWARDS, CLOCK_TOO_FAR
+   * Moves the clock with all that falls due on the way, a bounded number of changes in each transaction: what is played
+   * and how far the clock has come are always of one piece.
    */
-  const moveTo = db.transaction((accountId: number, atMs: number): Transition[] => {
+  const moveSome = db.transaction(
+    (accountId: number, atMs: number): { played: Transition[]; isThere: boolean } => {
+      const account = accounts.get(accountId);
+      const nowMs = accountTimeMs(account, clock.nowMs());
+      const played = tasks.playDue(account, Math.max(atMs, nowMs), CHANGES_PER_TRANSACTION);
+      const isThere = played.length < CHANGES_PER_TRANSACTION;
+      const toMs = isThere ? atMs : played.at(-1)!.atMs;
+      if (toMs > nowMs) accounts.setClock(accountId, account.clockMode, account.clockMs + (toMs - nowMs));
+      tasks.plotWake(accounts.get(accountId));
+      return { played, isThere };
+    },
+  ).immediate;
+
+  /** @throws EmulatorError CLOCK_BACKWARDS, CLOCK_TOO_FAR: nothing has changed */
+  function moveTo(accountId: number, atMs: number): Transition[] {
     const account = accounts.get(accountId);
-    const nowMs = accountTimeMs(account, clock.nowMs());
-    if (atMs < nowMs) {
+    if (atMs < accountTimeMs(account, clock.nowMs())) {
       throw new EmulatorError('CLOCK_BACKWARDS', `the clock of ${account.key} cannot go back to ${atMs}`);
     }
     if (atMs > LATEST_MS) {
       throw new EmulatorError('CLOCK_TOO_FAR', `the clock of ${account.key} cannot go past the year 9999`);
     }
-    accounts.setClock(accountId, account.clockMode, account.clockMs + (atMs - nowMs));
-    return playSome(accountId, Number.POSITIVE_INFINITY);
-  }).immediate;
+    const all: Transition[] = [];
+    for (;;) {
+      const { played, isThere } = moveSome(accountId, atMs);
+      for (const transition of played) all.push(transition);
+      if (isThere) return all;
+    }
+  }
 
   /** Inside a transaction, after a change of clock or speed: the waits that are left follow the new pace. */
   function keepWhatIsLeft(before: Account): void {
