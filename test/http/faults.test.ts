@@ -314,6 +314,31 @@ describe('a stream', () => {
     expect(kinds()).toEqual(['grant', 'hold', last]);
   });
 
+  it.each([
+    ['request', 'refund'],
+    ['charge', 'refund'],
+    ['stream', 'refund'],
+    ['accepted', 'capture'],
+  ] as const)('that a rule at %s cuts ends in %s', async (stage, last) => {
+    const { raw, kinds } = await listening(at(stage, { truncateAfter: 40 }));
+    const { bytes, end } = await raw(PROMPT, TOPIC);
+    expect([dechunked(bytes).length, end]).toEqual([40, 'closed']);
+    await vi.waitUntil(() => kinds().length === 3);
+    expect(kinds().at(-1)).toBe(last);
+  });
+
+  it.each(['request', 'charge', 'accepted'] as const)(
+    'begins with no text by a rule at %s, and is paid for',
+    async (stage) => {
+      const { raw, kinds } = await listening(at(stage, { malformed: true }));
+      const { bytes } = await raw(PROMPT, TOPIC);
+      const sent = dechunked(bytes);
+      expect(() => new TextDecoder('utf-8', { fatal: true }).decode(sent)).toThrow();
+      expect(new TextDecoder().decode(sent.subarray(3))).toContain('a lighthouse');
+      expect(kinds()).toEqual(['grant', 'hold', 'capture']);
+    },
+  );
+
   it('goes on after a delay, unless it is to fail then', async () => {
     for (const [effect, last] of [
       [{ delayMs: 50 }, 'capture'],
