@@ -109,12 +109,16 @@ describe('the README', () => {
     expect(await status('np_test_limited')).toBe(429);
   });
 
-  it.each(['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/fidelity.md', 'docs/adding-a-family.md'])(
-    'has links in %s that lead somewhere',
-    (file) => {
-      for (const [, target] of read(file).matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
-        expect([target, existsSync(join(ROOT, dirname(file), target!))]).toEqual([target, true]);
-      }
-    },
-  );
+  it.each([
+    'README.md',
+    'CONTRIBUTING.md',
+    'CHANGELOG.md',
+    'docs/fidelity.md',
+    'docs/faults.md',
+    'docs/adding-a-family.md',
+  ])('has links in %s that lead somewhere', (file) => {
+    for (const [, target] of read(file).matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
+      expect([target, existsSync(join(ROOT, dirname(file), target!))]).toEqual([target, true]);
+    }
+  });
 });

@@ -10,9 +10,14 @@ export interface Clock {
   after(ms: number, work: () => void): () => void;
 }
 
+/** 25 days, nearly. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   sleep(ms, signal) {
+    // A longer one would end at once.
+    const boundedMs = Math.min(ms, LONGEST_TIMER_MS);
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve(false);
       const abort = () => {
@@ -22,7 +27,7 @@ export const systemClock: Clock = {
       const timer = setTimeout(() => {
         signal?.removeEventListener('abort', abort);
         resolve(true);
-      }, ms);
+      }, boundedMs);
       signal?.addEventListener('abort', abort, { once: true });
     });
   },

@@ -66,6 +66,21 @@ export function createFaultHooks(emulator: Emulator) {
     if (effect.truncateAfter !== undefined || effect.malformed) troubleOf(request).answer = effect;
   }
 
+  /** An error is told when the price is known, because the answer may have to name it. */
+  async function befallWithPrice(effect: Effect, request: FastifyRequest, reply: FastifyReply) {
+    const { errorCode, fail, status, ...rest } = effect;
+    await befall(rest, request, reply);
+    const code = errorCode ?? (fail && failureOf(request));
+    if (code) troubleOf(request).refusal = { code, status };
+  }
+
+  /** What the request has been charged. */
+  const chargedFor = (request: FastifyRequest) =>
+    (request.entry?.taskIds ?? []).reduce(
+      (sum, id) => sum + (core.tasks.find(accountOf(request).id, id)?.price ?? 0),
+      0,
+    );
+
   return {
     /** Whether anything can be asked for: a look that costs next to nothing. */
     isConcerned: (request: FastifyRequest): boolean =>
@@ -86,19 +101,16 @@ export function createFaultHooks(emulator: Emulator) {
         else if (errorCode) throw new AskedFor(errorCode);
       }
       const fault = strike(emulator, request, 'request');
-      if (fault) await befall(fault.effect, request, reply);
+      if (!fault) return;
+      const namesPrice = fault.effect.errorCode === 'INSUFFICIENT_CREDITS' && charges(request);
+      await (namesPrice ? befallWithPrice : befall)(fault.effect, request, reply);
     },
 
     /** When the request is known to be right, before it is charged for. */
     async charge(request: FastifyRequest, reply: FastifyReply): Promise<void> {
       if (!charges(request)) return;
       const fault = strike(emulator, request, 'charge');
-      if (!fault) return;
-      const { errorCode, fail, status, ...rest } = fault.effect;
-      await befall(rest, request, reply);
-      // Told when the price is known, because the answer may have to name it.
-      const code = errorCode ?? (fail && failureOf(request));
-      if (code) troubleOf(request).refusal = { code, status };
+      if (fault) await befallWithPrice(fault.effect, request, reply);
     },
 
     /** When the answer is there: it can still be lost. */
@@ -153,7 +165,8 @@ export function createFaultHooks(emulator: Emulator) {
       return undefined;
     } catch (error) {
       if (!(error instanceof AskedFor)) throw error;
-      const { status, errorCode, body } = tellAskedFor(error, problemsOf(request));
+      const asked = new AskedFor(error.code, error.status, { requiredCredits: chargedFor(request) });
+      const { status, errorCode, body } = tellAskedFor(asked, problemsOf(request));
       request.errorCode = errorCode;
       reply.code(status).type('application/json; charset=utf-8');
       return JSON.stringify(body);

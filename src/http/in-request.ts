@@ -4,6 +4,7 @@ import { EmulatorError } from '../core/errors.ts';
 import type { Order } from '../core/task.ts';
 import { accountOf, type Emulator } from './context.ts';
 import { departureOf, refuseAsAsked } from './faults.ts';
+import { AskedFor } from './trouble.ts';
 
 /** The longest wait there is. */
 export const FOR_EVER_MS = 2 ** 31 - 1;
@@ -57,7 +58,7 @@ export function workInRequest(
       await reach(1);
       const { outcome } = task.plan;
       if (outcome.status === 'hangs') await pause(FOR_EVER_MS);
-      if (outcome.status === 'failed') throw new EmulatorError(outcome.errorCode, 'as planned');
+      if (outcome.status === 'failed') throw new AskedFor(outcome.errorCode);
     },
     /** Captures the hold. */
     complete: () => core.tasks.complete(account.id, task.id),

@@ -52,7 +52,9 @@ export function sendText(
   async function befall(): Promise<boolean> {
     if (effect.delayMs !== undefined && !(await work.pause(effect.delayMs))) return false;
     if (effect.hang) await work.pause(FOR_EVER_MS);
-    if (effect.hang || effect.delayMs !== undefined) return !effect.hang;
+    if (effect.hang) return false;
+    const breaksOff = effect.fail || effect.reset || effect.empty;
+    if (effect.delayMs !== undefined && !breaksOff) return true;
     work.fail(new EmulatorError('GENERATION_FAILED', 'the stream breaks off as asked for by a fault'));
     hangUp(request, effect.reset === true);
     return false;

@@ -20,6 +20,19 @@ describe('the system clock', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('sleeps long when it is told to sleep longer than a timer can', async () => {
+    const controller = new AbortController();
+    let isAwake = false;
+    const sleep = systemClock.sleep(2 ** 40, controller.signal).then((rested) => {
+      isAwake = true;
+      return rested;
+    });
+    await vi.advanceTimersByTimeAsync(86_400_000);
+    expect(isAwake).toBe(false);
+    controller.abort();
+    expect(await sleep).toBe(false);
+  });
+
   it('wakes at once when it is aborted', async () => {
     const controller = new AbortController();
     const sleep = systemClock.sleep(1_000_000, controller.signal);

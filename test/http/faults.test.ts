@@ -133,6 +133,42 @@ describe('a rule', () => {
     expect((await post(CHECK, { taskId: 'x' }, 'k')).status).toBe(404);
   });
 
+  it.each(['request', 'charge', 'accepted'] as const)(
+    'at %s that tells of missing credits names the price as the answer does',
+    async (stage) => {
+      const { post, core, createAccount } = await testEmulator();
+      const { id } = createAccount('k', { clock: { mode: 'frozen' } });
+      core.faults.add(id, at(stage, { errorCode: 'INSUFFICIENT_CREDITS' }));
+      expect((await post(GENERATE, VALID, 'k')).text).toBe(
+        '{"error":"Insufficient credits","errorCode":"INSUFFICIENT_CREDITS","requiredCredits":4}',
+      );
+      const answer = await post(PROMPT, TOPIC, 'k');
+      expect([answer.status, answer.body]).toEqual([
+        402,
+        {
+          success: false,
+          error: 'Insufficient credits. Required: 2 credits for prompt generation.',
+          errorCode: 'INSUFFICIENT_CREDITS',
+          requiredCredits: 2,
+        },
+      ]);
+      // What costs nothing has no price to name.
+      if (stage === 'request') expect((await post(CHECK, { taskId: 'x' }, 'k')).status).toBe(402);
+    },
+  );
+
+  it('at task with a code ends a watermark removal with it', async () => {
+    const { post, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k', { clock: { mode: 'frozen' } });
+    core.faults.add(id, at('task', { errorCode: 'SERVICE_UNAVAILABLE' }));
+    const share_link = 'https://sora.chatgpt.com/p/s_1';
+    expect(await post('/api/sora/remove-watermark', { share_link }, 'k')).toMatchObject({
+      status: 503,
+      body: { errorCode: 'SERVICE_UNAVAILABLE' },
+    });
+    expect(core.tasks.list(id, 10)).toMatchObject([{ status: 'failed', errorCode: 'SERVICE_UNAVAILABLE' }]);
+  });
+
   it('at task lets it fail, hang, or take its time', async () => {
     const { post, core, createAccount } = await testEmulator();
     const { id } = createAccount('k', { clock: { mode: 'frozen' } });
@@ -276,6 +312,49 @@ describe('a stream', () => {
     expect(answer.end).toBe(end);
     if (end === 'closed') expect(dechunked(answer.bytes).length).toBeGreaterThan(100);
     expect(kinds()).toEqual(['grant', 'hold', last]);
+  });
+
+  it.each([
+    ['request', 'refund'],
+    ['charge', 'refund'],
+    ['stream', 'refund'],
+    ['accepted', 'capture'],
+  ] as const)('that a rule at %s cuts ends in %s', async (stage, last) => {
+    const { raw, kinds } = await listening(at(stage, { truncateAfter: 40 }));
+    const { bytes, end } = await raw(PROMPT, TOPIC);
+    expect([dechunked(bytes).length, end]).toEqual([40, 'closed']);
+    await vi.waitUntil(() => kinds().length === 3);
+    expect(kinds().at(-1)).toBe(last);
+  });
+
+  it.each(['request', 'charge', 'accepted'] as const)(
+    'begins with no text by a rule at %s, and is paid for',
+    async (stage) => {
+      const { raw, kinds } = await listening(at(stage, { malformed: true }));
+      const { bytes } = await raw(PROMPT, TOPIC);
+      const sent = dechunked(bytes);
+      expect(() => new TextDecoder('utf-8', { fatal: true }).decode(sent)).toThrow();
+      expect(new TextDecoder().decode(sent.subarray(3))).toContain('a lighthouse');
+      expect(kinds()).toEqual(['grant', 'hold', 'capture']);
+    },
+  );
+
+  it('goes on after a delay, unless it is to fail then', async () => {
+    for (const [effect, last] of [
+      [{ delayMs: 50 }, 'capture'],
+      [{ delayMs: 50, fail: true }, 'refund'],
+    ] as const) {
+      const { raw, kinds, clock, core, id } = await listening(at('stream', effect));
+      const answer = raw(PROMPT, TOPIC);
+      await vi.waitUntil(() => core.faults.list(id)[0]!.fired === 1);
+      while (kinds().length < 3) {
+        clock.advance(50);
+        await new Promise(setImmediate);
+      }
+      const { bytes } = await answer;
+      expect(kinds()).toEqual(['grant', 'hold', last]);
+      expect(bytes.toString('latin1').endsWith('0\r\n\r\n')).toBe(last === 'capture');
+    }
   });
 
   it('hangs in the middle until the client has had enough', async () => {
