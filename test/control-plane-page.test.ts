@@ -1,0 +1,71 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { startCommand } from './support/command.ts';
+import { testEmulator } from './support/emulator.ts';
+import { tempDir } from './support/temp-dir.ts';
+
+const page = readFileSync(join(import.meta.dirname, '../docs/control-plane.md'), 'utf8');
+
+/** Each call of the page: what its heading says, and the lines below it. */
+const CALLS = page
+  .split(/^### /m)
+  .slice(1)
+  .map((part) => {
+    const [, method, path, status] = /^`(\w+) (\S+)` → (\d+)\n/.exec(part)!;
+    return { method: method!, path: path!, status: status!, lines: /```sh\n([\s\S]*?)```/.exec(part)![1]! };
+  });
+
+const hasCurl = (() => {
+  try {
+    execFileSync('curl', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+describe('the page on the control plane', () => {
+  it.skipIf(!hasCurl)(
+    'has lines that work when pasted one after the other, with the status it says',
+    async () => {
+      const { url } = await startCommand();
+      const codes = join(tempDir(), 'codes');
+      // The status of each call goes to a file, so that what the lines print is what they would print.
+      const curl = `curl() { command curl -w '%{stderr}%{http_code} ' "$@" 2>>'${codes}'; }`;
+      const script = CALLS.map(({ lines }) => `${lines}\necho >>'${codes}'`).join('\n');
+      const pasted = `${curl}\n${script.replaceAll('http://127.0.0.1:6266', url)}`;
+      expect(pasted).not.toContain('6266');
+      const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', pasted]);
+      const told = readFileSync(codes, 'utf8').trimEnd().split('\n');
+      // The last of each block is the call itself; those before it prepare it.
+      expect(told.map((line) => line.trim().split(' ').at(-1))).toEqual(CALLS.map(({ status }) => status));
+      expect(stdout).toContain('"status":"ready"');
+      expect(stdout).toMatch(/"transitions":\[\{"taskId":"task_\w+","from":"processing","to":"completed"/);
+      expect(stdout).toContain('{"ok":true,"problems":[]}');
+    },
+  );
+
+  it('has every call there is, and none that there is not', async () => {
+    const { app } = await testEmulator();
+    const served = new Set<string>();
+    const parents: string[] = [];
+    // What Fastify prints of its routes, a branch a line: "│   ├── /reset (POST)".
+    for (const line of app.printRoutes({ commonPrefix: false }).split('\n')) {
+      const [, indent, segment, methods] = /^([│ ]*)[├└]── (\S*?)(?: \(([A-Z, ]+)\))?$/.exec(line) ?? [];
+      if (segment === undefined) continue;
+      const depth = indent!.length / 4;
+      parents.length = depth;
+      parents[depth] = segment;
+      const path = parents.join('').replaceAll(/:(\w+)/g, '{$1}');
+      for (const method of methods?.split(', ') ?? []) served.add(`${method} ${path}`);
+    }
+    const own = [...served].filter((call) =>
+      /^(GET|POST|PUT|PATCH|DELETE) \/(__admin|health|ready|metrics)/.test(call),
+    );
+    expect(own.length).toBeGreaterThan(30);
+    expect(CALLS.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(own.sort());
+  });
+});
