@@ -221,14 +221,18 @@ function givenValue(
 
 const SECRETS: ReadonlySet<SettingName> = new Set(['admin-token']);
 
-/** The settings in force, as `config` prints them. */
-export function printConfig(config: Config): string {
-  return NAMES.map((name) => {
+/** The settings in force, as `config` prints them, and the prices that differ from the vendor's. */
+export function printConfig(config: Config, priceChanges: Readonly<Record<string, unknown>> = {}): string {
+  const prices = Object.entries(priceChanges).map(
+    ([family, changes]) => `price of ${family.padEnd(11)} ${JSON.stringify(changes)}`,
+  );
+  const settings = NAMES.map((name) => {
     const value = (config as Record<string, unknown>)[camel(name)];
     const shown =
       value === undefined || value === null ? (name === 'rate-limit' ? 'off' : '(none)') : onOrValue(value);
     return `${name.padEnd(20)} ${SECRETS.has(name) && value !== undefined ? '(set)' : shown}`;
-  }).join('\n');
+  });
+  return [...settings, ...prices].join('\n');
 }
 
 const onOrValue = (value: unknown) => (value === true ? 'on' : value === false ? 'off' : String(value));

@@ -4,6 +4,7 @@ import { SetupError } from './core/errors.ts';
 import { openEmulator } from './emulator.ts';
 import { createLogger } from './logger.ts';
 import { packageVersion } from './paths.ts';
+import { readSeed } from './seed.ts';
 
 try {
   await run(readCommand());
@@ -20,7 +21,8 @@ async function run({ name, config, warnings }: Command): Promise<void> {
     case 'version':
       return print(packageVersion());
     case 'config':
-      return print(printConfig(config));
+      // A seed file that makes no sense is refused here as it would be at a start.
+      return print(printConfig(config, readSeed(config.seedFile, config).priceChanges));
     case 'start':
       return start(config, warnings);
   }

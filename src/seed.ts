@@ -15,7 +15,7 @@ function someOf<T extends z.ZodType>(shape: Record<string, T>) {
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `there is no "${issue.keys[0]}", only ${known}`
+        ? `there is no ${JSON.stringify(issue.keys[0])}, only ${known}`
         : `expected an object with prices for ${known}`,
   });
 }

@@ -8,7 +8,7 @@ export const strict = <T extends z.core.$ZodLooseShape>(shape: T) =>
   z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `there is no "${issue.keys[0]}", only ${Object.keys(shape).join(', ') || 'an empty object'}`
+        ? `there is no ${JSON.stringify(issue.keys[0])}, only ${Object.keys(shape).join(', ') || 'an empty object'}`
         : undefined,
   });
 

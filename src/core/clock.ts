@@ -13,8 +13,23 @@ export interface Clock {
 /** 25 days, nearly. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+/**
+ * The machine's time, but never less than before: when the machine's clock is set back, ours goes on from where it was. So no
+ * task comes undone and no progress falls.
+ */
+export function forwardOnly(readMs: () => number): () => number {
+  let aheadMs = 0;
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    const nowMs = readMs() + aheadMs;
+    if (nowMs < lastMs) aheadMs += lastMs - nowMs;
+    else lastMs = nowMs;
+    return lastMs;
+  };
+}
+
 export const systemClock: Clock = {
-  nowMs: () => Date.now(),
+  nowMs: forwardOnly(() => Date.now()),
   sleep(ms, signal) {
     // A longer one would end at once.
     const boundedMs = Math.min(ms, LONGEST_TIMER_MS);

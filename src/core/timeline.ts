@@ -129,11 +129,15 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
     },
 
     /**
-     * What a client's poll sees: the named tasks as they stand now, undefined where the account has none of that id.
-     * Under an `auto` clock the poll of an unfinished task first moves the clock to that task's next change.
+     * What a client's poll sees: the named tasks as they stand now, undefined where the account has none of that id in that
+     * family. Under an `auto` clock the poll of an unfinished task first moves the clock to that task's next change.
      */
-    poll(accountId: number, ids: readonly string[]): (Task | undefined)[] {
-      const find = () => ids.map((id) => tasks.find(accountId, id));
+    poll(accountId: number, ids: readonly string[], family?: string): (Task | undefined)[] {
+      const find = () =>
+        ids.map((id) => {
+          const task = tasks.find(accountId, id);
+          return family === undefined || task?.family === family ? task : undefined;
+        });
       const asked = find();
       if (!asked.some(isRunning)) return asked;
       // Read again: the account may have changed while the request came in.

@@ -37,6 +37,8 @@ export const COMMON_PROBLEMS = {
     }),
   },
   INTERNAL_ERROR: { status: 500, error: 'Internal server error' },
+  // What was under way when the server stopped.
+  STOPPING: { status: 500, errorCode: 'INTERNAL_ERROR', error: 'Internal server error' },
   // Reset or removed while the request was under way.
   ACCOUNT_NOT_FOUND: { status: 401, errorCode: 'LOGIN_REQUIRED', error: 'Authentication required' },
   NOT_FOUND: { status: 404, error: 'Not found' },
@@ -136,11 +138,15 @@ export function answerError(
         : error instanceof EmulatorError
           ? tell(error.code, problems, error.facts)
           : tell(FASTIFY_CODES[(error as FastifyError).code] ?? 'INTERNAL_ERROR', problems);
-  if (told.status >= 500 && !(error instanceof AskedFor)) request.log.error({ err: error }, 'request failed');
+  if (told.status >= 500 && !isPlanned(error)) request.log.error({ err: error }, 'request failed');
   request.errorCode = told.errorCode;
   request.reason = error.message;
   void reply.code(told.status).type('application/json; charset=utf-8').send(told.body);
 }
+
+/** No reason to look into the log: somebody asked for it. */
+const isPlanned = (error: Error) =>
+  error instanceof AskedFor || (error instanceof EmulatorError && error.code === 'STOPPING');
 
 function tellInvalidBody(error: InvalidBody, problems: Problems = {}) {
   const { code, detail } = error.first(Object.keys(problems));

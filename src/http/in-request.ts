@@ -41,7 +41,7 @@ export function workInRequest(
 
   async function pause(ms: number): Promise<boolean> {
     await core.clock.sleep(ms, either);
-    if (stopping.aborted) throw new EmulatorError('INTERNAL_ERROR', 'the server stops');
+    if (stopping.aborted) throw new EmulatorError('STOPPING', 'the server stops');
     if (ended.aborted) throw new EmulatorError('ACCOUNT_NOT_FOUND', 'the account was reset meanwhile');
     return !gone.signal.aborted;
   }
@@ -63,7 +63,9 @@ export function workInRequest(
     /** Captures the hold. */
     complete: () => core.tasks.complete(account.id, task.id),
     /** Refunds the hold; nothing when the work has ended already. */
-    fail: (error: unknown) =>
-      core.tasks.fail(account.id, task.id, error instanceof EmulatorError ? error.code : 'INTERNAL_ERROR'),
+    fail(error: unknown): boolean {
+      const isTold = error instanceof EmulatorError && error.code !== 'STOPPING';
+      return core.tasks.fail(account.id, task.id, isTold ? error.code : 'INTERNAL_ERROR');
+    },
   };
 }

@@ -43,8 +43,7 @@ export function poll(
   family: string,
   ids: readonly string[],
 ): (Task | undefined)[] {
-  const found = core.timeline.poll(accountOf(request).id, ids);
-  const tasks = found.map((task) => (task?.family === family ? task : undefined));
+  const tasks = core.timeline.poll(accountOf(request).id, ids, family);
   const { entry } = request;
   if (entry) {
     const own = tasks.filter((task) => task !== undefined);

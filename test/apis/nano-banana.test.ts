@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { testEmulator } from '../support/emulator.ts';
 import { IMAGE, imagesGivenOtherwise, itRefuses, itTellsTheFirstOf } from '../support/refusals.ts';
 
@@ -149,6 +149,7 @@ describe.each([
         `{"success":true,"status":"${status}","generationId":"${generationId}","progress":${progress}}`;
       expect((await poll()).text).toBe(told('pending', 0));
       const [, generating] = plan.steps;
+      expect(generating!.atMs / plan.endMs).toBeCloseTo(0.1, 4);
       clock.advance(generating!.atMs - 1);
       expect((await poll()).text).toBe(told('pending', 0));
       clock.advance(1);
@@ -163,6 +164,27 @@ describe.each([
       clock.advance(86_400_000);
       expect((await poll()).text).toBe(done);
       expect(core.ledger.entries(id, 10).map(({ kind }) => kind)).toEqual(['grant', 'hold', 'capture']);
+    });
+
+    it('shows the same progress at any speed', async () => {
+      const { post, core, clock, createAccount } = await testEmulator();
+      const { id } = createAccount('fast', { speed: 60 });
+      const { taskId, generationId } = (await post(GENERATE, VALID, 'fast')).body;
+      const { plan } = core.tasks.find(id, taskId)!;
+      const from = plan.steps[1]!.atMs;
+      clock.advance((from + (plan.endMs - from) / 2) / 60);
+      const { progress } = (await post(CHECK, { generationId }, 'fast')).body;
+      expect(Math.abs(progress - 50)).toBeLessThanOrEqual(1);
+    });
+
+    it('is not moved on an auto clock by the poll of the other family, or of a video', async () => {
+      const { post, account } = await testEmulator();
+      const { taskId, generationId } = (await post(GENERATE, VALID, 'np_test_auto')).body;
+      const { clockMs } = account('np_test_auto');
+      const other = family === 'nano-banana-2' ? 'nano-banana-pro' : 'nano-banana-2';
+      expect((await post(`/api/${other}/check-status`, { generationId }, 'np_test_auto')).status).toBe(404);
+      expect((await post('/api/sora-2/check-status', { taskId }, 'np_test_auto')).status).toBe(404);
+      expect(account('np_test_auto').clockMs).toBe(clockMs);
     });
 
     it('shows a progress that never falls, whatever the clock does between polls', async () => {
@@ -199,7 +221,9 @@ describe.each([
     it(`takes ${seconds.join(' to ')} simulated seconds`, async () => {
       const { post, core, createAccount } = await testEmulator();
       const { id } = createAccount('k', { rateLimit: null });
+      const submitted = vi.spyOn(core.tasks, 'submit');
       for (let n = 0; n < 60; n++) await post(GENERATE, VALID, 'k');
+      expect(submitted.mock.lastCall![1][0]!.template.typicalSeconds).toEqual(seconds);
       const ends = core.tasks.list(id, 100).map(({ plan }) => plan.endMs / 1000);
       expect(Math.min(...ends)).toBeGreaterThanOrEqual(seconds[0]!);
       expect(Math.max(...ends)).toBeLessThanOrEqual(seconds[1]!);

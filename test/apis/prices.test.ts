@@ -97,7 +97,9 @@ describe('prices of the seed file', () => {
   it('can be nothing', async () => {
     const file = seedFileOf({ prices: { 'sora-2': { sora2: { '10': 0 } } } });
     const { post, core, account } = await testEmulator(['--seed-file', file]);
-    const { taskId } = (await post('/api/sora-2/generate', VIDEO, 'np_test_empty')).body;
+    const { status, body } = await post('/api/sora-2/generate', VIDEO, 'np_test_empty');
+    expect(status).toBe(200);
+    const { taskId } = body;
     core.tasks.fail(account('np_test_empty').id, taskId, 'GENERATION_FAILED');
     expect(core.ledger.entries(account('np_test_empty').id, 10)).toEqual([]);
   });

@@ -97,7 +97,7 @@ describe('Sora 2 generate', () => {
 
   it.each([
     { ...VALID, mode: 'imageToVideo', imageUrls: [IMAGE] },
-    { ...VALID, mode: 'imageToVideo', imageUrls: ['http://localhost:3000/a.png', IMAGE] },
+    { ...VALID, mode: 'imageToVideo', imageUrls: ['HTTP://localhost:3000/a.png', IMAGE] },
     { ...VALID, imageUrls: [IMAGE] },
     { ...VALID, image: null, images: [] },
     { ...VALID, somethingElse: { deep: [1] } },

@@ -25,6 +25,7 @@ describe('Sora watermark removal', () => {
   it('answers after its simulated time on a real clock, which speed shortens', async () => {
     const { post, createAccount, core, clock } = await testEmulator();
     const { id } = createAccount('k', { speed: 10, rateLimit: null });
+    const submitted = vi.spyOn(core.tasks, 'submitInRequest');
     const ends: number[] = [];
     for (let place = 0; place < 30; place++) {
       let answered = false;
@@ -45,6 +46,7 @@ describe('Sora watermark removal', () => {
       });
       ends.push(task.plan.endMs / 1000);
     }
+    expect(submitted.mock.lastCall![1].template.typicalSeconds).toEqual([5, 20]);
     expect(Math.min(...ends)).toBeGreaterThanOrEqual(5);
     expect(Math.max(...ends)).toBeLessThanOrEqual(20);
     expect(new Set(ends).size).toBeGreaterThan(5);

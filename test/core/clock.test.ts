@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { systemClock } from '../../src/core/clock.ts';
+import { forwardOnly, systemClock } from '../../src/core/clock.ts';
 import { profile, testCore } from '../support/core.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: 1000 }));
@@ -66,5 +66,18 @@ describe("an account's clock", () => {
       core.clock.advance(100);
       expect(core.timeline.nowMs(account)).toBe(mode === 'real' ? 5100 : 5000);
     }
+  });
+});
+
+describe('the wall clock', () => {
+  it('goes on from where it was when the machine is set back, and with it when it is set forward', () => {
+    let machineMs = 1000;
+    const nowMs = forwardOnly(() => machineMs);
+    const seen: number[] = [];
+    for (const move of [0, 10, -500, 10, 10, -5, 3000, 1]) {
+      machineMs += move;
+      seen.push(nowMs());
+    }
+    expect(seen).toEqual([1000, 1010, 1010, 1020, 1030, 1030, 4030, 4031]);
   });
 });

@@ -11,6 +11,7 @@ export const NO_URLS = [
   'file:///tmp/a.png',
   'ftp://example.com/a.png',
   'https://',
+  'https:example.com/a.png',
   'example.com/a.png',
   '',
 ];

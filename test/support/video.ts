@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { testEmulator } from './emulator.ts';
 
 interface VideoFamily {
@@ -85,11 +85,25 @@ export function itTellsAsSora2({ family, valid, price, seconds, steps, completed
   it(`takes ${seconds.join(' to ')} simulated seconds`, async () => {
     const { post, core, createAccount } = await testEmulator();
     const { id } = createAccount('k', { credits: 100_000, rateLimit: null });
+    const submitted = vi.spyOn(core.tasks, 'submit');
     for (let n = 0; n < 60; n++) await post(GENERATE, valid, 'k');
+    expect(submitted.mock.lastCall![1][0]!.template.typicalSeconds).toEqual(seconds);
     const ends = core.tasks.list(id, 100).map(({ plan }) => plan.endMs / 1000);
     expect(Math.min(...ends)).toBeGreaterThanOrEqual(seconds[0]);
     expect(Math.max(...ends)).toBeLessThanOrEqual(seconds[1]);
     expect(Math.max(...ends) - Math.min(...ends)).toBeGreaterThan((seconds[1] - seconds[0]) / 2);
+  });
+
+  it('does not move an auto clock for the poll of another family', async () => {
+    const { post, account } = await testEmulator();
+    const { taskId } = (await post(GENERATE, valid, 'np_test_auto')).body;
+    const { clockMs } = account('np_test_auto');
+    for (const [name] of Object.entries(FOREIGN)) {
+      if (name === family) continue;
+      const ids = { taskId, generationId: taskId.replace('task_', 'gen_') };
+      expect((await post(`/api/${name}/check-status`, ids, 'np_test_auto')).status).toBe(404);
+    }
+    expect(account('np_test_auto').clockMs).toBe(clockMs);
   });
 
   it('goes one step with each poll under an auto clock', async () => {
