@@ -1,9 +1,9 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { startCommand } from './support/command.ts';
+import { hasProgram, startCommand } from './support/command.ts';
 import { testEmulator } from './support/emulator.ts';
 import { tempDir } from './support/temp-dir.ts';
 
@@ -18,14 +18,7 @@ const CALLS = page
     return { method: method!, path: path!, status: status!, lines: /```sh\n([\s\S]*?)```/.exec(part)![1]! };
   });
 
-const hasCurl = (() => {
-  try {
-    execFileSync('curl', ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
+const hasCurl = hasProgram('curl', '--version');
 
 describe('the page on the control plane', () => {
   it.skipIf(!hasCurl)(

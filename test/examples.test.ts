@@ -1,24 +1,16 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { cpSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { startCommand } from './support/command.ts';
+import { hasProgram, startCommand } from './support/command.ts';
 import { tempDir } from './support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const run = promisify(execFile);
 
-const works = (command: string, ...args: string[]) => {
-  try {
-    execFileSync(command, args, { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-};
-const hasPython = works('python3', '--version');
-const hasPytest = works('python3', '-m', 'pytest', '--version');
+const hasPython = hasProgram('python3', '--version');
+const hasPytest = hasProgram('python3', '-m', 'pytest', '--version');
 
 /** The environment of an example: where the emulator is, and nothing of this process's test run. */
 const environment = (url: string) => ({ PATH: process.env.PATH!, NANOPHOTO_API_BASE_URL: url });

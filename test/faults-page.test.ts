@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,7 +8,7 @@ import { FAMILIES, registerApis } from '../src/apis/index.ts';
 import type { App, Emulator } from '../src/http/context.ts';
 import { COMMON_PROBLEMS } from '../src/http/errors.ts';
 import { zodValidator } from '../src/http/validation.ts';
-import { startCommand } from './support/command.ts';
+import { hasProgram, startCommand } from './support/command.ts';
 import { type TestEmulator, testEmulator } from './support/emulator.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../docs/faults.md'), 'utf8');
@@ -248,14 +248,7 @@ describe('what the page says of directives', () => {
   });
 });
 
-const hasCurl = (() => {
-  try {
-    execFileSync('curl', ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
+const hasCurl = hasProgram('curl', '--version');
 
 describe.skipIf(!hasCurl)('the lines of the page', () => {
   const accepted = String.raw`\{"success":true,"status":"processing","taskId":"task_\w+","message":"[^"]+"\} 200\n`;

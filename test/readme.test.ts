@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { FAMILIES } from '../src/apis/index.ts';
 import { readCommand } from '../src/config.ts';
 import { readSeed } from '../src/seed.ts';
-import { call, runCommand, startCommand } from './support/command.ts';
+import { call, hasProgram, runCommand, startCommand } from './support/command.ts';
 import { testEmulator } from './support/emulator.ts';
 import { seedFileOf } from './support/seed-file.ts';
 
@@ -14,14 +14,7 @@ const ROOT = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 const readme = read('README.md');
 
-const hasCurl = (() => {
-  try {
-    execFileSync('curl', ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
+const hasCurl = hasProgram('curl', '--version');
 
 describe('the README', () => {
   it.skipIf(!hasCurl)(
@@ -115,6 +108,8 @@ describe('the README', () => {
     'CHANGELOG.md',
     'docs/fidelity.md',
     'docs/faults.md',
+    'docs/control-plane.md',
+    'docs/testing-without-sleeping.md',
     'docs/adding-a-family.md',
   ])('has links in %s that lead somewhere', (file) => {
     for (const [, target] of read(file).matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {

@@ -16,7 +16,7 @@ import {
   tellImage,
 } from '../kinds/image.ts';
 
-/** Nano Banana 2 image generation. Source: vendor page "Nano Banana 2 Image Generation API"; codes and answers from public clients. */
+/** Nano Banana 2 image generation. Source: vendor page "Nano Banana 2 Image Generation API"; error codes from public clients. */
 const FAMILY = 'nano-banana-2';
 const MOST_IMAGES = 14;
 const TEMPLATE = imageTemplate(10, 30);

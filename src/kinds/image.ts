@@ -11,7 +11,7 @@ import { poll } from '../http/tasks.ts';
 
 /**
  * What Nano Banana Pro and Nano Banana 2 have in common, which is all but a few lines. Source: vendor page "Nano Banana 2
- * Image Generation API" for the request of Nano Banana 2; public clients for the rest.
+ * Image Generation API" for Nano Banana 2, but for the error codes; public clients for those and for Nano Banana Pro.
  */
 export const IMAGE_FIELDS = {
   prompt: requiredText('INVALID_PROMPT'),

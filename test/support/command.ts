@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
 
@@ -63,4 +63,14 @@ export async function call(url: string, path: string, body: unknown, key = 'np_t
   });
   // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
   return { status: response.status, headers: response.headers, body: (await response.json()) as any };
+}
+
+/** Whether a program that a page's lines need is on this machine. */
+export function hasProgram(command: string, ...args: string[]): boolean {
+  try {
+    execFileSync(command, args, { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
 }
