@@ -42,7 +42,8 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
   app.decorateRequest('account', null);
   app.decorateRequest('errorCode', null);
   app.decorateRequest('reason', null);
-  app.decorateRequest('bodyBytes', 0);
+  app.decorateRequest('bodyText', '');
+  app.decorateRequest('sent', null);
   app.decorateRequest('entry', null);
   app.decorateRequest('trouble', null);
   app.setValidatorCompiler(zodValidator);

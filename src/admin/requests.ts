@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Account } from '../core/accounts.ts';
 import type { App, Emulator } from '../http/context.ts';
-import type { Entry } from '../http/journal.ts';
+import { answerHeadersOf, type Entry, taskIdsOf } from '../http/journal.ts';
 import { accountAt, afterPlace, moment, type OfAccount, paged, pageOf, strict } from './forms.ts';
 import { findingsOf } from './verdict.ts';
 
@@ -32,8 +32,8 @@ export function registerRequests(app: App, emulator: Emulator): void {
     { schema: { querystring: RequestsQuery } },
     async ({ params, query }) => {
       const account = at(params);
-      const entries = matching(account, query).filter(({ id }) => Number(id) > query.after);
-      const { items, next } = paged(entries, query.limit, ({ id }) => id);
+      const entries = matching(account, query).filter(({ seq }) => seq > query.after);
+      const { items, next } = paged(entries, query.limit, ({ seq }) => String(seq));
       return { requests: items.map((entry) => shownEntry(entry, account.key)), next };
     },
   );
@@ -62,18 +62,18 @@ const CREDENTIALS = new Set(['authorization', 'proxy-authorization', 'cookie', '
 
 /** The key does not appear, wherever the client may have repeated it. */
 function shownEntry(entry: Entry, key: string) {
-  const { id, atMs, method, path, status, errorCode, durationMs, taskIds, faults, warnings } = entry;
+  const { seq, atMs, method, path, status, errorCode, durationMs, faults, warnings } = entry;
   const headers = Object.entries(entry.headers).filter(([name]) => !CREDENTIALS.has(name));
   const hide = <T>(value: T) => without(value, key) as T;
   return {
-    ...{ id, at: moment(atMs), method, path: hide(path), status, errorCode, durationMs },
+    ...{ id: String(seq), at: moment(atMs), method, path: hide(path), status, errorCode, durationMs },
     request: {
       headers: hide(Object.fromEntries(headers)),
-      body: hide(entry.body ?? null),
+      body: hide(bodyOf(entry)),
       ...cut(entry.bodyIsCut),
     },
-    response: { headers: entry.answerHeaders, body: hide(parsed(entry)), ...cut(entry.answerIsCut) },
-    taskIds,
+    response: { headers: answerHeadersOf(entry), body: hide(answerOf(entry)), ...cut(entry.answerIsCut) },
+    taskIds: taskIdsOf(entry),
     fault: faults.length > 0 ? faults.join('; ') : null,
     warnings: hide([...warnings, ...entry.unknownFields.map((field) => `undocumented field ${field}`)]),
   };
@@ -81,13 +81,19 @@ function shownEntry(entry: Entry, key: string) {
 
 const cut = (isCut: boolean) => (isCut ? { truncated: true } : {});
 
-function parsed({ answer, answerIsCut, answerHeaders }: Entry): unknown {
-  if (answer === '') return null;
-  if (answerIsCut || !String(answerHeaders['content-type']).startsWith('application/json')) return answer;
+const bodyOf = ({ body, bodyIsCut }: Entry) => (bodyIsCut ? body : parsed(body));
+
+function answerOf({ answer, answerIsCut, contentType }: Entry): unknown {
+  const isJson = !answerIsCut && contentType?.startsWith('application/json');
+  return isJson || answer === '' ? parsed(answer) : answer;
+}
+
+/** What a text says as JSON, else the text; null for none. */
+function parsed(text: string): unknown {
   try {
-    return JSON.parse(answer);
+    return text === '' ? null : JSON.parse(text);
   } catch {
-    return answer;
+    return text;
   }
 }
 

@@ -77,7 +77,7 @@ function ignoredRetryAfter(entries: readonly Entry[]): Finding[] {
   const early = entries.filter((entry, place) => {
     const refused = entries[place - 1];
     if (refused?.status !== 429) return false;
-    const waitMs = Number(refused.answerHeaders['retry-after'] ?? 0) * 1000;
+    const waitMs = (refused.retryAfterSeconds ?? 0) * 1000;
     return entry.atMs < refused.atMs + waitMs;
   });
   if (early.length === 0) return [];
@@ -88,7 +88,7 @@ function duplicateSubmits({ core }: Emulator, account: Account, entries: readonl
   const seen = new Map<string, Entry[]>();
   for (const entry of entries) {
     if (entry.submitted.length === 0) continue;
-    const what = `${entry.path} ${JSON.stringify(entry.body)}`;
+    const what = `${entry.path} ${entry.body}`;
     seen.set(what, [...(seen.get(what) ?? []), entry]);
   }
   const wasRunning = (first: Entry, atMs: number) =>
@@ -137,5 +137,5 @@ function undocumentedFields(entries: readonly Entry[]): Finding[] {
 }
 
 const finding = (code: string, message: string, entries: readonly Entry[]): Finding[] => [
-  { code, message, requests: entries.map(({ id }) => id) },
+  { code, message, requests: entries.map(({ seq }) => String(seq)) },
 ];

@@ -148,7 +148,7 @@ async function readUpload(
   });
   await receive(request, payload, BODY_LIMIT_BYTES, (chunk) => diverter.write(chunk));
   if (diverter.overflowed) throw new EmulatorError('BODY_TOO_LARGE', 'too much beside the file');
-  const body = parseJson(diverter.end());
+  const body = parseJson(request, diverter.end());
   if (!diverter.sink) return body;
   await diverter.sink.end();
   return { ...(body as object), videoFile: diverter.sink };

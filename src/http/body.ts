@@ -46,7 +46,6 @@ export function receive(
     let isWhole = false;
     payload.on('end', () => {
       isWhole = true;
-      request.bodyBytes = bytes;
       if (bytes > limitBytes) reject(tooLarge(limitBytes));
       else resolve();
     });
@@ -58,11 +57,12 @@ export function receive(
   });
 }
 
-/** @throws EmulatorError BODY_NOT_JSON */
-export function parseJson(bytes: Buffer): unknown {
+/** Keeps the text of the body on the request, for the journal. @throws EmulatorError BODY_NOT_JSON */
+export function parseJson(request: FastifyRequest, bytes: Buffer): unknown {
   // RFC 8259: JSON is UTF-8, whatever the charset parameter says.
   if (!isUtf8(bytes)) throw new EmulatorError('BODY_NOT_JSON', 'the body is not valid UTF-8');
   const text = bytes.toString('utf8');
+  request.bodyText = text;
   try {
     return JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
   } catch {
@@ -76,6 +76,6 @@ export function jsonParser(limitBytes: number, whenEmpty?: object) {
     const chunks: Buffer[] = [];
     await receive(request, payload, limitBytes, (chunk) => chunks.push(chunk));
     if (chunks.length === 0 && whenEmpty) return whenEmpty;
-    return parseJson(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    return parseJson(request, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   };
 }

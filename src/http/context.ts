@@ -47,8 +47,10 @@ declare module 'fastify' {
     /** For the log: the code that the answer told, and what was not told. */
     errorCode: string | null;
     reason: string | null;
-    /** Of the body, as it came in. */
-    bodyBytes: number;
+    /** The body as it came in, uploads left out; empty when there was none, or none that could be read. */
+    bodyText: string;
+    /** What was read from it, before the route made its own of it. */
+    sent: unknown;
     /** The journal's; null where no account is known. */
     entry: Entry | null;
     /** What is to go wrong; null: nothing. */

@@ -5,6 +5,7 @@ import type { Departure, Outcome } from '../core/plan.ts';
 import { accountOf, type Emulator } from './context.ts';
 import { type Directive, mayAsk, type Reading, readTexts, readWords } from './directives.ts';
 import { COMMON_PROBLEMS, type Problems, tellAskedFor } from './errors.ts';
+import { taskIdsOf } from './journal.ts';
 import { AskedFor, type Trouble } from './trouble.ts';
 
 const HEADER = 'x-emulator-fault';
@@ -76,7 +77,7 @@ export function createFaultHooks(emulator: Emulator) {
 
   /** What the request has been charged. */
   const chargedFor = (request: FastifyRequest) =>
-    (request.entry?.taskIds ?? []).reduce(
+    (request.entry ? taskIdsOf(request.entry) : []).reduce(
       (sum, id) => sum + (core.tasks.find(accountOf(request).id, id)?.price ?? 0),
       0,
     );
@@ -179,7 +180,7 @@ export function createFaultHooks(emulator: Emulator) {
     if (bytes >= body.length) return payload;
     if (request.entry) {
       journal.head(request.entry, request, reply);
-      journal.answered(request, request.entry, body.subarray(0, bytes).toString());
+      journal.answered(request.entry, body.subarray(0, bytes).toString());
     }
     const { raw } = reply;
     raw.writeHead(reply.statusCode, { ...reply.getHeaders(), 'content-length': body.length } as never);
@@ -226,7 +227,11 @@ function note({ core }: Emulator, request: FastifyRequest, fault: string): void 
   const { entry } = request;
   if (entry) entry.faults = [...entry.faults, fault];
   const { id: accountId } = accountOf(request);
-  core.events.emit({ type: 'fault', accountId, detail: { fault, request: entry?.id ?? null } });
+  core.events.emit({
+    type: 'fault',
+    accountId,
+    detail: { fault, request: entry ? String(entry.seq) : null },
+  });
 }
 
 const shownDirective = (directive: Directive) =>

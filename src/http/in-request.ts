@@ -25,7 +25,7 @@ export function workInRequest(
   refuseAsAsked(request, order.price);
   const departure = () => departureOf(emulator, request, order.input);
   const task = core.tasks.submitInRequest(account.id, { ...order, departure });
-  if (request.entry) request.entry.taskIds = [task.id];
+  if (request.entry) request.entry.worked = task.id;
   const ended = core.lives.signalOf(account.id);
   const totalMs = account.clockMode === 'real' ? task.plan.endMs / paceOf(account) : 0;
   const beganMs = core.clock.nowMs();

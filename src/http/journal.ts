@@ -14,7 +14,8 @@ const ENTRY_BYTES = 2048;
 
 /** A request as it was seen, kept as it is until somebody wants to read it. */
 export interface Entry {
-  id: string;
+  /** Its place among the account's requests, from 1. */
+  seq: number;
   /** On the account's clock. */
   atMs: number;
   method: string;
@@ -24,31 +25,61 @@ export interface Entry {
   errorCode: string | null;
   durationMs: number | null;
   headers: FastifyRequest['headers'];
-  body: unknown;
+  /** As they came, name after name and value after value. */
+  rawHeaders: readonly string[];
+  /** As it came in, the beginning of it where it was long. */
+  body: string;
   /** Fields of the body that the route does not know. */
   unknownFields: readonly string[];
   bodyIsCut: boolean;
-  answerHeaders: Record<string, unknown>;
+  /** What the answer's own headers are made of. */
+  contentType: string | undefined;
+  limit: number | undefined;
+  remaining: number | undefined;
+  resetSeconds: number | undefined;
+  retryAfterSeconds: number | undefined;
   answer: string;
   answerIsCut: boolean;
-  taskIds: readonly string[];
-  /** Those of `taskIds` that it made, in the order they were made. */
+  /** The tasks it made, in the order they were made. */
   submitted: readonly string[];
+  /** The task that its answer was. */
+  worked: string | null;
   /** What a poll told of its tasks. */
   polled: readonly { taskId: string; status: TaskStatus }[];
   /** What was made to go wrong, as the rule's id or in the directive's words. */
   faults: readonly string[];
   warnings: readonly string[];
   bytes: number;
+  log: Log;
   /** False when it had to make room. */
   isKept: boolean;
 }
 
 const NONE: readonly never[] = [];
-const NO_HEADERS = {};
+
+/** Every task that a request concerned. */
+export const taskIdsOf = ({ submitted, worked, polled }: Entry): string[] => [
+  ...submitted,
+  ...(worked === null ? [] : [worked]),
+  ...polled.map(({ taskId }) => taskId),
+];
+
+/** The answer's own headers, without those that the protocol adds. */
+export function answerHeadersOf(entry: Entry): Record<string, string | number> {
+  const headers = {
+    'x-ratelimit-limit': entry.limit,
+    'x-ratelimit-remaining': entry.remaining,
+    'x-ratelimit-reset': entry.resetSeconds,
+    'retry-after': entry.retryAfterSeconds,
+    'content-type': entry.contentType,
+  };
+  return Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined)) as never;
+}
 
 interface Log {
+  /** Those before `first` have made room. */
   entries: Entry[];
+  first: number;
   count: number;
   bytes: number;
 }
@@ -65,25 +96,35 @@ export function createJournal(core: Core) {
     if (!log) return;
     logs.delete(accountId);
     if (successorId !== undefined) logs.set(successorId, log);
-    else bytesInAll -= log.bytes;
+    else while (log.first < log.entries.length) drop(log);
   });
 
   function drop(log: Log): void {
-    const oldest = log.entries.shift()!;
+    const oldest = log.entries[log.first]!;
+    log.first += 1;
     oldest.isKept = false;
     log.bytes -= oldest.bytes;
     bytesInAll -= oldest.bytes;
+    // Now and then, because to move all others up each time would cost more than all the rest.
+    if (log.first > MOST_ENTRIES) {
+      log.entries.splice(0, log.first);
+      log.first = 0;
+    }
   }
 
-  function grow(log: Log, entry: Entry, bytes: number): void {
+  function grow(entry: Entry, bytes: number): void {
     if (!entry.isKept) return;
+    const { log } = entry;
     entry.bytes += bytes;
     log.bytes += bytes;
     bytesInAll += bytes;
-    while (log.entries.length > MOST_ENTRIES || log.bytes > MOST_BYTES) drop(log);
-    for (const other of logs.values()) {
-      while (bytesInAll > MOST_BYTES_IN_ALL && other.entries.length > 0) drop(other);
-      if (bytesInAll <= MOST_BYTES_IN_ALL) break;
+    while (log.entries.length - log.first > MOST_ENTRIES || log.bytes > MOST_BYTES) drop(log);
+    if (bytesInAll > MOST_BYTES_IN_ALL) makeRoom();
+  }
+
+  function makeRoom(): void {
+    for (const log of logs.values()) {
+      while (bytesInAll > MOST_BYTES_IN_ALL && log.first < log.entries.length) drop(log);
     }
   }
 
@@ -92,64 +133,68 @@ export function createJournal(core: Core) {
     begin(request: FastifyRequest, account: Account): Entry {
       let log = logs.get(account.id);
       if (!log) {
-        log = { entries: [], count: 0, bytes: 0 };
+        log = { entries: [], first: 0, count: 0, bytes: 0 };
         logs.set(account.id, log);
       }
       log.count += 1;
+      // A client's headers are nearly always the same: to keep them once for all spares the garbage collector most of it.
+      const before = log.entries.at(-1);
+      const { rawHeaders } = request.raw;
+      const isSame = before !== undefined && areEqual(before.rawHeaders, rawHeaders);
       const entry: Entry = {
-        id: String(log.count),
+        seq: log.count,
         atMs: core.timeline.nowMs(account),
         method: request.method,
         path: pathOf(request),
         status: null,
         errorCode: null,
         durationMs: null,
-        headers: request.headers,
-        body: undefined,
+        headers: isSame ? before.headers : request.headers,
+        rawHeaders: isSame ? before.rawHeaders : rawHeaders,
+        body: '',
         unknownFields: NONE,
         bodyIsCut: false,
-        answerHeaders: NO_HEADERS,
+        contentType: undefined,
+        limit: undefined,
+        remaining: undefined,
+        resetSeconds: undefined,
+        retryAfterSeconds: undefined,
         answer: '',
         answerIsCut: false,
-        taskIds: NONE,
         submitted: NONE,
+        worked: null,
         polled: NONE,
         faults: NONE,
         warnings: NONE,
         bytes: 0,
+        log,
         isKept: true,
       };
       log.entries.push(entry);
-      grow(log, entry, ENTRY_BYTES);
+      grow(entry, ENTRY_BYTES);
       return entry;
     },
 
     /** What was sent, when it is known. */
     body(request: FastifyRequest, entry: Entry): void {
-      const log = logs.get(request.account!.id);
-      const bytes = request.bodyBytes;
-      entry.body = request.body;
-      if (bytes > MOST_BODY_BYTES) {
-        entry.body = JSON.stringify(request.body)?.slice(0, MOST_BODY_BYTES);
-        entry.bodyIsCut = true;
-      }
-      if (log) grow(log, entry, Math.min(bytes, MOST_BODY_BYTES));
+      const text = request.bodyText;
+      entry.bodyIsCut = text.length > MOST_BODY_BYTES;
+      entry.body = entry.bodyIsCut ? beginningOf(text) : text;
+      grow(entry, entry.body.length);
     },
 
-    /** What the route made of the body: fields that are gone were none of its own. Not told of bodies that were cut. */
-    understood(entry: Entry, known: unknown): void {
-      if (!entry.bodyIsCut && hasUnknown(entry.body, known))
-        entry.unknownFields = unknownFields(entry.body, known);
+    /** What the route made of the body: fields that are gone were none of its own. */
+    understood(entry: Entry, sent: unknown, known: unknown): void {
+      if (hasUnknown(sent, known)) entry.unknownFields = unknownFields(sent, known);
     },
 
     /** A piece of the answer's text. */
-    answered(request: FastifyRequest, entry: Entry, text: string): void {
-      const log = logs.get(request.account!.id);
+    answered(entry: Entry, text: string): void {
       const room = MOST_BODY_BYTES - entry.answer.length;
       if (text.length > room) entry.answerIsCut = true;
       const kept = text.length > room ? text.slice(0, room) : text;
       entry.answer += kept;
-      if (log) grow(log, entry, kept.length);
+      grow(entry, kept.length);
     },
 
     /** The answer's head, as it goes out. */
@@ -157,43 +202,42 @@ export function createJournal(core: Core) {
       entry.status = reply.statusCode;
       statuses.set(entry.status, (statuses.get(entry.status) ?? 0) + 1);
       entry.errorCode = request.errorCode;
-      entry.answerHeaders = headersOf(reply);
+      entry.contentType = reply.getHeader('content-type') as string | undefined;
+      entry.limit = reply.getHeader('x-ratelimit-limit') as number | undefined;
+      entry.remaining = reply.getHeader('x-ratelimit-remaining') as number | undefined;
+      entry.resetSeconds = reply.getHeader('x-ratelimit-reset') as number | undefined;
+      if (entry.status === 429)
+        entry.retryAfterSeconds = reply.getHeader('retry-after') as number | undefined;
       entry.durationMs = Math.round(reply.elapsedTime * 10) / 10;
     },
 
     /** How many answers there were of each status, since the start. */
     counts: (): [status: number, count: number][] => [...statuses].sort(([one], [other]) => one - other),
     /** For who listens. */
-    summary: ({ id, method, path, status, errorCode, taskIds }: Entry) => ({
-      ...{ id, method, path, status, errorCode, taskIds },
-    }),
+    summary: (entry: Entry) => {
+      const { seq, method, path, status, errorCode } = entry;
+      return { id: String(seq), method, path, status, errorCode, taskIds: taskIdsOf(entry) };
+    },
 
-    entriesOf: (accountId: number): readonly Entry[] => logs.get(accountId)?.entries ?? [],
+    /** Oldest first. */
+    entriesOf(accountId: number): readonly Entry[] {
+      const log = logs.get(accountId);
+      return log ? log.entries.slice(log.first) : [];
+    },
     clear(accountId: number): void {
       const log = logs.get(accountId);
-      while (log && log.entries.length > 0) drop(log);
+      while (log && log.first < log.entries.length) drop(log);
     },
   };
 }
 
-const SHOWN_HEADERS = [
-  'content-type',
-  'x-ratelimit-limit',
-  'x-ratelimit-remaining',
-  'x-ratelimit-reset',
-  'retry-after',
-  'allow',
-  'cache-control',
-];
+/** A copy: a part of a text would keep the whole of it in memory. */
+const beginningOf = (text: string) => Buffer.from(text.slice(0, MOST_BODY_BYTES)).toString();
 
-/** The answer's own headers, without those that the protocol adds. Quicker than `getHeaders`, which copies them twice. */
-function headersOf(reply: FastifyReply): Record<string, unknown> {
-  const headers: Record<string, unknown> = {};
-  for (const name of SHOWN_HEADERS) {
-    const value = reply.getHeader(name);
-    if (value !== undefined) headers[name] = value;
-  }
-  return headers;
+function areEqual(one: readonly string[], other: readonly string[]): boolean {
+  if (one.length !== other.length) return false;
+  for (let place = 0; place < one.length; place++) if (one[place] !== other[place]) return false;
+  return true;
 }
 
 /** The look that most requests need no more than. */

@@ -12,6 +12,7 @@ export function registerObservers(app: App, emulator: Emulator): void {
   app.addHook('preValidation', (request, reply, done) => {
     const { entry } = request;
     if (!entry) return done();
+    request.sent = request.body;
     journal.body(request, entry);
     if (!faults.isConcerned(request)) return done();
     faults.request(request, reply).then(() => done(), done);
@@ -20,7 +21,7 @@ export function registerObservers(app: App, emulator: Emulator): void {
   app.addHook('preHandler', (request, reply, done) => {
     const { entry } = request;
     if (!entry) return done();
-    journal.understood(entry, request.body);
+    journal.understood(entry, request.sent, request.body);
     if (core.faults.isQuiet()) return done();
     faults.charge(request, reply).then(() => done(), done);
   });
@@ -30,7 +31,7 @@ export function registerObservers(app: App, emulator: Emulator): void {
     if (!entry) return done(null, payload);
     const send = (answer: unknown) => {
       journal.head(entry, request, reply);
-      if (typeof answer === 'string') journal.answered(request, entry, answer);
+      if (typeof answer === 'string') journal.answered(entry, answer);
       if (core.events.isHeard()) {
         core.events.emit({ type: 'request', accountId: request.account!.id, detail: journal.summary(entry) });
       }

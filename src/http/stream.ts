@@ -75,7 +75,7 @@ export function sendText(
           if (left < bytes.length) yield bytes.subarray(left);
         } else yield bytes;
         sentBytes += bytes.length;
-        if (entry) emulator.journal.answered(request, entry, piece);
+        if (entry) emulator.journal.answered(entry, piece);
       }
     } catch (error) {
       work.fail(error);

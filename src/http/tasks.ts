@@ -21,10 +21,7 @@ export function submit(
     options,
   );
   const { entry } = request;
-  if (entry) {
-    entry.submitted = tasks.map(({ id }) => id);
-    entry.taskIds = entry.submitted;
-  }
+  if (entry) entry.submitted = tasks.map(({ id }) => id);
   return tasks;
 }
 
@@ -47,7 +44,6 @@ export function poll(
   const { entry } = request;
   if (entry) {
     const own = tasks.filter((task) => task !== undefined);
-    entry.taskIds = own.map(({ id }) => id);
     entry.polled = own.map(({ id, status }) => ({ taskId: id, status }));
   }
   return tasks;
