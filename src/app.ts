@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
 import type { Logger } from 'pino';
 import { registerAdmin } from './admin/index.ts';
@@ -36,6 +37,8 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
   }).withTypeProvider<ZodTypeProvider>() as unknown as App;
 
   const stopping = new AbortController();
+  // As many listen to it as there are streams.
+  setMaxListeners(0, stopping.signal);
   const journal = createJournal(core);
   const emulator: Emulator = { core, settings, journal, stopping: stopping.signal };
 

@@ -8,9 +8,11 @@ export const strict = <T extends z.core.$ZodLooseShape>(shape: T) =>
   z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `there is no ${JSON.stringify(issue.keys[0])}, only ${Object.keys(shape).join(', ') || 'an empty object'}`
+        ? `there is no ${JSON.stringify(issue.keys[0])}${onlyOf(Object.keys(shape))}`
         : undefined,
   });
+
+const onlyOf = (fields: string[]) => (fields.length > 0 ? `, only ${fields.join(', ')}` : ' here');
 
 const MODES = ['real', 'frozen', 'auto'] as const;
 const MOST_CREDITS = 1_000_000_000_000;
@@ -21,11 +23,12 @@ const whole = (least: number, most: number) => {
   return z.int({ error }).min(least, { error }).max(most, { error });
 };
 
-export const key = z
-  .string()
-  .regex(/^[\x21-\x7e]{1,200}$/, { error: 'expected 1 to 200 visible ASCII characters' });
+export const key = z.string().regex(/^(?!\.{1,2}$)[\x21-\x7e]{1,200}$/, {
+  // A path cannot name them: clients take these for steps in it.
+  error: 'expected 1 to 200 visible ASCII characters, not "." or ".."',
+});
 /** Names of snapshots. */
-export const name = z.string().regex(/^[\w.-]{1,100}$/, {
+export const name = z.string().regex(/^(?!\.{1,2}$)[\w.-]{1,100}$/, {
   error: 'expected 1 to 100 letters, digits, dots, dashes or underscores',
 });
 export const instant = z.iso
@@ -49,10 +52,15 @@ export const PROFILE = {
   credits: whole(0, MOST_CREDITS).optional(),
   rateLimit: requestLimit.optional(),
   clock: z
-    .union([
-      mode.transform((word) => ({ mode: word, nowMs: undefined })),
-      strict({ mode, now: instant.optional() }).transform(({ now, ...rest }) => ({ ...rest, nowMs: now })),
-    ])
+    .union(
+      [
+        mode.transform((word) => ({ mode: word, nowMs: undefined })),
+        strict({ mode, now: instant.optional() }).transform(({ now, ...rest }) => ({ ...rest, nowMs: now })),
+      ],
+      {
+        error: `expected ${MODES.join(', ')}, or {mode, now} with a moment such as 2026-01-31T12:00:00.000Z`,
+      },
+    )
     .optional(),
   speed: speed.optional(),
   seed: seed.optional(),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Account } from '../core/accounts.ts';
 import type { App, Emulator } from '../http/context.ts';
-import { answerHeadersOf, type Entry, taskIdsOf } from '../http/journal.ts';
+import { answerHeadersOf, type Entry, taskIdsOf, withoutKey } from '../http/journal.ts';
 import { accountAt, afterPlace, moment, type OfAccount, paged, pageOf, strict } from './forms.ts';
 import { findingsOf } from './verdict.ts';
 
@@ -52,18 +52,22 @@ export function registerRequests(app: App, emulator: Emulator): void {
   });
 
   app.get('/accounts/:key/verdict', async ({ params }) => {
-    const findings = findingsOf(emulator, at(params));
+    const account = at(params);
+    const findings = findingsOf(emulator, account).map((finding) => ({
+      ...finding,
+      message: withoutKey(finding.message, account.key),
+    }));
     return { ok: findings.length === 0, findings };
   });
 }
 
 /** Never shown, not even cut. */
-const CREDENTIALS = new Set(['authorization', 'proxy-authorization', 'cookie', 'x-admin-token']);
+const CREDENTIALS = /^(proxy-)?authorization$|cookie|token|secret|api-?key|password/i;
 
 /** The key does not appear, wherever the client may have repeated it. */
 function shownEntry(entry: Entry, key: string) {
   const { seq, atMs, method, path, status, errorCode, durationMs, faults, warnings } = entry;
-  const headers = Object.entries(entry.headers).filter(([name]) => !CREDENTIALS.has(name));
+  const headers = Object.entries(entry.headers).filter(([name]) => !CREDENTIALS.test(name));
   const hide = <T>(value: T) => without(value, key) as T;
   return {
     ...{ id: String(seq), at: moment(atMs), method, path: hide(path), status, errorCode, durationMs },
@@ -72,7 +76,11 @@ function shownEntry(entry: Entry, key: string) {
       body: hide(bodyOf(entry)),
       ...cut(entry.bodyIsCut),
     },
-    response: { headers: answerHeadersOf(entry), body: hide(answerOf(entry)), ...cut(entry.answerIsCut) },
+    response: {
+      headers: hide(answerHeadersOf(entry)),
+      body: hide(answerOf(entry)),
+      ...cut(entry.answerIsCut),
+    },
     taskIds: taskIdsOf(entry),
     fault: faults.length > 0 ? faults.join('; ') : null,
     warnings: hide([...warnings, ...entry.unknownFields.map((field) => `undocumented field ${field}`)]),
@@ -99,10 +107,10 @@ function parsed(text: string): unknown {
 
 /** A copy in which every text, name or not, has `[key]` where the key stood. */
 function without(value: unknown, key: string): unknown {
-  if (typeof value === 'string') return value.replaceAll(key, '[key]');
+  if (typeof value === 'string') return withoutKey(value, key);
   if (Array.isArray(value)) return value.map((item) => without(item, key));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [name.replaceAll(key, '[key]'), without(item, key)]),
+    Object.entries(value).map(([name, item]) => [withoutKey(name, key), without(item, key)]),
   );
 }

@@ -101,13 +101,18 @@ export function registerTasks(app: App, emulator: Emulator, families: readonly F
     return shown(found(accountId, id), request);
   });
 
-  app.get('/accounts/:key/wait', { schema: { querystring: WaitQuery } }, async (request) => {
+  app.get('/accounts/:key/wait', { schema: { querystring: WaitQuery } }, async (request, reply) => {
     const { task: id, status, timeoutMs } = request.query;
     const { id: accountId } = at(request.params);
     const isThere = () => arrived(found(accountId, id), status);
     if (!isThere()) {
-      const over = AbortSignal.any([stopping, core.lives.signalOf(accountId)]);
-      await core.until(isThere, timeoutMs, over);
+      const gone = new AbortController();
+      reply.raw.once('close', () => gone.abort());
+      const ended = core.lives.signalOf(accountId);
+      await core.until(accountId, isThere, timeoutMs, AbortSignal.any([gone.signal, stopping, ended]));
+      if (ended.aborted) {
+        throw new EmulatorError('ACCOUNT_CHANGED', 'The account was reset, restored or removed meanwhile.');
+      }
     }
     if (!isThere())
       throw new EmulatorError('WAIT_TIMEOUT', `Task ${id} was not there within ${timeoutMs} ms.`);

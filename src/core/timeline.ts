@@ -56,15 +56,26 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
     },
   ).immediate;
 
-  /** @throws EmulatorError CLOCK_BACKWARDS, CLOCK_TOO_FAR: nothing has changed */
-  function moveTo(accountId: number, atMs: number): Transition[] {
-    const account = accounts.get(accountId);
-    if (atMs < accountTimeMs(account, clock.nowMs())) {
-      throw new EmulatorError('CLOCK_BACKWARDS', `the clock of ${account.key} cannot go back to ${atMs}`);
-    }
+  /** @throws EmulatorError CLOCK_BACKWARDS, CLOCK_TOO_FAR */
+  function checkMove(account: Account, nowMs: number, atMs: number): void {
+    const told = () => new Date(atMs).toISOString();
     if (atMs > LATEST_MS) {
       throw new EmulatorError('CLOCK_TOO_FAR', `the clock of ${account.key} cannot go past the year 9999`);
     }
+    if (atMs < nowMs) {
+      throw new EmulatorError('CLOCK_BACKWARDS', `the clock of ${account.key} cannot go back to ${told()}`);
+    }
+  }
+
+  /**
+   * `targetOf` is told what time it is, once: the wall clock runs on between two looks at it.
+   * @throws EmulatorError CLOCK_BACKWARDS, CLOCK_TOO_FAR: nothing has changed
+   */
+  function moveTo(accountId: number, targetOf: (nowMs: number) => number): Transition[] {
+    const account = accounts.get(accountId);
+    const nowMs = accountTimeMs(account, clock.nowMs());
+    const atMs = targetOf(nowMs);
+    checkMove(account, nowMs, atMs);
     const all: Transition[] = [];
     for (;;) {
       const { played, isThere } = moveSome(accountId, atMs);
@@ -89,19 +100,19 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
 
     /** @throws EmulatorError CLOCK_BACKWARDS when `ms` is negative. */
     advance(accountId: number, ms: number): Transition[] {
-      return moveTo(accountId, accountTimeMs(accounts.get(accountId), clock.nowMs()) + ms);
+      return moveTo(accountId, (nowMs) => nowMs + ms);
     },
 
     /** To the next change of any task; stays where it is when nothing is due. */
     advanceToNext(accountId: number): Transition[] {
       settle(accountId);
       const dueAtMs = tasks.earliestDueMs(accountId);
-      return dueAtMs === null ? [] : moveTo(accountId, dueAtMs);
+      return dueAtMs === null ? [] : moveTo(accountId, notBefore(dueAtMs));
     },
 
     /**
      * Changes how the account's time goes; running tasks keep the simulated time they have left.
-     * @throws EmulatorError CLOCK_BACKWARDS when `nowMs` lies before the account's time.
+     * @throws EmulatorError CLOCK_BACKWARDS when `nowMs` lies before the account's time, CLOCK_TOO_FAR: nothing has changed
      */
     setClock(accountId: number, mode: ClockMode, nowMs?: number): Transition[] {
       const played = settle(accountId);
@@ -109,13 +120,11 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
         const before = accounts.get(accountId);
         const wallMs = clock.nowMs();
         const heldMs = accountTimeMs(before, wallMs);
-        if (nowMs !== undefined && nowMs < heldMs) {
-          throw new EmulatorError('CLOCK_BACKWARDS', `the clock of ${before.key} cannot go back to ${nowMs}`);
-        }
+        if (nowMs !== undefined) checkMove(before, heldMs, nowMs);
         accounts.setClock(accountId, mode, mode === 'real' ? heldMs - wallMs : heldMs);
         keepWhatIsLeft(before);
       }).immediate();
-      return nowMs === undefined ? played : [...played, ...moveTo(accountId, nowMs)];
+      return nowMs === undefined ? played : [...played, ...moveTo(accountId, notBefore(nowMs))];
     },
 
     /** Running tasks keep the simulated time they have left, and wait for it at the new speed. */
@@ -146,10 +155,13 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
       settle(accountId);
       const running = find().find(isRunning);
       const dueAtMs = running && tasks.leading(running).dueAtMs;
-      if (typeof dueAtMs === 'number') moveTo(accountId, dueAtMs);
+      if (typeof dueAtMs === 'number') moveTo(accountId, notBefore(dueAtMs));
       return find();
     },
   };
 }
+
+/** A moment that may have passed by the time it is asked for. */
+const notBefore = (atMs: number) => (nowMs: number) => Math.max(nowMs, atMs);
 
 const isRunning = (task: Task | undefined) => task?.status === 'processing';

@@ -5,13 +5,19 @@ export type Until = ReturnType<typeof createUntil>;
 
 export function createUntil(clock: Clock, events: Events) {
   /**
-   * Resolves as soon as something happened that makes `isSo` true, and also after `timeoutMs` of wall time or when `over`
+   * Resolves as soon as something happened to the account that makes `isSo` true, and also after `timeoutMs` of wall time or when `over`
    * aborts: the caller asks once more. Rejects with what `isSo` throws.
    */
-  return async function until(isSo: () => boolean, timeoutMs: number, over: AbortSignal): Promise<void> {
+  return async function until(
+    accountId: number,
+    isSo: () => boolean,
+    timeoutMs: number,
+    over: AbortSignal,
+  ): Promise<void> {
     const done = new AbortController();
     let failure: { error: unknown } | undefined;
-    const stop = events.listen(() => {
+    const stop = events.listen((event) => {
+      if (event.accountId !== accountId) return;
       try {
         if (isSo()) done.abort();
       } catch (error) {

@@ -39,8 +39,6 @@ export const COMMON_PROBLEMS = {
   INTERNAL_ERROR: { status: 500, error: 'Internal server error' },
   // What was under way when the server stopped.
   STOPPING: { status: 500, errorCode: 'INTERNAL_ERROR', error: 'Internal server error' },
-  // Reset or removed while the request was under way.
-  ACCOUNT_NOT_FOUND: { status: 401, errorCode: 'LOGIN_REQUIRED', error: 'Authentication required' },
   NOT_FOUND: { status: 404, error: 'Not found' },
   METHOD_NOT_ALLOWED: { status: 405, error: 'Method not allowed. Use POST.' },
   BODY_NOT_JSON: { status: 400, errorCode: 'INVALID_INPUT', error: 'The request body is not valid JSON' },
@@ -129,6 +127,12 @@ export function answerError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
+  if (error instanceof EmulatorError && error.code === 'ACCOUNT_NOT_FOUND') {
+    // Reset or removed while the request was under way: no answer is true any more, and 401 would blame the key.
+    reply.hijack();
+    request.raw.socket.destroySoon();
+    return;
+  }
   const problems = request.routeOptions?.config?.problems;
   const told =
     error instanceof InvalidBody

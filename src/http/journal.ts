@@ -76,7 +76,18 @@ export function answerHeadersOf(entry: Entry): Record<string, string | number> {
   return Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined)) as never;
 }
 
+/** The ways in which a key can stand in a text. */
+const formsOf = (key: string): string[] => [
+  ...new Set([key, JSON.stringify(key).slice(1, -1), encodeURIComponent(key)]),
+];
+
+/** The text with `[key]` wherever the key stood. */
+export function withoutKey(text: string, key: string): string {
+  return formsOf(key).reduce((rest, form) => rest.replaceAll(form, '[key]'), text);
+}
+
 interface Log {
+  key: string;
   /** Those before `first` have made room. */
   entries: Entry[];
   first: number;
@@ -91,6 +102,10 @@ export function createJournal(core: Core) {
   const logs = new Map<number, Log>();
   const statuses = new Map<number, number>();
   let bytesInAll = 0;
+  /** Of all accounts, oldest first; those before `oldest` are gone, others may be. */
+  let queue: Entry[] = [];
+  let oldest = 0;
+  let tidyAt = MOST_ENTRIES * 2;
   core.lives.listen((accountId, successorId) => {
     const log = logs.get(accountId);
     if (!log) return;
@@ -100,11 +115,11 @@ export function createJournal(core: Core) {
   });
 
   function drop(log: Log): void {
-    const oldest = log.entries[log.first]!;
+    const entry = log.entries[log.first]!;
     log.first += 1;
-    oldest.isKept = false;
-    log.bytes -= oldest.bytes;
-    bytesInAll -= oldest.bytes;
+    entry.isKept = false;
+    log.bytes -= entry.bytes;
+    bytesInAll -= entry.bytes;
     // Now and then, because to move all others up each time would cost more than all the rest.
     if (log.first > MOST_ENTRIES) {
       log.entries.splice(0, log.first);
@@ -122,10 +137,19 @@ export function createJournal(core: Core) {
     if (bytesInAll > MOST_BYTES_IN_ALL) makeRoom();
   }
 
+  /** The oldest of all go first, whoever's they are; within its log it is the oldest as well. */
   function makeRoom(): void {
-    for (const log of logs.values()) {
-      while (bytesInAll > MOST_BYTES_IN_ALL && log.first < log.entries.length) drop(log);
+    while (bytesInAll > MOST_BYTES_IN_ALL && oldest < queue.length) {
+      const entry = queue[oldest++]!;
+      if (entry.isKept) drop(entry.log);
     }
+  }
+
+  /** Now and then, so that it does not grow with what is gone. */
+  function tidyQueue(): void {
+    queue = queue.slice(oldest).filter(({ isKept }) => isKept);
+    oldest = 0;
+    tidyAt = Math.max(MOST_ENTRIES, queue.length) * 2;
   }
 
   return {
@@ -133,7 +157,7 @@ export function createJournal(core: Core) {
     begin(request: FastifyRequest, account: Account): Entry {
       let log = logs.get(account.id);
       if (!log) {
-        log = { entries: [], first: 0, count: 0, bytes: 0 };
+        log = { key: account.key, entries: [], first: 0, count: 0, bytes: 0 };
         logs.set(account.id, log);
       }
       log.count += 1;
@@ -171,6 +195,8 @@ export function createJournal(core: Core) {
         isKept: true,
       };
       log.entries.push(entry);
+      queue.push(entry);
+      if (queue.length > tidyAt) tidyQueue();
       grow(entry, ENTRY_BYTES);
       return entry;
     },
@@ -179,7 +205,8 @@ export function createJournal(core: Core) {
     body(request: FastifyRequest, entry: Entry): void {
       const text = request.bodyText;
       entry.bodyIsCut = text.length > MOST_BODY_BYTES;
-      entry.body = entry.bodyIsCut ? beginningOf(text) : text;
+      // Before it is cut: a part of the key would not be known again.
+      entry.body = entry.bodyIsCut ? beginningOf(withoutKey(text, entry.log.key)) : text;
       grow(entry, entry.body.length);
     },
 
@@ -192,7 +219,7 @@ export function createJournal(core: Core) {
     answered(entry: Entry, text: string): void {
       const room = MOST_BODY_BYTES - entry.answer.length;
       if (text.length > room) entry.answerIsCut = true;
-      const kept = text.length > room ? text.slice(0, room) : text;
+      const kept = text.length > room ? withoutKey(text, entry.log.key).slice(0, room) : text;
       entry.answer += kept;
       grow(entry, kept.length);
     },

@@ -79,7 +79,9 @@ export function sendText(
       }
     } catch (error) {
       work.fail(error);
-      throw error;
+      if (!(error instanceof EmulatorError)) throw error;
+      // The server stops, or the account was reset: nothing that the log should have a stack of.
+      hangUp(request, false);
     } finally {
       work.complete();
     }

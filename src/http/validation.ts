@@ -44,7 +44,8 @@ export class InvalidBody extends Error {
       (value, part) => (value as Record<PropertyKey, unknown>)?.[part],
       this.data,
     );
-    if (given === undefined) return `Missing required parameters: ${name}`;
+    if (given === undefined && !message.startsWith('expected either'))
+      return `Missing required parameters: ${name}`;
     const reason = message.replace(/^Invalid (input|option): /, '').replace(/, received .*$/, '');
     return CODE.test(reason) ? `Invalid parameter: ${name}` : `Invalid parameter ${name}: ${reason}`;
   }

@@ -1,3 +1,4 @@
+import { get } from 'node:http';
 import { describe, expect, it, vi } from 'vitest';
 import { testEmulator } from '../support/emulator.ts';
 
@@ -120,6 +121,42 @@ describe('the journal', () => {
       response: { body: expect.stringContaining('a lighthouse') },
     });
     expect(stream.taskIds).toHaveLength(1);
+  });
+
+  it('hides the key where it is escaped, encoded or cut, and other credentials too', async () => {
+    const key = 'sk"secret\\key';
+    const { send, requests, verdict } = await journaled(key);
+    const shown = [];
+    for (const before of [0, 16_364, 16_380, 20_000]) {
+      const prompt = `${'B'.repeat(before)}${key}${'C'.repeat(9000)}`;
+      await send('POST', GENERATE, { key, body: { ...VALID, prompt, [key]: 1 } });
+    }
+    const headers = { 'x-api-key': 'other', cookie: 'session=1', 'user-agent': encodeURIComponent(key) };
+    await send('POST', `/api/${encodeURIComponent(key)}`, { key, body: VALID, headers });
+    shown.push(JSON.stringify(await requests()), JSON.stringify(await verdict()));
+    for (const text of shown) {
+      for (const part of ['sk"', 'sk\\"s', 'sk%22', 'secret', 'other', 'session=1'])
+        expect(text).not.toContain(part);
+    }
+    expect(shown[0]).toContain('[key]');
+    expect(shown[1]).toContain('knows no field [key]');
+  });
+
+  it('makes room by what is oldest, whoever it belongs to', async () => {
+    const { post, count, createAccount, get: read } = await journaled();
+    for (let n = 0; n < 9; n++)
+      createAccount(`np_noisy_${n}`, { rateLimit: null, clock: { mode: 'frozen' } });
+    await post(GENERATE, VALID, 'np_journaled');
+    const prompt = 'x'.repeat(16_000);
+    for (let n = 0; n < 9; n++) {
+      for (let m = 0; m < 460; m++) await post(CHECK, { taskId: prompt }, `np_noisy_${n}`);
+    }
+    // The first one of all had to go, those that came last are there.
+    for (let n = 0; n < 3; n++) await post(GENERATE, VALID, 'np_journaled');
+    expect(await count()).toBe(3);
+    await post(CHECK, { taskId: prompt }, 'np_noisy_8');
+    expect(await count()).toBe(3);
+    expect((await read('/__admin/accounts/np_noisy_8/requests/count')).body.count).toBeGreaterThan(400);
   });
 
   it('names the fault that struck, and has no status where no answer came', async () => {
@@ -276,6 +313,20 @@ describe('the verdict', () => {
 });
 
 describe('events', () => {
+  it('have as many listeners as like, and forget those that leave', async () => {
+    const { app, core } = await testEmulator();
+    const url = await app.listen({ port: 0, host: '127.0.0.1' });
+    const warned = vi.fn();
+    process.on('warning', warned);
+    const requests = Array.from({ length: 20 }, () => get(`${url}/__admin/events`).on('error', () => {}));
+    await Promise.all(requests.map((request) => new Promise((resolve) => request.on('response', resolve))));
+    expect(core.events.isHeard()).toBe(true);
+    for (const request of requests) request.destroy();
+    await vi.waitUntil(() => !core.events.isHeard());
+    process.off('warning', warned);
+    expect(warned).not.toHaveBeenCalled();
+  });
+
   it('tell tasks, ledger, requests and faults as they happen, of one account or of all', async () => {
     const { app, post, createAccount, core, account, close } = await testEmulator();
     createAccount('k', { clock: { mode: 'frozen' } });

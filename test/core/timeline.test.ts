@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { order, profile, testCore } from '../support/core.ts';
+import { createTestClock } from '../support/test-clock.ts';
 
 const THREE_STEPS = {
   typicalSeconds: [100, 100] as const,
@@ -32,6 +33,23 @@ describe('a real clock', () => {
     const [task] = core.tasks.submit(account.id, [order({ seconds: 10 })]);
     core.clock.advance(10_000);
     expect(core.timeline.poll(account.id, [task!.id])[0]!.status).toBe('completed');
+  });
+
+  it('can be advanced by nothing, although it runs on while it is looked at', () => {
+    const clock = createTestClock();
+    const ticking = {
+      ...clock,
+      nowMs() {
+        clock.advance(1);
+        return clock.nowMs();
+      },
+    };
+    const core = testCore(ticking);
+    const { id } = core.accounts.create('k', 'seed', profile());
+    for (let n = 0; n < 50; n++) expect(core.timeline.advance(id, 0)).toEqual([]);
+    core.tasks.submit(id, [order({ seconds: 1 })]);
+    while (core.tasks.list(id, 1)[0]!.status === 'processing') core.timeline.advanceToNext(id);
+    core.timeline.setClock(id, 'real', core.timeline.nowMs(core.accounts.get(id)) + 5);
   });
 
   it('can be advanced, and the wall clock then runs on from there', () => {
