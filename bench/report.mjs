@@ -14,6 +14,7 @@ const TARGETS = {
   startMs: 300,
   idleMib: 85,
   loadMib: 180,
+  journalCost: 0.05,
 };
 
 const LOAD_ROWS = [
@@ -24,7 +25,7 @@ const LOAD_ROWS = [
 ];
 
 export function toTables(raw) {
-  return [loadTable(raw), costTable(raw), ...idleNote(raw), restTable(raw)].join('\n');
+  return [loadTable(raw), costTable(raw), ...idleNote(raw), journalTable(raw), restTable(raw)].join('\n');
 }
 
 /** A server that waits for its turn or its load is not slowed down by what its requests cost. */
@@ -103,6 +104,27 @@ function costTable({ load }) {
       percent(busy.emulator),
       percent(busy.bare),
       percent(tool),
+    ];
+  });
+  return table(header, rows);
+}
+
+/** What the journal costs a request that nothing is to go wrong with: the same server without it, in the same round. */
+function journalTable({ load }) {
+  const header = ['', 'CPU µs/request', 'without journal', 'cost', 'target'];
+  const rows = ['poll32', 'generate32'].map((run) => {
+    const { rounds } = load[run];
+    const label = `journal, ${run === 'poll32' ? 'check-status' : 'generate'}, 32 connections`;
+    if (rounds[0].memory.cpuMicrosPerRequest === undefined) return [label, ...Array(4).fill(NOT_MEASURED)];
+    const of = (server) => rounds.map((round) => round[server].cpuMicrosPerRequest);
+    const costs = of('memory').map((withIt, place) => withIt / of('unjournaled')[place] - 1);
+    const cost = median(costs);
+    return [
+      label,
+      median(of('memory')).toFixed(1),
+      median(of('unjournaled')).toFixed(1),
+      `${(cost * 100).toFixed(1)} %`,
+      `< ${percent(TARGETS.journalCost)} ${verdict(cost < TARGETS.journalCost)}`,
     ];
   });
   return table(header, rows);

@@ -39,7 +39,7 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
   const stopping = new AbortController();
   // As many listen to it as there are streams.
   setMaxListeners(0, stopping.signal);
-  const journal = createJournal(core);
+  const journal = createJournal(core, settings.journalEntries);
   const emulator: Emulator = { core, settings, journal, stopping: stopping.signal };
 
   app.decorateRequest('account', null);

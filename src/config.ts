@@ -103,6 +103,12 @@ const SETTINGS = {
     'on or off',
     'whether callers from other machines reach the control plane without a token',
   ),
+  'journal-entries': setting(
+    whole(0, 100_000),
+    1000,
+    'a whole number from 0 to 100000',
+    "requests that an account's journal keeps; 0 switches it off",
+  ),
   'body-limit-bytes': setting(
     whole(1024, 1_073_741_824),
     1_048_576,

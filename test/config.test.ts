@@ -29,6 +29,7 @@ describe('settings', () => {
       publicUrl: undefined,
       adminToken: undefined,
       adminRemote: false,
+      journalEntries: 1000,
       bodyLimitBytes: 1_048_576,
     });
   });

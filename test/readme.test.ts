@@ -65,6 +65,7 @@ describe('the README', () => {
       seed: config.seed,
       'rate-limit': String(config.rateLimit),
       'failed-task-status': String(config.failedTaskStatus),
+      'journal-entries': String(config.journalEntries),
       'body-limit-bytes': String(config.bodyLimitBytes),
     });
   });

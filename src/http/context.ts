@@ -27,6 +27,8 @@ export interface WireSettings {
   /** Lets callers from other machines reach the control plane without a token. */
   adminRemote: boolean;
   bodyLimitBytes: number;
+  /** How many requests of an account are kept; 0: none is. */
+  journalEntries: number;
   fixturesDir: string;
 }
 

@@ -5,7 +5,6 @@ import type { TaskStatus } from '../core/task.ts';
 import { pathOf } from './path.ts';
 
 /** Bounds of what is kept: of an account, of all accounts together, of one body. */
-const MOST_ENTRIES = 1000;
 const MOST_BYTES = 8 * 1024 * 1024;
 const MOST_BYTES_IN_ALL = 64 * 1024 * 1024;
 export const MOST_BODY_BYTES = 16 * 1024;
@@ -97,15 +96,18 @@ interface Log {
 
 export type Journal = ReturnType<typeof createJournal>;
 
-/** What the client of each account sent and was answered. In memory, bounded; an account's reset forgets it. */
-export function createJournal(core: Core) {
+/**
+ * What the client of each account sent and was answered, `mostEntries` of each. In memory, bounded; an account's reset
+ * forgets it.
+ */
+export function createJournal(core: Core, mostEntries: number) {
   const logs = new Map<number, Log>();
   const statuses = new Map<number, number>();
   let bytesInAll = 0;
   /** Of all accounts, oldest first; those before `oldest` are gone, others may be. */
   let queue: Entry[] = [];
   let oldest = 0;
-  let tidyAt = MOST_ENTRIES * 2;
+  let tidyAt = mostEntries * 2;
   core.lives.listen((accountId, successorId) => {
     const log = logs.get(accountId);
     if (!log) return;
@@ -121,7 +123,7 @@ export function createJournal(core: Core) {
     log.bytes -= entry.bytes;
     bytesInAll -= entry.bytes;
     // Now and then, because to move all others up each time would cost more than all the rest.
-    if (log.first > MOST_ENTRIES) {
+    if (log.first > mostEntries) {
       log.entries.splice(0, log.first);
       log.first = 0;
     }
@@ -133,7 +135,7 @@ export function createJournal(core: Core) {
     entry.bytes += bytes;
     log.bytes += bytes;
     bytesInAll += bytes;
-    while (log.entries.length - log.first > MOST_ENTRIES || log.bytes > MOST_BYTES) drop(log);
+    while (log.entries.length - log.first > mostEntries || log.bytes > MOST_BYTES) drop(log);
     if (bytesInAll > MOST_BYTES_IN_ALL) makeRoom();
   }
 
@@ -149,12 +151,13 @@ export function createJournal(core: Core) {
   function tidyQueue(): void {
     queue = queue.slice(oldest).filter(({ isKept }) => isKept);
     oldest = 0;
-    tidyAt = Math.max(MOST_ENTRIES, queue.length) * 2;
+    tidyAt = Math.max(mostEntries, queue.length) * 2;
   }
 
   return {
-    /** Opens the entry of a request whose account is known. */
-    begin(request: FastifyRequest, account: Account): Entry {
+    /** Opens the entry of a request whose account is known; null when none are kept. */
+    begin(request: FastifyRequest, account: Account): Entry | null {
+      if (mostEntries === 0) return null;
       let log = logs.get(account.id);
       if (!log) {
         log = { key: account.key, entries: [], first: 0, count: 0, bytes: 0 };

@@ -10,30 +10,32 @@ export function registerObservers(app: App, emulator: Emulator): void {
   const faults = createFaultHooks(emulator);
 
   app.addHook('preValidation', (request, reply, done) => {
-    const { entry } = request;
-    if (!entry) return done();
+    const { account, entry } = request;
+    if (!account) return done();
     request.sent = request.body;
-    journal.body(request, entry);
+    if (entry) journal.body(request, entry);
     if (!faults.isConcerned(request)) return done();
     faults.request(request, reply).then(() => done(), done);
   });
 
   app.addHook('preHandler', (request, reply, done) => {
-    const { entry } = request;
-    if (!entry) return done();
-    journal.understood(entry, request.sent, request.body);
+    const { account, entry } = request;
+    if (!account) return done();
+    if (entry) journal.understood(entry, request.sent, request.body);
     if (core.faults.isQuiet()) return done();
     faults.charge(request, reply).then(() => done(), done);
   });
 
   app.addHook('onSend', (request, reply, payload, done) => {
-    const { entry } = request;
-    if (!entry) return done(null, payload);
+    const { account, entry } = request;
+    if (!account) return done(null, payload);
     const send = (answer: unknown) => {
-      journal.head(entry, request, reply);
-      if (typeof answer === 'string') journal.answered(entry, answer);
-      if (core.events.isHeard()) {
-        core.events.emit({ type: 'request', accountId: request.account!.id, detail: journal.summary(entry) });
+      if (entry) {
+        journal.head(entry, request, reply);
+        if (typeof answer === 'string') journal.answered(entry, answer);
+        if (core.events.isHeard()) {
+          core.events.emit({ type: 'request', accountId: account.id, detail: journal.summary(entry) });
+        }
       }
       done(null, answer);
     };

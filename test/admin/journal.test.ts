@@ -142,6 +142,22 @@ describe('the journal', () => {
     expect(shown[1]).toContain('knows no field [key]');
   });
 
+  it('keeps as many as it is told, or none, and faults strike all the same', async () => {
+    for (const [entries, kept] of [
+      ['3', 3],
+      ['0', 0],
+    ] as const) {
+      const { send, createAccount, get: read } = await testEmulator(['--journal-entries', entries]);
+      createAccount('np_few');
+      const headers = { 'x-emulator-fault': 'fail=INTERNAL_ERROR' };
+      for (let n = 0; n < 9; n++) {
+        expect((await send('POST', GENERATE, { key: 'np_few', body: VALID, headers })).status).toBe(500);
+      }
+      expect((await read('/__admin/accounts/np_few/requests/count')).body.count).toBe(kept);
+      expect((await read('/__admin/accounts/np_few/verdict')).body).toEqual({ ok: true, findings: [] });
+    }
+  });
+
   it('makes room by what is oldest, whoever it belongs to', async () => {
     const { post, count, createAccount, get: read } = await journaled();
     for (let n = 0; n < 9; n++)

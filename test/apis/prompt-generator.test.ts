@@ -14,6 +14,7 @@ const WIRE = {
   publicUrl: undefined,
   newAccountProfile: profile(),
   autoAccounts: false,
+  journalEntries: 1000,
   seedAccounts: [],
   priceChanges: {},
   adminToken: undefined,
