@@ -219,6 +219,35 @@ describe('clocks', () => {
     expect(core.accounts.get(idOf())).toEqual(before);
   });
 
+  it.each([-1, Number.MIN_SAFE_INTEGER])('say what they show when they are to go %i ms', async (ms) => {
+    const { call } = await controlled();
+    expect(await call('POST', '/clock/advance', { ms })).toMatchObject({
+      status: 409,
+      body: { error: 'The clock of k shows 2026-01-15T12:00:00.000Z and cannot go back.' },
+    });
+  });
+
+  it('let the longest task on the slowest account end before their time does', async () => {
+    const { send, core, createAccount, account } = await testEmulator();
+    createAccount('slow', { speed: 0.000_001 });
+    const body = { ...VALID, prompt: '@emulator(duration=999999999m)' };
+    const { taskId } = (await send('POST', GENERATE, { key: 'slow', body })).body;
+    const read = () => send('GET', `/__admin/accounts/slow/tasks/${taskId}`, { key: null });
+    expect((await read()).body.dueAt).toBe('9999-12-31T00:00:00.000Z');
+    core.timeline.setSpeed(account('slow').id, 1_000_000);
+    core.timeline.setSpeed(account('slow').id, 0.000_001);
+    expect((await read()).body.dueAt).toBe('9999-12-31T00:00:00.000Z');
+    core.timeline.advanceToNext(account('slow').id);
+    expect((await read()).body.status).toBe('completed');
+  });
+
+  it('that are made at the end of time can still be polled', async () => {
+    const { post, createAccount } = await testEmulator();
+    createAccount('late', { clock: { mode: 'auto', nowMs: Date.UTC(9999, 11, 31, 23, 59) } });
+    const { taskId } = (await post(GENERATE, VALID, 'late')).body;
+    expect((await post(CHECK, { taskId }, 'late')).body.status).toBe('completed');
+  });
+
   it('end before the year 10000', async () => {
     const { call } = await controlled();
     await call('PUT', '/clock', { mode: 'frozen', now: '9999-12-30T00:00:00.000Z' });
