@@ -397,6 +397,21 @@ describe('wait', () => {
     expect((await call('GET', `/tasks/${taskId}`)).body.status).toBe('processing');
   });
 
+  it('is 503 when the emulator stops', async () => {
+    const { app, submit, core, close } = await controlled();
+    const taskId = await submit();
+    const url = await app.listen({ port: 0, host: '127.0.0.1' });
+    const waiting = fetch(`${url}/__admin/accounts/k/wait?task=${taskId}`);
+    await vi.waitUntil(() => core.events.isHeard());
+    const closed = close();
+    const answer = await waiting;
+    expect([answer.status, await answer.json()]).toEqual([
+      503,
+      { error: 'The emulator stops.', code: 'STOPPING' },
+    ]);
+    await closed;
+  });
+
   it('ends with the account', async () => {
     const { call, submit } = await controlled();
     const taskId = await submit();
@@ -628,7 +643,7 @@ describe('control calls', () => {
       'POST',
       '/accounts',
       { nonsense: 1 },
-      'there is no "nonsense", only key, credits, rateLimit, clock, speed, seed',
+      'There is no "nonsense", only key, credits, rateLimit, clock, speed, seed',
     ],
     ['POST', '/accounts', { key: '' }, 'key'],
     ['POST', '/accounts', { key: 'a b' }, 'visible ASCII'],
@@ -646,17 +661,17 @@ describe('control calls', () => {
     ],
     ['POST', '/accounts', null, 'object'],
     ['POST', '/accounts/np_test_default/clock/advance', {}, 'expected either ms or toNext'],
-    ['DELETE', '/accounts/np_test_default/faults?id=3', undefined, 'there is no "id" here'],
-    ['DELETE', '/accounts/np_test_default/requests?path=/x', undefined, 'there is no "path" here'],
-    ['GET', '/accounts/np_test_default/verdict?status=1', undefined, 'there is no "status" here'],
-    ['POST', '/reset?key=k', undefined, 'there is no "key" here'],
+    ['DELETE', '/accounts/np_test_default/faults?id=3', undefined, 'There is no "id" here'],
+    ['DELETE', '/accounts/np_test_default/requests?path=/x', undefined, 'There is no "path" here'],
+    ['GET', '/accounts/np_test_default/verdict?status=1', undefined, 'There is no "status" here'],
+    ['POST', '/reset?key=k', undefined, 'There is no "key" here'],
     ['POST', '/accounts', { seed: {} }, 'seed: expected a text or a whole number'],
     ['POST', '/accounts', [], 'object'],
     [
       'PATCH',
       '/accounts/np_test_default',
       { credits: 5 },
-      'there is no "credits", only rateLimit, speed, seed, revoked',
+      'There is no "credits", only rateLimit, speed, seed, revoked',
     ],
     ['PATCH', '/accounts/np_test_default', { revoked: 'yes' }, 'revoked'],
     ['POST', '/accounts/np_test_default/credits', {}, 'amount'],
@@ -667,9 +682,21 @@ describe('control calls', () => {
       'amount: expected a number of credits other than 0',
     ],
     ['POST', '/accounts/np_test_default/credits', { amount: '5' }, 'amount'],
+    [
+      'POST',
+      '/accounts/np_test_default/credits',
+      { amount: 5, reason: ' ' },
+      'reason: expected a text of 1 to 500 characters',
+    ],
+    [
+      'GET',
+      '/accounts/np_test_default/wait?task=',
+      undefined,
+      'task: expected a text of 1 to 200 characters',
+    ],
     ['PUT', '/accounts/np_test_default/rate-limit', { limit: -5 }, 'limit'],
     ['POST', '/accounts/np_test_default/snapshots', {}, 'name'],
-    ['POST', '/accounts/np_test_default/reset', { all: true }, 'there is no "all" here'],
+    ['POST', '/accounts/np_test_default/reset', { all: true }, 'There is no "all" here'],
     ['POST', '/faults', {}, 'at'],
     ['POST', '/faults', { at: 'never', effect: { fail: true } }, 'at: expected one of "request"|"charge"'],
     [
@@ -704,7 +731,7 @@ describe('control calls', () => {
       'POST',
       '/faults',
       { at: 'request', effect: { fail: true }, match: { path: '/' } },
-      'there is no "path", only family, endpoint, contains',
+      'There is no "path", only family, endpoint, contains',
     ],
   ])('refuse %s %s %j and say what is allowed', async (method, path, body, words) => {
     const answer = await control(method, path, body);
