@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
 import type { Logger } from 'pino';
+import { answerAdminError } from './admin/guard.ts';
 import { registerAdmin } from './admin/index.ts';
 import { FAMILIES, registerApis } from './apis/index.ts';
 import type { Core } from './core/core.ts';
@@ -33,7 +34,10 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
     // Checked below, because Node would answer without a body.
     http: { requireHostHeader: false },
     clientErrorHandler: answerClientError,
-    frameworkErrors: (error, request, reply) => answerError(error, request, reply as never),
+    frameworkErrors(error, request, reply) {
+      const answer = request.url.startsWith('/__admin') ? answerAdminError : answerError;
+      answer(error, request, reply as never);
+    },
   }).withTypeProvider<ZodTypeProvider>() as unknown as App;
 
   const stopping = new AbortController();

@@ -15,7 +15,9 @@ const EventsQuery = strict({ key: z.string().optional() });
 
 /** Server-sent events: tasks, ledger, requests and faults, of all accounts or of one, as they happen. */
 export function registerEvents(app: App, { core, stopping }: Emulator): void {
-  app.get('/events', { schema: { querystring: EventsQuery } }, async (request, reply) => {
+  // A HEAD would listen for ever to what it never gets.
+  const options = { schema: { querystring: EventsQuery }, exposeHeadRoute: false };
+  app.get('/events', options, async (request, reply) => {
     const { key } = request.query;
     const stream = new PassThrough();
     let count = 0;

@@ -4,7 +4,7 @@ import { type Fault, type Rule, STAGES } from '../core/faults.ts';
 import type { App, Emulator } from '../http/context.ts';
 import { isDocumented } from '../http/errors.ts';
 import type { Family } from '../http/family.ts';
-import { accountAt, afterPlace, type OfAccount, paged, pageOf, seed, strict } from './forms.ts';
+import { accountAt, afterPlace, type OfAccount, paged, pageOf, seed, strict, text } from './forms.ts';
 
 const MOST_RULES = 1000;
 const MOST_MS = 100_000_000_000;
@@ -66,7 +66,7 @@ export function registerFaults(app: App, { core }: Emulator, families: readonly 
         .string()
         .startsWith('/', { error: 'expected a path such as /api/sora-2/generate' })
         .optional(),
-      contains: z.string().min(1).max(1000).optional(),
+      contains: text(1000).optional(),
     }).default({}),
     at: z.enum(STAGES),
     effect: Effect,

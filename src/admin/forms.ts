@@ -18,6 +18,12 @@ const MODES = ['real', 'frozen', 'auto'] as const;
 const MOST_CREDITS = 1_000_000_000_000;
 const MOST_REQUESTS = 1_000_000_000;
 
+/** A text of `most` characters at most, and not an empty one. */
+export const text = (most: number) => {
+  const error = `expected a text of 1 to ${most} characters`;
+  return z.string({ error }).min(1, { error }).max(most, { error });
+};
+
 const whole = (least: number, most: number) => {
   const error = `expected a whole number from ${least} to ${most}`;
   return z.int({ error }).min(least, { error }).max(most, { error });
@@ -40,7 +46,7 @@ export const remainingRequests = whole(0, MOST_REQUESTS);
 export const credits = whole(-MOST_CREDITS, MOST_CREDITS).refine((amount) => amount !== 0, {
   error: 'expected a number of credits other than 0',
 });
-export const reason = z.string().trim().min(1).max(500);
+export const reason = z.string().trim().pipe(text(500));
 const SPEEDS = 'expected a number from 0.000001 to 1000000';
 export const speed = z.number().min(0.000_001, { error: SPEEDS }).max(1_000_000, { error: SPEEDS });
 export const seed = z.union([z.string().min(1).max(200), z.int().transform(String)], {

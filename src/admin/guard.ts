@@ -13,6 +13,7 @@ const STATUSES: Record<string, number> = {
   INVALID_INPUT: 400,
   BODY_NOT_JSON: 400,
   MALFORMED_REQUEST: 400,
+  HOST_REQUIRED: 400,
   ADMIN_TOKEN_REQUIRED: 401,
   LOOPBACK_ONLY: 403,
   FOREIGN_PAGE: 403,
@@ -21,6 +22,8 @@ const STATUSES: Record<string, number> = {
   TASK_NOT_FOUND: 404,
   SNAPSHOT_NOT_FOUND: 404,
   FAULT_NOT_FOUND: 404,
+  FST_ERR_BAD_URL: 404,
+  FST_ERR_MAX_PARAM_LENGTH: 404,
   WAIT_TIMEOUT: 408,
   ACCOUNT_EXISTS: 409,
   ACCOUNT_CHANGED: 409,
@@ -31,11 +34,23 @@ const STATUSES: Record<string, number> = {
   TOO_MANY_SNAPSHOTS: 409,
   TOO_MANY_FAULTS: 409,
   BODY_TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 415,
+  STOPPING: 503,
 };
 
-/** Fastify's own codes, as the control plane tells them. */
-const NAMES: Record<string, string> = { FST_ERR_CTP_INVALID_MEDIA_TYPE: 'UNSUPPORTED_MEDIA_TYPE' };
+/** Codes that are not the control plane's own, as it tells them. */
+const NAMES: Record<string, string> = {
+  HOST_REQUIRED: 'MALFORMED_REQUEST',
+  FST_ERR_BAD_URL: 'NOT_FOUND',
+  FST_ERR_MAX_PARAM_LENGTH: 'NOT_FOUND',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'UNSUPPORTED_MEDIA_TYPE',
+};
+
+/** Where Fastify's own does not say what to do. */
+const SENTENCES: Record<string, string> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'Send the body as JSON, with "Content-Type: application/json".',
+};
 
 /** With a token set, only who sends it gets in; without one, only callers on this machine, unless told otherwise. */
 export function createGuard({ adminToken, adminRemote }: WireSettings) {
@@ -56,7 +71,7 @@ export function createGuard({ adminToken, adminRemote }: WireSettings) {
     if (!adminRemote && !(LOOPBACK.test(request.ip) && (host === undefined || LOCAL_NAME.test(host)))) {
       throw new EmulatorError(
         'LOOPBACK_ONLY',
-        'Without an admin token the control plane answers on this machine only, called by a local name: set ADMIN_TOKEN or ADMIN_REMOTE=on.',
+        'Without an admin token the control plane answers on this machine only, called by a local name: start it with --admin-token or --admin-remote on.',
       );
     }
   };
@@ -80,7 +95,7 @@ export function answerAdminError(
   if (error instanceof InvalidBody) {
     const { detail } = error.first([]);
     request.errorCode = 'INVALID_INPUT';
-    void reply.code(400).send({ error: `${detail}.`, code: 'INVALID_INPUT' });
+    void reply.code(400).send({ error: sentence(detail), code: 'INVALID_INPUT' });
     return;
   }
   const code = (error as EmulatorError | FastifyError).code ?? '';
@@ -91,7 +106,9 @@ export function answerAdminError(
     return;
   }
   request.errorCode = NAMES[code] ?? code;
-  void reply.code(status).send({ error: sentence(error.message), code: request.errorCode });
+  void reply
+    .code(status)
+    .send({ error: SENTENCES[code] ?? sentence(error.message), code: request.errorCode });
 }
 
 const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`;

@@ -14,6 +14,7 @@ import {
   paged,
   pageOf,
   strict,
+  text,
 } from './forms.ts';
 
 const MOST_WAIT_MS = 600_000;
@@ -27,7 +28,7 @@ const Failure = strict({
     .default('GENERATION_FAILED'),
 });
 const WaitQuery = strict({
-  task: z.string().min(1),
+  task: text(200),
   status: status.optional(),
   timeoutMs: z
     .string()
@@ -114,6 +115,7 @@ export function registerTasks(app: App, emulator: Emulator, families: readonly F
         throw new EmulatorError('ACCOUNT_CHANGED', 'The account was reset, restored or removed meanwhile.');
       }
     }
+    if (!isThere() && stopping.aborted) throw new EmulatorError('STOPPING', 'The emulator stops.');
     if (!isThere())
       throw new EmulatorError('WAIT_TIMEOUT', `Task ${id} was not there within ${timeoutMs} ms.`);
     return shown(found(accountId, id), request);

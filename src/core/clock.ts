@@ -10,6 +10,9 @@ export interface Clock {
   after(ms: number, work: () => void): () => void;
 }
 
+/** Where every account's time ends: moments are told as texts with a year of four digits. */
+export const LATEST_MS = Date.UTC(9999, 11, 31);
+
 /** 25 days, nearly. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 

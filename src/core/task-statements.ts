@@ -70,7 +70,7 @@ export function taskStatements(db: Db) {
                      due_at = NULL
     WHERE account_id = @accountId AND seq = @seq`);
   const rescale = db.prepare(`
-    UPDATE tasks SET due_at = CAST(round(@nowMs + (due_at - @nowMs) * @factor) AS INTEGER)
+    UPDATE tasks SET due_at = CAST(max(@nowMs, min(round(@nowMs + (due_at - @nowMs) * @factor), @latestMs)) AS INTEGER)
     WHERE account_id = @accountId AND due_at IS NOT NULL`);
   const streaming = db.prepare<[number | null], { accountId: number; id: string }>(
     `SELECT account_id AS accountId, id FROM tasks

@@ -1,5 +1,5 @@
 import type { Account, Accounts } from './accounts.ts';
-import { accountTimeMs, type Clock, paceOf, wallTimeMs } from './clock.ts';
+import { accountTimeMs, type Clock, LATEST_MS, paceOf, wallTimeMs } from './clock.ts';
 import type { Db } from './db.ts';
 import { EmulatorError } from './errors.ts';
 import type { Events } from './events.ts';
@@ -103,9 +103,10 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
   /** When the step that begins at `atMs` is over; null: never. */
   function nextDueMs(account: Account, plan: Plan, step: number, atMs: number): number | null {
     const changeMs = nextChangeMs(plan, step);
-    return changeMs === null
-      ? null
-      : atMs + Math.round((changeMs - plan.steps[step]!.atMs) / paceOf(account));
+    if (changeMs === null) return null;
+    const waitMs = Math.round((changeMs - plan.steps[step]!.atMs) / paceOf(account));
+    // A long task on a slow account would end when no clock can tell the time.
+    return Math.max(atMs, Math.min(atMs + waitMs, LATEST_MS));
   }
 
   /** Inside a transaction: resolves the hold, ends the task, starts the one that waited for it. */
@@ -242,6 +243,6 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     plotWake,
     /** Stretches or shortens the waits that are left by `factor`: the account's pace has changed. */
     rescaleDue: (accountId: number, nowMs: number, factor: number) =>
-      sql.rescale.run({ accountId, nowMs, factor }),
+      sql.rescale.run({ accountId, nowMs, factor, latestMs: LATEST_MS }),
   };
 }

@@ -1,5 +1,5 @@
 import type { Account, Accounts } from './accounts.ts';
-import { accountTimeMs, type Clock, type ClockMode, paceOf } from './clock.ts';
+import { accountTimeMs, type Clock, type ClockMode, LATEST_MS, paceOf } from './clock.ts';
 import type { Db } from './db.ts';
 import { EmulatorError } from './errors.ts';
 import type { Task, Transition } from './task.ts';
@@ -7,9 +7,6 @@ import type { Tasks } from './tasks.ts';
 
 /** Bounds how long one transaction, and so one turn of the event loop, can take. */
 const CHANGES_PER_TRANSACTION = 500;
-
-/** Moments are told as texts with a year of four digits. */
-const LATEST_MS = Date.UTC(9999, 11, 31);
 
 export type Timeline = ReturnType<typeof createTimeline>;
 
@@ -58,12 +55,16 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
 
   /** @throws EmulatorError CLOCK_BACKWARDS, CLOCK_TOO_FAR */
   function checkMove(account: Account, nowMs: number, atMs: number): void {
-    const told = () => new Date(atMs).toISOString();
+    // Not where it was to go: that can be so far back that no date has a name for it.
+    const shown = () => new Date(nowMs).toISOString();
     if (atMs > LATEST_MS) {
       throw new EmulatorError('CLOCK_TOO_FAR', `the clock of ${account.key} cannot go past the year 9999`);
     }
     if (atMs < nowMs) {
-      throw new EmulatorError('CLOCK_BACKWARDS', `the clock of ${account.key} cannot go back to ${told()}`);
+      throw new EmulatorError(
+        'CLOCK_BACKWARDS',
+        `the clock of ${account.key} shows ${shown()} and cannot go back`,
+      );
     }
   }
 

@@ -1,3 +1,5 @@
+import { type AddressInfo, connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { testEmulator } from '../support/emulator.ts';
 
@@ -121,6 +123,41 @@ describe('the control plane', () => {
       status: 404,
       body: { code: 'NOT_FOUND' },
     });
+  });
+
+  it('has its own form for paths that cannot be read', async () => {
+    const { get } = await testEmulator();
+    for (const key of ['%zz', 'x'.repeat(1100)]) {
+      const { status, body } = await get(`/__admin/accounts/${key}`);
+      expect([status, body]).toEqual([404, { error: expect.stringMatching(/\.$/), code: 'NOT_FOUND' }]);
+    }
+    expect((await get('/api/%zz')).body).toMatchObject({ success: false, errorCode: 'NOT_FOUND' });
+  });
+
+  it.each([
+    [{ 'content-type': 'text/plain' }, 415, 'UNSUPPORTED_MEDIA_TYPE', 'Content-Type: application/json'],
+    [
+      { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+      415,
+      'UNSUPPORTED_MEDIA_TYPE',
+      'gzip',
+    ],
+  ])('tells what it cannot read with headers %j', async (headers, status, code, words) => {
+    const { send } = await testEmulator();
+    const answer = await send('POST', '/__admin/accounts', { key: null, body: '{}', headers });
+    expect([answer.status, answer.body.code]).toEqual([status, code]);
+    expect(answer.body.error).toContain(words);
+  });
+
+  it('wants a Host where HTTP does, in its own form', async () => {
+    const { app } = await testEmulator();
+    await app.listen({ port: 0, host: '127.0.0.1' });
+    const { port } = app.server.address() as AddressInfo;
+    const socket = connect(port, '127.0.0.1');
+    socket.end('GET /__admin/accounts HTTP/1.1\r\nConnection: close\r\n\r\n');
+    const answer = await text(socket);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain('"code":"MALFORMED_REQUEST"');
   });
 
   it('asks for the token where one is set', async () => {

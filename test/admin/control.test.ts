@@ -219,6 +219,35 @@ describe('clocks', () => {
     expect(core.accounts.get(idOf())).toEqual(before);
   });
 
+  it.each([-1, Number.MIN_SAFE_INTEGER])('say what they show when they are to go %i ms', async (ms) => {
+    const { call } = await controlled();
+    expect(await call('POST', '/clock/advance', { ms })).toMatchObject({
+      status: 409,
+      body: { error: 'The clock of k shows 2026-01-15T12:00:00.000Z and cannot go back.' },
+    });
+  });
+
+  it('let the longest task on the slowest account end before their time does', async () => {
+    const { send, core, createAccount, account } = await testEmulator();
+    createAccount('slow', { speed: 0.000_001 });
+    const body = { ...VALID, prompt: '@emulator(duration=999999999m)' };
+    const { taskId } = (await send('POST', GENERATE, { key: 'slow', body })).body;
+    const read = () => send('GET', `/__admin/accounts/slow/tasks/${taskId}`, { key: null });
+    expect((await read()).body.dueAt).toBe('9999-12-31T00:00:00.000Z');
+    core.timeline.setSpeed(account('slow').id, 1_000_000);
+    core.timeline.setSpeed(account('slow').id, 0.000_001);
+    expect((await read()).body.dueAt).toBe('9999-12-31T00:00:00.000Z');
+    core.timeline.advanceToNext(account('slow').id);
+    expect((await read()).body.status).toBe('completed');
+  });
+
+  it('that are made at the end of time can still be polled', async () => {
+    const { post, createAccount } = await testEmulator();
+    createAccount('late', { clock: { mode: 'auto', nowMs: Date.UTC(9999, 11, 31, 23, 59) } });
+    const { taskId } = (await post(GENERATE, VALID, 'late')).body;
+    expect((await post(CHECK, { taskId }, 'late')).body.status).toBe('completed');
+  });
+
   it('end before the year 10000', async () => {
     const { call } = await controlled();
     await call('PUT', '/clock', { mode: 'frozen', now: '9999-12-30T00:00:00.000Z' });
@@ -366,6 +395,21 @@ describe('wait', () => {
     request.destroy();
     await vi.waitUntil(() => !core.events.isHeard());
     expect((await call('GET', `/tasks/${taskId}`)).body.status).toBe('processing');
+  });
+
+  it('is 503 when the emulator stops', async () => {
+    const { app, submit, core, close } = await controlled();
+    const taskId = await submit();
+    const url = await app.listen({ port: 0, host: '127.0.0.1' });
+    const waiting = fetch(`${url}/__admin/accounts/k/wait?task=${taskId}`);
+    await vi.waitUntil(() => core.events.isHeard());
+    const closed = close();
+    const answer = await waiting;
+    expect([answer.status, await answer.json()]).toEqual([
+      503,
+      { error: 'The emulator stops.', code: 'STOPPING' },
+    ]);
+    await closed;
   });
 
   it('ends with the account', async () => {
@@ -599,7 +643,7 @@ describe('control calls', () => {
       'POST',
       '/accounts',
       { nonsense: 1 },
-      'there is no "nonsense", only key, credits, rateLimit, clock, speed, seed',
+      'There is no "nonsense", only key, credits, rateLimit, clock, speed, seed',
     ],
     ['POST', '/accounts', { key: '' }, 'key'],
     ['POST', '/accounts', { key: 'a b' }, 'visible ASCII'],
@@ -617,17 +661,17 @@ describe('control calls', () => {
     ],
     ['POST', '/accounts', null, 'object'],
     ['POST', '/accounts/np_test_default/clock/advance', {}, 'expected either ms or toNext'],
-    ['DELETE', '/accounts/np_test_default/faults?id=3', undefined, 'there is no "id" here'],
-    ['DELETE', '/accounts/np_test_default/requests?path=/x', undefined, 'there is no "path" here'],
-    ['GET', '/accounts/np_test_default/verdict?status=1', undefined, 'there is no "status" here'],
-    ['POST', '/reset?key=k', undefined, 'there is no "key" here'],
+    ['DELETE', '/accounts/np_test_default/faults?id=3', undefined, 'There is no "id" here'],
+    ['DELETE', '/accounts/np_test_default/requests?path=/x', undefined, 'There is no "path" here'],
+    ['GET', '/accounts/np_test_default/verdict?status=1', undefined, 'There is no "status" here'],
+    ['POST', '/reset?key=k', undefined, 'There is no "key" here'],
     ['POST', '/accounts', { seed: {} }, 'seed: expected a text or a whole number'],
     ['POST', '/accounts', [], 'object'],
     [
       'PATCH',
       '/accounts/np_test_default',
       { credits: 5 },
-      'there is no "credits", only rateLimit, speed, seed, revoked',
+      'There is no "credits", only rateLimit, speed, seed, revoked',
     ],
     ['PATCH', '/accounts/np_test_default', { revoked: 'yes' }, 'revoked'],
     ['POST', '/accounts/np_test_default/credits', {}, 'amount'],
@@ -638,9 +682,21 @@ describe('control calls', () => {
       'amount: expected a number of credits other than 0',
     ],
     ['POST', '/accounts/np_test_default/credits', { amount: '5' }, 'amount'],
+    [
+      'POST',
+      '/accounts/np_test_default/credits',
+      { amount: 5, reason: ' ' },
+      'reason: expected a text of 1 to 500 characters',
+    ],
+    [
+      'GET',
+      '/accounts/np_test_default/wait?task=',
+      undefined,
+      'task: expected a text of 1 to 200 characters',
+    ],
     ['PUT', '/accounts/np_test_default/rate-limit', { limit: -5 }, 'limit'],
     ['POST', '/accounts/np_test_default/snapshots', {}, 'name'],
-    ['POST', '/accounts/np_test_default/reset', { all: true }, 'there is no "all" here'],
+    ['POST', '/accounts/np_test_default/reset', { all: true }, 'There is no "all" here'],
     ['POST', '/faults', {}, 'at'],
     ['POST', '/faults', { at: 'never', effect: { fail: true } }, 'at: expected one of "request"|"charge"'],
     [
@@ -675,7 +731,7 @@ describe('control calls', () => {
       'POST',
       '/faults',
       { at: 'request', effect: { fail: true }, match: { path: '/' } },
-      'there is no "path", only family, endpoint, contains',
+      'There is no "path", only family, endpoint, contains',
     ],
   ])('refuse %s %s %j and say what is allowed', async (method, path, body, words) => {
     const answer = await control(method, path, body);

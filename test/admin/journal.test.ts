@@ -343,6 +343,12 @@ describe('events', () => {
     expect(warned).not.toHaveBeenCalled();
   });
 
+  it('are not kept for a HEAD, which gets none', async () => {
+    const { send, core } = await testEmulator();
+    expect((await send('HEAD', '/__admin/events', { key: null })).status).toBe(404);
+    expect(core.events.isHeard()).toBe(false);
+  });
+
   it('tell tasks, ledger, requests and faults as they happen, of one account or of all', async () => {
     const { app, post, createAccount, core, account, close } = await testEmulator();
     createAccount('k', { clock: { mode: 'frozen' } });

@@ -23,18 +23,18 @@ def call(method, path, body=None, key=None):
         return error.code, json.load(error)
 
 
-def make_image(key, prompt, wait_seconds=3):
-    """The code under test: what an application would have. It knows nothing of the emulator."""
+def make_image(key, prompt, wait=time.sleep):
+    """The code under test: what an application would have. It knows nothing of the emulator; how it waits is a parameter."""
     _, job = call("POST", "/api/nano-banana-2/generate", {"prompt": prompt, "mode": "generate"}, key)
     if not job.get("success"):
         raise RuntimeError(job["errorCode"])
     while True:
         _, status = call("POST", "/api/nano-banana-2/check-status", {"generationId": job["generationId"]}, key)
+        if not status["success"]:
+            raise RuntimeError(status.get("errorCode", status["error"]))
         if status["status"] == "completed":
             return status["imageUrl"]
-        if status["status"] == "failed":
-            raise RuntimeError(status["error"])
-        time.sleep(wait_seconds)
+        wait(3)
 
 
 def control(method, path, body=None):
@@ -48,9 +48,13 @@ def account(**own):
     return key
 
 
+def no_wait(seconds):
+    """For an auto clock, where the next poll is always the next step."""
+
+
 def test_returns_the_url_and_pays():
     key = account()
-    assert make_image(key, "A cat at the piano", wait_seconds=0).endswith(".jpg")
+    assert make_image(key, "A cat at the piano", no_wait).endswith(".jpg")
     ledger = control("GET", f"/{key}/ledger")
     assert [entry["kind"] for entry in ledger["entries"]] == ["grant", "hold", "capture"]
     assert ledger["balance"] == 6
@@ -59,7 +63,7 @@ def test_returns_the_url_and_pays():
 def test_a_failed_image_is_refunded():
     key = account()
     try:
-        make_image(key, "A cat @emulator(fail)", wait_seconds=0)
+        make_image(key, "A cat @emulator(fail)", no_wait)
         raise AssertionError("no error was raised")
     except RuntimeError as error:
         assert str(error) == "Generation failed"
@@ -70,17 +74,23 @@ def test_the_hundred_and_first_request_is_refused():
     key = account()
     control("PUT", f"/{key}/rate-limit", {"limit": 100, "remaining": 0})
     try:
-        make_image(key, "A cat", wait_seconds=0)
+        make_image(key, "A cat", no_wait)
         raise AssertionError("no error was raised")
     except RuntimeError as error:
         assert str(error) == "API_KEY_RATE_LIMIT_EXCEEDED"
     control("POST", f"/{key}/clock/advance", {"ms": 3_600_000})
-    assert make_image(key, "A cat", wait_seconds=0)
+    assert make_image(key, "A cat", no_wait)
 
 
-def test_has_manners():
-    key = account()
-    make_image(key, "A cat", wait_seconds=0)
+def test_asks_every_three_seconds_and_has_manners():
+    key = account(clock="frozen")
+
+    def wait(seconds):
+        """Whenever the client waits, its time passes at once."""
+        control("POST", f"/{key}/clock/advance", {"ms": seconds * 1000})
+
+    make_image(key, "A cat @emulator(duration=12s)", wait)
+    assert control("GET", f"/{key}/requests/count?path=/api/nano-banana-2/check-status") == {"count": 5}
     assert control("GET", f"/{key}/verdict") == {"ok": True, "findings": []}
 
 
