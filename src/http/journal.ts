@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
 import type { Core } from '../core/core.ts';
-import type { TaskStatus } from '../core/task.ts';
+import type { Task, TaskStatus } from '../core/task.ts';
 import { pathOf } from './path.ts';
 
 /** Bounds of what is kept: of an account, of all accounts together, of one body. */
@@ -50,6 +50,11 @@ export interface Entry {
   warnings: readonly string[];
   bytes: number;
   log: Log;
+  /**
+   * The one before it, while it comes about. Clients that poll say and hear the same again and again: texts that are equal
+   * are kept once, which spares the garbage collector nearly all of what a journal costs it.
+   */
+  like: Entry | null;
   /** False when it had to make room. */
   isKept: boolean;
 }
@@ -164,15 +169,16 @@ export function createJournal(core: Core, mostEntries: number) {
         logs.set(account.id, log);
       }
       log.count += 1;
-      // A client's headers are nearly always the same: to keep them once for all spares the garbage collector most of it.
-      const before = log.entries.at(-1);
+      const before = log.entries.at(-1) ?? null;
+      if (before) before.like = null;
       const { rawHeaders } = request.raw;
-      const isSame = before !== undefined && areEqual(before.rawHeaders, rawHeaders);
+      const isSame = before !== null && areEqual(before.rawHeaders, rawHeaders);
+      const path = pathOf(request);
       const entry: Entry = {
         seq: log.count,
         atMs: core.timeline.nowMs(account),
         method: request.method,
-        path: pathOf(request),
+        path: before?.path === path ? before.path : path,
         status: null,
         errorCode: null,
         durationMs: null,
@@ -195,6 +201,7 @@ export function createJournal(core: Core, mostEntries: number) {
         warnings: NONE,
         bytes: 0,
         log,
+        like: before,
         isKept: true,
       };
       log.entries.push(entry);
@@ -206,7 +213,8 @@ export function createJournal(core: Core, mostEntries: number) {
 
     /** What was sent, when it is known. */
     body(request: FastifyRequest, entry: Entry): void {
-      const text = request.bodyText;
+      const { like } = entry;
+      const text = like?.body === request.bodyText ? like.body : request.bodyText;
       entry.bodyIsCut = text.length > MOST_BODY_BYTES;
       // Before it is cut: a part of the key would not be known again.
       entry.body = entry.bodyIsCut ? beginningOf(withoutKey(text, entry.log.key)) : text;
@@ -218,8 +226,25 @@ export function createJournal(core: Core, mostEntries: number) {
       if (hasUnknown(sent, known)) entry.unknownFields = unknownFields(sent, known);
     },
 
+    /** What a poll told. */
+    polled(entry: Entry, tasks: readonly (Task | undefined)[]): void {
+      const told = tasks.filter((task) => task !== undefined);
+      const { polled: before = NONE } = entry.like ?? {};
+      const isSame =
+        before.length === told.length &&
+        before.every(
+          ({ taskId, status }, place) => taskId === told[place]!.id && status === told[place]!.status,
+        );
+      entry.polled = isSame ? before : told.map(({ id, status }) => ({ taskId: id, status }));
+    },
+
     /** A piece of the answer's text. */
     answered(entry: Entry, text: string): void {
+      if (entry.answer === '' && entry.like?.answer === text) {
+        entry.answer = entry.like.answer;
+        grow(entry, text.length);
+        return;
+      }
       const room = MOST_BODY_BYTES - entry.answer.length;
       if (text.length > room) entry.answerIsCut = true;
       const kept = text.length > room ? withoutKey(text, entry.log.key).slice(0, room) : text;

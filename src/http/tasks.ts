@@ -35,17 +35,13 @@ function troubled(emulator: Emulator, request: FastifyRequest, orders: readonly 
 
 /** The tasks a poll names, as they stand; undefined where this account has none of that id in this family. */
 export function poll(
-  { core }: Emulator,
+  { core, journal }: Emulator,
   request: FastifyRequest,
   family: string,
   ids: readonly string[],
 ): (Task | undefined)[] {
   const tasks = core.timeline.poll(accountOf(request).id, ids, family);
-  const { entry } = request;
-  if (entry) {
-    const own = tasks.filter((task) => task !== undefined);
-    entry.polled = own.map(({ id, status }) => ({ taskId: id, status }));
-  }
+  if (request.entry) journal.polled(request.entry, tasks);
   return tasks;
 }
 
