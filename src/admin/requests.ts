@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Account } from '../core/accounts.ts';
 import type { App, Emulator } from '../http/context.ts';
-import { answerHeadersOf, type Entry, taskIdsOf, withoutKey } from '../http/journal.ts';
+import { answerHeadersOf, type Entry, taskIdsOf, withoutKey } from '../http/journal-entry.ts';
 import { accountAt, afterPlace, moment, type OfAccount, paged, pageOf, strict } from './forms.ts';
 import { findingsOf } from './verdict.ts';
 

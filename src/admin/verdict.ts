@@ -1,6 +1,6 @@
 import type { Account } from '../core/accounts.ts';
 import type { Emulator } from '../http/context.ts';
-import type { Entry } from '../http/journal.ts';
+import type { Entry } from '../http/journal-entry.ts';
 
 export interface Finding {
   code: string;

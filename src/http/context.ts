@@ -5,7 +5,8 @@ import type { Core } from '../core/core.ts';
 import { EmulatorError } from '../core/errors.ts';
 import type { PriceChanges } from '../core/prices.ts';
 import type { Problems } from './errors.ts';
-import type { Entry, Journal } from './journal.ts';
+import type { Journal } from './journal.ts';
+import type { Entry } from './journal-entry.ts';
 import type { Trouble } from './trouble.ts';
 import type { ZodTypeProvider } from './validation.ts';
 

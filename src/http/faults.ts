@@ -5,7 +5,7 @@ import type { Departure, Outcome } from '../core/plan.ts';
 import { accountOf, type Emulator } from './context.ts';
 import { type Directive, mayAsk, type Reading, readTexts, readWords } from './directives.ts';
 import { COMMON_PROBLEMS, type Problems, tellAskedFor } from './errors.ts';
-import { taskIdsOf } from './journal.ts';
+import { taskIdsOf } from './journal-entry.ts';
 import { AskedFor, type Trouble } from './trouble.ts';
 
 const HEADER = 'x-emulator-fault';
