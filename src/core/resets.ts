@@ -4,8 +4,6 @@ import type { Faults } from './faults.ts';
 import type { Limits } from './limits.ts';
 import type { Lives } from './lives.ts';
 
-export type Resets = ReturnType<typeof createResets>;
-
 /** Ends what an account was, so that nothing that was under way can touch what comes after. */
 export function createResets(db: Db, accounts: Accounts, limits: Limits, faults: Faults, lives: Lives) {
   function remove(accountId: number): void {

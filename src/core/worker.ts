@@ -10,8 +10,6 @@ const RETRY_MS = 1000;
 /** How much of the limiter's counts a killed process may lose. */
 const SAVE_LIMITS_MS = 1000;
 
-export type Worker = ReturnType<typeof createWorker>;
-
 /** One loop over the accounts' next due times. There is no timer per task, and an idle tick is one index look-up. */
 export function createWorker(clock: Clock, accounts: Accounts, timeline: Timeline, limits: Limits) {
   let stops: (() => void)[] = [];

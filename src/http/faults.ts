@@ -36,8 +36,6 @@ export function hangUp(request: FastifyRequest, reset: boolean): void {
   else socket.destroySoon();
 }
 
-export type FaultHooks = ReturnType<typeof createFaultHooks>;
-
 /** Lets rules and directives strike at the stages of a request that lie outside of its route. */
 export function createFaultHooks(emulator: Emulator) {
   const { core, journal, stopping } = emulator;

@@ -15,7 +15,10 @@ export function registerObservers(app: App, emulator: Emulator): void {
     request.sent = request.body;
     if (entry) journal.body(request, entry);
     if (!faults.isConcerned(request)) return done();
-    faults.request(request, reply).then(() => done(), done);
+    faults
+      .request(request, reply)
+      .then(() => done())
+      .catch(done);
   });
 
   app.addHook('preHandler', (request, reply, done) => {
@@ -23,7 +26,10 @@ export function registerObservers(app: App, emulator: Emulator): void {
     if (!account) return done();
     if (entry) journal.understood(entry, request.sent, request.body);
     if (core.faults.isQuiet()) return done();
-    faults.charge(request, reply).then(() => done(), done);
+    faults
+      .charge(request, reply)
+      .then(() => done())
+      .catch(done);
   });
 
   app.addHook('onSend', (request, reply, payload, done) => {
@@ -40,6 +46,6 @@ export function registerObservers(app: App, emulator: Emulator): void {
       done(null, answer);
     };
     if (core.faults.isQuiet() && !request.trouble) return send(payload);
-    faults.answer(request, reply, payload).then(send, done);
+    faults.answer(request, reply, payload).then(send).catch(done);
   });
 }
