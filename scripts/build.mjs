@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { build } from 'esbuild';
 
 // One file: loading hundreds of small modules is most of a start. What a start does not need (the MP4 reader, the
-// pretty printer) is imported when it is used and becomes a chunk of its own. better-sqlite3 is a native addon and stays
+// pretty printer, what draws) is imported when it is used and becomes a chunk of its own. better-sqlite3 and sharp are native addons and stay
 // outside.
 await rm('dist', { recursive: true, force: true });
 await build({
@@ -14,7 +14,7 @@ await build({
   platform: 'node',
   format: 'esm',
   target: 'node20.19',
-  external: ['better-sqlite3'],
+  external: ['better-sqlite3', 'sharp'],
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',

@@ -12,10 +12,13 @@ import type { App, Emulator, WireSettings } from './http/context.ts';
 import { answerClientError, answerError, tell } from './http/errors.ts';
 import { createJournal } from './http/journal.ts';
 import { fastifyLogger, RequestLog } from './http/log.ts';
+import { registerMedia } from './http/media.ts';
 import { createNotFound } from './http/not-found.ts';
 import { registerObservers } from './http/observers.ts';
 import { registerRateLimit } from './http/rate-limit.ts';
+import { servedPath } from './http/urls.ts';
 import { type ZodTypeProvider, zodValidator } from './http/validation.ts';
+import { createResults } from './results/results.ts';
 
 /** A client that takes longer to send its request is cut off; a 30 MB upload over a slow line fits in. */
 const REQUEST_TIMEOUT_MS = 120_000;
@@ -29,6 +32,7 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
     forceCloseConnections: 'idle',
     // Fastify would answer with a body of its own while it closes.
     return503OnClosing: false,
+    rewriteUrl: servedPath,
     // Keys are longer than the router expects of a parameter.
     routerOptions: { maxParamLength: 1000 },
     // Checked below, because Node would answer without a body.
@@ -44,7 +48,8 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
   // As many listen to it as there are streams.
   setMaxListeners(0, stopping.signal);
   const journal = createJournal(core, settings.journalEntries);
-  const emulator: Emulator = { core, settings, journal, stopping: stopping.signal };
+  const results = createResults({ ...settings, stopping: stopping.signal });
+  const emulator: Emulator = { core, settings, journal, results, stopping: stopping.signal };
 
   app.decorateRequest('account', null);
   app.decorateRequest('errorCode', null);
@@ -69,6 +74,7 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
   answerExpectations(app);
 
   await app.register(async (admin) => registerAdmin(admin as never, emulator, FAMILIES));
+  await app.register(async (media) => registerMedia(media as never, emulator, FAMILIES));
   await app.register(async (vendor) => {
     const authenticate = createAuthenticate(emulator);
     await registerRateLimit(vendor as never, core);

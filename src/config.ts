@@ -85,11 +85,17 @@ const SETTINGS = {
   'public-url': setting<string | undefined>(
     z
       .string()
-      .refine((url) => /^https?:\/\/[^?#@]+$/.test(url) && URL.canParse(url))
+      .refine((url) => url === 'vendor' || (/^https?:\/\/[^?#@]+$/.test(url) && URL.canParse(url)))
       .transform((url) => url.replace(/\/+$/, '')),
     undefined,
-    'an http or https URL without user, query and fragment',
-    "base of returned URLs; without it they follow the caller's Host",
+    'an http or https URL without user, query and fragment, or vendor',
+    "base of returned URLs; without it they follow the caller's Host; vendor: the vendor's own hosts",
+  ),
+  'result-ttl-seconds': setting<number | null>(
+    z.union([z.literal('off').transform(() => null), whole(1, 1_000_000_000)]),
+    null,
+    'a whole number from 1 to 1000000000, or off',
+    "how long a result's files are there, on the account's clock; off: for good",
   ),
   'admin-token': setting<string | undefined>(
     z.string().regex(/^[\x21-\x7e]{8,}$/),
@@ -225,6 +231,14 @@ function givenValue(
   return undefined;
 }
 
+/**
+ * Fontconfig, which looks up fonts for images, is told by the environment alone where it finds its own settings. With these it
+ * finds none but ours: the same images on every machine, and no complaint on those that have no fonts at all.
+ */
+export function useFontSettings(file: string, env: NodeJS.ProcessEnv = process.env): void {
+  if (!env.FONTCONFIG_FILE && !env.FONTCONFIG_PATH) env.FONTCONFIG_FILE = file;
+}
+
 const SECRETS: ReadonlySet<SettingName> = new Set(['admin-token']);
 
 /** The settings in force, as `config` prints them, and the prices that differ from the vendor's. */
@@ -234,14 +248,14 @@ export function printConfig(config: Config, priceChanges: Readonly<Record<string
   );
   const settings = NAMES.map((name) => {
     const value = (config as Record<string, unknown>)[camel(name)];
-    const shown =
-      value === undefined || value === null ? (name === 'rate-limit' ? 'off' : '(none)') : onOrValue(value);
+    const shown = value === undefined ? '(none)' : onOrValue(value);
     return `${name.padEnd(20)} ${SECRETS.has(name) && value !== undefined ? '(set)' : shown}`;
   });
   return [...settings, ...prices].join('\n');
 }
 
-const onOrValue = (value: unknown) => (value === true ? 'on' : value === false ? 'off' : String(value));
+const onOrValue = (value: unknown) =>
+  value === true ? 'on' : value === false || value === null ? 'off' : String(value);
 
 export function printHelp(): string {
   const lines = NAMES.map((name) => {

@@ -4,7 +4,7 @@ import type { Config } from './config.ts';
 import { type Clock, systemClock } from './core/clock.ts';
 import { openCore } from './core/core.ts';
 import { SetupError } from './core/errors.ts';
-import { FIXTURES_DIR, MIGRATIONS_DIR } from './paths.ts';
+import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from './paths.ts';
 import { readSeed } from './seed.ts';
 
 /** Open streams and requests have this long to end before their connections are cut. */
@@ -25,6 +25,7 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
       newAccountProfile: seed.newAccount,
       seedAccounts: seed.accounts,
       fixturesDir: FIXTURES_DIR,
+      version: packageVersion(),
     },
     logger,
   );

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-import { type Command, printConfig, printHelp, readCommand } from './config.ts';
+import { type Command, printConfig, printHelp, readCommand, useFontSettings } from './config.ts';
 import { SetupError } from './core/errors.ts';
 import { openEmulator } from './emulator.ts';
 import { createLogger } from './logger.ts';
-import { packageVersion } from './paths.ts';
+import { FONT_SETTINGS, packageVersion } from './paths.ts';
 import { readSeed } from './seed.ts';
 
 try {
@@ -33,6 +33,7 @@ function print(text: string): void {
 }
 
 async function start(config: Command['config'], warnings: string[]): Promise<void> {
+  useFontSettings(FONT_SETTINGS);
   const { logger, flush } = await createLogger(config);
   for (const warning of warnings) logger.warn(warning);
   const emulator = await openEmulator(config, logger);

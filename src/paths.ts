@@ -6,6 +6,7 @@ const root = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.u
 
 export const MIGRATIONS_DIR = root('migrations');
 export const FIXTURES_DIR = root('fixtures');
+export const FONT_SETTINGS = root('fixtures/fonts/fonts.conf');
 export const DEFAULT_SEED_FILE = root('fixtures/accounts.json');
 
 export function packageVersion(): string {

@@ -75,7 +75,7 @@ export function registerTasks(app: App, emulator: Emulator, families: readonly F
       dueAt: momentOrNull(dueAtMs),
       finishedAt: momentOrNull(finishedAtMs),
       simulatedMs: task.simulatedMs,
-      result: resultOf(task, files && mediaUrls(request, settings, files(task))),
+      result: resultOf(task, files && mediaUrls(request, settings, files, task)),
     };
   }
 

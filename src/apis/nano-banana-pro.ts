@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Task } from '../core/task.ts';
 import { family } from '../http/family.ts';
 import { submit } from '../http/tasks.ts';
 import { mediaUrls } from '../http/urls.ts';
@@ -9,6 +8,7 @@ import {
   checkInputImages,
   IMAGE_FIELDS,
   IMAGE_PRICES,
+  imageFile,
   imageNames,
   imageProblems,
   imageTemplate,
@@ -23,12 +23,12 @@ const TEMPLATE = imageTemplate(30, 300);
 
 export const GenerateBody = z.object(IMAGE_FIELDS).superRefine(checkInputImages(MOST_IMAGES));
 
-const files = ({ id }: Task) => ({ imageUrl: `nano-banana-pro/${id}.jpg` });
+const FILES = { imageUrl: imageFile('nano-banana-pro', 'Nano Banana Pro') };
 
 export const nanoBananaPro = family({
   name: FAMILY,
   prices: IMAGE_PRICES,
-  files,
+  files: FILES,
   names: imageNames,
   routes: (app, emulator, prices) => {
     const { settings } = emulator;
@@ -46,7 +46,7 @@ export const nanoBananaPro = family({
 
     app.post('/api/nano-banana-pro/check-status', CHECK_IMAGE, async (request, reply) => {
       const task = pollImage(emulator, request, FAMILY);
-      return tellImage(emulator, request, reply, task, () => mediaUrls(request, settings, files(task)));
+      return tellImage(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
     });
   },
 });

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
-import type { Task } from '../core/task.ts';
 import { imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
 import { checkImages, imageUrls, otherImages, requiredText } from '../http/fields.ts';
+import { resultFile } from '../http/result-file.ts';
 import { submit } from '../http/tasks.ts';
 import { mediaUrls } from '../http/urls.ts';
-import { acceptedVideo, CHECK_VIDEO, pollVideo, tellVideo } from '../kinds/video.ts';
+import { acceptedVideo, CHECK_VIDEO, oriented, pollVideo, tellVideo, VIDEO_SIZES } from '../kinds/video.ts';
+import { video } from '../results/content.ts';
 
 /**
  * SeeDance 1.5 Pro video generation. Source: the vendor's page on it for the request and the prices; the answers
@@ -47,12 +48,19 @@ const PROBLEMS: Problems = {
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
 };
 
-const files = ({ id }: Task) => ({ videoUrl: `seedance/${id}.mp4` });
+const FILES = {
+  videoUrl: resultFile(
+    'seedance',
+    'mp4',
+    ({ resolution, aspectRatio, duration, generateAudio }: z.output<typeof GenerateBody>) =>
+      video(oriented(VIDEO_SIZES[resolution], aspectRatio), duration, generateAudio),
+  ),
+};
 
 export const seedance = family({
   name: FAMILY,
   prices: PRICES,
-  files,
+  files: FILES,
   routes: (app, emulator, prices) => {
     const { settings } = emulator;
 
@@ -70,7 +78,7 @@ export const seedance = family({
 
     app.post('/api/seedance-1-5-pro/check-status', CHECK_VIDEO, async (request, reply) => {
       const task = pollVideo(emulator, request, FAMILY);
-      return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, files(task)));
+      return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
     });
   },
 });

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
-import type { Task } from '../core/task.ts';
 import { imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
 import { otherImageGiven, otherImages, publicUrl, requiredText } from '../http/fields.ts';
+import { resultFile } from '../http/result-file.ts';
 import { submit } from '../http/tasks.ts';
 import { mediaUrls } from '../http/urls.ts';
-import { acceptedVideo, CHECK_VIDEO, pollVideo, tellVideo } from '../kinds/video.ts';
+import { acceptedVideo, CHECK_VIDEO, oriented, pollVideo, tellVideo } from '../kinds/video.ts';
+import { video } from '../results/content.ts';
 
 /**
  * Sora 2 TVC ad: a script of nine scenes, a black-and-white storyboard of 3×3, a video. Source: vendor page "Sora 2 TVC Ad API"
@@ -47,15 +48,29 @@ const PROBLEMS: Problems = {
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
 };
 
-const files = ({ id }: Task) => ({
-  videoUrl: `sora-2-tvc/${id}.mp4`,
-  storyboardImageUrl: `sora-2-tvc/${id}.jpg`,
-});
+type Input = z.output<typeof GenerateBody>;
+
+/** Landscape. Those of Sora 2 and of an image of 1K; the page has none. */
+const VIDEO_SIZE = [1280, 704] as const;
+const STORYBOARD_SIZE = [1376, 768] as const;
+
+const FILES = {
+  videoUrl: resultFile('sora-2-tvc', 'mp4', ({ aspectRatio, videoDuration }: Input) =>
+    video(oriented(VIDEO_SIZE, aspectRatio), videoDuration, true),
+  ),
+  storyboardImageUrl: resultFile('sora-2-tvc', 'jpg', ({ aspectRatio, adTheme }: Input, { id }) => ({
+    kind: 'storyboard',
+    size: oriented(STORYBOARD_SIZE, aspectRatio),
+    model: 'Sora 2 TVC',
+    prompt: adTheme,
+    taskId: id,
+  })),
+};
 
 export const sora2Tvc = family({
   name: FAMILY,
   prices: PRICES,
-  files,
+  files: FILES,
   routes: (app, emulator, prices) => {
     const { settings } = emulator;
 
@@ -72,7 +87,7 @@ export const sora2Tvc = family({
 
     app.post('/api/sora-2-tvc/check-status', CHECK_VIDEO, async (request, reply) => {
       const task = pollVideo(emulator, request, FAMILY);
-      return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, files(task)));
+      return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
     });
   },
 });

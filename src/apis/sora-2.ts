@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
-import type { Task } from '../core/task.ts';
 import { BARE_INSUFFICIENT_CREDITS, imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
 import { checkImages, imageUrls, otherImages, requiredText } from '../http/fields.ts';
+import { resultFile } from '../http/result-file.ts';
 import { submit } from '../http/tasks.ts';
 import { mediaUrls } from '../http/urls.ts';
-import { acceptedVideo, CHECK_VIDEO, pollVideo, tellVideo } from '../kinds/video.ts';
+import { acceptedVideo, CHECK_VIDEO, oriented, pollVideo, tellVideo, VIDEO_SIZES } from '../kinds/video.ts';
+import { video } from '../results/content.ts';
 
 /** Sora 2 video generation. Source: vendor page "Sora 2 Video Generation API". */
 const FAMILY = 'sora-2';
@@ -47,12 +48,26 @@ const PROBLEMS: Problems = {
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
 };
 
-const files = ({ id }: Task) => ({ videoUrl: `sora/${id}.mp4` });
+/** Landscape. The pages have no pixels; these are the model's. */
+const SIZES = {
+  sora2: [1280, 704],
+  'sora2-pro-standard': VIDEO_SIZES['720p'],
+  'sora2-pro-high': VIDEO_SIZES['1080p'],
+} as const;
+
+const FILES = {
+  videoUrl: resultFile(
+    'sora',
+    'mp4',
+    ({ modelTier, aspectRatio, videoDuration }: z.output<typeof GenerateBody>) =>
+      video(oriented(SIZES[modelTier], aspectRatio), videoDuration, true),
+  ),
+};
 
 export const sora2 = family({
   name: FAMILY,
   prices: PRICES,
-  files,
+  files: FILES,
   routes: (app, emulator, prices) => {
     const { settings } = emulator;
 
@@ -70,7 +85,7 @@ export const sora2 = family({
 
     app.post('/api/sora-2/check-status', CHECK_VIDEO, async (request, reply) => {
       const task = pollVideo(emulator, request, FAMILY);
-      return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, files(task)));
+      return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
     });
   },
 });

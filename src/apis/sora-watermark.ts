@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
 import { digestOf } from '../core/random.ts';
-import type { Task } from '../core/task.ts';
 import type { Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
 import { requiredText } from '../http/fields.ts';
 import { workInRequest } from '../http/in-request.ts';
+import { resultFile } from '../http/result-file.ts';
 import { mediaUrls } from '../http/urls.ts';
+import { WATERMARK_REMOVED } from '../results/content.ts';
 
 /** Sora watermark removal. The vendor names the API; everything else is known from public clients. */
 const FAMILY = 'sora-watermark';
@@ -34,12 +35,12 @@ const PROBLEMS: Problems = {
 
 /** The same link always has the same name, whoever sends it. */
 const nameOf = (link: string) => digestOf(32, 'watermark', link.trim());
-const files = ({ clientRef }: Task) => ({ url: `sora/watermark-remover/${clientRef}.mp4` });
+const FILES = { url: resultFile('sora/watermark-remover', 'mp4', () => WATERMARK_REMOVED, 'clientRef') };
 
 export const soraWatermark = family({
   name: FAMILY,
   prices: PRICE,
-  files,
+  files: FILES,
   routes: (app, emulator, price) => {
     app.post(
       '/api/sora/remove-watermark',
@@ -59,7 +60,7 @@ export const soraWatermark = family({
         return {
           success: true,
           status: 'completed',
-          ...mediaUrls(request, emulator.settings, files(work.task)),
+          ...mediaUrls(request, emulator.settings, FILES, work.task),
         };
       },
     );

@@ -6,8 +6,11 @@ import { BARE_INSUFFICIENT_CREDITS, imageUrlsRequired, type Problems } from '../
 import { tellFailedTask } from '../http/failed-task.ts';
 import { family } from '../http/family.ts';
 import { imageGivenOtherwise, imageUrls, otherImages, requiredText } from '../http/fields.ts';
+import { resultFile } from '../http/result-file.ts';
 import { poll, submit } from '../http/tasks.ts';
 import { mediaUrls } from '../http/urls.ts';
+import { VIDEO_SIZES } from '../kinds/video.ts';
+import { turned, video } from '../results/content.ts';
 
 /** Veo 3.1 video generation, one task per shot. Source: vendor page "Veo 3.1 Video Generation API". */
 const FAMILY = 'veo-3';
@@ -96,12 +99,23 @@ const CHECK_STATUS_PROBLEMS: Problems = {
   TASK_NOT_FOUND: { status: 404, error: 'Task not found' },
 };
 
-const files = ({ id }: Task) => ({ videoUrl: `veo/${id}.mp4` });
+/** What a task is made of: its shot, at the resolution of them all. */
+type Input = z.output<typeof Shot> & { resolution: z.output<typeof resolution> };
+
+/** The page has no length; eight seconds are the model's. */
+const SECONDS = 8;
+
+const FILES = {
+  videoUrl: resultFile('veo', 'mp4', ({ aspectRatio, resolution }: Input) => {
+    const size = VIDEO_SIZES[resolution];
+    return video(aspectRatio === '9:16' ? turned(size) : size, SECONDS, true);
+  }),
+};
 
 export const veo3 = family({
   name: FAMILY,
   prices: PRICES,
-  files,
+  files: FILES,
   routes: (app, emulator, prices) => {
     const { settings } = emulator;
 
@@ -148,7 +162,7 @@ export const veo3 = family({
           if (task?.clientRef !== shotId) {
             throw new EmulatorError('TASK_NOT_FOUND', 'no such task of this account for this shot');
           }
-          return answer(task, shotId, () => mediaUrls(request, settings, files(task)));
+          return answer(task, shotId, () => mediaUrls(request, settings, FILES, task));
         });
         const status = overall(shots.map((shot) => shot.status));
         if (status === 'failed') tellFailedTask(settings, request, reply);

@@ -15,6 +15,9 @@ const DUE_COLUMNS = `account_id AS accountId, seq, id, hold_seq AS holdSeq, plan
 const COLUMNS = `${DUE_COLUMNS}, family, status, price, client_ref AS clientRef, created_at AS createdAtMs,
   finished_at AS finishedAtMs, simulated_ms AS simulatedMs, error_code AS errorCode`;
 
+/** A snapshot's tasks are nobody's. */
+const IN_USE = 'EXISTS (SELECT 1 FROM accounts WHERE accounts.id = account_id AND snapshot_of IS NULL)';
+
 /** Everything that is asked and told about tasks in SQL. */
 export function taskStatements(db: Db) {
   const insert = db.prepare(`
@@ -25,13 +28,14 @@ export function taskStatements(db: Db) {
   const byId = db.prepare<[string, number], TaskRow>(
     `SELECT ${COLUMNS} FROM tasks WHERE id = ? AND account_id = ?`,
   );
-  const anywhere = db
-    .prepare<
-      [string, string],
-      number
-    >(`SELECT 1 FROM tasks JOIN accounts ON accounts.id = account_id AND snapshot_of IS NULL
-       WHERE tasks.id = ? AND family = ? LIMIT 1`)
-    .pluck();
+  const everywhere = db.prepare<[string, string], TaskRow>(
+    `SELECT ${COLUMNS} FROM tasks WHERE id = ? AND family = ? AND ${IN_USE} ORDER BY account_id`,
+  );
+  const everywhereByRef = db.prepare<[string, string], TaskRow>(
+    `SELECT ${COLUMNS} FROM tasks
+     WHERE client_ref = ? AND family = ? AND driver = 'stream' AND client_ref IS NOT NULL AND ${IN_USE}
+     ORDER BY account_id, seq`,
+  );
   const inputById = db
     .prepare<[string, number], string>('SELECT input FROM tasks WHERE id = ? AND account_id = ?')
     .pluck();
@@ -85,7 +89,8 @@ export function taskStatements(db: Db) {
     counts,
     insert,
     byId,
-    anywhere,
+    everywhere,
+    everywhereByRef,
     inputById,
     bySeq,
     page,

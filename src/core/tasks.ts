@@ -214,7 +214,13 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     /** How many there are of each kind, in all accounts. */
     counts: () => sql.counts.all(),
     /** Whether any account has such a task: some families tell another key's task from one that does not exist. */
-    existsAnywhere: (id: string, family: string): boolean => sql.anywhere.get(id, family) !== undefined,
+    existsAnywhere: (id: string, family: string): boolean => sql.everywhere.get(id, family) !== undefined,
+    /**
+     * Every account's task of this family that has this id, or that its client calls so. An account and its forks can share
+     * one; what a client calls a task is looked for among those that were answered in their request.
+     */
+    everywhere: (family: string, by: 'id' | 'clientRef', name: string): Task[] =>
+      (by === 'id' ? sql.everywhere : sql.everywhereByRef).all(name, family).map(read),
     /** How far a task has come, in simulated time. */
     elapsedMs: (task: Task): number => {
       const account = accounts.get(task.accountId);

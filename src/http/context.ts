@@ -4,6 +4,7 @@ import type { Account, AccountProfile } from '../core/accounts.ts';
 import type { Core } from '../core/core.ts';
 import { EmulatorError } from '../core/errors.ts';
 import type { PriceChanges } from '../core/prices.ts';
+import type { Results } from '../results/results.ts';
 import type { Problems } from './errors.ts';
 import type { Journal } from './journal.ts';
 import type { Entry } from './journal-entry.ts';
@@ -14,8 +15,10 @@ import type { ZodTypeProvider } from './validation.ts';
 export interface WireSettings {
   /** HTTP status of a poll that tells of a failed task: the page's sample body goes with 200, its table says 500. */
   failedTaskStatus: 200 | 500;
-  /** Base of returned URLs; undefined: the caller's Host. */
+  /** Base of returned URLs; undefined: the caller's Host; `vendor`: the vendor's own hosts. */
   publicUrl: string | undefined;
+  /** How long the files of a result are there, on the account's clock; null: for good. */
+  resultTtlSeconds: number | null;
   /** What an account starts with where nothing else is said of it. */
   newAccountProfile: AccountProfile;
   /** Whether unknown keys of a certain form make their own account. */
@@ -31,6 +34,8 @@ export interface WireSettings {
   /** How many requests of an account are kept; 0: none is. */
   journalEntries: number;
   fixturesDir: string;
+  /** Of this emulator. */
+  version: string;
 }
 
 /** What every route is given. */
@@ -38,6 +43,7 @@ export interface Emulator {
   core: Core;
   settings: WireSettings;
   journal: Journal;
+  results: Results;
   /** Aborts when the server stops: open streams break off. */
   stopping: AbortSignal;
 }

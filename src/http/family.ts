@@ -2,14 +2,15 @@ import { type PricesLike, type PriceTable, reprice } from '../core/prices.ts';
 import type { Task } from '../core/task.ts';
 import type { App, Emulator } from './context.ts';
 import { document } from './errors.ts';
+import type { ResultFiles } from './result-file.ts';
 
 /** One API of the vendor, as the rest of the emulator knows it. */
 export interface Family {
   name: string;
   /** The vendor's prices. */
   prices: PriceTable;
-  /** The files of a completed task: the answer's fields that name them, with their paths below `/media`. */
-  files: (task: Task) => Readonly<Record<string, string>>;
+  /** The files of a completed task. */
+  files: ResultFiles;
   /** What clients call a task beside its id. */
   names: (task: Task) => Readonly<Record<string, string>>;
   register(app: App, emulator: Emulator): void;
@@ -23,10 +24,11 @@ interface Parts<Prices extends PriceTable>
   routes: (app: App, emulator: Emulator, prices: PricesLike<Prices>) => void;
 }
 
-const nothing = () => ({});
+const NO_FILES: ResultFiles = {};
+const noNames = () => ({});
 
 export function family<const Prices extends PriceTable>(parts: Parts<Prices>): Family {
-  const { name, prices, files = nothing, names = nothing, routes } = parts;
+  const { name, prices, files = NO_FILES, names = noNames, routes } = parts;
   return {
     ...{ name, prices, files, names },
     register: (app, emulator) =>

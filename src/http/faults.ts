@@ -4,6 +4,7 @@ import type { Effect, Fault, Occasion, Stage } from '../core/faults.ts';
 import type { Departure, Outcome } from '../core/plan.ts';
 import { accountOf, type Emulator } from './context.ts';
 import { type Directive, mayAsk, type Reading, readTexts, readWords } from './directives.ts';
+import { createEffects, cutOff } from './effects.ts';
 import { COMMON_PROBLEMS, type Problems, tellAskedFor } from './errors.ts';
 import { taskIdsOf } from './journal-entry.ts';
 import { AskedFor, type Trouble } from './trouble.ts';
@@ -25,43 +26,15 @@ export const isCodeOf =
       ? problems[code]!.errorCode === undefined
       : DOCUMENTED_COMMON.includes(code);
 
-/** A promise that is never kept: what waits for it never goes on, and is forgotten with the request. */
-const never = () => new Promise<never>(() => {});
-
-/** Ends the connection without another word: `reset` as if the network did it, else as if the server did. */
-export function hangUp(request: FastifyRequest, reset: boolean): void {
-  const { socket } = request.raw;
-  if (reset) socket.resetAndDestroy();
-  // What has been written still arrives.
-  else socket.destroySoon();
-}
-
 /** Lets rules and directives strike at the stages of a request that lie outside of its route. */
 export function createFaultHooks(emulator: Emulator) {
-  const { core, journal, stopping } = emulator;
-
-  /** Aborts when nobody waits for the answer any more. */
-  function overOf(request: FastifyRequest, reply: FastifyReply): AbortSignal {
-    const gone = new AbortController();
-    reply.raw.once('close', () => gone.abort());
-    return AbortSignal.any([gone.signal, stopping, core.lives.signalOf(accountOf(request).id)]);
-  }
-
-  function cutOff(request: FastifyRequest, reset: boolean): Promise<never> {
-    hangUp(request, reset);
-    return never();
-  }
+  const { core, journal } = emulator;
+  const effects = createEffects(emulator);
 
   /** @throws AskedFor; never returns where the answer is lost */
   async function befall(effect: Effect, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    if (effect.delayMs !== undefined) await core.clock.sleep(effect.delayMs, overOf(request, reply));
-    if (effect.hang) {
-      await core.clock.sleep(2 ** 31 - 1, overOf(request, reply));
-      await cutOff(request, false);
-    }
-    if (effect.reset || effect.empty) await cutOff(request, effect.reset === true);
-    const code = effect.errorCode ?? (effect.fail && failureOf(request));
-    if (code) throw new AskedFor(code, effect.status);
+    const errorCode = effect.errorCode ?? (effect.fail && failureOf(request));
+    await effects.befall({ ...effect, errorCode }, request, reply);
     if (effect.truncateAfter !== undefined || effect.malformed) troubleOf(request).answer = effect;
   }
 
@@ -180,10 +153,7 @@ export function createFaultHooks(emulator: Emulator) {
       journal.head(request.entry, request, reply);
       journal.answered(request.entry, body.subarray(0, bytes).toString());
     }
-    const { raw } = reply;
-    raw.writeHead(reply.statusCode, { ...reply.getHeaders(), 'content-length': body.length } as never);
-    raw.write(body.subarray(0, bytes), () => raw.socket?.end());
-    return never();
+    return effects.truncated(body, bytes, reply);
   }
 }
 
@@ -199,21 +169,21 @@ const problemsOf = (request: FastifyRequest) => request.routeOptions.config.prob
 const failureOf = (request: FastifyRequest) =>
   isCodeOf(problemsOf(request))(FAILURE) ? FAILURE : 'INTERNAL_ERROR';
 
-/** The rule that strikes at this stage, noted in the journal. `text`: what it may look for, when not the whole body. */
+/** The rule that strikes at this stage, noted in the journal. What it can match is the request's, where nothing else is said. */
 export function strike(
   emulator: Emulator,
   request: FastifyRequest,
   stage: Stage,
-  text: () => string = () => JSON.stringify(request.body ?? null),
+  { family, endpoint, text }: Partial<Occasion> = {},
 ): Fault | undefined {
   const { core } = emulator;
   if (core.faults.isQuiet()) return undefined;
   const account = accountOf(request);
   const occasion: Occasion = {
     accountId: account.id,
-    family: request.routeOptions.config.family ?? '',
-    endpoint: request.routeOptions.url ?? '',
-    text,
+    family: family ?? request.routeOptions.config.family ?? '',
+    endpoint: endpoint ?? request.routeOptions.url ?? '',
+    text: text ?? (() => JSON.stringify(request.body ?? null)),
   };
   const fault = core.faults.strike(stage, occasion, account.seed);
   if (fault) note(emulator, request, String(fault.id));
@@ -221,7 +191,7 @@ export function strike(
 }
 
 /** Every firing can be seen in the journal, and by who listens. */
-function note({ core }: Emulator, request: FastifyRequest, fault: string): void {
+export function note({ core }: Emulator, request: FastifyRequest, fault: string): void {
   const { entry } = request;
   if (entry) entry.faults = [...entry.faults, fault];
   const { id: accountId } = accountOf(request);
@@ -232,13 +202,13 @@ function note({ core }: Emulator, request: FastifyRequest, fault: string): void 
   });
 }
 
-const shownDirective = (directive: Directive) =>
+export const shownDirective = (directive: Directive) =>
   Object.entries(directive)
     .map(([word, value]) => (value === true ? word : `${word}=${value}`))
     .join(',');
 
 /** What the header and the texts of the body ask for. */
-function readDirectives(request: FastifyRequest, body: unknown = request.body): Reading {
+export function readDirectives(request: FastifyRequest, body: unknown = request.body): Reading {
   const isCode = isCodeOf(problemsOf(request));
   const reading = readTexts(body, isCode);
   const header = request.headers[HEADER];
@@ -252,7 +222,7 @@ const AS_PLANNED: Departure = {};
 
 /** How the task of one order departs from its plan: by a rule, by the order's own texts, or by the header. */
 export function departureOf(emulator: Emulator, request: FastifyRequest, input: unknown): Departure {
-  const rule = strike(emulator, request, 'task', () => JSON.stringify(input))?.effect;
+  const rule = strike(emulator, request, 'task', { text: () => JSON.stringify(input) })?.effect;
   if (!rule && !request.trouble) return AS_PLANNED;
   const asked = request.trouble ? readDirectives(request, input).directive : {};
   const durationMs = asked.durationMs ?? rule?.durationMs;

@@ -36,6 +36,8 @@ export interface Entry {
   submitted: readonly string[];
   /** The task that its answer was. */
   worked: string | null;
+  /** The task whose file it asked for. */
+  fetched: string | null;
   /** What a poll told of its tasks. */
   polled: readonly { taskId: string; status: TaskStatus }[];
   /** What was made to go wrong, as the rule's id or in the directive's words. */
@@ -55,10 +57,11 @@ export interface Entry {
 export const NONE: readonly never[] = [];
 
 /** Every task that a request concerned. */
-export const taskIdsOf = ({ submitted, worked, polled }: Entry): string[] => [
+export const taskIdsOf = ({ submitted, worked, polled, fetched }: Entry): string[] => [
   ...submitted,
   ...(worked === null ? [] : [worked]),
   ...polled.map(({ taskId }) => taskId),
+  ...(fetched === null ? [] : [fetched]),
 ];
 
 /** The answer's own headers, without those that the protocol adds. */

@@ -119,6 +119,7 @@ export function createJournal(core: Core, mostEntries: number) {
         answerIsCut: false,
         submitted: NONE,
         worked: null,
+        fetched: null,
         polled: NONE,
         faults: NONE,
         warnings: NONE,

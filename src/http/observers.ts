@@ -1,5 +1,22 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { App, Emulator } from './context.ts';
 import { createFaultHooks } from './faults.ts';
+
+/** The journal and who listens are told what a request is answered; of the answer itself, what is text. */
+export function tellAnswer(
+  { core, journal }: Emulator,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  answer?: unknown,
+): void {
+  const { entry, account } = request;
+  if (!entry || !account) return;
+  journal.head(entry, request, reply);
+  if (typeof answer === 'string') journal.answered(entry, answer);
+  if (core.events.isHeard()) {
+    core.events.emit({ type: 'request', accountId: account.id, detail: journal.summary(entry) });
+  }
+}
 
 /**
  * Hooks around every route of the API: the journal writes down what passes, and faults strike at their stages. They are
@@ -33,16 +50,9 @@ export function registerObservers(app: App, emulator: Emulator): void {
   });
 
   app.addHook('onSend', (request, reply, payload, done) => {
-    const { account, entry } = request;
-    if (!account) return done(null, payload);
+    if (!request.account) return done(null, payload);
     const send = (answer: unknown) => {
-      if (entry) {
-        journal.head(entry, request, reply);
-        if (typeof answer === 'string') journal.answered(entry, answer);
-        if (core.events.isHeard()) {
-          core.events.emit({ type: 'request', accountId: account.id, detail: journal.summary(entry) });
-        }
-      }
+      tellAnswer(emulator, request, reply, answer);
       done(null, answer);
     };
     if (core.faults.isQuiet() && !request.trouble) return send(payload);

@@ -5,7 +5,8 @@ import type { Effect } from '../core/faults.ts';
 import { type Random, randomOf } from '../core/random.ts';
 import type { Order } from '../core/task.ts';
 import { accountOf, type Emulator } from './context.ts';
-import { hangUp, streamEffect } from './faults.ts';
+import { hangUp } from './effects.ts';
+import { streamEffect } from './faults.ts';
 import { FOR_EVER_MS, workInRequest } from './in-request.ts';
 
 const CHARACTERS_PER_PIECE = 48;

@@ -7,7 +7,9 @@ import { accountOf, type Emulator } from '../http/context.ts';
 import { imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { tellFailedTask } from '../http/failed-task.ts';
 import { checkImages, imageUrls, otherImages, requiredText } from '../http/fields.ts';
+import { type ResultFile, resultFile } from '../http/result-file.ts';
 import { poll } from '../http/tasks.ts';
+import type { Size } from '../results/content.ts';
 
 /**
  * What Nano Banana Pro and Nano Banana 2 have in common, which is all but a few lines. Source: vendor page "Nano Banana 2
@@ -28,6 +30,24 @@ export const checkInputImages = (most: number) =>
 
 /** Credits by image quality. */
 export const IMAGE_PRICES = { '1K': 4, '2K': 8, '4K': 16 } as const;
+
+/** Of 1K in pixels, as the models make them; 2K is twice and 4K four times that on each side. */
+const SIZES = { '16:9': [1376, 768], '9:16': [768, 1376], '4:3': [1200, 896], '3:4': [896, 1200] } as const;
+const SCALES = { '1K': 1, '2K': 2, '4K': 4 } as const;
+
+type Input = z.output<z.ZodObject<typeof IMAGE_FIELDS>>;
+
+/** The one file of an image's task. `model`: its name, to be seen on it. */
+export const imageFile = (folder: string, model: string): ResultFile =>
+  resultFile(folder, 'jpg', (input: Input, { id }) => {
+    const { prompt, mode, aspectRatio, imageQuality, inputImageUrls } = input;
+    const scale = SCALES[imageQuality];
+    const [width, height] = SIZES[aspectRatio];
+    const size: Size = [width * scale, height * scale];
+    const edited = mode === 'edit' ? `, edit of ${inputImageUrls.length}` : '';
+    const note = `${imageQuality}, ${aspectRatio}, ${size.join('×')}${edited}`;
+    return { kind: 'picture', size, model, prompt, taskId: id, note };
+  });
 
 /** Clients see `pending`, then `generating`; when the one becomes the other is ours. */
 export const imageTemplate = (...typicalSeconds: PlanTemplate['typicalSeconds']): PlanTemplate => ({

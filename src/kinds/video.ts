@@ -6,6 +6,19 @@ import type { Problems } from '../http/errors.ts';
 import { tellFailedTask } from '../http/failed-task.ts';
 import { requiredText } from '../http/fields.ts';
 import { pollOne } from '../http/tasks.ts';
+import { type Size, turned } from '../results/content.ts';
+
+/** In pixels, landscape. The pages name the classes; their width, and what 480p is, are ours. */
+export const VIDEO_SIZES = {
+  '480p': [848, 480],
+  '720p': [1280, 720],
+  '1080p': [1920, 1080],
+  '4k': [3840, 2160],
+} as const;
+
+/** A landscape size as it was asked for. */
+export const oriented = (size: Size, aspectRatio: 'portrait' | 'landscape'): Size =>
+  aspectRatio === 'portrait' ? turned(size) : size;
 
 /**
  * What Sora 2 documents of a video task ("Sora 2 Video Generation API": generate response, check-status). SeeDance and the

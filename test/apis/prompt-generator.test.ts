@@ -12,6 +12,8 @@ const KEY = 'np_test_auto';
 const WIRE = {
   failedTaskStatus: 200 as const,
   publicUrl: undefined,
+  resultTtlSeconds: null,
+  version: '0.0.0',
   newAccountProfile: profile(),
   autoAccounts: false,
   journalEntries: 1000,

@@ -1,0 +1,190 @@
+import contentDisposition from 'content-disposition';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { EmulatorError } from '../core/errors.ts';
+import type { Task } from '../core/task.ts';
+import { meetConditions, partOf, type Validators } from './conditions.ts';
+import type { App, Emulator } from './context.ts';
+import { createEffects } from './effects.ts';
+import type { Problems } from './errors.ts';
+import type { Family } from './family.ts';
+import { note, readDirectives, shownDirective, strike } from './faults.ts';
+import { tellAnswer } from './observers.ts';
+import { pathOf } from './path.ts';
+import { nameOf, type ResultFile } from './result-file.ts';
+import { MEDIA } from './urls.ts';
+
+const TYPES: Record<ResultFile['extension'], string> = { mp4: 'video/mp4', jpg: 'image/jpeg' };
+const METHODS = 'GET, HEAD, OPTIONS';
+
+/** All ours: the vendor's static hosts are documented nowhere. */
+const PROBLEMS: Problems = {
+  NOT_FOUND: { status: 404, error: 'Not found' },
+  METHOD_NOT_ALLOWED: { status: 405, error: `Method not allowed. Use ${METHODS}.` },
+  PRECONDITION_FAILED: {
+    status: 412,
+    errorCode: 'INVALID_INPUT',
+    error: 'The file is not the one that If-Match or If-Unmodified-Since asks for',
+  },
+  RANGE_NOT_SATISFIABLE: {
+    status: 416,
+    errorCode: 'INVALID_INPUT',
+    error: 'The file has no bytes in the range that is asked for',
+  },
+  SERVICE_UNAVAILABLE: { status: 503, error: 'Too many images are waiting to be drawn' },
+};
+
+/** Any page may show the files and look at them. */
+const OPEN_TO_ALL = {
+  'access-control-allow-origin': '*',
+  'access-control-expose-headers': '*',
+  'cross-origin-resource-policy': 'cross-origin',
+  'timing-allow-origin': '*',
+  'x-content-type-options': 'nosniff',
+};
+const PREFLIGHT = {
+  allow: METHODS,
+  'access-control-allow-methods': METHODS,
+  'access-control-allow-headers': '*, authorization',
+  'access-control-max-age': '86400',
+};
+
+/** A folder, a name, an extension: nothing else is looked for, and no part of it ever becomes the path of a file. */
+const PATH = /^\/media\/([a-z0-9-]+(?:\/[a-z0-9-]+)?)\/([a-z0-9_]{1,64})\.(mp4|jpg)$/;
+
+interface Found {
+  family: string;
+  file: ResultFile;
+  task: Task;
+}
+
+/** The files behind result URLs. No key is needed, as on the vendor's static hosts, and nothing is counted. */
+export function registerMedia(app: App, emulator: Emulator, families: readonly Family[]): void {
+  const { core, journal, results, settings } = emulator;
+  const effects = createEffects(emulator);
+  const files = new Map(
+    families.flatMap(({ name, files }) =>
+      Object.values(files).map((file) => [`${file.folder}.${file.extension}`, { family: name, file }]),
+    ),
+  );
+
+  /** @throws EmulatorError NOT_FOUND */
+  function find(request: FastifyRequest): Found {
+    const path = pathOf(request);
+    const [, folder, name, extension] = PATH.exec(path) ?? [];
+    const known = files.get(`${folder}.${extension}`);
+    if (!known || !name) throw new EmulatorError('NOT_FOUND', `${path} is the name of no file`);
+    const { family, file } = known;
+    const named = () => core.tasks.everywhere(family, file.namedBy, name);
+    const isBehind = ({ status, accountId }: Task) =>
+      status === 'processing' && core.timeline.settleIfDue(core.accounts.get(accountId));
+    let tasks = named();
+    // Every one of them is to be brought up to date, so no look-up that ends with the first.
+    if (tasks.filter(isBehind).length > 0) tasks = named();
+    const task = tasks.find(isThere) ?? tasks[0];
+    if (!task) throw new EmulatorError('NOT_FOUND', `there is no task ${name} of ${family}`);
+    request.account = core.accounts.get(task.accountId);
+    request.entry = journal.begin(request, request.account);
+    if (request.entry) request.entry.fetched = task.id;
+    if (task.status !== 'completed') {
+      throw new EmulatorError(
+        'NOT_FOUND',
+        `task ${task.id} is ${task.status}, only completed ones have files`,
+      );
+    }
+    if (!isThere(task)) throw new EmulatorError('NOT_FOUND', `the files of task ${task.id} have expired`);
+    return { family, file, task };
+  }
+
+  function isThere({ status, accountId, finishedAtMs }: Task): boolean {
+    const { resultTtlSeconds } = settings;
+    if (status !== 'completed') return false;
+    if (resultTtlSeconds === null) return true;
+    return core.timeline.nowMs(core.accounts.get(accountId)) < finishedAtMs! + resultTtlSeconds * 1000;
+  }
+
+  /** What the header and the rules of the task's account ask for. @throws AskedFor; never returns where the answer is lost */
+  async function befall({ family, task }: Found, request: FastifyRequest, reply: FastifyReply) {
+    const { directive, warnings } = readDirectives(request);
+    if (warnings.length > 0 && request.entry) request.entry.warnings = warnings;
+    if (Object.keys(directive).length > 0) {
+      note(emulator, request, `@emulator(${shownDirective(directive)})`);
+      await effects.befall(directive, request, reply);
+    }
+    const fault = strike(emulator, request, 'media', {
+      family,
+      endpoint: pathOf(request),
+      text: () => JSON.stringify(core.tasks.inputOf(task.accountId, task.id)),
+    });
+    if (fault) await effects.befall(fault.effect, request, reply);
+    return fault?.effect.truncateAfter ?? directive.truncateAfter;
+  }
+
+  const isConcerned = (request: FastifyRequest) =>
+    !core.faults.isQuiet() || 'x-emulator-fault' in request.headers;
+
+  async function answer(request: FastifyRequest, reply: FastifyReply) {
+    const found = find(request);
+    const truncateAfter = isConcerned(request) ? await befall(found, request, reply) : undefined;
+    const { file, task } = found;
+    const content = file.contentOf(core.tasks.inputOf(task.accountId, task.id), task);
+    const mark = nameOf(file, task);
+    const tag = results.tagOf(content, mark);
+    const validators: Validators = {
+      etag: `"${tag}"`,
+      // On the account's clock, which may be ahead of everybody's; no file is younger than its answer.
+      lastModified: new Date(Math.min(task.finishedAtMs!, core.clock.nowMs())).toUTCString(),
+    };
+    const condition = meetConditions(request.headers, validators);
+    if (condition === 'failed') throw new EmulatorError('PRECONDITION_FAILED', 'a condition is not met');
+    reply.headers({
+      ...{ etag: validators.etag, 'last-modified': validators.lastModified, 'accept-ranges': 'bytes' },
+      // A reset can bring another file under the same name.
+      'cache-control': 'no-cache',
+      'content-type': TYPES[file.extension],
+      ...dispositionOf(request, `${mark}.${file.extension}`),
+    });
+    if (condition === 'not modified') return reply.code(304).removeHeader('content-type').send();
+
+    const whole = await results.read(content, tag, mark);
+    const part = request.method === 'GET' ? partOf(request.headers, validators, whole.length) : undefined;
+    if (part === 'unsatisfiable') {
+      for (const header of ['etag', 'last-modified', 'cache-control', 'content-disposition']) {
+        reply.removeHeader(header);
+      }
+      reply.header('content-range', `bytes */${whole.length}`);
+      throw new EmulatorError('RANGE_NOT_SATISFIABLE', `${request.headers.range} of ${whole.length} bytes`);
+    }
+    if (part) reply.code(206).header('content-range', `bytes ${part.start}-${part.end}/${whole.length}`);
+    const body = part ? whole.subarray(part.start, part.end + 1) : whole;
+    if (truncateAfter === undefined || truncateAfter >= body.length || request.method === 'HEAD') return body;
+    tellAnswer(emulator, request, reply);
+    return effects.truncated(body, truncateAfter, reply);
+  }
+
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.headers(OPEN_TO_ALL);
+    if (['GET', 'HEAD', 'OPTIONS'].includes(request.method)) return done();
+    reply.header('allow', METHODS);
+    done(new EmulatorError('METHOD_NOT_ALLOWED', `${request.method} ${pathOf(request)} is not served`));
+  });
+  app.addHook('onSend', (request, reply, payload, done) => {
+    tellAnswer(emulator, request, reply, payload);
+    done(null, payload);
+  });
+  const config = { problems: PROBLEMS };
+  app.options(`${MEDIA}/*`, { config }, async (_request, reply) => reply.code(204).headers(PREFLIGHT).send());
+  app.route({
+    method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    url: `${MEDIA}/*`,
+    config,
+    handler: answer as never,
+  });
+}
+
+/** `?download` asks for a file to be saved, `?download=name` under that name. */
+function dispositionOf(request: FastifyRequest, name: string) {
+  const { download } = request.query as { download?: string | string[] };
+  const asked = Array.isArray(download) ? download[0] : download;
+  if (asked === undefined) return {};
+  return { 'content-disposition': contentDisposition(asked === '' ? name : asked.slice(0, 255)) };
+}

@@ -1,0 +1,32 @@
+/** More of a prompt than this would be too small to read; it ends in three dots. */
+const MOST_CHARACTERS = 1000;
+
+/**
+ * A text of a client as one that can be drawn: in one paragraph, without what has no form, not too long.
+ * `most` counts what people call characters.
+ */
+export function drawable(text: string, most = MOST_CHARACTERS): string {
+  // Before it is taken apart: a prompt can have a million characters.
+  const start = text.slice(0, most * 16).replace(/\p{Surrogate}/gu, '\uFFFD');
+  const plain = start.replace(/[\s\p{Cc}]+/gu, ' ').trim();
+  const characters = Array.from(new Intl.Segmenter().segment(plain), ({ segment }) => segment);
+  // Marks can be heaped on one letter without end.
+  const shown = characters.map((character) => Array.from(character).slice(0, 8).join(''));
+  if (shown.length <= most && start.length === text.length) return shown.join('');
+  return `${shown
+    .slice(0, most - 1)
+    .join('')
+    .trimEnd()}…`;
+}
+
+const ENTITIES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&apos;',
+};
+
+/** For XML and for Pango's markup. */
+export const escaped = (text: string): string =>
+  text.replace(/[&<>"']/g, (character) => ENTITIES[character]!);
