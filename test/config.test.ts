@@ -27,6 +27,7 @@ describe('settings', () => {
       rateLimit: 100,
       failedTaskStatus: 200,
       publicUrl: undefined,
+      resultTtlSeconds: null,
       adminToken: undefined,
       adminRemote: false,
       journalEntries: 1000,

@@ -71,6 +71,13 @@ describe.each(families)('documented samples of %s', (family) => {
     // As text, because the order of keys counts.
     if (response.body) expect(asSampled(answer.text, response.body)).toBe(JSON.stringify(response.body));
     for (const pattern of response.text ?? []) expect(answer.text).toMatch(new RegExp(pattern));
+    for (const [url, extension] of answer.text.matchAll(/http:[^"]+\.(mp4|jpg)/g)) {
+      const { status, headers } = await emulator.get(new URL(url).pathname);
+      expect([status, headers['content-type']]).toEqual([
+        200,
+        { mp4: 'video/mp4', jpg: 'image/jpeg' }[extension!],
+      ]);
+    }
   });
 });
 

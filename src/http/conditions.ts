@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import fresh from 'fresh';
-import parseRange from 'range-parser';
 
 /** What a file is called apart from its name: both are sent with it, and clients ask for it on conditions on them. */
 export interface Validators {
@@ -29,22 +28,30 @@ export interface Part {
   end: number;
 }
 
+const RANGE = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i;
+
 /**
- * The part of `size` bytes that the request asks for; undefined: the whole. Several parts at once may be answered with the
- * whole (RFC 9110, section 14.2), and are, unless they touch.
+ * The part of `size` bytes that the request asks for; undefined: the whole. What makes no sense is to be ignored, and
+ * several parts at once may be (RFC 9110, sections 14.1.2 and 14.2; the usual parser takes some of the first for
+ * unsatisfiable).
  */
 export function partOf(
   { range, 'if-range': ifRange }: IncomingHttpHeaders,
   { etag, lastModified }: Validators,
   size: number,
 ): Part | 'unsatisfiable' | undefined {
-  if (range === undefined || !range.startsWith('bytes=')) return undefined;
+  const [, from, to] = RANGE.exec(range ?? '') ?? [];
+  if (from === undefined || to === undefined || from + to === '') return undefined;
   // A part of what has changed meanwhile is of no use.
   if (ifRange !== undefined && ifRange !== etag && ifRange !== lastModified) return undefined;
-  const parts = parseRange(size, range, { combine: true });
-  if (parts === -1) return 'unsatisfiable';
-  if (parts === -2 || parts.length !== 1) return undefined;
-  return parts[0];
+  if (from === '') {
+    const length = Math.min(Number(to), size);
+    return length === 0 ? 'unsatisfiable' : { start: size - length, end: size - 1 };
+  }
+  const start = Number(from);
+  const last = to === '' ? size - 1 : Number(to);
+  if (to !== '' && last < start) return undefined;
+  return start >= size ? 'unsatisfiable' : { start, end: Math.min(last, size - 1) };
 }
 
 const tagsIn = (list: string) => list.split(',').map((tag) => tag.trim());

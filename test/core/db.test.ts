@@ -35,7 +35,7 @@ describe('the database file', () => {
     newer.close();
     const before = readFileSync(fileOf(dir));
     expect(() => open(dir)).toThrow(SetupError);
-    expect(() => open(dir)).toThrow(/has schema 99, but this version knows schemas up to 2/);
+    expect(() => open(dir)).toThrow(/has schema 99, but this version knows schemas up to 3/);
     expect(readFileSync(fileOf(dir)).equals(before)).toBe(true);
   });
 

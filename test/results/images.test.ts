@@ -1,0 +1,171 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { FIXTURES_DIR } from '../../src/paths.ts';
+import { testEmulator } from '../support/emulator.ts';
+import { completed, fetchFile } from '../support/results.ts';
+
+const FAMILIES = ['nano-banana-pro', 'nano-banana-2'] as const;
+const OF_1K = { '16:9': [1376, 768], '9:16': [768, 1376], '4:3': [1200, 896], '3:4': [896, 1200] } as const;
+const SCALES = { '1K': 1, '2K': 2, '4K': 4 } as const;
+
+const CASES = FAMILIES.flatMap((family) =>
+  Object.entries(OF_1K).flatMap(([aspectRatio, [width, height]]) =>
+    Object.entries(SCALES).map(
+      ([imageQuality, scale]) => [family, aspectRatio, imageQuality, width * scale, height * scale] as const,
+    ),
+  ),
+);
+
+const statsOf = async (image: Buffer) => (await sharp(image).stats()).channels.map(({ stdev }) => stdev);
+const pixelsOf = (image: Buffer) => sharp(image).greyscale().raw().toBuffer();
+
+describe('an image', () => {
+  it.each(CASES)(
+    'of %s as %s in %s is a JPEG of %i×%i',
+    async (family, aspectRatio, imageQuality, width, height) => {
+      const emulator = await testEmulator();
+      const prompt = 'A <b>"cat"</b> & a dog on the moon';
+      const { imageUrl, taskId } = await completed(emulator, family, { aspectRatio, imageQuality, prompt });
+      const { status, headers, bytes } = await fetchFile(emulator, imageUrl);
+      expect([status, headers['content-type']]).toEqual([200, 'image/jpeg']);
+      const { xmpAsString, ...known } = await sharp(bytes).metadata();
+      expect(known).toMatchObject({ format: 'jpeg', width, height, space: 'srgb', channels: 3 });
+      expect(xmpAsString).toContain(`<dc:identifier>${taskId}</dc:identifier>`);
+      expect(xmpAsString).toContain('A &lt;b&gt;&quot;cat&quot;&lt;/b&gt; &amp; a dog on the moon');
+      expect(xmpAsString).toContain(family === 'nano-banana-pro' ? 'Nano Banana Pro' : 'Nano Banana 2');
+      // Something is written on it.
+      expect(Math.min(...(await statsOf(bytes)))).toBeGreaterThan(5);
+    },
+  );
+
+  it('shows another prompt otherwise, and the same always alike', async () => {
+    const emulator = await testEmulator();
+    const draw = async (prompt: string, key: string) => {
+      const { imageUrl } = await completed(emulator, 'nano-banana-2', { prompt }, key);
+      return pixelsOf((await fetchFile(emulator, imageUrl)).bytes);
+    };
+    const [cat, dog] = [await draw('a cat', 'np_test_a'), await draw('a dog', 'np_test_b')];
+    expect(cat.equals(dog)).toBe(false);
+    const other = await testEmulator();
+    const { imageUrl } = await completed(other, 'nano-banana-2', { prompt: 'a cat' }, 'np_test_a');
+    expect((await pixelsOf((await fetchFile(other, imageUrl)).bytes)).equals(cat)).toBe(true);
+  });
+
+  it('shows model, id and note beside a prompt of any length, all within its margins', async () => {
+    const emulator = await testEmulator();
+    for (const prompt of [
+      'x',
+      'word '.repeat(2000),
+      'W'.repeat(5000),
+      'كلب '.repeat(300),
+      '金'.repeat(900),
+    ]) {
+      const { imageUrl } = await completed(emulator, 'nano-banana-2', { prompt });
+      const { bytes } = await fetchFile(emulator, imageUrl);
+      const { info } = await sharp(bytes).trim({ threshold: 40 }).toBuffer({ resolveWithObject: true });
+      expect(info.width).toBeLessThanOrEqual(1376 - 2 * 40);
+      expect(info.height).toBeLessThanOrEqual(768 - 2 * 40);
+      expect(info.height).toBeGreaterThan(100);
+    }
+  });
+
+  it('takes whatever a prompt can be', async () => {
+    const emulator = await testEmulator();
+    const hostile = [
+      '</span><span size="9999999">',
+      '&amp;&#0;&lt;',
+      '\u0000\u0007\ud800 \udc00\ufffe\uffff',
+      'Z\u0334'.repeat(50_000),
+      '\u202e\u2028\u2029',
+      '﷽'.repeat(1200),
+      `${'\n'.repeat(90_000)}x`,
+      '👩‍👩‍👧‍👦'.repeat(500),
+    ];
+    for (const prompt of hostile) {
+      const { imageUrl } = await completed(emulator, 'nano-banana-2', { prompt, imageQuality: '1K' });
+      const { status, bytes } = await fetchFile(emulator, imageUrl);
+      expect([prompt.slice(0, 20), status]).toEqual([prompt.slice(0, 20), 200]);
+      expect(await sharp(bytes).metadata()).toMatchObject({ width: 1376, height: 768 });
+    }
+  });
+
+  it.each([
+    ['portrait', 768, 1376],
+    ['landscape', 1376, 768],
+  ])('of a storyboard in %s is a black-and-white grid of %i×%i', async (aspectRatio, width, height) => {
+    const emulator = await testEmulator();
+    const { storyboardImageUrl, taskId } = await completed(emulator, 'sora-2-tvc', { aspectRatio });
+    const { bytes } = await fetchFile(emulator, storyboardImageUrl);
+    const { xmpAsString, ...known } = await sharp(bytes).metadata();
+    expect(known).toMatchObject({ format: 'jpeg', width, height });
+    expect(xmpAsString).toContain(taskId);
+    const { data, info } = await sharp(bytes)
+      .toColourspace('srgb')
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    for (let at = 0; at < data.length; at += info.channels * 97)
+      expect(data[at]).toBe(data[at + info.channels - 1]);
+    // Between the scenes it is white, within each it is not.
+    const at = (x: number, y: number) =>
+      data[(Math.floor(y * height) * width + Math.floor(x * width)) * info.channels]!;
+    for (const line of [1 / 3, 2 / 3]) {
+      expect(at(line, 0.5)).toBeGreaterThan(240);
+      expect(at(0.5, line)).toBeGreaterThan(240);
+    }
+    for (let scene = 0; scene < 9; scene++) {
+      expect(at(((scene % 3) + 0.5) / 3, (Math.floor(scene / 3) + 0.6) / 3)).toBeLessThan(160);
+    }
+  });
+
+  it('is drawn once for all who ask at the same time', async () => {
+    const emulator = await testEmulator();
+    const { imageUrl } = await completed(emulator, 'nano-banana-pro', { imageQuality: '4K' });
+    const answers = await Promise.all(Array.from({ length: 20 }, () => fetchFile(emulator, imageUrl)));
+    const first = answers[0]!.bytes;
+    expect(answers.every(({ status, bytes }) => status === 200 && bytes.equals(first))).toBe(true);
+  });
+});
+
+describe('the fonts', () => {
+  const FONTS = join(FIXTURES_DIR, 'fonts');
+  const TEXTS = join(FIXTURES_DIR, 'texts');
+
+  it.each(readdirSync(TEXTS))('have every letter of %s', (file) => {
+    const known = readdirSync(FONTS)
+      .filter((name) => name.endsWith('.ttf'))
+      .map((name) => charactersOf(readFileSync(join(FONTS, name))));
+    const letters = new Set(readFileSync(join(TEXTS, file), 'utf8').replace(/\s/g, ''));
+    const missing = [...letters].filter((letter) => !known.some((font) => font(letter.codePointAt(0)!)));
+    expect(letters.size).toBeGreaterThan(40);
+    expect(missing).toEqual([]);
+  });
+});
+
+/** Which characters a TrueType font has: its `cmap` in format 4 (OpenType specification), read without any code of the product. */
+function charactersOf(font: Buffer): (codePoint: number) => boolean {
+  const tables = Array.from({ length: font.readUInt16BE(4) }, (_, place) => 12 + place * 16);
+  const cmap = font.readUInt32BE(tables.find((at) => font.toString('latin1', at, at + 4) === 'cmap')! + 8);
+  const subtables = Array.from(
+    { length: font.readUInt16BE(cmap + 2) },
+    (_, place) => cmap + font.readUInt32BE(cmap + 4 + place * 8 + 4),
+  );
+  const table = subtables.find((at) => font.readUInt16BE(at) === 4)!;
+  const count = font.readUInt16BE(table + 6) / 2;
+  const ends = table + 14;
+  const starts = ends + 2 * count + 2;
+  return (codePoint) => {
+    for (let segment = 0; segment < count; segment++) {
+      if (font.readUInt16BE(ends + 2 * segment) < codePoint) continue;
+      const start = font.readUInt16BE(starts + 2 * segment);
+      if (codePoint < start) return false;
+      const delta = font.readUInt16BE(starts + 2 * count + 2 * segment);
+      const offsetAt = starts + 4 * count + 2 * segment;
+      const offset = font.readUInt16BE(offsetAt);
+      if (offset === 0) return ((codePoint + delta) & 0xffff) !== 0;
+      return font.readUInt16BE(offsetAt + offset + 2 * (codePoint - start)) !== 0;
+    }
+    return false;
+  };
+}

@@ -1,0 +1,161 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { path as ffprobe } from '@ffprobe-installer/ffprobe';
+import { describe, expect, it } from 'vitest';
+import { FIXTURES_DIR } from '../../src/paths.ts';
+import { testEmulator } from '../support/emulator.ts';
+import { completed, fetchFile } from '../support/results.ts';
+
+const run = promisify(execFile);
+const VIDEOS = join(FIXTURES_DIR, 'videos');
+
+interface Probed {
+  streams: Record<string, string | number>[];
+  format: { format_name: string; duration: string; tags: Record<string, string> };
+}
+
+/** What ffprobe says of these bytes. It is told nothing but them. */
+async function probe(bytes: Buffer): Promise<Probed> {
+  const call = run(ffprobe, ['-v', 'error', '-show_streams', '-show_format', '-of', 'json', '-']);
+  call.child.stdin!.end(bytes);
+  const { stdout, stderr } = await call;
+  expect(stderr).toBe('');
+  return JSON.parse(stdout);
+}
+
+type Size = [number, number];
+const SORA: [string, Size, Size][] = [
+  ['sora2', [704, 1280], [1280, 704]],
+  ['sora2-pro-standard', [720, 1280], [1280, 720]],
+  ['sora2-pro-high', [1080, 1920], [1920, 1080]],
+];
+const SEEDANCE: [string, Size, Size][] = [
+  ['480p', [480, 848], [848, 480]],
+  ['720p', [720, 1280], [1280, 720]],
+  ['1080p', [1080, 1920], [1920, 1080]],
+];
+const VEO: [string, Size, Size][] = [
+  ['720p', [720, 1280], [1280, 720]],
+  ['1080p', [1080, 1920], [1920, 1080]],
+  ['4k', [2160, 3840], [3840, 2160]],
+];
+
+/** Every combination of the price tables, in both orientations. */
+const CASES: [
+  family: 'sora-2' | 'veo-3' | 'seedance-1-5-pro' | 'sora-2-tvc',
+  body: object,
+  Size,
+  number,
+  boolean,
+][] = [
+  ...SORA.flatMap(([modelTier, portrait, landscape]) =>
+    ['10', '15'].flatMap((videoDuration) => [
+      [
+        'sora-2',
+        { modelTier, videoDuration, aspectRatio: 'portrait' },
+        portrait,
+        +videoDuration,
+        true,
+      ] as const,
+      [
+        'sora-2',
+        { modelTier, videoDuration, aspectRatio: 'landscape' },
+        landscape,
+        +videoDuration,
+        true,
+      ] as const,
+    ]),
+  ),
+  ...VEO.flatMap(([resolution, portrait, landscape]) => [
+    ['veo-3', { resolution, aspectRatio: '9:16' }, portrait, 8, true] as const,
+    ['veo-3', { resolution, aspectRatio: '16:9' }, landscape, 8, true] as const,
+  ]),
+  ...SEEDANCE.flatMap(([resolution, portrait, landscape]) =>
+    ['4', '8', '12'].flatMap((duration) =>
+      [true, false].flatMap((generateAudio) => {
+        const body = { resolution, duration, generateAudio };
+        return [
+          [
+            'seedance-1-5-pro',
+            { ...body, aspectRatio: 'portrait' },
+            portrait,
+            +duration,
+            generateAudio,
+          ] as const,
+          [
+            'seedance-1-5-pro',
+            { ...body, aspectRatio: 'landscape' },
+            landscape,
+            +duration,
+            generateAudio,
+          ] as const,
+        ];
+      }),
+    ),
+  ),
+  ...['10', '15'].flatMap((videoDuration) => [
+    ['sora-2-tvc', { videoDuration, aspectRatio: 'portrait' }, [704, 1280], +videoDuration, true] as const,
+    ['sora-2-tvc', { videoDuration, aspectRatio: 'landscape' }, [1280, 704], +videoDuration, true] as const,
+  ]),
+] as never;
+
+describe('a video', () => {
+  it('is tested for all that can be asked for', () => {
+    expect(CASES).toHaveLength(3 * 2 * 2 + 3 * 2 + 3 * 3 * 2 * 2 + 2 * 2);
+  });
+
+  it.each(CASES)('of %s as %j is of %j, %i s long, sound: %s', async (family, body, size, seconds, sound) => {
+    const emulator = await testEmulator();
+    const { videoUrl, taskId } = await completed(emulator, family, body);
+    const { status, headers, bytes } = await fetchFile(emulator, videoUrl);
+    expect([status, headers['content-type']]).toEqual([200, 'video/mp4']);
+
+    const { streams, format } = await probe(bytes);
+    const [video, audio, ...others] = streams;
+    expect(others).toEqual([]);
+    expect(video).toMatchObject({
+      codec_name: 'h264',
+      profile: 'High',
+      pix_fmt: 'yuv420p',
+      width: size[0],
+      height: size[1],
+      nb_frames: String(seconds * 24),
+    });
+    if (sound) expect(audio).toMatchObject({ codec_name: 'aac', channels: 1 });
+    else expect(audio).toBeUndefined();
+    expect(streams.map(({ duration }) => Number(duration))).toEqual(streams.map(() => seconds));
+    expect(Number(format.duration)).toBe(seconds);
+    expect(format.tags.comment).toBe(taskId);
+    // The index comes first, so that it plays while it loads.
+    expect(bytes.indexOf('moov')).toBeLessThan(bytes.indexOf('mdat'));
+  });
+
+  it('without its watermark plays, and says its name', async () => {
+    const emulator = await testEmulator();
+    const share_link = 'https://sora.chatgpt.com/p/s_abc';
+    const { url } = (await emulator.post('/api/sora/remove-watermark', { share_link }, 'np_test_auto')).body;
+    const { streams, format } = await probe((await fetchFile(emulator, url)).bytes);
+    expect(streams[0]).toMatchObject({ codec_name: 'h264', width: 704, height: 1280 });
+    expect(format).toMatchObject({ duration: '10.000000', tags: { comment: /(\w{32})\.mp4/.exec(url)![1] } });
+  });
+
+  it("is each task's own, and always the same", async () => {
+    const emulator = await testEmulator();
+    const urls = [await completed(emulator, 'sora-2'), await completed(emulator, 'sora-2')].map(
+      ({ videoUrl }) => videoUrl,
+    );
+    const [one, other, again] = await Promise.all(
+      [...urls, urls[0]].map(async (url) => (await fetchFile(emulator, url)).bytes),
+    );
+    expect(one!.equals(other!)).toBe(false);
+    expect(one!.equals(again!)).toBe(true);
+  });
+
+  it('is no weight on the repository: all together are under 5 MB', () => {
+    const sizes = readdirSync(VIDEOS).map((name) => statSync(join(VIDEOS, name)).size);
+    expect(sizes.length).toBeGreaterThan(50);
+    expect(sizes.reduce((sum, size) => sum + size)).toBeLessThan(5_000_000);
+  });
+});
