@@ -9,6 +9,7 @@ import { readSeed } from '../src/seed.ts';
 import { call, hasProgram, runCommand, startCommand } from './support/command.ts';
 import { testEmulator } from './support/emulator.ts';
 import { seedFileOf } from './support/seed-file.ts';
+import { tempDir } from './support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
@@ -25,11 +26,14 @@ describe('the README', () => {
       const { url } = await startCommand(['--speed', '1000000']);
       const script = session.replace('http://127.0.0.1:6266', url).replace(/^sleep 3$/m, '');
       expect(script).not.toContain('6266');
-      const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script]);
+      const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], {
+        cwd: tempDir(),
+      });
       expect(stdout).toMatch(
         /"status":"completed","videoUrl":"http:\/\/127\.0\.0\.1:\d+\/media\/sora\/task_\w+\.mp4"/,
       );
       expect(stdout).toMatch(/"kind":"grant".*"kind":"hold".*"kind":"capture"/);
+      expect(stdout).toMatch(/^200 video\/mp4 \d{5}$/m);
       expect(stdout).toContain('Match cut');
       expect(stdout).toContain('–15s]');
     },
@@ -65,6 +69,7 @@ describe('the README', () => {
       seed: config.seed,
       'rate-limit': String(config.rateLimit),
       'failed-task-status': String(config.failedTaskStatus),
+      'result-ttl-seconds': 'off',
       'journal-entries': String(config.journalEntries),
       'body-limit-bytes': String(config.bodyLimitBytes),
     });
@@ -112,6 +117,8 @@ describe('the README', () => {
     'docs/control-plane.md',
     'docs/testing-without-sleeping.md',
     'docs/adding-a-family.md',
+    'docs/results.md',
+    'fixtures/fonts/README.md',
   ])('has links in %s that lead somewhere', (file) => {
     for (const [, target] of read(file).matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
       expect([target, existsSync(join(ROOT, dirname(file), target!))]).toEqual([target, true]);
