@@ -2,8 +2,8 @@ import { rm } from 'node:fs/promises';
 import { build } from 'esbuild';
 
 // One file: loading hundreds of small modules is most of a start. What a start does not need (the MP4 reader, the
-// pretty printer, what draws) is imported when it is used and becomes a chunk of its own. better-sqlite3 and sharp are native addons and stay
-// outside.
+// pretty printer) is imported when it is used and becomes a chunk of its own. Native addons (better-sqlite3, sharp)
+// stay outside.
 await rm('dist', { recursive: true, force: true });
 await build({
   entryPoints: ['src/main.ts'],

@@ -14,6 +14,8 @@ import { nameOf, type ResultFile } from './result-file.ts';
 import { MEDIA } from './urls.ts';
 
 const TYPES: Record<ResultFile['extension'], string> = { mp4: 'video/mp4', jpg: 'image/jpeg' };
+/** By then some of the images that others wait for are drawn. */
+const RETRY_AFTER_SECONDS = 10;
 const METHODS = 'GET, HEAD, OPTIONS';
 
 /** All ours: the vendor's static hosts are documented nowhere. */
@@ -108,7 +110,8 @@ export function registerMedia(app: App, emulator: Emulator, families: readonly F
     if (warnings.length > 0 && request.entry) request.entry.warnings = warnings;
     if (Object.keys(directive).length > 0) {
       note(emulator, request, `@emulator(${shownDirective(directive)})`);
-      await effects.befall(directive, request, reply);
+      const errorCode = directive.errorCode ?? (directive.fail && 'INTERNAL_ERROR');
+      await effects.befall({ ...directive, errorCode }, request, reply);
     }
     const fault = strike(emulator, request, 'media', {
       family,
@@ -116,6 +119,9 @@ export function registerMedia(app: App, emulator: Emulator, families: readonly F
       text: () => JSON.stringify(core.tasks.inputOf(task.accountId, task.id)),
     });
     if (fault) await effects.befall(fault.effect, request, reply);
+    if (!core.accounts.has(task.accountId)) {
+      throw new EmulatorError('NOT_FOUND', 'the account was reset, restored or removed meanwhile');
+    }
     return fault?.effect.truncateAfter ?? directive.truncateAfter;
   }
 
@@ -168,6 +174,7 @@ export function registerMedia(app: App, emulator: Emulator, families: readonly F
     done(new EmulatorError('METHOD_NOT_ALLOWED', `${request.method} ${pathOf(request)} is not served`));
   });
   app.addHook('onSend', (request, reply, payload, done) => {
+    if (reply.statusCode === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
     tellAnswer(emulator, request, reply, payload);
     done(null, payload);
   });

@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { describe, expect, it, vi } from 'vitest';
 import type { Rule } from '../../src/core/faults.ts';
 import { testEmulator } from '../support/emulator.ts';
+import { rawBytes } from '../support/raw.ts';
 
 const GENERATE = '/api/sora-2/generate';
 const CHECK = '/api/sora-2/check-status';
@@ -20,19 +21,10 @@ async function listening(rule?: Rule) {
   /** Every byte of the answer, and how the connection ended. */
   function raw(path: string, body: object): Promise<{ bytes: Buffer; end: string }> {
     const text = JSON.stringify(body);
-    return new Promise((resolve) => {
-      const socket = connect(Number(new URL(url).port), '127.0.0.1');
-      const pieces: Buffer[] = [];
-      let end = 'closed';
-      socket.on('data', (piece) => pieces.push(piece));
-      socket.on('error', (error: NodeJS.ErrnoException) => {
-        end = error.code ?? 'error';
-      });
-      socket.on('close', () => resolve({ bytes: Buffer.concat(pieces), end }));
-      socket.write(
-        `POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
-      );
-    });
+    return rawBytes(
+      new URL(url).port,
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+    );
   }
   const bodyOf = (bytes: Buffer) => bytes.subarray(bytes.indexOf('\r\n\r\n') + 4);
   return { ...emulator, id: account.id, url, raw, kinds, bodyOf };

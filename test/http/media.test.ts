@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Rule } from '../../src/core/faults.ts';
 import { testEmulator } from '../support/emulator.ts';
+import { rawAnswer, rawBytes } from '../support/raw.ts';
 import { completed, fetchFile, ORDERS } from '../support/results.ts';
 
 const NOT_FOUND = { success: false, error: 'Not found', errorCode: 'NOT_FOUND' };
@@ -334,7 +335,7 @@ describe('what is no file', () => {
     const { app, taskId } = await withVideo();
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
     // As it is: no library tidies it up on its way.
-    const answer = await raw(
+    const answer = await rawAnswer(
       Number(port),
       `GET ${path.replace('TASK', taskId)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
     );
@@ -530,7 +531,7 @@ describe('a rule at media', () => {
     const { app, path, fetch } = await struck(at(effect, { after: 1 }));
     const { length } = (await fetch()).bytes;
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
-    const answer = await rawBytes(Number(port), `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    const answer = await rawBytes(port, `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
     expect(answer.end).toBe(end);
     if (status === undefined) return expect(answer.bytes).toHaveLength(0);
     const [head] = answer.bytes.toString('latin1').split('\r\n\r\n');
@@ -549,41 +550,33 @@ describe('a rule at media', () => {
     });
     socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
     // A second request on another connection is answered after it: the first had its chance.
-    await rawBytes(Number(port), 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    await rawBytes(port, 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     expect(received).toBe(0);
     const closed = new Promise((resolve) => socket.on('close', resolve));
     socket.destroy();
     await closed;
   });
 
+  it('finds nothing when its account was reset while it was late', async () => {
+    const { fetch, clock, core, account } = await struck(at({ delayMs: 5000 }));
+    const late = fetch();
+    await new Promise(setImmediate);
+    core.resets.reset(account(KEY).id);
+    clock.advance(5000);
+    const answer = await late;
+    expect([answer.status, jsonOf(answer)]).toEqual([404, NOT_FOUND]);
+  });
+
   it.each([
     ['fail=INTERNAL_ERROR', 500],
+    ['fail', 500],
     ['fail=NONSENSE', 200],
   ])('can be said in the header: %s', async (words, status) => {
     const { fetch, get } = await withVideo();
     expect((await fetch({ 'x-emulator-fault': words })).status).toBe(status);
     const { requests } = (await get(`/__admin/accounts/${KEY}/requests`)).body;
-    if (status === 500) expect(requests.at(-1).fault).toBe('@emulator(errorCode=INTERNAL_ERROR)');
+    if (status === 500)
+      expect(requests.at(-1).fault).toMatch(/^@emulator\((fail|errorCode=INTERNAL_ERROR)\)$/);
     else expect(requests.at(-1).warnings).toEqual([expect.stringContaining('NONSENSE')]);
   });
 });
-
-/** Every byte of the answer, and how the connection ended. */
-function rawBytes(port: number, request: string): Promise<{ bytes: Buffer; end: string }> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(request));
-    const pieces: Buffer[] = [];
-    let end = 'closed';
-    socket.on('data', (piece) => pieces.push(piece));
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      end = error.code ?? 'error';
-    });
-    socket.on('close', () => resolve({ bytes: Buffer.concat(pieces), end }));
-  });
-}
-
-async function raw(port: number, request: string): Promise<{ status: number; body: unknown }> {
-  const text = (await rawBytes(port, request)).bytes.toString();
-  const [head, body] = text.split('\r\n\r\n') as [string, string];
-  return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)![1]), body: JSON.parse(body) };
-}

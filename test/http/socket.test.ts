@@ -1,24 +1,14 @@
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { testEmulator } from '../support/emulator.ts';
+import { rawAnswer } from '../support/raw.ts';
 
 /** What comes back for bytes that no HTTP library would send. */
 async function raw(bytes: string): Promise<{ status: number; body: unknown }> {
   const { app } = await testEmulator();
   await app.listen({ port: 0, host: '127.0.0.1' });
   const { port } = app.server.address() as { port: number };
-  const text = await new Promise<string>((resolve, reject) => {
-    let received = '';
-    const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
-    socket.setEncoding('utf8');
-    socket.on('data', (chunk) => {
-      received += chunk;
-    });
-    socket.on('close', () => resolve(received));
-    socket.on('error', reject);
-  });
-  const [head, body] = text.split('\r\n\r\n') as [string, string];
-  return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)![1]), body: JSON.parse(body) };
+  return rawAnswer(port, bytes);
 }
 
 const HOST = 'Host: localhost\r\nConnection: close\r\n';
