@@ -16,7 +16,7 @@ import { registerMedia } from './http/media.ts';
 import { createNotFound } from './http/not-found.ts';
 import { registerObservers } from './http/observers.ts';
 import { registerRateLimit } from './http/rate-limit.ts';
-import { servedPath } from './http/urls.ts';
+import { foreignHostOf, rewriteTarget } from './http/target.ts';
 import { type ZodTypeProvider, zodValidator } from './http/validation.ts';
 import { createResults } from './results/results.ts';
 
@@ -32,7 +32,7 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
     forceCloseConnections: 'idle',
     // Fastify would answer with a body of its own while it closes.
     return503OnClosing: false,
-    rewriteUrl: servedPath,
+    rewriteUrl: rewriteTarget,
     // Keys are longer than the router expects of a parameter.
     routerOptions: { maxParamLength: 1000 },
     // Checked below, because Node would answer without a body.
@@ -68,6 +68,10 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
     Object.assign(app.server, { keepAliveTimeout: 1, keepAliveTimeoutBuffer: 0 });
   });
   app.addHook('onRequest', (request, _reply, done) => {
+    const foreignHost = foreignHostOf(request.originalUrl, request.socket.localPort);
+    if (foreignHost !== undefined) {
+      return done(new EmulatorError('PROXY_REFUSED', `asked for ${foreignHost}`));
+    }
     if (request.headers.host !== undefined || request.raw.httpVersion !== '1.1') return done();
     done(new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host'));
   });

@@ -35,6 +35,12 @@ const SETTINGS = {
     'an address to listen on',
     'address to listen on; 0.0.0.0 for all interfaces',
   ),
+  'https-port': setting<number | undefined>(
+    whole(0, 65535),
+    undefined,
+    'a port from 0 to 65535',
+    "port for HTTPS as well, as the vendor's hosts; 0 picks a free one",
+  ),
   'data-dir': setting<string | undefined>(
     text,
     undefined,

@@ -1,11 +1,16 @@
+import { once } from 'node:events';
+import type { AddressInfo, Server } from 'node:net';
 import type { Logger } from 'pino';
 import { buildApp } from './app.ts';
 import type { Config } from './config.ts';
 import { type Clock, systemClock } from './core/clock.ts';
 import { openCore } from './core/core.ts';
 import { SetupError } from './core/errors.ts';
+import { messageOf } from './http/errors.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from './paths.ts';
 import { readSeed } from './seed.ts';
+import { type Authority, openAuthority } from './tls/authority.ts';
+import { createIntercept } from './tls/intercept.ts';
 
 /** Open streams and requests have this long to end before their connections are cut. */
 const GRACE_MS = 1500;
@@ -30,6 +35,21 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     logger,
   );
 
+  let opening: Promise<Authority> | undefined;
+  const authority = () => {
+    opening ??= openAuthority(config.dataDir);
+    return opening;
+  };
+  const intercept = createIntercept({
+    server: app.server,
+    authority,
+    clock,
+    refusal: messageOf('PROXY_REFUSED'),
+    onRefused: (target) => logger.warn({ method: 'CONNECT', path: target, status: 403 }, 'refused'),
+    onError: (error) => logger.error({ err: error }, 'a connection could not be encrypted'),
+  });
+  const secure = config.httpsPort === undefined ? undefined : intercept.secureServer();
+
   if (Object.keys(seed.priceChanges).length > 0) {
     logger.info({ prices: seed.priceChanges }, "some prices differ from the vendor's");
   }
@@ -37,18 +57,24 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
   return {
     core,
     app,
+    authority,
     firstKey: seed.accounts[0]?.key,
     /** Catches up, then listens. Resolves with the URL. @throws SetupError when the address cannot be had. */
     async listen(): Promise<string> {
       core.worker.start((error) => logger.error({ err: error }, 'the worker could not play what is due'));
+      if (secure) await listening(secure, { ...config, port: config.httpsPort! });
       try {
         return await app.listen({ port: config.port, host: config.host });
       } catch (error) {
         throw explainListen(error, config);
       }
     },
+    /** Where HTTPS is spoken; undefined where it is not. */
+    httpsPort: () => (secure?.address() as AddressInfo | null)?.port,
     /** Stops orderly: streams break off and are refunded, what is answered is answered, counts are kept. */
     async close(): Promise<void> {
+      intercept.close();
+      secure?.close();
       const cut = clock.after(GRACE_MS, () => app.server.closeAllConnections());
       await app.close();
       cut();
@@ -57,7 +83,16 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
   };
 }
 
-function explainListen(error: unknown, { port, host }: Config): Error {
+async function listening(server: Server, where: Pick<Config, 'port' | 'host'>): Promise<void> {
+  server.listen(where.port, where.host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    throw explainListen(error, where);
+  }
+}
+
+function explainListen(error: unknown, { port, host }: Pick<Config, 'port' | 'host'>): Error {
   const advice: Record<string, string> = {
     EADDRINUSE: `Port ${port} on ${host} is in use; stop the other program or choose another with --port (0 picks a free one).`,
     EACCES: `Port ${port} needs more rights; choose one from 1024 up with --port.`,

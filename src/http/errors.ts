@@ -48,6 +48,7 @@ export const COMMON_PROBLEMS = {
     errorCode: 'INVALID_INPUT',
     error: 'Content-Type must be application/json',
   },
+  PROXY_REFUSED: { status: 403, errorCode: 'FORBIDDEN', error: 'This proxy leads to nanophoto.ai only' },
   HOST_REQUIRED: { status: 400, errorCode: 'INVALID_INPUT', error: 'The Host header is missing' },
   MALFORMED_REQUEST: { status: 400, errorCode: 'INVALID_INPUT', error: 'The HTTP request is malformed' },
   REQUEST_TIMEOUT: { status: 408, errorCode: 'INVALID_INPUT', error: 'The request took too long to arrive' },
@@ -167,10 +168,15 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
     HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE',
     ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT',
   };
-  const { status, body } = tell(codes[error.code ?? ''] ?? 'MALFORMED_REQUEST');
+  socket.end(messageOf(codes[error.code ?? ''] ?? 'MALFORMED_REQUEST'));
+}
+
+/** A whole answer, for connections on which there is no request to answer. */
+export function messageOf(code: CommonCode): string {
+  const { status, body } = tell(code);
   const text = JSON.stringify(body);
-  socket.end(
+  return (
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json; charset=utf-8\r\n` +
-      `Content-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+    `Content-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`
   );
 }

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import type { Task } from '../core/task.ts';
 import type { WireSettings } from './context.ts';
@@ -36,13 +35,15 @@ export function mediaUrls<Files extends ResultFiles>(
   return Object.fromEntries(urls);
 }
 
-/** The path that a request is served under: who maps the vendor's hosts to the emulator leaves out what those do not have. */
-export function servedPath({ url = '/', headers: { host } }: IncomingMessage): string {
-  return host && IS_VENDOR_HOST.test(host) && !url.startsWith(`${MEDIA}/`) ? MEDIA + url : url;
+/** The path that a request is served under: on the vendor's hosts of results it lacks what those do not have. */
+export function servedPath(host: string | undefined, path: string): string {
+  return host && IS_VENDOR_HOST.test(host) && !path.startsWith(`${MEDIA}/`) ? MEDIA + path : path;
 }
 
 function originOf(request: FastifyRequest): string {
   const { host } = request.headers;
   const { localAddress, localPort } = request.socket;
-  return `${request.protocol}://${host && HOST.test(host) ? host : `${localAddress}:${localPort}`}`;
+  // Clients of a proxy may ask it for https without a tunnel.
+  const protocol = request.originalUrl.startsWith('https:') ? 'https' : request.protocol;
+  return `${protocol}://${host && HOST.test(host) ? host : `${localAddress}:${localPort}`}`;
 }

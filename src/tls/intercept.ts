@@ -1,0 +1,101 @@
+import type { IncomingMessage, Server } from 'node:http';
+import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { type SecureContext, TLSSocket } from 'node:tls';
+import type { Clock } from '../core/clock.ts';
+import type { Authority } from './authority.ts';
+import { isVendorHost, VENDOR_HOST } from './hosts.ts';
+
+/** Who has not finished the handshake by then does not speak TLS. */
+const HANDSHAKE_MS = 10_000;
+
+const TARGET = /^([\w.-]{1,255}):(\d{1,5})$/;
+
+export interface InterceptOptions {
+  /** Where decrypted connections are answered. */
+  server: Server;
+  /** Made when it is first needed. */
+  authority: () => Promise<Authority>;
+  clock: Clock;
+  /** The whole answer to a request for a tunnel that is not given. */
+  refusal: string;
+  /** Told of refused tunnels, and of what went wrong on our side. */
+  onRefused: (target: string) => void;
+  onError: (error: Error) => void;
+}
+
+/**
+ * Answers for the vendor's hosts to clients that ask for them: through a tunnel (CONNECT) on the server's own port, and over
+ * plain TLS on a port of its own. No connection to the outside is ever opened: a tunnel ends here.
+ */
+export function createIntercept({ server, authority, clock, refusal, onRefused, onError }: InterceptOptions) {
+  /** Those that have not come as far as to be the server's. */
+  const waiting = new Set<Socket>();
+
+  function fail(socket: Socket, error: Error): void {
+    onError(error);
+    socket.destroy();
+  }
+
+  const contextFor = (host: string): Promise<SecureContext> =>
+    authority().then((known) => known.contextFor(host));
+
+  /** The connection is the server's as soon as it is encrypted; what goes wrong before that ends it. */
+  async function encrypt(socket: Socket, host: string): Promise<void> {
+    waiting.add(socket);
+    socket.once('close', () => waiting.delete(socket));
+    socket.on('error', () => socket.destroy());
+    const cancel = clock.after(HANDSHAKE_MS, () => socket.destroy());
+    const secureContext = await contextFor(host);
+    if (socket.destroyed) return cancel();
+    const secure = new TLSSocket(socket, {
+      isServer: true,
+      secureContext,
+      ALPNProtocols: ['http/1.1'],
+      SNICallback: (name, done) => {
+        contextFor(name).then(
+          (context) => done(null, context),
+          (error) => done(error),
+        );
+      },
+    });
+    secure.on('error', () => secure.destroy());
+    secure.once('close', () => {
+      cancel();
+      socket.destroy();
+    });
+    secure.once('secure', () => {
+      cancel();
+      waiting.delete(socket);
+      server.emit('connection', secure);
+    });
+  }
+
+  function tunnel(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const target = request.url ?? '';
+    const [, host, port] = TARGET.exec(target) ?? [];
+    socket.on('error', () => socket.destroy());
+    if (!host || !isVendorHost(host) || (port !== '443' && port !== '80')) {
+      onRefused(target);
+      socket.end(refusal);
+      return;
+    }
+    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+    if (head.length > 0) socket.unshift(head);
+    if (port === '80') server.emit('connection', socket);
+    else encrypt(socket, host).catch((error) => fail(socket, error));
+  }
+
+  server.on('connect', (request, socket, head) => tunnel(request, socket as Socket, head));
+
+  return {
+    /** For who leads the vendor's hosts here by name. Not listening yet. */
+    secureServer: (): NetServer =>
+      createServer((socket) => {
+        encrypt(socket, VENDOR_HOST).catch((error) => fail(socket, error));
+      }),
+    /** Ends what is not the server's yet; the rest is for the server to end. */
+    close(): void {
+      for (const socket of waiting) socket.destroy();
+    },
+  };
+}

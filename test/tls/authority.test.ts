@@ -1,0 +1,78 @@
+import { once } from 'node:events';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { connect, createServer } from 'node:tls';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { openAuthority } from '../../src/tls/authority.ts';
+import { fromPem, makeLeaf, toPem } from '../../src/tls/certificates.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const FOR_A_YEAR = { notBefore: new Date(Date.now() - 1000), notAfter: new Date(Date.now() + 3e10) };
+
+/** What a client that trusts this authority alone makes of a certificate of it for this host. */
+async function opinionOf(pem: string, host: string): Promise<string> {
+  const authority = await fromPem(pem);
+  const { key, certificate } = await toPem(await makeLeaf(authority, host, FOR_A_YEAR));
+  const server = createServer({ key, cert: certificate }, (socket) => socket.end());
+  server.on('tlsClientError', () => {});
+  server.listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const ca = authority.certificate.toString('pem');
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', servername: host, ca }, () => {
+      resolve('trusted');
+      socket.destroy();
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.message));
+  });
+}
+
+describe('the authority', () => {
+  it('is made once in a data directory, and kept for its owner alone', async () => {
+    const dir = tempDir();
+    const { certificate } = await openAuthority(dir);
+    const file = join(dir, 'authority.pem');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(readFileSync(file, 'utf8')).toContain('PRIVATE KEY');
+    expect((await openAuthority(dir)).certificate).toBe(certificate);
+    expect(certificate).not.toContain('PRIVATE KEY');
+  });
+
+  it('is the same one for two that make it at the same time', async () => {
+    const dir = tempDir();
+    const made = await Promise.all(Array.from({ length: 5 }, () => openAuthority(dir)));
+    expect(new Set(made.map(({ certificate }) => certificate)).size).toBe(1);
+  });
+
+  it('is another one each time where nothing is kept', async () => {
+    const [one, other] = await Promise.all([openAuthority(undefined), openAuthority(undefined)]);
+    expect(one!.certificate).not.toBe(other!.certificate);
+  });
+
+  it.each(['', 'nonsense', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'])(
+    'is refused with a sentence when what is kept is damaged: %j',
+    async (text) => {
+      const dir = tempDir();
+      writeFileSync(join(dir, 'authority.pem'), text);
+      await expect(openAuthority(dir)).rejects.toThrow(/authority\.pem is damaged; remove it/);
+      expect(readFileSync(join(dir, 'authority.pem'), 'utf8')).toBe(text);
+    },
+  );
+
+  it('is refused with a sentence when it cannot be written', async () => {
+    await expect(openAuthority('/nowhere/at/all')).rejects.toThrow(/authority\.pem cannot be written/);
+  });
+
+  it("can speak for the vendor's hosts and for no other, even if its key is stolen", async () => {
+    const dir = tempDir();
+    await openAuthority(dir);
+    const pem = readFileSync(join(dir, 'authority.pem'), 'utf8');
+    expect(await opinionOf(pem, 'nanophoto.ai')).toBe('trusted');
+    expect(await opinionOf(pem, 'video.nanophoto.ai')).toBe('trusted');
+    expect(await opinionOf(pem, 'example.com')).toMatch(/permitted subtree violation/);
+    expect(await opinionOf(pem, 'notnanophoto.ai')).toMatch(/permitted subtree violation/);
+  });
+});

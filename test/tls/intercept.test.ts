@@ -1,0 +1,195 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { testEmulator } from '../support/emulator.ts';
+import { rawAnswer, rawBytes } from '../support/raw.ts';
+import { completed } from '../support/results.ts';
+import { askForTunnel, overTls } from '../support/tunnel.ts';
+
+const get = (path: string, host = 'nanophoto.ai', more = '') =>
+  `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${more}\r\n`;
+const FORBIDDEN = { success: false, error: 'This proxy leads to nanophoto.ai only', errorCode: 'FORBIDDEN' };
+
+async function listening(flags: string[] = []) {
+  const emulator = await testEmulator(['--port', '0', ...flags]);
+  const { port } = new URL(await emulator.listen());
+  const { certificate: ca } = await emulator.authority();
+  return { ...emulator, emulator, port, ca };
+}
+
+describe('a tunnel', () => {
+  it.each(['nanophoto.ai', 'www.nanophoto.ai', 'video.nanophoto.ai', 'a.b.nanophoto.ai', 'NanoPhoto.AI'])(
+    'to %s ends here, with a certificate for it',
+    async (host) => {
+      const { port, ca } = await listening();
+      const { head, socket } = await askForTunnel(port, `${host}:443`);
+      expect(head).toBe('HTTP/1.1 200 Connection Established\r\n\r\n');
+      const answer = await overTls(socket, { host, ca, request: get('/media/sora/x.mp4', host) });
+      expect(answer).toMatch(/^HTTP\/1\.1 404 Not Found\r\n/);
+      expect(answer).toContain('"errorCode":"NOT_FOUND"');
+    },
+  );
+
+  it('to port 80 is not encrypted', async () => {
+    const { port } = await listening();
+    const { head, socket } = await askForTunnel(port, 'nanophoto.ai:80');
+    expect(head).toMatch(/^HTTP\/1\.1 200 /);
+    socket.write(get('/health'));
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    socket.destroy();
+  });
+
+  it.each([
+    'example.com:443',
+    'nanophoto.ai.evil.com:443',
+    'evilnanophoto.ai:443',
+    'nanophoto.ai:22',
+    'nanophoto.ai:6266',
+    '127.0.0.1:443',
+    '[::1]:443',
+    'localhost:80',
+    'nanophoto.ai',
+    'nanophoto.ai:443:443',
+    'user@nanophoto.ai:443',
+    'nanophoto.ai%00:443',
+    '/nanophoto.ai:443',
+    `${'a'.repeat(300)}.nanophoto.ai:443`,
+  ])('to %s is refused, and the server lives', async (target) => {
+    const { port } = await listening();
+    const answer = await rawAnswer(port, `CONNECT ${target} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    expect(answer).toEqual({ status: 403, body: FORBIDDEN });
+    expect((await rawBytes(port, get('/health', 'x'))).bytes.toString()).toContain('"ok"');
+  });
+
+  it('tells URLs that lead back through it', async () => {
+    const { emulator, port, ca } = await listening();
+    const { taskId, videoUrl } = await completed(emulator, 'sora-2');
+    const body = JSON.stringify({ taskId });
+    const request = `POST /api/sora-2/check-status HTTP/1.1\r\nHost: nanophoto.ai\r\nConnection: close\r\nAuthorization: Bearer np_test_unlimited\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const answer = await overTls(socket, { host: 'nanophoto.ai', ca, request });
+    expect(answer).toContain(`"videoUrl":"https://nanophoto.ai${new URL(videoUrl).pathname}"`);
+  });
+
+  it('is no way around the guard of the control plane', async () => {
+    const { port, ca } = await listening();
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const answer = await overTls(socket, { host: 'nanophoto.ai', ca, request: get('/__admin/accounts') });
+    expect(answer).toMatch(/^HTTP\/1\.1 403 /);
+  });
+
+  it.each([
+    ['no TLS', 'GET / HTTP/1.1\r\nHost: nanophoto.ai\r\n\r\n'],
+    ['broken TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 and then nonsense'.padEnd(600, 'x')],
+    ['binary nonsense', '\x00\x01\x02\x03\x04\x05\x06\x07'],
+  ])('in which a client speaks %s is closed, and the server lives', async (_what, bytes) => {
+    const { port } = await listening();
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const closed = once(socket, 'close');
+    socket.write(bytes, 'latin1');
+    socket.resume();
+    await closed;
+    expect((await rawBytes(port, get('/health', 'x'))).bytes.toString()).toContain('"ok"');
+  });
+
+  it('in which nothing is said is closed in time', async () => {
+    const { port, clock } = await listening();
+    const tunnels = await Promise.all(
+      Array.from({ length: 50 }, () => askForTunnel(port, 'nanophoto.ai:443')),
+    );
+    const closed = Promise.all(tunnels.map(({ socket }) => once(socket.resume(), 'close')));
+    clock.advance(9_999);
+    expect(tunnels.some(({ socket }) => socket.destroyed)).toBe(false);
+    clock.advance(1);
+    await closed;
+  });
+
+  it('does not hold up the end of the server', async () => {
+    const { port, close } = await listening();
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const closed = once(socket.resume(), 'close');
+    await close();
+    await closed;
+  });
+});
+
+describe('a request to a proxy without a tunnel', () => {
+  it.each([
+    'http://nanophoto.ai/health',
+    'https://nanophoto.ai/health',
+    'HTTP://API.nanophoto.ai:8080/health',
+  ])('is answered for %s', async (target) => {
+    const { port } = await listening();
+    expect((await rawBytes(port, get(target))).bytes.toString()).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it.each([
+    'http://example.com/health',
+    'https://example.com/',
+    'http://nanophoto.ai@example.com/health',
+    'http://example.com@nanophoto.ai/health',
+    'http://127.0.0.1:1/health',
+    'http:///health',
+    'http://169.254.169.254/latest/meta-data',
+  ])('is refused for %s', async (target) => {
+    const { port } = await listening();
+    expect(await rawAnswer(port, get(target))).toEqual({ status: 403, body: FORBIDDEN });
+  });
+
+  it('is answered for the emulator itself, whose address some clients send in full', async () => {
+    const { port } = await listening();
+    for (const host of ['127.0.0.1', 'localhost']) {
+      const { bytes } = await rawBytes(port, get(`http://${host}:${port}/health`));
+      expect(bytes.toString()).toMatch(/^HTTP\/1\.1 200 /);
+    }
+  });
+
+  it('follows the address, not the Host beside it', async () => {
+    const { emulator, port } = await listening();
+    const { taskId, videoUrl } = await completed(emulator, 'sora-2');
+    const path = new URL(videoUrl).pathname;
+    const answer = await rawBytes(
+      port,
+      get(`https://video.nanophoto.ai${path.replace('/media', '')}`, 'other'),
+    );
+    expect(answer.bytes.toString('latin1')).toContain(taskId);
+    const body = JSON.stringify({ taskId });
+    const poll = await rawBytes(
+      port,
+      `POST https://nanophoto.ai/api/sora-2/check-status HTTP/1.1\r\nHost: other\r\nConnection: close\r\nAuthorization: Bearer np_test_unlimited\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    expect(poll.bytes.toString()).toContain(`"videoUrl":"https://nanophoto.ai${path}"`);
+  });
+});
+
+describe('HTTPS on a port of its own', () => {
+  it("is spoken as the vendor's hosts", async () => {
+    const { httpsPort, ca } = await listening(['--https-port', '0']);
+    for (const host of ['nanophoto.ai', 'video.nanophoto.ai']) {
+      const socket = connect(httpsPort()!, '127.0.0.1');
+      const answer = await overTls(socket, { host, ca, request: get('/health', 'nanophoto.ai') });
+      expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    }
+    const stranger = connect(httpsPort()!, '127.0.0.1');
+    const refused = overTls(stranger, { host: 'example.com', ca, request: get('/health') });
+    await expect(refused).rejects.toThrow(/Hostname\/IP does not match/);
+  });
+
+  it('closes what is no TLS, and goes on', async () => {
+    const { httpsPort, ca } = await listening(['--https-port', '0']);
+    expect((await rawBytes(httpsPort()!, get('/health'))).bytes.toString()).not.toContain('"ok"');
+    const answer = await overTls(connect(httpsPort()!, '127.0.0.1'), {
+      host: 'nanophoto.ai',
+      ca,
+      request: get('/health'),
+    });
+    expect(answer).toContain('"ok"');
+  });
+
+  it('is refused with a sentence when the port is taken', async () => {
+    const { port } = await listening();
+    const other = await testEmulator(['--port', '0', '--https-port', port]);
+    await expect(other.listen()).rejects.toThrow(/^Port \d+ on 127\.0\.0\.1 is in use/);
+  });
+});
