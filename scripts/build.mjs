@@ -6,6 +6,18 @@ import { build } from 'esbuild';
 // stay outside.
 await rm('dist', { recursive: true, force: true });
 await build({
+  entryPoints: ['src/exec/preload.ts'],
+  outfile: 'dist/preload.cjs',
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node20.19',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+});
+await build({
   entryPoints: ['src/main.ts'],
   outdir: 'dist',
   bundle: true,

@@ -19,12 +19,18 @@ import { registerRateLimit } from './http/rate-limit.ts';
 import { foreignHostOf, rewriteTarget } from './http/target.ts';
 import { type ZodTypeProvider, zodValidator } from './http/validation.ts';
 import { createResults } from './results/results.ts';
+import type { Authority } from './tls/authority.ts';
 
 /** A client that takes longer to send its request is cut off; a 30 MB upload over a slow line fits in. */
 const REQUEST_TIMEOUT_MS = 120_000;
 
 /** The whole HTTP side over an open core. Nothing listens yet; closing the app leaves the core open. */
-export async function buildApp(core: Core, settings: WireSettings, logger: Logger): Promise<App> {
+export async function buildApp(
+  core: Core,
+  settings: WireSettings,
+  logger: Logger,
+  authority: () => Promise<Authority>,
+): Promise<App> {
   const app = Fastify({
     loggerInstance: fastifyLogger(logger) as FastifyBaseLogger,
     logController: new RequestLog(logger),
@@ -77,6 +83,10 @@ export async function buildApp(core: Core, settings: WireSettings, logger: Logge
   });
   answerExpectations(app);
 
+  app.get('/ca.pem', async (_request, reply) => {
+    reply.type('application/x-pem-file');
+    return (await authority()).certificate;
+  });
   await app.register(async (admin) => registerAdmin(admin as never, emulator, FAMILIES));
   await app.register(async (media) => registerMedia(media as never, emulator, FAMILIES));
   await app.register(async (vendor) => {

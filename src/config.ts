@@ -1,133 +1,6 @@
 import { parseArgs } from 'node:util';
-import { z } from 'zod';
 import { SetupError } from './core/errors.ts';
-
-/**
- * One setting: its flag is `--name`, its environment variable NANOPHOTO_EMULATOR_NAME. `expects` ends the sentence that
- * a wrong value is answered with.
- */
-interface Setting<T> {
-  schema: z.ZodType<T, string>;
-  fallback: T;
-  expects: string;
-  describes: string;
-}
-
-const setting = <T>(
-  schema: z.ZodType<T, string>,
-  fallback: NoInfer<T>,
-  expects: string,
-  describes: string,
-): Setting<T> => ({ schema, fallback, expects, describes });
-
-const whole = (min: number, max: number) =>
-  z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(min).max(max));
-const onOff = z.enum(['on', 'off']).transform((word) => word === 'on');
-const text = z.string().min(1);
-
-const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-
-const SETTINGS = {
-  port: setting(whole(0, 65535), 6266, 'a port from 0 to 65535', 'port to listen on; 0 picks a free one'),
-  host: setting(
-    text,
-    '127.0.0.1',
-    'an address to listen on',
-    'address to listen on; 0.0.0.0 for all interfaces',
-  ),
-  'https-port': setting<number | undefined>(
-    whole(0, 65535),
-    undefined,
-    'a port from 0 to 65535',
-    "port for HTTPS as well, as the vendor's hosts; 0 picks a free one",
-  ),
-  'data-dir': setting<string | undefined>(
-    text,
-    undefined,
-    'a directory',
-    'directory that keeps accounts and tasks; without it everything is in memory',
-  ),
-  'log-level': setting(z.enum(LOG_LEVELS), 'info', `one of ${LOG_LEVELS.join(', ')}`, 'how much is logged'),
-  speed: setting(
-    z
-      .string()
-      .regex(/^\d+(\.\d+)?$/)
-      .transform(Number)
-      .pipe(z.number().min(0.000_001).max(1_000_000)),
-    60,
-    'a number from 0.000001 to 1000000',
-    'how much faster than life generation runs; 1 is true to life',
-  ),
-  seed: setting(
-    text,
-    'nanophoto',
-    'any text',
-    'decides ids, durations and texts of accounts without a seed of their own',
-  ),
-  'seed-file': setting<string | undefined>(
-    text,
-    undefined,
-    'a file',
-    'JSON file of the accounts to start with; a --seed that ends in .json is taken as this',
-  ),
-  'auto-accounts': setting(
-    onOff,
-    true,
-    'on or off',
-    'whether an unknown key np_test_… makes its own account',
-  ),
-  'rate-limit': setting<number | null>(
-    z.union([z.literal('off').transform(() => null), whole(1, 1_000_000_000)]),
-    100,
-    'a whole number above 0, or off',
-    'requests an hour of accounts without a limit of their own',
-  ),
-  'failed-task-status': setting<200 | 500>(
-    z.enum(['200', '500']).transform((status) => Number(status) as 200 | 500),
-    200,
-    '200 or 500',
-    'HTTP status of a poll that tells of a failed task',
-  ),
-  'public-url': setting<string | undefined>(
-    z
-      .string()
-      .refine((url) => url === 'vendor' || (/^https?:\/\/[^?#@]+$/.test(url) && URL.canParse(url)))
-      .transform((url) => url.replace(/\/+$/, '')),
-    undefined,
-    'an http or https URL without user, query and fragment, or vendor',
-    "base of returned URLs; without it they follow the caller's Host; vendor: the vendor's own hosts",
-  ),
-  'result-ttl-seconds': setting<number | null>(
-    z.union([z.literal('off').transform(() => null), whole(1, 1_000_000_000)]),
-    null,
-    'a whole number from 1 to 1000000000, or off',
-    "how long a result's files are there, on the account's clock; off: for good",
-  ),
-  'admin-token': setting<string | undefined>(
-    z.string().regex(/^[\x21-\x7e]{8,}$/),
-    undefined,
-    'at least 8 visible ASCII characters',
-    'token that calls of the control plane must send',
-  ),
-  'admin-remote': setting(
-    onOff,
-    false,
-    'on or off',
-    'whether callers from other machines reach the control plane without a token',
-  ),
-  'journal-entries': setting(
-    whole(0, 100_000),
-    1000,
-    'a whole number from 0 to 100000',
-    "requests that an account's journal keeps; 0 switches it off",
-  ),
-  'body-limit-bytes': setting(
-    whole(1024, 1_073_741_824),
-    1_048_576,
-    'a whole number from 1024 to 1073741824',
-    'largest JSON body, video uploads aside',
-  ),
-} as const;
+import { SETTINGS, type Setting } from './settings.ts';
 
 type SettingName = keyof typeof SETTINGS;
 type Camel<S extends string> = S extends `${infer Head}-${infer Tail}`
@@ -137,14 +10,31 @@ export type Config = {
   [Name in SettingName as Camel<Name>]: (typeof SETTINGS)[Name] extends Setting<infer T> ? T : never;
 };
 
+/** What `exec` is told beside the settings. */
+export interface ExecOptions {
+  /** The program and its arguments. */
+  command: readonly [program: string, ...args: string[]];
+  /** What the program's own is made of. */
+  env: NodeJS.ProcessEnv;
+  /** Tells at the end what was spent, and how the client behaved. */
+  report: boolean;
+  failOnVerdict: boolean;
+}
+
 export interface Command {
-  name: 'start' | 'config' | 'help' | 'version';
+  name: (typeof COMMANDS)[number] | 'help' | 'version';
   config: Config;
+  exec?: ExecOptions;
   /** Things worth a warning that are no reason to refuse the start. */
   warnings: string[];
 }
 
-const COMMANDS = ['start', 'config'] as const;
+const COMMANDS = ['start', 'exec', 'ca', 'config'] as const;
+/** What `exec` has otherwise: nothing is left behind, nothing is in the way, and nobody waits. */
+const EXEC_FLAGS = ['report', 'fail-on-verdict'] as const;
+const EXEC_FALLBACKS: Flags = { port: '0', 'log-level': 'warn', clock: 'auto' };
+/** Settings that others in the environment of the command may be meant for. */
+const NOT_FOR_EXEC: readonly SettingName[] = ['port', 'data-dir', 'https-port', 'host'];
 const NAMES = Object.keys(SETTINGS) as SettingName[];
 const PREFIX = 'NANOPHOTO_EMULATOR_';
 const variableOf = (name: SettingName) => PREFIX + name.replaceAll('-', '_').toUpperCase();
@@ -155,13 +45,24 @@ export function readCommand(
   argv: readonly string[] = process.argv.slice(2),
   env: NodeJS.ProcessEnv = process.env,
 ): Command {
-  const { flags, words } = readFlags(argv);
+  const end = argv.indexOf('--');
+  const [own, command] = end === -1 ? [argv, []] : [argv.slice(0, end), argv.slice(end + 1)];
+  const { flags, words } = readFlags(own);
   const name = words[0] ?? 'start';
+  if (name === 'exec' && !flags.help && (words.length > 1 || command.length === 0)) {
+    const after = words.length > 1 ? words.slice(1).join(' ') : 'python script.py';
+    throw new SetupError(
+      `exec needs a command after "--", for example: nanophoto-emulator exec -- ${after}.`,
+    );
+  }
+  if (name !== 'exec' && end !== -1) {
+    throw new SetupError(`"--" belongs to exec; write nanophoto-emulator exec -- ${command.join(' ')}.`);
+  }
   if (words.length > 1) {
     throw new SetupError(`Unexpected "${words[1]}" after "${name}"; try nanophoto-emulator --help.`);
   }
   if (!COMMANDS.includes(name as never)) {
-    throw new SetupError(`Unknown command "${name}"; write ${COMMANDS.join(' or ')}, or try --help.`);
+    throw new SetupError(`Unknown command "${name}"; write ${COMMANDS.join(', ')}, or try --help.`);
   }
   if (flags.help) return { name: 'help', config: readConfig({}, {}), warnings: [] };
   if (flags.version) return { name: 'version', config: readConfig({}, {}), warnings: [] };
@@ -171,6 +72,10 @@ export function readCommand(
     flags['seed-file'] ??= flags.seed;
     delete flags.seed;
   }
+  for (const flag of EXEC_FLAGS) {
+    if (flags[flag] && name !== 'exec') throw new SetupError(`--${flag} belongs to exec; leave it out.`);
+  }
+  if (name === 'exec') return readExec(flags, env, command as never);
   const config = readConfig(flags, env);
   const warnings = Object.keys(env)
     .filter(
@@ -178,6 +83,21 @@ export function readCommand(
     )
     .map((variable) => `${variable} is no setting and has no effect; --help lists them.`);
   return { name: name as Command['name'], config, warnings };
+}
+
+/** `exec` keeps what it does to itself: it listens where it likes and leaves nothing behind. */
+function readExec(flags: Flags, env: NodeJS.ProcessEnv, command: ExecOptions['command']): Command {
+  if (flags['data-dir'] !== undefined) {
+    throw new SetupError('exec keeps everything in memory; leave out --data-dir, or use start.');
+  }
+  const without = new Set(['PORT', ...NOT_FOR_EXEC.map(variableOf)]);
+  const rest = Object.fromEntries(Object.entries(env).filter(([variable]) => !without.has(variable)));
+  // Undefined where the environment says it: a flag that is missing gives way to it, a fallback would not.
+  const given = NAMES.filter((name) => givenValue(name, flags, rest)).map((name) => [name, flags[name]]);
+  const config = readConfig({ ...EXEC_FALLBACKS, ...Object.fromEntries(given) }, rest);
+  const { report, 'fail-on-verdict': failOnVerdict } = flags;
+  const exec = { command, env, report: report === true, failOnVerdict: failOnVerdict === true };
+  return { name: 'exec', config, exec, warnings: [] };
 }
 
 type Flags = Record<string, string | boolean | undefined>;
@@ -191,6 +111,7 @@ function readFlags(argv: readonly string[]): { flags: Flags; words: string[] } {
         ...options,
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' },
+        ...Object.fromEntries(EXEC_FLAGS.map((flag) => [flag, { type: 'boolean' as const }])),
       },
       allowPositionals: true,
     });
@@ -271,13 +192,19 @@ export function printHelp(): string {
   });
   return `nanophoto-emulator: a self-hosted emulator of the NanoPhoto.AI API
 
-Usage: nanophoto-emulator [start] [flags]   start the emulator
-       nanophoto-emulator config [flags]    print the settings in force
+Usage: nanophoto-emulator [start] [flags]               start the emulator
+       nanophoto-emulator exec [flags] -- <command> …   run a command with an emulator of its own
+       nanophoto-emulator ca [flags]                    print the certificate that clients have to trust
+       nanophoto-emulator config [flags]                print the settings in force
 
 Each flag has an environment variable, for example ${variableOf('data-dir')} for --data-dir; a flag wins.
 PORT is honoured too.
 
 ${lines.join('\n')}
+exec keeps everything in memory, on a free port, with --clock auto and --log-level warn where nothing else is said, and takes
+  --${'report'.padEnd(20)} tells at the end what was spent and how the client behaved
+  --${'fail-on-verdict'.padEnd(20)} ends with 1 when the client had no manners
+
   --${'help'.padEnd(20)} this text
   --${'version'.padEnd(20)} the version`;
 }

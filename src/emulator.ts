@@ -22,6 +22,11 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
   const seed = readSeed(config.seedFile, config);
   const core = openCore({ dataDir: config.dataDir, migrationsDir: MIGRATIONS_DIR, clock });
   core.accounts.createMissing(seed.accounts);
+  let opening: Promise<Authority> | undefined;
+  const authority = () => {
+    opening ??= openAuthority(config.dataDir);
+    return opening;
+  };
   const app = await buildApp(
     core,
     {
@@ -33,13 +38,9 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
       version: packageVersion(),
     },
     logger,
+    authority,
   );
 
-  let opening: Promise<Authority> | undefined;
-  const authority = () => {
-    opening ??= openAuthority(config.dataDir);
-    return opening;
-  };
   const intercept = createIntercept({
     server: app.server,
     authority,

@@ -4,7 +4,7 @@ import { type DestinationStream, type Logger, pino } from 'pino';
 import type { Config } from './config.ts';
 import { systemClock } from './core/clock.ts';
 
-const STDOUT = 1;
+const FILE_NUMBERS = { stdout: 1, stderr: 2 };
 /** What a reader that never reads can make us keep; lines past it are dropped. */
 const MOST_WAITING_BYTES = 4 * 1024 * 1024;
 const FLUSH_MS = 300;
@@ -15,23 +15,29 @@ const IN_TEXT = 'method,path,account,status,errorCode,reason,durationMs,url,data
 /** Readable on a terminal, JSON lines otherwise. `flush` waits for what is written, though not for long. */
 export async function createLogger({
   logLevel,
-}: Pick<Config, 'logLevel'>): Promise<{ logger: Logger; flush: () => Promise<unknown> }> {
+  to = 'stdout',
+}: Pick<Config, 'logLevel'> & { to?: keyof typeof FILE_NUMBERS }): Promise<{
+  logger: Logger;
+  flush: () => Promise<unknown>;
+}> {
   const options = { level: logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  if (process.stdout.isTTY) {
+  const fd = FILE_NUMBERS[to];
+  if (process[to].isTTY) {
     const { default: pretty } = await import('pino-pretty');
     const stream = pretty({
       sync: true,
+      destination: fd,
       ignore: IN_TEXT,
       messageFormat: textOf,
       translateTime: 'SYS:HH:MM:ss',
     });
     return { logger: pino(options, stream), flush: async () => {} };
   }
-  const stats = fstatSync(STDOUT);
+  const stats = fstatSync(fd);
   if (!stats.isFIFO() && !stats.isSocket()) {
-    return { logger: pino(options, pino.destination({ fd: STDOUT, sync: true })), flush: async () => {} };
+    return { logger: pino(options, pino.destination({ fd, sync: true })), flush: async () => {} };
   }
-  const pipe = openPipe();
+  const pipe = openPipe(fd);
   return {
     logger: pino(options, pipe),
     flush: () => Promise.race([pipe.written(), systemClock.sleep(FLUSH_MS)]),
@@ -39,11 +45,11 @@ export async function createLogger({
 }
 
 /**
- * Standard output as a pipe that never blocks. Whoever started us may not read it, and an ordinary write to a full pipe
+ * Standard output, or the one for errors, as a pipe that never blocks. Whoever started us may not read it, and an ordinary write to a full pipe
  * would then stop every answer, and the stop itself.
  */
-function openPipe(): DestinationStream & { written: () => Promise<void> } {
-  const socket = new Socket({ fd: STDOUT, readable: false, writable: true });
+function openPipe(fd: number): DestinationStream & { written: () => Promise<void> } {
+  const socket = new Socket({ fd, readable: false, writable: true });
   // A reader that is gone is no reason to stop.
   socket.on('error', () => {});
   socket.unref();

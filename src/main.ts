@@ -2,9 +2,11 @@
 import { type Command, printConfig, printHelp, readCommand, useFontSettings } from './config.ts';
 import { SetupError } from './core/errors.ts';
 import { openEmulator } from './emulator.ts';
+import { exec } from './exec.ts';
 import { createLogger } from './logger.ts';
 import { FONT_SETTINGS, packageVersion } from './paths.ts';
 import { readSeed } from './seed.ts';
+import { openAuthority } from './tls/authority.ts';
 
 try {
   await run(readCommand());
@@ -14,7 +16,7 @@ try {
   process.exit(2);
 }
 
-async function run({ name, config, warnings }: Command): Promise<void> {
+async function run({ name, config, warnings, exec: options }: Command): Promise<void> {
   switch (name) {
     case 'help':
       return print(printHelp());
@@ -23,6 +25,12 @@ async function run({ name, config, warnings }: Command): Promise<void> {
     case 'config':
       // A seed file that makes no sense is refused here as it would be at a start.
       return print(printConfig(config, readSeed(config.seedFile, config).priceChanges));
+    case 'ca':
+      return print((await certificateOf(config)).trimEnd());
+    case 'exec':
+      useFontSettings(FONT_SETTINGS);
+      process.exit(await exec(config, options!));
+      break;
     case 'start':
       return start(config, warnings);
   }
@@ -30,6 +38,18 @@ async function run({ name, config, warnings }: Command): Promise<void> {
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
+}
+
+/** Of the data directory, where one is made if there is none yet; else of the emulator that runs at this port. */
+async function certificateOf({ dataDir, host, port }: Command['config']): Promise<string> {
+  if (dataDir !== undefined) return (await openAuthority(dataDir)).certificate;
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  const url = `http://${name.includes(':') ? `[${name}]` : name}:${port}/ca.pem`;
+  const response = await fetch(url).catch(() => undefined);
+  if (response?.ok) return response.text();
+  throw new SetupError(
+    `No emulator answers at ${url}; start one, say where it is with --port, or name its --data-dir.`,
+  );
 }
 
 async function start(config: Command['config'], warnings: string[]): Promise<void> {

@@ -6,6 +6,8 @@ const root = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.u
 
 export const MIGRATIONS_DIR = root('migrations');
 export const FIXTURES_DIR = root('fixtures');
+/** Built from src/exec/preload.ts. */
+export const PRELOAD_FILE = root('dist/preload.cjs');
 export const FONT_SETTINGS = root('fixtures/fonts/fonts.conf');
 export const DEFAULT_SEED_FILE = root('fixtures/accounts.json');
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { key, PROFILE, profileOf, strict } from './admin/forms.ts';
 import { FAMILIES } from './apis/index.ts';
 import type { AccountProfile } from './core/accounts.ts';
+import type { ClockMode } from './core/clock.ts';
 import { SetupError } from './core/errors.ts';
 import type { PriceChanges, PriceTable } from './core/prices.ts';
 import { DEFAULT_SEED_FILE } from './paths.ts';
@@ -56,6 +57,7 @@ export interface SeedDefaults {
   rateLimit: number | null;
   speed: number;
   seed: string;
+  clock: ClockMode;
 }
 
 const DEFAULT_CREDITS = 1000;
@@ -71,7 +73,9 @@ export function readSeed(file: string | undefined, defaults: SeedDefaults): Seed
   const twice = keys.find((key, index) => keys.indexOf(key) !== index);
   if (twice) throw new SetupError(`The seed file ${file} names the key ${twice} twice; keep one of the two.`);
 
-  const newAccount = profileOf(common, { credits: DEFAULT_CREDITS, clock: { mode: 'real' }, ...defaults });
+  const { rateLimit, speed, seed, clock: mode } = defaults;
+  const usual = { credits: DEFAULT_CREDITS, rateLimit, speed, seed, clock: { mode } };
+  const newAccount = profileOf(common, usual);
   return {
     newAccount,
     accounts: accounts.map(({ key, ...own }) => ({ key, profile: profileOf(own, newAccount) })),

@@ -20,6 +20,8 @@ describe('settings', () => {
       host: '127.0.0.1',
       dataDir: undefined,
       logLevel: 'info',
+      httpsPort: undefined,
+      clock: 'real',
       speed: 60,
       seed: 'nanophoto',
       seedFile: undefined,

@@ -59,12 +59,13 @@ describe('the README', () => {
       value,
     ]);
     expect(listed.map(([flag]) => flag)).toEqual(
-      flags.filter((flag) => flag !== 'help' && flag !== 'version'),
+      flags.filter((flag) => !['report', 'fail-on-verdict', 'help', 'version'].includes(flag)),
     );
     const { config } = readCommand([], {});
     expect(Object.fromEntries(listed)).toMatchObject({
       port: String(config.port),
       host: config.host,
+      clock: config.clock,
       speed: String(config.speed),
       seed: config.seed,
       'rate-limit': String(config.rateLimit),
@@ -90,7 +91,7 @@ describe('the README', () => {
 
   it('has an example of prices that the emulator takes, and says where the names are', async () => {
     const example = /```json\n(\{\n {2}"prices"[\s\S]*?)```/.exec(readme)![1]!;
-    const seed = readSeed(seedFileOf(example), { rateLimit: 100, speed: 60, seed: 's' });
+    const seed = readSeed(seedFileOf(example), { rateLimit: 100, speed: 60, seed: 's', clock: 'real' });
     expect(Object.keys(seed.priceChanges).length).toBeGreaterThan(5);
     for (const { name } of FAMILIES) {
       expect(existsSync(join(ROOT, `src/apis/${name}.ts`))).toBe(true);
@@ -118,6 +119,7 @@ describe('the README', () => {
     'docs/testing-without-sleeping.md',
     'docs/adding-a-family.md',
     'docs/results.md',
+    'docs/drop-in.md',
     'fixtures/fonts/README.md',
   ])('has links in %s that lead somewhere', (file) => {
     for (const [, target] of read(file).matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {

@@ -4,7 +4,7 @@ import { testCore } from './support/core.ts';
 import { testEmulator } from './support/emulator.ts';
 import { seedFileOf } from './support/seed-file.ts';
 
-const DEFAULTS = { rateLimit: 100, speed: 60, seed: 'nanophoto' };
+const DEFAULTS = { rateLimit: 100, speed: 60, seed: 'nanophoto', clock: 'real' as const };
 
 const seedOf = (content: unknown) => readSeed(seedFileOf(content), DEFAULTS);
 

@@ -29,7 +29,7 @@ interface Migration {
 export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
   const migrations = readMigrations(migrationsDir);
   if (dataDir === undefined) {
-    const db = new Database(':memory:');
+    const db = connect(':memory:');
     configure(db);
     migrate(db, migrations);
     return db;
@@ -38,7 +38,7 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
   let db: Db | undefined;
   try {
     makeDir(dataDir);
-    db = new Database(file, { timeout: LOCK_TIMEOUT_MS });
+    db = connect(file);
     // Before anything is written: is it ours, and do we know its schema?
     refuseForeign(db, file, migrations.length);
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL');
@@ -53,8 +53,21 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
   }
 }
 
+/** @throws SetupError when the addon was built for another Node.js than the one that runs, which is easily done */
+function connect(file: string): Db {
+  try {
+    return new Database(file, { timeout: LOCK_TIMEOUT_MS });
+  } catch (cause) {
+    if ((cause as { code?: string }).code !== 'ERR_DLOPEN_FAILED') throw cause;
+    throw new SetupError(
+      `better-sqlite3 was installed with another version of Node.js than ${process.version}; run npm rebuild better-sqlite3, or use that version.`,
+      { cause },
+    );
+  }
+}
+
 /** Not `recursive`, which never returns for a path below /proc. */
-function makeDir(dir: string): void {
+export function makeDir(dir: string): void {
   if (dirname(dir) !== dir) makeDir(dirname(dir));
   const stats = statSync(dir, { throwIfNoEntry: false });
   if (!stats) mkdirSync(dir);

@@ -1,7 +1,8 @@
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { systemClock } from '../core/clock.ts';
+import { makeDir } from '../core/db.ts';
 import { SetupError } from '../core/errors.ts';
 import type { Signed, Validity } from './certificates.ts';
 import { isVendorHost, VENDOR_HOST } from './hosts.ts';
@@ -84,9 +85,11 @@ async function make(path: string): Promise<string> {
   const { key, certificate } = await toPem(await makeNew());
   const making = `${path}.${process.pid}`;
   try {
+    makeDir(dirname(path));
     writeFileSync(making, `${key}\n${certificate}\n`, { mode: 0o600 });
     linkSync(making, path);
   } catch (cause) {
+    if (cause instanceof SetupError) throw cause;
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') {
       throw new SetupError(`${path} cannot be written: ${(cause as Error).message}.`, { cause });
     }

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { buildApp } from '../../src/app.ts';
+import { openAuthority } from '../../src/tls/authority.ts';
 import { profile } from '../support/core.ts';
 import { testEmulator } from '../support/emulator.ts';
 
@@ -112,7 +113,9 @@ describe('the prompt generator', () => {
 
   it('gives the credits back when the text cannot be written', async () => {
     const { account, core } = await testEmulator();
-    const broken = await buildApp(core, { ...WIRE, fixturesDir: '/nowhere' }, pino({ level: 'silent' }));
+    const broken = await buildApp(core, { ...WIRE, fixturesDir: '/nowhere' }, pino({ level: 'silent' }), () =>
+      openAuthority(undefined),
+    );
     const answer = await broken.inject({
       method: 'POST',
       url: PATH,

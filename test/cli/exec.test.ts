@@ -1,0 +1,263 @@
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { environmentFor, trustedBeside } from '../../src/exec/environment.ts';
+import { hasProgram, runCommand } from '../support/command.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const HTTPS = 'https://nanophoto.ai';
+
+/** A client as somebody wrote it for the real service: nothing in it knows of an emulator. */
+const PYTHON = `
+import json, os, urllib.request
+def call(path, body):
+    request = urllib.request.Request('${HTTPS}' + path, json.dumps(body).encode(), {
+        'Authorization': 'Bearer ' + os.environ['NANOPHOTO_API_KEY'], 'Content-Type': 'application/json'})
+    with urllib.request.urlopen(request) as response:
+        return json.load(response)
+task = call('/api/sora-2/generate', {'prompt': 'a cat', 'mode': 'textToVideo'})['taskId']
+status = {'status': 'processing'}
+while status['status'] == 'processing':
+    status = call('/api/sora-2/check-status', {'taskId': task})
+with urllib.request.urlopen(status['videoUrl']) as video:
+    print(status['status'], video.headers['content-type'], len(video.read()) > 10000)
+`;
+
+const NODE = `
+const call = async (path, body) => (await fetch('${HTTPS}' + path, { method: 'POST', body: JSON.stringify(body),
+  headers: { authorization: 'Bearer ' + process.env.NANOPHOTO_API_KEY, 'content-type': 'application/json' } })).json();
+const { taskId } = await call('/api/sora-2/generate', { prompt: 'a cat', mode: 'textToVideo' });
+let status = { status: 'processing' };
+while (status.status === 'processing') status = await call('/api/sora-2/check-status', { taskId });
+const video = await fetch(status.videoUrl);
+console.log(status.status, video.headers.get('content-type'), (await video.arrayBuffer()).byteLength > 10000);
+`;
+
+const CURL = `
+post() { curl -sS "${HTTPS}$1" -H "Authorization: Bearer $NANOPHOTO_API_KEY" -H 'Content-Type: application/json' -d "$2"; }
+TASK=$(post /api/sora-2/generate '{"prompt":"a cat","mode":"textToVideo"}' | sed 's/.*"taskId":"\\([^"]*\\)".*/\\1/')
+STATUS=$(post /api/sora-2/check-status "{\\"taskId\\":\\"$TASK\\"}")
+echo "$STATUS" | grep -o '"status":"[a-z]*"'
+curl -sS -o /dev/null -w '%{http_code} %{content_type}\\n' "$(echo "$STATUS" | sed 's/.*"videoUrl":"\\([^"]*\\)".*/\\1/')"
+`;
+
+const hasPython = hasProgram('python3', '--version');
+const hasCurl = hasProgram('curl', '--version');
+
+const exec = (command: string[], flags: string[] = [], env: Record<string, string> = {}) =>
+  runCommand(['exec', ...flags, '--', ...command], env);
+
+describe('a client with the real address in it, unchanged', () => {
+  it.skipIf(!hasPython)('runs from submit to file in Python, with urllib alone', async () => {
+    const { code, stdout, stderr } = await exec(['python3', '-c', PYTHON]).ended;
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'completed video/mp4 True\n', stderr: '' });
+  });
+
+  it("runs with Node.js' own fetch", async () => {
+    const { code, stdout, stderr } = await exec([process.execPath, '--input-type=module', '-e', NODE]).ended;
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'completed video/mp4 true\n', stderr: '' });
+  });
+
+  it.skipIf(!hasCurl)('runs with curl', async () => {
+    const { code, stdout, stderr } = await exec(['sh', '-euc', CURL]).ended;
+    expect({ code, stdout, stderr }).toEqual({
+      code: 0,
+      stdout: '"status":"completed"\n200 video/mp4\n',
+      stderr: '',
+    });
+  });
+
+  it.skipIf(!hasCurl)('reaches nobody else over HTTPS', async () => {
+    const { code, stderr } = await exec(['curl', '-sS', 'https://example.com/']).ended;
+    expect(code).toBe(56);
+    expect(stderr).toMatch(/403/);
+  });
+});
+
+describe('exec', () => {
+  it('tells the command where the emulator is, and who it is', async () => {
+    const script =
+      'const { env } = process; fetch(env.NANOPHOTO_API_BASE_URL + "/health").then(async (answer) => console.log(await answer.text(), env.NANOPHOTO_API_KEY))';
+    const { stdout } = await exec([process.execPath, '-e', script]).ended;
+    expect(stdout).toBe('{"status":"ok"} np_test_default\n');
+  });
+
+  it.each([
+    ['exit 0', 0],
+    ['exit 7', 7],
+    ['kill -TERM $$', 143],
+    ['kill -KILL $$', 137],
+  ])('ends as the command does: %s', async (script, code) => {
+    expect(await exec(['sh', '-c', script]).ended).toMatchObject({ code, stdout: '', stderr: '' });
+  });
+
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+    'passes %s on and waits for the command',
+    async (signal) => {
+      const trap = `trap 'echo caught; exit 5' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
+      const { child, ended } = exec(['sh', '-c', trap]);
+      await once(child.stdout, 'data');
+      child.kill(signal);
+      expect(await ended).toMatchObject({ code: 5, stdout: 'ready\ncaught\n' });
+    },
+  );
+
+  it('hands over what is written to it', async () => {
+    const { child, ended } = exec(['cat']);
+    child.stdin.end('from outside');
+    expect(await ended).toMatchObject({ code: 0, stdout: 'from outside' });
+  });
+
+  it('leaves nothing behind', async () => {
+    const TMPDIR = mkdtempSync(join(tmpdir(), 'exec-'));
+    const inside = exec(['sh', '-c', 'ls "$TMPDIR"; cat "$SSL_CERT_FILE" | grep -c BEGIN'], [], { TMPDIR });
+    const { stdout } = await inside.ended;
+    expect(stdout).toMatch(/^nanophoto-emulator-\w+\n\d{3}\n$/);
+    expect(readdirSync(TMPDIR)).toEqual([]);
+  });
+
+  it('heeds neither a port nor a data directory that the environment has for others', async () => {
+    const dir = tempDir();
+    const env = { PORT: '1', NANOPHOTO_EMULATOR_PORT: '1', NANOPHOTO_EMULATOR_DATA_DIR: join(dir, 'data') };
+    expect(await exec(['true'], [], env).ended).toMatchObject({ code: 0, stderr: '' });
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it.each([
+    [['exec'], 'exec needs a command after "--", for example: nanophoto-emulator exec -- python script.py.'],
+    [
+      ['exec', '--'],
+      'exec needs a command after "--", for example: nanophoto-emulator exec -- python script.py.',
+    ],
+    [
+      ['exec', 'npm', 'test'],
+      'exec needs a command after "--", for example: nanophoto-emulator exec -- npm test.',
+    ],
+    [
+      ['exec', '--nonsense', '--', 'true'],
+      'Unknown flag --nonsense; nanophoto-emulator --help lists the flags.',
+    ],
+    [
+      ['exec', '--data-dir', 'x', '--', 'true'],
+      'exec keeps everything in memory; leave out --data-dir, or use start.',
+    ],
+    [['exec', '--clock', 'x', '--', 'true'], '--clock must be real, frozen or auto, not "x".'],
+    [['exec', '--', '/no/such/command'], '/no/such/command cannot be started: there is no such command.'],
+    [['start', '--report'], '--report belongs to exec; leave it out.'],
+    [['start', '--', 'x'], '"--" belongs to exec; write nanophoto-emulator exec -- x.'],
+  ])('is refused with one sentence: %j', async (args, sentence) => {
+    const { code, stdout, stderr } = await runCommand(args).ended;
+    expect({ code, stdout, stderr }).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `nanophoto-emulator: ${sentence}\n`,
+    });
+  });
+});
+
+describe('the report', () => {
+  const POLLS_ON = NODE.replace(
+    'const video',
+    "await call('/api/sora-2/check-status', { taskId });\nconst video",
+  );
+  const node = (script: string) => [process.execPath, '--input-type=module', '-e', script];
+
+  it('tells what was spent and how the client behaved, beside what the command says', async () => {
+    const { code, stdout, stderr } = await exec(node(NODE), ['--report']).ended;
+    expect([code, stdout]).toEqual([0, 'completed video/mp4 true\n']);
+    expect(stderr).toMatch(/^np_test_default: 3 requests, 996 credits left, 0 held$/m);
+    expect(stderr).toMatch(/^ {5}1 grant {5}\+1000 {5}1000 {2}initial credits$/m);
+    expect(stderr).toMatch(/^ {5}2 hold {9}-4 {6}996 {2}task_\w{24}$/m);
+    expect(stderr).toMatch(/^ {5}3 capture {7}0 {6}996 {2}task_\w{24}$/m);
+    expect(stderr).toContain('verdict: nothing to complain of');
+  });
+
+  it('says when nobody called', async () => {
+    expect(await exec(['true'], ['--report']).ended).toMatchObject({
+      code: 0,
+      stderr: '\nNo request reached the emulator.\n',
+    });
+  });
+
+  it('makes bad manners a failure when that is asked for', async () => {
+    expect((await exec(node(POLLS_ON)).ended).code).toBe(0);
+    const { code, stderr } = await exec(node(POLLS_ON), ['--fail-on-verdict']).ended;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /POLLED_AFTER_END: Task task_\w+ was polled after its end had been told\. Requests \d\.$/m,
+    );
+    expect(await exec(node(NODE), ['--fail-on-verdict']).ended).toMatchObject({ code: 0, stderr: '' });
+    expect((await exec(node(`${POLLS_ON}; process.exit(9)`), ['--fail-on-verdict']).ended).code).toBe(9);
+  });
+
+  it('works where the control plane wants a token', async () => {
+    const { stderr } = await exec(['true'], ['--report', '--admin-token', 'abcdefgh']).ended;
+    expect(stderr).toBe('\nNo request reached the emulator.\n');
+  });
+});
+
+describe('the environment of the command', () => {
+  const around = { url: 'http://127.0.0.1:1', key: 'k', trustFile: '/t', preloadFile: '/a b/preload.cjs' };
+
+  it.each([
+    ['', 'localhost,127.0.0.1,::1'],
+    ['*', 'localhost,127.0.0.1,::1'],
+    ['nanophoto.ai', 'localhost,127.0.0.1,::1'],
+    ['.nanophoto.ai, *.nanophoto.ai,api.nanophoto.ai:443', 'localhost,127.0.0.1,::1'],
+    ['ai,.ai', 'localhost,127.0.0.1,::1'],
+    ['minio.local,10.0.0.0/8', 'minio.local,10.0.0.0/8,localhost,127.0.0.1,::1'],
+    ['notnanophoto.ai,localhost', 'notnanophoto.ai,localhost,127.0.0.1,::1'],
+  ])('calls who was called without a proxy, but for the vendor: %j', (NO_PROXY, expected) => {
+    const made = environmentFor(around, { NO_PROXY });
+    expect([made.NO_PROXY, made.no_proxy]).toEqual([expected, expected]);
+    expect(environmentFor(around, { no_proxy: NO_PROXY }).NO_PROXY).toBe(expected);
+  });
+
+  it('keeps what else is there, plain HTTP and options of Node.js included', () => {
+    const made = environmentFor(around, {
+      HOME: '/home',
+      HTTP_PROXY: 'http://p',
+      NODE_OPTIONS: '--no-warnings',
+    });
+    expect(made).toMatchObject({ HOME: '/home', HTTP_PROXY: 'http://p' });
+    expect(made.NODE_OPTIONS).toBe('--no-warnings --require="/a b/preload.cjs"');
+  });
+
+  it('trusts our authority beside what is trusted otherwise', () => {
+    const own = join(tempDir(), 'own.pem');
+    writeFileSync(own, 'OWN');
+    const trusted = trustedBeside('OURS', { SSL_CERT_FILE: own, NODE_EXTRA_CA_CERTS: '/nowhere' });
+    expect(trusted).toMatch(/^OURS\nOWN\n\n-----BEGIN CERTIFICATE-----/);
+  });
+});
+
+describe('ca', () => {
+  it('prints the certificate of a running emulator', async () => {
+    const running = runCommand(['--port', '0', '--log-level', 'info']);
+    const [line] = (await once(running.child.stdout, 'data')) as [string];
+    const { port } = new URL(JSON.parse(line.split('\n')[0]!).url);
+    onTestFinished(() => void running.child.kill());
+    const { code, stdout } = await runCommand(['ca', '--port', port]).ended;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^-----BEGIN CERTIFICATE-----\n[\w+/=\n]+-----END CERTIFICATE-----\n$/);
+    expect(await (await fetch(`http://127.0.0.1:${port}/ca.pem`)).text()).toBe(stdout.trimEnd());
+  });
+
+  it('prints that of a data directory, made when there is none', async () => {
+    const dir = join(tempDir(), 'new');
+    const first = await runCommand(['ca', '--data-dir', dir]).ended;
+    expect(first).toMatchObject({ code: 0, stderr: '' });
+    expect((await runCommand(['ca', '--data-dir', dir]).ended).stdout).toBe(first.stdout);
+    expect(first.stdout).not.toContain('PRIVATE');
+  });
+
+  it('says where it looked when there is none', async () => {
+    const { code, stderr } = await runCommand(['ca', '--port', '1']).ended;
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^nanophoto-emulator: No emulator answers at http:\/\/127\.0\.0\.1:1\/ca\.pem; .*\.\n$/,
+    );
+  });
+});
