@@ -103,17 +103,34 @@ export function post(url, headers, body) {
   });
 }
 
+/** Answers what the child says next. @throws Error `name` failed */
+async function next(child, name, ms) {
+  const limit = AbortSignal.timeout(ms);
+  const [{ result, error }] = await once(child, 'message', { signal: limit }).catch(() => [
+    { error: 'it did not finish in time' },
+  ]);
+  if (error) throw new Error(`${name} failed: ${error}`);
+  return result;
+}
+
 export function startLoadTool() {
   const child = adopt(fork(here('load.mjs')));
   /** Fires for `seconds` and answers what came of it. */
-  return async function fire(window) {
-    const limit = AbortSignal.timeout(window.seconds * 1000 + WINDOW_GRACE_MS);
+  return function fire(window) {
     child.send(window);
-    const [{ result, error }] = await once(child, 'message', { signal: limit }).catch(() => [
-      { error: 'it did not finish in time' },
-    ]);
-    if (error) throw new Error(`the load tool failed: ${error}`);
-    return result;
+    return next(child, 'the load tool', window.seconds * 1000 + WINDOW_GRACE_MS);
+  };
+}
+
+export function startPolls() {
+  const child = adopt(fork(here('polls.mjs')));
+  /** Polls while `work` goes on; answers what came of both. */
+  return async function polls(target, work) {
+    child.send(target);
+    const result = await work();
+    child.send('stop');
+    const figures = await next(child, 'polling', WINDOW_GRACE_MS);
+    return { result, figures };
   };
 }
 
@@ -125,11 +142,16 @@ function proc(pid, file) {
   }
 }
 
-/** Resident memory in MiB; undefined where there is no /proc. */
-export function residentMib(pid) {
-  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(proc(pid, 'status') ?? '')?.[1];
+function mibOf(pid, field) {
+  const kib = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(proc(pid, 'status') ?? '')?.[1];
   return kib && Number(kib) / 1024;
 }
+
+/** Resident memory in MiB; undefined where there is no /proc. */
+export const residentMib = (pid) => mibOf(pid, 'VmRSS');
+
+/** The most that it ever was, however short; undefined where there is no /proc. */
+export const peakMib = (pid) => mibOf(pid, 'VmHWM');
 
 /** CPU time in seconds since the process began; undefined where there is no /proc. */
 export function cpuSeconds(pid) {
@@ -149,4 +171,13 @@ export function watchMemory(pid) {
     clearInterval(timer);
     return most;
   };
+}
+
+export function round(value, digits) {
+  return Number(value.toFixed(digits));
+}
+
+/** To a tenth, where it was measured at all. */
+export function rounded(value) {
+  return value === undefined ? undefined : round(value, 1);
 }

@@ -1,14 +1,17 @@
 // Measures the emulator beside a bare Fastify server: throughput, latency, start and memory. `npm run bench` builds the
 // emulator first. Writes docs/bench.json and docs/bench.md; ends with 1, and writes nothing, when an answer was wrong.
-import { writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { measureBurst } from './burst.mjs';
 import {
   cpuSeconds,
   here,
   post,
   residentMib,
+  round,
+  rounded,
   startLoadTool,
   startServer,
   tempDir,
@@ -16,22 +19,33 @@ import {
   watchMemory,
 } from './processes.mjs';
 import { toMarkdown, toTables } from './report.mjs';
+import { complete, generate, HEADERS, SEED, SORA, SORA_ORDER } from './tasks.mjs';
 
 const ROUNDS = 5;
 const WINDOW_SECONDS = 2;
 const WARM_UP_SECONDS = 1.5;
 const START_ROUNDS = 7;
-const RUN_TIMEOUT_MS = 170_000;
+const RUN_TIMEOUT_MS = 290_000;
 
-const KEY = 'np_test_bench';
-const HEADERS = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' };
-const GENERATE = '/api/sora-2/generate';
-const CHECK_STATUS = '/api/sora-2/check-status';
-const ORDER = JSON.stringify({ prompt: 'A cat plays the piano in a jazz club', mode: 'textToVideo' });
+const GENERATE = `${SORA}/generate`;
+const CHECK_STATUS = `${SORA}/check-status`;
+const ORDER = JSON.stringify(SORA_ORDER);
+const SEEDANCE = '/api/seedance-1-5-pro';
+const SEEDANCE_ORDER = {
+  prompt: SORA_ORDER.prompt,
+  mode: 'textToVideo',
+  aspectRatio: 'landscape',
+  resolution: '720p',
+  duration: '8',
+  generateAudio: true,
+};
+/** The file that the emulator has for that order. */
+const VIDEO = '1280x720-8s.mp4';
 
 const seedFile = join(tempDir, 'seed.json');
 const dataDir = join(tempDir, 'data');
 const BARE = [here('bare.mjs')];
+const STATIC = [here('static.mjs')];
 const EMULATOR = [
   here('../dist/main.js'),
   '--port=0',
@@ -54,9 +68,7 @@ function fail(error) {
 }
 
 async function main() {
-  // A limit that is never reached, so that the limiter does its work for every request; credits that never run out.
-  const account = { key: KEY, credits: 1_000_000_000_000, rateLimit: 1_000_000_000 };
-  writeFileSync(seedFile, JSON.stringify({ accounts: [account] }));
+  writeFileSync(seedFile, JSON.stringify(SEED));
   const raw = {
     date: new Date().toISOString(),
     node: process.version,
@@ -72,6 +84,7 @@ async function main() {
     },
     start: await measureStarts(),
     ...(await measureLoad()),
+    burst: await measureBurst(EMULATOR, say),
   };
 
   const tables = toTables(raw);
@@ -107,44 +120,60 @@ async function measureLoad() {
     disk: await startServer([...EMULATOR, `--data-dir=${dataDir}`]),
     unjournaled: await startServer([...EMULATOR, '--journal-entries=0']),
     bare: await startServer(BARE),
+    // Files come from servers of their own, so that neither what they leave behind nor what came before tells.
+    media: await startServer(EMULATOR),
+    static: await startServer(STATIC),
   };
   const fire = startLoadTool();
-  const { taskId } = await post(servers.memory.url + GENERATE, HEADERS, ORDER);
-  for (const name of ['disk', 'unjournaled', 'bare'])
-    await post(servers[name].url + GENERATE, HEADERS, ORDER);
+  const { taskId } = await generate(servers.memory.url, SORA, SORA_ORDER);
+  for (const name of ['disk', 'unjournaled', 'bare']) await generate(servers[name].url, SORA, SORA_ORDER);
   await sleep(1000);
   const idleMib = mapValues(servers, ({ pid }) => rounded(residentMib(pid)));
+  const { videoUrl } = await complete(servers.media.url, SEEDANCE, SEEDANCE_ORDER);
 
   const poll = JSON.stringify({ taskId });
+  const polling = { method: 'POST', headers: HEADERS, body: poll };
+  const generating = { method: 'POST', headers: HEADERS, body: ORDER };
+  const at = (path, names) =>
+    Object.fromEntries(names.map((name) => [name, { server: servers[name], path }]));
   // Polls come first: every generate leaves a task, and the memory that it takes, with the emulator.
   const plan = [
     {
       name: 'poll32',
-      path: CHECK_STATUS,
-      body: poll,
-      connections: 32,
-      on: ['memory', 'bare', 'unjournaled'],
+      calls: { ...polling, connections: 32 },
+      on: at(CHECK_STATUS, ['memory', 'bare', 'unjournaled']),
     },
-    { name: 'poll256', path: CHECK_STATUS, body: poll, connections: 256, on: ['memory', 'bare'] },
+    {
+      name: 'poll256',
+      calls: { ...polling, connections: 256 },
+      on: at(CHECK_STATUS, ['memory', 'bare']),
+    },
     // The bare server's window lies between the two it is compared with.
     {
       name: 'generate32',
-      path: GENERATE,
-      body: ORDER,
-      connections: 32,
-      on: ['memory', 'bare', 'disk', 'unjournaled'],
+      calls: { ...generating, connections: 32 },
+      on: at(GENERATE, ['memory', 'bare', 'disk', 'unjournaled']),
+    },
+    {
+      name: 'video32',
+      calls: { method: 'GET', connections: 32, length: statSync(here(`../fixtures/videos/${VIDEO}`)).size },
+      on: {
+        media: { server: servers.media, path: new URL(videoUrl).pathname },
+        bare: { server: servers.static, path: `/${VIDEO}` },
+      },
     },
   ];
   const load = {};
-  for (const { name, on, ...calls } of plan) {
+  for (const { name, calls, on } of plan) {
     await checkRunning();
-    const windowOf = (server, seconds) => measureWindow(fire, servers[server], { ...calls, seconds }, name);
+    const windowOf = (server, seconds) => measureWindow(fire, on[server], { ...calls, seconds }, name);
+    const names = Object.keys(on);
     const warmUp = {};
-    for (const server of on) warmUp[server] = (await windowOf(server, WARM_UP_SECONDS)).requests;
+    for (const server of names) warmUp[server] = (await windowOf(server, WARM_UP_SECONDS)).requests;
     const rounds = [];
     for (let number = 1; number <= ROUNDS; number++) {
       // To and fro, so that a machine that gets slower does not always slow the same one.
-      const order = number % 2 ? on : on.toReversed();
+      const order = number % 2 ? names : names.toReversed();
       const measured = {};
       for (const server of order) measured[server] = await windowOf(server, WINDOW_SECONDS);
       rounds.push(measured);
@@ -155,6 +184,7 @@ async function measureLoad() {
     load[name] = { connections: calls.connections, warmUpRequests: warmUp, rounds };
   }
   await checkRunning();
+  for (const server of Object.values(servers)) await server.stop();
   return { idleMib, load };
 
   /** A 200 alone does not say that what was polled is what was meant. */
@@ -164,16 +194,17 @@ async function measureLoad() {
   }
 }
 
-async function measureWindow(fire, server, { path, ...calls }, name) {
+async function measureWindow(fire, { server, path }, calls, name) {
   const memory = watchMemory(server.pid);
   const cpuBefore = cpuSeconds(server.pid);
-  const result = await fire({ ...calls, url: server.url + path, headers: HEADERS });
+  const result = await fire({ ...calls, url: server.url + path });
   const cpu = cpuBefore === undefined ? undefined : cpuSeconds(server.pid) - cpuBefore;
   const mostMib = memory();
   server.emptyLog();
-  if (result.non2xx > 0 || result.errors > 0 || result.requests === 0) {
+  const { requests, non2xx, wrongLength, errors } = result;
+  if (non2xx > 0 || wrongLength > 0 || errors > 0 || requests === 0) {
     throw new Error(
-      `${name}: of ${result.requests} answers ${result.non2xx} were not 2xx, and ${result.errors} never came`,
+      `${name}: of ${requests} answers ${non2xx} were not 2xx, ${wrongLength} not of the right length, and ${errors} never came`,
     );
   }
   return {
@@ -182,14 +213,6 @@ async function measureWindow(fire, server, { path, ...calls }, name) {
     cpuMicrosPerRequest: cpu && round((cpu * 1e6) / result.requests, 1),
     mostMib: rounded(mostMib),
   };
-}
-
-function round(value, digits) {
-  return Number(value.toFixed(digits));
-}
-
-function rounded(mib) {
-  return mib === undefined ? undefined : round(mib, 1);
 }
 
 function mapValues(object, change) {

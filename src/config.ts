@@ -100,6 +100,21 @@ function readExec(flags: Flags, env: NodeJS.ProcessEnv, command: ExecOptions['co
   return { name: 'exec', config, exec, warnings: [] };
 }
 
+/** What a program that starts an emulator says, its own environment left alone. @throws SetupError */
+export function readOptions(options: object): Config {
+  const flags: Flags = { port: '0', 'log-level': 'silent' };
+  const names = new Map(NAMES.map((name) => [camel(name), name]));
+  for (const [option, value] of Object.entries(options)) {
+    const name = names.get(option);
+    if (!name)
+      throw new SetupError(`There is no option ${option}; there are ${[...names.keys()].join(', ')}.`);
+    if (value === undefined) continue;
+    flags[name] =
+      typeof value === 'boolean' ? (value ? 'on' : 'off') : value === null ? 'off' : String(value);
+  }
+  return readConfig(flags, {}, camel);
+}
+
 type Flags = Record<string, string | boolean | undefined>;
 
 function readFlags(argv: readonly string[]): { flags: Flags; words: string[] } {
@@ -128,10 +143,15 @@ function readFlags(argv: readonly string[]): { flags: Flags; words: string[] } {
   }
 }
 
-function readConfig(flags: Flags, env: NodeJS.ProcessEnv): Config {
+/** `called`: how a setting that was given directly is called. */
+function readConfig(
+  flags: Flags,
+  env: NodeJS.ProcessEnv,
+  called: (name: SettingName) => string = (name) => `--${name}`,
+): Config {
   const entries = NAMES.map((name) => {
     const { schema, fallback, expects } = SETTINGS[name] as Setting<unknown>;
-    const given = givenValue(name, flags, env);
+    const given = givenValue(name, flags, env, called);
     if (!given) return [camel(name), fallback];
     const parsed = schema.safeParse(given.value);
     if (!parsed.success) {
@@ -147,9 +167,10 @@ function givenValue(
   name: SettingName,
   flags: Flags,
   env: NodeJS.ProcessEnv,
+  called: (name: SettingName) => string = String,
 ): { source: string; value: string } | undefined {
   const flag = flags[name];
-  if (typeof flag === 'string') return { source: `--${name}`, value: flag };
+  if (typeof flag === 'string') return { source: called(name), value: flag };
   const variable = variableOf(name);
   const value = env[variable];
   // Kubernetes sets …_PORT=tcp://… for a service of our name; an empty variable is how compose files unset one.

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
 import { digestOf } from '../core/random.ts';
+import { accountOf } from '../http/context.ts';
 import type { Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
 import { requiredText } from '../http/fields.ts';
@@ -33,8 +34,8 @@ const PROBLEMS: Problems = {
   GENERATION_FAILED: { status: 500, error: 'Watermark removal failed' },
 };
 
-/** The same link always has the same name, whoever sends it. */
-const nameOf = (link: string) => digestOf(32, 'watermark', link.trim());
+/** The same link of the same key always has the same name; two keys share nothing. */
+const nameOf = (key: string, link: string) => digestOf(32, 'watermark', key, link.trim());
 const FILES = { url: resultFile('sora/watermark-remover', 'mp4', () => WATERMARK_REMOVED, 'clientRef') };
 
 export const soraWatermark = family({
@@ -47,7 +48,7 @@ export const soraWatermark = family({
       { schema: { body: Body }, config: { problems: PROBLEMS } },
       async (request, reply) => {
         const input = request.body;
-        const clientRef = nameOf(input.share_link);
+        const clientRef = nameOf(accountOf(request).key, input.share_link);
         const order = { family: FAMILY, price, input, clientRef, template: TEMPLATE };
         const work = workInRequest(emulator, request, reply, order);
         try {

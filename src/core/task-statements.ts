@@ -33,8 +33,9 @@ export function taskStatements(db: Db) {
   );
   const everywhereByRef = db.prepare<[string, string], TaskRow>(
     `SELECT ${COLUMNS} FROM tasks
-     WHERE client_ref = ? AND family = ? AND driver = 'stream' AND client_ref IS NOT NULL AND ${IN_USE}
-     ORDER BY account_id, seq`,
+     WHERE client_ref = ? AND family = ? AND driver = 'stream' AND status = 'completed' AND client_ref IS NOT NULL
+       AND ${IN_USE}
+     ORDER BY finished_at DESC LIMIT 10`,
   );
   const inputById = db
     .prepare<[string, number], string>('SELECT input FROM tasks WHERE id = ? AND account_id = ?')

@@ -216,8 +216,8 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     /** Whether any account has such a task: some families tell another key's task from one that does not exist. */
     existsAnywhere: (id: string, family: string): boolean => sql.everywhere.get(id, family) !== undefined,
     /**
-     * Every account's task of this family that has this id, or that its client calls so. An account and its forks can share
-     * one; what a client calls a task is looked for among those that were answered in their request.
+     * Every account's task of this family that has this id: an account and its forks can share one, the oldest comes first.
+     * What a client calls a task is looked for among those that were completed in their request, and the newest come first.
      */
     everywhere: (family: string, by: 'id' | 'clientRef', name: string): Task[] =>
       (by === 'id' ? sql.everywhere : sql.everywhereByRef).all(name, family).map(read),

@@ -4,8 +4,13 @@ import fresh from 'fresh';
 /** What a file is called apart from its name: both are sent with it, and clients ask for it on conditions on them. */
 export interface Validators {
   etag: string;
-  lastModified: string;
+  lastModified: string | undefined;
 }
+
+/** The form that dates have to have; others are to be ignored (RFC 9110, section 5.6.7). */
+const HTTP_DATE = /^[A-Z][a-z]+, .+ GMT$/;
+const dateOf = (text: string | undefined): number =>
+  text !== undefined && HTTP_DATE.test(text) ? Date.parse(text) : Number.NaN;
 
 /** What is left to answer under the conditions of the request (RFC 9110, section 13.2.2). */
 export function meetConditions(
@@ -13,13 +18,14 @@ export function meetConditions(
   { etag, lastModified }: Validators,
 ): 'send' | 'not modified' | 'failed' {
   const { 'if-match': match, 'if-unmodified-since': unmodifiedSince } = headers;
+  const modifiedSince = Number.isNaN(dateOf(headers['if-modified-since']))
+    ? undefined
+    : headers['if-modified-since'];
   if (match !== undefined) {
     if (match.trim() !== '*' && !tagsIn(match).includes(etag)) return 'failed';
-  } else if (unmodifiedSince !== undefined) {
-    const sinceMs = Date.parse(unmodifiedSince);
-    if (Date.parse(lastModified) > sinceMs) return 'failed';
-  }
-  return fresh(headers, { etag, 'last-modified': lastModified }) ? 'not modified' : 'send';
+  } else if (dateOf(lastModified) > dateOf(unmodifiedSince)) return 'failed';
+  const asked = { ...headers, 'if-modified-since': modifiedSince };
+  return fresh(asked, { etag, 'last-modified': lastModified }) ? 'not modified' : 'send';
 }
 
 export interface Part {

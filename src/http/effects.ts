@@ -44,7 +44,7 @@ export function createEffects({ core, stopping }: Pick<Emulator, 'core' | 'stopp
     truncated(body: Buffer, bytes: number, reply: FastifyReply): Promise<never> {
       const { raw } = reply;
       raw.writeHead(reply.statusCode, { ...reply.getHeaders(), 'content-length': body.length } as never);
-      raw.write(body.subarray(0, bytes), () => raw.socket?.end());
+      raw.write(body.subarray(0, bytes), () => raw.socket?.destroySoon());
       return never();
     },
   };

@@ -149,9 +149,10 @@ export function answerError(
   void reply.code(told.status).type('application/json; charset=utf-8').send(told.body);
 }
 
-/** No reason to look into the log: somebody asked for it. */
+/** No reason to look into the log: somebody asked for it, or for more than there is. */
 const isPlanned = (error: Error) =>
-  error instanceof AskedFor || (error instanceof EmulatorError && error.code === 'STOPPING');
+  error instanceof AskedFor ||
+  (error instanceof EmulatorError && ['STOPPING', 'SERVICE_UNAVAILABLE'].includes(error.code));
 
 function tellInvalidBody(error: InvalidBody, problems: Problems = {}) {
   const { code, detail } = error.first(Object.keys(problems));

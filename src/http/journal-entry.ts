@@ -88,12 +88,22 @@ export function withoutKey(text: string, key: string): string {
 
 export interface Log {
   key: string;
+  /** How many it may have. */
+  most: number;
+  /** Fetches of files are kept apart, because a player makes so many that they would drive out all the rest. */
+  fetches: Log | null;
   /** Those before `first` have made room. */
   entries: Entry[];
   first: number;
+  /** Of this log and of that of the fetches. */
   count: number;
   bytes: number;
 }
+
+export const emptyLog = (key: string, most: number, fetches: Log | null): Log => ({
+  ...{ key, most, fetches },
+  ...{ entries: [], first: 0, count: 0, bytes: 0 },
+});
 
 /** A copy: a part of a text would keep the whole of it in memory. */
 export const beginningOf = (text: string) => Buffer.from(text.slice(0, MOST_BODY_BYTES)).toString();

@@ -6,6 +6,7 @@ import {
   areEqual,
   beginningOf,
   type Entry,
+  emptyLog,
   hasUnknown,
   type Log,
   MOST_BODY_BYTES,
@@ -19,6 +20,8 @@ import { pathOf } from './path.ts';
 /** Bounds of what is kept: of an account, of all accounts together. */
 const MOST_BYTES = 8 * 1024 * 1024;
 const MOST_BYTES_IN_ALL = 64 * 1024 * 1024;
+/** Of files, of an account. */
+const MOST_FETCHES = 200;
 /** What an entry takes beside its bodies, roughly. */
 const ENTRY_BYTES = 2048;
 
@@ -41,7 +44,7 @@ export function createJournal(core: Core, mostEntries: number) {
     if (!log) return;
     logs.delete(accountId);
     if (successorId !== undefined) logs.set(successorId, log);
-    else while (log.first < log.entries.length) drop(log);
+    else empty(log);
   });
 
   function drop(log: Log): void {
@@ -51,10 +54,15 @@ export function createJournal(core: Core, mostEntries: number) {
     log.bytes -= entry.bytes;
     bytesInAll -= entry.bytes;
     // Now and then, because to move all others up each time would cost more than all the rest.
-    if (log.first > mostEntries) {
+    if (log.first > log.most) {
       log.entries.splice(0, log.first);
       log.first = 0;
     }
+  }
+
+  function empty(log: Log): void {
+    while (log.first < log.entries.length) drop(log);
+    if (log.fetches) empty(log.fetches);
   }
 
   function grow(entry: Entry, bytes: number): void {
@@ -63,7 +71,7 @@ export function createJournal(core: Core, mostEntries: number) {
     entry.bytes += bytes;
     log.bytes += bytes;
     bytesInAll += bytes;
-    while (log.entries.length - log.first > mostEntries || log.bytes > MOST_BYTES) drop(log);
+    while (log.entries.length - log.first > log.most || log.bytes > MOST_BYTES) drop(log);
     if (bytesInAll > MOST_BYTES_IN_ALL) makeRoom();
   }
 
@@ -83,22 +91,24 @@ export function createJournal(core: Core, mostEntries: number) {
   }
 
   return {
-    /** Opens the entry of a request whose account is known; null when none are kept. */
-    begin(request: FastifyRequest, account: Account): Entry | null {
+    /** Opens the entry of a request whose account is known; null when none are kept. `fetched`: whose file it asks for. */
+    begin(request: FastifyRequest, account: Account, fetched: string | null = null): Entry | null {
       if (mostEntries === 0) return null;
-      let log = logs.get(account.id);
-      if (!log) {
-        log = { key: account.key, entries: [], first: 0, count: 0, bytes: 0 };
-        logs.set(account.id, log);
+      let own = logs.get(account.id);
+      if (!own) {
+        const fetches = emptyLog(account.key, Math.min(mostEntries, MOST_FETCHES), null);
+        own = emptyLog(account.key, mostEntries, fetches);
+        logs.set(account.id, own);
       }
-      log.count += 1;
+      own.count += 1;
+      const log = fetched === null ? own : own.fetches!;
       const before = log.entries.at(-1) ?? null;
       if (before) before.like = null;
       const { rawHeaders } = request.raw;
       const isSame = before !== null && areEqual(before.rawHeaders, rawHeaders);
       const path = pathOf(request);
       const entry: Entry = {
-        seq: log.count,
+        seq: own.count,
         atMs: core.timeline.nowMs(account),
         method: request.method,
         path: before?.path === path ? before.path : path,
@@ -119,7 +129,7 @@ export function createJournal(core: Core, mostEntries: number) {
         answerIsCut: false,
         submitted: NONE,
         worked: null,
-        fetched: null,
+        fetched,
         polled: NONE,
         faults: NONE,
         warnings: NONE,
@@ -201,11 +211,16 @@ export function createJournal(core: Core, mostEntries: number) {
     /** Oldest first. */
     entriesOf(accountId: number): readonly Entry[] {
       const log = logs.get(accountId);
-      return log ? log.entries.slice(log.first) : [];
+      if (!log) return [];
+      const entries = log.entries.slice(log.first);
+      const fetches = log.fetches!.entries.slice(log.fetches!.first);
+      return fetches.length === 0
+        ? entries
+        : [...entries, ...fetches].sort((one, other) => one.seq - other.seq);
     },
     clear(accountId: number): void {
       const log = logs.get(accountId);
-      while (log && log.first < log.entries.length) drop(log);
+      if (log) empty(log);
     },
   };
 }

@@ -2,7 +2,7 @@ import contentDisposition from 'content-disposition';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../core/errors.ts';
 import type { Task } from '../core/task.ts';
-import { meetConditions, partOf, type Validators } from './conditions.ts';
+import { meetConditions, partOf } from './conditions.ts';
 import type { App, Emulator } from './context.ts';
 import { createEffects } from './effects.ts';
 import type { Problems } from './errors.ts';
@@ -10,7 +10,7 @@ import type { Family } from './family.ts';
 import { note, readDirectives, shownDirective, strike } from './faults.ts';
 import { tellAnswer } from './observers.ts';
 import { pathOf } from './path.ts';
-import { nameOf, type ResultFile } from './result-file.ts';
+import type { ResultFile } from './result-file.ts';
 import { MEDIA } from './urls.ts';
 
 const TYPES: Record<ResultFile['extension'], string> = { mp4: 'video/mp4', jpg: 'image/jpeg' };
@@ -57,21 +57,18 @@ interface Found {
   family: string;
   file: ResultFile;
   task: Task;
+  /** Of the file, without its extension. */
+  name: string;
 }
 
 /** The files behind result URLs. No key is needed, as on the vendor's static hosts, and nothing is counted. */
 export function registerMedia(app: App, emulator: Emulator, families: readonly Family[]): void {
   const { core, journal, results, settings } = emulator;
   const effects = createEffects(emulator);
-  const files = new Map(
-    families.flatMap(({ name, files }) =>
-      Object.values(files).map((file) => [`${file.folder}.${file.extension}`, { family: name, file }]),
-    ),
-  );
+  const files = filesOf(families);
 
-  /** @throws EmulatorError NOT_FOUND */
-  function find(request: FastifyRequest): Found {
-    const path = pathOf(request);
+  /** The task whose file a path names, the first of several that has it. @throws EmulatorError NOT_FOUND */
+  function locate(path: string): Found {
     const [, folder, name, extension] = PATH.exec(path) ?? [];
     const known = files.get(`${folder}.${extension}`);
     if (!known || !name) throw new EmulatorError('NOT_FOUND', `${path} is the name of no file`);
@@ -83,18 +80,8 @@ export function registerMedia(app: App, emulator: Emulator, families: readonly F
     // Every one of them is to be brought up to date, so no look-up that ends with the first.
     if (tasks.filter(isBehind).length > 0) tasks = named();
     const task = tasks.find(isThere) ?? tasks[0];
-    if (!task) throw new EmulatorError('NOT_FOUND', `there is no task ${name} of ${family}`);
-    request.account = core.accounts.get(task.accountId);
-    request.entry = journal.begin(request, request.account);
-    if (request.entry) request.entry.fetched = task.id;
-    if (task.status !== 'completed') {
-      throw new EmulatorError(
-        'NOT_FOUND',
-        `task ${task.id} is ${task.status}, only completed ones have files`,
-      );
-    }
-    if (!isThere(task)) throw new EmulatorError('NOT_FOUND', `the files of task ${task.id} have expired`);
-    return { family, file, task };
+    if (!task) throw new EmulatorError('NOT_FOUND', `there is no file ${name} of ${family}`);
+    return { family, file, task, name };
   }
 
   function isThere({ status, accountId, finishedAtMs }: Task): boolean {
@@ -102,6 +89,14 @@ export function registerMedia(app: App, emulator: Emulator, families: readonly F
     if (status !== 'completed') return false;
     if (resultTtlSeconds === null) return true;
     return core.timeline.nowMs(core.accounts.get(accountId)) < finishedAtMs! + resultTtlSeconds * 1000;
+  }
+
+  /** @throws EmulatorError NOT_FOUND */
+  function checkThere({ task }: Found): void {
+    const { id, status } = task;
+    if (isThere(task)) return;
+    const why = status === 'completed' ? 'have expired' : `are not there: it is ${status}`;
+    throw new EmulatorError('NOT_FOUND', `the files of task ${id} ${why}`);
   }
 
   /** What the header and the rules of the task's account ask for. @throws AskedFor; never returns where the answer is lost */
@@ -119,9 +114,6 @@ export function registerMedia(app: App, emulator: Emulator, families: readonly F
       text: () => JSON.stringify(core.tasks.inputOf(task.accountId, task.id)),
     });
     if (fault) await effects.befall(fault.effect, request, reply);
-    if (!core.accounts.has(task.accountId)) {
-      throw new EmulatorError('NOT_FOUND', 'the account was reset, restored or removed meanwhile');
-    }
     return fault?.effect.truncateAfter ?? directive.truncateAfter;
   }
 
@@ -129,42 +121,56 @@ export function registerMedia(app: App, emulator: Emulator, families: readonly F
     !core.faults.isQuiet() || 'x-emulator-fault' in request.headers;
 
   async function answer(request: FastifyRequest, reply: FastifyReply) {
-    const found = find(request);
-    const truncateAfter = isConcerned(request) ? await befall(found, request, reply) : undefined;
-    const { file, task } = found;
+    let found = locate(pathOf(request));
+    request.account = core.accounts.get(found.task.accountId);
+    request.entry = journal.begin(request, request.account, found.task.id);
+    checkThere(found);
+    let truncateAfter: number | undefined;
+    if (isConcerned(request)) {
+      truncateAfter = await befall(found, request, reply);
+      // That can take long: the task may be gone, or be another account's.
+      found = locate(pathOf(request));
+      checkThere(found);
+    }
+    const { file, task, name } = found;
     const content = file.contentOf(core.tasks.inputOf(task.accountId, task.id), task);
-    const mark = nameOf(file, task);
-    const tag = results.tagOf(content, mark);
-    const validators: Validators = {
-      etag: `"${tag}"`,
-      // On the account's clock, which may be ahead of everybody's; no file is younger than its answer.
-      lastModified: new Date(Math.min(task.finishedAtMs!, core.clock.nowMs())).toUTCString(),
-    };
+    const tag = results.tagOf(content, name);
+    const validators = { etag: `"${tag}"`, lastModified: dateOf(task.finishedAtMs!) };
     const condition = meetConditions(request.headers, validators);
     if (condition === 'failed') throw new EmulatorError('PRECONDITION_FAILED', 'a condition is not met');
-    reply.headers({
-      ...{ etag: validators.etag, 'last-modified': validators.lastModified, 'accept-ranges': 'bytes' },
+    const head = {
+      etag: validators.etag,
+      ...(validators.lastModified && { 'last-modified': validators.lastModified }),
+      'accept-ranges': 'bytes',
       // A reset can bring another file under the same name.
       'cache-control': 'no-cache',
-      'content-type': TYPES[file.extension],
-      ...dispositionOf(request, `${mark}.${file.extension}`),
-    });
-    if (condition === 'not modified') return reply.code(304).removeHeader('content-type').send();
+    };
+    if (condition === 'not modified') return reply.code(304).headers(head).send();
 
-    const whole = await results.read(content, tag, mark);
-    const part = request.method === 'GET' ? partOf(request.headers, validators, whole.length) : undefined;
+    const { size, slice } = await results.read(content, tag, name, goneOf(reply));
+    const part = request.method === 'GET' ? partOf(request.headers, validators, size) : undefined;
     if (part === 'unsatisfiable') {
-      for (const header of ['etag', 'last-modified', 'cache-control', 'content-disposition']) {
-        reply.removeHeader(header);
-      }
-      reply.header('content-range', `bytes */${whole.length}`);
-      throw new EmulatorError('RANGE_NOT_SATISFIABLE', `${request.headers.range} of ${whole.length} bytes`);
+      reply.headers({ 'accept-ranges': 'bytes', 'content-range': `bytes */${size}` });
+      throw new EmulatorError('RANGE_NOT_SATISFIABLE', `${request.headers.range} of ${size} bytes`);
     }
-    if (part) reply.code(206).header('content-range', `bytes ${part.start}-${part.end}/${whole.length}`);
-    const body = part ? whole.subarray(part.start, part.end + 1) : whole;
-    if (truncateAfter === undefined || truncateAfter >= body.length || request.method === 'HEAD') return body;
+    if (part) reply.code(206).header('content-range', `bytes ${part.start}-${part.end}/${size}`);
+    const [start, end] = part ? [part.start, part.end + 1] : [0, size];
+    reply.headers({
+      ...head,
+      'content-type': TYPES[file.extension],
+      'content-length': end - start,
+      ...dispositionOf(request, `${name}.${file.extension}`),
+    });
+    if (request.method === 'HEAD') return reply.send('');
+    const body = slice(start, end);
+    if (truncateAfter === undefined || truncateAfter >= body.length) return body;
     tellAnswer(emulator, request, reply);
     return effects.truncated(body, truncateAfter, reply);
+  }
+
+  /** None where it would change with each answer: on an account's clock that is ahead of everybody's. */
+  function dateOf(finishedAtMs: number): string | undefined {
+    return finishedAtMs > core.clock.nowMs() ? undefined : new Date(finishedAtMs).toUTCString();
   }
 
   app.addHook('onRequest', (request, reply, done) => {
@@ -181,11 +187,33 @@ export function registerMedia(app: App, emulator: Emulator, families: readonly F
   const config = { problems: PROBLEMS };
   app.options(`${MEDIA}/*`, { config }, async (_request, reply) => reply.code(204).headers(PREFLIGHT).send());
   app.route({
-    method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    // All but the first two are refused by the hook: a path that is served is no unknown one.
+    method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     url: `${MEDIA}/*`,
+    exposeHeadRoute: false,
     config,
     handler: answer as never,
   });
+}
+
+/** By folder and extension, which are of one family alone. */
+function filesOf(families: readonly Family[]): Map<string, { family: string; file: ResultFile }> {
+  const files = new Map<string, { family: string; file: ResultFile }>();
+  for (const { name, files: own } of families) {
+    for (const file of Object.values(own)) {
+      const place = `${file.folder}.${file.extension}`;
+      if (files.has(place)) throw new Error(`${name} has its files where others are: ${place}`);
+      files.set(place, { family: name, file });
+    }
+  }
+  return files;
+}
+
+/** Aborts when nobody waits for the answer any more. */
+function goneOf(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort());
+  return gone.signal;
 }
 
 /** `?download` asks for a file to be saved, `?download=name` under that name. */
@@ -193,5 +221,10 @@ function dispositionOf(request: FastifyRequest, name: string) {
   const { download } = request.query as { download?: string | string[] };
   const asked = Array.isArray(download) ? download[0] : download;
   if (asked === undefined) return {};
-  return { 'content-disposition': contentDisposition(asked === '' ? name : asked.slice(0, 255)) };
+  // By characters: half of one has no name.
+  const base = Array.from(asked.slice(asked.lastIndexOf('/') + 1).trim(), (character) =>
+    /\p{Surrogate}/u.test(character) ? '\uFFFD' : character,
+  );
+  const isName = base.some((character) => character !== '.');
+  return { 'content-disposition': contentDisposition(isName ? base.slice(0, 200).join('') : name) };
 }

@@ -45,5 +45,6 @@ function originOf(request: FastifyRequest): string {
   const { localAddress, localPort } = request.socket;
   // Clients of a proxy may ask it for https without a tunnel.
   const protocol = request.originalUrl.startsWith('https:') ? 'https' : request.protocol;
-  return `${protocol}://${host && HOST.test(host) ? host : `${localAddress}:${localPort}`}`;
+  if (host && HOST.test(host) && URL.canParse(`http://${host}`)) return `${protocol}://${host}`;
+  return `${protocol}://${localAddress?.includes(':') ? `[${localAddress}]` : localAddress}:${localPort}`;
 }

@@ -27,6 +27,12 @@ export interface Storyboard extends Omit<Picture, 'kind' | 'note'> {
   kind: 'storyboard';
 }
 
+/** A file, ready to be sent: `slice` is told the first byte and the one after the last. */
+export interface ResultBytes {
+  size: number;
+  slice(start: number, end: number): Buffer;
+}
+
 export const video = ([width, height]: Size, seconds: string | number, hasSound: boolean): Video => ({
   kind: 'video',
   fixture: `${width}x${height}-${seconds}s${hasSound ? '' : '-silent'}.mp4`,

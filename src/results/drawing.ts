@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Sharp } from 'sharp';
 import type { Picture, Size, Storyboard } from './content.ts';
-import { drawable, escaped } from './text.ts';
+import { carriable, drawable, escaped } from './text.ts';
 
 /** In the order in which a character is looked for; the second has Chinese, Japanese and Korean. */
 const FONTS = 'DejaVu Sans, Droid Sans Fallback, Noto Sans Devanagari, Noto Sans Thai';
@@ -54,7 +54,7 @@ export function createDrawing(fontsDir: string) {
       sharp({
         text: {
           // Ten points at 72 dots an inch are ten pixels.
-          text: `<span size="${10 * 1024}">${markupOf(share)}</span>`,
+          text: `<span size="${10 * 1024}" insert_hyphens="false">${markupOf(share)}</span>`,
           dpi: Math.max(1, Math.round((7.2 * largest * share) / scale)),
           width: Math.round(width / scale),
           font: FONTS,
@@ -154,11 +154,11 @@ function grid([width, height]: Size): string {
 /** The same for programs to read: XMP, because Exif has only ASCII. */
 function about({ model, prompt, taskId }: Pick<Picture, 'model' | 'prompt' | 'taskId'>): string {
   const text = (tag: string, value: string) =>
-    `<dc:${tag}><rdf:Alt><rdf:li xml:lang="x-default">${escaped(value)}</rdf:li></rdf:Alt></dc:${tag}>`;
+    `<dc:${tag}><rdf:Alt><rdf:li xml:lang="x-default">${carriable(value)}</rdf:li></rdf:Alt></dc:${tag}>`;
   return `<?xpacket begin="\uFEFF" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">
 <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
 xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/">
 <dc:identifier>${escaped(taskId)}</dc:identifier><xmp:CreatorTool>nanophoto-emulator</xmp:CreatorTool>
-${text('title', model)}${text('description', drawable(prompt))}
+${text('title', model)}${text('description', prompt)}
 </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>`;
 }

@@ -1,18 +1,14 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { LRUCache } from 'lru-cache';
-import PQueue from 'p-queue';
-import { EmulatorError } from '../core/errors.ts';
-import type { Content, Picture, Storyboard } from './content.ts';
+import type { Content, Picture, ResultBytes, Storyboard } from './content.ts';
 import { createDrawing } from './drawing.ts';
+import { createImages } from './images.ts';
 import { createVideos } from './videos.ts';
 
 /** One processor is left for who polls meanwhile; an image of 4K takes about 200 MB while it is drawn. */
 const DRAWN_AT_ONCE = Math.max(1, Math.min(2, availableParallelism() - 1));
 const MOST_WAITING = 1000;
-/** A hundred images of 4K, or a thousand of 1K. */
-const MOST_KEPT_BYTES = 64 * 1024 * 1024;
 
 export interface ResultsOptions {
   fixturesDir: string;
@@ -28,38 +24,26 @@ export type Results = ReturnType<typeof createResults>;
 export function createResults({ fixturesDir, version, stopping }: ResultsOptions) {
   const videos = createVideos(join(fixturesDir, 'videos'));
   const drawing = createDrawing(join(fixturesDir, 'fonts'));
-  const queue = new PQueue({ concurrency: DRAWN_AT_ONCE });
-  /** By tag. Whoever asks for an image that is being drawn waits for the same one. */
-  const images = new LRUCache<string, Buffer, { draw: () => Promise<Buffer> }>({
-    maxSize: MOST_KEPT_BYTES,
-    sizeCalculation: (image) => image.length,
-    fetchMethod: (_tag, _old, { context: { draw } }) => queue.add(draw, { signal: stopping }),
-  });
+  const images = createImages({ atOnce: DRAWN_AT_ONCE, mostWaiting: MOST_WAITING, stopping });
 
   const draw = (content: Picture | Storyboard) =>
     content.kind === 'picture' ? drawing.picture(content) : drawing.storyboard(content);
 
   return {
-    /** Changes whenever a byte of the file does. `mark`: what a video says in its comment. */
-    tagOf: (content: Content, mark: string): string =>
+    /** Changes whenever a byte of the file does. `name`: what a video says in its comment. */
+    tagOf: (content: Content, name: string): string =>
       content.kind === 'video'
-        ? videos.tagOf(content.fixture, mark)
+        ? videos.tagOf(content.fixture, name)
         : createHash('sha256').update(version).update(JSON.stringify(content)).digest('hex').slice(0, 32),
 
     /**
-     * A video is there at once, an image when it is drawn.
+     * A video is there at once, an image when it is drawn. `gone`: who asks waits no more.
      * @throws EmulatorError SERVICE_UNAVAILABLE when too many wait already, STOPPING
      */
-    read(content: Content, tag: string, mark: string): Buffer | Promise<Buffer> {
-      if (content.kind === 'video') return videos.read(content.fixture, mark);
-      const image = images.get(tag);
-      if (image) return image;
-      if (queue.size >= MOST_WAITING) {
-        throw new EmulatorError('SERVICE_UNAVAILABLE', `${MOST_WAITING} images wait to be drawn already`);
-      }
-      return images.forceFetch(tag, { context: { draw: () => draw(content) } }).catch((error) => {
-        throw stopping.aborted ? new EmulatorError('STOPPING', 'the server stops') : error;
-      });
+    async read(content: Content, tag: string, name: string, gone: AbortSignal): Promise<ResultBytes> {
+      if (content.kind === 'video') return videos.read(content.fixture, name);
+      const image = await images.get(tag, () => draw(content), gone);
+      return { size: image.length, slice: (start, end) => image.subarray(start, end) };
     },
   };
 }

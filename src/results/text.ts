@@ -8,16 +8,30 @@ const MOST_CHARACTERS = 1000;
 export function drawable(text: string, most = MOST_CHARACTERS): string {
   // Before it is taken apart: a prompt can have a million characters.
   const start = text.slice(0, most * 16).replace(/\p{Surrogate}/gu, '\uFFFD');
-  const plain = start.replace(/[\s\p{Cc}]+/gu, ' ').trim();
-  const characters = Array.from(new Intl.Segmenter().segment(plain), ({ segment }) => segment);
-  // Marks can be heaped on one letter without end.
-  const shown = characters.map((character) => Array.from(character).slice(0, 8).join(''));
+  const plain = start
+    .replace(/[\s\p{Cc}]+/gu, ' ')
+    .trim()
+    // Marks can be heaped on one letter without end.
+    .replace(/(\p{M}{6})\p{M}+/gu, '$1');
+  const shown = Array.from(new Intl.Segmenter().segment(plain), ({ segment }) => segment);
   if (shown.length <= most && start.length === text.length) return shown.join('');
   return `${shown
     .slice(0, most - 1)
     .join('')
     .trimEnd()}…`;
 }
+
+/** XMP has to fit into 64 KB, and one character can take six bytes. */
+const MOST_DATA_CHARACTERS = 10_000;
+
+/** A text of a client as XML can carry it: all of it, as far as there is room. */
+export const carriable = (text: string): string =>
+  escaped(
+    text
+      .slice(0, MOST_DATA_CHARACTERS)
+      .replace(/\p{Surrogate}/gu, '\uFFFD')
+      .replace(/[^\t\n\r\x20-\uFFFD\u{10000}-\u{10FFFF}]/gu, ''),
+  );
 
 const ENTITIES: Record<string, string> = {
   '&': '&amp;',

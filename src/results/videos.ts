@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ResultBytes } from './content.ts';
 
 /** A video of the fixtures, and where in it stands which task it is of. */
 interface Fixture {
@@ -43,19 +44,28 @@ export function createVideos(dir: string) {
 
   return {
     /** Changes whenever a byte of the file does. */
-    tagOf: (name: string, mark: string): string => `${fixtureOf(name).digest}-${mark}`,
+    tagOf: (fixture: string, name: string): string => `${fixtureOf(fixture).digest}-${name}`,
 
     /**
      * The file, which says in its comment which task it is of: no two tasks have the same file, so that a client that mixes
-     * them up can be told.
+     * them up can be told. What is sent is copied, and nothing else.
      */
-    read(name: string, mark: string): Buffer {
-      const { bytes, markAt, markLength } = fixtureOf(name);
-      if (mark.length !== markLength) throw new Error(`${mark} does not fit into ${name}`);
-      const copy = Buffer.allocUnsafeSlow(bytes.length);
-      bytes.copy(copy);
-      copy.write(mark, markAt, 'latin1');
-      return copy;
+    read(fixture: string, name: string): ResultBytes {
+      const { bytes, markAt, markLength } = fixtureOf(fixture);
+      if (name.length !== markLength) throw new Error(`${name} does not fit into ${fixture}`);
+      const mark = Buffer.from(name, 'latin1');
+      return {
+        size: bytes.length,
+        slice(start, end) {
+          const part = bytes.subarray(start, end);
+          const isMarked = start < markAt + markLength && end > markAt;
+          if (!isMarked) return part;
+          const copy = Buffer.from(part);
+          const from = Math.max(start, markAt);
+          mark.copy(copy, from - start, from - markAt, Math.min(markLength, end - markAt));
+          return copy;
+        },
+      };
     },
   };
 }

@@ -12,6 +12,8 @@ const KEY = 'np_test_unlimited';
 async function withVideo(flags: string[] = []) {
   const emulator = await testEmulator(flags);
   const { videoUrl, taskId } = await completed(emulator, 'sora-2');
+  // The account's clock was ahead of the wall's.
+  emulator.clock.advance(3_600_000);
   const get = (headers?: Record<string, string>, url: string = videoUrl) => fetchFile(emulator, url, headers);
   return { ...emulator, emulator, videoUrl, taskId, path: new URL(videoUrl).pathname, fetch: get };
 }
@@ -111,6 +113,31 @@ describe('a file', () => {
     },
   );
 
+  it('ends with its last byte', async () => {
+    const { fetch } = await withVideo();
+    const { length } = (await fetch()).bytes;
+    expect((await fetch({ range: `bytes=${length}-` })).status).toBe(416);
+    expect((await fetch({ range: `bytes=${length - 1}-` })).bytes).toHaveLength(1);
+  });
+
+  it('says whose it is in whatever part of it is asked for', async () => {
+    const { fetch, taskId } = await withVideo();
+    const { bytes: whole } = await fetch();
+    const at = whole.indexOf(taskId);
+    for (const [start, end] of [
+      [at - 5, at + 4],
+      [at + 10, at + 60],
+      [at + 5, at + 9],
+      [at - 1, at + 29],
+      [0, at - 1],
+      [at + 29, at + 40],
+    ] as const) {
+      expect(
+        (await fetch({ range: `bytes=${start}-${end}` })).bytes.equals(whole.subarray(start, end + 1)),
+      ).toBe(true);
+    }
+  });
+
   it('is never cut wrongly, whatever the range', async () => {
     const { fetch } = await withVideo();
     const { bytes: whole } = await fetch();
@@ -183,7 +210,12 @@ describe('a file', () => {
     expect(await statusFor({ 'if-match': '*' })).toBe(200);
     expect(await statusFor({ 'if-unmodified-since': 'Thu, 01 Jan 1970 00:00:00 GMT' })).toBe(412);
     expect(await statusFor({ 'if-unmodified-since': String(headers['last-modified']) })).toBe(200);
-    expect(await statusFor({ 'if-unmodified-since': 'no date' })).toBe(200);
+    for (const date of ['no date', '1', '9999', '1970-01-01T00:00:00Z']) {
+      expect(await statusFor({ 'if-unmodified-since': date })).toBe(200);
+      expect(await statusFor({ 'if-modified-since': date })).toBe(200);
+    }
+    const old = 'Thu, 01 Jan 1970 00:00:00 GMT';
+    expect(await statusFor({ 'if-match': etag, 'if-unmodified-since': old })).toBe(200);
   });
 
   it('goes on in parts only while it is the same', async () => {
@@ -218,13 +250,48 @@ describe('a file', () => {
     ['?download=a%0D%0AX-Evil:%201', /^attachment; filename/],
     ['?download=../../etc/passwd', /^attachment; filename="?passwd"?$/],
     ['?download=a&download=b', /^attachment; filename="?a"?$/],
-    [`?download=${'x'.repeat(5000)}`, /^attachment; filename="?x{255}"?$/],
+    ['?download=/', /^attachment; filename="task_\w{24}\.mp4"$/],
+    ['?download=..', /^attachment; filename="task_\w{24}\.mp4"$/],
+    ['?download=%20', /^attachment; filename="task_\w{24}\.mp4"$/],
   ])('is saved when %s asks for it', async (query, expected) => {
     const { fetch, videoUrl } = await withVideo();
     const { status, headers } = await fetch({}, videoUrl + query);
     expect(status).toBe(200);
     expect(headers['content-disposition']).toMatch(expected);
     expect(headers).not.toHaveProperty('x-evil');
+  });
+
+  it.each([['x'.repeat(5000)], [`${'a'.repeat(199)}😀b`], ['😀'.repeat(300)]])(
+    'is saved under the beginning of a name that is too long',
+    async (name) => {
+      const { fetch, videoUrl } = await withVideo();
+      const { status, headers } = await fetch({}, `${videoUrl}?download=${encodeURIComponent(name)}`);
+      const [, encoded] = /(?:filename\*=UTF-8''|filename=")([^"]+)"?$/.exec(
+        String(headers['content-disposition']),
+      )!;
+      expect([status, decodeURIComponent(encoded!)]).toEqual([200, Array.from(name).slice(0, 200).join('')]);
+    },
+  );
+
+  it('has no date that would change with each answer', async () => {
+    const emulator = await testEmulator();
+    const { videoUrl } = await completed(emulator, 'sora-2', {}, 'np_test_auto');
+    const { status, headers } = await fetchFile(emulator, videoUrl, {
+      'if-modified-since': 'Thu, 01 Jan 2099 00:00:00 GMT',
+    });
+    expect(status).toBe(200);
+    expect(headers).not.toHaveProperty('last-modified');
+  });
+
+  it('says nothing of its length to who has it', async () => {
+    const { app, path } = await withVideo();
+    const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
+    for (const method of ['GET', 'HEAD']) {
+      const request = `${method} ${path} HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n`;
+      const head = (await rawBytes(port, request)).bytes.toString();
+      expect(head).toMatch(/^HTTP\/1\.1 304 /);
+      expect(head).not.toMatch(/content-length/i);
+    }
   });
 
   it('is open to pages of other origins', async () => {
@@ -350,11 +417,28 @@ describe('what is no file', () => {
   });
 
   it('is the file of a snapshot, when its account has it no more', async () => {
-    const { fetch, core, account } = await withVideo();
-    core.snapshots.take(account(KEY).id, 'kept');
-    core.tasks.find(account(KEY).id, 'x');
-    core.resets.reset(account(KEY).id);
-    expect((await fetch()).status).toBe(404);
+    const emulator = await testEmulator();
+    const { core, account } = emulator;
+    const id = () => account(KEY).id;
+    core.snapshots.take(id(), 'empty');
+    const { videoUrl } = await completed(emulator, 'sora-2');
+    core.snapshots.take(id(), 'kept');
+    core.snapshots.restore(id(), 'empty');
+    expect((await fetchFile(emulator, videoUrl)).status).toBe(404);
+    core.snapshots.restore(id(), 'kept');
+    expect((await fetchFile(emulator, videoUrl)).status).toBe(200);
+  });
+
+  it('is the file of a snapshot of a removed watermark', async () => {
+    const { core, account, post, emulator } = await withVideo();
+    const id = () => account('np_test_auto').id;
+    core.snapshots.take(id(), 'empty');
+    const share_link = 'https://sora.chatgpt.com/p/s_abc';
+    const { url } = (await post('/api/sora/remove-watermark', { share_link }, 'np_test_auto')).body;
+    core.snapshots.take(id(), 'kept');
+    expect((await fetchFile(emulator, url)).status).toBe(200);
+    core.snapshots.restore(id(), 'empty');
+    expect((await fetchFile(emulator, url)).status).toBe(404);
   });
 
   it('but a file that an account and its fork share is there while one of them has it', async () => {
@@ -430,7 +514,7 @@ describe('result URLs', () => {
 
 describe('the journal', () => {
   it('tells who has fetched which result, and the verdict does not mind', async () => {
-    const { emulator, fetch, taskId, path, get } = await withVideo();
+    const { fetch, taskId, path, get } = await withVideo();
     await fetch();
     await fetch({ range: 'bytes=99999999-' });
     const { requests } = (await get(`/__admin/accounts/${KEY}/requests`)).body;
@@ -442,12 +526,35 @@ describe('the journal', () => {
       count: 1,
     });
     expect((await get(`/__admin/accounts/${KEY}/verdict`)).body.ok).toBe(true);
-    // A fetch that comes right after a refusal is no impatience.
-    const limited = await completed(emulator, 'sora-2', {}, 'np_test_limited');
-    for (let n = 0; n < 2; n++)
-      await emulator.post('/api/sora-2/check-status', { taskId: 'x' }, 'np_test_limited');
-    await fetchFile(emulator, limited.videoUrl);
-    expect((await get('/__admin/accounts/np_test_limited/verdict')).body.findings).toEqual([]);
+  });
+
+  it('finds no impatience in a fetch that comes right after a refusal', async () => {
+    const emulator = await testEmulator();
+    const { post, get, core, account } = emulator;
+    const { taskId } = (await post('/api/sora-2/generate', ORDERS['sora-2'].body, 'np_test_limited')).body;
+    core.tasks.complete(account('np_test_limited').id, taskId);
+    const statuses = [];
+    for (let n = 0; n < 3; n++)
+      statuses.push((await post('/api/sora-2/check-status', { taskId: 'x' }, 'np_test_limited')).status);
+    expect(statuses).toEqual([404, 404, 429]);
+    expect((await get(`/media/sora/${taskId}.mp4`)).status).toBe(200);
+    const { findings } = (await get('/__admin/accounts/np_test_limited/verdict')).body;
+    expect(findings.filter(({ code }: { code: string }) => code === 'IGNORED_RETRY_AFTER')).toEqual([]);
+  });
+
+  it('keeps what clients ask of the API, however often a file is fetched', async () => {
+    const { fetch, get, path } = await withVideo();
+    for (let n = 0; n < 1005; n++) await fetch({ range: 'bytes=0-1' });
+    const count = async (filter = '') =>
+      (await get(`/__admin/accounts/${KEY}/requests/count${filter}`)).body.count;
+    expect(await count(`?path=${path}`)).toBe(200);
+    expect(await count()).toBe(202);
+    const { requests } = (await get(`/__admin/accounts/${KEY}/requests?limit=3`)).body;
+    expect(requests.map(({ id, method }: Record<string, string>) => [id, method])).toEqual([
+      ['1', 'POST'],
+      ['2', 'POST'],
+      ['808', 'GET'],
+    ]);
   });
 });
 
@@ -565,6 +672,33 @@ describe('a rule at media', () => {
     clock.advance(5000);
     const answer = await late;
     expect([answer.status, jsonOf(answer)]).toEqual([404, NOT_FOUND]);
+  });
+
+  it('finds what a restore has brought back meanwhile', async () => {
+    const { fetch, clock, core, account } = await withVideo();
+    core.snapshots.take(account(KEY).id, 'kept');
+    const late = fetch({ 'x-emulator-fault': 'delay=5s' });
+    await new Promise(setImmediate);
+    core.snapshots.restore(account(KEY).id, 'kept');
+    clock.advance(5000);
+    expect((await late).status).toBe(200);
+  });
+
+  it('is for one key, also where two removed the watermark of the same video', async () => {
+    const { core, account, post, emulator } = await withVideo();
+    const share_link = 'https://sora.chatgpt.com/p/s_abc';
+    const keys = ['np_test_w1', 'np_test_w2', 'np_test_w2'];
+    core.accounts.create(keys[0]!, 'control', core.accounts.profileOf(account('np_test_auto').id));
+    core.accounts.create(keys[1]!, 'control', core.accounts.profileOf(account('np_test_auto').id));
+    const urls: string[] = [];
+    for (const key of keys)
+      urls.push((await post('/api/sora/remove-watermark', { share_link }, key)).body.url);
+    expect(urls[0]).not.toBe(urls[1]);
+    expect(urls[1]).toBe(urls[2]);
+    core.faults.add(account('np_test_w2').id, at({ errorCode: 'INTERNAL_ERROR' }));
+    const statuses = [];
+    for (const url of urls) statuses.push((await fetchFile(emulator, url)).status);
+    expect(statuses).toEqual([200, 500, 500]);
   });
 
   it.each([

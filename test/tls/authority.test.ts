@@ -63,7 +63,10 @@ describe('the authority', () => {
   );
 
   it('is refused with a sentence when it cannot be written', async () => {
-    await expect(openAuthority('/nowhere/at/all')).rejects.toThrow(/authority\.pem cannot be written/);
+    const file = join(tempDir(), 'file');
+    writeFileSync(file, '');
+    await expect(openAuthority(file)).rejects.toThrow(/authority\.pem cannot be read/);
+    await expect(openAuthority('/proc/nowhere')).rejects.toThrow(/authority\.pem cannot be written/);
   });
 
   it("can speak for the vendor's hosts and for no other, even if its key is stolen", async () => {

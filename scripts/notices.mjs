@@ -1,0 +1,18 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+const PACKAGE = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//;
+
+/** Names and licences of all packages that are in bundles: they ask to be passed on together with the code. */
+export function noticesOf(metafiles) {
+  const dirs = metafiles.flatMap(({ inputs }) =>
+    Object.keys(inputs).map((input) => PACKAGE.exec(input)?.[1]),
+  );
+  const notices = [...new Set(dirs.filter(Boolean))].map((dir) => {
+    const { name, version, license, author } = JSON.parse(readFileSync(`${dir}/package.json`, 'utf8'));
+    const file = readdirSync(dir).find((entry) => /^(licen[cs]e|copying)(\.\w+)?$/i.test(entry));
+    const by = typeof author === 'string' ? author : (author?.name ?? '');
+    const text = file ? readFileSync(`${dir}/${file}`, 'utf8').trim() : `Licence: ${license}. ${by}`.trim();
+    return `${name} ${version}\n\n${text}\n`;
+  });
+  return `nanophoto-emulator contains these packages.\n\n${notices.sort().join(`\n${'-'.repeat(80)}\n\n`)}`;
+}

@@ -1,0 +1,22 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+// What the package has beside what is built for running: the types. Run before it is packed.
+const root = fileURLToPath(new URL('..', import.meta.url));
+const types = `${root}dist/types/`;
+
+execFileSync(process.execPath, [`${root}scripts/build.mjs`], { stdio: 'inherit' });
+execFileSync(
+  process.execPath,
+  [`${root}node_modules/typescript/bin/tsc`, '--project', 'tsconfig.types.json'],
+  {
+    cwd: root,
+    stdio: 'inherit',
+  },
+);
+// The compiler leaves names of sources in declarations, where no source is.
+for (const file of readdirSync(types)) {
+  const text = readFileSync(types + file, 'utf8');
+  writeFileSync(types + file, text.replace(/(from '\.\/\w+)\.ts'/g, "$1.js'"));
+}

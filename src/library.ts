@@ -1,0 +1,41 @@
+import type { StartOptions } from './client/types.ts';
+import { readOptions } from './config.ts';
+import { openEmulator } from './emulator.ts';
+import { createLogger } from './logger.ts';
+
+/** An emulator in somebody else's process, listening. @throws SetupError */
+export async function open(options: StartOptions) {
+  const config = readOptions(options);
+  const { logger, flush } = await createLogger(config);
+  const emulator = await openEmulator(config, logger);
+  const { app, core, authority } = emulator;
+  let url: string;
+  try {
+    url = await emulator.listen();
+  } catch (error) {
+    core.close();
+    throw error;
+  }
+  const headers = config.adminToken === undefined ? {} : { 'x-admin-token': config.adminToken };
+  return {
+    url,
+    firstKey: emulator.firstKey ?? '',
+    certificate: async () => (await authority()).certificate,
+    /** The control plane without a connection. */
+    async transport(method: string, path: string, body?: unknown) {
+      const said = body === undefined ? {} : { payload: JSON.stringify(body) };
+      const type = body === undefined ? {} : { 'content-type': 'application/json' };
+      const answer = await app.inject({
+        method: method as 'POST',
+        url: path,
+        headers: { ...headers, ...type },
+        ...said,
+      });
+      return { status: answer.statusCode, body: answer.payload === '' ? undefined : answer.json() };
+    },
+    async close() {
+      await emulator.close();
+      await flush();
+    },
+  };
+}
