@@ -20,13 +20,17 @@ async function fire({ seconds, length, ...target }) {
   // autocannon counts latencies in whole milliseconds; what is compared here differs by less.
   const micros = createHistogram();
   let wrongLength = 0;
+  let lost = 0;
   const instance = autocannon({
     ...target,
     duration: seconds,
     // A window ends with a sample, and samples are a second apart unless told otherwise.
     sampleInt: 100,
     timeout: 5,
-    setupClient: length && countingBytes(length, () => wrongLength++),
+    setupClient: (client) => {
+      onReconnect(client, () => lost++);
+      if (length) onWrongLength(client, length, () => wrongLength++);
+    },
   });
   instance.on('response', (_client, _status, _bytes, ms) =>
     micros.record(Math.max(1, Math.round(ms * 1000))),
@@ -41,25 +45,31 @@ async function fire({ seconds, length, ...target }) {
     p99Ms: micros.percentile(99) / 1000,
     maxMs: micros.max / 1000,
     non2xx: result.non2xx,
-    errors: result.errors,
+    errors: Math.max(result.errors, lost),
     wrongLength,
     loadToolBusy: Math.round((user + system) / (result.duration * 1e4)) / 100,
   };
 }
 
-/**
- * autocannon makes a text of every body, which takes longer than all else when it is a video. Only its length is looked
- * at instead, and that bytes of an answer that was cut short count with the next.
- */
-function countingBytes(length, onWrong) {
-  return (client) => {
-    let received = 0;
-    client.pipelinedRequests.addBody = (chunk) => {
-      received += chunk.length;
-    };
-    client.on('response', () => {
-      if (received !== length) onWrong();
-      received = 0;
-    });
+/** The server ended the connection, perhaps in the middle of an answer: autocannon goes on as if nothing were lost. */
+function onReconnect(client, tell) {
+  const connect = client._connect;
+  let connections = 0;
+  client._connect = () => {
+    connections += 1;
+    if (connections > 1) tell();
+    connect.call(client);
   };
+}
+
+/** autocannon makes a text of every body, which takes longer than all else when it is a video; here it is counted only. */
+function onWrongLength(client, length, tell) {
+  let received = 0;
+  client.pipelinedRequests.addBody = (chunk) => {
+    received += chunk.length;
+  };
+  client.on('response', () => {
+    if (received !== length) tell();
+    received = 0;
+  });
 }

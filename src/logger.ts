@@ -21,6 +21,7 @@ export async function createLogger({
   flush: () => Promise<unknown>;
 }> {
   const options = { level: logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  if (logLevel === 'silent') return { logger: pino(options), flush: async () => {} };
   const fd = FILE_NUMBERS[to];
   if (process[to].isTTY) {
     const { default: pretty } = await import('pino-pretty');

@@ -25,6 +25,14 @@ describe('the page on testing without sleeping', () => {
     expect(quoted).toBe(readFileSync(join(ROOT, 'docs/examples', file), 'utf8'));
   });
 
+  it.each(['library/video.test.ts', 'jest/video.test.mjs', 'pytest/conftest.py', 'pytest/test_fixture.py'])(
+    'quotes its example %s as it is in the page on the package',
+    (file) => {
+      const page = readFileSync(join(ROOT, 'docs/library.md'), 'utf8');
+      expect(page).toContain(`\n${readFileSync(join(ROOT, 'docs/examples', file), 'utf8')}\`\`\``);
+    },
+  );
+
   it('has a vitest example that passes', async () => {
     const { url } = await startCommand();
     const dir = tempDir();

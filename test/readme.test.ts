@@ -120,6 +120,7 @@ describe('the README', () => {
     'docs/adding-a-family.md',
     'docs/results.md',
     'docs/drop-in.md',
+    'docs/library.md',
     'fixtures/fonts/README.md',
   ])('has links in %s that lead somewhere', (file) => {
     for (const [, target] of read(file).matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Sharp } from 'sharp';
 import type { Picture, Size, Storyboard } from './content.ts';
@@ -19,6 +19,9 @@ type SharpModule = typeof import('sharp').default;
 let loading: Promise<SharpModule> | undefined;
 
 async function load(fontsDir: string): Promise<SharpModule> {
+  // Node.js 20 leaves symbolic links in the names of modules as they are when the last file that anybody looked at was a pipe,
+  // standard output for instance; where packages are links (pnpm), sharp would then not find its own. So look at a folder.
+  statSync(fontsDir);
   const { default: sharp } = await import('sharp');
   // What is drawn here is drawn once.
   sharp.cache(false);

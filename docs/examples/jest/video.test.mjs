@@ -1,0 +1,28 @@
+import { startEmulator } from 'nanophoto-emulator';
+
+let emulator;
+
+beforeAll(async () => {
+  emulator = await startEmulator({ clock: 'auto' });
+});
+afterAll(() => emulator.close());
+
+async function call(path, body) {
+  const response = await fetch(emulator.url + path, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${emulator.apiKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  return response.json();
+}
+
+test('an image is paid for and can be downloaded', async () => {
+  const { generationId } = await call('/api/nano-banana-2/generate', { prompt: 'A cat', mode: 'generate' });
+  let answer = { status: 'pending' };
+  while (!['completed', 'failed'].includes(answer.status)) {
+    answer = await call('/api/nano-banana-2/check-status', { generationId });
+  }
+  expect((await fetch(answer.imageUrl)).headers.get('content-type')).toBe('image/jpeg');
+  const { balance } = await emulator.account(emulator.apiKey).ledger();
+  expect(balance).toBe(996);
+});
