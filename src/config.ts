@@ -29,7 +29,7 @@ export interface Command {
   warnings: string[];
 }
 
-const COMMANDS = ['start', 'exec', 'ca', 'config'] as const;
+const COMMANDS = ['start', 'exec', 'ca', 'healthcheck', 'config'] as const;
 /** What `exec` has otherwise: nothing is left behind, nothing is in the way, and nobody waits. */
 const EXEC_FLAGS = ['report', 'fail-on-verdict'] as const;
 const EXEC_FALLBACKS: Flags = { port: '0', 'log-level': 'warn', clock: 'auto' };
@@ -216,6 +216,7 @@ export function printHelp(): string {
 Usage: nanophoto-emulator [start] [flags]               start the emulator
        nanophoto-emulator exec [flags] -- <command> …   run a command with an emulator of its own
        nanophoto-emulator ca [flags]                    print the certificate that clients have to trust
+       nanophoto-emulator healthcheck [flags]           ends with 0 when an emulator is ready at --host and --port, else with 1
        nanophoto-emulator config [flags]                print the settings in force
 
 Each flag has an environment variable, for example ${variableOf('data-dir')} for --data-dir; a flag wins.

@@ -8,6 +8,8 @@ import { FONT_SETTINGS, packageVersion } from './paths.ts';
 import { readSeed } from './seed.ts';
 import { openAuthority } from './tls/authority.ts';
 
+const HEALTH_TIMEOUT_MS = 2000;
+
 try {
   await run(readCommand());
 } catch (error) {
@@ -27,6 +29,8 @@ async function run({ name, config, warnings, exec: options }: Command): Promise<
       return print(printConfig(config, readSeed(config.seedFile, config).priceChanges));
     case 'ca':
       return print((await certificateOf(config)).trimEnd());
+    case 'healthcheck':
+      return process.exit((await isReady(config)) ? 0 : 1);
     case 'exec':
       useFontSettings(FONT_SETTINGS);
       process.exit(await exec(config, options!));
@@ -40,11 +44,22 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Where an emulator with these settings answers programs on its machine. */
+function addressOf({ host, port }: Pick<Command['config'], 'host' | 'port'>): string {
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+}
+
+async function isReady(config: Command['config']): Promise<boolean> {
+  const signal = AbortSignal.timeout(HEALTH_TIMEOUT_MS);
+  const response = await fetch(`${addressOf(config)}/ready`, { signal }).catch(() => undefined);
+  return response?.ok === true;
+}
+
 /** Of the data directory, where one is made if there is none yet; else of the emulator that runs at this port. */
 async function certificateOf({ dataDir, host, port }: Command['config']): Promise<string> {
   if (dataDir !== undefined) return (await openAuthority(dataDir)).certificate;
-  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-  const url = `http://${name.includes(':') ? `[${name}]` : name}:${port}/ca.pem`;
+  const url = `${addressOf({ host, port })}/ca.pem`;
   const response = await fetch(url).catch(() => undefined);
   if (response?.ok) return response.text();
   throw new SetupError(

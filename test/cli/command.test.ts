@@ -28,6 +28,23 @@ describe('the command', () => {
     expect(await (await fetch(`${url}/ready`)).json()).toEqual({ status: 'ready' });
   });
 
+  it('tells with its exit code whether an emulator is ready', async () => {
+    const { url } = await startCommand();
+    const { port } = new URL(url);
+    expect(await runCommand(['healthcheck', '--port', port]).ended).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: '',
+    });
+    const all = runCommand(['healthcheck'], {
+      NANOPHOTO_EMULATOR_PORT: port,
+      NANOPHOTO_EMULATOR_HOST: '0.0.0.0',
+    });
+    expect((await all.ended).code).toBe(0);
+    expect(await runCommand(['healthcheck', '--port', '1']).ended).toMatchObject({ code: 1, stderr: '' });
+    expect((await runCommand(['healthcheck', '--port', 'x']).ended).code).toBe(2);
+  });
+
   it('logs one line a request, with neither body nor foreign key in it', async () => {
     const { url, child, ended, lines } = await startCommand();
     await call(url, GENERATE, { ...VALID, prompt: 'a secret prompt' });
