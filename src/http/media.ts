@@ -147,7 +147,7 @@ export function registerMedia(app: App, emulator: Emulator, families: readonly F
     };
     if (condition === 'not modified') return reply.code(304).headers(head).send();
 
-    const { size, slice } = await results.read(content, tag, name, goneOf(reply));
+    const { size, slice } = await results.read(content, tag, name, () => goneOf(reply));
     const part = request.method === 'GET' ? partOf(request.headers, validators, size) : undefined;
     if (part === 'unsatisfiable') {
       reply.headers({ 'accept-ranges': 'bytes', 'content-range': `bytes */${size}` });

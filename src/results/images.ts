@@ -54,14 +54,15 @@ export function createImages({ atOnce, mostWaiting, keptBytes = MOST_KEPT_BYTES,
 
   return {
     /**
-     * The image that this tag stands for. `gone` says that this asker waits no more.
+     * The image that this tag stands for. What `goneOf` gives says when this asker waits no more.
      * @throws EmulatorError SERVICE_UNAVAILABLE when too many wait already, STOPPING
      */
-    async get(tag: string, draw: () => Promise<Buffer>, gone: AbortSignal): Promise<Buffer> {
+    async get(tag: string, draw: () => Promise<Buffer>, goneOf: () => AbortSignal): Promise<Buffer> {
       const image = kept.get(tag);
       if (image) return image;
       const drawing = drawings.get(tag) ?? begin(tag, draw);
       drawing.askers += 1;
+      const gone = goneOf();
       const leave = () => {
         drawing.askers -= 1;
         if (drawing.askers > 0) return;

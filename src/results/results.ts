@@ -37,12 +37,12 @@ export function createResults({ fixturesDir, version, stopping }: ResultsOptions
         : createHash('sha256').update(version).update(JSON.stringify(content)).digest('hex').slice(0, 32),
 
     /**
-     * A video is there at once, an image when it is drawn. `gone`: who asks waits no more.
+     * A video is there at once, an image when it is drawn. `goneOf` is asked where there is something to wait for.
      * @throws EmulatorError SERVICE_UNAVAILABLE when too many wait already, STOPPING
      */
-    async read(content: Content, tag: string, name: string, gone: AbortSignal): Promise<ResultBytes> {
+    async read(content: Content, tag: string, name: string, goneOf: () => AbortSignal): Promise<ResultBytes> {
       if (content.kind === 'video') return videos.read(content.fixture, name);
-      const image = await images.get(tag, () => draw(content), gone);
+      const image = await images.get(tag, () => draw(content), goneOf);
       return { size: image.length, slice: (start, end) => image.subarray(start, end) };
     },
   };

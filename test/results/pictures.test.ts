@@ -18,7 +18,7 @@ function drawer(options: Partial<Parameters<typeof createImages>[0]> = {}) {
         begun.push(tag);
         return new Promise<Buffer>((resolve, reject) => running.set(tag, { resolve, reject }));
       },
-      gone,
+      () => gone,
     );
     asked.catch(() => {});
     return asked;
