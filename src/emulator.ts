@@ -24,7 +24,11 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
   core.accounts.createMissing(seed.accounts);
   let opening: Promise<Authority> | undefined;
   const authority = () => {
-    opening ??= openAuthority(config.dataDir);
+    opening ??= openAuthority(config.dataDir).catch((error) => {
+      // What was wrong can be put right without a new start.
+      opening = undefined;
+      throw error;
+    });
     return opening;
   };
   const app = await buildApp(

@@ -39,7 +39,10 @@ export type Drawing = ReturnType<typeof createDrawing>;
 /** Draws images, in threads of its own; a call returns at once. */
 export function createDrawing(fontsDir: string) {
   const sharpened = () => {
-    loading ??= load(fontsDir);
+    loading ??= load(fontsDir).catch((error) => {
+      loading = undefined;
+      throw error;
+    });
     return loading;
   };
 

@@ -50,6 +50,7 @@ export async function openAuthority(dataDir: string | undefined): Promise<Author
       if (contexts.size >= MOST_CONTEXTS) contexts.clear();
       const context = contextOf(name);
       contexts.set(name, context);
+      context.catch(() => contexts.delete(name));
       return context;
     },
   };

@@ -1,9 +1,12 @@
 import { once } from 'node:events';
+import { rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { testEmulator } from '../support/emulator.ts';
 import { rawAnswer, rawBytes } from '../support/raw.ts';
 import { completed } from '../support/results.ts';
+import { tempDir } from '../support/temp-dir.ts';
 import { askForTunnel, overTls } from '../support/tunnel.ts';
 
 const get = (path: string, host = 'nanophoto.ai', more = '') =>
@@ -191,5 +194,20 @@ describe('HTTPS on a port of its own', () => {
     const { port } = await listening();
     const other = await testEmulator(['--port', '0', '--https-port', port]);
     await expect(other.listen()).rejects.toThrow(/^Port \d+ on 127\.0\.0\.1 is in use/);
+  });
+});
+
+describe('an authority that cannot be read', () => {
+  it('ends its tunnels, not the server, and can be put right', async () => {
+    const dir = tempDir();
+    const file = join(dir, 'authority.pem');
+    writeFileSync(file, 'damaged');
+    const emulator = await testEmulator(['--port', '0', '--data-dir', dir]);
+    const { port } = new URL(await emulator.listen());
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    await once(socket.resume(), 'close');
+    expect((await rawBytes(port, get('/ca.pem', 'x'))).bytes.toString()).toMatch(/^HTTP\/1\.1 500 /);
+    rmSync(file);
+    expect((await rawBytes(port, get('/ca.pem', 'x'))).bytes.toString()).toContain('BEGIN CERTIFICATE');
   });
 });
