@@ -32,7 +32,7 @@ export interface Command {
 const COMMANDS = ['start', 'exec', 'ca', 'healthcheck', 'config'] as const;
 /** What `exec` has otherwise: nothing is left behind, nothing is in the way, and nobody waits. */
 const EXEC_FLAGS = ['report', 'fail-on-verdict'] as const;
-const EXEC_FALLBACKS: Flags = { port: '0', 'log-level': 'warn', clock: 'auto' };
+const EXEC_FALLBACKS: Flags = { port: '0', 'log-level': 'warn', clock: 'auto', 'journal-entries': '100000' };
 /** Settings that others in the environment of the command may be meant for. */
 const NOT_FOR_EXEC: readonly SettingName[] = ['port', 'data-dir', 'https-port', 'host'];
 const NAMES = Object.keys(SETTINGS) as SettingName[];
@@ -96,6 +96,9 @@ function readExec(flags: Flags, env: NodeJS.ProcessEnv, command: ExecOptions['co
   const given = NAMES.filter((name) => givenValue(name, flags, rest)).map((name) => [name, flags[name]]);
   const config = readConfig({ ...EXEC_FALLBACKS, ...Object.fromEntries(given) }, rest);
   const { report, 'fail-on-verdict': failOnVerdict } = flags;
+  if (config.journalEntries === 0 && (report || failOnVerdict)) {
+    throw new SetupError('--report and --fail-on-verdict need the journal; leave out --journal-entries 0.');
+  }
   const exec = { command, env, report: report === true, failOnVerdict: failOnVerdict === true };
   return { name: 'exec', config, exec, warnings: [] };
 }

@@ -79,9 +79,9 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     /** Stops orderly: streams break off and are refunded, what is answered is answered, counts are kept. */
     async close(): Promise<void> {
       intercept.close();
-      secure?.close();
+      const secureClosed = secure?.listening ? new Promise((resolve) => secure.close(resolve)) : undefined;
       const cut = clock.after(GRACE_MS, () => app.server.closeAllConnections());
-      await app.close();
+      await Promise.all([app.close(), secureClosed]);
       cut();
       core.close();
     },

@@ -8,12 +8,12 @@ export async function open(options: StartOptions) {
   const config = readOptions(options);
   const { logger, flush } = await createLogger(config);
   const emulator = await openEmulator(config, logger);
-  const { app, core, authority } = emulator;
+  const { app, authority } = emulator;
   let url: string;
   try {
     url = await emulator.listen();
   } catch (error) {
-    core.close();
+    await emulator.close();
     throw error;
   }
   const headers = config.adminToken === undefined ? {} : { 'x-admin-token': config.adminToken };

@@ -127,6 +127,15 @@ describe('the control plane in methods', () => {
     expect(await account.reset()).toMatchObject({ credits: 1000 });
   });
 
+  it.each(['', '.', '..'])('is led nowhere else by the name "%s"', async (name) => {
+    const { emulator } = await started();
+    expect(() => emulator.account(name)).toThrow(ControlError);
+    const { key, tasks, faults } = await emulator.accounts.create();
+    expect(() => tasks.get(name)).toThrow(ControlError);
+    expect(() => faults.remove(name)).toThrow(ControlError);
+    expect(await emulator.account(key).get()).toMatchObject({ key });
+  });
+
   it('moves time and tells what happened', async () => {
     const { emulator, order } = await started();
     const { key, clock, tasks } = await emulator.accounts.create({ clock: 'frozen' });

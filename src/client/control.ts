@@ -48,14 +48,14 @@ export function createControl(transport: Transport): Control {
   const faultsAt = (path: string): FaultControl => ({
     add: (rule: t.Rule) => call<t.Fault>('POST', path, rule),
     list: () => all<t.Fault>(path, 'faults'),
-    remove: (id: string) => call<void>('DELETE', `${path}/${encodeURIComponent(id)}`),
+    remove: (id: string) => call<void>('DELETE', `${path}/${segment(id)}`),
     clear: () => call<void>('DELETE', path),
   });
 
   function account(key: string): AccountControl {
-    const of = `/accounts/${encodeURIComponent(key)}`;
-    const task = (id: string) => `${of}/tasks/${encodeURIComponent(id)}`;
-    const snapshot = (name: string) => `${of}/snapshots/${encodeURIComponent(name)}`;
+    const of = `/accounts/${segment(key)}`;
+    const task = (id: string) => `${of}/tasks/${segment(id)}`;
+    const snapshot = (name: string) => `${of}/snapshots/${segment(name)}`;
     return {
       key,
       get: () => call<t.Account>('GET', of),
@@ -119,6 +119,14 @@ export function createControl(transport: Transport): Control {
   };
 }
 
+/** One part of a path. @throws ControlError for a name that would lead elsewhere */
+function segment(name: string): string {
+  if (name === '' || name === '.' || name === '..') {
+    throw new ControlError(`"${name}" is the name of nothing.`, 'INVALID_NAME', 400);
+  }
+  return encodeURIComponent(name);
+}
+
 function queryOf(values: object): string {
   const said = Object.entries(values).filter(([, value]) => value !== undefined);
   return said.length === 0
@@ -129,7 +137,7 @@ function queryOf(values: object): string {
 /** The control plane of an emulator that runs somewhere else. */
 export function connectEmulator(url: string, { adminToken }: { adminToken?: string } = {}): Control {
   return createControl(async (method, path, body) => {
-    const response = await fetch(new URL(path, url), {
+    const response = await fetch(url.replace(/\/+$/, '') + path, {
       method,
       headers: {
         ...(body !== undefined && { 'content-type': 'application/json' }),
@@ -138,6 +146,14 @@ export function connectEmulator(url: string, { adminToken }: { adminToken?: stri
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     const text = await response.text();
-    return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+    try {
+      return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+    } catch {
+      throw new ControlError(
+        `${url} is no emulator: it does not answer in JSON.`,
+        'NO_EMULATOR',
+        response.status,
+      );
+    }
   });
 }

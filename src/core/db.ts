@@ -42,6 +42,8 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
     // Before anything is written: is it ours, and do we know its schema?
     refuseForeign(db, file, migrations.length);
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL');
+    // The lock comes with the first write; whoever comes second is to learn it now.
+    db.exec('BEGIN IMMEDIATE; COMMIT');
     // A killed process loses nothing; only a power cut could lose the last moments, never consistency.
     db.exec('PRAGMA synchronous = NORMAL');
     configure(db);

@@ -12,6 +12,14 @@ export interface Surroundings {
   preloadFile: string;
 }
 
+/** Where else a certificate may be named that the command has to trust. */
+const TRUSTED_BY = [
+  'SSL_CERT_FILE',
+  'NODE_EXTRA_CA_CERTS',
+  'CURL_CA_BUNDLE',
+  'REQUESTS_CA_BUNDLE',
+  'DENO_CERT',
+];
 const LOCAL = ['localhost', '127.0.0.1', '::1'];
 
 /**
@@ -22,7 +30,7 @@ export function environmentFor(
   { url, key, trustFile, preloadFile }: Surroundings,
   env: NodeJS.ProcessEnv,
 ): NodeJS.ProcessEnv {
-  const direct = directHosts(env.NO_PROXY ?? env.no_proxy ?? '');
+  const direct = directHosts(`${env.NO_PROXY ?? ''},${env.no_proxy ?? ''}`);
   return {
     ...env,
     NANOPHOTO_API_BASE_URL: url,
@@ -43,11 +51,12 @@ export function environmentFor(
 
 /** Who was to be called without a proxy still is, but for the vendor. */
 function directHosts(list: string): string {
-  const entries = list.split(',').map((entry) => entry.trim());
+  const entries = list.split(/[,\s]+/);
   const kept = entries.filter((entry) => {
     const name = entry
       .replace(/:\d+$/, '')
       .replace(/^\*?\.?/, '')
+      .replace(/\.+$/, '')
       .toLowerCase();
     return name !== '' && !`.${VENDOR_HOST}`.endsWith(`.${name}`) && !name.endsWith(`.${VENDOR_HOST}`);
   });
@@ -56,8 +65,8 @@ function directHosts(list: string): string {
 
 /** Our authority beside whatever is trusted otherwise, because programs look into one file alone. */
 export function trustedBeside(certificate: string, env: NodeJS.ProcessEnv): string {
-  const named = [env.SSL_CERT_FILE, env.NODE_EXTRA_CA_CERTS].filter((file) => file !== undefined);
-  return [certificate, ...named.map(readable), ...rootCertificates].join('\n');
+  const named = TRUSTED_BY.map((name) => env[name]).filter((file) => file !== undefined);
+  return [certificate, ...[...new Set(named)].map(readable), ...rootCertificates].join('\n');
 }
 
 function readable(file: string): string {

@@ -56,7 +56,7 @@ export async function reportOn(app: App, adminToken: string | undefined): Promis
       ),
     );
   }
-  if (parts.length === 0) parts.push('No request reached the emulator.');
+  if (parts.length === 0) parts.push('No request with a key of its own reached the emulator.');
   return { text: parts.join('\n'), findings: count };
 }
 

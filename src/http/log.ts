@@ -19,7 +19,9 @@ export class RequestLog extends LogController {
   override incomingRequest(): void {}
 
   override requestCompleted(_error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    this.#logger.info(
+    // Health checks come every few seconds, and nobody wants to read them.
+    const level = request.url === '/ready' || request.url === '/health' ? 'debug' : 'info';
+    this.#logger[level](
       {
         method: request.method,
         path: pathOf(request),

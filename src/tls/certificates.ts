@@ -1,7 +1,6 @@
 import 'reflect-metadata';
 import { randomBytes, webcrypto } from 'node:crypto';
-import { AsnConvert } from '@peculiar/asn1-schema';
-import { GeneralName, GeneralSubtree, GeneralSubtrees, NameConstraints } from '@peculiar/asn1-x509';
+import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 import { VENDOR_HOST } from './hosts.ts';
 
@@ -25,14 +24,9 @@ type CryptoKeyPair = webcrypto.CryptoKeyPair;
 const makeKeys = () =>
   webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
 
-/** An authority that can speak for the vendor's hosts and for no other (RFC 5280, section 4.2.1.10). */
+/** An authority that can speak for servers under the vendor's names and for nothing else (RFC 5280, section 4.2.1.10). */
 export async function makeAuthority(validity: Validity): Promise<Signed> {
   const keys = await makeKeys();
-  const vendorOnly = new NameConstraints({
-    permittedSubtrees: new GeneralSubtrees([
-      new GeneralSubtree({ base: new GeneralName({ dNSName: VENDOR_HOST }) }),
-    ]),
-  });
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: 'CN=nanophoto-emulator local authority',
     serialNumber: serialNumber(),
@@ -43,7 +37,8 @@ export async function makeAuthority(validity: Validity): Promise<Signed> {
       new x509.BasicConstraintsExtension(true, 0, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-      new x509.Extension(NAME_CONSTRAINTS, true, AsnConvert.serialize(vendorOnly)),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.Extension(NAME_CONSTRAINTS, true, vendorOnly()),
     ],
   });
   return { keys, certificate };
@@ -65,7 +60,9 @@ export async function makeLeaf(authority: Signed, host: string, validity: Validi
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: 'dns', value }))),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((value) => ({ type: isIP(value) ? ('ip' as const) : ('dns' as const), value })),
+      ),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(authority.keys.publicKey),
     ],
@@ -86,6 +83,23 @@ export async function fromPem(pem: string): Promise<Signed> {
   const privateKey = await webcrypto.subtle.importKey('pkcs8', key!, ALGORITHM, true, ['sign']);
   const publicKey = await certificate.publicKey.export(ALGORITHM, ['verify'], webcrypto as never);
   return { keys: { privateKey, publicKey: publicKey as never }, certificate };
+}
+
+/** One value of ASN.1 in DER, of less than 128 bytes. */
+const der = (tag: number, ...parts: Uint8Array[]) =>
+  Buffer.from([tag, Buffer.concat(parts).length, ...Buffer.concat(parts)]);
+const SEQUENCE = 0x30;
+const [PERMITTED, EXCLUDED] = [0xa0, 0xa1];
+const [DNS_NAME, IP_ADDRESS] = [0x82, 0x87];
+
+/** Names: the vendor's alone. Addresses, which a rule for names says nothing of: none, neither of IPv4 nor of IPv6. */
+function vendorOnly(): Uint8Array {
+  const subtree = (tag: number, base: Uint8Array) => der(SEQUENCE, der(tag, base));
+  return der(
+    SEQUENCE,
+    der(PERMITTED, subtree(DNS_NAME, Buffer.from(VENDOR_HOST))),
+    der(EXCLUDED, subtree(IP_ADDRESS, Buffer.alloc(8)), subtree(IP_ADDRESS, Buffer.alloc(32))),
+  );
 }
 
 /** Positive, as it has to be. */

@@ -28,8 +28,23 @@ export interface InterceptOptions {
  * plain TLS on a port of its own. No connection to the outside is ever opened: a tunnel ends here.
  */
 export function createIntercept({ server, authority, clock, refusal, onRefused, onError }: InterceptOptions) {
-  /** Those that have not come as far as to be the server's. */
+  /** Those that have not come as far as to be the server's, and those that were refused. */
   const waiting = new Set<Socket>();
+  let isClosing = false;
+
+  /** Until it is the server's or closed, and no longer than a handshake may take. The result ends the hold. */
+  function hold(socket: Socket): () => void {
+    waiting.add(socket);
+    socket.on('error', () => socket.destroy());
+    const cancel = clock.after(HANDSHAKE_MS, () => socket.destroy());
+    const release = () => {
+      cancel();
+      waiting.delete(socket);
+    };
+    socket.once('close', release);
+    if (isClosing) socket.destroy();
+    return release;
+  }
 
   function fail(socket: Socket, error: Error): void {
     onError(error);
@@ -41,12 +56,9 @@ export function createIntercept({ server, authority, clock, refusal, onRefused, 
 
   /** The connection is the server's as soon as it is encrypted; what goes wrong before that ends it. */
   async function encrypt(socket: Socket, host: string): Promise<void> {
-    waiting.add(socket);
-    socket.once('close', () => waiting.delete(socket));
-    socket.on('error', () => socket.destroy());
-    const cancel = clock.after(HANDSHAKE_MS, () => socket.destroy());
+    const release = hold(socket);
     const secureContext = await contextFor(host);
-    if (socket.destroyed) return cancel();
+    if (socket.destroyed) return;
     const secure = new TLSSocket(socket, {
       isServer: true,
       secureContext,
@@ -59,13 +71,9 @@ export function createIntercept({ server, authority, clock, refusal, onRefused, 
       },
     });
     secure.on('error', () => secure.destroy());
-    secure.once('close', () => {
-      cancel();
-      socket.destroy();
-    });
+    secure.once('close', () => socket.destroy());
     secure.once('secure', () => {
-      cancel();
-      waiting.delete(socket);
+      release();
       server.emit('connection', secure);
     });
   }
@@ -73,12 +81,14 @@ export function createIntercept({ server, authority, clock, refusal, onRefused, 
   function tunnel(request: IncomingMessage, socket: Socket, head: Buffer): void {
     const target = request.url ?? '';
     const [, host, port] = TARGET.exec(target) ?? [];
-    socket.on('error', () => socket.destroy());
     if (!host || !isVendorHost(host) || (port !== '443' && port !== '80')) {
       onRefused(target);
-      socket.end(refusal);
+      hold(socket);
+      // Read to its end: a client that is not done talking would keep the connection for ever.
+      socket.resume().end(refusal, () => socket.destroySoon());
       return;
     }
+    socket.on('error', () => socket.destroy());
     socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
     if (head.length > 0) socket.unshift(head);
     if (port === '80') server.emit('connection', socket);
@@ -95,6 +105,7 @@ export function createIntercept({ server, authority, clock, refusal, onRefused, 
       }),
     /** Ends what is not the server's yet; the rest is for the server to end. */
     close(): void {
+      isClosing = true;
       for (const socket of waiting) socket.destroy();
     },
   };

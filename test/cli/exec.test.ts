@@ -144,6 +144,13 @@ describe('exec', () => {
       'exec keeps everything in memory; leave out --data-dir, or use start.',
     ],
     [['exec', '--clock', 'x', '--', 'true'], '--clock must be real, frozen or auto, not "x".'],
+    [['exec', '--', ''], '"" cannot be started: ERR_INVALID_ARG_VALUE.'],
+    [['exec', '--', '/dev/null/x'], '/dev/null/x cannot be started: ENOTDIR.'],
+    [['exec', '--', '/dev/null'], '/dev/null cannot be started: it is not executable.'],
+    [
+      ['exec', '--report', '--journal-entries', '0', '--', 'true'],
+      '--report and --fail-on-verdict need the journal; leave out --journal-entries 0.',
+    ],
     [['exec', '--', '/no/such/command'], '/no/such/command cannot be started: there is no such command.'],
     [['start', '--report'], '--report belongs to exec; leave it out.'],
     [['start', '--', 'x'], '"--" belongs to exec; write nanophoto-emulator exec -- x.'],
@@ -177,7 +184,7 @@ describe('the report', () => {
   it('says when nobody called', async () => {
     expect(await exec(['true'], ['--report']).ended).toMatchObject({
       code: 0,
-      stderr: '\nNo request reached the emulator.\n',
+      stderr: '\nNo request with a key of its own reached the emulator.\n',
     });
   });
 
@@ -194,7 +201,7 @@ describe('the report', () => {
 
   it('works where the control plane wants a token', async () => {
     const { stderr } = await exec(['true'], ['--report', '--admin-token', 'abcdefgh']).ended;
-    expect(stderr).toBe('\nNo request reached the emulator.\n');
+    expect(stderr).toBe('\nNo request with a key of its own reached the emulator.\n');
   });
 });
 
@@ -206,6 +213,9 @@ describe('the environment of the command', () => {
     ['*', 'localhost,127.0.0.1,::1'],
     ['nanophoto.ai', 'localhost,127.0.0.1,::1'],
     ['.nanophoto.ai, *.nanophoto.ai,api.nanophoto.ai:443', 'localhost,127.0.0.1,::1'],
+    ['foo nanophoto.ai', 'foo,localhost,127.0.0.1,::1'],
+    ['nanophoto.ai.', 'localhost,127.0.0.1,::1'],
+    ['NanoPhoto.AI', 'localhost,127.0.0.1,::1'],
     ['ai,.ai', 'localhost,127.0.0.1,::1'],
     ['minio.local,10.0.0.0/8', 'minio.local,10.0.0.0/8,localhost,127.0.0.1,::1'],
     ['notnanophoto.ai,localhost', 'notnanophoto.ai,localhost,127.0.0.1,::1'],

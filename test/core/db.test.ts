@@ -39,6 +39,15 @@ describe('the database file', () => {
     expect(readFileSync(fileOf(dir)).equals(before)).toBe(true);
   });
 
+  it('belongs to one at a time, also when nothing is written to it', () => {
+    const dir = tempDir();
+    open(dir).close();
+    const first = open(dir);
+    expect(() => open(dir)).toThrow(/is in use by another emulator/);
+    first.close();
+    open(dir).close();
+  });
+
   it("is refused when it is another program's database, and left untouched", () => {
     const dir = tempDir();
     const other = new Database(fileOf(dir));

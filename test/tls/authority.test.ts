@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIP } from 'node:net';
 import { join } from 'node:path';
 import { connect, createServer } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -22,7 +22,8 @@ async function opinionOf(pem: string, host: string): Promise<string> {
   const { port } = server.address() as AddressInfo;
   const ca = authority.certificate.toString('pem');
   return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1', servername: host, ca }, () => {
+    const name = isIP(host) ? {} : { servername: host };
+    const socket = connect({ port, host: '127.0.0.1', ...name, ca }, () => {
       resolve('trusted');
       socket.destroy();
     });
@@ -77,5 +78,7 @@ describe('the authority', () => {
     expect(await opinionOf(pem, 'video.nanophoto.ai')).toBe('trusted');
     expect(await opinionOf(pem, 'example.com')).toMatch(/permitted subtree violation/);
     expect(await opinionOf(pem, 'notnanophoto.ai')).toMatch(/permitted subtree violation/);
+    for (const address of ['127.0.0.1', '::1'])
+      expect(await opinionOf(pem, address)).toMatch(/excluded subtree violation/);
   });
 });

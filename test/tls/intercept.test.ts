@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { describe, expect, it } from 'vitest';
+import { startEmulator } from '../../src/index.ts';
 import { testEmulator } from '../support/emulator.ts';
 import { rawAnswer, rawBytes } from '../support/raw.ts';
 import { completed } from '../support/results.ts';
@@ -108,6 +110,25 @@ describe('a tunnel', () => {
     await closed;
   });
 
+  it('that is refused keeps no connection, whatever the client does', async () => {
+    const { port, close } = await listening();
+    const { head, socket } = await askForTunnel(port, 'example.com:443');
+    expect(head).toMatch(/^HTTP\/1\.1 403 /);
+    socket.write('hello?');
+    const closed = once(socket.resume(), 'close');
+    await close();
+    await closed;
+  });
+
+  it('brings what was sent before its answer along', async () => {
+    const { port } = await listening();
+    const { bytes } = await rawBytes(
+      port,
+      `CONNECT nanophoto.ai:80 HTTP/1.1\r\nHost: x\r\n\r\n${get('/health')}`,
+    );
+    expect(bytes.toString()).toMatch(/^HTTP\/1\.1 200 Connection Established\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
+  });
+
   it('does not hold up the end of the server', async () => {
     const { port, close } = await listening();
     const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
@@ -188,6 +209,33 @@ describe('HTTPS on a port of its own', () => {
       request: get('/health'),
     });
     expect(answer).toContain('"ok"');
+  });
+
+  it('is closed with its connections, those with half a request too', async () => {
+    const { httpsPort, ca, close, clock } = await listening(['--https-port', '0']);
+    const port = httpsPort()!;
+    const secure = connectTls({ port, host: '127.0.0.1', servername: 'nanophoto.ai', ca });
+    secure.on('error', () => {});
+    await once(secure, 'secureConnect');
+    secure.write('POST /api/sora-2/generate HTTP/1.1\r\nHost: nanophoto.ai\r\nContent-Length: 10\r\n\r\n');
+    const gone = new Promise((resolve) => secure.resume().on('close', resolve));
+    const closing = close();
+    await new Promise(setImmediate);
+    clock.advance(1500);
+    await closing;
+    await gone;
+  });
+
+  it('is given up when the other port cannot be had', async () => {
+    const { port } = await listening();
+    const servers = async () => {
+      await new Promise(setImmediate);
+      await new Promise(setImmediate);
+      return process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length;
+    };
+    const before = await servers();
+    await expect(startEmulator({ port: Number(port), httpsPort: 0 })).rejects.toThrow(/is in use/);
+    expect(await servers()).toBe(before);
   });
 
   it('is refused with a sentence when the port is taken', async () => {

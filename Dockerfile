@@ -1,0 +1,58 @@
+# Any Debian-like image with Node.js 20.19 or later and npm; all stages share it, so that addons fit the Node.js that loads them.
+ARG BASE=node:24-bookworm-slim
+
+# What the emulator loads at run time beside itself: two packages with native code.
+FROM ${BASE} AS dependencies
+# better-sqlite3 is compiled where its prebuilt binary cannot be fetched.
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends ca-certificates g++ make python3 \
+  && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY package.json package-lock.json ./
+# The headers that came with Node.js are the right ones, and need no download.
+RUN --mount=type=cache,target=/root/.npm \
+  npm_config_nodedir="$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")" npm ci --omit=dev --no-audit --no-fund
+# Kept is what is loaded: no sources, no objects, nothing that helped to install.
+RUN cd node_modules/better-sqlite3 \
+  && mv build/Release/better_sqlite3.node /tmp/ \
+  && rm -rf build deps src binding.gyp \
+  && mkdir -p build/Release \
+  && mv /tmp/better_sqlite3.node build/Release/ \
+  && mkdir -p /product/node_modules /empty \
+  && cd .. \
+  && rm -rf sharp/src sharp/install \
+  && mv better-sqlite3 bindings file-uri-to-path sharp @img detect-libc semver /product/node_modules/ \
+  && chmod -R a+rX /product
+
+# The emulator itself.
+FROM ${BASE} AS program
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
+COPY . .
+# Whatever a checkout allows its owner alone is for the image's user as well.
+RUN npm run build \
+  && mkdir /product \
+  && cp -r --parents dist migrations fixtures/accounts.json fixtures/texts fixtures/videos fixtures/fonts package.json LICENSE \
+    /product/ \
+  && chmod -R a+rX /product
+
+# Nothing runs in this stage, so nothing of the machine that builds gets into it.
+FROM ${BASE}
+LABEL org.opencontainers.image.title="nanophoto-emulator" \
+  org.opencontainers.image.description="Self-hosted emulator of the NanoPhoto.AI video and image generation API" \
+  org.opencontainers.image.version="0.1.0" \
+  org.opencontainers.image.licenses="MIT"
+WORKDIR /app
+COPY --from=dependencies /product/ ./
+COPY --from=program /product/ ./
+# A number, so that "must not be root" can be seen without the image's list of users.
+COPY --from=dependencies --chown=1000:1000 /empty/ /data/
+USER 1000:1000
+ENV NANOPHOTO_EMULATOR_HOST=0.0.0.0 \
+  NANOPHOTO_EMULATOR_DATA_DIR=/data
+VOLUME /data
+EXPOSE 6266
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["node", "/app/dist/main.js", "healthcheck"]
+# Without a shell between: signals reach the emulator, and what follows the image's name are its flags and commands.
+ENTRYPOINT ["node", "/app/dist/main.js"]
