@@ -38,7 +38,9 @@ const NOT_FOR_EXEC: readonly SettingName[] = ['port', 'data-dir', 'https-port', 
 const NAMES = Object.keys(SETTINGS) as SettingName[];
 const PREFIX = 'NANOPHOTO_EMULATOR_';
 const variableOf = (name: SettingName) => PREFIX + name.replaceAll('-', '_').toUpperCase();
-const camel = (name: string) => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+/** How a flag is called among the options of a program. */
+export const optionOf = (name: string): string =>
+  name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 
 /** @throws SetupError with one sentence that says what was wrong and what to write instead. */
 export function readCommand(
@@ -105,17 +107,23 @@ function readExec(flags: Flags, env: NodeJS.ProcessEnv, command: ExecOptions['co
 
 /** What a program that starts an emulator says, its own environment left alone. @throws SetupError */
 export function readOptions(options: object): Config {
+  if (typeof options !== 'object' || options === null) throw new SetupError('The options must be an object.');
   const flags: Flags = { port: '0', 'log-level': 'silent' };
-  const names = new Map(NAMES.map((name) => [camel(name), name]));
+  const names = new Map(NAMES.map((name) => [optionOf(name), name]));
   for (const [option, value] of Object.entries(options)) {
     const name = names.get(option);
     if (!name)
       throw new SetupError(`There is no option ${option}; there are ${[...names.keys()].join(', ')}.`);
     if (value === undefined) continue;
+    const { schema, expects } = SETTINGS[name] as Setting<unknown>;
+    // Where something can be off, null says so; "off" may be a host.
+    if (value === null && schema.safeParse('off').data !== null) {
+      throw new SetupError(`${option} must be ${expects}, not null.`);
+    }
     flags[name] =
       typeof value === 'boolean' ? (value ? 'on' : 'off') : value === null ? 'off' : String(value);
   }
-  return readConfig(flags, {}, camel);
+  return readConfig(flags, {}, optionOf);
 }
 
 type Flags = Record<string, string | boolean | undefined>;
@@ -155,13 +163,13 @@ function readConfig(
   const entries = NAMES.map((name) => {
     const { schema, fallback, expects } = SETTINGS[name] as Setting<unknown>;
     const given = givenValue(name, flags, env, called);
-    if (!given) return [camel(name), fallback];
+    if (!given) return [optionOf(name), fallback];
     const parsed = schema.safeParse(given.value);
     if (!parsed.success) {
       const instead = SECRETS.has(name) ? '' : `, not "${given.value}"`;
       throw new SetupError(`${given.source} must be ${expects}${instead}.`);
     }
-    return [camel(name), parsed.data];
+    return [optionOf(name), parsed.data];
   });
   return Object.fromEntries(entries) as Config;
 }
@@ -198,7 +206,7 @@ export function printConfig(config: Config, priceChanges: Readonly<Record<string
     ([family, changes]) => `price of ${family.padEnd(11)} ${JSON.stringify(changes)}`,
   );
   const settings = NAMES.map((name) => {
-    const value = (config as Record<string, unknown>)[camel(name)];
+    const value = (config as Record<string, unknown>)[optionOf(name)];
     const shown = value === undefined ? '(none)' : onOrValue(value);
     return `${name.padEnd(20)} ${SECRETS.has(name) && value !== undefined ? '(set)' : shown}`;
   });

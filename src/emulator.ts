@@ -50,6 +50,7 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     authority,
     clock,
     refusal: messageOf('PROXY_REFUSED'),
+    unable: messageOf('AUTHORITY_FAILED'),
     onRefused: (target) => logger.warn({ method: 'CONNECT', path: target, status: 403 }, 'refused'),
     onError: (error) => logger.error({ err: error }, 'a connection could not be encrypted'),
   });

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config, ExecOptions } from './config.ts';
@@ -11,6 +11,8 @@ import { createLogger } from './logger.ts';
 import { PRELOAD_FILE } from './paths.ts';
 
 const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+/** What a terminal sends to all of its programs by itself when a key is pressed. */
+const OF_TERMINALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
 const FAILED_VERDICT = 1;
 
 /**
@@ -66,8 +68,7 @@ function passOnSignals() {
   let early: NodeJS.Signals | undefined;
   const passOn = (signal: NodeJS.Signals) => {
     if (!child) early = signal;
-    // A terminal sends this one to all of its programs by itself.
-    else if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+    else if (!OF_TERMINALS.includes(signal) || !hasTerminal()) child.kill(signal);
   };
   for (const signal of PASSED_ON) process.on(signal, passOn);
   return {
@@ -79,6 +80,16 @@ function passOnSignals() {
       for (const signal of PASSED_ON) process.off(signal, passOn);
     },
   };
+}
+
+/** Whether there is a terminal that we belong to, wherever our input comes from. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** As a shell tells that a signal ended a command. */

@@ -1,4 +1,4 @@
-import { createControl } from './client/control.ts';
+import { ControlError, createControl, type Transport } from './client/control.ts';
 import type * as declared from './client/public.ts';
 
 export { ControlError, connectEmulator } from './client/control.ts';
@@ -7,19 +7,30 @@ export type * from './client/types.ts';
 
 export const startEmulator: typeof declared.startEmulator = async (options = {}) => {
   // Types are all that most importers need at once.
-  const { open } = await import('./library.ts');
-  const emulator = await open(options);
+  const { start } = await import('./library.ts');
+  const emulator = await start(options);
   let closing: Promise<void> | undefined;
+  function assertOpen(): void {
+    if (closing) throw new ControlError('This emulator is closed.', 'EMULATOR_CLOSED', 503);
+  }
+  const transport: Transport = async (...call) => {
+    assertOpen();
+    return emulator.transport(...call);
+  };
   const close = () => {
     closing ??= emulator.close();
     return closing;
   };
   return {
-    ...createControl(emulator.transport),
+    ...createControl(transport),
     url: emulator.url,
     port: Number(new URL(emulator.url).port),
+    httpsPort: emulator.httpsPort,
     apiKey: emulator.firstKey,
-    certificate: emulator.certificate,
+    certificate: async () => {
+      assertOpen();
+      return emulator.certificate();
+    },
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -1,11 +1,25 @@
 import type { StartOptions } from './client/types.ts';
-import { readOptions } from './config.ts';
+import { type Config, optionOf, readOptions } from './config.ts';
+import { SetupError } from './core/errors.ts';
 import { openEmulator } from './emulator.ts';
 import { createLogger } from './logger.ts';
 
 /** An emulator in somebody else's process, listening. @throws SetupError */
-export async function open(options: StartOptions) {
-  const config = readOptions(options);
+export async function start(options: StartOptions) {
+  try {
+    return await open(readOptions(options));
+  } catch (error) {
+    throw error instanceof SetupError ? inOptions(error) : error;
+  }
+}
+
+/** Its sentence speaks of flags, which are options here. */
+function inOptions({ message, cause }: SetupError): SetupError {
+  const said = message.replace(/--([a-z][a-z-]*)/g, (_, flag: string) => optionOf(flag));
+  return new SetupError(said, { cause });
+}
+
+async function open(config: Config) {
   const { logger, flush } = await createLogger(config);
   const emulator = await openEmulator(config, logger);
   const { app, authority } = emulator;
@@ -19,6 +33,7 @@ export async function open(options: StartOptions) {
   const headers = config.adminToken === undefined ? {} : { 'x-admin-token': config.adminToken };
   return {
     url,
+    httpsPort: emulator.httpsPort(),
     firstKey: emulator.firstKey ?? '',
     certificate: async () => (await authority()).certificate,
     /** The control plane without a connection. */

@@ -71,23 +71,26 @@ async function start(config: Command['config'], warnings: string[]): Promise<voi
   useFontSettings(FONT_SETTINGS);
   const { logger, flush } = await createLogger(config);
   for (const warning of warnings) logger.warn(warning);
-  const emulator = await openEmulator(config, logger);
+  // From here on, because the first process of a container is not ended by a signal that it does not handle.
+  const opening = openEmulator(config, logger);
   const stop = (signal: NodeJS.Signals) => {
     // A second signal means now.
     process.once(signal, () => process.exit(1));
     logger.info({ signal }, 'stopping');
-    void emulator
-      .close()
+    void opening
+      .then((emulator) => emulator.close())
       .then(flush)
       .then(() => process.exit(0));
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
+  const emulator = await opening;
 
   const url = await emulator.listen();
   logger.info(
     {
       url,
+      ...(config.httpsPort !== undefined && { httpsPort: emulator.httpsPort() }),
       data: config.dataDir ?? 'in memory',
       firstKey: emulator.firstKey ?? null,
       version: packageVersion(),

@@ -1,9 +1,9 @@
 import { execFile, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { basename, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { parse } from 'yaml';
 import { readCommand } from '../src/config.ts';
 import { call, startCommand } from './support/command.ts';
 import { lastingTempDir } from './support/temp-dir.ts';
@@ -13,8 +13,6 @@ const MODULES = join(ROOT, 'node_modules');
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const run = promisify(execFile);
 const manifest = JSON.parse(read('package.json'));
-// jest brings it.
-const { load } = createRequire(import.meta.url)('js-yaml');
 
 /** One for each instruction, lines joined. */
 const instructions = read('Dockerfile')
@@ -61,7 +59,7 @@ describe('the Dockerfile', () => {
   it('begins with a Node.js that the package and the example of compose accept', () => {
     const version = Number(/^node:(\d+)-bookworm-slim$/.exec(base)![1]);
     expect(version).toBeGreaterThan(Number.parseFloat(manifest.engines.node.slice(2)));
-    expect(load(read('docker/compose.yaml')).services.app.image).toBe(base);
+    expect(parse(read('docker/compose.yaml'), { merge: true }).services.app.image).toBe(base);
     expect(read('docker/try-image.sh')).toContain(`\nBASE=${base}\n`);
     expect(stages.every(([from]) => /^\$\{BASE\}( AS \w+)?$/.test(from!.rest))).toBe(true);
   });
@@ -169,7 +167,7 @@ describe('what the image holds', () => {
 });
 
 describe('compose', () => {
-  const { services, volumes } = load(read('docker/compose.yaml'));
+  const { services, volumes } = parse(read('docker/compose.yaml'), { merge: true });
   const { emulator, app } = services;
 
   it('builds this image and gives it settings, a volume and its port', () => {

@@ -52,9 +52,13 @@ describe('an emulator in the own process', () => {
     [{ sped: 1 }, /^There is no option sped; there are port, host, /],
     [
       { seedFile: '/no/such.json' },
-      'The seed file /no/such.json cannot be read; check the path after --seed-file.',
+      'The seed file /no/such.json cannot be read; check the path after seedFile.',
     ],
-    [{ host: '192.0.2.1' }, 'This machine has no address 192.0.2.1; choose another with --host.'],
+    [{ host: '192.0.2.1' }, 'This machine has no address 192.0.2.1; choose another with host.'],
+    [null, 'The options must be an object.'],
+    ['port', 'The options must be an object.'],
+    [{ host: null }, 'host must be an address to listen on, not null.'],
+    [{ port: 'x' }, /^port must be /],
   ] as [object, string | RegExp][])('refuses %j with one sentence', async (options, sentence) => {
     await expect(startEmulator(options)).rejects.toThrow(sentence);
   });
@@ -83,6 +87,24 @@ describe('an emulator in the own process', () => {
       await emulator.close();
     }
     await expect(fetch(`${url}/health`)).rejects.toThrow();
+  });
+
+  it('says that it is closed to who goes on', async () => {
+    const emulator = await startEmulator();
+    await emulator.close();
+    for (const call of [
+      () => emulator.reset(),
+      () => emulator.account('x').get(),
+      () => emulator.certificate(),
+    ])
+      await expect(call()).rejects.toMatchObject({ code: 'EMULATOR_CLOSED' });
+  });
+
+  it('says where it speaks HTTPS, if it does', async () => {
+    const { emulator } = await started({ httpsPort: 0 });
+    expect(emulator.httpsPort).toBeGreaterThan(0);
+    expect(emulator.httpsPort).not.toBe(emulator.port);
+    expect((await started()).emulator.httpsPort).toBeUndefined();
   });
 
   it('lets its process end when it is closed', async () => {

@@ -72,6 +72,8 @@ export interface RunningEmulator extends Control, AsyncDisposable {
   /** What a client takes for https://nanophoto.ai. */
   url: string;
   port: number;
+  /** Where HTTPS is spoken, if `httpsPort` was asked for. */
+  httpsPort: number | undefined;
   /** The key of the first account. */
   apiKey: string;
   /** What clients that reach it as a proxy, or over HTTPS, have to trust: see docs/drop-in.md. */

@@ -127,8 +127,9 @@ export interface Rule {
   seed?: string | number;
 }
 
-export interface Fault extends Omit<Rule, 'seed'> {
+export interface Fault extends Omit<Rule, 'seed' | 'match'> {
   id: string;
+  match: NonNullable<Rule['match']>;
   seed?: string;
   /** How often it has struck. */
   fired: number;

@@ -49,6 +49,11 @@ export const COMMON_PROBLEMS = {
     error: 'Content-Type must be application/json',
   },
   PROXY_REFUSED: { status: 403, errorCode: 'FORBIDDEN', error: 'This proxy leads to nanophoto.ai only' },
+  AUTHORITY_FAILED: {
+    status: 503,
+    errorCode: 'SERVICE_UNAVAILABLE',
+    error: 'There is no certificate for this tunnel; the log of the emulator says why',
+  },
   HOST_REQUIRED: { status: 400, errorCode: 'INVALID_INPUT', error: 'The Host header is missing' },
   MALFORMED_REQUEST: { status: 400, errorCode: 'INVALID_INPUT', error: 'The HTTP request is malformed' },
   REQUEST_TIMEOUT: { status: 408, errorCode: 'INVALID_INPUT', error: 'The request took too long to arrive' },

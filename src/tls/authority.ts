@@ -1,4 +1,5 @@
-import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { systemClock } from '../core/clock.ts';
@@ -64,11 +65,16 @@ async function makeNew(): Promise<Signed> {
 async function kept(path: string): Promise<Signed> {
   const { fromPem } = await import('./certificates.ts');
   const pem = read(path) ?? (await make(path));
+  let authority: Signed;
   try {
-    return await fromPem(pem);
+    authority = await fromPem(pem);
   } catch (cause) {
     throw new SetupError(`${path} is damaged; remove it, and a new authority is made.`, { cause });
   }
+  if (authority.certificate.notAfter.getTime() < systemClock.nowMs()) {
+    throw new SetupError(`${path} has expired; remove it, and a new authority is made.`);
+  }
+  return authority;
 }
 
 function read(path: string): string | undefined {
@@ -84,11 +90,11 @@ function read(path: string): string | undefined {
 async function make(path: string): Promise<string> {
   const { toPem } = await import('./certificates.ts');
   const { key, certificate } = await toPem(await makeNew());
-  const making = `${path}.${process.pid}`;
+  const making = `${path}.${randomUUID()}`;
   try {
     makeDir(dirname(path));
-    writeFileSync(making, `${key}\n${certificate}\n`, { mode: 0o600 });
-    linkSync(making, path);
+    writeFileSync(making, `${key}\n${certificate}\n`, { mode: 0o600, flag: 'wx' });
+    link(making, path);
   } catch (cause) {
     if (cause instanceof SetupError) throw cause;
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') {
@@ -98,6 +104,17 @@ async function make(path: string): Promise<string> {
     rmSync(making, { force: true });
   }
   return read(path)!;
+}
+
+/** Does not replace what is there. Some file systems have no links, and there a rename has to do. */
+function link(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(code)) throw error;
+    renameSync(from, to);
+  }
 }
 
 /** From a day ago on, because two machines' clocks differ. */

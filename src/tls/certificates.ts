@@ -82,7 +82,19 @@ export async function fromPem(pem: string): Promise<Signed> {
   const certificate = new x509.X509Certificate(own!);
   const privateKey = await webcrypto.subtle.importKey('pkcs8', key!, ALGORITHM, true, ['sign']);
   const publicKey = await certificate.publicKey.export(ALGORITHM, ['verify'], webcrypto as never);
-  return { keys: { privateKey, publicKey: publicKey as never }, certificate };
+  const keys = { privateKey, publicKey: publicKey as never };
+  if (!(await belongTogether(keys))) throw new Error('the key is not the one of the certificate');
+  const constraints = certificate.getExtension(NAME_CONSTRAINTS);
+  if (!constraints?.critical || !Buffer.from(vendorOnly()).equals(Buffer.from(constraints.value))) {
+    throw new Error('the certificate can speak for others than the vendor');
+  }
+  return { keys, certificate };
+}
+
+async function belongTogether({ privateKey, publicKey }: CryptoKeyPair): Promise<boolean> {
+  const text = randomBytes(16);
+  const signature = await webcrypto.subtle.sign(ALGORITHM, privateKey, text);
+  return webcrypto.subtle.verify(ALGORITHM, publicKey, signature, text);
 }
 
 /** One value of ASN.1 in DER, of less than 128 bytes. */

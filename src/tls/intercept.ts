@@ -18,6 +18,8 @@ export interface InterceptOptions {
   clock: Clock;
   /** The whole answer to a request for a tunnel that is not given. */
   refusal: string;
+  /** The whole answer to a request for a tunnel that cannot be encrypted. */
+  unable: string;
   /** Told of refused tunnels, and of what went wrong on our side. */
   onRefused: (target: string) => void;
   onError: (error: Error) => void;
@@ -27,7 +29,15 @@ export interface InterceptOptions {
  * Answers for the vendor's hosts to clients that ask for them: through a tunnel (CONNECT) on the server's own port, and over
  * plain TLS on a port of its own. No connection to the outside is ever opened: a tunnel ends here.
  */
-export function createIntercept({ server, authority, clock, refusal, onRefused, onError }: InterceptOptions) {
+export function createIntercept({
+  server,
+  authority,
+  clock,
+  refusal,
+  unable,
+  onRefused,
+  onError,
+}: InterceptOptions) {
   /** Those that have not come as far as to be the server's, and those that were refused. */
   const waiting = new Set<Socket>();
   let isClosing = false;
@@ -46,19 +56,15 @@ export function createIntercept({ server, authority, clock, refusal, onRefused, 
     return release;
   }
 
-  function fail(socket: Socket, error: Error): void {
-    onError(error);
-    socket.destroy();
-  }
-
   const contextFor = (host: string): Promise<SecureContext> =>
     authority().then((known) => known.contextFor(host));
 
   /** The connection is the server's as soon as it is encrypted; what goes wrong before that ends it. */
-  async function encrypt(socket: Socket, host: string): Promise<void> {
+  async function encrypt(socket: Socket, host: string, onReady: () => void = () => {}): Promise<void> {
     const release = hold(socket);
     const secureContext = await contextFor(host);
     if (socket.destroyed) return;
+    onReady();
     const secure = new TLSSocket(socket, {
       isServer: true,
       secureContext,
@@ -88,11 +94,21 @@ export function createIntercept({ server, authority, clock, refusal, onRefused, 
       socket.resume().end(refusal, () => socket.destroySoon());
       return;
     }
+    const establish = () => {
+      socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+      if (head.length > 0) socket.unshift(head);
+    };
+    if (port === '443') {
+      // Not before there is a certificate: a client that was told of a tunnel learns nothing of what went wrong.
+      encrypt(socket, host, establish).catch((error) => {
+        onError(error);
+        socket.resume().end(unable, () => socket.destroySoon());
+      });
+      return;
+    }
     socket.on('error', () => socket.destroy());
-    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
-    if (head.length > 0) socket.unshift(head);
-    if (port === '80') server.emit('connection', socket);
-    else encrypt(socket, host).catch((error) => fail(socket, error));
+    establish();
+    server.emit('connection', socket);
   }
 
   server.on('connect', (request, socket, head) => tunnel(request, socket as Socket, head));
@@ -101,7 +117,10 @@ export function createIntercept({ server, authority, clock, refusal, onRefused, 
     /** For who leads the vendor's hosts here by name. Not listening yet. */
     secureServer: (): NetServer =>
       createServer((socket) => {
-        encrypt(socket, VENDOR_HOST).catch((error) => fail(socket, error));
+        encrypt(socket, VENDOR_HOST).catch((error) => {
+          onError(error);
+          socket.destroy();
+        });
       }),
     /** Ends what is not the server's yet; the rest is for the server to end. */
     close(): void {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connect, createServer } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openAuthority } from '../../src/tls/authority.ts';
-import { fromPem, makeLeaf, toPem } from '../../src/tls/certificates.ts';
+import { fromPem, makeAuthority, makeLeaf, toPem } from '../../src/tls/certificates.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const FOR_A_YEAR = { notBefore: new Date(Date.now() - 1000), notAfter: new Date(Date.now() + 3e10) };
@@ -62,6 +62,27 @@ describe('the authority', () => {
       expect(readFileSync(join(dir, 'authority.pem'), 'utf8')).toBe(text);
     },
   );
+
+  it('is refused when its parts do not belong together, or it could speak for others', async () => {
+    const [dir, other] = [tempDir(), tempDir()];
+    await Promise.all([openAuthority(dir), openAuthority(other)]);
+    const [one, two] = [dir, other].map((at) => readFileSync(join(at, 'authority.pem'), 'utf8'));
+    const [key] = one!.split('-----BEGIN CERTIFICATE');
+    const [, certificate] = two!.split('-----BEGIN CERTIFICATE');
+    const leaf = await toPem(await makeLeaf(await fromPem(one!), 'nanophoto.ai', FOR_A_YEAR));
+    for (const pem of [`${key}-----BEGIN CERTIFICATE${certificate}`, `${leaf.key}\n${leaf.certificate}\n`]) {
+      writeFileSync(join(dir, 'authority.pem'), pem);
+      await expect(openAuthority(dir)).rejects.toThrow(/authority\.pem is damaged; remove it/);
+    }
+  });
+
+  it('is refused when it has expired', async () => {
+    const dir = tempDir();
+    const past = { notBefore: new Date(0), notAfter: new Date(1000) };
+    const { key, certificate } = await toPem(await makeAuthority(past));
+    writeFileSync(join(dir, 'authority.pem'), `${key}\n${certificate}\n`);
+    await expect(openAuthority(dir)).rejects.toThrow(/authority\.pem has expired; remove it/);
+  });
 
   it('is refused with a sentence when it cannot be written', async () => {
     const file = join(tempDir(), 'file');

@@ -252,7 +252,13 @@ describe('an authority that cannot be read', () => {
     writeFileSync(file, 'damaged');
     const emulator = await testEmulator(['--port', '0', '--data-dir', dir]);
     const { port } = new URL(await emulator.listen());
-    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const { socket, head } = await askForTunnel(port, 'nanophoto.ai:443');
+    expect(head).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r\n/);
+    expect(JSON.parse(head.split('\r\n\r\n')[1]!)).toEqual({
+      success: false,
+      error: 'There is no certificate for this tunnel; the log of the emulator says why',
+      errorCode: 'SERVICE_UNAVAILABLE',
+    });
     await once(socket.resume(), 'close');
     expect((await rawBytes(port, get('/ca.pem', 'x'))).bytes.toString()).toMatch(/^HTTP\/1\.1 500 /);
     rmSync(file);

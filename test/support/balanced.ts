@@ -1,0 +1,165 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { expect, onTestFinished } from 'vitest';
+import { startCommand } from './command.ts';
+import { tempDir } from './temp-dir.ts';
+
+/** The configuration of docker/. */
+export const CONF = readFileSync(new URL('../../docker/nginx/nginx.conf', import.meta.url), 'utf8');
+/** What the control planes of the emulators want. */
+export const TOKEN = 'a-token-of-the-tests';
+
+interface Said {
+  key?: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+/** On a connection of its own: nothing is left in a pool when nginx or an emulator ends. */
+export async function open(base: string, method: string, path: string, { key, body, headers }: Said = {}) {
+  const { hostname, port } = new URL(base);
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  const sent = request({
+    agent: false,
+    hostname,
+    port,
+    method,
+    path,
+    headers: {
+      ...(path.includes('/__admin') && { 'x-admin-token': TOKEN }),
+      ...(key !== undefined && { authorization: `Bearer ${key}` }),
+      ...(text !== undefined && {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(text),
+      }),
+      ...headers,
+    },
+  });
+  sent.end(text);
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  return response;
+}
+
+export async function ask(base: string, method: string, path: string, said?: Said) {
+  const response = await open(base, method, path, said);
+  const pieces: Buffer[] = [];
+  for await (const piece of response) pieces.push(piece);
+  const bytes = Buffer.concat(pieces);
+  const isJson = response.headers['content-type']?.startsWith('application/json') && bytes.length > 0;
+  return {
+    status: response.statusCode!,
+    headers: response.headers,
+    bytes,
+    // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+    body: (isJson ? JSON.parse(bytes.toString()) : undefined) as any,
+  };
+}
+
+export const accountAt = (key: string) => `/__admin/accounts/${encodeURIComponent(key)}`;
+
+/** Nobody listens there now. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** As somebody adds it who follows the page. */
+export const withFourth = (conf: string) =>
+  conf
+    .replace(/^( *server emulator-)3(:6266 max_fails=0;\n)(?= *keepalive 64)/m, '$13$2$14$2')
+    .replace(
+      /^ {2}upstream emulator-3 \{\n[\s\S]*?\n {2}\}\n/m,
+      (block) => block + block.replaceAll('r-3', 'r-4'),
+    )
+    .replace(/^( *)3 emulator-3;\n/m, '$&$14 emulator-4;\n');
+
+/** The configuration as it is, but for addresses and places of files. */
+const rendered = (conf: string, port: number, emulators: string[], dir: string) =>
+  emulators
+    .reduce((text, url, n) => text.replaceAll(`emulator-${n + 1}:6266`, new URL(url).host), conf)
+    .replace('listen 6266;', `listen 127.0.0.1:${port};`)
+    .replaceAll('/tmp/', `${dir}/`);
+
+/** Emulators behind an nginx. Both end with the test. */
+export async function balanced(flagsOf: (n: number) => string[] = () => []) {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const dir = tempDir();
+  const file = join(dir, 'nginx.conf');
+
+  const startEmulator = (n: number, own = flagsOf(n)) =>
+    startCommand([
+      ...['--public-url', `${url}/nodes/${n}`, '--admin-token', TOKEN, '--rate-limit', 'off'],
+      ...['--speed', '1000000', ...own],
+    ]);
+  const emulators = await Promise.all([1, 2, 3].map((n) => startEmulator(n)));
+  const configure = (conf: string) => {
+    const text = rendered(
+      conf,
+      port,
+      emulators.map((one) => one.url),
+      dir,
+    );
+    expect(text).not.toMatch(/6266|\/tmp\/(?!nanophoto)/);
+    writeFileSync(file, text);
+  };
+  configure(CONF);
+
+  // Its workers may write where root may.
+  const globals = `daemon off;${process.getuid?.() === 0 ? ' user root;' : ''}`;
+  const nginx = spawn('nginx', ['-e', 'stderr', '-p', dir, '-c', file, '-g', globals], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const ended = once(nginx, 'close');
+  onTestFinished(async () => {
+    nginx.kill('SIGTERM');
+    await ended;
+  });
+  let log = '';
+  const count = (what: RegExp) => log.match(new RegExp(what, 'g'))?.length ?? 0;
+  nginx.stderr.setEncoding('utf8').on('data', (text) => {
+    log += text;
+    nginx.emit('logged');
+  });
+  /** Until its log has it so often. */
+  async function logged(what: RegExp, times: number): Promise<void> {
+    while (count(what) < times) {
+      if (nginx.exitCode !== null) throw new Error(`nginx ended:\n${log}`);
+      await Promise.race([once(nginx, 'logged'), ended]);
+    }
+  }
+  await logged(/start worker process \d+/, 2);
+
+  return {
+    url,
+    port,
+    emulators,
+    startEmulator,
+    ask: (method: string, path: string, said?: Said) => ask(url, method, path, said),
+    /** The numbers of the emulators that have an account, as they say themselves. */
+    async homes(): Promise<(key: string) => number[]> {
+      const lists = await Promise.all(
+        emulators.map(async (one) => {
+          const { accounts } = (await ask(one.url, 'GET', '/__admin/accounts?limit=1000')).body;
+          return new Set(accounts.map(({ key }: { key: string }) => key));
+        }),
+      );
+      return (key) => lists.flatMap((keys, index) => (keys.has(key) ? [index + 1] : []));
+    },
+    /** With the workers of the old configuration gone. */
+    async reload(conf: string): Promise<void> {
+      configure(conf);
+      const started = count(/start worker process \d+/);
+      nginx.kill('SIGHUP');
+      await logged(/worker process \d+ exited with code 0/, started);
+    },
+  };
+}
