@@ -33,7 +33,7 @@ COPY . .
 # Whatever a checkout allows its owner alone is for the image's user as well.
 RUN npm run build \
   && mkdir /product \
-  && cp -r --parents dist migrations fixtures/accounts.json fixtures/texts fixtures/videos fixtures/fonts package.json LICENSE \
+  && cp -r --parents dist migrations fixtures/accounts.json fixtures/texts fixtures/wire fixtures/videos fixtures/fonts package.json LICENSE \
     /product/ \
   && chmod -R a+rX /product
 

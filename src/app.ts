@@ -18,6 +18,8 @@ import { registerObservers } from './http/observers.ts';
 import { registerRateLimit } from './http/rate-limit.ts';
 import { foreignHostOf, rewriteTarget } from './http/target.ts';
 import { type ZodTypeProvider, zodValidator } from './http/validation.ts';
+import { registerOpenApi } from './openapi/routes.ts';
+import type { DocumentedRoute } from './openapi/vendor.ts';
 import { createResults } from './results/results.ts';
 import type { Authority } from './tls/authority.ts';
 
@@ -87,6 +89,8 @@ export async function buildApp(
     reply.type('application/x-pem-file');
     return (await authority()).certificate;
   });
+  const documented: DocumentedRoute[] = [];
+  registerOpenApi(app, emulator, FAMILIES, documented);
   await app.register(async (admin) => registerAdmin(admin as never, emulator, FAMILIES));
   await app.register(async (media) => registerMedia(media as never, emulator, FAMILIES));
   await app.register(async (vendor) => {
@@ -105,6 +109,9 @@ export async function buildApp(
     // Without one of its own the context would not have its hooks called.
     vendor.setNotFoundHandler(notFound);
     registerObservers(vendor as never, emulator);
+    vendor.addHook('onRoute', (route) => {
+      if (route.config?.doc) documented.push(route as never);
+    });
     registerApis(vendor as never, emulator);
   });
   await app.ready();

@@ -2,14 +2,12 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import Fastify, { type RouteOptions } from 'fastify';
 import { describe, expect, it } from 'vitest';
-import { FAMILIES, registerApis } from '../src/apis/index.ts';
-import type { App, Emulator } from '../src/http/context.ts';
+import { FAMILIES } from '../src/apis/index.ts';
 import { COMMON_PROBLEMS } from '../src/http/errors.ts';
-import { zodValidator } from '../src/http/validation.ts';
 import { hasProgram, startCommand } from './support/command.ts';
 import { type TestEmulator, testEmulator } from './support/emulator.ts';
+import { registeredRoutes } from './support/routes.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../docs/faults.md'), 'utf8');
 
@@ -61,18 +59,6 @@ const COMMON = ['LOGIN_REQUIRED', 'API_KEY_RATE_LIMIT_EXCEEDED', 'INVALID_INPUT'
 
 const isFree = (prices: unknown): boolean =>
   typeof prices === 'object' ? Object.values(prices!).every(isFree) : prices === 0;
-
-/** Each route with its family and its own codes, as the families register them. */
-async function registeredRoutes() {
-  const routes: RouteOptions[] = [];
-  const app = Fastify();
-  app.setValidatorCompiler(zodValidator);
-  app.addHook('onRoute', (route) => void routes.push(route));
-  registerApis(app as unknown as App, { settings: { priceChanges: {} } } as Emulator);
-  await app.ready();
-  // Read when all hooks have been at the routes.
-  return routes.map(({ url, config: { family, problems = {} } = {} }) => ({ url, family, problems }));
-}
 
 async function documentedCodes(): Promise<string[]> {
   const routes = await registeredRoutes();

@@ -1,13 +1,14 @@
 import { z } from 'zod';
+import { priceList, type Sources } from '../http/doc.ts';
 import { family } from '../http/family.ts';
 import { submit } from '../http/tasks.ts';
 import { mediaUrls } from '../http/urls.ts';
 import {
+  AcceptedImage,
   acceptedImage,
-  CHECK_IMAGE,
-  checkInputImages,
-  IMAGE_FIELDS,
+  checkImage,
   IMAGE_PRICES,
+  imageBody,
   imageFile,
   imageNames,
   imageProblems,
@@ -18,17 +19,17 @@ import {
 
 /** Nano Banana 2 image generation. Source: vendor page "Nano Banana 2 Image Generation API"; error codes from public clients. */
 const FAMILY = 'nano-banana-2';
+const SOURCES: Sources = { endpoint: 'D', request: 'D', answers: 'D', codes: 'C', prices: 'D' };
 const MOST_IMAGES = 14;
 const TEMPLATE = imageTemplate(10, 30);
 
-export const GenerateBody = z
-  .object({ ...IMAGE_FIELDS, googleSearch: z.boolean().default(false) })
-  .superRefine(checkInputImages(MOST_IMAGES));
+export const GenerateBody = imageBody(MOST_IMAGES, { googleSearch: z.boolean().default(false) });
 
 const FILES = { imageUrl: imageFile('nano-banana-2', 'Nano Banana 2') };
 
 export const nanoBanana2 = family({
   name: FAMILY,
+  title: 'Nano Banana 2',
   prices: IMAGE_PRICES,
   files: FILES,
   names: imageNames,
@@ -37,7 +38,18 @@ export const nanoBanana2 = family({
 
     app.post(
       '/api/nano-banana-2/generate',
-      { schema: { body: GenerateBody }, config: { problems: imageProblems(MOST_IMAGES) } },
+      {
+        schema: { body: GenerateBody },
+        config: {
+          problems: imageProblems(MOST_IMAGES),
+          doc: {
+            summary: 'Generate or edit an image',
+            sources: SOURCES,
+            answers: [AcceptedImage],
+            prices: { per: 'request', list: priceList(prices, 'imageQuality') },
+          },
+        },
+      },
       async (request) => {
         const input = request.body;
         const order = { family: FAMILY, price: prices[input.imageQuality], input, template: TEMPLATE };
@@ -46,7 +58,7 @@ export const nanoBanana2 = family({
       },
     );
 
-    app.post('/api/nano-banana-2/check-status', CHECK_IMAGE, async (request, reply) => {
+    app.post('/api/nano-banana-2/check-status', checkImage(SOURCES), async (request, reply) => {
       const task = pollImage(emulator, request, FAMILY);
       return tellImage(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
     });

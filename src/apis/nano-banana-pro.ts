@@ -1,13 +1,13 @@
-import { z } from 'zod';
+import { priceList, type Sources } from '../http/doc.ts';
 import { family } from '../http/family.ts';
 import { submit } from '../http/tasks.ts';
 import { mediaUrls } from '../http/urls.ts';
 import {
+  AcceptedImage,
   acceptedImage,
-  CHECK_IMAGE,
-  checkInputImages,
-  IMAGE_FIELDS,
+  checkImage,
   IMAGE_PRICES,
+  imageBody,
   imageFile,
   imageNames,
   imageProblems,
@@ -18,15 +18,17 @@ import {
 
 /** Nano Banana Pro image generation. The vendor names the API; everything else is known from public clients. */
 const FAMILY = 'nano-banana-pro';
+const SOURCES: Sources = { endpoint: 'C', request: 'C', answers: 'C', codes: 'C', prices: 'C' };
 const MOST_IMAGES = 8;
 const TEMPLATE = imageTemplate(30, 300);
 
-export const GenerateBody = z.object(IMAGE_FIELDS).superRefine(checkInputImages(MOST_IMAGES));
+export const GenerateBody = imageBody(MOST_IMAGES, {});
 
 const FILES = { imageUrl: imageFile('nano-banana-pro', 'Nano Banana Pro') };
 
 export const nanoBananaPro = family({
   name: FAMILY,
+  title: 'Nano Banana Pro',
   prices: IMAGE_PRICES,
   files: FILES,
   names: imageNames,
@@ -35,7 +37,18 @@ export const nanoBananaPro = family({
 
     app.post(
       '/api/nano-banana-pro/generate',
-      { schema: { body: GenerateBody }, config: { problems: imageProblems(MOST_IMAGES) } },
+      {
+        schema: { body: GenerateBody },
+        config: {
+          problems: imageProblems(MOST_IMAGES),
+          doc: {
+            summary: 'Generate or edit an image',
+            sources: SOURCES,
+            answers: [AcceptedImage],
+            prices: { per: 'request', list: priceList(prices, 'imageQuality') },
+          },
+        },
+      },
       async (request) => {
         const input = request.body;
         const order = { family: FAMILY, price: prices[input.imageQuality], input, template: TEMPLATE };
@@ -44,7 +57,7 @@ export const nanoBananaPro = family({
       },
     );
 
-    app.post('/api/nano-banana-pro/check-status', CHECK_IMAGE, async (request, reply) => {
+    app.post('/api/nano-banana-pro/check-status', checkImage(SOURCES), async (request, reply) => {
       const task = pollImage(emulator, request, FAMILY);
       return tellImage(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
     });

@@ -1,14 +1,16 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
+import { priceList, type Sources } from '../http/doc.ts';
 import type { Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
-import { publicUrl, requiredText } from '../http/fields.ts';
+import { publicUrl, requiredText, tellImageRule } from '../http/fields.ts';
 import { sendText } from '../http/stream.ts';
 import { LOCALES, phrasesOf } from '../texts/phrases.ts';
 import { writeScript } from '../texts/script.ts';
 
 /** Sora 2 prompt generator, a text stream. Source: vendor page "Sora 2 Prompt Generator API". */
 const FAMILY = 'prompt-generator';
+const SOURCES: Sources = { endpoint: 'D', request: 'D', answers: 'D', codes: 'D', prices: 'D' };
 
 /** "2 credits per generation." */
 const PRICE = 2;
@@ -39,7 +41,12 @@ export const Body = z
         'fade-transition',
       ])
       .default('montage'),
-    duration: z.number().min(DURATION_SECONDS.least).max(DURATION_SECONDS.most).default(10),
+    duration: z
+      .number()
+      .min(DURATION_SECONDS.least)
+      .max(DURATION_SECONDS.most)
+      .meta({ description: 'Seconds. The bounds are assumed.' })
+      .default(10),
     model: z.string().trim().min(1).default('google/gemini-3-flash-preview'),
     locale: z.enum(LOCALES).default('en'),
     imageUrls: z.array(publicUrl('expected a public http or https URL')).max(MOST_IMAGES).default([]),
@@ -47,7 +54,8 @@ export const Body = z
   .refine(({ mode, imageUrls }) => mode === 'textToVideo' || imageUrls.length > 0, {
     path: ['imageUrls'],
     error: 'imageToVideo needs 1 to 3 public URLs',
-  });
+  })
+  .meta(tellImageRule({ urls: 'imageUrls', neededFor: 'imageToVideo', missing: 'INVALID_INPUT' }));
 
 const PROBLEMS: Problems = {
   INVALID_INPUT: { status: 400, error: 'Topic is missing, empty, or too long' },
@@ -65,13 +73,25 @@ const PROBLEMS: Problems = {
 
 export const promptGenerator = family({
   name: FAMILY,
+  title: 'Prompt generator',
   prices: PRICE,
   routes: (app, emulator, price) => {
     const { fixturesDir } = emulator.settings;
 
     app.post(
       '/api/sora-2/generate-prompt',
-      { schema: { body: Body }, config: { problems: PROBLEMS } },
+      {
+        schema: { body: Body },
+        config: {
+          problems: PROBLEMS,
+          doc: {
+            summary: 'Have a prompt written',
+            sources: SOURCES,
+            answers: 'text',
+            prices: { per: 'request', list: priceList(price) },
+          },
+        },
+      },
       async (request, reply) => {
         const input = request.body;
         const order = { family: FAMILY, price, input, template: TEMPLATE };

@@ -3,6 +3,7 @@ import { EmulatorError } from '../core/errors.ts';
 import type { PlanTemplate } from '../core/plan.ts';
 import { parseJson, receive } from '../http/body.ts';
 import type { App } from '../http/context.ts';
+import { priceList, type Sources, where } from '../http/doc.ts';
 import type { Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
 import { isPublicUrl } from '../http/fields.ts';
@@ -14,6 +15,7 @@ import { LOCALES, phrasesOf } from '../texts/phrases.ts';
 
 /** Video reverse prompt, a text stream. Source: vendor page "Video Reverse Prompt API". */
 const FAMILY = 'reverse-prompt';
+const SOURCES: Sources = { endpoint: 'D', request: 'D', answers: 'D', codes: 'D', prices: 'D' };
 
 /** "1 credit per analysis." */
 const PRICE = 1;
@@ -35,19 +37,33 @@ const MP4_NAME = /\.mp4$/i;
 /** A reserved name that never resolves (RFC 2606): the way to make a download fail. */
 const UNREACHABLE_HOST = /(^|\.)invalid\.?$/i;
 
+const needs = (field: string) => ({ properties: { [field]: true }, required: [field] });
+
 export const Body = z
   .object({
     videoSource: z.enum(['youtube', 'url', 'file']),
     locale: z.enum(LOCALES).default('en'),
-    videoUrl: z.string().trim().optional(),
-    videoFile: z.instanceof(VideoUpload, { error: 'expected a base64 string' }).optional(),
+    videoUrl: z
+      .string()
+      .trim()
+      .meta({ description: 'For `youtube` a link to a video, for `url` the address of an .mp4 file.' })
+      .optional(),
+    videoFile: z
+      .instanceof(VideoUpload, { error: 'expected a base64 string' })
+      .meta({
+        type: 'string',
+        description: 'For `file`: an MP4 of at most 30 MB in base64, plain or as a data URL.',
+        'x-max-bytes': MOST_FILE_BYTES,
+      })
+      .optional(),
     videoFileName: z.string().trim().optional(),
   })
   .superRefine((body, refuse) => {
     const field = body.videoSource === 'file' ? 'videoFile' : 'videoUrl';
     const code = problemOf(body);
     if (code) refuse.addIssue({ code: 'custom', path: [field], message: code });
-  });
+  })
+  .meta(where('videoSource', ['file'], needs('videoFile'), needs('videoUrl')));
 type Body = z.output<typeof Body>;
 
 function problemOf({ videoSource, videoUrl, videoFile, videoFileName }: Body): string | undefined {
@@ -98,6 +114,7 @@ const PROBLEMS: Problems = {
 
 export const reversePrompt = family({
   name: FAMILY,
+  title: 'Reverse prompt',
   prices: PRICE,
   routes: (parent, emulator, price) => {
     const { fixturesDir } = emulator.settings;
@@ -110,7 +127,18 @@ export const reversePrompt = family({
 
       app.post(
         '/api/sora-2/reverse-prompt',
-        { schema: { body: Body }, config: { problems: PROBLEMS } },
+        {
+          schema: { body: Body },
+          config: {
+            problems: PROBLEMS,
+            doc: {
+              summary: 'Have a video described',
+              sources: SOURCES,
+              answers: 'text',
+              prices: { per: 'request', list: priceList(price) },
+            },
+          },
+        },
         async (request, reply) => {
           const { videoFile, ...asked } = request.body;
           const input = { ...asked, videoFile: videoFile?.summary };

@@ -1,12 +1,21 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
+import { priceList, type Sources } from '../http/doc.ts';
 import { imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
-import { checkImages, imageUrls, otherImages, requiredText } from '../http/fields.ts';
+import { checkImages, imageUrls, otherImages, requiredText, tellImageRule } from '../http/fields.ts';
 import { resultFile } from '../http/result-file.ts';
 import { submit } from '../http/tasks.ts';
 import { mediaUrls } from '../http/urls.ts';
-import { acceptedVideo, CHECK_VIDEO, oriented, pollVideo, tellVideo, VIDEO_SIZES } from '../kinds/video.ts';
+import {
+  AcceptedVideo,
+  acceptedVideo,
+  checkVideo,
+  oriented,
+  pollVideo,
+  tellVideo,
+  VIDEO_SIZES,
+} from '../kinds/video.ts';
 import { video } from '../results/content.ts';
 
 /**
@@ -14,6 +23,7 @@ import { video } from '../results/content.ts';
  * are documented nowhere and told as Sora 2 tells them.
  */
 const FAMILY = 'seedance-1-5-pro';
+const SOURCES: Sources = { endpoint: 'D', request: 'D', answers: 'X', codes: 'X', prices: 'D' };
 const MOST_PROMPT_CHARACTERS = 1000;
 
 /** Credits by resolution, sound and seconds, for API keys: twice the web price, and sound doubles it again. */
@@ -26,19 +36,25 @@ const PRICES = {
 /** Not documented. */
 const TEMPLATE: PlanTemplate = { typicalSeconds: [60, 180], steps: [{ name: 'generating', share: 1 }] };
 
+const IMAGES = { urls: 'imageUrls', neededFor: 'imageToVideo', missing: 'IMAGE_REQUIRED' } as const;
+
 export const GenerateBody = z
   .object({
     prompt: requiredText('PROMPT_REQUIRED', MOST_PROMPT_CHARACTERS),
     mode: z.enum(['textToVideo', 'imageToVideo']),
     aspectRatio: z.enum(['portrait', 'landscape']),
     resolution: z.enum(['480p', '720p', '1080p']),
-    duration: z.enum(['4', '8', '12']),
+    duration: z.enum(['4', '8', '12']).meta({ description: 'Seconds.' }),
     generateAudio: z.boolean().default(false),
     fixedLens: z.boolean().default(false),
     imageUrls,
     ...otherImages,
   })
-  .superRefine(checkImages({ urls: 'imageUrls', neededFor: 'imageToVideo', missing: 'IMAGE_REQUIRED' }));
+  .superRefine(checkImages(IMAGES))
+  .meta(tellImageRule(IMAGES));
+
+/** In the table sound has words, in the request it is a switch. */
+const SOUND = { field: 'generateAudio', values: { silent: false, audio: true } };
 
 const PROBLEMS: Problems = {
   PROMPT_REQUIRED: { status: 400, error: 'Prompt is required' },
@@ -59,6 +75,7 @@ const FILES = {
 
 export const seedance = family({
   name: FAMILY,
+  title: 'SeeDance 1.5 Pro',
   prices: PRICES,
   files: FILES,
   routes: (app, emulator, prices) => {
@@ -66,7 +83,18 @@ export const seedance = family({
 
     app.post(
       '/api/seedance-1-5-pro/generate',
-      { schema: { body: GenerateBody }, config: { problems: PROBLEMS } },
+      {
+        schema: { body: GenerateBody },
+        config: {
+          problems: PROBLEMS,
+          doc: {
+            summary: 'Generate a video',
+            sources: SOURCES,
+            answers: [AcceptedVideo],
+            prices: { per: 'request', list: priceList(prices, 'resolution', SOUND, 'duration') },
+          },
+        },
+      },
       async (request) => {
         const input = request.body;
         const price = prices[input.resolution][input.generateAudio ? 'audio' : 'silent'][input.duration];
@@ -76,7 +104,7 @@ export const seedance = family({
       },
     );
 
-    app.post('/api/seedance-1-5-pro/check-status', CHECK_VIDEO, async (request, reply) => {
+    app.post('/api/seedance-1-5-pro/check-status', checkVideo(SOURCES), async (request, reply) => {
       const task = pollVideo(emulator, request, FAMILY);
       return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
     });

@@ -1,12 +1,21 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
+import { priceList, type Sources } from '../http/doc.ts';
 import { imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
 import { otherImageGiven, otherImages, publicUrl, requiredText } from '../http/fields.ts';
 import { resultFile } from '../http/result-file.ts';
 import { submit } from '../http/tasks.ts';
 import { mediaUrls } from '../http/urls.ts';
-import { acceptedVideo, CHECK_VIDEO, oriented, pollVideo, tellVideo } from '../kinds/video.ts';
+import {
+  AcceptedVideo,
+  acceptedVideo,
+  CompletedVideo,
+  checkVideo,
+  oriented,
+  pollVideo,
+  tellVideo,
+} from '../kinds/video.ts';
 import { video } from '../results/content.ts';
 
 /**
@@ -14,6 +23,7 @@ import { video } from '../results/content.ts';
  * for the request and the price; the answers are documented nowhere and told as Sora 2 tells them.
  */
 const FAMILY = 'sora-2-tvc';
+const SOURCES: Sources = { endpoint: 'D', request: 'D', answers: 'X', codes: 'X', prices: 'D' };
 
 /** Credits by seconds. */
 const PRICES = { '10': 8, '15': 8 } as const;
@@ -33,7 +43,7 @@ export const GenerateBody = z
     adTheme: requiredText('INVALID_INPUT'),
     referenceImageUrl: publicUrl('IMAGE_URLS_REQUIRED').optional(),
     voiceoverScript: z.string().optional(),
-    videoDuration: z.enum(['10', '15']).default('10'),
+    videoDuration: z.enum(['10', '15']).meta({ description: 'Seconds.' }).default('10'),
     aspectRatio: z.enum(['portrait', 'landscape']).default('portrait'),
     ...otherImages,
   })
@@ -47,6 +57,8 @@ const PROBLEMS: Problems = {
   IMAGE_URLS_REQUIRED: imageUrlsRequired('referenceImageUrl (a public URL)'),
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
 };
+
+const CompletedAd = CompletedVideo.extend({ storyboardImageUrl: z.url() }).meta({ id: 'CompletedAd' });
 
 type Input = z.output<typeof GenerateBody>;
 
@@ -69,6 +81,7 @@ const FILES = {
 
 export const sora2Tvc = family({
   name: FAMILY,
+  title: 'Sora 2 TVC ad',
   prices: PRICES,
   files: FILES,
   routes: (app, emulator, prices) => {
@@ -76,7 +89,18 @@ export const sora2Tvc = family({
 
     app.post(
       '/api/sora-2-tvc/generate',
-      { schema: { body: GenerateBody }, config: { problems: PROBLEMS } },
+      {
+        schema: { body: GenerateBody },
+        config: {
+          problems: PROBLEMS,
+          doc: {
+            summary: 'Generate an ad',
+            sources: SOURCES,
+            answers: [AcceptedVideo],
+            prices: { per: 'request', list: priceList(prices, 'videoDuration') },
+          },
+        },
+      },
       async (request) => {
         const input = request.body;
         const order = { family: FAMILY, price: prices[input.videoDuration], input, template: TEMPLATE };
@@ -85,7 +109,7 @@ export const sora2Tvc = family({
       },
     );
 
-    app.post('/api/sora-2-tvc/check-status', CHECK_VIDEO, async (request, reply) => {
+    app.post('/api/sora-2-tvc/check-status', checkVideo(SOURCES, CompletedAd), async (request, reply) => {
       const task = pollVideo(emulator, request, FAMILY);
       return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
     });

@@ -1,16 +1,26 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
+import { priceList, type Sources } from '../http/doc.ts';
 import { BARE_INSUFFICIENT_CREDITS, imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
-import { checkImages, imageUrls, otherImages, requiredText } from '../http/fields.ts';
+import { checkImages, imageUrls, otherImages, requiredText, tellImageRule } from '../http/fields.ts';
 import { resultFile } from '../http/result-file.ts';
 import { submit } from '../http/tasks.ts';
 import { mediaUrls } from '../http/urls.ts';
-import { acceptedVideo, CHECK_VIDEO, oriented, pollVideo, tellVideo, VIDEO_SIZES } from '../kinds/video.ts';
+import {
+  AcceptedVideo,
+  acceptedVideo,
+  checkVideo,
+  oriented,
+  pollVideo,
+  tellVideo,
+  VIDEO_SIZES,
+} from '../kinds/video.ts';
 import { video } from '../results/content.ts';
 
 /** Sora 2 video generation. Source: vendor page "Sora 2 Video Generation API". */
 const FAMILY = 'sora-2';
+const SOURCES: Sources = { endpoint: 'D', request: 'D', answers: 'D', codes: 'D', prices: 'D' };
 
 /** Credits by tier and seconds. */
 const PRICES = {
@@ -26,6 +36,8 @@ const TEMPLATES: Record<keyof typeof PRICES, PlanTemplate> = {
   'sora2-pro-high': { typicalSeconds: [180, 480], steps: [{ name: 'generating', share: 1 }] },
 };
 
+const IMAGES = { urls: 'imageUrls', neededFor: 'imageToVideo', missing: 'IMAGE_REQUIRED' } as const;
+
 export const GenerateBody = z
   .object({
     prompt: requiredText('PROMPT_REQUIRED'),
@@ -33,11 +45,15 @@ export const GenerateBody = z
     modelTier: z.enum(['sora2', 'sora2-pro-standard', 'sora2-pro-high']).default('sora2'),
     aspectRatio: z.enum(['portrait', 'landscape']).default('portrait'),
     // The page gives no default; the cheaper one is ours.
-    videoDuration: z.enum(['10', '15']).default('10'),
+    videoDuration: z
+      .enum(['10', '15'])
+      .meta({ description: 'Seconds.', 'x-default-source': 'X' })
+      .default('10'),
     imageUrls,
     ...otherImages,
   })
-  .superRefine(checkImages({ urls: 'imageUrls', neededFor: 'imageToVideo', missing: 'IMAGE_REQUIRED' }));
+  .superRefine(checkImages(IMAGES))
+  .meta(tellImageRule(IMAGES));
 
 const PROBLEMS: Problems = {
   PROMPT_REQUIRED: { status: 400, error: 'Prompt is required' },
@@ -66,6 +82,7 @@ const FILES = {
 
 export const sora2 = family({
   name: FAMILY,
+  title: 'Sora 2',
   prices: PRICES,
   files: FILES,
   routes: (app, emulator, prices) => {
@@ -73,7 +90,18 @@ export const sora2 = family({
 
     app.post(
       '/api/sora-2/generate',
-      { schema: { body: GenerateBody }, config: { problems: PROBLEMS } },
+      {
+        schema: { body: GenerateBody },
+        config: {
+          problems: PROBLEMS,
+          doc: {
+            summary: 'Generate a video',
+            sources: SOURCES,
+            answers: [AcceptedVideo],
+            prices: { per: 'request', list: priceList(prices, 'modelTier', 'videoDuration') },
+          },
+        },
+      },
       async (request) => {
         const input = request.body;
         const price = prices[input.modelTier][input.videoDuration];
@@ -83,7 +111,7 @@ export const sora2 = family({
       },
     );
 
-    app.post('/api/sora-2/check-status', CHECK_VIDEO, async (request, reply) => {
+    app.post('/api/sora-2/check-status', checkVideo(SOURCES), async (request, reply) => {
       const task = pollVideo(emulator, request, FAMILY);
       return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
     });

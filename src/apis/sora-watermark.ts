@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { PlanTemplate } from '../core/plan.ts';
 import { digestOf } from '../core/random.ts';
 import { accountOf } from '../http/context.ts';
+import { priceList, type Sources } from '../http/doc.ts';
 import type { Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
 import { requiredText } from '../http/fields.ts';
@@ -12,6 +13,7 @@ import { WATERMARK_REMOVED } from '../results/content.ts';
 
 /** Sora watermark removal. The vendor names the API; everything else is known from public clients. */
 const FAMILY = 'sora-watermark';
+const SOURCES: Sources = { endpoint: 'D', request: 'C', answers: 'C', codes: 'C', prices: 'X' };
 
 /** No price is known. */
 const PRICE = 0;
@@ -23,10 +25,14 @@ const SHARED_VIDEO = 'sora.chatgpt.com/p/';
 const TEMPLATE: PlanTemplate = { typicalSeconds: [5, 20], steps: [{ name: 'removing', share: 1 }] };
 
 export const Body = z.object({
-  share_link: requiredText('MISSING_SHARE_LINK').refine((link) => String(link).includes(SHARED_VIDEO), {
-    error: 'INVALID_SHARE_LINK',
-  }),
+  share_link: requiredText('MISSING_SHARE_LINK')
+    .refine((link) => String(link).includes(SHARED_VIDEO), { error: 'INVALID_SHARE_LINK' })
+    .meta({ pattern: SHARED_VIDEO.replaceAll('.', '\\.') }),
 });
+
+const Removed = z
+  .strictObject({ success: z.literal(true), status: z.literal('completed'), url: z.url() })
+  .meta({ id: 'RemovedWatermark' });
 
 const PROBLEMS: Problems = {
   MISSING_SHARE_LINK: { status: 400, error: 'Share link is required' },
@@ -40,12 +46,24 @@ const FILES = { url: resultFile('sora/watermark-remover', 'mp4', () => WATERMARK
 
 export const soraWatermark = family({
   name: FAMILY,
+  title: 'Sora watermark removal',
   prices: PRICE,
   files: FILES,
   routes: (app, emulator, price) => {
     app.post(
       '/api/sora/remove-watermark',
-      { schema: { body: Body }, config: { problems: PROBLEMS } },
+      {
+        schema: { body: Body },
+        config: {
+          problems: PROBLEMS,
+          doc: {
+            summary: 'Remove the watermark of a Sora video',
+            sources: SOURCES,
+            answers: [Removed],
+            prices: { per: 'request', list: priceList(price) },
+          },
+        },
+      },
       async (request, reply) => {
         const input = request.body;
         const clientRef = nameOf(accountOf(request).key, input.share_link);

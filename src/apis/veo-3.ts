@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { EmulatorError } from '../core/errors.ts';
 import type { PlanTemplate } from '../core/plan.ts';
 import type { Task, TaskStatus } from '../core/task.ts';
+import { priceList, type Sources, where } from '../http/doc.ts';
 import { BARE_INSUFFICIENT_CREDITS, imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { tellFailedTask } from '../http/failed-task.ts';
 import { family } from '../http/family.ts';
@@ -14,6 +15,7 @@ import { turned, video } from '../results/content.ts';
 
 /** Veo 3.1 video generation, one task per shot. Source: vendor page "Veo 3.1 Video Generation API". */
 const FAMILY = 'veo-3';
+const SOURCES: Sources = { endpoint: 'D', request: 'D', answers: 'D', codes: 'D', prices: 'D' };
 const MOST_SHOTS = 21;
 /** Not documented; keeps one poll from asking for more than it could have been given in a day. */
 const MOST_POLLED = 1000;
@@ -33,22 +35,35 @@ const IMAGE_COUNTS = {
 
 const resolution = z.enum(['720p', '1080p', '4k']).default('720p');
 
-const Shot = z.object({
-  // Half a surrogate pair is no text that could be kept and compared.
-  id: requiredText('INVALID_INPUT').refine((id) => !/\p{Surrogate}/u.test(id), { error: 'expected a text' }),
-  prompt: requiredText('PROMPT_REQUIRED'),
-  generationType: z.enum(['TEXT_2_VIDEO', 'FIRST_AND_LAST_FRAMES_2_VIDEO', 'REFERENCE_2_VIDEO']),
-  aspectRatio: z.enum(['16:9', '9:16']),
-  imageUrls,
-  ...otherImages,
-});
+const Shot = z
+  .object({
+    // Half a surrogate pair is no text that could be kept and compared.
+    id: requiredText('INVALID_INPUT').refine((id) => !/\p{Surrogate}/u.test(id), {
+      error: 'expected a text',
+    }),
+    prompt: requiredText('PROMPT_REQUIRED'),
+    generationType: z.enum(['TEXT_2_VIDEO', 'FIRST_AND_LAST_FRAMES_2_VIDEO', 'REFERENCE_2_VIDEO']),
+    aspectRatio: z.enum(['16:9', '9:16']),
+    imageUrls,
+    ...otherImages,
+  })
+  .meta({
+    allOf: Object.entries(IMAGE_COUNTS).map(([type, { least, most }]) =>
+      where('generationType', [type], {
+        properties: { imageUrls: { minItems: least, maxItems: most } },
+        ...(least > 0 && { required: ['imageUrls'] }),
+        'x-error-code': 'INVALID_IMAGE_COUNT',
+      }),
+    ),
+  });
 
 export const GenerateBody = z
   .object({
     shots: z
       .array(Shot, { error: 'SHOTS_REQUIRED' })
       .min(1, { error: 'SHOTS_REQUIRED' })
-      .max(MOST_SHOTS, { error: `at most ${MOST_SHOTS} shots` }),
+      .max(MOST_SHOTS, { error: `at most ${MOST_SHOTS} shots` })
+      .meta({ 'x-error-code': 'SHOTS_REQUIRED' }),
     resolution,
   })
   .superRefine(({ shots, resolution }, refuse) => {
@@ -72,7 +87,8 @@ export const GenerateBody = z
       const message = `${resolution} is only available for a single shot`;
       refuse.addIssue({ code: 'custom', path: ['resolution'], message });
     }
-  });
+  })
+  .meta(where('resolution', ['1080p', '4k'], { properties: { shots: { maxItems: 1 } } }));
 
 export const CheckStatusBody = z.object({
   taskIds: z
@@ -80,9 +96,47 @@ export const CheckStatusBody = z.object({
       error: 'TASK_IDS_REQUIRED',
     })
     .min(1, { error: 'TASK_IDS_REQUIRED' })
-    .max(MOST_POLLED, { error: `at most ${MOST_POLLED} tasks` }),
+    .max(MOST_POLLED, { error: `at most ${MOST_POLLED} tasks` })
+    .meta({ 'x-error-code': 'TASK_IDS_REQUIRED' }),
   resolution,
 });
+
+const taskId = z.string().regex(/^task_\w+$/);
+const ProcessingShot = z
+  .strictObject({ shotId: z.string(), taskId, status: z.literal('processing') })
+  .meta({ id: 'ProcessingShot' });
+const CompletedShot = z
+  .strictObject({
+    shotId: z.string(),
+    taskId,
+    status: z.literal('completed'),
+    videoUrl: z.url(),
+    generationTime: z.int().min(0).meta({ description: 'Whole seconds of simulated time.' }),
+  })
+  .meta({ id: 'CompletedShot' });
+const FailedShot = z
+  .strictObject({ shotId: z.string(), taskId, status: z.literal('failed'), error: z.string() })
+  .meta({ id: 'FailedShot' });
+
+const AcceptedShots = z
+  .strictObject({
+    status: z.literal('processing'),
+    shots: z.array(ProcessingShot).min(1),
+    creditsUsed: z.int().min(0),
+  })
+  .meta({ id: 'AcceptedShots' });
+const PolledShots = z
+  .strictObject({
+    status: z.enum(['processing', 'completed']),
+    shots: z.array(z.discriminatedUnion('status', [ProcessingShot, CompletedShot, FailedShot])).min(1),
+  })
+  .meta({ id: 'PolledShots' });
+const FailedShots = z
+  .strictObject({
+    status: z.literal('failed'),
+    shots: z.array(z.discriminatedUnion('status', [CompletedShot, FailedShot])).min(1),
+  })
+  .meta({ id: 'FailedShots' });
 
 const GENERATE_PROBLEMS: Problems = {
   SHOTS_REQUIRED: { status: 400, error: 'Shots array is required' },
@@ -114,6 +168,7 @@ const FILES = {
 
 export const veo3 = family({
   name: FAMILY,
+  title: 'Veo 3.1',
   prices: PRICES,
   files: FILES,
   routes: (app, emulator, prices) => {
@@ -121,7 +176,18 @@ export const veo3 = family({
 
     app.post(
       '/api/veo-3/generate',
-      { schema: { body: GenerateBody }, config: { problems: GENERATE_PROBLEMS } },
+      {
+        schema: { body: GenerateBody },
+        config: {
+          problems: GENERATE_PROBLEMS,
+          doc: {
+            summary: 'Generate a video of one or several shots',
+            sources: SOURCES,
+            answers: [AcceptedShots],
+            prices: { per: 'shot', list: priceList(prices, 'resolution') },
+          },
+        },
+      },
       async (request) => {
         const { shots, resolution } = request.body;
         const price = prices[resolution];
@@ -148,7 +214,13 @@ export const veo3 = family({
 
     app.post(
       '/api/veo-3/check-status',
-      { schema: { body: CheckStatusBody }, config: { problems: CHECK_STATUS_PROBLEMS } },
+      {
+        schema: { body: CheckStatusBody },
+        config: {
+          problems: CHECK_STATUS_PROBLEMS,
+          doc: { summary: 'Poll shots', sources: SOURCES, answers: [PolledShots], failed: FailedShots },
+        },
+      },
       async (request, reply) => {
         const asked = request.body.taskIds;
         const tasks = poll(

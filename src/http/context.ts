@@ -5,6 +5,7 @@ import type { Core } from '../core/core.ts';
 import { EmulatorError } from '../core/errors.ts';
 import type { PriceChanges } from '../core/prices.ts';
 import type { Results } from '../results/results.ts';
+import type { RouteDoc } from './doc.ts';
 import type { Problems } from './errors.ts';
 import type { Journal } from './journal.ts';
 import type { Entry } from './journal-entry.ts';
@@ -67,6 +68,7 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     problems?: Problems;
+    doc?: RouteDoc;
     /** The family that the route belongs to. */
     family?: string;
   }

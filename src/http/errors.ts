@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError, type ErrorFacts } from '../core/errors.ts';
+import type { Source } from './doc.ts';
 import { AskedFor } from './trouble.ts';
 import { InvalidBody } from './validation.ts';
 
@@ -10,6 +11,8 @@ export interface Problem {
   status: number;
   error: string;
   errorCode?: string;
+  /** How well it is known, where that is not said of all codes of its route. */
+  source?: Source;
   /** A whole body of its own, where a vendor page shows one that departs from the envelope. */
   body?: (facts: ErrorFacts) => Record<string, unknown>;
 }
@@ -19,15 +22,17 @@ export type Problems = Readonly<Record<string, Problem>>;
 
 /** Vendor page "API Overview", common error codes; the wording of LOGIN_REQUIRED and all from NOT_FOUND on are ours. */
 export const COMMON_PROBLEMS = {
-  LOGIN_REQUIRED: { status: 401, error: 'Authentication required' },
+  LOGIN_REQUIRED: { status: 401, source: 'D', error: 'Authentication required' },
   API_KEY_RATE_LIMIT_EXCEEDED: {
     status: 429,
+    source: 'D',
     error:
       'API key rate limit exceeded. Default: 100 requests/hour. Contact support@nanophoto.ai for higher limits.',
   },
-  INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
+  INVALID_INPUT: { status: 400, source: 'D', error: 'Missing required parameters' },
   INSUFFICIENT_CREDITS: {
     status: 402,
+    source: 'D',
     error: 'Insufficient credits',
     body: ({ requiredCredits }) => ({
       success: false,
@@ -36,30 +41,68 @@ export const COMMON_PROBLEMS = {
       requiredCredits,
     }),
   },
-  INTERNAL_ERROR: { status: 500, error: 'Internal server error' },
+  INTERNAL_ERROR: { status: 500, source: 'D', error: 'Internal server error' },
   // What was under way when the server stopped.
-  STOPPING: { status: 500, errorCode: 'INTERNAL_ERROR', error: 'Internal server error' },
-  NOT_FOUND: { status: 404, error: 'Not found' },
-  METHOD_NOT_ALLOWED: { status: 405, error: 'Method not allowed. Use POST.' },
-  BODY_NOT_JSON: { status: 400, errorCode: 'INVALID_INPUT', error: 'The request body is not valid JSON' },
-  BODY_TOO_LARGE: { status: 413, errorCode: 'INVALID_INPUT', error: 'The request body is too large' },
+  STOPPING: { status: 500, source: 'X', errorCode: 'INTERNAL_ERROR', error: 'Internal server error' },
+  NOT_FOUND: { status: 404, source: 'X', error: 'Not found' },
+  METHOD_NOT_ALLOWED: { status: 405, source: 'X', error: 'Method not allowed. Use POST.' },
+  BODY_NOT_JSON: {
+    status: 400,
+    source: 'X',
+    errorCode: 'INVALID_INPUT',
+    error: 'The request body is not valid JSON',
+  },
+  BODY_TOO_LARGE: {
+    status: 413,
+    source: 'X',
+    errorCode: 'INVALID_INPUT',
+    error: 'The request body is too large',
+  },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
+    source: 'X',
     errorCode: 'INVALID_INPUT',
     error: 'Content-Type must be application/json',
   },
-  PROXY_REFUSED: { status: 403, errorCode: 'FORBIDDEN', error: 'This proxy leads to nanophoto.ai only' },
+  PROXY_REFUSED: {
+    status: 403,
+    source: 'X',
+    errorCode: 'FORBIDDEN',
+    error: 'This proxy leads to nanophoto.ai only',
+  },
   AUTHORITY_FAILED: {
     status: 503,
+    source: 'X',
     errorCode: 'SERVICE_UNAVAILABLE',
     error: 'There is no certificate for this tunnel; the log of the emulator says why',
   },
-  HOST_REQUIRED: { status: 400, errorCode: 'INVALID_INPUT', error: 'The Host header is missing' },
-  MALFORMED_REQUEST: { status: 400, errorCode: 'INVALID_INPUT', error: 'The HTTP request is malformed' },
-  REQUEST_TIMEOUT: { status: 408, errorCode: 'INVALID_INPUT', error: 'The request took too long to arrive' },
-  HEADERS_TOO_LARGE: { status: 431, errorCode: 'INVALID_INPUT', error: 'The request headers are too large' },
+  HOST_REQUIRED: {
+    status: 400,
+    source: 'X',
+    errorCode: 'INVALID_INPUT',
+    error: 'The Host header is missing',
+  },
+  MALFORMED_REQUEST: {
+    status: 400,
+    source: 'X',
+    errorCode: 'INVALID_INPUT',
+    error: 'The HTTP request is malformed',
+  },
+  REQUEST_TIMEOUT: {
+    status: 408,
+    source: 'X',
+    errorCode: 'INVALID_INPUT',
+    error: 'The request took too long to arrive',
+  },
+  HEADERS_TOO_LARGE: {
+    status: 431,
+    source: 'X',
+    errorCode: 'INVALID_INPUT',
+    error: 'The request headers are too large',
+  },
   EXPECTATION_FAILED: {
     status: 417,
+    source: 'X',
     errorCode: 'INVALID_INPUT',
     error: 'The expectation in the Expect header cannot be met',
   },
@@ -68,6 +111,7 @@ export const COMMON_PROBLEMS = {
 /** The 402 of Sora 2 and Veo 3.1: their pages show it without `success`. */
 export const BARE_INSUFFICIENT_CREDITS: Problem = {
   status: 402,
+  source: 'D',
   error: 'Insufficient credits',
   body: ({ requiredCredits }) => ({
     error: 'Insufficient credits',

@@ -7,6 +7,8 @@ import type { ResultFiles } from './result-file.ts';
 /** One API of the vendor, as the rest of the emulator knows it. */
 export interface Family {
   name: string;
+  /** For people. */
+  title: string;
   /** The vendor's prices. */
   prices: PriceTable;
   /** The files of a completed task. */
@@ -17,7 +19,7 @@ export interface Family {
 }
 
 interface Parts<Prices extends PriceTable>
-  extends Pick<Family, 'name'>,
+  extends Pick<Family, 'name' | 'title'>,
     Partial<Pick<Family, 'files' | 'names'>> {
   prices: Prices;
   /** Is given the prices in force: the vendor's, with the seed file's over them. */
@@ -28,9 +30,9 @@ const NO_FILES: ResultFiles = {};
 const noNames = () => ({});
 
 export function family<const Prices extends PriceTable>(parts: Parts<Prices>): Family {
-  const { name, prices, files = NO_FILES, names = noNames, routes } = parts;
+  const { name, title, prices, files = NO_FILES, names = noNames, routes } = parts;
   return {
-    ...{ name, prices, files, names },
+    ...{ name, title, prices, files, names },
     register: (app, emulator) =>
       void app.register(async (context) => {
         context.addHook('onRoute', (route) => {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { where } from './doc.ts';
 
 /**
  * Free text that has to be there: absent, not a string, or empty after trimming gives the field's own code.
@@ -9,18 +10,29 @@ import { z } from 'zod';
 export const requiredText = (code: string, most = Number.POSITIVE_INFINITY) =>
   z
     .custom<string>((text) => typeof text === 'string' && text.trim() !== '', { error: code, abort: false })
-    .refine((text) => !(text?.length > most), { error: `expected at most ${most} characters` });
+    .refine((text) => !(text?.length > most), { error: `expected at most ${most} characters` })
+    .meta({
+      ...{ type: 'string', minLength: 1, pattern: '\\S' },
+      ...(Number.isFinite(most) && { maxLength: most }),
+      // Where the code is none, the sentence is for the client.
+      ...(/^[A-Z_]+$/.test(code) && { 'x-error-code': code }),
+    });
 
 /** A public http(s) address; the emulator never fetches it. */
 export function isPublicUrl(value: unknown): value is string {
   return typeof value === 'string' && /^https?:\/\//i.test(value) && URL.canParse(value);
 }
 
+const PUBLIC_URL = { type: 'string', format: 'uri', pattern: '^[Hh][Tt][Tt][Pp][Ss]?://' } as const;
+
 /** An address that is no public one gives the field's own code. */
-export const publicUrl = (code: string) => z.string().refine(isPublicUrl, { error: code });
+export const publicUrl = (code: string) => z.string().refine(isPublicUrl, { error: code }).meta(PUBLIC_URL);
 
 /** A list of image addresses. What its entries have to be is for `imageGivenOtherwise` to say, with the code for that. */
-export const imageUrls = z.array(z.unknown()).default([]);
+export const imageUrls = z
+  .array(z.unknown())
+  .meta({ description: 'Public http or https addresses of images; no base64.', items: PUBLIC_URL })
+  .default([]);
 
 /**
  * Names under which clients send an image when they do not use the family's own list. Which ones count is our decision; the vendor
@@ -37,8 +49,9 @@ const OTHER_IMAGE_FIELDS = [
   'referenceImages',
 ] as const;
 
+/** They are read, but not documented: who uses them is told where images belong. */
 export const otherImages = Object.fromEntries(
-  OTHER_IMAGE_FIELDS.map((field) => [field, z.unknown().optional()]),
+  OTHER_IMAGE_FIELDS.map((field) => [field, z.unknown().meta({ 'x-undocumented': true }).optional()]),
 ) as Record<(typeof OTHER_IMAGE_FIELDS)[number], z.ZodOptional<z.ZodUnknown>>;
 
 const isGiven = (value: unknown) =>
@@ -63,6 +76,14 @@ interface ImageRule<Urls extends string> {
   missing: string;
   most?: number;
 }
+
+/** The part of an ImageRule that a JSON Schema can tell, for `meta`. */
+export const tellImageRule = <Urls extends string>({ urls, neededFor, missing }: ImageRule<Urls>) =>
+  where('mode', [neededFor], {
+    properties: { [urls]: { minItems: 1 } },
+    required: [urls],
+    'x-error-code': missing,
+  });
 
 /**
  * For `superRefine`: images are public URLs in the family's list (else IMAGE_URLS_REQUIRED), there where the mode needs one

@@ -40,7 +40,8 @@ export function servedPath(host: string | undefined, path: string): string {
   return host && IS_VENDOR_HOST.test(host) && !path.startsWith(`${MEDIA}/`) ? MEDIA + path : path;
 }
 
-function originOf(request: FastifyRequest): string {
+/** As the caller knows us. */
+export function originOf(request: FastifyRequest): string {
   const { host } = request.headers;
   const { localAddress, localPort } = request.socket;
   // Clients of a proxy may ask it for https without a tunnel.

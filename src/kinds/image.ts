@@ -4,9 +4,10 @@ import { EmulatorError } from '../core/errors.ts';
 import type { PlanTemplate } from '../core/plan.ts';
 import type { Task } from '../core/task.ts';
 import { accountOf, type Emulator } from '../http/context.ts';
+import type { Sources } from '../http/doc.ts';
 import { imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { tellFailedTask } from '../http/failed-task.ts';
-import { checkImages, imageUrls, otherImages, requiredText } from '../http/fields.ts';
+import { checkImages, imageUrls, otherImages, requiredText, tellImageRule } from '../http/fields.ts';
 import { type ResultFile, resultFile } from '../http/result-file.ts';
 import { poll } from '../http/tasks.ts';
 import type { Size } from '../results/content.ts';
@@ -15,7 +16,7 @@ import type { Size } from '../results/content.ts';
  * What Nano Banana Pro and Nano Banana 2 have in common, which is all but a few lines. Source: vendor page "Nano Banana 2
  * Image Generation API" for Nano Banana 2, but for the error codes; public clients for those and for Nano Banana Pro.
  */
-export const IMAGE_FIELDS = {
+const IMAGE_FIELDS = {
   prompt: requiredText('INVALID_PROMPT'),
   mode: z.enum(['generate', 'edit']),
   aspectRatio: z.enum(['16:9', '9:16', '4:3', '3:4']).default('16:9'),
@@ -24,9 +25,15 @@ export const IMAGE_FIELDS = {
   ...otherImages,
 };
 
-/** For `superRefine`. */
-export const checkInputImages = (most: number) =>
-  checkImages({ urls: 'inputImageUrls', neededFor: 'edit', missing: 'MISSING_INPUT_IMAGE', most });
+/** What is sent to generate an image: these fields and the family's own, with so many images at most. */
+export function imageBody<Own extends z.core.$ZodLooseShape>(mostImages: number, own: Own) {
+  const rule = { urls: 'inputImageUrls', neededFor: 'edit', missing: 'MISSING_INPUT_IMAGE' } as const;
+  return z
+    .object({ ...IMAGE_FIELDS, ...own })
+    .extend({ inputImageUrls: imageUrls.meta({ maxItems: mostImages }) })
+    .superRefine((body, refuse) => checkImages({ ...rule, most: mostImages })(body as never, refuse))
+    .meta(tellImageRule(rule));
+}
 
 /** Credits by image quality. */
 export const IMAGE_PRICES = { '1K': 4, '2K': 8, '4K': 16 } as const;
@@ -60,7 +67,7 @@ export const imageTemplate = (...typicalSeconds: PlanTemplate['typicalSeconds'])
 
 export const imageProblems = (mostImages: number): Problems => ({
   INVALID_PROMPT: { status: 400, error: 'Prompt is required' },
-  INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
+  INVALID_INPUT: { status: 400, source: 'X', error: 'Missing required parameters' },
   MISSING_INPUT_IMAGE: { status: 400, error: 'Input image is required for edit mode' },
   IMAGE_URLS_REQUIRED: imageUrlsRequired('inputImageUrls (public URLs)'),
   TOO_MANY_IMAGES: { status: 400, error: `Too many input images. Maximum: ${mostImages}.` },
@@ -68,16 +75,67 @@ export const imageProblems = (mostImages: number): Problems => ({
   GENERATION_FAILED: { status: 500, error: 'Image generation failed' },
 });
 
-export const CHECK_IMAGE = {
-  schema: { body: z.object({ generationId: requiredText('INVALID_INPUT') }) },
-  config: {
-    problems: {
-      INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
-      NOT_FOUND: { status: 404, error: 'Generation not found' },
-      FORBIDDEN: { status: 403, error: 'You do not have access to this generation' },
-    } satisfies Problems,
-  },
+const generationId = z.string().regex(/^gen_\w+$/);
+
+export const AcceptedImage = z
+  .strictObject({
+    success: z.literal(true),
+    generationId: generationId.meta({ description: 'What the image is polled by.' }),
+    taskId: z.string().regex(/^task_\w+$/),
+    status: z.literal('pending'),
+  })
+  .meta({ id: 'AcceptedImage' });
+
+const UnfinishedImage = z
+  .strictObject({
+    success: z.literal(true),
+    status: z.enum(['pending', 'generating']),
+    generationId,
+    progress: z.int().min(0).max(99).meta({ description: 'Per cent.' }),
+  })
+  .meta({ id: 'UnfinishedImage', 'x-source': 'X' });
+
+const CompletedImage = z
+  .strictObject({
+    success: z.literal(true),
+    status: z.literal('completed'),
+    imageUrl: z.url(),
+    generationId,
+    progress: z.literal(100),
+  })
+  .meta({ id: 'CompletedImage' });
+
+const FailedImage = z
+  .strictObject({
+    success: z.literal(false),
+    status: z.literal('failed'),
+    error: z.string(),
+    generationId,
+    progress: z.literal(0),
+  })
+  .meta({ id: 'FailedImage', 'x-source': 'X' });
+
+const CheckImageBody = z.object({ generationId: requiredText('INVALID_INPUT') });
+
+const CHECK_PROBLEMS: Problems = {
+  INVALID_INPUT: { status: 400, source: 'X', error: 'Missing required parameters' },
+  NOT_FOUND: { status: 404, error: 'Generation not found' },
+  FORBIDDEN: { status: 403, error: 'You do not have access to this generation' },
 };
+
+/** The options of the route that is polled. */
+export const checkImage = (sources: Sources) => ({
+  schema: { body: CheckImageBody },
+  config: {
+    problems: CHECK_PROBLEMS,
+    doc: {
+      summary: 'Poll an image',
+      sources,
+      answers: [UnfinishedImage, CompletedImage],
+      failed: FailedImage,
+    },
+  },
+});
 
 /** An image has two names: the one to poll with is the task's with another beginning, so that nobody confuses them. */
 const generationIdOf = (taskId: string) => taskId.replace(/^task_/, 'gen_');
@@ -87,7 +145,7 @@ const taskIdOf = (generationId: string) => generationId.replace(/^gen_/, 'task_'
 export const imageNames = ({ id }: Task) => ({ generationId: generationIdOf(id) });
 
 /** The answer to a request that made a task. */
-export const acceptedImage = ({ id }: Task) => ({
+export const acceptedImage = ({ id }: Task): z.output<typeof AcceptedImage> => ({
   success: true,
   generationId: generationIdOf(id),
   taskId: id,

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Task } from '../core/task.ts';
 import type { Emulator } from '../http/context.ts';
+import type { Sources } from '../http/doc.ts';
 import type { Problems } from '../http/errors.ts';
 import { tellFailedTask } from '../http/failed-task.ts';
 import { requiredText } from '../http/fields.ts';
@@ -20,22 +21,70 @@ export const VIDEO_SIZES = {
 export const oriented = (size: Size, aspectRatio: 'portrait' | 'landscape'): Size =>
   aspectRatio === 'portrait' ? turned(size) : size;
 
-/**
+/*
  * What Sora 2 documents of a video task ("Sora 2 Video Generation API": generate response, check-status). SeeDance and the
  * TVC ad, whose answers are documented nowhere, are told in the same form.
  */
-export const CHECK_VIDEO = {
-  schema: { body: z.object({ taskId: requiredText('TASK_ID_REQUIRED') }) },
-  config: {
-    problems: {
-      TASK_ID_REQUIRED: { status: 400, error: 'Task ID is required' },
-      TASK_NOT_FOUND: { status: 404, error: 'Task not found' },
-    } satisfies Problems,
-  },
+const taskId = z.string().regex(/^task_\w+$/);
+
+export const AcceptedVideo = z
+  .strictObject({ success: z.literal(true), status: z.literal('processing'), taskId, message: z.string() })
+  .meta({ id: 'AcceptedVideo' });
+
+const ProcessingVideo = z
+  .strictObject({
+    success: z.literal(true),
+    status: z.literal('processing'),
+    progress: z.string().meta({ description: 'The step that is being done.' }),
+    message: z.string(),
+    taskId,
+  })
+  .meta({ id: 'ProcessingVideo' });
+
+export const CompletedVideo = z
+  .strictObject({
+    success: z.literal(true),
+    status: z.literal('completed'),
+    videoUrl: z.url(),
+    taskId,
+    generationTime: z.int().min(0).meta({ description: 'Whole seconds of simulated time.' }),
+    creditsUsed: z.int().min(0),
+  })
+  .meta({ id: 'CompletedVideo' });
+
+const FailedVideo = z
+  .strictObject({
+    success: z.literal(false),
+    status: z.literal('failed'),
+    error: z.string(),
+    errorCode: z.literal('GENERATION_FAILED'),
+    taskId,
+  })
+  .meta({ id: 'FailedVideo' });
+
+const CheckVideoBody = z.object({ taskId: requiredText('TASK_ID_REQUIRED') });
+
+const CHECK_PROBLEMS: Problems = {
+  TASK_ID_REQUIRED: { status: 400, error: 'Task ID is required' },
+  TASK_NOT_FOUND: { status: 404, error: 'Task not found' },
 };
 
+/** The options of the route that is polled. `completed`: what a completed task is told as. */
+export const checkVideo = (sources: Sources, completed: z.ZodType = CompletedVideo) => ({
+  schema: { body: CheckVideoBody },
+  config: {
+    problems: CHECK_PROBLEMS,
+    doc: {
+      summary: 'Poll a video',
+      sources,
+      answers: [ProcessingVideo, completed],
+      failed: FailedVideo,
+    },
+  },
+});
+
 /** The answer to a request that made a task. */
-export const acceptedVideo = ({ id }: Task) => ({
+export const acceptedVideo = ({ id }: Task): z.output<typeof AcceptedVideo> => ({
   success: true,
   status: 'processing',
   taskId: id,

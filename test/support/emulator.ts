@@ -3,6 +3,7 @@ import { afterEach } from 'vitest';
 import { readCommand } from '../../src/config.ts';
 import type { Account, AccountProfile } from '../../src/core/accounts.ts';
 import { openEmulator } from '../../src/emulator.ts';
+import { checkInjected } from './checked-inject.ts';
 import { profile } from './core.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';
 
@@ -32,6 +33,7 @@ export async function testEmulator(
   const emulator = await openEmulator(config, logger, clock);
   open.add(emulator);
   const { app, core } = emulator;
+  checkInjected(app, core);
 
   async function send(
     method: string,

@@ -1,0 +1,26 @@
+import { join } from 'node:path';
+import type { App, Emulator } from '../http/context.ts';
+import type { Family } from '../http/family.ts';
+import { originOf } from '../http/urls.ts';
+import type { DocumentedRoute } from './vendor.ts';
+
+/** The contract as a file that other tools read. `routes` may still be growing. */
+export function registerOpenApi(
+  app: App,
+  { settings }: Emulator,
+  families: readonly Family[],
+  routes: readonly DocumentedRoute[],
+): void {
+  app.get('/openapi.json', async (request, reply) => {
+    // Few ask for it, and a start should not wait for it.
+    const [{ vendorDocument }, { readSamples }] = await Promise.all([
+      import('./vendor.ts'),
+      import('./samples.ts'),
+    ]);
+    const samples = readSamples(join(settings.fixturesDir, 'wire'));
+    const { version } = settings;
+    // Editors in a browser read it from other hosts, and it holds no secret.
+    reply.header('access-control-allow-origin', '*');
+    return vendorDocument({ routes, families, samples, version, url: originOf(request) });
+  });
+}

@@ -1,0 +1,32 @@
+import { z } from 'zod';
+
+// biome-ignore lint/suspicious/noExplicitAny: JSON of every shape
+export type Json = any;
+
+/** Schemas that several operations share, by their `id`. */
+export type Components = Map<string, Json>;
+
+/**
+ * A zod schema in the words of OpenAPI 3.1. What has an `id` becomes a component. `input`: what a client may send, `output`: what
+ * it is answered. What zod cannot tell (refinements, custom types) stands in the schemas' `meta`.
+ */
+export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output', components: Components): Json {
+  const { $schema: _, $defs = {}, ...own } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Json;
+  for (const [id, component] of Object.entries($defs)) components.set(id, tidied(component));
+  return tidied(own);
+}
+
+const NUMBER_LIMITS = [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
+
+/** References as OpenAPI has them; without what is read but not documented, and what says nothing. */
+function tidied(value: Json): Json {
+  if (Array.isArray(value)) return value.map(tidied);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value as Record<string, Json>).flatMap(([name, inner]): [string, Json][] => {
+    if (inner?.['x-undocumented']) return [];
+    if ((name === 'minimum' || name === 'maximum') && NUMBER_LIMITS.includes(inner)) return [];
+    if (name === '$ref') return [[name, inner.replace('#/$defs/', '#/components/schemas/')]];
+    return [[name, name === 'default' || name === 'enum' ? inner : tidied(inner)]];
+  });
+  return Object.fromEntries(entries);
+}

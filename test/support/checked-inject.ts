@@ -1,0 +1,47 @@
+import type { InjectOptions } from 'fastify';
+import { pino } from 'pino';
+import { readCommand } from '../../src/config.ts';
+import type { Core } from '../../src/core/core.ts';
+import { openEmulator } from '../../src/emulator.ts';
+import type { App } from '../../src/http/context.ts';
+import { createAnswerCheck } from './contract.ts';
+
+type Check = ReturnType<typeof createAnswerCheck>;
+
+/** One for all emulators of a test file: what they document does not depend on their settings, but for addresses and prices. */
+let checks: Promise<Check[]> | undefined;
+
+/** Documents as an emulator of its own serves them. */
+async function openChecks(): Promise<Check[]> {
+  const { app, close } = await openEmulator(readCommand([], {}).config, pino({ level: 'silent' }));
+  const documents = await Promise.all(['/openapi.json'].map((url) => app.inject({ url })));
+  await close();
+  return documents.map((document) => createAnswerCheck(document.json()));
+}
+
+/** What is asked to go wrong may answer anything. */
+const isAskedFor = ({ headers = {}, payload }: InjectOptions, core: Core) =>
+  !core.faults.isQuiet() || 'x-emulator-fault' in headers || /@emulator\(/.test(String(payload));
+
+/** From now on every answer to an injected request is held against the contract's documents. */
+export function checkInjected(app: App, core: Core): void {
+  const inject = app.inject.bind(app) as (options: InjectOptions) => ReturnType<App['inject']>;
+  const checked = async (options: InjectOptions) => {
+    checks ??= openChecks();
+    const wasCalm = !isAskedFor(options, core);
+    const answer = await inject(options);
+    if (!wasCalm) return answer;
+    for (const check of await checks) {
+      check({
+        method: options.method ?? 'GET',
+        path: String(options.url),
+        sent: String(options.payload ?? ''),
+        status: answer.statusCode,
+        contentType: String(answer.headers['content-type'] ?? ''),
+        payload: answer.payload,
+      });
+    }
+    return answer;
+  };
+  Object.assign(app, { inject: checked });
+}
