@@ -70,7 +70,13 @@ describe('the package', () => {
         'package.json',
       ].sort(),
     );
-    expect(readdirSync(join(at, 'fixtures')).sort()).toEqual(['accounts.json', 'fonts', 'texts', 'videos']);
+    expect(readdirSync(join(at, 'fixtures')).sort()).toEqual([
+      'accounts.json',
+      'fonts',
+      'texts',
+      'videos',
+      'wire',
+    ]);
     expect(existsSync(join(at, 'docs/examples'))).toBe(false);
     const { dependencies } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8'));
     expect(Object.keys(dependencies)).toEqual(['better-sqlite3', 'sharp']);
