@@ -229,6 +229,7 @@ Usage: nanophoto-emulator [start] [flags]               start the emulator
        nanophoto-emulator ca [flags]                    print the certificate that clients have to trust
        nanophoto-emulator healthcheck [flags]           ends with 0 when an emulator is ready at --host and --port, else with 1
        nanophoto-emulator config [flags]                print the settings in force
+       nanophoto-emulator verify [flags]                hold any server to the contract; has --help of its own
 
 Each flag has an environment variable, for example ${variableOf('data-dir')} for --data-dir; a flag wins.
 PORT is honoured too.

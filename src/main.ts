@@ -11,7 +11,8 @@ import { openAuthority } from './tls/authority.ts';
 const HEALTH_TIMEOUT_MS = 2000;
 
 try {
-  await run(readCommand());
+  if (process.argv[2] === 'verify') await runVerify(process.argv.slice(3));
+  else await run(readCommand());
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
   process.stderr.write(`nanophoto-emulator: ${error.message}\n`);
@@ -40,8 +41,24 @@ async function run({ name, config, warnings, exec: options }: Command): Promise<
   }
 }
 
+/** Has flags of its own, and needs much that others do not. */
+async function runVerify(argv: readonly string[]): Promise<void> {
+  const { readVerifyOptions, VERIFY_HELP } = await import('./verify/options.ts');
+  const options = readVerifyOptions(argv, process.env);
+  if (!options) return print(VERIFY_HELP);
+  const { verify } = await import('./verify.ts');
+  ignoreClosedOutput();
+  process.exitCode = await verify(options);
+}
+
 function print(text: string): void {
+  ignoreClosedOutput();
   process.stdout.write(`${text}\n`);
+}
+
+/** Who reads it may have seen enough. */
+function ignoreClosedOutput(): void {
+  process.stdout.on('error', () => {});
 }
 
 /** Where an emulator with these settings answers programs on its machine. */

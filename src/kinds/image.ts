@@ -30,7 +30,9 @@ export function imageBody<Own extends z.core.$ZodLooseShape>(mostImages: number,
   const rule = { urls: 'inputImageUrls', neededFor: 'edit', missing: 'MISSING_INPUT_IMAGE' } as const;
   return z
     .object({ ...IMAGE_FIELDS, ...own })
-    .extend({ inputImageUrls: imageUrls.meta({ maxItems: mostImages }) })
+    .extend({
+      inputImageUrls: imageUrls.meta({ maxItems: mostImages, 'x-max-items-code': 'TOO_MANY_IMAGES' }),
+    })
     .superRefine((body, refuse) => checkImages({ ...rule, most: mostImages })(body as never, refuse))
     .meta(tellImageRule(rule));
 }

@@ -1,0 +1,95 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { connectEmulator } from './client/control.ts';
+import type { Control } from './client/interface.ts';
+import { readOptions } from './config.ts';
+import { systemClock } from './core/clock.ts';
+import { SetupError } from './core/errors.ts';
+import { openEmulator } from './emulator.ts';
+import { readSamples } from './openapi/samples.ts';
+import type { Json } from './openapi/schema.ts';
+import { FIXTURES_DIR } from './paths.ts';
+import type { Target } from './verify/bench.ts';
+import { allCases } from './verify/cases.ts';
+import { createConformity } from './verify/conformity.ts';
+import type { VerifyOptions } from './verify/options.ts';
+import { countOf, type Report, written } from './verify/report.ts';
+import { runCases } from './verify/run.ts';
+
+const HELD = 0;
+const DIFFERED = 1;
+
+/**
+ * Holds any server to the contract. Resolves with the exit code: 0 when all that was checked holds, 1 when something differs.
+ * @throws SetupError when it could not run, or nothing could be checked
+ */
+export async function verify(options: VerifyOptions): Promise<number> {
+  const conformity = createConformity(await contractDocument());
+  const { url, key, spend, patienceMs, marks } = options;
+  const target: Target = {
+    ...{ url, key, patienceMs },
+    control: await controlOf(options),
+    budget: { left: spend, spent: 0 },
+    sleep: (ms) => new Promise((resolve) => void systemClock.after(ms, resolve)),
+    videoOf4s: () => readFileSync(join(FIXTURES_DIR, 'videos/480x848-4s.mp4')),
+    onExchange: () => {},
+  };
+  const cases = allCases(conformity, readSamples(join(FIXTURES_DIR, 'wire')));
+  const outcomes = await runCases(
+    cases.filter(({ mark }) => marks.includes(mark)),
+    target,
+    conformity,
+  );
+  const report: Report = {
+    url,
+    isControlled: target.control !== undefined,
+    at: new Date(systemClock.nowMs()).toISOString(),
+    creditsSpent: target.budget.spent,
+    outcomes,
+  };
+  tell(written(report, options.format), options.output);
+  if (countOf(report, 'differs') > 0) return DIFFERED;
+  if (countOf(report, 'holds') > 0) return HELD;
+  throw new SetupError(`Nothing could be checked: ${outcomes[0]?.why ?? 'there is no such case'}.`);
+}
+
+/** What the contract is, as an emulator with the vendor's prices serves it. */
+async function contractDocument(): Promise<Json> {
+  const { app, close } = await openEmulator(readOptions({}), pino({ level: 'silent' }));
+  const answer = await app.inject({ url: '/openapi.json' });
+  await close();
+  return answer.json();
+}
+
+/** The control plane of the server, if it has one and lets us in. @throws SetupError when there is no server at all */
+async function controlOf({ url, adminToken }: VerifyOptions): Promise<Control | undefined> {
+  const control = connectEmulator(url, adminToken === undefined ? {} : { adminToken });
+  try {
+    const { status } = await fetch(`${url}/__admin/accounts?limit=1`, {
+      headers: adminToken === undefined ? {} : { 'x-admin-token': adminToken },
+    });
+    if (status === 401 || status === 403) {
+      throw new SetupError(`The control plane of ${url} is closed to us; say --admin-token.`);
+    }
+    if (status !== 200) return undefined;
+    await control.accounts.list();
+    return control;
+  } catch (error) {
+    if (error instanceof SetupError) throw error;
+    if ((error as { code?: string }).code === 'NO_EMULATOR') return undefined;
+    throw new SetupError(`No server answers at ${url}; say where it is with --base-url.`, { cause: error });
+  }
+}
+
+function tell(text: string, file: string | undefined): void {
+  if (file === undefined) {
+    process.stdout.write(`${text}\n`);
+    return;
+  }
+  try {
+    writeFileSync(file, `${text}\n`);
+  } catch (cause) {
+    throw new SetupError(`${file} cannot be written: ${(cause as Error).message}.`, { cause });
+  }
+}

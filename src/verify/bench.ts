@@ -1,0 +1,190 @@
+import { randomBytes } from 'node:crypto';
+import type { AccountControl, Control } from '../client/interface.ts';
+import type { Json } from '../openapi/schema.ts';
+import { CannotGoOn, Differs, NotChecked, shown } from './case.ts';
+import type { Conformity } from './conformity.ts';
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** Undefined where it is no JSON. */
+  body: Json;
+}
+
+export interface Said {
+  /** Null: none. Undefined: the key of the case. */
+  key?: string | null;
+  method?: string;
+  headers?: Record<string, string>;
+  /** Sent as it is, instead of a body in JSON. */
+  text?: string;
+}
+
+/** An account as a case needs it. */
+export interface Wish {
+  credits?: number;
+  /** Requests an hour; absent: none are counted. */
+  rateLimit?: number;
+}
+
+/** A server as a run knows it. */
+export interface Target {
+  url: string;
+  /** Where there is a control plane, each case has accounts of its own. */
+  control: Control | undefined;
+  /** The key to use where there is none. */
+  key: string | undefined;
+  /** Credits that may still be spent there. */
+  budget: { left: number; spent: number };
+  /** How long a task may take where its time cannot be moved. */
+  patienceMs: number;
+  sleep: (ms: number) => Promise<void>;
+  /** An MP4 file, for uploads. */
+  videoOf4s: () => Buffer;
+  /** Told of every request and its answer. */
+  onExchange: (exchange: Exchange) => void;
+}
+
+export interface Exchange {
+  method: string;
+  path: string;
+  sent: Json;
+  answer: Answer;
+}
+
+export type Bench = ReturnType<typeof createBench>;
+
+const POLL_EVERY_MS = 10_000;
+const A_DAY_MS = 86_400_000;
+
+/** What a case may do. `isFree`: nothing that it sends can be charged for. */
+export function createBench(target: Target, conformity: Conformity, isFree: boolean) {
+  const { control, budget } = target;
+  const made: AccountControl[] = [];
+  let ownKey: string | undefined;
+
+  async function key(wish: Wish = {}): Promise<string> {
+    if (control) {
+      const { credits = 1_000_000, rateLimit = null } = wish;
+      const name = `np_verify_${randomBytes(9).toString('hex')}`;
+      const account = await control.accounts.create({ key: name, credits, rateLimit, clock: 'frozen' });
+      made.push(account);
+      return account.key;
+    }
+    if (wish.credits !== undefined) throw new NotChecked(`needs an account with ${wish.credits} credits`);
+    if (wish.rateLimit !== undefined) throw new NotChecked("would use up the key's requests");
+    if (target.key === undefined) throw new NotChecked('needs a key: give one with --key');
+    return target.key;
+  }
+
+  /** The account of a key, to do with as one likes. `why`: what cannot be had otherwise. */
+  function accountOf(name: string, why: string): AccountControl {
+    if (!control) throw new NotChecked(why);
+    return control.account(name);
+  }
+
+  async function call(path: string, body: Json, said: Said = {}): Promise<Answer> {
+    const { method = 'POST', headers = {}, text } = said;
+    if (said.key === undefined) ownKey ??= await key();
+    const bearer = said.key === undefined ? ownKey : said.key;
+    const price = control || isFree || bearer === null ? 0 : conformity.priceOf(path, body);
+    if (price > budget.left) {
+      throw new NotChecked(`could cost ${price} credits, ${budget.left} may be spent (--spend)`);
+    }
+    const sent = text ?? (body === undefined ? undefined : JSON.stringify(body));
+    const response = await fetch(target.url + path, {
+      method,
+      headers: {
+        ...(sent !== undefined && { 'content-type': 'application/json' }),
+        ...(bearer !== null && { authorization: `Bearer ${bearer}` }),
+        ...headers,
+      },
+      ...(sent !== undefined && { body: sent }),
+      redirect: 'manual',
+      signal: AbortSignal.timeout(target.patienceMs),
+    }).catch((error) => {
+      const { cause } = error as { cause?: { code?: string } };
+      throw new CannotGoOn(`${target.url} does not answer: ${cause?.code ?? (error as Error).message}`);
+    });
+    const answer = await read(response);
+    // Whatever was thought to be free: what was accepted has been charged for.
+    if (!control && answer.status === 200) {
+      const charged = conformity.priceOf(path, body);
+      budget.left -= charged;
+      budget.spent += charged;
+    }
+    target.onExchange({ method, path, sent: text ?? body, answer });
+    if (!control && answer.status === 429) {
+      throw new CannotGoOn('the rate limit of the key is used up; try again in an hour');
+    }
+    return answer;
+  }
+
+  /** Polls until it is over. Where there is a control plane, time is moved. */
+  async function finished(account: string, poll: () => Promise<Answer>): Promise<Answer> {
+    if (control) {
+      await control.account(account).clock.advance(A_DAY_MS);
+      return poll();
+    }
+    for (let waitedMs = 0; ; waitedMs += POLL_EVERY_MS) {
+      const answer = await poll();
+      const isOver = !['processing', 'pending', 'generating'].includes(answer.body?.status);
+      if (isOver) return answer;
+      if (waitedMs > target.patienceMs) {
+        throw new NotChecked(`the task took longer than ${target.patienceMs / 1000} s (--patience)`);
+      }
+      await target.sleep(POLL_EVERY_MS);
+    }
+  }
+
+  return {
+    conformity,
+    isControlled: control !== undefined,
+    videoOf4s: target.videoOf4s,
+    key,
+    accountOf,
+    call,
+    finished,
+    /** Sends it, and refuses what the contract's document does not have. */
+    async conforming(path: string, body: Json, said?: Said): Promise<Answer> {
+      const answer = await call(path, body, said);
+      conformity.assert(said?.method ?? 'POST', path, answer);
+      return answer;
+    },
+    /** A file that an answer leads to. */
+    async fetch(url: string): Promise<Response> {
+      const response = await fetch(url, { method: 'HEAD' }).catch(() => undefined);
+      if (!response) throw new Differs(`a file at ${url}`, 'no answer');
+      return response;
+    },
+    /** Leaves nothing behind. */
+    async end(): Promise<void> {
+      for (const account of made) await account.remove();
+    },
+  };
+}
+
+async function read(response: Response): Promise<Answer> {
+  const text = await response.text().catch(() => '');
+  let body: Json;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    body = undefined;
+  }
+  return { status: response.status, headers: response.headers, text, body };
+}
+
+export const told = ({ status, text }: Answer) => `${status} ${shown(text)}`;
+
+/** @throws Differs unless it is this refusal */
+export function assertRefused(answer: Answer, status: number, code: string): void {
+  if (answer.status === status && answer.body?.errorCode === code) return;
+  throw new Differs(`${status} ${code}`, told(answer));
+}
+
+/** @throws Differs unless it was accepted */
+export function assertAccepted(answer: Answer): void {
+  if (answer.status !== 200) throw new Differs('200', told(answer));
+}

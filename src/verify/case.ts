@@ -1,0 +1,43 @@
+import type { Source } from '../http/doc.ts';
+import type { Json } from '../openapi/schema.ts';
+import type { Bench } from './bench.ts';
+
+/** One promise of the contract, and the way to see whether a server keeps it. */
+export interface Case {
+  /** `sora-2/price-sora2-10`: unique, and stable from version to version. */
+  id: string;
+  /** One sentence that is true where the promise is kept. */
+  name: string;
+  /** How well the promise is known. */
+  mark: Source;
+  /**
+   * Nothing of it can be charged for: polls, missing keys, and what the vendor documents to be refused. Whatever else a real
+   * service might accept and charge for needs a budget.
+   */
+  isFree: boolean;
+  /** @throws NotChecked where this server gives no way to see it */
+  check(bench: Bench): Promise<void>;
+}
+
+/** What came was not what the contract says. */
+export class Differs extends Error {
+  readonly expected: string;
+  readonly actual: string;
+
+  constructor(expected: string, actual: string) {
+    super(`expected ${expected}, got ${actual}`);
+    this.expected = expected;
+    this.actual = actual;
+  }
+}
+
+/** Why a promise could not be looked at. */
+export class NotChecked extends Error {}
+
+/** No further case can be looked at either. */
+export class CannotGoOn extends Error {}
+
+export const shown = (value: Json): string => {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text.length > 600 ? `${text.slice(0, 600)}…` : text;
+};

@@ -1,0 +1,22 @@
+import type { WireSample } from '../openapi/samples.ts';
+import type { Case } from './case.ts';
+import type { Conformity } from './conformity.ts';
+import { fieldCases } from './fields.ts';
+import { streamCases, taskCases } from './flows.ts';
+import { commonCases, defaultCases, priceCases, unknownTaskCases } from './rules.ts';
+import { sampleCases } from './samples.ts';
+
+/** All that the contract promises and that can be looked at from outside: its samples, and what follows from its document. */
+export function allCases(conformity: Conformity, samples: readonly WireSample[]): Case[] {
+  const paths = Object.keys(conformity.document.paths);
+  const derived = paths.flatMap((path) => [
+    ...commonCases(path),
+    ...fieldCases(conformity, path),
+    ...unknownTaskCases(conformity, path),
+    ...priceCases(conformity, path),
+    ...defaultCases(conformity, path),
+    ...taskCases(conformity, path),
+    ...streamCases(conformity, path),
+  ]);
+  return [...sampleCases(samples), ...derived];
+}

@@ -1,0 +1,249 @@
+import type { Source } from '../http/doc.ts';
+import type { Json } from '../openapi/schema.ts';
+import { assertAccepted, assertRefused } from './bench.ts';
+import { changed, completed, imagesOf, plainBody, wronglyTyped } from './bodies.ts';
+import type { Case } from './case.ts';
+import { bodySchemaOf, type Conformity, propertiesOf } from './conformity.ts';
+
+/** What a case of a field does to a request, and what has to come of it. */
+interface Variant {
+  id: string;
+  name: string;
+  body: Json;
+  /** Undefined: it is accepted. */
+  code?: string | undefined;
+  mark?: Source | undefined;
+}
+
+/** What the document says of the fields of a request: required, typed, from a list, so long, so many. */
+export function fieldCases(conformity: Conformity, path: string): Case[] {
+  const operation = conformity.operationOf(path);
+  const base = plainBody(conformity, path);
+  const schema = bodySchemaOf(operation);
+  const required: string[] = schema.required ?? [];
+  const variants = Object.entries(propertiesOf(operation)).flatMap(([field, property]): Variant[] => {
+    // Its own value stays, whatever else that makes necessary.
+    const set = (value: Json) =>
+      changed(completed(operation, changed(base, { [field]: value })), { [field]: value });
+    return [
+      ...(required.includes(field) ? absent(field, property, set) : []),
+      ...ofType(field, property, set),
+      ...ofList(field, property, set, schema.else && field in schema.if.properties),
+      ...ofLength(field, property, set),
+      ...ofImages(conformity, path, field, property, set),
+      ...ofItems(field, property, base, set),
+    ];
+  });
+  return (
+    [...variants, ...byCondition(schema, base)]
+      // A poll is accepted only of a task that there is; that is for other cases.
+      .filter(({ code }) => code !== undefined || operation['x-prices'])
+      .map((variant) => caseOf(conformity, path, variant))
+  );
+}
+
+type Set = (value: Json) => Json;
+
+const absent = (field: string, property: Json, set: Set): Variant[] => [
+  {
+    id: `${field}-missing`,
+    name: `a request without ${field} is refused`,
+    body: set(undefined),
+    code: codeOf(property),
+    mark: undefined,
+  },
+  ...(property['x-error-code'] && property.type === 'string'
+    ? [
+        {
+          id: `${field}-blank`,
+          name: `${field} of white space alone is refused`,
+          body: set(' \n'),
+          code: codeOf(property),
+          mark: 'X' as const,
+        },
+      ]
+    : []),
+];
+
+const codeOf = (property: Json): string => property['x-error-code'] ?? 'INVALID_INPUT';
+
+const ofType = (field: string, property: Json, set: Set): Variant[] => [
+  {
+    id: `${field}-type`,
+    name: `${field} of another type is refused`,
+    body: set(wronglyTyped(property)),
+    code: codeOf(property),
+    mark: 'X',
+  },
+];
+
+/** `decides`: what else has to be there is another thing for each value; the samples have those. */
+function ofList(field: string, property: Json, set: Set, decides: boolean): Variant[] {
+  if (!property.enum) return [];
+  return [
+    {
+      id: `${field}-undocumented`,
+      name: `an undocumented ${field} is refused`,
+      body: set('undocumented'),
+      code: 'INVALID_INPUT',
+      mark: 'X',
+    },
+    ...((decides ? [] : property.enum) as string[]).map((value) => ({
+      id: `${field}-${value}`,
+      name: `${field} can be ${value}`,
+      body: set(value),
+      mark: property['x-source'],
+    })),
+  ];
+}
+
+function ofLength(field: string, { maxLength }: Json, set: Set): Variant[] {
+  if (maxLength === undefined) return [];
+  return [
+    {
+      id: `${field}-longest`,
+      name: `${field} can have ${maxLength} characters`,
+      body: set('x'.repeat(maxLength)),
+    },
+    {
+      id: `${field}-too-long`,
+      name: `${field} of ${maxLength + 1} characters is refused`,
+      body: set('x'.repeat(maxLength + 1)),
+      code: 'INVALID_INPUT',
+    },
+  ];
+}
+
+/** Lists of addresses of images. */
+function ofImages(conformity: Conformity, path: string, field: string, property: Json, set: Set): Variant[] {
+  if (property.items?.format !== 'uri') return [];
+  const code = conformity.hasCode(path, 'IMAGE_URLS_REQUIRED') ? 'IMAGE_URLS_REQUIRED' : 'INVALID_INPUT';
+  const refused = [
+    ['base64', 'data:image/png;base64,iVBORw0KGgo='],
+    ['path', '/tmp/cat.png'],
+  ].map(([id, value]) => ({
+    id: `${field}-${id}`,
+    name: `no ${id} is taken in ${field}`,
+    body: set([value]),
+    code,
+  }));
+  const { maxItems } = property;
+  if (maxItems === undefined) return refused;
+  return [
+    ...refused,
+    { id: `${field}-most`, name: `${field} can be ${maxItems}`, body: set(imagesOf(maxItems)) },
+    {
+      id: `${field}-too-many`,
+      name: `${maxItems + 1} ${field} are refused`,
+      body: set(imagesOf(maxItems + 1)),
+      code: property['x-max-items-code'] ?? 'INVALID_INPUT',
+    },
+  ];
+}
+
+/** Lists of objects: what holds of a request's fields, for each of the first one's; and how many there can be. */
+function ofItems(field: string, property: Json, base: Json, set: Set): Variant[] {
+  const { items, maxItems } = property;
+  if (!items?.properties) return [];
+  const [item] = base[field];
+  const many = (count: number) => Array.from({ length: count }, (_, n) => ({ ...item, id: `shot-${n + 1}` }));
+  const inside = Object.entries<Json>(items.properties).flatMap(([name, inner]): Variant[] => {
+    const setInside = (value: Json) => set([changed(item, { [name]: value })]);
+    return [
+      ...((items.required ?? []).includes(name) ? absent(name, inner, setInside) : []),
+      ...ofType(name, inner, setInside),
+      ...(inner.enum
+        ? [
+            {
+              id: `${name}-undocumented`,
+              name: `an undocumented ${name} is refused`,
+              body: setInside('undocumented'),
+              code: 'INVALID_INPUT',
+              mark: 'X' as const,
+            },
+          ]
+        : []),
+    ];
+  });
+  const counts = ((items.allOf ?? []) as Json[]).flatMap((rule) => ofCount(rule, item, set));
+  return [
+    ...inside,
+    ...counts,
+    { id: `${field}-empty`, name: `an empty ${field} is refused`, body: set([]), code: codeOf(property) },
+    { id: `${field}-most`, name: `${field} can be ${maxItems}`, body: set(many(maxItems)) },
+    {
+      id: `${field}-too-many`,
+      name: `${maxItems + 1} ${field} are refused`,
+      body: set(many(maxItems + 1)),
+      code: 'INVALID_INPUT',
+      mark: 'X',
+    },
+    ...(items.properties.id
+      ? [
+          {
+            id: `${field}-same-id`,
+            name: `two ${field} of the same id are refused`,
+            body: set([item, item]),
+            code: 'INVALID_INPUT',
+            mark: 'X' as const,
+          },
+        ]
+      : []),
+  ];
+}
+
+/** How many images belong to each value of a field. */
+function ofCount({ if: condition, then }: Json, item: Json, set: Set): Variant[] {
+  const [[by, { enum: values }]] = Object.entries<Json>(condition.properties) as [[string, Json]];
+  const [[field, { minItems: least, maxItems: most }]] = Object.entries<Json>(then.properties) as [
+    [string, Json],
+  ];
+  const of = (count: number) => set([{ ...item, [by]: values[0], [field]: imagesOf(count) }]);
+  const right = [...new Set([least, most])].map((count) => ({
+    id: `${values[0]}-${count}`,
+    name: `${values[0]} takes ${count} images`,
+    body: of(count),
+  }));
+  const wrong = [least - 1, most + 1].filter((count) => count >= 0);
+  return [
+    ...right,
+    ...wrong.map((count) => ({
+      id: `${values[0]}-${count}-refused`,
+      name: `${values[0]} with ${count} images is refused`,
+      body: of(count),
+      code: then['x-error-code'],
+    })),
+  ];
+}
+
+/** What a mode needs: without it the request is refused. */
+function byCondition({ if: condition, then }: Json, base: Json): Variant[] {
+  const code = then?.['x-error-code'];
+  if (!code) return [];
+  const [[field, { enum: values }]] = Object.entries<Json>(condition.properties) as [[string, Json]];
+  const missing = Object.fromEntries((then.required as string[]).map((name) => [name, undefined]));
+  return [
+    {
+      id: `${field}-${values[0]}-alone`,
+      name: `${values[0]} without ${then.required.join(', ')} is refused`,
+      body: changed(base, { ...missing, [field]: values[0] }),
+      code,
+    },
+  ];
+}
+
+function caseOf(conformity: Conformity, path: string, { id, name, body, code, mark }: Variant): Case {
+  const known = code === undefined ? undefined : conformity.codeOf(path, code);
+  const ownMark = mark ?? known?.mark ?? (conformity.operationOf(path)['x-source'] as Source);
+  return {
+    id: `${path.slice('/api/'.length)}/${id}`,
+    name: `${path}: ${name}`,
+    mark: ownMark,
+    isFree: known !== undefined && ownMark === 'D',
+    async check(bench) {
+      const answer = await bench.conforming(path, body);
+      if (known) assertRefused(answer, known.status, code!);
+      else assertAccepted(answer);
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import { parseArgs } from 'node:util';
+import { SetupError } from '../core/errors.ts';
+import type { Source } from '../http/doc.ts';
+import { FORMATS, type Format } from './report.ts';
+
+export interface VerifyOptions {
+  /** Without a slash at its end. */
+  url: string;
+  key: string | undefined;
+  adminToken: string | undefined;
+  /** Credits. */
+  spend: number;
+  /** How long a task may take. */
+  patienceMs: number;
+  marks: readonly Source[];
+  format: Format;
+  /** Where the report goes; undefined: standard output. */
+  output: string | undefined;
+}
+
+const MARKS: readonly Source[] = ['D', 'C', 'X'];
+const OPTIONS = {
+  'base-url': { type: 'string', default: 'http://127.0.0.1:6266' },
+  key: { type: 'string' },
+  'admin-token': { type: 'string' },
+  spend: { type: 'string', default: '0' },
+  patience: { type: 'string', default: '900' },
+  marks: { type: 'string', default: MARKS.join() },
+  format: { type: 'string', default: 'human' },
+  output: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** `argv`: what follows `verify`. Undefined: help is asked for. @throws SetupError with one sentence */
+export function readVerifyOptions(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv,
+): VerifyOptions | undefined {
+  const values = parsed(argv);
+  if (values.help) return undefined;
+  const url = values['base-url'];
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new SetupError(`--base-url must be an http or https address, not "${url}".`);
+  }
+  const marks = values.marks.split(',') as Source[];
+  if (!marks.every((mark) => MARKS.includes(mark))) {
+    throw new SetupError(
+      `--marks must be some of ${MARKS.join()}, separated by commas, not "${values.marks}".`,
+    );
+  }
+  if (!FORMATS.includes(values.format as Format)) {
+    throw new SetupError(`--format must be ${FORMATS.join(', ')}, not "${values.format}".`);
+  }
+  return {
+    url: url.replace(/\/+$/, ''),
+    // An empty variable is as good as none.
+    key: values.key ?? (env.NANOPHOTO_API_KEY || undefined),
+    adminToken: values['admin-token'] ?? (env.NANOPHOTO_EMULATOR_ADMIN_TOKEN || undefined),
+    spend: whole('spend', values.spend),
+    patienceMs: whole('patience', values.patience) * 1000,
+    marks,
+    format: values.format as Format,
+    output: values.output,
+  };
+}
+
+function whole(name: string, text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new SetupError(`--${name} must be a whole number, not "${text}".`);
+}
+
+function parsed(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS }).values;
+  } catch (error) {
+    const [flag] = /--?[\w-]+/.exec((error as Error).message) ?? [];
+    const isUnknown = (error as { code?: string }).code !== 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE';
+    throw new SetupError(
+      isUnknown
+        ? `verify knows no ${flag ?? 'such word'}; nanophoto-emulator verify --help lists its flags.`
+        : `${flag} needs a value.`,
+    );
+  }
+}
+
+export const VERIFY_HELP = `nanophoto-emulator verify: holds any server to the contract
+
+Usage: nanophoto-emulator verify [flags]
+
+  --base-url     the server (default ${OPTIONS['base-url'].default})
+  --key          an API key of it; an emulator needs none, each case has its own. Else NANOPHOTO_API_KEY
+  --admin-token  of an emulator's control plane, where it wants one
+  --spend        credits that may be spent on a server without a control plane (default 0)
+  --patience     seconds that a task may take there (default 900)
+  --marks        which promises: D documented, C known from clients, X assumed (default ${MARKS.join()})
+  --format       ${FORMATS.join(', ')} (default human)
+  --output       a file for the report
+
+Ends with 0 when all that was checked holds, with 1 when something differs, with 2 when nothing could be checked.`;
