@@ -22,9 +22,12 @@ export interface ExecOptions {
 }
 
 export interface Command {
-  name: (typeof COMMANDS)[number] | 'help' | 'version';
+  name: (typeof COMMANDS)[number] | 'verify' | 'help' | 'version';
   config: Config;
   exec?: ExecOptions;
+  /** What commands with flags of their own are given. */
+  rest?: readonly string[];
+  env?: NodeJS.ProcessEnv;
   /** Things worth a warning that are no reason to refuse the start. */
   warnings: string[];
 }
@@ -47,6 +50,9 @@ export function readCommand(
   argv: readonly string[] = process.argv.slice(2),
   env: NodeJS.ProcessEnv = process.env,
 ): Command {
+  // It is no emulator that this starts: its flags are its own.
+  if (argv[0] === 'verify')
+    return { name: 'verify', rest: argv.slice(1), env, config: readConfig({}, {}), warnings: [] };
   const end = argv.indexOf('--');
   const [own, command] = end === -1 ? [argv, []] : [argv.slice(0, end), argv.slice(end + 1)];
   const { flags, words } = readFlags(own);
@@ -64,7 +70,7 @@ export function readCommand(
     throw new SetupError(`Unexpected "${words[1]}" after "${name}"; try nanophoto-emulator --help.`);
   }
   if (!COMMANDS.includes(name as never)) {
-    throw new SetupError(`Unknown command "${name}"; write ${COMMANDS.join(', ')}, or try --help.`);
+    throw new SetupError(`Unknown command "${name}"; write ${COMMANDS.join(', ')}, verify, or try --help.`);
   }
   if (flags.help) return { name: 'help', config: readConfig({}, {}), warnings: [] };
   if (flags.version) return { name: 'version', config: readConfig({}, {}), warnings: [] };

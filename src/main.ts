@@ -11,15 +11,14 @@ import { openAuthority } from './tls/authority.ts';
 const HEALTH_TIMEOUT_MS = 2000;
 
 try {
-  if (process.argv[2] === 'verify') await runVerify(process.argv.slice(3));
-  else await run(readCommand());
+  await run(readCommand());
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
   process.stderr.write(`nanophoto-emulator: ${error.message}\n`);
   process.exit(2);
 }
 
-async function run({ name, config, warnings, exec: options }: Command): Promise<void> {
+async function run({ name, config, warnings, exec: options, rest = [], env = {} }: Command): Promise<void> {
   switch (name) {
     case 'help':
       return print(printHelp());
@@ -36,15 +35,17 @@ async function run({ name, config, warnings, exec: options }: Command): Promise<
       useFontSettings(FONT_SETTINGS);
       process.exit(await exec(config, options!));
       break;
+    case 'verify':
+      return runVerify(rest, env);
     case 'start':
       return start(config, warnings);
   }
 }
 
 /** Has flags of its own, and needs much that others do not. */
-async function runVerify(argv: readonly string[]): Promise<void> {
+async function runVerify(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   const { readVerifyOptions, VERIFY_HELP } = await import('./verify/options.ts');
-  const options = readVerifyOptions(argv, process.env);
+  const options = readVerifyOptions(argv, env);
   if (!options) return print(VERIFY_HELP);
   const { verify } = await import('./verify.ts');
   ignoreClosedOutput();

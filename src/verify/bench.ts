@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { AccountControl, Control } from '../client/interface.ts';
 import type { Json } from '../openapi/schema.ts';
-import { CannotGoOn, Differs, NotChecked, shown } from './case.ts';
 import type { Conformity } from './conformity.ts';
+import { CannotGoOn, Differs, NotChecked, shown } from './findings.ts';
 
 export interface Answer {
   status: number;

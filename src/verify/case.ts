@@ -1,5 +1,4 @@
 import type { Source } from '../http/doc.ts';
-import type { Json } from '../openapi/schema.ts';
 import type { Bench } from './bench.ts';
 
 /** One promise of the contract, and the way to see whether a server keeps it. */
@@ -18,26 +17,3 @@ export interface Case {
   /** @throws NotChecked where this server gives no way to see it */
   check(bench: Bench): Promise<void>;
 }
-
-/** What came was not what the contract says. */
-export class Differs extends Error {
-  readonly expected: string;
-  readonly actual: string;
-
-  constructor(expected: string, actual: string) {
-    super(`expected ${expected}, got ${actual}`);
-    this.expected = expected;
-    this.actual = actual;
-  }
-}
-
-/** Why a promise could not be looked at. */
-export class NotChecked extends Error {}
-
-/** No further case can be looked at either. */
-export class CannotGoOn extends Error {}
-
-export const shown = (value: Json): string => {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text.length > 600 ? `${text.slice(0, 600)}…` : text;
-};

@@ -3,7 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { Price, Source } from '../http/doc.ts';
 import type { Json } from '../openapi/schema.ts';
-import { Differs, shown } from './case.ts';
+import { Differs, shown } from './findings.ts';
 
 export interface AnswerToJudge {
   status: number;

@@ -4,8 +4,9 @@ import type { Source } from '../http/doc.ts';
 import type { Json } from '../openapi/schema.ts';
 import { type Answer, assertAccepted, type Bench, told } from './bench.ts';
 import { changed, completed, plainBody, pollBodyOf } from './bodies.ts';
-import { type Case, Differs, NotChecked } from './case.ts';
+import type { Case } from './case.ts';
 import type { Conformity } from './conformity.ts';
+import { Differs, NotChecked } from './findings.ts';
 
 /** From submission to result, and to failure: what is polled, what it costs, what comes back. */
 export function taskCases(conformity: Conformity, path: string): Case[] {

@@ -2,8 +2,9 @@ import type { Price } from '../http/doc.ts';
 import type { Json } from '../openapi/schema.ts';
 import { assertAccepted, assertRefused, type Said, told } from './bench.ts';
 import { changed, completed, plainBody } from './bodies.ts';
-import { type Case, Differs, NotChecked } from './case.ts';
+import type { Case } from './case.ts';
 import { type Conformity, propertiesOf } from './conformity.ts';
+import { Differs, NotChecked } from './findings.ts';
 
 const nameOf = (path: string) => path.slice('/api/'.length);
 

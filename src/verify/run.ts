@@ -1,8 +1,9 @@
 import PQueue from 'p-queue';
 import type { Source } from '../http/doc.ts';
 import { createBench, type Target } from './bench.ts';
-import { CannotGoOn, type Case, Differs, NotChecked } from './case.ts';
+import type { Case } from './case.ts';
 import type { Conformity } from './conformity.ts';
+import { CannotGoOn, Differs, NotChecked } from './findings.ts';
 
 export interface Outcome {
   id: string;

@@ -1,7 +1,8 @@
 import type { WireSample } from '../openapi/samples.ts';
 import { type Bench, told } from './bench.ts';
-import { type Case, Differs, NotChecked, shown } from './case.ts';
+import type { Case } from './case.ts';
 import { asSampled, type Ids, idsIn, withValues } from './compare.ts';
+import { Differs, NotChecked, shown } from './findings.ts';
 
 /** One case for each documented request and its answer. */
 export const sampleCases = (samples: readonly WireSample[]): Case[] =>
