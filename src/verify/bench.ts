@@ -72,7 +72,8 @@ export function createBench(target: Target, conformity: Conformity, isFree: bool
       made.push(account);
       return account.key;
     }
-    if (wish.credits !== undefined) throw new NotChecked(`needs an account with ${wish.credits} credits`);
+    if (wish.credits !== undefined)
+      throw new NotChecked(`needs an account with a balance of ${wish.credits}`);
     if (wish.rateLimit !== undefined) throw new NotChecked("would use up the key's requests");
     if (target.key === undefined) throw new NotChecked('needs a key: give one with --key');
     return target.key;
@@ -88,9 +89,14 @@ export function createBench(target: Target, conformity: Conformity, isFree: bool
     const { method = 'POST', headers = {}, text } = said;
     if (said.key === undefined) ownKey ??= await key();
     const bearer = said.key === undefined ? ownKey : said.key;
-    const price = control || isFree || bearer === null ? 0 : conformity.priceOf(path, body);
+    const isSafe = control !== undefined || isFree || bearer === null;
+    if (budget.left < 0) {
+      throw new CannotGoOn('the server took what is documented to be refused, and may have charged for it');
+    }
+    if (!isSafe && !conformity.isPriceKnown(path)) throw new NotChecked('what it costs is not documented');
+    const price = isSafe ? 0 : conformity.priceOf(path, body);
     if (price > budget.left) {
-      throw new NotChecked(`could cost ${price} credits, ${budget.left} may be spent (--spend)`);
+      throw new NotChecked(`could cost ${price}, and ${budget.left} may be spent (--spend)`);
     }
     const sent = text ?? (body === undefined ? undefined : JSON.stringify(body));
     const response = await fetch(target.url + path, {
@@ -109,7 +115,7 @@ export function createBench(target: Target, conformity: Conformity, isFree: bool
     });
     const answer = await read(response);
     // Whatever was thought to be free: what was accepted has been charged for.
-    if (!control && answer.status === 200) {
+    if (!control && bearer !== null && answer.status === 200) {
       const charged = conformity.priceOf(path, body);
       budget.left -= charged;
       budget.spent += charged;

@@ -3,8 +3,9 @@ import type { Case } from './case.ts';
 import type { Conformity } from './conformity.ts';
 import { fieldCases } from './fields.ts';
 import { streamCases, taskCases } from './flows.ts';
-import { commonCases, defaultCases, priceCases, unknownTaskCases } from './rules.ts';
+import { commonCases, defaultCases, failureCases, priceCases, unknownTaskCases } from './rules.ts';
 import { sampleCases } from './samples.ts';
+import { uploadCases } from './uploads.ts';
 
 /** All that the contract promises and that can be looked at from outside: its samples, and what follows from its document. */
 export function allCases(conformity: Conformity, samples: readonly WireSample[]): Case[] {
@@ -17,6 +18,8 @@ export function allCases(conformity: Conformity, samples: readonly WireSample[])
     ...defaultCases(conformity, path),
     ...taskCases(conformity, path),
     ...streamCases(conformity, path),
+    ...uploadCases(conformity, path),
+    ...failureCases(conformity, path),
   ]);
   return [...sampleCases(samples), ...derived];
 }

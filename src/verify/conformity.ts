@@ -80,6 +80,8 @@ export function createConformity(document: Json) {
       const credits = found?.credits ?? Math.max(...prices.list.map((price: Price) => price.credits));
       return prices.per === 'shot' ? credits * Math.max(1, body?.shots?.length ?? 1) : credits;
     },
+    /** Whether the vendor, or a client, says what it costs. */
+    isPriceKnown: (path: string) => operationOf(path)?.['x-prices']?.['x-source'] !== 'X',
     /** The status and the mark of a code of an operation. @throws Error for one that it does not have */
     codeOf(path: string, code: string): { status: number; mark: Source } {
       for (const [status, response] of Object.entries<Json>(operationOf(path).responses)) {

@@ -31,7 +31,7 @@ export function fieldCases(conformity: Conformity, path: string): Case[] {
       ...ofList(field, property, set, schema.else && field in schema.if.properties),
       ...ofLength(field, property, set),
       ...ofImages(conformity, path, field, property, set),
-      ...ofItems(field, property, base, set),
+      ...ofItems(conformity, path, field, base, set),
     ];
   });
   return (
@@ -142,7 +142,8 @@ function ofImages(conformity: Conformity, path: string, field: string, property:
 }
 
 /** Lists of objects: what holds of a request's fields, for each of the first one's; and how many there can be. */
-function ofItems(field: string, property: Json, base: Json, set: Set): Variant[] {
+function ofItems(conformity: Conformity, path: string, field: string, base: Json, set: Set): Variant[] {
+  const property = propertiesOf(conformity.operationOf(path))[field];
   const { items, maxItems } = property;
   if (!items?.properties) return [];
   const [item] = base[field];
@@ -152,6 +153,7 @@ function ofItems(field: string, property: Json, base: Json, set: Set): Variant[]
     return [
       ...((items.required ?? []).includes(name) ? absent(name, inner, setInside) : []),
       ...ofType(name, inner, setInside),
+      ...ofImages(conformity, path, name, inner, setInside),
       ...(inner.enum
         ? [
             {

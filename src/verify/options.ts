@@ -73,7 +73,7 @@ function parsed(argv: readonly string[]) {
   try {
     return parseArgs({ args: [...argv], options: OPTIONS }).values;
   } catch (error) {
-    const [flag] = /--?[\w-]+/.exec((error as Error).message) ?? [];
+    const [, flag] = /'([\w-]+)/.exec((error as Error).message) ?? [];
     const isUnknown = (error as { code?: string }).code !== 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE';
     throw new SetupError(
       isUnknown

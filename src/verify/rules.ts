@@ -184,6 +184,30 @@ export function commonCases(path: string): Case[] {
   ];
 }
 
+/** Failures of the service itself: no request provokes them, but who can ask for them is told the right status. */
+export function failureCases(conformity: Conformity, path: string): Case[] {
+  const operation = conformity.operationOf(path);
+  if (!operation['x-prices']) return [];
+  const failures = Object.entries<Json>(operation.responses).filter(([status]) => Number(status) >= 500);
+  return failures.flatMap(([status, response]) =>
+    (response['x-error-codes'] as { code: string; 'x-source': Case['mark'] }[]).map(({ code, ...known }) => ({
+      id: `${nameOf(path)}/fails-with-${code}`,
+      name: `${path}: ${code} comes with ${status}, and costs nothing`,
+      mark: known['x-source'],
+      isFree: false,
+      async check(bench) {
+        const key = await bench.key({ credits: 1000 });
+        const account = bench.accountOf(key, `${code} cannot be provoked by a request`);
+        await account.faults.add({ at: 'charge', effect: { errorCode: code } });
+        const body = plainBody(conformity, path);
+        assertRefused(await bench.conforming(path, body, { key }), Number(status), code);
+        const { credits } = await account.get();
+        if (credits !== 1000) throw new Differs('1000 credits still there', `${credits}`);
+      },
+    })),
+  );
+}
+
 /** A code that names a thing that is not there. */
 export function unknownTaskCases(conformity: Conformity, path: string): Case[] {
   if (conformity.operationOf(path)['x-prices']) return [];

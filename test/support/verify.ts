@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connectEmulator } from '../../src/client/control.ts';
+import { readSamples } from '../../src/openapi/samples.ts';
+import { FIXTURES_DIR } from '../../src/paths.ts';
+import type { Exchange, Target } from '../../src/verify/bench.ts';
+import { allCases } from '../../src/verify/cases.ts';
+import { createConformity } from '../../src/verify/conformity.ts';
+import { runCases } from '../../src/verify/run.ts';
+
+/** Everything that verify looks at, by the document in the repository. */
+export function contract() {
+  const document = JSON.parse(readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8'));
+  const conformity = createConformity(document);
+  return { document, conformity, cases: allCases(conformity, readSamples(join(FIXTURES_DIR, 'wire'))) };
+}
+
+/** Holds a server to it, as the command does. `spend`: there is no control plane, and so much may be spent. */
+export async function lookAt(url: string, { spend, key }: { spend?: number; key?: string } = {}) {
+  const { cases, conformity } = contract();
+  const exchanges: Exchange[] = [];
+  const target: Target = {
+    url,
+    key,
+    control: spend === undefined ? connectEmulator(url) : undefined,
+    budget: { left: spend ?? 0, spent: 0 },
+    patienceMs: 60_000,
+    sleep: async () => {},
+    videoOf4s: () => readFileSync(join(FIXTURES_DIR, 'videos/480x848-4s.mp4')),
+    onExchange: (exchange) => void exchanges.push(exchange),
+  };
+  const outcomes = await runCases(cases, target, conformity);
+  return { outcomes, exchanges, spent: target.budget.spent };
+}

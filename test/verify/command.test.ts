@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { XMLParser, XMLValidator } from 'fast-xml-parser';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { runCommand, startCommand } from '../support/command.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const verify = (...args: string[]) => runCommand(['verify', ...args]).ended;
+
+/** Answers everything with this. */
+async function stub(status: number, text: string): Promise<string> {
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => response.writeHead(status, { 'content-type': 'text/plain' }).end(text));
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  onTestFinished(() => void server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+describe('verify', () => {
+  it('tells of each case of an emulator that it holds, and ends with 0', async () => {
+    const { url } = await startCommand(['--admin-token', 'sesame-sesame']);
+    const output = join(tempDir(), 'report.xml');
+    const { code, stdout, stderr } = await verify(
+      ...['--base-url', `${url}/`, '--admin-token', 'sesame-sesame', '--marks', 'D', '--format', 'junit'],
+      ...['--output', output],
+    );
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '', stderr: '' });
+    const xml = readFileSync(output, 'utf8');
+    expect(XMLValidator.validate(xml)).toBe(true);
+    const [documented, ...others] = new XMLParser({ ignoreAttributes: false }).parse(xml).testsuites
+      .testsuite;
+    expect(documented).toMatchObject({ '@_failures': '0', '@_skipped': '0' });
+    expect(documented.testcase.length).toBeGreaterThan(250);
+    for (const suite of others) expect(suite).toMatchObject({ '@_tests': '0' });
+  });
+
+  it('says what was expected and what came, and ends with 1', async () => {
+    const url = await stub(200, '<hello> & \u0001 "you" 🎬');
+    const human = await verify('--base-url', url, '--key', 'some-key', '--marks', 'D');
+    expect(human.code).toBe(1);
+    expect(human.stdout).toContain(
+      '  DIFFERS      sora-2/generate/without-key: /api/sora-2/generate: a request without a key is refused\n' +
+        '                 expected the content type application/json\n' +
+        '                 got      200, text/plain: <hello> & \u0001 "you" 🎬\n',
+    );
+    expect(human.stdout).toMatch(/\n {3}all {18} +0 +\d+ +\d+\n\n4 credits spent\n$/);
+    // It took something that it should have refused, and was asked nothing more.
+    expect(human.stdout).toContain(
+      'the server took what is documented to be refused, and may have charged for it',
+    );
+
+    const junit = await verify('--base-url', url, '--key', 'some-key', '--marks', 'D', '--format', 'junit');
+    expect([junit.code, XMLValidator.validate(junit.stdout)]).toEqual([1, true]);
+    const [{ testcase }] = new XMLParser().parse(junit.stdout).testsuites.testsuite;
+    const [failed] = testcase.filter((one: object) => 'failure' in one);
+    expect(failed.failure).toContain('<hello> & \ufffd "you" 🎬');
+
+    const json = await verify('--base-url', url, '--key', 'some-key', '--marks', 'C,X', '--format', 'json');
+    const report = JSON.parse(json.stdout);
+    expect(report).toMatchObject({ url, isControlled: false, creditsSpent: 4 });
+    expect(report.outcomes.map(({ mark }: { mark: string }) => mark)).not.toContain('D');
+    expect(report.totals.D).toEqual({ holds: 0, differs: 0, 'not checked': 0 });
+    expect(json.stdout + json.stderr).not.toContain('some-key');
+  });
+
+  it('fails when nothing could be checked', async () => {
+    const gone = await stub(404, 'nothing here');
+    const unchecked = await verify('--base-url', gone, '--marks', 'C');
+    expect(unchecked).toMatchObject({ code: 2 });
+    expect(unchecked.stderr).toMatch(/^nanophoto-emulator: Nothing could be checked: needs .*\.\n$/);
+  });
+
+  it.each([
+    [
+      ['--base-url', 'http://127.0.0.1:1'],
+      'No server answers at http://127.0.0.1:1; say where it is with --base-url.',
+    ],
+    [['--base-url', 'nanophoto.ai'], '--base-url must be an http or https address, not "nanophoto.ai".'],
+    [['--spend=-1'], '--spend must be a whole number, not "-1".'],
+    [['--spend', '1.5'], '--spend must be a whole number, not "1.5".'],
+    [['--marks', 'D,Y'], '--marks must be some of D,C,X, separated by commas, not "D,Y".'],
+    [['--format', 'xml'], '--format must be human, json, junit, not "xml".'],
+    [['--nonsense'], 'verify knows no --nonsense; nanophoto-emulator verify --help lists its flags.'],
+    [['nonsense'], 'verify knows no nonsense; nanophoto-emulator verify --help lists its flags.'],
+    [['--key'], '--key needs a value.'],
+  ])('is refused with one sentence: %j', async (args, sentence) => {
+    const { code, stdout, stderr } = await verify(...args);
+    expect({ code, stdout, stderr }).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `nanophoto-emulator: ${sentence}\n`,
+    });
+  });
+
+  it('says that a control plane is closed, and that a report cannot be written', async () => {
+    const { url } = await startCommand(['--admin-token', 'sesame-sesame']);
+    const closed = await verify('--base-url', url);
+    expect([closed.code, closed.stderr]).toEqual([
+      2,
+      `nanophoto-emulator: The control plane of ${url} is closed to us; say --admin-token.\n`,
+    ]);
+    const nowhere = ['--output', '/no/such/dir/report'];
+    const unwritten = await verify(
+      '--base-url',
+      url,
+      '--admin-token',
+      'sesame-sesame',
+      '--marks',
+      'C',
+      ...nowhere,
+    );
+    expect(unwritten.code).toBe(2);
+    expect(unwritten.stderr).toMatch(
+      /^nanophoto-emulator: \/no\/such\/dir\/report cannot be written: .*\.\n$/,
+    );
+  });
+
+  it('lists its flags', async () => {
+    const { code, stdout } = await verify('--help');
+    expect(code).toBe(0);
+    for (const flag of ['base-url', 'key', 'admin-token', 'spend', 'patience', 'marks', 'format', 'output'])
+      expect(stdout).toContain(`  --${flag} `);
+  });
+});

@@ -1,0 +1,114 @@
+import { execFile, spawn } from 'node:child_process';
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { expect, it, onTestFinished } from 'vitest';
+import { tempDir } from '../support/temp-dir.ts';
+import { lookAt } from '../support/verify.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** A mistake, and the cases that it is to be found by. */
+const MISTAKES: { file: string; from: string; to: string; found: RegExp }[] = [
+  {
+    file: 'apis/sora-2.ts',
+    from: "'15': 100",
+    to: "'15': 101",
+    found: /^sora-2\/generate\/(price|short-of)-sora2-pro-standard-15$/,
+  },
+  {
+    file: 'apis/seedance-1-5-pro.ts',
+    from: "audio: { '4': 8, '8': 16, '12': 24 }",
+    to: "audio: { '4': 8, '8': 16, '12': 23 }",
+    found: /^seedance-1-5-pro\/generate\/(price|short-of)-720p-true-12$/,
+  },
+  {
+    file: 'apis/veo-3.ts',
+    from: 'MOST_SHOTS = 21',
+    to: 'MOST_SHOTS = 22',
+    found: /^veo-3\/generate\/shots-too-many$/,
+  },
+  {
+    file: 'kinds/video.ts',
+    from: "message: 'Video generation in progress'",
+    to: "message: 'Video generation has begun'",
+    found: /^(sora-2|seedance-1-5-pro|sora-2-tvc)\/generate-?[a-z-]*$/,
+  },
+  {
+    file: 'kinds/video.ts',
+    from: 'TASK_NOT_FOUND: { status: 404',
+    to: 'TASK_NOT_FOUND: { status: 400',
+    found:
+      /^(sora-2|seedance-1-5-pro|sora-2-tvc)\/(check-status-not-found|task-of-another|check-status\/unknown-task)$/,
+  },
+  {
+    file: 'http/errors.ts',
+    from: 'Contact support@nanophoto.ai for higher limits.',
+    to: 'Contact us for higher limits.',
+    found: /^overview\/rate-limited$/,
+  },
+  {
+    file: 'apis/prompt-generator.ts',
+    from: 'MOST_TOPIC_CHARACTERS = 500',
+    to: 'MOST_TOPIC_CHARACTERS = 499',
+    found: /^sora-2\/generate-prompt\/topic-longest$/,
+  },
+  {
+    file: 'core/tasks.ts',
+    from: 'else ledger.refund(account.id, task.holdSeq, task.id, errorCode, atMs);',
+    to: 'else ledger.capture(account.id, task.holdSeq, task.id, atMs);',
+    found: /^[\w-/]+\/((failure|broken-stream)-is-refunded|check-status-failed|no-video)$/,
+  },
+  {
+    file: 'apis/sora-2.ts',
+    from: "z.enum(['portrait', 'landscape']).default('portrait')",
+    to: "z.enum(['portrait', 'landscape']).default('landscape')",
+    found: /^sora-2\/generate\/aspectRatio-default$/,
+  },
+  {
+    file: 'kinds/image.ts',
+    from: "status: 'completed', ...urls(), generationId, progress: 100",
+    to: "status: 'completed', generationId, ...urls(), progress: 100",
+    found: /^nano-banana-(2|pro)\/check-status-completed$/,
+  },
+];
+
+it('verify finds each of ten mistakes in a wrong copy, and none that is not there', async () => {
+  expect(MISTAKES).toHaveLength(10);
+  const url = await startCopy((dir) => {
+    for (const { file, from, to } of MISTAKES) {
+      const path = join(dir, 'src', file);
+      const text = readFileSync(path, 'utf8');
+      expect(text.split(from), `${file}: ${from}`).toHaveLength(2);
+      writeFileSync(path, text.replace(from, to));
+    }
+  });
+  const { outcomes } = await lookAt(url);
+  const wrong = outcomes.filter(({ result }) => result === 'differs').map(({ id }) => id);
+  for (const { found, to } of MISTAKES) expect(wrong, to).toContainEqual(expect.stringMatching(found));
+  expect(wrong.filter((id) => !MISTAKES.some(({ found }) => found.test(id)))).toEqual([]);
+});
+
+/** An emulator built from other sources. */
+async function startCopy(spoil: (dir: string) => void): Promise<string> {
+  const dir = tempDir();
+  for (const name of ['src', 'scripts', 'migrations', 'fixtures', 'package.json', 'tsconfig.json'])
+    cpSync(join(ROOT, name), join(dir, name), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
+  spoil(dir);
+  await promisify(execFile)(process.execPath, ['scripts/build.mjs'], { cwd: dir });
+  const child = spawn(process.execPath, [join(dir, 'dist/main.js'), '--port', '0'], {
+    env: { PATH: process.env.PATH! },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { url } = JSON.parse(line);
+    if (url) {
+      child.stdout.resume();
+      return url;
+    }
+  }
+  throw new Error('the copy ended before it was ready');
+}
