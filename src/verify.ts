@@ -26,7 +26,7 @@ const DIFFERED = 1;
  */
 export async function verify(options: VerifyOptions): Promise<number> {
   const conformity = createConformity(await contractDocument());
-  const { url, key, spend, patienceMs, marks } = options;
+  const { url, key, spend, patienceMs, marks, only } = options;
   const target: Target = {
     ...{ url, key, patienceMs },
     control: await controlOf(options),
@@ -37,7 +37,7 @@ export async function verify(options: VerifyOptions): Promise<number> {
   };
   const cases = allCases(conformity, readSamples(join(FIXTURES_DIR, 'wire')));
   const outcomes = await runCases(
-    cases.filter(({ mark }) => marks.includes(mark)),
+    cases.filter(({ id, mark }) => marks.includes(mark) && isMeant(id, only)),
     target,
     conformity,
   );
@@ -51,8 +51,13 @@ export async function verify(options: VerifyOptions): Promise<number> {
   tell(written(report, options.format), options.output);
   if (countOf(report, 'differs') > 0) return DIFFERED;
   if (countOf(report, 'holds') > 0) return HELD;
-  throw new SetupError(`Nothing could be checked: ${outcomes[0]?.why ?? 'there is no such case'}.`);
+  throw new SetupError(
+    `Nothing could be checked: ${outcomes[0]?.why ?? 'there is no such case; see --only and --marks'}.`,
+  );
 }
+
+const isMeant = (id: string, only: readonly string[]) =>
+  only.length === 0 || only.some((beginning) => id.startsWith(beginning));
 
 /** What the contract is, as an emulator with the vendor's prices serves it. */
 async function contractDocument(): Promise<Json> {

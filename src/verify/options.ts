@@ -13,6 +13,8 @@ export interface VerifyOptions {
   /** How long a task may take. */
   patienceMs: number;
   marks: readonly Source[];
+  /** Beginnings of the names of cases; empty: all. */
+  only: readonly string[];
   format: Format;
   /** Where the report goes; undefined: standard output. */
   output: string | undefined;
@@ -26,6 +28,7 @@ const OPTIONS = {
   spend: { type: 'string', default: '0' },
   patience: { type: 'string', default: '900' },
   marks: { type: 'string', default: MARKS.join() },
+  only: { type: 'string', default: '' },
   format: { type: 'string', default: 'human' },
   output: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
@@ -59,6 +62,7 @@ export function readVerifyOptions(
     spend: whole('spend', values.spend),
     patienceMs: whole('patience', values.patience) * 1000,
     marks,
+    only: values.only.split(',').filter(Boolean),
     format: values.format as Format,
     output: values.output,
   };
@@ -93,6 +97,7 @@ Usage: nanophoto-emulator verify [flags]
   --spend        credits that may be spent on a server without a control plane (default 0)
   --patience     seconds that a task may take there (default 900)
   --marks        which promises: D documented, C known from clients, X assumed (default ${MARKS.join()})
+  --only         beginnings of the names of cases, separated by commas: sora-2/generate,veo-3
   --format       ${FORMATS.join(', ')} (default human)
   --output       a file for the report
 

@@ -66,6 +66,20 @@ describe('verify', () => {
     expect(json.stdout + json.stderr).not.toContain('some-key');
   });
 
+  it('looks at what it is told to look at', async () => {
+    const { url } = await startCommand();
+    const some = ['--only', 'veo-3/generate/price,sora/remove', '--format', 'json'];
+    const { stdout } = await verify('--base-url', url, ...some);
+    const ids = JSON.parse(stdout).outcomes.map(({ id }: { id: string }) => id);
+    expect(ids).toContain('veo-3/generate/price-4k');
+    expect(ids.every((id: string) => /^(veo-3\/generate\/price|sora\/remove)/.test(id))).toBe(true);
+    const none = await verify('--base-url', url, '--only', 'veo-4');
+    expect([none.code, none.stderr]).toEqual([
+      2,
+      'nanophoto-emulator: Nothing could be checked: there is no such case; see --only and --marks.\n',
+    ]);
+  });
+
   it('fails when nothing could be checked', async () => {
     const gone = await stub(404, 'nothing here');
     const unchecked = await verify('--base-url', gone, '--marks', 'C');
@@ -121,7 +135,17 @@ describe('verify', () => {
   it('lists its flags', async () => {
     const { code, stdout } = await verify('--help');
     expect(code).toBe(0);
-    for (const flag of ['base-url', 'key', 'admin-token', 'spend', 'patience', 'marks', 'format', 'output'])
+    for (const flag of [
+      'base-url',
+      'key',
+      'admin-token',
+      'spend',
+      'patience',
+      'marks',
+      'only',
+      'format',
+      'output',
+    ])
       expect(stdout).toContain(`  --${flag} `);
   });
 });
