@@ -1,6 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 import { noticesOf } from './notices.mjs';
+import { SCALAR, writeReference } from './reference.mjs';
 
 // One file: loading hundreds of small modules is most of a start. What a start does not need (the MP4 reader, the
 // pretty printer) is imported when it is used and becomes a chunk of its own. Native addons (better-sqlite3, sharp)
@@ -35,4 +36,6 @@ const program = await build({
     js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
   },
 });
-await writeFile('dist/THIRD-PARTY-LICENSES.txt', noticesOf([program.metafile, preload.metafile]));
+await writeReference('dist/reference');
+const bundled = [program, preload].flatMap(({ metafile }) => Object.keys(metafile.inputs));
+await writeFile('dist/THIRD-PARTY-LICENSES.txt', noticesOf([...bundled, SCALAR]));

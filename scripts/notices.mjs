@@ -2,11 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const PACKAGE = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//;
 
-/** Names and licences of all packages that are in bundles: they ask to be passed on together with the code. */
-export function noticesOf(metafiles) {
-  const dirs = metafiles.flatMap(({ inputs }) =>
-    Object.keys(inputs).map((input) => PACKAGE.exec(input)?.[1]),
-  );
+/** Names and licences of all packages that these files are of: they ask to be passed on together with the code. */
+export function noticesOf(files) {
+  const dirs = files.map((file) => PACKAGE.exec(file)?.[1]);
   const notices = [...new Set(dirs.filter(Boolean))].map((dir) => {
     const { name, version, license, author } = JSON.parse(readFileSync(`${dir}/package.json`, 'utf8'));
     const file = readdirSync(dir).find((entry) => /^(licen[cs]e|copying)(\.\w+)?$/i.test(entry));
