@@ -16,10 +16,12 @@ import { registerMedia } from './http/media.ts';
 import { createNotFound } from './http/not-found.ts';
 import { registerObservers } from './http/observers.ts';
 import { registerRateLimit } from './http/rate-limit.ts';
+import { registerReferencePage } from './http/reference-page.ts';
 import { foreignHostOf, rewriteTarget } from './http/target.ts';
 import { type ZodTypeProvider, zodValidator } from './http/validation.ts';
 import { registerOpenApi } from './openapi/routes.ts';
 import type { DocumentedRoute } from './openapi/vendor.ts';
+import { REFERENCE_DIR } from './paths.ts';
 import { createResults } from './results/results.ts';
 import type { Authority } from './tls/authority.ts';
 
@@ -91,6 +93,7 @@ export async function buildApp(
   });
   const documented: DocumentedRoute[] = [];
   registerOpenApi(app, emulator, FAMILIES, documented);
+  registerReferencePage(app, REFERENCE_DIR);
   await app.register(async (admin) => registerAdmin(admin as never, emulator, FAMILIES));
   await app.register(async (media) => registerMedia(media as never, emulator, FAMILIES));
   await app.register(async (vendor) => {

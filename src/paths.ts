@@ -8,6 +8,8 @@ export const MIGRATIONS_DIR = root('migrations');
 export const FIXTURES_DIR = root('fixtures');
 /** Built from src/exec/preload.ts. */
 export const PRELOAD_FILE = root('dist/preload.cjs');
+/** Built by scripts/reference.mjs. */
+export const REFERENCE_DIR = root('dist/reference');
 export const FONT_SETTINGS = root('fixtures/fonts/fonts.conf');
 export const DEFAULT_SEED_FILE = root('fixtures/accounts.json');
 

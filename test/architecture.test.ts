@@ -29,7 +29,7 @@ const PACKAGES: Record<string, RegExp> = {
   openapi: /^(node:|zod$)/,
   verify: /^(node:|ajv(\/.*)?$|ajv-formats$|fast-xml-parser$|p-queue$)/,
   kinds: /^(zod$|fastify$)/,
-  http: /^(node:|zod$|fastify$|@fastify\/|pino$|content-disposition$|fresh$)/,
+  http: /^(node:|zod$|fastify$|@fastify\/|pino$|content-disposition$|fresh$|negotiator$)/,
   exec: /^(node:|undici$)/,
   client: /^$/,
   tls: /^(node:|@peculiar\/|reflect-metadata$)/,

@@ -33,7 +33,7 @@ describe.skipIf(!CHROMIUM)('in a browser', () => {
   async function emulatorOnPort() {
     const emulator = await testEmulator();
     const origin = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
-    return { ...emulator, urlOf: (url: string) => origin + new URL(url).pathname };
+    return { ...emulator, origin, urlOf: (url: string) => origin + new URL(url).pathname };
   }
 
   it.each([
@@ -93,5 +93,88 @@ describe.skipIf(!CHROMIUM)('in a browser', () => {
     }, url);
     expect(known.size).toEqual([1376, 768]);
     expect(known.part).toEqual([206, expect.stringMatching(/^bytes 0-9\/\d+$/), 10]);
+  });
+
+  describe('the page at /docs', () => {
+    /** Stands in where the emulator has none. */
+    const CONTROL_PLANE = {
+      openapi: '3.1.1',
+      info: { title: 'Control plane of the emulator', version: '1' },
+      tags: [{ name: 'health' }, { name: 'accounts' }],
+      paths: {
+        '/health': { get: { tags: ['health'], summary: 'Is it alive?', responses: {} } },
+        '/__admin/accounts': { get: { tags: ['accounts'], summary: 'All accounts', responses: {} } },
+      },
+    };
+
+    /** The page from its first moment on, with all that it asks for and complains about. */
+    async function reference() {
+      const { origin, get } = await emulatorOnPort();
+      const page = await browser.newPage();
+      onTestFinished(() => page.close());
+      const asked: string[] = [];
+      const complaints: string[] = [];
+      page.on('request', (request) => asked.push(`${request.method()} ${request.url()}`));
+      page.on('console', (line) => line.type() !== 'info' && complaints.push(line.text()));
+      page.on('pageerror', (error) => complaints.push(error.message));
+      await page.route('**/__admin/openapi.json', async (route) => {
+        const response = await route.fetch();
+        await route.fulfill(response.ok() ? { response } : { json: CONTROL_PLANE });
+      });
+      await page.goto(`${origin}/docs`);
+
+      /** The document that is chosen, when it is shown. */
+      async function choose(name: 'API' | 'Control plane', path: string) {
+        await page.getByRole('button', { name: /^(API|Control plane)$/ }).click();
+        await page.getByRole('option', { name, exact: true }).click();
+        // biome-ignore lint/suspicious/noExplicitAny: as long as any document
+        const document: any = await page.evaluate(async (url) => (await fetch(url)).json(), origin + path);
+        await page.getByRole('heading', { level: 1, name: document.info.title, exact: true }).waitFor();
+        return document;
+      }
+      /** The dialog that shows the answer, once the operation has been sent as the page suggests it. */
+      async function send({ paths }: { paths: Record<string, never> }, method: string, path: string) {
+        const { tags, summary } = paths[path]![method] as { tags: string[]; summary: string };
+        const closed = page.getByRole('button', { name: `Open Group - ${tags[0]}` });
+        if (await closed.isVisible()) await closed.click();
+        await page.getByRole('link', { name: `${summary} HTTP Method:` }).click();
+        await page.getByRole('button', { name: `(${method} ${path})` }).click();
+        const dialog = page.getByRole('dialog');
+        await dialog.getByRole('button', { name: `Send ${method} request` }).click();
+        await dialog.getByText('200 OK').waitFor();
+        return dialog;
+      }
+      const foreign = () => asked.filter((one) => !one.includes(` ${origin}/`));
+      return { origin, get, asked, foreign, complaints, choose, send };
+    }
+
+    it('shows both documents, and asks nobody but the emulator', async () => {
+      const { foreign, complaints, choose } = await reference();
+      await choose('Control plane', '/__admin/openapi.json');
+      await choose('API', '/openapi.json');
+      expect(foreign()).toEqual([]);
+      expect(complaints).toEqual([]);
+    });
+
+    it('makes a video with the key that is filled in', async () => {
+      const { origin, get, asked, foreign, complaints, choose, send } = await reference();
+      const document = await choose('API', '/openapi.json');
+      const dialog = await send(document, 'post', '/api/sora-2/generate');
+      const { tasks } = (await get('/__admin/accounts/np_test_default/tasks')).body;
+      expect(tasks).toHaveLength(1);
+      await dialog.getByText(tasks[0].id).waitFor();
+      expect(asked).toContain(`POST ${origin}/api/sora-2/generate`);
+      expect(foreign()).toEqual([]);
+      expect(complaints).toEqual([]);
+    });
+
+    it('calls the control plane, which is closed to other pages', async () => {
+      const { foreign, complaints, choose, send } = await reference();
+      const document = await choose('Control plane', '/__admin/openapi.json');
+      const dialog = await send(document, 'get', '/__admin/accounts');
+      await dialog.getByText('"np_test_auto"').waitFor();
+      expect(foreign()).toEqual([]);
+      expect(complaints).toEqual([]);
+    });
   });
 });

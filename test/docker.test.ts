@@ -162,6 +162,7 @@ describe('what the image holds', () => {
       expect(file.headers.get('content-type')).toBe(type);
       expect((await file.arrayBuffer()).byteLength).toBeGreaterThan(10_000);
     }
+    expect((await fetch(`${url}/docs`)).status).toBe(200);
     expect(existsSync(join(data, 'emulator.sqlite'))).toBe(true);
   });
 });

@@ -81,7 +81,14 @@ describe('the package', () => {
     const { dependencies } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8'));
     expect(Object.keys(dependencies)).toEqual(['better-sqlite3', 'sharp']);
     const notices = readFileSync(join(at, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8');
-    for (const name of ['fastify', 'zod', 'pino', '@peculiar/x509', 'undici']) {
+    for (const name of [
+      'fastify',
+      'zod',
+      'pino',
+      '@peculiar/x509',
+      'undici',
+      '@scalar/fastify-api-reference',
+    ]) {
       expect(notices).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+\\n\\n`, 'm'));
     }
   });
@@ -95,6 +102,7 @@ describe('the package', () => {
     });
     const { url } = JSON.parse(line!);
     expect(await (await fetch(`${url}/ready`)).json()).toEqual({ status: 'ready' });
+    expect((await fetch(`${url}/docs`)).status).toBe(200);
   });
 
   it('runs a command with npx, to an image that was drawn', async () => {
