@@ -125,12 +125,15 @@ const AcceptedShots = z
     creditsUsed: z.int().min(0),
   })
   .meta({ id: 'AcceptedShots' });
-const PolledShots = z
+const ProcessingShots = z
   .strictObject({
-    status: z.enum(['processing', 'completed']),
+    status: z.literal('processing'),
     shots: z.array(z.discriminatedUnion('status', [ProcessingShot, CompletedShot, FailedShot])).min(1),
   })
-  .meta({ id: 'PolledShots' });
+  .meta({ id: 'ProcessingShots' });
+const CompletedShots = z
+  .strictObject({ status: z.literal('completed'), shots: z.array(CompletedShot).min(1) })
+  .meta({ id: 'CompletedShots' });
 const FailedShots = z
   .strictObject({
     status: z.literal('failed'),
@@ -218,7 +221,12 @@ export const veo3 = family({
         schema: { body: CheckStatusBody },
         config: {
           problems: CHECK_STATUS_PROBLEMS,
-          doc: { summary: 'Poll shots', sources: SOURCES, answers: [PolledShots], failed: FailedShots },
+          doc: {
+            summary: 'Poll shots',
+            sources: SOURCES,
+            answers: [ProcessingShots, CompletedShots],
+            failed: FailedShots,
+          },
         },
       },
       async (request, reply) => {

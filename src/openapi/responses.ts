@@ -120,7 +120,9 @@ function refusal(
     if (!error) throw new Error(`there is no form of errors with ${form}`);
     const codes = [...new Set(those.map(({ code }) => code))];
     const { $ref } = jsonSchemaOf(error, 'output', components);
-    return { allOf: [{ $ref }, { properties: { errorCode: { enum: codes } } }] };
+    // Said in full, so that generators of types make of it what it is: one of these words, and always there.
+    const errorCode = { type: 'string', enum: codes };
+    return { allOf: [{ $ref }, { type: 'object', properties: { errorCode }, required: ['errorCode'] }] };
   });
   if (status === 500 && failed) schemas.push(jsonSchemaOf(failed, 'output', components));
   const documented = sampled(samples, status);
