@@ -1,0 +1,131 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { type RunningEmulator, startEmulator } from '../../src/index.ts';
+import type { Json } from '../../src/openapi/schema.ts';
+import { startPrism, type Violation } from '../support/prism.ts';
+import {
+  answered,
+  answersOf,
+  type Exchange,
+  fieldsOf,
+  proxiedRun,
+  sentFields,
+} from '../support/proxied-run.ts';
+import { type RelayedAnswer, startRelay } from '../support/relay.ts';
+import { lastingTempDir } from '../support/temp-dir.ts';
+
+/** In the order in which it is to be closed. */
+const closing: (() => unknown)[] = [];
+afterAll(async () => {
+  for (const close of closing) await close();
+});
+
+let document: Json;
+let emulator: RunningEmulator;
+let relay: Awaited<ReturnType<typeof startRelay>>;
+let run: ReturnType<typeof proxiedRun>;
+let exchanges: Exchange[];
+
+beforeAll(async () => {
+  const dir = lastingTempDir();
+  // What is free has no 402.
+  const seedFile = join(dir, 'seed.json');
+  writeFileSync(seedFile, JSON.stringify({ prices: { 'sora-watermark': 5 } }));
+  emulator = await startEmulator({ seedFile, bodyLimitBytes: 4096 });
+  const other = await startEmulator({ failedTaskStatus: 500 });
+  closing.push(
+    () => emulator.close(),
+    () => other.close(),
+  );
+
+  document = await (await fetch(`${emulator.url}/openapi.json`)).json();
+  const file = join(dir, 'openapi.json');
+  writeFileSync(file, JSON.stringify(document));
+  relay = await startRelay(emulator.url);
+  const prism = await startPrism(['proxy', file, relay.url]);
+  closing.unshift(prism.stop, relay.close);
+
+  run = proxiedRun(prism.url, document);
+  await run.beRefused(emulator);
+  await run.succeed(emulator);
+  await run.fail(emulator);
+  relay.target = other.url;
+  await run.fail(other);
+  relay.target = emulator.url;
+  exchanges = [...run.exchanges];
+});
+
+const of = (side: 'request' | 'response', { violations }: Exchange) =>
+  violations.filter(({ location }: Violation) => location[0] === side);
+
+describe('Prism, between a client and the emulator', () => {
+  it('has seen every answer of the document', () => {
+    const seen = new Set(exchanges.map(answered));
+    expect(answersOf(document).filter((one) => !seen.has(one))).toEqual([]);
+  });
+
+  it('has seen every field of every request, with every word that it may have, accepted', () => {
+    const seen = new Set(exchanges.filter(({ status }) => status === 200).flatMap(sentFields));
+    expect(fieldsOf(document).filter((one) => !seen.has(one))).toEqual([]);
+  });
+
+  it('finds no fault with any answer', () => {
+    expect(exchanges.filter((one) => of('response', one).length > 0)).toEqual([]);
+  });
+
+  it('finds no fault with any request that is accepted', () => {
+    const isAccepted = ({ status }: Exchange) => status === 200;
+    expect(exchanges.filter((one) => isAccepted(one) && one.violations.length > 0)).toEqual([]);
+  });
+
+  it('finds fault with what is refused for its form', () => {
+    const unnoticed = exchanges.filter((one) => one.status === 400 && one.violations.length === 0);
+    expect([...new Set(unnoticed.map(({ body }) => body.errorCode))].sort()).toEqual([
+      // What a link leads to, and what is in a file.
+      'FILE_TOO_LARGE',
+      // An image in a field that the document does not have.
+      'IMAGE_URLS_REQUIRED',
+      'INVALID_FORMAT',
+      'INVALID_VIDEO_URL',
+      'INVALID_YOUTUBE_URL',
+      'VIDEO_DOWNLOAD_FAILED',
+    ]);
+  });
+
+  const body = (change: (body: Json) => Json) => (answer: RelayedAnswer) => ({
+    ...answer,
+    text: JSON.stringify(change(JSON.parse(answer.text))),
+  });
+
+  it.each<[string, string, (answer: RelayedAnswer) => RelayedAnswer]>([
+    ['a field by another name', 'completed', body(({ videoUrl, ...rest }) => ({ ...rest, url: videoUrl }))],
+    ['a field too many', 'completed', body((told) => ({ ...told, model: 'sora2' }))],
+    ['a number as a text', 'completed', body((told) => ({ ...told, generationTime: '120' }))],
+    ['an unknown state', 'completed', body((told) => ({ ...told, status: 'done' }))],
+    ['an unknown code', 'refused', body((told) => ({ ...told, errorCode: 'NO_SUCH_TASK' }))],
+    ['no code', 'refused', body(({ errorCode: _, ...rest }) => rest)],
+    ['an unknown status', 'refused', (answer) => ({ ...answer, status: 410 })],
+    [
+      'a limit that is no number',
+      'refused',
+      (answer) => ({ ...answer, headers: { ...answer.headers, 'x-ratelimit-limit': 'many' } }),
+    ],
+    ['a page of HTML', 'refused', (answer) => ({ ...answer, headers: { 'content-type': 'text/html' } })],
+  ])('would find %s', async (_, poll, spoil) => {
+    const key = 'np_test_auto';
+    const { body: order } = await run.post(
+      '/api/sora-2/generate',
+      { prompt: 'a cat', mode: 'textToVideo' },
+      key,
+    );
+    const taskId = poll === 'completed' ? order.taskId : 'task_none';
+    relay.spoil = spoil;
+    onTestFinished(() => {
+      relay.spoil = (answer) => answer;
+    });
+    const exchange = await run.post('/api/sora-2/check-status', { taskId }, key);
+    expect(of('response', exchange)).not.toEqual([]);
+    expect(of('request', exchange)).toEqual([]);
+  });
+});
