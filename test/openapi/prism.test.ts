@@ -54,7 +54,8 @@ beforeAll(async () => {
   await run.fail(other);
   relay.target = emulator.url;
   exchanges = [...run.exchanges];
-});
+  // Several hundred requests over three hops.
+}, 90_000);
 
 const of = (side: 'request' | 'response', { violations }: Exchange) =>
   violations.filter(({ location }: Violation) => location[0] === side);
