@@ -1,42 +1,37 @@
 import createClient from 'openapi-fetch';
 import type { paths } from './nanophoto.js';
 
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const sleep = (ms: number): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A video's address. `api`: see below. */
-export async function makeVideo(api: ReturnType<typeof apiFor>, prompt: string, wait = sleep): Promise<string> {
-  const job = await api.POST('/api/sora-2/generate', {
-    body: { prompt, mode: 'textToVideo', aspectRatio: 'landscape', videoDuration: '10' },
+/** The address of a video. */
+async function makeVideo(apiKey: string, prompt: string): Promise<string> {
+  const api = createClient<paths>({
+    baseUrl: process.env.NANOPHOTO_API_BASE_URL ?? 'http://127.0.0.1:6266',
+    headers: { authorization: `Bearer ${apiKey}` },
   });
+  const job = await api.POST('/api/sora-2/generate', { body: { prompt, mode: 'textToVideo' } });
   if (job.error) {
-    // Only the codes of this endpoint compile here, and only this one has `requiredCredits`.
+    // Codes of this endpoint and no others can be compared with, and only this one has `requiredCredits`.
     if (job.error.errorCode === 'INSUFFICIENT_CREDITS') {
-      throw new Error(`A video costs ${job.error.requiredCredits} credits.`);
+      throw new Error(`a video costs ${job.error.requiredCredits} credits`);
     }
     throw new Error(job.error.errorCode);
   }
   for (;;) {
-    const poll = await api.POST('/api/sora-2/check-status', { body: { taskId: job.data.taskId } });
-    if (poll.error) throw new Error(poll.error.errorCode);
-    switch (poll.data.status) {
-      case 'processing':
-        await wait(5000);
-        break;
-      case 'completed':
-        return poll.data.videoUrl;
-      case 'failed':
-        throw new Error(poll.data.error);
-    }
+    const { data, error } = await api.POST('/api/sora-2/check-status', { body: { taskId: job.data.taskId } });
+    if (error) throw new Error(error.errorCode);
+    // Only a completed task has a `videoUrl`, only a failed one an `error`.
+    if (data.status === 'completed') return data.videoUrl;
+    if (data.status === 'failed') throw new Error(data.error);
+    await sleep(5000);
   }
 }
 
-export const apiFor = (apiKey: string) =>
-  createClient<paths>({
-    baseUrl: process.env.NANOPHOTO_API_BASE_URL ?? 'https://nanophoto.ai',
-    headers: { authorization: `Bearer ${apiKey}` },
-  });
-
-for (const apiKey of ['np_test_auto', 'np_test_empty']) {
-  const told = await makeVideo(apiFor(apiKey), 'A golden retriever on a beach').catch(String);
-  console.log(`${apiKey}: ${told}`);
+for (const [apiKey, prompt] of [
+  ['np_test_auto', 'A golden retriever on a beach'],
+  ['np_test_auto', 'A golden retriever @emulator(fail)'],
+  ['np_test_empty', 'A golden retriever on a beach'],
+  ['unknown', 'A golden retriever on a beach'],
+] as const) {
+  console.log(await makeVideo(apiKey, prompt).catch(String));
 }

@@ -1,0 +1,148 @@
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { startEmulator } from '../../src/index.ts';
+import { lastingTempDir } from '../support/temp-dir.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const EXAMPLE = join(ROOT, 'docs/examples/typed-client/client.ts');
+const page = readFileSync(join(ROOT, 'docs/contract.md'), 'utf8');
+const run = promisify(execFile);
+
+const dir = lastingTempDir();
+const client = join(dir, 'client');
+
+/** The generator needs an API of the compiler that our TypeScript no longer has: it is bundled with the one before. */
+async function bundleGenerator(): Promise<string> {
+  const from = join(ROOT, 'node_modules/openapi-typescript');
+  const outfile = join(dir, 'generator/bin/cli.js');
+  await build({
+    entryPoints: [join(from, 'bin/cli.js')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    alias: { typescript: 'typescript-5' },
+    external: ['typescript-5'],
+    banner: {
+      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+    },
+    logLevel: 'error',
+  });
+  // It reads its version there.
+  cpSync(join(from, 'package.json'), join(dir, 'generator/package.json'));
+  return outfile;
+}
+
+async function generated() {
+  const generator = await bundleGenerator();
+  const emulator = await startEmulator();
+  const [, line] = /^npx (openapi-typescript .*)$/m.exec(page)!;
+  const [, ...args] = line!.replace('http://127.0.0.1:6266', emulator.url).split(' ');
+  await run(process.execPath, [generator, ...args], { cwd: client });
+  await emulator.close();
+}
+
+/** With our settings, which are stricter than `strict`. Returns the errors. */
+function compile(): Promise<string> {
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  return run(process.execPath, [tsc, '--pretty', 'false'], { cwd: client }).then(
+    () => '',
+    ({ stdout }) => stdout,
+  );
+}
+
+beforeAll(async () => {
+  mkdirSync(client);
+  symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
+  writeFileSync(join(client, 'package.json'), '{"type":"module"}');
+  const compilerOptions = { noEmit: false, outDir: 'out', allowImportingTsExtensions: false };
+  writeFileSync(
+    join(client, 'tsconfig.json'),
+    JSON.stringify({ extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: ['*.ts'], exclude: [] }),
+  );
+  await generated();
+});
+
+/** Something that is right, and what would be a mistake in its place. */
+const MISTAKES: [string, string][] = [
+  [`api.POST('/api/sora-2/generate', { body })`, `api.POST('/api/sora-2/generat', { body })`],
+  [`api.POST('/api/sora-2/generate', { body })`, `api.GET('/api/sora-2/generate', {})`],
+  [`video({ prompt, mode: 'textToVideo' })`, `video({ promt: prompt, mode: 'textToVideo' })`],
+  [`video({ prompt, mode: 'textToVideo' })`, `video({ prompt })`],
+  [`video({ ...body, videoDuration: '10' })`, `video({ ...body, videoDuration: 10 })`],
+  [`video({ ...body, videoDuration: '10' })`, `video({ ...body, duration: '10' })`],
+  [`video({ ...body, aspectRatio: 'landscape' })`, `video({ ...body, aspectRatio: '16:9' })`],
+  [`veo({ shots: [shot] })`, `veo({ shots: [{ ...shot, aspectRatio: '1:1' }] })`],
+  [`veo({ shots: [shot] })`, `veo({ shots: [{ ...shot, generationType: 'textToVideo' }] })`],
+  [`poll.status === 'completed' && poll.videoUrl.length`, `poll.videoUrl`],
+  [`poll.status === 'failed' && poll.error.length`, `poll.status === 'completed' && poll.error`],
+  [`poll.status === 'processing' && poll.progress`, `poll.status === 'pending'`],
+  [`ad.status === 'completed' && ad.storyboardImageUrl.length`, `ad.storyboardImageUrl`],
+  [`image.status === 'pending' || image.status === 'generating'`, `image.status === 'processing'`],
+  [`shots.status === 'completed' && shots.shots[0]?.videoUrl`, `shots.shots[0]?.videoUrl`],
+  [`shots.shots[0]?.status === 'failed' && shots.shots[0].error`, `shots.success`],
+  [`text.length`, `text.status`],
+  [`refused.errorCode === 'IMAGE_REQUIRED'`, `refused.errorCode === 'MISSING_INPUT_IMAGE'`],
+  [`refused.errorCode === 'INSUFFICIENT_CREDITS' && refused.requiredCredits`, `refused.requiredCredits`],
+  [`unpolled.errorCode === 'TASK_NOT_FOUND'`, `unpolled.errorCode === 'INSUFFICIENT_CREDITS'`],
+];
+
+const MISTAKEN = `
+import createClient from 'openapi-fetch';
+import type { operations, paths } from './nanophoto.js';
+
+const api = createClient<paths>();
+const prompt = 'a cat';
+const body = { prompt, mode: 'textToVideo' } as const;
+const shot = { id: 'a', prompt, generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' } as const;
+
+type Body<Id extends keyof operations> = operations[Id]['requestBody']['content']['application/json'];
+const video = (_: Body<'sora2Generate'>) => {};
+const veo = (_: Body<'veo3Generate'>) => {};
+
+const taskId = 'task_1';
+const poll = (await api.POST('/api/sora-2/check-status', { body: { taskId } })).data!;
+const ad = (await api.POST('/api/sora-2-tvc/check-status', { body: { taskId } })).data!;
+const image = (await api.POST('/api/nano-banana-2/check-status', { body: { generationId: 'gen_1' } })).data!;
+const shots = (await api.POST('/api/veo-3/check-status', { body: { taskIds: [{ shotId: 'a', taskId }] } })).data!;
+const told = await api.POST('/api/sora-2/generate-prompt', { body: { topic: prompt }, parseAs: 'text' });
+const text = told.data!;
+const refused = (await api.POST('/api/sora-2/generate', { body })).error!;
+const unpolled = (await api.POST('/api/sora-2/check-status', { body: { taskId } })).error!;
+
+${MISTAKES.map(([right, wrong]) => `void (${right});\n// @ts-expect-error\nvoid (${wrong});`).join('\n')}
+`;
+
+describe('a client with types of the document', () => {
+  it('is on the page as it is', () => {
+    expect(page).toContain(`\n\`\`\`ts\n${readFileSync(EXAMPLE, 'utf8')}\`\`\``);
+  });
+
+  it('compiles, and runs from submission to result and to each kind of error', async () => {
+    cpSync(EXAMPLE, join(client, 'client.ts'));
+    expect(await compile()).toBe('');
+    const emulator = await startEmulator();
+    onTestFinished(() => emulator.close());
+    const env = { PATH: process.env.PATH!, NANOPHOTO_API_BASE_URL: emulator.url };
+    const { stdout } = await run(process.execPath, [join(client, 'out/client.js')], { env });
+    expect(stdout.trim().split('\n')).toEqual([
+      expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/media\/sora\/task_\w+\.mp4$/),
+      'Error: Video generation failed',
+      'Error: a video costs 4 credits',
+      'Error: LOGIN_REQUIRED',
+    ]);
+  });
+
+  it('is told by the compiler of names, values and paths that there are not', async () => {
+    const file = join(client, 'mistaken.ts');
+    writeFileSync(file, MISTAKEN);
+    expect(await compile()).toBe('');
+    // Each of them is a mistake, and nothing else is.
+    writeFileSync(file, MISTAKEN.replaceAll('// @ts-expect-error\n', ''));
+    expect((await compile()).match(/^\S+: error TS/gm)).toHaveLength(MISTAKES.length);
+  });
+});
