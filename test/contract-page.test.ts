@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startEmulator } from '../src/index.ts';
+import { readVerifyOptions } from '../src/verify/options.ts';
 import { hasProgram } from './support/command.ts';
 import { startPrism } from './support/prism.ts';
 import { startRelay } from './support/relay.ts';
 import { tempDir } from './support/temp-dir.ts';
+import { contract } from './support/verify.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../docs/contract.md'), 'utf8');
 const document = JSON.parse(readFileSync(join(import.meta.dirname, '../docs/openapi.json'), 'utf8'));
@@ -85,5 +87,29 @@ describe('the page on the contract', () => {
     expect(await statusOf({ ...right, mode: 'video' })).toBe(422);
     relay.spoil = (answer) => ({ ...answer, text: '{}' });
     expect(await statusOf(right)).toBe(500);
+  });
+});
+
+describe('what the page says of verify', () => {
+  it('has flags that verify takes', () => {
+    const lines = linesOf('nanophoto-emulator verify').join('').trim().split('\n');
+    expect(lines.length).toBeGreaterThan(2);
+    for (const line of lines) {
+      const words = line.replace('"$NANOPHOTO_API_KEY"', 'key').split(' ').slice(2);
+      expect(readVerifyOptions(words, {})?.url).toMatch(/^http/);
+    }
+  });
+
+  it('shows cases that there are, and about as many', () => {
+    const { cases } = contract();
+    const shown = [...page.matchAll(/^ {2}(?:holds|DIFFERS|not checked) +(\S+): (.*)$/gm)];
+    expect(shown).toHaveLength(3);
+    for (const [line, id, name] of shown) {
+      const known = cases.find((one) => one.id === id);
+      expect(known, line).toBeDefined();
+      if (!line.includes('not checked')) expect(name).toBe(known!.name);
+    }
+    const about = Number(/asks a server some (\d+) things/.exec(page)![1]);
+    expect(Math.abs(cases.length - about)).toBeLessThan(10);
   });
 });
