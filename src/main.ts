@@ -89,8 +89,7 @@ async function start(config: Command['config'], warnings: string[]): Promise<voi
   useFontSettings(FONT_SETTINGS);
   const { logger, flush } = await createLogger(config);
   for (const warning of warnings) logger.warn(warning);
-  // From here on, because the first process of a container is not ended by a signal that it does not handle.
-  const opening = openEmulator(config, logger);
+  // Before anything is opened, because the first process of a container is not ended by a signal that it does not handle.
   const stop = (signal: NodeJS.Signals) => {
     // A second signal means now.
     process.once(signal, () => process.exit(1));
@@ -102,6 +101,7 @@ async function start(config: Command['config'], warnings: string[]): Promise<voi
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
+  const opening = openEmulator(config, logger);
   const emulator = await opening;
 
   const url = await emulator.listen();

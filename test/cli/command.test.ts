@@ -1,12 +1,13 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { packageVersion } from '../../src/paths.ts';
-import { call, MAIN, runCommand, startCommand } from '../support/command.ts';
+import { call, hasProgram, MAIN, runCommand, startCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const GENERATE = '/api/sora-2/generate';
@@ -85,6 +86,21 @@ describe('the command', () => {
     child.kill(signal);
     expect(await ended).toMatchObject({ code: 0, stderr: '' });
   });
+
+  it.skipIf(!hasProgram('mkfifo', '--version')).each([[[]], [['--host', 'localhost', '--https-port', '0']]])(
+    'stops orderly when it is told to while it starts, with %j',
+    async (flags) => {
+      // The start waits for what it reads from here.
+      const seedFile = join(tempDir(), 'seed.json');
+      execFileSync('mkfifo', [seedFile]);
+      const { child, ended } = runCommand(['--port', '0', '--seed-file', seedFile, ...flags]);
+      const seed = await open(seedFile, 'w');
+      child.kill('SIGTERM');
+      await seed.writeFile('{}');
+      await seed.close();
+      expect(await ended).toMatchObject({ code: 0, stderr: '' });
+    },
+  );
 
   it('does not wait long for a client that never finishes its request', async () => {
     const { child, ended, url } = await startCommand();
