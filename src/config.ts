@@ -107,7 +107,8 @@ function readExec(flags: Flags, env: NodeJS.ProcessEnv, command: ExecOptions['co
   if (config.journalEntries === 0 && (report || failOnVerdict)) {
     throw new SetupError('--report and --fail-on-verdict need the journal; leave out --journal-entries 0.');
   }
-  const exec = { command, env, report: report === true, failOnVerdict: failOnVerdict === true };
+  // A copy: what we change in our own environment is not meant for the command.
+  const exec = { command, env: { ...env }, report: report === true, failOnVerdict: failOnVerdict === true };
   return { name: 'exec', config, exec, warnings: [] };
 }
 

@@ -108,3 +108,55 @@ describe('settings', () => {
     expect(refusal(['start', 'now'])).toContain('Unexpected "now" after "start"');
   });
 });
+
+describe('settings of exec', () => {
+  const exec = (flags: string[] = [], env: Record<string, string> = {}) =>
+    readCommand(['exec', ...flags, '--', 'true'], env);
+
+  it('are such that nobody waits, and nothing is in the way or left behind', () => {
+    const { port, httpsPort, dataDir, clock, logLevel, journalEntries } = exec().config;
+    expect({ port, httpsPort, dataDir, clock, logLevel, journalEntries }).toEqual({
+      port: 0,
+      httpsPort: undefined,
+      dataDir: undefined,
+      clock: 'auto',
+      logLevel: 'warn',
+      journalEntries: 100_000,
+    });
+  });
+
+  it.each([
+    ['PORT', '8080'],
+    ['NANOPHOTO_EMULATOR_PORT', '8080'],
+    ['NANOPHOTO_EMULATOR_HTTPS_PORT', '8443'],
+    ['NANOPHOTO_EMULATOR_HOST', '0.0.0.0'],
+    ['NANOPHOTO_EMULATOR_DATA_DIR', '/data'],
+  ])('are not those that the environment has for another emulator: %s', (name, value) => {
+    const read = exec([], { [name]: value });
+    expect(read.config).toEqual(exec().config);
+    // The command may be the one it is meant for.
+    expect(read.exec!.env).toEqual({ [name]: value });
+  });
+
+  it('are those of the environment otherwise, and flags before all', () => {
+    const env = { NANOPHOTO_EMULATOR_CLOCK: 'real', NANOPHOTO_EMULATOR_SPEED: '2' };
+    expect(exec([], env).config).toMatchObject({ clock: 'real', speed: 2 });
+    const flags = ['--clock', 'frozen', '--host', '0.0.0.0', '--port', '1', '--https-port', '2'];
+    expect(exec(flags, env).config).toMatchObject({
+      clock: 'frozen',
+      host: '0.0.0.0',
+      port: 1,
+      httpsPort: 2,
+    });
+  });
+
+  it("end at the first '--'", () => {
+    const { exec } = readCommand(['exec', '--report', '--', 'run', '--fail-on-verdict', '--', '--port'], {});
+    expect(exec).toEqual({
+      command: ['run', '--fail-on-verdict', '--', '--port'],
+      env: {},
+      report: true,
+      failOnVerdict: false,
+    });
+  });
+});

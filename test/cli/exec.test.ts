@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { environmentFor, trustedBeside } from '../../src/exec/environment.ts';
 import { hasProgram, runCommand } from '../support/command.ts';
@@ -97,7 +98,8 @@ describe('exec', () => {
     'passes %s on and waits for the command',
     async (signal) => {
       const trap = `trap 'echo caught; exit 5' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
-      const { child, ended } = exec(['sh', '-c', trap]);
+      // To a program that has a terminal it would be the terminal that sends some of them.
+      const { child, ended } = runCommand(['exec', '--', 'sh', '-c', trap], {}, { detached: true });
       await once(child.stdout, 'data');
       child.kill(signal);
       expect(await ended).toMatchObject({ code: 5, stdout: 'ready\ncaught\n' });
@@ -116,6 +118,34 @@ describe('exec', () => {
     const { stdout } = await inside.ended;
     expect(stdout).toMatch(/^nanophoto-emulator-\w+\n\d{3}\n$/);
     expect(readdirSync(TMPDIR)).toEqual([]);
+  });
+
+  it('adds to the environment what it says and nothing else, not even what its own emulator does not heed', async () => {
+    const env = {
+      OWN: 'own',
+      PORT: '1',
+      NANOPHOTO_EMULATOR_PORT: '2',
+      NANOPHOTO_EMULATOR_HOST: 'example.com',
+    };
+    const { stdout } = await exec([process.execPath, '-p', 'JSON.stringify(process.env)'], [], env).ended;
+    const found = JSON.parse(stdout);
+    expect(found).toMatchObject(env);
+    const around = { url: '', key: '', trustFile: '', preloadFile: '' };
+    const expected = environmentFor(around, { PATH: process.env.PATH, ...env });
+    expect(Object.keys(found).sort()).toEqual(Object.keys(expected).sort());
+  });
+
+  it("leaves to the command what follows a second '--', and options that look like its own", async () => {
+    const script = [
+      '-e',
+      'console.log(process.argv.slice(1).join(" "))',
+      'first',
+      '--',
+      '--report',
+      '--port',
+    ];
+    const { code, stdout, stderr } = await exec([process.execPath, ...script]).ended;
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'first -- --report --port\n', stderr: '' });
   });
 
   it('heeds neither a port nor a data directory that the environment has for others', async () => {
@@ -235,11 +265,39 @@ describe('the environment of the command', () => {
     expect(made.NODE_OPTIONS).toBe('--no-warnings --require="/a b/preload.cjs"');
   });
 
-  it('trusts our authority beside what is trusted otherwise', () => {
+  it('has all the names by which programs are told of a proxy, a certificate and the emulator', () => {
+    const { NO_PROXY, no_proxy, NODE_OPTIONS, ...made } = environmentFor(around, {});
+    expect(made).toEqual({
+      NANOPHOTO_API_BASE_URL: 'http://127.0.0.1:1',
+      NANOPHOTO_API_KEY: 'k',
+      HTTPS_PROXY: 'http://127.0.0.1:1',
+      https_proxy: 'http://127.0.0.1:1',
+      SSL_CERT_FILE: '/t',
+      CURL_CA_BUNDLE: '/t',
+      REQUESTS_CA_BUNDLE: '/t',
+      NODE_EXTRA_CA_CERTS: '/t',
+      DENO_CERT: '/t',
+      NODE_USE_ENV_PROXY: '1',
+    });
+    expect(NODE_OPTIONS).toBe('--require="/a b/preload.cjs"');
+  });
+
+  it.each(['SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS', 'CURL_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'DENO_CERT'])(
+    'trusts our authority beside the one in %s and the usual ones',
+    (name) => {
+      const own = join(tempDir(), 'own.pem');
+      writeFileSync(own, 'OWN');
+      const trusted = trustedBeside('OURS', { [name]: own });
+      expect(trusted).toMatch(/^OURS\nOWN\n-----BEGIN CERTIFICATE-----/);
+      expect(trusted.match(/BEGIN CERTIFICATE/g)).toHaveLength(rootCertificates.length);
+    },
+  );
+
+  it('has each file of certificates once, and none that is not there', () => {
     const own = join(tempDir(), 'own.pem');
     writeFileSync(own, 'OWN');
-    const trusted = trustedBeside('OURS', { SSL_CERT_FILE: own, NODE_EXTRA_CA_CERTS: '/nowhere' });
-    expect(trusted).toMatch(/^OURS\nOWN\n\n-----BEGIN CERTIFICATE-----/);
+    const env = { SSL_CERT_FILE: own, CURL_CA_BUNDLE: own, NODE_EXTRA_CA_CERTS: '/nowhere' };
+    expect(trustedBeside('OURS', env).match(/OWN/g)).toHaveLength(1);
   });
 });
 

@@ -11,9 +11,16 @@ export interface Ended {
   stderr: string;
 }
 
-/** The built command in a process of its own, with nothing of this process's settings. */
-export function runCommand(args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env.PATH!, ...env } });
+/** The built command in a process of its own, with nothing of this process's settings. `detached`: and without its terminal. */
+export function runCommand(
+  args: string[],
+  env: Record<string, string> = {},
+  { detached = false }: { detached?: boolean } = {},
+) {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { PATH: process.env.PATH!, ...env },
+    detached,
+  });
   onTestFinished(() => void child.kill('SIGKILL'));
   let stdout = '';
   let stderr = '';
