@@ -20,6 +20,9 @@ export function registerMetrics(app: App, { core, journal }: Emulator): void {
         'Requests of known accounts by the status of their answer.',
         journal.counts().map(([status, count]) => [`{status="${status}"}`, count]),
       ),
+      ...metric('nanophoto_unauthorized_total', 'counter', 'Requests refused for want of a known key.', [
+        ['', journal.refused()],
+      ]),
       ...metric('nanophoto_resident_memory_bytes', 'gauge', 'Resident memory.', [['', rss]]),
       ...metric('nanophoto_heap_used_bytes', 'gauge', 'Used heap.', [['', heapUsed]]),
     ];

@@ -20,7 +20,10 @@ export interface Report {
   findings: number;
 }
 
-/** What the control plane tells of every account that was called: its ledger and the verdict on its client. */
+/**
+ * What the control plane tells of every account that was called, its ledger and the verdict on its client, and how many requests
+ * no account was found for.
+ */
 export async function reportOn(app: App, adminToken: string | undefined): Promise<Report> {
   // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
   const ask = async (path: string): Promise<any> => {
@@ -57,6 +60,9 @@ export async function reportOn(app: App, adminToken: string | undefined): Promis
     );
   }
   if (parts.length === 0) parts.push('No request with a key of its own reached the emulator.');
+  const { payload } = await app.inject('/metrics');
+  const refused = Number(/^nanophoto_unauthorized_total (\d+)$/m.exec(payload)?.[1]);
+  if (refused > 0) parts.push(`${refused} requests were 401: their key is not known, or they had none.`);
   return { text: parts.join('\n'), findings: count };
 }
 

@@ -33,6 +33,7 @@ export function createAuthenticate({ core, settings, journal }: Emulator) {
     request.account = identify(request) ?? null;
     if (request.account) request.entry = journal.begin(request, request.account);
     if (!request.account && !request.is404) {
+      journal.refuse();
       throw new EmulatorError('LOGIN_REQUIRED', 'no key, an unknown key or a revoked one');
     }
   };

@@ -34,6 +34,7 @@ export type Journal = ReturnType<typeof createJournal>;
 export function createJournal(core: Core, mostEntries: number) {
   const logs = new Map<number, Log>();
   const statuses = new Map<number, number>();
+  let strangers = 0;
   let bytesInAll = 0;
   /** Of all accounts, oldest first; those before `oldest` are gone, others may be. */
   let queue: Entry[] = [];
@@ -144,6 +145,13 @@ export function createJournal(core: Core, mostEntries: number) {
       grow(entry, ENTRY_BYTES);
       return entry;
     },
+
+    /** A request that is nobody's is counted, no more. */
+    refuse(): void {
+      strangers += 1;
+    },
+    /** How many there were of these since the start. */
+    refused: () => strangers,
 
     /** What was sent, when it is known. */
     body(request: FastifyRequest, entry: Entry): void {

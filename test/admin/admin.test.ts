@@ -19,6 +19,31 @@ describe('health', () => {
   });
 });
 
+describe('metrics', () => {
+  it('count accounts, tasks, answers of known accounts by status, and requests without a known key', async () => {
+    const { post, get, send } = await testEmulator();
+    await post('/api/sora-2/generate', VALID);
+    await post('/api/sora-2/generate', VALID);
+    await post('/api/sora-2/generate', {});
+    for (const key of ['sk_unknown', null]) await post('/api/sora-2/generate', VALID, key);
+    // Nobody is refused for want of a key here.
+    await post('/api/nothing', VALID, null);
+    await send('GET', '/__admin/nothing', { key: null });
+    const { text, headers } = await get('/metrics');
+    expect(headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
+    const values = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    expect(values).toEqual([
+      'nanophoto_accounts 6',
+      'nanophoto_tasks{family="sora-2",status="processing"} 2',
+      'nanophoto_requests_total{status="200"} 2',
+      'nanophoto_requests_total{status="400"} 1',
+      'nanophoto_unauthorized_total 2',
+      expect.stringMatching(/^nanophoto_resident_memory_bytes \d+$/),
+      expect.stringMatching(/^nanophoto_heap_used_bytes \d+$/),
+    ]);
+  });
+});
+
 describe('the control plane', () => {
   it('reads an account with its limiter and clock', async () => {
     const { get, post } = await testEmulator();

@@ -218,6 +218,21 @@ describe('the report', () => {
     });
   });
 
+  it('tells of requests that no key let in, beside those of known ones', async () => {
+    const script = `const call = (key) => fetch('${HTTPS}/api/sora-2/check-status', { method: 'POST', body: '{}',
+      headers: { ...(key && { authorization: 'Bearer ' + key }), 'content-type': 'application/json' } });
+      for (const key of process.argv.slice(1)) console.log((await call(key)).status);`;
+    const strangers = await exec([...node(script), 'sk_live', ''], ['--report']).ended;
+    const refused = '2 requests were 401: their key is not known, or they had none.\n';
+    expect(strangers.stdout).toBe('401\n401\n');
+    expect(strangers.stderr).toBe(`\nNo request with a key of its own reached the emulator.\n${refused}`);
+    const { stdout, stderr } = await exec([...node(script), 'sk_live', 'np_test_default', ''], ['--report'])
+      .ended;
+    expect(stdout).toBe('401\n400\n401\n');
+    expect(stderr).toMatch(/^np_test_default: 1 requests, /m);
+    expect(stderr.endsWith(`\n${refused}`)).toBe(true);
+  });
+
   it('makes bad manners a failure when that is asked for', async () => {
     expect((await exec(node(POLLS_ON)).ended).code).toBe(0);
     const { code, stderr } = await exec(node(POLLS_ON), ['--fail-on-verdict']).ended;
