@@ -1,10 +1,11 @@
+import { webcrypto, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, isIP } from 'node:net';
 import { join } from 'node:path';
-import { connect, createServer } from 'node:tls';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { openAuthority } from '../../src/tls/authority.ts';
+import { connect, createServer, type DetailedPeerCertificate } from 'node:tls';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { type Authority, openAuthority } from '../../src/tls/authority.ts';
 import { fromPem, makeAuthority, makeLeaf, toPem } from '../../src/tls/certificates.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -29,6 +30,30 @@ async function opinionOf(pem: string, host: string): Promise<string> {
     });
     socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.message));
   });
+}
+
+const DAY_MS = 86_400_000;
+
+/** The certificates that a server sends which is encrypted for this host, its own first. */
+async function sentFor(authority: Authority, host: string): Promise<X509Certificate[]> {
+  const server = createServer({
+    SNICallback: (name, done) => void authority.contextFor(name).then((context) => done(null, context)),
+  });
+  server.on('secureConnection', (socket) => socket.end());
+  server.listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  // Who trusts nothing has no other certificates than those that are sent.
+  const socket = connect({ port, host: '127.0.0.1', servername: host, rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const chain: X509Certificate[] = [];
+  for (let one: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true); one; ) {
+    chain.push(new X509Certificate(one.raw));
+    one = one.issuerCertificate === one ? undefined : one.issuerCertificate;
+  }
+  socket.destroy();
+  return chain;
 }
 
 describe('the authority', () => {
@@ -101,5 +126,59 @@ describe('the authority', () => {
     expect(await opinionOf(pem, 'notnanophoto.ai')).toMatch(/permitted subtree violation/);
     for (const address of ['127.0.0.1', '::1'])
       expect(await opinionOf(pem, address)).toMatch(/excluded subtree violation/);
+  });
+});
+
+describe('what connections are encrypted with', () => {
+  it('has the certificate of the authority beside its own, for who looks for the signer there', async () => {
+    const authority = await openAuthority(undefined);
+    const [own, signer, ...more] = await sentFor(authority, 'a.b.nanophoto.ai');
+    expect(own!.subjectAltName).toBe('DNS:a.b.nanophoto.ai');
+    expect(signer!.raw).toEqual(new X509Certificate(authority.certificate).raw);
+    expect(more).toEqual([]);
+  });
+
+  it('is valid from a day ago on, for no longer than every system accepts', async () => {
+    const authority = await openAuthority(undefined);
+    const [own, signer] = await sentFor(authority, 'nanophoto.ai');
+    const dayAgoMs = Date.now() - DAY_MS;
+    for (const [certificate, days] of [
+      [own!, 397],
+      [signer!, 3650],
+    ] as const) {
+      const [fromMs, toMs] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
+      expect(fromMs).toBeLessThanOrEqual(dayAgoMs);
+      expect(fromMs).toBeGreaterThan(dayAgoMs - 60_000);
+      expect(toMs - fromMs).toBe(days * DAY_MS);
+    }
+  });
+
+  it("is one for the vendor's host, the names right below it and strangers, and one for each deeper name", async () => {
+    const { contextFor } = await openAuthority(undefined);
+    const vendors = await contextFor('nanophoto.ai');
+    for (const host of ['NanoPhoto.ai', 'video.nanophoto.ai', 'example.com', 'a.b.c.example.com'])
+      expect(await contextFor(host)).toBe(vendors);
+    const deeper = await contextFor('a.b.nanophoto.ai');
+    expect(deeper).not.toBe(vendors);
+    expect(await contextFor('A.b.NanoPhoto.ai')).toBe(deeper);
+    expect(await contextFor('a.c.nanophoto.ai')).not.toBe(deeper);
+  });
+
+  it('is kept for 50 names at most', async () => {
+    const { contextFor } = await openAuthority(undefined);
+    const first = await contextFor('a.b.nanophoto.ai');
+    const others = Array.from({ length: 50 }, (_, place) => `a${place}.b.nanophoto.ai`);
+    for (const name of others.slice(1)) await contextFor(name);
+    expect(await contextFor('a.b.nanophoto.ai')).toBe(first);
+    await contextFor(others[0]!);
+    expect(await contextFor('a.b.nanophoto.ai')).not.toBe(first);
+  });
+
+  it('is tried again where it could not be made', async () => {
+    const { contextFor } = await openAuthority(undefined);
+    const making = vi.spyOn(webcrypto.subtle, 'generateKey').mockRejectedValueOnce(new Error('no luck'));
+    onTestFinished(() => making.mockRestore());
+    await expect(contextFor('nanophoto.ai')).rejects.toThrow('no luck');
+    expect(await contextFor('nanophoto.ai')).toBeDefined();
   });
 });
