@@ -3,12 +3,14 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
+import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { startEmulator } from '../../src/index.ts';
 import { testEmulator } from '../support/emulator.ts';
 import { rawAnswer, rawBytes } from '../support/raw.ts';
 import { completed } from '../support/results.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { createTestClock } from '../support/test-clock.ts';
 import { askForTunnel, overTls } from '../support/tunnel.ts';
 
 const get = (path: string, host = 'nanophoto.ai', more = '') =>
@@ -20,6 +22,24 @@ async function listening(flags: string[] = []) {
   const { port } = new URL(await emulator.listen());
   const { certificate: ca } = await emulator.authority();
   return { ...emulator, emulator, port, ca };
+}
+
+/** The same with the lines that are logged. */
+async function logging(flags: string[] = []) {
+  const lines: Record<string, unknown>[] = [];
+  const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
+  const emulator = await testEmulator(['--port', '0', ...flags], createTestClock(), logger);
+  const { port } = new URL(await emulator.listen());
+  return { ...emulator, port, lines };
+}
+
+/** An encrypted connection through a tunnel. */
+async function secureTunnel(port: string, ca: string, servername = 'nanophoto.ai') {
+  const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+  const secure = connectTls({ socket, servername, ca, ALPNProtocols: ['h2', 'http/1.1'] });
+  secure.setEncoding('utf8').on('error', () => {});
+  await once(secure, 'secureConnect');
+  return secure;
 }
 
 describe('a tunnel', () => {
@@ -49,6 +69,7 @@ describe('a tunnel', () => {
     'example.com:443',
     'nanophoto.ai.evil.com:443',
     'evilnanophoto.ai:443',
+    'nanophoto-ai:443',
     'nanophoto.ai:22',
     'nanophoto.ai:6266',
     '127.0.0.1:443',
@@ -108,6 +129,57 @@ describe('a tunnel', () => {
     expect(tunnels.some(({ socket }) => socket.destroyed)).toBe(false);
     clock.advance(1);
     await closed;
+  });
+
+  it('speaks HTTP/1.1, whatever else the client could', async () => {
+    const { port, ca } = await listening();
+    expect((await secureTunnel(port, ca)).alpnProtocol).toBe('http/1.1');
+  });
+
+  it('has the certificate for the name that the client looks for in it, whatever name it asked a tunnel to', async () => {
+    const { port, ca } = await listening();
+    const secure = await secureTunnel(port, ca, 'a.b.nanophoto.ai');
+    expect(secure.authorized).toBe(true);
+    expect(secure.getPeerCertificate().subjectaltname).toBe('DNS:a.b.nanophoto.ai');
+  });
+
+  it('that is encrypted is not cut when the time for that is over', async () => {
+    const { port, ca, clock } = await listening();
+    const secure = await secureTunnel(port, ca);
+    // The client is ready before the server is.
+    for (const waitedMs of [0, 60_000]) {
+      clock.advance(waitedMs);
+      secure.write('GET /health HTTP/1.1\r\nHost: nanophoto.ai\r\n\r\n');
+      const [answer] = (await once(secure, 'data')) as [string];
+      expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    }
+    secure.destroy();
+  });
+
+  it('that is encrypted has its last request answered when the server stops', async () => {
+    const { port, ca, close } = await listening();
+    const secure = await secureTunnel(port, ca);
+    const head = `POST /api/sora-2/check-status HTTP/1.1\r\nHost: nanophoto.ai\r\nAuthorization: Bearer np_test_default\r\n`;
+    secure.write(
+      `${head}Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n`,
+    );
+    expect(await once(secure, 'data')).toEqual(['HTTP/1.1 100 Continue\r\n\r\n']);
+    const closing = close();
+    secure.write('{}');
+    const [answer] = (await once(secure, 'data')) as [string];
+    expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
+    await closing;
+  });
+
+  it('that is refused is logged with where it was to lead', async () => {
+    const { port, lines } = await logging();
+    await askForTunnel(port, 'example.com:443');
+    await askForTunnel(port, 'nanophoto.ai:22');
+    const line = { level: 40, method: 'CONNECT', status: 403, msg: 'refused' };
+    expect(lines).toMatchObject([
+      { ...line, path: 'example.com:443' },
+      { ...line, path: 'nanophoto.ai:22' },
+    ]);
   });
 
   it('that is refused keeps no connection, whatever the client does', async () => {
@@ -190,7 +262,7 @@ describe('a request to a proxy without a tunnel', () => {
 describe('HTTPS on a port of its own', () => {
   it("is spoken as the vendor's hosts", async () => {
     const { httpsPort, ca } = await listening(['--https-port', '0']);
-    for (const host of ['nanophoto.ai', 'video.nanophoto.ai']) {
+    for (const host of ['nanophoto.ai', 'video.nanophoto.ai', 'a.b.nanophoto.ai']) {
       const socket = connect(httpsPort()!, '127.0.0.1');
       const answer = await overTls(socket, { host, ca, request: get('/health', 'nanophoto.ai') });
       expect(answer).toMatch(/^HTTP\/1\.1 200 /);
@@ -263,5 +335,19 @@ describe('an authority that cannot be read', () => {
     expect((await rawBytes(port, get('/ca.pem', 'x'))).bytes.toString()).toMatch(/^HTTP\/1\.1 500 /);
     rmSync(file);
     expect((await rawBytes(port, get('/ca.pem', 'x'))).bytes.toString()).toContain('BEGIN CERTIFICATE');
+  });
+  it('is told of in the log, for tunnels and for HTTPS on a port of its own', async () => {
+    const dir = tempDir();
+    writeFileSync(join(dir, 'authority.pem'), 'damaged');
+    const { port, httpsPort, lines } = await logging(['--data-dir', dir, '--https-port', '0']);
+    await askForTunnel(port, 'nanophoto.ai:443');
+    expect((await rawBytes(httpsPort()!, '\x16')).bytes.toString()).toBe('');
+    expect(await rawAnswer(port, get('/health', 'x'))).toMatchObject({ status: 200 });
+    const line = {
+      level: 50,
+      msg: 'a connection could not be encrypted',
+      err: { message: expect.stringMatching(/authority\.pem is damaged; remove it/) },
+    };
+    expect(lines).toMatchObject([line, line]);
   });
 });
