@@ -89,15 +89,34 @@ describe('an emulator in the own process', () => {
     await expect(fetch(`${url}/health`)).rejects.toThrow();
   });
 
-  it('says that it is closed to who goes on', async () => {
+  it('closes once, however often and by whichever way it is told to', async () => {
     const emulator = await startEmulator();
-    await emulator.close();
-    for (const call of [
-      () => emulator.reset(),
-      () => emulator.account('x').get(),
-      () => emulator.certificate(),
-    ])
-      await expect(call()).rejects.toMatchObject({ code: 'EMULATOR_CLOSED' });
+    const closing = emulator.close();
+    expect(emulator.close()).toBe(closing);
+    expect(emulator[Symbol.asyncDispose]()).toBe(closing);
+    await closing;
+    expect(emulator.close()).toBe(closing);
+  });
+
+  it('says that it is closed to who goes on, from the moment it is told to close', async () => {
+    const emulator = await startEmulator();
+    const closing = emulator.close();
+    for (const isClosed of [false, true]) {
+      if (isClosed) await closing;
+      for (const call of [
+        () => emulator.reset(),
+        () => emulator.account('x').get(),
+        () => emulator.certificate(),
+      ]) {
+        const refused = call();
+        await expect(refused).rejects.toThrow(ControlError);
+        await expect(refused).rejects.toMatchObject({
+          message: 'This emulator is closed.',
+          code: 'EMULATOR_CLOSED',
+          status: 503,
+        });
+      }
+    }
   });
 
   it('says where it speaks HTTPS, if it does', async () => {
