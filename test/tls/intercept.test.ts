@@ -1,10 +1,11 @@
+import { webcrypto } from 'node:crypto';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { pino } from 'pino';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startEmulator } from '../../src/index.ts';
 import { testEmulator } from '../support/emulator.ts';
 import { rawAnswer, rawBytes } from '../support/raw.ts';
@@ -171,6 +172,35 @@ describe('a tunnel', () => {
     await closing;
   });
 
+  it('in which no certificate can be made for the name that the client looks for is closed, and others go on', async () => {
+    const { port, ca } = await listening();
+    (await secureTunnel(port, ca)).destroy();
+    const making = vi.spyOn(webcrypto.subtle, 'generateKey').mockRejectedValueOnce(new Error('no luck'));
+    onTestFinished(() => making.mockRestore());
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const closed = once(socket, 'close');
+    expect(await overTls(socket, { host: 'a.b.nanophoto.ai', ca, request: get('/health') })).toBe('');
+    await closed;
+    expect((await secureTunnel(port, ca, 'a.b.nanophoto.ai')).authorized).toBe(true);
+  });
+
+  it('that a client breaks off before it is encrypted is no longer waited for', async () => {
+    const { port, clock } = await listening();
+    const { after } = clock;
+    const over = new Promise<void>((resolve) => {
+      clock.after = (ms, work) => {
+        const cancel = after(ms, work);
+        return () => {
+          cancel();
+          resolve();
+        };
+      };
+    });
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    socket.resetAndDestroy();
+    await over;
+  });
+
   it('that is refused is logged with where it was to lead', async () => {
     const { port, lines } = await logging();
     await askForTunnel(port, 'example.com:443');
@@ -199,6 +229,21 @@ describe('a tunnel', () => {
       `CONNECT nanophoto.ai:80 HTTP/1.1\r\nHost: x\r\n\r\n${get('/health')}`,
     );
     expect(bytes.toString()).toMatch(/^HTTP\/1\.1 200 Connection Established\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
+  });
+
+  it('that is asked for while the server stops does not hold up its end', async () => {
+    const { port, close } = await listening();
+    const socket = connect(Number(port), '127.0.0.1').setEncoding('utf8');
+    socket.on('error', () => {});
+    socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\nCONNECT nanophoto.ai:443 HTTP/1.1\r\n');
+    // The server has the beginning of the second request when it answers the first one.
+    const [answer] = (await once(socket, 'data')) as [string];
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    const closed = once(socket.resume(), 'close');
+    const closing = close();
+    socket.write('Host: x\r\n\r\n');
+    await closing;
+    await closed;
   });
 
   it('does not hold up the end of the server', async () => {
