@@ -115,6 +115,7 @@ describe('the table of effects', () => {
     durationMs: 1000,
     delayMs: 1000,
     truncateAfter: 10,
+    answer: { status: 418 },
   };
   const text = section('### What happens when');
   const stages = [
@@ -129,7 +130,7 @@ describe('the table of effects', () => {
 
   it('shows every stage and every effect, and a dash where a rule is refused', async () => {
     expect(stages).toHaveLength(6);
-    expect(cells).toHaveLength(60);
+    expect(cells).toHaveLength(66);
     const { send } = await testEmulator();
     for (const [stage, name, isAllowed] of cells) {
       // A status goes with an error.
@@ -194,6 +195,7 @@ describe.skipIf(!hasCurl)('the lines of the page', () => {
   const accepted = String.raw`\{"success":true,"status":"processing","taskId":"task_\w+","message":"[^"]+"\} 200\n`;
   /** What each block prints, in the order of the page, pasted into one shell after the other. */
   const PRINTED = [
+    String.raw`\{"id".*"fired":0\} 201\nHTTP/1.1 418 I'm a Teapot\r\nx-pot: 1\r\ncontent-type: text/html\r\ncontent-length: 12\r\n\r\n<h1>Tea</h1>\n`,
     String.raw`\{"id":"\d+","match":\{"family":"sora-2"\},"at":"charge",.*"times":1,"fired":0\} 201\n`,
     String.raw`\{.*"errorCode":"GENERATION_FAILED"\} 500\n${accepted}`,
     String.raw`\{"faults":\[\{"id":"\d+",.*"times":1,"fired":1\}\],"next":null\} 200\n`,

@@ -5,8 +5,9 @@ import type { App, Emulator } from '../http/context.ts';
 import { isDocumented } from '../http/errors.ts';
 import type { Family } from '../http/family.ts';
 import { accountAt, afterPlace, type OfAccount, paged, pageOf, seed, strict, text } from './forms.ts';
+import { WholeAnswer } from './whole-answer.ts';
 
-const MOST_RULES = 1000;
+export const MOST_RULES = 1000;
 const MOST_MS = 100_000_000_000;
 
 const whole = (least: number, most: number) => {
@@ -16,7 +17,7 @@ const whole = (least: number, most: number) => {
 const yes = z.literal(true, { error: 'expected true' }).optional();
 
 const Effect = strict({
-  errorCode: z.string().refine(isDocumented, { error: 'expected a documented error code' }).optional(),
+  errorCode: z.string().optional(),
   status: whole(400, 599),
   fail: yes,
   hang: yes,
@@ -26,6 +27,7 @@ const Effect = strict({
   empty: yes,
   truncateAfter: whole(0, 1_000_000_000),
   malformed: yes,
+  answer: WholeAnswer.optional(),
 });
 type EffectName = keyof z.output<typeof Effect>;
 
@@ -39,7 +41,10 @@ const OF_ANSWERS: EffectName[] = [
   'empty',
   'truncateAfter',
   'malformed',
+  'answer',
 ];
+/** What an answer that is given in full leaves no room for. */
+const OF_OTHER_ANSWERS: EffectName[] = ['errorCode', 'status', 'fail'];
 /** What can go wrong when. */
 const EFFECTS: Record<(typeof STAGES)[number], EffectName[]> = {
   request: OF_ANSWERS,
@@ -56,10 +61,10 @@ interface OfFault {
   Params: { key: string; id: string };
 }
 
-/** The calls that set rules, for one account or for all of them. */
-export function registerFaults(app: App, { core }: Emulator, families: readonly Family[]): void {
+/** A rule, as control calls and the seed file say it. `isCode`: which codes may be asked for. */
+export function ruleOf(families: readonly Family[], isCode: (code: string) => boolean) {
   const names = families.map(({ name }) => name);
-  const NewRule = strict({
+  return strict({
     match: strict({
       family: z.enum(names as [string, ...string[]]).optional(),
       endpoint: z
@@ -75,15 +80,24 @@ export function registerFaults(app: App, { core }: Emulator, families: readonly 
     probability: z.number().min(0).max(1).optional(),
     seed: seed.optional(),
   }).superRefine(({ at, effect }, refuse) => {
+    const told = (field: EffectName | undefined, message: string) =>
+      refuse.addIssue({ code: 'custom', path: ['effect', ...(field ? [field] : [])], message });
     const given = Object.keys(effect) as EffectName[];
     const wrong = given.find((name) => !EFFECTS[at].includes(name));
     const message = `expected ${EFFECTS[at].filter((name) => name !== 'status').join(', ')} at ${at}`;
-    if (wrong) refuse.addIssue({ code: 'custom', path: ['effect', wrong], message });
-    else if (given.every((name) => name === 'status')) {
-      refuse.addIssue({ code: 'custom', path: ['effect'], message });
+    const other = effect.answer && given.find((name) => OF_OTHER_ANSWERS.includes(name));
+    if (wrong) told(wrong, message);
+    else if (given.every((name) => name === 'status')) told(undefined, message);
+    else if (other) told(other, 'expected none beside answer');
+    else if (effect.errorCode !== undefined && !isCode(effect.errorCode)) {
+      told('errorCode', 'expected a documented error code');
     }
   });
+}
 
+/** The calls that set rules, for one account or for all of them. */
+export function registerFaults(app: App, { core }: Emulator, families: readonly Family[]): void {
+  const NewRule = ruleOf(families, isDocumented);
   const idOf = (params: unknown) => accountAt(core, (params as OfAccount['Params']).key).id;
   for (const [path, ownerOf] of [
     ['/accounts/:key/faults', idOf],

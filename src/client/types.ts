@@ -115,6 +115,20 @@ export interface Effect {
   empty?: true;
   truncateAfter?: number;
   malformed?: true;
+  /** Takes the answer's place, to the byte. */
+  answer?: WholeAnswer;
+}
+
+export interface WholeAnswer {
+  /** 200 to 599. */
+  status: number;
+  /** Sent as JSON. */
+  body?: unknown;
+  /** Sent as it is. */
+  text?: string;
+  headers?: Record<string, string>;
+  /** Default: JSON for a `body`, plain text for a `text`. */
+  contentType?: string;
 }
 
 export interface Rule {

@@ -20,6 +20,8 @@ export interface Effect {
   empty?: true | undefined;
   truncateAfter?: number | undefined;
   malformed?: true | undefined;
+  /** Takes the answer's place. What it is made of is for those who send it. */
+  answer?: Readonly<Record<string, unknown>> | undefined;
 }
 
 export interface Rule {
@@ -122,6 +124,11 @@ export function createFaults(db: Db) {
       return all()
         .get(accountId)!
         .find(({ id }) => id === Number(lastInsertRowid))!;
+    },
+    /** As part of what makes an account. */
+    addAll(accountId: number, added: readonly Rule[]): void {
+      for (const rule of added) insert.run({ accountId, rule: JSON.stringify(rule) });
+      if (added.length > 0) rules = undefined;
     },
     /** In the order they were set; null: those for everybody. */
     list: (accountId: number | null): readonly Fault[] => all().get(accountId) ?? [],

@@ -4,7 +4,7 @@ import { accountOf, type Emulator } from './context.ts';
 import { AskedFor } from './trouble.ts';
 
 /** A promise that is never kept: what waits for it never goes on, and is forgotten with the request. */
-const never = () => new Promise<never>(() => {});
+export const never = () => new Promise<never>(() => {});
 
 /** Ends the connection without another word: `reset` as if the network did it, else as if the server did. */
 export function hangUp(request: FastifyRequest, reset: boolean): void {

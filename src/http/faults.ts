@@ -4,10 +4,11 @@ import type { Effect, Fault, Occasion, Stage } from '../core/faults.ts';
 import type { Departure, Outcome } from '../core/plan.ts';
 import { accountOf, type Emulator } from './context.ts';
 import { type Directive, mayAsk, type Reading, readTexts, readWords } from './directives.ts';
-import { createEffects, cutOff } from './effects.ts';
+import { createEffects, cutOff, never } from './effects.ts';
 import { COMMON_PROBLEMS, type Problems, tellAskedFor } from './errors.ts';
 import { taskIdsOf } from './journal-entry.ts';
 import { AskedFor, type Trouble } from './trouble.ts';
+import { tellWhole, type WholeAnswer } from './whole-answer.ts';
 
 const HEADER = 'x-emulator-fault';
 /** What a bare `fail` is told as where an answer, not a task, fails. */
@@ -46,6 +47,14 @@ export function createFaultHooks(emulator: Emulator) {
     if (code) troubleOf(request).refusal = { code, status };
   }
 
+  /** Answers what the rule says in full, if it does, and never returns: the request goes no further. */
+  async function answerInFull({ answer }: Effect, request: FastifyRequest, reply: FastifyReply) {
+    if (!answer) return;
+    troubleOf(request).whole = answer as unknown as WholeAnswer;
+    void reply.send('');
+    await never();
+  }
+
   /** What the request has been charged. */
   const chargedFor = (request: FastifyRequest) =>
     (request.entry ? taskIdsOf(request.entry) : []).reduce(
@@ -76,27 +85,34 @@ export function createFaultHooks(emulator: Emulator) {
       if (!fault) return;
       const namesPrice = fault.effect.errorCode === 'INSUFFICIENT_CREDITS' && charges(request);
       await (namesPrice ? befallWithPrice : befall)(fault.effect, request, reply);
+      await answerInFull(fault.effect, request, reply);
     },
 
     /** When the request is known to be right, before it is charged for. */
     async charge(request: FastifyRequest, reply: FastifyReply): Promise<void> {
       if (!charges(request)) return;
       const fault = strike(emulator, request, 'charge');
-      if (fault) await befallWithPrice(fault.effect, request, reply);
+      if (!fault) return;
+      await befallWithPrice(fault.effect, request, reply);
+      await answerInFull(fault.effect, request, reply);
     },
 
     /** When the answer is there: it can still be lost. */
-    async answer(request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
-      const isAccepted = reply.statusCode === 200 && charges(request);
+    async answer(request: FastifyRequest, reply: FastifyReply, given: unknown): Promise<unknown> {
+      let payload = given;
+      let whole = request.trouble?.whole;
+      const isAccepted = !whole && reply.statusCode === 200 && charges(request);
       const fault = isAccepted && !core.faults.isQuiet() ? strike(emulator, request, 'accepted') : undefined;
       if (fault) {
         // A text that nobody will read is written to its end all the same: it has been charged for.
-        if (payload instanceof Readable) {
-          reply.raw.once('close', () => (payload.readableDidRead ? payload.destroy() : payload.resume()));
+        if (given instanceof Readable) {
+          reply.raw.once('close', () => (given.readableDidRead ? given.destroy() : given.resume()));
         }
         const answer = await replaced(fault.effect, request, reply);
         if (answer !== undefined) return answer;
+        whole = fault.effect.answer as WholeAnswer | undefined;
       }
+      if (whole) payload = tellWhole(whole, request, reply);
       const { truncateAfter, malformed } = request.trouble?.answer ?? {};
       if (payload instanceof Readable) {
         if (malformed) return Readable.from(spoiled(payload), { objectMode: true });

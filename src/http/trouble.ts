@@ -1,6 +1,7 @@
 import { EmulatorError } from '../core/errors.ts';
 import type { Effect } from '../core/faults.ts';
 import type { Directive } from './directives.ts';
+import type { WholeAnswer } from './whole-answer.ts';
 
 /** What is going to go wrong with a request. */
 export interface Trouble {
@@ -10,6 +11,8 @@ export interface Trouble {
   refusal?: { code: string; status?: number | undefined };
   /** Done to the answer when it goes out. */
   answer: Effect;
+  /** What goes out whatever the request would have been answered. */
+  whole?: WholeAnswer;
 }
 
 /** An error that was asked for, with the status it was asked to have. */
