@@ -8,7 +8,7 @@ import { openCore } from './core/core.ts';
 import { SetupError } from './core/errors.ts';
 import { messageOf } from './http/errors.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from './paths.ts';
-import { readSeed } from './seed.ts';
+import { checkCodes, readSeed } from './seed.ts';
 import { type Authority, openAuthority } from './tls/authority.ts';
 import { createIntercept } from './tls/intercept.ts';
 
@@ -21,7 +21,6 @@ export type Emulator = Awaited<ReturnType<typeof openEmulator>>;
 export async function openEmulator(config: Config, logger: Logger, clock: Clock = systemClock) {
   const seed = readSeed(config.seedFile, config);
   const core = openCore({ dataDir: config.dataDir, migrationsDir: MIGRATIONS_DIR, clock });
-  core.accounts.createMissing(seed.accounts);
   let opening: Promise<Authority> | undefined;
   const authority = () => {
     opening ??= openAuthority(config.dataDir).catch((error) => {
@@ -44,6 +43,14 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     logger,
     authority,
   );
+  try {
+    checkCodes(seed, config.seedFile);
+  } catch (error) {
+    await app.close();
+    core.close();
+    throw error;
+  }
+  core.accounts.createMissing(seed.accounts);
 
   const intercept = createIntercept({
     server: app.server,

@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { MOST_RULES, ruleOf } from './admin/faults.ts';
 import { key, PROFILE, profileOf, strict } from './admin/forms.ts';
 import { FAMILIES } from './apis/index.ts';
 import type { AccountProfile } from './core/accounts.ts';
 import type { ClockMode } from './core/clock.ts';
 import { SetupError } from './core/errors.ts';
+import type { Rule } from './core/faults.ts';
 import type { PriceChanges, PriceTable } from './core/prices.ts';
+import { isDocumented } from './http/errors.ts';
 import { DEFAULT_SEED_FILE } from './paths.ts';
 
 const MOST_PRICE = 1_000_000_000;
@@ -36,11 +39,16 @@ const Prices = someOf(
   Object.fromEntries(FAMILIES.map(({ name, prices }) => [name, changesOf(prices).optional()])),
 ) as z.ZodType<Readonly<Record<string, PriceChanges>>>;
 
+/** Which error codes there are is known when the families are registered, so those are looked at later. */
+const Faults = z
+  .array(ruleOf(FAMILIES, () => true))
+  .max(MOST_RULES, { error: `expected ${MOST_RULES} rules at most` });
+
 const SeedFile = strict({
   /** What accounts start with where nothing else is said, self-made ones included. */
   defaults: strict(PROFILE).default({}),
   /** Missing: those of the default seed file. */
-  accounts: z.array(strict({ key, ...PROFILE })).optional(),
+  accounts: z.array(strict({ key, ...PROFILE, faults: Faults.optional() })).optional(),
   /** Where the emulator should charge other prices than the vendor's, by family. */
   prices: Prices.default({}),
 });
@@ -78,9 +86,28 @@ export function readSeed(file: string | undefined, defaults: SeedDefaults): Seed
   const newAccount = profileOf(common, usual);
   return {
     newAccount,
-    accounts: accounts.map(({ key, ...own }) => ({ key, profile: profileOf(own, newAccount) })),
+    accounts: accounts.map(({ key, faults, ...own }) => ({
+      key,
+      profile: { ...profileOf(own, newAccount), ...(faults && { faults: faults as Rule[] }) },
+    })),
     priceChanges: prices,
   };
+}
+
+/**
+ * For when the families are registered: whether the faults of accounts ask for error codes that there are.
+ * @throws SetupError naming the first that is none
+ */
+export function checkCodes({ accounts }: Seed, file: string | undefined): void {
+  for (const [place, { profile }] of accounts.entries()) {
+    for (const [nth, { effect }] of (profile.faults ?? []).entries()) {
+      if (effect.errorCode === undefined || isDocumented(effect.errorCode)) continue;
+      const where = `accounts[${place}].faults[${nth}].effect.errorCode`;
+      throw new SetupError(
+        `The seed file ${file ?? DEFAULT_SEED_FILE} is wrong at ${where}: expected a documented error code.`,
+      );
+    }
+  }
 }
 
 function readFile(file: string): z.output<typeof SeedFile> {

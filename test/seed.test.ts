@@ -3,6 +3,7 @@ import { readSeed } from '../src/seed.ts';
 import { testCore } from './support/core.ts';
 import { testEmulator } from './support/emulator.ts';
 import { seedFileOf } from './support/seed-file.ts';
+import { tempDir } from './support/temp-dir.ts';
 
 const DEFAULTS = { rateLimit: 100, speed: 60, seed: 'nanophoto', clock: 'real' as const };
 
@@ -82,6 +83,31 @@ describe('a seed file', () => {
     [{ defaults: { speed: 0 } }, /defaults\.speed: expected a number from 0\.000001 to 1000000\.$/],
     [{ accounts: [{ key: 'a', speed: 1e-300 }] }, /accounts\[0\]\.speed: expected a number from/],
     [{ accounts: [{ key: 'a' }, { key: 'a' }] }, /names the key a twice/],
+    [
+      {
+        accounts: [
+          {
+            key: 'a',
+            faults: [
+              { at: 'task', effect: { hang: true } },
+              { at: 'task', effect: {} },
+            ],
+          },
+        ],
+      },
+      /accounts\[0\]\.faults\[1\]\.effect: expected errorCode, fail, hang, durationMs at task\.$/,
+    ],
+    [
+      { accounts: [{ key: 'a', faults: [{ at: 'request', effect: { answer: { status: 99 } } }] }] },
+      /accounts\[0\]\.faults\[0\]\.effect\.answer\.status: expected a whole number from 200 to 599\.$/,
+    ],
+    [
+      {
+        accounts: [{ key: 'a', faults: [{ at: 'request', effect: { fail: true }, match: { famly: 'x' } }] }],
+      },
+      /accounts\[0\]\.faults\[0\]\.match: there is no "famly", only family, endpoint, contains\.$/,
+    ],
+    [{ accounts: [{ key: 'a', faults: {} }] }, /accounts\[0\]\.faults: /],
     [{ prices: 5 }, /is wrong at prices: expected an object with prices for sora-2, veo-3, /],
     [{ prices: { sora2: {} } }, /at prices: there is no "sora2", only sora-2, veo-3, [\w, -]+\.$/],
     [{ prices: { 'veo-3': 10 } }, /at prices\.veo-3: expected an object with prices for 720p, 1080p, 4k\.$/],
@@ -97,5 +123,57 @@ describe('a seed file', () => {
     [{ prices: { 'reverse-prompt': 1e9 + 1 } }, /of credits from 0 to 1000000000\.$/],
   ])('is refused when it is %j, with the place of the mistake', (content, sentence) => {
     expect(() => seedOf(content)).toThrow(sentence);
+  });
+});
+
+describe('the faults of a seeded account', () => {
+  const GENERATE = '/api/sora-2/generate';
+  const VALID = { prompt: 'a dog', mode: 'textToVideo' };
+  const teapot = { status: 418, text: 'short and stout' };
+  const file = () =>
+    seedFileOf({
+      accounts: [
+        { key: 'np_test_odd', faults: [{ at: 'charge', effect: { answer: teapot }, times: 1 }] },
+        { key: 'np_test_even' },
+      ],
+    });
+
+  it('are there from the start, and again after a reset of it or of everything', async () => {
+    const { post, send, core, account } = await testEmulator(['--seed-file', file()]);
+    const statuses = async () => {
+      const told: number[] = [];
+      for (let n = 0; n < 2; n++) told.push((await post(GENERATE, VALID, 'np_test_odd')).status);
+      return told;
+    };
+    expect(await statuses()).toEqual([418, 200]);
+    expect((await post(GENERATE, VALID, 'np_test_even')).status).toBe(200);
+    for (const path of ['/__admin/accounts/np_test_odd/reset', '/__admin/reset']) {
+      expect(await statuses()).toEqual([200, 200]);
+      expect((await send('POST', path, { key: null })).status).toBe(200);
+      expect(await statuses()).toEqual([418, 200]);
+    }
+    expect(core.faults.list(account('np_test_odd').id)).toMatchObject([{ times: 1, fired: 1 }]);
+  });
+
+  it('are not set again by a later start with the same data', async () => {
+    const flags = ['--seed-file', file(), '--data-dir', tempDir()];
+    const first = await testEmulator(flags);
+    expect((await first.post(GENERATE, VALID, 'np_test_odd')).status).toBe(418);
+    await first.close();
+    const second = await testEmulator(flags);
+    expect((await second.post(GENERATE, VALID, 'np_test_odd')).status).toBe(200);
+  });
+
+  it('ask for codes that there are, or there is no start and nothing is kept', async () => {
+    const rule = (errorCode: string) => ({ at: 'request', effect: { errorCode } });
+    const seedFile = seedFileOf({
+      accounts: [{ key: 'a' }, { key: 'b', faults: [rule('VIDEO_PROCESSING_FAILED'), rule('NO_SUCH')] }],
+    });
+    const dataDir = tempDir();
+    await expect(testEmulator(['--seed-file', seedFile, '--data-dir', dataDir])).rejects.toThrow(
+      `The seed file ${seedFile} is wrong at accounts[1].faults[1].effect.errorCode: expected a documented error code.`,
+    );
+    const { account } = await testEmulator(['--data-dir', dataDir]);
+    expect([account('a'), account('b')]).toEqual([undefined, undefined]);
   });
 });

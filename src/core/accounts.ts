@@ -2,6 +2,7 @@ import type { AccountClock, Clock, ClockMode } from './clock.ts';
 import { accountTimeMs } from './clock.ts';
 import type { Db } from './db.ts';
 import { EmulatorError } from './errors.ts';
+import type { Faults, Rule } from './faults.ts';
 import type { Ledger } from './ledger.ts';
 
 /** How an account came to be: from the seed file, by a first request, or over the control plane. */
@@ -31,6 +32,8 @@ export interface AccountProfile {
   clock: { mode: ClockMode; nowMs?: number | undefined };
   speed: number;
   seed: string;
+  /** What goes wrong from the start. */
+  faults?: readonly Rule[];
 }
 
 /** What can be changed in an account by itself; its pace is for the timeline, because running tasks hang on it. */
@@ -43,7 +46,7 @@ type AccountRow = Omit<Account, 'revoked'> & { revoked: number };
 const COLUMNS = `id, key, origin, balance, rate_limit AS rateLimit, clock_mode AS clockMode, clock_ms AS clockMs,
   speed, seed, revoked, created_at AS createdAtMs, task_count AS taskCount, wake_at_ms AS wakeAtMs`;
 
-export function createAccounts(db: Db, clock: Clock, ledger: Ledger) {
+export function createAccounts(db: Db, clock: Clock, ledger: Ledger, faults: Faults) {
   const byKey = db.prepare<[string], AccountRow>(`SELECT ${COLUMNS} FROM accounts WHERE key = ?`);
   const byId = db.prepare<[number], AccountRow>(`SELECT ${COLUMNS} FROM accounts WHERE id = ?`);
   const page = db.prepare<{ after: string; limit: number }, AccountRow>(
@@ -118,6 +121,7 @@ export function createAccounts(db: Db, clock: Clock, ledger: Ledger) {
       createdAtMs,
       profile: JSON.stringify(profile),
     });
+    faults.addAll(id, profile.faults ?? []);
     if (profile.credits > 0) ledger.grant(id, profile.credits, 'initial credits', createdAtMs);
     return get(id);
   });

@@ -21,11 +21,11 @@ export function openCore(options: DbOptions & { clock: Clock }) {
   const db = openDb(options);
   const events = createEvents();
   const ledger = createLedger(db, events);
-  const accounts = createAccounts(db, clock, ledger);
+  const faults = createFaults(db);
+  const accounts = createAccounts(db, clock, ledger, faults);
   const tasks = createTasks(db, clock, accounts, ledger, events);
   const timeline = createTimeline(db, clock, accounts, tasks);
   const limits = createLimits(db);
-  const faults = createFaults(db);
   const lives = createLives();
   const snapshots = createSnapshots(db, clock, { accounts, tasks, timeline, limits, faults, lives });
   const resets = createResets(db, accounts, limits, faults, lives);
