@@ -13,9 +13,14 @@ import { FIXTURES_DIR } from './paths.ts';
 import type { Target } from './verify/bench.ts';
 import { allCases } from './verify/cases.ts';
 import { createConformity } from './verify/conformity.ts';
+import { createExchangeLog } from './verify/exchange-log.ts';
 import type { VerifyOptions } from './verify/options.ts';
+import { createRecorder } from './verify/recording.ts';
 import { countOf, type Report, written } from './verify/report.ts';
 import { runCases } from './verify/run.ts';
+
+export const WIRE_DIR = join(FIXTURES_DIR, 'wire');
+export const videoOf4s = () => readFileSync(join(FIXTURES_DIR, 'videos/480x848-4s.mp4'));
 
 const HELD = 0;
 const DIFFERED = 1;
@@ -27,20 +32,21 @@ const DIFFERED = 1;
 export async function verify(options: VerifyOptions): Promise<number> {
   const conformity = createConformity(await contractDocument());
   const { url, key, spend, patienceMs, marks, only } = options;
+  const cases = allCases(conformity, readSamples(WIRE_DIR)).filter(
+    ({ id, mark }) => marks.includes(mark) && isMeant(id, only),
+  );
+  const control = await controlOf(options);
+  const recorder = recorderOf(
+    options,
+    cases.map(({ id }) => id),
+  );
   const target: Target = {
-    ...{ url, key, patienceMs },
-    control: await controlOf(options),
+    ...{ url, key, patienceMs, control, videoOf4s },
     budget: { left: spend, spent: 0 },
     sleep: (ms) => new Promise((resolve) => void systemClock.after(ms, resolve)),
-    videoOf4s: () => readFileSync(join(FIXTURES_DIR, 'videos/480x848-4s.mp4')),
-    onExchange: () => {},
+    onExchange: (exchange, of) => recorder?.onExchange(exchange, of),
   };
-  const cases = allCases(conformity, readSamples(join(FIXTURES_DIR, 'wire')));
-  const outcomes = await runCases(
-    cases.filter(({ id, mark }) => marks.includes(mark) && isMeant(id, only)),
-    target,
-    conformity,
-  );
+  const outcomes = await runCases(cases, target, conformity);
   const report: Report = {
     url,
     isControlled: target.control !== undefined,
@@ -49,6 +55,7 @@ export async function verify(options: VerifyOptions): Promise<number> {
     outcomes,
   };
   tell(written(report, options.format), options.output);
+  recorder?.end();
   if (countOf(report, 'differs') > 0) return DIFFERED;
   if (countOf(report, 'holds') > 0) return HELD;
   throw new SetupError(
@@ -56,11 +63,17 @@ export async function verify(options: VerifyOptions): Promise<number> {
   );
 }
 
+function recorderOf({ record, url, key }: VerifyOptions, ids: readonly string[]) {
+  if (record === undefined) return undefined;
+  const keys = key === undefined ? [] : [key];
+  return createRecorder(record, ids, createExchangeLog({ url, keys, nowMs: systemClock.nowMs, videoOf4s }));
+}
+
 const isMeant = (id: string, only: readonly string[]) =>
   only.length === 0 || only.some((beginning) => id.startsWith(beginning));
 
 /** What the contract is, as an emulator with the vendor's prices serves it. */
-async function contractDocument(): Promise<Json> {
+export async function contractDocument(): Promise<Json> {
   const { app, close } = await openEmulator(readOptions({}), pino({ level: 'silent' }));
   const answer = await app.inject({ url: '/openapi.json' });
   await close();
@@ -68,7 +81,10 @@ async function contractDocument(): Promise<Json> {
 }
 
 /** The control plane of the server, if it has one and lets us in. @throws SetupError when there is no server at all */
-async function controlOf({ url, adminToken }: VerifyOptions): Promise<Control | undefined> {
+export async function controlOf({
+  url,
+  adminToken,
+}: Pick<VerifyOptions, 'url' | 'adminToken'>): Promise<Control | undefined> {
   const control = connectEmulator(url, adminToken === undefined ? {} : { adminToken });
   try {
     const { status } = await fetch(`${url}/__admin/accounts?limit=1`, {

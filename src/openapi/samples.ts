@@ -24,10 +24,24 @@ export interface WireSample {
     /** A code that no request can provoke. */
     refusal?: string;
   };
-  request: { path: string; body: Json };
-  /** `text`: patterns that a streamed text matches. */
-  response: { status: number; body?: Json; contentType?: string; text?: string[] };
+  /** `text`: what was sent instead of JSON. */
+  request: { path: string; body?: Json; method?: string; text?: string };
+  /** `text`: patterns that a streamed text matches, or the text itself as it was recorded. */
+  response: {
+    status: number;
+    body?: Json;
+    contentType?: string;
+    text?: string | string[];
+    headers?: Record<string, string>;
+  };
+  /** Of a recorded one: when, in which case of `verify`, and as which of its exchanges. */
+  recordedAt?: string;
+  case?: string;
+  exchange?: number;
 }
+
+/** What a text has to match, whatever its words are. */
+export const patternsOf = ({ text }: WireSample['response']): string[] => (Array.isArray(text) ? text : []);
 
 /** For a document: samples by their names, each with what it is an example of. */
 export function examplesOf(

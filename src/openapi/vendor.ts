@@ -88,7 +88,10 @@ const HEADERS = {
 
 function operationOf(route: DocumentedRoute, samples: readonly WireSample[], components: Components): Json {
   const { doc, problems, family } = route.config;
-  const own = samples.filter(({ request }) => request.path === route.url);
+  const own = samples.filter(
+    ({ request: { path, method = 'POST', body } }) =>
+      path === route.url && method === 'POST' && body !== undefined,
+  );
   const accepted = own.filter(({ response }) => response.status === 200);
   const { sources, prices } = doc;
   return {

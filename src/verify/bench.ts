@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { AccountControl, Control } from '../client/interface.ts';
+import type { Source } from '../http/doc.ts';
 import type { Json } from '../openapi/schema.ts';
 import type { Conformity } from './conformity.ts';
 import { CannotGoOn, Differs, NotChecked, shown } from './findings.ts';
@@ -43,13 +44,25 @@ export interface Target {
   /** An MP4 file, for uploads. */
   videoOf4s: () => Buffer;
   /** Told of every request and its answer. */
-  onExchange: (exchange: Exchange) => void;
+  onExchange: (exchange: Exchange, of: Subject) => void;
+}
+
+/** What is looked at, as far as a bench has to know it. */
+export interface Subject {
+  id: string;
+  name: string;
+  mark: Source;
+  /** Nothing that it sends can be charged for. */
+  isFree: boolean;
 }
 
 export interface Exchange {
   method: string;
   path: string;
   sent: Json;
+  /** Whether `sent` went out as it is, and not as JSON. */
+  isText: boolean;
+  key: string | null;
   answer: Answer;
 }
 
@@ -58,9 +71,10 @@ export type Bench = ReturnType<typeof createBench>;
 const POLL_EVERY_MS = 10_000;
 const A_DAY_MS = 86_400_000;
 
-/** What a case may do. `isFree`: nothing that it sends can be charged for. */
-export function createBench(target: Target, conformity: Conformity, isFree: boolean) {
+/** What a case may do. */
+export function createBench(target: Target, conformity: Conformity, of: Subject) {
   const { control, budget } = target;
+  const { isFree } = of;
   const made: AccountControl[] = [];
   let ownKey: string | undefined;
 
@@ -120,7 +134,8 @@ export function createBench(target: Target, conformity: Conformity, isFree: bool
       budget.left -= charged;
       budget.spent += charged;
     }
-    target.onExchange({ method, path, sent: text ?? body, answer });
+    const isText = text !== undefined;
+    target.onExchange({ method, path, sent: text ?? body, isText, key: bearer ?? null, answer }, of);
     if (!control && answer.status === 429) {
       throw new CannotGoOn('the rate limit of the key is used up; try again in an hour');
     }
@@ -135,8 +150,7 @@ export function createBench(target: Target, conformity: Conformity, isFree: bool
     }
     for (let waitedMs = 0; ; waitedMs += POLL_EVERY_MS) {
       const answer = await poll();
-      const isOver = !['processing', 'pending', 'generating'].includes(answer.body?.status);
-      if (isOver) return answer;
+      if (!isUnderWay(answer)) return answer;
       if (waitedMs > target.patienceMs) {
         throw new NotChecked(`the task took longer than ${target.patienceMs / 1000} s (--patience)`);
       }
@@ -181,6 +195,10 @@ async function read(response: Response): Promise<Answer> {
   }
   return { status: response.status, headers: response.headers, text, body };
 }
+
+/** Whether a poll will be told something else later. */
+export const isUnderWay = ({ status, body }: Answer): boolean =>
+  status === 200 && ['processing', 'pending', 'generating'].includes(body?.status);
 
 export const told = ({ status, text }: Answer) => `${status} ${shown(text)}`;
 

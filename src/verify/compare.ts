@@ -46,6 +46,7 @@ export function idsIn(text: string): Ids {
 
 /** A sample's request with the ids that the server gave, and with a file where one belongs. */
 export function withValues(body: Json, { taskId, generationId }: Ids, videoOf4s: () => Buffer): Json {
+  if (body === undefined) return undefined;
   const text = JSON.stringify(body)
     .replaceAll(SAMPLE_IDS.taskId, taskId ?? SAMPLE_IDS.taskId)
     .replaceAll(SAMPLE_IDS.generationId, generationId ?? SAMPLE_IDS.generationId)

@@ -1,6 +1,6 @@
-import { parseArgs } from 'node:util';
 import { SetupError } from '../core/errors.ts';
 import type { Source } from '../http/doc.ts';
+import { baseUrl, readFlags } from './flags.ts';
 import { FORMATS, type Format } from './report.ts';
 
 export interface VerifyOptions {
@@ -18,6 +18,8 @@ export interface VerifyOptions {
   format: Format;
   /** Where the report goes; undefined: standard output. */
   output: string | undefined;
+  /** The directory that keeps what was answered. */
+  record: string | undefined;
 }
 
 const MARKS: readonly Source[] = ['D', 'C', 'X'];
@@ -31,6 +33,7 @@ const OPTIONS = {
   only: { type: 'string', default: '' },
   format: { type: 'string', default: 'human' },
   output: { type: 'string' },
+  record: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -39,12 +42,8 @@ export function readVerifyOptions(
   argv: readonly string[],
   env: NodeJS.ProcessEnv,
 ): VerifyOptions | undefined {
-  const values = parsed(argv);
+  const { values } = readFlags('verify', argv, OPTIONS);
   if (values.help) return undefined;
-  const url = values['base-url'];
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
-    throw new SetupError(`--base-url must be an http or https address, not "${url}".`);
-  }
   const marks = values.marks.split(',') as Source[];
   if (!marks.every((mark) => MARKS.includes(mark))) {
     throw new SetupError(
@@ -55,7 +54,7 @@ export function readVerifyOptions(
     throw new SetupError(`--format must be ${FORMATS.join(', ')}, not "${values.format}".`);
   }
   return {
-    url: url.replace(/\/+$/, ''),
+    url: baseUrl(values['base-url']),
     // An empty variable is as good as none.
     key: values.key ?? (env.NANOPHOTO_API_KEY || undefined),
     adminToken: values['admin-token'] ?? (env.NANOPHOTO_EMULATOR_ADMIN_TOKEN || undefined),
@@ -65,26 +64,13 @@ export function readVerifyOptions(
     only: values.only.split(',').filter(Boolean),
     format: values.format as Format,
     output: values.output,
+    record: values.record,
   };
 }
 
 function whole(name: string, text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new SetupError(`--${name} must be a whole number, not "${text}".`);
-}
-
-function parsed(argv: readonly string[]) {
-  try {
-    return parseArgs({ args: [...argv], options: OPTIONS }).values;
-  } catch (error) {
-    const [, flag] = /'([\w-]+)/.exec((error as Error).message) ?? [];
-    const isUnknown = (error as { code?: string }).code !== 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE';
-    throw new SetupError(
-      isUnknown
-        ? `verify knows no ${flag ?? 'such word'}; nanophoto-emulator verify --help lists its flags.`
-        : `${flag} needs a value.`,
-    );
-  }
 }
 
 export const VERIFY_HELP = `nanophoto-emulator verify: holds any server to the contract
@@ -100,5 +86,6 @@ Usage: nanophoto-emulator verify [flags]
   --only         beginnings of the names of cases, separated by commas: sora-2/generate,veo-3
   --format       ${FORMATS.join(', ')} (default human)
   --output       a file for the report
+  --record       a directory that keeps every answer as a sample, with its date and without keys
 
 Ends with 0 when all that was checked holds, with 1 when something differs, with 2 when nothing could be checked.`;

@@ -42,7 +42,7 @@ export async function runCases(
       void outcomes.set(id, { id, name, mark, ...rest });
     if (stopped !== undefined) return as({ result: 'not checked', why: stopped });
     onCase(id);
-    const bench = createBench(target, conformity, one.isFree);
+    const bench = createBench(target, conformity, one);
     try {
       await one.check(bench);
       as({ result: 'holds' });
