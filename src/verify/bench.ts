@@ -11,6 +11,8 @@ export interface Answer {
   text: string;
   /** Undefined where it is no JSON. */
   body: Json;
+  /** Whether it came to its end. */
+  isWhole: boolean;
 }
 
 export interface Said {
@@ -186,14 +188,15 @@ export function createBench(target: Target, conformity: Conformity, of: Subject)
 }
 
 async function read(response: Response): Promise<Answer> {
-  const text = await response.text().catch(() => '');
+  const whole = await response.text().catch(() => undefined);
+  const text = whole ?? '';
   let body: Json;
   try {
     body = JSON.parse(text);
   } catch {
     body = undefined;
   }
-  return { status: response.status, headers: response.headers, text, body };
+  return { status: response.status, headers: response.headers, text, body, isWhole: whole !== undefined };
 }
 
 /** Whether a poll will be told something else later. */

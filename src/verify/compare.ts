@@ -26,6 +26,15 @@ export function asSampled(text: string, sample: Json): string {
   );
 }
 
+/** Whether a value differs from the sample's only as it does from run to run. */
+export function variesAlike(name: string, value: unknown, sample: unknown): boolean {
+  if (isUrl(value)) return leadsAlike(value, sample);
+  const form = VARIABLE[name];
+  if (!form?.test(String(value)) || typeof value !== typeof sample) return false;
+  // Whose ids these are may have a form of its own.
+  return typeof sample === 'string' || form.test(String(sample));
+}
+
 const isUrl = (value: unknown): value is string =>
   typeof value === 'string' && /^https?:\/\/[^/]+\/.+/.test(value);
 const endingOf = (url: string) => /\.\w+$/.exec(url)?.[0];

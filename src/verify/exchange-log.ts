@@ -30,8 +30,12 @@ export function createExchangeLog(parts: {
   const uploadOf4s = parts.videoOf4s().toString('base64');
 
   return {
-    /** A poll that finds a task no longer where it was takes the place of the one before it. */
-    add(exchange: Exchange, { id, name, mark }: Subject): Recorded {
+    /**
+     * A poll takes the place of the one before it while a task is under way. Undefined for an answer that broke off: there is no
+     * telling what it was.
+     */
+    add(exchange: Exchange, { id, name, mark }: Subject): Recorded | undefined {
+      if (!exchange.answer.isWhole) return undefined;
       const known = cases.get(id) ?? { count: 0, last: undefined, keys: new Set(parts.keys) };
       if (exchange.key !== null) known.keys.add(exchange.key);
       const isAnotherPoll = known.last && isUnderWay(known.last.answer) && asksAlike(known.last, exchange);

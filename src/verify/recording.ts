@@ -34,6 +34,7 @@ export function createRecorder(dir: string, ids: readonly string[], log: Exchang
       if (failure !== undefined) return;
       try {
         const sample = log.add(exchange, of);
+        if (!sample) return;
         const file = fileOf(dir, of.id, sample.exchange);
         writing(file, () => {
           if (sample.exchange === 1) forget(dir, of.id);
