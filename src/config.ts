@@ -22,7 +22,7 @@ export interface ExecOptions {
 }
 
 export interface Command {
-  name: (typeof COMMANDS)[number] | 'verify' | 'help' | 'version';
+  name: (typeof COMMANDS)[number] | (typeof OTHERS)[number] | 'help' | 'version';
   config: Config;
   exec?: ExecOptions;
   /** What commands with flags of their own are given. */
@@ -32,6 +32,8 @@ export interface Command {
   warnings: string[];
 }
 
+/** No emulator is what these start: their flags are their own. */
+const OTHERS = ['verify', 'drift', 'import'] as const;
 const COMMANDS = ['start', 'exec', 'ca', 'healthcheck', 'config'] as const;
 /** What `exec` has otherwise: nothing is left behind, nothing is in the way, and nobody waits. */
 const EXEC_FLAGS = ['report', 'fail-on-verdict'] as const;
@@ -50,9 +52,8 @@ export function readCommand(
   argv: readonly string[] = process.argv.slice(2),
   env: NodeJS.ProcessEnv = process.env,
 ): Command {
-  // It is no emulator that this starts: its flags are its own.
-  if (argv[0] === 'verify')
-    return { name: 'verify', rest: argv.slice(1), env, config: readConfig({}, {}), warnings: [] };
+  const other = OTHERS.find((name) => name === argv[0]);
+  if (other) return { name: other, rest: argv.slice(1), env, config: readConfig({}, {}), warnings: [] };
   const end = argv.indexOf('--');
   const [own, command] = end === -1 ? [argv, []] : [argv.slice(0, end), argv.slice(end + 1)];
   const { flags, words } = readFlags(own);
@@ -70,7 +71,9 @@ export function readCommand(
     throw new SetupError(`Unexpected "${words[1]}" after "${name}"; try nanophoto-emulator --help.`);
   }
   if (!COMMANDS.includes(name as never)) {
-    throw new SetupError(`Unknown command "${name}"; write ${COMMANDS.join(', ')}, verify, or try --help.`);
+    throw new SetupError(
+      `Unknown command "${name}"; write ${[...COMMANDS, ...OTHERS].join(', ')}, or try --help.`,
+    );
   }
   if (flags.help) return { name: 'help', config: readConfig({}, {}), warnings: [] };
   if (flags.version) return { name: 'version', config: readConfig({}, {}), warnings: [] };
@@ -237,6 +240,8 @@ Usage: nanophoto-emulator [start] [flags]               start the emulator
        nanophoto-emulator healthcheck [flags]           ends with 0 when an emulator is ready at --host and --port, else with 1
        nanophoto-emulator config [flags]                print the settings in force
        nanophoto-emulator verify [flags]                hold any server to the contract; has --help of its own
+       nanophoto-emulator drift [flags] <dir>           hold recorded answers against the contract and this emulator; the same
+       nanophoto-emulator import [flags] <dir> …        make recorded answers happen again; the same
 
 Each flag has an environment variable, for example ${variableOf('data-dir')} for --data-dir; a flag wins.
 PORT is honoured too.

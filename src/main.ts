@@ -37,6 +37,10 @@ async function run({ name, config, warnings, exec: options, rest = [], env = {} 
       break;
     case 'verify':
       return runVerify(rest, env);
+    case 'drift':
+      return runDrift(rest, env);
+    case 'import':
+      return runImport(rest, env);
     case 'start':
       return start(config, warnings);
   }
@@ -50,6 +54,24 @@ async function runVerify(argv: readonly string[], env: NodeJS.ProcessEnv): Promi
   const { verify } = await import('./verify.ts');
   ignoreClosedOutput();
   process.exitCode = await verify(options);
+}
+
+async function runDrift(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  const { readDriftOptions, DRIFT_HELP } = await import('./verify/drift-options.ts');
+  const options = readDriftOptions(argv, env);
+  if (!options) return print(DRIFT_HELP);
+  const { drift } = await import('./drift.ts');
+  ignoreClosedOutput();
+  process.exitCode = await drift(options);
+}
+
+async function runImport(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  const { readImportOptions, IMPORT_HELP } = await import('./verify/import-options.ts');
+  const options = readImportOptions(argv, env);
+  if (!options) return print(IMPORT_HELP);
+  const { importSamples } = await import('./import-samples.ts');
+  ignoreClosedOutput();
+  await importSamples(options);
 }
 
 function print(text: string): void {

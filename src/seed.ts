@@ -110,8 +110,11 @@ export function checkCodes({ accounts }: Seed, file: string | undefined): void {
   }
 }
 
-function readFile(file: string): z.output<typeof SeedFile> {
-  const parsed = SeedFile.safeParse(parse(file));
+const readFile = (file: string) => assertSeedFile(file, parse(file));
+
+/** What a seed file says. @throws SetupError naming the first thing that is wrong with it */
+export function assertSeedFile(file: string, content: unknown): z.output<typeof SeedFile> {
+  const parsed = SeedFile.safeParse(content);
   if (parsed.success) return parsed.data;
   const [{ path, message } = { path: [], message: '' }] = parsed.error.issues;
   const where = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
