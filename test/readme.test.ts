@@ -121,6 +121,8 @@ describe('the README', () => {
     'docs/results.md',
     'docs/drop-in.md',
     'docs/library.md',
+    'docs/contract.md',
+    'docs/drift.md',
     'fixtures/fonts/README.md',
   ])('has links in %s that lead somewhere', (file) => {
     for (const [, target] of read(file).matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {

@@ -155,7 +155,7 @@ export function writtenDrift(report: DriftReport, format: 'human' | 'json'): str
     `${dir}, beside the contract and the emulator ${version} (${emulator})`,
     ...differing.flatMap(linesOf),
     '',
-    `${agree} agree, ${differing.length} differ`,
+    `${agree} agree, ${differing.length} ${differing.length === 1 ? 'differs' : 'differ'}`,
   ].join('\n');
 }
 
