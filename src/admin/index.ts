@@ -19,6 +19,7 @@ export async function registerAdmin(
   emulator: Emulator,
   families: readonly Family[],
 ): Promise<void> {
+  app.setErrorHandler(answerAdminError);
   app.get('/health', async () => ({ status: 'ok' }));
   app.get('/ready', async (_request, reply) => {
     const ready = emulator.core.db.open && !emulator.stopping.aborted;
@@ -30,7 +31,6 @@ export async function registerAdmin(
 
   await app.register(
     async (admin) => {
-      admin.setErrorHandler(answerAdminError);
       admin.addHook('onRequest', createGuard(emulator.settings));
       admin.addHook('onRequest', async (request) => {
         if (request.is404)
@@ -47,7 +47,8 @@ export async function registerAdmin(
       });
       // Whoever sends a field that means nothing here may think that it does: DELETE …/faults?id=3 would clear them all.
       admin.addHook('onRoute', (route) => {
-        route.schema = { querystring: strict({}), ...route.schema };
+        const isRead = route.method === 'GET' || route.method === 'HEAD';
+        route.schema = { querystring: strict({}), ...(!isRead && { body: strict({}) }), ...route.schema };
       });
       registerAccounts(admin as never, emulator);
       registerClock(admin as never, emulator);

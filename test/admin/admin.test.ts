@@ -174,16 +174,19 @@ describe('the control plane', () => {
     expect(answer.body.error).toContain(words);
   });
 
-  it('wants a Host where HTTP does, in its own form', async () => {
-    const { app } = await testEmulator();
-    await app.listen({ port: 0, host: '127.0.0.1' });
-    const { port } = app.server.address() as AddressInfo;
-    const socket = connect(port, '127.0.0.1');
-    socket.end('GET /__admin/accounts HTTP/1.1\r\nConnection: close\r\n\r\n');
-    const answer = await text(socket);
-    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
-    expect(answer).toContain('"code":"MALFORMED_REQUEST"');
-  });
+  it.each(['/__admin/accounts', '/health'])(
+    'wants a Host where HTTP does, in its own form: %s',
+    async (path) => {
+      const { app } = await testEmulator();
+      await app.listen({ port: 0, host: '127.0.0.1' });
+      const { port } = app.server.address() as AddressInfo;
+      const socket = connect(port, '127.0.0.1');
+      socket.end(`GET ${path} HTTP/1.1\r\nConnection: close\r\n\r\n`);
+      const answer = await text(socket);
+      expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+      expect(answer).toContain('"code":"MALFORMED_REQUEST"');
+    },
+  );
 
   it('asks for the token where one is set', async () => {
     const { get, send } = await testEmulator(['--admin-token', 'very-secret']);

@@ -663,6 +663,7 @@ describe('control calls', () => {
     ['POST', '/accounts/np_test_default/clock/advance', {}, 'expected either ms or toNext'],
     ['DELETE', '/accounts/np_test_default/faults?id=3', undefined, 'There is no "id" here'],
     ['DELETE', '/accounts/np_test_default/requests?path=/x', undefined, 'There is no "path" here'],
+    ['DELETE', '/accounts/np_test_default/faults', { id: '3' }, 'There is no "id" here'],
     ['GET', '/accounts/np_test_default/verdict?status=1', undefined, 'There is no "status" here'],
     ['POST', '/reset?key=k', undefined, 'There is no "key" here'],
     ['POST', '/accounts', { seed: {} }, 'seed: expected a text or a whole number'],

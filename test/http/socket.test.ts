@@ -26,7 +26,7 @@ describe('on the wire itself', () => {
     ],
     ['a Content-Length that is no number', `POST / HTTP/1.1\r\n${HOST}Content-Length: x\r\n\r\n`, 400],
     ['headers of absurd size', `GET / HTTP/1.1\r\n${HOST}X: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
-    ['no Host', `GET /health HTTP/1.1\r\nConnection: close\r\n\r\n`, 400],
+    ['no Host', `GET /api HTTP/1.1\r\nConnection: close\r\n\r\n`, 400],
     [
       'an unknown expectation',
       `POST / HTTP/1.1\r\n${HOST}Expect: miracles\r\nContent-Length: 0\r\n\r\n`,

@@ -271,6 +271,7 @@ describe('a request to a proxy without a tunnel', () => {
     'http://nanophoto.ai@example.com/health',
     'http://example.com@nanophoto.ai/health',
     'http://127.0.0.1:1/health',
+    'http://example.com/__admin/accounts',
     'http:///health',
     'http://169.254.169.254/latest/meta-data',
   ])('is refused for %s', async (target) => {
