@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { RouteDoc, Source } from '../http/doc.ts';
 import { COMMON_PROBLEMS, type Problem, type Problems, tell } from '../http/errors.ts';
 import { examplesOf, type WireSample } from './samples.ts';
-import { type Components, type Json, jsonSchemaOf } from './schema.ts';
+import { type Components, errorOf, type Json, jsonSchemaOf } from './schema.ts';
 
 const JSON_TYPE = 'application/json';
 
@@ -119,10 +119,7 @@ function refusal(
     const error = ERRORS[form];
     if (!error) throw new Error(`there is no form of errors with ${form}`);
     const codes = [...new Set(those.map(({ code }) => code))];
-    const { $ref } = jsonSchemaOf(error, 'output', components);
-    // Said in full, so that generators of types make of it what it is: one of these words, and always there.
-    const errorCode = { type: 'string', enum: codes };
-    return { allOf: [{ $ref }, { type: 'object', properties: { errorCode }, required: ['errorCode'] }] };
+    return errorOf(error, 'errorCode', codes, components);
   });
   if (status === 500 && failed) schemas.push(jsonSchemaOf(failed, 'output', components));
   const documented = sampled(samples, status);

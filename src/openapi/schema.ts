@@ -11,10 +11,39 @@ export type Components = Map<string, Json>;
  * it is answered. What zod cannot tell (refinements, custom types) stands in the schemas' `meta`.
  */
 export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output', components: Components): Json {
-  const { $schema: _, $defs = {}, ...own } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Json;
+  const {
+    $schema: _,
+    $defs = {},
+    ...own
+  }: Json = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: 'any',
+    // What stands for an absent field is left out by zod where fields are transformed.
+    override({ zodSchema, jsonSchema }) {
+      const { default: absent } = z.globalRegistry.get(zodSchema) ?? {};
+      if (absent !== undefined && io === 'input') Object.assign(jsonSchema, { default: absent });
+    },
+  });
   for (const [id, component] of Object.entries($defs)) components.set(id, tidied(component));
   return tidied(own);
 }
+
+/** An error of the form `form`, whose `field` has one of these codes. */
+export function errorOf(
+  form: z.ZodType,
+  field: string,
+  codes: readonly string[],
+  components: Components,
+): Json {
+  const { $ref } = jsonSchemaOf(form, 'output', components);
+  // Said in full, so that generators of types make of it what it is: one of these words, and always there.
+  const code = { type: 'string', enum: codes };
+  return { allOf: [{ $ref }, { type: 'object', properties: { [field]: code }, required: [field] }] };
+}
+
+/** As a document has them, in the order of their names. */
+export const schemasOf = (components: Components): Json =>
+  Object.fromEntries([...components].sort(([one], [other]) => (one < other ? -1 : 1)));
 
 const NUMBER_LIMITS = [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
 

@@ -4,7 +4,7 @@ import type { Problems } from '../http/errors.ts';
 import type { Family } from '../http/family.ts';
 import { responsesOf } from './responses.ts';
 import { examplesOf, type WireSample } from './samples.ts';
-import { type Components, type Json, jsonSchemaOf } from './schema.ts';
+import { type Components, type Json, jsonSchemaOf, schemasOf } from './schema.ts';
 
 /** A route as it was registered, as far as the document tells of it. */
 export interface DocumentedRoute {
@@ -67,7 +67,7 @@ export function vendorDocument({ routes, families, samples, version, url }: Vend
         },
       },
       headers: HEADERS,
-      schemas: Object.fromEntries([...components].sort(([one], [other]) => (one < other ? -1 : 1))),
+      schemas: schemasOf(components),
     },
     'x-rate-limit': { requests: 100, perSeconds: 3600, 'x-source': 'D' },
     'x-sources': SOURCES,
