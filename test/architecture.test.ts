@@ -9,7 +9,7 @@ const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((fi
 const MAY_IMPORT: Record<string, string[]> = {
   root: ['admin', 'apis', 'openapi', 'verify', 'http', 'results', 'tls', 'exec', 'client', 'core'],
   client: [],
-  admin: ['http', 'core'],
+  admin: ['openapi', 'http', 'core'],
   apis: ['kinds', 'http', 'results', 'texts', 'media', 'core'],
   openapi: ['http', 'core'],
   verify: ['openapi', 'http', 'client', 'core'],

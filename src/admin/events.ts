@@ -2,21 +2,43 @@ import { PassThrough } from 'node:stream';
 import { z } from 'zod';
 import type { CoreEvent } from '../core/events.ts';
 import type { App, Emulator } from '../http/context.ts';
-import { shownEntry } from './accounts.ts';
 import { shownTransition } from './clock.ts';
 import { strict } from './forms.ts';
+import { shownEntry } from './ledger.ts';
 
 /** What a listener that does not read can make us keep; then it is cut off. */
 const MOST_WAITING_BYTES = 1024 * 1024;
 /** Keeps proxies from closing a connection on which nothing happens. */
 const HEARTBEAT_MS = 15_000;
 
-const EventsQuery = strict({ key: z.string().optional() });
+const EventsQuery = strict({
+  key: z.string().optional().meta({ description: 'Of this account only, as soon as it is there.' }),
+});
+
+const STREAM = {
+  type: 'text/event-stream',
+  description: `As they happen. Each has an \`id\`, counted from 1 on this connection, its type as \`event\`, and as \`data\` JSON with
+the account's \`key\` and: at \`task\` a Transition, at \`ledger\` a LedgerEntry, at \`request\` \`id\`, \`method\`, \`path\`, \`status\`,
+\`errorCode\` and \`taskIds\` of a JournalEntry, at \`fault\` \`fault\` and the id of the \`request\`.`,
+} as const;
 
 /** Server-sent events: tasks, ledger, requests and faults, of all accounts or of one, as they happen. */
 export function registerEvents(app: App, { core, stopping }: Emulator): void {
   // A HEAD would listen for ever to what it never gets.
-  const options = { schema: { querystring: EventsQuery }, exposeHeadRoute: false };
+  const options = {
+    schema: { querystring: EventsQuery },
+    config: {
+      call: {
+        name: 'listen',
+        tag: 'requests',
+        summary: 'Tells what happens.',
+        description:
+          'Server-sent events of all accounts, or of one. An empty comment comes at once and every 15 seconds; a listener that leaves 1 MB unread is cut off.',
+        answers: { 200: STREAM },
+      },
+    },
+    exposeHeadRoute: false,
+  } as const;
   app.get('/events', options, async (request, reply) => {
     const { key } = request.query;
     const stream = new PassThrough();

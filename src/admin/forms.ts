@@ -24,34 +24,57 @@ export const text = (most: number) => {
   return z.string({ error }).min(1, { error }).max(most, { error });
 };
 
-const whole = (least: number, most: number) => {
+export const whole = (least: number, most: number) => {
   const error = `expected a whole number from ${least} to ${most}`;
   return z.int({ error }).min(least, { error }).max(most, { error });
 };
 
-export const key = z.string().regex(/^(?!\.{1,2}$)[\x21-\x7e]{1,200}$/, {
-  // A path cannot name them: clients take these for steps in it.
-  error: 'expected 1 to 200 visible ASCII characters, not "." or ".."',
-});
+export const key = z
+  .string()
+  .regex(/^(?!\.{1,2}$)[\x21-\x7e]{1,200}$/, {
+    // A path cannot name them: clients take these for steps in it.
+    error: 'expected 1 to 200 visible ASCII characters, not "." or ".."',
+  })
+  .meta({ description: '1 to 200 visible ASCII characters, not "." or "..".' });
+/** A path of the API. */
+export const apiPath = z
+  .string()
+  .startsWith('/', { error: 'expected a path such as /api/sora-2/generate' })
+  .meta({ description: 'A path, such as /api/sora-2/generate.', format: undefined });
 /** Names of snapshots. */
 export const name = z.string().regex(/^(?!\.{1,2}$)[\w.-]{1,100}$/, {
   error: 'expected 1 to 100 letters, digits, dots, dashes or underscores',
 });
-export const instant = z.iso
+export const Moment = z.iso
   .datetime({ error: 'expected a moment such as 2026-01-31T12:00:00.000Z' })
-  .transform((text) => Date.parse(text));
-export const mode = z.enum(MODES);
-export const requestLimit = whole(1, MOST_REQUESTS).nullable();
-export const remainingRequests = whole(0, MOST_REQUESTS);
-export const credits = whole(-MOST_CREDITS, MOST_CREDITS).refine((amount) => amount !== 0, {
-  error: 'expected a number of credits other than 0',
+  .meta({ id: 'Moment', description: "In UTC, on the account's clock.", pattern: 'Z$' });
+export const instant = Moment.transform((text) => Date.parse(text));
+export const mode = z.enum(MODES).meta({ id: 'ClockMode' });
+export const requestLimit = whole(1, MOST_REQUESTS)
+  .nullable()
+  .meta({ description: 'Requests an hour; null: no limit.' });
+export const remainingRequests = whole(0, MOST_REQUESTS).meta({
+  description: 'What is left of the hour that runs; up to the limit.',
 });
-export const reason = z.string().trim().pipe(text(500));
+export const credits = whole(-MOST_CREDITS, MOST_CREDITS)
+  .refine((amount) => amount !== 0, { error: 'expected a number of credits other than 0' })
+  .meta({ description: 'Given, or taken where negative.', not: { const: 0 } });
+export const reason = z
+  .string()
+  .trim()
+  .pipe(text(500))
+  .meta({ minLength: 1, maxLength: 500, pattern: '\\S', default: 'by the control plane' });
 const SPEEDS = 'expected a number from 0.000001 to 1000000';
-export const speed = z.number().min(0.000_001, { error: SPEEDS }).max(1_000_000, { error: SPEEDS });
-export const seed = z.union([z.string().min(1).max(200), z.int().transform(String)], {
-  error: 'expected a text or a whole number',
-});
+export const speed = z
+  .number()
+  .min(0.000_001, { error: SPEEDS })
+  .max(1_000_000, { error: SPEEDS })
+  .meta({ description: 'How much faster than life generation runs.' });
+export const seed = z
+  .union([z.string().min(1).max(200), z.int().transform(String)], {
+    error: 'expected a text or a whole number',
+  })
+  .meta({ description: 'The same seed and the same calls give the same ids, durations and texts.' });
 
 /** What can be said of a new account, in the seed file and in a control call alike. */
 export const PROFILE = {
@@ -85,27 +108,31 @@ export function profileOf(said: z.output<typeof Profile>, common: AccountProfile
   };
 }
 
+/** For `meta` of a number in a query, where all is text: what the contract document tells of it. */
+export const asNumber = (minimum: number, maximum: number) =>
+  ({ type: 'integer', minimum, maximum, pattern: undefined }) as const;
+
+const LIMIT = { error: 'expected a whole number from 1 to 1000' };
+
 /** Of every list: how many, and after which of those seen. */
 export const pageOf = <After extends z.ZodType>(after: After) => ({
   limit: z
     .string()
-    .regex(/^\d+$/, { error: 'expected a whole number from 1 to 1000' })
+    .regex(/^\d+$/, LIMIT)
     .transform(Number)
-    .pipe(
-      z
-        .number()
-        .min(1, { error: 'expected a whole number from 1 to 1000' })
-        .max(1000, { error: 'expected a whole number from 1 to 1000' }),
-    )
-    .default(100),
+    .pipe(z.number().min(1, LIMIT).max(1000, LIMIT))
+    .default(100)
+    .meta({ description: 'How many.', ...asNumber(1, 1000), default: 100 }),
   after,
 });
-export const afterText = z.string().default('');
+const AFTER = { description: '`next` of the page before; from the beginning when absent.' };
+export const afterText = z.string().default('').meta(AFTER);
 export const afterPlace = z
   .string()
   .regex(/^\d{1,15}$/, { error: 'expected the id of the last entry seen' })
   .transform(Number)
-  .default(0);
+  .prefault('0')
+  .meta(AFTER);
 
 /** One more than asked for was read: is there a next page, and after which id does it begin? */
 export function paged<T>(
@@ -128,6 +155,8 @@ export function accountAt(core: Core, key: string): Account {
   return core.accounts.get(account.id);
 }
 
-export interface OfAccount {
-  Params: { key: string };
-}
+/** What a path names. */
+export const OfAccount = z.strictObject({
+  key: z.string().meta({ description: 'The API key, URL-encoded.' }),
+});
+export type OfAccount = z.output<typeof OfAccount>;

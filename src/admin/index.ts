@@ -4,11 +4,15 @@ import type { App, Emulator } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
 import { registerAccounts } from './accounts.ts';
 import { registerClock } from './clock.ts';
+import type { DocumentedCall } from './document.ts';
 import { registerEvents } from './events.ts';
 import { registerFaults } from './faults.ts';
 import { strict } from './forms.ts';
 import { answerAdminError, createGuard } from './guard.ts';
+import { registerHealth } from './health.ts';
+import { registerLedger } from './ledger.ts';
 import { registerMetrics } from './metrics.ts';
+import { registerOpenApi } from './openapi.ts';
 import { registerRequests } from './requests.ts';
 import { registerStates } from './states.ts';
 import { registerTasks } from './tasks.ts';
@@ -20,14 +24,14 @@ export async function registerAdmin(
   families: readonly Family[],
 ): Promise<void> {
   app.setErrorHandler(answerAdminError);
-  app.get('/health', async () => ({ status: 'ok' }));
-  app.get('/ready', async (_request, reply) => {
-    const ready = emulator.core.db.open && !emulator.stopping.aborted;
-    if (!ready) reply.code(503);
-    return { status: ready ? 'ready' : 'stopping' };
+  const calls: DocumentedCall[] = [];
+  app.addHook('onRoute', (route) => {
+    if (route.config?.call && route.method !== 'HEAD') calls.push(route as never);
   });
 
+  registerHealth(app, emulator);
   registerMetrics(app, emulator);
+  registerOpenApi(app, emulator, calls);
 
   await app.register(
     async (admin) => {
@@ -51,6 +55,7 @@ export async function registerAdmin(
         route.schema = { querystring: strict({}), ...(!isRead && { body: strict({}) }), ...route.schema };
       });
       registerAccounts(admin as never, emulator);
+      registerLedger(admin as never, emulator);
       registerClock(admin as never, emulator);
       registerTasks(admin as never, emulator, families);
       registerStates(admin as never, emulator);

@@ -2,7 +2,15 @@ import type { App, Emulator } from '../http/context.ts';
 
 /** What is counted since the start, in the text format of Prometheus. Written by hand: it is a dozen lines. */
 export function registerMetrics(app: App, { core, journal }: Emulator): void {
-  app.get('/metrics', async (_request, reply) => {
+  const call = {
+    name: 'getMetrics',
+    tag: 'emulator',
+    summary: 'Counts what it has done.',
+    description: 'In the text format of Prometheus.',
+    answers: { 200: { type: 'text/plain', description: 'A metric a line, after what it is.' } },
+    isOpen: true,
+  } as const;
+  app.get('/metrics', { config: { call } }, async (_request, reply) => {
     const { rss, heapUsed } = process.memoryUsage();
     const lines = [
       ...metric('nanophoto_accounts', 'gauge', 'Accounts there are.', [['', core.accounts.count()]]),

@@ -2,16 +2,28 @@ import { z } from 'zod';
 import type { Account } from '../core/accounts.ts';
 import type { App, Emulator } from '../http/context.ts';
 import { answerHeadersOf, type Entry, taskIdsOf, withoutKey } from '../http/journal-entry.ts';
-import { accountAt, afterPlace, moment, type OfAccount, paged, pageOf, strict } from './forms.ts';
+import { Count, Journal, Verdict } from './answers.ts';
+import {
+  accountAt,
+  afterPlace,
+  apiPath,
+  asNumber,
+  moment,
+  OfAccount,
+  paged,
+  pageOf,
+  strict,
+} from './forms.ts';
 import { findingsOf } from './verdict.ts';
 
 const FILTER = {
-  path: z.string().startsWith('/', { error: 'expected a path such as /api/sora-2/generate' }).optional(),
+  path: apiPath.optional().meta({ description: 'As it was called; every path when absent.' }),
   status: z
     .string()
     .regex(/^\d{3}$/, { error: 'expected an HTTP status' })
     .transform(Number)
-    .optional(),
+    .optional()
+    .meta({ description: 'The status of the answer.', ...asNumber(100, 999) }),
 };
 const RequestsQuery = strict({ ...FILTER, ...pageOf(afterPlace) });
 const CountQuery = strict(FILTER);
@@ -21,7 +33,7 @@ type Filter = z.output<typeof CountQuery>;
 /** The calls that show what an account's client sent and was answered, and what that says of the client. */
 export function registerRequests(app: App, emulator: Emulator): void {
   const { core, journal } = emulator;
-  const at = (params: unknown) => accountAt(core, (params as OfAccount['Params']).key);
+  const at = ({ key }: OfAccount) => accountAt(core, key);
   const matching = (account: Account, { path, status }: Filter) =>
     journal
       .entriesOf(account.id)
@@ -29,7 +41,19 @@ export function registerRequests(app: App, emulator: Emulator): void {
 
   app.get(
     '/accounts/:key/requests',
-    { schema: { querystring: RequestsQuery } },
+    {
+      schema: { params: OfAccount, querystring: RequestsQuery },
+      config: {
+        call: {
+          name: 'listRequests',
+          tag: 'requests',
+          summary: 'Lists what the client sent and was answered.',
+          description:
+            'Oldest first. The key never appears, and headers that carry credentials are left out.',
+          answers: { 200: Journal },
+        },
+      },
+    },
     async ({ params, query }) => {
       const account = at(params);
       const entries = matching(account, query).filter(({ seq }) => seq > query.after);
@@ -40,25 +64,66 @@ export function registerRequests(app: App, emulator: Emulator): void {
 
   app.get(
     '/accounts/:key/requests/count',
-    { schema: { querystring: CountQuery } },
+    {
+      schema: { params: OfAccount, querystring: CountQuery },
+      config: {
+        call: {
+          name: 'countRequests',
+          tag: 'requests',
+          summary: 'Counts requests.',
+          description: 'Those of the journal, which keeps the last ones.',
+          answers: { 200: Count },
+        },
+      },
+    },
     async ({ params, query }) => ({
       count: matching(at(params), query).length,
     }),
   );
 
-  app.delete('/accounts/:key/requests', async ({ params }, reply) => {
-    journal.clear(at(params).id);
-    reply.code(204);
-  });
+  app.delete(
+    '/accounts/:key/requests',
+    {
+      schema: { params: OfAccount },
+      config: {
+        call: {
+          name: 'clearRequests',
+          tag: 'requests',
+          summary: 'Empties the journal.',
+          description: 'Of this account.',
+          answers: { 204: null },
+        },
+      },
+    },
+    async ({ params }, reply) => {
+      journal.clear(at(params).id);
+      reply.code(204);
+    },
+  );
 
-  app.get('/accounts/:key/verdict', async ({ params }) => {
-    const account = at(params);
-    const findings = findingsOf(emulator, account).map((finding) => ({
-      ...finding,
-      message: withoutKey(finding.message, account.key),
-    }));
-    return { ok: findings.length === 0, findings };
-  });
+  app.get(
+    '/accounts/:key/verdict',
+    {
+      schema: { params: OfAccount },
+      config: {
+        call: {
+          name: 'getVerdict',
+          tag: 'requests',
+          summary: 'Judges the manners of the client.',
+          description: 'By the journal. `ok`: nothing was found.',
+          answers: { 200: Verdict },
+        },
+      },
+    },
+    async ({ params }) => {
+      const account = at(params);
+      const findings = findingsOf(emulator, account).map((finding) => ({
+        ...finding,
+        message: withoutKey(finding.message, account.key),
+      }));
+      return { ok: findings.length === 0, findings };
+    },
+  );
 }
 
 /** Never shown, not even cut. */

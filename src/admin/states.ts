@@ -1,33 +1,73 @@
+import { z } from 'zod';
 import type { Snapshot } from '../core/snapshots.ts';
 import type { App, Emulator } from '../http/context.ts';
 import { shownAccount } from './accounts.ts';
-import { accountAt, afterText, key, moment, name, type OfAccount, paged, pageOf, strict } from './forms.ts';
+import { Account, Snapshot as OneSnapshot, Reset, Snapshots } from './answers.ts';
+import { accountAt, afterText, key, moment, name, OfAccount, paged, pageOf, strict } from './forms.ts';
 
 const SnapshotsQuery = strict(pageOf(afterText));
 
-interface OfSnapshot {
-  Params: { key: string; name: string };
-}
+const OfSnapshot = OfAccount.extend({ name: z.string().meta({ description: 'The name of the snapshot.' }) });
 
 /** The calls that put an account, or everything, back to an earlier state, and those that keep one. */
 export function registerStates(app: App, { core, settings }: Emulator): void {
-  const at = (params: unknown) => accountAt(core, (params as OfAccount['Params']).key);
+  const at = ({ key }: OfAccount) => accountAt(core, key);
 
-  app.post('/accounts/:key/reset', { schema: { body: strict({}) } }, async ({ params }) =>
-    shownAccount(core, core.resets.reset(at(params).id)),
+  app.post(
+    '/accounts/:key/reset',
+    {
+      schema: { params: OfAccount, body: strict({}) },
+      config: {
+        call: {
+          name: 'resetAccount',
+          tag: 'states',
+          summary: 'Makes an account as it was made.',
+          description: 'Journal, faults and snapshots go too; what was under way is broken off.',
+          answers: { 200: Account },
+        },
+      },
+    },
+    async ({ params }) => shownAccount(core, core.resets.reset(at(params).id)),
   );
 
-  app.post('/reset', { schema: { body: strict({}) } }, async () => {
-    core.db.transaction(() => {
-      core.resets.resetAll();
-      core.accounts.createMissing(settings.seedAccounts);
-    })();
-    return { accounts: core.accounts.count() };
-  });
+  app.post(
+    '/reset',
+    {
+      schema: { body: strict({}) },
+      config: {
+        call: {
+          name: 'reset',
+          tag: 'emulator',
+          summary: 'Makes everything as at the first start.',
+          description:
+            'Seeded accounts come back, those that made themselves are gone, rules for everybody are removed.',
+          answers: { 200: Reset },
+        },
+      },
+    },
+    async () => {
+      core.db.transaction(() => {
+        core.resets.resetAll();
+        core.accounts.createMissing(settings.seedAccounts);
+      })();
+      return { accounts: core.accounts.count() };
+    },
+  );
 
   app.get(
     '/accounts/:key/snapshots',
-    { schema: { querystring: SnapshotsQuery } },
+    {
+      schema: { params: OfAccount, querystring: SnapshotsQuery },
+      config: {
+        call: {
+          name: 'listSnapshots',
+          tag: 'states',
+          summary: 'Lists the snapshots of an account.',
+          description: 'In the order of their names.',
+          answers: { 200: Snapshots },
+        },
+      },
+    },
     async ({ params, query }) => {
       const snapshots = core.snapshots.list(at(params).id, query.limit + 1, query.after);
       const { items, next } = paged(snapshots, query.limit, (snapshot) => snapshot.name);
@@ -37,7 +77,20 @@ export function registerStates(app: App, { core, settings }: Emulator): void {
 
   app.post(
     '/accounts/:key/snapshots',
-    { schema: { body: strict({ name }) } },
+    {
+      schema: { params: OfAccount, body: strict({ name }) },
+      config: {
+        call: {
+          name: 'takeSnapshot',
+          tag: 'states',
+          summary: 'Keeps an account as it is.',
+          description:
+            'Credits, ledger, tasks, clock, limiter and faults, under a name. A snapshot of that name is replaced.',
+          answers: { 201: OneSnapshot },
+          codes: ['TOO_MANY_SNAPSHOTS'],
+        },
+      },
+    },
     async ({ params, body }, reply) => {
       const snapshot = core.snapshots.take(at(params).id, body.name);
       reply.code(201);
@@ -45,13 +98,40 @@ export function registerStates(app: App, { core, settings }: Emulator): void {
     },
   );
 
-  app.post('/accounts/:key/snapshots/:name/restore', { schema: { body: strict({}) } }, async ({ params }) =>
-    shownAccount(core, core.snapshots.restore(at(params).id, (params as OfSnapshot['Params']).name)),
+  app.post(
+    '/accounts/:key/snapshots/:name/restore',
+    {
+      schema: { params: OfSnapshot, body: strict({}) },
+      config: {
+        call: {
+          name: 'restoreSnapshot',
+          tag: 'states',
+          summary: 'Puts an account back.',
+          description:
+            'It is as it was, at the time it was. Snapshots and journal stay; what was under way is broken off.',
+          answers: { 200: Account },
+          codes: ['SNAPSHOT_NOT_FOUND'],
+        },
+      },
+    },
+    async ({ params }) => shownAccount(core, core.snapshots.restore(at(params).id, params.name)),
   );
 
   app.post(
     '/accounts/:key/fork',
-    { schema: { body: strict({ to: key }) } },
+    {
+      schema: { params: OfAccount, body: strict({ to: key }) },
+      config: {
+        call: {
+          name: 'forkAccount',
+          tag: 'states',
+          summary: 'Copies an account.',
+          description: 'To a new key, with everything but the journal and the snapshots.',
+          answers: { 201: Account },
+          codes: ['ACCOUNT_EXISTS'],
+        },
+      },
+    },
     async ({ params, body }, reply) => {
       const account = core.snapshots.fork(at(params).id, body.to);
       reply.code(201);

@@ -5,53 +5,57 @@ import type { Task, TaskStatus } from '../core/task.ts';
 import type { App, Emulator } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
 import { mediaUrls } from '../http/urls.ts';
+import { taskOf, tasksOf } from './answers.ts';
 import {
   accountAt,
   afterText,
+  asNumber,
   moment,
   momentOrNull,
-  type OfAccount,
+  OfAccount,
   paged,
   pageOf,
   strict,
   text,
 } from './forms.ts';
+import { familyAmong } from './rules.ts';
 
 const MOST_WAIT_MS = 600_000;
 
 const status = z.enum(['processing', 'completed', 'failed']);
-const TasksQuery = strict({ status: status.optional(), ...pageOf(afterText) });
+const TasksQuery = strict({
+  status: status.optional().meta({ description: 'Every status when absent.' }),
+  ...pageOf(afterText),
+});
 const Failure = strict({
   error: z
     .string()
     .regex(/^[A-Z][A-Z0-9_]{0,60}$/, { error: 'expected an error code such as GENERATION_FAILED' })
-    .default('GENERATION_FAILED'),
+    .default('GENERATION_FAILED')
+    .meta({ description: 'The code to keep with the task.' }),
 });
 const WaitQuery = strict({
-  task: text(200),
-  status: status.optional(),
+  task: text(200).meta({ description: 'The id of the task.' }),
+  status: status.optional().meta({ description: 'Either end when absent.' }),
   timeoutMs: z
     .string()
     .regex(/^\d{1,6}$/, { error: `expected whole milliseconds from 0 to ${MOST_WAIT_MS}` })
     .transform(Number)
     .pipe(z.number().max(MOST_WAIT_MS, { error: `expected whole milliseconds from 0 to ${MOST_WAIT_MS}` }))
-    .default(10_000),
+    .default(10_000)
+    .meta({ description: 'In wall time.', ...asNumber(0, MOST_WAIT_MS), default: 10_000 }),
 });
 
-interface OfTask {
-  Params: { key: string; id: string };
-}
+const OfTask = OfAccount.extend({ id: z.string().meta({ description: 'The id of the task.' }) });
 
 /** The calls that look at tasks, end them, and wait for them. */
 export function registerTasks(app: App, emulator: Emulator, families: readonly Family[]): void {
   const { core, settings, stopping } = emulator;
   const familyOf = new Map(families.map((family) => [family.name, family]));
-  const at = (params: unknown) => accountAt(core, (params as OfAccount['Params']).key);
+  const at = ({ key }: OfAccount) => accountAt(core, key);
+  const OneTask = taskOf(familyAmong(families.map(({ name }) => name)));
 
-  function taskAt(params: unknown): Task {
-    const { id } = params as OfTask['Params'];
-    return found(at(params).id, id);
-  }
+  const taskAt = (params: z.output<typeof OfTask>): Task => found(at(params).id, params.id);
 
   function found(accountId: number, id: string): Task {
     const task = core.tasks.find(accountId, id);
@@ -79,47 +83,128 @@ export function registerTasks(app: App, emulator: Emulator, families: readonly F
     };
   }
 
-  app.get('/accounts/:key/tasks', { schema: { querystring: TasksQuery } }, async (request) => {
-    const { id } = at(request.params);
-    const { limit, after, status } = request.query;
-    const place = after === '' ? 0 : found(id, after).seq;
-    const tasks = core.tasks.list(id, limit + 1, place, status);
-    const { items, next } = paged(tasks, limit, (task) => task.id);
-    return { tasks: items.map((task) => shown(task, request)), next };
-  });
+  app.get(
+    '/accounts/:key/tasks',
+    {
+      schema: { params: OfAccount, querystring: TasksQuery },
+      config: {
+        call: {
+          name: 'listTasks',
+          tag: 'tasks',
+          summary: 'Lists the tasks of an account.',
+          description: 'Oldest first.',
+          answers: { 200: tasksOf(OneTask) },
+          codes: ['TASK_NOT_FOUND'],
+        },
+      },
+    },
+    async (request) => {
+      const { id } = at(request.params);
+      const { limit, after, status } = request.query;
+      const place = after === '' ? 0 : found(id, after).seq;
+      const tasks = core.tasks.list(id, limit + 1, place, status);
+      const { items, next } = paged(tasks, limit, (task) => task.id);
+      return { tasks: items.map((task) => shown(task, request)), next };
+    },
+  );
 
-  app.get('/accounts/:key/tasks/:id', async (request) => shown(taskAt(request.params), request));
+  app.get(
+    '/accounts/:key/tasks/:id',
+    {
+      schema: { params: OfTask },
+      config: {
+        call: {
+          name: 'getTask',
+          tag: 'tasks',
+          summary: 'Reads a task.',
+          description: 'With its plan, and with what has come of it.',
+          answers: { 200: OneTask },
+          codes: ['TASK_NOT_FOUND'],
+        },
+      },
+    },
+    async (request) => shown(taskAt(request.params), request),
+  );
 
-  app.post('/accounts/:key/tasks/:id/complete', { schema: { body: strict({}) } }, async (request) => {
-    const { accountId, id } = taskAt(request.params);
-    if (!core.tasks.complete(accountId, id)) throw ended(id);
-    return shown(found(accountId, id), request);
-  });
+  app.post(
+    '/accounts/:key/tasks/:id/complete',
+    {
+      schema: { params: OfTask, body: strict({}) },
+      config: {
+        call: {
+          name: 'completeTask',
+          tag: 'tasks',
+          summary: 'Lets a task end well.',
+          description: 'Now, whatever its plan says; its hold is captured.',
+          answers: { 200: OneTask },
+          codes: ['TASK_NOT_FOUND', 'TASK_ENDED'],
+        },
+      },
+    },
+    async (request) => {
+      const { accountId, id } = taskAt(request.params);
+      if (!core.tasks.complete(accountId, id)) throw ended(id);
+      return shown(found(accountId, id), request);
+    },
+  );
 
-  app.post('/accounts/:key/tasks/:id/fail', { schema: { body: Failure } }, async (request) => {
-    const { accountId, id } = taskAt(request.params);
-    if (!core.tasks.fail(accountId, id, request.body.error)) throw ended(id);
-    return shown(found(accountId, id), request);
-  });
+  app.post(
+    '/accounts/:key/tasks/:id/fail',
+    {
+      schema: { params: OfTask, body: Failure },
+      config: {
+        call: {
+          name: 'failTask',
+          tag: 'tasks',
+          summary: 'Lets a task fail.',
+          description: 'Now; its hold is refunded.',
+          answers: { 200: OneTask },
+          codes: ['TASK_NOT_FOUND', 'TASK_ENDED'],
+        },
+      },
+    },
+    async (request) => {
+      const { accountId, id } = taskAt(request.params);
+      if (!core.tasks.fail(accountId, id, request.body.error)) throw ended(id);
+      return shown(found(accountId, id), request);
+    },
+  );
 
-  app.get('/accounts/:key/wait', { schema: { querystring: WaitQuery } }, async (request, reply) => {
-    const { task: id, status, timeoutMs } = request.query;
-    const { id: accountId } = at(request.params);
-    const isThere = () => arrived(found(accountId, id), status);
-    if (!isThere()) {
-      const gone = new AbortController();
-      reply.raw.once('close', () => gone.abort());
-      const ended = core.lives.signalOf(accountId);
-      await core.until(accountId, isThere, timeoutMs, AbortSignal.any([gone.signal, stopping, ended]));
-      if (ended.aborted) {
-        throw new EmulatorError('ACCOUNT_CHANGED', 'The account was reset, restored or removed meanwhile.');
+  app.get(
+    '/accounts/:key/wait',
+    {
+      schema: { params: OfAccount, querystring: WaitQuery },
+      config: {
+        call: {
+          name: 'waitForTask',
+          tag: 'time',
+          summary: 'Waits for a task.',
+          description:
+            'Answers it as soon as it is there. It moves no clock: on a `frozen` one somebody else has to.',
+          answers: { 200: OneTask },
+          codes: ['TASK_NOT_FOUND', 'WAIT_TIMEOUT', 'TASK_ENDED', 'ACCOUNT_CHANGED', 'STOPPING'],
+        },
+      },
+    },
+    async (request, reply) => {
+      const { task: id, status, timeoutMs } = request.query;
+      const { id: accountId } = at(request.params);
+      const isThere = () => arrived(found(accountId, id), status);
+      if (!isThere()) {
+        const gone = new AbortController();
+        reply.raw.once('close', () => gone.abort());
+        const ended = core.lives.signalOf(accountId);
+        await core.until(accountId, isThere, timeoutMs, AbortSignal.any([gone.signal, stopping, ended]));
+        if (ended.aborted) {
+          throw new EmulatorError('ACCOUNT_CHANGED', 'The account was reset, restored or removed meanwhile.');
+        }
       }
-    }
-    if (!isThere() && stopping.aborted) throw new EmulatorError('STOPPING', 'The emulator stops.');
-    if (!isThere())
-      throw new EmulatorError('WAIT_TIMEOUT', `Task ${id} was not there within ${timeoutMs} ms.`);
-    return shown(found(accountId, id), request);
-  });
+      if (!isThere() && stopping.aborted) throw new EmulatorError('STOPPING', 'The emulator stops.');
+      if (!isThere())
+        throw new EmulatorError('WAIT_TIMEOUT', `Task ${id} was not there within ${timeoutMs} ms.`);
+      return shown(found(accountId, id), request);
+    },
+  );
 }
 
 const ended = (id: string) => new EmulatorError('TASK_ENDED', `Task ${id} has ended already.`);
