@@ -2,7 +2,10 @@ import { writeFileSync } from 'node:fs';
 import { startEmulator } from '../dist/index.js';
 
 // The documents as they are served, for who reads the repository and for tools that want a file.
-const DOCUMENTS = { 'docs/openapi.json': '/openapi.json' };
+const DOCUMENTS = {
+  'docs/openapi.json': '/openapi.json',
+  'docs/openapi-control-plane.json': '/__admin/openapi.json',
+};
 const root = new URL('..', import.meta.url);
 
 const emulator = await startEmulator();

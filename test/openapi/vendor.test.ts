@@ -11,7 +11,10 @@ import { seedFileOf } from '../support/seed-file.ts';
 // biome-ignore lint/suspicious/noExplicitAny: JSON of every shape
 type Json = any;
 
-const DOCUMENTS = [['/openapi.json', 'docs/openapi.json']] as const;
+const DOCUMENTS = [
+  ['/openapi.json', 'docs/openapi.json'],
+  ['/__admin/openapi.json', 'docs/openapi-control-plane.json'],
+] as const;
 
 async function served(path: string, flags: string[] = []): Promise<Json> {
   const { send } = await testEmulator(flags);

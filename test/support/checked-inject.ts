@@ -4,6 +4,7 @@ import { readCommand } from '../../src/config.ts';
 import type { Core } from '../../src/core/core.ts';
 import { openEmulator } from '../../src/emulator.ts';
 import type { App } from '../../src/http/context.ts';
+import { servedPath } from '../../src/http/urls.ts';
 import { createAnswerCheck } from './contract.ts';
 
 type Check = ReturnType<typeof createAnswerCheck>;
@@ -11,17 +12,20 @@ type Check = ReturnType<typeof createAnswerCheck>;
 /** One for all emulators of a test file: what they document does not depend on their settings, but for addresses and prices. */
 let checks: Promise<Check[]> | undefined;
 
+const DOCUMENTS = ['/openapi.json', '/__admin/openapi.json'];
+
 /** Documents as an emulator of its own serves them. */
 async function openChecks(): Promise<Check[]> {
   const { app, close } = await openEmulator(readCommand([], {}).config, pino({ level: 'silent' }));
-  const documents = await Promise.all(['/openapi.json'].map((url) => app.inject({ url })));
+  const documents = await Promise.all(DOCUMENTS.map((url) => app.inject({ url })));
   await close();
   return documents.map((document) => createAnswerCheck(document.json()));
 }
 
-/** What is asked to go wrong may answer anything. */
-const isAskedFor = ({ headers = {}, payload }: InjectOptions, core: Core) =>
-  !core.faults.isQuiet() || 'x-emulator-fault' in headers || /@emulator\(/.test(String(payload));
+/** What is asked to go wrong may answer anything; the control plane is never asked. */
+const isAskedFor = ({ url, headers = {}, payload }: InjectOptions, core: Core) =>
+  !String(url).startsWith('/__admin') &&
+  (!core.faults.isQuiet() || 'x-emulator-fault' in headers || /@emulator\(/.test(String(payload)));
 
 /** From now on every answer to an injected request is held against the contract's documents. */
 export function checkInjected(app: App, core: Core): void {
@@ -34,7 +38,7 @@ export function checkInjected(app: App, core: Core): void {
     for (const check of await checks) {
       check({
         method: options.method ?? 'GET',
-        path: String(options.url),
+        path: servedPath(options.headers?.host as string | undefined, String(options.url)),
         sent: String(options.payload ?? ''),
         status: answer.statusCode,
         contentType: String(answer.headers['content-type'] ?? ''),

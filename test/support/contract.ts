@@ -39,22 +39,53 @@ export function createAnswerCheck(document: Json) {
       patterns.find((one) => one.path === plain) ?? patterns.find(({ pattern }) => pattern.test(plain));
     const operation = found && document.paths[found.path][method.toLowerCase()];
     if (!found || !operation) return;
-    const told = `${method} ${plain} answered ${status}: ${payload.slice(0, 500)}`;
-    const answer = operation.responses[status];
-    expect(answer, `the contract has no such status; ${told}`).toBeDefined();
-    const [type = ''] = contentType.split(';');
-    const content = answer.content?.[type];
-    if (!answer.content && payload === '') return;
-    expect(content, `the contract has no such content type ${type}; ${told}`).toBeDefined();
+    const told = `${method} ${path} answered ${status}: ${payload.slice(0, 500)}`;
     const at = ['paths', found.path, method.toLowerCase()];
-    const assertValid = (value: Json, ...below: (string | number)[]) => {
-      const validate = validatorAt(pointerOf([...at, ...below, 'content', type, 'schema']));
+    const assertValid = (value: Json, ...place: (string | number)[]) => {
+      const validate = validatorAt(pointerOf(place));
       expect(validate(value), `${ajv.errorsText(validate.errors)}; ${told}`).toBe(true);
     };
-    const isJson = type === 'application/json';
-    assertValid(isJson ? JSON.parse(payload) : payload, 'responses', status);
     // What was accepted should be something that the document allows.
-    if (isJson && status === 200 && operation.requestBody) assertValid(JSON.parse(sent), 'requestBody');
+    if (status < 300) {
+      const { requestBody, parameters = [] } = operation;
+      if (requestBody && (sent !== '' || requestBody.required)) {
+        assertValid(
+          JSON.parse(sent.replace(/^\uFEFF/, '')),
+          ...at,
+          'requestBody',
+          'content',
+          'application/json',
+          'schema',
+        );
+      }
+      const query = new URLSearchParams(path.split('?')[1]);
+      for (const [place, { name, in: where, required, schema }] of parameters.entries()) {
+        if (where !== 'query') continue;
+        const given = query.get(name);
+        query.delete(name);
+        if (given === null) expect(required, `${name} is required; ${told}`).toBe(false);
+        else {
+          const value = schema.type === 'integer' ? Number(given) : given;
+          assertValid(value, ...at, 'parameters', place, 'schema');
+        }
+      }
+      expect([...query.keys()], `the contract has no such parameters; ${told}`).toEqual([]);
+    }
+    const own = operation.responses[status];
+    expect(own, `the contract has no such status; ${told}`).toBeDefined();
+    // Answers that many operations have in common.
+    const [, shared] = /^#\/components\/responses\/(\w+)$/.exec(own.$ref ?? '') ?? [];
+    const answer = shared === undefined ? own : document.components.responses[shared];
+    const answerAt =
+      shared === undefined ? [...at, 'responses', status] : ['components', 'responses', shared];
+    const [type = ''] = contentType.split(';');
+    if (!answer.content) {
+      expect(payload, `the contract has no body; ${told}`).toBe('');
+      return;
+    }
+    expect(answer.content[type], `the contract has no such content type ${type}; ${told}`).toBeDefined();
+    const value = type === 'application/json' ? JSON.parse(payload) : payload;
+    assertValid(value, ...answerAt, 'content', type, 'schema');
   };
 }
 
