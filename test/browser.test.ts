@@ -96,17 +96,6 @@ describe.skipIf(!CHROMIUM)('in a browser', () => {
   });
 
   describe('the page at /docs', () => {
-    /** Stands in where the emulator has none. */
-    const CONTROL_PLANE = {
-      openapi: '3.1.1',
-      info: { title: 'Control plane of the emulator', version: '1' },
-      tags: [{ name: 'health' }, { name: 'accounts' }],
-      paths: {
-        '/health': { get: { tags: ['health'], summary: 'Is it alive?', responses: {} } },
-        '/__admin/accounts': { get: { tags: ['accounts'], summary: 'All accounts', responses: {} } },
-      },
-    };
-
     /** The page from its first moment on, with all that it asks for and complains about. */
     async function reference() {
       const { origin, get } = await emulatorOnPort();
@@ -117,10 +106,6 @@ describe.skipIf(!CHROMIUM)('in a browser', () => {
       page.on('request', (request) => asked.push(`${request.method()} ${request.url()}`));
       page.on('console', (line) => line.type() !== 'info' && complaints.push(line.text()));
       page.on('pageerror', (error) => complaints.push(error.message));
-      await page.route('**/__admin/openapi.json', async (route) => {
-        const response = await route.fetch();
-        await route.fulfill(response.ok() ? { response } : { json: CONTROL_PLANE });
-      });
       await page.goto(`${origin}/docs`);
 
       /** The document that is chosen, when it is shown. */
