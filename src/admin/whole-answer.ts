@@ -40,15 +40,15 @@ const name = z
 /** An answer to the byte. */
 export const WholeAnswer = strict({
   status: z.int({ error: STATUSES }).min(200, { error: STATUSES }).max(599, { error: STATUSES }),
-  body: z.unknown().optional(),
-  text: z.string({ error: 'expected a text' }).optional(),
+  body: z.unknown().exactOptional().meta({ description: 'Sent as JSON.' }),
+  text: z.string({ error: 'expected a text' }).exactOptional().meta({ description: 'Sent as it is.' }),
   headers: z
     .record(name, value)
     .refine((headers) => Object.keys(headers).length <= MOST_HEADERS, {
       error: `expected ${MOST_HEADERS} headers at most`,
     })
-    .optional(),
-  contentType: value.min(1, { error: 'expected a content type such as application/json' }).optional(),
+    .exactOptional(),
+  contentType: value.min(1, { error: 'expected a content type such as application/json' }).exactOptional(),
 }).superRefine(({ status, body, text }, refuse) => {
   const bytes = text === undefined ? bytesOf(body) : Buffer.byteLength(text);
   const problem =
