@@ -17,9 +17,8 @@ const OfFault = z.strictObject({ id: z.string().meta({ description: 'The id of t
 
 /** The calls that set rules, for one account or for all of them. */
 export function registerFaults(app: App, { core }: Emulator, families: readonly Family[]): void {
-  const family = familyAmong(families.map(({ name }) => name));
-  const NewRule = ruleOf(family, isDocumented);
-  const OneFault = faultOf(family);
+  const NewRule = ruleOf(families, isDocumented);
+  const OneFault = faultOf(familyAmong(families));
 
   const idOf = (params: unknown) => accountAt(core, (params as OfAccount).key).id;
   for (const [path, OfOwner, ownerOf, suffix, whom] of [

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { STAGES } from '../core/faults.ts';
 import { where } from '../http/doc.ts';
+import type { Family } from '../http/family.ts';
 import { apiPath, seed, strict, text, whole } from './forms.ts';
 import { WholeAnswer } from './whole-answer.ts';
 
@@ -23,7 +24,7 @@ export const Effect = strict({
   empty: yes,
   truncateAfter: whole(0, 1_000_000_000).exactOptional().meta({ description: 'Bytes.' }),
   malformed: yes,
-  answer: WholeAnswer.exactOptional().meta({ description: 'This, and nothing else.' }),
+  answer: WholeAnswer.exactOptional().meta({ description: 'Without errorCode, status and fail.' }),
 })
   // A status says with what something is answered, not what goes wrong.
   .meta({
@@ -58,14 +59,14 @@ const EFFECTS: Record<(typeof STAGES)[number], EffectName[]> = {
 };
 
 /** The names that rules can match, and that tasks have. */
-export const familyAmong = (names: readonly string[]) =>
-  z.enum(names as [string, ...string[]]).meta({ id: 'Family' });
+export const familyAmong = (families: readonly Family[]) =>
+  z.enum(families.map(({ name }) => name)).meta({ id: 'Family' });
 
 /** A rule, as control calls and the seed file say it. `isCode`: which codes may be asked for. */
-export const ruleOf = (family: z.ZodType<string>, isCode: (code: string) => boolean) =>
+export const ruleOf = (families: readonly Family[], isCode: (code: string) => boolean) =>
   strict({
     match: strict({
-      family: family.exactOptional(),
+      family: familyAmong(families).exactOptional(),
       endpoint: apiPath.exactOptional(),
       contains: text(1000).exactOptional().meta({ description: "A text in the request's body." }),
     })

@@ -53,7 +53,7 @@ export function registerTasks(app: App, emulator: Emulator, families: readonly F
   const { core, settings, stopping } = emulator;
   const familyOf = new Map(families.map((family) => [family.name, family]));
   const at = ({ key }: OfAccount) => accountAt(core, key);
-  const OneTask = taskOf(familyAmong(families.map(({ name }) => name)));
+  const OneTask = taskOf(familyAmong(families));
 
   const taskAt = (params: z.output<typeof OfTask>): Task => found(at(params).id, params.id);
 

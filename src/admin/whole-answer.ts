@@ -47,21 +47,31 @@ export const WholeAnswer = strict({
     .refine((headers) => Object.keys(headers).length <= MOST_HEADERS, {
       error: `expected ${MOST_HEADERS} headers at most`,
     })
-    .exactOptional(),
-  contentType: value.min(1, { error: 'expected a content type such as application/json' }).exactOptional(),
-}).superRefine(({ status, body, text }, refuse) => {
-  const bytes = text === undefined ? bytesOf(body) : Buffer.byteLength(text);
-  const problem =
-    body !== undefined && text !== undefined
-      ? 'expected either body or text'
-      : bytes > MOST_BYTES
-        ? `expected ${MOST_BYTES} bytes at most`
-        : bytes > 0 && WITHOUT_BODY.includes(status)
-          ? `expected none with status ${status}`
-          : undefined;
-  const path = [text === undefined ? 'body' : 'text'];
-  if (problem) refuse.addIssue({ code: 'custom', path, message: problem });
-});
+    .exactOptional()
+    .meta({ maxProperties: MOST_HEADERS }),
+  contentType: value
+    .min(1, { error: 'expected a content type such as application/json' })
+    .exactOptional()
+    .meta({ description: 'When absent: JSON for a body, plain text for a text.' }),
+})
+  .superRefine(({ status, body, text }, refuse) => {
+    const bytes = text === undefined ? bytesOf(body) : Buffer.byteLength(text);
+    const problem =
+      body !== undefined && text !== undefined
+        ? 'expected either body or text'
+        : bytes > MOST_BYTES
+          ? `expected ${MOST_BYTES} bytes at most`
+          : bytes > 0 && WITHOUT_BODY.includes(status)
+            ? `expected none with status ${status}`
+            : undefined;
+    const path = [text === undefined ? 'body' : 'text'];
+    if (problem) refuse.addIssue({ code: 'custom', path, message: problem });
+  })
+  .meta({
+    id: 'WholeAnswer',
+    description: 'An answer to the byte.',
+    not: { properties: { body: {}, text: {} }, required: ['body', 'text'] },
+  });
 
 /** Of a body as JSON; what is nested too deep to be written is too much in any case. */
 function bytesOf(body: unknown): number {

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { Changes, NewAccount } from '../../src/admin/accounts.ts';
 import type * as answers from '../../src/admin/answers.ts';
 import type { Effect, ruleOf } from '../../src/admin/rules.ts';
+import type { WholeAnswer } from '../../src/admin/whole-answer.ts';
 import type * as t from '../../src/client/types.ts';
 
 type Family = z.ZodType<t.Family>;
@@ -17,6 +18,7 @@ describe('the types of the package', () => {
     expectTypeOf<z.output<typeof answers.Advance>>().toEqualTypeOf<t.Advance>();
     expectTypeOf<Omit<z.output<typeof answers.ClockChange>, 'mode'>>().toEqualTypeOf<t.Advance>();
     expectTypeOf<z.output<ReturnType<typeof answers.taskOf<Family>>>>().toEqualTypeOf<t.Task>();
+    expectTypeOf<z.output<typeof WholeAnswer>>().toEqualTypeOf<t.WholeAnswer>();
     expectTypeOf<z.output<typeof Effect>>().toEqualTypeOf<t.Effect>();
     expectTypeOf<z.output<ReturnType<typeof answers.faultOf<Family>>>>().toEqualTypeOf<t.Fault>();
     expectTypeOf<z.output<typeof answers.JournalEntry>>().toEqualTypeOf<t.JournalEntry>();
