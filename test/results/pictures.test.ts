@@ -3,7 +3,6 @@ import { nanoBanana2 } from '../../src/apis/nano-banana-2.ts';
 import { createImages } from '../../src/results/images.ts';
 import { carriable, drawable } from '../../src/results/text.ts';
 
-const STAYS = new AbortController().signal;
 const turn = () => new Promise(setImmediate);
 
 function drawer(options: Partial<Parameters<typeof createImages>[0]> = {}) {
@@ -11,7 +10,7 @@ function drawer(options: Partial<Parameters<typeof createImages>[0]> = {}) {
   const begun: string[] = [];
   const running = new Map<string, { resolve(image: Buffer): void; reject(error: Error): void }>();
   const images = createImages({ atOnce: 1, mostWaiting: 3, stopping: stopping.signal, ...options });
-  const ask = (tag: string, gone: AbortSignal = STAYS) => {
+  const ask = (tag: string, gone: AbortSignal = new AbortController().signal) => {
     const asked = images.get(
       tag,
       () => {
