@@ -42,7 +42,7 @@ function asText(report: Report): string {
     lines.push('', `${mark}: ${MARKS[mark]}`, ...own.flatMap(linesOf));
   }
   const counts = (mark?: Source) =>
-    RESULTS.map((result) => String(countOf(report, result, mark)).padStart(11)).join('');
+    RESULTS.map((result) => String(countOf(report, result, mark)).padStart(13)).join('');
   lines.push('', `   ${' '.repeat(20)}${RESULTS.map((result) => result.padStart(11)).join('')}`);
   for (const mark of Object.keys(MARKS) as Source[])
     lines.push(`${mark}  ${MARKS[mark].padEnd(20)}${counts(mark)}`);
