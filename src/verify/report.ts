@@ -43,7 +43,7 @@ function asText(report: Report): string {
   }
   const counts = (mark?: Source) =>
     RESULTS.map((result) => String(countOf(report, result, mark)).padStart(13)).join('');
-  lines.push('', `   ${' '.repeat(20)}${RESULTS.map((result) => result.padStart(11)).join('')}`);
+  lines.push('', `   ${' '.repeat(20)}${RESULTS.map((result) => result.padStart(13)).join('')}`);
   for (const mark of Object.keys(MARKS) as Source[])
     lines.push(`${mark}  ${MARKS[mark].padEnd(20)}${counts(mark)}`);
   lines.push(`   ${'all'.padEnd(20)}${counts()}`);
