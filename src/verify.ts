@@ -18,6 +18,7 @@ import type { VerifyOptions } from './verify/options.ts';
 import { createRecorder } from './verify/recording.ts';
 import { countOf, type Report, written } from './verify/report.ts';
 import { runCases } from './verify/run.ts';
+import { ask, reasonOf } from './verify/wire.ts';
 
 export const WIRE_DIR = join(FIXTURES_DIR, 'wire');
 export const videoOf4s = () => readFileSync(join(FIXTURES_DIR, 'videos/480x848-4s.mp4'));
@@ -85,22 +86,22 @@ export async function controlOf({
   url,
   adminToken,
 }: Pick<VerifyOptions, 'url' | 'adminToken'>): Promise<Control | undefined> {
-  const control = connectEmulator(url, adminToken === undefined ? {} : { adminToken });
-  try {
-    const { status } = await fetch(`${url}/__admin/accounts?limit=1`, {
-      headers: adminToken === undefined ? {} : { 'x-admin-token': adminToken },
-    });
-    if (status === 401 || status === 403) {
-      throw new SetupError(`The control plane of ${url} is closed to us; say --admin-token.`);
-    }
-    if (status !== 200) return undefined;
-    await control.accounts.list();
-    return control;
-  } catch (error) {
-    if (error instanceof SetupError) throw error;
-    if ((error as { code?: string }).code === 'NO_EMULATOR') return undefined;
-    throw new SetupError(`No server answers at ${url}; say where it is with --base-url.`, { cause: error });
+  const path = `${url}/__admin/accounts?limit=1`;
+  const headers: Record<string, string> = adminToken === undefined ? {} : { 'x-admin-token': adminToken };
+  const { status, body } = await ask(path, { headers }).catch((cause) => {
+    throw new SetupError(
+      `No server answers at ${url} (${reasonOf(cause)}); say where it is with --base-url.`,
+      {
+        cause,
+      },
+    );
+  });
+  // What others answer at such a path means nothing.
+  if (['ADMIN_TOKEN_REQUIRED', 'LOOPBACK_ONLY'].includes(body?.code)) {
+    throw new SetupError(`The control plane of ${url} is closed to us; say --admin-token.`);
   }
+  if (status !== 200 || !Array.isArray(body?.accounts)) return undefined;
+  return connectEmulator(url, adminToken === undefined ? {} : { adminToken });
 }
 
 function tell(text: string, file: string | undefined): void {

@@ -4,16 +4,7 @@ import type { Source } from '../http/doc.ts';
 import type { Json } from '../openapi/schema.ts';
 import type { Conformity } from './conformity.ts';
 import { CannotGoOn, Differs, NotChecked, shown } from './findings.ts';
-
-export interface Answer {
-  status: number;
-  headers: Headers;
-  text: string;
-  /** Undefined where it is no JSON. */
-  body: Json;
-  /** Whether it came to its end. */
-  isWhole: boolean;
-}
+import { type Answer, ask, hasArrived, isBrokenOff, reasonOf } from './wire.ts';
 
 export interface Said {
   /** Null: none. Undefined: the key of the case. */
@@ -73,6 +64,8 @@ export type Bench = ReturnType<typeof createBench>;
 const POLL_EVERY_MS = 10_000;
 const A_DAY_MS = 86_400_000;
 
+export type { Answer } from './wire.ts';
+
 /** What a case may do. */
 export function createBench(target: Target, conformity: Conformity, of: Subject) {
   const { control, budget } = target;
@@ -115,7 +108,14 @@ export function createBench(target: Target, conformity: Conformity, of: Subject)
       throw new NotChecked(`could cost ${price}, and ${budget.left} may be spent (--spend)`);
     }
     const sent = text ?? (body === undefined ? undefined : JSON.stringify(body));
-    const response = await fetch(target.url + path, {
+    /** What may have been charged counts as charged, whatever was thought to be free. */
+    const charge = () => {
+      if (control || bearer === null) return;
+      const credits = conformity.priceOf(path, body);
+      budget.spent += credits;
+      budget.left = conformity.isPriceKnown(path) ? budget.left - credits : -1;
+    };
+    const init = {
       method,
       headers: {
         ...(sent !== undefined && { 'content-type': 'application/json' }),
@@ -123,19 +123,15 @@ export function createBench(target: Target, conformity: Conformity, of: Subject)
         ...headers,
       },
       ...(sent !== undefined && { body: sent }),
-      redirect: 'manual',
-      signal: AbortSignal.timeout(target.patienceMs),
-    }).catch((error) => {
-      const { cause } = error as { cause?: { code?: string } };
-      throw new CannotGoOn(`${target.url} does not answer: ${cause?.code ?? (error as Error).message}`);
+    };
+    const answer = await ask(target.url + path, init).catch((error) => {
+      // It may have been taken for all that.
+      if (!isFree && hasArrived(error)) charge();
+      if (isBrokenOff(error)) throw new Differs('an answer', `none: ${reasonOf(error)}`);
+      throw new CannotGoOn(`${target.url} does not answer: ${reasonOf(error)}`);
     });
-    const answer = await read(response);
-    // Whatever was thought to be free: what was accepted has been charged for.
-    if (!control && bearer !== null && answer.status === 200) {
-      const charged = conformity.priceOf(path, body);
-      budget.left -= charged;
-      budget.spent += charged;
-    }
+    if (answer.status < 400) charge();
+    if (answer.isCut) throw new Differs('an answer that ends', told(answer));
     const isText = text !== undefined;
     target.onExchange({ method, path, sent: text ?? body, isText, key: bearer ?? null, answer }, of);
     if (!control && answer.status === 429) {
@@ -176,7 +172,9 @@ export function createBench(target: Target, conformity: Conformity, of: Subject)
     },
     /** A file that an answer leads to. */
     async fetch(url: string): Promise<Response> {
-      const response = await fetch(url, { method: 'HEAD' }).catch(() => undefined);
+      const response = await fetch(url, { method: 'HEAD', signal: AbortSignal.timeout(10_000) }).catch(
+        () => undefined,
+      );
       if (!response) throw new Differs(`a file at ${url}`, 'no answer');
       return response;
     },
@@ -185,18 +183,6 @@ export function createBench(target: Target, conformity: Conformity, of: Subject)
       for (const account of made) await account.remove();
     },
   };
-}
-
-async function read(response: Response): Promise<Answer> {
-  const whole = await response.text().catch(() => undefined);
-  const text = whole ?? '';
-  let body: Json;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    body = undefined;
-  }
-  return { status: response.status, headers: response.headers, text, body, isWhole: whole !== undefined };
 }
 
 /** Whether a poll will be told something else later. */

@@ -14,7 +14,10 @@ export function createRedaction(keys: Iterable<string>): (text: string) => strin
   return (text) => patterns.reduce((rest, pattern) => rest.replace(pattern, REPLACEMENT), text);
 }
 
-/** One character of a key: as it is, or escaped as JSON, JavaScript, an address or HTML does it, once or several times. */
+/**
+ * One character of a key: as it is, or escaped as JSON, JavaScript, an address or HTML does it, once or several times. How often is
+ * bounded: long runs of one character would be looked through again and again.
+ */
 function formsOf(character: string): string {
   const units = Array.from({ length: character.length }, (_, place) =>
     character.charCodeAt(place).toString(16).padStart(4, '0'),
@@ -22,15 +25,15 @@ function formsOf(character: string): string {
   const bytes = [...Buffer.from(character)].map((byte) => byte.toString(16).padStart(2, '0'));
   const point = character.codePointAt(0)!;
   const forms = [
-    `\\\\*${quoted(character)}`,
-    units.map((unit) => `\\\\+u${unit}`).join(''),
-    bytes.map((byte) => `%(?:25)*${byte}`).join(''),
-    `&(?:amp;)*#0*${point};?`,
-    `&(?:amp;)*#x0*${point.toString(16)};?`,
+    `\\\\{0,8}${quoted(character)}`,
+    units.map((unit) => `\\\\{1,8}u${unit}`).join(''),
+    bytes.map((byte) => `%(?:25){0,8}${byte}`).join(''),
+    `&(?:amp;){0,8}#0{0,8}${point};?`,
+    `&(?:amp;){0,8}#x0{0,8}${point.toString(16)};?`,
   ];
-  if (point < 0x100) forms.push(`\\\\+x${point.toString(16).padStart(2, '0')}`);
+  if (point < 0x100) forms.push(`\\\\{1,8}x${point.toString(16).padStart(2, '0')}`);
   const entity = ENTITIES[character];
-  if (entity) forms.push(`&(?:amp;)*${entity};`);
+  if (entity) forms.push(`&(?:amp;){0,8}${entity};`);
   return `(?:${forms.join('|')})`;
 }
 

@@ -16,7 +16,10 @@ export function contract() {
 }
 
 /** Holds a server to it, as the command does. `spend`: there is no control plane, and so much may be spent. */
-export async function lookAt(url: string, { spend, key }: { spend?: number; key?: string } = {}) {
+export async function lookAt(
+  url: string,
+  { spend, key, only = /./ }: { spend?: number; key?: string; only?: RegExp } = {},
+) {
   const { cases, conformity } = contract();
   const exchanges: Exchange[] = [];
   const target: Target = {
@@ -29,6 +32,10 @@ export async function lookAt(url: string, { spend, key }: { spend?: number; key?
     videoOf4s: () => readFileSync(join(FIXTURES_DIR, 'videos/480x848-4s.mp4')),
     onExchange: (exchange) => void exchanges.push(exchange),
   };
-  const outcomes = await runCases(cases, target, conformity);
+  const outcomes = await runCases(
+    cases.filter(({ id }) => only.test(id)),
+    target,
+    conformity,
+  );
   return { outcomes, exchanges, spent: target.budget.spent };
 }

@@ -90,7 +90,7 @@ describe('verify', () => {
   it.each([
     [
       ['--base-url', 'http://127.0.0.1:1'],
-      'No server answers at http://127.0.0.1:1; say where it is with --base-url.',
+      'No server answers at http://127.0.0.1:1 (bad port); say where it is with --base-url.',
     ],
     [['--base-url', 'nanophoto.ai'], '--base-url must be an http or https address, not "nanophoto.ai".'],
     [['--spend=-1'], '--spend must be a whole number, not "-1".'],
@@ -130,6 +130,19 @@ describe('verify', () => {
     expect(unwritten.stderr).toMatch(
       /^nanophoto-emulator: \/no\/such\/dir\/report cannot be written: .*\.\n$/,
     );
+  });
+
+  it('takes nothing for a control plane that is none', async () => {
+    const server = createServer((request, response) => {
+      const isAdmin = request.url!.startsWith('/__admin');
+      response.writeHead(isAdmin ? 403 : 404, { 'content-type': 'text/html' }).end('<html>');
+    });
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    onTestFinished(() => void server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { code, stdout } = await verify('--base-url', url, '--only', 'sora-2/generate/without-key');
+    expect(code).toBe(1);
+    expect(stdout).toContain(`${url}, without a control plane`);
   });
 
   it('lists its flags', async () => {

@@ -29,7 +29,7 @@ const exchange = (text: string, more: Partial<Exchange> = {}, headers: object = 
   const answer = {
     status: 200,
     headers: new Headers(headers as Record<string, string>),
-    ...{ text, body, isWhole: true },
+    ...{ text, body, isWhole: true, isCut: false },
   };
   return { method: 'POST', path: '/api/x', sent: {}, isText: false, key: null, answer, ...more };
 };
@@ -180,6 +180,12 @@ describe('a key', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it.each(['\\', '%25', '&amp;', '0', '&#0'])('is looked for in long runs of %s in no time', (run) => {
+    const text = run.repeat(200_000);
+    const kept = JSON.stringify(logOf().add(exchange(text, { key: 'sk-secret-1234' }), OF));
+    expect(kept).toContain(run.replace('\\', '\\\\').repeat(1000));
   });
 
   it('that is only known, and not used, is in no file either; nor is one that is a number', () => {

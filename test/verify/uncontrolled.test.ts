@@ -30,6 +30,15 @@ function pass(asked: IncomingMessage, answer: ServerResponse, port: number): voi
   asked.pipe(onward);
 }
 
+function endless(answer: ServerResponse): void {
+  answer.writeHead(200, { 'content-type': 'application/json' });
+  const more = () => {
+    while (!answer.destroyed && answer.write('x'.repeat(65_536)));
+    answer.once('drain', more);
+  };
+  more();
+}
+
 const credits = async ({ emulator }: Awaited<ReturnType<typeof service>>) =>
   (await emulator.account(KEY).get()).credits;
 
@@ -67,6 +76,22 @@ describe('a server without a control plane', () => {
     expect(new Set(outcomes.map(({ why }) => why))).toContain(
       'the rate limit of the key is used up; try again in an hour',
     );
+  });
+
+  it.each([
+    ['answers without end', (answer: ServerResponse) => void endless(answer), 'an answer that ends', 'xxx'],
+    ['hangs up', (answer: ServerResponse) => void answer.destroy(), 'an answer', 'none: UND_ERR_SOCKET'],
+  ])('that %s differs, and is asked on', async (_what, misbehave, expected, actual) => {
+    const server = createServer((asked, answer) => void asked.resume().on('end', () => misbehave(answer)));
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    onTestFinished(() => void server.close().closeAllConnections());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { outcomes } = await lookAt(url, { spend: 0, only: /without-key$/ });
+    expect(outcomes.length).toBeGreaterThan(10);
+    for (const outcome of outcomes) {
+      expect(outcome).toMatchObject({ result: 'differs', expected: expect.stringContaining(expected) });
+      expect(outcome.actual).toContain(actual);
+    }
   });
 
   it('is asked nothing with a key where there is none', async () => {
