@@ -40,7 +40,7 @@ export async function drift({ dir, url, adminToken, format }: DriftOptions): Pro
     const answered = new Map<string, Recorded>();
     const log = createExchangeLog({ url: at, keys: [], nowMs: systemClock.nowMs, videoOf4s });
     const target: Target = {
-      ...{ url: at, key: undefined, control, patienceMs: PATIENCE_MS, videoOf4s },
+      ...{ url: at, key: undefined, control, patienceMs: PATIENCE_MS, pollEveryMs: 0, videoOf4s },
       budget: { left: 0, spent: 0 },
       sleep: async () => {},
       onExchange(exchange, of) {

@@ -16,6 +16,7 @@ import { createConformity } from './verify/conformity.ts';
 import { createExchangeLog } from './verify/exchange-log.ts';
 import type { VerifyOptions } from './verify/options.ts';
 import { createRecorder } from './verify/recording.ts';
+import { createRedaction } from './verify/redact.ts';
 import { countOf, type Report, written } from './verify/report.ts';
 import { runCases } from './verify/run.ts';
 import { ask, reasonOf } from './verify/wire.ts';
@@ -32,7 +33,7 @@ const DIFFERED = 1;
  */
 export async function verify(options: VerifyOptions): Promise<number> {
   const conformity = createConformity(await contractDocument());
-  const { url, key, spend, patienceMs, marks, only } = options;
+  const { url, key, spend, patienceMs, pollEveryMs, marks, only } = options;
   const cases = allCases(conformity, readSamples(WIRE_DIR)).filter(
     ({ id, mark }) => marks.includes(mark) && isMeant(id, only),
   );
@@ -42,9 +43,9 @@ export async function verify(options: VerifyOptions): Promise<number> {
     cases.map(({ id }) => id),
   );
   const target: Target = {
-    ...{ url, key, patienceMs, control, videoOf4s },
+    ...{ url, key, patienceMs, pollEveryMs, control, videoOf4s },
     budget: { left: spend, spent: 0 },
-    sleep: (ms) => new Promise((resolve) => void systemClock.after(ms, resolve)),
+    sleep: async (ms) => void (await systemClock.sleep(ms)),
     onExchange: (exchange, of) => recorder?.onExchange(exchange, of),
   };
   const outcomes = await runCases(cases, target, conformity);
@@ -55,12 +56,14 @@ export async function verify(options: VerifyOptions): Promise<number> {
     creditsSpent: target.budget.spent,
     outcomes,
   };
-  tell(written(report, options.format), options.output);
+  // A server may repeat the key that it is sent.
+  const hidden = createRedaction(key === undefined ? [] : [key]);
+  tell(hidden(written(report, options.format)), options.output);
   recorder?.end();
   if (countOf(report, 'differs') > 0) return DIFFERED;
   if (countOf(report, 'holds') > 0) return HELD;
   throw new SetupError(
-    `Nothing could be checked: ${outcomes[0]?.why ?? 'there is no such case; see --only and --marks'}.`,
+    `Nothing could be checked: ${(outcomes.find(({ isLast }) => isLast) ?? outcomes[0])?.why ?? 'there is no such case; see --only and --marks'}.`,
   );
 }
 
@@ -87,18 +90,24 @@ export async function controlOf({
   adminToken,
 }: Pick<VerifyOptions, 'url' | 'adminToken'>): Promise<Control | undefined> {
   const path = `${url}/__admin/accounts?limit=1`;
-  const headers: Record<string, string> = adminToken === undefined ? {} : { 'x-admin-token': adminToken };
-  const { status, body } = await ask(path, { headers }).catch((cause) => {
-    throw new SetupError(
-      `No server answers at ${url} (${reasonOf(cause)}); say where it is with --base-url.`,
-      {
+  const probe = (headers: Record<string, string>) =>
+    ask(path, { headers }).catch((cause) => {
+      const why = reasonOf(cause);
+      throw new SetupError(`No server answers at ${url} (${why}); say where it is with --base-url.`, {
         cause,
-      },
-    );
-  });
-  // What others answer at such a path means nothing.
-  if (['ADMIN_TOKEN_REQUIRED', 'LOOPBACK_ONLY'].includes(body?.code)) {
+      });
+    });
+  let { status, body } = await probe({});
+  // Nobody is told the token but who asks for it in the emulator's own words.
+  if (body?.code === 'ADMIN_TOKEN_REQUIRED' && adminToken !== undefined) {
+    ({ status, body } = await probe({ 'x-admin-token': adminToken }));
+  }
+  if (body?.code === 'ADMIN_TOKEN_REQUIRED') {
     throw new SetupError(`The control plane of ${url} is closed to us; say --admin-token.`);
+  }
+  if (body?.code === 'LOOPBACK_ONLY') {
+    const remedy = 'start the emulator with --admin-token or --admin-remote on';
+    throw new SetupError(`The control plane of ${url} is closed to us; ${remedy}.`);
   }
   if (status !== 200 || !Array.isArray(body?.accounts)) return undefined;
   return connectEmulator(url, adminToken === undefined ? {} : { adminToken });

@@ -55,12 +55,13 @@ export const Body = z
     path: ['imageUrls'],
     error: 'imageToVideo needs 1 to 3 public URLs',
   })
-  .meta(tellImageRule({ urls: 'imageUrls', neededFor: 'imageToVideo', missing: 'INVALID_INPUT' }));
+  .meta(tellImageRule({ urls: 'imageUrls', neededFor: 'imageToVideo', missing: 'INVALID_INPUT' }, 'C'));
 
 const PROBLEMS: Problems = {
   INVALID_INPUT: { status: 400, error: 'Topic is missing, empty, or too long' },
   INSUFFICIENT_CREDITS: {
     status: 402,
+    source: 'D',
     error: 'Insufficient credits',
     body: ({ requiredCredits }) => ({
       success: false,

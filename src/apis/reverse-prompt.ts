@@ -4,7 +4,7 @@ import type { PlanTemplate } from '../core/plan.ts';
 import { parseJson, receive } from '../http/body.ts';
 import type { App } from '../http/context.ts';
 import { priceList, type Sources, where } from '../http/doc.ts';
-import type { Problems } from '../http/errors.ts';
+import { COMMON_PROBLEMS, type Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
 import { isPublicUrl } from '../http/fields.ts';
 import { FieldDiverter } from '../http/json-stream.ts';
@@ -107,6 +107,7 @@ const PROBLEMS: Problems = {
   FILE_TOO_LARGE: { status: 400, error: 'File exceeds 30MB' },
   BODY_TOO_LARGE: { status: 400, errorCode: 'FILE_TOO_LARGE', error: 'File exceeds 30MB' },
   VIDEO_DOWNLOAD_FAILED: { status: 400, error: 'Video download failed' },
+  INSUFFICIENT_CREDITS: { ...COMMON_PROBLEMS.INSUFFICIENT_CREDITS, source: 'D' },
   VIDEO_PROCESSING_FAILED: { status: 422, error: 'Video processing failed' },
   AI_SERVICE_ERROR: { status: 503, error: 'AI service temporarily unavailable. Please try again later.' },
   SERVICE_UNAVAILABLE: { status: 503, error: 'Service temporarily unavailable. Please try again later.' },

@@ -101,7 +101,7 @@ export const CheckStatusBody = z.object({
   resolution,
 });
 
-const taskId = z.string().regex(/^task_\w+$/);
+const taskId = z.string().regex(/^task_/);
 const ProcessingShot = z
   .strictObject({ shotId: z.string(), taskId, status: z.literal('processing') })
   .meta({ id: 'ProcessingShot' });

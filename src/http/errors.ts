@@ -32,7 +32,7 @@ export const COMMON_PROBLEMS = {
   INVALID_INPUT: { status: 400, source: 'D', error: 'Missing required parameters' },
   INSUFFICIENT_CREDITS: {
     status: 402,
-    source: 'D',
+    source: 'X',
     error: 'Insufficient credits',
     body: ({ requiredCredits }) => ({
       success: false,

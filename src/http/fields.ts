@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { where } from './doc.ts';
+import { type Source, where } from './doc.ts';
 
 /**
  * Free text that has to be there: absent, not a string, or empty after trimming gives the field's own code.
@@ -78,11 +78,15 @@ interface ImageRule<Urls extends string> {
 }
 
 /** The part of an ImageRule that a JSON Schema can tell, for `meta`. */
-export const tellImageRule = <Urls extends string>({ urls, neededFor, missing }: ImageRule<Urls>) =>
+export const tellImageRule = <Urls extends string>(
+  { urls, neededFor, missing }: ImageRule<Urls>,
+  source?: Source,
+) =>
   where('mode', [neededFor], {
     properties: { [urls]: { minItems: 1 } },
     required: [urls],
     'x-error-code': missing,
+    ...(source && { 'x-source': source }),
   });
 
 /**

@@ -77,13 +77,13 @@ export const imageProblems = (mostImages: number): Problems => ({
   GENERATION_FAILED: { status: 500, error: 'Image generation failed' },
 });
 
-const generationId = z.string().regex(/^gen_\w+$/);
+const generationId = z.string().min(1);
 
 export const AcceptedImage = z
   .strictObject({
     success: z.literal(true),
     generationId: generationId.meta({ description: 'What the image is polled by.' }),
-    taskId: z.string().regex(/^task_\w+$/),
+    taskId: z.string().regex(/^task_/),
     status: z.literal('pending'),
   })
   .meta({ id: 'AcceptedImage' });

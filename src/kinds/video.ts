@@ -25,7 +25,7 @@ export const oriented = (size: Size, aspectRatio: 'portrait' | 'landscape'): Siz
  * What Sora 2 documents of a video task ("Sora 2 Video Generation API": generate response, check-status). SeeDance and the
  * TVC ad, whose answers are documented nowhere, are told in the same form.
  */
-const taskId = z.string().regex(/^task_\w+$/);
+const taskId = z.string().regex(/^task_/);
 
 export const AcceptedVideo = z
   .strictObject({ success: z.literal(true), status: z.literal('processing'), taskId, message: z.string() })

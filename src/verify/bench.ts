@@ -33,6 +33,7 @@ export interface Target {
   budget: { left: number; spent: number };
   /** How long a task may take where its time cannot be moved. */
   patienceMs: number;
+  pollEveryMs: number;
   sleep: (ms: number) => Promise<void>;
   /** An MP4 file, for uploads. */
   videoOf4s: () => Buffer;
@@ -61,7 +62,6 @@ export interface Exchange {
 
 export type Bench = ReturnType<typeof createBench>;
 
-const POLL_EVERY_MS = 10_000;
 const A_DAY_MS = 86_400_000;
 
 export type { Answer } from './wire.ts';
@@ -130,7 +130,10 @@ export function createBench(target: Target, conformity: Conformity, of: Subject)
       if (isBrokenOff(error)) throw new Differs('an answer', `none: ${reasonOf(error)}`);
       throw new CannotGoOn(`${target.url} does not answer: ${reasonOf(error)}`);
     });
-    if (answer.status < 400) charge();
+    const isRefused = answer.status >= 400 && answer.status < 500;
+    if (!isRefused) charge();
+    // Nothing was to be charged for this; what else it takes nobody knows.
+    if (!isRefused && isFree && !control && bearer !== null) budget.left = -1;
     if (answer.isCut) throw new Differs('an answer that ends', told(answer));
     const isText = text !== undefined;
     target.onExchange({ method, path, sent: text ?? body, isText, key: bearer ?? null, answer }, of);
@@ -146,13 +149,13 @@ export function createBench(target: Target, conformity: Conformity, of: Subject)
       await control.account(account).clock.advance(A_DAY_MS);
       return poll();
     }
-    for (let waitedMs = 0; ; waitedMs += POLL_EVERY_MS) {
+    for (let waitedMs = 0; ; waitedMs += target.pollEveryMs) {
       const answer = await poll();
       if (!isUnderWay(answer)) return answer;
       if (waitedMs > target.patienceMs) {
         throw new NotChecked(`the task took longer than ${target.patienceMs / 1000} s (--patience)`);
       }
-      await target.sleep(POLL_EVERY_MS);
+      await target.sleep(target.pollEveryMs);
     }
   }
 

@@ -30,7 +30,9 @@ export function fieldCases(conformity: Conformity, path: string): Case[] {
       ...ofType(field, property, set),
       ...ofList(field, property, set, schema.else && field in schema.if.properties),
       ...ofLength(field, property, set),
-      ...ofImages(conformity, path, field, property, set),
+      ...ofImages(conformity, path, field, property, (value) =>
+        changed(base, { ...neededIn(schema), [field]: value }),
+      ),
       ...ofItems(conformity, path, field, base, set),
     ];
   });
@@ -114,18 +116,25 @@ function ofLength(field: string, { maxLength }: Json, set: Set): Variant[] {
   ];
 }
 
+/** What a request has to say so that images are looked at. */
+const neededIn = ({ if: condition }: Json): Json =>
+  Object.fromEntries(
+    Object.entries<Json>(condition?.properties ?? {}).map(([field, { enum: values }]) => [field, values[0]]),
+  );
+
 /** Lists of addresses of images. */
 function ofImages(conformity: Conformity, path: string, field: string, property: Json, set: Set): Variant[] {
   if (property.items?.format !== 'uri') return [];
   const code = conformity.hasCode(path, 'IMAGE_URLS_REQUIRED') ? 'IMAGE_URLS_REQUIRED' : 'INVALID_INPUT';
   const refused = [
-    ['base64', 'data:image/png;base64,iVBORw0KGgo='],
-    ['path', '/tmp/cat.png'],
-  ].map(([id, value]) => ({
+    // "Base64 image upload is not supported via API"; of anything else the vendor says nothing.
+    { id: 'base64', value: 'data:image/png;base64,iVBORw0KGgo=', mark: undefined },
+    { id: 'path', value: '/tmp/cat.png', mark: 'X' as const },
+  ].map(({ id, value, mark }) => ({
     id: `${field}-${id}`,
     name: `no ${id} is taken in ${field}`,
     body: set([value]),
-    code,
+    ...{ code, mark },
   }));
   const { maxItems } = property;
   if (maxItems === undefined) return refused;
@@ -151,9 +160,16 @@ function ofItems(conformity: Conformity, path: string, field: string, base: Json
   const inside = Object.entries<Json>(items.properties).flatMap(([name, inner]): Variant[] => {
     const setInside = (value: Json) => set([changed(item, { [name]: value })]);
     return [
-      ...((items.required ?? []).includes(name) ? absent(name, inner, setInside) : []),
+      ...((items.required ?? []).includes(name)
+        ? // Of the code for a part that is missing the vendor says nothing, where it is not the part's own.
+          absent(name, inner, setInside).map((one) =>
+            one.code === 'INVALID_INPUT' ? { ...one, mark: 'X' as const } : one,
+          )
+        : []),
       ...ofType(name, inner, setInside),
-      ...ofImages(conformity, path, name, inner, setInside),
+      ...ofImages(conformity, path, name, inner, (value) =>
+        set([changed(item, { ...neededIn(items.allOf?.at(-1) ?? {}), [name]: value })]),
+      ),
       ...(inner.enum
         ? [
             {
@@ -227,6 +243,7 @@ function byCondition({ if: condition, then }: Json, base: Json): Variant[] {
   return [
     {
       id: `${field}-${values[0]}-alone`,
+      mark: then['x-source'],
       name: `${values[0]} without ${then.required.join(', ')} is refused`,
       body: changed(base, { ...missing, [field]: values[0] }),
       code,

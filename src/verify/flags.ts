@@ -25,6 +25,10 @@ export function readFlags<const T extends Options>(
 
 /** Without a slash at its end. @throws SetupError */
 export function baseUrl(url: string): string {
+  const { username = '', password = '', search = '', hash = '' } = URL.canParse(url) ? new URL(url) : {};
+  if (username + password + search + hash !== '') {
+    throw new SetupError('--base-url must be an address without a user, a query or a fragment.');
+  }
   if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
     throw new SetupError(`--base-url must be an http or https address, not "${url}".`);
   }

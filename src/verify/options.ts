@@ -12,6 +12,7 @@ export interface VerifyOptions {
   spend: number;
   /** How long a task may take. */
   patienceMs: number;
+  pollEveryMs: number;
   marks: readonly Source[];
   /** Beginnings of the names of cases; empty: all. */
   only: readonly string[];
@@ -29,6 +30,7 @@ const OPTIONS = {
   'admin-token': { type: 'string' },
   spend: { type: 'string', default: '0' },
   patience: { type: 'string', default: '900' },
+  'poll-every': { type: 'string', default: '10' },
   marks: { type: 'string', default: MARKS.join() },
   only: { type: 'string', default: '' },
   format: { type: 'string', default: 'human' },
@@ -56,16 +58,24 @@ export function readVerifyOptions(
   return {
     url: baseUrl(values['base-url']),
     // An empty variable is as good as none.
-    key: values.key ?? (env.NANOPHOTO_API_KEY || undefined),
+    key: keyOf(values.key ?? env.NANOPHOTO_API_KEY),
     adminToken: values['admin-token'] ?? (env.NANOPHOTO_EMULATOR_ADMIN_TOKEN || undefined),
     spend: whole('spend', values.spend),
     patienceMs: whole('patience', values.patience) * 1000,
+    pollEveryMs: whole('poll-every', values['poll-every']) * 1000,
     marks,
     only: values.only.split(',').filter(Boolean),
     format: values.format as Format,
     output: values.output,
     record: values.record,
   };
+}
+
+/** Secrets often come with a line break at their end. */
+function keyOf(given: string | undefined): string | undefined {
+  const key = given?.trim();
+  if (key && !/^[\x21-\x7e]+$/.test(key)) throw new SetupError('The key must be visible ASCII characters.');
+  return key || undefined;
 }
 
 function whole(name: string, text: string): number {
@@ -82,6 +92,7 @@ Usage: nanophoto-emulator verify [flags]
   --admin-token  of an emulator's control plane, where it wants one
   --spend        credits that may be spent on a server without a control plane (default 0)
   --patience     seconds that a task may take there (default 900)
+  --poll-every   seconds between two polls of it (default 10)
   --marks        which promises: D documented, C known from clients, X assumed (default ${MARKS.join()})
   --only         beginnings of the names of cases, separated by commas: sora-2/generate,veo-3
   --format       ${FORMATS.join(', ')} (default human)

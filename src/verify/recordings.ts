@@ -30,8 +30,22 @@ const readOne = (file: string): WireSample => ({
   ...JSON.parse(readFileSync(file, 'utf8')),
 });
 
-function problemOf({ request, response }: Partial<WireSample>): string | undefined {
-  if (typeof request?.path !== 'string' || !request.path.startsWith('/')) return 'has no request.path';
+const MOST_TIMES = 1000;
+const isModest = ({ requestsBefore = 0, changes = 0 }: NonNullable<WireSample['given']>) =>
+  requestsBefore <= MOST_TIMES && changes <= MOST_TIMES;
+
+function problemOf({ request, response, given }: Partial<WireSample>): string | undefined {
+  // Whatever is asked again is asked of the API: a sample is no way to the control plane.
+  if (typeof request?.path !== 'string' || !/^\/api\/[\w/-]{1,200}$/.test(request.path)) {
+    return 'has no request.path of the API';
+  }
   if (!Number.isInteger(response?.status)) return 'has no response.status';
+  if (!['undefined', 'string'].includes(typeof response?.contentType)) return 'has no response.contentType';
+  if (given !== undefined && !isModest(given)) return 'has a given that cannot be';
+  try {
+    JSON.stringify([request, response]);
+  } catch {
+    return 'is nested too deeply';
+  }
   return undefined;
 }

@@ -3,7 +3,7 @@ import type { Json } from '../openapi/schema.ts';
 import { assertAccepted, assertRefused, type Said, told } from './bench.ts';
 import { changed, completed, plainBody } from './bodies.ts';
 import type { Case } from './case.ts';
-import { type Conformity, propertiesOf } from './conformity.ts';
+import { bodySchemaOf, type Conformity, propertiesOf } from './conformity.ts';
 import { Differs, NotChecked } from './findings.ts';
 
 const nameOf = (path: string) => path.slice('/api/'.length);
@@ -31,24 +31,59 @@ export function priceCases(conformity: Conformity, path: string): Case[] {
       },
     };
     if (credits === 0) return [price];
-    const short: Case = {
-      id: `${nameOf(path)}/short-of-${values}`,
-      name: `${path}: ${credits - 1} credits are not enough for ${values}, and nothing is taken`,
-      mark: prices['x-source'],
-      isFree: false,
-      async check(bench) {
-        const key = await bench.key({ credits: credits - 1 });
-        const answer = await bench.conforming(path, body, { key });
-        assertRefused(answer, 402, 'INSUFFICIENT_CREDITS');
-        if (answer.body.requiredCredits !== credits) {
-          throw new Differs(`requiredCredits ${credits}`, told(answer));
-        }
-        const { credits: left } = await bench.accountOf(key, 'needs the account').get();
-        if (left !== credits - 1) throw new Differs(`${credits - 1} credits still there`, `${left}`);
-      },
-    };
+    const short = shortCase(
+      path,
+      body,
+      values,
+      credits,
+      conformity.codeOf(path, 'INSUFFICIENT_CREDITS').mark,
+    );
+    if (prices.per === 'shot')
+      return [price, short, ...shotCases(conformity, path, { body, values, credits })];
     return [price, short];
   });
+}
+/** One credit less than it costs. */
+function shortCase(path: string, body: Json, values: string, credits: number, mark: Case['mark']): Case {
+  return {
+    id: `${nameOf(path)}/short-of-${values}`,
+    name: `${path}: ${credits - 1} credits are not enough for ${values}, and nothing is taken`,
+    mark,
+    isFree: false,
+    async check(bench) {
+      const key = await bench.key({ credits: credits - 1 });
+      const answer = await bench.conforming(path, body, { key });
+      assertRefused(answer, 402, 'INSUFFICIENT_CREDITS');
+      if (answer.body.requiredCredits !== credits) {
+        throw new Differs(`requiredCredits ${credits}`, told(answer));
+      }
+      const { credits: left } = await bench.accountOf(key, 'needs the account').get();
+      if (left !== credits - 1) throw new Differs(`${credits - 1} credits still there`, `${left}`);
+    },
+  };
+}
+
+/** Of several shots each is charged for; where there may be but one, two are refused. */
+function shotCases(
+  conformity: Conformity,
+  path: string,
+  { body, values, credits }: { body: Json; values: string; credits: number },
+): Case[] {
+  const two = changed(body, { shots: ['shot-1', 'shot-2'].map((id) => ({ ...body.shots[0], id })) });
+  const { if: condition, then } = bodySchemaOf(conformity.operationOf(path));
+  const [[field, { enum: alone }]] = Object.entries<Json>(condition.properties) as [[string, Json]];
+  const isAlone = then.properties.shots.maxItems === 1 && alone.includes(body[field]);
+  if (!isAlone) return [shortCase(path, two, `two-of-${values}`, 2 * credits, 'D')];
+  return [
+    {
+      id: `${nameOf(path)}/two-of-${values}`,
+      name: `${path}: ${values} is for a single shot`,
+      // That it is not to be had is documented, its code is not.
+      mark: 'X',
+      isFree: false,
+      check: async (bench) => assertRefused(await bench.conforming(path, two), 400, 'INVALID_INPUT'),
+    },
+  ];
 }
 
 /** With just enough credits it is accepted, and they are gone. */
@@ -148,6 +183,17 @@ export function commonCases(path: string): Case[] {
       },
     },
     {
+      id: `${nameOf(path)}/revoked-key`,
+      name: `${path}: a revoked key is refused`,
+      mark: 'X',
+      isFree: false,
+      async check(bench) {
+        const key = await bench.key();
+        await bench.accountOf(key, 'needs a key that can be revoked').change({ revoked: true });
+        assertRefused(await bench.conforming(path, {}, { key }), 401, 'LOGIN_REQUIRED');
+      },
+    },
+    {
       id: `${nameOf(path)}/key-before-body`,
       name: `${path}: a missing key is told before what is wrong with the body`,
       mark: 'X',
@@ -157,15 +203,26 @@ export function commonCases(path: string): Case[] {
     },
     {
       id: `${nameOf(path)}/rate-limit`,
-      name: `${path}: past its limit a key is refused, until an hour is over`,
+      name: `${path}: past its limit a key is refused`,
       mark: 'D',
       isFree: false,
       async check(bench) {
         const key = await bench.key({ rateLimit: 2 });
-        const account = bench.accountOf(key, 'needs a key with a limit of its own');
         for (let n = 0; n < 2; n++) await bench.conforming(path, {}, { key });
         const refused = await bench.conforming(path, {}, { key });
         assertRefused(refused, 429, 'API_KEY_RATE_LIMIT_EXCEEDED');
+      },
+    },
+    {
+      id: `${nameOf(path)}/rate-limit-headers`,
+      name: `${path}: headers tell how many requests are left and when there are more; a new hour is a new start`,
+      mark: 'X',
+      isFree: false,
+      async check(bench) {
+        const key = await bench.key({ rateLimit: 1 });
+        const account = bench.accountOf(key, 'needs a key with a limit of its own');
+        await bench.conforming(path, {}, { key });
+        const refused = await bench.conforming(path, {}, { key });
         for (const header of [
           'retry-after',
           'x-ratelimit-limit',

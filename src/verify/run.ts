@@ -15,6 +15,8 @@ export interface Outcome {
   actual?: string;
   /** Of one that was not checked. */
   why?: string;
+  /** After this one no other could be looked at. */
+  isLast?: true;
 }
 
 /** So many accounts are looked at at once where they have nothing to do with each other. */
@@ -51,7 +53,7 @@ export async function runCases(
       else if (error instanceof NotChecked) as({ result: 'not checked', why: error.message });
       else if (error instanceof CannotGoOn) {
         stopped = error.message;
-        as({ result: 'not checked', why: stopped });
+        as({ result: 'not checked', why: stopped, isLast: true });
       } else as({ result: 'differs', expected: 'an answer that can be read', actual: String(error) });
     } finally {
       await bench.end().catch(() => {});

@@ -46,7 +46,8 @@ async function read({ body }: Response): Promise<Pick<Answer, 'text' | 'isWhole'
       if (bytes > MOST_BYTES) return done(false, true);
     }
     return done(true);
-  } catch {
+  } catch (error) {
+    if ((error as Error).name === 'TimeoutError') throw error;
     return done(false);
   }
 }

@@ -28,6 +28,7 @@ export async function lookAt(
     control: spend === undefined ? connectEmulator(url) : undefined,
     budget: { left: spend ?? 0, spent: 0 },
     patienceMs: 60_000,
+    pollEveryMs: 10_000,
     sleep: async () => {},
     videoOf4s: () => readFileSync(join(FIXTURES_DIR, 'videos/480x848-4s.mp4')),
     onExchange: (exchange) => void exchanges.push(exchange),

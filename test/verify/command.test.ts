@@ -60,7 +60,7 @@ describe('verify', () => {
 
     const json = await verify('--base-url', url, '--key', 'some-key', '--marks', 'C,X', '--format', 'json');
     const report = JSON.parse(json.stdout);
-    expect(report).toMatchObject({ url, isControlled: false, creditsSpent: 4 });
+    expect(report).toMatchObject({ url, isControlled: false, creditsSpent: 0 });
     expect(report.outcomes.map(({ mark }: { mark: string }) => mark)).not.toContain('D');
     expect(report.totals.D).toEqual({ holds: 0, differs: 0, 'not checked': 0 });
     expect(json.stdout + json.stderr).not.toContain('some-key');
@@ -92,6 +92,11 @@ describe('verify', () => {
       ['--base-url', 'http://127.0.0.1:1'],
       'No server answers at http://127.0.0.1:1 (bad port); say where it is with --base-url.',
     ],
+    [
+      ['--base-url', 'http://me:secret@localhost'],
+      '--base-url must be an address without a user, a query or a fragment.',
+    ],
+    [['--key', 'two words'], 'The key must be visible ASCII characters.'],
     [['--base-url', 'nanophoto.ai'], '--base-url must be an http or https address, not "nanophoto.ai".'],
     [['--spend=-1'], '--spend must be a whole number, not "-1".'],
     [['--spend', '1.5'], '--spend must be a whole number, not "1.5".'],
@@ -132,6 +137,65 @@ describe('verify', () => {
     );
   });
 
+  it('polls a task until it is over, where its time is its own', async () => {
+    let polls = 0;
+    const server = createServer((request, response) => {
+      const answer = (status: number, body: object) =>
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+      request.resume().on('end', () => {
+        if (request.url!.startsWith('/__admin')) return answer(404, {});
+        const task = { success: true, taskId: 'task_1-2' };
+        if (request.url!.endsWith('/generate'))
+          return answer(200, { ...task, status: 'processing', message: 'x' });
+        polls += 1;
+        const status = polls < 2 ? 'processing' : 'completed';
+        return answer(200, {
+          success: true,
+          status,
+          progress: 'generating',
+          message: 'x',
+          taskId: 'task_1-2',
+        });
+      });
+    });
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    onTestFinished(() => void server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const paid = [
+      '--key',
+      'k',
+      '--spend',
+      '4',
+      '--poll-every',
+      '0',
+      '--only',
+      'sora-2/check-status-completed',
+    ];
+    const { code, stdout } = await verify('--base-url', url, ...paid);
+    expect([code, polls]).toEqual([1, 2]);
+    expect(stdout).toContain('4 credits spent');
+  });
+
+  it('tells neither the key in its report nor the token to a stranger', async () => {
+    const heard: string[] = [];
+    const server = createServer((request, response) => {
+      heard.push(JSON.stringify(request.headers));
+      const said = { error: `no ${request.headers.authorization}`, token: request.headers['x-admin-token'] };
+      response.writeHead(403, { 'content-type': 'application/json' }).end(JSON.stringify(said));
+    });
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    onTestFinished(() => void server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const env = { NANOPHOTO_EMULATOR_ADMIN_TOKEN: 'sesame-sesame', NANOPHOTO_API_KEY: 'sk-secret-1234\n' };
+    const only = ['--base-url', url, '--only', 'sora-2/generate'];
+    const { code, stdout, stderr } = await runCommand(['verify', ...only], env).ended;
+    expect(code).toBe(1);
+    expect(heard.join()).toContain('Bearer sk-secret-1234');
+    expect(heard.join()).not.toContain('sesame');
+    expect(stdout + stderr).not.toContain('sk-secret-1234');
+    expect(stdout).toContain('no Bearer [key]');
+  });
+
   it('takes nothing for a control plane that is none', async () => {
     const server = createServer((request, response) => {
       const isAdmin = request.url!.startsWith('/__admin');
@@ -154,6 +218,7 @@ describe('verify', () => {
       'admin-token',
       'spend',
       'patience',
+      'poll-every',
       'marks',
       'only',
       'format',

@@ -127,7 +127,7 @@ describe('drift', () => {
   it('is refused in one sentence where there is nothing to compare', async () => {
     const empty = tempDir();
     const foreign = tempDir();
-    writeFileSync(join(foreign, 'a.json'), '{"request":{"path":"/x"}}');
+    writeFileSync(join(foreign, 'a.json'), '{"request":{"path":"/api/x"}}');
     const broken = tempDir();
     mkdirSync(join(broken, 'b'));
     writeFileSync(join(broken, 'b/c.json'), '{');
@@ -135,9 +135,13 @@ describe('drift', () => {
     const own = tempDir();
     writeFileSync(
       join(own, 'a.json'),
-      '{"name":"","source":"","mark":"D","request":{"path":"/x"},"response":{"status":200}}',
+      '{"name":"","source":"","mark":"D","request":{"path":"/api/x"},"response":{"status":200}}',
     );
+    const adventurous = tempDir();
+    const reset = '{"request":{"path":"/__admin/reset"},"response":{"status":200}}';
+    writeFileSync(join(adventurous, 'a.json'), reset);
     for (const [args, sentence] of [
+      [[adventurous], `${adventurous} has what is no sample: a has no request.path of the API.`],
       [[], 'drift needs one directory'],
       [[empty, foreign], 'drift needs one directory'],
       [[empty], `There are no samples in ${empty}`],
