@@ -85,6 +85,11 @@ export async function buildApp(
     if (request.headers.host !== undefined || request.raw.httpVersion !== '1.1') return done();
     done(new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host'));
   });
+  // What is told must outlast a kill, so nothing leaves while something is written but not committed.
+  app.addHook('onSend', (_request, _reply, payload, done) => {
+    if (!core.transactions.isOpen()) return done(null, payload);
+    core.transactions.whenCommitted((failure) => done(failure as null, payload));
+  });
   answerExpectations(app);
 
   app.get('/ca.pem', async (_request, reply) => {

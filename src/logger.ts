@@ -36,12 +36,30 @@ export async function createLogger({
   }
   const stats = fstatSync(fd);
   if (!stats.isFIFO() && !stats.isSocket()) {
-    return { logger: pino(options, pino.destination({ fd, sync: true })), flush: async () => {} };
+    return { logger: pino(options, openFile(fd)), flush: async () => {} };
   }
   const pipe = openPipe(fd);
   return {
     logger: pino(options, pipe),
     flush: () => Promise.race([pipe.written(), systemClock.sleep(FLUSH_MS)]),
+  };
+}
+
+/** A file that is written to once for all lines of a turn of the event loop: a write for each costs more than the line. */
+function openFile(fd: number): DestinationStream {
+  const file = pino.destination({ fd, sync: true });
+  let lines = '';
+  const flush = () => {
+    const written = lines;
+    lines = '';
+    if (written !== '') file.write(written);
+  };
+  process.on('exit', flush);
+  return {
+    write(line) {
+      if (lines === '') systemClock.afterTurn(flush);
+      lines += line;
+    },
   };
 }
 
@@ -55,6 +73,10 @@ function openPipe(fd: number): DestinationStream & { written: () => Promise<void
   socket.on('error', () => {});
   socket.unref();
   let isCorked = false;
+  const uncork = () => {
+    if (isCorked) socket.uncork();
+    isCorked = false;
+  };
   return {
     write(line) {
       if (socket.writableLength > MOST_WAITING_BYTES || !socket.writable) return;
@@ -62,14 +84,14 @@ function openPipe(fd: number): DestinationStream & { written: () => Promise<void
         // All lines of one turn in one write.
         isCorked = true;
         socket.cork();
-        process.nextTick(() => {
-          isCorked = false;
-          socket.uncork();
-        });
+        systemClock.afterTurn(uncork);
       }
       socket.write(line);
     },
-    written: () => new Promise((resolve) => void socket.write('', () => resolve())),
+    written() {
+      uncork();
+      return new Promise((resolve) => void socket.write('', () => resolve()));
+    },
   };
 }
 

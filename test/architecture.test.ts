@@ -36,7 +36,7 @@ const PACKAGES: Record<string, RegExp> = {
   results: /^(node:(?!http|https|net|tls)|sharp$|lru-cache$|p-queue$)/,
   texts: /^node:/,
   media: /^(node:|mp4box$)/,
-  core: /^(node:(?!http|https|net|tls)|better-sqlite3$)/,
+  core: /^(node:(?!http|https|net|tls)|better-sqlite3$|lru-cache$)/,
 };
 
 const IMPORT = /(?:^|\n)\s*(?:import|export)\b[^'";]*?from\s*'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/g;

@@ -120,7 +120,7 @@ export function registerAccounts(app: App, { core, settings }: Emulator): void {
     async ({ params, body }) => {
       const { id } = at(params);
       const { speed, ...rest } = body;
-      core.db.transaction(() => {
+      core.transactions.own(() => {
         core.accounts.change(id, defined(rest));
         if (speed !== undefined) core.timeline.setSpeed(id, speed);
       })();

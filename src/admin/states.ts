@@ -46,7 +46,7 @@ export function registerStates(app: App, { core, settings }: Emulator): void {
       },
     },
     async () => {
-      core.db.transaction(() => {
+      core.transactions.own(() => {
         core.resets.resetAll();
         core.accounts.createMissing(settings.seedAccounts);
       })();

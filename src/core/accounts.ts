@@ -1,9 +1,11 @@
+import type { AccountRows } from './account-rows.ts';
 import type { AccountClock, Clock, ClockMode } from './clock.ts';
 import { accountTimeMs } from './clock.ts';
 import type { Db } from './db.ts';
 import { EmulatorError } from './errors.ts';
 import type { Faults, Rule } from './faults.ts';
 import type { Ledger } from './ledger.ts';
+import type { Transactions } from './transactions.ts';
 
 /** How an account came to be: from the seed file, by a first request, or over the control plane. */
 export type AccountOrigin = 'seed' | 'self' | 'control';
@@ -41,17 +43,14 @@ export type AccountSettings = Pick<Account, 'rateLimit' | 'seed' | 'revoked'>;
 
 export type Accounts = ReturnType<typeof createAccounts>;
 
-type AccountRow = Omit<Account, 'revoked'> & { revoked: number };
-
-const COLUMNS = `id, key, origin, balance, rate_limit AS rateLimit, clock_mode AS clockMode, clock_ms AS clockMs,
-  speed, seed, revoked, created_at AS createdAtMs, task_count AS taskCount, wake_at_ms AS wakeAtMs`;
-
-export function createAccounts(db: Db, clock: Clock, ledger: Ledger, faults: Faults) {
-  const byKey = db.prepare<[string], AccountRow>(`SELECT ${COLUMNS} FROM accounts WHERE key = ?`);
-  const byId = db.prepare<[number], AccountRow>(`SELECT ${COLUMNS} FROM accounts WHERE id = ?`);
-  const page = db.prepare<{ after: string; limit: number }, AccountRow>(
-    `SELECT ${COLUMNS} FROM accounts WHERE key > @after AND snapshot_of IS NULL ORDER BY key LIMIT @limit`,
-  );
+export function createAccounts(
+  db: Db,
+  transactions: Transactions,
+  clock: Clock,
+  rows: AccountRows,
+  ledger: Ledger,
+  faults: Faults,
+) {
   const nextId = db.prepare<[], number>('UPDATE account_ids SET last = last + 1 RETURNING last').pluck();
   const insert = db.prepare<{
     id: number;
@@ -79,8 +78,8 @@ export function createAccounts(db: Db, clock: Clock, ledger: Ledger, faults: Fau
   );
   const snapshots = db.prepare<[number], number>('SELECT id FROM accounts WHERE snapshot_of = ?').pluck();
   const count = db.prepare<[], number>('SELECT count(*) FROM accounts WHERE snapshot_of IS NULL').pluck();
-  const addTasks = db.prepare<{ id: number; count: number }>(
-    'UPDATE accounts SET task_count = task_count + @count WHERE id = @id',
+  const setTasks = db.prepare<{ id: number; taskCount: number; wakeAtMs: number | null }>(
+    'UPDATE accounts SET task_count = @taskCount, wake_at_ms = @wakeAtMs WHERE id = @id',
   );
   const setWake = db.prepare<{ id: number; wakeAtMs: number | null }>(
     'UPDATE accounts SET wake_at_ms = @wakeAtMs WHERE id = @id',
@@ -94,16 +93,13 @@ export function createAccounts(db: Db, clock: Clock, ledger: Ledger, faults: Fau
     )
     .pluck();
 
-  const read = (row: AccountRow | undefined): Account | undefined =>
-    row && { ...row, revoked: row.revoked === 1 };
-
   function get(id: number): Account {
-    const account = read(byId.get(id));
+    const account = rows.get(id);
     if (!account) throw new EmulatorError('ACCOUNT_NOT_FOUND', `account ${id} does not exist`);
     return account;
   }
 
-  const create = db.transaction((key: string, origin: AccountOrigin, profile: AccountProfile): Account => {
+  const create = transactions.own((key: string, origin: AccountOrigin, profile: AccountProfile): Account => {
     const { mode, nowMs } = profile.clock;
     const wallMs = clock.nowMs();
     const clockMs = mode === 'real' ? (nowMs === undefined ? 0 : nowMs - wallMs) : (nowMs ?? wallMs);
@@ -129,35 +125,54 @@ export function createAccounts(db: Db, clock: Clock, ledger: Ledger, faults: Fau
   return {
     count: (): number => count.get()!,
     /** Snapshots have keys that begin with a zero character, as nobody's own does. */
-    find: (key: string): Account | undefined => (key.startsWith('\u0000') ? undefined : read(byKey.get(key))),
+    find: (key: string): Account | undefined => (key.startsWith('\u0000') ? undefined : rows.find(key)),
     /** @throws EmulatorError ACCOUNT_NOT_FOUND */
     get,
     /** In the order of their keys, those after the key `after`. */
-    list: (limit: number, after = ''): Account[] => page.all({ after, limit }).map((row) => read(row)!),
+    list: (limit: number, after = ''): Account[] => rows.list(limit, after),
     /** All of them, for what concerns everybody. */
     all: (): Pick<Account, 'id' | 'origin'>[] => everybody.all(),
     create,
     /** Makes the seeded accounts that are not there; those of an earlier start keep what they have. */
-    createMissing: db.transaction((seeded: readonly { key: string; profile: AccountProfile }[]): void => {
-      for (const { key, profile } of seeded) if (!byKey.get(key)) create(key, 'seed', profile);
+    createMissing: transactions.own((seeded: readonly { key: string; profile: AccountProfile }[]): void => {
+      for (const { key, profile } of seeded) if (!rows.find(key)) create(key, 'seed', profile);
     }),
     /** An id that no account had before. */
     nextId: (): number => nextId.get()!,
-    has: (id: number): boolean => byId.get(id) !== undefined,
+    has: (id: number): boolean => rows.get(id) !== undefined,
     /** What the account was made with. */
     profileOf: (id: number): AccountProfile => JSON.parse(profileById.get(id)!),
     /** @throws EmulatorError ACCOUNT_NOT_FOUND */
     change(id: number, settings: Partial<AccountSettings>): void {
       const { rateLimit, seed, revoked } = { ...get(id), ...settings };
       update.run({ id, rateLimit, seed, revoked: Number(revoked) });
+      rows.changed(id, { rateLimit, seed, revoked });
     },
-    setSpeed: (id: number, speed: number) => setSpeed.run({ id, speed }),
+    setSpeed(id: number, speed: number): void {
+      setSpeed.run({ id, speed });
+      rows.changed(id, { speed });
+    },
     snapshotsOf: (id: number): number[] => snapshots.all(id),
     /** With all that is its own, snapshots included. */
-    remove: (id: number) => remove.run(id),
-    addTasks: (id: number, count: number) => addTasks.run({ id, count }),
-    setWake: (id: number, wakeAtMs: number | null) => setWake.run({ id, wakeAtMs }),
-    setClock: (id: number, mode: ClockMode, clockMs: number) => setClock.run({ id, mode, clockMs }),
+    remove(id: number): void {
+      remove.run(id);
+      rows.forget();
+    },
+    /** Rows were written to in ways of their own. */
+    forget: rows.forget,
+    /** How many tasks the account has had, and when it must be looked at next. */
+    setTasks(id: number, taskCount: number, wakeAtMs: number | null): void {
+      setTasks.run({ id, taskCount, wakeAtMs });
+      rows.changed(id, { taskCount, wakeAtMs });
+    },
+    setWake(id: number, wakeAtMs: number | null): void {
+      setWake.run({ id, wakeAtMs });
+      rows.changed(id, { wakeAtMs });
+    },
+    setClock(id: number, mode: ClockMode, clockMs: number): void {
+      setClock.run({ id, mode, clockMs });
+      rows.changed(id, { clockMode: mode, clockMs });
+    },
     /** Ids of the accounts with something due at `wallMs`, longest overdue first. */
     toWake: (wallMs: number, limit: number): number[] => toWake.all(wallMs, limit),
   };

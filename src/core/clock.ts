@@ -8,6 +8,8 @@ export interface Clock {
   repeat(ms: number, work: () => void): () => void;
   /** Calls `work` once after `ms` unless the returned function is called first. Does not keep the process alive. */
   after(ms: number, work: () => void): () => void;
+  /** Calls `work` when all that is at hand in this turn of the event loop is done. */
+  afterTurn(work: () => void): void;
 }
 
 /** Where every account's time ends: moments are told as texts with a year of four digits. */
@@ -59,6 +61,7 @@ export const systemClock: Clock = {
     timer.unref();
     return () => clearTimeout(timer);
   },
+  afterTurn: (work) => void setImmediate(work),
 };
 
 /** `real` follows the wall clock; `frozen` moves only when advanced; `auto` also moves when a task is polled. */

@@ -1,3 +1,4 @@
+import { createAccountRows } from './account-rows.ts';
 import { createAccounts } from './accounts.ts';
 import type { Clock } from './clock.ts';
 import { type DbOptions, openDb } from './db.ts';
@@ -10,6 +11,7 @@ import { createResets } from './resets.ts';
 import { createSnapshots } from './snapshots.ts';
 import { createTasks } from './tasks.ts';
 import { createTimeline } from './timeline.ts';
+import { createTransactions } from './transactions.ts';
 import { createUntil } from './until.ts';
 import { createWorker } from './worker.ts';
 
@@ -19,16 +21,20 @@ export type Core = ReturnType<typeof openCore>;
 export function openCore(options: DbOptions & { clock: Clock }) {
   const { clock } = options;
   const db = openDb(options);
-  const events = createEvents();
-  const ledger = createLedger(db, events);
-  const faults = createFaults(db);
-  const accounts = createAccounts(db, clock, ledger, faults);
-  const tasks = createTasks(db, clock, accounts, ledger, events);
-  const timeline = createTimeline(db, clock, accounts, tasks);
-  const limits = createLimits(db);
+  const transactions = createTransactions(db, clock);
+  const events = createEvents(transactions);
+  const rows = createAccountRows(db, transactions);
+  const ledger = createLedger(db, rows, events);
+  const faults = createFaults(db, transactions);
+  const accounts = createAccounts(db, transactions, clock, rows, ledger, faults);
+  const tasks = createTasks(db, transactions, clock, accounts, ledger, events);
+  const timeline = createTimeline(transactions, clock, accounts, tasks);
+  const limits = createLimits(db, transactions);
   const lives = createLives();
-  const snapshots = createSnapshots(db, clock, { accounts, tasks, timeline, limits, faults, lives });
-  const resets = createResets(db, accounts, limits, faults, lives);
+  lives.listen((endedId) => tasks.forget(endedId));
+  const parts = { accounts, tasks, timeline, limits, faults, lives };
+  const snapshots = createSnapshots(db, transactions, clock, parts);
+  const resets = createResets(transactions, accounts, limits, faults, lives);
   const worker = createWorker(clock, accounts, timeline, limits);
   tasks.failInterrupted();
   limits.restore();
@@ -36,6 +42,7 @@ export function openCore(options: DbOptions & { clock: Clock }) {
   return {
     clock,
     db,
+    transactions,
     accounts,
     events,
     until: createUntil(clock, events),
@@ -52,6 +59,7 @@ export function openCore(options: DbOptions & { clock: Clock }) {
     close() {
       if (!db.open) return;
       worker.stop();
+      transactions.close();
       limits.save();
       db.close();
     },

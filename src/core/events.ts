@@ -1,5 +1,6 @@
 import type { LedgerEntry } from './ledger-entry.ts';
 import type { Transition } from './task.ts';
+import type { Transactions } from './transactions.ts';
 
 /** Something that happened to an account. */
 export type CoreEvent =
@@ -13,23 +14,24 @@ type Listener = (event: CoreEvent) => void;
 export type Events = ReturnType<typeof createEvents>;
 
 /**
- * Tells who listens what has happened, once the transaction it happened in is over. Costs nothing while nobody listens.
+ * Tells who listens what has happened, once that is committed; what is undone has not happened. Costs nothing while nobody
+ * listens.
  */
-export function createEvents() {
+export function createEvents(transactions: Transactions) {
   const listeners = new Set<Listener>();
   let waiting: CoreEvent[] = [];
 
-  function flush(): void {
-    const events = waiting;
+  function settle(failure: unknown): void {
+    const events = failure === null ? waiting : [];
     waiting = [];
     for (const event of events) for (const listener of [...listeners]) listener(event);
   }
 
   return {
-    /** Inside a transaction: events are told when this turn's synchronous work, and with it the transaction, is over. */
+    /** To be called inside the transaction that the event is part of, if it is part of one. */
     emit(event: CoreEvent): void {
       if (listeners.size === 0) return;
-      if (waiting.length === 0) queueMicrotask(flush);
+      if (waiting.length === 0) transactions.whenCommitted(settle);
       waiting.push(event);
     },
     isHeard: (): boolean => listeners.size > 0,

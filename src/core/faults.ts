@@ -1,5 +1,6 @@
 import type { Db } from './db.ts';
 import { randomOf } from './random.ts';
+import type { Transactions } from './transactions.ts';
 
 /** When a rule strikes: see the page on faults. */
 export const STAGES = ['request', 'charge', 'accepted', 'task', 'stream', 'media'] as const;
@@ -60,7 +61,7 @@ export type Faults = ReturnType<typeof createFaults>;
  * Rules by account, and those for everybody. They live in the database, so that snapshots and restarts have them, and are
  * read from memory, so that a request without any pays next to nothing.
  */
-export function createFaults(db: Db) {
+export function createFaults(db: Db, transactions: Transactions) {
   const load = db.prepare<[], FaultRow>(
     'SELECT id, account_id AS accountId, rule, matched, fired FROM faults ORDER BY id',
   );
@@ -78,6 +79,9 @@ export function createFaults(db: Db) {
 
   /** By account; null holds those for everybody. Undefined: to be read again. */
   let rules: Map<number | null, Fault[]> | undefined;
+  transactions.onUndone(() => {
+    rules = undefined;
+  });
 
   function all(): Map<number | null, Fault[]> {
     if (rules) return rules;

@@ -1,3 +1,4 @@
+import type { AccountRows } from './account-rows.ts';
 import type { Db } from './db.ts';
 import { EmulatorError } from './errors.ts';
 import type { Events } from './events.ts';
@@ -10,7 +11,7 @@ export type Ledger = ReturnType<typeof createLedger>;
  * the balance on, a hold is resolved once and a refund returns it whole. Callers put an entry and what it pays for
  * into one transaction.
  */
-export function createLedger(db: Db, events: Events) {
+export function createLedger(db: Db, accounts: AccountRows, events: Events) {
   const insert = db.prepare<
     {
       accountId: number;
@@ -55,11 +56,11 @@ export function createLedger(db: Db, events: Events) {
     const entry = insert.get({ accountId, kind, amount, taskId, holdSeq, reason, atMs });
     if (!entry) throw new EmulatorError('ACCOUNT_NOT_FOUND', `account ${accountId} does not exist`);
     const { seq, balance } = entry;
-    events.emit({
-      type: 'ledger',
-      accountId,
-      entry: { seq, kind, amount, balance, taskId, holdSeq, reason, atMs },
-    });
+    accounts.changed(accountId, { balance });
+    if (events.isHeard()) {
+      const told = { seq, kind, amount, balance, taskId, holdSeq, reason, atMs };
+      events.emit({ type: 'ledger', accountId, entry: told });
+    }
     return seq;
   }
 

@@ -1,4 +1,5 @@
 import type { Db } from './db.ts';
+import type { Transactions } from './transactions.ts';
 
 export const WINDOW_MS = 3_600_000;
 
@@ -21,7 +22,7 @@ export type Limits = ReturnType<typeof createLimits>;
  * count too but never lengthen it. Counts live in memory, because a poll should not cost a write; `save` writes down
  * those that have changed, from time to time and at an orderly stop.
  */
-export function createLimits(db: Db) {
+export function createLimits(db: Db, transactions: Transactions) {
   const windows = new Map<number, Window>();
   /** Accounts whose window is not as it was written down. */
   let changed = new Set<number>();
@@ -42,7 +43,7 @@ export function createLimits(db: Db) {
     return running ? window : undefined;
   }
 
-  const write = db.transaction((accountIds: ReadonlySet<number>) => {
+  const write = transactions.own((accountIds: ReadonlySet<number>) => {
     for (const accountId of accountIds) {
       const window = windows.get(accountId);
       if (window) keep.run({ accountId, ...window });

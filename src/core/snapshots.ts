@@ -7,6 +7,7 @@ import type { Limits } from './limits.ts';
 import type { Lives } from './lives.ts';
 import type { Tasks } from './tasks.ts';
 import type { Timeline } from './timeline.ts';
+import type { Transactions } from './transactions.ts';
 
 /** Each is a whole copy of the account's rows. */
 const MOST_SNAPSHOTS = 100;
@@ -33,6 +34,7 @@ export type Snapshots = ReturnType<typeof createSnapshots>;
 /** Copies of all of an account's rows: kept under a name, put back, or given to a new key. */
 export function createSnapshots(
   db: Db,
+  transactions: Transactions,
   clock: Clock,
   parts: {
     accounts: Accounts;
@@ -84,6 +86,8 @@ export function createSnapshots(
     copyAccount.run(values);
     copyEntries.run(values);
     copyTasks.run(values);
+    accounts.forget();
+    tasks.forget(id);
     limits.copy(fromId, id);
     faults.copy(fromId, id);
     // Nobody answers the copy's requests.
@@ -95,7 +99,7 @@ export function createSnapshots(
 
   return {
     /** Under a name that is taken it replaces what was there. @throws EmulatorError TOO_MANY_SNAPSHOTS */
-    take: db.transaction((accountId: number, name: string): Snapshot => {
+    take: transactions.own((accountId: number, name: string): Snapshot => {
       timeline.settle(accountId);
       const account = accounts.get(accountId);
       const before = byName.get(accountId, name);
@@ -114,7 +118,7 @@ export function createSnapshots(
         snapshotAtMs: takenAtMs,
       });
       return { name, takenAtMs };
-    }).immediate,
+    }),
 
     /** In the order of their names, those after the name `after`. */
     list: (accountId: number, limit: number, after = ''): Snapshot[] => page.all({ accountId, limit, after }),
@@ -123,11 +127,12 @@ export function createSnapshots(
      * The account is again as it was, at the time it was, and keeps its snapshots. Answers it; its id is new.
      * @throws EmulatorError SNAPSHOT_NOT_FOUND
      */
-    restore: db.transaction((accountId: number, name: string): Account => {
+    restore: transactions.own((accountId: number, name: string): Account => {
       const { key } = accounts.get(accountId);
       const snapshot = byName.get(accountId, name);
       if (!snapshot) throw new EmulatorError('SNAPSHOT_NOT_FOUND', `there is no snapshot ${name} of ${key}`);
       giveKeyUp.run(accountId);
+      accounts.forget();
       const id = copy(snapshot.id, { key, clockMs: timeOf(snapshot) });
       handOn.run({ fromId: accountId, id });
       accounts.remove(accountId);
@@ -135,16 +140,16 @@ export function createSnapshots(
       lives.end(accountId, id);
       tasks.plotWake(accounts.get(id));
       return accounts.get(id);
-    }).immediate,
+    }),
 
     /** A new account with everything but the snapshots. @throws EmulatorError ACCOUNT_EXISTS */
-    fork: db.transaction((accountId: number, key: string): Account => {
+    fork: transactions.own((accountId: number, key: string): Account => {
       if (accounts.find(key)) throw new EmulatorError('ACCOUNT_EXISTS', `there is an account ${key} already`);
       timeline.settle(accountId);
       const id = copy(accountId, { key, origin: 'control' });
       tasks.plotWake(accounts.get(id));
       return accounts.get(id);
-    }).immediate,
+    }),
   };
 
   /** What has to stand in `clock_ms` for the account to be at the time of the snapshot again. */

@@ -57,8 +57,8 @@ export function taskStatements(db: Db) {
       'SELECT min(due_at) FROM tasks WHERE account_id = ? AND due_at IS NOT NULL',
     )
     .pluck();
-  const follower = db.prepare<[number, number], Pick<TaskRow, 'seq' | 'plan'>>(
-    `SELECT seq, plan FROM tasks
+  const follower = db.prepare<[number, number], Pick<TaskRow, 'seq' | 'id' | 'plan'>>(
+    `SELECT seq, id, plan FROM tasks
      WHERE account_id = ? AND follows = ? AND follows IS NOT NULL AND status = 'processing'`,
   );
   const start = db.prepare(

@@ -7,14 +7,22 @@ import type { Ledger } from './ledger.ts';
 import { COMPLETED, drawPlan, type End, nextChangeMs, type Plan } from './plan.ts';
 import { digestOf, randomOf } from './random.ts';
 import type { Order, Task, TaskStatus, Transition } from './task.ts';
-import { type DueRow, type TaskRow, taskStatements } from './task-statements.ts';
+import { createTaskRows } from './task-rows.ts';
+import type { DueRow } from './task-statements.ts';
+import type { Transactions } from './transactions.ts';
 
 export type Tasks = ReturnType<typeof createTasks>;
 
-export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Ledger, events: Events) {
-  const sql = taskStatements(db);
-
-  const read = (row: TaskRow): Task => ({ ...row, plan: JSON.parse(row.plan) });
+export function createTasks(
+  db: Db,
+  transactions: Transactions,
+  clock: Clock,
+  accounts: Accounts,
+  ledger: Ledger,
+  events: Events,
+) {
+  const rows = createTaskRows(db, transactions);
+  const { find, earliestDueMs } = rows;
 
   function tell(accountId: number, transition: Transition): Transition {
     events.emit({ type: 'task', accountId, transition });
@@ -32,7 +40,7 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
   function playDue(account: Account, nowMs: number, most: number): Transition[] {
     const transitions: Transition[] = [];
     while (transitions.length < most) {
-      const due = sql.nextDue.get(account.id, nowMs);
+      const due = rows.nextDue(account.id, nowMs);
       if (!due) break;
       transitions.push(moveOn(account, due));
     }
@@ -84,19 +92,22 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
         simulatedMs: null,
         errorCode: null,
       };
-      sql.insert.run({ ...task, driver, input: JSON.stringify(order.input), plan: JSON.stringify(plan) });
+      rows.insert(task, driver, order.input);
       tell(accountId, { taskId: id, from: 'created', to: 'processing', atMs: nowMs });
       return task;
     });
-    accounts.addTasks(accountId, tasks.length);
-    plotWake(account);
+    accounts.setTasks(accountId, account.taskCount + tasks.length, wakeOf(account));
     return tasks;
+  }
+
+  function wakeOf(account: Account): number | null {
+    const dueAtMs = earliestDueMs(account.id);
+    return dueAtMs === null ? null : wallTimeMs(account, dueAtMs);
   }
 
   /** Tells the worker when to look at the account next. To be called after anything that moves a due time. */
   function plotWake(account: Account): void {
-    const dueAtMs = sql.earliestDue.get(account.id) ?? null;
-    const wakeAtMs = dueAtMs === null ? null : wallTimeMs(account, dueAtMs);
+    const wakeAtMs = wakeOf(account);
     if (wakeAtMs !== account.wakeAtMs) accounts.setWake(account.id, wakeAtMs);
   }
 
@@ -112,7 +123,7 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
   /** Inside a transaction: resolves the hold, ends the task, starts the one that waited for it. */
   function finish(
     account: Account,
-    task: Pick<Task, 'seq' | 'id' | 'holdSeq' | 'startedAtMs' | 'follows'>,
+    task: Pick<Task, 'accountId' | 'seq' | 'id' | 'holdSeq' | 'startedAtMs' | 'follows'>,
     outcome: End,
     atMs: number,
     simulatedMs: number,
@@ -122,22 +133,20 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
       if (errorCode === null) ledger.capture(account.id, task.holdSeq, task.id, atMs);
       else ledger.refund(account.id, task.holdSeq, task.id, errorCode, atMs);
     }
-    const { seq } = task;
-    sql.setEnd.run({ accountId: account.id, seq, status: outcome.status, atMs, simulatedMs, errorCode });
-    const next = sql.follower.get(account.id, seq);
-    // One that ended while it waited hands on its place in the row.
-    if (next && task.startedAtMs === null) {
-      sql.setFollows.run({ accountId: account.id, seq: next.seq, follows: task.follows });
-    } else if (next) {
-      const dueAtMs = nextDueMs(account, JSON.parse(next.plan), 0, atMs);
-      sql.start.run({ accountId: account.id, seq: next.seq, atMs, dueAtMs });
+    rows.setEnd(task, { status: outcome.status, atMs, simulatedMs, errorCode });
+    const row = rows.follower(account.id, task.seq);
+    if (row) {
+      const next = { accountId: account.id, seq: row.seq, id: row.id };
+      // One that ended while it waited hands on its place in the row.
+      if (task.startedAtMs === null) rows.setFollows(next, task.follows);
+      else rows.start(next, atMs, nextDueMs(account, rows.planOf(row), 0, atMs));
     }
     return tell(account.id, { taskId: task.id, from: 'processing', to: outcome.status, atMs });
   }
 
   /** Inside a transaction: the next step of a task whose time has come, or its end. */
   function moveOn(account: Account, row: DueRow): Transition {
-    const plan: Plan = JSON.parse(row.plan);
+    const plan = rows.planOf(row);
     const atMs = row.dueAtMs!;
     const here = plan.steps[row.step];
     const next = plan.steps[row.step + 1];
@@ -145,16 +154,11 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     if (!here || !next) return finish(account, row, plan.outcome as End, atMs, plan.endMs);
     const step = row.step + 1;
     const dueAtMs = nextDueMs(account, plan, step, atMs);
-    sql.toStep.run({ accountId: account.id, seq: row.seq, step, dueAtMs });
+    rows.toStep(row, step, dueAtMs);
     return tell(account.id, { taskId: row.id, from: here.name, to: next.name, atMs });
   }
 
-  function find(accountId: number, id: string): Task | undefined {
-    const row = sql.byId.get(id, accountId);
-    return row && read(row);
-  }
-
-  const end = db.transaction((accountId: number, id: string, outcome: End): boolean => {
+  const end = transactions.own((accountId: number, id: string, outcome: End): boolean => {
     // A stream can outlive its account.
     if (!accounts.has(accountId)) return false;
     const account = caughtUp(accountId);
@@ -164,7 +168,7 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
     finish(account, task, outcome, nowMs, elapsedMs(account, task, nowMs));
     plotWake(account);
     return true;
-  }).immediate;
+  });
 
   /** How far a task has come. Counted back from its next change, because the pace may have changed on the way. */
   function elapsedMs(account: Account, task: Task, nowMs: number): number {
@@ -176,7 +180,7 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
       : Math.round(nextChangeMs(task.plan, task.step)! - (task.dueAtMs - nowMs) * pace);
   }
 
-  const stored = db.transaction(store).immediate;
+  const stored = transactions.shared(store);
 
   function submitted(...order: Parameters<typeof store>): Task[] {
     const tasks = stored(...order);
@@ -205,50 +209,49 @@ export function createTasks(db: Db, clock: Clock, accounts: Accounts, ledger: Le
       end(accountId, id, { status: 'failed', errorCode }),
     /** What was to be answered in its request, by nobody now, is refunded: of one account, or of all of them. */
     failInterrupted: (accountId: number | null = null): number =>
-      sql.streaming
-        .all(accountId)
+      rows
+        .streaming(accountId)
         .filter(({ accountId, id }) => end(accountId, id, { status: 'failed', errorCode: 'INTERNAL_ERROR' }))
         .length,
 
     find,
     /** How many there are of each kind, in all accounts. */
-    counts: () => sql.counts.all(),
+    counts: rows.counts,
     /** Whether any account has such a task: some families tell another key's task from one that does not exist. */
-    existsAnywhere: (id: string, family: string): boolean => sql.everywhere.get(id, family) !== undefined,
+    existsAnywhere: rows.existsAnywhere,
     /**
      * Every account's task of this family that has this id: an account and its forks can share one, the oldest comes first.
      * What a client calls a task is looked for among those that were completed in their request, and the newest come first.
      */
     everywhere: (family: string, by: 'id' | 'clientRef', name: string): Task[] =>
-      (by === 'id' ? sql.everywhere : sql.everywhereByRef).all(name, family).map(read),
+      (by === 'id' ? rows.everywhere : rows.everywhereByRef)(name, family),
     /** How far a task has come, in simulated time. */
     elapsedMs: (task: Task): number => {
       const account = accounts.get(task.accountId);
       return elapsedMs(account, task, accountTimeMs(account, clock.nowMs()));
     },
     /** The request that made the task, as its family stored it; undefined when the account has no such task. */
-    inputOf(accountId: number, id: string): unknown {
-      const input = sql.inputById.get(id, accountId);
-      return input === undefined ? undefined : JSON.parse(input);
-    },
+    inputOf: rows.inputOf,
     /** Oldest first, those after the place `after`. */
     list: (accountId: number, limit: number, after = 0, status: TaskStatus | null = null): Task[] =>
-      sql.page.all({ accountId, limit, after, status }).map(read),
+      rows.list(accountId, limit, after, status),
     /** A task that waits for another stands still until that one moves: this finds the one that moves first. */
     leading(task: Task): Task {
       let leading = task;
       while (leading.dueAtMs === null && leading.follows !== null) {
-        const before = sql.bySeq.get(leading.accountId, leading.follows);
+        const before = rows.bySeq(leading.accountId, leading.follows);
         if (before?.status !== 'processing') break;
-        leading = read(before);
+        leading = before;
       }
       return leading;
     },
     playDue,
-    earliestDueMs: (accountId: number): number | null => sql.earliestDue.get(accountId) ?? null,
+    earliestDueMs,
     plotWake,
     /** Stretches or shortens the waits that are left by `factor`: the account's pace has changed. */
     rescaleDue: (accountId: number, nowMs: number, factor: number) =>
-      sql.rescale.run({ accountId, nowMs, factor, latestMs: LATEST_MS }),
+      rows.rescale(accountId, nowMs, factor, LATEST_MS),
+    /** Rows of the account have come in ways of their own. */
+    forget: rows.forget,
   };
 }

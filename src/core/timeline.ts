@@ -1,9 +1,9 @@
 import type { Account, Accounts } from './accounts.ts';
 import { accountTimeMs, type Clock, type ClockMode, LATEST_MS, paceOf } from './clock.ts';
-import type { Db } from './db.ts';
 import { EmulatorError } from './errors.ts';
 import type { Task, Transition } from './task.ts';
 import type { Tasks } from './tasks.ts';
+import type { Transactions } from './transactions.ts';
 
 /** Bounds how long one transaction, and so one turn of the event loop, can take. */
 const CHANGES_PER_TRANSACTION = 500;
@@ -11,13 +11,13 @@ const CHANGES_PER_TRANSACTION = 500;
 export type Timeline = ReturnType<typeof createTimeline>;
 
 /** Moves accounts along their clocks and plays what falls due on the way, each change at the moment it was due. */
-export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: Tasks) {
-  const playSome = db.transaction((accountId: number, most: number): Transition[] => {
+export function createTimeline(transactions: Transactions, clock: Clock, accounts: Accounts, tasks: Tasks) {
+  const playSome = transactions.own((accountId: number, most: number): Transition[] => {
     const account = accounts.get(accountId);
     const played = tasks.playDue(account, accountTimeMs(account, clock.nowMs()), most);
     tasks.plotWake(account);
     return played;
-  }).immediate;
+  });
 
   /** Plays all that is due on the account. */
   function settle(accountId: number): Transition[] {
@@ -40,7 +40,7 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
    * Moves the clock with all that falls due on the way, a bounded number of changes in each transaction: what is played
    * and how far the clock has come are always of one piece.
    */
-  const moveSome = db.transaction(
+  const moveSome = transactions.own(
     (accountId: number, atMs: number): { played: Transition[]; isThere: boolean } => {
       const account = accounts.get(accountId);
       const nowMs = accountTimeMs(account, clock.nowMs());
@@ -51,7 +51,7 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
       tasks.plotWake(accounts.get(accountId));
       return { played, isThere };
     },
-  ).immediate;
+  );
 
   /** @throws EmulatorError CLOCK_BACKWARDS, CLOCK_TOO_FAR */
   function checkMove(account: Account, nowMs: number, atMs: number): void {
@@ -117,25 +117,25 @@ export function createTimeline(db: Db, clock: Clock, accounts: Accounts, tasks: 
      */
     setClock(accountId: number, mode: ClockMode, nowMs?: number): Transition[] {
       const played = settle(accountId);
-      db.transaction(() => {
+      transactions.own(() => {
         const before = accounts.get(accountId);
         const wallMs = clock.nowMs();
         const heldMs = accountTimeMs(before, wallMs);
         if (nowMs !== undefined) checkMove(before, heldMs, nowMs);
         accounts.setClock(accountId, mode, mode === 'real' ? heldMs - wallMs : heldMs);
         keepWhatIsLeft(before);
-      }).immediate();
+      })();
       return nowMs === undefined ? played : [...played, ...moveTo(accountId, notBefore(nowMs))];
     },
 
     /** Running tasks keep the simulated time they have left, and wait for it at the new speed. */
     setSpeed(accountId: number, speed: number): void {
       settle(accountId);
-      db.transaction(() => {
+      transactions.own(() => {
         const before = accounts.get(accountId);
         accounts.setSpeed(accountId, speed);
         keepWhatIsLeft(before);
-      }).immediate();
+      })();
     },
 
     /**

@@ -116,6 +116,7 @@ describe('the control plane', () => {
     await post('/api/sora-2/generate', VALID);
     expect((await get(`${LEDGER}/verify`)).body).toEqual({ ok: true, problems: [] });
     core.db.exec('UPDATE accounts SET balance = balance + 1');
+    core.accounts.forget();
     expect((await get(`${LEDGER}/verify`)).body).toEqual({
       ok: false,
       problems: ['the balance is not the sum of the entries: balance 997'],

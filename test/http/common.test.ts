@@ -45,7 +45,7 @@ describe('authentication', () => {
 
   it('refuses a revoked key', async () => {
     const { core, post } = await testEmulator();
-    core.db.prepare("UPDATE accounts SET revoked = 1 WHERE key = 'np_test_default'").run();
+    core.accounts.change(core.accounts.find('np_test_default')!.id, { revoked: true });
     expect(await post(GENERATE, VALID)).toMatchObject({ status: 401, body: envelope('LOGIN_REQUIRED') });
   });
 

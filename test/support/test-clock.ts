@@ -36,6 +36,7 @@ export function createTestClock(startMs = START_MS): TestClock {
       }),
     repeat: (ms, work) => add({ atMs: nowMs + ms, everyMs: ms, work }),
     after: (ms, work) => add({ atMs: nowMs + ms, everyMs: undefined, work }),
+    afterTurn: (work) => void setImmediate(work),
     advance(ms) {
       const endMs = nowMs + ms;
       for (;;) {

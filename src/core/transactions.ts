@@ -1,0 +1,104 @@
+import type { Clock } from './clock.ts';
+import type { Db } from './db.ts';
+
+/** Told once what was written is committed, or with what kept it from being so. */
+type Settled = (error: unknown) => void;
+
+export type Transactions = ReturnType<typeof createTransactions>;
+
+/**
+ * All transactions of a database. Most are committed at once. Those of submitted work, which come by the thousand, share
+ * one commit for all that came in one turn of the event loop: a commit of its own costs more than the rest of a request. So
+ * that no client is told what a kill could undo, nothing is answered before `whenCommitted` says so.
+ */
+export function createTransactions(db: Db, clock: Clock) {
+  const begin = db.prepare('BEGIN IMMEDIATE');
+  const commit = db.prepare('COMMIT');
+  const rollback = db.prepare('ROLLBACK');
+  const inSavepoint = db.transaction((work: () => unknown) => work());
+  const undone: (() => void)[] = [];
+  let isShared = false;
+  /** Whether the code that runs now is part of a transaction. */
+  let isWithin = false;
+  let waiting: Settled[] = [];
+
+  /** What is known of rows besides the rows themselves may be wrong now. */
+  function forget(): void {
+    for (const listener of undone) listener();
+  }
+
+  function attempt<T>(work: () => T): T {
+    isWithin = true;
+    try {
+      return inSavepoint.immediate(work) as T;
+    } catch (error) {
+      forget();
+      throw error;
+    } finally {
+      isWithin = false;
+    }
+  }
+
+  /** Commits what is shared so far. @throws nothing: those who wait are told */
+  function commitShared(): void {
+    if (!isShared) return;
+    isShared = false;
+    const settled = waiting;
+    waiting = [];
+    let failure: unknown = null;
+    try {
+      // On a full disk SQLite has ended it by itself, and all that was part of it is undone.
+      if (!db.inTransaction) throw new Error('the database has undone what was written together');
+      commit.run();
+    } catch (error) {
+      failure = error;
+      if (db.inTransaction) rollback.run();
+      forget();
+    }
+    // Later, because whoever made us commit is in the middle of something of its own.
+    for (const tell of settled) queueMicrotask(() => tell(failure));
+  }
+
+  function openShared(): void {
+    if (isShared && db.inTransaction) return;
+    commitShared();
+    begin.run();
+    isShared = true;
+    clock.afterTurn(commitShared);
+  }
+
+  return {
+    /**
+     * Makes a transaction of `work`: all of it or nothing, committed when it returns. Inside another it is a part of that.
+     * It throws what `work` throws, and the database's refusals.
+     */
+    own<Given extends unknown[], T>(work: (...given: Given) => T): (...given: Given) => T {
+      return (...given) => {
+        if (isWithin) return work(...given);
+        commitShared();
+        return attempt(() => work(...given));
+      };
+    },
+
+    /** The same, but committed together with all others of this turn of the event loop. */
+    shared<Given extends unknown[], T>(work: (...given: Given) => T): (...given: Given) => T {
+      return (...given) => {
+        if (isWithin) return work(...given);
+        openShared();
+        return attempt(() => work(...given));
+      };
+    },
+
+    /** Whether something is written that a kill could still undo. */
+    isOpen: (): boolean => isShared,
+    /** Calls `settled`, never at once: with null when all that has been written so far is committed, else with what went wrong. */
+    whenCommitted(settled: Settled): void {
+      if (isShared) waiting.push(settled);
+      else queueMicrotask(() => settled(null));
+    },
+    /** Calls `listener` whenever something that was written is undone. */
+    onUndone: (listener: () => void) => void undone.push(listener),
+    /** Before the database is closed. */
+    close: commitShared,
+  };
+}
