@@ -6,7 +6,8 @@ import type { Transactions } from './transactions.ts';
 type AccountRow = Omit<Account, 'revoked'> & { revoked: number };
 
 const COLUMNS = `id, key, origin, balance, rate_limit AS rateLimit, clock_mode AS clockMode, clock_ms AS clockMs,
-  speed, seed, revoked, created_at AS createdAtMs, task_count AS taskCount, wake_at_ms AS wakeAtMs`;
+  speed, seed, revoked, created_at AS createdAtMs, entry_count AS entryCount,
+  task_count AS taskCount, wake_at_ms AS wakeAtMs`;
 
 /** Accounts that are kept in memory; what is not is read again. */
 const MOST_KEPT = 2000;

@@ -22,6 +22,8 @@ export interface Account extends AccountClock {
   revoked: boolean;
   /** On the account's clock. */
   createdAtMs: number;
+  /** Entries in its ledger. */
+  entryCount: number;
   taskCount: number;
   /** Wall time at which something falls due; null when nothing does by itself. */
   wakeAtMs: number | null;

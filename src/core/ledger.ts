@@ -12,22 +12,22 @@ export type Ledger = ReturnType<typeof createLedger>;
  * into one transaction.
  */
 export function createLedger(db: Db, accounts: AccountRows, events: Events) {
+  // Given by place, because names would cost as much as the row. The trigger entry_follows_the_last checks seq and balance.
   const insert = db.prepare<
-    {
-      accountId: number;
-      kind: EntryKind;
-      amount: number;
-      taskId: string | null;
-      holdSeq: number | null;
-      reason: string | null;
-      atMs: number;
-    },
-    { seq: number; balance: number }
+    [
+      accountId: number,
+      seq: number,
+      kind: EntryKind,
+      amount: number,
+      balance: number,
+      taskId: string | null,
+      holdSeq: number | null,
+      reason: string | null,
+      atMs: number,
+    ]
   >(`
     INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_id, hold_seq, reason, at)
-    SELECT id, entry_count + 1, @kind, @amount, balance + @amount, @taskId, @holdSeq, @reason, @atMs
-    FROM accounts WHERE id = @accountId
-    RETURNING seq, balance`);
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   const holdAmount = db
     .prepare<[number, number], number>(
       "SELECT amount FROM ledger_entries WHERE account_id = ? AND seq = ? AND kind = 'hold'",
@@ -43,7 +43,6 @@ export function createLedger(db: Db, accounts: AccountRows, events: Events) {
         AND NOT EXISTS (SELECT 1 FROM ledger_entries AS resolution
                         WHERE resolution.account_id = hold.account_id AND resolution.hold_seq = hold.seq)`)
     .pluck();
-  const balanceOf = db.prepare<[number], number>('SELECT balance FROM accounts WHERE id = ?').pluck();
 
   function append(
     accountId: number,
@@ -53,10 +52,12 @@ export function createLedger(db: Db, accounts: AccountRows, events: Events) {
     more: { taskId?: string; holdSeq?: number; reason?: string } = {},
   ): number {
     const { taskId = null, holdSeq = null, reason = null } = more;
-    const entry = insert.get({ accountId, kind, amount, taskId, holdSeq, reason, atMs });
-    if (!entry) throw new EmulatorError('ACCOUNT_NOT_FOUND', `account ${accountId} does not exist`);
-    const { seq, balance } = entry;
-    accounts.changed(accountId, { balance });
+    const account = accounts.get(accountId);
+    if (!account) throw new EmulatorError('ACCOUNT_NOT_FOUND', `account ${accountId} does not exist`);
+    const seq = account.entryCount + 1;
+    const balance = account.balance + amount;
+    insert.run(accountId, seq, kind, amount, balance, taskId, holdSeq, reason, atMs);
+    accounts.changed(accountId, { balance, entryCount: seq });
     if (events.isHeard()) {
       const told = { seq, kind, amount, balance, taskId, holdSeq, reason, atMs };
       events.emit({ type: 'ledger', accountId, entry: told });
@@ -72,7 +73,7 @@ export function createLedger(db: Db, accounts: AccountRows, events: Events) {
      * Credits taken or given by hand. @throws EmulatorError BALANCE_TOO_LOW when more would be taken than there is
      */
     adjust(accountId: number, amount: number, reason: string, atMs: number): number {
-      const balance = balanceOf.get(accountId) ?? 0;
+      const balance = accounts.get(accountId)?.balance ?? 0;
       if (balance + amount < 0) {
         throw new EmulatorError('BALANCE_TOO_LOW', `${-amount} credits cannot be taken from ${balance}`);
       }
@@ -92,7 +93,7 @@ export function createLedger(db: Db, accounts: AccountRows, events: Events) {
       return append(accountId, 'refund', -held, atMs, { taskId, holdSeq, reason });
     },
 
-    balance: (accountId: number): number => balanceOf.get(accountId) ?? 0,
+    balance: (accountId: number): number => accounts.get(accountId)?.balance ?? 0,
     /** The positive sum of holds that are neither captured nor refunded. */
     held: (accountId: number): number => openHolds.get(accountId) ?? 0,
     /** Oldest first, those after the entry `after`. */

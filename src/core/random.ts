@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** A repeatable source: the same seed gives the same draws on every machine. */
 export interface Random {
@@ -15,11 +15,11 @@ const UINT32 = 0x1_0000_0000;
 
 /** sfc32 over a SHA-256 of the seed's parts: well spread for seeds that differ in one character. */
 export function randomOf(...seed: readonly (string | number)[]): Random {
-  const hash = createHash('sha256').update(seed.join('\u0000')).digest();
-  let a = hash.readInt32LE(0);
-  let b = hash.readInt32LE(4);
-  let c = hash.readInt32LE(8);
-  let counter = hash.readInt32LE(12);
+  const digest = hash('sha256', seed.join('\u0000'), 'buffer');
+  let a = digest.readInt32LE(0);
+  let b = digest.readInt32LE(4);
+  let c = digest.readInt32LE(8);
+  let counter = digest.readInt32LE(12);
   const next = () => {
     const sum = (((a + b) | 0) + counter) | 0;
     counter = (counter + 1) | 0;
@@ -47,5 +47,5 @@ export function randomOf(...seed: readonly (string | number)[]): Random {
 
 /** `length` (at most 64) hexadecimal digits that the seed's parts decide. */
 export function digestOf(length: number, ...seed: readonly (string | number)[]): string {
-  return createHash('sha256').update(seed.join('\u0000')).digest('hex').slice(0, length);
+  return hash('sha256', seed.join('\u0000'), 'hex').slice(0, length);
 }
