@@ -1,0 +1,87 @@
+import { setImmediate as turnEnds } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { testEmulator } from '../support/emulator.ts';
+import { createTestClock } from '../support/test-clock.ts';
+
+const ORDER = { prompt: 'A cat', mode: 'textToVideo' };
+const GENERATE = '/api/sora-2/generate';
+
+/** An emulator whose turns of the event loop last until `endTurn`. */
+async function heldTurns() {
+  const held: (() => void)[] = [];
+  const emulator = await testEmulator([], {
+    ...createTestClock(),
+    afterTurn: (work) => void held.push(work),
+  });
+  return {
+    ...emulator,
+    endTurn: () => {
+      for (const work of held.splice(0)) work();
+    },
+  };
+}
+
+/** What has come of a promise by now; undefined: nothing yet. */
+async function soon<T>(promise: Promise<T>): Promise<T | undefined> {
+  for (let turn = 0; turn < 20; turn++) await turnEnds();
+  return Promise.race([promise, Promise.resolve(undefined)]);
+}
+
+describe('an answer', () => {
+  it('leaves when what it tells is committed, and not before', async () => {
+    const { post, endTurn, core } = await heldTurns();
+    const accepted = post(GENERATE, ORDER);
+    expect(await soon(accepted)).toBeUndefined();
+    expect(core.db.inTransaction).toBe(true);
+    endTurn();
+    expect(await accepted).toMatchObject({ status: 200, body: { success: true } });
+  });
+
+  it('to anybody waits as well, because it may tell the same', async () => {
+    const { post, get, send, endTurn, core } = await heldTurns();
+    const accepted = post(GENERATE, ORDER);
+    await soon(accepted);
+    const account = core.accounts.find('np_test_default')!;
+    const [task] = core.tasks.list(account.id, 1);
+    const others = [
+      post('/api/sora-2/check-status', { taskId: task!.id }),
+      get('/__admin/accounts/np_test_default/tasks'),
+      send('GET', '/api/nowhere'),
+    ];
+    expect(await Promise.all(others.map(soon))).toEqual([undefined, undefined, undefined]);
+    endTurn();
+    expect((await Promise.all(others)).map(({ status }) => status)).toEqual([200, 200, 404]);
+  });
+
+  it('is an error where what it tells could not be committed: nothing is charged, and the next one is right', async () => {
+    const { post, get, core } = await testEmulator();
+    core.db.exec(`
+      CREATE TABLE promises (entry INTEGER REFERENCES accounts (id) DEFERRABLE INITIALLY DEFERRED);
+      CREATE TRIGGER broken AFTER INSERT ON tasks WHEN NEW.seq = 1
+      BEGIN INSERT INTO promises (entry) VALUES (-1); END`);
+    const before = await get('/__admin/accounts/np_test_default');
+    const refused = await post(GENERATE, ORDER);
+    expect(refused).toMatchObject({ status: 500, body: { success: false, errorCode: 'INTERNAL_ERROR' } });
+    const after = await get('/__admin/accounts/np_test_default');
+    expect(after.body.balance).toBe(before.body.balance);
+    core.db.exec('DROP TRIGGER broken');
+    expect(await post(GENERATE, ORDER)).toMatchObject({ status: 200 });
+    expect((await get('/__admin/accounts/np_test_default/tasks')).body.tasks).toHaveLength(1);
+    expect((await get('/__admin/accounts/np_test_default/requests')).body.requests).toMatchObject([
+      { status: 500 },
+      { status: 200 },
+    ]);
+  });
+
+  it('of a stream begins when its hold is committed', async () => {
+    const { send, endTurn, core, createAccount } = await heldTurns();
+    const { id } = createAccount('np_frozen', { clock: { mode: 'frozen' } });
+    const body = { topic: 'a cat' };
+    const streamed = send('POST', '/api/sora-2/generate-prompt', { body, key: 'np_frozen' });
+    expect(await soon(streamed)).toBeUndefined();
+    expect(core.tasks.list(id, 1)[0]?.status).toBe('processing');
+    endTurn();
+    expect(await streamed).toMatchObject({ status: 200, text: expect.stringContaining('cat') });
+    expect(core.tasks.list(id, 1)[0]?.status).toBe('completed');
+  });
+});
