@@ -38,6 +38,8 @@ export async function buildApp(
   const app = Fastify({
     loggerInstance: fastifyLogger(logger) as FastifyBaseLogger,
     logController: new RequestLog(logger),
+    // One of its own for every request would only add a number that no other line has.
+    childLoggerFactory: (parent) => parent,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     // Fastify would answer with a body of its own while it closes.

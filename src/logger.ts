@@ -20,7 +20,7 @@ export async function createLogger({
   logger: Logger;
   flush: () => Promise<unknown>;
 }> {
-  const options = { level: logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const options = { level: logLevel, base: null, timestamp: isoTime };
   if (logLevel === 'silent') return { logger: pino(options), flush: async () => {} };
   const fd = FILE_NUMBERS[to];
   if (process[to].isTTY) {
@@ -93,6 +93,19 @@ function openPipe(fd: number): DestinationStream & { written: () => Promise<void
       return new Promise((resolve) => void socket.write('', () => resolve()));
     },
   };
+}
+
+let lastMs = Number.NaN;
+let lastText = '';
+
+/** As pino's own, but written once a millisecond and not for every line. */
+function isoTime(): string {
+  const nowMs = systemClock.nowMs();
+  if (nowMs !== lastMs) {
+    lastMs = nowMs;
+    lastText = `,"time":"${new Date(nowMs).toISOString()}"`;
+  }
+  return lastText;
 }
 
 function textOf(line: Record<string, unknown>, messageKey: string): string {

@@ -9,8 +9,11 @@ const THIS_MACHINE = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/i;
 
 /** For Fastify's `rewriteUrl`: the path that is to be served, with `Host` as the address says it. */
 export function rewriteTarget(request: IncomingMessage): string {
-  const [, , authority, rest] = ABSOLUTE.exec(request.url ?? '/') ?? [];
-  if (authority === undefined) return servedPath(request.headers.host, request.url ?? '/');
+  const url = request.url ?? '/';
+  // Nearly all.
+  if (url.startsWith('/')) return servedPath(request.headers.host, url);
+  const [, , authority, rest] = ABSOLUTE.exec(url) ?? [];
+  if (authority === undefined) return servedPath(request.headers.host, url);
   request.headers.host = authority;
   return servedPath(authority, rest!.startsWith('/') ? rest! : `/${rest}`);
 }

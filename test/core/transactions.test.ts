@@ -158,6 +158,7 @@ describe('what is kept in memory of accounts and tasks', () => {
           'restore',
           'reset',
           'fork',
+          'remove',
           'turn',
           'break',
         ),
@@ -194,7 +195,12 @@ describe('what is kept in memory of accounts and tasks', () => {
             else if (step.do === 'restore') core.snapshots.restore(id, 's');
             else if (step.do === 'reset') core.resets.reset(id);
             else if (step.do === 'fork') core.snapshots.fork(id, `fork${++forks}`);
-            else if (step.do === 'turn') await turnEnds();
+            else if (step.do === 'remove') {
+              core.resets.remove(id);
+              expect(core.accounts.find(step.whose)).toBeUndefined();
+              expect(core.tasks.find(id, last)).toBeUndefined();
+              core.accounts.create(step.whose, 'seed', profile({ credits: 900 }));
+            } else if (step.do === 'turn') await turnEnds();
             else {
               core.transactions.own(() => {
                 core.accounts.setSpeed(id, 3);
