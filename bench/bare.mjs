@@ -19,6 +19,7 @@ app.post('/api/sora-2/check-status', async () => ({
   taskId,
 }));
 
-const url = await app.listen({ port: 0, host: '127.0.0.1' });
+const port = Number(process.argv[2] ?? 0);
+const url = await app.listen({ port, host: '127.0.0.1' });
 // The emulator's ready line has a `url` too, so one piece of code starts both.
 process.stdout.write(`${JSON.stringify({ url })}\n`);

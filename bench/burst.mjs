@@ -4,29 +4,33 @@ import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
-import { peakMib, rounded, startPolls, startServer } from './processes.mjs';
-import { complete, generate, HEADERS, SORA, SORA_ORDER } from './tasks.mjs';
+import { rounded } from './figures.mjs';
+import { SORA, SORA_ORDER } from './orders.mjs';
+import { peakMib } from './proc.mjs';
+import { startPolls, startServer } from './processes.mjs';
+import { complete, generate, HEADERS } from './tasks.mjs';
 
 const BURST = { images: 200, pollsPerSecond: 200, quietSeconds: 4 };
 
 const IMAGES = '/api/nano-banana-pro';
-const ROUNDS = 3;
 const WARM_UP_SECONDS = 1.5;
 const TIMEOUT_MS = 45_000;
 /** Of 4K at 16:9, in pixels. */
 const WIDTH = 5504;
 
-/** `emulator`: its arguments. Each round has a server of its own: one that has drawn before is warm already, and larger. */
-export async function measureBurst(emulator, say) {
+/** Each round has a server of its own: one that has drawn before is warm already, and larger. */
+export async function measureBurst({ emulator, settings, say }) {
   const polls = startPolls();
   const rounds = [];
-  for (let number = 1; number <= ROUNDS; number++) {
+  for (let number = 1; number <= settings.longRounds; number++) {
     const server = await startServer(emulator);
     const measured = await measureRound(server, polls);
     await server.stop();
     rounds.push(measured);
     const { seconds, during, mostMib } = measured;
-    say(`burst ${number}/${ROUNDS}  ${seconds} s  p99 of polls ${during.p99Ms} ms  ${mostMib} MiB`);
+    say(
+      `burst ${number}/${settings.longRounds}  ${seconds} s  p99 of polls ${during.p99Ms} ms  ${mostMib} MiB`,
+    );
   }
   return { ...BURST, rounds };
 }

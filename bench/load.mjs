@@ -13,20 +13,43 @@ process.on('message', async (window) => {
 // Whoever asked is gone, however it ended.
 process.on('disconnect', () => process.exit());
 
-/** `length`: what each body must have, where they are files. */
-async function fire({ seconds, length, ...target }) {
+/** Of so many answers one is read; the first of a window all are. */
+const READ_ONE_IN = 50;
+const READ_AT_FIRST = 200;
+const TASK_ID = /"taskId":"([^"]+)"/;
+/** So many of the tasks are told, the last. */
+const TOLD = 20;
+
+/**
+ * `length`: what each body must have, where they are files; `expected`: what fields must say, where they are JSON; `areNew`:
+ * no two may tell of the same task.
+ */
+async function fire({ seconds, length, expected, areNew, ...target }) {
   if (new URL(target.url).hostname !== '127.0.0.1') throw new Error('the load tool fires at loopback only');
   const cpuBefore = process.cpuUsage();
   // autocannon counts latencies in whole milliseconds; what is compared here differs by less.
   const micros = createHistogram();
   let wrongLength = 0;
   let lost = 0;
+  let answers = 0;
+  let read = 0;
+  const wrong = [];
+  const taskIds = new Set();
+  const verifyBody = (body) => {
+    answers += 1;
+    if (areNew) taskIds.add(TASK_ID.exec(body)?.[1]);
+    if (answers > READ_AT_FIRST && answers % READ_ONE_IN > 0) return true;
+    read += 1;
+    if (!says(body, expected)) wrong.push(body);
+    return true;
+  };
   const instance = autocannon({
     ...target,
     duration: seconds,
     // A window ends with a sample, and samples are a second apart unless told otherwise.
     sampleInt: 100,
     timeout: 5,
+    ...(expected && { verifyBody }),
     setupClient: (client) => {
       onReconnect(client, () => lost++);
       if (length) onWrongLength(client, length, () => wrongLength++);
@@ -47,8 +70,26 @@ async function fire({ seconds, length, ...target }) {
     non2xx: result.non2xx,
     errors: Math.max(result.errors, lost),
     wrongLength,
+    ...(areNew && { told: [...taskIds].slice(-TOLD), notNew: answers - taskIds.size }),
+    read,
+    wrongBodies: wrong.length,
+    wrongBody: wrong[0]?.slice(0, 200),
     loadToolBusy: Math.round((user + system) / (result.duration * 1e4)) / 100,
   };
+}
+
+/** '*' stands for any text, a list for any of its values. */
+function says(body, expected) {
+  try {
+    const answer = JSON.parse(body);
+    return Object.entries(expected).every(([field, value]) => {
+      const told = answer[field];
+      if (value === '*') return typeof told === 'string' && told !== '';
+      return Array.isArray(value) ? value.includes(told) : told === value;
+    });
+  } catch {
+    return false;
+  }
 }
 
 /** The server ended the connection, perhaps in the middle of an answer: autocannon goes on as if nothing were lost. */

@@ -1,4 +1,4 @@
-// The processes of a run: starting them, what /proc knows of them, and that none of them outlives the run.
+// The processes of a run: starting them, speaking with them, and that none of them outlives the run.
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statfsSync, truncateSync } from 'node:fs';
@@ -10,8 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const START_TIMEOUT_MS = 10_000;
 const WINDOW_GRACE_MS = 8000;
-/** Linux tells CPU time in these, whatever the kernel's own tick is. */
-const TICKS_PER_SECOND = 100;
+const ANSWER_TIMEOUT_MS = 30_000;
 const TMPFS_MAGIC = 0x01021994;
 
 export const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -43,40 +42,50 @@ const env = Object.fromEntries(
 let started = 0;
 
 /**
- * Starts a server and waits for the line that tells its URL. Its stdout is a file, as with `> emulator.log`: a pipe
- * would need a reader that is woken for every log line and takes CPU time from the two that are measured.
+ * Starts a server. Its stdout is a file, as with `> emulator.log`: a pipe would need a reader that is woken for every log
+ * line and takes CPU time from the two that are measured.
  */
-export async function startServer(args) {
+export function spawnServer(args, { cwd, stderr = 'inherit' } = {}) {
   started += 1;
   const log = join(tempDir, `stdout-${started}.log`);
   const begin = performance.now();
   // For appending: only so does the file start over when it is emptied under its writer.
   const stdout = openSync(log, 'a');
-  const child = adopt(spawn(process.execPath, args, { stdio: ['ignore', stdout, 'inherit'], env }));
+  const stdio = ['ignore', stdout, stderr === 'inherit' ? stderr : stdout];
+  const child = adopt(spawn(process.execPath, args, { stdio, env, cwd }));
   closeSync(stdout);
-  let url;
-  while (!url) {
-    if (child.exitCode !== null || child.signalCode !== null) {
-      throw new Error(`a server ended before it was ready; its output:\n${readFileSync(log, 'utf8')}`);
-    }
-    if (performance.now() - begin > START_TIMEOUT_MS) throw new Error('a server did not get ready');
-    await sleep(1);
-    url = urlIn(readFileSync(log, 'utf8'));
-  }
   return {
-    url,
     pid: child.pid,
     begin,
-    readyMs: performance.now() - begin,
+    output: () => readFileSync(log, 'utf8'),
+    /** @throws Error when it has ended, which it was not to do */
+    checkAlive() {
+      if (child.exitCode === null && child.signalCode === null) return;
+      throw new Error(`a server ended before it was ready; its output:\n${readFileSync(log, 'utf8')}`);
+    },
     /** Keeps the log of a long run from filling the disk. */
     emptyLog: () => truncateSync(log),
     /** Without ceremony: nothing of it is needed any more. */
-    async stop() {
+    async stop(signal = 'SIGKILL') {
+      if (child.exitCode !== null || child.signalCode !== null) return;
       const exit = once(child, 'exit');
-      child.kill('SIGKILL');
+      child.kill(signal);
       await exit;
     },
   };
+}
+
+/** Starts one that tells its URL in a line, and waits for that. */
+export async function startServer(args) {
+  const server = spawnServer(args);
+  let url;
+  while (!url) {
+    server.checkAlive();
+    if (performance.now() - server.begin > START_TIMEOUT_MS) throw new Error('a server did not get ready');
+    await sleep(1);
+    url = urlIn(server.output());
+  }
+  return { ...server, url, readyMs: performance.now() - server.begin };
 }
 
 function urlIn(output) {
@@ -89,19 +98,33 @@ function urlIn(output) {
 }
 
 /** Not `fetch`, whose first call loads a whole HTTP client and would count as part of a server's start. */
-export function post(url, headers, body) {
+function ask(method, url, headers, body) {
   return new Promise((resolve, reject) => {
-    const call = request(url, { method: 'POST', headers, agent: false, timeout: 5000 }, async (response) => {
-      let text = '';
-      for await (const chunk of response) text += chunk;
-      if (response.statusCode === 200) resolve(JSON.parse(text));
-      else reject(new Error(`${new URL(url).pathname} answered ${response.statusCode}: ${text}`));
-    });
+    const call = request(
+      url,
+      { method, headers, agent: false, timeout: ANSWER_TIMEOUT_MS },
+      async (response) => {
+        try {
+          const chunks = [];
+          for await (const chunk of response) chunks.push(chunk);
+          const text = Buffer.concat(chunks).toString();
+          if (response.statusCode >= 200 && response.statusCode < 300) resolve(text);
+          else reject(new Error(`${new URL(url).pathname} answered ${response.statusCode}: ${text}`));
+        } catch (error) {
+          reject(error);
+        }
+      },
+    );
     call.on('timeout', () => call.destroy(new Error(`${url} did not answer`)));
     call.on('error', reject);
     call.end(body);
   });
 }
+
+/** The text of an answer that tells of success. */
+export const postForText = (url, headers, body) => ask('POST', url, headers, body);
+export const post = async (url, headers, body) => JSON.parse(await ask('POST', url, headers, body));
+export const get = async (url) => JSON.parse(await ask('GET', url, {}));
 
 /** Answers what the child says next. @throws Error `name` failed */
 async function next(child, name, ms) {
@@ -113,71 +136,35 @@ async function next(child, name, ms) {
   return result;
 }
 
-export function startLoadTool() {
-  const child = adopt(fork(here('load.mjs')));
-  /** Fires for `seconds` and answers what came of it. */
-  return function fire(window) {
-    child.send(window);
-    return next(child, 'the load tool', window.seconds * 1000 + WINDOW_GRACE_MS);
+/** A script of the bench in a process of its own, which answers each message with one. */
+export function startTool(script, args = []) {
+  const child = adopt(fork(here(script), args, { env }));
+  child.on('exit', () => child.emit('message', { error: 'it ended' }));
+  return {
+    pid: child.pid,
+    send: (message) => child.send(message),
+    next: (ms) => next(child, script, ms),
+    ask(message, ms) {
+      child.send(message);
+      return next(child, script, ms);
+    },
+    end: () => child.disconnect(),
   };
+}
+
+export function startLoadTool() {
+  const tool = startTool('load.mjs');
+  /** Fires for `seconds` and answers what came of it. */
+  return (window) => tool.ask(window, window.seconds * 1000 + WINDOW_GRACE_MS);
 }
 
 export function startPolls() {
-  const child = adopt(fork(here('polls.mjs')));
+  const tool = startTool('polls.mjs');
   /** Polls while `work` goes on; answers what came of both. */
   return async function polls(target, work) {
-    child.send(target);
+    tool.send(target);
     const result = await work();
-    child.send('stop');
-    const figures = await next(child, 'polling', WINDOW_GRACE_MS);
+    const figures = await tool.ask('stop', WINDOW_GRACE_MS);
     return { result, figures };
   };
-}
-
-function proc(pid, file) {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-function mibOf(pid, field) {
-  const kib = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(proc(pid, 'status') ?? '')?.[1];
-  return kib && Number(kib) / 1024;
-}
-
-/** Resident memory in MiB; undefined where there is no /proc. */
-export const residentMib = (pid) => mibOf(pid, 'VmRSS');
-
-/** The most that it ever was, however short; undefined where there is no /proc. */
-export const peakMib = (pid) => mibOf(pid, 'VmHWM');
-
-/** CPU time in seconds since the process began; undefined where there is no /proc. */
-export function cpuSeconds(pid) {
-  // The second field is the command's name in parentheses; user and system time are the 14th and 15th.
-  const fields = proc(pid, 'stat')?.split(') ').at(-1).split(' ');
-  return fields && (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-/** Looks at a process's memory now and then until `stop`, which answers the most there was. */
-export function watchMemory(pid) {
-  let most = residentMib(pid);
-  const look = () => {
-    most = Math.max(most, residentMib(pid) ?? 0);
-  };
-  const timer = most === undefined ? undefined : setInterval(look, 200);
-  return () => {
-    clearInterval(timer);
-    return most;
-  };
-}
-
-export function round(value, digits) {
-  return Number(value.toFixed(digits));
-}
-
-/** To a tenth, where it was measured at all. */
-export function rounded(value) {
-  return value === undefined ? undefined : round(value, 1);
 }

@@ -1,0 +1,38 @@
+// The package as tests use it: emulators one after the other in this process.
+import { round } from './figures.mjs';
+import { GENERATE, SORA_ORDER } from './orders.mjs';
+
+/** After these the code is loaded and compiled. */
+const WARM_UPS = 5;
+
+process.on('message', async ({ starts }) => {
+  try {
+    process.send({ result: await measure(starts) });
+  } catch (error) {
+    process.send({ error: String(error?.message ?? error) });
+  }
+});
+process.on('disconnect', () => process.exit());
+
+async function measure(starts) {
+  const begin = performance.now();
+  const { startEmulator } = await import('../dist/index.js');
+  const importMs = performance.now() - begin;
+  const startMs = [];
+  for (let number = 1; number <= WARM_UPS + starts; number++) {
+    const startedAt = performance.now();
+    const emulator = await startEmulator();
+    if (number > WARM_UPS) startMs.push(round(performance.now() - startedAt, 1));
+    await check(emulator);
+    await emulator.close();
+  }
+  return { importMs: round(importMs, 1), warmUps: WARM_UPS, startMs };
+}
+
+/** @throws Error when it takes no order */
+async function check({ url, apiKey }) {
+  const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
+  const answer = await fetch(url + GENERATE, { method: 'POST', headers, body: JSON.stringify(SORA_ORDER) });
+  const { taskId } = await answer.json();
+  if (answer.status !== 200 || !taskId) throw new Error(`an emulator answered ${answer.status}`);
+}

@@ -1,0 +1,27 @@
+// From the project's plan. They are printed beside what was measured and fail nothing.
+import { percent, verdict } from './figures.mjs';
+
+export const TARGETS = {
+  poll32: { ratio: 0.7, p99: 2 },
+  poll256: { ratio: 0.65, p99: 2 },
+  memory: { ratio: 0.5, p99: 2 },
+  disk: { ratio: 0.4, p99: 2 },
+  video: { ratio: 0.9 },
+  startMs: 300,
+  libraryStartMs: 20,
+  idleMib: 85,
+  loadMib: 180,
+  journalCost: 0.05,
+  burstP99Ms: 50,
+  burstMib: 600,
+  /** Of a stream's planned time. */
+  pace: 0.1,
+  pollsBesideStreams: 0.5,
+  uploadMs: 300,
+  uploadsMib: 600,
+};
+
+export const atLeast = (value, target) => `≥ ${target.toFixed(2)} ${verdict(value >= target)}`;
+export const atMost = (value, target, unit) => `≤ ${target} ${unit} ${verdict(value <= target)}`;
+export const below = (value, target, unit) => `< ${target} ${unit} ${verdict(value < target)}`;
+export const within = (share, target) => `< ${percent(target)} ${verdict(share < target)}`;
