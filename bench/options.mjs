@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { here } from './processes.mjs';
 
-/** In the order in which they are measured. */
+/** In the order in which they are measured; `asked`: only when it is asked for by name, because it takes long. */
 export const SECTIONS = {
   start: {},
   library: {},
@@ -15,6 +15,7 @@ export const SECTIONS = {
   streams: {},
   uploads: {},
   minute: {},
+  growth: { asked: true },
 };
 
 const FULL = {
@@ -27,6 +28,7 @@ const FULL = {
   uploadRounds: 7,
   libraryStarts: 20,
   minuteSeconds: 60,
+  growth: { tasks: 1_000_000, accounts: 10_000 },
 };
 
 /** To see whether all works, not to know how fast. */
@@ -40,6 +42,7 @@ const QUICK = {
   uploadRounds: 2,
   libraryStarts: 5,
   minuteSeconds: 5,
+  growth: { tasks: 20_000, accounts: 200 },
 };
 
 const MOST_ROUNDS = 50;
@@ -49,6 +52,7 @@ const HELP = `Measures the emulator beside a bare Fastify server.
 Usage: npm run bench -- [flags]
 
   --only a,b     only these: ${Object.keys(SECTIONS).join(', ')}
+  --growth       also with ${FULL.growth.tasks.toLocaleString('en')} tasks in the database
   --rounds n     rounds of a comparison (default ${FULL.rounds})
   --quick        short windows and few rounds, to see whether all works
   --out dir      where the report is written (default docs; with --only or --quick nowhere)
@@ -78,14 +82,14 @@ function read(args) {
   const settings = { ...(quick ? QUICK : FULL), quick };
   if (given.rounds !== undefined) settings.rounds = roundsOf(given.rounds);
   const names = Object.keys(SECTIONS);
-  const chosen = only === undefined ? names : [];
+  const chosen = only === undefined ? names.filter((name) => !SECTIONS[name].asked || given[name]) : [];
   if (only !== undefined) {
     for (const name of only.split(',')) {
       if (!names.includes(name)) {
         throw new WrongFlag(`--only knows no "${name}"; it takes some of ${names.join(', ')}.`);
       }
     }
-    chosen.push(...names.filter((name) => only.split(',').includes(name)));
+    chosen.push(...names.filter((name) => only.split(',').includes(name) || given[name]));
   }
   const isWhole = only === undefined && !quick;
   // A report of a part, or of a short look, must not take the place of the whole one.
@@ -96,7 +100,7 @@ function read(args) {
 function parse(args) {
   const text = { type: 'string' };
   const word = { type: 'boolean' };
-  const options = { only: text, out: text, rounds: text, quick: word, help: word };
+  const options = { only: text, out: text, rounds: text, quick: word, growth: word, help: word };
   try {
     return parseArgs({ args, options }).values;
   } catch ({ code, message }) {

@@ -1,12 +1,13 @@
 // The whole report as Markdown: what was measured in this run, and nothing else.
 import { median, percent, spread } from './figures.mjs';
+import { growthTables } from './tables-growth.mjs';
 import { costTable, hasWaited, idleNote, journalTable, loadTable } from './tables-load.mjs';
 import { burstTable, restTable, streamTable } from './tables-other.mjs';
 
 /** Windows on the bare server that lie further apart than this share of their median. */
 const NOISY = 0.3;
 
-const TABLES = [loadTable, costTable, journalTable, streamTable, burstTable, restTable];
+const TABLES = [loadTable, costTable, journalTable, streamTable, burstTable, restTable, growthTables];
 
 export function toTables(raw) {
   const tables = TABLES.map((tableOf) => tableOf(raw)).filter(Boolean);
@@ -34,7 +35,7 @@ median. ${judgement}`;
 export function toMarkdown(raw, tables) {
   const { date, node, platform, cpu, settings, command, minutes } = raw;
   const texts = [about, aboutVideo, aboutStreams, aboutBurst, aboutUploads, aboutLibrary, aboutMinute];
-  const told = texts.map((tell) => tell(raw)).filter(Boolean);
+  const told = [...texts, aboutGrowth].map((tell) => tell(raw)).filter(Boolean);
   const quick = settings.quick
     ? '\nThis was a quick look: short windows, few rounds. Its figures are worth little.\n'
     : '';
@@ -106,4 +107,13 @@ function aboutMinute({ minute }) {
   if (!minute) return undefined;
   return `The load of ${minute.seconds} s is 32 connections that order a video with every tenth request, whose tasks end meanwhile as at the
 default speed, and poll with the others.`;
+}
+
+function aboutGrowth({ growth }) {
+  if (!growth) return undefined;
+  const { accounts, tasks, entries, bytes, seconds } = growth.filled;
+  return `For growth two emulators run side by side, each on a data directory, one of them with ${tasks.toLocaleString('en')} finished tasks of
+${accounts.toLocaleString('en')} accounts and ${entries.toLocaleString('en')} ledger entries (${(bytes / 1e6).toFixed(0)} MB, written in ${seconds.toFixed(0)} s): copies, under ids of their
+own, of tasks that the emulator made. The emulator found the ledgers of 25 of these accounts sound.
+Rounds: ${growth.poll32.rounds.length}, and ${growth.start.full.length} of the start.`;
 }

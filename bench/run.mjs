@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { measureBurst } from './burst.mjs';
+import { measureGrowth } from './growth.mjs';
 import { measureLoads } from './loads.mjs';
 import { measureMinute } from './minute.mjs';
 import { readOptions } from './options.mjs';
@@ -18,7 +19,7 @@ import { measureUploads } from './uploads.mjs';
 const { settings, sections, outDir, command } = readOptions();
 const seedFile = join(tempDir, 'seed.json');
 /** Minutes that each part may take. */
-const MOST_MINUTES = { load: 8 };
+const MOST_MINUTES = { load: 8, growth: 20 };
 const MOST_MINUTES_OF_OTHERS = 5;
 
 try {
@@ -61,6 +62,7 @@ async function main() {
   await measure('streams', () => measureStreams(run));
   await measure('uploads', () => measureUploads(run));
   await measure('minute', () => measureMinute(run));
+  await measure('growth', () => measureGrowth(run));
   raw.minutes = Math.round((performance.now() - begin) / 6000) / 10;
 
   const tables = toTables(raw);

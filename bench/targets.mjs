@@ -19,6 +19,7 @@ export const TARGETS = {
   pollsBesideStreams: 0.5,
   uploadMs: 300,
   uploadsMib: 600,
+  growth: 0.1,
 };
 
 export const atLeast = (value, target) => `≥ ${target.toFixed(2)} ${verdict(value >= target)}`;
