@@ -16,6 +16,7 @@ export const SECTIONS = {
   uploads: {},
   minute: {},
   growth: { asked: true },
+  peers: { asked: true },
 };
 
 const FULL = {
@@ -53,6 +54,7 @@ Usage: npm run bench -- [flags]
 
   --only a,b     only these: ${Object.keys(SECTIONS).join(', ')}
   --growth       also with ${FULL.growth.tasks.toLocaleString('en')} tasks in the database
+  --peers        also beside other mock servers, which npm installs into a temporary directory
   --rounds n     rounds of a comparison (default ${FULL.rounds})
   --quick        short windows and few rounds, to see whether all works
   --out dir      where the report is written (default docs; with --only or --quick nowhere)
@@ -100,7 +102,7 @@ function read(args) {
 function parse(args) {
   const text = { type: 'string' };
   const word = { type: 'boolean' };
-  const options = { only: text, out: text, rounds: text, quick: word, growth: word, help: word };
+  const options = { only: text, out: text, rounds: text, quick: word, growth: word, peers: word, help: word };
   try {
     return parseArgs({ args, options }).values;
   } catch ({ code, message }) {

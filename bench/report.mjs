@@ -3,11 +3,21 @@ import { median, percent, spread } from './figures.mjs';
 import { growthTables } from './tables-growth.mjs';
 import { costTable, hasWaited, idleNote, journalTable, loadTable } from './tables-load.mjs';
 import { burstTable, restTable, streamTable } from './tables-other.mjs';
+import { peerTable } from './tables-peers.mjs';
 
 /** Windows on the bare server that lie further apart than this share of their median. */
 const NOISY = 0.3;
 
-const TABLES = [loadTable, costTable, journalTable, streamTable, burstTable, restTable, growthTables];
+const TABLES = [
+  loadTable,
+  costTable,
+  journalTable,
+  streamTable,
+  burstTable,
+  restTable,
+  growthTables,
+  peerTable,
+];
 
 export function toTables(raw) {
   const tables = TABLES.map((tableOf) => tableOf(raw)).filter(Boolean);
@@ -16,7 +26,7 @@ export function toTables(raw) {
 
 /** How far apart the same server under the same load was from round to round: no figure can be closer than that. */
 function noise(raw) {
-  const compared = Object.entries(raw.load ?? {});
+  const compared = [...Object.entries(raw.load ?? {}), ...rounds(raw.peers, 'beside peers, ')];
   const spreads = compared
     .filter(([, { rounds }]) => rounds.length > 1)
     .map(([name, { rounds }]) => [name, spread(rounds.map(({ bare }) => bare.perSecond))]);
@@ -32,10 +42,16 @@ function noise(raw) {
 median. ${judgement}`;
 }
 
+function rounds(part, prefix) {
+  return Object.entries(part ?? {})
+    .filter(([, figures]) => figures.rounds)
+    .map(([name, figures]) => [prefix + name, figures]);
+}
+
 export function toMarkdown(raw, tables) {
   const { date, node, platform, cpu, settings, command, minutes } = raw;
   const texts = [about, aboutVideo, aboutStreams, aboutBurst, aboutUploads, aboutLibrary, aboutMinute];
-  const told = [...texts, aboutGrowth].map((tell) => tell(raw)).filter(Boolean);
+  const told = [...texts, aboutGrowth, aboutPeers].map((tell) => tell(raw)).filter(Boolean);
   const quick = settings.quick
     ? '\nThis was a quick look: short windows, few rounds. Its figures are worth little.\n'
     : '';
@@ -116,4 +132,11 @@ function aboutGrowth({ growth }) {
 ${accounts.toLocaleString('en')} accounts and ${entries.toLocaleString('en')} ledger entries (${(bytes / 1e6).toFixed(0)} MB, written in ${seconds.toFixed(0)} s): copies, under ids of their
 own, of tasks that the emulator made. The emulator found the ledgers of 25 of these accounts sound.
 Rounds: ${growth.poll32.rounds.length}, and ${growth.start.full.length} of the start.`;
+}
+
+function aboutPeers({ peers }) {
+  if (!peers) return undefined;
+  return `The peers were installed by npm for this run, at the version told, and run at their default settings; each answers the same two
+requests under the same load in the same rounds. They do not do the same: no other one keeps tasks, credits, limits and
+time. Their starts are told to the first answer, for all in the same way: a request is tried every 5 ms.`;
 }

@@ -9,6 +9,7 @@ import { measureGrowth } from './growth.mjs';
 import { measureLoads } from './loads.mjs';
 import { measureMinute } from './minute.mjs';
 import { readOptions } from './options.mjs';
+import { measurePeers } from './peers.mjs';
 import { here, startLoadTool, tempDir, tempIsMemory } from './processes.mjs';
 import { toMarkdown, toTables } from './report.mjs';
 import { measureLibrary, measureStarts } from './starts.mjs';
@@ -19,7 +20,7 @@ import { measureUploads } from './uploads.mjs';
 const { settings, sections, outDir, command } = readOptions();
 const seedFile = join(tempDir, 'seed.json');
 /** Minutes that each part may take. */
-const MOST_MINUTES = { load: 8, growth: 20 };
+const MOST_MINUTES = { load: 8, growth: 20, peers: 20 };
 const MOST_MINUTES_OF_OTHERS = 5;
 
 try {
@@ -63,6 +64,7 @@ async function main() {
   await measure('uploads', () => measureUploads(run));
   await measure('minute', () => measureMinute(run));
   await measure('growth', () => measureGrowth(run));
+  await measure('peers', () => measurePeers(run));
   raw.minutes = Math.round((performance.now() - begin) / 6000) / 10;
 
   const tables = toTables(raw);
