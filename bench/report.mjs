@@ -1,4 +1,5 @@
 // The whole report as Markdown: what was measured in this run, and nothing else.
+import { CHART_NAME } from './chart.mjs';
 import { median, percent, spread } from './figures.mjs';
 import { growthTables } from './tables-growth.mjs';
 import { costTable, hasWaited, idleNote, journalTable, loadTable } from './tables-load.mjs';
@@ -48,19 +49,20 @@ function rounds(part, prefix) {
     .map(([name, figures]) => [prefix + name, figures]);
 }
 
-export function toMarkdown(raw, tables) {
+export function toMarkdown(raw, tables, chart) {
   const { date, node, platform, cpu, settings, command, minutes } = raw;
   const texts = [about, aboutVideo, aboutStreams, aboutBurst, aboutUploads, aboutLibrary, aboutMinute];
   const told = [...texts, aboutGrowth, aboutPeers].map((tell) => tell(raw)).filter(Boolean);
   const quick = settings.quick
     ? '\nThis was a quick look: short windows, few rounds. Its figures are worth little.\n'
     : '';
+  const picture = chart ? `![Requests per second beside bare Fastify](${CHART_NAME})\n\n` : '';
   return `# Benchmark
 
 Measured on ${date.slice(0, 10)} with Node.js ${node} on ${platform}, ${cpu.count} × ${cpu.model}. Reproduce it with
 \`${command}\`; it took ${minutes.toFixed(0)} minutes.
 ${quick}
-${tables}
+${picture}${tables}
 ${told.join('\n\n')}
 
 Figures are medians of ${settings.rounds} rounds where nothing else is said; memory and what is told as "most" are the most of all. A

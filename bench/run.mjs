@@ -1,10 +1,11 @@
 // Measures the emulator beside a bare Fastify server: throughput, latency, start and memory. `npm run bench` builds the
-// emulator first. Writes bench.json and bench.md into docs; ends with 1, and writes nothing, when an answer was
+// emulator first. Writes bench.json, bench.md and bench.svg into docs; ends with 1, and writes nothing, when an answer was
 // wrong.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { measureBurst } from './burst.mjs';
+import { CHART_NAME, toChart } from './chart.mjs';
 import { measureGrowth } from './growth.mjs';
 import { measureLoads } from './loads.mjs';
 import { measureMinute } from './minute.mjs';
@@ -71,8 +72,10 @@ async function main() {
   process.stdout.write(`\n${tables}`);
   if (outDir === undefined) return;
   mkdirSync(outDir, { recursive: true });
+  const chart = toChart(raw);
   writeFileSync(join(outDir, 'bench.json'), `${JSON.stringify(raw, null, 2)}\n`);
-  writeFileSync(join(outDir, 'bench.md'), toMarkdown(raw, tables));
+  writeFileSync(join(outDir, 'bench.md'), toMarkdown(raw, tables, chart));
+  if (chart) writeFileSync(join(outDir, CHART_NAME), chart);
 
   /** A part that nobody asked for leaves nothing in the report. */
   async function measure(part, work, of = [part]) {
