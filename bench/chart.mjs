@@ -97,6 +97,7 @@ function grown({ growth }) {
   const bars = growth
     ? [
         { label: 'check-status, 32 connections', value: share('poll32'), isOurs: true, target },
+        { label: 'check-status of 200 accounts in turn', value: share('manyPoll32'), isOurs: true, target },
         { label: 'generate, 32 connections', value: share('generate32'), isOurs: true, target },
         { label: 'start to first answer', value: startShare(), isOurs: true, target },
       ]

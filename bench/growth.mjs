@@ -3,16 +3,18 @@ import { join } from 'node:path';
 import { rounded } from './figures.mjs';
 import { fill, keyOf } from './fill.mjs';
 import { countPaid, generated, polled } from './loads.mjs';
-import { GENERATE, SORA_ORDER } from './orders.mjs';
+import { CHECK_STATUS, GENERATE, running, SORA_ORDER } from './orders.mjs';
 import { get, post, startServer, tempDir } from './processes.mjs';
 import { measureStarts } from './starts.mjs';
-import { addAccount, HEADERS } from './tasks.mjs';
+import { addAccount, HEADERS, SLOW } from './tasks.mjs';
 import { measureRounds } from './windows.mjs';
 
 const TEMPLATE = 'np_test_template';
 /** So many of the filled accounts have their ledgers proved. */
 const SAMPLES = 25;
 const CONNECTIONS = 32;
+/** So many accounts poll in turn, so that not all that a poll needs is at hand since the last. */
+const POLLING_ACCOUNTS = 200;
 /** Two that are nearly the same need more rounds than two that differ by half. */
 const TIMES_THE_ROUNDS = 2;
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -34,6 +36,10 @@ export async function measureGrowth(run) {
   const longer = { ...run, settings: { ...settings, rounds: settings.rounds * TIMES_THE_ROUNDS } };
   const calls = { method: 'POST', headers: HEADERS, connections: CONNECTIONS };
   measured.poll32 = await measureRounds({ name: 'growth poll32', calls, on: await polled(servers) }, longer);
+  measured.manyPoll32 = await measureRounds(
+    { name: 'growth manyPoll32', calls, on: await polledInTurn(servers) },
+    longer,
+  );
   const paid = await countPaid(servers);
   measured.generate32 = await measureRounds(
     { name: 'growth generate32', calls, on: generated(servers) },
@@ -57,6 +63,21 @@ async function fillDir(dataDir, args, { perAccount, copies }) {
   const found = fill({ dataDir, template: TEMPLATE, copies });
   if (found.tasks < perAccount * copies) throw new Error(`only ${found.tasks} tasks could be filled in`);
   return { ...found, seconds: rounded((performance.now() - begin) / 1000) };
+}
+
+/** As `polled`, but each request is another account's and asks for a task of that account. */
+async function polledInTurn(servers) {
+  const on = {};
+  for (const [name, server] of Object.entries(servers)) {
+    const requests = [];
+    for (let number = 1; number <= POLLING_ACCOUNTS; number++) {
+      const headers = await addAccount(server.url, `np_test_polling_${number}`, SLOW);
+      const { taskId } = await post(server.url + GENERATE, headers, JSON.stringify(SORA_ORDER));
+      requests.push({ method: 'POST', path: CHECK_STATUS, headers, body: JSON.stringify({ taskId }) });
+    }
+    on[name] = { server, path: '', requests, expected: running('*') };
+  }
+  return on;
 }
 
 /** @throws Error unless the emulator finds the filled accounts sound and whole */

@@ -34,6 +34,8 @@ export function growthTables({ growth }) {
   return table(header.concat('slower or more by', "empty's own rounds apart", 'target'), [
     row('check-status, 32 connections, req/s', 'poll32', 'perSecond', rate, true),
     ...costRows('check-status, CPU per request', 'poll32'),
+    row('check-status of 200 accounts in turn, req/s', 'manyPoll32', 'perSecond', rate, true),
+    ...costRows('check-status of 200 accounts, CPU per request', 'manyPoll32'),
     row('generate, 32 connections, req/s', 'generate32', 'perSecond', rate, true),
     ...costRows('generate, CPU per request', 'generate32'),
     ...startRow('start to first answer', 'answeredMs', ms),

@@ -14,10 +14,11 @@ export const STILL_HEADERS = headersOf('np_test_still');
 /** As an emulator at its default settings has it. */
 export const USUAL_KEY = 'np_test_usual';
 export const USUAL_HEADERS = headersOf(USUAL_KEY);
+/** So slow that a polled task is still running when the run ends. */
+export const SLOW = 0.001;
 export const SEED = {
   accounts: [
-    // So slow that the polled task is still running when the run ends.
-    { key: KEY, ...ENDLESS, speed: 0.001 },
+    { key: KEY, ...ENDLESS, speed: SLOW },
     { key: 'np_test_still', ...ENDLESS, clock: 'frozen' },
     { key: USUAL_KEY, ...ENDLESS },
   ],

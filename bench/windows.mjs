@@ -4,7 +4,7 @@ import { cpuSeconds, watchMemory } from './proc.mjs';
 import { checkRunning } from './tasks.mjs';
 
 /**
- * `on`: the servers by name, each with its path, what it is asked and what it is to answer. A round has one window on
+ * `on`: the servers by name, each with its path, what it is asked (`body` or `requests`) and what it is to answer. A round has one window on
  * each. `drop`: told of a server that answers wrongly, which then is measured no more; without it that is the end.
  */
 export async function measureRounds({ name, calls, on, drop }, { fire, settings, say }) {
@@ -45,10 +45,9 @@ export async function measureRounds({ name, calls, on, drop }, { fire, settings,
  * `areNew`: each answer tells of a task that was not there before.
  * @throws Error when an answer was wrong: a server that fails fast is no fast server
  */
-export async function measureWindow(fire, { server, path, body, expected, areNew }, calls, name) {
+export async function measureWindow(fire, { server, path, expected, areNew, ...asked }, calls, name) {
   const memory = watchMemory(server.pid);
   const cpuBefore = cpuSeconds(server.pid);
-  const asked = body === undefined ? {} : { body };
   const answered = await fire({ ...calls, ...asked, url: server.url + path, expected, areNew });
   const { told = [], ...result } = answered;
   const cpu = cpuBefore === undefined ? undefined : cpuSeconds(server.pid) - cpuBefore;
