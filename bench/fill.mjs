@@ -8,6 +8,11 @@ const TASKS_PER_TRANSACTION = 1000;
 /** Pages of the file that the filling process keeps at hand, in KiB. */
 const CACHE_KIB = 256 * 1024;
 
+/** What ids are made of. */
+const PREFIX = 'task_';
+const ACCOUNT_DIGITS = 6;
+const OWN_DIGITS = 11;
+
 /** The key of the copy with this number. */
 export const keyOf = (number) => `np_test_filled_${number}`;
 
@@ -19,12 +24,7 @@ export function fill({ dataDir, template, copies }) {
   const db = new Database(join(dataDir, 'emulator.sqlite'), { fileMustExist: true });
   try {
     db.exec(`PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -${CACHE_KIB}`);
-    // As ids are spread in life, so that the index of ids is as large and as mixed as it would be.
-    db.function('id_of_copy', { deterministic: true }, (id, number) =>
-      id === null
-        ? null
-        : `task_${createHash('sha256').update(`${id} ${number}`).digest('hex').slice(0, 24)}`,
-    );
+    db.function('id_of_copy', { deterministic: true }, idOfCopy);
     copyAll(db, template, copies);
     // What was written goes from the log to the file now, not while something is measured.
     db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
@@ -39,6 +39,19 @@ export function fill({ dataDir, template, copies }) {
     db.close();
   }
 }
+
+/**
+ * As ids are spread in life, so that the index of ids is as large and as mixed as it would be: the first digits are the
+ * account's, then comes the task's place as it is, the rest is the task's own.
+ */
+function idOfCopy(id, number) {
+  if (id === null) return null;
+  const account = digest(number).slice(0, ACCOUNT_DIGITS);
+  const place = id.slice(PREFIX.length + ACCOUNT_DIGITS, -OWN_DIGITS);
+  return `${PREFIX}${account}${place}${digest(`${id} ${number}`).slice(0, OWN_DIGITS)}`;
+}
+
+const digest = (text) => createHash('sha256').update(String(text)).digest('hex');
 
 function copyAll(db, template, copies) {
   const { id: from, tasks } = db
