@@ -86,8 +86,6 @@ export function createSnapshots(
     copyAccount.run(values);
     copyEntries.run(values);
     copyTasks.run(values);
-    accounts.forget();
-    tasks.forget(id);
     limits.copy(fromId, id);
     faults.copy(fromId, id);
     // Nobody answers the copy's requests.

@@ -88,8 +88,9 @@ describe('work that is submitted in one turn of the event loop', () => {
     const before = committed(core);
     expect(() => core.tasks.submit(id, [order({ price: 13 })])).toThrow('the disk is full');
     core.tasks.submit(id, [order({ price: 3 })]);
+    const after = committed(core);
     expect(await before).toBeInstanceOf(Error);
-    expect(await committed(core)).toBeNull();
+    expect(await after).toBeNull();
     expect(core.tasks.list(id, 10).map(({ price }) => price)).toEqual([3]);
     expect(core.accounts.get(id)).toMatchObject({ balance: 97, taskCount: 1 });
   });
@@ -119,10 +120,14 @@ describe('a transaction of its own', () => {
     const change = core.transactions.own(() => {
       core.accounts.setSpeed(id, 7);
       core.ledger.grant(id, 50, 'more', 0);
+      core.faults.add(id, { at: 'request', match: {}, effect: { delayMs: 1 } });
+      expect(core.faults.isQuiet()).toBe(false);
       core.resets.resetAll();
       throw new Error('no');
     });
+    core.faults.add(null, { at: 'request', match: {}, effect: { delayMs: 1 } });
     expect(change).toThrow('no');
+    expect([core.faults.list(id).length, core.faults.list(null).length]).toEqual([0, 1]);
     expect(core.accounts.find('k')).toMatchObject({ id, speed: 1, balance: 100 });
     expect(core.db.inTransaction).toBe(false);
   });
