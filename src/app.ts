@@ -17,6 +17,7 @@ import { createNotFound } from './http/not-found.ts';
 import { registerObservers } from './http/observers.ts';
 import { registerRateLimit } from './http/rate-limit.ts';
 import { registerReferencePage } from './http/reference-page.ts';
+import { createRoom } from './http/room.ts';
 import { foreignHostOf, rewriteTarget } from './http/target.ts';
 import { type ZodTypeProvider, zodValidator } from './http/validation.ts';
 import { registerOpenApi } from './openapi/routes.ts';
@@ -25,8 +26,10 @@ import { REFERENCE_DIR } from './paths.ts';
 import { createResults } from './results/results.ts';
 import type { Authority } from './tls/authority.ts';
 
-/** A client that takes longer to send its request is cut off; a 30 MB upload over a slow line fits in. */
-const REQUEST_TIMEOUT_MS = 120_000;
+/** A head is small, however slow the line is. */
+const MOST_HEAD_MS = 60_000;
+/** Node looks this often for requests that take too long, or four times as often as they may. */
+const MOST_CHECK_MS = 30_000;
 
 /** The whole HTTP side over an open core. Nothing listens yet; closing the app leaves the core open. */
 export async function buildApp(
@@ -35,20 +38,26 @@ export async function buildApp(
   logger: Logger,
   authority: () => Promise<Authority>,
 ): Promise<App> {
+  const requestTimeoutMs = settings.requestTimeoutSeconds * 1000;
   const app = Fastify({
     loggerInstance: fastifyLogger(logger) as FastifyBaseLogger,
     logController: new RequestLog(logger),
     // One of its own for every request would only add a number that no other line has.
     childLoggerFactory: (parent) => parent,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: requestTimeoutMs,
     forceCloseConnections: 'idle',
     // Fastify would answer with a body of its own while it closes.
     return503OnClosing: false,
     rewriteUrl: rewriteTarget,
     // Keys are longer than the router expects of a parameter.
     routerOptions: { maxParamLength: 1000 },
-    // Checked below, because Node would answer without a body.
-    http: { requireHostHeader: false },
+    http: {
+      // Checked below, because Node would answer without a body.
+      requireHostHeader: false,
+      maxHeaderSize: settings.headerLimitBytes,
+      headersTimeout: Math.min(requestTimeoutMs, MOST_HEAD_MS),
+      connectionsCheckingInterval: Math.min(requestTimeoutMs / 4, MOST_CHECK_MS),
+    },
     clientErrorHandler: answerClientError,
     frameworkErrors(error, request, reply) {
       const answer = request.url.startsWith('/__admin') ? answerAdminError : answerError;
@@ -61,7 +70,16 @@ export async function buildApp(
   setMaxListeners(0, stopping.signal);
   const journal = createJournal(core, settings.journalEntries);
   const results = createResults({ ...settings, stopping: stopping.signal });
-  const emulator: Emulator = { core, settings, journal, results, stopping: stopping.signal };
+  const { streamLimit, listenerLimit } = settings;
+  const emulator: Emulator = {
+    ...{ core, settings, journal, results, stopping: stopping.signal },
+    streams: createRoom(streamLimit, 'TOO_MANY_STREAMS', `${streamLimit} answers are under way already`),
+    listeners: createRoom(
+      listenerLimit,
+      'TOO_MANY_LISTENERS',
+      `There can be ${listenerLimit} listeners and waits at once, and there are (--listener-limit).`,
+    ),
+  };
 
   app.decorateRequest('account', null);
   app.decorateRequest('errorCode', null);

@@ -213,12 +213,12 @@ const SECRETS: ReadonlySet<SettingName> = new Set(['admin-token']);
 /** The settings in force, as `config` prints them, and the prices that differ from the vendor's. */
 export function printConfig(config: Config, priceChanges: Readonly<Record<string, unknown>> = {}): string {
   const prices = Object.entries(priceChanges).map(
-    ([family, changes]) => `price of ${family.padEnd(11)} ${JSON.stringify(changes)}`,
+    ([family, changes]) => `price of ${family.padEnd(15)} ${JSON.stringify(changes)}`,
   );
   const settings = NAMES.map((name) => {
     const value = (config as Record<string, unknown>)[optionOf(name)];
     const shown = value === undefined ? '(none)' : onOrValue(value);
-    return `${name.padEnd(20)} ${SECRETS.has(name) && value !== undefined ? '(set)' : shown}`;
+    return `${name.padEnd(24)} ${SECRETS.has(name) && value !== undefined ? '(set)' : shown}`;
   });
   return [...settings, ...prices].join('\n');
 }
@@ -230,7 +230,7 @@ export function printHelp(): string {
   const lines = NAMES.map((name) => {
     const { fallback, describes } = SETTINGS[name] as Setting<unknown>;
     const shown = fallback === undefined ? '' : ` (default ${onOrValue(fallback)})`;
-    return `  --${name.padEnd(20)} ${describes}${shown}`;
+    return `  --${name.padEnd(24)} ${describes}${shown}`;
   });
   return `nanophoto-emulator: a self-hosted emulator of the NanoPhoto.AI API
 
@@ -248,9 +248,9 @@ PORT is honoured too.
 
 ${lines.join('\n')}
 exec keeps everything in memory, on a free port, with --clock auto and --log-level warn where nothing else is said, and takes
-  --${'report'.padEnd(20)} tells at the end what was spent and how the client behaved
-  --${'fail-on-verdict'.padEnd(20)} ends with 1 when the client had no manners
+  --${'report'.padEnd(24)} tells at the end what was spent and how the client behaved
+  --${'fail-on-verdict'.padEnd(24)} ends with 1 when the client had no manners
 
-  --${'help'.padEnd(20)} this text
-  --${'version'.padEnd(20)} the version`;
+  --${'help'.padEnd(24)} this text
+  --${'version'.padEnd(24)} the version`;
 }

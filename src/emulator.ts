@@ -6,6 +6,7 @@ import type { Config } from './config.ts';
 import { type Clock, systemClock } from './core/clock.ts';
 import { openCore } from './core/core.ts';
 import { SetupError } from './core/errors.ts';
+import { boundConnections } from './http/connections.ts';
 import { messageOf } from './http/errors.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from './paths.ts';
 import { checkCodes, readSeed } from './seed.ts';
@@ -20,7 +21,7 @@ export type Emulator = Awaited<ReturnType<typeof openEmulator>>;
 /** Core, seed and HTTP side put together, nothing listening yet. @throws SetupError */
 export async function openEmulator(config: Config, logger: Logger, clock: Clock = systemClock) {
   const seed = readSeed(config.seedFile, config);
-  const core = openCore({ dataDir: config.dataDir, migrationsDir: MIGRATIONS_DIR, clock });
+  const core = openCore({ ...config, migrationsDir: MIGRATIONS_DIR, clock });
   let opening: Promise<Authority> | undefined;
   const authority = () => {
     opening ??= openAuthority(config.dataDir).catch((error) => {
@@ -52,8 +53,15 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
   }
   core.accounts.createMissing(seed.accounts);
 
+  const connections = boundConnections({
+    server: app.server,
+    most: config.connectionLimit,
+    clock,
+    refusal: messageOf('TOO_MANY_CONNECTIONS'),
+  });
   const intercept = createIntercept({
     server: app.server,
+    connections,
     authority,
     clock,
     refusal: messageOf('PROXY_REFUSED'),
@@ -87,6 +95,7 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     /** Stops orderly: streams break off and are refunded, what is answered is answered, counts are kept. */
     async close(): Promise<void> {
       intercept.close();
+      connections.close();
       const secureClosed = secure?.listening ? new Promise((resolve) => secure.close(resolve)) : undefined;
       const cut = clock.after(GRACE_MS, () => app.server.closeAllConnections());
       await Promise.all([app.close(), secureClosed]);

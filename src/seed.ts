@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { key, PROFILE, profileOf, strict } from './admin/forms.ts';
-import { MOST_RULES, ruleOf } from './admin/rules.ts';
+import { ruleOf } from './admin/rules.ts';
 import { FAMILIES } from './apis/index.ts';
 import type { AccountProfile } from './core/accounts.ts';
 import type { ClockMode } from './core/clock.ts';
@@ -40,9 +40,7 @@ const Prices = someOf(
 ) as z.ZodType<Readonly<Record<string, PriceChanges>>>;
 
 /** Which error codes there are is known when the families are registered, so those are looked at later. */
-const Faults = z
-  .array(ruleOf(FAMILIES, () => true))
-  .max(MOST_RULES, { error: `expected ${MOST_RULES} rules at most` });
+const Faults = z.array(ruleOf(FAMILIES, () => true));
 
 const SeedFile = strict({
   /** What accounts start with where nothing else is said, self-made ones included. */
@@ -66,6 +64,7 @@ export interface SeedDefaults {
   speed: number;
   seed: string;
   clock: ClockMode;
+  faultLimit?: number;
 }
 
 const DEFAULT_CREDITS = 1000;
@@ -81,7 +80,13 @@ export function readSeed(file: string | undefined, defaults: SeedDefaults): Seed
   const twice = keys.find((key, index) => keys.indexOf(key) !== index);
   if (twice) throw new SetupError(`The seed file ${file} names the key ${twice} twice; keep one of the two.`);
 
-  const { rateLimit, speed, seed, clock: mode } = defaults;
+  const { rateLimit, speed, seed, clock: mode, faultLimit = Number.POSITIVE_INFINITY } = defaults;
+  const tooMany = accounts.find(({ faults = [] }) => faults.length > faultLimit);
+  if (tooMany) {
+    throw new SetupError(
+      `The seed file ${file} gives ${tooMany.key} ${tooMany.faults?.length} rules, and there can be ${faultLimit}; take some out, or raise --fault-limit.`,
+    );
+  }
   const usual = { credits: DEFAULT_CREDITS, rateLimit, speed, seed, clock: { mode } };
   const newAccount = profileOf(common, usual);
   return {

@@ -119,6 +119,15 @@ export const SETTINGS = {
     'on or off',
     'whether callers from other machines reach the control plane without a token',
   ),
+  'admin-hosts': setting<readonly string[] | undefined>(
+    z
+      .string()
+      .transform((names) => names.toLowerCase().split(','))
+      .pipe(z.array(z.string().regex(/^(?:[a-z0-9_-]+\.)*[a-z0-9_-]+$/)).min(1)),
+    undefined,
+    'names of hosts without ports, with commas between them',
+    'names beside the local ones by which the control plane may be called without a token',
+  ),
   'journal-entries': setting(
     whole(0, 100_000),
     1000,
@@ -130,5 +139,53 @@ export const SETTINGS = {
     1_048_576,
     'a whole number from 1024 to 1073741824',
     'largest JSON body, video uploads aside',
+  ),
+  'header-limit-bytes': setting(
+    whole(4096, 1_048_576),
+    16_384,
+    'a whole number from 4096 to 1048576',
+    'largest head of a request: its line and its headers',
+  ),
+  'request-timeout-seconds': setting(
+    whole(1, 3600),
+    120,
+    'a whole number from 1 to 3600',
+    'how long a request may take to arrive',
+  ),
+  'connection-limit': setting(
+    whole(1, 1_000_000),
+    5000,
+    'a whole number from 1 to 1000000',
+    'connections at once; one more is answered 503',
+  ),
+  'stream-limit': setting(
+    whole(1, 1_000_000),
+    5000,
+    'a whole number from 1 to 1000000',
+    'streams and other answers under way at once; one more is answered 503',
+  ),
+  'listener-limit': setting(
+    whole(1, 1_000_000),
+    1000,
+    'a whole number from 1 to 1000000',
+    'listeners and waits of the control plane at once; one more is answered 503',
+  ),
+  'auto-account-limit': setting(
+    whole(1, 10_000_000),
+    10_000,
+    'a whole number from 1 to 10000000',
+    'accounts that made themselves; for one more the least recently used one goes',
+  ),
+  'snapshot-limit': setting(
+    whole(0, 100_000),
+    100,
+    'a whole number from 0 to 100000',
+    'snapshots of an account',
+  ),
+  'fault-limit': setting(
+    whole(0, 100_000),
+    1000,
+    'a whole number from 0 to 100000',
+    'rules of an account, and rules for everybody',
   ),
 } as const;

@@ -32,8 +32,17 @@ describe('settings', () => {
       resultTtlSeconds: null,
       adminToken: undefined,
       adminRemote: false,
+      adminHosts: undefined,
       journalEntries: 1000,
       bodyLimitBytes: 1_048_576,
+      headerLimitBytes: 16_384,
+      requestTimeoutSeconds: 120,
+      connectionLimit: 5000,
+      streamLimit: 5000,
+      listenerLimit: 1000,
+      autoAccountLimit: 10_000,
+      snapshotLimit: 100,
+      faultLimit: 1000,
     });
   });
 
@@ -54,6 +63,13 @@ describe('settings', () => {
       seedFile: 'accounts.json',
     });
     expect(config(['--seed', '42'])).toMatchObject({ seed: '42', seedFile: undefined });
+  });
+
+  it('take names of hosts as a list, whatever their case', () => {
+    expect(config(['--admin-hosts', 'Emulator.test,ci-7.example']).adminHosts).toEqual([
+      'emulator.test',
+      'ci-7.example',
+    ]);
   });
 
   it('take the slash off a public URL', () => {
@@ -81,6 +97,18 @@ describe('settings', () => {
     ['public-url', 'http://user@x.test'],
     ['speed', '0.0000001'],
     ['body-limit-bytes', '10'],
+    ['header-limit-bytes', '4095'],
+    ['request-timeout-seconds', '0'],
+    ['connection-limit', '0'],
+    ['stream-limit', 'off'],
+    ['listener-limit', '-1'],
+    ['auto-account-limit', '0'],
+    ['snapshot-limit', '1e9'],
+    ['fault-limit', '100001'],
+    ['admin-hosts', 'emulator:6266'],
+    ['admin-hosts', 'http://emulator'],
+    ['admin-hosts', 'one,,two'],
+    ['admin-hosts', '*.test'],
   ])('refuse --%s "%s" with a sentence that says what to write', (name, value) => {
     const sentence = refusal([`--${name}=${value}`]);
     expect(sentence).toContain(`--${name} must be`);

@@ -73,6 +73,14 @@ describe('the README', () => {
       'result-ttl-seconds': 'off',
       'journal-entries': String(config.journalEntries),
       'body-limit-bytes': String(config.bodyLimitBytes),
+      'header-limit-bytes': String(config.headerLimitBytes),
+      'request-timeout-seconds': String(config.requestTimeoutSeconds),
+      'connection-limit': String(config.connectionLimit),
+      'stream-limit': String(config.streamLimit),
+      'listener-limit': String(config.listenerLimit),
+      'auto-account-limit': String(config.autoAccountLimit),
+      'snapshot-limit': String(config.snapshotLimit),
+      'fault-limit': String(config.faultLimit),
     });
   });
 
@@ -122,6 +130,8 @@ describe('the README', () => {
     'docs/drop-in.md',
     'docs/library.md',
     'docs/contract.md',
+    'docs/docker.md',
+    'docs/scaling.md',
     'docs/drift.md',
     'fixtures/fonts/README.md',
   ])('has links in %s that lead somewhere', (file) => {

@@ -32,7 +32,7 @@ const COMMON: Record<string, string> = {
   'INVALID_INPUT, MALFORMED_REQUEST': 'InvalidQuery',
   'INVALID_INPUT, BODY_NOT_JSON, MALFORMED_REQUEST': 'InvalidBody',
   ADMIN_TOKEN_REQUIRED: 'TokenRequired',
-  'LOOPBACK_ONLY, FOREIGN_PAGE': 'NotAllowed',
+  'LOOPBACK_ONLY, FOREIGN_HOST, FOREIGN_PAGE': 'NotAllowed',
   'NOT_FOUND, ACCOUNT_NOT_FOUND': 'NoAccount',
   'NOT_FOUND, ACCOUNT_NOT_FOUND, TASK_NOT_FOUND': 'NoTask',
   BODY_TOO_LARGE: 'BodyTooLarge',
@@ -130,6 +130,8 @@ function answerOf(answer: z.ZodType | TextAnswer | null, components: Components)
   return { description, content: { [type]: { schema: { type: 'string' } } } };
 }
 
+const GUARDS = ['ADMIN_TOKEN_REQUIRED', 'LOOPBACK_ONLY', 'FOREIGN_HOST', 'FOREIGN_PAGE'] as const;
+
 /** All codes with which a call can be refused. */
 function codesOf({ schema, config: { call } }: DocumentedCall): Code[] {
   const { params, querystring, body } = schema ?? {};
@@ -137,7 +139,7 @@ function codesOf({ schema, config: { call } }: DocumentedCall): Code[] {
     ...(querystring ? (['INVALID_INPUT'] as const) : []),
     ...(body ? (['BODY_NOT_JSON'] as const) : []),
     'MALFORMED_REQUEST',
-    ...(call.isOpen ? [] : (['ADMIN_TOKEN_REQUIRED', 'LOOPBACK_ONLY', 'FOREIGN_PAGE'] as const)),
+    ...(call.isOpen ? [] : GUARDS),
     // Names in a path that cannot be decoded.
     ...(params && Object.keys(params.shape).length > 0 ? (['NOT_FOUND'] as const) : []),
     ...(params && 'key' in params.shape ? (['ACCOUNT_NOT_FOUND'] as const) : []),

@@ -23,7 +23,7 @@ the account's \`key\` and: at \`task\` a Transition, at \`ledger\` a LedgerEntry
 } as const;
 
 /** Server-sent events: tasks, ledger, requests and faults, of all accounts or of one, as they happen. */
-export function registerEvents(app: App, { core, stopping }: Emulator): void {
+export function registerEvents(app: App, { core, listeners, stopping }: Emulator): void {
   // A HEAD would listen for ever to what it never gets.
   const options = {
     schema: { querystring: EventsQuery },
@@ -35,11 +35,13 @@ export function registerEvents(app: App, { core, stopping }: Emulator): void {
         description:
           'Server-sent events of all accounts, or of one. An empty comment comes at once and every 15 seconds; a listener that leaves 1 MB unread is cut off.',
         answers: { 200: STREAM },
+        codes: ['TOO_MANY_LISTENERS'],
       },
     },
     exposeHeadRoute: false,
   } as const;
   app.get('/events', options, async (request, reply) => {
+    listeners.take(request, reply);
     const { key } = request.query;
     const stream = new PassThrough();
     let count = 0;

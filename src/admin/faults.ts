@@ -8,7 +8,7 @@ import { faultOf, faultsOf } from './answers.ts';
 import type { Call } from './call.ts';
 import { accountAt, afterPlace, OfAccount, paged, pageOf, strict } from './forms.ts';
 import type { Code } from './problems.ts';
-import { familyAmong, MOST_RULES, ruleOf } from './rules.ts';
+import { familyAmong, ruleOf } from './rules.ts';
 
 const FaultsQuery = strict(pageOf(afterPlace));
 
@@ -16,7 +16,7 @@ const Everybody = z.strictObject({});
 const OfFault = z.strictObject({ id: z.string().meta({ description: 'The id of the rule.' }) });
 
 /** The calls that set rules, for one account or for all of them. */
-export function registerFaults(app: App, { core }: Emulator, families: readonly Family[]): void {
+export function registerFaults(app: App, { core, settings }: Emulator, families: readonly Family[]): void {
   const NewRule = ruleOf(families, isDocumented);
   const OneFault = faultOf(familyAmong(families));
 
@@ -72,8 +72,11 @@ export function registerFaults(app: App, { core }: Emulator, families: readonly 
       },
       async ({ params, body }, reply) => {
         const owner = ownerOf(params);
-        if (core.faults.list(owner).length >= MOST_RULES) {
-          throw new EmulatorError('TOO_MANY_FAULTS', `There can be ${MOST_RULES} rules, and there are.`);
+        if (core.faults.list(owner).length >= settings.faultLimit) {
+          throw new EmulatorError(
+            'TOO_MANY_FAULTS',
+            `There can be ${settings.faultLimit} rules here, and there are (--fault-limit).`,
+          );
         }
         reply.code(201);
         return shownFault(core.faults.add(owner, body as Rule));

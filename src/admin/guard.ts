@@ -8,7 +8,13 @@ import { InvalidBody } from '../http/validation.ts';
 import { type Code, isCode, PROBLEMS } from './problems.ts';
 
 /** Names by which a browser or a program on this machine calls it; any other may have been made to lead here. */
-const LOCAL_NAME = /^(?:localhost|[\w-]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i;
+const LOCAL_NAME = /^(?:localhost|[\w-]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/i;
+/**
+ * Names that a stranger cannot make to lead here, because no public server of names can give them: addresses, names without a dot
+ * (of containers), and what ICANN has reserved for private use (`host.docker.internal`).
+ */
+const PRIVATE_NAME = /^(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.]+\]|[a-z0-9_-]+|(?:[a-z0-9_-]+\.)+internal)$/i;
+const PORT = /:\d+$/;
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 
 /** Codes that are not the control plane's own, as it tells them. */
@@ -25,20 +31,38 @@ const SENTENCES: Record<string, string> = {
 };
 
 /** With a token set, only who sends it gets in; without one, only callers on this machine, unless told otherwise. */
-export function createGuard({ adminToken, adminRemote }: WireSettings) {
+export function createGuard({ adminToken, adminRemote, adminHosts = [] }: WireSettings) {
+  const isOurs = (name: string) =>
+    LOCAL_NAME.test(name) ||
+    adminHosts.includes(name.toLowerCase()) ||
+    (adminRemote && PRIVATE_NAME.test(name));
+
   return async function guard(request: FastifyRequest): Promise<void> {
     const { host, origin } = request.headers;
     // A page in a browser on this machine can send requests here, though it was not asked to.
     if (origin !== undefined && !sameHost(origin, host)) {
       throw new EmulatorError('FOREIGN_PAGE', `Pages of ${origin} may not use the control plane.`);
     }
+    // Not all requests of pages have an origin: those for images, frames and links have none.
+    const site = request.headers['sec-fetch-site'];
+    if (site === 'cross-site' || site === 'same-site') {
+      throw new EmulatorError('FOREIGN_PAGE', PROBLEMS.FOREIGN_PAGE.example);
+    }
     if (adminToken !== undefined) {
       const sent = request.headers['x-admin-token'] ?? bearerKey(request.headers.authorization);
       if (typeof sent === 'string' && equal(sent, adminToken)) return;
       throw new EmulatorError('ADMIN_TOKEN_REQUIRED', PROBLEMS.ADMIN_TOKEN_REQUIRED.example);
     }
-    if (!adminRemote && !(LOOPBACK.test(request.ip) && (host === undefined || LOCAL_NAME.test(host)))) {
+    if (!adminRemote && !LOOPBACK.test(request.ip)) {
       throw new EmulatorError('LOOPBACK_ONLY', PROBLEMS.LOOPBACK_ONLY.example);
+    }
+    // A page whose name was made to lead here (DNS rebinding) is of the same origin to its browser: only the name tells.
+    const name = host?.replace(PORT, '');
+    if (name !== undefined && !isOurs(name)) {
+      throw new EmulatorError(
+        'FOREIGN_HOST',
+        `Anybody can have made the name ${name} lead here: name it in --admin-hosts, or start with --admin-token.`,
+      );
     }
   };
 }

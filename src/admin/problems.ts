@@ -18,9 +18,14 @@ export const PROBLEMS = {
   LOOPBACK_ONLY: {
     status: 403,
     example:
-      'Without an admin token the control plane answers on this machine only, called by a local name: start it with --admin-token or --admin-remote on.',
+      'Without an admin token the control plane answers on this machine only: start it with --admin-token or --admin-remote on.',
   },
-  FOREIGN_PAGE: { status: 403, example: 'Pages of https://example.org may not use the control plane.' },
+  FOREIGN_HOST: {
+    status: 403,
+    example:
+      'Anybody can have made the name emulator.example.org lead here: name it in --admin-hosts, or start with --admin-token.',
+  },
+  FOREIGN_PAGE: { status: 403, example: 'Pages of another origin may not use the control plane.' },
   NOT_FOUND: { status: 404, example: 'There is no such call of the control plane.' },
   ACCOUNT_NOT_FOUND: { status: 404, example: 'There is no account with the key demo.' },
   TASK_NOT_FOUND: { status: 404, example: 'There is no task task_1 of this account.' },
@@ -36,14 +41,18 @@ export const PROBLEMS = {
   },
   CLOCK_TOO_FAR: { status: 409, example: 'The clock of demo cannot go past the year 9999.' },
   TASK_ENDED: { status: 409, example: 'Task task_1 has ended already.' },
-  TOO_MANY_SNAPSHOTS: { status: 409, example: 'An account has at most 100 snapshots.' },
-  TOO_MANY_FAULTS: { status: 409, example: 'There can be 1000 rules, and there are.' },
+  TOO_MANY_SNAPSHOTS: { status: 409, example: 'An account has at most 100 snapshots (--snapshot-limit).' },
+  TOO_MANY_FAULTS: { status: 409, example: 'There can be 1000 rules here, and there are (--fault-limit).' },
   BODY_TOO_LARGE: { status: 413, example: 'The body is larger than 1048576 bytes.' },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
     example: 'Send the body as JSON, with "Content-Type: application/json".',
   },
   INTERNAL_ERROR: { status: 500, example: 'The emulator failed; its log says why.' },
+  TOO_MANY_LISTENERS: {
+    status: 503,
+    example: 'There can be 1000 listeners and waits at once, and there are (--listener-limit).',
+  },
   STOPPING: { status: 503, example: 'The emulator stops.' },
 } as const satisfies Record<string, Problem>;
 

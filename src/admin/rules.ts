@@ -5,7 +5,6 @@ import type { Family } from '../http/family.ts';
 import { apiPath, seed, strict, text, whole } from './forms.ts';
 import { WholeAnswer } from './whole-answer.ts';
 
-export const MOST_RULES = 1000;
 const MOST_MS = 100_000_000_000;
 
 const yes = z.literal(true, { error: 'expected true' }).exactOptional();

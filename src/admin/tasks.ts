@@ -4,6 +4,7 @@ import { EmulatorError } from '../core/errors.ts';
 import type { Task, TaskStatus } from '../core/task.ts';
 import type { App, Emulator } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
+import { overSignal } from '../http/over.ts';
 import { mediaUrls } from '../http/urls.ts';
 import { taskOf, tasksOf } from './answers.ts';
 import {
@@ -50,7 +51,7 @@ const OfTask = OfAccount.extend({ id: z.string().meta({ description: 'The id of 
 
 /** The calls that look at tasks, end them, and wait for them. */
 export function registerTasks(app: App, emulator: Emulator, families: readonly Family[]): void {
-  const { core, settings, stopping } = emulator;
+  const { core, settings, listeners, stopping } = emulator;
   const familyOf = new Map(families.map((family) => [family.name, family]));
   const at = ({ key }: OfAccount) => accountAt(core, key);
   const OneTask = taskOf(familyAmong(families));
@@ -182,7 +183,10 @@ export function registerTasks(app: App, emulator: Emulator, families: readonly F
           description:
             'Answers it as soon as it is there. It moves no clock: on a `frozen` one somebody else has to.',
           answers: { 200: OneTask },
-          codes: ['TASK_NOT_FOUND', 'WAIT_TIMEOUT', 'TASK_ENDED', 'ACCOUNT_CHANGED', 'STOPPING'],
+          codes: [
+            ...(['TASK_NOT_FOUND', 'WAIT_TIMEOUT', 'TASK_ENDED', 'ACCOUNT_CHANGED'] as const),
+            ...(['STOPPING', 'TOO_MANY_LISTENERS'] as const),
+          ],
         },
       },
     },
@@ -191,10 +195,10 @@ export function registerTasks(app: App, emulator: Emulator, families: readonly F
       const { id: accountId } = at(request.params);
       const isThere = () => arrived(found(accountId, id), status);
       if (!isThere()) {
-        const gone = new AbortController();
-        reply.raw.once('close', () => gone.abort());
+        listeners.take(request, reply);
+        const gone = overSignal(request, reply);
         const ended = core.lives.signalOf(accountId);
-        await core.until(accountId, isThere, timeoutMs, AbortSignal.any([gone.signal, stopping, ended]));
+        await core.until(accountId, isThere, timeoutMs, AbortSignal.any([gone, stopping, ended]));
         if (ended.aborted) {
           throw new EmulatorError('ACCOUNT_CHANGED', 'The account was reset, restored or removed meanwhile.');
         }

@@ -208,6 +208,15 @@ export interface StartOptions {
   resultTtlSeconds?: number | null;
   adminToken?: string;
   adminRemote?: boolean;
+  adminHosts?: string[];
   journalEntries?: number;
   bodyLimitBytes?: number;
+  headerLimitBytes?: number;
+  requestTimeoutSeconds?: number;
+  connectionLimit?: number;
+  streamLimit?: number;
+  listenerLimit?: number;
+  autoAccountLimit?: number;
+  snapshotLimit?: number;
+  faultLimit?: number;
 }

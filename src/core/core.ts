@@ -8,6 +8,7 @@ import { createLedger } from './ledger.ts';
 import { createLimits } from './limits.ts';
 import { createLives } from './lives.ts';
 import { createResets } from './resets.ts';
+import { createSelfMade } from './self-made.ts';
 import { createSnapshots } from './snapshots.ts';
 import { createTasks } from './tasks.ts';
 import { createTimeline } from './timeline.ts';
@@ -17,9 +18,16 @@ import { createWorker } from './worker.ts';
 
 export type Core = ReturnType<typeof openCore>;
 
+export interface CoreOptions extends DbOptions {
+  clock: Clock;
+  /** How many accounts that made themselves there can be, and how many snapshots of one account. */
+  autoAccountLimit: number;
+  snapshotLimit: number;
+}
+
 /** The emulator without its wire. @throws SetupError when the database cannot be used. */
-export function openCore(options: DbOptions & { clock: Clock }) {
-  const { clock } = options;
+export function openCore(options: CoreOptions) {
+  const { clock, autoAccountLimit, snapshotLimit } = options;
   const db = openDb(options);
   const transactions = createTransactions(db, clock);
   const events = createEvents(transactions);
@@ -32,9 +40,10 @@ export function openCore(options: DbOptions & { clock: Clock }) {
   const limits = createLimits(db, transactions);
   const lives = createLives();
   lives.listen((endedId) => tasks.forget(endedId));
-  const parts = { accounts, tasks, timeline, limits, faults, lives };
+  const parts = { accounts, tasks, timeline, limits, faults, lives, most: snapshotLimit };
   const snapshots = createSnapshots(db, transactions, clock, parts);
   const resets = createResets(transactions, accounts, limits, faults, lives);
+  const selfMade = createSelfMade(db, { accounts, resets, lives, most: autoAccountLimit });
   const worker = createWorker(clock, accounts, timeline, limits);
   tasks.failInterrupted();
   limits.restore();
@@ -54,6 +63,7 @@ export function openCore(options: DbOptions & { clock: Clock }) {
     lives,
     snapshots,
     resets,
+    selfMade,
     worker,
     /** Stops the worker, keeps the limiter's counts and closes the database. */
     close() {

@@ -4,6 +4,8 @@ import type { Limits } from './limits.ts';
 import type { Lives } from './lives.ts';
 import type { Transactions } from './transactions.ts';
 
+export type Resets = ReturnType<typeof createResets>;
+
 /** Ends what an account was, so that nothing that was under way can touch what comes after. */
 export function createResets(
   transactions: Transactions,

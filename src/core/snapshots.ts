@@ -9,9 +9,6 @@ import type { Tasks } from './tasks.ts';
 import type { Timeline } from './timeline.ts';
 import type { Transactions } from './transactions.ts';
 
-/** Each is a whole copy of the account's rows. */
-const MOST_SNAPSHOTS = 100;
-
 export interface Snapshot {
   name: string;
   /** On the account's clock. */
@@ -43,9 +40,11 @@ export function createSnapshots(
     limits: Limits;
     faults: Faults;
     lives: Lives;
+    /** Of an account; each is a whole copy of its rows. */
+    most: number;
   },
 ) {
-  const { accounts, tasks, timeline, limits, faults, lives } = parts;
+  const { accounts, tasks, timeline, limits, faults, lives, most } = parts;
   // The balance and the number of entries come back with the entries, by their trigger.
   const copyAccount = db.prepare<Copy>(`
     INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, seed, revoked, created_at,
@@ -105,8 +104,11 @@ export function createSnapshots(
         accounts.remove(before.id);
         limits.forget(before.id);
       }
-      if (!before && count.get(accountId)! >= MOST_SNAPSHOTS) {
-        throw new EmulatorError('TOO_MANY_SNAPSHOTS', `an account has at most ${MOST_SNAPSHOTS} snapshots`);
+      if (!before && count.get(accountId)! >= most) {
+        throw new EmulatorError(
+          'TOO_MANY_SNAPSHOTS',
+          `an account has at most ${most} snapshots (--snapshot-limit)`,
+        );
       }
       const takenAtMs = accountTimeMs(account, clock.nowMs());
       copy(accountId, {

@@ -19,15 +19,18 @@ export function createAuthenticate({ core, settings, journal }: Emulator) {
     const key = bearerKey(request.headers.authorization);
     if (key === undefined) return undefined;
     const account = core.accounts.find(key);
-    if (account) return account.revoked ? undefined : account;
+    if (account) {
+      core.selfMade.used(account);
+      return account.revoked ? undefined : account;
+    }
     if (!settings.autoAccounts || !SELF_MADE.test(key)) return undefined;
-    return core.accounts.create(key, 'self', settings.newAccountProfile);
+    return core.selfMade.make(key, settings.newAccountProfile);
   }
 
   /**
    * First of all checks. A path that does not exist is 404 for everybody, but who calls it with a key has the call
    * counted.
-   * @throws EmulatorError LOGIN_REQUIRED
+   * @throws EmulatorError LOGIN_REQUIRED, TOO_MANY_ACCOUNTS
    */
   return function authenticate(request: FastifyRequest): void {
     request.account = identify(request) ?? null;

@@ -9,6 +9,7 @@ import type { RouteDoc } from './doc.ts';
 import type { Problems } from './errors.ts';
 import type { Journal } from './journal.ts';
 import type { Entry } from './journal-entry.ts';
+import type { Room } from './room.ts';
 import type { Trouble } from './trouble.ts';
 import type { ZodTypeProvider } from './validation.ts';
 
@@ -31,7 +32,18 @@ export interface WireSettings {
   adminToken: string | undefined;
   /** Lets callers from other machines reach the control plane without a token. */
   adminRemote: boolean;
+  /** Names of ours, beside the local ones, that no stranger can have made to lead here. */
+  adminHosts: readonly string[] | undefined;
   bodyLimitBytes: number;
+  /** Of a request's line and headers together. */
+  headerLimitBytes: number;
+  /** How long a request may take to arrive. */
+  requestTimeoutSeconds: number;
+  /** Answers under way at once, and listeners and waits of the control plane. */
+  streamLimit: number;
+  listenerLimit: number;
+  /** Of an account, and of those for everybody. */
+  faultLimit: number;
   /** How many requests of an account are kept; 0: none is. */
   journalEntries: number;
   fixturesDir: string;
@@ -45,6 +57,9 @@ export interface Emulator {
   settings: WireSettings;
   journal: Journal;
   results: Results;
+  /** Room for answers that take their time: those of the API, and those of the control plane. */
+  streams: Room;
+  listeners: Room;
   /** Aborts when the server stops: open streams break off. */
   stopping: AbortSignal;
 }

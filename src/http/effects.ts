@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Effect } from '../core/faults.ts';
 import { accountOf, type Emulator } from './context.ts';
+import { overSignal } from './over.ts';
 import { AskedFor } from './trouble.ts';
 
 /** A promise that is never kept: what waits for it never goes on, and is forgotten with the request. */
@@ -20,17 +21,20 @@ export function cutOff(request: FastifyRequest, reset: boolean): Promise<never> 
 }
 
 /** What can be done to an answer of any kind. */
-export function createEffects({ core, stopping }: Pick<Emulator, 'core' | 'stopping'>) {
+export function createEffects({ core, streams, stopping }: Pick<Emulator, 'core' | 'streams' | 'stopping'>) {
   /** Aborts when nobody waits for the answer any more. */
   function overOf(request: FastifyRequest, reply: FastifyReply): AbortSignal {
-    const gone = new AbortController();
-    reply.raw.once('close', () => gone.abort());
-    return AbortSignal.any([gone.signal, stopping, core.lives.signalOf(accountOf(request).id)]);
+    const life = core.lives.signalOf(accountOf(request).id);
+    return AbortSignal.any([overSignal(request, reply), stopping, life]);
   }
 
   return {
-    /** Delay, hang, lost connection, error. @throws AskedFor; never returns where the answer is lost */
+    /**
+     * Delay, hang, lost connection, error. @throws AskedFor, EmulatorError TOO_MANY_STREAMS; never returns where the answer is
+     * lost
+     */
     async befall(effect: Effect, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+      if (effect.delayMs !== undefined || effect.hang) streams.take(request, reply);
       if (effect.delayMs !== undefined) await core.clock.sleep(effect.delayMs, overOf(request, reply));
       if (effect.hang) {
         await core.clock.sleep(2 ** 31 - 1, overOf(request, reply));

@@ -100,6 +100,24 @@ export const COMMON_PROBLEMS = {
     errorCode: 'INVALID_INPUT',
     error: 'The request headers are too large',
   },
+  TOO_MANY_CONNECTIONS: {
+    status: 503,
+    source: 'X',
+    errorCode: 'SERVICE_UNAVAILABLE',
+    error: 'Too many connections to this emulator (--connection-limit)',
+  },
+  TOO_MANY_STREAMS: {
+    status: 503,
+    source: 'X',
+    errorCode: 'SERVICE_UNAVAILABLE',
+    error: 'Too many answers of this emulator are under way (--stream-limit)',
+  },
+  TOO_MANY_ACCOUNTS: {
+    status: 503,
+    source: 'X',
+    errorCode: 'SERVICE_UNAVAILABLE',
+    error: 'Too many accounts of this emulator made themselves and are in use (--auto-account-limit)',
+  },
   EXPECTATION_FAILED: {
     status: 417,
     source: 'X',
@@ -200,8 +218,9 @@ export function answerError(
 
 /** No reason to look into the log: somebody asked for it, or for more than there is. */
 const isPlanned = (error: Error) =>
-  error instanceof AskedFor ||
-  (error instanceof EmulatorError && ['STOPPING', 'SERVICE_UNAVAILABLE'].includes(error.code));
+  error instanceof AskedFor || (error instanceof EmulatorError && PLANNED.has(error.code));
+
+const PLANNED = new Set(['STOPPING', 'SERVICE_UNAVAILABLE', 'TOO_MANY_STREAMS', 'TOO_MANY_ACCOUNTS']);
 
 function tellInvalidBody(error: InvalidBody, problems: Problems = {}) {
   const { code, detail } = error.first(Object.keys(problems));

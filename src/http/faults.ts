@@ -7,6 +7,7 @@ import { type Directive, mayAsk, type Reading, readTexts, readWords } from './di
 import { createEffects, cutOff, never } from './effects.ts';
 import { COMMON_PROBLEMS, type Problems, tellAskedFor } from './errors.ts';
 import { taskIdsOf } from './journal-entry.ts';
+import { whenOver } from './over.ts';
 import { AskedFor, type Trouble } from './trouble.ts';
 import { tellWhole, type WholeAnswer } from './whole-answer.ts';
 
@@ -106,7 +107,7 @@ export function createFaultHooks(emulator: Emulator) {
       if (fault) {
         // A text that nobody will read is written to its end all the same: it has been charged for.
         if (given instanceof Readable) {
-          reply.raw.once('close', () => (given.readableDidRead ? given.destroy() : given.resume()));
+          whenOver(request, reply, () => void (given.readableDidRead ? given.destroy() : given.resume()));
         }
         const answer = await replaced(fault.effect, request, reply);
         if (answer !== undefined) return answer;

@@ -4,6 +4,7 @@ import { EmulatorError } from '../core/errors.ts';
 import type { Order } from '../core/task.ts';
 import { accountOf, type Emulator } from './context.ts';
 import { departureOf, refuseAsAsked } from './faults.ts';
+import { overSignal } from './over.ts';
 import { AskedFor } from './trouble.ts';
 
 /** The longest wait there is. */
@@ -12,7 +13,7 @@ export const FOR_EVER_MS = 2 ** 31 - 1;
 /**
  * Charges for work whose result is the answer itself and that lasts as long as the request. It takes the task's simulated
  * time on a real clock and no time on clocks that do not run by themselves. Whoever answers calls `complete` or `fail`.
- * @throws EmulatorError INSUFFICIENT_CREDITS
+ * @throws EmulatorError INSUFFICIENT_CREDITS, TOO_MANY_STREAMS
  */
 export function workInRequest(
   emulator: Emulator,
@@ -23,15 +24,15 @@ export function workInRequest(
   const { core, stopping } = emulator;
   const account = accountOf(request);
   refuseAsAsked(request, order.price);
+  emulator.streams.take(request, reply);
   const departure = () => departureOf(emulator, request, order.input);
   const task = core.tasks.submitInRequest(account.id, { ...order, departure });
   if (request.entry) request.entry.worked = task.id;
   const ended = core.lives.signalOf(account.id);
   const totalMs = account.clockMode === 'real' ? task.plan.endMs / paceOf(account) : 0;
   const beganMs = core.clock.nowMs();
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
-  const either = AbortSignal.any([gone.signal, stopping, ended]);
+  const gone = overSignal(request, reply);
+  const either = AbortSignal.any([gone, stopping, ended]);
 
   /**
    * Waits until `share` of the work's time has passed since its beginning, so that delays do not add up. False when the
@@ -43,7 +44,7 @@ export function workInRequest(
     await core.clock.sleep(ms, either);
     if (stopping.aborted) throw new EmulatorError('STOPPING', 'the server stops');
     if (ended.aborted) throw new EmulatorError('ACCOUNT_NOT_FOUND', 'the account was reset meanwhile');
-    return !gone.signal.aborted;
+    return !gone.aborted;
   }
 
   return {

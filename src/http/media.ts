@@ -9,6 +9,7 @@ import type { Problems } from './errors.ts';
 import type { Family } from './family.ts';
 import { note, readDirectives, shownDirective, strike } from './faults.ts';
 import { tellAnswer } from './observers.ts';
+import { overSignal } from './over.ts';
 import { pathOf } from './path.ts';
 import type { ResultFile } from './result-file.ts';
 import { MEDIA } from './urls.ts';
@@ -147,7 +148,7 @@ export function registerMedia(app: App, emulator: Emulator, families: readonly F
     };
     if (condition === 'not modified') return reply.code(304).headers(head).send();
 
-    const { size, slice } = await results.read(content, tag, name, () => goneOf(reply));
+    const { size, slice } = await results.read(content, tag, name, () => overSignal(request, reply));
     const part = request.method === 'GET' ? partOf(request.headers, validators, size) : undefined;
     if (part === 'unsatisfiable') {
       reply.headers({ 'accept-ranges': 'bytes', 'content-range': `bytes */${size}` });
@@ -207,13 +208,6 @@ function filesOf(families: readonly Family[]): Map<string, { family: string; fil
     }
   }
   return files;
-}
-
-/** Aborts when nobody waits for the answer any more. */
-function goneOf(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
-  return gone.signal;
 }
 
 /** `?download` asks for a file to be saved, `?download=name` under that name. */

@@ -27,7 +27,7 @@ export function piecesOf(text: string): string[] {
  * Charges for a text, writes it and sends it as it would be produced: its pieces spread over the task's simulated time, at
  * once on clocks that do not run by themselves. The hold is captured when the text is out or the client has left, and
  * refunded when we break off or `write` throws.
- * @throws EmulatorError INSUFFICIENT_CREDITS, and what `write` throws
+ * @throws EmulatorError INSUFFICIENT_CREDITS, TOO_MANY_STREAMS, and what `write` throws
  */
 export function sendText(
   emulator: Emulator,

@@ -11,8 +11,14 @@ const HANDSHAKE_MS = 10_000;
 const TARGET = /^([\w.-]{1,255}):(\d{1,5})$/;
 
 export interface InterceptOptions {
-  /** Where decrypted connections are answered. */
+  /** Asked for tunnels. */
   server: Server;
+  connections: {
+    /** Where connections that have been let in are answered, when they are decrypted. */
+    serve: (socket: Socket) => void;
+    /** False when there is no room for one that comes on another port. */
+    admit: (socket: Socket) => boolean;
+  };
   /** Made when it is first needed. */
   authority: () => Promise<Authority>;
   clock: Clock;
@@ -31,6 +37,7 @@ export interface InterceptOptions {
  */
 export function createIntercept({
   server,
+  connections,
   authority,
   clock,
   refusal,
@@ -80,7 +87,7 @@ export function createIntercept({
     secure.once('close', () => socket.destroy());
     secure.once('secure', () => {
       release();
-      server.emit('connection', secure);
+      connections.serve(secure);
     });
   }
 
@@ -108,7 +115,7 @@ export function createIntercept({
     }
     socket.on('error', () => socket.destroy());
     establish();
-    server.emit('connection', socket);
+    connections.serve(socket);
   }
 
   server.on('connect', (request, socket, head) => tunnel(request, socket as Socket, head));
@@ -117,6 +124,11 @@ export function createIntercept({
     /** For who leads the vendor's hosts here by name. Not listening yet. */
     secureServer: (): NetServer =>
       createServer((socket) => {
+        // Nothing can be said before it is encrypted, and that costs more than there is.
+        if (!connections.admit(socket)) {
+          socket.destroy();
+          return;
+        }
         encrypt(socket, VENDOR_HOST).catch((error) => {
           onError(error);
           socket.destroy();

@@ -222,14 +222,80 @@ describe('the control plane', () => {
       expect(await status({ host, origin: 'http://evil.test' })).toBe(403);
       expect(await status({ host, origin: 'null' })).toBe(403);
     }
-    expect(await status({ host: 'evil.test' })).toBe(403);
-    expect(await status({ host: 'localhost.evil.test' })).toBe(403);
+    const names = [
+      'evil.test',
+      'localhost.evil.test',
+      'emulator:6266',
+      'nanophoto.ai',
+      '127.0.0.1.evil.test',
+    ];
+    for (const host of names) expect([host, await status({ host })]).toEqual([host, 403]);
     const remote = ['--admin-remote', 'on'];
-    expect(await status({ host: 'emulator:6266' }, remote)).toBe(200);
     expect(await status({ host: 'emulator:6266', origin: 'http://evil.test' }, remote)).toBe(403);
-    const token = { host: 'emulator:6266', 'x-admin-token': 'very-secret' };
+    const token = { host: 'emulator.example.org', 'x-admin-token': 'very-secret' };
     expect(await status(token, ['--admin-token', 'very-secret'])).toBe(200);
   });
+
+  it.each([
+    ...[
+      'emulator:6266',
+      'nanophoto-emulator',
+      'host.docker.internal:6266',
+      '192.168.7.5:6266',
+      '[fe80::1]:6266',
+    ],
+    ...['localhost', 'LOCALHOST:1', 'a.localhost', '0.0.0.0:6266'],
+  ])('takes %s for no stranger where other machines may call', async (host) => {
+    const { get, app } = await testEmulator(['--admin-remote', 'on']);
+    const answer = await app.inject({ url: LEDGER, headers: { host }, remoteAddress: '10.0.0.5' });
+    expect(answer.statusCode).toBe(200);
+    expect((await get('/health')).status).toBe(200);
+  });
+
+  it.each([
+    ...['evil.test', 'evil.test:6266', 'emulator.evil.test', 'nanophoto.ai', 'internal.evil.test'],
+    ...['1.2.3.4.evil.test', 'xinternal.test', 'emulator..', 'emulator.', 'a b'],
+  ])('refuses the name "%s", which may be anybody\'s, and says what to do', async (host) => {
+    const { app } = await testEmulator(['--admin-remote', 'on']);
+    const answer = await app.inject({ url: LEDGER, headers: { host }, remoteAddress: '10.0.0.5' });
+    expect([answer.statusCode, answer.json()]).toEqual([
+      403,
+      {
+        error: `Anybody can have made the name ${host.replace(/:\d+$/, '')} lead here: name it in --admin-hosts, or start with --admin-token.`,
+        code: 'FOREIGN_HOST',
+      },
+    ]);
+  });
+
+  it('takes the names of --admin-hosts, whoever may call', async () => {
+    for (const own of [[], ['--admin-remote', 'on']]) {
+      const { send } = await testEmulator(['--admin-hosts', 'emulator.example.org,ci', ...own]);
+      const status = async (host: string) =>
+        (await send('GET', LEDGER, { key: null, headers: { host } })).status;
+      expect(await status('Emulator.example.org:6266')).toBe(200);
+      expect(await status('ci')).toBe(200);
+      expect(await status('example.org')).toBe(403);
+      expect(await status('x.emulator.example.org')).toBe(403);
+    }
+  });
+
+  it.each(['cross-site', 'same-site'])(
+    'answers no request that a page of elsewhere makes without an origin (%s), token or not',
+    async (site) => {
+      for (const flags of [[], ['--admin-token', 'very-secret'], ['--admin-remote', 'on']]) {
+        const { send } = await testEmulator(flags);
+        const ask = (headers: object) =>
+          send('GET', LEDGER, { key: null, headers: { 'x-admin-token': 'very-secret', ...headers } });
+        expect(await ask({ 'sec-fetch-site': site })).toMatchObject({
+          status: 403,
+          body: { code: 'FOREIGN_PAGE' },
+        });
+        for (const own of ['same-origin', 'none']) {
+          expect((await ask({ 'sec-fetch-site': own })).status).toBe(200);
+        }
+      }
+    },
+  );
 
   it.each(['{bad', '[]', '5', `"${'x'.repeat(2 * 1024 * 1024)}"`])(
     'tells a body that it cannot use in its own form (case %#)',

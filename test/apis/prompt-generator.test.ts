@@ -22,6 +22,12 @@ const WIRE = {
   priceChanges: {},
   adminToken: undefined,
   adminRemote: false,
+  adminHosts: undefined,
+  headerLimitBytes: 16_384,
+  requestTimeoutSeconds: 120,
+  streamLimit: 1,
+  listenerLimit: 1,
+  faultLimit: 1,
   bodyLimitBytes: 1_048_576,
 };
 

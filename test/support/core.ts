@@ -8,8 +8,13 @@ export interface TestCore extends Core {
   clock: TestClock;
 }
 
-export function testCore(clock = createTestClock(), dataDir?: string): TestCore {
-  return openCore({ dataDir, migrationsDir: MIGRATIONS_DIR, clock }) as TestCore;
+export function testCore(
+  clock = createTestClock(),
+  dataDir?: string,
+  { autoAccountLimit = 10_000, snapshotLimit = 100 } = {},
+): TestCore {
+  const limits = { autoAccountLimit, snapshotLimit };
+  return openCore({ dataDir, migrationsDir: MIGRATIONS_DIR, clock, ...limits }) as TestCore;
 }
 
 export const profile = (own: Partial<AccountProfile> = {}): AccountProfile => ({

@@ -1,0 +1,91 @@
+import type { Account, AccountProfile, Accounts } from './accounts.ts';
+import type { Db } from './db.ts';
+import { EmulatorError } from './errors.ts';
+import type { Lives } from './lives.ts';
+import type { Resets } from './resets.ts';
+
+/** Bounds what one new account can cost where most of the others are at work. */
+const MOST_LOOKS = 1000;
+
+export type SelfMade = ReturnType<typeof createSelfMade>;
+
+/**
+ * The accounts that made themselves at their first request, `most` at once: for one more the least recently used one goes, with
+ * all that is its own. One whose tasks run is in use. The order lives in memory, so that a request costs no write; after a
+ * restart it is the order of their last tasks.
+ */
+export function createSelfMade(
+  db: Db,
+  parts: { accounts: Accounts; resets: Resets; lives: Lives; most: number },
+) {
+  const { accounts, resets, lives, most } = parts;
+  const byLastTask = db.prepare<[], { id: number; key: string }>(`
+    SELECT id, key FROM accounts AS account WHERE origin = 'self' AND snapshot_of IS NULL
+    ORDER BY (SELECT rowid FROM tasks WHERE account_id = account.id ORDER BY seq DESC LIMIT 1), id`);
+  const running = db
+    .prepare<[number], number>(
+      "SELECT 1 FROM tasks WHERE account_id = ? AND status = 'processing' ORDER BY seq DESC LIMIT 1",
+    )
+    .pluck();
+
+  /** Keys by id, the least recently used first. */
+  const order = new Map<number, string>();
+  /** Keys whose account has ended: after a reset there is another one. */
+  const ended = new Set<string>();
+  for (const { id, key } of byLastTask.all()) order.set(id, key);
+  lives.listen((endedId) => {
+    const key = order.get(endedId);
+    if (key === undefined) return;
+    order.delete(endedId);
+    ended.add(key);
+  });
+
+  function use(id: number, key: string): void {
+    order.delete(id);
+    order.set(id, key);
+  }
+
+  function takeUpTheReborn(): void {
+    for (const key of ended) {
+      const account = accounts.find(key);
+      if (account?.origin === 'self' && !order.has(account.id)) order.set(account.id, key);
+    }
+    ended.clear();
+  }
+
+  /** @throws EmulatorError TOO_MANY_ACCOUNTS */
+  function makeRoom(): void {
+    let looks = Math.min(order.size, MOST_LOOKS);
+    // There can be more than one too many, when the limit was another at an earlier start.
+    for (const [id, key] of order) {
+      if (order.size < most) return;
+      if (looks === 0) break;
+      looks -= 1;
+      if (running.get(id) === undefined) resets.remove(id);
+      // At work, so in use: the next one that comes need not look at it again.
+      else use(id, key);
+    }
+    if (order.size < most) return;
+    throw new EmulatorError(
+      'TOO_MANY_ACCOUNTS',
+      `${most} accounts have made themselves, and the tasks of the least recently used ones run (--auto-account-limit)`,
+    );
+  }
+
+  return {
+    /** An account whose client sends something. Only those that made themselves matter. */
+    used(account: Account): void {
+      if (account.origin === 'self') use(account.id, account.key);
+    },
+    /** Makes one, and room for it. @throws EmulatorError TOO_MANY_ACCOUNTS when there is none to be had */
+    make(key: string, profile: AccountProfile): Account {
+      if (ended.size > 0) takeUpTheReborn();
+      if (order.size >= most) makeRoom();
+      const account = accounts.create(key, 'self', profile);
+      order.set(account.id, key);
+      // Those that went to make room do not come back.
+      ended.clear();
+      return account;
+    },
+  };
+}
