@@ -112,7 +112,8 @@ function textOf(line: Record<string, unknown>, messageKey: string): string {
   const { method, path, status, errorCode, reason, account, durationMs, data, firstKey } = line;
   if (method) {
     const told = [method, path, status, errorCode, account, `${durationMs} ms`].filter(Boolean).join(' ');
-    return reason ? `${told} (${reason})` : told;
+    // A terminal would do what some of these say, and clients have put them there.
+    return (reason ? `${told} (${reason})` : told).replace(/\p{Cc}/gu, '\uFFFD');
   }
   const where = data ? ` · data ${data === 'in memory' ? data : `in ${data}`}` : '';
   const key = firstKey ? ` · first key ${firstKey}` : '';

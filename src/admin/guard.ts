@@ -4,6 +4,7 @@ import { EmulatorError } from '../core/errors.ts';
 import { bearerKey } from '../http/auth.ts';
 import type { WireSettings } from '../http/context.ts';
 import { answerError } from '../http/errors.ts';
+import { shownKey } from '../http/log.ts';
 import { InvalidBody } from '../http/validation.ts';
 import { type Code, isCode, PROBLEMS } from './problems.ts';
 
@@ -86,7 +87,7 @@ export function answerAdminError(
     answerError(error, request, reply);
     return;
   }
-  request.reason = error.message;
+  request.reason = withoutKeys(error.message, request);
   if (error instanceof InvalidBody) {
     const { detail } = error.first([]);
     request.errorCode = 'INVALID_INPUT';
@@ -105,6 +106,14 @@ export function answerAdminError(
   void reply
     .code(PROBLEMS[code].status)
     .send({ error: SENTENCES[thrown] ?? sentence(error.message), code: request.errorCode });
+}
+
+/** For the log: sentences repeat the keys that a call names. */
+function withoutKeys(text: string, { params, body }: FastifyRequest): string {
+  const { key: own } = (params ?? {}) as { key?: unknown };
+  const { key: made, to } = (body ?? {}) as { key?: unknown; to?: unknown };
+  const keys = [own, made, to].filter((key) => typeof key === 'string' && key !== '') as string[];
+  return keys.reduce((rest, key) => rest.replaceAll(key, () => shownKey(key)), text);
 }
 
 const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`;

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { SetupError } from './errors.ts';
@@ -42,6 +42,8 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
   let db: Db | undefined;
   try {
     makeDir(dataDir);
+    // Keys and prompts are in it, which is nobody else's business. What SQLite puts beside it follows.
+    if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600));
     db = connect(file);
     // Before anything is written: is it ours, and do we know its schema?
     refuseForeign(db, file, migrations.length);

@@ -7,6 +7,15 @@ export function shownKey(key: string): string {
   return key.startsWith('np_test_') ? key : `${key.slice(0, 4)}…`;
 }
 
+const OF_ACCOUNT = /^\/__admin\/accounts\/([^/]+)/;
+
+/** Without the key that paths of the control plane have in them. */
+function shownPath(path: string): string {
+  const [start, key] = OF_ACCOUNT.exec(path) ?? [];
+  if (start === undefined || key === undefined) return path;
+  return start.slice(0, -key.length) + shownKey(key) + path.slice(start.length);
+}
+
 /** One line a request, when it is answered, instead of Fastify's two. */
 export class RequestLog extends LogController {
   readonly #logger: Logger;
@@ -24,7 +33,7 @@ export class RequestLog extends LogController {
     this.#logger[level](
       {
         method: request.method,
-        path: pathOf(request),
+        path: shownPath(pathOf(request)),
         account: request.account ? shownKey(request.account.key) : null,
         status: reply.statusCode,
         errorCode: request.errorCode,

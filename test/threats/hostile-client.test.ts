@@ -1,0 +1,247 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { hasProgram, MAIN } from '../support/command.ts';
+import { testEmulator } from '../support/emulator.ts';
+import { rawBytes } from '../support/raw.ts';
+import { completed } from '../support/results.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { createTestClock } from '../support/test-clock.ts';
+
+const VALID = { prompt: 'a dog', mode: 'textToVideo' };
+const CONTROL = '\u0007\u001b[2J\u009b31m\r\n';
+
+describe('a hostile client', () => {
+  it('changes nothing of the program by fields named __proto__, constructor or prototype', async () => {
+    const { send, get } = await testEmulator();
+    const { paths } = (await get('/openapi.json')).body;
+    const poison =
+      '"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"prototype":{"polluted":1}';
+    const calls = [
+      ...Object.keys(paths),
+      '/__admin/accounts',
+      '/__admin/faults',
+      '/__admin/accounts/np_test_default/credits',
+      '/__admin/accounts/__proto__/credits',
+      '/__admin/accounts/constructor/reset',
+    ];
+    expect(calls.length).toBeGreaterThan(15);
+    const names = Object.getOwnPropertyNames(Object.prototype);
+    for (const path of calls) {
+      for (const body of [
+        `{${poison}}`,
+        `{"shots":[{${poison}}],"match":{${poison}},"effect":{${poison}},${poison}}`,
+      ]) {
+        const { status } = await send('POST', path, { key: 'np_test_unlimited', body });
+        expect([400, 404], path).toContain(status);
+      }
+    }
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+    expect(Object.getOwnPropertyNames(Object.prototype)).toEqual(names);
+    expect((await send('POST', '/api/sora-2/generate', { body: VALID })).status).toBe(200);
+  });
+
+  it('puts no header of its own into an answer', async () => {
+    const emulator = await testEmulator();
+    const { videoUrl } = await completed(emulator as never, 'sora-2');
+    await emulator.app.listen({ port: 0, host: '127.0.0.1' });
+    const { port } = emulator.app.server.address() as { port: number };
+    const path = new URL(videoUrl).pathname;
+    const key = 'Authorization: Bearer np_test_default\r\n';
+    const lines = [
+      `GET ${path}?download=a%0d%0aSet-Cookie:%20evil=1 HTTP/1.1\r\nHost: x\r\n`,
+      `GET ${path}?download=a%0d%0a%0d%0aSet-Cookie:%20evil=1 HTTP/1.1\r\nHost: x\r\nRange: bytes=0-1\r\n`,
+      `GET /api/%0d%0aSet-Cookie:%20evil=1 HTTP/1.1\r\nHost: x\r\n${key}`,
+      `GET /__admin/accounts/a%0d%0aSet-Cookie:%20evil=1 HTTP/1.1\r\nHost: localhost\r\n`,
+      `GET /docs/%0d%0aSet-Cookie:%20evil=1 HTTP/1.1\r\nHost: localhost\r\n`,
+      `GET ${path} HTTP/1.1\r\nHost: x\r\nx-emulator-fault: fail=A%0d%0aSet-Cookie: evil=1\r\n`,
+    ];
+    for (const head of lines) {
+      const answer = (await rawBytes(port, `${head}Connection: close\r\n\r\n`)).bytes.toString('latin1');
+      const [, headers] = /^(HTTP\/1\.1 \d{3} [\s\S]*?)\r\n\r\n/.exec(answer)!;
+      expect(headers).not.toMatch(/^set-cookie/im);
+    }
+  });
+
+  it.each(['"><script>', 'evil.test/x?', 'user@evil.test', 'a b', 'evil.test#', '\\evil.test', "'"])(
+    'puts no Host such as %s into the URLs that are handed out',
+    async (host) => {
+      const { post, clock, app } = await testEmulator();
+      const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
+      const { taskId } = (await post('/api/sora-2/generate', VALID)).body;
+      clock.advance(600_000);
+      const body = JSON.stringify({ taskId });
+      const { bytes } = await rawBytes(
+        port,
+        `POST /api/sora-2/check-status HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\nAuthorization: Bearer np_test_default\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      );
+      const [, url] = /"videoUrl":"([^"]*)"/.exec(bytes.toString())!;
+      expect(url).toBe(`http://127.0.0.1:${port}/media/sora/${taskId}.mp4`);
+    },
+  );
+
+  it('reads no file and writes none, whatever paths and names it makes up', async () => {
+    const dir = tempDir();
+    const { send, authority, close } = await testEmulator(['--data-dir', dir]);
+    await authority();
+    const names = [
+      '../../../../etc/passwd',
+      '..%2f..%2fetc%2fpasswd',
+      '/etc/passwd',
+      '..\\..\\a',
+      '%00',
+      'authority.pem',
+    ];
+    for (const name of names) {
+      for (const path of [
+        '/media/',
+        '/media/sora/',
+        '/docs/',
+        '/',
+        '/__admin/accounts/np_test_default/snapshots/',
+      ]) {
+        const answer = await send('GET', path + name);
+        expect(answer.status).toBeGreaterThanOrEqual(400);
+        expect(answer.text).not.toMatch(/root:|BEGIN|SQLite/);
+      }
+      const body = { name };
+      const taken = await send('POST', '/__admin/accounts/np_test_default/snapshots', { key: null, body });
+      // A name is nothing but text in the database.
+      expect(taken.status).toBe(/^[\w.-]+$/.test(name) ? 201 : 400);
+    }
+    expect(
+      readdirSync(dir).filter((file) => !/^(authority\.pem|emulator\.sqlite(-wal|-shm)?)$/.test(file)),
+    ).toEqual([]);
+    await close();
+  });
+
+  it('guesses no results of an account whose seed it does not know', async () => {
+    const idOf = async (flags: string[]) => {
+      const { post } = await testEmulator(flags);
+      return (await post('/api/sora-2/generate', VALID)).body.taskId;
+    };
+    const known = await idOf([]);
+    // With the seed that everybody can read in the documentation, everybody can work them out.
+    expect(await idOf([])).toBe(known);
+    expect(await idOf(['--seed', 'nobody knows this'])).not.toBe(known);
+    expect(known).toMatch(/^task_[0-9a-f]{24}$/);
+  });
+
+  it('gets into the control plane by no part of the token, nor with more than it', async () => {
+    const token = 'very-secret-token';
+    const { send } = await testEmulator(['--admin-token', token]);
+    const statusOf = async (sent: string) =>
+      (await send('GET', '/__admin/accounts', { key: null, headers: { 'x-admin-token': sent } })).status;
+    for (let length = 0; length < token.length; length++) {
+      expect(await statusOf(token.slice(0, length))).toBe(401);
+      expect(await statusOf(token.slice(0, length) + 'x'.repeat(token.length - length))).toBe(401);
+    }
+    for (const sent of [`${token}x`, token.toUpperCase(), `${token}, ${token}`, 'undefined']) {
+      expect(await statusOf(sent)).toBe(401);
+    }
+    expect(await statusOf(token)).toBe(200);
+  });
+});
+
+describe('what is kept and told', () => {
+  it('is readable for its owner alone, as far as the emulator makes it', async () => {
+    const dir = tempDir();
+    const { authority, post } = await testEmulator(['--data-dir', dir]);
+    await authority();
+    await post('/api/sora-2/generate', VALID);
+    const modes = readdirSync(dir).map((file) => [file, statSync(join(dir, file)).mode & 0o777]);
+    expect(modes.length).toBeGreaterThan(2);
+    for (const [file, mode] of modes) expect([file, mode]).toEqual([file, 0o600]);
+  });
+
+  it('has in its log neither keys, but those of tests, nor tokens, prompts or queries', async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'trace' }, { write: (line) => void lines.push(line) });
+    const token = 'very-secret-token';
+    const key = 'sk_live_0123456789abcdef';
+    const { send } = await testEmulator(['--admin-token', token], createTestClock(), logger);
+    const control = (method: string, path: string, body?: object) =>
+      send(method, path, { key: null, headers: { 'x-admin-token': token }, ...(body && { body }) });
+    const made = await control('POST', '/__admin/accounts', { key });
+    expect(made.status).toBe(201);
+    for (const [method, path, body] of [
+      ['POST', '/__admin/accounts', { key }],
+      ['POST', `/__admin/accounts/np_test_default/fork`, { to: key }],
+      ['GET', `/__admin/accounts/${key}`],
+      ['GET', `/__admin/accounts/${key}-2/ledger`],
+      ['PUT', `/__admin/accounts/${key}/clock`, { mode: 'frozen', now: '1999-01-01T00:00:00.000Z' }],
+      ['POST', `/__admin/accounts/${key}/clock/advance`, { ms: -1 }],
+      ['POST', `/__admin/accounts/${key}/snapshots/none/restore`, {}],
+    ] as const) {
+      await control(method, path, body);
+    }
+    await send('GET', '/__admin/accounts', { key: null, headers: { 'x-admin-token': `${token}-wrong` } });
+    await send('POST', `/api/none?api_key=${key}`, { key, body: {} });
+    await send('POST', '/api/sora-2/generate', {
+      key,
+      body: { ...VALID, prompt: 'secret words' },
+    });
+    await send('POST', '/api/sora-2/generate', { key: `${key}-unknown`, body: VALID });
+    await send('POST', '/api/sora-2/generate', { key, body: '{"prompt":"secret words"' });
+    await send('GET', '/media/sora/none.mp4?token=secret words', { key });
+    expect(lines.length).toBeGreaterThan(12);
+    const text = lines.join('');
+    for (const secret of ['0123456789abcdef', token, 'secret', 'words']) expect(text).not.toContain(secret);
+    expect(text).toContain('/__admin/accounts/sk_l…/ledger');
+    expect(text).toContain('There is no account with the key sk_l…');
+  });
+
+  it('has one line of JSON in its log for each request, whatever is in that', async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'info' }, { write: (line) => void lines.push(line) });
+    const { send } = await testEmulator([], createTestClock(), logger);
+    const odd = encodeURIComponent(`${CONTROL}{"level":60,"msg":"forged"}`);
+    await send('GET', `/__admin/accounts/${odd}`);
+    await send('POST', `/api/${odd}`, { body: {} });
+    await send('POST', '/api/sora-2/generate', { body: { ...VALID, aspectRatio: `${CONTROL}forged` } });
+    expect(lines).toHaveLength(3);
+    for (const line of lines) {
+      expect(line.trimEnd().split(/\p{Cc}/u)).toHaveLength(1);
+      expect(JSON.parse(line)).toMatchObject({ level: 30, msg: 'request' });
+    }
+  });
+
+  it.skipIf(!hasProgram('python3', '-c', 'import pty'))(
+    'tells a terminal nothing that a terminal would do',
+    async () => {
+      const { stdout } = await promisify(execFile)(
+        'python3',
+        ['-c', IN_TERMINAL, process.execPath, MAIN, '--port', '0'],
+        { env: { PATH: process.env.PATH! }, timeout: 20_000, encoding: 'latin1' },
+      );
+      expect(stdout).toContain('There is no account with the key');
+      // Colours are our own.
+      for (const order of ['\u001b[2J', '\u0007', '\u00c2\u009b']) expect(stdout).not.toContain(order);
+    },
+  );
+});
+
+/** Runs the emulator in a terminal, asks for an account with an odd key, and tells all that the terminal was sent. */
+const IN_TERMINAL = `
+import os, pty, re, signal, sys, urllib.request
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+output = b''
+def read_until(pattern):
+    global output
+    while not re.search(pattern, output):
+        output += os.read(terminal, 4096)
+    return re.search(pattern, output)
+url = read_until(rb'ready at (http://[0-9.:]+)').group(1).decode()
+try:
+    urllib.request.urlopen(url + '/__admin/accounts/np_test_%07%1b%5b2J%c2%9b31m')
+except urllib.error.HTTPError:
+    pass
+read_until(rb'no account with the key[^\\n]*\\n')
+os.kill(pid, signal.SIGKILL)
+sys.stdout.buffer.write(output)
+`;
