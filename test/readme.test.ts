@@ -130,8 +130,10 @@ describe('the README', () => {
     'docs/drop-in.md',
     'docs/library.md',
     'docs/contract.md',
+    'docs/dependencies.md',
     'docs/docker.md',
     'docs/scaling.md',
+    'docs/threats.md',
     'docs/drift.md',
     'fixtures/fonts/README.md',
   ])('has links in %s that lead somewhere', (file) => {

@@ -17,12 +17,13 @@ function found(program: string): string | undefined {
 }
 
 /** A browser without a window that speaks to nobody but this machine. */
-export const openBrowser = (): Promise<Browser> =>
+export const openBrowser = (more: string[] = []): Promise<Browser> =>
   chromium.launch({
     executablePath: CHROMIUM!,
     args: [
       ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
       ...['--disable-background-networking', '--disable-component-update'],
       '--autoplay-policy=no-user-gesture-required',
+      ...more,
     ],
   });

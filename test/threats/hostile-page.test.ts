@@ -1,0 +1,240 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { CHROMIUM, openBrowser } from '../support/browser.ts';
+import { testEmulator } from '../support/emulator.ts';
+
+// What runs in the page knows the names of the page.
+// biome-ignore lint/suspicious/noExplicitAny: the compiler does not
+declare const document: any;
+
+const TOKEN = 'very-secret-token';
+const KEY = 'np_test_default';
+
+/** Browsers keep connections that they may need: the emulators of the running test do not wait for these. */
+const servers = new Set<Server>();
+afterEach(() => {
+  for (const server of servers) server.closeAllConnections();
+  servers.clear();
+});
+
+describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    // Names that an attacker could have made to lead to this machine.
+    browser = await openBrowser(['--host-resolver-rules=MAP *.evil.test 127.0.0.1']);
+  });
+  afterAll(() => browser?.close());
+
+  async function emulatorOnPort(flags: string[] = []) {
+    const emulator = await testEmulator(flags);
+    const origin = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
+    servers.add(emulator.app.server);
+    // Whoever gets in shows in the answers; whoever does not, in the refusals.
+    const refused: string[] = [];
+    const served: string[] = [];
+    emulator.app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      if (!request.url!.startsWith('/__admin')) return;
+      response.once('close', () => {
+        const told = `${request.method} ${request.url} ${response.statusCode}`;
+        (response.statusCode < 400 ? served : refused).push(told);
+      });
+    });
+    const state = () => {
+      const { balance, rateLimit, seed, revoked, id } = emulator.account(KEY);
+      const count = emulator.core.accounts.count();
+      const rules = emulator.core.faults.list(null).length;
+      return { balance, rateLimit, seed, revoked, id, count, rules };
+    };
+    return { ...emulator, origin, port: new URL(origin).port, served, refused, state };
+  }
+
+  /** An empty page that is served under this name, which leads to this machine. */
+  async function pageOf(name: string): Promise<Page> {
+    const server = createServer((_request, response) => {
+      response.setHeader('content-type', 'text/html').end('<!doctype html><body></body>');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const page = await browser.newPage();
+    onTestFinished(async () => {
+      await page.close();
+      server.close();
+    });
+    await page.goto(`http://${name}:${(server.address() as AddressInfo).port}/`);
+    return page;
+  }
+
+  /** Everything that a page can send without being asked whether it may. Resolves when all of it has been answered. */
+  const attack = (page: Page, origin: string, extra: object = {}) =>
+    page.evaluate(
+      async ({ origin, extra }) => {
+        const paths = [
+          ['POST', '/__admin/reset'],
+          ['POST', '/__admin/accounts'],
+          ['POST', '/__admin/faults'],
+          ['POST', '/__admin/accounts/np_test_default/reset'],
+          ['POST', '/__admin/accounts/np_test_default/credits'],
+          ['PATCH', '/__admin/accounts/np_test_default'],
+          ['DELETE', '/__admin/accounts/np_test_default'],
+          ['PUT', '/__admin/accounts/np_test_default/rate-limit'],
+          ['GET', '/__admin/accounts'],
+          ['GET', '/__admin/accounts/np_test_default/requests'],
+          ['GET', '/__admin/events'],
+        ] as const;
+        const body =
+          '{"amount":-1000,"key":"np_evil","revoked":true,"at":"task","effect":{"fail":true},"limit":1}';
+        const read: string[] = [];
+        for (const [method, path] of paths) {
+          for (const type of [
+            'text/plain',
+            'application/x-www-form-urlencoded',
+            'application/json',
+            undefined,
+          ]) {
+            for (const mode of ['no-cors', 'cors'] as const) {
+              const abort = AbortSignal.timeout(3000);
+              try {
+                const answer = await fetch(origin + path, {
+                  ...{ method, mode, credentials: 'include', signal: abort, ...extra },
+                  ...(method !== 'GET' && type && { body, headers: { 'content-type': type } }),
+                } as RequestInit);
+                const text = answer.status === 200 ? await answer.text() : '';
+                if (text !== '') read.push(`${method} ${path} ${text.slice(0, 40)}`);
+              } catch {
+                // Refused by the browser.
+              }
+            }
+          }
+        }
+        // Elements load what they are told to, without an origin.
+        const loads = ['img', 'script', 'iframe', 'video', 'link'].map(
+          (name) =>
+            new Promise((resolve) => {
+              const element = document.createElement(name);
+              element.onload = resolve;
+              element.onerror = resolve;
+              if (name === 'link') element.rel = 'stylesheet';
+              element[name === 'link' ? 'href' : 'src'] = `${origin}/__admin/accounts?limit=1`;
+              document.body.append(element);
+            }),
+        );
+        await Promise.all(loads);
+        for (const enctype of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data']) {
+          const frame = document.createElement('iframe');
+          frame.name = `frame-${enctype}`;
+          document.body.append(frame);
+          const form = document.createElement('form');
+          Object.assign(form, {
+            method: 'post',
+            enctype,
+            action: `${origin}/__admin/reset`,
+            target: frame.name,
+          });
+          const done = new Promise((resolve) => {
+            frame.onload = resolve;
+          });
+          document.body.append(form);
+          form.submit();
+          await done;
+        }
+        return read;
+      },
+      { origin, extra },
+    );
+
+  it.each([
+    ['of another site', 'www.evil.test'],
+    ['of another port of this machine', '127.0.0.1'],
+    ['under another name of this machine', 'localhost'],
+  ])('%s changes nothing over the control plane and reads nothing', async (_what, name) => {
+    const { origin, served, refused, state } = await emulatorOnPort();
+    const before = state();
+    const page = await pageOf(name);
+    expect(await attack(page, origin)).toEqual([]);
+    expect(served).toEqual([]);
+    expect(refused.length).toBeGreaterThan(20);
+    expect(state()).toEqual(before);
+  });
+
+  it('gets no further with the control plane open to other machines, nor with a token in the way', async () => {
+    for (const flags of [
+      ['--admin-remote', 'on'],
+      ['--admin-token', TOKEN],
+    ]) {
+      const { origin, served, state } = await emulatorOnPort(flags);
+      const before = state();
+      expect(await attack(await pageOf('www.evil.test'), origin)).toEqual([]);
+      expect(served).toEqual([]);
+      expect(state()).toEqual(before);
+    }
+  });
+
+  it.each([[[]], [['--admin-remote', 'on']]])(
+    'whose name is made to lead to the emulator itself gets no further, with flags %j',
+    async (flags) => {
+      const { port, served, refused, state } = await emulatorOnPort(flags);
+      const before = state();
+      const page = await browser.newPage();
+      onTestFinished(() => page.close());
+      // To its browser the page and the emulator are the same origin from here on.
+      const rebound = `http://rebound.evil.test:${port}`;
+      await page.goto(`${rebound}/health`);
+      expect(await page.evaluate(async () => (await fetch('/health')).status)).toBe(200);
+      expect(await attack(page, rebound)).toEqual([]);
+      expect(served).toEqual([]);
+      expect(refused.length).toBeGreaterThan(60);
+      expect(state()).toEqual(before);
+    },
+  );
+
+  it('spends no credits: it cannot send a key', async () => {
+    const { origin, state } = await emulatorOnPort();
+    const before = state();
+    const page = await pageOf('www.evil.test');
+    const statuses = await page.evaluate(async (url) => {
+      const told: unknown[] = [];
+      for (const mode of ['cors', 'no-cors'] as const) {
+        const headers = { authorization: 'Bearer np_test_default', 'content-type': 'application/json' };
+        const body = '{"prompt":"a","mode":"textToVideo"}';
+        const answer = await fetch(url, { method: 'POST', mode, headers, body }).catch(() => undefined);
+        told.push(answer?.status ?? 'refused');
+      }
+      return told;
+    }, `${origin}/api/sora-2/generate`);
+    // 0: sent without the key, and the answer is not for the page.
+    expect(statuses).toEqual(['refused', 0]);
+    expect(state()).toEqual(before);
+  });
+
+  it('shows /docs in no frame of its own', async () => {
+    const { origin } = await emulatorOnPort();
+    const page = await pageOf('www.evil.test');
+    const complaints: string[] = [];
+    page.on('console', (line) => complaints.push(line.text()));
+    await page.evaluate(async (url) => {
+      const frame = document.createElement('iframe');
+      frame.src = url;
+      const done = new Promise((resolve) => {
+        frame.onload = resolve;
+      });
+      document.body.append(frame);
+      await done;
+    }, `${origin}/docs`);
+    expect(complaints.join('\n')).toContain("frame-ancestors 'none'");
+  });
+
+  it('is told apart from our own page, which may call', async () => {
+    const { origin, served } = await emulatorOnPort();
+    const page = await browser.newPage();
+    onTestFinished(() => page.close());
+    await page.goto(`${origin}/docs`);
+    const status = await page.evaluate(async () => {
+      const headers = { 'content-type': 'application/json' };
+      return (await fetch('/__admin/accounts', { method: 'POST', headers, body: '{"key":"np_mine"}' }))
+        .status;
+    });
+    expect(status).toBe(201);
+    expect(served).toContain('POST /__admin/accounts 201');
+  });
+});
