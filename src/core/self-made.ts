@@ -28,44 +28,33 @@ export function createSelfMade(
     )
     .pluck();
 
-  /** Keys by id, the least recently used first. */
-  const order = new Map<number, string>();
+  const order = createOrder();
   /** Keys whose account has ended: after a reset there is another one. */
   const ended = new Set<string>();
-  for (const { id, key } of byLastTask.all()) order.set(id, key);
+  for (const { id, key } of byLastTask.all()) order.use(id, key);
   lives.listen((endedId) => {
-    const key = order.get(endedId);
-    if (key === undefined) return;
-    order.delete(endedId);
-    ended.add(key);
+    const key = order.remove(endedId);
+    if (key !== undefined) ended.add(key);
   });
-
-  function use(id: number, key: string): void {
-    order.delete(id);
-    order.set(id, key);
-  }
 
   function takeUpTheReborn(): void {
     for (const key of ended) {
       const account = accounts.find(key);
-      if (account?.origin === 'self' && !order.has(account.id)) order.set(account.id, key);
+      if (account?.origin === 'self' && !order.has(account.id)) order.use(account.id, key);
     }
     ended.clear();
   }
 
   /** @throws EmulatorError TOO_MANY_ACCOUNTS */
   function makeRoom(): void {
-    let looks = Math.min(order.size, MOST_LOOKS);
     // There can be more than one too many, when the limit was another at an earlier start.
-    for (const [id, key] of order) {
-      if (order.size < most) return;
-      if (looks === 0) break;
-      looks -= 1;
+    for (let looks = Math.min(order.size(), MOST_LOOKS); order.size() >= most && looks > 0; looks -= 1) {
+      const { id, key } = order.oldest();
       if (running.get(id) === undefined) resets.remove(id);
       // At work, so in use: the next one that comes need not look at it again.
-      else use(id, key);
+      else order.use(id, key);
     }
-    if (order.size < most) return;
+    if (order.size() < most) return;
     throw new EmulatorError(
       'TOO_MANY_ACCOUNTS',
       `${most} accounts have made themselves, and the tasks of the least recently used ones run (--auto-account-limit)`,
@@ -75,17 +64,70 @@ export function createSelfMade(
   return {
     /** An account whose client sends something. Only those that made themselves matter. */
     used(account: Account): void {
-      if (account.origin === 'self') use(account.id, account.key);
+      if (account.origin === 'self') order.use(account.id, account.key);
     },
     /** Makes one, and room for it. @throws EmulatorError TOO_MANY_ACCOUNTS when there is none to be had */
     make(key: string, profile: AccountProfile): Account {
       if (ended.size > 0) takeUpTheReborn();
-      if (order.size >= most) makeRoom();
+      if (order.size() >= most) makeRoom();
       const account = accounts.create(key, 'self', profile);
-      order.set(account.id, key);
+      order.use(account.id, key);
       // Those that went to make room do not come back.
       ended.clear();
       return account;
+    },
+  };
+}
+
+interface Place {
+  id: number;
+  key: string;
+  before: Place;
+  after: Place;
+}
+
+/**
+ * Keys by id in the order of their use, as a ring. A Map whose entries are taken out and put in again has an order, too, but gets
+ * slow: what was taken out of it stays in the way until it is built anew.
+ */
+function createOrder() {
+  const places = new Map<number, Place>();
+  /** Between the newest and the oldest. */
+  const end = { id: 0, key: '' } as Place;
+  end.before = end;
+  end.after = end;
+
+  function unlink({ before, after }: Place): void {
+    before.after = after;
+    after.before = before;
+  }
+
+  return {
+    size: (): number => places.size,
+    has: (id: number): boolean => places.has(id),
+    /** Only where there is one. */
+    oldest: (): Pick<Place, 'id' | 'key'> => end.after,
+    /** The newest from now on. */
+    use(id: number, key: string): void {
+      let place = places.get(id);
+      if (place !== undefined && place === end.before) return;
+      if (place) unlink(place);
+      else {
+        place = { id, key } as Place;
+        places.set(id, place);
+      }
+      place.before = end.before;
+      place.after = end;
+      place.before.after = place;
+      end.before = place;
+    },
+    /** Its key; undefined where there was none. */
+    remove(id: number): string | undefined {
+      const place = places.get(id);
+      if (!place) return undefined;
+      unlink(place);
+      places.delete(id);
+      return place.key;
     },
   };
 }

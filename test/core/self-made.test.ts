@@ -88,6 +88,16 @@ describe('accounts that make themselves', () => {
     expect(selfMadeKeys(core)).toEqual(['d', 'e']);
   });
 
+  it('cost a request next to nothing, however many there are and whichever is used', () => {
+    const core = open(10_000);
+    core.db.exec('BEGIN');
+    const all = Array.from({ length: 9000 }, (_, n) => request(core, `k${n}`));
+    core.db.exec('COMMIT');
+    const beganMs = performance.now();
+    for (let n = 0; n < 100_000; n++) core.selfMade.used(all[n % 2]!);
+    expect(performance.now() - beganMs).toBeLessThan(500);
+  });
+
   it('are after a restart in the order of their last tasks, and no more than there can be by then', () => {
     const dir = tempDir();
     const before = open(10, dir);
