@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readCommand } from '../src/config.ts';
+import { readCommand, readOptions } from '../src/config.ts';
 import { SetupError } from '../src/core/errors.ts';
 
 const config = (argv: string[] = [], env: Record<string, string> = {}) => readCommand(argv, env).config;
@@ -69,6 +69,10 @@ describe('settings', () => {
     expect(config(['--admin-hosts', 'Emulator.test,ci-7.example']).adminHosts).toEqual([
       'emulator.test',
       'ci-7.example',
+    ]);
+    expect(readOptions({ adminHosts: ['emulator.test', 'b.test'] }).adminHosts).toEqual([
+      'emulator.test',
+      'b.test',
     ]);
   });
 
