@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Account } from './accounts.ts';
+import type { Account } from './account.ts';
 import type { Db } from './db.ts';
 import type { Transactions } from './transactions.ts';
 

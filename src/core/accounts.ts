@@ -1,5 +1,6 @@
+import type { Account, AccountOrigin } from './account.ts';
 import type { AccountRows } from './account-rows.ts';
-import type { AccountClock, Clock, ClockMode } from './clock.ts';
+import type { Clock, ClockMode } from './clock.ts';
 import { accountTimeMs } from './clock.ts';
 import type { Db } from './db.ts';
 import { EmulatorError } from './errors.ts';
@@ -7,27 +8,7 @@ import type { Faults, Rule } from './faults.ts';
 import type { Ledger } from './ledger.ts';
 import type { Transactions } from './transactions.ts';
 
-/** How an account came to be: from the seed file, by a first request, or over the control plane. */
-export type AccountOrigin = 'seed' | 'self' | 'control';
-
-export interface Account extends AccountClock {
-  id: number;
-  key: string;
-  origin: AccountOrigin;
-  /** Credits that can still be spent. */
-  balance: number;
-  /** Requests an hour; null: no limit. */
-  rateLimit: number | null;
-  seed: string;
-  revoked: boolean;
-  /** On the account's clock. */
-  createdAtMs: number;
-  /** Entries in its ledger. */
-  entryCount: number;
-  taskCount: number;
-  /** Wall time at which something falls due; null when nothing does by itself. */
-  wakeAtMs: number | null;
-}
+export type { Account, AccountOrigin };
 
 /** What an account starts with. */
 export interface AccountProfile {
