@@ -173,8 +173,11 @@ export function registerAccounts(app: App, { core, settings }: Emulator): void {
         throw new EmulatorError('INVALID_INPUT', `Invalid parameter remaining: ${most}.`);
       }
       core.accounts.change(account.id, { rateLimit: limit });
-      if (remaining !== undefined)
+      if (remaining !== undefined) {
         core.limits.set(account.id, limit! - remaining, core.timeline.nowMs(account));
+        // A count that was asked for is kept like any answer; those of requests can wait.
+        core.limits.save();
+      }
       return shownAccount(core, core.accounts.get(account.id));
     },
   );

@@ -46,10 +46,7 @@ export function registerStates(app: App, { core, settings }: Emulator): void {
       },
     },
     async () => {
-      core.transactions.own(() => {
-        core.resets.resetAll();
-        core.accounts.createMissing(settings.seedAccounts);
-      })();
+      core.resets.resetAll(() => core.accounts.createMissing(settings.seedAccounts));
       return { accounts: core.accounts.count() };
     },
   );

@@ -97,13 +97,15 @@ export function createFaults(db: Db, transactions: Transactions) {
   /** Counts the match and decides whether the rule strikes. */
   function strikes(fault: Fault, accountSeed: string): boolean {
     if (fault.times !== undefined && fault.fired >= fault.times) return false;
-    fault.matched += 1;
+    const matched = fault.matched + 1;
     const passes =
-      fault.matched <= (fault.after ?? 0) ||
+      matched <= (fault.after ?? 0) ||
       (fault.probability !== undefined &&
-        randomOf('fault', fault.seed ?? accountSeed, fault.matched).next() >= fault.probability);
-    if (!passes) fault.fired += 1;
-    count.run(fault);
+        randomOf('fault', fault.seed ?? accountSeed, matched).next() >= fault.probability);
+    const fired = fault.fired + (passes ? 0 : 1);
+    // First where it lasts: what cannot be written down has not struck.
+    count.run({ id: fault.id, matched, fired });
+    Object.assign(fault, { matched, fired });
     return !passes;
   }
 

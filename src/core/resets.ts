@@ -14,33 +14,54 @@ export function createResets(
   faults: Faults,
   lives: Lives,
 ) {
-  function remove(accountId: number): void {
-    for (const id of accounts.snapshotsOf(accountId)) limits.forget(id);
+  /** Inside a transaction. Answers the ids that are gone with it, snapshots' first. */
+  function removeRows(accountId: number): number[] {
+    const ids = [...accounts.snapshotsOf(accountId), accountId];
     accounts.remove(accountId);
-    limits.forget(accountId);
-    faults.forget();
-    lives.end(accountId);
+    return ids;
   }
 
-  /** As it was made. Answers it; its id is new. @throws EmulatorError ACCOUNT_NOT_FOUND */
-  const reset = transactions.own((accountId: number): Account => {
+  /** Inside a transaction. */
+  function resetRows(accountId: number): { account: Account; gone: number[] } {
     const { key, origin } = accounts.get(accountId);
     const profile = accounts.profileOf(accountId);
-    remove(accountId);
-    return accounts.create(key, origin, profile);
+    const gone = removeRows(accountId);
+    return { account: accounts.create(key, origin, profile), gone };
+  }
+
+  const resetOne = transactions.own(resetRows);
+  const removeOne = transactions.own(removeRows);
+  const resetEverything = transactions.own((andThen: () => void): number[] => {
+    const gone = accounts
+      .all()
+      .flatMap(({ id, origin }) => (origin === 'self' ? removeRows(id) : resetRows(id).gone));
+    faults.clear(null);
+    andThen();
+    return gone;
   });
 
+  /** Only when it is sure that they are gone: a transaction that fails must not have broken off anything. */
+  function end(accountIds: readonly number[]): void {
+    faults.forget();
+    for (const id of accountIds) {
+      limits.forget(id);
+      lives.end(id);
+    }
+  }
+
   return {
-    reset,
+    /** As it was made. Answers it; its id is new. @throws EmulatorError ACCOUNT_NOT_FOUND */
+    reset(accountId: number): Account {
+      const { account, gone } = resetOne(accountId);
+      end(gone);
+      return account;
+    },
     /** The account and all that is its own are gone. */
-    remove: transactions.own(remove),
-    /** Every account as it was made; those that made themselves are gone, and so are the faults for everybody. */
-    resetAll: transactions.own((): void => {
-      for (const { id, origin } of accounts.all()) {
-        if (origin === 'self') remove(id);
-        else reset(id);
-      }
-      faults.clear(null);
-    }),
+    remove: (accountId: number): void => end(removeOne(accountId)),
+    /**
+     * Every account as it was made; those that made themselves are gone, and so are the faults for everybody. `andThen` is
+     * done in the same transaction.
+     */
+    resetAll: (andThen: () => void = () => {}): void => end(resetEverything(andThen)),
   };
 }

@@ -94,16 +94,12 @@ export function createSnapshots(
     return id;
   }
 
-  return {
-    /** Under a name that is taken it replaces what was there. @throws EmulatorError TOO_MANY_SNAPSHOTS */
-    take: transactions.own((accountId: number, name: string): Snapshot => {
+  const take = transactions.own(
+    (accountId: number, name: string): { snapshot: Snapshot; replacedId: number | undefined } => {
       timeline.settle(accountId);
       const account = accounts.get(accountId);
       const before = byName.get(accountId, name);
-      if (before) {
-        accounts.remove(before.id);
-        limits.forget(before.id);
-      }
+      if (before) accounts.remove(before.id);
       if (!before && count.get(accountId)! >= most) {
         throw new EmulatorError(
           'TOO_MANY_SNAPSHOTS',
@@ -117,39 +113,63 @@ export function createSnapshots(
         snapshotName: name,
         snapshotAtMs: takenAtMs,
       });
-      return { name, takenAtMs };
-    }),
+      return { snapshot: { name, takenAtMs }, replacedId: before?.id };
+    },
+  );
+
+  const restore = transactions.own((accountId: number, name: string): Account => {
+    const { key } = accounts.get(accountId);
+    const snapshot = byName.get(accountId, name);
+    if (!snapshot) throw new EmulatorError('SNAPSHOT_NOT_FOUND', `there is no snapshot ${name} of ${key}`);
+    giveKeyUp.run(accountId);
+    accounts.forget();
+    const id = copy(snapshot.id, { key, clockMs: timeOf(snapshot) });
+    handOn.run({ fromId: accountId, id });
+    accounts.remove(accountId);
+    tasks.plotWake(accounts.get(id));
+    return accounts.get(id);
+  });
+
+  const fork = transactions.own((accountId: number, key: string): Account => {
+    if (accounts.find(key)) throw new EmulatorError('ACCOUNT_EXISTS', `there is an account ${key} already`);
+    timeline.settle(accountId);
+    const id = copy(accountId, { key, origin: 'control' });
+    tasks.plotWake(accounts.get(id));
+    return accounts.get(id);
+  });
+
+  // The limiter's counts belong to a snapshot like all else: they are written down with it, not a second later.
+  return {
+    /** Under a name that is taken it replaces what was there. @throws EmulatorError TOO_MANY_SNAPSHOTS */
+    take(accountId: number, name: string): Snapshot {
+      const { snapshot, replacedId } = take(accountId, name);
+      if (replacedId !== undefined) limits.forget(replacedId);
+      limits.save();
+      return snapshot;
+    },
 
     /** In the order of their names, those after the name `after`. */
     list: (accountId: number, limit: number, after = ''): Snapshot[] => page.all({ accountId, limit, after }),
 
     /**
-     * The account is again as it was, at the time it was, and keeps its snapshots. Answers it; its id is new.
+     * The account is again as it was, at the time it was, and keeps its snapshots. Answers it; its id is new. What was under
+     * way ends when it is sure that it is.
      * @throws EmulatorError SNAPSHOT_NOT_FOUND
      */
-    restore: transactions.own((accountId: number, name: string): Account => {
-      const { key } = accounts.get(accountId);
-      const snapshot = byName.get(accountId, name);
-      if (!snapshot) throw new EmulatorError('SNAPSHOT_NOT_FOUND', `there is no snapshot ${name} of ${key}`);
-      giveKeyUp.run(accountId);
-      accounts.forget();
-      const id = copy(snapshot.id, { key, clockMs: timeOf(snapshot) });
-      handOn.run({ fromId: accountId, id });
-      accounts.remove(accountId);
+    restore(accountId: number, name: string): Account {
+      const account = restore(accountId, name);
       limits.forget(accountId);
-      lives.end(accountId, id);
-      tasks.plotWake(accounts.get(id));
-      return accounts.get(id);
-    }),
+      lives.end(accountId, account.id);
+      limits.save();
+      return account;
+    },
 
     /** A new account with everything but the snapshots. @throws EmulatorError ACCOUNT_EXISTS */
-    fork: transactions.own((accountId: number, key: string): Account => {
-      if (accounts.find(key)) throw new EmulatorError('ACCOUNT_EXISTS', `there is an account ${key} already`);
-      timeline.settle(accountId);
-      const id = copy(accountId, { key, origin: 'control' });
-      tasks.plotWake(accounts.get(id));
-      return accounts.get(id);
-    }),
+    fork(accountId: number, key: string): Account {
+      const account = fork(accountId, key);
+      limits.save();
+      return account;
+    },
   };
 
   /** What has to stand in `clock_ms` for the account to be at the time of the snapshot again. */

@@ -6,6 +6,7 @@ import type { Timeline } from './timeline.ts';
 /** How late a change may be played when nobody polls for it. */
 const TICK_MS = 50;
 const ACCOUNTS_PER_TICK = 200;
+/** How long an account that cannot be played is left alone; when nothing can be written at all, everybody is. */
 const RETRY_MS = 1000;
 /** How much of the limiter's counts a killed process may lose. */
 const SAVE_LIMITS_MS = 1000;
@@ -13,6 +14,7 @@ const SAVE_LIMITS_MS = 1000;
 /** One loop over the accounts' next due times. There is no timer per task, and an idle tick is one index look-up. */
 export function createWorker(clock: Clock, accounts: Accounts, timeline: Timeline, limits: Limits) {
   let stops: (() => void)[] = [];
+  let restUntilMs = Number.NEGATIVE_INFINITY;
 
   /**
    * Plays all that is due by now and answers how many changes that were. An account that cannot be played is looked at
@@ -20,6 +22,7 @@ export function createWorker(clock: Clock, accounts: Accounts, timeline: Timelin
    * @throws what the last such account threw, when all others are played
    */
   function tick(): number {
+    if (clock.nowMs() < restUntilMs) return 0;
     let played = 0;
     let failure: { error: unknown } | undefined;
     for (;;) {
@@ -29,13 +32,23 @@ export function createWorker(clock: Clock, accounts: Accounts, timeline: Timelin
           played += timeline.settle(id).length;
         } catch (error) {
           failure = { error };
-          accounts.setWake(id, clock.nowMs() + RETRY_MS);
+          postpone(id, error);
         }
       }
       if (ids.length < ACCOUNTS_PER_TICK) break;
     }
     if (failure) throw failure.error;
     return played;
+  }
+
+  /** @throws `error` when not even this can be written */
+  function postpone(accountId: number, error: unknown): void {
+    try {
+      accounts.setWake(accountId, clock.nowMs() + RETRY_MS);
+    } catch {
+      restUntilMs = clock.nowMs() + RETRY_MS;
+      throw error;
+    }
   }
 
   return {
