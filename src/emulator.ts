@@ -16,12 +16,19 @@ import { createIntercept } from './tls/intercept.ts';
 /** Open streams and requests have this long to end before their connections are cut. */
 const GRACE_MS = 1500;
 
+/** Clocks of machines are put right by less now and then. */
+const WORTH_TELLING_MS = 1000;
+
 export type Emulator = Awaited<ReturnType<typeof openEmulator>>;
 
 /** Core, seed and HTTP side put together, nothing listening yet. @throws SetupError */
 export async function openEmulator(config: Config, logger: Logger, clock: Clock = systemClock) {
   const seed = readSeed(config.seedFile, config);
   const core = openCore({ ...config, migrationsDir: MIGRATIONS_DIR, clock });
+  if (core.behindMs >= WORTH_TELLING_MS) {
+    const { behindMs } = core;
+    logger.warn({ behindMs }, "the machine's clock is behind what was kept; time goes on from there");
+  }
   let opening: Promise<Authority> | undefined;
   const authority = () => {
     opening ??= openAuthority(config.dataDir).catch((error) => {

@@ -33,6 +33,13 @@ export function forwardOnly(readMs: () => number): () => number {
   };
 }
 
+/** A clock that goes on from `leastMs` where the given one is behind that, and by how much it is. */
+export function notBefore(clock: Clock, leastMs: number): { clock: Clock; behindMs: number } {
+  const behindMs = Math.max(0, leastMs - clock.nowMs());
+  if (behindMs === 0) return { clock, behindMs };
+  return { clock: { ...clock, nowMs: () => clock.nowMs() + behindMs }, behindMs };
+}
+
 export const systemClock: Clock = {
   nowMs: forwardOnly(() => Date.now()),
   sleep(ms, signal) {

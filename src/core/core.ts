@@ -1,12 +1,13 @@
 import { createAccountRows } from './account-rows.ts';
 import { createAccounts } from './accounts.ts';
-import type { Clock } from './clock.ts';
+import { type Clock, notBefore } from './clock.ts';
 import { type DbOptions, openDb } from './db.ts';
 import { createEvents } from './events.ts';
 import { createFaults } from './faults.ts';
 import { createLedger } from './ledger.ts';
 import { createLimits } from './limits.ts';
 import { createLives } from './lives.ts';
+import { latestWallMs } from './past.ts';
 import { createResets } from './resets.ts';
 import { createSelfMade } from './self-made.ts';
 import { createSnapshots } from './snapshots.ts';
@@ -27,8 +28,10 @@ export interface CoreOptions extends DbOptions {
 
 /** The emulator without its wire. @throws SetupError when the database cannot be used. */
 export function openCore(options: CoreOptions) {
-  const { clock, autoAccountLimit, snapshotLimit } = options;
+  const { autoAccountLimit, snapshotLimit } = options;
   const db = openDb(options);
+  // A machine whose clock was set back while nothing ran: no task comes undone, and none waits until it is right again.
+  const { clock, behindMs } = notBefore(options.clock, latestWallMs(db));
   const transactions = createTransactions(db, clock);
   const events = createEvents(transactions);
   const rows = createAccountRows(db, transactions);
@@ -50,6 +53,8 @@ export function openCore(options: CoreOptions) {
 
   return {
     clock,
+    /** How far the machine's clock is behind what was kept; time goes on from that. */
+    behindMs,
     db,
     transactions,
     accounts,

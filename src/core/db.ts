@@ -92,7 +92,7 @@ const asked = new WeakMap<Db, Database.Statement[]>();
  * was compiled against Node 24.21 aborts the process when a statement is collected as garbage (nodejs' ObjectWrap asks
  * for its environment where there is none).
  */
-function ask(db: Db, sql: string): unknown {
+export function ask(db: Db, sql: string): unknown {
   const statement = db.prepare(sql).pluck();
   asked.set(db, [...(asked.get(db) ?? []), statement]);
   return statement.get();
@@ -157,6 +157,7 @@ function explain(error: unknown, dataDir: string, file: string): Error {
     SQLITE_FULL: `No space is left for ${file}; free some or choose another data directory with --data-dir.`,
     SQLITE_BUSY: `${file} is in use by another emulator; stop it or choose another data directory with --data-dir.`,
     SQLITE_NOTADB: `${file} is no SQLite database; move it away or choose another data directory with --data-dir.`,
+    SQLITE_IOERR: `${file} cannot be read or written (${code}); see whether the disk is full or faulty, or choose another data directory with --data-dir.`,
     SQLITE_CORRUPT: `${file} is damaged; restore a copy or choose another data directory with --data-dir.`,
   };
   // Extended codes such as SQLITE_READONLY_DIRECTORY mean the same to the person who reads it.

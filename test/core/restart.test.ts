@@ -45,6 +45,36 @@ describe('a restart', () => {
     }
   });
 
+  it('goes on in time where the clock of the machine was set back meanwhile', () => {
+    const dir = tempDir();
+    const clock = createTestClock();
+    const before = testCore(clock, dir);
+    const { id } = before.accounts.create('k', 'seed', profile());
+    before.accounts.create('far', 'seed', profile({ clock: { mode: 'real', nowMs: 4e12 } }));
+    before.accounts.create('frozen', 'seed', profile({ clock: { mode: 'frozen', nowMs: 5e12 } }));
+    before.tasks.submit(id, [order({ seconds: 10 })]);
+    clock.advance(20_000);
+    before.worker.tick();
+    before.tasks.submit(id, [order({ seconds: 60 })]);
+    const endedMs = before.tasks.list(id, 1)[0]!.finishedAtMs!;
+    const latestMs = clock.nowMs();
+    expect(before.behindMs).toBe(0);
+    before.close();
+
+    const earlier = createTestClock(latestMs - 3_600_000);
+    const after = testCore(earlier, dir);
+    expect(after.behindMs).toBe(3_600_000);
+    expect(after.timeline.nowMs(after.accounts.get(id))).toBe(latestMs);
+    expect(after.tasks.list(id, 1)[0]).toMatchObject({ status: 'completed', finishedAtMs: endedMs });
+    earlier.advance(60_000);
+    after.worker.tick();
+    expect(after.tasks.list(id, 2)[1]).toMatchObject({
+      status: 'completed',
+      finishedAtMs: latestMs + 60_000,
+    });
+    after.close();
+  });
+
   it('does not let the worker end a stream', () => {
     const core = testCore();
     const { id } = core.accounts.create('k', 'seed', profile());
