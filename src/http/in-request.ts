@@ -9,6 +9,8 @@ import { AskedFor } from './trouble.ts';
 
 /** The longest wait there is. */
 export const FOR_EVER_MS = 2 ** 31 - 1;
+/** How often it is tried to end what could not be ended. */
+const RETRY_MS = 1000;
 
 /**
  * Charges for work whose result is the answer itself and that lasts as long as the request. It takes the task's simulated
@@ -62,11 +64,32 @@ export function workInRequest(
       if (outcome.status === 'failed') throw new AskedFor(outcome.errorCode);
     },
     /** Captures the hold. */
-    complete: () => core.tasks.complete(account.id, task.id),
+    complete: () => end(() => core.tasks.complete(account.id, task.id)),
     /** Refunds the hold; nothing when the work has ended already. */
     fail(error: unknown): boolean {
       const isTold = error instanceof EmulatorError && error.code !== 'STOPPING';
-      return core.tasks.fail(account.id, task.id, isTold ? error.code : 'INTERNAL_ERROR');
+      return end(() => core.tasks.fail(account.id, task.id, isTold ? error.code : 'INTERNAL_ERROR'));
     },
   };
+
+  /** @throws where it cannot be written down; the client gets no whole answer then, and the hold is refunded when it can be */
+  function end(write: () => boolean): boolean {
+    try {
+      return write();
+    } catch (error) {
+      refundLater();
+      throw error;
+    }
+  }
+
+  function refundLater(): void {
+    core.clock.after(RETRY_MS, () => {
+      if (!core.db.open) return;
+      try {
+        core.tasks.fail(account.id, task.id, 'INTERNAL_ERROR');
+      } catch {
+        refundLater();
+      }
+    });
+  }
 }

@@ -76,6 +76,24 @@ describe('where nothing can be written', () => {
   });
 });
 
+describe('a text whose end cannot be written down', () => {
+  it('is refunded, once, as soon as it can be', async () => {
+    const { send, core, clock, account } = await testEmulator();
+    const { id } = account('np_test_frozen');
+    core.db.exec(
+      `CREATE TRIGGER refuse BEFORE UPDATE OF status ON tasks BEGIN SELECT RAISE(ABORT, 'refused'); END`,
+    );
+    const request = { key: 'np_test_frozen', body: { topic: 'a lighthouse' } };
+    await send('POST', '/api/sora-2/generate-prompt', request).catch(() => {});
+    clock.advance(3000);
+    expect(core.ledger.held(id)).toBe(2);
+    core.db.exec('DROP TRIGGER refuse');
+    clock.advance(5000);
+    expect(core.ledger.entries(id, 9).map(({ kind }) => kind)).toEqual(['grant', 'hold', 'refund']);
+    expect(core.ledger.verify(id)).toEqual([]);
+  });
+});
+
 describe('the count of the limiter', () => {
   const written = ({ db }: Pick<TestCore, 'db'>) =>
     db.prepare('SELECT count FROM rate_windows ORDER BY account_id').pluck().all();
