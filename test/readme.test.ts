@@ -135,6 +135,7 @@ describe('the README', () => {
     'docs/scaling.md',
     'docs/threats.md',
     'docs/drift.md',
+    'docs/unbreakable.md',
     'fixtures/fonts/README.md',
   ])('has links in %s that lead somewhere', (file) => {
     for (const [, target] of read(file).matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
