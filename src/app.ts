@@ -3,6 +3,7 @@ import Fastify, { type FastifyBaseLogger } from 'fastify';
 import type { Logger } from 'pino';
 import { answerAdminError } from './admin/guard.ts';
 import { registerAdmin } from './admin/index.ts';
+import { PROBLEMS } from './admin/problems.ts';
 import { FAMILIES, registerApis } from './apis/index.ts';
 import type { Core } from './core/core.ts';
 import { EmulatorError } from './core/errors.ts';
@@ -32,6 +33,8 @@ const MOST_HEAD_MS = 60_000;
 const MOST_CHECK_MS = 30_000;
 
 /** The whole HTTP side over an open core. Nothing listens yet; closing the app leaves the core open. */
+const INTERNAL = { error: PROBLEMS.INTERNAL_ERROR.example, code: 'INTERNAL_ERROR' };
+
 export async function buildApp(
   core: Core,
   settings: WireSettings,
@@ -106,9 +109,16 @@ export async function buildApp(
     done(new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host'));
   });
   // What is told must outlast a kill, so nothing leaves while something is written but not committed.
-  app.addHook('onSend', (_request, _reply, payload, done) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
     if (!core.transactions.isOpen()) return done(null, payload);
-    core.transactions.whenCommitted((failure) => done(failure as null, payload));
+    core.transactions.whenCommitted((failure) => {
+      if (failure === null || request.errorCode === null) return done(failure as null, payload);
+      // What goes wrong while an error is told already, Fastify would tell in words of its own.
+      request.log.error({ err: failure }, 'request failed');
+      request.errorCode = 'INTERNAL_ERROR';
+      reply.code(500);
+      done(null, JSON.stringify(request.url.startsWith('/__admin') ? INTERNAL : tell('INTERNAL_ERROR').body));
+    });
   });
   answerExpectations(app);
 

@@ -98,6 +98,7 @@ export function answerAdminError(
   const code = NAMES[thrown] ?? thrown;
   if (!isCode(code) || code === 'INTERNAL_ERROR') {
     request.log.error({ err: error }, 'control call failed');
+    request.errorCode = 'INTERNAL_ERROR';
     const { status, example } = PROBLEMS.INTERNAL_ERROR;
     void reply.code(status).send({ error: example, code: 'INTERNAL_ERROR' });
     return;

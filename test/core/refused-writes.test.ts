@@ -76,6 +76,25 @@ describe('where nothing can be written', () => {
   });
 });
 
+describe('an error that is told', () => {
+  it('is a failure of ours, in the usual form, when what it says could not be committed', async () => {
+    const { post, core, clock, account } = await testEmulator();
+    const { id } = account('np_test_default');
+    core.ledger.adjust(id, -996, 'all but four', 0);
+    const order = { prompt: 'a', mode: 'textToVideo' };
+    expect((await post('/api/sora-2/generate', order)).status).toBe(200);
+    clock.advance(600_000);
+    // The order first plays what is due, and then finds no credits.
+    const accept = refuseCommits(core, 'INSERT ON ledger_entries');
+    expect(await post('/api/sora-2/generate', order)).toMatchObject({
+      status: 500,
+      body: { success: false, error: 'Internal server error', errorCode: 'INTERNAL_ERROR' },
+    });
+    accept();
+    expect((await post('/api/sora-2/generate', order)).status).toBe(402);
+  });
+});
+
 describe('a text whose end cannot be written down', () => {
   it('is refunded, once, as soon as it can be', async () => {
     const { send, core, clock, account } = await testEmulator();
