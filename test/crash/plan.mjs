@@ -2,6 +2,7 @@
 
 export const RESET_ALL = 'a reset of everything';
 const MOST_STATEMENTS = 3000;
+
 const MOST_STATEMENTS_OF_RESET = 300;
 /** Calls that write much: in which of them the process can be killed, and how soon after one is sent. */
 const OF_MANY_STATEMENTS = {
@@ -24,9 +25,30 @@ const ANSWERS = {
   ...{ snapshot: 20, restore: 15, reset: 5, remove: 4, create: 4, fork: 4, limit: 8, fault: 10, change: 10 },
 };
 
+/** Whose answers wait for a commit that others may share. */
+const ORDERED = { 'sora-2': 40, 'veo-3': 40, 'nano-banana-2': 15, 'prompt-generator': 15 };
+
+/** Every five rounds have one of each, in any order. */
+const WAYS = [
+  { commit: 1 },
+  { call: 1 },
+  { answer: 1 },
+  { time: 1, statement: 1 },
+  { resetAll: 2, commit: 1, answer: 1 },
+];
+
+/** Answers a function that draws how the next round ends. */
+export function createPlans(random) {
+  let left = [];
+  return () => {
+    if (left.length === 0) left = [...WAYS];
+    const [ways] = left.splice(random.int(0, left.length - 1), 1);
+    return drawPlan(random, random.weighted(ways));
+  };
+}
+
 /** When the process is killed: so many milliseconds, answers of a kind or statements after the load has begun. */
-export function drawPlan(random) {
-  const how = random.weighted({ time: 15, answer: 35, statement: 15, call: 20, resetAll: 15 });
+function drawPlan(random, how) {
   const killStartAfterMs = random.chance(0.3) ? random.int(80, 500) : undefined;
   switch (how) {
     case 'time':
@@ -37,6 +59,15 @@ export function drawPlan(random) {
     }
     case 'statement':
       return { killStartAfterMs, statement: random.int(1, MOST_STATEMENTS) };
+    case 'commit': {
+      const sent = random.pick(Object.keys(ORDERED));
+      return {
+        killStartAfterMs,
+        sent,
+        nth: random.int(1, ORDERED[sent]),
+        commit: 1,
+      };
+    }
     case 'call': {
       const sent = random.pick(Object.keys(OF_MANY_STATEMENTS));
       return {
@@ -59,12 +90,14 @@ export function drawPlan(random) {
   }
 }
 
-export function told({ afterMs, kind, nth, sent, statement, resetAllAfterMs, killStartAfterMs }) {
+export function told({ afterMs, kind, nth, sent, statement, commit, resetAllAfterMs, killStartAfterMs }) {
   const when = kind
     ? `at ${nth === 1 ? 'the first answer' : `answer ${nth}`} of ${kind}`
     : statement
       ? `at statement ${statement}${sent ? ` after call ${nth} of ${sent}` : ''}`
-      : `after ${afterMs} ms`;
+      : commit
+        ? `at commit ${commit} after call ${nth} of ${sent}`
+        : `after ${afterMs} ms`;
   const ofReset = resetAllAfterMs === undefined || kind ? '' : ' of a reset of everything';
   return `kill ${when}${ofReset}${killStartAfterMs === undefined ? '' : `, and ${killStartAfterMs} ms after the next start`}`;
 }

@@ -8,7 +8,7 @@ import { createExactLoad } from './exact-load.mjs';
 import { createModel, SELF_MADE_CREDITS } from './model.mjs';
 import { createOpenAccount } from './open-account.mjs';
 import { createOpenLoad, listen } from './open-load.mjs';
-import { drawPlan, RESET_ALL, told } from './plan.mjs';
+import { createPlans, RESET_ALL, told } from './plan.mjs';
 import { randomOf } from './random.mjs';
 import { readRows } from './rows.mjs';
 import { checkServed } from './served.mjs';
@@ -54,17 +54,18 @@ export async function runRounds({ rounds, seed, say }) {
     events: 0,
     problems: [],
   };
-  const start = ({ statement = 0 }) =>
+  const start = ({ statement = '', commit = '' }) =>
     startServer(['--data-dir', join(dataDir, 'data'), ...SERVER_ARGS], {
       nodeArgs: ['--import', KILLED_INSIDE],
-      env: { CRASH_AT_STATEMENT: String(statement) },
+      env: { CRASH_AT_STATEMENT: String(statement), CRASH_AT_COMMIT: String(commit) },
     });
-  let next = drawPlan(random);
+  const drawPlan = createPlans(random);
+  let next = drawPlan();
   let server = await start(next);
 
   for (let round = 1; round <= rounds; round++) {
     const plan = next;
-    next = drawPlan(random);
+    next = drawPlan();
     const problems = [];
     const killed = server;
     const result = await loadAndKill(server, model, { round, plan, random: random.fork(), problems });
@@ -113,7 +114,7 @@ const logged = (server) => [
 ];
 
 async function loadAndKill(server, model, { round, plan, random, problems }) {
-  const { resetAllAfterMs, afterMs, kind, sent, statement } = plan;
+  const { resetAllAfterMs, afterMs, kind, sent, statement, commit } = plan;
   let isKilled = false;
   let isOver = false;
   let answered = 0;
@@ -155,7 +156,7 @@ async function loadAndKill(server, model, { round, plan, random, problems }) {
 
   /** From here on statements, or milliseconds, are counted. */
   const arm = () => {
-    if (statement) server.child.kill('SIGUSR2');
+    if (statement || commit) server.child.kill('SIGUSR2');
     if (afterMs !== undefined) setTimeout(kill, afterMs);
   };
   const begin = performance.now();
