@@ -20,6 +20,7 @@ import { registerRateLimit } from './http/rate-limit.ts';
 import { registerReferencePage } from './http/reference-page.ts';
 import { createRoom } from './http/room.ts';
 import { foreignHostOf, rewriteTarget } from './http/target.ts';
+import { createTogether } from './http/together.ts';
 import { type ZodTypeProvider, zodValidator } from './http/validation.ts';
 import { registerOpenApi } from './openapi/routes.ts';
 import type { DocumentedRoute } from './openapi/vendor.ts';
@@ -108,9 +109,10 @@ export async function buildApp(
     if (request.headers.host !== undefined || request.raw.httpVersion !== '1.1') return done();
     done(new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host'));
   });
+  const together = createTogether(core.clock);
   // What is told must outlast a kill, so nothing leaves while something is written but not committed.
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (!core.transactions.isOpen()) return done(null, payload);
+    if (!core.transactions.isOpen()) return together(() => done(null, payload));
     core.transactions.whenCommitted((failure) => {
       if (failure === null || request.errorCode === null) return done(failure as null, payload);
       // What goes wrong while an error is told already, Fastify would tell in words of its own.

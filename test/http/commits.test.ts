@@ -15,6 +15,7 @@ async function heldTurns() {
   });
   return {
     ...emulator,
+    held,
     endTurn: () => {
       for (const work of held.splice(0)) work();
     },
@@ -35,6 +36,28 @@ describe('an answer', () => {
     expect(core.db.inTransaction).toBe(true);
     endTurn();
     expect(await accepted).toMatchObject({ status: 200, body: { success: true } });
+  });
+
+  it('waits for its commit, though answers that had nothing to wait for leave before', async () => {
+    const { post, send, held, endTurn } = await heldTurns();
+    const nothing = send('GET', '/api/nowhere');
+    await soon(nothing);
+    const accepted = post(GENERATE, ORDER);
+    await soon(accepted);
+    held.shift()!();
+    expect(await nothing).toMatchObject({ status: 404 });
+    expect(await soon(accepted)).toBeUndefined();
+    endTurn();
+    expect(await accepted).toMatchObject({ status: 200 });
+  });
+
+  it('leaves together with the others of its turn', async () => {
+    const { get, held, endTurn } = await heldTurns();
+    const answers = [get('/ready'), get('/health'), get('/api/nowhere')];
+    expect(await Promise.all(answers.map(soon))).toEqual([undefined, undefined, undefined]);
+    expect(held).toHaveLength(1);
+    endTurn();
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 404]);
   });
 
   it('to anybody waits as well, because it may tell the same', async () => {
