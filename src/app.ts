@@ -109,10 +109,11 @@ export async function buildApp(
     if (request.headers.host !== undefined || request.raw.httpVersion !== '1.1') return done();
     done(new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host'));
   });
-  const together = createTogether(core.clock);
+  const together = createTogether(core);
   // What is told must outlast a kill, so nothing leaves while something is written but not committed.
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (!core.transactions.isOpen()) return together(() => done(null, payload));
+    together.watch(request.raw.socket);
+    if (!core.transactions.isOpen()) return together.leave(() => done(null, payload));
     core.transactions.whenCommitted((failure) => {
       if (failure === null || request.errorCode === null) return done(failure as null, payload);
       // What goes wrong while an error is told already, Fastify would tell in words of its own.

@@ -16,10 +16,12 @@ const COPIED = [
   '.ci',
   'README.md',
   'CONTRIBUTING.md',
+  'docker',
 ];
 const COPIED_FILES = [
   'CHANGELOG.md',
   'LICENSE',
+  'Dockerfile',
   'package.json',
   'tsconfig.json',
   'biome.json',

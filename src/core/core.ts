@@ -74,7 +74,7 @@ export function openCore(options: CoreOptions) {
     close() {
       if (!db.open) return;
       worker.stop();
-      transactions.close();
+      transactions.commit();
       limits.save();
       db.close();
     },

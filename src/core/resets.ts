@@ -6,6 +6,12 @@ import type { Transactions } from './transactions.ts';
 
 export type Resets = ReturnType<typeof createResets>;
 
+/** An account that there was, and its snapshots. */
+interface Gone {
+  accountId: number;
+  snapshotIds: number[];
+}
+
 /** Ends what an account was, so that nothing that was under way can touch what comes after. */
 export function createResets(
   transactions: Transactions,
@@ -14,15 +20,15 @@ export function createResets(
   faults: Faults,
   lives: Lives,
 ) {
-  /** Inside a transaction. Answers the ids that are gone with it, snapshots' first. */
-  function removeRows(accountId: number): number[] {
-    const ids = [...accounts.snapshotsOf(accountId), accountId];
+  /** Inside a transaction. */
+  function removeRows(accountId: number): Gone {
+    const snapshotIds = accounts.snapshotsOf(accountId);
     accounts.remove(accountId);
-    return ids;
+    return { accountId, snapshotIds };
   }
 
   /** Inside a transaction. */
-  function resetRows(accountId: number): { account: Account; gone: number[] } {
+  function resetRows(accountId: number): { account: Account; gone: Gone } {
     const { key, origin } = accounts.get(accountId);
     const profile = accounts.profileOf(accountId);
     const gone = removeRows(accountId);
@@ -31,21 +37,21 @@ export function createResets(
 
   const resetOne = transactions.own(resetRows);
   const removeOne = transactions.own(removeRows);
-  const resetEverything = transactions.own((andThen: () => void): number[] => {
+  const resetEverything = transactions.own((andThen: () => void): Gone[] => {
     const gone = accounts
       .all()
-      .flatMap(({ id, origin }) => (origin === 'self' ? removeRows(id) : resetRows(id).gone));
+      .map(({ id, origin }) => (origin === 'self' ? removeRows(id) : resetRows(id).gone));
     faults.clear(null);
     andThen();
     return gone;
   });
 
   /** Only when it is sure that they are gone: a transaction that fails must not have broken off anything. */
-  function end(accountIds: readonly number[]): void {
+  function end(...gone: readonly Gone[]): void {
     faults.forget();
-    for (const id of accountIds) {
-      limits.forget(id);
-      lives.end(id);
+    for (const { accountId, snapshotIds } of gone) {
+      for (const id of [...snapshotIds, accountId]) limits.forget(id);
+      lives.end(accountId);
     }
   }
 
@@ -62,6 +68,6 @@ export function createResets(
      * Every account as it was made; those that made themselves are gone, and so are the faults for everybody. `andThen` is
      * done in the same transaction.
      */
-    resetAll: (andThen: () => void = () => {}): void => end(resetEverything(andThen)),
+    resetAll: (andThen: () => void = () => {}): void => end(...resetEverything(andThen)),
   };
 }

@@ -4,6 +4,8 @@ import type { Db } from './db.ts';
 /** Told once what was written is committed, or with what kept it from being so. */
 type Settled = (error: unknown) => void;
 
+const atOnce = (work: () => void) => work();
+
 export type Transactions = ReturnType<typeof createTransactions>;
 
 /**
@@ -39,11 +41,11 @@ export function createTransactions(db: Db, clock: Clock) {
     }
   }
 
-  /** Commits what is shared so far. @throws nothing: those who wait are told */
-  function commitShared(): void {
+  /** Commits what is shared so far; those who wait are told by `tell`. */
+  function commitShared(tell: (settled: () => void) => void = atOnce): void {
     if (!isShared) return;
     isShared = false;
-    const settled = waiting;
+    const those = waiting;
     waiting = [];
     let failure: unknown = null;
     try {
@@ -54,16 +56,16 @@ export function createTransactions(db: Db, clock: Clock) {
       if (db.inTransaction) rollback.run();
       forget();
     }
-    // Later, because whoever made us commit is in the middle of something of its own.
-    for (const tell of settled) queueMicrotask(() => tell(failure));
+    for (const settled of those) tell(() => settled(failure));
   }
 
   function openShared(): void {
     if (isShared && db.inTransaction) return;
-    commitShared();
+    // Later, because who submits is in the middle of something of its own.
+    commitShared(queueMicrotask);
     begin.run();
     isShared = true;
-    clock.afterTurn(commitShared);
+    clock.afterTurn(() => commitShared());
   }
 
   return {
@@ -74,7 +76,7 @@ export function createTransactions(db: Db, clock: Clock) {
     own<Given extends unknown[], T>(work: (...given: Given) => T): (...given: Given) => T {
       return (...given) => {
         if (isWithin) return work(...given);
-        commitShared();
+        commitShared(queueMicrotask);
         return attempt(() => work(...given));
       };
     },
@@ -97,7 +99,7 @@ export function createTransactions(db: Db, clock: Clock) {
     },
     /** Calls `listener` whenever something that was written is undone. */
     onUndone: (listener: () => void) => void undone.push(listener),
-    /** Before the database is closed. */
-    close: commitShared,
+    /** Commits what is shared, without waiting for the end of the turn: before the database is closed, too. */
+    commit: (): void => commitShared(),
   };
 }

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { setImmediate as turnEnds } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { testEmulator } from '../support/emulator.ts';
@@ -107,4 +108,24 @@ describe('an answer', () => {
     expect(await streamed).toMatchObject({ status: 200, text: expect.stringContaining('cat') });
     expect(core.tasks.list(id, 1)[0]?.status).toBe('completed');
   });
+
+  it.each([GENERATE, '/api/sora-2/check-status', '/api/nowhere'])(
+    'reaches a client that closes its side together with its request to %s',
+    async (path) => {
+      const { listen } = await testEmulator(['--port', '0']);
+      const body = JSON.stringify(ORDER);
+      const head = [
+        `POST ${path} HTTP/1.1`,
+        'host: localhost',
+        'authorization: Bearer np_test_default',
+        'content-type: application/json',
+        `content-length: ${body.length}`,
+      ];
+      const socket = connect(Number(new URL(await listen()).port), '127.0.0.1');
+      socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+      let text = '';
+      for await (const piece of socket) text += piece;
+      expect(text).toMatch(/^HTTP\/1\.1 (200|400|404) .*"success":/s);
+    },
+  );
 });
