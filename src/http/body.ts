@@ -9,6 +9,12 @@ import { EmulatorError } from '../core/errors.ts';
  */
 const DRAIN_BYTES = 64 * 1024 * 1024;
 
+/**
+ * Far deeper than any documented body, and far from where what goes through a body step by step, such as JSON.stringify, has no
+ * stack left.
+ */
+const MOST_LEVELS = 512;
+
 const tooLarge = (limitBytes: number) =>
   new EmulatorError('BODY_TOO_LARGE', `the body is larger than ${limitBytes} bytes`);
 
@@ -63,10 +69,38 @@ export function parseJson(request: FastifyRequest, bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw new EmulatorError('BODY_NOT_JSON', 'the body is not valid UTF-8');
   const text = bytes.toString('utf8');
   request.bodyText = text;
+  let value: unknown;
   try {
-    return JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
+    value = JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
   } catch {
     throw new EmulatorError('BODY_NOT_JSON', 'the body is not valid JSON');
+  }
+  if (text.length > 2 * MOST_LEVELS && isNestedDeeper(text, MOST_LEVELS)) {
+    throw new EmulatorError('BODY_NOT_JSON', `the body is nested deeper than ${MOST_LEVELS} levels`);
+  }
+  return value;
+}
+
+/** Of a text that is JSON. */
+function isNestedDeeper(text: string, most: number): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === '"') at = endOfString(text, at);
+    else if (character === '[' || character === '{') {
+      depth += 1;
+      if (depth > most) return true;
+    } else if (character === ']' || character === '}') depth -= 1;
+  }
+  return false;
+}
+
+/** Where the string ends that begins at `start`. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); ; end = text.indexOf('"', end + 1)) {
+    let slashes = 0;
+    while (text[end - 1 - slashes] === '\\') slashes += 1;
+    if (slashes % 2 === 0) return end;
   }
 }
 

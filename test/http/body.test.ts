@@ -1,0 +1,38 @@
+import { expect, it } from 'vitest';
+import { testEmulator } from '../support/emulator.ts';
+
+const CHECK = '/api/sora-2/check-status';
+const nested = (levels: number) => `{"taskId":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`;
+const objects = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`;
+
+it.each([
+  ['lists', nested],
+  ['objects', objects],
+])('refuses a body of %s nested deeper than 512 levels, wherever it is read', async (_what, bodyOf) => {
+  const { post, send, core } = await testEmulator();
+  // With such a rule what the body says is made a text again.
+  core.faults.add(null, { at: 'request', match: { contains: 'nowhere' }, effect: { fail: true } });
+  for (const levels of [513, 8000, 100_000]) {
+    expect(await post(CHECK, bodyOf(levels))).toMatchObject({
+      status: 400,
+      body: { success: false, error: 'The request body is not valid JSON', errorCode: 'INVALID_INPUT' },
+    });
+    expect(await send('POST', '/__admin/accounts', { key: null, body: bodyOf(levels) })).toMatchObject({
+      status: 400,
+      body: { error: 'The body is nested deeper than 512 levels.', code: 'BODY_NOT_JSON' },
+    });
+  }
+  expect((await post(CHECK, bodyOf(512))).body.errorCode).toBe('TASK_ID_REQUIRED');
+  // The journal has it all, and can still show it.
+  const { status, body } = await send('GET', '/__admin/accounts/np_test_default/requests', { key: null });
+  expect(status).toBe(200);
+  expect(body.requests).toHaveLength(4);
+});
+
+it('takes brackets in a text for text', async () => {
+  const { post } = await testEmulator();
+  for (const text of ['['.repeat(2000), `\\"${'{"'.repeat(2000)}`, `${'['.repeat(600)}\\\\`, '\\']) {
+    const body = { prompt: text, mode: 'textToVideo', more: '\\'.repeat(7), last: [text] };
+    expect((await post('/api/sora-2/generate', body)).status).toBe(200);
+  }
+});
