@@ -85,7 +85,11 @@ export function createIntercept({
     });
     secure.on('error', () => secure.destroy());
     secure.once('close', () => socket.destroy());
+    // The server's connections stay half open when clients end them: before it is the server's, nobody else would close it.
+    const leave = () => secure.destroy();
+    secure.once('end', leave);
     secure.once('secure', () => {
+      secure.off('end', leave);
       release();
       connections.serve(secure);
     });

@@ -132,6 +132,14 @@ describe('a tunnel', () => {
     await closed;
   });
 
+  it('in which a client says nothing and goes is closed at once', async () => {
+    const { port } = await listening();
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const closed = once(socket.resume(), 'close');
+    socket.end();
+    await closed;
+  });
+
   it('speaks HTTP/1.1, whatever else the client could', async () => {
     const { port, ca } = await listening();
     expect((await secureTunnel(port, ca)).alpnProtocol).toBe('http/1.1');
