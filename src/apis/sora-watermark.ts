@@ -5,7 +5,7 @@ import { accountOf } from '../http/context.ts';
 import { priceList, type Sources } from '../http/doc.ts';
 import type { Problems } from '../http/errors.ts';
 import { family } from '../http/family.ts';
-import { requiredText } from '../http/fields.ts';
+import { ofText, requiredText } from '../http/fields.ts';
 import { workInRequest } from '../http/in-request.ts';
 import { resultFile } from '../http/result-file.ts';
 import { mediaUrls } from '../http/urls.ts';
@@ -26,7 +26,10 @@ const TEMPLATE: PlanTemplate = { typicalSeconds: [5, 20], steps: [{ name: 'remov
 
 export const Body = z.object({
   share_link: requiredText('MISSING_SHARE_LINK')
-    .refine((link) => String(link).includes(SHARED_VIDEO), { error: 'INVALID_SHARE_LINK' })
+    .refine(
+      ofText((link) => link.includes(SHARED_VIDEO)),
+      { error: 'INVALID_SHARE_LINK' },
+    )
     .meta({ pattern: SHARED_VIDEO.replaceAll('.', '\\.') }),
 });
 

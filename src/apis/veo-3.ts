@@ -6,7 +6,7 @@ import { priceList, type Sources, where } from '../http/doc.ts';
 import { BARE_INSUFFICIENT_CREDITS, imageUrlsRequired, type Problems } from '../http/errors.ts';
 import { tellFailedTask } from '../http/failed-task.ts';
 import { family } from '../http/family.ts';
-import { imageGivenOtherwise, imageUrls, otherImages, requiredText } from '../http/fields.ts';
+import { imageGivenOtherwise, imageUrls, ofText, otherImages, requiredText } from '../http/fields.ts';
 import { resultFile } from '../http/result-file.ts';
 import { poll, submit } from '../http/tasks.ts';
 import { mediaUrls } from '../http/urls.ts';
@@ -38,9 +38,12 @@ const resolution = z.enum(['720p', '1080p', '4k']).default('720p');
 const Shot = z
   .object({
     // Half a surrogate pair is no text that could be kept and compared.
-    id: requiredText('INVALID_INPUT').refine((id) => !/\p{Surrogate}/u.test(id), {
-      error: 'expected a text',
-    }),
+    id: requiredText('INVALID_INPUT').refine(
+      ofText((id) => !/\p{Surrogate}/u.test(id)),
+      {
+        error: 'expected a text',
+      },
+    ),
     prompt: requiredText('PROMPT_REQUIRED'),
     generationType: z.enum(['TEXT_2_VIDEO', 'FIRST_AND_LAST_FRAMES_2_VIDEO', 'REFERENCE_2_VIDEO']),
     aspectRatio: z.enum(['16:9', '9:16']),

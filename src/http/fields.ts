@@ -10,13 +10,25 @@ import { type Source, where } from './doc.ts';
 export const requiredText = (code: string, most = Number.POSITIVE_INFINITY) =>
   z
     .custom<string>((text) => typeof text === 'string' && text.trim() !== '', { error: code, abort: false })
-    .refine((text) => !(text?.length > most), { error: `expected at most ${most} characters` })
+    .refine(
+      ofText((text) => text.length <= most),
+      { error: `expected at most ${most} characters` },
+    )
     .meta({
       ...{ type: 'string', minLength: 1, pattern: '\\S' },
       ...(Number.isFinite(most) && { maxLength: most }),
       // Where the code is none, the sentence is for the client.
       ...(/^[A-Z_]+$/.test(code) && { 'x-error-code': code }),
     });
+
+/**
+ * A further check of a required text. It is made of what is no text, too, because that does not end the validation: such values
+ * have been refused already, and one like `{"toString":1}` cannot even be compared.
+ */
+export const ofText =
+  (check: (text: string) => boolean) =>
+  (value: unknown): boolean =>
+    typeof value !== 'string' || check(value);
 
 /** A public http(s) address; the emulator never fetches it. */
 export function isPublicUrl(value: unknown): value is string {

@@ -36,3 +36,42 @@ it('takes brackets in a text for text', async () => {
     expect((await post('/api/sora-2/generate', body)).status).toBe(200);
   }
 });
+
+/** Neither a text nor a number can be made of these. */
+const UNCOMPARABLE: unknown[] = [
+  { toString: 1 },
+  { toString: 1, valueOf: 1 },
+  { length: { toString: 1, valueOf: 1 } },
+];
+
+it.each([
+  ['/api/sora-2/generate', 'prompt', 'PROMPT_REQUIRED', { mode: 'textToVideo' }],
+  ['/api/seedance-1-5-pro/generate', 'prompt', 'PROMPT_REQUIRED', { mode: 'textToVideo' }],
+  ['/api/sora-2/generate-prompt', 'topic', 'INVALID_INPUT', {}],
+  ['/api/sora/remove-watermark', 'share_link', 'MISSING_SHARE_LINK', {}],
+  ['/api/sora-2-tvc/generate', 'adTheme', 'INVALID_INPUT', {}],
+  ['/api/nano-banana-2/generate', 'prompt', 'INVALID_PROMPT', { mode: 'generate' }],
+])(
+  'refuses at %s what is no %s, even what cannot be compared, with %s',
+  async (path, field, errorCode, rest) => {
+    const { post } = await testEmulator();
+    for (const value of UNCOMPARABLE) {
+      const body = { ...rest, [field]: value };
+      expect(await post(path, body), JSON.stringify(body)).toMatchObject({
+        status: 400,
+        body: { errorCode },
+      });
+    }
+  },
+);
+
+it('refuses shots whose id cannot be compared', async () => {
+  const { post } = await testEmulator();
+  const shot = { prompt: 'a', generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' };
+  for (const id of UNCOMPARABLE) {
+    expect(await post('/api/veo-3/generate', { shots: [{ ...shot, id }] })).toMatchObject({
+      status: 400,
+      body: { errorCode: 'INVALID_INPUT' },
+    });
+  }
+});
