@@ -55,6 +55,32 @@ export class InvalidBody extends Error {
 export const zodValidator: FastifySchemaCompiler<z.ZodType> =
   ({ schema }) =>
   (data: unknown) => {
-    const parsed = schema.safeParse(data);
+    const parsed = safeParse(schema, data);
     return parsed.success ? { value: parsed.data } : { error: new InvalidBody(parsed.error.issues, data) };
   };
+
+/**
+ * zod compares the `length` of whatever is no text and no list before it says so, and throws where that is an object that cannot
+ * be compared. Without it the value is as wrong as before.
+ */
+function safeParse(schema: z.ZodType, data: unknown) {
+  try {
+    return schema.safeParse(data);
+  } catch (error) {
+    const parsed = error instanceof TypeError ? schema.safeParse(withoutLengths(data)) : undefined;
+    // Not what was sent, so no reason to take it.
+    if (!parsed || parsed.success) throw error;
+    return parsed;
+  }
+}
+
+/** A copy in which no object has an object for its `length`. */
+function withoutLengths(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutLengths);
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
+    return value;
+  const fields = Object.entries(value).filter(
+    ([name, inner]) => name !== 'length' || typeof inner !== 'object',
+  );
+  return Object.fromEntries(fields.map(([name, inner]) => [name, withoutLengths(inner)]));
+}

@@ -75,3 +75,20 @@ it('refuses shots whose id cannot be compared', async () => {
     });
   }
 });
+
+it('refuses what has a length that cannot be compared where a text or a list has to be short', async () => {
+  const { post, send } = await testEmulator();
+  const [, , value] = UNCOMPARABLE;
+  expect(await post('/api/veo-3/generate', { shots: value })).toMatchObject({
+    status: 400,
+    body: { errorCode: 'SHOTS_REQUIRED' },
+  });
+  const ask = (path: string, body: object) => send('POST', `/__admin${path}`, { key: null, body });
+  for (const seed of [value, { nested: [value] }]) {
+    expect(await ask('/accounts', { seed })).toMatchObject({ status: 400, body: { code: 'INVALID_INPUT' } });
+  }
+  expect(await ask('/accounts/np_test_default/credits', { amount: 5, reason: value })).toMatchObject({
+    status: 400,
+    body: { code: 'INVALID_INPUT', error: 'Invalid parameter reason: expected string.' },
+  });
+});
