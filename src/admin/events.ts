@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import { z } from 'zod';
 import type { CoreEvent } from '../core/events.ts';
 import type { App, Emulator } from '../http/context.ts';
+import { whenOver } from '../http/over.ts';
 import { shownTransition } from './clock.ts';
 import { strict } from './forms.ts';
 import { shownEntry } from './ledger.ts';
@@ -59,6 +60,7 @@ export function registerEvents(app: App, { core, listeners, stopping }: Emulator
     const stopBeating = core.clock.repeat(HEARTBEAT_MS, () => send(':\n\n'));
     const end = () => stream.end();
     stopping.addEventListener('abort', end, { once: true });
+    whenOver(request, reply, () => stream.destroy());
     stream.once('close', () => {
       stop();
       stopBeating();

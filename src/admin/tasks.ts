@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { EmulatorError } from '../core/errors.ts';
+import { firstOf } from '../core/signals.ts';
 import type { Task, TaskStatus } from '../core/task.ts';
 import type { App, Emulator } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
@@ -198,7 +199,7 @@ export function registerTasks(app: App, emulator: Emulator, families: readonly F
         listeners.take(request, reply);
         const gone = overSignal(request, reply);
         const ended = core.lives.signalOf(accountId);
-        await core.until(accountId, isThere, timeoutMs, AbortSignal.any([gone, stopping, ended]));
+        await core.until(accountId, isThere, timeoutMs, firstOf([gone, stopping, ended]));
         if (ended.aborted) {
           throw new EmulatorError('ACCOUNT_CHANGED', 'The account was reset, restored or removed meanwhile.');
         }

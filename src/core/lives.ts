@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 export type Lives = ReturnType<typeof createLives>;
 
 /**
@@ -15,6 +17,8 @@ export function createLives() {
       let controller = controllers.get(accountId);
       if (!controller) {
         controller = new AbortController();
+        // As many listen to it as requests are under way.
+        setMaxListeners(0, controller.signal);
         controllers.set(accountId, controller);
       }
       return controller.signal;

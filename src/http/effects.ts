@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Effect } from '../core/faults.ts';
+import { firstOf } from '../core/signals.ts';
 import { accountOf, type Emulator } from './context.ts';
 import { overSignal } from './over.ts';
 import { AskedFor } from './trouble.ts';
@@ -25,7 +26,7 @@ export function createEffects({ core, streams, stopping }: Pick<Emulator, 'core'
   /** Aborts when nobody waits for the answer any more. */
   function overOf(request: FastifyRequest, reply: FastifyReply): AbortSignal {
     const life = core.lives.signalOf(accountOf(request).id);
-    return AbortSignal.any([overSignal(request, reply), stopping, life]);
+    return firstOf([overSignal(request, reply), stopping, life]);
   }
 
   return {

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { paceOf } from '../core/clock.ts';
 import { EmulatorError } from '../core/errors.ts';
+import { firstOf } from '../core/signals.ts';
 import type { Order } from '../core/task.ts';
 import { accountOf, type Emulator } from './context.ts';
 import { departureOf, refuseAsAsked } from './faults.ts';
@@ -34,7 +35,7 @@ export function workInRequest(
   const totalMs = account.clockMode === 'real' ? task.plan.endMs / paceOf(account) : 0;
   const beganMs = core.clock.nowMs();
   const gone = overSignal(request, reply);
-  const either = AbortSignal.any([gone, stopping, ended]);
+  const either = firstOf([gone, stopping, ended]);
 
   /**
    * Waits until `share` of the work's time has passed since its beginning, so that delays do not add up. False when the

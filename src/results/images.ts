@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import PQueue from 'p-queue';
 import { EmulatorError } from '../core/errors.ts';
+import { firstOf } from '../core/signals.ts';
 
 /** Thirty to a hundred images of 4K, a thousand of 1K. */
 const MOST_KEPT_BYTES = 64 * 1024 * 1024;
@@ -39,13 +40,14 @@ export function createImages({ atOnce, mostWaiting, keptBytes = MOST_KEPT_BYTES,
     }
     const abandon = new AbortController();
     const image = queue
-      .add(draw, { signal: AbortSignal.any([abandon.signal, stopping]) })
+      .add(draw, { signal: firstOf([abandon.signal, stopping]) })
       .then((drawn) => {
         kept.set(tag, drawn);
         return drawn;
       })
       .finally(() => {
         if (drawings.get(tag) === drawing) drawings.delete(tag);
+        abandon.abort();
       });
     const drawing = { image, askers: 0, abandon };
     drawings.set(tag, drawing);

@@ -1,0 +1,51 @@
+import { getEventListeners } from 'node:events';
+import { connect } from 'node:net';
+import { expect, it, vi } from 'vitest';
+import { testEmulator } from '../support/emulator.ts';
+
+const AUTHORIZED = 'Host: 127.0.0.1\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\n';
+const request = (line: string, body = '', headers = '') =>
+  `${line} HTTP/1.1\r\n${AUTHORIZED}${headers}Content-Length: ${body.length}\r\n\r\n${body}`;
+const POLL = request('POST /api/sora-2/check-status', '{"taskId":"x"}', 'x-emulator-fault: delay=60s\r\n');
+const TOPIC = '{"topic":"a lighthouse"}';
+
+/** An emulator on a port, on whose clock the delay is never over. */
+async function listening() {
+  const emulator = await testEmulator();
+  const { id } = emulator.createAccount('k', { clock: { mode: 'frozen' } });
+  const { port } = new URL(await emulator.app.listen({ port: 0, host: '127.0.0.1' }));
+  const underWay = () => getEventListeners(emulator.core.lives.signalOf(id), 'abort').length;
+  return { ...emulator, underWay, socket: connect(Number(port), '127.0.0.1') };
+}
+
+it('what is answered leaves no trace at its account', async () => {
+  const { post, get, core, createAccount } = await testEmulator();
+  const { id } = createAccount('k', { clock: { mode: 'frozen' } });
+  const { body } = await post('/api/sora-2/generate', { prompt: 'a dog', mode: 'textToVideo' }, 'k');
+  for (let round = 0; round < 20; round++) {
+    expect((await post('/api/sora-2/generate-prompt', JSON.parse(TOPIC), 'k')).status).toBe(200);
+    expect((await get(`/__admin/accounts/k/wait?task=${body.taskId}&timeoutMs=0`)).status).toBe(408);
+  }
+  expect(getEventListeners(core.lives.signalOf(id), 'abort')).toEqual([]);
+});
+
+it('a listener behind an answer that is late is given up when its client goes', async () => {
+  const { socket, core, underWay } = await listening();
+  socket.write(POLL + request('GET /__admin/events'));
+  await vi.waitFor(() => expect([underWay(), core.events.isHeard()]).toEqual([1, true]));
+  socket.destroy();
+  await vi.waitFor(() => expect([underWay(), core.events.isHeard()]).toEqual([0, false]));
+});
+
+it('requests behind an answer that is late are given up when their client goes, however many', async () => {
+  const warnings: Error[] = [];
+  const warn = (warning: Error) => warnings.push(warning);
+  process.on('warning', warn);
+  const { socket, underWay } = await listening();
+  socket.write(POLL.repeat(30));
+  await vi.waitFor(() => expect(underWay()).toBe(30));
+  socket.destroy();
+  await vi.waitFor(() => expect(underWay()).toBe(0));
+  process.off('warning', warn);
+  expect(warnings).toEqual([]);
+});
