@@ -110,6 +110,8 @@ export function createFaultHooks(emulator: Emulator) {
           whenOver(request, reply, () => void (given.readableDidRead ? given.destroy() : given.resume()));
         }
         const answer = await replaced(fault.effect, request, reply);
+        // Who has left meanwhile needs no answer, and a text that was read without him cannot be one.
+        if (reply.raw.closed) return never();
         if (answer !== undefined) return answer;
         whole = fault.effect.answer as WholeAnswer | undefined;
       }

@@ -1,5 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { connect } from 'node:net';
+import { pino } from 'pino';
 import { expect, it, vi } from 'vitest';
 import { testEmulator } from '../support/emulator.ts';
 
@@ -48,4 +49,21 @@ it('requests behind an answer that is late are given up when their client goes, 
   await vi.waitFor(() => expect(underWay()).toBe(0));
   process.off('warning', warn);
   expect(warnings).toEqual([]);
+});
+
+it('a text whose answer is late is written to its end without its client, and nothing is said of a failure', async () => {
+  const lines: string[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
+  const { app, core, createAccount } = await testEmulator([], undefined, logger);
+  const { id } = createAccount('k', { clock: { mode: 'frozen' } });
+  core.faults.add(id, { match: {}, at: 'accepted', effect: { delayMs: 1000 } });
+  const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
+  const socket = connect(Number(port), '127.0.0.1');
+  const kinds = () => core.ledger.entries(id, 20).map(({ kind }) => kind);
+  socket.write(request('POST /api/sora-2/generate-prompt', TOPIC));
+  await vi.waitFor(() => expect(kinds()).toEqual(['grant', 'hold']));
+  socket.destroy();
+  await vi.waitFor(() => expect(kinds()).toEqual(['grant', 'hold', 'capture']));
+  await app.close();
+  expect(lines).toEqual([]);
 });
