@@ -47,7 +47,8 @@ export function registerEvents(app: App, { core, listeners, stopping }: Emulator
     const stream = new PassThrough();
     let count = 0;
     const send = (text: string) => {
-      if (stream.readableLength > MOST_WAITING_BYTES) stream.destroy();
+      // What the reader's side has no room for waits on the writer's.
+      if (stream.readableLength + stream.writableLength > MOST_WAITING_BYTES) stream.destroy();
       else stream.write(text);
     };
     const stop = core.events.listen((event) => {

@@ -16,7 +16,7 @@ async function listening() {
   const { id } = emulator.createAccount('k', { clock: { mode: 'frozen' } });
   const { port } = new URL(await emulator.app.listen({ port: 0, host: '127.0.0.1' }));
   const underWay = () => getEventListeners(emulator.core.lives.signalOf(id), 'abort').length;
-  return { ...emulator, underWay, socket: connect(Number(port), '127.0.0.1') };
+  return { ...emulator, id, underWay, socket: connect(Number(port), '127.0.0.1') };
 }
 
 it('what is answered leaves no trace at its account', async () => {
@@ -66,4 +66,21 @@ it('a text whose answer is late is written to its end without its client, and no
   await vi.waitFor(() => expect(kinds()).toEqual(['grant', 'hold', 'capture']));
   await app.close();
   expect(lines).toEqual([]);
+});
+
+it('a listener that reads nothing is cut off, and nothing is kept for it any more', async () => {
+  const { socket, core, id } = await listening();
+  socket.write(request('GET /__admin/events'));
+  await vi.waitFor(() => expect(core.events.isHeard()).toBe(true));
+  socket.pause();
+  const detail = { fault: 'x'.repeat(64 * 1024), request: null };
+  let toldBytes = 0;
+  // What the system keeps for a connection, before we have to, is some MB.
+  while (core.events.isHeard() && toldBytes < 64 * 1024 * 1024) {
+    core.events.emit({ type: 'fault', accountId: id, detail });
+    toldBytes += detail.fault.length;
+    await new Promise(setImmediate);
+  }
+  expect(core.events.isHeard()).toBe(false);
+  socket.destroy();
 });
