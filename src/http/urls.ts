@@ -47,5 +47,7 @@ export function originOf(request: FastifyRequest): string {
   // Clients of a proxy may ask it for https without a tunnel.
   const protocol = request.originalUrl.startsWith('https:') ? 'https' : request.protocol;
   if (host && HOST.test(host) && URL.canParse(`http://${host}`)) return `${protocol}://${host}`;
-  return `${protocol}://${localAddress?.includes(':') ? `[${localAddress}]` : localAddress}:${localPort}`;
+  // The connection may be gone by now.
+  if (localAddress === undefined || localPort === undefined) return `${protocol}://localhost`;
+  return `${protocol}://${localAddress.includes(':') ? `[${localAddress}]` : localAddress}:${localPort}`;
 }
