@@ -105,13 +105,17 @@ export function createFaultHooks(emulator: Emulator) {
       const isAccepted = !whole && reply.statusCode === 200 && charges(request);
       const fault = isAccepted && !core.faults.isQuiet() ? strike(emulator, request, 'accepted') : undefined;
       if (fault) {
-        // A text that nobody will read is written to its end all the same: it has been charged for.
-        if (given instanceof Readable) {
-          whenOver(request, reply, () => void (given.readableDidRead ? given.destroy() : given.resume()));
-        }
+        let isOver = false;
+        whenOver(request, reply, () => {
+          isOver = true;
+          if (!(given instanceof Readable)) return;
+          // A text that nobody will read is written to its end all the same: it has been charged for.
+          if (given.readableDidRead) given.destroy();
+          else given.resume();
+        });
         const answer = await replaced(fault.effect, request, reply);
         // Who has left meanwhile needs no answer, and a text that was read without him cannot be one.
-        if (reply.raw.closed) return never();
+        if (isOver) return never();
         if (answer !== undefined) return answer;
         whole = fault.effect.answer as WholeAnswer | undefined;
       }

@@ -88,6 +88,11 @@ export function sendText(
     }
   }
 
+  if (request.raw.socket.destroyed) {
+    // Nobody is left to send it to, as happens after a delay: it ends like one whose client leaves on the way.
+    work.complete();
+    return reply.hijack();
+  }
   return reply
     .header('content-type', 'text/plain; charset=utf-8')
     .header('cache-control', 'no-cache')

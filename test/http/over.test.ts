@@ -51,22 +51,28 @@ it('requests behind an answer that is late are given up when their client goes, 
   expect(warnings).toEqual([]);
 });
 
-it('a text whose answer is late is written to its end without its client, and nothing is said of a failure', async () => {
-  const lines: string[] = [];
-  const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
-  const { app, core, createAccount } = await testEmulator([], undefined, logger);
-  const { id } = createAccount('k', { clock: { mode: 'frozen' } });
-  core.faults.add(id, { match: {}, at: 'accepted', effect: { delayMs: 1000 } });
-  const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
-  const socket = connect(Number(port), '127.0.0.1');
-  const kinds = () => core.ledger.entries(id, 20).map(({ kind }) => kind);
-  socket.write(request('POST /api/sora-2/generate-prompt', TOPIC));
-  await vi.waitFor(() => expect(kinds()).toEqual(['grant', 'hold']));
-  socket.destroy();
-  await vi.waitFor(() => expect(kinds()).toEqual(['grant', 'hold', 'capture']));
-  await app.close();
-  expect(lines).toEqual([]);
-});
+it.each([
+  ['alone', ''],
+  ['behind another', POLL],
+])(
+  'a text whose answer is late, %s on its connection, is written to its end without its client, and nothing is said of a failure',
+  async (_where, before) => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
+    const { app, core, createAccount } = await testEmulator([], undefined, logger);
+    const { id } = createAccount('k', { clock: { mode: 'frozen' } });
+    core.faults.add(id, { match: {}, at: 'accepted', effect: { delayMs: 1000 } });
+    const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
+    const socket = connect(Number(port), '127.0.0.1');
+    const kinds = () => core.ledger.entries(id, 20).map(({ kind }) => kind);
+    socket.write(before + request('POST /api/sora-2/generate-prompt', TOPIC));
+    await vi.waitFor(() => expect(kinds()).toEqual(['grant', 'hold']));
+    socket.destroy();
+    await vi.waitFor(() => expect(kinds()).toEqual(['grant', 'hold', 'capture']));
+    await app.close();
+    expect(lines).toEqual([]);
+  },
+);
 
 it('a listener that reads nothing is cut off, and nothing is kept for it any more', async () => {
   const { socket, core, id } = await listening();
@@ -83,4 +89,21 @@ it('a listener that reads nothing is cut off, and nothing is kept for it any mor
   }
   expect(core.events.isHeard()).toBe(false);
   socket.destroy();
+});
+
+it('a text whose client has left before it is begun is paid for, and no failure', async () => {
+  const lines: string[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
+  const { app, core, createAccount } = await testEmulator([], undefined, logger);
+  const { id } = createAccount('k', { clock: { mode: 'frozen' } });
+  const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
+  const socket = connect(Number(port), '127.0.0.1');
+  const underWay = () => getEventListeners(core.lives.signalOf(id), 'abort').length;
+  const kinds = () => core.ledger.entries(id, 20).map(({ kind }) => kind);
+  socket.write(request('POST /api/sora-2/generate-prompt', TOPIC, 'x-emulator-fault: delay=60s\r\n'));
+  await vi.waitFor(() => expect(underWay()).toBe(1));
+  socket.destroy();
+  await vi.waitFor(() => expect(kinds()).toEqual(['grant', 'hold', 'capture']));
+  await app.close();
+  expect(lines).toEqual([]);
 });
