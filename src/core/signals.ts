@@ -1,15 +1,15 @@
 /**
  * Aborts when the first of these does, and leaves nothing behind at the others from then on. AbortSignal.any keeps a trace of
- * each signal it makes at those it is made of, and some of ours live as long as the emulator.
+ * each signal it makes at those it is made of, and some of ours live as long as the emulator. Listeners that are to go by a `signal`
+ * of their own stay as well: Node keeps only the last such tie of each target, and the others are collected as garbage.
  */
 export function firstOf(signals: readonly AbortSignal[]): AbortSignal {
   const first = new AbortController();
-  for (const signal of signals) {
-    if (signal.aborted) {
-      first.abort();
-      break;
-    }
-    signal.addEventListener('abort', () => first.abort(), { once: true, signal: first.signal });
-  }
+  const abort = () => {
+    for (const signal of signals) signal.removeEventListener('abort', abort);
+    first.abort();
+  };
+  if (signals.some(({ aborted }) => aborted)) first.abort();
+  else for (const signal of signals) signal.addEventListener('abort', abort);
   return first.signal;
 }

@@ -1,6 +1,12 @@
 import { getEventListeners } from 'node:events';
+import { setImmediate as turnEnds } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { firstOf } from '../../src/core/signals.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const listenersOf = (signal: AbortSignal) => getEventListeners(signal, 'abort').length;
 
@@ -25,5 +31,17 @@ it('leaves nothing behind at signals that live on', () => {
     expect(listenersOf(long.signal)).toBe(1);
     short.abort();
   }
+  expect(listenersOf(long.signal)).toBe(0);
+});
+
+it('leaves nothing behind when garbage is collected between its beginning and its end', async () => {
+  const long = new AbortController();
+  const short = Array.from({ length: 20 }, () => new AbortController());
+  for (const { signal } of short) firstOf([signal, long.signal]);
+  for (let times = 0; times < 3; times++) {
+    collectGarbage();
+    await turnEnds();
+  }
+  for (const controller of short) controller.abort();
   expect(listenersOf(long.signal)).toBe(0);
 });
