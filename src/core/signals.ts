@@ -1,3 +1,6 @@
+/** Instead of an error: its stack would keep alive what was at work where it was made, for as long as a signal is known. */
+const REASON = 'over';
+
 /**
  * Aborts when the first of these does, and leaves nothing behind at the others from then on. AbortSignal.any keeps a trace of
  * each signal it makes at those it is made of, and some of ours live as long as the emulator. Listeners that are to go by a `signal`
@@ -7,9 +10,9 @@ export function firstOf(signals: readonly AbortSignal[]): AbortSignal {
   const first = new AbortController();
   const abort = () => {
     for (const signal of signals) signal.removeEventListener('abort', abort);
-    first.abort();
+    first.abort(REASON);
   };
-  if (signals.some(({ aborted }) => aborted)) first.abort();
+  if (signals.some(({ aborted }) => aborted)) first.abort(REASON);
   else for (const signal of signals) signal.addEventListener('abort', abort);
   return first.signal;
 }

@@ -34,6 +34,6 @@ function listenTo(socket: Socket): Set<() => void> {
 /** Aborts when the answer is out, or when nobody waits for it any more. */
 export function overSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
   const over = new AbortController();
-  whenOver(request, reply, () => over.abort());
+  whenOver(request, reply, () => over.abort('over'));
   return over.signal;
 }

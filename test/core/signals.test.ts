@@ -17,6 +17,8 @@ it('aborts with the first of its signals, whichever that is', () => {
     expect(first.aborted).toBe(false);
     controllers[place]!.abort();
     expect(first.aborted).toBe(true);
+    // With an error's stack it would keep what made it.
+    expect(first.reason).not.toBeInstanceOf(Error);
   }
   expect(firstOf([new AbortController().signal, AbortSignal.abort()]).aborted).toBe(true);
 });
