@@ -1,5 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
+import { writeConsole } from './console.mjs';
 import { noticesOf } from './notices.mjs';
 import { SCALAR, writeReference } from './reference.mjs';
 
@@ -37,5 +38,6 @@ const program = await build({
   },
 });
 await writeReference('dist/reference');
+const inConsole = await writeConsole('dist/console');
 const bundled = [program, preload].flatMap(({ metafile }) => Object.keys(metafile.inputs));
-await writeFile('dist/THIRD-PARTY-LICENSES.txt', noticesOf([...bundled, SCALAR]));
+await writeFile('dist/THIRD-PARTY-LICENSES.txt', noticesOf([...bundled, ...inConsole, SCALAR]));

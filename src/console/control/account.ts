@@ -1,0 +1,156 @@
+import { type ReadonlySignal, signal } from '@preact/signals';
+import type { Account, Fault, JournalEntry, LedgerEntry, Task } from '../../client/types.ts';
+import { wallMs } from '../time.ts';
+import { accountPath, call, Refusal } from './call.ts';
+import { createList, type SyncedList } from './list.ts';
+import { type LiveEvent, listen } from './live.ts';
+import { createSync } from './sync.ts';
+import { createValue, type Value } from './value.ts';
+
+/** What is kept of a journal that keeps more. */
+const MOST_REQUESTS = 5000;
+
+export interface Finding {
+  code: string;
+  message: string;
+  requests: string[];
+}
+export interface Snapshot {
+  name: string;
+  at: string;
+}
+
+/** One account with all that is its own, kept up with what happens to it. */
+export interface AccountState {
+  readonly key: string;
+  readonly account: ReadonlySignal<Account | undefined>;
+  /** In wall time. */
+  readonly readAtMs: ReadonlySignal<number>;
+  readonly isMissing: ReadonlySignal<boolean>;
+  readonly heldCredits: ReadonlySignal<number>;
+  readonly tasks: SyncedList<Task>;
+  readonly ledger: SyncedList<LedgerEntry>;
+  readonly requests: SyncedList<JournalEntry>;
+  readonly verdict: Value<{ ok: boolean; findings: Finding[] }>;
+  readonly faults: Value<{ faults: Fault[] }>;
+  readonly snapshots: Value<{ snapshots: Snapshot[] }>;
+  stop(): void;
+}
+
+export function openAccount(key: string): AccountState {
+  const at = (rest: string) => accountPath(key, rest);
+  const account = signal<Account | undefined>(undefined);
+  const readAtMs = signal(wallMs());
+  const isMissing = signal(false);
+  const heldCredits = signal(0);
+
+  const listOf = <Item extends { id: string }>(name: string, more: object = {}) =>
+    createList<Item>({
+      ...{
+        path: at(`/${name}`),
+        name,
+        idOf: ({ id }) => id,
+        pathOf: (id) => at(`/${name}/${encodeURIComponent(id)}`),
+      },
+      ...more,
+    });
+  const tasks = listOf<Task>('tasks');
+  const requests = listOf<JournalEntry>('requests', { most: MOST_REQUESTS });
+  const tell = ({ held }: Record<string, unknown>) => {
+    heldCredits.value = held as number;
+  };
+  const ledger = listOf<LedgerEntry>('ledger', { name: 'entries', tell });
+  const verdict = createValue<{ ok: boolean; findings: Finding[] }>(at('/verdict'));
+  const faults = createValue<{ faults: Fault[] }>(at('/faults?limit=1000'));
+  const snapshots = createValue<{ snapshots: Snapshot[] }>(at('/snapshots?limit=1000'));
+
+  const own = createSync(async () => {
+    try {
+      account.value = await call<Account>('GET', at(''));
+      readAtMs.value = wallMs();
+      isMissing.value = false;
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.code !== 'ACCOUNT_NOT_FOUND') throw error;
+      isMissing.value = true;
+      account.value = undefined;
+    }
+  });
+
+  function reload(): void {
+    own.request();
+    for (const list of [tasks, ledger, requests]) list.reload();
+    for (const value of [verdict, faults, snapshots]) value.refresh();
+  }
+
+  /** Those that have not ended: a changed clock or speed changes when they will. */
+  const rereadRunning = () =>
+    tasks.again(tasks.items.peek().flatMap(({ id, status }) => (status === 'processing' ? [id] : [])));
+
+  function touch(ids: readonly (string | null | undefined)[] = []): void {
+    const given = ids.filter((id) => typeof id === 'string');
+    const known = given.filter((id) => tasks.find(id));
+    if (known.length > 0) tasks.again(known);
+    if (known.length < given.length) tasks.more();
+  }
+
+  function hear(event: LiveEvent): void {
+    if (event.key === null ? event.change !== 'faults' : event.key !== key) return;
+    switch (event.type) {
+      case 'task':
+        touch([event.taskId]);
+        verdict.refresh();
+        break;
+      case 'ledger':
+        touch([event.taskId]);
+        ledger.more();
+        break;
+      case 'request':
+        if (event.id !== undefined && requests.find(event.id)) requests.again([event.id]);
+        else requests.more();
+        touch(event.taskIds?.filter((id) => !tasks.find(id)));
+        verdict.refresh();
+        break;
+      case 'fault':
+        faults.refresh();
+        break;
+      case 'account':
+        changed(event.change);
+        return;
+    }
+    own.request();
+  }
+
+  function changed(change: string | undefined): void {
+    if (change === 'faults') faults.refresh();
+    else if (change === 'snapshots') snapshots.refresh();
+    else if (change === 'journal') {
+      requests.reload();
+      verdict.refresh();
+    } else if (change === 'changed' || change === 'clock') {
+      own.request();
+      rereadRunning();
+      verdict.refresh();
+    } else reload();
+  }
+
+  const stopListening = listen({ begin: reload, hear });
+  return {
+    ...{
+      key,
+      account,
+      readAtMs,
+      isMissing,
+      heldCredits,
+      tasks,
+      ledger,
+      requests,
+      verdict,
+      faults,
+      snapshots,
+    },
+    stop() {
+      stopListening();
+      for (const one of [own, tasks, ledger, requests, verdict, faults, snapshots]) one.stop();
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import { signal } from '@preact/signals';
+import { createParser } from 'eventsource-parser';
+import { pause } from '../time.ts';
+import { isTokenWanted, Refusal, send } from './call.ts';
+
+/** Something that the emulator tells: see `GET /__admin/events`. Null: of all accounts. */
+export interface LiveEvent {
+  type: 'task' | 'ledger' | 'request' | 'fault' | 'account';
+  key: string | null;
+  taskId?: string | null;
+  id?: string;
+  taskIds?: string[];
+  change?: string;
+}
+
+export const connection = signal<'connecting' | 'live' | 'lost'>('connecting');
+/** Why there is no connection, in the emulator's words. */
+export const trouble = signal<Refusal | undefined>(undefined);
+
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 5000;
+
+interface Listener {
+  /** All may have changed meanwhile. */
+  begin(): void;
+  hear(event: LiveEvent): void;
+}
+const listeners = new Set<Listener>();
+
+/** Hears of everything from now on; `begin` is called as soon as nothing can be missed any more, and again after each gap. */
+export function listen(listener: Listener): () => void {
+  listeners.add(listener);
+  if (connection.value === 'live') listener.begin();
+  return () => void listeners.delete(listener);
+}
+
+// One connection for all: browsers have few for one origin. EventSource could not send a token.
+async function follow(): Promise<void> {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    try {
+      const { body } = await send('GET', '__admin/events');
+      connection.value = 'live';
+      trouble.value = undefined;
+      pauseMs = FIRST_PAUSE_MS;
+      for (const listener of [...listeners]) listener.begin();
+      await read(body!);
+    } catch (error) {
+      if (error instanceof Refusal) trouble.value = error;
+    }
+    connection.value = 'lost';
+    await pause(pauseMs);
+    if (isTokenWanted.value) await given();
+  }
+}
+
+async function read(body: ReadableStream<Uint8Array>): Promise<void> {
+  const parser = createParser({
+    onEvent({ event, data }) {
+      const told = { ...JSON.parse(data), type: event } as LiveEvent;
+      for (const listener of [...listeners]) listener.hear(told);
+    },
+  });
+  const reader = body
+    .pipeThrough(new TextDecoderStream() as never)
+    .getReader() as ReadableStreamDefaultReader<string>;
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    parser.feed(value);
+  }
+}
+
+/** A token that was wanted. */
+function given(): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = isTokenWanted.subscribe((isWanted) => {
+      if (isWanted) return;
+      queueMicrotask(() => stop());
+      resolve();
+    });
+  });
+}
+
+void follow();

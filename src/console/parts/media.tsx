@@ -1,0 +1,64 @@
+import { useEffect, useState } from 'preact/hooks';
+import type { Task } from '../../client/types.ts';
+import { fieldsOf, fileUrl } from '../control/files.ts';
+import { after } from '../time.ts';
+
+/** Rows that are only scrolled past ask for nothing. */
+const SETTLED_MS = 150;
+
+function useFile(accountKey: string, task: Task, field: string, delayMs: number) {
+  const [file, setFile] = useState<{ url?: string; trouble?: string }>({});
+  const { id, createdAt, finishedAt } = task;
+  useEffect(() => {
+    let isWanted = true;
+    setFile({});
+    const tell = (told: { url?: string; trouble?: string }) => isWanted && setFile(told);
+    const cancel = after(delayMs, () => {
+      fileUrl(accountKey, task, field).then(
+        (url) => tell({ url }),
+        (error: Error) => tell({ trouble: error.message }),
+      );
+    });
+    return () => {
+      isWanted = false;
+      cancel();
+    };
+  }, [accountKey, id, field, createdAt, finishedAt]);
+  return file;
+}
+
+/** The first thing that a task has given, small. */
+export function Thumbnail({ accountKey, task }: { accountKey: string; task: Task }) {
+  const [first] = fieldsOf(task);
+  return (
+    <span class="thumb">
+      {first && <Small accountKey={accountKey} task={task} field={first[0]} kind={first[1]} />}
+    </span>
+  );
+}
+
+function Small({ accountKey, task, field, kind }: FileProps) {
+  const { url } = useFile(accountKey, task, field, SETTLED_MS);
+  if (url === undefined) return null;
+  if (kind === 'image') return <img src={url} alt="" />;
+  return <video src={url} muted preload="metadata" tabIndex={-1} aria-hidden="true" />;
+}
+
+interface FileProps {
+  accountKey: string;
+  task: Task;
+  field: string;
+  kind: 'video' | 'image';
+}
+
+/** One of the things that a task has given: plays, or is looked at. */
+export function ResultFile({ accountKey, task, field, kind }: FileProps) {
+  const { url, trouble } = useFile(accountKey, task, field, 0);
+  if (trouble !== undefined) return <p class="bad">{trouble}</p>;
+  if (url === undefined) return <p class="quiet">Loading …</p>;
+  if (kind === 'image') return <img class="result" src={url} alt={`The ${field} of this task`} />;
+  return (
+    // biome-ignore lint/a11y/useMediaCaption: what is generated has nothing to be read
+    <video class="result" src={url} controls preload="metadata" aria-label={`The ${field} of this task`} />
+  );
+}

@@ -1,0 +1,28 @@
+// How moments, durations and amounts are written.
+
+const pad = (value: number, width = 2) => String(value).padStart(width, '0');
+
+/** The time of day in UTC, as the emulator tells it. */
+export const timeOfDay = (moment: string): string => moment.slice(11, 23);
+
+/** In UTC: the API's own moments are. */
+export const dayAndTime = (moment: string): string => `${moment.slice(0, 10)} ${moment.slice(11, 19)}`;
+
+export const isoOf = (ms: number): string => new Date(ms).toISOString();
+
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  const seconds = ms / 1000;
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 3600) return `${Math.floor(whole / 60)}:${pad(whole % 60)} min`;
+  return `${Math.floor(whole / 3600)}:${pad(Math.floor(whole / 60) % 60)} h`;
+}
+
+export const grouped = (value: number): string => value.toLocaleString('en').replaceAll(',', '\u202f');
+
+export const signed = (value: number): string =>
+  value > 0 ? `+${grouped(value)}` : value < 0 ? `−${grouped(-value)}` : '0';
+
+export const counted = (count: number, one: string, many = `${one}s`): string =>
+  `${grouped(count)} ${count === 1 ? one : many}`;

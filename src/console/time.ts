@@ -1,0 +1,31 @@
+import { signal } from '@preact/signals';
+
+// The only file of the page that asks for the time. It is wall time, and only ever used as a distance: what time it is for an
+// account, the emulator says.
+
+/** In milliseconds, from some moment on. */
+export const wallMs = (): number => performance.now();
+
+/** Calls `run` once; the function that it gives takes that back. */
+export function after(delayMs: number, run: () => void): () => void {
+  const timer = setTimeout(run, delayMs);
+  return () => clearTimeout(timer);
+}
+
+export const pause = (delayMs: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const cancel = after(delayMs, resolve);
+    signal?.addEventListener('abort', () => {
+      cancel();
+      resolve();
+    });
+  });
+
+const BEAT_MS = 250;
+const beat = signal(wallMs());
+setInterval(() => {
+  if (document.visibilityState === 'visible') beat.value = wallMs();
+}, BEAT_MS);
+
+/** Wall time for what moves by itself: whoever reads it is drawn again four times a second. */
+export const beatingMs = (): number => beat.value;

@@ -1,0 +1,115 @@
+import type { JournalEntry } from '../../client/types.ts';
+import type { AccountState } from '../control/account.ts';
+import { ORIGIN } from '../control/call.ts';
+import { docsHref, endpointAt } from '../control/contract.ts';
+import { curlOf } from '../curl.ts';
+import { Copy } from '../parts/controls.tsx';
+import { Json } from '../parts/json.tsx';
+import { dayAndTime, duration } from '../parts/words.ts';
+import { accountHref } from '../route.ts';
+import { statusClass } from './requests.tsx';
+
+export function RequestDetail({ state, entry }: { state: AccountState; entry: JournalEntry }) {
+  const { key } = state;
+  const findings = (state.verdict.value.value?.findings ?? []).filter(({ requests }) =>
+    requests.includes(entry.id),
+  );
+  const endpoint = endpointAt(entry.path);
+  return (
+    <article aria-label={`Request ${entry.id}`}>
+      <h2>
+        {entry.method} <bdi>{entry.path}</bdi>
+      </h2>
+      <p>
+        <span class={`status ${statusClass(entry.status)}`}>{entry.status ?? 'no answer'}</span>{' '}
+        {entry.errorCode !== null && <Code entry={entry} />} · {dayAndTime(entry.at)} UTC
+        {entry.durationMs !== null && ` · ${duration(entry.durationMs)}`}
+      </p>
+      <div class="actions">
+        <Copy text={() => curlOf(entry, key, ORIGIN)}>Copy as curl</Copy>
+        {endpoint && (
+          <a class="button" href={docsHref(endpoint)} target="_blank" rel="noreferrer">
+            {endpoint.summary}: its documents
+          </a>
+        )}
+      </div>
+      {entry.request.truncated && (
+        <p class="quiet">The body was cut when it was kept; a curl line of it is not whole.</p>
+      )}
+      {entry.fault !== null && (
+        <p class="finding">
+          Struck by <bdi>{entry.fault}</bdi>. <a href={accountHref(key, 'faults')}>Faults that are set</a>
+        </p>
+      )}
+      {entry.warnings.map((warning) => (
+        <p class="finding" key={warning}>
+          <bdi>{warning}</bdi>
+        </p>
+      ))}
+      {findings.map(({ code, message }) => (
+        <p class="finding" key={message}>
+          <a href={accountHref(key, 'verdict')}>{code}</a> <bdi>{message}</bdi>
+        </p>
+      ))}
+      {entry.taskIds.length > 0 && (
+        <p>
+          {entry.taskIds.map((id) => (
+            <a key={id} class="mono task-link" href={accountHref(key, 'tasks', id)}>
+              {id}
+            </a>
+          ))}
+        </p>
+      )}
+      <div class="sides">
+        <Side title="Request" part={entry.request} />
+        <Side title="Answer" part={entry.response} />
+      </div>
+    </article>
+  );
+}
+
+/** A code of the contract leads to where it is documented. */
+function Code({ entry: { path, status, errorCode } }: { entry: JournalEntry }) {
+  const endpoint = endpointAt(path);
+  const documented = endpoint?.codes.find(({ code }) => code === errorCode);
+  if (!endpoint || !documented) return <code>{errorCode}</code>;
+  const isUsual = documented.status === status;
+  return (
+    <a
+      href={docsHref(endpoint)}
+      target="_blank"
+      rel="noreferrer"
+      title={`Documented for ${path}${isUsual ? '' : `, with ${documented.status}`}`}
+    >
+      <code>{errorCode}</code>
+    </a>
+  );
+}
+
+function Side({ title, part }: { title: string; part: JournalEntry['request'] | JournalEntry['response'] }) {
+  const headers = Object.entries(part.headers);
+  return (
+    <section class="side" aria-label={title}>
+      <h3>{title}</h3>
+      <details>
+        <summary>{headers.length === 1 ? '1 header' : `${headers.length} headers`}</summary>
+        <dl class="headers">
+          {headers.map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>
+                <bdi>{[value].flat().join(', ')}</bdi>
+              </dd>
+            </div>
+          ))}
+        </dl>
+      </details>
+      {part.body === null ? (
+        <p class="quiet">No body.</p>
+      ) : (
+        <Json value={part.body} label={`Body of the ${title.toLowerCase()}`} />
+      )}
+      {part.truncated && <p class="quiet">Cut after 16 KB.</p>}
+    </section>
+  );
+}

@@ -1,0 +1,57 @@
+import type { Account, Task } from '../../client/types.ts';
+import type { AccountState } from '../control/account.ts';
+import { duration } from '../parts/words.ts';
+import { beatingMs, wallMs } from '../time.ts';
+import { accountNowMs, simulatedMs } from '../timeline.ts';
+
+/** What time it is for the account: moves by itself where its clock does. */
+export function nowOf({ account, readAtMs }: AccountState): number {
+  const own = account.value;
+  if (!own) return 0;
+  return accountNowMs(
+    own,
+    own.clock.mode === 'real' ? Math.max(beatingMs(), readAtMs.value) - readAtMs.value : 0,
+  );
+}
+
+/** The same, to the millisecond, for what is about to be done. */
+export const exactNowOf = ({ account, readAtMs }: AccountState): number =>
+  accountNowMs(account.peek()!, wallMs() - readAtMs.peek());
+
+interface Props {
+  task: Task;
+  account: Account;
+  nowMs: number;
+  /** Of the longest plan: all bars are to one scale. */
+  scaleMs: number;
+}
+
+/** A task's plan as a bar: its steps, and how far it is. */
+export function TaskBar({ task, account, nowMs, scaleMs }: Props) {
+  const { plan, status } = task;
+  const doneMs = Math.min(simulatedMs(task, account, nowMs), plan.endMs);
+  const share = plan.endMs === 0 ? 1 : doneMs / plan.endMs;
+  const width = Math.max(0.06, plan.endMs / Math.max(1, scaleMs));
+  const percent = (value: number) => `${(value * 100).toFixed(2)}%`;
+  return (
+    <span class="bar-track">
+      <span class={`bar ${status}`} style={{ width: percent(width) }}>
+        <span class="bar-done" style={{ width: percent(share) }} />
+        {plan.steps.slice(1).map(({ name, atMs }) => (
+          <span key={name} class="bar-step" style={{ left: percent(atMs / plan.endMs) }} />
+        ))}
+      </span>
+    </span>
+  );
+}
+
+/** In words: what it does, or what has come of it. */
+export function stateOf(task: Task, account: Account, nowMs: number): string {
+  const { status, step, plan, result } = task;
+  if (status === 'completed') return `completed in ${duration(task.simulatedMs ?? 0)}`;
+  if (status === 'failed') return `failed: ${result?.errorCode ?? ''}`;
+  const doneMs = simulatedMs(task, account, nowMs);
+  const where = step ?? 'processing';
+  if (task.dueAt === null) return `${where}, hangs`;
+  return `${where} · ${Math.floor((doneMs / Math.max(1, plan.endMs)) * 100)} % of ${duration(plan.endMs)}`;
+}

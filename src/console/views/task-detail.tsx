@@ -1,0 +1,159 @@
+import type { Task } from '../../client/types.ts';
+import type { AccountState } from '../control/account.ts';
+import { accountPath, call } from '../control/call.ts';
+import { contract } from '../control/contract.ts';
+import { fieldsOf } from '../control/files.ts';
+import { Action, Choice, Copy, Form, Pop } from '../parts/controls.tsx';
+import { Json } from '../parts/json.tsx';
+import { ResultFile } from '../parts/media.tsx';
+import { dayAndTime, duration, isoOf, signed, timeOfDay } from '../parts/words.ts';
+import { accountHref } from '../route.ts';
+import { endsAtMs } from '../timeline.ts';
+import { advance } from './advance.ts';
+import { exactNowOf, nowOf, stateOf, TaskBar } from './task-bar.tsx';
+
+const OWN_CODE = 'GENERATION_FAILED';
+
+export function TaskDetail({ state, task }: { state: AccountState; task: Task }) {
+  const { key } = state;
+  const { id, family, plan, price, status, result } = task;
+  const account = state.account.value!;
+  const isRunning = status === 'processing';
+  const nowMs = isRunning ? nowOf(state) : 0;
+  const endMs = endsAtMs(task, account);
+  const entries = state.ledger.items.value.filter((entry) => entry.taskId === id);
+  const requests = state.requests.items.value.filter(({ taskIds }) => taskIds.includes(id));
+  return (
+    <article aria-label={`Task ${id}`}>
+      <h2 class="mono">{id}</h2>
+      <p>
+        <span class={`state ${status}`}>{stateOf(task, account, nowMs)}</span> · {family} ·{' '}
+        {price === 0 ? 'free' : `${price} credits`}
+      </p>
+      <TaskBar task={task} account={account} nowMs={nowMs} scaleMs={plan.endMs} />
+      {isRunning && (
+        <div class="actions">
+          <Action
+            disabled={task.dueAt === null}
+            do={() => advance(state, Date.parse(task.dueAt!) - exactNowOf(state))}
+          >
+            To its next step
+          </Action>
+          <Action disabled={endMs === undefined} do={() => advance(state, endMs! - exactNowOf(state))}>
+            To its end
+          </Action>
+          <Action
+            do={async () => {
+              await call('POST', accountPath(key, `/tasks/${encodeURIComponent(id)}/complete`));
+              return `Task ${id} has completed.`;
+            }}
+          >
+            Complete now
+          </Action>
+          <Pop label="Fail …">{(close) => <FailForm state={state} task={task} onDone={close} />}</Pop>
+        </div>
+      )}
+      {fieldsOf(task).map(([field, kind]) => (
+        <figure key={field}>
+          <ResultFile accountKey={key} task={task} field={field} kind={kind} />
+          <figcaption>
+            <span class="mono clip">{result![field]}</span>
+            <Copy text={() => result![field]!} label={`Copy the address of ${field}`}>
+              Copy address
+            </Copy>
+          </figcaption>
+        </figure>
+      ))}
+      <h3>Plan</h3>
+      <ol class="steps">
+        {plan.steps.map(({ name, atMs }) => (
+          <li key={name} aria-current={isRunning && task.step === name ? 'step' : undefined}>
+            <span>{name}</span> <span class="quiet">at {duration(atMs)}</span>
+          </li>
+        ))}
+        <li>
+          <span>
+            {'errorCode' in plan.outcome ? `fails with ${plan.outcome.errorCode}` : plan.outcome.status}
+          </span>{' '}
+          <span class="quiet">
+            {plan.outcome.status === 'hangs' ? 'never ends' : `at ${duration(plan.endMs)}`}
+          </span>
+        </li>
+      </ol>
+      <dl>
+        <dt>Made at</dt>
+        <dd>{dayAndTime(task.createdAt)}</dd>
+        {isRunning && endMs !== undefined && (
+          <>
+            <dt>Ends at</dt>
+            <dd>{dayAndTime(isoOf(endMs))}</dd>
+          </>
+        )}
+        {task.finishedAt && (
+          <>
+            <dt>Ended at</dt>
+            <dd>{dayAndTime(task.finishedAt)}</dd>
+          </>
+        )}
+        {task.generationId && (
+          <>
+            <dt>Polled as</dt>
+            <dd class="mono">{task.generationId}</dd>
+          </>
+        )}
+      </dl>
+      {entries.length > 0 && (
+        <>
+          <h3>Credits</h3>
+          <ul class="plain">
+            {entries.map((entry) => (
+              <li key={entry.id}>
+                {timeOfDay(entry.at)} <span class={`kind ${entry.kind}`}>{entry.kind}</span>{' '}
+                {signed(entry.amount)}
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      <h3>Requests</h3>
+      {requests.length === 0 && <p class="quiet">The journal has none.</p>}
+      <ul class="plain">
+        {requests.slice(-MOST_REQUESTS).map((entry) => (
+          <li key={entry.id}>
+            <a href={accountHref(key, 'requests', entry.id)}>
+              {timeOfDay(entry.at)} {entry.path} → {entry.status ?? 'no answer'}
+            </a>
+          </li>
+        ))}
+      </ul>
+      {requests.length > MOST_REQUESTS && (
+        <p class="quiet">{requests.length - MOST_REQUESTS} more before these.</p>
+      )}
+      <h3>Made of</h3>
+      <Json value={task.input} label="What the task was made of" />
+    </article>
+  );
+}
+
+const MOST_REQUESTS = 50;
+
+function FailForm({ state, task, onDone }: { state: AccountState; task: Task; onDone: () => void }) {
+  const { family, id } = task;
+  const documented = contract.value?.endpoints.filter((endpoint) => endpoint.family === family) ?? [];
+  const codes = documented.flatMap((endpoint) =>
+    endpoint.codes.filter(({ status }) => status >= 500).map(({ code }) => code),
+  );
+  return (
+    <Form
+      label="Fail this task"
+      submit="Fail it"
+      onDone={onDone}
+      do={async ({ error }) => {
+        await call('POST', accountPath(state.key, `/tasks/${encodeURIComponent(id)}/fail`), { error });
+        return `Task ${id} has failed, its credits are refunded.`;
+      }}
+    >
+      <Choice label="With the code" name="error" options={[...new Set([OWN_CODE, ...codes])]} />
+    </Form>
+  );
+}
