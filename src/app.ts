@@ -17,14 +17,15 @@ import { registerMedia } from './http/media.ts';
 import { createNotFound } from './http/not-found.ts';
 import { registerObservers } from './http/observers.ts';
 import { registerRateLimit } from './http/rate-limit.ts';
-import { registerReferencePage } from './http/reference-page.ts';
 import { createRoom } from './http/room.ts';
 import { foreignHostOf, rewriteTarget } from './http/target.ts';
 import { createTogether } from './http/together.ts';
 import { type ZodTypeProvider, zodValidator } from './http/validation.ts';
 import { registerOpenApi } from './openapi/routes.ts';
 import type { DocumentedRoute } from './openapi/vendor.ts';
-import { REFERENCE_DIR } from './paths.ts';
+import { registerConsolePage } from './pages/console-page.ts';
+import { registerReferencePage } from './pages/reference-page.ts';
+import { CONSOLE_DIR, REFERENCE_DIR } from './paths.ts';
 import { createResults } from './results/results.ts';
 import type { Authority } from './tls/authority.ts';
 
@@ -132,6 +133,7 @@ export async function buildApp(
   const documented: DocumentedRoute[] = [];
   registerOpenApi(app, emulator, FAMILIES, documented);
   registerReferencePage(app, REFERENCE_DIR);
+  registerConsolePage(app, CONSOLE_DIR);
   await app.register(async (admin) => registerAdmin(admin as never, emulator, FAMILIES));
   await app.register(async (media) => registerMedia(media as never, emulator, FAMILIES));
   await app.register(async (vendor) => {

@@ -10,6 +10,8 @@ export const FIXTURES_DIR = root('fixtures');
 export const PRELOAD_FILE = root('dist/preload.cjs');
 /** Built by scripts/reference.mjs. */
 export const REFERENCE_DIR = root('dist/reference');
+/** Built from src/console/. */
+export const CONSOLE_DIR = root('dist/console');
 export const FONT_SETTINGS = root('fixtures/fonts/fonts.conf');
 export const DEFAULT_SEED_FILE = root('fixtures/accounts.json');
 

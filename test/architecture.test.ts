@@ -7,11 +7,12 @@ const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((fi
 
 /** Rooms from the outside in; a file may import from its own room and from those named here, never the other way. */
 const MAY_IMPORT: Record<string, string[]> = {
-  root: ['admin', 'apis', 'openapi', 'verify', 'http', 'results', 'tls', 'exec', 'client', 'core'],
+  root: ['admin', 'apis', 'openapi', 'pages', 'verify', 'http', 'results', 'tls', 'exec', 'client', 'core'],
   client: [],
   admin: ['openapi', 'http', 'core'],
   apis: ['kinds', 'http', 'results', 'texts', 'media', 'core'],
   openapi: ['http', 'core'],
+  pages: ['http', 'core'],
   verify: ['openapi', 'http', 'client', 'core'],
   kinds: ['http', 'results', 'core'],
   http: ['results', 'tls', 'core'],
@@ -27,9 +28,10 @@ const PACKAGES: Record<string, RegExp> = {
   admin: /^(node:|zod$|fastify$)/,
   apis: /^(node:|zod$|fastify$)/,
   openapi: /^(node:|zod$)/,
+  pages: /^(node:|negotiator$)/,
   verify: /^(node:|ajv(\/.*)?$|ajv-formats$|fast-xml-parser$|p-queue$)/,
   kinds: /^(zod$|fastify$)/,
-  http: /^(node:|zod$|fastify$|@fastify\/|pino$|content-disposition$|fresh$|negotiator$)/,
+  http: /^(node:|zod$|fastify$|@fastify\/|pino$|content-disposition$|fresh$)/,
   exec: /^(node:|undici$)/,
   client: /^$/,
   tls: /^(node:|@peculiar\/|reflect-metadata$)/,

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { App, Emulator } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
+import { refuseWrites } from '../http/read-only.ts';
 import { originOf } from '../http/urls.ts';
 import type { DocumentedRoute } from './vendor.ts';
 
@@ -23,4 +24,5 @@ export function registerOpenApi(
     reply.header('access-control-allow-origin', '*');
     return vendorDocument({ routes, families, samples, version, url: originOf(request) });
   });
+  refuseWrites(app, '/openapi.json');
 }

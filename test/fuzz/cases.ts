@@ -10,9 +10,11 @@ const FILM = readFileSync(new URL('../media/tiny.mp4', import.meta.url));
 const PAGES = [
   '/docs',
   '/docs/',
+  '/console/',
   '/openapi.json',
   '/__admin/openapi.json',
   '/docs/reference.js',
+  '/console/assets/none-00000000.js',
   '/ca.pem',
   '/metrics',
 ];

@@ -11,12 +11,12 @@ const PAGE = /<!doctype|<html/i;
 
 /** Texts that are no JSON, by the beginnings of the paths that have them. */
 const TEXTS: Record<string, RegExp> = {
-  'text/html': /^\/docs/,
-  'text/javascript': /^\/docs/,
+  'text/html': /^\/(docs|console)/,
+  'text/javascript': /^\/(docs|console)/,
   'application/javascript': /^\/docs/,
-  'text/css': /^\/docs/,
+  'text/css': /^\/(docs|console)/,
   'font/woff2': /^\/docs/,
-  'image/svg+xml': /^\/docs/,
+  'image/svg+xml': /^\/(docs|console)/,
   'text/event-stream': /^\/__admin\/events/,
   'text/plain': /^\/(metrics|api\/sora-2\/(generate|reverse)-prompt|docs)/,
   'application/x-pem-file': /^\/ca\.pem/,

@@ -3,7 +3,7 @@ import Fastify from 'fastify';
 import { expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/http/context.ts';
 import { answerError } from '../../src/http/errors.ts';
-import { registerReferencePage } from '../../src/http/reference-page.ts';
+import { registerReferencePage } from '../../src/pages/reference-page.ts';
 import { testEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -85,7 +85,7 @@ it('a slash behind it does no harm, also below another path', async () => {
   expect([status, headers.location]).toEqual([308, '../docs']);
 });
 
-it('is no part of the API: never limited, not in the journal, and for GET alone, as /health', async () => {
+it('is no part of the API: never limited, not in the journal', async () => {
   const { send } = await reference();
   const key = 'np_test_limited';
   for (let round = 0; round < 5; round++) {
@@ -94,12 +94,34 @@ it('is no part of the API: never limited, not in the journal, and for GET alone,
     expect(answer.headers).not.toHaveProperty('x-ratelimit-limit');
   }
   expect((await send('GET', `/__admin/accounts/${key}/requests`)).body.requests).toEqual([]);
-  const told = ({ status, body }: { status: number; body: unknown }) => ({ status, body });
-  for (const path of ['/docs', '/docs/none.js', '/docs/reference-0000000000000000.js']) {
-    const answer = await send('POST', path);
-    expect(told(answer)).toEqual(told(await send('POST', '/health')));
-  }
 });
+
+it.each(['/docs', '/docs/', '/docs/reference-0000000000000000.js', '/openapi.json'])(
+  '%s is read, and nothing else',
+  async (path) => {
+    const { send } = await testEmulator();
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+      for (const key of ['np_test_other', null]) {
+        // Neither what is sent nor who sends it matters.
+        const answer = await send(method, path, {
+          key,
+          headers: { 'content-type': 'text/plain' },
+          body: 'x',
+        });
+        expect(answer).toMatchObject({
+          status: 405,
+          headers: { allow: 'GET, HEAD' },
+          body: {
+            success: false,
+            error: 'Method not allowed. Use GET.',
+            errorCode: 'METHOD_NOT_ALLOWED',
+          },
+        });
+      }
+    }
+    expect((await send('GET', '/__admin/accounts/np_test_other')).status).toBe(404);
+  },
+);
 
 it.each(['none.js', 'page.html', 'reference-0000000000000000.js', '..%2Fmain.js'])(
   'there is no /docs/%s',
