@@ -98,7 +98,7 @@ describe.skipIf(!CHROMIUM)('in a browser', () => {
   describe('the page at /docs', () => {
     /** The page from its first moment on, with all that it asks for and complains about. */
     async function reference() {
-      const { origin, get } = await emulatorOnPort();
+      const { origin, get, post } = await emulatorOnPort();
       const page = await browser.newPage();
       onTestFinished(() => page.close());
       const asked: string[] = [];
@@ -130,7 +130,7 @@ describe.skipIf(!CHROMIUM)('in a browser', () => {
         return dialog;
       }
       const foreign = () => asked.filter((one) => !one.includes(` ${origin}/`));
-      return { origin, get, asked, foreign, complaints, choose, send };
+      return { origin, get, post, asked, foreign, complaints, choose, send };
     }
 
     it('shows both documents, and asks nobody but the emulator', async () => {
@@ -158,6 +158,16 @@ describe.skipIf(!CHROMIUM)('in a browser', () => {
       const document = await choose('Control plane', '/__admin/openapi.json');
       const dialog = await send(document, 'get', '/__admin/accounts');
       await dialog.getByText('"np_test_auto"').waitFor();
+      expect(foreign()).toEqual([]);
+      expect(complaints).toEqual([]);
+    });
+
+    it('acts over the control plane, which it tells that it is no form of another page', async () => {
+      const { post, foreign, complaints, choose, send, get } = await reference();
+      await post('/__admin/faults', { at: 'request', effect: { delayMs: 1 } }, null);
+      const document = await choose('Control plane', '/__admin/openapi.json');
+      await send(document, 'post', '/__admin/reset');
+      expect((await get('/__admin/faults')).body.faults).toEqual([]);
       expect(foreign()).toEqual([]);
       expect(complaints).toEqual([]);
     });

@@ -22,7 +22,8 @@ export interface ControlDocumentParts {
 const DESCRIPTION = `Under \`/__admin\` a test moves time, gives credits, ends tasks, makes failures, looks at what its client did, and
 puts everything back. None of these calls needs a key of the API, counts for the limiter, or appears in the journal.
 
-They answer programs on the same machine; with an admin token whoever sends it. A 409 has changed nothing.`;
+They answer programs on the same machine; with an admin token whoever sends it. Pages in a browser have to be
+the emulator's own, and send the header \`x-emulator-console\` with all but GET. A 409 has changed nothing.`;
 
 const JSON_TYPE = 'application/json';
 

@@ -49,6 +49,14 @@ export function createGuard({ adminToken, adminRemote, adminHosts = [] }: WireSe
     if (site === 'cross-site' || site === 'same-site') {
       throw new EmulatorError('FOREIGN_PAGE', PROBLEMS.FOREIGN_PAGE.example);
     }
+    // Whatever else a browser can be brought to send, a form or a link, it sends without headers of its own.
+    const isOfBrowser = origin !== undefined || site !== undefined;
+    if (isOfBrowser && !isRead(request.method) && request.headers[PAGE_HEADER] === undefined) {
+      throw new EmulatorError(
+        'FOREIGN_PAGE',
+        `A page that calls the control plane has to send the header ${PAGE_HEADER} with all but GET: no form or link can.`,
+      );
+    }
     if (adminToken !== undefined) {
       const sent = request.headers['x-admin-token'] ?? bearerKey(request.headers.authorization);
       if (typeof sent === 'string' && equal(sent, adminToken)) return;
@@ -67,6 +75,11 @@ export function createGuard({ adminToken, adminRemote, adminHosts = [] }: WireSe
     }
   };
 }
+
+/** What the emulator's own pages say that they are. */
+const PAGE_HEADER = 'x-emulator-console';
+
+const isRead = (method: string) => method === 'GET' || method === 'HEAD';
 
 const sameHost = (origin: string, host: string | undefined) =>
   URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();

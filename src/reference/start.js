@@ -26,5 +26,12 @@ Scalar.createApiReference('#app', [
       securitySchemes: { apiKey: { token: 'np_test_default' } },
     },
   },
-  { ...common, title: 'Control plane', slug: 'control-plane', url: at('__admin/openapi.json') },
+  {
+    ...common,
+    title: 'Control plane',
+    slug: 'control-plane',
+    url: at('__admin/openapi.json'),
+    // It asks this of pages: no form or link of another one can send it.
+    onBeforeRequest: ({ requestBuilder }) => requestBuilder.headers.set('x-emulator-console', '1'),
+  },
 ]);

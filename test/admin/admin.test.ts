@@ -297,6 +297,57 @@ describe('the control plane', () => {
     },
   );
 
+  it('takes from a browser what changes nothing, and all else with a header that no form can send', async () => {
+    for (const flags of [[], ['--admin-token', 'very-secret'], ['--admin-remote', 'on']]) {
+      const { send } = await testEmulator(flags);
+      const ask = (method: string, path: string, headers: object) =>
+        send(method, path, {
+          key: null,
+          headers: { host: '127.0.0.1:6266', 'x-admin-token': 'very-secret', ...headers },
+        });
+      const account = '/__admin/accounts/np_test_default';
+      const ofBrowsers = [
+        { origin: 'http://127.0.0.1:6266' },
+        { 'sec-fetch-site': 'same-origin' },
+        { origin: 'http://127.0.0.1:6266', 'sec-fetch-site': 'same-origin' },
+        { 'sec-fetch-site': 'none' },
+      ];
+      for (const headers of ofBrowsers) {
+        for (const method of ['GET', 'HEAD']) expect((await ask(method, account, headers)).status).toBe(200);
+        for (const [method, path] of [
+          ['POST', `${account}/reset`],
+          ['DELETE', `${account}/faults`],
+          ['PUT', `${account}/clock`],
+          ['PATCH', account],
+          ['OPTIONS', account],
+          ['POST', '/__admin/nowhere'],
+        ] as const) {
+          expect(await ask(method, path, headers)).toMatchObject({
+            status: 403,
+            body: {
+              error:
+                'A page that calls the control plane has to send the header x-emulator-console with all but GET: no form or link can.',
+              code: 'FOREIGN_PAGE',
+            },
+          });
+        }
+        for (const value of ['1', 'anything', '']) {
+          const own = { ...headers, 'x-emulator-console': value };
+          expect((await ask('POST', `${account}/reset`, own)).status).toBe(200);
+        }
+      }
+      // Programs say nothing of the kind.
+      for (const headers of [{}, { 'sec-fetch-mode': 'cors', 'user-agent': 'node' }]) {
+        expect((await ask('POST', `${account}/reset`, headers)).status).toBe(200);
+      }
+      // It opens nothing to anybody else.
+      for (const foreign of [{ origin: 'http://evil.test' }, { 'sec-fetch-site': 'cross-site' }]) {
+        const answer = await ask('POST', `${account}/reset`, { ...foreign, 'x-emulator-console': '1' });
+        expect(answer).toMatchObject({ status: 403, body: { code: 'FOREIGN_PAGE' } });
+      }
+    }
+  });
+
   it.each(['{bad', '[]', '5', `"${'x'.repeat(2 * 1024 * 1024)}"`])(
     'tells a body that it cannot use in its own form (case %#)',
     async (body) => {

@@ -224,17 +224,58 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     expect(complaints.join('\n')).toContain("frame-ancestors 'none'");
   });
 
+  it('that gets a form or a beacon into a page of the emulator itself changes nothing', async () => {
+    const { origin, served, refused, state } = await emulatorOnPort();
+    const before = state();
+    const page = await browser.newPage();
+    onTestFinished(() => page.close());
+    // Of the emulator's origin, and without a policy of its own.
+    await page.goto(`${origin}/health`);
+    const told = await page.evaluate(async () => {
+      const answers: string[] = [];
+      const path = '/__admin/accounts/np_test_default';
+      for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+        const answer = await fetch(method === 'POST' ? `${path}/reset` : path, { method });
+        answers.push(((await answer.json()) as { code: string }).code);
+      }
+      for (const enctype of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data']) {
+        const frame = document.createElement('iframe');
+        frame.name = `frame-${enctype}`;
+        const form = document.createElement('form');
+        const action = '/__admin/reset';
+        Object.assign(form, { method: 'post', enctype, action, target: frame.name });
+        document.body.append(frame, form);
+        const done = new Promise((resolve) => {
+          frame.onload = resolve;
+        });
+        form.submit();
+        await done;
+        answers.push(JSON.parse(frame.contentDocument.body.textContent).code);
+      }
+      // biome-ignore lint/suspicious/noExplicitAny: a name of the page
+      (globalThis as any).navigator.sendBeacon('/__admin/reset');
+      return answers;
+    });
+    expect(told).toEqual(Array(7).fill('FOREIGN_PAGE'));
+    await expect.poll(() => refused.length).toBe(8);
+    expect(served).toEqual([]);
+    expect(state()).toEqual(before);
+  });
+
   it('is told apart from our own page, which may call', async () => {
     const { origin, served } = await emulatorOnPort();
     const page = await browser.newPage();
     onTestFinished(() => page.close());
     await page.goto(`${origin}/docs`);
-    const status = await page.evaluate(async () => {
-      const headers = { 'content-type': 'application/json' };
-      return (await fetch('/__admin/accounts', { method: 'POST', headers, body: '{"key":"np_mine"}' }))
-        .status;
+    const statuses = await page.evaluate(async () => {
+      const make = async (own: object) => {
+        const headers = { 'content-type': 'application/json', ...own };
+        const body = '{"key":"np_mine"}';
+        return (await fetch('/__admin/accounts', { method: 'POST', headers, body })).status;
+      };
+      return [await make({}), await make({ 'x-emulator-console': '1' })];
     });
-    expect(status).toBe(201);
+    expect(statuses).toEqual([403, 201]);
     expect(served).toContain('POST /__admin/accounts 201');
   });
 });
