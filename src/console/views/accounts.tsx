@@ -21,7 +21,7 @@ export function Accounts() {
     // Those that tests have just made are looked for most.
     return all
       .filter(({ key }) => key.toLowerCase().includes(text))
-      .sort((one, other) => compare(other.createdAt, one.createdAt) || compare(one.key, other.key));
+      .sort((one, other) => compare(secondOf(other), secondOf(one)) || compare(one.key, other.key));
   }, [all, wanted]);
   const first = all.find(({ key }) => key === FIRST_KEY)?.key ?? all[0]?.key ?? FIRST_KEY;
   return (
@@ -71,6 +71,9 @@ export function Accounts() {
     </main>
   );
 }
+
+/** Those that are made at a start differ by less. */
+const secondOf = ({ createdAt }: Account) => createdAt.slice(0, 19);
 
 const compare = (one: string, other: string) => (one < other ? -1 : one > other ? 1 : 0);
 
