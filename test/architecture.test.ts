@@ -3,12 +3,14 @@ import { dirname, join, normalize, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const SRC = join(import.meta.dirname, '../src');
-const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => /\.tsx?$/.test(file));
 
 /** Rooms from the outside in; a file may import from its own room and from those named here, never the other way. */
 const MAY_IMPORT: Record<string, string[]> = {
   root: ['admin', 'apis', 'openapi', 'pages', 'verify', 'http', 'results', 'tls', 'exec', 'client', 'core'],
   client: [],
+  // Runs in browsers and knows no more than what the control plane tells.
+  console: ['client'],
   admin: ['openapi', 'http', 'core'],
   apis: ['kinds', 'http', 'results', 'texts', 'media', 'core'],
   openapi: ['http', 'core'],
@@ -34,6 +36,7 @@ const PACKAGES: Record<string, RegExp> = {
   http: /^(node:|zod$|fastify$|@fastify\/|pino$|content-disposition$|fresh$)/,
   exec: /^(node:|undici$)/,
   client: /^$/,
+  console: /^(preact$|preact\/|@preact\/signals$|@tanstack\/virtual-core$|eventsource-parser$|p-queue$)/,
   tls: /^(node:|@peculiar\/|reflect-metadata$)/,
   results: /^(node:(?!http|https|net|tls)|sharp$|lru-cache$|p-queue$)/,
   texts: /^node:/,
@@ -50,7 +53,7 @@ const imports = files.flatMap((file) => {
   return [...text.matchAll(IMPORT)].map((match) => ({ file, target: (match[1] ?? match[2])! }));
 });
 const local = imports
-  .filter(({ target }) => target.startsWith('.') && target.endsWith('.ts'))
+  .filter(({ target }) => target.startsWith('.') && /\.tsx?$/.test(target))
   .map(({ file, target }) => ({ file, target: normalize(join(dirname(file), target)) }));
 
 describe('the layout', () => {
@@ -73,6 +76,17 @@ describe('the layout', () => {
     const wrong = local.filter(
       ({ file, target }) => roomOf(file) === 'apis' && roomOf(target) === 'apis' && file !== 'apis/index.ts',
     );
+    expect(wrong).toEqual([]);
+  });
+
+  it('takes nothing but types into the page from elsewhere', () => {
+    const wrong = files
+      .filter((file) => roomOf(file) === 'console')
+      .flatMap(
+        (file) =>
+          readFileSync(join(SRC, file), 'utf8').match(/^import (?!type\b).*from '(?:\.\.\/)+client\/.*$/gm) ??
+          [],
+      );
     expect(wrong).toEqual([]);
   });
 
@@ -100,10 +114,12 @@ describe('the layout', () => {
     expect(long).toEqual([]);
   });
 
-  it('asks for the time and sets timers in core/clock alone', () => {
+  it('asks for the time and sets timers in core/clock alone, and in one place of the page that runs in browsers', () => {
     const asks = /\bDate\.now\b|\bnew Date\(\)|performance\.now|\bset(?:Timeout|Interval|Immediate)\(/;
     const wrong = files.filter(
-      (file) => file !== 'core/clock.ts' && asks.test(readFileSync(join(SRC, file), 'utf8')),
+      (file) =>
+        !['core/clock.ts', 'console/time.ts'].includes(file) &&
+        asks.test(readFileSync(join(SRC, file), 'utf8')),
     );
     expect(wrong).toEqual([]);
   });

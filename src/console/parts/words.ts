@@ -26,3 +26,7 @@ export const signed = (value: number): string =>
 
 export const counted = (count: number, one: string, many = `${one}s`): string =>
   `${grouped(count)} ${count === 1 ? one : many}`;
+
+/** How an answer's status is coloured. */
+export const statusClass = (status: number | null): string =>
+  status === null ? 'none' : status >= 500 ? 'bad' : status >= 400 ? 'refused' : 'good';

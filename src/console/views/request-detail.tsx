@@ -5,9 +5,8 @@ import { docsHref, endpointAt } from '../control/contract.ts';
 import { curlOf } from '../curl.ts';
 import { Copy } from '../parts/controls.tsx';
 import { Json } from '../parts/json.tsx';
-import { dayAndTime, duration } from '../parts/words.ts';
+import { dayAndTime, duration, statusClass } from '../parts/words.ts';
 import { accountHref } from '../route.ts';
-import { statusClass } from './requests.tsx';
 
 export function RequestDetail({ state, entry }: { state: AccountState; entry: JournalEntry }) {
   const { key } = state;

@@ -5,7 +5,7 @@ import { accountPath, call } from '../control/call.ts';
 import { Choice, Danger } from '../parts/controls.tsx';
 import { Split } from '../parts/split.tsx';
 import { VirtualList } from '../parts/virtual-list.tsx';
-import { counted, duration, timeOfDay } from '../parts/words.ts';
+import { counted, duration, statusClass, timeOfDay } from '../parts/words.ts';
 import { accountHref, goTo } from '../route.ts';
 import { FirstRun } from './first-run.tsx';
 import { RequestDetail } from './request-detail.tsx';
@@ -86,9 +86,6 @@ export function Requests({ state, id }: { state: AccountState; id: string | unde
     />
   );
 }
-
-export const statusClass = (status: number | null): string =>
-  status === null ? 'none' : status >= 500 ? 'bad' : status >= 400 ? 'refused' : 'good';
 
 const Row = ({ entry }: { entry: JournalEntry }) => (
   <span class="request-row">
