@@ -19,20 +19,14 @@ export type Events = ReturnType<typeof createEvents>;
  */
 export function createEvents(transactions: Transactions) {
   const listeners = new Set<Listener>();
-  let waiting: CoreEvent[] = [];
-
-  function settle(failure: unknown): void {
-    const events = failure === null ? waiting : [];
-    waiting = [];
-    for (const event of events) for (const listener of [...listeners]) listener(event);
-  }
 
   return {
     /** To be called inside the transaction that the event is part of, if it is part of one. */
     emit(event: CoreEvent): void {
       if (listeners.size === 0) return;
-      if (waiting.length === 0) transactions.whenCommitted(settle);
-      waiting.push(event);
+      transactions.whenCommitted((failure) => {
+        if (failure === null) for (const listener of [...listeners]) listener(event);
+      });
     },
     isHeard: (): boolean => listeners.size > 0,
     /** Calls `listener` with every event until the returned function is called. */

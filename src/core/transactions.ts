@@ -23,6 +23,8 @@ export function createTransactions(db: Db, clock: Clock) {
   /** Whether the code that runs now is part of a transaction. */
   let isWithin = false;
   let waiting: Settled[] = [];
+  /** Those who have asked inside the transaction that runs. */
+  let within: Settled[] = [];
 
   /** What is known of rows besides the rows themselves may be wrong now. */
   function forget(): void {
@@ -31,14 +33,32 @@ export function createTransactions(db: Db, clock: Clock) {
 
   function attempt<T>(work: () => T): T {
     isWithin = true;
+    let failure: unknown = null;
     try {
       return inSavepoint.immediate(work) as T;
     } catch (error) {
+      failure = error;
       forget();
       throw error;
     } finally {
       isWithin = false;
+      if (within.length > 0) answerThoseWithin(failure);
     }
+  }
+
+  function answerThoseWithin(failure: unknown): void {
+    const those = within;
+    within = [];
+    for (const settled of those) {
+      if (failure === null) whenCommitted(settled);
+      else queueMicrotask(() => settled(failure));
+    }
+  }
+
+  function whenCommitted(settled: Settled): void {
+    if (isWithin) within.push(settled);
+    else if (isShared) waiting.push(settled);
+    else queueMicrotask(() => settled(null));
   }
 
   /** Commits what is shared so far; those who wait are told by `tell`. */
@@ -92,11 +112,11 @@ export function createTransactions(db: Db, clock: Clock) {
 
     /** Whether something is written that a kill could still undo. */
     isOpen: (): boolean => isShared,
-    /** Calls `settled`, never at once: with null when all that has been written so far is committed, else with what went wrong. */
-    whenCommitted(settled: Settled): void {
-      if (isShared) waiting.push(settled);
-      else queueMicrotask(() => settled(null));
-    },
+    /**
+     * Calls `settled`, never at once: with null when all that has been written so far is committed, else with what went wrong, be it in
+     * the transaction that runs alone.
+     */
+    whenCommitted,
     /** Calls `listener` whenever something that was written is undone. */
     onUndone: (listener: () => void) => void undone.push(listener),
     /** Commits what is shared, without waiting for the end of the turn: before the database is closed, too. */

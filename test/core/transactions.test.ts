@@ -131,6 +131,43 @@ describe('a transaction of its own', () => {
     expect(core.accounts.find('k')).toMatchObject({ id, speed: 1, balance: 100 });
     expect(core.db.inTransaction).toBe(false);
   });
+
+  it('is told of when it is committed, and not when it is undone, whatever else is told', async () => {
+    const core = testCore();
+    const { id } = account(core);
+    const told: unknown[] = [];
+    core.events.listen((event) => told.push(event.type === 'ledger' ? event.entry.amount : event.type));
+    const undone = (amount: number) =>
+      core.transactions.own(() => {
+        core.ledger.grant(id, amount, 'undone', 0);
+        throw new Error('no');
+      });
+    expect(undone(1)).toThrow('no');
+    core.ledger.grant(id, 2, 'kept', 0);
+    expect(undone(3)).toThrow('no');
+    // Also where both are part of what is committed together.
+    core.tasks.submit(id, [order({ price: 4 })]);
+    const shared = core.transactions.shared(() => undone(5)());
+    expect(shared).toThrow('no');
+    await turnEnds();
+    expect(told).toEqual([2, -4, 'task']);
+  });
+
+  it('tells who waits inside it what has become of it', async () => {
+    const core = testCore();
+    const told: unknown[] = [];
+    const ends = (error?: Error) =>
+      core.transactions.own(() => {
+        core.transactions.whenCommitted((failure) => told.push(failure));
+        if (error) throw error;
+      });
+    ends()();
+    const no = new Error('no');
+    expect(ends(no)).toThrow(no);
+    expect(told).toEqual([]);
+    await turnEnds();
+    expect(told).toEqual([null, no]);
+  });
 });
 
 describe('what is kept in memory of accounts and tasks', () => {

@@ -31,6 +31,7 @@ async function served(isBuilt = true) {
       'secret-00000000.js.gz',
       'assets/notes.txt.gz',
       'assets/index.js.gz',
+      'assets/index-short.js.gz',
     ]) {
       writeFileSync(join(dir, other), gzipSync('not to be served'));
     }
@@ -96,7 +97,14 @@ describe('the console', () => {
   });
 
   it.each([
-    ...['index.js', 'notes.txt', 'index-DiwrgTda.js.gz', 'none-00000000.js', 'index-DiwrgTda.html'],
+    ...[
+      'index.js',
+      'index-short.js',
+      'notes.txt',
+      'index-DiwrgTda.js.gz',
+      'none-00000000.js',
+      'index-DiwrgTda.html',
+    ],
     ...[
       '..%2Fpage.html',
       '..%2Fsecret-00000000.js',
