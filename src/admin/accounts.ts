@@ -120,8 +120,9 @@ export function registerAccounts(app: App, { core, settings }: Emulator): void {
     async ({ params, body }) => {
       const { id } = at(params);
       const { speed, ...rest } = body;
+      const settings = defined(rest);
       core.transactions.own(() => {
-        core.accounts.change(id, defined(rest));
+        if (Object.keys(settings).length > 0) core.accounts.change(id, settings);
         if (speed !== undefined) core.timeline.setSpeed(id, speed);
       })();
       return shownAccount(core, core.accounts.get(id));

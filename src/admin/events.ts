@@ -20,11 +20,20 @@ const STREAM = {
   type: 'text/event-stream',
   description: `As they happen. Each has an \`id\`, counted from 1 on this connection, its type as \`event\`, and as \`data\` JSON with
 the account's \`key\` and: at \`task\` a Transition, at \`ledger\` a LedgerEntry, at \`request\` \`id\`, \`method\`, \`path\`, \`status\`,
-\`errorCode\` and \`taskIds\` of a JournalEntry, at \`fault\` \`fault\` and the id of the \`request\`.`,
+\`errorCode\` and \`taskIds\` of a JournalEntry, at \`fault\` \`fault\` and the id of the \`request\`, at \`account\` \`change\`: \`created\`,
+\`changed\`, \`clock\`, \`reset\`, \`restored\`, \`removed\`, \`faults\`, \`snapshots\` or \`journal\`. Rules for everybody come with
+the \`key\` null, to listeners of one account too.`,
 } as const;
 
-/** Server-sent events: tasks, ledger, requests and faults, of all accounts or of one, as they happen. */
+/** Server-sent events: tasks, ledger, requests, faults and accounts themselves, of all of them or of one, as they happen. */
 export function registerEvents(app: App, { core, listeners, stopping }: Emulator): void {
+  /** Null: everybody's. Undefined: nobody's, or not any more; who listens has been told. */
+  function keyOf(event: CoreEvent): string | null | undefined {
+    if (event.accountId === null) return null;
+    if (event.type === 'account' && event.goneKey !== undefined) return event.goneKey;
+    return core.accounts.keyOf(event.accountId);
+  }
+
   // A HEAD would listen for ever to what it never gets.
   const options = {
     schema: { querystring: EventsQuery },
@@ -52,10 +61,10 @@ export function registerEvents(app: App, { core, listeners, stopping }: Emulator
       else stream.write(text);
     };
     const stop = core.events.listen((event) => {
-      const account = core.accounts.has(event.accountId) ? core.accounts.get(event.accountId) : undefined;
-      if (!account || (key !== undefined && key !== account.key)) return;
+      const own = keyOf(event);
+      if (own === undefined || (key !== undefined && own !== null && key !== own)) return;
       count += 1;
-      const data = JSON.stringify({ key: account.key, ...shownEvent(event) });
+      const data = JSON.stringify({ key: own, ...shownEvent(event) });
       send(`id: ${count}\nevent: ${event.type}\ndata: ${data}\n\n`);
     });
     const stopBeating = core.clock.repeat(HEARTBEAT_MS, () => send(':\n\n'));
@@ -79,6 +88,8 @@ function shownEvent(event: CoreEvent): object {
       return shownTransition(event.transition);
     case 'ledger':
       return shownEntry(event.entry);
+    case 'account':
+      return { change: event.change };
     default:
       return event.detail;
   }

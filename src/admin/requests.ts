@@ -96,7 +96,9 @@ export function registerRequests(app: App, emulator: Emulator): void {
       },
     },
     async ({ params }, reply) => {
-      journal.clear(at(params).id);
+      const { id } = at(params);
+      journal.clear(id);
+      core.events.emit({ type: 'account', accountId: id, change: 'journal' });
       reply.code(204);
     },
   );

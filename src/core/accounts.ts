@@ -4,6 +4,7 @@ import type { Clock, ClockMode } from './clock.ts';
 import { accountTimeMs } from './clock.ts';
 import type { Db } from './db.ts';
 import { EmulatorError } from './errors.ts';
+import type { Events } from './events.ts';
 import type { Faults, Rule } from './faults.ts';
 import type { Ledger } from './ledger.ts';
 import type { Transactions } from './transactions.ts';
@@ -33,6 +34,7 @@ export function createAccounts(
   rows: AccountRows,
   ledger: Ledger,
   faults: Faults,
+  events: Events,
 ) {
   const nextId = db.prepare<[], number>('UPDATE account_ids SET last = last + 1 RETURNING last').pluck();
   const insert = db.prepare<{
@@ -82,7 +84,12 @@ export function createAccounts(
     return account;
   }
 
-  const create = transactions.own((key: string, origin: AccountOrigin, profile: AccountProfile): Account => {
+  function make(
+    key: string,
+    origin: AccountOrigin,
+    profile: AccountProfile,
+    change: 'created' | 'reset',
+  ): Account {
     const { mode, nowMs } = profile.clock;
     const wallMs = clock.nowMs();
     const clockMs = mode === 'real' ? (nowMs === undefined ? 0 : nowMs - wallMs) : (nowMs ?? wallMs);
@@ -100,15 +107,20 @@ export function createAccounts(
       createdAtMs,
       profile: JSON.stringify(profile),
     });
+    events.emit({ type: 'account', accountId: id, change });
     faults.addAll(id, profile.faults ?? []);
     if (profile.credits > 0) ledger.grant(id, profile.credits, 'initial credits', createdAtMs);
     return get(id);
-  });
+  }
+
+  const create = transactions.own((key: string, origin: AccountOrigin, profile: AccountProfile) =>
+    make(key, origin, profile, 'created'),
+  );
 
   return {
     count: (): number => count.get()!,
     /** Snapshots have keys that begin with a zero character, as nobody's own does. */
-    find: (key: string): Account | undefined => (key.startsWith('\u0000') ? undefined : rows.find(key)),
+    find: (key: string): Account | undefined => (isOfSnapshot(key) ? undefined : rows.find(key)),
     /** @throws EmulatorError ACCOUNT_NOT_FOUND */
     get,
     /** In the order of their keys, those after the key `after`. */
@@ -116,6 +128,9 @@ export function createAccounts(
     /** All of them, for what concerns everybody. */
     all: (): Pick<Account, 'id' | 'origin'>[] => everybody.all(),
     create,
+    /** Inside a transaction: one that is gone, as it was made. Its id is new. */
+    recreate: (key: string, origin: AccountOrigin, profile: AccountProfile): Account =>
+      make(key, origin, profile, 'reset'),
     /** Makes the seeded accounts that are not there; those of an earlier start keep what they have. */
     createMissing: transactions.own((seeded: readonly { key: string; profile: AccountProfile }[]): void => {
       for (const { key, profile } of seeded) if (!rows.find(key)) create(key, 'seed', profile);
@@ -123,6 +138,11 @@ export function createAccounts(
     /** An id that no account had before. */
     nextId: (): number => nextId.get()!,
     has: (id: number): boolean => rows.get(id) !== undefined,
+    /** Undefined where there is no such account; snapshots are none. */
+    keyOf(id: number): string | undefined {
+      const key = rows.get(id)?.key;
+      return key === undefined || isOfSnapshot(key) ? undefined : key;
+    },
     /** What the account was made with. */
     profileOf: (id: number): AccountProfile => JSON.parse(profileById.get(id)!),
     /** @throws EmulatorError ACCOUNT_NOT_FOUND */
@@ -130,6 +150,7 @@ export function createAccounts(
       const { rateLimit, seed, revoked } = { ...get(id), ...settings };
       update.run({ id, rateLimit, seed, revoked: Number(revoked) });
       rows.changed(id, { rateLimit, seed, revoked });
+      events.emit({ type: 'account', accountId: id, change: 'changed' });
     },
     setSpeed(id: number, speed: number): void {
       setSpeed.run({ id, speed });
@@ -160,3 +181,5 @@ export function createAccounts(
     toWake: (wallMs: number, limit: number): number[] => toWake.all(wallMs, limit),
   };
 }
+
+const isOfSnapshot = (key: string) => key.startsWith('\u0000');

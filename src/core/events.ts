@@ -2,10 +2,24 @@ import type { LedgerEntry } from './ledger-entry.ts';
 import type { Transition } from './task.ts';
 import type { Transactions } from './transactions.ts';
 
+/** What can happen to an account that no other event tells. */
+export type AccountChange =
+  | 'created'
+  | 'changed'
+  | 'clock'
+  | 'reset'
+  | 'restored'
+  | 'removed'
+  | 'faults'
+  | 'snapshots'
+  | 'journal';
+
 /** Something that happened to an account. */
 export type CoreEvent =
   | { type: 'task'; accountId: number; transition: Transition }
   | { type: 'ledger'; accountId: number; entry: LedgerEntry }
+  /** `accountId`: null where it concerns everybody. `goneKey`: of an account that is not there any more. */
+  | { type: 'account'; accountId: number | null; change: AccountChange; goneKey?: string }
   /** For what happens outside of the core; `detail` is shown as it is. */
   | { type: 'request' | 'fault'; accountId: number; detail: object };
 

@@ -1,4 +1,5 @@
 import type { Db } from './db.ts';
+import type { Events } from './events.ts';
 import { randomOf } from './random.ts';
 import type { Transactions } from './transactions.ts';
 
@@ -61,7 +62,7 @@ export type Faults = ReturnType<typeof createFaults>;
  * Rules by account, and those for everybody. They live in the database, so that snapshots and restarts have them, and are
  * read from memory, so that a request without any pays next to nothing.
  */
-export function createFaults(db: Db, transactions: Transactions) {
+export function createFaults(db: Db, transactions: Transactions, events: Events) {
   const load = db.prepare<[], FaultRow>(
     'SELECT id, account_id AS accountId, rule, matched, fired FROM faults ORDER BY id',
   );
@@ -93,6 +94,8 @@ export function createFaults(db: Db, transactions: Transactions) {
     }
     return rules;
   }
+
+  const tell = (accountId: number | null) => events.emit({ type: 'account', accountId, change: 'faults' });
 
   /** Counts the match and decides whether the rule strikes. */
   function strikes(fault: Fault, accountSeed: string): boolean {
@@ -127,6 +130,7 @@ export function createFaults(db: Db, transactions: Transactions) {
     add(accountId: number | null, rule: Rule): Fault {
       const { lastInsertRowid } = insert.run({ accountId, rule: JSON.stringify(rule) });
       rules = undefined;
+      tell(accountId);
       return all()
         .get(accountId)!
         .find(({ id }) => id === Number(lastInsertRowid))!;
@@ -141,13 +145,16 @@ export function createFaults(db: Db, transactions: Transactions) {
     /** False when there was none. */
     remove(accountId: number | null, id: number): boolean {
       const isThere = (all().get(accountId) ?? []).some((fault) => fault.id === id);
-      if (isThere) removeOne.run(id);
+      if (!isThere) return false;
+      removeOne.run(id);
       rules = undefined;
-      return isThere;
+      tell(accountId);
+      return true;
     },
     clear(accountId: number | null): void {
-      removeAll.run(accountId);
+      const { changes } = removeAll.run(accountId);
       rules = undefined;
+      if (changes > 0) tell(accountId);
     },
     /** Inside a transaction: gives another account the rules of this one, with their counts. */
     copy(fromId: number, toId: number): void {

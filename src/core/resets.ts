@@ -1,4 +1,5 @@
 import type { Account, Accounts } from './accounts.ts';
+import type { Events } from './events.ts';
 import type { Faults } from './faults.ts';
 import type { Limits } from './limits.ts';
 import type { Lives } from './lives.ts';
@@ -19,6 +20,7 @@ export function createResets(
   limits: Limits,
   faults: Faults,
   lives: Lives,
+  events: Events,
 ) {
   /** Inside a transaction. */
   function removeRows(accountId: number): Gone {
@@ -32,15 +34,22 @@ export function createResets(
     const { key, origin } = accounts.get(accountId);
     const profile = accounts.profileOf(accountId);
     const gone = removeRows(accountId);
-    return { account: accounts.create(key, origin, profile), gone };
+    return { account: accounts.recreate(key, origin, profile), gone };
+  }
+
+  /** Inside a transaction, where nothing comes after it. */
+  function removeForGood(accountId: number): Gone {
+    const { key: goneKey } = accounts.get(accountId);
+    events.emit({ type: 'account', accountId, change: 'removed', goneKey });
+    return removeRows(accountId);
   }
 
   const resetOne = transactions.own(resetRows);
-  const removeOne = transactions.own(removeRows);
+  const removeOne = transactions.own(removeForGood);
   const resetEverything = transactions.own((andThen: () => void): Gone[] => {
     const gone = accounts
       .all()
-      .map(({ id, origin }) => (origin === 'self' ? removeRows(id) : resetRows(id).gone));
+      .map(({ id, origin }) => (origin === 'self' ? removeForGood(id) : resetRows(id).gone));
     faults.clear(null);
     andThen();
     return gone;

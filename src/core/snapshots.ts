@@ -2,6 +2,7 @@ import type { Account, AccountOrigin, Accounts } from './accounts.ts';
 import { accountTimeMs, type Clock } from './clock.ts';
 import type { Db } from './db.ts';
 import { EmulatorError } from './errors.ts';
+import type { Events } from './events.ts';
 import type { Faults } from './faults.ts';
 import type { Limits } from './limits.ts';
 import type { Lives } from './lives.ts';
@@ -40,11 +41,12 @@ export function createSnapshots(
     limits: Limits;
     faults: Faults;
     lives: Lives;
+    events: Events;
     /** Of an account; each is a whole copy of its rows. */
     most: number;
   },
 ) {
-  const { accounts, tasks, timeline, limits, faults, lives, most } = parts;
+  const { accounts, tasks, timeline, limits, faults, lives, events, most } = parts;
   // The balance and the number of entries come back with the entries, by their trigger.
   const copyAccount = db.prepare<Copy>(`
     INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, seed, revoked, created_at,
@@ -74,8 +76,12 @@ export function createSnapshots(
     'UPDATE accounts SET snapshot_of = @id WHERE snapshot_of = @fromId',
   );
 
-  /** Inside a transaction. Answers the new id. */
-  function copy(fromId: number, own: { key: string } & Partial<Omit<Copy, 'id' | 'fromId'>>): number {
+  /** Inside a transaction. Answers the new id. `change`: what it is for those who see it; nobody sees a snapshot. */
+  function copy(
+    fromId: number,
+    own: { key: string } & Partial<Omit<Copy, 'id' | 'fromId'>>,
+    change?: 'created' | 'restored',
+  ): number {
     const id = accounts.nextId();
     const values: Copy = {
       ...{ fromId, id, origin: null, clockMs: null },
@@ -83,6 +89,7 @@ export function createSnapshots(
       ...own,
     };
     copyAccount.run(values);
+    if (change) events.emit({ type: 'account', accountId: id, change });
     copyEntries.run(values);
     copyTasks.run(values);
     limits.copy(fromId, id);
@@ -113,6 +120,7 @@ export function createSnapshots(
         snapshotName: name,
         snapshotAtMs: takenAtMs,
       });
+      events.emit({ type: 'account', accountId, change: 'snapshots' });
       return { snapshot: { name, takenAtMs }, replacedId: before?.id };
     },
   );
@@ -123,7 +131,7 @@ export function createSnapshots(
     if (!snapshot) throw new EmulatorError('SNAPSHOT_NOT_FOUND', `there is no snapshot ${name} of ${key}`);
     giveKeyUp.run(accountId);
     accounts.forget();
-    const id = copy(snapshot.id, { key, clockMs: timeOf(snapshot) });
+    const id = copy(snapshot.id, { key, clockMs: timeOf(snapshot) }, 'restored');
     handOn.run({ fromId: accountId, id });
     accounts.remove(accountId);
     tasks.plotWake(accounts.get(id));
@@ -133,7 +141,7 @@ export function createSnapshots(
   const fork = transactions.own((accountId: number, key: string): Account => {
     if (accounts.find(key)) throw new EmulatorError('ACCOUNT_EXISTS', `there is an account ${key} already`);
     timeline.settle(accountId);
-    const id = copy(accountId, { key, origin: 'control' });
+    const id = copy(accountId, { key, origin: 'control' }, 'created');
     tasks.plotWake(accounts.get(id));
     return accounts.get(id);
   });

@@ -1,6 +1,7 @@
 import type { Account, Accounts } from './accounts.ts';
 import { accountTimeMs, type Clock, type ClockMode, LATEST_MS, paceOf } from './clock.ts';
 import { EmulatorError } from './errors.ts';
+import type { Events } from './events.ts';
 import type { Task, Transition } from './task.ts';
 import type { Tasks } from './tasks.ts';
 import type { Transactions } from './transactions.ts';
@@ -11,7 +12,13 @@ const CHANGES_PER_TRANSACTION = 500;
 export type Timeline = ReturnType<typeof createTimeline>;
 
 /** Moves accounts along their clocks and plays what falls due on the way, each change at the moment it was due. */
-export function createTimeline(transactions: Transactions, clock: Clock, accounts: Accounts, tasks: Tasks) {
+export function createTimeline(
+  transactions: Transactions,
+  clock: Clock,
+  accounts: Accounts,
+  tasks: Tasks,
+  events: Events,
+) {
   const playSome = transactions.own((accountId: number, most: number): Transition[] => {
     const account = accounts.get(accountId);
     const played = tasks.playDue(account, accountTimeMs(account, clock.nowMs()), most);
@@ -47,7 +54,10 @@ export function createTimeline(transactions: Transactions, clock: Clock, account
       const played = tasks.playDue(account, Math.max(atMs, nowMs), CHANGES_PER_TRANSACTION);
       const isThere = played.length < CHANGES_PER_TRANSACTION;
       const toMs = isThere ? atMs : played.at(-1)!.atMs;
-      if (toMs > nowMs) accounts.setClock(accountId, account.clockMode, account.clockMs + (toMs - nowMs));
+      if (toMs > nowMs) {
+        accounts.setClock(accountId, account.clockMode, account.clockMs + (toMs - nowMs));
+        events.emit({ type: 'account', accountId, change: 'clock' });
+      }
       tasks.plotWake(accounts.get(accountId));
       return { played, isThere };
     },
@@ -123,6 +133,7 @@ export function createTimeline(transactions: Transactions, clock: Clock, account
         const heldMs = accountTimeMs(before, wallMs);
         if (nowMs !== undefined) checkMove(before, heldMs, nowMs);
         accounts.setClock(accountId, mode, mode === 'real' ? heldMs - wallMs : heldMs);
+        events.emit({ type: 'account', accountId, change: 'clock' });
         keepWhatIsLeft(before);
       })();
       return nowMs === undefined ? played : [...played, ...moveTo(accountId, notBefore(nowMs))];
@@ -134,6 +145,7 @@ export function createTimeline(transactions: Transactions, clock: Clock, account
       transactions.own(() => {
         const before = accounts.get(accountId);
         accounts.setSpeed(accountId, speed);
+        events.emit({ type: 'account', accountId, change: 'changed' });
         keepWhatIsLeft(before);
       })();
     },

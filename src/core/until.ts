@@ -17,7 +17,8 @@ export function createUntil(clock: Clock, events: Events) {
     const done = new AbortController();
     let failure: { error: unknown } | undefined;
     const stop = events.listen((event) => {
-      if (event.accountId !== accountId) return;
+      // What befalls the account itself ends the wait by `over`: it may be gone already.
+      if (event.accountId !== accountId || event.type === 'account') return;
       try {
         if (isSo()) done.abort();
       } catch (error) {

@@ -1,5 +1,4 @@
-import { get } from 'node:http';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { testEmulator } from '../support/emulator.ts';
 
 const GENERATE = '/api/sora-2/generate';
@@ -325,76 +324,5 @@ describe('the verdict', () => {
         requests: ['2'],
       },
     ]);
-  });
-});
-
-describe('events', () => {
-  it('have as many listeners as like, and forget those that leave', async () => {
-    const { app, core } = await testEmulator();
-    const url = await app.listen({ port: 0, host: '127.0.0.1' });
-    const warned = vi.fn();
-    process.on('warning', warned);
-    const requests = Array.from({ length: 20 }, () => get(`${url}/__admin/events`).on('error', () => {}));
-    await Promise.all(requests.map((request) => new Promise((resolve) => request.on('response', resolve))));
-    expect(core.events.isHeard()).toBe(true);
-    for (const request of requests) request.destroy();
-    await vi.waitUntil(() => !core.events.isHeard());
-    process.off('warning', warned);
-    expect(warned).not.toHaveBeenCalled();
-  });
-
-  it('are not kept for a HEAD, which gets none', async () => {
-    const { send, core } = await testEmulator();
-    expect((await send('HEAD', '/__admin/events', { key: null })).status).toBe(404);
-    expect(core.events.isHeard()).toBe(false);
-  });
-
-  it('tell tasks, ledger, requests and faults as they happen, of one account or of all', async () => {
-    const { app, post, createAccount, core, account, close } = await testEmulator();
-    createAccount('k', { clock: { mode: 'frozen' } });
-    const url = await app.listen({ port: 0, host: '127.0.0.1' });
-    const listen = async (query: string) => {
-      const response = await fetch(`${url}/__admin/events${query}`);
-      expect(response.headers.get('content-type')).toBe('text/event-stream');
-      let text = '';
-      const ended = (async () => {
-        for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) text += piece;
-      })();
-      const events = () =>
-        [...text.matchAll(/id: (\d+)\nevent: (\w+)\ndata: (.*)\n\n/g)].map(([, id, type, data]) => ({
-          ...JSON.parse(data!),
-          place: id,
-          type,
-        }));
-      return { events, ended };
-    };
-    const mine = await listen('?key=k');
-    const all = await listen('');
-    core.faults.add(account('k').id, { match: {}, at: 'task', effect: { durationMs: 5000 } });
-    await post(GENERATE, VALID, 'np_test_other');
-    const { taskId } = (await post(GENERATE, VALID, 'k')).body;
-    core.timeline.advance(account('k').id, 5000);
-    await vi.waitUntil(() => mine.events().length >= 6);
-    expect(mine.events().map(({ type, key, kind, to, status }) => [type, key, kind ?? to ?? status])).toEqual(
-      [
-        ['fault', 'k', undefined],
-        ['ledger', 'k', 'hold'],
-        ['task', 'k', 'processing'],
-        ['request', 'k', 200],
-        ['ledger', 'k', 'capture'],
-        ['task', 'k', 'completed'],
-      ],
-    );
-    expect(mine.events().map(({ place }) => place)).toEqual(['1', '2', '3', '4', '5', '6']);
-    expect(mine.events()[2]).toMatchObject({ taskId, from: 'created', to: 'processing' });
-    expect(
-      all
-        .events()
-        .filter(({ key }) => key === 'np_test_other')
-        .map(({ type }) => type),
-    ).toEqual(['ledger', 'ledger', 'task', 'request']);
-    await close();
-    await Promise.all([mine.ended, all.ended]);
-    expect(core.events.isHeard()).toBe(false);
   });
 });
