@@ -1,5 +1,13 @@
 import { type ReadonlySignal, signal } from '@preact/signals';
-import type { Account, Fault, JournalEntry, LedgerEntry, Task } from '../../client/types.ts';
+import type {
+  Account,
+  Fault,
+  JournalEntry,
+  LedgerEntry,
+  Snapshot,
+  Task,
+  Verdict,
+} from '../../client/types.ts';
 import { wallMs } from '../time.ts';
 import { accountPath, call, Refusal } from './call.ts';
 import { createList, type SyncedList } from './list.ts';
@@ -9,16 +17,6 @@ import { createValue, type Value } from './value.ts';
 
 /** What is kept of a journal that keeps more. */
 const MOST_REQUESTS = 5000;
-
-export interface Finding {
-  code: string;
-  message: string;
-  requests: string[];
-}
-export interface Snapshot {
-  name: string;
-  at: string;
-}
 
 /** One account with all that is its own, kept up with what happens to it. */
 export interface AccountState {
@@ -31,7 +29,7 @@ export interface AccountState {
   readonly tasks: SyncedList<Task>;
   readonly ledger: SyncedList<LedgerEntry>;
   readonly requests: SyncedList<JournalEntry>;
-  readonly verdict: Value<{ ok: boolean; findings: Finding[] }>;
+  readonly verdict: Value<Verdict>;
   readonly faults: Value<{ faults: Fault[] }>;
   readonly snapshots: Value<{ snapshots: Snapshot[] }>;
   stop(): void;
@@ -60,7 +58,7 @@ export function openAccount(key: string): AccountState {
     heldCredits.value = held as number;
   };
   const ledger = listOf<LedgerEntry>('ledger', { name: 'entries', tell });
-  const verdict = createValue<{ ok: boolean; findings: Finding[] }>(at('/verdict'));
+  const verdict = createValue<Verdict>(at('/verdict'));
   const faults = createValue<{ faults: Fault[] }>(at('/faults?limit=1000'));
   const snapshots = createValue<{ snapshots: Snapshot[] }>(at('/snapshots?limit=1000'));
 

@@ -1,0 +1,117 @@
+import { mkdir } from 'node:fs/promises';
+import type { Browser } from 'playwright-core';
+import sharp from 'sharp';
+import { startEmulator } from '../dist/index.js';
+import { CHROMIUM, openBrowser } from '../test/support/browser.ts';
+
+// The pictures of the README and of docs/console.md: an emulator whose clocks stand still, used as a team would, in a browser.
+
+const INTO = 'docs/screenshots';
+const WIDE = { width: 1280, height: 760 };
+const PHONE = { width: 390, height: 760 };
+const BEGAN = '2026-01-31T09:00:00.000Z';
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+if (!CHROMIUM) {
+  process.stderr.write('screenshots: no Chromium is installed; install one, or name its path in CHROMIUM.\n');
+  process.exit(2);
+}
+await mkdir(INTO, { recursive: true });
+const emulator = await startEmulator({ port: 6266 });
+const browser = await openBrowser();
+try {
+  await take(browser, 'first-run', '#/', {});
+  const ids = await use();
+  const at = (rest: string) => `#/accounts/np_test_shop/${rest}`;
+  await take(browser, 'accounts', '#/', {});
+  await take(browser, 'tasks', at(`tasks/${ids.done}`), { wanted: 'video.result' });
+  await take(browser, 'request', at(`requests/${ids.refused}`), { wanted: 'article' });
+  await take(browser, 'ledger', at('ledger'), { isDark: true });
+  await take(browser, 'verdict', at('verdict'), { wanted: '.finding' });
+  await take(browser, 'faults', at('faults'), { wanted: '.rules li' });
+  await take(browser, 'phone', at('tasks'), { size: PHONE });
+} finally {
+  await browser.close();
+  await emulator.close();
+}
+
+/** What a client and its tests may have done. */
+async function use(): Promise<{ done: string; refused: string }> {
+  const key = 'np_test_shop';
+  const account = await emulator.accounts.create({
+    key,
+    credits: 500,
+    clock: { mode: 'frozen', now: BEGAN },
+  });
+  const post = async (path: string, body: object) => {
+    const headers = { ...JSON_TYPE, authorization: `Bearer ${key}` };
+    const response = await fetch(emulator.url + path, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+    });
+    return response.json();
+  };
+  const video = (prompt: string, more: object = {}) =>
+    post('/api/sora-2/generate', { prompt, mode: 'textToVideo', aspectRatio: 'landscape', ...more });
+  const poll = (taskId: string) => post('/api/sora-2/check-status', { taskId });
+
+  const { taskId: done } = await video('A golden retriever running on a beach at sunset, cinematic lighting');
+  await poll(done);
+  await post('/api/nano-banana-2/generate', {
+    prompt: 'A red bicycle against a yellow wall',
+    mode: 'generate',
+  });
+  await account.clock.advance(200_000);
+  await poll(done);
+  await poll(done);
+  await account.faults.add({
+    at: 'task',
+    effect: { errorCode: 'GENERATION_FAILED' },
+    match: { contains: 'storm' },
+    times: 1,
+  });
+  await account.faults.add({
+    at: 'request',
+    effect: { delayMs: 250 },
+    match: { endpoint: '/api/veo-3/generate' },
+  });
+  await video('A lighthouse in a storm, waves breaking over the rocks');
+  await post('/api/sora-2/generate', { mode: 'textToVideo' });
+  await account.clock.advance(200_000);
+  await post('/api/sora-2-tvc/generate', { adTheme: 'A new kind of tea, for people who get up early' });
+  await post('/api/seedance-1-5-pro/generate', {
+    ...{ prompt: 'A cat watches snow fall outside the window', mode: 'textToVideo' },
+    ...{ aspectRatio: 'landscape', resolution: '720p', duration: '8' },
+  });
+  await account.clock.advance(31_000);
+  await video('A paper boat on a river, seen from above', { modelTier: 'sora2-pro-standard' });
+  await post('/api/nano-banana-pro/generate', { prompt: 'A lighthouse as a woodcut', mode: 'generate' });
+  await account.clock.advance(9000);
+  const [refused] = await account.requests.list({ status: 400 });
+  return { done, refused: refused!.id };
+}
+
+interface Look {
+  /** There when the picture is taken. */
+  wanted?: string;
+  size?: typeof WIDE;
+  isDark?: boolean;
+}
+
+async function take(
+  browser: Browser,
+  name: string,
+  hash: string,
+  { wanted = '.row', size = WIDE, isDark = false }: Look,
+) {
+  const colorScheme = isDark ? 'dark' : 'light';
+  const page = await browser.newPage({ viewport: size, deviceScaleFactor: 1.5, colorScheme });
+  await page.goto(`${emulator.url}/console${hash}`);
+  await page.locator(wanted).first().waitFor();
+  // Thumbnails, and what plays.
+  await page.waitForTimeout(1500);
+  const picture = await page.screenshot();
+  await sharp(picture).png({ palette: true, quality: 90, effort: 10 }).toFile(`${INTO}/${name}.png`);
+  await page.close();
+}
