@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { Browser } from 'playwright-core';
 import sharp from 'sharp';
-import { startEmulator } from '../dist/index.js';
+import { startEmulator } from '../src/index.ts';
 import { CHROMIUM, openBrowser } from '../test/support/browser.ts';
 
 // The pictures of the README and of docs/console.md: an emulator whose clocks stand still, used as a team would, in a browser.
@@ -50,21 +50,21 @@ async function use(): Promise<{ done: string; refused: string }> {
       headers,
       body: JSON.stringify(body),
     });
-    return response.json();
+    return (await response.json()) as Record<string, string>;
   };
   const video = (prompt: string, more: object = {}) =>
     post('/api/sora-2/generate', { prompt, mode: 'textToVideo', aspectRatio: 'landscape', ...more });
   const poll = (taskId: string) => post('/api/sora-2/check-status', { taskId });
 
   const { taskId: done } = await video('A golden retriever running on a beach at sunset, cinematic lighting');
-  await poll(done);
+  await poll(done!);
   await post('/api/nano-banana-2/generate', {
     prompt: 'A red bicycle against a yellow wall',
     mode: 'generate',
   });
   await account.clock.advance(200_000);
-  await poll(done);
-  await poll(done);
+  await poll(done!);
+  await poll(done!);
   await account.faults.add({
     at: 'task',
     effect: { errorCode: 'GENERATION_FAILED' },
@@ -89,7 +89,7 @@ async function use(): Promise<{ done: string; refused: string }> {
   await post('/api/nano-banana-pro/generate', { prompt: 'A lighthouse as a woodcut', mode: 'generate' });
   await account.clock.advance(9000);
   const [refused] = await account.requests.list({ status: 400 });
-  return { done, refused: refused!.id };
+  return { done: done!, refused: refused!.id };
 }
 
 interface Look {

@@ -109,7 +109,7 @@ function isoTime(): string {
 }
 
 function textOf(line: Record<string, unknown>, messageKey: string): string {
-  const { method, path, status, errorCode, reason, account, durationMs, data, firstKey } = line;
+  const { method, path, status, errorCode, reason, account, durationMs, data, firstKey, url } = line;
   if (method) {
     const told = [method, path, status, errorCode, account, `${durationMs} ms`].filter(Boolean).join(' ');
     // A terminal would do what some of these say, and clients have put them there.
@@ -117,5 +117,6 @@ function textOf(line: Record<string, unknown>, messageKey: string): string {
   }
   const where = data ? ` · data ${data === 'in memory' ? data : `in ${data}`}` : '';
   const key = firstKey ? ` · first key ${firstKey}` : '';
-  return `${line[messageKey]}${where}${key}`;
+  const page = data ? ` · console at ${url}/console` : '';
+  return `${line[messageKey]}${where}${key}${page}`;
 }

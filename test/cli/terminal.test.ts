@@ -74,3 +74,28 @@ describe.skipIf(!hasPython)('exec in a terminal', () => {
     },
   );
 });
+
+/** Starts the emulator in a terminal and tells its first line. */
+const FIRST_LINE = `
+import os, pty, signal, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+output = b''
+while b'\\n' not in output:
+    output += os.read(terminal, 4096)
+os.kill(pid, signal.SIGKILL)
+sys.stdout.buffer.write(output)
+`;
+
+describe.skipIf(!hasPython)('the emulator in a terminal', () => {
+  it('tells where it is, and where to look at it', async () => {
+    const args = ['-c', FIRST_LINE, process.execPath, MAIN, '--port', '0'];
+    const { stdout } = await promisify(execFile)('python3', args, {
+      env: { PATH: process.env.PATH! },
+      timeout: 20_000,
+    });
+    const [, url] = /ready at (http:\S+) /.exec(stdout)!;
+    expect(stdout).toContain(`console at ${url}/console`);
+  });
+});

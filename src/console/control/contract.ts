@@ -73,9 +73,9 @@ function effectsOf({ properties, allOf }: RuleSchema): Contract['effects'] {
   return Object.fromEntries(entries);
 }
 
-/** Where /docs tells of an endpoint. */
-export const docsHref = ({ path, family }: Pick<Endpoint, 'path' | 'family'>): string =>
-  `docs#api/tag/${family}/POST${path}`;
+/** Where /docs tells of an endpoint, or of one of its answers. */
+export const docsHref = ({ path, family }: Pick<Endpoint, 'path' | 'family'>, status?: number): string =>
+  `docs#api/tag/${family}/POST${path}${status === undefined ? '' : `.responses.${status}`}`;
 
 /** The endpoint that a request went to, and what its code means there. */
 export function endpointAt(path: string): Endpoint | undefined {

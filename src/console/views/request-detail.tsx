@@ -75,7 +75,7 @@ function Code({ entry: { path, status, errorCode } }: { entry: JournalEntry }) {
   const isUsual = documented.status === status;
   return (
     <a
-      href={docsHref(endpoint)}
+      href={docsHref(endpoint, documented.status)}
       target="_blank"
       rel="noreferrer"
       title={`Documented for ${path}${isUsual ? '' : `, with ${documented.status}`}`}
