@@ -229,6 +229,13 @@ check 'the control plane wants its token' eval \
   '[ "$(curl -s -o /dev/null -w "%{http_code}" "$URL/__admin/accounts/np_test_default/ledger")" = 401 ] &&
    [ -n "$(admin accounts/np_test_default/ledger | grep balance)" ]'
 
+console() {
+  local script
+  script=$(curl -sf --max-time 10 "$URL/console" | sed -n 's/.*src="\(console[^"]*\)".*/\1/p')
+  [ -n "$script" ] && curl -sf --max-time 10 --compressed "$URL/$script" | grep -q __admin
+}
+check 'it has the console' console
+
 task=$(post /api/sora-2/generate '{"prompt":"A lighthouse in a storm","mode":"textToVideo"}' | field taskId)
 video=$(completed /api/sora-2/check-status "{\"taskId\":\"$task\"}" | field videoUrl)
 if told=$(download "$video" "$work/video.mp4"); then ok "a video is made and downloaded ($told)"; else fail 'a video is made and downloaded'; fi
