@@ -412,12 +412,15 @@ describe('wait', () => {
     await closed;
   });
 
-  it('ends with the account', async () => {
+  it.each([
+    ['POST', '/reset'],
+    ['DELETE', ''],
+  ])('ends with the account (%s %s)', async (method, path) => {
     const { call, submit } = await controlled();
     const taskId = await submit();
     const waiting = call('GET', `/wait?task=${taskId}`);
     await new Promise(setImmediate);
-    await call('POST', '/reset');
+    await call(method, path);
     expect(await waiting).toMatchObject({ status: 409, body: { code: 'ACCOUNT_CHANGED' } });
   });
 });
