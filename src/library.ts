@@ -1,3 +1,4 @@
+import { isFile } from './client/control.ts';
 import type { StartOptions } from './client/types.ts';
 import { type Config, optionOf, readOptions } from './config.ts';
 import { SetupError } from './core/errors.ts';
@@ -46,7 +47,9 @@ async function open(config: Config) {
         headers: { ...headers, ...type },
         ...said,
       });
-      return { status: answer.statusCode, body: answer.payload === '' ? undefined : answer.json() };
+      const status = answer.statusCode;
+      if (isFile(answer.headers['content-type'])) return { status, body: new Uint8Array(answer.rawPayload) };
+      return { status, body: answer.payload === '' ? undefined : answer.json() };
     },
     async close() {
       await emulator.close();

@@ -230,6 +230,20 @@ describe('the control plane in methods', () => {
     expect(await emulator.reset()).toEqual({ accounts: (await emulator.accounts.list()).length });
   });
 
+  it('reads a file of a task, the same from near and from afar', async () => {
+    const { emulator, order } = await started();
+    const { key, tasks } = await emulator.accounts.create({ clock: 'frozen' });
+    const id = await order(key);
+    await expect(tasks.file(id, 'videoUrl')).rejects.toMatchObject({ code: 'FILE_NOT_FOUND', status: 404 });
+    const { result } = await tasks.complete(id);
+    const response = await fetch(`${emulator.url}${new URL(result!.videoUrl!).pathname}`);
+    const expected = new Uint8Array(await response.arrayBuffer());
+    expect(expected.length).toBeGreaterThan(1000);
+    expect(await tasks.file(id, 'videoUrl')).toEqual(expected);
+    expect(await connectEmulator(emulator.url).account(key).tasks.file(id, 'videoUrl')).toEqual(expected);
+    await expect(tasks.file(id, 'imageUrl')).rejects.toThrow(ControlError);
+  });
+
   it('reads lists of any length', async () => {
     const { emulator } = await started();
     const account = await emulator.accounts.create({ credits: 1 });
@@ -260,6 +274,6 @@ describe('the control plane in methods', () => {
         0,
       );
     // Of the calls in docs/control-plane.md, all but health, ready, metrics and the stream of events; wait, advance in two forms.
-    expect(methods(account)).toBe(28);
+    expect(methods(account)).toBe(30);
   });
 });

@@ -13,9 +13,10 @@ export const TAGS = {
 };
 
 /** An answer that is no JSON. */
-export interface TextAnswer {
-  type: 'text/plain' | 'text/event-stream';
+export interface OtherAnswer {
   description: string;
+  /** Bytes where they are no texts; none: there is no body. */
+  types: readonly string[];
 }
 
 /** What the contract document says of a call, beside what its schemas say already: `config.call` of each route. */
@@ -27,7 +28,7 @@ export interface Call {
   /** What one would not expect of it. */
   description: string;
   /** What it answers where it is not refused, by status; null: no body. */
-  answers: Readonly<Record<number, z.ZodType | TextAnswer | null>>;
+  answers: Readonly<Record<number, z.ZodType | OtherAnswer | null>>;
   /** How it can be refused, beside what is common to all calls that have the same parts. */
   codes?: readonly Code[];
   /** Outside of the guard: for everybody, without a token. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type Components, errorOf, type Json, jsonSchemaOf, schemasOf } from '../openapi/schema.ts';
 import { Refusal } from './answers.ts';
-import { type Call, TAGS, type TextAnswer } from './call.ts';
+import { type Call, type OtherAnswer, TAGS } from './call.ts';
 import { type Code, PROBLEMS } from './problems.ts';
 
 /** A call as it was registered, as far as the document tells of it. */
@@ -119,7 +119,7 @@ function requestBodyOf({ method, schema }: DocumentedCall, components: Component
   };
 }
 
-function answerOf(answer: z.ZodType | TextAnswer | null, components: Components): Json {
+function answerOf(answer: z.ZodType | OtherAnswer | null, components: Components): Json {
   if (answer === null) return { description: 'Done.' };
   if (answer instanceof z.ZodType) {
     return {
@@ -127,8 +127,13 @@ function answerOf(answer: z.ZodType | TextAnswer | null, components: Components)
       content: { [JSON_TYPE]: { schema: jsonSchemaOf(answer, 'output', components) } },
     };
   }
-  const { type, description } = answer;
-  return { description, content: { [type]: { schema: { type: 'string' } } } };
+  const { types, description } = answer;
+  if (types.length === 0) return { description };
+  const content = types.map((type) => {
+    const schema = type.startsWith('text/') ? { type: 'string' } : { type: 'string', format: 'binary' };
+    return [type, { schema }];
+  });
+  return { description, content: Object.fromEntries(content) };
 }
 
 const GUARDS = ['ADMIN_TOKEN_REQUIRED', 'LOOPBACK_ONLY', 'FOREIGN_HOST', 'FOREIGN_PAGE'] as const;

@@ -17,7 +17,7 @@ const EventsQuery = strict({
 });
 
 const STREAM = {
-  type: 'text/event-stream',
+  types: ['text/event-stream'],
   description: `As they happen. Each has an \`id\`, counted from 1 on this connection, its type as \`event\`, and as \`data\` JSON with
 the account's \`key\` and: at \`task\` a Transition, at \`ledger\` a LedgerEntry, at \`request\` \`id\`, \`method\`, \`path\`, \`status\`,
 \`errorCode\` and \`taskIds\` of a JournalEntry, at \`fault\` \`fault\` and the id of the \`request\`, at \`account\` \`change\`: \`created\`,

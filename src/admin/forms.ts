@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Account, AccountProfile } from '../core/accounts.ts';
 import type { Core } from '../core/core.ts';
 import { EmulatorError } from '../core/errors.ts';
+import type { Task } from '../core/task.ts';
 
 /** An object that says which fields there are when it is given another. */
 export const strict = <T extends z.core.$ZodLooseShape>(shape: T) =>
@@ -155,8 +156,21 @@ export function accountAt(core: Core, key: string): Account {
   return core.accounts.get(account.id);
 }
 
+/** The task that a path names, after all that is due for its account. @throws EmulatorError ACCOUNT_NOT_FOUND, TASK_NOT_FOUND */
+export const taskAt = (core: Core, { key, id }: OfTask): Task =>
+  taskOfAccount(core, accountAt(core, key).id, id);
+
+/** @throws EmulatorError TASK_NOT_FOUND */
+export function taskOfAccount(core: Core, accountId: number, id: string): Task {
+  const task = core.tasks.find(accountId, id);
+  if (!task) throw new EmulatorError('TASK_NOT_FOUND', `There is no task ${id} of this account.`);
+  return task;
+}
+
 /** What a path names. */
 export const OfAccount = z.strictObject({
   key: z.string().meta({ description: 'The API key, URL-encoded.' }),
 });
 export type OfAccount = z.output<typeof OfAccount>;
+export const OfTask = OfAccount.extend({ id: z.string().meta({ description: 'The id of the task.' }) });
+export type OfTask = z.output<typeof OfTask>;

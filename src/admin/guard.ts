@@ -21,6 +21,7 @@ const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 /** Codes that are not the control plane's own, as it tells them. */
 const NAMES: Record<string, Code> = {
   HOST_REQUIRED: 'MALFORMED_REQUEST',
+  SERVICE_UNAVAILABLE: 'TOO_MANY_IMAGES',
   FST_ERR_BAD_URL: 'NOT_FOUND',
   FST_ERR_MAX_PARAM_LENGTH: 'NOT_FOUND',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'UNSUPPORTED_MEDIA_TYPE',

@@ -15,6 +15,7 @@ import { registerMetrics } from './metrics.ts';
 import { registerOpenApi } from './openapi.ts';
 import { registerRequests } from './requests.ts';
 import { registerStates } from './states.ts';
+import { registerTaskFiles } from './task-files.ts';
 import { registerTasks } from './tasks.ts';
 
 /** What is served beside the vendor's API: health for everybody, the rest behind the guard. */
@@ -58,6 +59,7 @@ export async function registerAdmin(
       registerLedger(admin as never, emulator);
       registerClock(admin as never, emulator);
       registerTasks(admin as never, emulator, families);
+      registerTaskFiles(admin as never, emulator, families);
       registerStates(admin as never, emulator);
       registerFaults(admin as never, emulator, families);
       registerRequests(admin as never, emulator);

@@ -7,7 +7,7 @@ export function registerMetrics(app: App, { core, journal }: Emulator): void {
     tag: 'emulator',
     summary: 'Counts what it has done.',
     description: 'In the text format of Prometheus.',
-    answers: { 200: { type: 'text/plain', description: 'A metric a line, after what it is.' } },
+    answers: { 200: { types: ['text/plain'], description: 'A metric a line, after what it is.' } },
     isOpen: true,
   } as const;
   app.get('/metrics', { config: { call } }, async (_request, reply) => {

@@ -29,7 +29,9 @@ export const PROBLEMS = {
   NOT_FOUND: { status: 404, example: 'There is no such call of the control plane.' },
   ACCOUNT_NOT_FOUND: { status: 404, example: 'There is no account with the key demo.' },
   TASK_NOT_FOUND: { status: 404, example: 'There is no task task_1 of this account.' },
+  FILE_NOT_FOUND: { status: 404, example: 'Task task_1 has no file videoUrl.' },
   SNAPSHOT_NOT_FOUND: { status: 404, example: 'There is no snapshot two-videos of demo.' },
+  REQUEST_NOT_FOUND: { status: 404, example: 'There is no request 7 in the journal of this account.' },
   FAULT_NOT_FOUND: { status: 404, example: 'There is no rule 7 here.' },
   WAIT_TIMEOUT: { status: 408, example: 'Task task_1 was not there within 10000 ms.' },
   ACCOUNT_EXISTS: { status: 409, example: 'There is an account with the key demo already.' },
@@ -43,16 +45,25 @@ export const PROBLEMS = {
   TASK_ENDED: { status: 409, example: 'Task task_1 has ended already.' },
   TOO_MANY_SNAPSHOTS: { status: 409, example: 'An account has at most 100 snapshots (--snapshot-limit).' },
   TOO_MANY_FAULTS: { status: 409, example: 'There can be 1000 rules here, and there are (--fault-limit).' },
+  PRECONDITION_FAILED: {
+    status: 412,
+    example: 'The file is not the one that If-Match or If-Unmodified-Since asks for.',
+  },
   BODY_TOO_LARGE: { status: 413, example: 'The body is larger than 1048576 bytes.' },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
     example: 'Send the body as JSON, with "Content-Type: application/json".',
+  },
+  RANGE_NOT_SATISFIABLE: {
+    status: 416,
+    example: 'The file has 4000 bytes, and none in the range bytes=5000-.',
   },
   INTERNAL_ERROR: { status: 500, example: 'The emulator failed; its log says why.' },
   TOO_MANY_LISTENERS: {
     status: 503,
     example: 'There can be 1000 listeners and waits at once, and there are (--listener-limit).',
   },
+  TOO_MANY_IMAGES: { status: 503, example: '1000 images wait to be drawn already.' },
   STOPPING: { status: 503, example: 'The emulator stops.' },
 } as const satisfies Record<string, Problem>;
 

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Account } from '../core/accounts.ts';
+import { EmulatorError } from '../core/errors.ts';
 import type { App, Emulator } from '../http/context.ts';
 import { answerHeadersOf, type Entry, taskIdsOf, withoutKey } from '../http/journal-entry.ts';
-import { Count, Journal, Verdict } from './answers.ts';
+import { Count, Journal, JournalEntry, Verdict } from './answers.ts';
 import {
   accountAt,
   afterPlace,
@@ -29,6 +30,8 @@ const RequestsQuery = strict({ ...FILTER, ...pageOf(afterPlace) });
 const CountQuery = strict(FILTER);
 
 type Filter = z.output<typeof CountQuery>;
+
+const OfRequest = OfAccount.extend({ id: z.string().meta({ description: 'The id of the entry.' }) });
 
 /** The calls that show what an account's client sent and was answered, and what that says of the client. */
 export function registerRequests(app: App, emulator: Emulator): void {
@@ -79,6 +82,32 @@ export function registerRequests(app: App, emulator: Emulator): void {
     async ({ params, query }) => ({
       count: matching(at(params), query).length,
     }),
+  );
+
+  app.get(
+    '/accounts/:key/requests/:id',
+    {
+      schema: { params: OfRequest },
+      config: {
+        call: {
+          name: 'getRequest',
+          tag: 'requests',
+          summary: 'Reads a request.',
+          description: 'As the list has it, as long as the journal keeps it.',
+          answers: { 200: JournalEntry },
+          codes: ['REQUEST_NOT_FOUND'],
+        },
+      },
+    },
+    async ({ params }) => {
+      const { id, key } = at(params);
+      const entry = journal.entriesOf(id).find(({ seq }) => String(seq) === params.id);
+      if (entry) return shownEntry(entry, key);
+      throw new EmulatorError(
+        'REQUEST_NOT_FOUND',
+        `There is no request ${params.id} in the journal of this account.`,
+      );
+    },
   );
 
   app.delete(

@@ -15,9 +15,12 @@ import {
   moment,
   momentOrNull,
   OfAccount,
+  OfTask,
   paged,
   pageOf,
   strict,
+  taskAt,
+  taskOfAccount,
   text,
 } from './forms.ts';
 import { familyAmong } from './rules.ts';
@@ -48,22 +51,13 @@ const WaitQuery = strict({
     .meta({ description: 'In wall time.', ...asNumber(0, MOST_WAIT_MS), default: 10_000 }),
 });
 
-const OfTask = OfAccount.extend({ id: z.string().meta({ description: 'The id of the task.' }) });
-
 /** The calls that look at tasks, end them, and wait for them. */
 export function registerTasks(app: App, emulator: Emulator, families: readonly Family[]): void {
   const { core, settings, listeners, stopping } = emulator;
   const familyOf = new Map(families.map((family) => [family.name, family]));
   const at = ({ key }: OfAccount) => accountAt(core, key);
   const OneTask = taskOf(familyAmong(families));
-
-  const taskAt = (params: z.output<typeof OfTask>): Task => found(at(params).id, params.id);
-
-  function found(accountId: number, id: string): Task {
-    const task = core.tasks.find(accountId, id);
-    if (!task) throw new EmulatorError('TASK_NOT_FOUND', `There is no task ${id} of this account.`);
-    return task;
-  }
+  const found = (accountId: number, id: string) => taskOfAccount(core, accountId, id);
 
   function shown(task: Task, request: FastifyRequest) {
     const { accountId, id, family, plan, createdAtMs, dueAtMs, finishedAtMs } = task;
@@ -125,7 +119,7 @@ export function registerTasks(app: App, emulator: Emulator, families: readonly F
         },
       },
     },
-    async (request) => shown(taskAt(request.params), request),
+    async (request) => shown(taskAt(core, request.params), request),
   );
 
   app.post(
@@ -144,7 +138,7 @@ export function registerTasks(app: App, emulator: Emulator, families: readonly F
       },
     },
     async (request) => {
-      const { accountId, id } = taskAt(request.params);
+      const { accountId, id } = taskAt(core, request.params);
       if (!core.tasks.complete(accountId, id)) throw ended(id);
       return shown(found(accountId, id), request);
     },
@@ -166,7 +160,7 @@ export function registerTasks(app: App, emulator: Emulator, families: readonly F
       },
     },
     async (request) => {
-      const { accountId, id } = taskAt(request.params);
+      const { accountId, id } = taskAt(core, request.params);
       if (!core.tasks.fail(accountId, id, request.body.error)) throw ended(id);
       return shown(found(accountId, id), request);
     },

@@ -14,12 +14,15 @@ export class ControlError extends Error {
   }
 }
 
-/** How a call gets there: its answer's status and what is in it. */
+/** How a call gets there: its answer's status and what is in it, bytes where `isFile` says so of its type. */
 export type Transport = (
   method: string,
   path: string,
   body?: unknown,
 ) => Promise<{ status: number; body: unknown }>;
+
+/** Whether an answer of this type is a file, and no JSON. */
+export const isFile = (contentType: unknown) => /^(?:video|image)\//.test(String(contentType));
 
 /** The control plane in methods, whatever the way there. */
 export function createControl(transport: Transport): Control {
@@ -82,12 +85,14 @@ export function createControl(transport: Transport): Control {
         get: (id: string) => call<t.Task>('GET', task(id)),
         complete: (id: string) => call<t.Task>('POST', `${task(id)}/complete`, {}),
         fail: (id: string, error?: string) => call<t.Task>('POST', `${task(id)}/fail`, { error }),
+        file: (id: string, field: string) => call<Uint8Array>('GET', `${task(id)}/files/${segment(field)}`),
         wait: (id: string, options: { status?: t.TaskStatus; timeoutMs?: number } = {}) =>
           call<t.Task>('GET', `${of}/wait${queryOf({ task: id, ...options })}`),
       },
       faults: faultsAt(`${of}/faults`),
       requests: {
         list: (filter: t.JournalFilter = {}) => all<t.JournalEntry>(`${of}/requests`, 'requests', filter),
+        get: (id: string) => call<t.JournalEntry>('GET', `${of}/requests/${segment(id)}`),
         count: async (filter: t.JournalFilter = {}) =>
           (await call<{ count: number }>('GET', `${of}/requests/count${queryOf(filter)}`)).count,
         clear: () => call<void>('DELETE', `${of}/requests`),
@@ -145,15 +150,15 @@ export function connectEmulator(url: string, { adminToken }: { adminToken?: stri
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
+    const { status } = response;
+    if (isFile(response.headers.get('content-type'))) {
+      return { status, body: new Uint8Array(await response.arrayBuffer()) };
+    }
     const text = await response.text();
     try {
-      return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+      return { status, body: text === '' ? undefined : JSON.parse(text) };
     } catch {
-      throw new ControlError(
-        `${url} is no emulator: it does not answer in JSON.`,
-        'NO_EMULATOR',
-        response.status,
-      );
+      throw new ControlError(`${url} is no emulator: it does not answer in JSON.`, 'NO_EMULATOR', status);
     }
   });
 }

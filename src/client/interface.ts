@@ -33,6 +33,8 @@ export interface AccountControl {
     get(id: string): Promise<t.Task>;
     complete(id: string): Promise<t.Task>;
     fail(id: string, error?: string): Promise<t.Task>;
+    /** The file behind a field of the task's result, such as `videoUrl`. */
+    file(id: string, field: string): Promise<Uint8Array>;
     /** Answers when the task has ended, or is as `status` says. */
     wait(id: string, options?: { status?: t.TaskStatus; timeoutMs?: number }): Promise<t.Task>;
   };
@@ -40,6 +42,7 @@ export interface AccountControl {
   /** The journal: what the client sent and was answered. */
   readonly requests: {
     list(filter?: t.JournalFilter): Promise<t.JournalEntry[]>;
+    get(id: string): Promise<t.JournalEntry>;
     count(filter?: t.JournalFilter): Promise<number>;
     clear(): Promise<void>;
   };

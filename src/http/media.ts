@@ -2,19 +2,17 @@ import contentDisposition from 'content-disposition';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../core/errors.ts';
 import type { Task } from '../core/task.ts';
-import { meetConditions, partOf } from './conditions.ts';
 import type { App, Emulator } from './context.ts';
 import { createEffects } from './effects.ts';
 import type { Problems } from './errors.ts';
 import type { Family } from './family.ts';
 import { note, readDirectives, shownDirective, strike } from './faults.ts';
 import { tellAnswer } from './observers.ts';
-import { overSignal } from './over.ts';
 import { pathOf } from './path.ts';
+import { createResultAnswer } from './result-answer.ts';
 import type { ResultFile } from './result-file.ts';
 import { MEDIA } from './urls.ts';
 
-const TYPES: Record<ResultFile['extension'], string> = { mp4: 'video/mp4', jpg: 'image/jpeg' };
 /** By then some of the images that others wait for are drawn. */
 const RETRY_AFTER_SECONDS = 10;
 const METHODS = 'GET, HEAD, OPTIONS';
@@ -64,8 +62,9 @@ interface Found {
 
 /** The files behind result URLs. No key is needed, as on the vendor's static hosts, and nothing is counted. */
 export function registerMedia(app: App, emulator: Emulator, families: readonly Family[]): void {
-  const { core, journal, results, settings } = emulator;
+  const { core, journal } = emulator;
   const effects = createEffects(emulator);
+  const result = createResultAnswer(emulator);
   const files = filesOf(families);
 
   /** The task whose file a path names, the first of several that has it. @throws EmulatorError NOT_FOUND */
@@ -80,24 +79,14 @@ export function registerMedia(app: App, emulator: Emulator, families: readonly F
     let tasks = named();
     // Every one of them is to be brought up to date, so no look-up that ends with the first.
     if (tasks.filter(isBehind).length > 0) tasks = named();
-    const task = tasks.find(isThere) ?? tasks[0];
+    const task = tasks.find(result.isThere) ?? tasks[0];
     if (!task) throw new EmulatorError('NOT_FOUND', `there is no file ${name} of ${family}`);
     return { family, file, task, name };
   }
 
-  function isThere({ status, accountId, finishedAtMs }: Task): boolean {
-    const { resultTtlSeconds } = settings;
-    if (status !== 'completed') return false;
-    if (resultTtlSeconds === null) return true;
-    return core.timeline.nowMs(core.accounts.get(accountId)) < finishedAtMs! + resultTtlSeconds * 1000;
-  }
-
   /** @throws EmulatorError NOT_FOUND */
   function checkThere({ task }: Found): void {
-    const { id, status } = task;
-    if (isThere(task)) return;
-    const why = status === 'completed' ? 'have expired' : `are not there: it is ${status}`;
-    throw new EmulatorError('NOT_FOUND', `the files of task ${id} ${why}`);
+    if (!result.isThere(task)) throw new EmulatorError('NOT_FOUND', result.whyNot(task));
   }
 
   /** What the header and the rules of the task's account ask for. @throws AskedFor; never returns where the answer is lost */
@@ -134,44 +123,16 @@ export function registerMedia(app: App, emulator: Emulator, families: readonly F
       checkThere(found);
     }
     const { file, task, name } = found;
-    const content = file.contentOf(core.tasks.inputOf(task.accountId, task.id), task);
-    const tag = results.tagOf(content, name);
-    const validators = { etag: `"${tag}"`, lastModified: dateOf(task.finishedAtMs!) };
-    const condition = meetConditions(request.headers, validators);
-    if (condition === 'failed') throw new EmulatorError('PRECONDITION_FAILED', 'a condition is not met');
-    const head = {
-      etag: validators.etag,
-      ...(validators.lastModified && { 'last-modified': validators.lastModified }),
-      'accept-ranges': 'bytes',
-      // A reset can bring another file under the same name.
-      'cache-control': 'no-cache',
-    };
-    if (condition === 'not modified') return reply.code(304).headers(head).send();
-
-    const { size, slice } = await results.read(content, tag, name, () => overSignal(request, reply));
-    const part = request.method === 'GET' ? partOf(request.headers, validators, size) : undefined;
-    if (part === 'unsatisfiable') {
-      reply.headers({ 'accept-ranges': 'bytes', 'content-range': `bytes */${size}` });
-      throw new EmulatorError('RANGE_NOT_SATISFIABLE', `${request.headers.range} of ${size} bytes`);
-    }
-    if (part) reply.code(206).header('content-range', `bytes ${part.start}-${part.end}/${size}`);
-    const [start, end] = part ? [part.start, part.end + 1] : [0, size];
-    reply.headers({
-      ...head,
-      'content-type': TYPES[file.extension],
-      'content-length': end - start,
-      ...dispositionOf(request, `${name}.${file.extension}`),
-    });
-    if (request.method === 'HEAD') return reply.send('');
-    const body = slice(start, end);
-    if (truncateAfter === undefined || truncateAfter >= body.length) return body;
+    const body = await result.answer(
+      file,
+      task,
+      request,
+      reply,
+      dispositionOf(request, `${name}.${file.extension}`),
+    );
+    if (!Buffer.isBuffer(body) || truncateAfter === undefined || truncateAfter >= body.length) return body;
     tellAnswer(emulator, request, reply);
     return effects.truncated(body, truncateAfter, reply);
-  }
-
-  /** None where it would change with each answer: on an account's clock that is ahead of everybody's. */
-  function dateOf(finishedAtMs: number): string | undefined {
-    return finishedAtMs > core.clock.nowMs() ? undefined : new Date(finishedAtMs).toUTCString();
   }
 
   app.addHook('onRequest', (request, reply, done) => {

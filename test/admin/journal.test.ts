@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { testEmulator } from '../support/emulator.ts';
 
 const GENERATE = '/api/sora-2/generate';
@@ -76,6 +76,25 @@ describe('the journal', () => {
     expect(ids(await requests())).toEqual(['5']);
     for (const query of ['?path=x', '?status=2xx', '?limit=0', '?nonsense=1'])
       expect((await send('GET', `${path}/requests${query}`, { key: null })).status).toBe(400);
+  });
+
+  it('is read entry by entry as well, also while there is no answer yet', async () => {
+    const { post, get, send, path, requests, submit, poll } = await journaled('sk-secret');
+    await poll(await submit());
+    const one = async (id: string) => get(`${path}/requests/${id}`);
+    for (const entry of await requests()) {
+      expect(await one(entry.id)).toMatchObject({ status: 200, body: entry });
+    }
+    await send('POST', `${path}/faults`, { key: null, body: { at: 'request', effect: { hang: true } } });
+    void post(CHECK, { taskId: 'x' }, 'sk-secret').catch(() => {});
+    await vi.waitUntil(async () => (await requests()).length === 3);
+    expect((await one('3')).body).toMatchObject({ id: '3', status: null, durationMs: null });
+    await send('DELETE', `${path}/requests`, { key: null });
+    for (const none of ['1', '3', '4', '0', '01', '1.0', '0x1', 'x', '-1']) {
+      expect(await one(none)).toMatchObject({ status: 404, body: { code: 'REQUEST_NOT_FOUND' } });
+    }
+    expect((await get(`/__admin/accounts/np_test_default/requests/1`)).body.code).toBe('REQUEST_NOT_FOUND');
+    expect((await get(`${path}/requests/1?limit=1`)).body.code).toBe('INVALID_INPUT');
   });
 
   it('is kept for each key alone, refused requests included, unknown keys not', async () => {

@@ -103,7 +103,9 @@ describe('filters', () => {
       [{ path: GENERATE, status: 200 }, ['1']],
       [{ path: CHECK, status: 400 }, []],
     ] as const) {
-      expect((await account.requests.list(filter)).map(({ id }) => id)).toEqual(expected);
+      const entries = await account.requests.list(filter);
+      expect(entries.map(({ id }) => id)).toEqual(expected);
+      for (const entry of entries) expect(await account.requests.get(entry.id)).toEqual(entry);
       expect(await account.requests.count(filter)).toBe(expected.length);
     }
     expect(await account.requests.count()).toBe(3);
@@ -130,7 +132,7 @@ describe('names', () => {
   it.each(['a/b', '../accounts', 'a?b=c', 'a#b', '100%', 'a%2Fb', 'ä ö'])(
     'that begin no other path or query stay in their place: %s',
     async (name) => {
-      const { control, account } = await controlled();
+      const { control, account, order } = await controlled();
       const said = (call: Promise<unknown>) =>
         call.then(
           () => undefined,
@@ -138,6 +140,9 @@ describe('names', () => {
         );
       expect(await said(control.account(name).get())).toBe('ACCOUNT_NOT_FOUND');
       expect(await said(account.tasks.get(name))).toBe('TASK_NOT_FOUND');
+      expect(await said(account.tasks.file(name, 'videoUrl'))).toBe('TASK_NOT_FOUND');
+      expect(await said(account.tasks.file(await order(), name))).toBe('FILE_NOT_FOUND');
+      expect(await said(account.requests.get(name))).toBe('REQUEST_NOT_FOUND');
       expect(await said(account.tasks.complete(name))).toBe('TASK_NOT_FOUND');
       expect(await said(account.tasks.fail(name))).toBe('TASK_NOT_FOUND');
       expect(await said(account.tasks.wait(name))).toBe('TASK_NOT_FOUND');
