@@ -7,8 +7,8 @@ import { CHROMIUM, openBrowser } from '../test/support/browser.ts';
 // The pictures of the README and of docs/console.md: an emulator whose clocks stand still, used as a team would, in a browser.
 
 const INTO = 'docs/screenshots';
-const WIDE = { width: 1280, height: 760 };
-const PHONE = { width: 390, height: 760 };
+const WIDE = { width: 1280, height: 860 };
+const PHONE = { width: 390, height: 860 };
 const BEGAN = '2026-01-31T09:00:00.000Z';
 const JSON_TYPE = { 'content-type': 'application/json' };
 

@@ -63,7 +63,7 @@ function Rules({ title, path, faults }: { title: string; path: string; faults: F
             <div>
               <p>{described(fault)}</p>
               <p class="quiet">
-                rule {fault.id} · has struck {fault.fired === 1 ? 'once' : `${fault.fired} times`}
+                rule {fault.id} · {strikes(fault.fired)}
                 {fault.times !== undefined && fault.fired >= fault.times && ' · used up'}
               </p>
             </div>
@@ -91,6 +91,9 @@ function Rules({ title, path, faults }: { title: string; path: string; faults: F
     </section>
   );
 }
+
+const strikes = (count: number) =>
+  count === 0 ? 'has not struck yet' : count === 1 ? 'has struck once' : `has struck ${count} times`;
 
 /** A rule as a sentence. */
 function described({ at, effect, match, times, after, probability }: Fault): string {
