@@ -53,5 +53,5 @@ export function stateOf(task: Task, account: Account, nowMs: number): string {
   const doneMs = simulatedMs(task, account, nowMs);
   const where = step ?? 'processing';
   if (task.dueAt === null) return `${where}, hangs`;
-  return `${where} · ${Math.floor((doneMs / Math.max(1, plan.endMs)) * 100)} % of ${duration(plan.endMs)}`;
+  return `${where} · ${Math.floor((doneMs / Math.max(1, plan.endMs)) * 100)} %`;
 }

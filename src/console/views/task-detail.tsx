@@ -27,8 +27,8 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
     <article aria-label={`Task ${id}`}>
       <h2 class="mono">{id}</h2>
       <p>
-        <span class={`state ${status}`}>{stateOf(task, account, nowMs)}</span> · {family} ·{' '}
-        {price === 0 ? 'free' : `${price} credits`}
+        <span class={`state ${status}`}>{stateOf(task, account, nowMs)}</span>
+        {isRunning && ` of ${duration(plan.endMs)}`} · {family} · {price === 0 ? 'free' : `${price} credits`}
       </p>
       <TaskBar task={task} account={account} nowMs={nowMs} scaleMs={plan.endMs} />
       {isRunning && (

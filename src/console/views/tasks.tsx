@@ -91,7 +91,7 @@ function Row({ state, task, scaleMs }: { state: AccountState; task: Task; scaleM
       </span>
       <span class="task-how">
         <TaskBar task={task} account={account} nowMs={nowMs} scaleMs={scaleMs} />
-        <span class={`state ${task.status}`}>{stateOf(task, account, nowMs)}</span>
+        <span class={`state clip ${task.status}`}>{stateOf(task, account, nowMs)}</span>
       </span>
       <span class="price">{task.price === 0 ? 'free' : `${task.price} cr`}</span>
     </span>
