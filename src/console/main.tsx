@@ -1,9 +1,10 @@
+import { effect } from '@preact/signals';
 import { render } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { followAccounts } from './control/accounts.ts';
 import { isTokenWanted, tryToken } from './control/call.ts';
 import { contract, readContract } from './control/contract.ts';
-import { connection, trouble } from './control/live.ts';
+import { connection, follow, trouble, watch } from './control/live.ts';
 import { Field, Form } from './parts/controls.tsx';
 import { Notice } from './parts/notice.tsx';
 import { route } from './route.ts';
@@ -79,4 +80,9 @@ function TokenForm() {
 }
 
 followAccounts();
+effect(() => {
+  const shown = route.value;
+  watch(shown.view === 'account' ? shown.key : undefined);
+});
+void follow();
 render(<Page />, document.getElementById('app')!);

@@ -5,7 +5,7 @@ import { wallMs } from '../time.ts';
 import { accountNowMs } from '../timeline.ts';
 import { accountPath, ORIGIN, send } from './call.ts';
 import { createList } from './list.ts';
-import { listen } from './live.ts';
+import { isWatchingAll, listen } from './live.ts';
 
 export const accounts = createList<Account>({
   path: '__admin/accounts',
@@ -35,6 +35,8 @@ const MOST_ACTIVE = 1000;
 export function followAccounts(): void {
   listen({
     begin() {
+      // While one is watched, the others can wait.
+      if (!isWatchingAll()) return;
       accounts.reload();
       void readUse();
     },

@@ -34,21 +34,44 @@ export function listen(listener: Listener): () => void {
   return () => void listeners.delete(listener);
 }
 
-// One connection for all: browsers have few for one origin. EventSource could not send a token.
-async function follow(): Promise<void> {
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+let watched: string | undefined;
+let current = new AbortController();
+
+/** From now on of this account alone, or of all: who looks at one account has no use for what others do, and it can be much. */
+export function watch(key: string | undefined): void {
+  if (key === watched) return;
+  watched = key;
+  connection.value = 'connecting';
+  current.abort();
+}
+
+/** Whether all accounts are listened to. */
+export const isWatchingAll = (): boolean => watched === undefined;
+
+/**
+ * Listens for as long as the page is open. One connection at a time: browsers have few for one origin. EventSource could not
+ * send a token.
+ */
+export async function follow(): Promise<void> {
+  for (let pauseMs = FIRST_PAUSE_MS; ; ) {
+    current = new AbortController();
+    const { signal } = current;
+    const query = watched === undefined ? '' : `?${new URLSearchParams({ key: watched })}`;
     try {
-      const { body } = await send('GET', '__admin/events');
+      const { body } = await send('GET', `__admin/events${query}`, undefined, signal);
       connection.value = 'live';
       trouble.value = undefined;
       pauseMs = FIRST_PAUSE_MS;
       for (const listener of [...listeners]) listener.begin();
       await read(body!);
     } catch (error) {
-      if (error instanceof Refusal) trouble.value = error;
+      if (error instanceof Refusal && !signal.aborted) trouble.value = error;
     }
+    // Another account is to be watched.
+    if (signal.aborted) continue;
     connection.value = 'lost';
     await pause(pauseMs);
+    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
     if (isTokenWanted.value) await given();
   }
 }
@@ -80,5 +103,3 @@ function given(): Promise<void> {
     });
   });
 }
-
-void follow();

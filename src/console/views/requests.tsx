@@ -72,7 +72,7 @@ export function Requests({ state, id }: { state: AccountState; id: string | unde
             open={id}
             onOpen={(entry) => goTo(accountHref(key, 'requests', entry.id))}
             row={(entry) => <Row entry={entry} />}
-            empty={all.length > 0 ? 'No request is like this.' : <FirstRun accountKey={key} />}
+            empty={<Empty state={state} />}
           />
         </>
       }
@@ -102,3 +102,8 @@ const Row = ({ entry }: { entry: JournalEntry }) => (
     <span class="number quiet">{entry.durationMs === null ? '' : duration(entry.durationMs)}</span>
   </span>
 );
+
+function Empty({ state: { key, requests } }: { state: AccountState }) {
+  if (!requests.isWhole.value) return <>Loading …</>;
+  return requests.items.value.length > 0 ? <>No request is like this.</> : <FirstRun accountKey={key} />;
+}

@@ -64,7 +64,7 @@ export function Tasks({ state, id }: { state: AccountState; id: string | undefin
             open={id}
             onOpen={(task) => goTo(accountHref(key, 'tasks', task.id))}
             row={(task) => <Row state={state} task={task} scaleMs={scaleMs} />}
-            empty={all.length > 0 ? 'No task is like this.' : <FirstRun accountKey={key} />}
+            empty={<Empty state={state} />}
           />
         </>
       }
@@ -96,4 +96,10 @@ function Row({ state, task, scaleMs }: { state: AccountState; task: Task; scaleM
       <span class="price">{task.price === 0 ? 'free' : `${task.price} cr`}</span>
     </span>
   );
+}
+
+function Empty({ state: { key, tasks, requests } }: { state: AccountState }) {
+  if (!tasks.isWhole.value || !requests.isWhole.value) return <>Loading …</>;
+  if (tasks.items.value.length > 0) return <>No task is like this.</>;
+  return requests.items.value.length > 0 ? <>No tasks yet.</> : <FirstRun accountKey={key} />;
 }
