@@ -8,6 +8,7 @@ import { openCore } from './core/core.ts';
 import { SetupError } from './core/errors.ts';
 import { boundConnections } from './http/connections.ts';
 import { messageOf } from './http/errors.ts';
+import { LOCALHOST, listenAlso } from './http/listen-also.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from './paths.ts';
 import { checkCodes, readSeed } from './seed.ts';
 import { type Authority, openAuthority } from './tls/authority.ts';
@@ -15,6 +16,9 @@ import { createIntercept } from './tls/intercept.ts';
 
 /** Open streams and requests have this long to end before their connections are cut. */
 const GRACE_MS = 1500;
+
+/** Of a machine that has no such address, or not even such addresses. */
+const NO_ADDRESS = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'];
 
 /** Clocks of machines are put right by less now and then. */
 const WORTH_TELLING_MS = 1000;
@@ -77,9 +81,23 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     onError: (error) => logger.error({ err: error }, 'a connection could not be encrypted'),
   });
   const secure = config.httpsPort === undefined ? undefined : intercept.secureServer();
+  const [host, also] = config.host === 'localhost' ? LOCALHOST : [config.host];
+  /** Beside the main one. */
+  const servers: Server[] = secure ? [secure] : [];
 
   if (Object.keys(seed.priceChanges).length > 0) {
     logger.info({ prices: seed.priceChanges }, "some prices differ from the vendor's");
+  }
+
+  /** Without it the emulator still is where most look for it. */
+  async function beside(address: string): Promise<void> {
+    try {
+      servers.push(await listenAlso(app.server, address));
+    } catch (error) {
+      if (!NO_ADDRESS.includes((error as { code?: string }).code ?? '')) {
+        logger.warn({ err: error }, `${address} cannot be listened on as well`);
+      }
+    }
   }
 
   return {
@@ -91,11 +109,14 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     async listen(): Promise<string> {
       core.worker.start((error) => logger.error({ err: error }, 'the worker could not play what is due'));
       if (secure) await listening(secure, { ...config, port: config.httpsPort! });
+      let url: string;
       try {
-        return await app.listen({ port: config.port, host: config.host });
+        url = await app.listen({ port: config.port, host });
       } catch (error) {
         throw explainListen(error, config);
       }
+      if (also !== undefined) await beside(also);
+      return url;
     },
     /** Where HTTPS is spoken; undefined where it is not. */
     httpsPort: () => (secure?.address() as AddressInfo | null)?.port,
@@ -103,9 +124,11 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     async close(): Promise<void> {
       intercept.close();
       connections.close();
-      const secureClosed = secure?.listening ? new Promise((resolve) => secure.close(resolve)) : undefined;
+      const closed = servers
+        .filter(({ listening }) => listening)
+        .map((server) => new Promise((resolve) => server.close(resolve)));
       const cut = clock.after(GRACE_MS, () => app.server.closeAllConnections());
-      await Promise.all([app.close(), secureClosed]);
+      await Promise.all([app.close(), ...closed]);
       cut();
       core.close();
     },
