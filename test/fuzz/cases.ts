@@ -10,6 +10,7 @@ const FILM = readFileSync(new URL('../media/tiny.mp4', import.meta.url));
 const PAGES = [
   '/docs',
   '/docs/',
+  '/console',
   '/console/',
   '/openapi.json',
   '/__admin/openapi.json',

@@ -207,7 +207,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     expect(state()).toEqual(before);
   });
 
-  it('shows /docs in no frame of its own', async () => {
+  it.each(['/docs', '/console'])('shows %s in no frame of its own', async (path) => {
     const { origin } = await emulatorOnPort();
     const page = await pageOf('www.evil.test');
     const complaints: string[] = [];
@@ -220,7 +220,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
       });
       document.body.append(frame);
       await done;
-    }, `${origin}/docs`);
+    }, `${origin}${path}`);
     expect(complaints.join('\n')).toContain("frame-ancestors 'none'");
   });
 

@@ -87,11 +87,10 @@ describe('a hostile URL', () => {
   });
 
   it('finds nothing in the server that could call it', () => {
-    // Commands that call a server by name, which their user has given, and what runs inside of a user's own program.
+    // Commands that call a server by name, which their user has given, and what runs inside of a user's own program or browser.
     const callers = [
       'main.ts',
       'client/',
-      // In a browser, whose policy lets it call nobody else.
       'console/',
       'exec/',
       'exec.ts',
