@@ -1,0 +1,296 @@
+import { describe, expect, it } from 'vitest';
+import type { Task } from '../../src/client/types.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { CHROMIUM } from '../support/browser.ts';
+import {
+  hrefOf,
+  listeningEmulator,
+  type OpenedPage,
+  type PageElement,
+  refused,
+  soon,
+  useConsole,
+} from '../support/console.ts';
+import { ORDERS } from '../support/results.ts';
+import type { TestClock } from '../support/test-clock.ts';
+
+const KEY = 'np_test_frozen';
+const TVC = ORDERS['sora-2-tvc'];
+
+/** Of bars, from the top: how long each is, how much of it is done, and where its later steps begin, all in hundredths. */
+const barsOf = ({ page }: Pick<OpenedPage, 'page'>, within = '[role=listbox]') =>
+  page.locator(`${within} .bar`).evaluateAll((bars) =>
+    bars.map((bar: PageElement) => {
+      const share = (part: { width: number }, whole: { width: number }) =>
+        Math.round((part.width / whole.width) * 100);
+      const own = bar.getBoundingClientRect();
+      // Without its border.
+      const inner = { width: bar.clientWidth };
+      return {
+        long: share(own, bar.parentElement.getBoundingClientRect()),
+        done: share({ width: bar.querySelector('.bar-done').offsetWidth }, inner),
+        steps: [...bar.querySelectorAll('.bar-step')].map((step) => share({ width: step.offsetLeft }, inner)),
+      };
+    }),
+  );
+
+describe.skipIf(!CHROMIUM)('tasks in the console', () => {
+  const { openPage } = useConsole();
+
+  it('are bars to one scale with their steps, newest first, with what they do, and their price', async () => {
+    const { origin, ask, order, read } = await listeningEmulator();
+    await order(KEY);
+    await ask(`${TVC.path}/generate`, TVC.body, KEY);
+    await ask('/api/sora-2/generate-prompt', { topic: 'a cat', locale: 'en' }, KEY);
+    const [video, commercial] = (await read(KEY, '/tasks')).tasks as Task[];
+    const opened = await openPage(origin, hrefOf(KEY));
+    await soon(opened.said).toEqual([
+      'a cat prompt-generator completed in 0 ms 2 cr',
+      expect.stringMatching(
+        /^a watch that never stops sora-2-tvc storyboard_script · 0 % of \d:\d\d min 8 cr$/,
+      ),
+      expect.stringMatching(/^A golden retriever on a beach sora-2 generating · 0 % of \d:\d\d min 4 cr$/),
+    ]);
+    const [, second, third] = await barsOf(opened);
+    expect(second).toEqual({ long: 100, done: 0, steps: [10, 30] });
+    const share = (video!.plan.endMs / commercial!.plan.endMs) * 100;
+    expect(third).toMatchObject({ done: 0, steps: [] });
+    expect(Math.abs(third!.long - share)).toBeLessThan(2);
+  });
+
+  it('move under a frozen clock when it is moved: to the next step, by a minute, to the end', async () => {
+    const { origin, ask, order, read } = await listeningEmulator();
+    const id = (await ask(`${TVC.path}/generate`, TVC.body, KEY)).taskId;
+    await order(KEY, '@emulator(hang) for ever');
+    const opened = await openPage(origin, hrefOf(KEY));
+    const { page, press, told, row, region } = opened;
+    await row(/storyboard_script · 0 %/).waitFor();
+    await row(/for ever sora-2 generating, hangs/).waitFor();
+    const { dueAt } = await read(KEY, `/tasks/${id}`);
+
+    await press('Next step');
+    await told('Moved on to the next change: 1 change happened.');
+    await row(/storyboard_image · 10 %/).waitFor();
+    await soon(async () => (await barsOf(opened))[1]?.done).toBe(10);
+    const { now } = (await read(KEY)).clock;
+    expect(now).toBe(dueAt);
+    await region('Clock').getByText(now.slice(0, 19).replace('T', ' ')).waitFor();
+
+    await press('+1 minute');
+    await told(/^Moved on by 1:00 min: /);
+    const later = (await read(KEY)).clock.now;
+    expect(Date.parse(later) - Date.parse(now)).toBe(60_000);
+    await region('Clock').getByText(later.slice(0, 19).replace('T', ' ')).waitFor();
+    const { plan, step } = await read(KEY, `/tasks/${id}`);
+    const percent = Math.floor(((Date.parse(later) - Date.UTC(2026, 0, 15, 12)) / plan.endMs) * 100);
+    await row(new RegExp(`${step} · ${percent} %`)).waitFor();
+
+    await press('To the end');
+    await told(/^All that will end has ended: \d changes? happened\.$/);
+    await row(/sora-2-tvc completed in/).waitFor();
+    expect(await read(KEY, `/tasks/${id}`)).toMatchObject({ status: 'completed' });
+    await soon(async () => (await barsOf(opened))[1]?.done).toBe(100);
+
+    await press('Next step');
+    await told('No task has anything before it.');
+    await press('To the end');
+    await told('All that will end has ended: nothing fell due.');
+    expect(await page.getByRole('heading', { level: 1 }).count()).toBe(1);
+  });
+
+  it('end one by one where each has its own buttons', async () => {
+    const { origin, ask, order, read } = await listeningEmulator();
+    const first = (await ask(`${TVC.path}/generate`, TVC.body, KEY)).taskId;
+    const last = await order(KEY, '@emulator(duration=20m) slow');
+    const hanging = await order(KEY, '@emulator(hang)');
+    const { page, press, told, button, row } = await openPage(origin, hrefOf(KEY, 'tasks', first));
+    const article = page.getByRole('article', { name: `Task ${first}` });
+    await article.waitFor();
+    await press('To its next step');
+    await told(/^Moved on by \d+ s: 1 change happened\.$/);
+    await article.getByText(/^storyboard_image · 10 %/).waitFor();
+    await press('To its end');
+    await told(/2 changes happened\.$/);
+    await article.getByText(/^completed in/).waitFor();
+    expect(await button('To its end').count()).toBe(0);
+    expect(await read(KEY, `/tasks/${first}`)).toMatchObject({ status: 'completed' });
+    expect(await read(KEY, `/tasks/${last}`)).toMatchObject({ status: 'processing' });
+
+    await row(/hang/).click();
+    await page.getByRole('article', { name: `Task ${hanging}` }).waitFor();
+    expect([await button('To its next step').isDisabled(), await button('To its end').isDisabled()]).toEqual([
+      true,
+      true,
+    ]);
+    await page.getByText('never ends').waitFor();
+  });
+
+  it('are found by their status, and by what they were made of', async () => {
+    const { origin, order, act } = await listeningEmulator();
+    const done = await order(KEY, 'a whale');
+    await act('POST', KEY, `/tasks/${done}/complete`);
+    const broken = await order(KEY, 'a wolf');
+    await act('POST', KEY, `/tasks/${broken}/fail`);
+    await order(KEY, 'an owl');
+    const { page, said } = await openPage(origin, hrefOf(KEY));
+    const status = page.getByRole('combobox', { name: 'Status' });
+    const search = page.getByRole('searchbox', { name: 'Find tasks' });
+    const names = async () => (await said()).map((text) => text.replace(/ sora-2.*/, ''));
+    await soon(names).toEqual(['an owl', 'a wolf', 'a whale']);
+    for (const [wanted, expected] of [
+      ['processing', ['an owl']],
+      ['completed', ['a whale']],
+      ['failed', ['a wolf']],
+      ['all', ['an owl', 'a wolf', 'a whale']],
+    ] as const) {
+      await status.selectOption(wanted);
+      await soon(names).toEqual(expected);
+    }
+    await search.fill('WOL');
+    await soon(names).toEqual(['an owl', 'a wolf'].slice(1));
+    await search.fill(done);
+    await soon(names).toEqual(['a whale']);
+    await status.selectOption('failed');
+    await page.getByText('No task is like this.').waitFor();
+    await page.getByText('0 tasks', { exact: true }).waitFor();
+  });
+
+  it('tell their plan, their credits, their requests and what they were made of', async () => {
+    const { origin, order, ask, act } = await listeningEmulator();
+    const id = await order(KEY, '@emulator(fail) a wolf');
+    await ask('/api/sora-2/check-status', { taskId: id }, KEY);
+    const { page, row } = await openPage(origin, hrefOf(KEY));
+    await row(/a wolf/).click();
+    const article = page.getByRole('article', { name: `Task ${id}` });
+    await article.getByRole('heading', { name: id }).waitFor();
+    const steps = article.getByRole('list').nth(0).getByRole('listitem');
+    expect(await steps.allInnerTexts()).toEqual([
+      'generating at 0 ms',
+      expect.stringMatching(/^fails with GENERATION_FAILED at \d:\d\d min$/),
+    ]);
+    expect(await steps.nth(0).getAttribute('aria-current')).toBe('step');
+    await article.getByText(/hold\s−4/).waitFor();
+    const made = article.getByRole('region', { name: 'What the task was made of' });
+    expect(JSON.parse(await made.innerText())).toMatchObject({ prompt: '@emulator(fail) a wolf' });
+    await article.getByRole('link', { name: '/api/sora-2/check-status → 200' }).waitFor();
+
+    await act('POST', KEY, '/clock/advance', { toNext: true });
+    await article.getByText('failed: GENERATION_FAILED').waitFor();
+    await article.getByText(/refund\s\+4/).waitFor();
+    await article.getByText('Ended at').waitFor();
+    expect(await steps.nth(0).getAttribute('aria-current')).toBeNull();
+
+    await article.getByRole('link', { name: '/api/sora-2/generate → 200' }).click();
+    await page.getByRole('article', { name: 'Request 1' }).waitFor();
+    expect(page.url()).toBe(`${origin}/console${hrefOf(KEY, 'requests', '1')}`);
+    // And from there back to the task.
+    await page.getByRole('link', { name: id }).click();
+    await article.waitFor();
+  });
+
+  it('show what came of them: an image, and a video that plays', async () => {
+    const { origin, order, ask, act, read } = await listeningEmulator();
+    const video = await order(KEY);
+    const image = ORDERS['nano-banana-pro'];
+    const { generationId } = await ask(`${image.path}/generate`, image.body, KEY);
+    await act('POST', KEY, '/clock/advance', { ms: 3_600_000 });
+    const { page, row, copied, button } = await openPage(origin, hrefOf(KEY));
+
+    const small = (name: RegExp, tag: string) =>
+      row(name)
+        .locator(tag)
+        .evaluate((one: PageElement) => one.naturalWidth ?? one.videoWidth);
+    await soon(() => small(/a cat/, 'img')).toBe(1376);
+    await soon(() => small(/golden retriever/, 'video')).toBe(704);
+
+    await row(/a cat/).click();
+    const shown = page.getByRole('img', { name: 'The imageUrl of this task' });
+    await soon(() => shown.evaluate((one: PageElement) => [one.naturalWidth, one.naturalHeight])).toEqual([
+      1376, 768,
+    ]);
+    await page.getByText(generationId).waitFor();
+
+    await row(/golden retriever/).click();
+    const player = page.getByLabel('The videoUrl of this task');
+    const state = () =>
+      player.evaluate((one: PageElement) => ({ is: one.paused ? 'paused' : 'playing', at: one.currentTime }));
+    await soon(state).toEqual({ is: 'paused', at: 0 });
+    await player.focus();
+    await page.keyboard.press('Space');
+    await soon(async () => (await state()).at).toBeGreaterThan(0.1);
+
+    await button('Copy the address of videoUrl').click();
+    await soon(copied).toMatch(`${origin}/media/`);
+    // Looking is no fetch of the client's, as this is.
+    expect((await read(KEY, '/requests/count')).count).toBe(2);
+    const file = await fetch(await copied());
+    expect([file.status, file.headers.get('content-type')]).toEqual([200, 'video/mp4']);
+    expect((await file.arrayBuffer()).byteLength).toBeGreaterThan(1000);
+    const { requests } = await read(KEY, '/requests');
+    expect(requests.at(-1).taskIds).toEqual([video]);
+  });
+
+  it('are completed and failed by hand, with a code that is documented', async () => {
+    const { origin, order, read } = await listeningEmulator();
+    const one = await order(KEY, 'one');
+    const other = await order(KEY, 'other');
+    const { page, press, told, row, form, region } = await openPage(origin, hrefOf(KEY, 'tasks', one));
+    await press('Complete now');
+    await told(`Task ${one} has completed.`);
+    await row(/^one sora-2 completed/).waitFor();
+    expect(await read(KEY, `/tasks/${one}`)).toMatchObject({ status: 'completed' });
+
+    await row(/^other/).click();
+    await page.getByRole('article', { name: `Task ${other}` }).waitFor();
+    await press('Fail …');
+    const codes = form('Fail this task').getByLabel('With the code');
+    await soon(() => codes.getByRole('option').allInnerTexts()).toEqual([
+      'GENERATION_FAILED',
+      'INTERNAL_ERROR',
+    ]);
+    await codes.selectOption('INTERNAL_ERROR');
+    await press('Fail it');
+    await told(`Task ${other} has failed, its credits are refunded.`);
+    await row(/^other sora-2 failed: INTERNAL_ERROR/).waitFor();
+    await region('Credits').getByText('996', { exact: true }).waitFor();
+    await region('Credits').getByText('none are held').waitFor();
+    expect(await read(KEY, `/tasks/${other}`)).toMatchObject({
+      status: 'failed',
+      result: { errorCode: 'INTERNAL_ERROR' },
+    });
+  });
+
+  it('move by themselves under a real clock, and end there when they are brought to their end', async () => {
+    const { origin, order, act, read } = await listeningEmulator(['--speed', '5'], systemClock as TestClock);
+    const key = 'np_test_default';
+    const id = await order(key);
+    const opened = await openPage(origin, hrefOf(key, 'tasks', id));
+    const { page, press, row, rows } = opened;
+    const percent = async () => Number(/· (\d+) %/.exec(await rows.innerText())?.[1]);
+    await soon(percent).toBeGreaterThan(1);
+    await soon(async () => (await barsOf(opened))[0]?.done).toBeGreaterThan(1);
+    await soon(async () => (await barsOf(opened, 'article'))[0]?.done).toBeGreaterThan(1);
+    await press('To its end');
+    await row(/completed/).waitFor();
+    expect(await read(key, `/tasks/${id}`)).toMatchObject({ status: 'completed' });
+
+    await order(key, 'the second');
+    await row(/the second sora-2 generating/).waitFor();
+    // Now it takes a moment, and nobody has to do anything.
+    await act('PATCH', key, '', { speed: 100_000 });
+    await row(/the second sora-2 completed/).waitFor();
+    expect(await page.getByText('generating').count()).toBe(1);
+  });
+
+  it('that are not there are told so, and accounts that are not there', async () => {
+    const { origin } = await listeningEmulator();
+    const { page } = await openPage(origin, hrefOf(KEY, 'tasks', 'nothing'), {
+      expected: [refused(404)],
+    });
+    await page.getByText('There is no task nothing.').waitFor();
+    await page.goto(`${origin}/console${hrefOf('nobody')}`);
+    await page.getByRole('heading', { name: 'There is no account nobody' }).waitFor();
+    await page.getByRole('link', { name: 'All accounts' }).click();
+    await page.getByRole('heading', { name: 'Accounts' }).waitFor();
+  });
+});
