@@ -50,7 +50,10 @@ export function registerObservers(app: App, emulator: Emulator): void {
   });
 
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (!request.account) return done(null, payload);
+    const { account, entry } = request;
+    if (!account) return done(null, payload);
+    // One that is no JSON came no further than its parser.
+    if (entry?.body === '' && request.bodyText !== '') journal.body(request, entry);
     const send = (answer: unknown) => {
       tellAnswer(emulator, request, reply, answer);
       done(null, answer);

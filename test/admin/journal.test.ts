@@ -29,7 +29,7 @@ describe('the journal', () => {
       body: { ...VALID, 'sk-secret': 'sk-secret!' },
       headers,
     });
-    await send('POST', GENERATE, { key: 'sk-secret', body: '{"prompt' });
+    await send('POST', GENERATE, { key: 'sk-secret', body: '{"sk-secret' });
     const entries = await requests();
     expect(entries).toEqual([
       {
@@ -52,7 +52,10 @@ describe('the journal', () => {
         fault: null,
         warnings: ['undocumented field [key]'],
       },
-      expect.objectContaining({ id: '2', status: 400, errorCode: 'INVALID_INPUT', taskIds: [] }),
+      expect.objectContaining({
+        ...{ id: '2', status: 400, errorCode: 'INVALID_INPUT', taskIds: [] },
+        request: { headers: expect.anything(), body: '{"[key]' },
+      }),
     ]);
     expect(entries[0].request.headers).not.toHaveProperty('authorization');
     expect(JSON.stringify(entries)).not.toContain('sk-secret');
