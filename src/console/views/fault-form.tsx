@@ -47,7 +47,10 @@ function effectOf(name: string, fields: Record<string, string>): object {
 
 const numberOr = (text: string | undefined) => (text === undefined ? undefined : Number(text));
 
-/** Sets a rule. It knows what can go wrong when, and the codes that the endpoint documents. */
+/**
+ * Sets a rule. It knows what can go wrong when, and the codes that the endpoint documents. A form has its fields by their names:
+ * `contains` and `after` would stand where its own methods are looked for.
+ */
 export function FaultForm({ path, of }: { path: string; of: string }) {
   const known = contract.value;
   const [at, setAt] = useState<Stage>('request');
@@ -63,15 +66,15 @@ export function FaultForm({ path, of }: { path: string; of: string }) {
     <Form
       label={`A new rule for ${of}`}
       submit="Set this rule"
-      do={async ({ contains, times, after, probability, ...fields }) => {
+      do={async ({ bodyContains, times, afterCount, probability, ...fields }) => {
         const match = {
           ...(family !== ANY && { family }),
           ...(endpoint !== ANY && { endpoint }),
-          ...(contains !== undefined && { contains }),
+          ...(bodyContains !== undefined && { contains: bodyContains }),
         };
         const rule = {
           ...{ at, effect: effectOf(chosen, fields), match },
-          ...{ times: numberOr(times), after: numberOr(after), probability: numberOr(probability) },
+          ...{ times: numberOr(times), after: numberOr(afterCount), probability: numberOr(probability) },
         };
         const { id } = await call<Fault>('POST', path, rule);
         return `Rule ${id} is set for ${of}.`;
@@ -116,12 +119,12 @@ export function FaultForm({ path, of }: { path: string; of: string }) {
             onChange={setEndpoint}
           />
         )}
-        <Field label="Whose body contains" name="contains" maxLength={1000} />
+        <Field label="Whose body contains" name="bodyContains" maxLength={1000} />
       </fieldset>
       <fieldset>
         <legend>How often</legend>
         <Field label="Times" name="times" type="number" min={1} placeholder="always" />
-        <Field label="After as many" name="after" type="number" min={0} placeholder="0" />
+        <Field label="After as many" name="afterCount" type="number" min={0} placeholder="0" />
         <Field
           label="Probability"
           name="probability"
