@@ -12,37 +12,57 @@ interface ActionProps {
   kind?: 'main' | 'danger';
 }
 
-/** A button that does something, once at a time. */
-export function Action({ do: work, children, disabled = false, title, kind }: ActionProps) {
+/**
+ * Does something, once at a time. While it cannot be pressed it is not disabled for the browser, which would take the focus away from
+ * who goes by keys.
+ */
+function Press({ do: work, children, disabled = false, title, kind }: Press) {
   const [isBusy, setBusy] = useState(false);
+  const isOff = disabled || isBusy;
   async function run(): Promise<void> {
     setBusy(true);
-    await act(work).finally(() => setBusy(false));
+    await work().finally(() => setBusy(false));
   }
   return (
-    <button type="button" class={kind} disabled={disabled || isBusy} title={title} onClick={() => void run()}>
+    <button
+      type="button"
+      class={kind}
+      aria-disabled={isOff}
+      title={title}
+      onClick={() => {
+        if (!isOff) void run();
+      }}
+    >
       {children}
     </button>
   );
 }
+type Press = Omit<ActionProps, 'do'> & { do: () => Promise<unknown> };
+
+/** A button that does something. */
+export const Action = ({ do: work, ...rest }: ActionProps) => <Press {...rest} do={() => act(work)} />;
 
 const SURE_MS = 4000;
 
 /** One that cannot be taken back: it has to be pressed twice. */
-export function Danger({ children, ...action }: Omit<ActionProps, 'kind'>) {
+export function Danger({ do: work, children, ...rest }: Omit<ActionProps, 'kind'>) {
   const [isSure, setSure] = useState(false);
   useEffect(() => (isSure ? after(SURE_MS, () => setSure(false)) : undefined), [isSure]);
-  if (!isSure) {
-    return (
-      <button type="button" disabled={action.disabled} title={action.title} onClick={() => setSure(true)}>
-        {children}
-      </button>
-    );
+  async function pressed(): Promise<void> {
+    if (isSure) await act(work);
+    setSure(!isSure);
   }
   return (
-    <Action {...action} kind="danger">
-      Really {typeof children === 'string' ? children.charAt(0).toLowerCase() + children.slice(1) : children}?
-    </Action>
+    <Press {...rest} {...(isSure && { kind: 'danger' as const })} do={pressed}>
+      {isSure ? (
+        <>
+          Really{' '}
+          {typeof children === 'string' ? children.charAt(0).toLowerCase() + children.slice(1) : children}?
+        </>
+      ) : (
+        children
+      )}
+    </Press>
   );
 }
 
@@ -121,10 +141,17 @@ interface FormProps {
 }
 
 export function Form({ label, submit, do: work, onDone, children }: FormProps) {
+  // Who presses twice means it once.
+  const isBusy = useRef(false);
   async function submitted(event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
+    if (isBusy.current) return;
+    isBusy.current = true;
     const given = [...new FormData(event.currentTarget)].filter(([, value]) => value !== '');
-    if (await act(() => work(Object.fromEntries(given) as Record<string, string>))) onDone?.();
+    const isDone = await act(() => work(Object.fromEntries(given) as Record<string, string>)).finally(() => {
+      isBusy.current = false;
+    });
+    if (isDone) onDone?.();
   }
   return (
     <form aria-label={label} onSubmit={(event) => void submitted(event)}>
