@@ -55,7 +55,7 @@ function SharedRules() {
 function Rules({ title, path, faults }: { title: string; path: string; faults: Fault[] | undefined }) {
   return (
     <section aria-label={title}>
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       {faults?.length === 0 && <p class="quiet">None is set.</p>}
       <ul class="rules">
         {faults?.map((fault) => (

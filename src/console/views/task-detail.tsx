@@ -58,7 +58,7 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
           <ResultFile accountKey={key} task={task} field={field} kind={kind} />
           <figcaption>
             <span class="mono clip">{result![field]}</span>
-            <Copy text={() => result![field]!} label={`Copy the address of ${field}`}>
+            <Copy text={() => result![field]!} label={`Copy address of ${field}`}>
               Copy address
             </Copy>
           </figcaption>

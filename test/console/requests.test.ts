@@ -1,0 +1,204 @@
+import type { Locator, Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import type { JournalEntry } from '../../src/client/types.ts';
+import { CHROMIUM } from '../support/browser.ts';
+import { hasProgram } from '../support/command.ts';
+import {
+  hrefOf,
+  listeningEmulator,
+  type PageElement,
+  runInShell,
+  soon,
+  useConsole,
+} from '../support/console.ts';
+
+const KEY = 'np_test_frozen';
+const GENERATE = '/api/sora-2/generate';
+const hasCurl = hasProgram('curl', '--version') && hasProgram('bash', '--version');
+
+/** Whether any of these is where a reader sees it. */
+const isInView = (texts: Locator) =>
+  texts.evaluateAll((elements: PageElement[]) =>
+    elements.some((one) => {
+      const { top, bottom, height } = one.getBoundingClientRect();
+      return height > 0 && top >= 0 && bottom <= one.ownerDocument.defaultView.innerHeight;
+    }),
+  );
+
+describe.skipIf(!CHROMIUM)('requests in the console', () => {
+  const { openPage } = useConsole();
+
+  it('are listed newest first, found by what they were answered, and gone when the journal is emptied', async () => {
+    const { origin, order, post, act, read } = await listeningEmulator();
+    await order(KEY);
+    await post(GENERATE, { mode: 'textToVideo' }, KEY);
+    await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo', seconds: 3 }, KEY);
+    await act('POST', KEY, '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' } });
+    await post('/api/veo-3/generate', {}, KEY);
+    const { page, said, pressTwice, told, button } = await openPage(origin, hrefOf(KEY, 'requests'));
+    const struck = expect.stringMatching(
+      /^12:00:00.000 500 POST \/api\/veo-3\/generate fault INTERNAL_ERROR \d+ ms$/,
+    );
+    const warned = expect.stringMatching(/^12:00:00.000 200 POST \/api\/sora-2\/generate warning \d+ ms$/);
+    const wrong = expect.stringMatching(
+      /^12:00:00.000 400 POST \/api\/sora-2\/generate PROMPT_REQUIRED \d+ ms$/,
+    );
+    const good = expect.stringMatching(/^12:00:00.000 200 POST \/api\/sora-2\/generate \d+ ms$/);
+    await soon(said).toEqual([struck, warned, wrong, good]);
+
+    const show = page.getByRole('combobox', { name: 'Show' });
+    for (const [kind, expected] of [
+      ['refused or lost', [struck, wrong]],
+      ['struck by a fault', [struck]],
+      ['with a warning', [warned]],
+      ['all', [struck, warned, wrong, good]],
+    ] as const) {
+      await show.selectOption(kind);
+      await soon(said).toEqual(expected);
+    }
+    const search = page.getByRole('searchbox', { name: 'Find requests' });
+    for (const [text, expected] of [
+      ['prompt_req', [wrong]],
+      ['VEO-3', [struck]],
+      ['200', [warned, good]],
+    ] as const) {
+      await search.fill(text);
+      await soon(said).toEqual(expected);
+    }
+    await search.fill('nothing is like this');
+    await page.getByText('No request is like this.').waitFor();
+    await search.fill('');
+
+    await pressTwice('Empty');
+    await told('The journal is empty.');
+    await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
+    expect(await button('Empty').isDisabled()).toBe(true);
+    expect((await read(KEY, '/requests/count')).count).toBe(0);
+  });
+
+  it('stand beside their answers, with headers and bodies, what struck them, and what is odd about them', async () => {
+    const { origin, send, post, act } = await listeningEmulator();
+    await send('POST', GENERATE, {
+      key: KEY,
+      body: { prompt: 'a cat', mode: 'textToVideo', seconds: 3 },
+      headers: { 'x-of-mine': 'one' },
+    });
+    await act('POST', KEY, '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' } });
+    await post(GENERATE, { prompt: 'a dog' }, KEY);
+    const { page, row } = await openPage(origin, hrefOf(KEY, 'requests'));
+    await row(/ 200 /).click();
+    const article = page.getByRole('article', { name: 'Request 1' });
+    await article.getByRole('heading', { name: `POST ${GENERATE}` }).waitFor();
+    const side = (name: string) => article.getByRole('region', { name, exact: true });
+    const bodyOf = async (name: string) => JSON.parse(await side(`Body of the ${name}`).innerText());
+    expect(await bodyOf('request')).toEqual({ prompt: 'a cat', mode: 'textToVideo', seconds: 3 });
+    const answered = await bodyOf('answer');
+    expect(answered).toMatchObject({ success: true, status: 'processing' });
+    const [left, right] = await Promise.all([side('Request').boundingBox(), side('Answer').boundingBox()]);
+    expect([left!.x + left!.width <= right!.x, left!.y]).toEqual([true, right!.y]);
+
+    await side('Request')
+      .getByText(/^\d+ headers$/)
+      .click();
+    const terms = side('Request').getByRole('term');
+    await terms.filter({ hasText: 'x-of-mine' }).waitFor();
+    expect(await side('Request').getByRole('definition').allInnerTexts()).toContain('one');
+    // Keys are no header that is kept.
+    expect(await terms.allInnerTexts()).not.toContain('authorization');
+    await side('Answer')
+      .getByText(/^\d+ headers$/)
+      .click();
+    await side('Answer').getByRole('term').filter({ hasText: 'x-ratelimit-remaining' }).waitFor();
+
+    await article
+      .getByText(/seconds/, { exact: false })
+      .first()
+      .waitFor();
+    await article.getByRole('link', { name: 'UNDOCUMENTED_FIELD' }).waitFor();
+    await article.getByRole('link', { name: answered.taskId }).click();
+    await page.getByRole('article', { name: `Task ${answered.taskId}` }).waitFor();
+
+    await page.goto(`${origin}/console${hrefOf(KEY, 'requests', '2')}`);
+    const struck = page.getByRole('article', { name: 'Request 2' });
+    await struck.getByText(/^Struck by/).waitFor();
+    await struck.getByRole('link', { name: 'Faults that are set' }).click();
+    await page.getByRole('form', { name: 'A new rule for this account' }).waitFor();
+  });
+
+  it('that had no answer, or a body that is no JSON or very long, are told as what they were', async () => {
+    const { origin, send, act, read } = await listeningEmulator();
+    const mangled = '{"prompt": "a cat", <b>';
+    await send('POST', GENERATE, { key: KEY, body: mangled });
+    const prompt = 'long '.repeat(8_000);
+    await send('POST', GENERATE, { key: KEY, body: { prompt, mode: 'textToVideo' } });
+    await act('POST', KEY, '/faults', { at: 'request', effect: { empty: true } });
+    await fetch(origin + GENERATE, { method: 'POST', headers: { authorization: `Bearer ${KEY}` } }).then(
+      () => expect.unreachable('an answer came'),
+      () => {},
+    );
+    await soon(async () => (await read(KEY, '/requests/count')).count).toBe(3);
+    const { page, row } = await openPage(origin, hrefOf(KEY, 'requests'));
+    const body = () => page.getByRole('region', { name: 'Body of the request' }).innerText();
+    await row(/–/).click();
+    await page.getByRole('article', { name: 'Request 3' }).getByText('no answer').waitFor();
+    await row(/400/).click();
+    await page.getByRole('article', { name: 'Request 1' }).waitFor();
+    expect(await body()).toBe(mangled);
+    await row(/200/).click();
+    const article = page.getByRole('article', { name: 'Request 2' });
+    await article.getByText('Cut after 16 KB.').waitFor();
+    await article.getByText('a curl line of it is not whole').waitFor();
+    expect((await body()).length).toBeGreaterThan(16_000);
+    await page.goto(`${origin}/console${hrefOf(KEY, 'requests', '99')}`);
+    await page.getByText('The journal does not have this request any more.').waitFor();
+  });
+
+  it('have a code that leads to its answer in the documents', async () => {
+    const { origin, post } = await listeningEmulator();
+    await post('/api/nano-banana-2/generate', { mode: 'generate' }, KEY);
+    const { page, context } = await openPage(origin, hrefOf(KEY, 'requests', '1'));
+    const docs = await opened(page.getByRole('article').getByRole('link', { name: 'INVALID_PROMPT' }));
+    await soon(() => isInView(docs.getByText(/^INVALID_PROMPT, INVALID_INPUT,/))).toBe(true);
+    await soon(() => isInView(docs.getByText('/api/nano-banana-2/generate', { exact: true }))).toBe(true);
+
+    const whole = await opened(page.getByRole('link', { name: 'Generate or edit an image: its documents' }));
+    await soon(() => isInView(whole.getByRole('heading', { name: 'Generate or edit an image' }))).toBe(true);
+
+    async function opened(link: Locator): Promise<Page> {
+      const [one] = await Promise.all([context.waitForEvent('page'), link.click()]);
+      return one;
+    }
+  });
+
+  it.skipIf(!hasCurl)('are copied as a line for a shell, which makes the same request again', async () => {
+    const { origin, send, read, act } = await listeningEmulator();
+    await send('POST', GENERATE, {
+      key: KEY,
+      body: { prompt: "it's a cat", mode: 'textToVideo' },
+      headers: { 'x-of-mine': '$HOME "quoted"' },
+    });
+    const { page, press, copied, row } = await openPage(origin, hrefOf(KEY, 'requests', '1'));
+    await press('Copy as curl');
+    await soon(copied).toMatch(/^curl /);
+    const { success } = JSON.parse(await runInShell('bash', await copied()));
+    expect(success).toBe(true);
+    const [first, again] = (await read(KEY, '/requests')).requests as JournalEntry[];
+    const asSent = ({ method, path, request }: JournalEntry) => ({
+      ...{ method, path, body: request.body },
+      own: [request.headers['x-of-mine'], request.headers['content-type']],
+    });
+    expect(asSent(again!)).toEqual(asSent(first!));
+    await soon(() => row(/ 200 POST/).count()).toBe(2);
+
+    // A fetch of a file, which needs no key.
+    await act('POST', KEY, '/clock/advance', { ms: 3_600_000 });
+    const [task] = (await read(KEY, '/tasks')).tasks;
+    await send('GET', new URL(task.result.videoUrl).pathname, { key: null, headers: { range: 'bytes=0-9' } });
+    await row(/GET \/media/).click();
+    await page.getByRole('article', { name: 'Request 3' }).waitFor();
+    await press('Copy as curl');
+    await soon(copied).not.toContain('Authorization');
+    await runInShell('bash', await copied());
+    await soon(async () => (await read(KEY, '/requests/count?status=206')).count).toBe(2);
+  });
+});
