@@ -1,0 +1,185 @@
+import type { Locator } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import type { Fault } from '../../src/client/types.ts';
+import { CHROMIUM } from '../support/browser.ts';
+import {
+  hrefOf,
+  listeningEmulator,
+  type PageElement,
+  refused,
+  soon,
+  useConsole,
+} from '../support/console.ts';
+
+const KEY = 'np_test_frozen';
+const GENERATE = '/api/sora-2/generate';
+
+/** What docs/faults.md says that can happen when. */
+const EFFECTS = {
+  request: 'errorCode fail hang delayMs reset empty truncateAfter malformed answer',
+  charge: 'errorCode fail hang delayMs reset empty truncateAfter malformed answer',
+  accepted: 'errorCode fail hang delayMs reset empty truncateAfter malformed answer',
+  task: 'errorCode fail hang durationMs',
+  stream: 'fail hang delayMs reset empty truncateAfter',
+  media: 'errorCode hang delayMs reset empty truncateAfter',
+};
+
+const choice = (within: Locator, name: string) => within.getByRole('combobox', { name, exact: true });
+
+describe.skipIf(!CHROMIUM)('faults in the console', () => {
+  const { openPage } = useConsole();
+
+  it('can be whatever the contract allows at each stage, and nothing else', async () => {
+    const { origin, read } = await listeningEmulator();
+    const { form, told, press } = await openPage(origin, hrefOf(KEY, 'faults'));
+    const rule = form('A new rule for this account');
+    const [when, what] = [choice(rule, 'When'), choice(rule, 'What')];
+    const valuesOf = (choice: typeof when) =>
+      choice.getByRole('option').evaluateAll((options: PageElement[]) => options.map(({ value }) => value));
+    await soon(() => valuesOf(when)).toEqual(Object.keys(EFFECTS));
+    let count = 0;
+    const expected: object[] = [];
+    for (const [stage, effects] of Object.entries(EFFECTS)) {
+      await when.selectOption(stage);
+      await soon(async () => (await valuesOf(what)).sort().join(' ')).toBe(
+        effects.split(' ').sort().join(' '),
+      );
+      expect(await choice(rule, 'Endpoint').count(), stage).toBe(stage === 'media' ? 0 : 1);
+      for (const effect of effects.split(' ')) {
+        await what.selectOption(effect);
+        for (const amount of ['Milliseconds', 'Simulated milliseconds', 'Bytes']) {
+          const field = rule.getByRole('spinbutton', { name: amount, exact: true });
+          if (await field.isVisible()) await field.fill('7');
+        }
+        await press('Set this rule');
+        count += 1;
+        await told(`Rule ${count} is set for this account.`);
+        expected.push({ at: stage, effect: { [effect]: expect.anything() } });
+      }
+    }
+    expect((await read(KEY, '/faults?limit=1000')).faults).toMatchObject(expected);
+  });
+
+  it('have the codes that the endpoint documents', async () => {
+    const { origin, get } = await listeningEmulator();
+    const { form } = await openPage(origin, hrefOf(KEY, 'faults'));
+    const rule = form('A new rule for this account');
+    const code = choice(rule, 'Code');
+    const codes = () => code.getByRole('option').allInnerTexts();
+    const endpoints = choice(rule, 'Endpoint').getByRole('option');
+    const { paths } = (await get('/openapi.json')).body;
+    const documented = (...of: string[]) => {
+      const responses = of.flatMap((path) => Object.values(paths[path].post.responses));
+      const known = responses.flatMap(
+        (one) => (one as { 'x-error-codes'?: { code: string }[] })['x-error-codes'] ?? [],
+      );
+      return [...new Set(known.map((one) => one.code))].sort();
+    };
+    const own = ['/api/nano-banana-2/generate', '/api/nano-banana-2/check-status'];
+    await choice(rule, 'Family').selectOption('nano-banana-2');
+    await soon(() => endpoints.allInnerTexts()).toEqual(['all', ...own]);
+    await soon(codes).toEqual(documented(...own));
+    for (const path of own) {
+      await choice(rule, 'Endpoint').selectOption(path);
+      await soon(codes).toEqual(documented(path));
+    }
+    await choice(rule, 'Family').selectOption('all');
+    await soon(() => endpoints.count()).toBe(
+      Object.values(paths).filter((one) => (one as { post?: object }).post).length + 1,
+    );
+  });
+
+  it('strike as they are set, tell how often they have struck, and are removed', async () => {
+    const { origin, read, post } = await listeningEmulator();
+    const { form, told, press, pressTwice, region, tab } = await openPage(origin, hrefOf(KEY, 'faults'), {
+      expected: [refused(400)],
+    });
+    const rule = form('A new rule for this account');
+    const own = region('Of this account').getByRole('listitem');
+    await region('Of this account').getByText('None is set.').waitFor();
+    await choice(rule, 'Code').selectOption('INTERNAL_ERROR');
+    await choice(rule, 'Family').selectOption('sora-2');
+    await choice(rule, 'Endpoint').selectOption(GENERATE);
+    await rule.getByLabel('Whose body contains').fill('a cat');
+    await rule.getByLabel('Times').fill('1');
+    await rule.getByLabel('After as many').fill('1');
+    await rule.getByLabel('Probability').fill('1');
+    await press('Set this rule');
+    await told('Rule 1 is set for this account.');
+    const [fault] = (await read(KEY, '/faults')).faults as Fault[];
+    expect(fault).toMatchObject({
+      ...{ at: 'request', effect: { errorCode: 'INTERNAL_ERROR' }, times: 1, after: 1, probability: 1 },
+      match: { family: 'sora-2', endpoint: GENERATE, contains: 'a cat' },
+    });
+    const sentence = own.getByText(
+      `at request: errorCode INTERNAL_ERROR · where family sora-2, endpoint ${GENERATE}, contains a cat · once · after 1 have passed · with probability 1`,
+    );
+    await sentence.waitFor();
+    await own.getByText('rule 1 · has not struck yet').waitFor();
+    await soon(() => tab('faults').innerText()).toMatch(/1$/);
+
+    await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo' }, KEY);
+    await post(GENERATE, { prompt: 'a dog', mode: 'textToVideo' }, KEY);
+    expect((await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo' }, KEY)).status).toBe(500);
+    await own.getByText('rule 1 · has struck once · used up').waitFor();
+
+    await choice(rule, 'What').selectOption('answer');
+    await rule.getByLabel('Content type').fill('text/…');
+    await press('Set this rule');
+    await told(/^Invalid parameter effect/);
+    await rule.getByLabel('Content type').fill('text/html');
+    await rule.getByLabel('Text', { exact: true }).fill('<h1>Bad gateway</h1>');
+    for (const name of ['Times', 'After as many', 'Probability', 'Whose body contains'])
+      await rule.getByLabel(name).fill('');
+    await press('Set this rule');
+    await told('Rule 2 is set for this account.');
+    const answer = await post(GENERATE, { prompt: 'a dog' }, KEY);
+    expect([answer.status, answer.text, answer.headers['content-type']]).toEqual([
+      ...[502, '<h1>Bad gateway</h1>', 'text/html'],
+    ]);
+    await own.getByText('rule 2 · has struck once').waitFor();
+
+    await pressTwice('Remove', own.filter({ hasText: 'rule 1' }));
+    await told('Rule 1 is removed.');
+    await sentence.waitFor({ state: 'detached' });
+    expect((await read(KEY, '/faults')).faults).toMatchObject([{ id: '2' }]);
+    await press('Set this rule');
+    await told('Rule 3 is set for this account.');
+    await pressTwice('Remove all', region('Of this account'));
+    await told('All of them are removed.');
+    await region('Of this account').getByText('None is set.').waitFor();
+    expect((await read(KEY, '/faults')).faults).toEqual([]);
+  });
+
+  it('are set for everybody too, and told with those of each account', async () => {
+    const { origin, get, post, read } = await listeningEmulator();
+    const { page, form, told, press, pressTwice, region } = await openPage(origin, '#/faults');
+    const rule = form('A new rule for everybody');
+    await region('For everybody').getByText('None is set.').waitFor();
+    await choice(rule, 'When').selectOption('charge');
+    await choice(rule, 'What').selectOption('fail');
+    await press('Set this rule');
+    await told('Rule 1 is set for everybody.');
+    expect((await get('/__admin/faults')).body.faults).toMatchObject([
+      { at: 'charge', effect: { fail: true } },
+    ]);
+    const text = 'at charge: fail · for every request';
+    await region('For everybody').getByText(text).waitFor();
+    for (const [key, times] of [
+      ['np_test_default', 'once'],
+      [KEY, '2 times'],
+    ] as const) {
+      expect((await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo' }, key)).status).toBe(500);
+      await region('For everybody').getByText(`rule 1 · has struck ${times}`).waitFor();
+    }
+
+    await page.evaluate(`location.hash = ${JSON.stringify(hrefOf(KEY, 'faults'))}`);
+    await region('Of this account').getByText('None is set.').waitFor();
+    await region('For everybody').getByText(text).waitFor();
+    await pressTwice('Remove', region('For everybody'));
+    await told('Rule 1 is removed.');
+    await region('For everybody').getByText('None is set.').waitFor();
+    expect((await get('/__admin/faults')).body.faults).toEqual([]);
+    expect((await read(KEY, '/faults')).faults).toEqual([]);
+  });
+});
