@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished } from 'vitest';
 import { accountAt } from './balanced.ts';
 import { openBrowser } from './browser.ts';
 import { testEmulator } from './emulator.ts';
@@ -183,3 +184,37 @@ function partsOf(page: Page) {
 
 export const hrefOf = (key: string, tab = 'tasks', id?: string): string =>
   `#/accounts/${encodeURIComponent(key)}/${tab}${id === undefined ? '' : `/${encodeURIComponent(id)}`}`;
+
+/** An address of this machine that leads to one emulator and later to another, as a port does on which one is started again. */
+export async function openDoor(to: string) {
+  let target: number | undefined = Number(new URL(to).port);
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    const inner = target === undefined ? undefined : connect(target, '127.0.0.1');
+    const end = () => {
+      socket.destroy();
+      inner?.destroy();
+      sockets.delete(socket);
+    };
+    sockets.add(socket);
+    for (const one of [socket, inner]) one?.on('error', end).on('close', end);
+    if (inner) socket.pipe(inner).pipe(socket);
+    else end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    /** Nobody is there. */
+    shut(): void {
+      target = undefined;
+      for (const socket of sockets) socket.destroy();
+    },
+    leadTo(url: string): void {
+      target = Number(new URL(url).port);
+    },
+  };
+}

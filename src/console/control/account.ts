@@ -91,6 +91,11 @@ export function openAccount(key: string): AccountState {
     if (known.length < given.length) tasks.more();
   }
 
+  function look(id: string | undefined): void {
+    if (id !== undefined && requests.find(id)) requests.again([id]);
+    else requests.more();
+  }
+
   function hear(event: LiveEvent): void {
     if (event.key === null ? event.change !== 'faults' : event.key !== key) return;
     switch (event.type) {
@@ -103,13 +108,14 @@ export function openAccount(key: string): AccountState {
         ledger.more();
         break;
       case 'request':
-        if (event.id !== undefined && requests.find(event.id)) requests.again([event.id]);
-        else requests.more();
+        look(event.id);
         touch(event.taskIds?.filter((id) => !tasks.find(id)));
         verdict.refresh();
         break;
       case 'fault':
         faults.refresh();
+        // Nobody tells of a request that gets no answer.
+        look(event.request);
         break;
       case 'account':
         changed(event.change);

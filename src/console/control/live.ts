@@ -10,6 +10,8 @@ export interface LiveEvent {
   taskId?: string | null;
   id?: string;
   taskIds?: string[];
+  /** The id of the one that was struck. */
+  request?: string;
   change?: string;
 }
 
