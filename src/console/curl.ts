@@ -15,7 +15,10 @@ export function curlOf(entry: JournalEntry, key: string, origin: string): string
   const restored = (text: string) => text.replaceAll(KEY, () => key);
   const headers = Object.entries(request.headers)
     .filter(([name]) => !NOT_REPEATED.test(name))
-    .flatMap(([name, value]) => [value].flat().map((one) => `${name}: ${restored(one)}`));
+    .flatMap(([name, value]) =>
+      // Without a value curl would leave it out.
+      [value].flat().map((one) => (one === '' ? `${name};` : `${name}: ${restored(one)}`)),
+    );
   // Files are fetched without a key.
   if (!path.startsWith('/media/')) headers.unshift(`Authorization: Bearer ${key}`);
   const { body } = request;
@@ -24,6 +27,8 @@ export function curlOf(entry: JournalEntry, key: string, origin: string): string
   return [
     // In these curl would see several addresses.
     /[[\]{}]/.test(url) ? 'curl -sSg' : 'curl -sS',
+    // It would go along these itself.
+    ...(/\/\.\.?(\/|$)/.test(path) ? ['--path-as-is'] : []),
     ...(method === (text === undefined ? 'GET' : 'POST')
       ? []
       : [method === 'HEAD' ? '-I' : `-X ${quoted(method)}`]),

@@ -65,6 +65,12 @@ describe('a request as a line for a shell', () => {
     expect(wordsFor({ ...asked({}), path: '/media/[1-9]/{a,b}' })[0]).toBe('-sSg');
   });
 
+  it('goes where the client went, and has headers that say nothing', () => {
+    expect(wordsFor({ ...asked({}), path: '/api/../x' })[1]).toBe('--path-as-is');
+    expect(wordsFor(entry())).not.toContain('--path-as-is');
+    expect(wordsFor(asked({ headers: { 'x-mine': '' } }))).toContain('x-mine;');
+  });
+
   it('is text to the shell, and nothing for a terminal to act on, whatever the client has written', () => {
     fc.assert(
       fc.property(text, text, (body, header) => {
@@ -75,7 +81,7 @@ describe('a request as a line for a shell', () => {
         );
         expect(line).not.toMatch(ACTS);
         const words = wordsOf(line);
-        expect(words).toContain(`x-h: ${header}`);
+        expect(words).toContain(header === '' ? 'x-h;' : `x-h: ${header}`);
         if (body !== '') expect(words.at(-1)).toBe(body);
       }),
       { numRuns: 60 },
