@@ -7,6 +7,7 @@ import {
   listeningEmulator,
   type PageElement,
   refused,
+  sideways,
   soon,
   useConsole,
 } from '../support/console.ts';
@@ -262,8 +263,7 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
     });
     for (const [name, view] of Object.entries(views)) {
       await show(page, view);
-      const wide = await page.evaluate(() => document.scrollingElement.scrollWidth);
-      expect([name, wide]).toEqual([name, PHONE.width]);
+      expect([name, await sideways(page)]).toEqual([name, []]);
     }
     for (const name of ['tasks', 'requests'] as const) {
       await show(page, views[name]);

@@ -12,6 +12,7 @@ import { createTestClock } from './test-clock.ts';
 // biome-ignore lint/suspicious/noExplicitAny: the compiler does not
 declare const document: any;
 declare const location: { pathname: string };
+declare const getComputedStyle: (element: PageElement) => { overflowX: string };
 
 /** A busy machine is no reason to fail. */
 const PATIENCE_MS = 15_000;
@@ -218,3 +219,15 @@ export async function openDoor(to: string) {
     },
   };
 }
+
+/** What is wider than its place, so that one has to scroll sideways for it. */
+export const sideways = (page: Page): Promise<string[]> =>
+  page.evaluate(() =>
+    [...document.querySelectorAll('*')]
+      .filter((one: PageElement) => {
+        const { overflowX } = getComputedStyle(one);
+        const scrolls = one === document.documentElement || overflowX === 'auto' || overflowX === 'scroll';
+        return scrolls && one.scrollWidth > one.clientWidth;
+      })
+      .map((one: PageElement) => `${one.scrollWidth} in ${one.clientWidth}: ${one.outerHTML.slice(0, 200)}`),
+  );

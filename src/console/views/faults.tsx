@@ -61,7 +61,14 @@ function Rules({ title, path, faults }: { title: string; path: string; faults: F
         {faults?.map((fault) => (
           <li key={fault.id}>
             <div>
-              <p>{described(fault)}</p>
+              <p>
+                {described(fault).map((part, place) => (
+                  <span key={part}>
+                    {place > 0 && ' · '}
+                    <bdi>{part}</bdi>
+                  </span>
+                ))}
+              </p>
               <p class="quiet">
                 rule {fault.id} · {strikes(fault.fired)}
                 {fault.times !== undefined && fault.fired >= fault.times && ' · used up'}
@@ -95,8 +102,8 @@ function Rules({ title, path, faults }: { title: string; path: string; faults: F
 const strikes = (count: number) =>
   count === 0 ? 'has not struck yet' : count === 1 ? 'has struck once' : `has struck ${count} times`;
 
-/** A rule as a sentence. */
-function described({ at, effect, match, times, after, probability }: Fault): string {
+/** A rule in words. */
+function described({ at, effect, match, times, after, probability }: Fault): string[] {
   const what = Object.entries(effect).map(([name, value]) =>
     value === true ? name : `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`,
   );
@@ -107,5 +114,5 @@ function described({ at, effect, match, times, after, probability }: Fault): str
     ...(times === undefined ? [] : [times === 1 ? 'once' : `${times} times`]),
     ...(after ? [`after ${after} have passed`] : []),
     ...(probability === undefined ? [] : [`with probability ${probability}`]),
-  ].join(' · ');
+  ];
 }
