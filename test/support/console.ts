@@ -100,25 +100,27 @@ export function useConsole() {
     });
     context.setDefaultTimeout(PATIENCE_MS);
     const complaints: string[] = [];
+    const complain = (told: string) => {
+      if (!expected.some((one) => one.test(told))) complaints.push(told);
+    };
     open.add({ context, complaints });
     const asked: string[] = [];
     await context.addInitScript(watchForHits);
     context.on('page', (one) => {
       one.on('dialog', (dialog) => {
-        complaints.push(`dialog: ${dialog.message()}`);
+        complain(`dialog: ${dialog.message()}`);
         void dialog.dismiss();
       });
-      one.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
+      one.on('pageerror', (error) => complain(`error: ${error.message}`));
       one.on('console', (line) => {
-        const told = `${line.type()}: ${line.text()} ${line.location().url}`;
-        if (['error', 'warning'].includes(line.type()) && !expected.some((one) => one.test(told)))
-          complaints.push(told);
+        if (['error', 'warning'].includes(line.type()))
+          complain(`${line.type()}: ${line.text()} ${line.location().url}`);
       });
     });
     context.on('request', (request) => {
       const url = request.url();
       asked.push(`${request.method()} ${url}`);
-      if (!url.startsWith(`${origin}/`) && !/^(?:blob|data):/.test(url)) complaints.push(`asked: ${url}`);
+      if (!url.startsWith(`${origin}/`) && !/^(?:blob|data):/.test(url)) complain(`asked: ${url}`);
     });
     const page = await context.newPage();
     await page.goto(`${origin}/console${hash}`);

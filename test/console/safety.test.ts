@@ -1,0 +1,180 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { accountAt } from '../support/balanced.ts';
+import { CHROMIUM } from '../support/browser.ts';
+import { hrefOf, listeningEmulator, openDoor, refused, soon, useConsole } from '../support/console.ts';
+import { usedEmulator } from '../support/used-emulator.ts';
+
+const KEY = 'np_test_frozen';
+const TOKEN = 'open-sesame-2026';
+const DIST = new URL('../../dist/console/', import.meta.url);
+const MOST_BYTES = 120 * 1024;
+
+describe('the files of the console', () => {
+  it(`are under ${MOST_BYTES / 1024} KB, packed as they are sent`, () => {
+    const page = gzipSync(readFileSync(new URL('page.html', DIST)));
+    const files = readdirSync(new URL('assets/', DIST));
+    expect(files.map((name) => name.split('.').slice(1).join('.')).sort()).toEqual(['css.gz', 'js.gz']);
+    const sizes = files.map((name) => readFileSync(new URL(`assets/${name}`, DIST)).length);
+    expect(sizes.reduce((sum, one) => sum + one, page.length)).toBeLessThan(MOST_BYTES);
+  });
+});
+
+describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
+  const { openPage, browser } = useConsole();
+
+  it('every view asks the emulator alone, and each answer of the page is under a policy that allows nothing else', async () => {
+    const { origin, views } = await usedEmulator();
+    const { page, asked } = await openPage(origin);
+    const policy = (await page.reload())!.headers()['content-security-policy']!;
+    for (const part of [
+      "default-src 'none'",
+      "script-src 'self'",
+      "style-src 'self'",
+      "connect-src 'self'",
+      "frame-ancestors 'none'",
+      "require-trusted-types-for 'script'",
+    ])
+      expect(policy.split('; ')).toContain(part);
+    expect(policy).not.toMatch(/unsafe|\*|https?:/);
+    for (const { hash, text } of Object.values(views)) {
+      await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
+      await page.getByText(text).first().waitFor();
+    }
+    // What else is asked for, and complained about, fails every test: see useConsole.
+    const urls = [...new Set(asked.map((one) => one.split(' ')[1]!))];
+    expect(urls.filter((url) => !url.startsWith(`${origin}/`) && !/^(?:blob|data):/.test(url))).toEqual([]);
+    const paths = urls.flatMap((url) => (url.startsWith(origin) ? [new URL(url).pathname] : []));
+    const known = /^\/(?:console(?:\/assets\/[\w.-]+)?|metrics|openapi\.json|__admin\/.+)$/;
+    expect(paths.filter((path) => !known.test(path))).toEqual([]);
+  });
+
+  it('what tries to run in the page is stopped', async () => {
+    const { origin } = await listeningEmulator();
+    const { page } = await openPage(origin, '#/', { expected: [/./] });
+    await page.evaluate(`(() => {
+      const told = (document.told = new Set());
+      addEventListener('securitypolicyviolation', ({ violatedDirective }) => told.add(violatedDirective));
+      const attempt = (work) => { try { work(); } catch (error) { told.add(error.name); } };
+      const put = (name, own) => document.body.append(Object.assign(document.createElement(name), own));
+      attempt(() => { document.body.innerHTML = '<img src=x onerror=hit=1>'; });
+      attempt(() => put('script', { text: 'hit=2' }));
+      attempt(() => put('style', { textContent: '* {}' }));
+      attempt(() => put('iframe', { src: '/docs' }));
+      attempt(() => put('img', { src: 'http://127.0.0.1:9/' }));
+      fetch('http://127.0.0.1:9/').catch(() => {});
+    })()`);
+    await soon(() => page.evaluate('[...document.told].sort()')).toEqual([
+      ...['TypeError', 'connect-src', 'frame-src', 'img-src', 'require-trusted-types-for', 'style-src-elem'],
+    ]);
+  });
+
+  it('what is done says that the page does it, and is refused where it does not', async () => {
+    const { origin, read } = await listeningEmulator();
+    const { page, press, told, context } = await openPage(origin, hrefOf(KEY), { expected: [refused(403)] });
+    const sent: [string, string | undefined][] = [];
+    context.on('request', (request) => {
+      if (request.url().includes('/__admin/'))
+        sent.push([request.method(), request.headers()['x-emulator-console']]);
+    });
+    await press('+1 minute');
+    await told(/^Moved on by 1:00 min/);
+    expect(sent.filter(([method]) => method === 'POST')).toEqual([['POST', '1']]);
+    expect(sent.filter(([, header]) => header !== '1')).toEqual([]);
+    const { now } = (await read(KEY)).clock;
+    const forged = await page.evaluate(
+      `fetch(${JSON.stringify(`${accountAt(KEY)}/clock/advance`)}, {
+        method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"ms":60000}',
+      }).then((response) => response.json())`,
+    );
+    expect(forged).toMatchObject({ code: 'FOREIGN_PAGE' });
+    expect((await read(KEY)).clock.now).toBe(now);
+  });
+
+  it('no page of another origin acts like it, or shows it', async () => {
+    const { origin, act, read } = await listeningEmulator();
+    const other = await listeningEmulator();
+    await act('POST', KEY, '/credits', { amount: 5 });
+    const page = await browser().newPage();
+    onTestFinished(() => page.close());
+    // Of another emulator, which allows it everything.
+    await page.goto(`${other.origin}/health`);
+    const outcome = await page.evaluate(`(() => {
+      const ask = (more) =>
+        fetch(${JSON.stringify(`${origin}${accountAt(KEY)}/reset`)}, { method: 'POST', ...more })
+          .then(({ type }) => type, () => 'refused');
+      return Promise.all([ask({ headers: { 'x-emulator-console': '1' } }), ask({ mode: 'no-cors' })]);
+    })()`);
+    expect(outcome).toEqual(['refused', 'opaque']);
+    expect((await read(KEY)).credits).toBe(1005);
+
+    await page.evaluate(`document.body.append(Object.assign(document.createElement('iframe'), {
+      src: ${JSON.stringify(`${origin}/console`)},
+    }))`);
+    await soon(() => page.frames().map((frame) => frame.url())).toEqual([
+      `${other.origin}/health`,
+      expect.stringMatching(/^chrome-error:/),
+    ]);
+  });
+
+  describe('where the emulator wants a token', () => {
+    it('it is asked for, a wrong one is told, and the right one opens all of it', async () => {
+      const { origin, send } = await listeningEmulator(['--admin-token', TOKEN]);
+      const { page, form, press, told, live, rows, asked, context } = await openPage(origin, '#/', {
+        expected: [refused(401)],
+      });
+      const field = form('The admin token').getByLabel('Admin token');
+      await page.getByRole('heading', { name: 'This emulator wants its admin token' }).waitFor();
+      expect(await field.getAttribute('type')).toBe('password');
+      await soon(() => field.evaluate((one) => one === one.ownerDocument.activeElement)).toBe(true);
+      for (const wrong of ['not the one', 'wörng …', `${TOKEN} `]) {
+        await field.fill(wrong);
+        await page.keyboard.press('Enter');
+        await told(/admin-token|admin token/i);
+        expect(await field.isVisible()).toBe(true);
+      }
+      await field.fill(TOKEN);
+      await press('Go on');
+      await told('This is the one.');
+      await live();
+      await page.getByText('6 accounts', { exact: true }).waitFor();
+      await rows.filter({ hasText: KEY }).click();
+      await press('+1 minute');
+      await told(/^Moved on by 1:00 min/);
+      const account = await send('GET', accountAt(KEY), { key: null, headers: { 'x-admin-token': TOKEN } });
+      expect(account.body.clock.now).toBe('2026-01-15T12:01:00.000Z');
+
+      // In no address, and nowhere but in this tab.
+      expect(asked.filter((one) => one.includes(TOKEN))).toEqual([]);
+      expect(page.url()).not.toContain(TOKEN);
+      expect(await page.content()).not.toContain(TOKEN);
+      expect(await page.evaluate('document.cookie + JSON.stringify({ ...localStorage })')).toBe('{}');
+      await page.reload();
+      await live();
+      const second = await context.newPage();
+      await second.goto(`${origin}/console`);
+      await second.getByRole('heading', { name: 'This emulator wants its admin token' }).waitFor();
+    });
+
+    it('it is asked for again when it is another one after a start', async () => {
+      const first = await listeningEmulator(['--admin-token', TOKEN]);
+      const door = await openDoor(first.origin);
+      const { page, form, live } = await openPage(door.origin, '#/', {
+        expected: [refused(401), /net::ERR_/],
+      });
+      const field = form('The admin token').getByLabel('Admin token');
+      await field.fill(TOKEN);
+      await page.keyboard.press('Enter');
+      await live();
+      door.shut();
+      await page.getByText('not connected', { exact: true }).waitFor();
+      const second = await listeningEmulator(['--admin-token', 'another-of-these']);
+      door.leadTo(second.origin);
+      await field.fill('another-of-these');
+      await page.keyboard.press('Enter');
+      await live();
+      await page.getByText('6 accounts', { exact: true }).waitFor();
+    });
+  });
+});
