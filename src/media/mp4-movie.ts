@@ -8,6 +8,7 @@ export interface Movie {
   durationMs: number;
   width: number;
   height: number;
+  hasSound: boolean;
 }
 
 /** No box that is read here is longer, but for names that nobody asks for. */
@@ -34,7 +35,8 @@ export function loadMp4box(): Promise<Mp4box> {
  * @throws any error when there is no video that can be read
  */
 export function readMovie(mp4box: Mp4box, moov: Buffer, fragments: FragmentLengths): Movie {
-  const trak = videoTrackIn(mp4box, moov);
+  const trak = trackIn(mp4box, moov, 'vide');
+  if (!trak) throw new RangeError('there is no video track');
   const trackHeader = readBox(mp4box, 'tkhd', findBox(trak, 'tkhd'));
   const entry = readSampleEntry(mp4box, findBox(trak, 'mdia', 'minf', 'stbl', 'stsd'));
   const coded = entry instanceof mp4box.VisualSampleEntry ? entry : undefined;
@@ -46,7 +48,7 @@ export function readMovie(mp4box: Mp4box, moov: Buffer, fragments: FragmentLengt
   const durationMs = Math.round(seconds * 1000);
   if (!(durationMs > 0 && durationMs <= Number.MAX_SAFE_INTEGER))
     throw new RangeError('the video has no length');
-  return { durationMs, width, height };
+  return { durationMs, width, height, hasSound: hasSoundIn(mp4box, moov) };
 }
 
 function secondsOf(
@@ -79,12 +81,22 @@ function isUnknown(duration: number): boolean {
   return duration === 0xffffffff || duration >= 2 ** 63;
 }
 
-function videoTrackIn(mp4box: Mp4box, moov: Buffer): Buffer {
+/** The first track of a kind. */
+function trackIn(mp4box: Mp4box, moov: Buffer, kind: 'vide' | 'soun'): Buffer | undefined {
   for (const { type, body } of boxesIn(moov)) {
     const handler = type === 'trak' ? findBox(body, 'mdia', 'hdlr') : undefined;
-    if (handler && readBox(mp4box, 'hdlr', handler).handler === 'vide') return body;
+    if (handler && readBox(mp4box, 'hdlr', handler).handler === kind) return body;
   }
-  throw new RangeError('there is no video track');
+  return undefined;
+}
+
+/** What is broken behind the video makes no other video of it. */
+function hasSoundIn(mp4box: Mp4box, moov: Buffer): boolean {
+  try {
+    return trackIn(mp4box, moov, 'soun') !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function defaultDurationOf(mp4box: Mp4box, mvex: Buffer, trackId: number): number {

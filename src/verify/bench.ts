@@ -3,6 +3,7 @@ import type { AccountControl, Control } from '../client/interface.ts';
 import type { Source } from '../http/doc.ts';
 import type { Json } from '../openapi/schema.ts';
 import type { Conformity } from './conformity.ts';
+import { fileAt } from './files.ts';
 import { CannotGoOn, Differs, NotChecked, shown } from './findings.ts';
 import { type Answer, ask, hasArrived, isBrokenOff, reasonOf } from './wire.ts';
 
@@ -174,13 +175,7 @@ export function createBench(target: Target, conformity: Conformity, of: Subject)
       return answer;
     },
     /** A file that an answer leads to. */
-    async fetch(url: string): Promise<Response> {
-      const response = await fetch(url, { method: 'HEAD', signal: AbortSignal.timeout(10_000) }).catch(
-        () => undefined,
-      );
-      if (!response) throw new Differs(`a file at ${url}`, 'no answer');
-      return response;
-    },
+    file: fileAt,
     /** Leaves nothing behind. */
     async end(): Promise<void> {
       for (const account of made) await account.remove();

@@ -3,6 +3,7 @@ import type { Case } from './case.ts';
 import type { Conformity } from './conformity.ts';
 import { fieldCases } from './fields.ts';
 import { streamCases, taskCases } from './flows.ts';
+import { resultCases } from './results.ts';
 import { commonCases, defaultCases, failureCases, priceCases, unknownTaskCases } from './rules.ts';
 import { sampleCases } from './samples.ts';
 import { uploadCases } from './uploads.ts';
@@ -17,6 +18,7 @@ export function allCases(conformity: Conformity, samples: readonly WireSample[])
     ...priceCases(conformity, path),
     ...defaultCases(conformity, path),
     ...taskCases(conformity, path),
+    ...resultCases(conformity, path),
     ...streamCases(conformity, path),
     ...uploadCases(conformity, path),
     ...failureCases(conformity, path),

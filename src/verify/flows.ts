@@ -2,11 +2,12 @@ import type { AccountControl } from '../client/interface.ts';
 import type { LedgerEntry } from '../client/types.ts';
 import type { Source } from '../http/doc.ts';
 import type { Json } from '../openapi/schema.ts';
-import { type Answer, assertAccepted, type Bench, told } from './bench.ts';
+import { assertAccepted, type Bench, told } from './bench.ts';
 import { changed, completed, plainBody, pollBodyOf } from './bodies.ts';
 import type { Case } from './case.ts';
 import type { Conformity } from './conformity.ts';
 import { Differs, NotChecked } from './findings.ts';
+import { assertFiles, traitsOf } from './results.ts';
 
 /** From submission to result, and to failure: what is polled, what it costs, what comes back. */
 export function taskCases(conformity: Conformity, path: string): Case[] {
@@ -41,7 +42,7 @@ export function taskCases(conformity: Conformity, path: string): Case[] {
         }
         const end = await bench.finished(key, poll);
         if (end.body?.status !== 'completed') throw new Differs('a completed task', told(end));
-        await assertFiles(bench, end);
+        await assertFiles(bench, end, traitsOf(conformity, path, body));
       },
     },
     {
@@ -105,18 +106,6 @@ export function taskCases(conformity: Conformity, path: string): Case[] {
       },
     },
   ];
-}
-
-async function assertFiles(bench: Bench, { text }: Answer): Promise<void> {
-  const urls = [...text.matchAll(/"(https?:\/\/[^"]+)"/g)].map(([, url]) => url!);
-  if (urls.length === 0) throw new Differs('the address of a file', text);
-  for (const url of urls) {
-    const { status, headers } = await bench.fetch(url);
-    const type = headers.get('content-type') ?? 'no content type';
-    if (status !== 200 || !/^(video|image)\//.test(type)) {
-      throw new Differs(`a video or an image at ${url}`, `${status}, ${type}`);
-    }
-  }
 }
 
 async function assertTaken(account: AccountControl, price: number): Promise<void> {

@@ -36,7 +36,7 @@ describe('Mp4Probe', () => {
   it.each(layouts)('reads a file with %s, in chunks of any length', async (_, options) => {
     const file = makeMp4(options);
     for (const chunkLength of [1, 7, 16, 1000, file.length]) {
-      expect(await probe(file, chunkLength)).toEqual(readable(5000));
+      expect(await probe(file, chunkLength)).toEqual(readable(5000, 640, 360, options.audio));
     }
   });
 
@@ -62,7 +62,7 @@ describe('Mp4Probe', () => {
 
   it('reads the size of the video', async () => {
     expect(await probe(makeMp4({ width: 1920, height: 1080, audio: true }))).toEqual(
-      readable(5000, 1920, 1080),
+      readable(5000, 1920, 1080, true),
     );
   });
 
@@ -75,7 +75,7 @@ describe('Mp4Probe', () => {
     // ffmpeg -f lavfi -i testsrc=s=32x18:r=10:d=1.5 -f lavfi -i sine=d=1.5:r=8000 -c:v libx264 -x264-params no-info=1
     //   -pix_fmt yuv420p -crf 50 -c:a aac -b:a 8k -ac 1 -bitexact tiny.mp4
     const file = readFileSync(new URL('tiny.mp4', import.meta.url));
-    expect(await probe(file)).toEqual(readable(1500, 32, 18));
+    expect(await probe(file)).toEqual(readable(1500, 32, 18, true));
     expect(await probe(file.subarray(0, -1))).toEqual(UNREADABLE);
   });
 
@@ -146,6 +146,12 @@ describe('Mp4Probe', () => {
   it('finds the video behind another track', async () => {
     const sound = movie({ video: false, audio: true }).subarray(8 + 108);
     const moov = box('moov', sound, movie().subarray(8));
+    expect(await probe(Buffer.concat([ftyp(), moov]))).toEqual(readable(5000, 640, 360, true));
+  });
+
+  it('takes a track that is broken behind the video for no sound', async () => {
+    const broken = box('trak', box('mdia', u32(100), Buffer.from('hdlr')));
+    const moov = box('moov', movie().subarray(8), broken);
     expect(await probe(Buffer.concat([ftyp(), moov]))).toEqual(readable(5000));
   });
 });

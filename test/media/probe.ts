@@ -3,11 +3,12 @@ import { Mp4Probe, type Mp4Result } from '../../src/media/mp4.ts';
 export const UNREADABLE = { ok: false, reason: 'unreadable' };
 export const NOT_MP4 = { ok: false, reason: 'not-mp4' };
 
-export const readable = (durationMs: number, width = 640, height = 360) => ({
+export const readable = (durationMs: number, width = 640, height = 360, hasSound = false) => ({
   ok: true,
   durationMs,
   width,
   height,
+  hasSound,
 });
 
 export function probe(file: Buffer, chunkLength = 65_536): Promise<Mp4Result> {

@@ -10,18 +10,26 @@ import { lookAt } from '../support/verify.ts';
 const ROOT = join(import.meta.dirname, '../..');
 
 /** A mistake, and the cases that it is to be found by. */
-const MISTAKES: { file: string; from: string; to: string; found: RegExp }[] = [
+interface Mistake {
+  file: string;
+  from: string;
+  to: string;
+  found: RegExp;
+}
+
+/** In single answers. */
+const IN_ANSWERS: Mistake[] = [
   {
     file: 'apis/sora-2.ts',
     from: "'15': 100",
     to: "'15': 101",
-    found: /^sora-2\/generate\/(price|short-of)-sora2-pro-standard-15$/,
+    found: /^sora-2\/(generate\/(price|short-of)|file)-sora2-pro-standard-15(-landscape)?$/,
   },
   {
     file: 'apis/seedance-1-5-pro.ts',
     from: "audio: { '4': 8, '8': 16, '12': 24 }",
     to: "audio: { '4': 8, '8': 16, '12': 23 }",
-    found: /^seedance-1-5-pro\/generate\/(price|short-of)-720p-true-12$/,
+    found: /^seedance-1-5-pro\/(generate\/(price|short-of)|file)-720p-true-12(-landscape)?$/,
   },
   {
     file: 'apis/veo-3.ts',
@@ -58,7 +66,7 @@ const MISTAKES: { file: string; from: string; to: string; found: RegExp }[] = [
     file: 'core/tasks.ts',
     from: 'else ledger.refund(account.id, task.holdSeq, task.id, errorCode, atMs);',
     to: 'else ledger.capture(account.id, task.holdSeq, task.id, atMs);',
-    found: /^[\w-/]+\/((failure|broken-stream)-is-refunded|check-status-failed|no-video)$/,
+    found: /^[\w-/]+\/((failure|broken-stream)-is-refunded|check-status-failed|failed-shot|no-video)$/,
   },
   {
     file: 'apis/sora-2.ts',
@@ -74,10 +82,53 @@ const MISTAKES: { file: string; from: string; to: string; found: RegExp }[] = [
   },
 ];
 
-it('verify finds each of ten mistakes in a wrong copy, and none that is not there', async () => {
-  expect(MISTAKES).toHaveLength(10);
+/** In files, and in what can only be seen over several answers. */
+const OVER_TIME: Mistake[] = [
+  {
+    file: 'apis/sora-2.ts',
+    from: 'oriented(SIZES[modelTier], aspectRatio)',
+    to: "oriented(SIZES[modelTier], 'portrait')",
+    found: /^sora-2\/(file-[\w-]+-landscape|task-completes)$/,
+  },
+  {
+    file: 'apis/veo-3.ts',
+    from: 'const size = VIDEO_SIZES[resolution];',
+    to: "const size = VIDEO_SIZES['720p'];",
+    found: /^veo-3\/file-(1080p|4k)-/,
+  },
+  {
+    file: 'apis/sora-2-tvc.ts',
+    from: 'aspectRatio), videoDuration, true)',
+    to: "aspectRatio), '10', true)",
+    found: /^sora-2-tvc\/file-15-/,
+  },
+  {
+    file: 'kinds/image.ts',
+    from: "'4:3': [1200, 896]",
+    to: "'4:3': [896, 1200]",
+    found: /^nano-banana-(2|pro)\/file-\dK-4x3$/,
+  },
+  {
+    file: 'kinds/image.ts',
+    from: "'4K': 4 } as const;\n\ntype Input",
+    to: "'4K': 2 } as const;\n\ntype Input",
+    found: /^nano-banana-(2|pro)\/file-4K-/,
+  },
+  {
+    file: 'apis/seedance-1-5-pro.ts',
+    from: 'duration, generateAudio)',
+    to: 'duration, true)',
+    found: /^seedance-1-5-pro\/(file-\d+p-false-|task-completes$)/,
+  },
+];
+
+it.each([
+  ['ten mistakes in single answers', 10, IN_ANSWERS],
+  ['six in files and over time', 6, OVER_TIME],
+])('verify finds each of %s of a wrong copy, and none that is not there', async (_what, count, mistakes) => {
+  expect(mistakes).toHaveLength(count);
   const url = await startCopy((dir) => {
-    for (const { file, from, to } of MISTAKES) {
+    for (const { file, from, to } of mistakes) {
       const path = join(dir, 'src', file);
       const text = readFileSync(path, 'utf8');
       expect(text.split(from), `${file}: ${from}`).toHaveLength(2);
@@ -86,8 +137,8 @@ it('verify finds each of ten mistakes in a wrong copy, and none that is not ther
   });
   const { outcomes } = await lookAt(url);
   const wrong = outcomes.filter(({ result }) => result === 'differs').map(({ id }) => id);
-  for (const { found, to } of MISTAKES) expect(wrong, to).toContainEqual(expect.stringMatching(found));
-  expect(wrong.filter((id) => !MISTAKES.some(({ found }) => found.test(id)))).toEqual([]);
+  for (const { found, to } of mistakes) expect(wrong, to).toContainEqual(expect.stringMatching(found));
+  expect(wrong.filter((id) => !mistakes.some(({ found }) => found.test(id)))).toEqual([]);
 });
 
 /** An emulator built from other sources. */
