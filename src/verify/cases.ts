@@ -3,9 +3,11 @@ import type { Case } from './case.ts';
 import type { Conformity } from './conformity.ts';
 import { fieldCases } from './fields.ts';
 import { streamCases, taskCases } from './flows.ts';
+import { progressCases } from './progress.ts';
 import { resultCases } from './results.ts';
 import { commonCases, defaultCases, failureCases, priceCases, unknownTaskCases } from './rules.ts';
 import { sampleCases } from './samples.ts';
+import { shotCases } from './shots.ts';
 import { uploadCases } from './uploads.ts';
 
 /** All that the contract promises and that can be looked at from outside: its samples, and what follows from its document. */
@@ -18,6 +20,8 @@ export function allCases(conformity: Conformity, samples: readonly WireSample[])
     ...priceCases(conformity, path),
     ...defaultCases(conformity, path),
     ...taskCases(conformity, path),
+    ...progressCases(conformity, path),
+    ...shotCases(conformity, path),
     ...resultCases(conformity, path),
     ...streamCases(conformity, path),
     ...uploadCases(conformity, path),

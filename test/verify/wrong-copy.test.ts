@@ -120,11 +120,51 @@ const OVER_TIME: Mistake[] = [
     to: 'duration, true)',
     found: /^seedance-1-5-pro\/(file-\d+p-false-|task-completes$)/,
   },
+  {
+    file: 'kinds/image.ts',
+    from: 'Math.floor(share * 100)',
+    to: 'Math.floor((share * 300) % 100)',
+    found: /^nano-banana-(2|pro)\/progress-never-falls$/,
+  },
+  {
+    file: 'kinds/image.ts',
+    from: "switch (task.status) {\n    case 'processing': {\n      const status",
+    // The second poll that finds it completed is told otherwise.
+    to: `const ended: Set<string> = ((globalThis as any).ended ??= new Set());
+  if (task.status === 'completed' && ended.size === ended.add(task.id).size)
+    return { success: true, status: 'generating', generationId, progress: 99 };
+  switch (task.status) {\n    case 'processing': {\n      const status`,
+    found: /^nano-banana-(2|pro)\/finished-for-good$/,
+  },
+  {
+    file: 'kinds/video.ts',
+    from: 'Math.round(task.simulatedMs! / 1000)',
+    to: 'task.simulatedMs!',
+    found: /^(sora-2|seedance-1-5-pro|sora-2-tvc)\/generation-time$/,
+  },
+  {
+    file: 'apis/veo-3.ts',
+    from: '{ chained: true }',
+    to: '{ chained: false }',
+    found: /^veo-3\/(shots-one-after-another|failed-shot)$/,
+  },
+  {
+    file: 'apis/veo-3.ts',
+    from: "statuses.includes('failed') ? 'failed'",
+    to: "statuses.every((one) => one === 'failed') ? 'failed'",
+    found: /^veo-3\/failed-shot$/,
+  },
+  {
+    file: 'apis/veo-3.ts',
+    from: 'if (task?.clientRef !== shotId)',
+    to: 'if (!task)',
+    found: /^veo-3\/wrong-shot$/,
+  },
 ];
 
 it.each([
   ['ten mistakes in single answers', 10, IN_ANSWERS],
-  ['six in files and over time', 6, OVER_TIME],
+  ['twelve in files and over several answers', 12, OVER_TIME],
 ])('verify finds each of %s of a wrong copy, and none that is not there', async (_what, count, mistakes) => {
   expect(mistakes).toHaveLength(count);
   const url = await startCopy((dir) => {
