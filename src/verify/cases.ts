@@ -2,12 +2,13 @@ import type { WireSample } from '../openapi/samples.ts';
 import type { Case } from './case.ts';
 import type { Conformity } from './conformity.ts';
 import { fieldCases } from './fields.ts';
-import { streamCases, taskCases } from './flows.ts';
+import { taskCases } from './flows.ts';
 import { progressCases } from './progress.ts';
 import { resultCases } from './results.ts';
 import { commonCases, defaultCases, failureCases, priceCases, unknownTaskCases } from './rules.ts';
 import { sampleCases } from './samples.ts';
 import { shotCases } from './shots.ts';
+import { streamCases } from './streams.ts';
 import { uploadCases } from './uploads.ts';
 
 /** All that the contract promises and that can be looked at from outside: its samples, and what follows from its document. */

@@ -1,13 +1,11 @@
-import type { AccountControl } from '../client/interface.ts';
-import type { LedgerEntry } from '../client/types.ts';
 import type { Source } from '../http/doc.ts';
-import type { Json } from '../openapi/schema.ts';
 import { assertAccepted, type Bench, told } from './bench.ts';
-import { changed, completed, plainBody, pollBodyOf } from './bodies.ts';
+import { changed, plainBody, pollBodyOf } from './bodies.ts';
 import type { Case } from './case.ts';
 import type { Conformity } from './conformity.ts';
 import { Differs, NotChecked } from './findings.ts';
 import { assertFiles, traitsOf } from './results.ts';
+import { assertKinds, assertTaken } from './taken.ts';
 
 /** From submission to result, and to failure: what is polled, what it costs, what comes back. */
 export function taskCases(conformity: Conformity, path: string): Case[] {
@@ -107,79 +105,3 @@ export function taskCases(conformity: Conformity, path: string): Case[] {
     },
   ];
 }
-
-async function assertTaken(account: AccountControl, price: number): Promise<void> {
-  const { entries, balance } = await account.ledger();
-  const granted = entries.find(({ kind }) => kind === 'grant')?.amount ?? 0;
-  if (granted - balance !== price) throw new Differs(`${price} credits taken`, `${granted - balance}`);
-}
-
-function assertKinds({ entries }: { entries: LedgerEntry[] }, kinds: string[]): void {
-  const actual = entries.map(({ kind }) => kind).join(', ');
-  if (actual !== kinds.join(', ')) throw new Differs(`the entries ${kinds.join(', ')}`, actual);
-}
-
-/** Texts: that they arrive, in the language that was asked for, and that what breaks off is refunded. */
-export function streamCases(conformity: Conformity, path: string): Case[] {
-  const { 200: accepted } = conformity.operationOf(path).responses;
-  if (!accepted.content['text/plain']) return [];
-  const operation = conformity.operationOf(path);
-  const body = plainBody(conformity, path);
-  const name = path.slice('/api/'.length);
-  const textOf = async (bench: Bench, sent: Json) => {
-    const answer = await bench.conforming(path, completed(operation, sent));
-    assertAccepted(answer);
-    return answer;
-  };
-  const cases: Case[] = [
-    {
-      id: `${name}/stream`,
-      name: `${path}: the text is plain, in UTF-8, and has no length told in advance`,
-      mark: 'D',
-      isFree: false,
-      async check(bench) {
-        const { headers } = await textOf(bench, body);
-        const told = `${headers.get('content-type')}, length ${headers.get('content-length') ?? 'not told'}`;
-        const isRight = /^text\/plain; charset=utf-8$/i.test(headers.get('content-type') ?? '');
-        if (!isRight || headers.has('content-length')) {
-          throw new Differs('text/plain; charset=utf-8, chunked', told);
-        }
-      },
-    },
-    {
-      id: `${name}/languages`,
-      name: `${path}: the text is in the language that was asked for`,
-      mark: 'D',
-      isFree: false,
-      async check(bench) {
-        for (const [locale, script] of Object.entries(SCRIPTS)) {
-          const answer = await textOf(bench, changed(body, { locale }));
-          if (!script.test(answer.text)) throw new Differs(`a text in ${locale}`, told(answer));
-        }
-      },
-    },
-    {
-      id: `${name}/broken-stream-is-refunded`,
-      name: `${path}: a text that breaks off is refunded`,
-      mark: 'X',
-      isFree: false,
-      async check(bench) {
-        const key = await bench.key();
-        const account = bench.accountOf(key, 'needs a text that breaks off');
-        await account.faults.add({ at: 'stream', effect: { fail: true }, times: 1 });
-        await bench.call(path, body, { key }).catch(() => {});
-        await assertTaken(account, 0);
-      },
-    },
-  ];
-  return cases;
-}
-
-/** Letters that a text in a language has and others have not. */
-const SCRIPTS: Record<string, RegExp> = {
-  zh: /\p{Script=Han}{4}/u,
-  ja: /\p{Script=Hiragana}/u,
-  ko: /\p{Script=Hangul}/u,
-  ru: /\p{Script=Cyrillic}{4}/u,
-  ar: /\p{Script=Arabic}{3}/u,
-};

@@ -82,7 +82,7 @@ const IN_ANSWERS: Mistake[] = [
   },
 ];
 
-/** In files, and in what can only be seen over several answers. */
+/** In files and texts, and in what can only be seen over several answers. */
 const OVER_TIME: Mistake[] = [
   {
     file: 'apis/sora-2.ts',
@@ -160,11 +160,17 @@ const OVER_TIME: Mistake[] = [
     to: 'if (!task)',
     found: /^veo-3\/wrong-shot$/,
   },
+  {
+    file: 'apis/prompt-generator.ts',
+    from: 'phrasesOf(input.locale, fixturesDir)',
+    to: "phrasesOf(input.locale === 'fr' ? 'en' : input.locale === 'zh-TW' ? 'zh' : input.locale, fixturesDir)",
+    found: /^sora-2\/generate-prompt\/language-(fr|zh-TW)$/,
+  },
 ];
 
 it.each([
   ['ten mistakes in single answers', 10, IN_ANSWERS],
-  ['twelve in files and over several answers', 12, OVER_TIME],
+  ['thirteen in files, texts and over several answers', 13, OVER_TIME],
 ])('verify finds each of %s of a wrong copy, and none that is not there', async (_what, count, mistakes) => {
   expect(mistakes).toHaveLength(count);
   const url = await startCopy((dir) => {
