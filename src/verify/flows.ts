@@ -1,8 +1,9 @@
 import type { Source } from '../http/doc.ts';
-import { assertAccepted, type Bench, told } from './bench.ts';
+import type { Json } from '../openapi/schema.ts';
+import { assertAccepted, assertRefused, type Bench, told } from './bench.ts';
 import { changed, plainBody, pollBodyOf } from './bodies.ts';
 import type { Case } from './case.ts';
-import type { Conformity } from './conformity.ts';
+import { type Conformity, propertiesOf } from './conformity.ts';
 import { Differs, NotChecked } from './findings.ts';
 import { assertFiles, traitsOf } from './results.ts';
 import { assertKinds, assertTaken } from './taken.ts';
@@ -85,10 +86,30 @@ export function taskCases(conformity: Conformity, path: string): Case[] {
       async check(bench) {
         if (!bench.isControlled) throw new NotChecked('needs a second account');
         const answer = await bench.conforming(path, body, { key: await bench.key() });
-        const polledBody = pollBodyOf(answer.body);
-        const seen = await bench.conforming(pollPath, polledBody, { key: await bench.key() });
-        const expected = conformity.hasCode(pollPath, 'FORBIDDEN') ? 403 : 404;
-        if (seen.status !== expected) throw new Differs(`${expected}`, told(seen));
+        assertAccepted(answer);
+        const seen = await bench.conforming(pollPath, pollBodyOf(answer.body), { key: await bench.key() });
+        const code = conformity.hasCode(pollPath, 'FORBIDDEN') ? 'FORBIDDEN' : 'TASK_NOT_FOUND';
+        assertRefused(seen, conformity.codeOf(pollPath, code).status, code);
+      },
+    },
+    {
+      id: `${name}/task-elsewhere`,
+      name: `${name}: no other API knows its tasks, whoever asks`,
+      mark: 'X',
+      isFree: false,
+      async check(bench) {
+        const key = await bench.key();
+        const answer = await bench.conforming(path, body, { key });
+        assertAccepted(answer);
+        const keys = bench.isControlled ? [key, await bench.key()] : [key];
+        for (const elsewhere of pollPathsOf(conformity).filter((one) => one !== pollPath)) {
+          const code = conformity.hasCode(elsewhere, 'TASK_NOT_FOUND') ? 'TASK_NOT_FOUND' : 'NOT_FOUND';
+          for (const sent of pollBodiesAt(conformity, elsewhere, answer.body))
+            for (const asking of keys) {
+              const seen = await bench.conforming(elsewhere, sent, { key: asking });
+              assertRefused(seen, conformity.codeOf(elsewhere, code).status, code);
+            }
+        }
       },
     },
     {
@@ -104,4 +125,15 @@ export function taskCases(conformity: Conformity, path: string): Case[] {
       },
     },
   ];
+}
+
+const pollPathsOf = ({ document }: Conformity) =>
+  Object.keys(document.paths).filter((path) => path.endsWith('/check-status'));
+
+/** What a submission was answered with, as another API would be asked for it: by each of its ids. */
+function pollBodiesAt(conformity: Conformity, path: string, { shots, taskId, generationId }: Json): Json[] {
+  const [field = ''] = Object.keys(propertiesOf(conformity.operationOf(path)));
+  const { shotId = 'shot-1', taskId: ofShot } = shots?.[0] ?? {};
+  const ids = [taskId ?? ofShot, ...(generationId === undefined ? [] : [generationId])];
+  return ids.map((id) => ({ [field]: field === 'taskIds' ? [{ shotId, taskId: id }] : id }));
 }

@@ -48,7 +48,7 @@ const IN_ANSWERS: Mistake[] = [
     from: 'TASK_NOT_FOUND: { status: 404',
     to: 'TASK_NOT_FOUND: { status: 400',
     found:
-      /^(sora-2|seedance-1-5-pro|sora-2-tvc)\/(check-status-not-found|task-of-another|check-status\/unknown-task)$/,
+      /^(sora-2|seedance-1-5-pro|sora-2-tvc)\/(check-status-not-found|task-of-another|check-status\/unknown-task)$|\/task-elsewhere$/,
   },
   {
     file: 'http/errors.ts',
@@ -82,7 +82,7 @@ const IN_ANSWERS: Mistake[] = [
   },
 ];
 
-/** In files and texts, and in what can only be seen over several answers. */
+/** In files, texts and links, and in what can only be seen over several answers. */
 const OVER_TIME: Mistake[] = [
   {
     file: 'apis/sora-2.ts',
@@ -166,11 +166,36 @@ const OVER_TIME: Mistake[] = [
     to: "phrasesOf(input.locale === 'fr' ? 'en' : input.locale === 'zh-TW' ? 'zh' : input.locale, fixturesDir)",
     found: /^sora-2\/generate-prompt\/language-(fr|zh-TW)$/,
   },
+  {
+    file: 'apis/reverse-prompt.ts',
+    from: 'youtu\\.be$/',
+    to: 'youtube\\.be$/',
+    found: /^sora-2\/reverse-prompt\/youtube-youtu\.be$/,
+  },
+  {
+    file: 'apis/reverse-prompt.ts',
+    from: '!MP4_NAME.test(new URL(videoUrl).pathname)',
+    to: '!MP4_NAME.test(videoUrl)',
+    found: /^sora-2\/reverse-prompt\/mp4-(link-with|in)-query$/,
+  },
+  {
+    file: 'apis/reverse-prompt.ts',
+    from: 'MOST_FILE_BYTES = 30 * 1024 * 1024',
+    to: 'MOST_FILE_BYTES = 30 * 1024 * 1024 - 1',
+    found: /^sora-2\/reverse-prompt\/largest$/,
+  },
+  {
+    file: 'apis/seedance-1-5-pro.ts',
+    from: 'const task = pollVideo(emulator, request, FAMILY);',
+    to: `const find = (family: string) => pollVideo(emulator, request, family);
+      const task = (() => { try { return find(FAMILY); } catch { return find('sora-2'); } })();`,
+    found: /^sora-2\/task-elsewhere$/,
+  },
 ];
 
 it.each([
   ['ten mistakes in single answers', 10, IN_ANSWERS],
-  ['thirteen in files, texts and over several answers', 13, OVER_TIME],
+  ['seventeen in files, texts, links and over several answers', 17, OVER_TIME],
 ])('verify finds each of %s of a wrong copy, and none that is not there', async (_what, count, mistakes) => {
   expect(mistakes).toHaveLength(count);
   const url = await startCopy((dir) => {
