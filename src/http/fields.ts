@@ -32,7 +32,16 @@ export const ofText =
 
 /** A public http(s) address; the emulator never fetches it. */
 export function isPublicUrl(value: unknown): value is string {
-  return typeof value === 'string' && /^https?:\/\//i.test(value) && URL.canParse(value);
+  return typeof value === 'string' && /^https?:\/\//i.test(value) && isUrl(value);
+}
+
+/** Not `URL.canParse`: when it has been called often, Node 20 takes letters such as ü for broken ones. */
+function isUrl(text: string): boolean {
+  try {
+    return new URL(text) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 const PUBLIC_URL = { type: 'string', format: 'uri', pattern: '^[Hh][Tt][Tt][Pp][Ss]?://' } as const;
