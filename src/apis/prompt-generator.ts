@@ -47,7 +47,7 @@ export const Body = z
       .max(DURATION_SECONDS.most)
       .meta({ description: 'Seconds. The bounds are assumed.' })
       .default(10),
-    model: z.string().trim().min(1).default('google/gemini-3-flash-preview'),
+    model: z.string().trim().min(1).meta({ pattern: '\\S' }).default('google/gemini-3-flash-preview'),
     locale: z.enum(LOCALES).default('en'),
     imageUrls: z.array(publicUrl('expected a public http or https URL')).max(MOST_IMAGES).default([]),
   })

@@ -37,7 +37,7 @@ const MP4_NAME = /\.mp4$/i;
 /** A reserved name that never resolves (RFC 2606): the way to make a download fail. */
 const UNREACHABLE_HOST = /(^|\.)invalid\.?$/i;
 
-const needs = (field: string) => ({ properties: { [field]: true }, required: [field] });
+const needs = (field: string, rule: object) => ({ properties: { [field]: rule }, required: [field] });
 
 export const Body = z
   .object({
@@ -63,7 +63,14 @@ export const Body = z
     const code = problemOf(body);
     if (code) refuse.addIssue({ code: 'custom', path: [field], message: code });
   })
-  .meta(where('videoSource', ['file'], needs('videoFile'), needs('videoUrl')));
+  .meta(
+    where(
+      'videoSource',
+      ['file'],
+      needs('videoFile', { minLength: 1 }),
+      needs('videoUrl', { pattern: '\\S' }),
+    ),
+  );
 type Body = z.output<typeof Body>;
 
 function problemOf({ videoSource, videoUrl, videoFile, videoFileName }: Body): string | undefined {

@@ -38,12 +38,12 @@ const resolution = z.enum(['720p', '1080p', '4k']).default('720p');
 const Shot = z
   .object({
     // Half a surrogate pair is no text that could be kept and compared.
-    id: requiredText('INVALID_INPUT').refine(
-      ofText((id) => !/\p{Surrogate}/u.test(id)),
-      {
-        error: 'expected a text',
-      },
-    ),
+    id: requiredText('INVALID_INPUT')
+      .refine(
+        ofText((id) => !/\p{Surrogate}/u.test(id)),
+        { error: 'expected a text' },
+      )
+      .meta({ pattern: '^[^\\uD800-\\uDFFF]*[^\\s\\uD800-\\uDFFF][^\\uD800-\\uDFFF]*$' }),
     prompt: requiredText('PROMPT_REQUIRED'),
     generationType: z.enum(['TEXT_2_VIDEO', 'FIRST_AND_LAST_FRAMES_2_VIDEO', 'REFERENCE_2_VIDEO']),
     aspectRatio: z.enum(['16:9', '9:16']),

@@ -16,7 +16,7 @@ export const requiredText = (code: string, most = Number.POSITIVE_INFINITY) =>
     )
     .meta({
       ...{ type: 'string', minLength: 1, pattern: '\\S' },
-      ...(Number.isFinite(most) && { maxLength: most }),
+      ...(Number.isFinite(most) && { maxLength: most, 'x-length-unit': 'UTF-16 code units' }),
       // Where the code is none, the sentence is for the client.
       ...(/^[A-Z_]+$/.test(code) && { 'x-error-code': code }),
     });
@@ -44,7 +44,14 @@ function isUrl(text: string): boolean {
   }
 }
 
-const PUBLIC_URL = { type: 'string', format: 'uri', pattern: '^[Hh][Tt][Tt][Pp][Ss]?://' } as const;
+/**
+ * Of what `URL` takes a pattern can tell no more than that there is a host. No `format`: RFC 3986 has neither blanks nor letters
+ * beyond ASCII, which people copy from browsers.
+ */
+const PUBLIC_URL = {
+  type: 'string',
+  pattern: '^[Hh][Tt][Tt][Pp][Ss]?://[/\\\\]*[^/\\\\?#]',
+} as const;
 
 /** An address that is no public one gives the field's own code. */
 export const publicUrl = (code: string) => z.string().refine(isPublicUrl, { error: code }).meta(PUBLIC_URL);

@@ -1,19 +1,20 @@
 import type { Source } from '../http/doc.ts';
 import type { Json } from '../openapi/schema.ts';
 import { assertAccepted, assertRefused } from './bench.ts';
-import { changed, completed, imagesOf, plainBody, wronglyTyped } from './bodies.ts';
+import { changed, completed, imagesOf, plainBody } from './bodies.ts';
 import type { Case } from './case.ts';
 import { bodySchemaOf, type Conformity, propertiesOf } from './conformity.ts';
-
-/** What a case of a field does to a request, and what has to come of it. */
-interface Variant {
-  id: string;
-  name: string;
-  body: Json;
-  /** Undefined: it is accepted. */
-  code?: string | undefined;
-  mark?: Source | undefined;
-}
+import {
+  absent,
+  codeOf,
+  neededIn,
+  ofBlank,
+  ofImages,
+  ofLength,
+  ofType,
+  type Setting,
+  type Variant,
+} from './variants.ts';
 
 /** What the document says of the fields of a request: required, typed, from a list, so long, so many. */
 export function fieldCases(conformity: Conformity, path: string): Case[] {
@@ -27,6 +28,7 @@ export function fieldCases(conformity: Conformity, path: string): Case[] {
       changed(completed(operation, changed(base, { [field]: value })), { [field]: value });
     return [
       ...(required.includes(field) ? absent(field, property, set) : []),
+      ...ofBlank(field, property, set),
       ...ofType(field, property, set),
       ...ofList(field, property, set, schema.else && field in schema.if.properties),
       ...ofLength(field, property, set),
@@ -44,43 +46,8 @@ export function fieldCases(conformity: Conformity, path: string): Case[] {
   );
 }
 
-type Set = (value: Json) => Json;
-
-const absent = (field: string, property: Json, set: Set): Variant[] => [
-  {
-    id: `${field}-missing`,
-    name: `a request without ${field} is refused`,
-    body: set(undefined),
-    code: codeOf(property),
-    mark: undefined,
-  },
-  ...(property['x-error-code'] && property.type === 'string'
-    ? [
-        {
-          id: `${field}-blank`,
-          name: `${field} of white space alone is refused`,
-          body: set(' \n'),
-          code: codeOf(property),
-          mark: 'X' as const,
-        },
-      ]
-    : []),
-];
-
-const codeOf = (property: Json): string => property['x-error-code'] ?? 'INVALID_INPUT';
-
-const ofType = (field: string, property: Json, set: Set): Variant[] => [
-  {
-    id: `${field}-type`,
-    name: `${field} of another type is refused`,
-    body: set(wronglyTyped(property)),
-    code: codeOf(property),
-    mark: 'X',
-  },
-];
-
 /** `decides`: what else has to be there is another thing for each value; the samples have those. */
-function ofList(field: string, property: Json, set: Set, decides: boolean): Variant[] {
+function ofList(field: string, property: Json, set: Setting, decides: boolean): Variant[] {
   if (!property.enum) return [];
   return [
     {
@@ -99,59 +66,8 @@ function ofList(field: string, property: Json, set: Set, decides: boolean): Vari
   ];
 }
 
-function ofLength(field: string, { maxLength }: Json, set: Set): Variant[] {
-  if (maxLength === undefined) return [];
-  return [
-    {
-      id: `${field}-longest`,
-      name: `${field} can have ${maxLength} characters`,
-      body: set('x'.repeat(maxLength)),
-    },
-    {
-      id: `${field}-too-long`,
-      name: `${field} of ${maxLength + 1} characters is refused`,
-      body: set('x'.repeat(maxLength + 1)),
-      code: 'INVALID_INPUT',
-    },
-  ];
-}
-
-/** What a request has to say so that images are looked at. */
-const neededIn = ({ if: condition }: Json): Json =>
-  Object.fromEntries(
-    Object.entries<Json>(condition?.properties ?? {}).map(([field, { enum: values }]) => [field, values[0]]),
-  );
-
-/** Lists of addresses of images. */
-function ofImages(conformity: Conformity, path: string, field: string, property: Json, set: Set): Variant[] {
-  if (property.items?.format !== 'uri') return [];
-  const code = conformity.hasCode(path, 'IMAGE_URLS_REQUIRED') ? 'IMAGE_URLS_REQUIRED' : 'INVALID_INPUT';
-  const refused = [
-    // "Base64 image upload is not supported via API"; of anything else the vendor says nothing.
-    { id: 'base64', value: 'data:image/png;base64,iVBORw0KGgo=', mark: undefined },
-    { id: 'path', value: '/tmp/cat.png', mark: 'X' as const },
-  ].map(({ id, value, mark }) => ({
-    id: `${field}-${id}`,
-    name: `no ${id} is taken in ${field}`,
-    body: set([value]),
-    ...{ code, mark },
-  }));
-  const { maxItems } = property;
-  if (maxItems === undefined) return refused;
-  return [
-    ...refused,
-    { id: `${field}-most`, name: `${field} can be ${maxItems}`, body: set(imagesOf(maxItems)) },
-    {
-      id: `${field}-too-many`,
-      name: `${maxItems + 1} ${field} are refused`,
-      body: set(imagesOf(maxItems + 1)),
-      code: property['x-max-items-code'] ?? 'INVALID_INPUT',
-    },
-  ];
-}
-
 /** Lists of objects: what holds of a request's fields, for each of the first one's; and how many there can be. */
-function ofItems(conformity: Conformity, path: string, field: string, base: Json, set: Set): Variant[] {
+function ofItems(conformity: Conformity, path: string, field: string, base: Json, set: Setting): Variant[] {
   const property = propertiesOf(conformity.operationOf(path))[field];
   const { items, maxItems } = property;
   if (!items?.properties) return [];
@@ -166,6 +82,7 @@ function ofItems(conformity: Conformity, path: string, field: string, base: Json
             one.code === 'INVALID_INPUT' ? { ...one, mark: 'X' as const } : one,
           )
         : []),
+      ...ofBlank(name, inner, setInside),
       ...ofType(name, inner, setInside),
       ...ofImages(conformity, path, name, inner, (value) =>
         set([changed(item, { ...neededIn(items.allOf?.at(-1) ?? {}), [name]: value })]),
@@ -211,7 +128,7 @@ function ofItems(conformity: Conformity, path: string, field: string, base: Json
 }
 
 /** How many images belong to each value of a field. */
-function ofCount({ if: condition, then }: Json, item: Json, set: Set): Variant[] {
+function ofCount({ if: condition, then }: Json, item: Json, set: Setting): Variant[] {
   const [[by, { enum: values }]] = Object.entries<Json>(condition.properties) as [[string, Json]];
   const [[field, { minItems: least, maxItems: most }]] = Object.entries<Json>(then.properties) as [
     [string, Json],
@@ -234,21 +151,42 @@ function ofCount({ if: condition, then }: Json, item: Json, set: Set): Variant[]
   ];
 }
 
-/** What a mode needs: without it the request is refused. */
-function byCondition({ if: condition, then }: Json, base: Json): Variant[] {
-  const code = then?.['x-error-code'];
-  if (!code) return [];
+/** What a mode needs: without it, or with nothing in it, the request is refused. */
+function byCondition(schema: Json, base: Json): Variant[] {
+  const { if: condition, then, else: otherwise } = schema;
+  if (!condition) return [];
   const [[field, { enum: values }]] = Object.entries<Json>(condition.properties) as [[string, Json]];
-  const missing = Object.fromEntries((then.required as string[]).map((name) => [name, undefined]));
+  const others = ((schema.properties[field].enum ?? []) as string[]).filter((one) => !values.includes(one));
   return [
-    {
-      id: `${field}-${values[0]}-alone`,
-      mark: then['x-source'],
-      name: `${values[0]} without ${then.required.join(', ')} is refused`,
-      body: changed(base, { ...missing, [field]: values[0] }),
-      code,
-    },
+    ...neededBy(field, values.slice(0, 1), then, base),
+    ...(otherwise ? neededBy(field, others, otherwise, base) : []),
   ];
+}
+
+function neededBy(field: string, values: readonly string[], needed: Json, base: Json): Variant[] {
+  const names: string[] = needed.required ?? [];
+  const code = needed['x-error-code'] ?? 'INVALID_INPUT';
+  const mark = needed['x-source'];
+  const all = (value: Json) => Object.fromEntries(names.map((name) => [name, value]));
+  const isText = names.some((name) => needed.properties[name].pattern ?? needed.properties[name].minLength);
+  return (names.length === 0 ? [] : values).flatMap((value) => [
+    {
+      id: `${field}-${value}-alone`,
+      name: `${value} without ${names.join(', ')} is refused`,
+      body: changed(base, { ...all(undefined), [field]: value }),
+      ...{ code, mark },
+    },
+    ...(isText
+      ? [
+          {
+            id: `${field}-${value}-with-nothing`,
+            name: `${value} with an empty ${names.join(', ')} is refused`,
+            body: changed(base, { ...all(''), [field]: value }),
+            ...{ code, mark: 'X' as const },
+          },
+        ]
+      : []),
+  ]);
 }
 
 function caseOf(conformity: Conformity, path: string, { id, name, body, code, mark }: Variant): Case {

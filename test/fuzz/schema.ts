@@ -126,7 +126,7 @@ const boundsOf = ({ minimum = -1000, maximum = 1_000_000_000 }: Json) => ({
 });
 
 function textOf({ format, pattern, minLength = 0, maxLength = MOST_CHARACTERS }: Json): fc.Arbitrary<string> {
-  if (format === 'uri') return fc.constantFrom(...URLS);
+  if (pattern?.includes('://')) return fc.constantFrom(...URLS);
   if (format === 'date-time') {
     return fc
       .date({ min: new Date('2026-01-01'), max: new Date('2027-01-01'), noInvalidDate: true })
