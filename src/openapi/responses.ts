@@ -6,11 +6,8 @@ import { type Components, errorOf, type Json, jsonSchemaOf } from './schema.ts';
 
 const JSON_TYPE = 'application/json';
 
-/** Codes of requests that reach no route, and of bounds that the vendor knows nothing of. */
-const ELSEWHERE = [
-  ...['NOT_FOUND', 'METHOD_NOT_ALLOWED', 'PROXY_REFUSED', 'AUTHORITY_FAILED', 'STOPPING'],
-  ...['TOO_MANY_CONNECTIONS', 'TOO_MANY_STREAMS', 'TOO_MANY_ACCOUNTS'],
-];
+/** Codes of requests that reach no route, and what is told as another code is. */
+const ELSEWHERE = ['NOT_FOUND', 'METHOD_NOT_ALLOWED', 'PROXY_REFUSED', 'AUTHORITY_FAILED', 'STOPPING'];
 
 const RATE_LIMIT_HEADERS = {
   'x-ratelimit-limit': { $ref: '#/components/headers/RateLimitLimit' },

@@ -34,9 +34,11 @@ beforeAll(async () => {
   writeFileSync(seedFile, JSON.stringify({ prices: { 'sora-watermark': 5 } }));
   emulator = await startEmulator({ seedFile, bodyLimitBytes: 4096 });
   const other = await startEmulator({ failedTaskStatus: 500 });
+  const full = await startEmulator({ streamLimit: 1 });
   closing.push(
     () => emulator.close(),
     () => other.close(),
+    () => full.close(),
   );
 
   document = await (await fetch(`${emulator.url}/openapi.json`)).json();
@@ -52,6 +54,8 @@ beforeAll(async () => {
   await run.fail(emulator);
   relay.target = other.url;
   await run.fail(other);
+  relay.target = full.url;
+  await run.beTooMuch(full);
   relay.target = emulator.url;
   exchanges = [...run.exchanges];
   // Several hundred requests over three hops.

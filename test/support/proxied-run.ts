@@ -133,6 +133,20 @@ export function proxiedRun(url: string, document: Json) {
       await follow(emulator, VEO, { shots: [{ ...shot, id: 'no', prompt: '@emulator(fail)' }, shot] });
     },
 
+    /** What each endpoint says while all of the answers that may be under way are. */
+    async beTooMuch(emulator: RunningEmulator): Promise<void> {
+      await emulator.faults.add({ at: 'request', effect: { hang: true } });
+      const { key } = await accountOf(emulator, 'frozen');
+      const leaving = new AbortController();
+      const [path = ''] = paths;
+      const init = { method: 'POST', headers: { authorization: `Bearer ${key}` }, signal: leaving.signal };
+      const hanging = fetch(emulator.url + path, init).catch(() => {});
+      while ((await emulator.faults.list())[0]?.fired === 0);
+      for (const one of paths) await post(one, plainBody(conformity, one), key);
+      leaving.abort();
+      await hanging;
+    },
+
     /** A request for each code of each endpoint: those of the page on faults, and of its last section. */
     async beRefused(emulator: RunningEmulator): Promise<void> {
       for (const { path, key, body } of ROWS) {
