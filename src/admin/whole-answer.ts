@@ -43,10 +43,16 @@ export const WholeAnswer = strict({
   body: z.unknown().exactOptional().meta({ description: 'Sent as JSON.' }),
   text: z.string({ error: 'expected a text' }).exactOptional().meta({ description: 'Sent as it is.' }),
   headers: z
-    .record(name, value)
-    .refine((headers) => Object.keys(headers).length <= MOST_HEADERS, {
-      error: `expected ${MOST_HEADERS} headers at most`,
-    })
+    .preprocess(
+      // zod leaves this one out and says nothing.
+      (headers, { addIssue }) => {
+        if (headers && Object.hasOwn(headers, '__proto__')) addIssue('expected no header named __proto__');
+        return headers;
+      },
+      z.record(name, value).refine((headers) => Object.keys(headers).length <= MOST_HEADERS, {
+        error: `expected ${MOST_HEADERS} headers at most`,
+      }),
+    )
     .exactOptional()
     .meta({ maxProperties: MOST_HEADERS }),
   contentType: value

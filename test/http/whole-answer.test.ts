@@ -143,6 +143,10 @@ describe('an answer that a rule gives in full', () => {
     [{ status: 200, headers: { 'x a': 'b' } }, /headers/],
     [{ status: 200, headers: { 'x-a:b\r\n': 'b' } }, /headers/],
     [{ status: 200, headers: { '': 'b' } }, /headers/],
+    [
+      { status: 200, headers: JSON.parse('{"__proto__":"b"}') },
+      /headers: expected no header named __proto__/,
+    ],
     [{ status: 200, headers: { 'Transfer-Encoding': 'chunked' } }, /headers/],
     [{ status: 200, headers: { 'content-length': '1' } }, /headers/],
     [{ status: 200, headers: { Connection: 'close' } }, /headers/],
