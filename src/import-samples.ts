@@ -9,6 +9,7 @@ import { assertSeedFile } from './seed.ts';
 import type { ImportOptions } from './verify/import-options.ts';
 import { samplesAt } from './verify/recordings.ts';
 import { ruleOfSample } from './verify/rules-of-samples.ts';
+import { visible } from './verify/visible.ts';
 
 const DEFAULT_KEY = 'np_test_default';
 
@@ -39,7 +40,7 @@ function rulesOf(paths: readonly string[]): Rule[] {
     const [issue] = parsed?.error?.issues ?? [];
     const why = typeof rule === 'string' ? rule : issue && `${issue.path.join('.')}: ${issue.message}`;
     if (why === undefined) rules.push(rule as Rule);
-    else process.stderr.write(`left out: ${sample.id}: ${why}\n`);
+    else process.stderr.write(`left out: ${visible(`${sample.id}: ${why}`)}\n`);
   }
   if (rules.length === 0) throw new SetupError(`No rule can be made of ${paths.join(', ')}.`);
   return rules;

@@ -5,6 +5,7 @@ import type { Conformity } from './conformity.ts';
 import type { Recorded } from './exchange-log.ts';
 import { Differs, shown } from './findings.ts';
 import type { Outcome } from './run.ts';
+import { visible } from './visible.ts';
 
 /** What the three say of one exchange. */
 export interface DriftRow {
@@ -163,12 +164,12 @@ function linesOf({ id, name, contract, emulator, recorded, difference }: DriftRo
   const whole = ({ status, errorCode }: { status: number; errorCode: string | null }) =>
     errorCode === null ? `${status}` : `${status} ${errorCode}`;
   const conforms = contract.problem === null ? 'the document has what was recorded' : contract.problem;
-  return [
-    '',
+  const lines = [
     `DIFFERS  ${id}: ${name}`,
     `           contract  ${contract.expected}; ${conforms}`,
     `           emulator  ${emulator ? whole(emulator) : 'no answer'}`,
     `           recorded  ${whole(recorded)}, ${recorded.at ?? 'no date'}, ${recorded.source}`,
     `           first     ${difference}`,
   ];
+  return ['', ...lines.map(visible)];
 }

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -74,6 +75,7 @@ function assertOurs(file: string, id: string): void {
 
 function isRecordingOf(file: string, id: string): boolean {
   try {
+    if (!statSync(file).isFile()) return false;
     const sample = JSON.parse(readFileSync(file, 'utf8'));
     return sample.case === id && typeof sample.recordedAt === 'string';
   } catch {

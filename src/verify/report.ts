@@ -1,6 +1,7 @@
 import { XMLBuilder } from 'fast-xml-parser';
 import type { Source } from '../http/doc.ts';
 import type { Outcome } from './run.ts';
+import { visible } from './visible.ts';
 
 export interface Report {
   url: string;
@@ -58,11 +59,11 @@ function linesOf({ id, name, result, expected, actual, why }: Outcome): string[]
     case 'differs':
       return [
         `  DIFFERS      ${id}: ${name}`,
-        `                 expected ${expected}`,
-        `                 got      ${actual}`,
+        `                 expected ${visible(expected ?? '')}`,
+        `                 got      ${visible(actual ?? '')}`,
       ];
     case 'not checked':
-      return [`  not checked  ${id}: ${why}`];
+      return [`  not checked  ${id}: ${visible(why ?? '')}`];
   }
 }
 

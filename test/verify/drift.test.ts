@@ -147,7 +147,7 @@ describe('drift', () => {
       [[empty], `There are no samples in ${empty}`],
       [[join(empty, 'nowhere')], 'nowhere cannot be read: ENOENT'],
       [[foreign], `${foreign} has what is no sample: a has no response.status.`],
-      [[broken], `${broken} cannot be read: `],
+      [[broken], `${broken}/b/c.json cannot be read: `],
       [[own, '--base-url', real], `${real} is no emulator: it has no control plane.`],
       [[own, '--base-url', 'http://127.0.0.1:1'], 'No server answers at http://127.0.0.1:1'],
       [[own, '--base-url', 'x'], '--base-url must be an http or https address, not "x".'],

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -27,6 +28,9 @@ function samples(...all: object[]): string {
   for (const [n, sample] of all.entries()) writeFileSync(join(dir, `${n}.json`), JSON.stringify(sample));
   return dir;
 }
+
+const put = (dir: string, name: string, sample: object) =>
+  writeFileSync(join(dir, name), JSON.stringify(sample));
 
 async function ask(url: string, path: string, body: unknown, key = 'np_test_default') {
   const response = await fetch(url + path, {
@@ -172,6 +176,49 @@ describe('import', () => {
     const refused = await importing(dir, '--seed-file', other);
     expect(refused.stderr).toContain(`The seed file ${other} is wrong at its top: there is no "mine"`);
     expect([refused.code, readFileSync(other, 'utf8')]).toEqual([2, '{"mine":true}']);
+  });
+
+  it.each<[string, (dir: string) => void, string]>([
+    [
+      'a named pipe',
+      (dir) => execFileSync('mkfifo', [join(dir, 'a.json')]),
+      'a.json cannot be read: it is no file',
+    ],
+    [
+      'another name',
+      (dir) => put(dir, 'a.json', sampleOf({ name: 'a\u001b[31mb' })),
+      'a has name that is no text of one line',
+    ],
+    [
+      'a source of its own',
+      (dir) => put(dir, 'a.json', sampleOf({ source: 'a\nb' })),
+      'a has source that is no text',
+    ],
+    ['no text as its case', (dir) => put(dir, 'a.json', sampleOf({ case: 5 })), 'a has case that is no text'],
+    [
+      'an odd file name',
+      (dir) => put(dir, 'a\u001b[31m.json', sampleOf()),
+      'a\\u{1b}[31m has id that is no text',
+    ],
+    [
+      'an odd method',
+      (dir) => put(dir, 'a.json', sampleOf({ request: { path: CHECK, method: 'G\u001b' } })),
+      'a has no request.method of HTTP',
+    ],
+    [
+      'what is no JSON',
+      (dir) => writeFileSync(join(dir, 'a.json'), '\u001b[31m'),
+      'a.json cannot be read: Unexpected token',
+    ],
+  ])('refuses %s in one sentence, as drift does', async (_what, make, sentence) => {
+    const dir = tempDir();
+    make(dir);
+    for (const command of ['import', 'drift']) {
+      const { code, stdout, stderr } = await runCommand([command, dir]).ended;
+      expect({ command, code, stdout }).toEqual({ command, code: 2, stdout: '' });
+      expect(stderr).toMatch(/^nanophoto-emulator: \P{Cc}+\.\n$/u);
+      expect(stderr).toContain(sentence);
+    }
   });
 
   it('sets all rules or none, and is refused in one sentence', async () => {
