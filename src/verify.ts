@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { connectEmulator } from './client/control.ts';
@@ -32,6 +32,7 @@ const DIFFERED = 1;
  * @throws SetupError when it could not run, or nothing could be checked
  */
 export async function verify(options: VerifyOptions): Promise<number> {
+  if (options.output !== undefined) assertWritable(options.output);
   const conformity = createConformity(await contractDocument());
   const { url, key, spend, patienceMs, pollEveryMs, marks, only } = options;
   const cases = allCases(conformity, readSamples(WIRE_DIR)).filter(
@@ -114,12 +115,25 @@ export async function controlOf({
 }
 
 function tell(text: string, file: string | undefined): void {
-  if (file === undefined) {
-    process.stdout.write(`${text}\n`);
-    return;
-  }
+  if (file === undefined) process.stdout.write(`${text}\n`);
+  else writing(file, () => writeFileSync(file, `${text}\n`));
+}
+
+/** Before anything is asked, and perhaps paid for. @throws SetupError where a report could not be written */
+function assertWritable(file: string): void {
+  writing(file, () => {
+    const there = statSync(file, { throwIfNoEntry: false });
+    if (there?.isDirectory()) throw new Error('it is a directory');
+    // Opening a pipe would wait for somebody who reads.
+    if (there && !there.isFile()) return;
+    closeSync(openSync(file, 'a'));
+    if (!there) rmSync(file);
+  });
+}
+
+function writing(file: string, write: () => void): void {
   try {
-    writeFileSync(file, `${text}\n`);
+    write();
   } catch (cause) {
     throw new SetupError(`${file} cannot be written: ${(cause as Error).message}.`, { cause });
   }

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { runCommand, startCommand } from '../support/command.ts';
+import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const verify = (...args: string[]) => runCommand(['verify', ...args]).ended;
@@ -44,7 +45,7 @@ describe('verify', () => {
     expect(human.stdout).toContain(
       '  DIFFERS      sora-2/generate/without-key: /api/sora-2/generate: a request without a key is refused\n' +
         '                 expected the content type application/json\n' +
-        '                 got      200, text/plain: <hello> & \u0001 "you" 🎬\n',
+        '                 got      200, text/plain: <hello> & \\u{1} "you" 🎬\n',
     );
     expect(human.stdout).toMatch(/\n {3}all {18} +0 +\d+ +\d+\n\n4 credits spent\n$/);
     // It took something that it should have refused, and was asked nothing more.
@@ -114,27 +115,44 @@ describe('verify', () => {
     });
   });
 
-  it('says that a control plane is closed, and that a report cannot be written', async () => {
+  it('says that a control plane is closed', async () => {
     const { url } = await startCommand(['--admin-token', 'sesame-sesame']);
     const closed = await verify('--base-url', url);
     expect([closed.code, closed.stderr]).toEqual([
       2,
       `nanophoto-emulator: The control plane of ${url} is closed to us; say --admin-token.\n`,
     ]);
-    const nowhere = ['--output', '/no/such/dir/report'];
-    const unwritten = await verify(
-      '--base-url',
-      url,
-      '--admin-token',
-      'sesame-sesame',
-      '--marks',
-      'C',
-      ...nowhere,
-    );
-    expect(unwritten.code).toBe(2);
-    expect(unwritten.stderr).toMatch(
-      /^nanophoto-emulator: \/no\/such\/dir\/report cannot be written: .*\.\n$/,
-    );
+  });
+
+  it.each([
+    ['/no/such/dir/report', /: ENOENT/],
+    [import.meta.dirname, /: it is a directory\.\n$/],
+  ])('says that a report cannot be written, before it asks anything: %s', async (file, why) => {
+    let asked = 0;
+    const url = await startService((_body, _request, response) => {
+      asked += 1;
+      response.end();
+    });
+    const { code, stderr } = await verify('--base-url', url, '--output', file);
+    expect([code, asked]).toEqual([2, 0]);
+    expect(stderr).toMatch(/^nanophoto-emulator: [^\n]+ cannot be written: [^\n]+\.\n$/);
+    expect(stderr).toMatch(why);
+  });
+
+  it('leaves what is at --output alone, or nothing there, until there is a report', async () => {
+    const dir = tempDir();
+    writeFileSync(join(dir, 'old'), 'the last report');
+    for (const name of ['old', 'new'])
+      expect((await verify('--base-url', 'http://127.0.0.1:1', '--output', join(dir, name))).code).toBe(2);
+    expect(readFileSync(join(dir, 'old'), 'utf8')).toBe('the last report');
+    expect(readdirSync(dir)).toEqual(['old']);
+  });
+
+  it('shows what would colour a terminal or move its cursor', async () => {
+    const url = await stub(404, '\u001b[2J\u202ehidden\n  holds everything');
+    const { stdout } = await verify('--base-url', url, '--key', 'some-key', '--only', 'sora-2/check-status/');
+    expect(stdout).toContain('404 \\u{1b}[2J\\u{202e}hidden\\n  holds everything');
+    expect(stdout).not.toMatch(/[^\P{Cc}\n]|\u202e/u);
   });
 
   it('polls a task until it is over, where its time is its own', async () => {
