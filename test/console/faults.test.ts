@@ -37,27 +37,29 @@ describe.skipIf(!CHROMIUM)('faults in the console', () => {
     const valuesOf = (choice: typeof when) =>
       choice.getByRole('option').evaluateAll((options: PageElement[]) => options.map(({ value }) => value));
     await soon(() => valuesOf(when)).toEqual(Object.keys(EFFECTS));
-    let count = 0;
-    const expected: object[] = [];
-    for (const [stage, effects] of Object.entries(EFFECTS)) {
+    const set: object[] = [];
+    const untried = new Set(Object.values(EFFECTS).flatMap((effects) => effects.split(' ')));
+    // The narrow ones first, so that each of them comes to set a rule.
+    for (const [stage, effects] of Object.entries(EFFECTS).reverse()) {
       await when.selectOption(stage);
       await soon(async () => (await valuesOf(what)).sort().join(' ')).toBe(
         effects.split(' ').sort().join(' '),
       );
       expect(await choice(rule, 'Endpoint').count(), stage).toBe(stage === 'media' ? 0 : 1);
-      for (const effect of effects.split(' ')) {
+      const some = effects.split(' ').filter((effect) => untried.delete(effect));
+      for (const effect of some.length > 0 ? some : [effects.split(' ')[0]!]) {
         await what.selectOption(effect);
         for (const amount of ['Milliseconds', 'Simulated milliseconds', 'Bytes']) {
           const field = rule.getByRole('spinbutton', { name: amount, exact: true });
           if (await field.isVisible()) await field.fill('7');
         }
         await press('Set this rule');
-        count += 1;
-        await told(`Rule ${count} is set for this account.`);
-        expected.push({ at: stage, effect: { [effect]: expect.anything() } });
+        set.push({ at: stage, effect: { [effect]: expect.anything() } });
+        await told(`Rule ${set.length} is set for this account.`);
       }
     }
-    expect((await read(KEY, '/faults?limit=1000')).faults).toMatchObject(expected);
+    expect([...untried]).toEqual([]);
+    expect((await read(KEY, '/faults')).faults).toMatchObject(set);
   });
 
   it('have the codes that the endpoint documents', async () => {

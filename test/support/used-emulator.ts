@@ -21,7 +21,9 @@ export async function usedEmulator(flags: string[] = []) {
   await post('/api/veo-3/generate', { shots: [] }, USED);
   const rule = { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' }, times: 1 };
   await act('POST', USED, '/faults', rule);
-  await post('/api/sora-2/generate', { prompt: 'a cat' }, USED);
+  // So long that it has to be scrolled.
+  const imageUrls = Array.from({ length: 60 }, (_, n) => `https://example.com/${n}.png`);
+  await post('/api/sora-2/generate', { prompt: 'a cat', imageUrls }, USED);
   await act('POST', USED, '/faults', {
     at: 'task',
     effect: { durationMs: 9000 },
