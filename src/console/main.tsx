@@ -2,15 +2,18 @@ import { effect } from '@preact/signals';
 import { render } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { followAccounts } from './control/accounts.ts';
-import { isTokenWanted, tryToken } from './control/call.ts';
+import { accountPath, isTokenWanted, ORIGIN, type Refusal, tryToken } from './control/call.ts';
 import { contract, readContract } from './control/contract.ts';
 import { connection, follow, trouble, watch } from './control/live.ts';
 import { Field, Form } from './parts/controls.tsx';
 import { Notice } from './parts/notice.tsx';
-import { route } from './route.ts';
+import { accountHref, route } from './route.ts';
 import { Account } from './views/account.tsx';
 import { Accounts } from './views/accounts.tsx';
 import { SharedFaults } from './views/faults.tsx';
+
+/** Nothing that could be shown would ever come. */
+const SHUT_OUT = ['LOOPBACK_ONLY', 'FOREIGN_HOST', 'FOREIGN_PAGE', 'NODE_REQUIRED'];
 
 const CONNECTION = { connecting: 'connecting', live: 'live', lost: 'not connected' };
 
@@ -33,12 +36,39 @@ function Page() {
         </nav>
         <span class={`connection ${connection.value}`}>{CONNECTION[connection.value]}</span>
       </header>
-      {connection.value === 'lost' && !isTokenWanted.value && (
-        <p class="finding top-finding">{trouble.value?.message ?? 'The connection is gone; trying again.'}</p>
-      )}
-      {isTokenWanted.value ? <TokenForm /> : <View />}
+      <Shown />
       <Notice />
     </>
+  );
+}
+
+function Shown() {
+  if (isTokenWanted.value) return <TokenForm />;
+  const refusal = connection.value === 'live' ? undefined : trouble.value;
+  if (refusal && SHUT_OUT.includes(refusal.code)) return <ShutOut refusal={refusal} />;
+  return (
+    <>
+      {connection.value === 'lost' && (
+        <p class="finding top-finding">{refusal?.message ?? 'The connection is gone; trying again.'}</p>
+      )}
+      <View />
+    </>
+  );
+}
+
+function ShutOut({ refusal: { code, message } }: { refusal: Refusal }) {
+  return (
+    <main class="page">
+      <h1>The control plane is closed to this page</h1>
+      <p class="finding">{message}</p>
+      {code === 'NODE_REQUIRED' && (
+        <p>
+          Each of the emulators has a console of its own: <a href="nodes/1/console">the first one’s</a>,{' '}
+          <a href="nodes/2/console">the second one’s</a>, and so on. One account can be looked at here, by its
+          address: <code>{`${ORIGIN}/console${accountHref('KEY')}`}</code>
+        </p>
+      )}
+    </main>
   );
 }
 
@@ -69,7 +99,11 @@ function TokenForm() {
         label="The admin token"
         submit="Go on"
         do={async ({ token = '' }) => {
-          await tryToken(token);
+          const shown = route.peek();
+          await tryToken(
+            token,
+            shown.view === 'account' ? accountPath(shown.key) : '__admin/accounts?limit=1',
+          );
           return 'This is the one.';
         }}
       >
@@ -82,6 +116,7 @@ function TokenForm() {
 followAccounts();
 effect(() => {
   const shown = route.value;
+  document.title = `${shown.view === 'account' ? `${shown.key} ${shown.tab}` : shown.view} · nanophoto-emulator`;
   watch(shown.view === 'account' ? shown.key : undefined);
 });
 void follow();

@@ -9,11 +9,15 @@ export type Route =
   | { view: 'faults' }
   | { view: 'account'; key: string; tab: Tab; id: string | undefined };
 
+/** What takes an address out of the place that it stands in. */
+export const isStep = (part: string): boolean => part === '.' || part === '..';
+
 /** Behind the #, so that keys are in no address that a server or a log sees. */
 export function readRoute(hash: string): Route {
   const [, view, key, tab, id] = hash.split('/').map(decoded);
   if (view === 'faults') return { view };
-  if (view !== 'accounts' || !key) return { view: 'accounts' };
+  // No key is a step up in an address.
+  if (view !== 'accounts' || !key || isStep(key)) return { view: 'accounts' };
   return { view: 'account', key, tab: TABS.find((one) => one === tab) ?? 'tasks', id: id || undefined };
 }
 

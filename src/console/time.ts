@@ -14,18 +14,29 @@ export function after(delayMs: number, run: () => void): () => void {
 
 export const pause = (delayMs: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
-    const cancel = after(delayMs, resolve);
-    signal?.addEventListener('abort', () => {
+    if (signal?.aborted) return resolve();
+    const end = () => {
       cancel();
+      signal?.removeEventListener('abort', end);
       resolve();
-    });
+    };
+    const cancel = after(delayMs, end);
+    signal?.addEventListener('abort', end);
   });
+
+/** Again and again while somebody looks at the page; the function that it gives ends that. */
+export function every(periodMs: number, run: () => void): () => void {
+  const timer = setInterval(() => {
+    if (document.visibilityState === 'visible') run();
+  }, periodMs);
+  return () => clearInterval(timer);
+}
 
 const BEAT_MS = 250;
 const beat = signal(wallMs());
-setInterval(() => {
-  if (document.visibilityState === 'visible') beat.value = wallMs();
-}, BEAT_MS);
+every(BEAT_MS, () => {
+  beat.value = wallMs();
+});
 
 /** Wall time for what moves by itself: whoever reads it is drawn again four times a second. */
 export const beatingMs = (): number => beat.value;

@@ -192,6 +192,8 @@ export const hrefOf = (key: string, tab = 'tasks', id?: string): string =>
 export async function openDoor(to: string) {
   let target: number | undefined = Number(new URL(to).port);
   const sockets = new Set<Socket>();
+  let isHeld = false;
+  const waiting: (() => void)[] = [];
   const server = createServer((socket) => {
     const inner = target === undefined ? undefined : connect(target, '127.0.0.1');
     const end = () => {
@@ -201,8 +203,12 @@ export async function openDoor(to: string) {
     };
     sockets.add(socket);
     for (const one of [socket, inner]) one?.on('error', end).on('close', end);
-    if (inner) socket.pipe(inner).pipe(socket);
-    else end();
+    if (!inner) return end();
+    // No word in either direction while it is held.
+    const pass = (to: Socket) => (bytes: Buffer) =>
+      void (isHeld ? waiting.push(() => to.write(bytes)) : to.write(bytes));
+    socket.on('data', pass(inner));
+    inner.on('data', pass(socket));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {
@@ -215,6 +221,14 @@ export async function openDoor(to: string) {
     shut(): void {
       target = undefined;
       for (const socket of sockets) socket.destroy();
+    },
+    /** Whoever is there says nothing more for now. */
+    hold(): void {
+      isHeld = true;
+    },
+    letGo(): void {
+      isHeld = false;
+      for (const pass of waiting.splice(0)) pass();
     },
     leadTo(url: string): void {
       target = Number(new URL(url).port);

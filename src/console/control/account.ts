@@ -8,15 +8,17 @@ import type {
   Task,
   Verdict,
 } from '../../client/types.ts';
-import { wallMs } from '../time.ts';
+import { every, wallMs } from '../time.ts';
 import { accountPath, call, Refusal } from './call.ts';
+import { forgetFiles } from './files.ts';
 import { createList, type SyncedList } from './list.ts';
-import { type LiveEvent, listen } from './live.ts';
+import { connection, type LiveEvent, listen } from './live.ts';
 import { createSync } from './sync.ts';
 import { createValue, type Value } from './value.ts';
 
 /** What is kept of a journal that keeps more. */
 const MOST_REQUESTS = 5000;
+const LOOK_EVERY_MS = 3000;
 
 /** One account with all that is its own, kept up with what happens to it. */
 export interface AccountState {
@@ -134,10 +136,26 @@ export function openAccount(key: string): AccountState {
       own.request();
       rereadRunning();
       verdict.refresh();
-    } else reload();
+    } else {
+      // The same ids and times may mean other files now.
+      forgetFiles();
+      reload();
+    }
   }
 
-  const stopListening = listen({ begin: reload, hear });
+  const stopListening = listen({
+    begin() {
+      forgetFiles();
+      reload();
+    },
+    hear,
+  });
+  // What time alone changes nobody tells: the hour of the limiter ends, a result is not fetched.
+  const stopLooking = every(LOOK_EVERY_MS, () => {
+    if (account.peek()?.clock.mode !== 'real' || connection.peek() !== 'live') return;
+    own.request();
+    verdict.refresh();
+  });
   return {
     ...{
       key,
@@ -154,7 +172,19 @@ export function openAccount(key: string): AccountState {
     },
     stop() {
       stopListening();
+      stopLooking();
       for (const one of [own, tasks, ledger, requests, verdict, faults, snapshots]) one.stop();
     },
   };
+}
+
+/** Whether nobody has ever asked for anything with this key, as far as can be seen. The journal can be off, empty, or new. */
+export function isUntouched({ account, tasks, ledger, requests }: AccountState): boolean {
+  const { limit = null, remaining = null } = account.value?.rateLimit ?? {};
+  return (
+    requests.items.value.length === 0 &&
+    tasks.items.value.length === 0 &&
+    ledger.items.value.every(({ kind }) => kind === 'grant' || kind === 'adjust') &&
+    remaining === limit
+  );
 }

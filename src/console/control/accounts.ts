@@ -1,11 +1,11 @@
 import { signal } from '@preact/signals';
 import type { Account } from '../../client/types.ts';
 import { quoted } from '../curl.ts';
-import { wallMs } from '../time.ts';
+import { every, wallMs } from '../time.ts';
 import { accountNowMs } from '../timeline.ts';
 import { accountPath, ORIGIN, send } from './call.ts';
 import { createList } from './list.ts';
-import { isWatchingAll, listen } from './live.ts';
+import { connection, isWatchingAll, listen } from './live.ts';
 
 export const accounts = createList<Account>({
   path: '__admin/accounts',
@@ -22,14 +22,17 @@ const readAt = new WeakMap<Account, number>();
 export const nowFor = (account: Account, atMs: number): number =>
   accountNowMs(account, atMs - (readAt.get(account) ?? atMs));
 
-/** Whether the API was ever asked for anything; undefined: not known yet. */
+/** Whether any client has ever used this emulator; undefined: not known yet. */
 export const isUsed = signal<boolean | undefined>(undefined);
 /** Requests that came with a key that nobody knows: a client that is set up wrong sends nothing else. */
 export const strangers = signal(0);
-/** Keys at which something happened while this page was open, the latest last. */
-export const active = signal<readonly string[]>([]);
+/** The key at which something happened last while all were listened to. */
+export const active = signal<string | undefined>(undefined);
 
-const MOST_ACTIVE = 1000;
+/** Of limiters whose hour ends and of clients with a wrong key nobody tells. */
+const LOOK_EVERY_MS = 3000;
+/** More than one page is not read again and again. */
+const MOST_LOOKED_AT = 1000;
 
 /** From now on, for as long as the page is open. */
 export function followAccounts(): void {
@@ -45,13 +48,18 @@ export function followAccounts(): void {
       if (key === null) return;
       if (change === 'removed') accounts.drop(key);
       else accounts.again([key]);
-      active.value = [...active.value.filter((one) => one !== key), key].slice(-MOST_ACTIVE);
+      active.value = key;
     },
+  });
+  every(LOOK_EVERY_MS, () => {
+    if (connection.peek() !== 'live' || !isWatchingAll()) return;
+    void readUse();
+    if (accounts.items.peek().length <= MOST_LOOKED_AT) accounts.reload();
   });
 }
 
 /** Nothing tells of requests with unknown keys but the counts. */
-export async function readUse(): Promise<void> {
+async function readUse(): Promise<void> {
   const response = await send('GET', 'metrics').catch(() => undefined);
   if (!response) return;
   const text = await response.text();
@@ -61,7 +69,8 @@ export async function readUse(): Promise<void> {
       0,
     );
   strangers.value = sumOf('nanophoto_unauthorized_total');
-  isUsed.value = sumOf('nanophoto_requests_total') > 0;
+  // Requests are counted from the start on; tasks may be older.
+  isUsed.value = sumOf('nanophoto_requests_total') + sumOf('nanophoto_tasks') > 0;
 }
 
 /** What to paste so that a client uses this emulator: its settings, and a first request. */

@@ -1,4 +1,5 @@
 import { signal } from '@preact/signals';
+import { isStep } from '../route.ts';
 
 /** The emulator's, wherever it is served: `/console` and `/nodes/2/console` both know where the control plane is. */
 const BASE = new URL('.', document.baseURI);
@@ -13,10 +14,15 @@ const token = signal(sessionStorage.getItem(KEPT_AS) ?? '');
 /** Whether the emulator wants a token that we do not have. */
 export const isTokenWanted = signal(false);
 
-/** @throws Refusal when it is not the one */
-export async function tryToken(text: string): Promise<void> {
+/** With a call for what is looked at: behind a balancer not every call has an emulator. @throws Refusal when it is not the one */
+export async function tryToken(text: string, path: string): Promise<void> {
   token.value = text;
-  await send('GET', '__admin/accounts?limit=1');
+  await send('GET', path).catch((error: Refusal) => {
+    if (error.code === 'ADMIN_TOKEN_REQUIRED')
+      throw new Refusal(error.code, 'This is not the token of this emulator.');
+    // Whatever else is wrong, the token is not.
+    if (error.code === 'UNREACHABLE') throw error;
+  });
   sessionStorage.setItem(KEPT_AS, text);
   isTokenWanted.value = false;
 }
@@ -30,7 +36,10 @@ export class Refusal extends Error {
   }
 }
 
-/** @throws Refusal with the control plane's own code, or UNREACHABLE */
+/** No call takes as long, drawing an image on a busy machine included. */
+const ANSWERED_WITHIN_MS = 60_000;
+
+/** @throws Refusal with the control plane's own code, UNREACHABLE, or LEFT when `signal` has ended it */
 export async function send(
   method: string,
   path: string,
@@ -47,9 +56,10 @@ export async function send(
     },
     cache: 'no-store',
     ...(body !== undefined && { body: JSON.stringify(body) }),
-    ...(signal && { signal }),
+    signal: signal ?? AbortSignal.timeout(ANSWERED_WITHIN_MS),
   }).catch((error: Error) => {
-    throw new Refusal('UNREACHABLE', signal?.aborted ? error.message : 'The emulator does not answer.');
+    if (signal?.aborted) throw new Refusal('LEFT', error.message);
+    throw new Refusal('UNREACHABLE', 'The emulator does not answer.');
   });
   if (response.ok) return response;
   const told = await response.json().catch(() => ({}));
@@ -64,5 +74,8 @@ export async function call<Answer>(method: string, path: string, body?: unknown)
   return (response.status === 204 ? undefined : await response.json()) as Answer;
 }
 
-export const accountPath = (key: string, rest = ''): string =>
-  `__admin/accounts/${encodeURIComponent(key)}${rest}`;
+/** @throws Refusal where the path would be that of another call */
+export function accountPath(key: string, rest = ''): string {
+  if (isStep(key)) throw new Refusal('ACCOUNT_NOT_FOUND', `${key} is no key.`);
+  return `__admin/accounts/${encodeURIComponent(key)}${rest}`;
+}

@@ -47,23 +47,35 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
   const nothing = () => ({ whole: false, more: false, again: new Set<string>() });
   let wanted = nothing();
   let isReadingAll = false;
+  /** Gone since they were last asked for. */
+  let drops = new Set<string>();
 
   const sync = createSync(async () => {
     const now = wanted;
     wanted = nothing();
-    const isMuch = now.again.size > MOST_SINGLE;
-    if (now.whole || (isMuch && !isAppended)) return readAll();
     try {
-      if (isMuch) await readOn(known, before(now.again), false);
-      else await Promise.all([...now.again].map(readOne));
-      if (now.more) await readOn(known, lastOf(known), false);
+      await readWanted(now);
+    } catch (error) {
+      // Less would not be enough next time.
+      wanted.whole = true;
+      throw error;
+    }
+  });
+
+  async function readWanted({ whole, more, again }: typeof wanted): Promise<void> {
+    const isMuch = again.size > MOST_SINGLE;
+    if (whole || (isMuch && !isAppended)) return readAll();
+    try {
+      if (isMuch) await readOn(known, before(again), false);
+      else await Promise.all([...again].map(readOne));
+      if (more) await readOn(known, lastOf(known), false);
     } catch (error) {
       // What it began at is not there any more: there was a reset.
       if (error instanceof Refusal && error.code.endsWith('_NOT_FOUND')) return readAll();
       throw error;
     }
     show();
-  });
+  }
 
   function show(): void {
     if (sync.isStopped()) return;
@@ -80,6 +92,7 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
     const isFirst = known.size === 0;
     if (isFirst) known = fresh;
     isReadingAll = true;
+    drops = new Set();
     await readOn(fresh, undefined, isFirst).finally(() => {
       isReadingAll = false;
     });
@@ -101,7 +114,10 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
   }
 
   async function readOne(id: string): Promise<void> {
-    take(known, id, await call<Item>('GET', pathOf(id)));
+    drops.delete(id);
+    const item = await call<Item>('GET', pathOf(id));
+    // The answer can come later than the news that what it tells of has gone.
+    if (!drops.has(id)) take(known, id, item);
   }
 
   function take(into: Map<string, Item>, id: string, item: Item): void {
@@ -138,6 +154,7 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
     drop(id) {
       known.delete(id);
       wanted.again.delete(id);
+      drops.add(id);
       show();
       // It may be in what is being read.
       if (isReadingAll) this.reload();

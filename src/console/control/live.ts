@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 import { createParser } from 'eventsource-parser';
-import { pause } from '../time.ts';
+import { after, pause } from '../time.ts';
 import { isTokenWanted, Refusal, send } from './call.ts';
 
 /** Something that the emulator tells: see `GET /__admin/events`. Null: of all accounts. */
@@ -21,6 +21,8 @@ export const trouble = signal<Refusal | undefined>(undefined);
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 5000;
+/** The emulator says something every 15 seconds. */
+const SILENT_FOR_MS = 35_000;
 
 interface Listener {
   /** All may have changed meanwhile. */
@@ -50,12 +52,21 @@ export function watch(key: string | undefined): void {
 /** Whether all accounts are listened to. */
 export const isWatchingAll = (): boolean => watched === undefined;
 
+/** A browser has six connections for an origin, whatever the number of its tabs: one that nobody sees leaves its own to others. */
+const ASLEEP_AFTER_MS = 3000;
+let stopWaiting = () => {};
+document.addEventListener('visibilitychange', () => {
+  stopWaiting();
+  if (document.visibilityState === 'hidden') stopWaiting = after(ASLEEP_AFTER_MS, () => current.abort());
+});
+
 /**
- * Listens for as long as the page is open. One connection at a time: browsers have few for one origin. EventSource could not
- * send a token.
+ * Listens for as long as the page is open and seen. One connection at a time: browsers have few for one origin. EventSource
+ * could not send a token.
  */
 export async function follow(): Promise<void> {
   for (let pauseMs = FIRST_PAUSE_MS; ; ) {
+    await seen();
     current = new AbortController();
     const { signal } = current;
     const query = watched === undefined ? '' : `?${new URLSearchParams({ key: watched })}`;
@@ -64,18 +75,34 @@ export async function follow(): Promise<void> {
       connection.value = 'live';
       trouble.value = undefined;
       pauseMs = FIRST_PAUSE_MS;
-      for (const listener of [...listeners]) listener.begin();
+      begin();
       await read(body!);
     } catch (error) {
       if (error instanceof Refusal && !signal.aborted) trouble.value = error;
     }
-    // Another account is to be watched.
-    if (signal.aborted) continue;
+    if (signal.aborted) {
+      // Another account is to be watched, or nobody looks.
+      connection.value = 'connecting';
+      continue;
+    }
     connection.value = 'lost';
-    await pause(pauseMs);
+    // There are enough who listen, and what they hear of can still be read.
+    if (trouble.value?.code === 'TOO_MANY_LISTENERS') begin();
+    await pause(pauseMs, signal);
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
     if (isTokenWanted.value) await given();
   }
+}
+
+function begin(): void {
+  for (const listener of [...listeners]) listener.begin();
+}
+
+function seen(): Promise<void> {
+  if (document.visibilityState === 'visible') return Promise.resolve();
+  return new Promise((resolve) => {
+    document.addEventListener('visibilitychange', () => resolve(), { once: true });
+  });
 }
 
 async function read(body: ReadableStream<Uint8Array>): Promise<void> {
@@ -89,7 +116,9 @@ async function read(body: ReadableStream<Uint8Array>): Promise<void> {
     .pipeThrough(new TextDecoderStream() as never)
     .getReader() as ReadableStreamDefaultReader<string>;
   for (;;) {
-    const { value, done } = await reader.read();
+    // An emulator that stands still closes no connection.
+    const stopWatching = after(SILENT_FOR_MS, () => void reader.cancel());
+    const { value, done } = await reader.read().finally(stopWatching);
     if (done) return;
     parser.feed(value);
   }

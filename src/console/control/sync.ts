@@ -1,8 +1,10 @@
 import { pause, wallMs } from '../time.ts';
+import { Refusal } from './call.ts';
 
 const LEAST_PAUSE_MS = 80;
 /** Of the time, at most a third is spent asking. */
 const PAUSE_FACTOR = 2;
+const RETRY_MS = 3000;
 
 /**
  * Runs `work` when it is called for, one at a time: calls that come while it runs are one more run after it. What many small changes
@@ -18,9 +20,15 @@ export function createSync(work: () => Promise<void>) {
     while (isWanted && !isStopped) {
       isWanted = false;
       const began = wallMs();
-      // What cannot be read now is read when the connection is back.
-      await work().catch(() => {});
+      const failure = await work().then(
+        () => undefined,
+        (error: unknown) => error,
+      );
       await pause(Math.max(LEAST_PAUSE_MS, (wallMs() - began) * PAUSE_FACTOR));
+      if (failure === undefined || isGone(failure)) continue;
+      // A connection that comes back asks for all of it again; one that never went does not.
+      isWanted = true;
+      await pause(RETRY_MS);
     }
     isRunning = false;
   }
@@ -36,3 +44,6 @@ export function createSync(work: () => Promise<void>) {
     isStopped: (): boolean => isStopped,
   };
 }
+
+/** There is nothing to be read, now and later. */
+const isGone = (error: unknown) => error instanceof Refusal && error.code.endsWith('_NOT_FOUND');

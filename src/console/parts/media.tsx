@@ -1,29 +1,37 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Task } from '../../client/types.ts';
-import { fieldsOf, fileUrl } from '../control/files.ts';
+import type { Refusal } from '../control/call.ts';
+import { era, fieldsOf, fileUrl } from '../control/files.ts';
 import { after } from '../time.ts';
 
 /** Rows that are only scrolled past ask for nothing. */
 const SETTLED_MS = 150;
 
+/** Whoever waited has gone. */
+const isLeft = (error: Error) => error.name === 'AbortError' || (error as Partial<Refusal>).code === 'LEFT';
+
 function useFile(accountKey: string, task: Task, field: string, delayMs: number) {
   const [file, setFile] = useState<{ url?: string; trouble?: string }>({});
   const { id, createdAt, finishedAt } = task;
   useEffect(() => {
-    let isWanted = true;
+    const leave = new AbortController();
+    const { signal } = leave;
     setFile({});
-    const tell = (told: { url?: string; trouble?: string }) => isWanted && setFile(told);
-    const cancel = after(delayMs, () => {
-      fileUrl(accountKey, task, field).then(
+    const tell = (told: { url?: string; trouble?: string }) => {
+      if (!signal.aborted) setFile(told);
+    };
+    const load = (): Promise<void> =>
+      fileUrl(accountKey, task, field, signal).then(
         (url) => tell({ url }),
-        (error: Error) => tell({ trouble: error.message }),
+        // Another one that waited for the same file has left.
+        (error: Error) => (isLeft(error) && !signal.aborted ? load() : tell({ trouble: error.message })),
       );
-    });
+    const cancel = after(delayMs, () => void load());
     return () => {
-      isWanted = false;
+      leave.abort();
       cancel();
     };
-  }, [accountKey, id, field, createdAt, finishedAt]);
+  }, [accountKey, id, field, createdAt, finishedAt, era.value]);
   return file;
 }
 

@@ -1,7 +1,7 @@
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import type { Account } from '../../client/types.ts';
-import { accounts, active, isUsed, nowFor, readUse, strangers } from '../control/accounts.ts';
-import { call } from '../control/call.ts';
+import { accounts, active, isUsed, nowFor, strangers } from '../control/accounts.ts';
+import { call, ORIGIN } from '../control/call.ts';
 import { Choice, Danger, Field, Form, Pop } from '../parts/controls.tsx';
 import { VirtualList } from '../parts/virtual-list.tsx';
 import { counted, dayAndTime, grouped, isoOf } from '../parts/words.ts';
@@ -15,7 +15,6 @@ const FIRST_KEY = 'np_test_default';
 export function Accounts() {
   const all = accounts.items.value;
   const [wanted, setWanted] = useState('');
-  useEffect(() => void readUse(), []);
   const shown = useMemo(() => {
     const text = wanted.toLowerCase();
     // Those that tests have just made are looked for most.
@@ -80,7 +79,7 @@ const compare = (one: string, other: string) => (one < other ? -1 : one > other 
 function Row({ account }: { account: Account }) {
   const { key, credits, rateLimit, clock, revoked } = account;
   const { limit, remaining } = rateLimit;
-  const isLatest = active.value.at(-1) === key;
+  const isLatest = active.value === key;
   return (
     <span class="account-row">
       <span class="clip">
@@ -100,6 +99,9 @@ function Row({ account }: { account: Account }) {
   );
 }
 
+/** Behind a balancer it is the key that decides whose an account is, not the page that it was made on. */
+const isOneOfSeveral = /\/nodes\/[^/]+$/.test(ORIGIN);
+
 const NewAccount = ({ onDone }: { onDone: () => void }) => (
   <Form
     label="Make an account"
@@ -112,7 +114,13 @@ const NewAccount = ({ onDone }: { onDone: () => void }) => (
       return `${made.key} is there.`;
     }}
   >
-    <Field label="Key" name="key" maxLength={200} placeholder="is made up" />
+    <Field
+      label="Key"
+      name="key"
+      maxLength={200}
+      placeholder="is made up"
+      {...(isOneOfSeveral && { hint: `Clients reach it at ${ORIGIN}, past the balancer.` })}
+    />
     <Field label="Credits" name="credits" type="number" min={0} placeholder="1000" />
     <Choice label="Clock" name="clock" options={['real', 'frozen', 'auto']} />
   </Form>

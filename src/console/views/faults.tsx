@@ -6,9 +6,11 @@ import { accountPath, call } from '../control/call.ts';
 import { listen } from '../control/live.ts';
 import { createValue } from '../control/value.ts';
 import { Danger } from '../parts/controls.tsx';
+import { every } from '../time.ts';
 import { FaultForm } from './fault-form.tsx';
 
 const EVERYBODY = '__admin/faults';
+const LOOK_EVERY_MS = 3000;
 const shared = createValue<{ faults: Fault[] }>(`${EVERYBODY}?limit=1000`);
 const isFollowed = signal(false);
 
@@ -16,6 +18,8 @@ const isFollowed = signal(false);
 function followShared(): void {
   if (isFollowed.peek()) return;
   isFollowed.value = true;
+  // Those who listen to one account do not hear of what strikes others.
+  every(LOOK_EVERY_MS, shared.refresh);
   listen({
     begin: shared.refresh,
     hear: ({ type, key, change }) => {

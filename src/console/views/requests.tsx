@@ -1,6 +1,6 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { JournalEntry } from '../../client/types.ts';
-import type { AccountState } from '../control/account.ts';
+import { type AccountState, isUntouched } from '../control/account.ts';
 import { accountPath, call } from '../control/call.ts';
 import { Choice, Danger } from '../parts/controls.tsx';
 import { Split } from '../parts/split.tsx';
@@ -103,7 +103,13 @@ const Row = ({ entry }: { entry: JournalEntry }) => (
   </span>
 );
 
-function Empty({ state: { key, requests } }: { state: AccountState }) {
+function Empty({ state }: { state: AccountState }) {
+  const { requests } = state;
   if (!requests.isWhole.value) return <>Loading …</>;
-  return requests.items.value.length > 0 ? <>No request is like this.</> : <FirstRun accountKey={key} />;
+  if (requests.items.value.length > 0) return <>No request is like this.</>;
+  return isUntouched(state) ? (
+    <FirstRun accountKey={state.key} />
+  ) : (
+    <>The journal is empty, or switched off.</>
+  );
 }

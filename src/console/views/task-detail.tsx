@@ -13,6 +13,8 @@ import { advance } from './advance.ts';
 import { exactNowOf, nowOf, stateOf, TaskBar } from './task-bar.tsx';
 
 const OWN_CODE = 'GENERATION_FAILED';
+/** What requests are told when there is no room for them, and tasks never. */
+const FULL = 'SERVICE_UNAVAILABLE';
 
 export function TaskDetail({ state, task }: { state: AccountState; task: Task }) {
   const { key } = state;
@@ -141,7 +143,7 @@ function FailForm({ state, task, onDone }: { state: AccountState; task: Task; on
   const { family, id } = task;
   const documented = contract.value?.endpoints.filter((endpoint) => endpoint.family === family) ?? [];
   const codes = documented.flatMap((endpoint) =>
-    endpoint.codes.filter(({ status }) => status >= 500).map(({ code }) => code),
+    endpoint.codes.filter(({ status, code }) => status >= 500 && code !== FULL).map(({ code }) => code),
   );
   return (
     <Form

@@ -1,6 +1,6 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { Task } from '../../client/types.ts';
-import type { AccountState } from '../control/account.ts';
+import { type AccountState, isUntouched } from '../control/account.ts';
 import { Choice } from '../parts/controls.tsx';
 import { Thumbnail } from '../parts/media.tsx';
 import { Split } from '../parts/split.tsx';
@@ -98,8 +98,9 @@ function Row({ state, task, scaleMs }: { state: AccountState; task: Task; scaleM
   );
 }
 
-function Empty({ state: { key, tasks, requests } }: { state: AccountState }) {
+function Empty({ state }: { state: AccountState }) {
+  const { tasks, requests } = state;
   if (!tasks.isWhole.value || !requests.isWhole.value) return <>Loading …</>;
   if (tasks.items.value.length > 0) return <>No task is like this.</>;
-  return requests.items.value.length > 0 ? <>No tasks yet.</> : <FirstRun accountKey={key} />;
+  return isUntouched(state) ? <FirstRun accountKey={state.key} /> : <>No tasks yet.</>;
 }

@@ -1,0 +1,223 @@
+import type { Page, Route } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { CHROMIUM } from '../support/browser.ts';
+import {
+  hrefOf,
+  listeningEmulator,
+  openDoor,
+  type PageElement,
+  refused,
+  soon,
+  useConsole,
+} from '../support/console.ts';
+
+// What runs in the page knows the names of the page.
+// biome-ignore lint/suspicious/noExplicitAny: the compiler does not
+declare const document: any;
+
+const KEY = 'np_test_frozen';
+const REAL = 'np_test_default';
+const IMAGE = '/api/nano-banana-2/generate';
+
+/** Whether somebody looks at a page. */
+const look = (page: Page, state: 'hidden' | 'visible') =>
+  page.evaluate((now) => {
+    Object.defineProperty(document, 'visibilityState', { configurable: true, value: now });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, state);
+
+const refuse = (code: string, status: number) => (route: Route) =>
+  route.fulfill({ status, json: { error: `Refused for ${code}.`, code } });
+
+describe.skipIf(!CHROMIUM)('the console', () => {
+  const { openPage } = useConsole();
+
+  it.each(['..', '.', '%2e%2e', '%2E'])(
+    'takes no step out of its place where %s stands for a key',
+    async (key) => {
+      const { origin } = await listeningEmulator();
+      const { page, asked } = await openPage(origin, `#/accounts/${key}/states`);
+      await page.getByRole('heading', { name: 'Accounts' }).waitFor();
+      expect(
+        asked.filter((one) => /accounts\/\.|__admin\/(?:requests|tasks|ledger|verdict)/.test(one)),
+      ).toEqual([]);
+    },
+  );
+
+  it('leaves its connection to others while nobody sees it, and is right again when somebody does', async () => {
+    const { origin, core, order } = await listeningEmulator();
+    const { page, live, said } = await openPage(origin, hrefOf(KEY));
+    await live();
+    expect(core.events.isHeard()).toBe(true);
+    await look(page, 'hidden');
+    await soon(() => core.events.isHeard()).toBe(false);
+    await order(KEY, 'unseen');
+    expect(core.events.isHeard()).toBe(false);
+    await look(page, 'visible');
+    await live();
+    await soon(said).toEqual(['unseen sora-2 generating · 0 % 4 cr']);
+  });
+
+  it('shows what a task has made, and not what another one had that is like it to the millisecond', async () => {
+    const { origin, ask, act } = await listeningEmulator();
+    const made = async (prompt: string) => {
+      const { taskId } = await ask(IMAGE, { prompt, mode: 'generate' }, KEY);
+      await act('POST', KEY, '/clock/advance', { toNext: true });
+      await act('POST', KEY, '/clock/advance', { toNext: true });
+      return taskId;
+    };
+    const id = await made('a red cat');
+    const { page } = await openPage(origin, hrefOf(KEY, 'tasks', id));
+    const picture = () =>
+      page.getByRole('img', { name: 'The imageUrl of this task' }).evaluate(async (image: PageElement) => {
+        await image.decode();
+        const canvas = document.createElement('canvas');
+        [canvas.width, canvas.height] = [64, 64];
+        canvas.getContext('2d').drawImage(image, 0, 0, 64, 64);
+        return canvas.toDataURL();
+      });
+    const before = await picture();
+    await act('POST', KEY, '/reset');
+    expect(await made('a blue dog on the moon, seen from far away')).toBe(id);
+    await page.getByText('a blue dog').first().waitFor();
+    await soon(picture).not.toBe(before);
+  });
+
+  it('brings back no account whose answer comes later than the news that it is gone', async () => {
+    const { origin, act, post } = await listeningEmulator();
+    const { page, row, live } = await openPage(origin);
+    await live();
+    await row(/^np_test_auto/).waitFor();
+    let letGo = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    const asks = new Promise<void>((resolve) => {
+      void page.route('**/__admin/accounts/np_test_auto', async (route) => {
+        const answer = await route.fetch();
+        resolve();
+        await held;
+        await route.fulfill({ response: answer });
+      });
+    });
+    await post('/api/sora-2/check-status', { taskId: 'task_1' }, 'np_test_auto');
+    await asks;
+    await act('DELETE', 'np_test_auto', '');
+    await row(/^np_test_auto/).waitFor({ state: 'detached' });
+    letGo();
+    // What comes after it has been read after it.
+    await post('/api/sora-2/check-status', { taskId: 'task_1' }, 'np_test_limited');
+    await row(/^np_test_limited.*2 of 3/).waitFor();
+    expect(await row(/^np_test_auto/).count()).toBe(0);
+  });
+
+  it('tells of what nobody is told: an hour that ends, a client with a wrong key', async () => {
+    const { origin, order, clock, post } = await listeningEmulator();
+    await order(REAL);
+    const { page, region } = await openPage(origin, hrefOf(REAL));
+    await region('Limiter').getByText('99 of 100').waitFor();
+    clock.advance(3_600_000);
+    await region('Limiter').getByText('100 of 100').waitFor();
+    await page.getByRole('link', { name: 'Accounts' }).click();
+    await page.getByRole('heading', { name: 'Accounts' }).waitFor();
+    await post('/api/sora-2/generate', {}, 'sk-wrong');
+    await page.getByText('1 request came with no key').waitFor();
+  });
+
+  it('does not say of an account that has been used that nobody has asked for anything', async () => {
+    const { origin, order } = await listeningEmulator(['--journal-entries', '0']);
+    await order(KEY);
+    const { page, tab, row } = await openPage(origin);
+    await row(/^np_test_frozen/).click();
+    await tab('Requests').click();
+    await page.getByText('The journal is empty, or switched off.').waitFor();
+    expect(await page.getByRole('heading', { name: 'No requests yet' }).count()).toBe(0);
+    await page.getByRole('link', { name: 'Accounts' }).click();
+    await row(/^np_test_frozen/).waitFor();
+    expect(await page.getByRole('heading', { name: 'No requests yet' }).count()).toBe(0);
+  });
+
+  it('reads again what it could not read, though nothing else happens', async () => {
+    const { origin, order } = await listeningEmulator();
+    const { page, live, said } = await openPage(origin, hrefOf(KEY), { expected: [refused(503)] });
+    await live();
+    await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
+    let count = 0;
+    await page.route('**/__admin/accounts/np_test_frozen/tasks?**', (route) => {
+      count += 1;
+      return count <= 2 ? refuse('INTERNAL_ERROR', 503)(route) : route.continue();
+    });
+    await order(KEY, 'late');
+    await soon(said).toEqual(['late sora-2 generating · 0 % 4 cr']);
+    expect(count).toBeGreaterThan(2);
+  });
+
+  it('shows what there is where it may not listen, and says why it does not move', async () => {
+    const { origin, order } = await listeningEmulator(['--listener-limit', '1']);
+    const first = await openPage(origin, hrefOf(KEY));
+    await first.live();
+    await order(KEY, 'seen by both');
+    const { page, said } = await openPage(origin, hrefOf(KEY), { expected: [refused(503)] });
+    await soon(said).toEqual(['seen by both sora-2 generating · 0 % 4 cr']);
+    await page.getByText('not connected').waitFor();
+    await page
+      .getByText(/listen/i)
+      .first()
+      .waitFor();
+  });
+
+  it('notices an emulator that stands still and closes nothing', async () => {
+    const { origin } = await listeningEmulator();
+    const door = await openDoor(origin);
+    const { page, live } = await openPage(door.origin, '#/', { expected: [/./] });
+    await live();
+    await page.clock.install();
+    // The watch that is set with the next word of the emulator is of the clock that can be moved.
+    await page.reload();
+    await live();
+    door.hold();
+    await page.clock.fastForward(40_000);
+    await page.getByText('not connected').waitFor();
+    door.letGo();
+    await page.clock.fastForward(6000);
+    await live();
+  });
+
+  it.each([
+    ['LOOPBACK_ONLY', 403],
+    ['NODE_REQUIRED', 400],
+  ])('shows nothing but the reason where it is shut out for %s', async (code, status) => {
+    const { origin } = await listeningEmulator();
+    const { page, context } = await openPage(origin, '#/', { expected: [refused(status)] });
+    await context.route('**/__admin/**', refuse(code, status));
+    await page.reload();
+    await page.getByRole('heading', { name: 'The control plane is closed to this page' }).waitFor();
+    await page.getByText(`Refused for ${code}.`).waitFor();
+    expect(await page.getByRole('button').count()).toBe(0);
+    const nodes = page.getByRole('link', { name: /one’s/ });
+    expect(await nodes.evaluateAll((links) => links.map((link: PageElement) => link.pathname))).toEqual(
+      code === 'NODE_REQUIRED' ? ['/nodes/1/console', '/nodes/2/console'] : [],
+    );
+  });
+
+  it('tries a token on the account that is looked at: behind a balancer it is all that can be asked', async () => {
+    const { origin } = await listeningEmulator(['--admin-token', 'a long enough one'.replaceAll(' ', '-')]);
+    const { page, context, press, live, form } = await openPage(origin, hrefOf(KEY), {
+      expected: [refused(401), refused(400)],
+    });
+    await context.route('**/__admin/accounts?**', refuse('NODE_REQUIRED', 400));
+    await form('The admin token').getByLabel('Admin token').fill('a-long-enough-one');
+    await press('Go on');
+    await live();
+    await page.getByRole('heading', { name: KEY }).waitFor();
+  });
+
+  it('has a title for each view, so that tabs can be told apart', async () => {
+    const { origin } = await listeningEmulator();
+    const { page, tab } = await openPage(origin);
+    await soon(() => page.title()).toBe('accounts · nanophoto-emulator');
+    await page.goto(`${origin}/console${hrefOf(KEY)}`);
+    await tab('Ledger').click();
+    await soon(() => page.title()).toBe('np_test_frozen ledger · nanophoto-emulator');
+  });
+});
