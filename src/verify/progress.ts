@@ -7,7 +7,7 @@ import type { Conformity } from './conformity.ts';
 import { Differs } from './findings.ts';
 
 /** So often a task is looked at on its way, where time can be moved. */
-const LOOKS = 12;
+const LOOKS = 8;
 const AN_HOUR_MS = 3_600_000;
 const AN_HOUR_SECONDS = 3600;
 

@@ -89,14 +89,21 @@ export function resultCases(conformity: Conformity, path: string): Case[] {
   const withRatio = (body: Json, aspectRatio: string) =>
     changed(body, shot ? { shots: [{ ...body.shots[0], aspectRatio }] } : { aspectRatio });
 
-  // Each ratio once, and each price once with one of them: every pair would be hundreds.
+  // Each ratio once, and each price with one of them, if there is something about it that was not seen together before.
+  const seen = new Set<string>();
   const asked = (operation['x-prices'].list as Price[]).flatMap(({ when }, place) => {
     const body = completed(operation, changed(base, when));
     const own = place === 0 ? ratios : [ratios[place % ratios.length]!];
-    return own.map((aspectRatio) => ({
-      values: [...Object.values(when), aspectRatio],
-      body: withRatio(body, aspectRatio),
-    }));
+    return own
+      .map((aspectRatio) => ({
+        values: [...Object.values(when), aspectRatio],
+        body: withRatio(body, aspectRatio),
+      }))
+      .filter(({ values }) => {
+        const before = seen.size;
+        for (const one of values) for (const other of values) seen.add(`${one} ${other}`);
+        return seen.size > before;
+      });
   });
   return asked.map(({ values, body }) => ({
     id: `${path.slice('/api/'.length, -'/generate'.length)}/file-${values.join('-').replaceAll(':', 'x')}`,
