@@ -9,6 +9,7 @@ import { commonCases, defaultCases, failureCases, priceCases, unknownTaskCases }
 import { sampleCases } from './samples.ts';
 import { shotCases } from './shots.ts';
 import { streamCases } from './streams.ts';
+import { textCases } from './texts.ts';
 import { uploadCases } from './uploads.ts';
 
 /** All that the contract promises and that can be looked at from outside: its samples, and what follows from its document. */
@@ -25,6 +26,7 @@ export function allCases(conformity: Conformity, samples: readonly WireSample[])
     ...shotCases(conformity, path),
     ...resultCases(conformity, path),
     ...streamCases(conformity, path),
+    ...textCases(conformity, path),
     ...uploadCases(conformity, path),
     ...failureCases(conformity, path),
   ]);
