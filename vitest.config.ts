@@ -1,8 +1,11 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Most of the time of most files goes by waiting, for processes and for browsers.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // Nothing here takes long; a busy machine is no reason to fail.
     testTimeout: 60_000,
     hookTimeout: 60_000,
