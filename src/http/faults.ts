@@ -172,6 +172,7 @@ export function createFaultHooks(emulator: Emulator) {
   function truncated(payload: string, bytes: number, request: FastifyRequest, reply: FastifyReply) {
     const body = Buffer.from(payload);
     if (bytes >= body.length) return payload;
+    journal.count(reply.statusCode);
     if (request.entry) {
       journal.head(request.entry, request, reply);
       journal.answered(request.entry, body.subarray(0, bytes).toString());

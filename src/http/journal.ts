@@ -194,10 +194,14 @@ export function createJournal(core: Core, mostEntries: number) {
       grow(entry, kept.length);
     },
 
+    /** Every answer of a known account, where none are kept as well. */
+    count(status: number): void {
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    },
+
     /** The answer's head, as it goes out. */
     head(entry: Entry, request: FastifyRequest, reply: FastifyReply): void {
       entry.status = reply.statusCode;
-      statuses.set(entry.status, (statuses.get(entry.status) ?? 0) + 1);
       entry.errorCode = request.errorCode;
       entry.contentType = reply.getHeader('content-type') as string | undefined;
       entry.limit = reply.getHeader('x-ratelimit-limit') as number | undefined;

@@ -10,7 +10,9 @@ export function tellAnswer(
   answer?: unknown,
 ): void {
   const { entry, account } = request;
-  if (!entry || !account) return;
+  if (!account) return;
+  journal.count(reply.statusCode);
+  if (!entry) return;
   journal.head(entry, request, reply);
   if (typeof answer === 'string') journal.answered(entry, answer);
   if (core.events.isHeard()) {

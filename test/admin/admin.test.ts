@@ -42,6 +42,29 @@ describe('metrics', () => {
       expect.stringMatching(/^nanophoto_heap_used_bytes \d+$/),
     ]);
   });
+
+  it.each([[[]], [['--journal-entries', '0']]])(
+    'count answers with a journal and without: %j',
+    async (flags) => {
+      const { post, get, core, app } = await testEmulator(flags);
+      await post('/api/sora-2/generate', VALID);
+      await post('/api/sora-2/generate', {});
+      // Cut, it never gets to where the others are told of.
+      const { id } = core.accounts.find('np_test_default')!;
+      core.faults.add(id, { match: {}, at: 'request', effect: { truncateAfter: 1 } });
+      const url = await app.listen({ port: 0, host: '127.0.0.1' });
+      const headers = { authorization: 'Bearer np_test_default', 'content-type': 'application/json' };
+      const answer = await fetch(`${url}/api/sora-2/generate`, { method: 'POST', headers, body: '{}' });
+      await expect(answer.text()).rejects.toThrow();
+      const counts = (await get('/metrics')).text
+        .split('\n')
+        .filter((line) => line.startsWith('nanophoto_requests'));
+      expect(counts).toEqual([
+        'nanophoto_requests_total{status="200"} 1',
+        'nanophoto_requests_total{status="400"} 2',
+      ]);
+    },
+  );
 });
 
 describe('the control plane', () => {
