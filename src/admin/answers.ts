@@ -132,7 +132,11 @@ export const JournalEntry = z
     path: text,
     status: z.int().nullable().meta({ description: 'Null: there was no answer, or there is none yet.' }),
     errorCode: text.nullable(),
-    durationMs: z.number().min(0).nullable(),
+    durationMs: z
+      .number()
+      .min(0)
+      .nullable()
+      .meta({ description: 'Null: somebody still waits for the answer.' }),
     request: z.strictObject({
       headers: z.record(text, z.union([text, z.array(text)])),
       body: z.unknown(),

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Effect } from '../core/faults.ts';
 import { firstOf } from '../core/signals.ts';
 import { accountOf, type Emulator } from './context.ts';
-import { overSignal } from './over.ts';
+import { overSignal, whenOver } from './over.ts';
 import { AskedFor } from './trouble.ts';
 
 /** A promise that is never kept: what waits for it never goes on, and is forgotten with the request. */
@@ -22,11 +22,23 @@ export function cutOff(request: FastifyRequest, reset: boolean): Promise<never> 
 }
 
 /** What can be done to an answer of any kind. */
-export function createEffects({ core, streams, stopping }: Pick<Emulator, 'core' | 'streams' | 'stopping'>) {
+export function createEffects({ core, journal, streams, stopping }: Emulator) {
   /** Aborts when nobody waits for the answer any more. */
   function overOf(request: FastifyRequest, reply: FastifyReply): AbortSignal {
     const life = core.lives.signalOf(accountOf(request).id);
     return firstOf([overSignal(request, reply), stopping, life]);
+  }
+
+  /** An answer that nobody will get is told of like one that somebody got: else who listens takes it to be under way for ever. */
+  function tellLoss(request: FastifyRequest, reply: FastifyReply): void {
+    whenOver(request, reply, () => {
+      const { entry } = request;
+      if (!entry || entry.status !== null || entry.durationMs !== null) return;
+      journal.lost(entry, reply);
+      if (!core.events.isHeard()) return;
+      const detail = journal.summary(entry);
+      core.events.emit({ type: 'request', accountId: accountOf(request).id, detail });
+    });
   }
 
   return {
@@ -36,6 +48,7 @@ export function createEffects({ core, streams, stopping }: Pick<Emulator, 'core'
      */
     async befall(effect: Effect, request: FastifyRequest, reply: FastifyReply): Promise<void> {
       if (effect.delayMs !== undefined || effect.hang) streams.take(request, reply);
+      if (effect.hang || effect.reset || effect.empty) tellLoss(request, reply);
       if (effect.delayMs !== undefined) await core.clock.sleep(effect.delayMs, overOf(request, reply));
       if (effect.hang) {
         await core.clock.sleep(2 ** 31 - 1, overOf(request, reply));

@@ -15,6 +15,7 @@ export interface Entry {
   /** Null: no answer was given, or not yet. */
   status: number | null;
   errorCode: string | null;
+  /** Null: somebody still waits for the answer. */
   durationMs: number | null;
   headers: FastifyRequest['headers'];
   /** As they came, name after name and value after value. */

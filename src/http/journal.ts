@@ -212,6 +212,11 @@ export function createJournal(core: Core, mostEntries: number) {
       entry.durationMs = Math.round(reply.elapsedTime * 10) / 10;
     },
 
+    /** No answer came for as long as somebody waited. */
+    lost(entry: Entry, reply: FastifyReply): void {
+      entry.durationMs = Math.round(reply.elapsedTime * 10) / 10;
+    },
+
     /** How many answers there were of each status, since the start. */
     counts: (): [status: number, count: number][] => [...statuses].sort(([one], [other]) => one - other),
     /** For who listens. */

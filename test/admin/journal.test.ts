@@ -219,6 +219,35 @@ describe('the journal', () => {
     ]);
   });
 
+  it.each(['empty', 'reset', 'hang'])(
+    'tells an answer that is lost (%s) from one that somebody waits for, and who listens too',
+    async (effect) => {
+      const { app, core, account, requests } = await journaled();
+      const { id } = account('np_journaled');
+      core.faults.add(id, { match: {}, at: 'request', effect: { [effect]: true } });
+      const told: object[] = [];
+      core.events.listen((event) => {
+        if (event.type === 'request') told.push(event.detail);
+      });
+      const url = await app.listen({ port: 0, host: '127.0.0.1' });
+      const leave = new AbortController();
+      const answer = fetch(url + GENERATE, {
+        ...{ method: 'POST', body: JSON.stringify(VALID), signal: leave.signal },
+        headers: { authorization: 'Bearer np_journaled', 'content-type': 'application/json' },
+      });
+      answer.catch(() => {});
+      if (effect === 'hang') {
+        await vi.waitUntil(async () => (await requests()).length === 1);
+        expect([await requests(), told]).toMatchObject([[{ status: null, durationMs: null }], []]);
+        leave.abort();
+      }
+      await expect(answer).rejects.toThrow();
+      await vi.waitUntil(() => told.length > 0);
+      expect(told).toMatchObject([{ id: '1', status: null }]);
+      expect(await requests()).toMatchObject([{ status: null, durationMs: expect.any(Number) }]);
+    },
+  );
+
   it('of interleaved keys is that of each key alone', async () => {
     const calls: [string, object][] = [
       [GENERATE, VALID],

@@ -153,6 +153,39 @@ describe.skipIf(!CHROMIUM)('requests in the console', () => {
     await page.getByText('The journal does not have this request any more.').waitFor();
   });
 
+  it('that are under way are told from those whose answer was lost', async () => {
+    const { origin, act } = await listeningEmulator();
+    await act('POST', KEY, '/faults', { at: 'request', effect: { hang: true } });
+    const { page, row, rows, live } = await openPage(origin, hrefOf(KEY, 'requests'));
+    await live();
+    const leave = new AbortController();
+    const headers = { authorization: `Bearer ${KEY}` };
+    fetch(origin + GENERATE, { method: 'POST', headers, signal: leave.signal }).catch(() => {});
+    await row(/ … POST/).click();
+    const article = page.getByRole('article', { name: 'Request 1' });
+    await article.getByText('no answer yet', { exact: true }).waitFor();
+    const show = page.getByRole('combobox', { name: 'Show' });
+    await show.selectOption('refused or lost');
+    await page.getByText('No request is like this.').waitFor();
+    leave.abort();
+    await article.getByText('no answer', { exact: true }).waitFor();
+    await row(/ – POST/).waitFor();
+    expect(await rows.count()).toBe(1);
+  });
+
+  it('are scrolled to by their address, in a list that is there already', async () => {
+    const { origin, post } = await listeningEmulator(['--rate-limit', 'off']);
+    for (let n = 0; n < 120; n++) await post(GENERATE, {}, KEY);
+    const { page, rows } = await openPage(origin, hrefOf(KEY, 'requests', '120'));
+    const selected = rows.and(page.locator('[aria-selected=true]'));
+    await soon(() => isInView(selected)).toBe(true);
+    for (const id of ['2', '119', '60']) {
+      await page.evaluate(`location.hash = ${JSON.stringify(hrefOf(KEY, 'requests', id))}`);
+      await page.getByRole('article', { name: `Request ${id}`, exact: true }).waitFor();
+      await soon(() => isInView(selected)).toBe(true);
+    }
+  });
+
   it('have a code that leads to its answer in the documents', async () => {
     const { origin, post } = await listeningEmulator();
     await post('/api/nano-banana-2/generate', { mode: 'generate' }, KEY);

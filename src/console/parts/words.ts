@@ -1,3 +1,5 @@
+import type { JournalEntry } from '../../client/types.ts';
+
 // How moments, durations and amounts are written.
 
 const pad = (value: number, width = 2) => String(value).padStart(width, '0');
@@ -27,6 +29,19 @@ export const signed = (value: number): string =>
 export const counted = (count: number, one: string, many = `${one}s`): string =>
   `${grouped(count)} ${count === 1 ? one : many}`;
 
-/** How an answer's status is coloured. */
-export const statusClass = (status: number | null): string =>
-  status === null ? 'none' : status >= 500 ? 'bad' : status >= 400 ? 'refused' : 'good';
+type Answered = Pick<JournalEntry, 'status' | 'durationMs'>;
+
+/** Nobody has been answered, and somebody still waits. */
+export const isUnderWay = ({ status, durationMs }: Answered): boolean =>
+  status === null && durationMs === null;
+
+/** What came of a request. */
+export const answerOf = (entry: Answered): string =>
+  isUnderWay(entry) ? 'no answer yet' : String(entry.status ?? 'no answer');
+
+/** How that is coloured. */
+export function answerClass(entry: Answered): string {
+  const { status } = entry;
+  if (isUnderWay(entry)) return 'quiet';
+  return status === null ? 'none' : status >= 500 ? 'bad' : status >= 400 ? 'refused' : 'good';
+}

@@ -5,7 +5,7 @@ import { docsHref, endpointAt } from '../control/contract.ts';
 import { curlOf } from '../curl.ts';
 import { Copy } from '../parts/controls.tsx';
 import { Json } from '../parts/json.tsx';
-import { dayAndTime, duration, statusClass } from '../parts/words.ts';
+import { answerClass, answerOf, dayAndTime, duration } from '../parts/words.ts';
 import { accountHref } from '../route.ts';
 
 export function RequestDetail({ state, entry }: { state: AccountState; entry: JournalEntry }) {
@@ -20,7 +20,7 @@ export function RequestDetail({ state, entry }: { state: AccountState; entry: Jo
         {entry.method} <bdi>{entry.path}</bdi>
       </h2>
       <p>
-        <span class={`status ${statusClass(entry.status)}`}>{entry.status ?? 'no answer'}</span>{' '}
+        <span class={`status ${answerClass(entry)}`}>{answerOf(entry)}</span>{' '}
         {entry.errorCode !== null && <Code entry={entry} />} · {dayAndTime(entry.at)} UTC
         {entry.durationMs !== null && ` · ${duration(entry.durationMs)}`}
       </p>

@@ -5,7 +5,7 @@ import { accountPath, call } from '../control/call.ts';
 import { Choice, Danger } from '../parts/controls.tsx';
 import { Split } from '../parts/split.tsx';
 import { VirtualList } from '../parts/virtual-list.tsx';
-import { counted, duration, statusClass, timeOfDay } from '../parts/words.ts';
+import { answerClass, counted, duration, isUnderWay, timeOfDay } from '../parts/words.ts';
 import { accountHref, goTo } from '../route.ts';
 import { FirstRun } from './first-run.tsx';
 import { RequestDetail } from './request-detail.tsx';
@@ -13,7 +13,7 @@ import { RequestDetail } from './request-detail.tsx';
 const ROW_PX = 44;
 const SHOWN = {
   all: () => true,
-  'refused or lost': ({ status }) => status === null || status >= 400,
+  'refused or lost': (entry) => !isUnderWay(entry) && (entry.status === null || entry.status >= 400),
   'struck by a fault': ({ fault }) => fault !== null,
   'with a warning': ({ warnings }) => warnings.length > 0,
 } as const satisfies Record<string, (entry: JournalEntry) => boolean>;
@@ -90,7 +90,7 @@ export function Requests({ state, id }: { state: AccountState; id: string | unde
 const Row = ({ entry }: { entry: JournalEntry }) => (
   <span class="request-row">
     <span class="quiet">{timeOfDay(entry.at)}</span>
-    <span class={`status ${statusClass(entry.status)}`}>{entry.status ?? '–'}</span>
+    <span class={`status ${answerClass(entry)}`}>{isUnderWay(entry) ? '…' : (entry.status ?? '–')}</span>
     <bdi class="clip">
       {entry.method} {entry.path}
     </bdi>

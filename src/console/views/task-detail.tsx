@@ -6,7 +6,7 @@ import { fieldsOf } from '../control/files.ts';
 import { Action, Choice, Copy, Form, Pop } from '../parts/controls.tsx';
 import { Json } from '../parts/json.tsx';
 import { ResultFile } from '../parts/media.tsx';
-import { dayAndTime, duration, isoOf, signed, timeOfDay } from '../parts/words.ts';
+import { answerOf, counted, dayAndTime, duration, isoOf, signed, timeOfDay } from '../parts/words.ts';
 import { accountHref } from '../route.ts';
 import { endsAtMs } from '../timeline.ts';
 import { advance } from './advance.ts';
@@ -30,7 +30,8 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
       <h2 class="mono">{id}</h2>
       <p>
         <span class={`state ${status}`}>{stateOf(task, account, nowMs)}</span>
-        {isRunning && ` of ${duration(plan.endMs)}`} · {family} · {price === 0 ? 'free' : `${price} credits`}
+        {isRunning && task.dueAt !== null && ` of ${duration(plan.endMs)}`} · {family} ·{' '}
+        {price === 0 ? 'free' : counted(price, 'credit')}
       </p>
       <TaskBar task={task} account={account} nowMs={nowMs} scaleMs={plan.endMs} />
       {isRunning && (
@@ -123,7 +124,7 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
         {requests.slice(-MOST_REQUESTS).map((entry) => (
           <li key={entry.id}>
             <a href={accountHref(key, 'requests', entry.id)}>
-              {timeOfDay(entry.at)} {entry.path} → {entry.status ?? 'no answer'}
+              {timeOfDay(entry.at)} {entry.path} → {answerOf(entry)}
             </a>
           </li>
         ))}
