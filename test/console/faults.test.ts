@@ -62,6 +62,28 @@ describe.skipIf(!CHROMIUM)('faults in the console', () => {
     expect((await read(KEY, '/faults')).faults).toMatchObject(set);
   });
 
+  it('have nothing of what was chosen and is not offered any more', async () => {
+    const { origin, order, act, read } = await listeningEmulator();
+    await order(KEY);
+    await act('POST', KEY, '/clock/advance', { ms: 3_600_000 });
+    const { form, press, told } = await openPage(origin, hrefOf(KEY, 'faults'));
+    const rule = form('A new rule for this account');
+    await choice(rule, 'Endpoint').selectOption(GENERATE);
+    await choice(rule, 'When').selectOption('media');
+    await press('Set this rule');
+    await told('Rule 1 is set for this account.');
+    const [task] = (await read(KEY, '/tasks')).tasks;
+    expect((await fetch(origin + new URL(task.result.videoUrl).pathname)).status).toBeGreaterThanOrEqual(400);
+    expect((await read(KEY, '/faults')).faults).toMatchObject([{ at: 'media', match: {}, fired: 1 }]);
+    expect((await read(KEY, '/faults')).faults[0].match).toEqual({});
+    // Where it is offered again, it is what one sees that counts.
+    await choice(rule, 'When').selectOption('request');
+    expect(await choice(rule, 'Endpoint').inputValue()).toBe(GENERATE);
+    await press('Set this rule');
+    await told('Rule 2 is set for this account.');
+    expect((await read(KEY, '/faults')).faults[1].match).toEqual({ endpoint: GENERATE });
+  });
+
   it('have the codes that the endpoint documents', async () => {
     const { origin, get } = await listeningEmulator();
     const { form } = await openPage(origin, hrefOf(KEY, 'faults'));

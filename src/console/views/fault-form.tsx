@@ -66,12 +66,9 @@ export function FaultForm({ path, of }: { path: string; of: string }) {
     <Form
       label={`A new rule for ${of}`}
       submit="Set this rule"
-      do={async ({ bodyContains, times, afterCount, probability, ...fields }) => {
-        const match = {
-          ...(family !== ANY && { family }),
-          ...(endpoint !== ANY && { endpoint }),
-          ...(bodyContains !== undefined && { contains: bodyContains }),
-        };
+      // What has been chosen where it is not offered any more is no part of the rule.
+      do={async ({ bodyContains: contains, times, afterCount, probability, ...fields }) => {
+        const match = { family: fields.family, endpoint: fields.endpoint, contains };
         const rule = {
           ...{ at, effect: effectOf(chosen, fields), match },
           ...{ times: numberOr(times), after: numberOr(afterCount), probability: numberOr(probability) },
