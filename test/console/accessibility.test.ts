@@ -141,8 +141,8 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
     await told(/cannot be taken/);
     await look();
     await show(page, { hash: hrefOf(USED, 'states'), text: 'before-the-party' });
-    await press('Restore');
-    await button('Really restore?').waitFor();
+    await press('Restore before-the-party');
+    await button('Really restore before-the-party?').waitFor();
     await look();
     await show(page, { hash: hrefOf('nobody'), text: 'There is no account' });
     await look();
@@ -250,13 +250,14 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
     await amount.waitFor({ state: 'detached' });
 
     await page.evaluate(`location.hash = ${JSON.stringify(hrefOf(USED, 'states'))}`);
-    await button('Restore').focus();
+    const restore = button('Restore before-the-party');
+    await restore.focus();
     await page.keyboard.press('Enter');
-    const sure = button('Really restore?');
-    await soon(() => hasFocus(sure)).toBe(true);
+    const sure = button('Really restore before-the-party?');
+    await soon(async () => (await hasFocus(sure)) && (await sure.isEnabled())).toBe(true);
     await page.keyboard.press('Enter');
     await told('The account is as it was at before-the-party.');
-    await soon(() => hasFocus(button('Restore'))).toBe(true);
+    await soon(() => hasFocus(restore)).toBe(true);
     expect((await read(USED, '/snapshots')).snapshots).toHaveLength(1);
   });
 

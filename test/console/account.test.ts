@@ -60,6 +60,8 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
     expect((await read(KEY)).rateLimit).toMatchObject({ limit: 5, remaining: 2 });
 
     await press('Set …');
+    await press('Set it');
+    await told('Nothing is changed: neither field says anything.');
     await press('Switch it off');
     await told('The limiter is off.');
     await region('Limiter').getByText('off', { exact: true }).waitFor();
@@ -178,7 +180,7 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
 
     await order(KEY);
     await region('Credits').getByText('996').waitFor();
-    await pressTwice('Restore');
+    await pressTwice('Restore before');
     await told('The account is as it was at before.');
     await region('Credits').getByText('1\u202f000').waitFor();
     await soon(() => tab('tasks').innerText()).toMatch(/^tasks$/i);

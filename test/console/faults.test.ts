@@ -163,13 +163,13 @@ describe.skipIf(!CHROMIUM)('faults in the console', () => {
     ]);
     await own.getByText('rule 2 · has struck once').waitFor();
 
-    await pressTwice('Remove', own.filter({ hasText: 'rule 1' }));
+    await pressTwice('Remove rule 1', own);
     await told('Rule 1 is removed.');
     await sentence.waitFor({ state: 'detached' });
     expect((await read(KEY, '/faults')).faults).toMatchObject([{ id: '2' }]);
     await press('Set this rule');
     await told('Rule 3 is set for this account.');
-    await pressTwice('Remove all', region('Of this account'));
+    await pressTwice('Remove all of this account', region('Of this account'));
     await told('All of them are removed.');
     await region('Of this account').getByText('None is set.').waitFor();
     expect((await read(KEY, '/faults')).faults).toEqual([]);
@@ -200,7 +200,7 @@ describe.skipIf(!CHROMIUM)('faults in the console', () => {
     await page.evaluate(`location.hash = ${JSON.stringify(hrefOf(KEY, 'faults'))}`);
     await region('Of this account').getByText('None is set.').waitFor();
     await region('For everybody').getByText(text).waitFor();
-    await pressTwice('Remove', region('For everybody'));
+    await pressTwice('Remove rule 1', region('For everybody'));
     await told('Rule 1 is removed.');
     await region('For everybody').getByText('None is set.').waitFor();
     expect((await get('/__admin/faults')).body.faults).toEqual([]);

@@ -1,7 +1,10 @@
 import type { ComponentChildren, InputHTMLAttributes, TargetedSubmitEvent } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { after } from '../time.ts';
-import { act, tell } from './notice.tsx';
+import { act } from './notice.tsx';
+import { useClosing, useShift } from './opened.ts';
+
+export { Copy } from './copy.tsx';
 
 interface ActionProps {
   /** What is done; the sentence that it gives is told. */
@@ -16,7 +19,7 @@ interface ActionProps {
  * Does something, once at a time. While it cannot be pressed it is not disabled for the browser, which would take the focus away from
  * who goes by keys.
  */
-function Press({ do: work, children, disabled = false, title, kind }: Press) {
+function Press({ do: work, children, disabled = false, title, kind, label, isGrave = false }: Press) {
   const [isBusy, setBusy] = useState(false);
   const isOff = disabled || isBusy;
   async function run(): Promise<void> {
@@ -28,66 +31,71 @@ function Press({ do: work, children, disabled = false, title, kind }: Press) {
       type="button"
       class={kind}
       aria-disabled={isOff}
+      aria-label={label}
       title={title}
-      onClick={() => {
-        if (!isOff) void run();
+      onKeyDown={(event) => {
+        if (isGrave && event.repeat) event.preventDefault();
+      }}
+      onClick={({ detail }) => {
+        if (!isOff && !(isGrave && detail > 1)) void run();
       }}
     >
       {children}
     </button>
   );
 }
-type Press = Omit<ActionProps, 'do'> & { do: () => Promise<unknown> };
+interface Press extends Omit<ActionProps, 'do' | 'title' | 'kind'> {
+  do: () => Promise<unknown>;
+  title?: string | undefined;
+  kind?: ActionProps['kind'] | undefined;
+  label?: string | undefined;
+  /** What has to be meant: no part of a double-click, no key that is held. */
+  isGrave?: boolean;
+}
 
 /** A button that does something. */
 export const Action = ({ do: work, ...rest }: ActionProps) => <Press {...rest} do={() => act(work)} />;
 
+/** Between two presses that are meant. */
+const DELIBERATE_MS = 500;
 const SURE_MS = 4000;
 
-/** One that cannot be taken back: it has to be pressed twice. */
-export function Danger({ do: work, children, ...rest }: Omit<ActionProps, 'kind'>) {
-  const [isSure, setSure] = useState(false);
-  useEffect(() => (isSure ? after(SURE_MS, () => setSure(false)) : undefined), [isSure]);
-  async function pressed(): Promise<void> {
-    if (isSure) await act(work);
-    setSure(!isSure);
-  }
-  return (
-    <Press {...rest} {...(isSure && { kind: 'danger' as const })} do={pressed}>
-      {isSure ? (
-        <>
-          Really{' '}
-          {typeof children === 'string' ? children.charAt(0).toLowerCase() + children.slice(1) : children}?
-        </>
-      ) : (
-        children
-      )}
-    </Press>
-  );
+interface DangerProps extends Omit<ActionProps, 'kind' | 'children'> {
+  children: string;
+  /** What it is done to, for those who do not see what it stands beside. */
+  of?: string;
 }
 
-/** Copies a text; selects it where the browser does not let us. */
-export function Copy({
-  text,
-  children,
-  label,
-}: {
-  text: () => string;
-  children: ComponentChildren;
-  label?: string;
-}) {
-  async function copy(): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(text());
-      tell('Copied.');
-    } catch {
-      tell('This browser lets no page copy here: select the text and copy it.', true);
-    }
+/**
+ * One that cannot be taken back: it has to be pressed twice. A double-click or a key that is held is one press, and not for a moment
+ * after it can the second come.
+ */
+export function Danger({ do: work, children, of, disabled = false, title }: DangerProps) {
+  const [asked, setAsked] = useState<'nothing' | 'just now' | 'whether'>('nothing');
+  useEffect(() => {
+    if (asked === 'just now') return after(DELIBERATE_MS, () => setAsked('whether'));
+    if (asked === 'whether') return after(SURE_MS, () => setAsked('nothing'));
+    return undefined;
+  }, [asked]);
+  async function pressed(): Promise<void> {
+    if (asked === 'nothing') return setAsked('just now');
+    await act(work);
+    setAsked('nothing');
   }
+  const isAsked = asked !== 'nothing';
+  const said = isAsked ? `Really ${children.charAt(0).toLowerCase()}${children.slice(1)}` : children;
+  const mark = isAsked ? '?' : '';
   return (
-    <button type="button" aria-label={label} onClick={() => void copy()}>
-      {children}
-    </button>
+    <Press
+      do={pressed}
+      isGrave
+      label={of && `${said} ${of}${mark}`}
+      disabled={disabled || asked === 'just now'}
+      title={title}
+      kind={isAsked ? 'danger' : undefined}
+    >
+      {said + mark}
+    </Press>
   );
 }
 
@@ -97,36 +105,30 @@ interface PopProps {
   children: (close: () => void) => ComponentChildren;
 }
 
-/** A form that opens under a button, and closes by Escape, by a click beside it, and when it is done. */
+/** A form that opens under a button, and closes when it is left or done. */
 export function Pop({ label, children }: PopProps) {
   const [isOpen, setOpen] = useState(false);
   const box = useRef<HTMLDivElement>(null);
+  const opened = useRef<HTMLDivElement>(null);
+  const shift = useShift(opened, isOpen);
   const close = () => {
     setOpen(false);
     box.current?.querySelector('button')?.focus();
   };
+  useClosing(box, isOpen, (isEscaped) => (isEscaped ? close() : setOpen(false)));
   useEffect(() => {
-    if (!isOpen) return;
-    box.current?.querySelector<HTMLElement>('.pop input, .pop select, .pop button')?.focus();
-    const beside = (event: Event) => {
-      if (!box.current?.contains(event.target as Node)) setOpen(false);
-    };
-    const pressed = (event: KeyboardEvent) => {
-      if (event.key === 'Escape') close();
-    };
-    document.addEventListener('pointerdown', beside);
-    document.addEventListener('keydown', pressed);
-    return () => {
-      document.removeEventListener('pointerdown', beside);
-      document.removeEventListener('keydown', pressed);
-    };
+    if (isOpen) opened.current?.querySelector<HTMLElement>('input, select, button')?.focus();
   }, [isOpen]);
   return (
     <div class="pop-box" ref={box}>
       <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
         {label}
       </button>
-      {isOpen && <div class="pop">{children(close)}</div>}
+      {isOpen && (
+        <div class="pop" ref={opened} style={shift}>
+          {children(close)}
+        </div>
+      )}
     </div>
   );
 }
@@ -179,19 +181,26 @@ interface ChoiceProps {
   label: string;
   name: string;
   options: readonly (string | readonly [value: string, text: string])[];
+  /** What is chosen; where nobody is told of a change, at first. */
   value?: string;
   onChange?: (value: string) => void;
 }
 
 export function Choice({ label, name, options, value, onChange }: ChoiceProps) {
+  const [first] = useState(value);
+  const chosen = onChange ? value : first;
   return (
     <label class="field">
       <span>{label}</span>
-      <select name={name} value={value} onChange={(event) => onChange?.(event.currentTarget.value)}>
+      <select
+        name={name}
+        // Written at each redraw, over what somebody has chosen.
+        {...(onChange && { value, onChange: (event) => onChange(event.currentTarget.value) })}
+      >
         {options.map((option) => {
           const [own, text] = typeof option === 'string' ? [option, option] : option;
           return (
-            <option key={own} value={own} selected={own === value}>
+            <option key={own} value={own} selected={own === chosen}>
               {text}
             </option>
           );

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Account as Own } from '../../client/types.ts';
 import { type AccountState, openAccount } from '../control/account.ts';
-import { accountPath, call } from '../control/call.ts';
+import { accountPath, call, Refusal } from '../control/call.ts';
 import { Action, Choice, Copy, Field, Form, Pop } from '../parts/controls.tsx';
 import { dayAndTime, grouped, isoOf, timeOfDay } from '../parts/words.ts';
 import { accountHref, TABS, type Tab } from '../route.ts';
@@ -90,13 +90,15 @@ function Head({ state }: { state: AccountState }) {
   const account = state.account.value;
   return (
     <header class="account-head">
-      <h1>
-        <bdi class="mono">{state.key}</bdi>{' '}
+      <div class="account-title">
+        <h1>
+          <bdi class="mono">{state.key}</bdi>
+        </h1>
         <Copy text={() => state.key} label="Copy the key">
           Copy
         </Copy>
         {account?.revoked && <span class="mark fault">revoked</span>}
-      </h1>
+      </div>
       {account && (
         <div class="cards">
           <Credits state={state} account={account} />
@@ -172,6 +174,8 @@ function Limiter({ state, account: { rateLimit } }: CardProps) {
               submit="Set it"
               onDone={close}
               do={async (fields) => {
+                if (Object.keys(fields).length === 0)
+                  throw new Refusal('NOTHING_GIVEN', 'Nothing is changed: neither field says anything.');
                 const given = Object.entries(fields).map(([name, value]) => [name, Number(value)]);
                 await call('PUT', path, Object.fromEntries(given));
                 return 'The limiter is set.';

@@ -79,6 +79,7 @@ function Rules({ title, path, faults }: { title: string; path: string; faults: F
               </p>
             </div>
             <Danger
+              of={`rule ${fault.id}`}
               do={async () => {
                 await call('DELETE', `${path}/${encodeURIComponent(fault.id)}`);
                 return `Rule ${fault.id} is removed.`;
@@ -91,6 +92,7 @@ function Rules({ title, path, faults }: { title: string; path: string; faults: F
       </ul>
       {faults !== undefined && faults.length > 1 && (
         <Danger
+          of={title.charAt(0).toLowerCase() + title.slice(1)}
           do={async () => {
             await call('DELETE', path);
             return 'All of them are removed.';

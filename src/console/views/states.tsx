@@ -21,6 +21,7 @@ export function States({ state }: { state: AccountState }) {
               <strong>{name}</strong> <span class="quiet">{dayAndTime(taken)}</span>
             </p>
             <Danger
+              of={name}
               do={async () => {
                 await call('POST', at(name));
                 return `The account is as it was at ${name}.`;
