@@ -1,6 +1,7 @@
 import type { ComponentChildren, InputHTMLAttributes, TargetedSubmitEvent } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { after } from '../time.ts';
+import './kept-focus.ts';
 import { act } from './notice.tsx';
 import { useClosing, useShift } from './opened.ts';
 
