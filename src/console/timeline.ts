@@ -30,9 +30,15 @@ export function endsAtMs(task: Task, account: Account): number | undefined {
   return Date.parse(task.dueAt) + Math.ceil(restMs);
 }
 
+/** No clock can be advanced beyond it. */
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
 /** By how much to advance so that all of these have ended; undefined: none of them will. */
 export function untilEndMs(tasks: readonly Task[], account: Account, nowMs: number): number | undefined {
-  const ends = tasks.flatMap((task) => endsAtMs(task, account) ?? []);
+  const ends = tasks.flatMap((task) => {
+    const endMs = endsAtMs(task, account);
+    return endMs === undefined || endMs > LAST_MS ? [] : endMs;
+  });
   // A step begins at a whole millisecond, and each can be rounded up.
   const most = ends.reduce((latest, one) => Math.max(latest, one), Number.NEGATIVE_INFINITY);
   return ends.length === 0 ? undefined : Math.max(0, Math.ceil(most - nowMs) + 10);

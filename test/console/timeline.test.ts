@@ -80,6 +80,15 @@ describe('how far a task is', () => {
 });
 
 describe('when tasks end', () => {
+  it('is never where no clock goes to', async () => {
+    const emulator = await withTasks('frozen', 1);
+    const { account, tasks, nowMs } = await read(emulator);
+    const [task] = tasks;
+    const far = { ...task!, dueAt: '+010000-01-01T00:00:00.000Z' };
+    expect(untilEndMs([far], account, nowMs)).toBeUndefined();
+    expect(untilEndMs([far, task!], account, nowMs)).toBe(untilEndMs([task!], account, nowMs));
+  });
+
   it('is when the emulator ends them, and not before', async () => {
     await fc.assert(
       fc.asyncProperty(clocks, fc.integer({ min: 0, max: 20_000 }), async (clock, passedMs) => {

@@ -5,12 +5,23 @@ import type { JournalEntry } from '../../client/types.ts';
 const pad = (value: number, width = 2) => String(value).padStart(width, '0');
 
 /** The time of day in UTC, as the emulator tells it. */
-export const timeOfDay = (moment: string): string => moment.slice(11, 23);
+export const timeOfDay = (moment: string): string => partsOf(moment).time;
 
 /** In UTC: the API's own moments are. */
-export const dayAndTime = (moment: string): string => `${moment.slice(0, 10)} ${moment.slice(11, 19)}`;
+export function dayAndTime(moment: string): string {
+  const { day, time } = partsOf(moment);
+  return `${day} ${time.slice(0, 8)}`;
+}
 
-export const isoOf = (ms: number): string => new Date(ms).toISOString();
+/** A clock can be set to the end of the year 9999 and go on: later years have a sign and six digits. */
+function partsOf(moment: string): { day: string; time: string } {
+  const [day = '', time = ''] = moment.split('T');
+  return { day: day.replace(/^\+0*/, ''), time: time.replace('Z', '') };
+}
+
+/** The last that a date can be. */
+const LAST_MS = 8_640_000_000_000_000;
+export const isoOf = (ms: number): string => new Date(Math.min(ms, LAST_MS)).toISOString();
 
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
