@@ -272,6 +272,12 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
       await show(page, view);
       expect([name, await sideways(page)]).toEqual([name, []]);
     }
+    await show(page, views.accounts);
+    const keys = page.locator('.row .clip');
+    expect(await keys.allInnerTexts()).toContain('np_test_unlimited');
+    expect(
+      await keys.evaluateAll((all: PageElement[]) => all.map((one) => one.scrollWidth <= one.clientWidth)),
+    ).toEqual((await keys.allInnerTexts()).map(() => true));
     for (const name of ['tasks', 'requests'] as const) {
       await show(page, views[name]);
       await rows.first().tap();

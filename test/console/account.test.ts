@@ -136,8 +136,9 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
   it('has a verdict, whose findings lead to the requests that they are about', async () => {
     const { origin, order, ask, act, read } = await listeningEmulator();
     const { page, tab, region } = await openPage(origin, hrefOf(KEY, 'verdict'));
-    await region('Verdict').getByText('has nothing against this client').waitFor();
+    await region('Verdict').getByText('The journal is empty: there is nothing to judge.').waitFor();
     await order(KEY, 'the same');
+    await region('Verdict').getByText('has nothing against this client').waitFor();
     await order(KEY, 'the same');
     await ask('/api/sora-2/generate', { prompt: 'a cat', mode: 'textToVideo', seconds: 3 }, KEY);
     await act('POST', KEY, '/clock/advance', { ms: HOUR_MS });

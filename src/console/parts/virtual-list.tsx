@@ -44,11 +44,12 @@ export function VirtualList<Item>({ items, idOf, label, row, rowPx, open, onOpen
   }, [open]);
   const place = activeId === undefined ? -1 : items.findIndex((item) => idOf(item) === activeId);
   useKeptPlace(scroller, items, idOf, rowPx);
-  // What is open from the start, by its address, may be far down.
-  const isFound = place >= 0;
+  // What is open by its address may be far away, and may come later.
+  const openPlace = open === undefined ? -1 : items.findIndex((item) => idOf(item) === open);
+  const isOpenThere = openPlace >= 0;
   useEffect(() => {
-    if (isFound) virtualizer.scrollToIndex(place, { align: 'auto' });
-  }, [isFound]);
+    if (isOpenThere) virtualizer.scrollToIndex(openPlace, { align: 'auto' });
+  }, [open, isOpenThere]);
 
   function moveTo(index: number): void {
     const target = Math.max(0, Math.min(items.length - 1, index));
@@ -81,7 +82,7 @@ export function VirtualList<Item>({ items, idOf, label, row, rowPx, open, onOpen
       class="list"
       role="listbox"
       aria-label={label}
-      aria-activedescendant={isFound ? `${id}-${place}` : undefined}
+      aria-activedescendant={place >= 0 ? `${id}-${place}` : undefined}
       tabIndex={0}
       onKeyDown={pressed}
     >

@@ -37,6 +37,13 @@ export const grouped = (value: number): string => value.toLocaleString('en').rep
 export const signed = (value: number): string =>
   value > 0 ? `+${grouped(value)}` : value < 0 ? `−${grouped(-value)}` : '0';
 
+/** The beginning of a text that may be very long. */
+export function beginning(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const isHalf = /[\ud800-\udbff]/.test(text.charAt(most - 1));
+  return text.slice(0, isHalf ? most - 1 : most);
+}
+
 export const counted = (count: number, one: string, many = `${one}s`): string =>
   `${grouped(count)} ${count === 1 ? one : many}`;
 

@@ -37,7 +37,8 @@ export function RequestDetail({ state, entry }: { state: AccountState; entry: Jo
       )}
       {entry.fault !== null && (
         <p class="finding">
-          Struck by <bdi>{entry.fault}</bdi>. <a href={accountHref(key, 'faults')}>Faults that are set</a>
+          Struck by <bdi>{struckBy(entry.fault)}</bdi>.{' '}
+          <a href={accountHref(key, 'faults')}>Faults that are set</a>
         </p>
       )}
       {entry.warnings.map((warning) => (
@@ -66,6 +67,13 @@ export function RequestDetail({ state, entry }: { state: AccountState; entry: Jo
     </article>
   );
 }
+
+/** Rules are told by their numbers, directives in their words; there can be several. */
+const struckBy = (fault: string): string =>
+  fault
+    .split('; ')
+    .map((one) => (/^\d+$/.test(one) ? `rule ${one}` : one))
+    .join('; ');
 
 /** A code of the contract leads to where it is documented. */
 function Code({ entry: { path, status, errorCode } }: { entry: JournalEntry }) {

@@ -30,7 +30,8 @@ interface Props {
 export function TaskBar({ task, account, nowMs, scaleMs }: Props) {
   const { plan, status } = task;
   const doneMs = Math.min(simulatedMs(task, account, nowMs), plan.endMs);
-  const share = plan.endMs === 0 ? 1 : doneMs / plan.endMs;
+  // Some are done as soon as they are asked for, before any of their plan has passed.
+  const share = status === 'completed' || plan.endMs === 0 ? 1 : doneMs / plan.endMs;
   const width = Math.max(0.06, plan.endMs / Math.max(1, scaleMs));
   const percent = (value: number) => `${(value * 100).toFixed(2)}%`;
   return (

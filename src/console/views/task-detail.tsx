@@ -1,4 +1,4 @@
-import type { Task } from '../../client/types.ts';
+import type { JournalEntry, Task } from '../../client/types.ts';
 import type { AccountState } from '../control/account.ts';
 import { accountPath, call } from '../control/call.ts';
 import { contract } from '../control/contract.ts';
@@ -67,6 +67,7 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
           </figcaption>
         </figure>
       ))}
+      {status === 'completed' && TEXTS.includes(family) && <WhereText state={state} requests={requests} />}
       <h3>Plan</h3>
       <ol class="steps">
         {plan.steps.map(({ name, atMs }) => (
@@ -139,6 +140,18 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
 }
 
 const MOST_REQUESTS = 50;
+
+/** They give a text, which is told once, in the answer itself. */
+const TEXTS: readonly Task['family'][] = ['prompt-generator', 'reverse-prompt'];
+
+function WhereText({ state: { key }, requests: [first] }: { state: AccountState; requests: JournalEntry[] }) {
+  if (!first) return <p class="quiet">Its text was an answer that the journal does not have.</p>;
+  return (
+    <p>
+      Its text is in <a href={accountHref(key, 'requests', first.id)}>request {first.id}</a>.
+    </p>
+  );
+}
 
 function FailForm({ state, task, onDone }: { state: AccountState; task: Task; onDone: () => void }) {
   const { family, id } = task;

@@ -5,7 +5,7 @@ import { Choice } from '../parts/controls.tsx';
 import { Thumbnail } from '../parts/media.tsx';
 import { Split } from '../parts/split.tsx';
 import { VirtualList } from '../parts/virtual-list.tsx';
-import { counted } from '../parts/words.ts';
+import { beginning, counted } from '../parts/words.ts';
 import { accountHref, goTo } from '../route.ts';
 import { FirstRun } from './first-run.tsx';
 import { nowOf, stateOf, TaskBar } from './task-bar.tsx';
@@ -13,9 +13,12 @@ import { TaskDetail } from './task-detail.tsx';
 
 const ROW_PX = 64;
 const ALL = 'all';
+/** More has no room in any row. */
+const MOST_OF_TEXT = 300;
 
 export const textOf = ({ input }: Task): string => {
-  const said = input.prompt ?? input.topic ?? input.adTheme ?? input.videoUrl ?? input.videoFileName;
+  const said =
+    input.prompt ?? input.topic ?? input.adTheme ?? input.videoUrl ?? input.videoFileName ?? input.share_link;
   return typeof said === 'string' ? said : JSON.stringify(input);
 };
 
@@ -86,7 +89,7 @@ function Row({ state, task, scaleMs }: { state: AccountState; task: Task; scaleM
     <span class="task-row">
       <Thumbnail accountKey={state.key} task={task} />
       <span class="task-what">
-        <bdi class="clip">{textOf(task)}</bdi>
+        <bdi class="clip">{beginning(textOf(task), MOST_OF_TEXT)}</bdi>
         <span class="quiet clip">{task.family}</span>
       </span>
       <span class="task-how">

@@ -16,14 +16,19 @@ const ADVICE: Record<string, string> = {
 export function Verdict({ state }: { state: AccountState }) {
   const { key } = state;
   const verdict = state.verdict.value.value;
-  if (!verdict) return <p class="quiet">Loading …</p>;
+  const isEmpty = state.requests.items.value.length === 0;
+  if (!verdict || !state.requests.isWhole.value) return <p class="quiet">Loading …</p>;
   return (
     <section class="sheet" aria-label="Verdict">
-      <p class={verdict.ok ? 'good-news' : ''}>
-        {verdict.ok
-          ? 'The journal has nothing against this client’s manners.'
-          : 'What the journal says about this client’s manners:'}
-      </p>
+      {verdict.ok && isEmpty ? (
+        <p>The journal is empty: there is nothing to judge.</p>
+      ) : (
+        <p class={verdict.ok ? 'good-news' : ''}>
+          {verdict.ok
+            ? 'The journal has nothing against this client’s manners.'
+            : 'What the journal says about this client’s manners:'}
+        </p>
+      )}
       {verdict.findings.map(({ code, message, requests }) => (
         <article class="finding" key={`${code} ${message}`}>
           <h3>
