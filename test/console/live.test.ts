@@ -1,9 +1,26 @@
+import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
 import { hrefOf, listeningEmulator, openDoor, refused, soon, useConsole } from '../support/console.ts';
 
 const KEY = 'np_test_frozen';
 const GENERATE = '/api/sora-2/generate';
+
+/** Answers to this are given, and kept back until they are let go. */
+async function hold(page: Page, url: string) {
+  let isHeld = false;
+  let letGo = () => {};
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  await page.route(url, async (route) => {
+    const response = await route.fetch();
+    isHeld = true;
+    await held;
+    await route.fulfill({ response });
+  });
+  return { isHeld: () => isHeld, letGo };
+}
 
 describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
   const { openPage } = useConsole();
@@ -57,6 +74,22 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
       expect.stringMatching(/^polled sora-2 completed/),
       ...[expect.anything(), expect.anything()],
     ]);
+  });
+
+  it('misses nothing that happens while it is reading', async () => {
+    const { origin, order, act } = await listeningEmulator();
+    const { page, row, region, live } = await openPage(origin, hrefOf(KEY));
+    await live();
+    await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
+    const { isHeld, letGo } = await hold(page, '**/tasks?*');
+    const id = await order(KEY, 'of the first moment');
+    await region('Credits').getByText('4 more are held').waitFor();
+    await soon(isHeld).toBe(true);
+    await act('POST', KEY, `/tasks/${id}/complete`);
+    // So it has heard of that, and the answer that it waits for is old.
+    await region('Credits').getByText('none are held').waitFor();
+    letGo();
+    await row(/^of the first moment sora-2 completed/).waitFor();
   });
 
   it('shows the ledger, requests, findings, rules and snapshots that others bring about', async () => {
@@ -167,6 +200,24 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
     await row(/^np_test_made_by_itself/).waitFor({ state: 'detached' });
     await row(/^the-fork/).waitFor();
     await page.getByText('7 accounts', { exact: true }).waitFor();
+  });
+
+  it('shows no account that goes while it is being read', async () => {
+    const { origin, act, post } = await listeningEmulator();
+    await post('/__admin/accounts', { key: 'soon-gone' }, null);
+    const { page, row, live } = await openPage(origin);
+    await live();
+    await row(/^soon-gone/).waitFor();
+    const { isHeld, letGo } = await hold(page, '**/__admin/accounts/soon-gone');
+    await act('POST', 'soon-gone', '/credits', { amount: 5 });
+    await soon(isHeld).toBe(true);
+    await act('DELETE', 'soon-gone', '');
+    await row(/^soon-gone/).waitFor({ state: 'detached' });
+    letGo();
+    await act('POST', KEY, '/credits', { amount: 5 });
+    // It has read on since.
+    await row(/^np_test_frozen active 1 005/).waitFor();
+    expect(await row(/^soon-gone/).count()).toBe(0);
   });
 
   it('says that it is not connected, and goes on by itself at an emulator that is started in its place', async () => {

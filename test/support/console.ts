@@ -19,7 +19,7 @@ const PATIENCE_MS = 15_000;
 
 /** Asks again and again until it is so. */
 export const soon = <Value>(read: () => Value | Promise<Value>) =>
-  expect.poll(read, { timeout: PATIENCE_MS, interval: 25 });
+  expect.poll(read, { timeout: PATIENCE_MS, interval: 50 });
 
 /** In a shell, while the emulator in this process goes on. Gives what it wrote. */
 export async function runInShell(shell: 'sh' | 'bash', script: string, cwd?: string): Promise<string> {

@@ -87,15 +87,11 @@ export function openAccount(key: string): AccountState {
     tasks.again(tasks.items.peek().flatMap(({ id, status }) => (status === 'processing' ? [id] : [])));
 
   function touch(ids: readonly (string | null | undefined)[] = []): void {
-    const given = ids.filter((id) => typeof id === 'string');
-    const known = given.filter((id) => tasks.find(id));
-    if (known.length > 0) tasks.again(known);
-    if (known.length < given.length) tasks.more();
+    tasks.again(ids.filter((id) => typeof id === 'string'));
   }
 
   function look(id: string | undefined): void {
-    if (id !== undefined && requests.find(id)) requests.again([id]);
-    else requests.more();
+    if (id !== undefined) requests.again([id]);
   }
 
   function hear(event: LiveEvent): void {

@@ -16,7 +16,7 @@ export interface SyncedList<Item> {
   reload(): void;
   /** Reads what has been added. */
   more(): void;
-  /** Reads these again, or for the first time. */
+  /** Reads these again, or for the first time, not before now. */
   again(ids: Iterable<string>): void;
   drop(id: string): void;
   stop(): void;
@@ -63,12 +63,14 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
   });
 
   async function readWanted({ whole, more, again }: typeof wanted): Promise<void> {
-    const isMuch = again.size > MOST_SINGLE;
+    // What was not known when it was asked for may be known by now, as it was before that.
+    const stale = isAppended ? [...again].filter((id) => known.has(id)) : [...again];
+    const isMuch = stale.length > MOST_SINGLE;
     if (whole || (isMuch && !isAppended)) return readAll();
     try {
-      if (isMuch) await readOn(known, before(again), false);
-      else await Promise.all([...again].map(readOne));
-      if (more) await readOn(known, lastOf(known), false);
+      if (isMuch) await readOn(known, before(new Set(stale)), false);
+      else await Promise.all(stale.map(readOne));
+      if (more || stale.length < again.size) await readOn(known, lastOf(known), false);
     } catch (error) {
       // What it began at is not there any more: there was a reset.
       if (error instanceof Refusal && error.code.endsWith('_NOT_FOUND')) return readAll();
@@ -149,7 +151,7 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
     },
     again(ids) {
       for (const id of ids) wanted.again.add(id);
-      sync.request();
+      if (wanted.again.size > 0) sync.request();
     },
     drop(id) {
       known.delete(id);
