@@ -1,3 +1,5 @@
+import { after } from '../time.ts';
+
 // What has the focus can go: its row is removed, its view is left, its form closes. Browsers then let the focus fall to the whole
 // page, and who goes by keys or listens to the page has to begin at its top. Here it goes to what was around: a list, else the
 // heading that comes first there.
@@ -33,9 +35,13 @@ document.addEventListener('focusin', ({ target }) => {
   around = [];
   for (let one = target as Element | null; one; one = one.parentElement) around.push(one);
 });
-document.addEventListener('pointerup', () => {
-  // Who presses where nothing is wants the focus nowhere.
-  if (document.activeElement === document.body && around[0] && isThere(around[0])) around = [];
+document.addEventListener('focusout', ({ target }) => {
+  // What goes is still there while browsers tell of it.
+  after(0, () => {
+    // Who presses where nothing is, or goes on to what is around the page, wants the focus nowhere.
+    const isGivenUp = document.activeElement === document.body && around[0] === target;
+    if (isGivenUp && isThere(target as Element)) around = [];
+  });
 });
 new MutationObserver(keepFocus).observe(document.body, {
   ...{ subtree: true, childList: true, attributeFilter: ['class'] },
