@@ -67,7 +67,8 @@ describe.skipIf(!CHROMIUM)('the console', () => {
       return taskId;
     };
     const id = await made('a red cat');
-    const { page } = await openPage(origin, hrefOf(KEY, 'tasks', id));
+    // It can ask for the picture when the old one is gone and the new one is not made yet.
+    const { page } = await openPage(origin, hrefOf(KEY, 'tasks', id), { expected: [refused(404)] });
     const picture = () =>
       page.getByRole('img', { name: 'The imageUrl of this task' }).evaluate(async (image: PageElement) => {
         await image.decode();
@@ -81,6 +82,32 @@ describe.skipIf(!CHROMIUM)('the console', () => {
     expect(await made('a blue dog on the moon, seen from far away')).toBe(id);
     await page.getByText('a blue dog').first().waitFor();
     await soon(picture).not.toBe(before);
+  });
+
+  it('asks again for what could not be had while one task took the place of another that is like it', async () => {
+    const { origin, ask, act } = await listeningEmulator();
+    const made = async () => {
+      const { taskId } = await ask(IMAGE, { prompt: 'a red cat', mode: 'generate' }, KEY);
+      for (let step = 0; step < 2; step++) await act('POST', KEY, '/clock/advance', { toNext: true });
+      return taskId;
+    };
+    const id = await made();
+    const { page } = await openPage(origin, hrefOf(KEY, 'tasks', id), { expected: [refused(404)] });
+    const picture = page.getByRole('img', { name: 'The imageUrl of this task' });
+    await picture.waitFor();
+    // All is reset, and nothing is there yet when it asks for the file.
+    let letGo = () => {};
+    const isMade = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    await page.route('**/tasks?*', (route) => isMade.then(() => route.continue()));
+    await page.route('**/files/*', refuse('TASK_NOT_FOUND', 404));
+    await act('POST', KEY, '/reset');
+    await page.getByRole('article').getByText('Refused for TASK_NOT_FOUND.').waitFor();
+    await page.unroute('**/files/*');
+    expect(await made()).toBe(id);
+    letGo();
+    await picture.waitFor();
   });
 
   it('brings back no account whose answer comes later than the news that it is gone', async () => {

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Task } from '../../client/types.ts';
 import type { Refusal } from '../control/call.ts';
 import { era, fieldsOf, fileUrl } from '../control/files.ts';
@@ -11,27 +11,31 @@ const SETTLED_MS = 150;
 const isLeft = (error: Error) => error.name === 'AbortError' || (error as Partial<Refusal>).code === 'LEFT';
 
 function useFile(accountKey: string, task: Task, field: string, delayMs: number) {
-  const [file, setFile] = useState<{ url?: string; trouble?: string }>({});
+  const [file, setFile] = useState<{ url?: string; trouble?: string; of?: Task }>({});
   const { id, createdAt, finishedAt } = task;
+  // What could not be had of a task may be had of it as it is read again: it can be another one, of the same id and times.
+  const again = useRef(0);
+  if (file.of !== undefined && file.of !== task) again.current += 1;
   useEffect(() => {
     const leave = new AbortController();
     const { signal } = leave;
     setFile({});
-    const tell = (told: { url?: string; trouble?: string }) => {
+    const tell = (told: typeof file) => {
       if (!signal.aborted) setFile(told);
     };
     const load = (): Promise<void> =>
       fileUrl(accountKey, task, field, signal).then(
         (url) => tell({ url }),
         // Another one that waited for the same file has left.
-        (error: Error) => (isLeft(error) && !signal.aborted ? load() : tell({ trouble: error.message })),
+        (error: Error) =>
+          isLeft(error) && !signal.aborted ? load() : tell({ trouble: error.message, of: task }),
       );
     const cancel = after(delayMs, () => void load());
     return () => {
       leave.abort();
       cancel();
     };
-  }, [accountKey, id, field, createdAt, finishedAt, era.value]);
+  }, [accountKey, id, field, createdAt, finishedAt, era.value, again.current]);
   return file;
 }
 
