@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Account } from '../core/accounts.ts';
 import { EmulatorError } from '../core/errors.ts';
+import { readJson } from '../http/body.ts';
 import type { App, Emulator } from '../http/context.ts';
 import { answerHeadersOf, type Entry, taskIdsOf, withoutKey } from '../http/journal-entry.ts';
 import { Count, Journal, JournalEntry, Verdict } from './answers.ts';
@@ -195,7 +196,7 @@ function answerOf({ answer, answerIsCut, contentType }: Entry): unknown {
 /** What a text says as JSON, else the text; null for none. */
 function parsed(text: string): unknown {
   try {
-    return text === '' ? null : JSON.parse(text);
+    return text === '' ? null : readJson(text);
   } catch {
     return text;
   }

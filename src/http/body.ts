@@ -69,6 +69,11 @@ export function parseJson(request: FastifyRequest, bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw new EmulatorError('BODY_NOT_JSON', 'the body is not valid UTF-8');
   const text = bytes.toString('utf8');
   request.bodyText = text;
+  return readJson(text);
+}
+
+/** What a text says as JSON. @throws EmulatorError BODY_NOT_JSON, for what nobody could go through as well */
+export function readJson(text: string): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
