@@ -13,7 +13,7 @@ export type Route =
 export const isStep = (part: string): boolean => part === '.' || part === '..';
 
 /** Behind the #, so that keys are in no address that a server or a log sees. */
-export function readRoute(hash: string): Route {
+function readRoute(hash: string): Route {
   const [, view, key, tab, id] = hash.split('/').map(decoded);
   if (view === 'faults') return { view };
   // No key is a step up in an address.

@@ -16,7 +16,7 @@ const ALL = 'all';
 /** More has no room in any row. */
 const MOST_OF_TEXT = 300;
 
-export const textOf = ({ input }: Task): string => {
+const textOf = ({ input }: Task): string => {
   const said =
     input.prompt ?? input.topic ?? input.adTheme ?? input.videoUrl ?? input.videoFileName ?? input.share_link;
   return typeof said === 'string' ? said : JSON.stringify(input);
