@@ -113,6 +113,27 @@ describe.skipIf(!CHROMIUM)('faults in the console', () => {
     );
   });
 
+  it('give a code another status where it stands in an answer', async () => {
+    const { origin, read, post } = await listeningEmulator();
+    const { form, told, press } = await openPage(origin, hrefOf(KEY, 'faults'));
+    const rule = form('A new rule for this account');
+    const status = rule.getByRole('spinbutton', { name: 'Status', exact: true });
+    await choice(rule, 'Code').selectOption('INTERNAL_ERROR');
+    await status.fill('502');
+    await press('Set this rule');
+    await told('Rule 1 is set for this account.');
+    const answer = await post(GENERATE, { prompt: 'a dog', mode: 'textToVideo' }, KEY);
+    expect([answer.status, answer.body.errorCode]).toEqual([502, 'INTERNAL_ERROR']);
+    // A task's failure is told by polls, which have a status of their own.
+    await choice(rule, 'When').selectOption('task');
+    await status.waitFor({ state: 'detached' });
+    await press('Set this rule');
+    await told('Rule 2 is set for this account.');
+    const effects = (await read(KEY, '/faults')).faults.map(({ effect }: Fault) => effect);
+    expect(effects[0]).toEqual({ errorCode: 'INTERNAL_ERROR', status: 502 });
+    expect(Object.keys(effects[1])).toEqual(['errorCode']);
+  });
+
   it('strike as they are set, tell how often they have struck, and are removed', async () => {
     const { origin, read, post } = await listeningEmulator();
     const { form, told, press, pressTwice, region, tab } = await openPage(origin, hrefOf(KEY, 'faults'), {

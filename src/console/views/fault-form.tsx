@@ -93,7 +93,12 @@ export function FaultForm({ path, of }: { path: string; of: string }) {
           options={effects.map((name) => [name, EFFECTS[name]!])}
           onChange={setEffect}
         />
-        <EffectFields key={chosen} name={chosen} codes={codesOf(known, endpoints, endpoint)} />
+        <EffectFields
+          key={chosen}
+          name={chosen}
+          codes={codesOf(known, endpoints, endpoint)}
+          hasStatus={known.effects[at].includes('status')}
+        />
       </fieldset>
       <fieldset>
         <legend>For which requests</legend>
@@ -142,10 +147,31 @@ function codesOf({ codes }: Contract, endpoints: Contract['endpoints'], endpoint
   return codes.filter((code) => own.has(code));
 }
 
-function EffectFields({ name, codes }: { name: string; codes: string[] }) {
+interface EffectProps {
+  name: string;
+  codes: string[];
+  /** Whether it is an answer that the code stands in. */
+  hasStatus: boolean;
+}
+
+function EffectFields({ name, codes, hasStatus }: EffectProps) {
   switch (name) {
     case 'errorCode':
-      return <Choice label="Code" name="errorCode" options={codes} />;
+      return (
+        <>
+          <Choice label="Code" name="errorCode" options={codes} />
+          {hasStatus && (
+            <Field
+              label="Status"
+              name="status"
+              type="number"
+              min={400}
+              max={599}
+              placeholder="as documented"
+            />
+          )}
+        </>
+      );
     case 'durationMs':
       return <Field label="Simulated milliseconds" name="amount" type="number" min={1} required />;
     case 'delayMs':
