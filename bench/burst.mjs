@@ -4,10 +4,10 @@ import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
-import { rounded } from './figures.mjs';
-import { SORA, SORA_ORDER } from './orders.mjs';
-import { peakMib } from './proc.mjs';
-import { startPolls, startServer } from './processes.mjs';
+import { peakMib } from './proc-stats.mjs';
+import { startPolls, startServer } from './process-runner.mjs';
+import { SORA, SORA_ORDER } from './requests.mjs';
+import { rounded } from './stats.mjs';
 import { complete, generate, HEADERS } from './tasks.mjs';
 
 const BURST = { images: 200, pollsPerSecond: 200, quietSeconds: 4 };

@@ -1,5 +1,5 @@
 // The ratios of a run as a picture: plain SVG that is readable on light and on dark pages.
-import { compare, median, percent } from './figures.mjs';
+import { compare, median, percent } from './stats.mjs';
 import { slowdown } from './tables-growth.mjs';
 import { TARGETS } from './targets.mjs';
 

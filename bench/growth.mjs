@@ -1,13 +1,13 @@
 // Whether an emulator with many tasks behind it is as fast as one that begins: both on a data directory, side by side.
 import { join } from 'node:path';
-import { rounded } from './figures.mjs';
-import { fill, keyOf } from './fill.mjs';
-import { countPaid, generated, polled } from './loads.mjs';
-import { CHECK_STATUS, GENERATE, running, SORA_ORDER } from './orders.mjs';
-import { get, post, startServer, tempDir } from './processes.mjs';
+import { measureRounds } from './measure.mjs';
+import { fill, keyOf } from './preload.mjs';
+import { get, post, startServer, tempDir } from './process-runner.mjs';
+import { CHECK_STATUS, GENERATE, running, SORA_ORDER } from './requests.mjs';
 import { measureStarts } from './starts.mjs';
+import { rounded } from './stats.mjs';
 import { addAccount, HEADERS, SLOW } from './tasks.mjs';
-import { measureRounds } from './windows.mjs';
+import { countPaid, generated, polled } from './throughput.mjs';
 
 const TEMPLATE = 'np_test_template';
 /** So many of the filled accounts have their ledgers proved. */

@@ -1,6 +1,7 @@
 // The package as tests use it: emulators one after the other in this process.
-import { round } from './figures.mjs';
-import { GENERATE, SORA_ORDER } from './orders.mjs';
+
+import { GENERATE, SORA_ORDER } from './requests.mjs';
+import { round } from './stats.mjs';
 
 /** After these the code is loaded and compiled. */
 const WARM_UPS = 5;

@@ -1,7 +1,7 @@
 // What was asked for on the command line.
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { here } from './processes.mjs';
+import { here } from './process-runner.mjs';
 
 /** In the order in which they are measured; `asked`: only when it is asked for by name, because it takes long. */
 export const SECTIONS = {

@@ -1,6 +1,6 @@
 // The whole report as Markdown: what was measured in this run, and nothing else.
 import { CHART_NAME } from './chart.mjs';
-import { median, percent, spread } from './figures.mjs';
+import { median, percent, spread } from './stats.mjs';
 import { growthTables } from './tables-growth.mjs';
 import { costTable, hasWaited, idleNote, journalTable, loadTable } from './tables-load.mjs';
 import { burstTable, restTable, streamTable } from './tables-other.mjs';

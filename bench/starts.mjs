@@ -1,9 +1,9 @@
 // From nothing to the first answer, and the memory of a server that has nothing to do.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { round, rounded } from './figures.mjs';
-import { GENERATE, SORA_ORDER } from './orders.mjs';
-import { residentMib } from './proc.mjs';
-import { post, startServer, startTool } from './processes.mjs';
+import { residentMib } from './proc-stats.mjs';
+import { post, startServer, startTool } from './process-runner.mjs';
+import { GENERATE, SORA_ORDER } from './requests.mjs';
+import { round, rounded } from './stats.mjs';
 import { HEADERS } from './tasks.mjs';
 
 const IDLE_MS = 1000;

@@ -1,12 +1,12 @@
 // Many texts are written at once, each at its own pace, while others poll: whether each piece comes when it was planned,
 // and how many polls are answered meanwhile.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mostOf, round, rounded } from './figures.mjs';
-import { polled } from './loads.mjs';
-import { mostOpenFiles, peakMib } from './proc.mjs';
-import { get, startServer, startTool } from './processes.mjs';
+import { measureWindow } from './measure.mjs';
+import { mostOpenFiles, peakMib } from './proc-stats.mjs';
+import { get, startServer, startTool } from './process-runner.mjs';
+import { mostOf, round, rounded } from './stats.mjs';
 import { addAccount, HEADERS } from './tasks.mjs';
-import { measureWindow } from './windows.mjs';
+import { polled } from './throughput.mjs';
 
 const PATH = '/api/sora-2/generate-prompt';
 const KEY = 'np_test_streams';

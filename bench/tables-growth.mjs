@@ -1,5 +1,5 @@
 // The emulator with many tasks behind it beside one that has none.
-import { compare, median, mib, ms, percent, spread, table } from './figures.mjs';
+import { compare, median, mib, ms, percent, spread, table } from './stats.mjs';
 import { TARGETS, within } from './targets.mjs';
 
 /** How much slower `full` is than `empty`, as a share: of requests a second, or of what should be small. */

@@ -1,5 +1,5 @@
 // Throughput, latency and CPU time beside the bare server.
-import { compare, median, NOT_MEASURED, percent, table, verdict } from './figures.mjs';
+import { compare, median, NOT_MEASURED, percent, table, verdict } from './stats.mjs';
 import { atLeast, TARGETS, within } from './targets.mjs';
 
 /** Share of a core that a server uses when it is fired at without pause. */

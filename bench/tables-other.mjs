@@ -1,5 +1,5 @@
 // Streams, images, uploads, starts and memory.
-import { compare, median, mib, mostOf, ms, NOT_MEASURED, table } from './figures.mjs';
+import { compare, median, mib, mostOf, ms, NOT_MEASURED, table } from './stats.mjs';
 import { atLeast, atMost, below, TARGETS, within } from './targets.mjs';
 
 export function streamTable({ streams }) {

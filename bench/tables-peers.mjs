@@ -1,5 +1,5 @@
 // Other mock servers, as far as they could be had.
-import { compare, median, mib, ms, table } from './figures.mjs';
+import { compare, median, mib, ms, table } from './stats.mjs';
 
 export function peerTable({ peers }) {
   if (!peers) return undefined;

@@ -1,5 +1,5 @@
 // From the project's plan. They are printed beside what was measured and fail nothing.
-import { percent, verdict } from './figures.mjs';
+import { percent, verdict } from './stats.mjs';
 
 export const TARGETS = {
   poll32: { ratio: 0.7, p99: 2 },

@@ -1,6 +1,7 @@
 // The accounts that every emulator of a run has, and their tasks.
-import { CHECK_STATUS } from './orders.mjs';
-import { get, post } from './processes.mjs';
+
+import { get, post } from './process-runner.mjs';
+import { CHECK_STATUS } from './requests.mjs';
 
 export const KEY = 'np_test_bench';
 const JSON_TYPE = { 'content-type': 'application/json' };

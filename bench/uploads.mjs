@@ -1,8 +1,8 @@
 // Videos of the largest size that is taken are sent to be described, one at a time and several at once.
 import { readFileSync } from 'node:fs';
-import { rounded } from './figures.mjs';
-import { peakMib } from './proc.mjs';
-import { here, postForText, startServer } from './processes.mjs';
+import { peakMib } from './proc-stats.mjs';
+import { here, postForText, startServer } from './process-runner.mjs';
+import { rounded } from './stats.mjs';
 import { STILL_HEADERS } from './tasks.mjs';
 
 const PATH = '/api/sora-2/reverse-prompt';

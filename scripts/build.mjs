@@ -1,8 +1,8 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 import { writeConsole } from './console.mjs';
+import { SCALAR, writeReference } from './docs-page.mjs';
 import { noticesOf } from './notices.mjs';
-import { SCALAR, writeReference } from './reference.mjs';
 
 // One file: loading hundreds of small modules is most of a start. What a start does not need (the MP4 reader, the
 // pretty printer) is imported when it is used and becomes a chunk of its own. Native addons (better-sqlite3, sharp)
@@ -20,7 +20,7 @@ const common = {
 };
 const preload = await build({
   ...common,
-  entryPoints: ['src/exec/preload.ts'],
+  entryPoints: ['src/cli/exec/preload.ts'],
   outfile: 'dist/preload.cjs',
   format: 'cjs',
 });

@@ -1,13 +1,13 @@
-import { ControlError, createControl, type Transport } from './client/control.ts';
-import type * as declared from './client/public.ts';
+import { ControlError, createControl, type Transport } from './client/client.ts';
+import type * as declared from './client/entry.ts';
 
-export { ControlError, connectEmulator } from './client/control.ts';
-export type * from './client/interface.ts';
+export type * from './client/api.ts';
+export { ControlError, connectEmulator } from './client/client.ts';
 export type * from './client/types.ts';
 
 export const startEmulator: typeof declared.startEmulator = async (options = {}) => {
   // Types are all that most importers need at once.
-  const { start } = await import('./library.ts');
+  const { start } = await import('./server/start.ts');
   const emulator = await start(options);
   let closing: Promise<void> | undefined;
   function assertOpen(): void {

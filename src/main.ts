@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-import { type Command, printConfig, printHelp, readCommand, useFontSettings } from './config.ts';
+import { exec } from './cli/exec/exec.ts';
 import { SetupError } from './core/errors.ts';
-import { openEmulator } from './emulator.ts';
-import { exec } from './exec.ts';
-import { createLogger } from './logger.ts';
 import { FONT_SETTINGS, packageVersion } from './paths.ts';
-import { readSeed } from './seed.ts';
-import { openAuthority } from './tls/authority.ts';
+import { openAuthority } from './proxy/certificate-authority.ts';
+import { openEmulator } from './server/emulator.ts';
+import { createLogger } from './server/logger.ts';
+import { readSeed } from './server/seed-file.ts';
+import { type Command, printConfig, printHelp, readCommand, useFontSettings } from './settings/config.ts';
 
 const HEALTH_TIMEOUT_MS = 2000;
 
@@ -48,28 +48,28 @@ async function run({ name, config, warnings, exec: options, rest = [], env = {} 
 
 /** Has flags of its own, and needs much that others do not. */
 async function runVerify(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
-  const { readVerifyOptions, VERIFY_HELP } = await import('./verify/options.ts');
+  const { readVerifyOptions, VERIFY_HELP } = await import('./cli/verify-options.ts');
   const options = readVerifyOptions(argv, env);
   if (!options) return print(VERIFY_HELP);
-  const { verify } = await import('./verify.ts');
+  const { verify } = await import('./cli/verify.ts');
   ignoreClosedOutput();
   process.exitCode = await verify(options);
 }
 
 async function runDrift(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
-  const { readDriftOptions, DRIFT_HELP } = await import('./verify/drift-options.ts');
+  const { readDriftOptions, DRIFT_HELP } = await import('./cli/drift-options.ts');
   const options = readDriftOptions(argv, env);
   if (!options) return print(DRIFT_HELP);
-  const { drift } = await import('./drift.ts');
+  const { drift } = await import('./cli/drift.ts');
   ignoreClosedOutput();
   process.exitCode = await drift(options);
 }
 
 async function runImport(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
-  const { readImportOptions, IMPORT_HELP } = await import('./verify/import-options.ts');
+  const { readImportOptions, IMPORT_HELP } = await import('./cli/import-options.ts');
   const options = readImportOptions(argv, env);
   if (!options) return print(IMPORT_HELP);
-  const { importSamples } = await import('./import-samples.ts');
+  const { importSamples } = await import('./cli/import.ts');
   ignoreClosedOutput();
   await importSamples(options);
 }

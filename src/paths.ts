@@ -6,9 +6,9 @@ const root = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.u
 
 export const MIGRATIONS_DIR = root('migrations');
 export const FIXTURES_DIR = root('fixtures');
-/** Built from src/exec/preload.ts. */
+/** Built from src/cli/exec/preload.ts. */
 export const PRELOAD_FILE = root('dist/preload.cjs');
-/** Built by scripts/reference.mjs. */
+/** Built by scripts/docs-page.mjs. */
 export const REFERENCE_DIR = root('dist/reference');
 /** Built from src/console/. */
 export const CONSOLE_DIR = root('dist/console');

@@ -1,87 +1,144 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize, relative } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const SRC = join(import.meta.dirname, '../src');
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => /\.tsx?$/.test(file));
 
-/** Rooms from the outside in; a file may import from its own room and from those named here, never the other way. */
-const MAY_IMPORT: Record<string, string[]> = {
-  root: ['admin', 'apis', 'openapi', 'pages', 'verify', 'http', 'results', 'tls', 'exec', 'client', 'core'],
-  client: [],
-  // Runs in browsers and knows no more than what the control plane tells.
-  console: ['client'],
-  admin: ['openapi', 'http', 'core'],
-  apis: ['kinds', 'http', 'results', 'texts', 'media', 'core'],
-  openapi: ['http', 'core'],
-  pages: ['http', 'core'],
-  verify: ['openapi', 'http', 'client', 'media', 'core'],
-  kinds: ['http', 'results', 'core'],
-  http: ['results', 'tls', 'core'],
-  results: ['core'],
-  tls: ['core'],
-  exec: ['http', 'tls'],
-  texts: ['core'],
-  media: [],
-  core: [],
+interface Layer {
+  /** Other layers that its files may import. */
+  imports: readonly string[];
+  /** npm packages and Node modules that its files may import. */
+  packages: RegExp;
+}
+
+/** Layers from the outside in. Imports only point inwards. A layer is a folder of `src`, or a folder of `families`. */
+const LAYERS: Record<string, Layer> = {
+  main: { imports: ['cli', 'server', 'settings', 'proxy', 'client', 'core', 'paths'], packages: /^$/ },
+  cli: {
+    imports: [
+      ...['server', 'settings', 'conformance', 'control-plane', 'families', 'openapi', 'http', 'proxy'],
+      ...['client', 'core', 'paths'],
+    ],
+    packages: /^(node:|undici$|pino$)/,
+  },
+  server: {
+    imports: [
+      ...['settings', 'control-plane', 'families', 'pages', 'openapi', 'http', 'proxy', 'rendering'],
+      ...['client', 'core', 'paths'],
+    ],
+    packages: /^(node:|fastify$|pino$|pino-pretty$|zod$)/,
+  },
+  settings: { imports: ['core'], packages: /^(node:util$|zod$)/ },
+  conformance: {
+    imports: ['openapi', 'http', 'client', 'uploads', 'core'],
+    packages: /^(node:|ajv(\/.*)?$|ajv-formats$|fast-xml-parser$|p-queue$|sharp$)/,
+  },
+  'control-plane': { imports: ['openapi', 'http', 'core'], packages: /^(node:|zod$|fastify$)/ },
+  families: {
+    imports: ['families/kit', 'families/shared', 'http', 'rendering', 'uploads', 'texts', 'core'],
+    packages: /^(zod$|fastify$)/,
+  },
+  'families/shared': { imports: ['families/kit', 'http', 'rendering', 'core'], packages: /^(zod$|fastify$)/ },
+  'families/kit': { imports: ['http', 'rendering', 'core'], packages: /^(node:stream$|zod$|fastify$)/ },
+  pages: { imports: ['http', 'core'], packages: /^(node:|negotiator$)/ },
+  openapi: { imports: ['http', 'core'], packages: /^(node:|zod$)/ },
+  http: {
+    imports: ['rendering', 'core'],
+    packages: /^(node:|zod$|fastify$|@fastify\/|pino$|content-disposition$|fresh$)/,
+  },
+  proxy: { imports: ['core'], packages: /^(node:|@peculiar\/)/ },
+  rendering: { imports: ['core'], packages: /^(node:(?!http|https|net|tls)|sharp$|lru-cache$|p-queue$)/ },
+  texts: { imports: ['core'], packages: /^node:/ },
+  uploads: { imports: [], packages: /^(node:|mp4box$)/ },
+  core: { imports: [], packages: /^(node:(?!http|https|net|tls)|better-sqlite3$|lru-cache$)/ },
+  paths: { imports: [], packages: /^node:/ },
+  // Runs in browsers and knows only the types of the control plane.
+  console: {
+    imports: ['client'],
+    packages: /^(preact$|preact\/|@preact\/signals$|@tanstack\/virtual-core$|eventsource-parser$|p-queue$)/,
+  },
+  client: { imports: [], packages: /^$/ },
 };
-/** Packages that a room may know; the root may know all. */
-const PACKAGES: Record<string, RegExp> = {
-  admin: /^(node:|zod$|fastify$)/,
-  apis: /^(node:|zod$|fastify$)/,
-  openapi: /^(node:|zod$)/,
-  pages: /^(node:|negotiator$)/,
-  verify: /^(node:|ajv(\/.*)?$|ajv-formats$|fast-xml-parser$|p-queue$|sharp$)/,
-  kinds: /^(zod$|fastify$)/,
-  http: /^(node:|zod$|fastify$|@fastify\/|pino$|content-disposition$|fresh$)/,
-  exec: /^(node:|undici$)/,
-  client: /^$/,
-  console: /^(preact$|preact\/|@preact\/signals$|@tanstack\/virtual-core$|eventsource-parser$|p-queue$)/,
-  tls: /^(node:|@peculiar\/|reflect-metadata$)/,
-  results: /^(node:(?!http|https|net|tls)|sharp$|lru-cache$|p-queue$)/,
-  texts: /^node:/,
-  media: /^(node:|mp4box$)/,
-  core: /^(node:(?!http|https|net|tls)|better-sqlite3$|lru-cache$)/,
-};
+
+/** `main.ts` and `index.ts` are the entry points; `paths.ts` finds the files of the package. */
+function layerOf(file: string): string {
+  const [first = '', second = ''] = file.split('/');
+  if (second === '') return first === 'paths.ts' ? 'paths' : 'main';
+  const nested = `${first}/${second}`;
+  return nested in LAYERS ? nested : first;
+}
 
 const IMPORT = /(?:^|\n)\s*(?:import|export)\b[^'";]*?from\s*'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/g;
 
-const roomOf = (file: string) => (file.includes('/') ? file.slice(0, file.indexOf('/')) : 'root');
-
-const imports = files.flatMap((file) => {
-  const text = readFileSync(join(SRC, file), 'utf8');
-  return [...text.matchAll(IMPORT)].map((match) => ({ file, target: (match[1] ?? match[2])! }));
-});
-const local = imports
+const imports = files.flatMap((file) =>
+  [...readFileSync(join(SRC, file), 'utf8').matchAll(IMPORT)].map((match) => ({
+    file,
+    target: (match[1] ?? match[2])!,
+  })),
+);
+const localImports = imports
   .filter(({ target }) => target.startsWith('.') && /\.tsx?$/.test(target))
   .map(({ file, target }) => ({ file, target: normalize(join(dirname(file), target)) }));
 
-describe('the layout', () => {
-  it('is seen by this test at all', () => {
-    expect(files.length).toBeGreaterThan(25);
-    expect(local.length).toBeGreaterThan(60);
-    expect(local.every(({ target }) => files.includes(target))).toBe(true);
-    expect([...new Set(files.map(roomOf))].sort()).toEqual(Object.keys(MAY_IMPORT).sort());
+const filesMatching = (pattern: RegExp, exceptions: readonly string[]) =>
+  files.filter((file) => !exceptions.includes(file) && pattern.test(readFileSync(join(SRC, file), 'utf8')));
+
+describe('source layout', () => {
+  it('assigns every file to a known layer, and every layer has files', () => {
+    expect(localImports.length).toBeGreaterThan(60);
+    expect(localImports.every(({ target }) => files.includes(target))).toBe(true);
+    expect([...new Set(files.map(layerOf))].sort()).toEqual(Object.keys(LAYERS).sort());
   });
 
-  it('has imports that point one way', () => {
-    const wrong = local.filter(({ file, target }) => {
-      const [from, to] = [roomOf(file), roomOf(target)];
-      return from !== to && !MAY_IMPORT[from]!.includes(to);
+  it('keeps at most three files outside of folders, and at most 16 in one folder', () => {
+    const perFolder = new Map<string, number>();
+    for (const file of files) perFolder.set(dirname(file), (perFolder.get(dirname(file)) ?? 0) + 1);
+    expect(perFolder.get('.')).toBeLessThanOrEqual(3);
+    const crowded = [...perFolder].filter(([, count]) => count > 16).map(([folder]) => folder);
+    expect(crowded).toEqual([]);
+  });
+
+  it('has imports that only point inwards', () => {
+    const wrong = localImports.filter(({ file, target }) => {
+      const [from, to] = [layerOf(file), layerOf(target)];
+      return from !== to && !LAYERS[from]!.imports.includes(to);
     });
     expect(wrong).toEqual([]);
   });
 
+  it('has layers whose imports form no cycle', () => {
+    const order = Object.keys(LAYERS);
+    const outward = order.flatMap((from, index) =>
+      LAYERS[from]!.imports.filter((to) => order.indexOf(to) < index).map((to) => `${from} → ${to}`),
+    );
+    expect(outward).toEqual([]);
+  });
+
+  it('has no import cycles between files', () => {
+    const targetsOf = (file: string) =>
+      localImports.filter((one) => one.file === file).map(({ target }) => target);
+    const done = new Set<string>();
+    const visit = (file: string, path: string[]): void => {
+      expect(path, `cycle: ${[...path, file].join(' → ')}`).not.toContain(file);
+      if (done.has(file)) return;
+      for (const target of targetsOf(file)) visit(target, [...path, file]);
+      done.add(file);
+    };
+    for (const file of files) visit(file, []);
+  });
+
   it('keeps families from importing each other', () => {
-    const wrong = local.filter(
-      ({ file, target }) => roomOf(file) === 'apis' && roomOf(target) === 'apis' && file !== 'apis/index.ts',
+    const wrong = localImports.filter(
+      ({ file, target }) =>
+        layerOf(file) === 'families' && layerOf(target) === 'families' && file !== 'families/index.ts',
     );
     expect(wrong).toEqual([]);
   });
 
-  it('takes nothing but types into the page from elsewhere', () => {
+  it('lets the console import only types from the client', () => {
     const wrong = files
-      .filter((file) => roomOf(file) === 'console')
+      .filter((file) => layerOf(file) === 'console')
       .flatMap(
         (file) =>
           readFileSync(join(SRC, file), 'utf8').match(/^import (?!type\b).*from '(?:\.\.\/)+client\/.*$/gm) ??
@@ -90,55 +147,29 @@ describe('the layout', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('keeps packages in the rooms that may know them', () => {
+  it('imports packages only in the layers that are allowed to', () => {
     const wrong = imports.filter(
-      ({ file, target }) => !target.startsWith('.') && PACKAGES[roomOf(file)]?.test(target) === false,
+      ({ file, target }) => !target.startsWith('.') && !LAYERS[layerOf(file)]!.packages.test(target),
     );
     expect(wrong).toEqual([]);
   });
 
-  it('has no cycles', () => {
-    const targets = (file: string) => local.filter((one) => one.file === file).map(({ target }) => target);
-    const seen = new Set<string>();
-    const visit = (file: string, path: string[]): void => {
-      expect(path, `a cycle: ${[...path, file].join(' → ')}`).not.toContain(file);
-      if (seen.has(file)) return;
-      for (const target of targets(file)) visit(target, [...path, file]);
-      seen.add(file);
-    };
-    for (const file of files) visit(file, []);
+  it('reads the time and sets timers only in the clock modules', () => {
+    const usesTime = /\bDate\.now\b|\bnew Date\(\)|performance\.now|\bset(?:Timeout|Interval|Immediate)\(/;
+    expect(filesMatching(usesTime, ['core/time/clock.ts', 'console/time.ts'])).toEqual([]);
   });
 
-  it('has no file over 300 lines', () => {
-    const long = files.filter((file) => readFileSync(join(SRC, file), 'utf8').split('\n').length > 300);
-    expect(long).toEqual([]);
+  it('reads flags and the environment only in settings, and in the preload of another program', () => {
+    const exceptions = ['settings/config.ts', 'cli/exec/preload.ts'];
+    expect(filesMatching(/process\.(env|argv)/, exceptions)).toEqual([]);
   });
 
-  it('asks for the time and sets timers in core/clock alone, and in one place of the page that runs in browsers', () => {
-    const asks = /\bDate\.now\b|\bnew Date\(\)|performance\.now|\bset(?:Timeout|Interval|Immediate)\(/;
-    const wrong = files.filter(
-      (file) =>
-        !['core/clock.ts', 'console/time.ts'].includes(file) &&
-        asks.test(readFileSync(join(SRC, file), 'utf8')),
-    );
-    expect(wrong).toEqual([]);
-  });
-
-  it('reads flags and the environment in config alone, and where it is a guest in another program', () => {
-    const reads = /process\.(env|argv)/;
-    const wrong = files.filter(
-      (file) =>
-        !['config.ts', 'exec/preload.ts'].includes(file) && reads.test(readFileSync(join(SRC, file), 'utf8')),
-    );
-    expect(wrong).toEqual([]);
-  });
-
-  it('speaks no HTTP in core', () => {
-    const speaks = /\b(http|status code|headers?|fastify|reply)\b/i;
+  it('keeps HTTP out of core', () => {
+    const http = /\b(http|status code|headers?|fastify|reply)\b/i;
     const wrong = files.filter((file) => {
       const code = readFileSync(join(SRC, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
-      return roomOf(file) === 'core' && speaks.test(code);
+      return layerOf(file) === 'core' && http.test(code);
     });
-    expect(wrong.map((file) => relative(SRC, join(SRC, file)))).toEqual([]);
+    expect(wrong).toEqual([]);
   });
 });

@@ -1,21 +1,21 @@
-import { createAccountRows } from './account-rows.ts';
-import { createAccounts } from './accounts.ts';
-import { type Clock, notBefore } from './clock.ts';
-import { type DbOptions, openDb } from './db.ts';
+import { createAccountRows } from './accounts/account-cache.ts';
+import { createLives } from './accounts/account-lifetimes.ts';
+import { createResets } from './accounts/account-reset.ts';
+import { createAccounts } from './accounts/accounts.ts';
+import { createSelfMade } from './accounts/auto-accounts.ts';
+import { createSnapshots } from './accounts/snapshots.ts';
 import { createEvents } from './events.ts';
-import { createFaults } from './faults.ts';
-import { createLedger } from './ledger.ts';
-import { createLimits } from './limits.ts';
-import { createLives } from './lives.ts';
-import { latestWallMs } from './past.ts';
-import { createResets } from './resets.ts';
-import { createSelfMade } from './self-made.ts';
-import { createSnapshots } from './snapshots.ts';
-import { createTasks } from './tasks.ts';
-import { createTimeline } from './timeline.ts';
-import { createTransactions } from './transactions.ts';
-import { createUntil } from './until.ts';
-import { createWorker } from './worker.ts';
+import { createFaults } from './faults/fault-rules.ts';
+import { createLedger } from './ledger/ledger.ts';
+import { type DbOptions, openDb } from './storage/database.ts';
+import { createTransactions } from './storage/transactions.ts';
+import { createTasks } from './tasks/task-engine.ts';
+import { createWorker } from './tasks/worker.ts';
+import { type Clock, notBefore } from './time/clock.ts';
+import { createLimits } from './time/rate-limiter.ts';
+import { latestWallMs } from './time/recovery.ts';
+import { createTimeline } from './time/timeline.ts';
+import { createUntil } from './time/wait-for.ts';
 
 export type Core = ReturnType<typeof openCore>;
 

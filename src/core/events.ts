@@ -1,6 +1,6 @@
-import type { LedgerEntry } from './ledger-entry.ts';
-import type { Transition } from './task.ts';
-import type { Transactions } from './transactions.ts';
+import type { LedgerEntry } from './ledger/ledger-entry.ts';
+import type { Transactions } from './storage/transactions.ts';
+import type { Transition } from './tasks/task.ts';
 
 /** What can happen to an account that no other event tells. */
 export type AccountChange =

@@ -1,17 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify';
-import type { Account, AccountProfile } from '../core/accounts.ts';
+import type { Account, AccountProfile } from '../core/accounts/accounts.ts';
 import type { Core } from '../core/core.ts';
 import { EmulatorError } from '../core/errors.ts';
-import type { PriceChanges } from '../core/prices.ts';
-import type { Results } from '../results/results.ts';
-import type { RouteDoc } from './doc.ts';
-import type { Problems } from './errors.ts';
-import type { Journal } from './journal.ts';
-import type { Entry } from './journal-entry.ts';
-import type { Room } from './room.ts';
-import type { Trouble } from './trouble.ts';
-import type { ZodTypeProvider } from './validation.ts';
+import type { PriceChanges } from '../core/ledger/prices.ts';
+import type { Results } from '../rendering/result-renderer.ts';
+import type { Trouble } from './faults/pending-faults.ts';
+import type { Entry } from './journal/entry.ts';
+import type { Journal } from './journal/journal.ts';
+import type { Room } from './pipeline/concurrency-limit.ts';
+import type { Problems } from './pipeline/errors.ts';
+import type { RouteDoc } from './pipeline/route-docs.ts';
+import type { ZodTypeProvider } from './pipeline/validation.ts';
 
 /** The settings that the wire depends on. */
 export interface WireSettings {

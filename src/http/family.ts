@@ -1,8 +1,8 @@
-import { type PricesLike, type PriceTable, reprice } from '../core/prices.ts';
-import type { Task } from '../core/task.ts';
+import { type PricesLike, type PriceTable, reprice } from '../core/ledger/prices.ts';
+import type { Task } from '../core/tasks/task.ts';
 import type { App, Emulator } from './context.ts';
-import { document } from './errors.ts';
-import type { ResultFiles } from './result-file.ts';
+import { document } from './pipeline/errors.ts';
+import type { ResultFiles } from './results/result-file.ts';
 
 /** One API of the vendor, as the rest of the emulator knows it. */
 export interface Family {

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
-import type { Task } from '../core/task.ts';
+import type { Task } from '../core/tasks/task.ts';
 import type { WireSettings } from './context.ts';
-import { nameOf, type ResultFile, type ResultFiles } from './result-file.ts';
+import { nameOf, type ResultFile, type ResultFiles } from './results/result-file.ts';
 
 const HOST = /^[\w.-]+(:\d{1,5})?$|^\[[0-9a-f:.]+\](:\d{1,5})?$/i;
 

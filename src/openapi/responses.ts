@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { RouteDoc, Source } from '../http/doc.ts';
-import { COMMON_PROBLEMS, type Problem, type Problems, tell } from '../http/errors.ts';
-import { examplesOf, type WireSample } from './samples.ts';
-import { type Components, errorOf, type Json, jsonSchemaOf } from './schema.ts';
+import { COMMON_PROBLEMS, type Problem, type Problems, tell } from '../http/pipeline/errors.ts';
+import type { RouteDoc, Source } from '../http/pipeline/route-docs.ts';
+import { type Components, errorOf, type Json, jsonSchemaOf } from './json-schema.ts';
+import { examplesOf, type WireSample } from './wire-samples.ts';
 
 const JSON_TYPE = 'application/json';
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type { App, Emulator } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
-import { refuseWrites } from '../http/read-only.ts';
+import { refuseWrites } from '../http/pipeline/method-not-allowed.ts';
 import { originOf } from '../http/urls.ts';
-import type { DocumentedRoute } from './vendor.ts';
+import type { DocumentedRoute } from './vendor-document.ts';
 
 /** The contract as a file that other tools read. `routes` may still be growing. */
 export function registerOpenApi(
@@ -15,8 +15,8 @@ export function registerOpenApi(
   app.get('/openapi.json', async (request, reply) => {
     // Few ask for it, and a start should not wait for it.
     const [{ vendorDocument }, { readSamples }] = await Promise.all([
-      import('./vendor.ts'),
-      import('./samples.ts'),
+      import('./vendor-document.ts'),
+      import('./wire-samples.ts'),
     ]);
     const samples = readSamples(join(settings.fixturesDir, 'wire'));
     const { version } = settings;

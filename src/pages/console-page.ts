@@ -1,5 +1,5 @@
 import type { App } from '../http/context.ts';
-import { registerBuiltPage } from './built-page.ts';
+import { registerBuiltPage } from './static-page.ts';
 
 /**
  * It shows what clients sent, so nothing of that may ever run: no script and no style but its own files, and no text becomes markup.

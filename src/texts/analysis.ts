@@ -1,5 +1,5 @@
 import type { Random } from '../core/random.ts';
-import { cutsOf, shortNumber } from './cuts.ts';
+import { cutsOf, shortNumber } from './partition.ts';
 import { fill, oneLine, type Phrases } from './phrases.ts';
 
 export interface AnalysisRequest {

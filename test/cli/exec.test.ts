@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { environmentFor, trustedBeside } from '../../src/exec/environment.ts';
+import { environmentFor, trustedBeside } from '../../src/cli/exec/environment.ts';
 import { hasProgram, runCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 

@@ -11,7 +11,7 @@ import {
   soon,
   useConsole,
 } from '../support/console.ts';
-import { USED, usedEmulator } from '../support/used-emulator.ts';
+import { USED, usedEmulator } from '../support/populated-emulator.ts';
 
 const WIDE = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { accountAt } from '../support/balanced.ts';
 import { CHROMIUM } from '../support/browser.ts';
 import { hrefOf, listeningEmulator, openDoor, refused, soon, useConsole } from '../support/console.ts';
-import { usedEmulator } from '../support/used-emulator.ts';
+import { accountAt } from '../support/nginx-cluster.ts';
+import { usedEmulator } from '../support/populated-emulator.ts';
 
 const KEY = 'np_test_frozen';
 const TOKEN = 'open-sesame-2026';

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type RunningEmulator, startEmulator } from '../../src/index.ts';
-import type { Json } from '../../src/openapi/schema.ts';
+import type { Json } from '../../src/openapi/json-schema.ts';
 import { startPrism, type Violation } from '../support/prism.ts';
 import {
   answered,

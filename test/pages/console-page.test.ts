@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import Fastify from 'fastify';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/http/context.ts';
-import { answerError } from '../../src/http/errors.ts';
+import { answerError } from '../../src/http/pipeline/errors.ts';
 import { registerConsolePage } from '../../src/pages/console-page.ts';
 import { testEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';

@@ -1,10 +1,10 @@
 import type { InjectOptions } from 'fastify';
 import { pino } from 'pino';
-import { readCommand } from '../../src/config.ts';
 import type { Core } from '../../src/core/core.ts';
-import { openEmulator } from '../../src/emulator.ts';
 import type { App } from '../../src/http/context.ts';
 import { servedPath } from '../../src/http/urls.ts';
+import { openEmulator } from '../../src/server/emulator.ts';
+import { readCommand } from '../../src/settings/config.ts';
 import { createAnswerCheck } from './contract.ts';
 
 type Check = ReturnType<typeof createAnswerCheck>;

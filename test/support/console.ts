@@ -3,9 +3,9 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished } from 'vitest';
-import { accountAt } from './balanced.ts';
 import { openBrowser } from './browser.ts';
 import { testEmulator } from './emulator.ts';
+import { accountAt } from './nginx-cluster.ts';
 import { createTestClock } from './test-clock.ts';
 
 // What runs in the page knows the names of the page.

@@ -1,6 +1,6 @@
-import type { AccountProfile } from '../../src/core/accounts.ts';
+import type { AccountProfile } from '../../src/core/accounts/accounts.ts';
 import { type Core, openCore } from '../../src/core/core.ts';
-import type { Order } from '../../src/core/task.ts';
+import type { Order } from '../../src/core/tasks/task.ts';
 import { MIGRATIONS_DIR } from '../../src/paths.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';
 

@@ -1,8 +1,8 @@
 import { pino } from 'pino';
 import { afterEach } from 'vitest';
-import { readCommand } from '../../src/config.ts';
-import type { Account, AccountProfile } from '../../src/core/accounts.ts';
-import { openEmulator } from '../../src/emulator.ts';
+import type { Account, AccountProfile } from '../../src/core/accounts/accounts.ts';
+import { openEmulator } from '../../src/server/emulator.ts';
+import { readCommand } from '../../src/settings/config.ts';
 import { checkInjected } from './checked-inject.ts';
 import { profile } from './core.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RunningEmulator } from '../../src/index.ts';
-import type { Json } from '../../src/openapi/schema.ts';
-import { FIXTURES_DIR } from '../../src/paths.ts';
-import { changed, completed, imagesOf, plainBody, pollBodyOf } from '../../src/verify/bodies.ts';
 import {
   bodySchemaOf,
   type Conformity,
   createConformity,
   propertiesOf,
-} from '../../src/verify/conformity.ts';
+} from '../../src/conformance/contract-validator.ts';
+import { changed, completed, imagesOf, plainBody, pollBodyOf } from '../../src/conformance/request-bodies.ts';
+import type { RunningEmulator } from '../../src/index.ts';
+import type { Json } from '../../src/openapi/json-schema.ts';
+import { FIXTURES_DIR } from '../../src/paths.ts';
 import { ROWS } from './faults-page.ts';
 import { type Violation, violationsIn } from './prism.ts';
 

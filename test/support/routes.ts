@@ -1,7 +1,7 @@
 import Fastify, { type RouteOptions } from 'fastify';
-import { registerApis } from '../../src/apis/index.ts';
+import { registerApis } from '../../src/families/index.ts';
 import type { App, Emulator } from '../../src/http/context.ts';
-import { zodValidator } from '../../src/http/validation.ts';
+import { zodValidator } from '../../src/http/pipeline/validation.ts';
 
 /** Each route with its family and its own codes, as the families register them. */
 export async function registeredRoutes() {

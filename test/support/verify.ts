@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connectEmulator } from '../../src/client/control.ts';
-import { readSamples } from '../../src/openapi/samples.ts';
+import { connectEmulator } from '../../src/client/client.ts';
+import type { Exchange, Target } from '../../src/conformance/case-context.ts';
+import { allCases } from '../../src/conformance/cases/index.ts';
+import { createConformity } from '../../src/conformance/contract-validator.ts';
+import { runCases } from '../../src/conformance/runner.ts';
+import { readSamples } from '../../src/openapi/wire-samples.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
-import type { Exchange, Target } from '../../src/verify/bench.ts';
-import { allCases } from '../../src/verify/cases.ts';
-import { createConformity } from '../../src/verify/conformity.ts';
-import { runCases } from '../../src/verify/run.ts';
 
 /** Everything that verify looks at, by the document in the repository. */
 export function contract() {

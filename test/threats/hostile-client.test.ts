@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { hasProgram, MAIN } from '../support/command.ts';
 import { testEmulator } from '../support/emulator.ts';
-import { rawBytes } from '../support/raw.ts';
+import { rawBytes } from '../support/raw-http.ts';
 import { completed } from '../support/results.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestClock } from '../support/test-clock.ts';

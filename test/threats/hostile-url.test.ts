@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { testEmulator } from '../support/emulator.ts';
-import { rawAnswer } from '../support/raw.ts';
+import { rawAnswer } from '../support/raw-http.ts';
 import { SHOT } from '../support/results.ts';
 
 const SRC = join(import.meta.dirname, '../../src');

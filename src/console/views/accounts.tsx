@@ -1,11 +1,11 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { Account } from '../../client/types.ts';
-import { accounts, active, isUsed, nowFor, strangers } from '../control/accounts.ts';
-import { call, ORIGIN } from '../control/call.ts';
-import { Choice, Danger, Field, Form, Pop } from '../parts/controls.tsx';
-import { VirtualList } from '../parts/virtual-list.tsx';
-import { counted, dayAndTime, grouped, isoOf } from '../parts/words.ts';
+import { Choice, Danger, Field, Form, Pop } from '../components/buttons.tsx';
+import { counted, dayAndTime, grouped, isoOf } from '../components/format.ts';
+import { VirtualList } from '../components/virtual-list.tsx';
 import { accountHref, goTo } from '../route.ts';
+import { accounts, active, isUsed, nowFor, strangers } from '../state/accounts.ts';
+import { call, ORIGIN } from '../state/api.ts';
 import { beatingMs } from '../time.ts';
 import { FirstRun } from './first-run.tsx';
 

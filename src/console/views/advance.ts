@@ -1,7 +1,7 @@
 import type { Advance } from '../../client/types.ts';
-import type { AccountState } from '../control/account.ts';
-import { accountPath, call, Refusal } from '../control/call.ts';
-import { counted, duration } from '../parts/words.ts';
+import { counted, duration } from '../components/format.ts';
+import type { AccountState } from '../state/account.ts';
+import { accountPath, call, Refusal } from '../state/api.ts';
 import { untilEndMs } from '../timeline.ts';
 import { exactNowOf } from './task-bar.tsx';
 

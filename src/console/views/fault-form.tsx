@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
 import type { Fault, Stage } from '../../client/types.ts';
-import { call } from '../control/call.ts';
-import { type Contract, contract } from '../control/contract.ts';
-import { Choice, Field, Form } from '../parts/controls.tsx';
+import { Choice, Field, Form } from '../components/buttons.tsx';
+import { call } from '../state/api.ts';
+import { type Contract, contract } from '../state/contract.ts';
 
 const STAGES: Record<Stage, string> = {
   request: 'request – before anything is checked',

@@ -1,11 +1,11 @@
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Fault } from '../../client/types.ts';
-import type { AccountState } from '../control/account.ts';
-import { accountPath, call } from '../control/call.ts';
-import { listen } from '../control/live.ts';
-import { createValue } from '../control/value.ts';
-import { Danger } from '../parts/controls.tsx';
+import { Danger } from '../components/buttons.tsx';
+import type { AccountState } from '../state/account.ts';
+import { accountPath, call } from '../state/api.ts';
+import { listen } from '../state/event-stream.ts';
+import { createValue } from '../state/resource.ts';
 import { every } from '../time.ts';
 import { FaultForm } from './fault-form.tsx';
 

@@ -1,5 +1,5 @@
-import { firstLines } from '../control/accounts.ts';
-import { Copy } from '../parts/controls.tsx';
+import { Copy } from '../components/buttons.tsx';
+import { firstLines } from '../state/accounts.ts';
 
 /** What to do when nothing has been asked for yet. */
 export function FirstRun({ accountKey }: { accountKey: string }) {

@@ -1,11 +1,11 @@
 import { useMemo } from 'preact/hooks';
 import type { LedgerEntry, Verification } from '../../client/types.ts';
-import type { AccountState } from '../control/account.ts';
-import { accountPath, call, Refusal } from '../control/call.ts';
-import { Action } from '../parts/controls.tsx';
-import { VirtualList } from '../parts/virtual-list.tsx';
-import { counted, dayAndTime, grouped, signed } from '../parts/words.ts';
+import { Action } from '../components/buttons.tsx';
+import { counted, dayAndTime, grouped, signed } from '../components/format.ts';
+import { VirtualList } from '../components/virtual-list.tsx';
 import { accountHref, goTo } from '../route.ts';
+import type { AccountState } from '../state/account.ts';
+import { accountPath, call, Refusal } from '../state/api.ts';
 
 const ROW_PX = 40;
 

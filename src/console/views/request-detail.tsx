@@ -1,12 +1,12 @@
 import type { JournalEntry } from '../../client/types.ts';
-import type { AccountState } from '../control/account.ts';
-import { ORIGIN } from '../control/call.ts';
-import { docsHref, endpointAt } from '../control/contract.ts';
+import { Copy } from '../components/buttons.tsx';
+import { answerClass, answerOf, dayAndTime, duration } from '../components/format.ts';
+import { Json } from '../components/json.tsx';
 import { curlOf } from '../curl.ts';
-import { Copy } from '../parts/controls.tsx';
-import { Json } from '../parts/json.tsx';
-import { answerClass, answerOf, dayAndTime, duration } from '../parts/words.ts';
 import { accountHref } from '../route.ts';
+import type { AccountState } from '../state/account.ts';
+import { ORIGIN } from '../state/api.ts';
+import { docsHref, endpointAt } from '../state/contract.ts';
 
 export function RequestDetail({ state, entry }: { state: AccountState; entry: JournalEntry }) {
   const { key } = state;

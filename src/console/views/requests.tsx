@@ -1,12 +1,12 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { JournalEntry } from '../../client/types.ts';
-import { type AccountState, isUntouched } from '../control/account.ts';
-import { accountPath, call } from '../control/call.ts';
-import { Choice, Danger } from '../parts/controls.tsx';
-import { Split } from '../parts/split.tsx';
-import { VirtualList } from '../parts/virtual-list.tsx';
-import { answerClass, counted, duration, isUnderWay, timeOfDay } from '../parts/words.ts';
+import { Choice, Danger } from '../components/buttons.tsx';
+import { answerClass, counted, duration, isUnderWay, timeOfDay } from '../components/format.ts';
+import { Split } from '../components/list-detail.tsx';
+import { VirtualList } from '../components/virtual-list.tsx';
 import { accountHref, goTo } from '../route.ts';
+import { type AccountState, isUntouched } from '../state/account.ts';
+import { accountPath, call } from '../state/api.ts';
 import { FirstRun } from './first-run.tsx';
 import { RequestDetail } from './request-detail.tsx';
 

@@ -1,6 +1,6 @@
 import type { Account, Task } from '../../client/types.ts';
-import type { AccountState } from '../control/account.ts';
-import { duration } from '../parts/words.ts';
+import { duration } from '../components/format.ts';
+import type { AccountState } from '../state/account.ts';
 import { beatingMs, wallMs } from '../time.ts';
 import { accountNowMs, simulatedMs } from '../timeline.ts';
 

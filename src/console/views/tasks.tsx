@@ -1,12 +1,12 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { Task } from '../../client/types.ts';
-import { type AccountState, isUntouched } from '../control/account.ts';
-import { Choice } from '../parts/controls.tsx';
-import { Thumbnail } from '../parts/media.tsx';
-import { Split } from '../parts/split.tsx';
-import { VirtualList } from '../parts/virtual-list.tsx';
-import { beginning, counted } from '../parts/words.ts';
+import { Choice } from '../components/buttons.tsx';
+import { beginning, counted } from '../components/format.ts';
+import { Split } from '../components/list-detail.tsx';
+import { Thumbnail } from '../components/media.tsx';
+import { VirtualList } from '../components/virtual-list.tsx';
 import { accountHref, goTo } from '../route.ts';
+import { type AccountState, isUntouched } from '../state/account.ts';
 import { FirstRun } from './first-run.tsx';
 import { nowOf, stateOf, TaskBar } from './task-bar.tsx';
 import { TaskDetail } from './task-detail.tsx';

@@ -1,5 +1,5 @@
-import type { AccountState } from '../control/account.ts';
 import { accountHref } from '../route.ts';
+import type { AccountState } from '../state/account.ts';
 
 const MOST_LINKS = 30;
 

@@ -1,0 +1,93 @@
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { SetupError } from '../../core/errors.ts';
+import type { Exchange, Subject } from '../case-context.ts';
+import type { ExchangeLog } from './exchange-log.ts';
+
+/** Not every system takes every character in the name of a file. */
+const fileOf = (dir: string, id: string, exchange = 1) =>
+  join(dir, `${id.replaceAll(/[^\w./-]/g, '_')}${exchange === 1 ? '' : `-${exchange}`}.json`);
+
+/**
+ * Keeps the exchanges of a run as samples, a file each. Nothing but recordings is overwritten.
+ * @throws SetupError when the directory cannot be written, or a file there is somebody else's
+ */
+export function createRecorder(dir: string, ids: readonly string[], log: ExchangeLog) {
+  writing(dir, () => {
+    mkdirSync(dir, { recursive: true });
+    accessSync(dir, constants.W_OK);
+    for (const id of ids) assertOurs(fileOf(dir, id), id);
+  });
+  let failure: unknown;
+
+  return {
+    onExchange(exchange: Exchange, of: Subject): void {
+      if (failure !== undefined) return;
+      try {
+        const sample = log.add(exchange, of);
+        if (!sample) return;
+        const file = fileOf(dir, of.id, sample.exchange);
+        writing(file, () => {
+          if (sample.exchange === 1) forget(dir, of.id);
+          assertOurs(file, of.id);
+          mkdirSync(dirname(file), { recursive: true });
+          writeFileSync(file, `${JSON.stringify(sample, null, 2)}\n`);
+        });
+      } catch (error) {
+        // Told at the end: what the server does is looked at all the same.
+        failure = error;
+      }
+    },
+    /** @throws SetupError when not all could be written */
+    end(): void {
+      if (failure !== undefined) throw failure;
+    },
+  };
+}
+
+/** What an earlier run recorded of a case: there may be less of it this time. */
+function forget(dir: string, id: string): void {
+  const first = fileOf(dir, id);
+  if (!existsSync(dirname(first))) return;
+  const stem = basename(first, '.json');
+  for (const name of readdirSync(dirname(first))) {
+    const isOfIt = name.startsWith(`${stem}-`) && /^\d+\.json$/.test(name.slice(stem.length + 1));
+    const file = join(dirname(first), name);
+    if (isOfIt && isRecordingOf(file, id)) rmSync(file);
+  }
+}
+
+function assertOurs(file: string, id: string): void {
+  if (existsSync(file) && !isRecordingOf(file, id)) {
+    throw new SetupError(`${file} is no recording of ${id} and is left alone; choose another directory.`);
+  }
+}
+
+function isRecordingOf(file: string, id: string): boolean {
+  try {
+    if (!statSync(file).isFile()) return false;
+    const sample = JSON.parse(readFileSync(file, 'utf8'));
+    return sample.case === id && typeof sample.recordedAt === 'string';
+  } catch {
+    return false;
+  }
+}
+
+function writing(path: string, write: () => void): void {
+  try {
+    write();
+  } catch (cause) {
+    if (cause instanceof SetupError) throw cause;
+    throw new SetupError(`${path} cannot be written: ${(cause as Error).message}.`, { cause });
+  }
+}

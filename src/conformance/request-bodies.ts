@@ -1,0 +1,52 @@
+import type { Json } from '../openapi/json-schema.ts';
+import type { Conformity } from './contract-validator.ts';
+import { bodySchemaOf, propertiesOf } from './contract-validator.ts';
+
+const IMAGE_URL = 'https://static.nanophoto.ai/demo/nano-banana-pro.webp';
+
+/** The cheapest request that the document has as an example, and of those the shortest. */
+export function plainBody(conformity: Conformity, path: string): Json {
+  const { examples = {} } = conformity.operationOf(path).requestBody.content['application/json'];
+  const [first] = Object.values<Json>(examples)
+    .map(({ value }) => ({
+      value,
+      rank: conformity.priceOf(path, value) * 10_000 + JSON.stringify(value).length,
+    }))
+    .sort((one, other) => one.rank - other.rank);
+  if (!first) throw new Error(`the document has no example of a request of ${path}`);
+  return first.value;
+}
+
+/** A copy with other values; undefined: the field is left out. */
+export function changed(body: Json, changes: Record<string, Json>): Json {
+  return JSON.parse(JSON.stringify({ ...body, ...changes }));
+}
+
+/** A copy with what the document asks for beside the values that are there, such as an image in a mode that needs one. */
+export function completed(operation: Json, body: Json): Json {
+  const { if: condition, then } = bodySchemaOf(operation);
+  if (!condition || !matches(condition, body)) return body;
+  const missing = ((then.required ?? []) as string[]).filter((field) => !body[field]?.length);
+  const values = missing.map((field) => [field, valueFor(propertiesOf(operation)[field])]);
+  return changed(body, Object.fromEntries(values));
+}
+
+const valueFor = (schema: Json): Json => (schema?.type === 'array' ? [IMAGE_URL] : 'aGVsbG8=');
+
+export const imagesOf = (count: number): string[] => Array.from({ length: count }, () => IMAGE_URL);
+
+function matches({ properties = {}, required = [] }: Json, body: Json): boolean {
+  return (
+    (required as string[]).every((field) => field in body) &&
+    Object.entries<Json>(properties).every(([field, { enum: values }]) => values.includes(body[field]))
+  );
+}
+
+/** Of a type that the schema does not have. */
+export const wronglyTyped = ({ type }: Json): Json => (type === 'number' || type === 'integer' ? 'five' : 5);
+
+/** What the answer to a submission is polled with. */
+export function pollBodyOf({ shots, generationId, taskId }: Json): Json {
+  if (shots) return { taskIds: shots.map((shot: Json) => ({ shotId: shot.shotId, taskId: shot.taskId })) };
+  return generationId === undefined ? { taskId } : { generationId };
+}

@@ -1,0 +1,185 @@
+import { EmulatorError } from '../errors.ts';
+import type { Events } from '../events.ts';
+import type { Faults, Rule } from '../faults/fault-rules.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Db } from '../storage/database.ts';
+import type { Transactions } from '../storage/transactions.ts';
+import type { Clock, ClockMode } from '../time/clock.ts';
+import { accountTimeMs } from '../time/clock.ts';
+import type { Account, AccountOrigin } from './account.ts';
+import type { AccountRows } from './account-cache.ts';
+
+export type { Account, AccountOrigin };
+
+/** What an account starts with. */
+export interface AccountProfile {
+  credits: number;
+  rateLimit: number | null;
+  clock: { mode: ClockMode; nowMs?: number | undefined };
+  speed: number;
+  seed: string;
+  /** What goes wrong from the start. */
+  faults?: readonly Rule[];
+}
+
+/** What can be changed in an account by itself; its pace is for the timeline, because running tasks hang on it. */
+export type AccountSettings = Pick<Account, 'rateLimit' | 'seed' | 'revoked'>;
+
+export type Accounts = ReturnType<typeof createAccounts>;
+
+export function createAccounts(
+  db: Db,
+  transactions: Transactions,
+  clock: Clock,
+  rows: AccountRows,
+  ledger: Ledger,
+  faults: Faults,
+  events: Events,
+) {
+  const nextId = db.prepare<[], number>('UPDATE account_ids SET last = last + 1 RETURNING last').pluck();
+  const insert = db.prepare<{
+    id: number;
+    key: string;
+    origin: AccountOrigin;
+    rateLimit: number | null;
+    clockMode: ClockMode;
+    clockMs: number;
+    speed: number;
+    seed: string;
+    createdAtMs: number;
+    profile: string;
+  }>(`INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, seed, created_at, profile)
+      VALUES (@id, @key, @origin, @rateLimit, @clockMode, @clockMs, @speed, @seed, @createdAtMs, @profile)`);
+  const profileById = db.prepare<[number], string>('SELECT profile FROM accounts WHERE id = ?').pluck();
+  const update = db.prepare<{ id: number; rateLimit: number | null; seed: string; revoked: number }>(
+    'UPDATE accounts SET rate_limit = @rateLimit, seed = @seed, revoked = @revoked WHERE id = @id',
+  );
+  const setSpeed = db.prepare<{ id: number; speed: number }>(
+    'UPDATE accounts SET speed = @speed WHERE id = @id',
+  );
+  const remove = db.prepare<[number]>('DELETE FROM accounts WHERE id = ?');
+  const everybody = db.prepare<[], Pick<Account, 'id' | 'origin'>>(
+    'SELECT id, origin FROM accounts WHERE snapshot_of IS NULL ORDER BY id',
+  );
+  const snapshots = db.prepare<[number], number>('SELECT id FROM accounts WHERE snapshot_of = ?').pluck();
+  const count = db.prepare<[], number>('SELECT count(*) FROM accounts WHERE snapshot_of IS NULL').pluck();
+  const setTasks = db.prepare<{ id: number; taskCount: number; wakeAtMs: number | null }>(
+    'UPDATE accounts SET task_count = @taskCount, wake_at_ms = @wakeAtMs WHERE id = @id',
+  );
+  const setWake = db.prepare<{ id: number; wakeAtMs: number | null }>(
+    'UPDATE accounts SET wake_at_ms = @wakeAtMs WHERE id = @id',
+  );
+  const setClock = db.prepare<{ id: number; mode: ClockMode; clockMs: number }>(
+    'UPDATE accounts SET clock_mode = @mode, clock_ms = @clockMs WHERE id = @id',
+  );
+  const toWake = db
+    .prepare<[number, number], number>(
+      'SELECT id FROM accounts WHERE wake_at_ms <= ? ORDER BY wake_at_ms LIMIT ?',
+    )
+    .pluck();
+
+  function get(id: number): Account {
+    const account = rows.get(id);
+    if (!account) throw new EmulatorError('ACCOUNT_NOT_FOUND', `account ${id} does not exist`);
+    return account;
+  }
+
+  function make(
+    key: string,
+    origin: AccountOrigin,
+    profile: AccountProfile,
+    change: 'created' | 'reset',
+  ): Account {
+    const { mode, nowMs } = profile.clock;
+    const wallMs = clock.nowMs();
+    const clockMs = mode === 'real' ? (nowMs === undefined ? 0 : nowMs - wallMs) : (nowMs ?? wallMs);
+    const createdAtMs = accountTimeMs({ clockMode: mode, clockMs, speed: profile.speed }, wallMs);
+    const id = nextId.get()!;
+    insert.run({
+      id,
+      key,
+      origin,
+      rateLimit: profile.rateLimit,
+      clockMode: mode,
+      clockMs,
+      speed: profile.speed,
+      seed: profile.seed,
+      createdAtMs,
+      profile: JSON.stringify(profile),
+    });
+    events.emit({ type: 'account', accountId: id, change });
+    faults.addAll(id, profile.faults ?? []);
+    if (profile.credits > 0) ledger.grant(id, profile.credits, 'initial credits', createdAtMs);
+    return get(id);
+  }
+
+  const create = transactions.own((key: string, origin: AccountOrigin, profile: AccountProfile) =>
+    make(key, origin, profile, 'created'),
+  );
+
+  return {
+    count: (): number => count.get()!,
+    /** Snapshots have keys that begin with a zero character, as nobody's own does. */
+    find: (key: string): Account | undefined => (isOfSnapshot(key) ? undefined : rows.find(key)),
+    /** @throws EmulatorError ACCOUNT_NOT_FOUND */
+    get,
+    /** In the order of their keys, those after the key `after`. */
+    list: (limit: number, after = ''): Account[] => rows.list(limit, after),
+    /** All of them, for what concerns everybody. */
+    all: (): Pick<Account, 'id' | 'origin'>[] => everybody.all(),
+    create,
+    /** Inside a transaction: one that is gone, as it was made. Its id is new. */
+    recreate: (key: string, origin: AccountOrigin, profile: AccountProfile): Account =>
+      make(key, origin, profile, 'reset'),
+    /** Makes the seeded accounts that are not there; those of an earlier start keep what they have. */
+    createMissing: transactions.own((seeded: readonly { key: string; profile: AccountProfile }[]): void => {
+      for (const { key, profile } of seeded) if (!rows.find(key)) create(key, 'seed', profile);
+    }),
+    /** An id that no account had before. */
+    nextId: (): number => nextId.get()!,
+    has: (id: number): boolean => rows.get(id) !== undefined,
+    /** Undefined where there is no such account; snapshots are none. */
+    keyOf(id: number): string | undefined {
+      const key = rows.get(id)?.key;
+      return key === undefined || isOfSnapshot(key) ? undefined : key;
+    },
+    /** What the account was made with. */
+    profileOf: (id: number): AccountProfile => JSON.parse(profileById.get(id)!),
+    /** @throws EmulatorError ACCOUNT_NOT_FOUND */
+    change(id: number, settings: Partial<AccountSettings>): void {
+      const { rateLimit, seed, revoked } = { ...get(id), ...settings };
+      update.run({ id, rateLimit, seed, revoked: Number(revoked) });
+      rows.changed(id, { rateLimit, seed, revoked });
+      events.emit({ type: 'account', accountId: id, change: 'changed' });
+    },
+    setSpeed(id: number, speed: number): void {
+      setSpeed.run({ id, speed });
+      rows.changed(id, { speed });
+    },
+    snapshotsOf: (id: number): number[] => snapshots.all(id),
+    /** With all that is its own, snapshots included. */
+    remove(id: number): void {
+      remove.run(id);
+      rows.forget();
+    },
+    /** Rows were written to in ways of their own. */
+    forget: rows.forget,
+    /** How many tasks the account has had, and when it must be looked at next. */
+    setTasks(id: number, taskCount: number, wakeAtMs: number | null): void {
+      setTasks.run({ id, taskCount, wakeAtMs });
+      rows.changed(id, { taskCount, wakeAtMs });
+    },
+    setWake(id: number, wakeAtMs: number | null): void {
+      setWake.run({ id, wakeAtMs });
+      rows.changed(id, { wakeAtMs });
+    },
+    setClock(id: number, mode: ClockMode, clockMs: number): void {
+      setClock.run({ id, mode, clockMs });
+      rows.changed(id, { clockMode: mode, clockMs });
+    },
+    /** Ids of the accounts with something due at `wallMs`, longest overdue first. */
+    toWake: (wallMs: number, limit: number): number[] => toWake.all(wallMs, limit),
+  };
+}
+
+const isOfSnapshot = (key: string) => key.startsWith('\u0000');

@@ -1,0 +1,108 @@
+import type { Db } from '../storage/database.ts';
+import type { Task, TaskStatus } from './task.ts';
+
+/** A task as it is stored. */
+export type TaskRow = Omit<Task, 'plan'> & { plan: string };
+/** What a change of the task needs to know. */
+export type DueRow = Pick<
+  TaskRow,
+  'accountId' | 'seq' | 'id' | 'holdSeq' | 'plan' | 'step' | 'follows' | 'startedAtMs' | 'dueAtMs'
+>;
+
+const DUE_COLUMNS = `account_id AS accountId, seq, id, hold_seq AS holdSeq, plan, step, follows,
+  started_at AS startedAtMs, due_at AS dueAtMs`;
+/** All but the input, which can be long and which a poll does not need. */
+const COLUMNS = `${DUE_COLUMNS}, family, status, price, client_ref AS clientRef, created_at AS createdAtMs,
+  finished_at AS finishedAtMs, simulated_ms AS simulatedMs, error_code AS errorCode`;
+
+/** A snapshot's tasks are nobody's. */
+const IN_USE = 'EXISTS (SELECT 1 FROM accounts WHERE accounts.id = account_id AND snapshot_of IS NULL)';
+
+/** Everything that is asked and told about tasks in SQL. */
+export function taskStatements(db: Db) {
+  const insert = db.prepare(`
+    INSERT INTO tasks (account_id, seq, id, family, driver, price, hold_seq, client_ref, input, plan, follows,
+                       created_at, started_at, due_at)
+    VALUES (@accountId, @seq, @id, @family, @driver, @price, @holdSeq, @clientRef, @input, @plan, @follows,
+            @createdAtMs, @startedAtMs, @dueAtMs)`);
+  const byId = db.prepare<[string, number], TaskRow>(
+    `SELECT ${COLUMNS} FROM tasks WHERE id = ? AND account_id = ?`,
+  );
+  const everywhere = db.prepare<[string, string], TaskRow>(
+    `SELECT ${COLUMNS} FROM tasks WHERE id = ? AND family = ? AND ${IN_USE} ORDER BY account_id`,
+  );
+  const everywhereByRef = db.prepare<[string, string], TaskRow>(
+    `SELECT ${COLUMNS} FROM tasks
+     WHERE client_ref = ? AND family = ? AND driver = 'stream' AND status = 'completed' AND client_ref IS NOT NULL
+       AND ${IN_USE}
+     ORDER BY finished_at DESC LIMIT 10`,
+  );
+  const inputById = db
+    .prepare<[string, number], string>('SELECT input FROM tasks WHERE id = ? AND account_id = ?')
+    .pluck();
+  const bySeq = db.prepare<[number, number], TaskRow>(
+    `SELECT ${COLUMNS} FROM tasks WHERE account_id = ? AND seq = ?`,
+  );
+  const page = db.prepare<
+    { accountId: number; after: number; status: TaskStatus | null; limit: number },
+    TaskRow
+  >(`SELECT ${COLUMNS} FROM tasks
+     WHERE account_id = @accountId AND seq > @after AND status = ifnull(@status, status)
+     ORDER BY seq LIMIT @limit`);
+  const nextDue = db.prepare<[number, number], DueRow>(
+    `SELECT ${DUE_COLUMNS} FROM tasks WHERE account_id = ? AND due_at <= ? ORDER BY due_at, seq LIMIT 1`,
+  );
+  const earliestDue = db
+    .prepare<[number], number | null>(
+      'SELECT min(due_at) FROM tasks WHERE account_id = ? AND due_at IS NOT NULL',
+    )
+    .pluck();
+  const follower = db.prepare<[number, number], Pick<TaskRow, 'seq' | 'id' | 'plan'>>(
+    `SELECT seq, id, plan FROM tasks
+     WHERE account_id = ? AND follows = ? AND follows IS NOT NULL AND status = 'processing'`,
+  );
+  const start = db.prepare(
+    'UPDATE tasks SET started_at = @atMs, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
+  );
+  const setFollows = db.prepare(
+    'UPDATE tasks SET follows = @follows WHERE account_id = @accountId AND seq = @seq',
+  );
+  const toStep = db.prepare(
+    'UPDATE tasks SET step = @step, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
+  );
+  const setEnd = db.prepare(`
+    UPDATE tasks SET status = @status, finished_at = @atMs, simulated_ms = @simulatedMs, error_code = @errorCode,
+                     due_at = NULL
+    WHERE account_id = @accountId AND seq = @seq`);
+  const rescale = db.prepare(`
+    UPDATE tasks SET due_at = CAST(max(@nowMs, min(round(@nowMs + (due_at - @nowMs) * @factor), @latestMs)) AS INTEGER)
+    WHERE account_id = @accountId AND due_at IS NOT NULL`);
+  const streaming = db.prepare<[number | null], { accountId: number; id: string }>(
+    `SELECT account_id AS accountId, id FROM tasks
+     WHERE driver = 'stream' AND status = 'processing' AND account_id = ifnull(?, account_id)`,
+  );
+
+  const counts = db.prepare<[], { family: string; status: TaskStatus; count: number }>(`
+    SELECT family, status, count(*) AS count FROM tasks
+    JOIN accounts ON accounts.id = account_id AND snapshot_of IS NULL GROUP BY family, status`);
+
+  return {
+    counts,
+    insert,
+    byId,
+    everywhere,
+    everywhereByRef,
+    inputById,
+    bySeq,
+    page,
+    nextDue,
+    earliestDue,
+    follower,
+    start,
+    setFollows,
+    toStep,
+    setEnd,
+    rescale,
+    streaming,
+  };
+}

@@ -1,0 +1,118 @@
+import 'reflect-metadata';
+import { randomBytes, webcrypto } from 'node:crypto';
+import { isIP } from 'node:net';
+import * as x509 from '@peculiar/x509';
+import { VENDOR_HOST } from './vendor-hosts.ts';
+
+/** Certificates with what strict clients ask for: key identifiers, usages, critical constraints. To be imported when needed. */
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const NAME_CONSTRAINTS = '2.5.29.30';
+
+export interface Validity {
+  notBefore: Date;
+  notAfter: Date;
+}
+
+export interface Signed {
+  keys: CryptoKeyPair;
+  certificate: x509.X509Certificate;
+}
+
+type CryptoKeyPair = webcrypto.CryptoKeyPair;
+
+const makeKeys = () =>
+  webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
+
+/** An authority that can speak for servers under the vendor's names and for nothing else (RFC 5280, section 4.2.1.10). */
+export async function makeAuthority(validity: Validity): Promise<Signed> {
+  const keys = await makeKeys();
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: 'CN=nanophoto-emulator local authority',
+    serialNumber: serialNumber(),
+    ...validity,
+    keys,
+    signingAlgorithm: ALGORITHM,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.Extension(NAME_CONSTRAINTS, true, vendorOnly()),
+    ],
+  });
+  return { keys, certificate };
+}
+
+/** A server's certificate for this host; for the vendor's own, for its subdomains as well. */
+export async function makeLeaf(authority: Signed, host: string, validity: Validity): Promise<Signed> {
+  const keys = await makeKeys();
+  const names = host === VENDOR_HOST ? [host, `*.${host}`] : [host];
+  const certificate = await x509.X509CertificateGenerator.create({
+    subject: `CN=${host}`,
+    issuer: authority.certificate.subject,
+    serialNumber: serialNumber(),
+    ...validity,
+    publicKey: keys.publicKey,
+    signingKey: authority.keys.privateKey,
+    signingAlgorithm: ALGORITHM,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((value) => ({ type: isIP(value) ? ('ip' as const) : ('dns' as const), value })),
+      ),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      await x509.AuthorityKeyIdentifierExtension.create(authority.keys.publicKey),
+    ],
+  });
+  return { keys, certificate };
+}
+
+/** Key and certificate, one after the other. */
+export async function toPem({ keys, certificate }: Signed): Promise<{ key: string; certificate: string }> {
+  const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
+  return { key: x509.PemConverter.encode(key, 'PRIVATE KEY'), certificate: certificate.toString('pem') };
+}
+
+/** @throws Error when it is no authority of ours */
+export async function fromPem(pem: string): Promise<Signed> {
+  const [key, own] = x509.PemConverter.decode(pem);
+  const certificate = new x509.X509Certificate(own!);
+  const privateKey = await webcrypto.subtle.importKey('pkcs8', key!, ALGORITHM, true, ['sign']);
+  const publicKey = await certificate.publicKey.export(ALGORITHM, ['verify'], webcrypto as never);
+  const keys = { privateKey, publicKey: publicKey as never };
+  if (!(await belongTogether(keys))) throw new Error('the key is not the one of the certificate');
+  const constraints = certificate.getExtension(NAME_CONSTRAINTS);
+  if (!constraints?.critical || !Buffer.from(vendorOnly()).equals(Buffer.from(constraints.value))) {
+    throw new Error('the certificate can speak for others than the vendor');
+  }
+  return { keys, certificate };
+}
+
+async function belongTogether({ privateKey, publicKey }: CryptoKeyPair): Promise<boolean> {
+  const text = randomBytes(16);
+  const signature = await webcrypto.subtle.sign(ALGORITHM, privateKey, text);
+  return webcrypto.subtle.verify(ALGORITHM, publicKey, signature, text);
+}
+
+/** One value of ASN.1 in DER, of less than 128 bytes. */
+const der = (tag: number, ...parts: Uint8Array[]) =>
+  Buffer.from([tag, Buffer.concat(parts).length, ...Buffer.concat(parts)]);
+const SEQUENCE = 0x30;
+const [PERMITTED, EXCLUDED] = [0xa0, 0xa1];
+const [DNS_NAME, IP_ADDRESS] = [0x82, 0x87];
+
+/** Names: the vendor's alone. Addresses, which a rule for names says nothing of: none, neither of IPv4 nor of IPv6. */
+function vendorOnly(): Uint8Array {
+  const subtree = (tag: number, base: Uint8Array) => der(SEQUENCE, der(tag, base));
+  return der(
+    SEQUENCE,
+    der(PERMITTED, subtree(DNS_NAME, Buffer.from(VENDOR_HOST))),
+    der(EXCLUDED, subtree(IP_ADDRESS, Buffer.alloc(8)), subtree(IP_ADDRESS, Buffer.alloc(32))),
+  );
+}
+
+/** Positive, as it has to be. */
+const serialNumber = () => `01${randomBytes(15).toString('hex')}`;

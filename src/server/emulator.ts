@@ -1,0 +1,157 @@
+import { once } from 'node:events';
+import type { AddressInfo, Server } from 'node:net';
+import type { Logger } from 'pino';
+import { openCore } from '../core/core.ts';
+import { SetupError } from '../core/errors.ts';
+import { type Clock, systemClock } from '../core/time/clock.ts';
+import { messageOf } from '../http/pipeline/errors.ts';
+import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from '../paths.ts';
+import { type Authority, openAuthority } from '../proxy/certificate-authority.ts';
+import { createIntercept } from '../proxy/connect-proxy.ts';
+import type { Config } from '../settings/config.ts';
+import { buildApp } from './app.ts';
+import { boundConnections } from './connection-limit.ts';
+import { LOCALHOST, listenAlso } from './dual-stack-listener.ts';
+import { checkCodes, readSeed } from './seed-file.ts';
+
+/** Open streams and requests have this long to end before their connections are cut. */
+const GRACE_MS = 1500;
+
+/** Of a machine that has no such address, or not even such addresses. */
+const NO_ADDRESS = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'];
+
+/** Clocks of machines are put right by less now and then. */
+const WORTH_TELLING_MS = 1000;
+
+export type Emulator = Awaited<ReturnType<typeof openEmulator>>;
+
+/** Core, seed and HTTP side put together, nothing listening yet. @throws SetupError */
+export async function openEmulator(config: Config, logger: Logger, clock: Clock = systemClock) {
+  const seed = readSeed(config.seedFile, config);
+  const core = openCore({ ...config, migrationsDir: MIGRATIONS_DIR, clock });
+  if (core.behindMs >= WORTH_TELLING_MS) {
+    const { behindMs } = core;
+    logger.warn({ behindMs }, "the machine's clock is behind what was kept; time goes on from there");
+  }
+  let opening: Promise<Authority> | undefined;
+  const authority = () => {
+    opening ??= openAuthority(config.dataDir).catch((error) => {
+      // What was wrong can be put right without a new start.
+      opening = undefined;
+      throw error;
+    });
+    return opening;
+  };
+  const app = await buildApp(
+    core,
+    {
+      ...config,
+      priceChanges: seed.priceChanges,
+      newAccountProfile: seed.newAccount,
+      seedAccounts: seed.accounts,
+      fixturesDir: FIXTURES_DIR,
+      version: packageVersion(),
+    },
+    logger,
+    authority,
+  );
+  try {
+    checkCodes(seed, config.seedFile);
+  } catch (error) {
+    await app.close();
+    core.close();
+    throw error;
+  }
+  core.accounts.createMissing(seed.accounts);
+
+  const connections = boundConnections({
+    server: app.server,
+    most: config.connectionLimit,
+    clock,
+    refusal: messageOf('TOO_MANY_CONNECTIONS'),
+  });
+  const intercept = createIntercept({
+    server: app.server,
+    connections,
+    authority,
+    clock,
+    refusal: messageOf('PROXY_REFUSED'),
+    unable: messageOf('AUTHORITY_FAILED'),
+    onRefused: (target) => logger.warn({ method: 'CONNECT', path: target, status: 403 }, 'refused'),
+    onError: (error) => logger.error({ err: error }, 'a connection could not be encrypted'),
+  });
+  const secure = config.httpsPort === undefined ? undefined : intercept.secureServer();
+  const [host, also] = config.host === 'localhost' ? LOCALHOST : [config.host];
+  /** Beside the main one. */
+  const servers: Server[] = secure ? [secure] : [];
+
+  if (Object.keys(seed.priceChanges).length > 0) {
+    logger.info({ prices: seed.priceChanges }, "some prices differ from the vendor's");
+  }
+
+  /** Without it the emulator still is where most look for it. */
+  async function beside(address: string): Promise<void> {
+    try {
+      servers.push(await listenAlso(app.server, address));
+    } catch (error) {
+      if (!NO_ADDRESS.includes((error as { code?: string }).code ?? '')) {
+        logger.warn({ err: error }, `${address} cannot be listened on as well`);
+      }
+    }
+  }
+
+  return {
+    core,
+    app,
+    authority,
+    firstKey: seed.accounts[0]?.key,
+    /** Catches up, then listens. Resolves with the URL. @throws SetupError when the address cannot be had. */
+    async listen(): Promise<string> {
+      core.worker.start((error) => logger.error({ err: error }, 'the worker could not play what is due'));
+      if (secure) await listening(secure, { ...config, port: config.httpsPort! });
+      let url: string;
+      try {
+        url = await app.listen({ port: config.port, host });
+      } catch (error) {
+        throw explainListen(error, config);
+      }
+      if (also !== undefined) await beside(also);
+      return url;
+    },
+    /** Where HTTPS is spoken; undefined where it is not. */
+    httpsPort: () => (secure?.address() as AddressInfo | null)?.port,
+    /** Stops orderly: streams break off and are refunded, what is answered is answered, counts are kept. */
+    async close(): Promise<void> {
+      intercept.close();
+      connections.close();
+      const closed = servers
+        .filter(({ listening }) => listening)
+        .map((server) => new Promise((resolve) => server.close(resolve)));
+      const cut = clock.after(GRACE_MS, () => app.server.closeAllConnections());
+      await Promise.all([app.close(), ...closed]);
+      cut();
+      core.close();
+    },
+  };
+}
+
+async function listening(server: Server, where: Pick<Config, 'port' | 'host'>): Promise<void> {
+  server.listen(where.port, where.host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    throw explainListen(error, where);
+  }
+}
+
+function explainListen(error: unknown, { port, host }: Pick<Config, 'port' | 'host'>): Error {
+  const advice: Record<string, string> = {
+    EADDRINUSE: `Port ${port} on ${host} is in use; stop the other program or choose another with --port (0 picks a free one).`,
+    EACCES: `Port ${port} needs more rights; choose one from 1024 up with --port.`,
+    EADDRNOTAVAIL: `This machine has no address ${host}; choose another with --host.`,
+    ENOTFOUND: `The name ${host} has no address; choose another with --host.`,
+    EAI_AGAIN: `The name ${host} has no address; choose another with --host.`,
+  };
+  const sentence = advice[(error as { code?: string }).code ?? ''];
+  return sentence ? new SetupError(sentence, { cause: error }) : (error as Error);
+}

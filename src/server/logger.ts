@@ -1,0 +1,122 @@
+import { fstatSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { type DestinationStream, type Logger, pino } from 'pino';
+import { systemClock } from '../core/time/clock.ts';
+import type { Config } from '../settings/config.ts';
+
+const FILE_NUMBERS = { stdout: 1, stderr: 2 };
+/** What a reader that never reads can make us keep; lines past it are dropped. */
+const MOST_WAITING_BYTES = 4 * 1024 * 1024;
+const FLUSH_MS = 300;
+
+/** The lines of a terminal carry these in their text. */
+const IN_TEXT = 'method,path,account,status,errorCode,reason,durationMs,url,data,firstKey,version,signal';
+
+/** Readable on a terminal, JSON lines otherwise. `flush` waits for what is written, though not for long. */
+export async function createLogger({
+  logLevel,
+  to = 'stdout',
+}: Pick<Config, 'logLevel'> & { to?: keyof typeof FILE_NUMBERS }): Promise<{
+  logger: Logger;
+  flush: () => Promise<unknown>;
+}> {
+  const options = { level: logLevel, base: null, timestamp: isoTime };
+  if (logLevel === 'silent') return { logger: pino(options), flush: async () => {} };
+  const fd = FILE_NUMBERS[to];
+  if (process[to].isTTY) {
+    const { default: pretty } = await import('pino-pretty');
+    const stream = pretty({
+      sync: true,
+      destination: fd,
+      ignore: IN_TEXT,
+      messageFormat: textOf,
+      translateTime: 'SYS:HH:MM:ss',
+    });
+    return { logger: pino(options, stream), flush: async () => {} };
+  }
+  const stats = fstatSync(fd);
+  if (!stats.isFIFO() && !stats.isSocket()) {
+    return { logger: pino(options, openFile(fd)), flush: async () => {} };
+  }
+  const pipe = openPipe(fd);
+  return {
+    logger: pino(options, pipe),
+    flush: () => Promise.race([pipe.written(), systemClock.sleep(FLUSH_MS)]),
+  };
+}
+
+/** A file that is written to once for all lines of a turn of the event loop: a write for each costs more than the line. */
+function openFile(fd: number): DestinationStream {
+  const file = pino.destination({ fd, sync: true });
+  let lines = '';
+  const flush = () => {
+    const written = lines;
+    lines = '';
+    if (written !== '') file.write(written);
+  };
+  process.on('exit', flush);
+  return {
+    write(line) {
+      if (lines === '') systemClock.afterTurn(flush);
+      lines += line;
+    },
+  };
+}
+
+/**
+ * Standard output, or the one for errors, as a pipe that never blocks. Whoever started us may not read it, and an ordinary write to a full pipe
+ * would then stop every answer, and the stop itself.
+ */
+function openPipe(fd: number): DestinationStream & { written: () => Promise<void> } {
+  const socket = new Socket({ fd, readable: false, writable: true });
+  // A reader that is gone is no reason to stop.
+  socket.on('error', () => {});
+  socket.unref();
+  let isCorked = false;
+  const uncork = () => {
+    if (isCorked) socket.uncork();
+    isCorked = false;
+  };
+  return {
+    write(line) {
+      if (socket.writableLength > MOST_WAITING_BYTES || !socket.writable) return;
+      if (!isCorked) {
+        // All lines of one turn in one write.
+        isCorked = true;
+        socket.cork();
+        systemClock.afterTurn(uncork);
+      }
+      socket.write(line);
+    },
+    written() {
+      uncork();
+      return new Promise((resolve) => void socket.write('', () => resolve()));
+    },
+  };
+}
+
+let lastMs = Number.NaN;
+let lastText = '';
+
+/** As pino's own, but written once a millisecond and not for every line. */
+function isoTime(): string {
+  const nowMs = systemClock.nowMs();
+  if (nowMs !== lastMs) {
+    lastMs = nowMs;
+    lastText = `,"time":"${new Date(nowMs).toISOString()}"`;
+  }
+  return lastText;
+}
+
+function textOf(line: Record<string, unknown>, messageKey: string): string {
+  const { method, path, status, errorCode, reason, account, durationMs, data, firstKey, url } = line;
+  if (method) {
+    const told = [method, path, status, errorCode, account, `${durationMs} ms`].filter(Boolean).join(' ');
+    // A terminal would do what some of these say, and clients have put them there.
+    return (reason ? `${told} (${reason})` : told).replace(/\p{Cc}/gu, '\uFFFD');
+  }
+  const where = data ? ` · data ${data === 'in memory' ? data : `in ${data}`}` : '';
+  const key = firstKey ? ` · first key ${firstKey}` : '';
+  const page = data ? ` · console at ${url}/console` : '';
+  return `${line[messageKey]}${where}${key}${page}`;
+}

@@ -1,0 +1,165 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Json } from '../../src/openapi/json-schema.ts';
+import { runCommand, startCommand } from '../support/command.ts';
+import { startService } from '../support/service.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const drift = (...args: string[]) => runCommand(['drift', ...args]).ended;
+
+/** What an emulator answers, recorded, with some of it changed afterwards. */
+async function recording(only: string): Promise<{ dir: string; url: string }> {
+  const { url } = await startCommand();
+  const dir = tempDir();
+  const { code } = await runCommand(['verify', '--base-url', url, '--only', only, '--record', dir]).ended;
+  expect(code).toBe(0);
+  return { dir, url };
+}
+
+type Change = (sample: Json) => void;
+
+function change(dir: string, id: string, how: Change): void {
+  const file = join(dir, `${id}.json`);
+  const sample = JSON.parse(readFileSync(file, 'utf8'));
+  how(sample);
+  writeFileSync(file, JSON.stringify(sample));
+}
+
+describe('drift', () => {
+  it('finds none in what an emulator answered: ids, times and addresses vary', async () => {
+    const { dir, url } = await recording(
+      'sora-2/check,veo-3/generate,veo-3/task,nano-banana-2/,sora-2/generate-prompt/languages,overview',
+    );
+    // One that was recorded is a sample of the project as well, which needs no case.
+    change(dir, 'nano-banana-2/generate', (sample) => {
+      sample.case = 'nano-banana-2/not-there';
+    });
+    const { code, stdout, stderr } = await drift(dir);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/\n\n\d{3,} agree, 0 differ\n$/);
+    const beside = await drift(dir, '--base-url', url, '--format', 'json');
+    expect(JSON.parse(beside.stdout)).toMatchObject({ emulator: url, differ: 0, rows: [] });
+  });
+
+  it('tells what the contract says, what the emulator answers and what was recorded, and ends with 1', async () => {
+    const { dir } = await recording('sora-2/check-status,sora-2/generate/prompt,sora-2/task-completes');
+    const changed: Record<string, Change> = {
+      'sora-2/check-status/unknown-task': ({ response }) => {
+        Object.assign(response, { status: 418, body: { errorCode: 'TEAPOT' } });
+      },
+      'sora-2/check-status-completed-2': ({ response }) => {
+        response.body.videoUrl = response.body.videoUrl.replace('.mp4', '.webm');
+      },
+      'sora-2/task-completes': ({ response }) => {
+        const { success, ...rest } = response.body;
+        response.body = { ...rest, success };
+      },
+      'sora-2/check-status/no-object': ({ response }) => {
+        response.body.error = 'Other words';
+        response.body.more = 1;
+      },
+      'sora-2/check-status/without-key': ({ response }) => {
+        Object.assign(response, { contentType: 'text/html', text: '<h1>', body: undefined });
+      },
+    };
+    for (const [id, how] of Object.entries(changed)) change(dir, id, how);
+    const { code, stdout } = await drift(dir, '--format', 'json');
+    const { rows, agree, differ } = JSON.parse(stdout);
+    expect([code, differ]).toEqual([1, Object.keys(changed).length]);
+    expect(agree).toBeGreaterThan(10);
+    const differences = Object.fromEntries(rows.map((row: Json) => [row.id, row.difference]));
+    expect(differences).toEqual({
+      'sora-2/check-status/unknown-task': 'status: recorded 418, emulator 404',
+      'sora-2/check-status-completed-2': expect.stringMatching(
+        /^videoUrl: recorded "http.*\.webm", emulator "http.*\.mp4"$/,
+      ),
+      'sora-2/task-completes': 'the order of the fields of the body',
+      'sora-2/check-status/no-object': expect.stringMatching(/^error: recorded "Other words", emulator "/),
+      'sora-2/check-status/without-key': 'errorCode: recorded null, emulator "LOGIN_REQUIRED"',
+    });
+    expect(rows.find(({ id }: Json) => id === 'sora-2/check-status/unknown-task')).toMatchObject({
+      contract: {
+        expected: '404 TASK_NOT_FOUND',
+        problem: expect.stringMatching(/^expected one of the statuses 200, 400/),
+      },
+      emulator: { status: 404, errorCode: 'TASK_NOT_FOUND' },
+      recorded: { status: 418, errorCode: 'TEAPOT', at: expect.stringMatching(/^20\d\d-/) },
+    });
+    const human = await drift(dir);
+    expect(human.stdout).toMatch(
+      /DIFFERS {2}sora-2\/check-status\/unknown-task: .*\n +contract {2}404 TASK_NOT_FOUND; expected .*\n +emulator {2}404 TASK_NOT_FOUND\n +recorded {2}418 TEAPOT, 20\d\d-.*Z, Recorded from http.*\n +first {5}status: recorded 418, emulator 404\n/,
+    );
+  });
+
+  it('sees an emulator that differs from the contract, though it answers as was recorded', async () => {
+    const { url } = await startCommand(['--failed-task-status', '500']);
+    const dir = tempDir();
+    await runCommand(['verify', '--base-url', url, '--only', 'sora-2/check-status-failed', '--record', dir])
+      .ended;
+    const { rows, agree } = JSON.parse((await drift(dir, '--base-url', url, '--format', 'json')).stdout);
+    expect([agree, rows.length]).toEqual([1, 1]);
+    expect(rows[0]).toMatchObject({
+      contract: { expected: '200 GENERATION_FAILED' },
+      emulator: { status: 500 },
+      recorded: { status: 500 },
+      difference: expect.stringContaining('the contract: the emulator does not answer'),
+    });
+  });
+
+  it('replays what was recorded in a case that there is no more', async () => {
+    const dir = tempDir();
+    const sample = {
+      name: 'an old case',
+      source: 'Recorded from somewhere',
+      mark: 'D',
+      recordedAt: '2026-01-01T00:00:00.000Z',
+      case: 'sora-2/gone',
+      exchange: 3,
+      request: { path: '/api/sora-2/check-status', body: { taskId: 'task_nobody' } },
+      response: { status: 404, contentType: 'application/json', body: { errorCode: 'TASK_NOT_FOUND' } },
+    };
+    writeFileSync(join(dir, 'a.json'), JSON.stringify(sample));
+    const [row] = JSON.parse((await drift(dir, '--format', 'json')).stdout).rows;
+    expect(row).toMatchObject({ emulator: { status: 404 }, difference: expect.stringMatching(/^success: /) });
+  });
+
+  it('is refused in one sentence where there is nothing to compare', async () => {
+    const empty = tempDir();
+    const foreign = tempDir();
+    writeFileSync(join(foreign, 'a.json'), '{"request":{"path":"/api/x"}}');
+    const broken = tempDir();
+    mkdirSync(join(broken, 'b'));
+    writeFileSync(join(broken, 'b/c.json'), '{');
+    const real = await startService((_body, _request, response) => response.end('{}'));
+    const own = tempDir();
+    writeFileSync(
+      join(own, 'a.json'),
+      '{"name":"","source":"","mark":"D","request":{"path":"/api/x"},"response":{"status":200}}',
+    );
+    const adventurous = tempDir();
+    const reset = '{"request":{"path":"/__admin/reset"},"response":{"status":200}}';
+    writeFileSync(join(adventurous, 'a.json'), reset);
+    for (const [args, sentence] of [
+      [[adventurous], `${adventurous} has what is no sample: a has no request.path of the API.`],
+      [[], 'drift needs one directory'],
+      [[empty, foreign], 'drift needs one directory'],
+      [[empty], `There are no samples in ${empty}`],
+      [[join(empty, 'nowhere')], 'nowhere cannot be read: ENOENT'],
+      [[foreign], `${foreign} has what is no sample: a has no response.status.`],
+      [[broken], `${broken}/b/c.json cannot be read: `],
+      [[own, '--base-url', real], `${real} is no emulator: it has no control plane.`],
+      [[own, '--base-url', 'http://127.0.0.1:1'], 'No server answers at http://127.0.0.1:1'],
+      [[own, '--base-url', 'x'], '--base-url must be an http or https address, not "x".'],
+      [[own, '--format', 'xml'], '--format must be human, json, not "xml".'],
+      [[own, '--key', 'x'], 'drift knows no --key; nanophoto-emulator drift --help lists its flags.'],
+    ] as const) {
+      const { code, stdout, stderr } = await drift(...args);
+      expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' });
+      expect(stderr).toMatch(/^nanophoto-emulator: [^\n]+\.\n$/);
+      expect(stderr).toContain(sentence);
+    }
+    expect(readdirSync(empty)).toEqual([]);
+    expect((await drift('--help')).stdout).toContain('--base-url');
+  });
+});

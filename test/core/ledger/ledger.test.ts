@@ -1,0 +1,171 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EmulatorError } from '../../../src/core/errors.ts';
+import { order, profile, testCore } from '../../support/core.ts';
+
+const kinds = (core: ReturnType<typeof testCore>, accountId: number) =>
+  core.ledger.entries(accountId, 1000).map(({ kind, amount, balance }) => [kind, amount, balance]);
+
+describe('ledger', () => {
+  it('shows the hold when a task is submitted and the capture when it completes', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile());
+    core.tasks.submit(id, [order({ price: 4, seconds: 100 })]);
+    expect(kinds(core, id)).toEqual([
+      ['grant', 1000, 1000],
+      ['hold', -4, 996],
+    ]);
+    expect(core.ledger.held(id)).toBe(4);
+    core.clock.advance(100_000);
+    core.worker.tick();
+    expect(kinds(core, id).slice(2)).toEqual([['capture', 0, 996]]);
+    expect(core.ledger.held(id)).toBe(0);
+  });
+
+  it('returns the whole hold once when a task fails', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile());
+    const [task] = core.tasks.submit(id, [
+      order({
+        price: 60,
+        departure: () => ({ outcome: { status: 'failed', errorCode: 'GENERATION_FAILED' } }),
+      }),
+    ]);
+    core.clock.advance(100_000);
+    core.worker.tick();
+    expect(core.tasks.find(id, task!.id)).toMatchObject({ status: 'failed', errorCode: 'GENERATION_FAILED' });
+    expect(kinds(core, id).slice(2)).toEqual([['refund', 60, 1000]]);
+    expect(core.ledger.entries(id, 10).at(-1)).toMatchObject({
+      taskId: task!.id,
+      reason: 'GENERATION_FAILED',
+    });
+    expect(core.tasks.fail(id, task!.id, 'AGAIN')).toBe(false);
+    expect(core.tasks.complete(id, task!.id)).toBe(false);
+    expect(core.ledger.balance(id)).toBe(1000);
+    expect(core.ledger.verify(id)).toEqual([]);
+  });
+
+  it('refuses the whole submission when the balance does not cover it, and changes nothing', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile({ credits: 25 }));
+    const submit = () =>
+      core.tasks.submit(id, [order({ price: 10 }), order({ price: 10 }), order({ price: 10 })]);
+    expect(submit).toThrow(EmulatorError);
+    expect(submit).toThrow(
+      expect.objectContaining({ code: 'INSUFFICIENT_CREDITS', facts: { requiredCredits: 30 } }),
+    );
+    expect(kinds(core, id)).toEqual([['grant', 25, 25]]);
+    expect(core.tasks.list(id, 10)).toEqual([]);
+    expect(core.accounts.get(id).taskCount).toBe(0);
+  });
+
+  it('lets the last credit be spent', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile({ credits: 4 }));
+    core.tasks.submit(id, [order({ price: 4 })]);
+    expect(core.ledger.balance(id)).toBe(0);
+  });
+
+  it('stores a task without a price with no hold', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile({ credits: 0 }));
+    core.tasks.submit(id, [order({ price: 0, seconds: 1 })]);
+    core.clock.advance(1000);
+    core.worker.tick();
+    expect(core.tasks.list(id, 10)[0]).toMatchObject({ status: 'completed', holdSeq: null });
+    expect(kinds(core, id)).toEqual([]);
+  });
+
+  it('finds every promise that was broken behind the back of the schema', () => {
+    const breaks: [string, RegExp][] = [
+      ['UPDATE accounts SET balance = balance + 1', /balance is not the sum/],
+      ['UPDATE ledger_entries SET balance = balance + 1 WHERE seq = 2', /entry 2/],
+      ['UPDATE ledger_entries SET hold_seq = 2 WHERE seq = 5', /hold 2/],
+      ["UPDATE ledger_entries SET task_id = 'task_x' WHERE seq = 3", /hold 3/],
+      ["UPDATE tasks SET status = 'completed', finished_at = 1, due_at = NULL WHERE seq = 2", /task task_/],
+      ["UPDATE tasks SET status = 'processing', finished_at = NULL WHERE seq = 1", /task task_/],
+    ];
+    for (const [sql, problem] of breaks) {
+      const core = testCore();
+      const { id } = core.accounts.create('k', 'seed', profile());
+      // Entries: 1 grant, 2 hold, 3 hold, 4 capture of 2, 5 hold, 6 refund of 5.
+      const [first] = core.tasks.submit(id, [order(), order()]);
+      core.tasks.complete(id, first!.id);
+      const [third] = core.tasks.submit(id, [order()]);
+      core.tasks.fail(id, third!.id, 'X');
+      expect(core.ledger.verify(id)).toEqual([]);
+      const triggers = core.db.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").pluck().all();
+      for (const trigger of triggers) core.db.exec(`DROP TRIGGER ${trigger}`);
+      core.db.exec('DROP INDEX one_resolution_per_hold; PRAGMA ignore_check_constraints = ON');
+      core.db.exec(sql);
+      expect([sql, core.ledger.verify(id).join()]).toEqual([sql, expect.stringMatching(problem)]);
+      core.close();
+    }
+  });
+
+  it('keeps its promises over random histories of submissions, endings and time', () => {
+    const step = fc.oneof(
+      fc.record({
+        do: fc.constant('submit' as const),
+        prices: fc.array(fc.integer({ min: 0, max: 40 }), { minLength: 1, maxLength: 4 }),
+        fails: fc.boolean(),
+        chained: fc.boolean(),
+      }),
+      fc.record({ do: fc.constant('advance' as const), ms: fc.integer({ min: 0, max: 200_000 }) }),
+      fc.record({ do: fc.constant('complete' as const), nth: fc.nat(20) }),
+      fc.record({ do: fc.constant('fail' as const), nth: fc.nat(20) }),
+      fc.record({ do: fc.constant('grant' as const), credits: fc.integer({ min: 1, max: 50 }) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 30 }), fc.integer({ min: 0, max: 200 }), (steps, credits) => {
+        const core = testCore();
+        const { id } = core.accounts.create('k', 'seed', profile({ credits }));
+        const model = { spendable: credits, open: new Map<string, number>() };
+        for (const act of steps) {
+          if (act.do === 'submit') {
+            const sum = act.prices.reduce((one, other) => one + other, 0);
+            const orders = act.prices.map((price) =>
+              order({
+                price,
+                seconds: 50,
+                departure: () => ({
+                  outcome: act.fails ? { status: 'failed', errorCode: 'X' } : { status: 'completed' },
+                }),
+              }),
+            );
+            try {
+              for (const task of core.tasks.submit(id, orders, { chained: act.chained })) {
+                model.open.set(task.id, task.price);
+              }
+              expect(sum).toBeLessThanOrEqual(model.spendable);
+              model.spendable -= sum;
+            } catch (error) {
+              expect((error as EmulatorError).code).toBe('INSUFFICIENT_CREDITS');
+              expect(sum).toBeGreaterThan(model.spendable);
+            }
+          } else if (act.do === 'advance') {
+            core.clock.advance(act.ms);
+            core.worker.tick();
+          } else if (act.do === 'grant') {
+            core.ledger.grant(id, act.credits, 'more', core.clock.nowMs());
+            model.spendable += act.credits;
+          } else {
+            const task = core.tasks.list(id, 1, act.nth)[0];
+            if (task) core.tasks[act.do](id, task.id, 'BY_HAND');
+          }
+          for (const [taskId, price] of model.open) {
+            const { status } = core.tasks.find(id, taskId)!;
+            if (status === 'processing') continue;
+            model.open.delete(taskId);
+            if (status === 'failed') model.spendable += price;
+          }
+          expect(core.ledger.balance(id)).toBe(model.spendable);
+          expect(core.ledger.held(id)).toBe([...model.open.values()].reduce((one, other) => one + other, 0));
+          expect(core.ledger.verify(id)).toEqual([]);
+        }
+        core.close();
+      }),
+      { numRuns: 60 },
+    );
+  });
+});

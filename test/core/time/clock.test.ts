@@ -1,0 +1,83 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { forwardOnly, systemClock } from '../../../src/core/time/clock.ts';
+import { profile, testCore } from '../../support/core.ts';
+
+beforeEach(() => void vi.useFakeTimers({ now: 1000 }));
+afterEach(() => void vi.useRealTimers());
+
+describe('the system clock', () => {
+  it('tells wall time', () => {
+    expect(systemClock.nowMs()).toBe(1000);
+  });
+
+  it('sleeps as long as it is told, and leaves neither timer nor listener behind', async () => {
+    const controller = new AbortController();
+    const remove = vi.spyOn(controller.signal, 'removeEventListener');
+    const sleep = systemClock.sleep(50, controller.signal);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(await sleep).toBe(true);
+    expect(remove).toHaveBeenCalledOnce();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('sleeps long when it is told to sleep longer than a timer can', async () => {
+    const controller = new AbortController();
+    let isAwake = false;
+    const sleep = systemClock.sleep(2 ** 40, controller.signal).then((rested) => {
+      isAwake = true;
+      return rested;
+    });
+    await vi.advanceTimersByTimeAsync(86_400_000);
+    expect(isAwake).toBe(false);
+    controller.abort();
+    expect(await sleep).toBe(false);
+  });
+
+  it('wakes at once when it is aborted', async () => {
+    const controller = new AbortController();
+    const sleep = systemClock.sleep(1_000_000, controller.signal);
+    controller.abort();
+    expect(await sleep).toBe(false);
+    expect(await systemClock.sleep(1_000_000, controller.signal)).toBe(false);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('repeats and fires once until it is told to stop', () => {
+    const work = vi.fn();
+    const stopRepeat = systemClock.repeat(10, work);
+    const stopAfter = systemClock.after(10, work);
+    systemClock.after(25, work);
+    stopAfter();
+    vi.advanceTimersByTime(30);
+    expect(work).toHaveBeenCalledTimes(4);
+    stopRepeat();
+    vi.advanceTimersByTime(100);
+    expect(work).toHaveBeenCalledTimes(4);
+  });
+});
+
+describe("an account's clock", () => {
+  it('starts at the time that is given, on every mode', () => {
+    const core = testCore();
+    for (const mode of ['real', 'frozen', 'auto'] as const) {
+      const account = core.accounts.create(mode, 'seed', profile({ clock: { mode, nowMs: 5000 } }));
+      expect(account.createdAtMs).toBe(5000);
+      expect(core.timeline.nowMs(account)).toBe(5000);
+      core.clock.advance(100);
+      expect(core.timeline.nowMs(account)).toBe(mode === 'real' ? 5100 : 5000);
+    }
+  });
+});
+
+describe('the wall clock', () => {
+  it('goes on from where it was when the machine is set back, and with it when it is set forward', () => {
+    let machineMs = 1000;
+    const nowMs = forwardOnly(() => machineMs);
+    const seen: number[] = [];
+    for (const move of [0, 10, -500, 10, 10, -5, 3000, 1]) {
+      machineMs += move;
+      seen.push(nowMs());
+    }
+    expect(seen).toEqual([1000, 1010, 1010, 1020, 1030, 1030, 4030, 4031]);
+  });
+});

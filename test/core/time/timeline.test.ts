@@ -1,0 +1,343 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { order, profile, testCore } from '../../support/core.ts';
+import { createTestClock } from '../../support/test-clock.ts';
+
+const THREE_STEPS = {
+  typicalSeconds: [100, 100] as const,
+  steps: [
+    { name: 'script', share: 0.1 },
+    { name: 'image', share: 0.2 },
+    { name: 'video', share: 0.7 },
+  ],
+};
+
+describe('a real clock', () => {
+  it('completes a task when its simulated time divided by the speed has passed, not a millisecond before', () => {
+    const core = testCore();
+    const account = core.accounts.create('k', 'seed', profile({ speed: 60 }));
+    const [task] = core.tasks.submit(account.id, [order({ seconds: 120 })]);
+    core.clock.advance(1999);
+    expect(core.timeline.poll(account.id, [task!.id])[0]!.status).toBe('processing');
+    core.clock.advance(1);
+    expect(core.timeline.poll(account.id, [task!.id])[0]).toMatchObject({
+      status: 'completed',
+      simulatedMs: 120_000,
+      finishedAtMs: task!.createdAtMs + 2000,
+    });
+  });
+
+  it('is exact for a poll even when the worker has not looked', () => {
+    const core = testCore();
+    const account = core.accounts.create('k', 'seed', profile());
+    const [task] = core.tasks.submit(account.id, [order({ seconds: 10 })]);
+    core.clock.advance(10_000);
+    expect(core.timeline.poll(account.id, [task!.id])[0]!.status).toBe('completed');
+  });
+
+  it('can be advanced by nothing, although it runs on while it is looked at', () => {
+    const clock = createTestClock();
+    const ticking = {
+      ...clock,
+      nowMs() {
+        clock.advance(1);
+        return clock.nowMs();
+      },
+    };
+    const core = testCore(ticking);
+    const { id } = core.accounts.create('k', 'seed', profile());
+    for (let n = 0; n < 50; n++) expect(core.timeline.advance(id, 0)).toEqual([]);
+    core.tasks.submit(id, [order({ seconds: 1 })]);
+    while (core.tasks.list(id, 1)[0]!.status === 'processing') core.timeline.advanceToNext(id);
+    core.timeline.setClock(id, 'real', core.timeline.nowMs(core.accounts.get(id)) + 5);
+  });
+
+  it('can be advanced, and the wall clock then runs on from there', () => {
+    const core = testCore();
+    const account = core.accounts.create('k', 'seed', profile({ speed: 60 }));
+    core.tasks.submit(account.id, [order({ seconds: 6000 })]);
+    expect(core.timeline.advance(account.id, 60_000)).toEqual([]);
+    core.clock.advance(39_999);
+    expect(core.worker.tick()).toBe(0);
+    core.clock.advance(1);
+    expect(core.worker.tick()).toBe(1);
+  });
+});
+
+describe('a frozen clock', () => {
+  it('stands still while the wall clock runs, and plays all that fell due when advanced', () => {
+    const core = testCore();
+    const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'frozen' }, speed: 60 }));
+    const [task] = core.tasks.submit(account.id, [order({ template: THREE_STEPS })]);
+    core.clock.advance(1_000_000);
+    expect(core.worker.tick()).toBe(0);
+    const { createdAtMs } = task!;
+    expect(core.timeline.advance(account.id, 100_000)).toEqual([
+      { taskId: task!.id, from: 'script', to: 'image', atMs: createdAtMs + 10_000 },
+      { taskId: task!.id, from: 'image', to: 'video', atMs: createdAtMs + 30_000 },
+      { taskId: task!.id, from: 'processing', to: 'completed', atMs: createdAtMs + 100_000 },
+    ]);
+    expect(core.timeline.nowMs(core.accounts.get(account.id))).toBe(createdAtMs + 100_000);
+  });
+
+  it('goes to the next change and stays where it is when nothing is due', () => {
+    const core = testCore();
+    const account = core.accounts.create(
+      'k',
+      'seed',
+      profile({ clock: { mode: 'frozen', nowMs: 5_000_000 } }),
+    );
+    core.tasks.submit(account.id, [order({ template: THREE_STEPS })]);
+    const steps = () => core.timeline.advanceToNext(account.id).map(({ to }) => to);
+    expect([steps(), steps(), steps(), steps()]).toEqual([['image'], ['video'], ['completed'], []]);
+    expect(core.accounts.get(account.id).clockMs).toBe(5_100_000);
+  });
+
+  it('refuses to go back and changes nothing', () => {
+    const core = testCore();
+    const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'frozen', nowMs: 5000 } }));
+    expect(() => core.timeline.advance(account.id, -1)).toThrow(
+      expect.objectContaining({ code: 'CLOCK_BACKWARDS' }),
+    );
+    expect(() => core.timeline.setClock(account.id, 'real', 4999)).toThrow(
+      expect.objectContaining({ code: 'CLOCK_BACKWARDS' }),
+    );
+    expect(core.accounts.get(account.id)).toMatchObject({ clockMode: 'frozen', clockMs: 5000 });
+  });
+});
+
+describe('an auto clock', () => {
+  it('moves to the next change of the polled task with each poll', () => {
+    const core = testCore();
+    const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'auto' } }));
+    const [task] = core.tasks.submit(account.id, [order({ template: THREE_STEPS })]);
+    const poll = () => {
+      const [polled] = core.timeline.poll(account.id, [task!.id]);
+      return [polled!.status, polled!.step];
+    };
+    expect([poll(), poll(), poll(), poll()]).toEqual([
+      ['processing', 1],
+      ['processing', 2],
+      ['completed', 2],
+      ['completed', 2],
+    ]);
+    expect(core.accounts.get(account.id).clockMs).toBe(task!.createdAtMs + 100_000);
+  });
+
+  it('moves to what has to happen first when the polled task waits for another', () => {
+    const core = testCore();
+    const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'auto' } }));
+    const tasks = core.tasks.submit(account.id, [order(), order(), order()], { chained: true });
+    const last = tasks.at(-1)!.id;
+    const poll = () => core.timeline.poll(account.id, [last])[0]!.status;
+    expect([poll(), poll(), poll()]).toEqual(['processing', 'processing', 'completed']);
+  });
+
+  it('does not move for an unknown or finished task', () => {
+    const core = testCore();
+    const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'auto' } }));
+    core.tasks.submit(account.id, [order()]);
+    expect(core.timeline.poll(account.id, ['task_unknown'])).toEqual([undefined]);
+    expect(core.accounts.get(account.id).clockMs).toBe(account.clockMs);
+  });
+});
+
+describe('changing the clock', () => {
+  it('leaves running tasks the simulated time they have left', () => {
+    const core = testCore();
+    const account = core.accounts.create('k', 'seed', profile({ speed: 60 }));
+    core.tasks.submit(account.id, [order({ seconds: 120 })]);
+    core.clock.advance(1000);
+    core.timeline.setClock(account.id, 'frozen');
+    expect(core.timeline.advance(account.id, 59_999)).toEqual([]);
+    expect(core.timeline.advance(account.id, 1)).toHaveLength(1);
+  });
+
+  it('hands a frozen account back to the worker when it becomes real', () => {
+    const core = testCore();
+    const account = core.accounts.create(
+      'k',
+      'seed',
+      profile({ clock: { mode: 'frozen', nowMs: 1000 }, speed: 10 }),
+    );
+    core.tasks.submit(account.id, [order({ seconds: 100 })]);
+    core.timeline.setClock(account.id, 'real');
+    core.clock.advance(9999);
+    expect(core.worker.tick()).toBe(0);
+    core.clock.advance(1);
+    expect(core.worker.tick()).toBe(1);
+  });
+
+  it('moves forward to a time that is given, playing what lies between', () => {
+    const core = testCore();
+    const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'frozen', nowMs: 0 } }));
+    const [task] = core.tasks.submit(account.id, [order({ seconds: 100 })]);
+    core.timeline.setClock(account.id, 'auto', 200_000);
+    expect(core.tasks.find(account.id, task!.id)).toMatchObject({
+      status: 'completed',
+      finishedAtMs: 100_000,
+    });
+    expect(core.accounts.get(account.id)).toMatchObject({ clockMode: 'auto', clockMs: 200_000 });
+  });
+});
+
+describe('the clock under random moves', () => {
+  it('ends every task at the same simulated moment, however the time passed was cut into pieces', () => {
+    const pieces = fc.array(fc.integer({ min: 1, max: 30_000 }), { minLength: 1, maxLength: 40 });
+    const seconds = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(pieces, seconds, fc.boolean(), (moves, durations, chained) => {
+        const run = (cuts: number[]) => {
+          const core = testCore();
+          const { id } = core.accounts.create('k', 'seed', profile({ clock: { mode: 'frozen', nowMs: 0 } }));
+          core.tasks.submit(
+            id,
+            durations.map((length) => order({ seconds: length })),
+            { chained },
+          );
+          const seen = cuts.flatMap((ms) => core.timeline.advance(id, ms));
+          const state = core.tasks.list(id, 100).map(({ status, finishedAtMs }) => [status, finishedAtMs]);
+          core.close();
+          return { seen, state };
+        };
+        const total = moves.reduce((one, other) => one + other, 0);
+        expect(run(moves)).toEqual(run([total]));
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe('tasks that wait for each other', () => {
+  const chain = () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile());
+    const ids = core.tasks.submit(id, [order(), order(), order()], { chained: true }).map((task) => task.id);
+    const states = () =>
+      ids.map((taskId) => core.tasks.find(id, taskId)!).map((task) => [task.status, task.startedAtMs]);
+    return { core, id, ids, states };
+  };
+
+  it('keep their order when one in the middle is ended by hand before its turn', () => {
+    const { core, id, ids, states } = chain();
+    const [[, startMs]] = states() as [[string, number]];
+    core.tasks.fail(id, ids[1]!, 'BY_HAND');
+    expect(states()).toEqual([
+      ['processing', startMs],
+      ['failed', null],
+      ['processing', null],
+    ]);
+    core.clock.advance(100_000);
+    core.worker.tick();
+    expect(states()).toEqual([
+      ['completed', startMs],
+      ['failed', null],
+      ['processing', startMs + 100_000],
+    ]);
+    expect(core.ledger.verify(id)).toEqual([]);
+  });
+
+  it('start as soon as the one before is ended by hand', () => {
+    const { core, id, ids, states } = chain();
+    core.clock.advance(30_000);
+    core.tasks.complete(id, ids[0]!);
+    expect(states()[1]).toEqual(['processing', core.clock.nowMs()]);
+    core.clock.advance(100_000);
+    expect(core.worker.tick()).toBe(1);
+  });
+});
+
+describe('what was due comes first', () => {
+  const overdue = (own = {}) => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile({ credits: 8, ...own }));
+    const [task] = core.tasks.submit(id, [
+      order({ seconds: 10, departure: () => ({ outcome: { status: 'failed', errorCode: 'X' } }) }),
+    ]);
+    core.clock.advance(15_000);
+    return { core, id, task: task! };
+  };
+
+  it('before a submission, so that its refund can be spent and the ledger stays in the order of time', () => {
+    const { core, id } = overdue({ credits: 4 });
+    core.tasks.submit(id, [order()]);
+    const entries = core.ledger.entries(id, 10);
+    expect(entries.map(({ kind }) => kind)).toEqual(['grant', 'hold', 'refund', 'hold']);
+    expect(entries.map(({ atMs }) => atMs)).toEqual(entries.map(({ atMs }) => atMs).sort());
+  });
+
+  it('before an end by hand', () => {
+    const { core, id, task } = overdue();
+    expect(core.tasks.complete(id, task.id)).toBe(false);
+    expect(core.tasks.find(id, task.id)).toMatchObject({
+      status: 'failed',
+      finishedAtMs: task.createdAtMs + 10_000,
+    });
+  });
+
+  it('before a change of the clock', () => {
+    const { core, id, task } = overdue();
+    core.timeline.setClock(id, 'frozen');
+    expect(core.tasks.find(id, task.id)).toMatchObject({
+      status: 'failed',
+      finishedAtMs: task.createdAtMs + 10_000,
+    });
+  });
+
+  it('before the next change is looked for', () => {
+    const { core, id } = overdue();
+    const nowMs = core.clock.nowMs();
+    expect(core.timeline.advanceToNext(id)).toEqual([]);
+    expect(core.timeline.nowMs(core.accounts.get(id))).toBe(nowMs);
+  });
+
+  it('before a poll, also when the task waits behind the one that is due', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile());
+    const [, second] = core.tasks.submit(id, [order({ seconds: 10 }), order({ seconds: 10 })], {
+      chained: true,
+    });
+    core.clock.advance(20_000);
+    expect(core.timeline.poll(id, [second!.id])[0]!.status).toBe('completed');
+  });
+});
+
+describe('the simulated time of a task that is ended by hand', () => {
+  it('is how far it had come, whatever the pace was on the way', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile({ speed: 60 }));
+    const [task] = core.tasks.submit(id, [order({ seconds: 120 })]);
+    core.clock.advance(1000);
+    core.timeline.setClock(id, 'frozen');
+    core.timeline.advance(id, 10_000);
+    core.tasks.complete(id, task!.id);
+    expect(core.tasks.find(id, task!.id)!.simulatedMs).toBe(70_000);
+  });
+});
+
+describe('a move of the clock', () => {
+  it('happens with all that falls due on the way, or not at all', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile({ clock: { mode: 'frozen', nowMs: 0 } }));
+    core.tasks.submit(id, [order({ seconds: 10 }), order({ seconds: 20 })]);
+    core.db.exec(`CREATE TRIGGER full BEFORE INSERT ON ledger_entries WHEN NEW.seq > 4
+                  BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
+    expect(() => core.timeline.advance(id, 30_000)).toThrow('the disk is full');
+    expect(core.accounts.get(id).clockMs).toBe(0);
+    expect(core.tasks.list(id, 10).map(({ status }) => status)).toEqual(['processing', 'processing']);
+    core.db.exec('DROP TRIGGER full');
+    expect(core.timeline.advance(id, 30_000)).toHaveLength(2);
+  });
+
+  it('plays any number of changes', () => {
+    const core = testCore();
+    const { id } = core.accounts.create('k', 'seed', profile({ credits: 10_000 }));
+    core.tasks.submit(
+      id,
+      Array.from({ length: 1200 }, () => order({ seconds: 10 })),
+    );
+    core.clock.advance(10_000);
+    expect(core.timeline.settle(id)).toHaveLength(1200);
+    expect(core.accounts.get(id).wakeAtMs).toBeNull();
+  });
+});

@@ -1,0 +1,95 @@
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { tempDir } from '../support/temp-dir.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const COPIED = [
+  'src',
+  'test',
+  'fixtures',
+  'migrations',
+  'scripts',
+  'docs',
+  '.ci',
+  'README.md',
+  'CONTRIBUTING.md',
+  'docker',
+];
+const COPIED_FILES = [
+  'CHANGELOG.md',
+  'LICENSE',
+  'Dockerfile',
+  'package.json',
+  'tsconfig.json',
+  'biome.json',
+  'vitest.config.ts',
+];
+
+const run = promisify(execFile);
+const bin = (name: string) => join(ROOT, 'node_modules/.bin', name);
+
+/** A copy of the project that uses its installed packages. */
+function copyProject(): string {
+  const dir = tempDir();
+  for (const name of [...COPIED, ...COPIED_FILES])
+    cpSync(join(ROOT, name), join(dir, name), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
+  return dir;
+}
+
+/** Does what the page says: a block with a file name is that file, a diff is put into it. */
+function follow(page: string, dir: string): string[] {
+  const blocks = [...page.matchAll(/^```(\w+) (\S+)\n([\s\S]*?)^```$/gm)];
+  for (const [, language, name, text] of blocks) {
+    const file = join(dir, name!);
+    if (language === 'diff') {
+      const lines = text!.trimEnd().split('\n');
+      const side = (sign: string) =>
+        lines
+          .filter((line) => !line.startsWith(sign))
+          .map((line) => `${line.slice(1)}\n`)
+          .join('');
+      const parts = readFileSync(file, 'utf8').split(side('+'));
+      expect(parts.length, `the diff of the page no longer applies to ${name}: bring it up to date`).toBe(2);
+      writeFileSync(file, parts.join(side('-')));
+    } else {
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text!);
+    }
+  }
+  return blocks.map(([, , name]) => name!);
+}
+
+describe('the page on adding a family', () => {
+  // A test run of its own, besides the checks.
+  it('leads to a family that passes every check, when it is followed to the letter', async () => {
+    const page = readFileSync(join(ROOT, 'docs/adding-a-family.md'), 'utf8');
+    const dir = copyProject();
+    expect(follow(page, dir)).toHaveLength(11);
+
+    const tests = [
+      'apis/photo-upscale',
+      'apis/prices',
+      'wire',
+      'readme',
+      'faults-page',
+      'seed',
+      'architecture',
+    ];
+    const [, , { stdout }] = await Promise.all([
+      run(bin('tsc'), ['--project', 'tsconfig.json'], { cwd: dir }),
+      run(bin('biome'), ['ci', '--colors=off', 'src', 'test', 'fixtures'], { cwd: dir }),
+      run(
+        bin('vitest'),
+        ['run', '--reporter=verbose', '--no-color', ...tests.map((name) => `test/${name}.test.ts`)],
+        { cwd: dir },
+      ),
+    ]);
+    expect(stdout).toContain('photo upscale > runs to its end in simulated time');
+    expect(stdout).toMatch(/of photo-upscale > '?a finished picture has its URL/);
+    expect(stdout).toMatch(/Test Files {2}7 passed/);
+  }, 120_000);
+});

@@ -1,0 +1,236 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { FAMILIES } from '../../src/families/index.ts';
+import { COMMON_PROBLEMS } from '../../src/http/pipeline/errors.ts';
+import { hasProgram, startCommand } from '../support/command.ts';
+import { type TestEmulator, testEmulator } from '../support/emulator.ts';
+import { page, ROWS, type Row, rowsOf, section } from '../support/faults-page.ts';
+import { registeredRoutes } from '../support/routes.ts';
+
+/** What pages of the vendor promise of every API. */
+const COMMON = ['LOGIN_REQUIRED', 'API_KEY_RATE_LIMIT_EXCEEDED', 'INVALID_INPUT', 'INTERNAL_ERROR'];
+
+const isFree = (prices: unknown): boolean =>
+  typeof prices === 'object' ? Object.values(prices!).every(isFree) : prices === 0;
+
+async function documentedCodes(): Promise<string[]> {
+  const routes = await registeredRoutes();
+  return routes.flatMap(({ url, family, problems }) => {
+    const own = Object.keys(problems).filter((code) => problems[code]!.errorCode === undefined);
+    const { prices } = FAMILIES.find(({ name }) => name === family)!;
+    const charges = !url.endsWith('/check-status') && !isFree(prices);
+    const codes = new Set([...COMMON, ...(charges ? ['INSUFFICIENT_CREDITS'] : []), ...own]);
+    return [...codes].map((code) => `${url} ${code}`);
+  });
+}
+
+describe('the tables of codes', () => {
+  it('have exactly one row for each documented code of each endpoint', async () => {
+    const listed = ROWS.map(({ path, code }) => `${path} ${code}`);
+    expect(listed.length).toBeGreaterThan(90);
+    expect([...listed].sort()).toEqual((await documentedCodes()).sort());
+  });
+
+  it('leave no common code of the vendor out', () => {
+    const ours = ['NOT_FOUND', 'METHOD_NOT_ALLOWED'];
+    const codes = Object.entries(COMMON_PROBLEMS).filter(([, problem]) => !('errorCode' in problem));
+    expect(codes.map(([code]) => code).sort()).toEqual([...COMMON, 'INSUFFICIENT_CREDITS', ...ours].sort());
+  });
+
+  it.each([...new Set(ROWS.map(({ path }) => path))])(
+    'have requests to %s that are answered so',
+    async (path) => {
+      const emulator = await testEmulator();
+      for (const row of ROWS.filter((one) => one.path === path)) {
+        await emulator.send('POST', '/__admin/reset', { key: null });
+        await fire(emulator, row);
+      }
+    },
+  );
+});
+
+/** Sends the row's request and looks at the answer. */
+async function fire({ post, core }: TestEmulator, { path, code, status, key, body }: Row): Promise<void> {
+  const what = `${path} ${code}`;
+  let sent = body;
+  if (body.includes('GENERATION_OF_ANOTHER_KEY')) {
+    const generate = path.replace('check-status', 'generate');
+    const answer = await post(generate, { prompt: 'a cat', mode: 'generate' }, 'np_test_other');
+    sent = body.replace('GENERATION_OF_ANOTHER_KEY', answer.body.generationId);
+  }
+  if (key === 'np_test_limited') {
+    for (let n = 0; n < 3; n++) expect((await post(path, sent, key)).status, what).not.toBe(429);
+  }
+  const before = core.accounts.find(key)?.balance;
+  const answer = await post(path, sent, key);
+  expect([answer.status, answer.body?.errorCode], what).toEqual([status, code]);
+  expect(answer.headers['content-type'], what).toBe('application/json; charset=utf-8');
+  const isBare = code === 'INSUFFICIENT_CREDITS' && /^\/api\/(sora-2|veo-3)\/generate$/.test(path);
+  expect(answer.body, what).toEqual({
+    ...(isBare ? {} : { success: false }),
+    error: expect.stringMatching(/^[A-Z]/),
+    errorCode: code,
+    ...(code === 'INSUFFICIENT_CREDITS' && { requiredCredits: expect.any(Number) }),
+  });
+  expect(core.accounts.find(key)?.balance, what).toBe(before);
+}
+
+describe('the table of failed tasks', () => {
+  const failed = rowsOf(section('## Failed tasks'));
+
+  it('has a row for every endpoint that makes tasks to poll', async () => {
+    const polled = (await registeredRoutes())
+      .map(({ url }) => url)
+      .filter((url) => url.endsWith('/check-status'));
+    expect(failed.map(([path]) => path!.replace('/generate', '/check-status')).sort()).toEqual(polled.sort());
+  });
+
+  it.each(failed.flatMap((row) => ['200', '500'].map((status) => [status, ...row])))(
+    'with --failed-task-status %s: %s ends as shown for %s',
+    async (status, path, body, shown) => {
+      const { post, account } = await testEmulator(['--failed-task-status', status!]);
+      const key = 'np_test_auto';
+      const { taskId, generationId, shots } = (await post(path!, body, key)).body;
+      const asked = generationId
+        ? { generationId }
+        : shots
+          ? { taskIds: shots.map((shot: { shotId: string; taskId: string }) => shot) }
+          : { taskId };
+      expect(account(key).balance).toBeLessThan(1000);
+      const poll = () => post(path!.replace('/generate', '/check-status'), asked, key);
+      let answer = await poll();
+      for (let n = 0; n < 5 && answer.body.status !== 'failed'; n++) answer = await poll();
+      expect(answer.status).toBe(Number(status));
+      expect(answer.text.replace(/"(task|gen)_[0-9a-f]+"/g, '"$1_…"')).toBe(shown);
+      expect(account(key).balance).toBe(1000);
+    },
+  );
+});
+
+describe('the table of effects', () => {
+  const VALUES: Record<string, unknown> = {
+    errorCode: 'INTERNAL_ERROR',
+    status: 503,
+    durationMs: 1000,
+    delayMs: 1000,
+    truncateAfter: 10,
+    answer: { status: 418 },
+  };
+  const text = section('### What happens when');
+  const stages = [
+    ...text
+      .trim()
+      .split('\n')[0]!
+      .matchAll(/at `(\w+)`/g),
+  ].map(([, stage]) => stage!);
+  const cells = rowsOf(text).flatMap(([effect, ...told]) =>
+    told.map((cell, index) => [stages[index]!, effect!, cell !== '–'] as const),
+  );
+
+  it('shows every stage and every effect, and a dash where a rule is refused', async () => {
+    expect(stages).toHaveLength(6);
+    expect(cells).toHaveLength(66);
+    const { send } = await testEmulator();
+    for (const [stage, name, isAllowed] of cells) {
+      // A status goes with an error.
+      const error = stage === 'media' ? { errorCode: 'INTERNAL_ERROR' } : { fail: true };
+      const effect = { [name]: VALUES[name] ?? true, ...(name === 'status' && error) };
+      const { status, body } = await send('POST', '/__admin/faults', {
+        key: null,
+        body: { at: stage, effect },
+      });
+      const told = isAllowed ? [201, undefined] : [400, 'INVALID_INPUT'];
+      expect([stage, name, status, body.code]).toEqual([stage, name, ...told]);
+    }
+  });
+});
+
+describe('what the page says of directives', () => {
+  const VIDEO = { prompt: 'a dog', mode: 'textToVideo' };
+
+  /** How a task ends that was asked for so. */
+  async function ended(body: object, headers: object = {}) {
+    const { send, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k', { clock: { mode: 'frozen' } });
+    await send('POST', '/api/sora-2/generate', { key: 'k', body, headers });
+    core.timeline.advance(id, 86_400_000);
+    const [task] = core.tasks.list(id, 1);
+    return { status: task?.status, seconds: (task?.simulatedMs ?? 0) / 1000 };
+  }
+
+  it('a field that is not documented cannot make a task fail', async () => {
+    expect((await ended({ ...VIDEO, prompt: '@emulator(fail)' })).status).toBe('failed');
+    expect((await ended({ ...VIDEO, note: '@emulator(fail)' })).status).toBe('completed');
+    expect((await ended({ ...VIDEO, note: '@emulator(fail=INTERNAL_ERROR)' })).status).toBeUndefined();
+  });
+
+  it('the header counts more than a text, and the first text more than the second', async () => {
+    const two = { ...VIDEO, prompt: '@emulator(duration=2m) @emulator(duration=3m)' };
+    expect((await ended(two)).seconds).toBe(120);
+    expect((await ended(two, { 'x-emulator-fault': 'duration=1.5s' })).seconds).toBe(1.5);
+  });
+
+  it('a wrong body is told before the code that a directive asks for, but not by a poll', async () => {
+    const { send } = await testEmulator();
+    const headers = { 'x-emulator-fault': 'fail=INTERNAL_ERROR' };
+    const codeOf = async (path: string) => (await send('POST', path, { body: {}, headers })).body.errorCode;
+    expect(await codeOf('/api/sora-2/generate')).toBe('PROMPT_REQUIRED');
+    expect(await codeOf('/api/sora-2/check-status')).toBe('INTERNAL_ERROR');
+  });
+
+  it('fail, hang and duration mean nothing to a poll', async () => {
+    const { send } = await testEmulator();
+    for (const words of ['fail', 'hang', 'duration=3s']) {
+      const headers = { 'x-emulator-fault': words };
+      const answer = await send('POST', '/api/sora-2/check-status', { body: { taskId: 'task_x' }, headers });
+      expect(answer.body.errorCode).toBe('TASK_NOT_FOUND');
+    }
+  });
+});
+
+const hasCurl = hasProgram('curl', '--version');
+
+describe.skipIf(!hasCurl)('the lines of the page', () => {
+  const accepted = String.raw`\{"success":true,"status":"processing","taskId":"task_\w+","message":"[^"]+"\} 200\n`;
+  /** What each block prints, in the order of the page, pasted into one shell after the other. */
+  const PRINTED = [
+    String.raw`\{"id".*"fired":0\} 201\nHTTP/1.1 418 I'm a Teapot\r\nx-pot: 1\r\ncontent-type: text/html\r\ncontent-length: 12\r\n\r\n<h1>Tea</h1>\n`,
+    String.raw`\{"id":"\d+","match":\{"family":"sora-2"\},"at":"charge",.*"times":1,"fired":0\} 201\n`,
+    String.raw`\{.*"errorCode":"GENERATION_FAILED"\} 500\n${accepted}`,
+    String.raw`\{"faults":\[\{"id":"\d+",.*"times":1,"fired":1\}\],"next":null\} 200\n`,
+    '204\n204\n',
+    String.raw`\{"id".*"fired":0\} 201\ncurl: 52\n\{"faults":\[\{.*"fired":1\}\],"next":null\} 200\n`,
+    '204\n204\n',
+    String.raw`\{"success":false,"status":"failed",.*"errorCode":"GENERATION_FAILED",.*\} 200\n`,
+    String.raw`\{.*"errorCode":"INSUFFICIENT_CREDITS","requiredCredits":2\} 402\n`,
+    String.raw`[^{}]{12} curl: 18\n`,
+    String.raw`${accepted}"warnings":\["@emulator\(explode\) means nothing .*"\]\}\],"next":null\}\n`,
+    String.raw`\{.*"errorCode":"INVALID_INPUT"\} 400\n`,
+    String.raw`\{.*"NOT_FOUND"\} 404\n\{.*"METHOD_NOT_ALLOWED"\} 405\n\{.*"INVALID_INPUT"\} 415\n\{.*"INVALID_INPUT"\} 413\n`,
+  ];
+
+  it('do what it says when they are pasted', async () => {
+    const { url } = await startCommand();
+    const blocks = [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, block]) => block!);
+    expect(blocks).toHaveLength(PRINTED.length);
+    for (const [index, block] of blocks.entries()) {
+      const script = block.replaceAll('http://127.0.0.1:6266', url);
+      expect(script).not.toContain('6266');
+      const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script]);
+      expect(stdout, block).toMatch(new RegExp(`^${PRINTED[index]}$`));
+    }
+  });
+
+  it('name every call', () => {
+    for (const base of ['/__admin/accounts/np_test_default/faults', '/__admin/faults']) {
+      const lines = [...page.matchAll(/curl -s(?:[^\\\n]|\\[\s\S])*/g)]
+        .map(([line]) => line)
+        .filter((line) => line.includes(`6266${base}`));
+      expect(lines.some((line) => line.includes("-d '"))).toBe(true);
+      expect(lines.some((line) => line.endsWith(base))).toBe(true);
+      expect(lines.some((line) => line.endsWith(`DELETE http://127.0.0.1:6266${base}`))).toBe(true);
+      expect(lines.some((line) => line.endsWith(`DELETE http://127.0.0.1:6266${base}/$RULE`))).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,107 @@
+import { connect } from 'node:net';
+import { describe, expect, it, vi } from 'vitest';
+import { piecesOf } from '../../../src/families/kit/text-stream.ts';
+import { testEmulator } from '../../support/emulator.ts';
+
+const PATH = '/api/sora-2/generate-prompt';
+const BODY = { topic: 'a lighthouse in a storm', technique: 'montage', duration: 10 };
+
+async function listening(own: Parameters<Awaited<ReturnType<typeof testEmulator>>['createAccount']>[1]) {
+  const emulator = await testEmulator();
+  const { id } = emulator.createAccount('k', own);
+  const url = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
+  const start = () =>
+    fetch(url + PATH, {
+      method: 'POST',
+      headers: { authorization: 'Bearer k', 'content-type': 'application/json' },
+      body: JSON.stringify(BODY),
+    });
+  const kinds = () => emulator.core.ledger.entries(id, 10).map(({ kind }) => kind);
+  return { ...emulator, id, url, start, kinds };
+}
+
+describe('piecesOf', () => {
+  it('cuts between characters, never inside one, and loses nothing', () => {
+    const text = '🎬🎥漢字é'.repeat(50);
+    const pieces = piecesOf(text);
+    expect(pieces.length).toBeGreaterThan(5);
+    expect(pieces.join('')).toBe(text);
+    for (const piece of pieces) expect(piece).not.toMatch(/\p{Surrogate}/u);
+    expect(piecesOf('ab')).toEqual(['a', 'b']);
+  });
+});
+
+describe('a text stream', () => {
+  it.each(['frozen', 'auto'] as const)(
+    'comes in several pieces without waiting on a clock that is %s',
+    async (mode) => {
+      const { start, kinds } = await listening({ clock: { mode } });
+      const response = await start();
+      expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8');
+      expect(response.headers.get('transfer-encoding')).toBe('chunked');
+      const pieces: Uint8Array[] = [];
+      for await (const piece of response.body!) pieces.push(piece);
+      expect(pieces.length).toBeGreaterThan(3);
+      expect(Buffer.concat(pieces).toString()).toContain('lighthouse');
+      expect(kinds()).toEqual(['grant', 'hold', 'capture']);
+    },
+  );
+
+  it('is spread evenly over its simulated time on a real clock, which speed shortens', async () => {
+    // The same seed and place in the history give the same text, so another account tells what to expect.
+    const whole = await (await (await listening({ clock: { mode: 'frozen' } })).start()).text();
+    const pieces = piecesOf(whole);
+    const { start, clock, core, id, kinds } = await listening({ speed: 10 });
+    const response = await start();
+    const { endMs } = core.tasks.list(id, 1)[0]!.plan;
+    let text = '';
+    const ended = (async () => {
+      for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) text += piece;
+    })();
+    for (const quarter of [1, 2, 3]) {
+      clock.advance(endMs / 10 / 4);
+      const due = pieces.slice(0, Math.floor((pieces.length * quarter) / 4)).join('');
+      await vi.waitUntil(() => text.length >= due.length);
+      expect(text).toBe(due);
+    }
+    expect(kinds()).toEqual(['grant', 'hold']);
+    clock.advance(endMs / 10 / 4 + 1);
+    await ended;
+    expect(text).toBe(whole);
+    // Whoever has seen the end finds the hold captured.
+    expect(kinds()).toEqual(['grant', 'hold', 'capture']);
+    // At the default speed well under two seconds.
+    expect(endMs / 60).toBeLessThan(1000);
+  });
+
+  it('that the client abandons is not refunded', async () => {
+    const { url, kinds, core, id } = await listening({ speed: 1 });
+    const body = JSON.stringify(BODY);
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(
+      `POST ${PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    await vi.waitUntil(() => kinds().length === 2);
+    socket.destroy();
+    await vi.waitUntil(() => kinds().length === 3);
+    expect(kinds()).toEqual(['grant', 'hold', 'capture']);
+    expect(core.ledger.verify(id)).toEqual([]);
+  });
+
+  it('that the server breaks off is refunded, and the client sees that it is not whole', async () => {
+    const { start, clock, close, core, id } = await listening({ speed: 1, credits: 10 });
+    const fail = vi.spyOn(core.tasks, 'fail');
+    const reader = (await start()).body!.getReader();
+    clock.advance(5000);
+    expect((await reader.read()).value!.length).toBeGreaterThan(0);
+    const { id: taskId } = core.tasks.list(id, 1)[0]!;
+    const closed = close();
+    const rest = async () => {
+      while (!(await reader.read()).done);
+    };
+    await expect(rest()).rejects.toThrow('terminated');
+    await closed;
+    expect(fail).toHaveBeenCalledWith(id, taskId, 'INTERNAL_ERROR');
+    expect(fail).toHaveReturnedWith(true);
+  });
+});

@@ -1,0 +1,227 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { testEmulator } from '../support/emulator.ts';
+import { box, ftyp, makeMp4 } from '../uploads/make-mp4.ts';
+
+const PATH = '/api/sora-2/reverse-prompt';
+const MIB = 1024 * 1024;
+// Its streams do not wait.
+const KEY = 'np_test_auto';
+const LINK = 'https://www.youtube.com/watch?v=W-15-UmGP5s';
+const MP4 = makeMp4({ duration: 7500 }).toString('base64');
+
+const file = (videoFile: unknown, own: object = {}) => ({ videoSource: 'file', videoFile, ...own });
+const sumOfDurations = (text: string) =>
+  [...text.matchAll(/^\| \d+ \|.*\| ([\d.]+)s \|$/gm)].reduce(
+    (sum, [, s]) => sum + Math.round(Number(s) * 1000),
+    0,
+  );
+
+describe('the reverse prompt', () => {
+  it('takes 1 credit before it starts and keeps it when the text is out', async () => {
+    const { post, account, core } = await testEmulator();
+    expect((await post(PATH, { videoSource: 'youtube', videoUrl: LINK }, KEY)).status).toBe(200);
+    const { id, balance } = account(KEY);
+    expect(balance).toBe(999);
+    expect(core.ledger.entries(id, 10).map(({ kind, amount }) => [kind, amount])).toEqual([
+      ['grant', 1000],
+      ['hold', -1],
+      ['capture', 0],
+    ]);
+  });
+
+  it('tells too few credits in the general form', async () => {
+    const { post } = await testEmulator();
+    const { status, text } = await post(PATH, { videoSource: 'youtube', videoUrl: LINK }, 'np_test_empty');
+    expect(status).toBe(402);
+    expect(text).toBe(
+      '{"success":false,"error":"Insufficient credits","errorCode":"INSUFFICIENT_CREDITS","requiredCredits":1}',
+    );
+  });
+
+  it.each<[object, string]>([
+    [{}, 'INVALID_INPUT'],
+    [{ videoSource: 'vimeo', videoUrl: LINK }, 'INVALID_INPUT'],
+    [{ videoSource: null, videoUrl: LINK }, 'INVALID_INPUT'],
+    [{ videoSource: 'youtube', videoUrl: LINK, locale: 'xx' }, 'INVALID_INPUT'],
+    [{ videoSource: 'youtube', videoUrl: LINK, locale: null }, 'INVALID_INPUT'],
+    [{ videoSource: 'youtube' }, 'INVALID_INPUT'],
+    [{ videoSource: 'youtube', videoUrl: '' }, 'INVALID_INPUT'],
+    [{ videoSource: 'youtube', videoUrl: 5 }, 'INVALID_INPUT'],
+    [{ videoSource: 'url' }, 'INVALID_INPUT'],
+    [{ videoSource: 'url', videoUrl: '  ' }, 'INVALID_INPUT'],
+    [{ videoSource: 'file' }, 'INVALID_INPUT'],
+    [file(''), 'INVALID_INPUT'],
+    [file(null), 'INVALID_INPUT'],
+    [file(5), 'INVALID_INPUT'],
+    [file(MP4, { videoFileName: 5 }), 'INVALID_INPUT'],
+    [{ videoSource: 'youtube', videoUrl: LINK, videoFile: 5 }, 'INVALID_INPUT'],
+    [{ videoSource: 'youtube', videoUrl: 'not a link' }, 'INVALID_YOUTUBE_URL'],
+    [{ videoSource: 'youtube', videoUrl: 'https://www.youtube.com/' }, 'INVALID_YOUTUBE_URL'],
+    [{ videoSource: 'youtube', videoUrl: 'https://www.youtube.com/watch' }, 'INVALID_YOUTUBE_URL'],
+    [{ videoSource: 'youtube', videoUrl: 'https://www.youtube.com/watch?v=short' }, 'INVALID_YOUTUBE_URL'],
+    [{ videoSource: 'youtube', videoUrl: 'https://www.youtube.com/@channel' }, 'INVALID_YOUTUBE_URL'],
+    [
+      { videoSource: 'youtube', videoUrl: 'https://notyoutube.com/watch?v=W-15-UmGP5s' },
+      'INVALID_YOUTUBE_URL',
+    ],
+    [
+      { videoSource: 'youtube', videoUrl: 'https://youtube.com.evil.test/watch?v=W-15-UmGP5s' },
+      'INVALID_YOUTUBE_URL',
+    ],
+    [{ videoSource: 'youtube', videoUrl: 'https://example.com/a.mp4' }, 'INVALID_YOUTUBE_URL'],
+    [{ videoSource: 'url', videoUrl: 'a.mp4' }, 'INVALID_VIDEO_URL'],
+    [{ videoSource: 'url', videoUrl: 'ftp://example.com/a.mp4' }, 'INVALID_VIDEO_URL'],
+    [{ videoSource: 'url', videoUrl: 'https://example.com/a.mov' }, 'INVALID_VIDEO_URL'],
+    [{ videoSource: 'url', videoUrl: 'https://example.com/a?file=.mp4' }, 'INVALID_VIDEO_URL'],
+    [{ videoSource: 'url', videoUrl: 'file:///etc/a.mp4' }, 'INVALID_VIDEO_URL'],
+    [{ videoSource: 'url', videoUrl: LINK }, 'INVALID_VIDEO_URL'],
+    [{ videoSource: 'url', videoUrl: 'https://host.invalid/a.mp4' }, 'VIDEO_DOWNLOAD_FAILED'],
+    [{ videoSource: 'url', videoUrl: 'https://INVALID:8080/a.mp4' }, 'VIDEO_DOWNLOAD_FAILED'],
+    [file('this is no base64!'), 'INVALID_FORMAT'],
+    [file('AAAAA'), 'INVALID_FORMAT'],
+    [file(Buffer.from('a text, not a video').toString('base64')), 'INVALID_FORMAT'],
+    [file(`data:video/webm;base64,${MP4}`), 'INVALID_FORMAT'],
+    [file(`data:video/mp4,${MP4}`), 'INVALID_FORMAT'],
+    [file(MP4, { videoFileName: 'video.mov' }), 'INVALID_FORMAT'],
+  ])('refuses %j with %s, charging nothing', async (body, errorCode) => {
+    const { post, account } = await testEmulator();
+    const answer = await post(PATH, body, KEY);
+    expect(answer.body).toEqual({ success: false, error: expect.any(String), errorCode });
+    expect(answer.status).toBe(400);
+    expect((await post(PATH, body, 'np_test_empty')).status).toBe(400);
+    expect(account(KEY)).toMatchObject({ balance: 1000, taskCount: 0 });
+  });
+
+  it.each([
+    LINK,
+    'http://youtube.com/watch?list=x&v=W-15-UmGP5s',
+    'https://m.youtube.com/watch?v=W-15-UmGP5s&t=5',
+    'https://music.youtube.com/watch?v=W-15-UmGP5s',
+    'https://youtu.be/W-15-UmGP5s?si=abc',
+    'https://www.youtube.com/shorts/W-15-UmGP5s',
+    'https://www.youtube.com/embed/W-15-UmGP5s',
+    'https://www.youtube-nocookie.com/embed/W-15-UmGP5s',
+    'https://www.youtube.com/live/W-15-UmGP5s/',
+  ])('takes the YouTube link %s', async (videoUrl) => {
+    const { post } = await testEmulator();
+    const { status, text } = await post(PATH, { videoSource: 'youtube', videoUrl }, KEY);
+    expect(status).toBe(200);
+    expect(text).toContain('YouTube video – W-15-UmGP5s');
+  });
+
+  it.each(['https://static.nanophoto.ai/demo/sk2-ad.mp4', 'http://localhost/A.MP4?token=1#t=5'])(
+    'takes the video link %s, and gives it some length between 8 and 60 seconds',
+    async (videoUrl) => {
+      const { post } = await testEmulator();
+      const { status, text } = await post(PATH, { videoSource: 'url', videoUrl }, KEY);
+      expect(status).toBe(200);
+      expect(sumOfDurations(text)).toBeGreaterThanOrEqual(8000);
+      expect(sumOfDurations(text)).toBeLessThanOrEqual(60_000);
+    },
+  );
+});
+
+describe('an uploaded video', () => {
+  it.each([
+    ['plain base64', MP4],
+    ['a data URL', `data:video/mp4;base64,${MP4}`],
+    ['a data URL without a type', `data:;base64,${MP4}`],
+    ['base64 in lines', MP4.replace(/.{76}/g, '$&\n')],
+  ])('is taken as %s', async (_case, videoFile) => {
+    const { post } = await testEmulator();
+    const { status, text } = await post(PATH, file(videoFile, { videoFileName: 'My Clip.MP4' }), KEY);
+    expect(status).toBe(200);
+    expect(text).toContain('Uploaded file – My Clip.MP4');
+    expect(sumOfDurations(text)).toBe(7500);
+  });
+
+  it('is taken as PHP writes it, with escaped slashes', async () => {
+    const { send } = await testEmulator();
+    const withSlashes = Buffer.concat([
+      makeMp4({ duration: 7500 }),
+      box('free', Buffer.alloc(200, 0xff)),
+    ]).toString('base64');
+    expect(withSlashes).toContain('/');
+    const body = JSON.stringify(file(withSlashes)).replaceAll('/', '\\/');
+    const { status, text } = await send('POST', PATH, { key: KEY, body });
+    expect(status).toBe(200);
+    expect(sumOfDurations(text)).toBe(7500);
+  });
+
+  it.each([
+    [{ duration: 123_456, timescale: 10_000 }, 12_346],
+    [{ duration: 90_000 * 61, timescale: 90_000, moov: 'last' as const, audio: true }, 61_000],
+    [{ duration: 3000, fragments: 3 }, 3000],
+  ])('has shots that add up to its true length: %j', async (options, lengthMs) => {
+    const { post } = await testEmulator();
+    const { text } = await post(PATH, file(makeMp4(options).toString('base64')), KEY);
+    expect(sumOfDurations(text)).toBe(lengthMs);
+  });
+
+  it('can be a real one', async () => {
+    const { post } = await testEmulator();
+    const real = readFileSync(join(import.meta.dirname, '../uploads/tiny.mp4')).toString('base64');
+    const { status, text } = await post(PATH, file(real), KEY);
+    expect(status).toBe(200);
+    expect(sumOfDurations(text)).toBeGreaterThan(0);
+  });
+
+  it.each([
+    ['no movie header', Buffer.concat([ftyp(), box('mdat', Buffer.alloc(100))])],
+    ['no video track', makeMp4({ video: false, audio: true })],
+    ['no length', makeMp4({ duration: 0 })],
+    ['its end missing', makeMp4({ moov: 'last' }).subarray(0, -10)],
+    ['nothing but its type', ftyp()],
+  ])('with %s is charged, cannot be processed, and is refunded', async (_case, bytes) => {
+    const { post, account, core } = await testEmulator();
+    const body = file(bytes.toString('base64'));
+    expect(await post(PATH, body, KEY)).toMatchObject({
+      status: 422,
+      body: { success: false, error: 'Video processing failed', errorCode: 'VIDEO_PROCESSING_FAILED' },
+    });
+    const { id, balance } = account(KEY);
+    expect(balance).toBe(1000);
+    expect(core.ledger.entries(id, 10).map(({ kind }) => kind)).toEqual(['grant', 'hold', 'refund']);
+    expect(core.ledger.verify(id)).toEqual([]);
+    // Credits come before the work.
+    expect((await post(PATH, body, 'np_test_empty')).status).toBe(402);
+  });
+
+  it('may have 30 MB and not a byte more', async () => {
+    const { post } = await testEmulator();
+    const ofSize = (bytes: number) => {
+      const mp4 = makeMp4({ duration: 7500, mdatBytes: 0 });
+      return Buffer.concat([mp4.subarray(0, -8), box('mdat', Buffer.alloc(bytes - mp4.length))]).toString(
+        'base64',
+      );
+    };
+    const allowed = await post(PATH, file(ofSize(30 * MIB)), KEY);
+    expect(allowed.status).toBe(200);
+    expect(sumOfDurations(allowed.text)).toBe(7500);
+    expect(await post(PATH, file(ofSize(30 * MIB + 1)), KEY)).toMatchObject({
+      status: 400,
+      body: { success: false, error: 'File exceeds 30MB', errorCode: 'FILE_TOO_LARGE' },
+    });
+  });
+
+  it('that makes the whole body too large is FILE_TOO_LARGE, whatever it is', async () => {
+    const { post, account } = await testEmulator();
+    const tooLarge = { status: 400, body: { errorCode: 'FILE_TOO_LARGE' } };
+    expect(await post(PATH, file('A'.repeat(44 * MIB)), KEY)).toMatchObject(tooLarge);
+    expect(await post(PATH, file(MP4, { other: 'x'.repeat(2 * MIB) }), KEY)).toMatchObject(tooLarge);
+    expect(account(KEY).balance).toBe(1000);
+  });
+
+  it('is kept as a note of its size and length, not as bytes', async () => {
+    const { post, account, core } = await testEmulator();
+    await post(PATH, file(MP4, { videoFileName: 'a.mp4' }), KEY);
+    expect(core.tasks.inputOf(account(KEY).id, core.tasks.list(account(KEY).id, 1)[0]!.id)).toEqual({
+      videoSource: 'file',
+      locale: 'en',
+      videoFileName: 'a.mp4',
+      videoFile: { bytes: Buffer.from(MP4, 'base64').length, durationMs: 7500 },
+    });
+  });
+});

@@ -1,0 +1,199 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { Rule } from '../../../src/core/faults/fault-rules.ts';
+import { testEmulator } from '../../support/emulator.ts';
+import { rawBytes } from '../../support/raw-http.ts';
+
+const GENERATE = '/api/sora-2/generate';
+const CHECK = '/api/sora-2/check-status';
+const PROMPT = '/api/sora-2/generate-prompt';
+const VALID = { prompt: 'a dog', mode: 'textToVideo' };
+const TEAPOT = {
+  status: 418,
+  text: '{"b" :1.0,\n"a":"é 🫖" ,"errorCode":"TEAPOT"}',
+  contentType: 'application/problem+json',
+  headers: { 'X-Odd': 'a\tb; c="d"', 'Retry-After': '7' },
+};
+
+/** An emulator on a port with one rule for its account. */
+async function listening(at: Rule['at'], answer: object, more: object = {}) {
+  const emulator = await testEmulator();
+  const { id } = emulator.createAccount('k', { clock: { mode: 'frozen' } });
+  const { status } = await emulator.send('POST', '/__admin/accounts/k/faults', {
+    key: null,
+    body: { at, effect: { answer }, times: 1, ...more },
+  });
+  expect(status).toBe(201);
+  const { port } = new URL(await emulator.app.listen({ port: 0, host: '127.0.0.1' }));
+  const ask = async (path: string, body: object) => {
+    const text = JSON.stringify(body);
+    const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer k\r\n`;
+    const framing = `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n`;
+    const { bytes } = await rawBytes(port, head + framing + text);
+    const end = bytes.indexOf('\r\n\r\n');
+    const [line, ...headers] = bytes.subarray(0, end).toString('latin1').split('\r\n');
+    return { line, headers, text: bytes.subarray(end + 4).toString() };
+  };
+  const kinds = () => emulator.core.ledger.entries(id, 10).map(({ kind }) => kind);
+  return { ...emulator, id, ask, kinds };
+}
+
+describe('an answer that a rule gives in full', () => {
+  it.each([
+    ['request', ['grant']],
+    ['charge', ['grant']],
+    ['accepted', ['grant', 'hold']],
+  ] as const)('at %s is sent as it is, with nothing of ours', async (at, entries) => {
+    const { ask, kinds } = await listening(at, TEAPOT);
+    const answer = await ask(GENERATE, VALID);
+    expect(answer.line).toBe("HTTP/1.1 418 I'm a Teapot");
+    expect(answer.text).toBe(TEAPOT.text);
+    expect(answer.headers.filter((header) => !/^(Date|Connection):/i.test(header)).sort()).toEqual(
+      [
+        `content-length: ${Buffer.byteLength(TEAPOT.text)}`,
+        'content-type: application/problem+json',
+        'retry-after: 7',
+        'x-odd: a\tb; c="d"',
+      ].sort(),
+    );
+    expect(kinds()).toEqual(entries);
+    // It has struck as often as it may.
+    expect((await ask(GENERATE, VALID)).line).toBe('HTTP/1.1 200 OK');
+  });
+
+  it('strikes only once for one request, though it says 200', async () => {
+    const { ask, core, kinds, id } = await listening('request', { status: 200, body: { success: true } });
+    core.faults.add(id, { match: {}, at: 'accepted', effect: { errorCode: 'INTERNAL_ERROR' } });
+    expect((await ask(GENERATE, VALID)).text).toBe('{"success":true}');
+    expect(kinds()).toEqual(['grant']);
+  });
+
+  it('takes the place of a refusal, of a poll and of a text', async () => {
+    const { ask, kinds } = await listening('request', { status: 503, text: 'away' }, { times: 3 });
+    for (const [path, body] of [
+      [GENERATE, {}],
+      [CHECK, { taskId: 'task_x' }],
+      [PROMPT, { topic: 'tea' }],
+    ] as const) {
+      expect(await ask(path, body)).toMatchObject({ line: 'HTTP/1.1 503 Service Unavailable', text: 'away' });
+    }
+    expect(kinds()).toEqual(['grant']);
+  });
+
+  it('of a text at accepted has been paid for', async () => {
+    const { ask, kinds } = await listening('accepted', { status: 200, text: 'other words' });
+    expect((await ask(PROMPT, { topic: 'tea' })).text).toBe('other words');
+    await vi.waitUntil(() => kinds().length === 3);
+    expect(kinds()).toEqual(['grant', 'hold', 'capture']);
+  });
+
+  it('has the type of what it is where none is said, and none where it is empty', async () => {
+    const { ask, core, id } = await listening('request', { status: 202, body: null });
+    for (const answer of [{ status: 202, text: 'x' }, { status: 204 }, { status: 500 }])
+      core.faults.add(id, { match: {}, at: 'request', effect: { answer }, times: 1 });
+    const types: unknown[] = [];
+    for (let n = 0; n < 4; n++) {
+      const { headers, text } = await ask(GENERATE, VALID);
+      types.push([headers.find((header) => header.startsWith('content-type')), text]);
+    }
+    expect(types).toEqual([
+      ['content-type: application/json; charset=utf-8', 'null'],
+      ['content-type: text/plain; charset=utf-8', 'x'],
+      [undefined, ''],
+      [undefined, ''],
+    ]);
+  });
+
+  it('can be late, cut and spoilt', async () => {
+    const { core, id, ask } = await listening('request', { status: 200, body: 'abc' });
+    core.faults.clear(id);
+    const answer = { status: 200, body: 'abcdef' };
+    core.faults.add(id, {
+      match: {},
+      at: 'request',
+      effect: { delayMs: 0, answer, truncateAfter: 3 },
+      times: 1,
+    });
+    core.faults.add(id, { match: {}, at: 'charge', effect: { answer, malformed: true }, times: 1 });
+    expect(await ask(GENERATE, VALID)).toMatchObject({
+      text: '"ab',
+      headers: expect.arrayContaining(['content-length: 8']),
+    });
+    expect((await ask(GENERATE, VALID)).text).toBe('"abc<');
+  });
+
+  it('is in the journal with its rule, and in the log with its code', async () => {
+    const { ask, get } = await listening('request', TEAPOT);
+    await ask(GENERATE, VALID);
+    const [entry] = (await get('/__admin/accounts/k/requests')).body.requests;
+    expect(entry).toMatchObject({ status: 418, errorCode: 'TEAPOT', fault: expect.stringMatching(/^\d+$/) });
+    expect(entry.response.body).toBe(TEAPOT.text);
+  });
+
+  it.each([
+    [{ status: 199 }, /answer\.status: expected a whole number from 200 to 599/],
+    [{}, /effect\.answer\.status/],
+    [{ status: 200, body: 1, text: '1' }, /answer\.text: expected either body or text/],
+    [{ status: 204, text: 'x' }, /answer\.text: expected none with status 204/],
+    [{ status: 200, boddy: 1 }, /no "boddy", only status, body, text, headers, contentType/],
+    [{ status: 200, headers: { 'x-a': 'b\r\nset-cookie: c=d' } }, /headers\.x-a: expected visible ASCII of/],
+    [{ status: 200, headers: { 'x-a': 'b\nc' } }, /headers\.x-a/],
+    [{ status: 200, headers: { 'x-a': 'b\0' } }, /headers\.x-a/],
+    [{ status: 200, headers: { 'x-a': 'ÿ' } }, /headers\.x-a/],
+    [{ status: 200, headers: { 'x-a': 5 } }, /headers\.x-a/],
+    [{ status: 200, headers: { 'x a': 'b' } }, /headers/],
+    [{ status: 200, headers: { 'x-a:b\r\n': 'b' } }, /headers/],
+    [{ status: 200, headers: { '': 'b' } }, /headers/],
+    [
+      { status: 200, headers: JSON.parse('{"__proto__":"b"}') },
+      /headers: expected no header named __proto__/,
+    ],
+    [{ status: 200, headers: { 'Transfer-Encoding': 'chunked' } }, /headers/],
+    [{ status: 200, headers: { 'content-length': '1' } }, /headers/],
+    [{ status: 200, headers: { Connection: 'close' } }, /headers/],
+    [{ status: 200, headers: { 'Content-Type': 'a/b' } }, /headers/],
+    [{ status: 200, contentType: 'a/b\r\nx: y' }, /answer\.contentType/],
+    [{ status: 200, contentType: '' }, /answer\.contentType/],
+  ])('is refused when it is %j', async (answer, sentence) => {
+    const { send } = await testEmulator();
+    const refused = await send('POST', '/__admin/faults', {
+      key: null,
+      body: { at: 'request', effect: { answer } },
+    });
+    expect(refused).toMatchObject({ status: 400, body: { code: 'INVALID_INPUT' } });
+    expect(refused.body.error).toMatch(sentence);
+  });
+
+  it('is refused when it is too large, counted in bytes', async () => {
+    const { send } = await testEmulator();
+    const tell = async (answer: object) => {
+      const body = { at: 'request', effect: { answer: { status: 200, ...answer } } };
+      return (await send('POST', '/__admin/faults', { key: null, body })).body.error;
+    };
+    expect(await tell({ text: 'é'.repeat(32 * 1024) })).toBeUndefined();
+    expect(await tell({ text: 'é'.repeat(32 * 1024 + 1) })).toContain('text: expected 65536 bytes at most');
+    expect(await tell({ body: 'x'.repeat(64 * 1024 - 1) })).toContain('body: expected 65536 bytes at most');
+    expect(await tell({ headers: { 'x-a': 'b'.repeat(8193) } })).toContain('headers.x-a');
+    const many = Object.fromEntries(Array.from({ length: 51 }, (_, n) => [`x-${n}`, '']));
+    expect(await tell({ headers: many })).toContain('headers: expected 50 headers at most');
+  });
+
+  it('is refused beside another error, where it cannot be, and when it is nested too deep', async () => {
+    const { send, core } = await testEmulator();
+    const answer = { status: 200 };
+    const set = (body: unknown) => send('POST', '/__admin/faults', { key: null, body });
+    for (const effect of [
+      { answer, errorCode: 'INTERNAL_ERROR' },
+      { answer, fail: true },
+      { answer, status: 500 },
+    ]) {
+      expect((await set({ at: 'request', effect })).body.error).toContain('expected none beside answer');
+    }
+    for (const at of ['task', 'stream', 'media'])
+      expect((await set({ at, effect: { answer } })).status).toBe(400);
+    const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+    expect((await set(`{"at":"request","effect":{"answer":{"status":200,"body":${deep}}}}`)).status).toBe(
+      400,
+    );
+    expect(core.faults.isQuiet()).toBe(true);
+  });
+});

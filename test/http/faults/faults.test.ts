@@ -1,0 +1,471 @@
+import { connect } from 'node:net';
+import { describe, expect, it, vi } from 'vitest';
+import type { Rule } from '../../../src/core/faults/fault-rules.ts';
+import { testEmulator } from '../../support/emulator.ts';
+import { rawBytes } from '../../support/raw-http.ts';
+
+const GENERATE = '/api/sora-2/generate';
+const CHECK = '/api/sora-2/check-status';
+const PROMPT = '/api/sora-2/generate-prompt';
+const VALID = { prompt: 'a dog', mode: 'textToVideo' };
+const TOPIC = { topic: 'a lighthouse', locale: 'ja' };
+
+/** The emulator on a port, with raw access to what comes over the wire. */
+async function listening(rule?: Rule) {
+  const emulator = await testEmulator();
+  const account = emulator.createAccount('k', { clock: { mode: 'frozen' } });
+  if (rule) emulator.core.faults.add(account.id, rule);
+  const url = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
+  const kinds = () => emulator.core.ledger.entries(account.id, 20).map(({ kind }) => kind);
+
+  /** Every byte of the answer, and how the connection ended. */
+  function raw(path: string, body: object): Promise<{ bytes: Buffer; end: string }> {
+    const text = JSON.stringify(body);
+    return rawBytes(
+      new URL(url).port,
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+    );
+  }
+  const bodyOf = (bytes: Buffer) => bytes.subarray(bytes.indexOf('\r\n\r\n') + 4);
+  return { ...emulator, id: account.id, url, raw, kinds, bodyOf };
+}
+
+const at = (stage: Rule['at'], effect: Rule['effect'], more: Partial<Rule> = {}): Rule => ({
+  match: {},
+  at: stage,
+  effect,
+  ...more,
+});
+
+describe('a rule', () => {
+  it('tells any documented code with its documented status, or the one it is given', async () => {
+    const { post, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k');
+    core.faults.add(id, at('request', { errorCode: 'INTERNAL_ERROR' }, { times: 1 }));
+    core.faults.add(id, at('request', { errorCode: 'AI_SERVICE_ERROR', status: 502 }, { times: 1 }));
+    expect(await post(GENERATE, VALID, 'k')).toMatchObject({
+      status: 500,
+      text: '{"success":false,"error":"Internal server error","errorCode":"INTERNAL_ERROR"}',
+    });
+    // A code of another family has that family's wording.
+    expect(await post(GENERATE, VALID, 'k')).toMatchObject({
+      status: 502,
+      body: {
+        error: 'AI service temporarily unavailable. Please try again later.',
+        errorCode: 'AI_SERVICE_ERROR',
+      },
+    });
+    expect((await post(GENERATE, VALID, 'k')).status).toBe(200);
+  });
+
+  it('strikes the n-th time, so many times', async () => {
+    const { post, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k');
+    core.faults.add(id, at('request', { errorCode: 'INTERNAL_ERROR' }, { after: 2, times: 2 }));
+    const statuses: number[] = [];
+    for (let n = 0; n < 6; n++) statuses.push((await post(CHECK, { taskId: 'x' }, 'k')).status);
+    expect(statuses).toEqual([404, 404, 500, 500, 404, 404]);
+    expect(core.faults.list(id)).toMatchObject([{ fired: 2 }]);
+  });
+
+  it('strikes by chance, the same way for the same seed', async () => {
+    const run = async (seed: string) => {
+      const { post, core, createAccount } = await testEmulator();
+      const { id } = createAccount('k', { rateLimit: null });
+      core.faults.add(id, at('request', { errorCode: 'INTERNAL_ERROR' }, { probability: 0.3, seed }));
+      const hits: boolean[] = [];
+      for (let n = 0; n < 200; n++) hits.push((await post(CHECK, { taskId: 'x' }, 'k')).status === 500);
+      return hits;
+    };
+    const first = await run('one');
+    expect(await run('one')).toEqual(first);
+    expect(await run('other')).not.toEqual(first);
+    const count = first.filter(Boolean).length;
+    expect(count).toBeGreaterThan(35);
+    expect(count).toBeLessThan(85);
+  });
+
+  it('strikes what it matches: family, endpoint, text', async () => {
+    const { post, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k');
+    const boom = { errorCode: 'INTERNAL_ERROR' };
+    core.faults.add(id, { match: { family: 'veo-3' }, at: 'request', effect: boom });
+    core.faults.add(id, { match: { endpoint: CHECK }, at: 'request', effect: boom });
+    core.faults.add(id, { match: { contains: 'dragon' }, at: 'request', effect: boom });
+    expect((await post('/api/veo-3/check-status', { taskIds: [] }, 'k')).status).toBe(500);
+    expect((await post(CHECK, { taskId: 'x' }, 'k')).status).toBe(500);
+    expect((await post(GENERATE, VALID, 'k')).status).toBe(200);
+    expect((await post(GENERATE, { ...VALID, prompt: 'a dragon' }, 'k')).status).toBe(500);
+    expect((await post(GENERATE, { ...VALID, prompt: 'a dragon' }, 'np_test_other')).status).toBe(200);
+  });
+
+  it('of the account is tried before those for everybody, in the order they were set', async () => {
+    const { post, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k');
+    core.faults.add(null, at('request', { errorCode: 'INTERNAL_ERROR' }));
+    core.faults.add(id, at('request', { errorCode: 'GENERATION_FAILED' }, { times: 1 }));
+    core.faults.add(id, at('request', { errorCode: 'TASK_NOT_FOUND' }, { times: 1 }));
+    const codes: string[] = [];
+    for (let n = 0; n < 3; n++) codes.push((await post(GENERATE, VALID, 'k')).body.errorCode);
+    expect(codes).toEqual(['GENERATION_FAILED', 'TASK_NOT_FOUND', 'INTERNAL_ERROR']);
+    expect((await post(GENERATE, VALID, 'np_test_other')).body.errorCode).toBe('INTERNAL_ERROR');
+  });
+
+  it('at charge refuses a right request, naming the price where the answer does, and charges nothing', async () => {
+    const { post, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k');
+    core.faults.add(id, at('charge', { errorCode: 'INSUFFICIENT_CREDITS' }));
+    expect((await post(GENERATE, {}, 'k')).body.errorCode).toBe('PROMPT_REQUIRED');
+    expect((await post(GENERATE, VALID, 'k')).text).toBe(
+      '{"error":"Insufficient credits","errorCode":"INSUFFICIENT_CREDITS","requiredCredits":4}',
+    );
+    expect((await post(PROMPT, TOPIC, 'k')).body.requiredCredits).toBe(2);
+    expect(core.accounts.get(id)).toMatchObject({ balance: 1000, taskCount: 0 });
+    // Polls cost nothing, so nothing can go wrong there.
+    expect((await post(CHECK, { taskId: 'x' }, 'k')).status).toBe(404);
+  });
+
+  it.each(['request', 'charge', 'accepted'] as const)(
+    'at %s that tells of missing credits names the price as the answer does',
+    async (stage) => {
+      const { post, core, createAccount } = await testEmulator();
+      const { id } = createAccount('k', { clock: { mode: 'frozen' } });
+      core.faults.add(id, at(stage, { errorCode: 'INSUFFICIENT_CREDITS' }));
+      expect((await post(GENERATE, VALID, 'k')).text).toBe(
+        '{"error":"Insufficient credits","errorCode":"INSUFFICIENT_CREDITS","requiredCredits":4}',
+      );
+      const answer = await post(PROMPT, TOPIC, 'k');
+      expect([answer.status, answer.body]).toEqual([
+        402,
+        {
+          success: false,
+          error: 'Insufficient credits. Required: 2 credits for prompt generation.',
+          errorCode: 'INSUFFICIENT_CREDITS',
+          requiredCredits: 2,
+        },
+      ]);
+      // What costs nothing has no price to name.
+      if (stage === 'request') expect((await post(CHECK, { taskId: 'x' }, 'k')).status).toBe(402);
+    },
+  );
+
+  it('at task with a code ends a watermark removal with it', async () => {
+    const { post, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k', { clock: { mode: 'frozen' } });
+    core.faults.add(id, at('task', { errorCode: 'SERVICE_UNAVAILABLE' }));
+    const share_link = 'https://sora.chatgpt.com/p/s_1';
+    expect(await post('/api/sora/remove-watermark', { share_link }, 'k')).toMatchObject({
+      status: 503,
+      body: { errorCode: 'SERVICE_UNAVAILABLE' },
+    });
+    expect(core.tasks.list(id, 10)).toMatchObject([{ status: 'failed', errorCode: 'SERVICE_UNAVAILABLE' }]);
+  });
+
+  it('at task lets it fail, hang, or take its time', async () => {
+    const { post, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k', { clock: { mode: 'frozen' } });
+    core.faults.add(id, at('task', { fail: true }, { times: 1 }));
+    core.faults.add(id, at('task', { hang: true }, { times: 1 }));
+    core.faults.add(id, at('task', { durationMs: 7000 }, { times: 1 }));
+    const submit = async () => (await post(GENERATE, VALID, 'k')).body.taskId as string;
+    const [fails, hangs, lasts] = [await submit(), await submit(), await submit()];
+    const status = async (taskId: string) => (await post(CHECK, { taskId }, 'k')).body;
+    core.timeline.advance(id, 6999);
+    expect(await status(lasts)).toMatchObject({ status: 'processing' });
+    core.timeline.advance(id, 1);
+    expect(await status(lasts)).toMatchObject({ status: 'completed', generationTime: 7 });
+    core.timeline.advance(id, 86_400_000);
+    expect(await status(fails)).toMatchObject({ status: 'failed', errorCode: 'GENERATION_FAILED' });
+    expect(await status(hangs)).toMatchObject({ status: 'processing' });
+    expect(core.ledger.held(id)).toBe(4);
+    expect(core.ledger.verify(id)).toEqual([]);
+    expect(core.tasks.fail(id, hangs, 'BY_HAND')).toBe(true);
+    expect(core.accounts.get(id).balance).toBe(996);
+  });
+
+  it('strikes each shot by its own text', async () => {
+    const { post, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k', { clock: { mode: 'frozen' } });
+    core.faults.add(id, at('task', { fail: true }, { match: { contains: 'fire' } }));
+    const shot = (shotId: string, prompt: string) => ({
+      id: shotId,
+      prompt,
+      generationType: 'TEXT_2_VIDEO',
+      aspectRatio: '16:9',
+    });
+    const shots = [shot('a', 'water'), shot('b', 'fire'), shot('c', 'air')];
+    await post('/api/veo-3/generate', { shots }, 'k');
+    core.timeline.advance(id, 86_400_000);
+    expect(core.tasks.list(id, 10).map(({ status }) => status)).toEqual(['completed', 'failed', 'completed']);
+  });
+});
+
+describe('an answer that is lost', () => {
+  it.each([
+    ['reset', { reset: true }, 'ECONNRESET'],
+    ['empty', { empty: true }, 'closed'],
+  ] as const)('%s: nothing comes, at any stage', async (_name, effect, end) => {
+    for (const stage of ['request', 'charge', 'accepted'] as const) {
+      const { raw, kinds } = await listening(at(stage, effect));
+      expect(await raw(GENERATE, VALID)).toEqual({ bytes: Buffer.alloc(0), end });
+      expect(kinds()).toEqual(stage === 'accepted' ? ['grant', 'hold'] : ['grant']);
+    }
+  });
+
+  it('is cut after so many bytes, and says how long it would have been', async () => {
+    const { raw, bodyOf, kinds } = await listening(at('accepted', { truncateAfter: 17 }));
+    const { bytes } = await raw(GENERATE, VALID);
+    expect(bodyOf(bytes).toString()).toBe('{"success":true,"');
+    expect(bytes.toString()).toMatch(/content-length: 12\d\r\n/i);
+    expect(kinds()).toEqual(['grant', 'hold']);
+  });
+
+  it('is no JSON', async () => {
+    const { raw, bodyOf, kinds } = await listening(at('accepted', { malformed: true }));
+    const { bytes } = await raw(GENERATE, VALID);
+    expect(bytes.toString()).toContain('200 OK');
+    expect(() => JSON.parse(bodyOf(bytes).toString())).toThrow(SyntaxError);
+    expect(kinds()).toEqual(['grant', 'hold']);
+  });
+
+  it('is replaced by an error although the task runs', async () => {
+    const { post, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k');
+    core.faults.add(id, at('accepted', { errorCode: 'INTERNAL_ERROR' }));
+    expect(await post(GENERATE, VALID, 'k')).toMatchObject({
+      status: 500,
+      body: { errorCode: 'INTERNAL_ERROR' },
+    });
+    expect(core.tasks.list(id, 10)).toMatchObject([{ status: 'processing' }]);
+  });
+
+  it('of a text has been paid for, whatever becomes of it', async () => {
+    for (const effect of [
+      { reset: true },
+      { errorCode: 'SERVICE_UNAVAILABLE' },
+      { truncateAfter: 30 },
+    ] as const) {
+      const { raw, kinds, core, id } = await listening(at('accepted', effect));
+      await raw(PROMPT, TOPIC);
+      await vi.waitUntil(() => kinds().length === 3);
+      expect(kinds()).toEqual(['grant', 'hold', 'capture']);
+      expect(core.ledger.verify(id)).toEqual([]);
+    }
+  });
+
+  it('comes late', async () => {
+    const { post, core, createAccount, clock } = await testEmulator();
+    const { id } = createAccount('k');
+    core.faults.add(id, at('request', { delayMs: 400 }));
+    let isThere = false;
+    const answer = post(CHECK, { taskId: 'x' }, 'k').then((one) => {
+      isThere = true;
+      return one;
+    });
+    await vi.waitUntil(() => core.faults.list(id)[0]!.fired === 1, { interval: 1 });
+    clock.advance(399);
+    await new Promise(setImmediate);
+    expect(isThere).toBe(false);
+    clock.advance(1);
+    expect((await answer).status).toBe(404);
+  });
+
+  it('never comes, and does not keep the server from stopping', async () => {
+    const { raw, close, core, id } = await listening(at('request', { hang: true }));
+    const answer = raw(GENERATE, VALID);
+    await vi.waitUntil(() => core.faults.list(id)[0]!.fired === 1);
+    await close();
+    expect((await answer).bytes.length).toBe(0);
+  });
+});
+
+describe('a stream', () => {
+  it('is cut inside a character, and refunded', async () => {
+    const whole = await listening();
+    const text = await (await fetch(whole.url + PROMPT, request(TOPIC))).text();
+    const cutAt = Buffer.byteLength(text.slice(0, text.search(/[\u3040-\u30ff]/))) + 1;
+    const { raw, kinds } = await listening(at('stream', { truncateAfter: cutAt }));
+    const { bytes } = await raw(PROMPT, TOPIC);
+    const sent = dechunked(bytes);
+    expect(sent.length).toBe(cutAt);
+    expect(sent.equals(Buffer.from(text).subarray(0, cutAt))).toBe(true);
+    expect(() => new TextDecoder('utf-8', { fatal: true }).decode(sent)).toThrow();
+    expect(bytes.toString('latin1').endsWith('0\r\n\r\n')).toBe(false);
+    expect(kinds()).toEqual(['grant', 'hold', 'refund']);
+  });
+
+  it.each([
+    ['stream', { fail: true }, 'closed', 'refund'],
+    ['stream', { reset: true }, 'ECONNRESET', 'refund'],
+    ['task', { fail: true }, 'closed', 'refund'],
+  ] as const)('breaks off in the middle by a rule at %s with %j', async (stage, effect, end, last) => {
+    const { raw, kinds } = await listening(at(stage, effect));
+    const answer = await raw(PROMPT, TOPIC);
+    expect(answer.end).toBe(end);
+    if (end === 'closed') expect(dechunked(answer.bytes).length).toBeGreaterThan(100);
+    expect(kinds()).toEqual(['grant', 'hold', last]);
+  });
+
+  it.each([
+    ['request', 'refund'],
+    ['charge', 'refund'],
+    ['stream', 'refund'],
+    ['accepted', 'capture'],
+  ] as const)('that a rule at %s cuts ends in %s', async (stage, last) => {
+    const { raw, kinds } = await listening(at(stage, { truncateAfter: 40 }));
+    const { bytes, end } = await raw(PROMPT, TOPIC);
+    expect([dechunked(bytes).length, end]).toEqual([40, 'closed']);
+    await vi.waitUntil(() => kinds().length === 3);
+    expect(kinds().at(-1)).toBe(last);
+  });
+
+  it.each(['request', 'charge', 'accepted'] as const)(
+    'begins with no text by a rule at %s, and is paid for',
+    async (stage) => {
+      const { raw, kinds } = await listening(at(stage, { malformed: true }));
+      const { bytes } = await raw(PROMPT, TOPIC);
+      const sent = dechunked(bytes);
+      expect(() => new TextDecoder('utf-8', { fatal: true }).decode(sent)).toThrow();
+      expect(new TextDecoder().decode(sent.subarray(3))).toContain('a lighthouse');
+      expect(kinds()).toEqual(['grant', 'hold', 'capture']);
+    },
+  );
+
+  it('goes on after a delay, unless it is to fail then', async () => {
+    for (const [effect, last] of [
+      [{ delayMs: 50 }, 'capture'],
+      [{ delayMs: 50, fail: true }, 'refund'],
+    ] as const) {
+      const { raw, kinds, clock, core, id } = await listening(at('stream', effect));
+      const answer = raw(PROMPT, TOPIC);
+      await vi.waitUntil(() => core.faults.list(id)[0]!.fired === 1);
+      while (kinds().length < 3) {
+        clock.advance(50);
+        await new Promise(setImmediate);
+      }
+      const { bytes } = await answer;
+      expect(kinds()).toEqual(['grant', 'hold', last]);
+      expect(bytes.toString('latin1').endsWith('0\r\n\r\n')).toBe(last === 'capture');
+    }
+  });
+
+  it('hangs in the middle until the client has had enough', async () => {
+    const { url, kinds, core, id } = await listening(at('stream', { hang: true }));
+    const body = JSON.stringify(TOPIC);
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(
+      `POST ${PROMPT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    let bytes = 0;
+    socket.on('data', (piece) => {
+      bytes += piece.length;
+    });
+    await vi.waitUntil(() => bytes > 500);
+    expect(kinds()).toEqual(['grant', 'hold']);
+    socket.destroy();
+    await vi.waitUntil(() => kinds().length === 3);
+    expect(kinds()).toEqual(['grant', 'hold', 'capture']);
+    expect(core.ledger.verify(id)).toEqual([]);
+  });
+
+  const request = (body: object) => ({
+    method: 'POST',
+    headers: { authorization: 'Bearer k', 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+
+  /** What the chunks of an answer contain, whole or not. */
+  function dechunked(bytes: Buffer): Buffer {
+    let rest = bytes.subarray(bytes.indexOf('\r\n\r\n') + 4);
+    const pieces: Buffer[] = [];
+    for (;;) {
+      const size = Number.parseInt(rest.subarray(0, rest.indexOf('\r\n')).toString(), 16);
+      if (!size) return Buffer.concat(pieces);
+      const from = rest.indexOf('\r\n') + 2;
+      pieces.push(rest.subarray(from, from + size));
+      rest = rest.subarray(from + size + 2);
+    }
+  }
+});
+
+describe('a directive', () => {
+  const statusOf = async (body: object, headers: object = {}, path = GENERATE) => {
+    const { send, core, createAccount } = await testEmulator();
+    const { id } = createAccount('k', { clock: { mode: 'frozen' } });
+    const answer = await send('POST', path, { key: 'k', body, headers });
+    core.timeline.advance(id, 86_400_000);
+    return { answer, core, id, tasks: core.tasks.list(id, 100) };
+  };
+
+  it.each([
+    [GENERATE, { ...VALID, prompt: 'a dog @emulator(fail)' }],
+    [GENERATE, { ...VALID, imageUrls: ['https://example.com/a.png#@emulator(fail)'] }],
+    [GENERATE, { ...VALID, imageUrls: ['https://example.com/a.png#%40emulator%28fail%29'] }],
+    ['/api/sora-2-tvc/generate', { adTheme: '@emulator( fail )' }],
+    ['/api/sora-2-tvc/generate', { adTheme: 'x', referenceImageUrl: 'https://e.com/a#@emulator(fail)' }],
+    ['/api/nano-banana-2/generate', { prompt: '@emulator(fail,duration=2s)', mode: 'generate' }],
+  ])('%s lets the task fail for %j', async (path, body) => {
+    const { answer, tasks } = await statusOf(body, {}, path);
+    expect(answer.status).toBe(200);
+    expect(tasks).toMatchObject([{ status: 'failed', errorCode: 'GENERATION_FAILED' }]);
+  });
+
+  it('in a shot concerns that shot', async () => {
+    const shot = (id: string, prompt: string) => ({
+      id,
+      prompt,
+      generationType: 'TEXT_2_VIDEO',
+      aspectRatio: '16:9',
+    });
+    const body = { shots: [shot('a', 'x'), shot('b', '@emulator(fail)'), shot('c', '@emulator(hang)')] };
+    const { tasks } = await statusOf(body, {}, '/api/veo-3/generate');
+    expect(tasks.map(({ status }) => status)).toEqual(['completed', 'failed', 'processing']);
+  });
+
+  it('in the header concerns the whole request', async () => {
+    const { tasks } = await statusOf(VALID, { 'x-emulator-fault': 'duration=2m,fail' });
+    expect(tasks).toMatchObject([{ status: 'failed', simulatedMs: 120_000 }]);
+  });
+
+  it('refuses at once with a code of the endpoint, charging nothing', async () => {
+    for (const code of [
+      'GENERATION_FAILED',
+      'INTERNAL_ERROR',
+      'INSUFFICIENT_CREDITS',
+      'API_KEY_RATE_LIMIT_EXCEEDED',
+    ]) {
+      const { answer, tasks, core, id } = await statusOf({ ...VALID, prompt: `a @emulator(fail=${code})` });
+      expect(answer.body.errorCode).toBe(code);
+      expect([tasks, core.accounts.get(id).balance]).toEqual([[], 1000]);
+    }
+    const { answer } = await statusOf({ taskId: 'x' }, { 'x-emulator-fault': 'fail=INTERNAL_ERROR' }, CHECK);
+    expect(answer.body.errorCode).toBe('INTERNAL_ERROR');
+  });
+
+  it.each([
+    'explode',
+    'fail=NO_SUCH_CODE',
+    'fail=SHOTS_REQUIRED',
+    'duration=3',
+    'duration=-1s',
+    'cut=x',
+    '',
+    'fail=',
+    'hang=1',
+  ])('that says "%s" is none, and a warning in the journal', async (words) => {
+    const { send, createAccount, get } = await testEmulator();
+    createAccount('k');
+    await send('POST', GENERATE, { key: 'k', body: { ...VALID, prompt: `@emulator(${words})` } });
+    await send('POST', GENERATE, { key: 'k', body: VALID, headers: { 'x-emulator-fault': words } });
+    const { requests } = (await get('/__admin/accounts/k/requests')).body;
+    expect(requests.map(({ status }: { status: number }) => status)).toEqual([200, 200]);
+    for (const { warnings } of requests) expect(warnings).toEqual([expect.stringContaining('means nothing')]);
+  });
+
+  it('ends a watermark removal with its documented failure, or never', async () => {
+    const share_link = 'https://sora.chatgpt.com/p/s_1#@emulator(fail)';
+    const { answer, tasks } = await statusOf({ share_link }, {}, '/api/sora/remove-watermark');
+    expect(answer).toMatchObject({ status: 500, body: { success: false, errorCode: 'GENERATION_FAILED' } });
+    expect(tasks).toMatchObject([{ status: 'failed' }]);
+  });
+});

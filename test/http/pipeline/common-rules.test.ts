@@ -1,0 +1,364 @@
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { testEmulator } from '../../support/emulator.ts';
+import { createTestClock } from '../../support/test-clock.ts';
+
+const GENERATE = '/api/sora-2/generate';
+const CHECK = '/api/sora-2/check-status';
+const VALID = { prompt: 'a dog', mode: 'textToVideo' };
+const ENDPOINTS = [
+  GENERATE,
+  CHECK,
+  '/api/veo-3/generate',
+  '/api/veo-3/check-status',
+  '/api/sora-2/generate-prompt',
+  '/api/sora-2/reverse-prompt',
+];
+
+const envelope = (errorCode: string) => ({ success: false, error: expect.any(String), errorCode });
+
+describe('authentication', () => {
+  it.each([
+    ['no header', {}],
+    ['an empty header', { authorization: '' }],
+    ['no key', { authorization: 'Bearer' }],
+    ['an empty key', { authorization: 'Bearer   ' }],
+    ['another scheme', { authorization: 'Basic np_test_default' }],
+    ['a bare key', { authorization: 'np_test_default' }],
+    ['an unknown key', { authorization: 'Bearer sk_unknown' }],
+    ['a key that only begins like a test key', { authorization: 'Bearer np_tes' }],
+    ['a key that only contains a test key', { authorization: 'Bearer sk_np_test_a' }],
+    ['a test key of more than 200 characters', { authorization: `Bearer np_test_${'a'.repeat(193)}` }],
+    ['a test key that is not ASCII', { authorization: 'Bearer np_test_\u00fc' }],
+    ['a key with a space', { authorization: 'Bearer np_test_a b' }],
+  ])('refuses %s', async (_case, headers) => {
+    const { send } = await testEmulator();
+    for (const path of ENDPOINTS) {
+      const answer = await send('POST', path, { key: null, headers, body: VALID });
+      expect(answer.status).toBe(401);
+      expect(answer.text).toBe(
+        '{"success":false,"error":"Authentication required","errorCode":"LOGIN_REQUIRED"}',
+      );
+      expect(answer.headers).not.toHaveProperty('x-ratelimit-limit');
+    }
+  });
+
+  it('refuses a revoked key', async () => {
+    const { core, post } = await testEmulator();
+    core.accounts.change(core.accounts.find('np_test_default')!.id, { revoked: true });
+    expect(await post(GENERATE, VALID)).toMatchObject({ status: 401, body: envelope('LOGIN_REQUIRED') });
+  });
+
+  it.each(['Bearer', 'bearer', 'BEARER', 'Bearer  '])('takes the scheme as "%s"', async (scheme) => {
+    const { send } = await testEmulator();
+    const headers = { authorization: `${scheme} np_test_default` };
+    expect((await send('POST', GENERATE, { key: null, headers, body: VALID })).status).toBe(200);
+  });
+
+  it('makes an account for an unknown test key, once, from the default profile', async () => {
+    const { post, account } = await testEmulator(['--rate-limit', '7', '--speed', '5', '--seed', 's']);
+    expect((await post(GENERATE, VALID, 'np_test_made_up')).status).toBe(200);
+    expect((await post(GENERATE, VALID, 'np_test_made_up')).status).toBe(200);
+    expect(account('np_test_made_up')).toMatchObject({
+      origin: 'self',
+      balance: 992,
+      rateLimit: 7,
+      speed: 5,
+      seed: 's',
+    });
+  });
+
+  it('makes none when that is switched off', async () => {
+    const { post } = await testEmulator(['--auto-accounts', 'off']);
+    expect((await post(GENERATE, VALID, 'np_test_made_up')).status).toBe(401);
+    expect((await post(GENERATE, VALID, 'np_test_default')).status).toBe(200);
+  });
+
+  it('makes none for a key of absurd length', async () => {
+    const { post } = await testEmulator();
+    expect((await post(GENERATE, VALID, `np_test_${'x'.repeat(500)}`)).status).toBe(401);
+  });
+
+  it('gives a new account the default profile, and a key its own tasks only', async () => {
+    const { post } = await testEmulator();
+    const { body } = await post(GENERATE, VALID, 'np_test_one');
+    expect((await post(CHECK, { taskId: body.taskId }, 'np_test_one')).status).toBe(200);
+    expect(await post(CHECK, { taskId: body.taskId }, 'np_test_two')).toMatchObject({
+      status: 404,
+      body: envelope('TASK_NOT_FOUND'),
+    });
+  });
+});
+
+describe('the rate limit', () => {
+  it('passes exactly 100 of 101 requests that come at once', async () => {
+    const { post } = await testEmulator();
+    const answers = await Promise.all(
+      Array.from({ length: 101 }, () => post(CHECK, { taskId: 'task_x' }, 'np_test_burst')),
+    );
+    expect(answers.filter(({ status }) => status === 404)).toHaveLength(100);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(1);
+  });
+
+  it('tells limit, rest and reset on every authenticated answer, and when to try again once it is reached', async () => {
+    const { post, clock } = await testEmulator();
+    const first = await post(GENERATE, VALID, 'np_test_limited');
+    expect(first.headers).toMatchObject({
+      'x-ratelimit-limit': '3',
+      'x-ratelimit-remaining': '2',
+      'x-ratelimit-reset': '3600',
+    });
+    clock.advance(600_000);
+    expect((await post(GENERATE, {}, 'np_test_limited')).headers).toMatchObject({
+      'x-ratelimit-remaining': '1',
+    });
+    await post(CHECK, { taskId: 'task_x' }, 'np_test_limited');
+    const refused = await post(GENERATE, VALID, 'np_test_limited');
+    expect(refused.status).toBe(429);
+    expect(refused.headers).toMatchObject({
+      'x-ratelimit-limit': '3',
+      'x-ratelimit-remaining': '0',
+      'x-ratelimit-reset': '3000',
+      'retry-after': '3000',
+    });
+    // The sample's words whatever the key's own limit is.
+    expect(refused.body.error).toContain('Default: 100 requests/hour');
+  });
+
+  it('opens again after an hour, and refused requests do not lengthen it', async () => {
+    const { post, clock } = await testEmulator();
+    const status = async () => (await post(CHECK, { taskId: 'x' }, 'np_test_limited')).status;
+    expect([await status(), await status(), await status(), await status()]).toEqual([404, 404, 404, 429]);
+    clock.advance(3_599_999);
+    expect(await status()).toBe(429);
+    clock.advance(1);
+    expect(await status()).toBe(404);
+  });
+
+  it("runs on the account's clock, and speed does not change its hour", async () => {
+    const { post, core, clock, createAccount } = await testEmulator();
+    const frozen = createAccount('frozen', { rateLimit: 1, clock: { mode: 'frozen' } });
+    createAccount('fast', { rateLimit: 1, speed: 1000 });
+    const status = async (key: string) => (await post(CHECK, { taskId: 'x' }, key)).status;
+    expect([await status('frozen'), await status('frozen')]).toEqual([404, 429]);
+    expect([await status('fast'), await status('fast')]).toEqual([404, 429]);
+    clock.advance(3_599_000);
+    expect(await status('fast')).toBe(429);
+    clock.advance(1000);
+    expect(await status('frozen')).toBe(429);
+    core.timeline.advance(frozen.id, 3_600_000);
+    expect(await status('frozen')).toBe(404);
+  });
+
+  it('comes after authentication and before everything else', async () => {
+    const { send, post } = await testEmulator();
+    for (let n = 0; n < 3; n++) await post(CHECK, { taskId: 'x' }, 'np_test_limited');
+    const limited = { key: 'np_test_limited' };
+    expect((await send('POST', GENERATE, { ...limited, body: '{broken' })).status).toBe(429);
+    expect((await send('POST', '/api/nowhere', { ...limited, body: VALID })).status).toBe(429);
+    expect((await send('GET', GENERATE, limited)).status).toBe(429);
+    expect((await send('POST', GENERATE, { key: 'unknown', body: VALID })).status).toBe(401);
+  });
+
+  it('counts requests to unknown paths too, for whoever has a key', async () => {
+    const { send } = await testEmulator();
+    expect((await send('POST', '/api/nowhere', { body: VALID })).headers).toMatchObject({
+      'x-ratelimit-remaining': '99',
+    });
+    expect((await send('GET', GENERATE)).headers).toMatchObject({ 'x-ratelimit-remaining': '98' });
+  });
+
+  it('can be off, with no headers that would lie', async () => {
+    const { post } = await testEmulator();
+    const answers = await Promise.all(
+      Array.from({ length: 150 }, () => post(CHECK, { taskId: 'x' }, 'np_test_unlimited')),
+    );
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([404]));
+    expect(answers[0]!.headers).not.toHaveProperty('x-ratelimit-limit');
+  });
+
+  it('is counted for each key by itself', async () => {
+    const { post } = await testEmulator();
+    for (let n = 0; n < 3; n++) await post(CHECK, { taskId: 'x' }, 'np_test_limited');
+    expect((await post(CHECK, { taskId: 'x' }, 'np_test_limited')).status).toBe(429);
+    expect((await post(CHECK, { taskId: 'x' }, 'np_test_other')).headers['x-ratelimit-remaining']).toBe('99');
+  });
+});
+
+describe('keys that make their own account', () => {
+  it.each([
+    'np_test_',
+    'np_test_a:b@c|d',
+    'np_test_"it works" is no title'.replaceAll(' ', '_'),
+    `np_test_${'a'.repeat(192)}`,
+  ])('may be %s', async (key) => {
+    const { post, get } = await testEmulator();
+    expect((await post(GENERATE, VALID, key)).status).toBe(200);
+    expect((await get(`/__admin/accounts/${encodeURIComponent(key)}`)).body.credits).toBe(996);
+  });
+});
+
+describe('what is no request of the API', () => {
+  it.each([
+    ['POST', '/api/sora-2'],
+    ['POST', '/api/sora-2/generate/'],
+    ['POST', '/API/sora-2/generate'],
+    ['GET', '/'],
+    ['DELETE', '/media/../etc/passwd'],
+    ['GET', '/%E0%A4%A'],
+    ['OPTIONS', '/nowhere'],
+    ['PROPFIND', '/nowhere'],
+  ])('answers %s %s with 404 in the envelope, with a key or without', async (method, path) => {
+    const { send } = await testEmulator();
+    for (const key of ['np_test_default', null]) {
+      const answer = await send(method, path, { key });
+      expect(answer.status).toBe(404);
+      expect(answer.text).toBe('{"success":false,"error":"Not found","errorCode":"NOT_FOUND"}');
+    }
+  });
+
+  it.each(['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'])(
+    'answers %s on a known path with 405',
+    async (method) => {
+      const { send } = await testEmulator();
+      for (const path of ENDPOINTS) {
+        const answer = await send(method, path, { key: null });
+        expect(answer.status).toBe(405);
+        expect(answer.headers.allow).toBe('POST');
+        expect(answer.body).toEqual(envelope('METHOD_NOT_ALLOWED'));
+      }
+    },
+  );
+
+  it.each(['', '{bad', `"${'x'.repeat(2 * 1024 * 1024)}"`])(
+    'does not look into the body for that (case %#)',
+    async (body) => {
+      const { send, account, core, clock } = await testEmulator();
+      for (const key of ['np_test_default', null]) {
+        const ask = (method: string, path: string) =>
+          send(method, path, { key, body, headers: { 'content-type': 'application/json' } });
+        expect(await ask('POST', '/nowhere')).toMatchObject({ status: 404, body: envelope('NOT_FOUND') });
+        expect(await ask('DELETE', GENERATE)).toMatchObject({
+          status: 405,
+          headers: { allow: 'POST' },
+          body: envelope('METHOD_NOT_ALLOWED'),
+        });
+        expect((await ask('POST', '/health')).status).toBe(404);
+        expect(await ask('POST', '/__admin/nowhere')).toMatchObject({
+          status: 404,
+          body: { code: 'NOT_FOUND' },
+        });
+      }
+      // Counted all the same, and once each.
+      expect(core.limits.peek(account('np_test_default').id, clock.nowMs()).count).toBe(3);
+    },
+  );
+
+  it('answers a method that needs a content type like any other', async () => {
+    const { send } = await testEmulator();
+    expect(await send('QUERY', GENERATE, { key: null })).toMatchObject({
+      status: 405,
+      headers: { allow: 'POST' },
+    });
+    expect((await send('QUERY', '/nowhere', { key: null })).status).toBe(404);
+    expect((await send('QUERY', '/__admin/accounts', { key: null })).status).toBe(404);
+  });
+
+  it.each(ENDPOINTS)('refuses an encoded body at %s', async (path) => {
+    const { send } = await testEmulator();
+    const sent = (encoding: string) =>
+      send('POST', path, { body: VALID, headers: { 'content-encoding': encoding } });
+    expect(await sent('gzip')).toMatchObject({ status: 415, body: envelope('INVALID_INPUT') });
+    expect((await sent('identity')).status).not.toBe(415);
+  });
+
+  it.each(ENDPOINTS)('refuses a body that is not UTF-8 at %s, charging nothing', async (path) => {
+    const { app, account } = await testEmulator();
+    const answer = await app.inject({
+      method: 'POST',
+      url: path,
+      headers: { authorization: 'Bearer np_test_default', 'content-type': 'application/json' },
+      payload: Buffer.from('{"prompt":"\xe9t\xe9","mode":"textToVideo","topic":"\xe9"}', 'latin1'),
+    });
+    expect([answer.statusCode, answer.json()]).toEqual([400, envelope('INVALID_INPUT')]);
+    expect(account('np_test_default').balance).toBe(1000);
+  });
+
+  it.each(ENDPOINTS)('takes nothing but JSON at %s', async (path) => {
+    const { send } = await testEmulator();
+    for (const type of [
+      'text/plain',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+      'nonsense',
+    ]) {
+      const answer = await send('POST', path, {
+        body: JSON.stringify(VALID),
+        headers: { 'content-type': type },
+      });
+      expect(answer).toMatchObject({ status: 415, body: envelope('INVALID_INPUT') });
+    }
+  });
+
+  it('takes JSON with parameters in the content type', async () => {
+    const { send } = await testEmulator();
+    const headers = { 'content-type': 'Application/JSON; charset=utf-8' };
+    expect((await send('POST', GENERATE, { body: VALID, headers })).status).toBe(200);
+  });
+
+  it.each(ENDPOINTS)('refuses a body that is no JSON object at %s', async (path) => {
+    const { send, core, account } = await testEmulator();
+    const bodies = ['', '{', '{"prompt":', 'null', '[]', '"text"', '5', 'true', '{}{}', '\u0000', '{"a":1,}'];
+    for (const body of bodies) {
+      const answer = await send('POST', path, { body, headers: { 'content-type': 'application/json' } });
+      expect([body, answer.status, answer.body]).toEqual([body, 400, envelope('INVALID_INPUT')]);
+    }
+    expect(await send('POST', path)).toMatchObject({ status: 400, body: envelope('INVALID_INPUT') });
+    expect(core.ledger.entries(account('np_test_default').id, 10)).toHaveLength(1);
+  });
+
+  it('takes a byte order mark before the body', async () => {
+    const { send } = await testEmulator();
+    const answer = await send('POST', GENERATE, { body: `\uFEFF${JSON.stringify(VALID)}` });
+    expect(answer.status).toBe(200);
+  });
+
+  it('does not fall over keys that mean something to JavaScript', async () => {
+    const { send, account } = await testEmulator();
+    const body = '{"__proto__":{"mode":"textToVideo"},"constructor":{"prototype":{}},"prompt":"a"}';
+    expect((await send('POST', GENERATE, { body })).body).toEqual({
+      success: false,
+      error: 'Missing required parameters: mode',
+      errorCode: 'INVALID_INPUT',
+    });
+    expect(account('np_test_default').balance).toBe(1000);
+  });
+
+  it('refuses a huge body with 413', async () => {
+    const { post } = await testEmulator();
+    const answer = await post(GENERATE, { ...VALID, prompt: 'x'.repeat(1_048_577) });
+    expect(answer).toMatchObject({ status: 413, body: envelope('INVALID_INPUT') });
+  });
+
+  it('lets the size limit be set', async () => {
+    const { post } = await testEmulator(['--body-limit-bytes', '2000000']);
+    expect((await post(GENERATE, { ...VALID, prompt: 'x'.repeat(1_048_577) })).status).toBe(200);
+  });
+});
+
+describe('an error of ours', () => {
+  it('is told as INTERNAL_ERROR without a word about its inside', async () => {
+    const log: Record<string, unknown>[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line) => void log.push(JSON.parse(line)) });
+    const { core, post } = await testEmulator([], createTestClock(), logger);
+    core.db.exec('DROP TABLE tasks');
+    const answer = await post(GENERATE, VALID);
+    expect(answer.status).toBe(500);
+    expect(answer.text).toBe(
+      '{"success":false,"error":"Internal server error","errorCode":"INTERNAL_ERROR"}',
+    );
+    // The log is told what the client is not.
+    expect(log).toHaveLength(1);
+    expect(log[0]).toMatchObject({ err: { message: 'no such table: tasks', stack: expect.any(String) } });
+  });
+});

@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs';
+import { createConfig, lintFromString } from '@redocly/openapi-core';
+import spectral from '@stoplight/spectral-core';
+import rulesets from '@stoplight/spectral-rulesets';
+import { describe, expect, it } from 'vitest';
+import { FAMILIES } from '../../src/families/index.ts';
+import { testEmulator } from '../support/emulator.ts';
+import { registeredRoutes } from '../support/routes.ts';
+import { seedFileOf } from '../support/seed-file.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: JSON of every shape
+type Json = any;
+
+const DOCUMENTS = [
+  ['/openapi.json', 'docs/openapi.json'],
+  ['/__admin/openapi.json', 'docs/openapi-control-plane.json'],
+] as const;
+
+async function served(path: string, flags: string[] = []): Promise<Json> {
+  const { send } = await testEmulator(flags);
+  const answer = await send('GET', path, { key: null, headers: { host: '127.0.0.1:6266' } });
+  expect(answer.status).toBe(200);
+  return answer.body;
+}
+
+describe.each(DOCUMENTS)('%s', (path, file) => {
+  const url = new URL(`../../${file}`, import.meta.url);
+
+  it(`is what ${file} says; npm run openapi writes it`, async () => {
+    expect(await served(path)).toEqual(JSON.parse(readFileSync(url, 'utf8')));
+  });
+
+  it("has nothing that Redocly's recommended rules find fault with", async () => {
+    const config = await createConfig({ extends: ['recommended'] });
+    const problems = await lintFromString({ source: JSON.stringify(await served(path)), config });
+    expect(problems.map(({ ruleId, message, location }) => [ruleId, message, location[0]?.pointer])).toEqual(
+      [],
+    );
+  });
+
+  it("has nothing that Spectral's recommended rules find fault with", async () => {
+    const linter = new spectral.Spectral();
+    linter.setRuleset({ extends: [[rulesets.oas as never, 'recommended']] });
+    expect(await linter.run(await served(path))).toEqual([]);
+  });
+
+  it('is there for everybody, and tells where the emulator answers', async () => {
+    const { send } = await testEmulator(['--public-url', 'http://else:1']);
+    const { body, headers } = await send('GET', path, { key: null, headers: { host: 'emulator:80' } });
+    expect(body.servers[0].url).toBe('http://emulator:80');
+    expect(headers['content-type']).toBe('application/json; charset=utf-8');
+  });
+});
+
+describe('the document of the vendor', () => {
+  it('has every route, and all that it can answer with an example', async () => {
+    const { paths } = await served('/openapi.json');
+    expect(Object.keys(paths).sort()).toEqual((await registeredRoutes()).map(({ url }) => url).sort());
+    for (const { post } of Object.values<Json>(paths)) {
+      for (const [status, response] of Object.entries<Json>(post.responses)) {
+        if (status === '200') continue;
+        const { examples } = response.content['application/json'];
+        const told = Object.values<Json>(examples).map(({ value }) => value.errorCode);
+        expect(new Set(told)).toEqual(new Set(response['x-error-codes'].map(({ code }: Json) => code)));
+      }
+    }
+  });
+
+  it('says of every part how well it is known', async () => {
+    const { paths } = await served('/openapi.json');
+    const MARK = /^[DCX]$/;
+    for (const { post } of Object.values<Json>(paths)) {
+      expect(post['x-source']).toMatch(MARK);
+      const { schema } = post.requestBody.content['application/json'];
+      for (const property of Object.values<Json>(schema.properties))
+        expect(property['x-source']).toMatch(MARK);
+      if (post['x-prices']) expect(post['x-prices']['x-source']).toMatch(MARK);
+      for (const response of Object.values<Json>(post.responses)) {
+        expect(response['x-source'] ?? response['x-error-codes'].at(0)?.['x-source'] ?? 'X').toMatch(MARK);
+        for (const one of response['x-error-codes'] ?? []) expect(one['x-source']).toMatch(MARK);
+      }
+    }
+  });
+
+  it('has the prices of every family, in force as they are', async () => {
+    const numbersOf = (prices: Json): number[] =>
+      typeof prices === 'number' ? [prices] : Object.values(prices).flatMap(numbersOf);
+    const { paths } = await served('/openapi.json');
+    for (const { name, prices } of FAMILIES) {
+      const listed = Object.values<Json>(paths)
+        .filter(({ post }) => post.tags[0] === name)
+        .flatMap(({ post }) => post['x-prices']?.list ?? [])
+        .map(({ credits }: Json) => credits);
+      expect(listed.sort()).toEqual(numbersOf(prices).sort());
+    }
+    const changed = seedFileOf({ prices: { 'seedance-1-5-pro': { '720p': { audio: { '8': 17 } } } } });
+    const other = await served('/openapi.json', ['--seed-file', changed]);
+    expect(other.paths['/api/seedance-1-5-pro/generate'].post['x-prices'].list).toContainEqual({
+      when: { resolution: '720p', generateAudio: true, duration: '8' },
+      credits: 17,
+    });
+  });
+
+  it('names no field that only tells clients where images belong', async () => {
+    expect(JSON.stringify(await served('/openapi.json'))).not.toContain('imageBase64');
+  });
+});

@@ -1,0 +1,227 @@
+import { execFile, spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { basename, join, relative, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { parse } from 'yaml';
+import { readCommand } from '../../src/settings/config.ts';
+import { call, startCommand } from '../support/command.ts';
+import { lastingTempDir } from '../support/temp-dir.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const MODULES = join(ROOT, 'node_modules');
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+const run = promisify(execFile);
+const manifest = JSON.parse(read('package.json'));
+
+/** One for each instruction, lines joined. */
+const instructions = read('Dockerfile')
+  .replace(/^#.*\n/gm, '')
+  .replace(/\\\n\s*/g, '')
+  .split('\n')
+  .filter(Boolean)
+  .map((line) => ({ name: line.split(' ', 1)[0]!, rest: line.slice(line.indexOf(' ') + 1) }));
+const stages = instructions.reduce<(typeof instructions)[]>((all, one) => {
+  if (one.name === 'FROM') all.push([]);
+  all.at(-1)?.push(one);
+  return all;
+}, []);
+const last = stages.at(-1)!;
+const only = (name: string) => {
+  const found = last.filter((one) => one.name === name);
+  expect(found, name).toHaveLength(1);
+  return found[0]!.rest;
+};
+const pairs = (text: string) =>
+  Object.fromEntries(
+    [...text.matchAll(/([\w.]+)=(?:"([^"]*)"|(\S+))/g)].map(([, key, quoted, bare]) => [key, quoted ?? bare]),
+  );
+const base = instructions.find(({ name }) => name === 'ARG')!.rest.replace('BASE=', '');
+const environment = pairs(only('ENV'));
+const config = readCommand([], environment).config;
+
+/** The words of a command of the Dockerfile that begins like this. */
+const wordsAfter = (beginning: string) => {
+  const commands = instructions.flatMap(({ rest }) => rest.split(/\s*&&\s*/));
+  const found = commands.filter((command) => command.startsWith(`${beginning} `));
+  expect(found, beginning).toHaveLength(1);
+  return found[0]!.slice(beginning.length + 1).split(/\s+/);
+};
+
+describe('the Dockerfile', () => {
+  it('takes everything of the package that running needs', () => {
+    const needed = manifest.files.filter((file: string) => !/^!|^docs|\.md$/.test(file));
+    const [target, ...taken] = wordsAfter('cp -r --parents').reverse();
+    expect(target).toBe('/product/');
+    expect(taken.sort()).toEqual([...needed, 'LICENSE', 'package.json'].sort());
+  });
+
+  it('begins with a Node.js that the package and the example of compose accept', () => {
+    const version = Number(/^node:(\d+)-bookworm-slim$/.exec(base)![1]);
+    expect(version).toBeGreaterThan(Number.parseFloat(manifest.engines.node.slice(2)));
+    expect(parse(read('docker/compose.yaml'), { merge: true }).services.app.image).toBe(base);
+    expect(read('docker/try-image.sh')).toContain(`\nBASE=${base}\n`);
+    expect(stages.every(([from]) => /^\$\{BASE\}( AS \w+)?$/.test(from!.rest))).toBe(true);
+  });
+
+  it('runs nothing as root, nor while its last stage is built', () => {
+    expect(only('USER')).toMatch(/^[1-9]\d*:[1-9]\d*$/);
+    expect(last.map(({ name }) => name)).not.toContain('RUN');
+    const [owner] = last.flatMap(({ rest }) => /--chown=(\S+) \S+ \/data\//.exec(rest)?.[1] ?? []);
+    expect(owner).toBe(only('USER'));
+  });
+
+  it('sets what is a setting, and keeps data in its volume', () => {
+    expect(readCommand([], environment).warnings).toEqual([]);
+    expect(config).toMatchObject({ host: '0.0.0.0', dataDir: only('VOLUME'), port: Number(only('EXPOSE')) });
+  });
+
+  it('starts the emulator, and asks it for its health', () => {
+    const entry = JSON.parse(only('ENTRYPOINT'));
+    const health = JSON.parse(/ CMD (\[.*\])$/.exec(only('HEALTHCHECK'))![1]!);
+    expect(entry).toEqual(['node', join(only('WORKDIR'), manifest.bin['nanophoto-emulator'])]);
+    expect(health.slice(0, 2)).toEqual(entry);
+    expect(readCommand(health.slice(2), environment).name).toBe('healthcheck');
+  });
+
+  it('has the labels of the package', () => {
+    const { license, name, version } = manifest;
+    expect(pairs(only('LABEL'))).toMatchObject({
+      'org.opencontainers.image.title': name,
+      'org.opencontainers.image.version': version,
+      'org.opencontainers.image.licenses': license,
+    });
+  });
+});
+
+describe('what the image holds', () => {
+  let product: string;
+
+  beforeAll(async () => {
+    const context = lastingTempDir();
+    for (const line of read('.dockerignore').split('\n')) {
+      // Not what the test run has made of it: the build has to.
+      if (line.startsWith('!'))
+        cpSync(join(ROOT, line.slice(1)), join(context, line.slice(1)), { recursive: true });
+    }
+    symlinkSync(MODULES, join(context, 'node_modules'));
+    await run(process.execPath, ['scripts/build.mjs'], { cwd: context });
+
+    product = lastingTempDir();
+    for (const path of wordsAfter('cp -r --parents').slice(0, -1)) {
+      cpSync(join(context, path), join(product, path), { recursive: true });
+    }
+    const gone = [
+      ...wordsAfter('rm -rf build').map((path) => join(MODULES, 'better-sqlite3', path)),
+      ...['sharp/src', ...wordsAfter('rm -rf sharp/src')].map((path) => join(MODULES, path)),
+    ];
+    const addons = join(MODULES, 'better-sqlite3/build');
+    for (const name of wordsAfter('mv better-sqlite3').slice(0, -1).concat('better-sqlite3')) {
+      mkdirSync(join(product, 'node_modules'), { recursive: true });
+      cpSync(join(MODULES, name), join(product, 'node_modules', name), {
+        recursive: true,
+        filter: (path) =>
+          !gone.includes(path) &&
+          (!path.startsWith(addons) ||
+            statSync(path).isDirectory() ||
+            relative(addons, path) === 'Release/better_sqlite3.node'),
+      });
+    }
+  });
+
+  it('is enough to keep data, make a video and draw an image', async () => {
+    const data = lastingTempDir();
+    const args = [join(product, 'dist/main.js'), '--port', '0', '--host', '127.0.0.1', '--data-dir', data];
+    const child = spawn(process.execPath, args, { cwd: product, env: { PATH: process.env.PATH! } });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const output: string[] = [];
+    child.stderr.on('data', (text) => output.push(String(text)));
+    const url = await new Promise<string>((resolve, reject) => {
+      child.stdout.on('data', (text) => {
+        output.push(String(text));
+        const [, found] = /"url":"([^"]+)"/.exec(output.join('')) ?? [];
+        if (found) resolve(found);
+      });
+      child.on('exit', () => reject(new Error(output.join(''))));
+    });
+    const results = [
+      ['/api/sora-2', { mode: 'textToVideo' }, 'taskId', 'videoUrl', 'video/mp4'],
+      ['/api/nano-banana-2', { mode: 'generate' }, 'generationId', 'imageUrl', 'image/jpeg'],
+    ] as const;
+    for (const [api, rest, id, link, type] of results) {
+      const body = { prompt: 'A lighthouse', ...rest };
+      const made = await call(url, `${api}/generate`, body, 'np_test_auto');
+      let answer = made;
+      await expect
+        .poll(async () => {
+          answer = await call(url, `${api}/check-status`, { [id]: made.body[id] }, 'np_test_auto');
+          return answer.body.status;
+        })
+        .toBe('completed');
+      const file = await fetch(answer.body[link]);
+      expect(file.headers.get('content-type')).toBe(type);
+      expect((await file.arrayBuffer()).byteLength).toBeGreaterThan(10_000);
+    }
+    expect((await fetch(`${url}/docs`)).status).toBe(200);
+    expect(existsSync(join(data, 'emulator.sqlite'))).toBe(true);
+  });
+});
+
+describe('compose', () => {
+  const { services, volumes } = parse(read('docker/compose.yaml'), { merge: true });
+  const { emulator, app } = services;
+
+  it('builds this image and gives it settings, a volume and its port', () => {
+    expect(existsSync(resolve(ROOT, 'docker', emulator.build, 'Dockerfile'))).toBe(true);
+    // A bare on is true for older readers of YAML, and "true" is nothing that the emulator knows.
+    expect(read('docker/compose.yaml')).not.toMatch(/: (on|off|yes|no)\s*$/m);
+    const own = readCommand([], { ...environment, ...emulator.environment });
+    expect(own.warnings).toEqual([]);
+    expect(own.config).toMatchObject({ ...config, adminRemote: true });
+    expect(emulator.volumes).toEqual([`${Object.keys(volumes)[0]}:${only('VOLUME')}`]);
+    // Whoever reaches it controls it: this machine only.
+    expect(emulator.ports).toEqual([`127.0.0.1:${config.port}:${config.port}`]);
+    expect(['CMD', ...JSON.parse(/ CMD (\[.*\])$/.exec(only('HEALTHCHECK'))![1]!)]).toEqual(
+      emulator.healthcheck.test,
+    );
+  });
+
+  it('gives no service more than it needs', () => {
+    for (const service of [emulator, app]) {
+      expect(service).toMatchObject({
+        read_only: true,
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+      });
+    }
+    expect(emulator.user ?? only('USER')).toBe(app.user);
+  });
+
+  it('has an application that waits for the emulator and calls it by its name', () => {
+    expect(app.depends_on).toEqual({ emulator: { condition: 'service_healthy' } });
+    expect(app.environment.NANOPHOTO_API_BASE_URL).toBe(`http://emulator:${config.port}`);
+    const [from, to] = app.volumes[0].split(':');
+    const script = app.command.at(-1);
+    expect(existsSync(resolve(ROOT, 'docker', from, relative(to, script)))).toBe(true);
+  });
+
+  it('has an application that gets its video', async () => {
+    const { url } = await startCommand(['--speed', '600']);
+    const env = { PATH: process.env.PATH!, ...app.environment, NANOPHOTO_API_BASE_URL: url };
+    const script = join(ROOT, 'docker/example', basename(app.command.at(-1)));
+    const { stdout } = await run(process.execPath, [script], { env });
+    expect(stdout).toMatch(/: 200 video\/mp4, \d{5,} bytes\n996 credits left\n$/);
+  });
+});
+
+it.each(['docs/docker.md', 'docker/try-image.sh'])('%s names settings that there are', (file) => {
+  const names = read(file).match(/NANOPHOTO_EMULATOR_\w+/g)!;
+  const unknown = [...new Set(names)].flatMap((name) => {
+    try {
+      return readCommand(['config'], { [name]: '' }).warnings;
+    } catch {
+      return [];
+    }
+  });
+  expect(unknown).toEqual([]);
+});

@@ -1,0 +1,224 @@
+import { execFile, spawn } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { hasProgram } from '../support/command.ts';
+import { lastingTempDir } from '../support/temp-dir.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const MODULES = join(ROOT, 'node_modules');
+const run = promisify(execFile);
+const environment = { PATH: process.env.PATH!, HOME: process.env.HOME! };
+const inProject = (command: string, ...args: string[]) =>
+  run(command, args, { cwd: project, env: environment });
+
+/** An empty project in which the package is installed from its own tarball. */
+let project: string;
+let tarball: string;
+
+beforeAll(async () => {
+  // Packing builds, and others use what is built here.
+  const copy = lastingTempDir();
+  for (const name of readdirSync(ROOT)) {
+    if (!['node_modules', 'dist', '.git'].includes(name))
+      cpSync(join(ROOT, name), join(copy, name), { recursive: true });
+  }
+  symlinkSync(MODULES, join(copy, 'node_modules'));
+  const { stdout } = await run('npm', ['pack', '--json'], { cwd: copy, env: environment, maxBuffer: 1e7 });
+  tarball = join(copy, JSON.parse(/\[\s*\{[\s\S]*/.exec(stdout)![0])[0].filename);
+
+  project = lastingTempDir();
+  // The two addons are not compiled again.
+  const addons = Object.fromEntries(
+    ['better-sqlite3', 'sharp'].map((name) => [name, `file:${join(MODULES, name)}`]),
+  );
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ type: 'module', dependencies: addons }));
+  await inProject(
+    'npm',
+    'install',
+    '--offline',
+    '--install-links=false',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    tarball,
+  );
+}, 120_000);
+
+describe('the package', () => {
+  it('has what is needed and nothing else, and brings two packages', () => {
+    const at = join(project, 'node_modules/nanophoto-emulator');
+    expect(readdirSync(at).sort()).toEqual(
+      [
+        'CHANGELOG.md',
+        'LICENSE',
+        'README.md',
+        'dist',
+        'docs',
+        'fixtures',
+        'migrations',
+        'package.json',
+      ].sort(),
+    );
+    expect(readdirSync(join(at, 'fixtures')).sort()).toEqual([
+      'accounts.json',
+      'fonts',
+      'texts',
+      'videos',
+      'wire',
+    ]);
+    expect(existsSync(join(at, 'docs/examples'))).toBe(false);
+    const { dependencies } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8'));
+    expect(Object.keys(dependencies)).toEqual(['better-sqlite3', 'sharp']);
+    const notices = readFileSync(join(at, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8');
+    for (const name of [
+      'fastify',
+      'zod',
+      'pino',
+      '@peculiar/x509',
+      'undici',
+      '@scalar/fastify-api-reference',
+    ]) {
+      expect(notices).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+\\n\\n`, 'm'));
+    }
+  });
+
+  it('starts with npx', async () => {
+    const args = ['--offline', 'nanophoto-emulator', '--port', '0'];
+    const child = spawn('npx', args, { cwd: project, env: environment, detached: true });
+    onTestFinished(() => void process.kill(-child.pid!, 'SIGKILL'));
+    const [line] = await new Promise<string[]>((resolve) => {
+      createInterface({ input: child.stdout }).once('line', (line) => resolve([line]));
+    });
+    const { url } = JSON.parse(line!);
+    expect(await (await fetch(`${url}/ready`)).json()).toEqual({ status: 'ready' });
+    expect((await fetch(`${url}/docs`)).status).toBe(200);
+  });
+
+  it('runs a command with npx, to an image that was drawn', async () => {
+    const script = `
+      const { NANOPHOTO_API_BASE_URL: url, NANOPHOTO_API_KEY: key } = process.env;
+      const post = async (path, body) => (await fetch(url + path, { method: 'POST', body: JSON.stringify(body),
+        headers: { authorization: 'Bearer ' + key, 'content-type': 'application/json' } })).json();
+      const { generationId } = await post('/api/nano-banana-2/generate', { prompt: 'a', mode: 'generate' });
+      let answer = {};
+      while (answer.status !== 'completed') answer = await post('/api/nano-banana-2/check-status', { generationId });
+      const image = await fetch(answer.imageUrl);
+      console.log(image.headers.get('content-type'), (await image.arrayBuffer()).byteLength > 10000);`;
+    const args = [
+      '--offline',
+      'nanophoto-emulator',
+      'exec',
+      '--',
+      'node',
+      '--input-type=module',
+      '-e',
+      script,
+    ];
+    expect((await inProject('npx', ...args)).stdout).toBe('image/jpeg true\n');
+  });
+
+  it('has types that a strict project can use', async () => {
+    symlinkSync(join(MODULES, '@types'), join(project, 'node_modules/@types'));
+    const file = join(project, 'use.ts');
+    writeFileSync(
+      file,
+      `import { type AccountControl, ControlError, connectEmulator, type Task, startEmulator } from 'nanophoto-emulator';
+      await using emulator = await startEmulator({ clock: 'auto', rateLimit: null });
+      const account: AccountControl = await emulator.accounts.create({ credits: 5 });
+      const tasks: Task[] = await account.tasks.list({ status: 'completed' });
+      const far = connectEmulator(emulator.url);
+      console.log(tasks.length, new ControlError('', '', 1).status, far.account('a').key);
+      // @ts-expect-error: there is no such option
+      await startEmulator({ sped: 1 });
+      // @ts-expect-error: nor such a stage
+      await account.faults.add({ at: 'never', effect: {} });`,
+    );
+    const options = [
+      '--noEmit',
+      '--strict',
+      '--target',
+      'es2022',
+      '--lib',
+      'esnext,dom',
+      '--module',
+      'nodenext',
+      '--types',
+      'node',
+    ];
+    const tsc = join(MODULES, 'typescript/bin/tsc');
+    expect((await inProject('node', tsc, ...options, '--skipLibCheck', 'false', file)).stdout).toBe('');
+  });
+
+  it('satisfies publint and arethetypeswrong', async () => {
+    const publint = await inProject('node', join(MODULES, 'publint/src/cli.js'), tarball, '--strict');
+    expect(publint.stdout).toContain('All good!');
+    const attw = join(MODULES, '@arethetypeswrong/cli/dist/index.js');
+    const { stdout } = await inProject(
+      'node',
+      attw,
+      tarball,
+      '--profile',
+      'esm-only',
+      '--format',
+      'json',
+      '--no-emoji',
+    );
+    const { analysis } = JSON.parse(stdout);
+    const ofOthers = ['node10', 'node16-cjs'];
+    const problems = analysis.problems.filter(
+      ({ resolutionKind }: { resolutionKind: string }) => !ofOthers.includes(resolutionKind),
+    );
+    expect(analysis.types).toMatchObject({ kind: 'included' });
+    expect(problems).toEqual([]);
+  });
+});
+
+describe('its examples', () => {
+  const withExample = (name: string) => {
+    const dir = join(project, name);
+    mkdirSync(dir);
+    cpSync(join(ROOT, 'docs/examples', name), dir, { recursive: true });
+    return dir;
+  };
+
+  it('pass with vitest', async () => {
+    const dir = withExample('library');
+    symlinkSync(join(MODULES, 'vitest'), join(project, 'node_modules/vitest'));
+    const vitest = join(MODULES, 'vitest/vitest.mjs');
+    const { stdout } = await inProject('node', vitest, 'run', '--root', dir, '--no-color');
+    expect(stdout).toMatch(/Tests {2}3 passed/);
+  });
+
+  it('pass with jest', async () => {
+    const dir = withExample('jest');
+    const args = [
+      '--experimental-vm-modules',
+      join(MODULES, 'jest/bin/jest.js'),
+      '--rootDir',
+      dir,
+      '--testMatch',
+      '**/*.test.mjs',
+    ];
+    const { stderr } = await inProject('node', '--no-warnings', ...args);
+    expect(stderr).toMatch(/Tests: +1 passed, 1 total/);
+    expect(stderr).not.toContain('did not exit');
+  });
+
+  it.skipIf(!hasProgram('python3', '-m', 'pytest', '--version'))('pass with pytest', async () => {
+    const dir = withExample('pytest');
+    const args = ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', 'test_fixture.py'];
+    const { stdout } = await run('python3', args, { cwd: dir, env: environment });
+    expect(stdout).toContain('1 passed');
+  });
+});

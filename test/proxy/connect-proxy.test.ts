@@ -1,0 +1,407 @@
+import { webcrypto } from 'node:crypto';
+import { once } from 'node:events';
+import { rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { pino } from 'pino';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { startEmulator } from '../../src/index.ts';
+import { testEmulator } from '../support/emulator.ts';
+import { rawAnswer, rawBytes } from '../support/raw-http.ts';
+import { completed } from '../support/results.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { createTestClock } from '../support/test-clock.ts';
+import { askForTunnel, overTls } from '../support/tunnel.ts';
+
+const get = (path: string, host = 'nanophoto.ai', more = '') =>
+  `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${more}\r\n`;
+const FORBIDDEN = { success: false, error: 'This proxy leads to nanophoto.ai only', errorCode: 'FORBIDDEN' };
+
+async function listening(flags: string[] = []) {
+  const emulator = await testEmulator(['--port', '0', ...flags]);
+  const { port } = new URL(await emulator.listen());
+  const { certificate: ca } = await emulator.authority();
+  return { ...emulator, emulator, port, ca };
+}
+
+/** The same with the lines that are logged. */
+async function logging(flags: string[] = []) {
+  const lines: Record<string, unknown>[] = [];
+  const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
+  const emulator = await testEmulator(['--port', '0', ...flags], createTestClock(), logger);
+  const { port } = new URL(await emulator.listen());
+  return { ...emulator, port, lines };
+}
+
+/** An encrypted connection through a tunnel. */
+async function secureTunnel(port: string, ca: string, servername = 'nanophoto.ai') {
+  const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+  const secure = connectTls({ socket, servername, ca, ALPNProtocols: ['h2', 'http/1.1'] });
+  secure.setEncoding('utf8').on('error', () => {});
+  await once(secure, 'secureConnect');
+  return secure;
+}
+
+describe('a tunnel', () => {
+  it.each(['nanophoto.ai', 'www.nanophoto.ai', 'video.nanophoto.ai', 'a.b.nanophoto.ai', 'NanoPhoto.AI'])(
+    'to %s ends here, with a certificate for it',
+    async (host) => {
+      const { port, ca } = await listening();
+      const { head, socket } = await askForTunnel(port, `${host}:443`);
+      expect(head).toBe('HTTP/1.1 200 Connection Established\r\n\r\n');
+      const answer = await overTls(socket, { host, ca, request: get('/media/sora/x.mp4', host) });
+      expect(answer).toMatch(/^HTTP\/1\.1 404 Not Found\r\n/);
+      expect(answer).toContain('"errorCode":"NOT_FOUND"');
+    },
+  );
+
+  it('to port 80 is not encrypted', async () => {
+    const { port } = await listening();
+    const { head, socket } = await askForTunnel(port, 'nanophoto.ai:80');
+    expect(head).toMatch(/^HTTP\/1\.1 200 /);
+    socket.write(get('/health'));
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    socket.destroy();
+  });
+
+  it.each([
+    'example.com:443',
+    'nanophoto.ai.evil.com:443',
+    'evilnanophoto.ai:443',
+    'nanophoto-ai:443',
+    'nanophoto.ai:22',
+    'nanophoto.ai:6266',
+    '127.0.0.1:443',
+    '[::1]:443',
+    'localhost:80',
+    'nanophoto.ai',
+    'nanophoto.ai:443:443',
+    'user@nanophoto.ai:443',
+    'nanophoto.ai%00:443',
+    '/nanophoto.ai:443',
+    `${'a'.repeat(300)}.nanophoto.ai:443`,
+  ])('to %s is refused, and the server lives', async (target) => {
+    const { port } = await listening();
+    const answer = await rawAnswer(port, `CONNECT ${target} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    expect(answer).toEqual({ status: 403, body: FORBIDDEN });
+    expect((await rawBytes(port, get('/health', 'x'))).bytes.toString()).toContain('"ok"');
+  });
+
+  it('tells URLs that lead back through it', async () => {
+    const { emulator, port, ca } = await listening();
+    const { taskId, videoUrl } = await completed(emulator, 'sora-2');
+    const body = JSON.stringify({ taskId });
+    const request = `POST /api/sora-2/check-status HTTP/1.1\r\nHost: nanophoto.ai\r\nConnection: close\r\nAuthorization: Bearer np_test_unlimited\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const answer = await overTls(socket, { host: 'nanophoto.ai', ca, request });
+    expect(answer).toContain(`"videoUrl":"https://nanophoto.ai${new URL(videoUrl).pathname}"`);
+  });
+
+  it('is no way around the guard of the control plane', async () => {
+    const { port, ca } = await listening();
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const answer = await overTls(socket, { host: 'nanophoto.ai', ca, request: get('/__admin/accounts') });
+    expect(answer).toMatch(/^HTTP\/1\.1 403 /);
+  });
+
+  it.each([
+    ['no TLS', 'GET / HTTP/1.1\r\nHost: nanophoto.ai\r\n\r\n'],
+    ['broken TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 and then nonsense'.padEnd(600, 'x')],
+    ['binary nonsense', '\x00\x01\x02\x03\x04\x05\x06\x07'],
+  ])('in which a client speaks %s is closed, and the server lives', async (_what, bytes) => {
+    const { port } = await listening();
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const closed = once(socket, 'close');
+    socket.write(bytes, 'latin1');
+    socket.resume();
+    await closed;
+    expect((await rawBytes(port, get('/health', 'x'))).bytes.toString()).toContain('"ok"');
+  });
+
+  it('in which nothing is said is closed in time', async () => {
+    const { port, clock } = await listening();
+    const tunnels = await Promise.all(
+      Array.from({ length: 50 }, () => askForTunnel(port, 'nanophoto.ai:443')),
+    );
+    const closed = Promise.all(tunnels.map(({ socket }) => once(socket.resume(), 'close')));
+    clock.advance(9_999);
+    expect(tunnels.some(({ socket }) => socket.destroyed)).toBe(false);
+    clock.advance(1);
+    await closed;
+  });
+
+  it('in which a client says nothing and goes is closed at once', async () => {
+    const { port } = await listening();
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const closed = once(socket.resume(), 'close');
+    socket.end();
+    await closed;
+  });
+
+  it('speaks HTTP/1.1, whatever else the client could', async () => {
+    const { port, ca } = await listening();
+    expect((await secureTunnel(port, ca)).alpnProtocol).toBe('http/1.1');
+  });
+
+  it('has the certificate for the name that the client looks for in it, whatever name it asked a tunnel to', async () => {
+    const { port, ca } = await listening();
+    const secure = await secureTunnel(port, ca, 'a.b.nanophoto.ai');
+    expect(secure.authorized).toBe(true);
+    expect(secure.getPeerCertificate().subjectaltname).toBe('DNS:a.b.nanophoto.ai');
+  });
+
+  it('that is encrypted is not cut when the time for that is over', async () => {
+    const { port, ca, clock } = await listening();
+    const secure = await secureTunnel(port, ca);
+    // The client is ready before the server is.
+    for (const waitedMs of [0, 60_000]) {
+      clock.advance(waitedMs);
+      secure.write('GET /health HTTP/1.1\r\nHost: nanophoto.ai\r\n\r\n');
+      const [answer] = (await once(secure, 'data')) as [string];
+      expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    }
+    secure.destroy();
+  });
+
+  it('that is encrypted has its last request answered when the server stops', async () => {
+    const { port, ca, close } = await listening();
+    const secure = await secureTunnel(port, ca);
+    const head = `POST /api/sora-2/check-status HTTP/1.1\r\nHost: nanophoto.ai\r\nAuthorization: Bearer np_test_default\r\n`;
+    secure.write(
+      `${head}Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n`,
+    );
+    expect(await once(secure, 'data')).toEqual(['HTTP/1.1 100 Continue\r\n\r\n']);
+    const closing = close();
+    secure.write('{}');
+    const [answer] = (await once(secure, 'data')) as [string];
+    expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
+    await closing;
+  });
+
+  it('in which no certificate can be made for the name that the client looks for is closed, and others go on', async () => {
+    const { port, ca } = await listening();
+    (await secureTunnel(port, ca)).destroy();
+    const making = vi.spyOn(webcrypto.subtle, 'generateKey').mockRejectedValueOnce(new Error('no luck'));
+    onTestFinished(() => making.mockRestore());
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const closed = once(socket, 'close');
+    expect(await overTls(socket, { host: 'a.b.nanophoto.ai', ca, request: get('/health') })).toBe('');
+    await closed;
+    expect((await secureTunnel(port, ca, 'a.b.nanophoto.ai')).authorized).toBe(true);
+  });
+
+  it('that a client breaks off before it is encrypted is no longer waited for', async () => {
+    const { port, clock } = await listening();
+    const { after } = clock;
+    const over = new Promise<void>((resolve) => {
+      clock.after = (ms, work) => {
+        const cancel = after(ms, work);
+        return () => {
+          cancel();
+          resolve();
+        };
+      };
+    });
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    socket.resetAndDestroy();
+    await over;
+  });
+
+  it('that is refused is logged with where it was to lead', async () => {
+    const { port, lines } = await logging();
+    await askForTunnel(port, 'example.com:443');
+    await askForTunnel(port, 'nanophoto.ai:22');
+    const line = { level: 40, method: 'CONNECT', status: 403, msg: 'refused' };
+    expect(lines).toMatchObject([
+      { ...line, path: 'example.com:443' },
+      { ...line, path: 'nanophoto.ai:22' },
+    ]);
+  });
+
+  it('that is refused keeps no connection, whatever the client does', async () => {
+    const { port, close } = await listening();
+    const { head, socket } = await askForTunnel(port, 'example.com:443');
+    expect(head).toMatch(/^HTTP\/1\.1 403 /);
+    socket.write('hello?');
+    const closed = once(socket.resume(), 'close');
+    await close();
+    await closed;
+  });
+
+  it('brings what was sent before its answer along', async () => {
+    const { port } = await listening();
+    const { bytes } = await rawBytes(
+      port,
+      `CONNECT nanophoto.ai:80 HTTP/1.1\r\nHost: x\r\n\r\n${get('/health')}`,
+    );
+    expect(bytes.toString()).toMatch(/^HTTP\/1\.1 200 Connection Established\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
+  });
+
+  it('that is asked for while the server stops does not hold up its end', async () => {
+    const { port, close } = await listening();
+    const socket = connect(Number(port), '127.0.0.1').setEncoding('utf8');
+    socket.on('error', () => {});
+    socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\nCONNECT nanophoto.ai:443 HTTP/1.1\r\n');
+    // The server has the beginning of the second request when it answers the first one.
+    const [answer] = (await once(socket, 'data')) as [string];
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    const closed = once(socket.resume(), 'close');
+    const closing = close();
+    socket.write('Host: x\r\n\r\n');
+    await closing;
+    await closed;
+  });
+
+  it('does not hold up the end of the server', async () => {
+    const { port, close } = await listening();
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const closed = once(socket.resume(), 'close');
+    await close();
+    await closed;
+  });
+});
+
+describe('a request to a proxy without a tunnel', () => {
+  it.each([
+    'http://nanophoto.ai/health',
+    'https://nanophoto.ai/health',
+    'HTTP://API.nanophoto.ai:8080/health',
+  ])('is answered for %s', async (target) => {
+    const { port } = await listening();
+    expect((await rawBytes(port, get(target))).bytes.toString()).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it.each([
+    'http://example.com/health',
+    'https://example.com/',
+    'http://nanophoto.ai@example.com/health',
+    'http://example.com@nanophoto.ai/health',
+    'http://127.0.0.1:1/health',
+    'http://example.com/__admin/accounts',
+    'http:///health',
+    'http://169.254.169.254/latest/meta-data',
+  ])('is refused for %s', async (target) => {
+    const { port } = await listening();
+    expect(await rawAnswer(port, get(target))).toEqual({ status: 403, body: FORBIDDEN });
+  });
+
+  it('is answered for the emulator itself, whose address some clients send in full', async () => {
+    const { port } = await listening();
+    for (const host of ['127.0.0.1', 'localhost']) {
+      const { bytes } = await rawBytes(port, get(`http://${host}:${port}/health`));
+      expect(bytes.toString()).toMatch(/^HTTP\/1\.1 200 /);
+    }
+  });
+
+  it('follows the address, not the Host beside it', async () => {
+    const { emulator, port } = await listening();
+    const { taskId, videoUrl } = await completed(emulator, 'sora-2');
+    const path = new URL(videoUrl).pathname;
+    const answer = await rawBytes(
+      port,
+      get(`https://video.nanophoto.ai${path.replace('/media', '')}`, 'other'),
+    );
+    expect(answer.bytes.toString('latin1')).toContain(taskId);
+    const body = JSON.stringify({ taskId });
+    const poll = await rawBytes(
+      port,
+      `POST https://nanophoto.ai/api/sora-2/check-status HTTP/1.1\r\nHost: other\r\nConnection: close\r\nAuthorization: Bearer np_test_unlimited\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    expect(poll.bytes.toString()).toContain(`"videoUrl":"https://nanophoto.ai${path}"`);
+  });
+});
+
+describe('HTTPS on a port of its own', () => {
+  it("is spoken as the vendor's hosts", async () => {
+    const { httpsPort, ca } = await listening(['--https-port', '0']);
+    for (const host of ['nanophoto.ai', 'video.nanophoto.ai', 'a.b.nanophoto.ai']) {
+      const socket = connect(httpsPort()!, '127.0.0.1');
+      const answer = await overTls(socket, { host, ca, request: get('/health', 'nanophoto.ai') });
+      expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    }
+    const stranger = connect(httpsPort()!, '127.0.0.1');
+    const refused = overTls(stranger, { host: 'example.com', ca, request: get('/health') });
+    await expect(refused).rejects.toThrow(/Hostname\/IP does not match/);
+  });
+
+  it('closes what is no TLS, and goes on', async () => {
+    const { httpsPort, ca } = await listening(['--https-port', '0']);
+    expect((await rawBytes(httpsPort()!, get('/health'))).bytes.toString()).not.toContain('"ok"');
+    const answer = await overTls(connect(httpsPort()!, '127.0.0.1'), {
+      host: 'nanophoto.ai',
+      ca,
+      request: get('/health'),
+    });
+    expect(answer).toContain('"ok"');
+  });
+
+  it('is closed with its connections, those with half a request too', async () => {
+    const { httpsPort, ca, close, clock } = await listening(['--https-port', '0']);
+    const port = httpsPort()!;
+    const secure = connectTls({ port, host: '127.0.0.1', servername: 'nanophoto.ai', ca });
+    secure.on('error', () => {});
+    await once(secure, 'secureConnect');
+    secure.write('POST /api/sora-2/generate HTTP/1.1\r\nHost: nanophoto.ai\r\nContent-Length: 10\r\n\r\n');
+    const gone = new Promise((resolve) => secure.resume().on('close', resolve));
+    const closing = close();
+    await new Promise(setImmediate);
+    clock.advance(1500);
+    await closing;
+    await gone;
+  });
+
+  it('is given up when the other port cannot be had', async () => {
+    const { port } = await listening();
+    const servers = async () => {
+      await new Promise(setImmediate);
+      await new Promise(setImmediate);
+      return process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length;
+    };
+    const before = await servers();
+    await expect(startEmulator({ port: Number(port), httpsPort: 0 })).rejects.toThrow(/is in use/);
+    expect(await servers()).toBe(before);
+  });
+
+  it('is refused with a sentence when the port is taken', async () => {
+    const { port } = await listening();
+    const other = await testEmulator(['--port', '0', '--https-port', port]);
+    await expect(other.listen()).rejects.toThrow(/^Port \d+ on 127\.0\.0\.1 is in use/);
+  });
+});
+
+describe('an authority that cannot be read', () => {
+  it('ends its tunnels, not the server, and can be put right', async () => {
+    const dir = tempDir();
+    const file = join(dir, 'authority.pem');
+    writeFileSync(file, 'damaged');
+    const emulator = await testEmulator(['--port', '0', '--data-dir', dir]);
+    const { port } = new URL(await emulator.listen());
+    const { socket, head } = await askForTunnel(port, 'nanophoto.ai:443');
+    expect(head).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r\n/);
+    expect(JSON.parse(head.split('\r\n\r\n')[1]!)).toEqual({
+      success: false,
+      error: 'There is no certificate for this tunnel; the log of the emulator says why',
+      errorCode: 'SERVICE_UNAVAILABLE',
+    });
+    await once(socket.resume(), 'close');
+    expect((await rawBytes(port, get('/ca.pem', 'x'))).bytes.toString()).toMatch(/^HTTP\/1\.1 500 /);
+    rmSync(file);
+    expect((await rawBytes(port, get('/ca.pem', 'x'))).bytes.toString()).toContain('BEGIN CERTIFICATE');
+  });
+  it('is told of in the log, for tunnels and for HTTPS on a port of its own', async () => {
+    const dir = tempDir();
+    writeFileSync(join(dir, 'authority.pem'), 'damaged');
+    const { port, httpsPort, lines } = await logging(['--data-dir', dir, '--https-port', '0']);
+    await askForTunnel(port, 'nanophoto.ai:443');
+    expect((await rawBytes(httpsPort()!, '\x16')).bytes.toString()).toBe('');
+    expect(await rawAnswer(port, get('/health', 'x'))).toMatchObject({ status: 200 });
+    const line = {
+      level: 50,
+      msg: 'a connection could not be encrypted',
+      err: { message: expect.stringMatching(/authority\.pem is damaged; remove it/) },
+    };
+    expect(lines).toMatchObject([line, line]);
+  });
+});

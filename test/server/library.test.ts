@@ -1,0 +1,279 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, expectTypeOf, it, onTestFinished } from 'vitest';
+import { ControlError, connectEmulator, type StartOptions, startEmulator } from '../../src/index.ts';
+import type { Config } from '../../src/settings/config.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+async function started(options?: StartOptions) {
+  const emulator = await startEmulator(options);
+  onTestFinished(() => emulator.close());
+
+  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+  async function post(path: string, body: object, key: string): Promise<any> {
+    const response = await fetch(emulator.url + path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', connection: 'close' },
+      body: JSON.stringify(body),
+    });
+    return response.json();
+  }
+  const order = async (key: string, prompt = 'a cat'): Promise<string> =>
+    (await post('/api/sora-2/generate', { prompt, mode: 'textToVideo' }, key)).taskId;
+  const poll = (key: string, taskId: string) => post('/api/sora-2/check-status', { taskId }, key);
+  return { emulator, post, order, poll };
+}
+
+describe('an emulator in the own process', () => {
+  it('answers on a free port, in memory, and has nothing to do with another one', async () => {
+    const [one, other] = [await started({ clock: 'auto' }), await started()];
+    expect(one.emulator.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    expect(one.emulator.url).toContain(String(one.emulator.port));
+    expect(one.emulator.apiKey).toBe('np_test_default');
+    const taskId = await one.order('np_test_default');
+    expect(await one.poll('np_test_default', taskId)).toMatchObject({ status: 'completed' });
+    expect(await other.emulator.account('np_test_default').tasks.list()).toEqual([]);
+  });
+
+  it('takes the settings of the command, and no others', async () => {
+    expectTypeOf<keyof StartOptions>().toEqualTypeOf<keyof Config>();
+    const { emulator } = await started({ rateLimit: null, speed: 5, seed: 'mine', autoAccounts: false });
+    expect(await emulator.account('np_test_default').get()).toMatchObject({
+      rateLimit: { limit: null },
+      speed: 5,
+      seed: 'mine',
+    });
+  });
+
+  it.each([
+    [{ speed: 0 }, 'speed must be a number from 0.000001 to 1000000, not "0".'],
+    [{ rateLimit: 1.5 }, 'rateLimit must be a whole number above 0, or off, not "1.5".'],
+    [{ clock: 'fast' }, 'clock must be real, frozen or auto, not "fast".'],
+    [{ sped: 1 }, /^There is no option sped; there are port, host, /],
+    [
+      { seedFile: '/no/such.json' },
+      'The seed file /no/such.json cannot be read; check the path after seedFile.',
+    ],
+    [{ host: '192.0.2.1' }, 'This machine has no address 192.0.2.1; choose another with host.'],
+    [null, 'The options must be an object.'],
+    ['port', 'The options must be an object.'],
+    [{ host: null }, 'host must be an address to listen on, not null.'],
+    [{ port: 'x' }, /^port must be /],
+  ] as [object, string | RegExp][])('refuses %j with one sentence', async (options, sentence) => {
+    await expect(startEmulator(options)).rejects.toThrow(sentence);
+  });
+
+  it('leaves its environment alone', async () => {
+    process.env.NANOPHOTO_EMULATOR_SPEED = 'nonsense';
+    onTestFinished(() => void delete process.env.NANOPHOTO_EMULATOR_SPEED);
+    await started();
+  });
+
+  it('keeps what it is told to keep', async () => {
+    const dataDir = tempDir();
+    const first = await startEmulator({ dataDir });
+    await first.account('np_test_default').credit(5);
+    await first.close();
+    const { emulator } = await started({ dataDir });
+    expect((await emulator.account('np_test_default').get()).credits).toBe(1005);
+  });
+
+  it('can be closed twice, and by leaving its scope', async () => {
+    let url: string;
+    {
+      await using emulator = await startEmulator();
+      url = emulator.url;
+      expect((await fetch(`${url}/health`, { headers: { connection: 'close' } })).status).toBe(200);
+      await emulator.close();
+    }
+    await expect(fetch(`${url}/health`)).rejects.toThrow();
+  });
+
+  it('closes once, however often and by whichever way it is told to', async () => {
+    const emulator = await startEmulator();
+    const closing = emulator.close();
+    expect(emulator.close()).toBe(closing);
+    expect(emulator[Symbol.asyncDispose]()).toBe(closing);
+    await closing;
+    expect(emulator.close()).toBe(closing);
+  });
+
+  it('says that it is closed to who goes on, from the moment it is told to close', async () => {
+    const emulator = await startEmulator();
+    const closing = emulator.close();
+    for (const isClosed of [false, true]) {
+      if (isClosed) await closing;
+      for (const call of [
+        () => emulator.reset(),
+        () => emulator.account('x').get(),
+        () => emulator.certificate(),
+      ]) {
+        const refused = call();
+        await expect(refused).rejects.toThrow(ControlError);
+        await expect(refused).rejects.toMatchObject({
+          message: 'This emulator is closed.',
+          code: 'EMULATOR_CLOSED',
+          status: 503,
+        });
+      }
+    }
+  });
+
+  it('says where it speaks HTTPS, if it does', async () => {
+    const { emulator } = await started({ httpsPort: 0 });
+    expect(emulator.httpsPort).toBeGreaterThan(0);
+    expect(emulator.httpsPort).not.toBe(emulator.port);
+    expect((await started()).emulator.httpsPort).toBeUndefined();
+  });
+
+  it('lets its process end when it is closed', async () => {
+    const script = `
+      import { startEmulator } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)};
+      const emulator = await startEmulator();
+      await fetch(emulator.url + '/health');
+      await emulator.close();
+      console.log('closed');`;
+    const args = ['--input-type=module', '-e', script];
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 10_000 });
+    expect([stdout, stderr]).toEqual(['closed\n', '']);
+  });
+});
+
+describe('the control plane in methods', () => {
+  it('makes accounts and reads, changes and removes them', async () => {
+    const { emulator } = await started();
+    const account = await emulator.accounts.create({ credits: 7, rateLimit: 3, clock: 'frozen', seed: 1 });
+    expect(account.key).toMatch(/^np_\w{24}$/);
+    expect(await account.get()).toMatchObject({ credits: 7, clock: { mode: 'frozen' }, seed: '1' });
+    expect(await account.change({ speed: 2 })).toMatchObject({ speed: 2 });
+    expect(await account.credit(3, 'more')).toMatchObject({ credits: 10 });
+    expect(await account.rateLimit({ remaining: 0 })).toMatchObject({
+      rateLimit: { limit: 3, remaining: 0 },
+    });
+    expect((await emulator.accounts.list()).map(({ key }) => key)).toContain(account.key);
+    expect(await account.remove()).toBeUndefined();
+    await expect(account.get()).rejects.toThrow(ControlError);
+    await expect(account.get()).rejects.toMatchObject({ code: 'ACCOUNT_NOT_FOUND', status: 404 });
+  });
+
+  it('works with keys and names of any kind', async () => {
+    const { emulator } = await started();
+    const account = await emulator.accounts.create({ key: 'a/b?c#d%' });
+    await account.snapshots.take('first.state-1');
+    await account.credit(-1000);
+    expect(await account.snapshots.list()).toMatchObject([{ name: 'first.state-1' }]);
+    expect(await account.snapshots.restore('first.state-1')).toMatchObject({ credits: 1000 });
+    const copy = await account.fork('copy/of/it');
+    expect(await copy.get()).toMatchObject({ key: 'copy/of/it', credits: 1000 });
+    expect(await account.reset()).toMatchObject({ credits: 1000 });
+  });
+
+  it.each(['', '.', '..'])('is led nowhere else by the name "%s"', async (name) => {
+    const { emulator } = await started();
+    expect(() => emulator.account(name)).toThrow(ControlError);
+    const { key, tasks, faults } = await emulator.accounts.create();
+    expect(() => tasks.get(name)).toThrow(ControlError);
+    expect(() => faults.remove(name)).toThrow(ControlError);
+    expect(await emulator.account(key).get()).toMatchObject({ key });
+  });
+
+  it('moves time and tells what happened', async () => {
+    const { emulator, order } = await started();
+    const { key, clock, tasks } = await emulator.accounts.create({ clock: 'frozen' });
+    const [first, second, third] = [await order(key), await order(key), await order(key)];
+    expect((await clock.advanceToNext()).transitions).toMatchObject([
+      { from: 'processing', to: 'completed' },
+    ]);
+    expect((await clock.advance(3_600_000)).transitions).toHaveLength(2);
+    expect((await clock.set('real')).mode).toBe('real');
+    expect((await tasks.list({ status: 'completed' })).map(({ id }) => id)).toEqual([first, second, third]);
+  });
+
+  it('ends tasks, and waits for them', async () => {
+    const { emulator, order } = await started();
+    const { key, tasks, ledger, verifyLedger } = await emulator.accounts.create({
+      clock: 'frozen',
+      credits: 8,
+    });
+    const [one, other] = [await order(key), await order(key)];
+    const waiting = tasks.wait(one, { timeoutMs: 10_000 });
+    await tasks.complete(one);
+    expect(await waiting).toMatchObject({ status: 'completed', result: { videoUrl: expect.any(String) } });
+    expect(await tasks.fail(other, 'MADE_UP')).toMatchObject({ result: { errorCode: 'MADE_UP' } });
+    expect(await tasks.get(other)).toMatchObject({ family: 'sora-2', price: 4, status: 'failed' });
+    await expect(tasks.complete(other)).rejects.toMatchObject({ code: 'TASK_ENDED', status: 409 });
+    const { balance, held, entries } = await ledger();
+    expect([balance, held, entries.length]).toEqual([4, 0, 5]);
+    expect(await verifyLedger()).toEqual({ ok: true, problems: [] });
+  });
+
+  it('sets rules for one and for everybody, reads journals and verdicts', async () => {
+    const { emulator, order, poll } = await started({ clock: 'auto' });
+    const { key, faults, requests, verdict } = await emulator.accounts.create();
+    const rule = await faults.add({ at: 'charge', effect: { errorCode: 'GENERATION_FAILED' }, times: 1 });
+    expect(await order(key)).toBeUndefined();
+    expect(await faults.list()).toMatchObject([{ id: rule.id, fired: 1 }]);
+    await faults.remove(rule.id);
+    await faults.clear();
+    const global = await emulator.faults.add({ at: 'task', effect: { fail: true } });
+    const taskId = await order(key);
+    expect(await poll(key, taskId)).toMatchObject({ status: 'failed' });
+    await poll(key, taskId);
+    await emulator.faults.remove(global.id);
+    expect(await emulator.faults.list()).toEqual([]);
+    expect(await requests.count()).toBe(4);
+    expect(await requests.count({ status: 500 })).toBe(1);
+    expect(await requests.list({ path: '/api/sora-2/check-status' })).toHaveLength(2);
+    expect(await verdict()).toMatchObject({ ok: false, findings: [{ code: 'POLLED_AFTER_END' }] });
+    await requests.clear();
+    expect(await requests.list()).toEqual([]);
+    expect(await emulator.reset()).toEqual({ accounts: (await emulator.accounts.list()).length });
+  });
+
+  it('reads a file of a task, the same from near and from afar', async () => {
+    const { emulator, order } = await started();
+    const { key, tasks } = await emulator.accounts.create({ clock: 'frozen' });
+    const id = await order(key);
+    await expect(tasks.file(id, 'videoUrl')).rejects.toMatchObject({ code: 'FILE_NOT_FOUND', status: 404 });
+    const { result } = await tasks.complete(id);
+    const response = await fetch(`${emulator.url}${new URL(result!.videoUrl!).pathname}`);
+    const expected = new Uint8Array(await response.arrayBuffer());
+    expect(expected.length).toBeGreaterThan(1000);
+    expect(await tasks.file(id, 'videoUrl')).toEqual(expected);
+    expect(await connectEmulator(emulator.url).account(key).tasks.file(id, 'videoUrl')).toEqual(expected);
+    await expect(tasks.file(id, 'imageUrl')).rejects.toThrow(ControlError);
+  });
+
+  it('reads lists of any length', async () => {
+    const { emulator } = await started();
+    const account = await emulator.accounts.create({ credits: 1 });
+    for (let n = 0; n < 1100; n++) await account.credit(1);
+    const { entries } = await account.ledger();
+    expect(entries.map(({ id }) => Number(id))).toEqual(
+      Array.from({ length: 1101 }, (_, place) => place + 1),
+    );
+  });
+
+  it('is the same over HTTP', async () => {
+    const adminToken = 'a-token!';
+    const { emulator } = await started({ adminToken });
+    const far = connectEmulator(emulator.url, { adminToken });
+    const { key } = await far.accounts.create({ key: 'from-afar' });
+    const { clock: _, ...near } = await emulator.account(key).get();
+    expect(await far.account(key).get()).toMatchObject(near);
+    await far.account(key).remove();
+    await expect(connectEmulator(emulator.url).accounts.list()).rejects.toMatchObject({ status: 401 });
+  });
+
+  it('has a method for every call there is', async () => {
+    const { emulator } = await started();
+    const account = emulator.account('x');
+    const methods = (value: object): number =>
+      Object.values(value).reduce(
+        (sum, part) => sum + (typeof part === 'function' ? 1 : typeof part === 'object' ? methods(part) : 0),
+        0,
+      );
+    // Of the calls in docs/control-plane.md, all but health, ready, metrics and the stream of events; wait, advance in two forms.
+    expect(methods(account)).toBe(30);
+  });
+});

@@ -1,0 +1,299 @@
+import { once, setMaxListeners } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { testEmulator } from '../support/emulator.ts';
+import { rawAnswer, rawBytes } from '../support/raw-http.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { askForTunnel, overTls } from '../support/tunnel.ts';
+
+const UNAVAILABLE = { success: false, error: expect.any(String), errorCode: 'SERVICE_UNAVAILABLE' };
+const INVALID = { success: false, error: expect.any(String), errorCode: 'INVALID_INPUT' };
+const HEALTH = 'GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+const TOPIC = { topic: 'A lighthouse in a storm', technique: 'match-cut', duration: 15 };
+
+/** What the running test has open; gone before the emulator stops, which would wait for it. */
+let leaving: AbortController;
+beforeEach(() => {
+  leaving = new AbortController();
+  setMaxListeners(0, leaving.signal);
+});
+afterEach(() => leaving.abort());
+
+async function listening(flags: string[]) {
+  const emulator = await testEmulator(['--port', '0', ...flags]);
+  const url = await emulator.listen();
+  leaving.signal.addEventListener('abort', () => emulator.app.server.closeAllConnections());
+  const port = Number(new URL(url).port);
+  /** Over a real connection, as there is no other way to be under way. */
+  const post = (path: string, body: object, headers: object = {}, key = 'np_test_default') =>
+    fetch(url + path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+      signal: leaving.signal,
+    });
+  const told = async (response: Response) => ({ status: response.status, body: await response.json() });
+  /** Whether there is room for a stream, which is over at once on this clock. */
+  const probe = async () => {
+    const answer = await post('/api/sora-2/generate-prompt', TOPIC, {}, 'np_test_auto');
+    await answer.text();
+    return answer.status;
+  };
+  return { ...emulator, url, port, post, told, probe };
+}
+
+/** A connection that is there, and says nothing. */
+async function visitor(port: number, options: { allowHalfOpen?: boolean } = {}): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', ...options });
+  socket.on('error', () => {});
+  leaving.signal.addEventListener('abort', () => socket.destroy());
+  await once(socket, 'connect');
+  return socket;
+}
+
+describe('--connection-limit', () => {
+  it('tells one too many so, and lets the next one in when another has left', async () => {
+    const { port } = await listening(['--connection-limit', '2']);
+    const [one] = [await visitor(port), await visitor(port)];
+    // Refused before anything is read, and still no reset that would take the answer along.
+    expect(await rawAnswer(port, HEALTH)).toEqual({ status: 503, body: UNAVAILABLE });
+    // Who has read it has left no trace, however many there are.
+    for (let n = 0; n < 120; n++) expect((await rawAnswer(port, HEALTH)).status).toBe(503);
+    expect((await rawBytes(port, `POST / HTTP/1.1\r\n${'x'.repeat(100_000)}`)).end).toBe('closed');
+    one.destroy();
+    await expect.poll(async () => (await rawAnswer(port, HEALTH)).status).toBe(200);
+  });
+
+  it('counts a tunnel as the one connection that it is, and what comes in on the port for HTTPS', async () => {
+    const flags = ['--connection-limit', '2', '--https-port', '0'];
+    const { port, httpsPort, authority } = await listening(flags);
+    const { certificate: ca } = await authority();
+    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    await visitor(httpsPort()!);
+    expect((await rawAnswer(port, HEALTH)).status).toBe(503);
+    expect(await rawBytes(httpsPort()!, HEALTH)).toMatchObject({ bytes: Buffer.alloc(0) });
+    const answer = await overTls(socket, { host: 'nanophoto.ai', ca, request: HEALTH });
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    await expect.poll(async () => (await rawAnswer(port, HEALTH)).status).toBe(200);
+  });
+
+  it('bounds those that are told, too, and keeps none of them for longer than a second', async () => {
+    const { port, clock } = await listening(['--connection-limit', '1']);
+    const guest = await visitor(port);
+    // They never close their side.
+    const others = await Promise.all(
+      Array.from({ length: 130 }, () => visitor(port, { allowHalfOpen: true })),
+    );
+    const told = await Promise.all(
+      others.map(async (socket) => {
+        let bytes = 0;
+        socket.on('data', (piece) => {
+          bytes += piece.length;
+        });
+        await Promise.race([once(socket, 'end'), once(socket, 'close')]).catch(() => {});
+        return bytes > 0;
+      }),
+    );
+    expect(told.filter(Boolean)).toHaveLength(100);
+    clock.advance(1000);
+    // Who writes to a connection that is closed at the other end is told so.
+    await Promise.all(
+      others.map(async (socket) => {
+        const closed = socket.closed ? undefined : once(socket, 'close').catch(() => {});
+        const writing = setInterval(() => socket.write('x'), 5);
+        await closed;
+        clearInterval(writing);
+      }),
+    );
+    expect(guest.destroyed).toBe(false);
+  });
+
+  it('keeps nobody from stopping', async () => {
+    const { port, close } = await listening(['--connection-limit', '1']);
+    const guest = await visitor(port);
+    const refused = await visitor(port, { allowHalfOpen: true });
+    await once(refused.resume(), 'end');
+    guest.destroy();
+    await close();
+  });
+});
+
+describe('a request', () => {
+  const withHeader = (length: number) => `GET /health HTTP/1.0\r\nX: ${'x'.repeat(length)}\r\n\r\n`;
+
+  it('has a head of --header-limit-bytes at most', async () => {
+    const { port: small } = await listening(['--header-limit-bytes', '4096']);
+    expect(await rawAnswer(small, withHeader(4200))).toEqual({ status: 431, body: INVALID });
+    expect((await rawAnswer(small, withHeader(3900))).status).toBe(200);
+    const { port: large } = await listening(['--header-limit-bytes', '65536']);
+    expect((await rawAnswer(large, withHeader(60_000))).status).toBe(200);
+  });
+
+  it('has a body of --body-limit-bytes at most', async () => {
+    const { post, told } = await listening(['--body-limit-bytes', '2048']);
+    const send = async (length: number) =>
+      told(await post('/api/sora-2/generate', { prompt: 'x'.repeat(length), mode: 'textToVideo' }));
+    expect(await send(2048)).toEqual({ status: 413, body: INVALID });
+    expect((await send(1900)).status).toBe(200);
+  });
+
+  it.each([
+    ['nothing at all', ''],
+    ['half a head', 'GET /health HTTP/1.1\r\nHost: loc'],
+    [
+      'half a body',
+      'POST /api/sora-2/generate HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer np_test_default\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"pro',
+    ],
+  ])('of which comes %s has --request-timeout-seconds', async (_what, bytes) => {
+    const { port } = await listening(['--request-timeout-seconds', '1']);
+    expect(await rawAnswer(port, bytes)).toEqual({ status: 408, body: INVALID });
+  });
+});
+
+describe('--stream-limit', () => {
+  const STREAM = '/api/sora-2/generate-prompt';
+
+  it('refuses one too many before it is charged, and nothing but answers that take their time', async () => {
+    const { post, told, account, clock } = await listening(['--stream-limit', '2']);
+    const open = [await post(STREAM, TOPIC), await post(STREAM, TOPIC)];
+    expect(account('np_test_default').balance).toBe(996);
+    expect(await told(await post(STREAM, TOPIC))).toEqual({ status: 503, body: UNAVAILABLE });
+    const link = { share_link: 'https://sora.chatgpt.com/p/s_1' };
+    expect((await post('/api/sora/remove-watermark', link)).status).toBe(503);
+    expect(account('np_test_default')).toMatchObject({ balance: 996, taskCount: 2 });
+    expect((await post('/api/sora-2/check-status', { taskId: 'x' })).status).toBe(404);
+    clock.advance(60_000);
+    for (const stream of open) expect(await stream.text()).toContain('Match cut');
+    expect((await post(STREAM, TOPIC)).status).toBe(200);
+  });
+
+  it('has room again when a client has left', async () => {
+    const { post, probe } = await listening(['--stream-limit', '1']);
+    const stream = await post(STREAM, TOPIC);
+    expect(await probe()).toBe(503);
+    await stream.body!.cancel();
+    await expect.poll(probe).toBe(200);
+  });
+
+  it('holds for answers that are delayed or hang, one place for each request', async () => {
+    const { post, probe, clock } = await listening(['--stream-limit', '1']);
+    const delayed = post(STREAM, TOPIC, { 'x-emulator-fault': 'delay=10s' });
+    await expect.poll(probe).toBe(503);
+    expect((await post(STREAM, TOPIC, { 'x-emulator-fault': 'hang' })).status).toBe(503);
+    clock.advance(10_000);
+    const answer = await delayed;
+    expect(answer.status).toBe(200);
+    clock.advance(60_000);
+    await answer.text();
+    await expect.poll(probe).toBe(200);
+  });
+
+  it('knows when a client has left that sent requests one behind the other', async () => {
+    const { port, post, probe } = await listening(['--stream-limit', '3']);
+    const hanging =
+      'POST /api/sora-2/check-status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer np_test_default\r\nx-emulator-fault: delay=10m\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{"taskId":"x"}';
+    const socket = await visitor(port);
+    socket.write(hanging.repeat(3));
+    await expect.poll(probe).toBe(503);
+    socket.destroy();
+    await expect.poll(probe).toBe(200);
+    // All three places, not only that of the one whose turn it was.
+    const three = await Promise.all([1, 2, 3].map(() => post(STREAM, TOPIC)));
+    expect(three.map(({ status }) => status)).toEqual([200, 200, 200]);
+  });
+});
+
+describe('--listener-limit', () => {
+  it('holds for events and waits together, and is free again when they are over', async () => {
+    const { url, post } = await listening(['--listener-limit', '2']);
+    const { taskId } = (await (
+      await post('/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' })
+    ).json()) as { taskId: string };
+    const events = await fetch(`${url}/__admin/events`, { signal: leaving.signal });
+    const client = new AbortController();
+    const wait = `${url}/__admin/accounts/np_test_default/wait?task=${taskId}`;
+    const waiting = fetch(wait, { signal: client.signal }).catch(() => undefined);
+    const listen = async () => {
+      const { status, body } = await fetch(`${url}/__admin/events`, { signal: leaving.signal });
+      await body!.cancel();
+      return status;
+    };
+    await expect.poll(listen).toBe(503);
+    const refused = await fetch(wait);
+    expect([refused.status, await refused.json()]).toEqual([
+      503,
+      {
+        error: 'There can be 2 listeners and waits at once, and there are (--listener-limit).',
+        code: 'TOO_MANY_LISTENERS',
+      },
+    ]);
+    // What needs no waiting needs no room.
+    expect((await fetch(`${url}/__admin/accounts`)).status).toBe(200);
+    client.abort();
+    await waiting;
+    await events.body!.cancel();
+    await expect.poll(listen).toBe(200);
+  });
+});
+
+describe('--auto-account-limit', () => {
+  const VALID = { prompt: 'a', mode: 'textToVideo' };
+
+  it('lets the least recently used one go, and tells when none can', async () => {
+    const { post, told, account, clock, core } = await listening(['--auto-account-limit', '2']);
+    const use = async (key: string, body: object = {}) =>
+      told(await post('/api/sora-2/generate', body, {}, `np_test_${key}`));
+    for (const key of ['a', 'b', 'a', 'c']) await use(key);
+    expect(['a', 'b', 'c'].map((key) => account(`np_test_${key}`) !== undefined)).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    for (const key of ['a', 'c']) await use(key, VALID);
+    expect(await use('d')).toEqual({ status: 503, body: UNAVAILABLE });
+    // Keys that need no room.
+    expect((await use('default', VALID)).status).toBe(200);
+    expect((await use('a', VALID)).status).toBe(200);
+    clock.advance(60_000);
+    expect((await use('d')).status).toBe(400);
+    expect(account('np_test_c')).toBeUndefined();
+    expect(core.accounts.count()).toBe(6 + 2);
+  });
+});
+
+describe('limits of the control plane', () => {
+  it('--snapshot-limit is for each account', async () => {
+    const { send } = await testEmulator(['--snapshot-limit', '2']);
+    const take = (name: string, key = 'np_test_default') =>
+      send('POST', `/__admin/accounts/${key}/snapshots`, { key: null, body: { name } });
+    for (const name of ['a', 'b', 'a']) expect((await take(name)).status).toBe(201);
+    expect(await take('c')).toMatchObject({
+      status: 409,
+      body: { error: 'An account has at most 2 snapshots (--snapshot-limit).', code: 'TOO_MANY_SNAPSHOTS' },
+    });
+    expect((await take('c', 'np_test_auto')).status).toBe(201);
+  });
+
+  it('--fault-limit is for each account, and for everybody', async () => {
+    const { send } = await testEmulator(['--fault-limit', '1']);
+    const rule = { at: 'task', effect: { fail: true } };
+    for (const path of ['/__admin/faults', '/__admin/accounts/np_test_default/faults']) {
+      expect((await send('POST', path, { key: null, body: rule })).status).toBe(201);
+      expect(await send('POST', path, { key: null, body: rule })).toMatchObject({
+        status: 409,
+        body: { error: 'There can be 1 rules here, and there are (--fault-limit).', code: 'TOO_MANY_FAULTS' },
+      });
+    }
+  });
+
+  it('--fault-limit is for the seed file as well', async () => {
+    const file = join(tempDir(), 'accounts.json');
+    const faults = [1, 2].map(() => ({ at: 'task', effect: { fail: true } }));
+    writeFileSync(file, JSON.stringify({ accounts: [{ key: 'np_a', faults }] }));
+    await expect(testEmulator(['--seed-file', file, '--fault-limit', '1'])).rejects.toThrow(
+      `The seed file ${file} gives np_a 2 rules, and there can be 1; take some out, or raise --fault-limit.`,
+    );
+  });
+});

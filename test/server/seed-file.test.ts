@@ -1,0 +1,179 @@
+import { describe, expect, it } from 'vitest';
+import { readSeed } from '../../src/server/seed-file.ts';
+import { testCore } from '../support/core.ts';
+import { testEmulator } from '../support/emulator.ts';
+import { seedFileOf } from '../support/seed-file.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const DEFAULTS = { rateLimit: 100, speed: 60, seed: 'nanophoto', clock: 'real' as const };
+
+const seedOf = (content: unknown) => readSeed(seedFileOf(content), DEFAULTS);
+
+describe('the default seed file', () => {
+  it('has the promised accounts', async () => {
+    const { account } = await testEmulator();
+    expect(account('np_test_default')).toMatchObject({
+      balance: 1000,
+      rateLimit: 100,
+      clockMode: 'real',
+      speed: 60,
+    });
+    expect(account('np_test_empty')).toMatchObject({ balance: 0 });
+    expect(account('np_test_limited')).toMatchObject({ rateLimit: 3 });
+    expect(account('np_test_unlimited')).toMatchObject({ rateLimit: null, balance: 1_000_000 });
+    expect(account('np_test_auto')).toMatchObject({ clockMode: 'auto', balance: 1000 });
+  });
+});
+
+describe('a seed file', () => {
+  it('fills what an account does not say from its defaults, then from the settings', () => {
+    const seed = seedOf({
+      defaults: { credits: 5, speed: 2 },
+      accounts: [
+        { key: 'a' },
+        { key: 'b', credits: 0, rateLimit: null, speed: 9, seed: 7 },
+        { key: 'c', clock: { mode: 'frozen', now: '2026-01-01T00:00:00.000Z' } },
+      ],
+    });
+    expect(seed.newAccount).toEqual({
+      credits: 5,
+      rateLimit: 100,
+      clock: { mode: 'real' },
+      speed: 2,
+      seed: 'nanophoto',
+    });
+    expect(seed.accounts.map(({ profile }) => profile)).toMatchObject([
+      { credits: 5, rateLimit: 100, speed: 2 },
+      { credits: 0, rateLimit: null, speed: 9, seed: '7' },
+      { clock: { mode: 'frozen', nowMs: Date.UTC(2026, 0, 1) } },
+    ]);
+  });
+
+  it('that names no accounts has those of the default one, with its own defaults', () => {
+    const builtIn = readSeed(undefined, DEFAULTS);
+    expect(seedOf({})).toEqual(builtIn);
+    const { accounts } = seedOf({ defaults: { credits: 7 } });
+    expect(accounts.map(({ key }) => key)).toEqual(builtIn.accounts.map(({ key }) => key));
+    expect(accounts.find(({ key }) => key === 'np_test_default')!.profile.credits).toBe(7);
+    expect(accounts.find(({ key }) => key === 'np_test_empty')!.profile.credits).toBe(0);
+    expect(seedOf({ accounts: [] }).accounts).toEqual([]);
+  });
+
+  it('gives accounts once: those of an earlier start keep what they have', () => {
+    const core = testCore();
+    const seed = readSeed(undefined, DEFAULTS);
+    core.accounts.createMissing(seed.accounts);
+    const { id } = core.accounts.find('np_test_default')!;
+    core.ledger.grant(id, 5, 'more', 0);
+    core.accounts.createMissing(seed.accounts);
+    expect(core.accounts.find('np_test_default')!.balance).toBe(1005);
+  });
+
+  it.each([
+    ['{', /is not valid JSON/],
+    [[], /is wrong at its top: /],
+    [{ acounts: [] }, /is wrong at its top: there is no "acounts", only defaults, accounts, prices\.$/],
+    [{ accounts: [{}] }, /is wrong at accounts\[0\]\.key: /],
+    [{ accounts: [{ key: 'a b' }] }, /accounts\[0\]\.key: expected 1 to 200 visible ASCII characters/],
+    [{ accounts: [{ key: 'a', credits: 1.5 }] }, /accounts\[0\]\.credits/],
+    [{ accounts: [{ key: 'a', credits: -1 }] }, /accounts\[0\]\.credits/],
+    [{ accounts: [{ key: 'a', rateLimit: 0 }] }, /accounts\[0\]\.rateLimit/],
+    [{ accounts: [{ key: 'a', clock: 'fast' }] }, /accounts\[0\]\.clock/],
+    [{ accounts: [{ key: 'a', credit: 5 }] }, /accounts\[0\]: there is no "credit", only key, credits, /],
+    [{ defaults: { speed: 0 } }, /defaults\.speed: expected a number from 0\.000001 to 1000000\.$/],
+    [{ accounts: [{ key: 'a', speed: 1e-300 }] }, /accounts\[0\]\.speed: expected a number from/],
+    [{ accounts: [{ key: 'a' }, { key: 'a' }] }, /names the key a twice/],
+    [
+      {
+        accounts: [
+          {
+            key: 'a',
+            faults: [
+              { at: 'task', effect: { hang: true } },
+              { at: 'task', effect: {} },
+            ],
+          },
+        ],
+      },
+      /accounts\[0\]\.faults\[1\]\.effect: expected errorCode, fail, hang, durationMs at task\.$/,
+    ],
+    [
+      { accounts: [{ key: 'a', faults: [{ at: 'request', effect: { answer: { status: 99 } } }] }] },
+      /accounts\[0\]\.faults\[0\]\.effect\.answer\.status: expected a whole number from 200 to 599\.$/,
+    ],
+    [
+      {
+        accounts: [{ key: 'a', faults: [{ at: 'request', effect: { fail: true }, match: { famly: 'x' } }] }],
+      },
+      /accounts\[0\]\.faults\[0\]\.match: there is no "famly", only family, endpoint, contains\.$/,
+    ],
+    [{ accounts: [{ key: 'a', faults: {} }] }, /accounts\[0\]\.faults: /],
+    [{ prices: 5 }, /is wrong at prices: expected an object with prices for sora-2, veo-3, /],
+    [{ prices: { sora2: {} } }, /at prices: there is no "sora2", only sora-2, veo-3, [\w, -]+\.$/],
+    [{ prices: { 'veo-3': 10 } }, /at prices\.veo-3: expected an object with prices for 720p, 1080p, 4k\.$/],
+    [{ prices: { 'veo-3': { '8k': 5 } } }, /at prices\.veo-3: there is no "8k", only 720p, 1080p, 4k\.$/],
+    [{ prices: { 'prompt-generator': { en: 2 } } }, /at prices\.prompt-generator: expected a whole number/],
+    [
+      { prices: { 'sora-2': { sora2: { '10': 1.5 } } } },
+      /at prices\.sora-2\.sora2\.10: expected a whole number/,
+    ],
+    [{ prices: { 'sora-2': { sora2: { '10': '4' } } } }, /at prices\.sora-2\.sora2\.10: expected a whole/],
+    [{ prices: { 'sora-2': { sora2: { '10': null } } } }, /at prices\.sora-2\.sora2\.10: expected a whole/],
+    [{ prices: { 'reverse-prompt': -1 } }, /of credits from 0 to 1000000000\.$/],
+    [{ prices: { 'reverse-prompt': 1e9 + 1 } }, /of credits from 0 to 1000000000\.$/],
+  ])('is refused when it is %j, with the place of the mistake', (content, sentence) => {
+    expect(() => seedOf(content)).toThrow(sentence);
+  });
+});
+
+describe('the faults of a seeded account', () => {
+  const GENERATE = '/api/sora-2/generate';
+  const VALID = { prompt: 'a dog', mode: 'textToVideo' };
+  const teapot = { status: 418, text: 'short and stout' };
+  const file = () =>
+    seedFileOf({
+      accounts: [
+        { key: 'np_test_odd', faults: [{ at: 'charge', effect: { answer: teapot }, times: 1 }] },
+        { key: 'np_test_even' },
+      ],
+    });
+
+  it('are there from the start, and again after a reset of it or of everything', async () => {
+    const { post, send, core, account } = await testEmulator(['--seed-file', file()]);
+    const statuses = async () => {
+      const told: number[] = [];
+      for (let n = 0; n < 2; n++) told.push((await post(GENERATE, VALID, 'np_test_odd')).status);
+      return told;
+    };
+    expect(await statuses()).toEqual([418, 200]);
+    expect((await post(GENERATE, VALID, 'np_test_even')).status).toBe(200);
+    for (const path of ['/__admin/accounts/np_test_odd/reset', '/__admin/reset']) {
+      expect(await statuses()).toEqual([200, 200]);
+      expect((await send('POST', path, { key: null })).status).toBe(200);
+      expect(await statuses()).toEqual([418, 200]);
+    }
+    expect(core.faults.list(account('np_test_odd').id)).toMatchObject([{ times: 1, fired: 1 }]);
+  });
+
+  it('are not set again by a later start with the same data', async () => {
+    const flags = ['--seed-file', file(), '--data-dir', tempDir()];
+    const first = await testEmulator(flags);
+    expect((await first.post(GENERATE, VALID, 'np_test_odd')).status).toBe(418);
+    await first.close();
+    const second = await testEmulator(flags);
+    expect((await second.post(GENERATE, VALID, 'np_test_odd')).status).toBe(200);
+  });
+
+  it('ask for codes that there are, or there is no start and nothing is kept', async () => {
+    const rule = (errorCode: string) => ({ at: 'request', effect: { errorCode } });
+    const seedFile = seedFileOf({
+      accounts: [{ key: 'a' }, { key: 'b', faults: [rule('VIDEO_PROCESSING_FAILED'), rule('NO_SUCH')] }],
+    });
+    const dataDir = tempDir();
+    await expect(testEmulator(['--seed-file', seedFile, '--data-dir', dataDir])).rejects.toThrow(
+      `The seed file ${seedFile} is wrong at accounts[1].faults[1].effect.errorCode: expected a documented error code.`,
+    );
+    const { account } = await testEmulator(['--data-dir', dataDir]);
+    expect([account('a'), account('b')]).toEqual([undefined, undefined]);
+  });
+});

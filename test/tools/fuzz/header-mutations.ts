@@ -1,0 +1,299 @@
+import fc from 'fast-check';
+import { hostileTexts } from './attack-cases.ts';
+import type { World } from './fixture.ts';
+import type { Draft } from './requests.ts';
+
+/** In a head only what one byte can be; beyond that the parser alone is tried, which byte-level cases do. */
+const inHead = (text: string) => text.replace(/[^\t\x20-\x7e\x80-\xff]/g, '').slice(0, 6000);
+const value = hostileTexts.map(inHead);
+
+/** One header each, instead of the one that is there or beside it. */
+const headers = (world: World): fc.Arbitrary<[string, string]> => {
+  const named = (name: string, ...values: string[]): fc.Arbitrary<[string, string]> =>
+    fc
+      .oneof({ weight: 4, arbitrary: fc.constantFrom(...values) }, { weight: 1, arbitrary: value })
+      .map((text) => [name, text]);
+  return fc.oneof(
+    named(
+      'Content-Type',
+      ...[
+        '',
+        'text/plain',
+        'application/json; charset=utf-16',
+        'APPLICATION/JSON',
+        'application/json;',
+        'application/json;;a=',
+        'application/x-www-form-urlencoded',
+      ],
+      ...[
+        'multipart/form-data; boundary=x',
+        'application/vnd.api+json',
+        '/',
+        'application/json, text/html',
+        'a/b; c="\\',
+      ],
+    ),
+    named(
+      'Authorization',
+      ...[
+        '',
+        'Bearer',
+        'Bearer ',
+        'bearer calm-real',
+        'BEARER  calm-real',
+        'Basic Y2FsbS1yZWFsOg==',
+        'Bearer calm-real calm-auto',
+        'Bearer \xe9\xe8',
+        'calm-real',
+        'Bearer\tcalm-real',
+      ],
+      `Bearer np_test_${'a'.repeat(192)}`,
+      `Bearer np_test_${'a'.repeat(193)}`,
+      'Bearer __proto__',
+    ),
+    named('Content-Encoding', 'gzip', 'br', 'identity', 'x', ''),
+    named('Expect', '100-continue', '200-ok', ''),
+    named(
+      'Host',
+      '',
+      'nanophoto.ai',
+      'video.nanophoto.ai',
+      'static.nanophoto.ai',
+      'evil.example',
+      'localhost',
+      '[::1',
+      'a b',
+      '127.0.0.1:99999',
+      'x'.repeat(3000),
+    ),
+    named('Origin', 'null', 'https://evil.example', `http://${world.host}`, 'x', 'https://[', ''),
+    named('Connection', 'close', 'keep-alive', 'upgrade', 'close, keep-alive', ''),
+    named('Upgrade', 'websocket', 'h2c', 'TLS/1.0'),
+    named(
+      'Range',
+      'bytes=0-0',
+      'bytes=-1',
+      'bytes=5-2',
+      'bytes=0-1,3-4',
+      `bytes=${'0-1,'.repeat(500)}`,
+      'bytes=99999999999999999999-',
+      'items=0-1',
+      'bytes=',
+    ),
+    named('If-None-Match', '*', '"x"', 'W/"x"', '"', '"a","b'),
+    named('If-Match', '*', '"x"', ''),
+    named('If-Range', '"x"', 'Wed, 21 Oct 2015 07:28:00 GMT', 'yesterday'),
+    named('If-Modified-Since', 'Wed, 21 Oct 2015 07:28:00 GMT', 'x', 'Sat, 31 Feb 99999 00:00:00 GMT'),
+    named('If-Unmodified-Since', 'Wed, 21 Oct 2015 07:28:00 GMT', 'x'),
+    named('Accept', 'text/html', '*/*;q=0', 'application/xml', 'x'),
+    named('Accept-Encoding', 'gzip', 'identity;q=0, *;q=0', 'br;q=2'),
+    named('X-Forwarded-For', '10.0.0.1', '::', 'x, y'),
+    named('X-Forwarded-Proto', 'https', 'gopher'),
+    named('X-Admin-Token', 'x', ''),
+    named('X-Http-Method-Override', 'DELETE'),
+    named('Cookie', 'a=b', ';;;='),
+    named(
+      'Content-Length',
+      '0',
+      '00',
+      '1',
+      '-1',
+      '+5',
+      '5, 5',
+      '99999999999',
+      '1e3',
+      '0x10',
+      '18446744073709551616',
+    ),
+    named('Transfer-Encoding', 'chunked', 'gzip, chunked', 'identity', 'chunked, chunked', 'xchunked'),
+    named(
+      'X-Emulator-Fault',
+      'fail',
+      'fail=INTERNAL_ERROR',
+      'cut=10',
+      'delay=5ms',
+      'explode',
+      'duration=1s',
+      'fail=NONE,hang',
+    ),
+    fc.tuple(fc.constantFrom('__proto__', 'constructor', 'X-Empty', '!#$%&', 'a'.repeat(500)), value),
+  );
+};
+
+/** A good request whose head says something else than clients say. */
+export const withOddHead = (draft: fc.Arbitrary<Draft>, world: World): fc.Arbitrary<Draft> =>
+  fc
+    .tuple(
+      draft,
+      fc.array(headers(world), { minLength: 1, maxLength: 3 }),
+      fc.integer({ min: 0, max: 29 }),
+      fc.boolean(),
+    )
+    .map(([base, odd, flood, beside]) => {
+      const replaced = odd.map(([name]) => name.toLowerCase());
+      const kept = base.headers.filter(([name]) => beside || !replaced.includes(name.toLowerCase()));
+      // Now and then more than a server takes: by number, by size.
+      const more: [string, string][] =
+        flood === 0
+          ? Array.from({ length: 2500 }, (_, place) => [`x-${place}`, 'y'])
+          : flood === 1
+            ? [['x-large', 'y'.repeat(20_000)]]
+            : [];
+      return { ...base, isLoose: true, headers: [...kept, ...odd, ...more] };
+    });
+
+const METHODS = [
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'TRACE',
+  'PROPFIND',
+  'M-SEARCH',
+  'QUERY',
+  'BREW',
+  'get',
+];
+
+/** Targets that are no documented operation: other paths and methods, files, the page, forms that proxies are asked in. */
+export function oddTargets(
+  draft: fc.Arbitrary<Draft>,
+  world: World,
+  pages: readonly string[],
+): fc.Arbitrary<Draft> {
+  const { host, media } = world;
+  const key: [string, string] = ['Authorization', 'Bearer calm-real'];
+  const plain = (path: string, method = 'GET'): Draft => ({
+    ...{ operation: `${method} ${path.startsWith('/media') ? '/media' : path.slice(0, 20)}`, method, path },
+    ...{ headers: [key], body: Buffer.alloc(0), isLoose: true },
+  });
+  const file = fc.constantFrom(...media);
+  const odd = fc.constantFrom(
+    ...[
+      '/',
+      '//',
+      '/%',
+      '/%00',
+      '/%ff',
+      '/%2e%2e/%2e%2e/etc/passwd',
+      '/../../../../etc/passwd',
+      '/media/../../package.json',
+      '/media/sora/..%2f..%2fx.mp4',
+    ],
+    ...[
+      '/media',
+      '/media/',
+      '/media/sora/task_.mp4',
+      '/media/sora/task_x.jpg',
+      '/media/sora/TASK.mp4',
+      '/docs/..%2fpackage.json',
+      '/docs/../package.json',
+    ],
+    ...[
+      '/api',
+      '/api/',
+      '/api/sora-2/generate/',
+      '/api//sora-2/generate',
+      '/API/sora-2/generate',
+      '/api/sora-2/generate%3f',
+      '/api/sora-2/generate;a=b',
+      '/api/sora-2/generate?',
+    ],
+    ...[
+      '/__admin',
+      '/__admin/',
+      '/__admin/x',
+      '/__admin/accounts/',
+      '/__admin/accounts/%',
+      '/__admin/accounts/%ff/ledger',
+      '/__admin/accounts//ledger',
+      '/__ADMIN/accounts',
+    ],
+    ...[
+      '*',
+      '',
+      '?',
+      '#',
+      '/#@emulator(fail)',
+      '/favicon.ico',
+      '/robots.txt',
+      '/.env',
+      '/index.html',
+      '/constructor',
+      '/__proto__',
+      '/metrics/',
+      '/health?x',
+      '/ca.pem',
+    ],
+    `/${'a'.repeat(8000)}`,
+    `/${'a/'.repeat(4000)}`,
+    `/__admin/accounts/${'%41'.repeat(2000)}`,
+    `/api/sora-2/generate?${'a=b&'.repeat(2000)}`,
+  );
+  const fetched = fc
+    .tuple(file, fc.constantFrom('GET', 'HEAD', 'HEAD', 'OPTIONS', 'POST'))
+    .map(([path, method]) => plain(path, method));
+  const ranged = fc
+    .tuple(
+      file,
+      fc.constantFrom('bytes=0-99', 'bytes=-50', 'bytes=100-50', 'bytes=0-0,5-9', 'bytes=99999999-', 'x'),
+    )
+    .map(([path, range]): Draft => ({ ...plain(path), headers: [['Range', range]] }));
+  const through = fc
+    .tuple(
+      draft,
+      fc.constantFrom(
+        ...[
+          `http://${host}`,
+          `HTTP://${host}`,
+          `http://localhost:${host.split(':')[1]}`,
+          'https://nanophoto.ai',
+          'http://www.nanophoto.ai',
+          'http://video.nanophoto.ai',
+        ],
+        ...[
+          'http://evil.example',
+          'http://',
+          'https://user@nanophoto.ai',
+          'http://nanophoto.ai:99999',
+          'ftp://nanophoto.ai',
+          'http://[::1]',
+          `http://${'a'.repeat(3000)}`,
+        ],
+      ),
+    )
+    .map(
+      ([base, origin]): Draft => ({
+        ...base,
+        operation: 'absolute-form',
+        target: origin + (base.target ?? base.path),
+        isLoose: true,
+      }),
+    );
+  return fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc
+        .tuple(odd, fc.constantFrom(...METHODS))
+        .map(([path, method]): Draft => ({ ...plain(path, method), operation: 'an odd path' })),
+    },
+    {
+      weight: 2,
+      arbitrary: fc
+        .tuple(draft, fc.constantFrom(...METHODS))
+        .map(
+          ([base, method]): Draft => ({ ...base, method, operation: `${method} elsewhere`, isLoose: true }),
+        ),
+    },
+    { weight: 2, arbitrary: fetched },
+    { weight: 1, arbitrary: ranged },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom(...pages).map((path): Draft => ({ ...plain(path), operation: 'a page' })),
+    },
+    { weight: 3, arbitrary: through },
+  );
+}

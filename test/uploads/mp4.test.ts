@@ -1,0 +1,157 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import {
+  box,
+  ftyp,
+  fullBox,
+  type Mp4Options,
+  makeMp4,
+  mediaData,
+  movie,
+  movieWith,
+  u32,
+  u64,
+  zeros,
+} from './make-mp4.ts';
+import { NOT_MP4, probe, readable, UNREADABLE } from './probe.ts';
+
+describe('Mp4Probe', () => {
+  const layouts: [string, Mp4Options][] = [
+    ['the movie box first', {}],
+    ['the movie box last', { moov: 'last', mdatBytes: 200_000 }],
+    ['an audio track', { audio: true }],
+    ['64-bit sizes', { mdatSize: '64', moov: 'last' }],
+    ['media data up to the end', { mdatSize: 'open' }],
+    ['no media data', { mdatBytes: 0 }],
+    ['64-bit times', { version: 1 }],
+    ['fragments', { fragments: 5 }],
+    ['fragments with audio', { fragments: 5, audio: true }],
+    ['fragments with a default duration', { fragments: 5, sampleDurations: 'tfhd' }],
+    ['fragments with the duration of the movie', { fragments: 5, sampleDurations: 'trex' }],
+    ['fragments and a total in the movie header', { fragments: 5, stated: 'mvhd' }],
+    ['fragments and a total in the extension header', { fragments: 5, stated: 'mehd' }],
+    ['a beginning before its fragments', { fragments: 4, unfragmented: 1000 }],
+  ];
+
+  it.each(layouts)('reads a file with %s, in chunks of any length', async (_, options) => {
+    const file = makeMp4(options);
+    for (const chunkLength of [1, 7, 16, 1000, file.length]) {
+      expect(await probe(file, chunkLength)).toEqual(readable(5000, 640, 360, options.audio));
+    }
+  });
+
+  it.each([
+    [90_000, 15 * 90_000, 15_000],
+    [44_100, 441_000, 10_000],
+    [30_000, 1001 * 100, 3337],
+    [1, 7, 7000],
+    [0xffffffff, 0x7fffffff, 500],
+    [1000, 1, 1],
+  ])('reads a time scale of %i', async (timescale, duration, durationMs) => {
+    for (const version of [0, 1] as const) {
+      expect(await probe(makeMp4({ timescale, duration, version }))).toEqual(readable(durationMs));
+    }
+  });
+
+  it('believes the stated length of a fragmented file more than its samples', async () => {
+    const options = { duration: 5003, fragments: 5 };
+    expect(await probe(makeMp4({ ...options, stated: 'mvhd' }))).toEqual(readable(5003));
+    expect(await probe(makeMp4({ ...options, stated: 'mehd' }))).toEqual(readable(5003));
+    expect(await probe(makeMp4(options))).toEqual(readable(5000));
+  });
+
+  it('reads the size of the video', async () => {
+    expect(await probe(makeMp4({ width: 1920, height: 1080, audio: true }))).toEqual(
+      readable(5000, 1920, 1080, true),
+    );
+  });
+
+  it('takes the size from the track for codecs that mp4box does not know', async () => {
+    const stsd = fullBox('stsd', 0, 0, u32(1), box('xyz1', zeros(100)));
+    expect(await probe(movieWith('stsd', stsd))).toEqual(readable(5000));
+  });
+
+  it('reads a real file', async () => {
+    // ffmpeg -f lavfi -i testsrc=s=32x18:r=10:d=1.5 -f lavfi -i sine=d=1.5:r=8000 -c:v libx264 -x264-params no-info=1
+    //   -pix_fmt yuv420p -crf 50 -c:a aac -b:a 8k -ac 1 -bitexact tiny.mp4
+    const file = readFileSync(new URL('./tiny.mp4', import.meta.url));
+    expect(await probe(file)).toEqual(readable(1500, 32, 18, true));
+    expect(await probe(file.subarray(0, -1))).toEqual(UNREADABLE);
+  });
+
+  it.each([
+    ['nothing', Buffer.alloc(0)],
+    ['text', Buffer.from('this is a text that is no video')],
+    ['zeros', zeros(1000)],
+    ['a few bytes', ftyp().subarray(0, 7)],
+    ['another kind of file', Buffer.from('\x1aE\xdf\xa3\x01\x00\x00\x00webm', 'latin1')],
+    ['a movie without a file type', makeMp4().subarray(ftyp().length)],
+    ['a nonsensical first size', Buffer.concat([u32(3), Buffer.from('abcd'), makeMp4()])],
+  ])('does not take %s for an MP4 file', async (_, file) => {
+    expect(await probe(file)).toEqual(NOT_MP4);
+    expect(await probe(file, 1)).toEqual(NOT_MP4);
+  });
+
+  it.each([
+    ['a file type only', ftyp()],
+    ['no movie box', Buffer.concat([ftyp(), mediaData(100)])],
+    ['no movie header', movieWith('mvhd', box('free'))],
+    ['a cut movie header', movieWith('mvhd', fullBox('mvhd', 0, 0, zeros(8), u32(1000), u32(5000)))],
+    ['no video', makeMp4({ video: false, audio: true })],
+    ['no tracks', makeMp4({ video: false })],
+    ['no sample description', movieWith('stsd', box('free'))],
+    ['an empty sample description', movieWith('stsd', fullBox('stsd', 0, 0, u32(0)))],
+    ['a cut sample entry', movieWith('stsd', fullBox('stsd', 0, 0, u32(1), box('avc1', zeros(20))))],
+    ['no size', makeMp4({ width: 0, height: 0 })],
+    ['no length', makeMp4({ duration: 0 })],
+    ['no length, in 64 bits', makeMp4({ duration: 0, version: 1 })],
+    ['an unknown length', makeMp4({ duration: 0xffffffff })],
+    ['no time scale', makeMp4({ timescale: 0 })],
+    ['no length and no time scale', makeMp4({ timescale: 0, duration: 0 })],
+    ['fragments of no length', makeMp4({ duration: 0, fragments: 2 })],
+    ['an absurd length', movieWith('mvhd', absurdHeader())],
+    ['a box of a nonsensical size', Buffer.concat([makeMp4(), u32(5), Buffer.from('free')])],
+    ['half a header at the end', Buffer.concat([makeMp4(), u32(8)])],
+    [
+      'a box that does not fit into the movie',
+      Buffer.concat([ftyp(), box('moov', movie().subarray(8), u32(100), Buffer.from('udta'))]),
+    ],
+  ])('cannot read a file with %s', async (_, file) => {
+    expect(await probe(file)).toEqual(UNREADABLE);
+    expect(await probe(file, 3)).toEqual(UNREADABLE);
+  });
+
+  function absurdHeader(): Buffer {
+    return fullBox('mvhd', 1, 0, zeros(16), u32(1), u64(2n ** 62n), zeros(80));
+  }
+
+  it.each(layouts)('notices wherever a file with %s is cut', async (_, options) => {
+    const file = makeMp4({ ...options, mdatBytes: 40 });
+    const endOfMovie = file.indexOf('moov') - 4 + file.readUInt32BE(file.indexOf('moov') - 4);
+    for (let length = 0; length < file.length; length++) {
+      const { ok } = await probe(file.subarray(0, length));
+      if (!ok) continue;
+      // What follows between two boxes, or in an open one, nothing speaks of.
+      expect(length).toBeGreaterThanOrEqual(endOfMovie);
+      const next = file.toString('latin1', length + 4, length + 8);
+      if (options.mdatSize !== 'open') expect(['mdat', 'moof']).toContain(next);
+    }
+  });
+
+  it('reads the first of two movie boxes', async () => {
+    const file = Buffer.concat([makeMp4(), movie({ duration: 9000 })]);
+    expect(await probe(file)).toEqual(readable(5000));
+  });
+
+  it('finds the video behind another track', async () => {
+    const sound = movie({ video: false, audio: true }).subarray(8 + 108);
+    const moov = box('moov', sound, movie().subarray(8));
+    expect(await probe(Buffer.concat([ftyp(), moov]))).toEqual(readable(5000, 640, 360, true));
+  });
+
+  it('takes a track that is broken behind the video for no sound', async () => {
+    const broken = box('trak', box('mdia', u32(100), Buffer.from('hdlr')));
+    const moov = box('moov', movie().subarray(8), broken);
+    expect(await probe(Buffer.concat([ftyp(), moov]))).toEqual(readable(5000));
+  });
+});

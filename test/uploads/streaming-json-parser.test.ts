@@ -1,0 +1,215 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { FieldDiverter } from '../../src/uploads/streaming-json-parser.ts';
+
+const FIELD = 'videoFile';
+
+class Collected {
+  readonly pieces: Buffer[] = [];
+  write(bytes: Buffer): void {
+    this.pieces.push(Buffer.from(bytes));
+  }
+  text(): string {
+    return Buffer.concat(this.pieces).toString('utf8');
+  }
+}
+
+function cutAt(document: Buffer, borders: number[]): Buffer[] {
+  const sorted = borders.map((border) => border % (document.length + 1)).sort((a, b) => a - b);
+  return [0, ...sorted].map((from, index) => document.subarray(from, sorted[index] ?? document.length));
+}
+
+function divert(document: string | Buffer, borders: number[] = [], keepLimitBytes = 1 << 20) {
+  const diverter = new FieldDiverter({ field: FIELD, keepLimitBytes, sink: () => new Collected() });
+  for (const chunk of cutAt(Buffer.from(document), borders)) {
+    // A copy that is overwritten afterwards, as the memory of a chunk may be used again.
+    const copy = Buffer.from(chunk);
+    diverter.write(copy);
+    copy.fill('?');
+  }
+  const kept = diverter.end().toString('utf8');
+  return { kept, text: diverter.sink?.text(), overflowed: diverter.overflowed };
+}
+
+/** The document as `JSON.parse` reads it, put together again. */
+function rejoined(document: string | Buffer, borders?: number[]): unknown {
+  const { kept, text } = divert(document, borders);
+  const parsed = JSON.parse(kept);
+  if (text === undefined) return parsed;
+  expect(parsed[FIELD]).toBe('');
+  return { ...parsed, [FIELD]: text };
+}
+
+const everywhere = (document: string) => Array.from({ length: Buffer.byteLength(document) }, (_, at) => at);
+
+const isValid = (text: string) => {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+describe('FieldDiverter', () => {
+  it('sends the string to the sink and keeps the rest', () => {
+    const document = '{"locale":"en","videoFile":"AAAA/+8=","videoFileName":"a.mp4"}';
+    expect(divert(document)).toEqual({
+      kept: '{"locale":"en","videoFile":"","videoFileName":"a.mp4"}',
+      text: 'AAAA/+8=',
+      overflowed: false,
+    });
+  });
+
+  it.each([
+    ['escaped slashes', '{"videoFile":"a\\/b\\/\\/c"}', 'a/b//c'],
+    ['all short escapes', '{"videoFile":"\\"\\\\\\/\\b\\f\\n\\r\\t"}', '"\\/\b\f\n\r\t'],
+    ['\\u escapes', '{"videoFile":"\\u0041\\u00e9\\u20AC"}', 'Aé€'],
+    ['surrogate pairs', '{"videoFile":"x\\ud83d\\uDE00\\ud83dy"}', 'x😀\ufffdy'],
+    ['raw characters of several bytes', '{"videoFile":"é€😀"}', 'é€😀'],
+    ['a backslash before the closing quote', '{"videoFile":"\\\\","a":"\\\\\\""}', '\\'],
+    ['an escaped name', '{"video\\u0046il\\u0065":"AAAA"}', 'AAAA'],
+    ['white space around the colon', '{ "videoFile"\n:\t"AAAA" }', 'AAAA'],
+    ['an empty string', '{"videoFile":""}', ''],
+    ['a byte order mark', '\ufeff{"videoFile":"AAAA"}', 'AAAA'],
+  ])('resolves %s, wherever the chunks are cut', (_, document, text) => {
+    expect(divert(document).text).toBe(text);
+    expect(divert(document, everywhere(document)).text).toBe(text);
+    for (const border of everywhere(document)) expect(divert(document, [border]).text).toBe(text);
+  });
+
+  it.each([
+    '{"a":{"videoFile":"x"}}',
+    '{"a":[{"videoFile":"x"},"videoFile","x"]}',
+    '["videoFile","x",{"videoFile":"x"}]',
+    '[["videoFile","x"],{"videoFile":"x"},"videoFile"]',
+    '{"a":"\\"videoFile\\":\\"x\\""}',
+    '{"a":"videoFile","b":"x"}',
+    '{"videofile":"x","videoFile2":"x"," videoFile":"x"}',
+    '{"videoFile":null}',
+    '{"videoFile":12.5e3}',
+    '{"videoFile":{"videoFile":"x"},"a":"x"}',
+    '{"videoFile":["x"]}',
+    '"videoFile"',
+    '{}',
+  ])('leaves %s alone', (document) => {
+    expect(divert(document, everywhere(document))).toEqual({
+      kept: document,
+      text: undefined,
+      overflowed: false,
+    });
+  });
+
+  it('lets the last of several values win', () => {
+    const twice = '{"videoFile":"fir\\/st\\/","videoFile":"last"}';
+    for (const border of everywhere(twice)) expect(divert(twice, [border]).text).toBe('last');
+    expect(divert('{"videoFile":1,"videoFile":"last"}').text).toBe('last');
+    expect(divert('{"videoFile":"first","videoFile":null}').text).toBeUndefined();
+    expect(divert('{"videoFile":"first","videoFile":{}}').text).toBeUndefined();
+  });
+
+  it.each([
+    '{"videoFile":"a\nb"}',
+    '{"videoFile":"a\u0000"}',
+    '{"videoFile":"\\x41"}',
+    '{"videoFile":"\\u00g1"}',
+    '{"videoFile":"\\u12"}',
+    '{"videoFile":"\\',
+    '{"videoFile":"abc',
+    '{"videoFile":"abc"',
+    '{"videoFile":"abc",}',
+    '{"videoFile" "abc"}',
+    '{"videoFile"::"abc"}',
+    '{"videoFile":"abc""def"}',
+    '{"videoFile":"abc"}{"videoFile":"abc"}',
+    '{"videoFile":1"abc"}',
+    '{"video\\File":"abc"}',
+    '',
+  ])('keeps %j as invalid as it is', (document) => {
+    expect(isValid(document)).toBe(false);
+    expect(isValid(divert(document).kept)).toBe(false);
+    expect(isValid(divert(document, everywhere(document)).kept)).toBe(false);
+  });
+
+  it('counts only what is kept against the limit', () => {
+    const around = '{"videoFile":""}'.length;
+    const large = `{"videoFile":"${'A'.repeat(100_000)}"}`;
+    expect(divert(large, [], around)).toMatchObject({ overflowed: false, kept: '{"videoFile":""}' });
+    expect(divert(large, [], around - 1)).toEqual({ overflowed: true, kept: '', text: undefined });
+    const other = `{"a":"${'A'.repeat(100_000)}","videoFile":"A"}`;
+    expect(divert(other, [50, 500], 1000)).toEqual({ overflowed: true, kept: '', text: undefined });
+  });
+
+  it('passes megabytes of escapes on piece by piece', () => {
+    for (const written of ['\\/', '\\u0041', '\\"', '\\\\', '\\ud83d\\ude00']) {
+      const times = Math.floor(2_000_000 / written.length);
+      const diverter = new FieldDiverter({ field: FIELD, keepLimitBytes: 100, sink: () => new Collected() });
+      diverter.write(Buffer.from(`{"videoFile":"x${written.repeat(times)}"}`));
+      expect(diverter.sink?.text() === `x${JSON.parse(`"${written}"`).repeat(times)}`).toBe(true);
+      expect(Math.max(...diverter.sink!.pieces.map((piece) => piece.length))).toBeLessThan(100_000);
+    }
+  });
+
+  const name = fc.oneof({ weight: 1, arbitrary: fc.constant(FIELD) }, { weight: 2, arbitrary: fc.string() });
+  const string = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.base64String(),
+    fc.constantFrom(FIELD, '"', '\\', '/'),
+  );
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { depthSize: 'small' },
+      string,
+      fc.double(),
+      fc.boolean(),
+      fc.constant(null),
+      tie('list'),
+      tie('object'),
+    ),
+    list: fc.array(tie('value'), { maxLength: 4 }),
+    object: fc.dictionary(name, tie('value'), { maxKeys: 5 }),
+  }));
+  const document = fc.oneof(
+    { weight: 5, arbitrary: fc.dictionary(name, value) },
+    { weight: 1, arbitrary: value },
+  );
+  const borders = fc.array(fc.nat(), { maxLength: 20 });
+
+  /** Writes characters of strings as escapes, chosen by the seed, and slashes as PHP does. */
+  function escapeSome(json: string, seed: number): string {
+    let state = seed;
+    return json.replace(/"(?:[^"\\]|\\.)*"/g, (literal) =>
+      literal.replace(/\\u....|\\.|[^"]/gu, (character) => {
+        state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+        if (character.startsWith('\\') || state % 3 > 0) return character === '/' ? '\\/' : character;
+        const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
+        return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
+      }),
+    );
+  }
+
+  it('loses nothing of any document in any chunks', () => {
+    fc.assert(
+      fc.property(document, fc.nat(), fc.boolean(), borders, (content, seed, spaced, cuts) => {
+        const json = escapeSome(JSON.stringify(content, null, spaced ? ' ' : ''), seed);
+        expect(rejoined(json, cuts)).toEqual(JSON.parse(json));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('is a judge of validity like JSON.parse, for documents with damage anywhere', () => {
+    const damage = fc.constantFrom('"', '\\', '{', '}', ',', ':', '\n', 'u', '[', ' ', '');
+    fc.assert(
+      fc.property(document, fc.nat(), fc.nat(3), damage, borders, (content, at, deleted, inserted, cuts) => {
+        const json = JSON.stringify({ [FIELD]: 'a"b\\c', ...(content as object) });
+        const from = at % json.length;
+        const damaged = Buffer.from(json.slice(0, from) + inserted + json.slice(from + deleted));
+        const text = damaged.toString('utf8');
+        expect(isValid(divert(damaged, cuts).kept)).toBe(isValid(text));
+        if (isValid(text)) expect(rejoined(damaged, cuts)).toEqual(JSON.parse(text));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
