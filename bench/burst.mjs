@@ -28,9 +28,7 @@ export async function measureBurst({ emulator, settings, say }) {
     await server.stop();
     rounds.push(measured);
     const { seconds, during, mostMib } = measured;
-    say(
-      `burst ${number}/${settings.longRounds}  ${seconds} s  p99 of polls ${during.p99Ms} ms  ${mostMib} MiB`,
-    );
+    say(`burst ${number}/${settings.longRounds}  ${seconds} s  p99 of polls ${during.p99Ms} ms  ${mostMib} MiB`);
   }
   return { ...BURST, rounds };
 }
@@ -90,14 +88,11 @@ function get(url) {
 async function checkImages(answers) {
   const digests = new Set();
   for (const { status, type, body } of answers) {
-    if (status !== 200 || type !== 'image/jpeg')
-      throw new Error(`burst: an image was answered ${status} ${type}`);
+    if (status !== 200 || type !== 'image/jpeg') throw new Error(`burst: an image was answered ${status} ${type}`);
     const { format, width } = await sharp(body).metadata();
-    if (format !== 'jpeg' || width !== WIDTH)
-      throw new Error(`burst: an image is ${format}, ${width} pixels wide`);
+    if (format !== 'jpeg' || width !== WIDTH) throw new Error(`burst: an image is ${format}, ${width} pixels wide`);
     digests.add(createHash('sha256').update(body).digest('hex'));
   }
-  if (digests.size < answers.length)
-    throw new Error(`burst: of ${answers.length} images ${digests.size} differ`);
+  if (digests.size < answers.length) throw new Error(`burst: of ${answers.length} images ${digests.size} differ`);
   return answers.reduce((sum, { body }) => sum + body.length, 0);
 }

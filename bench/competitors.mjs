@@ -168,9 +168,7 @@ export async function measurePeers(run) {
 function constant(servers, path, order, status) {
   const expected = { success: true, status, taskId: '*' };
   const body = JSON.stringify(order);
-  return Object.fromEntries(
-    Object.entries(servers).map(([name, server]) => [name, { server, path, body, expected }]),
-  );
+  return Object.fromEntries(Object.entries(servers).map(([name, server]) => [name, { server, path, body, expected }]));
 }
 
 /** In a directory of its own, so that one that cannot be had does not take the others with it. */

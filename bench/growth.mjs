@@ -41,10 +41,7 @@ export async function measureGrowth(run) {
     longer,
   );
   const paid = await countPaid(servers);
-  measured.generate32 = await measureRounds(
-    { name: 'growth generate32', calls, on: generated(servers) },
-    longer,
-  );
+  measured.generate32 = await measureRounds({ name: 'growth generate32', calls, on: generated(servers) }, longer);
   await paid.check(measured.generate32);
   for (const server of Object.values(servers)) await server.stop();
   return { filled, start, ...measured };

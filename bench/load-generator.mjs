@@ -55,9 +55,7 @@ async function fire({ seconds, length, expected, areNew, ...target }) {
       if (length) onWrongLength(client, length, () => wrongLength++);
     },
   });
-  instance.on('response', (_client, _status, _bytes, ms) =>
-    micros.record(Math.max(1, Math.round(ms * 1000))),
-  );
+  instance.on('response', (_client, _status, _bytes, ms) => micros.record(Math.max(1, Math.round(ms * 1000))));
   const result = await instance;
   const { user, system } = process.cpuUsage(cpuBefore);
   return {

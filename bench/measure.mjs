@@ -29,9 +29,7 @@ export async function measureRounds({ name, calls, on, drop }, { fire, settings,
   }
 
   const warmUp = await windowsOn(names, warmUpSeconds);
-  const warmUpRequests = Object.fromEntries(
-    Object.entries(warmUp).map(([server, { requests }]) => [server, requests]),
-  );
+  const warmUpRequests = Object.fromEntries(Object.entries(warmUp).map(([server, { requests }]) => [server, requests]));
   for (let number = 1; number <= count; number++) {
     // To and fro, so that a machine that gets slower does not always slow the same one.
     const measured = await windowsOn(number % 2 ? names : names.toReversed(), windowSeconds);
@@ -64,10 +62,7 @@ export async function measureWindow(fire, { server, path, expected, areNew, ...a
   };
 }
 
-function refuseWrong(
-  name,
-  { requests, non2xx, wrongLength, errors, read, wrongBodies, wrongBody, notNew = 0 },
-) {
+function refuseWrong(name, { requests, non2xx, wrongLength, errors, read, wrongBodies, wrongBody, notNew = 0 }) {
   const complaints = [
     requests === 0 && 'nothing was answered',
     non2xx > 0 && `${non2xx} were not 2xx`,

@@ -24,9 +24,7 @@ export async function measureMinute({ emulator, fire, settings, say }) {
     measured[kind] = await measureOne(server, fire, seconds);
     await server.stop();
     const { requests, videos, afterMib, mostMib } = measured[kind];
-    say(
-      `minute, ${kind}  ${requests} requests, ${videos} videos  ${afterMib} MiB after it, ${mostMib} MiB at most`,
-    );
+    say(`minute, ${kind}  ${requests} requests, ${videos} videos  ${afterMib} MiB after it, ${mostMib} MiB at most`);
   }
   return measured;
 }
@@ -46,12 +44,7 @@ async function measureOne(server, fire, seconds) {
 
   const calls = { requests, connections: CONNECTIONS, seconds };
   const target = { server, path: '', expected: EITHER };
-  const {
-    requests: answered,
-    perSecond,
-    p99Ms,
-    mostMib,
-  } = await measureWindow(fire, target, calls, 'minute');
+  const { requests: answered, perSecond, p99Ms, mostMib } = await measureWindow(fire, target, calls, 'minute');
   const afterMib = rounded(residentMib(pid));
   const videos = await paidVideos(url, USUAL_KEY);
   // Each connection goes through the mix from its beginning.

@@ -120,9 +120,7 @@ function parse(args) {
 
 /** What measures the same; where the report goes has no part in it. */
 function commandOf(given) {
-  const flags = Object.entries(given).map(([flag, value]) =>
-    value === true ? `--${flag}` : `--${flag}=${value}`,
-  );
+  const flags = Object.entries(given).map(([flag, value]) => (value === true ? `--${flag}` : `--${flag}=${value}`));
   return ['npm run bench', ...(flags.length > 0 ? ['--'] : []), ...flags].join(' ');
 }
 

@@ -54,9 +54,7 @@ function idOfCopy(id, number) {
 const digest = (text) => createHash('sha256').update(String(text)).digest('hex');
 
 function copyAll(db, template, copies) {
-  const { id: from, tasks } = db
-    .prepare('SELECT id, task_count AS tasks FROM accounts WHERE key = ?')
-    .get(template);
+  const { id: from, tasks } = db.prepare('SELECT id, task_count AS tasks FROM accounts WHERE key = ?').get(template);
   const last = db.prepare('SELECT last FROM account_ids').pluck().get();
   // The balance and the number of entries come with the entries, by their trigger.
   const own = { id: '@id', key: '@key', account_id: '@id', balance: 0, entry_count: 0 };

@@ -100,21 +100,17 @@ function urlIn(output) {
 /** Not `fetch`, whose first call loads a whole HTTP client and would count as part of a server's start. */
 function ask(method, url, headers, body) {
   return new Promise((resolve, reject) => {
-    const call = request(
-      url,
-      { method, headers, agent: false, timeout: ANSWER_TIMEOUT_MS },
-      async (response) => {
-        try {
-          const chunks = [];
-          for await (const chunk of response) chunks.push(chunk);
-          const text = Buffer.concat(chunks).toString();
-          if (response.statusCode >= 200 && response.statusCode < 300) resolve(text);
-          else reject(new Error(`${new URL(url).pathname} answered ${response.statusCode}: ${text}`));
-        } catch (error) {
-          reject(error);
-        }
-      },
-    );
+    const call = request(url, { method, headers, agent: false, timeout: ANSWER_TIMEOUT_MS }, async (response) => {
+      try {
+        const chunks = [];
+        for await (const chunk of response) chunks.push(chunk);
+        const text = Buffer.concat(chunks).toString();
+        if (response.statusCode >= 200 && response.statusCode < 300) resolve(text);
+        else reject(new Error(`${new URL(url).pathname} answered ${response.statusCode}: ${text}`));
+      } catch (error) {
+        reject(error);
+      }
+    });
     call.on('timeout', () => call.destroy(new Error(`${url} did not answer`)));
     call.on('error', reject);
     call.end(body);

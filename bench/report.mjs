@@ -9,16 +9,7 @@ import { peerTable } from './tables-peers.mjs';
 /** Windows on the bare server that lie further apart than this share of their median. */
 const NOISY = 0.3;
 
-const TABLES = [
-  loadTable,
-  costTable,
-  journalTable,
-  streamTable,
-  burstTable,
-  restTable,
-  growthTables,
-  peerTable,
-];
+const TABLES = [loadTable, costTable, journalTable, streamTable, burstTable, restTable, growthTables, peerTable];
 
 export function toTables(raw) {
   const tables = TABLES.map((tableOf) => tableOf(raw)).filter(Boolean);

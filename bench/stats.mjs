@@ -41,13 +41,9 @@ export const mib = (value) => (value === undefined ? NOT_MEASURED : `${value.toF
 
 /** Markdown that can be read on a terminal too. */
 export function table(header, rows) {
-  const widths = header.map((_, column) =>
-    Math.max(3, ...[header, ...rows].map((row) => row[column].length)),
-  );
+  const widths = header.map((_, column) => Math.max(3, ...[header, ...rows].map((row) => row[column].length)));
   const pad = (cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]));
   const line = (row) => `| ${row.map(pad).join(' | ')} |\n`;
-  const rule = widths.map((width, column) =>
-    column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`,
-  );
+  const rule = widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
   return line(header) + line(rule) + rows.map(line).join('');
 }

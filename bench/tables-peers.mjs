@@ -15,9 +15,7 @@ export function peerTable({ peers }) {
     });
     return [titleOf(name, version), ...rates, ms(of('answeredMs')), mib(idle), how];
   });
-  const left = missing.map(
-    ({ name, version, reason }) => `${titleOf(name, version)} is not measured: ${reason}.\n`,
-  );
+  const left = missing.map(({ name, version, reason }) => `${titleOf(name, version)} is not measured: ${reason}.\n`);
   const empty = missing.map(({ name, version }) => [
     titleOf(name, version),
     ...Array(header.length - 2).fill('–'),

@@ -46,8 +46,7 @@ export async function measureLoads(run) {
 
   const load = {};
   for (const name of chosen) {
-    load[name] =
-      name === 'video32' ? await measureVideo(servers, run) : await measureCalls(name, servers, run);
+    load[name] = name === 'video32' ? await measureVideo(servers, run) : await measureCalls(name, servers, run);
   }
   for (const server of Object.values(servers)) await server.stop();
   return load;

@@ -30,9 +30,7 @@ export async function measureUploads({ emulator, settings, say }) {
     const measured = { ms: rounded(performance.now() - begin), mostMib: rounded(peakMib(server.pid)) };
     await server.stop();
     atOnce.push(measured);
-    say(
-      `uploads, ${AT_ONCE} at once ${number}/${settings.longRounds}  ${measured.ms} ms  ${measured.mostMib} MiB`,
-    );
+    say(`uploads, ${AT_ONCE} at once ${number}/${settings.longRounds}  ${measured.ms} ms  ${measured.mostMib} MiB`);
   }
   return { fileBytes: FILE_BYTES, bodyBytes: body.length, oneMs, oneMostMib, count: AT_ONCE, atOnce };
 }

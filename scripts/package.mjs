@@ -7,14 +7,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const types = `${root}dist/types/`;
 
 execFileSync(process.execPath, [`${root}scripts/build.mjs`], { stdio: 'inherit' });
-execFileSync(
-  process.execPath,
-  [`${root}node_modules/typescript/bin/tsc`, '--project', 'tsconfig.types.json'],
-  {
-    cwd: root,
-    stdio: 'inherit',
-  },
-);
+execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '--project', 'tsconfig.types.json'], {
+  cwd: root,
+  stdio: 'inherit',
+});
 // The compiler leaves names of sources in declarations, where no source is.
 for (const file of readdirSync(types)) {
   const text = readFileSync(types + file, 'utf8');

@@ -7,7 +7,7 @@ export type * from './client/types.ts';
 
 export const startEmulator: typeof declared.startEmulator = async (options = {}) => {
   // Types are all that most importers need at once.
-  const { start } = await import('./server/start.ts');
+  const { startInProcess: start } = await import('./server/start.ts');
   const emulator = await start(options);
   let closing: Promise<void> | undefined;
   function assertOpen(): void {

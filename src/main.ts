@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import { exec } from './cli/exec/exec.ts';
 import { SetupError } from './core/errors.ts';
-import { FONT_SETTINGS, packageVersion } from './paths.ts';
+import { FONTCONFIG_FILE, packageVersion } from './paths.ts';
 import { openAuthority } from './proxy/certificate-authority.ts';
 import { openEmulator } from './server/emulator.ts';
 import { createLogger } from './server/logger.ts';
-import { readSeed } from './server/seed-file.ts';
-import { type Command, printConfig, printHelp, readCommand, useFontSettings } from './settings/config.ts';
+import { readSeedFile } from './server/seed-file.ts';
+import { type Command, printConfig, printHelp, readCommand, setFontconfig } from './settings/config.ts';
 
 const HEALTH_TIMEOUT_MS = 2000;
 
@@ -26,13 +26,13 @@ async function run({ name, config, warnings, exec: options, rest = [], env = {} 
       return print(packageVersion());
     case 'config':
       // A seed file that makes no sense is refused here as it would be at a start.
-      return print(printConfig(config, readSeed(config.seedFile, config).priceChanges));
+      return print(printConfig(config, readSeedFile(config.seedFile, config).priceOverrides));
     case 'ca':
-      return print((await certificateOf(config)).trimEnd());
+      return print((await loadCertificate(config)).trimEnd());
     case 'healthcheck':
       return process.exit((await isReady(config)) ? 0 : 1);
     case 'exec':
-      useFontSettings(FONT_SETTINGS);
+      setFontconfig(FONTCONFIG_FILE);
       process.exit(await exec(config, options!));
       break;
     case 'verify':
@@ -85,21 +85,21 @@ function ignoreClosedOutput(): void {
 }
 
 /** Where an emulator with these settings answers programs on its machine. */
-function addressOf({ host, port }: Pick<Command['config'], 'host' | 'port'>): string {
+function toBaseUrl({ host, port }: Pick<Command['config'], 'host' | 'port'>): string {
   const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }
 
 async function isReady(config: Command['config']): Promise<boolean> {
   const signal = AbortSignal.timeout(HEALTH_TIMEOUT_MS);
-  const response = await fetch(`${addressOf(config)}/ready`, { signal }).catch(() => undefined);
+  const response = await fetch(`${toBaseUrl(config)}/ready`, { signal }).catch(() => undefined);
   return response?.ok === true;
 }
 
 /** Of the data directory, where one is made if there is none yet; else of the emulator that runs at this port. */
-async function certificateOf({ dataDir, host, port }: Command['config']): Promise<string> {
+async function loadCertificate({ dataDir, host, port }: Command['config']): Promise<string> {
   if (dataDir !== undefined) return (await openAuthority(dataDir)).certificate;
-  const url = `${addressOf({ host, port })}/ca.pem`;
+  const url = `${toBaseUrl({ host, port })}/ca.pem`;
   const response = await fetch(url).catch(() => undefined);
   if (response?.ok) return response.text();
   throw new SetupError(
@@ -108,7 +108,7 @@ async function certificateOf({ dataDir, host, port }: Command['config']): Promis
 }
 
 async function start(config: Command['config'], warnings: string[]): Promise<void> {
-  useFontSettings(FONT_SETTINGS);
+  setFontconfig(FONTCONFIG_FILE);
   const { logger, flush } = await createLogger(config);
   for (const warning of warnings) logger.warn(warning);
   // Before anything is opened, because the first process of a container is not ended by a signal that it does not handle.

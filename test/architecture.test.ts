@@ -116,8 +116,7 @@ describe('source layout', () => {
   });
 
   it('has no import cycles between files', () => {
-    const targetsOf = (file: string) =>
-      localImports.filter((one) => one.file === file).map(({ target }) => target);
+    const targetsOf = (file: string) => localImports.filter((one) => one.file === file).map(({ target }) => target);
     const done = new Set<string>();
     const visit = (file: string, path: string[]): void => {
       expect(path, `cycle: ${[...path, file].join(' → ')}`).not.toContain(file);
@@ -141,8 +140,7 @@ describe('source layout', () => {
       .filter((file) => layerOf(file) === 'console')
       .flatMap(
         (file) =>
-          readFileSync(join(SRC, file), 'utf8').match(/^import (?!type\b).*from '(?:\.\.\/)+client\/.*$/gm) ??
-          [],
+          readFileSync(join(SRC, file), 'utf8').match(/^import (?!type\b).*from '(?:\.\.\/)+client\/.*$/gm) ?? [],
       );
     expect(wrong).toEqual([]);
   });

@@ -1,5 +1,5 @@
 import { SetupError } from '../core/errors.ts';
-import { baseUrl, readFlags } from './flags.ts';
+import { parseBaseUrl, readFlags } from './flags.ts';
 
 export interface DriftOptions {
   dir: string;
@@ -31,7 +31,7 @@ export function readDriftOptions(argv: readonly string[], env: NodeJS.ProcessEnv
   const url = values['base-url'];
   return {
     dir,
-    url: url === undefined ? undefined : baseUrl(url),
+    url: url === undefined ? undefined : parseBaseUrl(url),
     adminToken: values['admin-token'] ?? (env.NANOPHOTO_EMULATOR_ADMIN_TOKEN || undefined),
     format,
   };

@@ -8,10 +8,10 @@ export function readFlags<const T extends Options>(
   command: string,
   argv: readonly string[],
   options: T,
-  takesWords = false,
+  allowPositionals = false,
 ) {
   try {
-    return parseArgs({ args: [...argv], options, allowPositionals: takesWords });
+    return parseArgs({ args: [...argv], options, allowPositionals });
   } catch (error) {
     const [, flag] = /'([\w-]+)/.exec((error as Error).message) ?? [];
     const isUnknown = (error as { code?: string }).code !== 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE';
@@ -24,7 +24,7 @@ export function readFlags<const T extends Options>(
 }
 
 /** Without a slash at its end. @throws SetupError */
-export function baseUrl(url: string): string {
+export function parseBaseUrl(url: string): string {
   const { username = '', password = '', search = '', hash = '' } = URL.canParse(url) ? new URL(url) : {};
   if (username + password + search + hash !== '') {
     throw new SetupError('--base-url must be an address without a user, a query or a fragment.');

@@ -1,5 +1,5 @@
 import { SetupError } from '../core/errors.ts';
-import { baseUrl, readFlags } from './flags.ts';
+import { parseBaseUrl, readFlags } from './flags.ts';
 
 export interface ImportOptions {
   /** Files and directories. */
@@ -21,28 +21,25 @@ const OPTIONS = {
 const DEFAULT_URL = 'http://127.0.0.1:6266';
 
 /** `argv`: what follows `import`. Undefined: help is asked for. @throws SetupError with one sentence */
-export function readImportOptions(
-  argv: readonly string[],
-  env: NodeJS.ProcessEnv,
-): ImportOptions | undefined {
+export function readImportOptions(argv: readonly string[], env: NodeJS.ProcessEnv): ImportOptions | undefined {
   const { values, positionals } = readFlags('import', argv, OPTIONS, true);
   if (values.help) return undefined;
   if (positionals.length === 0) {
     throw new SetupError('import needs files or directories of samples, as verify --record makes them.');
   }
   const { key, 'base-url': url, 'admin-token': adminToken, 'seed-file': seedFile } = values;
-  const ofRunning =
+  const runningEmulatorFlag =
     url === undefined ? (adminToken === undefined ? undefined : '--admin-token') : '--base-url';
-  if (seedFile !== undefined && ofRunning) {
-    throw new SetupError(`${ofRunning} is about an emulator that runs; leave it out, or --seed-file.`);
+  if (seedFile !== undefined && runningEmulatorFlag) {
+    throw new SetupError(`${runningEmulatorFlag} is about an emulator that runs; leave it out, or --seed-file.`);
   }
-  if (key === undefined && ofRunning) {
-    throw new SetupError(`${ofRunning} needs the key of the account that the rules are for: --key.`);
+  if (key === undefined && runningEmulatorFlag) {
+    throw new SetupError(`${runningEmulatorFlag} needs the key of the account that the rules are for: --key.`);
   }
   return {
     paths: positionals,
     key,
-    url: baseUrl(url ?? DEFAULT_URL),
+    url: parseBaseUrl(url ?? DEFAULT_URL),
     adminToken: adminToken ?? (env.NANOPHOTO_EMULATOR_ADMIN_TOKEN || undefined),
     seedFile,
   };

@@ -1,14 +1,14 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { ControlError, connectEmulator } from '../client/client.ts';
 import type { Rule } from '../client/types.ts';
-import { visible } from '../conformance/escape-control-chars.ts';
-import { samplesAt } from '../conformance/recordings/load-samples.ts';
-import { ruleOfSample } from '../conformance/recordings/sample-to-rule.ts';
-import { ruleOf } from '../control-plane/fault-rule-schema.ts';
+import { escapeControlChars } from '../conformance/escape-control-chars.ts';
+import { loadSamples } from '../conformance/recordings/load-samples.ts';
+import { ruleFromSample } from '../conformance/recordings/sample-to-rule.ts';
+import { createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
 import { SetupError } from '../core/errors.ts';
 import { FAMILIES } from '../families/index.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
-import { assertSeedFile } from '../server/seed-file.ts';
+import { parseSeedFile } from '../server/seed-file.ts';
 import type { ImportOptions } from './import-options.ts';
 
 const DEFAULT_KEY = 'np_test_default';
@@ -16,14 +16,14 @@ const DEFAULT_KEY = 'np_test_default';
 /** Makes recorded answers happen again. @throws SetupError when there is nothing to make rules of, or nowhere to put them */
 export async function importSamples(options: ImportOptions): Promise<void> {
   const { paths, key, url, adminToken, seedFile } = options;
-  const rules = rulesOf(paths);
+  const rules = loadRules(paths);
   const count = rules.length === 1 ? '1 rule' : `${rules.length} rules`;
   if (seedFile !== undefined) {
-    const account = key ?? DEFAULT_KEY;
-    intoSeedFile(seedFile, account, rules);
-    print(`${seedFile} has ${count} more for ${account}.`);
+    const accountKey = key ?? DEFAULT_KEY;
+    addToSeedFile(seedFile, accountKey, rules);
+    print(`${seedFile} has ${count} more for ${accountKey}.`);
   } else if (key !== undefined) {
-    await setAt(url, adminToken, key, rules);
+    await addRules(url, adminToken, key, rules);
     print(`${key} has ${count} more at ${url}.`);
   } else print(JSON.stringify(rules, null, 2));
 }
@@ -31,29 +31,29 @@ export async function importSamples(options: ImportOptions): Promise<void> {
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
 /** What no rule can be made of is left out, and told. @throws SetupError when nothing is left */
-function rulesOf(paths: readonly string[]): Rule[] {
-  const schema = ruleOf(FAMILIES, () => true);
+function loadRules(paths: readonly string[]): Rule[] {
+  const schema = createFaultRuleSchema(FAMILIES, () => true);
   const rules: Rule[] = [];
-  for (const sample of paths.flatMap((path) => samplesAt(path))) {
-    const rule = ruleOfSample(sample);
+  for (const sample of paths.flatMap((path) => loadSamples(path))) {
+    const rule = ruleFromSample(sample);
     const parsed = typeof rule === 'string' ? undefined : schema.safeParse(rule);
     const [issue] = parsed?.error?.issues ?? [];
-    const why = typeof rule === 'string' ? rule : issue && `${issue.path.join('.')}: ${issue.message}`;
-    if (why === undefined) rules.push(rule as Rule);
-    else process.stderr.write(`left out: ${visible(`${sample.id}: ${why}`)}\n`);
+    const reason = typeof rule === 'string' ? rule : issue && `${issue.path.join('.')}: ${issue.message}`;
+    if (reason === undefined) rules.push(rule as Rule);
+    else process.stderr.write(`left out: ${escapeControlChars(`${sample.id}: ${reason}`)}\n`);
   }
   if (rules.length === 0) throw new SetupError(`No rule can be made of ${paths.join(', ')}.`);
   return rules;
 }
 
 /** All of them or none. */
-async function setAt(url: string, adminToken: string | undefined, key: string, rules: readonly Rule[]) {
+async function addRules(url: string, adminToken: string | undefined, key: string, rules: readonly Rule[]) {
   const control = connectEmulator(url, adminToken === undefined ? {} : { adminToken });
-  const set: string[] = [];
+  const addedIds: string[] = [];
   try {
-    for (const rule of rules) set.push((await control.account(key).faults.add(rule)).id);
+    for (const rule of rules) addedIds.push((await control.account(key).faults.add(rule)).id);
   } catch (cause) {
-    await Promise.all(set.map((id) => control.account(key).faults.remove(id))).catch(() => {});
+    await Promise.all(addedIds.map((id) => control.account(key).faults.remove(id))).catch(() => {});
     if (cause instanceof ControlError) {
       throw new SetupError(`${url} takes no rules for ${key}: ${cause.message.replace(/\.$/, '')}.`, {
         cause,
@@ -68,25 +68,25 @@ interface SeedFile {
 }
 
 /** Adds to what is there; a file without accounts goes on having the built-in ones. */
-function intoSeedFile(file: string, key: string, rules: readonly Rule[]): void {
-  if (existsSync(file)) assertSeedFile(file, read(file));
-  const content: SeedFile = existsSync(file) ? read(file) : {};
-  const accounts = content.accounts ?? read(DEFAULT_SEED_FILE).accounts ?? [];
+function addToSeedFile(file: string, key: string, rules: readonly Rule[]): void {
+  if (existsSync(file)) parseSeedFile(file, readJson(file));
+  const content: SeedFile = existsSync(file) ? readJson(file) : {};
+  const accounts = content.accounts ?? readJson(DEFAULT_SEED_FILE).accounts ?? [];
   const account = accounts.find((one) => one.key === key);
-  const added = { ...(account ?? { key }), faults: [...(account?.faults ?? []), ...rules] };
-  const changed = {
+  const updatedAccount = { ...(account ?? { key }), faults: [...(account?.faults ?? []), ...rules] };
+  const updated = {
     ...content,
-    accounts: account ? accounts.map((one) => (one === account ? added : one)) : [...accounts, added],
+    accounts: account ? accounts.map((one) => (one === account ? updatedAccount : one)) : [...accounts, updatedAccount],
   };
-  assertSeedFile(file, changed);
+  parseSeedFile(file, updated);
   try {
-    writeFileSync(file, `${JSON.stringify(changed, null, 2)}\n`);
+    writeFileSync(file, `${JSON.stringify(updated, null, 2)}\n`);
   } catch (cause) {
     throw new SetupError(`${file} cannot be written: ${(cause as Error).message}.`, { cause });
   }
 }
 
-function read(file: string): SeedFile {
+function readJson(file: string): SeedFile {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch (cause) {

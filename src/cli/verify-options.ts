@@ -1,7 +1,7 @@
 import { FORMATS, type Format } from '../conformance/report.ts';
 import { SetupError } from '../core/errors.ts';
-import type { Source } from '../http/pipeline/route-docs.ts';
-import { baseUrl, readFlags } from './flags.ts';
+import type { Provenance } from '../http/pipeline/route-docs.ts';
+import { parseBaseUrl, readFlags } from './flags.ts';
 
 export interface VerifyOptions {
   /** Without a slash at its end. */
@@ -13,7 +13,7 @@ export interface VerifyOptions {
   /** How long a task may take. */
   patienceMs: number;
   pollEveryMs: number;
-  marks: readonly Source[];
+  provenances: readonly Provenance[];
   /** Beginnings of the names of cases; empty: all. */
   only: readonly string[];
   format: Format;
@@ -23,7 +23,7 @@ export interface VerifyOptions {
   record: string | undefined;
 }
 
-const MARKS: readonly Source[] = ['D', 'C', 'X'];
+const PROVENANCES: readonly Provenance[] = ['documented', 'observed', 'assumed'];
 const OPTIONS = {
   'base-url': { type: 'string', default: 'http://127.0.0.1:6266' },
   key: { type: 'string' },
@@ -31,7 +31,7 @@ const OPTIONS = {
   spend: { type: 'string', default: '0' },
   patience: { type: 'string', default: '900' },
   'poll-every': { type: 'string', default: '10' },
-  marks: { type: 'string', default: MARKS.join() },
+  provenance: { type: 'string', default: PROVENANCES.join() },
   only: { type: 'string', default: '' },
   format: { type: 'string', default: 'human' },
   output: { type: 'string' },
@@ -40,30 +40,27 @@ const OPTIONS = {
 } as const;
 
 /** `argv`: what follows `verify`. Undefined: help is asked for. @throws SetupError with one sentence */
-export function readVerifyOptions(
-  argv: readonly string[],
-  env: NodeJS.ProcessEnv,
-): VerifyOptions | undefined {
+export function readVerifyOptions(argv: readonly string[], env: NodeJS.ProcessEnv): VerifyOptions | undefined {
   const { values } = readFlags('verify', argv, OPTIONS);
   if (values.help) return undefined;
-  const marks = values.marks.split(',') as Source[];
-  if (!marks.every((mark) => MARKS.includes(mark))) {
+  const provenances = values.provenance.split(',') as Provenance[];
+  if (!provenances.every((provenance) => PROVENANCES.includes(provenance))) {
     throw new SetupError(
-      `--marks must be some of ${MARKS.join()}, separated by commas, not "${values.marks}".`,
+      `--provenance must be some of ${PROVENANCES.join()}, separated by commas, not "${values.provenance}".`,
     );
   }
   if (!FORMATS.includes(values.format as Format)) {
     throw new SetupError(`--format must be ${FORMATS.join(', ')}, not "${values.format}".`);
   }
   return {
-    url: baseUrl(values['base-url']),
+    url: parseBaseUrl(values['base-url']),
     // An empty variable is as good as none.
-    key: keyOf(values.key ?? env.NANOPHOTO_API_KEY),
+    key: parseKey(values.key ?? env.NANOPHOTO_API_KEY),
     adminToken: values['admin-token'] ?? (env.NANOPHOTO_EMULATOR_ADMIN_TOKEN || undefined),
-    spend: whole('spend', values.spend),
-    patienceMs: whole('patience', values.patience) * 1000,
-    pollEveryMs: whole('poll-every', values['poll-every']) * 1000,
-    marks,
+    spend: parseInteger('spend', values.spend),
+    patienceMs: parseInteger('patience', values.patience) * 1000,
+    pollEveryMs: parseInteger('poll-every', values['poll-every']) * 1000,
+    provenances,
     only: values.only.split(',').filter(Boolean),
     format: values.format as Format,
     output: values.output,
@@ -72,13 +69,13 @@ export function readVerifyOptions(
 }
 
 /** Secrets often come with a line break at their end. */
-function keyOf(given: string | undefined): string | undefined {
-  const key = given?.trim();
+function parseKey(value: string | undefined): string | undefined {
+  const key = value?.trim();
   if (key && !/^[\x21-\x7e]+$/.test(key)) throw new SetupError('The key must be visible ASCII characters.');
   return key || undefined;
 }
 
-function whole(name: string, text: string): number {
+function parseInteger(name: string, text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new SetupError(`--${name} must be a whole number, not "${text}".`);
 }
@@ -93,7 +90,7 @@ Usage: nanophoto-emulator verify [flags]
   --spend        credits that may be spent on a server without a control plane (default 0)
   --patience     seconds that a task may take there (default 900)
   --poll-every   seconds between two polls of it (default 10)
-  --marks        which promises: D documented, C known from clients, X assumed (default ${MARKS.join()})
+  --provenance   which promises: documented, observed (in public clients), assumed (default ${PROVENANCES.join()})
   --only         beginnings of the names of cases, separated by commas: sora-2/generate,veo-3
   --format       ${FORMATS.join(', ')} (default human)
   --output       a file for the report

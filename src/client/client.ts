@@ -15,20 +15,16 @@ export class ControlError extends Error {
 }
 
 /** How a call gets there: its answer's status and what is in it, bytes where `isFile` says so of its type. */
-export type Transport = (
-  method: string,
-  path: string,
-  body?: unknown,
-) => Promise<{ status: number; body: unknown }>;
+export type Transport = (method: string, path: string, body?: unknown) => Promise<{ status: number; body: unknown }>;
 
 /** Whether an answer of this type is a file, and no JSON. */
-export const isFile = (contentType: unknown) => /^(?:video|image)\//.test(String(contentType));
+export const isFileType = (contentType: unknown) => /^(?:video|image)\//.test(String(contentType));
 
 /** The control plane in methods, whatever the way there. */
 export function createControl(transport: Transport): Control {
-  async function call<Answer>(method: string, path: string, said?: unknown): Promise<Answer> {
-    const { status, body } = await transport(method, `/__admin${path}`, said);
-    if (status < 400) return body as Answer;
+  async function request<Result>(method: string, path: string, requestBody?: unknown): Promise<Result> {
+    const { status, body } = await transport(method, `/__admin${path}`, requestBody);
+    if (status < 400) return body as Result;
     const { error = `HTTP status ${status}`, code = 'UNKNOWN' } = (body ?? {}) as {
       error?: string;
       code?: string;
@@ -37,106 +33,107 @@ export function createControl(transport: Transport): Control {
   }
 
   /** All pages of a list. */
-  async function all<Item>(path: string, name: string, filter: object = {}): Promise<Item[]> {
+  async function listAll<Item>(path: string, name: string, filter: object = {}): Promise<Item[]> {
     const items: Item[] = [];
     for (let after: string | null = ''; after !== null; ) {
-      const query = queryOf({ ...filter, limit: 1000, after: after === '' ? undefined : after });
-      const page: Record<string, unknown> = await call('GET', path + query);
+      const query = toQueryString({ ...filter, limit: 1000, after: after === '' ? undefined : after });
+      const page: Record<string, unknown> = await request('GET', path + query);
       items.push(...(page[name] as Item[]));
       after = page.next as string | null;
     }
     return items;
   }
 
-  const faultsAt = (path: string): FaultControl => ({
-    add: (rule: t.Rule) => call<t.Fault>('POST', path, rule),
-    list: () => all<t.Fault>(path, 'faults'),
-    remove: (id: string) => call<void>('DELETE', `${path}/${segment(id)}`),
-    clear: () => call<void>('DELETE', path),
+  const createFaultControl = (path: string): FaultControl => ({
+    add: (rule: t.Rule) => request<t.Fault>('POST', path, rule),
+    list: () => listAll<t.Fault>(path, 'faults'),
+    remove: (id: string) => request<void>('DELETE', `${path}/${encodeSegment(id)}`),
+    clear: () => request<void>('DELETE', path),
   });
 
   function account(key: string): AccountControl {
-    const of = `/accounts/${segment(key)}`;
-    const task = (id: string) => `${of}/tasks/${segment(id)}`;
-    const snapshot = (name: string) => `${of}/snapshots/${segment(name)}`;
+    const accountPath = `/accounts/${encodeSegment(key)}`;
+    const taskPath = (id: string) => `${accountPath}/tasks/${encodeSegment(id)}`;
+    const snapshotPath = (name: string) => `${accountPath}/snapshots/${encodeSegment(name)}`;
     return {
       key,
-      get: () => call<t.Account>('GET', of),
-      change: (changes: t.AccountChanges) => call<t.Account>('PATCH', of, changes),
-      remove: () => call<void>('DELETE', of),
+      get: () => request<t.Account>('GET', accountPath),
+      change: (changes: t.AccountChanges) => request<t.Account>('PATCH', accountPath, changes),
+      remove: () => request<void>('DELETE', accountPath),
       credit: (amount: number, reason?: string) =>
-        call<t.Account>('POST', `${of}/credits`, { amount, reason }),
+        request<t.Account>('POST', `${accountPath}/credits`, { amount, reason }),
       async ledger(): Promise<t.Ledger> {
-        const entries = await all<t.LedgerEntry>(`${of}/ledger`, 'entries');
-        const { balance, held } = await call<t.Ledger>('GET', `${of}/ledger?limit=1`);
+        const entries = await listAll<t.LedgerEntry>(`${accountPath}/ledger`, 'entries');
+        const { balance, held } = await request<t.Ledger>('GET', `${accountPath}/ledger?limit=1`);
         return { balance, held, entries };
       },
-      verifyLedger: () => call<t.Verification>('GET', `${of}/ledger/verify`),
+      verifyLedger: () => request<t.Verification>('GET', `${accountPath}/ledger/verify`),
       rateLimit: (limit: { limit?: number | null; remaining?: number }) =>
-        call<t.Account>('PUT', `${of}/rate-limit`, limit),
+        request<t.Account>('PUT', `${accountPath}/rate-limit`, limit),
       clock: {
         set: (mode: t.ClockMode, now?: string) =>
-          call<t.Advance & { mode: t.ClockMode }>('PUT', `${of}/clock`, { mode, now }),
-        advance: (ms: number) => call<t.Advance>('POST', `${of}/clock/advance`, { ms }),
-        advanceToNext: () => call<t.Advance>('POST', `${of}/clock/advance`, { toNext: true }),
+          request<t.Advance & { mode: t.ClockMode }>('PUT', `${accountPath}/clock`, { mode, now }),
+        advance: (ms: number) => request<t.Advance>('POST', `${accountPath}/clock/advance`, { ms }),
+        advanceToNext: () => request<t.Advance>('POST', `${accountPath}/clock/advance`, { toNext: true }),
       },
       tasks: {
-        list: (filter: { status?: t.TaskStatus } = {}) => all<t.Task>(`${of}/tasks`, 'tasks', filter),
-        get: (id: string) => call<t.Task>('GET', task(id)),
-        complete: (id: string) => call<t.Task>('POST', `${task(id)}/complete`, {}),
-        fail: (id: string, error?: string) => call<t.Task>('POST', `${task(id)}/fail`, { error }),
-        file: (id: string, field: string) => call<Uint8Array>('GET', `${task(id)}/files/${segment(field)}`),
+        list: (filter: { status?: t.TaskStatus } = {}) => listAll<t.Task>(`${accountPath}/tasks`, 'tasks', filter),
+        get: (id: string) => request<t.Task>('GET', taskPath(id)),
+        complete: (id: string) => request<t.Task>('POST', `${taskPath(id)}/complete`, {}),
+        fail: (id: string, error?: string) => request<t.Task>('POST', `${taskPath(id)}/fail`, { error }),
+        file: (id: string, field: string) =>
+          request<Uint8Array>('GET', `${taskPath(id)}/files/${encodeSegment(field)}`),
         wait: (id: string, options: { status?: t.TaskStatus; timeoutMs?: number } = {}) =>
-          call<t.Task>('GET', `${of}/wait${queryOf({ task: id, ...options })}`),
+          request<t.Task>('GET', `${accountPath}/wait${toQueryString({ task: id, ...options })}`),
       },
-      faults: faultsAt(`${of}/faults`),
+      faults: createFaultControl(`${accountPath}/faults`),
       requests: {
-        list: (filter: t.JournalFilter = {}) => all<t.JournalEntry>(`${of}/requests`, 'requests', filter),
-        get: (id: string) => call<t.JournalEntry>('GET', `${of}/requests/${segment(id)}`),
+        list: (filter: t.JournalFilter = {}) => listAll<t.JournalEntry>(`${accountPath}/requests`, 'requests', filter),
+        get: (id: string) => request<t.JournalEntry>('GET', `${accountPath}/requests/${encodeSegment(id)}`),
         count: async (filter: t.JournalFilter = {}) =>
-          (await call<{ count: number }>('GET', `${of}/requests/count${queryOf(filter)}`)).count,
-        clear: () => call<void>('DELETE', `${of}/requests`),
+          (await request<{ count: number }>('GET', `${accountPath}/requests/count${toQueryString(filter)}`)).count,
+        clear: () => request<void>('DELETE', `${accountPath}/requests`),
       },
-      verdict: () => call<t.Verdict>('GET', `${of}/verdict`),
+      verdict: () => request<t.Verdict>('GET', `${accountPath}/verdict`),
       snapshots: {
-        take: (name: string) => call<t.Snapshot>('POST', `${of}/snapshots`, { name }),
-        list: () => all<t.Snapshot>(`${of}/snapshots`, 'snapshots'),
-        restore: (name: string) => call<t.Account>('POST', `${snapshot(name)}/restore`, {}),
+        take: (name: string) => request<t.Snapshot>('POST', `${accountPath}/snapshots`, { name }),
+        list: () => listAll<t.Snapshot>(`${accountPath}/snapshots`, 'snapshots'),
+        restore: (name: string) => request<t.Account>('POST', `${snapshotPath(name)}/restore`, {}),
       },
       async fork(to: string): Promise<AccountControl> {
-        await call<t.Account>('POST', `${of}/fork`, { to });
+        await request<t.Account>('POST', `${accountPath}/fork`, { to });
         return account(to);
       },
-      reset: () => call<t.Account>('POST', `${of}/reset`, {}),
+      reset: () => request<t.Account>('POST', `${accountPath}/reset`, {}),
     };
   }
 
   return {
     account,
     accounts: {
-      async create(said: t.NewAccount = {}): Promise<AccountControl> {
-        return account((await call<t.Account>('POST', '/accounts', said)).key);
+      async create(profile: t.NewAccount = {}): Promise<AccountControl> {
+        return account((await request<t.Account>('POST', '/accounts', profile)).key);
       },
-      list: () => all<t.Account>('/accounts', 'accounts'),
+      list: () => listAll<t.Account>('/accounts', 'accounts'),
     },
-    faults: faultsAt('/faults'),
-    reset: () => call<{ accounts: number }>('POST', '/reset', {}),
+    faults: createFaultControl('/faults'),
+    reset: () => request<{ accounts: number }>('POST', '/reset', {}),
   };
 }
 
 /** One part of a path. @throws ControlError for a name that would lead elsewhere */
-function segment(name: string): string {
+function encodeSegment(name: string): string {
   if (name === '' || name === '.' || name === '..') {
     throw new ControlError(`"${name}" is the name of nothing.`, 'INVALID_NAME', 400);
   }
   return encodeURIComponent(name);
 }
 
-function queryOf(values: object): string {
-  const said = Object.entries(values).filter(([, value]) => value !== undefined);
-  return said.length === 0
+function toQueryString(values: object): string {
+  const defined = Object.entries(values).filter(([, value]) => value !== undefined);
+  return defined.length === 0
     ? ''
-    : `?${new URLSearchParams(Object.fromEntries(said.map(([name, value]) => [name, String(value)])))}`;
+    : `?${new URLSearchParams(Object.fromEntries(defined.map(([name, value]) => [name, String(value)])))}`;
 }
 
 /** The control plane of an emulator that runs somewhere else. */
@@ -151,7 +148,7 @@ export function connectEmulator(url: string, { adminToken }: { adminToken?: stri
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     const { status } = response;
-    if (isFile(response.headers.get('content-type'))) {
+    if (isFileType(response.headers.get('content-type'))) {
       return { status, body: new Uint8Array(await response.arrayBuffer()) };
     }
     const text = await response.text();

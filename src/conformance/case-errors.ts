@@ -1,7 +1,7 @@
 import type { Json } from '../openapi/json-schema.ts';
 
 /** What came was not what the contract says. */
-export class Differs extends Error {
+export class Mismatch extends Error {
   readonly expected: string;
   readonly actual: string;
 
@@ -13,12 +13,12 @@ export class Differs extends Error {
 }
 
 /** Why a promise could not be looked at. */
-export class NotChecked extends Error {}
+export class Skipped extends Error {}
 
 /** No further case can be looked at either. */
-export class CannotGoOn extends Error {}
+export class Aborted extends Error {}
 
-export const shown = (value: Json): string => {
+export const excerpt = (value: Json): string => {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   return text.length > 600 ? `${text.slice(0, 600)}…` : text;
 };

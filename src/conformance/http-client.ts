@@ -1,6 +1,6 @@
 import type { Json } from '../openapi/json-schema.ts';
 
-export interface Answer {
+export interface HttpResponse {
   status: number;
   headers: Headers;
   text: string;
@@ -13,15 +13,15 @@ export interface Answer {
 }
 
 /** The longest text that the contract has is some kilobytes. */
-const MOST_BYTES = 4 * 1024 * 1024;
+const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
 /** Texts are written for a minute at most. */
-const ANSWERED_WITHIN_MS = 120_000;
+const RESPONSE_TIMEOUT_MS = 120_000;
 
 /** @throws TypeError or DOMException when there is no answer, as fetch does */
-export async function ask(url: string, init: RequestInit): Promise<Answer> {
-  const signal = AbortSignal.timeout(ANSWERED_WITHIN_MS);
+export async function request(url: string, init: RequestInit): Promise<HttpResponse> {
+  const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
   const response = await fetch(url, { ...init, redirect: 'manual', signal });
-  const { text, isWhole, isCut } = await read(response);
+  const { text, isWhole, isCut } = await readBody(response);
   let body: Json;
   try {
     body = JSON.parse(text);
@@ -32,37 +32,37 @@ export async function ask(url: string, init: RequestInit): Promise<Answer> {
 }
 
 /** What there is of it, and no more than can be sensible. */
-async function read({ body }: Response): Promise<Pick<Answer, 'text' | 'isWhole' | 'isCut'>> {
-  const pieces: Uint8Array[] = [];
+async function readBody({ body }: Response): Promise<Pick<HttpResponse, 'text' | 'isWhole' | 'isCut'>> {
+  const chunks: Uint8Array[] = [];
   let bytes = 0;
-  const done = (isWhole: boolean, isCut = false) => ({
-    text: new TextDecoder().decode(Buffer.concat(pieces)),
+  const toResult = (isWhole: boolean, isCut = false) => ({
+    text: new TextDecoder().decode(Buffer.concat(chunks)),
     ...{ isWhole, isCut },
   });
   try {
-    for await (const piece of body ?? []) {
-      pieces.push(piece);
-      bytes += piece.length;
-      if (bytes > MOST_BYTES) return done(false, true);
+    for await (const chunk of body ?? []) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > MAX_RESPONSE_BYTES) return toResult(false, true);
     }
-    return done(true);
+    return toResult(true);
   } catch (error) {
     if ((error as Error).name === 'TimeoutError') throw error;
-    return done(false);
+    return toResult(false);
   }
 }
 
 /** Whether the server is there, but did not answer this one request. */
-export const isBrokenOff = (error: unknown): boolean =>
-  ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(reasonOf(error));
+export const isConnectionError = (error: unknown): boolean =>
+  ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(describeError(error));
 
 /** Whether the server may have done what it was asked. */
-export const hasArrived = (error: unknown): boolean =>
-  isBrokenOff(error) || (error as Error).name === 'TimeoutError';
+export const mayHaveReachedServer = (error: unknown): boolean =>
+  isConnectionError(error) || (error as Error).name === 'TimeoutError';
 
 /** Why there is no answer, in a word. */
-export function reasonOf(error: unknown): string {
+export function describeError(error: unknown): string {
   const { cause, name, message } = error as Error & { cause?: { code?: string; message?: string } };
-  if (name === 'TimeoutError') return `nothing within ${ANSWERED_WITHIN_MS / 1000} s`;
+  if (name === 'TimeoutError') return `nothing within ${RESPONSE_TIMEOUT_MS / 1000} s`;
   return cause?.code ?? cause?.message ?? message;
 }

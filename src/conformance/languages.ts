@@ -2,7 +2,7 @@
  * Words that nearly every text of a language has, and few texts of the others. Which of them are most tells languages of the
  * same letters apart; what a topic or a name has of another language does not matter then.
  */
-const WORDS: Record<string, readonly string[]> = {
+const COMMON_WORDS: Record<string, readonly string[]> = {
   en: ['the', 'and', 'of', 'with', 'to', 'is', 'from', 'that', 'at', 'by', 'into'],
   es: ['el', 'los', 'las', 'y', 'del', 'con', 'una', 'un', 'hacia', 'por', 'su', 'se'],
   fr: ['le', 'les', 'et', 'du', 'des', 'une', 'dans', 'avec', 'est', 'sur', 'vers', 'aux'],
@@ -11,7 +11,7 @@ const WORDS: Record<string, readonly string[]> = {
 };
 
 /** Of those that have letters of their own. */
-const LETTERS: Record<string, RegExp> = {
+const SCRIPTS: Record<string, RegExp> = {
   zh: /\p{Script=Han}/gu,
   'zh-TW': /\p{Script=Han}/gu,
   ja: /[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}]/gu,
@@ -21,34 +21,35 @@ const LETTERS: Record<string, RegExp> = {
 };
 
 /** The same characters as they are written in Taiwan and on the mainland. */
-const TRADITIONAL =
-  /[鏡頭畫時個為與聲風燈間動場電視這們來會對開關從過還無發長車東樂點線構圖廣見觀體變張調節運轉]/g;
-const SIMPLIFIED =
-  /[镜头画时个为与声风灯间动场电视这们来会对开关从过还无发长车东乐点线构图广见观体变张调节运转]/g;
+const TRADITIONAL = /[鏡頭畫時個為與聲風燈間動場電視這們來會對開關從過還無發長車東樂點線構圖廣見觀體變張調節運轉]/g;
+const SIMPLIFIED = /[镜头画时个为与声风灯间动场电视这们来会对开关从过还无发长车东乐点线构图广见观体变张调节运转]/g;
 
-const countOf = (text: string, pattern: RegExp) => text.match(pattern)?.length ?? 0;
+const countMatches = (text: string, pattern: RegExp) => text.match(pattern)?.length ?? 0;
 
 /** Languages that can be told from each other. */
-export const isKnown = (locale: string): boolean => locale in WORDS || locale in LETTERS;
+export const isSupportedLocale = (locale: string): boolean => locale in COMMON_WORDS || locale in SCRIPTS;
 
 /** Whether most of a text is in this language. */
 export function isWrittenIn(locale: string, text: string): boolean {
-  const letters = countOf(text, /\p{L}/gu);
-  const own = LETTERS[locale];
-  if (!own) return languageByWords(text) === locale;
-  if (letters === 0 || countOf(text, own) < letters / 2) return false;
-  const kana = countOf(text, /[\p{Script=Hiragana}\p{Script=Katakana}]/gu);
+  const letters = countMatches(text, /\p{L}/gu);
+  const script = SCRIPTS[locale];
+  if (!script) return detectLanguageByWords(text) === locale;
+  if (letters === 0 || countMatches(text, script) < letters / 2) return false;
+  const kana = countMatches(text, /[\p{Script=Hiragana}\p{Script=Katakana}]/gu);
   if (locale === 'ja') return kana > letters / 10;
   if (!locale.startsWith('zh')) return true;
-  const isTraditional = countOf(text, TRADITIONAL) > countOf(text, SIMPLIFIED);
+  const isTraditional = countMatches(text, TRADITIONAL) > countMatches(text, SIMPLIFIED);
   return kana < letters / 10 && isTraditional === (locale === 'zh-TW');
 }
 
 /** The language with most of its words in a text; undefined: none has any. */
-function languageByWords(text: string): string | undefined {
+function detectLanguageByWords(text: string): string | undefined {
   const words = text.toLowerCase().match(/\p{L}+/gu) ?? [];
-  const counts = Object.entries(WORDS)
-    .map(([language, own]) => ({ language, count: words.filter((word) => own.includes(word)).length }))
-    .sort((one, other) => other.count - one.count);
+  const counts = Object.entries(COMMON_WORDS)
+    .map(([language, commonWords]) => ({
+      language,
+      count: words.filter((word) => commonWords.includes(word)).length,
+    }))
+    .sort((a, b) => b.count - a.count);
   return counts[0]!.count > 0 ? counts[0]!.language : undefined;
 }

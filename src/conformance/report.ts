@@ -1,99 +1,105 @@
 import { XMLBuilder } from 'fast-xml-parser';
-import type { Source } from '../http/pipeline/route-docs.ts';
-import { visible } from './escape-control-chars.ts';
-import type { Outcome } from './runner.ts';
+import type { Provenance } from '../http/pipeline/route-docs.ts';
+import { escapeControlChars } from './escape-control-chars.ts';
+import type { CaseOutcome } from './runner.ts';
 
-export interface Report {
+export interface VerifyReport {
   url: string;
   /** Whether there was a control plane, so that every case had an account of its own. */
   isControlled: boolean;
   at: string;
   creditsSpent: number;
-  outcomes: readonly Outcome[];
+  outcomes: readonly CaseOutcome[];
 }
 
 export const FORMATS = ['human', 'json', 'junit'] as const;
 export type Format = (typeof FORMATS)[number];
 
-const MARKS: Record<Source, string> = { D: 'documented', C: 'known from clients', X: 'assumed' };
+const PROVENANCE_LABELS: Record<Provenance, string> = {
+  documented: 'by the vendor',
+  observed: 'in public clients',
+  assumed: 'by this emulator',
+};
 const RESULTS = ['holds', 'differs', 'not checked'] as const;
 
-export const countOf = ({ outcomes }: Report, result: Outcome['result'], mark?: Source): number =>
-  outcomes.filter((one) => one.result === result && (mark ?? one.mark) === one.mark).length;
+export const countOutcomes = (
+  { outcomes }: VerifyReport,
+  result: CaseOutcome['result'],
+  provenance?: Provenance,
+): number =>
+  outcomes.filter((one) => one.result === result && (provenance ?? one.provenance) === one.provenance).length;
 
-export function written(report: Report, format: Format): string {
+export function formatReport(report: VerifyReport, format: Format): string {
   switch (format) {
     case 'json':
-      return asJson(report);
+      return toJson(report);
     case 'junit':
-      return asJUnit(report);
+      return toJUnit(report);
     case 'human':
-      return asText(report);
+      return toText(report);
   }
 }
 
-function asText(report: Report): string {
+function toText(report: VerifyReport): string {
   const { url, isControlled, outcomes, creditsSpent } = report;
-  const lines = [
-    `${url}, ${isControlled ? 'each case with an account of its own' : 'without a control plane'}`,
-  ];
-  for (const mark of Object.keys(MARKS) as Source[]) {
-    const own = outcomes.filter((one) => one.mark === mark);
-    if (own.length === 0) continue;
-    lines.push('', `${mark}: ${MARKS[mark]}`, ...own.flatMap(linesOf));
+  const lines = [`${url}, ${isControlled ? 'each case with an account of its own' : 'without a control plane'}`];
+  for (const provenance of Object.keys(PROVENANCE_LABELS) as Provenance[]) {
+    const ownOutcomes = outcomes.filter((one) => one.provenance === provenance);
+    if (ownOutcomes.length === 0) continue;
+    lines.push('', `${provenance} ${PROVENANCE_LABELS[provenance]}`, ...ownOutcomes.flatMap(formatOutcome));
   }
-  const counts = (mark?: Source) =>
-    RESULTS.map((result) => String(countOf(report, result, mark)).padStart(13)).join('');
-  lines.push('', `   ${' '.repeat(20)}${RESULTS.map((result) => result.padStart(13)).join('')}`);
-  for (const mark of Object.keys(MARKS) as Source[])
-    lines.push(`${mark}  ${MARKS[mark].padEnd(20)}${counts(mark)}`);
-  lines.push(`   ${'all'.padEnd(20)}${counts()}`);
+  const counts = (provenance?: Provenance) =>
+    RESULTS.map((result) => String(countOutcomes(report, result, provenance)).padStart(13)).join('');
+  lines.push('', `${' '.repeat(28)}${RESULTS.map((result) => result.padStart(13)).join('')}`);
+  for (const provenance of Object.keys(PROVENANCE_LABELS) as Provenance[])
+    lines.push(`${`${provenance} ${PROVENANCE_LABELS[provenance]}`.padEnd(28)}${counts(provenance)}`);
+  lines.push(`${'all'.padEnd(28)}${counts()}`);
   if (!isControlled) lines.push('', `${creditsSpent} credits spent`);
   return lines.join('\n');
 }
 
-function linesOf({ id, name, result, expected, actual, why }: Outcome): string[] {
+function formatOutcome({ id, name, result, expected, actual, why }: CaseOutcome): string[] {
   switch (result) {
     case 'holds':
       return [`  holds        ${id}: ${name}`];
     case 'differs':
       return [
         `  DIFFERS      ${id}: ${name}`,
-        `                 expected ${visible(expected ?? '')}`,
-        `                 got      ${visible(actual ?? '')}`,
+        `                 expected ${escapeControlChars(expected ?? '')}`,
+        `                 got      ${escapeControlChars(actual ?? '')}`,
       ];
     case 'not checked':
-      return [`  not checked  ${id}: ${visible(why ?? '')}`];
+      return [`  not checked  ${id}: ${escapeControlChars(why ?? '')}`];
   }
 }
 
-function asJson(report: Report): string {
+function toJson(report: VerifyReport): string {
   const totals = Object.fromEntries(
-    (Object.keys(MARKS) as Source[]).map((mark) => [
-      mark,
-      Object.fromEntries(RESULTS.map((result) => [result, countOf(report, result, mark)])),
+    (Object.keys(PROVENANCE_LABELS) as Provenance[]).map((provenance) => [
+      provenance,
+      Object.fromEntries(RESULTS.map((result) => [result, countOutcomes(report, result, provenance)])),
     ]),
   );
   return JSON.stringify({ ...report, totals }, null, 2);
 }
 
-/** As Jenkins, GitLab and others read it: a suite for each mark. */
-function asJUnit(report: Report): string {
-  const suites = (Object.keys(MARKS) as Source[]).map((mark) => {
-    const own = report.outcomes.filter((one) => one.mark === mark);
+/** As Jenkins, GitLab and others read it: a suite for each provenance. */
+function toJUnit(report: VerifyReport): string {
+  const suites = (Object.keys(PROVENANCE_LABELS) as Provenance[]).map((provenance) => {
+    const ownOutcomes = report.outcomes.filter((one) => one.provenance === provenance);
     return {
-      '@name': `${mark}: ${MARKS[mark]}`,
-      '@tests': own.length,
-      '@failures': countOf(report, 'differs', mark),
-      '@skipped': countOf(report, 'not checked', mark),
+      '@name': `${provenance} ${PROVENANCE_LABELS[provenance]}`,
+      '@tests': ownOutcomes.length,
+      '@failures': countOutcomes(report, 'differs', provenance),
+      '@skipped': countOutcomes(report, 'not checked', provenance),
       '@timestamp': report.at,
-      testcase: own.map(({ id, name, result, expected, actual, why }) => ({
+      testcase: ownOutcomes.map(({ id, name, result, expected, actual, why }) => ({
         '@classname': id.split('/').slice(0, -1).join('.'),
-        '@name': plain(`${id.split('/').at(-1)}: ${name}`),
+        '@name': toXmlText(`${id.split('/').at(-1)}: ${name}`),
         ...(result === 'differs' && {
-          failure: { '@message': plain(`expected ${expected}`), '#text': plain(`got ${actual}`) },
+          failure: { '@message': toXmlText(`expected ${expected}`), '#text': toXmlText(`got ${actual}`) },
         }),
-        ...(result === 'not checked' && { skipped: { '@message': plain(why ?? '') } }),
+        ...(result === 'not checked' && { skipped: { '@message': toXmlText(why ?? '') } }),
       })),
     };
   });
@@ -104,4 +110,4 @@ function asJUnit(report: Report): string {
 }
 
 /** XML knows most control characters not even escaped. */
-const plain = (text: string) => text.replace(/(?![\t\n\r])\p{Cc}|[\ufffe\uffff]|\p{Surrogate}/gu, '\ufffd');
+const toXmlText = (text: string) => text.replace(/(?![\t\n\r])\p{Cc}|[\ufffe\uffff]|\p{Surrogate}/gu, '\ufffd');

@@ -1,39 +1,39 @@
 import type { Json } from '../openapi/json-schema.ts';
-import type { Conformity } from './contract-validator.ts';
-import { bodySchemaOf, propertiesOf } from './contract-validator.ts';
+import type { ContractValidator } from './contract-validator.ts';
+import { getBodySchema, getProperties } from './contract-validator.ts';
 
 const IMAGE_URL = 'https://static.nanophoto.ai/demo/nano-banana-pro.webp';
 
 /** The cheapest request that the document has as an example, and of those the shortest. */
-export function plainBody(conformity: Conformity, path: string): Json {
-  const { examples = {} } = conformity.operationOf(path).requestBody.content['application/json'];
+export function minimalBody(validator: ContractValidator, path: string): Json {
+  const { examples = {} } = validator.operationOf(path).requestBody.content['application/json'];
   const [first] = Object.values<Json>(examples)
     .map(({ value }) => ({
       value,
-      rank: conformity.priceOf(path, value) * 10_000 + JSON.stringify(value).length,
+      rank: validator.estimatePrice(path, value) * 10_000 + JSON.stringify(value).length,
     }))
-    .sort((one, other) => one.rank - other.rank);
+    .sort((a, b) => a.rank - b.rank);
   if (!first) throw new Error(`the document has no example of a request of ${path}`);
   return first.value;
 }
 
 /** A copy with other values; undefined: the field is left out. */
-export function changed(body: Json, changes: Record<string, Json>): Json {
+export function withChanges(body: Json, changes: Record<string, Json>): Json {
   return JSON.parse(JSON.stringify({ ...body, ...changes }));
 }
 
 /** A copy with what the document asks for beside the values that are there, such as an image in a mode that needs one. */
-export function completed(operation: Json, body: Json): Json {
-  const { if: condition, then } = bodySchemaOf(operation);
+export function withRequiredFields(operation: Json, body: Json): Json {
+  const { if: condition, then } = getBodySchema(operation);
   if (!condition || !matches(condition, body)) return body;
   const missing = ((then.required ?? []) as string[]).filter((field) => !body[field]?.length);
-  const values = missing.map((field) => [field, valueFor(propertiesOf(operation)[field])]);
-  return changed(body, Object.fromEntries(values));
+  const values = missing.map((field) => [field, placeholderFor(getProperties(operation)[field])]);
+  return withChanges(body, Object.fromEntries(values));
 }
 
-const valueFor = (schema: Json): Json => (schema?.type === 'array' ? [IMAGE_URL] : 'aGVsbG8=');
+const placeholderFor = (schema: Json): Json => (schema?.type === 'array' ? [IMAGE_URL] : 'aGVsbG8=');
 
-export const imagesOf = (count: number): string[] => Array.from({ length: count }, () => IMAGE_URL);
+export const createImageUrls = (count: number): string[] => Array.from({ length: count }, () => IMAGE_URL);
 
 function matches({ properties = {}, required = [] }: Json, body: Json): boolean {
   return (
@@ -43,10 +43,10 @@ function matches({ properties = {}, required = [] }: Json, body: Json): boolean 
 }
 
 /** Of a type that the schema does not have. */
-export const wronglyTyped = ({ type }: Json): Json => (type === 'number' || type === 'integer' ? 'five' : 5);
+export const wrongTypeFor = ({ type }: Json): Json => (type === 'number' || type === 'integer' ? 'five' : 5);
 
 /** What the answer to a submission is polled with. */
-export function pollBodyOf({ shots, generationId, taskId }: Json): Json {
+export function toPollBody({ shots, generationId, taskId }: Json): Json {
   if (shots) return { taskIds: shots.map((shot: Json) => ({ shotId: shot.shotId, taskId: shot.taskId })) };
   return generationId === undefined ? { taskId } : { generationId };
 }

@@ -1,14 +1,14 @@
 import PQueue from 'p-queue';
-import type { Source } from '../http/pipeline/route-docs.ts';
+import type { Provenance } from '../http/pipeline/route-docs.ts';
 import type { Case } from './case.ts';
-import { createBench, type Target } from './case-context.ts';
-import { CannotGoOn, Differs, NotChecked } from './case-errors.ts';
-import type { Conformity } from './contract-validator.ts';
+import { createCaseContext, type Target } from './case-context.ts';
+import { Aborted, Mismatch, Skipped } from './case-errors.ts';
+import type { ContractValidator } from './contract-validator.ts';
 
-export interface Outcome {
+export interface CaseOutcome {
   id: string;
   name: string;
-  mark: Source;
+  provenance: Provenance;
   result: 'holds' | 'differs' | 'not checked';
   /** Of one that differs. */
   expected?: string;
@@ -20,10 +20,10 @@ export interface Outcome {
 }
 
 /** So many accounts are looked at at once where they have nothing to do with each other. */
-const AT_ONCE = 8;
+const MAX_CONCURRENT_CASES = 8;
 
 /** What is surely known comes first: a budget or a limit may not last for all. */
-const RANK: Record<Source, number> = { D: 0, C: 1, X: 2 };
+const RANK: Record<Provenance, number> = { documented: 0, observed: 1, assumed: 2 };
 
 /**
  * Looks at each case, and tells them in the order in which they were given. `onCase`: told of each one before it begins.
@@ -32,36 +32,37 @@ const RANK: Record<Source, number> = { D: 0, C: 1, X: 2 };
 export async function runCases(
   cases: readonly Case[],
   target: Target,
-  conformity: Conformity,
+  validator: ContractValidator,
   onCase: (id: string) => void = () => {},
-): Promise<Outcome[]> {
-  const outcomes = new Map<string, Outcome>();
-  let stopped: string | undefined;
+): Promise<CaseOutcome[]> {
+  const outcomes = new Map<string, CaseOutcome>();
+  let abortReason: string | undefined;
 
-  async function look(one: Case): Promise<void> {
-    const { id, name, mark } = one;
-    const as = (rest: Omit<Outcome, 'id' | 'name' | 'mark'>) =>
-      void outcomes.set(id, { id, name, mark, ...rest });
-    if (stopped !== undefined) return as({ result: 'not checked', why: stopped });
+  async function runCase(testCase: Case): Promise<void> {
+    const { id, name, provenance } = testCase;
+    const recordOutcome = (rest: Omit<CaseOutcome, 'id' | 'name' | 'provenance'>) =>
+      void outcomes.set(id, { id, name, provenance, ...rest });
+    if (abortReason !== undefined) return recordOutcome({ result: 'not checked', why: abortReason });
     onCase(id);
-    const bench = createBench(target, conformity, one);
+    const context = createCaseContext(target, validator, testCase);
     try {
-      await one.check(bench);
-      as({ result: 'holds' });
+      await testCase.check(context);
+      recordOutcome({ result: 'holds' });
     } catch (error) {
-      if (error instanceof Differs) as({ result: 'differs', expected: error.expected, actual: error.actual });
-      else if (error instanceof NotChecked) as({ result: 'not checked', why: error.message });
-      else if (error instanceof CannotGoOn) {
-        stopped = error.message;
-        as({ result: 'not checked', why: stopped, isLast: true });
-      } else as({ result: 'differs', expected: 'an answer that can be read', actual: String(error) });
+      if (error instanceof Mismatch)
+        recordOutcome({ result: 'differs', expected: error.expected, actual: error.actual });
+      else if (error instanceof Skipped) recordOutcome({ result: 'not checked', why: error.message });
+      else if (error instanceof Aborted) {
+        abortReason = error.message;
+        recordOutcome({ result: 'not checked', why: abortReason, isLast: true });
+      } else recordOutcome({ result: 'differs', expected: 'an answer that can be read', actual: String(error) });
     } finally {
-      await bench.end().catch(() => {});
+      await context.end().catch(() => {});
     }
   }
 
-  const queue = new PQueue({ concurrency: target.control ? AT_ONCE : 1 });
-  const ordered = target.control ? cases : [...cases].sort((one, other) => RANK[one.mark] - RANK[other.mark]);
-  await queue.addAll(ordered.map((one) => () => look(one)));
+  const queue = new PQueue({ concurrency: target.control ? MAX_CONCURRENT_CASES : 1 });
+  const ordered = target.control ? cases : [...cases].sort((a, b) => RANK[a.provenance] - RANK[b.provenance]);
+  await queue.addAll(ordered.map((testCase) => () => runCase(testCase)));
   return cases.map(({ id }) => outcomes.get(id)!);
 }

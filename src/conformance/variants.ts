@@ -1,7 +1,7 @@
-import type { Source } from '../http/pipeline/route-docs.ts';
+import type { Provenance } from '../http/pipeline/route-docs.ts';
 import type { Json } from '../openapi/json-schema.ts';
-import type { Conformity } from './contract-validator.ts';
-import { imagesOf, wronglyTyped } from './request-bodies.ts';
+import type { ContractValidator } from './contract-validator.ts';
+import { createImageUrls, wrongTypeFor } from './request-bodies.ts';
 
 /** What a case of a field does to a request, and what has to come of it. */
 export interface Variant {
@@ -10,48 +10,48 @@ export interface Variant {
   body: Json;
   /** Undefined: it is accepted. */
   code?: string | undefined;
-  mark?: Source | undefined;
+  provenance?: Provenance | undefined;
 }
 
-export type Setting = (value: Json) => Json;
+export type SetValue = (value: Json) => Json;
 
-export const absent = (field: string, property: Json, set: Setting): Variant[] => [
+export const missingVariants = (field: string, property: Json, set: SetValue): Variant[] => [
   {
     id: `${field}-missing`,
     name: `a request without ${field} is refused`,
     body: set(undefined),
-    code: codeOf(property),
-    mark: undefined,
+    code: errorCodeFor(property),
+    provenance: undefined,
   },
 ];
 
 /** Texts that need more than white space; `\S` and `\s` in a pattern say so. */
-export const ofBlank = (field: string, property: Json, set: Setting): Variant[] =>
+export const blankVariants = (field: string, property: Json, set: SetValue): Variant[] =>
   property.type === 'string' && /\\s/i.test(property.pattern ?? '')
     ? [
         {
           id: `${field}-blank`,
           name: `${field} of white space alone is refused`,
           body: set(' \n'),
-          code: codeOf(property),
-          mark: 'X' as const,
+          code: errorCodeFor(property),
+          provenance: 'assumed' as const,
         },
       ]
     : [];
 
-export const codeOf = (property: Json): string => property['x-error-code'] ?? 'INVALID_INPUT';
+export const errorCodeFor = (property: Json): string => property['x-error-code'] ?? 'INVALID_INPUT';
 
-export const ofType = (field: string, property: Json, set: Setting): Variant[] => [
+export const wrongTypeVariants = (field: string, property: Json, set: SetValue): Variant[] => [
   {
     id: `${field}-type`,
     name: `${field} of another type is refused`,
-    body: set(wronglyTyped(property)),
-    code: codeOf(property),
-    mark: 'X',
+    body: set(wrongTypeFor(property)),
+    code: errorCodeFor(property),
+    provenance: 'assumed',
   },
 ];
 
-export function ofLength(field: string, { maxLength, 'x-length-unit': unit }: Json, set: Setting): Variant[] {
+export function lengthVariants(field: string, { maxLength, 'x-length-unit': unit }: Json, set: SetValue): Variant[] {
   if (maxLength === undefined) return [];
   return [
     {
@@ -82,7 +82,7 @@ export function ofLength(field: string, { maxLength, 'x-length-unit': unit }: Js
             name: `${field} of ${Math.floor(maxLength / 2) + 1} emoji is refused: each counts as two`,
             body: set('🐕'.repeat(Math.floor(maxLength / 2) + 1)),
             code: 'INVALID_INPUT',
-            mark: 'X' as const,
+            provenance: 'assumed' as const,
           },
         ]
       : []),
@@ -90,40 +90,40 @@ export function ofLength(field: string, { maxLength, 'x-length-unit': unit }: Js
 }
 
 /** What a request has to say so that images are looked at. */
-export const neededIn = ({ if: condition }: Json): Json =>
+export const requiredValues = ({ if: condition }: Json): Json =>
   Object.fromEntries(
     Object.entries<Json>(condition?.properties ?? {}).map(([field, { enum: values }]) => [field, values[0]]),
   );
 
 /** Lists of addresses of images. */
-export function ofImages(
-  conformity: Conformity,
+export function imageVariants(
+  validator: ContractValidator,
   path: string,
   field: string,
   property: Json,
-  set: Setting,
+  set: SetValue,
 ): Variant[] {
   if (!property.items?.pattern?.includes('://')) return [];
-  const code = conformity.hasCode(path, 'IMAGE_URLS_REQUIRED') ? 'IMAGE_URLS_REQUIRED' : 'INVALID_INPUT';
-  const refused = [
+  const code = validator.hasErrorCode(path, 'IMAGE_URLS_REQUIRED') ? 'IMAGE_URLS_REQUIRED' : 'INVALID_INPUT';
+  const rejected = [
     // "Base64 image upload is not supported via API"; of anything else the vendor says nothing.
-    { id: 'base64', value: 'data:image/png;base64,iVBORw0KGgo=', mark: undefined },
-    { id: 'path', value: '/tmp/cat.png', mark: 'X' as const },
-  ].map(({ id, value, mark }) => ({
+    { id: 'base64', value: 'data:image/png;base64,iVBORw0KGgo=', provenance: undefined },
+    { id: 'path', value: '/tmp/cat.png', provenance: 'assumed' as const },
+  ].map(({ id, value, provenance }) => ({
     id: `${field}-${id}`,
     name: `no ${id} is taken in ${field}`,
     body: set([value]),
-    ...{ code, mark },
+    ...{ code, provenance },
   }));
   const { maxItems } = property;
-  if (maxItems === undefined) return refused;
+  if (maxItems === undefined) return rejected;
   return [
-    ...refused,
-    { id: `${field}-most`, name: `${field} can be ${maxItems}`, body: set(imagesOf(maxItems)) },
+    ...rejected,
+    { id: `${field}-most`, name: `${field} can be ${maxItems}`, body: set(createImageUrls(maxItems)) },
     {
       id: `${field}-too-many`,
       name: `${maxItems + 1} ${field} are refused`,
-      body: set(imagesOf(maxItems + 1)),
+      body: set(createImageUrls(maxItems + 1)),
       code: property['x-max-items-code'] ?? 'INVALID_INPUT',
     },
   ];

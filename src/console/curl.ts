@@ -1,29 +1,29 @@
 import type { JournalEntry } from '../client/types.ts';
 
 /** Sent by curl itself, or of the connection. */
-const NOT_REPEATED =
+const OMITTED_HEADERS =
   /^(host|connection|content-length|transfer-encoding|user-agent|accept|accept-encoding|expect|keep-alive|sec-.*|x-emulator-console)$/i;
 /** Stands in the journal where the key stood. */
-const KEY = '[key]';
+const KEY_PLACEHOLDER = '[key]';
 
 /**
  * A request of the journal as a line for a shell. Whatever its client has written, the shell takes it as text: nothing of it ends a
  * quotation, and control characters, which a terminal would act on as they are pasted, are written as escapes.
  */
-export function curlOf(entry: JournalEntry, key: string, origin: string): string {
+export function toCurl(entry: JournalEntry, key: string, origin: string): string {
   const { method, path, request } = entry;
-  const restored = (text: string) => text.replaceAll(KEY, () => key);
+  const restoreKey = (text: string) => text.replaceAll(KEY_PLACEHOLDER, () => key);
   const headers = Object.entries(request.headers)
-    .filter(([name]) => !NOT_REPEATED.test(name))
+    .filter(([name]) => !OMITTED_HEADERS.test(name))
     .flatMap(([name, value]) =>
       // Without a value curl would leave it out.
-      [value].flat().map((one) => (one === '' ? `${name};` : `${name}: ${restored(one)}`)),
+      [value].flat().map((one) => (one === '' ? `${name};` : `${name}: ${restoreKey(one)}`)),
     );
   // Files are fetched without a key.
   if (!path.startsWith('/media/')) headers.unshift(`Authorization: Bearer ${key}`);
   const { body } = request;
   const text = typeof body === 'string' ? body : body === null ? undefined : JSON.stringify(body);
-  const url = origin + restored(path);
+  const url = origin + restoreKey(path);
   return [
     // In these curl would see several addresses.
     /[[\]{}]/.test(url) ? 'curl -sSg' : 'curl -sS',
@@ -31,27 +31,25 @@ export function curlOf(entry: JournalEntry, key: string, origin: string): string
     ...(/\/\.\.?(\/|$)/.test(path) ? ['--path-as-is'] : []),
     ...(method === (text === undefined ? 'GET' : 'POST')
       ? []
-      : [method === 'HEAD' ? '-I' : `-X ${quoted(method)}`]),
-    quoted(url),
-    ...headers.map((header) => `-H ${quoted(header)}`),
-    ...(text === undefined ? [] : [`--data-raw ${quoted(restored(text))}`]),
+      : [method === 'HEAD' ? '-I' : `-X ${quoteForShell(method)}`]),
+    quoteForShell(url),
+    ...headers.map((header) => `-H ${quoteForShell(header)}`),
+    ...(text === undefined ? [] : [`--data-raw ${quoteForShell(restoreKey(text))}`]),
   ].join(' ');
 }
 
-const PLAIN = /^[\w./:=@%+,-]+$/;
+const SAFE_UNQUOTED = /^[\w./:=@%+,-]+$/;
 /** Control characters, and those that change how the rest of a line looks. */
-const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/u;
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/u;
 
 /** One word of a shell's line. */
-export function quoted(text: string): string {
-  if (PLAIN.test(text)) return text;
-  if (!HIDDEN.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
+export function quoteForShell(text: string): string {
+  if (SAFE_UNQUOTED.test(text)) return text;
+  if (!INVISIBLE.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
   const escaped = Array.from(text, (character) => {
     if (character === '\\' || character === "'") return `\\${character}`;
-    if (!HIDDEN.test(character)) return character;
-    return [...new TextEncoder().encode(character)]
-      .map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`)
-      .join('');
+    if (!INVISIBLE.test(character)) return character;
+    return [...new TextEncoder().encode(character)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('');
   });
   return `$'${escaped.join('')}'`;
 }

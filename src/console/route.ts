@@ -10,14 +10,14 @@ export type Route =
   | { view: 'account'; key: string; tab: Tab; id: string | undefined };
 
 /** What takes an address out of the place that it stands in. */
-export const isStep = (part: string): boolean => part === '.' || part === '..';
+export const isDotSegment = (part: string): boolean => part === '.' || part === '..';
 
 /** Behind the #, so that keys are in no address that a server or a log sees. */
-function readRoute(hash: string): Route {
-  const [, view, key, tab, id] = hash.split('/').map(decoded);
+function parseRoute(hash: string): Route {
+  const [, view, key, tab, id] = hash.split('/').map(decodeOrKeep);
   if (view === 'faults') return { view };
   // No key is a step up in an address.
-  if (view !== 'accounts' || !key || isStep(key)) return { view: 'accounts' };
+  if (view !== 'accounts' || !key || isDotSegment(key)) return { view: 'accounts' };
   return { view: 'account', key, tab: TABS.find((one) => one === tab) ?? 'tasks', id: id || undefined };
 }
 
@@ -25,7 +25,7 @@ export const accountHref = (key: string, tab: Tab = 'tasks', id?: string): strin
   `#/accounts/${encodeURIComponent(key)}/${tab}${id === undefined ? '' : `/${encodeURIComponent(id)}`}`;
 
 /** Text that is no encoded text is meant as it is. */
-function decoded(part: string): string {
+function decodeOrKeep(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
@@ -33,11 +33,11 @@ function decoded(part: string): string {
   }
 }
 
-export const route = signal(readRoute(location.hash));
+export const route = signal(parseRoute(location.hash));
 addEventListener('hashchange', () => {
-  route.value = readRoute(location.hash);
+  route.value = parseRoute(location.hash);
 });
 
-export function goTo(href: string): void {
+export function navigate(href: string): void {
   location.hash = href;
 }

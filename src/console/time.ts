@@ -7,7 +7,7 @@ import { signal } from '@preact/signals';
 export const wallMs = (): number => performance.now();
 
 /** Calls `run` once; the function that it gives takes that back. */
-export function after(delayMs: number, run: () => void): () => void {
+export function schedule(delayMs: number, run: () => void): () => void {
   const timer = setTimeout(run, delayMs);
   return () => clearTimeout(timer);
 }
@@ -20,23 +20,23 @@ export const pause = (delayMs: number, signal?: AbortSignal): Promise<void> =>
       signal?.removeEventListener('abort', end);
       resolve();
     };
-    const cancel = after(delayMs, end);
+    const cancel = schedule(delayMs, end);
     signal?.addEventListener('abort', end);
   });
 
 /** Again and again while somebody looks at the page; the function that it gives ends that. */
-export function every(periodMs: number, run: () => void): () => void {
+export function scheduleEvery(periodMs: number, run: () => void): () => void {
   const timer = setInterval(() => {
     if (document.visibilityState === 'visible') run();
   }, periodMs);
   return () => clearInterval(timer);
 }
 
-const BEAT_MS = 250;
-const beat = signal(wallMs());
-every(BEAT_MS, () => {
-  beat.value = wallMs();
+const TICK_INTERVAL_MS = 250;
+const tick = signal(wallMs());
+scheduleEvery(TICK_INTERVAL_MS, () => {
+  tick.value = wallMs();
 });
 
 /** Wall time for what moves by itself: whoever reads it is drawn again four times a second. */
-export const beatingMs = (): number => beat.value;
+export const tickMs = (): number => tick.value;

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { strict } from './schemas.ts';
 
-const MOST_BYTES = 64 * 1024;
-const MOST_HEADERS = 50;
-const MOST_HEADER_CHARACTERS = 8 * 1024;
+const MAX_BODY_BYTES = 64 * 1024;
+const MAX_HEADERS = 50;
+const MAX_HEADER_LENGTH = 8 * 1024;
 
 /** What belongs to the connection or frames the answer, and what has a field of its own. */
-const NOT_TO_SET = new Set([
+const FORBIDDEN_HEADERS = new Set([
   'connection',
   'content-length',
   'content-type',
@@ -20,26 +20,26 @@ const NOT_TO_SET = new Set([
   'upgrade',
 ]);
 /** Answers with these have no body, whatever is sent after them. */
-const WITHOUT_BODY = [204, 205, 304];
+const BODYLESS_STATUSES = [204, 205, 304];
 
-const STATUSES = 'expected a whole number from 200 to 599';
-const VALUES = `expected visible ASCII of ${MOST_HEADER_CHARACTERS} characters at most, without line breaks`;
+const STATUS_ERROR = 'expected a whole number from 200 to 599';
+const VALUE_ERROR = `expected visible ASCII of ${MAX_HEADER_LENGTH} characters at most, without line breaks`;
 /** A line break would begin another header, or the body. */
-const value = z
-  .string({ error: VALUES })
-  .regex(/^[\t\x20-\x7e]*$/, { error: VALUES })
-  .max(MOST_HEADER_CHARACTERS, { error: VALUES });
+const headerValue = z
+  .string({ error: VALUE_ERROR })
+  .regex(/^[\t\x20-\x7e]*$/, { error: VALUE_ERROR })
+  .max(MAX_HEADER_LENGTH, { error: VALUE_ERROR });
 
-const name = z
+const headerName = z
   .string()
   .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, { error: 'expected names of headers' })
-  .refine((name) => !NOT_TO_SET.has(name.toLowerCase()), {
+  .refine((name) => !FORBIDDEN_HEADERS.has(name.toLowerCase()), {
     error: 'expected none that is of the connection or frames the answer; the type is contentType',
   });
 
 /** An answer to the byte. */
-export const WholeAnswer = strict({
-  status: z.int({ error: STATUSES }).min(200, { error: STATUSES }).max(599, { error: STATUSES }),
+export const CannedResponse = strict({
+  status: z.int({ error: STATUS_ERROR }).min(200, { error: STATUS_ERROR }).max(599, { error: STATUS_ERROR }),
   body: z.unknown().exactOptional().meta({ description: 'Sent as JSON.' }),
   text: z.string({ error: 'expected a text' }).exactOptional().meta({ description: 'Sent as it is.' }),
   headers: z
@@ -49,29 +49,29 @@ export const WholeAnswer = strict({
         if (headers && Object.hasOwn(headers, '__proto__')) addIssue('expected no header named __proto__');
         return headers;
       },
-      z.record(name, value).refine((headers) => Object.keys(headers).length <= MOST_HEADERS, {
-        error: `expected ${MOST_HEADERS} headers at most`,
+      z.record(headerName, headerValue).refine((headers) => Object.keys(headers).length <= MAX_HEADERS, {
+        error: `expected ${MAX_HEADERS} headers at most`,
       }),
     )
     .exactOptional()
-    .meta({ maxProperties: MOST_HEADERS }),
-  contentType: value
+    .meta({ maxProperties: MAX_HEADERS }),
+  contentType: headerValue
     .min(1, { error: 'expected a content type such as application/json' })
     .exactOptional()
     .meta({ description: 'When absent: JSON for a body, plain text for a text.' }),
 })
-  .superRefine(({ status, body, text }, refuse) => {
-    const bytes = text === undefined ? bytesOf(body) : Buffer.byteLength(text);
-    const problem =
+  .superRefine(({ status, body, text }, ctx) => {
+    const bytes = text === undefined ? jsonByteLength(body) : Buffer.byteLength(text);
+    const issue =
       body !== undefined && text !== undefined
         ? 'expected either body or text'
-        : bytes > MOST_BYTES
-          ? `expected ${MOST_BYTES} bytes at most`
-          : bytes > 0 && WITHOUT_BODY.includes(status)
+        : bytes > MAX_BODY_BYTES
+          ? `expected ${MAX_BODY_BYTES} bytes at most`
+          : bytes > 0 && BODYLESS_STATUSES.includes(status)
             ? `expected none with status ${status}`
             : undefined;
     const path = [text === undefined ? 'body' : 'text'];
-    if (problem) refuse.addIssue({ code: 'custom', path, message: problem });
+    if (issue) ctx.addIssue({ code: 'custom', path, message: issue });
   })
   .meta({
     id: 'WholeAnswer',
@@ -80,7 +80,7 @@ export const WholeAnswer = strict({
   });
 
 /** Of a body as JSON; what is nested too deep to be written is too much in any case. */
-function bytesOf(body: unknown): number {
+function jsonByteLength(body: unknown): number {
   try {
     return body === undefined ? 0 : Buffer.byteLength(JSON.stringify(body));
   } catch {

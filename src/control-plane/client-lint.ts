@@ -1,8 +1,8 @@
 import type { Account } from '../core/accounts/accounts.ts';
-import type { Emulator } from '../http/context.ts';
+import type { HttpContext } from '../http/context.ts';
 import type { Entry } from '../http/journal/entry.ts';
 
-export interface Finding {
+export interface LintFinding {
   code: string;
   message: string;
   /** Ids of the requests that show it. */
@@ -10,32 +10,32 @@ export interface Finding {
 }
 
 /** "Poll every 5-10 seconds" (Sora 2), every 3–5 s (images, from clients). The others give no advice; they get Sora 2's. */
-const ADVISED_MS: Record<string, number> = {
+const RECOMMENDED_POLL_INTERVALS_MS: Record<string, number> = {
   '/api/nano-banana-pro/check-status': 3000,
   '/api/nano-banana-2/check-status': 3000,
 };
-const USUALLY_ADVISED_MS = 5000;
+const DEFAULT_POLL_INTERVAL_MS = 5000;
 /** So many gaps in a row that are under half of what is advised are no accident. */
-const HASTY_GAPS = 3;
+const MIN_SHORT_GAPS = 3;
 /** A finished task that nobody has asked for by then is forgotten. */
-const COLLECT_WITHIN_MS = 60_000;
+const MAX_COLLECTION_DELAY_MS = 60_000;
 
 /** What the journal says about the client's manners. */
-export function findingsOf(emulator: Emulator, account: Account): Finding[] {
+export function lintClient(context: HttpContext, account: Account): LintFinding[] {
   // Results are fetched from hosts of their own, to which no advice and no limit applies.
-  const entries = emulator.journal.entriesOf(account.id).filter(({ fetched }) => fetched === null);
+  const entries = context.journal.listEntries(account.id).filter(({ mediaTaskId }) => mediaTaskId === null);
   return [
-    ...(account.clockMode === 'auto' ? [] : polledTooOften(entries)),
-    ...polledAfterEnd(entries),
-    ...ignoredRetryAfter(entries),
-    ...duplicateSubmits(emulator, account, entries),
-    ...neverCollected(emulator, account, entries),
-    ...undocumentedFields(entries),
+    ...(account.clockMode === 'auto' ? [] : findFrequentPolls(entries)),
+    ...findPollsAfterEnd(entries),
+    ...findIgnoredRetryAfter(entries),
+    ...findDuplicateSubmits(context, account, entries),
+    ...findUncollectedTasks(context, account, entries),
+    ...findUndocumentedFields(entries),
   ];
 }
 
 /** Who asked for which task, in order. */
-function pollsByTask(entries: readonly Entry[]): Map<string, Entry[]> {
+function groupPollsByTask(entries: readonly Entry[]): Map<string, Entry[]> {
   const polls = new Map<string, Entry[]>();
   for (const entry of entries) {
     for (const { taskId } of entry.polled) polls.set(taskId, [...(polls.get(taskId) ?? []), entry]);
@@ -43,100 +43,101 @@ function pollsByTask(entries: readonly Entry[]): Map<string, Entry[]> {
   return polls;
 }
 
-function polledTooOften(entries: readonly Entry[]): Finding[] {
-  return [...pollsByTask(entries)].flatMap(([taskId, polls]) => {
+function findFrequentPolls(entries: readonly Entry[]): LintFinding[] {
+  return [...groupPollsByTask(entries)].flatMap(([taskId, polls]) => {
     let run: Entry[] = [];
-    let worst: Entry[] = [];
+    let longestRun: Entry[] = [];
     for (const poll of polls) {
-      const before = run.at(-1);
-      const least = (ADVISED_MS[poll.path] ?? USUALLY_ADVISED_MS) / 2;
-      run = before && poll.atMs - before.atMs < least ? [...run, poll] : [poll];
-      if (run.length > worst.length) worst = run;
+      const previous = run.at(-1);
+      const minGapMs = (RECOMMENDED_POLL_INTERVALS_MS[poll.path] ?? DEFAULT_POLL_INTERVAL_MS) / 2;
+      run = previous && poll.atMs - previous.atMs < minGapMs ? [...run, poll] : [poll];
+      if (run.length > longestRun.length) longestRun = run;
     }
-    if (worst.length <= HASTY_GAPS) return [];
-    const advised = ADVISED_MS[worst[0]!.path] ?? USUALLY_ADVISED_MS;
-    return finding(
+    if (longestRun.length <= MIN_SHORT_GAPS) return [];
+    const recommendedMs = RECOMMENDED_POLL_INTERVALS_MS[longestRun[0]!.path] ?? DEFAULT_POLL_INTERVAL_MS;
+    return createFindings(
       'POLLED_TOO_OFTEN',
-      `Task ${taskId} was polled ${worst.length} times in a row at less than half of the advised ${advised / 1000} s.`,
-      worst,
+      `Task ${taskId} was polled ${longestRun.length} times in a row at less than half of the advised ${recommendedMs / 1000} s.`,
+      longestRun,
     );
   });
 }
 
-function polledAfterEnd(entries: readonly Entry[]): Finding[] {
-  return [...pollsByTask(entries)].flatMap(([taskId, polls]) => {
-    const isOver = (entry: Entry) =>
-      entry.polled.some((told) => told.taskId === taskId && told.status !== 'processing');
-    const end = polls.findIndex(isOver);
+function findPollsAfterEnd(entries: readonly Entry[]): LintFinding[] {
+  return [...groupPollsByTask(entries)].flatMap(([taskId, polls]) => {
+    const hasReportedEnd = (entry: Entry) =>
+      entry.polled.some((poll) => poll.taskId === taskId && poll.status !== 'processing');
+    const end = polls.findIndex(hasReportedEnd);
     const late = end === -1 ? [] : polls.slice(end + 1);
     if (late.length === 0) return [];
-    return finding('POLLED_AFTER_END', `Task ${taskId} was polled after its end had been told.`, late);
+    return createFindings('POLLED_AFTER_END', `Task ${taskId} was polled after its end had been told.`, late);
   });
 }
 
-function ignoredRetryAfter(entries: readonly Entry[]): Finding[] {
-  const early = entries.filter((entry, place) => {
-    const refused = entries[place - 1];
-    if (refused?.status !== 429) return false;
-    const waitMs = (refused.retryAfterSeconds ?? 0) * 1000;
-    return entry.atMs < refused.atMs + waitMs;
+function findIgnoredRetryAfter(entries: readonly Entry[]): LintFinding[] {
+  const early = entries.filter((entry, index) => {
+    const previous = entries[index - 1];
+    if (previous?.status !== 429) return false;
+    const waitMs = (previous.retryAfterSeconds ?? 0) * 1000;
+    return entry.atMs < previous.atMs + waitMs;
   });
   if (early.length === 0) return [];
-  return finding('IGNORED_RETRY_AFTER', 'Requests came before the time that Retry-After asked for.', early);
+  return createFindings('IGNORED_RETRY_AFTER', 'Requests came before the time that Retry-After asked for.', early);
 }
 
-function duplicateSubmits({ core }: Emulator, account: Account, entries: readonly Entry[]): Finding[] {
+function findDuplicateSubmits({ core }: HttpContext, account: Account, entries: readonly Entry[]): LintFinding[] {
   const seen = new Map<string, Entry[]>();
   for (const entry of entries) {
     if (entry.submitted.length === 0) continue;
-    const what = `${entry.path} ${entry.body}`;
-    seen.set(what, [...(seen.get(what) ?? []), entry]);
+    const jobKey = `${entry.path} ${entry.body}`;
+    seen.set(jobKey, [...(seen.get(jobKey) ?? []), entry]);
   }
   const wasRunning = (first: Entry, atMs: number) =>
     first.submitted.some((id) => {
       const task = core.tasks.find(account.id, id);
       return task !== undefined && (task.finishedAtMs === null || task.finishedAtMs > atMs);
     });
-  return [...seen.values()].flatMap((same) => {
-    const twice = same.filter((entry, place) =>
-      same.slice(0, place).some((first) => wasRunning(first, entry.atMs)),
+  return [...seen.values()].flatMap((group) => {
+    const resubmitted = group.filter((entry, index) =>
+      group.slice(0, index).some((first) => wasRunning(first, entry.atMs)),
     );
-    if (twice.length === 0) return [];
-    return finding('DUPLICATE_SUBMIT', 'The same job was sent again while the first one ran.', [
-      same[0]!,
-      ...twice,
+    if (resubmitted.length === 0) return [];
+    return createFindings('DUPLICATE_SUBMIT', 'The same job was sent again while the first one ran.', [
+      group[0]!,
+      ...resubmitted,
     ]);
   });
 }
 
-function neverCollected({ core }: Emulator, account: Account, entries: readonly Entry[]): Finding[] {
+function findUncollectedTasks({ core }: HttpContext, account: Account, entries: readonly Entry[]): LintFinding[] {
   const nowMs = core.timeline.nowMs(account);
   const collected = new Set(
-    entries.flatMap(({ polled }) =>
-      polled.filter(({ status }) => status !== 'processing').map(({ taskId }) => taskId),
-    ),
+    entries.flatMap(({ polled }) => polled.filter(({ status }) => status !== 'processing').map(({ taskId }) => taskId)),
   );
   return entries.flatMap((entry) => {
-    const left = entry.submitted.filter((id) => {
+    const uncollected = entry.submitted.filter((id) => {
       const finishedAtMs = core.tasks.find(account.id, id)?.finishedAtMs ?? null;
-      return finishedAtMs !== null && finishedAtMs + COLLECT_WITHIN_MS < nowMs && !collected.has(id);
+      return finishedAtMs !== null && finishedAtMs + MAX_COLLECTION_DELAY_MS < nowMs && !collected.has(id);
     });
-    if (left.length === 0) return [];
-    return finding('NEVER_COLLECTED', `Nobody polled to its end: ${left.join(', ')}.`, [entry]);
+    if (uncollected.length === 0) return [];
+    return createFindings('NEVER_COLLECTED', `Nobody polled to its end: ${uncollected.join(', ')}.`, [entry]);
   });
 }
 
-function undocumentedFields(entries: readonly Entry[]): Finding[] {
-  const senders = new Map<string, Entry[]>();
+function findUndocumentedFields(entries: readonly Entry[]): LintFinding[] {
+  const entriesByMessage = new Map<string, Entry[]>();
   for (const entry of entries) {
     for (const field of entry.unknownFields) {
-      const what = `${entry.path} knows no field ${field.replaceAll(/\[\d+\]/g, '[]')}.`;
-      if (senders.get(what)?.at(-1) !== entry) senders.set(what, [...(senders.get(what) ?? []), entry]);
+      const message = `${entry.path} knows no field ${field.replaceAll(/\[\d+\]/g, '[]')}.`;
+      if (entriesByMessage.get(message)?.at(-1) !== entry)
+        entriesByMessage.set(message, [...(entriesByMessage.get(message) ?? []), entry]);
     }
   }
-  return [...senders].flatMap(([message, sent]) => finding('UNDOCUMENTED_FIELD', message, sent));
+  return [...entriesByMessage].flatMap(([message, offendingEntries]) =>
+    createFindings('UNDOCUMENTED_FIELD', message, offendingEntries),
+  );
 }
 
-const finding = (code: string, message: string, entries: readonly Entry[]): Finding[] => [
+const createFindings = (code: string, message: string, entries: readonly Entry[]): LintFinding[] => [
   { code, message, requests: entries.map(({ seq }) => String(seq)) },
 ];

@@ -1,10 +1,10 @@
 /** How the control plane tells a code: its status, and a sentence such as it comes with. */
-interface Problem {
+interface AdminErrorSpec {
   status: number;
   example: string;
 }
 
-export const PROBLEMS = {
+export const ADMIN_ERRORS = {
   INVALID_INPUT: {
     status: 400,
     example: 'Invalid parameter speed: expected a number from 0.000001 to 1000000.',
@@ -65,8 +65,8 @@ export const PROBLEMS = {
   },
   TOO_MANY_IMAGES: { status: 503, example: '1000 images wait to be drawn already.' },
   STOPPING: { status: 503, example: 'The emulator stops.' },
-} as const satisfies Record<string, Problem>;
+} as const satisfies Record<string, AdminErrorSpec>;
 
-export type Code = keyof typeof PROBLEMS;
+export type AdminErrorCode = keyof typeof ADMIN_ERRORS;
 
-export const isCode = (code: string): code is Code => Object.hasOwn(PROBLEMS, code);
+export const isAdminErrorCode = (code: string): code is AdminErrorCode => Object.hasOwn(ADMIN_ERRORS, code);

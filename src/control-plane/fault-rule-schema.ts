@@ -1,29 +1,26 @@
 import { z } from 'zod';
 import { STAGES } from '../core/faults/fault-rules.ts';
 import type { Family } from '../http/family.ts';
-import { where } from '../http/pipeline/route-docs.ts';
-import { WholeAnswer } from './canned-response-schema.ts';
-import { apiPath, seed, strict, text, whole } from './schemas.ts';
+import { ifSchema } from '../http/pipeline/route-docs.ts';
+import { CannedResponse } from './canned-response-schema.ts';
+import { apiPath, boundedText, integer, seed, strict } from './schemas.ts';
 
-const MOST_MS = 100_000_000_000;
+const MAX_DURATION_MS = 100_000_000_000;
 
-const yes = z.literal(true, { error: 'expected true' }).exactOptional();
+const trueFlag = z.literal(true, { error: 'expected true' }).exactOptional();
 
 export const Effect = strict({
-  errorCode: z
-    .string()
-    .exactOptional()
-    .meta({ description: 'A code that some endpoint of the API documents.' }),
-  status: whole(400, 599).exactOptional().meta({ description: 'Another status for what is answered.' }),
-  fail: yes,
-  hang: yes,
-  durationMs: whole(1, MOST_MS).exactOptional().meta({ description: 'Simulated.' }),
-  delayMs: whole(0, 3_600_000).exactOptional().meta({ description: 'Wall time.' }),
-  reset: yes,
-  empty: yes,
-  truncateAfter: whole(0, 1_000_000_000).exactOptional().meta({ description: 'Bytes.' }),
-  malformed: yes,
-  answer: WholeAnswer.exactOptional().meta({ description: 'Without errorCode, status and fail.' }),
+  errorCode: z.string().exactOptional().meta({ description: 'A code that some endpoint of the API documents.' }),
+  status: integer(400, 599).exactOptional().meta({ description: 'Another status for what is answered.' }),
+  fail: trueFlag,
+  hang: trueFlag,
+  durationMs: integer(1, MAX_DURATION_MS).exactOptional().meta({ description: 'Simulated.' }),
+  delayMs: integer(0, 3_600_000).exactOptional().meta({ description: 'Wall time.' }),
+  reset: trueFlag,
+  empty: trueFlag,
+  truncateAfter: integer(0, 1_000_000_000).exactOptional().meta({ description: 'Bytes.' }),
+  malformed: trueFlag,
+  answer: CannedResponse.exactOptional().meta({ description: 'Without errorCode, status and fail.' }),
 })
   // A status says with what something is answered, not what goes wrong.
   .meta({
@@ -33,7 +30,7 @@ export const Effect = strict({
   });
 type EffectName = keyof z.output<typeof Effect>;
 
-const OF_ANSWERS: EffectName[] = [
+const RESPONSE_EFFECTS: EffectName[] = [
   'errorCode',
   'status',
   'fail',
@@ -46,61 +43,61 @@ const OF_ANSWERS: EffectName[] = [
   'answer',
 ];
 /** What an answer that is given in full leaves no room for. */
-const OF_OTHER_ANSWERS: EffectName[] = ['errorCode', 'status', 'fail'];
+const EXCLUDED_BY_CANNED_RESPONSE: EffectName[] = ['errorCode', 'status', 'fail'];
 /** What can go wrong when. */
-const EFFECTS: Record<(typeof STAGES)[number], EffectName[]> = {
-  request: OF_ANSWERS,
-  charge: OF_ANSWERS,
-  accepted: OF_ANSWERS,
+const EFFECTS_BY_STAGE: Record<(typeof STAGES)[number], EffectName[]> = {
+  request: RESPONSE_EFFECTS,
+  charge: RESPONSE_EFFECTS,
+  accepted: RESPONSE_EFFECTS,
   task: ['errorCode', 'fail', 'hang', 'durationMs'],
   stream: ['fail', 'hang', 'delayMs', 'reset', 'empty', 'truncateAfter'],
   media: ['errorCode', 'status', 'hang', 'delayMs', 'reset', 'empty', 'truncateAfter'],
 };
 
 /** The names that rules can match, and that tasks have. */
-export const familyAmong = (families: readonly Family[]) =>
+export const createFamilySchema = (families: readonly Family[]) =>
   z.enum(families.map(({ name }) => name)).meta({ id: 'Family' });
 
 /** A rule, as control calls and the seed file say it. `isCode`: which codes may be asked for. */
-export const ruleOf = (families: readonly Family[], isCode: (code: string) => boolean) =>
+export const createFaultRuleSchema = (families: readonly Family[], isErrorCode: (code: string) => boolean) =>
   strict({
     match: strict({
-      family: familyAmong(families).exactOptional(),
+      family: createFamilySchema(families).exactOptional(),
       endpoint: apiPath.exactOptional(),
-      contains: text(1000).exactOptional().meta({ description: "A text in the request's body." }),
+      contains: boundedText(1000).exactOptional().meta({ description: "A text in the request's body." }),
     })
       .default({})
       // Generated types would ask for a field that has a default.
       .meta({ description: 'Which requests it is for; all of them when it is absent.', default: undefined }),
     at: z.enum(STAGES).meta({ description: 'When it strikes.' }),
     effect: Effect,
-    times: count(1).meta({ description: 'How often it strikes; always when absent.' }),
-    after: count(0).meta({ description: 'How many matching requests pass before it.' }),
+    times: optionalCount(1).meta({ description: 'How often it strikes; always when absent.' }),
+    after: optionalCount(0).meta({ description: 'How many matching requests pass before it.' }),
     probability: z.number().min(0).max(1).exactOptional().meta({ description: 'The share it strikes.' }),
     seed: seed.exactOptional(),
   })
-    .superRefine(({ at, effect }, refuse) => {
-      const told = (field: EffectName | undefined, message: string) =>
-        refuse.addIssue({ code: 'custom', path: ['effect', ...(field ? [field] : [])], message });
-      const given = Object.keys(effect) as EffectName[];
-      const wrong = given.find((name) => !EFFECTS[at].includes(name));
-      const message = `expected ${EFFECTS[at].filter((name) => name !== 'status').join(', ')} at ${at}`;
-      const other = effect.answer && given.find((name) => OF_OTHER_ANSWERS.includes(name));
-      if (wrong) told(wrong, message);
-      else if (given.every((name) => name === 'status')) told(undefined, message);
-      else if (other) told(other, 'expected none beside answer');
-      else if (effect.errorCode !== undefined && !isCode(effect.errorCode)) {
-        told('errorCode', 'expected a documented error code');
+    .superRefine(({ at, effect }, ctx) => {
+      const reject = (field: EffectName | undefined, message: string) =>
+        ctx.addIssue({ code: 'custom', path: ['effect', ...(field ? [field] : [])], message });
+      const effectNames = Object.keys(effect) as EffectName[];
+      const invalidEffect = effectNames.find((name) => !EFFECTS_BY_STAGE[at].includes(name));
+      const message = `expected ${EFFECTS_BY_STAGE[at].filter((name) => name !== 'status').join(', ')} at ${at}`;
+      const conflictingEffect = effect.answer && effectNames.find((name) => EXCLUDED_BY_CANNED_RESPONSE.includes(name));
+      if (invalidEffect) reject(invalidEffect, message);
+      else if (effectNames.every((name) => name === 'status')) reject(undefined, message);
+      else if (conflictingEffect) reject(conflictingEffect, 'expected none beside answer');
+      else if (effect.errorCode !== undefined && !isErrorCode(effect.errorCode)) {
+        reject('errorCode', 'expected a documented error code');
       }
     })
-    .meta({ id: 'Rule', allOf: [...new Set(Object.values(EFFECTS))].map(onlyWhere) });
+    .meta({ id: 'Rule', allOf: [...new Set(Object.values(EFFECTS_BY_STAGE))].map(restrictEffects) });
 
 /** In words of JSON Schema: these effects are all that there are at the stages that have them. */
-const onlyWhere = (effects: EffectName[]) =>
-  where(
+const restrictEffects = (effects: EffectName[]) =>
+  ifSchema(
     'at',
-    STAGES.filter((stage) => EFFECTS[stage] === effects),
+    STAGES.filter((stage) => EFFECTS_BY_STAGE[stage] === effects),
     { properties: { effect: { propertyNames: { enum: effects } } } },
   );
 
-const count = (least: number) => whole(least, 1_000_000_000).exactOptional();
+const optionalCount = (min: number) => integer(min, 1_000_000_000).exactOptional();

@@ -1,19 +1,25 @@
 import { z } from 'zod';
-import { type Components, errorOf, type Json, jsonSchemaOf, schemasOf } from '../openapi/json-schema.ts';
-import { type Code, PROBLEMS } from './error-codes.ts';
-import { type Call, type OtherAnswer, TAGS } from './operation.ts';
-import { Refusal } from './response-schemas.ts';
+import {
+  type Components,
+  createErrorSchema,
+  type Json,
+  toJsonSchema,
+  toSortedSchemas,
+} from '../openapi/json-schema.ts';
+import { ADMIN_ERRORS, type AdminErrorCode } from './error-codes.ts';
+import { type NonJsonResponse, type Operation, TAGS } from './operation.ts';
+import { ErrorResponse } from './response-schemas.ts';
 
 /** A call as it was registered, as far as the document tells of it. */
-export interface DocumentedCall {
+export interface DocumentedOperation {
   method: string;
   url: string;
   schema?: { params?: z.ZodObject; querystring?: z.ZodObject; body?: z.ZodType };
-  config: { call: Call };
+  config: { operation: Operation };
 }
 
-export interface ControlDocumentParts {
-  calls: readonly DocumentedCall[];
+export interface ControlDocumentOptions {
+  operations: readonly DocumentedOperation[];
   version: string;
   /** Where the emulator answers. */
   url: string;
@@ -28,7 +34,7 @@ the emulator's own, and send the header \`x-emulator-console\` with all but GET.
 const JSON_TYPE = 'application/json';
 
 /** Refusals that many calls have in common, by their codes. */
-const COMMON: Record<string, string> = {
+const SHARED_RESPONSES: Record<string, string> = {
   MALFORMED_REQUEST: 'Malformed',
   'INVALID_INPUT, MALFORMED_REQUEST': 'InvalidQuery',
   'INVALID_INPUT, BODY_NOT_JSON, MALFORMED_REQUEST': 'InvalidBody',
@@ -42,13 +48,16 @@ const COMMON: Record<string, string> = {
 };
 
 /** The control plane as an OpenAPI 3.1 document, made of what its calls are registered with. */
-export function controlDocument({ calls, version, url }: ControlDocumentParts): Json {
+export function createControlDocument({ operations, version, url }: ControlDocumentOptions): Json {
   const components: Components = new Map();
-  const common: Record<string, Json> = {};
+  const sharedResponses: Record<string, Json> = {};
   const paths: Record<string, Json> = {};
-  for (const call of calls) {
-    const path = call.url.replaceAll(/:(\w+)/g, '{$1}');
-    paths[path] = { ...paths[path], [call.method.toLowerCase()]: operationOf(call, components, common) };
+  for (const operation of operations) {
+    const path = operation.url.replaceAll(/:(\w+)/g, '{$1}');
+    paths[path] = {
+      ...paths[path],
+      [operation.method.toLowerCase()]: toOperationObject(operation, components, sharedResponses),
+    };
   }
   return {
     openapi: '3.1.1',
@@ -69,20 +78,27 @@ export function controlDocument({ calls, version, url }: ControlDocumentParts): 
         bearer: { type: 'http', scheme: 'bearer', description: 'The admin token, where one is set.' },
         adminToken: { type: 'apiKey', in: 'header', name: 'x-admin-token', description: 'The same.' },
       },
-      responses: common,
-      schemas: schemasOf(components),
+      responses: sharedResponses,
+      schemas: toSortedSchemas(components),
     },
   };
 }
 
-function operationOf(call: DocumentedCall, components: Components, common: Record<string, Json>): Json {
-  const { name, tag, summary, description, answers, isOpen } = call.config.call;
-  const { params, querystring } = call.schema ?? {};
+function toOperationObject(
+  operation: DocumentedOperation,
+  components: Components,
+  sharedResponses: Record<string, Json>,
+): Json {
+  const { name, tag, summary, description, responses, isOpen } = operation.config.operation;
+  const { params, querystring } = operation.schema ?? {};
   const parameters = [
-    ...(params ? parametersOf(params, 'path', components) : []),
-    ...(querystring ? parametersOf(querystring, 'query', components) : []),
+    ...(params ? toParameterObjects(params, 'path', components) : []),
+    ...(querystring ? toParameterObjects(querystring, 'query', components) : []),
   ];
-  const told = Object.entries(answers).map(([status, answer]) => [status, answerOf(answer, components)]);
+  const successResponses = Object.entries(responses).map(([status, response]) => [
+    status,
+    toResponseObject(response, components),
+  ]);
   return {
     operationId: name,
     summary,
@@ -90,23 +106,26 @@ function operationOf(call: DocumentedCall, components: Components, common: Recor
     tags: [tag],
     ...(isOpen && { security: [] }),
     ...(parameters.length > 0 && { parameters }),
-    ...requestBodyOf(call, components),
-    responses: { ...Object.fromEntries(told), ...refusalsOf(codesOf(call), components, common) },
+    ...toRequestBodyObject(operation, components),
+    responses: {
+      ...Object.fromEntries(successResponses),
+      ...toErrorResponses(collectErrorCodes(operation), components, sharedResponses),
+    },
   };
 }
 
-function parametersOf(object: z.ZodObject, place: 'path' | 'query', components: Components): Json[] {
-  const { properties, required = [] } = jsonSchemaOf(object, 'input', components);
+function toParameterObjects(object: z.ZodObject, location: 'path' | 'query', components: Components): Json[] {
+  const { properties, required = [] } = toJsonSchema(object, 'input', components);
   return Object.entries<Json>(properties).map(([name, { description, ...schema }]) => ({
     name,
-    in: place,
+    in: location,
     ...(description && { description }),
     required: required.includes(name),
     schema,
   }));
 }
 
-function requestBodyOf({ method, schema }: DocumentedCall, components: Components): Json {
+function toRequestBodyObject({ method, schema }: DocumentedOperation, components: Components): Json {
   // A DELETE has a body only to be told that it means nothing.
   if (!schema?.body || method === 'DELETE') return {};
   // What a call without a body says.
@@ -114,20 +133,20 @@ function requestBodyOf({ method, schema }: DocumentedCall, components: Component
   return {
     requestBody: {
       required,
-      content: { [JSON_TYPE]: { schema: jsonSchemaOf(schema.body, 'input', components) } },
+      content: { [JSON_TYPE]: { schema: toJsonSchema(schema.body, 'input', components) } },
     },
   };
 }
 
-function answerOf(answer: z.ZodType | OtherAnswer | null, components: Components): Json {
-  if (answer === null) return { description: 'Done.' };
-  if (answer instanceof z.ZodType) {
+function toResponseObject(response: z.ZodType | NonJsonResponse | null, components: Components): Json {
+  if (response === null) return { description: 'Done.' };
+  if (response instanceof z.ZodType) {
     return {
-      description: answer.description ?? 'Done.',
-      content: { [JSON_TYPE]: { schema: jsonSchemaOf(answer, 'output', components) } },
+      description: response.description ?? 'Done.',
+      content: { [JSON_TYPE]: { schema: toJsonSchema(response, 'output', components) } },
     };
   }
-  const { types, description } = answer;
+  const { types, description } = response;
   if (types.length === 0) return { description };
   const content = types.map((type) => {
     const schema = type.startsWith('text/') ? { type: 'string' } : { type: 'string', format: 'binary' };
@@ -136,48 +155,52 @@ function answerOf(answer: z.ZodType | OtherAnswer | null, components: Components
   return { description, content: Object.fromEntries(content) };
 }
 
-const GUARDS = ['ADMIN_TOKEN_REQUIRED', 'LOOPBACK_ONLY', 'FOREIGN_HOST', 'FOREIGN_PAGE'] as const;
+const GUARD_CODES = ['ADMIN_TOKEN_REQUIRED', 'LOOPBACK_ONLY', 'FOREIGN_HOST', 'FOREIGN_PAGE'] as const;
 
 /** All codes with which a call can be refused. */
-function codesOf({ schema, config: { call } }: DocumentedCall): Code[] {
+function collectErrorCodes({ schema, config: { operation } }: DocumentedOperation): AdminErrorCode[] {
   const { params, querystring, body } = schema ?? {};
   return [
     ...(querystring ? (['INVALID_INPUT'] as const) : []),
     ...(body ? (['BODY_NOT_JSON'] as const) : []),
     'MALFORMED_REQUEST',
-    ...(call.isOpen ? [] : GUARDS),
+    ...(operation.isOpen ? [] : GUARD_CODES),
     // Names in a path that cannot be decoded.
     ...(params && Object.keys(params.shape).length > 0 ? (['NOT_FOUND'] as const) : []),
     ...(params && 'key' in params.shape ? (['ACCOUNT_NOT_FOUND'] as const) : []),
-    ...(call.codes ?? []),
+    ...(operation.codes ?? []),
     ...(body ? (['BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const) : []),
     'INTERNAL_ERROR',
   ];
 }
 
-function refusalsOf(codes: Code[], components: Components, common: Record<string, Json>): Json {
-  const byStatus = new Map<number, Code[]>();
+function toErrorResponses(
+  codes: AdminErrorCode[],
+  components: Components,
+  sharedResponses: Record<string, Json>,
+): Json {
+  const byStatus = new Map<number, AdminErrorCode[]>();
   for (const code of codes) {
-    const { status } = PROBLEMS[code];
+    const { status } = ADMIN_ERRORS[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
-  const refusals = [...byStatus].map(([status, those]) => {
-    const name = COMMON[those.join(', ')];
-    const refusal = refusalOf(those, components);
-    if (name === undefined) return [status, refusal];
-    common[name] = refusal;
+  const errorResponses = [...byStatus].map(([status, groupedCodes]) => {
+    const name = SHARED_RESPONSES[groupedCodes.join(', ')];
+    const response = toErrorResponse(groupedCodes, components);
+    if (name === undefined) return [status, response];
+    sharedResponses[name] = response;
     return [status, { $ref: `#/components/responses/${name}` }];
   });
-  return Object.fromEntries(refusals);
+  return Object.fromEntries(errorResponses);
 }
 
-function refusalOf(codes: Code[], components: Components): Json {
-  const examples = codes.map((code) => [code, { value: { error: PROBLEMS[code].example, code } }]);
+function toErrorResponse(codes: AdminErrorCode[], components: Components): Json {
+  const examples = codes.map((code) => [code, { value: { error: ADMIN_ERRORS[code].example, code } }]);
   return {
     description: codes.join(', '),
     content: {
       [JSON_TYPE]: {
-        schema: errorOf(Refusal, 'code', codes, components),
+        schema: createErrorSchema(ErrorResponse, 'code', codes, components),
         examples: Object.fromEntries(examples),
       },
     },

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Code } from './error-codes.ts';
+import type { AdminErrorCode } from './error-codes.ts';
 
 /** The parts of the control plane, as docs/control-plane.md has them. */
 export const TAGS = {
@@ -13,14 +13,14 @@ export const TAGS = {
 };
 
 /** An answer that is no JSON. */
-export interface OtherAnswer {
+export interface NonJsonResponse {
   description: string;
   /** Bytes where they are no texts; none: there is no body. */
   types: readonly string[];
 }
 
 /** What the contract document says of a call, beside what its schemas say already: `config.call` of each route. */
-export interface Call {
+export interface Operation {
   /** What clients made of the document call it. */
   name: string;
   tag: keyof typeof TAGS;
@@ -28,15 +28,15 @@ export interface Call {
   /** What one would not expect of it. */
   description: string;
   /** What it answers where it is not refused, by status; null: no body. */
-  answers: Readonly<Record<number, z.ZodType | OtherAnswer | null>>;
+  responses: Readonly<Record<number, z.ZodType | NonJsonResponse | null>>;
   /** How it can be refused, beside what is common to all calls that have the same parts. */
-  codes?: readonly Code[];
+  codes?: readonly AdminErrorCode[];
   /** Outside of the guard: for everybody, without a token. */
   isOpen?: true;
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    call?: Call;
+    operation?: Operation;
   }
 }

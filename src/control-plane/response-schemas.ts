@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { STAGES } from '../core/faults/fault-rules.ts';
 import { Effect } from './fault-rule-schema.ts';
-import { Moment, mode } from './schemas.ts';
+import { mode, Timestamp } from './schemas.ts';
 
 // What the calls answer, for the contract document. Those with an id are its components; src/client/types.ts says the same by
 // hand, and a test holds the two together.
@@ -12,33 +12,35 @@ const credits = z.int();
 const status = z.enum(['processing', 'completed', 'failed']);
 
 /** A page of a list. */
-const listOf = (name: string, item: z.ZodType) => z.strictObject({ [name]: z.array(item), ...NEXT });
-const NEXT = { next: text.nullable().meta({ description: 'What to send as `after`; null at the end.' }) };
+const createListSchema = (name: string, item: z.ZodType) => z.strictObject({ [name]: z.array(item), ...NEXT_CURSOR });
+const NEXT_CURSOR = {
+  next: text.nullable().meta({ description: 'What to send as `after`; null at the end.' }),
+};
 
-export const Refusal = z.strictObject({ error: text, code: text }).meta({
+export const ErrorResponse = z.strictObject({ error: text, code: text }).meta({
   id: 'Error',
   description: 'A sentence for people and a code for programs.',
 });
 
-export const Account = z
+export const AccountSchema = z
   .strictObject({
     key: text,
     credits: count.meta({ description: 'What can still be spent.' }),
     rateLimit: z.strictObject({
       limit: count.nullable().meta({ description: 'Requests an hour; null: no limit.' }),
       remaining: count.nullable(),
-      resetAt: Moment.nullable(),
+      resetAt: Timestamp.nullable(),
     }),
-    clock: z.strictObject({ mode, now: Moment }),
+    clock: z.strictObject({ mode, now: Timestamp }),
     speed: z.number(),
     seed: text,
-    createdAt: Moment,
+    createdAt: Timestamp,
     revoked: z.boolean(),
   })
   .meta({ id: 'Account' });
-export const Accounts = listOf('accounts', Account);
+export const Accounts = createListSchema('accounts', AccountSchema);
 
-export const LedgerEntry = z
+export const LedgerEntrySchema = z
   .strictObject({
     id: text,
     kind: z.enum(['grant', 'hold', 'capture', 'refund', 'adjust']),
@@ -46,35 +48,33 @@ export const LedgerEntry = z
     balance: count.meta({ description: 'After this entry.' }),
     taskId: text.nullable(),
     reason: text.nullable(),
-    at: Moment,
+    at: Timestamp,
   })
   .meta({ id: 'LedgerEntry' });
 export const Ledger = z
   .strictObject({
     balance: count,
     held: count.meta({ description: 'The sum of open holds.' }),
-    entries: z.array(LedgerEntry),
-    ...NEXT,
+    entries: z.array(LedgerEntrySchema),
+    ...NEXT_CURSOR,
   })
   .meta({ id: 'Ledger' });
-export const Verification = z
-  .strictObject({ ok: z.boolean(), problems: z.array(text) })
-  .meta({ id: 'Verification' });
+export const Verification = z.strictObject({ ok: z.boolean(), problems: z.array(text) }).meta({ id: 'Verification' });
 
-export const Transition = z
-  .strictObject({ taskId: text, from: text, to: text, at: Moment })
+export const TransitionSchema = z
+  .strictObject({ taskId: text, from: text, to: text, at: Timestamp })
   .meta({ id: 'Transition', description: 'From and to: statuses, or steps of a task.' });
-export const Advance = z
-  .strictObject({ now: Moment, transitions: z.array(Transition) })
+export const AdvanceSchema = z
+  .strictObject({ now: Timestamp, transitions: z.array(TransitionSchema) })
   .meta({ id: 'Advance', description: 'All that fell due on the way.' });
-export const ClockChange = z.strictObject({ mode, ...Advance.shape }).meta({ id: 'ClockChange' });
+export const ClockChange = z.strictObject({ mode, ...AdvanceSchema.shape }).meta({ id: 'ClockChange' });
 
-const Outcome = z.union([
+const TaskOutcome = z.union([
   z.strictObject({ status: z.literal('completed') }),
   z.strictObject({ status: z.literal('failed'), errorCode: text }),
   z.strictObject({ status: z.literal('hangs') }),
 ]);
-export const taskOf = <Family extends z.ZodType>(family: Family) =>
+export const createTaskSchema = <Family extends z.ZodType>(family: Family) =>
   z
     .strictObject({
       id: text,
@@ -88,22 +88,21 @@ export const taskOf = <Family extends z.ZodType>(family: Family) =>
       plan: z.strictObject({
         steps: z.array(z.strictObject({ name: text, atMs: count })),
         endMs: count,
-        outcome: Outcome,
+        outcome: TaskOutcome,
       }),
       step: text.nullable(),
-      createdAt: Moment,
-      dueAt: Moment.nullable(),
-      finishedAt: Moment.nullable(),
+      createdAt: Timestamp,
+      dueAt: Timestamp.nullable(),
+      finishedAt: Timestamp.nullable(),
       simulatedMs: count.nullable(),
       result: z.record(text, text).nullable().meta({
-        description:
-          'The URLs of a completed task by the fields of its answer, the `errorCode` of a failed one.',
+        description: 'The URLs of a completed task by the fields of its answer, the `errorCode` of a failed one.',
       }),
     })
     .meta({ id: 'Task' });
-export const tasksOf = (task: z.ZodType) => listOf('tasks', task);
+export const createTaskListSchema = (task: z.ZodType) => createListSchema('tasks', task);
 
-export const faultOf = <Family extends z.ZodType>(family: Family) =>
+export const createFaultSchema = <Family extends z.ZodType>(family: Family) =>
   z
     .strictObject({
       id: text,
@@ -121,22 +120,18 @@ export const faultOf = <Family extends z.ZodType>(family: Family) =>
       fired: count.meta({ description: 'How often it has struck.' }),
     })
     .meta({ id: 'Fault' });
-export const faultsOf = (fault: z.ZodType) => listOf('faults', fault);
+export const createFaultListSchema = (fault: z.ZodType) => createListSchema('faults', fault);
 
 const truncated = z.literal(true).exactOptional().meta({ description: 'The body was cut.' });
-export const JournalEntry = z
+export const JournalEntrySchema = z
   .strictObject({
     id: text,
-    at: Moment,
+    at: Timestamp,
     method: text,
     path: text,
     status: z.int().nullable().meta({ description: 'Null: there was no answer, or there is none yet.' }),
     errorCode: text.nullable(),
-    durationMs: z
-      .number()
-      .min(0)
-      .nullable()
-      .meta({ description: 'Null: somebody still waits for the answer.' }),
+    durationMs: z.number().min(0).nullable().meta({ description: 'Null: somebody still waits for the answer.' }),
     request: z.strictObject({
       headers: z.record(text, z.union([text, z.array(text)])),
       body: z.unknown(),
@@ -152,25 +147,23 @@ export const JournalEntry = z
     warnings: z.array(text),
   })
   .meta({ id: 'JournalEntry' });
-export const Journal = listOf('requests', JournalEntry);
-export const Count = z.strictObject({ count });
+export const Journal = createListSchema('requests', JournalEntrySchema);
+export const CountResponse = z.strictObject({ count });
 
-export const Finding = z
+export const FindingSchema = z
   .strictObject({
     code: text,
     message: text,
     requests: z.array(text).meta({ description: 'Ids of entries of the journal.' }),
   })
   .meta({ id: 'Finding' });
-export const Verdict = z
-  .strictObject({ ok: z.boolean(), findings: z.array(Finding) })
-  .meta({ id: 'Verdict' });
+export const Verdict = z.strictObject({ ok: z.boolean(), findings: z.array(FindingSchema) }).meta({ id: 'Verdict' });
 
-export const Snapshot = z.strictObject({ name: text, at: Moment }).meta({ id: 'Snapshot' });
-export const Snapshots = listOf('snapshots', Snapshot);
-export const Reset = z.strictObject({ accounts: count.meta({ description: 'How many there are.' }) });
+export const SnapshotSchema = z.strictObject({ name: text, at: Timestamp }).meta({ id: 'Snapshot' });
+export const Snapshots = createListSchema('snapshots', SnapshotSchema);
+export const ResetResponse = z.strictObject({ accounts: count.meta({ description: 'How many there are.' }) });
 
-export const Health = z.strictObject({ status: z.literal('ok') });
-export const Ready = z.strictObject({ status: z.literal('ready') });
-export const Stopping = z.strictObject({ status: z.literal('stopping') });
-export const OpenApi = z.looseObject({ openapi: text });
+export const HealthResponse = z.strictObject({ status: z.literal('ok') });
+export const ReadyResponse = z.strictObject({ status: z.literal('ready') });
+export const StoppingResponse = z.strictObject({ status: z.literal('stopping') });
+export const OpenApiDocument = z.looseObject({ openapi: text });

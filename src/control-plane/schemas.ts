@@ -9,28 +9,28 @@ export const strict = <T extends z.core.$ZodLooseShape>(shape: T) =>
   z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `there is no ${JSON.stringify(issue.keys[0])}${onlyOf(Object.keys(shape))}`
+        ? `there is no ${JSON.stringify(issue.keys[0])}${formatAllowedFields(Object.keys(shape))}`
         : undefined,
   });
 
-const onlyOf = (fields: string[]) => (fields.length > 0 ? `, only ${fields.join(', ')}` : ' here');
+const formatAllowedFields = (fields: string[]) => (fields.length > 0 ? `, only ${fields.join(', ')}` : ' here');
 
 const MODES = ['real', 'frozen', 'auto'] as const;
-const MOST_CREDITS = 1_000_000_000_000;
-const MOST_REQUESTS = 1_000_000_000;
+const MAX_CREDITS = 1_000_000_000_000;
+const MAX_REQUESTS = 1_000_000_000;
 
 /** A text of `most` characters at most, and not an empty one. */
-export const text = (most: number) => {
-  const error = `expected a text of 1 to ${most} characters`;
-  return z.string({ error }).min(1, { error }).max(most, { error });
+export const boundedText = (max: number) => {
+  const error = `expected a text of 1 to ${max} characters`;
+  return z.string({ error }).min(1, { error }).max(max, { error });
 };
 
-export const whole = (least: number, most: number) => {
-  const error = `expected a whole number from ${least} to ${most}`;
-  return z.int({ error }).min(least, { error }).max(most, { error });
+export const integer = (min: number, max: number) => {
+  const error = `expected a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
 };
 
-export const key = z
+export const apiKey = z
   .string()
   .regex(/^(?!\.{1,2}$)[\x21-\x7e]{1,200}$/, {
     // A path cannot name them: clients take these for steps in it.
@@ -43,33 +43,33 @@ export const apiPath = z
   .startsWith('/', { error: 'expected a path such as /api/sora-2/generate' })
   .meta({ description: 'A path, such as /api/sora-2/generate.', format: undefined });
 /** Names of snapshots. */
-export const name = z.string().regex(/^(?!\.{1,2}$)[\w.-]{1,100}$/, {
+export const snapshotName = z.string().regex(/^(?!\.{1,2}$)[\w.-]{1,100}$/, {
   error: 'expected 1 to 100 letters, digits, dots, dashes or underscores',
 });
-export const Moment = z.iso
+export const Timestamp = z.iso
   .datetime({ error: 'expected a moment such as 2026-01-31T12:00:00.000Z' })
   .meta({ id: 'Moment', description: "In UTC, on the account's clock.", pattern: 'Z$' });
-export const instant = Moment.transform((text) => Date.parse(text));
+export const timestampMs = Timestamp.transform((text) => Date.parse(text));
 export const mode = z.enum(MODES).meta({ id: 'ClockMode' });
-export const requestLimit = whole(1, MOST_REQUESTS)
+export const requestLimit = integer(1, MAX_REQUESTS)
   .nullable()
   .meta({ description: 'Requests an hour; null: no limit.' });
-export const remainingRequests = whole(0, MOST_REQUESTS).meta({
+export const remainingRequests = integer(0, MAX_REQUESTS).meta({
   description: 'What is left of the hour that runs; up to the limit.',
 });
-export const credits = whole(-MOST_CREDITS, MOST_CREDITS)
+export const credits = integer(-MAX_CREDITS, MAX_CREDITS)
   .refine((amount) => amount !== 0, { error: 'expected a number of credits other than 0' })
   .meta({ description: 'Given, or taken where negative.', not: { const: 0 } });
 export const reason = z
   .string()
   .trim()
-  .pipe(text(500))
+  .pipe(boundedText(500))
   .meta({ minLength: 1, maxLength: 500, pattern: '\\S', default: 'by the control plane' });
-const SPEEDS = 'expected a number from 0.000001 to 1000000';
+const SPEED_ERROR = 'expected a number from 0.000001 to 1000000';
 export const speed = z
   .number()
-  .min(0.000_001, { error: SPEEDS })
-  .max(1_000_000, { error: SPEEDS })
+  .min(0.000_001, { error: SPEED_ERROR })
+  .max(1_000_000, { error: SPEED_ERROR })
   .meta({ description: 'How much faster than life generation runs.' });
 export const seed = z
   .union([z.string().min(1).max(200), z.int().transform(String)], {
@@ -79,13 +79,16 @@ export const seed = z
 
 /** What can be said of a new account, in the seed file and in a control call alike. */
 export const PROFILE = {
-  credits: whole(0, MOST_CREDITS).optional(),
+  credits: integer(0, MAX_CREDITS).optional(),
   rateLimit: requestLimit.optional(),
   clock: z
     .union(
       [
         mode.transform((word) => ({ mode: word, nowMs: undefined })),
-        strict({ mode, now: instant.optional() }).transform(({ now, ...rest }) => ({ ...rest, nowMs: now })),
+        strict({ mode, now: timestampMs.optional() }).transform(({ now, ...rest }) => ({
+          ...rest,
+          nowMs: now,
+        })),
       ],
       {
         error: `expected ${MODES.join(', ')}, or {mode, now} with a moment such as 2026-01-31T12:00:00.000Z`,
@@ -98,58 +101,54 @@ export const PROFILE = {
 const Profile = strict(PROFILE);
 
 /** What is said, and for the rest what `common` has. */
-export function profileOf(said: z.output<typeof Profile>, common: AccountProfile): AccountProfile {
-  const { credits, rateLimit, clock, speed, seed } = said;
+export function resolveProfile(profile: z.output<typeof Profile>, defaults: AccountProfile): AccountProfile {
+  const { credits, rateLimit, clock, speed, seed } = profile;
   return {
-    credits: credits ?? common.credits,
-    rateLimit: rateLimit === undefined ? common.rateLimit : rateLimit,
-    clock: clock ?? common.clock,
-    speed: speed ?? common.speed,
-    seed: seed ?? common.seed,
+    credits: credits ?? defaults.credits,
+    rateLimit: rateLimit === undefined ? defaults.rateLimit : rateLimit,
+    clock: clock ?? defaults.clock,
+    speed: speed ?? defaults.speed,
+    seed: seed ?? defaults.seed,
   };
 }
 
 /** For `meta` of a number in a query, where all is text: what the contract document tells of it. */
-export const asNumber = (minimum: number, maximum: number) =>
+export const integerMeta = (minimum: number, maximum: number) =>
   ({ type: 'integer', minimum, maximum, pattern: undefined }) as const;
 
-const LIMIT = { error: 'expected a whole number from 1 to 1000' };
+const LIMIT_ERROR = { error: 'expected a whole number from 1 to 1000' };
 
 /** Of every list: how many, and after which of those seen. */
-export const pageOf = <After extends z.ZodType>(after: After) => ({
+export const paginationParams = <Cursor extends z.ZodType>(after: Cursor) => ({
   limit: z
     .string()
-    .regex(/^\d+$/, LIMIT)
+    .regex(/^\d+$/, LIMIT_ERROR)
     .transform(Number)
-    .pipe(z.number().min(1, LIMIT).max(1000, LIMIT))
+    .pipe(z.number().min(1, LIMIT_ERROR).max(1000, LIMIT_ERROR))
     .default(100)
-    .meta({ description: 'How many.', ...asNumber(1, 1000), default: 100 }),
+    .meta({ description: 'How many.', ...integerMeta(1, 1000), default: 100 }),
   after,
 });
-const AFTER = { description: '`next` of the page before; from the beginning when absent.' };
-export const afterText = z.string().default('').meta(AFTER);
-export const afterPlace = z
+const CURSOR_META = { description: '`next` of the page before; from the beginning when absent.' };
+export const textCursor = z.string().default('').meta(CURSOR_META);
+export const sequenceCursor = z
   .string()
   .regex(/^\d{1,15}$/, { error: 'expected the id of the last entry seen' })
   .transform(Number)
   .prefault('0')
-  .meta(AFTER);
+  .meta(CURSOR_META);
 
 /** One more than asked for was read: is there a next page, and after which id does it begin? */
-export function paged<T>(
-  found: T[],
-  limit: number,
-  idOf: (item: T) => string,
-): { items: T[]; next: string | null } {
-  const items = found.slice(0, limit);
-  return { items, next: found.length > limit ? idOf(items.at(-1)!) : null };
+export function paginate<T>(rows: T[], limit: number, getId: (item: T) => string): { items: T[]; next: string | null } {
+  const items = rows.slice(0, limit);
+  return { items, next: rows.length > limit ? getId(items.at(-1)!) : null };
 }
 
-export const moment = (atMs: number): string => new Date(atMs).toISOString();
-export const momentOrNull = (atMs: number | null): string | null => (atMs === null ? null : moment(atMs));
+export const toTimestamp = (atMs: number): string => new Date(atMs).toISOString();
+export const toTimestampOrNull = (atMs: number | null): string | null => (atMs === null ? null : toTimestamp(atMs));
 
 /** The account that a path names, after all that is due for it. @throws EmulatorError ACCOUNT_NOT_FOUND */
-export function accountAt(core: Core, key: string): Account {
+export function requireAccount(core: Core, key: string): Account {
   const account = core.accounts.find(key);
   if (!account) throw new EmulatorError('ACCOUNT_NOT_FOUND', `There is no account with the key ${key}.`);
   core.timeline.settleIfDue(account);
@@ -157,20 +156,22 @@ export function accountAt(core: Core, key: string): Account {
 }
 
 /** The task that a path names, after all that is due for its account. @throws EmulatorError ACCOUNT_NOT_FOUND, TASK_NOT_FOUND */
-export const taskAt = (core: Core, { key, id }: OfTask): Task =>
-  taskOfAccount(core, accountAt(core, key).id, id);
+export const requireTask = (core: Core, { key, id }: TaskParams): Task =>
+  requireAccountTask(core, requireAccount(core, key).id, id);
 
 /** @throws EmulatorError TASK_NOT_FOUND */
-export function taskOfAccount(core: Core, accountId: number, id: string): Task {
+export function requireAccountTask(core: Core, accountId: number, id: string): Task {
   const task = core.tasks.find(accountId, id);
   if (!task) throw new EmulatorError('TASK_NOT_FOUND', `There is no task ${id} of this account.`);
   return task;
 }
 
 /** What a path names. */
-export const OfAccount = z.strictObject({
+export const AccountParams = z.strictObject({
   key: z.string().meta({ description: 'The API key, URL-encoded.' }),
 });
-export type OfAccount = z.output<typeof OfAccount>;
-export const OfTask = OfAccount.extend({ id: z.string().meta({ description: 'The id of the task.' }) });
-export type OfTask = z.output<typeof OfTask>;
+export type AccountParams = z.output<typeof AccountParams>;
+export const TaskParams = AccountParams.extend({
+  id: z.string().meta({ description: 'The id of the task.' }),
+});
+export type TaskParams = z.output<typeof TaskParams>;

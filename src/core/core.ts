@@ -1,8 +1,8 @@
-import { createAccountRows } from './accounts/account-cache.ts';
-import { createLives } from './accounts/account-lifetimes.ts';
+import { createAccountCache } from './accounts/account-cache.ts';
+import { createAccountLifetimes } from './accounts/account-lifetimes.ts';
 import { createResets } from './accounts/account-reset.ts';
 import { createAccounts } from './accounts/accounts.ts';
-import { createSelfMade } from './accounts/auto-accounts.ts';
+import { createAutoAccounts } from './accounts/auto-accounts.ts';
 import { createSnapshots } from './accounts/snapshots.ts';
 import { createEvents } from './events.ts';
 import { createFaults } from './faults/fault-rules.ts';
@@ -11,11 +11,11 @@ import { type DbOptions, openDb } from './storage/database.ts';
 import { createTransactions } from './storage/transactions.ts';
 import { createTasks } from './tasks/task-engine.ts';
 import { createWorker } from './tasks/worker.ts';
-import { type Clock, notBefore } from './time/clock.ts';
-import { createLimits } from './time/rate-limiter.ts';
-import { latestWallMs } from './time/recovery.ts';
+import { type Clock, clampTo } from './time/clock.ts';
+import { createRateLimiter } from './time/rate-limiter.ts';
+import { lastRecordedWallMs } from './time/recovery.ts';
 import { createTimeline } from './time/timeline.ts';
-import { createUntil } from './time/wait-for.ts';
+import { createWaiter } from './time/wait-for.ts';
 
 export type Core = ReturnType<typeof openCore>;
 
@@ -31,25 +31,34 @@ export function openCore(options: CoreOptions) {
   const { autoAccountLimit, snapshotLimit } = options;
   const db = openDb(options);
   // A machine whose clock was set back while nothing ran: no task comes undone, and none waits until it is right again.
-  const { clock, behindMs } = notBefore(options.clock, latestWallMs(db));
+  const { clock, behindMs } = clampTo(options.clock, lastRecordedWallMs(db));
   const transactions = createTransactions(db, clock);
   const events = createEvents(transactions);
-  const rows = createAccountRows(db, transactions);
-  const ledger = createLedger(db, rows, events);
+  const accountCache = createAccountCache(db, transactions);
+  const ledger = createLedger(db, accountCache, events);
   const faults = createFaults(db, transactions, events);
-  const accounts = createAccounts(db, transactions, clock, rows, ledger, faults, events);
+  const accounts = createAccounts(db, transactions, clock, accountCache, ledger, faults, events);
   const tasks = createTasks(db, transactions, clock, accounts, ledger, events);
   const timeline = createTimeline(transactions, clock, accounts, tasks, events);
-  const limits = createLimits(db, transactions);
-  const lives = createLives();
-  lives.listen((endedId) => tasks.forget(endedId));
-  const parts = { accounts, tasks, timeline, limits, faults, lives, events, most: snapshotLimit };
-  const snapshots = createSnapshots(db, transactions, clock, parts);
-  const resets = createResets(transactions, accounts, limits, faults, lives, events);
-  const selfMade = createSelfMade(db, { accounts, resets, lives, most: autoAccountLimit });
-  const worker = createWorker(clock, accounts, timeline, limits);
+  const rateLimiter = createRateLimiter(db, transactions);
+  const lifetimes = createAccountLifetimes();
+  lifetimes.onEnd((endedId) => tasks.invalidate(endedId));
+  const deps = {
+    accounts,
+    tasks,
+    timeline,
+    rateLimiter,
+    faults,
+    lifetimes,
+    events,
+    maxSnapshots: snapshotLimit,
+  };
+  const snapshots = createSnapshots(db, transactions, clock, deps);
+  const resets = createResets(transactions, accounts, rateLimiter, faults, lifetimes, events);
+  const autoAccounts = createAutoAccounts(db, { accounts, resets, lifetimes, maxAccounts: autoAccountLimit });
+  const worker = createWorker(clock, accounts, timeline, rateLimiter);
   tasks.failInterrupted();
-  limits.restore();
+  rateLimiter.restore();
 
   return {
     clock,
@@ -59,23 +68,23 @@ export function openCore(options: CoreOptions) {
     transactions,
     accounts,
     events,
-    until: createUntil(clock, events),
+    waitFor: createWaiter(clock, events),
     ledger,
     tasks,
     timeline,
-    limits,
+    rateLimiter,
     faults,
-    lives,
+    lifetimes,
     snapshots,
     resets,
-    selfMade,
+    autoAccounts,
     worker,
     /** Stops the worker, keeps the limiter's counts and closes the database. */
     close() {
       if (!db.open) return;
       worker.stop();
-      transactions.commit();
-      limits.save();
+      transactions.flush();
+      rateLimiter.save();
       db.close();
     },
   };

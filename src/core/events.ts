@@ -19,7 +19,7 @@ export type CoreEvent =
   | { type: 'task'; accountId: number; transition: Transition }
   | { type: 'ledger'; accountId: number; entry: LedgerEntry }
   /** `accountId`: null where it concerns everybody. `goneKey`: of an account that is not there any more. */
-  | { type: 'account'; accountId: number | null; change: AccountChange; goneKey?: string }
+  | { type: 'account'; accountId: number | null; change: AccountChange; removedKey?: string }
   /** For what happens outside of the core; `detail` is shown as it is. */
   | { type: 'request' | 'fault'; accountId: number; detail: object };
 
@@ -38,11 +38,11 @@ export function createEvents(transactions: Transactions) {
     /** To be called inside the transaction that the event is part of, if it is part of one. */
     emit(event: CoreEvent): void {
       if (listeners.size === 0) return;
-      transactions.whenCommitted((failure) => {
+      transactions.afterCommit((failure) => {
         if (failure === null) for (const listener of [...listeners]) listener(event);
       });
     },
-    isHeard: (): boolean => listeners.size > 0,
+    hasListeners: (): boolean => listeners.size > 0,
     /** Calls `listener` with every event until the returned function is called. */
     listen(listener: Listener): () => void {
       listeners.add(listener);

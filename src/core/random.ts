@@ -14,7 +14,7 @@ export interface Random {
 const UINT32 = 0x1_0000_0000;
 
 /** sfc32 over a SHA-256 of the seed's parts: well spread for seeds that differ in one character. */
-export function randomOf(...seed: readonly (string | number)[]): Random {
+export function seededRandom(...seed: readonly (string | number)[]): Random {
   const digest = hash('sha256', seed.join('\u0000'), 'buffer');
   let a = digest.readInt32LE(0);
   let b = digest.readInt32LE(4);
@@ -35,17 +35,17 @@ export function randomOf(...seed: readonly (string | number)[]): Random {
     int,
     pick: <T>(items: readonly T[]) => items[int(0, items.length - 1)] as T,
     shuffle(items) {
-      const drawn = [...items];
-      for (let last = drawn.length - 1; last > 0; last--) {
+      const shuffled = [...items];
+      for (let last = shuffled.length - 1; last > 0; last--) {
         const other = int(0, last);
-        [drawn[last], drawn[other]] = [drawn[other]!, drawn[last]!];
+        [shuffled[last], shuffled[other]] = [shuffled[other]!, shuffled[last]!];
       }
-      return drawn;
+      return shuffled;
     },
   };
 }
 
 /** `length` (at most 64) hexadecimal digits that the seed's parts decide. */
-export function digestOf(length: number, ...seed: readonly (string | number)[]): string {
+export function seededHex(length: number, ...seed: readonly (string | number)[]): string {
   return hash('sha256', seed.join('\u0000'), 'hex').slice(0, length);
 }

@@ -1,4 +1,4 @@
-import type { App, Emulator } from '../http/context.ts';
+import type { App, HttpContext } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
 import { nanoBanana2 } from './nano-banana-2.ts';
 import { nanoBananaPro } from './nano-banana-pro.ts';
@@ -23,6 +23,6 @@ export const FAMILIES: readonly Family[] = [
   reversePrompt,
 ];
 
-export function registerApis(app: App, emulator: Emulator): void {
-  for (const family of FAMILIES) family.register(app, emulator);
+export function registerFamilies(app: App, context: HttpContext): void {
+  for (const family of FAMILIES) family.register(app, context);
 }

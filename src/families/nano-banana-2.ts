@@ -1,51 +1,57 @@
 import { z } from 'zod';
-import { family } from '../http/family.ts';
-import { priceList, type Sources } from '../http/pipeline/route-docs.ts';
-import { mediaUrls } from '../http/urls.ts';
+import { defineFamily } from '../http/family.ts';
+import { priceList, type RouteProvenance } from '../http/pipeline/route-docs.ts';
+import { buildResultUrls } from '../http/urls.ts';
 import { submit } from './kit/task-requests.ts';
 import {
   AcceptedImage,
-  acceptedImage,
-  checkImage,
+  findPolledImage,
   IMAGE_PRICES,
+  imageAcceptedResponse,
   imageBody,
+  imageClientIds,
+  imageErrors,
   imageFile,
-  imageNames,
-  imageProblems,
+  imageStatusResponse,
+  imageStatusRoute,
   imageTemplate,
-  pollImage,
-  tellImage,
 } from './shared/image-task.ts';
 
 /** Nano Banana 2 image generation. Source: vendor page "Nano Banana 2 Image Generation API"; error codes from public clients. */
 const FAMILY = 'nano-banana-2';
-const SOURCES: Sources = { endpoint: 'D', request: 'D', answers: 'D', codes: 'C', prices: 'D' };
-const MOST_IMAGES = 14;
+const PROVENANCE: RouteProvenance = {
+  endpoint: 'documented',
+  request: 'documented',
+  responses: 'documented',
+  codes: 'observed',
+  prices: 'documented',
+};
+const MAX_IMAGES = 14;
 const TEMPLATE = imageTemplate(10, 30);
 
-export const GenerateBody = imageBody(MOST_IMAGES, { googleSearch: z.boolean().default(false) });
+export const GenerateBody = imageBody(MAX_IMAGES, { googleSearch: z.boolean().default(false) });
 
 const FILES = { imageUrl: imageFile('nano-banana-2', 'Nano Banana 2') };
 
-export const nanoBanana2 = family({
+export const nanoBanana2 = defineFamily({
   name: FAMILY,
   title: 'Nano Banana 2',
   prices: IMAGE_PRICES,
   files: FILES,
-  names: imageNames,
-  routes: (app, emulator, prices) => {
-    const { settings } = emulator;
+  clientIds: imageClientIds,
+  registerRoutes: (app, context, prices) => {
+    const { settings } = context;
 
     app.post(
       '/api/nano-banana-2/generate',
       {
         schema: { body: GenerateBody },
         config: {
-          problems: imageProblems(MOST_IMAGES),
+          errors: imageErrors(MAX_IMAGES),
           doc: {
             summary: 'Generate or edit an image',
-            sources: SOURCES,
-            answers: [AcceptedImage],
+            provenance: PROVENANCE,
+            responses: [AcceptedImage],
             prices: { per: 'request', list: priceList(prices, 'imageQuality') },
           },
         },
@@ -53,14 +59,14 @@ export const nanoBanana2 = family({
       async (request) => {
         const input = request.body;
         const order = { family: FAMILY, price: prices[input.imageQuality], input, template: TEMPLATE };
-        const [task] = submit(emulator, request, [order]);
-        return acceptedImage(task!);
+        const [task] = submit(context, request, [order]);
+        return imageAcceptedResponse(task!);
       },
     );
 
-    app.post('/api/nano-banana-2/check-status', checkImage(SOURCES), async (request, reply) => {
-      const task = pollImage(emulator, request, FAMILY);
-      return tellImage(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
+    app.post('/api/nano-banana-2/check-status', imageStatusRoute(PROVENANCE), async (request, reply) => {
+      const task = findPolledImage(context, request, FAMILY);
+      return imageStatusResponse(context, request, reply, task, () => buildResultUrls(request, settings, FILES, task));
     });
   },
 });

@@ -1,50 +1,56 @@
-import { family } from '../http/family.ts';
-import { priceList, type Sources } from '../http/pipeline/route-docs.ts';
-import { mediaUrls } from '../http/urls.ts';
+import { defineFamily } from '../http/family.ts';
+import { priceList, type RouteProvenance } from '../http/pipeline/route-docs.ts';
+import { buildResultUrls } from '../http/urls.ts';
 import { submit } from './kit/task-requests.ts';
 import {
   AcceptedImage,
-  acceptedImage,
-  checkImage,
+  findPolledImage,
   IMAGE_PRICES,
+  imageAcceptedResponse,
   imageBody,
+  imageClientIds,
+  imageErrors,
   imageFile,
-  imageNames,
-  imageProblems,
+  imageStatusResponse,
+  imageStatusRoute,
   imageTemplate,
-  pollImage,
-  tellImage,
 } from './shared/image-task.ts';
 
 /** Nano Banana Pro image generation. The vendor names the API; everything else is known from public clients. */
 const FAMILY = 'nano-banana-pro';
-const SOURCES: Sources = { endpoint: 'C', request: 'C', answers: 'C', codes: 'C', prices: 'C' };
-const MOST_IMAGES = 8;
+const PROVENANCE: RouteProvenance = {
+  endpoint: 'observed',
+  request: 'observed',
+  responses: 'observed',
+  codes: 'observed',
+  prices: 'observed',
+};
+const MAX_IMAGES = 8;
 const TEMPLATE = imageTemplate(30, 300);
 
-export const GenerateBody = imageBody(MOST_IMAGES, {});
+export const GenerateBody = imageBody(MAX_IMAGES, {});
 
 const FILES = { imageUrl: imageFile('nano-banana-pro', 'Nano Banana Pro') };
 
-export const nanoBananaPro = family({
+export const nanoBananaPro = defineFamily({
   name: FAMILY,
   title: 'Nano Banana Pro',
   prices: IMAGE_PRICES,
   files: FILES,
-  names: imageNames,
-  routes: (app, emulator, prices) => {
-    const { settings } = emulator;
+  clientIds: imageClientIds,
+  registerRoutes: (app, context, prices) => {
+    const { settings } = context;
 
     app.post(
       '/api/nano-banana-pro/generate',
       {
         schema: { body: GenerateBody },
         config: {
-          problems: imageProblems(MOST_IMAGES),
+          errors: imageErrors(MAX_IMAGES),
           doc: {
             summary: 'Generate or edit an image',
-            sources: SOURCES,
-            answers: [AcceptedImage],
+            provenance: PROVENANCE,
+            responses: [AcceptedImage],
             prices: { per: 'request', list: priceList(prices, 'imageQuality') },
           },
         },
@@ -52,14 +58,14 @@ export const nanoBananaPro = family({
       async (request) => {
         const input = request.body;
         const order = { family: FAMILY, price: prices[input.imageQuality], input, template: TEMPLATE };
-        const [task] = submit(emulator, request, [order]);
-        return acceptedImage(task!);
+        const [task] = submit(context, request, [order]);
+        return imageAcceptedResponse(task!);
       },
     );
 
-    app.post('/api/nano-banana-pro/check-status', checkImage(SOURCES), async (request, reply) => {
-      const task = pollImage(emulator, request, FAMILY);
-      return tellImage(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
+    app.post('/api/nano-banana-pro/check-status', imageStatusRoute(PROVENANCE), async (request, reply) => {
+      const task = findPolledImage(context, request, FAMILY);
+      return imageStatusResponse(context, request, reply, task, () => buildResultUrls(request, settings, FILES, task));
     });
   },
 });

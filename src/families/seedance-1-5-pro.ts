@@ -1,21 +1,21 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
-import { family } from '../http/family.ts';
-import { imageUrlsRequired, type Problems } from '../http/pipeline/errors.ts';
-import { priceList, type Sources } from '../http/pipeline/route-docs.ts';
+import { defineFamily } from '../http/family.ts';
+import { type ErrorTable, imageUrlsRequired } from '../http/pipeline/errors.ts';
+import { priceList, type RouteProvenance } from '../http/pipeline/route-docs.ts';
 import { resultFile } from '../http/results/result-file.ts';
-import { mediaUrls } from '../http/urls.ts';
+import { buildResultUrls } from '../http/urls.ts';
 import { video } from '../rendering/content.ts';
-import { checkImages, imageUrls, otherImages, requiredText, tellImageRule } from './kit/request-fields.ts';
+import { checkImages, imageRuleSchema, imageUrls, misplacedImageFields, requiredText } from './kit/request-fields.ts';
 import { submit } from './kit/task-requests.ts';
 import {
   AcceptedVideo,
-  acceptedVideo,
-  checkVideo,
-  oriented,
-  pollVideo,
-  tellVideo,
+  findPolledVideo,
+  orient,
   VIDEO_SIZES,
+  videoAcceptedResponse,
+  videoStatusResponse,
+  videoStatusRoute,
 } from './shared/video-task.ts';
 
 /**
@@ -23,8 +23,14 @@ import {
  * are documented nowhere and told as Sora 2 tells them.
  */
 const FAMILY = 'seedance-1-5-pro';
-const SOURCES: Sources = { endpoint: 'D', request: 'D', answers: 'X', codes: 'X', prices: 'D' };
-const MOST_PROMPT_CHARACTERS = 1000;
+const PROVENANCE: RouteProvenance = {
+  endpoint: 'documented',
+  request: 'documented',
+  responses: 'assumed',
+  codes: 'assumed',
+  prices: 'documented',
+};
+const MAX_PROMPT_CHARACTERS = 1000;
 
 /** Credits by resolution, sound and seconds, for API keys: twice the web price, and sound doubles it again. */
 const PRICES = {
@@ -36,11 +42,11 @@ const PRICES = {
 /** Not documented. */
 const TEMPLATE: PlanTemplate = { typicalSeconds: [60, 180], steps: [{ name: 'generating', share: 1 }] };
 
-const IMAGES = { urls: 'imageUrls', neededFor: 'imageToVideo', missing: 'IMAGE_REQUIRED' } as const;
+const IMAGE_RULE = { urls: 'imageUrls', requiredForMode: 'imageToVideo', missing: 'IMAGE_REQUIRED' } as const;
 
 export const GenerateBody = z
   .object({
-    prompt: requiredText('PROMPT_REQUIRED', MOST_PROMPT_CHARACTERS),
+    prompt: requiredText('PROMPT_REQUIRED', MAX_PROMPT_CHARACTERS),
     mode: z.enum(['textToVideo', 'imageToVideo']),
     aspectRatio: z.enum(['portrait', 'landscape']),
     resolution: z.enum(['480p', '720p', '1080p']),
@@ -48,15 +54,15 @@ export const GenerateBody = z
     generateAudio: z.boolean().default(false),
     fixedLens: z.boolean().default(false),
     imageUrls,
-    ...otherImages,
+    ...misplacedImageFields,
   })
-  .superRefine(checkImages(IMAGES))
-  .meta(tellImageRule(IMAGES));
+  .superRefine(checkImages(IMAGE_RULE))
+  .meta(imageRuleSchema(IMAGE_RULE));
 
 /** In the table sound has words, in the request it is a switch. */
 const SOUND = { field: 'generateAudio', values: { silent: false, audio: true } };
 
-const PROBLEMS: Problems = {
+const ERRORS: ErrorTable = {
   PROMPT_REQUIRED: { status: 400, error: 'Prompt is required' },
   INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
   IMAGE_REQUIRED: { status: 400, error: 'Image is required for imageToVideo mode' },
@@ -69,28 +75,28 @@ const FILES = {
     'seedance',
     'mp4',
     ({ resolution, aspectRatio, duration, generateAudio }: z.output<typeof GenerateBody>) =>
-      video(oriented(VIDEO_SIZES[resolution], aspectRatio), duration, generateAudio),
+      video(orient(VIDEO_SIZES[resolution], aspectRatio), duration, generateAudio),
   ),
 };
 
-export const seedance = family({
+export const seedance = defineFamily({
   name: FAMILY,
   title: 'SeeDance 1.5 Pro',
   prices: PRICES,
   files: FILES,
-  routes: (app, emulator, prices) => {
-    const { settings } = emulator;
+  registerRoutes: (app, context, prices) => {
+    const { settings } = context;
 
     app.post(
       '/api/seedance-1-5-pro/generate',
       {
         schema: { body: GenerateBody },
         config: {
-          problems: PROBLEMS,
+          errors: ERRORS,
           doc: {
             summary: 'Generate a video',
-            sources: SOURCES,
-            answers: [AcceptedVideo],
+            provenance: PROVENANCE,
+            responses: [AcceptedVideo],
             prices: { per: 'request', list: priceList(prices, 'resolution', SOUND, 'duration') },
           },
         },
@@ -99,14 +105,14 @@ export const seedance = family({
         const input = request.body;
         const price = prices[input.resolution][input.generateAudio ? 'audio' : 'silent'][input.duration];
         const order = { family: FAMILY, price, input, template: TEMPLATE };
-        const [task] = submit(emulator, request, [order]);
-        return acceptedVideo(task!);
+        const [task] = submit(context, request, [order]);
+        return videoAcceptedResponse(task!);
       },
     );
 
-    app.post('/api/seedance-1-5-pro/check-status', checkVideo(SOURCES), async (request, reply) => {
-      const task = pollVideo(emulator, request, FAMILY);
-      return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
+    app.post('/api/seedance-1-5-pro/check-status', videoStatusRoute(PROVENANCE), async (request, reply) => {
+      const task = findPolledVideo(context, request, FAMILY);
+      return videoStatusResponse(context, request, reply, task, () => buildResultUrls(request, settings, FILES, task));
     });
   },
 });

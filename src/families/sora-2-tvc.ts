@@ -1,21 +1,21 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
-import { family } from '../http/family.ts';
-import { imageUrlsRequired, type Problems } from '../http/pipeline/errors.ts';
-import { priceList, type Sources } from '../http/pipeline/route-docs.ts';
+import { defineFamily } from '../http/family.ts';
+import { type ErrorTable, imageUrlsRequired } from '../http/pipeline/errors.ts';
+import { priceList, type RouteProvenance } from '../http/pipeline/route-docs.ts';
 import { resultFile } from '../http/results/result-file.ts';
-import { mediaUrls } from '../http/urls.ts';
+import { buildResultUrls } from '../http/urls.ts';
 import { video } from '../rendering/content.ts';
-import { otherImageGiven, otherImages, publicUrl, requiredText } from './kit/request-fields.ts';
+import { findMisplacedImageField, misplacedImageFields, publicUrl, requiredText } from './kit/request-fields.ts';
 import { submit } from './kit/task-requests.ts';
 import {
   AcceptedVideo,
-  acceptedVideo,
   CompletedVideo,
-  checkVideo,
-  oriented,
-  pollVideo,
-  tellVideo,
+  findPolledVideo,
+  orient,
+  videoAcceptedResponse,
+  videoStatusResponse,
+  videoStatusRoute,
 } from './shared/video-task.ts';
 
 /**
@@ -23,7 +23,13 @@ import {
  * for the request and the price; the answers are documented nowhere and told as Sora 2 tells them.
  */
 const FAMILY = 'sora-2-tvc';
-const SOURCES: Sources = { endpoint: 'D', request: 'D', answers: 'X', codes: 'X', prices: 'D' };
+const PROVENANCE: RouteProvenance = {
+  endpoint: 'documented',
+  request: 'documented',
+  responses: 'assumed',
+  codes: 'assumed',
+  prices: 'documented',
+};
 
 /** Credits by seconds. */
 const PRICES = { '10': 8, '15': 8 } as const;
@@ -45,14 +51,14 @@ export const GenerateBody = z
     voiceoverScript: z.string().optional(),
     videoDuration: z.enum(['10', '15']).meta({ description: 'Seconds.' }).default('10'),
     aspectRatio: z.enum(['portrait', 'landscape']).default('portrait'),
-    ...otherImages,
+    ...misplacedImageFields,
   })
-  .superRefine((body, refuse) => {
-    const field = otherImageGiven(body);
-    if (field) refuse.addIssue({ code: 'custom', path: [field], message: 'IMAGE_URLS_REQUIRED' });
+  .superRefine((body, ctx) => {
+    const field = findMisplacedImageField(body);
+    if (field) ctx.addIssue({ code: 'custom', path: [field], message: 'IMAGE_URLS_REQUIRED' });
   });
 
-const PROBLEMS: Problems = {
+const ERRORS: ErrorTable = {
   INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
   IMAGE_URLS_REQUIRED: imageUrlsRequired('referenceImageUrl (a public URL)'),
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
@@ -68,35 +74,35 @@ const STORYBOARD_SIZE = [1376, 768] as const;
 
 const FILES = {
   videoUrl: resultFile('sora-2-tvc', 'mp4', ({ aspectRatio, videoDuration }: Input) =>
-    video(oriented(VIDEO_SIZE, aspectRatio), videoDuration, true),
+    video(orient(VIDEO_SIZE, aspectRatio), videoDuration, true),
   ),
   storyboardImageUrl: resultFile('sora-2-tvc', 'jpg', ({ aspectRatio, adTheme }: Input, { id }) => ({
     kind: 'storyboard',
-    size: oriented(STORYBOARD_SIZE, aspectRatio),
+    size: orient(STORYBOARD_SIZE, aspectRatio),
     model: 'Sora 2 TVC',
     prompt: adTheme,
     taskId: id,
   })),
 };
 
-export const sora2Tvc = family({
+export const sora2Tvc = defineFamily({
   name: FAMILY,
   title: 'Sora 2 TVC ad',
   prices: PRICES,
   files: FILES,
-  routes: (app, emulator, prices) => {
-    const { settings } = emulator;
+  registerRoutes: (app, context, prices) => {
+    const { settings } = context;
 
     app.post(
       '/api/sora-2-tvc/generate',
       {
         schema: { body: GenerateBody },
         config: {
-          problems: PROBLEMS,
+          errors: ERRORS,
           doc: {
             summary: 'Generate an ad',
-            sources: SOURCES,
-            answers: [AcceptedVideo],
+            provenance: PROVENANCE,
+            responses: [AcceptedVideo],
             prices: { per: 'request', list: priceList(prices, 'videoDuration') },
           },
         },
@@ -104,14 +110,14 @@ export const sora2Tvc = family({
       async (request) => {
         const input = request.body;
         const order = { family: FAMILY, price: prices[input.videoDuration], input, template: TEMPLATE };
-        const [task] = submit(emulator, request, [order]);
-        return acceptedVideo(task!);
+        const [task] = submit(context, request, [order]);
+        return videoAcceptedResponse(task!);
       },
     );
 
-    app.post('/api/sora-2-tvc/check-status', checkVideo(SOURCES, CompletedAd), async (request, reply) => {
-      const task = pollVideo(emulator, request, FAMILY);
-      return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
+    app.post('/api/sora-2-tvc/check-status', videoStatusRoute(PROVENANCE, CompletedAd), async (request, reply) => {
+      const task = findPolledVideo(context, request, FAMILY);
+      return videoStatusResponse(context, request, reply, task, () => buildResultUrls(request, settings, FILES, task));
     });
   },
 });

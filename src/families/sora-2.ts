@@ -1,26 +1,32 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
-import { family } from '../http/family.ts';
-import { BARE_INSUFFICIENT_CREDITS, imageUrlsRequired, type Problems } from '../http/pipeline/errors.ts';
-import { priceList, type Sources } from '../http/pipeline/route-docs.ts';
+import { defineFamily } from '../http/family.ts';
+import { BARE_INSUFFICIENT_CREDITS, type ErrorTable, imageUrlsRequired } from '../http/pipeline/errors.ts';
+import { priceList, type RouteProvenance } from '../http/pipeline/route-docs.ts';
 import { resultFile } from '../http/results/result-file.ts';
-import { mediaUrls } from '../http/urls.ts';
+import { buildResultUrls } from '../http/urls.ts';
 import { video } from '../rendering/content.ts';
-import { checkImages, imageUrls, otherImages, requiredText, tellImageRule } from './kit/request-fields.ts';
+import { checkImages, imageRuleSchema, imageUrls, misplacedImageFields, requiredText } from './kit/request-fields.ts';
 import { submit } from './kit/task-requests.ts';
 import {
   AcceptedVideo,
-  acceptedVideo,
-  checkVideo,
-  oriented,
-  pollVideo,
-  tellVideo,
+  findPolledVideo,
+  orient,
   VIDEO_SIZES,
+  videoAcceptedResponse,
+  videoStatusResponse,
+  videoStatusRoute,
 } from './shared/video-task.ts';
 
 /** Sora 2 video generation. Source: vendor page "Sora 2 Video Generation API". */
 const FAMILY = 'sora-2';
-const SOURCES: Sources = { endpoint: 'D', request: 'D', answers: 'D', codes: 'D', prices: 'D' };
+const PROVENANCE: RouteProvenance = {
+  endpoint: 'documented',
+  request: 'documented',
+  responses: 'documented',
+  codes: 'documented',
+  prices: 'documented',
+};
 
 /** Credits by tier and seconds. */
 const PRICES = {
@@ -36,7 +42,7 @@ const TEMPLATES: Record<keyof typeof PRICES, PlanTemplate> = {
   'sora2-pro-high': { typicalSeconds: [180, 480], steps: [{ name: 'generating', share: 1 }] },
 };
 
-const IMAGES = { urls: 'imageUrls', neededFor: 'imageToVideo', missing: 'IMAGE_REQUIRED' } as const;
+const IMAGE_RULE = { urls: 'imageUrls', requiredForMode: 'imageToVideo', missing: 'IMAGE_REQUIRED' } as const;
 
 export const GenerateBody = z
   .object({
@@ -45,17 +51,14 @@ export const GenerateBody = z
     modelTier: z.enum(['sora2', 'sora2-pro-standard', 'sora2-pro-high']).default('sora2'),
     aspectRatio: z.enum(['portrait', 'landscape']).default('portrait'),
     // The page gives no default; the cheaper one is ours.
-    videoDuration: z
-      .enum(['10', '15'])
-      .meta({ description: 'Seconds.', 'x-default-source': 'X' })
-      .default('10'),
+    videoDuration: z.enum(['10', '15']).meta({ description: 'Seconds.', 'x-default-source': 'assumed' }).default('10'),
     imageUrls,
-    ...otherImages,
+    ...misplacedImageFields,
   })
-  .superRefine(checkImages(IMAGES))
-  .meta(tellImageRule(IMAGES));
+  .superRefine(checkImages(IMAGE_RULE))
+  .meta(imageRuleSchema(IMAGE_RULE));
 
-const PROBLEMS: Problems = {
+const ERRORS: ErrorTable = {
   PROMPT_REQUIRED: { status: 400, error: 'Prompt is required' },
   INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
   IMAGE_REQUIRED: { status: 400, error: 'Image is required for imageToVideo mode' },
@@ -72,32 +75,29 @@ const SIZES = {
 } as const;
 
 const FILES = {
-  videoUrl: resultFile(
-    'sora',
-    'mp4',
-    ({ modelTier, aspectRatio, videoDuration }: z.output<typeof GenerateBody>) =>
-      video(oriented(SIZES[modelTier], aspectRatio), videoDuration, true),
+  videoUrl: resultFile('sora', 'mp4', ({ modelTier, aspectRatio, videoDuration }: z.output<typeof GenerateBody>) =>
+    video(orient(SIZES[modelTier], aspectRatio), videoDuration, true),
   ),
 };
 
-export const sora2 = family({
+export const sora2 = defineFamily({
   name: FAMILY,
   title: 'Sora 2',
   prices: PRICES,
   files: FILES,
-  routes: (app, emulator, prices) => {
-    const { settings } = emulator;
+  registerRoutes: (app, context, prices) => {
+    const { settings } = context;
 
     app.post(
       '/api/sora-2/generate',
       {
         schema: { body: GenerateBody },
         config: {
-          problems: PROBLEMS,
+          errors: ERRORS,
           doc: {
             summary: 'Generate a video',
-            sources: SOURCES,
-            answers: [AcceptedVideo],
+            provenance: PROVENANCE,
+            responses: [AcceptedVideo],
             prices: { per: 'request', list: priceList(prices, 'modelTier', 'videoDuration') },
           },
         },
@@ -106,14 +106,14 @@ export const sora2 = family({
         const input = request.body;
         const price = prices[input.modelTier][input.videoDuration];
         const template = TEMPLATES[input.modelTier];
-        const [task] = submit(emulator, request, [{ family: FAMILY, price, input, template }]);
-        return acceptedVideo(task!);
+        const [task] = submit(context, request, [{ family: FAMILY, price, input, template }]);
+        return videoAcceptedResponse(task!);
       },
     );
 
-    app.post('/api/sora-2/check-status', checkVideo(SOURCES), async (request, reply) => {
-      const task = pollVideo(emulator, request, FAMILY);
-      return tellVideo(emulator, request, reply, task, () => mediaUrls(request, settings, FILES, task));
+    app.post('/api/sora-2/check-status', videoStatusRoute(PROVENANCE), async (request, reply) => {
+      const task = findPolledVideo(context, request, FAMILY);
+      return videoStatusResponse(context, request, reply, task, () => buildResultUrls(request, settings, FILES, task));
     });
   },
 });

@@ -1,25 +1,31 @@
 import { z } from 'zod';
-import { digestOf } from '../core/random.ts';
+import { seededHex } from '../core/random.ts';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
-import { accountOf } from '../http/context.ts';
-import { family } from '../http/family.ts';
-import type { Problems } from '../http/pipeline/errors.ts';
-import { priceList, type Sources } from '../http/pipeline/route-docs.ts';
+import { defineFamily } from '../http/family.ts';
+import type { ErrorTable } from '../http/pipeline/errors.ts';
+import { getAccount } from '../http/pipeline/request-state.ts';
+import { priceList, type RouteProvenance } from '../http/pipeline/route-docs.ts';
 import { resultFile } from '../http/results/result-file.ts';
-import { mediaUrls } from '../http/urls.ts';
+import { buildResultUrls } from '../http/urls.ts';
 import { WATERMARK_REMOVED } from '../rendering/content.ts';
-import { ofText, requiredText } from './kit/request-fields.ts';
-import { workInRequest } from './kit/synchronous-task.ts';
+import { requiredText, whenString } from './kit/request-fields.ts';
+import { startSynchronousTask } from './kit/synchronous-task.ts';
 
 /** Sora watermark removal. The vendor names the API; everything else is known from public clients. */
 const FAMILY = 'sora-watermark';
-const SOURCES: Sources = { endpoint: 'D', request: 'C', answers: 'C', codes: 'C', prices: 'X' };
+const PROVENANCE: RouteProvenance = {
+  endpoint: 'documented',
+  request: 'observed',
+  responses: 'observed',
+  codes: 'observed',
+  prices: 'assumed',
+};
 
 /** No price is known. */
 const PRICE = 0;
 
 /** What a link to a Sora video has in it. */
-const SHARED_VIDEO = 'sora.chatgpt.com/p/';
+const SHARE_LINK_SUBSTRING = 'sora.chatgpt.com/p/';
 
 /** Not documented. */
 const TEMPLATE: PlanTemplate = { typicalSeconds: [5, 20], steps: [{ name: 'removing', share: 1 }] };
@@ -27,51 +33,51 @@ const TEMPLATE: PlanTemplate = { typicalSeconds: [5, 20], steps: [{ name: 'remov
 export const Body = z.object({
   share_link: requiredText('MISSING_SHARE_LINK')
     .refine(
-      ofText((link) => link.includes(SHARED_VIDEO)),
+      whenString((link) => link.includes(SHARE_LINK_SUBSTRING)),
       { error: 'INVALID_SHARE_LINK' },
     )
-    .meta({ pattern: SHARED_VIDEO.replaceAll('.', '\\.') }),
+    .meta({ pattern: SHARE_LINK_SUBSTRING.replaceAll('.', '\\.') }),
 });
 
-const Removed = z
+const RemovedWatermark = z
   .strictObject({ success: z.literal(true), status: z.literal('completed'), url: z.url() })
   .meta({ id: 'RemovedWatermark' });
 
-const PROBLEMS: Problems = {
+const ERRORS: ErrorTable = {
   MISSING_SHARE_LINK: { status: 400, error: 'Share link is required' },
-  INVALID_SHARE_LINK: { status: 400, error: `Invalid share link. It must contain ${SHARED_VIDEO}` },
+  INVALID_SHARE_LINK: { status: 400, error: `Invalid share link. It must contain ${SHARE_LINK_SUBSTRING}` },
   GENERATION_FAILED: { status: 500, error: 'Watermark removal failed' },
 };
 
 /** The same link of the same key always has the same name; two keys share nothing. */
-const nameOf = (key: string, link: string) => digestOf(32, 'watermark', key, link.trim());
+const clientRefFor = (key: string, link: string) => seededHex(32, 'watermark', key, link.trim());
 const FILES = { url: resultFile('sora/watermark-remover', 'mp4', () => WATERMARK_REMOVED, 'clientRef') };
 
-export const soraWatermark = family({
+export const soraWatermark = defineFamily({
   name: FAMILY,
   title: 'Sora watermark removal',
   prices: PRICE,
   files: FILES,
-  routes: (app, emulator, price) => {
+  registerRoutes: (app, context, price) => {
     app.post(
       '/api/sora/remove-watermark',
       {
         schema: { body: Body },
         config: {
-          problems: PROBLEMS,
+          errors: ERRORS,
           doc: {
             summary: 'Remove the watermark of a Sora video',
-            sources: SOURCES,
-            answers: [Removed],
+            provenance: PROVENANCE,
+            responses: [RemovedWatermark],
             prices: { per: 'request', list: priceList(price) },
           },
         },
       },
       async (request, reply) => {
         const input = request.body;
-        const clientRef = nameOf(accountOf(request).key, input.share_link);
+        const clientRef = clientRefFor(getAccount(request).key, input.share_link);
         const order = { family: FAMILY, price, input, clientRef, template: TEMPLATE };
-        const work = workInRequest(emulator, request, reply, order);
+        const work = startSynchronousTask(context, request, reply, order);
         try {
           await work.finish();
         } catch (error) {
@@ -82,7 +88,7 @@ export const soraWatermark = family({
         return {
           success: true,
           status: 'completed',
-          ...mediaUrls(request, emulator.settings, FILES, work.task),
+          ...buildResultUrls(request, context.settings, FILES, work.task),
         };
       },
     );

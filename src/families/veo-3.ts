@@ -2,23 +2,35 @@ import { z } from 'zod';
 import { EmulatorError } from '../core/errors.ts';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
 import type { Task, TaskStatus } from '../core/tasks/task.ts';
-import { family } from '../http/family.ts';
-import { BARE_INSUFFICIENT_CREDITS, imageUrlsRequired, type Problems } from '../http/pipeline/errors.ts';
-import { priceList, type Sources, where } from '../http/pipeline/route-docs.ts';
+import { defineFamily } from '../http/family.ts';
+import { BARE_INSUFFICIENT_CREDITS, type ErrorTable, imageUrlsRequired } from '../http/pipeline/errors.ts';
+import { ifSchema, priceList, type RouteProvenance } from '../http/pipeline/route-docs.ts';
 import { resultFile } from '../http/results/result-file.ts';
-import { mediaUrls } from '../http/urls.ts';
-import { turned, video } from '../rendering/content.ts';
-import { tellFailedTask } from './kit/failed-task.ts';
-import { imageGivenOtherwise, imageUrls, ofText, otherImages, requiredText } from './kit/request-fields.ts';
+import { buildResultUrls } from '../http/urls.ts';
+import { swapSides, video } from '../rendering/content.ts';
+import { setFailedTaskStatus } from './kit/failed-task.ts';
+import {
+  findInvalidImageField,
+  imageUrls,
+  misplacedImageFields,
+  requiredText,
+  whenString,
+} from './kit/request-fields.ts';
 import { poll, submit } from './kit/task-requests.ts';
 import { VIDEO_SIZES } from './shared/video-task.ts';
 
 /** Veo 3.1 video generation, one task per shot. Source: vendor page "Veo 3.1 Video Generation API". */
 const FAMILY = 'veo-3';
-const SOURCES: Sources = { endpoint: 'D', request: 'D', answers: 'D', codes: 'D', prices: 'D' };
-const MOST_SHOTS = 21;
+const PROVENANCE: RouteProvenance = {
+  endpoint: 'documented',
+  request: 'documented',
+  responses: 'documented',
+  codes: 'documented',
+  prices: 'documented',
+};
+const MAX_SHOTS = 21;
 /** Not documented; keeps one poll from asking for more than it could have been given in a day. */
-const MOST_POLLED = 1000;
+const MAX_POLLED_TASKS = 1000;
 
 /** Credits per shot. */
 const PRICES = { '720p': 10, '1080p': 14, '4k': 30 } as const;
@@ -28,9 +40,9 @@ const TEMPLATE: PlanTemplate = { typicalSeconds: [90, 300], steps: [{ name: 'gen
 
 /** "Images required" of the page's table of generation types. */
 const IMAGE_COUNTS = {
-  TEXT_2_VIDEO: { least: 0, most: 0 },
-  FIRST_AND_LAST_FRAMES_2_VIDEO: { least: 1, most: 2 },
-  REFERENCE_2_VIDEO: { least: 1, most: 3 },
+  TEXT_2_VIDEO: { min: 0, max: 0 },
+  FIRST_AND_LAST_FRAMES_2_VIDEO: { min: 1, max: 2 },
+  REFERENCE_2_VIDEO: { min: 1, max: 3 },
 } as const;
 
 const resolution = z.enum(['720p', '1080p', '4k']).default('720p');
@@ -40,7 +52,7 @@ const Shot = z
     // Half a surrogate pair is no text that could be kept and compared.
     id: requiredText('INVALID_INPUT')
       .refine(
-        ofText((id) => !/\p{Surrogate}/u.test(id)),
+        whenString((id) => !/\p{Surrogate}/u.test(id)),
         { error: 'expected a text' },
       )
       .meta({ pattern: '^[^\\uD800-\\uDFFF]*[^\\s\\uD800-\\uDFFF][^\\uD800-\\uDFFF]*$' }),
@@ -48,13 +60,13 @@ const Shot = z
     generationType: z.enum(['TEXT_2_VIDEO', 'FIRST_AND_LAST_FRAMES_2_VIDEO', 'REFERENCE_2_VIDEO']),
     aspectRatio: z.enum(['16:9', '9:16']),
     imageUrls,
-    ...otherImages,
+    ...misplacedImageFields,
   })
   .meta({
-    allOf: Object.entries(IMAGE_COUNTS).map(([type, { least, most }]) =>
-      where('generationType', [type], {
-        properties: { imageUrls: { minItems: least, maxItems: most } },
-        ...(least > 0 && { required: ['imageUrls'] }),
+    allOf: Object.entries(IMAGE_COUNTS).map(([type, { min, max }]) =>
+      ifSchema('generationType', [type], {
+        properties: { imageUrls: { minItems: min, maxItems: max } },
+        ...(min > 0 && { required: ['imageUrls'] }),
         'x-error-code': 'INVALID_IMAGE_COUNT',
       }),
     ),
@@ -65,33 +77,33 @@ export const GenerateBody = z
     shots: z
       .array(Shot, { error: 'SHOTS_REQUIRED' })
       .min(1, { error: 'SHOTS_REQUIRED' })
-      .max(MOST_SHOTS, { error: `at most ${MOST_SHOTS} shots` })
+      .max(MAX_SHOTS, { error: `at most ${MAX_SHOTS} shots` })
       .meta({ 'x-error-code': 'SHOTS_REQUIRED' }),
     resolution,
   })
-  .superRefine(({ shots, resolution }, refuse) => {
+  .superRefine(({ shots, resolution }, ctx) => {
     const ids = new Set<string>();
     for (const [index, shot] of shots.entries()) {
-      const at = (field: string) => ['shots', index, field];
+      const fieldPath = (field: string) => ['shots', index, field];
       if (ids.has(shot.id)) {
-        refuse.addIssue({ code: 'custom', path: at('id'), message: 'must be unique in the request' });
+        ctx.addIssue({ code: 'custom', path: fieldPath('id'), message: 'must be unique in the request' });
       }
       ids.add(shot.id);
-      const otherwise = imageGivenOtherwise(shot, 'imageUrls');
-      if (otherwise) {
-        refuse.addIssue({ code: 'custom', path: at(otherwise), message: 'IMAGE_URLS_REQUIRED' });
+      const misplacedField = findInvalidImageField(shot, 'imageUrls');
+      if (misplacedField) {
+        ctx.addIssue({ code: 'custom', path: fieldPath(misplacedField), message: 'IMAGE_URLS_REQUIRED' });
       }
-      const { least, most } = IMAGE_COUNTS[shot.generationType];
-      if (shot.imageUrls.length < least || shot.imageUrls.length > most) {
-        refuse.addIssue({ code: 'custom', path: at('imageUrls'), message: 'INVALID_IMAGE_COUNT' });
+      const { min, max } = IMAGE_COUNTS[shot.generationType];
+      if (shot.imageUrls.length < min || shot.imageUrls.length > max) {
+        ctx.addIssue({ code: 'custom', path: fieldPath('imageUrls'), message: 'INVALID_IMAGE_COUNT' });
       }
     }
     if (resolution !== '720p' && shots.length > 1) {
       const message = `${resolution} is only available for a single shot`;
-      refuse.addIssue({ code: 'custom', path: ['resolution'], message });
+      ctx.addIssue({ code: 'custom', path: ['resolution'], message });
     }
   })
-  .meta(where('resolution', ['1080p', '4k'], { properties: { shots: { maxItems: 1 } } }));
+  .meta(ifSchema('resolution', ['1080p', '4k'], { properties: { shots: { maxItems: 1 } } }));
 
 export const CheckStatusBody = z.object({
   taskIds: z
@@ -99,7 +111,7 @@ export const CheckStatusBody = z.object({
       error: 'TASK_IDS_REQUIRED',
     })
     .min(1, { error: 'TASK_IDS_REQUIRED' })
-    .max(MOST_POLLED, { error: `at most ${MOST_POLLED} tasks` })
+    .max(MAX_POLLED_TASKS, { error: `at most ${MAX_POLLED_TASKS} tasks` })
     .meta({ 'x-error-code': 'TASK_IDS_REQUIRED' }),
   resolution,
 });
@@ -144,7 +156,7 @@ const FailedShots = z
   })
   .meta({ id: 'FailedShots' });
 
-const GENERATE_PROBLEMS: Problems = {
+const GENERATE_ERRORS: ErrorTable = {
   SHOTS_REQUIRED: { status: 400, error: 'Shots array is required' },
   INVALID_INPUT: { status: 400, error: 'Missing required parameters' },
   PROMPT_REQUIRED: { status: 400, error: 'Prompt is required for each shot' },
@@ -154,7 +166,7 @@ const GENERATE_PROBLEMS: Problems = {
   GENERATION_FAILED: { status: 500, error: 'Video generation failed' },
 };
 
-const CHECK_STATUS_PROBLEMS: Problems = {
+const CHECK_STATUS_ERRORS: ErrorTable = {
   TASK_IDS_REQUIRED: { status: 400, error: 'Task IDs are required' },
   TASK_NOT_FOUND: { status: 404, error: 'Task not found' },
 };
@@ -163,33 +175,33 @@ const CHECK_STATUS_PROBLEMS: Problems = {
 type Input = z.output<typeof Shot> & { resolution: z.output<typeof resolution> };
 
 /** The page has no length; eight seconds are the model's. */
-const SECONDS = 8;
+const VIDEO_SECONDS = 8;
 
 const FILES = {
   videoUrl: resultFile('veo', 'mp4', ({ aspectRatio, resolution }: Input) => {
     const size = VIDEO_SIZES[resolution];
-    return video(aspectRatio === '9:16' ? turned(size) : size, SECONDS, true);
+    return video(aspectRatio === '9:16' ? swapSides(size) : size, VIDEO_SECONDS, true);
   }),
 };
 
-export const veo3 = family({
+export const veo3 = defineFamily({
   name: FAMILY,
   title: 'Veo 3.1',
   prices: PRICES,
   files: FILES,
-  routes: (app, emulator, prices) => {
-    const { settings } = emulator;
+  registerRoutes: (app, context, prices) => {
+    const { settings } = context;
 
     app.post(
       '/api/veo-3/generate',
       {
         schema: { body: GenerateBody },
         config: {
-          problems: GENERATE_PROBLEMS,
+          errors: GENERATE_ERRORS,
           doc: {
             summary: 'Generate a video of one or several shots',
-            sources: SOURCES,
-            answers: [AcceptedShots],
+            provenance: PROVENANCE,
+            responses: [AcceptedShots],
             prices: { per: 'shot', list: priceList(prices, 'resolution') },
           },
         },
@@ -198,7 +210,7 @@ export const veo3 = family({
         const { shots, resolution } = request.body;
         const price = prices[resolution];
         const tasks = submit(
-          emulator,
+          context,
           request,
           shots.map((shot) => ({
             family: FAMILY,
@@ -223,39 +235,39 @@ export const veo3 = family({
       {
         schema: { body: CheckStatusBody },
         config: {
-          problems: CHECK_STATUS_PROBLEMS,
+          errors: CHECK_STATUS_ERRORS,
           doc: {
             summary: 'Poll shots',
-            sources: SOURCES,
-            answers: [ProcessingShots, CompletedShots],
+            provenance: PROVENANCE,
+            responses: [ProcessingShots, CompletedShots],
             failed: FailedShots,
           },
         },
       },
       async (request, reply) => {
-        const asked = request.body.taskIds;
+        const requested = request.body.taskIds;
         const tasks = poll(
-          emulator,
+          context,
           request,
           FAMILY,
-          asked.map(({ taskId }) => taskId),
+          requested.map(({ taskId }) => taskId),
         );
         const shots = tasks.map((task, index) => {
-          const { shotId } = asked[index]!;
+          const { shotId } = requested[index]!;
           if (task?.clientRef !== shotId) {
             throw new EmulatorError('TASK_NOT_FOUND', 'no such task of this account for this shot');
           }
-          return answer(task, shotId, () => mediaUrls(request, settings, FILES, task));
+          return toShotResponse(task, shotId, () => buildResultUrls(request, settings, FILES, task));
         });
-        const status = overall(shots.map((shot) => shot.status));
-        if (status === 'failed') tellFailedTask(settings, request, reply);
+        const status = combineStatuses(shots.map((shot) => shot.status));
+        if (status === 'failed') setFailedTaskStatus(settings, request, reply);
         return { status, shots };
       },
     );
   },
 });
 
-function answer(task: Task, shotId: string, urls: () => { videoUrl: string }) {
+function toShotResponse(task: Task, shotId: string, urls: () => { videoUrl: string }) {
   const { id: taskId, status } = task;
   switch (status) {
     case 'processing':
@@ -268,7 +280,7 @@ function answer(task: Task, shotId: string, urls: () => { videoUrl: string }) {
 }
 
 /** One verdict over several shots; how mixtures are told is ours, the page shows none. */
-function overall(statuses: TaskStatus[]): TaskStatus {
+function combineStatuses(statuses: TaskStatus[]): TaskStatus {
   if (statuses.includes('processing')) return 'processing';
   return statuses.includes('failed') ? 'failed' : 'completed';
 }

@@ -1,20 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify';
-import type { Account, AccountProfile } from '../core/accounts/accounts.ts';
+import type { FastifyInstance, RawServerDefault } from 'fastify';
+import type { AccountProfile } from '../core/accounts/accounts.ts';
 import type { Core } from '../core/core.ts';
-import { EmulatorError } from '../core/errors.ts';
-import type { PriceChanges } from '../core/ledger/prices.ts';
+import type { PriceOverrides } from '../core/ledger/prices.ts';
 import type { Results } from '../rendering/result-renderer.ts';
-import type { Trouble } from './faults/pending-faults.ts';
-import type { Entry } from './journal/entry.ts';
 import type { Journal } from './journal/journal.ts';
-import type { Room } from './pipeline/concurrency-limit.ts';
-import type { Problems } from './pipeline/errors.ts';
+import type { ConcurrencyLimit } from './pipeline/concurrency-limit.ts';
+import type { ErrorTable } from './pipeline/errors.ts';
 import type { RouteDoc } from './pipeline/route-docs.ts';
 import type { ZodTypeProvider } from './pipeline/validation.ts';
 
 /** The settings that the wire depends on. */
-export interface WireSettings {
+export interface HttpSettings {
   /** HTTP status of a poll that tells of a failed task: the page's sample body goes with 200, its table says 500. */
   failedTaskStatus: 200 | 500;
   /** Base of returned URLs; undefined: the caller's Host; `vendor`: the vendor's own hosts. */
@@ -28,7 +25,7 @@ export interface WireSettings {
   /** The accounts of the seed file, for a reset of everything. */
   seedAccounts: readonly { key: string; profile: AccountProfile }[];
   /** Where a family's prices differ from the vendor's, by the family's name. */
-  priceChanges: Readonly<Record<string, PriceChanges>>;
+  priceOverrides: Readonly<Record<string, PriceOverrides>>;
   adminToken: string | undefined;
   /** Lets callers from other machines reach the control plane without a token. */
   adminRemote: boolean;
@@ -52,45 +49,30 @@ export interface WireSettings {
 }
 
 /** What every route is given. */
-export interface Emulator {
+export interface HttpContext {
   core: Core;
-  settings: WireSettings;
+  settings: HttpSettings;
   journal: Journal;
   results: Results;
   /** Room for answers that take their time: those of the API, and those of the control plane. */
-  streams: Room;
-  listeners: Room;
+  streamLimit: ConcurrencyLimit;
+  listenerLimit: ConcurrencyLimit;
   /** Aborts when the server stops: open streams break off. */
   stopping: AbortSignal;
 }
 
 export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, never, ZodTypeProvider>;
 
+/** What a route does for its client: charges and returns a task, reads tasks, charges and streams a text, or charges and answers. */
+export type RouteKind = 'submit' | 'poll' | 'stream' | 'synchronous';
+
 declare module 'fastify' {
-  interface FastifyRequest {
-    account: Account | null;
-    /** For the log: the code that the answer told, and what was not told. */
-    errorCode: string | null;
-    reason: string | null;
-    /** The body as it came in, uploads left out; empty when there was none, or none that could be read. */
-    bodyText: string;
-    /** What was read from it, before the route made its own of it. */
-    sent: unknown;
-    /** The journal's; null where no account is known. */
-    entry: Entry | null;
-    /** What is to go wrong; null: nothing. */
-    trouble: Trouble | null;
-  }
   interface FastifyContextConfig {
-    problems?: Problems;
+    errors?: ErrorTable;
     doc?: RouteDoc;
     /** The family that the route belongs to. */
     family?: string;
+    /** Absent on routes that are not part of a family. */
+    kind?: RouteKind;
   }
-}
-
-/** The account that `authenticate` found for this request. */
-export function accountOf(request: FastifyRequest): Account {
-  if (!request.account) throw new EmulatorError('LOGIN_REQUIRED', 'the route is not behind authentication');
-  return request.account;
 }

@@ -1,7 +1,7 @@
-import { type PricesLike, type PriceTable, reprice } from '../core/ledger/prices.ts';
+import { applyPriceOverrides, type PriceTable, type SameShape } from '../core/ledger/prices.ts';
 import type { Task } from '../core/tasks/task.ts';
-import type { App, Emulator } from './context.ts';
-import { document } from './pipeline/errors.ts';
+import type { App, HttpContext } from './context.ts';
+import { registerErrorCodes } from './pipeline/errors.ts';
 import type { ResultFiles } from './results/result-file.ts';
 
 /** One API of the vendor, as the rest of the emulator knows it. */
@@ -14,33 +14,33 @@ export interface Family {
   /** The files of a completed task. */
   files: ResultFiles;
   /** What clients call a task beside its id. */
-  names: (task: Task) => Readonly<Record<string, string>>;
-  register(app: App, emulator: Emulator): void;
+  clientIds: (task: Task) => Readonly<Record<string, string>>;
+  register(app: App, context: HttpContext): void;
 }
 
-interface Parts<Prices extends PriceTable>
+interface FamilyDefinition<Prices extends PriceTable>
   extends Pick<Family, 'name' | 'title'>,
-    Partial<Pick<Family, 'files' | 'names'>> {
+    Partial<Pick<Family, 'files' | 'clientIds'>> {
   prices: Prices;
   /** Is given the prices in force: the vendor's, with the seed file's over them. */
-  routes: (app: App, emulator: Emulator, prices: PricesLike<Prices>) => void;
+  registerRoutes: (app: App, context: HttpContext, prices: SameShape<Prices>) => void;
 }
 
 const NO_FILES: ResultFiles = {};
-const noNames = () => ({});
+const noClientIds = () => ({});
 
-export function family<const Prices extends PriceTable>(parts: Parts<Prices>): Family {
-  const { name, title, prices, files = NO_FILES, names = noNames, routes } = parts;
+export function defineFamily<const Prices extends PriceTable>(definition: FamilyDefinition<Prices>): Family {
+  const { name, title, prices, files = NO_FILES, clientIds = noClientIds, registerRoutes } = definition;
   return {
-    ...{ name, title, prices, files, names },
-    register: (app, emulator) =>
-      void app.register(async (context) => {
-        context.addHook('onRoute', (route) => {
+    ...{ name, title, prices, files, clientIds },
+    register: (app, context) =>
+      void app.register(async (scope) => {
+        scope.addHook('onRoute', (route) => {
           route.config = { ...route.config, family: name };
-          document(route.config.problems);
+          registerErrorCodes(route.config.errors);
         });
-        const inForce = reprice(prices, emulator.settings.priceChanges[name]);
-        routes(context as unknown as App, emulator, inForce as PricesLike<Prices>);
+        const effectivePrices = applyPriceOverrides(prices, context.settings.priceOverrides[name]);
+        registerRoutes(scope as unknown as App, context, effectivePrices as SameShape<Prices>);
       }),
   };
 }

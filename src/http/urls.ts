@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Task } from '../core/tasks/task.ts';
-import type { WireSettings } from './context.ts';
-import { nameOf, type ResultFile, type ResultFiles } from './results/result-file.ts';
+import type { HttpSettings } from './context.ts';
+import { getFileName, type ResultFile, type ResultFiles } from './results/result-file.ts';
 
 const HOST = /^[\w.-]+(:\d{1,5})?$|^\[[0-9a-f:.]+\](:\d{1,5})?$/i;
 
@@ -10,18 +10,18 @@ const VENDOR_HOSTS: Record<ResultFile['extension'], string> = {
   mp4: 'video.nanophoto.ai',
   jpg: 'static.nanophoto.ai',
 };
-const IS_VENDOR_HOST = new RegExp(`^(${Object.values(VENDOR_HOSTS).join('|')})(:\\d+)?$`, 'i');
+const VENDOR_HOST_PATTERN = new RegExp(`^(${Object.values(VENDOR_HOSTS).join('|')})(:\\d+)?$`, 'i');
 
 /** What results are found under, whatever the host. */
-export const MEDIA = '/media';
+export const MEDIA_PREFIX = '/media';
 
 /**
  * The URLs of a result's files, by the answer's fields. They follow the caller's Host, so that they work from a container, a
  * test and a browser alike, where no other base is set.
  */
-export function mediaUrls<Files extends ResultFiles>(
+export function buildResultUrls<Files extends ResultFiles>(
   request: FastifyRequest,
-  { publicUrl }: WireSettings,
+  { publicUrl }: HttpSettings,
   files: Files,
   task: Task,
 ): { [Field in keyof Files]: string } {
@@ -29,19 +29,19 @@ export function mediaUrls<Files extends ResultFiles>(
     const base =
       publicUrl === 'vendor'
         ? `https://${VENDOR_HOSTS[file.extension]}`
-        : `${publicUrl ?? originOf(request)}${MEDIA}`;
-    return [field, `${base}/${file.folder}/${nameOf(file, task)}.${file.extension}`];
+        : `${publicUrl ?? getRequestOrigin(request)}${MEDIA_PREFIX}`;
+    return [field, `${base}/${file.folder}/${getFileName(file, task)}.${file.extension}`];
   });
   return Object.fromEntries(urls);
 }
 
 /** The path that a request is served under: on the vendor's hosts of results it lacks what those do not have. */
-export function servedPath(host: string | undefined, path: string): string {
-  return host && IS_VENDOR_HOST.test(host) && !path.startsWith(`${MEDIA}/`) ? MEDIA + path : path;
+export function toLocalPath(host: string | undefined, path: string): string {
+  return host && VENDOR_HOST_PATTERN.test(host) && !path.startsWith(`${MEDIA_PREFIX}/`) ? MEDIA_PREFIX + path : path;
 }
 
 /** As the caller knows us. */
-export function originOf(request: FastifyRequest): string {
+export function getRequestOrigin(request: FastifyRequest): string {
   const { host } = request.headers;
   const { localAddress, localPort } = request.socket;
   // Clients of a proxy may ask it for https without a tunnel.

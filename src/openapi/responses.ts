@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { COMMON_PROBLEMS, type Problem, type Problems, tell } from '../http/pipeline/errors.ts';
-import type { RouteDoc, Source } from '../http/pipeline/route-docs.ts';
-import { type Components, errorOf, type Json, jsonSchemaOf } from './json-schema.ts';
-import { examplesOf, type WireSample } from './wire-samples.ts';
+import { COMMON_ERRORS, type ErrorSpec, type ErrorTable, renderError } from '../http/pipeline/errors.ts';
+import type { Provenance, RouteDoc } from '../http/pipeline/route-docs.ts';
+import { type Components, createErrorSchema, type Json, toJsonSchema } from './json-schema.ts';
+import { toExamples, type WireSample } from './wire-samples.ts';
 
 const JSON_TYPE = 'application/json';
 
 /** Codes of requests that reach no route, and what is told as another code is. */
-const ELSEWHERE = ['NOT_FOUND', 'METHOD_NOT_ALLOWED', 'PROXY_REFUSED', 'AUTHORITY_FAILED', 'STOPPING'];
+const CODES_WITHOUT_ROUTE = ['NOT_FOUND', 'METHOD_NOT_ALLOWED', 'PROXY_REFUSED', 'AUTHORITY_FAILED', 'STOPPING'];
 
 const RATE_LIMIT_HEADERS = {
   'x-ratelimit-limit': { $ref: '#/components/headers/RateLimitLimit' },
@@ -16,7 +16,7 @@ const RATE_LIMIT_HEADERS = {
 };
 
 /** The forms in which the vendor tells an error, by the fields that they have. */
-const ERRORS: Record<string, z.ZodType> = {
+const ERROR_SCHEMAS: Record<string, z.ZodType> = {
   'success,error,errorCode': z
     .strictObject({ success: z.literal(false), error: z.string(), errorCode: z.string() })
     .meta({ id: 'Error' }),
@@ -33,108 +33,108 @@ const ERRORS: Record<string, z.ZodType> = {
     .meta({ id: 'BareErrorWithCredits' }),
 };
 
-interface Told {
+interface DocumentedError {
   /** What the route calls it, which may be more than clients are told. */
   name: string;
   code: string;
-  source: Source;
-  problem: Problem;
+  provenance: Provenance;
+  errorSpec: ErrorSpec;
   body: Json;
 }
 
 /** All answers of an operation, by status. `samples`: those of its path. */
-export function responsesOf(
+export function toResponsesObject(
   doc: RouteDoc,
-  problems: Problems,
+  errors: ErrorTable,
   samples: readonly WireSample[],
   components: Components,
 ): Json {
-  const byStatus = new Map<number, Told[]>();
-  for (const [name, problem] of problemsOf(doc, problems)) {
-    const { status, errorCode: code, body } = tell(name, problems, { requiredCredits: dearest(doc) });
-    const source = problem.source ?? doc.sources.codes;
-    byStatus.set(status, [...(byStatus.get(status) ?? []), { name, code, source, problem, body }]);
+  const byStatus = new Map<number, DocumentedError[]>();
+  for (const [name, errorSpec] of listErrors(doc, errors)) {
+    const { status, errorCode: code, body } = renderError(name, errors, { requiredCredits: getMaxPrice(doc) });
+    const provenance = errorSpec.provenance ?? doc.provenance.codes;
+    byStatus.set(status, [...(byStatus.get(status) ?? []), { name, code, provenance, errorSpec, body }]);
   }
   // A task that has failed is told with 500 where that is set.
   if (doc.failed && !byStatus.has(500)) byStatus.set(500, []);
-  const refusals = [...byStatus]
+  const errorResponses = [...byStatus]
     .sort(([one], [other]) => one - other)
-    .map(([status, told]) => [status, refusal(status, told, doc, samples, components)]);
-  return { '200': success(doc, samples, components), ...Object.fromEntries(refusals) };
+    .map(([status, statusErrors]) => [status, toErrorResponse(status, statusErrors, doc, samples, components)]);
+  return { '200': toSuccessResponse(doc, samples, components), ...Object.fromEntries(errorResponses) };
 }
 
-function problemsOf(doc: RouteDoc, problems: Problems): [string, Problem][] {
-  const common = Object.entries<Problem>(COMMON_PROBLEMS).filter(
+function listErrors(doc: RouteDoc, errors: ErrorTable): [string, ErrorSpec][] {
+  const common = Object.entries<ErrorSpec>(COMMON_ERRORS).filter(
     ([name]) =>
-      !(name in problems) &&
-      !ELSEWHERE.includes(name) &&
+      !(name in errors) &&
+      !CODES_WITHOUT_ROUTE.includes(name) &&
       (doc.prices !== undefined || name !== 'INSUFFICIENT_CREDITS'),
   );
-  return [...Object.entries(problems), ...common];
+  return [...Object.entries(errors), ...common];
 }
 
-const dearest = ({ prices }: RouteDoc) => Math.max(1, ...(prices?.list ?? []).map(({ credits }) => credits));
+const getMaxPrice = ({ prices }: RouteDoc) => Math.max(1, ...(prices?.list ?? []).map(({ credits }) => credits));
 
-function success(
-  { answers, failed, sources }: RouteDoc,
+function toSuccessResponse(
+  { responses, failed, provenance }: RouteDoc,
   samples: readonly WireSample[],
   components: Components,
 ) {
-  const about = { 'x-source': sources.answers, headers: RATE_LIMIT_HEADERS };
-  if (answers === 'text') {
+  const sharedFields = { 'x-source': provenance.responses, headers: RATE_LIMIT_HEADERS };
+  if (responses === 'text') {
     return {
       description: 'The text, piece by piece as it is written.',
-      ...about,
+      ...sharedFields,
       content: { 'text/plain': { schema: { type: 'string', minLength: 1 } } },
     };
   }
-  const schemas = [...answers, ...(failed ? [failed] : [])].map((one) =>
-    jsonSchemaOf(one, 'output', components),
+  const schemas = [...responses, ...(failed ? [failed] : [])].map((schema) =>
+    toJsonSchema(schema, 'output', components),
   );
   return {
     description: failed ? 'How the task stands.' : 'Accepted.',
-    ...about,
+    ...sharedFields,
     content: {
       [JSON_TYPE]: {
         schema: oneOf(schemas),
-        ...examplesOf(sampled(samples, 200), ({ response }) => response.body),
+        ...toExamples(filterSamples(samples, 200), ({ response }) => response.body),
       },
     },
   };
 }
 
-function refusal(
+function toErrorResponse(
   status: number,
-  told: readonly Told[],
+  errors: readonly DocumentedError[],
   { failed }: RouteDoc,
   samples: readonly WireSample[],
   components: Components,
 ) {
-  const forms = new Map<string, Told[]>();
-  for (const one of told) {
-    const form = Object.keys(one.body).join();
-    forms.set(form, [...(forms.get(form) ?? []), one]);
+  const errorsByShape = new Map<string, DocumentedError[]>();
+  for (const error of errors) {
+    const shape = Object.keys(error.body).join();
+    errorsByShape.set(shape, [...(errorsByShape.get(shape) ?? []), error]);
   }
-  const schemas = [...forms].map(([form, those]) => {
-    const error = ERRORS[form];
-    if (!error) throw new Error(`there is no form of errors with ${form}`);
-    const codes = [...new Set(those.map(({ code }) => code))];
-    return errorOf(error, 'errorCode', codes, components);
+  const schemas = [...errorsByShape].map(([shape, group]) => {
+    const errorSchema = ERROR_SCHEMAS[shape];
+    if (!errorSchema) throw new Error(`there is no form of errors with ${shape}`);
+    const codes = [...new Set(group.map(({ code }) => code))];
+    return createErrorSchema(errorSchema, 'errorCode', codes, components);
   });
-  if (status === 500 && failed) schemas.push(jsonSchemaOf(failed, 'output', components));
-  const documented = sampled(samples, status);
-  const examples = told.map(({ name, code, source, body }): [string, Json] => {
-    const sample = documented.find(({ response }) => response.body.errorCode === code);
+  if (status === 500 && failed) schemas.push(toJsonSchema(failed, 'output', components));
+  const documentedSamples = filterSamples(samples, status);
+  const examples = errors.map(({ name, code, provenance, body }): [string, Json] => {
+    const sample = documentedSamples.find(({ response }) => response.body.errorCode === code);
     return name === code && sample
-      ? [name, { summary: sample.name, value: sample.response.body, 'x-source': sample.mark }]
-      : [name, { value: body, 'x-source': source }];
+      ? [name, { summary: sample.name, value: sample.response.body, 'x-source': sample.provenance }]
+      : [name, { value: body, 'x-source': provenance }];
   });
-  const codes = new Map<string, Source>();
-  for (const { code, source } of told) if (!codes.has(code)) codes.set(code, source);
+  const codes = new Map<string, Provenance>();
+  for (const { code, provenance } of errors) if (!codes.has(code)) codes.set(code, provenance);
   return {
     description: [...codes.keys()].join(', ') || 'A failed task, where that is set.',
     headers: status === 429 ? { ...RATE_LIMIT_HEADERS, ...RETRY_AFTER } : RATE_LIMIT_HEADERS,
-    'x-error-codes': [...codes].map(([code, source]) => ({ code, 'x-source': source })),
+    'x-error-codes': [...codes].map(([code, provenance]) => ({ code, 'x-source': provenance })),
     content: { [JSON_TYPE]: { schema: oneOf(schemas), examples: Object.fromEntries(examples) } },
   };
 }
@@ -143,5 +143,5 @@ const RETRY_AFTER = { 'retry-after': { $ref: '#/components/headers/RetryAfter' }
 
 const oneOf = (schemas: Json[]) => (schemas.length === 1 ? schemas[0] : { oneOf: schemas });
 
-const sampled = (samples: readonly WireSample[], status: number) =>
+const filterSamples = (samples: readonly WireSample[], status: number) =>
   samples.filter(({ response }) => response.status === status && response.body);

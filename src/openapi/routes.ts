@@ -1,20 +1,20 @@
 import { join } from 'node:path';
-import type { App, Emulator } from '../http/context.ts';
+import type { App, HttpContext } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
-import { refuseWrites } from '../http/pipeline/method-not-allowed.ts';
-import { originOf } from '../http/urls.ts';
+import { rejectWriteMethods } from '../http/pipeline/method-not-allowed.ts';
+import { getRequestOrigin } from '../http/urls.ts';
 import type { DocumentedRoute } from './vendor-document.ts';
 
 /** The contract as a file that other tools read. `routes` may still be growing. */
-export function registerOpenApi(
+export function registerVendorDocument(
   app: App,
-  { settings }: Emulator,
+  { settings }: HttpContext,
   families: readonly Family[],
   routes: readonly DocumentedRoute[],
 ): void {
   app.get('/openapi.json', async (request, reply) => {
     // Few ask for it, and a start should not wait for it.
-    const [{ vendorDocument }, { readSamples }] = await Promise.all([
+    const [{ createVendorDocument }, { readSamples }] = await Promise.all([
       import('./vendor-document.ts'),
       import('./wire-samples.ts'),
     ]);
@@ -22,7 +22,7 @@ export function registerOpenApi(
     const { version } = settings;
     // Editors in a browser read it from other hosts, and it holds no secret.
     reply.header('access-control-allow-origin', '*');
-    return vendorDocument({ routes, families, samples, version, url: originOf(request) });
+    return createVendorDocument({ routes, families, samples, version, url: getRequestOrigin(request) });
   });
-  refuseWrites(app, '/openapi.json');
+  rejectWriteMethods(app, '/openapi.json');
 }

@@ -1,19 +1,19 @@
 import type { z } from 'zod';
 import type { Family } from '../http/family.ts';
-import type { Problems } from '../http/pipeline/errors.ts';
-import type { RouteDoc, Source } from '../http/pipeline/route-docs.ts';
-import { type Components, type Json, jsonSchemaOf, schemasOf } from './json-schema.ts';
-import { responsesOf } from './responses.ts';
-import { examplesOf, type WireSample } from './wire-samples.ts';
+import type { ErrorTable } from '../http/pipeline/errors.ts';
+import type { Provenance, RouteDoc } from '../http/pipeline/route-docs.ts';
+import { type Components, type Json, toJsonSchema, toSortedSchemas } from './json-schema.ts';
+import { toResponsesObject } from './responses.ts';
+import { toExamples, type WireSample } from './wire-samples.ts';
 
 /** A route as it was registered, as far as the document tells of it. */
 export interface DocumentedRoute {
   url: string;
   schema: { body: z.ZodType };
-  config: { family: string; problems: Problems; doc: RouteDoc };
+  config: { family: string; errors: ErrorTable; doc: RouteDoc };
 }
 
-export interface VendorDocumentParts {
+export interface VendorDocumentOptions {
   routes: readonly DocumentedRoute[];
   families: readonly Family[];
   samples: readonly WireSample[];
@@ -22,24 +22,24 @@ export interface VendorDocumentParts {
   url: string;
 }
 
-const SOURCES: Record<Source, string> = {
-  D: 'documented on a vendor page',
-  C: 'known from public client code',
-  X: 'stated nowhere: an assumption, chosen so that real clients work',
+const PROVENANCE_MEANINGS: Record<Provenance, string> = {
+  documented: 'stated on a vendor page',
+  observed: 'seen in the code of public clients',
+  assumed: 'stated nowhere; chosen so that real clients work',
 };
 
 const DESCRIPTION = `The HTTP API of NanoPhoto.AI, as nanophoto-emulator answers it.
 
-\`x-source\` says how well each part is known: ${Object.entries(SOURCES)
-  .map(([mark, meaning]) => `**${mark}** ${meaning}`)
+\`x-source\` says how well each part is known: ${Object.entries(PROVENANCE_MEANINGS)
+  .map(([provenance, meaning]) => `**${provenance}** ${meaning}`)
   .join('; ')}. What is said of an operation holds for its parts that say nothing themselves.
 
 Tasks are submitted, charged at once and polled; what fails is refunded. Prices are in \`x-prices\`, in credits.`;
 
 /** The vendor's API as an OpenAPI 3.1 document, made of what its routes are registered with. */
-export function vendorDocument({ routes, families, samples, version, url }: VendorDocumentParts): Json {
+export function createVendorDocument({ routes, families, samples, version, url }: VendorDocumentOptions): Json {
   const components: Components = new Map();
-  const paths = routes.map((route) => [route.url, { post: operationOf(route, samples, components) }]);
+  const paths = routes.map((route) => [route.url, { post: toOperationObject(route, samples, components) }]);
   return {
     openapi: '3.1.1',
     info: {
@@ -63,79 +63,78 @@ export function vendorDocument({ routes, families, samples, version, url }: Vend
           type: 'http',
           scheme: 'bearer',
           description: 'An API key. Every key has credits and a rate limit of its own.',
-          'x-source': 'D',
+          'x-source': 'documented',
         },
       },
       headers: HEADERS,
-      schemas: schemasOf(components),
+      schemas: toSortedSchemas(components),
     },
-    'x-rate-limit': { requests: 100, perSeconds: 3600, 'x-source': 'D' },
-    'x-sources': SOURCES,
+    'x-rate-limit': { requests: 100, perSeconds: 3600, 'x-source': 'documented' },
+    'x-sources': PROVENANCE_MEANINGS,
   };
 }
 
-const whole = (description: string) => ({
+const createIntegerHeader = (description: string) => ({
   description,
   schema: { type: 'integer', minimum: 0 },
-  'x-source': 'X',
+  'x-source': 'assumed',
 });
 const HEADERS = {
-  RateLimitLimit: whole('Requests an hour. Absent for keys without a limit, as the other two.'),
-  RateLimitRemaining: whole('How many of them are left.'),
-  RateLimitReset: whole('Seconds until they are all there again.'),
-  RetryAfter: whole('Seconds until there is one again.'),
+  RateLimitLimit: createIntegerHeader('Requests an hour. Absent for keys without a limit, as the other two.'),
+  RateLimitRemaining: createIntegerHeader('How many of them are left.'),
+  RateLimitReset: createIntegerHeader('Seconds until they are all there again.'),
+  RetryAfter: createIntegerHeader('Seconds until there is one again.'),
 };
 
-function operationOf(route: DocumentedRoute, samples: readonly WireSample[], components: Components): Json {
-  const { doc, problems, family } = route.config;
-  const own = samples.filter(
-    ({ request: { path, method = 'POST', body } }) =>
-      path === route.url && method === 'POST' && body !== undefined,
+function toOperationObject(route: DocumentedRoute, samples: readonly WireSample[], components: Components): Json {
+  const { doc, errors, family } = route.config;
+  const routeSamples = samples.filter(
+    ({ request: { path, method = 'POST', body } }) => path === route.url && method === 'POST' && body !== undefined,
   );
-  const accepted = own.filter(({ response }) => response.status === 200);
-  const { sources, prices } = doc;
+  const accepted = routeSamples.filter(({ response }) => response.status === 200);
+  const { provenance, prices } = doc;
   return {
-    operationId: operationIdOf(route.url),
+    operationId: toOperationId(route.url),
     summary: doc.summary,
-    description: costOf(prices),
+    description: describeCost(prices),
     tags: [family],
-    'x-source': sources.endpoint,
+    'x-source': provenance.endpoint,
     ...(prices && {
-      'x-prices': { unit: 'credits', per: prices.per, 'x-source': sources.prices, list: prices.list },
+      'x-prices': { unit: 'credits', per: prices.per, 'x-source': provenance.prices, list: prices.list },
     }),
     requestBody: {
       required: true,
       content: {
         'application/json': {
-          schema: requestSchemaOf(route, components),
-          ...examplesOf(accepted.filter(isShort), ({ request }) => request.body),
+          schema: toRequestSchema(route, components),
+          ...toExamples(accepted.filter(isShort), ({ request }) => request.body),
         },
       },
     },
-    responses: responsesOf(doc, problems, own, components),
+    responses: toResponsesObject(doc, errors, routeSamples, components),
   };
 }
 
-function costOf(prices: RouteDoc['prices']): string {
+function describeCost(prices: RouteDoc['prices']): string {
   const amounts = (prices?.list ?? []).map(({ credits }) => credits);
-  const [least, most] = [Math.min(...amounts), Math.max(...amounts)];
-  if (prices === undefined || most === 0) return 'Costs no credits.';
-  const range = least === most ? `${least}` : `${least} to ${most}`;
-  const unit = most === 1 ? 'credit' : 'credits';
+  const [min, max] = [Math.min(...amounts), Math.max(...amounts)];
+  if (prices === undefined || max === 0) return 'Costs no credits.';
+  const range = min === max ? `${min}` : `${min} to ${max}`;
+  const unit = max === 1 ? 'credit' : 'credits';
   return `Costs ${range} ${unit} a ${prices.per}, deducted at once and refunded for what fails.`;
 }
 
 /** `/api/sora-2/check-status` is `sora2CheckStatus`. */
-const operationIdOf = (url: string) =>
+const toOperationId = (url: string) =>
   url.replace('/api/', '').replace(/[-/]+(\w)/g, (_, letter: string) => letter.toUpperCase());
 
-function requestSchemaOf({ schema, config }: DocumentedRoute, components: Components): Json {
-  const { properties, ...rest } = jsonSchemaOf(schema.body, 'input', components);
-  const marked = Object.entries(properties as Record<string, Json>).map(([name, property]) => [
+function toRequestSchema({ schema, config }: DocumentedRoute, components: Components): Json {
+  const { properties, ...rest } = toJsonSchema(schema.body, 'input', components);
+  const annotated = Object.entries(properties as Record<string, Json>).map(([name, property]) => [
     name,
-    { 'x-source': config.doc.sources.request, ...property },
+    { 'x-source': config.doc.provenance.request, ...property },
   ]);
-  return { ...rest, properties: Object.fromEntries(marked) };
+  return { ...rest, properties: Object.fromEntries(annotated) };
 }
 
 /** Those with a file in them are too long to be shown. */

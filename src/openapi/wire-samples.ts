@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Source } from '../http/pipeline/route-docs.ts';
+import type { Provenance } from '../http/pipeline/route-docs.ts';
 import type { Json } from './json-schema.ts';
 
 /** A request and its answer, as somebody documented or saw them: fixtures/wire has one in each file. */
@@ -11,7 +11,7 @@ export interface WireSample {
   name: string;
   /** Where it comes from. */
   source: string;
-  mark: Source;
+  provenance: Provenance;
   /** What has to be so before the request. */
   given?: {
     credits?: number;
@@ -41,17 +41,14 @@ export interface WireSample {
 }
 
 /** What a text has to match, whatever its words are. */
-export const patternsOf = ({ text }: WireSample['response']): string[] => (Array.isArray(text) ? text : []);
+export const getTextPatterns = ({ text }: WireSample['response']): string[] => (Array.isArray(text) ? text : []);
 
 /** For a document: samples by their names, each with what it is an example of. */
-export function examplesOf(
-  samples: readonly WireSample[],
-  shown: (sample: WireSample) => Json,
-): { examples?: Json } {
+export function toExamples(samples: readonly WireSample[], render: (sample: WireSample) => Json): { examples?: Json } {
   if (samples.length === 0) return {};
   const examples = samples.map((sample) => [
     sample.id.split('/').at(-1),
-    { summary: sample.name, value: shown(sample), 'x-source': sample.mark },
+    { summary: sample.name, value: render(sample), 'x-source': sample.provenance },
   ]);
   return { examples: Object.fromEntries(examples) };
 }
@@ -62,8 +59,18 @@ export function readSamples(dir: string): WireSample[] {
   return files
     .filter((file) => file.endsWith('.json'))
     .sort()
-    .map((file) => ({
-      id: file.slice(0, -'.json'.length).replaceAll('\\', '/'),
-      ...JSON.parse(readFileSync(join(dir, file), 'utf8')),
-    }));
+    .map((file) => parseWireSample(file.slice(0, -'.json'.length), readFileSync(join(dir, file), 'utf8')));
+}
+
+/** Earlier versions wrote provenance as a letter, in `mark`. */
+const PROVENANCE_OF_MARK: Record<string, Provenance> = { D: 'documented', C: 'observed', X: 'assumed' };
+
+/** Parses a sample file. `path` without its extension becomes the id, unless the file has one. */
+export function parseWireSample(path: string, json: string): WireSample {
+  const { mark, ...sample } = JSON.parse(json);
+  return {
+    id: path.replaceAll('\\', '/'),
+    ...(mark !== undefined && { provenance: PROVENANCE_OF_MARK[mark] ?? mark }),
+    ...sample,
+  };
 }

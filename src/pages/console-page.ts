@@ -1,5 +1,5 @@
 import type { App } from '../http/context.ts';
-import { registerBuiltPage } from './static-page.ts';
+import { registerStaticPage } from './static-page.ts';
 
 /**
  * It shows what clients sent, so nothing of that may ever run: no script and no style but its own files, and no text becomes markup.
@@ -21,12 +21,12 @@ const POLICY = [
 
 /** A page that shows what the emulator does, from what the build has put in `dir`. It uses the control plane like any other client. */
 export const registerConsolePage = (app: App, dir: string): void =>
-  registerBuiltPage(app, {
+  registerStaticPage(app, {
     path: '/console',
     dir,
     folder: 'assets/',
     // As Vite names them: some name, and eight characters of a hash.
-    file: '\\w[\\w.-]*-[\\w-]{8}\\.(?:js|css|svg)',
+    filePattern: '\\w[\\w.-]*-[\\w-]{8}\\.(?:js|css|svg)',
     policy: POLICY,
     headers: {
       'cross-origin-opener-policy': 'same-origin',

@@ -1,5 +1,5 @@
 import type { App } from '../http/context.ts';
-import { registerBuiltPage } from './static-page.ts';
+import { registerStaticPage } from './static-page.ts';
 
 /** Scalar brings its styles in elements of its own; all else comes from here, and goes nowhere else. */
 const POLICY = [
@@ -16,10 +16,10 @@ const POLICY = [
 
 /** A page to read the API and the control plane on, and to try them, from what the build has put in `dir`. */
 export const registerReferencePage = (app: App, dir: string): void =>
-  registerBuiltPage(app, {
+  registerStaticPage(app, {
     path: '/docs',
     dir,
     folder: '',
-    file: 'reference-[0-9a-f]{16}\\.js',
+    filePattern: 'reference-[0-9a-f]{16}\\.js',
     policy: POLICY,
   });

@@ -5,7 +5,7 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { SetupError } from '../core/errors.ts';
 import { makeDir } from '../core/storage/database.ts';
 import { systemClock } from '../core/time/clock.ts';
-import type { Signed, Validity } from './certificates.ts';
+import type { KeyAndCertificate, Validity } from './certificates.ts';
 import { isVendorHost, VENDOR_HOST } from './vendor-hosts.ts';
 
 const FILE = 'authority.pem';
@@ -14,7 +14,7 @@ const AUTHORITY_DAYS = 3650;
 /** Longer ones are refused by some systems. */
 const LEAF_DAYS = 397;
 /** There are few names to ask by, and who makes some up gets no more than these. */
-const MOST_CONTEXTS = 50;
+const MAX_CONTEXTS = 50;
 
 export interface Authority {
   /** For who is to trust it, in PEM. */
@@ -30,13 +30,13 @@ export interface Authority {
  */
 export async function openAuthority(dataDir: string | undefined): Promise<Authority> {
   // What makes certificates takes long to load, and most emulators make none.
-  const { makeLeaf, toPem } = await import('./certificates.ts');
-  const authority = await (dataDir === undefined ? makeNew() : kept(join(dataDir, FILE)));
+  const { createLeaf: makeLeaf, toPem } = await import('./certificates.ts');
+  const authority = await (dataDir === undefined ? generateAuthority() : loadOrCreate(join(dataDir, FILE)));
   const certificate = authority.certificate.toString('pem');
   const contexts = new Map<string, Promise<SecureContext>>();
 
-  async function contextOf(host: string): Promise<SecureContext> {
-    const leaf = await toPem(await makeLeaf(authority, host, days(LEAF_DAYS)));
+  async function createContext(host: string): Promise<SecureContext> {
+    const leaf = await toPem(await makeLeaf(authority, host, validityFor(LEAF_DAYS)));
     return createSecureContext({ key: leaf.key, cert: `${leaf.certificate}\n${certificate}` });
   }
 
@@ -44,12 +44,12 @@ export async function openAuthority(dataDir: string | undefined): Promise<Author
     certificate,
     contextFor(host) {
       // The vendor's own and its subdomains share one.
-      const isDeeper = isVendorHost(host) && host.split('.').length > 3;
-      const name = isDeeper ? host.toLowerCase() : VENDOR_HOST;
-      const known = contexts.get(name);
-      if (known) return known;
-      if (contexts.size >= MOST_CONTEXTS) contexts.clear();
-      const context = contextOf(name);
+      const isDeepSubdomain = isVendorHost(host) && host.split('.').length > 3;
+      const name = isDeepSubdomain ? host.toLowerCase() : VENDOR_HOST;
+      const cached = contexts.get(name);
+      if (cached) return cached;
+      if (contexts.size >= MAX_CONTEXTS) contexts.clear();
+      const context = createContext(name);
       contexts.set(name, context);
       context.catch(() => contexts.delete(name));
       return context;
@@ -57,15 +57,15 @@ export async function openAuthority(dataDir: string | undefined): Promise<Author
   };
 }
 
-async function makeNew(): Promise<Signed> {
-  const { makeAuthority } = await import('./certificates.ts');
-  return makeAuthority(days(AUTHORITY_DAYS));
+async function generateAuthority(): Promise<KeyAndCertificate> {
+  const { createAuthority: makeAuthority } = await import('./certificates.ts');
+  return makeAuthority(validityFor(AUTHORITY_DAYS));
 }
 
-async function kept(path: string): Promise<Signed> {
+async function loadOrCreate(path: string): Promise<KeyAndCertificate> {
   const { fromPem } = await import('./certificates.ts');
-  const pem = read(path) ?? (await make(path));
-  let authority: Signed;
+  const pem = readIfExists(path) ?? (await createFile(path));
+  let authority: KeyAndCertificate;
   try {
     authority = await fromPem(pem);
   } catch (cause) {
@@ -77,7 +77,7 @@ async function kept(path: string): Promise<Signed> {
   return authority;
 }
 
-function read(path: string): string | undefined {
+function readIfExists(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
@@ -87,27 +87,27 @@ function read(path: string): string | undefined {
 }
 
 /** Whole or not at all; of two processes that make one at the same time the first counts. */
-async function make(path: string): Promise<string> {
+async function createFile(path: string): Promise<string> {
   const { toPem } = await import('./certificates.ts');
-  const { key, certificate } = await toPem(await makeNew());
-  const making = `${path}.${randomUUID()}`;
+  const { key, certificate } = await toPem(await generateAuthority());
+  const tempPath = `${path}.${randomUUID()}`;
   try {
     makeDir(dirname(path));
-    writeFileSync(making, `${key}\n${certificate}\n`, { mode: 0o600, flag: 'wx' });
-    link(making, path);
+    writeFileSync(tempPath, `${key}\n${certificate}\n`, { mode: 0o600, flag: 'wx' });
+    linkOrRename(tempPath, path);
   } catch (cause) {
     if (cause instanceof SetupError) throw cause;
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') {
       throw new SetupError(`${path} cannot be written: ${(cause as Error).message}.`, { cause });
     }
   } finally {
-    rmSync(making, { force: true });
+    rmSync(tempPath, { force: true });
   }
-  return read(path)!;
+  return readIfExists(path)!;
 }
 
 /** Does not replace what is there. Some file systems have no links, and there a rename has to do. */
-function link(from: string, to: string): void {
+function linkOrRename(from: string, to: string): void {
   try {
     linkSync(from, to);
   } catch (error) {
@@ -118,7 +118,7 @@ function link(from: string, to: string): void {
 }
 
 /** From a day ago on, because two machines' clocks differ. */
-function days(count: number): Validity {
+function validityFor(count: number): Validity {
   const nowMs = systemClock.nowMs();
   return { notBefore: new Date(nowMs - DAY_MS), notAfter: new Date(nowMs + (count - 1) * DAY_MS) };
 }

@@ -14,22 +14,21 @@ export interface Validity {
   notAfter: Date;
 }
 
-export interface Signed {
+export interface KeyAndCertificate {
   keys: CryptoKeyPair;
   certificate: x509.X509Certificate;
 }
 
 type CryptoKeyPair = webcrypto.CryptoKeyPair;
 
-const makeKeys = () =>
-  webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
+const generateKeys = () => webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
 
 /** An authority that can speak for servers under the vendor's names and for nothing else (RFC 5280, section 4.2.1.10). */
-export async function makeAuthority(validity: Validity): Promise<Signed> {
-  const keys = await makeKeys();
+export async function createAuthority(validity: Validity): Promise<KeyAndCertificate> {
+  const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: 'CN=nanophoto-emulator local authority',
-    serialNumber: serialNumber(),
+    serialNumber: createSerialNumber(),
     ...validity,
     keys,
     signingAlgorithm: ALGORITHM,
@@ -38,20 +37,24 @@ export async function makeAuthority(validity: Validity): Promise<Signed> {
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.Extension(NAME_CONSTRAINTS, true, vendorOnly()),
+      new x509.Extension(NAME_CONSTRAINTS, true, vendorNameConstraints()),
     ],
   });
   return { keys, certificate };
 }
 
 /** A server's certificate for this host; for the vendor's own, for its subdomains as well. */
-export async function makeLeaf(authority: Signed, host: string, validity: Validity): Promise<Signed> {
-  const keys = await makeKeys();
+export async function createLeaf(
+  authority: KeyAndCertificate,
+  host: string,
+  validity: Validity,
+): Promise<KeyAndCertificate> {
+  const keys = await generateKeys();
   const names = host === VENDOR_HOST ? [host, `*.${host}`] : [host];
   const certificate = await x509.X509CertificateGenerator.create({
     subject: `CN=${host}`,
     issuer: authority.certificate.subject,
-    serialNumber: serialNumber(),
+    serialNumber: createSerialNumber(),
     ...validity,
     publicKey: keys.publicKey,
     signingKey: authority.keys.privateKey,
@@ -71,48 +74,48 @@ export async function makeLeaf(authority: Signed, host: string, validity: Validi
 }
 
 /** Key and certificate, one after the other. */
-export async function toPem({ keys, certificate }: Signed): Promise<{ key: string; certificate: string }> {
+export async function toPem({ keys, certificate }: KeyAndCertificate): Promise<{ key: string; certificate: string }> {
   const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
   return { key: x509.PemConverter.encode(key, 'PRIVATE KEY'), certificate: certificate.toString('pem') };
 }
 
 /** @throws Error when it is no authority of ours */
-export async function fromPem(pem: string): Promise<Signed> {
-  const [key, own] = x509.PemConverter.decode(pem);
-  const certificate = new x509.X509Certificate(own!);
+export async function fromPem(pem: string): Promise<KeyAndCertificate> {
+  const [key, certificateDer] = x509.PemConverter.decode(pem);
+  const certificate = new x509.X509Certificate(certificateDer!);
   const privateKey = await webcrypto.subtle.importKey('pkcs8', key!, ALGORITHM, true, ['sign']);
   const publicKey = await certificate.publicKey.export(ALGORITHM, ['verify'], webcrypto as never);
   const keys = { privateKey, publicKey: publicKey as never };
-  if (!(await belongTogether(keys))) throw new Error('the key is not the one of the certificate');
+  if (!(await isMatchingKeyPair(keys))) throw new Error('the key is not the one of the certificate');
   const constraints = certificate.getExtension(NAME_CONSTRAINTS);
-  if (!constraints?.critical || !Buffer.from(vendorOnly()).equals(Buffer.from(constraints.value))) {
+  if (!constraints?.critical || !Buffer.from(vendorNameConstraints()).equals(Buffer.from(constraints.value))) {
     throw new Error('the certificate can speak for others than the vendor');
   }
   return { keys, certificate };
 }
 
-async function belongTogether({ privateKey, publicKey }: CryptoKeyPair): Promise<boolean> {
-  const text = randomBytes(16);
-  const signature = await webcrypto.subtle.sign(ALGORITHM, privateKey, text);
-  return webcrypto.subtle.verify(ALGORITHM, publicKey, signature, text);
+async function isMatchingKeyPair({ privateKey, publicKey }: CryptoKeyPair): Promise<boolean> {
+  const challenge = randomBytes(16);
+  const signature = await webcrypto.subtle.sign(ALGORITHM, privateKey, challenge);
+  return webcrypto.subtle.verify(ALGORITHM, publicKey, signature, challenge);
 }
 
 /** One value of ASN.1 in DER, of less than 128 bytes. */
-const der = (tag: number, ...parts: Uint8Array[]) =>
+const encodeDer = (tag: number, ...parts: Uint8Array[]) =>
   Buffer.from([tag, Buffer.concat(parts).length, ...Buffer.concat(parts)]);
 const SEQUENCE = 0x30;
 const [PERMITTED, EXCLUDED] = [0xa0, 0xa1];
 const [DNS_NAME, IP_ADDRESS] = [0x82, 0x87];
 
 /** Names: the vendor's alone. Addresses, which a rule for names says nothing of: none, neither of IPv4 nor of IPv6. */
-function vendorOnly(): Uint8Array {
-  const subtree = (tag: number, base: Uint8Array) => der(SEQUENCE, der(tag, base));
-  return der(
+function vendorNameConstraints(): Uint8Array {
+  const subtree = (tag: number, base: Uint8Array) => encodeDer(SEQUENCE, encodeDer(tag, base));
+  return encodeDer(
     SEQUENCE,
-    der(PERMITTED, subtree(DNS_NAME, Buffer.from(VENDOR_HOST))),
-    der(EXCLUDED, subtree(IP_ADDRESS, Buffer.alloc(8)), subtree(IP_ADDRESS, Buffer.alloc(32))),
+    encodeDer(PERMITTED, subtree(DNS_NAME, Buffer.from(VENDOR_HOST))),
+    encodeDer(EXCLUDED, subtree(IP_ADDRESS, Buffer.alloc(8)), subtree(IP_ADDRESS, Buffer.alloc(32))),
   );
 }
 
 /** Positive, as it has to be. */
-const serialNumber = () => `01${randomBytes(15).toString('hex')}`;
+const createSerialNumber = () => `01${randomBytes(15).toString('hex')}`;

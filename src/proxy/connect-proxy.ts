@@ -6,11 +6,11 @@ import type { Authority } from './certificate-authority.ts';
 import { isVendorHost, VENDOR_HOST } from './vendor-hosts.ts';
 
 /** Who has not finished the handshake by then does not speak TLS. */
-const HANDSHAKE_MS = 10_000;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-const TARGET = /^([\w.-]{1,255}):(\d{1,5})$/;
+const TARGET_PATTERN = /^([\w.-]{1,255}):(\d{1,5})$/;
 
-export interface InterceptOptions {
+export interface ConnectProxyOptions {
   /** Asked for tunnels. */
   server: Server;
   connections: {
@@ -23,9 +23,9 @@ export interface InterceptOptions {
   authority: () => Promise<Authority>;
   clock: Clock;
   /** The whole answer to a request for a tunnel that is not given. */
-  refusal: string;
+  refusalResponse: string;
   /** The whole answer to a request for a tunnel that cannot be encrypted. */
-  unable: string;
+  failureResponse: string;
   /** Told of refused tunnels, and of what went wrong on our side. */
   onRefused: (target: string) => void;
   onError: (error: Error) => void;
@@ -35,44 +35,43 @@ export interface InterceptOptions {
  * Answers for the vendor's hosts to clients that ask for them: through a tunnel (CONNECT) on the server's own port, and over
  * plain TLS on a port of its own. No connection to the outside is ever opened: a tunnel ends here.
  */
-export function createIntercept({
+export function createConnectProxy({
   server,
   connections,
   authority,
   clock,
-  refusal,
-  unable,
+  refusalResponse,
+  failureResponse,
   onRefused,
   onError,
-}: InterceptOptions) {
+}: ConnectProxyOptions) {
   /** Those that have not come as far as to be the server's, and those that were refused. */
-  const waiting = new Set<Socket>();
+  const pendingSockets = new Set<Socket>();
   let isClosing = false;
 
   /** Until it is the server's or closed, and no longer than a handshake may take. The result ends the hold. */
-  function hold(socket: Socket): () => void {
-    waiting.add(socket);
+  function trackHandshake(socket: Socket): () => void {
+    pendingSockets.add(socket);
     socket.on('error', () => socket.destroy());
-    const cancel = clock.after(HANDSHAKE_MS, () => socket.destroy());
+    const cancel = clock.after(HANDSHAKE_TIMEOUT_MS, () => socket.destroy());
     const release = () => {
       cancel();
-      waiting.delete(socket);
+      pendingSockets.delete(socket);
     };
     socket.once('close', release);
     if (isClosing) socket.destroy();
     return release;
   }
 
-  const contextFor = (host: string): Promise<SecureContext> =>
-    authority().then((known) => known.contextFor(host));
+  const contextFor = (host: string): Promise<SecureContext> => authority().then((ca) => ca.contextFor(host));
 
   /** The connection is the server's as soon as it is encrypted; what goes wrong before that ends it. */
-  async function encrypt(socket: Socket, host: string, onReady: () => void = () => {}): Promise<void> {
-    const release = hold(socket);
+  async function upgradeToTls(socket: Socket, host: string, onReady: () => void = () => {}): Promise<void> {
+    const release = trackHandshake(socket);
     const secureContext = await contextFor(host);
     if (socket.destroyed) return;
     onReady();
-    const secure = new TLSSocket(socket, {
+    const tlsSocket = new TLSSocket(socket, {
       isServer: true,
       secureContext,
       ALPNProtocols: ['http/1.1'],
@@ -83,26 +82,26 @@ export function createIntercept({
         );
       },
     });
-    secure.on('error', () => secure.destroy());
-    secure.once('close', () => socket.destroy());
+    tlsSocket.on('error', () => tlsSocket.destroy());
+    tlsSocket.once('close', () => socket.destroy());
     // The server's connections stay half open when clients end them: before it is the server's, nobody else would close it.
-    const leave = () => secure.destroy();
-    secure.once('end', leave);
-    secure.once('secure', () => {
-      secure.off('end', leave);
+    const onEnd = () => tlsSocket.destroy();
+    tlsSocket.once('end', onEnd);
+    tlsSocket.once('secure', () => {
+      tlsSocket.off('end', onEnd);
       release();
-      connections.serve(secure);
+      connections.serve(tlsSocket);
     });
   }
 
-  function tunnel(request: IncomingMessage, socket: Socket, head: Buffer): void {
+  function handleConnect(request: IncomingMessage, socket: Socket, head: Buffer): void {
     const target = request.url ?? '';
-    const [, host, port] = TARGET.exec(target) ?? [];
+    const [, host, port] = TARGET_PATTERN.exec(target) ?? [];
     if (!host || !isVendorHost(host) || (port !== '443' && port !== '80')) {
       onRefused(target);
-      hold(socket);
+      trackHandshake(socket);
       // Read to its end: a client that is not done talking would keep the connection for ever.
-      socket.resume().end(refusal, () => socket.destroySoon());
+      socket.resume().end(refusalResponse, () => socket.destroySoon());
       return;
     }
     const establish = () => {
@@ -111,9 +110,9 @@ export function createIntercept({
     };
     if (port === '443') {
       // Not before there is a certificate: a client that was told of a tunnel learns nothing of what went wrong.
-      encrypt(socket, host, establish).catch((error) => {
+      upgradeToTls(socket, host, establish).catch((error) => {
         onError(error);
-        socket.resume().end(unable, () => socket.destroySoon());
+        socket.resume().end(failureResponse, () => socket.destroySoon());
       });
       return;
     }
@@ -122,7 +121,7 @@ export function createIntercept({
     connections.serve(socket);
   }
 
-  server.on('connect', (request, socket, head) => tunnel(request, socket as Socket, head));
+  server.on('connect', (request, socket, head) => handleConnect(request, socket as Socket, head));
 
   return {
     /** For who leads the vendor's hosts here by name. Not listening yet. */
@@ -133,7 +132,7 @@ export function createIntercept({
           socket.destroy();
           return;
         }
-        encrypt(socket, VENDOR_HOST).catch((error) => {
+        upgradeToTls(socket, VENDOR_HOST).catch((error) => {
           onError(error);
           socket.destroy();
         });
@@ -141,7 +140,7 @@ export function createIntercept({
     /** Ends what is not the server's yet; the rest is for the server to end. */
     close(): void {
       isClosing = true;
-      for (const socket of waiting) socket.destroy();
+      for (const socket of pendingSockets) socket.destroy();
     },
   };
 }

@@ -40,4 +40,4 @@ export const video = ([width, height]: Size, seconds: string | number, hasSound:
 
 export const WATERMARK_REMOVED: Video = { kind: 'video', fixture: 'watermark-removed.mp4' };
 
-export const turned = ([width, height]: Size): Size => [height, width];
+export const swapSides = ([width, height]: Size): Size => [height, width];

@@ -1,57 +1,65 @@
 import { LRUCache } from 'lru-cache';
 import PQueue from 'p-queue';
-import { firstOf } from '../core/abort-signals.ts';
+import { anySignal } from '../core/abort-signals.ts';
 import { EmulatorError } from '../core/errors.ts';
 
 /** Thirty to a hundred images of 4K, a thousand of 1K. */
-const MOST_KEPT_BYTES = 64 * 1024 * 1024;
+const MAX_CACHE_BYTES = 64 * 1024 * 1024;
 
-interface Drawing {
+interface PendingImage {
   image: Promise<Buffer>;
   /** How many wait for it. */
-  askers: number;
+  waiters: number;
   /** Takes it out of the queue, if it still is there. */
   abandon: AbortController;
 }
 
-export interface ImagesOptions {
+export interface ImageCacheOptions {
   /** How many are drawn at once, and how many may wait. */
-  atOnce: number;
-  mostWaiting: number;
-  keptBytes?: number;
+  concurrency: number;
+  maxQueued: number;
+  maxCacheBytes?: number;
   /** Ends what waits to be drawn. */
   stopping: AbortSignal;
 }
 
-export type Images = ReturnType<typeof createImages>;
+export type ImageCache = ReturnType<typeof createImageCache>;
 
 /**
  * Images that are drawn when they are asked for, a few at a time, and kept while there is room. Whoever asks for one that is
  * being drawn waits for the same; one that nobody waits for any more is not begun.
  */
-export function createImages({ atOnce, mostWaiting, keptBytes = MOST_KEPT_BYTES, stopping }: ImagesOptions) {
-  const queue = new PQueue({ concurrency: atOnce });
-  const drawings = new Map<string, Drawing>();
-  const kept = new LRUCache<string, Buffer>({ maxSize: keptBytes, sizeCalculation: ({ length }) => length });
+export function createImageCache({
+  concurrency,
+  maxQueued,
+  maxCacheBytes = MAX_CACHE_BYTES,
+  stopping,
+}: ImageCacheOptions) {
+  const queue = new PQueue({ concurrency });
+  const pendingImages = new Map<string, PendingImage>();
+  const cache = new LRUCache<string, Buffer>({
+    maxSize: maxCacheBytes,
+    sizeCalculation: ({ length }) => length,
+  });
 
-  function begin(tag: string, draw: () => Promise<Buffer>): Drawing {
-    if (queue.size >= mostWaiting) {
-      throw new EmulatorError('SERVICE_UNAVAILABLE', `${mostWaiting} images wait to be drawn already`);
+  function startRender(etag: string, render: () => Promise<Buffer>): PendingImage {
+    if (queue.size >= maxQueued) {
+      throw new EmulatorError('SERVICE_UNAVAILABLE', `${maxQueued} images wait to be drawn already`);
     }
     const abandon = new AbortController();
     const image = queue
-      .add(draw, { signal: firstOf([abandon.signal, stopping]) })
-      .then((drawn) => {
-        kept.set(tag, drawn);
-        return drawn;
+      .add(render, { signal: anySignal([abandon.signal, stopping]) })
+      .then((bytes) => {
+        cache.set(etag, bytes);
+        return bytes;
       })
       .finally(() => {
-        if (drawings.get(tag) === drawing) drawings.delete(tag);
+        if (pendingImages.get(etag) === pending) pendingImages.delete(etag);
         abandon.abort();
       });
-    const drawing = { image, askers: 0, abandon };
-    drawings.set(tag, drawing);
-    return drawing;
+    const pending = { image, waiters: 0, abandon };
+    pendingImages.set(etag, pending);
+    return pending;
   }
 
   return {
@@ -59,29 +67,28 @@ export function createImages({ atOnce, mostWaiting, keptBytes = MOST_KEPT_BYTES,
      * The image that this tag stands for. What `goneOf` gives says when this asker waits no more.
      * @throws EmulatorError SERVICE_UNAVAILABLE when too many wait already, STOPPING
      */
-    async get(tag: string, draw: () => Promise<Buffer>, goneOf: () => AbortSignal): Promise<Buffer> {
-      const image = kept.get(tag);
+    async get(etag: string, render: () => Promise<Buffer>, getAbortSignal: () => AbortSignal): Promise<Buffer> {
+      const image = cache.get(etag);
       if (image) return image;
-      const drawing = drawings.get(tag) ?? begin(tag, draw);
-      drawing.askers += 1;
-      const gone = goneOf();
-      const leave = () => {
-        drawing.askers -= 1;
-        if (drawing.askers > 0) return;
+      const pending = pendingImages.get(etag) ?? startRender(etag, render);
+      pending.waiters += 1;
+      const abortSignal = getAbortSignal();
+      const onAbort = () => {
+        pending.waiters -= 1;
+        if (pending.waiters > 0) return;
         // Who comes now begins it anew.
-        if (drawings.get(tag) === drawing) drawings.delete(tag);
-        drawing.abandon.abort();
+        if (pendingImages.get(etag) === pending) pendingImages.delete(etag);
+        pending.abandon.abort();
       };
-      gone.addEventListener('abort', leave, { once: true });
+      abortSignal.addEventListener('abort', onAbort, { once: true });
       try {
-        return await drawing.image;
+        return await pending.image;
       } catch (error) {
         if (stopping.aborted) throw new EmulatorError('STOPPING', 'the server stops');
-        if (gone.aborted)
-          throw new EmulatorError('SERVICE_UNAVAILABLE', 'nobody waits for the image any more');
+        if (abortSignal.aborted) throw new EmulatorError('SERVICE_UNAVAILABLE', 'nobody waits for the image any more');
         throw error;
       } finally {
-        gone.removeEventListener('abort', leave);
+        abortSignal.removeEventListener('abort', onAbort);
       }
     },
   };

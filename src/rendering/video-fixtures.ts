@@ -7,17 +7,17 @@ import type { ResultBytes } from './content.ts';
 interface Fixture {
   bytes: Buffer;
   digest: string;
-  markAt: number;
+  markOffset: number;
   markLength: number;
 }
 
 /** What the fixtures have in the place of the task's id: see scripts/make-videos.mjs. */
 const PLACEHOLDERS = [`task_${'0'.repeat(24)}`, '0'.repeat(32)];
 
-export type Videos = ReturnType<typeof createVideos>;
+export type VideoFixtures = ReturnType<typeof createVideoFixtures>;
 
 /** The videos that were made once and for all. Each is read when it is first asked for, and kept: all together are few MB. */
-export function createVideos(dir: string) {
+export function createVideoFixtures(dir: string) {
   const fixtures = new Map<string, Fixture>();
 
   /** @throws Error when there is no such video, which the families' tables rule out */
@@ -28,12 +28,12 @@ export function createVideos(dir: string) {
     return {
       bytes,
       digest: createHash('sha256').update(bytes).digest('hex').slice(0, 16),
-      markAt: bytes.indexOf(mark),
+      markOffset: bytes.indexOf(mark),
       markLength: mark.length,
     };
   }
 
-  function fixtureOf(name: string): Fixture {
+  function getFixture(name: string): Fixture {
     let fixture = fixtures.get(name);
     if (!fixture) {
       fixture = load(name);
@@ -44,25 +44,25 @@ export function createVideos(dir: string) {
 
   return {
     /** Changes whenever a byte of the file does. */
-    tagOf: (fixture: string, name: string): string => `${fixtureOf(fixture).digest}-${name}`,
+    etagFor: (fixture: string, name: string): string => `${getFixture(fixture).digest}-${name}`,
 
     /**
      * The file, which says in its comment which task it is of: no two tasks have the same file, so that a client that mixes
      * them up can be told. What is sent is copied, and nothing else.
      */
     read(fixture: string, name: string): ResultBytes {
-      const { bytes, markAt, markLength } = fixtureOf(fixture);
+      const { bytes, markOffset, markLength } = getFixture(fixture);
       if (name.length !== markLength) throw new Error(`${name} does not fit into ${fixture}`);
       const mark = Buffer.from(name, 'latin1');
       return {
         size: bytes.length,
         slice(start, end) {
           const part = bytes.subarray(start, end);
-          const isMarked = start < markAt + markLength && end > markAt;
+          const isMarked = start < markOffset + markLength && end > markOffset;
           if (!isMarked) return part;
           const copy = Buffer.from(part);
-          const from = Math.max(start, markAt);
-          mark.copy(copy, from - start, from - markAt, Math.min(markLength, end - markAt));
+          const from = Math.max(start, markOffset);
+          mark.copy(copy, from - start, from - markOffset, Math.min(markLength, end - markOffset));
           return copy;
         },
       };

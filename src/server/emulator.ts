@@ -4,32 +4,32 @@ import type { Logger } from 'pino';
 import { openCore } from '../core/core.ts';
 import { SetupError } from '../core/errors.ts';
 import { type Clock, systemClock } from '../core/time/clock.ts';
-import { messageOf } from '../http/pipeline/errors.ts';
+import { rawErrorResponse } from '../http/pipeline/errors.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from '../paths.ts';
 import { type Authority, openAuthority } from '../proxy/certificate-authority.ts';
-import { createIntercept } from '../proxy/connect-proxy.ts';
+import { createConnectProxy } from '../proxy/connect-proxy.ts';
 import type { Config } from '../settings/config.ts';
 import { buildApp } from './app.ts';
-import { boundConnections } from './connection-limit.ts';
-import { LOCALHOST, listenAlso } from './dual-stack-listener.ts';
-import { checkCodes, readSeed } from './seed-file.ts';
+import { limitConnections } from './connection-limit.ts';
+import { LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dual-stack-listener.ts';
+import { assertKnownErrorCodes, readSeedFile } from './seed-file.ts';
 
 /** Open streams and requests have this long to end before their connections are cut. */
 const GRACE_MS = 1500;
 
 /** Of a machine that has no such address, or not even such addresses. */
-const NO_ADDRESS = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'];
+const ADDRESS_UNAVAILABLE_CODES = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'];
 
 /** Clocks of machines are put right by less now and then. */
-const WORTH_TELLING_MS = 1000;
+const CLOCK_SKEW_WARNING_MS = 1000;
 
-export type Emulator = Awaited<ReturnType<typeof openEmulator>>;
+export type RunningEmulator = Awaited<ReturnType<typeof openEmulator>>;
 
 /** Core, seed and HTTP side put together, nothing listening yet. @throws SetupError */
 export async function openEmulator(config: Config, logger: Logger, clock: Clock = systemClock) {
-  const seed = readSeed(config.seedFile, config);
+  const seed = readSeedFile(config.seedFile, config);
   const core = openCore({ ...config, migrationsDir: MIGRATIONS_DIR, clock });
-  if (core.behindMs >= WORTH_TELLING_MS) {
+  if (core.behindMs >= CLOCK_SKEW_WARNING_MS) {
     const { behindMs } = core;
     logger.warn({ behindMs }, "the machine's clock is behind what was kept; time goes on from there");
   }
@@ -46,7 +46,7 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     core,
     {
       ...config,
-      priceChanges: seed.priceChanges,
+      priceOverrides: seed.priceOverrides,
       newAccountProfile: seed.newAccount,
       seedAccounts: seed.accounts,
       fixturesDir: FIXTURES_DIR,
@@ -56,7 +56,7 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     authority,
   );
   try {
-    checkCodes(seed, config.seedFile);
+    assertKnownErrorCodes(seed, config.seedFile);
   } catch (error) {
     await app.close();
     core.close();
@@ -64,37 +64,37 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
   }
   core.accounts.createMissing(seed.accounts);
 
-  const connections = boundConnections({
+  const connections = limitConnections({
     server: app.server,
-    most: config.connectionLimit,
+    max: config.connectionLimit,
     clock,
-    refusal: messageOf('TOO_MANY_CONNECTIONS'),
+    refusal: rawErrorResponse('TOO_MANY_CONNECTIONS'),
   });
-  const intercept = createIntercept({
+  const intercept = createConnectProxy({
     server: app.server,
     connections,
     authority,
     clock,
-    refusal: messageOf('PROXY_REFUSED'),
-    unable: messageOf('AUTHORITY_FAILED'),
+    refusalResponse: rawErrorResponse('PROXY_REFUSED'),
+    failureResponse: rawErrorResponse('AUTHORITY_FAILED'),
     onRefused: (target) => logger.warn({ method: 'CONNECT', path: target, status: 403 }, 'refused'),
     onError: (error) => logger.error({ err: error }, 'a connection could not be encrypted'),
   });
   const secure = config.httpsPort === undefined ? undefined : intercept.secureServer();
-  const [host, also] = config.host === 'localhost' ? LOCALHOST : [config.host];
+  const [host, secondHost] = config.host === 'localhost' ? LOOPBACK_ADDRESSES : [config.host];
   /** Beside the main one. */
-  const servers: Server[] = secure ? [secure] : [];
+  const extraServers: Server[] = secure ? [secure] : [];
 
-  if (Object.keys(seed.priceChanges).length > 0) {
-    logger.info({ prices: seed.priceChanges }, "some prices differ from the vendor's");
+  if (Object.keys(seed.priceOverrides).length > 0) {
+    logger.info({ prices: seed.priceOverrides }, "some prices differ from the vendor's");
   }
 
   /** Without it the emulator still is where most look for it. */
-  async function beside(address: string): Promise<void> {
+  async function tryListenOnSecondAddress(address: string): Promise<void> {
     try {
-      servers.push(await listenAlso(app.server, address));
+      extraServers.push(await listenOnSecondAddress(app.server, address));
     } catch (error) {
-      if (!NO_ADDRESS.includes((error as { code?: string }).code ?? '')) {
+      if (!ADDRESS_UNAVAILABLE_CODES.includes((error as { code?: string }).code ?? '')) {
         logger.warn({ err: error }, `${address} cannot be listened on as well`);
       }
     }
@@ -108,14 +108,14 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     /** Catches up, then listens. Resolves with the URL. @throws SetupError when the address cannot be had. */
     async listen(): Promise<string> {
       core.worker.start((error) => logger.error({ err: error }, 'the worker could not play what is due'));
-      if (secure) await listening(secure, { ...config, port: config.httpsPort! });
+      if (secure) await listenOn(secure, { ...config, port: config.httpsPort! });
       let url: string;
       try {
         url = await app.listen({ port: config.port, host });
       } catch (error) {
-        throw explainListen(error, config);
+        throw toListenError(error, config);
       }
-      if (also !== undefined) await beside(also);
+      if (secondHost !== undefined) await tryListenOnSecondAddress(secondHost);
       return url;
     },
     /** Where HTTPS is spoken; undefined where it is not. */
@@ -124,27 +124,27 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     async close(): Promise<void> {
       intercept.close();
       connections.close();
-      const closed = servers
+      const closed = extraServers
         .filter(({ listening }) => listening)
         .map((server) => new Promise((resolve) => server.close(resolve)));
-      const cut = clock.after(GRACE_MS, () => app.server.closeAllConnections());
+      const cancelForcedClose = clock.after(GRACE_MS, () => app.server.closeAllConnections());
       await Promise.all([app.close(), ...closed]);
-      cut();
+      cancelForcedClose();
       core.close();
     },
   };
 }
 
-async function listening(server: Server, where: Pick<Config, 'port' | 'host'>): Promise<void> {
-  server.listen(where.port, where.host);
+async function listenOn(server: Server, address: Pick<Config, 'port' | 'host'>): Promise<void> {
+  server.listen(address.port, address.host);
   try {
     await once(server, 'listening');
   } catch (error) {
-    throw explainListen(error, where);
+    throw toListenError(error, address);
   }
 }
 
-function explainListen(error: unknown, { port, host }: Pick<Config, 'port' | 'host'>): Error {
+function toListenError(error: unknown, { port, host }: Pick<Config, 'port' | 'host'>): Error {
   const advice: Record<string, string> = {
     EADDRINUSE: `Port ${port} on ${host} is in use; stop the other program or choose another with --port (0 picks a free one).`,
     EACCES: `Port ${port} needs more rights; choose one from 1024 up with --port.`,

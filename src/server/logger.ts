@@ -4,32 +4,32 @@ import { type DestinationStream, type Logger, pino } from 'pino';
 import { systemClock } from '../core/time/clock.ts';
 import type { Config } from '../settings/config.ts';
 
-const FILE_NUMBERS = { stdout: 1, stderr: 2 };
+const FILE_DESCRIPTORS = { stdout: 1, stderr: 2 };
 /** What a reader that never reads can make us keep; lines past it are dropped. */
-const MOST_WAITING_BYTES = 4 * 1024 * 1024;
-const FLUSH_MS = 300;
+const MAX_PENDING_BYTES = 4 * 1024 * 1024;
+const FLUSH_TIMEOUT_MS = 300;
 
 /** The lines of a terminal carry these in their text. */
-const IN_TEXT = 'method,path,account,status,errorCode,reason,durationMs,url,data,firstKey,version,signal';
+const PRETTY_FIELDS = 'method,path,account,status,errorCode,reason,durationMs,url,data,firstKey,version,signal';
 
 /** Readable on a terminal, JSON lines otherwise. `flush` waits for what is written, though not for long. */
 export async function createLogger({
   logLevel,
   to = 'stdout',
-}: Pick<Config, 'logLevel'> & { to?: keyof typeof FILE_NUMBERS }): Promise<{
+}: Pick<Config, 'logLevel'> & { to?: keyof typeof FILE_DESCRIPTORS }): Promise<{
   logger: Logger;
   flush: () => Promise<unknown>;
 }> {
   const options = { level: logLevel, base: null, timestamp: isoTime };
   if (logLevel === 'silent') return { logger: pino(options), flush: async () => {} };
-  const fd = FILE_NUMBERS[to];
+  const fd = FILE_DESCRIPTORS[to];
   if (process[to].isTTY) {
     const { default: pretty } = await import('pino-pretty');
     const stream = pretty({
       sync: true,
       destination: fd,
-      ignore: IN_TEXT,
-      messageFormat: textOf,
+      ignore: PRETTY_FIELDS,
+      messageFormat: formatMessage,
       translateTime: 'SYS:HH:MM:ss',
     });
     return { logger: pino(options, stream), flush: async () => {} };
@@ -41,7 +41,7 @@ export async function createLogger({
   const pipe = openPipe(fd);
   return {
     logger: pino(options, pipe),
-    flush: () => Promise.race([pipe.written(), systemClock.sleep(FLUSH_MS)]),
+    flush: () => Promise.race([pipe.drain(), systemClock.sleep(FLUSH_TIMEOUT_MS)]),
   };
 }
 
@@ -50,14 +50,14 @@ function openFile(fd: number): DestinationStream {
   const file = pino.destination({ fd, sync: true });
   let lines = '';
   const flush = () => {
-    const written = lines;
+    const batch = lines;
     lines = '';
-    if (written !== '') file.write(written);
+    if (batch !== '') file.write(batch);
   };
   process.on('exit', flush);
   return {
     write(line) {
-      if (lines === '') systemClock.afterTurn(flush);
+      if (lines === '') systemClock.atTurnEnd(flush);
       lines += line;
     },
   };
@@ -67,7 +67,7 @@ function openFile(fd: number): DestinationStream {
  * Standard output, or the one for errors, as a pipe that never blocks. Whoever started us may not read it, and an ordinary write to a full pipe
  * would then stop every answer, and the stop itself.
  */
-function openPipe(fd: number): DestinationStream & { written: () => Promise<void> } {
+function openPipe(fd: number): DestinationStream & { drain: () => Promise<void> } {
   const socket = new Socket({ fd, readable: false, writable: true });
   // A reader that is gone is no reason to stop.
   socket.on('error', () => {});
@@ -79,16 +79,16 @@ function openPipe(fd: number): DestinationStream & { written: () => Promise<void
   };
   return {
     write(line) {
-      if (socket.writableLength > MOST_WAITING_BYTES || !socket.writable) return;
+      if (socket.writableLength > MAX_PENDING_BYTES || !socket.writable) return;
       if (!isCorked) {
         // All lines of one turn in one write.
         isCorked = true;
         socket.cork();
-        systemClock.afterTurn(uncork);
+        systemClock.atTurnEnd(uncork);
       }
       socket.write(line);
     },
-    written() {
+    drain() {
       uncork();
       return new Promise((resolve) => void socket.write('', () => resolve()));
     },
@@ -108,15 +108,15 @@ function isoTime(): string {
   return lastText;
 }
 
-function textOf(line: Record<string, unknown>, messageKey: string): string {
+function formatMessage(line: Record<string, unknown>, messageKey: string): string {
   const { method, path, status, errorCode, reason, account, durationMs, data, firstKey, url } = line;
   if (method) {
-    const told = [method, path, status, errorCode, account, `${durationMs} ms`].filter(Boolean).join(' ');
+    const text = [method, path, status, errorCode, account, `${durationMs} ms`].filter(Boolean).join(' ');
     // A terminal would do what some of these say, and clients have put them there.
-    return (reason ? `${told} (${reason})` : told).replace(/\p{Cc}/gu, '\uFFFD');
+    return (reason ? `${text} (${reason})` : text).replace(/\p{Cc}/gu, '\uFFFD');
   }
-  const where = data ? ` · data ${data === 'in memory' ? data : `in ${data}`}` : '';
-  const key = firstKey ? ` · first key ${firstKey}` : '';
-  const page = data ? ` · console at ${url}/console` : '';
-  return `${line[messageKey]}${where}${key}${page}`;
+  const dataSuffix = data ? ` · data ${data === 'in memory' ? data : `in ${data}`}` : '';
+  const keySuffix = firstKey ? ` · first key ${firstKey}` : '';
+  const consoleSuffix = data ? ` · console at ${url}/console` : '';
+  return `${line[messageKey]}${dataSuffix}${keySuffix}${consoleSuffix}`;
 }

@@ -5,35 +5,35 @@ import type { Core } from '../core/core.ts';
  * Lets the answers of one turn of the event loop leave one right after the other, when all requests of the turn are dealt with. The
  * first wakes the client, and the others find it awake: where each leaves by itself, waking costs more than the rest of a poll.
  */
-export function createTogether({ clock, transactions }: Pick<Core, 'clock' | 'transactions'>) {
-  let leaving: (() => void)[] = [];
+export function createResponseBatcher({ clock, transactions }: Pick<Core, 'clock' | 'transactions'>) {
+  let pending: (() => void)[] = [];
   const watched = new WeakSet<Socket>();
 
-  function leave(): void {
-    const those = leaving;
-    leaving = [];
-    for (const send of those) send();
+  function flush(): void {
+    const batch = pending;
+    pending = [];
+    for (const send of batch) send();
   }
 
-  function hurry(): void {
-    transactions.commit();
-    leave();
+  function flushNow(): void {
+    transactions.flush();
+    flush();
   }
 
   return {
     /** Calls `send` when the turn is over. */
-    leave(send: () => void): void {
-      if (leaving.length === 0) clock.afterTurn(leave);
-      leaving.push(send);
+    enqueue(send: () => void): void {
+      if (pending.length === 0) clock.atTurnEnd(flush);
+      pending.push(send);
     },
     /**
      * A client may close its side together with its request. Node ends the connection as soon as it reads that, so what is
      * ready has to leave before.
      */
-    watch(socket: Socket): void {
+    flushBeforeHalfClose(socket: Socket): void {
       if (watched.has(socket)) return;
       watched.add(socket);
-      socket.prependListener('end', hurry);
+      socket.prependListener('end', flushNow);
     },
   };
 }

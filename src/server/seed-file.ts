@@ -1,20 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { ruleOf } from '../control-plane/fault-rule-schema.ts';
-import { key, PROFILE, profileOf, strict } from '../control-plane/schemas.ts';
+import { createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
+import { apiKey, PROFILE, resolveProfile, strict } from '../control-plane/schemas.ts';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import { SetupError } from '../core/errors.ts';
 import type { Rule } from '../core/faults/fault-rules.ts';
-import type { PriceChanges, PriceTable } from '../core/ledger/prices.ts';
+import type { PriceOverrides, PriceTable } from '../core/ledger/prices.ts';
 import type { ClockMode } from '../core/time/clock.ts';
 import { FAMILIES } from '../families/index.ts';
-import { isDocumented } from '../http/pipeline/errors.ts';
+import { isDocumentedErrorCode } from '../http/pipeline/errors.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
 
-const MOST_PRICE = 1_000_000_000;
+const MAX_PRICE = 1_000_000_000;
 
 /** An object that may have some of the keys of `shape`, and says which there are when it is given another. */
-function someOf<T extends z.ZodType>(shape: Record<string, T>) {
+function partialObject<T extends z.ZodType>(shape: Record<string, T>) {
   const known = Object.keys(shape).join(', ');
   return z.strictObject(shape, {
     error: (issue) =>
@@ -25,28 +25,28 @@ function someOf<T extends z.ZodType>(shape: Record<string, T>) {
 }
 
 /** What may stand in the seed file for a family that costs what `table` says. */
-function changesOf(table: PriceTable): z.ZodType<PriceChanges> {
+function priceOverrideSchema(table: PriceTable): z.ZodType<PriceOverrides> {
   if (typeof table === 'number') {
-    const error = `expected a whole number of credits from 0 to ${MOST_PRICE}`;
-    return z.int({ error }).min(0, { error }).max(MOST_PRICE, { error });
+    const error = `expected a whole number of credits from 0 to ${MAX_PRICE}`;
+    return z.int({ error }).min(0, { error }).max(MAX_PRICE, { error });
   }
-  return someOf(
-    Object.fromEntries(Object.entries(table).map(([option, price]) => [option, changesOf(price).optional()])),
-  ) as z.ZodType<PriceChanges>;
+  return partialObject(
+    Object.fromEntries(Object.entries(table).map(([option, price]) => [option, priceOverrideSchema(price).optional()])),
+  ) as z.ZodType<PriceOverrides>;
 }
 
-const Prices = someOf(
-  Object.fromEntries(FAMILIES.map(({ name, prices }) => [name, changesOf(prices).optional()])),
-) as z.ZodType<Readonly<Record<string, PriceChanges>>>;
+const Prices = partialObject(
+  Object.fromEntries(FAMILIES.map(({ name, prices }) => [name, priceOverrideSchema(prices).optional()])),
+) as z.ZodType<Readonly<Record<string, PriceOverrides>>>;
 
 /** Which error codes there are is known when the families are registered, so those are looked at later. */
-const Faults = z.array(ruleOf(FAMILIES, () => true));
+const Faults = z.array(createFaultRuleSchema(FAMILIES, () => true));
 
 const SeedFile = strict({
   /** What accounts start with where nothing else is said, self-made ones included. */
   defaults: strict(PROFILE).default({}),
   /** Missing: those of the default seed file. */
-  accounts: z.array(strict({ key, ...PROFILE, faults: Faults.optional() })).optional(),
+  accounts: z.array(strict({ key: apiKey, ...PROFILE, faults: Faults.optional() })).optional(),
   /** Where the emulator should charge other prices than the vendor's, by family. */
   prices: Prices.default({}),
 });
@@ -55,7 +55,7 @@ export interface Seed {
   /** What an account starts with where nothing else is said of it. */
   newAccount: AccountProfile;
   accounts: { key: string; profile: AccountProfile }[];
-  priceChanges: Readonly<Record<string, PriceChanges>>;
+  priceOverrides: Readonly<Record<string, PriceOverrides>>;
 }
 
 /** What fills the gaps of the seed file. */
@@ -70,32 +70,33 @@ export interface SeedDefaults {
 const DEFAULT_CREDITS = 1000;
 
 /** `file` undefined: the default seed file. @throws SetupError naming the first thing wrong with the file. */
-export function readSeed(file: string | undefined, defaults: SeedDefaults): Seed {
+export function readSeedFile(file: string | undefined, defaults: SeedDefaults): Seed {
   const {
-    defaults: common,
-    accounts = readFile(DEFAULT_SEED_FILE).accounts ?? [],
+    defaults: fileDefaults,
+    accounts = loadSeedFile(DEFAULT_SEED_FILE).accounts ?? [],
     prices,
-  } = readFile(file ?? DEFAULT_SEED_FILE);
+  } = loadSeedFile(file ?? DEFAULT_SEED_FILE);
   const keys = accounts.map(({ key }) => key);
-  const twice = keys.find((key, index) => keys.indexOf(key) !== index);
-  if (twice) throw new SetupError(`The seed file ${file} names the key ${twice} twice; keep one of the two.`);
+  const duplicateKey = keys.find((key, index) => keys.indexOf(key) !== index);
+  if (duplicateKey)
+    throw new SetupError(`The seed file ${file} names the key ${duplicateKey} twice; keep one of the two.`);
 
   const { rateLimit, speed, seed, clock: mode, faultLimit = Number.POSITIVE_INFINITY } = defaults;
-  const tooMany = accounts.find(({ faults = [] }) => faults.length > faultLimit);
-  if (tooMany) {
+  const overLimit = accounts.find(({ faults = [] }) => faults.length > faultLimit);
+  if (overLimit) {
     throw new SetupError(
-      `The seed file ${file} gives ${tooMany.key} ${tooMany.faults?.length} rules, and there can be ${faultLimit}; take some out, or raise --fault-limit.`,
+      `The seed file ${file} gives ${overLimit.key} ${overLimit.faults?.length} rules, and there can be ${faultLimit}; take some out, or raise --fault-limit.`,
     );
   }
-  const usual = { credits: DEFAULT_CREDITS, rateLimit, speed, seed, clock: { mode } };
-  const newAccount = profileOf(common, usual);
+  const profileDefaults = { credits: DEFAULT_CREDITS, rateLimit, speed, seed, clock: { mode } };
+  const newAccount = resolveProfile(fileDefaults, profileDefaults);
   return {
     newAccount,
-    accounts: accounts.map(({ key, faults, ...own }) => ({
+    accounts: accounts.map(({ key, faults, ...profile }) => ({
       key,
-      profile: { ...profileOf(own, newAccount), ...(faults && { faults: faults as Rule[] }) },
+      profile: { ...resolveProfile(profile, newAccount), ...(faults && { faults: faults as Rule[] }) },
     })),
-    priceChanges: prices,
+    priceOverrides: prices,
   };
 }
 
@@ -103,32 +104,30 @@ export function readSeed(file: string | undefined, defaults: SeedDefaults): Seed
  * For when the families are registered: whether the faults of accounts ask for error codes that there are.
  * @throws SetupError naming the first that is none
  */
-export function checkCodes({ accounts }: Seed, file: string | undefined): void {
-  for (const [place, { profile }] of accounts.entries()) {
-    for (const [nth, { effect }] of (profile.faults ?? []).entries()) {
-      if (effect.errorCode === undefined || isDocumented(effect.errorCode)) continue;
-      const where = `accounts[${place}].faults[${nth}].effect.errorCode`;
+export function assertKnownErrorCodes({ accounts }: Seed, file: string | undefined): void {
+  for (const [accountIndex, { profile }] of accounts.entries()) {
+    for (const [faultIndex, { effect }] of (profile.faults ?? []).entries()) {
+      if (effect.errorCode === undefined || isDocumentedErrorCode(effect.errorCode)) continue;
+      const location = `accounts[${accountIndex}].faults[${faultIndex}].effect.errorCode`;
       throw new SetupError(
-        `The seed file ${file ?? DEFAULT_SEED_FILE} is wrong at ${where}: expected a documented error code.`,
+        `The seed file ${file ?? DEFAULT_SEED_FILE} is wrong at ${location}: expected a documented error code.`,
       );
     }
   }
 }
 
-const readFile = (file: string) => assertSeedFile(file, parse(file));
+const loadSeedFile = (file: string) => parseSeedFile(file, readJsonFile(file));
 
 /** What a seed file says. @throws SetupError naming the first thing that is wrong with it */
-export function assertSeedFile(file: string, content: unknown): z.output<typeof SeedFile> {
+export function parseSeedFile(file: string, content: unknown): z.output<typeof SeedFile> {
   const parsed = SeedFile.safeParse(content);
   if (parsed.success) return parsed.data;
   const [{ path, message } = { path: [], message: '' }] = parsed.error.issues;
-  const where = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
-  throw new SetupError(
-    `The seed file ${file} is wrong at ${where.replace(/^\./, '') || 'its top'}: ${message}.`,
-  );
+  const location = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
+  throw new SetupError(`The seed file ${file} is wrong at ${location.replace(/^\./, '') || 'its top'}: ${message}.`);
 }
 
-function parse(file: string): unknown {
+function readJsonFile(file: string): unknown {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');

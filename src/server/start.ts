@@ -1,23 +1,23 @@
-import { isFile } from '../client/client.ts';
+import { isFileType } from '../client/client.ts';
 import type { StartOptions } from '../client/types.ts';
 import { SetupError } from '../core/errors.ts';
-import { type Config, optionOf, readOptions } from '../settings/config.ts';
+import { type Config, readProgrammaticOptions, toCamelCase } from '../settings/config.ts';
 import { openEmulator } from './emulator.ts';
 import { createLogger } from './logger.ts';
 
 /** An emulator in somebody else's process, listening. @throws SetupError */
-export async function start(options: StartOptions) {
+export async function startInProcess(options: StartOptions) {
   try {
-    return await open(readOptions(options));
+    return await open(readProgrammaticOptions(options));
   } catch (error) {
-    throw error instanceof SetupError ? inOptions(error) : error;
+    throw error instanceof SetupError ? withOptionNames(error) : error;
   }
 }
 
 /** Its sentence speaks of flags, which are options here. */
-function inOptions({ message, cause }: SetupError): SetupError {
-  const said = message.replace(/--([a-z][a-z-]*)/g, (_, flag: string) => optionOf(flag));
-  return new SetupError(said, { cause });
+function withOptionNames({ message, cause }: SetupError): SetupError {
+  const sentence = message.replace(/--([a-z][a-z-]*)/g, (_, flag: string) => toCamelCase(flag));
+  return new SetupError(sentence, { cause });
 }
 
 async function open(config: Config) {
@@ -39,17 +39,17 @@ async function open(config: Config) {
     certificate: async () => (await authority()).certificate,
     /** The control plane without a connection. */
     async transport(method: string, path: string, body?: unknown) {
-      const said = body === undefined ? {} : { payload: JSON.stringify(body) };
-      const type = body === undefined ? {} : { 'content-type': 'application/json' };
-      const answer = await app.inject({
+      const payload = body === undefined ? {} : { payload: JSON.stringify(body) };
+      const typeHeader = body === undefined ? {} : { 'content-type': 'application/json' };
+      const response = await app.inject({
         method: method as 'POST',
         url: path,
-        headers: { ...headers, ...type },
-        ...said,
+        headers: { ...headers, ...typeHeader },
+        ...payload,
       });
-      const status = answer.statusCode;
-      if (isFile(answer.headers['content-type'])) return { status, body: new Uint8Array(answer.rawPayload) };
-      return { status, body: answer.payload === '' ? undefined : answer.json() };
+      const status = response.statusCode;
+      if (isFileType(response.headers['content-type'])) return { status, body: new Uint8Array(response.rawPayload) };
+      return { status, body: response.payload === '' ? undefined : response.json() };
     },
     async close() {
       await emulator.close();

@@ -3,9 +3,7 @@ import { SetupError } from '../core/errors.ts';
 import { SETTINGS, type Setting } from './settings.ts';
 
 type SettingName = keyof typeof SETTINGS;
-type Camel<S extends string> = S extends `${infer Head}-${infer Tail}`
-  ? `${Head}${Capitalize<Camel<Tail>>}`
-  : S;
+type Camel<S extends string> = S extends `${infer Head}-${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : S;
 export type Config = {
   [Name in SettingName as Camel<Name>]: (typeof SETTINGS)[Name] extends Setting<infer T> ? T : never;
 };
@@ -22,7 +20,7 @@ export interface ExecOptions {
 }
 
 export interface Command {
-  name: (typeof COMMANDS)[number] | (typeof OTHERS)[number] | 'help' | 'version';
+  name: (typeof COMMANDS)[number] | (typeof SUBCOMMANDS)[number] | 'help' | 'version';
   config: Config;
   exec?: ExecOptions;
   /** What commands with flags of their own are given. */
@@ -33,46 +31,43 @@ export interface Command {
 }
 
 /** No emulator is what these start: their flags are their own. */
-const OTHERS = ['verify', 'drift', 'import'] as const;
+const SUBCOMMANDS = ['verify', 'drift', 'import'] as const;
 const COMMANDS = ['start', 'exec', 'ca', 'healthcheck', 'config'] as const;
 /** What `exec` has otherwise: nothing is left behind, nothing is in the way, and nobody waits. */
 const EXEC_FLAGS = ['report', 'fail-on-verdict'] as const;
-const EXEC_FALLBACKS: Flags = { port: '0', 'log-level': 'warn', clock: 'auto', 'journal-entries': '100000' };
+const EXEC_DEFAULTS: Flags = { port: '0', 'log-level': 'warn', clock: 'auto', 'journal-entries': '100000' };
 /** Settings that others in the environment of the command may be meant for. */
-const NOT_FOR_EXEC: readonly SettingName[] = ['port', 'data-dir', 'https-port', 'host'];
-const NAMES = Object.keys(SETTINGS) as SettingName[];
-const PREFIX = 'NANOPHOTO_EMULATOR_';
-const variableOf = (name: SettingName) => PREFIX + name.replaceAll('-', '_').toUpperCase();
+const IGNORED_BY_EXEC: readonly SettingName[] = ['port', 'data-dir', 'https-port', 'host'];
+const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[];
+const ENV_PREFIX = 'NANOPHOTO_EMULATOR_';
+const toEnvVariable = (name: SettingName) => ENV_PREFIX + name.replaceAll('-', '_').toUpperCase();
 /** How a flag is called among the options of a program. */
-export const optionOf = (name: string): string =>
-  name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+export const toCamelCase = (name: string): string => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 
 /** @throws SetupError with one sentence that says what was wrong and what to write instead. */
 export function readCommand(
   argv: readonly string[] = process.argv.slice(2),
   env: NodeJS.ProcessEnv = process.env,
 ): Command {
-  const other = OTHERS.find((name) => name === argv[0]);
-  if (other) return { name: other, rest: argv.slice(1), env, config: readConfig({}, {}), warnings: [] };
+  const subcommand = SUBCOMMANDS.find((name) => name === argv[0]);
+  if (subcommand) return { name: subcommand, rest: argv.slice(1), env, config: readConfig({}, {}), warnings: [] };
   const end = argv.indexOf('--');
-  const [own, command] = end === -1 ? [argv, []] : [argv.slice(0, end), argv.slice(end + 1)];
-  const { flags, words } = readFlags(own);
-  const name = words[0] ?? 'start';
-  if (name === 'exec' && !flags.help && (words.length > 1 || command.length === 0)) {
-    const after = words.length > 1 ? words.slice(1).join(' ') : 'python script.py';
-    throw new SetupError(
-      `exec needs a command after "--", for example: nanophoto-emulator exec -- ${after}.`,
-    );
+  const [ownArgs, command] = end === -1 ? [argv, []] : [argv.slice(0, end), argv.slice(end + 1)];
+  const { flags, positionals } = readFlags(ownArgs);
+  const name = positionals[0] ?? 'start';
+  if (name === 'exec' && !flags.help && (positionals.length > 1 || command.length === 0)) {
+    const exampleCommand = positionals.length > 1 ? positionals.slice(1).join(' ') : 'python script.py';
+    throw new SetupError(`exec needs a command after "--", for example: nanophoto-emulator exec -- ${exampleCommand}.`);
   }
   if (name !== 'exec' && end !== -1) {
     throw new SetupError(`"--" belongs to exec; write nanophoto-emulator exec -- ${command.join(' ')}.`);
   }
-  if (words.length > 1) {
-    throw new SetupError(`Unexpected "${words[1]}" after "${name}"; try nanophoto-emulator --help.`);
+  if (positionals.length > 1) {
+    throw new SetupError(`Unexpected "${positionals[1]}" after "${name}"; try nanophoto-emulator --help.`);
   }
   if (!COMMANDS.includes(name as never)) {
     throw new SetupError(
-      `Unknown command "${name}"; write ${[...COMMANDS, ...OTHERS].join(', ')}, or try --help.`,
+      `Unknown command "${name}"; write ${[...COMMANDS, ...SUBCOMMANDS].join(', ')}, or try --help.`,
     );
   }
   if (flags.help) return { name: 'help', config: readConfig({}, {}), warnings: [] };
@@ -90,7 +85,8 @@ export function readCommand(
   const config = readConfig(flags, env);
   const warnings = Object.keys(env)
     .filter(
-      (variable) => variable.startsWith(PREFIX) && !NAMES.some((known) => variableOf(known) === variable),
+      (variable) =>
+        variable.startsWith(ENV_PREFIX) && !SETTING_NAMES.some((known) => toEnvVariable(known) === variable),
     )
     .map((variable) => `${variable} is no setting and has no effect; --help lists them.`);
   return { name: name as Command['name'], config, warnings };
@@ -101,11 +97,14 @@ function readExec(flags: Flags, env: NodeJS.ProcessEnv, command: ExecOptions['co
   if (flags['data-dir'] !== undefined) {
     throw new SetupError('exec keeps everything in memory; leave out --data-dir, or use start.');
   }
-  const without = new Set(['PORT', ...NOT_FOR_EXEC.map(variableOf)]);
-  const rest = Object.fromEntries(Object.entries(env).filter(([variable]) => !without.has(variable)));
+  const excluded = new Set(['PORT', ...IGNORED_BY_EXEC.map(toEnvVariable)]);
+  const remainingEnv = Object.fromEntries(Object.entries(env).filter(([variable]) => !excluded.has(variable)));
   // Undefined where the environment says it: a flag that is missing gives way to it, a fallback would not.
-  const given = NAMES.filter((name) => givenValue(name, flags, rest)).map((name) => [name, flags[name]]);
-  const config = readConfig({ ...EXEC_FALLBACKS, ...Object.fromEntries(given) }, rest);
+  const explicitFlags = SETTING_NAMES.filter((name) => rawValue(name, flags, remainingEnv)).map((name) => [
+    name,
+    flags[name],
+  ]);
+  const config = readConfig({ ...EXEC_DEFAULTS, ...Object.fromEntries(explicitFlags) }, remainingEnv);
   const { report, 'fail-on-verdict': failOnVerdict } = flags;
   if (config.journalEntries === 0 && (report || failOnVerdict)) {
     throw new SetupError('--report and --fail-on-verdict need the journal; leave out --journal-entries 0.');
@@ -116,30 +115,28 @@ function readExec(flags: Flags, env: NodeJS.ProcessEnv, command: ExecOptions['co
 }
 
 /** What a program that starts an emulator says, its own environment left alone. @throws SetupError */
-export function readOptions(options: object): Config {
+export function readProgrammaticOptions(options: object): Config {
   if (typeof options !== 'object' || options === null) throw new SetupError('The options must be an object.');
   const flags: Flags = { port: '0', 'log-level': 'silent' };
-  const names = new Map(NAMES.map((name) => [optionOf(name), name]));
+  const names = new Map(SETTING_NAMES.map((name) => [toCamelCase(name), name]));
   for (const [option, value] of Object.entries(options)) {
     const name = names.get(option);
-    if (!name)
-      throw new SetupError(`There is no option ${option}; there are ${[...names.keys()].join(', ')}.`);
+    if (!name) throw new SetupError(`There is no option ${option}; there are ${[...names.keys()].join(', ')}.`);
     if (value === undefined) continue;
     const { schema, expects } = SETTINGS[name] as Setting<unknown>;
     // Where something can be off, null says so; "off" may be a host.
     if (value === null && schema.safeParse('off').data !== null) {
       throw new SetupError(`${option} must be ${expects}, not null.`);
     }
-    flags[name] =
-      typeof value === 'boolean' ? (value ? 'on' : 'off') : value === null ? 'off' : String(value);
+    flags[name] = typeof value === 'boolean' ? (value ? 'on' : 'off') : value === null ? 'off' : String(value);
   }
-  return readConfig(flags, {}, optionOf);
+  return readConfig(flags, {}, toCamelCase);
 }
 
 type Flags = Record<string, string | boolean | undefined>;
 
-function readFlags(argv: readonly string[]): { flags: Flags; words: string[] } {
-  const options = Object.fromEntries(NAMES.map((name) => [name, { type: 'string' as const }]));
+function readFlags(argv: readonly string[]): { flags: Flags; positionals: string[] } {
+  const options = Object.fromEntries(SETTING_NAMES.map((name) => [name, { type: 'string' as const }]));
   try {
     const { values, positionals } = parseArgs({
       args: [...argv],
@@ -151,7 +148,7 @@ function readFlags(argv: readonly string[]): { flags: Flags; words: string[] } {
       },
       allowPositionals: true,
     });
-    return { flags: values as Flags, words: positionals };
+    return { flags: values as Flags, positionals };
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     const flag = (/(--[\w-]+)/.exec(message) ?? /'(-\w)/.exec(message))?.[1] ?? 'A flag';
@@ -168,31 +165,31 @@ function readFlags(argv: readonly string[]): { flags: Flags; words: string[] } {
 function readConfig(
   flags: Flags,
   env: NodeJS.ProcessEnv,
-  called: (name: SettingName) => string = (name) => `--${name}`,
+  label: (name: SettingName) => string = (name) => `--${name}`,
 ): Config {
-  const entries = NAMES.map((name) => {
+  const entries = SETTING_NAMES.map((name) => {
     const { schema, fallback, expects } = SETTINGS[name] as Setting<unknown>;
-    const given = givenValue(name, flags, env, called);
-    if (!given) return [optionOf(name), fallback];
-    const parsed = schema.safeParse(given.value);
+    const raw = rawValue(name, flags, env, label);
+    if (!raw) return [toCamelCase(name), fallback];
+    const parsed = schema.safeParse(raw.value);
     if (!parsed.success) {
-      const instead = SECRETS.has(name) ? '' : `, not "${given.value}"`;
-      throw new SetupError(`${given.source} must be ${expects}${instead}.`);
+      const actual = SECRET_SETTINGS.has(name) ? '' : `, not "${raw.value}"`;
+      throw new SetupError(`${raw.source} must be ${expects}${actual}.`);
     }
-    return [optionOf(name), parsed.data];
+    return [toCamelCase(name), parsed.data];
   });
   return Object.fromEntries(entries) as Config;
 }
 
-function givenValue(
+function rawValue(
   name: SettingName,
   flags: Flags,
   env: NodeJS.ProcessEnv,
-  called: (name: SettingName) => string = String,
+  label: (name: SettingName) => string = String,
 ): { source: string; value: string } | undefined {
   const flag = flags[name];
-  if (typeof flag === 'string') return { source: called(name), value: flag };
-  const variable = variableOf(name);
+  if (typeof flag === 'string') return { source: label(name), value: flag };
+  const variable = toEnvVariable(name);
   const value = env[variable];
   // Kubernetes sets …_PORT=tcp://… for a service of our name; an empty variable is how compose files unset one.
   if (value && !(name === 'port' && value.startsWith('tcp://'))) return { source: variable, value };
@@ -204,33 +201,33 @@ function givenValue(
  * Fontconfig, which looks up fonts for images, is told by the environment alone where it finds its own settings. With these it
  * finds none but ours: the same images on every machine, and no complaint on those that have no fonts at all.
  */
-export function useFontSettings(file: string, env: NodeJS.ProcessEnv = process.env): void {
+export function setFontconfig(file: string, env: NodeJS.ProcessEnv = process.env): void {
   if (!env.FONTCONFIG_FILE && !env.FONTCONFIG_PATH) env.FONTCONFIG_FILE = file;
 }
 
-const SECRETS: ReadonlySet<SettingName> = new Set(['admin-token']);
+const SECRET_SETTINGS: ReadonlySet<SettingName> = new Set(['admin-token']);
 
 /** The settings in force, as `config` prints them, and the prices that differ from the vendor's. */
-export function printConfig(config: Config, priceChanges: Readonly<Record<string, unknown>> = {}): string {
-  const prices = Object.entries(priceChanges).map(
-    ([family, changes]) => `price of ${family.padEnd(15)} ${JSON.stringify(changes)}`,
+export function printConfig(config: Config, priceOverrides: Readonly<Record<string, unknown>> = {}): string {
+  const prices = Object.entries(priceOverrides).map(
+    ([family, overrides]) => `price of ${family.padEnd(15)} ${JSON.stringify(overrides)}`,
   );
-  const settings = NAMES.map((name) => {
-    const value = (config as Record<string, unknown>)[optionOf(name)];
-    const shown = value === undefined ? '(none)' : onOrValue(value);
-    return `${name.padEnd(24)} ${SECRETS.has(name) && value !== undefined ? '(set)' : shown}`;
+  const settings = SETTING_NAMES.map((name) => {
+    const value = (config as Record<string, unknown>)[toCamelCase(name)];
+    const text = value === undefined ? '(none)' : formatValue(value);
+    return `${name.padEnd(24)} ${SECRET_SETTINGS.has(name) && value !== undefined ? '(set)' : text}`;
   });
   return [...settings, ...prices].join('\n');
 }
 
-const onOrValue = (value: unknown) =>
+const formatValue = (value: unknown) =>
   value === true ? 'on' : value === false || value === null ? 'off' : String(value);
 
 export function printHelp(): string {
-  const lines = NAMES.map((name) => {
-    const { fallback, describes } = SETTINGS[name] as Setting<unknown>;
-    const shown = fallback === undefined ? '' : ` (default ${onOrValue(fallback)})`;
-    return `  --${name.padEnd(24)} ${describes}${shown}`;
+  const lines = SETTING_NAMES.map((name) => {
+    const { fallback, description } = SETTINGS[name] as Setting<unknown>;
+    const defaultText = fallback === undefined ? '' : ` (default ${formatValue(fallback)})`;
+    return `  --${name.padEnd(24)} ${description}${defaultText}`;
   });
   return `nanophoto-emulator: a self-hosted emulator of the NanoPhoto.AI API
 
@@ -243,7 +240,7 @@ Usage: nanophoto-emulator [start] [flags]               start the emulator
        nanophoto-emulator drift [flags] <dir>           hold recorded answers against the contract and this emulator; the same
        nanophoto-emulator import [flags] <dir> …        make recorded answers happen again; the same
 
-Each flag has an environment variable, for example ${variableOf('data-dir')} for --data-dir; a flag wins.
+Each flag has an environment variable, for example ${toEnvVariable('data-dir')} for --data-dir; a flag wins.
 PORT is honoured too.
 
 ${lines.join('\n')}

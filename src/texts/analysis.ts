@@ -1,6 +1,6 @@
 import type { Random } from '../core/random.ts';
-import { cutsOf, shortNumber } from './partition.ts';
-import { fill, oneLine, type Phrases } from './phrases.ts';
+import { formatNumber, partition } from './partition.ts';
+import { interpolate, type Phrases, toSingleLine } from './phrases.ts';
 
 export interface AnalysisRequest {
   kind: keyof Phrases['analysis']['sources'];
@@ -10,8 +10,8 @@ export interface AnalysisRequest {
 }
 
 const MS_PER_SHOT = 3000;
-const MOST_SHOTS = 24;
-const SHORTEST_SHOT_MS = 250;
+const MAX_SHOTS = 24;
+const MIN_SHOT_MS = 250;
 /** So many visual descriptions make up the prompt at the end. */
 const PROMPT_SHOTS = 3;
 
@@ -23,22 +23,21 @@ export function writeAnalysis(request: AnalysisRequest, phrases: Phrases, random
   const { analysis, labels: common } = phrases;
   const { labels, columns } = analysis;
   const { durationMs } = request;
-  const wished = Math.round((durationMs / MS_PER_SHOT) * (0.8 + random.next() * 0.4));
-  const room = Math.max(1, Math.floor(durationMs / SHORTEST_SHOT_MS));
-  const count = Math.min(Math.max(wished, 1), MOST_SHOTS, room);
-  const borders = cutsOf(durationMs, count, [500, 100, 10, 1], random);
+  const targetCount = Math.round((durationMs / MS_PER_SHOT) * (0.8 + random.next() * 0.4));
+  const maxCount = Math.max(1, Math.floor(durationMs / MIN_SHOT_MS));
+  const count = Math.min(Math.max(targetCount, 1), MAX_SHOTS, maxCount);
+  const boundaries = partition(durationMs, count, [500, 100, 10, 1], random);
   const scenes = random.shuffle(analysis.scenes);
-  const shots = shotsOf(scenes, count);
+  const shots = pickShots(scenes, count);
   const line = (label: string, text: string) => `**${label}${common.colon.trimEnd()}** ${text}`;
-  const row = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  const source = [analysis.sources[request.kind], oneLine(request.name)].filter(Boolean).join(' – ');
+  const row = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const source = [analysis.sources[request.kind], toSingleLine(request.name)].filter(Boolean).join(' – ');
 
   return `${[
     `## ${analysis.heading}`,
     '',
     line(labels.source, source),
-    line(labels.length, fill(labels.seconds, { n: shortNumber(durationMs / 1000) })),
+    line(labels.length, interpolate(labels.seconds, { n: formatNumber(durationMs / 1000) })),
     line(labels.shotCount, String(count)),
     '',
     `### ${analysis.breakdown}`,
@@ -51,8 +50,8 @@ export function writeAnalysis(request: AnalysisRequest, phrases: Phrases, random
         shot.framing,
         shot.movement,
         shot.visual,
-        audioOf(shot, phrases),
-        `${shortNumber((borders[index + 1]! - borders[index]!) / 1000)}s`,
+        formatAudio(shot, phrases),
+        `${formatNumber((boundaries[index + 1]! - boundaries[index]!) / 1000)}s`,
       ]),
     ),
     '',
@@ -70,7 +69,7 @@ export function writeAnalysis(request: AnalysisRequest, phrases: Phrases, random
 }
 
 /** A short video keeps the arc of its scene, first and last shot included; a long one goes on to the next scene. */
-function shotsOf(scenes: readonly Scene[], count: number): Shot[] {
+function pickShots(scenes: readonly Scene[], count: number): Shot[] {
   const [first] = scenes as [Scene];
   if (count > first.shots.length) {
     const all = scenes.flatMap(({ shots }) => shots);
@@ -83,7 +82,7 @@ function shotsOf(scenes: readonly Scene[], count: number): Shot[] {
   );
 }
 
-function audioOf({ music, effects, narration }: Shot, { analysis, labels }: Phrases): string {
+function formatAudio({ music, effects, narration }: Shot, { analysis, labels }: Phrases): string {
   const { audio } = analysis;
   return [
     [audio.music, music],

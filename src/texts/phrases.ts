@@ -9,23 +9,23 @@ export type Locale = (typeof LOCALES)[number];
 export type Phrases = typeof english;
 export type Technique = keyof Phrases['techniques'];
 
-const loaded = new Map<string, Phrases>();
+const cache = new Map<string, Phrases>();
 
 /** Read at first use, so that a start costs nothing for languages nobody asks for. */
-export function phrasesOf(locale: Locale, fixturesDir: string): Phrases {
+export function loadPhrases(locale: Locale, fixturesDir: string): Phrases {
   const file = join(fixturesDir, 'texts', `${locale}.json`);
-  let phrases = loaded.get(file);
+  let phrases = cache.get(file);
   if (!phrases) {
     phrases = JSON.parse(readFileSync(file, 'utf8')) as Phrases;
-    loaded.set(file, phrases);
+    cache.set(file, phrases);
   }
   return phrases;
 }
 
 /** Puts values into `{slots}`. Values are taken as they are, whatever braces or dollars they contain. */
-export function fill(phrase: string, values: Record<string, string | number>): string {
+export function interpolate(phrase: string, values: Record<string, string | number>): string {
   return phrase.replace(/\{(\w+)\}/g, (slot, name: string) => String(values[name] ?? slot));
 }
 
 /** One line of user text: no line breaks, no runs of white space. */
-export const oneLine = (text: string) => text.replace(/\s+/gu, ' ').trim();
+export const toSingleLine = (text: string) => text.replace(/\s+/gu, ' ').trim();

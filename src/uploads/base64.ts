@@ -1,5 +1,5 @@
-const PIECE_CHARACTERS = 32 * 1024;
-const LONGEST_HEADER = 1024;
+const CHUNK_CHARACTERS = 32 * 1024;
+const MAX_HEADER_CHARACTERS = 1024;
 /** Commas stand in the parameters of real data URLs (`codecs=avc1,mp4a`), though the standard forbids them there. */
 const DATA_URL_HEADER = /^data:([^;,]*)(?:;[^;]*)*?; *base64,/i;
 
@@ -38,77 +38,77 @@ export class Base64Decoder {
   }
 
   write(text: Buffer): void {
-    for (let at = 0; at < text.length && !this.invalid && !this.tooLarge; at += PIECE_CHARACTERS) {
-      const piece = text.toString('latin1', at, at + PIECE_CHARACTERS);
-      if (this.#head === undefined) this.#takeCharacters(piece);
-      else this.#takeHead(this.#head + piece);
+    for (let offset = 0; offset < text.length && !this.invalid && !this.tooLarge; offset += CHUNK_CHARACTERS) {
+      const chunk = text.toString('latin1', offset, offset + CHUNK_CHARACTERS);
+      if (this.#head === undefined) this.#readCharacters(chunk);
+      else this.#readHead(this.#head + chunk);
     }
   }
 
   end(): Base64Result {
     if (this.#head !== undefined) {
-      const bare = this.#head;
+      const text = this.#head;
       this.#head = undefined;
-      if (isDataUrl(bare)) this.invalid = true;
-      else this.#takeCharacters(bare);
+      if (isDataUrl(text)) this.invalid = true;
+      else this.#readCharacters(text);
     }
-    if (!this.invalid && !this.tooLarge) this.#takeRest();
+    if (!this.invalid && !this.tooLarge) this.#flushRest();
     if (this.tooLarge) return { ok: false, reason: 'too-large' };
     if (this.invalid || this.decodedBytes === 0) return { ok: false, reason: 'invalid' };
     return { ok: true, mediaType: this.mediaType, decodedBytes: this.decodedBytes };
   }
 
-  #takeHead(read: string): void {
-    const head = read.replace(/^[\t\n\f\r ]+/, '');
+  #readHead(text: string): void {
+    const head = text.replace(/^[\t\n\f\r ]+/, '');
     this.#head = head;
     if (!isDataUrl(head)) {
       if (head.length < 5 && isDataUrl(`${head}${'data:'.slice(head.length)}`)) return;
       this.#head = undefined;
-      this.#takeCharacters(head);
+      this.#readCharacters(head);
       return;
     }
-    const header = DATA_URL_HEADER.exec(head.slice(0, LONGEST_HEADER));
+    const header = DATA_URL_HEADER.exec(head.slice(0, MAX_HEADER_CHARACTERS));
     if (header) {
       this.mediaType = header[1]!.trim().toLowerCase() || undefined;
       this.#head = undefined;
-      this.#takeCharacters(head.slice(header[0].length));
-    } else if (head.length >= LONGEST_HEADER) {
+      this.#readCharacters(head.slice(header[0].length));
+    } else if (head.length >= MAX_HEADER_CHARACTERS) {
       this.invalid = true;
     }
   }
 
-  #takeCharacters(text: string): void {
+  #readCharacters(text: string): void {
     if (this.#padding > 0) {
-      this.#takePadding(text);
+      this.#readPadding(text);
       return;
     }
     const padding = text.indexOf('=');
     this.#decode(padding === -1 ? text : text.slice(0, padding));
-    if (padding !== -1) this.#takePadding(text.slice(padding));
+    if (padding !== -1) this.#readPadding(text.slice(padding));
   }
 
-  #takePadding(text: string): void {
-    const signs = text.replace(/[\t\n\f\r ]+/g, '');
-    this.#padding += signs.length;
-    if (this.#padding > 2 || signs !== '='.repeat(signs.length)) this.invalid = true;
+  #readPadding(text: string): void {
+    const characters = text.replace(/[\t\n\f\r ]+/g, '');
+    this.#padding += characters.length;
+    if (this.#padding > 2 || characters !== '='.repeat(characters.length)) this.invalid = true;
   }
 
   #decode(text: string): void {
     const groups = this.#rest + text;
     // Valid text without white space is the common case, so it is tried first.
     if (this.#decodeGroups(groups)) return;
-    const spaceless = groups.replace(/[\t\n\f\r ]+/g, '');
-    if (spaceless.length === groups.length || !this.#decodeGroups(spaceless)) this.invalid = true;
+    const stripped = groups.replace(/[\t\n\f\r ]+/g, '');
+    if (stripped.length === groups.length || !this.#decodeGroups(stripped)) this.invalid = true;
   }
 
   #decodeGroups(text: string): boolean {
-    const whole = text.length - (text.length % 4);
-    if (whole > 0) {
-      const decoded = this.#decodeExactly(text.slice(0, whole), (whole / 4) * 3);
+    const alignedLength = text.length - (text.length % 4);
+    if (alignedLength > 0) {
+      const decoded = this.#decodeExactly(text.slice(0, alignedLength), (alignedLength / 4) * 3);
       if (!decoded) return false;
       this.#emit(decoded);
     }
-    this.#rest = text.slice(whole);
+    this.#rest = text.slice(alignedLength);
     return true;
   }
 
@@ -117,7 +117,7 @@ export class Base64Decoder {
    * check than the text is. Only the two signs of the URL alphabet pass it.
    */
   #decodeExactly(text: string, bytes: number): Buffer | undefined {
-    if (this.#decoded.length < bytes) this.#decoded = Buffer.allocUnsafe(Math.max(bytes, PIECE_CHARACTERS));
+    if (this.#decoded.length < bytes) this.#decoded = Buffer.allocUnsafe(Math.max(bytes, CHUNK_CHARACTERS));
     if (text.includes('-') || text.includes('_')) return undefined;
     return this.#decoded.write(text, 'base64') === bytes ? this.#decoded.subarray(0, bytes) : undefined;
   }
@@ -131,7 +131,7 @@ export class Base64Decoder {
     this.#consume(bytes);
   }
 
-  #takeRest(): void {
+  #flushRest(): void {
     const rest = this.#rest.replace(/[\t\n\f\r ]+/g, '');
     const missing = (4 - (rest.length % 4)) % 4;
     if (missing === 3 || (this.#padding > 0 && this.#padding !== missing)) {

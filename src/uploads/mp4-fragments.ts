@@ -1,7 +1,7 @@
-import { boxesIn, findBox } from './mp4-boxes.ts';
+import { findBox, readBoxes } from './mp4-boxes.ts';
 
 /** Far more than a file has: what has more tracks than that was made to fill the memory. */
-const MOST_TRACKS = 256;
+const MAX_TRACKS = 256;
 
 const TFHD_BASE_DATA_OFFSET = 0x1;
 const TFHD_SAMPLE_DESCRIPTION = 0x2;
@@ -16,16 +16,16 @@ const TRUN_FIELDS = [TRUN_DURATIONS, 0x200, 0x400, 0x800];
  *
  * Not left to mp4box: it builds a list of all samples, and believes the number of them that a fragment states.
  */
-export class FragmentLengths {
+export class FragmentDurations {
   readonly #tracks = new Map<number, { ticks: number; untimedSamples: number }>();
 
   /** @throws RangeError when the fragment is broken */
   add(moof: Buffer): void {
-    for (const { type, body } of boxesIn(moof)) if (type === 'traf') this.#addTrack(body);
+    for (const { type, body } of readBoxes(moof)) if (type === 'traf') this.#addTrack(body);
   }
 
   /** In units of the track's time scale. */
-  ticksOf(trackId: number, defaultDuration: number): number {
+  ticksFor(trackId: number, defaultDuration: number): number {
     const track = this.#tracks.get(trackId);
     return track ? track.ticks + track.untimedSamples * defaultDuration : 0;
   }
@@ -34,12 +34,12 @@ export class FragmentLengths {
     const header = findBox(traf, 'tfhd');
     if (!header) throw new RangeError('a track fragment has no header');
     const trackId = header.readUInt32BE(4);
-    const duration = defaultDurationOf(header);
+    const duration = parseDefaultDuration(header);
     const track = this.#tracks.get(trackId) ?? { ticks: 0, untimedSamples: 0 };
     this.#tracks.set(trackId, track);
-    if (this.#tracks.size > MOST_TRACKS) throw new RangeError('too many tracks');
+    if (this.#tracks.size > MAX_TRACKS) throw new RangeError('too many tracks');
 
-    for (const { type, body } of boxesIn(traf)) {
+    for (const { type, body } of readBoxes(traf)) {
       if (type !== 'trun') continue;
       const run = readRun(body);
       if (run.ticks !== undefined) track.ticks += run.ticks;
@@ -49,23 +49,23 @@ export class FragmentLengths {
   }
 }
 
-function defaultDurationOf(tfhd: Buffer): number | undefined {
+function parseDefaultDuration(tfhd: Buffer): number | undefined {
   const flags = tfhd.readUIntBE(1, 3);
   if ((flags & TFHD_DEFAULT_DURATION) === 0) return undefined;
-  const before = (flags & TFHD_BASE_DATA_OFFSET ? 8 : 0) + (flags & TFHD_SAMPLE_DESCRIPTION ? 4 : 0);
-  return tfhd.readUInt32BE(8 + before);
+  const optionalBytes = (flags & TFHD_BASE_DATA_OFFSET ? 8 : 0) + (flags & TFHD_SAMPLE_DESCRIPTION ? 4 : 0);
+  return tfhd.readUInt32BE(8 + optionalBytes);
 }
 
 /** Without `ticks` when the samples all last as long as the defaults say. */
 function readRun(trun: Buffer): { samples: number; ticks?: number } {
   const flags = trun.readUIntBE(1, 3);
   const samples = trun.readUInt32BE(4);
-  const first = 8 + (flags & TRUN_DATA_OFFSET ? 4 : 0) + (flags & TRUN_FIRST_SAMPLE_FLAGS ? 4 : 0);
+  const firstSampleOffset = 8 + (flags & TRUN_DATA_OFFSET ? 4 : 0) + (flags & TRUN_FIRST_SAMPLE_FLAGS ? 4 : 0);
   const sampleBytes = 4 * TRUN_FIELDS.filter((field) => flags & field).length;
-  if (first + samples * sampleBytes > trun.length)
+  if (firstSampleOffset + samples * sampleBytes > trun.length)
     throw new RangeError('a run states more samples than it has');
   if ((flags & TRUN_DURATIONS) === 0) return { samples };
   let ticks = 0;
-  for (let sample = 0; sample < samples; sample++) ticks += trun.readUInt32BE(first + sample * sampleBytes);
+  for (let sample = 0; sample < samples; sample++) ticks += trun.readUInt32BE(firstSampleOffset + sample * sampleBytes);
   return { samples, ticks };
 }

@@ -1,6 +1,6 @@
 import type { AllRegisteredBoxes } from 'mp4box';
-import { boxesIn, findBox } from './mp4-boxes.ts';
-import type { FragmentLengths } from './mp4-fragments.ts';
+import { findBox, readBoxes } from './mp4-boxes.ts';
+import type { FragmentDurations } from './mp4-fragments.ts';
 
 type Mp4box = typeof import('mp4box');
 
@@ -12,7 +12,7 @@ export interface Movie {
 }
 
 /** No box that is read here is longer, but for names that nobody asks for. */
-const LONGEST_BOX_BODY_BYTES = 248;
+const MAX_BOX_BODY_BYTES = 248;
 /** What all video sample entries begin with. The boxes behind it depend on the codec. */
 const VISUAL_SAMPLE_ENTRY_BYTES = 78;
 
@@ -34,56 +34,55 @@ export function loadMp4box(): Promise<Mp4box> {
  *
  * @throws any error when there is no video that can be read
  */
-export function readMovie(mp4box: Mp4box, moov: Buffer, fragments: FragmentLengths): Movie {
-  const trak = trackIn(mp4box, moov, 'vide');
+export function readMovie(mp4box: Mp4box, moov: Buffer, fragments: FragmentDurations): Movie {
+  const trak = findTrack(mp4box, moov, 'vide');
   if (!trak) throw new RangeError('there is no video track');
   const trackHeader = readBox(mp4box, 'tkhd', findBox(trak, 'tkhd'));
   const entry = readSampleEntry(mp4box, findBox(trak, 'mdia', 'minf', 'stbl', 'stsd'));
-  const coded = entry instanceof mp4box.VisualSampleEntry ? entry : undefined;
-  const width = coded?.width || trackHeader.width >>> 16;
-  const height = coded?.height || trackHeader.height >>> 16;
+  const visualEntry = entry instanceof mp4box.VisualSampleEntry ? entry : undefined;
+  const width = visualEntry?.width || trackHeader.width >>> 16;
+  const height = visualEntry?.height || trackHeader.height >>> 16;
   if (width === 0 || height === 0) throw new RangeError('the video has no size');
 
-  const seconds = secondsOf(mp4box, moov, trak, trackHeader.track_id, fragments);
+  const seconds = readDurationSeconds(mp4box, moov, trak, trackHeader.track_id, fragments);
   const durationMs = Math.round(seconds * 1000);
-  if (!(durationMs > 0 && durationMs <= Number.MAX_SAFE_INTEGER))
-    throw new RangeError('the video has no length');
-  return { durationMs, width, height, hasSound: hasSoundIn(mp4box, moov) };
+  if (!(durationMs > 0 && durationMs <= Number.MAX_SAFE_INTEGER)) throw new RangeError('the video has no length');
+  return { durationMs, width, height, hasSound: hasSoundTrack(mp4box, moov) };
 }
 
-function secondsOf(
+function readDurationSeconds(
   mp4box: Mp4box,
   moov: Buffer,
   trak: Buffer,
   trackId: number,
-  fragments: FragmentLengths,
+  fragments: FragmentDurations,
 ): number {
   const header = readBox(mp4box, 'mvhd', findBox(moov, 'mvhd'));
-  const declared = isUnknown(header.duration) ? 0 : header.duration;
+  const declared = isUnknownDuration(header.duration) ? 0 : header.duration;
   const mvex = findBox(moov, 'mvex');
   if (!mvex) return declared / header.timescale;
 
-  const fragmented = fragments.ticksOf(trackId, defaultDurationOf(mp4box, mvex, trackId));
-  const unfragmented = ticksIn(findBox(trak, 'mdia', 'minf', 'stbl', 'stts'));
+  const fragmented = fragments.ticksFor(trackId, findDefaultDuration(mp4box, mvex, trackId));
+  const unfragmented = sumSampleTicks(findBox(trak, 'mdia', 'minf', 'stbl', 'stts'));
   // When a part of the samples comes before the first fragment, the movie header speaks of that part only.
-  const onlyPart = fragmented > 0 && unfragmented > 0;
-  if (declared > 0 && !onlyPart) return declared / header.timescale;
+  const isPartial = fragmented > 0 && unfragmented > 0;
+  if (declared > 0 && !isPartial) return declared / header.timescale;
 
   const mehd = findBox(mvex, 'mehd');
   const total = mehd ? readBox(mp4box, 'mehd', mehd).fragment_duration : 0;
-  if (total > 0 && !isUnknown(total)) return total / header.timescale;
+  if (total > 0 && !isUnknownDuration(total)) return total / header.timescale;
   const { timescale } = readBox(mp4box, 'mdhd', findBox(trak, 'mdia', 'mdhd'));
   return (unfragmented + fragmented) / timescale;
 }
 
 /** All bits set says that the writer did not know. */
-function isUnknown(duration: number): boolean {
+function isUnknownDuration(duration: number): boolean {
   return duration === 0xffffffff || duration >= 2 ** 63;
 }
 
 /** The first track of a kind. */
-function trackIn(mp4box: Mp4box, moov: Buffer, kind: 'vide' | 'soun'): Buffer | undefined {
-  for (const { type, body } of boxesIn(moov)) {
+function findTrack(mp4box: Mp4box, moov: Buffer, kind: 'vide' | 'soun'): Buffer | undefined {
+  for (const { type, body } of readBoxes(moov)) {
     const handler = type === 'trak' ? findBox(body, 'mdia', 'hdlr') : undefined;
     if (handler && readBox(mp4box, 'hdlr', handler).handler === kind) return body;
   }
@@ -91,16 +90,16 @@ function trackIn(mp4box: Mp4box, moov: Buffer, kind: 'vide' | 'soun'): Buffer | 
 }
 
 /** What is broken behind the video makes no other video of it. */
-function hasSoundIn(mp4box: Mp4box, moov: Buffer): boolean {
+function hasSoundTrack(mp4box: Mp4box, moov: Buffer): boolean {
   try {
-    return trackIn(mp4box, moov, 'soun') !== undefined;
+    return findTrack(mp4box, moov, 'soun') !== undefined;
   } catch {
     return false;
   }
 }
 
-function defaultDurationOf(mp4box: Mp4box, mvex: Buffer, trackId: number): number {
-  for (const { type, body } of boxesIn(mvex)) {
+function findDefaultDuration(mp4box: Mp4box, mvex: Buffer, trackId: number): number {
+  for (const { type, body } of readBoxes(mvex)) {
     if (type !== 'trex') continue;
     const defaults = readBox(mp4box, 'trex', body);
     if (defaults.track_id === trackId) return defaults.default_sample_duration;
@@ -109,37 +108,34 @@ function defaultDurationOf(mp4box: Mp4box, mvex: Buffer, trackId: number): numbe
 }
 
 /** How long the samples of a time-to-sample table last. */
-function ticksIn(stts: Buffer | undefined): number {
+function sumSampleTicks(stts: Buffer | undefined): number {
   if (!stts) return 0;
   const entries = stts.readUInt32BE(4);
   let ticks = 0;
   // Ends with an error when there are more entries stated than there are bytes.
-  for (let at = 8; at < 8 + entries * 8; at += 8) ticks += stts.readUInt32BE(at) * stts.readUInt32BE(at + 4);
+  for (let offset = 8; offset < 8 + entries * 8; offset += 8)
+    ticks += stts.readUInt32BE(offset) * stts.readUInt32BE(offset + 4);
   return ticks;
 }
 
 function readSampleEntry(mp4box: Mp4box, stsd: Buffer | undefined) {
   if (!stsd) throw new RangeError('there is no sample description');
-  for (const entry of boxesIn(stsd.subarray(8))) {
-    const alone = Buffer.concat([
+  for (const entry of readBoxes(stsd.subarray(8))) {
+    const singleEntry = Buffer.concat([
       Buffer.from([0, 0, 0, 0, 0, 0, 0, 1]),
-      boxOf(entry.type, entry.body.subarray(0, VISUAL_SAMPLE_ENTRY_BYTES)),
+      buildBox(entry.type, entry.body.subarray(0, VISUAL_SAMPLE_ENTRY_BYTES)),
     ]);
-    return readBox(mp4box, 'stsd', alone).entries[0];
+    return readBox(mp4box, 'stsd', singleEntry).entries[0];
   }
   throw new RangeError('there is no sample entry');
 }
 
-type ReadBoxes = 'mvhd' | 'mehd' | 'trex' | 'tkhd' | 'mdhd' | 'hdlr' | 'stsd';
+type ReadableBox = 'mvhd' | 'mehd' | 'trex' | 'tkhd' | 'mdhd' | 'hdlr' | 'stsd';
 
 /** In a stream of its own, so that reading past its end is an error instead of a look at the next box. */
-function readBox<T extends ReadBoxes>(
-  mp4box: Mp4box,
-  type: T,
-  body: Buffer | undefined,
-): AllRegisteredBoxes[T] {
+function readBox<T extends ReadableBox>(mp4box: Mp4box, type: T, body: Buffer | undefined): AllRegisteredBoxes[T] {
   if (!body) throw new RangeError(`there is no ${type}`);
-  const bytes = boxOf(type, body.subarray(0, LONGEST_BOX_BODY_BYTES));
+  const bytes = buildBox(type, body.subarray(0, MAX_BOX_BODY_BYTES));
   const buffer = mp4box.MP4BoxBuffer.fromArrayBuffer(bytes.buffer, 0);
   const [box] = mp4box.createFile(false, new mp4box.MultiBufferStream(buffer)).boxes;
   if (!box) throw new RangeError(`${type} cannot be read`);
@@ -147,7 +143,7 @@ function readBox<T extends ReadBoxes>(
 }
 
 /** Not from Buffer's pool, as mp4box takes the memory behind it. */
-function boxOf(type: string, body: Buffer): Buffer<ArrayBuffer> {
+function buildBox(type: string, body: Buffer): Buffer<ArrayBuffer> {
   const bytes = Buffer.alloc(8 + body.length);
   bytes.writeUInt32BE(bytes.length, 0);
   bytes.write(type, 4, 'latin1');

@@ -1,12 +1,12 @@
-import { LONGEST_HEADER_BYTES, readBoxHeader } from './mp4-boxes.ts';
-import { FragmentLengths } from './mp4-fragments.ts';
+import { MAX_HEADER_BYTES, readBoxHeader } from './mp4-boxes.ts';
+import { FragmentDurations } from './mp4-fragments.ts';
 import { loadMp4box, type Movie, readMovie } from './mp4-movie.ts';
 
 /** A movie box of ten hours is smaller. */
-const MOST_KEPT_BYTES = 8 * 1024 * 1024;
+const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
 /** Some ten minutes of fragments that hold one picture each. */
-const MOST_BOXES = 100_000;
-const NOTHING = Buffer.alloc(0);
+const MAX_BOXES = 100_000;
+const EMPTY = Buffer.alloc(0);
 
 export type Mp4Result = ({ ok: true } & Movie) | { ok: false; reason: 'not-mp4' | 'unreadable' };
 
@@ -17,29 +17,29 @@ export type Mp4Result = ({ ok: true } & Movie) | { ok: false; reason: 'not-mp4' 
 export class Mp4Probe {
   #failure: 'not-mp4' | 'unreadable' | undefined;
   /** The beginning of a header that was cut by the border of a chunk. */
-  #cutHeader = NOTHING;
-  #boxes = 0;
+  #partialHeader = EMPTY;
+  #boxCount = 0;
   /** Of the box that is passing by. Undefined between boxes. */
   #type: string | undefined;
   #bodyBytesLeft = 0;
-  #kept = NOTHING;
-  #keptBytes = 0;
+  #buffered = EMPTY;
+  #bufferedBytes = 0;
   #moov: Buffer | undefined;
-  readonly #fragments = new FragmentLengths();
+  readonly #fragments = new FragmentDurations();
 
   /** Copies what it keeps, so the memory of the chunk can be used again. */
   write(chunk: Buffer): void {
-    let at = 0;
-    while (at < chunk.length && !this.#failure) {
-      at = this.#type === undefined ? this.#openBox(chunk, at) : this.#passBody(chunk, at);
+    let offset = 0;
+    while (offset < chunk.length && !this.#failure) {
+      offset = this.#type === undefined ? this.#openBox(chunk, offset) : this.#consumeBody(chunk, offset);
     }
   }
 
   async end(): Promise<Mp4Result> {
     if (!this.#failure && this.#bodyBytesLeft === Number.POSITIVE_INFINITY) this.#closeBox();
-    if (this.#boxes === 0) this.#failure = 'not-mp4';
+    if (this.#boxCount === 0) this.#failure = 'not-mp4';
     if (this.#failure) return { ok: false, reason: this.#failure };
-    if (this.#type !== undefined || this.#cutHeader.length > 0 || !this.#moov) {
+    if (this.#type !== undefined || this.#partialHeader.length > 0 || !this.#moov) {
       return { ok: false, reason: 'unreadable' };
     }
     const mp4box = await loadMp4box();
@@ -50,56 +50,56 @@ export class Mp4Probe {
     }
   }
 
-  #openBox(chunk: Buffer, at: number): number {
-    const waited = this.#cutHeader.length;
-    const ahead = chunk.subarray(at, at + LONGEST_HEADER_BYTES);
-    const bytes = waited === 0 ? ahead : Buffer.concat([this.#cutHeader, ahead]);
+  #openBox(chunk: Buffer, offset: number): number {
+    const pendingBytes = this.#partialHeader.length;
+    const next = chunk.subarray(offset, offset + MAX_HEADER_BYTES);
+    const bytes = pendingBytes === 0 ? next : Buffer.concat([this.#partialHeader, next]);
     const header = readBoxHeader(bytes);
     if (!header) {
-      this.#cutHeader = Buffer.from(bytes);
+      this.#partialHeader = Buffer.from(bytes);
       return chunk.length;
     }
-    this.#cutHeader = NOTHING;
-    if (this.#boxes === 0 && header.type !== 'ftyp') {
+    this.#partialHeader = EMPTY;
+    if (this.#boxCount === 0 && header.type !== 'ftyp') {
       this.#failure = 'not-mp4';
       return chunk.length;
     }
-    this.#boxes++;
+    this.#boxCount++;
     this.#type = header.type;
     this.#bodyBytesLeft = header.bodyBytes;
-    if (header.bodyBytes < 0 || this.#boxes > MOST_BOXES) this.#failure = 'unreadable';
+    if (header.bodyBytes < 0 || this.#boxCount > MAX_BOXES) this.#failure = 'unreadable';
     else {
       // Memory that is never written to is not taken from the system, whatever size is stated here.
-      if (this.#isKept()) this.#kept = Buffer.allocUnsafe(Math.min(header.bodyBytes, MOST_KEPT_BYTES));
+      if (this.#isBuffered()) this.#buffered = Buffer.allocUnsafe(Math.min(header.bodyBytes, MAX_BUFFERED_BYTES));
       if (header.bodyBytes === 0) this.#closeBox();
     }
-    return at + header.headerBytes - waited;
+    return offset + header.headerBytes - pendingBytes;
   }
 
-  #passBody(chunk: Buffer, at: number): number {
-    const piece = chunk.subarray(at, at + Math.min(this.#bodyBytesLeft, chunk.length - at));
-    if (this.#isKept()) {
-      if (this.#keptBytes + piece.length > MOST_KEPT_BYTES) {
+  #consumeBody(chunk: Buffer, offset: number): number {
+    const part = chunk.subarray(offset, offset + Math.min(this.#bodyBytesLeft, chunk.length - offset));
+    if (this.#isBuffered()) {
+      if (this.#bufferedBytes + part.length > MAX_BUFFERED_BYTES) {
         this.#failure = 'unreadable';
         return chunk.length;
       }
-      piece.copy(this.#kept, this.#keptBytes);
-      this.#keptBytes += piece.length;
+      part.copy(this.#buffered, this.#bufferedBytes);
+      this.#bufferedBytes += part.length;
     }
-    this.#bodyBytesLeft -= piece.length;
+    this.#bodyBytesLeft -= part.length;
     if (this.#bodyBytesLeft === 0) this.#closeBox();
-    return at + piece.length;
+    return offset + part.length;
   }
 
-  #isKept(): boolean {
+  #isBuffered(): boolean {
     return this.#type === 'moof' || (this.#type === 'moov' && !this.#moov);
   }
 
   #closeBox(): void {
-    if (this.#isKept()) {
-      const body = this.#kept.subarray(0, this.#keptBytes);
-      this.#kept = NOTHING;
-      this.#keptBytes = 0;
+    if (this.#isBuffered()) {
+      const body = this.#buffered.subarray(0, this.#bufferedBytes);
+      this.#buffered = EMPTY;
+      this.#bufferedBytes = 0;
       if (this.#type === 'moov') this.#moov = body;
       else this.#addFragment(body);
     }

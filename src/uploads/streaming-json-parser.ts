@@ -2,12 +2,12 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 const COMMA = 0x2c;
-const NOTHING = Buffer.alloc(0);
+const EMPTY = Buffer.alloc(0);
 
 /** Large enough that calls into native code do not count, small enough that what they allocate dies young. */
 const PIECE_BYTES = 32 * 1024;
 /** The longest end of a piece that may wait for the next: two \uXXXX of one surrogate pair, the second one cut. */
-const LONGEST_REST_BYTES = 11;
+const MAX_REST_BYTES = 11;
 
 /** Takes the characters of a string as UTF-8. The bytes are only valid during the call: copy what is to stay. */
 export interface FieldSink {
@@ -24,7 +24,7 @@ export interface FieldSink {
  * Never throws. A document of which more than `keepLimitBytes` would have to be kept sets `overflowed`, drops all
  * that was kept and ignores the rest.
  */
-export class FieldDiverter<Sink extends FieldSink> {
+export class StreamingFieldExtractor<Sink extends FieldSink> {
   /** Of the last value of the field, as in `JSON.parse`. None when there is no such member or it is not a string. */
   sink: Sink | undefined;
   /** More than `keepLimitBytes` would have been kept. `end` returns nothing then, which is not valid JSON. */
@@ -48,8 +48,8 @@ export class FieldDiverter<Sink extends FieldSink> {
 
   #diverting = false;
   /** The end of the last piece, when it was cut inside of an escape or a character. */
-  #rest = NOTHING;
-  #resolved = NOTHING;
+  #rest = EMPTY;
+  #resolved = EMPTY;
 
   constructor(options: { field: string; keepLimitBytes: number; sink: () => Sink }) {
     this.#field = options.field;
@@ -166,7 +166,7 @@ export class FieldDiverter<Sink extends FieldSink> {
       this.#rest = Buffer.from(piece.subarray(end));
       return from + arrived.length;
     }
-    this.#rest = NOTHING;
+    this.#rest = EMPTY;
     this.#diverting = false;
     this.#keep(piece.subarray(quote, quote + 1));
     return from + quote - waited + 1;
@@ -183,8 +183,7 @@ export class FieldDiverter<Sink extends FieldSink> {
       return false;
     }
     // Room for bytes that are no UTF-8: one such byte becomes the three of U+FFFD.
-    if (this.#resolved.length === 0)
-      this.#resolved = Buffer.allocUnsafe(3 * (PIECE_BYTES + LONGEST_REST_BYTES));
+    if (this.#resolved.length === 0) this.#resolved = Buffer.allocUnsafe(3 * (PIECE_BYTES + MAX_REST_BYTES));
     this.sink!.write(this.#resolved.subarray(0, this.#resolved.write(text, 'utf8')));
     return true;
   }
@@ -200,14 +199,12 @@ export class FieldDiverter<Sink extends FieldSink> {
     if (needed > this.#keepLimitBytes) {
       this.overflowed = true;
       this.#ignoreTheRest();
-      this.#kept = NOTHING;
+      this.#kept = EMPTY;
       this.#keptBytes = 0;
       return false;
     }
     if (needed > this.#kept.length) {
-      const larger = Buffer.allocUnsafe(
-        Math.min(this.#keepLimitBytes, Math.max(needed, this.#kept.length * 2)),
-      );
+      const larger = Buffer.allocUnsafe(Math.min(this.#keepLimitBytes, Math.max(needed, this.#kept.length * 2)));
       this.#kept.copy(larger, 0, 0, this.#keptBytes);
       this.#kept = larger;
     }

@@ -19,8 +19,8 @@ export class VideoUpload {
   readonly #probe = new Mp4Probe();
   readonly #decoder: Base64Decoder;
 
-  constructor(mostBytes: number) {
-    this.#decoder = new Base64Decoder({ maxBytes: mostBytes, consume: (bytes) => this.#probe.write(bytes) });
+  constructor(maxBytes: number) {
+    this.#decoder = new Base64Decoder({ maxBytes, consume: (bytes) => this.#probe.write(bytes) });
   }
 
   write(text: Buffer): void {
@@ -30,13 +30,12 @@ export class VideoUpload {
 
   async end(): Promise<void> {
     const decoded = this.#decoder.end();
-    const found = await this.#probe.end();
+    const probed = await this.#probe.end();
     this.isTooLarge = !decoded.ok && decoded.reason === 'too-large';
     const { mediaType } = this.#decoder;
     const isBase64 = decoded.ok || this.isTooLarge;
-    this.isMp4 =
-      isBase64 && (mediaType ?? MEDIA_TYPE) === MEDIA_TYPE && (found.ok || found.reason !== 'not-mp4');
-    if (found.ok) this.durationMs = found.durationMs;
+    this.isMp4 = isBase64 && (mediaType ?? MEDIA_TYPE) === MEDIA_TYPE && (probed.ok || probed.reason !== 'not-mp4');
+    if (probed.ok) this.durationMs = probed.durationMs;
   }
 
   /** What is stored of an upload instead of its bytes. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { packageVersion } from '../../src/paths.ts';
-import { call, hasProgram, MAIN, runCommand, startCommand } from '../support/command.ts';
+import { hasProgram, MAIN, postJson, runCommand, startCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const GENERATE = '/api/sora-2/generate';
@@ -25,7 +25,7 @@ describe('the command', () => {
       firstKey: 'np_test_default',
       version: packageVersion(),
     });
-    expect((await call(url, GENERATE, VALID)).status).toBe(200);
+    expect((await postJson(url, GENERATE, VALID)).status).toBe(200);
     expect(await (await fetch(`${url}/ready`)).json()).toEqual({ status: 'ready' });
   });
 
@@ -48,9 +48,9 @@ describe('the command', () => {
 
   it('logs one line a request, with neither body nor foreign key in it', async () => {
     const { url, child, ended, lines } = await startCommand();
-    await call(url, GENERATE, { ...VALID, prompt: 'a secret prompt' });
-    await call(url, `${GENERATE}?token=secret`, { mode: 'textToVideo' });
-    await call(url, GENERATE, VALID, 'sk_live_secret');
+    await postJson(url, GENERATE, { ...VALID, prompt: 'a secret prompt' });
+    await postJson(url, `${GENERATE}?token=secret`, { mode: 'textToVideo' });
+    await postJson(url, GENERATE, VALID, 'sk_live_secret');
     child.kill('SIGTERM');
     const { stdout } = await ended;
     const requests = lines().filter(({ msg }) => msg === 'request');
@@ -69,20 +69,14 @@ describe('the command', () => {
       line({ status: 400, errorCode: 'PROMPT_REQUIRED', reason: 'prompt: PROMPT_REQUIRED' }),
       line({ status: 401, errorCode: 'LOGIN_REQUIRED', account: null, reason: expect.any(String) }),
     ]);
-    expect(lines().map(({ msg }) => msg)).toEqual([
-      `ready at ${url}`,
-      'request',
-      'request',
-      'request',
-      'stopping',
-    ]);
+    expect(lines().map(({ msg }) => msg)).toEqual([`ready at ${url}`, 'request', 'request', 'request', 'stopping']);
     expect(stdout).not.toContain('secret');
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('stops orderly on %s', async (signal) => {
     const { child, ended, url } = await startCommand();
     // A connection that is kept alive does not hold it up.
-    await call(url, GENERATE, VALID);
+    await postJson(url, GENERATE, VALID);
     child.kill(signal);
     expect(await ended).toMatchObject({ code: 0, stderr: '' });
   });
@@ -120,13 +114,13 @@ describe('the command', () => {
   it('keeps tasks, credits and limiter counts in its data directory over an orderly stop', async () => {
     const dir = tempDir();
     const first = await startCommand(['--data-dir', dir, '--speed', '1']);
-    const { taskId } = (await call(first.url, GENERATE, VALID)).body;
+    const { taskId } = (await postJson(first.url, GENERATE, VALID)).body;
     first.child.kill('SIGTERM');
     expect((await first.ended).code).toBe(0);
 
     const second = await startCommand(['--data-dir', dir, '--speed', '1']);
     expect(second.ready.data).toBe(dir);
-    const polled = await call(second.url, '/api/sora-2/check-status', { taskId });
+    const polled = await postJson(second.url, '/api/sora-2/check-status', { taskId });
     expect(polled.body.status).toBe('processing');
     expect(polled.headers.get('x-ratelimit-remaining')).toBe('98');
     const ledger = await (await fetch(`${second.url}/__admin/accounts/np_test_default/ledger`)).json();
@@ -137,7 +131,7 @@ describe('the command', () => {
     const dir = tempDir();
     const first = await startCommand(['--data-dir', dir, '--speed', '0.1']);
     const ids: string[] = [];
-    for (let n = 0; n < 5; n++) ids.push((await call(first.url, GENERATE, VALID)).body.taskId);
+    for (let n = 0; n < 5; n++) ids.push((await postJson(first.url, GENERATE, VALID)).body.taskId);
     const stream = await fetch(`${first.url}/api/sora-2/generate-prompt`, {
       method: 'POST',
       headers: { authorization: 'Bearer np_test_default', 'content-type': 'application/json' },
@@ -149,7 +143,7 @@ describe('the command', () => {
 
     const second = await startCommand(['--data-dir', dir]);
     for (const taskId of ids) {
-      expect((await call(second.url, '/api/sora-2/check-status', { taskId })).body.status).toBe('processing');
+      expect((await postJson(second.url, '/api/sora-2/check-status', { taskId })).body.status).toBe('processing');
     }
     const admin = `${second.url}/__admin/accounts/np_test_default`;
     expect(await (await fetch(`${admin}/ledger`)).json()).toMatchObject({ balance: 980, held: 20 });
@@ -179,14 +173,7 @@ describe('the command', () => {
   it('prints help, version and the settings in force', async () => {
     const help = await runCommand(['--help']).ended;
     expect(help).toMatchObject({ code: 0, stderr: '' });
-    for (const flag of [
-      '--port',
-      '--data-dir',
-      '--speed',
-      '--seed-file',
-      '--failed-task-status',
-      '--admin-token',
-    ]) {
+    for (const flag of ['--port', '--data-dir', '--speed', '--seed-file', '--failed-task-status', '--admin-token']) {
       expect(help.stdout).toContain(flag);
     }
     expect((await runCommand(['--version']).ended).stdout).toBe(`${packageVersion()}\n`);
@@ -214,12 +201,8 @@ describe('the command refuses in one sentence and with exit code 2', () => {
   }
 
   it('a setting that makes no sense', async () => {
-    expect(await refused(['--port', '99999'])).toContain(
-      '--port must be a port from 0 to 65535, not "99999"',
-    );
-    expect(await refused([], { NANOPHOTO_EMULATOR_SPEED: 'fast' })).toContain(
-      'NANOPHOTO_EMULATOR_SPEED must be',
-    );
+    expect(await refused(['--port', '99999'])).toContain('--port must be a port from 0 to 65535, not "99999"');
+    expect(await refused([], { NANOPHOTO_EMULATOR_SPEED: 'fast' })).toContain('NANOPHOTO_EMULATOR_SPEED must be');
   });
 
   it('an unknown flag, command or word', async () => {

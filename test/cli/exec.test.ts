@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { environmentFor, trustedBeside } from '../../src/cli/exec/environment.ts';
+import { buildCaBundle, environmentFor } from '../../src/cli/exec/environment.ts';
 import { hasProgram, runCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -94,17 +94,14 @@ describe('exec', () => {
     expect(await exec(['sh', '-c', script]).ended).toMatchObject({ code, stdout: '', stderr: '' });
   });
 
-  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
-    'passes %s on and waits for the command',
-    async (signal) => {
-      const trap = `trap 'echo caught; exit 5' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
-      // To a program that has a terminal it would be the terminal that sends some of them.
-      const { child, ended } = runCommand(['exec', '--', 'sh', '-c', trap], {}, { detached: true });
-      await once(child.stdout, 'data');
-      child.kill(signal);
-      expect(await ended).toMatchObject({ code: 5, stdout: 'ready\ncaught\n' });
-    },
-  );
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('passes %s on and waits for the command', async (signal) => {
+    const trap = `trap 'echo caught; exit 5' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
+    // To a program that has a terminal it would be the terminal that sends some of them.
+    const { child, ended } = runCommand(['exec', '--', 'sh', '-c', trap], {}, { detached: true });
+    await once(child.stdout, 'data');
+    child.kill(signal);
+    expect(await ended).toMatchObject({ code: 5, stdout: 'ready\ncaught\n' });
+  });
 
   it('hands over what is written to it', async () => {
     const { child, ended } = exec(['cat']);
@@ -136,14 +133,7 @@ describe('exec', () => {
   });
 
   it("leaves to the command what follows a second '--', and options that look like its own", async () => {
-    const script = [
-      '-e',
-      'console.log(process.argv.slice(1).join(" "))',
-      'first',
-      '--',
-      '--report',
-      '--port',
-    ];
+    const script = ['-e', 'console.log(process.argv.slice(1).join(" "))', 'first', '--', '--report', '--port'];
     const { code, stdout, stderr } = await exec([process.execPath, ...script]).ended;
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'first -- --report --port\n', stderr: '' });
   });
@@ -157,22 +147,10 @@ describe('exec', () => {
 
   it.each([
     [['exec'], 'exec needs a command after "--", for example: nanophoto-emulator exec -- python script.py.'],
-    [
-      ['exec', '--'],
-      'exec needs a command after "--", for example: nanophoto-emulator exec -- python script.py.',
-    ],
-    [
-      ['exec', 'npm', 'test'],
-      'exec needs a command after "--", for example: nanophoto-emulator exec -- npm test.',
-    ],
-    [
-      ['exec', '--nonsense', '--', 'true'],
-      'Unknown flag --nonsense; nanophoto-emulator --help lists the flags.',
-    ],
-    [
-      ['exec', '--data-dir', 'x', '--', 'true'],
-      'exec keeps everything in memory; leave out --data-dir, or use start.',
-    ],
+    [['exec', '--'], 'exec needs a command after "--", for example: nanophoto-emulator exec -- python script.py.'],
+    [['exec', 'npm', 'test'], 'exec needs a command after "--", for example: nanophoto-emulator exec -- npm test.'],
+    [['exec', '--nonsense', '--', 'true'], 'Unknown flag --nonsense; nanophoto-emulator --help lists the flags.'],
+    [['exec', '--data-dir', 'x', '--', 'true'], 'exec keeps everything in memory; leave out --data-dir, or use start.'],
     [['exec', '--clock', 'x', '--', 'true'], '--clock must be real, frozen or auto, not "x".'],
     [['exec', '--', ''], '"" cannot be started: ERR_INVALID_ARG_VALUE.'],
     [['exec', '--', '/dev/null/x'], '/dev/null/x cannot be started: ENOTDIR.'],
@@ -195,10 +173,7 @@ describe('exec', () => {
 });
 
 describe('the report', () => {
-  const POLLS_ON = NODE.replace(
-    'const video',
-    "await call('/api/sora-2/check-status', { taskId });\nconst video",
-  );
+  const POLLS_ON = NODE.replace('const video', "await call('/api/sora-2/check-status', { taskId });\nconst video");
   const node = (script: string) => [process.execPath, '--input-type=module', '-e', script];
 
   it('tells what was spent and how the client behaved, beside what the command says', async () => {
@@ -226,8 +201,7 @@ describe('the report', () => {
     const refused = '2 requests were 401: their key is not known, or they had none.\n';
     expect(strangers.stdout).toBe('401\n401\n');
     expect(strangers.stderr).toBe(`\nNo request with a key of its own reached the emulator.\n${refused}`);
-    const { stdout, stderr } = await exec([...node(script), 'sk_live', 'np_test_default', ''], ['--report'])
-      .ended;
+    const { stdout, stderr } = await exec([...node(script), 'sk_live', 'np_test_default', ''], ['--report']).ended;
     expect(stdout).toBe('401\n400\n401\n');
     expect(stderr).toMatch(/^np_test_default: 1 requests, /m);
     expect(stderr.endsWith(`\n${refused}`)).toBe(true);
@@ -237,9 +211,7 @@ describe('the report', () => {
     expect((await exec(node(POLLS_ON)).ended).code).toBe(0);
     const { code, stderr } = await exec(node(POLLS_ON), ['--fail-on-verdict']).ended;
     expect(code).toBe(1);
-    expect(stderr).toMatch(
-      /POLLED_AFTER_END: Task task_\w+ was polled after its end had been told\. Requests \d\.$/m,
-    );
+    expect(stderr).toMatch(/POLLED_AFTER_END: Task task_\w+ was polled after its end had been told\. Requests \d\.$/m);
     expect(await exec(node(NODE), ['--fail-on-verdict']).ended).toMatchObject({ code: 0, stderr: '' });
     expect((await exec(node(`${POLLS_ON}; process.exit(9)`), ['--fail-on-verdict']).ended).code).toBe(9);
   });
@@ -302,7 +274,7 @@ describe('the environment of the command', () => {
     (name) => {
       const own = join(tempDir(), 'own.pem');
       writeFileSync(own, 'OWN');
-      const trusted = trustedBeside('OURS', { [name]: own });
+      const trusted = buildCaBundle('OURS', { [name]: own });
       expect(trusted).toMatch(/^OURS\nOWN\n-----BEGIN CERTIFICATE-----/);
       expect(trusted.match(/BEGIN CERTIFICATE/g)).toHaveLength(rootCertificates.length);
     },
@@ -312,7 +284,7 @@ describe('the environment of the command', () => {
     const own = join(tempDir(), 'own.pem');
     writeFileSync(own, 'OWN');
     const env = { SSL_CERT_FILE: own, CURL_CA_BUNDLE: own, NODE_EXTRA_CA_CERTS: '/nowhere' };
-    expect(trustedBeside('OURS', env).match(/OWN/g)).toHaveLength(1);
+    expect(buildCaBundle('OURS', env).match(/OWN/g)).toHaveLength(1);
   });
 });
 
@@ -339,8 +311,6 @@ describe('ca', () => {
   it('says where it looked when there is none', async () => {
     const { code, stderr } = await runCommand(['ca', '--port', '1']).ended;
     expect(code).toBe(2);
-    expect(stderr).toMatch(
-      /^nanophoto-emulator: No emulator answers at http:\/\/127\.0\.0\.1:1\/ca\.pem; .*\.\n$/,
-    );
+    expect(stderr).toMatch(/^nanophoto-emulator: No emulator answers at http:\/\/127\.0\.0\.1:1\/ca\.pem; .*\.\n$/);
   });
 });

@@ -48,12 +48,7 @@ const COMMAND = [
   console.log('ready');`,
 ];
 /** Out of the terminal's reach: what this one catches, exec has passed on. */
-const AWAY = [
-  'python3',
-  '-c',
-  'import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])',
-  ...COMMAND,
-];
+const AWAY = ['python3', '-c', 'import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])', ...COMMAND];
 
 async function caught(key: keyof typeof KEYS, stdin: string, command: string[]): Promise<string> {
   const args = ['-c', IN_TERMINAL, stdin, ...KEYS[key], process.execPath, MAIN, 'exec', '--', ...command];
@@ -66,13 +61,10 @@ describe.skipIf(!hasPython)('exec in a terminal', () => {
     ['Ctrl-C', 'terminal'],
     ['Ctrl-C', '/dev/null'],
     ['Ctrl-\\', 'terminal'],
-  ] as const)(
-    'leaves it to the terminal to send %s to the command, with input from %s',
-    async (key, stdin) => {
-      expect(await caught(key, stdin, COMMAND)).toBe(`${PRESSES} 7\n`);
-      expect(await caught(key, stdin, AWAY)).toBe('0 7\n');
-    },
-  );
+  ] as const)('leaves it to the terminal to send %s to the command, with input from %s', async (key, stdin) => {
+    expect(await caught(key, stdin, COMMAND)).toBe(`${PRESSES} 7\n`);
+    expect(await caught(key, stdin, AWAY)).toBe('0 7\n');
+  });
 });
 
 /** Starts the emulator in a terminal and tells its first line. */

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { ControlError, connectEmulator, createControl, type Transport } from '../../src/client/client.ts';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 
 const GENERATE = '/api/sora-2/generate';
 const CHECK = '/api/sora-2/check-status';
@@ -9,7 +9,7 @@ const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 
 /** The control plane in methods over an emulator on a test clock, and one account on a frozen clock. */
 async function controlled() {
-  const emulator = await testEmulator();
+  const emulator = await createTestEmulator();
   const calls: string[] = [];
   const control = createControl(async (method, path, body) => {
     calls.push(`${method} ${path}`);
@@ -61,7 +61,7 @@ describe('what a method says', () => {
     const waiting = account.tasks.wait(task, { timeoutMs: 5000 });
     const refused = expect(waiting).rejects.toMatchObject({ code: 'WAIT_TIMEOUT', status: 408 });
     expect(calls.at(-1)).toBe(`GET /__admin/accounts/k/wait?task=${task}&timeoutMs=5000`);
-    await vi.waitUntil(() => core.events.isHeard());
+    await vi.waitUntil(() => core.events.hasListeners());
     clock.advance(5000);
     await refused;
     expect(await account.tasks.wait(other)).toMatchObject({ id: other, status: 'completed' });
@@ -180,7 +180,7 @@ describe('a call that is refused', () => {
 
 describe('the control plane from afar', () => {
   it('is found below a URL with or without a slash at its end, and is told the token and what the body is', async () => {
-    const emulator = await testEmulator(['--port', '0', '--admin-token', 'a-token-of-the-tests']);
+    const emulator = await createTestEmulator(['--port', '0', '--admin-token', 'a-token-of-the-tests']);
     const url = await emulator.listen();
     for (const base of [url, `${url}/`, `${url}//`]) {
       const control = connectEmulator(base, { adminToken: 'a-token-of-the-tests' });

@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { CHROMIUM, openBrowser } from '../support/browser.ts';
-import { testEmulator } from '../support/emulator.ts';
-import { completed } from '../support/results.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { completeTask } from '../support/results.ts';
 
 // What runs in the page knows the names of the page.
 // biome-ignore lint/suspicious/noExplicitAny: the compiler does not
@@ -31,7 +31,7 @@ describe.skipIf(!CHROMIUM)('in a browser', () => {
   }
 
   async function emulatorOnPort() {
-    const emulator = await testEmulator();
+    const emulator = await createTestEmulator();
     const origin = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
     return { ...emulator, origin, urlOf: (url: string) => origin + new URL(url).pathname };
   }
@@ -44,7 +44,7 @@ describe.skipIf(!CHROMIUM)('in a browser', () => {
     'a video of %s plays, can be jumped in, and its frames can be looked at',
     async (family, body, expected) => {
       const emulator = await emulatorOnPort();
-      const url = emulator.urlOf((await completed(emulator as never, family, body)).videoUrl);
+      const url = emulator.urlOf((await completeTask(emulator as never, family, body)).videoUrl);
       const page = await pageWith('<video muted autoplay crossorigin="anonymous"></video>');
       const known = await page.evaluate(async (src) => {
         const video = document.querySelector('video');
@@ -79,7 +79,7 @@ describe.skipIf(!CHROMIUM)('in a browser', () => {
 
   it('an image is shown, and a script of another origin can read it', async () => {
     const emulator = await emulatorOnPort();
-    const url = emulator.urlOf((await completed(emulator as never, 'nano-banana-pro')).imageUrl);
+    const url = emulator.urlOf((await completeTask(emulator as never, 'nano-banana-pro')).imageUrl);
     const page = await pageWith('<img>');
     const known = await page.evaluate(async (src) => {
       const image = document.querySelector('img');

@@ -8,7 +8,7 @@ import { runCommand, startCommand } from '../support/command.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const verify = (...args: string[]) => runCommand(['verify', ...args]).ended;
+const runVerify = (...args: string[]) => runCommand(['verify', ...args]).ended;
 
 /** Answers everything with this. */
 async function stub(status: number, text: string): Promise<string> {
@@ -24,15 +24,14 @@ describe('verify', () => {
   it('tells of each case of an emulator that it holds, and ends with 0', async () => {
     const { url } = await startCommand(['--admin-token', 'sesame-sesame']);
     const output = join(tempDir(), 'report.xml');
-    const { code, stdout, stderr } = await verify(
-      ...['--base-url', `${url}/`, '--admin-token', 'sesame-sesame', '--marks', 'D', '--format', 'junit'],
+    const { code, stdout, stderr } = await runVerify(
+      ...['--base-url', `${url}/`, '--admin-token', 'sesame-sesame', '--provenance', 'documented', '--format', 'junit'],
       ...['--output', output],
     );
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '', stderr: '' });
     const xml = readFileSync(output, 'utf8');
     expect(XMLValidator.validate(xml)).toBe(true);
-    const [documented, ...others] = new XMLParser({ ignoreAttributes: false }).parse(xml).testsuites
-      .testsuite;
+    const [documented, ...others] = new XMLParser({ ignoreAttributes: false }).parse(xml).testsuites.testsuite;
     expect(documented).toMatchObject({ '@_failures': '0', '@_skipped': '0' });
     expect(documented.testcase.length).toBeGreaterThan(250);
     for (const suite of others) expect(suite).toMatchObject({ '@_tests': '0' });
@@ -40,7 +39,7 @@ describe('verify', () => {
 
   it('says what was expected and what came, and ends with 1', async () => {
     const url = await stub(200, '<hello> & \u0001 "you" 🎬');
-    const human = await verify('--base-url', url, '--key', 'some-key', '--marks', 'D');
+    const human = await runVerify('--base-url', url, '--key', 'some-key', '--provenance', 'documented');
     expect(human.code).toBe(1);
     expect(human.stdout).toContain(
       '  DIFFERS      sora-2/generate/without-key: /api/sora-2/generate: a request without a key is refused\n' +
@@ -49,41 +48,57 @@ describe('verify', () => {
     );
     expect(human.stdout).toMatch(/\n {3}all {18} +0 +\d+ +\d+\n\n4 credits spent\n$/);
     // It took something that it should have refused, and was asked nothing more.
-    expect(human.stdout).toContain(
-      'the server took what is documented to be refused, and may have charged for it',
-    );
+    expect(human.stdout).toContain('the server took what is documented to be refused, and may have charged for it');
 
-    const junit = await verify('--base-url', url, '--key', 'some-key', '--marks', 'D', '--format', 'junit');
+    const junit = await runVerify(
+      '--base-url',
+      url,
+      '--key',
+      'some-key',
+      '--provenance',
+      'documented',
+      '--format',
+      'junit',
+    );
     expect([junit.code, XMLValidator.validate(junit.stdout)]).toEqual([1, true]);
     const [{ testcase }] = new XMLParser().parse(junit.stdout).testsuites.testsuite;
     const [failed] = testcase.filter((one: object) => 'failure' in one);
     expect(failed.failure).toContain('<hello> & \ufffd "you" 🎬');
 
-    const json = await verify('--base-url', url, '--key', 'some-key', '--marks', 'C,X', '--format', 'json');
+    const json = await runVerify(
+      '--base-url',
+      url,
+      '--key',
+      'some-key',
+      '--provenance',
+      'observed,assumed',
+      '--format',
+      'json',
+    );
     const report = JSON.parse(json.stdout);
     expect(report).toMatchObject({ url, isControlled: false, creditsSpent: 0 });
-    expect(report.outcomes.map(({ mark }: { mark: string }) => mark)).not.toContain('D');
+    expect(report.outcomes.map(({ provenance }: { provenance: string }) => provenance)).not.toContain('documented');
     expect(report.totals.D).toEqual({ holds: 0, differs: 0, 'not checked': 0 });
     expect(json.stdout + json.stderr).not.toContain('some-key');
   });
 
   it('looks at what it is told to look at', async () => {
     const { url } = await startCommand();
-    const some = ['--only', 'veo-3/generate/price,sora/remove', '--format', 'json'];
-    const { stdout } = await verify('--base-url', url, ...some);
+    const selection = ['--only', 'veo-3/generate/price,sora/remove', '--format', 'json'];
+    const { stdout } = await runVerify('--base-url', url, ...selection);
     const ids = JSON.parse(stdout).outcomes.map(({ id }: { id: string }) => id);
     expect(ids).toContain('veo-3/generate/price-4k');
     expect(ids.every((id: string) => /^(veo-3\/generate\/price|sora\/remove)/.test(id))).toBe(true);
-    const none = await verify('--base-url', url, '--only', 'veo-4');
+    const none = await runVerify('--base-url', url, '--only', 'veo-4');
     expect([none.code, none.stderr]).toEqual([
       2,
-      'nanophoto-emulator: Nothing could be checked: there is no such case; see --only and --marks.\n',
+      'nanophoto-emulator: Nothing could be checked: there is no such case; see --only and --provenance.\n',
     ]);
   });
 
   it('fails when nothing could be checked', async () => {
     const gone = await stub(404, 'nothing here');
-    const unchecked = await verify('--base-url', gone, '--marks', 'C');
+    const unchecked = await runVerify('--base-url', gone, '--provenance', 'observed');
     expect(unchecked).toMatchObject({ code: 2 });
     expect(unchecked.stderr).toMatch(/^nanophoto-emulator: Nothing could be checked: needs .*\.\n$/);
   });
@@ -101,13 +116,16 @@ describe('verify', () => {
     [['--base-url', 'nanophoto.ai'], '--base-url must be an http or https address, not "nanophoto.ai".'],
     [['--spend=-1'], '--spend must be a whole number, not "-1".'],
     [['--spend', '1.5'], '--spend must be a whole number, not "1.5".'],
-    [['--marks', 'D,Y'], '--marks must be some of D,C,X, separated by commas, not "D,Y".'],
+    [
+      ['--provenance', 'documented,Y'],
+      '--provenance must be some of documented,observed,assumed, separated by commas, not "documented,Y".',
+    ],
     [['--format', 'xml'], '--format must be human, json, junit, not "xml".'],
     [['--nonsense'], 'verify knows no --nonsense; nanophoto-emulator verify --help lists its flags.'],
     [['nonsense'], 'verify knows no nonsense; nanophoto-emulator verify --help lists its flags.'],
     [['--key'], '--key needs a value.'],
   ])('is refused with one sentence: %j', async (args, sentence) => {
-    const { code, stdout, stderr } = await verify(...args);
+    const { code, stdout, stderr } = await runVerify(...args);
     expect({ code, stdout, stderr }).toEqual({
       code: 2,
       stdout: '',
@@ -117,7 +135,7 @@ describe('verify', () => {
 
   it('says that a control plane is closed', async () => {
     const { url } = await startCommand(['--admin-token', 'sesame-sesame']);
-    const closed = await verify('--base-url', url);
+    const closed = await runVerify('--base-url', url);
     expect([closed.code, closed.stderr]).toEqual([
       2,
       `nanophoto-emulator: The control plane of ${url} is closed to us; say --admin-token.\n`,
@@ -127,30 +145,30 @@ describe('verify', () => {
   it.each([
     ['/no/such/dir/report', /: ENOENT/],
     [import.meta.dirname, /: it is a directory\.\n$/],
-  ])('says that a report cannot be written, before it asks anything: %s', async (file, why) => {
-    let asked = 0;
+  ])('says that a report cannot be written, before it asks anything: %s', async (file, pattern) => {
+    let requestCount = 0;
     const url = await startService((_body, _request, response) => {
-      asked += 1;
+      requestCount += 1;
       response.end();
     });
-    const { code, stderr } = await verify('--base-url', url, '--output', file);
-    expect([code, asked]).toEqual([2, 0]);
+    const { code, stderr } = await runVerify('--base-url', url, '--output', file);
+    expect([code, requestCount]).toEqual([2, 0]);
     expect(stderr).toMatch(/^nanophoto-emulator: [^\n]+ cannot be written: [^\n]+\.\n$/);
-    expect(stderr).toMatch(why);
+    expect(stderr).toMatch(pattern);
   });
 
   it('leaves what is at --output alone, or nothing there, until there is a report', async () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'old'), 'the last report');
     for (const name of ['old', 'new'])
-      expect((await verify('--base-url', 'http://127.0.0.1:1', '--output', join(dir, name))).code).toBe(2);
+      expect((await runVerify('--base-url', 'http://127.0.0.1:1', '--output', join(dir, name))).code).toBe(2);
     expect(readFileSync(join(dir, 'old'), 'utf8')).toBe('the last report');
     expect(readdirSync(dir)).toEqual(['old']);
   });
 
   it('shows what would colour a terminal or move its cursor', async () => {
     const url = await stub(404, '\u001b[2J\u202ehidden\n  holds everything');
-    const { stdout } = await verify('--base-url', url, '--key', 'some-key', '--only', 'sora-2/check-status/');
+    const { stdout } = await runVerify('--base-url', url, '--key', 'some-key', '--only', 'sora-2/check-status/');
     expect(stdout).toContain('404 \\u{1b}[2J\\u{202e}hidden\\n  holds everything');
     expect(stdout).not.toMatch(/[^\P{Cc}\n]|\u202e/u);
   });
@@ -158,16 +176,15 @@ describe('verify', () => {
   it('polls a task until it is over, where its time is its own', async () => {
     let polls = 0;
     const server = createServer((request, response) => {
-      const answer = (status: number, body: object) =>
+      const sendJson = (status: number, body: object) =>
         response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
       request.resume().on('end', () => {
-        if (request.url!.startsWith('/__admin')) return answer(404, {});
+        if (request.url!.startsWith('/__admin')) return sendJson(404, {});
         const task = { success: true, taskId: 'task_1-2' };
-        if (request.url!.endsWith('/generate'))
-          return answer(200, { ...task, status: 'processing', message: 'x' });
+        if (request.url!.endsWith('/generate')) return sendJson(200, { ...task, status: 'processing', message: 'x' });
         polls += 1;
         const status = polls < 2 ? 'processing' : 'completed';
-        return answer(200, {
+        return sendJson(200, {
           success: true,
           status,
           progress: 'generating',
@@ -179,27 +196,18 @@ describe('verify', () => {
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
     onTestFinished(() => void server.close());
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const paid = [
-      '--key',
-      'k',
-      '--spend',
-      '4',
-      '--poll-every',
-      '0',
-      '--only',
-      'sora-2/check-status-completed',
-    ];
-    const { code, stdout } = await verify('--base-url', url, ...paid);
+    const flags = ['--key', 'k', '--spend', '4', '--poll-every', '0', '--only', 'sora-2/check-status-completed'];
+    const { code, stdout } = await runVerify('--base-url', url, ...flags);
     expect([code, polls]).toEqual([1, 2]);
     expect(stdout).toContain('4 credits spent');
   });
 
   it('tells neither the key in its report nor the token to a stranger', async () => {
-    const heard: string[] = [];
+    const receivedHeaders: string[] = [];
     const server = createServer((request, response) => {
-      heard.push(JSON.stringify(request.headers));
-      const said = { error: `no ${request.headers.authorization}`, token: request.headers['x-admin-token'] };
-      response.writeHead(403, { 'content-type': 'application/json' }).end(JSON.stringify(said));
+      receivedHeaders.push(JSON.stringify(request.headers));
+      const echo = { error: `no ${request.headers.authorization}`, token: request.headers['x-admin-token'] };
+      response.writeHead(403, { 'content-type': 'application/json' }).end(JSON.stringify(echo));
     });
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
     onTestFinished(() => void server.close());
@@ -208,8 +216,8 @@ describe('verify', () => {
     const only = ['--base-url', url, '--only', 'sora-2/generate'];
     const { code, stdout, stderr } = await runCommand(['verify', ...only], env).ended;
     expect(code).toBe(1);
-    expect(heard.join()).toContain('Bearer sk-secret-1234');
-    expect(heard.join()).not.toContain('sesame');
+    expect(receivedHeaders.join()).toContain('Bearer sk-secret-1234');
+    expect(receivedHeaders.join()).not.toContain('sesame');
     expect(stdout + stderr).not.toContain('sk-secret-1234');
     expect(stdout).toContain('no Bearer [key]');
   });
@@ -222,13 +230,13 @@ describe('verify', () => {
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
     onTestFinished(() => void server.close());
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const { code, stdout } = await verify('--base-url', url, '--only', 'sora-2/generate/without-key');
+    const { code, stdout } = await runVerify('--base-url', url, '--only', 'sora-2/generate/without-key');
     expect(code).toBe(1);
     expect(stdout).toContain(`${url}, without a control plane`);
   });
 
   it('lists its flags', async () => {
-    const { code, stdout } = await verify('--help');
+    const { code, stdout } = await runVerify('--help');
     expect(code).toBe(0);
     for (const flag of [
       'base-url',
@@ -237,7 +245,7 @@ describe('verify', () => {
       'spend',
       'patience',
       'poll-every',
-      'marks',
+      'provenance',
       'only',
       'format',
       'output',

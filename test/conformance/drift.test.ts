@@ -6,10 +6,10 @@ import { runCommand, startCommand } from '../support/command.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const drift = (...args: string[]) => runCommand(['drift', ...args]).ended;
+const runDrift = (...args: string[]) => runCommand(['drift', ...args]).ended;
 
 /** What an emulator answers, recorded, with some of it changed afterwards. */
-async function recording(only: string): Promise<{ dir: string; url: string }> {
+async function recordEmulator(only: string): Promise<{ dir: string; url: string }> {
   const { url } = await startCommand();
   const dir = tempDir();
   const { code } = await runCommand(['verify', '--base-url', url, '--only', only, '--record', dir]).ended;
@@ -17,34 +17,34 @@ async function recording(only: string): Promise<{ dir: string; url: string }> {
   return { dir, url };
 }
 
-type Change = (sample: Json) => void;
+type Edit = (sample: Json) => void;
 
-function change(dir: string, id: string, how: Change): void {
+function editRecording(dir: string, id: string, edit: Edit): void {
   const file = join(dir, `${id}.json`);
   const sample = JSON.parse(readFileSync(file, 'utf8'));
-  how(sample);
+  edit(sample);
   writeFileSync(file, JSON.stringify(sample));
 }
 
 describe('drift', () => {
   it('finds none in what an emulator answered: ids, times and addresses vary', async () => {
-    const { dir, url } = await recording(
+    const { dir, url } = await recordEmulator(
       'sora-2/check,veo-3/generate,veo-3/task,nano-banana-2/,sora-2/generate-prompt/languages,overview',
     );
     // One that was recorded is a sample of the project as well, which needs no case.
-    change(dir, 'nano-banana-2/generate', (sample) => {
+    editRecording(dir, 'nano-banana-2/generate', (sample) => {
       sample.case = 'nano-banana-2/not-there';
     });
-    const { code, stdout, stderr } = await drift(dir);
+    const { code, stdout, stderr } = await runDrift(dir);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/\n\n\d{3,} agree, 0 differ\n$/);
-    const beside = await drift(dir, '--base-url', url, '--format', 'json');
-    expect(JSON.parse(beside.stdout)).toMatchObject({ emulator: url, differ: 0, rows: [] });
+    const withUrl = await runDrift(dir, '--base-url', url, '--format', 'json');
+    expect(JSON.parse(withUrl.stdout)).toMatchObject({ emulator: url, differ: 0, rows: [] });
   });
 
   it('tells what the contract says, what the emulator answers and what was recorded, and ends with 1', async () => {
-    const { dir } = await recording('sora-2/check-status,sora-2/generate/prompt,sora-2/task-completes');
-    const changed: Record<string, Change> = {
+    const { dir } = await recordEmulator('sora-2/check-status,sora-2/generate/prompt,sora-2/task-completes');
+    const edits: Record<string, Edit> = {
       'sora-2/check-status/unknown-task': ({ response }) => {
         Object.assign(response, { status: 418, body: { errorCode: 'TEAPOT' } });
       },
@@ -63,10 +63,10 @@ describe('drift', () => {
         Object.assign(response, { contentType: 'text/html', text: '<h1>', body: undefined });
       },
     };
-    for (const [id, how] of Object.entries(changed)) change(dir, id, how);
-    const { code, stdout } = await drift(dir, '--format', 'json');
+    for (const [id, edit] of Object.entries(edits)) editRecording(dir, id, edit);
+    const { code, stdout } = await runDrift(dir, '--format', 'json');
     const { rows, agree, differ } = JSON.parse(stdout);
-    expect([code, differ]).toEqual([1, Object.keys(changed).length]);
+    expect([code, differ]).toEqual([1, Object.keys(edits).length]);
     expect(agree).toBeGreaterThan(10);
     const differences = Object.fromEntries(rows.map((row: Json) => [row.id, row.difference]));
     expect(differences).toEqual({
@@ -86,7 +86,7 @@ describe('drift', () => {
       emulator: { status: 404, errorCode: 'TASK_NOT_FOUND' },
       recorded: { status: 418, errorCode: 'TEAPOT', at: expect.stringMatching(/^20\d\d-/) },
     });
-    const human = await drift(dir);
+    const human = await runDrift(dir);
     expect(human.stdout).toMatch(
       /DIFFERS {2}sora-2\/check-status\/unknown-task: .*\n +contract {2}404 TASK_NOT_FOUND; expected .*\n +emulator {2}404 TASK_NOT_FOUND\n +recorded {2}418 TEAPOT, 20\d\d-.*Z, Recorded from http.*\n +first {5}status: recorded 418, emulator 404\n/,
     );
@@ -95,9 +95,8 @@ describe('drift', () => {
   it('sees an emulator that differs from the contract, though it answers as was recorded', async () => {
     const { url } = await startCommand(['--failed-task-status', '500']);
     const dir = tempDir();
-    await runCommand(['verify', '--base-url', url, '--only', 'sora-2/check-status-failed', '--record', dir])
-      .ended;
-    const { rows, agree } = JSON.parse((await drift(dir, '--base-url', url, '--format', 'json')).stdout);
+    await runCommand(['verify', '--base-url', url, '--only', 'sora-2/check-status-failed', '--record', dir]).ended;
+    const { rows, agree } = JSON.parse((await runDrift(dir, '--base-url', url, '--format', 'json')).stdout);
     expect([agree, rows.length]).toEqual([1, 1]);
     expect(rows[0]).toMatchObject({
       contract: { expected: '200 GENERATION_FAILED' },
@@ -112,7 +111,7 @@ describe('drift', () => {
     const sample = {
       name: 'an old case',
       source: 'Recorded from somewhere',
-      mark: 'D',
+      provenance: 'documented',
       recordedAt: '2026-01-01T00:00:00.000Z',
       case: 'sora-2/gone',
       exchange: 3,
@@ -120,7 +119,7 @@ describe('drift', () => {
       response: { status: 404, contentType: 'application/json', body: { errorCode: 'TASK_NOT_FOUND' } },
     };
     writeFileSync(join(dir, 'a.json'), JSON.stringify(sample));
-    const [row] = JSON.parse((await drift(dir, '--format', 'json')).stdout).rows;
+    const [row] = JSON.parse((await runDrift(dir, '--format', 'json')).stdout).rows;
     expect(row).toMatchObject({ emulator: { status: 404 }, difference: expect.stringMatching(/^success: /) });
   });
 
@@ -131,35 +130,35 @@ describe('drift', () => {
     const broken = tempDir();
     mkdirSync(join(broken, 'b'));
     writeFileSync(join(broken, 'b/c.json'), '{');
-    const real = await startService((_body, _request, response) => response.end('{}'));
-    const own = tempDir();
+    const otherServer = await startService((_body, _request, response) => response.end('{}'));
+    const validDir = tempDir();
     writeFileSync(
-      join(own, 'a.json'),
+      join(validDir, 'a.json'),
       '{"name":"","source":"","mark":"D","request":{"path":"/api/x"},"response":{"status":200}}',
     );
-    const adventurous = tempDir();
+    const adminPathDir = tempDir();
     const reset = '{"request":{"path":"/__admin/reset"},"response":{"status":200}}';
-    writeFileSync(join(adventurous, 'a.json'), reset);
+    writeFileSync(join(adminPathDir, 'a.json'), reset);
     for (const [args, sentence] of [
-      [[adventurous], `${adventurous} has what is no sample: a has no request.path of the API.`],
+      [[adminPathDir], `${adminPathDir} has what is no sample: a has no request.path of the API.`],
       [[], 'drift needs one directory'],
       [[empty, foreign], 'drift needs one directory'],
       [[empty], `There are no samples in ${empty}`],
       [[join(empty, 'nowhere')], 'nowhere cannot be read: ENOENT'],
       [[foreign], `${foreign} has what is no sample: a has no response.status.`],
       [[broken], `${broken}/b/c.json cannot be read: `],
-      [[own, '--base-url', real], `${real} is no emulator: it has no control plane.`],
-      [[own, '--base-url', 'http://127.0.0.1:1'], 'No server answers at http://127.0.0.1:1'],
-      [[own, '--base-url', 'x'], '--base-url must be an http or https address, not "x".'],
-      [[own, '--format', 'xml'], '--format must be human, json, not "xml".'],
-      [[own, '--key', 'x'], 'drift knows no --key; nanophoto-emulator drift --help lists its flags.'],
+      [[validDir, '--base-url', otherServer], `${otherServer} is no emulator: it has no control plane.`],
+      [[validDir, '--base-url', 'http://127.0.0.1:1'], 'No server answers at http://127.0.0.1:1'],
+      [[validDir, '--base-url', 'x'], '--base-url must be an http or https address, not "x".'],
+      [[validDir, '--format', 'xml'], '--format must be human, json, not "xml".'],
+      [[validDir, '--key', 'x'], 'drift knows no --key; nanophoto-emulator drift --help lists its flags.'],
     ] as const) {
-      const { code, stdout, stderr } = await drift(...args);
+      const { code, stdout, stderr } = await runDrift(...args);
       expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' });
       expect(stderr).toMatch(/^nanophoto-emulator: [^\n]+\.\n$/);
       expect(stderr).toContain(sentence);
     }
     expect(readdirSync(empty)).toEqual([]);
-    expect((await drift('--help')).stdout).toContain('--base-url');
+    expect((await runDrift('--help')).stdout).toContain('--base-url');
   });
 });

@@ -3,36 +3,36 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runCommand, startCommand } from '../support/command.ts';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 import { seedFileOf } from '../support/seed-file.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const importing = (...args: string[]) => runCommand(['import', ...args]).ended;
+const runImport = (...args: string[]) => runCommand(['import', ...args]).ended;
 const CHECK = '/api/sora-2/check-status';
 const GENERATE = '/api/sora-2/generate';
 const VALID = { prompt: 'A dog\n"in" snow', mode: 'textToVideo' };
 
-const sampleOf = (more: object = {}) => ({
+const createSample = (more: object = {}) => ({
   name: 'a sample',
   source: 'Recorded from https://example.com',
-  mark: 'D',
+  provenance: 'documented',
   request: { path: GENERATE, body: VALID },
   response: { status: 418, contentType: 'application/json', body: { odd: true } },
   ...more,
 });
 
 /** Files of a directory of the test's own. */
-function samples(...all: object[]): string {
+function writeSamples(...all: object[]): string {
   const dir = tempDir();
   for (const [n, sample] of all.entries()) writeFileSync(join(dir, `${n}.json`), JSON.stringify(sample));
   return dir;
 }
 
-const put = (dir: string, name: string, sample: object) =>
+const writeSample = (dir: string, name: string, sample: object) =>
   writeFileSync(join(dir, name), JSON.stringify(sample));
 
-async function ask(url: string, path: string, body: unknown, key = 'np_test_default') {
+async function postJson(url: string, path: string, body: unknown, key = 'np_test_default') {
   const response = await fetch(url + path, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
@@ -43,7 +43,7 @@ async function ask(url: string, path: string, body: unknown, key = 'np_test_defa
 
 describe('import', () => {
   it('gives an oddity of a service to the byte, once it was recorded; drift shows it', async () => {
-    const odd = '{"é" : 1.0,\r\n "error":"I\\u0027m a teapot", "errorCode":"TEAPOT" }\n';
+    const oddBody = '{"é" : 1.0,\r\n "error":"I\\u0027m a teapot", "errorCode":"TEAPOT" }\n';
     const service = await startService((_body, { url }, response) => {
       response.writeHead(url === CHECK ? 418 : 404, {
         'Content-Type': 'application/vnd.tea+json; q="1"',
@@ -51,7 +51,7 @@ describe('import', () => {
         'Retry-After': 'soon',
         'X-Other': 'is not kept',
       });
-      response.end(odd);
+      response.end(oddBody);
     });
     const dir = tempDir();
     const flags = ['--base-url', service, '--key', 'np_live_secret_key', '--only', 'sora-2/check-status/'];
@@ -66,31 +66,31 @@ describe('import', () => {
     const { url } = await startCommand(['--admin-token', 'sesame-sesame']);
     const file = join(dir, 'sora-2/check-status/unknown-task.json');
     const target = ['--key', 'np_test_default', '--base-url', url, '--admin-token', 'sesame-sesame'];
-    expect(await importing(file, ...target)).toMatchObject({
+    expect(await runImport(file, ...target)).toMatchObject({
       code: 0,
       stdout: `np_test_default has 1 rule more at ${url}.\n`,
       stderr: '',
     });
-    const answer = await ask(url, CHECK, { taskId: 'task_x' });
-    expect([answer.status, answer.text]).toEqual([418, odd]);
-    const sent = [...answer.headers].filter(([name]) => !['date', 'connection', 'keep-alive'].includes(name));
+    const response = await postJson(url, CHECK, { taskId: 'task_x' });
+    expect([response.status, response.text]).toEqual([418, oddBody]);
+    const sent = [...response.headers].filter(([name]) => !['date', 'connection', 'keep-alive'].includes(name));
     expect(Object.fromEntries(sent)).toEqual({
-      'content-length': String(Buffer.byteLength(odd)),
+      'content-length': String(Buffer.byteLength(oddBody)),
       'content-type': 'application/vnd.tea+json; q="1"',
       'x-ratelimit-limit': '7 an hour',
       'retry-after': 'soon',
     });
-    expect((await ask(url, CHECK, { taskId: 'task_x' })).status).toBe(404);
+    expect((await postJson(url, CHECK, { taskId: 'task_x' })).status).toBe(404);
   });
 
   it('prints rules that the control plane takes, each for the request that it was recorded from', async () => {
     const shots = [{ prompt: 'no [key] and a longer text' }];
-    const { code, stdout } = await importing(
-      samples(
-        sampleOf(),
-        sampleOf({ request: { path: '/api/veo-3/generate', body: { shots } } }),
-        sampleOf({ request: { path: CHECK, body: { taskId: 'task_1' } } }),
-        sampleOf({ request: { path: CHECK, text: '[]' }, response: { status: 503 } }),
+    const { code, stdout } = await runImport(
+      writeSamples(
+        createSample(),
+        createSample({ request: { path: '/api/veo-3/generate', body: { shots } } }),
+        createSample({ request: { path: CHECK, body: { taskId: 'task_1' } } }),
+        createSample({ request: { path: CHECK, text: '[]' }, response: { status: 503 } }),
       ),
     );
     const rules = JSON.parse(stdout);
@@ -108,7 +108,7 @@ describe('import', () => {
       expect.objectContaining({ match: { endpoint: CHECK } }),
       { at: 'request', match: { endpoint: CHECK }, effect: { answer: { status: 503 } }, times: 1 },
     ]);
-    const { send, post } = await testEmulator();
+    const { send, post } = await createTestEmulator();
     for (const body of rules) {
       expect((await send('POST', '/__admin/faults', { key: null, body })).status).toBe(201);
     }
@@ -118,14 +118,14 @@ describe('import', () => {
   });
 
   it('leaves out what no rule can strike, and says so', async () => {
-    const dir = samples(
-      sampleOf({ request: { path: CHECK, text: '{"a":' } }),
-      sampleOf({ request: { path: CHECK, method: 'GET' } }),
-      sampleOf({ response: { status: 200, text: ['a pattern'] } }),
-      sampleOf({ response: { status: 200, text: 'x'.repeat(65_537) } }),
-      sampleOf({ response: { status: 200, headers: { 'retry-after': 'a\r\nb' } } }),
+    const dir = writeSamples(
+      createSample({ request: { path: CHECK, text: '{"a":' } }),
+      createSample({ request: { path: CHECK, method: 'GET' } }),
+      createSample({ response: { status: 200, text: ['a pattern'] } }),
+      createSample({ response: { status: 200, text: 'x'.repeat(65_537) } }),
+      createSample({ response: { status: 200, headers: { 'retry-after': 'a\r\nb' } } }),
     );
-    const none = await importing(dir);
+    const none = await runImport(dir);
     expect(none).toMatchObject({ code: 2, stdout: '' });
     expect(none.stderr.split('\n')).toEqual([
       'left out: 0: a request that is no JSON is refused before any rule',
@@ -136,23 +136,23 @@ describe('import', () => {
       `nanophoto-emulator: No rule can be made of ${dir}.`,
       '',
     ]);
-    const some = await importing(dir, samples(sampleOf()));
+    const some = await runImport(dir, writeSamples(createSample()));
     expect([some.code, JSON.parse(some.stdout).length]).toEqual([0, 1]);
   });
 
   it('writes rules into a seed file, which are there from the start and after a reset', async () => {
     const file = join(tempDir(), 'seed.json');
-    const dir = samples(sampleOf());
-    expect(await importing(dir, '--seed-file', file)).toMatchObject({
+    const dir = writeSamples(createSample());
+    expect(await runImport(dir, '--seed-file', file)).toMatchObject({
       code: 0,
       stdout: `${file} has 1 rule more for np_test_default.\n`,
     });
-    expect((await importing(dir, '--seed-file', file, '--key', 'np_mine')).code).toBe(0);
-    expect((await importing(dir, '--seed-file', file, '--key', 'np_mine')).code).toBe(0);
-    const { post, send, core, account } = await testEmulator(['--seed-file', file]);
+    expect((await runImport(dir, '--seed-file', file, '--key', 'np_mine')).code).toBe(0);
+    expect((await runImport(dir, '--seed-file', file, '--key', 'np_mine')).code).toBe(0);
+    const { post, send, core, account } = await createTestEmulator(['--seed-file', file]);
     expect(account('np_test_limited').rateLimit).toBe(3);
     expect(core.faults.list(account('np_mine').id)).toHaveLength(2);
-    for (let life = 0; life < 2; life++) {
+    for (let round = 0; round < 2; round++) {
       expect((await post(GENERATE, VALID)).body).toEqual({ odd: true });
       expect((await post(GENERATE, VALID)).status).toBe(200);
       await send('POST', '/__admin/accounts/np_test_default/reset', { key: null });
@@ -166,43 +166,43 @@ describe('import', () => {
       accounts: [{ key: 'a', clock: { mode: 'frozen', now: '2026-01-01T00:00:00.000Z' } }],
     };
     const file = seedFileOf(content);
-    const dir = samples(sampleOf());
-    await importing(dir, '--seed-file', file, '--key', 'a');
-    const written = JSON.parse(readFileSync(file, 'utf8'));
-    const [{ faults, ...account }] = written.accounts;
-    expect({ ...written, accounts: [account] }).toEqual(content);
+    const dir = writeSamples(createSample());
+    await runImport(dir, '--seed-file', file, '--key', 'a');
+    const updated = JSON.parse(readFileSync(file, 'utf8'));
+    const [{ faults, ...account }] = updated.accounts;
+    expect({ ...updated, accounts: [account] }).toEqual(content);
     expect(faults).toHaveLength(1);
     const other = seedFileOf('{"mine":true}');
-    const refused = await importing(dir, '--seed-file', other);
+    const refused = await runImport(dir, '--seed-file', other);
     expect(refused.stderr).toContain(`The seed file ${other} is wrong at its top: there is no "mine"`);
     expect([refused.code, readFileSync(other, 'utf8')]).toEqual([2, '{"mine":true}']);
   });
 
   it.each<[string, (dir: string) => void, string]>([
-    [
-      'a named pipe',
-      (dir) => execFileSync('mkfifo', [join(dir, 'a.json')]),
-      'a.json cannot be read: it is no file',
-    ],
+    ['a named pipe', (dir) => execFileSync('mkfifo', [join(dir, 'a.json')]), 'a.json cannot be read: it is no file'],
     [
       'another name',
-      (dir) => put(dir, 'a.json', sampleOf({ name: 'a\u001b[31mb' })),
+      (dir) => writeSample(dir, 'a.json', createSample({ name: 'a\u001b[31mb' })),
       'a has name that is no text of one line',
     ],
     [
       'a source of its own',
-      (dir) => put(dir, 'a.json', sampleOf({ source: 'a\nb' })),
+      (dir) => writeSample(dir, 'a.json', createSample({ source: 'a\nb' })),
       'a has source that is no text',
     ],
-    ['no text as its case', (dir) => put(dir, 'a.json', sampleOf({ case: 5 })), 'a has case that is no text'],
+    [
+      'no text as its case',
+      (dir) => writeSample(dir, 'a.json', createSample({ case: 5 })),
+      'a has case that is no text',
+    ],
     [
       'an odd file name',
-      (dir) => put(dir, 'a\u001b[31m.json', sampleOf()),
+      (dir) => writeSample(dir, 'a\u001b[31m.json', createSample()),
       'a\\u{1b}[31m has id that is no text',
     ],
     [
       'an odd method',
-      (dir) => put(dir, 'a.json', sampleOf({ request: { path: CHECK, method: 'G\u001b' } })),
+      (dir) => writeSample(dir, 'a.json', createSample({ request: { path: CHECK, method: 'G\u001b' } })),
       'a has no request.method of HTTP',
     ],
     [
@@ -223,7 +223,7 @@ describe('import', () => {
 
   it('sets all rules or none, and is refused in one sentence', async () => {
     const { url } = await startCommand();
-    const dir = samples(sampleOf());
+    const dir = writeSamples(createSample());
     // Room for one more.
     const rule = { at: 'task', effect: { hang: true }, match: { contains: 'nobody says this' } };
     const call = (path: string, init: object = {}) =>
@@ -231,17 +231,14 @@ describe('import', () => {
         headers: { 'content-type': 'application/json' },
         ...init,
       });
-    const set = () => call('', { method: 'POST', body: JSON.stringify(rule) });
-    await Promise.all(Array.from({ length: 999 }, set));
+    const addRule = () => call('', { method: 'POST', body: JSON.stringify(rule) });
+    await Promise.all(Array.from({ length: 999 }, addRule));
     for (const [args, sentence] of [
       [
-        [dir, samples(sampleOf()), '--key', 'np_test_default', '--base-url', url],
+        [dir, writeSamples(createSample()), '--key', 'np_test_default', '--base-url', url],
         'takes no rules for np_test_default: There can be 1000 rules',
       ],
-      [
-        [dir, '--key', 'np_nobody', '--base-url', url],
-        `${url} takes no rules for np_nobody: There is no account`,
-      ],
+      [[dir, '--key', 'np_nobody', '--base-url', url], `${url} takes no rules for np_nobody: There is no account`],
       [[dir, '--key', '..', '--base-url', url], 'takes no rules for ..: '],
       [[dir, '--key', 'x', '--base-url', 'http://127.0.0.1:1'], 'No emulator answers at http://127.0.0.1:1'],
       [[dir, '--base-url', url], '--base-url needs the key of the account'],
@@ -251,7 +248,7 @@ describe('import', () => {
       [[join(dir, 'nowhere.json')], 'nowhere.json cannot be read: ENOENT'],
       [[dir, '--nonsense'], 'import knows no --nonsense; nanophoto-emulator import --help lists its flags.'],
     ] as const) {
-      const { code, stdout, stderr } = await importing(...args);
+      const { code, stdout, stderr } = await runImport(...args);
       expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' });
       expect(stderr).toMatch(/^nanophoto-emulator: [^\n]+\.\n$/);
       expect(stderr).toContain(sentence);

@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { isKnown, isWrittenIn } from '../../src/conformance/languages.ts';
+import { isSupportedLocale, isWrittenIn } from '../../src/conformance/languages.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
 import { LOCALES } from '../../src/texts/phrases.ts';
 
 /** All that is written in a language, without the English names of its fields. */
-const textIn = (locale: string) =>
+const loadText = (locale: string) =>
   readFileSync(join(FIXTURES_DIR, 'texts', `${locale}.json`), 'utf8').replaceAll(/"\w+":/g, '');
 
 it.each(LOCALES)('a text in %s is told from those in all other languages', (locale) => {
-  expect(isKnown(locale)).toBe(true);
-  expect(LOCALES.filter((other) => isWrittenIn(other, textIn(locale)))).toEqual([locale]);
+  expect(isSupportedLocale(locale)).toBe(true);
+  expect(LOCALES.filter((other) => isWrittenIn(other, loadText(locale)))).toEqual([locale]);
 });
 
 it('a text without words is in no language', () => {

@@ -10,38 +10,41 @@ import { runCommand, startCommand } from '../support/command.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const OF = { id: 'sora-2/some-case', name: 'it is so', mark: 'D' as const, isFree: false };
+const CASE_INFO = { id: 'sora-2/some-case', name: 'it is so', provenance: 'documented' as const, isFree: false };
 const VIDEO = Buffer.from('not really a video, but long enough to be one: '.repeat(10));
 
-const logOf = (keys: string[] = []) =>
+const createLog = (keys: string[] = []) =>
   createExchangeLog({
     url: 'https://me:secret@example.com/base/?key=secret',
     keys,
     nowMs: () => Date.UTC(2026, 0, 2),
-    videoOf4s: () => VIDEO,
+    getFourSecondVideo: () => VIDEO,
   });
 
-const exchange = (text: string, more: Partial<Exchange> = {}, headers: object = {}): Exchange => {
+const createExchange = (text: string, more: Partial<Exchange> = {}, headers: object = {}): Exchange => {
   let body: unknown;
   try {
     body = JSON.parse(text);
   } catch {}
-  const answer = {
+  const response = {
     status: 200,
     headers: new Headers(headers as Record<string, string>),
     ...{ text, body, isWhole: true, isCut: false },
   };
-  return { method: 'POST', path: '/api/x', sent: {}, isText: false, key: null, answer, ...more };
+  return { method: 'POST', path: '/api/x', requestBody: {}, isRawText: false, key: null, response, ...more };
 };
 
 describe('an exchange that is kept', () => {
   it('is a sample: what was asked and answered, when, where, and nothing of who asked', () => {
     const json = { 'content-type': 'application/json', 'x-ratelimit-remaining': '7', 'set-cookie': 'a=b' };
-    const sample = logOf().add(exchange('{"a":1}', { sent: { prompt: 'a dog' }, key: 'the-key' }, json), OF);
+    const sample = createLog().add(
+      createExchange('{"a":1}', { requestBody: { prompt: 'a dog' }, key: 'the-key' }, json),
+      CASE_INFO,
+    );
     expect(sample).toEqual({
       name: 'it is so',
       source: 'Recorded from https://example.com/base',
-      mark: 'D',
+      provenance: 'documented',
       recordedAt: '2026-01-02T00:00:00.000Z',
       case: 'sora-2/some-case',
       exchange: 1,
@@ -56,12 +59,12 @@ describe('an exchange that is kept', () => {
   });
 
   it('says what was not usual: the method, a text that was sent, an answer that is not only JSON', () => {
-    const log = logOf();
-    expect(log.add(exchange('', { method: 'GET', sent: undefined }), OF)).toMatchObject({
+    const log = createLog();
+    expect(log.add(createExchange('', { method: 'GET', requestBody: undefined }), CASE_INFO)).toMatchObject({
       request: { method: 'GET', path: '/api/x' },
       response: { status: 200, text: '' },
     });
-    expect(log.add(exchange('{"a": 1.0}', { sent: '{"b":', isText: true }), OF)).toMatchObject({
+    expect(log.add(createExchange('{"a": 1.0}', { requestBody: '{"b":', isRawText: true }), CASE_INFO)).toMatchObject({
       exchange: 2,
       request: { path: '/api/x', text: '{"b":' },
       response: { body: { a: 1 }, text: '{"a": 1.0}' },
@@ -69,13 +72,13 @@ describe('an exchange that is kept', () => {
   });
 
   it('of polls that find a task under way is the last one', () => {
-    const log = logOf();
-    const poll = (status: string) => exchange(JSON.stringify({ status }), { sent: { taskId: 'task_a' } });
-    const told = ['processing', 'processing', 'completed', 'completed'].map((status) => {
-      const { exchange, response } = log.add(poll(status), OF)!;
+    const log = createLog();
+    const poll = (status: string) => createExchange(JSON.stringify({ status }), { requestBody: { taskId: 'task_a' } });
+    const recorded = ['processing', 'processing', 'completed', 'completed'].map((status) => {
+      const { exchange, response } = log.add(poll(status), CASE_INFO)!;
       return [exchange, response.body.status];
     });
-    expect(told).toEqual([
+    expect(recorded).toEqual([
       [1, 'processing'],
       [1, 'processing'],
       [1, 'completed'],
@@ -84,15 +87,12 @@ describe('an exchange that is kept', () => {
   });
 
   it('is none when the answer broke off', () => {
-    const { answer, ...rest } = exchange('half of it');
-    expect(logOf().add({ ...rest, answer: { ...answer, isWhole: false } }, OF)).toBeUndefined();
+    const { response, ...rest } = createExchange('half of it');
+    expect(createLog().add({ ...rest, response: { ...response, isWhole: false } }, CASE_INFO)).toBeUndefined();
   });
 
   it('names uploads instead of keeping them, even where the answer repeats them', () => {
-    const [video, other] = [
-      VIDEO.toString('base64'),
-      Buffer.from('Some 1 other '.repeat(40)).toString('base64'),
-    ];
+    const [video, other] = [VIDEO.toString('base64'), Buffer.from('Some 1 other '.repeat(40)).toString('base64')];
     const prompt = `a ${'long '.repeat(100)}prompt`;
     const sent = {
       videoFile: video,
@@ -100,7 +100,10 @@ describe('an exchange that is kept', () => {
       prompt,
       topic: 'a'.repeat(500),
     };
-    const sample = logOf().add(exchange(JSON.stringify({ echo: `<${video}>${other}` }), { sent }), OF)!;
+    const sample = createLog().add(
+      createExchange(JSON.stringify({ echo: `<${video}>${other}` }), { requestBody: sent }),
+      CASE_INFO,
+    )!;
     expect(sample.request.body).toEqual({
       videoFile: '{{video of 4 s}}',
       images: ['{{file of 520 bytes}}', 'data:image/png;base64,{{file of 520 bytes}}'],
@@ -112,7 +115,7 @@ describe('an exchange that is kept', () => {
 });
 
 describe('a key', () => {
-  // Without quotation marks: one could be the file's own.
+  // Without quotation provenances: one could be the file's own.
   const key = fc.stringMatching(/^[!#-~]{8,40}$/);
   const FORMS: ((key: string) => string)[] = [
     (key) => key,
@@ -133,14 +136,14 @@ describe('a key', () => {
   ];
 
   /** Everything that a reader of a file could make of it. */
-  function readings(text: string): string[] {
+  function decodeAll(text: string): string[] {
     const unescaped = text
       .replaceAll(/\\+u([0-9a-f]{4})/gi, (_, digits) => String.fromCharCode(Number.parseInt(digits, 16)))
       .replaceAll(/&#(\d+);/g, (_, digits) => String.fromCharCode(Number(digits)))
       .replaceAll('&lt;', '<')
       .replaceAll('&quot;', '"')
       .replaceAll('&amp;', '&');
-    const decoded = (from: string) => {
+    const decodePercent = (from: string) => {
       const percent = from.replaceAll(/(?:%[0-9a-f]{2})+/gi, (all) =>
         Buffer.from(all.replaceAll('%', ''), 'hex').toString(),
       );
@@ -150,26 +153,29 @@ describe('a key', () => {
         percent.replaceAll(/%([0-9a-f]{2})/gi, (_, two) => String.fromCharCode(Number.parseInt(two, 16))),
       ];
     };
-    return [text, unescaped, unescaped.replaceAll('\\', '')].flatMap(decoded);
+    return [text, unescaped, unescaped.replaceAll('\\', '')].flatMap(decodePercent);
   }
 
   it('is in no file, whatever the server makes of it', () => {
     fc.assert(
       fc.property(key, fc.constantFrom(...FORMS, ...ENCODED), fc.boolean(), (key, form, isJson) => {
-        const log = logOf();
+        const log = createLog();
         const echo = form(key);
         const prompt = `a dog with ${key}, and again ${form(key)}`;
-        const answer = { prompt, [echo]: [echo, { deep: `${echo}${echo}` }], number: 12 };
-        const text = isJson ? JSON.stringify(answer) : `<p>${echo}</p> ${prompt}`;
+        const response = { prompt, [echo]: [echo, { deep: `${echo}${echo}` }], number: 12 };
+        const text = isJson ? JSON.stringify(response) : `<p>${echo}</p> ${prompt}`;
         const headers = { 'x-ratelimit-limit': key, 'content-type': `text/${key.replaceAll(/\W/g, '')}` };
-        const sample = log.add(exchange(text, { sent: { prompt }, key, path: `/api/${echo}` }, headers), OF)!;
+        const sample = log.add(
+          createExchange(text, { requestBody: { prompt }, key, path: `/api/${echo}` }, headers),
+          CASE_INFO,
+        )!;
         const file = JSON.stringify(sample, null, 2);
         const strings: string[] = [];
         JSON.stringify(sample, (name, value) => {
           strings.push(name, String(value));
           return value;
         });
-        for (const one of [file, ...strings].flatMap(readings)) {
+        for (const one of [file, ...strings].flatMap(decodeAll)) {
           expect(one.toLowerCase()).not.toContain(key.toLowerCase());
         }
         for (const encode of ENCODED.slice(0, 1)) {
@@ -184,13 +190,16 @@ describe('a key', () => {
 
   it.each(['\\', '%25', '&amp;', '0', '&#0'])('is looked for in long runs of %s in no time', (run) => {
     const text = run.repeat(200_000);
-    const kept = JSON.stringify(logOf().add(exchange(text, { key: 'sk-secret-1234' }), OF));
+    const kept = JSON.stringify(createLog().add(createExchange(text, { key: 'sk-secret-1234' }), CASE_INFO));
     expect(kept).toContain(run.replace('\\', '\\\\').repeat(1000));
   });
 
   it('that is only known, and not used, is in no file either; nor is one that is a number', () => {
-    const log = logOf(['other-key', '1234567890']);
-    const sample = log.add(exchange('{"a":1234567890,"b":"x other-key"}', { key: 'other-key-longer' }), OF)!;
+    const log = createLog(['other-key', '1234567890']);
+    const sample = log.add(
+      createExchange('{"a":1234567890,"b":"x other-key"}', { key: 'other-key-longer' }),
+      CASE_INFO,
+    )!;
     expect(sample.response.body).toEqual({ a: '[key]', b: 'x [key]' });
   });
 });
@@ -208,26 +217,23 @@ describe('verify --record', () => {
       response.end(JSON.stringify({ you, said: body, errorCode: 'TEAPOT' }));
     });
   const KEY = 'np_live_0123456789';
-  const record = (url: string, dir: string, ...more: string[]) =>
-    runCommand(['verify', '--base-url', url, '--key', KEY, '--only', 'sora-2/', '--record', dir, ...more])
-      .ended;
+  const runRecord = (url: string, dir: string, ...more: string[]) =>
+    runCommand(['verify', '--base-url', url, '--key', KEY, '--only', 'sora-2/', '--record', dir, ...more]).ended;
 
   it('writes a file for each answer, with its date and without the key', async () => {
     const url = await service();
     const dir = join(tempDir(), 'new/er');
-    const { code, stderr } = await record(url, dir);
+    const { code, stderr } = await runRecord(url, dir);
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
     const samples = readSamples(dir);
     expect(samples.length).toBeGreaterThan(20);
-    const files = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((file) =>
-      file.endsWith('.json'),
-    );
+    const files = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.json'));
     for (const file of files) expect(readFileSync(join(dir, file), 'utf8')).not.toContain(KEY);
     expect(samples.find(({ id }) => id === 'sora-2/generate/not-json')).toEqual({
       id: 'sora-2/generate/not-json',
       name: '/api/sora-2/generate: a body that is no JSON is refused',
       source: `Recorded from ${url}`,
-      mark: 'X',
+      provenance: 'assumed',
       recordedAt: expect.stringMatching(/^20\d\d-\d\d-\d\dT[\d:.]+Z$/),
       case: 'sora-2/generate/not-json',
       exchange: 1,
@@ -244,22 +250,21 @@ describe('verify --record', () => {
   it('keeps every exchange of an emulator, in files that are no other case’s, and can do so again', async () => {
     const { url } = await startCommand();
     const dir = tempDir();
-    const verify = () =>
-      runCommand(['verify', '--base-url', url, '--only', 'nano-banana-2,sora-2/check', '--record', dir])
-        .ended;
-    expect((await verify()).code).toBe(0);
-    const seen = () => readSamples(dir).map(({ id, case: of, exchange }) => [id, of, exchange]);
-    const first = seen();
+    const runVerify = () =>
+      runCommand(['verify', '--base-url', url, '--only', 'nano-banana-2,sora-2/check', '--record', dir]).ended;
+    expect((await runVerify()).code).toBe(0);
+    const readIds = () => readSamples(dir).map(({ id, case: caseId, exchange }) => [id, caseId, exchange]);
+    const first = readIds();
     expect(first.filter(([, , exchange]) => exchange === 2).length).toBeGreaterThan(5);
-    for (const [id, of, exchange] of first)
-      expect(id).toBe(`${String(of).replaceAll(':', '_')}${exchange === 1 ? '' : `-${exchange}`}`);
+    for (const [id, caseId, exchange] of first)
+      expect(id).toBe(`${String(caseId).replaceAll(':', '_')}${exchange === 1 ? '' : `-${exchange}`}`);
     expect(JSON.stringify(readSamples(dir))).not.toMatch(/np_verify_|[Aa]uthorization/);
     // More than there is now.
     const [id] = first.find(([, , exchange]) => exchange === 2)!;
     const older = { ...JSON.parse(readFileSync(join(dir, `${id}.json`), 'utf8')), exchange: 9 };
     writeFileSync(join(dir, `${String(id).replace(/-2$/, '-9')}.json`), JSON.stringify(older));
-    expect((await verify()).code).toBe(0);
-    expect(seen()).toEqual(first);
+    expect((await runVerify()).code).toBe(0);
+    expect(readIds()).toEqual(first);
   });
 
   it('leaves alone what is no recording, and asks for nothing then', async () => {
@@ -268,7 +273,7 @@ describe('verify --record', () => {
     mkdirSync(join(dir, 'sora-2/generate'), { recursive: true });
     const foreign = join(dir, 'sora-2/generate/not-json.json');
     writeFileSync(foreign, '{"mine":true}');
-    const { code, stdout, stderr } = await record(url, dir);
+    const { code, stdout, stderr } = await runRecord(url, dir);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toBe(
       `nanophoto-emulator: ${foreign} is no recording of sora-2/generate/not-json and is left alone; choose another directory.\n`,
@@ -282,7 +287,7 @@ describe('verify --record', () => {
     const file = join(tempDir(), 'file');
     writeFileSync(file, '');
     for (const dir of [file, join(file, 'below')]) {
-      const { code, stdout, stderr } = await record(url, dir);
+      const { code, stdout, stderr } = await runRecord(url, dir);
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
       expect(stderr).toMatch(/^nanophoto-emulator: \S+ cannot be written: [^\n]+\.\n$/);
     }
@@ -291,10 +296,10 @@ describe('verify --record', () => {
 
   it('tells the report although a file turned out to be somebody else’s, and ends with 2', () => {
     const dir = tempDir();
-    const recorder = createRecorder(dir, [OF.id], logOf());
-    recorder.onExchange(exchange('{}'), OF);
+    const recorder = createRecorder(dir, [CASE_INFO.id], createLog());
+    recorder.onExchange(createExchange('{}'), CASE_INFO);
     writeFileSync(join(dir, 'sora-2/some-case-2.json'), '[]');
-    recorder.onExchange(exchange('{}'), OF);
+    recorder.onExchange(createExchange('{}'), CASE_INFO);
     expect(() => recorder.end()).toThrow(/some-case-2\.json is no recording of sora-2\/some-case/);
     expect(readFileSync(join(dir, 'sora-2/some-case-2.json'), 'utf8')).toBe('[]');
   });

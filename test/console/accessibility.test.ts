@@ -3,20 +3,20 @@ import type { Locator, Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
 import {
-  hrefOf,
-  listeningEmulator,
+  accountHref,
+  eventually,
+  findHorizontalOverflow,
   type PageElement,
-  refused,
-  sideways,
-  soon,
+  startListeningEmulator,
+  statusError,
   useConsole,
 } from '../support/console.ts';
-import { USED, usedEmulator } from '../support/populated-emulator.ts';
+import { createPopulatedEmulator, POPULATED_KEY } from '../support/populated-emulator.ts';
 
 const WIDE = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
 /** All views, one after the other, on a machine that is busy. */
-const LONG_MS = 180_000;
+const VIEWS_TIMEOUT_MS = 180_000;
 
 // What runs in the page knows the names of the page.
 // biome-ignore lint/suspicious/noExplicitAny: the compiler does not
@@ -26,20 +26,20 @@ declare const innerHeight: number;
 declare const getSelection: () => { removeAllRanges(): void };
 
 /** Goes on in the page that is open, as a click on a link would. */
-async function show(page: Page, { hash, text }: { hash: string; text: string | RegExp }): Promise<void> {
+async function navigate(page: Page, { hash, text }: { hash: string; text: string | RegExp }): Promise<void> {
   await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
   await page.getByText(text).first().waitFor();
 }
 
 /** What axe finds on the page as it is; in other colours it can find other contrasts, and nothing else. */
-async function findings(page: Page): Promise<string[]> {
+async function runAxe(page: Page): Promise<string[]> {
   const found: string[] = [];
-  for (const [colorScheme, only] of [
+  for (const [colorScheme, extraOptions] of [
     ['light', {}],
     ['dark', { runOnly: ['color-contrast', 'link-in-text-block'] }],
   ] as const) {
     await page.emulateMedia({ colorScheme });
-    const options = { resultTypes: ['violations'], preload: false, ...only };
+    const options = { resultTypes: ['violations'], preload: false, ...extraOptions };
     const { violations } = await page.evaluate<axe.AxeResults>(`axe.run(${JSON.stringify(options)})`);
     for (const { id, impact, nodes } of violations)
       for (const { html, failureSummary } of nodes)
@@ -49,13 +49,13 @@ async function findings(page: Page): Promise<string[]> {
 }
 
 interface Stop {
-  what: string;
+  element: string;
   /** Has a mark that tells that it has the focus. */
-  isMarked: boolean;
+  isOutlined: boolean;
   /** Nothing lies over it, and it is where one sees it. */
-  isSeen: boolean;
+  isVisible: boolean;
   /** How many are still to be reached. */
-  left: number;
+  remaining: number;
 }
 
 /** Where Tab leads, through all of the page, and what it does not lead to. */
@@ -63,46 +63,42 @@ async function tabThrough(page: Page): Promise<{ stops: Stop[]; missed: string[]
   await page.evaluate(() => {
     document.activeElement.blur();
     getSelection().removeAllRanges();
-    const canBePressed = 'a[href], button, input, select, summary, video[controls], [tabindex]';
+    const focusable = 'a[href], button, input, select, summary, video[controls], [tabindex]';
     document.notReached = new Set(
-      [...document.querySelectorAll(canBePressed)].filter(
-        (one) => one.tabIndex >= 0 && one.checkVisibility(),
-      ),
+      [...document.querySelectorAll(focusable)].filter((one) => one.tabIndex >= 0 && one.checkVisibility()),
     );
   });
   const stops: Stop[] = [];
   // It can begin in the middle: to the end, and on from the beginning.
   for (let ends = 0; ends < 2; ) {
     await page.keyboard.press('Tab');
-    const stop = await page.evaluate(lookAtFocus);
+    const stop = await page.evaluate(inspectFocus);
     if (stop === undefined) {
       ends += 1;
       continue;
     }
     // What has several stops inside, as a player.
     if (stop !== null) stops.push(stop);
-    if (stop?.left === 0) break;
+    if (stop?.remaining === 0) break;
     expect(stops.length).toBeLessThan(200);
   }
-  const missed = await page.evaluate(() =>
-    [...document.notReached].map((one) => one.outerHTML.slice(0, 100)),
-  );
+  const missed = await page.evaluate(() => [...document.notReached].map((one) => one.outerHTML.slice(0, 100)));
   return { stops, missed };
 }
 
 /** Runs in the page. Null: it has been looked at; undefined: the page is at its end. */
-function lookAtFocus(): Stop | null | undefined {
+function inspectFocus(): Stop | null | undefined {
   const one = document.activeElement;
   if (one === document.body || one === null || !document.hasFocus()) return undefined;
   if (!document.notReached.delete(one)) return null;
   const { outlineStyle, outlineWidth } = getComputedStyle(one);
   const { left, top, width, height } = one.getBoundingClientRect();
-  const top2 = document.elementFromPoint(left + width / 2, top + Math.min(height, innerHeight - top) / 2);
+  const topElement = document.elementFromPoint(left + width / 2, top + Math.min(height, innerHeight - top) / 2);
   return {
-    what: one.outerHTML.slice(0, 100),
-    isMarked: outlineStyle !== 'none' && Number.parseFloat(outlineWidth!) > 0,
-    isSeen: one.contains(top2) || one.closest('label')?.contains(top2) === true,
-    left: document.notReached.size,
+    element: one.outerHTML.slice(0, 100),
+    isOutlined: outlineStyle !== 'none' && Number.parseFloat(outlineWidth!) > 0,
+    isVisible: one.contains(topElement) || one.closest('label')?.contains(topElement) === true,
+    remaining: document.notReached.size,
   };
 }
 
@@ -112,102 +108,104 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
   it(
     'axe finds nothing on any view, light and dark, wide and on a phone',
     async () => {
-      const { origin, views } = await usedEmulator();
+      const { origin, views } = await createPopulatedEmulator();
       const { page } = await openPage(origin, '#/', { bypassCSP: true, viewport: WIDE });
       await page.evaluate(axe.source);
       const found: string[] = [];
       for (const [name, view] of Object.entries(views)) {
         for (const [size, viewport] of Object.entries({ wide: WIDE, phone: PHONE })) {
           await page.setViewportSize(viewport);
-          await show(page, view);
+          await navigate(page, view);
           for (const colorScheme of ['light', 'dark'] as const) {
             await page.emulateMedia({ colorScheme });
-            for (const finding of await findings(page))
-              found.push(`${name}, ${size}, ${colorScheme}: ${finding}`);
+            for (const finding of await runAxe(page)) found.push(`${name}, ${size}, ${colorScheme}: ${finding}`);
           }
         }
       }
       expect(found).toEqual([]);
     },
-    LONG_MS,
+    VIEWS_TIMEOUT_MS,
   );
 
   it(
     'axe finds nothing in what opens, in what is told, and where a token is wanted',
     async () => {
-      const { origin } = await usedEmulator();
-      const { page, press, button, form, told } = await openPage(origin, hrefOf(USED), {
+      const { origin } = await createPopulatedEmulator();
+      const { page, press, button, form, expectToast } = await openPage(origin, accountHref(POPULATED_KEY), {
         bypassCSP: true,
-        expected: [refused(409), refused(404)],
+        expected: [statusError(409), statusError(404)],
       });
       const found: string[] = [];
-      const look = async (one = page) => {
+      const check = async (one = page) => {
         await one.evaluate(axe.source);
-        found.push(...(await findings(one)));
+        found.push(...(await runAxe(one)));
       };
       for (const opener of ['Give or take …', 'Set …', 'Change …']) {
         await press(opener);
         await page.getByRole('form').waitFor();
-        await look();
+        await check();
         await page.keyboard.press('Escape');
       }
       await press('Give or take …');
       await form('Give or take credits').getByLabel('Amount').fill('-99999');
       await press('Book it');
-      await told(/cannot be taken/);
-      await look();
-      await show(page, { hash: hrefOf(USED, 'states'), text: 'before-the-party' });
+      await expectToast(/cannot be taken/);
+      await check();
+      await navigate(page, { hash: accountHref(POPULATED_KEY, 'states'), text: 'before-the-party' });
       await press('Restore before-the-party');
       await button('Really restore before-the-party?').waitFor();
-      await look();
-      await show(page, { hash: hrefOf('nobody'), text: 'There is no account' });
-      await look();
-      await show(page, { hash: '#/', text: '7 accounts' });
+      await check();
+      await navigate(page, { hash: accountHref('nobody'), text: 'There is no account' });
+      await check();
+      await navigate(page, { hash: '#/', text: '7 accounts' });
       await press('New account …');
       await form('Make an account').waitFor();
-      await look();
+      await check();
 
-      const closed = await listeningEmulator(['--admin-token', 'open-sesame']);
-      const asking = await openPage(closed.origin, '#/', { bypassCSP: true, expected: [refused(401)] });
-      await asking.form('The admin token').waitFor();
-      await look(asking.page);
+      const protectedEmulator = await startListeningEmulator(['--admin-token', 'open-sesame']);
+      const tokenPage = await openPage(protectedEmulator.origin, '#/', {
+        bypassCSP: true,
+        expected: [statusError(401)],
+      });
+      await tokenPage.form('The admin token').waitFor();
+      await check(tokenPage.page);
       expect(found).toEqual([]);
     },
-    LONG_MS,
+    VIEWS_TIMEOUT_MS,
   );
 
   it(
     'every thing that can be pressed is reached by Tab, is marked then, and nothing lies over it',
     async () => {
-      const { origin, views } = await usedEmulator();
+      const { origin, views } = await createPopulatedEmulator();
       const { page } = await openPage(origin);
       const phone = ['tasks', 'a request', 'faults'];
       for (const [name, view] of Object.entries(views)) {
         for (const viewport of phone.includes(name) ? [WIDE, PHONE] : [WIDE]) {
           await page.setViewportSize(viewport);
-          await show(page, view);
+          await navigate(page, view);
           const { stops, missed } = await tabThrough(page);
           expect(stops.length, name).toBeGreaterThan(5);
-          const bad = stops.filter(({ isMarked, isSeen }) => !isMarked || !isSeen);
+          const bad = stops.filter(({ isOutlined, isVisible }) => !isOutlined || !isVisible);
           expect({ name, ...viewport, missed, bad }).toEqual({ name, ...viewport, missed: [], bad: [] });
         }
       }
     },
-    LONG_MS,
+    VIEWS_TIMEOUT_MS,
   );
 
   it('lists are gone through by arrows, and what is chosen opens with Enter', async () => {
-    const { origin } = await usedEmulator();
+    const { origin } = await createPopulatedEmulator();
     const { page, rows } = await openPage(origin);
     const list = page.getByRole('listbox');
     await rows.nth(6).waitFor();
     await list.focus();
     /** The row that is meant, as a screen reader is told. */
-    const meant = async () => {
+    const activeRow = async () => {
       const id = await list.getAttribute('aria-activedescendant');
       return id === null ? undefined : page.locator(`[id="${id}"]`).locator('bdi').innerText();
     };
-    expect(await meant()).toBeUndefined();
+    expect(await activeRow()).toBeUndefined();
     for (const [key, expected] of [
       ['ArrowDown', 'np_test_auto'],
       ['ArrowDown', 'np_test_default'],
@@ -219,10 +217,10 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
       ['PageDown', 'np_test_used'],
     ] as const) {
       await page.keyboard.press(key);
-      await soon(meant).toBe(expected);
+      await eventually(activeRow).toBe(expected);
     }
     await page.keyboard.press('Enter');
-    await page.getByRole('heading', { level: 1, name: USED }).waitFor();
+    await page.getByRole('heading', { level: 1, name: POPULATED_KEY }).waitFor();
 
     await rows.nth(5).waitFor();
     await list.focus();
@@ -233,19 +231,18 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
     // The focus stays, so that one can go on.
     await page.keyboard.press('ArrowUp');
     await page.keyboard.press('Enter');
-    await soon(() => rows.nth(-2).getAttribute('aria-selected')).toBe('true');
+    await eventually(() => rows.nth(-2).getAttribute('aria-selected')).toBe('true');
   });
 
   it('the focus stays where something is done, is in what opens, and comes back when that closes', async () => {
-    const { origin, read } = await usedEmulator();
-    const { page, button, told, form } = await openPage(origin, hrefOf(USED));
-    const hasFocus = (one: Locator) =>
-      one.evaluate((element: PageElement) => element === document.activeElement);
+    const { origin, read } = await createPopulatedEmulator();
+    const { page, button, expectToast, form } = await openPage(origin, accountHref(POPULATED_KEY));
+    const hasFocus = (one: Locator) => one.evaluate((element: PageElement) => element === document.activeElement);
     // By their order: what has been done has taken the focus nowhere.
     await button('Next step').focus();
     for (const expected of [/^Moved on to the next change/, /^Moved on by 1:00 min/, /^All that will end/]) {
       await page.keyboard.press('Enter');
-      await told(expected);
+      await expectToast(expected);
       await page.keyboard.press('Tab');
     }
     expect(await hasFocus(button('Change …'))).toBe(true);
@@ -254,54 +251,54 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
     const amount = form('Give or take credits').getByLabel('Amount');
     await opener.focus();
     await page.keyboard.press('Enter');
-    await soon(() => hasFocus(amount)).toBe(true);
+    await eventually(() => hasFocus(amount)).toBe(true);
     expect(await opener.getAttribute('aria-expanded')).toBe('true');
     await page.keyboard.press('Escape');
     await amount.waitFor({ state: 'detached' });
     expect([await hasFocus(opener), await opener.getAttribute('aria-expanded')]).toEqual([true, 'false']);
     await page.keyboard.press('Enter');
-    await soon(() => hasFocus(amount)).toBe(true);
+    await eventually(() => hasFocus(amount)).toBe(true);
     await page.keyboard.type('7');
     await page.keyboard.press('Enter');
-    await told(/^The balance is/);
-    await soon(() => hasFocus(opener)).toBe(true);
+    await expectToast(/^The balance is/);
+    await eventually(() => hasFocus(opener)).toBe(true);
     // Who presses beside it wants something else.
     await page.keyboard.press('Enter');
     await amount.waitFor();
     await page.getByRole('heading', { level: 1 }).click();
     await amount.waitFor({ state: 'detached' });
 
-    await page.evaluate(`location.hash = ${JSON.stringify(hrefOf(USED, 'states'))}`);
+    await page.evaluate(`location.hash = ${JSON.stringify(accountHref(POPULATED_KEY, 'states'))}`);
     const restore = button('Restore before-the-party');
     await restore.focus();
     await page.keyboard.press('Enter');
-    const sure = button('Really restore before-the-party?');
-    await soon(async () => (await hasFocus(sure)) && (await sure.isEnabled())).toBe(true);
+    const confirmButton = button('Really restore before-the-party?');
+    await eventually(async () => (await hasFocus(confirmButton)) && (await confirmButton.isEnabled())).toBe(true);
     await page.keyboard.press('Enter');
-    await told('The account is as it was at before-the-party.');
-    await soon(() => hasFocus(restore)).toBe(true);
-    expect((await read(USED, '/snapshots')).snapshots).toHaveLength(1);
+    await expectToast('The account is as it was at before-the-party.');
+    await eventually(() => hasFocus(restore)).toBe(true);
+    expect((await read(POPULATED_KEY, '/snapshots')).snapshots).toHaveLength(1);
   });
 
   it('on a phone nothing reaches beyond its side, and a list and what is chosen in it take turns', async () => {
-    const { origin, views } = await usedEmulator();
+    const { origin, views } = await createPopulatedEmulator();
     const { page, rows, region } = await openPage(origin, '#/', {
       viewport: PHONE,
       hasTouch: true,
       isMobile: true,
     });
     for (const [name, view] of Object.entries(views)) {
-      await show(page, view);
-      expect([name, await sideways(page)]).toEqual([name, []]);
+      await navigate(page, view);
+      expect([name, await findHorizontalOverflow(page)]).toEqual([name, []]);
     }
-    await show(page, views.accounts);
+    await navigate(page, views.accounts);
     const keys = page.locator('.row .clip');
     expect(await keys.allInnerTexts()).toContain('np_test_unlimited');
     expect(
       await keys.evaluateAll((all: PageElement[]) => all.map((one) => one.scrollWidth <= one.clientWidth)),
     ).toEqual((await keys.allInnerTexts()).map(() => true));
     for (const name of ['tasks', 'requests'] as const) {
-      await show(page, views[name]);
+      await navigate(page, views[name]);
       await rows.first().tap();
       const back = page.getByRole('link', { name: 'Back to the list' });
       await back.waitFor();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
-import { hrefOf, listeningEmulator, refused, soon, useConsole } from '../support/console.ts';
+import { accountHref, eventually, startListeningEmulator, statusError, useConsole } from '../support/console.ts';
 
 const KEY = 'np_test_frozen';
 const HOUR_MS = 3_600_000;
@@ -9,9 +9,9 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
   const { openPage } = useConsole();
 
   it('is given credits and loses them, and what it has not cannot be taken', async () => {
-    const { origin, read } = await listeningEmulator();
-    const { press, form, told, region, button } = await openPage(origin, hrefOf(KEY), {
-      expected: [refused(409)],
+    const { origin, read } = await startListeningEmulator();
+    const { press, form, expectToast, region, button } = await openPage(origin, accountHref(KEY), {
+      expected: [statusError(409)],
     });
     const amount = form('Give or take credits').getByLabel('Amount');
     await press('Give or take …');
@@ -19,18 +19,18 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
     await form('Give or take credits').getByLabel('Reason').fill('a present');
     // Who presses twice means it once.
     await button('Book it').dblclick();
-    await told('The balance is 1\u202f250 now.');
+    await expectToast('The balance is 1\u202f250 now.');
     await amount.waitFor({ state: 'detached' });
     await region('Credits').getByText('1\u202f250', { exact: true }).waitFor();
 
     await press('Give or take …');
     await amount.fill('-1251');
     await press('Book it');
-    await told('1251 credits cannot be taken from 1250.');
+    await expectToast('1251 credits cannot be taken from 1250.');
     // It stays open, to be put right.
     await amount.fill('-1250');
     await press('Book it');
-    await told('The balance is 0 now.');
+    await expectToast('The balance is 0 now.');
     await region('Credits').getByText('0', { exact: true }).waitFor();
 
     expect((await read(KEY)).credits).toBe(0);
@@ -43,34 +43,36 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
   });
 
   it('has a limiter that is set, run down and switched off', async () => {
-    const { origin, read } = await listeningEmulator();
-    const { press, form, told, region } = await openPage(origin, hrefOf(KEY), { expected: [refused(400)] });
+    const { origin, read } = await startListeningEmulator();
+    const { press, form, expectToast, region } = await openPage(origin, accountHref(KEY), {
+      expected: [statusError(400)],
+    });
     const set = form('Set the limiter');
     await region('Limiter').getByText('100 of 100').waitFor();
     await press('Set …');
     await set.getByLabel('Requests an hour').fill('5');
     await set.getByLabel('Left of this hour').fill('6');
     await press('Set it');
-    await told('Invalid parameter remaining: the limit is 5.');
+    await expectToast('Invalid parameter remaining: the limit is 5.');
     await set.getByLabel('Left of this hour').fill('2');
     await press('Set it');
-    await told('The limiter is set.');
+    await expectToast('The limiter is set.');
     await region('Limiter').getByText('2 of 5').waitFor();
     await region('Limiter').getByText('left until 13:00:00').waitFor();
     expect((await read(KEY)).rateLimit).toMatchObject({ limit: 5, remaining: 2 });
 
     await press('Set …');
     await press('Set it');
-    await told('Nothing is changed: neither field says anything.');
+    await expectToast('Nothing is changed: neither field says anything.');
     await press('Switch it off');
-    await told('The limiter is off.');
+    await expectToast('The limiter is off.');
     await region('Limiter').getByText('off', { exact: true }).waitFor();
     expect((await read(KEY)).rateLimit.limit).toBeNull();
   });
 
   it('has a clock whose mode and speed are changed', async () => {
-    const { origin, read } = await listeningEmulator();
-    const { press, form, told, region } = await openPage(origin, hrefOf(KEY));
+    const { origin, read } = await startListeningEmulator();
+    const { press, form, expectToast, region } = await openPage(origin, accountHref(KEY));
     const clock = region('Clock');
     const time = () => clock.getByText(/^2026-01-15/).innerText();
     await clock.getByText('moves when it is advanced', { exact: true }).waitFor();
@@ -80,32 +82,32 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
     await change.getByLabel('Mode').selectOption('real');
     await change.getByLabel('Speed').fill('2.5');
     await press('Change it');
-    await told('The clock is real now.');
+    await expectToast('The clock is real now.');
     await clock.getByText('follows the wall clock; generation runs 2.5 times as fast').waitFor();
     expect(await read(KEY)).toMatchObject({ clock: { mode: 'real' }, speed: 2.5 });
     const before = await time();
-    await soon(time).not.toBe(before);
+    await eventually(time).not.toBe(before);
 
     await press('Change …');
     await change.getByLabel('Mode').selectOption('auto');
     await press('Change it');
-    await told('The clock is auto now.');
+    await expectToast('The clock is auto now.');
     await clock.getByText('each poll moves it on', { exact: true }).waitFor();
     expect(await read(KEY)).toMatchObject({ clock: { mode: 'auto' }, speed: 2.5 });
   });
 
   it('has a ledger that is a statement, whose books are verified, and whose entries lead to their tasks', async () => {
-    const { origin, order, act, core, account } = await listeningEmulator();
+    const { origin, order, callAdmin, core, account } = await startListeningEmulator();
     const done = await order(KEY);
-    await act('POST', KEY, `/tasks/${done}/complete`);
+    await callAdmin('POST', KEY, `/tasks/${done}/complete`);
     const broken = await order(KEY);
-    await act('POST', KEY, `/tasks/${broken}/fail`);
+    await callAdmin('POST', KEY, `/tasks/${broken}/fail`);
     const running = await order(KEY);
-    await act('POST', KEY, '/credits', { amount: -6, reason: 'taken by hand' });
-    const { page, press, told, said, row, tab, region } = await openPage(origin, hrefOf(KEY));
+    await callAdmin('POST', KEY, '/credits', { amount: -6, reason: 'taken by hand' });
+    const { page, press, expectToast, rowLabels, row, tab, region } = await openPage(origin, accountHref(KEY));
     await tab('ledger').click();
     const entry = (...words: string[]) => `2026-01-15 12:00:00 ${words.join(' ')}`;
-    await soon(said).toEqual([
+    await eventually(rowLabels).toEqual([
       entry('adjust taken by hand −6 986'),
       entry(`hold ${running} −4 992`),
       entry(`refund ${broken} +4 996`),
@@ -123,38 +125,38 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
     await region('Ledger').getByText('7 entries', { exact: true }).waitFor();
 
     await press('Verify the books');
-    await told('The books add up: 7 entries, every hold resolved at most once.');
+    await expectToast('The books add up: 7 entries, every hold resolved at most once.');
     core.db.exec(`UPDATE accounts SET balance = balance + 1 WHERE id = ${account(KEY).id}`);
     await press('Verify the books');
-    await told(/^The books do not add up: .*987/);
+    await expectToast(/^The books do not add up: .*987/);
 
     await row(/refund/).click();
     await page.getByRole('article', { name: `Task ${broken}` }).waitFor();
-    expect(page.url()).toBe(`${origin}/console${hrefOf(KEY, 'tasks', broken)}`);
+    expect(page.url()).toBe(`${origin}/console${accountHref(KEY, 'tasks', broken)}`);
   });
 
   it('has a verdict, whose findings lead to the requests that they are about', async () => {
-    const { origin, order, ask, act, read } = await listeningEmulator();
-    const { page, tab, region } = await openPage(origin, hrefOf(KEY, 'verdict'));
+    const { origin, order, postOk, callAdmin, read } = await startListeningEmulator();
+    const { page, tab, region } = await openPage(origin, accountHref(KEY, 'verdict'));
     await region('Verdict').getByText('The journal is empty: there is nothing to judge.').waitFor();
     await order(KEY, 'the same');
     await region('Verdict').getByText('has nothing against this client').waitFor();
     await order(KEY, 'the same');
-    await ask('/api/sora-2/generate', { prompt: 'a cat', mode: 'textToVideo', seconds: 3 }, KEY);
-    await act('POST', KEY, '/clock/advance', { ms: HOUR_MS });
+    await postOk('/api/sora-2/generate', { prompt: 'a cat', mode: 'textToVideo', seconds: 3 }, KEY);
+    await callAdmin('POST', KEY, '/clock/advance', { ms: HOUR_MS });
     const findings = region('Verdict').getByRole('article');
-    await soon(() => findings.getByRole('heading').allInnerTexts()).toEqual([
+    await eventually(() => findings.getByRole('heading').allInnerTexts()).toEqual([
       'DUPLICATE_SUBMIT',
       'NEVER_COLLECTED',
       'NEVER_COLLECTED',
       'NEVER_COLLECTED',
       'UNDOCUMENTED_FIELD',
     ]);
-    await soon(() => tab('verdict').innerText()).toMatch(/^verdict\s*5$/i);
+    await eventually(() => tab('verdict').innerText()).toMatch(/^verdict\s*5$/i);
     const { findings: expected } = await read(KEY, '/verdict');
-    for (const [place, { message, requests }] of expected.entries()) {
-      await findings.nth(place).getByText(message, { exact: true }).waitFor();
-      expect(await findings.nth(place).getByRole('link').allInnerTexts()).toEqual(
+    for (const [index, { message, requests }] of expected.entries()) {
+      await findings.nth(index).getByText(message, { exact: true }).waitFor();
+      expect(await findings.nth(index).getByRole('link').allInnerTexts()).toEqual(
         requests.map((id: string) => `request ${id}`),
       );
     }
@@ -166,75 +168,75 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
   });
 
   it('is kept under a name and brought back to it', async () => {
-    const { origin, order, read } = await listeningEmulator();
-    const { page, press, pressTwice, form, told, region, tab } = await openPage(
+    const { origin, order, read } = await startListeningEmulator();
+    const { page, press, pressTwice, form, expectToast, region, tab } = await openPage(
       origin,
-      hrefOf(KEY, 'states'),
+      accountHref(KEY, 'states'),
     );
     await region('States').getByText('There are none.').waitFor();
     await form('Take a snapshot').getByLabel('Name').fill('before');
     await press('Take a snapshot');
-    await told('Kept as before.');
+    await expectToast('Kept as before.');
     await page.getByRole('listitem').filter({ hasText: 'before 2026-01-15 12:00:00' }).waitFor();
-    await soon(() => tab('states').innerText()).toMatch(/1$/);
+    await eventually(() => tab('states').innerText()).toMatch(/1$/);
     expect((await read(KEY, '/snapshots')).snapshots).toMatchObject([{ name: 'before' }]);
 
     await order(KEY);
     await region('Credits').getByText('996').waitFor();
     await pressTwice('Restore before');
-    await told('The account is as it was at before.');
+    await expectToast('The account is as it was at before.');
     await region('Credits').getByText('1\u202f000').waitFor();
-    await soon(() => tab('tasks').innerText()).toMatch(/^tasks$/i);
+    await eventually(() => tab('tasks').innerText()).toMatch(/^tasks$/i);
     expect(await read(KEY)).toMatchObject({ credits: 1000 });
     expect((await read(KEY, '/tasks')).tasks).toEqual([]);
   });
 
   it('is forked, and the fork goes its own way', async () => {
-    const { origin, order, read } = await listeningEmulator();
+    const { origin, order, read } = await startListeningEmulator();
     const id = await order(KEY);
-    const { page, press, form, told, row } = await openPage(origin, hrefOf(KEY, 'states'), {
-      expected: [refused(409)],
+    const { page, press, form, expectToast, row } = await openPage(origin, accountHref(KEY, 'states'), {
+      expected: [statusError(409)],
     });
     await form('Fork this account').getByLabel('New key').fill('np_test_auto');
     await press('Fork');
-    await told('There is an account np_test_auto already.');
+    await expectToast('There is an account np_test_auto already.');
     await form('Fork this account').getByLabel('New key').fill('the-fork');
     await press('Fork');
-    await told('This is the-fork.');
+    await expectToast('This is the-fork.');
     await page.getByRole('heading', { level: 1, name: /^the-fork/ }).waitFor();
     await row(/golden retriever/).waitFor();
     await press('To the end');
     await row(/completed/).waitFor();
-    const [own] = (await read('the-fork', '/tasks')).tasks;
-    expect(own).toMatchObject({ status: 'completed' });
+    const [forkedTask] = (await read('the-fork', '/tasks')).tasks;
+    expect(forkedTask).toMatchObject({ status: 'completed' });
     expect(await read(KEY, `/tasks/${id}`)).toMatchObject({ status: 'processing' });
   });
 
   it('is reset, its key is revoked and given back, and it is removed', async () => {
-    const { origin, order, read, get, post } = await listeningEmulator();
+    const { origin, order, read, get, post } = await startListeningEmulator();
     await order(KEY);
-    const { page, press, pressTwice, told, region, tab } = await openPage(origin, hrefOf(KEY, 'states'), {
+    const { page, press, pressTwice, expectToast, region, tab } = await openPage(origin, accountHref(KEY, 'states'), {
       // Of what it asks for while the account goes.
-      expected: [refused(404)],
+      expected: [statusError(404)],
     });
     await region('Credits').getByText('996').waitFor();
     await pressTwice('Reset this account');
-    await told('The account is as it was made.');
+    await expectToast('The account is as it was made.');
     await region('Credits').getByText('1\u202f000').waitFor();
-    await soon(() => tab('requests').innerText()).toMatch(/^requests$/i);
+    await eventually(() => tab('requests').innerText()).toMatch(/^requests$/i);
     expect((await read(KEY, '/requests/count')).count).toBe(0);
 
     await press('Revoke the key');
-    await told('The key is revoked: it is 401 now.');
+    await expectToast('The key is revoked: it is 401 now.');
     await page.getByText('revoked', { exact: true }).waitFor();
     expect((await post('/api/sora-2/generate', {}, KEY)).status).toBe(401);
     await press('Give the key back');
-    await told('The key is good again.');
+    await expectToast('The key is good again.');
     await page.getByText('revoked', { exact: true }).waitFor({ state: 'detached' });
     expect((await post('/api/sora-2/generate', {}, KEY)).status).toBe(400);
 
     await pressTwice('Remove this account');
-    await told(`${KEY} is removed.`);
+    await expectToast(`${KEY} is removed.`);
     await page.getByRole('heading', { level: 1, name: 'Accounts' }).waitFor();
     await page.getByText('5 accounts', { exact: true }).waitFor();
     expect((await get(`/__admin/accounts/${KEY}`)).status).toBe(404);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
 import { hasProgram } from '../support/command.ts';
-import { listeningEmulator, refused, runInShell, soon, useConsole } from '../support/console.ts';
+import { eventually, runInShell, startListeningEmulator, statusError, useConsole } from '../support/console.ts';
 
 const hasCurl = hasProgram('curl', '--version');
 
@@ -12,23 +12,20 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
     it.skipIf(!hasCurl)(
       'two lines stand there to be pasted, and with the second one the page comes to life',
       async () => {
-        const { origin, read } = await listeningEmulator();
-        const { page, button, copied, row, told } = await openPage(origin);
+        const { origin, read } = await startListeningEmulator();
+        const { page, button, copied, row, expectToast } = await openPage(origin);
         await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
         const lines = await page.getByRole('code').filter({ hasText: origin }).allTextContents();
         expect(lines).toHaveLength(2);
 
         await button('Copy this line').nth(0).click();
-        await told('Copied.');
+        await expectToast('Copied.');
         expect(await copied()).toBe(lines[0]);
-        const settings = await runInShell(
-          'sh',
-          `${lines[0]}\necho "$NANOPHOTO_API_BASE_URL $NANOPHOTO_API_KEY"`,
-        );
+        const settings = await runInShell('sh', `${lines[0]}\necho "$NANOPHOTO_API_BASE_URL $NANOPHOTO_API_KEY"`);
         expect(settings).toBe(`${origin} np_test_default\n`);
 
         await button('Copy this line').nth(1).click();
-        await soon(copied).toBe(lines[1]);
+        await eventually(copied).toBe(lines[1]);
         const { taskId } = JSON.parse(await runInShell('sh', lines[1]!));
         expect(await read('np_test_default', `/tasks/${taskId}`)).toMatchObject({ status: 'processing' });
         await page.getByRole('heading', { name: 'No requests yet' }).waitFor({ state: 'detached' });
@@ -37,7 +34,7 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
     );
 
     it('an account says it too, with its own key', async () => {
-      const { origin, order } = await listeningEmulator();
+      const { origin, order } = await startListeningEmulator();
       const { page, row } = await openPage(origin, '#/accounts/np_test_frozen');
       await page.getByRole('code').filter({ hasText: 'Authorization: Bearer np_test_frozen' }).waitFor();
       await order('np_test_frozen');
@@ -47,12 +44,12 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
   });
 
   it('are listed with what is theirs, those that were made last first', async () => {
-    const { origin, clock, act, post } = await listeningEmulator();
+    const { origin, clock, callAdmin, post } = await startListeningEmulator();
     clock.advance(1000);
     await post('/__admin/accounts', { key: 'the-latest', credits: 12345, clock: 'frozen' }, null);
-    await act('PATCH', 'np_test_empty', '', { revoked: true });
-    const { page, said, row } = await openPage(origin);
-    await soon(said).toEqual([
+    await callAdmin('PATCH', 'np_test_empty', '', { revoked: true });
+    const { page, rowLabels, row } = await openPage(origin);
+    await eventually(rowLabels).toEqual([
       'the-latest 12 345 100 of 100 frozen 2026-01-15 12:00:01',
       'np_test_auto 1 000 100 of 100 auto 2026-01-15 12:00:00',
       expect.stringMatching(/^np_test_default 1 000 100 of 100 real 2026-01-15 12:0\d:\d\d$/),
@@ -64,7 +61,7 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
     // A real clock goes on by itself.
     const real = row(/^np_test_default/);
     const before = await real.innerText();
-    await soon(() => real.innerText()).not.toBe(before);
+    await eventually(() => real.innerText()).not.toBe(before);
 
     await row(/^np_test_frozen/).click();
     await page.getByRole('heading', { level: 1, name: /^np_test_frozen/ }).waitFor();
@@ -72,12 +69,12 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
   });
 
   it('are found by a part of their key', async () => {
-    const { origin } = await listeningEmulator();
-    const { page, said } = await openPage(origin);
+    const { origin } = await startListeningEmulator();
+    const { page, rowLabels } = await openPage(origin);
     const search = page.getByRole('searchbox', { name: 'Find accounts' });
     await search.fill('LIMITED');
     await page.getByText('2 accounts', { exact: true }).waitFor();
-    await soon(said).toEqual([
+    await eventually(rowLabels).toEqual([
       expect.stringMatching(/^np_test_limited /),
       expect.stringMatching(/^np_test_unlimited /),
     ]);
@@ -88,43 +85,43 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
   });
 
   it('are made by a form, and an existing one is refused in the words of the emulator', async () => {
-    const { origin, read, get } = await listeningEmulator();
-    const { page, press, form, told } = await openPage(origin, '#/', {
-      expected: [refused(409), refused(400)],
+    const { origin, read, get } = await startListeningEmulator();
+    const { page, press, form, expectToast } = await openPage(origin, '#/', {
+      expected: [statusError(409), statusError(400)],
     });
     await press('New account …');
     await form('Make an account').getByLabel('Key').fill('np_test_default');
     await press('Make it');
-    await told('There is an account with the key np_test_default already.');
+    await expectToast('There is an account with the key np_test_default already.');
 
     await form('Make an account').getByLabel('Key').fill('made/here #1?');
     await press('Make it');
-    await told('Invalid parameter key: expected 1 to 200 visible ASCII characters, not "." or "..".');
+    await expectToast('Invalid parameter key: expected 1 to 200 visible ASCII characters, not "." or "..".');
     await form('Make an account').getByLabel('Key').fill('made/here#1?');
     await form('Make an account').getByLabel('Credits').fill('77');
     await form('Make an account').getByLabel('Clock').selectOption('frozen');
     await press('Make it');
-    await told('made/here#1? is there.');
+    await expectToast('made/here#1? is there.');
     await page.getByRole('heading', { level: 1, name: /^made\/here#1\?/ }).waitFor();
     expect(await read('made/here#1?')).toMatchObject({ credits: 77, clock: { mode: 'frozen' } });
 
     await page.getByRole('link', { name: 'Accounts' }).click();
     await press('New account …');
     await press('Make it');
-    await told(/is there\.$/);
+    await expectToast(/is there\.$/);
     const { accounts } = (await get('/__admin/accounts')).body;
-    const [own] = accounts.filter(({ key }: { key: string }) => !/^(np_test|made)/.test(key));
-    expect(own).toMatchObject({ credits: 1000, clock: { mode: 'real' } });
-    await page.getByRole('heading', { level: 1, name: new RegExp(`^${own.key}`) }).waitFor();
+    const [created] = accounts.filter(({ key }: { key: string }) => !/^(np_test|made)/.test(key));
+    expect(created).toMatchObject({ credits: 1000, clock: { mode: 'real' } });
+    await page.getByRole('heading', { level: 1, name: new RegExp(`^${created.key}`) }).waitFor();
   });
 
   it('go back to the first start with "Reset everything", which wants to be pressed twice', async () => {
-    const { origin, get, post, order, read } = await listeningEmulator();
+    const { origin, get, post, order, read } = await startListeningEmulator();
     await post('/__admin/accounts', { key: 'made-here', credits: 5 }, null);
     await order('np_test_made_by_itself');
     await order('np_test_frozen');
     await post('/__admin/faults', { at: 'request', effect: { fail: true } }, null);
-    const { page, button, press, row, told } = await openPage(origin);
+    const { page, button, press, row, expectToast } = await openPage(origin);
     await page.clock.install();
     await row(/^np_test_made_by_itself/).waitFor();
 
@@ -136,7 +133,7 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
     expect(await read('np_test_frozen')).toMatchObject({ credits: 996 });
 
     await press('Really reset everything?');
-    await told('Everything is as at the first start: 7 accounts.');
+    await expectToast('Everything is as at the first start: 7 accounts.');
     await row(/^np_test_made_by_itself/).waitFor({ state: 'detached' });
     await row(/^np_test_frozen 1 000 /).waitFor();
     expect((await get('/__admin/faults')).body.faults).toEqual([]);
@@ -144,17 +141,13 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
   });
 
   it('of which nobody knows are told by how often they were asked for', async () => {
-    const { origin, post } = await listeningEmulator();
+    const { origin, post } = await startListeningEmulator();
     await post('/api/sora-2/generate', {}, 'nobody');
     const { page } = await openPage(origin);
-    await page
-      .getByText('1 request came with no key, or with one that nobody has made, and was 401.')
-      .waitFor();
+    await page.getByText('1 request came with no key, or with one that nobody has made, and was 401.').waitFor();
     await post('/api/sora-2/generate', {}, null);
     await page.getByRole('link', { name: 'Faults' }).click();
     await page.getByRole('link', { name: 'Accounts' }).click();
-    await page
-      .getByText('2 requests came with no key, or with one that nobody has made, and were 401.')
-      .waitFor();
+    await page.getByText('2 requests came with no key, or with one that nobody has made, and were 401.').waitFor();
   });
 });

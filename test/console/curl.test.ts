@@ -2,85 +2,90 @@ import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JournalEntry } from '../../src/client/types.ts';
-import { curlOf, quoted } from '../../src/console/curl.ts';
+import { quoteForShell, toCurl } from '../../src/console/curl.ts';
 
 /** What bash takes a line for: its words, when curl is a function that prints them. */
-function wordsOf(line: string): string[] {
+function parseShellWords(line: string): string[] {
   const script = `curl() { printf '%s\\0' "$@"; }\n${line}\n`;
   const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-s'], { input: script, encoding: 'utf8' });
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   return stdout.split('\0').slice(0, -1);
 }
 
-const entry = (more: object = {}): JournalEntry => ({
+const entry = (overrides: object = {}): JournalEntry => ({
   ...{ id: '1', at: '2026-01-31T12:00:00.000Z', method: 'POST', path: '/api/sora-2/generate', status: 200 },
   ...{ errorCode: null, durationMs: 1, taskIds: [], fault: null, warnings: [] },
   request: { headers: { 'content-type': 'application/json' }, body: { prompt: 'a dog' } },
   response: { headers: {}, body: null },
-  ...more,
+  ...overrides,
 });
-const asked = (more: object) => entry({ request: { headers: {}, body: null, ...more } });
+const entryWithRequest = (overrides: object) => entry({ request: { headers: {}, body: null, ...overrides } });
 const ORIGIN = 'http://127.0.0.1:6266';
-const wordsFor = (one: JournalEntry, key = 'np_test_a') => wordsOf(curlOf(one, key, ORIGIN));
+const curlWords = (one: JournalEntry, key = 'np_test_a') => parseShellWords(toCurl(one, key, ORIGIN));
 
 /** What a terminal would act on while the line is pasted, line breaks included. */
-const ACTS = /[\p{Cc}\p{Cf}]/u;
+const TERMINAL_CONTROLS = /[\p{Cc}\p{Cf}]/u;
 /** No shell passes it on. */
 const text = fc.string({ unit: 'binary' }).map((some) => some.replaceAll('\0', ''));
 
 describe('a request as a line for a shell', () => {
   it('has its method, address, key, headers and body', () => {
-    expect(wordsFor(entry())).toEqual([
+    expect(curlWords(entry())).toEqual([
       ...['-sS', 'http://127.0.0.1:6266/api/sora-2/generate', '-H', 'Authorization: Bearer np_test_a'],
       ...['-H', 'content-type: application/json', '--data-raw', '{"prompt":"a dog"}'],
     ]);
   });
 
   it('of another method or without a body says so', () => {
-    expect(wordsFor(asked({}))).toContain('-X');
-    expect(wordsFor({ ...asked({}), method: 'GET' })).not.toContain('-X');
-    expect(wordsFor({ ...asked({}), method: 'HEAD' })).toContain('-I');
-    expect(wordsFor({ ...entry(), method: 'PUT' })).toEqual(expect.arrayContaining(['-X', 'PUT']));
+    expect(curlWords(entryWithRequest({}))).toContain('-X');
+    expect(curlWords({ ...entryWithRequest({}), method: 'GET' })).not.toContain('-X');
+    expect(curlWords({ ...entryWithRequest({}), method: 'HEAD' })).toContain('-I');
+    expect(curlWords({ ...entry(), method: 'PUT' })).toEqual(expect.arrayContaining(['-X', 'PUT']));
   });
 
   it('sends no key where the client sent none: files are fetched without', () => {
-    const fetched = { ...asked({}), method: 'GET', path: '/media/sora/task_1.mp4' };
-    expect(wordsFor(fetched)).toEqual(['-sS', `${ORIGIN}/media/sora/task_1.mp4`]);
+    const fetched = { ...entryWithRequest({}), method: 'GET', path: '/media/sora/task_1.mp4' };
+    expect(curlWords(fetched)).toEqual(['-sS', `${ORIGIN}/media/sora/task_1.mp4`]);
   });
 
   it('has the key where the journal has hidden it', () => {
-    const hidden = asked({ headers: { 'x-note': 'of [key]' }, body: { prompt: 'my key is [key]' } });
-    const words = wordsFor(hidden, "np_$&'`");
+    const hidden = entryWithRequest({
+      headers: { 'x-note': 'of [key]' },
+      body: { prompt: 'my key is [key]' },
+    });
+    const words = curlWords(hidden, "np_$&'`");
     expect(words).toContain("x-note: of np_$&'`");
     expect(words).toContain(`{"prompt":"my key is np_$&'\`"}`);
   });
 
   it('leaves out what curl says by itself', () => {
     const headers = { host: 'a', connection: 'b', 'content-length': '1', 'user-agent': 'c', 'x-mine': 'd' };
-    expect(wordsFor(asked({ headers })).filter((word) => /^(host|conn|content|user)/.test(word))).toEqual([]);
-    expect(wordsFor(asked({ headers }))).toContain('x-mine: d');
+    expect(curlWords(entryWithRequest({ headers })).filter((word) => /^(host|conn|content|user)/.test(word))).toEqual(
+      [],
+    );
+    expect(curlWords(entryWithRequest({ headers }))).toContain('x-mine: d');
   });
 
   it('is one address, whatever brackets are in it', () => {
-    expect(wordsFor({ ...asked({}), path: '/media/[1-9]/{a,b}' })[0]).toBe('-sSg');
+    expect(curlWords({ ...entryWithRequest({}), path: '/media/[1-9]/{a,b}' })[0]).toBe('-sSg');
   });
 
   it('goes where the client went, and has headers that say nothing', () => {
-    expect(wordsFor({ ...asked({}), path: '/api/../x' })[1]).toBe('--path-as-is');
-    expect(wordsFor(entry())).not.toContain('--path-as-is');
-    expect(wordsFor(asked({ headers: { 'x-mine': '' } }))).toContain('x-mine;');
+    expect(curlWords({ ...entryWithRequest({}), path: '/api/../x' })[1]).toBe('--path-as-is');
+    expect(curlWords(entry())).not.toContain('--path-as-is');
+    expect(curlWords(entryWithRequest({ headers: { 'x-mine': '' } }))).toContain('x-mine;');
   });
 
   it('is text to the shell, and nothing for a terminal to act on, whatever the client has written', () => {
     fc.assert(
       fc.property(text, text, (body, header) => {
-        const line = curlOf(
-          asked({ headers: { 'x-h': header }, body: body === '' ? null : body }),
+        const line = toCurl(
+          entryWithRequest({ headers: { 'x-h': header }, body: body === '' ? null : body }),
           'k',
           ORIGIN,
         );
-        expect(line).not.toMatch(ACTS);
-        const words = wordsOf(line);
+        expect(line).not.toMatch(TERMINAL_CONTROLS);
+        const words = parseShellWords(line);
         expect(words).toContain(header === '' ? 'x-h;' : `x-h: ${header}`);
         if (body !== '') expect(words.at(-1)).toBe(body);
       }),
@@ -102,7 +107,7 @@ describe('a request as a line for a shell', () => {
     '\\',
     "\\'\u0007",
   ])('keeps %j as it is', (hostile) => {
-    expect(wordsOf(`curl ${quoted(hostile)}`)).toEqual([hostile]);
-    expect(quoted(hostile)).not.toMatch(ACTS);
+    expect(parseShellWords(`curl ${quoteForShell(hostile)}`)).toEqual([hostile]);
+    expect(quoteForShell(hostile)).not.toMatch(TERMINAL_CONTROLS);
   });
 });

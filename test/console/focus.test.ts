@@ -2,11 +2,11 @@ import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
 import {
-  hrefOf,
-  listeningEmulator,
+  accountHref,
+  eventually,
   type PageElement,
-  refused,
-  soon,
+  startListeningEmulator,
+  statusError,
   useConsole,
 } from '../support/console.ts';
 
@@ -18,101 +18,103 @@ const PHONE = { width: 390, height: 844 };
 declare const document: any;
 
 /** What has the focus, and its text or label. */
-const focused = (page: Page): Promise<string> =>
+const describeFocus = (page: Page): Promise<string> =>
   page.evaluate(() => {
     const one: PageElement = document.activeElement;
-    const what = one.getAttribute('role') ?? one.tagName.toLowerCase();
-    return `${what}: ${one === document.body ? '' : (one.getAttribute('aria-label') ?? one.textContent)}`;
+    const role = one.getAttribute('role') ?? one.tagName.toLowerCase();
+    return `${role}: ${one === document.body ? '' : (one.getAttribute('aria-label') ?? one.textContent)}`;
   });
 
 describe.skipIf(!CHROMIUM)('who goes by keys', () => {
   const { openPage } = useConsole();
 
   it('finds the focus at the heading of a view that Enter has led to', async () => {
-    const { origin, order } = await listeningEmulator();
+    const { origin, order } = await startListeningEmulator();
     const id = await order(KEY);
     const { page, rows, row, tab } = await openPage(origin);
     await rows.nth(5).waitFor();
     await page.getByRole('listbox').focus();
     await page.keyboard.press('Home');
     await page.keyboard.press('Enter');
-    await soon(() => focused(page)).toMatch(/^h1: np_test_auto$/);
+    await eventually(() => describeFocus(page)).toMatch(/^h1: np_test_auto$/);
 
-    await page.evaluate(`location.hash = ${JSON.stringify(hrefOf(KEY, 'ledger'))}`);
+    await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'ledger'))}`);
     await row(/hold/).waitFor();
     await tab('ledger').focus();
     await page.getByRole('listbox').focus();
     await page.keyboard.press('Home');
     await page.keyboard.press('Enter');
     await page.getByRole('article', { name: `Task ${id}` }).waitFor();
-    await soon(() => focused(page)).toBe(`h1: ${KEY}`);
+    await eventually(() => describeFocus(page)).toBe(`h1: ${KEY}`);
     // A view that was chosen among others leaves the focus where the others are.
     await tab('requests').press('Enter');
     await row(/200/).waitFor();
-    expect(await focused(page)).toMatch(/^a: requests/);
+    expect(await describeFocus(page)).toMatch(/^a: requests/);
   });
 
   it('on a phone, finds it at what has opened, and at the list after going back', async () => {
-    const { origin, order } = await listeningEmulator();
+    const { origin, order } = await startListeningEmulator();
     const id = await order(KEY);
-    const { page, rows } = await openPage(origin, hrefOf(KEY), { viewport: PHONE });
+    const { page, rows } = await openPage(origin, accountHref(KEY), { viewport: PHONE });
     await rows.first().waitFor();
     await page.getByRole('listbox').focus();
     await page.keyboard.press('Home');
     await page.keyboard.press('Enter');
-    await soon(() => focused(page)).toBe(`h2: ${id}`);
+    await eventually(() => describeFocus(page)).toBe(`h2: ${id}`);
     await page.getByRole('link', { name: 'Back to the list' }).press('Enter');
-    await soon(() => focused(page)).toBe('listbox: Tasks, newest first');
+    await eventually(() => describeFocus(page)).toBe('listbox: Tasks, newest first');
   });
 
   it('finds it near what is gone: a rule, a form whose task has ended, an account, the question for a token', async () => {
-    const { origin, order, act } = await listeningEmulator();
+    const { origin, order, callAdmin } = await startListeningEmulator();
     for (const times of [1, 2]) {
-      await act('POST', KEY, '/faults', { ...{ at: 'task', effect: { fail: true } }, times });
+      await callAdmin('POST', KEY, '/faults', { ...{ at: 'task', effect: { fail: true } }, times });
     }
-    const { page, button, press, form, told } = await openPage(origin, hrefOf(KEY, 'faults'), {
+    const { page, button, press, form, expectToast } = await openPage(origin, accountHref(KEY, 'faults'), {
       // Of what it asks for while the account goes.
-      expected: [refused(404)],
+      expected: [statusError(404)],
     });
-    const twice = async (name: string) => {
+    const confirmByKeyboard = async (name: string) => {
       await button(name).press('Enter');
-      const sure = button(`Really ${name.charAt(0).toLowerCase()}${name.slice(1)}?`);
-      await soon(() => sure.isEnabled()).toBe(true);
+      const confirmButton = button(`Really ${name.charAt(0).toLowerCase()}${name.slice(1)}?`);
+      await eventually(() => confirmButton.isEnabled()).toBe(true);
       await page.keyboard.press('Enter');
     };
-    await twice('Remove rule 2');
-    await told('Rule 2 is removed.');
-    await soon(() => focused(page)).toBe('h2: Of this account');
+    await confirmByKeyboard('Remove rule 2');
+    await expectToast('Rule 2 is removed.');
+    await eventually(() => describeFocus(page)).toBe('h2: Of this account');
 
-    await act('DELETE', KEY, '/faults');
+    await callAdmin('DELETE', KEY, '/faults');
     const id = await order(KEY);
-    await page.evaluate(`location.hash = ${JSON.stringify(hrefOf(KEY, 'tasks', id))}`);
+    await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'tasks', id))}`);
     await press('Fail …');
     await form('Fail this task').getByLabel('With the code').focus();
-    await act('POST', KEY, `/tasks/${id}/complete`);
-    await soon(() => focused(page)).toBe(`h2: ${id}`);
+    await callAdmin('POST', KEY, `/tasks/${id}/complete`);
+    await eventually(() => describeFocus(page)).toBe(`h2: ${id}`);
 
-    await page.evaluate(`location.hash = ${JSON.stringify(hrefOf(KEY, 'states'))}`);
-    await twice('Remove this account');
-    await told(`${KEY} is removed.`);
-    await soon(() => focused(page)).toBe('h1: Accounts');
+    await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'states'))}`);
+    await confirmByKeyboard('Remove this account');
+    await expectToast(`${KEY} is removed.`);
+    await eventually(() => describeFocus(page)).toBe('h1: Accounts');
 
-    const closed = await listeningEmulator(['--admin-token', 'open-sesame']);
-    const asking = await openPage(closed.origin, hrefOf(KEY), { expected: [refused(401)] });
-    await asking.form('The admin token').getByLabel('Admin token').fill('open-sesame');
-    await asking.page.keyboard.press('Enter');
-    await soon(() => focused(asking.page)).toBe(`h1: ${KEY}`);
+    const protectedEmulator = await startListeningEmulator(['--admin-token', 'open-sesame']);
+    const tokenPage = await openPage(protectedEmulator.origin, accountHref(KEY), {
+      expected: [statusError(401)],
+    });
+    await tokenPage.form('The admin token').getByLabel('Admin token').fill('open-sesame');
+    await tokenPage.page.keyboard.press('Enter');
+    await eventually(() => describeFocus(tokenPage.page)).toBe(`h1: ${KEY}`);
   });
 
   it('is left alone where the focus was given up before', async () => {
-    const { origin, order, act } = await listeningEmulator();
+    const { origin, order, callAdmin } = await startListeningEmulator();
     const id = await order(KEY);
-    const { page, button } = await openPage(origin, hrefOf(KEY, 'tasks', id));
+    const { page, button } = await openPage(origin, accountHref(KEY, 'tasks', id));
     await button('Complete now').focus();
     await page.getByRole('heading', { level: 3, name: 'Plan' }).click();
-    expect(await focused(page)).toBe('body: ');
-    await act('POST', KEY, `/tasks/${id}/complete`);
+    expect(await describeFocus(page)).toBe('body: ');
+    await callAdmin('POST', KEY, `/tasks/${id}/complete`);
     await button('Complete now').waitFor({ state: 'detached' });
-    expect(await focused(page)).toBe('body: ');
+    expect(await describeFocus(page)).toBe('body: ');
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { beginning, dayAndTime, isoOf, timeOfDay } from '../../src/console/components/format.ts';
+import { formatDateTime, formatTime, toIsoString, truncate } from '../../src/console/components/format.ts';
 
 describe('moments in words', () => {
   it.each([
@@ -8,7 +8,7 @@ describe('moments in words', () => {
     [Date.UTC(10_000, 0, 1, 0, 0, 1), '10000-01-01 00:00:01', '00:00:01.000'],
     [Number.MAX_SAFE_INTEGER, '275760-09-13 00:00:00', '00:00:00.000'],
   ])('are told in every year: %d', (ms, day, time) => {
-    expect([dayAndTime(isoOf(ms)), timeOfDay(isoOf(ms))]).toEqual([day, time]);
+    expect([formatDateTime(toIsoString(ms)), formatTime(toIsoString(ms))]).toEqual([day, time]);
   });
 });
 
@@ -18,7 +18,7 @@ describe('the beginning of a text', () => {
     ['abcd', 3, 'abc'],
     ['ab😀d', 4, 'ab😀'],
     ['ab😀d', 3, 'ab'],
-  ])('has no half characters: %s, %d', (text, most, expected) => {
-    expect(beginning(text, most)).toBe(expected);
+  ])('has no half characters: %s, %d', (text, maxLength, expected) => {
+    expect(truncate(text, maxLength)).toBe(expected);
   });
 });

@@ -2,21 +2,21 @@ import type { Locator } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
 import {
-  hrefOf,
-  listeningEmulator,
+  accountHref,
+  eventually,
+  findHorizontalOverflow,
   type OpenedPage,
   type PageElement,
-  sideways,
-  soon,
+  startListeningEmulator,
   useConsole,
 } from '../support/console.ts';
 
 const KEY = 'np_test_frozen';
 
-const valueIn = (field: Locator) => field.inputValue();
+const inputValue = (field: Locator) => field.inputValue();
 
 /** A browser that lets the page copy nothing, as over plain HTTP from another machine. */
-async function withoutClipboard({ page, context }: OpenedPage): Promise<void> {
+async function disableClipboard({ page, context }: OpenedPage): Promise<void> {
   await context.addInitScript('delete Navigator.prototype.clipboard');
   await page.reload();
 }
@@ -25,8 +25,8 @@ describe.skipIf(!CHROMIUM)('forms in the console', () => {
   const { openPage } = useConsole();
 
   it('keep what was chosen and written while the client works', async () => {
-    const { origin, order, read } = await listeningEmulator();
-    const { page, press, form, told, region, tab } = await openPage(origin, hrefOf(KEY));
+    const { origin, order, read } = await startListeningEmulator();
+    const { page, press, form, expectToast, region, tab } = await openPage(origin, accountHref(KEY));
     const credits = region('Credits');
     await press('Change …');
     const mode = form('Change the clock').getByLabel('Mode');
@@ -34,16 +34,16 @@ describe.skipIf(!CHROMIUM)('forms in the console', () => {
     await form('Change the clock').getByLabel('Speed').fill('3');
     await order(KEY);
     await credits.getByText('996', { exact: true }).waitFor();
-    expect([await valueIn(mode), await valueIn(form('Change the clock').getByLabel('Speed'))]).toEqual([
+    expect([await inputValue(mode), await inputValue(form('Change the clock').getByLabel('Speed'))]).toEqual([
       ...['auto', '3'],
     ]);
     await press('Change it');
-    await told('The clock is auto now.');
+    await expectToast('The clock is auto now.');
     expect((await read(KEY)).clock.mode).toBe('auto');
     // It begins with how it is now.
     await region('Clock').getByText('each poll moves it on', { exact: true }).waitFor();
     await press('Change …');
-    expect(await valueIn(mode)).toBe('auto');
+    expect(await inputValue(mode)).toBe('auto');
 
     await tab('faults').click();
     const rule = form('A new rule for this account');
@@ -53,50 +53,50 @@ describe.skipIf(!CHROMIUM)('forms in the console', () => {
     await rule.getByLabel('Times').fill('9');
     await order(KEY);
     await credits.getByText('992', { exact: true }).waitFor();
-    const named = (name: string) => valueIn(rule.getByLabel(name, { exact: true }));
-    expect([await named('Status'), await named('Content type'), await named('Times')]).toEqual([
+    const fieldValue = (name: string) => inputValue(rule.getByLabel(name, { exact: true }));
+    expect([await fieldValue('Status'), await fieldValue('Content type'), await fieldValue('Times')]).toEqual([
       ...['555', 'text/plain', '9'],
     ]);
     await page.getByRole('combobox', { name: 'When' }).selectOption('charge');
-    expect(await named('Times')).toBe('9');
+    expect(await fieldValue('Times')).toBe('9');
   });
 
   it('do nothing for good at a double-click, or while a key is held', async () => {
-    const { origin, order, get } = await listeningEmulator();
+    const { origin, order, get } = await startListeningEmulator();
     await order('np_test_to_be_lost');
-    const { page, button, told } = await openPage(origin);
+    const { page, button, expectToast } = await openPage(origin);
     await page.getByText('7 accounts', { exact: true }).waitFor();
     const reset = button('Reset everything');
-    const sure = button('Really reset everything?');
+    const confirmButton = button('Really reset everything?');
     await reset.dblclick();
-    await soon(() => sure.isEnabled()).toBe(true);
+    await eventually(() => confirmButton.isEnabled()).toBe(true);
     expect((await get('/__admin/accounts')).body.accounts).toHaveLength(7);
     await reset.waitFor();
 
     await reset.focus();
     await page.keyboard.down('Enter');
-    await sure.waitFor();
+    await confirmButton.waitFor();
     const isReady = async () => {
       await page.keyboard.down('Enter');
-      return sure.isEnabled();
+      return confirmButton.isEnabled();
     };
-    await soon(isReady).toBe(true);
+    await eventually(isReady).toBe(true);
     await isReady();
-    expect(await sure.count()).toBe(1);
+    expect(await confirmButton.count()).toBe(1);
     expect((await get('/__admin/accounts')).body.accounts).toHaveLength(7);
     await page.keyboard.up('Enter');
     await page.keyboard.press('Enter');
-    await told('Everything is as at the first start: 6 accounts.');
+    await expectToast('Everything is as at the first start: 6 accounts.');
   });
 
   it('show what a browser does not copy, selected, so that one can', async () => {
-    const { origin, order } = await listeningEmulator();
+    const { origin, order } = await startListeningEmulator();
     await order(KEY, 'a cat');
-    const opened = await openPage(origin, hrefOf(KEY, 'requests', '1'));
-    const { page, press, told, button } = opened;
-    await withoutClipboard(opened);
+    const opened = await openPage(origin, accountHref(KEY, 'requests', '1'));
+    const { page, press, expectToast, button } = opened;
+    await disableClipboard(opened);
     await press('Copy as curl');
-    await told(/the text is selected, copy it by hand/);
+    await expectToast(/the text is selected, copy it by hand/);
     const text = page.getByRole('textbox', { name: 'To be copied by hand' });
     expect(await text.inputValue()).toMatch(/^curl .*"a cat"/);
     expect(
@@ -105,7 +105,7 @@ describe.skipIf(!CHROMIUM)('forms in the console', () => {
         area.selectionEnd - area.selectionStart === area.value.length,
       ]),
     ).toEqual([true, true, true]);
-    expect(await sideways(page)).toEqual([]);
+    expect(await findHorizontalOverflow(page)).toEqual([]);
     await page.keyboard.press('Escape');
     await text.waitFor({ state: 'detached' });
     await press('Copy the key');
@@ -116,16 +116,16 @@ describe.skipIf(!CHROMIUM)('forms in the console', () => {
   });
 
   it('open within the window, and close when one goes on by Tab', async () => {
-    const { origin, order } = await listeningEmulator();
+    const { origin, order } = await startListeningEmulator();
     const id = await order(KEY);
-    const { page, press, form, button } = await openPage(origin, hrefOf(KEY, 'tasks', id));
+    const { page, press, form, button } = await openPage(origin, accountHref(KEY, 'tasks', id));
     await page.getByRole('article').waitFor();
     for (const width of [1280, 1000, 900]) {
       await page.setViewportSize({ width, height: 800 });
       for (const opener of ['Give or take …', 'Set …', 'Change …', 'Fail …']) {
         await press(opener);
         await page.getByRole('form').waitFor();
-        expect([width, opener, await sideways(page)]).toEqual([width, opener, []]);
+        expect([width, opener, await findHorizontalOverflow(page)]).toEqual([width, opener, []]);
         const { x } = (await page.locator('.pop').boundingBox())!;
         expect(x).toBeGreaterThanOrEqual(0);
         await page.keyboard.press('Escape');
@@ -133,12 +133,12 @@ describe.skipIf(!CHROMIUM)('forms in the console', () => {
     }
     await press('Give or take …');
     const opened = form('Give or take credits');
-    await soon(() => opened.getByLabel('Amount').evaluate(isActive)).toBe(true);
+    await eventually(() => opened.getByLabel('Amount').evaluate(isActive)).toBe(true);
     for (const _ of ['Reason', 'Book it']) await page.keyboard.press('Tab');
     expect(await opened.isVisible()).toBe(true);
     await page.keyboard.press('Tab');
     await opened.waitFor({ state: 'detached' });
-    await soon(() => button('Set …').evaluate(isActive)).toBe(true);
+    await eventually(() => button('Set …').evaluate(isActive)).toBe(true);
   });
 });
 

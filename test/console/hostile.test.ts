@@ -5,14 +5,14 @@ import type { JournalEntry } from '../../src/client/types.ts';
 import { CHROMIUM } from '../support/browser.ts';
 import { hasProgram } from '../support/command.ts';
 import {
-  hrefOf,
+  accountHref,
+  eventually,
+  findHorizontalOverflow,
   type ListeningEmulator,
-  listeningEmulator,
   type PageElement,
-  refused,
   runInShell,
-  sideways,
-  soon,
+  startListeningEmulator,
+  statusError,
   useConsole,
 } from '../support/console.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -43,217 +43,208 @@ const HOSTILE = {
 };
 
 /** Sent as it is, byte for byte, which fetch would not do. */
-function sendRaw(
-  origin: string,
-  path: string,
-  headers: Record<string, string>,
-  body: string,
-): Promise<number> {
+function sendRaw(origin: string, path: string, headers: Record<string, string>, body: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    const sent = request(origin + path, { method: 'POST', path, headers, agent: false }, (response) => {
+    const outgoing = request(origin + path, { method: 'POST', path, headers, agent: false }, (response) => {
       response.resume().on('end', () => resolve(response.statusCode!));
     });
-    sent.on('error', reject).end(body);
+    outgoing.on('error', reject).end(body);
   });
 }
 
-const own = (key = KEY) => ({ authorization: `Bearer ${key}`, 'content-type': 'application/json' });
+const authHeaders = (key = KEY) => ({ authorization: `Bearer ${key}`, 'content-type': 'application/json' });
 
 /** Elements that none of the page's own code makes. */
-const STRANGE =
-  'iframe, object, embed, base, style, svg, img[src="x"], [onerror], [onload], meta[http-equiv]';
+const FOREIGN_ELEMENTS = 'iframe, object, embed, base, style, svg, img[src="x"], [onerror], [onload], meta[http-equiv]';
 
-describe.skipIf(!CHROMIUM)(
-  'the console shows what came from clients, and nothing of it does anything',
-  () => {
-    const { openPage } = useConsole();
+describe.skipIf(!CHROMIUM)('the console shows what came from clients, and nothing of it does anything', () => {
+  const { openPage } = useConsole();
 
-    /** A client that puts such a text wherever it can. */
-    async function used(emulator: ListeningEmulator, text: string) {
-      const { origin, order, act, send } = emulator;
-      const id = await order(KEY, text);
-      await order(KEY, `@emulator(fail) ${text}`);
-      // Headers are Latin, and of one line.
-      const header = text.replaceAll(/[^\x20-\x7e]/g, '').slice(0, 4000);
-      await sendRaw(origin, GENERATE, { ...own(), 'x-note': header, 'x-empty': '' }, text || ' ');
-      const path = `/api/${encodeURI(header.replaceAll(/\s/g, ''))
-        .slice(0, 500)
-        .replaceAll(/%[235][0-9A-F]/g, decodeURIComponent)}`;
-      await sendRaw(origin, path.replaceAll(/[^\x21-\x7e]/g, ''), own(), JSON.stringify({ [text]: text }));
-      await send('POST', GENERATE, {
-        key: KEY,
-        body: { prompt: `@emulator(${text})`, mode: 'textToVideo', [text]: 1 },
+  /** A client that puts such a text wherever it can. */
+  async function submitEverywhere(emulator: ListeningEmulator, text: string) {
+    const { origin, order, callAdmin, send } = emulator;
+    const id = await order(KEY, text);
+    await order(KEY, `@emulator(fail) ${text}`);
+    // Headers are Latin, and of one line.
+    const header = text.replaceAll(/[^\x20-\x7e]/g, '').slice(0, 4000);
+    await sendRaw(origin, GENERATE, { ...authHeaders(), 'x-note': header, 'x-empty': '' }, text || ' ');
+    const path = `/api/${encodeURI(header.replaceAll(/\s/g, ''))
+      .slice(0, 500)
+      .replaceAll(/%[235][0-9A-F]/g, decodeURIComponent)}`;
+    await sendRaw(origin, path.replaceAll(/[^\x21-\x7e]/g, ''), authHeaders(), JSON.stringify({ [text]: text }));
+    await send('POST', GENERATE, {
+      key: KEY,
+      body: { prompt: `@emulator(${text})`, mode: 'textToVideo', [text]: 1 },
+    });
+    const cannedResponse = { status: 418, text, contentType: 'text/html' };
+    const match = { contains: text.slice(0, 900) };
+    await callAdmin('POST', KEY, '/faults', {
+      at: 'request',
+      effect: { answer: cannedResponse },
+      times: 2,
+    });
+    await callAdmin('POST', KEY, '/faults', { at: 'task', effect: { hang: true }, match });
+    await send('POST', GENERATE, { key: KEY, body: { prompt: text } });
+    await callAdmin('POST', KEY, '/credits', { amount: 1, reason: text.slice(0, 500) });
+    return id;
+  }
+
+  it.each(Object.entries(HOSTILE))('%s', async (_name, text) => {
+    const emulator = await startListeningEmulator(['--rate-limit', 'off']);
+    const id = await submitEverywhere(emulator, text);
+    const { requests } = await emulator.read(KEY, '/requests');
+    const { page } = await openPage(emulator.origin, accountHref(KEY, 'tasks', id));
+    const views: [hash: string, there: string][] = [
+      [accountHref(KEY, 'tasks', id), 'Made of'],
+      ...requests.map((entry: JournalEntry) => [accountHref(KEY, 'requests', entry.id), `Request ${entry.id}`]),
+      [accountHref(KEY, 'ledger'), 'Verify the books'],
+      [accountHref(KEY, 'verdict'), 'Verdict'],
+      [accountHref(KEY, 'faults'), 'at task: hang'],
+      ['#/', '6 accounts'],
+    ];
+    for (const [hash, visibleText] of views) {
+      await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
+      await page
+        .getByText(visibleText)
+        .or(page.getByLabel(visibleText, { exact: true }))
+        .first()
+        .waitFor();
+      await page.evaluate(() => {
+        for (const one of document.querySelectorAll('details')) one.open = true;
       });
-      const answer = { status: 418, text, contentType: 'text/html' };
-      const match = { contains: text.slice(0, 900) };
-      await act('POST', KEY, '/faults', { at: 'request', effect: { answer }, times: 2 });
-      await act('POST', KEY, '/faults', { at: 'task', effect: { hang: true }, match });
-      await send('POST', GENERATE, { key: KEY, body: { prompt: text } });
-      await act('POST', KEY, '/credits', { amount: 1, reason: text.slice(0, 500) });
-      return id;
+      for (const viewport of [
+        { width: 390, height: 844 },
+        { width: 1280, height: 800 },
+      ]) {
+        await page.setViewportSize(viewport);
+        expect([hash, await findHorizontalOverflow(page)]).toEqual([hash, []]);
+      }
+      expect([hash, await page.locator(FOREIGN_ELEMENTS).count()]).toEqual([hash, 0]);
+      expect([hash, await page.evaluate(findUnisolatedBidi)]).toEqual([hash, []]);
     }
 
-    it.each(Object.entries(HOSTILE))('%s', async (_name, text) => {
-      const emulator = await listeningEmulator(['--rate-limit', 'off']);
-      const id = await used(emulator, text);
-      const { requests } = await emulator.read(KEY, '/requests');
-      const { page } = await openPage(emulator.origin, hrefOf(KEY, 'tasks', id));
-      const views: [hash: string, there: string][] = [
-        [hrefOf(KEY, 'tasks', id), 'Made of'],
-        ...requests.map((entry: JournalEntry) => [hrefOf(KEY, 'requests', entry.id), `Request ${entry.id}`]),
-        [hrefOf(KEY, 'ledger'), 'Verify the books'],
-        [hrefOf(KEY, 'verdict'), 'Verdict'],
-        [hrefOf(KEY, 'faults'), 'at task: hang'],
-        ['#/', '6 accounts'],
-      ];
-      for (const [hash, there] of views) {
-        await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
-        await page
-          .getByText(there)
-          .or(page.getByLabel(there, { exact: true }))
-          .first()
-          .waitFor();
-        await page.evaluate(() => {
-          for (const one of document.querySelectorAll('details')) one.open = true;
-        });
-        for (const viewport of [
-          { width: 390, height: 844 },
-          { width: 1280, height: 800 },
-        ]) {
-          await page.setViewportSize(viewport);
-          expect([hash, await sideways(page)]).toEqual([hash, []]);
-        }
-        expect([hash, await page.locator(STRANGE).count()]).toEqual([hash, 0]);
-        expect([hash, await page.evaluate(whatTurnsOthersRound)]).toEqual([hash, []]);
-      }
+    await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'tasks', id))}`);
+    const made = page.getByRole('region', { name: 'What the task was made of' });
+    // As it is, to the character.
+    const shown = JSON.parse((await made.textContent())!).prompt;
+    expect(shown).toBe((await emulator.read(KEY, `/tasks/${id}`)).input.prompt);
+    expect(await page.evaluate('document.scripts.length')).toBe(1);
+  });
 
-      await page.evaluate(`location.hash = ${JSON.stringify(hrefOf(KEY, 'tasks', id))}`);
-      const made = page.getByRole('region', { name: 'What the task was made of' });
-      // As it is, to the character.
-      const shown = JSON.parse((await made.textContent())!).prompt;
-      expect(shown).toBe((await emulator.read(KEY, `/tasks/${id}`)).input.prompt);
-      expect(await page.evaluate('document.scripts.length')).toBe(1);
+  it('keys that mean something in addresses, markup and programs', async () => {
+    const keys = [
+      '\'"><img/src=x/onerror=hit=1><script>hit=2</script>',
+      "a/b%2Fc#d?e=f&g;h%$&$`$'",
+      '%2e%2e',
+      '../../__admin',
+      '__proto__',
+      'k'.repeat(200),
+    ];
+    const { origin, post, order, read } = await startListeningEmulator();
+    const { page, form, press, expectToast, copied, button, row, region } = await openPage(origin);
+    await page.setViewportSize({ width: 390, height: 844 });
+    for (const key of keys) {
+      await post('/__admin/accounts', { key, credits: 10 }, null);
+      await page.getByRole('searchbox', { name: 'Find accounts' }).fill(key);
+      await page.getByRole('option').getByText(key, { exact: true }).click();
+      const heading = page.getByRole('heading', { level: 1 });
+      await heading.getByText(key, { exact: true }).waitFor();
+      expect(await findHorizontalOverflow(page)).toEqual([]);
+      expect(page.url()).toBe(`${origin}/console${accountHref(key)}`);
+      await button('Copy the key').click();
+      await eventually(copied).toBe(key);
+      await order(key);
+      await row(/golden retriever/).click();
+      await page.getByRole('article').waitFor();
+      await press('Give or take …');
+      await form('Give or take credits').getByLabel('Amount').fill('5');
+      await press('Book it');
+      await expectToast('The balance is 11 now.');
+      await region('Credits').getByText('11', { exact: true }).waitFor();
+      expect(await read(key)).toMatchObject({ key, credits: 11 });
+      expect(await page.locator(FOREIGN_ELEMENTS).count()).toBe(0);
+      // Its address leads to it again.
+      await page.reload();
+      await heading.getByText(key, { exact: true }).waitFor();
+      await page.getByRole('article').waitFor();
+      await page.getByRole('link', { name: 'Accounts' }).click();
+    }
+  });
+
+  it('addresses that nobody has made', async () => {
+    const { origin } = await startListeningEmulator();
+    const { page } = await openPage(origin, '#/accounts/%E0%A4%A/%/%', {
+      expected: [statusError(404), statusError(400)],
     });
-
-    it('keys that mean something in addresses, markup and programs', async () => {
-      const keys = [
-        '\'"><img/src=x/onerror=hit=1><script>hit=2</script>',
-        "a/b%2Fc#d?e=f&g;h%$&$`$'",
-        '%2e%2e',
-        '../../__admin',
-        '__proto__',
-        'k'.repeat(200),
-      ];
-      const { origin, post, order, read } = await listeningEmulator();
-      const { page, form, press, told, copied, button, row, region } = await openPage(origin);
-      await page.setViewportSize({ width: 390, height: 844 });
-      for (const key of keys) {
-        await post('/__admin/accounts', { key, credits: 10 }, null);
-        await page.getByRole('searchbox', { name: 'Find accounts' }).fill(key);
-        await page.getByRole('option').getByText(key, { exact: true }).click();
-        const heading = page.getByRole('heading', { level: 1 });
-        await heading.getByText(key, { exact: true }).waitFor();
-        expect(await sideways(page)).toEqual([]);
-        expect(page.url()).toBe(`${origin}/console${hrefOf(key)}`);
-        await button('Copy the key').click();
-        await soon(copied).toBe(key);
-        await order(key);
-        await row(/golden retriever/).click();
-        await page.getByRole('article').waitFor();
-        await press('Give or take …');
-        await form('Give or take credits').getByLabel('Amount').fill('5');
-        await press('Book it');
-        await told('The balance is 11 now.');
-        await region('Credits').getByText('11', { exact: true }).waitFor();
-        expect(await read(key)).toMatchObject({ key, credits: 11 });
-        expect(await page.locator(STRANGE).count()).toBe(0);
-        // Its address leads to it again.
-        await page.reload();
-        await heading.getByText(key, { exact: true }).waitFor();
-        await page.getByRole('article').waitFor();
-        await page.getByRole('link', { name: 'Accounts' }).click();
-      }
-    });
-
-    it('addresses that nobody has made', async () => {
-      const { origin } = await listeningEmulator();
-      const { page } = await openPage(origin, '#/accounts/%E0%A4%A/%/%', {
-        expected: [refused(404), refused(400)],
-      });
-      await page.getByRole('heading', { name: 'There is no account %E0%A4%A' }).waitFor();
-      for (const hash of [
-        `#/accounts/${IMAGE}`,
-        `#/accounts/${encodeURIComponent(IMAGE)}/tasks/${encodeURIComponent(IMAGE)}`,
-      ]) {
-        await page.goto('about:blank');
-        await page.goto(`${origin}/console${hash}`);
-        await page
-          .getByRole('heading', { name: 'There is no account' })
-          .getByText(IMAGE, { exact: true })
-          .waitFor();
-        expect(await page.locator(STRANGE).count()).toBe(0);
-      }
+    await page.getByRole('heading', { name: 'There is no account %E0%A4%A' }).waitFor();
+    for (const hash of [
+      `#/accounts/${IMAGE}`,
+      `#/accounts/${encodeURIComponent(IMAGE)}/tasks/${encodeURIComponent(IMAGE)}`,
+    ]) {
       await page.goto('about:blank');
-      await page.goto(`${origin}/console${hrefOf(KEY, 'requests', IMAGE)}`);
-      await page.getByText('The journal does not have this request any more.').waitFor();
-      await page.goto('about:blank');
-      await page.goto(`${origin}/console#/nonsense/${IMAGE}`);
-      await page.getByRole('heading', { name: 'Accounts' }).waitFor();
-    });
+      await page.goto(`${origin}/console${hash}`);
+      await page.getByRole('heading', { name: 'There is no account' }).getByText(IMAGE, { exact: true }).waitFor();
+      expect(await page.locator(FOREIGN_ELEMENTS).count()).toBe(0);
+    }
+    await page.goto('about:blank');
+    await page.goto(`${origin}/console${accountHref(KEY, 'requests', IMAGE)}`);
+    await page.getByText('The journal does not have this request any more.').waitFor();
+    await page.goto('about:blank');
+    await page.goto(`${origin}/console#/nonsense/${IMAGE}`);
+    await page.getByRole('heading', { name: 'Accounts' }).waitFor();
+  });
 
-    it.skipIf(!hasCurl)('lines for a shell send what was sent, and nothing of it is run', async () => {
-      const { origin, read } = await listeningEmulator(['--rate-limit', 'off']);
-      const dir = tempDir();
-      const texts = [
-        '$(touch hit)',
-        '`touch hit`',
-        "'; touch hit; '",
-        '"; touch hit; "',
-        '\n touch hit \n',
-        '| touch hit &',
-        '\u001b]0;touch hit\u0007\u001b[2J',
-        '\r\ntouch hit\r\n',
-        "\\'; touch hit #",
-        '@/etc/passwd',
-        '--output=hit -K hit',
-        '!! %s {a,b} [1-9] ~ *',
-        '\u202e)tih hcuot($\u2028\u2029',
-        '[key] np_test_frozen',
-      ];
-      const bodies = texts.flatMap((text) => [text, JSON.stringify({ prompt: text, [text]: [text] })]);
-      for (const body of bodies) {
-        const header = body.replaceAll(/[^\x20-\x7e]/g, '');
-        const path =
-          body === texts[0] ? `/api/'$(touch\${IFS}hit)'/"\`touch\${IFS}hit\`"/../[1-9]/{a,b}` : GENERATE;
-        await sendRaw(origin, path, { ...own(), 'x-note': header, 'x-empty': '' }, body);
-      }
-      const { requests } = (await read(KEY, '/requests?limit=1000')) as { requests: JournalEntry[] };
-      expect(requests).toHaveLength(bodies.length);
-      const { page, press, copied } = await openPage(origin, hrefOf(KEY, 'requests'));
-      const lines: string[] = [];
-      for (const { id } of requests) {
-        await page.evaluate(`location.hash = ${JSON.stringify(hrefOf(KEY, 'requests', id))}`);
-        await page.getByRole('article', { name: `Request ${id}`, exact: true }).waitFor();
-        await page.evaluate('navigator.clipboard.writeText("")');
-        await press('Copy as curl');
-        await soon(copied).toMatch(/^curl /);
-        lines.push(await copied());
-      }
-      // One line each, with nothing that a terminal would act on.
-      expect(lines.filter((line) => /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(line))).toEqual([]);
-      await runInShell('bash', lines.map((line) => `${line} -o /dev/null || exit 1`).join('\n'), dir);
-      expect(readdirSync(dir)).toEqual([]);
-      const all = (await read(KEY, '/requests?limit=1000')).requests as JournalEntry[];
-      const asSent = ({ method, path, request: { headers, body } }: JournalEntry) => ({
-        ...{ method, path, body, note: headers['x-note'], empty: headers['x-empty'] },
-      });
-      expect(all.slice(bodies.length).map(asSent)).toEqual(requests.map(asSent));
+  it.skipIf(!hasCurl)('lines for a shell send what was sent, and nothing of it is run', async () => {
+    const { origin, read } = await startListeningEmulator(['--rate-limit', 'off']);
+    const dir = tempDir();
+    const texts = [
+      '$(touch hit)',
+      '`touch hit`',
+      "'; touch hit; '",
+      '"; touch hit; "',
+      '\n touch hit \n',
+      '| touch hit &',
+      '\u001b]0;touch hit\u0007\u001b[2J',
+      '\r\ntouch hit\r\n',
+      "\\'; touch hit #",
+      '@/etc/passwd',
+      '--output=hit -K hit',
+      '!! %s {a,b} [1-9] ~ *',
+      '\u202e)tih hcuot($\u2028\u2029',
+      '[key] np_test_frozen',
+    ];
+    const bodies = texts.flatMap((text) => [text, JSON.stringify({ prompt: text, [text]: [text] })]);
+    for (const body of bodies) {
+      const header = body.replaceAll(/[^\x20-\x7e]/g, '');
+      const path = body === texts[0] ? `/api/'$(touch\${IFS}hit)'/"\`touch\${IFS}hit\`"/../[1-9]/{a,b}` : GENERATE;
+      await sendRaw(origin, path, { ...authHeaders(), 'x-note': header, 'x-empty': '' }, body);
+    }
+    const { requests } = (await read(KEY, '/requests?limit=1000')) as { requests: JournalEntry[] };
+    expect(requests).toHaveLength(bodies.length);
+    const { page, press, copied } = await openPage(origin, accountHref(KEY, 'requests'));
+    const lines: string[] = [];
+    for (const { id } of requests) {
+      await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'requests', id))}`);
+      await page.getByRole('article', { name: `Request ${id}`, exact: true }).waitFor();
+      await page.evaluate('navigator.clipboard.writeText("")');
+      await press('Copy as curl');
+      await eventually(copied).toMatch(/^curl /);
+      lines.push(await copied());
+    }
+    // One line each, with nothing that a terminal would act on.
+    expect(lines.filter((line) => /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(line))).toEqual([]);
+    await runInShell('bash', lines.map((line) => `${line} -o /dev/null || exit 1`).join('\n'), dir);
+    expect(readdirSync(dir)).toEqual([]);
+    const all = (await read(KEY, '/requests?limit=1000')).requests as JournalEntry[];
+    const toComparable = ({ method, path, request: { headers, body } }: JournalEntry) => ({
+      ...{ method, path, body, note: headers['x-note'], empty: headers['x-empty'] },
     });
-  },
-);
+    expect(all.slice(bodies.length).map(toComparable)).toEqual(requests.map(toComparable));
+  });
+});
 
 /** Runs in the page: texts that change the direction of what stands beside them. */
-function whatTurnsOthersRound(): string[] {
+function findUnisolatedBidi(): string[] {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   const found: PageElement[] = [];
   while (walker.nextNode()) {

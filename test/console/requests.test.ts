@@ -4,11 +4,11 @@ import type { JournalEntry } from '../../src/client/types.ts';
 import { CHROMIUM } from '../support/browser.ts';
 import { hasProgram } from '../support/command.ts';
 import {
-  hrefOf,
-  listeningEmulator,
+  accountHref,
+  eventually,
   type PageElement,
   runInShell,
-  soon,
+  startListeningEmulator,
   useConsole,
 } from '../support/console.ts';
 
@@ -29,71 +29,67 @@ describe.skipIf(!CHROMIUM)('requests in the console', () => {
   const { openPage } = useConsole();
 
   it('are listed newest first, found by what they were answered, and gone when the journal is emptied', async () => {
-    const { origin, order, post, act, read } = await listeningEmulator();
+    const { origin, order, post, callAdmin, read } = await startListeningEmulator();
     await order(KEY);
     await post(GENERATE, { mode: 'textToVideo' }, KEY);
     await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo', seconds: 3 }, KEY);
-    await act('POST', KEY, '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' } });
+    await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' } });
     await post('/api/veo-3/generate', {}, KEY);
-    const { page, said, pressTwice, told, button } = await openPage(origin, hrefOf(KEY, 'requests'));
-    const struck = expect.stringMatching(
-      /^12:00:00.000 500 POST \/api\/veo-3\/generate fault INTERNAL_ERROR \d+ ms$/,
-    );
+    const { page, rowLabels, pressTwice, expectToast, button } = await openPage(origin, accountHref(KEY, 'requests'));
+    const faulted = expect.stringMatching(/^12:00:00.000 500 POST \/api\/veo-3\/generate fault INTERNAL_ERROR \d+ ms$/);
     const warned = expect.stringMatching(/^12:00:00.000 200 POST \/api\/sora-2\/generate warning \d+ ms$/);
-    const wrong = expect.stringMatching(
-      /^12:00:00.000 400 POST \/api\/sora-2\/generate PROMPT_REQUIRED \d+ ms$/,
-    );
+    const wrong = expect.stringMatching(/^12:00:00.000 400 POST \/api\/sora-2\/generate PROMPT_REQUIRED \d+ ms$/);
     const good = expect.stringMatching(/^12:00:00.000 200 POST \/api\/sora-2\/generate \d+ ms$/);
-    await soon(said).toEqual([struck, warned, wrong, good]);
+    await eventually(rowLabels).toEqual([faulted, warned, wrong, good]);
 
     const show = page.getByRole('combobox', { name: 'Show' });
     for (const [kind, expected] of [
-      ['refused or lost', [struck, wrong]],
-      ['struck by a fault', [struck]],
+      ['refused or lost', [faulted, wrong]],
+      ['struck by a fault', [faulted]],
       ['with a warning', [warned]],
-      ['all', [struck, warned, wrong, good]],
+      ['all', [faulted, warned, wrong, good]],
     ] as const) {
       await show.selectOption(kind);
-      await soon(said).toEqual(expected);
+      await eventually(rowLabels).toEqual(expected);
     }
     const search = page.getByRole('searchbox', { name: 'Find requests' });
     for (const [text, expected] of [
       ['prompt_req', [wrong]],
-      ['VEO-3', [struck]],
+      ['VEO-3', [faulted]],
       ['200', [warned, good]],
     ] as const) {
       await search.fill(text);
-      await soon(said).toEqual(expected);
+      await eventually(rowLabels).toEqual(expected);
     }
     await search.fill('nothing is like this');
     await page.getByText('No request is like this.').waitFor();
     await search.fill('');
 
     await pressTwice('Empty');
-    await told('The journal is empty.');
+    await expectToast('The journal is empty.');
     await page.getByText('The journal is empty, or switched off.').waitFor();
     expect(await button('Empty').isDisabled()).toBe(true);
     expect((await read(KEY, '/requests/count')).count).toBe(0);
   });
 
   it('stand beside their answers, with headers and bodies, what struck them, and what is odd about them', async () => {
-    const { origin, send, post, act } = await listeningEmulator();
+    const { origin, send, post, callAdmin } = await startListeningEmulator();
     await send('POST', GENERATE, {
       key: KEY,
       body: { prompt: 'a cat', mode: 'textToVideo', seconds: 3 },
       headers: { 'x-of-mine': 'one' },
     });
-    await act('POST', KEY, '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' } });
+    await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' } });
     await post(GENERATE, { prompt: 'a dog' }, KEY);
-    const { page, row } = await openPage(origin, hrefOf(KEY, 'requests'));
+    const { page, row } = await openPage(origin, accountHref(KEY, 'requests'));
     await row(/ 200 /).click();
     const article = page.getByRole('article', { name: 'Request 1' });
     await article.getByRole('heading', { name: `POST ${GENERATE}` }).waitFor();
     const side = (name: string) => article.getByRole('region', { name, exact: true });
-    const bodyOf = async (name: string) => JSON.parse(await side(`Body of the ${name}`).innerText());
-    expect(await bodyOf('request')).toEqual({ prompt: 'a cat', mode: 'textToVideo', seconds: 3 });
-    const answered = await bodyOf('answer');
-    expect(answered).toMatchObject({ success: true, status: 'processing' });
+    const readBody = async (name: string) => JSON.parse(await side(`Body of the ${name}`).innerText());
+    expect(await readBody('request')).toEqual({ prompt: 'a cat', mode: 'textToVideo', seconds: 3 });
+    const responseBody = await readBody('answer');
+    expect(responseBody).toMatchObject({ success: true, status: 'processing' });
     const [left, right] = await Promise.all([side('Request').boundingBox(), side('Answer').boundingBox()]);
     expect([left!.x + left!.width <= right!.x, left!.y]).toEqual([true, right!.y]);
 
@@ -115,29 +111,29 @@ describe.skipIf(!CHROMIUM)('requests in the console', () => {
       .first()
       .waitFor();
     await article.getByRole('link', { name: 'UNDOCUMENTED_FIELD' }).waitFor();
-    await article.getByRole('link', { name: answered.taskId }).click();
-    await page.getByRole('article', { name: `Task ${answered.taskId}` }).waitFor();
+    await article.getByRole('link', { name: responseBody.taskId }).click();
+    await page.getByRole('article', { name: `Task ${responseBody.taskId}` }).waitFor();
 
-    await page.goto(`${origin}/console${hrefOf(KEY, 'requests', '2')}`);
-    const struck = page.getByRole('article', { name: 'Request 2' });
-    await struck.getByText(/^Struck by/).waitFor();
-    await struck.getByRole('link', { name: 'Faults that are set' }).click();
+    await page.goto(`${origin}/console${accountHref(KEY, 'requests', '2')}`);
+    const faulted = page.getByRole('article', { name: 'Request 2' });
+    await faulted.getByText(/^Struck by/).waitFor();
+    await faulted.getByRole('link', { name: 'Faults that are set' }).click();
     await page.getByRole('form', { name: 'A new rule for this account' }).waitFor();
   });
 
   it('that had no answer, or a body that is no JSON or very long, are told as what they were', async () => {
-    const { origin, send, act, read } = await listeningEmulator();
+    const { origin, send, callAdmin, read } = await startListeningEmulator();
     const mangled = '{"prompt": "a cat", <b>';
     await send('POST', GENERATE, { key: KEY, body: mangled });
     const prompt = 'long '.repeat(8_000);
     await send('POST', GENERATE, { key: KEY, body: { prompt, mode: 'textToVideo' } });
-    await act('POST', KEY, '/faults', { at: 'request', effect: { empty: true } });
+    await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { empty: true } });
     await fetch(origin + GENERATE, { method: 'POST', headers: { authorization: `Bearer ${KEY}` } }).then(
       () => expect.unreachable('an answer came'),
       () => {},
     );
-    await soon(async () => (await read(KEY, '/requests/count')).count).toBe(3);
-    const { page, row } = await openPage(origin, hrefOf(KEY, 'requests'));
+    await eventually(async () => (await read(KEY, '/requests/count')).count).toBe(3);
+    const { page, row } = await openPage(origin, accountHref(KEY, 'requests'));
     const body = () => page.getByRole('region', { name: 'Body of the request' }).innerText();
     await row(/–/).click();
     await page.getByRole('article', { name: 'Request 3' }).getByText('no answer').waitFor();
@@ -149,89 +145,89 @@ describe.skipIf(!CHROMIUM)('requests in the console', () => {
     await article.getByText('Cut after 16 KB.').waitFor();
     await article.getByText('a curl line of it is not whole').waitFor();
     expect((await body()).length).toBeGreaterThan(16_000);
-    await page.goto(`${origin}/console${hrefOf(KEY, 'requests', '99')}`);
+    await page.goto(`${origin}/console${accountHref(KEY, 'requests', '99')}`);
     await page.getByText('The journal does not have this request any more.').waitFor();
   });
 
   it('that are under way are told from those whose answer was lost', async () => {
-    const { origin, act } = await listeningEmulator();
-    await act('POST', KEY, '/faults', { at: 'request', effect: { hang: true } });
-    const { page, row, rows, live } = await openPage(origin, hrefOf(KEY, 'requests'));
+    const { origin, callAdmin } = await startListeningEmulator();
+    await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { hang: true } });
+    const { page, row, rows, live } = await openPage(origin, accountHref(KEY, 'requests'));
     await live();
-    const leave = new AbortController();
+    const controller = new AbortController();
     const headers = { authorization: `Bearer ${KEY}` };
-    fetch(origin + GENERATE, { method: 'POST', headers, signal: leave.signal }).catch(() => {});
+    fetch(origin + GENERATE, { method: 'POST', headers, signal: controller.signal }).catch(() => {});
     await row(/ … POST/).click();
     const article = page.getByRole('article', { name: 'Request 1' });
     await article.getByText('no answer yet', { exact: true }).waitFor();
     const show = page.getByRole('combobox', { name: 'Show' });
     await show.selectOption('refused or lost');
     await page.getByText('No request is like this.').waitFor();
-    leave.abort();
+    controller.abort();
     await article.getByText('no answer', { exact: true }).waitFor();
     await row(/ – POST/).waitFor();
     expect(await rows.count()).toBe(1);
   });
 
   it('are scrolled to by their address, in a list that is there already', async () => {
-    const { origin, post } = await listeningEmulator(['--rate-limit', 'off']);
+    const { origin, post } = await startListeningEmulator(['--rate-limit', 'off']);
     for (let n = 0; n < 120; n++) await post(GENERATE, {}, KEY);
-    const { page, rows } = await openPage(origin, hrefOf(KEY, 'requests', '120'));
+    const { page, rows } = await openPage(origin, accountHref(KEY, 'requests', '120'));
     const selected = rows.and(page.locator('[aria-selected=true]'));
-    await soon(() => isInView(selected)).toBe(true);
+    await eventually(() => isInView(selected)).toBe(true);
     for (const id of ['2', '119', '60']) {
-      await page.evaluate(`location.hash = ${JSON.stringify(hrefOf(KEY, 'requests', id))}`);
+      await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'requests', id))}`);
       await page.getByRole('article', { name: `Request ${id}`, exact: true }).waitFor();
-      await soon(() => isInView(selected)).toBe(true);
+      await eventually(() => isInView(selected)).toBe(true);
     }
   });
 
   it('have a code that leads to its answer in the documents', async () => {
-    const { origin, post } = await listeningEmulator();
+    const { origin, post } = await startListeningEmulator();
     await post('/api/nano-banana-2/generate', { mode: 'generate' }, KEY);
-    const { page, context } = await openPage(origin, hrefOf(KEY, 'requests', '1'));
-    const docs = await opened(page.getByRole('article').getByRole('link', { name: 'INVALID_PROMPT' }));
-    await soon(() => isInView(docs.getByText(/^INVALID_PROMPT, INVALID_INPUT,/))).toBe(true);
-    await soon(() => isInView(docs.getByText('/api/nano-banana-2/generate', { exact: true }))).toBe(true);
+    const { page, context } = await openPage(origin, accountHref(KEY, 'requests', '1'));
+    const docs = await openLink(page.getByRole('article').getByRole('link', { name: 'INVALID_PROMPT' }));
+    await eventually(() => isInView(docs.getByText(/^INVALID_PROMPT, INVALID_INPUT,/))).toBe(true);
+    await eventually(() => isInView(docs.getByText('/api/nano-banana-2/generate', { exact: true }))).toBe(true);
 
-    const whole = await opened(page.getByRole('link', { name: 'Generate or edit an image: its documents' }));
-    await soon(() => isInView(whole.getByRole('heading', { name: 'Generate or edit an image' }))).toBe(true);
+    const whole = await openLink(page.getByRole('link', { name: 'Generate or edit an image: its documents' }));
+    await eventually(() => isInView(whole.getByRole('heading', { name: 'Generate or edit an image' }))).toBe(true);
 
-    async function opened(link: Locator): Promise<Page> {
+    async function openLink(link: Locator): Promise<Page> {
       const [one] = await Promise.all([context.waitForEvent('page'), link.click()]);
       return one;
     }
   });
 
   it.skipIf(!hasCurl)('are copied as a line for a shell, which makes the same request again', async () => {
-    const { origin, send, read, act } = await listeningEmulator();
+    const { origin, send, read, callAdmin } = await startListeningEmulator();
     await send('POST', GENERATE, {
       key: KEY,
       body: { prompt: "it's a cat", mode: 'textToVideo' },
       headers: { 'x-of-mine': '$HOME "quoted"' },
     });
-    const { page, press, copied, row } = await openPage(origin, hrefOf(KEY, 'requests', '1'));
+    const { page, press, copied, row } = await openPage(origin, accountHref(KEY, 'requests', '1'));
     await press('Copy as curl');
-    await soon(copied).toMatch(/^curl /);
+    await eventually(copied).toMatch(/^curl /);
     const { success } = JSON.parse(await runInShell('bash', await copied()));
     expect(success).toBe(true);
     const [first, again] = (await read(KEY, '/requests')).requests as JournalEntry[];
-    const asSent = ({ method, path, request }: JournalEntry) => ({
+    const toComparable = ({ method, path, request }: JournalEntry) => ({
       ...{ method, path, body: request.body },
       own: [request.headers['x-of-mine'], request.headers['content-type']],
     });
-    expect(asSent(again!)).toEqual(asSent(first!));
-    await soon(() => row(/ 200 POST/).count()).toBe(2);
+    expect(toComparable(again!)).toEqual(toComparable(first!));
+    await eventually(() => row(/ 200 POST/).count()).toBe(2);
 
     // A fetch of a file, which needs no key.
-    await act('POST', KEY, '/clock/advance', { ms: 3_600_000 });
+    await callAdmin('POST', KEY, '/clock/advance', { ms: 3_600_000 });
     const [task] = (await read(KEY, '/tasks')).tasks;
     await send('GET', new URL(task.result.videoUrl).pathname, { key: null, headers: { range: 'bytes=0-9' } });
     await row(/GET \/media/).click();
     await page.getByRole('article', { name: 'Request 3' }).waitFor();
     await press('Copy as curl');
-    await soon(copied).not.toContain('Authorization');
+    await eventually(copied).not.toContain('Authorization');
     await runInShell('bash', await copied());
-    await soon(async () => (await read(KEY, '/requests/count?status=206')).count).toBe(2);
+    await eventually(async () => (await read(KEY, '/requests/count?status=206')).count).toBe(2);
   });
 });

@@ -2,22 +2,29 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
-import { hrefOf, listeningEmulator, openDoor, refused, soon, useConsole } from '../support/console.ts';
-import { accountAt } from '../support/nginx-cluster.ts';
-import { usedEmulator } from '../support/populated-emulator.ts';
+import {
+  accountHref,
+  eventually,
+  openSwitchableProxy,
+  startListeningEmulator,
+  statusError,
+  useConsole,
+} from '../support/console.ts';
+import { accountPath } from '../support/nginx-cluster.ts';
+import { createPopulatedEmulator } from '../support/populated-emulator.ts';
 
 const KEY = 'np_test_frozen';
 const TOKEN = 'open-sesame-2026';
 const DIST = new URL('../../dist/console/', import.meta.url);
-const MOST_BYTES = 120 * 1024;
+const MAX_BYTES = 120 * 1024;
 
 describe('the files of the console', () => {
-  it(`are under ${MOST_BYTES / 1024} KB, packed as they are sent`, () => {
+  it(`are under ${MAX_BYTES / 1024} KB, packed as they are sent`, () => {
     const page = gzipSync(readFileSync(new URL('page.html', DIST)));
     const files = readdirSync(new URL('assets/', DIST));
     expect(files.map((name) => name.split('.').slice(1).join('.')).sort()).toEqual(['css.gz', 'js.gz']);
     const sizes = files.map((name) => readFileSync(new URL(`assets/${name}`, DIST)).length);
-    expect(sizes.reduce((sum, one) => sum + one, page.length)).toBeLessThan(MOST_BYTES);
+    expect(sizes.reduce((sum, one) => sum + one, page.length)).toBeLessThan(MAX_BYTES);
   });
 });
 
@@ -25,8 +32,8 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
   const { openPage, browser } = useConsole();
 
   it('every view asks the emulator alone, and each answer of the page is under a policy that allows nothing else', async () => {
-    const { origin, views } = await usedEmulator();
-    const { page, asked } = await openPage(origin);
+    const { origin, views } = await createPopulatedEmulator();
+    const { page, requested } = await openPage(origin);
     const policy = (await page.reload())!.headers()['content-security-policy']!;
     for (const part of [
       "default-src 'none'",
@@ -43,7 +50,7 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
       await page.getByText(text).first().waitFor();
     }
     // What else is asked for, and complained about, fails every test: see useConsole.
-    const urls = [...new Set(asked.map((one) => one.split(' ')[1]!))];
+    const urls = [...new Set(requested.map((one) => one.split(' ')[1]!))];
     expect(urls.filter((url) => !url.startsWith(`${origin}/`) && !/^(?:blob|data):/.test(url))).toEqual([]);
     const paths = urls.flatMap((url) => (url.startsWith(origin) ? [new URL(url).pathname] : []));
     const known = /^\/(?:console(?:\/assets\/[\w.-]+)?|metrics|openapi\.json|__admin\/.+)$/;
@@ -51,7 +58,7 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
   });
 
   it('what tries to run in the page is stopped', async () => {
-    const { origin } = await listeningEmulator();
+    const { origin } = await startListeningEmulator();
     const { page } = await openPage(origin, '#/', { expected: [/./] });
     await page.evaluate(`(() => {
       const told = (document.told = new Set());
@@ -65,26 +72,28 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
       attempt(() => put('img', { src: 'http://127.0.0.1:9/' }));
       fetch('http://127.0.0.1:9/').catch(() => {});
     })()`);
-    await soon(() => page.evaluate('[...document.told].sort()')).toEqual([
+    await eventually(() => page.evaluate('[...document.told].sort()')).toEqual([
       ...['TypeError', 'connect-src', 'frame-src', 'img-src', 'require-trusted-types-for', 'style-src-elem'],
     ]);
   });
 
   it('what is done says that the page does it, and is refused where it does not', async () => {
-    const { origin, read } = await listeningEmulator();
-    const { page, press, told, context } = await openPage(origin, hrefOf(KEY), { expected: [refused(403)] });
-    const sent: [string, string | undefined][] = [];
+    const { origin, read } = await startListeningEmulator();
+    const { page, press, expectToast, context } = await openPage(origin, accountHref(KEY), {
+      expected: [statusError(403)],
+    });
+    const adminRequests: [string, string | undefined][] = [];
     context.on('request', (request) => {
       if (request.url().includes('/__admin/'))
-        sent.push([request.method(), request.headers()['x-emulator-console']]);
+        adminRequests.push([request.method(), request.headers()['x-emulator-console']]);
     });
     await press('+1 minute');
-    await told(/^Moved on by 1:00 min/);
-    expect(sent.filter(([method]) => method === 'POST')).toEqual([['POST', '1']]);
-    expect(sent.filter(([, header]) => header !== '1')).toEqual([]);
+    await expectToast(/^Moved on by 1:00 min/);
+    expect(adminRequests.filter(([method]) => method === 'POST')).toEqual([['POST', '1']]);
+    expect(adminRequests.filter(([, header]) => header !== '1')).toEqual([]);
     const { now } = (await read(KEY)).clock;
     const forged = await page.evaluate(
-      `fetch(${JSON.stringify(`${accountAt(KEY)}/clock/advance`)}, {
+      `fetch(${JSON.stringify(`${accountPath(KEY)}/clock/advance`)}, {
         method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"ms":60000}',
       }).then((response) => response.json())`,
     );
@@ -93,16 +102,16 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
   });
 
   it('no page of another origin acts like it, or shows it', async () => {
-    const { origin, act, read } = await listeningEmulator();
-    const other = await listeningEmulator();
-    await act('POST', KEY, '/credits', { amount: 5 });
+    const { origin, callAdmin, read } = await startListeningEmulator();
+    const other = await startListeningEmulator();
+    await callAdmin('POST', KEY, '/credits', { amount: 5 });
     const page = await browser().newPage();
     onTestFinished(() => page.close());
     // Of another emulator, which allows it everything.
     await page.goto(`${other.origin}/health`);
     const outcome = await page.evaluate(`(() => {
       const ask = (more) =>
-        fetch(${JSON.stringify(`${origin}${accountAt(KEY)}/reset`)}, { method: 'POST', ...more })
+        fetch(${JSON.stringify(`${origin}${accountPath(KEY)}/reset`)}, { method: 'POST', ...more })
           .then(({ type }) => type, () => 'refused');
       return Promise.all([ask({ headers: { 'x-emulator-console': '1' } }), ask({ mode: 'no-cors' })]);
     })()`);
@@ -112,7 +121,7 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
     await page.evaluate(`document.body.append(Object.assign(document.createElement('iframe'), {
       src: ${JSON.stringify(`${origin}/console`)},
     }))`);
-    await soon(() => page.frames().map((frame) => frame.url())).toEqual([
+    await eventually(() => page.frames().map((frame) => frame.url())).toEqual([
       `${other.origin}/health`,
       expect.stringMatching(/^chrome-error:/),
     ]);
@@ -120,33 +129,33 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
 
   describe('where the emulator wants a token', () => {
     it('it is asked for, a wrong one is told, and the right one opens all of it', async () => {
-      const { origin, send } = await listeningEmulator(['--admin-token', TOKEN]);
-      const { page, form, press, told, live, rows, asked, context } = await openPage(origin, '#/', {
-        expected: [refused(401)],
+      const { origin, send } = await startListeningEmulator(['--admin-token', TOKEN]);
+      const { page, form, press, expectToast, live, rows, requested, context } = await openPage(origin, '#/', {
+        expected: [statusError(401)],
       });
       const field = form('The admin token').getByLabel('Admin token');
       await page.getByRole('heading', { name: 'This emulator wants its admin token' }).waitFor();
       expect(await field.getAttribute('type')).toBe('password');
-      await soon(() => field.evaluate((one) => one === one.ownerDocument.activeElement)).toBe(true);
+      await eventually(() => field.evaluate((one) => one === one.ownerDocument.activeElement)).toBe(true);
       for (const wrong of ['not the one', 'wörng …', `${TOKEN} `]) {
         await field.fill(wrong);
         await page.keyboard.press('Enter');
-        await told('This is not the token of this emulator.');
+        await expectToast('This is not the token of this emulator.');
         expect(await field.isVisible()).toBe(true);
       }
       await field.fill(TOKEN);
       await press('Go on');
-      await told('This is the one.');
+      await expectToast('This is the one.');
       await live();
       await page.getByText('6 accounts', { exact: true }).waitFor();
       await rows.filter({ hasText: KEY }).click();
       await press('+1 minute');
-      await told(/^Moved on by 1:00 min/);
-      const account = await send('GET', accountAt(KEY), { key: null, headers: { 'x-admin-token': TOKEN } });
+      await expectToast(/^Moved on by 1:00 min/);
+      const account = await send('GET', accountPath(KEY), { key: null, headers: { 'x-admin-token': TOKEN } });
       expect(account.body.clock.now).toBe('2026-01-15T12:01:00.000Z');
 
       // In no address, and nowhere but in this tab.
-      expect(asked.filter((one) => one.includes(TOKEN))).toEqual([]);
+      expect(requested.filter((one) => one.includes(TOKEN))).toEqual([]);
       expect(page.url()).not.toContain(TOKEN);
       expect(await page.content()).not.toContain(TOKEN);
       expect(await page.evaluate('document.cookie + JSON.stringify({ ...localStorage })')).toBe('{}');
@@ -158,19 +167,19 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
     });
 
     it('it is asked for again when it is another one after a start', async () => {
-      const first = await listeningEmulator(['--admin-token', TOKEN]);
-      const door = await openDoor(first.origin);
+      const first = await startListeningEmulator(['--admin-token', TOKEN]);
+      const door = await openSwitchableProxy(first.origin);
       const { page, form, live } = await openPage(door.origin, '#/', {
-        expected: [refused(401), /net::ERR_/],
+        expected: [statusError(401), /net::ERR_/],
       });
       const field = form('The admin token').getByLabel('Admin token');
       await field.fill(TOKEN);
       await page.keyboard.press('Enter');
       await live();
-      door.shut();
+      door.disconnect();
       await page.getByText('not connected', { exact: true }).waitFor();
-      const second = await listeningEmulator(['--admin-token', 'another-of-these']);
-      door.leadTo(second.origin);
+      const second = await startListeningEmulator(['--admin-token', 'another-of-these']);
+      door.switchTo(second.origin);
       await field.fill('another-of-these');
       await page.keyboard.press('Enter');
       await live();

@@ -2,14 +2,14 @@ import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
 import {
-  hrefOf,
-  listeningEmulator,
+  accountHref,
+  eventually,
   type OpenedPage,
   type PageElement,
-  soon,
+  startListeningEmulator,
   useConsole,
 } from '../support/console.ts';
-import { order } from '../support/core.ts';
+import { buildOrder } from '../support/core.ts';
 
 const KEY = 'np_test_much';
 const TASKS = 10_000;
@@ -24,20 +24,20 @@ const INPUT = {
   imageUrls: [],
 };
 /** No more rows than can be seen, whatever the screen. */
-const MOST_ROWS = 100;
+const MAX_ROWS = 100;
 /** Far more than it takes: a busy machine is no reason to fail. */
-const LONGEST_FRAME_MS = 2000;
+const MAX_FRAME_MS = 2000;
 
 // What runs in the page knows the names of the page.
 // biome-ignore lint/suspicious/noExplicitAny: the compiler does not
 declare const document: any;
 
-async function much() {
-  const emulator = await listeningEmulator();
+async function createManyTasks() {
+  const emulator = await startListeningEmulator();
   const { post, core, account } = emulator;
   await post('/__admin/accounts', { key: KEY, clock: 'frozen', credits: 1_000_000, rateLimit: null }, null);
   const orders = Array.from({ length: TASKS }, (_, n) =>
-    order({ seconds: 60 + (n % 100), input: { ...INPUT, prompt: `the prompt ${n}` } }),
+    buildOrder({ seconds: 60 + (n % 100), input: { ...INPUT, prompt: `the prompt ${n}` } }),
   );
   core.tasks.submit(account(KEY).id, orders);
   return emulator;
@@ -53,13 +53,13 @@ async function watchFrames(page: Page): Promise<void> {
     setTimeout(() => { for (const began = performance.now(); performance.now() < began + 80; ); });
   })()`);
   // What cannot tell one cannot tell that there was none.
-  await soon(() => longFrames(page)).toEqual([expect.any(Number)]);
+  await eventually(() => longFrames(page)).toEqual([expect.any(Number)]);
   await page.evaluate('document.longFrames.pop()');
 }
 const longFrames = (page: Page) => page.evaluate<number[]>('document.longFrames');
 
 /** The row that is meant: its place, and whether one sees it. */
-const active = ({ page }: OpenedPage) =>
+const activeRow = ({ page }: OpenedPage) =>
   page.getByRole('listbox').evaluate((list: PageElement) => {
     const row = document.getElementById(list.getAttribute('aria-activedescendant'));
     const [outer, inner] = [list.getBoundingClientRect(), row?.getBoundingClientRect()];
@@ -70,7 +70,7 @@ const active = ({ page }: OpenedPage) =>
   });
 
 /** The first row that is wholly seen, and where it stands. */
-const firstSeen = ({ page }: OpenedPage) =>
+const firstVisibleRow = ({ page }: OpenedPage) =>
   page.getByRole('listbox').evaluate((list: PageElement) => {
     const { top } = list.getBoundingClientRect();
     const rows = [...list.querySelectorAll('[role=option]')].map((row) => ({
@@ -84,15 +84,15 @@ describe.skipIf(!CHROMIUM)('much in the console', () => {
   const { openPage } = useConsole();
 
   it('of 10,000 tasks only those are there that are seen, and all of them are reached', async () => {
-    const { origin, order: more, act } = await much();
-    const opened = await openPage(origin, hrefOf(KEY), {
+    const { origin, order: submit, callAdmin } = await createManyTasks();
+    const opened = await openPage(origin, accountHref(KEY), {
       // A listener that has too much to read is cut off, and begins again.
       expected: [/net::ERR_INCOMPLETE_CHUNKED_ENCODING .*\/__admin\/events/],
     });
-    const { page, rows, row, said, tab } = opened;
+    const { page, rows, row, rowLabels, tab } = opened;
     await page.getByText('10\u202f000 tasks', { exact: true }).waitFor();
     await watchFrames(page);
-    expect(await rows.count()).toBeLessThan(MOST_ROWS);
+    expect(await rows.count()).toBeLessThan(MAX_ROWS);
     const list = page.getByRole('listbox');
     await list.focus();
     for (const [key, place] of [
@@ -102,76 +102,74 @@ describe.skipIf(!CHROMIUM)('much in the console', () => {
       ['ArrowDown', 2],
     ] as const) {
       await page.keyboard.press(key);
-      await soon(() => active(opened)).toEqual({ place, isSeen: true });
+      await eventually(() => activeRow(opened)).toEqual({ place, isSeen: true });
     }
     await page.keyboard.press('PageDown');
-    await soon(async () => (await active(opened)).place).toBeGreaterThan(3);
-    const { place: after } = await active(opened);
+    await eventually(async () => (await activeRow(opened)).place).toBeGreaterThan(3);
+    const { place: after } = await activeRow(opened);
     await page.keyboard.press('PageUp');
-    await soon(() => active(opened)).toEqual({ place: 2, isSeen: true });
+    await eventually(() => activeRow(opened)).toEqual({ place: 2, isSeen: true });
     expect(after).toBeLessThan(30);
     await page.keyboard.press('End');
     await row(/^the prompt 0 /).waitFor();
     expect(await rows.last().getAttribute('aria-setsize')).toBe(String(TASKS));
-    expect(await rows.count()).toBeLessThan(MOST_ROWS);
+    expect(await rows.count()).toBeLessThan(MAX_ROWS);
 
     await page.keyboard.press('Home');
     await row(/^the prompt 9999 /).waitFor();
     await list.hover();
     for (let turn = 0; turn < 60; turn++) await page.mouse.wheel(0, 1200);
-    await soon(async () => (await firstSeen(opened))!.text).not.toBe('the prompt 9999');
+    await eventually(async () => (await firstVisibleRow(opened))!.text).not.toBe('the prompt 9999');
 
     // Nothing moves under who reads.
-    const settled = async () => {
-      const one = await firstSeen(opened);
-      await page.evaluate(
-        'new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))',
-      );
-      return JSON.stringify(one) === JSON.stringify(await firstSeen(opened));
+    const isSettled = async () => {
+      const one = await firstVisibleRow(opened);
+      await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
+      return JSON.stringify(one) === JSON.stringify(await firstVisibleRow(opened));
     };
-    await soon(settled).toBe(true);
-    const reading = await firstSeen(opened);
-    await more(KEY, 'one on top');
-    await soon(() => tab('tasks').innerText()).toMatch(/10\u202f001$/);
-    await soon(() => firstSeen(opened)).toEqual(reading);
+    await eventually(isSettled).toBe(true);
+    const rowBefore = await firstVisibleRow(opened);
+    await submit(KEY, 'one on top');
+    await eventually(() => tab('tasks').innerText()).toMatch(/10\u202f001$/);
+    await eventually(() => firstVisibleRow(opened)).toEqual(rowBefore);
     await list.focus();
     await page.keyboard.press('Home');
     await row(/^one on top/).waitFor();
     // Who looks at the top wants to see what comes.
-    await more(KEY, 'another on top');
-    await soon(async () => (await firstSeen(opened))!.text).toBe('another on top');
+    await submit(KEY, 'another on top');
+    await eventually(async () => (await firstVisibleRow(opened))!.text).toBe('another on top');
 
     const search = page.getByRole('searchbox', { name: 'Find tasks' });
     await search.fill('prompt 4711');
-    await soon(said).toEqual([expect.stringMatching(/^the prompt 4711 sora-2 generating/)]);
+    await eventually(rowLabels).toEqual([expect.stringMatching(/^the prompt 4711 sora-2 generating/)]);
     await search.fill('');
     await page.getByText('10\u202f002 tasks', { exact: true }).waitFor();
 
-    await act('POST', KEY, '/clock/advance', { ms: 3_600_000 });
+    await callAdmin('POST', KEY, '/clock/advance', { ms: 3_600_000 });
     await page.getByRole('combobox', { name: 'Status' }).selectOption('completed');
     await page.getByText('10\u202f002 tasks', { exact: true }).waitFor();
     await page.getByRole('region', { name: 'Credits' }).getByText('none are held').waitFor();
-    expect(await rows.count()).toBeLessThan(MOST_ROWS);
-    expect(Math.max(0, ...(await longFrames(page)))).toBeLessThan(LONGEST_FRAME_MS);
+    expect(await rows.count()).toBeLessThan(MAX_ROWS);
+    expect(Math.max(0, ...(await longFrames(page)))).toBeLessThan(MAX_FRAME_MS);
   });
 
   it('of a full journal only those requests are there that are seen, and all of them are reached', async () => {
-    const { origin, post } = await listeningEmulator(['--rate-limit', 'off']);
+    const { origin, post } = await startListeningEmulator(['--rate-limit', 'off']);
     for (let n = 0; n < REQUESTS; n++) await post(GENERATE, n % 2 === 0 ? {} : { prompt: 'a' }, KEY);
-    const opened = await openPage(origin, hrefOf(KEY, 'requests'));
+    const opened = await openPage(origin, accountHref(KEY, 'requests'));
     const { page, rows } = opened;
     await page.getByText('1\u202f000 requests', { exact: true }).waitFor();
     await watchFrames(page);
     await page.getByRole('listbox').focus();
     await page.keyboard.press('End');
-    await soon(() => active(opened)).toEqual({ place: REQUESTS, isSeen: true });
-    expect(await rows.count()).toBeLessThan(MOST_ROWS);
+    await eventually(() => activeRow(opened)).toEqual({ place: REQUESTS, isSeen: true });
+    expect(await rows.count()).toBeLessThan(MAX_ROWS);
     await page.keyboard.press('Enter');
     await page.getByRole('article', { name: 'Request 1', exact: true }).waitFor();
     for (let n = 0; n < 20; n++) await post('/api/veo-3/generate', {}, KEY);
     await page.getByText('1\u202f020 requests', { exact: true }).waitFor();
     await page.getByRole('searchbox', { name: 'Find requests' }).fill('veo');
     await page.getByText('20 requests', { exact: true }).waitFor();
-    expect(Math.max(0, ...(await longFrames(page)))).toBeLessThan(LONGEST_FRAME_MS);
+    expect(Math.max(0, ...(await longFrames(page)))).toBeLessThan(MAX_FRAME_MS);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
-import { hrefOf, listeningEmulator, type PageElement, soon, useConsole } from '../support/console.ts';
+import { accountHref, eventually, type PageElement, startListeningEmulator, useConsole } from '../support/console.ts';
 
 const KEY = 'np_test_frozen';
 const GENERATE = '/api/sora-2/generate';
@@ -9,15 +9,14 @@ describe.skipIf(!CHROMIUM)('a task in the console', () => {
   const { openPage } = useConsole();
 
   it('has a picture no higher than its row, of whatever shape', async () => {
-    const { origin, ask, act } = await listeningEmulator();
+    const { origin, postOk, callAdmin } = await startListeningEmulator();
     for (const aspectRatio of ['portrait', 'landscape'])
-      await ask(GENERATE, { prompt: aspectRatio, mode: 'textToVideo', aspectRatio }, KEY);
-    await act('POST', KEY, '/clock/advance', { ms: 3_600_000 });
-    const { page } = await openPage(origin, hrefOf(KEY));
+      await postOk(GENERATE, { prompt: aspectRatio, mode: 'textToVideo', aspectRatio }, KEY);
+    await callAdmin('POST', KEY, '/clock/advance', { ms: 3_600_000 });
+    const { page } = await openPage(origin, accountHref(KEY));
     const pictures = page.locator('.thumb video');
-    const sizes = () =>
-      pictures.evaluateAll((all: PageElement[]) => all.map(({ videoHeight }) => videoHeight > 0));
-    await soon(sizes).toEqual([true, true]);
+    const sizes = () => pictures.evaluateAll((all: PageElement[]) => all.map(({ videoHeight }) => videoHeight > 0));
+    await eventually(sizes).toEqual([true, true]);
     const heights = await page
       .locator('.row .thumb, .row .thumb video')
       .evaluateAll((all: PageElement[]) =>
@@ -27,10 +26,10 @@ describe.skipIf(!CHROMIUM)('a task in the console', () => {
   });
 
   it('that gave a text is done, and leads to the request that has it', async () => {
-    const { origin, ask, order, act } = await listeningEmulator();
+    const { origin, postOk, order, callAdmin } = await startListeningEmulator();
     await order(KEY);
-    await ask('/api/sora-2/generate-prompt', { topic: 'a cat', locale: 'en' }, KEY);
-    const { page, row } = await openPage(origin, hrefOf(KEY));
+    await postOk('/api/sora-2/generate-prompt', { topic: 'a cat', locale: 'en' }, KEY);
+    const { page, row } = await openPage(origin, accountHref(KEY));
     await row(/^a cat prompt-generator completed/).click();
     const article = page.getByRole('article', { name: /^Task / });
     const shares = () =>
@@ -39,44 +38,40 @@ describe.skipIf(!CHROMIUM)('a task in the console', () => {
         .evaluateAll((bars: PageElement[]) =>
           bars.map((bar) => bar.querySelector('.bar-done').offsetWidth / bar.clientWidth),
         );
-    await soon(shares).toEqual([1, 1]);
+    await eventually(shares).toEqual([1, 1]);
     await article.getByText('Its text is in request 2.').waitFor();
     await article.getByRole('link', { name: 'request 2', exact: true }).click();
     await page.getByRole('article', { name: 'Request 2' }).waitFor();
     expect(await page.getByRole('region', { name: 'Body of the answer' }).innerText()).toMatch(/\w/);
 
-    await act('DELETE', KEY, '/requests');
+    await callAdmin('DELETE', KEY, '/requests');
     await page.goBack();
     await article.getByText('Its text was an answer that the journal does not have.').waitFor();
   });
 
   it('is told in good words: what hangs has no length, and one credit is one', async () => {
-    const { origin, ask, post, order, act } = await listeningEmulator();
+    const { origin, postOk, post, order, callAdmin } = await startListeningEmulator();
     const hanging = await order(KEY, '@emulator(hang) a sloth');
-    await ask(
-      '/api/sora-2/reverse-prompt',
-      { videoSource: 'url', videoUrl: 'https://example.com/a.mp4' },
-      KEY,
-    );
-    await ask('/api/sora/remove-watermark', { share_link: 'https://sora.chatgpt.com/p/s_1' }, KEY);
-    await act('POST', KEY, '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' } });
+    await postOk('/api/sora-2/reverse-prompt', { videoSource: 'url', videoUrl: 'https://example.com/a.mp4' }, KEY);
+    await postOk('/api/sora/remove-watermark', { share_link: 'https://sora.chatgpt.com/p/s_1' }, KEY);
+    await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' } });
     await post(GENERATE, {}, KEY);
-    const { page, row } = await openPage(origin, hrefOf(KEY, 'tasks', hanging));
+    const { page, row } = await openPage(origin, accountHref(KEY, 'tasks', hanging));
     await page.getByText('generating, hangs · sora-2 · 4 credits', { exact: true }).waitFor();
     await row(/^https:\/\/sora\.chatgpt\.com\/p\/s_1 sora-watermark/).waitFor();
     await row(/ 1 cr$/).click();
     await page.getByText(/ · 1 credit$/).waitFor();
-    await page.evaluate(`location.hash = ${JSON.stringify(hrefOf(KEY, 'requests', '4'))}`);
+    await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'requests', '4'))}`);
     await page.getByText('Struck by rule 1.').waitFor();
-    await page.evaluate(`location.hash = ${JSON.stringify(hrefOf(KEY, 'requests', '1'))}`);
+    await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'requests', '1'))}`);
     await page.getByText(/^Struck by @emulator\(hang/).waitFor();
   });
 
   it('that was made of very much shows the beginning of it, and all of it is copied', async () => {
-    const { origin, order } = await listeningEmulator();
+    const { origin, order } = await startListeningEmulator();
     const prompt = `a whale ${'sings '.repeat(50_000)}to its end`;
     const id = await order(KEY, prompt);
-    const { page, press, row, copied } = await openPage(origin, hrefOf(KEY, 'tasks', id));
+    const { page, press, row, copied } = await openPage(origin, accountHref(KEY, 'tasks', id));
     const shown = page.getByRole('region', { name: 'What the task was made of' });
     await shown.waitFor();
     expect((await shown.innerText()).length).toBeLessThanOrEqual(20_000);
@@ -85,22 +80,22 @@ describe.skipIf(!CHROMIUM)('a task in the console', () => {
     expect(count).toBeGreaterThan(prompt.length - 20_000);
     expect((await row(/a whale/).innerText()).length).toBeLessThan(500);
     await press('Copy all of: What the task was made of');
-    await soon(async () => JSON.parse(await copied())).toMatchObject({ prompt });
+    await eventually(async () => JSON.parse(await copied())).toMatchObject({ prompt });
     // All of it is found.
     await page.getByRole('searchbox', { name: 'Find tasks' }).fill('to its end');
     await page.getByText('1 task', { exact: true }).waitFor();
   });
 
   it('that takes longer than one advance may be is brought to its end', async () => {
-    const { origin, order, act, read } = await listeningEmulator();
-    await act('PATCH', KEY, '', { speed: 0.000001 });
-    await act('PUT', KEY, '/clock', { mode: 'real' });
-    await act('POST', KEY, '/faults', { at: 'task', effect: { durationMs: 10_000_000 } });
+    const { origin, order, callAdmin, read } = await startListeningEmulator();
+    await callAdmin('PATCH', KEY, '', { speed: 0.000001 });
+    await callAdmin('PUT', KEY, '/clock', { mode: 'real' });
+    await callAdmin('POST', KEY, '/faults', { at: 'task', effect: { durationMs: 10_000_000 } });
     const id = await order(KEY);
-    const { press, told, row } = await openPage(origin, hrefOf(KEY, 'tasks', id));
+    const { press, expectToast, row } = await openPage(origin, accountHref(KEY, 'tasks', id));
     await row(/generating · 0 %/).waitFor();
     await press('To the end');
-    await told(/^All that will end has ended: 1 change happened\.$/);
+    await expectToast(/^All that will end has ended: 1 change happened\.$/);
     expect(await read(KEY, `/tasks/${id}`)).toMatchObject({ status: 'completed' });
     expect((await read(KEY)).clock.now).toMatch(/^23\d\d-/);
   });

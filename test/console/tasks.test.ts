@@ -3,12 +3,12 @@ import type { Task } from '../../src/client/types.ts';
 import { systemClock } from '../../src/core/time/clock.ts';
 import { CHROMIUM } from '../support/browser.ts';
 import {
-  hrefOf,
-  listeningEmulator,
+  accountHref,
+  eventually,
   type OpenedPage,
   type PageElement,
-  refused,
-  soon,
+  startListeningEmulator,
+  statusError,
   useConsole,
 } from '../support/console.ts';
 import { ORDERS } from '../support/results.ts';
@@ -18,16 +18,15 @@ const KEY = 'np_test_frozen';
 const TVC = ORDERS['sora-2-tvc'];
 
 /** Of bars, from the top: how long each is, how much of it is done, and where its later steps begin, all in hundredths. */
-const barsOf = ({ page }: Pick<OpenedPage, 'page'>, within = '[role=listbox]') =>
+const measureBars = ({ page }: Pick<OpenedPage, 'page'>, within = '[role=listbox]') =>
   page.locator(`${within} .bar`).evaluateAll((bars) =>
     bars.map((bar: PageElement) => {
-      const share = (part: { width: number }, whole: { width: number }) =>
-        Math.round((part.width / whole.width) * 100);
-      const own = bar.getBoundingClientRect();
+      const share = (part: { width: number }, whole: { width: number }) => Math.round((part.width / whole.width) * 100);
+      const bounds = bar.getBoundingClientRect();
       // Without its border.
       const inner = { width: bar.clientWidth };
       return {
-        long: share(own, bar.parentElement.getBoundingClientRect()),
+        long: share(bounds, bar.parentElement.getBoundingClientRect()),
         done: share({ width: bar.querySelector('.bar-done').offsetWidth }, inner),
         steps: [...bar.querySelectorAll('.bar-step')].map((step) => share({ width: step.offsetLeft }, inner)),
       };
@@ -38,18 +37,18 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
   const { openPage } = useConsole();
 
   it('are bars to one scale with their steps, newest first, with what they do, and their price', async () => {
-    const { origin, ask, order, read } = await listeningEmulator();
+    const { origin, postOk, order, read } = await startListeningEmulator();
     await order(KEY);
-    await ask(`${TVC.path}/generate`, TVC.body, KEY);
-    await ask('/api/sora-2/generate-prompt', { topic: 'a cat', locale: 'en' }, KEY);
+    await postOk(`${TVC.path}/generate`, TVC.body, KEY);
+    await postOk('/api/sora-2/generate-prompt', { topic: 'a cat', locale: 'en' }, KEY);
     const [video, commercial] = (await read(KEY, '/tasks')).tasks as Task[];
-    const opened = await openPage(origin, hrefOf(KEY));
-    await soon(opened.said).toEqual([
+    const opened = await openPage(origin, accountHref(KEY));
+    await eventually(opened.rowLabels).toEqual([
       'a cat prompt-generator completed in 0 ms 2 cr',
       expect.stringMatching(/^a watch that never stops sora-2-tvc storyboard_script · 0 % 8 cr$/),
       expect.stringMatching(/^A golden retriever on a beach sora-2 generating · 0 % 4 cr$/),
     ]);
-    const [, second, third] = await barsOf(opened);
+    const [, second, third] = await measureBars(opened);
     expect(second).toEqual({ long: 100, done: 0, steps: [10, 30] });
     const share = (video!.plan.endMs / commercial!.plan.endMs) * 100;
     expect(third).toMatchObject({ done: 0, steps: [] });
@@ -57,25 +56,25 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
   });
 
   it('move under a frozen clock when it is moved: to the next step, by a minute, to the end', async () => {
-    const { origin, ask, order, read } = await listeningEmulator();
-    const id = (await ask(`${TVC.path}/generate`, TVC.body, KEY)).taskId;
+    const { origin, postOk, order, read } = await startListeningEmulator();
+    const id = (await postOk(`${TVC.path}/generate`, TVC.body, KEY)).taskId;
     await order(KEY, '@emulator(hang) for ever');
-    const opened = await openPage(origin, hrefOf(KEY));
-    const { page, press, told, row, region } = opened;
+    const opened = await openPage(origin, accountHref(KEY));
+    const { page, press, expectToast, row, region } = opened;
     await row(/storyboard_script · 0 %/).waitFor();
     await row(/for ever sora-2 generating, hangs/).waitFor();
     const { dueAt } = await read(KEY, `/tasks/${id}`);
 
     await press('Next step');
-    await told('Moved on to the next change: 1 change happened.');
+    await expectToast('Moved on to the next change: 1 change happened.');
     await row(/storyboard_image · 10 %/).waitFor();
-    await soon(async () => (await barsOf(opened))[1]?.done).toBe(10);
+    await eventually(async () => (await measureBars(opened))[1]?.done).toBe(10);
     const { now } = (await read(KEY)).clock;
     expect(now).toBe(dueAt);
     await region('Clock').getByText(now.slice(0, 19).replace('T', ' ')).waitFor();
 
     await press('+1 minute');
-    await told(/^Moved on by 1:00 min: /);
+    await expectToast(/^Moved on by 1:00 min: /);
     const later = (await read(KEY)).clock.now;
     expect(Date.parse(later) - Date.parse(now)).toBe(60_000);
     await region('Clock').getByText(later.slice(0, 19).replace('T', ' ')).waitFor();
@@ -84,31 +83,31 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     await row(new RegExp(`${step} · ${percent} %`)).waitFor();
 
     await press('To the end');
-    await told(/^All that will end has ended: \d changes? happened\.$/);
+    await expectToast(/^All that will end has ended: \d changes? happened\.$/);
     await row(/sora-2-tvc completed in/).waitFor();
     expect(await read(KEY, `/tasks/${id}`)).toMatchObject({ status: 'completed' });
-    await soon(async () => (await barsOf(opened))[1]?.done).toBe(100);
+    await eventually(async () => (await measureBars(opened))[1]?.done).toBe(100);
 
     await press('Next step');
-    await told('No task has anything before it.');
+    await expectToast('No task has anything before it.');
     await press('To the end');
-    await told('All that will end has ended: nothing fell due.');
+    await expectToast('All that will end has ended: nothing fell due.');
     expect(await page.getByRole('heading', { level: 1 }).count()).toBe(1);
   });
 
   it('end one by one where each has its own buttons', async () => {
-    const { origin, ask, order, read } = await listeningEmulator();
-    const first = (await ask(`${TVC.path}/generate`, TVC.body, KEY)).taskId;
+    const { origin, postOk, order, read } = await startListeningEmulator();
+    const first = (await postOk(`${TVC.path}/generate`, TVC.body, KEY)).taskId;
     const last = await order(KEY, '@emulator(duration=20m) slow');
     const hanging = await order(KEY, '@emulator(hang)');
-    const { page, press, told, button, row } = await openPage(origin, hrefOf(KEY, 'tasks', first));
+    const { page, press, expectToast, button, row } = await openPage(origin, accountHref(KEY, 'tasks', first));
     const article = page.getByRole('article', { name: `Task ${first}` });
     await article.waitFor();
     await press('To its next step');
-    await told(/^Moved on by \d+ s: 1 change happened\.$/);
+    await expectToast(/^Moved on by \d+ s: 1 change happened\.$/);
     await article.getByText(/^storyboard_image · 10 %/).waitFor();
     await press('To its end');
-    await told(/2 changes happened\.$/);
+    await expectToast(/2 changes happened\.$/);
     await article.getByText(/^completed in/).waitFor();
     expect(await button('To its end').count()).toBe(0);
     expect(await read(KEY, `/tasks/${first}`)).toMatchObject({ status: 'completed' });
@@ -124,17 +123,17 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
   });
 
   it('are found by their status, and by what they were made of', async () => {
-    const { origin, order, act } = await listeningEmulator();
+    const { origin, order, callAdmin } = await startListeningEmulator();
     const done = await order(KEY, 'a whale');
-    await act('POST', KEY, `/tasks/${done}/complete`);
+    await callAdmin('POST', KEY, `/tasks/${done}/complete`);
     const broken = await order(KEY, 'a wolf');
-    await act('POST', KEY, `/tasks/${broken}/fail`);
+    await callAdmin('POST', KEY, `/tasks/${broken}/fail`);
     await order(KEY, 'an owl');
-    const { page, said } = await openPage(origin, hrefOf(KEY));
+    const { page, rowLabels } = await openPage(origin, accountHref(KEY));
     const status = page.getByRole('combobox', { name: 'Status' });
     const search = page.getByRole('searchbox', { name: 'Find tasks' });
-    const names = async () => (await said()).map((text) => text.replace(/ sora-2.*/, ''));
-    await soon(names).toEqual(['an owl', 'a wolf', 'a whale']);
+    const names = async () => (await rowLabels()).map((text) => text.replace(/ sora-2.*/, ''));
+    await eventually(names).toEqual(['an owl', 'a wolf', 'a whale']);
     for (const [wanted, expected] of [
       ['processing', ['an owl']],
       ['completed', ['a whale']],
@@ -142,22 +141,22 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
       ['all', ['an owl', 'a wolf', 'a whale']],
     ] as const) {
       await status.selectOption(wanted);
-      await soon(names).toEqual(expected);
+      await eventually(names).toEqual(expected);
     }
     await search.fill('WOL');
-    await soon(names).toEqual(['an owl', 'a wolf'].slice(1));
+    await eventually(names).toEqual(['an owl', 'a wolf'].slice(1));
     await search.fill(done);
-    await soon(names).toEqual(['a whale']);
+    await eventually(names).toEqual(['a whale']);
     await status.selectOption('failed');
     await page.getByText('No task is like this.').waitFor();
     await page.getByText('0 tasks', { exact: true }).waitFor();
   });
 
   it('tell their plan, their credits, their requests and what they were made of', async () => {
-    const { origin, order, ask, act } = await listeningEmulator();
+    const { origin, order, postOk, callAdmin } = await startListeningEmulator();
     const id = await order(KEY, '@emulator(fail) a wolf');
-    await ask('/api/sora-2/check-status', { taskId: id }, KEY);
-    const { page, row } = await openPage(origin, hrefOf(KEY));
+    await postOk('/api/sora-2/check-status', { taskId: id }, KEY);
+    const { page, row } = await openPage(origin, accountHref(KEY));
     await row(/a wolf/).click();
     const article = page.getByRole('article', { name: `Task ${id}` });
     await article.getByRole('heading', { name: id }).waitFor();
@@ -172,7 +171,7 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     expect(JSON.parse(await made.innerText())).toMatchObject({ prompt: '@emulator(fail) a wolf' });
     await article.getByRole('link', { name: '/api/sora-2/check-status → 200' }).waitFor();
 
-    await act('POST', KEY, '/clock/advance', { toNext: true });
+    await callAdmin('POST', KEY, '/clock/advance', { toNext: true });
     await article.getByText('failed: GENERATION_FAILED').waitFor();
     await article.getByText(/refund\s\+4/).waitFor();
     await article.getByText('Ended at').waitFor();
@@ -180,30 +179,30 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
 
     await article.getByRole('link', { name: '/api/sora-2/generate → 200' }).click();
     await page.getByRole('article', { name: 'Request 1' }).waitFor();
-    expect(page.url()).toBe(`${origin}/console${hrefOf(KEY, 'requests', '1')}`);
+    expect(page.url()).toBe(`${origin}/console${accountHref(KEY, 'requests', '1')}`);
     // And from there back to the task.
     await page.getByRole('link', { name: id }).click();
     await article.waitFor();
   });
 
   it('show what came of them: an image, and a video that plays', async () => {
-    const { origin, order, ask, act, read } = await listeningEmulator();
+    const { origin, order, postOk, callAdmin, read } = await startListeningEmulator();
     const video = await order(KEY);
     const image = ORDERS['nano-banana-pro'];
-    const { generationId } = await ask(`${image.path}/generate`, image.body, KEY);
-    await act('POST', KEY, '/clock/advance', { ms: 3_600_000 });
-    const { page, row, copied, button } = await openPage(origin, hrefOf(KEY));
+    const { generationId } = await postOk(`${image.path}/generate`, image.body, KEY);
+    await callAdmin('POST', KEY, '/clock/advance', { ms: 3_600_000 });
+    const { page, row, copied, button } = await openPage(origin, accountHref(KEY));
 
-    const small = (name: RegExp, tag: string) =>
+    const thumbnailWidth = (name: RegExp, tag: string) =>
       row(name)
         .locator(tag)
         .evaluate((one: PageElement) => one.naturalWidth ?? one.videoWidth);
-    await soon(() => small(/a cat/, 'img')).toBe(1376);
-    await soon(() => small(/golden retriever/, 'video')).toBe(704);
+    await eventually(() => thumbnailWidth(/a cat/, 'img')).toBe(1376);
+    await eventually(() => thumbnailWidth(/golden retriever/, 'video')).toBe(704);
 
     await row(/a cat/).click();
     const shown = page.getByRole('img', { name: 'The imageUrl of this task' });
-    await soon(() => shown.evaluate((one: PageElement) => [one.naturalWidth, one.naturalHeight])).toEqual([
+    await eventually(() => shown.evaluate((one: PageElement) => [one.naturalWidth, one.naturalHeight])).toEqual([
       1376, 768,
     ]);
     await page.getByText(generationId).waitFor();
@@ -212,13 +211,13 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     const player = page.getByLabel('The videoUrl of this task');
     const state = () =>
       player.evaluate((one: PageElement) => ({ is: one.paused ? 'paused' : 'playing', at: one.currentTime }));
-    await soon(state).toEqual({ is: 'paused', at: 0 });
+    await eventually(state).toEqual({ is: 'paused', at: 0 });
     await player.focus();
     await page.keyboard.press('Space');
-    await soon(async () => (await state()).at).toBeGreaterThan(0.1);
+    await eventually(async () => (await state()).at).toBeGreaterThan(0.1);
 
     await button('Copy address of videoUrl').click();
-    await soon(copied).toMatch(`${origin}/media/`);
+    await eventually(copied).toMatch(`${origin}/media/`);
     // Looking is no fetch of the client's, as this is.
     expect((await read(KEY, '/requests/count')).count).toBe(2);
     const file = await fetch(await copied());
@@ -229,12 +228,12 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
   });
 
   it('are completed and failed by hand, with a code that is documented', async () => {
-    const { origin, order, read } = await listeningEmulator();
+    const { origin, order, read } = await startListeningEmulator();
     const one = await order(KEY, 'one');
     const other = await order(KEY, 'other');
-    const { page, press, told, row, form, region } = await openPage(origin, hrefOf(KEY, 'tasks', one));
+    const { page, press, expectToast, row, form, region } = await openPage(origin, accountHref(KEY, 'tasks', one));
     await press('Complete now');
-    await told(`Task ${one} has completed.`);
+    await expectToast(`Task ${one} has completed.`);
     await row(/^one sora-2 completed/).waitFor();
     expect(await read(KEY, `/tasks/${one}`)).toMatchObject({ status: 'completed' });
 
@@ -242,13 +241,10 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     await page.getByRole('article', { name: `Task ${other}` }).waitFor();
     await press('Fail …');
     const codes = form('Fail this task').getByLabel('With the code');
-    await soon(() => codes.getByRole('option').allInnerTexts()).toEqual([
-      'GENERATION_FAILED',
-      'INTERNAL_ERROR',
-    ]);
+    await eventually(() => codes.getByRole('option').allInnerTexts()).toEqual(['GENERATION_FAILED', 'INTERNAL_ERROR']);
     await codes.selectOption('INTERNAL_ERROR');
     await press('Fail it');
-    await told(`Task ${other} has failed, its credits are refunded.`);
+    await expectToast(`Task ${other} has failed, its credits are refunded.`);
     await row(/^other sora-2 failed: INTERNAL_ERROR/).waitFor();
     await region('Credits').getByText('996', { exact: true }).waitFor();
     await region('Credits').getByText('none are held').waitFor();
@@ -259,17 +255,21 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
   });
 
   it('move by themselves under a real clock, and end there when they are brought to their end', async () => {
-    const { origin, order, act, read } = await listeningEmulator(['--speed', '5'], systemClock as TestClock);
+    const { origin, order, callAdmin, read } = await startListeningEmulator(['--speed', '5'], systemClock as TestClock);
     const key = 'np_test_default';
     const id = await order(key);
-    const opened = await openPage(origin, hrefOf(key, 'tasks', id));
+    const opened = await openPage(origin, accountHref(key, 'tasks', id));
     const { page, press, row, rows } = opened;
     const percent = async () => Number(/· (\d+) %/.exec(await rows.innerText())?.[1]);
-    await soon(percent).toBeGreaterThanOrEqual(0);
-    const [began, [bar], [own]] = [await percent(), await barsOf(opened), await barsOf(opened, 'article')];
-    await soon(percent).toBeGreaterThan(began + 1);
-    await soon(async () => (await barsOf(opened))[0]!.done).toBeGreaterThan(bar!.done + 1);
-    await soon(async () => (await barsOf(opened, 'article'))[0]!.done).toBeGreaterThan(own!.done + 1);
+    await eventually(percent).toBeGreaterThanOrEqual(0);
+    const [startPercent, [bar], [detailBar]] = [
+      await percent(),
+      await measureBars(opened),
+      await measureBars(opened, 'article'),
+    ];
+    await eventually(percent).toBeGreaterThan(startPercent + 1);
+    await eventually(async () => (await measureBars(opened))[0]!.done).toBeGreaterThan(bar!.done + 1);
+    await eventually(async () => (await measureBars(opened, 'article'))[0]!.done).toBeGreaterThan(detailBar!.done + 1);
     await press('To its end');
     await row(/completed/).waitFor();
     expect(await read(key, `/tasks/${id}`)).toMatchObject({ status: 'completed' });
@@ -277,18 +277,18 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     await order(key, 'the second');
     await row(/the second sora-2 generating/).waitFor();
     // Now it takes a moment, and nobody has to do anything.
-    await act('PATCH', key, '', { speed: 100_000 });
+    await callAdmin('PATCH', key, '', { speed: 100_000 });
     await row(/the second sora-2 completed/).waitFor();
     expect(await page.getByText('generating').count()).toBe(1);
   });
 
   it('that are not there are told so, and accounts that are not there', async () => {
-    const { origin } = await listeningEmulator();
-    const { page } = await openPage(origin, hrefOf(KEY, 'tasks', 'nothing'), {
-      expected: [refused(404)],
+    const { origin } = await startListeningEmulator();
+    const { page } = await openPage(origin, accountHref(KEY, 'tasks', 'nothing'), {
+      expected: [statusError(404)],
     });
     await page.getByText('There is no task nothing.').waitFor();
-    await page.goto(`${origin}/console${hrefOf('nobody')}`);
+    await page.goto(`${origin}/console${accountHref('nobody')}`);
     await page.getByRole('heading', { name: 'There is no account nobody' }).waitFor();
     await page.getByRole('link', { name: 'All accounts' }).click();
     await page.getByRole('heading', { name: 'Accounts' }).waitFor();

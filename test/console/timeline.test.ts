@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Account, Task } from '../../src/client/types.ts';
 import { accountNowMs, endsAtMs, simulatedMs, untilEndMs } from '../../src/console/timeline.ts';
-import { type TestEmulator, testEmulator } from '../support/emulator.ts';
+import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
 
 const ORDERS = [
   ['/api/sora-2/generate', { prompt: 'a dog', mode: 'textToVideo' }],
@@ -10,24 +10,22 @@ const ORDERS = [
   ['/api/sora-2-tvc/generate', { adTheme: 'tea' }],
 ] as const;
 
-async function withTasks(mode: 'real' | 'frozen', speed: number) {
-  const emulator = await testEmulator();
+async function startTasks(mode: 'real' | 'frozen', speed: number) {
+  const emulator = await createTestEmulator();
   await emulator.post('/__admin/accounts', { key: 'k', clock: mode, speed, rateLimit: null }, null);
   for (const [path, body] of ORDERS) expect((await emulator.post(path, body, 'k')).status).toBe(200);
   return emulator;
 }
-const read = async ({ get }: TestEmulator) => {
+const readState = async ({ get }: TestEmulator) => {
   const account: Account = (await get('/__admin/accounts/k')).body;
   const { tasks }: { tasks: Task[] } = (await get('/__admin/accounts/k/tasks')).body;
   return { account, tasks, nowMs: accountNowMs(account, 0) };
 };
-const advance = ({ post }: TestEmulator, ms: number) =>
-  post('/__admin/accounts/k/clock/advance', { ms }, null);
+const advance = ({ post }: TestEmulator, ms: number) => post('/__admin/accounts/k/clock/advance', { ms }, null);
 
-const clocks = fc.tuple(
-  fc.constantFrom('real', 'frozen'),
-  fc.constantFrom(0.5, 1, 7, 60, 1000),
-) as fc.Arbitrary<['real' | 'frozen', number]>;
+const clocks = fc.tuple(fc.constantFrom('real', 'frozen'), fc.constantFrom(0.5, 1, 7, 60, 1000)) as fc.Arbitrary<
+  ['real' | 'frozen', number]
+>;
 
 describe('how far a task is', () => {
   it('grows with its clock, from nothing to its whole plan, and is what the emulator says at its end', async () => {
@@ -36,15 +34,15 @@ describe('how far a task is', () => {
         clocks,
         fc.array(fc.integer({ min: 0, max: 60_000 }), { maxLength: 6 }),
         async (clock, moves) => {
-          const emulator = await withTasks(...clock);
+          const emulator = await startTasks(...clock);
           let before = [0, 0, 0];
           for (const ms of [0, ...moves]) {
             await advance(emulator, ms);
-            const { account, tasks, nowMs } = await read(emulator);
+            const { account, tasks, nowMs } = await readState(emulator);
             const done = tasks.map((task) => simulatedMs(task, account, nowMs));
-            done.forEach((doneMs, place) => {
-              const { status, plan } = tasks[place]!;
-              expect(doneMs).toBeGreaterThanOrEqual(before[place]!);
+            done.forEach((doneMs, index) => {
+              const { status, plan } = tasks[index]!;
+              expect(doneMs).toBeGreaterThanOrEqual(before[index]!);
               expect(doneMs).toBeLessThanOrEqual(plan.endMs);
               if (status !== 'processing') expect(doneMs).toBe(plan.endMs);
             });
@@ -61,7 +59,7 @@ describe('how far a task is', () => {
       ['real', true],
       ['frozen', false],
     ] as const) {
-      const { account, tasks } = await read(await withTasks(mode, 2));
+      const { account, tasks } = await readState(await startTasks(mode, 2));
       const at = (sinceMs: number) => simulatedMs(tasks[0]!, account, accountNowMs(account, sinceMs));
       expect(at(0)).toBe(0);
       expect(at(5000)).toBe(moves ? 10_000 : 0);
@@ -69,10 +67,10 @@ describe('how far a task is', () => {
   });
 
   it('stays where it is when it hangs', async () => {
-    const emulator = await withTasks('frozen', 1);
+    const emulator = await startTasks('frozen', 1);
     await emulator.post('/api/sora-2/generate', { prompt: 'a @emulator(hang)', mode: 'textToVideo' }, 'k');
     await advance(emulator, 10_000_000);
-    const { account, tasks, nowMs } = await read(emulator);
+    const { account, tasks, nowMs } = await readState(emulator);
     expect(simulatedMs(tasks[3]!, account, nowMs)).toBe(0);
     expect(endsAtMs(tasks[3]!, account)).toBeUndefined();
     expect(untilEndMs(tasks, account, nowMs)).toBeUndefined();
@@ -81,8 +79,8 @@ describe('how far a task is', () => {
 
 describe('when tasks end', () => {
   it('is never where no clock goes to', async () => {
-    const emulator = await withTasks('frozen', 1);
-    const { account, tasks, nowMs } = await read(emulator);
+    const emulator = await startTasks('frozen', 1);
+    const { account, tasks, nowMs } = await readState(emulator);
     const [task] = tasks;
     const far = { ...task!, dueAt: '+010000-01-01T00:00:00.000Z' };
     expect(untilEndMs([far], account, nowMs)).toBeUndefined();
@@ -92,18 +90,18 @@ describe('when tasks end', () => {
   it('is when the emulator ends them, and not before', async () => {
     await fc.assert(
       fc.asyncProperty(clocks, fc.integer({ min: 0, max: 20_000 }), async (clock, passedMs) => {
-        const emulator = await withTasks(...clock);
+        const emulator = await startTasks(...clock);
         await advance(emulator, passedMs);
-        const { account, tasks, nowMs } = await read(emulator);
+        const { account, tasks, nowMs } = await readState(emulator);
         const ends = tasks.map((task) => endsAtMs(task, account));
         const last = Math.max(...ends.map((end) => end ?? 0));
         if (last === 0) return;
         // Each of a plan's steps begins at a whole millisecond of a real clock.
         await advance(emulator, Math.max(0, last - nowMs - 5));
-        const before = await read(emulator);
+        const before = await readState(emulator);
         expect(before.tasks[ends.indexOf(last)]!.status).toBe('processing');
         await advance(emulator, untilEndMs(before.tasks, before.account, before.nowMs)!);
-        const after = await read(emulator);
+        const after = await readState(emulator);
         expect(after.tasks.map(({ status }) => status)).toEqual(['completed', 'completed', 'completed']);
       }),
       { numRuns: 12 },

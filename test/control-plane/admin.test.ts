@@ -1,14 +1,14 @@
 import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 const LEDGER = '/__admin/accounts/np_test_default/ledger';
 
 describe('health', () => {
   it('is told to everybody and never limited', async () => {
-    const { send, get, core } = await testEmulator(['--admin-token', 'very-secret']);
+    const { send, get, core } = await createTestEmulator(['--admin-token', 'very-secret']);
     expect((await get('/health')).body).toEqual({ status: 'ok' });
     expect((await get('/ready')).body).toEqual({ status: 'ready' });
     core.db.close();
@@ -21,7 +21,7 @@ describe('health', () => {
 
 describe('metrics', () => {
   it('count accounts, tasks, answers of known accounts by status, and requests without a known key', async () => {
-    const { post, get, send } = await testEmulator();
+    const { post, get, send } = await createTestEmulator();
     await post('/api/sora-2/generate', VALID);
     await post('/api/sora-2/generate', VALID);
     await post('/api/sora-2/generate', {});
@@ -43,33 +43,25 @@ describe('metrics', () => {
     ]);
   });
 
-  it.each([[[]], [['--journal-entries', '0']]])(
-    'count answers with a journal and without: %j',
-    async (flags) => {
-      const { post, get, core, app } = await testEmulator(flags);
-      await post('/api/sora-2/generate', VALID);
-      await post('/api/sora-2/generate', {});
-      // Cut, it never gets to where the others are told of.
-      const { id } = core.accounts.find('np_test_default')!;
-      core.faults.add(id, { match: {}, at: 'request', effect: { truncateAfter: 1 } });
-      const url = await app.listen({ port: 0, host: '127.0.0.1' });
-      const headers = { authorization: 'Bearer np_test_default', 'content-type': 'application/json' };
-      const answer = await fetch(`${url}/api/sora-2/generate`, { method: 'POST', headers, body: '{}' });
-      await expect(answer.text()).rejects.toThrow();
-      const counts = (await get('/metrics')).text
-        .split('\n')
-        .filter((line) => line.startsWith('nanophoto_requests'));
-      expect(counts).toEqual([
-        'nanophoto_requests_total{status="200"} 1',
-        'nanophoto_requests_total{status="400"} 2',
-      ]);
-    },
-  );
+  it.each([[[]], [['--journal-entries', '0']]])('count answers with a journal and without: %j', async (flags) => {
+    const { post, get, core, app } = await createTestEmulator(flags);
+    await post('/api/sora-2/generate', VALID);
+    await post('/api/sora-2/generate', {});
+    // Cut, it never gets to where the others are told of.
+    const { id } = core.accounts.find('np_test_default')!;
+    core.faults.add(id, { match: {}, at: 'request', effect: { truncateAfter: 1 } });
+    const url = await app.listen({ port: 0, host: '127.0.0.1' });
+    const headers = { authorization: 'Bearer np_test_default', 'content-type': 'application/json' };
+    const response = await fetch(`${url}/api/sora-2/generate`, { method: 'POST', headers, body: '{}' });
+    await expect(response.text()).rejects.toThrow();
+    const counts = (await get('/metrics')).text.split('\n').filter((line) => line.startsWith('nanophoto_requests'));
+    expect(counts).toEqual(['nanophoto_requests_total{status="200"} 1', 'nanophoto_requests_total{status="400"} 2']);
+  });
 });
 
 describe('the control plane', () => {
   it('reads an account with its limiter and clock', async () => {
-    const { get, post } = await testEmulator();
+    const { get, post } = await createTestEmulator();
     await post('/api/sora-2/generate', VALID);
     expect((await get('/__admin/accounts/np_test_default')).body).toEqual({
       key: 'np_test_default',
@@ -89,12 +81,9 @@ describe('the control plane', () => {
   });
 
   it('lists accounts by key, in pages', async () => {
-    const { get } = await testEmulator();
+    const { get } = await createTestEmulator();
     const first = (await get('/__admin/accounts?limit=2')).body;
-    expect(first.accounts.map(({ key }: { key: string }) => key)).toEqual([
-      'np_test_auto',
-      'np_test_default',
-    ]);
+    expect(first.accounts.map(({ key }: { key: string }) => key)).toEqual(['np_test_auto', 'np_test_default']);
     expect(first.next).toBe('np_test_default');
     const rest = (await get(`/__admin/accounts?after=${first.next}`)).body;
     expect(rest.accounts).toHaveLength(4);
@@ -102,7 +91,7 @@ describe('the control plane', () => {
   });
 
   it('takes keys of any length and alphabet', async () => {
-    const { get, post } = await testEmulator();
+    const { get, post } = await createTestEmulator();
     const key = `np_test_${'x/y+z=~.'.repeat(14)}`;
     await post('/api/sora-2/generate', VALID, key);
     expect((await get(`/__admin/accounts/${encodeURIComponent(key)}`)).body).toMatchObject({
@@ -112,12 +101,12 @@ describe('the control plane', () => {
   });
 
   it('shows the ledger oldest first, in pages, with what is held', async () => {
-    const { get, post, clock } = await testEmulator();
+    const { get, post, clock } = await createTestEmulator();
     const { taskId } = (await post('/api/sora-2/generate', VALID)).body;
-    const entry = (id: string, kind: string, amount: number, balance: number, more: object) => ({
+    const entry = (id: string, kind: string, amount: number, balance: number, overrides: object) => ({
       ...{ id, kind, amount, balance, taskId: null, reason: null },
       at: '2026-01-15T12:00:00.000Z',
-      ...more,
+      ...overrides,
     });
     const grant = entry('1', 'grant', 1000, 1000, { reason: 'initial credits' });
     const hold = entry('2', 'hold', -4, 996, { taskId });
@@ -135,11 +124,11 @@ describe('the control plane', () => {
   });
 
   it('verifies the ledger, and finds what somebody broke by hand', async () => {
-    const { get, post, core } = await testEmulator();
+    const { get, post, core } = await createTestEmulator();
     await post('/api/sora-2/generate', VALID);
     expect((await get(`${LEDGER}/verify`)).body).toEqual({ ok: true, problems: [] });
     core.db.exec('UPDATE accounts SET balance = balance + 1');
-    core.accounts.forget();
+    core.accounts.invalidate();
     expect((await get(`${LEDGER}/verify`)).body).toEqual({
       ok: false,
       problems: ['the balance is not the sum of the entries: balance 997'],
@@ -155,14 +144,14 @@ describe('the control plane', () => {
     [`${LEDGER}?after=x`, 'after'],
     ['/__admin/accounts?nonsense=1', 'nonsense'],
   ])('refuses %s and names the field', async (path, field) => {
-    const { get } = await testEmulator();
+    const { get } = await createTestEmulator();
     const { status, body } = await get(path);
     expect([status, body.code]).toEqual([400, 'INVALID_INPUT']);
     expect(body.error).toContain(field);
   });
 
   it('has its own form for what it does not know', async () => {
-    const { get, send } = await testEmulator();
+    const { get, send } = await createTestEmulator();
     expect(await get('/__admin/accounts/nobody/ledger')).toMatchObject({
       status: 404,
       body: { error: 'There is no account with the key nobody.', code: 'ACCOUNT_NOT_FOUND' },
@@ -175,7 +164,7 @@ describe('the control plane', () => {
   });
 
   it('has its own form for paths that cannot be read', async () => {
-    const { get } = await testEmulator();
+    const { get } = await createTestEmulator();
     for (const key of ['%zz', 'x'.repeat(1100)]) {
       const { status, body } = await get(`/__admin/accounts/${key}`);
       expect([status, body]).toEqual([404, { error: expect.stringMatching(/\.$/), code: 'NOT_FOUND' }]);
@@ -185,35 +174,27 @@ describe('the control plane', () => {
 
   it.each([
     [{ 'content-type': 'text/plain' }, 415, 'UNSUPPORTED_MEDIA_TYPE', 'Content-Type: application/json'],
-    [
-      { 'content-type': 'application/json', 'content-encoding': 'gzip' },
-      415,
-      'UNSUPPORTED_MEDIA_TYPE',
-      'gzip',
-    ],
-  ])('tells what it cannot read with headers %j', async (headers, status, code, words) => {
-    const { send } = await testEmulator();
-    const answer = await send('POST', '/__admin/accounts', { key: null, body: '{}', headers });
-    expect([answer.status, answer.body.code]).toEqual([status, code]);
-    expect(answer.body.error).toContain(words);
+    [{ 'content-type': 'application/json', 'content-encoding': 'gzip' }, 415, 'UNSUPPORTED_MEDIA_TYPE', 'gzip'],
+  ])('tells what it cannot read with headers %j', async (headers, status, code, expectedText) => {
+    const { send } = await createTestEmulator();
+    const response = await send('POST', '/__admin/accounts', { key: null, body: '{}', headers });
+    expect([response.status, response.body.code]).toEqual([status, code]);
+    expect(response.body.error).toContain(expectedText);
   });
 
-  it.each(['/__admin/accounts', '/health'])(
-    'wants a Host where HTTP does, in its own form: %s',
-    async (path) => {
-      const { app } = await testEmulator();
-      await app.listen({ port: 0, host: '127.0.0.1' });
-      const { port } = app.server.address() as AddressInfo;
-      const socket = connect(port, '127.0.0.1');
-      socket.end(`GET ${path} HTTP/1.1\r\nConnection: close\r\n\r\n`);
-      const answer = await text(socket);
-      expect(answer).toMatch(/^HTTP\/1\.1 400 /);
-      expect(answer).toContain('"code":"MALFORMED_REQUEST"');
-    },
-  );
+  it.each(['/__admin/accounts', '/health'])('wants a Host where HTTP does, in its own form: %s', async (path) => {
+    const { app } = await createTestEmulator();
+    await app.listen({ port: 0, host: '127.0.0.1' });
+    const { port } = app.server.address() as AddressInfo;
+    const socket = connect(port, '127.0.0.1');
+    socket.end(`GET ${path} HTTP/1.1\r\nConnection: close\r\n\r\n`);
+    const response = await text(socket);
+    expect(response).toMatch(/^HTTP\/1\.1 400 /);
+    expect(response).toContain('"code":"MALFORMED_REQUEST"');
+  });
 
   it('asks for the token where one is set', async () => {
-    const { get, send } = await testEmulator(['--admin-token', 'very-secret']);
+    const { get, send } = await createTestEmulator(['--admin-token', 'very-secret']);
     expect(await get(LEDGER)).toMatchObject({ status: 401, body: { code: 'ADMIN_TOKEN_REQUIRED' } });
     const status = async (headers: object) => (await send('GET', LEDGER, { key: null, headers })).status;
     expect(await status({ 'x-admin-token': 'wrong-token' })).toBe(401);
@@ -224,34 +205,28 @@ describe('the control plane', () => {
   });
 
   it('answers callers on this machine only, unless told otherwise', async () => {
-    const from = async (remoteAddress: string, flags: string[] = []) => {
-      const { app } = await testEmulator(flags);
+    const statusFrom = async (remoteAddress: string, flags: string[] = []) => {
+      const { app } = await createTestEmulator(flags);
       return (await app.inject({ method: 'GET', url: LEDGER, remoteAddress })).statusCode;
     };
-    expect(await from('127.0.0.1')).toBe(200);
-    expect(await from('::1')).toBe(200);
-    expect(await from('::ffff:127.0.0.1')).toBe(200);
-    expect(await from('10.0.0.5')).toBe(403);
-    expect(await from('10.127.0.1')).toBe(403);
-    expect(await from('10.0.0.5', ['--admin-remote', 'on'])).toBe(200);
+    expect(await statusFrom('127.0.0.1')).toBe(200);
+    expect(await statusFrom('::1')).toBe(200);
+    expect(await statusFrom('::ffff:127.0.0.1')).toBe(200);
+    expect(await statusFrom('10.0.0.5')).toBe(403);
+    expect(await statusFrom('10.127.0.1')).toBe(403);
+    expect(await statusFrom('10.0.0.5', ['--admin-remote', 'on'])).toBe(200);
   });
 
   it('answers no page of another host, and no name that somebody may have made to lead here', async () => {
     const status = async (headers: object, flags: string[] = []) =>
-      (await (await testEmulator(flags)).send('GET', LEDGER, { key: null, headers })).status;
+      (await (await createTestEmulator(flags)).send('GET', LEDGER, { key: null, headers })).status;
     for (const host of ['localhost:6266', '127.0.0.1:6266', '[::1]:6266', 'emulator.localhost']) {
       expect(await status({ host })).toBe(200);
       expect(await status({ host, origin: `http://${host}` })).toBe(200);
       expect(await status({ host, origin: 'http://evil.test' })).toBe(403);
       expect(await status({ host, origin: 'null' })).toBe(403);
     }
-    const names = [
-      'evil.test',
-      'localhost.evil.test',
-      'emulator:6266',
-      'nanophoto.ai',
-      '127.0.0.1.evil.test',
-    ];
+    const names = ['evil.test', 'localhost.evil.test', 'emulator:6266', 'nanophoto.ai', '127.0.0.1.evil.test'];
     for (const host of names) expect([host, await status({ host })]).toEqual([host, 403]);
     const remote = ['--admin-remote', 'on'];
     expect(await status({ host: 'emulator:6266', origin: 'http://evil.test' }, remote)).toBe(403);
@@ -260,18 +235,12 @@ describe('the control plane', () => {
   });
 
   it.each([
-    ...[
-      'emulator:6266',
-      'nanophoto-emulator',
-      'host.docker.internal:6266',
-      '192.168.7.5:6266',
-      '[fe80::1]:6266',
-    ],
+    ...['emulator:6266', 'nanophoto-emulator', 'host.docker.internal:6266', '192.168.7.5:6266', '[fe80::1]:6266'],
     ...['localhost', 'LOCALHOST:1', 'a.localhost', '0.0.0.0:6266'],
   ])('takes %s for no stranger where other machines may call', async (host) => {
-    const { get, app } = await testEmulator(['--admin-remote', 'on']);
-    const answer = await app.inject({ url: LEDGER, headers: { host }, remoteAddress: '10.0.0.5' });
-    expect(answer.statusCode).toBe(200);
+    const { get, app } = await createTestEmulator(['--admin-remote', 'on']);
+    const response = await app.inject({ url: LEDGER, headers: { host }, remoteAddress: '10.0.0.5' });
+    expect(response.statusCode).toBe(200);
     expect((await get('/health')).status).toBe(200);
   });
 
@@ -279,9 +248,9 @@ describe('the control plane', () => {
     ...['evil.test', 'evil.test:6266', 'emulator.evil.test', 'nanophoto.ai', 'internal.evil.test'],
     ...['1.2.3.4.evil.test', 'xinternal.test', 'emulator..', 'emulator.', 'a b'],
   ])('refuses the name "%s", which may be anybody\'s, and says what to do', async (host) => {
-    const { app } = await testEmulator(['--admin-remote', 'on']);
-    const answer = await app.inject({ url: LEDGER, headers: { host }, remoteAddress: '10.0.0.5' });
-    expect([answer.statusCode, answer.json()]).toEqual([
+    const { app } = await createTestEmulator(['--admin-remote', 'on']);
+    const response = await app.inject({ url: LEDGER, headers: { host }, remoteAddress: '10.0.0.5' });
+    expect([response.statusCode, response.json()]).toEqual([
       403,
       {
         error: `Anybody can have made the name ${host.replace(/:\d+$/, '')} lead here: name it in --admin-hosts, or start with --admin-token.`,
@@ -291,10 +260,9 @@ describe('the control plane', () => {
   });
 
   it('takes the names of --admin-hosts, whoever may call', async () => {
-    for (const own of [[], ['--admin-remote', 'on']]) {
-      const { send } = await testEmulator(['--admin-hosts', 'emulator.example.org,ci', ...own]);
-      const status = async (host: string) =>
-        (await send('GET', LEDGER, { key: null, headers: { host } })).status;
+    for (const flags of [[], ['--admin-remote', 'on']]) {
+      const { send } = await createTestEmulator(['--admin-hosts', 'emulator.example.org,ci', ...flags]);
+      const status = async (host: string) => (await send('GET', LEDGER, { key: null, headers: { host } })).status;
       expect(await status('Emulator.example.org:6266')).toBe(200);
       expect(await status('ci')).toBe(200);
       expect(await status('example.org')).toBe(403);
@@ -306,15 +274,15 @@ describe('the control plane', () => {
     'answers no request that a page of elsewhere makes without an origin (%s), token or not',
     async (site) => {
       for (const flags of [[], ['--admin-token', 'very-secret'], ['--admin-remote', 'on']]) {
-        const { send } = await testEmulator(flags);
-        const ask = (headers: object) =>
+        const { send } = await createTestEmulator(flags);
+        const request = (headers: object) =>
           send('GET', LEDGER, { key: null, headers: { 'x-admin-token': 'very-secret', ...headers } });
-        expect(await ask({ 'sec-fetch-site': site })).toMatchObject({
+        expect(await request({ 'sec-fetch-site': site })).toMatchObject({
           status: 403,
           body: { code: 'FOREIGN_PAGE' },
         });
-        for (const own of ['same-origin', 'none']) {
-          expect((await ask({ 'sec-fetch-site': own })).status).toBe(200);
+        for (const fetchSite of ['same-origin', 'none']) {
+          expect((await request({ 'sec-fetch-site': fetchSite })).status).toBe(200);
         }
       }
     },
@@ -322,21 +290,21 @@ describe('the control plane', () => {
 
   it('takes from a browser what changes nothing, and all else with a header that no form can send', async () => {
     for (const flags of [[], ['--admin-token', 'very-secret'], ['--admin-remote', 'on']]) {
-      const { send } = await testEmulator(flags);
-      const ask = (method: string, path: string, headers: object) =>
+      const { send } = await createTestEmulator(flags);
+      const request = (method: string, path: string, headers: object) =>
         send(method, path, {
           key: null,
           headers: { host: '127.0.0.1:6266', 'x-admin-token': 'very-secret', ...headers },
         });
       const account = '/__admin/accounts/np_test_default';
-      const ofBrowsers = [
+      const browserHeaders = [
         { origin: 'http://127.0.0.1:6266' },
         { 'sec-fetch-site': 'same-origin' },
         { origin: 'http://127.0.0.1:6266', 'sec-fetch-site': 'same-origin' },
         { 'sec-fetch-site': 'none' },
       ];
-      for (const headers of ofBrowsers) {
-        for (const method of ['GET', 'HEAD']) expect((await ask(method, account, headers)).status).toBe(200);
+      for (const headers of browserHeaders) {
+        for (const method of ['GET', 'HEAD']) expect((await request(method, account, headers)).status).toBe(200);
         for (const [method, path] of [
           ['POST', `${account}/reset`],
           ['DELETE', `${account}/faults`],
@@ -345,7 +313,7 @@ describe('the control plane', () => {
           ['OPTIONS', account],
           ['POST', '/__admin/nowhere'],
         ] as const) {
-          expect(await ask(method, path, headers)).toMatchObject({
+          expect(await request(method, path, headers)).toMatchObject({
             status: 403,
             body: {
               error:
@@ -355,18 +323,18 @@ describe('the control plane', () => {
           });
         }
         for (const value of ['1', 'anything', '']) {
-          const own = { ...headers, 'x-emulator-console': value };
-          expect((await ask('POST', `${account}/reset`, own)).status).toBe(200);
+          const withConsoleHeader = { ...headers, 'x-emulator-console': value };
+          expect((await request('POST', `${account}/reset`, withConsoleHeader)).status).toBe(200);
         }
       }
       // Programs say nothing of the kind.
       for (const headers of [{}, { 'sec-fetch-mode': 'cors', 'user-agent': 'node' }]) {
-        expect((await ask('POST', `${account}/reset`, headers)).status).toBe(200);
+        expect((await request('POST', `${account}/reset`, headers)).status).toBe(200);
       }
       // It opens nothing to anybody else.
       for (const foreign of [{ origin: 'http://evil.test' }, { 'sec-fetch-site': 'cross-site' }]) {
-        const answer = await ask('POST', `${account}/reset`, { ...foreign, 'x-emulator-console': '1' });
-        expect(answer).toMatchObject({ status: 403, body: { code: 'FOREIGN_PAGE' } });
+        const response = await request('POST', `${account}/reset`, { ...foreign, 'x-emulator-console': '1' });
+        expect(response).toMatchObject({ status: 403, body: { code: 'FOREIGN_PAGE' } });
       }
     }
   });
@@ -374,11 +342,14 @@ describe('the control plane', () => {
   it.each(['{bad', '[]', '5', `"${'x'.repeat(2 * 1024 * 1024)}"`])(
     'tells a body that it cannot use in its own form (case %#)',
     async (body) => {
-      const { send } = await testEmulator();
+      const { send } = await createTestEmulator();
       const headers = { 'content-type': 'application/json' };
-      const answer = await send('POST', '/__admin/accounts', { key: null, body, headers });
-      expect(answer.status).toBe(body.length > 10 ? 413 : 400);
-      expect(answer.body).toEqual({ error: expect.stringMatching(/^[A-Z].*\.$/), code: expect.any(String) });
+      const response = await send('POST', '/__admin/accounts', { key: null, body, headers });
+      expect(response.status).toBe(body.length > 10 ? 413 : 400);
+      expect(response.body).toEqual({
+        error: expect.stringMatching(/^[A-Z].*\.$/),
+        code: expect.any(String),
+      });
     },
   );
 });

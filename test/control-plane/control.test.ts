@@ -1,14 +1,14 @@
 import { get } from 'node:http';
 import { describe, expect, it, vi } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 
 const GENERATE = '/api/sora-2/generate';
 const CHECK = '/api/sora-2/check-status';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 
 /** The emulator and one account on a frozen clock, with its control calls at hand. */
-async function controlled(key = 'k') {
-  const emulator = await testEmulator();
+async function createControlledEmulator(key = 'k') {
+  const emulator = await createTestEmulator();
   emulator.createAccount(key, { clock: { mode: 'frozen' } });
   const call = async (method: string, path: string, body?: unknown) =>
     emulator.send(method, `/__admin/accounts/${encodeURIComponent(key)}${path}`, { key: null, body });
@@ -19,8 +19,8 @@ async function controlled(key = 'k') {
   return { ...emulator, key, call, submit, poll, idOf };
 }
 
-const control = async (method: string, path: string, body?: unknown) =>
-  (await testEmulator()).send(method, `/__admin${path}`, { key: null, body });
+const callControl = async (method: string, path: string, body?: unknown) =>
+  (await createTestEmulator()).send(method, `/__admin${path}`, { key: null, body });
 
 describe('accounts', () => {
   it('are made with what is said, and the defaults for the rest', async () => {
@@ -32,9 +32,9 @@ describe('accounts', () => {
       clock: 'frozen',
       seed: 42,
     };
-    const answer = await control('POST', '/accounts', body);
-    expect(answer.status).toBe(201);
-    expect(answer.body).toEqual({
+    const response = await callControl('POST', '/accounts', body);
+    expect(response.status).toBe(201);
+    expect(response.body).toEqual({
       key: 'team-a/b',
       credits: 7,
       rateLimit: { limit: null, remaining: null, resetAt: null },
@@ -44,23 +44,23 @@ describe('accounts', () => {
       createdAt: '2026-01-15T12:00:00.000Z',
       revoked: false,
     });
-    const made = await control('POST', '/accounts');
-    expect(made).toMatchObject({
+    const created = await callControl('POST', '/accounts');
+    expect(created).toMatchObject({
       status: 201,
       body: { credits: 1000, rateLimit: { limit: 100 }, speed: 60 },
     });
-    expect(made.body.key).toMatch(/^np_[0-9a-f]{24}$/);
+    expect(created.body.key).toMatch(/^np_[0-9a-f]{24}$/);
     const clock = { mode: 'auto', now: '2030-01-01T00:00:00.000Z' };
-    expect((await control('POST', '/accounts', { clock })).body.clock).toEqual(clock);
+    expect((await callControl('POST', '/accounts', { clock })).body.clock).toEqual(clock);
   });
 
   it('are made once', async () => {
-    const answer = await control('POST', '/accounts', { key: 'np_test_default' });
-    expect(answer).toMatchObject({ status: 409, body: { code: 'ACCOUNT_EXISTS' } });
+    const response = await callControl('POST', '/accounts', { key: 'np_test_default' });
+    expect(response).toMatchObject({ status: 409, body: { code: 'ACCOUNT_EXISTS' } });
   });
 
   it('change their limit, speed, seed and whether they are revoked, and nothing else', async () => {
-    const { call, post, account, key } = await controlled();
+    const { call, post, account, key } = await createControlledEmulator();
     const changes = { rateLimit: 5, speed: 3, seed: 'other', revoked: true };
     expect((await call('PATCH', '', changes)).body).toMatchObject({
       rateLimit: { limit: 5 },
@@ -85,7 +85,7 @@ describe('accounts', () => {
   });
 
   it('whose speed changes let running tasks keep the simulated time they have left', async () => {
-    const { send, createAccount, core, clock } = await testEmulator();
+    const { send, createAccount, core, clock } = await createTestEmulator();
     const { id } = createAccount('k', { speed: 10 });
     const { taskId } = (await send('POST', GENERATE, { key: 'k', body: VALID })).body;
     const { endMs } = core.tasks.find(id, taskId)!.plan;
@@ -98,7 +98,7 @@ describe('accounts', () => {
   });
 
   it('are removed with all that is their own', async () => {
-    const { call, submit, core, get, post } = await controlled();
+    const { call, submit, core, get, post } = await createControlledEmulator();
     await submit();
     await call('POST', '/snapshots', { name: 's' });
     expect(await call('DELETE', '')).toMatchObject({ status: 204, text: '' });
@@ -117,24 +117,22 @@ describe('accounts', () => {
   });
 
   it('are given and taken credits, never below zero', async () => {
-    const { call, core, idOf } = await controlled();
+    const { call, core, idOf } = await createControlledEmulator();
     expect((await call('POST', '/credits', { amount: 5, reason: 'a gift' })).body.credits).toBe(1005);
     expect((await call('POST', '/credits', { amount: -1005 })).body.credits).toBe(0);
     expect(await call('POST', '/credits', { amount: -1 })).toMatchObject({
       status: 409,
       body: { code: 'BALANCE_TOO_LOW' },
     });
-    expect(core.ledger.entries(idOf(), 10).map(({ kind, amount, reason }) => [kind, amount, reason])).toEqual(
-      [
-        ['grant', 1000, 'initial credits'],
-        ['grant', 5, 'a gift'],
-        ['adjust', -1005, 'by the control plane'],
-      ],
-    );
+    expect(core.ledger.entries(idOf(), 10).map(({ kind, amount, reason }) => [kind, amount, reason])).toEqual([
+      ['grant', 1000, 'initial credits'],
+      ['grant', 5, 'a gift'],
+      ['adjust', -1005, 'by the control plane'],
+    ]);
   });
 
   it('have a limiter that can be driven', async () => {
-    const { call, poll, clock } = await controlled();
+    const { call, poll, clock } = await createControlledEmulator();
     expect((await call('PUT', '/rate-limit', { limit: 10, remaining: 1 })).body.rateLimit).toEqual({
       limit: 10,
       remaining: 1,
@@ -156,22 +154,22 @@ describe('accounts', () => {
 
 describe('clocks', () => {
   it('advance, and list all that fell due on the way, in order', async () => {
-    const { call, submit, core, idOf } = await controlled();
+    const { call, submit, core, idOf } = await createControlledEmulator();
     const ids = [await submit(), await submit(), await submit()];
-    const answer = await call('POST', '/clock/advance', { ms: 600_000 });
-    expect(answer.body.now).toBe('2026-01-15T12:10:00.000Z');
-    expect(answer.body.transitions).toHaveLength(3);
+    const response = await call('POST', '/clock/advance', { ms: 600_000 });
+    expect(response.body.now).toBe('2026-01-15T12:10:00.000Z');
+    expect(response.body.transitions).toHaveLength(3);
     const due = ids.map((id) => core.tasks.find(idOf(), id)!);
-    for (const { taskId, from, to, at } of answer.body.transitions) {
+    for (const { taskId, from, to, at } of response.body.transitions) {
       expect([from, to]).toEqual(['processing', 'completed']);
       expect(Date.parse(at)).toBe(due.find(({ id }) => id === taskId)!.finishedAtMs);
     }
-    const moments = answer.body.transitions.map(({ at }: { at: string }) => at);
-    expect([...moments].sort()).toEqual(moments);
+    const timestamps = response.body.transitions.map(({ at }: { at: string }) => at);
+    expect([...timestamps].sort()).toEqual(timestamps);
   });
 
   it('go to the next change, and stay where they are when there is none', async () => {
-    const { call, post } = await controlled();
+    const { call, post } = await createControlledEmulator();
     await post('/api/sora-2-tvc/generate', { adTheme: 'a' }, 'k');
     const next = async () => (await call('POST', '/clock/advance', { toNext: true })).body;
     expect((await next()).transitions[0]).toMatchObject({
@@ -184,10 +182,10 @@ describe('clocks', () => {
   });
 
   it('change their mode, and move forward while they do', async () => {
-    const { call, submit, clock } = await controlled();
+    const { call, submit, clock } = await createControlledEmulator();
     await submit();
-    const answer = await call('PUT', '/clock', { mode: 'auto', now: '2026-01-15T13:00:00.000Z' });
-    expect(answer.body).toMatchObject({
+    const response = await call('PUT', '/clock', { mode: 'auto', now: '2026-01-15T13:00:00.000Z' });
+    expect(response.body).toMatchObject({
       mode: 'auto',
       now: '2026-01-15T13:00:00.000Z',
       transitions: [{ to: 'completed' }],
@@ -210,17 +208,17 @@ describe('clocks', () => {
     ['POST', '/clock/advance', { ms: 1e15 }, 400],
     ['POST', '/clock/advance', { toNext: false }, 400],
   ])('refuse %s %s %j with %i, and stand where they stood', async (method, path, body, status) => {
-    const { call, submit, core, idOf } = await controlled();
+    const { call, submit, core, idOf } = await createControlledEmulator();
     await submit();
     const before = core.accounts.get(idOf());
-    const answer = await call(method, path, body);
-    expect(answer.status).toBe(status);
-    expect(answer.body).toEqual({ error: expect.stringMatching(/^[A-Z].*\.$/), code: expect.any(String) });
+    const response = await call(method, path, body);
+    expect(response.status).toBe(status);
+    expect(response.body).toEqual({ error: expect.stringMatching(/^[A-Z].*\.$/), code: expect.any(String) });
     expect(core.accounts.get(idOf())).toEqual(before);
   });
 
   it.each([-1, Number.MIN_SAFE_INTEGER])('say what they show when they are to go %i ms', async (ms) => {
-    const { call } = await controlled();
+    const { call } = await createControlledEmulator();
     expect(await call('POST', '/clock/advance', { ms })).toMatchObject({
       status: 409,
       body: { error: 'The clock of k shows 2026-01-15T12:00:00.000Z and cannot go back.' },
@@ -228,7 +226,7 @@ describe('clocks', () => {
   });
 
   it('let the longest task on the slowest account end before their time does', async () => {
-    const { send, core, createAccount, account } = await testEmulator();
+    const { send, core, createAccount, account } = await createTestEmulator();
     createAccount('slow', { speed: 0.000_001 });
     const body = { ...VALID, prompt: '@emulator(duration=999999999m)' };
     const { taskId } = (await send('POST', GENERATE, { key: 'slow', body })).body;
@@ -242,14 +240,14 @@ describe('clocks', () => {
   });
 
   it('that are made at the end of time can still be polled', async () => {
-    const { post, createAccount } = await testEmulator();
+    const { post, createAccount } = await createTestEmulator();
     createAccount('late', { clock: { mode: 'auto', nowMs: Date.UTC(9999, 11, 31, 23, 59) } });
     const { taskId } = (await post(GENERATE, VALID, 'late')).body;
     expect((await post(CHECK, { taskId }, 'late')).body.status).toBe('completed');
   });
 
   it('end before the year 10000', async () => {
-    const { call } = await controlled();
+    const { call } = await createControlledEmulator();
     await call('PUT', '/clock', { mode: 'frozen', now: '9999-12-30T00:00:00.000Z' });
     expect(await call('POST', '/clock/advance', { ms: 100_000_000 })).toMatchObject({
       status: 409,
@@ -260,11 +258,9 @@ describe('clocks', () => {
 
 describe('tasks', () => {
   it('are shown with what was asked, planned and has come of it', async () => {
-    const { call, post, submit } = await controlled();
+    const { call, post, submit } = await createControlledEmulator();
     const taskId = await submit();
-    const { generationId } = (
-      await post('/api/nano-banana-2/generate', { prompt: 'a', mode: 'generate' }, 'k')
-    ).body;
+    const { generationId } = (await post('/api/nano-banana-2/generate', { prompt: 'a', mode: 'generate' }, 'k')).body;
     const { tasks } = (await call('GET', '/tasks')).body;
     expect(tasks[0]).toEqual({
       id: taskId,
@@ -295,7 +291,7 @@ describe('tasks', () => {
   });
 
   it('are listed in pages and by status', async () => {
-    const { call, submit } = await controlled();
+    const { call, submit } = await createControlledEmulator();
     const ids = [await submit(), await submit(), await submit()];
     await call('POST', `/tasks/${ids[1]}/fail`);
     const first = (await call('GET', '/tasks?limit=2')).body;
@@ -310,7 +306,7 @@ describe('tasks', () => {
   });
 
   it('are ended by hand, once', async () => {
-    const { call, submit, poll, account } = await controlled();
+    const { call, submit, poll, account } = await createControlledEmulator();
     const [one, two] = [await submit(), await submit()];
     expect((await call('POST', `/tasks/${one}/complete`)).body).toMatchObject({
       status: 'completed',
@@ -334,7 +330,7 @@ describe('tasks', () => {
   });
 
   it("are not another key's", async () => {
-    const { submit, get } = await controlled();
+    const { submit, get } = await createControlledEmulator();
     const taskId = await submit();
     expect((await get(`/__admin/accounts/np_test_default/tasks/${taskId}`)).status).toBe(404);
   });
@@ -342,7 +338,7 @@ describe('tasks', () => {
 
 describe('wait', () => {
   it('answers at once when the task is there, else as soon as it is', async () => {
-    const { call, submit } = await controlled();
+    const { call, submit } = await createControlledEmulator();
     const taskId = await submit();
     const waiting = call('GET', `/wait?task=${taskId}&status=completed&timeoutMs=60000`);
     await call('POST', '/clock/advance', { ms: 600_000 });
@@ -352,7 +348,7 @@ describe('wait', () => {
   });
 
   it('follows the worker on a real clock', async () => {
-    const { send, createAccount, core, clock } = await testEmulator();
+    const { send, createAccount, core, clock } = await createTestEmulator();
     createAccount('k', { speed: 60 });
     core.worker.start(() => expect.unreachable());
     const { taskId } = (await send('POST', GENERATE, { key: 'k', body: VALID })).body;
@@ -362,7 +358,7 @@ describe('wait', () => {
   });
 
   it('is 408 when time runs out, 409 when the task has ended in another way, 404 when there is none', async () => {
-    const { call, submit, clock } = await controlled();
+    const { call, submit, clock } = await createControlledEmulator();
     const taskId = await submit();
     const waiting = call('GET', `/wait?task=${taskId}&timeoutMs=250`);
     await new Promise(setImmediate);
@@ -384,31 +380,25 @@ describe('wait', () => {
   });
 
   it('is over when the client leaves', async () => {
-    const { app, core, call, submit } = await controlled();
+    const { app, core, call, submit } = await createControlledEmulator();
     const taskId = await submit();
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
-    const request = get(`${url}/__admin/accounts/k/wait?task=${taskId}&timeoutMs=600000`).on(
-      'error',
-      () => {},
-    );
-    await vi.waitUntil(() => core.events.isHeard());
+    const request = get(`${url}/__admin/accounts/k/wait?task=${taskId}&timeoutMs=600000`).on('error', () => {});
+    await vi.waitUntil(() => core.events.hasListeners());
     request.destroy();
-    await vi.waitUntil(() => !core.events.isHeard());
+    await vi.waitUntil(() => !core.events.hasListeners());
     expect((await call('GET', `/tasks/${taskId}`)).body.status).toBe('processing');
   });
 
   it('is 503 when the emulator stops', async () => {
-    const { app, submit, core, close } = await controlled();
+    const { app, submit, core, close } = await createControlledEmulator();
     const taskId = await submit();
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
     const waiting = fetch(`${url}/__admin/accounts/k/wait?task=${taskId}`);
-    await vi.waitUntil(() => core.events.isHeard());
+    await vi.waitUntil(() => core.events.hasListeners());
     const closed = close();
-    const answer = await waiting;
-    expect([answer.status, await answer.json()]).toEqual([
-      503,
-      { error: 'The emulator stops.', code: 'STOPPING' },
-    ]);
+    const response = await waiting;
+    expect([response.status, await response.json()]).toEqual([503, { error: 'The emulator stops.', code: 'STOPPING' }]);
     await closed;
   });
 
@@ -416,7 +406,7 @@ describe('wait', () => {
     ['POST', '/reset'],
     ['DELETE', ''],
   ])('ends with the account (%s %s)', async (method, path) => {
-    const { call, submit } = await controlled();
+    const { call, submit } = await createControlledEmulator();
     const taskId = await submit();
     const waiting = call('GET', `/wait?task=${taskId}`);
     await new Promise(setImmediate);
@@ -427,7 +417,7 @@ describe('wait', () => {
 
 describe('snapshots', () => {
   it('put everything back: credits, ledger, tasks, clock, limiter, faults', async () => {
-    const { call, submit, poll, core, account, idOf } = await controlled();
+    const { call, submit, poll, core, account, idOf } = await createControlledEmulator();
     const before = await submit();
     await call('POST', '/clock/advance', { ms: 1000 });
     await call('POST', '/faults', { at: 'charge', effect: { errorCode: 'INTERNAL_ERROR' }, after: 1 });
@@ -441,15 +431,15 @@ describe('snapshots', () => {
       tasks: (await call('GET', '/tasks')).body,
       faults: (await call('GET', '/faults')).body.faults.map(({ id, ...rest }: { id: string }) => rest),
     });
-    const kept = await state();
+    const saved = await state();
     const after = await submit();
     await submit();
     await call('POST', '/clock/advance', { ms: 3_600_000 });
     await call('DELETE', '/faults');
     expect((await poll(before)).body.status).toBe('completed');
 
-    expect((await call('POST', '/snapshots/base/restore')).body).toEqual(kept.account);
-    expect(await state()).toEqual(kept);
+    expect((await call('POST', '/snapshots/base/restore')).body).toEqual(saved.account);
+    expect(await state()).toEqual(saved);
     expect((await poll(before)).body.status).toBe('processing');
     expect((await poll(after)).status).toBe(404);
     // The same calls lead to the same ids again.
@@ -460,11 +450,11 @@ describe('snapshots', () => {
     expect(account('k').balance).toBe(992);
     // It can be done again.
     await call('POST', '/snapshots/base/restore');
-    expect(await state()).toEqual(kept);
+    expect(await state()).toEqual(saved);
   });
 
   it('take a real clock back to their time, and tasks have what was left to them', async () => {
-    const { send, createAccount, core, clock, account } = await testEmulator();
+    const { send, createAccount, core, clock, account } = await createTestEmulator();
     createAccount('k', { speed: 1 });
     core.worker.start(() => expect.unreachable());
     const call = (method: string, path: string, body?: unknown) =>
@@ -485,7 +475,7 @@ describe('snapshots', () => {
   });
 
   it('are listed by name, replaced under the same name, bounded in number', async () => {
-    const { call, account } = await controlled();
+    const { call, account } = await createControlledEmulator();
     for (const name of ['b', 'a', 'b']) expect((await call('POST', '/snapshots', { name })).status).toBe(201);
     const { snapshots, next } = (await call('GET', '/snapshots?limit=1')).body;
     expect([snapshots[0].name, next]).toEqual(['a', 'a']);
@@ -504,7 +494,7 @@ describe('snapshots', () => {
   });
 
   it('are no accounts to anybody', async () => {
-    const { call, get, send } = await controlled();
+    const { call, get, send } = await createControlledEmulator();
     await call('POST', '/snapshots', { name: 's' });
     const { accounts } = (await get('/__admin/accounts')).body;
     expect(accounts).toHaveLength(7);
@@ -517,21 +507,21 @@ describe('snapshots', () => {
 
 describe('fork', () => {
   it('gives a new key everything but the journal and the snapshots; then each goes its way', async () => {
-    const { call, submit, post, get, account } = await controlled();
+    const { call, submit, post, get, account } = await createControlledEmulator();
     const taskId = await submit();
     await call('POST', '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' }, after: 1 });
     await call('POST', '/snapshots', { name: 's' });
     const forked = await call('POST', '/fork', { to: 'k2' });
     expect(forked.status).toBe(201);
     expect(forked.body).toEqual({ ...(await call('GET', '')).body, key: 'k2' });
-    const of = async (path: string) => (await get(`/__admin/accounts/k2${path}`)).body;
-    expect(await of('/snapshots')).toEqual({ snapshots: [], next: null });
-    expect(await of('/requests/count')).toEqual({ count: 0 });
-    expect((await of('/faults')).faults).toHaveLength(1);
+    const readFork = async (path: string) => (await get(`/__admin/accounts/k2${path}`)).body;
+    expect(await readFork('/snapshots')).toEqual({ snapshots: [], next: null });
+    expect(await readFork('/requests/count')).toEqual({ count: 0 });
+    expect((await readFork('/faults')).faults).toHaveLength(1);
     expect((await post(CHECK, { taskId }, 'k2')).body.status).toBe('processing');
     await call('POST', '/clock/advance', { ms: 600_000 });
     expect(account('k').balance).toBe(996);
-    expect((await of(`/tasks/${taskId}`)).status).toBe('processing');
+    expect((await readFork(`/tasks/${taskId}`)).status).toBe('processing');
     expect(await call('POST', '/fork', { to: 'k2' })).toMatchObject({
       status: 409,
       body: { code: 'ACCOUNT_EXISTS' },
@@ -543,24 +533,24 @@ describe('fork', () => {
 
 describe('reset', () => {
   it('makes an account as it was made, journal, faults, snapshots and all', async () => {
-    const { send, get, post, core } = await testEmulator();
+    const { send, get, post, core } = await createTestEmulator();
     const body = {
       key: 'k',
       credits: 50,
       clock: { mode: 'frozen', now: '2030-01-01T00:00:00.000Z' },
       rateLimit: 9,
     };
-    const made = (await send('POST', '/__admin/accounts', { key: null, body })).body;
-    const call = (method: string, path: string, sent?: unknown) =>
-      send(method, `/__admin/accounts/k${path}`, { key: null, body: sent });
+    const created = (await send('POST', '/__admin/accounts', { key: null, body })).body;
+    const call = (method: string, path: string, requestBody?: unknown) =>
+      send(method, `/__admin/accounts/k${path}`, { key: null, body: requestBody });
     const { taskId } = (await post(GENERATE, VALID, 'k')).body;
     await call('POST', '/faults', { at: 'request', effect: { fail: true } });
     await call('POST', '/snapshots', { name: 's' });
     await call('PATCH', '', { speed: 7, rateLimit: 1, seed: 'z' });
     await call('PUT', '/clock', { mode: 'auto' });
     await call('POST', '/clock/advance', { ms: 5 });
-    expect((await call('POST', '/reset')).body).toEqual(made);
-    expect((await get('/__admin/accounts/k')).body).toEqual(made);
+    expect((await call('POST', '/reset')).body).toEqual(created);
+    expect((await get('/__admin/accounts/k')).body).toEqual(created);
     for (const [path, name] of [
       ['/tasks', 'tasks'],
       ['/faults', 'faults'],
@@ -575,22 +565,22 @@ describe('reset', () => {
   });
 
   it('of everything takes self-made accounts away, and brings seeded ones back', async () => {
-    const { send, get, post, account } = await testEmulator();
-    const all = async () => (await get('/__admin/accounts')).body.accounts;
-    const before = await all();
+    const { send, get, post, account } = await createTestEmulator();
+    const listAccounts = async () => (await get('/__admin/accounts')).body.accounts;
+    const before = await listAccounts();
     await post(GENERATE, VALID, 'np_test_mine');
     await post(GENERATE, VALID);
     await send('DELETE', '/__admin/accounts/np_test_empty', { key: null });
     await send('POST', '/__admin/faults', { key: null, body: { at: 'request', effect: { fail: true } } });
     expect((await send('POST', '/__admin/reset', { key: null })).status).toBe(200);
-    expect(await all()).toEqual(before);
+    expect(await listAccounts()).toEqual(before);
     expect(account('np_test_mine')).toBeUndefined();
     expect((await get('/__admin/faults')).body.faults).toEqual([]);
     expect((await post(GENERATE, VALID)).status).toBe(200);
   });
 
   it('gives an account an id that none had before, so that nothing old can reach it', async () => {
-    const { call, idOf } = await controlled();
+    const { call, idOf } = await createControlledEmulator();
     const ids = [idOf()];
     for (let n = 0; n < 3; n++) {
       await call('POST', '/reset');
@@ -601,7 +591,7 @@ describe('reset', () => {
   });
 
   it('breaks off what is under way: a stream, a delayed answer, an answer that takes its time', async () => {
-    const { app, call, core, idOf, clock } = await controlled();
+    const { app, call, core, idOf, clock } = await createControlledEmulator();
     await call('PUT', '/clock', { mode: 'real' });
     await call('PATCH', '', { speed: 1 });
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
@@ -624,9 +614,9 @@ describe('reset', () => {
     })().catch(() => 'broken off');
     const delayed = send(GENERATE, VALID, { 'x-emulator-fault': 'delay=1m' });
     const working = send('/api/sora/remove-watermark', { share_link: 'https://sora.chatgpt.com/p/s_1' });
-    for (const answer of [delayed, working]) answer.catch(() => {});
+    for (const pending of [delayed, working]) pending.catch(() => {});
     await vi.waitUntil(() => core.accounts.get(idOf()).taskCount === 2);
-    await vi.waitUntil(() => core.limits.peek(idOf(), clock.nowMs()).count === 3);
+    await vi.waitUntil(() => core.rateLimiter.peek(idOf(), clock.nowMs()).count === 3);
     await call('POST', '/reset');
     clock.advance(120_000);
     expect(await rest).toBe('broken off');
@@ -636,18 +626,13 @@ describe('reset', () => {
     expect(core.tasks.list(idOf(), 10)).toEqual([]);
     expect(core.ledger.entries(idOf(), 10).map(({ kind }) => kind)).toEqual(['grant']);
     expect((await call('GET', '/requests/count')).body).toEqual({ count: 0 });
-    expect(core.limits.peek(idOf(), clock.nowMs()).count).toBe(0);
+    expect(core.rateLimiter.peek(idOf(), clock.nowMs()).count).toBe(0);
   });
 });
 
 describe('control calls', () => {
   it.each<[string, string, unknown, string]>([
-    [
-      'POST',
-      '/accounts',
-      { nonsense: 1 },
-      'There is no "nonsense", only key, credits, rateLimit, clock, speed, seed',
-    ],
+    ['POST', '/accounts', { nonsense: 1 }, 'There is no "nonsense", only key, credits, rateLimit, clock, speed, seed'],
     ['POST', '/accounts', { key: '' }, 'key'],
     ['POST', '/accounts', { key: 'a b' }, 'visible ASCII'],
     ['POST', '/accounts', { key: '..' }, 'not "." or ".."'],
@@ -656,12 +641,7 @@ describe('control calls', () => {
     ['POST', '/accounts', { rateLimit: 0 }, 'rateLimit'],
     ['POST', '/accounts', { speed: 0 }, 'speed: expected a number from 0.000001 to 1000000'],
     ['POST', '/accounts', { clock: 'sometimes' }, 'clock: expected real, frozen, auto, or {mode, now}'],
-    [
-      'POST',
-      '/accounts',
-      { clock: { mode: 'auto', now: '2026-02-30T00:00:00.000Z' } },
-      'clock: expected real',
-    ],
+    ['POST', '/accounts', { clock: { mode: 'auto', now: '2026-02-30T00:00:00.000Z' } }, 'clock: expected real'],
     ['POST', '/accounts', null, 'object'],
     ['POST', '/accounts/np_test_default/clock/advance', {}, 'expected either ms or toNext'],
     ['DELETE', '/accounts/np_test_default/faults?id=3', undefined, 'There is no "id" here'],
@@ -679,12 +659,7 @@ describe('control calls', () => {
     ],
     ['PATCH', '/accounts/np_test_default', { revoked: 'yes' }, 'revoked'],
     ['POST', '/accounts/np_test_default/credits', {}, 'amount'],
-    [
-      'POST',
-      '/accounts/np_test_default/credits',
-      { amount: 0 },
-      'amount: expected a number of credits other than 0',
-    ],
+    ['POST', '/accounts/np_test_default/credits', { amount: 0 }, 'amount: expected a number of credits other than 0'],
     ['POST', '/accounts/np_test_default/credits', { amount: '5' }, 'amount'],
     [
       'POST',
@@ -692,23 +667,13 @@ describe('control calls', () => {
       { amount: 5, reason: ' ' },
       'reason: expected a text of 1 to 500 characters',
     ],
-    [
-      'GET',
-      '/accounts/np_test_default/wait?task=',
-      undefined,
-      'task: expected a text of 1 to 200 characters',
-    ],
+    ['GET', '/accounts/np_test_default/wait?task=', undefined, 'task: expected a text of 1 to 200 characters'],
     ['PUT', '/accounts/np_test_default/rate-limit', { limit: -5 }, 'limit'],
     ['POST', '/accounts/np_test_default/snapshots', {}, 'name'],
     ['POST', '/accounts/np_test_default/reset', { all: true }, 'There is no "all" here'],
     ['POST', '/faults', {}, 'at'],
     ['POST', '/faults', { at: 'never', effect: { fail: true } }, 'at: expected one of "request"|"charge"'],
-    [
-      'POST',
-      '/faults',
-      { at: 'request', effect: {} },
-      'effect: expected errorCode, fail, hang, delayMs, reset',
-    ],
+    ['POST', '/faults', { at: 'request', effect: {} }, 'effect: expected errorCode, fail, hang, delayMs, reset'],
     ['POST', '/faults', { at: 'request', effect: { status: 500 } }, 'effect: expected errorCode'],
     [
       'POST',
@@ -723,12 +688,7 @@ describe('control calls', () => {
       { at: 'request', effect: { errorCode: 'NO_CODE' } },
       'effect.errorCode: expected a documented error code',
     ],
-    [
-      'POST',
-      '/faults',
-      { at: 'request', effect: { fail: true }, times: 0 },
-      'times: expected a whole number from 1',
-    ],
+    ['POST', '/faults', { at: 'request', effect: { fail: true }, times: 0 }, 'times: expected a whole number from 1'],
     ['POST', '/faults', { at: 'request', effect: { fail: true }, probability: 2 }, 'probability'],
     ['POST', '/faults', { at: 'request', effect: { fail: true }, match: { family: 'sora' } }, 'match.family'],
     [
@@ -737,9 +697,9 @@ describe('control calls', () => {
       { at: 'request', effect: { fail: true }, match: { path: '/' } },
       'There is no "path", only family, endpoint, contains',
     ],
-  ])('refuse %s %s %j and say what is allowed', async (method, path, body, words) => {
-    const answer = await control(method, path, body);
-    expect([answer.status, answer.body.code]).toEqual([400, 'INVALID_INPUT']);
-    expect(answer.body.error).toContain(words);
+  ])('refuse %s %s %j and say what is allowed', async (method, path, body, expectedText) => {
+    const response = await callControl(method, path, body);
+    expect([response.status, response.body.code]).toEqual([400, 'INVALID_INPUT']);
+    expect(response.body.error).toContain(expectedText);
   });
 });

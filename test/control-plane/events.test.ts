@@ -1,21 +1,21 @@
 import { get } from 'node:http';
 import { describe, expect, it, vi } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 
 const GENERATE = '/api/sora-2/generate';
 const CHECK = '/api/sora-2/check-status';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 
-interface Told {
-  place: string;
+interface ReceivedEvent {
+  eventId: string;
   type: string;
   key: string | null;
   // biome-ignore lint/suspicious/noExplicitAny: of every shape
   [field: string]: any;
 }
 
-async function listened(flags: string[] = []) {
-  const emulator = await testEmulator(flags);
+async function createListeningEmulator(flags: string[] = []) {
+  const emulator = await createTestEmulator(flags);
   const { app, send, createAccount, account } = emulator;
   createAccount('k', { clock: { mode: 'frozen' } });
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
@@ -28,20 +28,20 @@ async function listened(flags: string[] = []) {
     const ended = (async () => {
       for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) text += piece;
     })();
-    const told = (): Told[] =>
-      [...text.matchAll(/id: (\d+)\nevent: (\w+)\ndata: (.*)\n\n/g)].map(([, place, type, data]) => ({
+    const receivedEvents = (): ReceivedEvent[] =>
+      [...text.matchAll(/id: (\d+)\nevent: (\w+)\ndata: (.*)\n\n/g)].map(([, eventId, type, data]) => ({
         ...JSON.parse(data!),
-        place,
+        place: eventId,
         type,
       }));
-    const events = () => told().filter(({ change }) => !change?.startsWith('mark'));
+    const events = () => receivedEvents().filter(({ change }) => !change?.startsWith('mark'));
     /** Who and what changed, of all that has been told by now. */
     async function changes(): Promise<[string | null, string][]> {
       // Everybody is told of it, after all that happened before.
       marks += 1;
       emulator.core.events.emit({ type: 'account', accountId: null, change: `mark ${marks}` as never });
       const mark = `mark ${marks}`;
-      await vi.waitUntil(() => told().some(({ change }) => change === mark));
+      await vi.waitUntil(() => receivedEvents().some(({ change }) => change === mark));
       return events()
         .filter(({ type }) => type === 'account')
         .map(({ key, change }) => [key, change]);
@@ -51,35 +51,34 @@ async function listened(flags: string[] = []) {
 
   const call = (method: string, path: string, body?: object) =>
     send(method, `/__admin${path}`, { key: null, ...(body && { body }) });
-  const submit = async (): Promise<string> =>
-    (await send('POST', GENERATE, { key: 'k', body: VALID })).body.taskId;
+  const submit = async (): Promise<string> => (await send('POST', GENERATE, { key: 'k', body: VALID })).body.taskId;
   const idOf = (key: string) => account(key).id;
   return { ...emulator, listen, call, submit, idOf };
 }
 
 describe('events', () => {
   it('have as many listeners as like, and forget those that leave', async () => {
-    const { app, core } = await testEmulator();
+    const { app, core } = await createTestEmulator();
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
     const warned = vi.fn();
     process.on('warning', warned);
     const requests = Array.from({ length: 20 }, () => get(`${url}/__admin/events`).on('error', () => {}));
     await Promise.all(requests.map((request) => new Promise((resolve) => request.on('response', resolve))));
-    expect(core.events.isHeard()).toBe(true);
+    expect(core.events.hasListeners()).toBe(true);
     for (const request of requests) request.destroy();
-    await vi.waitUntil(() => !core.events.isHeard());
+    await vi.waitUntil(() => !core.events.hasListeners());
     process.off('warning', warned);
     expect(warned).not.toHaveBeenCalled();
   });
 
   it('are not kept for a HEAD, which gets none', async () => {
-    const { send, core } = await testEmulator();
+    const { send, core } = await createTestEmulator();
     expect((await send('HEAD', '/__admin/events', { key: null })).status).toBe(404);
-    expect(core.events.isHeard()).toBe(false);
+    expect(core.events.hasListeners()).toBe(false);
   });
 
   it('tell tasks, ledger, requests and faults as they happen, of one account or of all', async () => {
-    const { post, core, listen, submit, idOf, close } = await listened();
+    const { post, core, listen, submit, idOf, close } = await createListeningEmulator();
     const mine = await listen('?key=k');
     const all = await listen();
     core.faults.add(idOf('k'), { match: {}, at: 'task', effect: { durationMs: 5000 } });
@@ -87,9 +86,9 @@ describe('events', () => {
     const taskId = await submit();
     core.timeline.advance(idOf('k'), 5000);
     await mine.changes();
-    const told = mine.events();
+    const received = mine.events();
     expect(
-      told.map(({ type, key, kind, to, status, change }) => [type, key, kind ?? to ?? status ?? change]),
+      received.map(({ type, key, kind, to, status, change }) => [type, key, kind ?? to ?? status ?? change]),
     ).toEqual([
       ['account', 'k', 'faults'],
       ['fault', 'k', undefined],
@@ -100,8 +99,8 @@ describe('events', () => {
       ['task', 'k', 'completed'],
       ['account', 'k', 'clock'],
     ]);
-    expect(told.map(({ place }) => place)).toEqual(['1', '2', '3', '4', '5', '6', '7', '8']);
-    expect(told[3]).toMatchObject({ taskId, from: 'created', to: 'processing' });
+    expect(received.map(({ eventId }) => eventId)).toEqual(['1', '2', '3', '4', '5', '6', '7', '8']);
+    expect(received[3]).toMatchObject({ taskId, from: 'created', to: 'processing' });
     await all.changes();
     expect(
       all
@@ -111,18 +110,18 @@ describe('events', () => {
     ).toEqual(['account', 'ledger', 'ledger', 'task', 'request']);
     await close();
     await Promise.all([mine.ended, all.ended]);
-    expect(core.events.isHeard()).toBe(false);
+    expect(core.events.hasListeners()).toBe(false);
   });
 });
 
 describe('what no other event tells', () => {
   it('is that an account was made: by a call, by itself, as a copy', async () => {
-    const { listen, call, post, core, idOf, submit } = await listened();
+    const { listen, call, post, core, idOf, submit } = await createListeningEmulator();
     const all = await listen();
     const [one, copy] = [await listen('?key=one'), await listen('?key=copy')];
     await call('POST', '/accounts', { key: 'one' });
     await post(CHECK, { taskId: 'x' }, 'np_test_self');
-    core.tasks.submitInRequest(idOf('k'), {
+    core.tasks.submitSynchronous(idOf('k'), {
       ...{ family: 'prompt-generator', price: 1, input: {} },
       template: { typicalSeconds: [5, 5], steps: [{ name: 'writing', share: 1 }] },
     });
@@ -158,8 +157,8 @@ describe('what no other event tells', () => {
     ['being', 'DELETE', '', undefined, ['removed']],
     ['nothing, where it is refused', 'POST', '/clock/advance', { ms: -1 }, []],
     ['nothing, where it is only looked at', 'GET', '/verdict', undefined, []],
-  ])('is a change of its %s (%s %s %j)', async (_what, method, path, body, expected) => {
-    const { listen, call } = await listened();
+  ])('is a change of its %s (%s %s %j)', async (_description, method, path, body, expected) => {
+    const { listen, call } = await createListeningEmulator();
     const [mine, other, all] = [await listen('?key=k'), await listen('?key=other'), await listen()];
     await call(method, `/accounts/k${path}`, body);
     expect(await all.changes()).toEqual(expected.map((change) => ['k', change]));
@@ -168,7 +167,7 @@ describe('what no other event tells', () => {
   });
 
   it('is that time moved, where a poll moved it, and not where it stood', async () => {
-    const { listen, call, post, submit } = await listened();
+    const { listen, call, post, submit } = await createListeningEmulator();
     const taskId = await submit();
     await call('PUT', '/accounts/k/clock', { mode: 'auto' });
     const mine = await listen('?key=k');
@@ -178,7 +177,7 @@ describe('what no other event tells', () => {
   });
 
   it('is that time moved with what fell due on the way, which comes first', async () => {
-    const { listen, call, submit, core, idOf } = await listened();
+    const { listen, call, submit, core, idOf } = await createListeningEmulator();
     await submit();
     const mine = await listen('?key=k');
     const now = new Date(core.timeline.nowMs(core.accounts.get(idOf('k'))) + 3_600_000).toISOString();
@@ -193,7 +192,7 @@ describe('what no other event tells', () => {
   });
 
   it('is that rules were set or removed, one or all, for one or for everybody', async () => {
-    const { listen, call } = await listened();
+    const { listen, call } = await createListeningEmulator();
     const [mine, other] = [await listen('?key=k'), await listen('?key=other')];
     const rule = { at: 'task', effect: { fail: true } };
     for (const path of ['/accounts/k/faults', '/faults']) {
@@ -204,16 +203,16 @@ describe('what no other event tells', () => {
       await call('DELETE', path);
       await call('DELETE', path);
     }
-    const own = Array(4).fill(['k', 'faults']);
-    const common = Array(4).fill([null, 'faults']);
-    expect(await mine.changes()).toEqual([...own, ...common]);
+    const ownChanges = Array(4).fill(['k', 'faults']);
+    const globalChanges = Array(4).fill([null, 'faults']);
+    expect(await mine.changes()).toEqual([...ownChanges, ...globalChanges]);
     // What is for everybody concerns each.
-    expect(await other.changes()).toEqual(common);
+    expect(await other.changes()).toEqual(globalChanges);
   });
 
   it('is that an account is as it was, and nothing of the snapshot itself', async () => {
-    const { listen, call, core, idOf } = await listened();
-    core.tasks.submitInRequest(idOf('k'), {
+    const { listen, call, core, idOf } = await createListeningEmulator();
+    core.tasks.submitSynchronous(idOf('k'), {
       ...{ family: 'prompt-generator', price: 1, input: {} },
       template: { typicalSeconds: [5, 5], steps: [{ name: 'writing', share: 1 }] },
     });
@@ -230,7 +229,7 @@ describe('what no other event tells', () => {
   });
 
   it('is what a reset of everything does to each', async () => {
-    const { listen, call, post, idOf } = await listened();
+    const { listen, call, post, idOf } = await createListeningEmulator();
     await post(CHECK, { taskId: 'x' }, 'np_test_self');
     await call('POST', '/faults', { at: 'task', effect: { fail: true } });
     await call('DELETE', '/accounts/np_test_limited');
@@ -250,15 +249,15 @@ describe('what no other event tells', () => {
       ]),
     );
     expect(changes).toHaveLength(new Set(changes.map(([key]) => key)).size);
-    for (const [place, what] of ['reset', 'removed', 'created'].entries()) {
-      const told = await each[place]!.changes();
-      expect(told.filter(([key]) => key !== null).map(([, change]) => change)).toEqual([what]);
-      expect(told).toContainEqual([null, 'faults']);
+    for (const [index, expectedChange] of ['reset', 'removed', 'created'].entries()) {
+      const received = await each[index]!.changes();
+      expect(received.filter(([key]) => key !== null).map(([, change]) => change)).toEqual([expectedChange]);
+      expect(received).toContainEqual([null, 'faults']);
     }
   });
 
   it('is that an account has made room for another one', async () => {
-    const { listen, post } = await listened(['--auto-account-limit', '1']);
+    const { listen, post } = await createListeningEmulator(['--auto-account-limit', '1']);
     await post(CHECK, { taskId: 'x' }, 'np_test_first');
     const [all, first] = [await listen(), await listen('?key=np_test_first')];
     await post(CHECK, { taskId: 'x' }, 'np_test_second');
@@ -270,18 +269,18 @@ describe('what no other event tells', () => {
   });
 
   it('is nothing that was undone', async () => {
-    const { listen, core, idOf, call } = await listened(['--snapshot-limit', '1']);
+    const { listen, core, idOf, call } = await createListeningEmulator(['--snapshot-limit', '1']);
     await call('POST', '/accounts/k/snapshots', { name: 'a' });
     const all = await listen();
     expect((await call('POST', '/accounts/k/snapshots', { name: 'b' })).status).toBe(409);
-    const undone = core.transactions.own((work: () => void) => {
+    const runAndRollBack = core.transactions.exclusive((work: () => void) => {
       work();
       throw new Error('no');
     });
     core.accounts.change(idOf('k'), { seed: 'kept' });
     for (const work of [
       () => core.accounts.change(idOf('k'), { seed: 'x' }),
-      () => core.accounts.create('new', 'control', core.accounts.profileOf(idOf('k'))),
+      () => core.accounts.create('new', 'control', core.accounts.getProfile(idOf('k'))),
       () => core.resets.reset(idOf('k')),
       () => core.resets.resetAll(),
       () => core.resets.remove(idOf('k')),
@@ -292,7 +291,7 @@ describe('what no other event tells', () => {
       () => core.faults.add(null, { at: 'task', match: {}, effect: { fail: true } }),
       () => core.ledger.grant(idOf('k'), 5, 'a present', 0),
     ]) {
-      expect(() => undone(work)).toThrow('no');
+      expect(() => runAndRollBack(work)).toThrow('no');
     }
     core.accounts.change(idOf('k'), { revoked: true });
     expect(await all.changes()).toEqual([
@@ -303,11 +302,11 @@ describe('what no other event tells', () => {
   });
 
   it('costs nothing while nobody listens', async () => {
-    const { core, call } = await listened();
-    const asked = vi.spyOn(core.transactions, 'whenCommitted');
+    const { core, call } = await createListeningEmulator();
+    const afterCommitSpy = vi.spyOn(core.transactions, 'afterCommit');
     core.events.emit({ type: 'account', accountId: null, change: 'faults' });
     await call('PATCH', '/accounts/k', { speed: 2 });
-    expect(core.events.isHeard()).toBe(false);
-    expect(asked).not.toHaveBeenCalled();
+    expect(core.events.hasListeners()).toBe(false);
+    expect(afterCommitSpy).not.toHaveBeenCalled();
   });
 });

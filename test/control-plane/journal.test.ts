@@ -1,12 +1,12 @@
 import { describe, expect, it, vi } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 
 const GENERATE = '/api/sora-2/generate';
 const CHECK = '/api/sora-2/check-status';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 
-async function journaled(key = 'np_journaled') {
-  const emulator = await testEmulator();
+async function createJournaledEmulator(key = 'np_journaled') {
+  const emulator = await createTestEmulator();
   emulator.createAccount(key, { clock: { mode: 'frozen' }, rateLimit: null });
   const path = `/__admin/accounts/${encodeURIComponent(key)}`;
   const requests = async (query = '') => (await emulator.get(`${path}/requests${query}`)).body.requests;
@@ -22,7 +22,7 @@ async function journaled(key = 'np_journaled') {
 
 describe('the journal', () => {
   it('has what was sent and answered, in order, without the key', async () => {
-    const { send, requests } = await journaled('sk-secret');
+    const { send, requests } = await createJournaledEmulator('sk-secret');
     const headers = { 'x-mine': 'sk-secret and more' };
     const { body } = await send('POST', GENERATE, {
       key: 'sk-secret',
@@ -62,7 +62,7 @@ describe('the journal', () => {
   });
 
   it('is told apart by path and status, in pages, and forgotten on request', async () => {
-    const { post, requests, count, send, path } = await journaled();
+    const { post, requests, count, send, path } = await createJournaledEmulator();
     await post(GENERATE, VALID, 'np_journaled');
     await post(GENERATE, {}, 'np_journaled');
     await post(CHECK, { taskId: 'x' }, 'np_journaled');
@@ -82,30 +82,30 @@ describe('the journal', () => {
   });
 
   it('is read entry by entry as well, also while there is no answer yet', async () => {
-    const { post, get, send, path, requests, submit, poll } = await journaled('sk-secret');
+    const { post, get, send, path, requests, submit, poll } = await createJournaledEmulator('sk-secret');
     await poll(await submit());
-    const one = async (id: string) => get(`${path}/requests/${id}`);
+    const getEntry = async (id: string) => get(`${path}/requests/${id}`);
     for (const entry of await requests()) {
-      expect(await one(entry.id)).toMatchObject({ status: 200, body: entry });
+      expect(await getEntry(entry.id)).toMatchObject({ status: 200, body: entry });
     }
     await send('POST', `${path}/faults`, { key: null, body: { at: 'request', effect: { hang: true } } });
     void post(CHECK, { taskId: 'x' }, 'sk-secret').catch(() => {});
     await vi.waitUntil(async () => (await requests()).length === 3);
-    expect((await one('3')).body).toMatchObject({ id: '3', status: null, durationMs: null });
-    const areNone = async (ids: string[]) => {
-      for (const none of ids) {
-        expect(await one(none)).toMatchObject({ status: 404, body: { code: 'REQUEST_NOT_FOUND' } });
+    expect((await getEntry('3')).body).toMatchObject({ id: '3', status: null, durationMs: null });
+    const expectNotFound = async (ids: string[]) => {
+      for (const id of ids) {
+        expect(await getEntry(id)).toMatchObject({ status: 404, body: { code: 'REQUEST_NOT_FOUND' } });
       }
     };
-    await areNone(['4', '0', '01', '1.0', '0x1', 'x', '-1']);
+    await expectNotFound(['4', '0', '01', '1.0', '0x1', 'x', '-1']);
     await send('DELETE', `${path}/requests`, { key: null });
-    await areNone(['1', '3']);
+    await expectNotFound(['1', '3']);
     expect((await get(`/__admin/accounts/np_test_default/requests/1`)).body.code).toBe('REQUEST_NOT_FOUND');
     expect((await get(`${path}/requests/1?limit=1`)).body.code).toBe('INVALID_INPUT');
   });
 
   it('is kept for each key alone, refused requests included, unknown keys not', async () => {
-    const { post, count, get, send } = await journaled();
+    const { post, count, get, send } = await createJournaledEmulator();
     await post(GENERATE, VALID, 'np_test_other');
     await post(GENERATE, VALID, 'nobody');
     await send('POST', GENERATE, { key: null, body: VALID });
@@ -114,14 +114,14 @@ describe('the journal', () => {
   });
 
   it('keeps the last thousand requests', async () => {
-    const { poll, requests, count } = await journaled();
+    const { poll, requests, count } = await createJournaledEmulator();
     for (let n = 0; n < 1005; n++) await poll('x');
     expect(await count()).toBe(1000);
     expect((await requests('?limit=1'))[0].id).toBe('6');
   });
 
   it('cuts long bodies, and lets the oldest go when they take too much room', async () => {
-    const { post, requests, count } = await journaled();
+    const { post, requests, count } = await createJournaledEmulator();
     const prompt = 'x'.repeat(20_000);
     for (let n = 0; n < 600; n++) await post(GENERATE, { ...VALID, prompt }, 'np_journaled');
     // 8 MB of 16 KB each, and what an entry takes beside.
@@ -134,7 +134,7 @@ describe('the journal', () => {
   });
 
   it('does not keep an upload, and keeps the beginning of a text', async () => {
-    const { post, requests } = await journaled();
+    const { post, requests } = await createJournaledEmulator();
     const videoFile = `data:video/mp4;base64,${Buffer.alloc(200_000).toString('base64')}`;
     await post('/api/sora-2/reverse-prompt', { videoSource: 'file', videoFile }, 'np_journaled');
     await post('/api/sora-2/generate-prompt', { topic: 'a lighthouse' }, 'np_journaled');
@@ -150,43 +150,41 @@ describe('the journal', () => {
 
   it('hides the key where it is escaped, encoded or cut, and other credentials too', async () => {
     const key = 'sk"secret\\key';
-    const { send, requests, verdict } = await journaled(key);
-    const shown = [];
-    for (const before of [0, 16_364, 16_380, 20_000]) {
-      const prompt = `${'B'.repeat(before)}${key}${'C'.repeat(9000)}`;
+    const { send, requests, verdict } = await createJournaledEmulator(key);
+    const outputs = [];
+    for (const prefixLength of [0, 16_364, 16_380, 20_000]) {
+      const prompt = `${'B'.repeat(prefixLength)}${key}${'C'.repeat(9000)}`;
       await send('POST', GENERATE, { key, body: { ...VALID, prompt, [key]: 1 } });
     }
     const headers = { 'x-api-key': 'other', cookie: 'session=1', 'user-agent': encodeURIComponent(key) };
     await send('POST', `/api/${encodeURIComponent(key)}`, { key, body: VALID, headers });
-    shown.push(JSON.stringify(await requests()), JSON.stringify(await verdict()));
-    for (const text of shown) {
-      for (const part of ['sk"', 'sk\\"s', 'sk%22', 'secret', 'other', 'session=1'])
-        expect(text).not.toContain(part);
+    outputs.push(JSON.stringify(await requests()), JSON.stringify(await verdict()));
+    for (const text of outputs) {
+      for (const part of ['sk"', 'sk\\"s', 'sk%22', 'secret', 'other', 'session=1']) expect(text).not.toContain(part);
     }
-    expect(shown[0]).toContain('[key]');
-    expect(shown[1]).toContain('knows no field [key]');
+    expect(outputs[0]).toContain('[key]');
+    expect(outputs[1]).toContain('knows no field [key]');
   });
 
   it('keeps as many as it is told, or none, and faults strike all the same', async () => {
-    for (const [entries, kept] of [
+    for (const [entries, expectedCount] of [
       ['3', 3],
       ['0', 0],
     ] as const) {
-      const { send, createAccount, get: read } = await testEmulator(['--journal-entries', entries]);
+      const { send, createAccount, get: read } = await createTestEmulator(['--journal-entries', entries]);
       createAccount('np_few');
       const headers = { 'x-emulator-fault': 'fail=INTERNAL_ERROR' };
       for (let n = 0; n < 9; n++) {
         expect((await send('POST', GENERATE, { key: 'np_few', body: VALID, headers })).status).toBe(500);
       }
-      expect((await read('/__admin/accounts/np_few/requests/count')).body.count).toBe(kept);
+      expect((await read('/__admin/accounts/np_few/requests/count')).body.count).toBe(expectedCount);
       expect((await read('/__admin/accounts/np_few/verdict')).body).toEqual({ ok: true, findings: [] });
     }
   });
 
   it('makes room by what is oldest, whoever it belongs to', async () => {
-    const { post, count, createAccount, get: read } = await journaled();
-    for (let n = 0; n < 9; n++)
-      createAccount(`np_noisy_${n}`, { rateLimit: null, clock: { mode: 'frozen' } });
+    const { post, count, createAccount, get: read } = await createJournaledEmulator();
+    for (let n = 0; n < 9; n++) createAccount(`np_noisy_${n}`, { rateLimit: null, clock: { mode: 'frozen' } });
     await post(GENERATE, VALID, 'np_journaled');
     const prompt = 'x'.repeat(16_000);
     for (let n = 0; n < 9; n++) {
@@ -201,7 +199,7 @@ describe('the journal', () => {
   });
 
   it('names the fault that struck, and has no status where no answer came', async () => {
-    const { app, core, account, requests } = await journaled();
+    const { app, core, account, requests } = await createJournaledEmulator();
     const fault = core.faults.add(account('np_journaled').id, {
       match: {},
       at: 'request',
@@ -222,28 +220,28 @@ describe('the journal', () => {
   it.each(['empty', 'reset', 'hang'])(
     'tells an answer that is lost (%s) from one that somebody waits for, and who listens too',
     async (effect) => {
-      const { app, core, account, requests } = await journaled();
+      const { app, core, account, requests } = await createJournaledEmulator();
       const { id } = account('np_journaled');
       core.faults.add(id, { match: {}, at: 'request', effect: { [effect]: true } });
-      const told: object[] = [];
+      const emitted: object[] = [];
       core.events.listen((event) => {
-        if (event.type === 'request') told.push(event.detail);
+        if (event.type === 'request') emitted.push(event.detail);
       });
       const url = await app.listen({ port: 0, host: '127.0.0.1' });
-      const leave = new AbortController();
-      const answer = fetch(url + GENERATE, {
-        ...{ method: 'POST', body: JSON.stringify(VALID), signal: leave.signal },
+      const disconnect = new AbortController();
+      const response = fetch(url + GENERATE, {
+        ...{ method: 'POST', body: JSON.stringify(VALID), signal: disconnect.signal },
         headers: { authorization: 'Bearer np_journaled', 'content-type': 'application/json' },
       });
-      answer.catch(() => {});
+      response.catch(() => {});
       if (effect === 'hang') {
         await vi.waitUntil(async () => (await requests()).length === 1);
-        expect([await requests(), told]).toMatchObject([[{ status: null, durationMs: null }], []]);
-        leave.abort();
+        expect([await requests(), emitted]).toMatchObject([[{ status: null, durationMs: null }], []]);
+        disconnect.abort();
       }
-      await expect(answer).rejects.toThrow();
-      await vi.waitUntil(() => told.length > 0);
-      expect(told).toMatchObject([{ id: '1', status: null }]);
+      await expect(response).rejects.toThrow();
+      await vi.waitUntil(() => emitted.length > 0);
+      expect(emitted).toMatchObject([{ id: '1', status: null }]);
       expect(await requests()).toMatchObject([{ status: null, durationMs: expect.any(Number) }]);
     },
   );
@@ -255,20 +253,20 @@ describe('the journal', () => {
       [GENERATE, {}],
       ['/api/sora-2/generate-prompt', { topic: 'a' }],
     ];
-    const of = async (keys: string[]) => {
-      const { post, createAccount, get } = await testEmulator();
+    const readJournal = async (keys: string[]) => {
+      const { post, createAccount, get } = await createTestEmulator();
       for (const key of keys) createAccount(key, { clock: { mode: 'frozen' } });
       for (const [path, body] of calls) await Promise.all(keys.map((key) => post(path, body, key)));
       const { requests } = (await get('/__admin/accounts/k1/requests')).body;
       return requests.map((entry: object) => ({ ...entry, durationMs: null }));
     };
-    expect(await of(['k1', 'k2', 'k3'])).toEqual(await of(['k1']));
+    expect(await readJournal(['k1', 'k2', 'k3'])).toEqual(await readJournal(['k1']));
   });
 });
 
 describe('the verdict', () => {
   it('is ok for a client with manners', async () => {
-    const { submit, poll, advance, verdict } = await journaled();
+    const { submit, poll, advance, verdict } = await createJournaledEmulator();
     const taskId = await submit();
     for (;;) {
       advance(5000);
@@ -279,7 +277,7 @@ describe('the verdict', () => {
   });
 
   it('finds polls at less than half the advised interval, three in a row', async () => {
-    const { submit, poll, advance, verdict } = await journaled();
+    const { submit, poll, advance, verdict } = await createJournaledEmulator();
     const taskId = await submit();
     const gaps = async (...ms: number[]) => {
       for (const gap of ms) {
@@ -300,7 +298,7 @@ describe('the verdict', () => {
   });
 
   it('does not mind how often is polled under an auto clock', async () => {
-    const { createAccount, post, get } = await testEmulator();
+    const { createAccount, post, get } = await createTestEmulator();
     createAccount('np_journaled', { clock: { mode: 'auto' } });
     const { taskId } = (await post('/api/sora-2-tvc/generate', { adTheme: 'a' }, 'np_journaled')).body;
     for (let n = 0; n < 3; n++) await post('/api/sora-2-tvc/check-status', { taskId }, 'np_journaled');
@@ -308,7 +306,7 @@ describe('the verdict', () => {
   });
 
   it('finds polls after the end was told', async () => {
-    const { submit, poll, advance, verdict } = await journaled();
+    const { submit, poll, advance, verdict } = await createJournaledEmulator();
     const taskId = await submit();
     advance(3_600_000);
     await poll(taskId);
@@ -319,7 +317,7 @@ describe('the verdict', () => {
   });
 
   it('finds requests that do not wait as long as Retry-After says', async () => {
-    const { post, createAccount, core, get } = await testEmulator();
+    const { post, createAccount, core, get } = await createTestEmulator();
     const { id } = createAccount('np_journaled', { clock: { mode: 'frozen' }, rateLimit: 1 });
     const findings = async () => (await get('/__admin/accounts/np_journaled/verdict')).body.findings;
     for (let n = 0; n < 2; n++) await post(CHECK, { taskId: 'x' }, 'np_journaled');
@@ -331,7 +329,7 @@ describe('the verdict', () => {
   });
 
   it('finds the same job sent again while the first one runs', async () => {
-    const { submit, poll, advance, codes, verdict } = await journaled();
+    const { submit, poll, advance, codes, verdict } = await createJournaledEmulator();
     const first = await submit();
     await submit({ ...VALID, prompt: 'another' });
     advance(3_600_000);
@@ -343,7 +341,7 @@ describe('the verdict', () => {
   });
 
   it('finds tasks that nobody collected within a minute of their end', async () => {
-    const { submit, advance, codes, verdict, core, account } = await journaled();
+    const { submit, advance, codes, verdict, core, account } = await createJournaledEmulator();
     const taskId = await submit();
     core.tasks.complete(account('np_journaled').id, taskId);
     advance(60_000);
@@ -355,7 +353,7 @@ describe('the verdict', () => {
   });
 
   it('finds undocumented fields, deep ones too', async () => {
-    const { post, verdict } = await journaled();
+    const { post, verdict } = await createJournaledEmulator();
     const shot = (id: string) => ({
       id,
       prompt: 'a',

@@ -1,49 +1,49 @@
 import { getEventListeners } from 'node:events';
-import { setImmediate as turnEnds } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import { firstOf } from '../../src/core/abort-signals.ts';
+import { anySignal } from '../../src/core/abort-signals.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-const listenersOf = (signal: AbortSignal) => getEventListeners(signal, 'abort').length;
+const countListeners = (signal: AbortSignal) => getEventListeners(signal, 'abort').length;
 
 it('aborts with the first of its signals, whichever that is', () => {
-  for (const place of [0, 1, 2]) {
+  for (const index of [0, 1, 2]) {
     const controllers = [0, 1, 2].map(() => new AbortController());
-    const first = firstOf(controllers.map(({ signal }) => signal));
+    const first = anySignal(controllers.map(({ signal }) => signal));
     expect(first.aborted).toBe(false);
-    controllers[place]!.abort();
+    controllers[index]!.abort();
     expect(first.aborted).toBe(true);
     // With an error's stack it would keep what made it.
     expect(first.reason).not.toBeInstanceOf(Error);
   }
-  expect(firstOf([new AbortController().signal, AbortSignal.abort()]).aborted).toBe(true);
+  expect(anySignal([new AbortController().signal, AbortSignal.abort()]).aborted).toBe(true);
 });
 
 it('leaves nothing behind at signals that live on', () => {
   const long = new AbortController();
-  const already = firstOf([long.signal, AbortSignal.abort()]);
-  expect([already.aborted, listenersOf(long.signal)]).toEqual([true, 0]);
+  const aborted = anySignal([long.signal, AbortSignal.abort()]);
+  expect([aborted.aborted, countListeners(long.signal)]).toEqual([true, 0]);
   for (let round = 0; round < 100; round++) {
     const short = new AbortController();
-    firstOf([short.signal, long.signal]);
-    expect(listenersOf(long.signal)).toBe(1);
+    anySignal([short.signal, long.signal]);
+    expect(countListeners(long.signal)).toBe(1);
     short.abort();
   }
-  expect(listenersOf(long.signal)).toBe(0);
+  expect(countListeners(long.signal)).toBe(0);
 });
 
 it('leaves nothing behind when garbage is collected between its beginning and its end', async () => {
   const long = new AbortController();
   const short = Array.from({ length: 20 }, () => new AbortController());
-  for (const { signal } of short) firstOf([signal, long.signal]);
-  for (let times = 0; times < 3; times++) {
+  for (const { signal } of short) anySignal([signal, long.signal]);
+  for (let round = 0; round < 3; round++) {
     collectGarbage();
-    await turnEnds();
+    await nextTurn();
   }
   for (const controller of short) controller.abort();
-  expect(listenersOf(long.signal)).toBe(0);
+  expect(countListeners(long.signal)).toBe(0);
 });

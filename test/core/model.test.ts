@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type TestEmulator, testEmulator } from '../support/emulator.ts';
+import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestClock } from '../support/test-clock.ts';
 
@@ -67,58 +67,50 @@ const step = fc.oneof(
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 const START = '2026-01-15T12:00:00.000Z';
-const fresh = (): Model => ({
+const createModel = (): Model => ({
   nowMs: Date.parse(START),
   balance: CREDITS,
   tasks: [],
   rules: [],
   snapshots: new Map(),
 });
-const copyOf = (model: Model): Model => ({
+const copyModel = (model: Model): Model => ({
   ...model,
   tasks: model.tasks.map((task) => ({ ...task })),
   rules: [...model.rules],
   snapshots: new Map(),
 });
 
-function end(model: Model, task: ModelTask, failed: boolean): void {
+function finish(model: Model, task: ModelTask, failed: boolean): void {
   task.status = failed ? 'failed' : 'completed';
   if (failed) model.balance += PRICE;
 }
 
 /** Does the step to both, and compares what was answered. */
-async function take(
-  emulator: TestEmulator,
-  models: Record<Key, Model>,
-  step: Exclude<Step, { do: 'restart' }>,
-) {
+async function applyStep(emulator: TestEmulator, models: Record<Key, Model>, step: Exclude<Step, { do: 'restart' }>) {
   const model = models[step.key];
   const control = (method: string, path: string, body?: unknown) =>
     emulator.send(method, `/__admin/accounts/${step.key}${path}`, { key: null, body });
 
   switch (step.do) {
     case 'submit': {
-      const answer = await emulator.post(
-        '/api/sora-2/generate',
-        { prompt: 'a', mode: 'textToVideo' },
-        step.key,
-      );
+      const response = await emulator.post('/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' }, step.key);
       // A refusal is tried first, at charge; what lets a task fail is only tried when there is one to be made.
       const refusal = model.rules.indexOf('refuse');
       if (refusal !== -1) {
         model.rules.splice(refusal, 1);
-        expect(answer.status).toBe(500);
+        expect(response.status).toBe(500);
         return;
       }
       if (model.balance < PRICE) {
-        expect(answer).toMatchObject({ status: 402, body: { requiredCredits: PRICE } });
+        expect(response).toMatchObject({ status: 402, body: { requiredCredits: PRICE } });
         return;
       }
       const failure = model.rules.indexOf('fail');
       if (failure !== -1) model.rules.splice(failure, 1);
-      expect(answer.status).toBe(200);
+      expect(response.status).toBe(200);
       model.balance -= PRICE;
-      const id = answer.body.taskId as string;
+      const id = response.body.taskId as string;
       const { plan } = emulator.core.tasks.find(emulator.account(step.key).id, id)!;
       model.tasks.push({
         id,
@@ -131,10 +123,8 @@ async function take(
     case 'advance': {
       const { body } = await control('POST', '/clock/advance', { ms: step.ms });
       model.nowMs += step.ms;
-      const due = model.tasks.filter(
-        ({ status, endsAtMs }) => status === 'processing' && endsAtMs <= model.nowMs,
-      );
-      for (const task of due) end(model, task, task.fails);
+      const due = model.tasks.filter(({ status, endsAtMs }) => status === 'processing' && endsAtMs <= model.nowMs);
+      for (const task of due) finish(model, task, task.fails);
       expect(body.transitions.map(({ taskId }: { taskId: string }) => taskId).sort()).toEqual(
         due.map(({ id }) => id).sort(),
       );
@@ -143,16 +133,16 @@ async function take(
     case 'poll': {
       const task = models[step.of].tasks[step.place];
       const taskId = task?.id ?? 'task_unknown';
-      const answer = await emulator.post('/api/sora-2/check-status', { taskId }, step.key);
-      if (!task || !model.tasks.some(({ id }) => id === taskId)) expect(answer.status).toBe(404);
-      else expect(answer.body.status).toBe(task.status);
+      const response = await emulator.post('/api/sora-2/check-status', { taskId }, step.key);
+      if (!task || !model.tasks.some(({ id }) => id === taskId)) expect(response.status).toBe(404);
+      else expect(response.body.status).toBe(task.status);
       return;
     }
     case 'end': {
       const task = model.tasks[step.place];
       const { status } = await control('POST', `/tasks/${task?.id ?? 'task_unknown'}/${step.verb}`);
       expect(status).toBe(!task ? 404 : task.status === 'processing' ? 200 : 409);
-      if (task?.status === 'processing') end(model, task, step.verb === 'fail');
+      if (task?.status === 'processing') finish(model, task, step.verb === 'fail');
       return;
     }
     case 'fault': {
@@ -166,13 +156,13 @@ async function take(
     }
     case 'snapshot': {
       expect((await control('POST', '/snapshots', { name: step.name })).status).toBe(201);
-      model.snapshots.set(step.name, copyOf(model));
+      model.snapshots.set(step.name, copyModel(model));
       return;
     }
     case 'restore': {
-      const kept = model.snapshots.get(step.name);
-      expect((await control('POST', `/snapshots/${step.name}/restore`)).status).toBe(kept ? 200 : 404);
-      if (kept) models[step.key] = { ...copyOf(kept), snapshots: model.snapshots };
+      const saved = model.snapshots.get(step.name);
+      expect((await control('POST', `/snapshots/${step.name}/restore`)).status).toBe(saved ? 200 : 404);
+      if (saved) models[step.key] = { ...copyModel(saved), snapshots: model.snapshots };
       return;
     }
     case 'credits': {
@@ -184,14 +174,14 @@ async function take(
     }
     case 'reset': {
       expect((await control('POST', '/reset')).status).toBe(200);
-      models[step.key] = fresh();
+      models[step.key] = createModel();
     }
   }
 }
 
 /** What the emulator says of a key, and what its model says. */
-async function compare(emulator: TestEmulator, of: Key, model: Model): Promise<void> {
-  const read = async (path: string) => (await emulator.get(`/__admin/accounts/${of}${path}`)).body;
+async function compare(emulator: TestEmulator, accountKey: Key, model: Model): Promise<void> {
+  const read = async (path: string) => (await emulator.get(`/__admin/accounts/${accountKey}${path}`)).body;
   const { credits, clock } = await read('');
   const ledger = await read('/ledger?limit=1000');
   const { tasks } = await read('/tasks?limit=1000');
@@ -212,9 +202,7 @@ async function compare(emulator: TestEmulator, of: Key, model: Model): Promise<v
     tasks: model.tasks.map(({ id, status }) => [id, status]),
     verify: { ok: true, problems: [] },
   });
-  const resolved = ledger.entries.filter(
-    ({ kind }: { kind: string }) => kind === 'capture' || kind === 'refund',
-  );
+  const resolved = ledger.entries.filter(({ kind }: { kind: string }) => kind === 'capture' || kind === 'refund');
   const ids = resolved.map(({ taskId }: { taskId: string }) => taskId);
   expect(new Set(ids).size).toBe(ids.length);
 }
@@ -225,19 +213,19 @@ describe('the emulator under random use', () => {
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
         const dataDir = tempDir();
         const clock = createTestClock();
-        const open = () => testEmulator(['--data-dir', dataDir, '--rate-limit', 'off'], clock);
+        const open = () => createTestEmulator(['--data-dir', dataDir, '--rate-limit', 'off'], clock);
         let emulator = await open();
-        for (const one of KEYS) {
-          const body = { key: one, credits: CREDITS, clock: { mode: 'frozen', now: START } };
+        for (const accountKey of KEYS) {
+          const body = { key: accountKey, credits: CREDITS, clock: { mode: 'frozen', now: START } };
           await emulator.send('POST', '/__admin/accounts', { key: null, body });
         }
-        const models: Record<Key, Model> = { np_a: fresh(), np_b: fresh() };
-        for (const one of steps) {
-          if (one.do === 'restart') {
+        const models: Record<Key, Model> = { np_a: createModel(), np_b: createModel() };
+        for (const current of steps) {
+          if (current.do === 'restart') {
             await emulator.close();
             emulator = await open();
-          } else await take(emulator, models, one);
-          for (const of of KEYS) await compare(emulator, of, models[of]);
+          } else await applyStep(emulator, models, current);
+          for (const accountKey of KEYS) await compare(emulator, accountKey, models[accountKey]);
         }
         await emulator.close();
       }),

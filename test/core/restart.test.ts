@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { order, profile, testCore } from '../support/core.ts';
+import { buildOrder, buildProfile, createTestCore } from '../support/core.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestClock } from '../support/test-clock.ts';
 
@@ -7,15 +7,15 @@ describe('a restart', () => {
   it('finishes what fell due while the process was down, at the moment it was due', () => {
     const dir = tempDir();
     const clock = createTestClock();
-    const before = testCore(clock, dir);
-    const { id } = before.accounts.create('k', 'seed', profile());
-    const tasks = before.tasks.submit(id, [order({ seconds: 60 }), order({ seconds: 60 })], {
+    const before = createTestCore(clock, dir);
+    const { id } = before.accounts.create('k', 'seed', buildProfile());
+    const tasks = before.tasks.submit(id, [buildOrder({ seconds: 60 }), buildOrder({ seconds: 60 })], {
       chained: true,
     });
     before.close();
 
     clock.advance(90_000);
-    const after = testCore(clock, dir);
+    const after = createTestCore(clock, dir);
     after.worker.start(() => expect.unreachable());
     const [first, second] = after.tasks.list(id, 10);
     expect(first).toMatchObject({ status: 'completed', finishedAtMs: tasks[0]!.createdAtMs + 60_000 });
@@ -27,14 +27,14 @@ describe('a restart', () => {
   it('refunds a stream that was under way, once', () => {
     const dir = tempDir();
     const clock = createTestClock();
-    const before = testCore(clock, dir);
-    const { id } = before.accounts.create('k', 'seed', profile({ credits: 10 }));
-    const stream = before.tasks.submitInRequest(id, order({ price: 2 }));
+    const before = createTestCore(clock, dir);
+    const { id } = before.accounts.create('k', 'seed', buildProfile({ credits: 10 }));
+    const stream = before.tasks.submitSynchronous(id, buildOrder({ price: 2 }));
     expect(before.ledger.balance(id)).toBe(8);
     before.close();
 
     for (const _restart of [1, 2]) {
-      const after = testCore(clock, dir);
+      const after = createTestCore(clock, dir);
       expect(after.tasks.find(id, stream.id)).toMatchObject({
         status: 'failed',
         errorCode: 'INTERNAL_ERROR',
@@ -48,21 +48,21 @@ describe('a restart', () => {
   it('goes on in time where the clock of the machine was set back meanwhile', () => {
     const dir = tempDir();
     const clock = createTestClock();
-    const before = testCore(clock, dir);
-    const { id } = before.accounts.create('k', 'seed', profile());
-    before.accounts.create('far', 'seed', profile({ clock: { mode: 'real', nowMs: 4e12 } }));
-    before.accounts.create('frozen', 'seed', profile({ clock: { mode: 'frozen', nowMs: 5e12 } }));
-    before.tasks.submit(id, [order({ seconds: 10 })]);
+    const before = createTestCore(clock, dir);
+    const { id } = before.accounts.create('k', 'seed', buildProfile());
+    before.accounts.create('far', 'seed', buildProfile({ clock: { mode: 'real', nowMs: 4e12 } }));
+    before.accounts.create('frozen', 'seed', buildProfile({ clock: { mode: 'frozen', nowMs: 5e12 } }));
+    before.tasks.submit(id, [buildOrder({ seconds: 10 })]);
     clock.advance(20_000);
     before.worker.tick();
-    before.tasks.submit(id, [order({ seconds: 60 })]);
+    before.tasks.submit(id, [buildOrder({ seconds: 60 })]);
     const endedMs = before.tasks.list(id, 1)[0]!.finishedAtMs!;
     const latestMs = clock.nowMs();
     expect(before.behindMs).toBe(0);
     before.close();
 
     const earlier = createTestClock(latestMs - 3_600_000);
-    const after = testCore(earlier, dir);
+    const after = createTestCore(earlier, dir);
     expect(after.behindMs).toBe(3_600_000);
     expect(after.timeline.nowMs(after.accounts.get(id))).toBe(latestMs);
     expect(after.tasks.list(id, 1)[0]).toMatchObject({ status: 'completed', finishedAtMs: endedMs });
@@ -76,9 +76,9 @@ describe('a restart', () => {
   });
 
   it('does not let the worker end a stream', () => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile());
-    const stream = core.tasks.submitInRequest(id, order({ price: 2, seconds: 1 }));
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    const stream = core.tasks.submitSynchronous(id, buildOrder({ price: 2, seconds: 1 }));
     core.clock.advance(1_000_000);
     expect(core.worker.tick()).toBe(0);
     expect(core.tasks.find(id, stream.id)!.status).toBe('processing');
@@ -87,51 +87,51 @@ describe('a restart', () => {
 
 describe('the worker', () => {
   it('repeats its tick by itself', () => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile());
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
     core.worker.start(() => expect.unreachable());
-    core.tasks.submit(id, [order({ seconds: 10 })]);
+    core.tasks.submit(id, [buildOrder({ seconds: 10 })]);
     core.clock.advance(10_050);
     expect(core.tasks.list(id, 1)[0]!.status).toBe('completed');
     core.worker.stop();
-    core.tasks.submit(id, [order({ seconds: 10 })]);
+    core.tasks.submit(id, [buildOrder({ seconds: 10 })]);
     core.clock.advance(20_000);
     expect(core.tasks.list(id, 2)[1]!.status).toBe('processing');
   });
 
   it('plays many due accounts in one tick and tells a failure instead of dying of it', () => {
-    const core = testCore();
+    const core = createTestCore();
     for (let n = 0; n < 450; n++) {
-      const { id } = core.accounts.create(`k${n}`, 'seed', profile());
-      core.tasks.submit(id, [order({ seconds: 1 })]);
+      const { id } = core.accounts.create(`k${n}`, 'seed', buildProfile());
+      core.tasks.submit(id, [buildOrder({ seconds: 1 })]);
     }
     core.clock.advance(1000);
     expect(core.worker.tick()).toBe(450);
 
-    const told: unknown[] = [];
-    core.worker.start((error) => told.push(error));
+    const errors: unknown[] = [];
+    core.worker.start((error) => errors.push(error));
     core.db.close();
     core.clock.advance(50);
-    expect(told).toHaveLength(1);
+    expect(errors).toHaveLength(1);
     core.worker.stop();
   });
 });
 
 describe('an account that cannot be played', () => {
   it('is told, looked at again later, and does not keep the others waiting', () => {
-    const core = testCore();
-    const bad = core.accounts.create('bad', 'seed', profile());
-    const good = core.accounts.create('good', 'seed', profile());
-    core.tasks.submit(bad.id, [order({ seconds: 1 })]);
-    core.tasks.submit(good.id, [order({ seconds: 2 })]);
+    const core = createTestCore();
+    const bad = core.accounts.create('bad', 'seed', buildProfile());
+    const good = core.accounts.create('good', 'seed', buildProfile());
+    core.tasks.submit(bad.id, [buildOrder({ seconds: 1 })]);
+    core.tasks.submit(good.id, [buildOrder({ seconds: 2 })]);
     core.db.exec(`CREATE TRIGGER broken BEFORE INSERT ON ledger_entries WHEN NEW.account_id = ${bad.id}
                   BEGIN SELECT RAISE(ABORT, 'broken'); END`);
-    const told: unknown[] = [];
-    core.worker.start((error) => told.push(error));
+    const errors: unknown[] = [];
+    core.worker.start((error) => errors.push(error));
     core.clock.advance(5000);
     expect(core.tasks.list(good.id, 1)[0]!.status).toBe('completed');
-    expect(told.length).toBeGreaterThan(1);
-    expect(told.length).toBeLessThan(6);
+    expect(errors.length).toBeGreaterThan(1);
+    expect(errors.length).toBeLessThan(6);
     core.db.exec('DROP TRIGGER broken');
     core.clock.advance(2000);
     expect(core.tasks.list(bad.id, 1)[0]!.status).toBe('completed');
@@ -141,43 +141,43 @@ describe('an account that cannot be played', () => {
 
 describe('closing', () => {
   it('stops the worker', () => {
-    const core = testCore();
-    const told: unknown[] = [];
-    core.worker.start((error) => told.push(error));
+    const core = createTestCore();
+    const errors: unknown[] = [];
+    core.worker.start((error) => errors.push(error));
     core.close();
     core.clock.advance(1000);
-    expect(told).toEqual([]);
+    expect(errors).toEqual([]);
   });
 });
 
 describe('determinism', () => {
   it('gives the same ids, durations and prices for the same seed, key and calls', () => {
     const run = (seed: string, key: string) => {
-      const core = testCore();
-      const { id } = core.accounts.create(key, 'seed', profile({ seed }));
+      const core = createTestCore();
+      const { id } = core.accounts.create(key, 'seed', buildProfile({ seed }));
       const template = { typicalSeconds: [60, 180] as const, steps: [{ name: 'generating', share: 1 }] };
       core.tasks.submit(
         id,
-        Array.from({ length: 20 }, () => order({ template })),
+        Array.from({ length: 20 }, () => buildOrder({ template })),
       );
       return core.tasks.list(id, 100).map((task) => ({ id: task.id, endMs: task.plan.endMs }));
     };
     expect(run('one', 'a')).toEqual(run('one', 'a'));
-    const lengths = (seed: string, key: string) => run(seed, key).map(({ endMs }) => endMs);
+    const durations = (seed: string, key: string) => run(seed, key).map(({ endMs }) => endMs);
     // A made-up key per test still gives the same durations; only the ids are its own.
-    expect(lengths('one', 'a')).toEqual(lengths('one', 'b'));
-    expect(lengths('one', 'a')).not.toEqual(lengths('two', 'a'));
+    expect(durations('one', 'a')).toEqual(durations('one', 'b'));
+    expect(durations('one', 'a')).not.toEqual(durations('two', 'a'));
     const ids = [...run('one', 'a'), ...run('one', 'b')].map((task) => task.id);
     expect(new Set(ids).size).toBe(ids.length);
   });
 
   it('draws whole seconds over the whole typical range', () => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile({ credits: 10_000 }));
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 10_000 }));
     const template = { typicalSeconds: [60, 64] as const, steps: [{ name: 'generating', share: 1 }] };
     core.tasks.submit(
       id,
-      Array.from({ length: 200 }, () => order({ template })),
+      Array.from({ length: 200 }, () => buildOrder({ template })),
     );
     const drawn = new Set(core.tasks.list(id, 1000).map(({ plan }) => plan.endMs));
     expect([...drawn].sort()).toEqual([60_000, 61_000, 62_000, 63_000, 64_000]);

@@ -34,8 +34,7 @@ const bin = (name: string) => join(ROOT, 'node_modules/.bin', name);
 /** A copy of the project that uses its installed packages. */
 function copyProject(): string {
   const dir = tempDir();
-  for (const name of [...COPIED, ...COPIED_FILES])
-    cpSync(join(ROOT, name), join(dir, name), { recursive: true });
+  for (const name of [...COPIED, ...COPIED_FILES]) cpSync(join(ROOT, name), join(dir, name), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
   return dir;
 }
@@ -70,23 +69,13 @@ describe('the page on adding a family', () => {
     const dir = copyProject();
     expect(follow(page, dir)).toHaveLength(11);
 
-    const tests = [
-      'apis/photo-upscale',
-      'apis/prices',
-      'wire',
-      'readme',
-      'faults-page',
-      'seed',
-      'architecture',
-    ];
+    const tests = ['apis/photo-upscale', 'apis/prices', 'wire', 'readme', 'faults-page', 'seed', 'architecture'];
     const [, , { stdout }] = await Promise.all([
       run(bin('tsc'), ['--project', 'tsconfig.json'], { cwd: dir }),
       run(bin('biome'), ['ci', '--colors=off', 'src', 'test', 'fixtures'], { cwd: dir }),
-      run(
-        bin('vitest'),
-        ['run', '--reporter=verbose', '--no-color', ...tests.map((name) => `test/${name}.test.ts`)],
-        { cwd: dir },
-      ),
+      run(bin('vitest'), ['run', '--reporter=verbose', '--no-color', ...tests.map((name) => `test/${name}.test.ts`)], {
+        cwd: dir,
+      }),
     ]);
     expect(stdout).toContain('photo upscale > runs to its end in simulated time');
     expect(stdout).toMatch(/of photo-upscale > '?a finished picture has its URL/);

@@ -9,16 +9,14 @@ import { hasProgram } from '../support/command.ts';
 import { startPrism } from '../support/prism.ts';
 import { startRelay } from '../support/relay.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { contract } from '../support/verify.ts';
+import { loadContract } from '../support/verify.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/contract.md'), 'utf8');
 const document = JSON.parse(readFileSync(join(import.meta.dirname, '../../docs/openapi.json'), 'utf8'));
 
 /** The lines of the page that begin so, with what belongs to them. */
 const linesOf = (command: string) =>
-  [...page.matchAll(/^```sh\n([\s\S]*?)```/gm)]
-    .map(([, lines]) => lines!)
-    .filter((one) => one.startsWith(command));
+  [...page.matchAll(/^```sh\n([\s\S]*?)```/gm)].map(([, lines]) => lines!).filter((one) => one.startsWith(command));
 
 async function paste(lines: string) {
   const cwd = tempDir();
@@ -46,9 +44,7 @@ async function behindPrism(...flags: string[]) {
 describe('the page on the contract', () => {
   it('explains every extension that the document has', () => {
     const used = new Set(JSON.stringify(document).match(/"x-(?!ratelimit)[a-z-]+"(?=:)/g));
-    const explained = [...page.matchAll(/^\| (`x-.*?) \|/gm)].flatMap(([, cell]) =>
-      cell!.match(/x-[a-z-]+/g),
-    );
+    const explained = [...page.matchAll(/^\| (`x-.*?) \|/gm)].flatMap(([, cell]) => cell!.match(/x-[a-z-]+/g));
     expect(explained.sort()).toEqual([...used].map((one) => JSON.parse(one)).sort());
   });
 
@@ -60,16 +56,13 @@ describe('the page on the contract', () => {
     expect(file('nanophoto.json').paths).toEqual(document.paths);
   });
 
-  it.skipIf(!hasProgram('curl', '--version'))(
-    'has lines for Prism that show what is not as documented',
-    async () => {
-      const { url } = await behindPrism();
-      const [, line] = linesOf('curl');
-      const { stdout, file } = await paste(line!.replace('http://127.0.0.1:6267', url));
-      expect(stdout).toMatch(/^sl-violations: \[\{"location":\["request","body","mode"\],/);
-      expect(file('answer.json')).toMatchObject({ errorCode: 'INVALID_INPUT' });
-    },
-  );
+  it.skipIf(!hasProgram('curl', '--version'))('has lines for Prism that show what is not as documented', async () => {
+    const { url } = await behindPrism();
+    const [, line] = linesOf('curl');
+    const { stdout, file } = await paste(line!.replace('http://127.0.0.1:6267', url));
+    expect(stdout).toMatch(/^sl-violations: \[\{"location":\["request","body","mode"\],/);
+    expect(file('answer.json')).toMatchObject({ errorCode: 'INVALID_INPUT' });
+  });
 
   it('says what Prism answers with --errors', async () => {
     const { url, relay } = await behindPrism('--errors');
@@ -85,7 +78,7 @@ describe('the page on the contract', () => {
     const right = { prompt: 'a dog', mode: 'textToVideo' };
     expect(await statusOf(right)).toBe(200);
     expect(await statusOf({ ...right, mode: 'video' })).toBe(422);
-    relay.spoil = (answer) => ({ ...answer, text: '{}' });
+    relay.transform = (answer) => ({ ...answer, text: '{}' });
     expect(await statusOf(right)).toBe(500);
   });
 });
@@ -101,7 +94,7 @@ describe('what the page says of verify', () => {
   });
 
   it('shows cases that there are, and about as many', () => {
-    const { cases } = contract();
+    const { cases } = loadContract();
     const shown = [...page.matchAll(/^ {2}(?:holds|DIFFERS|not checked) +(\S+): (.*)$/gm)];
     expect(shown).toHaveLength(3);
     for (const [line, id, name] of shown) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { hasProgram, startCommand } from '../support/command.ts';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/control-plane.md'), 'utf8');
@@ -24,30 +24,27 @@ const CALLS = page
 const hasCurl = hasProgram('curl', '--version');
 
 describe('the page on the control plane', () => {
-  it.skipIf(!hasCurl)(
-    'has lines that work when pasted one after the other, with the status it says',
-    async () => {
-      const { url } = await startCommand();
-      const codes = join(tempDir(), 'codes');
-      // The status of each call goes to a file, so that what the lines print is what they would print.
-      const curl = `curl() { command curl -w '%{stderr}%{http_code} ' "$@" 2>>'${codes}'; }`;
-      const script = CALLS.map(({ lines }) => `${lines}\necho >>'${codes}'`).join('\n');
-      const pasted = `${curl}\n${script.replaceAll('http://127.0.0.1:6266', url)}`;
-      expect(pasted).not.toContain('6266');
-      const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', pasted]);
-      const told = readFileSync(codes, 'utf8').trimEnd().split('\n');
-      const statuses = told.map((line) => line.trim().split(' '));
-      // The last of each block is the call itself; those before it prepare it.
-      expect(statuses.map((all) => all.at(-1))).toEqual(CALLS.map(({ status }) => status));
-      expect(statuses.flat().filter((status) => !/^20[014]$/.test(status))).toEqual([]);
-      expect(stdout).toContain('"status":"ready"');
-      expect(stdout).toMatch(/"transitions":\[\{"taskId":"task_\w+","from":"processing","to":"completed"/);
-      expect(stdout).toContain('{"ok":true,"problems":[]}');
-    },
-  );
+  it.skipIf(!hasCurl)('has lines that work when pasted one after the other, with the status it says', async () => {
+    const { url } = await startCommand();
+    const codes = join(tempDir(), 'codes');
+    // The status of each call goes to a file, so that what the lines print is what they would print.
+    const curl = `curl() { command curl -w '%{stderr}%{http_code} ' "$@" 2>>'${codes}'; }`;
+    const script = CALLS.map(({ lines }) => `${lines}\necho >>'${codes}'`).join('\n');
+    const pasted = `${curl}\n${script.replaceAll('http://127.0.0.1:6266', url)}`;
+    expect(pasted).not.toContain('6266');
+    const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', pasted]);
+    const told = readFileSync(codes, 'utf8').trimEnd().split('\n');
+    const statuses = told.map((line) => line.trim().split(' '));
+    // The last of each block is the call itself; those before it prepare it.
+    expect(statuses.map((all) => all.at(-1))).toEqual(CALLS.map(({ status }) => status));
+    expect(statuses.flat().filter((status) => !/^20[014]$/.test(status))).toEqual([]);
+    expect(stdout).toContain('"status":"ready"');
+    expect(stdout).toMatch(/"transitions":\[\{"taskId":"task_\w+","from":"processing","to":"completed"/);
+    expect(stdout).toContain('{"ok":true,"problems":[]}');
+  });
 
   it('has every call there is, and none that there is not', async () => {
-    const { app } = await testEmulator();
+    const { app } = await createTestEmulator();
     const served = new Set<string>();
     const parents: string[] = [];
     // What Fastify prints of its routes, a branch a line: "│   ├── /reset (POST)".
@@ -68,7 +65,7 @@ describe('the page on the control plane', () => {
   });
 
   it('has every field there is, and none that there is not', async () => {
-    const { send, post } = await testEmulator();
+    const { send, post } = await createTestEmulator();
     const { taskId } = (await post('/api/sora-2/generate', { prompt: 'a dog', mode: 'textToVideo' })).body;
     /** For those that cannot be absent: a call that misses one tells that first. */
     const needed: Record<string, unknown> = { amount: 1, mode: 'auto', name: 'a', to: 'b', task: 'c' };

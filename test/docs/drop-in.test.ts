@@ -20,9 +20,7 @@ async function paste(lines: string): Promise<string> {
 
 describe('the page on clients that stay as they are', () => {
   it.skipIf(!hasProgram('python3', '--version'))('has an example of exec that runs', async () => {
-    expect(await paste(first!)).toContain(
-      "'status': 'completed', 'videoUrl': 'https://nanophoto.ai/media/sora/task_",
-    );
+    expect(await paste(first!)).toContain("'status': 'completed', 'videoUrl': 'https://nanophoto.ai/media/sora/task_");
   });
 
   it.skipIf(!hasProgram('curl', '--version'))('has lines for a proxy that work', async () => {

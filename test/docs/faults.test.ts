@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { FAMILIES } from '../../src/families/index.ts';
-import { COMMON_PROBLEMS } from '../../src/http/pipeline/errors.ts';
+import { COMMON_ERRORS } from '../../src/http/pipeline/errors.ts';
 import { hasProgram, startCommand } from '../support/command.ts';
-import { type TestEmulator, testEmulator } from '../support/emulator.ts';
-import { page, ROWS, type Row, rowsOf, section } from '../support/faults-page.ts';
-import { registeredRoutes } from '../support/routes.ts';
+import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
+import { page, parseTableRows, ROWS, type Row, readSection } from '../support/faults-page.ts';
+import { listRegisteredRoutes } from '../support/routes.ts';
 
 /** What pages of the vendor promise of every API. */
 const COMMON = ['LOGIN_REQUIRED', 'API_KEY_RATE_LIMIT_EXCEEDED', 'INVALID_INPUT', 'INTERNAL_ERROR'];
@@ -15,8 +15,8 @@ const isFree = (prices: unknown): boolean =>
   typeof prices === 'object' ? Object.values(prices!).every(isFree) : prices === 0;
 
 async function documentedCodes(): Promise<string[]> {
-  const routes = await registeredRoutes();
-  return routes.flatMap(({ url, family, problems }) => {
+  const routes = await listRegisteredRoutes();
+  return routes.flatMap(({ url, family, errors: problems }) => {
     const own = Object.keys(problems).filter((code) => problems[code]!.errorCode === undefined);
     const { prices } = FAMILIES.find(({ name }) => name === family)!;
     const charges = !url.endsWith('/check-status') && !isFree(prices);
@@ -34,20 +34,17 @@ describe('the tables of codes', () => {
 
   it('leave no common code of the vendor out', () => {
     const ours = ['NOT_FOUND', 'METHOD_NOT_ALLOWED'];
-    const codes = Object.entries(COMMON_PROBLEMS).filter(([, problem]) => !('errorCode' in problem));
+    const codes = Object.entries(COMMON_ERRORS).filter(([, problem]) => !('errorCode' in problem));
     expect(codes.map(([code]) => code).sort()).toEqual([...COMMON, 'INSUFFICIENT_CREDITS', ...ours].sort());
   });
 
-  it.each([...new Set(ROWS.map(({ path }) => path))])(
-    'have requests to %s that are answered so',
-    async (path) => {
-      const emulator = await testEmulator();
-      for (const row of ROWS.filter((one) => one.path === path)) {
-        await emulator.send('POST', '/__admin/reset', { key: null });
-        await fire(emulator, row);
-      }
-    },
-  );
+  it.each([...new Set(ROWS.map(({ path }) => path))])('have requests to %s that are answered so', async (path) => {
+    const emulator = await createTestEmulator();
+    for (const row of ROWS.filter((one) => one.path === path)) {
+      await emulator.send('POST', '/__admin/reset', { key: null });
+      await fire(emulator, row);
+    }
+  });
 });
 
 /** Sends the row's request and looks at the answer. */
@@ -77,19 +74,17 @@ async function fire({ post, core }: TestEmulator, { path, code, status, key, bod
 }
 
 describe('the table of failed tasks', () => {
-  const failed = rowsOf(section('## Failed tasks'));
+  const failed = parseTableRows(readSection('## Failed tasks'));
 
   it('has a row for every endpoint that makes tasks to poll', async () => {
-    const polled = (await registeredRoutes())
-      .map(({ url }) => url)
-      .filter((url) => url.endsWith('/check-status'));
+    const polled = (await listRegisteredRoutes()).map(({ url }) => url).filter((url) => url.endsWith('/check-status'));
     expect(failed.map(([path]) => path!.replace('/generate', '/check-status')).sort()).toEqual(polled.sort());
   });
 
   it.each(failed.flatMap((row) => ['200', '500'].map((status) => [status, ...row])))(
     'with --failed-task-status %s: %s ends as shown for %s',
     async (status, path, body, shown) => {
-      const { post, account } = await testEmulator(['--failed-task-status', status!]);
+      const { post, account } = await createTestEmulator(['--failed-task-status', status!]);
       const key = 'np_test_auto';
       const { taskId, generationId, shots } = (await post(path!, body, key)).body;
       const asked = generationId
@@ -117,21 +112,21 @@ describe('the table of effects', () => {
     truncateAfter: 10,
     answer: { status: 418 },
   };
-  const text = section('### What happens when');
+  const text = readSection('### What happens when');
   const stages = [
     ...text
       .trim()
       .split('\n')[0]!
       .matchAll(/at `(\w+)`/g),
   ].map(([, stage]) => stage!);
-  const cells = rowsOf(text).flatMap(([effect, ...told]) =>
+  const cells = parseTableRows(text).flatMap(([effect, ...told]) =>
     told.map((cell, index) => [stages[index]!, effect!, cell !== '–'] as const),
   );
 
   it('shows every stage and every effect, and a dash where a rule is refused', async () => {
     expect(stages).toHaveLength(6);
     expect(cells).toHaveLength(66);
-    const { send } = await testEmulator();
+    const { send } = await createTestEmulator();
     for (const [stage, name, isAllowed] of cells) {
       // A status goes with an error.
       const error = stage === 'media' ? { errorCode: 'INTERNAL_ERROR' } : { fail: true };
@@ -151,7 +146,7 @@ describe('what the page says of directives', () => {
 
   /** How a task ends that was asked for so. */
   async function ended(body: object, headers: object = {}) {
-    const { send, core, createAccount } = await testEmulator();
+    const { send, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode: 'frozen' } });
     await send('POST', '/api/sora-2/generate', { key: 'k', body, headers });
     core.timeline.advance(id, 86_400_000);
@@ -172,7 +167,7 @@ describe('what the page says of directives', () => {
   });
 
   it('a wrong body is told before the code that a directive asks for, but not by a poll', async () => {
-    const { send } = await testEmulator();
+    const { send } = await createTestEmulator();
     const headers = { 'x-emulator-fault': 'fail=INTERNAL_ERROR' };
     const codeOf = async (path: string) => (await send('POST', path, { body: {}, headers })).body.errorCode;
     expect(await codeOf('/api/sora-2/generate')).toBe('PROMPT_REQUIRED');
@@ -180,7 +175,7 @@ describe('what the page says of directives', () => {
   });
 
   it('fail, hang and duration mean nothing to a poll', async () => {
-    const { send } = await testEmulator();
+    const { send } = await createTestEmulator();
     for (const words of ['fail', 'hang', 'duration=3s']) {
       const headers = { 'x-emulator-fault': words };
       const answer = await send('POST', '/api/sora-2/check-status', { body: { taskId: 'task_x' }, headers });

@@ -4,10 +4,10 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { FAMILIES } from '../../src/families/index.ts';
-import { readSeed } from '../../src/server/seed-file.ts';
+import { readSeedFile } from '../../src/server/seed-file.ts';
 import { readCommand } from '../../src/settings/config.ts';
-import { call, hasProgram, runCommand, startCommand } from '../support/command.ts';
-import { testEmulator } from '../support/emulator.ts';
+import { hasProgram, postJson, runCommand, startCommand } from '../support/command.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 import { seedFileOf } from '../support/seed-file.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -18,32 +18,26 @@ const readme = read('README.md');
 const hasCurl = hasProgram('curl', '--version');
 
 describe('the README', () => {
-  it.skipIf(!hasCurl)(
-    'has a first session that runs as written, to a completed video and a paid ledger',
-    async () => {
-      const session = /## First session[\s\S]*?```sh\n([\s\S]*?)```/.exec(readme)![1]!;
-      // So fast that nothing has to be waited for.
-      const { url } = await startCommand(['--speed', '1000000']);
-      const script = session.replace('http://127.0.0.1:6266', url).replace(/^sleep 3$/m, '');
-      expect(script).not.toContain('6266');
-      const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], {
-        cwd: tempDir(),
-      });
-      expect(stdout).toMatch(
-        /"status":"completed","videoUrl":"http:\/\/127\.0\.0\.1:\d+\/media\/sora\/task_\w+\.mp4"/,
-      );
-      expect(stdout).toMatch(/"kind":"grant".*"kind":"hold".*"kind":"capture"/);
-      expect(stdout).toMatch(/^200 video\/mp4 \d{5}$/m);
-      expect(stdout).toContain('Match cut');
-      expect(stdout).toContain('–15s]');
-    },
-  );
+  it.skipIf(!hasCurl)('has a first session that runs as written, to a completed video and a paid ledger', async () => {
+    const session = /## First session[\s\S]*?```sh\n([\s\S]*?)```/.exec(readme)![1]!;
+    // So fast that nothing has to be waited for.
+    const { url } = await startCommand(['--speed', '1000000']);
+    const script = session.replace('http://127.0.0.1:6266', url).replace(/^sleep 3$/m, '');
+    expect(script).not.toContain('6266');
+    const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], {
+      cwd: tempDir(),
+    });
+    expect(stdout).toMatch(/"status":"completed","videoUrl":"http:\/\/127\.0\.0\.1:\d+\/media\/sora\/task_\w+\.mp4"/);
+    expect(stdout).toMatch(/"kind":"grant".*"kind":"hold".*"kind":"capture"/);
+    expect(stdout).toMatch(/^200 video\/mp4 \d{5}$/m);
+    expect(stdout).toContain('Match cut');
+    expect(stdout).toContain('–15s]');
+  });
 
   it('promises commands that exist', () => {
     const { scripts } = JSON.parse(read('package.json'));
     for (const file of ['README.md', 'CONTRIBUTING.md', 'docs/adding-a-family.md']) {
-      for (const [, script] of read(file).matchAll(/`npm run ([\w:-]+)`/g))
-        expect(scripts).toHaveProperty([script!]);
+      for (const [, script] of read(file).matchAll(/`npm run ([\w:-]+)`/g)) expect(scripts).toHaveProperty([script!]);
     }
     expect(scripts).toHaveProperty('start');
     expect(scripts).toHaveProperty('test');
@@ -54,10 +48,7 @@ describe('the README', () => {
   it('lists every setting with its default', async () => {
     const { stdout } = await runCommand(['--help']).ended;
     const flags = [...stdout.matchAll(/^ {2}--([\w-]+)/gm)].map(([, flag]) => flag!);
-    const listed = [...readme.matchAll(/^\| `--([\w-]+)` \| (\S+)/gm)].map(([, flag, value]) => [
-      flag,
-      value,
-    ]);
+    const listed = [...readme.matchAll(/^\| `--([\w-]+)` \| (\S+)/gm)].map(([, flag, value]) => [flag, value]);
     expect(listed.map(([flag]) => flag)).toEqual(
       flags.filter((flag) => !['report', 'fail-on-verdict', 'help', 'version'].includes(flag)),
     );
@@ -85,11 +76,9 @@ describe('the README', () => {
   });
 
   it('lists every endpoint that is served', async () => {
-    const { app } = await testEmulator();
+    const { app } = await createTestEmulator();
     const families = readdirSync(join(ROOT, 'src/families')).map((file) => read(`src/families/${file}`));
-    const served = families.flatMap((text) =>
-      [...text.matchAll(/'(\/api\/[^']+)'/g)].map(([, path]) => path!),
-    );
+    const served = families.flatMap((text) => [...text.matchAll(/'(\/api\/[^']+)'/g)].map(([, path]) => path!));
     for (const url of served) expect(app.hasRoute({ method: 'POST', url })).toBe(true);
     const listed = [...readme.matchAll(/^\| `(\/api\/[^`]+)` \|/gm)].map(([, path]) => path);
     expect(served.length).toBeGreaterThan(5);
@@ -99,8 +88,8 @@ describe('the README', () => {
 
   it('has an example of prices that the emulator takes, and says where the names are', async () => {
     const example = /```json\n(\{\n {2}"prices"[\s\S]*?)```/.exec(readme)![1]!;
-    const seed = readSeed(seedFileOf(example), { rateLimit: 100, speed: 60, seed: 's', clock: 'real' });
-    expect(Object.keys(seed.priceChanges).length).toBeGreaterThan(5);
+    const seed = readSeedFile(seedFileOf(example), { rateLimit: 100, speed: 60, seed: 's', clock: 'real' });
+    expect(Object.keys(seed.priceOverrides).length).toBeGreaterThan(5);
     for (const { name } of FAMILIES) {
       expect(existsSync(join(ROOT, `src/families/${name}.ts`))).toBe(true);
     }
@@ -111,7 +100,7 @@ describe('the README', () => {
     for (const { key } of accounts) expect(readme).toContain(`\`${key}\``);
     const { url } = await startCommand();
     const body = { prompt: 'a', mode: 'textToVideo' };
-    const status = async (key: string) => (await call(url, '/api/sora-2/generate', body, key)).status;
+    const status = async (key: string) => (await postJson(url, '/api/sora-2/generate', body, key)).status;
     expect(await status('np_test_empty')).toBe(402);
     for (let n = 0; n < 3; n++) expect(await status('np_test_limited')).toBe(200);
     expect(await status('np_test_limited')).toBe(429);

@@ -39,9 +39,7 @@ describe('the page on results', () => {
               [second, first],
             ]
         ).flatMap(([width, height]) =>
-          (sound === 'yes' ? [''] : ['', '-silent']).map(
-            (tail) => `${width}x${height}-${seconds}s${tail}.mp4`,
-          ),
+          (sound === 'yes' ? [''] : ['', '-silent']).map((tail) => `${width}x${height}-${seconds}s${tail}.mp4`),
         ),
       ),
     );

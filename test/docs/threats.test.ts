@@ -54,9 +54,7 @@ describe('the page on threats', () => {
     const rows = page
       .split(/^## /m)
       .filter((part) => /^(A hostile|The control plane|What is kept)/.test(part))
-      .flatMap((part) =>
-        part.split('\n').filter((line) => /^\| (to|the|a|all|bodies|names|forms|files) /.test(line)),
-      );
+      .flatMap((part) => part.split('\n').filter((line) => /^\| (to|the|a|all|bodies|names|forms|files) /.test(line)));
     expect(rows.length).toBeGreaterThan(35);
     expect(rows.filter((row) => !row.includes('`test/'))).toEqual([]);
   });

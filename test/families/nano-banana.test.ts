@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
-import { IMAGE, imagesGivenOtherwise, itRefuses, itTellsTheFirstOf } from '../support/refusals.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { createMisplacedImageCases, IMAGE, itRejects, itReportsFirstError } from '../support/refusals.ts';
 
 const VALID = { prompt: 'a dog', mode: 'generate' };
 const EDIT = { prompt: 'a dog in a hat', mode: 'edit', inputImageUrls: [IMAGE] };
@@ -15,7 +15,7 @@ describe.each([
   const CHECK = `/api/${family}/check-status`;
 
   async function running(flags: string[] = []) {
-    const emulator = await testEmulator(flags);
+    const emulator = await createTestEmulator(flags);
     const { id } = emulator.createAccount('k', { speed: 1 });
     const { taskId, generationId } = (await emulator.post(GENERATE, VALID, 'k')).body;
     const poll = () => emulator.post(CHECK, { generationId }, 'k');
@@ -29,7 +29,7 @@ describe.each([
       ['4K', 16],
     ])('takes an image of %s for %i credits, made or edited', async (imageQuality, credits) => {
       for (const body of [VALID, EDIT]) {
-        const { post, account } = await testEmulator();
+        const { post, account } = await createTestEmulator();
         expect((await post(GENERATE, { ...body, imageQuality })).status).toBe(200);
         expect(account('np_test_default').balance).toBe(1000 - credits);
         const refused = await post(GENERATE, { ...body, imageQuality }, 'np_test_empty');
@@ -41,7 +41,7 @@ describe.each([
     });
 
     it('answers with two ids, to the letter', async () => {
-      const { post } = await testEmulator();
+      const { post } = await createTestEmulator();
       const { text, body } = await post(GENERATE, VALID);
       expect(text).toMatch(
         /^\{"success":true,"generationId":"gen_[0-9a-f]{24}","taskId":"task_[0-9a-f]{24}","status":"pending"\}$/,
@@ -50,16 +50,16 @@ describe.each([
     });
 
     it('takes 16:9 and 1K where nothing is said', async () => {
-      const { post, account, core } = await testEmulator();
+      const { post, account, core } = await createTestEmulator();
       const { body } = await post(GENERATE, VALID);
-      expect(core.tasks.inputOf(account('np_test_default').id, body.taskId)).toMatchObject({
+      expect(core.tasks.getInput(account('np_test_default').id, body.taskId)).toMatchObject({
         aspectRatio: '16:9',
         imageQuality: '1K',
         inputImageUrls: [],
       });
     });
 
-    itRefuses(GENERATE, [
+    itRejects(GENERATE, [
       [{}, 'INVALID_PROMPT'],
       [{ mode: 'generate' }, 'INVALID_PROMPT'],
       [{ ...VALID, prompt: null }, 'INVALID_PROMPT'],
@@ -81,11 +81,11 @@ describe.each([
       [{ ...EDIT, inputImageUrls: images(most + 1) }, 'TOO_MANY_IMAGES'],
       [{ ...VALID, inputImageUrls: images(most + 1) }, 'TOO_MANY_IMAGES'],
       [{ ...EDIT, inputImageUrls: [...images(most), 'aGk='] }, 'IMAGE_URLS_REQUIRED'],
-      ...imagesGivenOtherwise(EDIT, 'inputImageUrls'),
-      ...imagesGivenOtherwise(VALID, 'inputImageUrls'),
+      ...createMisplacedImageCases(EDIT, 'inputImageUrls'),
+      ...createMisplacedImageCases(VALID, 'inputImageUrls'),
     ]);
 
-    itTellsTheFirstOf(GENERATE, VALID, [
+    itReportsFirstError(GENERATE, VALID, [
       ['INVALID_PROMPT', { prompt: '' }],
       ['INVALID_INPUT', { imageQuality: '3K' }],
       ['MISSING_INPUT_IMAGE', { mode: 'edit', inputImageUrls: [] }],
@@ -94,12 +94,12 @@ describe.each([
     ]);
 
     it.each([1, most - 1, most])('edits with %i images', async (count) => {
-      const { post } = await testEmulator();
+      const { post } = await createTestEmulator();
       expect((await post(GENERATE, { ...EDIT, inputImageUrls: images(count) })).status).toBe(200);
     });
 
     it.each(['16:9', '9:16', '4:3', '3:4'])('takes the ratio %s', async (aspectRatio) => {
-      const { post } = await testEmulator();
+      const { post } = await createTestEmulator();
       expect((await post(GENERATE, { ...VALID, aspectRatio })).status).toBe(200);
     });
   });
@@ -108,7 +108,7 @@ describe.each([
     it.each([{}, { generationId: null }, { generationId: 7 }, { generationId: '' }, { generationId: ' ' }])(
       'refuses %j with INVALID_INPUT',
       async (body) => {
-        const { post } = await testEmulator();
+        const { post } = await createTestEmulator();
         expect(await post(CHECK, body)).toMatchObject({
           status: 400,
           body: { success: false, errorCode: 'INVALID_INPUT' },
@@ -167,7 +167,7 @@ describe.each([
     });
 
     it('shows the same progress at any speed', async () => {
-      const { post, core, clock, createAccount } = await testEmulator();
+      const { post, core, clock, createAccount } = await createTestEmulator();
       const { id } = createAccount('fast', { speed: 60 });
       const { taskId, generationId } = (await post(GENERATE, VALID, 'fast')).body;
       const { plan } = core.tasks.find(id, taskId)!;
@@ -178,7 +178,7 @@ describe.each([
     });
 
     it('is not moved on an auto clock by the poll of the other family, or of a video', async () => {
-      const { post, account } = await testEmulator();
+      const { post, account } = await createTestEmulator();
       const { taskId, generationId } = (await post(GENERATE, VALID, 'np_test_auto')).body;
       const { clockMs } = account('np_test_auto');
       const other = family === 'nano-banana-2' ? 'nano-banana-pro' : 'nano-banana-2';
@@ -204,12 +204,8 @@ describe.each([
             else core.timeline.setClock(id, move.mode as 'real');
             const { status, progress } = (await poll()).body;
             expect(progress).toBeGreaterThanOrEqual(last);
-            expect(progress).toBeGreaterThanOrEqual(
-              { pending: 0, generating: 1, completed: 100 }[status as 'pending'],
-            );
-            expect(progress).toBeLessThanOrEqual(
-              { pending: 0, generating: 99, completed: 100 }[status as 'pending'],
-            );
+            expect(progress).toBeGreaterThanOrEqual({ pending: 0, generating: 1, completed: 100 }[status as 'pending']);
+            expect(progress).toBeLessThanOrEqual({ pending: 0, generating: 99, completed: 100 }[status as 'pending']);
             last = progress;
           }
           await close();
@@ -219,7 +215,7 @@ describe.each([
     });
 
     it(`takes ${seconds.join(' to ')} simulated seconds`, async () => {
-      const { post, core, createAccount } = await testEmulator();
+      const { post, core, createAccount } = await createTestEmulator();
       const { id } = createAccount('k', { rateLimit: null });
       const submitted = vi.spyOn(core.tasks, 'submit');
       for (let n = 0; n < 60; n++) await post(GENERATE, VALID, 'k');
@@ -231,17 +227,14 @@ describe.each([
     });
 
     it('is generating, then completed, at two polls under an auto clock', async () => {
-      const { post } = await testEmulator();
+      const { post } = await createTestEmulator();
       const { generationId } = (await post(GENERATE, VALID, 'np_test_auto')).body;
       const poll = async () => (await post(CHECK, { generationId }, 'np_test_auto')).body.status;
       expect([await poll(), await poll(), await poll()]).toEqual(['generating', 'completed', 'completed']);
     });
 
     it.each([200, 500])('tells a failed image with HTTP %i, as set, and refunds it', async (status) => {
-      const { poll, core, id, taskId, generationId, account } = await running([
-        '--failed-task-status',
-        String(status),
-      ]);
+      const { poll, core, id, taskId, generationId, account } = await running(['--failed-task-status', String(status)]);
       expect(account('k').balance).toBe(996);
       core.tasks.fail(id, taskId, 'GENERATION_FAILED');
       const answer = await poll();
@@ -256,9 +249,9 @@ describe.each([
 
 describe('googleSearch', () => {
   const generate = async (family: string, googleSearch: unknown) => {
-    const { post, core, account } = await testEmulator();
+    const { post, core, account } = await createTestEmulator();
     const { status, body } = await post(`/api/${family}/generate`, { ...VALID, googleSearch });
-    const input = body.taskId && core.tasks.inputOf(account('np_test_default').id, body.taskId);
+    const input = body.taskId && core.tasks.getInput(account('np_test_default').id, body.taskId);
     return { status, errorCode: body.errorCode, kept: input?.googleSearch };
   };
 

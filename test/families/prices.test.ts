@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FAMILIES } from '../../src/families/index.ts';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 import { seedFileOf } from '../support/seed-file.ts';
 
 const VIDEO = { prompt: 'a', mode: 'textToVideo' };
@@ -9,10 +9,7 @@ const SEEDANCE = { ...VIDEO, aspectRatio: 'portrait', resolution: '480p', durati
 const IMAGE = { prompt: 'a', mode: 'generate' };
 
 /** For each family: changes, a request that they concern, and one that keeps the vendor's price. */
-const CASES: Record<
-  string,
-  { path: string; changes: unknown; changed: [object, number]; kept?: [object, number] }
-> = {
+const CASES: Record<string, { path: string; changes: unknown; changed: [object, number]; kept?: [object, number] }> = {
   'sora-2': {
     path: '/api/sora-2/generate',
     changes: { sora2: { '10': 5 } },
@@ -77,7 +74,7 @@ describe('prices of the seed file', () => {
 
   it.each(Object.entries(CASES))('are charged by %s, and told when they are missing', async (family, one) => {
     const file = seedFileOf({ prices: { [family]: one.changes } });
-    const { post, createAccount, account } = await testEmulator(['--seed-file', file]);
+    const { post, createAccount, account } = await createTestEmulator(['--seed-file', file]);
     for (const [body, price] of one.kept ? [one.changed, one.kept] : [one.changed]) {
       const key = `np_${price}`;
       createAccount(key, { credits: price, clock: { mode: 'frozen' } });
@@ -89,14 +86,14 @@ describe('prices of the seed file', () => {
   });
 
   it('leave other families alone', async () => {
-    const { post, account } = await testEmulator(['--seed-file', seedFileOf({ prices: { 'sora-2': {} } })]);
+    const { post, account } = await createTestEmulator(['--seed-file', seedFileOf({ prices: { 'sora-2': {} } })]);
     await post('/api/sora-2/generate', VIDEO);
     expect(account('np_test_default').balance).toBe(996);
   });
 
   it('can be nothing', async () => {
     const file = seedFileOf({ prices: { 'sora-2': { sora2: { '10': 0 } } } });
-    const { post, core, account } = await testEmulator(['--seed-file', file]);
+    const { post, core, account } = await createTestEmulator(['--seed-file', file]);
     const { status, body } = await post('/api/sora-2/generate', VIDEO, 'np_test_empty');
     expect(status).toBe(200);
     const { taskId } = body;

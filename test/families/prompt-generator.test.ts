@@ -2,8 +2,8 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { openAuthority } from '../../src/proxy/certificate-authority.ts';
 import { buildApp } from '../../src/server/app.ts';
-import { profile } from '../support/core.ts';
-import { testEmulator } from '../support/emulator.ts';
+import { buildProfile } from '../support/core.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 
 const PATH = '/api/sora-2/generate-prompt';
 const VALID = { topic: 'a fox in the snow' };
@@ -15,11 +15,11 @@ const WIRE = {
   publicUrl: undefined,
   resultTtlSeconds: null,
   version: '0.0.0',
-  newAccountProfile: profile(),
+  newAccountProfile: buildProfile(),
   autoAccounts: false,
   journalEntries: 1000,
   seedAccounts: [],
-  priceChanges: {},
+  priceOverrides: {},
   adminToken: undefined,
   adminRemote: false,
   adminHosts: undefined,
@@ -33,7 +33,7 @@ const WIRE = {
 
 describe('the prompt generator', () => {
   it('takes 2 credits before it starts and keeps them when the text is out', async () => {
-    const { post, account, core } = await testEmulator();
+    const { post, account, core } = await createTestEmulator();
     const { status, text } = await post(PATH, VALID, KEY);
     expect(status).toBe(200);
     expect(text).toContain('a fox in the snow');
@@ -48,11 +48,11 @@ describe('the prompt generator', () => {
   });
 
   it('takes montage, 10 seconds and English where nothing is said', async () => {
-    const { post, account, core } = await testEmulator();
+    const { post, account, core } = await createTestEmulator();
     const { text } = await post(PATH, VALID, KEY);
     expect(text).toContain('Montage');
     expect(text).toContain('–10s]');
-    expect(core.tasks.inputOf(account(KEY).id, core.tasks.list(account(KEY).id, 1)[0]!.id)).toEqual({
+    expect(core.tasks.getInput(account(KEY).id, core.tasks.list(account(KEY).id, 1)[0]!.id)).toEqual({
       topic: 'a fox in the snow',
       mode: 'textToVideo',
       technique: 'montage',
@@ -89,7 +89,7 @@ describe('the prompt generator', () => {
     [{ ...VALID, mode: 'imageToVideo' }],
     [{ ...VALID, mode: 'imageToVideo', imageUrls: [] }],
   ])('refuses %j with INVALID_INPUT, charging nothing', async (body) => {
-    const { post, account } = await testEmulator();
+    const { post, account } = await createTestEmulator();
     const answer = await post(PATH, body);
     expect(answer.status).toBe(400);
     expect(answer.body).toEqual({ success: false, error: expect.any(String), errorCode: 'INVALID_INPUT' });
@@ -104,12 +104,12 @@ describe('the prompt generator', () => {
     [{ ...VALID, imageUrls: [IMAGE, IMAGE, IMAGE], mode: 'imageToVideo' }],
     [{ ...VALID, unknown: 1 }],
   ])('accepts %j', async (body) => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     expect((await post(PATH, body, KEY)).status).toBe(200);
   });
 
   it('answers in the language that is asked for', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const text = async (locale: string) => (await post(PATH, { ...VALID, locale }, KEY)).text;
     expect(await text('de')).toMatch(/Kamera/);
     expect(await text('ru')).toMatch(/\p{Script=Cyrillic}{5}/u);
@@ -118,7 +118,7 @@ describe('the prompt generator', () => {
   });
 
   it('gives the credits back when the text cannot be written', async () => {
-    const { account, core } = await testEmulator();
+    const { account, core } = await createTestEmulator();
     const broken = await buildApp(core, { ...WIRE, fixturesDir: '/nowhere' }, pino({ level: 'silent' }), () =>
       openAuthority(undefined),
     );

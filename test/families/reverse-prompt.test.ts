@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 import { box, ftyp, makeMp4 } from '../uploads/make-mp4.ts';
 
 const PATH = '/api/sora-2/reverse-prompt';
@@ -13,14 +13,11 @@ const MP4 = makeMp4({ duration: 7500 }).toString('base64');
 
 const file = (videoFile: unknown, own: object = {}) => ({ videoSource: 'file', videoFile, ...own });
 const sumOfDurations = (text: string) =>
-  [...text.matchAll(/^\| \d+ \|.*\| ([\d.]+)s \|$/gm)].reduce(
-    (sum, [, s]) => sum + Math.round(Number(s) * 1000),
-    0,
-  );
+  [...text.matchAll(/^\| \d+ \|.*\| ([\d.]+)s \|$/gm)].reduce((sum, [, s]) => sum + Math.round(Number(s) * 1000), 0);
 
 describe('the reverse prompt', () => {
   it('takes 1 credit before it starts and keeps it when the text is out', async () => {
-    const { post, account, core } = await testEmulator();
+    const { post, account, core } = await createTestEmulator();
     expect((await post(PATH, { videoSource: 'youtube', videoUrl: LINK }, KEY)).status).toBe(200);
     const { id, balance } = account(KEY);
     expect(balance).toBe(999);
@@ -32,7 +29,7 @@ describe('the reverse prompt', () => {
   });
 
   it('tells too few credits in the general form', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const { status, text } = await post(PATH, { videoSource: 'youtube', videoUrl: LINK }, 'np_test_empty');
     expect(status).toBe(402);
     expect(text).toBe(
@@ -62,14 +59,8 @@ describe('the reverse prompt', () => {
     [{ videoSource: 'youtube', videoUrl: 'https://www.youtube.com/watch' }, 'INVALID_YOUTUBE_URL'],
     [{ videoSource: 'youtube', videoUrl: 'https://www.youtube.com/watch?v=short' }, 'INVALID_YOUTUBE_URL'],
     [{ videoSource: 'youtube', videoUrl: 'https://www.youtube.com/@channel' }, 'INVALID_YOUTUBE_URL'],
-    [
-      { videoSource: 'youtube', videoUrl: 'https://notyoutube.com/watch?v=W-15-UmGP5s' },
-      'INVALID_YOUTUBE_URL',
-    ],
-    [
-      { videoSource: 'youtube', videoUrl: 'https://youtube.com.evil.test/watch?v=W-15-UmGP5s' },
-      'INVALID_YOUTUBE_URL',
-    ],
+    [{ videoSource: 'youtube', videoUrl: 'https://notyoutube.com/watch?v=W-15-UmGP5s' }, 'INVALID_YOUTUBE_URL'],
+    [{ videoSource: 'youtube', videoUrl: 'https://youtube.com.evil.test/watch?v=W-15-UmGP5s' }, 'INVALID_YOUTUBE_URL'],
     [{ videoSource: 'youtube', videoUrl: 'https://example.com/a.mp4' }, 'INVALID_YOUTUBE_URL'],
     [{ videoSource: 'url', videoUrl: 'a.mp4' }, 'INVALID_VIDEO_URL'],
     [{ videoSource: 'url', videoUrl: 'ftp://example.com/a.mp4' }, 'INVALID_VIDEO_URL'],
@@ -86,7 +77,7 @@ describe('the reverse prompt', () => {
     [file(`data:video/mp4,${MP4}`), 'INVALID_FORMAT'],
     [file(MP4, { videoFileName: 'video.mov' }), 'INVALID_FORMAT'],
   ])('refuses %j with %s, charging nothing', async (body, errorCode) => {
-    const { post, account } = await testEmulator();
+    const { post, account } = await createTestEmulator();
     const answer = await post(PATH, body, KEY);
     expect(answer.body).toEqual({ success: false, error: expect.any(String), errorCode });
     expect(answer.status).toBe(400);
@@ -105,7 +96,7 @@ describe('the reverse prompt', () => {
     'https://www.youtube-nocookie.com/embed/W-15-UmGP5s',
     'https://www.youtube.com/live/W-15-UmGP5s/',
   ])('takes the YouTube link %s', async (videoUrl) => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const { status, text } = await post(PATH, { videoSource: 'youtube', videoUrl }, KEY);
     expect(status).toBe(200);
     expect(text).toContain('YouTube video – W-15-UmGP5s');
@@ -114,7 +105,7 @@ describe('the reverse prompt', () => {
   it.each(['https://static.nanophoto.ai/demo/sk2-ad.mp4', 'http://localhost/A.MP4?token=1#t=5'])(
     'takes the video link %s, and gives it some length between 8 and 60 seconds',
     async (videoUrl) => {
-      const { post } = await testEmulator();
+      const { post } = await createTestEmulator();
       const { status, text } = await post(PATH, { videoSource: 'url', videoUrl }, KEY);
       expect(status).toBe(200);
       expect(sumOfDurations(text)).toBeGreaterThanOrEqual(8000);
@@ -130,7 +121,7 @@ describe('an uploaded video', () => {
     ['a data URL without a type', `data:;base64,${MP4}`],
     ['base64 in lines', MP4.replace(/.{76}/g, '$&\n')],
   ])('is taken as %s', async (_case, videoFile) => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const { status, text } = await post(PATH, file(videoFile, { videoFileName: 'My Clip.MP4' }), KEY);
     expect(status).toBe(200);
     expect(text).toContain('Uploaded file – My Clip.MP4');
@@ -138,11 +129,10 @@ describe('an uploaded video', () => {
   });
 
   it('is taken as PHP writes it, with escaped slashes', async () => {
-    const { send } = await testEmulator();
-    const withSlashes = Buffer.concat([
-      makeMp4({ duration: 7500 }),
-      box('free', Buffer.alloc(200, 0xff)),
-    ]).toString('base64');
+    const { send } = await createTestEmulator();
+    const withSlashes = Buffer.concat([makeMp4({ duration: 7500 }), box('free', Buffer.alloc(200, 0xff))]).toString(
+      'base64',
+    );
     expect(withSlashes).toContain('/');
     const body = JSON.stringify(file(withSlashes)).replaceAll('/', '\\/');
     const { status, text } = await send('POST', PATH, { key: KEY, body });
@@ -155,13 +145,13 @@ describe('an uploaded video', () => {
     [{ duration: 90_000 * 61, timescale: 90_000, moov: 'last' as const, audio: true }, 61_000],
     [{ duration: 3000, fragments: 3 }, 3000],
   ])('has shots that add up to its true length: %j', async (options, lengthMs) => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const { text } = await post(PATH, file(makeMp4(options).toString('base64')), KEY);
     expect(sumOfDurations(text)).toBe(lengthMs);
   });
 
   it('can be a real one', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const real = readFileSync(join(import.meta.dirname, '../uploads/tiny.mp4')).toString('base64');
     const { status, text } = await post(PATH, file(real), KEY);
     expect(status).toBe(200);
@@ -175,7 +165,7 @@ describe('an uploaded video', () => {
     ['its end missing', makeMp4({ moov: 'last' }).subarray(0, -10)],
     ['nothing but its type', ftyp()],
   ])('with %s is charged, cannot be processed, and is refunded', async (_case, bytes) => {
-    const { post, account, core } = await testEmulator();
+    const { post, account, core } = await createTestEmulator();
     const body = file(bytes.toString('base64'));
     expect(await post(PATH, body, KEY)).toMatchObject({
       status: 422,
@@ -190,12 +180,10 @@ describe('an uploaded video', () => {
   });
 
   it('may have 30 MB and not a byte more', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const ofSize = (bytes: number) => {
       const mp4 = makeMp4({ duration: 7500, mdatBytes: 0 });
-      return Buffer.concat([mp4.subarray(0, -8), box('mdat', Buffer.alloc(bytes - mp4.length))]).toString(
-        'base64',
-      );
+      return Buffer.concat([mp4.subarray(0, -8), box('mdat', Buffer.alloc(bytes - mp4.length))]).toString('base64');
     };
     const allowed = await post(PATH, file(ofSize(30 * MIB)), KEY);
     expect(allowed.status).toBe(200);
@@ -207,7 +195,7 @@ describe('an uploaded video', () => {
   });
 
   it('that makes the whole body too large is FILE_TOO_LARGE, whatever it is', async () => {
-    const { post, account } = await testEmulator();
+    const { post, account } = await createTestEmulator();
     const tooLarge = { status: 400, body: { errorCode: 'FILE_TOO_LARGE' } };
     expect(await post(PATH, file('A'.repeat(44 * MIB)), KEY)).toMatchObject(tooLarge);
     expect(await post(PATH, file(MP4, { other: 'x'.repeat(2 * MIB) }), KEY)).toMatchObject(tooLarge);
@@ -215,9 +203,9 @@ describe('an uploaded video', () => {
   });
 
   it('is kept as a note of its size and length, not as bytes', async () => {
-    const { post, account, core } = await testEmulator();
+    const { post, account, core } = await createTestEmulator();
     await post(PATH, file(MP4, { videoFileName: 'a.mp4' }), KEY);
-    expect(core.tasks.inputOf(account(KEY).id, core.tasks.list(account(KEY).id, 1)[0]!.id)).toEqual({
+    expect(core.tasks.getInput(account(KEY).id, core.tasks.list(account(KEY).id, 1)[0]!.id)).toEqual({
       videoSource: 'file',
       locale: 'en',
       videoFileName: 'a.mp4',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
-import { IMAGE, imagesGivenOtherwise, itRefuses, itTellsTheFirstOf } from '../support/refusals.ts';
-import { itTellsAsSora2 } from '../support/video.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { createMisplacedImageCases, IMAGE, itRejects, itReportsFirstError } from '../support/refusals.ts';
+import { itRespondsLikeSora2 } from '../support/video.ts';
 
 const GENERATE = '/api/seedance-1-5-pro/generate';
 const VALID = {
@@ -33,30 +33,27 @@ describe('SeeDance 1.5 Pro generate', () => {
     ['1080p', '4', true, 16],
     ['1080p', '8', true, 32],
     ['1080p', '12', true, 44],
-  ])(
-    'takes %s of %s s (with audio: %s) for %i credits',
-    async (resolution, duration, generateAudio, credits) => {
-      const { post, account } = await testEmulator();
-      const body = { ...VALID, resolution, duration, generateAudio };
-      expect((await post(GENERATE, body)).status).toBe(200);
-      expect(account('np_test_default').balance).toBe(1000 - credits);
-      const refused = await post(GENERATE, body, 'np_test_empty');
-      expect(refused.status).toBe(402);
-      expect(refused.text).toBe(
-        `{"success":false,"error":"Insufficient credits","errorCode":"INSUFFICIENT_CREDITS","requiredCredits":${credits}}`,
-      );
-    },
-  );
+  ])('takes %s of %s s (with audio: %s) for %i credits', async (resolution, duration, generateAudio, credits) => {
+    const { post, account } = await createTestEmulator();
+    const body = { ...VALID, resolution, duration, generateAudio };
+    expect((await post(GENERATE, body)).status).toBe(200);
+    expect(account('np_test_default').balance).toBe(1000 - credits);
+    const refused = await post(GENERATE, body, 'np_test_empty');
+    expect(refused.status).toBe(402);
+    expect(refused.text).toBe(
+      `{"success":false,"error":"Insufficient credits","errorCode":"INSUFFICIENT_CREDITS","requiredCredits":${credits}}`,
+    );
+  });
 
   it('takes no audio and a free lens where nothing is said', async () => {
-    const { post, account, core } = await testEmulator();
+    const { post, account, core } = await createTestEmulator();
     const { body } = await post(GENERATE, VALID);
-    const input = core.tasks.inputOf(account('np_test_default').id, body.taskId);
+    const input = core.tasks.getInput(account('np_test_default').id, body.taskId);
     expect(input).toMatchObject({ generateAudio: false, fixedLens: false });
     expect(account('np_test_default').balance).toBe(1000 - 8);
   });
 
-  itRefuses(GENERATE, [
+  itRejects(GENERATE, [
     [{}, 'PROMPT_REQUIRED'],
     [without('prompt'), 'PROMPT_REQUIRED'],
     [{ ...VALID, prompt: null }, 'PROMPT_REQUIRED'],
@@ -80,10 +77,10 @@ describe('SeeDance 1.5 Pro generate', () => {
     [{ ...VALID, imageUrls: IMAGE }, 'INVALID_INPUT'],
     [{ ...VALID, mode: 'imageToVideo' }, 'IMAGE_REQUIRED'],
     [{ ...VALID, mode: 'imageToVideo', imageUrls: [] }, 'IMAGE_REQUIRED'],
-    ...imagesGivenOtherwise({ ...VALID, mode: 'imageToVideo' }, 'imageUrls'),
+    ...createMisplacedImageCases({ ...VALID, mode: 'imageToVideo' }, 'imageUrls'),
   ]);
 
-  itTellsTheFirstOf(GENERATE, VALID, [
+  itReportsFirstError(GENERATE, VALID, [
     ['PROMPT_REQUIRED', { prompt: '' }],
     ['INVALID_INPUT', { duration: '5' }],
     ['IMAGE_REQUIRED', { mode: 'imageToVideo' }],
@@ -97,7 +94,7 @@ describe('SeeDance 1.5 Pro generate', () => {
     { ...VALID, generateAudio: true, fixedLens: true, aspectRatio: 'portrait' },
     { ...VALID, imageUrls: [IMAGE], somethingElse: 1 },
   ])('accepts %j', async (body) => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     expect(await post(GENERATE, body)).toMatchObject({
       status: 200,
       body: {
@@ -111,7 +108,7 @@ describe('SeeDance 1.5 Pro generate', () => {
 });
 
 describe('SeeDance 1.5 Pro check-status', () => {
-  itTellsAsSora2({
+  itRespondsLikeSora2({
     family: 'seedance-1-5-pro',
     valid: VALID,
     price: 8,

@@ -1,14 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
-import { IMAGE, imagesGivenOtherwise, itRefuses, itTellsTheFirstOf, NO_URLS } from '../support/refusals.ts';
-import { itTellsAsSora2 } from '../support/video.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import {
+  createMisplacedImageCases,
+  IMAGE,
+  INVALID_IMAGE_URLS,
+  itRejects,
+  itReportsFirstError,
+} from '../support/refusals.ts';
+import { itRespondsLikeSora2 } from '../support/video.ts';
 
 const GENERATE = '/api/sora-2-tvc/generate';
 const VALID = { adTheme: 'A mountain spring in a bottle' };
 
 describe('Sora 2 TVC generate', () => {
   it.each(['10', '15'])('takes an ad of %s s for 8 credits', async (videoDuration) => {
-    const { post, account } = await testEmulator();
+    const { post, account } = await createTestEmulator();
     const body = { ...VALID, videoDuration };
     expect((await post(GENERATE, body)).status).toBe(200);
     expect(account('np_test_default').balance).toBe(992);
@@ -20,16 +26,16 @@ describe('Sora 2 TVC generate', () => {
   });
 
   it('takes 10 seconds and portrait where nothing is said', async () => {
-    const { post, account, core } = await testEmulator();
+    const { post, account, core } = await createTestEmulator();
     const { body } = await post(GENERATE, VALID);
-    expect(core.tasks.inputOf(account('np_test_default').id, body.taskId)).toEqual({
+    expect(core.tasks.getInput(account('np_test_default').id, body.taskId)).toEqual({
       ...VALID,
       videoDuration: '10',
       aspectRatio: 'portrait',
     });
   });
 
-  itRefuses(GENERATE, [
+  itRejects(GENERATE, [
     [{}, 'INVALID_INPUT'],
     [{ adTheme: null }, 'INVALID_INPUT'],
     [{ adTheme: ['a'] }, 'INVALID_INPUT'],
@@ -42,19 +48,19 @@ describe('Sora 2 TVC generate', () => {
     [{ ...VALID, voiceoverScript: 5 }, 'INVALID_INPUT'],
     [{ ...VALID, referenceImageUrl: 5 }, 'INVALID_INPUT'],
     [{ ...VALID, referenceImageUrl: [IMAGE] }, 'INVALID_INPUT'],
-    ...NO_URLS.map((referenceImageUrl): [object, string] => [
+    ...INVALID_IMAGE_URLS.map((referenceImageUrl): [object, string] => [
       { ...VALID, referenceImageUrl },
       'IMAGE_URLS_REQUIRED',
     ]),
-    ...imagesGivenOtherwise(VALID),
-    ...imagesGivenOtherwise({ ...VALID, referenceImageUrl: IMAGE }),
+    ...createMisplacedImageCases(VALID),
+    ...createMisplacedImageCases({ ...VALID, referenceImageUrl: IMAGE }),
   ]);
 
-  itTellsTheFirstOf(GENERATE, VALID, [
+  itReportsFirstError(GENERATE, VALID, [
     ['INVALID_INPUT', { adTheme: '' }],
     ['IMAGE_URLS_REQUIRED', { referenceImageUrl: 'aGk=' }],
   ]);
-  itTellsTheFirstOf(GENERATE, VALID, [
+  itReportsFirstError(GENERATE, VALID, [
     ['INVALID_INPUT', { aspectRatio: 'square' }],
     ['IMAGE_URLS_REQUIRED', { inputImage: 'aGk=' }],
   ]);
@@ -64,7 +70,7 @@ describe('Sora 2 TVC generate', () => {
     { ...VALID, voiceoverScript: '', image: null, images: [] },
     { ...VALID, voiceoverScript: 'Fresh. Cold. Yours.', videoDuration: '15', aspectRatio: 'landscape' },
   ])('accepts %j', async (body) => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const { status, text } = await post(GENERATE, body);
     expect(status).toBe(200);
     expect(text).toMatch(
@@ -74,7 +80,7 @@ describe('Sora 2 TVC generate', () => {
 });
 
 describe('Sora 2 TVC check-status', () => {
-  itTellsAsSora2({
+  itRespondsLikeSora2({
     family: 'sora-2-tvc',
     valid: VALID,
     price: 8,
@@ -87,13 +93,9 @@ describe('Sora 2 TVC check-status', () => {
   });
 
   it('spends 10 % of the time on the script, 20 % on the storyboard, the rest on the video', async () => {
-    const { post, account, core } = await testEmulator();
+    const { post, account, core } = await createTestEmulator();
     const { taskId } = (await post(GENERATE, VALID)).body;
     const { steps, endMs } = core.tasks.find(account('np_test_default').id, taskId)!.plan;
-    expect(steps.map(({ atMs }) => atMs / endMs)).toEqual([
-      0,
-      expect.closeTo(0.1, 4),
-      expect.closeTo(0.3, 4),
-    ]);
+    expect(steps.map(({ atMs }) => atMs / endMs)).toEqual([0, expect.closeTo(0.1, 4), expect.closeTo(0.3, 4)]);
   });
 });

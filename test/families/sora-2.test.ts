@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { order } from '../support/core.ts';
-import { testEmulator } from '../support/emulator.ts';
-import { IMAGE, imagesGivenOtherwise, itRefuses, itTellsTheFirstOf } from '../support/refusals.ts';
+import { buildOrder } from '../support/core.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { createMisplacedImageCases, IMAGE, itRejects, itReportsFirstError } from '../support/refusals.ts';
 
 const GENERATE = '/api/sora-2/generate';
 const CHECK = '/api/sora-2/check-status';
@@ -16,7 +16,7 @@ describe('Sora 2 generate', () => {
     ['sora2-pro-high', '10', 120],
     ['sora2-pro-high', '15', 240],
   ])('takes %s of %s s for %i credits, before it starts', async (modelTier, videoDuration, credits) => {
-    const { post, account, core } = await testEmulator();
+    const { post, account, core } = await createTestEmulator();
     const body = { ...VALID, modelTier, videoDuration };
     expect((await post(GENERATE, body)).status).toBe(200);
     const { id, balance } = account('np_test_default');
@@ -29,16 +29,16 @@ describe('Sora 2 generate', () => {
   });
 
   it('takes sora2, portrait and 10 seconds where nothing is said', async () => {
-    const { post, account, core } = await testEmulator();
+    const { post, account, core } = await createTestEmulator();
     const { body } = await post(GENERATE, VALID);
-    expect(core.tasks.inputOf(account('np_test_default').id, body.taskId)).toMatchObject({
+    expect(core.tasks.getInput(account('np_test_default').id, body.taskId)).toMatchObject({
       modelTier: 'sora2',
       aspectRatio: 'portrait',
       videoDuration: '10',
     });
   });
 
-  itRefuses(GENERATE, [
+  itRejects(GENERATE, [
     [{}, 'PROMPT_REQUIRED'],
     [{ mode: 'textToVideo' }, 'PROMPT_REQUIRED'],
     [{ ...VALID, prompt: null }, 'PROMPT_REQUIRED'],
@@ -61,11 +61,11 @@ describe('Sora 2 generate', () => {
     [{ ...VALID, mode: 'imageToVideo', imageUrls: [] }, 'IMAGE_REQUIRED'],
     [{ ...VALID, mode: 'imageToVideo', image: '' }, 'IMAGE_REQUIRED'],
     [{ ...VALID, mode: 'imageToVideo', imageUrls: [IMAGE], image: 'aGk=' }, 'IMAGE_URLS_REQUIRED'],
-    ...imagesGivenOtherwise({ ...VALID, mode: 'imageToVideo' }, 'imageUrls'),
-    ...imagesGivenOtherwise(VALID, 'imageUrls'),
+    ...createMisplacedImageCases({ ...VALID, mode: 'imageToVideo' }, 'imageUrls'),
+    ...createMisplacedImageCases(VALID, 'imageUrls'),
   ]);
 
-  itTellsTheFirstOf(GENERATE, VALID, [
+  itReportsFirstError(GENERATE, VALID, [
     ['PROMPT_REQUIRED', { prompt: '' }],
     ['INVALID_INPUT', { videoDuration: '12' }],
     ['IMAGE_REQUIRED', { mode: 'imageToVideo' }],
@@ -73,12 +73,12 @@ describe('Sora 2 generate', () => {
   ]);
 
   it('can be paid with a refund that is due, although the worker has not looked yet', async () => {
-    const { post, clock, core, createAccount } = await testEmulator();
+    const { post, clock, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { credits: 4 });
     core.tasks.submit(id, [
-      order({
+      buildOrder({
         seconds: 60,
-        departure: () => ({ outcome: { status: 'failed', errorCode: 'GENERATION_FAILED' } }),
+        overrides: () => ({ outcome: { status: 'failed', errorCode: 'GENERATION_FAILED' } }),
       }),
     ]);
     expect((await post(GENERATE, VALID, 'k')).status).toBe(402);
@@ -87,7 +87,7 @@ describe('Sora 2 generate', () => {
   });
 
   it('names the field in the sentence of INVALID_INPUT', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const error = async (body: object) => (await post(GENERATE, body)).body.error;
     expect(await error({ prompt: 'a' })).toBe('Missing required parameters: mode');
     expect(await error({ ...VALID, videoDuration: 10 })).toBe(
@@ -103,7 +103,7 @@ describe('Sora 2 generate', () => {
     { ...VALID, somethingElse: { deep: [1] } },
     { ...VALID, prompt: '\u0000 "quotes" \ud800 日本語 🎬' },
   ])('accepts %j', async (body) => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     expect(await post(GENERATE, body)).toMatchObject({
       status: 200,
       body: { success: true, status: 'processing' },
@@ -115,13 +115,13 @@ describe('Sora 2 check-status', () => {
   it.each([{}, { taskId: null }, { taskId: 7 }, { taskId: '' }, { taskId: '  ' }, { taskId: ['task_x'] }])(
     'refuses %j with TASK_ID_REQUIRED',
     async (body) => {
-      const { post } = await testEmulator();
+      const { post } = await createTestEmulator();
       expect(await post(CHECK, body)).toMatchObject({ status: 400, body: { errorCode: 'TASK_ID_REQUIRED' } });
     },
   );
 
   it("finds neither unknown tasks, nor another key's, nor another family's", async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const mine = (await post(GENERATE, VALID)).body.taskId;
     const shot = { id: 's', prompt: 'a', generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' };
     const veo = (await post('/api/veo-3/generate', { shots: [shot] })).body.shots[0].taskId;
@@ -133,7 +133,7 @@ describe('Sora 2 check-status', () => {
   });
 
   it('runs from processing to completed in simulated time, told in whole seconds', async () => {
-    const { post, clock, core, createAccount } = await testEmulator();
+    const { post, clock, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { speed: 1 });
     const { taskId } = (await post(GENERATE, { ...VALID, videoDuration: '15' }, 'k')).body;
     const { endMs } = core.tasks.find(id, taskId)!.plan;
@@ -150,7 +150,7 @@ describe('Sora 2 check-status', () => {
   });
 
   it.each(['sora2-pro-standard', 'sora2-pro-high'])('takes 3 to 8 minutes for %s', async (modelTier) => {
-    const { post, core, createAccount } = await testEmulator();
+    const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { credits: 100_000, rateLimit: null });
     for (let n = 0; n < 40; n++) await post(GENERATE, { ...VALID, modelTier }, 'k');
     const ends = core.tasks.list(id, 100).map(({ plan }) => plan.endMs);
@@ -160,7 +160,7 @@ describe('Sora 2 check-status', () => {
   });
 
   it('completes within seconds at the default speed', async () => {
-    const { post, clock } = await testEmulator();
+    const { post, clock } = await createTestEmulator();
     const { taskId } = (await post(GENERATE, VALID)).body;
     expect((await post(CHECK, { taskId })).body.status).toBe('processing');
     clock.advance(3000);
@@ -168,21 +168,19 @@ describe('Sora 2 check-status', () => {
   });
 
   it('finishes at the first poll under an auto clock', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const { taskId } = (await post(GENERATE, VALID, 'np_test_auto')).body;
     expect((await post(CHECK, { taskId }, 'np_test_auto')).body.status).toBe('completed');
   });
 
   it("builds the video's URL from the caller's Host, or from the public URL", async () => {
     const url = async (flags: string[], headers: object) => {
-      const { send } = await testEmulator(flags);
+      const { send } = await createTestEmulator(flags);
       const key = 'np_test_auto';
       const { taskId } = (await send('POST', GENERATE, { key, body: VALID })).body;
       return (await send('POST', CHECK, { key, body: { taskId }, headers })).body.videoUrl as string;
     };
-    expect(await url([], { host: 'emulator:6266' })).toMatch(
-      /^http:\/\/emulator:6266\/media\/sora\/task_\w+\.mp4$/,
-    );
+    expect(await url([], { host: 'emulator:6266' })).toMatch(/^http:\/\/emulator:6266\/media\/sora\/task_\w+\.mp4$/);
     expect(await url([], { host: '[::1]:6266' })).toMatch(/^http:\/\/\[::1\]:6266\/media\//);
     expect(await url([], { host: 'evil"<script>' })).not.toContain('script');
     expect(await url(['--public-url', 'https://cdn.test/x/'], { host: 'emulator' })).toMatch(
@@ -190,17 +188,14 @@ describe('Sora 2 check-status', () => {
     );
   });
 
-  it.each([200, 500])(
-    'tells a failed task with HTTP %i, as set, and its credits are back',
-    async (status) => {
-      const { post, core, account } = await testEmulator(['--failed-task-status', String(status)]);
-      const { taskId } = (await post(GENERATE, VALID)).body;
-      core.tasks.fail(account('np_test_default').id, taskId, 'GENERATION_FAILED');
-      expect(await post(CHECK, { taskId })).toMatchObject({
-        status,
-        body: { success: false, status: 'failed' },
-      });
-      expect(account('np_test_default').balance).toBe(1000);
-    },
-  );
+  it.each([200, 500])('tells a failed task with HTTP %i, as set, and its credits are back', async (status) => {
+    const { post, core, account } = await createTestEmulator(['--failed-task-status', String(status)]);
+    const { taskId } = (await post(GENERATE, VALID)).body;
+    core.tasks.fail(account('np_test_default').id, taskId, 'GENERATION_FAILED');
+    expect(await post(CHECK, { taskId })).toMatchObject({
+      status,
+      body: { success: false, status: 'failed' },
+    });
+    expect(account('np_test_default').balance).toBe(1000);
+  });
 });

@@ -1,31 +1,29 @@
 import { describe, expect, it, vi } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
-import { itRefuses } from '../support/refusals.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { itRejects } from '../support/refusals.ts';
 import { seedFileOf } from '../support/seed-file.ts';
 
 const PATH = '/api/sora/remove-watermark';
 const LINK = 'https://sora.chatgpt.com/p/s_68e1f0a2b3c4';
-const priced = () => testEmulator(['--seed-file', seedFileOf({ prices: { 'sora-watermark': 5 } })]);
+const priced = () => createTestEmulator(['--seed-file', seedFileOf({ prices: { 'sora-watermark': 5 } })]);
 
 describe('Sora watermark removal', () => {
   it.each(['frozen', 'auto'] as const)('answers at once on a clock that is %s', async (mode) => {
-    const { post, createAccount, core } = await testEmulator();
+    const { post, createAccount, core } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode }, credits: 0 });
     const answer = await post(PATH, { share_link: LINK }, 'k');
     expect(answer.status).toBe(200);
     expect(answer.text).toMatch(
       /^\{"success":true,"status":"completed","url":"http:\/\/localhost:80\/media\/sora\/watermark-remover\/[0-9a-f]{32}\.mp4"\}$/,
     );
-    expect(core.tasks.list(id, 10)).toMatchObject([
-      { family: 'sora-watermark', status: 'completed', price: 0 },
-    ]);
+    expect(core.tasks.list(id, 10)).toMatchObject([{ family: 'sora-watermark', status: 'completed', price: 0 }]);
     expect(core.ledger.entries(id, 10)).toEqual([]);
   });
 
   it('answers after its simulated time on a real clock, which speed shortens', async () => {
-    const { post, createAccount, core, clock } = await testEmulator();
+    const { post, createAccount, core, clock } = await createTestEmulator();
     const { id } = createAccount('k', { speed: 10, rateLimit: null });
-    const submitted = vi.spyOn(core.tasks, 'submitInRequest');
+    const submitted = vi.spyOn(core.tasks, 'submitSynchronous');
     const ends: number[] = [];
     for (let place = 0; place < 30; place++) {
       let answered = false;
@@ -53,8 +51,8 @@ describe('Sora watermark removal', () => {
   });
 
   it('gives the same name for the same link of the same key, and another for another', async () => {
-    const { post } = await testEmulator();
-    const other = await testEmulator(['--seed', 'something else']);
+    const { post } = await createTestEmulator();
+    const other = await createTestEmulator(['--seed', 'something else']);
     const url = async (share_link: string, key: string, from = post) =>
       (await from(PATH, { share_link }, key)).body.url as string;
     const first = await url(LINK, 'np_test_auto');
@@ -66,12 +64,12 @@ describe('Sora watermark removal', () => {
   });
 
   it('takes a link without a scheme, or with a query', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     for (const share_link of ['sora.chatgpt.com/p/s_1', `${LINK}?psh=abc`, `look: ${LINK}`])
       expect((await post(PATH, { share_link }, 'np_test_auto')).status).toBe(200);
   });
 
-  itRefuses(PATH, [
+  itRejects(PATH, [
     [{}, 'MISSING_SHARE_LINK'],
     [{ share_link: null }, 'MISSING_SHARE_LINK'],
     [{ share_link: 5 }, 'MISSING_SHARE_LINK'],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
-import { IMAGE, itRefuses } from '../support/refusals.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { IMAGE, itRejects } from '../support/refusals.ts';
 
 const GENERATE = '/api/veo-3/generate';
 const CHECK = '/api/veo-3/check-status';
@@ -22,13 +22,11 @@ describe('Veo 3.1 generate', () => {
     [1, '1080p', 14],
     [1, '4k', 30],
   ])('takes %i shot(s) at %s for %i credits, one hold a shot', async (count, resolution, credits) => {
-    const { post, account, core } = await testEmulator();
+    const { post, account, core } = await createTestEmulator();
     const { status, body } = await post(GENERATE, { shots: shots(count), resolution });
     expect(status).toBe(200);
     expect(body.creditsUsed).toBe(credits);
-    expect(body.shots.map(({ shotId }: { shotId: string }) => shotId)).toEqual(
-      shots(count).map(({ id }) => id),
-    );
+    expect(body.shots.map(({ shotId }: { shotId: string }) => shotId)).toEqual(shots(count).map(({ id }) => id));
     expect(new Set(body.shots.map(({ taskId }: { taskId: string }) => taskId)).size).toBe(count);
     const { id, balance } = account('np_test_default');
     expect(balance).toBe(1000 - credits);
@@ -37,7 +35,7 @@ describe('Veo 3.1 generate', () => {
   });
 
   it('refuses the whole request when the credits cover only some shots, and creates nothing', async () => {
-    const { post, account, createAccount } = await testEmulator();
+    const { post, account, createAccount } = await createTestEmulator();
     createAccount('k', { credits: 29 });
     const answer = await post(GENERATE, { shots: shots(3) }, 'k');
     expect(answer.status).toBe(402);
@@ -47,7 +45,7 @@ describe('Veo 3.1 generate', () => {
     expect(account('k')).toMatchObject({ balance: 29, taskCount: 0 });
   });
 
-  itRefuses(GENERATE, [
+  itRejects(GENERATE, [
     [{}, 'SHOTS_REQUIRED'],
     [{ shots: null }, 'SHOTS_REQUIRED'],
     [{ shots: {} }, 'SHOTS_REQUIRED'],
@@ -76,10 +74,7 @@ describe('Veo 3.1 generate', () => {
     [{ shots: [shot({ prompt: ['a'] })] }, 'PROMPT_REQUIRED'],
     [{ shots: [shot({ prompt: '', imageUrls: ['aGk='] })] }, 'PROMPT_REQUIRED'],
     [{ shots: [shot({ imageUrls: ['aGk='] })] }, 'IMAGE_URLS_REQUIRED'],
-    [
-      { shots: [shot({ generationType: 'REFERENCE_2_VIDEO', imageUrls: [IMAGE, 'data:x'] })] },
-      'IMAGE_URLS_REQUIRED',
-    ],
+    [{ shots: [shot({ generationType: 'REFERENCE_2_VIDEO', imageUrls: [IMAGE, 'data:x'] })] }, 'IMAGE_URLS_REQUIRED'],
     [{ shots: [shot({ generationType: 'REFERENCE_2_VIDEO', image: 'aGk=' })] }, 'IMAGE_URLS_REQUIRED'],
     [{ shots: [shot({ referenceImages: ['aGk='] })] }, 'IMAGE_URLS_REQUIRED'],
     [{ shots: [shot({ imageUrls: [IMAGE] })] }, 'INVALID_IMAGE_COUNT'],
@@ -105,7 +100,7 @@ describe('Veo 3.1 generate', () => {
     ['REFERENCE_2_VIDEO', 2],
     ['REFERENCE_2_VIDEO', 3],
   ])('accepts %s with %i image(s)', async (generationType, count) => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const body = {
       shots: [shot({ generationType, aspectRatio: '9:16', imageUrls: Array(count).fill(IMAGE) })],
     };
@@ -113,7 +108,7 @@ describe('Veo 3.1 generate', () => {
   });
 
   it('names the shot and field in the sentence of INVALID_INPUT', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const { error } = (await post(GENERATE, { shots: [shot(), shot({ id: 'b', aspectRatio: '4:3' })] })).body;
     expect(error).toBe('Invalid parameter shots[1].aspectRatio: expected one of "16:9"|"9:16"');
   });
@@ -121,7 +116,7 @@ describe('Veo 3.1 generate', () => {
 
 describe('Veo 3.1 check-status', () => {
   async function running(count: number) {
-    const emulator = await testEmulator();
+    const emulator = await createTestEmulator();
     const { id } = emulator.createAccount('k', { speed: 1 });
     const { body } = await emulator.post(GENERATE, { shots: shots(count) }, 'k');
     const taskIds = body.shots.map(({ shotId, taskId }: Record<string, string>) => ({ shotId, taskId }));
@@ -183,7 +178,7 @@ describe('Veo 3.1 check-status', () => {
   });
 
   it('moves an auto clock one shot further with each poll', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const { body } = await post(GENERATE, { shots: shots(3) }, 'np_test_auto');
     const taskIds = body.shots.map(({ shotId, taskId }: Record<string, string>) => ({ shotId, taskId }));
     const poll = async () => (await post(CHECK, { taskIds }, 'np_test_auto')).body.status;
@@ -202,7 +197,7 @@ describe('Veo 3.1 check-status', () => {
     [{ taskIds: [{ taskId: 'task_x' }] }, 'INVALID_INPUT'],
     [{ taskIds: [{ shotId: 's', taskId: 'task_x' }], resolution: '8k' }, 'INVALID_INPUT'],
   ])('refuses %# with %s', async (body, errorCode) => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     expect(await post(CHECK, body)).toMatchObject({ status: 400, body: { success: false, errorCode } });
   });
 
@@ -219,7 +214,7 @@ describe('Veo 3.1 check-status', () => {
   });
 
   it.each([200, 500])('tells failed shots with HTTP %i, as set', async (status) => {
-    const { post, core, account } = await testEmulator(['--failed-task-status', String(status)]);
+    const { post, core, account } = await createTestEmulator(['--failed-task-status', String(status)]);
     const {
       shots: [only],
     } = (await post(GENERATE, { shots: [shot()] })).body;

@@ -1,11 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { asSampled, type Ids, idsIn, withValues } from '../../src/conformance/recordings/sample-matching.ts';
+import {
+  extractIds,
+  type Ids,
+  normalizeToSample,
+  substituteValues,
+} from '../../src/conformance/recordings/sample-matching.ts';
 import { EmulatorError } from '../../src/core/errors.ts';
-import { patternsOf, readSamples } from '../../src/openapi/wire-samples.ts';
+import { getTextPatterns, readSamples } from '../../src/openapi/wire-samples.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
-import { type TestEmulator, testEmulator } from '../support/emulator.ts';
+import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
 
 const KEY = 'np_wire';
 const WIRE_DIR = join(FIXTURES_DIR, 'wire');
@@ -16,14 +21,13 @@ describe.each(families)('documented samples of %s', (family) => {
   const samples = readSamples(join(WIRE_DIR, family));
 
   it.each(samples)('$name', async ({ given = {}, request, response }) => {
-    const emulator = await testEmulator();
+    const emulator = await createTestEmulator();
     const account = emulator.createAccount(KEY, {
       credits: given.credits ?? 1000,
       clock: { mode: 'frozen' },
     });
     emulator.createAccount('np_another', { clock: { mode: 'frozen' } });
-    for (let n = 0; n < (given.requestsBefore ?? 0); n++)
-      await emulator.post(request.path, request.body, KEY);
+    for (let n = 0; n < (given.requestsBefore ?? 0); n++) await emulator.post(request.path, request.body, KEY);
     const ids = given.submitted ? await submit(emulator, given.submitted, given.submittedBy) : {};
     for (let n = 0; n < (given.changes ?? 0); n++) emulator.core.timeline.advanceToNext(account.id);
     if (given.ended === 'completed') emulator.core.timeline.advance(account.id, 86_400_000);
@@ -32,20 +36,17 @@ describe.each(families)('documented samples of %s', (family) => {
 
     const answer = await emulator.send(request.method ?? 'POST', request.path, {
       key: KEY,
-      body: request.text ?? withValues(request.body, ids, videoOf4s),
+      body: request.text ?? substituteValues(request.body, ids, videoOf4s),
     });
 
     expect(answer.status).toBe(response.status);
     expect(answer.headers['content-type']).toBe(response.contentType ?? 'application/json; charset=utf-8');
     // As text, because the order of keys counts.
-    if (response.body) expect(asSampled(answer.text, response.body)).toBe(JSON.stringify(response.body));
-    for (const pattern of patternsOf(response)) expect(answer.text).toMatch(new RegExp(pattern));
+    if (response.body) expect(normalizeToSample(answer.text, response.body)).toBe(JSON.stringify(response.body));
+    for (const pattern of getTextPatterns(response)) expect(answer.text).toMatch(new RegExp(pattern));
     for (const [url, extension] of answer.text.matchAll(/http:[^"]+\.(mp4|jpg)/g)) {
       const { status, headers } = await emulator.get(new URL(url).pathname);
-      expect([status, headers['content-type']]).toEqual([
-        200,
-        { mp4: 'video/mp4', jpg: 'image/jpeg' }[extension!],
-      ]);
+      expect([status, headers['content-type']]).toEqual([200, { mp4: 'video/mp4', jpg: 'image/jpeg' }[extension!]]);
     }
   });
 });
@@ -55,11 +56,11 @@ async function submit(
   { path, body }: { path: string; body: unknown },
   key = KEY,
 ): Promise<Ids> {
-  return idsIn((await emulator.post(path, body, key)).text);
+  return extractIds((await emulator.post(path, body, key)).text);
 }
 
 function refuse({ core }: TestEmulator, code: string): void {
-  vi.spyOn(core.tasks, 'submitInRequest').mockImplementationOnce(() => {
+  vi.spyOn(core.tasks, 'submitSynchronous').mockImplementationOnce(() => {
     throw new EmulatorError(code, 'as asked for by the test');
   });
 }

@@ -1,30 +1,16 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { expect, it } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: JSON of every shape
 type Json = any;
 
 const IMAGE = 'https://example.com/a.png';
 const ADDRESSES = [
-  ...[
-    'http://',
-    'https://?',
-    'HTTPS://EXAMPLE.COM/a',
-    'https://exämple.com/ü',
-    'https://a/b c',
-    'https://a b/',
-  ],
+  ...['http://', 'https://?', 'HTTPS://EXAMPLE.COM/a', 'https://exämple.com/ü', 'https://a/b c', 'https://a b/'],
   ...['ftp://a/', '//a', 'https:///a', 'https://a/%zz', 'https://u:p@a/', ' https://a', 'https://a '],
-  ...[
-    'https://[::1]/',
-    'https://[',
-    'https://a:99999/',
-    'data:image/png;base64,AA==',
-    'https:\\\\a',
-    '/a.png',
-  ],
+  ...['https://[::1]/', 'https://[', 'https://a:99999/', 'data:image/png;base64,AA==', 'https:\\\\a', '/a.png'],
   ...['https://a/{x}', 'https://a/b|c', 'https://a/<b>', 'https://a/山'],
 ];
 const TEXTS = [
@@ -35,15 +21,7 @@ const TEXTS = [
 ];
 const VALUES: Json[] = [
   ...[undefined, null, true, 0, 1, -1, 1.5, 10, 600, 601, 1e9, {}, { length: 1 }, { length: {} }],
-  ...[
-    [],
-    [null],
-    [''],
-    ['x'],
-    [[]],
-    [1],
-    ...[1, 2, 3, 4, 8, 9, 14, 15].map((count) => Array(count).fill(IMAGE)),
-  ],
+  ...[[], [null], [''], ['x'], [[]], [1], ...[1, 2, 3, 4, 8, 9, 14, 15].map((count) => Array(count).fill(IMAGE))],
   ...TEXTS,
   ...ADDRESSES,
   ...ADDRESSES.map((address) => [address]),
@@ -70,7 +48,7 @@ function isBeyondSchemas(value: Json, code: string, most: number | undefined): b
 }
 
 it('the document takes what the emulator takes, and refuses what it refuses', async () => {
-  const { send, app } = await testEmulator(['--rate-limit', 'off']);
+  const { send, app } = await createTestEmulator(['--rate-limit', 'off']);
   const document = (await app.inject({ url: '/openapi.json' })).json();
   const ajv = new Ajv2020({ strict: false });
   formats.default(ajv);
@@ -81,9 +59,7 @@ it('the document takes what the emulator takes, and refuses what it refuses', as
     const { schema, examples = {} } = post.requestBody.content['application/json'];
     const at = `contract#/paths/${path.replaceAll('/', '~1')}/post/requestBody/content/application~1json/schema`;
     const validate = ajv.compile({ $ref: at });
-    const bodies = new Map(
-      Object.values<Json>(examples).map(({ value }) => [Object.keys(value).join(), value]),
-    );
+    const bodies = new Map(Object.values<Json>(examples).map(({ value }) => [Object.keys(value).join(), value]));
     for (const base of bodies.values())
       for (const { field, value, body } of variantsOf(schema, base)) {
         if (body === undefined) continue;

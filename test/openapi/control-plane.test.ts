@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: JSON of every shape
 type Json = any;
@@ -27,7 +27,7 @@ function codesOf(document: Json, { responses }: Json): Record<string, string[]> 
 }
 
 async function read(): Promise<Json> {
-  const { get } = await testEmulator();
+  const { get } = await createTestEmulator();
   return (await get(PATH)).body;
 }
 
@@ -64,7 +64,7 @@ describe('the document of the control plane', () => {
   });
 
   it('is read without a token and from everywhere, and is nothing else than read', async () => {
-    const { app, send } = await testEmulator(['--admin-token', 'very-secret']);
+    const { app, send } = await createTestEmulator(['--admin-token', 'very-secret']);
     const headers = { host: 'emulator:6266', origin: 'http://else.test' };
     const answer = await app.inject({ method: 'GET', url: PATH, remoteAddress: '10.0.0.5', headers });
     expect([answer.statusCode, answer.headers['access-control-allow-origin']]).toEqual([200, '*']);

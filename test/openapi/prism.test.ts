@@ -5,14 +5,14 @@ import { type RunningEmulator, startEmulator } from '../../src/index.ts';
 import type { Json } from '../../src/openapi/json-schema.ts';
 import { startPrism, type Violation } from '../support/prism.ts';
 import {
-  answered,
-  answersOf,
+  createProxiedRun,
+  describeResponse,
   type Exchange,
-  fieldsOf,
-  proxiedRun,
-  sentFields,
+  listFields,
+  listResponses,
+  listSentFields,
 } from '../support/proxied-run.ts';
-import { type RelayedAnswer, startRelay } from '../support/relay.ts';
+import { type RelayedResponse, startRelay } from '../support/relay.ts';
 import { lastingTempDir } from '../support/temp-dir.ts';
 
 /** In the order in which it is to be closed. */
@@ -24,7 +24,7 @@ afterAll(async () => {
 let document: Json;
 let emulator: RunningEmulator;
 let relay: Awaited<ReturnType<typeof startRelay>>;
-let run: ReturnType<typeof proxiedRun>;
+let run: ReturnType<typeof createProxiedRun>;
 let exchanges: Exchange[];
 
 beforeAll(async () => {
@@ -48,14 +48,14 @@ beforeAll(async () => {
   const prism = await startPrism(['proxy', file, relay.url]);
   closing.unshift(prism.stop, relay.close);
 
-  run = proxiedRun(prism.url, document);
-  await run.beRefused(emulator);
+  run = createProxiedRun(prism.url, document);
+  await run.triggerErrors(emulator);
   await run.succeed(emulator);
   await run.fail(emulator);
   relay.target = other.url;
   await run.fail(other);
   relay.target = full.url;
-  await run.beTooMuch(full);
+  await run.exceedStreamLimit(full);
   relay.target = emulator.url;
   exchanges = [...run.exchanges];
   // Several hundred requests over three hops.
@@ -66,13 +66,13 @@ const of = (side: 'request' | 'response', { violations }: Exchange) =>
 
 describe('Prism, between a client and the emulator', () => {
   it('has seen every answer of the document', () => {
-    const seen = new Set(exchanges.map(answered));
-    expect(answersOf(document).filter((one) => !seen.has(one))).toEqual([]);
+    const seen = new Set(exchanges.map(describeResponse));
+    expect(listResponses(document).filter((one) => !seen.has(one))).toEqual([]);
   });
 
   it('has seen every field of every request, with every word that it may have, accepted', () => {
-    const seen = new Set(exchanges.filter(({ status }) => status === 200).flatMap(sentFields));
-    expect(fieldsOf(document).filter((one) => !seen.has(one))).toEqual([]);
+    const seen = new Set(exchanges.filter(({ status }) => status === 200).flatMap(listSentFields));
+    expect(listFields(document).filter((one) => !seen.has(one))).toEqual([]);
   });
 
   it('finds no fault with any answer', () => {
@@ -98,12 +98,12 @@ describe('Prism, between a client and the emulator', () => {
     ]);
   });
 
-  const body = (change: (body: Json) => Json) => (answer: RelayedAnswer) => ({
+  const body = (change: (body: Json) => Json) => (answer: RelayedResponse) => ({
     ...answer,
     text: JSON.stringify(change(JSON.parse(answer.text))),
   });
 
-  it.each<[string, string, (answer: RelayedAnswer) => RelayedAnswer]>([
+  it.each<[string, string, (answer: RelayedResponse) => RelayedResponse]>([
     ['a field by another name', 'completed', body(({ videoUrl, ...rest }) => ({ ...rest, url: videoUrl }))],
     ['a field too many', 'completed', body((told) => ({ ...told, model: 'sora2' }))],
     ['a number as a text', 'completed', body((told) => ({ ...told, generationTime: '120' }))],
@@ -119,15 +119,11 @@ describe('Prism, between a client and the emulator', () => {
     ['a page of HTML', 'refused', (answer) => ({ ...answer, headers: { 'content-type': 'text/html' } })],
   ])('would find %s', async (_, poll, spoil) => {
     const key = 'np_test_auto';
-    const { body: order } = await run.post(
-      '/api/sora-2/generate',
-      { prompt: 'a cat', mode: 'textToVideo' },
-      key,
-    );
+    const { body: order } = await run.post('/api/sora-2/generate', { prompt: 'a cat', mode: 'textToVideo' }, key);
     const taskId = poll === 'completed' ? order.taskId : 'task_none';
-    relay.spoil = spoil;
+    relay.transform = spoil;
     onTestFinished(() => {
-      relay.spoil = (answer) => answer;
+      relay.transform = (answer) => answer;
     });
     const exchange = await run.post('/api/sora-2/check-status', { taskId }, key);
     expect(of('response', exchange)).not.toEqual([]);

@@ -4,8 +4,8 @@ import spectral from '@stoplight/spectral-core';
 import rulesets from '@stoplight/spectral-rulesets';
 import { describe, expect, it } from 'vitest';
 import { FAMILIES } from '../../src/families/index.ts';
-import { testEmulator } from '../support/emulator.ts';
-import { registeredRoutes } from '../support/routes.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { listRegisteredRoutes } from '../support/routes.ts';
 import { seedFileOf } from '../support/seed-file.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: JSON of every shape
@@ -17,7 +17,7 @@ const DOCUMENTS = [
 ] as const;
 
 async function served(path: string, flags: string[] = []): Promise<Json> {
-  const { send } = await testEmulator(flags);
+  const { send } = await createTestEmulator(flags);
   const answer = await send('GET', path, { key: null, headers: { host: '127.0.0.1:6266' } });
   expect(answer.status).toBe(200);
   return answer.body;
@@ -33,9 +33,7 @@ describe.each(DOCUMENTS)('%s', (path, file) => {
   it("has nothing that Redocly's recommended rules find fault with", async () => {
     const config = await createConfig({ extends: ['recommended'] });
     const problems = await lintFromString({ source: JSON.stringify(await served(path)), config });
-    expect(problems.map(({ ruleId, message, location }) => [ruleId, message, location[0]?.pointer])).toEqual(
-      [],
-    );
+    expect(problems.map(({ ruleId, message, location }) => [ruleId, message, location[0]?.pointer])).toEqual([]);
   });
 
   it("has nothing that Spectral's recommended rules find fault with", async () => {
@@ -45,7 +43,7 @@ describe.each(DOCUMENTS)('%s', (path, file) => {
   });
 
   it('is there for everybody, and tells where the emulator answers', async () => {
-    const { send } = await testEmulator(['--public-url', 'http://else:1']);
+    const { send } = await createTestEmulator(['--public-url', 'http://else:1']);
     const { body, headers } = await send('GET', path, { key: null, headers: { host: 'emulator:80' } });
     expect(body.servers[0].url).toBe('http://emulator:80');
     expect(headers['content-type']).toBe('application/json; charset=utf-8');
@@ -55,7 +53,7 @@ describe.each(DOCUMENTS)('%s', (path, file) => {
 describe('the document of the vendor', () => {
   it('has every route, and all that it can answer with an example', async () => {
     const { paths } = await served('/openapi.json');
-    expect(Object.keys(paths).sort()).toEqual((await registeredRoutes()).map(({ url }) => url).sort());
+    expect(Object.keys(paths).sort()).toEqual((await listRegisteredRoutes()).map(({ url }) => url).sort());
     for (const { post } of Object.values<Json>(paths)) {
       for (const [status, response] of Object.entries<Json>(post.responses)) {
         if (status === '200') continue;
@@ -68,16 +66,15 @@ describe('the document of the vendor', () => {
 
   it('says of every part how well it is known', async () => {
     const { paths } = await served('/openapi.json');
-    const MARK = /^[DCX]$/;
+    const PROVENANCE = /^(documented|observed|assumed)$/;
     for (const { post } of Object.values<Json>(paths)) {
-      expect(post['x-source']).toMatch(MARK);
+      expect(post['x-source']).toMatch(PROVENANCE);
       const { schema } = post.requestBody.content['application/json'];
-      for (const property of Object.values<Json>(schema.properties))
-        expect(property['x-source']).toMatch(MARK);
-      if (post['x-prices']) expect(post['x-prices']['x-source']).toMatch(MARK);
+      for (const property of Object.values<Json>(schema.properties)) expect(property['x-source']).toMatch(PROVENANCE);
+      if (post['x-prices']) expect(post['x-prices']['x-source']).toMatch(PROVENANCE);
       for (const response of Object.values<Json>(post.responses)) {
-        expect(response['x-source'] ?? response['x-error-codes'].at(0)?.['x-source'] ?? 'X').toMatch(MARK);
-        for (const one of response['x-error-codes'] ?? []) expect(one['x-source']).toMatch(MARK);
+        expect(response['x-source'] ?? response['x-error-codes'].at(0)?.['x-source'] ?? 'assumed').toMatch(PROVENANCE);
+        for (const one of response['x-error-codes'] ?? []) expect(one['x-source']).toMatch(PROVENANCE);
       }
     }
   });

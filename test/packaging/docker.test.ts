@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 import { readCommand } from '../../src/settings/config.ts';
-import { call, startCommand } from '../support/command.ts';
+import { postJson, startCommand } from '../support/command.ts';
 import { lastingTempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -101,8 +101,7 @@ describe('what the image holds', () => {
     const context = lastingTempDir();
     for (const line of read('.dockerignore').split('\n')) {
       // Not what the test run has made of it: the build has to.
-      if (line.startsWith('!'))
-        cpSync(join(ROOT, line.slice(1)), join(context, line.slice(1)), { recursive: true });
+      if (line.startsWith('!')) cpSync(join(ROOT, line.slice(1)), join(context, line.slice(1)), { recursive: true });
     }
     symlinkSync(MODULES, join(context, 'node_modules'));
     await run(process.execPath, ['scripts/build.mjs'], { cwd: context });
@@ -150,11 +149,11 @@ describe('what the image holds', () => {
     ] as const;
     for (const [api, rest, id, link, type] of results) {
       const body = { prompt: 'A lighthouse', ...rest };
-      const made = await call(url, `${api}/generate`, body, 'np_test_auto');
+      const made = await postJson(url, `${api}/generate`, body, 'np_test_auto');
       let answer = made;
       await expect
         .poll(async () => {
-          answer = await call(url, `${api}/check-status`, { [id]: made.body[id] }, 'np_test_auto');
+          answer = await postJson(url, `${api}/check-status`, { [id]: made.body[id] }, 'np_test_auto');
           return answer.body.status;
         })
         .toBe('completed');
@@ -181,9 +180,7 @@ describe('compose', () => {
     expect(emulator.volumes).toEqual([`${Object.keys(volumes)[0]}:${only('VOLUME')}`]);
     // Whoever reaches it controls it: this machine only.
     expect(emulator.ports).toEqual([`127.0.0.1:${config.port}:${config.port}`]);
-    expect(['CMD', ...JSON.parse(/ CMD (\[.*\])$/.exec(only('HEALTHCHECK'))![1]!)]).toEqual(
-      emulator.healthcheck.test,
-    );
+    expect(['CMD', ...JSON.parse(/ CMD (\[.*\])$/.exec(only('HEALTHCHECK'))![1]!)]).toEqual(emulator.healthcheck.test);
   });
 
   it('gives no service more than it needs', () => {

@@ -6,8 +6,15 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { hasProgram } from '../support/command.ts';
-import { accountAt, balanced, CONF, open, TOKEN, withFourth } from '../support/nginx-cluster.ts';
-import { rawBytes } from '../support/raw-http.ts';
+import {
+  accountPath,
+  addFourthEmulator,
+  CONF,
+  openRequest,
+  startNginxCluster,
+  TOKEN,
+} from '../support/nginx-cluster.ts';
+import { sendRawBytes } from '../support/raw-http.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { box, makeMp4 } from '../uploads/make-mp4.ts';
 
@@ -17,28 +24,10 @@ const VIDEO = { prompt: 'A lighthouse in a storm', mode: 'textToVideo' };
 
 /** All visible ASCII characters, in keys of all lengths, the same in each run. */
 const ODD_KEYS = [
-  ...[
-    'a/b',
-    'a/../b',
-    '//',
-    '%2F',
-    '%',
-    'a%41',
-    'a?b#c',
-    'a;b=c&d',
-    'a+b',
-    '"q"',
-    "'",
-    'a\\b',
-    '~^$1`',
-    '{',
-    '}',
-  ],
+  ...['a/b', 'a/../b', '//', '%2F', '%', 'a%41', 'a?b#c', 'a;b=c&d', 'a+b', '"q"', "'", 'a\\b', '~^$1`', '{', '}'],
   ...['{}', '{a', 'a{b/c}d', '<a>,[b]|@!', 'suite:case (1)'.replace(' ', '-'), '1/2/3/4/5/6/7/8/9/10'],
   ...Array.from({ length: 24 }, (_, n) =>
-    Array.from({ length: 1 + n * 4 }, (_, at) =>
-      String.fromCharCode(0x21 + ((n * 37 + at * (n + 7)) % 94)),
-    ).join(''),
+    Array.from({ length: 1 + n * 4 }, (_, at) => String.fromCharCode(0x21 + ((n * 37 + at * (n + 7)) % 94))).join(''),
   ),
 ].map((odd) => `np_test_${odd}`);
 
@@ -68,9 +57,7 @@ describe('the files for several emulators', () => {
     const one = parse(read('compose.yaml'), { merge: true }).services.emulator;
     for (const field of ['build', 'image', 'read_only', 'tmpfs', 'cap_drop', 'security_opt', 'environment'])
       expect(services['emulator-1'][field], field).toEqual(
-        typeof one[field] === 'object' && !Array.isArray(one[field])
-          ? expect.objectContaining(one[field])
-          : one[field],
+        typeof one[field] === 'object' && !Array.isArray(one[field]) ? expect.objectContaining(one[field]) : one[field],
       );
     expect(services['emulator-1'].healthcheck.test).toEqual(one.healthcheck.test);
     expect(services.balancer.ports).toEqual(one.ports);
@@ -79,19 +66,21 @@ describe('the files for several emulators', () => {
 
 describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', () => {
   it('have each account in one of them, whatever its key', async () => {
-    const { ask, homes } = await balanced();
+    const { sendRequest, findNodesByKey } = await startNginxCluster();
     const keys = [...Array.from({ length: 60 }, (_, n) => `np_test_${n}`), ...ODD_KEYS];
     await Promise.all(
       keys.map(async (key) => {
         // Twice by the header, as the emulator takes it, and twice by the path.
         const authorization = `bEARER   ${key} `;
         for (const headers of [{ authorization: `Bearer ${key}` }, { authorization }])
-          expect((await ask('POST', '/api/sora-2/check-status', { headers, body: {} })).status).toBe(400);
-        expect((await ask('GET', accountAt(key))).body).toMatchObject({ key });
-        expect((await ask('GET', `${accountAt(key)}/requests/count?status=400`)).body).toEqual({ count: 2 });
+          expect((await sendRequest('POST', '/api/sora-2/check-status', { headers, body: {} })).status).toBe(400);
+        expect((await sendRequest('GET', accountPath(key))).body).toMatchObject({ key });
+        expect((await sendRequest('GET', `${accountPath(key)}/requests/count?status=400`)).body).toEqual({
+          count: 2,
+        });
       }),
     );
-    const homesOf = await homes();
+    const homesOf = await findNodesByKey();
     for (const key of keys) expect(homesOf(key), key).toHaveLength(1);
     expect(new Set(keys.slice(0, 60).flatMap(homesOf))).toEqual(new Set([1, 2, 3]));
     // Odd ones are no less spread.
@@ -99,71 +88,69 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
   });
 
   it('have the accounts that are made with their key in a header, and forks that share a part in braces', async () => {
-    const { ask, homes } = await balanced();
+    const { sendRequest, findNodesByKey } = await startNginxCluster();
     for (const key of ['team-a', 'team-b', 'team-c', 'team/d', '%2F', '{"e"}']) {
-      const made = await ask('POST', '/__admin/accounts', {
+      const made = await sendRequest('POST', '/__admin/accounts', {
         headers: { 'x-emulator-key': key },
         body: { key, credits: 7 },
       });
       expect(made).toMatchObject({ status: 201, body: { key, credits: 7 } });
-      expect((await ask('GET', accountAt(key))).body).toMatchObject({ credits: 7 });
-      expect((await ask('POST', '/api/sora-2/generate', { key, body: VIDEO })).body).toMatchObject({
+      expect((await sendRequest('GET', accountPath(key))).body).toMatchObject({ credits: 7 });
+      expect((await sendRequest('POST', '/api/sora-2/generate', { key, body: VIDEO })).body).toMatchObject({
         success: true,
       });
-      expect((await homes())(key)).toHaveLength(1);
+      expect((await findNodesByKey())(key)).toHaveLength(1);
     }
     for (const shop of ['a', 'b', 'c', 'd']) {
       const [key, to] = [`np_test_{${shop}}`, `{${shop}}/2`];
-      await ask('POST', '/api/sora-2/generate', { key, body: VIDEO });
-      expect(await ask('POST', `${accountAt(key)}/fork`, { body: { to } })).toMatchObject({ status: 201 });
-      expect((await ask('GET', `${accountAt(to)}/tasks`)).body.tasks).toHaveLength(1);
-      expect((await ask('POST', '/api/sora-2/generate', { key: to, body: VIDEO })).status).toBe(200);
-      const homesOf = await homes();
+      await sendRequest('POST', '/api/sora-2/generate', { key, body: VIDEO });
+      expect(await sendRequest('POST', `${accountPath(key)}/fork`, { body: { to } })).toMatchObject({
+        status: 201,
+      });
+      expect((await sendRequest('GET', `${accountPath(to)}/tasks`)).body.tasks).toHaveLength(1);
+      expect((await sendRequest('POST', '/api/sora-2/generate', { key: to, body: VIDEO })).status).toBe(200);
+      const homesOf = await findNodesByKey();
       expect(homesOf(to)).toEqual(homesOf(key));
     }
   });
 
   it('are whole for a client: tasks, ledger, time, events, files', async () => {
-    const { url, ask, homes } = await balanced();
+    const { url, sendRequest, findNodesByKey } = await startNginxCluster();
     const keys = ['np_test_one', 'np_test_two/2', 'np_test_three', 'np_test_four', 'np_test_five%'];
     await Promise.all(
       keys.map(async (key) => {
-        const of = accountAt(key);
-        const post = (path: string, body: object) => ask('POST', path, { key, body });
+        const of = accountPath(key);
+        const post = (path: string, body: object) => sendRequest('POST', path, { key, body });
         await post('/api/sora-2/check-status', {});
-        await ask('PUT', `${of}/clock`, { body: { mode: 'frozen' } });
-        const events = await open(url, 'GET', `/__admin/events?key=${encodeURIComponent(key)}`);
+        await sendRequest('PUT', `${of}/clock`, { body: { mode: 'frozen' } });
+        const events = await openRequest(url, 'GET', `/__admin/events?key=${encodeURIComponent(key)}`);
         const { taskId } = (await post('/api/sora-2/generate', VIDEO)).body;
         expect((await post('/api/sora-2/check-status', { taskId })).body).toMatchObject({
           status: 'processing',
         });
-        const waited = ask('GET', `${of}/wait?task=${taskId}`);
-        const late = await ask('GET', `${of}/wait?task=${taskId}&timeoutMs=1`);
+        const waited = sendRequest('GET', `${of}/wait?task=${taskId}`);
+        const late = await sendRequest('GET', `${of}/wait?task=${taskId}&timeoutMs=1`);
         expect(late).toMatchObject({ status: 408, body: { code: 'WAIT_TIMEOUT' } });
-        expect((await ask('POST', `${of}/clock/advance`, { body: { toNext: true } })).body).toMatchObject({
+        expect((await sendRequest('POST', `${of}/clock/advance`, { body: { toNext: true } })).body).toMatchObject({
           transitions: [{ taskId, to: 'completed' }],
         });
         expect((await waited).body).toMatchObject({ id: taskId, status: 'completed' });
         const { videoUrl } = (await post('/api/sora-2/check-status', { taskId })).body;
-        const [home] = (await homes())(key);
+        const [home] = (await findNodesByKey())(key);
         expect(videoUrl).toBe(`${url}/nodes/${home}/media/sora/${taskId}.mp4`);
 
         const { pathname } = new URL(videoUrl);
-        const file = await ask('GET', pathname);
+        const file = await sendRequest('GET', pathname);
         expect(file).toMatchObject({ status: 200, headers: { 'content-type': 'video/mp4' } });
         expect(file.bytes.subarray(4, 8).toString()).toBe('ftyp');
-        const part = await ask('GET', pathname, { headers: { range: 'bytes=4-7' } });
+        const part = await sendRequest('GET', pathname, { headers: { range: 'bytes=4-7' } });
         expect([part.status, part.bytes.toString()]).toEqual([206, 'ftyp']);
         const etag = file.headers.etag!;
-        expect((await ask('GET', pathname, { headers: { 'if-none-match': etag } })).status).toBe(304);
+        expect((await sendRequest('GET', pathname, { headers: { 'if-none-match': etag } })).status).toBe(304);
 
-        const ledger = (await ask('GET', `${of}/ledger`)).body;
-        expect(ledger.entries.map(({ kind }: { kind: string }) => kind)).toEqual([
-          'grant',
-          'hold',
-          'capture',
-        ]);
-        expect((await ask('GET', `${of}/requests/count`)).body).toEqual({ count: 7 });
+        const ledger = (await sendRequest('GET', `${of}/ledger`)).body;
+        expect(ledger.entries.map(({ kind }: { kind: string }) => kind)).toEqual(['grant', 'hold', 'capture']);
+        expect((await sendRequest('GET', `${of}/requests/count`)).body).toEqual({ count: 7 });
         let told = '';
         for await (const piece of events) {
           told += piece;
@@ -175,7 +162,7 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
   });
 
   it.skipIf(!hasProgram('curl', '--version'))('do what the page on them says', async () => {
-    const { url } = await balanced();
+    const { url } = await startNginxCluster();
     const page = readFileSync(join(DOCKER, '../docs/scaling.md'), 'utf8');
     const [start, ...blocks] = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, lines]) => lines!);
     expect(start).toContain('compose.scale.yaml');
@@ -194,7 +181,7 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
   });
 
   it('are asked one by one where a call concerns everybody', async () => {
-    const { ask, port } = await balanced();
+    const { sendRequest, port } = await startNginxCluster();
     const everybody = [
       ...['GET /__admin/accounts', 'POST /__admin/accounts', 'POST /__admin/reset', 'GET /__admin/faults'],
       ...['GET /__admin/events', 'GET /__admin/events?after=1', 'GET /metrics', 'GET /ca.pem'],
@@ -202,78 +189,82 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
     ];
     for (const call of everybody) {
       const [method, path] = call.split(' ') as [string, string];
-      expect(await ask(method, path), call).toMatchObject({ status: 400, body: { code: 'NODE_REQUIRED' } });
+      expect(await sendRequest(method, path), call).toMatchObject({
+        status: 400,
+        body: { code: 'NODE_REQUIRED' },
+      });
     }
     // A reset is no matter of one key.
     expect(
-      (await ask('POST', '/__admin/reset', { headers: { 'x-emulator-key': 'np_test_a' } })).body.code,
+      (await sendRequest('POST', '/__admin/reset', { headers: { 'x-emulator-key': 'np_test_a' } })).body.code,
     ).toBe('NODE_REQUIRED');
 
-    await ask('POST', '/nodes/2/api/sora-2/generate', { key: 'np_test_only_here', body: VIDEO });
+    await sendRequest('POST', '/nodes/2/api/sora-2/generate', { key: 'np_test_only_here', body: VIDEO });
     const listed = await Promise.all(
-      [1, 2, 3].map(async (n) => (await ask('GET', `/nodes/${n}/__admin/accounts`)).body.accounts.length),
+      [1, 2, 3].map(async (n) => (await sendRequest('GET', `/nodes/${n}/__admin/accounts`)).body.accounts.length),
     );
     expect(listed[1]).toBe(listed[0] + 1);
     expect(listed[2]).toBe(listed[0]);
-    expect((await ask('POST', '/nodes/2/__admin/reset')).body).toEqual({ accounts: listed[0] });
-    expect((await ask('GET', '/nodes/3/metrics')).bytes.toString()).toContain('nanophoto_accounts');
-    expect(await ask('GET', '/nodes/4/ready')).toMatchObject({
+    expect((await sendRequest('POST', '/nodes/2/__admin/reset')).body).toEqual({ accounts: listed[0] });
+    expect((await sendRequest('GET', '/nodes/3/metrics')).bytes.toString()).toContain('nanophoto_accounts');
+    expect(await sendRequest('GET', '/nodes/4/ready')).toMatchObject({
       status: 404,
       body: { code: 'NODE_NOT_FOUND' },
     });
 
     // What any of them can answer.
-    expect(await ask('GET', '/ready')).toMatchObject({ status: 200, body: { status: 'ready' } });
+    expect(await sendRequest('GET', '/ready')).toMatchObject({ status: 200, body: { status: 'ready' } });
     for (const key of [undefined, 'unknown', 'two words'])
-      expect(await ask('POST', '/api/sora-2/generate', { ...(key && { key }), body: VIDEO })).toMatchObject({
+      expect(await sendRequest('POST', '/api/sora-2/generate', { ...(key && { key }), body: VIDEO })).toMatchObject({
         status: 401,
         body: { errorCode: 'LOGIN_REQUIRED' },
       });
     const noToken = { headers: { 'x-admin-token': '' } };
-    expect(await ask('GET', accountAt('np_test_default'), noToken)).toMatchObject({
+    expect(await sendRequest('GET', accountPath('np_test_default'), noToken)).toMatchObject({
       status: 401,
       body: { code: 'ADMIN_TOKEN_REQUIRED' },
     });
 
     // What nginx cannot place, it says so.
-    expect(await ask('GET', '/__admin/accounts/np_%74est')).toMatchObject({
+    expect(await sendRequest('GET', '/__admin/accounts/np_%74est')).toMatchObject({
       status: 400,
       body: { code: 'KEY_ENCODING' },
     });
-    expect(await ask('GET', accountAt('../../../..'))).toMatchObject({
+    expect(await sendRequest('GET', accountPath('../../../..'))).toMatchObject({
       status: 400,
       body: { code: 'MALFORMED_REQUEST' },
     });
-    const { bytes } = await rawBytes(port, 'this is no HTTP\r\n\r\n');
+    const { bytes } = await sendRawBytes(port, 'this is no HTTP\r\n\r\n');
     expect(bytes.toString()).toContain('"code":"MALFORMED_REQUEST"');
   });
 
   it('stream texts as they are written, take whole uploads, and fail as they are told to', async () => {
-    const { url, port, ask } = await balanced();
+    const { url, port, sendRequest } = await startNginxCluster();
     const key = 'np_test_stream';
-    const of = accountAt(key);
-    await ask('POST', '/api/sora-2/check-status', { key, body: {} });
+    const of = accountPath(key);
+    await sendRequest('POST', '/api/sora-2/check-status', { key, body: {} });
     // The whole text takes ten seconds and more, a piece of it less than one.
-    await ask('PATCH', of, { body: { speed: 1 } });
-    const stream = await open(url, 'POST', '/api/sora-2/generate-prompt', { key, body: { topic: 'Tea' } });
+    await sendRequest('PATCH', of, { body: { speed: 1 } });
+    const stream = await openRequest(url, 'POST', '/api/sora-2/generate-prompt', {
+      key,
+      body: { topic: 'Tea' },
+    });
     const [piece] = (await once(stream, 'data')) as [Buffer];
     expect(piece.length).toBeLessThan(200);
-    const [{ id, status }] = (await ask('GET', `${of}/tasks`)).body.tasks;
+    const [{ id, status }] = (await sendRequest('GET', `${of}/tasks`)).body.tasks;
     expect(status).toBe('processing');
     // The emulator learns that its client has left.
     stream.destroy();
-    expect((await ask('GET', `${of}/wait?task=${id}`)).body).toMatchObject({ status: 'completed' });
+    expect((await sendRequest('GET', `${of}/wait?task=${id}`)).body).toMatchObject({ status: 'completed' });
 
-    await ask('PATCH', of, { body: { speed: 1000000 } });
+    await sendRequest('PATCH', of, { body: { speed: 1000000 } });
     const mp4 = makeMp4({ duration: 7500, mdatBytes: 0 }).subarray(0, -8);
     const upload = (bytes: number) =>
-      ask('POST', '/api/sora-2/reverse-prompt', {
+      sendRequest('POST', '/api/sora-2/reverse-prompt', {
         key,
         body: {
           videoSource: 'file',
-          videoFile: Buffer.concat([mp4, box('mdat', Buffer.alloc(bytes - mp4.length - 8))]).toString(
-            'base64',
-          ),
+          videoFile: Buffer.concat([mp4, box('mdat', Buffer.alloc(bytes - mp4.length - 8))]).toString('base64'),
         },
       });
     const MIB = 1024 * 1024;
@@ -282,7 +273,7 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
     expect(await upload(32 * MIB)).toMatchObject({ status: 400, body: { errorCode: 'FILE_TOO_LARGE' } });
 
     const sent = (fault: string) =>
-      rawBytes(
+      sendRawBytes(
         port,
         [
           'POST /api/sora-2/check-status HTTP/1.1',
@@ -293,48 +284,52 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
         ].join('\r\n'),
       );
     for (const effect of [{ reset: true }, { empty: true }]) {
-      await ask('POST', `${of}/faults`, { body: { at: 'request', effect, times: 1 } });
+      await sendRequest('POST', `${of}/faults`, { body: { at: 'request', effect, times: 1 } });
       // Not a 502, and not a second try.
       expect((await sent('')).bytes.toString()).toBe('');
     }
-    await ask('POST', `${of}/faults`, { body: { at: 'request', effect: { truncateAfter: 9 }, times: 1 } });
+    await sendRequest('POST', `${of}/faults`, {
+      body: { at: 'request', effect: { truncateAfter: 9 }, times: 1 },
+    });
     expect((await sent('')).bytes.toString()).toMatch(/content-length: \d\d[\s\S]*\r\n\r\n.{9}$/i);
     expect((await sent('fail=INTERNAL_ERROR')).bytes.toString()).toContain('"errorCode":"INTERNAL_ERROR"');
-    const { requests } = (await ask('GET', `${of}/requests?path=/api/sora-2/check-status`)).body;
+    const { requests } = (await sendRequest('GET', `${of}/requests?path=/api/sora-2/check-status`)).body;
     expect(requests).toHaveLength(5);
   });
 
   it('give a fourth its share of the keys, and no key to anyone else', async () => {
-    const { ask, emulators, startEmulator, homes, reload } = await balanced();
+    const { sendRequest, emulators, startEmulator, findNodesByKey, reload } = await startNginxCluster();
     const keys = Array.from({ length: 240 }, (_, n) => `np_test_move_${n}`);
-    const use = (key: string) => ask('POST', '/api/sora-2/check-status', { key, body: {} });
+    const use = (key: string) => sendRequest('POST', '/api/sora-2/check-status', { key, body: {} });
     emulators.push(await startEmulator(4));
     await Promise.all(keys.map(use));
-    const before = await homes();
+    const before = await findNodesByKey();
     for (const key of keys) expect(before(key)).toEqual([expect.toBeOneOf([1, 2, 3])]);
 
-    await reload(withFourth(CONF));
+    await reload(addFourthEmulator(CONF));
     await Promise.all(keys.map(use));
-    const after = await homes();
+    const after = await findNodesByKey();
     const moved = keys.filter((key) => after(key).includes(4));
     // What a moved one had is left behind.
     for (const key of keys) expect(after(key)).toEqual([...before(key), ...(moved.includes(key) ? [4] : [])]);
-    const counted = await Promise.all(keys.map((key) => ask('GET', `${accountAt(key)}/requests/count`)));
+    const counted = await Promise.all(keys.map((key) => sendRequest('GET', `${accountPath(key)}/requests/count`)));
     expect(counted.map(({ body }) => body.count)).toEqual(keys.map((key) => (moved.includes(key) ? 1 : 2)));
     expect(moved.length).toBeGreaterThan(keys.length * 0.05);
     expect(moved.length).toBeLessThan(keys.length * 0.45);
-    expect((await ask('GET', '/nodes/4/ready')).status).toBe(200);
+    expect((await sendRequest('GET', '/nodes/4/ready')).status).toBe(200);
   });
 
   it('go on when one is down, whose keys wait for it', async () => {
     const kept = ['--data-dir', tempDir()];
-    const { ask, emulators, startEmulator, homes } = await balanced((n) => (n === 2 ? kept : []));
+    const { sendRequest, emulators, startEmulator, findNodesByKey } = await startNginxCluster((n) =>
+      n === 2 ? kept : [],
+    );
     const second = emulators[1]!;
     const { port } = new URL(second.url);
     const keys = Array.from({ length: 60 }, (_, n) => `np_test_${n}`);
-    const use = (key: string) => ask('POST', '/api/sora-2/generate', { key, body: VIDEO });
+    const use = (key: string) => sendRequest('POST', '/api/sora-2/generate', { key, body: VIDEO });
     await Promise.all(keys.map(use));
-    const before = await homes();
+    const before = await findNodesByKey();
     const isSeconds = (key: string) => before(key)[0] === 2;
 
     second.child.kill('SIGKILL');
@@ -352,21 +347,21 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
             errorCode: 'EMULATOR_DOWN',
             code: 'EMULATOR_DOWN',
           });
-          expect((await ask('GET', accountAt(key))).body).toMatchObject({ code: 'EMULATOR_DOWN' });
+          expect((await sendRequest('GET', accountPath(key))).body).toMatchObject({ code: 'EMULATOR_DOWN' });
         }),
       );
-      const keyless = await Promise.all(Array.from({ length: 12 }, () => ask('GET', '/health')));
+      const keyless = await Promise.all(Array.from({ length: 12 }, () => sendRequest('GET', '/health')));
       expect(keyless.map(({ status }) => status)).toEqual(keyless.map(() => 200));
-      expect((await ask('GET', '/nodes/2/ready')).status).toBe(502);
+      expect((await sendRequest('GET', '/nodes/2/ready')).status).toBe(502);
     }
 
     await startEmulator(2, [...kept, '--port', port]);
     for (const key of keys) {
-      const { entries } = (await ask('GET', `${accountAt(key)}/ledger`)).body;
+      const { entries } = (await sendRequest('GET', `${accountPath(key)}/ledger`)).body;
       const holds = entries.filter(({ kind }: { kind: string }) => kind === 'hold');
       expect(holds, key).toHaveLength(isSeconds(key) ? 1 : 3);
     }
-    const after = await homes();
+    const after = await findNodesByKey();
     for (const key of keys) expect(after(key)).toEqual(before(key));
   });
 });

@@ -1,13 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
@@ -19,8 +11,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const MODULES = join(ROOT, 'node_modules');
 const run = promisify(execFile);
 const environment = { PATH: process.env.PATH!, HOME: process.env.HOME! };
-const inProject = (command: string, ...args: string[]) =>
-  run(command, args, { cwd: project, env: environment });
+const inProject = (command: string, ...args: string[]) => run(command, args, { cwd: project, env: environment });
 
 /** An empty project in which the package is installed from its own tarball. */
 let project: string;
@@ -39,9 +30,7 @@ beforeAll(async () => {
 
   project = lastingTempDir();
   // The two addons are not compiled again.
-  const addons = Object.fromEntries(
-    ['better-sqlite3', 'sharp'].map((name) => [name, `file:${join(MODULES, name)}`]),
-  );
+  const addons = Object.fromEntries(['better-sqlite3', 'sharp'].map((name) => [name, `file:${join(MODULES, name)}`]));
   writeFileSync(join(project, 'package.json'), JSON.stringify({ type: 'module', dependencies: addons }));
   await inProject(
     'npm',
@@ -59,36 +48,14 @@ describe('the package', () => {
   it('has what is needed and nothing else, and brings two packages', () => {
     const at = join(project, 'node_modules/nanophoto-emulator');
     expect(readdirSync(at).sort()).toEqual(
-      [
-        'CHANGELOG.md',
-        'LICENSE',
-        'README.md',
-        'dist',
-        'docs',
-        'fixtures',
-        'migrations',
-        'package.json',
-      ].sort(),
+      ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'docs', 'fixtures', 'migrations', 'package.json'].sort(),
     );
-    expect(readdirSync(join(at, 'fixtures')).sort()).toEqual([
-      'accounts.json',
-      'fonts',
-      'texts',
-      'videos',
-      'wire',
-    ]);
+    expect(readdirSync(join(at, 'fixtures')).sort()).toEqual(['accounts.json', 'fonts', 'texts', 'videos', 'wire']);
     expect(existsSync(join(at, 'docs/examples'))).toBe(false);
     const { dependencies } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8'));
     expect(Object.keys(dependencies)).toEqual(['better-sqlite3', 'sharp']);
     const notices = readFileSync(join(at, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8');
-    for (const name of [
-      'fastify',
-      'zod',
-      'pino',
-      '@peculiar/x509',
-      'undici',
-      '@scalar/fastify-api-reference',
-    ]) {
+    for (const name of ['fastify', 'zod', 'pino', '@peculiar/x509', 'undici', '@scalar/fastify-api-reference']) {
       expect(notices).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+\\n\\n`, 'm'));
     }
   });
@@ -115,16 +82,7 @@ describe('the package', () => {
       while (answer.status !== 'completed') answer = await post('/api/nano-banana-2/check-status', { generationId });
       const image = await fetch(answer.imageUrl);
       console.log(image.headers.get('content-type'), (await image.arrayBuffer()).byteLength > 10000);`;
-    const args = [
-      '--offline',
-      'nanophoto-emulator',
-      'exec',
-      '--',
-      'node',
-      '--input-type=module',
-      '-e',
-      script,
-    ];
+    const args = ['--offline', 'nanophoto-emulator', 'exec', '--', 'node', '--input-type=module', '-e', script];
     expect((await inProject('npx', ...args)).stdout).toBe('image/jpeg true\n');
   });
 

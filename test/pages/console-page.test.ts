@@ -4,9 +4,9 @@ import { gzipSync } from 'node:zlib';
 import Fastify from 'fastify';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/http/context.ts';
-import { answerError } from '../../src/http/pipeline/errors.ts';
+import { sendError } from '../../src/http/pipeline/errors.ts';
 import { registerConsolePage } from '../../src/pages/console-page.ts';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const PAGE = '<!doctype html><script type="module" src="console/assets/index-DiwrgTda.js"></script>';
@@ -38,10 +38,9 @@ async function served(isBuilt = true) {
   }
   const app = Fastify() as unknown as App;
   onTestFinished(() => app.close());
-  app.setErrorHandler(answerError);
+  app.setErrorHandler(sendError);
   registerConsolePage(app, dir);
-  const ask = (url: string, headers = {}, method: 'GET' | 'HEAD' = 'GET') =>
-    app.inject({ method, url, headers });
+  const ask = (url: string, headers = {}, method: 'GET' | 'HEAD' = 'GET') => app.inject({ method, url, headers });
   return { app, ask };
 }
 
@@ -97,14 +96,7 @@ describe('the console', () => {
   });
 
   it.each([
-    ...[
-      'index.js',
-      'index-short.js',
-      'notes.txt',
-      'index-DiwrgTda.js.gz',
-      'none-00000000.js',
-      'index-DiwrgTda.html',
-    ],
+    ...['index.js', 'index-short.js', 'notes.txt', 'index-DiwrgTda.js.gz', 'none-00000000.js', 'index-DiwrgTda.html'],
     ...[
       '..%2Fpage.html',
       '..%2Fsecret-00000000.js',
@@ -150,7 +142,7 @@ describe('the console', () => {
   it.each(['/console', '/console/', '/console/assets/index-DiwrgTda.js'])(
     '%s is read, and nothing else',
     async (path) => {
-      const { send } = await testEmulator();
+      const { send } = await createTestEmulator();
       for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
         expect(await send(method, path)).toMatchObject({
           status: 405,
@@ -162,7 +154,7 @@ describe('the console', () => {
   );
 
   it('is no part of the API: for everybody, never limited, not in the journal', async () => {
-    const { app, send } = await testEmulator();
+    const { app, send } = await createTestEmulator();
     const key = 'np_test_default';
     // Whether it is built or not.
     for (const of of [key, null]) {

@@ -2,17 +2,16 @@ import { gunzipSync } from 'node:zlib';
 import Fastify from 'fastify';
 import { expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/http/context.ts';
-import { answerError } from '../../src/http/pipeline/errors.ts';
+import { sendError } from '../../src/http/pipeline/errors.ts';
 import { registerReferencePage } from '../../src/pages/docs-page.ts';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 async function reference() {
-  const emulator = await testEmulator();
+  const emulator = await createTestEmulator();
   const page = await emulator.get('/docs');
   const [script] = /docs\/[\w.-]+\.js/.exec(page.text)!;
-  const ask = (method: 'GET' | 'HEAD', headers = {}) =>
-    emulator.app.inject({ method, url: `/${script}`, headers });
+  const ask = (method: 'GET' | 'HEAD', headers = {}) => emulator.app.inject({ method, url: `/${script}`, headers });
   return { ...emulator, page, ask };
 }
 
@@ -99,7 +98,7 @@ it('is no part of the API: never limited, not in the journal', async () => {
 it.each(['/docs', '/docs/', '/docs/reference-0000000000000000.js', '/openapi.json'])(
   '%s is read, and nothing else',
   async (path) => {
-    const { send } = await testEmulator();
+    const { send } = await createTestEmulator();
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
       for (const key of ['np_test_other', null]) {
         // Neither what is sent nor who sends it matters.
@@ -137,7 +136,7 @@ it.each(['none.js', 'page.html', 'reference-0000000000000000.js', '..%2Fmain.js'
 it('says what to do where nothing is built', async () => {
   const app = Fastify() as unknown as App;
   onTestFinished(() => app.close());
-  app.setErrorHandler(answerError);
+  app.setErrorHandler(sendError);
   registerReferencePage(app, tempDir());
   const answer = await app.inject({ url: '/docs' });
   expect(answer.statusCode).toBe(503);

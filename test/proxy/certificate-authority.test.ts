@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { connect, createServer, type DetailedPeerCertificate } from 'node:tls';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Authority, openAuthority } from '../../src/proxy/certificate-authority.ts';
-import { fromPem, makeAuthority, makeLeaf, toPem } from '../../src/proxy/certificates.ts';
+import { createAuthority, createLeaf, fromPem, toPem } from '../../src/proxy/certificates.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const FOR_A_YEAR = { notBefore: new Date(Date.now() - 1000), notAfter: new Date(Date.now() + 3e10) };
@@ -14,7 +14,7 @@ const FOR_A_YEAR = { notBefore: new Date(Date.now() - 1000), notAfter: new Date(
 /** What a client that trusts this authority alone makes of a certificate of it for this host. */
 async function opinionOf(pem: string, host: string): Promise<string> {
   const authority = await fromPem(pem);
-  const { key, certificate } = await toPem(await makeLeaf(authority, host, FOR_A_YEAR));
+  const { key, certificate } = await toPem(await createLeaf(authority, host, FOR_A_YEAR));
   const server = createServer({ key, cert: certificate }, (socket) => socket.end());
   server.on('tlsClientError', () => {});
   server.listen(0, '127.0.0.1');
@@ -94,7 +94,7 @@ describe('the authority', () => {
     const [one, two] = [dir, other].map((at) => readFileSync(join(at, 'authority.pem'), 'utf8'));
     const [key] = one!.split('-----BEGIN CERTIFICATE');
     const [, certificate] = two!.split('-----BEGIN CERTIFICATE');
-    const leaf = await toPem(await makeLeaf(await fromPem(one!), 'nanophoto.ai', FOR_A_YEAR));
+    const leaf = await toPem(await createLeaf(await fromPem(one!), 'nanophoto.ai', FOR_A_YEAR));
     for (const pem of [`${key}-----BEGIN CERTIFICATE${certificate}`, `${leaf.key}\n${leaf.certificate}\n`]) {
       writeFileSync(join(dir, 'authority.pem'), pem);
       await expect(openAuthority(dir)).rejects.toThrow(/authority\.pem is damaged; remove it/);
@@ -104,7 +104,7 @@ describe('the authority', () => {
   it('is refused when it has expired', async () => {
     const dir = tempDir();
     const past = { notBefore: new Date(0), notAfter: new Date(1000) };
-    const { key, certificate } = await toPem(await makeAuthority(past));
+    const { key, certificate } = await toPem(await createAuthority(past));
     writeFileSync(join(dir, 'authority.pem'), `${key}\n${certificate}\n`);
     await expect(openAuthority(dir)).rejects.toThrow(/authority\.pem has expired; remove it/);
   });

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { describe, expect, it } from 'vitest';
-import { makeAuthority, makeLeaf } from '../../src/proxy/certificates.ts';
+import { createAuthority, createLeaf } from '../../src/proxy/certificates.ts';
 
 const VALIDITY = {
   notBefore: new Date('2026-01-01T00:00:00.000Z'),
@@ -11,12 +11,11 @@ const VALIDITY = {
 const NAME_CONSTRAINTS = '2.5.29.30';
 
 const made = async (host = 'nanophoto.ai') => {
-  const authority = await makeAuthority(VALIDITY);
-  const leaf = await makeLeaf(authority, host, VALIDITY);
+  const authority = await createAuthority(VALIDITY);
+  const leaf = await createLeaf(authority, host, VALIDITY);
   return { authority: authority.certificate, leaf: leaf.certificate };
 };
-const isCritical = (certificate: x509.X509Certificate, type: string) =>
-  certificate.getExtension(type)?.critical;
+const isCritical = (certificate: x509.X509Certificate, type: string) => certificate.getExtension(type)?.critical;
 /** As others read it. */
 const readByNode = (certificate: x509.X509Certificate) => new X509Certificate(certificate.toString('pem'));
 const idsOf = (certificate: x509.X509Certificate) => ({
@@ -36,9 +35,7 @@ describe('the certificate of the authority', () => {
       usages: x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign,
       critical: true,
     });
-    expect(authority.getExtension(x509.ExtendedKeyUsageExtension)!.usages).toEqual([
-      x509.ExtendedKeyUsage.serverAuth,
-    ]);
+    expect(authority.getExtension(x509.ExtendedKeyUsageExtension)!.usages).toEqual([x509.ExtendedKeyUsage.serverAuth]);
     // Who does not understand the constraint is not to trust it.
     expect(isCritical(authority, NAME_CONSTRAINTS)).toBe(true);
     expect(readByNode(authority).ca).toBe(true);
@@ -62,9 +59,7 @@ describe('the certificate of a server', () => {
       usages: x509.KeyUsageFlags.digitalSignature,
       critical: true,
     });
-    expect(leaf.getExtension(x509.ExtendedKeyUsageExtension)!.usages).toEqual([
-      x509.ExtendedKeyUsage.serverAuth,
-    ]);
+    expect(leaf.getExtension(x509.ExtendedKeyUsageExtension)!.usages).toEqual([x509.ExtendedKeyUsage.serverAuth]);
     expect(readByNode(leaf).ca).toBe(false);
   });
 
@@ -99,10 +94,8 @@ describe('certificates', () => {
   });
 
   it('have serial numbers that are positive, of at most 20 bytes, and never the same', async () => {
-    const authority = await makeAuthority(VALIDITY);
-    const leaves = await Promise.all(
-      Array.from({ length: 20 }, () => makeLeaf(authority, 'nanophoto.ai', VALIDITY)),
-    );
+    const authority = await createAuthority(VALIDITY);
+    const leaves = await Promise.all(Array.from({ length: 20 }, () => createLeaf(authority, 'nanophoto.ai', VALIDITY)));
     const numbers = [authority, ...leaves].map(({ certificate }) => readByNode(certificate).serialNumber);
     for (const number of numbers) {
       expect(number).toMatch(/^(?:[0-9A-F]{2}){8,20}$/);

@@ -7,19 +7,19 @@ import { connect as connectTls } from 'node:tls';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startEmulator } from '../../src/index.ts';
-import { testEmulator } from '../support/emulator.ts';
-import { rawAnswer, rawBytes } from '../support/raw-http.ts';
-import { completed } from '../support/results.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { sendRawBytes, sendRawForJson } from '../support/raw-http.ts';
+import { completeTask } from '../support/results.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestClock } from '../support/test-clock.ts';
-import { askForTunnel, overTls } from '../support/tunnel.ts';
+import { openTunnel, sendOverTls } from '../support/tunnel.ts';
 
 const get = (path: string, host = 'nanophoto.ai', more = '') =>
   `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${more}\r\n`;
 const FORBIDDEN = { success: false, error: 'This proxy leads to nanophoto.ai only', errorCode: 'FORBIDDEN' };
 
 async function listening(flags: string[] = []) {
-  const emulator = await testEmulator(['--port', '0', ...flags]);
+  const emulator = await createTestEmulator(['--port', '0', ...flags]);
   const { port } = new URL(await emulator.listen());
   const { certificate: ca } = await emulator.authority();
   return { ...emulator, emulator, port, ca };
@@ -29,14 +29,14 @@ async function listening(flags: string[] = []) {
 async function logging(flags: string[] = []) {
   const lines: Record<string, unknown>[] = [];
   const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
-  const emulator = await testEmulator(['--port', '0', ...flags], createTestClock(), logger);
+  const emulator = await createTestEmulator(['--port', '0', ...flags], createTestClock(), logger);
   const { port } = new URL(await emulator.listen());
   return { ...emulator, port, lines };
 }
 
 /** An encrypted connection through a tunnel. */
 async function secureTunnel(port: string, ca: string, servername = 'nanophoto.ai') {
-  const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+  const { socket } = await openTunnel(port, 'nanophoto.ai:443');
   const secure = connectTls({ socket, servername, ca, ALPNProtocols: ['h2', 'http/1.1'] });
   secure.setEncoding('utf8').on('error', () => {});
   await once(secure, 'secureConnect');
@@ -48,9 +48,9 @@ describe('a tunnel', () => {
     'to %s ends here, with a certificate for it',
     async (host) => {
       const { port, ca } = await listening();
-      const { head, socket } = await askForTunnel(port, `${host}:443`);
+      const { head, socket } = await openTunnel(port, `${host}:443`);
       expect(head).toBe('HTTP/1.1 200 Connection Established\r\n\r\n');
-      const answer = await overTls(socket, { host, ca, request: get('/media/sora/x.mp4', host) });
+      const answer = await sendOverTls(socket, { host, ca, request: get('/media/sora/x.mp4', host) });
       expect(answer).toMatch(/^HTTP\/1\.1 404 Not Found\r\n/);
       expect(answer).toContain('"errorCode":"NOT_FOUND"');
     },
@@ -58,7 +58,7 @@ describe('a tunnel', () => {
 
   it('to port 80 is not encrypted', async () => {
     const { port } = await listening();
-    const { head, socket } = await askForTunnel(port, 'nanophoto.ai:80');
+    const { head, socket } = await openTunnel(port, 'nanophoto.ai:80');
     expect(head).toMatch(/^HTTP\/1\.1 200 /);
     socket.write(get('/health'));
     const [answer] = (await once(socket, 'data')) as [Buffer];
@@ -84,25 +84,25 @@ describe('a tunnel', () => {
     `${'a'.repeat(300)}.nanophoto.ai:443`,
   ])('to %s is refused, and the server lives', async (target) => {
     const { port } = await listening();
-    const answer = await rawAnswer(port, `CONNECT ${target} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    const answer = await sendRawForJson(port, `CONNECT ${target} HTTP/1.1\r\nHost: x\r\n\r\n`);
     expect(answer).toEqual({ status: 403, body: FORBIDDEN });
-    expect((await rawBytes(port, get('/health', 'x'))).bytes.toString()).toContain('"ok"');
+    expect((await sendRawBytes(port, get('/health', 'x'))).bytes.toString()).toContain('"ok"');
   });
 
   it('tells URLs that lead back through it', async () => {
     const { emulator, port, ca } = await listening();
-    const { taskId, videoUrl } = await completed(emulator, 'sora-2');
+    const { taskId, videoUrl } = await completeTask(emulator, 'sora-2');
     const body = JSON.stringify({ taskId });
     const request = `POST /api/sora-2/check-status HTTP/1.1\r\nHost: nanophoto.ai\r\nConnection: close\r\nAuthorization: Bearer np_test_unlimited\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
-    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
-    const answer = await overTls(socket, { host: 'nanophoto.ai', ca, request });
+    const { socket } = await openTunnel(port, 'nanophoto.ai:443');
+    const answer = await sendOverTls(socket, { host: 'nanophoto.ai', ca, request });
     expect(answer).toContain(`"videoUrl":"https://nanophoto.ai${new URL(videoUrl).pathname}"`);
   });
 
   it('is no way around the guard of the control plane', async () => {
     const { port, ca } = await listening();
-    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
-    const answer = await overTls(socket, { host: 'nanophoto.ai', ca, request: get('/__admin/accounts') });
+    const { socket } = await openTunnel(port, 'nanophoto.ai:443');
+    const answer = await sendOverTls(socket, { host: 'nanophoto.ai', ca, request: get('/__admin/accounts') });
     expect(answer).toMatch(/^HTTP\/1\.1 403 /);
   });
 
@@ -112,19 +112,17 @@ describe('a tunnel', () => {
     ['binary nonsense', '\x00\x01\x02\x03\x04\x05\x06\x07'],
   ])('in which a client speaks %s is closed, and the server lives', async (_what, bytes) => {
     const { port } = await listening();
-    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const { socket } = await openTunnel(port, 'nanophoto.ai:443');
     const closed = once(socket, 'close');
     socket.write(bytes, 'latin1');
     socket.resume();
     await closed;
-    expect((await rawBytes(port, get('/health', 'x'))).bytes.toString()).toContain('"ok"');
+    expect((await sendRawBytes(port, get('/health', 'x'))).bytes.toString()).toContain('"ok"');
   });
 
   it('in which nothing is said is closed in time', async () => {
     const { port, clock } = await listening();
-    const tunnels = await Promise.all(
-      Array.from({ length: 50 }, () => askForTunnel(port, 'nanophoto.ai:443')),
-    );
+    const tunnels = await Promise.all(Array.from({ length: 50 }, () => openTunnel(port, 'nanophoto.ai:443')));
     const closed = Promise.all(tunnels.map(({ socket }) => once(socket.resume(), 'close')));
     clock.advance(9_999);
     expect(tunnels.some(({ socket }) => socket.destroyed)).toBe(false);
@@ -134,7 +132,7 @@ describe('a tunnel', () => {
 
   it('in which a client says nothing and goes is closed at once', async () => {
     const { port } = await listening();
-    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const { socket } = await openTunnel(port, 'nanophoto.ai:443');
     const closed = once(socket.resume(), 'close');
     socket.end();
     await closed;
@@ -169,9 +167,7 @@ describe('a tunnel', () => {
     const { port, ca, close } = await listening();
     const secure = await secureTunnel(port, ca);
     const head = `POST /api/sora-2/check-status HTTP/1.1\r\nHost: nanophoto.ai\r\nAuthorization: Bearer np_test_default\r\n`;
-    secure.write(
-      `${head}Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n`,
-    );
+    secure.write(`${head}Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n`);
     expect(await once(secure, 'data')).toEqual(['HTTP/1.1 100 Continue\r\n\r\n']);
     const closing = close();
     secure.write('{}');
@@ -185,9 +181,9 @@ describe('a tunnel', () => {
     (await secureTunnel(port, ca)).destroy();
     const making = vi.spyOn(webcrypto.subtle, 'generateKey').mockRejectedValueOnce(new Error('no luck'));
     onTestFinished(() => making.mockRestore());
-    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const { socket } = await openTunnel(port, 'nanophoto.ai:443');
     const closed = once(socket, 'close');
-    expect(await overTls(socket, { host: 'a.b.nanophoto.ai', ca, request: get('/health') })).toBe('');
+    expect(await sendOverTls(socket, { host: 'a.b.nanophoto.ai', ca, request: get('/health') })).toBe('');
     await closed;
     expect((await secureTunnel(port, ca, 'a.b.nanophoto.ai')).authorized).toBe(true);
   });
@@ -204,15 +200,15 @@ describe('a tunnel', () => {
         };
       };
     });
-    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const { socket } = await openTunnel(port, 'nanophoto.ai:443');
     socket.resetAndDestroy();
     await over;
   });
 
   it('that is refused is logged with where it was to lead', async () => {
     const { port, lines } = await logging();
-    await askForTunnel(port, 'example.com:443');
-    await askForTunnel(port, 'nanophoto.ai:22');
+    await openTunnel(port, 'example.com:443');
+    await openTunnel(port, 'nanophoto.ai:22');
     const line = { level: 40, method: 'CONNECT', status: 403, msg: 'refused' };
     expect(lines).toMatchObject([
       { ...line, path: 'example.com:443' },
@@ -222,7 +218,7 @@ describe('a tunnel', () => {
 
   it('that is refused keeps no connection, whatever the client does', async () => {
     const { port, close } = await listening();
-    const { head, socket } = await askForTunnel(port, 'example.com:443');
+    const { head, socket } = await openTunnel(port, 'example.com:443');
     expect(head).toMatch(/^HTTP\/1\.1 403 /);
     socket.write('hello?');
     const closed = once(socket.resume(), 'close');
@@ -232,10 +228,7 @@ describe('a tunnel', () => {
 
   it('brings what was sent before its answer along', async () => {
     const { port } = await listening();
-    const { bytes } = await rawBytes(
-      port,
-      `CONNECT nanophoto.ai:80 HTTP/1.1\r\nHost: x\r\n\r\n${get('/health')}`,
-    );
+    const { bytes } = await sendRawBytes(port, `CONNECT nanophoto.ai:80 HTTP/1.1\r\nHost: x\r\n\r\n${get('/health')}`);
     expect(bytes.toString()).toMatch(/^HTTP\/1\.1 200 Connection Established\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
   });
 
@@ -256,7 +249,7 @@ describe('a tunnel', () => {
 
   it('does not hold up the end of the server', async () => {
     const { port, close } = await listening();
-    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const { socket } = await openTunnel(port, 'nanophoto.ai:443');
     const closed = once(socket.resume(), 'close');
     await close();
     await closed;
@@ -264,14 +257,13 @@ describe('a tunnel', () => {
 });
 
 describe('a request to a proxy without a tunnel', () => {
-  it.each([
-    'http://nanophoto.ai/health',
-    'https://nanophoto.ai/health',
-    'HTTP://API.nanophoto.ai:8080/health',
-  ])('is answered for %s', async (target) => {
-    const { port } = await listening();
-    expect((await rawBytes(port, get(target))).bytes.toString()).toMatch(/^HTTP\/1\.1 200 /);
-  });
+  it.each(['http://nanophoto.ai/health', 'https://nanophoto.ai/health', 'HTTP://API.nanophoto.ai:8080/health'])(
+    'is answered for %s',
+    async (target) => {
+      const { port } = await listening();
+      expect((await sendRawBytes(port, get(target))).bytes.toString()).toMatch(/^HTTP\/1\.1 200 /);
+    },
+  );
 
   it.each([
     'http://example.com/health',
@@ -284,28 +276,25 @@ describe('a request to a proxy without a tunnel', () => {
     'http://169.254.169.254/latest/meta-data',
   ])('is refused for %s', async (target) => {
     const { port } = await listening();
-    expect(await rawAnswer(port, get(target))).toEqual({ status: 403, body: FORBIDDEN });
+    expect(await sendRawForJson(port, get(target))).toEqual({ status: 403, body: FORBIDDEN });
   });
 
   it('is answered for the emulator itself, whose address some clients send in full', async () => {
     const { port } = await listening();
     for (const host of ['127.0.0.1', 'localhost']) {
-      const { bytes } = await rawBytes(port, get(`http://${host}:${port}/health`));
+      const { bytes } = await sendRawBytes(port, get(`http://${host}:${port}/health`));
       expect(bytes.toString()).toMatch(/^HTTP\/1\.1 200 /);
     }
   });
 
   it('follows the address, not the Host beside it', async () => {
     const { emulator, port } = await listening();
-    const { taskId, videoUrl } = await completed(emulator, 'sora-2');
+    const { taskId, videoUrl } = await completeTask(emulator, 'sora-2');
     const path = new URL(videoUrl).pathname;
-    const answer = await rawBytes(
-      port,
-      get(`https://video.nanophoto.ai${path.replace('/media', '')}`, 'other'),
-    );
+    const answer = await sendRawBytes(port, get(`https://video.nanophoto.ai${path.replace('/media', '')}`, 'other'));
     expect(answer.bytes.toString('latin1')).toContain(taskId);
     const body = JSON.stringify({ taskId });
-    const poll = await rawBytes(
+    const poll = await sendRawBytes(
       port,
       `POST https://nanophoto.ai/api/sora-2/check-status HTTP/1.1\r\nHost: other\r\nConnection: close\r\nAuthorization: Bearer np_test_unlimited\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     );
@@ -318,18 +307,18 @@ describe('HTTPS on a port of its own', () => {
     const { httpsPort, ca } = await listening(['--https-port', '0']);
     for (const host of ['nanophoto.ai', 'video.nanophoto.ai', 'a.b.nanophoto.ai']) {
       const socket = connect(httpsPort()!, '127.0.0.1');
-      const answer = await overTls(socket, { host, ca, request: get('/health', 'nanophoto.ai') });
+      const answer = await sendOverTls(socket, { host, ca, request: get('/health', 'nanophoto.ai') });
       expect(answer).toMatch(/^HTTP\/1\.1 200 /);
     }
     const stranger = connect(httpsPort()!, '127.0.0.1');
-    const refused = overTls(stranger, { host: 'example.com', ca, request: get('/health') });
+    const refused = sendOverTls(stranger, { host: 'example.com', ca, request: get('/health') });
     await expect(refused).rejects.toThrow(/Hostname\/IP does not match/);
   });
 
   it('closes what is no TLS, and goes on', async () => {
     const { httpsPort, ca } = await listening(['--https-port', '0']);
-    expect((await rawBytes(httpsPort()!, get('/health'))).bytes.toString()).not.toContain('"ok"');
-    const answer = await overTls(connect(httpsPort()!, '127.0.0.1'), {
+    expect((await sendRawBytes(httpsPort()!, get('/health'))).bytes.toString()).not.toContain('"ok"');
+    const answer = await sendOverTls(connect(httpsPort()!, '127.0.0.1'), {
       host: 'nanophoto.ai',
       ca,
       request: get('/health'),
@@ -366,7 +355,7 @@ describe('HTTPS on a port of its own', () => {
 
   it('is refused with a sentence when the port is taken', async () => {
     const { port } = await listening();
-    const other = await testEmulator(['--port', '0', '--https-port', port]);
+    const other = await createTestEmulator(['--port', '0', '--https-port', port]);
     await expect(other.listen()).rejects.toThrow(/^Port \d+ on 127\.0\.0\.1 is in use/);
   });
 });
@@ -376,9 +365,9 @@ describe('an authority that cannot be read', () => {
     const dir = tempDir();
     const file = join(dir, 'authority.pem');
     writeFileSync(file, 'damaged');
-    const emulator = await testEmulator(['--port', '0', '--data-dir', dir]);
+    const emulator = await createTestEmulator(['--port', '0', '--data-dir', dir]);
     const { port } = new URL(await emulator.listen());
-    const { socket, head } = await askForTunnel(port, 'nanophoto.ai:443');
+    const { socket, head } = await openTunnel(port, 'nanophoto.ai:443');
     expect(head).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r\n/);
     expect(JSON.parse(head.split('\r\n\r\n')[1]!)).toEqual({
       success: false,
@@ -386,17 +375,17 @@ describe('an authority that cannot be read', () => {
       errorCode: 'SERVICE_UNAVAILABLE',
     });
     await once(socket.resume(), 'close');
-    expect((await rawBytes(port, get('/ca.pem', 'x'))).bytes.toString()).toMatch(/^HTTP\/1\.1 500 /);
+    expect((await sendRawBytes(port, get('/ca.pem', 'x'))).bytes.toString()).toMatch(/^HTTP\/1\.1 500 /);
     rmSync(file);
-    expect((await rawBytes(port, get('/ca.pem', 'x'))).bytes.toString()).toContain('BEGIN CERTIFICATE');
+    expect((await sendRawBytes(port, get('/ca.pem', 'x'))).bytes.toString()).toContain('BEGIN CERTIFICATE');
   });
   it('is told of in the log, for tunnels and for HTTPS on a port of its own', async () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'authority.pem'), 'damaged');
     const { port, httpsPort, lines } = await logging(['--data-dir', dir, '--https-port', '0']);
-    await askForTunnel(port, 'nanophoto.ai:443');
-    expect((await rawBytes(httpsPort()!, '\x16')).bytes.toString()).toBe('');
-    expect(await rawAnswer(port, get('/health', 'x'))).toMatchObject({ status: 200 });
+    await openTunnel(port, 'nanophoto.ai:443');
+    expect((await sendRawBytes(httpsPort()!, '\x16')).bytes.toString()).toBe('');
+    expect(await sendRawForJson(port, get('/health', 'x'))).toMatchObject({ status: 200 });
     const line = {
       level: 50,
       msg: 'a connection could not be encrypted',

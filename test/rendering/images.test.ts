@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { FIXTURES_DIR } from '../../src/paths.ts';
-import { testEmulator } from '../support/emulator.ts';
-import { completed, fetchFile } from '../support/results.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { completeTask, fetchFile } from '../support/results.ts';
 
 const FAMILIES = ['nano-banana-pro', 'nano-banana-2'] as const;
 const OF_1K = { '16:9': [1376, 768], '9:16': [768, 1376], '4:3': [1200, 896], '3:4': [896, 1200] } as const;
@@ -22,47 +22,42 @@ const statsOf = async (image: Buffer) => (await sharp(image).stats()).channels.m
 const pixelsOf = (image: Buffer) => sharp(image).greyscale().raw().toBuffer();
 
 describe('an image', () => {
-  it.each(CASES)(
-    'of %s as %s in %s is a JPEG of %i×%i',
-    async (family, aspectRatio, imageQuality, width, height) => {
-      const emulator = await testEmulator();
-      const prompt = 'A <b>"cat"</b> & a dog on the moon';
-      const { imageUrl, taskId } = await completed(emulator, family, { aspectRatio, imageQuality, prompt });
-      const { status, headers, bytes } = await fetchFile(emulator, imageUrl);
-      expect([status, headers['content-type']]).toEqual([200, 'image/jpeg']);
-      const { xmpAsString, ...known } = await sharp(bytes).metadata();
-      expect(known).toMatchObject({ format: 'jpeg', width, height, space: 'srgb', channels: 3 });
-      expect(xmpAsString).toContain(`<dc:identifier>${taskId}</dc:identifier>`);
-      expect(xmpAsString).toContain('A &lt;b&gt;&quot;cat&quot;&lt;/b&gt; &amp; a dog on the moon');
-      expect(xmpAsString).toContain(family === 'nano-banana-pro' ? 'Nano Banana Pro' : 'Nano Banana 2');
-      // Something is written on it.
-      expect(Math.min(...(await statsOf(bytes)))).toBeGreaterThan(5);
-    },
-  );
+  it.each(CASES)('of %s as %s in %s is a JPEG of %i×%i', async (family, aspectRatio, imageQuality, width, height) => {
+    const emulator = await createTestEmulator();
+    const prompt = 'A <b>"cat"</b> & a dog on the moon';
+    const { imageUrl, taskId } = await completeTask(emulator, family, {
+      aspectRatio,
+      imageQuality,
+      prompt,
+    });
+    const { status, headers, bytes } = await fetchFile(emulator, imageUrl);
+    expect([status, headers['content-type']]).toEqual([200, 'image/jpeg']);
+    const { xmpAsString, ...known } = await sharp(bytes).metadata();
+    expect(known).toMatchObject({ format: 'jpeg', width, height, space: 'srgb', channels: 3 });
+    expect(xmpAsString).toContain(`<dc:identifier>${taskId}</dc:identifier>`);
+    expect(xmpAsString).toContain('A &lt;b&gt;&quot;cat&quot;&lt;/b&gt; &amp; a dog on the moon');
+    expect(xmpAsString).toContain(family === 'nano-banana-pro' ? 'Nano Banana Pro' : 'Nano Banana 2');
+    // Something is written on it.
+    expect(Math.min(...(await statsOf(bytes)))).toBeGreaterThan(5);
+  });
 
   it('shows another prompt otherwise, and the same always alike', async () => {
-    const emulator = await testEmulator();
+    const emulator = await createTestEmulator();
     const draw = async (prompt: string, key: string) => {
-      const { imageUrl } = await completed(emulator, 'nano-banana-2', { prompt }, key);
+      const { imageUrl } = await completeTask(emulator, 'nano-banana-2', { prompt }, key);
       return pixelsOf((await fetchFile(emulator, imageUrl)).bytes);
     };
     const [cat, dog] = [await draw('a cat', 'np_test_a'), await draw('a dog', 'np_test_b')];
     expect(cat.equals(dog)).toBe(false);
-    const other = await testEmulator();
-    const { imageUrl } = await completed(other, 'nano-banana-2', { prompt: 'a cat' }, 'np_test_a');
+    const other = await createTestEmulator();
+    const { imageUrl } = await completeTask(other, 'nano-banana-2', { prompt: 'a cat' }, 'np_test_a');
     expect((await pixelsOf((await fetchFile(other, imageUrl)).bytes)).equals(cat)).toBe(true);
   });
 
   it('shows model, id and note beside a prompt of any length, all within its margins', async () => {
-    const emulator = await testEmulator();
-    for (const prompt of [
-      'x',
-      'word '.repeat(2000),
-      'W'.repeat(5000),
-      'كلب '.repeat(300),
-      '金'.repeat(900),
-    ]) {
-      const { imageUrl } = await completed(emulator, 'nano-banana-2', { prompt });
+    const emulator = await createTestEmulator();
+    for (const prompt of ['x', 'word '.repeat(2000), 'W'.repeat(5000), 'كلب '.repeat(300), '金'.repeat(900)]) {
+      const { imageUrl } = await completeTask(emulator, 'nano-banana-2', { prompt });
       const { bytes } = await fetchFile(emulator, imageUrl);
       const { info } = await sharp(bytes).trim({ threshold: 40 }).toBuffer({ resolveWithObject: true });
       expect(info.width).toBeLessThanOrEqual(1376 - 2 * 40);
@@ -74,7 +69,7 @@ describe('an image', () => {
   });
 
   it('takes whatever a prompt can be', async () => {
-    const emulator = await testEmulator();
+    const emulator = await createTestEmulator();
     const hostile = [
       '</span><span size="9999999">',
       '&amp;&#0;&lt;',
@@ -86,7 +81,7 @@ describe('an image', () => {
       '👩‍👩‍👧‍👦'.repeat(500),
     ];
     for (const prompt of hostile) {
-      const { imageUrl } = await completed(emulator, 'nano-banana-2', { prompt, imageQuality: '1K' });
+      const { imageUrl } = await completeTask(emulator, 'nano-banana-2', { prompt, imageQuality: '1K' });
       const { status, bytes } = await fetchFile(emulator, imageUrl);
       expect([prompt.slice(0, 20), status]).toEqual([prompt.slice(0, 20), 200]);
       expect(await sharp(bytes).metadata()).toMatchObject({ width: 1376, height: 768 });
@@ -97,18 +92,14 @@ describe('an image', () => {
     ['portrait', 768, 1376],
     ['landscape', 1376, 768],
   ])('of a storyboard in %s is a black-and-white grid of %i×%i', async (aspectRatio, width, height) => {
-    const emulator = await testEmulator();
-    const { storyboardImageUrl, taskId } = await completed(emulator, 'sora-2-tvc', { aspectRatio });
+    const emulator = await createTestEmulator();
+    const { storyboardImageUrl, taskId } = await completeTask(emulator, 'sora-2-tvc', { aspectRatio });
     const { bytes } = await fetchFile(emulator, storyboardImageUrl);
     const { xmpAsString, ...known } = await sharp(bytes).metadata();
     expect(known).toMatchObject({ format: 'jpeg', width, height });
     expect(xmpAsString).toContain(taskId);
-    const { data, info } = await sharp(bytes)
-      .toColourspace('srgb')
-      .raw()
-      .toBuffer({ resolveWithObject: true });
-    for (let at = 0; at < data.length; at += info.channels * 97)
-      expect(data[at]).toBe(data[at + info.channels - 1]);
+    const { data, info } = await sharp(bytes).toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
+    for (let at = 0; at < data.length; at += info.channels * 97) expect(data[at]).toBe(data[at + info.channels - 1]);
     // Between the scenes it is white, within each it is not.
     const at = (x: number, y: number) =>
       data[(Math.floor(y * height) * width + Math.floor(x * width)) * info.channels]!;
@@ -122,8 +113,8 @@ describe('an image', () => {
   });
 
   it('is drawn once for all who ask at the same time', async () => {
-    const emulator = await testEmulator();
-    const { imageUrl } = await completed(emulator, 'nano-banana-pro', { imageQuality: '4K' });
+    const emulator = await createTestEmulator();
+    const { imageUrl } = await completeTask(emulator, 'nano-banana-pro', { imageQuality: '4K' });
     const answers = await Promise.all(Array.from({ length: 20 }, () => fetchFile(emulator, imageUrl)));
     const first = answers[0]!.bytes;
     expect(answers.every(({ status, bytes }) => status === 200 && bytes.equals(first))).toBe(true);

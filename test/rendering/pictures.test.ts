@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { nanoBanana2 } from '../../src/families/nano-banana-2.ts';
-import { createImages } from '../../src/rendering/image-cache.ts';
-import { carriable, drawable } from '../../src/rendering/text-sanitizing.ts';
+import { createImageCache } from '../../src/rendering/image-cache.ts';
+import { toDisplayText, toXmpText } from '../../src/rendering/text-sanitizing.ts';
 
 const turn = () => new Promise(setImmediate);
 
-function drawer(options: Partial<Parameters<typeof createImages>[0]> = {}) {
+function drawer(options: Partial<Parameters<typeof createImageCache>[0]> = {}) {
   const stopping = new AbortController();
   const begun: string[] = [];
   const running = new Map<string, { resolve(image: Buffer): void; reject(error: Error): void }>();
-  const images = createImages({ atOnce: 1, mostWaiting: 3, stopping: stopping.signal, ...options });
+  const images = createImageCache({ concurrency: 1, maxQueued: 3, stopping: stopping.signal, ...options });
   const ask = (tag: string, gone: AbortSignal = new AbortController().signal) => {
     const asked = images.get(
       tag,
@@ -31,7 +31,7 @@ function drawer(options: Partial<Parameters<typeof createImages>[0]> = {}) {
 
 describe('images that are asked for', () => {
   it('are drawn so many at a time, in the order in which they were asked for', async () => {
-    const { ask, finish, begun } = drawer({ atOnce: 2 });
+    const { ask, finish, begun } = drawer({ concurrency: 2 });
     for (const tag of ['a', 'b', 'c', 'd']) ask(tag);
     await turn();
     expect(begun).toEqual(['a', 'b']);
@@ -50,7 +50,7 @@ describe('images that are asked for', () => {
   });
 
   it('are refused when too many wait, but for those that are on their way already', async () => {
-    const { ask, begun } = drawer({ mostWaiting: 2 });
+    const { ask, begun } = drawer({ maxQueued: 2 });
     for (const tag of ['a', 'b', 'c']) ask(tag);
     await turn();
     await expect(ask('d')).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
@@ -86,7 +86,7 @@ describe('images that are asked for', () => {
   });
 
   it('make room for others when there are too many, and never fail whoever waits', async () => {
-    const { ask, finish, begun } = drawer({ keptBytes: 25, mostWaiting: 100 });
+    const { ask, finish, begun } = drawer({ maxCacheBytes: 25, maxQueued: 100 });
     const asked = Array.from({ length: 10 }, (_, place) => ask(`i${place}`));
     await turn();
     for (let place = 0; place < 10; place++) await finish(`i${place}`);
@@ -128,19 +128,19 @@ describe('a prompt that is drawn', () => {
     ['👨🏻‍❤️‍💋‍👨🏿', '👨🏻‍❤️‍💋‍👨🏿'],
     [`Z${'\u0334'.repeat(50)}!`, `Z${'\u0334'.repeat(6)}!`],
   ])('of %j is %j', (prompt, expected) => {
-    expect(drawable(prompt)).toBe(expected);
+    expect(toDisplayText(prompt)).toBe(expected);
   });
 
   it('ends in three dots where it is too long', () => {
-    expect(drawable('a'.repeat(1000))).toBe('a'.repeat(1000));
-    expect(drawable('a'.repeat(1001))).toBe(`${'a'.repeat(999)}…`);
-    expect(drawable('ab cd', 4)).toBe('ab…');
-    expect(drawable('x'.repeat(1_000_000)).length).toBe(1000);
+    expect(toDisplayText('a'.repeat(1000))).toBe('a'.repeat(1000));
+    expect(toDisplayText('a'.repeat(1001))).toBe(`${'a'.repeat(999)}…`);
+    expect(toDisplayText('ab cd', 4)).toBe('ab…');
+    expect(toDisplayText('x'.repeat(1_000_000)).length).toBe(1000);
   });
 
   it('is in the data of the image as it is, as far as XML can carry it', () => {
-    expect(carriable('a\n<b>\u0001 "c" & \ud800')).toBe('a\n&lt;b&gt; &quot;c&quot; &amp; \ufffd');
-    expect(carriable('"'.repeat(50_000)).length).toBeLessThan(64_000);
+    expect(toXmpText('a\n<b>\u0001 "c" & \ud800')).toBe('a\n&lt;b&gt; &quot;c&quot; &amp; \ufffd');
+    expect(toXmpText('"'.repeat(50_000)).length).toBeLessThan(64_000);
   });
 
   it('has a note of what else was asked for', () => {

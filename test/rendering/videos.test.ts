@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 import { path as ffprobe } from '@ffprobe-installer/ffprobe';
 import { describe, expect, it } from 'vitest';
 import { FIXTURES_DIR } from '../../src/paths.ts';
-import { testEmulator } from '../support/emulator.ts';
-import { completed, fetchFile } from '../support/results.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { completeTask, fetchFile } from '../support/results.ts';
 
 const run = promisify(execFile);
 const VIDEOS = join(FIXTURES_DIR, 'videos');
@@ -43,29 +43,11 @@ const VEO: [string, Size, Size][] = [
 ];
 
 /** Every combination of the price tables, in both orientations. */
-const CASES: [
-  family: 'sora-2' | 'veo-3' | 'seedance-1-5-pro' | 'sora-2-tvc',
-  body: object,
-  Size,
-  number,
-  boolean,
-][] = [
+const CASES: [family: 'sora-2' | 'veo-3' | 'seedance-1-5-pro' | 'sora-2-tvc', body: object, Size, number, boolean][] = [
   ...SORA.flatMap(([modelTier, portrait, landscape]) =>
     ['10', '15'].flatMap((videoDuration) => [
-      [
-        'sora-2',
-        { modelTier, videoDuration, aspectRatio: 'portrait' },
-        portrait,
-        +videoDuration,
-        true,
-      ] as const,
-      [
-        'sora-2',
-        { modelTier, videoDuration, aspectRatio: 'landscape' },
-        landscape,
-        +videoDuration,
-        true,
-      ] as const,
+      ['sora-2', { modelTier, videoDuration, aspectRatio: 'portrait' }, portrait, +videoDuration, true] as const,
+      ['sora-2', { modelTier, videoDuration, aspectRatio: 'landscape' }, landscape, +videoDuration, true] as const,
     ]),
   ),
   ...VEO.flatMap(([resolution, portrait, landscape]) => [
@@ -77,20 +59,8 @@ const CASES: [
       [true, false].flatMap((generateAudio) => {
         const body = { resolution, duration, generateAudio };
         return [
-          [
-            'seedance-1-5-pro',
-            { ...body, aspectRatio: 'portrait' },
-            portrait,
-            +duration,
-            generateAudio,
-          ] as const,
-          [
-            'seedance-1-5-pro',
-            { ...body, aspectRatio: 'landscape' },
-            landscape,
-            +duration,
-            generateAudio,
-          ] as const,
+          ['seedance-1-5-pro', { ...body, aspectRatio: 'portrait' }, portrait, +duration, generateAudio] as const,
+          ['seedance-1-5-pro', { ...body, aspectRatio: 'landscape' }, landscape, +duration, generateAudio] as const,
         ];
       }),
     ),
@@ -107,8 +77,8 @@ describe('a video', () => {
   });
 
   it.each(CASES)('of %s as %j is of %j, %i s long, sound: %s', async (family, body, size, seconds, sound) => {
-    const emulator = await testEmulator();
-    const { videoUrl, taskId } = await completed(emulator, family, body);
+    const emulator = await createTestEmulator();
+    const { videoUrl, taskId } = await completeTask(emulator, family, body);
     const { status, headers, bytes } = await fetchFile(emulator, videoUrl);
     expect([status, headers['content-type']]).toEqual([200, 'video/mp4']);
 
@@ -133,7 +103,7 @@ describe('a video', () => {
   });
 
   it('without its watermark plays, and says its name', async () => {
-    const emulator = await testEmulator();
+    const emulator = await createTestEmulator();
     const share_link = 'https://sora.chatgpt.com/p/s_abc';
     const { url } = (await emulator.post('/api/sora/remove-watermark', { share_link }, 'np_test_auto')).body;
     const { streams, format } = await probe((await fetchFile(emulator, url)).bytes);
@@ -142,8 +112,8 @@ describe('a video', () => {
   });
 
   it("is each task's own, and always the same", async () => {
-    const emulator = await testEmulator();
-    const urls = [await completed(emulator, 'sora-2'), await completed(emulator, 'sora-2')].map(
+    const emulator = await createTestEmulator();
+    const urls = [await completeTask(emulator, 'sora-2'), await completeTask(emulator, 'sora-2')].map(
       ({ videoUrl }) => videoUrl,
     );
     const [one, other, again] = await Promise.all(

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 
 const ADDRESSES = ['127.0.0.1', '::1'];
 const hasBoth = Object.values(networkInterfaces())
@@ -10,7 +10,7 @@ const hasBoth = Object.values(networkInterfaces())
   .some((address) => address?.address === '::1');
 
 async function listening(flags: string[] = []) {
-  const emulator = await testEmulator(['--host', 'localhost', '--port', '0', ...flags]);
+  const emulator = await createTestEmulator(['--host', 'localhost', '--port', '0', ...flags]);
   const url = await emulator.listen();
   const port = Number(new URL(url).port);
   const at = (host: string) => {
@@ -94,7 +94,7 @@ describe.skipIf(!hasBoth)('localhost', () => {
     await once(other, 'listening');
     onTestFinished(() => void other.close());
     const { port } = other.address() as { port: number };
-    const { listen, close } = await testEmulator(['--host', 'localhost', '--port', String(port)]);
+    const { listen, close } = await createTestEmulator(['--host', 'localhost', '--port', String(port)]);
     expect(await listen()).toBe(`http://127.0.0.1:${port}`);
     expect((await fetch(`http://127.0.0.1:${port}/health`)).status).toBe(200);
     await close();
@@ -102,7 +102,7 @@ describe.skipIf(!hasBoth)('localhost', () => {
 });
 
 it('listens at the one address that is asked for, where that is no name', async () => {
-  const emulator = await testEmulator(['--host', '127.0.0.1', '--port', '0']);
+  const emulator = await createTestEmulator(['--host', '127.0.0.1', '--port', '0']);
   const port = Number(new URL(await emulator.listen()).port);
   const socket = connect(port, '::1');
   const [error] = await once(socket, 'error');

@@ -50,10 +50,7 @@ describe('an emulator in the own process', () => {
     [{ rateLimit: 1.5 }, 'rateLimit must be a whole number above 0, or off, not "1.5".'],
     [{ clock: 'fast' }, 'clock must be real, frozen or auto, not "fast".'],
     [{ sped: 1 }, /^There is no option sped; there are port, host, /],
-    [
-      { seedFile: '/no/such.json' },
-      'The seed file /no/such.json cannot be read; check the path after seedFile.',
-    ],
+    [{ seedFile: '/no/such.json' }, 'The seed file /no/such.json cannot be read; check the path after seedFile.'],
     [{ host: '192.0.2.1' }, 'This machine has no address 192.0.2.1; choose another with host.'],
     [null, 'The options must be an object.'],
     ['port', 'The options must be an object.'],
@@ -103,11 +100,7 @@ describe('an emulator in the own process', () => {
     const closing = emulator.close();
     for (const isClosed of [false, true]) {
       if (isClosed) await closing;
-      for (const call of [
-        () => emulator.reset(),
-        () => emulator.account('x').get(),
-        () => emulator.certificate(),
-      ]) {
+      for (const call of [() => emulator.reset(), () => emulator.account('x').get(), () => emulator.certificate()]) {
         const refused = call();
         await expect(refused).rejects.toThrow(ControlError);
         await expect(refused).rejects.toMatchObject({
@@ -181,9 +174,7 @@ describe('the control plane in methods', () => {
     const { emulator, order } = await started();
     const { key, clock, tasks } = await emulator.accounts.create({ clock: 'frozen' });
     const [first, second, third] = [await order(key), await order(key), await order(key)];
-    expect((await clock.advanceToNext()).transitions).toMatchObject([
-      { from: 'processing', to: 'completed' },
-    ]);
+    expect((await clock.advanceToNext()).transitions).toMatchObject([{ from: 'processing', to: 'completed' }]);
     expect((await clock.advance(3_600_000)).transitions).toHaveLength(2);
     expect((await clock.set('real')).mode).toBe('real');
     expect((await tasks.list({ status: 'completed' })).map(({ id }) => id)).toEqual([first, second, third]);
@@ -249,9 +240,7 @@ describe('the control plane in methods', () => {
     const account = await emulator.accounts.create({ credits: 1 });
     for (let n = 0; n < 1100; n++) await account.credit(1);
     const { entries } = await account.ledger();
-    expect(entries.map(({ id }) => Number(id))).toEqual(
-      Array.from({ length: 1101 }, (_, place) => place + 1),
-    );
+    expect(entries.map(({ id }) => Number(id))).toEqual(Array.from({ length: 1101 }, (_, place) => place + 1));
   });
 
   it('is the same over HTTP', async () => {

@@ -3,10 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
-import { rawAnswer, rawBytes } from '../support/raw-http.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { sendRawBytes, sendRawForJson } from '../support/raw-http.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { askForTunnel, overTls } from '../support/tunnel.ts';
+import { openTunnel, sendOverTls } from '../support/tunnel.ts';
 
 const UNAVAILABLE = { success: false, error: expect.any(String), errorCode: 'SERVICE_UNAVAILABLE' };
 const INVALID = { success: false, error: expect.any(String), errorCode: 'INVALID_INPUT' };
@@ -22,7 +22,7 @@ beforeEach(() => {
 afterEach(() => leaving.abort());
 
 async function listening(flags: string[]) {
-  const emulator = await testEmulator(['--port', '0', ...flags]);
+  const emulator = await createTestEmulator(['--port', '0', ...flags]);
   const url = await emulator.listen();
   leaving.signal.addEventListener('abort', () => emulator.app.server.closeAllConnections());
   const port = Number(new URL(url).port);
@@ -58,34 +58,32 @@ describe('--connection-limit', () => {
     const { port } = await listening(['--connection-limit', '2']);
     const [one] = [await visitor(port), await visitor(port)];
     // Refused before anything is read, and still no reset that would take the answer along.
-    expect(await rawAnswer(port, HEALTH)).toEqual({ status: 503, body: UNAVAILABLE });
+    expect(await sendRawForJson(port, HEALTH)).toEqual({ status: 503, body: UNAVAILABLE });
     // Who has read it has left no trace, however many there are.
-    for (let n = 0; n < 120; n++) expect((await rawAnswer(port, HEALTH)).status).toBe(503);
-    expect((await rawBytes(port, `POST / HTTP/1.1\r\n${'x'.repeat(100_000)}`)).end).toBe('closed');
+    for (let n = 0; n < 120; n++) expect((await sendRawForJson(port, HEALTH)).status).toBe(503);
+    expect((await sendRawBytes(port, `POST / HTTP/1.1\r\n${'x'.repeat(100_000)}`)).end).toBe('closed');
     one.destroy();
-    await expect.poll(async () => (await rawAnswer(port, HEALTH)).status).toBe(200);
+    await expect.poll(async () => (await sendRawForJson(port, HEALTH)).status).toBe(200);
   });
 
   it('counts a tunnel as the one connection that it is, and what comes in on the port for HTTPS', async () => {
     const flags = ['--connection-limit', '2', '--https-port', '0'];
     const { port, httpsPort, authority } = await listening(flags);
     const { certificate: ca } = await authority();
-    const { socket } = await askForTunnel(port, 'nanophoto.ai:443');
+    const { socket } = await openTunnel(port, 'nanophoto.ai:443');
     await visitor(httpsPort()!);
-    expect((await rawAnswer(port, HEALTH)).status).toBe(503);
-    expect(await rawBytes(httpsPort()!, HEALTH)).toMatchObject({ bytes: Buffer.alloc(0) });
-    const answer = await overTls(socket, { host: 'nanophoto.ai', ca, request: HEALTH });
+    expect((await sendRawForJson(port, HEALTH)).status).toBe(503);
+    expect(await sendRawBytes(httpsPort()!, HEALTH)).toMatchObject({ bytes: Buffer.alloc(0) });
+    const answer = await sendOverTls(socket, { host: 'nanophoto.ai', ca, request: HEALTH });
     expect(answer).toMatch(/^HTTP\/1\.1 200 /);
-    await expect.poll(async () => (await rawAnswer(port, HEALTH)).status).toBe(200);
+    await expect.poll(async () => (await sendRawForJson(port, HEALTH)).status).toBe(200);
   });
 
   it('bounds those that are told, too, and keeps none of them for longer than a second', async () => {
     const { port, clock } = await listening(['--connection-limit', '1']);
     const guest = await visitor(port);
     // They never close their side.
-    const others = await Promise.all(
-      Array.from({ length: 130 }, () => visitor(port, { allowHalfOpen: true })),
-    );
+    const others = await Promise.all(Array.from({ length: 130 }, () => visitor(port, { allowHalfOpen: true })));
     const told = await Promise.all(
       others.map(async (socket) => {
         let bytes = 0;
@@ -125,10 +123,10 @@ describe('a request', () => {
 
   it('has a head of --header-limit-bytes at most', async () => {
     const { port: small } = await listening(['--header-limit-bytes', '4096']);
-    expect(await rawAnswer(small, withHeader(4200))).toEqual({ status: 431, body: INVALID });
-    expect((await rawAnswer(small, withHeader(3900))).status).toBe(200);
+    expect(await sendRawForJson(small, withHeader(4200))).toEqual({ status: 431, body: INVALID });
+    expect((await sendRawForJson(small, withHeader(3900))).status).toBe(200);
     const { port: large } = await listening(['--header-limit-bytes', '65536']);
-    expect((await rawAnswer(large, withHeader(60_000))).status).toBe(200);
+    expect((await sendRawForJson(large, withHeader(60_000))).status).toBe(200);
   });
 
   it('has a body of --body-limit-bytes at most', async () => {
@@ -148,7 +146,7 @@ describe('a request', () => {
     ],
   ])('of which comes %s has --request-timeout-seconds', async (_what, bytes) => {
     const { port } = await listening(['--request-timeout-seconds', '1']);
-    expect(await rawAnswer(port, bytes)).toEqual({ status: 408, body: INVALID });
+    expect(await sendRawForJson(port, bytes)).toEqual({ status: 408, body: INVALID });
   });
 });
 
@@ -208,9 +206,9 @@ describe('--stream-limit', () => {
 describe('--listener-limit', () => {
   it('holds for events and waits together, and is free again when they are over', async () => {
     const { url, post } = await listening(['--listener-limit', '2']);
-    const { taskId } = (await (
-      await post('/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' })
-    ).json()) as { taskId: string };
+    const { taskId } = (await (await post('/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' })).json()) as {
+      taskId: string;
+    };
     const events = await fetch(`${url}/__admin/events`, { signal: leaving.signal });
     const client = new AbortController();
     const wait = `${url}/__admin/accounts/np_test_default/wait?task=${taskId}`;
@@ -246,11 +244,7 @@ describe('--auto-account-limit', () => {
     const use = async (key: string, body: object = {}) =>
       told(await post('/api/sora-2/generate', body, {}, `np_test_${key}`));
     for (const key of ['a', 'b', 'a', 'c']) await use(key);
-    expect(['a', 'b', 'c'].map((key) => account(`np_test_${key}`) !== undefined)).toEqual([
-      true,
-      false,
-      true,
-    ]);
+    expect(['a', 'b', 'c'].map((key) => account(`np_test_${key}`) !== undefined)).toEqual([true, false, true]);
     for (const key of ['a', 'c']) await use(key, VALID);
     expect(await use('d')).toEqual({ status: 503, body: UNAVAILABLE });
     // Keys that need no room.
@@ -265,7 +259,7 @@ describe('--auto-account-limit', () => {
 
 describe('limits of the control plane', () => {
   it('--snapshot-limit is for each account', async () => {
-    const { send } = await testEmulator(['--snapshot-limit', '2']);
+    const { send } = await createTestEmulator(['--snapshot-limit', '2']);
     const take = (name: string, key = 'np_test_default') =>
       send('POST', `/__admin/accounts/${key}/snapshots`, { key: null, body: { name } });
     for (const name of ['a', 'b', 'a']) expect((await take(name)).status).toBe(201);
@@ -277,7 +271,7 @@ describe('limits of the control plane', () => {
   });
 
   it('--fault-limit is for each account, and for everybody', async () => {
-    const { send } = await testEmulator(['--fault-limit', '1']);
+    const { send } = await createTestEmulator(['--fault-limit', '1']);
     const rule = { at: 'task', effect: { fail: true } };
     for (const path of ['/__admin/faults', '/__admin/accounts/np_test_default/faults']) {
       expect((await send('POST', path, { key: null, body: rule })).status).toBe(201);
@@ -292,7 +286,7 @@ describe('limits of the control plane', () => {
     const file = join(tempDir(), 'accounts.json');
     const faults = [1, 2].map(() => ({ at: 'task', effect: { fail: true } }));
     writeFileSync(file, JSON.stringify({ accounts: [{ key: 'np_a', faults }] }));
-    await expect(testEmulator(['--seed-file', file, '--fault-limit', '1'])).rejects.toThrow(
+    await expect(createTestEmulator(['--seed-file', file, '--fault-limit', '1'])).rejects.toThrow(
       `The seed file ${file} gives np_a 2 rules, and there can be 1; take some out, or raise --fault-limit.`,
     );
   });

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { foreignHostOf, rewriteTarget } from '../../src/server/request-target.ts';
+import { findForeignAuthority, normalizeRequestTarget } from '../../src/server/request-target.ts';
 
 const rewritten = (url: string | undefined, host: string | undefined = 'other') => {
   const request = { url, headers: { host } } as IncomingMessage;
-  return { path: rewriteTarget(request), host: request.headers.host };
+  return { path: normalizeRequestTarget(request), host: request.headers.host };
 };
 
 describe('the target of a request', () => {
@@ -33,7 +33,7 @@ describe('the target of a request', () => {
     '%s is left alone, as is its Host',
     (url) => {
       expect(rewritten(url)).toEqual({ path: url, host: 'other' });
-      expect(foreignHostOf(url, 6266)).toBeUndefined();
+      expect(findForeignAuthority(url, 6266)).toBeUndefined();
     },
   );
 
@@ -51,7 +51,7 @@ describe('the host of a target in full', () => {
     'http://127.1.2.3:6266/',
     'http://[::1]:6266/',
   ])('is ours: %s', (url) => {
-    expect(foreignHostOf(url, 6266)).toBeUndefined();
+    expect(findForeignAuthority(url, 6266)).toBeUndefined();
   });
 
   it.each([
@@ -65,10 +65,10 @@ describe('the host of a target in full', () => {
     ['http://nanophoto.ai:123456/', 'nanophoto.ai:123456'],
     ['http://', ''],
   ])('is not: %s', (url, host) => {
-    expect(foreignHostOf(url, 6266)).toBe(host);
+    expect(findForeignAuthority(url, 6266)).toBe(host);
   });
 
   it('is ours on port 80 where it says none', () => {
-    expect(foreignHostOf('http://localhost/', 80)).toBeUndefined();
+    expect(findForeignAuthority('http://localhost/', 80)).toBeUndefined();
   });
 });

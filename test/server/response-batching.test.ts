@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { setImmediate as turnEnds } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 import { createTestClock } from '../support/test-clock.ts';
 
 const ORDER = { prompt: 'A cat', mode: 'textToVideo' };
@@ -10,9 +10,9 @@ const GENERATE = '/api/sora-2/generate';
 /** An emulator whose turns of the event loop last until `endTurn`. */
 async function heldTurns() {
   const held: (() => void)[] = [];
-  const emulator = await testEmulator([], {
+  const emulator = await createTestEmulator([], {
     ...createTestClock(),
-    afterTurn: (work) => void held.push(work),
+    atTurnEnd: (work) => void held.push(work),
   });
   return {
     ...emulator,
@@ -78,7 +78,7 @@ describe('an answer', () => {
   });
 
   it('is an error where what it tells could not be committed: nothing is charged, and the next one is right', async () => {
-    const { post, get, core } = await testEmulator();
+    const { post, get, core } = await createTestEmulator();
     core.db.exec(`
       CREATE TABLE promises (entry INTEGER REFERENCES accounts (id) DEFERRABLE INITIALLY DEFERRED);
       CREATE TRIGGER broken AFTER INSERT ON tasks WHEN NEW.seq = 1
@@ -112,7 +112,7 @@ describe('an answer', () => {
   it.each([GENERATE, '/api/sora-2/check-status', '/api/nowhere'])(
     'reaches a client that closes its side together with its request to %s',
     async (path) => {
-      const { listen } = await testEmulator(['--port', '0']);
+      const { listen } = await createTestEmulator(['--port', '0']);
       const body = JSON.stringify(ORDER);
       const head = [
         `POST ${path} HTTP/1.1`,

@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { readSeed } from '../../src/server/seed-file.ts';
-import { testCore } from '../support/core.ts';
-import { testEmulator } from '../support/emulator.ts';
+import { readSeedFile } from '../../src/server/seed-file.ts';
+import { createTestCore } from '../support/core.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 import { seedFileOf } from '../support/seed-file.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const DEFAULTS = { rateLimit: 100, speed: 60, seed: 'nanophoto', clock: 'real' as const };
 
-const seedOf = (content: unknown) => readSeed(seedFileOf(content), DEFAULTS);
+const seedOf = (content: unknown) => readSeedFile(seedFileOf(content), DEFAULTS);
 
 describe('the default seed file', () => {
   it('has the promised accounts', async () => {
-    const { account } = await testEmulator();
+    const { account } = await createTestEmulator();
     expect(account('np_test_default')).toMatchObject({
       balance: 1000,
       rateLimit: 100,
@@ -50,7 +50,7 @@ describe('a seed file', () => {
   });
 
   it('that names no accounts has those of the default one, with its own defaults', () => {
-    const builtIn = readSeed(undefined, DEFAULTS);
+    const builtIn = readSeedFile(undefined, DEFAULTS);
     expect(seedOf({})).toEqual(builtIn);
     const { accounts } = seedOf({ defaults: { credits: 7 } });
     expect(accounts.map(({ key }) => key)).toEqual(builtIn.accounts.map(({ key }) => key));
@@ -60,8 +60,8 @@ describe('a seed file', () => {
   });
 
   it('gives accounts once: those of an earlier start keep what they have', () => {
-    const core = testCore();
-    const seed = readSeed(undefined, DEFAULTS);
+    const core = createTestCore();
+    const seed = readSeedFile(undefined, DEFAULTS);
     core.accounts.createMissing(seed.accounts);
     const { id } = core.accounts.find('np_test_default')!;
     core.ledger.grant(id, 5, 'more', 0);
@@ -113,10 +113,7 @@ describe('a seed file', () => {
     [{ prices: { 'veo-3': 10 } }, /at prices\.veo-3: expected an object with prices for 720p, 1080p, 4k\.$/],
     [{ prices: { 'veo-3': { '8k': 5 } } }, /at prices\.veo-3: there is no "8k", only 720p, 1080p, 4k\.$/],
     [{ prices: { 'prompt-generator': { en: 2 } } }, /at prices\.prompt-generator: expected a whole number/],
-    [
-      { prices: { 'sora-2': { sora2: { '10': 1.5 } } } },
-      /at prices\.sora-2\.sora2\.10: expected a whole number/,
-    ],
+    [{ prices: { 'sora-2': { sora2: { '10': 1.5 } } } }, /at prices\.sora-2\.sora2\.10: expected a whole number/],
     [{ prices: { 'sora-2': { sora2: { '10': '4' } } } }, /at prices\.sora-2\.sora2\.10: expected a whole/],
     [{ prices: { 'sora-2': { sora2: { '10': null } } } }, /at prices\.sora-2\.sora2\.10: expected a whole/],
     [{ prices: { 'reverse-prompt': -1 } }, /of credits from 0 to 1000000000\.$/],
@@ -139,7 +136,7 @@ describe('the faults of a seeded account', () => {
     });
 
   it('are there from the start, and again after a reset of it or of everything', async () => {
-    const { post, send, core, account } = await testEmulator(['--seed-file', file()]);
+    const { post, send, core, account } = await createTestEmulator(['--seed-file', file()]);
     const statuses = async () => {
       const told: number[] = [];
       for (let n = 0; n < 2; n++) told.push((await post(GENERATE, VALID, 'np_test_odd')).status);
@@ -157,10 +154,10 @@ describe('the faults of a seeded account', () => {
 
   it('are not set again by a later start with the same data', async () => {
     const flags = ['--seed-file', file(), '--data-dir', tempDir()];
-    const first = await testEmulator(flags);
+    const first = await createTestEmulator(flags);
     expect((await first.post(GENERATE, VALID, 'np_test_odd')).status).toBe(418);
     await first.close();
-    const second = await testEmulator(flags);
+    const second = await createTestEmulator(flags);
     expect((await second.post(GENERATE, VALID, 'np_test_odd')).status).toBe(200);
   });
 
@@ -170,10 +167,10 @@ describe('the faults of a seeded account', () => {
       accounts: [{ key: 'a' }, { key: 'b', faults: [rule('VIDEO_PROCESSING_FAILED'), rule('NO_SUCH')] }],
     });
     const dataDir = tempDir();
-    await expect(testEmulator(['--seed-file', seedFile, '--data-dir', dataDir])).rejects.toThrow(
+    await expect(createTestEmulator(['--seed-file', seedFile, '--data-dir', dataDir])).rejects.toThrow(
       `The seed file ${seedFile} is wrong at accounts[1].faults[1].effect.errorCode: expected a documented error code.`,
     );
-    const { account } = await testEmulator(['--data-dir', dataDir]);
+    const { account } = await createTestEmulator(['--data-dir', dataDir]);
     expect([account('a'), account('b')]).toEqual([undefined, undefined]);
   });
 });

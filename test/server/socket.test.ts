@@ -1,14 +1,14 @@
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
-import { rawAnswer } from '../support/raw-http.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { sendRawForJson } from '../support/raw-http.ts';
 
 /** What comes back for bytes that no HTTP library would send. */
 async function raw(bytes: string): Promise<{ status: number; body: unknown }> {
-  const { app } = await testEmulator();
+  const { app } = await createTestEmulator();
   await app.listen({ port: 0, host: '127.0.0.1' });
   const { port } = app.server.address() as { port: number };
-  return rawAnswer(port, bytes);
+  return sendRawForJson(port, bytes);
 }
 
 const HOST = 'Host: localhost\r\nConnection: close\r\n';
@@ -19,19 +19,11 @@ describe('on the wire itself', () => {
   it.each([
     ['a malformed request line', 'HELLO\r\n\r\n', 400],
     ['a malformed header', `GET / HTTP/1.1\r\n${HOST}no colon here\r\n\r\n`, 400],
-    [
-      'a second Content-Length',
-      `POST / HTTP/1.1\r\n${HOST}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`,
-      400,
-    ],
+    ['a second Content-Length', `POST / HTTP/1.1\r\n${HOST}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`, 400],
     ['a Content-Length that is no number', `POST / HTTP/1.1\r\n${HOST}Content-Length: x\r\n\r\n`, 400],
     ['headers of absurd size', `GET / HTTP/1.1\r\n${HOST}X: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
     ['no Host', `GET /api HTTP/1.1\r\nConnection: close\r\n\r\n`, 400],
-    [
-      'an unknown expectation',
-      `POST / HTTP/1.1\r\n${HOST}Expect: miracles\r\nContent-Length: 0\r\n\r\n`,
-      417,
-    ],
+    ['an unknown expectation', `POST / HTTP/1.1\r\n${HOST}Expect: miracles\r\nContent-Length: 0\r\n\r\n`, 417],
     [
       'a broken chunk',
       `POST /api/sora-2/generate HTTP/1.1\r\n${HOST}${KEY}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`,
@@ -55,7 +47,7 @@ describe('on the wire itself', () => {
 
 describe('a client that sends too much', () => {
   it('reads its refusal although it was still sending', async () => {
-    const { app } = await testEmulator();
+    const { app } = await createTestEmulator();
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
     for (const path of ['/api/sora-2/generate', '/api/veo-3/generate']) {
       const response = await fetch(url + path, {
@@ -68,7 +60,7 @@ describe('a client that sends too much', () => {
   });
 
   it('is cut off after its refusal when there is no end of it', async () => {
-    const { app } = await testEmulator();
+    const { app } = await createTestEmulator();
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
     const { port } = new URL(url);
     const text = await new Promise<string>((resolve) => {
@@ -90,7 +82,7 @@ describe('a client that sends too much', () => {
 
 describe('a client that leaves in the middle of its body', () => {
   it('does no harm', async () => {
-    const { app, account } = await testEmulator();
+    const { app, account } = await createTestEmulator();
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
     const { port } = new URL(url);
     await new Promise<void>((resolve) => {

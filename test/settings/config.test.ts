@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SetupError } from '../../src/core/errors.ts';
-import { readCommand, readOptions } from '../../src/settings/config.ts';
+import { readCommand, readProgrammaticOptions } from '../../src/settings/config.ts';
 
 const config = (argv: string[] = [], env: Record<string, string> = {}) => readCommand(argv, env).config;
 const refusal = (argv: string[], env: Record<string, string> = {}): string => {
@@ -70,7 +70,7 @@ describe('settings', () => {
       'emulator.test',
       'ci-7.example',
     ]);
-    expect(readOptions({ adminHosts: ['emulator.test', 'b.test'] }).adminHosts).toEqual([
+    expect(readProgrammaticOptions({ adminHosts: ['emulator.test', 'b.test'] }).adminHosts).toEqual([
       'emulator.test',
       'b.test',
     ]);
@@ -120,19 +120,12 @@ describe('settings', () => {
     expect(sentence).toMatch(/^[^\n]+\.$/);
   });
 
-  it.each(['short', 'with a space', 'sécretsecret'])(
-    'refuse --admin-token "%s" without repeating it',
-    (token) => {
-      expect(refusal([`--admin-token=${token}`])).toBe(
-        '--admin-token must be at least 8 visible ASCII characters.',
-      );
-    },
-  );
+  it.each(['short', 'with a space', 'sécretsecret'])('refuse --admin-token "%s" without repeating it', (token) => {
+    expect(refusal([`--admin-token=${token}`])).toBe('--admin-token must be at least 8 visible ASCII characters.');
+  });
 
   it('refuse flags that do not exist, lack their value or have one too many', () => {
-    expect(refusal(['--nonsense'])).toBe(
-      'Unknown flag --nonsense; nanophoto-emulator --help lists the flags.',
-    );
+    expect(refusal(['--nonsense'])).toBe('Unknown flag --nonsense; nanophoto-emulator --help lists the flags.');
     expect(refusal(['-x'])).toContain('Unknown flag -x');
     expect(refusal(['--speed'])).toBe('--speed needs a value: a number from 0.000001 to 1000000.');
     expect(refusal(['--port', '--speed', '1'])).toContain('--port needs a value');

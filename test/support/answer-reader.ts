@@ -1,6 +1,6 @@
 import { HTTPParser } from 'http-parser-js';
 
-export interface RawAnswer {
+export interface RawResponse {
   status: number;
   /** By their names in small letters; of those that come twice, all values with commas. */
   headers: Record<string, string>;
@@ -11,23 +11,23 @@ export interface RawAnswer {
  * Reads the answers on one connection, as they are on the wire. `isHead` says, of each that begins, whether it answers a HEAD
  * and so has no body.
  */
-export function createAnswerReader(tell: (answer: RawAnswer) => void, isHead: () => boolean) {
+export function createResponseReader(onResponse: (response: RawResponse) => void, isHead: () => boolean) {
   const parser = new HTTPParser(HTTPParser.RESPONSE);
-  let answer: RawAnswer | undefined;
-  let pieces: Buffer[] = [];
+  let response: RawResponse | undefined;
+  let chunks: Buffer[] = [];
   parser[HTTPParser.kOnHeadersComplete] = ((info: { statusCode: number; headers: string[] }) => {
-    answer = { status: info.statusCode, headers: headersOf(info.headers), body: Buffer.alloc(0) };
-    pieces = [];
+    response = { status: info.statusCode, headers: joinHeaders(info.headers), body: Buffer.alloc(0) };
+    chunks = [];
     return info.statusCode >= 200 && isHead();
   }) as never;
   parser[HTTPParser.kOnBody] = (chunk, offset, length) => {
-    pieces.push(Buffer.from(chunk.subarray(offset, offset + length)));
+    chunks.push(Buffer.from(chunk.subarray(offset, offset + length)));
   };
   parser[HTTPParser.kOnMessageComplete] = () => {
-    const whole = answer!;
-    answer = undefined;
+    const finished = response!;
+    response = undefined;
     // 100 Continue is no answer yet.
-    if (whole.status >= 200) tell({ ...whole, body: Buffer.concat(pieces) });
+    if (finished.status >= 200) onResponse({ ...finished, body: Buffer.concat(chunks) });
   };
   return {
     /** What is wrong with the bytes; undefined: nothing. */
@@ -41,15 +41,15 @@ export function createAnswerReader(tell: (answer: RawAnswer) => void, isHead: ()
       return result instanceof Error ? 'the connection ended inside an answer' : undefined;
     },
     /** The head of an answer that has begun and not ended. */
-    begun: () => answer,
+    pendingResponse: () => response,
   };
 }
 
-function headersOf(list: string[]): Record<string, string> {
+function joinHeaders(list: string[]): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (let at = 0; at < list.length; at += 2) {
-    const name = list[at]!.toLowerCase();
-    headers[name] = name in headers ? `${headers[name]}, ${list[at + 1]}` : list[at + 1]!;
+  for (let index = 0; index < list.length; index += 2) {
+    const name = list[index]!.toLowerCase();
+    headers[name] = name in headers ? `${headers[name]}, ${list[index + 1]}` : list[index + 1]!;
   }
   return headers;
 }

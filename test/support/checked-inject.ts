@@ -2,7 +2,7 @@ import type { InjectOptions } from 'fastify';
 import { pino } from 'pino';
 import type { Core } from '../../src/core/core.ts';
 import type { App } from '../../src/http/context.ts';
-import { servedPath } from '../../src/http/urls.ts';
+import { toLocalPath } from '../../src/http/urls.ts';
 import { openEmulator } from '../../src/server/emulator.ts';
 import { readCommand } from '../../src/settings/config.ts';
 import { createAnswerCheck } from './contract.ts';
@@ -23,29 +23,29 @@ async function openChecks(): Promise<Check[]> {
 }
 
 /** What is asked to go wrong may answer anything; the control plane is never asked. */
-const isAskedFor = ({ url, headers = {}, payload }: InjectOptions, core: Core) =>
+const mayInjectFault = ({ url, headers = {}, payload }: InjectOptions, core: Core) =>
   !String(url).startsWith('/__admin') &&
-  (!core.faults.isQuiet() || 'x-emulator-fault' in headers || /@emulator\(/.test(String(payload)));
+  (!core.faults.isEmpty() || 'x-emulator-fault' in headers || /@emulator\(/.test(String(payload)));
 
 /** From now on every answer to an injected request is held against the contract's documents. */
-export function checkInjected(app: App, core: Core): void {
+export function checkInjectedResponses(app: App, core: Core): void {
   const inject = app.inject.bind(app) as (options: InjectOptions) => ReturnType<App['inject']>;
   const checked = async (options: InjectOptions) => {
     checks ??= openChecks();
-    const wasCalm = !isAskedFor(options, core);
-    const answer = await inject(options);
-    if (!wasCalm) return answer;
+    const hadNoFaults = !mayInjectFault(options, core);
+    const response = await inject(options);
+    if (!hadNoFaults) return response;
     for (const check of await checks) {
       check({
         method: options.method ?? 'GET',
-        path: servedPath(options.headers?.host as string | undefined, String(options.url)),
-        sent: String(options.payload ?? ''),
-        status: answer.statusCode,
-        contentType: String(answer.headers['content-type'] ?? ''),
-        payload: answer.payload,
+        path: toLocalPath(options.headers?.host as string | undefined, String(options.url)),
+        requestText: String(options.payload ?? ''),
+        status: response.statusCode,
+        contentType: String(response.headers['content-type'] ?? ''),
+        payload: response.payload,
       });
     }
-    return answer;
+    return response;
   };
   Object.assign(app, { inject: checked });
 }

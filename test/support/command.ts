@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest';
 
 export const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
 
-export interface Ended {
+export interface ExitResult {
   code: number | null;
   signal: string | null;
   stdout: string;
@@ -30,7 +30,7 @@ export function runCommand(
   child.stderr.setEncoding('utf8').on('data', (text) => {
     stderr += text;
   });
-  const ended = new Promise<Ended>((resolve) => {
+  const ended = new Promise<ExitResult>((resolve) => {
     child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
   return {
@@ -47,11 +47,11 @@ export function runCommand(
 /** Starts the emulator on a free port and waits for its ready line. */
 export async function startCommand(args: string[] = [], env: Record<string, string> = {}) {
   const command = runCommand(['--port', '0', ...args], env);
-  const ready = await readyLine(command.child);
+  const ready = await waitForReadyLine(command.child);
   return { ...command, ready, url: ready.url as string };
 }
 
-function readyLine(child: ChildProcess): Promise<Record<string, unknown>> {
+function waitForReadyLine(child: ChildProcess): Promise<Record<string, unknown>> {
   return new Promise((resolve, reject) => {
     createInterface({ input: child.stdout! }).on('line', (line) => {
       const logged = JSON.parse(line);
@@ -62,7 +62,7 @@ function readyLine(child: ChildProcess): Promise<Record<string, unknown>> {
 }
 
 /** One call with a key, as a client makes it. */
-export async function call(url: string, path: string, body: unknown, key = 'np_test_default') {
+export async function postJson(url: string, path: string, body: unknown, key = 'np_test_default') {
   const response = await fetch(url + path, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },

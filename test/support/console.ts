@@ -4,8 +4,8 @@ import { promisify } from 'node:util';
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished } from 'vitest';
 import { openBrowser } from './browser.ts';
-import { testEmulator } from './emulator.ts';
-import { accountAt } from './nginx-cluster.ts';
+import { createTestEmulator } from './emulator.ts';
+import { accountPath } from './nginx-cluster.ts';
 import { createTestClock } from './test-clock.ts';
 
 // What runs in the page knows the names of the page.
@@ -15,11 +15,11 @@ declare const location: { pathname: string };
 declare const getComputedStyle: (element: PageElement) => { overflowX: string };
 
 /** A busy machine is no reason to fail. */
-const PATIENCE_MS = 15_000;
+const POLL_TIMEOUT_MS = 15_000;
 
 /** Asks again and again until it is so. */
-export const soon = <Value>(read: () => Value | Promise<Value>) =>
-  expect.poll(read, { timeout: PATIENCE_MS, interval: 50 });
+export const eventually = <Value>(read: () => Value | Promise<Value>) =>
+  expect.poll(read, { timeout: POLL_TIMEOUT_MS, interval: 50 });
 
 /** In a shell, while the emulator in this process goes on. Gives what it wrote. */
 export async function runInShell(shell: 'sh' | 'bash', script: string, cwd?: string): Promise<string> {
@@ -28,41 +28,41 @@ export async function runInShell(shell: 'sh' | 'bash', script: string, cwd?: str
 }
 
 /** The whole emulator on a port of this machine; its accounts' clocks stand unless a test moves them. */
-export async function listeningEmulator(flags: string[] = [], clock = createTestClock()) {
-  const emulator = await testEmulator(['--port', '0', ...flags], clock);
+export async function startListeningEmulator(flags: string[] = [], clock = createTestClock()) {
+  const emulator = await createTestEmulator(['--port', '0', ...flags], clock);
   const origin = await emulator.listen();
   const { post, get, send } = emulator;
   return {
     ...emulator,
     origin,
     /** A request of the API that has to succeed. Gives the answer's body. */
-    async ask(path: string, body: object, key?: string) {
-      const answer = await post(path, body, key);
-      expect(answer.status, answer.text).toBe(200);
-      return answer.body;
+    async postOk(path: string, body: object, key?: string) {
+      const response = await post(path, body, key);
+      expect(response.status, response.text).toBe(200);
+      return response.body;
     },
     /** What the control plane says of an account. */
-    read: async (key: string, rest = '') => (await get(accountAt(key) + rest)).body,
+    read: async (key: string, rest = '') => (await get(accountPath(key) + rest)).body,
     /** Something done to an account over the control plane that has to succeed. */
-    async act(method: string, key: string, rest: string, body?: object) {
-      const answer = await send(method, accountAt(key) + rest, { key: null, body });
-      expect(answer.status, answer.text).toBeLessThan(300);
-      return answer.body;
+    async callAdmin(method: string, key: string, rest: string, body?: object) {
+      const response = await send(method, accountPath(key) + rest, { key: null, body });
+      expect(response.status, response.text).toBeLessThan(300);
+      return response.body;
     },
     /** A video that a client has ordered. Gives the task's id. */
     async order(key: string, prompt = 'A golden retriever on a beach'): Promise<string> {
-      const answer = await post('/api/sora-2/generate', { prompt, mode: 'textToVideo' }, key);
-      expect(answer.status, answer.text).toBe(200);
-      return answer.body.taskId;
+      const response = await post('/api/sora-2/generate', { prompt, mode: 'textToVideo' }, key);
+      expect(response.status, response.text).toBe(200);
+      return response.body.taskId;
     },
   };
 }
 
-export type ListeningEmulator = Awaited<ReturnType<typeof listeningEmulator>>;
+export type ListeningEmulator = Awaited<ReturnType<typeof startListeningEmulator>>;
 
-interface Opened {
+interface OpenContext {
   context: BrowserContext;
-  complaints: string[];
+  unexpectedMessages: string[];
 }
 
 interface PageOptions extends BrowserContextOptions {
@@ -71,8 +71,7 @@ interface PageOptions extends BrowserContextOptions {
 }
 
 /** That an action is refused stands in the console of every browser. */
-export const refused = (status: number): RegExp =>
-  new RegExp(`the server responded with a status of ${status} `);
+export const statusError = (status: number): RegExp => new RegExp(`the server responded with a status of ${status} `);
 
 /**
  * A browser for the tests of a file, and pages of it that are closed after each test. A test fails where its pages complained, asked
@@ -80,16 +79,16 @@ export const refused = (status: number): RegExp =>
  */
 export function useConsole() {
   let browser: Browser;
-  const open = new Set<Opened>();
+  const openContexts = new Set<OpenContext>();
   beforeAll(async () => {
     browser = await openBrowser();
   });
   afterAll(() => browser?.close());
   afterEach(async () => {
-    for (const { context } of open) await context.close();
-    const complaints = [...open].flatMap((one) => one.complaints);
-    open.clear();
-    expect(complaints).toEqual([]);
+    for (const { context } of openContexts) await context.close();
+    const messages = [...openContexts].flatMap((one) => one.unexpectedMessages);
+    openContexts.clear();
+    expect(messages).toEqual([]);
   });
 
   /** The console of an emulator, where the hash says. */
@@ -98,33 +97,33 @@ export function useConsole() {
       permissions: ['clipboard-read', 'clipboard-write'],
       ...options,
     });
-    context.setDefaultTimeout(PATIENCE_MS);
-    const complaints: string[] = [];
-    const complain = (told: string) => {
-      if (!expected.some((one) => one.test(told))) complaints.push(told);
+    context.setDefaultTimeout(POLL_TIMEOUT_MS);
+    const unexpectedMessages: string[] = [];
+    const recordMessage = (message: string) => {
+      if (!expected.some((one) => one.test(message))) unexpectedMessages.push(message);
     };
-    open.add({ context, complaints });
-    const asked: string[] = [];
+    openContexts.add({ context, unexpectedMessages });
+    const requested: string[] = [];
     await context.addInitScript(watchForHits);
     context.on('page', (one) => {
       one.on('dialog', (dialog) => {
-        complain(`dialog: ${dialog.message()}`);
+        recordMessage(`dialog: ${dialog.message()}`);
         void dialog.dismiss();
       });
-      one.on('pageerror', (error) => complain(`error: ${error.message}`));
+      one.on('pageerror', (error) => recordMessage(`error: ${error.message}`));
       one.on('console', (line) => {
         if (['error', 'warning'].includes(line.type()))
-          complain(`${line.type()}: ${line.text()} ${line.location().url}`);
+          recordMessage(`${line.type()}: ${line.text()} ${line.location().url}`);
       });
     });
     context.on('request', (request) => {
       const url = request.url();
-      asked.push(`${request.method()} ${url}`);
-      if (!url.startsWith(`${origin}/`) && !/^(?:blob|data):/.test(url)) complain(`asked: ${url}`);
+      requested.push(`${request.method()} ${url}`);
+      if (!url.startsWith(`${origin}/`) && !/^(?:blob|data):/.test(url)) recordMessage(`asked: ${url}`);
     });
     const page = await context.newPage();
     await page.goto(`${origin}/console${hash}`);
-    return { ...partsOf(page), page, context, asked, complaints };
+    return { ...createPageHelpers(page), page, context, requested, unexpectedMessages };
   }
 
   return { openPage, browser: () => browser };
@@ -134,7 +133,7 @@ export function useConsole() {
 function watchForHits() {
   Object.defineProperty(globalThis, 'hit', {
     configurable: true,
-    set: (what) => console.error(`what a client has sent runs: ${what}`),
+    set: (value) => console.error(`what a client has sent runs: ${value}`),
   });
   // Others try what they may do.
   if (!location.pathname.endsWith('/console')) return;
@@ -149,17 +148,17 @@ export type PageElement = any;
 export type OpenedPage = Awaited<ReturnType<ReturnType<typeof useConsole>['openPage']>>;
 
 /** What tests look at and press, found as a screen reader finds it. */
-function partsOf(page: Page) {
+function createPageHelpers(page: Page) {
   const button = (name: string | RegExp, within: Page | Locator = page) =>
     within.getByRole('button', { name, exact: true });
   /** What was done last, in words. */
-  const told = async (text: string | RegExp) => {
-    const said = soon(() => page.getByRole('status').textContent());
-    await (typeof text === 'string' ? said.toBe(text) : said.toMatch(text));
+  const expectToast = async (text: string | RegExp) => {
+    const toast = eventually(() => page.getByRole('status').textContent());
+    await (typeof text === 'string' ? toast.toBe(text) : toast.toMatch(text));
   };
   return {
     button,
-    told,
+    expectToast,
     press: (name: string | RegExp) => button(name).click(),
     /** What cannot be taken back has to be pressed twice. */
     async pressTwice(name: string, within: Page | Locator = page) {
@@ -171,44 +170,43 @@ function partsOf(page: Page) {
     rows: page.getByRole('listbox').getByRole('option'),
     row: (name: string | RegExp) => page.getByRole('listbox').getByRole('option', { name }),
     /** What is said of each row that is there. */
-    async said(): Promise<string[]> {
+    async rowLabels(): Promise<string[]> {
       const lines = (await page.getByRole('listbox').ariaSnapshot()).split('\n');
       return lines
         .flatMap((line) => /^ +- '?option ("(?:[^"\\]|\\.)*")/.exec(line)?.[1] ?? [])
         .map((text) => JSON.parse(text));
     },
     region: (name: string) => page.getByRole('region', { name, exact: true }),
-    tab: (name: string) =>
-      page.getByRole('navigation', { name: 'Views of this account' }).getByRole('link', { name }),
+    tab: (name: string) => page.getByRole('navigation', { name: 'Views of this account' }).getByRole('link', { name }),
     live: () => page.getByText('live', { exact: true }).waitFor(),
     copied: () => page.evaluate('navigator.clipboard.readText()') as Promise<string>,
   };
 }
 
-export const hrefOf = (key: string, tab = 'tasks', id?: string): string =>
+export const accountHref = (key: string, tab = 'tasks', id?: string): string =>
   `#/accounts/${encodeURIComponent(key)}/${tab}${id === undefined ? '' : `/${encodeURIComponent(id)}`}`;
 
 /** An address of this machine that leads to one emulator and later to another, as a port does on which one is started again. */
-export async function openDoor(to: string) {
-  let target: number | undefined = Number(new URL(to).port);
+export async function openSwitchableProxy(url: string) {
+  let target: number | undefined = Number(new URL(url).port);
   const sockets = new Set<Socket>();
-  let isHeld = false;
-  const waiting: (() => void)[] = [];
+  let isPaused = false;
+  const queued: (() => void)[] = [];
   const server = createServer((socket) => {
     const inner = target === undefined ? undefined : connect(target, '127.0.0.1');
-    const end = () => {
+    const closeBoth = () => {
       socket.destroy();
       inner?.destroy();
       sockets.delete(socket);
     };
     sockets.add(socket);
-    for (const one of [socket, inner]) one?.on('error', end).on('close', end);
-    if (!inner) return end();
+    for (const one of [socket, inner]) one?.on('error', closeBoth).on('close', closeBoth);
+    if (!inner) return closeBoth();
     // No word in either direction while it is held.
-    const pass = (to: Socket) => (bytes: Buffer) =>
-      void (isHeld ? waiting.push(() => to.write(bytes)) : to.write(bytes));
-    socket.on('data', pass(inner));
-    inner.on('data', pass(socket));
+    const forward = (to: Socket) => (bytes: Buffer) =>
+      void (isPaused ? queued.push(() => to.write(bytes)) : to.write(bytes));
+    socket.on('data', forward(inner));
+    inner.on('data', forward(socket));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {
@@ -218,26 +216,26 @@ export async function openDoor(to: string) {
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     /** Nobody is there. */
-    shut(): void {
+    disconnect(): void {
       target = undefined;
       for (const socket of sockets) socket.destroy();
     },
     /** Whoever is there says nothing more for now. */
-    hold(): void {
-      isHeld = true;
+    pause(): void {
+      isPaused = true;
     },
-    letGo(): void {
-      isHeld = false;
-      for (const pass of waiting.splice(0)) pass();
+    resume(): void {
+      isPaused = false;
+      for (const write of queued.splice(0)) write();
     },
-    leadTo(url: string): void {
+    switchTo(url: string): void {
       target = Number(new URL(url).port);
     },
   };
 }
 
 /** What is wider than its place, so that one has to scroll sideways for it. */
-export const sideways = (page: Page): Promise<string[]> =>
+export const findHorizontalOverflow = (page: Page): Promise<string[]> =>
   page.evaluate(() =>
     [...document.querySelectorAll('*')]
       .filter((one: PageElement) => {

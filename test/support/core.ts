@@ -8,7 +8,7 @@ export interface TestCore extends Core {
   clock: TestClock;
 }
 
-export function testCore(
+export function createTestCore(
   clock = createTestClock(),
   dataDir?: string,
   { autoAccountLimit = 10_000, snapshotLimit = 100 } = {},
@@ -17,18 +17,18 @@ export function testCore(
   return openCore({ dataDir, migrationsDir: MIGRATIONS_DIR, clock, ...limits }) as TestCore;
 }
 
-export const profile = (own: Partial<AccountProfile> = {}): AccountProfile => ({
+export const buildProfile = (overrides: Partial<AccountProfile> = {}): AccountProfile => ({
   credits: 1000,
   rateLimit: 100,
   clock: { mode: 'real' },
   speed: 1,
   seed: 'test',
-  ...own,
+  ...overrides,
 });
 
 /** A task of exactly `seconds` simulated seconds. */
-export const order = (own: Partial<Order> & { seconds?: number } = {}): Order => {
-  const { seconds = 100, ...rest } = own;
+export const buildOrder = (overrides: Partial<Order> & { seconds?: number } = {}): Order => {
+  const { seconds = 100, ...rest } = overrides;
   return {
     family: 'sora-2',
     price: 4,

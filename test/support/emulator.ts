@@ -3,19 +3,19 @@ import { afterEach } from 'vitest';
 import type { Account, AccountProfile } from '../../src/core/accounts/accounts.ts';
 import { openEmulator } from '../../src/server/emulator.ts';
 import { readCommand } from '../../src/settings/config.ts';
-import { checkInjected } from './checked-inject.ts';
-import { profile } from './core.ts';
+import { checkInjectedResponses } from './checked-inject.ts';
+import { buildProfile } from './core.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';
 
 const SILENT = pino({ level: 'silent' });
-const open = new Set<{ close(): Promise<void> }>();
+const openEmulators = new Set<{ close(): Promise<void> }>();
 
 afterEach(async () => {
-  for (const emulator of open) await emulator.close();
-  open.clear();
+  for (const emulator of openEmulators) await emulator.close();
+  openEmulators.clear();
 });
 
-export interface Answer {
+export interface TestResponse {
   status: number;
   headers: Record<string, unknown>;
   text: string;
@@ -24,26 +24,18 @@ export interface Answer {
 }
 
 /** The whole product in memory on a test clock, closed after the test. `flags` as on the command line. */
-export async function testEmulator(
-  flags: string[] = [],
-  clock: TestClock = createTestClock(),
-  logger = SILENT,
-) {
+export async function createTestEmulator(flags: string[] = [], clock: TestClock = createTestClock(), logger = SILENT) {
   const { config } = readCommand(flags, {});
   const emulator = await openEmulator(config, logger, clock);
-  open.add(emulator);
+  openEmulators.add(emulator);
   const { app, core } = emulator;
-  checkInjected(app, core);
+  checkInjectedResponses(app, core);
 
   async function send(
     method: string,
     path: string,
-    {
-      key = 'np_test_default',
-      body,
-      headers = {},
-    }: { key?: string | null; body?: unknown; headers?: object } = {},
-  ): Promise<Answer> {
+    { key = 'np_test_default', body, headers = {} }: { key?: string | null; body?: unknown; headers?: object } = {},
+  ): Promise<TestResponse> {
     const response = await app.inject({
       method: method as 'POST',
       url: path,
@@ -54,8 +46,7 @@ export async function testEmulator(
       },
       ...(body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
-    const isJson =
-      String(response.headers['content-type']).startsWith('application/json') && response.payload !== '';
+    const isJson = String(response.headers['content-type']).startsWith('application/json') && response.payload !== '';
     return {
       status: response.statusCode,
       headers: response.headers,
@@ -74,9 +65,9 @@ export async function testEmulator(
     get: (path: string) => send('GET', path, { key: null }),
     account: (key: string): Account => core.accounts.find(key)!,
     /** A new account; speed 1, so that simulated seconds are the clock's. */
-    createAccount: (key: string, own: Partial<AccountProfile> = {}) =>
-      core.accounts.create(key, 'control', profile(own)),
+    createAccount: (key: string, overrides: Partial<AccountProfile> = {}) =>
+      core.accounts.create(key, 'control', buildProfile(overrides)),
   };
 }
 
-export type TestEmulator = Awaited<ReturnType<typeof testEmulator>>;
+export type TestEmulator = Awaited<ReturnType<typeof createTestEmulator>>;

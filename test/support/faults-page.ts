@@ -6,7 +6,7 @@ export const page = readFileSync(join(import.meta.dirname, '../../docs/faults.md
 const prose = page.replace(/^```sh\n[\s\S]*?^```$/gm, '');
 
 /** What stands between a heading and the next one that is not below it. */
-export function section(heading: string): string {
+export function readSection(heading: string): string {
   const [, text] = prose.split(`\n${heading}\n`);
   if (text === undefined) throw new Error(`the page has no "${heading}"`);
   const { length } = /^#+/.exec(heading)![0];
@@ -14,7 +14,7 @@ export function section(heading: string): string {
 }
 
 /** The cells of a section's table, without its head and without the marks of code. */
-export const rowsOf = (text: string): string[][] =>
+export const parseTableRows = (text: string): string[][] =>
   text
     .split('\n')
     .filter((line) => line.startsWith('|'))
@@ -37,12 +37,12 @@ export interface Row {
   body: string;
 }
 
-export const ROWS: Row[] = section('## Every code of every endpoint')
+export const ROWS: Row[] = readSection('## Every code of every endpoint')
   .split(/^### /m)
   .slice(1)
   .flatMap((part) => {
     const path = /^`([^`]+)`/.exec(part)![1]!;
-    return rowsOf(part).map(([code, status, key, body]) => ({
+    return parseTableRows(part).map(([code, status, key, body]) => ({
       ...{ path, code: code!, status: Number(status), key: key || KEY, body: body! },
     }));
   });

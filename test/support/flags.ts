@@ -14,8 +14,8 @@ export function readFlags<const Flags extends Record<string, Flag>>(
 ): {
   [Name in keyof Flags]: Flags[Name] extends { read: (text: string) => infer T } ? T | undefined : boolean;
 } {
-  const refuse = (sentence: string): never => {
-    process.stderr.write(`${command}: ${sentence}\n`);
+  const exitWithUsageError = (text: string): never => {
+    process.stderr.write(`${command}: ${text}\n`);
     process.exit(2);
   };
   const entries: [string, Flag][] = Object.entries(flags);
@@ -27,14 +27,16 @@ export function readFlags<const Flags extends Record<string, Flag>>(
     }));
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
-    const told = /'?(--?[\w-]+)/.exec(message)?.[1];
-    const flag = told && flags[told.replace(/^-+/, '')];
+    const flagName = /'?(--?[\w-]+)/.exec(message)?.[1];
+    const flag = flagName && flags[flagName.replace(/^-+/, '')];
     if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') {
-      const [, word] = /'([^']*)'/.exec(message) ?? [];
-      return refuse(`there is nothing to do with "${word}"; flags begin with --, and --help lists them.`);
+      const [, argument] = /'([^']*)'/.exec(message) ?? [];
+      return exitWithUsageError(
+        `there is nothing to do with "${argument}"; flags begin with --, and --help lists them.`,
+      );
     }
-    if (!flag) return refuse(`unknown flag ${told ?? ''}; --help lists the flags.`);
-    return refuse(flag.read ? `${told} needs ${flag.expects}.` : `${told} takes no value.`);
+    if (!flag) return exitWithUsageError(`unknown flag ${flagName ?? ''}; --help lists the flags.`);
+    return exitWithUsageError(flag.read ? `${flagName} needs ${flag.expects}.` : `${flagName} takes no value.`);
   }
   if (values.help) {
     const lines = entries.map(([name, { describes }]) => `  --${name.padEnd(12)} ${describes}`);
@@ -43,15 +45,15 @@ export function readFlags<const Flags extends Record<string, Flag>>(
   }
   return Object.fromEntries(
     entries.map(([name, { read, expects }]) => {
-      const given = values[name];
-      if (!read) return [name, given === true];
-      if (given === undefined) return [name, undefined];
-      const value = read(given as string);
-      return [name, value ?? refuse(`--${name} needs ${expects}, not "${given}".`)];
+      const rawValue = values[name];
+      if (!read) return [name, rawValue === true];
+      if (rawValue === undefined) return [name, undefined];
+      const value = read(rawValue as string);
+      return [name, value ?? exitWithUsageError(`--${name} needs ${expects}, not "${rawValue}".`)];
     }),
   ) as never;
 }
 
 /** For `read`: a whole number within these bounds. */
-export const wholeNumber = (least: number, most: number) => (text: string) =>
-  /^\d{1,15}$/.test(text) && Number(text) >= least && Number(text) <= most ? Number(text) : undefined;
+export const integerBetween = (min: number, max: number) => (text: string) =>
+  /^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined;

@@ -13,17 +13,22 @@ export const CONF = readFileSync(new URL('../../docker/nginx/nginx.conf', import
 /** What the control planes of the emulators want. */
 export const TOKEN = 'a-token-of-the-tests';
 
-interface Said {
+interface RequestOptions {
   key?: string;
   body?: unknown;
   headers?: Record<string, string>;
 }
 
 /** On a connection of its own: nothing is left in a pool when nginx or an emulator ends. */
-export async function open(base: string, method: string, path: string, { key, body, headers }: Said = {}) {
+export async function openRequest(
+  base: string,
+  method: string,
+  path: string,
+  { key, body, headers }: RequestOptions = {},
+) {
   const { hostname, port } = new URL(base);
   const text = body === undefined ? undefined : JSON.stringify(body);
-  const sent = request({
+  const outgoing = request({
     agent: false,
     hostname,
     port,
@@ -39,16 +44,16 @@ export async function open(base: string, method: string, path: string, { key, bo
       ...headers,
     },
   });
-  sent.end(text);
-  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  outgoing.end(text);
+  const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
   return response;
 }
 
-export async function ask(base: string, method: string, path: string, said?: Said) {
-  const response = await open(base, method, path, said);
-  const pieces: Buffer[] = [];
-  for await (const piece of response) pieces.push(piece);
-  const bytes = Buffer.concat(pieces);
+export async function sendRequest(base: string, method: string, path: string, options?: RequestOptions) {
+  const response = await openRequest(base, method, path, options);
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk);
+  const bytes = Buffer.concat(chunks);
   const isJson = response.headers['content-type']?.startsWith('application/json') && bytes.length > 0;
   return {
     status: response.statusCode!,
@@ -59,7 +64,7 @@ export async function ask(base: string, method: string, path: string, said?: Sai
   };
 }
 
-export const accountAt = (key: string) => `/__admin/accounts/${encodeURIComponent(key)}`;
+export const accountPath = (key: string) => `/__admin/accounts/${encodeURIComponent(key)}`;
 
 /** Nobody listens there now. */
 async function freePort(): Promise<number> {
@@ -72,37 +77,34 @@ async function freePort(): Promise<number> {
 }
 
 /** As somebody adds it who follows the page. */
-export const withFourth = (conf: string) =>
+export const addFourthEmulator = (conf: string) =>
   conf
     .replace(/^( *server emulator-)3(:6266 max_fails=0;\n)(?= *keepalive 64)/m, '$13$2$14$2')
-    .replace(
-      /^ {2}upstream emulator-3 \{\n[\s\S]*?\n {2}\}\n/m,
-      (block) => block + block.replaceAll('r-3', 'r-4'),
-    )
+    .replace(/^ {2}upstream emulator-3 \{\n[\s\S]*?\n {2}\}\n/m, (block) => block + block.replaceAll('r-3', 'r-4'))
     .replace(/^( *)3 emulator-3;\n/m, '$&$14 emulator-4;\n');
 
 /** The configuration as it is, but for addresses and places of files. */
-const rendered = (conf: string, port: number, emulators: string[], dir: string) =>
+const renderConf = (conf: string, port: number, emulators: string[], dir: string) =>
   emulators
     .reduce((text, url, n) => text.replaceAll(`emulator-${n + 1}:6266`, new URL(url).host), conf)
     .replace('listen 6266;', `listen 127.0.0.1:${port};`)
     .replaceAll('/tmp/', `${dir}/`);
 
 /** Emulators behind an nginx. Both end with the test. */
-export async function balanced(flagsOf: (n: number) => string[] = () => []) {
+export async function startNginxCluster(flagsFor: (n: number) => string[] = () => []) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const dir = tempDir();
   const file = join(dir, 'nginx.conf');
 
-  const startEmulator = (n: number, own = flagsOf(n)) =>
+  const startEmulator = (n: number, flags = flagsFor(n)) =>
     startCommand([
       ...['--public-url', `${url}/nodes/${n}`, '--admin-token', TOKEN, '--rate-limit', 'off'],
-      ...['--speed', '1000000', ...own],
+      ...['--speed', '1000000', ...flags],
     ]);
   const emulators = await Promise.all([1, 2, 3].map((n) => startEmulator(n)));
   const configure = (conf: string) => {
-    const text = rendered(
+    const text = renderConf(
       conf,
       port,
       emulators.map((one) => one.url),
@@ -124,31 +126,31 @@ export async function balanced(flagsOf: (n: number) => string[] = () => []) {
     await ended;
   });
   let log = '';
-  const count = (what: RegExp) => log.match(new RegExp(what, 'g'))?.length ?? 0;
+  const countLogged = (pattern: RegExp) => log.match(new RegExp(pattern, 'g'))?.length ?? 0;
   nginx.stderr.setEncoding('utf8').on('data', (text) => {
     log += text;
     nginx.emit('logged');
   });
   /** Until its log has it so often. */
-  async function logged(what: RegExp, times: number): Promise<void> {
-    while (count(what) < times) {
+  async function waitForLog(pattern: RegExp, times: number): Promise<void> {
+    while (countLogged(pattern) < times) {
       if (nginx.exitCode !== null) throw new Error(`nginx ended:\n${log}`);
       await Promise.race([once(nginx, 'logged'), ended]);
     }
   }
-  await logged(/start worker process \d+/, 2);
+  await waitForLog(/start worker process \d+/, 2);
 
   return {
     url,
     port,
     emulators,
     startEmulator,
-    ask: (method: string, path: string, said?: Said) => ask(url, method, path, said),
+    sendRequest: (method: string, path: string, options?: RequestOptions) => sendRequest(url, method, path, options),
     /** The numbers of the emulators that have an account, as they say themselves. */
-    async homes(): Promise<(key: string) => number[]> {
+    async findNodesByKey(): Promise<(key: string) => number[]> {
       const lists = await Promise.all(
         emulators.map(async (one) => {
-          const { accounts } = (await ask(one.url, 'GET', '/__admin/accounts?limit=1000')).body;
+          const { accounts } = (await sendRequest(one.url, 'GET', '/__admin/accounts?limit=1000')).body;
           return new Set(accounts.map(({ key }: { key: string }) => key));
         }),
       );
@@ -157,9 +159,9 @@ export async function balanced(flagsOf: (n: number) => string[] = () => []) {
     /** With the workers of the old configuration gone. */
     async reload(conf: string): Promise<void> {
       configure(conf);
-      const started = count(/start worker process \d+/);
+      const started = countLogged(/start worker process \d+/);
       nginx.kill('SIGHUP');
-      await logged(/worker process \d+ exited with code 0/, started);
+      await waitForLog(/worker process \d+ exited with code 0/, started);
     },
   };
 }

@@ -2,12 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  bodySchemaOf,
-  type Conformity,
-  createConformity,
-  propertiesOf,
+  type ContractValidator,
+  createContractValidator,
+  getBodySchema,
+  getProperties,
 } from '../../src/conformance/contract-validator.ts';
-import { changed, completed, imagesOf, plainBody, pollBodyOf } from '../../src/conformance/request-bodies.ts';
+import {
+  createImageUrls,
+  minimalBody,
+  toPollBody,
+  withChanges,
+  withRequiredFields,
+} from '../../src/conformance/request-bodies.ts';
 import type { RunningEmulator } from '../../src/index.ts';
 import type { Json } from '../../src/openapi/json-schema.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
@@ -26,10 +32,10 @@ const VEO = '/api/veo-3/generate';
 const WATERMARK = '/api/sora/remove-watermark';
 
 /** What the examples of the document and the words of their fields leave out. */
-const MORE: Record<string, (plain: Json) => Json[]> = {
+const EXTRA_BODIES: Record<string, (plain: Json) => Json[]> = {
   [VEO]: ({ shots: [shot] }) =>
     ['FIRST_AND_LAST_FRAMES_2_VIDEO', 'REFERENCE_2_VIDEO'].map((generationType) => ({
-      shots: [{ ...shot, aspectRatio: '9:16', generationType, imageUrls: imagesOf(2) }],
+      shots: [{ ...shot, aspectRatio: '9:16', generationType, imageUrls: createImageUrls(2) }],
     })),
   '/api/seedance-1-5-pro/generate': (plain) => [{ ...plain, generateAudio: true, fixedLens: true }],
   '/api/nano-banana-2/generate': (plain) => [{ ...plain, googleSearch: true }],
@@ -44,60 +50,66 @@ const MORE: Record<string, (plain: Json) => Json[]> = {
 };
 
 /** The document's examples, and the plainest of them with each word that one of its fields may have. */
-function bodiesOf(conformity: Conformity, path: string): Json[] {
-  const operation = conformity.operationOf(path);
+function buildBodies(validator: ContractValidator, path: string): Json[] {
+  const operation = validator.operationOf(path);
   const { examples } = operation.requestBody.content['application/json'];
-  const plain = plainBody(conformity, path);
-  const varied = Object.entries(propertiesOf(operation))
+  const plain = minimalBody(validator, path);
+  const varied = Object.entries(getProperties(operation))
     // What else there is to be depends on a video's source: it has no plain request.
     .filter(([name]) => name !== 'videoSource')
-    .flatMap(([name, { enum: words = [] }]) =>
-      words.map((word: Json) => completed(operation, changed(plain, { [name]: word }))),
+    .flatMap(([name, { enum: values = [] }]) =>
+      values.map((value: Json) => withRequiredFields(operation, withChanges(plain, { [name]: value }))),
     );
   return [
     ...Object.values<Json>(examples).map(({ value }) => value),
     ...varied,
-    ...(MORE[path]?.(plain) ?? []),
+    ...(EXTRA_BODIES[path]?.(plain) ?? []),
   ];
 }
 
-const pollPathOf = (path: string) => path.replace(/generate$/, 'check-status');
+const toPollPath = (path: string) => path.replace(/generate$/, 'check-status');
 
 /** A client that does all that a document has. `url`: where a proxy listens; the control plane is asked directly. */
-export function proxiedRun(url: string, document: Json) {
+export function createProxiedRun(url: string, document: Json) {
   const exchanges: Exchange[] = [];
-  const conformity = createConformity(document);
+  const validator = createContractValidator(document);
   const paths = Object.keys(document.paths);
   const taskPaths = paths.filter((path) => path.endsWith('/generate'));
 
   async function post(path: string, sent: Json, key: string, headers: Record<string, string> = {}) {
-    const answer = await fetch(url + path, {
+    const response = await fetch(url + path, {
       method: 'POST',
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
       body: JSON.stringify(sent),
     });
-    const text = await answer.text();
-    const isJson = answer.headers.get('content-type')?.includes('json');
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json');
     const body: Json = isJson ? JSON.parse(text) : text;
-    const exchange = { path, sent, status: answer.status, body, violations: violationsIn(answer.headers) };
+    const exchange = {
+      path,
+      sent,
+      status: response.status,
+      body,
+      violations: violationsIn(response.headers),
+    };
     exchanges.push(exchange);
     return exchange;
   }
 
-  const accountOf = ({ accounts }: RunningEmulator, clock: 'auto' | 'frozen') =>
+  const createAccount = ({ accounts }: RunningEmulator, clock: 'auto' | 'frozen') =>
     accounts.create({ key: `np_test_${randomUUID()}`, credits: 100_000, rateLimit: 100_000, clock });
 
   /** Submits and polls in each state that the task has on its way. */
-  async function follow(emulator: RunningEmulator, path: string, body: Json, headers = {}): Promise<void> {
-    const account = await accountOf(emulator, 'frozen');
-    const pollPath = pollPathOf(path);
+  async function runTask(emulator: RunningEmulator, path: string, body: Json, headers = {}): Promise<void> {
+    const account = await createAccount(emulator, 'frozen');
+    const pollPath = toPollPath(path);
     const order = await post(path, body, account.key, headers);
-    const { resolution } = propertiesOf(conformity.operationOf(pollPath));
+    const { resolution } = getProperties(validator.operationOf(pollPath));
     for (let n = 0; n < 10; n++) {
       let state = '';
-      for (const word of resolution?.enum ?? [undefined]) {
-        const asked = changed(pollBodyOf(order.body), { resolution: word });
-        state = (await post(pollPath, asked, account.key)).body.status;
+      for (const value of resolution?.enum ?? [undefined]) {
+        const pollBody = withChanges(toPollBody(order.body), { resolution: value });
+        state = (await post(pollPath, pollBody, account.key)).body.status;
       }
       if (state === 'completed' || state === 'failed') return;
       await account.clock.advanceToNext();
@@ -105,9 +117,9 @@ export function proxiedRun(url: string, document: Json) {
     throw new Error(`a task of ${path} came to no end`);
   }
 
-  async function generationOfAnother(path: string): Promise<Json> {
+  async function createForeignGeneration(path: string): Promise<Json> {
     const generate = path.replace('check-status', 'generate');
-    const { body } = await post(generate, plainBody(conformity, generate), 'np_test_other');
+    const { body } = await post(generate, minimalBody(validator, generate), 'np_test_other');
     return { generationId: body.generationId };
   }
 
@@ -117,101 +129,101 @@ export function proxiedRun(url: string, document: Json) {
 
     /** Every request that is accepted, and every task to its good end. */
     async succeed(emulator: RunningEmulator): Promise<void> {
-      const { key } = await accountOf(emulator, 'auto');
+      const { key } = await createAccount(emulator, 'auto');
       for (const path of paths.filter((one) => !one.endsWith('/check-status'))) {
-        for (const body of bodiesOf(conformity, path)) await post(path, body, key);
+        for (const body of buildBodies(validator, path)) await post(path, body, key);
       }
-      for (const path of taskPaths) await follow(emulator, path, plainBody(conformity, path));
+      for (const path of taskPaths) await runTask(emulator, path, minimalBody(validator, path));
     },
 
     /** Tasks that fail. */
     async fail(emulator: RunningEmulator): Promise<void> {
       for (const path of taskPaths) {
-        await follow(emulator, path, plainBody(conformity, path), { 'x-emulator-fault': 'fail' });
+        await runTask(emulator, path, minimalBody(validator, path), { 'x-emulator-fault': 'fail' });
       }
-      const [shot] = plainBody(conformity, VEO).shots;
-      await follow(emulator, VEO, { shots: [{ ...shot, id: 'no', prompt: '@emulator(fail)' }, shot] });
+      const [shot] = minimalBody(validator, VEO).shots;
+      await runTask(emulator, VEO, { shots: [{ ...shot, id: 'no', prompt: '@emulator(fail)' }, shot] });
     },
 
     /** What each endpoint says while all of the answers that may be under way are. */
-    async beTooMuch(emulator: RunningEmulator): Promise<void> {
+    async exceedStreamLimit(emulator: RunningEmulator): Promise<void> {
       await emulator.faults.add({ at: 'request', effect: { hang: true } });
-      const { key } = await accountOf(emulator, 'frozen');
-      const leaving = new AbortController();
+      const { key } = await createAccount(emulator, 'frozen');
+      const controller = new AbortController();
       const [path = ''] = paths;
-      const init = { method: 'POST', headers: { authorization: `Bearer ${key}` }, signal: leaving.signal };
+      const init = { method: 'POST', headers: { authorization: `Bearer ${key}` }, signal: controller.signal };
       const hanging = fetch(emulator.url + path, init).catch(() => {});
       while ((await emulator.faults.list())[0]?.fired === 0);
-      for (const one of paths) await post(one, plainBody(conformity, one), key);
-      leaving.abort();
+      for (const one of paths) await post(one, minimalBody(validator, one), key);
+      controller.abort();
       await hanging;
     },
 
     /** A request for each code of each endpoint: those of the page on faults, and of its last section. */
-    async beRefused(emulator: RunningEmulator): Promise<void> {
+    async triggerErrors(emulator: RunningEmulator): Promise<void> {
       for (const { path, key, body } of ROWS) {
         await emulator.reset();
-        const isOfAnother = body.includes('GENERATION_OF_ANOTHER_KEY');
-        const sent = isOfAnother ? await generationOfAnother(path) : JSON.parse(body);
+        const isForeign = body.includes('GENERATION_OF_ANOTHER_KEY');
+        const sent = isForeign ? await createForeignGeneration(path) : JSON.parse(body);
         if (key === 'np_test_limited') for (let n = 0; n < 3; n++) await post(path, sent, key);
         await post(path, sent, key);
       }
-      const { key } = await accountOf(emulator, 'auto');
+      const { key } = await createAccount(emulator, 'auto');
       for (const path of paths) {
         await post(path, { text: 'x'.repeat(5000) }, key);
         await post(path, 'a=b', key, { 'content-type': 'text/plain' });
       }
-      await post(WATERMARK, plainBody(conformity, WATERMARK), 'np_test_empty');
+      await post(WATERMARK, minimalBody(validator, WATERMARK), 'np_test_empty');
     },
   };
 }
 
 /** Told of a connection, or of something that is no request yet: a proxy has answered that itself. */
-const OF_CONNECTIONS = ['408', '417', '431'];
+const CONNECTION_STATUSES = ['408', '417', '431'];
 
 /** Every answer that a document has, as `answered` tells it. */
-export function answersOf(document: Json): string[] {
-  const told = (schema: Json): string[] => {
-    if (schema.$ref) return told(document.components.schemas[schema.$ref.split('/').at(-1)]);
-    if (schema.oneOf) return schema.oneOf.flatMap(told);
-    if (schema.allOf) return told(schema.allOf.at(-1));
+export function listResponses(document: Json): string[] {
+  const listOutcomes = (schema: Json): string[] => {
+    if (schema.$ref) return listOutcomes(document.components.schemas[schema.$ref.split('/').at(-1)]);
+    if (schema.oneOf) return schema.oneOf.flatMap(listOutcomes);
+    if (schema.allOf) return listOutcomes(schema.allOf.at(-1));
     const { status, errorCode } = schema.properties ?? {};
-    const word = status ?? errorCode;
-    return word ? (word.enum ?? [word.const]) : [''];
+    const outcome = status ?? errorCode;
+    return outcome ? (outcome.enum ?? [outcome.const]) : [''];
   };
   return Object.entries<Json>(document.paths).flatMap(([path, { post }]) =>
     Object.entries<Json>(post.responses)
-      .filter(([status]) => !OF_CONNECTIONS.includes(status))
+      .filter(([status]) => !CONNECTION_STATUSES.includes(status))
       .flatMap(([status, { content }]) =>
         Object.values<Json>(content)
-          .flatMap(({ schema }) => told(schema))
-          .map((word) => `${path} ${status} ${word}`),
+          .flatMap(({ schema }) => listOutcomes(schema))
+          .map((outcome) => `${path} ${status} ${outcome}`),
       ),
   );
 }
 
-export const answered = ({ path, status, body }: Exchange) =>
+export const describeResponse = ({ path, status, body }: Exchange) =>
   `${path} ${status} ${body.status ?? body.errorCode ?? ''}`;
 
 /** Every field of every request that a document has, and every word that it may have. */
-export function fieldsOf(document: Json): string[] {
-  const below = ({ properties }: Json, at: string): string[] =>
-    Object.entries<Json>(properties).flatMap(([name, { enum: words, items }]) => [
-      `${at} ${name}`,
-      ...(words ?? []).map((word: Json) => `${at} ${name}: ${word}`),
-      ...(items?.properties ? below(items, `${at} ${name}`) : []),
+export function listFields(document: Json): string[] {
+  const collectFields = ({ properties }: Json, prefix: string): string[] =>
+    Object.entries<Json>(properties).flatMap(([name, { enum: values, items }]) => [
+      `${prefix} ${name}`,
+      ...(values ?? []).map((value: Json) => `${prefix} ${name}: ${value}`),
+      ...(items?.properties ? collectFields(items, `${prefix} ${name}`) : []),
     ]);
-  return Object.entries<Json>(document.paths).flatMap(([path, { post }]) => below(bodySchemaOf(post), path));
+  return Object.entries<Json>(document.paths).flatMap(([path, { post }]) => collectFields(getBodySchema(post), path));
 }
 
 /** The same of what was sent. */
-export function sentFields({ path, sent }: Exchange): string[] {
-  const below = (body: Json, at: string): string[] =>
+export function listSentFields({ path, sent }: Exchange): string[] {
+  const collectFields = (body: Json, prefix: string): string[] =>
     Object.entries<Json>(body).flatMap(([name, value]) => [
-      `${at} ${name}`,
+      `${prefix} ${name}`,
       ...(Array.isArray(value)
-        ? value.filter((one) => typeof one === 'object').flatMap((one) => below(one, `${at} ${name}`))
-        : [`${at} ${name}: ${value}`]),
+        ? value.filter((one) => typeof one === 'object').flatMap((one) => collectFields(one, `${prefix} ${name}`))
+        : [`${prefix} ${name}: ${value}`]),
     ]);
-  return below(sent, path);
+  return collectFields(sent, path);
 }

@@ -1,25 +1,25 @@
 import { connect } from 'node:net';
 
 /** Sends these bytes to a port of this machine: every byte of the answer, and how the connection ended. */
-export function rawBytes(port: number | string, request: string): Promise<{ bytes: Buffer; end: string }> {
+export function sendRawBytes(port: number | string, request: string): Promise<{ bytes: Buffer; end: string }> {
   return new Promise((resolve) => {
     const socket = connect(Number(port), '127.0.0.1', () => socket.write(request));
-    const pieces: Buffer[] = [];
+    const chunks: Buffer[] = [];
     let end = 'closed';
-    socket.on('data', (piece) => pieces.push(piece));
+    socket.on('data', (chunk) => chunks.push(chunk));
     socket.on('error', (error: NodeJS.ErrnoException) => {
       end = error.code ?? 'error';
     });
-    socket.on('close', () => resolve({ bytes: Buffer.concat(pieces), end }));
+    socket.on('close', () => resolve({ bytes: Buffer.concat(chunks), end }));
   });
 }
 
 /** The same for an answer in JSON. */
-export async function rawAnswer(
+export async function sendRawForJson(
   port: number | string,
   request: string,
 ): Promise<{ status: number; body: unknown }> {
-  const text = (await rawBytes(port, request)).bytes.toString();
+  const text = (await sendRawBytes(port, request)).bytes.toString();
   const [head, body] = text.split('\r\n\r\n') as [string, string];
   return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)![1]), body: JSON.parse(body) };
 }

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import { testEmulator } from './emulator.ts';
+import { createTestEmulator } from './emulator.ts';
 
 export const IMAGE = 'https://example.com/a.png';
 
 /** Everything that is an image, but no public URL. */
-export const NO_URLS = [
+export const INVALID_IMAGE_URLS = [
   'aGVsbG8=',
   'data:image/png;base64,aGk=',
   '/tmp/a.png',
@@ -17,7 +17,7 @@ export const NO_URLS = [
 ];
 
 /** Names under which clients send images that are not in the family's own list. */
-export const OTHER_FIELDS = [
+export const MISPLACED_IMAGE_FIELDS = [
   'image',
   'images',
   'imageUrl',
@@ -29,14 +29,14 @@ export const OTHER_FIELDS = [
 ];
 
 /** `valid` with an image in each place where one could be put, but not in `list` as a public URL. */
-export function imagesGivenOtherwise(valid: object, list?: string): [object, string][] {
+export function createMisplacedImageCases(valid: object, list?: string): [object, string][] {
   const bodies = [
-    ...OTHER_FIELDS.flatMap((field) => [
+    ...MISPLACED_IMAGE_FIELDS.flatMap((field) => [
       { ...valid, [field]: 'aGk=' },
       { ...valid, [field]: ['data:image/png;base64,aGk='] },
       { ...valid, [field]: { data: 'aGk=' } },
     ]),
-    ...(list ? [...NO_URLS, null, 5, { url: IMAGE }] : []).flatMap((entry) => [
+    ...(list ? [...INVALID_IMAGE_URLS, null, 5, { url: IMAGE }] : []).flatMap((entry) => [
       { ...valid, [list!]: [entry] },
       { ...valid, [list!]: [IMAGE, entry] },
     ]),
@@ -45,40 +45,40 @@ export function imagesGivenOtherwise(valid: object, list?: string): [object, str
 }
 
 /** Each body is 400 with its code, before credits are looked at, and costs nothing. */
-export function itRefuses(path: string, cases: readonly (readonly [object, string])[]): void {
+export function itRejects(path: string, cases: readonly (readonly [object, string])[]): void {
   it.each(cases)('refuses %j with %s, charging nothing', async (body, errorCode) => {
-    const { post, account } = await testEmulator();
-    const told = { status: 400, body: { success: false, error: expect.any(String), errorCode } };
-    expect(await post(path, body)).toMatchObject(told);
-    expect(await post(path, body, 'np_test_empty')).toMatchObject(told);
+    const { post, account } = await createTestEmulator();
+    const expected = { status: 400, body: { success: false, error: expect.any(String), errorCode } };
+    expect(await post(path, body)).toMatchObject(expected);
+    expect(await post(path, body, 'np_test_empty')).toMatchObject(expected);
     expect(account('np_test_default')).toMatchObject({ balance: 1000, taskCount: 0 });
   });
 }
 
-const NO_IMAGE = { IMAGE_REQUIRED: true, MISSING_INPUT_IMAGE: true };
+const MISSING_IMAGE_CODES = { IMAGE_REQUIRED: true, MISSING_INPUT_IMAGE: true };
 
 /**
  * Of two mistakes in one body the one that stands first in `mistakes`, the family's documented order, is told; missing
  * credits come after all of them.
  */
-export function itTellsTheFirstOf(path: string, valid: object, mistakes: readonly [string, object][]): void {
-  const pairs = mistakes.flatMap(([code, patch], place) =>
+export function itReportsFirstError(path: string, valid: object, mistakes: readonly [string, object][]): void {
+  const pairs = mistakes.flatMap(([code, patch], index) =>
     mistakes
-      .slice(place + 1)
+      .slice(index + 1)
       // No body has no image and an image of the wrong kind.
-      .filter(([later]) => !(code in NO_IMAGE && later === 'IMAGE_URLS_REQUIRED'))
+      .filter(([later]) => !(code in MISSING_IMAGE_CODES && later === 'IMAGE_URLS_REQUIRED'))
       // Where both need the same field, the earlier one has it.
       .map(([later, other]): [string, string, object] => [code, later, { ...valid, ...other, ...patch }]),
   );
   it.each(pairs)('tells %s rather than %s for %j', async (code, _later, body) => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     for (const key of ['np_test_default', 'np_test_empty']) {
       expect((await post(path, body, key)).body.errorCode).toBe(code);
     }
   });
 
   it.each(mistakes)('tells %s for %j rather than that credits are missing', async (code, patch) => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     expect((await post(path, { ...valid, ...patch }, 'np_test_empty')).body.errorCode).toBe(code);
     expect((await post(path, valid, 'np_test_empty')).body.errorCode).toBe('INSUFFICIENT_CREDITS');
   });

@@ -1,4 +1,4 @@
-import type { Answer, TestEmulator } from './emulator.ts';
+import type { TestEmulator, TestResponse } from './emulator.ts';
 
 /** A body for each family that has files, and the field that its poll asks by. */
 export const ORDERS = {
@@ -21,25 +21,24 @@ export const ORDERS = {
 export const SHOT = { id: 'one', prompt: 'a cat', generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' };
 
 /** Orders a task of the family and lets it come to its end; answers the completed poll. */
-export async function completed(
+export async function completeTask(
   emulator: TestEmulator,
   family: keyof typeof ORDERS | 'veo-3',
-  more: object = {},
+  extraFields: object = {},
   key = 'np_test_unlimited',
   // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
 ): Promise<any> {
   if (family === 'veo-3') {
-    const { aspectRatio = '16:9', ...rest } = more as { aspectRatio?: string };
-    const { shots } = (
-      await emulator.post('/api/veo-3/generate', { shots: [{ ...SHOT, aspectRatio }], ...rest }, key)
-    ).body;
-    end(emulator, key);
+    const { aspectRatio = '16:9', ...rest } = extraFields as { aspectRatio?: string };
+    const { shots } = (await emulator.post('/api/veo-3/generate', { shots: [{ ...SHOT, aspectRatio }], ...rest }, key))
+      .body;
+    finishTasks(emulator, key);
     const taskIds = [{ shotId: 'one', taskId: shots[0].taskId }];
     return (await emulator.post('/api/veo-3/check-status', { taskIds }, key)).body.shots[0];
   }
   const { path, body } = ORDERS[family];
-  const { taskId, generationId } = (await emulator.post(`${path}/generate`, { ...body, ...more }, key)).body;
-  end(emulator, key);
+  const { taskId, generationId } = (await emulator.post(`${path}/generate`, { ...body, ...extraFields }, key)).body;
+  finishTasks(emulator, key);
   return {
     taskId,
     ...(await emulator.post(`${path}/check-status`, generationId ? { generationId } : { taskId }, key)).body,
@@ -47,7 +46,7 @@ export async function completed(
 }
 
 /** All that the account has under way comes to its end. */
-function end({ core, account }: TestEmulator, key: string): void {
+function finishTasks({ core, account }: TestEmulator, key: string): void {
   core.timeline.advance(account(key).id, 3_600_000);
 }
 
@@ -57,7 +56,7 @@ export async function fetchFile(
   url: string,
   headers: Record<string, string> = {},
   method: 'GET' | 'HEAD' = 'GET',
-): Promise<Pick<Answer, 'status' | 'headers'> & { bytes: Buffer }> {
+): Promise<Pick<TestResponse, 'status' | 'headers'> & { bytes: Buffer }> {
   const { pathname, search } = new URL(url);
   const response = await app.inject({ method, url: pathname + search, headers });
   return { status: response.statusCode, headers: response.headers, bytes: response.rawPayload };

@@ -46,12 +46,12 @@ export async function startServerProcess(args: string[]) {
   });
   closeSync(stdout);
   closeSync(stderr);
-  const end = () => {
+  const cleanUp = () => {
     child.kill('SIGKILL');
     rmSync(dir, { recursive: true, force: true });
   };
-  process.once('exit', end);
-  const url = await urlOf(child, log, errors);
+  process.once('exit', cleanUp);
+  const url = await waitForUrl(child, log, errors);
   const pid = child.pid!;
 
   return {
@@ -65,15 +65,15 @@ export async function startServerProcess(args: string[]) {
         : `ended with ${child.exitCode ?? child.signalCode}: ${readFileSync(errors, 'utf8').slice(-4000)}`,
     /** What it holds after all that nobody needs has been collected. */
     async measure(): Promise<Measurement> {
-      const told = once(child, 'message', { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+      const reply = once(child, 'message', { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
       child.send('measure');
-      const [answer] = await told;
-      return { ...answer, descriptors: descriptorsOf(pid) };
+      const [measurement] = await reply;
+      return { ...measurement, descriptors: countDescriptors(pid) };
     },
-    residentBytes: () => residentBytesOf(pid),
+    residentBytes: () => readResidentBytes(pid),
     /** Since it began; undefined where there is no /proc. */
-    cpuMs: () => cpuMsOf(pid),
-    descriptors: () => descriptorsOf(pid),
+    cpuMs: () => readCpuMs(pid),
+    descriptors: () => countDescriptors(pid),
     /** The lines logged since the last call, which are then forgotten. */
     takeLog(): string[] {
       const lines = readFileSync(log, 'utf8').split('\n').filter(Boolean);
@@ -83,17 +83,17 @@ export async function startServerProcess(args: string[]) {
     /** Nothing may ever stand there. */
     errorOutput: () => (statSync(errors).size > 0 ? readFileSync(errors, 'utf8') : ''),
     async stop(): Promise<void> {
-      process.removeListener('exit', end);
+      process.removeListener('exit', cleanUp);
       const exit = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
-      end();
+      cleanUp();
       await exit;
     },
   };
 }
 
-async function urlOf(child: ChildProcess, log: string, errors: string): Promise<string> {
-  const until = performance.now() + START_TIMEOUT_MS;
-  while (performance.now() < until) {
+async function waitForUrl(child: ChildProcess, log: string, errors: string): Promise<string> {
+  const deadlineMs = performance.now() + START_TIMEOUT_MS;
+  while (performance.now() < deadlineMs) {
     if (child.exitCode !== null) {
       throw new Error(`the server ended before it was ready: ${readFileSync(errors, 'utf8')}`);
     }
@@ -109,21 +109,21 @@ async function urlOf(child: ChildProcess, log: string, errors: string): Promise<
 
 const hasProc = existsSync('/proc/self/fd');
 
-function descriptorsOf(pid: number): number | undefined {
+function countDescriptors(pid: number): number | undefined {
   return hasProc ? readdirSync(`/proc/${pid}/fd`).length : undefined;
 }
 
 /** Linux tells CPU time in hundredths of a second, whatever the kernel's own tick is. */
 const TICK_MS = 10;
 
-function cpuMsOf(pid: number): number | undefined {
+function readCpuMs(pid: number): number | undefined {
   if (!hasProc) return undefined;
   // The second field is the command's name in parentheses; user and system time are the 14th and 15th.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
-function residentBytesOf(pid: number): number | undefined {
+function readResidentBytes(pid: number): number | undefined {
   if (!hasProc) return undefined;
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return Number(kib) * 1024;

@@ -36,13 +36,11 @@ export function createTestClock(startMs = START_MS): TestClock {
       }),
     repeat: (ms, work) => add({ atMs: nowMs + ms, everyMs: ms, work }),
     after: (ms, work) => add({ atMs: nowMs + ms, everyMs: undefined, work }),
-    afterTurn: (work) => void setImmediate(work),
+    atTurnEnd: (work) => void setImmediate(work),
     advance(ms) {
       const endMs = nowMs + ms;
       for (;;) {
-        const [next] = [...timers]
-          .filter(({ atMs }) => atMs <= endMs)
-          .sort((one, two) => one.atMs - two.atMs);
+        const [next] = [...timers].filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs);
         if (!next) break;
         nowMs = next.atMs;
         if (next.everyMs === undefined) timers.delete(next);

@@ -3,10 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
 /** Asks a proxy on this machine for a tunnel: its first answer, and the connection as it is from then on. */
-export async function askForTunnel(
-  port: number | string,
-  target: string,
-): Promise<{ head: string; socket: Socket }> {
+export async function openTunnel(port: number | string, target: string): Promise<{ head: string; socket: Socket }> {
   const socket = connect(Number(port), '127.0.0.1');
   socket.on('error', () => {});
   socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`);
@@ -15,13 +12,13 @@ export async function askForTunnel(
 }
 
 /** An answer to bytes that are sent encrypted, to who trusts the certificate. @throws Error when it is not to be trusted */
-export async function overTls(
+export async function sendOverTls(
   socket: Socket,
   { host, ca, request }: { host: string; ca: string; request: string },
 ): Promise<string> {
   const secure = connectTls({ socket, servername: host, ca, ALPNProtocols: ['http/1.1'] });
   secure.end(request);
-  const pieces: Buffer[] = [];
-  for await (const piece of secure) pieces.push(piece);
-  return Buffer.concat(pieces).toString();
+  const chunks: Buffer[] = [];
+  for await (const chunk of secure) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
 }

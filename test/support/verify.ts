@@ -3,24 +3,28 @@ import { join } from 'node:path';
 import { connectEmulator } from '../../src/client/client.ts';
 import type { Exchange, Target } from '../../src/conformance/case-context.ts';
 import { allCases } from '../../src/conformance/cases/index.ts';
-import { createConformity } from '../../src/conformance/contract-validator.ts';
+import { createContractValidator } from '../../src/conformance/contract-validator.ts';
 import { runCases } from '../../src/conformance/runner.ts';
 import { readSamples } from '../../src/openapi/wire-samples.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
 
 /** Everything that verify looks at, by the document in the repository. */
-export function contract() {
+export function loadContract() {
   const document = JSON.parse(readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8'));
-  const conformity = createConformity(document);
-  return { document, conformity, cases: allCases(conformity, readSamples(join(FIXTURES_DIR, 'wire'))) };
+  const validator = createContractValidator(document);
+  return {
+    document,
+    conformity: validator,
+    cases: allCases(validator, readSamples(join(FIXTURES_DIR, 'wire'))),
+  };
 }
 
 /** Holds a server to it, as the command does. `spend`: there is no control plane, and so much may be spent. */
-export async function lookAt(
+export async function verifyServer(
   url: string,
   { spend, key, only = /./ }: { spend?: number; key?: string; only?: RegExp } = {},
 ) {
-  const { cases, conformity } = contract();
+  const { cases, conformity: validator } = loadContract();
   const exchanges: Exchange[] = [];
   const target: Target = {
     url,
@@ -30,13 +34,13 @@ export async function lookAt(
     patienceMs: 60_000,
     pollEveryMs: 10_000,
     sleep: async () => {},
-    videoOf4s: () => readFileSync(join(FIXTURES_DIR, 'videos/480x848-4s.mp4')),
+    getFourSecondVideo: () => readFileSync(join(FIXTURES_DIR, 'videos/480x848-4s.mp4')),
     onExchange: (exchange) => void exchanges.push(exchange),
   };
   const outcomes = await runCases(
     cases.filter(({ id }) => only.test(id)),
     target,
-    conformity,
+    validator,
   );
   return { outcomes, exchanges, spent: target.budget.spent };
 }

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { testEmulator } from './emulator.ts';
+import { createTestEmulator } from './emulator.ts';
 
 interface VideoFamily {
   family: string;
@@ -13,19 +13,19 @@ interface VideoFamily {
   completed: (taskId: string) => { videoUrl: string; [more: string]: string };
 }
 
-const FOREIGN = {
+const OTHER_FAMILIES = {
   'sora-2': { prompt: 'a', mode: 'textToVideo' },
   'sora-2-tvc': { adTheme: 'a' },
   'nano-banana-2': { prompt: 'a', mode: 'generate' },
 };
 
 /** The answers to polls, to the letter, of a family whose answers are Sora 2's. */
-export function itTellsAsSora2({ family, valid, price, seconds, steps, completed }: VideoFamily): void {
+export function itRespondsLikeSora2({ family, valid, price, seconds, steps, completed }: VideoFamily): void {
   const GENERATE = `/api/${family}/generate`;
   const CHECK = `/api/${family}/check-status`;
 
-  async function running(flags: string[] = []) {
-    const emulator = await testEmulator(flags);
+  async function startTask(flags: string[] = []) {
+    const emulator = await createTestEmulator(flags);
     const { id } = emulator.createAccount('k', { speed: 1 });
     const { taskId } = (await emulator.post(GENERATE, valid, 'k')).body;
     const poll = () => emulator.post(CHECK, { taskId }, 'k');
@@ -35,7 +35,7 @@ export function itTellsAsSora2({ family, valid, price, seconds, steps, completed
   it.each([{}, { taskId: null }, { taskId: 7 }, { taskId: '' }, { taskId: '  ' }, { taskId: ['task_x'] }])(
     'refuses %j with TASK_ID_REQUIRED',
     async (body) => {
-      const { post } = await testEmulator();
+      const { post } = await createTestEmulator();
       expect(await post(CHECK, body)).toMatchObject({
         status: 400,
         body: { success: false, errorCode: 'TASK_ID_REQUIRED' },
@@ -44,21 +44,21 @@ export function itTellsAsSora2({ family, valid, price, seconds, steps, completed
   );
 
   it("finds neither unknown tasks, nor another key's, nor another family's", async () => {
-    const { post, taskId } = await running();
+    const { post, taskId } = await startTask();
     const notFound = { status: 404, body: { success: false, errorCode: 'TASK_NOT_FOUND' } };
     expect(await post(CHECK, { taskId: 'task_abc123' }, 'k')).toMatchObject(notFound);
     expect(await post(CHECK, { taskId }, 'np_test_other')).toMatchObject(notFound);
-    const others = Object.entries(FOREIGN).filter(([name]) => name !== family);
-    expect(others.length).toBeGreaterThan(1);
-    for (const [name, body] of others) {
-      const foreign = (await post(`/api/${name}/generate`, body, 'k')).body.taskId;
-      expect(foreign).toMatch(/^task_/);
-      expect(await post(CHECK, { taskId: foreign }, 'k')).toMatchObject(notFound);
+    const otherFamilies = Object.entries(OTHER_FAMILIES).filter(([name]) => name !== family);
+    expect(otherFamilies.length).toBeGreaterThan(1);
+    for (const [name, body] of otherFamilies) {
+      const otherTaskId = (await post(`/api/${name}/generate`, body, 'k')).body.taskId;
+      expect(otherTaskId).toMatch(/^task_/);
+      expect(await post(CHECK, { taskId: otherTaskId }, 'k')).toMatchObject(notFound);
     }
   });
 
   it('tells each step, then the result, to the letter', async () => {
-    const { poll, taskId, plan, clock, core, id } = await running();
+    const { poll, taskId, plan, clock, core, id } = await startTask();
     expect(plan.steps.map(({ name }) => name)).toEqual(steps);
     let nowMs = 0;
     for (const { name, atMs } of plan.steps) {
@@ -71,19 +71,19 @@ export function itTellsAsSora2({ family, valid, price, seconds, steps, completed
     clock.advance(plan.endMs - 1 - nowMs);
     expect((await poll()).body.status).toBe('processing');
     clock.advance(1);
-    const answer = await poll();
-    expect(answer.status).toBe(200);
-    const { videoUrl, ...more } = completed(taskId);
-    const told = { success: true, status: 'completed', videoUrl, taskId };
-    const rest = { generationTime: plan.endMs / 1000, creditsUsed: price, ...more };
-    expect(answer.text).toBe(JSON.stringify({ ...told, ...rest }));
+    const response = await poll();
+    expect(response.status).toBe(200);
+    const { videoUrl, ...extraFields } = completed(taskId);
+    const expectedHead = { success: true, status: 'completed', videoUrl, taskId };
+    const rest = { generationTime: plan.endMs / 1000, creditsUsed: price, ...extraFields };
+    expect(response.text).toBe(JSON.stringify({ ...expectedHead, ...rest }));
     clock.advance(86_400_000);
-    expect((await poll()).text).toBe(answer.text);
+    expect((await poll()).text).toBe(response.text);
     expect(core.ledger.entries(id, 10).map(({ kind }) => kind)).toEqual(['grant', 'hold', 'capture']);
   });
 
   it(`takes ${seconds.join(' to ')} simulated seconds`, async () => {
-    const { post, core, createAccount } = await testEmulator();
+    const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { credits: 100_000, rateLimit: null });
     const submitted = vi.spyOn(core.tasks, 'submit');
     for (let n = 0; n < 60; n++) await post(GENERATE, valid, 'k');
@@ -95,10 +95,10 @@ export function itTellsAsSora2({ family, valid, price, seconds, steps, completed
   });
 
   it('does not move an auto clock for the poll of another family', async () => {
-    const { post, account } = await testEmulator();
+    const { post, account } = await createTestEmulator();
     const { taskId } = (await post(GENERATE, valid, 'np_test_auto')).body;
     const { clockMs } = account('np_test_auto');
-    for (const [name] of Object.entries(FOREIGN)) {
+    for (const [name] of Object.entries(OTHER_FAMILIES)) {
       if (name === family) continue;
       const ids = { taskId, generationId: taskId.replace('task_', 'gen_') };
       expect((await post(`/api/${name}/check-status`, ids, 'np_test_auto')).status).toBe(404);
@@ -107,23 +107,23 @@ export function itTellsAsSora2({ family, valid, price, seconds, steps, completed
   });
 
   it('goes one step with each poll under an auto clock', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const { taskId } = (await post(GENERATE, valid, 'np_test_auto')).body;
-    const seen: string[] = [];
+    const reported: string[] = [];
     for (const _step of steps) {
       const { status, progress } = (await post(CHECK, { taskId }, 'np_test_auto')).body;
-      seen.push(progress ?? status);
+      reported.push(progress ?? status);
     }
-    expect(seen).toEqual([...steps.slice(1), 'completed']);
+    expect(reported).toEqual([...steps.slice(1), 'completed']);
   });
 
   it.each([200, 500])('tells a failed task with HTTP %i, as set, and refunds it', async (status) => {
-    const { poll, core, id, taskId, account } = await running(['--failed-task-status', String(status)]);
+    const { poll, core, id, taskId, account } = await startTask(['--failed-task-status', String(status)]);
     expect(account('k').balance).toBe(1000 - price);
     core.tasks.fail(id, taskId, 'GENERATION_FAILED');
-    const answer = await poll();
-    expect(answer.status).toBe(status);
-    expect(answer.text).toBe(
+    const response = await poll();
+    expect(response.status).toBe(status);
+    expect(response.text).toBe(
       `{"success":false,"status":"failed","error":"Video generation failed","errorCode":"GENERATION_FAILED","taskId":"${taskId}"}`,
     );
     expect(account('k').balance).toBe(1000);

@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { randomOf } from '../../src/core/random.ts';
+import { seededRandom } from '../../src/core/random.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
 import { type AnalysisRequest, writeAnalysis } from '../../src/texts/analysis.ts';
-import { LOCALES, type Locale, phrasesOf } from '../../src/texts/phrases.ts';
+import { LOCALES, type Locale, loadPhrases } from '../../src/texts/phrases.ts';
 
 const write = (own: Partial<AnalysisRequest> = {}, locale: Locale = 'en', seed = 's') =>
   writeAnalysis(
     { kind: 'file', name: 'clip.mp4', durationMs: 12_345, ...own },
-    phrasesOf(locale, FIXTURES_DIR),
-    randomOf(seed),
+    loadPhrases(locale, FIXTURES_DIR),
+    seededRandom(seed),
   );
 const rows = (text: string) =>
   text

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FIXTURES_DIR } from '../../src/paths.ts';
-import { LOCALES, type Phrases, phrasesOf } from '../../src/texts/phrases.ts';
+import { LOCALES, loadPhrases, type Phrases } from '../../src/texts/phrases.ts';
 
 /** Every string of a phrase set with the path to it. */
 function stringsOf(value: unknown, path = ''): [path: string, text: string][] {
@@ -8,7 +8,7 @@ function stringsOf(value: unknown, path = ''): [path: string, text: string][] {
   return Object.entries(value as object).flatMap(([key, inner]) => stringsOf(inner, `${path}/${key}`));
 }
 
-const english = stringsOf(phrasesOf('en', FIXTURES_DIR));
+const english = stringsOf(loadPhrases('en', FIXTURES_DIR));
 const slotsOf = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(([slot]) => slot).sort();
 const proseOf = (phrases: Phrases) =>
   stringsOf(phrases)
@@ -41,7 +41,7 @@ const WORDS: Partial<Record<(typeof LOCALES)[number], RegExp>> = {
 };
 
 describe.each(others)('the phrases of %s', (locale) => {
-  const phrases = phrasesOf(locale, FIXTURES_DIR);
+  const phrases = loadPhrases(locale, FIXTURES_DIR);
   const strings = stringsOf(phrases);
 
   it('have the shape of the English ones, slot for slot', () => {
@@ -65,7 +65,7 @@ describe.each(others)('the phrases of %s', (locale) => {
 
 describe('the script of each language', () => {
   it.each(LOCALES)('%s', (locale) => {
-    const text = proseOf(phrasesOf(locale, FIXTURES_DIR)).replace(/\{\w+\}/g, '');
+    const text = proseOf(loadPhrases(locale, FIXTURES_DIR)).replace(/\{\w+\}/g, '');
     const letters = text.match(/\p{L}/gu)!.length;
     expect(text.match(SCRIPTS[locale].letters)!.length / letters).toBeGreaterThan(SCRIPTS[locale].share);
     const words = WORDS[locale];
@@ -79,14 +79,12 @@ describe('the script of each language', () => {
 
   it('tells Simplified from Traditional Chinese, and Japanese from both', () => {
     const [simplified, traditional] = [/[镜头画这为与开间从边]/g, /[鏡頭畫這為與開間從邊]/g];
-    const zh = proseOf(phrasesOf('zh', FIXTURES_DIR));
-    const tw = proseOf(phrasesOf('zh-TW', FIXTURES_DIR));
+    const zh = proseOf(loadPhrases('zh', FIXTURES_DIR));
+    const tw = proseOf(loadPhrases('zh-TW', FIXTURES_DIR));
     expect(zh).toMatch(simplified);
     expect(zh).not.toMatch(traditional);
     expect(tw).toMatch(traditional);
     expect(tw).not.toMatch(/[镜画这与开间从边]/);
-    expect(proseOf(phrasesOf('ja', FIXTURES_DIR)).match(/\p{Script=Hiragana}/gu)!.length).toBeGreaterThan(
-      1000,
-    );
+    expect(proseOf(loadPhrases('ja', FIXTURES_DIR)).match(/\p{Script=Hiragana}/gu)!.length).toBeGreaterThan(1000);
   });
 });

@@ -1,18 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { randomOf } from '../../src/core/random.ts';
+import { seededRandom } from '../../src/core/random.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
-import { LOCALES, type Locale, phrasesOf, type Technique } from '../../src/texts/phrases.ts';
+import { LOCALES, type Locale, loadPhrases, type Technique } from '../../src/texts/phrases.ts';
 import { type ScriptRequest, writeScript } from '../../src/texts/script.ts';
 
-const TECHNIQUES = Object.keys(phrasesOf('en', FIXTURES_DIR).techniques) as Technique[];
+const TECHNIQUES = Object.keys(loadPhrases('en', FIXTURES_DIR).techniques) as Technique[];
 const MARKER = /^### \[(\d+(?:\.\d+)?)s–(\d+(?:\.\d+)?)s\] (.+)$/gm;
 
 const write = (own: Partial<ScriptRequest> = {}, locale: Locale = 'en', seed = 's') =>
   writeScript(
     { topic: 'a fox in the snow', technique: 'montage', durationSeconds: 10, imageCount: 0, ...own },
-    phrasesOf(locale, FIXTURES_DIR),
-    randomOf(seed),
+    loadPhrases(locale, FIXTURES_DIR),
+    seededRandom(seed),
   );
 const markers = (text: string) =>
   [...text.matchAll(MARKER)].map(([, from, to, title]) => ({
@@ -82,14 +82,12 @@ describe('the prompt generator writes', () => {
   it('about this topic with this technique', () => {
     for (const technique of TECHNIQUES) {
       const text = write({ topic: 'An old clockmaker, dust in the light, and a ticking wall', technique });
-      const { name, summary, movements } = phrasesOf('en', FIXTURES_DIR).techniques[technique];
+      const { name, summary, movements } = loadPhrases('en', FIXTURES_DIR).techniques[technique];
       expect(text).toContain(`${name}: ${summary}`);
       expect(movements.some((movement) => text.includes(movement))).toBe(true);
       expect(text).toContain('“An old clockmaker, dust in the light, and a ticking wall”');
     }
-    const focuses = [
-      ...write({ topic: 'A garden with cherry blossoms and koi' }).matchAll(/\*\*Focus:\*\* (.+)/g),
-    ];
+    const focuses = [...write({ topic: 'A garden with cherry blossoms and koi' }).matchAll(/\*\*Focus:\*\* (.+)/g)];
     const seen = focuses.map(([, focus]) => focus);
     expect(seen).toContain('cherry blossoms');
     expect(seen).toContain('koi');
@@ -107,8 +105,7 @@ describe('the prompt generator writes', () => {
     const text = write({ topic });
     expect(text).toContain(`“${topic}”`);
     expect(text.length).toBeLessThan(8000);
-    for (const [, focus] of text.matchAll(/\*\*Focus:\*\* (.+)/g))
-      expect(focus!.length).toBeLessThanOrEqual(91);
+    for (const [, focus] of text.matchAll(/\*\*Focus:\*\* (.+)/g)) expect(focus!.length).toBeLessThanOrEqual(91);
   });
 
   it('a note on reference images only when there are any', () => {

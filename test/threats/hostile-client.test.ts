@@ -5,9 +5,9 @@ import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { hasProgram, MAIN } from '../support/command.ts';
-import { testEmulator } from '../support/emulator.ts';
-import { rawBytes } from '../support/raw-http.ts';
-import { completed } from '../support/results.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { sendRawBytes } from '../support/raw-http.ts';
+import { completeTask } from '../support/results.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestClock } from '../support/test-clock.ts';
 
@@ -16,10 +16,9 @@ const CONTROL = '\u0007\u001b[2J\u009b31m\r\n';
 
 describe('a hostile client', () => {
   it('changes nothing of the program by fields named __proto__, constructor or prototype', async () => {
-    const { send, get } = await testEmulator();
+    const { send, get } = await createTestEmulator();
     const { paths } = (await get('/openapi.json')).body;
-    const poison =
-      '"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"prototype":{"polluted":1}';
+    const poison = '"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"prototype":{"polluted":1}';
     const calls = [
       ...Object.keys(paths),
       '/__admin/accounts',
@@ -45,8 +44,8 @@ describe('a hostile client', () => {
   });
 
   it('puts no header of its own into an answer', async () => {
-    const emulator = await testEmulator();
-    const { videoUrl } = await completed(emulator as never, 'sora-2');
+    const emulator = await createTestEmulator();
+    const { videoUrl } = await completeTask(emulator as never, 'sora-2');
     await emulator.app.listen({ port: 0, host: '127.0.0.1' });
     const { port } = emulator.app.server.address() as { port: number };
     const path = new URL(videoUrl).pathname;
@@ -60,7 +59,7 @@ describe('a hostile client', () => {
       `GET ${path} HTTP/1.1\r\nHost: x\r\nx-emulator-fault: fail=A%0d%0aSet-Cookie: evil=1\r\n`,
     ];
     for (const head of lines) {
-      const answer = (await rawBytes(port, `${head}Connection: close\r\n\r\n`)).bytes.toString('latin1');
+      const answer = (await sendRawBytes(port, `${head}Connection: close\r\n\r\n`)).bytes.toString('latin1');
       const [, headers] = /^(HTTP\/1\.1 \d{3} [\s\S]*?)\r\n\r\n/.exec(answer)!;
       expect(headers).not.toMatch(/^set-cookie/im);
     }
@@ -69,12 +68,12 @@ describe('a hostile client', () => {
   it.each(['"><script>', 'evil.test/x?', 'user@evil.test', 'a b', 'evil.test#', '\\evil.test', "'"])(
     'puts no Host such as %s into the URLs that are handed out',
     async (host) => {
-      const { post, clock, app } = await testEmulator();
+      const { post, clock, app } = await createTestEmulator();
       const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
       const { taskId } = (await post('/api/sora-2/generate', VALID)).body;
       clock.advance(600_000);
       const body = JSON.stringify({ taskId });
-      const { bytes } = await rawBytes(
+      const { bytes } = await sendRawBytes(
         port,
         `POST /api/sora-2/check-status HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\nAuthorization: Bearer np_test_default\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
       );
@@ -85,7 +84,7 @@ describe('a hostile client', () => {
 
   it('reads no file and writes none, whatever paths and names it makes up', async () => {
     const dir = tempDir();
-    const { send, authority, close } = await testEmulator(['--data-dir', dir]);
+    const { send, authority, close } = await createTestEmulator(['--data-dir', dir]);
     await authority();
     const names = [
       '../../../../etc/passwd',
@@ -96,13 +95,7 @@ describe('a hostile client', () => {
       'authority.pem',
     ];
     for (const name of names) {
-      for (const path of [
-        '/media/',
-        '/media/sora/',
-        '/docs/',
-        '/',
-        '/__admin/accounts/np_test_default/snapshots/',
-      ]) {
+      for (const path of ['/media/', '/media/sora/', '/docs/', '/', '/__admin/accounts/np_test_default/snapshots/']) {
         const answer = await send('GET', path + name);
         expect(answer.status).toBeGreaterThanOrEqual(400);
         expect(answer.text).not.toMatch(/root:|BEGIN|SQLite/);
@@ -112,15 +105,15 @@ describe('a hostile client', () => {
       // A name is nothing but text in the database.
       expect(taken.status).toBe(/^[\w.-]+$/.test(name) ? 201 : 400);
     }
-    expect(
-      readdirSync(dir).filter((file) => !/^(authority\.pem|emulator\.sqlite(-wal|-shm)?)$/.test(file)),
-    ).toEqual([]);
+    expect(readdirSync(dir).filter((file) => !/^(authority\.pem|emulator\.sqlite(-wal|-shm)?)$/.test(file))).toEqual(
+      [],
+    );
     await close();
   });
 
   it('guesses no results of an account whose seed it does not know', async () => {
     const idOf = async (flags: string[]) => {
-      const { post } = await testEmulator(flags);
+      const { post } = await createTestEmulator(flags);
       return (await post('/api/sora-2/generate', VALID)).body.taskId;
     };
     const known = await idOf([]);
@@ -132,7 +125,7 @@ describe('a hostile client', () => {
 
   it('gets into the control plane by no part of the token, nor with more than it', async () => {
     const token = 'very-secret-token';
-    const { send } = await testEmulator(['--admin-token', token]);
+    const { send } = await createTestEmulator(['--admin-token', token]);
     const statusOf = async (sent: string) =>
       (await send('GET', '/__admin/accounts', { key: null, headers: { 'x-admin-token': sent } })).status;
     for (let length = 0; length < token.length; length++) {
@@ -149,7 +142,7 @@ describe('a hostile client', () => {
 describe('what is kept and told', () => {
   it('is readable for its owner alone, as far as the emulator makes it', async () => {
     const dir = tempDir();
-    const { authority, post } = await testEmulator(['--data-dir', dir]);
+    const { authority, post } = await createTestEmulator(['--data-dir', dir]);
     await authority();
     await post('/api/sora-2/generate', VALID);
     const modes = readdirSync(dir).map((file) => [file, statSync(join(dir, file)).mode & 0o777]);
@@ -162,7 +155,7 @@ describe('what is kept and told', () => {
     const logger = pino({ level: 'trace' }, { write: (line) => void lines.push(line) });
     const token = 'very-secret-token';
     const key = 'sk_live_0123456789abcdef';
-    const { send } = await testEmulator(['--admin-token', token], createTestClock(), logger);
+    const { send } = await createTestEmulator(['--admin-token', token], createTestClock(), logger);
     const control = (method: string, path: string, body?: object) =>
       send(method, path, { key: null, headers: { 'x-admin-token': token }, ...(body && { body }) });
     const made = await control('POST', '/__admin/accounts', { key });
@@ -197,7 +190,7 @@ describe('what is kept and told', () => {
   it('has one line of JSON in its log for each request, whatever is in that', async () => {
     const lines: string[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => void lines.push(line) });
-    const { send } = await testEmulator([], createTestClock(), logger);
+    const { send } = await createTestEmulator([], createTestClock(), logger);
     const odd = encodeURIComponent(`${CONTROL}{"level":60,"msg":"forged"}`);
     await send('GET', `/__admin/accounts/${odd}`);
     await send('POST', `/api/${odd}`, { body: {} });

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { CHROMIUM, openBrowser } from '../support/browser.ts';
-import { testEmulator } from '../support/emulator.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 
 // What runs in the page knows the names of the page.
 // biome-ignore lint/suspicious/noExplicitAny: the compiler does not
@@ -28,7 +28,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
   afterAll(() => browser?.close());
 
   async function emulatorOnPort(flags: string[] = []) {
-    const emulator = await testEmulator(flags);
+    const emulator = await createTestEmulator(flags);
     const origin = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
     servers.add(emulator.app.server);
     // Whoever gets in shows in the answers; whoever does not, in the refusals.
@@ -82,16 +82,10 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
           ['GET', '/__admin/accounts/np_test_default/requests'],
           ['GET', '/__admin/events'],
         ] as const;
-        const body =
-          '{"amount":-1000,"key":"np_evil","revoked":true,"at":"task","effect":{"fail":true},"limit":1}';
+        const body = '{"amount":-1000,"key":"np_evil","revoked":true,"at":"task","effect":{"fail":true},"limit":1}';
         const read: string[] = [];
         for (const [method, path] of paths) {
-          for (const type of [
-            'text/plain',
-            'application/x-www-form-urlencoded',
-            'application/json',
-            undefined,
-          ]) {
+          for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/json', undefined]) {
             for (const mode of ['no-cors', 'cors'] as const) {
               const abort = AbortSignal.timeout(3000);
               try {

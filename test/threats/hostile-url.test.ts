@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { testEmulator } from '../support/emulator.ts';
-import { rawAnswer } from '../support/raw-http.ts';
+import { createTestEmulator } from '../support/emulator.ts';
+import { sendRawForJson } from '../support/raw-http.ts';
 import { SHOT } from '../support/results.ts';
 
 const SRC = join(import.meta.dirname, '../../src');
@@ -24,7 +24,7 @@ async function target() {
 describe('a hostile URL', () => {
   it('is called by no endpoint, at no time', async () => {
     const { port, calls } = await target();
-    const { post, clock, get, send } = await testEmulator();
+    const { post, clock, get, send } = await createTestEmulator();
     const url = `http://127.0.0.1:${port}/a.png`;
     const orders: [string, object][] = [
       ['sora-2', { prompt: url, mode: 'imageToVideo', imageUrls: [url] }],
@@ -68,7 +68,7 @@ describe('a hostile URL', () => {
 
   it('leads nowhere by way of the proxy', async () => {
     const { port: elsewhere, calls } = await target();
-    const { app } = await testEmulator();
+    const { app } = await createTestEmulator();
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
     for (const line of [
       `GET http://127.0.0.1:${elsewhere}/ HTTP/1.1`,
@@ -77,10 +77,7 @@ describe('a hostile URL', () => {
       `CONNECT localhost:${elsewhere} HTTP/1.1`,
       'GET http://169.254.169.254/latest/meta-data HTTP/1.1',
     ]) {
-      const answer = await rawAnswer(
-        port,
-        `${line}\r\nHost: 127.0.0.1:${elsewhere}\r\nConnection: close\r\n\r\n`,
-      );
+      const answer = await sendRawForJson(port, `${line}\r\nHost: 127.0.0.1:${elsewhere}\r\nConnection: close\r\n\r\n`);
       expect([line, answer]).toMatchObject([line, { status: 403, body: { errorCode: 'FORBIDDEN' } }]);
     }
     expect(calls()).toBe(0);

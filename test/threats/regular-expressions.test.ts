@@ -21,17 +21,9 @@ const WORST: Record<string, string[]> = {
   'texts/script.ts /[,.;:!?': [' '.repeat(500), ' wit'.repeat(125), ','.repeat(499)],
   // Of our own phrases.
   'texts/phrases.ts /\\{(\\w+)\\}/g': ['{'.repeat(HEAD), `{${'a'.repeat(HEAD)}`],
-  'admin/guard.ts /^(?:\\d+\\.': [
-    'a.'.repeat(HEAD / 2),
-    'a.internal.'.repeat(HEAD / 11),
-    '1.'.repeat(HEAD / 2),
-  ],
+  'admin/guard.ts /^(?:\\d+\\.': ['a.'.repeat(HEAD / 2), 'a.internal.'.repeat(HEAD / 11), '1.'.repeat(HEAD / 2)],
   'admin/guard.ts /:\\d+$/': [':1'.repeat(HEAD / 2), `:${'1'.repeat(HEAD)}x`, ':'.repeat(HEAD)],
-  'admin/requests.ts /^(proxy-)?': [
-    'api'.repeat(HEAD / 3),
-    'proxy-'.repeat(HEAD / 6),
-    'toke'.repeat(HEAD / 4),
-  ],
+  'admin/requests.ts /^(proxy-)?': ['api'.repeat(HEAD / 3), 'proxy-'.repeat(HEAD / 6), 'toke'.repeat(HEAD / 4)],
   'admin/verdict.ts /\\[\\d+\\]/g': ['[1'.repeat(HEAD / 2), `[${'1'.repeat(HEAD)}`],
   // No more than 1024 characters are looked at.
   'media/base64.ts /^data:': [

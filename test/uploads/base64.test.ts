@@ -30,8 +30,7 @@ describe('Base64Decoder', () => {
         const { header, padded, lineLength, chunkLength } = how;
         const text = Buffer.from(bytes).toString('base64');
         const trimmed = padded ? text : text.replace(/=+$/, '');
-        const lines =
-          lineLength === 0 ? trimmed : trimmed.replace(new RegExp(`(.{${lineLength}})`, 'g'), '$1\r\n');
+        const lines = lineLength === 0 ? trimmed : trimmed.replace(new RegExp(`(.{${lineLength}})`, 'g'), '$1\r\n');
         expect(decode(header + lines, { chunkLength }).bytes.equals(bytes)).toBe(true);
       }),
       { numRuns: 500 },
@@ -95,8 +94,7 @@ describe('Base64Decoder', () => {
     ['two headers', 'data:video/mp4;base64,data:video/mp4;base64,AAAA'],
     ['a web address', 'https://example.com/a.mp4'],
   ])('refuses %s', (_, text) => {
-    for (const chunkLength of [1, 3, text.length || 1])
-      expect(decode(text, { chunkLength }).result).toEqual(INVALID);
+    for (const chunkLength of [1, 3, text.length || 1]) expect(decode(text, { chunkLength }).result).toEqual(INVALID);
   });
 
   it('does not wait for the end of a header that has none', () => {

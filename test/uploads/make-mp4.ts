@@ -120,15 +120,7 @@ function track(id: number, options: Mp4Options, duration: number): Buffer {
     box(
       'mdia',
       fullBox('mdhd', 0, 0, times(0, timescale, duration), u16(0x55c4), zeros(2)),
-      fullBox(
-        'hdlr',
-        0,
-        0,
-        zeros(4),
-        Buffer.from(isVideo ? 'vide' : 'soun'),
-        zeros(12),
-        Buffer.from('Handler\0'),
-      ),
+      fullBox('hdlr', 0, 0, zeros(4), Buffer.from(isVideo ? 'vide' : 'soun'), zeros(12), Buffer.from('Handler\0')),
       box(
         'minf',
         isVideo ? fullBox('vmhd', 0, 1, zeros(8)) : fullBox('smhd', 0, 0, zeros(4)),
@@ -146,17 +138,7 @@ function track(id: number, options: Mp4Options, duration: number): Buffer {
 }
 
 function avc1(width: number, height: number): Buffer {
-  const fixed = [
-    zeros(6),
-    u16(1),
-    zeros(16),
-    u16(width),
-    u16(height),
-    u32(0x480000),
-    u32(0x480000),
-    zeros(4),
-    u16(1),
-  ];
+  const fixed = [zeros(6), u16(1), zeros(16), u16(width), u16(height), u32(0x480000), u32(0x480000), zeros(4), u16(1)];
   const configuration = box('avcC', Buffer.from([1, 0x42, 0, 0x1e, 0xff, 0xe0, 0]));
   return box('avc1', ...fixed, zeros(32), u16(24), u16(0xffff), configuration);
 }
@@ -181,14 +163,7 @@ function fragmentsOf(options: Mp4Options): Buffer[] {
       ? fullBox('tfhd', 0, 0x20008, u32(VIDEO_TRACK), u32(duration))
       : fullBox('tfhd', 0, 0x20000, u32(VIDEO_TRACK)),
     fullBox('tfdt', 0, 0, u32(0)),
-    fullBox(
-      'trun',
-      0,
-      sampleDurations === 'trun' ? 0x301 : 0x201,
-      u32(SAMPLES_PER_FRAGMENT),
-      u32(0),
-      ...runs,
-    ),
+    fullBox('trun', 0, sampleDurations === 'trun' ? 0x301 : 0x201, u32(SAMPLES_PER_FRAGMENT), u32(0), ...runs),
   );
   return Array.from({ length: fragments }, (_, index) =>
     Buffer.concat([box('moof', fullBox('mfhd', 0, 0, u32(index + 1)), traf), mediaData(mdatBytes)]),

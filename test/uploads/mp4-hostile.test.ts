@@ -7,18 +7,12 @@ const MEBIBYTE = 1024 * 1024;
 
 const many = (count: number, one: Buffer) => Buffer.alloc(count * one.length, one);
 const tfhd = (track: number) => fullBox('tfhd', 0, 8, u32(track), u32(1));
-const trun = (flags: number, samples: number, ...rest: Buffer[]) =>
-  fullBox('trun', 0, flags, u32(samples), ...rest);
+const trun = (flags: number, samples: number, ...rest: Buffer[]) => fullBox('trun', 0, flags, u32(samples), ...rest);
 
 /** A file that could be read, were it not for what is in its second fragment. */
 const withFragment = (...trafs: Buffer[]) =>
-  Buffer.concat([
-    makeMp4({ fragments: 1 }),
-    box('moof', ...trafs.map((traf) => box('traf', traf))),
-    mediaData(8),
-  ]);
-const withinMovie = (...boxes: Buffer[]) =>
-  Buffer.concat([ftyp(), box('moov', ...boxes, movie().subarray(8))]);
+  Buffer.concat([makeMp4({ fragments: 1 }), box('moof', ...trafs.map((traf) => box('traf', traf))), mediaData(8)]);
+const withinMovie = (...boxes: Buffer[]) => Buffer.concat([ftyp(), box('moov', ...boxes, movie().subarray(8))]);
 
 function nested(depth: number): Buffer {
   let inner = box('trak');
@@ -64,19 +58,13 @@ describe('Mp4Probe with hostile input', () => {
       'a run that states more than it has',
       withFragment(Buffer.concat([tfhd(1), trun(0x100, 0xffffffff, many(16, u32(1)))])),
     ],
-    [
-      'a run of two samples and bytes for one',
-      withFragment(Buffer.concat([tfhd(1), trun(0x300, 2, many(3, u32(1)))])),
-    ],
+    ['a run of two samples and bytes for one', withFragment(Buffer.concat([tfhd(1), trun(0x300, 2, many(3, u32(1)))]))],
     ['a run of sizes that are not there', withFragment(Buffer.concat([tfhd(1), trun(0x200, 9, u32(1))]))],
     ['a fragment without a header', withFragment(trun(0, 1))],
     ['fragments of hundreds of tracks', withFragment(...Array.from({ length: 500 }, (_, id) => tfhd(id)))],
     ['fragments of thousands of parts', withFragment(...Array.from({ length: 6000 }, () => tfhd(1)))],
     ['a movie box that states gigabytes', Buffer.concat([ftyp(), u32(0xfffffff0), movie().subarray(4)])],
-    [
-      'a box of 2^63 bytes',
-      Buffer.concat([makeMp4(), u32(1), Buffer.from('free'), u64(2n ** 63n), zeros(1000)]),
-    ],
+    ['a box of 2^63 bytes', Buffer.concat([makeMp4(), u32(1), Buffer.from('free'), u64(2n ** 63n), zeros(1000)])],
     [
       'a box of 2^64 - 1 bytes',
       Buffer.concat([makeMp4(), u32(1), Buffer.from('free'), u64(2n ** 64n - 1n), zeros(99)]),
@@ -97,24 +85,12 @@ describe('Mp4Probe with hostile input', () => {
   });
 
   it('answers whatever is done to a valid file', async () => {
-    const files = [
-      {},
-      { audio: true },
-      { moov: 'last', mdatSize: '64' },
-      { fragments: 3, audio: true },
-    ] as const;
+    const files = [{}, { audio: true }, { moov: 'last', mdatSize: '64' }, { fragments: 3, audio: true }] as const;
     const change = fc.record({
       at: fc.nat(),
       deleted: fc.oneof(fc.constant(4), fc.nat(20)),
       inserted: fc.oneof(
-        fc.constantFrom(
-          u32(0xffffffff),
-          u32(0),
-          u32(1),
-          u32(0x7fffffff),
-          Buffer.from('trak'),
-          Buffer.from('mdia'),
-        ),
+        fc.constantFrom(u32(0xffffffff), u32(0), u32(1), u32(0x7fffffff), Buffer.from('trak'), Buffer.from('mdia')),
         fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)),
       ),
     });

@@ -61,9 +61,7 @@ describe('Mp4Probe', () => {
   });
 
   it('reads the size of the video', async () => {
-    expect(await probe(makeMp4({ width: 1920, height: 1080, audio: true }))).toEqual(
-      readable(5000, 1920, 1080, true),
-    );
+    expect(await probe(makeMp4({ width: 1920, height: 1080, audio: true }))).toEqual(readable(5000, 1920, 1080, true));
   });
 
   it('takes the size from the track for codecs that mp4box does not know', async () => {

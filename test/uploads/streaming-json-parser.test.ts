@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FieldDiverter } from '../../src/uploads/streaming-json-parser.ts';
+import { StreamingFieldExtractor } from '../../src/uploads/streaming-json-parser.ts';
 
 const FIELD = 'videoFile';
 
@@ -20,7 +20,7 @@ function cutAt(document: Buffer, borders: number[]): Buffer[] {
 }
 
 function divert(document: string | Buffer, borders: number[] = [], keepLimitBytes = 1 << 20) {
-  const diverter = new FieldDiverter({ field: FIELD, keepLimitBytes, sink: () => new Collected() });
+  const diverter = new StreamingFieldExtractor({ field: FIELD, keepLimitBytes, sink: () => new Collected() });
   for (const chunk of cutAt(Buffer.from(document), borders)) {
     // A copy that is overwritten afterwards, as the memory of a chunk may be used again.
     const copy = Buffer.from(chunk);
@@ -143,7 +143,11 @@ describe('FieldDiverter', () => {
   it('passes megabytes of escapes on piece by piece', () => {
     for (const written of ['\\/', '\\u0041', '\\"', '\\\\', '\\ud83d\\ude00']) {
       const times = Math.floor(2_000_000 / written.length);
-      const diverter = new FieldDiverter({ field: FIELD, keepLimitBytes: 100, sink: () => new Collected() });
+      const diverter = new StreamingFieldExtractor({
+        field: FIELD,
+        keepLimitBytes: 100,
+        sink: () => new Collected(),
+      });
       diverter.write(Buffer.from(`{"videoFile":"x${written.repeat(times)}"}`));
       expect(diverter.sink?.text() === `x${JSON.parse(`"${written}"`).repeat(times)}`).toBe(true);
       expect(Math.max(...diverter.sink!.pieces.map((piece) => piece.length))).toBeLessThan(100_000);
@@ -151,11 +155,7 @@ describe('FieldDiverter', () => {
   });
 
   const name = fc.oneof({ weight: 1, arbitrary: fc.constant(FIELD) }, { weight: 2, arbitrary: fc.string() });
-  const string = fc.oneof(
-    fc.string({ unit: 'binary' }),
-    fc.base64String(),
-    fc.constantFrom(FIELD, '"', '\\', '/'),
-  );
+  const string = fc.oneof(fc.string({ unit: 'binary' }), fc.base64String(), fc.constantFrom(FIELD, '"', '\\', '/'));
   const { value } = fc.letrec((tie) => ({
     value: fc.oneof(
       { depthSize: 'small' },
@@ -169,10 +169,7 @@ describe('FieldDiverter', () => {
     list: fc.array(tie('value'), { maxLength: 4 }),
     object: fc.dictionary(name, tie('value'), { maxKeys: 5 }),
   }));
-  const document = fc.oneof(
-    { weight: 5, arbitrary: fc.dictionary(name, value) },
-    { weight: 1, arbitrary: value },
-  );
+  const document = fc.oneof({ weight: 5, arbitrary: fc.dictionary(name, value) }, { weight: 1, arbitrary: value });
   const borders = fc.array(fc.nat(), { maxLength: 20 });
 
   /** Writes characters of strings as escapes, chosen by the seed, and slashes as PHP does. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import { VENDOR_HOST } from '../../proxy/vendor-hosts.ts';
 
-export interface Surroundings {
+export interface ProxyEnvironment {
   /** Where the emulator answers. */
   url: string;
   key: string;
@@ -13,32 +13,32 @@ export interface Surroundings {
 }
 
 /** Where else a certificate may be named that the command has to trust. */
-const TRUSTED_BY = [
+const CA_BUNDLE_VARIABLES = [
   'SSL_CERT_FILE',
   'NODE_EXTRA_CA_CERTS',
   'CURL_CA_BUNDLE',
   'REQUESTS_CA_BUNDLE',
   'DENO_CERT',
 ];
-const LOCAL = ['localhost', '127.0.0.1', '::1'];
+const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '::1'];
 
 /**
  * The environment in which a program that calls https://nanophoto.ai reaches the emulator, in the words of curl, Python, Node.js,
  * Go, Ruby and Deno. Calls of other hosts over HTTPS are refused by the emulator; plain HTTP is left alone.
  */
 export function environmentFor(
-  { url, key, trustFile, preloadFile }: Surroundings,
+  { url, key, trustFile, preloadFile }: ProxyEnvironment,
   env: NodeJS.ProcessEnv,
 ): NodeJS.ProcessEnv {
-  const direct = directHosts(`${env.NO_PROXY ?? ''},${env.no_proxy ?? ''}`);
+  const noProxy = noProxyList(`${env.NO_PROXY ?? ''},${env.no_proxy ?? ''}`);
   return {
     ...env,
     NANOPHOTO_API_BASE_URL: url,
     NANOPHOTO_API_KEY: key,
     HTTPS_PROXY: url,
     https_proxy: url,
-    NO_PROXY: direct,
-    no_proxy: direct,
+    NO_PROXY: noProxy,
+    no_proxy: noProxy,
     SSL_CERT_FILE: trustFile,
     CURL_CA_BUNDLE: trustFile,
     REQUESTS_CA_BUNDLE: trustFile,
@@ -50,9 +50,9 @@ export function environmentFor(
 }
 
 /** Who was to be called without a proxy still is, but for the vendor. */
-function directHosts(list: string): string {
+function noProxyList(list: string): string {
   const entries = list.split(/[,\s]+/);
-  const kept = entries.filter((entry) => {
+  const otherHosts = entries.filter((entry) => {
     const name = entry
       .replace(/:\d+$/, '')
       .replace(/^\*?\.?/, '')
@@ -60,16 +60,16 @@ function directHosts(list: string): string {
       .toLowerCase();
     return name !== '' && !`.${VENDOR_HOST}`.endsWith(`.${name}`) && !name.endsWith(`.${VENDOR_HOST}`);
   });
-  return [...new Set([...kept, ...LOCAL])].join(',');
+  return [...new Set([...otherHosts, ...LOOPBACK_HOSTS])].join(',');
 }
 
 /** Our authority beside whatever is trusted otherwise, because programs look into one file alone. */
-export function trustedBeside(certificate: string, env: NodeJS.ProcessEnv): string {
-  const named = TRUSTED_BY.map((name) => env[name]).filter((file) => file !== undefined);
-  return [certificate, ...[...new Set(named)].map(readable), ...rootCertificates].join('\n');
+export function buildCaBundle(certificate: string, env: NodeJS.ProcessEnv): string {
+  const bundleFiles = CA_BUNDLE_VARIABLES.map((name) => env[name]).filter((file) => file !== undefined);
+  return [certificate, ...[...new Set(bundleFiles)].map(readOrEmpty), ...rootCertificates].join('\n');
 }
 
-function readable(file: string): string {
+function readOrEmpty(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch {

@@ -7,13 +7,13 @@ import { PRELOAD_FILE } from '../../paths.ts';
 import { openEmulator } from '../../server/emulator.ts';
 import { createLogger } from '../../server/logger.ts';
 import type { Config, ExecOptions } from '../../settings/config.ts';
-import { environmentFor, trustedBeside } from './environment.ts';
-import { reportOn } from './report.ts';
+import { buildCaBundle, environmentFor } from './environment.ts';
+import { createReport } from './report.ts';
 
-const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 /** What a terminal sends to all of its programs by itself when a key is pressed. */
-const OF_TERMINALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
-const FAILED_VERDICT = 1;
+const TERMINAL_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
+const FAILED_VERDICT_EXIT_CODE = 1;
 
 /**
  * Runs a command beside an emulator of its own, in an environment in which https://nanophoto.ai leads to it. Resolves with
@@ -24,23 +24,23 @@ export async function exec(config: Config, options: ExecOptions): Promise<number
   const { command, env, report, failOnVerdict } = options;
   // Who reads it may be gone; what the command ends with counts more.
   process.stderr.on('error', () => {});
-  const signals = passOnSignals();
+  const signals = forwardSignals();
   const { logger, flush } = await createLogger({ ...config, to: 'stderr' });
   const emulator = await openEmulator(config, logger);
   let dir: string | undefined;
   try {
-    const url = reachable(await emulator.listen());
+    const url = toLoopback(await emulator.listen());
     const { certificate } = await emulator.authority();
     dir = makeTempDir();
     const trustFile = join(dir, 'trusted.pem');
-    writeFileSync(trustFile, trustedBeside(certificate, env));
+    writeFileSync(trustFile, buildCaBundle(certificate, env));
     const key = emulator.firstKey ?? 'np_test_exec';
-    const surroundings = { url, key, trustFile, preloadFile: PRELOAD_FILE };
-    const code = await run(command, environmentFor(surroundings, env), signals);
+    const proxyEnvironment = { url, key, trustFile, preloadFile: PRELOAD_FILE };
+    const code = await runCommand(command, environmentFor(proxyEnvironment, env), signals);
     if (!report && !failOnVerdict) return code;
-    const { text, findings } = await reportOn(emulator.app, config.adminToken);
-    if (report || findings > 0) process.stderr.write(`\n${text}\n`);
-    return code === 0 && findings > 0 && failOnVerdict ? FAILED_VERDICT : code;
+    const { text, findingCount } = await createReport(emulator.app, config.adminToken);
+    if (report || findingCount > 0) process.stderr.write(`\n${text}\n`);
+    return code === 0 && findingCount > 0 && failOnVerdict ? FAILED_VERDICT_EXIT_CODE : code;
   } finally {
     await emulator.close();
     if (dir) rmSync(dir, { recursive: true, force: true });
@@ -50,7 +50,7 @@ export async function exec(config: Config, options: ExecOptions): Promise<number
 }
 
 /** Where programs on this machine find what listens on all addresses. */
-const reachable = (url: string) => url.replace(/\/\/(0\.0\.0\.0|\[::\])(?=:)/, '//127.0.0.1');
+const toLoopback = (url: string) => url.replace(/\/\/(0\.0\.0\.0|\[::\])(?=:)/, '//127.0.0.1');
 
 function makeTempDir(): string {
   try {
@@ -60,24 +60,24 @@ function makeTempDir(): string {
   }
 }
 
-type Signals = ReturnType<typeof passOnSignals>;
+type SignalForwarder = ReturnType<typeof forwardSignals>;
 
 /** From the first moment on: a signal that comes before there is a command keeps it from starting. */
-function passOnSignals() {
+function forwardSignals() {
   let child: ChildProcess | undefined;
-  let early: NodeJS.Signals | undefined;
-  const passOn = (signal: NodeJS.Signals) => {
-    if (!child) early = signal;
-    else if (!OF_TERMINALS.includes(signal) || !hasTerminal()) child.kill(signal);
+  let pendingSignal: NodeJS.Signals | undefined;
+  const forward = (signal: NodeJS.Signals) => {
+    if (!child) pendingSignal = signal;
+    else if (!TERMINAL_SIGNALS.includes(signal) || !hasTerminal()) child.kill(signal);
   };
-  for (const signal of PASSED_ON) process.on(signal, passOn);
+  for (const signal of FORWARDED_SIGNALS) process.on(signal, forward);
   return {
-    early: () => early,
-    to(started: ChildProcess): void {
+    pendingSignal: () => pendingSignal,
+    attach(started: ChildProcess): void {
       child = started;
     },
     stop(): void {
-      for (const signal of PASSED_ON) process.off(signal, passOn);
+      for (const signal of FORWARDED_SIGNALS) process.off(signal, forward);
     },
   };
 }
@@ -93,32 +93,32 @@ function hasTerminal(): boolean {
 }
 
 /** As a shell tells that a signal ended a command. */
-const codeOf = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];
+const exitCodeFor = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];
 
 /** The exit code of a command that has our input and output, and every signal that we are sent. */
-function run(
+function runCommand(
   [program, ...args]: ExecOptions['command'],
   env: NodeJS.ProcessEnv,
-  signals: Signals,
+  signals: SignalForwarder,
 ): Promise<number> {
   return new Promise<number>((resolve, reject) => {
-    const refuse = (error: NodeJS.ErrnoException) => {
-      const known: Record<string, string> = {
+    const onSpawnError = (error: NodeJS.ErrnoException) => {
+      const reasons: Record<string, string> = {
         ENOENT: 'there is no such command',
         EACCES: 'it is not executable',
       };
-      const why = known[error.code ?? ''] ?? error.code ?? error.message;
-      reject(new SetupError(`${program || '""'} cannot be started: ${why}.`, { cause: error }));
+      const reason = reasons[error.code ?? ''] ?? error.code ?? error.message;
+      reject(new SetupError(`${program || '""'} cannot be started: ${reason}.`, { cause: error }));
     };
-    const early = signals.early();
-    if (early) return resolve(codeOf(early));
+    const pendingSignal = signals.pendingSignal();
+    if (pendingSignal) return resolve(exitCodeFor(pendingSignal));
     try {
       const child = spawn(program, args, { stdio: 'inherit', env });
-      signals.to(child);
-      child.on('error', refuse);
-      child.on('exit', (code, signal) => resolve(code ?? codeOf(signal!)));
+      signals.attach(child);
+      child.on('error', onSpawnError);
+      child.on('exit', (code, signal) => resolve(code ?? exitCodeFor(signal!)));
     } catch (error) {
-      refuse(error as NodeJS.ErrnoException);
+      onSpawnError(error as NodeJS.ErrnoException);
     }
   });
 }

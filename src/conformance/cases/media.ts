@@ -1,151 +1,159 @@
-import type { Price, Source } from '../../http/pipeline/route-docs.ts';
+import type { Price, Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import type { Case } from '../case.ts';
-import { type Answer, assertAccepted, type Bench, told } from '../case-context.ts';
-import { Differs } from '../case-errors.ts';
-import { type Conformity, propertiesOf } from '../contract-validator.ts';
-import type { FileFound } from '../media-probe.ts';
-import { changed, completed, plainBody, pollBodyOf } from '../request-bodies.ts';
+import { assertAccepted, type CaseContext, describeResponse, type HttpResponse } from '../case-context.ts';
+import { Mismatch } from '../case-errors.ts';
+import { type ContractValidator, getProperties } from '../contract-validator.ts';
+import type { MediaInfo } from '../media-probe.ts';
+import { minimalBody, toPollBody, withChanges, withRequiredFields } from '../request-bodies.ts';
 
 /** What a file has to be, in words, and whether it is. */
 interface Trait {
   name: string;
-  of: FileFound['kind'];
-  has(file: FileFound): boolean;
+  kind: MediaInfo['kind'];
+  matches(file: MediaInfo): boolean;
 }
 
-const isAbout = (actual: number, wanted: number, tolerance: number) =>
-  Math.abs(actual - wanted) <= wanted * tolerance;
+const isApproximately = (actual: number, expected: number, tolerance: number) =>
+  Math.abs(actual - expected) <= expected * tolerance;
 
-const upright: Trait = { name: 'upright', of: 'video', has: ({ width, height }) => height > width };
-const lying: Trait = { name: 'lying', of: 'video', has: ({ width, height }) => width > height };
+const portrait: Trait = { name: 'upright', kind: 'video', matches: ({ width, height }) => height > width };
+const landscape: Trait = { name: 'lying', kind: 'video', matches: ({ width, height }) => width > height };
 
 /** Models make sides of whole blocks, so no ratio is quite what its name says. */
-const ratio = (of: Trait['of'], across: number, down: number): Trait => ({
+const ratioTrait = (kind: Trait['kind'], across: number, down: number): Trait => ({
   name: `${across}:${down}`,
-  of,
-  has: ({ width, height }) => isAbout(width / height, across / down, 0.02),
+  kind,
+  matches: ({ width, height }) => isApproximately(width / height, across / down, 0.02),
 });
 
 /** A class of videos is named after their shorter side; 1080 is often coded as 1088. */
-const lines = (count: number): Trait => ({
+const shorterSideTrait = (count: number): Trait => ({
   name: `${count} pixels on the shorter side`,
-  of: 'video',
-  has: ({ width, height }) => isAbout(Math.min(width, height), count, 0.01),
+  kind: 'video',
+  matches: ({ width, height }) => isApproximately(Math.min(width, height), count, 0.01),
 });
 
-const lasts = (seconds: number): Trait => ({
+const durationTrait = (seconds: number): Trait => ({
   name: `${seconds} s long`,
-  of: 'video',
-  has: (file) => Math.abs(file.seconds - seconds) <= 0.5,
+  kind: 'video',
+  matches: (file) => Math.abs(file.seconds - seconds) <= 0.5,
 });
 
 /** A class of images is named after the side of a square with as many pixels. */
-const thousands = (count: number): Trait => ({
+const pixelClassTrait = (count: number): Trait => ({
   name: `of ${count}K`,
-  of: 'image',
-  has: ({ width, height }) => isAbout(Math.sqrt(width * height), count * 1024, 0.2),
+  kind: 'image',
+  matches: ({ width, height }) => isApproximately(Math.sqrt(width * height), count * 1024, 0.2),
 });
 
-const sound = (hasSound: boolean): Trait => ({
+const audioTrait = (hasSound: boolean): Trait => ({
   name: hasSound ? 'with sound' : 'silent',
-  of: 'video',
-  has: (file) => file.hasSound === hasSound,
+  kind: 'video',
+  matches: (file) => file.hasSound === hasSound,
 });
 
-const LENGTHS = Object.fromEntries(['4', '8', '10', '12', '15'].map((text) => [text, [lasts(Number(text))]]));
+const DURATION_TRAITS = Object.fromEntries(
+  ['4', '8', '10', '12', '15'].map((text) => [text, [durationTrait(Number(text))]]),
+);
 
 /** What the values of a request's fields say of the files that come of it. */
-const TRAITS: Record<string, Record<string, readonly Trait[]>> = {
+const TRAITS_BY_FIELD: Record<string, Record<string, readonly Trait[]>> = {
   aspectRatio: {
-    portrait: [upright],
-    landscape: [lying],
-    '16:9': [ratio('video', 16, 9), ratio('image', 16, 9)],
-    '9:16': [ratio('video', 9, 16), ratio('image', 9, 16)],
-    '4:3': [ratio('image', 4, 3)],
-    '3:4': [ratio('image', 3, 4)],
+    portrait: [portrait],
+    landscape: [landscape],
+    '16:9': [ratioTrait('video', 16, 9), ratioTrait('image', 16, 9)],
+    '9:16': [ratioTrait('video', 9, 16), ratioTrait('image', 9, 16)],
+    '4:3': [ratioTrait('image', 4, 3)],
+    '3:4': [ratioTrait('image', 3, 4)],
   },
   resolution: {
-    '480p': [lines(480)],
-    '720p': [lines(720)],
-    '1080p': [lines(1080)],
-    '4k': [lines(2160)],
+    '480p': [shorterSideTrait(480)],
+    '720p': [shorterSideTrait(720)],
+    '1080p': [shorterSideTrait(1080)],
+    '4k': [shorterSideTrait(2160)],
   },
-  modelTier: { 'sora2-pro-standard': [lines(720)], 'sora2-pro-high': [lines(1080)] },
-  videoDuration: LENGTHS,
-  duration: LENGTHS,
-  imageQuality: { '1K': [thousands(1)], '2K': [thousands(2)], '4K': [thousands(4)] },
-  generateAudio: { true: [sound(true)], false: [sound(false)] },
+  modelTier: { 'sora2-pro-standard': [shorterSideTrait(720)], 'sora2-pro-high': [shorterSideTrait(1080)] },
+  videoDuration: DURATION_TRAITS,
+  duration: DURATION_TRAITS,
+  imageQuality: { '1K': [pixelClassTrait(1)], '2K': [pixelClassTrait(2)], '4K': [pixelClassTrait(4)] },
+  generateAudio: { true: [audioTrait(true)], false: [audioTrait(false)] },
 };
 
 /** The files of finished tasks: their size, orientation and length are those that were asked for. */
-export function resultCases(conformity: Conformity, path: string): Case[] {
+export function resultCases(validator: ContractValidator, path: string): Case[] {
   const pollPath = path.replace(/generate$/, 'check-status');
-  if (!path.endsWith('/generate') || !conformity.operationOf(pollPath)) return [];
-  const operation = conformity.operationOf(path);
-  const base = plainBody(conformity, path);
-  const shot = propertiesOf(operation).shots?.items.properties;
-  const ratios: string[] = (shot ?? propertiesOf(operation)).aspectRatio.enum;
+  if (!path.endsWith('/generate') || !validator.operationOf(pollPath)) return [];
+  const operation = validator.operationOf(path);
+  const base = minimalBody(validator, path);
+  const shotProperties = getProperties(operation).shots?.items.properties;
+  const ratios: string[] = (shotProperties ?? getProperties(operation)).aspectRatio.enum;
   const withRatio = (body: Json, aspectRatio: string) =>
-    changed(body, shot ? { shots: [{ ...body.shots[0], aspectRatio }] } : { aspectRatio });
+    withChanges(body, shotProperties ? { shots: [{ ...body.shots[0], aspectRatio }] } : { aspectRatio });
 
   // Each ratio once, and each price with one of them, if there is something about it that was not seen together before.
-  const seen = new Set<string>();
-  const asked = (operation['x-prices'].list as Price[]).flatMap(({ when }, place) => {
-    const body = completed(operation, changed(base, when));
-    const own = place === 0 ? ratios : [ratios[place % ratios.length]!];
-    return own
+  const seenPairs = new Set<string>();
+  const variants = (operation['x-prices'].list as Price[]).flatMap(({ when }, index) => {
+    const body = withRequiredFields(operation, withChanges(base, when));
+    const ownRatios = index === 0 ? ratios : [ratios[index % ratios.length]!];
+    return ownRatios
       .map((aspectRatio) => ({
         values: [...Object.values(when), aspectRatio],
         body: withRatio(body, aspectRatio),
       }))
       .filter(({ values }) => {
-        const before = seen.size;
-        for (const one of values) for (const other of values) seen.add(`${one} ${other}`);
-        return seen.size > before;
+        const sizeBefore = seenPairs.size;
+        for (const one of values) for (const other of values) seenPairs.add(`${one} ${other}`);
+        return seenPairs.size > sizeBefore;
       });
   });
-  return asked.map(({ values, body }) => ({
+  return variants.map(({ values, body }) => ({
     id: `${path.slice('/api/'.length, -'/generate'.length)}/file-${values.join('-').replaceAll(':', 'x')}`,
     name: `${path}: the file is what was asked for with ${values.join(', ')}`,
-    mark: operation['x-source'] as Source,
+    provenance: operation['x-source'] as Provenance,
     isFree: false,
-    async check(bench) {
-      const key = await bench.key();
-      const answer = await bench.conforming(path, body, { key });
-      assertAccepted(answer);
-      const poll = () => bench.conforming(pollPath, pollBodyOf(answer.body), { key });
-      const end = await bench.finished(key, poll);
-      if (end.body?.status !== 'completed') throw new Differs('a completed task', told(end));
-      const { creditsUsed } = end.body;
-      const price = conformity.priceOf(path, body);
+    async check(context) {
+      const key = await context.getKey();
+      const response = await context.callAndValidate(path, body, { key });
+      assertAccepted(response);
+      const poll = () => context.callAndValidate(pollPath, toPollBody(response.body), { key });
+      const finalResponse = await context.pollUntilDone(key, poll);
+      if (finalResponse.body?.status !== 'completed')
+        throw new Mismatch('a completed task', describeResponse(finalResponse));
+      const { creditsUsed } = finalResponse.body;
+      const price = validator.estimatePrice(path, body);
       if (creditsUsed !== undefined && creditsUsed !== price) {
-        throw new Differs(`creditsUsed ${price}`, told(end));
+        throw new Mismatch(`creditsUsed ${price}`, describeResponse(finalResponse));
       }
-      await assertFiles(bench, end, traitsOf(conformity, path, body));
+      await assertFiles(context, finalResponse, getExpectedTraits(validator, path, body));
     },
   }));
 }
 
 /** All that a request says of its files, with what stands for the fields that it leaves out. */
-export function traitsOf(conformity: Conformity, path: string, body: Json): Trait[] {
-  const properties = propertiesOf(conformity.operationOf(path));
-  const said = (field: string): Json => body[field] ?? body.shots?.[0][field] ?? properties[field]?.default;
-  return Object.entries(TRAITS).flatMap(([field, ofValues]) => ofValues[String(said(field))] ?? []);
+export function getExpectedTraits(validator: ContractValidator, path: string, body: Json): Trait[] {
+  const properties = getProperties(validator.operationOf(path));
+  const getFieldValue = (field: string): Json => body[field] ?? body.shots?.[0][field] ?? properties[field]?.default;
+  return Object.entries(TRAITS_BY_FIELD).flatMap(
+    ([field, traitsByValue]) => traitsByValue[String(getFieldValue(field))] ?? [],
+  );
 }
 
 /** Fetches all files of an answer. A storyboard beside the video is of no class that could be asked for. */
-export async function assertFiles(bench: Bench, { text }: Answer, traits: readonly Trait[]): Promise<void> {
+export async function assertFiles(
+  context: CaseContext,
+  { text }: HttpResponse,
+  traits: readonly Trait[],
+): Promise<void> {
   const urls = [...text.matchAll(/"(\w+)":\s*"(https?:\/\/[^"]+)"/g)];
-  if (urls.length === 0) throw new Differs('the address of a file', text);
+  if (urls.length === 0) throw new Mismatch('the address of a file', text);
   for (const [, field, url = ''] of urls) {
-    const file = await bench.file(url);
-    const wanted = file.kind === 'image' && field !== 'imageUrl' ? [] : traits;
-    for (const { name, of, has } of wanted) {
-      if (file.kind !== of || has(file)) continue;
-      const length =
-        file.kind === 'video' ? `, ${file.seconds} s, ${file.hasSound ? 'sound' : 'silent'}` : '';
-      throw new Differs(`a file that is ${name}`, `${file.width}×${file.height}${length}: ${url}`);
+    const file = await context.probeMedia(url);
+    const applicableTraits = file.kind === 'image' && field !== 'imageUrl' ? [] : traits;
+    for (const { name, kind, matches } of applicableTraits) {
+      if (file.kind !== kind || matches(file)) continue;
+      const length = file.kind === 'video' ? `, ${file.seconds} s, ${file.hasSound ? 'sound' : 'silent'}` : '';
+      throw new Mismatch(`a file that is ${name}`, `${file.width}×${file.height}${length}: ${url}`);
     }
   }
 }

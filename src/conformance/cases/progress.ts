@@ -1,121 +1,130 @@
-import type { Source } from '../../http/pipeline/route-docs.ts';
+import type { Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import type { Case } from '../case.ts';
-import { type Answer, assertAccepted, type Bench, isUnderWay, told } from '../case-context.ts';
-import { Differs } from '../case-errors.ts';
-import type { Conformity } from '../contract-validator.ts';
-import { plainBody, pollBodyOf } from '../request-bodies.ts';
+import {
+  assertAccepted,
+  type CaseContext,
+  describeResponse,
+  type HttpResponse,
+  isInProgress,
+} from '../case-context.ts';
+import { Mismatch } from '../case-errors.ts';
+import type { ContractValidator } from '../contract-validator.ts';
+import { minimalBody, toPollBody } from '../request-bodies.ts';
 
 /** So often a task is looked at on its way, where time can be moved. */
-const LOOKS = 8;
-const AN_HOUR_MS = 3_600_000;
-const AN_HOUR_SECONDS = 3600;
+const POLL_COUNT = 8;
+const HOUR_MS = 3_600_000;
+const HOUR_SECONDS = 3600;
 
 /** Clients poll again and again: what they are told never goes back. */
-export function progressCases(conformity: Conformity, path: string): Case[] {
+export function progressCases(validator: ContractValidator, path: string): Case[] {
   const pollPath = path.replace(/generate$/, 'check-status');
-  const polling = conformity.operationOf(pollPath);
-  if (!path.endsWith('/generate') || !polling) return [];
+  const pollOperation = validator.operationOf(pollPath);
+  if (!path.endsWith('/generate') || !pollOperation) return [];
   const name = path.slice('/api/'.length, -'/generate'.length);
-  const body = plainBody(conformity, path);
-  const examples = JSON.stringify(polling.responses[200].content['application/json'].examples);
+  const body = minimalBody(validator, path);
+  const examples = JSON.stringify(pollOperation.responses[200].content['application/json'].examples);
 
-  async function submitted(bench: Bench) {
-    const key = await bench.key();
-    const answer = await bench.conforming(path, body, { key });
-    assertAccepted(answer);
-    return { key, poll: () => bench.conforming(pollPath, pollBodyOf(answer.body), { key }) };
+  async function submit(context: CaseContext) {
+    const key = await context.getKey();
+    const response = await context.callAndValidate(path, body, { key });
+    assertAccepted(response);
+    return { key, poll: () => context.callAndValidate(pollPath, toPollBody(response.body), { key }) };
   }
-  const one = (id: string, sentence: string, check: Case['check']): Case => ({
+  const defineCase = (id: string, title: string, check: Case['check']): Case => ({
     id: `${name}/${id}`,
-    name: `${name}: ${sentence}`,
-    mark: 'X' satisfies Source,
+    name: `${name}: ${title}`,
+    provenance: 'assumed' satisfies Provenance,
     isFree: false,
     check,
   });
 
   const cases = [
-    one('progress-never-falls', 'what is told of a task under way never goes back', async (bench) => {
-      const { key, poll } = await submitted(bench);
-      const seen = new Set<string>();
-      let last: Answer | undefined;
-      const look = async () => {
-        const answer = await poll();
-        assertOnward(last, answer, seen);
-        last = answer;
-        return answer;
+    defineCase('progress-never-falls', 'what is told of a task under way never goes back', async (context) => {
+      const { key, poll } = await submit(context);
+      const pastSteps = new Set<string>();
+      let last: HttpResponse | undefined;
+      const pollAndCheck = async () => {
+        const response = await poll();
+        assertNoRegression(last, response, pastSteps);
+        last = response;
+        return response;
       };
-      if (bench.isControlled) {
-        const account = bench.accountOf(key, '');
+      if (context.isControlled) {
+        const account = context.requireAccountControl(key, '');
         const [task] = await account.tasks.list();
-        for (let n = 0; n < LOOKS; n++) {
-          await look();
-          await account.clock.advance(Math.ceil((task?.plan.endMs ?? 0) / LOOKS));
+        for (let n = 0; n < POLL_COUNT; n++) {
+          await pollAndCheck();
+          await account.clock.advance(Math.ceil((task?.plan.endMs ?? 0) / POLL_COUNT));
         }
       }
-      await bench.finished(key, look);
+      await context.pollUntilDone(key, pollAndCheck);
     }),
-    one('finished-for-good', 'a task that has finished stays as it is', async (bench) => {
-      const { key, poll } = await submitted(bench);
-      const end = await bench.finished(key, poll);
+    defineCase('finished-for-good', 'a task that has finished stays as it is', async (context) => {
+      const { key, poll } = await submit(context);
+      const finalResponse = await context.pollUntilDone(key, poll);
       for (let n = 0; n < 3; n++) {
-        if (bench.isControlled) await bench.accountOf(key, '').clock.advance(AN_HOUR_MS);
-        const again = await poll();
-        if (unsigned(again) !== unsigned(end)) throw new Differs(told(end), told(again));
+        if (context.isControlled) await context.requireAccountControl(key, '').clock.advance(HOUR_MS);
+        const repeated = await poll();
+        if (withoutSignatures(repeated) !== withoutSignatures(finalResponse))
+          throw new Mismatch(describeResponse(finalResponse), describeResponse(repeated));
       }
     }),
   ];
   if (!examples.includes('"generationTime"')) return cases;
   return [
     ...cases,
-    one('generation-time', 'generationTime is in seconds', async (bench) => {
-      const { key, poll } = await submitted(bench);
-      const account = bench.isControlled ? bench.accountOf(key, '') : undefined;
-      const nowMs = async () => Date.parse((await account?.get())?.clock.now ?? '');
-      const beganMs = await nowMs();
+    defineCase('generation-time', 'generationTime is in seconds', async (context) => {
+      const { key, poll } = await submit(context);
+      const account = context.isControlled ? context.requireAccountControl(key, '') : undefined;
+      const getNowMs = async () => Date.parse((await account?.get())?.clock.now ?? '');
+      const startMs = await getNowMs();
       // Not to its end and far beyond: how long it took is to be seen.
-      for (let n = 0; account && n < LOOKS && isUnderWay(await poll()); n++)
-        await account.clock.advanceToNext();
-      const tookSeconds = ((await nowMs()) - beganMs) / 1000;
-      const end = await bench.finished(key, poll);
-      const seconds: Json = (end.body?.shots?.[0] ?? end.body)?.generationTime;
-      if (!account && seconds > AN_HOUR_SECONDS) throw new Differs('an hour at most, in seconds', told(end));
-      if (account && !(Math.abs(seconds - tookSeconds) <= 1)) {
-        throw new Differs(`generationTime ${Math.round(tookSeconds)}`, told(end));
+      for (let n = 0; account && n < POLL_COUNT && isInProgress(await poll()); n++) await account.clock.advanceToNext();
+      const elapsedSeconds = ((await getNowMs()) - startMs) / 1000;
+      const finalResponse = await context.pollUntilDone(key, poll);
+      const seconds: Json = (finalResponse.body?.shots?.[0] ?? finalResponse.body)?.generationTime;
+      if (!account && seconds > HOUR_SECONDS)
+        throw new Mismatch('an hour at most, in seconds', describeResponse(finalResponse));
+      if (account && !(Math.abs(seconds - elapsedSeconds) <= 1)) {
+        throw new Mismatch(`generationTime ${Math.round(elapsedSeconds)}`, describeResponse(finalResponse));
       }
     }),
   ];
 }
 
-const RANKS = ['pending', 'generating', 'processing'];
+const STATUS_ORDER = ['pending', 'generating', 'processing'];
 
 /** `seen`: what was told before it became something else. @throws Differs for a step back */
-function assertOnward(last: Answer | undefined, answer: Answer, seen: Set<string>): void {
-  const isUnderWayNow = isUnderWay(answer);
-  const { status, progress } = answer.body ?? {};
-  if (isUnderWayNow && typeof progress === 'number' && status === 'pending' && progress !== 0) {
-    throw new Differs('progress 0 while pending', told(answer));
+function assertNoRegression(last: HttpResponse | undefined, response: HttpResponse, pastSteps: Set<string>): void {
+  const isStillInProgress = isInProgress(response);
+  const { status, progress } = response.body ?? {};
+  if (isStillInProgress && typeof progress === 'number' && status === 'pending' && progress !== 0) {
+    throw new Mismatch('progress 0 while pending', describeResponse(response));
   }
   if (!last) return;
-  const before = last.body ?? {};
-  const after = `after ${told(last)}`;
-  if (!isUnderWay(last)) {
-    if (status !== before.status) throw new Differs(`${before.status} still`, `${told(answer)} ${after}`);
+  const previous = last.body ?? {};
+  const suffix = `after ${describeResponse(last)}`;
+  if (!isInProgress(last)) {
+    if (status !== previous.status)
+      throw new Mismatch(`${previous.status} still`, `${describeResponse(response)} ${suffix}`);
     return;
   }
-  if (isUnderWayNow && RANKS.indexOf(status) < RANKS.indexOf(before.status)) {
-    throw new Differs(`no step back from ${before.status}`, `${told(answer)} ${after}`);
+  if (isStillInProgress && STATUS_ORDER.indexOf(status) < STATUS_ORDER.indexOf(previous.status)) {
+    throw new Mismatch(`no step back from ${previous.status}`, `${describeResponse(response)} ${suffix}`);
   }
-  if (!isUnderWayNow || progress === undefined) return;
+  if (!isStillInProgress || progress === undefined) return;
   if (typeof progress === 'number') {
-    if (progress < before.progress) throw new Differs(`progress ${before.progress} or more`, told(answer));
+    if (progress < previous.progress)
+      throw new Mismatch(`progress ${previous.progress} or more`, describeResponse(response));
     return;
   }
   // Steps have names, and each comes once.
-  if (progress !== before.progress) seen.add(String(before.progress));
-  if (seen.has(progress))
-    throw new Differs(`another step than ${progress} again`, `${told(answer)} ${after}`);
+  if (progress !== previous.progress) pastSteps.add(String(previous.progress));
+  if (pastSteps.has(progress))
+    throw new Mismatch(`another step than ${progress} again`, `${describeResponse(response)} ${suffix}`);
 }
 
 /** Addresses may be signed anew for each answer. */
-const unsigned = ({ status, text }: Answer) => `${status} ${text.replaceAll(/\?[^"]*/g, '')}`;
+const withoutSignatures = ({ status, text }: HttpResponse) => `${status} ${text.replaceAll(/\?[^"]*/g, '')}`;

@@ -1,65 +1,66 @@
 import type { Json } from '../../openapi/json-schema.ts';
 import type { Case } from '../case.ts';
-import { assertAccepted, type Bench, told } from '../case-context.ts';
-import { Differs } from '../case-errors.ts';
-import { type Conformity, propertiesOf } from '../contract-validator.ts';
-import { isKnown, isWrittenIn } from '../languages.ts';
-import { assertTaken } from '../ledger-assertions.ts';
-import { changed, completed, plainBody } from '../request-bodies.ts';
+import { assertAccepted, type CaseContext, describeResponse } from '../case-context.ts';
+import { Mismatch } from '../case-errors.ts';
+import { type ContractValidator, getProperties } from '../contract-validator.ts';
+import { isSupportedLocale, isWrittenIn } from '../languages.ts';
+import { assertCharged } from '../ledger-assertions.ts';
+import { minimalBody, withChanges, withRequiredFields } from '../request-bodies.ts';
 
-const languagesOf = (operation: Json): string[] =>
-  ((propertiesOf(operation).locale?.enum ?? []) as string[]).filter(isKnown);
+const listSupportedLocales = (operation: Json): string[] =>
+  ((getProperties(operation).locale?.enum ?? []) as string[]).filter(isSupportedLocale);
 
 /** Texts: that they arrive, in the language that was asked for, and that what breaks off is refunded. */
-export function streamCases(conformity: Conformity, path: string): Case[] {
-  const { 200: accepted } = conformity.operationOf(path).responses;
-  if (!accepted.content['text/plain']) return [];
-  const operation = conformity.operationOf(path);
-  const body = plainBody(conformity, path);
+export function streamCases(validator: ContractValidator, path: string): Case[] {
+  const { 200: okResponse } = validator.operationOf(path).responses;
+  if (!okResponse.content['text/plain']) return [];
+  const operation = validator.operationOf(path);
+  const body = minimalBody(validator, path);
   const name = path.slice('/api/'.length);
-  const textOf = async (bench: Bench, sent: Json) => {
-    const answer = await bench.conforming(path, completed(operation, sent));
-    assertAccepted(answer);
-    return answer;
+  const generateText = async (context: CaseContext, requestBody: Json) => {
+    const response = await context.callAndValidate(path, withRequiredFields(operation, requestBody));
+    assertAccepted(response);
+    return response;
   };
   const cases: Case[] = [
     {
       id: `${name}/stream`,
       name: `${path}: the text is plain, in UTF-8, and has no length told in advance`,
-      mark: 'D',
+      provenance: 'documented',
       isFree: false,
-      async check(bench) {
-        const { headers } = await textOf(bench, body);
-        const told = `${headers.get('content-type')}, length ${headers.get('content-length') ?? 'not told'}`;
-        const isRight = /^text\/plain; charset=utf-8$/i.test(headers.get('content-type') ?? '');
-        if (!isRight || headers.has('content-length')) {
-          throw new Differs('text/plain; charset=utf-8, chunked', told);
+      async check(context) {
+        const { headers } = await generateText(context, body);
+        const actual = `${headers.get('content-type')}, length ${headers.get('content-length') ?? 'not told'}`;
+        const isPlainText = /^text\/plain; charset=utf-8$/i.test(headers.get('content-type') ?? '');
+        if (!isPlainText || headers.has('content-length')) {
+          throw new Mismatch('text/plain; charset=utf-8, chunked', actual);
         }
       },
     },
-    ...languagesOf(operation).map(
+    ...listSupportedLocales(operation).map(
       (locale): Case => ({
         id: `${name}/language-${locale}`,
         name: `${path}: the text is in the language ${locale}`,
-        mark: 'D',
+        provenance: 'documented',
         isFree: false,
-        async check(bench) {
-          const answer = await textOf(bench, changed(body, { locale }));
-          if (!isWrittenIn(locale, answer.text)) throw new Differs(`a text in ${locale}`, told(answer));
+        async check(context) {
+          const response = await generateText(context, withChanges(body, { locale }));
+          if (!isWrittenIn(locale, response.text))
+            throw new Mismatch(`a text in ${locale}`, describeResponse(response));
         },
       }),
     ),
     {
       id: `${name}/broken-stream-is-refunded`,
       name: `${path}: a text that breaks off is refunded`,
-      mark: 'X',
+      provenance: 'assumed',
       isFree: false,
-      async check(bench) {
-        const key = await bench.key();
-        const account = bench.accountOf(key, 'needs a text that breaks off');
+      async check(context) {
+        const key = await context.getKey();
+        const account = context.requireAccountControl(key, 'needs a text that breaks off');
         await account.faults.add({ at: 'stream', effect: { fail: true }, times: 1 });
-        await bench.call(path, body, { key }).catch(() => {});
-        await assertTaken(account, 0);
+        await context.call(path, body, { key }).catch(() => {});
+        await assertCharged(account, 0);
       },
     },
   ];

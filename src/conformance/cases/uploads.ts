@@ -1,29 +1,29 @@
-import type { Source } from '../../http/pipeline/route-docs.ts';
+import type { Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import type { Case } from '../case.ts';
-import { assertAccepted, assertRefused, type Bench } from '../case-context.ts';
-import { type Conformity, propertiesOf } from '../contract-validator.ts';
+import { assertAccepted, assertRefused, type CaseContext } from '../case-context.ts';
+import { type ContractValidator, getProperties } from '../contract-validator.ts';
 
 interface Upload {
   id: string;
   name: string;
-  body: (bench: Bench) => Json;
+  body: (context: CaseContext) => Json;
   /** Undefined: it is accepted. */
   code?: string;
   /** Where it is not the code's. */
-  mark?: Source;
+  provenance?: Provenance;
 }
 
-const file = (bytes: Buffer, more: object = {}) => ({
+const createFileBody = (bytes: Buffer, more: object = {}) => ({
   videoSource: 'file',
   videoFile: bytes.toString('base64'),
   ...more,
 });
 /** The beginning of an MP4 file, and nothing behind it: a file of its kind in which there is no video. */
-const NO_MOVIE = Buffer.from('\0\0\0\x18ftypisom\0\0\x02\0isomiso2mp41', 'latin1').subarray(0, 24);
+const MP4_WITHOUT_VIDEO = Buffer.from('\0\0\0\x18ftypisom\0\0\x02\0isomiso2mp41', 'latin1').subarray(0, 24);
 
 /** With what no reader looks at behind it, to be so many bytes long. */
-function filledUp(video: Buffer, bytes: number): Buffer {
+function padTo(video: Buffer, bytes: number): Buffer {
   const rest = Buffer.alloc(bytes - video.length);
   rest.writeUInt32BE(rest.length, 0);
   rest.write('free', 4, 'latin1');
@@ -38,59 +38,59 @@ const YOUTUBE_LINKS = {
   live: 'https://www.youtube.com/live/W-15-UmGP5s',
   mobile: 'https://m.youtube.com/watch?v=W-15-UmGP5s&t=10s',
 };
-const linked = (videoSource: string, videoUrl: string) => () => ({ videoSource, videoUrl });
+const createLinkBody = (videoSource: string, videoUrl: string) => () => ({ videoSource, videoUrl });
 
-const uploads = (mostBytes: number): Upload[] => [
+const uploads = (maxBytes: number): Upload[] => [
   ...Object.entries(YOUTUBE_LINKS).map(([form, link]) => ({
     id: `youtube-${form}`,
     name: `a link to a YouTube video of the form ${form} is taken`,
-    body: linked('youtube', link),
-    mark: 'X' as const,
+    body: createLinkBody('youtube', link),
+    provenance: 'assumed' as const,
   })),
   {
     id: 'youtube-channel',
     name: 'a link to YouTube that leads to no video is refused',
-    body: linked('youtube', 'https://www.youtube.com/@nanophoto'),
+    body: createLinkBody('youtube', 'https://www.youtube.com/@nanophoto'),
     code: 'INVALID_YOUTUBE_URL',
-    mark: 'X',
+    provenance: 'assumed',
   },
   {
     id: 'mp4-link-with-query',
     name: 'a link to an .mp4 file can have a query',
-    body: linked('url', 'https://static.nanophoto.ai/demo/sk2-ad.mp4?token=abc&x=1'),
-    mark: 'X',
+    body: createLinkBody('url', 'https://static.nanophoto.ai/demo/sk2-ad.mp4?token=abc&x=1'),
+    provenance: 'assumed',
   },
   {
     id: 'mp4-in-query',
     name: 'a link that has .mp4 in its query alone is refused',
-    body: linked('url', 'https://static.nanophoto.ai/demo/nano-banana-pro.webp?as=video.mp4'),
+    body: createLinkBody('url', 'https://static.nanophoto.ai/demo/nano-banana-pro.webp?as=video.mp4'),
     code: 'INVALID_VIDEO_URL',
-    mark: 'X',
+    provenance: 'assumed',
   },
   {
     id: 'data-url',
     name: 'a file can be sent as a data URL',
-    body: ({ videoOf4s }) => ({
+    body: ({ getFourSecondVideo }) => ({
       videoSource: 'file',
-      videoFile: `data:video/mp4;base64,${videoOf4s().toString('base64')}`,
+      videoFile: `data:video/mp4;base64,${getFourSecondVideo().toString('base64')}`,
     }),
-    mark: 'D',
+    provenance: 'documented',
   },
   {
     id: 'other-media-type',
     name: 'a file that a data URL says to be no MP4 is refused',
-    body: ({ videoOf4s }) => ({
+    body: ({ getFourSecondVideo }) => ({
       videoSource: 'file',
-      videoFile: `data:video/webm;base64,${videoOf4s().toString('base64')}`,
+      videoFile: `data:video/webm;base64,${getFourSecondVideo().toString('base64')}`,
     }),
     code: 'INVALID_FORMAT',
-    mark: 'X',
+    provenance: 'assumed',
   },
   {
     id: 'largest',
-    name: `a file of ${mostBytes} bytes is taken`,
-    body: ({ videoOf4s }) => file(filledUp(videoOf4s(), mostBytes)),
-    mark: 'D',
+    name: `a file of ${maxBytes} bytes is taken`,
+    body: ({ getFourSecondVideo }) => createFileBody(padTo(getFourSecondVideo(), maxBytes)),
+    provenance: 'documented',
   },
   {
     id: 'other-site',
@@ -109,56 +109,56 @@ const uploads = (mostBytes: number): Upload[] => [
     name: 'a link that leads nowhere is refused',
     body: () => ({ videoSource: 'url', videoUrl: 'https://nowhere.invalid/video.mp4' }),
     code: 'VIDEO_DOWNLOAD_FAILED',
-    mark: 'X',
+    provenance: 'assumed',
   },
   {
     id: 'no-mp4-file',
     name: 'a file that is no MP4 is refused',
-    body: () => file(Buffer.from('This is a text, and no video at all.')),
+    body: () => createFileBody(Buffer.from('This is a text, and no video at all.')),
     code: 'INVALID_FORMAT',
   },
   {
     id: 'no-mp4-name',
     name: 'a file with another ending than .mp4 is refused',
-    body: ({ videoOf4s }) => file(videoOf4s(), { videoFileName: 'video.mov' }),
+    body: ({ getFourSecondVideo }) => createFileBody(getFourSecondVideo(), { videoFileName: 'video.mov' }),
     code: 'INVALID_FORMAT',
-    mark: 'X',
+    provenance: 'assumed',
   },
   {
     id: 'too-large',
-    name: `a file of more than ${mostBytes} bytes is refused`,
-    body: ({ videoOf4s }) => {
-      const video = videoOf4s();
-      return file(filledUp(video, mostBytes + 1));
+    name: `a file of more than ${maxBytes} bytes is refused`,
+    body: ({ getFourSecondVideo }) => {
+      const video = getFourSecondVideo();
+      return createFileBody(padTo(video, maxBytes + 1));
     },
     code: 'FILE_TOO_LARGE',
   },
   {
     id: 'no-video',
     name: 'an MP4 without a video in it is refused',
-    body: () => file(NO_MOVIE),
+    body: () => createFileBody(MP4_WITHOUT_VIDEO),
     code: 'VIDEO_PROCESSING_FAILED',
-    mark: 'X',
+    provenance: 'assumed',
   },
 ];
 
 /** What is taken and what is refused of a video that is to be looked at. */
-export function uploadCases(conformity: Conformity, path: string): Case[] {
-  const operation = conformity.operationOf(path);
-  const { videoFile } = propertiesOf(operation);
+export function uploadCases(validator: ContractValidator, path: string): Case[] {
+  const operation = validator.operationOf(path);
+  const { videoFile } = getProperties(operation);
   if (!videoFile) return [];
-  return uploads(videoFile['x-max-bytes']).map(({ id, name, body, code, mark }) => {
-    const known = code === undefined ? undefined : conformity.codeOf(path, code);
-    const ownMark = mark ?? known?.mark ?? (operation['x-source'] as Source);
+  return uploads(videoFile['x-max-bytes']).map(({ id, name, body, code, provenance }) => {
+    const expectedError = code === undefined ? undefined : validator.getErrorCode(path, code);
+    const ownProvenance = provenance ?? expectedError?.provenance ?? (operation['x-source'] as Provenance);
     return {
       id: `${path.slice('/api/'.length)}/${id}`,
       name: `${path}: ${name}`,
-      mark: ownMark,
-      isFree: known !== undefined && ownMark === 'D',
-      async check(bench) {
-        const answer = await bench.conforming(path, body(bench));
-        if (known) assertRefused(answer, known.status, code!);
-        else assertAccepted(answer);
+      provenance: ownProvenance,
+      isFree: expectedError !== undefined && ownProvenance === 'documented',
+      async check(context) {
+        const response = await context.callAndValidate(path, body(context));
+        if (expectedError) assertRefused(response, expectedError.status, code!);
+        else assertAccepted(response);
       },
     };
   });

@@ -1,11 +1,11 @@
 import type { Json } from '../../openapi/json-schema.ts';
 import type { WireSample } from '../../openapi/wire-samples.ts';
-import { Differs, shown } from '../case-errors.ts';
-import type { Conformity } from '../contract-validator.ts';
-import { visible } from '../escape-control-chars.ts';
-import type { Outcome } from '../runner.ts';
-import type { Recorded } from './exchange-log.ts';
-import { variesAlike } from './sample-matching.ts';
+import { excerpt, Mismatch } from '../case-errors.ts';
+import type { ContractValidator } from '../contract-validator.ts';
+import { escapeControlChars } from '../escape-control-chars.ts';
+import type { CaseOutcome } from '../runner.ts';
+import type { RecordedSample } from './exchange-log.ts';
+import { isVolatileMatch } from './sample-matching.ts';
 
 /** What the three say of one exchange. */
 export interface DriftRow {
@@ -19,120 +19,121 @@ export interface DriftRow {
   difference: string | null;
 }
 
-type Response = WireSample['response'];
+type SampleResponse = WireSample['response'];
 
-export interface Known {
+export interface Evidence {
   /** What the emulator answered to the same exchange of the same case. */
-  answered: Recorded | undefined;
+  emulated: RecordedSample | undefined;
   /** Of that case, where this is its last exchange: what is before that was as it should be. */
-  outcome: Outcome | undefined;
+  outcome: CaseOutcome | undefined;
   /** The project's own sample of that case. */
   documented: WireSample | undefined;
 }
 
-export function driftOf(
+export function compareSample(
   sample: WireSample,
-  { answered, outcome, documented }: Known,
-  conformity: Conformity,
+  { emulated, outcome, documented }: Evidence,
+  validator: ContractValidator,
 ): DriftRow {
   const { id, name, request, response, source, recordedAt } = sample;
-  const problem = problemOf(conformity, sample);
-  const isPromised = outcome?.result !== 'differs';
+  const mismatch = findContractMismatch(validator, sample);
+  const isConforming = outcome?.result !== 'differs';
   const expected =
-    documented && exchangeOf(sample) === exchangeOf(documented)
-      ? briefly(documented.response)
-      : answered && isPromised
-        ? briefly(answered.response)
+    documented && getExchangeNumber(sample) === getExchangeNumber(documented)
+      ? summarize(documented.response)
+      : emulated && isConforming
+        ? summarize(emulated.response)
         : (outcome?.expected ?? 'nothing');
-  const difference = answered
-    ? (differenceOf(response, answered.response) ??
-      (problem && `the document: ${problem}`) ??
-      (isPromised ? null : `the contract: the emulator does not answer ${outcome?.expected}`))
+  const difference = emulated
+    ? (findDifference(response, emulated.response) ??
+      (mismatch && `the document: ${mismatch}`) ??
+      (isConforming ? null : `the contract: the emulator does not answer ${outcome?.expected}`))
     : 'the emulator: it has no such exchange';
   return {
     id,
     name,
     path: request.path,
-    contract: { expected, problem: problem ?? null },
-    emulator: answered ? told(answered.response) : null,
-    recorded: { ...told(response), at: recordedAt ?? null, source },
+    contract: { expected, problem: mismatch ?? null },
+    emulator: emulated ? toStatusAndCode(emulated.response) : null,
+    recorded: { ...toStatusAndCode(response), at: recordedAt ?? null, source },
     difference: difference ?? null,
   };
 }
 
 /** Which exchange of its case it is; one that was not recorded comes after those that it follows from. */
-export const exchangeOf = ({ exchange, given }: WireSample): number =>
+export const getExchangeNumber = ({ exchange, given }: WireSample): number =>
   exchange ?? (given?.submitted ? 2 : 1) + (given?.requestsBefore ?? 0);
 
-const told = ({ status, body }: Response) => ({ status, errorCode: codeOf(body) });
-const codeOf = (body: Json): string | null => (typeof body?.errorCode === 'string' ? body.errorCode : null);
-export const briefly = (response: Response): string =>
-  [response.status, codeOf(response.body)].filter((one) => one !== null).join(' ');
+const toStatusAndCode = ({ status, body }: SampleResponse) => ({ status, errorCode: getErrorCode(body) });
+const getErrorCode = (body: Json): string | null => (typeof body?.errorCode === 'string' ? body.errorCode : null);
+export const summarize = (response: SampleResponse): string =>
+  [response.status, getErrorCode(response.body)].filter((one) => one !== null).join(' ');
 
 /** What the document does not have of a recorded answer. */
-function problemOf(conformity: Conformity, { request, response, recordedAt }: WireSample) {
+function findContractMismatch(validator: ContractValidator, { request, response, recordedAt }: WireSample) {
   const { path, method = 'POST' } = request;
   const { status, body, text } = response;
   // One of the project's own is JSON where it does not say otherwise.
   const contentType = response.contentType ?? (recordedAt === undefined ? 'application/json' : undefined);
   const headers = new Headers(contentType === undefined ? {} : { 'content-type': contentType });
-  const sent = typeof text === 'string' ? text : JSON.stringify(body ?? 'some text');
+  const bodyText = typeof text === 'string' ? text : JSON.stringify(body ?? 'some text');
   try {
-    conformity.assert(method, path, { status, headers, text: sent });
+    validator.assert(method, path, { status, headers, text: bodyText });
     return undefined;
   } catch (error) {
-    if (!(error instanceof Differs)) throw error;
+    if (!(error instanceof Mismatch)) throw error;
     return `expected ${error.expected}`;
   }
 }
 
 /** The first thing in which two answers differ, what varies from run to run aside. */
-function differenceOf(recorded: Response, emulated: Response): string | undefined {
-  const differ = (what: string, one: Json, other: Json) =>
-    `${what}: recorded ${brief(one)}, emulator ${brief(other)}`;
-  if (recorded.status !== emulated.status) return differ('status', recorded.status, emulated.status);
-  const [code, ownCode] = [codeOf(recorded.body), codeOf(emulated.body)];
-  if (code !== ownCode) return differ('errorCode', code, ownCode);
-  const [type, ownType] = [typeOf(recorded), typeOf(emulated)];
-  if (type !== ownType) return differ('content type', type, ownType);
+function findDifference(recorded: SampleResponse, emulated: SampleResponse): string | undefined {
+  const describeDifference = (field: string, recordedValue: Json, emulatedValue: Json) =>
+    `${field}: recorded ${toShortJson(recordedValue)}, emulator ${toShortJson(emulatedValue)}`;
+  if (recorded.status !== emulated.status) return describeDifference('status', recorded.status, emulated.status);
+  const [recordedCode, emulatedCode] = [getErrorCode(recorded.body), getErrorCode(emulated.body)];
+  if (recordedCode !== emulatedCode) return describeDifference('errorCode', recordedCode, emulatedCode);
+  const [recordedType, emulatedType] = [getMediaType(recorded), getMediaType(emulated)];
+  if (recordedType !== emulatedType) return describeDifference('content type', recordedType, emulatedType);
   if (recorded.body === undefined || emulated.body === undefined) {
-    const isSame =
-      recorded.status < 400 ? !recorded.text === !emulated.text : recorded.text === emulated.text;
-    return isSame || Array.isArray(recorded.text) ? undefined : differ('text', recorded.text, emulated.text);
+    const isSame = recorded.status < 400 ? !recorded.text === !emulated.text : recorded.text === emulated.text;
+    return isSame || Array.isArray(recorded.text)
+      ? undefined
+      : describeDifference('text', recorded.text, emulated.text);
   }
-  const at = firstDifference(recorded.body, emulated.body);
-  if (!at) return undefined;
-  return at.isOrder
-    ? `the order of the fields of ${at.place || 'the body'}`
-    : differ(at.place || 'the body', at.one, at.other);
+  const found = firstDifference(recorded.body, emulated.body);
+  if (!found) return undefined;
+  return found.isOrder
+    ? `the order of the fields of ${found.path || 'the body'}`
+    : describeDifference(found.path || 'the body', found.recorded, found.emulated);
 }
 
-const typeOf = ({ contentType = 'application/json' }: Response) =>
+const getMediaType = ({ contentType = 'application/json' }: SampleResponse) =>
   contentType.split(';', 1)[0]!.trim().toLowerCase();
 
-const brief = (value: Json) => (value === undefined ? 'nothing' : shown(JSON.stringify(value)).slice(0, 120));
+const toShortJson = (value: Json) => (value === undefined ? 'nothing' : excerpt(JSON.stringify(value)).slice(0, 120));
 
-interface Place {
-  place: string;
-  one?: Json;
-  other?: Json;
+interface Difference {
+  path: string;
+  recorded?: Json;
+  emulated?: Json;
   isOrder?: true;
 }
 
-function firstDifference(one: Json, other: Json, place = '', name = ''): Place | undefined {
-  if (!isBranch(one) || !isBranch(other) || Array.isArray(one) !== Array.isArray(other)) {
-    const isSame = JSON.stringify(one) === JSON.stringify(other) || variesAlike(name, other, one);
-    return isSame ? undefined : { place, one, other };
+function firstDifference(recorded: Json, emulated: Json, path = '', name = ''): Difference | undefined {
+  if (!isContainer(recorded) || !isContainer(emulated) || Array.isArray(recorded) !== Array.isArray(emulated)) {
+    const isSame = JSON.stringify(recorded) === JSON.stringify(emulated) || isVolatileMatch(name, emulated, recorded);
+    return isSame ? undefined : { path, recorded, emulated };
   }
-  for (const field of new Set([...Object.keys(one), ...Object.keys(other)])) {
-    const at = Array.isArray(one) ? `${place}[${field}]` : place ? `${place}.${field}` : field;
-    const found = firstDifference(one[field], other[field], at, field);
+  for (const field of new Set([...Object.keys(recorded), ...Object.keys(emulated)])) {
+    const childPath = Array.isArray(recorded) ? `${path}[${field}]` : path ? `${path}.${field}` : field;
+    const found = firstDifference(recorded[field], emulated[field], childPath, field);
     if (found) return found;
   }
-  return Object.keys(one).join() === Object.keys(other).join() ? undefined : { place, isOrder: true };
+  return Object.keys(recorded).join() === Object.keys(emulated).join() ? undefined : { path, isOrder: true };
 }
 
-const isBranch = (value: Json) => typeof value === 'object' && value !== null;
+const isContainer = (value: Json) => typeof value === 'object' && value !== null;
 
 export interface DriftReport {
   dir: string;
@@ -143,10 +144,10 @@ export interface DriftReport {
   rows: readonly DriftRow[];
 }
 
-export const driftedRows = ({ rows }: DriftReport) => rows.filter(({ difference }) => difference !== null);
+export const getDriftedRows = ({ rows }: DriftReport) => rows.filter(({ difference }) => difference !== null);
 
-export function writtenDrift(report: DriftReport, format: 'human' | 'json'): string {
-  const differing = driftedRows(report);
+export function formatDriftReport(report: DriftReport, format: 'human' | 'json'): string {
+  const differing = getDriftedRows(report);
   const agree = report.rows.length - differing.length;
   if (format === 'json') {
     return JSON.stringify({ ...report, rows: differing, agree, differ: differing.length }, null, 2);
@@ -154,22 +155,22 @@ export function writtenDrift(report: DriftReport, format: 'human' | 'json'): str
   const { dir, emulator, version } = report;
   return [
     `${dir}, beside the contract and the emulator ${version} (${emulator})`,
-    ...differing.flatMap(linesOf),
+    ...differing.flatMap(formatRow),
     '',
     `${agree} agree, ${differing.length} ${differing.length === 1 ? 'differs' : 'differ'}`,
   ].join('\n');
 }
 
-function linesOf({ id, name, contract, emulator, recorded, difference }: DriftRow): string[] {
-  const whole = ({ status, errorCode }: { status: number; errorCode: string | null }) =>
+function formatRow({ id, name, contract, emulator, recorded, difference }: DriftRow): string[] {
+  const formatStatus = ({ status, errorCode }: { status: number; errorCode: string | null }) =>
     errorCode === null ? `${status}` : `${status} ${errorCode}`;
-  const conforms = contract.problem === null ? 'the document has what was recorded' : contract.problem;
+  const conformance = contract.problem === null ? 'the document has what was recorded' : contract.problem;
   const lines = [
     `DIFFERS  ${id}: ${name}`,
-    `           contract  ${contract.expected}; ${conforms}`,
-    `           emulator  ${emulator ? whole(emulator) : 'no answer'}`,
-    `           recorded  ${whole(recorded)}, ${recorded.at ?? 'no date'}, ${recorded.source}`,
+    `           contract  ${contract.expected}; ${conformance}`,
+    `           emulator  ${emulator ? formatStatus(emulator) : 'no answer'}`,
+    `           recorded  ${formatStatus(recorded)}, ${recorded.at ?? 'no date'}, ${recorded.source}`,
     `           first     ${difference}`,
   ];
-  return ['', ...lines.map(visible)];
+  return ['', ...lines.map(escapeControlChars)];
 }

@@ -1,15 +1,15 @@
 import type { Json } from '../../openapi/json-schema.ts';
 import type { WireSample } from '../../openapi/wire-samples.ts';
-import { type Exchange, isUnderWay, type Subject } from '../case-context.ts';
-import { createRedaction, redacted } from './redact.ts';
+import { type CaseInfo, type Exchange, isInProgress } from '../case-context.ts';
+import { createRedactor, redactDeep } from './redact.ts';
 
 /** Of the answer's headers those that tell how often one may ask. */
-const HEADERS = /^(x-ratelimit-.+|retry-after)$/;
-const LONGEST_SHOWN = 200;
+const RECORDED_HEADERS = /^(x-ratelimit-.+|retry-after)$/;
+const MAX_INLINE_CHARACTERS = 200;
 /** Long, without a blank, and with a bit of everything: no text that somebody wrote. */
 const BASE64 = /^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[\w+/-]+={0,2}$/;
 
-export type Recorded = Omit<WireSample, 'id'> & { recordedAt: string; case: string; exchange: number };
+export type RecordedSample = Omit<WireSample, 'id'> & { recordedAt: string; case: string; exchange: number };
 
 export type ExchangeLog = ReturnType<typeof createExchangeLog>;
 
@@ -17,42 +17,42 @@ export type ExchangeLog = ReturnType<typeof createExchangeLog>;
  * Makes samples of exchanges, case by case, without keys and without the bytes of uploads. `keys`: those that must not be
  * seen, beside the ones that were used.
  */
-export function createExchangeLog(parts: {
+export function createExchangeLog(options: {
   url: string;
   keys: readonly string[];
   nowMs: () => number;
-  videoOf4s: () => Buffer;
+  getFourSecondVideo: () => Buffer;
 }) {
-  const { url, nowMs } = parts;
+  const { url, nowMs } = options;
   const cases = new Map<string, { count: number; last: Exchange | undefined; keys: Set<string> }>();
   const { origin, pathname } = new URL(url);
   const source = `Recorded from ${(origin + pathname).replace(/\/+$/, '')}`;
-  const uploadOf4s = parts.videoOf4s().toString('base64');
+  const fourSecondUpload = options.getFourSecondVideo().toString('base64');
 
   return {
     /**
      * A poll takes the place of the one before it while a task is under way. Undefined for an answer that broke off: there is no
      * telling what it was.
      */
-    add(exchange: Exchange, { id, name, mark }: Subject): Recorded | undefined {
-      if (!exchange.answer.isWhole) return undefined;
-      const known = cases.get(id) ?? { count: 0, last: undefined, keys: new Set(parts.keys) };
+    add(exchange: Exchange, { id, name, provenance }: CaseInfo): RecordedSample | undefined {
+      if (!exchange.response.isWhole) return undefined;
+      const known = cases.get(id) ?? { count: 0, last: undefined, keys: new Set(options.keys) };
       if (exchange.key !== null) known.keys.add(exchange.key);
-      const isAnotherPoll = known.last && isUnderWay(known.last.answer) && asksAlike(known.last, exchange);
-      cases.set(id, { ...known, count: known.count + (isAnotherPoll ? 0 : 1), last: exchange });
-      const own = {
+      const isRepeatedPoll = known.last && isInProgress(known.last.response) && isSameRequest(known.last, exchange);
+      cases.set(id, { ...known, count: known.count + (isRepeatedPoll ? 0 : 1), last: exchange });
+      const sample = {
         name,
         source,
-        request: requestOf(exchange),
-        response: responseOf(exchange),
+        request: toSampleRequest(exchange),
+        response: toSampleResponse(exchange),
       };
-      const { request, response, ...about } = redacted(
-        withoutUploads(own, exchange.sent, uploadOf4s),
-        createRedaction(known.keys),
+      const { request, response, ...metadata } = redactDeep(
+        replaceUploads(sample, exchange.requestBody, fourSecondUpload),
+        createRedactor(known.keys),
       );
       return {
-        ...about,
-        mark,
+        ...metadata,
+        provenance,
         recordedAt: new Date(nowMs()).toISOString(),
         case: id,
         exchange: cases.get(id)!.count,
@@ -63,26 +63,24 @@ export function createExchangeLog(parts: {
   };
 }
 
-const asksAlike = (one: Exchange, other: Exchange) =>
-  one.method === other.method &&
-  one.path === other.path &&
-  JSON.stringify(one.sent) === JSON.stringify(other.sent);
+const isSameRequest = (a: Exchange, b: Exchange) =>
+  a.method === b.method && a.path === b.path && JSON.stringify(a.requestBody) === JSON.stringify(b.requestBody);
 
-function requestOf({ method, path, sent, isText }: Exchange): WireSample['request'] {
+function toSampleRequest({ method, path, requestBody, isRawText: isText }: Exchange): WireSample['request'] {
   return {
     ...(method !== 'POST' && { method }),
     path,
-    ...(sent !== undefined && (isText ? { text: sent } : { body: sent })),
+    ...(requestBody !== undefined && (isText ? { text: requestBody } : { body: requestBody })),
   };
 }
 
-function responseOf({ answer: { status, headers, text, body } }: Exchange): WireSample['response'] {
+function toSampleResponse({ response: { status, headers, text, body } }: Exchange): WireSample['response'] {
   const contentType = headers.get('content-type');
-  const kept = [...headers].filter(([name]) => HEADERS.test(name));
+  const recordedHeaders = [...headers].filter(([name]) => RECORDED_HEADERS.test(name));
   return {
     status,
     ...(contentType !== null && { contentType }),
-    ...(kept.length > 0 && { headers: Object.fromEntries(kept) }),
+    ...(recordedHeaders.length > 0 && { headers: Object.fromEntries(recordedHeaders) }),
     ...(body !== undefined && { body }),
     // What JSON does not keep, such as blanks, is an oddity, too.
     ...((body === undefined || JSON.stringify(body) !== text) && { text }),
@@ -90,18 +88,18 @@ function responseOf({ answer: { status, headers, text, body } }: Exchange): Wire
 }
 
 /** Uploads are named instead of kept, also where an answer repeats them. */
-function withoutUploads<T>(own: T, sent: Json, uploadOf4s: string): T {
+function replaceUploads<T>(sample: T, requestBody: Json, fourSecondUpload: string): T {
   const uploads = new Map<string, string>();
-  JSON.stringify(sent, (name, value) => {
-    if (typeof value !== 'string' || value.length <= LONGEST_SHOWN) return value;
+  JSON.stringify(requestBody, (name, value) => {
+    if (typeof value !== 'string' || value.length <= MAX_INLINE_CHARACTERS) return value;
     const isUpload = name === 'videoFile' || /^data:[^,]*;base64,/.test(value) || BASE64.test(value);
     if (!isUpload) return value;
     const bytes = Buffer.byteLength(value.replace(/^data:[^,]*,/, ''), 'base64');
-    uploads.set(value, value === uploadOf4s ? '{{video of 4 s}}' : `{{file of ${bytes} bytes}}`);
+    uploads.set(value, value === fourSecondUpload ? '{{video of 4 s}}' : `{{file of ${bytes} bytes}}`);
     return value;
   });
-  if (uploads.size === 0) return own;
-  return redacted(own, (text) =>
+  if (uploads.size === 0) return sample;
+  return redactDeep(sample, (text) =>
     [...uploads].reduce((rest, [upload, placeholder]) => rest.replaceAll(upload, placeholder), text),
   );
 }

@@ -11,11 +11,11 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SetupError } from '../../core/errors.ts';
-import type { Exchange, Subject } from '../case-context.ts';
+import type { CaseInfo, Exchange } from '../case-context.ts';
 import type { ExchangeLog } from './exchange-log.ts';
 
 /** Not every system takes every character in the name of a file. */
-const fileOf = (dir: string, id: string, exchange = 1) =>
+const sampleFilePath = (dir: string, id: string, exchange = 1) =>
   join(dir, `${id.replaceAll(/[^\w./-]/g, '_')}${exchange === 1 ? '' : `-${exchange}`}.json`);
 
 /**
@@ -23,23 +23,23 @@ const fileOf = (dir: string, id: string, exchange = 1) =>
  * @throws SetupError when the directory cannot be written, or a file there is somebody else's
  */
 export function createRecorder(dir: string, ids: readonly string[], log: ExchangeLog) {
-  writing(dir, () => {
+  withWriteErrors(dir, () => {
     mkdirSync(dir, { recursive: true });
     accessSync(dir, constants.W_OK);
-    for (const id of ids) assertOurs(fileOf(dir, id), id);
+    for (const id of ids) assertOwnRecording(sampleFilePath(dir, id), id);
   });
   let failure: unknown;
 
   return {
-    onExchange(exchange: Exchange, of: Subject): void {
+    onExchange(exchange: Exchange, caseInfo: CaseInfo): void {
       if (failure !== undefined) return;
       try {
-        const sample = log.add(exchange, of);
+        const sample = log.add(exchange, caseInfo);
         if (!sample) return;
-        const file = fileOf(dir, of.id, sample.exchange);
-        writing(file, () => {
-          if (sample.exchange === 1) forget(dir, of.id);
-          assertOurs(file, of.id);
+        const file = sampleFilePath(dir, caseInfo.id, sample.exchange);
+        withWriteErrors(file, () => {
+          if (sample.exchange === 1) removeOldRecordings(dir, caseInfo.id);
+          assertOwnRecording(file, caseInfo.id);
           mkdirSync(dirname(file), { recursive: true });
           writeFileSync(file, `${JSON.stringify(sample, null, 2)}\n`);
         });
@@ -56,18 +56,18 @@ export function createRecorder(dir: string, ids: readonly string[], log: Exchang
 }
 
 /** What an earlier run recorded of a case: there may be less of it this time. */
-function forget(dir: string, id: string): void {
-  const first = fileOf(dir, id);
+function removeOldRecordings(dir: string, id: string): void {
+  const first = sampleFilePath(dir, id);
   if (!existsSync(dirname(first))) return;
   const stem = basename(first, '.json');
   for (const name of readdirSync(dirname(first))) {
-    const isOfIt = name.startsWith(`${stem}-`) && /^\d+\.json$/.test(name.slice(stem.length + 1));
+    const isLaterExchange = name.startsWith(`${stem}-`) && /^\d+\.json$/.test(name.slice(stem.length + 1));
     const file = join(dirname(first), name);
-    if (isOfIt && isRecordingOf(file, id)) rmSync(file);
+    if (isLaterExchange && isRecordingOf(file, id)) rmSync(file);
   }
 }
 
-function assertOurs(file: string, id: string): void {
+function assertOwnRecording(file: string, id: string): void {
   if (existsSync(file) && !isRecordingOf(file, id)) {
     throw new SetupError(`${file} is no recording of ${id} and is left alone; choose another directory.`);
   }
@@ -83,7 +83,7 @@ function isRecordingOf(file: string, id: string): boolean {
   }
 }
 
-function writing(path: string, write: () => void): void {
+function withWriteErrors(path: string, write: () => void): void {
   try {
     write();
   } catch (cause) {

@@ -3,25 +3,25 @@ import type { Json } from '../../openapi/json-schema.ts';
 import type { WireSample } from '../../openapi/wire-samples.ts';
 
 /** The fields that people write themselves, the most telling first. */
-const TELLING = ['prompt', 'topic', 'adTheme', 'share_link', 'videoUrl', 'imageUrl'];
+const DISTINCTIVE_FIELDS = ['prompt', 'topic', 'adTheme', 'share_link', 'videoUrl', 'imageUrl'];
 /** So much of a text a rule can look for. */
-const MOST_CHARACTERS = 1000;
+const MAX_CHARACTERS = 1000;
 /** What recordings have in the place of a key. */
-const REPLACED = '[key]';
+const KEY_PLACEHOLDER = '[key]';
 
 /** The rule that gives a sample's answer once more, or why there can be none. */
-export function ruleOfSample({ request, response }: WireSample): Rule | string {
+export function ruleFromSample({ request, response }: WireSample): Rule | string {
   const { method = 'POST', path, text } = request;
   if (method !== 'POST') return `no rule strikes a request with ${method}`;
-  const body = text === undefined ? request.body : parsed(text);
+  const body = text === undefined ? request.body : parseJson(text);
   if (body === undefined) return 'a request that is no JSON is refused before any rule';
   if (Array.isArray(response.text)) return 'it has patterns in the place of a text';
-  const contains = tellingText(body);
+  const contains = findDistinctiveText(body);
   const match = { endpoint: path, ...(contains !== undefined && { contains }) };
-  return { at: 'request', match, effect: { answer: answerOf(response) }, times: 1 };
+  return { at: 'request', match, effect: { answer: toCannedResponse(response) }, times: 1 };
 }
 
-function answerOf({ status, contentType, headers, body, text }: WireSample['response']): WholeAnswer {
+function toCannedResponse({ status, contentType, headers, body, text }: WireSample['response']): WholeAnswer {
   return {
     status,
     ...(contentType !== undefined && { contentType }),
@@ -31,7 +31,7 @@ function answerOf({ status, contentType, headers, body, text }: WireSample['resp
   };
 }
 
-function parsed(text: string): Json {
+function parseJson(text: string): Json {
   try {
     return JSON.parse(text);
   } catch {
@@ -40,13 +40,13 @@ function parsed(text: string): Json {
 }
 
 /** A text by which the request can be known again, as it stands in JSON. */
-function tellingText(body: Json): string | undefined {
+function findDistinctiveText(body: Json): string | undefined {
   const shots: Json[] = Array.isArray(body?.shots) ? body.shots : [];
-  for (const field of TELLING) {
+  for (const field of DISTINCTIVE_FIELDS) {
     for (const value of [body, ...shots].map((one) => one?.[field])) {
       if (typeof value !== 'string') continue;
-      const [longest] = value.split(REPLACED).sort((one, other) => other.length - one.length);
-      if (longest) return JSON.stringify(longest).slice(1, -1).slice(0, MOST_CHARACTERS);
+      const [longest] = value.split(KEY_PLACEHOLDER).sort((a, b) => b.length - a.length);
+      if (longest) return JSON.stringify(longest).slice(1, -1).slice(0, MAX_CHARACTERS);
     }
   }
   return undefined;

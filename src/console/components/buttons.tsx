@@ -1,11 +1,11 @@
 import type { ComponentChildren, InputHTMLAttributes, TargetedSubmitEvent } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { after } from '../time.ts';
+import { schedule } from '../time.ts';
 import './focus-restoration.ts';
-import { act } from './toast.tsx';
-import { useClosing, useShift } from './use-popover.ts';
+import { runAction } from './toast.tsx';
+import { useDismiss, useViewportShift } from './use-popover.ts';
 
-export { Copy } from './copy.tsx';
+export { CopyButton } from './copy.tsx';
 
 interface ActionProps {
   /** What is done; the sentence that it gives is told. */
@@ -20,9 +20,9 @@ interface ActionProps {
  * Does something, once at a time. While it cannot be pressed it is not disabled for the browser, which would take the focus away from
  * who goes by keys.
  */
-function Press({ do: work, children, disabled = false, title, kind, label, isGrave = false }: Press) {
+function Button({ do: work, children, disabled = false, title, kind, label, ignoreRepeats = false }: Button) {
   const [isBusy, setBusy] = useState(false);
-  const isOff = disabled || isBusy;
+  const isDisabled = disabled || isBusy;
   async function run(): Promise<void> {
     setBusy(true);
     await work().finally(() => setBusy(false));
@@ -31,102 +31,102 @@ function Press({ do: work, children, disabled = false, title, kind, label, isGra
     <button
       type="button"
       class={kind}
-      aria-disabled={isOff}
+      aria-disabled={isDisabled}
       aria-label={label}
       title={title}
       onKeyDown={(event) => {
-        if (isGrave && event.repeat) event.preventDefault();
+        if (ignoreRepeats && event.repeat) event.preventDefault();
       }}
       onClick={({ detail }) => {
-        if (!isOff && !(isGrave && detail > 1)) void run();
+        if (!isDisabled && !(ignoreRepeats && detail > 1)) void run();
       }}
     >
       {children}
     </button>
   );
 }
-interface Press extends Omit<ActionProps, 'do' | 'title' | 'kind'> {
+interface Button extends Omit<ActionProps, 'do' | 'title' | 'kind'> {
   do: () => Promise<unknown>;
   title?: string | undefined;
   kind?: ActionProps['kind'] | undefined;
   label?: string | undefined;
   /** What has to be meant: no part of a double-click, no key that is held. */
-  isGrave?: boolean;
+  ignoreRepeats?: boolean;
 }
 
 /** A button that does something. */
-export const Action = ({ do: work, ...rest }: ActionProps) => <Press {...rest} do={() => act(work)} />;
+export const ActionButton = ({ do: work, ...rest }: ActionProps) => <Button {...rest} do={() => runAction(work)} />;
 
 /** Between two presses that are meant. */
-const DELIBERATE_MS = 500;
-const SURE_MS = 4000;
+const CONFIRM_DELAY_MS = 500;
+const CONFIRM_TIMEOUT_MS = 4000;
 
-interface DangerProps extends Omit<ActionProps, 'kind' | 'children'> {
+interface ConfirmButtonProps extends Omit<ActionProps, 'kind' | 'children'> {
   children: string;
   /** What it is done to, for those who do not see what it stands beside. */
-  of?: string;
+  target?: string;
 }
 
 /**
  * One that cannot be taken back: it has to be pressed twice. A double-click or a key that is held is one press, and not for a moment
  * after it can the second come.
  */
-export function Danger({ do: work, children, of, disabled = false, title }: DangerProps) {
-  const [asked, setAsked] = useState<'nothing' | 'just now' | 'whether'>('nothing');
+export function ConfirmButton({ do: work, children, target, disabled = false, title }: ConfirmButtonProps) {
+  const [confirmation, setConfirmation] = useState<'nothing' | 'just now' | 'whether'>('nothing');
   useEffect(() => {
-    if (asked === 'just now') return after(DELIBERATE_MS, () => setAsked('whether'));
-    if (asked === 'whether') return after(SURE_MS, () => setAsked('nothing'));
+    if (confirmation === 'just now') return schedule(CONFIRM_DELAY_MS, () => setConfirmation('whether'));
+    if (confirmation === 'whether') return schedule(CONFIRM_TIMEOUT_MS, () => setConfirmation('nothing'));
     return undefined;
-  }, [asked]);
-  async function pressed(): Promise<void> {
-    if (asked === 'nothing') return setAsked('just now');
-    await act(work);
-    setAsked('nothing');
+  }, [confirmation]);
+  async function handlePress(): Promise<void> {
+    if (confirmation === 'nothing') return setConfirmation('just now');
+    await runAction(work);
+    setConfirmation('nothing');
   }
-  const isAsked = asked !== 'nothing';
-  const said = isAsked ? `Really ${children.charAt(0).toLowerCase()}${children.slice(1)}` : children;
-  const mark = isAsked ? '?' : '';
+  const isConfirming = confirmation !== 'nothing';
+  const text = isConfirming ? `Really ${children.charAt(0).toLowerCase()}${children.slice(1)}` : children;
+  const questionMark = isConfirming ? '?' : '';
   return (
-    <Press
-      do={pressed}
-      isGrave
-      label={of && `${said} ${of}${mark}`}
-      disabled={disabled || asked === 'just now'}
+    <Button
+      do={handlePress}
+      ignoreRepeats
+      label={target && `${text} ${target}${questionMark}`}
+      disabled={disabled || confirmation === 'just now'}
       title={title}
-      kind={isAsked ? 'danger' : undefined}
+      kind={isConfirming ? 'danger' : undefined}
     >
-      {said + mark}
-    </Press>
+      {text + questionMark}
+    </Button>
   );
 }
 
-interface PopProps {
+interface PopoverProps {
   label: string;
   /** Gets what closes it. */
   children: (close: () => void) => ComponentChildren;
 }
 
 /** A form that opens under a button, and closes when it is left or done. */
-export function Pop({ label, children }: PopProps) {
+export function Popover({ label, children }: PopoverProps) {
   const [isOpen, setOpen] = useState(false);
-  const box = useRef<HTMLDivElement>(null);
-  const opened = useRef<HTMLDivElement>(null);
-  const shift = useShift(opened, isOpen);
+  const container = useRef<HTMLDivElement>(null);
+  const popover = useRef<HTMLDivElement>(null);
+  const shift = useViewportShift(popover, isOpen);
   const close = () => {
     setOpen(false);
-    box.current?.querySelector('button')?.focus();
+    container.current?.querySelector('button')?.focus();
   };
-  useClosing(box, isOpen, (isEscaped) => (isEscaped ? close() : setOpen(false)));
+  useDismiss(container, isOpen, (isEscaped) => (isEscaped ? close() : setOpen(false)));
   useEffect(() => {
-    if (isOpen) opened.current?.querySelector<HTMLElement>('input, select, button')?.focus();
+    if (isOpen) popover.current?.querySelector<HTMLElement>('input, select, button')?.focus();
   }, [isOpen]);
   return (
-    <div class="pop-box" ref={box}>
+    <div class="pop-box" ref={container}>
       <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
         {label}
       </button>
       {isOpen && (
-        <div class="pop" ref={opened} style={shift}>
+        <div class="pop" ref={popover} style={shift}>
           {children(close)}
         </div>
       )}
@@ -146,18 +146,18 @@ interface FormProps {
 export function Form({ label, submit, do: work, onDone, children }: FormProps) {
   // Who presses twice means it once.
   const isBusy = useRef(false);
-  async function submitted(event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> {
+  async function handleSubmit(event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
     if (isBusy.current) return;
     isBusy.current = true;
-    const given = [...new FormData(event.currentTarget)].filter(([, value]) => value !== '');
-    const isDone = await act(() => work(Object.fromEntries(given) as Record<string, string>)).finally(() => {
+    const filled = [...new FormData(event.currentTarget)].filter(([, value]) => value !== '');
+    const isSuccess = await runAction(() => work(Object.fromEntries(filled) as Record<string, string>)).finally(() => {
       isBusy.current = false;
     });
-    if (isDone) onDone?.();
+    if (isSuccess) onDone?.();
   }
   return (
-    <form aria-label={label} onSubmit={(event) => void submitted(event)}>
+    <form aria-label={label} onSubmit={(event) => void handleSubmit(event)}>
       {children}
       <button type="submit" class="main">
         {submit}
@@ -178,7 +178,7 @@ export function Field({ label, hint, ...input }: FieldProps) {
   );
 }
 
-interface ChoiceProps {
+interface SelectFieldProps {
   label: string;
   name: string;
   options: readonly (string | readonly [value: string, text: string])[];
@@ -187,9 +187,9 @@ interface ChoiceProps {
   onChange?: (value: string) => void;
 }
 
-export function Choice({ label, name, options, value, onChange }: ChoiceProps) {
-  const [first] = useState(value);
-  const chosen = onChange ? value : first;
+export function SelectField({ label, name, options, value, onChange }: SelectFieldProps) {
+  const [initialValue] = useState(value);
+  const selected = onChange ? value : initialValue;
   return (
     <label class="field">
       <span>{label}</span>
@@ -199,9 +199,9 @@ export function Choice({ label, name, options, value, onChange }: ChoiceProps) {
         {...(onChange && { value, onChange: (event) => onChange(event.currentTarget.value) })}
       >
         {options.map((option) => {
-          const [own, text] = typeof option === 'string' ? [option, option] : option;
+          const [optionValue, text] = typeof option === 'string' ? [option, option] : option;
           return (
-            <option key={own} value={own} selected={own === chosen}>
+            <option key={optionValue} value={optionValue} selected={optionValue === selected}>
               {text}
             </option>
           );

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { tell } from './toast.tsx';
-import { useClosing, useShift } from './use-popover.ts';
+import { showToast } from './toast.tsx';
+import { useDismiss, useViewportShift } from './use-popover.ts';
 
 interface Props {
   text: () => string;
@@ -13,39 +13,39 @@ interface Props {
  * Copies a text. A browser lets a page copy only where nobody on the way can have changed it: not over plain HTTP from another
  * machine. There the text is shown and selected, to be copied by hand.
  */
-export function Copy({ text, children, label }: Props) {
-  const [shown, setShown] = useState<string>();
-  const box = useRef<HTMLSpanElement>(null);
+export function CopyButton({ text, children, label }: Props) {
+  const [fallbackText, setFallbackText] = useState<string>();
+  const container = useRef<HTMLSpanElement>(null);
   const area = useRef<HTMLTextAreaElement>(null);
-  const opened = useRef<HTMLSpanElement>(null);
-  const isOpen = shown !== undefined;
-  useClosing(box, isOpen, (isEscaped) => {
-    setShown(undefined);
-    if (isEscaped) box.current?.querySelector('button')?.focus();
+  const popover = useRef<HTMLSpanElement>(null);
+  const isOpen = fallbackText !== undefined;
+  useDismiss(container, isOpen, (isEscaped) => {
+    setFallbackText(undefined);
+    if (isEscaped) container.current?.querySelector('button')?.focus();
   });
-  const shift = useShift(opened, isOpen);
+  const shift = useViewportShift(popover, isOpen);
   useEffect(() => {
     area.current?.focus();
     area.current?.select();
-  }, [shown]);
+  }, [fallbackText]);
   async function copy(): Promise<void> {
-    const wanted = text();
+    const value = text();
     try {
-      await navigator.clipboard.writeText(wanted);
-      tell('Copied.');
+      await navigator.clipboard.writeText(value);
+      showToast('Copied.');
     } catch {
-      setShown(wanted);
-      tell('This browser lets no page copy here: the text is selected, copy it by hand.', true);
+      setFallbackText(value);
+      showToast('This browser lets no page copy here: the text is selected, copy it by hand.', true);
     }
   }
   return (
-    <span class="pop-box" ref={box}>
+    <span class="pop-box" ref={container}>
       <button type="button" aria-label={label} onClick={() => void copy()}>
         {children}
       </button>
       {isOpen && (
-        <span class="pop" ref={opened} style={shift}>
-          <textarea ref={area} readOnly rows={4} aria-label="To be copied by hand" value={shown} />
+        <span class="pop" ref={popover} style={shift}>
+          <textarea ref={area} readOnly rows={4} aria-label="To be copied by hand" value={fallbackText} />
         </span>
       )}
     </span>

@@ -12,7 +12,7 @@ interface Props {
 }
 
 /** A list, and beside it what is chosen in it. */
-export function Split({ list, detail, isOpen, backHref, hint, missing }: Props) {
+export function ListDetail({ list, detail, isOpen, backHref, hint, missing }: Props) {
   return (
     <div class={isOpen ? 'split open' : 'split'}>
       <section class="split-list" aria-label="List">

@@ -1,56 +1,55 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Task } from '../../client/types.ts';
-import type { Refusal } from '../state/api.ts';
-import { era, fieldsOf, fileUrl } from '../state/result-cache.ts';
-import { after } from '../time.ts';
+import type { ApiError } from '../state/api.ts';
+import { cacheVersion, fileUrl, getResultFields } from '../state/result-cache.ts';
+import { schedule } from '../time.ts';
 
 /** Rows that are only scrolled past ask for nothing. */
-const SETTLED_MS = 150;
+const SCROLL_DEBOUNCE_MS = 150;
 
 /** Whoever waited has gone. */
-const isLeft = (error: Error) => error.name === 'AbortError' || (error as Partial<Refusal>).code === 'LEFT';
+const isAborted = (error: Error) => error.name === 'AbortError' || (error as Partial<ApiError>).code === 'LEFT';
 
 function useFile(accountKey: string, task: Task, field: string, delayMs: number) {
-  const [file, setFile] = useState<{ url?: string; trouble?: string; of?: Task }>({});
+  const [file, setFile] = useState<{ url?: string; error?: string; task?: Task }>({});
   const { id, createdAt, finishedAt } = task;
   // What could not be had of a task may be had of it as it is read again: it can be another one, of the same id and times.
-  const again = useRef(0);
-  if (file.of !== undefined && file.of !== task) again.current += 1;
+  const attempt = useRef(0);
+  if (file.task !== undefined && file.task !== task) attempt.current += 1;
   useEffect(() => {
-    const leave = new AbortController();
-    const { signal } = leave;
+    const controller = new AbortController();
+    const { signal } = controller;
     setFile({});
-    const tell = (told: typeof file) => {
-      if (!signal.aborted) setFile(told);
+    const update = (next: typeof file) => {
+      if (!signal.aborted) setFile(next);
     };
     const load = (): Promise<void> =>
       fileUrl(accountKey, task, field, signal).then(
-        (url) => tell({ url }),
+        (url) => update({ url }),
         // Another one that waited for the same file has left.
-        (error: Error) =>
-          isLeft(error) && !signal.aborted ? load() : tell({ trouble: error.message, of: task }),
+        (error: Error) => (isAborted(error) && !signal.aborted ? load() : update({ error: error.message, task })),
       );
-    const cancel = after(delayMs, () => void load());
+    const cancel = schedule(delayMs, () => void load());
     return () => {
-      leave.abort();
+      controller.abort();
       cancel();
     };
-  }, [accountKey, id, field, createdAt, finishedAt, era.value, again.current]);
+  }, [accountKey, id, field, createdAt, finishedAt, cacheVersion.value, attempt.current]);
   return file;
 }
 
 /** The first thing that a task has given, small. */
 export function Thumbnail({ accountKey, task }: { accountKey: string; task: Task }) {
-  const [first] = fieldsOf(task);
+  const [first] = getResultFields(task);
   return (
     <span class="thumb">
-      {first && <Small accountKey={accountKey} task={task} field={first[0]} kind={first[1]} />}
+      {first && <ThumbnailMedia accountKey={accountKey} task={task} field={first[0]} kind={first[1]} />}
     </span>
   );
 }
 
-function Small({ accountKey, task, field, kind }: FileProps) {
-  const { url } = useFile(accountKey, task, field, SETTLED_MS);
+function ThumbnailMedia({ accountKey, task, field, kind }: FileProps) {
+  const { url } = useFile(accountKey, task, field, SCROLL_DEBOUNCE_MS);
   if (url === undefined) return null;
   if (kind === 'image') return <img src={url} alt="" />;
   return <video src={url} muted preload="metadata" tabIndex={-1} aria-hidden="true" />;
@@ -65,8 +64,8 @@ interface FileProps {
 
 /** One of the things that a task has given: plays, or is looked at. */
 export function ResultFile({ accountKey, task, field, kind }: FileProps) {
-  const { url, trouble } = useFile(accountKey, task, field, 0);
-  if (trouble !== undefined) return <p class="bad">{trouble}</p>;
+  const { url, error } = useFile(accountKey, task, field, 0);
+  if (error !== undefined) return <p class="bad">{error}</p>;
   if (url === undefined) return <p class="quiet">Loading …</p>;
   if (kind === 'image') return <img class="result" src={url} alt={`The ${field} of this task`} />;
   return (

@@ -1,37 +1,37 @@
 import { signal } from '@preact/signals';
-import { Refusal } from '../state/api.ts';
-import { after } from '../time.ts';
+import { ApiError } from '../state/api.ts';
+import { schedule } from '../time.ts';
 
-const SHOWN_MS = 6000;
+const TOAST_DURATION_MS = 6000;
 
-const notice = signal<{ text: string; isBad: boolean } | undefined>(undefined);
-let forget = () => {};
+const toast = signal<{ text: string; isError: boolean } | undefined>(undefined);
+let cancelHide = () => {};
 
-export function tell(text: string, isBad = false): void {
-  notice.value = { text, isBad };
-  forget();
-  forget = after(SHOWN_MS, () => {
-    notice.value = undefined;
+export function showToast(text: string, isError = false): void {
+  toast.value = { text, isError };
+  cancelHide();
+  cancelHide = schedule(TOAST_DURATION_MS, () => {
+    toast.value = undefined;
   });
 }
 
 /** Does something and tells what has come of it, or the emulator's own words when it refuses. */
-export async function act(work: () => Promise<string>): Promise<boolean> {
+export async function runAction(work: () => Promise<string>): Promise<boolean> {
   try {
-    tell(await work());
+    showToast(await work());
     return true;
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    tell(error.message, true);
+    if (!(error instanceof ApiError)) throw error;
+    showToast(error.message, true);
     return false;
   }
 }
 
 /** What was done last, read aloud when it changes. */
-export function Notice() {
-  const { text, isBad } = notice.value ?? {};
+export function Toast() {
+  const { text, isError } = toast.value ?? {};
   return (
-    <div class={isBad ? 'notice bad' : 'notice'} role="status" data-shown={text !== undefined}>
+    <div class={isError ? 'notice bad' : 'notice'} role="status" data-shown={text !== undefined}>
       {text}
     </div>
   );

@@ -2,47 +2,47 @@ import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 
 /** What has opened under a button closes by Escape, and when one presses or goes by Tab beside it. */
-export function useClosing(
-  box: RefObject<HTMLElement | null>,
+export function useDismiss(
+  container: RefObject<HTMLElement | null>,
   isOpen: boolean,
   close: (isEscaped: boolean) => void,
 ) {
   useEffect(() => {
-    const own = box.current;
-    if (!isOpen || !own) return;
-    const beside = ({ target }: Event) => {
-      if (!own.contains(target as Node)) close(false);
+    const element = container.current;
+    if (!isOpen || !element) return;
+    const handleOutside = ({ target }: Event) => {
+      if (!element.contains(target as Node)) close(false);
     };
-    const pressed = ({ key }: KeyboardEvent) => {
+    const handleKeyDown = ({ key }: KeyboardEvent) => {
       if (key === 'Escape') close(true);
     };
-    document.addEventListener('pointerdown', beside);
-    document.addEventListener('keydown', pressed);
-    document.addEventListener('focusin', beside);
+    document.addEventListener('pointerdown', handleOutside);
+    document.addEventListener('keydown', handleKeyDown);
+    document.addEventListener('focusin', handleOutside);
     return () => {
-      document.removeEventListener('pointerdown', beside);
-      document.removeEventListener('keydown', pressed);
-      document.removeEventListener('focusin', beside);
+      document.removeEventListener('pointerdown', handleOutside);
+      document.removeEventListener('keydown', handleKeyDown);
+      document.removeEventListener('focusin', handleOutside);
     };
   }, [isOpen]);
 }
 
 /** How far to the left something has to open so that its right side is still seen; undefined: it stands well. */
-export function useShift(
-  opened: RefObject<HTMLElement | null>,
+export function useViewportShift(
+  popover: RefObject<HTMLElement | null>,
   isOpen: boolean,
 ): { left: string } | undefined {
   const [shiftPx, setShiftPx] = useState(0);
   useLayoutEffect(() => {
-    const own = opened.current;
+    const element = popover.current;
     setShiftPx(0);
     // On a phone it has the whole width.
-    if (!isOpen || !own || getComputedStyle(own).position !== 'absolute') return;
-    const place = own.getBoundingClientRect();
-    const room = own.closest('.split-detail, .page');
-    if (!room) return;
-    const left = room.getBoundingClientRect().left + room.clientLeft;
-    setShiftPx(Math.max(0, Math.min(place.right - left - room.clientWidth, place.left - left)));
+    if (!isOpen || !element || getComputedStyle(element).position !== 'absolute') return;
+    const bounds = element.getBoundingClientRect();
+    const container = element.closest('.split-detail, .page');
+    if (!container) return;
+    const left = container.getBoundingClientRect().left + container.clientLeft;
+    setShiftPx(Math.max(0, Math.min(bounds.right - left - container.clientWidth, bounds.left - left)));
   }, [isOpen]);
   return shiftPx > 0 ? { left: `${-shiftPx}px` } : undefined;
 }

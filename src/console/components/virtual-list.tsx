@@ -4,13 +4,13 @@ import { useEffect, useId, useLayoutEffect, useReducer, useRef, useState } from 
 
 interface Props<Item> {
   items: readonly Item[];
-  idOf: (item: Item) => string;
+  getId: (item: Item) => string;
   label: string;
   /** What stands in a row; nothing in it can be focused. */
-  row: (item: Item) => ComponentChildren;
+  renderRow: (item: Item) => ComponentChildren;
   rowPx: number;
   /** The id of the one that is open. */
-  open?: string | undefined;
+  openId?: string | undefined;
   onOpen?: (item: Item) => void;
   /** Said when there are none. */
   empty: ComponentChildren;
@@ -20,7 +20,7 @@ interface Props<Item> {
  * A list of which only what is seen is there. The list has the focus, and tells which row is meant: rows come and go while one
  * scrolls, and a focus would go with them.
  */
-export function VirtualList<Item>({ items, idOf, label, row, rowPx, open, onOpen, empty }: Props<Item>) {
+export function VirtualList<Item>({ items, getId, label, renderRow, rowPx, openId, onOpen, empty }: Props<Item>) {
   const scroller = useRef<HTMLDivElement>(null);
   const [, redraw] = useReducer((count: number) => count + 1, 0);
   const [virtualizer] = useState(
@@ -38,37 +38,42 @@ export function VirtualList<Item>({ items, idOf, label, row, rowPx, open, onOpen
   useLayoutEffect(() => virtualizer._didMount(), []);
   useLayoutEffect(() => virtualizer._willUpdate());
 
-  const [activeId, setActiveId] = useState<string | undefined>(open);
+  const [activeId, setActiveId] = useState<string | undefined>(openId);
   useEffect(() => {
-    if (open !== undefined) setActiveId(open);
-  }, [open]);
-  const place = activeId === undefined ? -1 : items.findIndex((item) => idOf(item) === activeId);
-  useKeptPlace(scroller, items, idOf, rowPx);
+    if (openId !== undefined) setActiveId(openId);
+  }, [openId]);
+  const activeIndex = activeId === undefined ? -1 : items.findIndex((item) => getId(item) === activeId);
+  useStableScroll(scroller, items, getId, rowPx);
   // What is open by its address may be far away, and may come later.
-  const openPlace = open === undefined ? -1 : items.findIndex((item) => idOf(item) === open);
-  const isOpenThere = openPlace >= 0;
+  const openIndex = openId === undefined ? -1 : items.findIndex((item) => getId(item) === openId);
+  const isOpenLoaded = openIndex >= 0;
   useEffect(() => {
-    if (isOpenThere) virtualizer.scrollToIndex(openPlace, { align: 'auto' });
-  }, [open, isOpenThere]);
+    if (isOpenLoaded) virtualizer.scrollToIndex(openIndex, { align: 'auto' });
+  }, [openId, isOpenLoaded]);
 
   function moveTo(index: number): void {
     const target = Math.max(0, Math.min(items.length - 1, index));
     const item = items[target];
     if (item === undefined) return;
-    setActiveId(idOf(item));
+    setActiveId(getId(item));
     virtualizer.scrollToIndex(target, { align: 'auto' });
   }
 
-  function pressed(event: KeyboardEvent): void {
+  function handleKeyDown(event: KeyboardEvent): void {
     const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? rowPx) / rowPx) - 1);
     const moves: Record<string, number> = {
-      ...{ ArrowDown: place + 1, ArrowUp: place - 1, PageDown: place + page, PageUp: place - page },
+      ...{
+        ArrowDown: activeIndex + 1,
+        ArrowUp: activeIndex - 1,
+        PageDown: activeIndex + page,
+        PageUp: activeIndex - page,
+      },
       ...{ Home: 0, End: items.length - 1 },
     };
     const target = moves[event.key];
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (target !== undefined) moveTo(target);
-    else if ((event.key === 'Enter' || event.key === ' ') && items[place]) onOpen?.(items[place]);
+    else if ((event.key === 'Enter' || event.key === ' ') && items[activeIndex]) onOpen?.(items[activeIndex]);
     else return;
     event.preventDefault();
   }
@@ -82,33 +87,33 @@ export function VirtualList<Item>({ items, idOf, label, row, rowPx, open, onOpen
       class="list"
       role="listbox"
       aria-label={label}
-      aria-activedescendant={place >= 0 ? `${id}-${place}` : undefined}
+      aria-activedescendant={activeIndex >= 0 ? `${id}-${activeIndex}` : undefined}
       tabIndex={0}
-      onKeyDown={pressed}
+      onKeyDown={handleKeyDown}
     >
       <div class="rows" role="presentation" style={{ height: `${virtualizer.getTotalSize()}px` }}>
         {virtualizer.getVirtualItems().map(({ index, start }) => {
           const item = items[index];
           if (item === undefined) return null;
-          const own = idOf(item);
+          const itemId = getId(item);
           return (
             // biome-ignore lint/a11y/useKeyWithClickEvents: the list has the focus and takes the keys
             <div
-              key={own}
+              key={itemId}
               id={`${id}-${index}`}
-              class={own === activeId ? 'row active' : 'row'}
+              class={itemId === activeId ? 'row active' : 'row'}
               role="option"
               tabIndex={-1}
-              aria-selected={own === open}
+              aria-selected={itemId === openId}
               aria-setsize={items.length}
               aria-posinset={index + 1}
               style={{ height: `${rowPx}px`, transform: `translateY(${start}px)` }}
               onClick={() => {
-                setActiveId(own);
+                setActiveId(itemId);
                 onOpen?.(item);
               }}
             >
-              {row(item)}
+              {renderRow(item)}
             </div>
           );
         })}
@@ -118,19 +123,20 @@ export function VirtualList<Item>({ items, idOf, label, row, rowPx, open, onOpen
 }
 
 /** What comes above must not push away what somebody reads; who looks at the top wants to see what comes. */
-function useKeptPlace<Item>(
+function useStableScroll<Item>(
   scroller: { current: HTMLDivElement | null },
   items: readonly Item[],
-  idOf: (item: Item) => string,
+  getId: (item: Item) => string,
   rowPx: number,
 ): void {
-  const first = useRef<string | undefined>(undefined);
+  const firstId = useRef<string | undefined>(undefined);
   useLayoutEffect(() => {
-    const was = first.current;
-    first.current = items[0] && idOf(items[0]);
+    const previousFirstId = firstId.current;
+    firstId.current = items[0] && getId(items[0]);
     const element = scroller.current;
-    if (was === undefined || was === first.current || !element || element.scrollTop === 0) return;
-    const added = items.findIndex((item) => idOf(item) === was);
+    if (previousFirstId === undefined || previousFirstId === firstId.current || !element || element.scrollTop === 0)
+      return;
+    const added = items.findIndex((item) => getId(item) === previousFirstId);
     if (added > 0) element.scrollTop += added * rowPx;
   }, [items]);
 }

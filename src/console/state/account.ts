@@ -1,24 +1,16 @@
 import { type ReadonlySignal, signal } from '@preact/signals';
-import type {
-  Account,
-  Fault,
-  JournalEntry,
-  LedgerEntry,
-  Snapshot,
-  Task,
-  Verdict,
-} from '../../client/types.ts';
-import { every, wallMs } from '../time.ts';
-import { accountPath, call, Refusal } from './api.ts';
+import type { Account, Fault, JournalEntry, LedgerEntry, Snapshot, Task, Verdict } from '../../client/types.ts';
+import { scheduleEvery, wallMs } from '../time.ts';
+import { ApiError, accountPath, requestJson } from './api.ts';
 import { connection, type LiveEvent, listen } from './event-stream.ts';
-import { createValue, type Value } from './resource.ts';
-import { forgetFiles } from './result-cache.ts';
-import { createSync } from './single-flight.ts';
+import { createResource, type Resource } from './resource.ts';
+import { clearResultCache } from './result-cache.ts';
+import { createSingleFlight } from './single-flight.ts';
 import { createList, type SyncedList } from './synced-list.ts';
 
 /** What is kept of a journal that keeps more. */
-const MOST_REQUESTS = 5000;
-const LOOK_EVERY_MS = 3000;
+const MAX_REQUESTS = 5000;
+const REFRESH_INTERVAL_MS = 3000;
 
 /** One account with all that is its own, kept up with what happens to it. */
 export interface AccountState {
@@ -31,125 +23,125 @@ export interface AccountState {
   readonly tasks: SyncedList<Task>;
   readonly ledger: SyncedList<LedgerEntry>;
   readonly requests: SyncedList<JournalEntry>;
-  readonly verdict: Value<Verdict>;
-  readonly faults: Value<{ faults: Fault[] }>;
-  readonly snapshots: Value<{ snapshots: Snapshot[] }>;
+  readonly verdict: Resource<Verdict>;
+  readonly faults: Resource<{ faults: Fault[] }>;
+  readonly snapshots: Resource<{ snapshots: Snapshot[] }>;
   stop(): void;
 }
 
 export function openAccount(key: string): AccountState {
-  const at = (rest: string) => accountPath(key, rest);
+  const subPath = (rest: string) => accountPath(key, rest);
   const account = signal<Account | undefined>(undefined);
   const readAtMs = signal(wallMs());
   const isMissing = signal(false);
   const heldCredits = signal(0);
 
-  const listOf = <Item extends { id: string }>(name: string, more: object = {}) =>
+  const createAccountList = <Item extends { id: string }>(name: string, options: object = {}) =>
     createList<Item>({
       ...{
-        path: at(`/${name}`),
+        path: subPath(`/${name}`),
         name,
-        idOf: ({ id }) => id,
-        pathOf: (id) => at(`/${name}/${encodeURIComponent(id)}`),
+        getId: ({ id }) => id,
+        pathFor: (id) => subPath(`/${name}/${encodeURIComponent(id)}`),
       },
-      ...more,
+      ...options,
     });
-  const tasks = listOf<Task>('tasks');
-  const requests = listOf<JournalEntry>('requests', { most: MOST_REQUESTS });
-  const tell = ({ held }: Record<string, unknown>) => {
+  const tasks = createAccountList<Task>('tasks');
+  const requests = createAccountList<JournalEntry>('requests', { maxItems: MAX_REQUESTS });
+  const onPage = ({ held }: Record<string, unknown>) => {
     heldCredits.value = held as number;
   };
-  const ledger = listOf<LedgerEntry>('ledger', { name: 'entries', tell });
-  const verdict = createValue<Verdict>(at('/verdict'));
-  const faults = createValue<{ faults: Fault[] }>(at('/faults?limit=1000'));
-  const snapshots = createValue<{ snapshots: Snapshot[] }>(at('/snapshots?limit=1000'));
+  const ledger = createAccountList<LedgerEntry>('ledger', { name: 'entries', onPage });
+  const verdict = createResource<Verdict>(subPath('/verdict'));
+  const faults = createResource<{ faults: Fault[] }>(subPath('/faults?limit=1000'));
+  const snapshots = createResource<{ snapshots: Snapshot[] }>(subPath('/snapshots?limit=1000'));
 
-  const own = createSync(async () => {
+  const accountSync = createSingleFlight(async () => {
     try {
-      account.value = await call<Account>('GET', at(''));
+      account.value = await requestJson<Account>('GET', subPath(''));
       readAtMs.value = wallMs();
       isMissing.value = false;
     } catch (error) {
-      if (!(error instanceof Refusal) || error.code !== 'ACCOUNT_NOT_FOUND') throw error;
+      if (!(error instanceof ApiError) || error.code !== 'ACCOUNT_NOT_FOUND') throw error;
       isMissing.value = true;
       account.value = undefined;
     }
   });
 
   function reload(): void {
-    own.request();
+    accountSync.request();
     for (const list of [tasks, ledger, requests]) list.reload();
     for (const value of [verdict, faults, snapshots]) value.refresh();
   }
 
   /** Those that have not ended: a changed clock or speed changes when they will. */
-  const rereadRunning = () =>
-    tasks.again(tasks.items.peek().flatMap(({ id, status }) => (status === 'processing' ? [id] : [])));
+  const refreshRunningTasks = () =>
+    tasks.refresh(tasks.items.peek().flatMap(({ id, status }) => (status === 'processing' ? [id] : [])));
 
-  function touch(ids: readonly (string | null | undefined)[] = []): void {
-    tasks.again(ids.filter((id) => typeof id === 'string'));
+  function refreshTasks(ids: readonly (string | null | undefined)[] = []): void {
+    tasks.refresh(ids.filter((id) => typeof id === 'string'));
   }
 
-  function look(id: string | undefined): void {
-    if (id !== undefined) requests.again([id]);
+  function refreshRequest(id: string | undefined): void {
+    if (id !== undefined) requests.refresh([id]);
   }
 
-  function hear(event: LiveEvent): void {
+  function onEvent(event: LiveEvent): void {
     if (event.key === null ? event.change !== 'faults' : event.key !== key) return;
     switch (event.type) {
       case 'task':
-        touch([event.taskId]);
+        refreshTasks([event.taskId]);
         verdict.refresh();
         break;
       case 'ledger':
-        touch([event.taskId]);
-        ledger.more();
+        refreshTasks([event.taskId]);
+        ledger.loadNew();
         break;
       case 'request':
-        look(event.id);
-        touch(event.taskIds?.filter((id) => !tasks.find(id)));
+        refreshRequest(event.id);
+        refreshTasks(event.taskIds?.filter((id) => !tasks.find(id)));
         verdict.refresh();
         break;
       case 'fault':
         faults.refresh();
         // Nobody tells of a request that gets no answer.
-        look(event.request);
+        refreshRequest(event.request);
         break;
       case 'account':
-        changed(event.change);
+        onAccountChange(event.change);
         return;
     }
-    own.request();
+    accountSync.request();
   }
 
-  function changed(change: string | undefined): void {
+  function onAccountChange(change: string | undefined): void {
     if (change === 'faults') faults.refresh();
     else if (change === 'snapshots') snapshots.refresh();
     else if (change === 'journal') {
       requests.reload();
       verdict.refresh();
     } else if (change === 'changed' || change === 'clock') {
-      own.request();
-      rereadRunning();
+      accountSync.request();
+      refreshRunningTasks();
       verdict.refresh();
     } else {
       // The same ids and times may mean other files now.
-      forgetFiles();
+      clearResultCache();
       reload();
     }
   }
 
   const stopListening = listen({
-    begin() {
-      forgetFiles();
+    onResync() {
+      clearResultCache();
       reload();
     },
-    hear,
+    onEvent,
   });
   // What time alone changes nobody tells: the hour of the limiter ends, a result is not fetched.
-  const stopLooking = every(LOOK_EVERY_MS, () => {
+  const stopRefreshing = scheduleEvery(REFRESH_INTERVAL_MS, () => {
     if (account.peek()?.clock.mode !== 'real' || connection.peek() !== 'live') return;
-    own.request();
+    accountSync.request();
     verdict.refresh();
   });
   return {
@@ -168,8 +160,8 @@ export function openAccount(key: string): AccountState {
     },
     stop() {
       stopListening();
-      stopLooking();
-      for (const one of [own, tasks, ledger, requests, verdict, faults, snapshots]) one.stop();
+      stopRefreshing();
+      for (const one of [accountSync, tasks, ledger, requests, verdict, faults, snapshots]) one.stop();
     },
   };
 }

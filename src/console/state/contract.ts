@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 import type { Stage } from '../../client/types.ts';
-import { call } from './api.ts';
+import { requestJson } from './api.ts';
 
 /** An endpoint of the API, as the contract document has it. */
 export interface Endpoint {
@@ -42,21 +42,19 @@ interface ControlDocument {
 /** Reads both documents, which need no token. */
 export async function readContract(): Promise<void> {
   const [api, control] = await Promise.all([
-    call<ApiDocument>('GET', 'openapi.json'),
-    call<ControlDocument>('GET', '__admin/openapi.json'),
+    requestJson<ApiDocument>('GET', 'openapi.json'),
+    requestJson<ControlDocument>('GET', '__admin/openapi.json'),
   ]);
-  const endpoints = Object.entries(api.paths).flatMap(([path, { post }]) =>
-    post ? [endpointOf(path, post)] : [],
-  );
+  const endpoints = Object.entries(api.paths).flatMap(([path, { post }]) => (post ? [toEndpoint(path, post)] : []));
   contract.value = {
     endpoints,
     families: api.tags.map(({ name }) => name),
     codes: [...new Set(endpoints.flatMap(({ codes }) => codes.map(({ code }) => code)))].sort(),
-    effects: effectsOf(control.components.schemas.Rule),
+    effects: parseEffects(control.components.schemas.Rule),
   };
 }
 
-const endpointOf = (path: string, { tags, summary, responses }: Operation): Endpoint => ({
+const toEndpoint = (path: string, { tags, summary, responses }: Operation): Endpoint => ({
   ...{ path, family: tags[0] ?? '', summary },
   codes: Object.entries(responses).flatMap(([status, { 'x-error-codes': codes = [] }]) =>
     codes.map(({ code }) => ({ code, status: Number(status) })),
@@ -64,11 +62,11 @@ const endpointOf = (path: string, { tags, summary, responses }: Operation): Endp
 });
 
 /** In the document it is said as: where `at` is one of these, the names of effects are these. */
-function effectsOf({ properties, allOf }: RuleSchema): Contract['effects'] {
-  const of = (stage: Stage) => allOf.find((one) => JSON.stringify(one.if).includes(JSON.stringify(stage)));
+function parseEffects({ properties, allOf }: RuleSchema): Contract['effects'] {
+  const branchFor = (stage: Stage) => allOf.find((one) => JSON.stringify(one.if).includes(JSON.stringify(stage)));
   const entries = properties.at.enum.map((stage) => [
     stage,
-    of(stage)?.then.properties.effect.propertyNames.enum ?? [],
+    branchFor(stage)?.then.properties.effect.propertyNames.enum ?? [],
   ]);
   return Object.fromEntries(entries);
 }
@@ -78,6 +76,6 @@ export const docsHref = ({ path, family }: Pick<Endpoint, 'path' | 'family'>, st
   `docs#api/tag/${family}/POST${path}${status === undefined ? '' : `.responses.${status}`}`;
 
 /** The endpoint that a request went to, and what its code means there. */
-export function endpointAt(path: string): Endpoint | undefined {
+export function findEndpoint(path: string): Endpoint | undefined {
   return contract.value?.endpoints.find((endpoint) => endpoint.path === path.replace(/\?.*/, ''));
 }

@@ -1,21 +1,21 @@
 import { type ReadonlySignal, signal } from '@preact/signals';
-import { call } from './api.ts';
-import { createSync } from './single-flight.ts';
+import { requestJson } from './api.ts';
+import { createSingleFlight } from './single-flight.ts';
 
 /** One answer of the control plane, kept up to date: `refresh` reads it again, soon. */
-export interface Value<T> {
+export interface Resource<T> {
   readonly value: ReadonlySignal<T | undefined>;
   refresh(): void;
   stop(): void;
 }
 
-export function createValue<T>(path: string, tell: (value: T) => void = () => {}): Value<T> {
+export function createResource<T>(path: string, onRead: (value: T) => void = () => {}): Resource<T> {
   const value = signal<T | undefined>(undefined);
-  const sync = createSync(async () => {
-    const read = await call<T>('GET', path);
-    if (sync.isStopped()) return;
-    value.value = read;
-    tell(read);
+  const singleFlight = createSingleFlight(async () => {
+    const loaded = await requestJson<T>('GET', path);
+    if (singleFlight.isStopped()) return;
+    value.value = loaded;
+    onRead(loaded);
   });
-  return { value, refresh: sync.request, stop: sync.stop };
+  return { value, refresh: singleFlight.request, stop: singleFlight.stop };
 }

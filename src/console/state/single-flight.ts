@@ -1,7 +1,7 @@
 import { pause, wallMs } from '../time.ts';
-import { Refusal } from './api.ts';
+import { ApiError } from './api.ts';
 
-const LEAST_PAUSE_MS = 80;
+const MIN_PAUSE_MS = 80;
 /** Of the time, at most a third is spent asking. */
 const PAUSE_FACTOR = 2;
 const RETRY_MS = 3000;
@@ -10,24 +10,24 @@ const RETRY_MS = 3000;
  * Runs `work` when it is called for, one at a time: calls that come while it runs are one more run after it. What many small changes
  * ask for is asked once.
  */
-export function createSync(work: () => Promise<void>) {
-  let isWanted = false;
+export function createSingleFlight(work: () => Promise<void>) {
+  let isPending = false;
   let isRunning = false;
   let isStopped = false;
 
   async function run(): Promise<void> {
     isRunning = true;
-    while (isWanted && !isStopped) {
-      isWanted = false;
-      const began = wallMs();
+    while (isPending && !isStopped) {
+      isPending = false;
+      const startedMs = wallMs();
       const failure = await work().then(
         () => undefined,
         (error: unknown) => error,
       );
-      await pause(Math.max(LEAST_PAUSE_MS, (wallMs() - began) * PAUSE_FACTOR));
-      if (failure === undefined || isGone(failure)) continue;
+      await pause(Math.max(MIN_PAUSE_MS, (wallMs() - startedMs) * PAUSE_FACTOR));
+      if (failure === undefined || isNotFound(failure)) continue;
       // A connection that comes back asks for all of it again; one that never went does not.
-      isWanted = true;
+      isPending = true;
       await pause(RETRY_MS);
     }
     isRunning = false;
@@ -35,7 +35,7 @@ export function createSync(work: () => Promise<void>) {
 
   return {
     request(): void {
-      isWanted = true;
+      isPending = true;
       if (!isRunning && !isStopped) void run();
     },
     stop(): void {
@@ -46,4 +46,4 @@ export function createSync(work: () => Promise<void>) {
 }
 
 /** There is nothing to be read, now and later. */
-const isGone = (error: unknown) => error instanceof Refusal && error.code.endsWith('_NOT_FOUND');
+const isNotFound = (error: unknown) => error instanceof ApiError && error.code.endsWith('_NOT_FOUND');

@@ -1,24 +1,24 @@
 import { type ReadonlySignal, signal } from '@preact/signals';
-import { call, Refusal } from './api.ts';
-import { createSync } from './single-flight.ts';
+import { ApiError, requestJson } from './api.ts';
+import { createSingleFlight } from './single-flight.ts';
 
-const PAGE = 1000;
+const PAGE_SIZE = 1000;
 /** More than so many are read page by page. */
-const MOST_SINGLE = 16;
+const MAX_SINGLE_READS = 16;
 
 /** A list of the control plane, oldest first, kept up to date. */
 export interface SyncedList<Item> {
   readonly items: ReadonlySignal<readonly Item[]>;
   /** Whether all of it has been read once. */
-  readonly isWhole: ReadonlySignal<boolean>;
+  readonly isLoaded: ReadonlySignal<boolean>;
   find(id: string): Item | undefined;
   /** Reads all of it again. */
   reload(): void;
   /** Reads what has been added. */
-  more(): void;
+  loadNew(): void;
   /** Reads these again, or for the first time, not before now. */
-  again(ids: Iterable<string>): void;
-  drop(id: string): void;
+  refresh(ids: Iterable<string>): void;
+  remove(id: string): void;
   stop(): void;
 }
 
@@ -26,63 +26,63 @@ interface Options<Item> {
   path: string;
   /** Of the field that has the items. */
   name: string;
-  idOf: (item: Item) => string;
-  pathOf: (id: string) => string;
+  getId: (item: Item) => string;
+  pathFor: (id: string) => string;
   /** Whether what is new comes last; otherwise it can come anywhere. */
   isAppended?: boolean;
   /** Older ones are let go. */
-  most?: number;
+  maxItems?: number;
   /** Learns what else a page says. */
-  tell?: (page: Record<string, unknown>) => void;
+  onPage?: (page: Record<string, unknown>) => void;
   /** Learns of each item when it is read. */
-  seen?: (item: Item) => void;
+  onItem?: (item: Item) => void;
 }
 
 export function createList<Item>(options: Options<Item>): SyncedList<Item> {
-  const { path, name, idOf, pathOf, isAppended = true, most = Number.POSITIVE_INFINITY } = options;
-  const { tell = () => {}, seen = () => {} } = options;
+  const { path, name, getId, pathFor, isAppended = true, maxItems = Number.POSITIVE_INFINITY } = options;
+  const { onPage = () => {}, onItem = () => {} } = options;
   let known = new Map<string, Item>();
   const items = signal<readonly Item[]>([]);
-  const isWhole = signal(false);
-  const nothing = () => ({ whole: false, more: false, again: new Set<string>() });
-  let wanted = nothing();
-  let isReadingAll = false;
+  const isLoaded = signal(false);
+  const noWork = () => ({ reloadAll: false, loadNew: false, refreshIds: new Set<string>() });
+  let pending = noWork();
+  let isReloading = false;
   /** Gone since they were last asked for. */
-  let drops = new Set<string>();
+  let removedIds = new Set<string>();
 
-  const sync = createSync(async () => {
-    const now = wanted;
-    wanted = nothing();
+  const singleFlight = createSingleFlight(async () => {
+    const work = pending;
+    pending = noWork();
     try {
-      await readWanted(now);
+      await runPending(work);
     } catch (error) {
       // Less would not be enough next time.
-      wanted.whole = true;
+      pending.reloadAll = true;
       throw error;
     }
   });
 
-  async function readWanted({ whole, more, again }: typeof wanted): Promise<void> {
+  async function runPending({ reloadAll, loadNew, refreshIds }: typeof pending): Promise<void> {
     // What was not known when it was asked for may be known by now, as it was before that.
-    const stale = isAppended ? [...again].filter((id) => known.has(id)) : [...again];
-    const isMuch = stale.length > MOST_SINGLE;
-    if (whole || (isMuch && !isAppended)) return readAll();
+    const stale = isAppended ? [...refreshIds].filter((id) => known.has(id)) : [...refreshIds];
+    const isBulk = stale.length > MAX_SINGLE_READS;
+    if (reloadAll || (isBulk && !isAppended)) return readAll();
     try {
-      if (isMuch) await readOn(known, before(new Set(stale)), false);
+      if (isBulk) await readPages(known, idBefore(new Set(stale)), false);
       else await Promise.all(stale.map(readOne));
-      if (more || stale.length < again.size) await readOn(known, lastOf(known), false);
+      if (loadNew || stale.length < refreshIds.size) await readPages(known, lastKey(known), false);
     } catch (error) {
       // What it began at is not there any more: there was a reset.
-      if (error instanceof Refusal && error.code.endsWith('_NOT_FOUND')) return readAll();
+      if (error instanceof ApiError && error.code.endsWith('_NOT_FOUND')) return readAll();
       throw error;
     }
-    show();
+    publish();
   }
 
-  function show(): void {
-    if (sync.isStopped()) return;
+  function publish(): void {
+    if (singleFlight.isStopped()) return;
     for (const id of known.keys()) {
-      if (known.size <= most) break;
+      if (known.size <= maxItems) break;
       known.delete(id);
     }
     items.value = [...known.values()];
@@ -93,42 +93,42 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
     const fresh = new Map<string, Item>();
     const isFirst = known.size === 0;
     if (isFirst) known = fresh;
-    isReadingAll = true;
-    drops = new Set();
-    await readOn(fresh, undefined, isFirst).finally(() => {
-      isReadingAll = false;
+    isReloading = true;
+    removedIds = new Set();
+    await readPages(fresh, undefined, isFirst).finally(() => {
+      isReloading = false;
     });
     known = fresh;
-    isWhole.value = true;
-    show();
+    isLoaded.value = true;
+    publish();
   }
 
-  async function readOn(into: Map<string, Item>, from: string | undefined, isShown: boolean): Promise<void> {
+  async function readPages(into: Map<string, Item>, from: string | undefined, publishesPages: boolean): Promise<void> {
     for (let after = from; ; ) {
-      const query = new URLSearchParams({ limit: String(PAGE), ...(after !== undefined && { after }) });
-      const page = await call<Record<string, unknown> & { next: string | null }>('GET', `${path}?${query}`);
-      for (const item of page[name] as Item[]) take(into, idOf(item), item);
-      if (isShown) show();
-      tell(page);
-      if (page.next === null || sync.isStopped()) return;
+      const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(after !== undefined && { after }) });
+      const page = await requestJson<Record<string, unknown> & { next: string | null }>('GET', `${path}?${query}`);
+      for (const item of page[name] as Item[]) storeItem(into, getId(item), item);
+      if (publishesPages) publish();
+      onPage(page);
+      if (page.next === null || singleFlight.isStopped()) return;
       after = page.next;
     }
   }
 
   async function readOne(id: string): Promise<void> {
-    drops.delete(id);
-    const item = await call<Item>('GET', pathOf(id));
+    removedIds.delete(id);
+    const item = await requestJson<Item>('GET', pathFor(id));
     // The answer can come later than the news that what it tells of has gone.
-    if (!drops.has(id)) take(known, id, item);
+    if (!removedIds.has(id)) storeItem(known, id, item);
   }
 
-  function take(into: Map<string, Item>, id: string, item: Item): void {
+  function storeItem(into: Map<string, Item>, id: string, item: Item): void {
     into.set(id, item);
-    seen(item);
+    onItem(item);
   }
 
   /** What stands before the first of these, so that all of them come after it. */
-  function before(ids: ReadonlySet<string>): string | undefined {
+  function idBefore(ids: ReadonlySet<string>): string | undefined {
     let last: string | undefined;
     for (const id of known.keys()) {
       if (ids.has(id)) return last;
@@ -139,30 +139,30 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
 
   return {
     items,
-    isWhole,
+    isLoaded,
     find: (id) => known.get(id),
     reload() {
-      wanted.whole = true;
-      sync.request();
+      pending.reloadAll = true;
+      singleFlight.request();
     },
-    more() {
-      wanted.more = true;
-      sync.request();
+    loadNew() {
+      pending.loadNew = true;
+      singleFlight.request();
     },
-    again(ids) {
-      for (const id of ids) wanted.again.add(id);
-      if (wanted.again.size > 0) sync.request();
+    refresh(ids) {
+      for (const id of ids) pending.refreshIds.add(id);
+      if (pending.refreshIds.size > 0) singleFlight.request();
     },
-    drop(id) {
+    remove(id) {
       known.delete(id);
-      wanted.again.delete(id);
-      drops.add(id);
-      show();
+      pending.refreshIds.delete(id);
+      removedIds.add(id);
+      publish();
       // It may be in what is being read.
-      if (isReadingAll) this.reload();
+      if (isReloading) this.reload();
     },
-    stop: sync.stop,
+    stop: singleFlight.stop,
   };
 }
 
-const lastOf = (known: ReadonlyMap<string, unknown>): string | undefined => [...known.keys()].at(-1);
+const lastKey = (known: ReadonlyMap<string, unknown>): string | undefined => [...known.keys()].at(-1);

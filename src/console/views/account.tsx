@@ -1,16 +1,16 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { Account as Own } from '../../client/types.ts';
-import { Action, Choice, Copy, Field, Form, Pop } from '../components/buttons.tsx';
-import { dayAndTime, grouped, isoOf, timeOfDay } from '../components/format.ts';
+import type { Account as AccountData } from '../../client/types.ts';
+import { ActionButton, CopyButton, Field, Form, Popover, SelectField } from '../components/buttons.tsx';
+import { formatDateTime, formatNumber, formatTime, toIsoString } from '../components/format.ts';
 import { accountHref, TABS, type Tab } from '../route.ts';
 import { type AccountState, openAccount } from '../state/account.ts';
-import { accountPath, call, Refusal } from '../state/api.ts';
+import { ApiError, accountPath, requestJson } from '../state/api.ts';
 import { advance, advanceToEnd, advanceToNext } from './advance.ts';
 import { AccountFaults } from './faults.tsx';
 import { Ledger } from './ledger.tsx';
 import { Requests } from './requests.tsx';
-import { States } from './snapshots.tsx';
-import { nowOf } from './task-bar.tsx';
+import { Snapshots } from './snapshots.tsx';
+import { currentTimeMs } from './task-bar.tsx';
 import { Tasks } from './tasks.tsx';
 import { Verdict } from './verdict.tsx';
 
@@ -19,9 +19,9 @@ const MINUTE_MS = 60_000;
 export function Account({ accountKey, tab, id }: { accountKey: string; tab: Tab; id: string | undefined }) {
   const [state, setState] = useState<AccountState>();
   useEffect(() => {
-    const opened = openAccount(accountKey);
-    setState(opened);
-    return opened.stop;
+    const accountState = openAccount(accountKey);
+    setState(accountState);
+    return accountState.stop;
   }, [accountKey]);
   if (!state || state.key !== accountKey) return <main class="page" />;
   if (state.isMissing.value) {
@@ -38,7 +38,7 @@ export function Account({ accountKey, tab, id }: { accountKey: string; tab: Tab;
   }
   return (
     <main class="page account">
-      <Head state={state} />
+      <AccountHeader state={state} />
       <Tabs state={state} tab={tab} />
       <View state={state} tab={tab} id={id} />
     </main>
@@ -58,7 +58,7 @@ function View({ state, tab, id }: { state: AccountState; tab: Tab; id: string | 
     case 'faults':
       return <AccountFaults state={state} />;
     case 'states':
-      return <States state={state} />;
+      return <Snapshots state={state} />;
   }
 }
 
@@ -78,7 +78,7 @@ function Tabs({ state, tab }: { state: AccountState; tab: Tab }) {
         <a key={one} href={accountHref(state.key, one)} aria-current={one === tab ? 'page' : undefined}>
           {one}
           {counts[one] ? (
-            <span class={one === 'verdict' ? 'count bad' : 'count'}>{grouped(counts[one])}</span>
+            <span class={one === 'verdict' ? 'count bad' : 'count'}>{formatNumber(counts[one])}</span>
           ) : null}
         </a>
       ))}
@@ -86,7 +86,7 @@ function Tabs({ state, tab }: { state: AccountState; tab: Tab }) {
   );
 }
 
-function Head({ state }: { state: AccountState }) {
+function AccountHeader({ state }: { state: AccountState }) {
   const account = state.account.value;
   return (
     <header class="account-head">
@@ -94,15 +94,15 @@ function Head({ state }: { state: AccountState }) {
         <h1>
           <bdi class="mono">{state.key}</bdi>
         </h1>
-        <Copy text={() => state.key} label="Copy the key">
+        <CopyButton text={() => state.key} label="Copy the key">
           Copy
-        </Copy>
+        </CopyButton>
         {account?.revoked && <span class="mark fault">revoked</span>}
       </div>
       {account && (
         <div class="cards">
           <Credits state={state} account={account} />
-          <Limiter state={state} account={account} />
+          <RateLimiter state={state} account={account} />
           <Clock state={state} account={account} />
         </div>
       )}
@@ -112,7 +112,7 @@ function Head({ state }: { state: AccountState }) {
 
 interface CardProps {
   state: AccountState;
-  account: Own;
+  account: AccountData;
 }
 
 function Credits({ state, account }: CardProps) {
@@ -120,53 +120,46 @@ function Credits({ state, account }: CardProps) {
   return (
     <section class="card" aria-label="Credits">
       <h2>Credits</h2>
-      <p class="figure">{grouped(account.credits)}</p>
-      <p class="quiet">{held > 0 ? `${grouped(held)} more are held` : 'none are held'}</p>
-      <Pop label="Give or take …">
+      <p class="figure">{formatNumber(account.credits)}</p>
+      <p class="quiet">{held > 0 ? `${formatNumber(held)} more are held` : 'none are held'}</p>
+      <Popover label="Give or take …">
         {(close) => (
           <Form
             label="Give or take credits"
             submit="Book it"
             onDone={close}
             do={async ({ amount, reason }) => {
-              const { credits } = await call<Own>('POST', accountPath(state.key, '/credits'), {
+              const { credits } = await requestJson<AccountData>('POST', accountPath(state.key, '/credits'), {
                 amount: Number(amount),
                 reason,
               });
-              return `The balance is ${grouped(credits)} now.`;
+              return `The balance is ${formatNumber(credits)} now.`;
             }}
           >
-            <Field
-              label="Amount"
-              name="amount"
-              type="number"
-              required
-              step={1}
-              hint="Below zero takes credits away."
-            />
+            <Field label="Amount" name="amount" type="number" required step={1} hint="Below zero takes credits away." />
             <Field label="Reason" name="reason" maxLength={500} />
           </Form>
         )}
-      </Pop>
+      </Popover>
     </section>
   );
 }
 
-function Limiter({ state, account: { rateLimit } }: CardProps) {
+function RateLimiter({ state, account: { rateLimit } }: CardProps) {
   const { limit, remaining, resetAt } = rateLimit;
   const path = accountPath(state.key, '/rate-limit');
   return (
     <section class="card" aria-label="Limiter">
       <h2>Limiter</h2>
-      <p class="figure">{limit === null ? 'off' : `${grouped(remaining ?? 0)} of ${grouped(limit)}`}</p>
+      <p class="figure">{limit === null ? 'off' : `${formatNumber(remaining ?? 0)} of ${formatNumber(limit)}`}</p>
       <p class="quiet">
         {limit === null
           ? 'no limit'
           : resetAt === null
             ? 'left of the hour'
-            : `left until ${timeOfDay(resetAt).slice(0, 8)}`}
+            : `left until ${formatTime(resetAt).slice(0, 8)}`}
       </p>
-      <Pop label="Set …">
+      <Popover label="Set …">
         {(close) => (
           <>
             <Form
@@ -175,19 +168,13 @@ function Limiter({ state, account: { rateLimit } }: CardProps) {
               onDone={close}
               do={async (fields) => {
                 if (Object.keys(fields).length === 0)
-                  throw new Refusal('NOTHING_GIVEN', 'Nothing is changed: neither field says anything.');
-                const given = Object.entries(fields).map(([name, value]) => [name, Number(value)]);
-                await call('PUT', path, Object.fromEntries(given));
+                  throw new ApiError('NOTHING_GIVEN', 'Nothing is changed: neither field says anything.');
+                const changes = Object.entries(fields).map(([name, value]) => [name, Number(value)]);
+                await requestJson('PUT', path, Object.fromEntries(changes));
                 return 'The limiter is set.';
               }}
             >
-              <Field
-                label="Requests an hour"
-                name="limit"
-                type="number"
-                min={1}
-                placeholder={String(limit ?? 100)}
-              />
+              <Field label="Requests an hour" name="limit" type="number" min={1} placeholder={String(limit ?? 100)} />
               <Field
                 label="Left of this hour"
                 name="remaining"
@@ -196,23 +183,23 @@ function Limiter({ state, account: { rateLimit } }: CardProps) {
                 placeholder={String(remaining ?? '')}
               />
             </Form>
-            <Action
+            <ActionButton
               do={async () => {
-                await call('PUT', path, { limit: null });
+                await requestJson('PUT', path, { limit: null });
                 close();
                 return 'The limiter is off.';
               }}
             >
               Switch it off
-            </Action>
+            </ActionButton>
           </>
         )}
-      </Pop>
+      </Popover>
     </section>
   );
 }
 
-const MODES: Record<Own['clock']['mode'], string> = {
+const MODE_DESCRIPTIONS: Record<AccountData['clock']['mode'], string> = {
   real: 'follows the wall clock',
   frozen: 'moves when it is advanced',
   auto: 'each poll moves it on',
@@ -225,35 +212,34 @@ function Clock({ state, account }: CardProps) {
       <h2>
         Clock <span class="mark">{mode}</span>
       </h2>
-      <Now state={state} />
+      <CurrentTime state={state} />
       <p class="quiet">
-        {MODES[mode]}
+        {MODE_DESCRIPTIONS[mode]}
         {mode === 'real' && account.speed !== 1 && `; generation runs ${account.speed} times as fast`}
       </p>
       <div class="actions">
-        <Action kind="main" do={() => advanceToNext(state)}>
+        <ActionButton kind="main" do={() => advanceToNext(state)}>
           Next step
-        </Action>
-        <Action do={() => advance(state, MINUTE_MS)}>+1 minute</Action>
-        <Action do={() => advanceToEnd(state)}>To the end</Action>
-        <Pop label="Change …">
+        </ActionButton>
+        <ActionButton do={() => advance(state, MINUTE_MS)}>+1 minute</ActionButton>
+        <ActionButton do={() => advanceToEnd(state)}>To the end</ActionButton>
+        <Popover label="Change …">
           {(close) => (
             <Form
               label="Change the clock"
               submit="Change it"
               onDone={close}
-              do={async ({ mode: wanted, speed }) => {
-                await call('PUT', accountPath(state.key, '/clock'), { mode: wanted });
-                if (speed !== undefined)
-                  await call('PATCH', accountPath(state.key), { speed: Number(speed) });
-                return `The clock is ${wanted} now.`;
+              do={async ({ mode: newMode, speed }) => {
+                await requestJson('PUT', accountPath(state.key, '/clock'), { mode: newMode });
+                if (speed !== undefined) await requestJson('PATCH', accountPath(state.key), { speed: Number(speed) });
+                return `The clock is ${newMode} now.`;
               }}
             >
-              <Choice
+              <SelectField
                 label="Mode"
                 name="mode"
                 value={mode}
-                options={Object.entries(MODES).map(([name, text]) => [name, `${name} – ${text}`])}
+                options={Object.entries(MODE_DESCRIPTIONS).map(([name, text]) => [name, `${name} – ${text}`])}
               />
               <Field
                 label="Speed"
@@ -265,13 +251,13 @@ function Clock({ state, account }: CardProps) {
               />
             </Form>
           )}
-        </Pop>
+        </Popover>
       </div>
     </section>
   );
 }
 
 /** Alone, because it changes all the time. */
-function Now({ state }: { state: AccountState }) {
-  return <p class="figure">{dayAndTime(isoOf(nowOf(state)))}</p>;
+function CurrentTime({ state }: { state: AccountState }) {
+  return <p class="figure">{formatDateTime(toIsoString(currentTimeMs(state)))}</p>;
 }

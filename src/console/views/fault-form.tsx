@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks';
 import type { Fault, Stage } from '../../client/types.ts';
-import { Choice, Field, Form } from '../components/buttons.tsx';
-import { call } from '../state/api.ts';
+import { Field, Form, SelectField } from '../components/buttons.tsx';
+import { requestJson } from '../state/api.ts';
 import { type Contract, contract } from '../state/contract.ts';
 
-const STAGES: Record<Stage, string> = {
+const STAGE_LABELS: Record<Stage, string> = {
   request: 'request – before anything is checked',
   charge: 'charge – before credits are held',
   accepted: 'accepted – charged, then the answer is lost',
@@ -12,7 +12,7 @@ const STAGES: Record<Stage, string> = {
   stream: 'stream – in the middle of a text',
   media: 'media – when a result is fetched',
 };
-const EFFECTS: Record<string, string> = {
+const EFFECT_LABELS: Record<string, string> = {
   errorCode: 'a documented error',
   fail: 'fails',
   hang: 'hangs for ever',
@@ -27,7 +27,7 @@ const EFFECTS: Record<string, string> = {
 const ANY = '';
 
 /** What a rule does with the fields of its effect. */
-function effectOf(name: string, fields: Record<string, string>): object {
+function toEffect(name: string, fields: Record<string, string>): object {
   const amount = Number(fields.amount);
   switch (name) {
     case 'errorCode':
@@ -45,75 +45,82 @@ function effectOf(name: string, fields: Record<string, string>): object {
   }
 }
 
-const numberOr = (text: string | undefined) => (text === undefined ? undefined : Number(text));
+const toOptionalNumber = (text: string | undefined) => (text === undefined ? undefined : Number(text));
 
 /**
  * Sets a rule. It knows what can go wrong when, and the codes that the endpoint documents. A form has its fields by their names:
  * `contains` and `after` would stand where its own methods are looked for.
  */
-export function FaultForm({ path, of }: { path: string; of: string }) {
-  const known = contract.value;
+export function FaultForm({ path, target }: { path: string; target: string }) {
+  const loadedContract = contract.value;
   const [at, setAt] = useState<Stage>('request');
   const [effect, setEffect] = useState('errorCode');
   const [family, setFamily] = useState(ANY);
   const [endpoint, setEndpoint] = useState(ANY);
-  if (!known) return <p class="quiet">Loading …</p>;
+  if (!loadedContract) return <p class="quiet">Loading …</p>;
 
-  const effects = known.effects[at].filter((name) => name in EFFECTS);
-  const chosen = effects.includes(effect) ? effect : effects[0]!;
-  const endpoints = known.endpoints.filter((one) => family === ANY || one.family === family);
+  const effects = loadedContract.effects[at].filter((name) => name in EFFECT_LABELS);
+  const selectedEffect = effects.includes(effect) ? effect : effects[0]!;
+  const endpoints = loadedContract.endpoints.filter((one) => family === ANY || one.family === family);
   return (
     <Form
-      label={`A new rule for ${of}`}
+      label={`A new rule for ${target}`}
       submit="Set this rule"
       // What has been chosen where it is not offered any more is no part of the rule.
       do={async ({ bodyContains: contains, times, afterCount, probability, ...fields }) => {
         const match = { family: fields.family, endpoint: fields.endpoint, contains };
         const rule = {
-          ...{ at, effect: effectOf(chosen, fields), match },
-          ...{ times: numberOr(times), after: numberOr(afterCount), probability: numberOr(probability) },
+          ...{ at, effect: toEffect(selectedEffect, fields), match },
+          ...{
+            times: toOptionalNumber(times),
+            after: toOptionalNumber(afterCount),
+            probability: toOptionalNumber(probability),
+          },
         };
-        const { id } = await call<Fault>('POST', path, rule);
-        return `Rule ${id} is set for ${of}.`;
+        const { id } = await requestJson<Fault>('POST', path, rule);
+        return `Rule ${id} is set for ${target}.`;
       }}
     >
       <fieldset>
         <legend>What goes wrong</legend>
-        <Choice
+        <SelectField
           label="When"
           name="at"
           value={at}
-          options={(Object.keys(known.effects) as Stage[]).map((stage) => [stage, STAGES[stage] ?? stage])}
+          options={(Object.keys(loadedContract.effects) as Stage[]).map((stage) => [
+            stage,
+            STAGE_LABELS[stage] ?? stage,
+          ])}
           onChange={(value) => setAt(value as Stage)}
         />
-        <Choice
+        <SelectField
           label="What"
           name="effect"
-          value={chosen}
-          options={effects.map((name) => [name, EFFECTS[name]!])}
+          value={selectedEffect}
+          options={effects.map((name) => [name, EFFECT_LABELS[name]!])}
           onChange={setEffect}
         />
         <EffectFields
-          key={chosen}
-          name={chosen}
-          codes={codesOf(known, endpoints, endpoint)}
-          hasStatus={known.effects[at].includes('status')}
+          key={selectedEffect}
+          name={selectedEffect}
+          codes={codesFor(loadedContract, endpoints, endpoint)}
+          hasStatus={loadedContract.effects[at].includes('status')}
         />
       </fieldset>
       <fieldset>
         <legend>For which requests</legend>
-        <Choice
+        <SelectField
           label="Family"
           name="family"
           value={family}
-          options={[[ANY, 'all'], ...known.families]}
+          options={[[ANY, 'all'], ...loadedContract.families]}
           onChange={(value) => {
             setFamily(value);
             setEndpoint(ANY);
           }}
         />
         {at !== 'media' && (
-          <Choice
+          <SelectField
             label="Endpoint"
             name="endpoint"
             value={endpoint}
@@ -127,24 +134,16 @@ export function FaultForm({ path, of }: { path: string; of: string }) {
         <legend>How often</legend>
         <Field label="Times" name="times" type="number" min={1} placeholder="always" />
         <Field label="After as many" name="afterCount" type="number" min={0} placeholder="0" />
-        <Field
-          label="Probability"
-          name="probability"
-          type="number"
-          min={0}
-          max={1}
-          step="any"
-          placeholder="1"
-        />
+        <Field label="Probability" name="probability" type="number" min={0} max={1} step="any" placeholder="1" />
       </fieldset>
     </Form>
   );
 }
 
-function codesOf({ codes }: Contract, endpoints: Contract['endpoints'], endpoint: string): string[] {
-  const some = endpoint === ANY ? endpoints : endpoints.filter((one) => one.path === endpoint);
-  const own = new Set(some.flatMap((one) => one.codes.map(({ code }) => code)));
-  return codes.filter((code) => own.has(code));
+function codesFor({ codes }: Contract, endpoints: Contract['endpoints'], endpoint: string): string[] {
+  const matching = endpoint === ANY ? endpoints : endpoints.filter((one) => one.path === endpoint);
+  const documented = new Set(matching.flatMap((one) => one.codes.map(({ code }) => code)));
+  return codes.filter((code) => documented.has(code));
 }
 
 interface EffectProps {
@@ -159,16 +158,9 @@ function EffectFields({ name, codes, hasStatus }: EffectProps) {
     case 'errorCode':
       return (
         <>
-          <Choice label="Code" name="errorCode" options={codes} />
+          <SelectField label="Code" name="errorCode" options={codes} />
           {hasStatus && (
-            <Field
-              label="Status"
-              name="status"
-              type="number"
-              min={400}
-              max={599}
-              placeholder="as documented"
-            />
+            <Field label="Status" name="status" type="number" min={400} max={599} placeholder="as documented" />
           )}
         </>
       );

@@ -1,9 +1,9 @@
-import { Copy } from '../components/buttons.tsx';
-import { firstLines } from '../state/accounts.ts';
+import { CopyButton } from '../components/buttons.tsx';
+import { quickstart } from '../state/accounts.ts';
 
 /** What to do when nothing has been asked for yet. */
 export function FirstRun({ accountKey }: { accountKey: string }) {
-  const { settings, request } = firstLines(accountKey);
+  const { settings, request } = quickstart(accountKey);
   return (
     <div class="first-run">
       <h2>No requests yet</h2>
@@ -12,8 +12,8 @@ export function FirstRun({ accountKey }: { accountKey: string }) {
       <p>Or make a first video by hand, and watch it here:</p>
       <Line text={request} />
       <p class="quiet">
-        Any key that starts with <code>np_test_</code> makes an account of its own, unless that is switched
-        off. All calls are at <a href="docs">docs</a>.
+        Any key that starts with <code>np_test_</code> makes an account of its own, unless that is switched off. All
+        calls are at <a href="docs">docs</a>.
       </p>
     </div>
   );
@@ -23,9 +23,9 @@ function Line({ text }: { text: string }) {
   return (
     <div class="line">
       <code>{text}</code>
-      <Copy text={() => text} label="Copy this line">
+      <CopyButton text={() => text} label="Copy this line">
         Copy
-      </Copy>
+      </CopyButton>
     </div>
   );
 }

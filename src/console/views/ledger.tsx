@@ -1,16 +1,16 @@
 import { useMemo } from 'preact/hooks';
 import type { LedgerEntry, Verification } from '../../client/types.ts';
-import { Action } from '../components/buttons.tsx';
-import { counted, dayAndTime, grouped, signed } from '../components/format.ts';
+import { ActionButton } from '../components/buttons.tsx';
+import { formatDateTime, formatNumber, formatSigned, pluralize } from '../components/format.ts';
 import { VirtualList } from '../components/virtual-list.tsx';
-import { accountHref, goTo } from '../route.ts';
+import { accountHref, navigate } from '../route.ts';
 import type { AccountState } from '../state/account.ts';
-import { accountPath, call, Refusal } from '../state/api.ts';
+import { ApiError, accountPath, requestJson } from '../state/api.ts';
 
 const ROW_PX = 40;
 
 /** What each kind of entry means, for those who meet them for the first time. */
-const MEANING: Record<LedgerEntry['kind'], string> = {
+const KIND_DESCRIPTIONS: Record<LedgerEntry['kind'], string> = {
   grant: 'credits given',
   hold: 'taken before the work starts',
   capture: 'the hold became final',
@@ -26,21 +26,21 @@ export function Ledger({ state }: { state: AccountState }) {
     <section class="statement" aria-label="Ledger">
       <div class="filters">
         <span>
-          Balance <strong>{grouped(account.value?.credits ?? 0)}</strong>
+          Balance <strong>{formatNumber(account.value?.credits ?? 0)}</strong>
         </span>
         <span>
-          Held <strong>{grouped(heldCredits.value)}</strong>
+          Held <strong>{formatNumber(heldCredits.value)}</strong>
         </span>
-        <span class="quiet">{entries.length === 1 ? '1 entry' : `${grouped(entries.length)} entries`}</span>
-        <Action
+        <span class="quiet">{entries.length === 1 ? '1 entry' : `${formatNumber(entries.length)} entries`}</span>
+        <ActionButton
           do={async () => {
-            const { ok, problems } = await call<Verification>('GET', accountPath(key, '/ledger/verify'));
-            if (!ok) throw new Refusal('LEDGER', `The books do not add up: ${problems.join('; ')}`);
-            return `The books add up: ${counted(entries.length, 'entry', 'entries')}, every hold resolved at most once.`;
+            const { ok, problems } = await requestJson<Verification>('GET', accountPath(key, '/ledger/verify'));
+            if (!ok) throw new ApiError('LEDGER', `The books do not add up: ${problems.join('; ')}`);
+            return `The books add up: ${pluralize(entries.length, 'entry', 'entries')}, every hold resolved at most once.`;
           }}
         >
           Verify the books
-        </Action>
+        </ActionButton>
       </div>
       <div class="ledger-row head" aria-hidden="true">
         <span>When (UTC)</span>
@@ -52,10 +52,10 @@ export function Ledger({ state }: { state: AccountState }) {
       <VirtualList
         label="Entries of the ledger, newest first"
         items={newestFirst}
-        idOf={(entry) => entry.id}
+        getId={(entry) => entry.id}
         rowPx={ROW_PX}
-        onOpen={({ taskId }) => taskId !== null && goTo(accountHref(key, 'tasks', taskId))}
-        row={(entry) => <Row entry={entry} />}
+        onOpen={({ taskId }) => taskId !== null && navigate(accountHref(key, 'tasks', taskId))}
+        renderRow={(entry) => <Row entry={entry} />}
         empty="No entries."
       />
     </section>
@@ -64,12 +64,12 @@ export function Ledger({ state }: { state: AccountState }) {
 
 const Row = ({ entry: { at, kind, taskId, reason, amount, balance } }: { entry: LedgerEntry }) => (
   <span class="ledger-row">
-    <span class="quiet">{dayAndTime(at)}</span>
-    <span class={`kind ${kind}`} title={MEANING[kind]}>
+    <span class="quiet">{formatDateTime(at)}</span>
+    <span class={`kind ${kind}`} title={KIND_DESCRIPTIONS[kind]}>
       {kind}
     </span>
     <bdi class="clip">{taskId === null ? reason : <span class="mono">{taskId}</span>}</bdi>
-    <span class="number">{signed(amount)}</span>
-    <span class="number">{grouped(balance)}</span>
+    <span class="number">{formatSigned(amount)}</span>
+    <span class="number">{formatNumber(balance)}</span>
   </span>
 );

@@ -1,31 +1,29 @@
 import type { JournalEntry } from '../../client/types.ts';
-import { Copy } from '../components/buttons.tsx';
-import { answerClass, answerOf, dayAndTime, duration } from '../components/format.ts';
+import { CopyButton } from '../components/buttons.tsx';
+import { formatDateTime, formatDuration, formatStatus, statusClass } from '../components/format.ts';
 import { Json } from '../components/json.tsx';
-import { curlOf } from '../curl.ts';
+import { toCurl } from '../curl.ts';
 import { accountHref } from '../route.ts';
 import type { AccountState } from '../state/account.ts';
 import { ORIGIN } from '../state/api.ts';
-import { docsHref, endpointAt } from '../state/contract.ts';
+import { docsHref, findEndpoint } from '../state/contract.ts';
 
 export function RequestDetail({ state, entry }: { state: AccountState; entry: JournalEntry }) {
   const { key } = state;
-  const findings = (state.verdict.value.value?.findings ?? []).filter(({ requests }) =>
-    requests.includes(entry.id),
-  );
-  const endpoint = endpointAt(entry.path);
+  const findings = (state.verdict.value.value?.findings ?? []).filter(({ requests }) => requests.includes(entry.id));
+  const endpoint = findEndpoint(entry.path);
   return (
     <article aria-label={`Request ${entry.id}`}>
       <h2>
         {entry.method} <bdi>{entry.path}</bdi>
       </h2>
       <p>
-        <span class={`status ${answerClass(entry)}`}>{answerOf(entry)}</span>{' '}
-        {entry.errorCode !== null && <Code entry={entry} />} · {dayAndTime(entry.at)} UTC
-        {entry.durationMs !== null && ` · ${duration(entry.durationMs)}`}
+        <span class={`status ${statusClass(entry)}`}>{formatStatus(entry)}</span>{' '}
+        {entry.errorCode !== null && <Code entry={entry} />} · {formatDateTime(entry.at)} UTC
+        {entry.durationMs !== null && ` · ${formatDuration(entry.durationMs)}`}
       </p>
       <div class="actions">
-        <Copy text={() => curlOf(entry, key, ORIGIN)}>Copy as curl</Copy>
+        <CopyButton text={() => toCurl(entry, key, ORIGIN)}>Copy as curl</CopyButton>
         {endpoint && (
           <a class="button" href={docsHref(endpoint)} target="_blank" rel="noreferrer">
             {endpoint.summary}: its documents
@@ -37,7 +35,7 @@ export function RequestDetail({ state, entry }: { state: AccountState; entry: Jo
       )}
       {entry.fault !== null && (
         <p class="finding">
-          Struck by <bdi>{struckBy(entry.fault)}</bdi>.{' '}
+          Struck by <bdi>{describeFaults(entry.fault)}</bdi>.{' '}
           <a href={accountHref(key, 'faults')}>Faults that are set</a>
         </p>
       )}
@@ -61,15 +59,15 @@ export function RequestDetail({ state, entry }: { state: AccountState; entry: Jo
         </p>
       )}
       <div class="sides">
-        <Side title="Request" part={entry.request} />
-        <Side title="Answer" part={entry.response} />
+        <MessagePane title="Request" message={entry.request} />
+        <MessagePane title="Answer" message={entry.response} />
       </div>
     </article>
   );
 }
 
 /** Rules are told by their numbers, directives in their words; there can be several. */
-const struckBy = (fault: string): string =>
+const describeFaults = (fault: string): string =>
   fault
     .split('; ')
     .map((one) => (/^\d+$/.test(one) ? `rule ${one}` : one))
@@ -77,24 +75,30 @@ const struckBy = (fault: string): string =>
 
 /** A code of the contract leads to where it is documented. */
 function Code({ entry: { path, status, errorCode } }: { entry: JournalEntry }) {
-  const endpoint = endpointAt(path);
+  const endpoint = findEndpoint(path);
   const documented = endpoint?.codes.find(({ code }) => code === errorCode);
   if (!endpoint || !documented) return <code>{errorCode}</code>;
-  const isUsual = documented.status === status;
+  const isDocumentedStatus = documented.status === status;
   return (
     <a
       href={docsHref(endpoint, documented.status)}
       target="_blank"
       rel="noreferrer"
-      title={`Documented for ${path}${isUsual ? '' : `, with ${documented.status}`}`}
+      title={`Documented for ${path}${isDocumentedStatus ? '' : `, with ${documented.status}`}`}
     >
       <code>{errorCode}</code>
     </a>
   );
 }
 
-function Side({ title, part }: { title: string; part: JournalEntry['request'] | JournalEntry['response'] }) {
-  const headers = Object.entries(part.headers);
+function MessagePane({
+  title,
+  message,
+}: {
+  title: string;
+  message: JournalEntry['request'] | JournalEntry['response'];
+}) {
+  const headers = Object.entries(message.headers);
   return (
     <section class="side" aria-label={title}>
       <h3>{title}</h3>
@@ -111,12 +115,12 @@ function Side({ title, part }: { title: string; part: JournalEntry['request'] | 
           ))}
         </dl>
       </details>
-      {part.body === null ? (
+      {message.body === null ? (
         <p class="quiet">No body.</p>
       ) : (
-        <Json value={part.body} label={`Body of the ${title.toLowerCase()}`} />
+        <Json value={message.body} label={`Body of the ${title.toLowerCase()}`} />
       )}
-      {part.truncated && <p class="quiet">Cut after 16 KB.</p>}
+      {message.truncated && <p class="quiet">Cut after 16 KB.</p>}
     </section>
   );
 }

@@ -1,42 +1,40 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { JournalEntry } from '../../client/types.ts';
-import { Choice, Danger } from '../components/buttons.tsx';
-import { answerClass, counted, duration, isUnderWay, timeOfDay } from '../components/format.ts';
-import { Split } from '../components/list-detail.tsx';
+import { ConfirmButton, SelectField } from '../components/buttons.tsx';
+import { formatDuration, formatTime, isPending, pluralize, statusClass } from '../components/format.ts';
+import { ListDetail } from '../components/list-detail.tsx';
 import { VirtualList } from '../components/virtual-list.tsx';
-import { accountHref, goTo } from '../route.ts';
+import { accountHref, navigate } from '../route.ts';
 import { type AccountState, isUntouched } from '../state/account.ts';
-import { accountPath, call } from '../state/api.ts';
+import { accountPath, requestJson } from '../state/api.ts';
 import { FirstRun } from './first-run.tsx';
 import { RequestDetail } from './request-detail.tsx';
 
 const ROW_PX = 44;
-const SHOWN = {
+const FILTERS = {
   all: () => true,
-  'refused or lost': (entry) => !isUnderWay(entry) && (entry.status === null || entry.status >= 400),
+  'refused or lost': (entry) => !isPending(entry) && (entry.status === null || entry.status >= 400),
   'struck by a fault': ({ fault }) => fault !== null,
   'with a warning': ({ warnings }) => warnings.length > 0,
 } as const satisfies Record<string, (entry: JournalEntry) => boolean>;
-type Kind = keyof typeof SHOWN;
+type Filter = keyof typeof FILTERS;
 
 export function Requests({ state, id }: { state: AccountState; id: string | undefined }) {
   const { key } = state;
   const all = state.requests.items.value;
-  const [kind, setKind] = useState<Kind>('all');
-  const [wanted, setWanted] = useState('');
-  const shown = useMemo(() => {
-    const text = wanted.toLowerCase();
-    const fits = (entry: JournalEntry) =>
-      SHOWN[kind](entry) &&
+  const [filter, setFilter] = useState<Filter>('all');
+  const [query, setQuery] = useState('');
+  const filtered = useMemo(() => {
+    const text = query.toLowerCase();
+    const matches = (entry: JournalEntry) =>
+      FILTERS[filter](entry) &&
       (text === '' ||
-        `${entry.method} ${entry.path} ${entry.status} ${entry.errorCode ?? ''}`
-          .toLowerCase()
-          .includes(text));
-    return all.filter(fits).reverse();
-  }, [all, kind, wanted]);
-  const open = id === undefined ? undefined : all.find((entry) => entry.id === id);
+        `${entry.method} ${entry.path} ${entry.status} ${entry.errorCode ?? ''}`.toLowerCase().includes(text));
+    return all.filter(matches).reverse();
+  }, [all, filter, query]);
+  const selected = id === undefined ? undefined : all.find((entry) => entry.id === id);
   return (
-    <Split
+    <ListDetail
       list={
         <>
           <div class="filters">
@@ -44,53 +42,51 @@ export function Requests({ state, id }: { state: AccountState; id: string | unde
               type="search"
               aria-label="Find requests"
               placeholder="Find in paths, statuses, codes"
-              onInput={(event) => setWanted(event.currentTarget.value)}
+              onInput={(event) => setQuery(event.currentTarget.value)}
             />
-            <Choice
+            <SelectField
               label="Show"
               name="show"
-              value={kind}
-              options={Object.keys(SHOWN)}
-              onChange={(value) => setKind(value as Kind)}
+              value={filter}
+              options={Object.keys(FILTERS)}
+              onChange={(value) => setFilter(value as Filter)}
             />
-            <span class="quiet">{counted(shown.length, 'request')}</span>
-            <Danger
+            <span class="quiet">{pluralize(filtered.length, 'request')}</span>
+            <ConfirmButton
               disabled={all.length === 0}
               do={async () => {
-                await call('DELETE', accountPath(key, '/requests'));
+                await requestJson('DELETE', accountPath(key, '/requests'));
                 return 'The journal is empty.';
               }}
             >
               Empty
-            </Danger>
+            </ConfirmButton>
           </div>
           <VirtualList
             label="Requests, newest first"
-            items={shown}
-            idOf={(entry) => entry.id}
+            items={filtered}
+            getId={(entry) => entry.id}
             rowPx={ROW_PX}
-            open={id}
-            onOpen={(entry) => goTo(accountHref(key, 'requests', entry.id))}
-            row={(entry) => <Row entry={entry} />}
+            openId={id}
+            onOpen={(entry) => navigate(accountHref(key, 'requests', entry.id))}
+            renderRow={(entry) => <Row entry={entry} />}
             empty={<Empty state={state} />}
           />
         </>
       }
-      detail={open && <RequestDetail key={open.id} state={state} entry={open} />}
+      detail={selected && <RequestDetail key={selected.id} state={state} entry={selected} />}
       isOpen={id !== undefined}
       backHref={accountHref(key, 'requests')}
       hint="Choose a request to see what was sent and answered."
-      missing={
-        state.requests.isWhole.value ? 'The journal does not have this request any more.' : 'Loading …'
-      }
+      missing={state.requests.isLoaded.value ? 'The journal does not have this request any more.' : 'Loading …'}
     />
   );
 }
 
 const Row = ({ entry }: { entry: JournalEntry }) => (
   <span class="request-row">
-    <span class="quiet">{timeOfDay(entry.at)}</span>
-    <span class={`status ${answerClass(entry)}`}>{isUnderWay(entry) ? '…' : (entry.status ?? '–')}</span>
+    <span class="quiet">{formatTime(entry.at)}</span>
+    <span class={`status ${statusClass(entry)}`}>{isPending(entry) ? '…' : (entry.status ?? '–')}</span>
     <bdi class="clip">
       {entry.method} {entry.path}
     </bdi>
@@ -99,17 +95,13 @@ const Row = ({ entry }: { entry: JournalEntry }) => (
       {entry.warnings.length > 0 && <span class="mark">warning</span>}
       {entry.errorCode}
     </span>
-    <span class="number quiet">{entry.durationMs === null ? '' : duration(entry.durationMs)}</span>
+    <span class="number quiet">{entry.durationMs === null ? '' : formatDuration(entry.durationMs)}</span>
   </span>
 );
 
 function Empty({ state }: { state: AccountState }) {
   const { requests } = state;
-  if (!requests.isWhole.value) return <>Loading …</>;
+  if (!requests.isLoaded.value) return <>Loading …</>;
   if (requests.items.value.length > 0) return <>No request is like this.</>;
-  return isUntouched(state) ? (
-    <FirstRun accountKey={state.key} />
-  ) : (
-    <>The journal is empty, or switched off.</>
-  );
+  return isUntouched(state) ? <FirstRun accountKey={state.key} /> : <>The journal is empty, or switched off.</>;
 }

@@ -1,21 +1,18 @@
 import type { Account, Task } from '../../client/types.ts';
-import { duration } from '../components/format.ts';
+import { formatDuration } from '../components/format.ts';
 import type { AccountState } from '../state/account.ts';
-import { beatingMs, wallMs } from '../time.ts';
+import { tickMs, wallMs } from '../time.ts';
 import { accountNowMs, simulatedMs } from '../timeline.ts';
 
 /** What time it is for the account: moves by itself where its clock does. */
-export function nowOf({ account, readAtMs }: AccountState): number {
-  const own = account.value;
-  if (!own) return 0;
-  return accountNowMs(
-    own,
-    own.clock.mode === 'real' ? Math.max(beatingMs(), readAtMs.value) - readAtMs.value : 0,
-  );
+export function currentTimeMs({ account, readAtMs }: AccountState): number {
+  const loaded = account.value;
+  if (!loaded) return 0;
+  return accountNowMs(loaded, loaded.clock.mode === 'real' ? Math.max(tickMs(), readAtMs.value) - readAtMs.value : 0);
 }
 
 /** The same, to the millisecond, for what is about to be done. */
-export const exactNowOf = ({ account, readAtMs }: AccountState): number =>
+export const exactTimeMs = ({ account, readAtMs }: AccountState): number =>
   accountNowMs(account.peek()!, wallMs() - readAtMs.peek());
 
 interface Props {
@@ -29,9 +26,9 @@ interface Props {
 /** A task's plan as a bar: its steps, and how far it is. */
 export function TaskBar({ task, account, nowMs, scaleMs }: Props) {
   const { plan, status } = task;
-  const doneMs = Math.min(simulatedMs(task, account, nowMs), plan.endMs);
+  const elapsedMs = Math.min(simulatedMs(task, account, nowMs), plan.endMs);
   // Some are done as soon as they are asked for, before any of their plan has passed.
-  const share = status === 'completed' || plan.endMs === 0 ? 1 : doneMs / plan.endMs;
+  const share = status === 'completed' || plan.endMs === 0 ? 1 : elapsedMs / plan.endMs;
   const width = Math.max(0.06, plan.endMs / Math.max(1, scaleMs));
   const percent = (value: number) => `${(value * 100).toFixed(2)}%`;
   return (
@@ -47,12 +44,12 @@ export function TaskBar({ task, account, nowMs, scaleMs }: Props) {
 }
 
 /** In words: what it does, or what has come of it. */
-export function stateOf(task: Task, account: Account, nowMs: number): string {
+export function describeState(task: Task, account: Account, nowMs: number): string {
   const { status, step, plan, result } = task;
-  if (status === 'completed') return `completed in ${duration(task.simulatedMs ?? 0)}`;
+  if (status === 'completed') return `completed in ${formatDuration(task.simulatedMs ?? 0)}`;
   if (status === 'failed') return `failed: ${result?.errorCode ?? ''}`;
-  const doneMs = simulatedMs(task, account, nowMs);
-  const where = step ?? 'processing';
-  if (task.dueAt === null) return `${where}, hangs`;
-  return `${where} · ${Math.floor((doneMs / Math.max(1, plan.endMs)) * 100)} %`;
+  const elapsedMs = simulatedMs(task, account, nowMs);
+  const stepName = step ?? 'processing';
+  if (task.dueAt === null) return `${stepName}, hangs`;
+  return `${stepName} · ${Math.floor((elapsedMs / Math.max(1, plan.endMs)) * 100)} %`;
 }

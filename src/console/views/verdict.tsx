@@ -1,7 +1,7 @@
 import { accountHref } from '../route.ts';
 import type { AccountState } from '../state/account.ts';
 
-const MOST_LINKS = 30;
+const MAX_LINKS = 30;
 
 /** What each finding means for the client, and what to do about it. */
 const ADVICE: Record<string, string> = {
@@ -17,7 +17,7 @@ export function Verdict({ state }: { state: AccountState }) {
   const { key } = state;
   const verdict = state.verdict.value.value;
   const isEmpty = state.requests.items.value.length === 0;
-  if (!verdict || !state.requests.isWhole.value) return <p class="quiet">Loading …</p>;
+  if (!verdict || !state.requests.isLoaded.value) return <p class="quiet">Loading …</p>;
   return (
     <section class="sheet" aria-label="Verdict">
       {verdict.ok && isEmpty ? (
@@ -39,14 +39,12 @@ export function Verdict({ state }: { state: AccountState }) {
           </p>
           {ADVICE[code] && <p class="quiet">{ADVICE[code]}</p>}
           <p>
-            {requests.slice(0, MOST_LINKS).map((id) => (
+            {requests.slice(0, MAX_LINKS).map((id) => (
               <a class="request-link" key={id} href={accountHref(key, 'requests', id)}>
                 request {id}
               </a>
             ))}
-            {requests.length > MOST_LINKS && (
-              <span class="quiet">and {requests.length - MOST_LINKS} more</span>
-            )}
+            {requests.length > MAX_LINKS && <span class="quiet">and {requests.length - MAX_LINKS} more</span>}
           </p>
         </article>
       ))}

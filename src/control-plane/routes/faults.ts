@@ -1,41 +1,41 @@
 import { z } from 'zod';
 import { EmulatorError } from '../../core/errors.ts';
 import type { Fault, Rule } from '../../core/faults/fault-rules.ts';
-import type { App, Emulator } from '../../http/context.ts';
+import type { App, HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
-import { isDocumented } from '../../http/pipeline/errors.ts';
-import type { Code } from '../error-codes.ts';
-import { familyAmong, ruleOf } from '../fault-rule-schema.ts';
-import type { Call } from '../operation.ts';
-import { faultOf, faultsOf } from '../response-schemas.ts';
-import { accountAt, afterPlace, OfAccount, paged, pageOf, strict } from '../schemas.ts';
+import { isDocumentedErrorCode } from '../../http/pipeline/errors.ts';
+import type { AdminErrorCode } from '../error-codes.ts';
+import { createFamilySchema, createFaultRuleSchema } from '../fault-rule-schema.ts';
+import type { Operation } from '../operation.ts';
+import { createFaultListSchema, createFaultSchema } from '../response-schemas.ts';
+import { AccountParams, paginate, paginationParams, requireAccount, sequenceCursor, strict } from '../schemas.ts';
 
-const FaultsQuery = strict(pageOf(afterPlace));
+const FaultsQuery = strict(paginationParams(sequenceCursor));
 
-const Everybody = z.strictObject({});
-const OfFault = z.strictObject({ id: z.string().meta({ description: 'The id of the rule.' }) });
+const GlobalParams = z.strictObject({});
+const FaultRuleParams = z.strictObject({ id: z.string().meta({ description: 'The id of the rule.' }) });
 
 /** The calls that set rules, for one account or for all of them. */
-export function registerFaults(app: App, { core, settings }: Emulator, families: readonly Family[]): void {
-  const NewRule = ruleOf(families, isDocumented);
-  const OneFault = faultOf(familyAmong(families));
+export function registerFaults(app: App, { core, settings }: HttpContext, families: readonly Family[]): void {
+  const NewRule = createFaultRuleSchema(families, isDocumentedErrorCode);
+  const FaultSchema = createFaultSchema(createFamilySchema(families));
 
-  const idOf = (params: unknown) => accountAt(core, (params as OfAccount).key).id;
-  for (const [path, OfOwner, ownerOf, suffix, whom] of [
-    ['/accounts/:key/faults', OfAccount, idOf, '', 'one account'],
-    ['/faults', Everybody, () => null, 'ForEverybody', 'everybody'],
+  const accountIdFor = (params: unknown) => requireAccount(core, (params as AccountParams).key).id;
+  for (const [path, OwnerParams, ownerFor, suffix, scopeLabel] of [
+    ['/accounts/:key/faults', AccountParams, accountIdFor, '', 'one account'],
+    ['/faults', GlobalParams, () => null, 'ForEverybody', 'everybody'],
   ] as const) {
-    const call = (
+    const describeOperation = (
       name: string,
       summary: string,
       description: string,
-      answers: Call['answers'],
-      ...codes: Code[]
-    ): { call: Call } => ({
-      call: {
-        ...{ name: name + suffix, tag: 'faults', summary: `${summary} ${whom}.` },
+      responses: Operation['responses'],
+      ...codes: AdminErrorCode[]
+    ): { operation: Operation } => ({
+      operation: {
+        ...{ name: name + suffix, tag: 'faults', summary: `${summary} ${scopeLabel}.` },
         description,
-        answers,
+        responses,
         codes,
       },
     });
@@ -43,35 +43,35 @@ export function registerFaults(app: App, { core, settings }: Emulator, families:
     app.get(
       path,
       {
-        schema: { params: OfOwner, querystring: FaultsQuery },
-        config: call(
+        schema: { params: OwnerParams, querystring: FaultsQuery },
+        config: describeOperation(
           'listFaults',
           'Lists the rules for',
           'In the order in which they were set, used up or not.',
-          { 200: faultsOf(OneFault) },
+          { 200: createFaultListSchema(FaultSchema) },
         ),
       },
       async ({ params, query }) => {
-        const faults = core.faults.list(ownerOf(params)).filter(({ id }) => id > query.after);
-        const { items, next } = paged(faults, query.limit, ({ id }) => String(id));
-        return { faults: items.map(shownFault), next };
+        const faults = core.faults.list(ownerFor(params)).filter(({ id }) => id > query.after);
+        const { items, next } = paginate(faults, query.limit, ({ id }) => String(id));
+        return { faults: items.map(toFaultJson), next };
       },
     );
 
     app.post(
       path,
       {
-        schema: { params: OfOwner, body: NewRule },
-        config: call(
+        schema: { params: OwnerParams, body: NewRule },
+        config: describeOperation(
           'setFault',
           'Sets a rule for',
           'The first rule that strikes is the only one; those of an account are tried before those for everybody.',
-          { 201: OneFault },
+          { 201: FaultSchema },
           'TOO_MANY_FAULTS',
         ),
       },
       async ({ params, body }, reply) => {
-        const owner = ownerOf(params);
+        const owner = ownerFor(params);
         if (core.faults.list(owner).length >= settings.faultLimit) {
           throw new EmulatorError(
             'TOO_MANY_FAULTS',
@@ -79,18 +79,18 @@ export function registerFaults(app: App, { core, settings }: Emulator, families:
           );
         }
         reply.code(201);
-        return shownFault(core.faults.add(owner, body as Rule));
+        return toFaultJson(core.faults.add(owner, body as Rule));
       },
     );
 
     app.delete(
       path,
       {
-        schema: { params: OfOwner },
-        config: call('clearFaults', 'Removes all rules for', 'Used up or not.', { 204: null }),
+        schema: { params: OwnerParams },
+        config: describeOperation('clearFaults', 'Removes all rules for', 'Used up or not.', { 204: null }),
       },
       async ({ params }, reply) => {
-        core.faults.clear(ownerOf(params));
+        core.faults.clear(ownerFor(params));
         reply.code(204);
       },
     );
@@ -98,8 +98,8 @@ export function registerFaults(app: App, { core, settings }: Emulator, families:
     app.delete(
       `${path}/:id`,
       {
-        schema: { params: OfOwner.extend(OfFault.shape) },
-        config: call(
+        schema: { params: OwnerParams.extend(FaultRuleParams.shape) },
+        config: describeOperation(
           'removeFault',
           'Removes a rule for',
           'It never strikes again.',
@@ -108,8 +108,8 @@ export function registerFaults(app: App, { core, settings }: Emulator, families:
         ),
       },
       async ({ params }, reply) => {
-        const { id } = params as z.output<typeof OfFault>;
-        if (!core.faults.remove(ownerOf(params), Number(id))) {
+        const { id } = params as z.output<typeof FaultRuleParams>;
+        if (!core.faults.remove(ownerFor(params), Number(id))) {
           throw new EmulatorError('FAULT_NOT_FOUND', `There is no rule ${id} here.`);
         }
         reply.code(204);
@@ -118,6 +118,6 @@ export function registerFaults(app: App, { core, settings }: Emulator, families:
   }
 }
 
-function shownFault({ id, match, at, effect, times, after, probability, seed, fired }: Fault) {
+function toFaultJson({ id, match, at, effect, times, after, probability, seed, fired }: Fault) {
   return { id: String(id), match, at, effect, times, after, probability, seed, fired };
 }

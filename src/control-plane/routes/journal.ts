@@ -1,132 +1,130 @@
 import { z } from 'zod';
 import type { Account } from '../../core/accounts/accounts.ts';
 import { EmulatorError } from '../../core/errors.ts';
-import type { App, Emulator } from '../../http/context.ts';
-import { answerHeadersOf, type Entry, taskIdsOf, withoutKey } from '../../http/journal/entry.ts';
-import { readJson } from '../../http/pipeline/body.ts';
-import { findingsOf } from '../client-lint.ts';
-import { Count, Journal, JournalEntry, Verdict } from '../response-schemas.ts';
+import type { App, HttpContext } from '../../http/context.ts';
+import { type Entry, getTaskIds, redactKey, toResponseHeaders } from '../../http/journal/entry.ts';
+import { parseJsonText } from '../../http/pipeline/body.ts';
+import { lintClient } from '../client-lint.ts';
+import { CountResponse, Journal, JournalEntrySchema, Verdict } from '../response-schemas.ts';
 import {
-  accountAt,
-  afterPlace,
+  AccountParams,
   apiPath,
-  asNumber,
-  moment,
-  OfAccount,
-  paged,
-  pageOf,
+  integerMeta,
+  paginate,
+  paginationParams,
+  requireAccount,
+  sequenceCursor,
   strict,
+  toTimestamp,
 } from '../schemas.ts';
 
-const FILTER = {
+const FILTER_FIELDS = {
   path: apiPath.optional().meta({ description: 'As it was called; every path when absent.' }),
   status: z
     .string()
     .regex(/^\d{3}$/, { error: 'expected an HTTP status' })
     .transform(Number)
     .optional()
-    .meta({ description: 'The status of the answer.', ...asNumber(100, 999) }),
+    .meta({ description: 'The status of the answer.', ...integerMeta(100, 999) }),
 };
-const RequestsQuery = strict({ ...FILTER, ...pageOf(afterPlace) });
-const CountQuery = strict(FILTER);
+const RequestsQuery = strict({ ...FILTER_FIELDS, ...paginationParams(sequenceCursor) });
+const CountQuery = strict(FILTER_FIELDS);
 
 type Filter = z.output<typeof CountQuery>;
 
-const OfRequest = OfAccount.extend({ id: z.string().meta({ description: 'The id of the entry.' }) });
+const JournalEntryParams = AccountParams.extend({
+  id: z.string().meta({ description: 'The id of the entry.' }),
+});
 
 /** The calls that show what an account's client sent and was answered, and what that says of the client. */
-export function registerRequests(app: App, emulator: Emulator): void {
-  const { core, journal } = emulator;
-  const at = ({ key }: OfAccount) => accountAt(core, key);
-  const matching = (account: Account, { path, status }: Filter) =>
+export function registerRequests(app: App, context: HttpContext): void {
+  const { core, journal } = context;
+  const accountFor = ({ key }: AccountParams) => requireAccount(core, key);
+  const findEntries = (account: Account, { path, status }: Filter) =>
     journal
-      .entriesOf(account.id)
+      .listEntries(account.id)
       .filter((entry) => entry.path === (path ?? entry.path) && entry.status === (status ?? entry.status));
 
   app.get(
     '/accounts/:key/requests',
     {
-      schema: { params: OfAccount, querystring: RequestsQuery },
+      schema: { params: AccountParams, querystring: RequestsQuery },
       config: {
-        call: {
+        operation: {
           name: 'listRequests',
           tag: 'requests',
           summary: 'Lists what the client sent and was answered.',
-          description:
-            'Oldest first. The key never appears, and headers that carry credentials are left out.',
-          answers: { 200: Journal },
+          description: 'Oldest first. The key never appears, and headers that carry credentials are left out.',
+          responses: { 200: Journal },
         },
       },
     },
     async ({ params, query }) => {
-      const account = at(params);
-      const entries = matching(account, query).filter(({ seq }) => seq > query.after);
-      const { items, next } = paged(entries, query.limit, ({ seq }) => String(seq));
-      return { requests: items.map((entry) => shownEntry(entry, account.key)), next };
+      const account = accountFor(params);
+      const entries = findEntries(account, query).filter(({ seq }) => seq > query.after);
+      const { items, next } = paginate(entries, query.limit, ({ seq }) => String(seq));
+      return { requests: items.map((entry) => toJournalEntryJson(entry, account.key)), next };
     },
   );
 
   app.get(
     '/accounts/:key/requests/count',
     {
-      schema: { params: OfAccount, querystring: CountQuery },
+      schema: { params: AccountParams, querystring: CountQuery },
       config: {
-        call: {
+        operation: {
           name: 'countRequests',
           tag: 'requests',
           summary: 'Counts requests.',
           description: 'Those of the journal, which keeps the last ones.',
-          answers: { 200: Count },
+          responses: { 200: CountResponse },
         },
       },
     },
     async ({ params, query }) => ({
-      count: matching(at(params), query).length,
+      count: findEntries(accountFor(params), query).length,
     }),
   );
 
   app.get(
     '/accounts/:key/requests/:id',
     {
-      schema: { params: OfRequest },
+      schema: { params: JournalEntryParams },
       config: {
-        call: {
+        operation: {
           name: 'getRequest',
           tag: 'requests',
           summary: 'Reads a request.',
           description: 'As the list has it, as long as the journal keeps it.',
-          answers: { 200: JournalEntry },
+          responses: { 200: JournalEntrySchema },
           codes: ['REQUEST_NOT_FOUND'],
         },
       },
     },
     async ({ params }) => {
-      const { id, key } = at(params);
-      const entry = journal.entriesOf(id).find(({ seq }) => String(seq) === params.id);
-      if (entry) return shownEntry(entry, key);
-      throw new EmulatorError(
-        'REQUEST_NOT_FOUND',
-        `There is no request ${params.id} in the journal of this account.`,
-      );
+      const { id, key } = accountFor(params);
+      const entry = journal.listEntries(id).find(({ seq }) => String(seq) === params.id);
+      if (entry) return toJournalEntryJson(entry, key);
+      throw new EmulatorError('REQUEST_NOT_FOUND', `There is no request ${params.id} in the journal of this account.`);
     },
   );
 
   app.delete(
     '/accounts/:key/requests',
     {
-      schema: { params: OfAccount },
+      schema: { params: AccountParams },
       config: {
-        call: {
+        operation: {
           name: 'clearRequests',
           tag: 'requests',
           summary: 'Empties the journal.',
           description: 'Of this account.',
-          answers: { 204: null },
+          responses: { 204: null },
         },
       },
     },
     async ({ params }, reply) => {
-      const { id } = at(params);
+      const { id } = accountFor(params);
       journal.clear(id);
       core.events.emit({ type: 'account', accountId: id, change: 'journal' });
       reply.code(204);
@@ -136,22 +134,22 @@ export function registerRequests(app: App, emulator: Emulator): void {
   app.get(
     '/accounts/:key/verdict',
     {
-      schema: { params: OfAccount },
+      schema: { params: AccountParams },
       config: {
-        call: {
+        operation: {
           name: 'getVerdict',
           tag: 'requests',
           summary: 'Judges the manners of the client.',
           description: 'By the journal. `ok`: nothing was found.',
-          answers: { 200: Verdict },
+          responses: { 200: Verdict },
         },
       },
     },
     async ({ params }) => {
-      const account = at(params);
-      const findings = findingsOf(emulator, account).map((finding) => ({
+      const account = accountFor(params);
+      const findings = lintClient(context, account).map((finding) => ({
         ...finding,
-        message: withoutKey(finding.message, account.key),
+        message: redactKey(finding.message, account.key),
       }));
       return { ok: findings.length === 0, findings };
     },
@@ -159,55 +157,55 @@ export function registerRequests(app: App, emulator: Emulator): void {
 }
 
 /** Never shown, not even cut. */
-const CREDENTIALS = /^(proxy-)?authorization$|cookie|token|secret|api-?key|password/i;
+const CREDENTIAL_HEADERS = /^(proxy-)?authorization$|cookie|token|secret|api-?key|password/i;
 
 /** The key does not appear, wherever the client may have repeated it. */
-function shownEntry(entry: Entry, key: string) {
+function toJournalEntryJson(entry: Entry, key: string) {
   const { seq, atMs, method, path, status, errorCode, durationMs, faults, warnings } = entry;
-  const headers = Object.entries(entry.headers).filter(([name]) => !CREDENTIALS.test(name));
-  const hide = <T>(value: T) => without(value, key) as T;
+  const headers = Object.entries(entry.headers).filter(([name]) => !CREDENTIAL_HEADERS.test(name));
+  const redact = <T>(value: T) => redactKeyDeep(value, key) as T;
   return {
-    ...{ id: String(seq), at: moment(atMs), method, path: hide(path), status, errorCode, durationMs },
+    ...{ id: String(seq), at: toTimestamp(atMs), method, path: redact(path), status, errorCode, durationMs },
     request: {
-      headers: hide(Object.fromEntries(headers)),
-      body: hide(bodyOf(entry)),
-      ...cut(entry.bodyIsCut),
+      headers: redact(Object.fromEntries(headers)),
+      body: redact(getRequestBody(entry)),
+      ...toTruncatedFlag(entry.isBodyTruncated),
     },
     response: {
-      headers: hide(answerHeadersOf(entry)),
-      body: hide(answerOf(entry)),
-      ...cut(entry.answerIsCut),
+      headers: redact(toResponseHeaders(entry)),
+      body: redact(getResponseBody(entry)),
+      ...toTruncatedFlag(entry.isResponseBodyTruncated),
     },
-    taskIds: taskIdsOf(entry),
+    taskIds: getTaskIds(entry),
     fault: faults.length > 0 ? faults.join('; ') : null,
-    warnings: hide([...warnings, ...entry.unknownFields.map((field) => `undocumented field ${field}`)]),
+    warnings: redact([...warnings, ...entry.unknownFields.map((field) => `undocumented field ${field}`)]),
   };
 }
 
-const cut = (isCut: boolean) => (isCut ? { truncated: true } : {});
+const toTruncatedFlag = (isTruncated: boolean) => (isTruncated ? { truncated: true } : {});
 
-const bodyOf = ({ body, bodyIsCut }: Entry) => (bodyIsCut ? body : parsed(body));
+const getRequestBody = ({ body, isBodyTruncated: bodyIsCut }: Entry) => (bodyIsCut ? body : parseJsonOrText(body));
 
-function answerOf({ answer, answerIsCut, contentType }: Entry): unknown {
-  const isJson = !answerIsCut && contentType?.startsWith('application/json');
-  return isJson || answer === '' ? parsed(answer) : answer;
+function getResponseBody({ responseBody, isResponseBodyTruncated: isTruncated, contentType }: Entry): unknown {
+  const isJson = !isTruncated && contentType?.startsWith('application/json');
+  return isJson || responseBody === '' ? parseJsonOrText(responseBody) : responseBody;
 }
 
 /** What a text says as JSON, else the text; null for none. */
-function parsed(text: string): unknown {
+function parseJsonOrText(text: string): unknown {
   try {
-    return text === '' ? null : readJson(text);
+    return text === '' ? null : parseJsonText(text);
   } catch {
     return text;
   }
 }
 
 /** A copy in which every text, name or not, has `[key]` where the key stood. */
-function without(value: unknown, key: string): unknown {
-  if (typeof value === 'string') return withoutKey(value, key);
-  if (Array.isArray(value)) return value.map((item) => without(item, key));
+function redactKeyDeep(value: unknown, key: string): unknown {
+  if (typeof value === 'string') return redactKey(value, key);
+  if (Array.isArray(value)) return value.map((item) => redactKeyDeep(item, key));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [withoutKey(name, key), without(item, key)]),
+    Object.entries(value).map(([name, item]) => [redactKey(name, key), redactKeyDeep(item, key)]),
   );
 }

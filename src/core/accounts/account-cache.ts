@@ -10,55 +10,55 @@ const COLUMNS = `id, key, origin, balance, rate_limit AS rateLimit, clock_mode A
   task_count AS taskCount, wake_at_ms AS wakeAtMs`;
 
 /** Accounts that are kept in memory; what is not is read again. */
-const MOST_KEPT = 2000;
+const CACHE_SIZE = 2000;
 
-export type AccountRows = ReturnType<typeof createAccountRows>;
+export type AccountCache = ReturnType<typeof createAccountCache>;
 
 /**
  * The rows of accounts, those in use kept in memory: every request begins with its account, and to ask the database for it
  * each time would cost more than all else in a poll. Whoever writes to a row says so here, by `changed` or by `forget`.
  */
-export function createAccountRows(db: Db, transactions: Transactions) {
+export function createAccountCache(db: Db, transactions: Transactions) {
   const byKey = db.prepare<[string], AccountRow>(`SELECT ${COLUMNS} FROM accounts WHERE key = ?`);
   const byId = db.prepare<[number], AccountRow>(`SELECT ${COLUMNS} FROM accounts WHERE id = ?`);
   const page = db.prepare<{ after: string; limit: number }, AccountRow>(
     `SELECT ${COLUMNS} FROM accounts WHERE key > @after AND snapshot_of IS NULL ORDER BY key LIMIT @limit`,
   );
-  const ids = new LRUCache<string, number>({ max: MOST_KEPT });
-  const kept = new LRUCache<number, Account>({ max: MOST_KEPT });
+  const idByKey = new LRUCache<string, number>({ max: CACHE_SIZE });
+  const accountById = new LRUCache<number, Account>({ max: CACHE_SIZE });
 
-  const read = (row: AccountRow): Account => ({ ...row, revoked: row.revoked === 1 });
+  const toAccount = (row: AccountRow): Account => ({ ...row, revoked: row.revoked === 1 });
 
-  function keep(row: AccountRow | undefined): Account | undefined {
+  function store(row: AccountRow | undefined): Account | undefined {
     if (!row) return undefined;
-    const account = read(row);
-    kept.set(account.id, account);
-    ids.set(account.key, account.id);
+    const account = toAccount(row);
+    accountById.set(account.id, account);
+    idByKey.set(account.key, account.id);
     return account;
   }
 
-  function forget(): void {
-    kept.clear();
-    ids.clear();
+  function invalidate(): void {
+    accountById.clear();
+    idByKey.clear();
   }
-  transactions.onUndone(forget);
+  transactions.onRollback(invalidate);
 
-  const get = (id: number): Account | undefined => kept.get(id) ?? keep(byId.get(id));
+  const get = (id: number): Account | undefined => accountById.get(id) ?? store(byId.get(id));
 
   return {
     get,
     find(key: string): Account | undefined {
-      const id = ids.get(key);
-      return (id === undefined ? undefined : kept.get(id)) ?? keep(byKey.get(key));
+      const id = idByKey.get(key);
+      return (id === undefined ? undefined : accountById.get(id)) ?? store(byKey.get(key));
     },
     /** In the order of their keys, those after the key `after`. */
-    list: (limit: number, after: string): Account[] => page.all({ after, limit }).map(read),
+    list: (limit: number, after: string): Account[] => page.all({ after, limit }).map(toAccount),
     /** The row has been given these values. What others hold of the account stays as it was when they asked. */
-    changed(id: number, values: Partial<Account>): void {
-      const account = kept.peek(id);
-      if (account) kept.set(id, { ...account, ...values });
+    patch(id: number, values: Partial<Account>): void {
+      const account = accountById.peek(id);
+      if (account) accountById.set(id, { ...account, ...values });
     },
     /** Rows have come, gone or changed in ways of their own. */
-    forget,
+    invalidate,
   };
 }

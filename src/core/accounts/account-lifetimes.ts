@@ -1,19 +1,19 @@
 import { setMaxListeners } from 'node:events';
 
-export type Lives = ReturnType<typeof createLives>;
+export type AccountLifetimes = ReturnType<typeof createAccountLifetimes>;
 
 /**
  * A reset, a restore or a removal ends an account's life; the key goes on under a new id, if at all. What is under way for
  * the old id (a stream, a delayed answer, a wait) learns of it here and must leave everything alone from then on.
  */
-export function createLives() {
+export function createAccountLifetimes() {
   const controllers = new Map<number, AbortController>();
   const listeners: ((endedId: number, successorId: number | undefined) => void)[] = [];
   return {
     /** `successorId` is given where the account goes on with its past, as after a restore. */
-    listen: (listener: (typeof listeners)[number]) => void listeners.push(listener),
+    onEnd: (listener: (typeof listeners)[number]) => void listeners.push(listener),
     /** Aborts when the life of this id ends. */
-    signalOf(accountId: number): AbortSignal {
+    signalFor(accountId: number): AbortSignal {
       let controller = controllers.get(accountId);
       if (!controller) {
         controller = new AbortController();

@@ -7,7 +7,7 @@ import type { Transactions } from '../storage/transactions.ts';
 import type { Clock, ClockMode } from '../time/clock.ts';
 import { accountTimeMs } from '../time/clock.ts';
 import type { Account, AccountOrigin } from './account.ts';
-import type { AccountRows } from './account-cache.ts';
+import type { AccountCache } from './account-cache.ts';
 
 export type { Account, AccountOrigin };
 
@@ -31,7 +31,7 @@ export function createAccounts(
   db: Db,
   transactions: Transactions,
   clock: Clock,
-  rows: AccountRows,
+  cache: AccountCache,
   ledger: Ledger,
   faults: Faults,
   events: Events,
@@ -54,16 +54,14 @@ export function createAccounts(
   const update = db.prepare<{ id: number; rateLimit: number | null; seed: string; revoked: number }>(
     'UPDATE accounts SET rate_limit = @rateLimit, seed = @seed, revoked = @revoked WHERE id = @id',
   );
-  const setSpeed = db.prepare<{ id: number; speed: number }>(
-    'UPDATE accounts SET speed = @speed WHERE id = @id',
-  );
+  const setSpeed = db.prepare<{ id: number; speed: number }>('UPDATE accounts SET speed = @speed WHERE id = @id');
   const remove = db.prepare<[number]>('DELETE FROM accounts WHERE id = ?');
-  const everybody = db.prepare<[], Pick<Account, 'id' | 'origin'>>(
+  const allAccounts = db.prepare<[], Pick<Account, 'id' | 'origin'>>(
     'SELECT id, origin FROM accounts WHERE snapshot_of IS NULL ORDER BY id',
   );
-  const snapshots = db.prepare<[number], number>('SELECT id FROM accounts WHERE snapshot_of = ?').pluck();
+  const snapshotIds = db.prepare<[number], number>('SELECT id FROM accounts WHERE snapshot_of = ?').pluck();
   const count = db.prepare<[], number>('SELECT count(*) FROM accounts WHERE snapshot_of IS NULL').pluck();
-  const setTasks = db.prepare<{ id: number; taskCount: number; wakeAtMs: number | null }>(
+  const setTaskCounters = db.prepare<{ id: number; taskCount: number; wakeAtMs: number | null }>(
     'UPDATE accounts SET task_count = @taskCount, wake_at_ms = @wakeAtMs WHERE id = @id',
   );
   const setWake = db.prepare<{ id: number; wakeAtMs: number | null }>(
@@ -72,19 +70,17 @@ export function createAccounts(
   const setClock = db.prepare<{ id: number; mode: ClockMode; clockMs: number }>(
     'UPDATE accounts SET clock_mode = @mode, clock_ms = @clockMs WHERE id = @id',
   );
-  const toWake = db
-    .prepare<[number, number], number>(
-      'SELECT id FROM accounts WHERE wake_at_ms <= ? ORDER BY wake_at_ms LIMIT ?',
-    )
+  const dueAccounts = db
+    .prepare<[number, number], number>('SELECT id FROM accounts WHERE wake_at_ms <= ? ORDER BY wake_at_ms LIMIT ?')
     .pluck();
 
   function get(id: number): Account {
-    const account = rows.get(id);
+    const account = cache.get(id);
     if (!account) throw new EmulatorError('ACCOUNT_NOT_FOUND', `account ${id} does not exist`);
     return account;
   }
 
-  function make(
+  function insertAccount(
     key: string,
     origin: AccountOrigin,
     profile: AccountProfile,
@@ -113,73 +109,73 @@ export function createAccounts(
     return get(id);
   }
 
-  const create = transactions.own((key: string, origin: AccountOrigin, profile: AccountProfile) =>
-    make(key, origin, profile, 'created'),
+  const create = transactions.exclusive((key: string, origin: AccountOrigin, profile: AccountProfile) =>
+    insertAccount(key, origin, profile, 'created'),
   );
 
   return {
     count: (): number => count.get()!,
     /** Snapshots have keys that begin with a zero character, as nobody's own does. */
-    find: (key: string): Account | undefined => (isOfSnapshot(key) ? undefined : rows.find(key)),
+    find: (key: string): Account | undefined => (isSnapshotKey(key) ? undefined : cache.find(key)),
     /** @throws EmulatorError ACCOUNT_NOT_FOUND */
     get,
     /** In the order of their keys, those after the key `after`. */
-    list: (limit: number, after = ''): Account[] => rows.list(limit, after),
+    list: (limit: number, after = ''): Account[] => cache.list(limit, after),
     /** All of them, for what concerns everybody. */
-    all: (): Pick<Account, 'id' | 'origin'>[] => everybody.all(),
+    all: (): Pick<Account, 'id' | 'origin'>[] => allAccounts.all(),
     create,
     /** Inside a transaction: one that is gone, as it was made. Its id is new. */
     recreate: (key: string, origin: AccountOrigin, profile: AccountProfile): Account =>
-      make(key, origin, profile, 'reset'),
+      insertAccount(key, origin, profile, 'reset'),
     /** Makes the seeded accounts that are not there; those of an earlier start keep what they have. */
-    createMissing: transactions.own((seeded: readonly { key: string; profile: AccountProfile }[]): void => {
-      for (const { key, profile } of seeded) if (!rows.find(key)) create(key, 'seed', profile);
+    createMissing: transactions.exclusive((seeded: readonly { key: string; profile: AccountProfile }[]): void => {
+      for (const { key, profile } of seeded) if (!cache.find(key)) create(key, 'seed', profile);
     }),
     /** An id that no account had before. */
     nextId: (): number => nextId.get()!,
-    has: (id: number): boolean => rows.get(id) !== undefined,
+    has: (id: number): boolean => cache.get(id) !== undefined,
     /** Undefined where there is no such account; snapshots are none. */
-    keyOf(id: number): string | undefined {
-      const key = rows.get(id)?.key;
-      return key === undefined || isOfSnapshot(key) ? undefined : key;
+    findKey(id: number): string | undefined {
+      const key = cache.get(id)?.key;
+      return key === undefined || isSnapshotKey(key) ? undefined : key;
     },
     /** What the account was made with. */
-    profileOf: (id: number): AccountProfile => JSON.parse(profileById.get(id)!),
+    getProfile: (id: number): AccountProfile => JSON.parse(profileById.get(id)!),
     /** @throws EmulatorError ACCOUNT_NOT_FOUND */
     change(id: number, settings: Partial<AccountSettings>): void {
       const { rateLimit, seed, revoked } = { ...get(id), ...settings };
       update.run({ id, rateLimit, seed, revoked: Number(revoked) });
-      rows.changed(id, { rateLimit, seed, revoked });
+      cache.patch(id, { rateLimit, seed, revoked });
       events.emit({ type: 'account', accountId: id, change: 'changed' });
     },
     setSpeed(id: number, speed: number): void {
       setSpeed.run({ id, speed });
-      rows.changed(id, { speed });
+      cache.patch(id, { speed });
     },
-    snapshotsOf: (id: number): number[] => snapshots.all(id),
+    listSnapshotIds: (id: number): number[] => snapshotIds.all(id),
     /** With all that is its own, snapshots included. */
     remove(id: number): void {
       remove.run(id);
-      rows.forget();
+      cache.invalidate();
     },
     /** Rows were written to in ways of their own. */
-    forget: rows.forget,
+    invalidate: cache.invalidate,
     /** How many tasks the account has had, and when it must be looked at next. */
-    setTasks(id: number, taskCount: number, wakeAtMs: number | null): void {
-      setTasks.run({ id, taskCount, wakeAtMs });
-      rows.changed(id, { taskCount, wakeAtMs });
+    setTaskCounters(id: number, taskCount: number, wakeAtMs: number | null): void {
+      setTaskCounters.run({ id, taskCount, wakeAtMs });
+      cache.patch(id, { taskCount, wakeAtMs });
     },
     setWake(id: number, wakeAtMs: number | null): void {
       setWake.run({ id, wakeAtMs });
-      rows.changed(id, { wakeAtMs });
+      cache.patch(id, { wakeAtMs });
     },
     setClock(id: number, mode: ClockMode, clockMs: number): void {
       setClock.run({ id, mode, clockMs });
-      rows.changed(id, { clockMode: mode, clockMs });
+      cache.patch(id, { clockMode: mode, clockMs });
     },
     /** Ids of the accounts with something due at `wallMs`, longest overdue first. */
-    toWake: (wallMs: number, limit: number): number[] => toWake.all(wallMs, limit),
+    dueAccounts: (wallMs: number, limit: number): number[] => dueAccounts.all(wallMs, limit),
   };
 }
 
-const isOfSnapshot = (key: string) => key.startsWith('\u0000');
+const isSnapshotKey = (key: string) => key.startsWith('\u0000');

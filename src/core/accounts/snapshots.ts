@@ -5,9 +5,9 @@ import type { Db } from '../storage/database.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Tasks } from '../tasks/task-engine.ts';
 import { accountTimeMs, type Clock } from '../time/clock.ts';
-import type { Limits } from '../time/rate-limiter.ts';
+import type { RateLimiter } from '../time/rate-limiter.ts';
 import type { Timeline } from '../time/timeline.ts';
-import type { Lives } from './account-lifetimes.ts';
+import type { AccountLifetimes } from './account-lifetimes.ts';
 import type { Account, AccountOrigin, Accounts } from './accounts.ts';
 
 export interface Snapshot {
@@ -16,7 +16,7 @@ export interface Snapshot {
   takenAtMs: number;
 }
 
-interface Copy {
+interface CopyParams {
   fromId: number;
   id: number;
   key: string;
@@ -34,31 +34,31 @@ export function createSnapshots(
   db: Db,
   transactions: Transactions,
   clock: Clock,
-  parts: {
+  deps: {
     accounts: Accounts;
     tasks: Tasks;
     timeline: Timeline;
-    limits: Limits;
+    rateLimiter: RateLimiter;
     faults: Faults;
-    lives: Lives;
+    lifetimes: AccountLifetimes;
     events: Events;
     /** Of an account; each is a whole copy of its rows. */
-    most: number;
+    maxSnapshots: number;
   },
 ) {
-  const { accounts, tasks, timeline, limits, faults, lives, events, most } = parts;
+  const { accounts, tasks, timeline, rateLimiter, faults, lifetimes, events, maxSnapshots } = deps;
   // The balance and the number of entries come back with the entries, by their trigger.
-  const copyAccount = db.prepare<Copy>(`
+  const copyAccount = db.prepare<CopyParams>(`
     INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, seed, revoked, created_at,
                           task_count, profile, snapshot_of, snapshot_name, snapshot_at)
     SELECT @id, @key, ifnull(@origin, origin), rate_limit, clock_mode, ifnull(@clockMs, clock_ms), speed, seed, revoked,
            created_at, task_count, profile, @snapshotOf, @snapshotName, @snapshotAtMs
     FROM accounts WHERE id = @fromId`);
-  const copyEntries = db.prepare<Copy>(`
+  const copyEntries = db.prepare<CopyParams>(`
     INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_id, hold_seq, reason, at)
     SELECT @id, seq, kind, amount, balance, task_id, hold_seq, reason, at
     FROM ledger_entries WHERE account_id = @fromId ORDER BY seq`);
-  const copyTasks = db.prepare<Copy>(`
+  const copyTasks = db.prepare<CopyParams>(`
     INSERT INTO tasks (account_id, seq, id, family, driver, status, price, hold_seq, client_ref, input, plan, step, follows,
                        created_at, started_at, due_at, finished_at, simulated_ms, error_code)
     SELECT @id, seq, id, family, driver, status, price, hold_seq, client_ref, input, plan, step, follows,
@@ -71,28 +71,28 @@ export function createSnapshots(
     'SELECT id, snapshot_at AS takenAtMs FROM accounts WHERE snapshot_of = ? AND snapshot_name = ?',
   );
   const count = db.prepare<[number], number>('SELECT count(*) FROM accounts WHERE snapshot_of = ?').pluck();
-  const giveKeyUp = db.prepare<[number]>('UPDATE accounts SET key = char(0) || id WHERE id = ?');
-  const handOn = db.prepare<{ fromId: number; id: number }>(
+  const releaseKey = db.prepare<[number]>('UPDATE accounts SET key = char(0) || id WHERE id = ?');
+  const reassignSnapshots = db.prepare<{ fromId: number; id: number }>(
     'UPDATE accounts SET snapshot_of = @id WHERE snapshot_of = @fromId',
   );
 
   /** Inside a transaction. Answers the new id. `change`: what it is for those who see it; nobody sees a snapshot. */
   function copy(
     fromId: number,
-    own: { key: string } & Partial<Omit<Copy, 'id' | 'fromId'>>,
+    overrides: { key: string } & Partial<Omit<CopyParams, 'id' | 'fromId'>>,
     change?: 'created' | 'restored',
   ): number {
     const id = accounts.nextId();
-    const values: Copy = {
+    const values: CopyParams = {
       ...{ fromId, id, origin: null, clockMs: null },
       ...{ snapshotOf: null, snapshotName: null, snapshotAtMs: null },
-      ...own,
+      ...overrides,
     };
     copyAccount.run(values);
     if (change) events.emit({ type: 'account', accountId: id, change });
     copyEntries.run(values);
     copyTasks.run(values);
-    limits.copy(fromId, id);
+    rateLimiter.copy(fromId, id);
     faults.copy(fromId, id);
     // Nobody answers the copy's requests.
     tasks.failInterrupted(id);
@@ -101,16 +101,16 @@ export function createSnapshots(
     return id;
   }
 
-  const take = transactions.own(
+  const take = transactions.exclusive(
     (accountId: number, name: string): { snapshot: Snapshot; replacedId: number | undefined } => {
-      timeline.settle(accountId);
+      timeline.applyDue(accountId);
       const account = accounts.get(accountId);
-      const before = byName.get(accountId, name);
-      if (before) accounts.remove(before.id);
-      if (!before && count.get(accountId)! >= most) {
+      const existing = byName.get(accountId, name);
+      if (existing) accounts.remove(existing.id);
+      if (!existing && count.get(accountId)! >= maxSnapshots) {
         throw new EmulatorError(
           'TOO_MANY_SNAPSHOTS',
-          `an account has at most ${most} snapshots (--snapshot-limit)`,
+          `an account has at most ${maxSnapshots} snapshots (--snapshot-limit)`,
         );
       }
       const takenAtMs = accountTimeMs(account, clock.nowMs());
@@ -121,28 +121,28 @@ export function createSnapshots(
         snapshotAtMs: takenAtMs,
       });
       events.emit({ type: 'account', accountId, change: 'snapshots' });
-      return { snapshot: { name, takenAtMs }, replacedId: before?.id };
+      return { snapshot: { name, takenAtMs }, replacedId: existing?.id };
     },
   );
 
-  const restore = transactions.own((accountId: number, name: string): Account => {
+  const restore = transactions.exclusive((accountId: number, name: string): Account => {
     const { key } = accounts.get(accountId);
     const snapshot = byName.get(accountId, name);
     if (!snapshot) throw new EmulatorError('SNAPSHOT_NOT_FOUND', `there is no snapshot ${name} of ${key}`);
-    giveKeyUp.run(accountId);
-    accounts.forget();
-    const id = copy(snapshot.id, { key, clockMs: timeOf(snapshot) }, 'restored');
-    handOn.run({ fromId: accountId, id });
+    releaseKey.run(accountId);
+    accounts.invalidate();
+    const id = copy(snapshot.id, { key, clockMs: toClockMs(snapshot) }, 'restored');
+    reassignSnapshots.run({ fromId: accountId, id });
     accounts.remove(accountId);
-    tasks.plotWake(accounts.get(id));
+    tasks.scheduleWake(accounts.get(id));
     return accounts.get(id);
   });
 
-  const fork = transactions.own((accountId: number, key: string): Account => {
+  const fork = transactions.exclusive((accountId: number, key: string): Account => {
     if (accounts.find(key)) throw new EmulatorError('ACCOUNT_EXISTS', `there is an account ${key} already`);
-    timeline.settle(accountId);
+    timeline.applyDue(accountId);
     const id = copy(accountId, { key, origin: 'control' }, 'created');
-    tasks.plotWake(accounts.get(id));
+    tasks.scheduleWake(accounts.get(id));
     return accounts.get(id);
   });
 
@@ -151,8 +151,8 @@ export function createSnapshots(
     /** Under a name that is taken it replaces what was there. @throws EmulatorError TOO_MANY_SNAPSHOTS */
     take(accountId: number, name: string): Snapshot {
       const { snapshot, replacedId } = take(accountId, name);
-      if (replacedId !== undefined) limits.forget(replacedId);
-      limits.save();
+      if (replacedId !== undefined) rateLimiter.clear(replacedId);
+      rateLimiter.save();
       return snapshot;
     },
 
@@ -166,22 +166,22 @@ export function createSnapshots(
      */
     restore(accountId: number, name: string): Account {
       const account = restore(accountId, name);
-      limits.forget(accountId);
-      lives.end(accountId, account.id);
-      limits.save();
+      rateLimiter.clear(accountId);
+      lifetimes.end(accountId, account.id);
+      rateLimiter.save();
       return account;
     },
 
     /** A new account with everything but the snapshots. @throws EmulatorError ACCOUNT_EXISTS */
     fork(accountId: number, key: string): Account {
       const account = fork(accountId, key);
-      limits.save();
+      rateLimiter.save();
       return account;
     },
   };
 
   /** What has to stand in `clock_ms` for the account to be at the time of the snapshot again. */
-  function timeOf({ id, takenAtMs }: { id: number; takenAtMs: number }): number {
+  function toClockMs({ id, takenAtMs }: { id: number; takenAtMs: number }): number {
     return accounts.get(id).clockMode === 'real' ? takenAtMs - clock.nowMs() : takenAtMs;
   }
 }

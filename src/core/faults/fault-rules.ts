@@ -1,5 +1,5 @@
 import type { Events } from '../events.ts';
-import { randomOf } from '../random.ts';
+import { seededRandom } from '../random.ts';
 import type { Db } from '../storage/database.ts';
 import type { Transactions } from '../storage/transactions.ts';
 
@@ -46,7 +46,7 @@ export interface Fault extends Rule {
 }
 
 /** What a rule can match. */
-export interface Occasion {
+export interface FaultContext {
   accountId: number;
   family: string;
   endpoint: string;
@@ -69,7 +69,7 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
   const insert = db.prepare<{ accountId: number | null; rule: string }>(
     'INSERT INTO faults (account_id, rule) VALUES (@accountId, @rule)',
   );
-  const count = db.prepare<Pick<Fault, 'id' | 'matched' | 'fired'>>(
+  const updateCounts = db.prepare<Pick<Fault, 'id' | 'matched' | 'fired'>>(
     'UPDATE faults SET matched = @matched, fired = @fired WHERE id = @id',
   );
   const removeOne = db.prepare<[number]>('DELETE FROM faults WHERE id = ?');
@@ -79,49 +79,49 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
     SELECT @toId, rule, matched, fired FROM faults WHERE account_id = @fromId ORDER BY id`);
 
   /** By account; null holds those for everybody. Undefined: to be read again. */
-  let rules: Map<number | null, Fault[]> | undefined;
-  transactions.onUndone(() => {
-    rules = undefined;
+  let rulesByAccount: Map<number | null, Fault[]> | undefined;
+  transactions.onRollback(() => {
+    rulesByAccount = undefined;
   });
 
-  function all(): Map<number | null, Fault[]> {
-    if (rules) return rules;
-    rules = new Map();
+  function loadRules(): Map<number | null, Fault[]> {
+    if (rulesByAccount) return rulesByAccount;
+    rulesByAccount = new Map();
     for (const { rule, ...row } of load.all()) {
-      const of = rules.get(row.accountId) ?? [];
-      of.push({ ...JSON.parse(rule), ...row });
-      rules.set(row.accountId, of);
+      const accountRules = rulesByAccount.get(row.accountId) ?? [];
+      accountRules.push({ ...JSON.parse(rule), ...row });
+      rulesByAccount.set(row.accountId, accountRules);
     }
-    return rules;
+    return rulesByAccount;
   }
 
-  const tell = (accountId: number | null) => events.emit({ type: 'account', accountId, change: 'faults' });
+  const emitChange = (accountId: number | null) => events.emit({ type: 'account', accountId, change: 'faults' });
 
   /** Counts the match and decides whether the rule strikes. */
-  function strikes(fault: Fault, accountSeed: string): boolean {
+  function shouldFire(fault: Fault, accountSeed: string): boolean {
     if (fault.times !== undefined && fault.fired >= fault.times) return false;
     const matched = fault.matched + 1;
-    const passes =
+    const isSkipped =
       matched <= (fault.after ?? 0) ||
       (fault.probability !== undefined &&
-        randomOf('fault', fault.seed ?? accountSeed, matched).next() >= fault.probability);
-    const fired = fault.fired + (passes ? 0 : 1);
+        seededRandom('fault', fault.seed ?? accountSeed, matched).next() >= fault.probability);
+    const fired = fault.fired + (isSkipped ? 0 : 1);
     // First where it lasts: what cannot be written down has not struck.
-    count.run({ id: fault.id, matched, fired });
+    updateCounts.run({ id: fault.id, matched, fired });
     Object.assign(fault, { matched, fired });
-    return !passes;
+    return !isSkipped;
   }
 
   return {
     /** Whether there is any rule at all. */
-    isQuiet: (): boolean => all().size === 0,
+    isEmpty: (): boolean => loadRules().size === 0,
     /** The first rule that strikes: the account's own before those for everybody, in the order they were set. */
-    strike(stage: Stage, occasion: Occasion, accountSeed: string): Fault | undefined {
-      const known = all();
-      if (known.size === 0) return undefined;
-      for (const of of [known.get(occasion.accountId), known.get(null)]) {
-        for (const fault of of ?? []) {
-          if (fault.at === stage && matches(fault, occasion) && strikes(fault, accountSeed)) return fault;
+    fire(stage: Stage, context: FaultContext, accountSeed: string): Fault | undefined {
+      const byAccount = loadRules();
+      if (byAccount.size === 0) return undefined;
+      for (const candidates of [byAccount.get(context.accountId), byAccount.get(null)]) {
+        for (const fault of candidates ?? []) {
+          if (fault.at === stage && matches(fault, context) && shouldFire(fault, accountSeed)) return fault;
         }
       }
       return undefined;
@@ -129,46 +129,46 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
 
     add(accountId: number | null, rule: Rule): Fault {
       const { lastInsertRowid } = insert.run({ accountId, rule: JSON.stringify(rule) });
-      rules = undefined;
-      tell(accountId);
-      return all()
+      rulesByAccount = undefined;
+      emitChange(accountId);
+      return loadRules()
         .get(accountId)!
         .find(({ id }) => id === Number(lastInsertRowid))!;
     },
     /** As part of what makes an account. */
     addAll(accountId: number, added: readonly Rule[]): void {
       for (const rule of added) insert.run({ accountId, rule: JSON.stringify(rule) });
-      if (added.length > 0) rules = undefined;
+      if (added.length > 0) rulesByAccount = undefined;
     },
     /** In the order they were set; null: those for everybody. */
-    list: (accountId: number | null): readonly Fault[] => all().get(accountId) ?? [],
+    list: (accountId: number | null): readonly Fault[] => loadRules().get(accountId) ?? [],
     /** False when there was none. */
     remove(accountId: number | null, id: number): boolean {
-      const isThere = (all().get(accountId) ?? []).some((fault) => fault.id === id);
-      if (!isThere) return false;
+      const exists = (loadRules().get(accountId) ?? []).some((fault) => fault.id === id);
+      if (!exists) return false;
       removeOne.run(id);
-      rules = undefined;
-      tell(accountId);
+      rulesByAccount = undefined;
+      emitChange(accountId);
       return true;
     },
     clear(accountId: number | null): void {
       const { changes } = removeAll.run(accountId);
-      rules = undefined;
-      if (changes > 0) tell(accountId);
+      rulesByAccount = undefined;
+      if (changes > 0) emitChange(accountId);
     },
     /** Inside a transaction: gives another account the rules of this one, with their counts. */
     copy(fromId: number, toId: number): void {
       copyRules.run({ fromId, toId });
-      rules = undefined;
+      rulesByAccount = undefined;
     },
     /** Accounts have come or gone with their rules. */
-    forget(): void {
-      rules = undefined;
+    invalidate(): void {
+      rulesByAccount = undefined;
     },
   };
 }
 
-function matches({ match }: Fault, { family, endpoint, text }: Occasion): boolean {
+function matches({ match }: Fault, { family, endpoint, text }: FaultContext): boolean {
   return (
     (match.family === undefined || match.family === family) &&
     (match.endpoint === undefined || match.endpoint === endpoint) &&

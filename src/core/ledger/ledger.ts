@@ -1,4 +1,4 @@
-import type { AccountRows } from '../accounts/account-cache.ts';
+import type { AccountCache } from '../accounts/account-cache.ts';
 import { EmulatorError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Db } from '../storage/database.ts';
@@ -11,7 +11,7 @@ export type Ledger = ReturnType<typeof createLedger>;
  * the balance on, a hold is resolved once and a refund returns it whole. Callers put an entry and what it pays for
  * into one transaction.
  */
-export function createLedger(db: Db, accounts: AccountRows, events: Events) {
+export function createLedger(db: Db, accountCache: AccountCache, events: Events) {
   // Given by place, because names would cost as much as the row. The trigger entry_follows_the_last checks seq and balance.
   const insert = db.prepare<
     [
@@ -49,18 +49,18 @@ export function createLedger(db: Db, accounts: AccountRows, events: Events) {
     kind: EntryKind,
     amount: number,
     atMs: number,
-    more: { taskId?: string; holdSeq?: number; reason?: string } = {},
+    details: { taskId?: string; holdSeq?: number; reason?: string } = {},
   ): number {
-    const { taskId = null, holdSeq = null, reason = null } = more;
-    const account = accounts.get(accountId);
+    const { taskId = null, holdSeq = null, reason = null } = details;
+    const account = accountCache.get(accountId);
     if (!account) throw new EmulatorError('ACCOUNT_NOT_FOUND', `account ${accountId} does not exist`);
     const seq = account.entryCount + 1;
     const balance = account.balance + amount;
     insert.run(accountId, seq, kind, amount, balance, taskId, holdSeq, reason, atMs);
-    accounts.changed(accountId, { balance, entryCount: seq });
-    if (events.isHeard()) {
-      const told = { seq, kind, amount, balance, taskId, holdSeq, reason, atMs };
-      events.emit({ type: 'ledger', accountId, entry: told });
+    accountCache.patch(accountId, { balance, entryCount: seq });
+    if (events.hasListeners()) {
+      const entry = { seq, kind, amount, balance, taskId, holdSeq, reason, atMs };
+      events.emit({ type: 'ledger', accountId, entry });
     }
     return seq;
   }
@@ -73,7 +73,7 @@ export function createLedger(db: Db, accounts: AccountRows, events: Events) {
      * Credits taken or given by hand. @throws EmulatorError BALANCE_TOO_LOW when more would be taken than there is
      */
     adjust(accountId: number, amount: number, reason: string, atMs: number): number {
-      const balance = accounts.get(accountId)?.balance ?? 0;
+      const balance = accountCache.get(accountId)?.balance ?? 0;
       if (balance + amount < 0) {
         throw new EmulatorError('BALANCE_TOO_LOW', `${-amount} credits cannot be taken from ${balance}`);
       }
@@ -93,18 +93,17 @@ export function createLedger(db: Db, accounts: AccountRows, events: Events) {
       return append(accountId, 'refund', -held, atMs, { taskId, holdSeq, reason });
     },
 
-    balance: (accountId: number): number => accounts.get(accountId)?.balance ?? 0,
+    balance: (accountId: number): number => accountCache.get(accountId)?.balance ?? 0,
     /** The positive sum of holds that are neither captured nor refunded. */
     held: (accountId: number): number => openHolds.get(accountId) ?? 0,
     /** Oldest first, those after the entry `after`. */
-    entries: (accountId: number, limit: number, after = 0): LedgerEntry[] =>
-      page.all({ accountId, after, limit }),
-    verify: createVerify(db),
+    entries: (accountId: number, limit: number, after = 0): LedgerEntry[] => page.all({ accountId, after, limit }),
+    verify: createVerifier(db),
   };
 }
 
 /** Each query lists what is wrong with one promise; an account is sound when all come back empty. */
-const PROMISES: Record<string, string> = {
+const INVARIANTS: Record<string, string> = {
   'the balance is not the sum of the entries': `
     SELECT 'balance ' || balance FROM accounts WHERE id = @accountId
       AND balance <> (SELECT ifnull(sum(amount), 0) FROM ledger_entries WHERE account_id = @accountId)`,
@@ -131,13 +130,11 @@ const PROMISES: Record<string, string> = {
 };
 
 /** Proves the ledger's promises from the rows themselves, without trusting the triggers that keep them. */
-function createVerify(db: Db) {
-  const checks = Object.entries(PROMISES).map(([promise, sql]) => ({
-    promise,
+function createVerifier(db: Db) {
+  const checks = Object.entries(INVARIANTS).map(([invariant, sql]) => ({
+    invariant,
     statement: db.prepare<{ accountId: number }, string>(sql).pluck(),
   }));
   return (accountId: number): string[] =>
-    checks.flatMap(({ promise, statement }) =>
-      statement.all({ accountId }).map((which) => `${promise}: ${which}`),
-    );
+    checks.flatMap(({ invariant, statement }) => statement.all({ accountId }).map((row) => `${invariant}: ${row}`));
 }

@@ -2,20 +2,20 @@
 export type PriceTable = number | { readonly [option: string]: PriceTable };
 
 /** A table of the same shape, whatever the numbers in it. */
-export type PricesLike<Table extends PriceTable> = Table extends number
+export type SameShape<Table extends PriceTable> = Table extends number
   ? number
   : {
-      readonly [Option in keyof Table]: Table[Option] extends PriceTable ? PricesLike<Table[Option]> : never;
+      readonly [Option in keyof Table]: Table[Option] extends PriceTable ? SameShape<Table[Option]> : never;
     };
 
 /** A part of a table: what is not named keeps its price. */
-export type PriceChanges = number | { readonly [option: string]: PriceChanges | undefined };
+export type PriceOverrides = number | { readonly [option: string]: PriceOverrides | undefined };
 
 /** `table` with `changes` put over it. Options that the table does not have are for the caller to refuse. */
-export function reprice(table: PriceTable, changes: PriceChanges | undefined): PriceTable {
-  if (changes === undefined) return table;
-  if (typeof table === 'number' || typeof changes === 'number') return changes as number;
+export function applyPriceOverrides(table: PriceTable, overrides: PriceOverrides | undefined): PriceTable {
+  if (overrides === undefined) return table;
+  if (typeof table === 'number' || typeof overrides === 'number') return overrides as number;
   return Object.fromEntries(
-    Object.entries(table).map(([option, price]) => [option, reprice(price, changes[option])]),
+    Object.entries(table).map(([option, price]) => [option, applyPriceOverrides(price, overrides[option])]),
   );
 }

@@ -46,7 +46,7 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
     if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600));
     db = connect(file);
     // Before anything is written: is it ours, and do we know its schema?
-    refuseForeign(db, file, migrations.length);
+    assertOwnDatabase(db, file, migrations.length);
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL');
     // The lock comes with the first write; whoever comes second is to learn it now.
     db.exec('BEGIN IMMEDIATE; COMMIT');
@@ -58,7 +58,7 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
     return db;
   } catch (error) {
     db?.close();
-    throw explain(error, dataDir, file);
+    throw toSetupError(error, dataDir, file);
   }
 }
 
@@ -80,21 +80,20 @@ export function makeDir(dir: string): void {
   if (dirname(dir) !== dir) makeDir(dirname(dir));
   const stats = statSync(dir, { throwIfNoEntry: false });
   if (!stats) mkdirSync(dir);
-  else if (!stats.isDirectory())
-    throw new SetupError(`${dir} is a file; choose a directory with --data-dir.`);
+  else if (!stats.isDirectory()) throw new SetupError(`${dir} is a file; choose a directory with --data-dir.`);
 }
 
 /** Statements live as long as their database, see `ask`. */
-const asked = new WeakMap<Db, Database.Statement[]>();
+const retainedStatements = new WeakMap<Db, Database.Statement[]>();
 
 /**
  * One value from a statement that is run once. It is kept all the same, and pragmas are set with `exec`: an addon that
  * was compiled against Node 24.21 aborts the process when a statement is collected as garbage (nodejs' ObjectWrap asks
  * for its environment where there is none).
  */
-export function ask(db: Db, sql: string): unknown {
+export function queryValue(db: Db, sql: string): unknown {
   const statement = db.prepare(sql).pluck();
-  asked.set(db, [...(asked.get(db) ?? []), statement]);
+  retainedStatements.set(db, [...(retainedStatements.get(db) ?? []), statement]);
   return statement.get();
 }
 
@@ -111,17 +110,15 @@ function readMigrations(dir: string): Migration[] {
 }
 
 function schemaVersion(db: Db): number {
-  return ask(db, 'PRAGMA user_version') as number;
+  return queryValue(db, 'PRAGMA user_version') as number;
 }
 
-function refuseForeign(db: Db, file: string, newestVersion: number): void {
+function assertOwnDatabase(db: Db, file: string, newestVersion: number): void {
   const version = schemaVersion(db);
-  const applicationId = ask(db, 'PRAGMA application_id');
-  const isEmpty = ask(db, 'SELECT count(*) FROM sqlite_schema') === 0;
+  const applicationId = queryValue(db, 'PRAGMA application_id');
+  const isEmpty = queryValue(db, 'SELECT count(*) FROM sqlite_schema') === 0;
   if (!isEmpty && applicationId !== APPLICATION_ID) {
-    throw new SetupError(
-      `${file} is a database of another program; choose another data directory with --data-dir.`,
-    );
+    throw new SetupError(`${file} is a database of another program; choose another data directory with --data-dir.`);
   }
   if (version > newestVersion) {
     throw new SetupError(
@@ -143,7 +140,7 @@ function migrate(db: Db, migrations: Migration[]): void {
   }
 }
 
-function explain(error: unknown, dataDir: string, file: string): Error {
+function toSetupError(error: unknown, dataDir: string, file: string): Error {
   if (error instanceof SetupError) return error;
   const { code, message } = error as { code?: string; message?: string };
   const advice: Record<string, string> = {
@@ -161,8 +158,8 @@ function explain(error: unknown, dataDir: string, file: string): Error {
     SQLITE_CORRUPT: `${file} is damaged; restore a copy or choose another data directory with --data-dir.`,
   };
   // Extended codes such as SQLITE_READONLY_DIRECTORY mean the same to the person who reads it.
-  const known = Object.keys(advice).find((prefix) => code === prefix || code?.startsWith(`${prefix}_`));
-  return known
-    ? new SetupError(advice[known], { cause: error })
+  const matchedCode = Object.keys(advice).find((prefix) => code === prefix || code?.startsWith(`${prefix}_`));
+  return matchedCode
+    ? new SetupError(advice[matchedCode], { cause: error })
     : new SetupError(`${file}: ${message}`, { cause: error });
 }

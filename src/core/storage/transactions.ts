@@ -2,9 +2,9 @@ import type { Clock } from '../time/clock.ts';
 import type { Db } from './database.ts';
 
 /** Told once what was written is committed, or with what kept it from being so. */
-type Settled = (error: unknown) => void;
+type CommitCallback = (error: unknown) => void;
 
-const atOnce = (work: () => void) => work();
+const runNow = (callback: () => void) => callback();
 
 export type Transactions = ReturnType<typeof createTransactions>;
 
@@ -17,56 +17,56 @@ export function createTransactions(db: Db, clock: Clock) {
   const begin = db.prepare('BEGIN IMMEDIATE');
   const commit = db.prepare('COMMIT');
   const rollback = db.prepare('ROLLBACK');
-  const inSavepoint = db.transaction((work: () => unknown) => work());
-  const undone: (() => void)[] = [];
-  let isShared = false;
+  const savepoint = db.transaction((work: () => unknown) => work());
+  const rollbackListeners: (() => void)[] = [];
+  let isBatchOpen = false;
   /** Whether the code that runs now is part of a transaction. */
-  let isWithin = false;
-  let waiting: Settled[] = [];
+  let isInTransaction = false;
+  let batchWaiters: CommitCallback[] = [];
   /** Those who have asked inside the transaction that runs. */
-  let within: Settled[] = [];
+  let transactionWaiters: CommitCallback[] = [];
 
   /** What is known of rows besides the rows themselves may be wrong now. */
-  function forget(): void {
-    for (const listener of undone) listener();
+  function notifyRollback(): void {
+    for (const listener of rollbackListeners) listener();
   }
 
-  function attempt<T>(work: () => T): T {
-    isWithin = true;
+  function runInSavepoint<T>(work: () => T): T {
+    isInTransaction = true;
     let failure: unknown = null;
     try {
-      return inSavepoint.immediate(work) as T;
+      return savepoint.immediate(work) as T;
     } catch (error) {
       failure = error;
-      forget();
+      notifyRollback();
       throw error;
     } finally {
-      isWithin = false;
-      if (within.length > 0) answerThoseWithin(failure);
+      isInTransaction = false;
+      if (transactionWaiters.length > 0) notifyTransactionWaiters(failure);
     }
   }
 
-  function answerThoseWithin(failure: unknown): void {
-    const those = within;
-    within = [];
-    for (const settled of those) {
-      if (failure === null) whenCommitted(settled);
-      else queueMicrotask(() => settled(failure));
+  function notifyTransactionWaiters(failure: unknown): void {
+    const waiters = transactionWaiters;
+    transactionWaiters = [];
+    for (const callback of waiters) {
+      if (failure === null) afterCommit(callback);
+      else queueMicrotask(() => callback(failure));
     }
   }
 
-  function whenCommitted(settled: Settled): void {
-    if (isWithin) within.push(settled);
-    else if (isShared) waiting.push(settled);
-    else queueMicrotask(() => settled(null));
+  function afterCommit(callback: CommitCallback): void {
+    if (isInTransaction) transactionWaiters.push(callback);
+    else if (isBatchOpen) batchWaiters.push(callback);
+    else queueMicrotask(() => callback(null));
   }
 
   /** Commits what is shared so far; those who wait are told by `tell`. */
-  function commitShared(tell: (settled: () => void) => void = atOnce): void {
-    if (!isShared) return;
-    isShared = false;
-    const those = waiting;
-    waiting = [];
+  function commitBatch(schedule: (callback: () => void) => void = runNow): void {
+    if (!isBatchOpen) return;
+    isBatchOpen = false;
+    const waiters = batchWaiters;
+    batchWaiters = [];
     let failure: unknown = null;
     try {
       // Fails, too, where SQLite has ended the transaction by itself, as on a full disk: all that was part of it is undone.
@@ -74,18 +74,18 @@ export function createTransactions(db: Db, clock: Clock) {
     } catch (error) {
       failure = error;
       if (db.inTransaction) rollback.run();
-      forget();
+      notifyRollback();
     }
-    for (const settled of those) tell(() => settled(failure));
+    for (const callback of waiters) schedule(() => callback(failure));
   }
 
-  function openShared(): void {
-    if (isShared && db.inTransaction) return;
+  function openBatch(): void {
+    if (isBatchOpen && db.inTransaction) return;
     // Later, because who submits is in the middle of something of its own.
-    commitShared(queueMicrotask);
+    commitBatch(queueMicrotask);
     begin.run();
-    isShared = true;
-    clock.afterTurn(() => commitShared());
+    isBatchOpen = true;
+    clock.atTurnEnd(() => commitBatch());
   }
 
   return {
@@ -93,33 +93,33 @@ export function createTransactions(db: Db, clock: Clock) {
      * Makes a transaction of `work`: all of it or nothing, committed when it returns. Inside another it is a part of that.
      * It throws what `work` throws, and the database's refusals.
      */
-    own<Given extends unknown[], T>(work: (...given: Given) => T): (...given: Given) => T {
-      return (...given) => {
-        if (isWithin) return work(...given);
-        commitShared(queueMicrotask);
-        return attempt(() => work(...given));
+    exclusive<Args extends unknown[], T>(work: (...args: Args) => T): (...args: Args) => T {
+      return (...args) => {
+        if (isInTransaction) return work(...args);
+        commitBatch(queueMicrotask);
+        return runInSavepoint(() => work(...args));
       };
     },
 
     /** The same, but committed together with all others of this turn of the event loop. */
-    shared<Given extends unknown[], T>(work: (...given: Given) => T): (...given: Given) => T {
-      return (...given) => {
-        if (isWithin) return work(...given);
-        openShared();
-        return attempt(() => work(...given));
+    batched<Args extends unknown[], T>(work: (...args: Args) => T): (...args: Args) => T {
+      return (...args) => {
+        if (isInTransaction) return work(...args);
+        openBatch();
+        return runInSavepoint(() => work(...args));
       };
     },
 
     /** Whether something is written that a kill could still undo. */
-    isOpen: (): boolean => isShared,
+    hasPendingBatch: (): boolean => isBatchOpen,
     /**
      * Calls `settled`, never at once: with null when all that has been written so far is committed, else with what went wrong, be it in
      * the transaction that runs alone.
      */
-    whenCommitted,
+    afterCommit,
     /** Calls `listener` whenever something that was written is undone. */
-    onUndone: (listener: () => void) => void undone.push(listener),
+    onRollback: (listener: () => void) => void rollbackListeners.push(listener),
     /** Commits what is shared, without waiting for the end of the turn: before the database is closed, too. */
-    commit: (): void => commitShared(),
+    flush: (): void => commitBatch(),
   };
 }

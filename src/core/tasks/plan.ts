@@ -14,13 +14,13 @@ export interface PlanStep {
   atMs: number;
 }
 
-export type End = { status: 'completed' } | { status: 'failed'; errorCode: string };
+export type TerminalOutcome = { status: 'completed' } | { status: 'failed'; errorCode: string };
 /** `hangs`: the plan is never played further than its last step. */
-export type Outcome = End | { status: 'hangs' };
+export type TaskOutcome = TerminalOutcome | { status: 'hangs' };
 
 /** Where a plan departs from what is drawn. The draw is made all the same, so that later tasks do not depend on it. */
-export interface Departure {
-  outcome?: Outcome;
+export interface PlanOverrides {
+  outcome?: TaskOutcome;
   /** Simulated. */
   durationMs?: number;
 }
@@ -29,27 +29,27 @@ export interface Departure {
 export interface Plan {
   steps: PlanStep[];
   endMs: number;
-  outcome: Outcome;
+  outcome: TaskOutcome;
 }
 
-export const COMPLETED: End = { status: 'completed' };
+export const COMPLETED: TerminalOutcome = { status: 'completed' };
 
 /** Whole seconds, because the API tells generation times in whole seconds. */
-export function drawPlan(template: PlanTemplate, random: Random, departure: Departure = {}): Plan {
+export function drawPlan(template: PlanTemplate, random: Random, overrides: PlanOverrides = {}): Plan {
   const drawnMs = random.int(...template.typicalSeconds) * 1000;
-  const endMs = departure.durationMs ?? drawnMs;
-  let before = 0;
+  const endMs = overrides.durationMs ?? drawnMs;
+  let elapsedShare = 0;
   const steps = template.steps.map(({ name, share }) => {
-    const step = { name, atMs: Math.round(before * endMs) };
-    before += share;
+    const step = { name, atMs: Math.round(elapsedShare * endMs) };
+    elapsedShare += share;
     return step;
   });
-  return { steps, endMs, outcome: departure.outcome ?? COMPLETED };
+  return { steps, endMs, outcome: overrides.outcome ?? COMPLETED };
 }
 
 /** When, in simulated milliseconds from the start, the step after `step` begins or the task ends; null: never. */
-export function nextChangeMs(plan: Plan, step: number): number | null {
-  const next = plan.steps[step + 1]?.atMs;
-  if (next !== undefined) return next;
+export function nextTransitionMs(plan: Plan, step: number): number | null {
+  const nextStepMs = plan.steps[step + 1]?.atMs;
+  if (nextStepMs !== undefined) return nextStepMs;
   return plan.outcome.status === 'hangs' ? null : plan.endMs;
 }

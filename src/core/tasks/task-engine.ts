@@ -2,26 +2,26 @@ import type { Account, Accounts } from '../accounts/accounts.ts';
 import { EmulatorError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { digestOf, randomOf } from '../random.ts';
+import { seededHex, seededRandom } from '../random.ts';
 import type { Db } from '../storage/database.ts';
 import type { Transactions } from '../storage/transactions.ts';
-import { accountTimeMs, type Clock, LATEST_MS, paceOf, wallTimeMs } from '../time/clock.ts';
-import { COMPLETED, drawPlan, type End, nextChangeMs, type Plan } from './plan.ts';
+import { accountTimeMs, type Clock, LATEST_MS, timeScale, wallTimeMs } from '../time/clock.ts';
+import { COMPLETED, drawPlan, nextTransitionMs, type Plan, type TerminalOutcome } from './plan.ts';
 import type { Order, Task, TaskStatus, Transition } from './task.ts';
 import type { DueRow } from './task-queries.ts';
-import { createTaskRows } from './task-store.ts';
+import { createTaskStore } from './task-store.ts';
 
 export type Tasks = ReturnType<typeof createTasks>;
 
-const MOST_IN_SEVEN_DIGITS = 0x1000_0000;
+const SEQ_MODULUS = 0x1000_0000;
 
 /**
  * Nobody can guess the id of another account's task, but those of one account lie side by side in the index: where each
  * falls on a page of its own, a task costs twice as much to store, and ever more with the number of tasks.
  */
-function idOf({ seed, key }: Account, seq: number): string {
-  const place = (seq % MOST_IN_SEVEN_DIGITS).toString(16).padStart(7, '0');
-  return `task_${digestOf(6, 'account', seed, key)}${place}${digestOf(11, 'task', seed, key, seq)}`;
+function taskIdFor({ seed, key }: Account, seq: number): string {
+  const seqHex = (seq % SEQ_MODULUS).toString(16).padStart(7, '0');
+  return `task_${seededHex(6, 'account', seed, key)}${seqHex}${seededHex(11, 'task', seed, key, seq)}`;
 }
 
 export function createTasks(
@@ -32,28 +32,28 @@ export function createTasks(
   ledger: Ledger,
   events: Events,
 ) {
-  const rows = createTaskRows(db, transactions);
-  const { find, earliestDueMs } = rows;
+  const store = createTaskStore(db, transactions);
+  const { find, earliestDueMs } = store;
 
-  function tell(accountId: number, transition: Transition): Transition {
+  function emitTransition(accountId: number, transition: Transition): Transition {
     events.emit({ type: 'task', accountId, transition });
     return transition;
   }
 
   /** Inside a transaction: the account after all that is due by now, so that nothing new comes before it in time. */
-  function caughtUp(accountId: number): Account {
+  function catchUp(accountId: number): Account {
     const account = accounts.get(accountId);
-    const played = playDue(account, accountTimeMs(account, clock.nowMs()), Number.POSITIVE_INFINITY);
-    return played.length > 0 ? accounts.get(accountId) : account;
+    const applied = applyDue(account, accountTimeMs(account, clock.nowMs()), Number.POSITIVE_INFINITY);
+    return applied.length > 0 ? accounts.get(accountId) : account;
   }
 
   /** Inside a transaction: plays up to `most` changes that were due by `nowMs`, earliest first. */
-  function playDue(account: Account, nowMs: number, most: number): Transition[] {
+  function applyDue(account: Account, nowMs: number, max: number): Transition[] {
     const transitions: Transition[] = [];
-    while (transitions.length < most) {
-      const due = rows.nextDue(account.id, nowMs);
+    while (transitions.length < max) {
+      const due = store.nextDue(account.id, nowMs);
       if (!due) break;
-      transitions.push(moveOn(account, due));
+      transitions.push(applyTransition(account, due));
     }
     return transitions;
   }
@@ -62,28 +62,26 @@ export function createTasks(
    * Inside a transaction. Numbers the tasks, holds each price, stores them; nothing if the whole is not covered. That refusal
    * is returned, not thrown, so that what fell due before it stays played.
    */
-  function store(
+  function insertAll(
     accountId: number,
     orders: readonly Order[],
     driver: 'worker' | 'stream',
     chained: boolean,
   ): Task[] | EmulatorError {
-    const account = caughtUp(accountId);
+    const account = catchUp(accountId);
     const requiredCredits = orders.reduce((sum, order) => sum + order.price, 0);
     if (account.balance < requiredCredits) {
-      return new EmulatorError(
-        'INSUFFICIENT_CREDITS',
-        `needs ${requiredCredits} credits, has ${account.balance}`,
-        { requiredCredits },
-      );
+      return new EmulatorError('INSUFFICIENT_CREDITS', `needs ${requiredCredits} credits, has ${account.balance}`, {
+        requiredCredits,
+      });
     }
     const nowMs = accountTimeMs(account, clock.nowMs());
     const tasks = orders.map((order, index): Task => {
       const seq = account.taskCount + 1 + index;
-      const id = idOf(account, seq);
-      const plan = drawPlan(order.template, randomOf('plan', account.seed, seq), order.departure?.());
-      const waits = chained && index > 0;
-      const dueAtMs = waits || driver === 'stream' ? null : nextDueMs(account, plan, 0, nowMs);
+      const id = taskIdFor(account, seq);
+      const plan = drawPlan(order.template, seededRandom('plan', account.seed, seq), order.overrides?.());
+      const isWaiting = chained && index > 0;
+      const dueAtMs = isWaiting || driver === 'stream' ? null : nextDueMs(account, plan, 0, nowMs);
       const task: Task = {
         accountId,
         seq,
@@ -95,38 +93,38 @@ export function createTasks(
         clientRef: order.clientRef ?? null,
         plan,
         step: 0,
-        follows: waits ? seq - 1 : null,
+        follows: isWaiting ? seq - 1 : null,
         createdAtMs: nowMs,
-        startedAtMs: waits ? null : nowMs,
+        startedAtMs: isWaiting ? null : nowMs,
         dueAtMs,
         finishedAtMs: null,
         simulatedMs: null,
         errorCode: null,
       };
-      rows.insert(task, driver, order.input);
-      tell(accountId, { taskId: id, from: 'created', to: 'processing', atMs: nowMs });
+      store.insert(task, driver, order.input);
+      emitTransition(accountId, { taskId: id, from: 'created', to: 'processing', atMs: nowMs });
       return task;
     });
-    accounts.setTasks(accountId, account.taskCount + tasks.length, wakeOf(account));
+    accounts.setTaskCounters(accountId, account.taskCount + tasks.length, nextWakeMs(account));
     return tasks;
   }
 
-  function wakeOf(account: Account): number | null {
+  function nextWakeMs(account: Account): number | null {
     const dueAtMs = earliestDueMs(account.id);
     return dueAtMs === null ? null : wallTimeMs(account, dueAtMs);
   }
 
   /** Tells the worker when to look at the account next. To be called after anything that moves a due time. */
-  function plotWake(account: Account): void {
-    const wakeAtMs = wakeOf(account);
+  function scheduleWake(account: Account): void {
+    const wakeAtMs = nextWakeMs(account);
     if (wakeAtMs !== account.wakeAtMs) accounts.setWake(account.id, wakeAtMs);
   }
 
   /** When the step that begins at `atMs` is over; null: never. */
   function nextDueMs(account: Account, plan: Plan, step: number, atMs: number): number | null {
-    const changeMs = nextChangeMs(plan, step);
-    if (changeMs === null) return null;
-    const waitMs = Math.round((changeMs - plan.steps[step]!.atMs) / paceOf(account));
+    const transitionMs = nextTransitionMs(plan, step);
+    if (transitionMs === null) return null;
+    const waitMs = Math.round((transitionMs - plan.steps[step]!.atMs) / timeScale(account));
     // A long task on a slow account would end when no clock can tell the time.
     return Math.max(atMs, Math.min(atMs + waitMs, LATEST_MS));
   }
@@ -135,7 +133,7 @@ export function createTasks(
   function finish(
     account: Account,
     task: Pick<Task, 'accountId' | 'seq' | 'id' | 'holdSeq' | 'startedAtMs' | 'follows'>,
-    outcome: End,
+    outcome: TerminalOutcome,
     atMs: number,
     simulatedMs: number,
   ): Transition {
@@ -144,40 +142,40 @@ export function createTasks(
       if (errorCode === null) ledger.capture(account.id, task.holdSeq, task.id, atMs);
       else ledger.refund(account.id, task.holdSeq, task.id, errorCode, atMs);
     }
-    rows.setEnd(task, { status: outcome.status, atMs, simulatedMs, errorCode });
-    const row = rows.follower(account.id, task.seq);
-    if (row) {
-      const next = { accountId: account.id, seq: row.seq, id: row.id };
+    store.finish(task, { status: outcome.status, atMs, simulatedMs, errorCode });
+    const successor = store.findSuccessor(account.id, task.seq);
+    if (successor) {
+      const next = { accountId: account.id, seq: successor.seq, id: successor.id };
       // One that ended while it waited hands on its place in the row.
-      if (task.startedAtMs === null) rows.setFollows(next, task.follows);
-      else rows.start(next, atMs, nextDueMs(account, rows.planOf(row), 0, atMs));
+      if (task.startedAtMs === null) store.setPredecessor(next, task.follows);
+      else store.start(next, atMs, nextDueMs(account, store.parsePlan(successor), 0, atMs));
     }
-    return tell(account.id, { taskId: task.id, from: 'processing', to: outcome.status, atMs });
+    return emitTransition(account.id, { taskId: task.id, from: 'processing', to: outcome.status, atMs });
   }
 
   /** Inside a transaction: the next step of a task whose time has come, or its end. */
-  function moveOn(account: Account, row: DueRow): Transition {
-    const plan = rows.planOf(row);
+  function applyTransition(account: Account, row: DueRow): Transition {
+    const plan = store.parsePlan(row);
     const atMs = row.dueAtMs!;
-    const here = plan.steps[row.step];
+    const current = plan.steps[row.step];
     const next = plan.steps[row.step + 1];
     // A plan that hangs is never due at its end.
-    if (!here || !next) return finish(account, row, plan.outcome as End, atMs, plan.endMs);
+    if (!current || !next) return finish(account, row, plan.outcome as TerminalOutcome, atMs, plan.endMs);
     const step = row.step + 1;
     const dueAtMs = nextDueMs(account, plan, step, atMs);
-    rows.toStep(row, step, dueAtMs);
-    return tell(account.id, { taskId: row.id, from: here.name, to: next.name, atMs });
+    store.advanceStep(row, step, dueAtMs);
+    return emitTransition(account.id, { taskId: row.id, from: current.name, to: next.name, atMs });
   }
 
-  const end = transactions.own((accountId: number, id: string, outcome: End): boolean => {
+  const finishNow = transactions.exclusive((accountId: number, id: string, outcome: TerminalOutcome): boolean => {
     // A stream can outlive its account.
     if (!accounts.has(accountId)) return false;
-    const account = caughtUp(accountId);
+    const account = catchUp(accountId);
     const task = find(accountId, id);
     if (task?.status !== 'processing') return false;
     const nowMs = accountTimeMs(account, clock.nowMs());
     finish(account, task, outcome, nowMs, elapsedMs(account, task, nowMs));
-    plotWake(account);
+    scheduleWake(account);
     return true;
   });
 
@@ -185,16 +183,16 @@ export function createTasks(
   function elapsedMs(account: Account, task: Task, nowMs: number): number {
     if (task.simulatedMs !== null) return task.simulatedMs;
     if (task.startedAtMs === null) return 0;
-    const pace = paceOf(account);
+    const scale = timeScale(account);
     return task.dueAtMs === null
-      ? Math.round((nowMs - task.startedAtMs) * pace)
-      : Math.round(nextChangeMs(task.plan, task.step)! - (task.dueAtMs - nowMs) * pace);
+      ? Math.round((nowMs - task.startedAtMs) * scale)
+      : Math.round(nextTransitionMs(task.plan, task.step)! - (task.dueAtMs - nowMs) * scale);
   }
 
-  const stored = transactions.shared(store);
+  const insertAllBatched = transactions.batched(insertAll);
 
-  function submitted(...order: Parameters<typeof store>): Task[] {
-    const tasks = stored(...order);
+  function insertOrThrow(...args: Parameters<typeof insertAll>): Task[] {
+    const tasks = insertAllBatched(...args);
     if (tasks instanceof EmulatorError) throw tasks;
     return tasks;
   }
@@ -206,63 +204,63 @@ export function createTasks(
      * @throws EmulatorError INSUFFICIENT_CREDITS with `requiredCredits`, the price of the whole.
      */
     submit: (accountId: number, orders: readonly Order[], { chained = false } = {}): Task[] =>
-      submitted(accountId, orders, 'worker', chained),
+      insertOrThrow(accountId, orders, 'worker', chained),
     /**
      * The same for work that lasts as long as its request: whoever answers that ends it with `complete` or `fail`.
      * @throws EmulatorError INSUFFICIENT_CREDITS
      */
-    submitInRequest: (accountId: number, order: Order): Task =>
-      submitted(accountId, [order], 'stream', false)[0]!,
+    submitSynchronous: (accountId: number, order: Order): Task =>
+      insertOrThrow(accountId, [order], 'stream', false)[0]!,
     /** Ends a task now, whatever its plan says, and captures its hold. False when it had ended already. */
-    complete: (accountId: number, id: string) => end(accountId, id, COMPLETED),
+    complete: (accountId: number, id: string) => finishNow(accountId, id, COMPLETED),
     /** Ends a task now and refunds its hold. False when it had ended already. */
     fail: (accountId: number, id: string, errorCode: string) =>
-      end(accountId, id, { status: 'failed', errorCode }),
+      finishNow(accountId, id, { status: 'failed', errorCode }),
     /** What was to be answered in its request, by nobody now, is refunded: of one account, or of all of them. */
     failInterrupted: (accountId: number | null = null): number =>
-      rows
-        .streaming(accountId)
-        .filter(({ accountId, id }) => end(accountId, id, { status: 'failed', errorCode: 'INTERNAL_ERROR' }))
+      store
+        .listSynchronous(accountId)
+        .filter(({ accountId, id }) => finishNow(accountId, id, { status: 'failed', errorCode: 'INTERNAL_ERROR' }))
         .length,
 
     find,
     /** How many there are of each kind, in all accounts. */
-    counts: rows.counts,
+    counts: store.counts,
     /** Whether any account has such a task: some families tell another key's task from one that does not exist. */
-    existsAnywhere: rows.existsAnywhere,
+    existsAnywhere: store.existsAnywhere,
     /**
      * Every account's task of this family that has this id: an account and its forks can share one, the oldest comes first.
      * What a client calls a task is looked for among those that were completed in their request, and the newest come first.
      */
-    everywhere: (family: string, by: 'id' | 'clientRef', name: string): Task[] =>
-      (by === 'id' ? rows.everywhere : rows.everywhereByRef)(name, family),
+    findAcrossAccounts: (family: string, by: 'id' | 'clientRef', value: string): Task[] =>
+      (by === 'id' ? store.findAcrossAccounts : store.findByClientRef)(value, family),
     /** How far a task has come, in simulated time. */
     elapsedMs: (task: Task): number => {
       const account = accounts.get(task.accountId);
       return elapsedMs(account, task, accountTimeMs(account, clock.nowMs()));
     },
     /** The request that made the task, as its family stored it; undefined when the account has no such task. */
-    inputOf: rows.inputOf,
+    getInput: store.getInput,
     /** Oldest first, those after the place `after`. */
     list: (accountId: number, limit: number, after = 0, status: TaskStatus | null = null): Task[] =>
-      rows.list(accountId, limit, after, status),
+      store.list(accountId, limit, after, status),
     /** A task that waits for another stands still until that one moves: this finds the one that moves first. */
-    leading(task: Task): Task {
-      let leading = task;
-      while (leading.dueAtMs === null && leading.follows !== null) {
-        const before = rows.bySeq(leading.accountId, leading.follows);
-        if (before?.status !== 'processing') break;
-        leading = before;
+    headOfChain(task: Task): Task {
+      let head = task;
+      while (head.dueAtMs === null && head.follows !== null) {
+        const predecessor = store.bySeq(head.accountId, head.follows);
+        if (predecessor?.status !== 'processing') break;
+        head = predecessor;
       }
-      return leading;
+      return head;
     },
-    playDue,
+    applyDue,
     earliestDueMs,
-    plotWake,
+    scheduleWake,
     /** Stretches or shortens the waits that are left by `factor`: the account's pace has changed. */
     rescaleDue: (accountId: number, nowMs: number, factor: number) =>
-      rows.rescale(accountId, nowMs, factor, LATEST_MS),
+      store.rescale(accountId, nowMs, factor, LATEST_MS),
     /** Rows of the account have come in ways of their own. */
-    forget: rows.forget,
+    invalidate: store.invalidate,
   };
 }

@@ -16,33 +16,29 @@ const COLUMNS = `${DUE_COLUMNS}, family, status, price, client_ref AS clientRef,
   finished_at AS finishedAtMs, simulated_ms AS simulatedMs, error_code AS errorCode`;
 
 /** A snapshot's tasks are nobody's. */
-const IN_USE = 'EXISTS (SELECT 1 FROM accounts WHERE accounts.id = account_id AND snapshot_of IS NULL)';
+const NOT_IN_SNAPSHOT = 'EXISTS (SELECT 1 FROM accounts WHERE accounts.id = account_id AND snapshot_of IS NULL)';
 
 /** Everything that is asked and told about tasks in SQL. */
-export function taskStatements(db: Db) {
+export function prepareTaskQueries(db: Db) {
   const insert = db.prepare(`
     INSERT INTO tasks (account_id, seq, id, family, driver, price, hold_seq, client_ref, input, plan, follows,
                        created_at, started_at, due_at)
     VALUES (@accountId, @seq, @id, @family, @driver, @price, @holdSeq, @clientRef, @input, @plan, @follows,
             @createdAtMs, @startedAtMs, @dueAtMs)`);
-  const byId = db.prepare<[string, number], TaskRow>(
-    `SELECT ${COLUMNS} FROM tasks WHERE id = ? AND account_id = ?`,
+  const byId = db.prepare<[string, number], TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE id = ? AND account_id = ?`);
+  const acrossAccounts = db.prepare<[string, string], TaskRow>(
+    `SELECT ${COLUMNS} FROM tasks WHERE id = ? AND family = ? AND ${NOT_IN_SNAPSHOT} ORDER BY account_id`,
   );
-  const everywhere = db.prepare<[string, string], TaskRow>(
-    `SELECT ${COLUMNS} FROM tasks WHERE id = ? AND family = ? AND ${IN_USE} ORDER BY account_id`,
-  );
-  const everywhereByRef = db.prepare<[string, string], TaskRow>(
+  const byClientRef = db.prepare<[string, string], TaskRow>(
     `SELECT ${COLUMNS} FROM tasks
      WHERE client_ref = ? AND family = ? AND driver = 'stream' AND status = 'completed' AND client_ref IS NOT NULL
-       AND ${IN_USE}
+       AND ${NOT_IN_SNAPSHOT}
      ORDER BY finished_at DESC LIMIT 10`,
   );
   const inputById = db
     .prepare<[string, number], string>('SELECT input FROM tasks WHERE id = ? AND account_id = ?')
     .pluck();
-  const bySeq = db.prepare<[number, number], TaskRow>(
-    `SELECT ${COLUMNS} FROM tasks WHERE account_id = ? AND seq = ?`,
-  );
+  const bySeq = db.prepare<[number, number], TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE account_id = ? AND seq = ?`);
   const page = db.prepare<
     { accountId: number; after: number; status: TaskStatus | null; limit: number },
     TaskRow
@@ -53,31 +49,27 @@ export function taskStatements(db: Db) {
     `SELECT ${DUE_COLUMNS} FROM tasks WHERE account_id = ? AND due_at <= ? ORDER BY due_at, seq LIMIT 1`,
   );
   const earliestDue = db
-    .prepare<[number], number | null>(
-      'SELECT min(due_at) FROM tasks WHERE account_id = ? AND due_at IS NOT NULL',
-    )
+    .prepare<[number], number | null>('SELECT min(due_at) FROM tasks WHERE account_id = ? AND due_at IS NOT NULL')
     .pluck();
-  const follower = db.prepare<[number, number], Pick<TaskRow, 'seq' | 'id' | 'plan'>>(
+  const successor = db.prepare<[number, number], Pick<TaskRow, 'seq' | 'id' | 'plan'>>(
     `SELECT seq, id, plan FROM tasks
      WHERE account_id = ? AND follows = ? AND follows IS NOT NULL AND status = 'processing'`,
   );
   const start = db.prepare(
     'UPDATE tasks SET started_at = @atMs, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
   );
-  const setFollows = db.prepare(
-    'UPDATE tasks SET follows = @follows WHERE account_id = @accountId AND seq = @seq',
-  );
-  const toStep = db.prepare(
+  const setPredecessor = db.prepare('UPDATE tasks SET follows = @follows WHERE account_id = @accountId AND seq = @seq');
+  const advanceStep = db.prepare(
     'UPDATE tasks SET step = @step, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
   );
-  const setEnd = db.prepare(`
+  const finish = db.prepare(`
     UPDATE tasks SET status = @status, finished_at = @atMs, simulated_ms = @simulatedMs, error_code = @errorCode,
                      due_at = NULL
     WHERE account_id = @accountId AND seq = @seq`);
   const rescale = db.prepare(`
     UPDATE tasks SET due_at = CAST(max(@nowMs, min(round(@nowMs + (due_at - @nowMs) * @factor), @latestMs)) AS INTEGER)
     WHERE account_id = @accountId AND due_at IS NOT NULL`);
-  const streaming = db.prepare<[number | null], { accountId: number; id: string }>(
+  const synchronous = db.prepare<[number | null], { accountId: number; id: string }>(
     `SELECT account_id AS accountId, id FROM tasks
      WHERE driver = 'stream' AND status = 'processing' AND account_id = ifnull(?, account_id)`,
   );
@@ -90,19 +82,19 @@ export function taskStatements(db: Db) {
     counts,
     insert,
     byId,
-    everywhere,
-    everywhereByRef,
+    acrossAccounts,
+    byClientRef,
     inputById,
     bySeq,
     page,
     nextDue,
     earliestDue,
-    follower,
+    successor,
     start,
-    setFollows,
-    toStep,
-    setEnd,
+    setPredecessor,
+    advanceStep,
+    finish,
     rescale,
-    streaming,
+    synchronous,
   };
 }

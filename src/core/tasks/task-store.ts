@@ -3,121 +3,121 @@ import type { Db } from '../storage/database.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Plan } from './plan.ts';
 import type { Task, TaskStatus } from './task.ts';
-import { type DueRow, type TaskRow, taskStatements } from './task-queries.ts';
+import { type DueRow, prepareTaskQueries, type TaskRow } from './task-queries.ts';
 
 /** Tasks, and accounts' next due times, that are kept in memory; what is not is asked for again. */
-const MOST_KEPT = 2000;
+const CACHE_SIZE = 2000;
 
 /** Names a task for those who write to its row. */
-export type TaskName = Pick<Task, 'accountId' | 'seq' | 'id'>;
+export type TaskKey = Pick<Task, 'accountId' | 'seq' | 'id'>;
 
-export type TaskRows = ReturnType<typeof createTaskRows>;
+export type TaskStore = ReturnType<typeof createTaskStore>;
 
 /**
  * The rows of tasks. Those that were made or polled lately are kept in memory, because polls ask for the same few again and
  * again; whatever writes to a row goes through here.
  */
-export function createTaskRows(db: Db, transactions: Transactions) {
-  const sql = taskStatements(db);
-  const kept = new LRUCache<string, Task>({ max: MOST_KEPT });
-  const earliest = new LRUCache<number, { dueAtMs: number | null }>({ max: MOST_KEPT });
-  transactions.onUndone(() => {
-    kept.clear();
-    earliest.clear();
+export function createTaskStore(db: Db, transactions: Transactions) {
+  const queries = prepareTaskQueries(db);
+  const cache = new LRUCache<string, Task>({ max: CACHE_SIZE });
+  const earliestDueCache = new LRUCache<number, { dueAtMs: number | null }>({ max: CACHE_SIZE });
+  transactions.onRollback(() => {
+    cache.clear();
+    earliestDueCache.clear();
   });
 
-  const read = (row: TaskRow): Task => ({ ...row, plan: JSON.parse(row.plan) });
-  const nameOf = (accountId: number, id: string) => `${accountId} ${id}`;
+  const toTask = (row: TaskRow): Task => ({ ...row, plan: JSON.parse(row.plan) });
+  const toCacheKey = (accountId: number, id: string) => `${accountId} ${id}`;
 
-  function keep(task: Task): Task {
-    kept.set(nameOf(task.accountId, task.id), task);
+  function store(task: Task): Task {
+    cache.set(toCacheKey(task.accountId, task.id), task);
     return task;
   }
 
-  function changed({ accountId, id }: TaskName): void {
-    kept.delete(nameOf(accountId, id));
-    earliest.delete(accountId);
+  function invalidateTask({ accountId, id }: TaskKey): void {
+    cache.delete(toCacheKey(accountId, id));
+    earliestDueCache.delete(accountId);
   }
 
   /** When something of the account is due next; null: nothing is. */
   function earliestDueMs(accountId: number): number | null {
-    const known = earliest.get(accountId);
-    if (known) return known.dueAtMs;
-    const dueAtMs = sql.earliestDue.get(accountId) ?? null;
-    earliest.set(accountId, { dueAtMs });
+    const cached = earliestDueCache.get(accountId);
+    if (cached) return cached.dueAtMs;
+    const dueAtMs = queries.earliestDue.get(accountId) ?? null;
+    earliestDueCache.set(accountId, { dueAtMs });
     return dueAtMs;
   }
 
   return {
     find(accountId: number, id: string): Task | undefined {
-      const known = kept.get(nameOf(accountId, id));
-      if (known) return known;
-      const row = sql.byId.get(id, accountId);
-      return row && keep(read(row));
+      const cached = cache.get(toCacheKey(accountId, id));
+      if (cached) return cached;
+      const row = queries.byId.get(id, accountId);
+      return row && store(toTask(row));
     },
     earliestDueMs,
     /** What was due first by `nowMs`. */
     nextDue(accountId: number, nowMs: number): DueRow | undefined {
       const dueAtMs = earliestDueMs(accountId);
-      return dueAtMs === null || dueAtMs > nowMs ? undefined : sql.nextDue.get(accountId, nowMs);
+      return dueAtMs === null || dueAtMs > nowMs ? undefined : queries.nextDue.get(accountId, nowMs);
     },
     bySeq(accountId: number, seq: number): Task | undefined {
-      const row = sql.bySeq.get(accountId, seq);
-      return row && read(row);
+      const row = queries.bySeq.get(accountId, seq);
+      return row && toTask(row);
     },
-    everywhere: (id: string, family: string): Task[] => sql.everywhere.all(id, family).map(read),
-    everywhereByRef: (ref: string, family: string): Task[] => sql.everywhereByRef.all(ref, family).map(read),
-    existsAnywhere: (id: string, family: string): boolean => sql.everywhere.get(id, family) !== undefined,
+    findAcrossAccounts: (id: string, family: string): Task[] => queries.acrossAccounts.all(id, family).map(toTask),
+    findByClientRef: (ref: string, family: string): Task[] => queries.byClientRef.all(ref, family).map(toTask),
+    existsAnywhere: (id: string, family: string): boolean => queries.acrossAccounts.get(id, family) !== undefined,
     list: (accountId: number, limit: number, after: number, status: TaskStatus | null): Task[] =>
-      sql.page.all({ accountId, limit, after, status }).map(read),
-    inputOf(accountId: number, id: string): unknown {
-      const input = sql.inputById.get(id, accountId);
+      queries.page.all({ accountId, limit, after, status }).map(toTask),
+    getInput(accountId: number, id: string): unknown {
+      const input = queries.inputById.get(id, accountId);
       return input === undefined ? undefined : JSON.parse(input);
     },
-    counts: () => sql.counts.all(),
+    counts: () => queries.counts.all(),
     /** Those that are answered in their request: of one account, or of all of them. */
-    streaming: (accountId: number | null) => sql.streaming.all(accountId),
+    listSynchronous: (accountId: number | null) => queries.synchronous.all(accountId),
     /** The one that waits for the task of this place. */
-    follower: (accountId: number, seq: number) => sql.follower.get(accountId, seq),
+    findSuccessor: (accountId: number, seq: number) => queries.successor.get(accountId, seq),
 
     insert(task: Task, driver: 'worker' | 'stream', input: unknown): void {
-      sql.insert.run({ ...task, driver, input: JSON.stringify(input), plan: JSON.stringify(task.plan) });
-      keep(task);
-      const known = earliest.get(task.accountId);
-      if (known && task.dueAtMs !== null && task.dueAtMs < (known.dueAtMs ?? Number.POSITIVE_INFINITY)) {
-        earliest.set(task.accountId, { dueAtMs: task.dueAtMs });
+      queries.insert.run({ ...task, driver, input: JSON.stringify(input), plan: JSON.stringify(task.plan) });
+      store(task);
+      const cached = earliestDueCache.get(task.accountId);
+      if (cached && task.dueAtMs !== null && task.dueAtMs < (cached.dueAtMs ?? Number.POSITIVE_INFINITY)) {
+        earliestDueCache.set(task.accountId, { dueAtMs: task.dueAtMs });
       }
     },
-    start(task: TaskName, atMs: number, dueAtMs: number | null): void {
-      sql.start.run({ accountId: task.accountId, seq: task.seq, atMs, dueAtMs });
-      changed(task);
+    start(task: TaskKey, atMs: number, dueAtMs: number | null): void {
+      queries.start.run({ accountId: task.accountId, seq: task.seq, atMs, dueAtMs });
+      invalidateTask(task);
     },
-    setFollows(task: TaskName, follows: number | null): void {
-      sql.setFollows.run({ accountId: task.accountId, seq: task.seq, follows });
-      changed(task);
+    setPredecessor(task: TaskKey, predecessorSeq: number | null): void {
+      queries.setPredecessor.run({ accountId: task.accountId, seq: task.seq, follows: predecessorSeq });
+      invalidateTask(task);
     },
-    toStep(task: TaskName, step: number, dueAtMs: number | null): void {
-      sql.toStep.run({ accountId: task.accountId, seq: task.seq, step, dueAtMs });
-      changed(task);
+    advanceStep(task: TaskKey, step: number, dueAtMs: number | null): void {
+      queries.advanceStep.run({ accountId: task.accountId, seq: task.seq, step, dueAtMs });
+      invalidateTask(task);
     },
-    setEnd(
-      task: TaskName,
-      end: { status: TaskStatus; atMs: number; simulatedMs: number; errorCode: string | null },
+    finish(
+      task: TaskKey,
+      outcome: { status: TaskStatus; atMs: number; simulatedMs: number; errorCode: string | null },
     ): void {
-      sql.setEnd.run({ accountId: task.accountId, seq: task.seq, ...end });
-      changed(task);
+      queries.finish.run({ accountId: task.accountId, seq: task.seq, ...outcome });
+      invalidateTask(task);
     },
     /** Stretches or shortens the waits that are left by `factor`. */
     rescale(accountId: number, nowMs: number, factor: number, latestMs: number): void {
-      sql.rescale.run({ accountId, nowMs, factor, latestMs });
-      kept.clear();
-      earliest.delete(accountId);
+      queries.rescale.run({ accountId, nowMs, factor, latestMs });
+      cache.clear();
+      earliestDueCache.delete(accountId);
     },
-    planOf: (row: Pick<TaskRow, 'plan'>): Plan => JSON.parse(row.plan),
+    parsePlan: (row: Pick<TaskRow, 'plan'>): Plan => JSON.parse(row.plan),
     /** Rows have come or changed in ways of their own. */
-    forget(accountId: number): void {
-      kept.clear();
-      earliest.delete(accountId);
+    invalidate(accountId: number): void {
+      cache.clear();
+      earliestDueCache.delete(accountId);
     },
   };
 }

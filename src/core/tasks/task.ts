@@ -1,4 +1,4 @@
-import type { Departure, Plan, PlanTemplate } from './plan.ts';
+import type { Plan, PlanOverrides, PlanTemplate } from './plan.ts';
 
 export type TaskStatus = 'processing' | 'completed' | 'failed';
 
@@ -35,7 +35,7 @@ export interface Order {
   clientRef?: string;
   template: PlanTemplate;
   /** Asked when the task is made, and only then: what is asked for once is not used up by an order that is refused. */
-  departure?: () => Departure;
+  overrides?: () => PlanOverrides;
 }
 
 /** One change of a task, on its account's clock. `from` and `to` are statuses or, between steps, step names. */

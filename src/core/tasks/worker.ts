@@ -1,20 +1,20 @@
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Clock } from '../time/clock.ts';
-import type { Limits } from '../time/rate-limiter.ts';
+import type { RateLimiter } from '../time/rate-limiter.ts';
 import type { Timeline } from '../time/timeline.ts';
 
 /** How late a change may be played when nobody polls for it. */
 const TICK_MS = 50;
-const ACCOUNTS_PER_TICK = 200;
+const ACCOUNTS_PER_BATCH = 200;
 /** How long an account that cannot be played is left alone; when nothing can be written at all, everybody is. */
 const RETRY_MS = 1000;
 /** How much of the limiter's counts a killed process may lose. */
-const SAVE_LIMITS_MS = 1000;
+const RATE_LIMITER_SAVE_MS = 1000;
 
 /** One loop over the accounts' next due times. There is no timer per task, and an idle tick is one index look-up. */
-export function createWorker(clock: Clock, accounts: Accounts, timeline: Timeline, limits: Limits) {
+export function createWorker(clock: Clock, accounts: Accounts, timeline: Timeline, rateLimiter: RateLimiter) {
   let stops: (() => void)[] = [];
-  let restUntilMs = Number.NEGATIVE_INFINITY;
+  let pausedUntilMs = Number.NEGATIVE_INFINITY;
 
   /**
    * Plays all that is due by now and answers how many changes that were. An account that cannot be played is looked at
@@ -22,23 +22,23 @@ export function createWorker(clock: Clock, accounts: Accounts, timeline: Timelin
    * @throws what the last such account threw, when all others are played
    */
   function tick(): number {
-    if (clock.nowMs() < restUntilMs) return 0;
-    let played = 0;
+    if (clock.nowMs() < pausedUntilMs) return 0;
+    let applied = 0;
     let failure: { error: unknown } | undefined;
     for (;;) {
-      const ids = accounts.toWake(clock.nowMs(), ACCOUNTS_PER_TICK);
+      const ids = accounts.dueAccounts(clock.nowMs(), ACCOUNTS_PER_BATCH);
       for (const id of ids) {
         try {
-          played += timeline.settle(id).length;
+          applied += timeline.applyDue(id).length;
         } catch (error) {
           failure = { error };
           postpone(id, error);
         }
       }
-      if (ids.length < ACCOUNTS_PER_TICK) break;
+      if (ids.length < ACCOUNTS_PER_BATCH) break;
     }
     if (failure) throw failure.error;
-    return played;
+    return applied;
   }
 
   /** @throws `error` when not even this can be written */
@@ -46,7 +46,7 @@ export function createWorker(clock: Clock, accounts: Accounts, timeline: Timelin
     try {
       accounts.setWake(accountId, clock.nowMs() + RETRY_MS);
     } catch {
-      restUntilMs = clock.nowMs() + RETRY_MS;
+      pausedUntilMs = clock.nowMs() + RETRY_MS;
       throw error;
     }
   }
@@ -55,7 +55,7 @@ export function createWorker(clock: Clock, accounts: Accounts, timeline: Timelin
     tick,
     /** Catches up with what fell due while the process was down, then repeats `tick`; a failed one is tried again. */
     start(onError: (error: unknown) => void) {
-      const trying = (work: () => void) => () => {
+      const withErrorHandler = (work: () => void) => () => {
         try {
           work();
         } catch (error) {
@@ -63,8 +63,11 @@ export function createWorker(clock: Clock, accounts: Accounts, timeline: Timelin
         }
       };
       if (stops.length > 0) return;
-      trying(tick)();
-      stops = [clock.repeat(TICK_MS, trying(tick)), clock.repeat(SAVE_LIMITS_MS, trying(limits.save))];
+      withErrorHandler(tick)();
+      stops = [
+        clock.repeat(TICK_MS, withErrorHandler(tick)),
+        clock.repeat(RATE_LIMITER_SAVE_MS, withErrorHandler(rateLimiter.save)),
+      ];
     },
     stop() {
       for (const stop of stops) stop();

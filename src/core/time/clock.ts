@@ -9,20 +9,20 @@ export interface Clock {
   /** Calls `work` once after `ms` unless the returned function is called first. Does not keep the process alive. */
   after(ms: number, work: () => void): () => void;
   /** Calls `work` when all that is at hand in this turn of the event loop is done. */
-  afterTurn(work: () => void): void;
+  atTurnEnd(work: () => void): void;
 }
 
 /** Where every account's time ends: moments are told as texts with a year of four digits. */
 export const LATEST_MS = Date.UTC(9999, 11, 31);
 
 /** 25 days, nearly. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * The machine's time, but never less than before: when the machine's clock is set back, ours goes on from where it was. So no
  * task comes undone and no progress falls.
  */
-export function forwardOnly(readMs: () => number): () => number {
+export function monotonic(readMs: () => number): () => number {
   let aheadMs = 0;
   let lastMs = Number.NEGATIVE_INFINITY;
   return () => {
@@ -34,17 +34,17 @@ export function forwardOnly(readMs: () => number): () => number {
 }
 
 /** A clock that goes on from `leastMs` where the given one is behind that, and by how much it is. */
-export function notBefore(clock: Clock, leastMs: number): { clock: Clock; behindMs: number } {
-  const behindMs = Math.max(0, leastMs - clock.nowMs());
+export function clampTo(clock: Clock, minMs: number): { clock: Clock; behindMs: number } {
+  const behindMs = Math.max(0, minMs - clock.nowMs());
   if (behindMs === 0) return { clock, behindMs };
   return { clock: { ...clock, nowMs: () => clock.nowMs() + behindMs }, behindMs };
 }
 
 export const systemClock: Clock = {
-  nowMs: forwardOnly(() => Date.now()),
+  nowMs: monotonic(() => Date.now()),
   sleep(ms, signal) {
     // A longer one would end at once.
-    const boundedMs = Math.min(ms, LONGEST_TIMER_MS);
+    const boundedMs = Math.min(ms, MAX_TIMER_MS);
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve(false);
       const abort = () => {
@@ -68,7 +68,7 @@ export const systemClock: Clock = {
     timer.unref();
     return () => clearTimeout(timer);
   },
-  afterTurn: (work) => void setImmediate(work),
+  atTurnEnd: (work) => void setImmediate(work),
 };
 
 /** `real` follows the wall clock; `frozen` moves only when advanced; `auto` also moves when a task is polled. */
@@ -93,6 +93,6 @@ export function wallTimeMs(clock: AccountClock, accountMs: number): number | nul
 }
 
 /** Simulated milliseconds that pass in one millisecond of the account's clock. */
-export function paceOf(clock: AccountClock): number {
+export function timeScale(clock: AccountClock): number {
   return clock.clockMode === 'real' ? clock.speed : 1;
 }

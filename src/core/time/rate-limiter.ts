@@ -15,81 +15,81 @@ export interface Hit {
   leftMs: number;
 }
 
-export type Limits = ReturnType<typeof createLimits>;
+export type RateLimiter = ReturnType<typeof createRateLimiter>;
 
 /**
  * Fixed windows of an hour on the account's clock, each begun by its first counted request; requests past the limit
  * count too but never lengthen it. Counts live in memory, because a poll should not cost a write; `save` writes down
  * those that have changed, from time to time and at an orderly stop.
  */
-export function createLimits(db: Db, transactions: Transactions) {
+export function createRateLimiter(db: Db, transactions: Transactions) {
   const windows = new Map<number, Window>();
   /** Accounts whose window is not as it was written down. */
-  let changed = new Set<number>();
+  let dirty = new Set<number>();
   const load = db.prepare<[], Window & { accountId: number }>(
     'SELECT account_id AS accountId, started_at AS startedAtMs, count FROM rate_windows',
   );
-  const drop = db.prepare<[number]>('DELETE FROM rate_windows WHERE account_id = ?');
-  const keep = db.prepare<Window & { accountId: number }>(
+  const deleteWindow = db.prepare<[number]>('DELETE FROM rate_windows WHERE account_id = ?');
+  const upsertWindow = db.prepare<Window & { accountId: number }>(
     `INSERT INTO rate_windows (account_id, started_at, count)
      SELECT id, @startedAtMs, @count FROM accounts WHERE id = @accountId
      ON CONFLICT DO UPDATE SET started_at = excluded.started_at, count = excluded.count`,
   );
 
-  function current(accountId: number, nowMs: number): Window | undefined {
+  function findCurrent(accountId: number, nowMs: number): Window | undefined {
     const window = windows.get(accountId);
     // A wall clock that was set back must not lock an account out for longer than an hour.
-    const running = window && nowMs < window.startedAtMs + WINDOW_MS && nowMs >= window.startedAtMs;
-    return running ? window : undefined;
+    const isRunning = window && nowMs < window.startedAtMs + WINDOW_MS && nowMs >= window.startedAtMs;
+    return isRunning ? window : undefined;
   }
 
-  const write = transactions.own((accountIds: ReadonlySet<number>) => {
+  const writeWindows = transactions.exclusive((accountIds: ReadonlySet<number>) => {
     for (const accountId of accountIds) {
       const window = windows.get(accountId);
-      if (window) keep.run({ accountId, ...window });
-      else drop.run(accountId);
+      if (window) upsertWindow.run({ accountId, ...window });
+      else deleteWindow.run(accountId);
     }
   });
 
   return {
     /** Counts one request. */
     hit(accountId: number, nowMs: number): Hit {
-      let window = current(accountId, nowMs);
+      let window = findCurrent(accountId, nowMs);
       if (!window) {
         window = { startedAtMs: nowMs, count: 0 };
         windows.set(accountId, window);
       }
       window.count += 1;
-      changed.add(accountId);
+      dirty.add(accountId);
       return { count: window.count, leftMs: window.startedAtMs + WINDOW_MS - nowMs };
     },
 
     /** What `hit` would build on, without counting. */
     peek(accountId: number, nowMs: number): { count: number; resetAtMs: number | null } {
-      const window = current(accountId, nowMs);
+      const window = findCurrent(accountId, nowMs);
       return { count: window?.count ?? 0, resetAtMs: window ? window.startedAtMs + WINDOW_MS : null };
     },
 
     /** Puts the count of the window that runs, or of one that begins now. */
     set(accountId: number, count: number, nowMs: number): void {
-      changed.add(accountId);
-      const window = current(accountId, nowMs);
+      dirty.add(accountId);
+      const window = findCurrent(accountId, nowMs);
       if (count === 0) windows.delete(accountId);
       else windows.set(accountId, { startedAtMs: window?.startedAtMs ?? nowMs, count });
     },
 
     /** Gives another account the window of this one. */
     copy(fromId: number, toId: number): void {
-      changed.add(toId);
+      dirty.add(toId);
       const window = windows.get(fromId);
       if (window) windows.set(toId, { ...window });
       else windows.delete(toId);
     },
 
     /** The account is gone, and what was written down of it as well. */
-    forget(accountId: number): void {
+    clear(accountId: number): void {
       windows.delete(accountId);
-      changed.delete(accountId);
+      dirty.delete(accountId);
     },
 
     /** Takes up the counts that were written down. */
@@ -98,8 +98,8 @@ export function createLimits(db: Db, transactions: Transactions) {
     },
 
     save(): void {
-      if (changed.size > 0) write(changed);
-      changed = new Set();
+      if (dirty.size > 0) writeWindows(dirty);
+      dirty = new Set();
     },
   };
 }

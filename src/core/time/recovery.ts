@@ -1,11 +1,11 @@
-import { ask, type Db } from '../storage/database.ts';
+import { type Db, queryValue } from '../storage/database.ts';
 
 /**
  * Wall time that has passed for certain, as the last entry of each account on a real clock tells; minus infinity when
  * there is none. One look-up an account, however long its past.
  */
-export function latestWallMs(db: Db): number {
-  const latestMs = ask(
+export function lastRecordedWallMs(db: Db): number {
+  const latestMs = queryValue(
     db,
     `SELECT max(entry.at - account.clock_ms) FROM accounts AS account
      JOIN ledger_entries AS entry ON entry.account_id = account.id AND entry.seq = account.entry_count

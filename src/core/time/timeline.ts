@@ -4,10 +4,10 @@ import type { Events } from '../events.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Task, Transition } from '../tasks/task.ts';
 import type { Tasks } from '../tasks/task-engine.ts';
-import { accountTimeMs, type Clock, type ClockMode, LATEST_MS, paceOf } from './clock.ts';
+import { accountTimeMs, type Clock, type ClockMode, LATEST_MS, timeScale } from './clock.ts';
 
 /** Bounds how long one transaction, and so one turn of the event loop, can take. */
-const CHANGES_PER_TRANSACTION = 500;
+const MAX_TRANSITIONS_PER_TRANSACTION = 500;
 
 export type Timeline = ReturnType<typeof createTimeline>;
 
@@ -19,27 +19,27 @@ export function createTimeline(
   tasks: Tasks,
   events: Events,
 ) {
-  const playSome = transactions.own((accountId: number, most: number): Transition[] => {
+  const applyBatch = transactions.exclusive((accountId: number, max: number): Transition[] => {
     const account = accounts.get(accountId);
-    const played = tasks.playDue(account, accountTimeMs(account, clock.nowMs()), most);
-    tasks.plotWake(account);
-    return played;
+    const applied = tasks.applyDue(account, accountTimeMs(account, clock.nowMs()), max);
+    tasks.scheduleWake(account);
+    return applied;
   });
 
   /** Plays all that is due on the account. */
-  function settle(accountId: number): Transition[] {
+  function applyDue(accountId: number): Transition[] {
     const all: Transition[] = [];
     for (;;) {
-      const some = playSome(accountId, CHANGES_PER_TRANSACTION);
-      for (const transition of some) all.push(transition);
-      if (some.length < CHANGES_PER_TRANSACTION) return all;
+      const batch = applyBatch(accountId, MAX_TRANSITIONS_PER_TRANSACTION);
+      for (const transition of batch) all.push(transition);
+      if (batch.length < MAX_TRANSITIONS_PER_TRANSACTION) return all;
     }
   }
 
   /** Cheap when nothing is due, so that every answer can be exact to the millisecond without waiting for the worker. */
-  function settleIfDue(account: Account): boolean {
+  function applyIfDue(account: Account): boolean {
     const isDue = account.wakeAtMs !== null && account.wakeAtMs <= clock.nowMs();
-    if (isDue) settle(account.id);
+    if (isDue) applyDue(account.id);
     return isDue;
   }
 
@@ -47,34 +47,31 @@ export function createTimeline(
    * Moves the clock with all that falls due on the way, a bounded number of changes in each transaction: what is played
    * and how far the clock has come are always of one piece.
    */
-  const moveSome = transactions.own(
-    (accountId: number, atMs: number): { played: Transition[]; isThere: boolean } => {
+  const advanceBatch = transactions.exclusive(
+    (accountId: number, atMs: number): { applied: Transition[]; reached: boolean } => {
       const account = accounts.get(accountId);
       const nowMs = accountTimeMs(account, clock.nowMs());
-      const played = tasks.playDue(account, Math.max(atMs, nowMs), CHANGES_PER_TRANSACTION);
-      const isThere = played.length < CHANGES_PER_TRANSACTION;
-      const toMs = isThere ? atMs : played.at(-1)!.atMs;
+      const applied = tasks.applyDue(account, Math.max(atMs, nowMs), MAX_TRANSITIONS_PER_TRANSACTION);
+      const reached = applied.length < MAX_TRANSITIONS_PER_TRANSACTION;
+      const toMs = reached ? atMs : applied.at(-1)!.atMs;
       if (toMs > nowMs) {
         accounts.setClock(accountId, account.clockMode, account.clockMs + (toMs - nowMs));
         events.emit({ type: 'account', accountId, change: 'clock' });
       }
-      tasks.plotWake(accounts.get(accountId));
-      return { played, isThere };
+      tasks.scheduleWake(accounts.get(accountId));
+      return { applied, reached };
     },
   );
 
   /** @throws EmulatorError CLOCK_BACKWARDS, CLOCK_TOO_FAR */
-  function checkMove(account: Account, nowMs: number, atMs: number): void {
+  function assertReachable(account: Account, nowMs: number, atMs: number): void {
     // Not where it was to go: that can be so far back that no date has a name for it.
-    const shown = () => new Date(nowMs).toISOString();
+    const formatNow = () => new Date(nowMs).toISOString();
     if (atMs > LATEST_MS) {
       throw new EmulatorError('CLOCK_TOO_FAR', `the clock of ${account.key} cannot go past the year 9999`);
     }
     if (atMs < nowMs) {
-      throw new EmulatorError(
-        'CLOCK_BACKWARDS',
-        `the clock of ${account.key} shows ${shown()} and cannot go back`,
-      );
+      throw new EmulatorError('CLOCK_BACKWARDS', `the clock of ${account.key} shows ${formatNow()} and cannot go back`);
     }
   }
 
@@ -82,43 +79,43 @@ export function createTimeline(
    * `targetOf` is told what time it is, once: the wall clock runs on between two looks at it.
    * @throws EmulatorError CLOCK_BACKWARDS, CLOCK_TOO_FAR: nothing has changed
    */
-  function moveTo(accountId: number, targetOf: (nowMs: number) => number): Transition[] {
+  function advanceTo(accountId: number, getTargetMs: (nowMs: number) => number): Transition[] {
     const account = accounts.get(accountId);
     const nowMs = accountTimeMs(account, clock.nowMs());
-    const atMs = targetOf(nowMs);
-    checkMove(account, nowMs, atMs);
+    const atMs = getTargetMs(nowMs);
+    assertReachable(account, nowMs, atMs);
     const all: Transition[] = [];
     for (;;) {
-      const { played, isThere } = moveSome(accountId, atMs);
-      for (const transition of played) all.push(transition);
-      if (isThere) return all;
+      const { applied, reached } = advanceBatch(accountId, atMs);
+      for (const transition of applied) all.push(transition);
+      if (reached) return all;
     }
   }
 
   /** Inside a transaction, after a change of clock or speed: the waits that are left follow the new pace. */
-  function keepWhatIsLeft(before: Account): void {
-    const after = accounts.get(before.id);
-    if (paceOf(before) !== paceOf(after)) {
-      tasks.rescaleDue(after.id, accountTimeMs(after, clock.nowMs()), paceOf(before) / paceOf(after));
+  function rescalePending(previous: Account): void {
+    const current = accounts.get(previous.id);
+    if (timeScale(previous) !== timeScale(current)) {
+      tasks.rescaleDue(current.id, accountTimeMs(current, clock.nowMs()), timeScale(previous) / timeScale(current));
     }
-    tasks.plotWake(accounts.get(after.id));
+    tasks.scheduleWake(accounts.get(current.id));
   }
 
   return {
     nowMs: (account: Account): number => accountTimeMs(account, clock.nowMs()),
-    settle,
-    settleIfDue,
+    applyDue,
+    settleIfDue: applyIfDue,
 
     /** @throws EmulatorError CLOCK_BACKWARDS when `ms` is negative. */
     advance(accountId: number, ms: number): Transition[] {
-      return moveTo(accountId, (nowMs) => nowMs + ms);
+      return advanceTo(accountId, (nowMs) => nowMs + ms);
     },
 
     /** To the next change of any task; stays where it is when nothing is due. */
     advanceToNext(accountId: number): Transition[] {
-      settle(accountId);
+      applyDue(accountId);
       const dueAtMs = tasks.earliestDueMs(accountId);
-      return dueAtMs === null ? [] : moveTo(accountId, notBefore(dueAtMs));
+      return dueAtMs === null ? [] : advanceTo(accountId, atLeast(dueAtMs));
     },
 
     /**
@@ -126,27 +123,27 @@ export function createTimeline(
      * @throws EmulatorError CLOCK_BACKWARDS when `nowMs` lies before the account's time, CLOCK_TOO_FAR: nothing has changed
      */
     setClock(accountId: number, mode: ClockMode, nowMs?: number): Transition[] {
-      const played = settle(accountId);
-      transactions.own(() => {
-        const before = accounts.get(accountId);
+      const applied = applyDue(accountId);
+      transactions.exclusive(() => {
+        const previous = accounts.get(accountId);
         const wallMs = clock.nowMs();
-        const heldMs = accountTimeMs(before, wallMs);
-        if (nowMs !== undefined) checkMove(before, heldMs, nowMs);
-        accounts.setClock(accountId, mode, mode === 'real' ? heldMs - wallMs : heldMs);
+        const accountMs = accountTimeMs(previous, wallMs);
+        if (nowMs !== undefined) assertReachable(previous, accountMs, nowMs);
+        accounts.setClock(accountId, mode, mode === 'real' ? accountMs - wallMs : accountMs);
         events.emit({ type: 'account', accountId, change: 'clock' });
-        keepWhatIsLeft(before);
+        rescalePending(previous);
       })();
-      return nowMs === undefined ? played : [...played, ...moveTo(accountId, notBefore(nowMs))];
+      return nowMs === undefined ? applied : [...applied, ...advanceTo(accountId, atLeast(nowMs))];
     },
 
     /** Running tasks keep the simulated time they have left, and wait for it at the new speed. */
     setSpeed(accountId: number, speed: number): void {
-      settle(accountId);
-      transactions.own(() => {
-        const before = accounts.get(accountId);
+      applyDue(accountId);
+      transactions.exclusive(() => {
+        const previous = accounts.get(accountId);
         accounts.setSpeed(accountId, speed);
         events.emit({ type: 'account', accountId, change: 'changed' });
-        keepWhatIsLeft(before);
+        rescalePending(previous);
       })();
     },
 
@@ -160,21 +157,21 @@ export function createTimeline(
           const task = tasks.find(accountId, id);
           return family === undefined || task?.family === family ? task : undefined;
         });
-      const asked = find();
-      if (!asked.some(isRunning)) return asked;
+      const polled = find();
+      if (!polled.some(isRunning)) return polled;
       // Read again: the account may have changed while the request came in.
       const account = accounts.get(accountId);
-      if (account.clockMode !== 'auto') return settleIfDue(account) ? find() : asked;
-      settle(accountId);
+      if (account.clockMode !== 'auto') return applyIfDue(account) ? find() : polled;
+      applyDue(accountId);
       const running = find().find(isRunning);
-      const dueAtMs = running && tasks.leading(running).dueAtMs;
-      if (typeof dueAtMs === 'number') moveTo(accountId, notBefore(dueAtMs));
+      const dueAtMs = running && tasks.headOfChain(running).dueAtMs;
+      if (typeof dueAtMs === 'number') advanceTo(accountId, atLeast(dueAtMs));
       return find();
     },
   };
 }
 
 /** A moment that may have passed by the time it is asked for. */
-const notBefore = (atMs: number) => (nowMs: number) => Math.max(nowMs, atMs);
+const atLeast = (atMs: number) => (nowMs: number) => Math.max(nowMs, atMs);
 
 const isRunning = (task: Task | undefined) => task?.status === 'processing';

@@ -1,18 +1,18 @@
 import type { Events } from '../events.ts';
 import type { Clock } from './clock.ts';
 
-export type Until = ReturnType<typeof createUntil>;
+export type WaitFor = ReturnType<typeof createWaiter>;
 
-export function createUntil(clock: Clock, events: Events) {
+export function createWaiter(clock: Clock, events: Events) {
   /**
    * Resolves as soon as something happened to the account that makes `isSo` true, and also after `timeoutMs` of wall time or when `over`
    * aborts: the caller asks once more. Rejects with what `isSo` throws.
    */
-  return async function until(
+  return async function waitFor(
     accountId: number,
-    isSo: () => boolean,
+    condition: () => boolean,
     timeoutMs: number,
-    over: AbortSignal,
+    signal: AbortSignal,
   ): Promise<void> {
     const done = new AbortController();
     let failure: { error: unknown } | undefined;
@@ -20,14 +20,14 @@ export function createUntil(clock: Clock, events: Events) {
       // What befalls the account itself ends the wait by `over`: it may be gone already.
       if (event.accountId !== accountId || event.type === 'account') return;
       try {
-        if (isSo()) done.abort();
+        if (condition()) done.abort();
       } catch (error) {
         failure = { error };
         done.abort();
       }
     });
     try {
-      await clock.sleep(timeoutMs, AbortSignal.any([done.signal, over]));
+      await clock.sleep(timeoutMs, AbortSignal.any([done.signal, signal]));
     } finally {
       stop();
     }

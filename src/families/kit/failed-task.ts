@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { WireSettings } from '../../http/context.ts';
+import type { HttpSettings } from '../../http/context.ts';
 
 /**
  * A poll tells of a failed task with the status that is set: Sora 2's sample body goes with 200, its table of codes says
  * 500.
  */
-export function tellFailedTask(settings: WireSettings, request: FastifyRequest, reply: FastifyReply): void {
+export function setFailedTaskStatus(settings: HttpSettings, request: FastifyRequest, reply: FastifyReply): void {
   reply.code(settings.failedTaskStatus);
-  request.errorCode = 'GENERATION_FAILED';
+  request.state.errorCode = 'GENERATION_FAILED';
 }

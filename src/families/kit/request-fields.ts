@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Source, where } from '../../http/pipeline/route-docs.ts';
+import { ifSchema, type Provenance } from '../../http/pipeline/route-docs.ts';
 
 /**
  * Free text that has to be there: absent, not a string, or empty after trimming gives the field's own code.
@@ -7,16 +7,16 @@ import { type Source, where } from '../../http/pipeline/route-docs.ts';
  * Over `most` characters it is INVALID_INPUT; they are counted as JavaScript does, where zod's own max() counts an emoji
  * as one.
  */
-export const requiredText = (code: string, most = Number.POSITIVE_INFINITY) =>
+export const requiredText = (code: string, max = Number.POSITIVE_INFINITY) =>
   z
     .custom<string>((text) => typeof text === 'string' && text.trim() !== '', { error: code, abort: false })
     .refine(
-      ofText((text) => text.length <= most),
-      { error: `expected at most ${most} characters` },
+      whenString((text) => text.length <= max),
+      { error: `expected at most ${max} characters` },
     )
     .meta({
       ...{ type: 'string', minLength: 1, pattern: '\\S' },
-      ...(Number.isFinite(most) && { maxLength: most, 'x-length-unit': 'UTF-16 code units' }),
+      ...(Number.isFinite(max) && { maxLength: max, 'x-length-unit': 'UTF-16 code units' }),
       // Where the code is none, the sentence is for the client.
       ...(/^[A-Z_]+$/.test(code) && { 'x-error-code': code }),
     });
@@ -25,7 +25,7 @@ export const requiredText = (code: string, most = Number.POSITIVE_INFINITY) =>
  * A further check of a required text. It is made of what is no text, too, because that does not end the validation: such values
  * have been refused already, and one like `{"toString":1}` cannot even be compared.
  */
-export const ofText =
+export const whenString =
   (check: (text: string) => boolean) =>
   (value: unknown): boolean =>
     typeof value !== 'string' || check(value);
@@ -66,7 +66,7 @@ export const imageUrls = z
  * Names under which clients send an image when they do not use the family's own list. Which ones count is our decision; the vendor
  * only says "no base64".
  */
-const OTHER_IMAGE_FIELDS = [
+const MISPLACED_IMAGE_FIELDS = [
   'image',
   'images',
   'imageUrl',
@@ -78,56 +78,53 @@ const OTHER_IMAGE_FIELDS = [
 ] as const;
 
 /** They are read, but not documented: who uses them is told where images belong. */
-export const otherImages = Object.fromEntries(
-  OTHER_IMAGE_FIELDS.map((field) => [field, z.unknown().meta({ 'x-undocumented': true }).optional()]),
-) as Record<(typeof OTHER_IMAGE_FIELDS)[number], z.ZodOptional<z.ZodUnknown>>;
+export const misplacedImageFields = Object.fromEntries(
+  MISPLACED_IMAGE_FIELDS.map((field) => [field, z.unknown().meta({ 'x-undocumented': true }).optional()]),
+) as Record<(typeof MISPLACED_IMAGE_FIELDS)[number], z.ZodOptional<z.ZodUnknown>>;
 
-const isGiven = (value: unknown) =>
+const isNonEmpty = (value: unknown) =>
   !(value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0));
 
 /** The first of those fields that has something in it; undefined: none. */
-export const otherImageGiven = (body: object): string | undefined =>
-  OTHER_IMAGE_FIELDS.find((field) => isGiven((body as Record<string, unknown>)[field]));
+export const findMisplacedImageField = (body: object): string | undefined =>
+  MISPLACED_IMAGE_FIELDS.find((field) => isNonEmpty((body as Record<string, unknown>)[field]));
 
 /** The field in which an image was given otherwise than as a public URL in the list `urls`; undefined: none. */
-export const imageGivenOtherwise = <Urls extends string>(
-  body: Record<Urls, readonly unknown[]>,
-  urls: Urls,
-) => (body[urls].every(isPublicUrl) ? otherImageGiven(body) : urls);
+export const findInvalidImageField = <Urls extends string>(body: Record<Urls, readonly unknown[]>, urls: Urls) =>
+  body[urls].every(isPublicUrl) ? findMisplacedImageField(body) : urls;
 
 /** What a family asks of a request's images. */
 interface ImageRule<Urls extends string> {
   /** The family's list of image addresses. */
   urls: Urls;
   /** The mode that needs an image, and the code that says so. */
-  neededFor: string;
+  requiredForMode: string;
   missing: string;
-  most?: number;
+  max?: number;
 }
 
 /** The part of an ImageRule that a JSON Schema can tell, for `meta`. */
-export const tellImageRule = <Urls extends string>(
-  { urls, neededFor, missing }: ImageRule<Urls>,
-  source?: Source,
+export const imageRuleSchema = <Urls extends string>(
+  { urls, requiredForMode, missing }: ImageRule<Urls>,
+  provenance?: Provenance,
 ) =>
-  where('mode', [neededFor], {
+  ifSchema('mode', [requiredForMode], {
     properties: { [urls]: { minItems: 1 } },
     required: [urls],
     'x-error-code': missing,
-    ...(source && { 'x-source': source }),
+    ...(provenance && { 'x-source': provenance }),
   });
 
 /**
  * For `superRefine`: images are public URLs in the family's list (else IMAGE_URLS_REQUIRED), there where the mode needs one
  * and not too many (TOO_MANY_IMAGES).
  */
-export function checkImages<Urls extends string>({ urls, neededFor, missing, most }: ImageRule<Urls>) {
-  return (body: Record<Urls, readonly unknown[]> & { mode: string }, refuse: z.RefinementCtx): void => {
-    const issue = (field: string, message: string) =>
-      refuse.addIssue({ code: 'custom', path: [field], message });
-    const otherwise = imageGivenOtherwise(body, urls);
-    if (otherwise) issue(otherwise, 'IMAGE_URLS_REQUIRED');
-    else if (body.mode === neededFor && body[urls].length === 0) issue(urls, missing);
-    if (most !== undefined && body[urls].length > most) issue(urls, 'TOO_MANY_IMAGES');
+export function checkImages<Urls extends string>({ urls, requiredForMode, missing, max }: ImageRule<Urls>) {
+  return (body: Record<Urls, readonly unknown[]> & { mode: string }, ctx: z.RefinementCtx): void => {
+    const addIssue = (field: string, message: string) => ctx.addIssue({ code: 'custom', path: [field], message });
+    const invalidField = findInvalidImageField(body, urls);
+    if (invalidField) addIssue(invalidField, 'IMAGE_URLS_REQUIRED');
+    else if (body.mode === requiredForMode && body[urls].length === 0) addIssue(urls, missing);
+    if (max !== undefined && body[urls].length > max) addIssue(urls, 'TOO_MANY_IMAGES');
   };
 }

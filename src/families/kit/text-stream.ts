@@ -2,25 +2,26 @@ import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../../core/errors.ts';
 import type { Effect } from '../../core/faults/fault-rules.ts';
-import { type Random, randomOf } from '../../core/random.ts';
+import { type Random, seededRandom } from '../../core/random.ts';
 import type { Order } from '../../core/tasks/task.ts';
-import { accountOf, type Emulator } from '../../http/context.ts';
-import { hangUp } from '../../http/faults/effects.ts';
-import { streamEffect } from '../../http/faults/hooks.ts';
-import { FOR_EVER_MS, workInRequest } from './synchronous-task.ts';
+import type { HttpContext } from '../../http/context.ts';
+import { closeConnection } from '../../http/faults/effects.ts';
+import { getStreamEffect } from '../../http/faults/hooks.ts';
+import { getAccount } from '../../http/pipeline/request-state.ts';
+import { MAX_TIMER_MS, startSynchronousTask } from './synchronous-task.ts';
 
-const CHARACTERS_PER_PIECE = 48;
-const FEWEST_PIECES = 6;
+const CHARACTERS_PER_CHUNK = 48;
+const MIN_CHUNKS = 6;
 
-const isHarmless = (effect: Effect) => Object.keys(effect).length === 0;
+const isEmptyEffect = (effect: Effect) => Object.keys(effect).length === 0;
 
 /** Cuts between characters, never inside one. */
-export function piecesOf(text: string): string[] {
+export function chunkText(text: string): string[] {
   const characters = Array.from(text);
-  const size = Math.max(1, Math.min(CHARACTERS_PER_PIECE, Math.ceil(characters.length / FEWEST_PIECES)));
-  const pieces: string[] = [];
-  for (let at = 0; at < characters.length; at += size) pieces.push(characters.slice(at, at + size).join(''));
-  return pieces;
+  const size = Math.max(1, Math.min(CHARACTERS_PER_CHUNK, Math.ceil(characters.length / MIN_CHUNKS)));
+  const chunks: string[] = [];
+  for (let at = 0; at < characters.length; at += size) chunks.push(characters.slice(at, at + size).join(''));
+  return chunks;
 }
 
 /**
@@ -29,35 +30,35 @@ export function piecesOf(text: string): string[] {
  * refunded when we break off or `write` throws.
  * @throws EmulatorError INSUFFICIENT_CREDITS, TOO_MANY_STREAMS, and what `write` throws
  */
-export function sendText(
-  emulator: Emulator,
+export function streamText(
+  context: HttpContext,
   request: FastifyRequest,
   reply: FastifyReply,
   order: Order,
   write: (random: Random) => string,
 ): FastifyReply {
-  const work = workInRequest(emulator, request, reply, order);
+  const work = startSynchronousTask(context, request, reply, order);
   let text: string;
   try {
-    text = write(randomOf('text', accountOf(request).seed, work.task.seq));
+    text = write(seededRandom('text', getAccount(request).seed, work.task.seq));
   } catch (error) {
     work.fail(error);
     throw error;
   }
-  const pieces = piecesOf(text);
-  const effect = streamEffect(emulator, request, work.task.plan.outcome);
-  const breakAt = isHarmless(effect) ? undefined : (effect.truncateAfter ?? Buffer.byteLength(text) >> 1);
-  const { entry } = request;
+  const chunks = chunkText(text);
+  const effect = getStreamEffect(context, request, work.task.plan.outcome);
+  const breakAt = isEmptyEffect(effect) ? undefined : (effect.truncateAfter ?? Buffer.byteLength(text) >> 1);
+  const { journalEntry: entry } = request.state;
 
   /** At the place where something goes wrong. False: that was the end of it. */
-  async function befall(): Promise<boolean> {
+  async function applyEffect(): Promise<boolean> {
     if (effect.delayMs !== undefined && !(await work.pause(effect.delayMs))) return false;
-    if (effect.hang) await work.pause(FOR_EVER_MS);
+    if (effect.hang) await work.pause(MAX_TIMER_MS);
     if (effect.hang) return false;
     const breaksOff = effect.fail || effect.reset || effect.empty;
     if (effect.delayMs !== undefined && !breaksOff) return true;
     work.fail(new EmulatorError('GENERATION_FAILED', 'the stream breaks off as asked for by a fault'));
-    hangUp(request, effect.reset === true);
+    closeConnection(request, effect.reset === true);
     return false;
   }
 
@@ -66,23 +67,23 @@ export function sendText(
     reply.raw.flushHeaders();
     let sentBytes = 0;
     try {
-      for (const [index, piece] of pieces.entries()) {
-        if (!(await work.reach((index + 1) / pieces.length))) return;
-        const bytes = Buffer.from(piece);
+      for (const [index, chunk] of chunks.entries()) {
+        if (!(await work.waitForShare((index + 1) / chunks.length))) return;
+        const bytes = Buffer.from(chunk);
         const left = breakAt === undefined ? bytes.length + 1 : breakAt - sentBytes;
         if (left >= 0 && left <= bytes.length) {
           if (left > 0) yield bytes.subarray(0, left);
-          if (!(await befall())) return;
+          if (!(await applyEffect())) return;
           if (left < bytes.length) yield bytes.subarray(left);
         } else yield bytes;
         sentBytes += bytes.length;
-        if (entry) emulator.journal.answered(entry, piece);
+        if (entry) context.journal.appendResponseBody(entry, chunk);
       }
     } catch (error) {
       work.fail(error);
       if (!(error instanceof EmulatorError)) throw error;
       // The server stops, or the account was reset: nothing that the log should have a stack of.
-      hangUp(request, false);
+      closeConnection(request, false);
     } finally {
       work.complete();
     }

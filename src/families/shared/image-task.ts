@@ -3,13 +3,14 @@ import { z } from 'zod';
 import { EmulatorError } from '../../core/errors.ts';
 import type { PlanTemplate } from '../../core/tasks/plan.ts';
 import type { Task } from '../../core/tasks/task.ts';
-import { accountOf, type Emulator } from '../../http/context.ts';
-import { imageUrlsRequired, type Problems } from '../../http/pipeline/errors.ts';
-import type { Sources } from '../../http/pipeline/route-docs.ts';
+import type { HttpContext } from '../../http/context.ts';
+import { type ErrorTable, imageUrlsRequired } from '../../http/pipeline/errors.ts';
+import { getAccount } from '../../http/pipeline/request-state.ts';
+import type { RouteProvenance } from '../../http/pipeline/route-docs.ts';
 import { type ResultFile, resultFile } from '../../http/results/result-file.ts';
 import type { Size } from '../../rendering/content.ts';
-import { tellFailedTask } from '../kit/failed-task.ts';
-import { checkImages, imageUrls, otherImages, requiredText, tellImageRule } from '../kit/request-fields.ts';
+import { setFailedTaskStatus } from '../kit/failed-task.ts';
+import { checkImages, imageRuleSchema, imageUrls, misplacedImageFields, requiredText } from '../kit/request-fields.ts';
 import { poll } from '../kit/task-requests.ts';
 
 /**
@@ -22,19 +23,19 @@ const IMAGE_FIELDS = {
   aspectRatio: z.enum(['16:9', '9:16', '4:3', '3:4']).default('16:9'),
   imageQuality: z.enum(['1K', '2K', '4K']).default('1K'),
   inputImageUrls: imageUrls,
-  ...otherImages,
+  ...misplacedImageFields,
 };
 
 /** What is sent to generate an image: these fields and the family's own, with so many images at most. */
-export function imageBody<Own extends z.core.$ZodLooseShape>(mostImages: number, own: Own) {
-  const rule = { urls: 'inputImageUrls', neededFor: 'edit', missing: 'MISSING_INPUT_IMAGE' } as const;
+export function imageBody<Extra extends z.core.$ZodLooseShape>(maxImages: number, extraFields: Extra) {
+  const rule = { urls: 'inputImageUrls', requiredForMode: 'edit', missing: 'MISSING_INPUT_IMAGE' } as const;
   return z
-    .object({ ...IMAGE_FIELDS, ...own })
+    .object({ ...IMAGE_FIELDS, ...extraFields })
     .extend({
-      inputImageUrls: imageUrls.meta({ maxItems: mostImages, 'x-max-items-code': 'TOO_MANY_IMAGES' }),
+      inputImageUrls: imageUrls.meta({ maxItems: maxImages, 'x-max-items-code': 'TOO_MANY_IMAGES' }),
     })
-    .superRefine((body, refuse) => checkImages({ ...rule, most: mostImages })(body as never, refuse))
-    .meta(tellImageRule(rule));
+    .superRefine((body, ctx) => checkImages({ ...rule, max: maxImages })(body as never, ctx))
+    .meta(imageRuleSchema(rule));
 }
 
 /** Credits by image quality. */
@@ -67,12 +68,12 @@ export const imageTemplate = (...typicalSeconds: PlanTemplate['typicalSeconds'])
   ],
 });
 
-export const imageProblems = (mostImages: number): Problems => ({
+export const imageErrors = (maxImages: number): ErrorTable => ({
   INVALID_PROMPT: { status: 400, error: 'Prompt is required' },
-  INVALID_INPUT: { status: 400, source: 'X', error: 'Missing required parameters' },
+  INVALID_INPUT: { status: 400, provenance: 'assumed', error: 'Missing required parameters' },
   MISSING_INPUT_IMAGE: { status: 400, error: 'Input image is required for edit mode' },
   IMAGE_URLS_REQUIRED: imageUrlsRequired('inputImageUrls (public URLs)'),
-  TOO_MANY_IMAGES: { status: 400, error: `Too many input images. Maximum: ${mostImages}.` },
+  TOO_MANY_IMAGES: { status: 400, error: `Too many input images. Maximum: ${maxImages}.` },
   CREDIT_RESERVATION_FAILED: { status: 500, error: 'Failed to reserve credits' },
   GENERATION_FAILED: { status: 500, error: 'Image generation failed' },
 });
@@ -95,7 +96,7 @@ const UnfinishedImage = z
     generationId,
     progress: z.int().min(0).max(99).meta({ description: 'Per cent.' }),
   })
-  .meta({ id: 'UnfinishedImage', 'x-source': 'X' });
+  .meta({ id: 'UnfinishedImage', 'x-source': 'assumed' });
 
 const CompletedImage = z
   .strictObject({
@@ -115,91 +116,94 @@ const FailedImage = z
     generationId,
     progress: z.literal(0),
   })
-  .meta({ id: 'FailedImage', 'x-source': 'X' });
+  .meta({ id: 'FailedImage', 'x-source': 'assumed' });
 
 const CheckImageBody = z.object({ generationId: requiredText('INVALID_INPUT') });
 
-const CHECK_PROBLEMS: Problems = {
-  INVALID_INPUT: { status: 400, source: 'X', error: 'Missing required parameters' },
+const CHECK_ERRORS: ErrorTable = {
+  INVALID_INPUT: { status: 400, provenance: 'assumed', error: 'Missing required parameters' },
   NOT_FOUND: { status: 404, error: 'Generation not found' },
   FORBIDDEN: { status: 403, error: 'You do not have access to this generation' },
 };
 
 /** The options of the route that is polled. */
-export const checkImage = (sources: Sources) => ({
+export const imageStatusRoute = (provenance: RouteProvenance) => ({
   schema: { body: CheckImageBody },
   config: {
-    problems: CHECK_PROBLEMS,
+    errors: CHECK_ERRORS,
     doc: {
       summary: 'Poll an image',
-      sources,
-      answers: [UnfinishedImage, CompletedImage],
+      provenance,
+      responses: [UnfinishedImage, CompletedImage],
       failed: FailedImage,
     },
   },
 });
 
 /** An image has two names: the one to poll with is the task's with another beginning, so that nobody confuses them. */
-const generationIdOf = (taskId: string) => taskId.replace(/^task_/, 'gen_');
-const taskIdOf = (generationId: string) => generationId.replace(/^gen_/, 'task_');
+const toGenerationId = (taskId: string) => taskId.replace(/^task_/, 'gen_');
+const toTaskId = (generationId: string) => generationId.replace(/^gen_/, 'task_');
 
 /** For the control plane. */
-export const imageNames = ({ id }: Task) => ({ generationId: generationIdOf(id) });
+export const imageClientIds = ({ id }: Task) => ({ generationId: toGenerationId(id) });
 
 /** The answer to a request that made a task. */
-export const acceptedImage = ({ id }: Task): z.output<typeof AcceptedImage> => ({
+export const imageAcceptedResponse = ({ id }: Task): z.output<typeof AcceptedImage> => ({
   success: true,
-  generationId: generationIdOf(id),
+  generationId: toGenerationId(id),
   taskId: id,
   status: 'pending',
 });
 
 /** The polled task as it stands. @throws EmulatorError FORBIDDEN for another key's task, NOT_FOUND for any other */
-export function pollImage(
-  emulator: Emulator,
+export function findPolledImage(
+  context: HttpContext,
   request: FastifyRequest<{ Body: { generationId: string } }>,
   family: string,
 ): Task {
   const { generationId } = request.body;
-  const id = generationId.startsWith('gen_') ? taskIdOf(generationId) : '';
-  const [task] = poll(emulator, request, family, [id]);
+  const id = generationId.startsWith('gen_') ? toTaskId(generationId) : '';
+  const [task] = poll(context, request, family, [id]);
   if (task) return task;
-  const { id: accountId } = accountOf(request);
-  if (!emulator.core.tasks.find(accountId, id) && emulator.core.tasks.existsAnywhere(id, family)) {
+  const { id: accountId } = getAccount(request);
+  if (!context.core.tasks.find(accountId, id) && context.core.tasks.existsAnywhere(id, family)) {
     throw new EmulatorError('FORBIDDEN', 'the task belongs to another account');
   }
-  const mistaken = generationId.startsWith('task_')
-    ? ': that is a taskId, images are polled by generationId'
-    : '';
-  throw new EmulatorError('NOT_FOUND', `no such task of ${family}${mistaken}`);
+  const hint = generationId.startsWith('task_') ? ': that is a taskId, images are polled by generationId' : '';
+  throw new EmulatorError('NOT_FOUND', `no such task of ${family}${hint}`);
 }
 
 /** The answer to a poll. */
-export function tellImage(
-  { core, settings }: Emulator,
+export function imageStatusResponse(
+  { core, settings }: HttpContext,
   request: FastifyRequest,
   reply: FastifyReply,
   task: Task,
   urls: () => { imageUrl: string },
 ) {
-  const generationId = generationIdOf(task.id);
+  const generationId = toGenerationId(task.id);
   switch (task.status) {
     case 'processing': {
       const status = task.plan.steps[task.step]!.name;
-      return { success: true, status, generationId, progress: progressOf(task, core.tasks.elapsedMs(task)) };
+      return {
+        success: true,
+        status,
+        generationId,
+        progress: computeProgress(task, core.tasks.elapsedMs(task)),
+      };
     }
     case 'completed':
       return { success: true, status: 'completed', ...urls(), generationId, progress: 100 };
     case 'failed':
-      tellFailedTask(settings, request, reply);
+      setFailedTaskStatus(settings, request, reply);
       return { success: false, status: 'failed', error: 'Generation failed', generationId, progress: 0 };
   }
 }
 
 /** Per cent: 0 while pending, then from 1 to 99 with the time that has passed. */
-function progressOf({ plan, step }: Task, elapsedMs: number): number {
+function computeProgress({ plan, step }: Task, elapsedMs: number): number {
   if (step === 0) return 0;
-  const beganMs = plan.steps[step]!.atMs;
-  const share = (elapsedMs - beganMs) / (plan.endMs - beganMs);
+  const stepStartMs = plan.steps[step]!.atMs;
+  const share = (elapsedMs - stepStartMs) / (plan.endMs - stepStartMs);
   return Math.min(99, Math.max(1, Math.floor(share * 100)));
 }

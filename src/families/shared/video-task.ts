@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Task } from '../../core/tasks/task.ts';
-import type { Emulator } from '../../http/context.ts';
-import type { Problems } from '../../http/pipeline/errors.ts';
-import type { Sources } from '../../http/pipeline/route-docs.ts';
-import { type Size, turned } from '../../rendering/content.ts';
-import { tellFailedTask } from '../kit/failed-task.ts';
+import type { HttpContext } from '../../http/context.ts';
+import type { ErrorTable } from '../../http/pipeline/errors.ts';
+import type { RouteProvenance } from '../../http/pipeline/route-docs.ts';
+import { type Size, swapSides } from '../../rendering/content.ts';
+import { setFailedTaskStatus } from '../kit/failed-task.ts';
 import { requiredText } from '../kit/request-fields.ts';
 import { pollOne } from '../kit/task-requests.ts';
 
@@ -18,8 +18,8 @@ export const VIDEO_SIZES = {
 } as const;
 
 /** A landscape size as it was asked for. */
-export const oriented = (size: Size, aspectRatio: 'portrait' | 'landscape'): Size =>
-  aspectRatio === 'portrait' ? turned(size) : size;
+export const orient = (size: Size, aspectRatio: 'portrait' | 'landscape'): Size =>
+  aspectRatio === 'portrait' ? swapSides(size) : size;
 
 /*
  * What Sora 2 documents of a video task ("Sora 2 Video Generation API": generate response, check-status). SeeDance and the
@@ -64,27 +64,27 @@ const FailedVideo = z
 
 const CheckVideoBody = z.object({ taskId: requiredText('TASK_ID_REQUIRED') });
 
-const CHECK_PROBLEMS: Problems = {
+const CHECK_ERRORS: ErrorTable = {
   TASK_ID_REQUIRED: { status: 400, error: 'Task ID is required' },
   TASK_NOT_FOUND: { status: 404, error: 'Task not found' },
 };
 
 /** The options of the route that is polled. `completed`: what a completed task is told as. */
-export const checkVideo = (sources: Sources, completed: z.ZodType = CompletedVideo) => ({
+export const videoStatusRoute = (provenance: RouteProvenance, completed: z.ZodType = CompletedVideo) => ({
   schema: { body: CheckVideoBody },
   config: {
-    problems: CHECK_PROBLEMS,
+    errors: CHECK_ERRORS,
     doc: {
       summary: 'Poll a video',
-      sources,
-      answers: [ProcessingVideo, completed],
+      provenance,
+      responses: [ProcessingVideo, completed],
       failed: FailedVideo,
     },
   },
 });
 
 /** The answer to a request that made a task. */
-export const acceptedVideo = ({ id }: Task): z.output<typeof AcceptedVideo> => ({
+export const videoAcceptedResponse = ({ id }: Task): z.output<typeof AcceptedVideo> => ({
   success: true,
   status: 'processing',
   taskId: id,
@@ -92,15 +92,15 @@ export const acceptedVideo = ({ id }: Task): z.output<typeof AcceptedVideo> => (
 });
 
 /** The polled task as it stands. @throws EmulatorError TASK_NOT_FOUND, also for another key's or family's task */
-export const pollVideo = (
-  emulator: Emulator,
+export const findPolledVideo = (
+  context: HttpContext,
   request: FastifyRequest<{ Body: { taskId: string } }>,
   family: string,
-): Task => pollOne(emulator, request, family, request.body.taskId);
+): Task => pollOne(context, request, family, request.body.taskId);
 
 /** The answer to a poll. `result`: what a completed task has, beside what all of them have. */
-export function tellVideo(
-  { settings }: Emulator,
+export function videoStatusResponse(
+  { settings }: HttpContext,
   request: FastifyRequest,
   reply: FastifyReply,
   task: Task,
@@ -119,7 +119,7 @@ export function tellVideo(
       };
     }
     case 'completed': {
-      const { videoUrl, ...more } = urls();
+      const { videoUrl, ...otherUrls } = urls();
       return {
         success: true,
         status: 'completed',
@@ -127,11 +127,11 @@ export function tellVideo(
         taskId,
         generationTime: Math.round(task.simulatedMs! / 1000),
         creditsUsed: task.price,
-        ...more,
+        ...otherUrls,
       };
     }
     case 'failed':
-      tellFailedTask(settings, request, reply);
+      setFailedTaskStatus(settings, request, reply);
       return {
         success: false,
         status: 'failed',

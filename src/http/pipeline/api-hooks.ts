@@ -1,22 +1,22 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { App, Emulator } from '../context.ts';
+import type { App, HttpContext } from '../context.ts';
 import { createFaultHooks } from '../faults/hooks.ts';
 
 /** The journal and who listens are told what a request is answered; of the answer itself, what is text. */
-export function tellAnswer(
-  { core, journal }: Emulator,
+export function recordResponse(
+  { core, journal }: HttpContext,
   request: FastifyRequest,
   reply: FastifyReply,
-  answer?: unknown,
+  payload?: unknown,
 ): void {
-  const { entry, account } = request;
+  const { journalEntry: entry, account } = request.state;
   if (!account) return;
-  journal.count(reply.statusCode);
+  journal.countResponse(reply.statusCode);
   if (!entry) return;
-  journal.head(entry, request, reply);
-  if (typeof answer === 'string') journal.answered(entry, answer);
-  if (core.events.isHeard()) {
-    core.events.emit({ type: 'request', accountId: account.id, detail: journal.summary(entry) });
+  journal.recordResponseHead(entry, request, reply);
+  if (typeof payload === 'string') journal.appendResponseBody(entry, payload);
+  if (core.events.hasListeners()) {
+    core.events.emit({ type: 'request', accountId: account.id, detail: journal.summarize(entry) });
   }
 }
 
@@ -24,16 +24,16 @@ export function tellAnswer(
  * Hooks around every route of the API: the journal writes down what passes, and faults strike at their stages. They are
  * called back, not awaited, where nothing is to go wrong: that is nearly always, and promises are what a hook costs most.
  */
-export function registerObservers(app: App, emulator: Emulator): void {
-  const { core, journal } = emulator;
-  const faults = createFaultHooks(emulator);
+export function registerApiHooks(app: App, context: HttpContext): void {
+  const { core, journal } = context;
+  const faults = createFaultHooks(context);
 
   app.addHook('preValidation', (request, reply, done) => {
-    const { account, entry } = request;
+    const { account, journalEntry: entry } = request.state;
     if (!account) return done();
-    request.sent = request.body;
-    if (entry) journal.body(request, entry);
-    if (!faults.isConcerned(request)) return done();
+    request.state.rawBody = request.body;
+    if (entry) journal.recordRequestBody(request, entry);
+    if (!faults.mayApply(request)) return done();
     faults
       .request(request, reply)
       .then(() => done())
@@ -41,10 +41,10 @@ export function registerObservers(app: App, emulator: Emulator): void {
   });
 
   app.addHook('preHandler', (request, reply, done) => {
-    const { account, entry } = request;
+    const { account, journalEntry: entry } = request.state;
     if (!account) return done();
-    if (entry) journal.understood(entry, request.sent, request.body);
-    if (core.faults.isQuiet()) return done();
+    if (entry) journal.recordUnknownFields(entry, request.state.rawBody, request.body);
+    if (core.faults.isEmpty()) return done();
     faults
       .charge(request, reply)
       .then(() => done())
@@ -52,15 +52,15 @@ export function registerObservers(app: App, emulator: Emulator): void {
   });
 
   app.addHook('onSend', (request, reply, payload, done) => {
-    const { account, entry } = request;
+    const { account, journalEntry: entry } = request.state;
     if (!account) return done(null, payload);
     // One that is no JSON came no further than its parser.
-    if (entry?.body === '' && request.bodyText !== '') journal.body(request, entry);
-    const send = (answer: unknown) => {
-      tellAnswer(emulator, request, reply, answer);
-      done(null, answer);
+    if (entry?.body === '' && request.state.bodyText !== '') journal.recordRequestBody(request, entry);
+    const send = (finalPayload: unknown) => {
+      recordResponse(context, request, reply, finalPayload);
+      done(null, finalPayload);
     };
-    if (core.faults.isQuiet() && !request.trouble) return send(payload);
-    faults.answer(request, reply, payload).then(send).catch(done);
+    if (core.faults.isEmpty() && !request.state.faults) return send(payload);
+    faults.response(request, reply, payload).then(send).catch(done);
   });
 }

@@ -1,22 +1,22 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../../core/errors.ts';
-import { whenOver } from './response-lifecycle.ts';
+import { onFinished } from './response-lifecycle.ts';
 
-export type Room = ReturnType<typeof createRoom>;
+export type ConcurrencyLimit = ReturnType<typeof createConcurrencyLimit>;
 
 /** Room for so many answers that take their time. Who finds none is told `code`; `why` is for the log. */
-export function createRoom(most: number, code: string, why: string) {
-  let taken = 0;
-  const inside = new WeakSet<FastifyReply>();
+export function createConcurrencyLimit(max: number, code: string, logReason: string) {
+  let active = 0;
+  const holders = new WeakSet<FastifyReply>();
   return {
     /** A place until the answer is over, however it ends; one however often it is asked for. @throws EmulatorError */
-    take(request: FastifyRequest, reply: FastifyReply): void {
-      if (inside.has(reply)) return;
-      if (taken >= most) throw new EmulatorError(code, why);
-      taken += 1;
-      inside.add(reply);
-      whenOver(request, reply, () => {
-        taken -= 1;
+    acquire(request: FastifyRequest, reply: FastifyReply): void {
+      if (holders.has(reply)) return;
+      if (active >= max) throw new EmulatorError(code, logReason);
+      active += 1;
+      holders.add(reply);
+      onFinished(request, reply, () => {
+        active -= 1;
       });
     },
   };

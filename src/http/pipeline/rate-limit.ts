@@ -5,15 +5,15 @@ import { EmulatorError } from '../../core/errors.ts';
 import { WINDOW_MS } from '../../core/time/rate-limiter.ts';
 import type { App } from '../context.ts';
 
-type Counted = (error: Error | null, result?: { current: number; ttl: number }) => void;
+type IncrementCallback = (error: Error | null, result?: { current: number; ttl: number }) => void;
 
 /** `@fastify/rate-limit` over windows that run on each account's own clock. */
 export async function registerRateLimit(app: App, core: Core): Promise<void> {
   class AccountStore {
-    incr(account: unknown, counted: Counted): void {
+    incr(account: unknown, callback: IncrementCallback): void {
       const { id } = account as Account;
-      const { count, leftMs } = core.limits.hit(id, core.timeline.nowMs(account as Account));
-      counted(null, { current: count, ttl: leftMs });
+      const { count, leftMs } = core.rateLimiter.hit(id, core.timeline.nowMs(account as Account));
+      callback(null, { current: count, ttl: leftMs });
     }
 
     child(): AccountStore {
@@ -25,9 +25,9 @@ export async function registerRateLimit(app: App, core: Core): Promise<void> {
     timeWindow: WINDOW_MS,
     store: AccountStore as never,
     // The plugin only hands the key through to the store, and the store needs the account's clock.
-    keyGenerator: (request) => request.account as never,
-    allowList: (request) => request.account === null || request.account.rateLimit === null,
-    max: (request) => request.account?.rateLimit ?? Number.MAX_SAFE_INTEGER,
+    keyGenerator: (request) => request.state.account as never,
+    allowList: (request) => request.state.account === null || request.state.account.rateLimit === null,
+    max: (request) => request.state.account?.rateLimit ?? Number.MAX_SAFE_INTEGER,
     errorResponseBuilder: (_request, { max }) =>
       new EmulatorError('API_KEY_RATE_LIMIT_EXCEEDED', `more than ${max} requests in this hour`),
   });

@@ -1,19 +1,19 @@
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
-import { pathOf } from '../path.ts';
+import { getPathname } from '../path.ts';
 
 /** Test keys are names, not secrets; of any other key only enough is shown to tell it from its neighbours. */
-export function shownKey(key: string): string {
+export function maskKey(key: string): string {
   return key.startsWith('np_test_') ? key : `${key.slice(0, 4)}…`;
 }
 
-const OF_ACCOUNT = /^\/__admin\/accounts\/([^/]+)/;
+const ACCOUNT_PATH = /^\/__admin\/accounts\/([^/]+)/;
 
 /** Without the key that paths of the control plane have in them. */
-function shownPath(path: string): string {
-  const [start, key] = OF_ACCOUNT.exec(path) ?? [];
-  if (start === undefined || key === undefined) return path;
-  return start.slice(0, -key.length) + shownKey(key) + path.slice(start.length);
+function maskKeyInPath(path: string): string {
+  const [prefix, key] = ACCOUNT_PATH.exec(path) ?? [];
+  if (prefix === undefined || key === undefined) return path;
+  return prefix.slice(0, -key.length) + maskKey(key) + path.slice(prefix.length);
 }
 
 /** One line a request, when it is answered, instead of Fastify's two. */
@@ -33,11 +33,11 @@ export class RequestLog extends LogController {
     this.#logger[level](
       {
         method: request.method,
-        path: shownPath(pathOf(request)),
-        account: request.account ? shownKey(request.account.key) : null,
+        path: maskKeyInPath(getPathname(request)),
+        account: request.state.account ? maskKey(request.state.account.key) : null,
         status: reply.statusCode,
-        errorCode: request.errorCode,
-        ...(request.reason !== null && { reason: request.reason }),
+        errorCode: request.state.errorCode,
+        ...(request.state.logReason !== null && { reason: request.state.logReason }),
         durationMs: Math.round(reply.elapsedTime * 10) / 10,
       },
       'request',
@@ -46,6 +46,6 @@ export class RequestLog extends LogController {
 }
 
 /** Fastify's own remarks (where it listens, and so on) are left to our lines; its warnings are not. */
-export function fastifyLogger(logger: Logger): Logger {
+export function createFastifyLogger(logger: Logger): Logger {
   return logger.child({}, { level: logger.isLevelEnabled('warn') ? 'warn' : logger.level });
 }

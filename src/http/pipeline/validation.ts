@@ -24,28 +24,22 @@ export class InvalidBody extends Error {
   }
 
   /** The code that comes first in `order`, the route's codes as its page lists them. */
-  first(order: readonly string[]): { code: string; detail: string } {
+  findPrimaryIssue(order: readonly string[]): { code: string; detail: string } {
     const rank = (code: string) => (order.includes(code) ? order.indexOf(code) : order.length);
-    const [first] = this.issues
+    const [primary] = this.issues
       .map((issue) => ({ issue, code: CODE.test(issue.message) ? issue.message : 'INVALID_INPUT' }))
       .sort((one, other) => rank(one.code) - rank(other.code));
-    if (!first) return { code: 'INVALID_INPUT', detail: 'Missing required parameters' };
-    return { code: first.code, detail: this.#detail(first.issue) };
+    if (!primary) return { code: 'INVALID_INPUT', detail: 'Missing required parameters' };
+    return { code: primary.code, detail: this.#detail(primary.issue) };
   }
 
   #detail({ code, path, message }: z.core.$ZodIssue): string {
     if (code === 'unrecognized_keys') return message;
     if (path.length === 0) return 'The request body must be a JSON object';
-    const field = path.map((part, i) =>
-      typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`,
-    );
+    const field = path.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`));
     const name = field.join('');
-    const given = path.reduce<unknown>(
-      (value, part) => (value as Record<PropertyKey, unknown>)?.[part],
-      this.data,
-    );
-    if (given === undefined && !message.startsWith('expected either'))
-      return `Missing required parameters: ${name}`;
+    const received = path.reduce<unknown>((value, part) => (value as Record<PropertyKey, unknown>)?.[part], this.data);
+    if (received === undefined && !message.startsWith('expected either')) return `Missing required parameters: ${name}`;
     const reason = message.replace(/^Invalid (input|option): /, '').replace(/, received .*$/, '');
     return CODE.test(reason) ? `Invalid parameter: ${name}` : `Invalid parameter ${name}: ${reason}`;
   }
@@ -77,10 +71,7 @@ function safeParse(schema: z.ZodType, data: unknown) {
 /** A copy in which no object has an object for its `length`. */
 function withoutLengths(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutLengths);
-  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
-    return value;
-  const fields = Object.entries(value).filter(
-    ([name, inner]) => name !== 'length' || typeof inner !== 'object',
-  );
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  const fields = Object.entries(value).filter(([name, inner]) => name !== 'length' || typeof inner !== 'object');
   return Object.fromEntries(fields.map(([name, inner]) => [name, withoutLengths(inner)]));
 }

@@ -9,26 +9,26 @@ export interface Validators {
 
 /** The form that dates have to have; others are to be ignored (RFC 9110, section 5.6.7). */
 const HTTP_DATE = /^[A-Z][a-z]+, .+ GMT$/;
-const dateOf = (text: string | undefined): number =>
+const parseHttpDate = (text: string | undefined): number =>
   text !== undefined && HTTP_DATE.test(text) ? Date.parse(text) : Number.NaN;
 
 /** What is left to answer under the conditions of the request (RFC 9110, section 13.2.2). */
-export function meetConditions(
+export function evaluatePreconditions(
   headers: IncomingHttpHeaders,
   { etag, lastModified }: Validators,
 ): 'send' | 'not modified' | 'failed' {
-  const { 'if-match': match, 'if-unmodified-since': unmodifiedSince } = headers;
-  const modifiedSince = Number.isNaN(dateOf(headers['if-modified-since']))
+  const { 'if-match': ifMatch, 'if-unmodified-since': ifUnmodifiedSince } = headers;
+  const ifModifiedSince = Number.isNaN(parseHttpDate(headers['if-modified-since']))
     ? undefined
     : headers['if-modified-since'];
-  if (match !== undefined) {
-    if (match.trim() !== '*' && !tagsIn(match).includes(etag)) return 'failed';
-  } else if (dateOf(lastModified) > dateOf(unmodifiedSince)) return 'failed';
-  const asked = { ...headers, 'if-modified-since': modifiedSince };
-  return fresh(asked, { etag, 'last-modified': lastModified }) ? 'not modified' : 'send';
+  if (ifMatch !== undefined) {
+    if (ifMatch.trim() !== '*' && !parseEntityTags(ifMatch).includes(etag)) return 'failed';
+  } else if (parseHttpDate(lastModified) > parseHttpDate(ifUnmodifiedSince)) return 'failed';
+  const requestHeaders = { ...headers, 'if-modified-since': ifModifiedSince };
+  return fresh(requestHeaders, { etag, 'last-modified': lastModified }) ? 'not modified' : 'send';
 }
 
-export interface Part {
+export interface ByteRange {
   start: number;
   /** The last byte, not the one after it. */
   end: number;
@@ -41,11 +41,11 @@ const RANGE = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i;
  * several parts at once may be (RFC 9110, sections 14.1.2 and 14.2; the usual parser takes some of the first for
  * unsatisfiable).
  */
-export function partOf(
+export function parseRange(
   { range, 'if-range': ifRange }: IncomingHttpHeaders,
   { etag, lastModified }: Validators,
   size: number,
-): Part | 'unsatisfiable' | undefined {
+): ByteRange | 'unsatisfiable' | undefined {
   const [, from, to] = RANGE.exec(range ?? '') ?? [];
   if (from === undefined || to === undefined || from + to === '') return undefined;
   // A part of what has changed meanwhile is of no use.
@@ -60,4 +60,4 @@ export function partOf(
   return start >= size ? 'unsatisfiable' : { start, end: Math.min(last, size - 1) };
 }
 
-const tagsIn = (list: string) => list.split(',').map((tag) => tag.trim());
+const parseEntityTags = (list: string) => list.split(',').map((tag) => tag.trim());

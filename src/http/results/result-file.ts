@@ -23,4 +23,4 @@ export const resultFile = <Input>(
 ): ResultFile => ({ folder, extension, namedBy, contentOf: contentOf as ResultFile['contentOf'] });
 
 /** What the file is called for this task. */
-export const nameOf = ({ namedBy }: ResultFile, task: Task): string => task[namedBy] ?? task.id;
+export const getFileName = ({ namedBy }: ResultFile, task: Task): string => task[namedBy] ?? task.id;

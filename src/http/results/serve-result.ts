@@ -1,25 +1,25 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../../core/errors.ts';
 import type { Task } from '../../core/tasks/task.ts';
-import type { Emulator } from '../context.ts';
-import { overSignal } from '../pipeline/response-lifecycle.ts';
-import { meetConditions, partOf } from './conditional-requests.ts';
-import { nameOf, type ResultFile } from './result-file.ts';
+import type { HttpContext } from '../context.ts';
+import { responseSignal } from '../pipeline/response-lifecycle.ts';
+import { evaluatePreconditions, parseRange } from './conditional-requests.ts';
+import { getFileName, type ResultFile } from './result-file.ts';
 
-export const TYPES: Record<ResultFile['extension'], string> = { mp4: 'video/mp4', jpg: 'image/jpeg' };
+export const CONTENT_TYPES: Record<ResultFile['extension'], string> = { mp4: 'video/mp4', jpg: 'image/jpeg' };
 
-export type ResultAnswer = ReturnType<typeof createResultAnswer>;
+export type ResultServer = ReturnType<typeof createResultServer>;
 
 /** The files of tasks as answers, for whoever may have them. */
-export function createResultAnswer({ core, results, settings }: Emulator) {
+export function createResultServer({ core, results, settings }: HttpContext) {
   /** None where it would change with each answer: on an account's clock that is ahead of everybody's. */
-  function dateOf(finishedAtMs: number): string | undefined {
+  function getLastModified(finishedAtMs: number): string | undefined {
     return finishedAtMs > core.clock.nowMs() ? undefined : new Date(finishedAtMs).toUTCString();
   }
 
   return {
     /** Whether the task has its files: it is completed, and they have not expired. */
-    isThere({ status, accountId, finishedAtMs }: Task): boolean {
+    isAvailable({ status, accountId, finishedAtMs }: Task): boolean {
       const { resultTtlSeconds } = settings;
       if (status !== 'completed') return false;
       if (resultTtlSeconds === null) return true;
@@ -27,7 +27,7 @@ export function createResultAnswer({ core, results, settings }: Emulator) {
     },
 
     /** Why not, of a task without. */
-    whyNot: ({ id, status }: Task): string =>
+    getUnavailableReason: ({ id, status }: Task): string =>
       `the files of task ${id} ${status === 'completed' ? 'have expired' : `are not there: it is ${status}`}`,
 
     /**
@@ -35,49 +35,49 @@ export function createResultAnswer({ core, results, settings }: Emulator) {
      * with its bytes.
      * @throws EmulatorError PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE, SERVICE_UNAVAILABLE, STOPPING
      */
-    async answer(
+    async serve(
       file: ResultFile,
       task: Task,
       request: FastifyRequest,
       reply: FastifyReply,
-      more: Readonly<Record<string, string>> = {},
+      extraHeaders: Readonly<Record<string, string>> = {},
     ): Promise<Buffer | FastifyReply> {
-      const name = nameOf(file, task);
-      const content = file.contentOf(core.tasks.inputOf(task.accountId, task.id), task);
-      const tag = results.tagOf(content, name);
-      const validators = { etag: `"${tag}"`, lastModified: dateOf(task.finishedAtMs!) };
-      const condition = meetConditions(request.headers, validators);
+      const name = getFileName(file, task);
+      const content = file.contentOf(core.tasks.getInput(task.accountId, task.id), task);
+      const tag = results.etagFor(content, name);
+      const validators = { etag: `"${tag}"`, lastModified: getLastModified(task.finishedAtMs!) };
+      const condition = evaluatePreconditions(request.headers, validators);
       if (condition === 'failed') {
         throw new EmulatorError(
           'PRECONDITION_FAILED',
           'the file is not the one that If-Match or If-Unmodified-Since asks for',
         );
       }
-      const head = {
+      const headers = {
         etag: validators.etag,
         ...(validators.lastModified && { 'last-modified': validators.lastModified }),
         'accept-ranges': 'bytes',
         // A reset can bring another file under the same name.
         'cache-control': 'no-cache',
       };
-      if (condition === 'not modified') return reply.code(304).headers(head).send();
+      if (condition === 'not modified') return reply.code(304).headers(headers).send();
 
-      const { size, slice } = await results.read(content, tag, name, () => overSignal(request, reply));
-      const part = request.method === 'GET' ? partOf(request.headers, validators, size) : undefined;
-      if (part === 'unsatisfiable') {
+      const { size, slice } = await results.read(content, tag, name, () => responseSignal(request, reply));
+      const range = request.method === 'GET' ? parseRange(request.headers, validators, size) : undefined;
+      if (range === 'unsatisfiable') {
         reply.headers({ 'accept-ranges': 'bytes', 'content-range': `bytes */${size}` });
         throw new EmulatorError(
           'RANGE_NOT_SATISFIABLE',
           `the file has ${size} bytes, and none in the range ${request.headers.range}`,
         );
       }
-      if (part) reply.code(206).header('content-range', `bytes ${part.start}-${part.end}/${size}`);
-      const [start, end] = part ? [part.start, part.end + 1] : [0, size];
+      if (range) reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${size}`);
+      const [start, end] = range ? [range.start, range.end + 1] : [0, size];
       reply.headers({
-        ...head,
-        'content-type': TYPES[file.extension],
+        ...headers,
+        'content-type': CONTENT_TYPES[file.extension],
         'content-length': end - start,
-        ...more,
+        ...extraHeaders,
       });
       return request.method === 'HEAD' ? reply.send('') : slice(start, end);
     },

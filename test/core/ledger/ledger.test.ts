@@ -1,40 +1,40 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EmulatorError } from '../../../src/core/errors.ts';
-import { order, profile, testCore } from '../../support/core.ts';
+import { buildOrder, buildProfile, createTestCore } from '../../support/core.ts';
 
-const kinds = (core: ReturnType<typeof testCore>, accountId: number) =>
+const listEntries = (core: ReturnType<typeof createTestCore>, accountId: number) =>
   core.ledger.entries(accountId, 1000).map(({ kind, amount, balance }) => [kind, amount, balance]);
 
 describe('ledger', () => {
   it('shows the hold when a task is submitted and the capture when it completes', () => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile());
-    core.tasks.submit(id, [order({ price: 4, seconds: 100 })]);
-    expect(kinds(core, id)).toEqual([
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    core.tasks.submit(id, [buildOrder({ price: 4, seconds: 100 })]);
+    expect(listEntries(core, id)).toEqual([
       ['grant', 1000, 1000],
       ['hold', -4, 996],
     ]);
     expect(core.ledger.held(id)).toBe(4);
     core.clock.advance(100_000);
     core.worker.tick();
-    expect(kinds(core, id).slice(2)).toEqual([['capture', 0, 996]]);
+    expect(listEntries(core, id).slice(2)).toEqual([['capture', 0, 996]]);
     expect(core.ledger.held(id)).toBe(0);
   });
 
   it('returns the whole hold once when a task fails', () => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile());
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
     const [task] = core.tasks.submit(id, [
-      order({
+      buildOrder({
         price: 60,
-        departure: () => ({ outcome: { status: 'failed', errorCode: 'GENERATION_FAILED' } }),
+        overrides: () => ({ outcome: { status: 'failed', errorCode: 'GENERATION_FAILED' } }),
       }),
     ]);
     core.clock.advance(100_000);
     core.worker.tick();
     expect(core.tasks.find(id, task!.id)).toMatchObject({ status: 'failed', errorCode: 'GENERATION_FAILED' });
-    expect(kinds(core, id).slice(2)).toEqual([['refund', 60, 1000]]);
+    expect(listEntries(core, id).slice(2)).toEqual([['refund', 60, 1000]]);
     expect(core.ledger.entries(id, 10).at(-1)).toMatchObject({
       taskId: task!.id,
       reason: 'GENERATION_FAILED',
@@ -46,38 +46,36 @@ describe('ledger', () => {
   });
 
   it('refuses the whole submission when the balance does not cover it, and changes nothing', () => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile({ credits: 25 }));
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 25 }));
     const submit = () =>
-      core.tasks.submit(id, [order({ price: 10 }), order({ price: 10 }), order({ price: 10 })]);
+      core.tasks.submit(id, [buildOrder({ price: 10 }), buildOrder({ price: 10 }), buildOrder({ price: 10 })]);
     expect(submit).toThrow(EmulatorError);
-    expect(submit).toThrow(
-      expect.objectContaining({ code: 'INSUFFICIENT_CREDITS', facts: { requiredCredits: 30 } }),
-    );
-    expect(kinds(core, id)).toEqual([['grant', 25, 25]]);
+    expect(submit).toThrow(expect.objectContaining({ code: 'INSUFFICIENT_CREDITS', facts: { requiredCredits: 30 } }));
+    expect(listEntries(core, id)).toEqual([['grant', 25, 25]]);
     expect(core.tasks.list(id, 10)).toEqual([]);
     expect(core.accounts.get(id).taskCount).toBe(0);
   });
 
   it('lets the last credit be spent', () => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile({ credits: 4 }));
-    core.tasks.submit(id, [order({ price: 4 })]);
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 4 }));
+    core.tasks.submit(id, [buildOrder({ price: 4 })]);
     expect(core.ledger.balance(id)).toBe(0);
   });
 
   it('stores a task without a price with no hold', () => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile({ credits: 0 }));
-    core.tasks.submit(id, [order({ price: 0, seconds: 1 })]);
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 0 }));
+    core.tasks.submit(id, [buildOrder({ price: 0, seconds: 1 })]);
     core.clock.advance(1000);
     core.worker.tick();
     expect(core.tasks.list(id, 10)[0]).toMatchObject({ status: 'completed', holdSeq: null });
-    expect(kinds(core, id)).toEqual([]);
+    expect(listEntries(core, id)).toEqual([]);
   });
 
   it('finds every promise that was broken behind the back of the schema', () => {
-    const breaks: [string, RegExp][] = [
+    const corruptions: [string, RegExp][] = [
       ['UPDATE accounts SET balance = balance + 1', /balance is not the sum/],
       ['UPDATE ledger_entries SET balance = balance + 1 WHERE seq = 2', /entry 2/],
       ['UPDATE ledger_entries SET hold_seq = 2 WHERE seq = 5', /hold 2/],
@@ -85,20 +83,20 @@ describe('ledger', () => {
       ["UPDATE tasks SET status = 'completed', finished_at = 1, due_at = NULL WHERE seq = 2", /task task_/],
       ["UPDATE tasks SET status = 'processing', finished_at = NULL WHERE seq = 1", /task task_/],
     ];
-    for (const [sql, problem] of breaks) {
-      const core = testCore();
-      const { id } = core.accounts.create('k', 'seed', profile());
+    for (const [sql, pattern] of corruptions) {
+      const core = createTestCore();
+      const { id } = core.accounts.create('k', 'seed', buildProfile());
       // Entries: 1 grant, 2 hold, 3 hold, 4 capture of 2, 5 hold, 6 refund of 5.
-      const [first] = core.tasks.submit(id, [order(), order()]);
+      const [first] = core.tasks.submit(id, [buildOrder(), buildOrder()]);
       core.tasks.complete(id, first!.id);
-      const [third] = core.tasks.submit(id, [order()]);
+      const [third] = core.tasks.submit(id, [buildOrder()]);
       core.tasks.fail(id, third!.id, 'X');
       expect(core.ledger.verify(id)).toEqual([]);
       const triggers = core.db.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").pluck().all();
       for (const trigger of triggers) core.db.exec(`DROP TRIGGER ${trigger}`);
       core.db.exec('DROP INDEX one_resolution_per_hold; PRAGMA ignore_check_constraints = ON');
       core.db.exec(sql);
-      expect([sql, core.ledger.verify(id).join()]).toEqual([sql, expect.stringMatching(problem)]);
+      expect([sql, core.ledger.verify(id).join()]).toEqual([sql, expect.stringMatching(pattern)]);
       core.close();
     }
   });
@@ -118,23 +116,23 @@ describe('ledger', () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), fc.integer({ min: 0, max: 200 }), (steps, credits) => {
-        const core = testCore();
-        const { id } = core.accounts.create('k', 'seed', profile({ credits }));
+        const core = createTestCore();
+        const { id } = core.accounts.create('k', 'seed', buildProfile({ credits }));
         const model = { spendable: credits, open: new Map<string, number>() };
-        for (const act of steps) {
-          if (act.do === 'submit') {
-            const sum = act.prices.reduce((one, other) => one + other, 0);
-            const orders = act.prices.map((price) =>
-              order({
+        for (const action of steps) {
+          if (action.do === 'submit') {
+            const sum = action.prices.reduce((one, other) => one + other, 0);
+            const orders = action.prices.map((price) =>
+              buildOrder({
                 price,
                 seconds: 50,
-                departure: () => ({
-                  outcome: act.fails ? { status: 'failed', errorCode: 'X' } : { status: 'completed' },
+                overrides: () => ({
+                  outcome: action.fails ? { status: 'failed', errorCode: 'X' } : { status: 'completed' },
                 }),
               }),
             );
             try {
-              for (const task of core.tasks.submit(id, orders, { chained: act.chained })) {
+              for (const task of core.tasks.submit(id, orders, { chained: action.chained })) {
                 model.open.set(task.id, task.price);
               }
               expect(sum).toBeLessThanOrEqual(model.spendable);
@@ -143,15 +141,15 @@ describe('ledger', () => {
               expect((error as EmulatorError).code).toBe('INSUFFICIENT_CREDITS');
               expect(sum).toBeGreaterThan(model.spendable);
             }
-          } else if (act.do === 'advance') {
-            core.clock.advance(act.ms);
+          } else if (action.do === 'advance') {
+            core.clock.advance(action.ms);
             core.worker.tick();
-          } else if (act.do === 'grant') {
-            core.ledger.grant(id, act.credits, 'more', core.clock.nowMs());
-            model.spendable += act.credits;
+          } else if (action.do === 'grant') {
+            core.ledger.grant(id, action.credits, 'more', core.clock.nowMs());
+            model.spendable += action.credits;
           } else {
-            const task = core.tasks.list(id, 1, act.nth)[0];
-            if (task) core.tasks[act.do](id, task.id, 'BY_HAND');
+            const task = core.tasks.list(id, 1, action.nth)[0];
+            if (task) core.tasks[action.do](id, task.id, 'BY_HAND');
           }
           for (const [taskId, price] of model.open) {
             const { status } = core.tasks.find(id, taskId)!;

@@ -8,7 +8,7 @@ import { MIGRATIONS_DIR } from '../../../src/paths.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const open = (dataDir: string) => openDb({ dataDir, migrationsDir: MIGRATIONS_DIR });
-const fileOf = (dataDir: string) => join(dataDir, 'emulator.sqlite');
+const dbFile = (dataDir: string) => join(dataDir, 'emulator.sqlite');
 
 describe('the database file', () => {
   it('is made together with its directory, in WAL mode, and opens again as it was left', () => {
@@ -30,13 +30,13 @@ describe('the database file', () => {
   it('is refused with the schema it has when it was written by a newer version, and left untouched', () => {
     const dir = tempDir();
     open(dir).close();
-    const newer = new Database(fileOf(dir));
+    const newer = new Database(dbFile(dir));
     newer.pragma('user_version = 99');
     newer.close();
-    const before = readFileSync(fileOf(dir));
+    const before = readFileSync(dbFile(dir));
     expect(() => open(dir)).toThrow(SetupError);
     expect(() => open(dir)).toThrow(/has schema 99, but this version knows schemas up to 3/);
-    expect(readFileSync(fileOf(dir)).equals(before)).toBe(true);
+    expect(readFileSync(dbFile(dir)).equals(before)).toBe(true);
   });
 
   it('belongs to one at a time, also when nothing is written to it', () => {
@@ -50,19 +50,19 @@ describe('the database file', () => {
 
   it("is refused when it is another program's database, and left untouched", () => {
     const dir = tempDir();
-    const other = new Database(fileOf(dir));
+    const other = new Database(dbFile(dir));
     other.exec('CREATE TABLE theirs (a)');
     other.close();
-    const before = readFileSync(fileOf(dir));
+    const before = readFileSync(dbFile(dir));
     expect(() => open(dir)).toThrow(/database of another program/);
-    expect(readFileSync(fileOf(dir)).equals(before)).toBe(true);
+    expect(readFileSync(dbFile(dir)).equals(before)).toBe(true);
   });
 
   it('is refused when it is no database, and left untouched', () => {
     const dir = tempDir();
-    writeFileSync(fileOf(dir), 'this is a letter, not a database. '.repeat(100));
+    writeFileSync(dbFile(dir), 'this is a letter, not a database. '.repeat(100));
     expect(() => open(dir)).toThrow(/is no SQLite database/);
-    expect(readFileSync(fileOf(dir), 'utf8')).toMatch(/^this is a letter/);
+    expect(readFileSync(dbFile(dir), 'utf8')).toMatch(/^this is a letter/);
   });
 
   it('belongs to one process at a time', () => {
@@ -96,9 +96,10 @@ describe('the database file', () => {
     writeFileSync(join(migrationsDir, '0002-two.sql'), 'CREATE TABLE two (a)');
     const db = openDb({ dataDir: dir, migrationsDir });
     expect(db.pragma('user_version', { simple: true })).toBe(2);
-    expect(
-      db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").pluck().all(),
-    ).toEqual(['one', 'two']);
+    expect(db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").pluck().all()).toEqual([
+      'one',
+      'two',
+    ]);
     db.close();
   });
 
@@ -109,7 +110,7 @@ describe('the database file', () => {
     openDb({ dataDir: dir, migrationsDir }).close();
     writeFileSync(join(migrationsDir, '0002-two.sql'), 'CREATE TABLE two (a); CREATE TABLE one (b)');
     expect(() => openDb({ dataDir: dir, migrationsDir })).toThrow(/already exists/);
-    const db = new Database(fileOf(dir));
+    const db = new Database(dbFile(dir));
     expect(db.pragma('user_version', { simple: true })).toBe(1);
     expect(db.prepare("SELECT count(*) FROM sqlite_schema WHERE name = 'two'").pluck().get()).toBe(0);
     db.close();

@@ -1,61 +1,63 @@
 import { describe, expect, it } from 'vitest';
-import { order, profile, testCore } from '../../support/core.ts';
+import { buildOrder, buildProfile, createTestCore } from '../../support/core.ts';
 
 /** The database itself refuses wrong states, whatever the code above it does. */
-function withHold() {
-  const core = testCore();
-  const { id } = core.accounts.create('k', 'seed', profile({ credits: 10 }));
-  const [task] = core.tasks.submit(id, [order({ price: 4 })]);
+function createTaskWithHold() {
+  const core = createTestCore();
+  const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 10 }));
+  const [task] = core.tasks.submit(id, [buildOrder({ price: 4 })]);
   return { core, db: core.db, id, task: task! };
 }
 
-const ENTRY = `INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_id, hold_seq, at)
+const INSERT_ENTRY = `INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_id, hold_seq, at)
                VALUES (@id, @seq, @kind, @amount, @balance, @taskId, @holdSeq, 0)`;
-const entry = (own: object) => ({
+const buildEntry = (overrides: object) => ({
   seq: 3,
   kind: 'adjust',
   amount: 1,
   balance: 7,
   taskId: null,
   holdSeq: null,
-  ...own,
+  ...overrides,
 });
 
 describe('schema', () => {
   it('refuses a negative balance', () => {
-    const { db, id } = withHold();
-    expect(() => db.prepare(ENTRY).run({ id, ...entry({ amount: -7, balance: -1 }) })).toThrow(
+    const { db, id } = createTaskWithHold();
+    expect(() => db.prepare(INSERT_ENTRY).run({ id, ...buildEntry({ amount: -7, balance: -1 }) })).toThrow(
       /CHECK constraint/,
     );
     expect(() => db.prepare('UPDATE accounts SET balance = -1').run()).toThrow(/CHECK constraint/);
   });
 
   it('refuses a second resolution of a hold', () => {
-    const { core, db, id, task } = withHold();
+    const { core, db, id, task } = createTaskWithHold();
     core.tasks.complete(id, task.id);
     const second = (kind: string, amount: number) =>
-      db
-        .prepare(ENTRY)
-        .run({ id, ...entry({ seq: 4, kind, amount, balance: 6 + amount, taskId: task.id, holdSeq: 2 }) });
+      db.prepare(INSERT_ENTRY).run({
+        id,
+        ...buildEntry({ seq: 4, kind, amount, balance: 6 + amount, taskId: task.id, holdSeq: 2 }),
+      });
     expect(() => second('capture', 0)).toThrow(/UNIQUE constraint/);
     expect(() => second('refund', 4)).toThrow(/UNIQUE constraint/);
   });
 
   it('refuses a refund of less or more than the hold, or of what is no hold', () => {
-    const { db, id, task } = withHold();
+    const { db, id, task } = createTaskWithHold();
     const refund = (amount: number, holdSeq: number) =>
-      db
-        .prepare(ENTRY)
-        .run({ id, ...entry({ kind: 'refund', amount, balance: 6 + amount, taskId: task.id, holdSeq }) });
+      db.prepare(INSERT_ENTRY).run({
+        id,
+        ...buildEntry({ kind: 'refund', amount, balance: 6 + amount, taskId: task.id, holdSeq }),
+      });
     expect(() => refund(3, 2)).toThrow(/resolve a hold/);
     expect(() => refund(5, 2)).toThrow(/resolve a hold/);
     expect(() => refund(4, 1)).toThrow(/resolve a hold/);
   });
 
   it('refuses entries that skip a number or do not carry the balance on', () => {
-    const { db, id } = withHold();
-    expect(() => db.prepare(ENTRY).run({ id, ...entry({ seq: 5 }) })).toThrow(/must follow the last one/);
-    expect(() => db.prepare(ENTRY).run({ id, ...entry({ balance: 100 }) })).toThrow(
+    const { db, id } = createTaskWithHold();
+    expect(() => db.prepare(INSERT_ENTRY).run({ id, ...buildEntry({ seq: 5 }) })).toThrow(/must follow the last one/);
+    expect(() => db.prepare(INSERT_ENTRY).run({ id, ...buildEntry({ balance: 100 }) })).toThrow(
       /must follow the last one/,
     );
   });
@@ -66,19 +68,17 @@ describe('schema', () => {
     ['capture', 1],
     ['adjust', 0],
   ])('refuses a %s of %i', (kind, amount) => {
-    const { db, id, task } = withHold();
+    const { db, id, task } = createTaskWithHold();
     const holdSeq = kind === 'capture' ? 2 : null;
     const taskId = kind === 'grant' || kind === 'adjust' ? null : task.id;
     expect(() =>
-      db.prepare(ENTRY).run({ id, ...entry({ kind, amount, balance: 6 + amount, taskId, holdSeq }) }),
+      db.prepare(INSERT_ENTRY).run({ id, ...buildEntry({ kind, amount, balance: 6 + amount, taskId, holdSeq }) }),
     ).toThrow(/CHECK constraint/);
   });
 
   it('refuses to change or remove an entry, but lets it leave with its account', () => {
-    const { db, id } = withHold();
-    expect(() => db.prepare('UPDATE ledger_entries SET amount = 5 WHERE seq = 1').run()).toThrow(
-      /append-only/,
-    );
+    const { db, id } = createTaskWithHold();
+    expect(() => db.prepare('UPDATE ledger_entries SET amount = 5 WHERE seq = 1').run()).toThrow(/append-only/);
     expect(() => db.prepare('DELETE FROM ledger_entries').run()).toThrow(/append-only/);
     db.prepare('DELETE FROM accounts WHERE id = ?').run(id);
     expect(db.prepare('SELECT count(*) FROM ledger_entries').pluck().get()).toBe(0);
@@ -86,7 +86,7 @@ describe('schema', () => {
   });
 
   it('refuses a task that is not paid by a hold of its own over its price', () => {
-    const { db, id } = withHold();
+    const { db, id } = createTaskWithHold();
     const insert = (holdSeq: number | null, price: number) =>
       db
         .prepare(`INSERT INTO tasks (account_id, seq, id, family, driver, price, hold_seq, input, plan, created_at)
@@ -97,7 +97,7 @@ describe('schema', () => {
   });
 
   it('refuses to end a task whose hold is open, and to end one twice', () => {
-    const { core, db, id, task } = withHold();
+    const { core, db, id, task } = createTaskWithHold();
     const end = (status: string) =>
       db
         .prepare('UPDATE tasks SET status = ?, finished_at = 1, due_at = NULL, error_code = ? WHERE id = ?')
@@ -108,14 +108,14 @@ describe('schema', () => {
   });
 
   it('refuses to end a task with the wrong kind of resolution', () => {
-    const { core, db, id, task } = withHold();
+    const { core, db, id, task } = createTaskWithHold();
     core.ledger.refund(id, task.holdSeq!, task.id, 'by hand', 0);
     const end = "UPDATE tasks SET status = 'completed', finished_at = 1, due_at = NULL";
     expect(() => db.exec(end)).toThrow(/capture or refund/);
   });
 
   it('refuses a task that comes finished while its hold is open', () => {
-    const { core, db, id } = withHold();
+    const { core, db, id } = createTaskWithHold();
     const holdSeq = core.ledger.hold(id, 4, 'task_z', 0);
     const insert = db.prepare(`
       INSERT INTO tasks (account_id, seq, id, family, driver, status, price, hold_seq, input, plan, created_at, finished_at)
@@ -126,13 +126,22 @@ describe('schema', () => {
   });
 
   it('refuses a resolution in the name of another task, and one that replaces another', () => {
-    const { core, db, id, task } = withHold();
+    const { core, db, id, task } = createTaskWithHold();
     const capture = (taskId: string) =>
-      db.prepare(ENTRY).run({ id, ...entry({ kind: 'capture', amount: 0, balance: 6, taskId, holdSeq: 2 }) });
+      db
+        .prepare(INSERT_ENTRY)
+        .run({ id, ...buildEntry({ kind: 'capture', amount: 0, balance: 6, taskId, holdSeq: 2 }) });
     expect(() => capture('task_other')).toThrow(/resolve a hold of its task/);
     core.tasks.complete(id, task.id);
-    const replace = ENTRY.replace('INSERT', 'INSERT OR REPLACE');
-    const refund = entry({ seq: 4, kind: 'refund', amount: 4, balance: 10, taskId: task.id, holdSeq: 2 });
+    const replace = INSERT_ENTRY.replace('INSERT', 'INSERT OR REPLACE');
+    const refund = buildEntry({
+      seq: 4,
+      kind: 'refund',
+      amount: 4,
+      balance: 10,
+      taskId: task.id,
+      holdSeq: 2,
+    });
     expect(() => db.prepare(replace).run({ id, ...refund })).toThrow(/append-only/);
   });
 
@@ -142,15 +151,15 @@ describe('schema', () => {
     ['a finished task without its moment', "status = 'completed', due_at = NULL"],
     ['a due time before the start', 'started_at = NULL'],
   ])('refuses %s', (_case, change) => {
-    const { core, db, id, task } = withHold();
+    const { core, db, id, task } = createTaskWithHold();
     if (change.includes('failed')) core.ledger.refund(id, task.holdSeq!, task.id, 'by hand', 0);
     else core.ledger.capture(id, task.holdSeq!, task.id, 0);
     expect(() => db.exec(`UPDATE tasks SET ${change}`)).toThrow(/CHECK constraint/);
   });
 
   it('refuses a hold, capture or refund without a task', () => {
-    const { db, id } = withHold();
-    const hold = entry({ kind: 'hold', amount: -1, balance: 5 });
-    expect(() => db.prepare(ENTRY).run({ id, ...hold })).toThrow(/CHECK constraint/);
+    const { db, id } = createTaskWithHold();
+    const hold = buildEntry({ kind: 'hold', amount: -1, balance: 5 });
+    expect(() => db.prepare(INSERT_ENTRY).run({ id, ...hold })).toThrow(/CHECK constraint/);
   });
 });

@@ -1,62 +1,61 @@
-import { setImmediate as turnEnds } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { CoreEvent } from '../../../src/core/events.ts';
-import { order, profile, type TestCore, testCore } from '../../support/core.ts';
+import { buildOrder, buildProfile, createTestCore, type TestCore } from '../../support/core.ts';
 
 /** Makes COMMIT fail as long as the ledger has an entry of this amount: only then is such a reference looked at. */
-const breakCommitsOf = (core: TestCore, amount: number) =>
+const failCommitsWith = (core: TestCore, amount: number) =>
   core.db.exec(`
     CREATE TABLE promises (entry INTEGER REFERENCES accounts (id) DEFERRABLE INITIALLY DEFERRED);
     CREATE TRIGGER broken AFTER INSERT ON ledger_entries WHEN NEW.amount = ${amount}
     BEGIN INSERT INTO promises (entry) VALUES (-1); END`);
 
-const committed = (core: TestCore) =>
-  new Promise<unknown>((resolve) => core.transactions.whenCommitted(resolve));
+const waitForCommit = (core: TestCore) => new Promise<unknown>((resolve) => core.transactions.afterCommit(resolve));
 
-const account = (core: TestCore) => core.accounts.create('k', 'seed', profile({ credits: 100 }));
+const createAccount = (core: TestCore) => core.accounts.create('k', 'seed', buildProfile({ credits: 100 }));
 
 describe('work that is submitted in one turn of the event loop', () => {
   it('is committed together, when the turn is over', async () => {
-    const core = testCore();
-    const { id } = account(core);
-    core.tasks.submit(id, [order({ price: 1 })]);
-    core.tasks.submit(id, [order({ price: 2 })]);
-    expect([core.db.inTransaction, core.transactions.isOpen()]).toEqual([true, true]);
-    await turnEnds();
-    expect([core.db.inTransaction, core.transactions.isOpen()]).toEqual([false, false]);
+    const core = createTestCore();
+    const { id } = createAccount(core);
+    core.tasks.submit(id, [buildOrder({ price: 1 })]);
+    core.tasks.submit(id, [buildOrder({ price: 2 })]);
+    expect([core.db.inTransaction, core.transactions.hasPendingBatch()]).toEqual([true, true]);
+    await nextTurn();
+    expect([core.db.inTransaction, core.transactions.hasPendingBatch()]).toEqual([false, false]);
     expect(core.tasks.list(id, 10)).toHaveLength(2);
     expect(core.ledger.verify(id)).toEqual([]);
   });
 
   it('is committed before anything that has a transaction of its own', () => {
-    const core = testCore();
-    const { id } = account(core);
-    core.tasks.submit(id, [order()]);
-    core.accounts.create('other', 'seed', profile());
+    const core = createTestCore();
+    const { id } = createAccount(core);
+    core.tasks.submit(id, [buildOrder()]);
+    core.accounts.create('other', 'seed', buildProfile());
     expect(core.db.inTransaction).toBe(false);
   });
 
   it('is committed before the database is closed', () => {
-    const core = testCore();
-    core.tasks.submit(account(core).id, [order()]);
-    let told: unknown = 'nothing';
-    core.transactions.whenCommitted((failure) => {
-      told = failure;
+    const core = createTestCore();
+    core.tasks.submit(createAccount(core).id, [buildOrder()]);
+    let result: unknown = 'nothing';
+    core.transactions.afterCommit((failure) => {
+      result = failure;
     });
     core.close();
-    return turnEnds().then(() => expect(told).toBeNull());
+    return nextTurn().then(() => expect(result).toBeNull());
   });
 
   it('is undone alone where one of it fails', async () => {
-    const core = testCore();
-    const { id } = account(core);
+    const core = createTestCore();
+    const { id } = createAccount(core);
     core.db.exec(`CREATE TRIGGER unlucky BEFORE INSERT ON tasks WHEN NEW.price = 13
                   BEGIN SELECT RAISE(ABORT, 'unlucky'); END`);
-    core.tasks.submit(id, [order({ price: 1 })]);
-    expect(() => core.tasks.submit(id, [order({ price: 2 }), order({ price: 13 })])).toThrow('unlucky');
-    core.tasks.submit(id, [order({ price: 3 })]);
-    expect(await committed(core)).toBeNull();
+    core.tasks.submit(id, [buildOrder({ price: 1 })]);
+    expect(() => core.tasks.submit(id, [buildOrder({ price: 2 }), buildOrder({ price: 13 })])).toThrow('unlucky');
+    core.tasks.submit(id, [buildOrder({ price: 3 })]);
+    expect(await waitForCommit(core)).toBeNull();
     expect(core.tasks.list(id, 10).map(({ seq, price }) => [seq, price])).toEqual([
       [1, 1],
       [2, 3],
@@ -66,29 +65,29 @@ describe('work that is submitted in one turn of the event loop', () => {
   });
 
   it('is undone as a whole where its commit fails, and who waits for it is told', async () => {
-    const core = testCore();
-    const { id } = account(core);
-    breakCommitsOf(core, -13);
-    const tasks = [1, 13].flatMap((price) => core.tasks.submit(id, [order({ price })]));
-    expect(await committed(core)).toMatchObject({ code: 'SQLITE_CONSTRAINT_FOREIGNKEY' });
+    const core = createTestCore();
+    const { id } = createAccount(core);
+    failCommitsWith(core, -13);
+    const tasks = [1, 13].flatMap((price) => core.tasks.submit(id, [buildOrder({ price })]));
+    expect(await waitForCommit(core)).toMatchObject({ code: 'SQLITE_CONSTRAINT_FOREIGNKEY' });
     expect(tasks.map((task) => core.tasks.find(id, task.id))).toEqual([undefined, undefined]);
     expect(core.accounts.get(id)).toMatchObject({ balance: 100, taskCount: 0, wakeAtMs: null });
-    core.tasks.submit(id, [order({ price: 5 })]);
-    expect(await committed(core)).toBeNull();
+    core.tasks.submit(id, [buildOrder({ price: 5 })]);
+    expect(await waitForCommit(core)).toBeNull();
     expect(core.ledger.balance(id)).toBe(95);
     expect(core.ledger.verify(id)).toEqual([]);
   });
 
   it('is undone as a whole where the database ends the transaction by itself', async () => {
-    const core = testCore();
-    const { id } = account(core);
+    const core = createTestCore();
+    const { id } = createAccount(core);
     core.db.exec(`CREATE TRIGGER full BEFORE INSERT ON tasks WHEN NEW.price = 13
                   BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END`);
-    core.tasks.submit(id, [order({ price: 1 })]);
-    const before = committed(core);
-    expect(() => core.tasks.submit(id, [order({ price: 13 })])).toThrow('the disk is full');
-    core.tasks.submit(id, [order({ price: 3 })]);
-    const after = committed(core);
+    core.tasks.submit(id, [buildOrder({ price: 1 })]);
+    const before = waitForCommit(core);
+    expect(() => core.tasks.submit(id, [buildOrder({ price: 13 })])).toThrow('the disk is full');
+    core.tasks.submit(id, [buildOrder({ price: 3 })]);
+    const after = waitForCommit(core);
     expect(await before).toBeInstanceOf(Error);
     expect(await after).toBeNull();
     expect(core.tasks.list(id, 10).map(({ price }) => price)).toEqual([3]);
@@ -96,77 +95,77 @@ describe('work that is submitted in one turn of the event loop', () => {
   });
 
   it('is told of when it is committed, and not when it is undone', async () => {
-    const core = testCore();
-    const { id } = account(core);
-    breakCommitsOf(core, -13);
-    const told: CoreEvent['type'][] = [];
-    core.events.listen(({ type }) => told.push(type));
-    core.tasks.submit(id, [order({ price: 13 })]);
-    await committed(core);
-    await turnEnds();
-    expect(told).toEqual([]);
-    core.tasks.submit(id, [order({ price: 5 })]);
+    const core = createTestCore();
+    const { id } = createAccount(core);
+    failCommitsWith(core, -13);
+    const eventTypes: CoreEvent['type'][] = [];
+    core.events.listen(({ type }) => eventTypes.push(type));
+    core.tasks.submit(id, [buildOrder({ price: 13 })]);
+    await waitForCommit(core);
+    await nextTurn();
+    expect(eventTypes).toEqual([]);
+    core.tasks.submit(id, [buildOrder({ price: 5 })]);
     await Promise.resolve();
-    expect(told).toEqual([]);
-    await turnEnds();
-    expect(told).toEqual(['ledger', 'task']);
+    expect(eventTypes).toEqual([]);
+    await nextTurn();
+    expect(eventTypes).toEqual(['ledger', 'task']);
   });
 });
 
 describe('a transaction of its own', () => {
   it('is undone as a whole when it throws, with what is part of it', () => {
-    const core = testCore();
-    const { id } = account(core);
-    const change = core.transactions.own(() => {
+    const core = createTestCore();
+    const { id } = createAccount(core);
+    const failingTransaction = core.transactions.exclusive(() => {
       core.accounts.setSpeed(id, 7);
       core.ledger.grant(id, 50, 'more', 0);
       core.faults.add(id, { at: 'request', match: {}, effect: { delayMs: 1 } });
-      expect(core.faults.isQuiet()).toBe(false);
+      expect(core.faults.isEmpty()).toBe(false);
       core.resets.resetAll();
       throw new Error('no');
     });
     core.faults.add(null, { at: 'request', match: {}, effect: { delayMs: 1 } });
-    expect(change).toThrow('no');
+    expect(failingTransaction).toThrow('no');
     expect([core.faults.list(id).length, core.faults.list(null).length]).toEqual([0, 1]);
     expect(core.accounts.find('k')).toMatchObject({ id, speed: 1, balance: 100 });
     expect(core.db.inTransaction).toBe(false);
   });
 
   it('is told of when it is committed, and not when it is undone, whatever else is told', async () => {
-    const core = testCore();
-    const { id } = account(core);
-    const told: unknown[] = [];
-    core.events.listen((event) => told.push(event.type === 'ledger' ? event.entry.amount : event.type));
-    const undone = (amount: number) =>
-      core.transactions.own(() => {
+    const core = createTestCore();
+    const { id } = createAccount(core);
+    const emitted: unknown[] = [];
+    core.events.listen((event) => emitted.push(event.type === 'ledger' ? event.entry.amount : event.type));
+    const failAfterGrant = (amount: number) =>
+      core.transactions.exclusive(() => {
         core.ledger.grant(id, amount, 'undone', 0);
         throw new Error('no');
       });
-    expect(undone(1)).toThrow('no');
+    expect(failAfterGrant(1)).toThrow('no');
     core.ledger.grant(id, 2, 'kept', 0);
-    expect(undone(3)).toThrow('no');
+    expect(failAfterGrant(3)).toThrow('no');
     // Also where both are part of what is committed together.
-    core.tasks.submit(id, [order({ price: 4 })]);
-    const shared = core.transactions.shared(() => undone(5)());
-    expect(shared).toThrow('no');
-    await turnEnds();
-    expect(told).toEqual([2, -4, 'task']);
+    core.tasks.submit(id, [buildOrder({ price: 4 })]);
+    const batched = core.transactions.batched(() => failAfterGrant(5)());
+    expect(batched).toThrow('no');
+    await nextTurn();
+    expect(emitted).toEqual([2, -4, 'task']);
   });
 
   it('tells who waits inside it what has become of it', async () => {
-    const core = testCore();
-    const told: unknown[] = [];
-    const ends = (error?: Error) =>
-      core.transactions.own(() => {
-        core.transactions.whenCommitted((failure) => told.push(failure));
+    const core = createTestCore();
+    const results: unknown[] = [];
+    const createTransaction = (error?: Error) =>
+      core.transactions.exclusive(() => {
+        core.transactions.afterCommit((failure) => results.push(failure));
         if (error) throw error;
       });
-    ends()();
+    createTransaction()();
     const no = new Error('no');
-    expect(ends(no)).toThrow(no);
-    expect(told).toEqual([]);
-    await turnEnds();
-    expect(told).toEqual([null, no]);
+    expect(createTransaction(no)).toThrow(no);
+    expect(results).toEqual([]);
+    await nextTurn();
+    expect(results).toEqual([null, no]);
   });
 });
 
@@ -213,8 +212,8 @@ describe('what is kept in memory of accounts and tasks', () => {
   it('is what stands in the database, whatever happens', async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (list) => {
-        const core = testCore();
-        for (const key of ['a', 'b']) core.accounts.create(key, 'seed', profile({ credits: 900 }));
+        const core = createTestCore();
+        for (const key of ['a', 'b']) core.accounts.create(key, 'seed', buildProfile({ credits: 900 }));
         let forks = 0;
         for (const step of list) {
           const { id } = core.accounts.find('whose' in step ? step.whose : 'a')!;
@@ -223,9 +222,9 @@ describe('what is kept in memory of accounts and tasks', () => {
           try {
             if (step.do === 'submit') {
               const { many, price, seconds, chained } = step;
-              const orders = Array.from({ length: many }, () => order({ price, seconds }));
+              const orders = Array.from({ length: many }, () => buildOrder({ price, seconds }));
               core.tasks.submit(id, orders, { chained });
-            } else if (step.do === 'stream') core.tasks.submitInRequest(id, order({ price: 2 }));
+            } else if (step.do === 'stream') core.tasks.submitSynchronous(id, buildOrder({ price: 2 }));
             else if (step.do === 'pass') core.clock.advance(step.ms);
             else if (step.do === 'poll') core.timeline.poll(id, [last, tasks[0]?.id ?? last]);
             else if (step.do === 'mode') core.timeline.setClock(id, step.mode as 'real');
@@ -241,12 +240,12 @@ describe('what is kept in memory of accounts and tasks', () => {
               core.resets.remove(id);
               expect(core.accounts.find(step.whose)).toBeUndefined();
               expect(core.tasks.find(id, last)).toBeUndefined();
-              core.accounts.create(step.whose, 'seed', profile({ credits: 900 }));
-            } else if (step.do === 'turn') await turnEnds();
+              core.accounts.create(step.whose, 'seed', buildProfile({ credits: 900 }));
+            } else if (step.do === 'turn') await nextTurn();
             else {
-              core.transactions.own(() => {
+              core.transactions.exclusive(() => {
                 core.accounts.setSpeed(id, 3);
-                core.tasks.submit(id, [order({ price: 1 })]);
+                core.tasks.submit(id, [buildOrder({ price: 1 })]);
                 core.tasks.complete(id, last);
                 throw new Error('undone');
               })();
@@ -261,8 +260,8 @@ describe('what is kept in memory of accounts and tasks', () => {
             expect(core.accounts.find(row.key)).toEqual(row);
             const stored = core.tasks.list(row.id, 100);
             expect(stored.map((task) => core.tasks.find(row.id, task.id))).toEqual(stored);
-            const dues = stored.flatMap(({ dueAtMs }) => (dueAtMs === null ? [] : [dueAtMs]));
-            expect(core.tasks.earliestDueMs(row.id)).toBe(dues.length === 0 ? null : Math.min(...dues));
+            const dueTimes = stored.flatMap(({ dueAtMs }) => (dueAtMs === null ? [] : [dueAtMs]));
+            expect(core.tasks.earliestDueMs(row.id)).toBe(dueTimes.length === 0 ? null : Math.min(...dueTimes));
             expect(core.ledger.verify(row.id)).toEqual([]);
           }
         }

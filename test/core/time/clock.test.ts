@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { forwardOnly, systemClock } from '../../../src/core/time/clock.ts';
-import { profile, testCore } from '../../support/core.ts';
+import { monotonic, systemClock } from '../../../src/core/time/clock.ts';
+import { buildProfile, createTestCore } from '../../support/core.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: 1000 }));
 afterEach(() => void vi.useRealTimers());
@@ -23,9 +23,9 @@ describe('the system clock', () => {
   it('sleeps long when it is told to sleep longer than a timer can', async () => {
     const controller = new AbortController();
     let isAwake = false;
-    const sleep = systemClock.sleep(2 ** 40, controller.signal).then((rested) => {
+    const sleep = systemClock.sleep(2 ** 40, controller.signal).then((completed) => {
       isAwake = true;
-      return rested;
+      return completed;
     });
     await vi.advanceTimersByTimeAsync(86_400_000);
     expect(isAwake).toBe(false);
@@ -58,9 +58,9 @@ describe('the system clock', () => {
 
 describe("an account's clock", () => {
   it('starts at the time that is given, on every mode', () => {
-    const core = testCore();
+    const core = createTestCore();
     for (const mode of ['real', 'frozen', 'auto'] as const) {
-      const account = core.accounts.create(mode, 'seed', profile({ clock: { mode, nowMs: 5000 } }));
+      const account = core.accounts.create(mode, 'seed', buildProfile({ clock: { mode, nowMs: 5000 } }));
       expect(account.createdAtMs).toBe(5000);
       expect(core.timeline.nowMs(account)).toBe(5000);
       core.clock.advance(100);
@@ -72,7 +72,7 @@ describe("an account's clock", () => {
 describe('the wall clock', () => {
   it('goes on from where it was when the machine is set back, and with it when it is set forward', () => {
     let machineMs = 1000;
-    const nowMs = forwardOnly(() => machineMs);
+    const nowMs = monotonic(() => machineMs);
     const seen: number[] = [];
     for (const move of [0, 10, -500, 10, 10, -5, 3000, 1]) {
       machineMs += move;

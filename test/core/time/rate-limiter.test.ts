@@ -1,74 +1,74 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { WINDOW_MS } from '../../../src/core/time/rate-limiter.ts';
-import { profile, testCore } from '../../support/core.ts';
+import { buildProfile, createTestCore } from '../../support/core.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 
 describe('limits', () => {
   it('open a window of one hour with the first request and a fresh one after it', () => {
-    const { limits, accounts } = testCore();
-    const { id } = accounts.create('k', 'seed', profile());
-    expect(limits.peek(id, 0)).toEqual({ count: 0, resetAtMs: null });
-    expect(limits.hit(id, 1000)).toEqual({ count: 1, leftMs: WINDOW_MS });
-    expect(limits.hit(id, 1000 + WINDOW_MS - 1)).toEqual({ count: 2, leftMs: 1 });
-    expect(limits.peek(id, 1000 + WINDOW_MS - 1)).toEqual({ count: 2, resetAtMs: 1000 + WINDOW_MS });
-    expect(limits.hit(id, 1000 + WINDOW_MS)).toEqual({ count: 1, leftMs: WINDOW_MS });
+    const { rateLimiter, accounts } = createTestCore();
+    const { id } = accounts.create('k', 'seed', buildProfile());
+    expect(rateLimiter.peek(id, 0)).toEqual({ count: 0, resetAtMs: null });
+    expect(rateLimiter.hit(id, 1000)).toEqual({ count: 1, leftMs: WINDOW_MS });
+    expect(rateLimiter.hit(id, 1000 + WINDOW_MS - 1)).toEqual({ count: 2, leftMs: 1 });
+    expect(rateLimiter.peek(id, 1000 + WINDOW_MS - 1)).toEqual({ count: 2, resetAtMs: 1000 + WINDOW_MS });
+    expect(rateLimiter.hit(id, 1000 + WINDOW_MS)).toEqual({ count: 1, leftMs: WINDOW_MS });
   });
 
   it('do not lock an account out when the clock is set back', () => {
-    const { limits } = testCore();
-    limits.hit(1, 10 * WINDOW_MS);
-    expect(limits.hit(1, 0)).toEqual({ count: 1, leftMs: WINDOW_MS });
+    const { rateLimiter } = createTestCore();
+    rateLimiter.hit(1, 10 * WINDOW_MS);
+    expect(rateLimiter.hit(1, 0)).toEqual({ count: 1, leftMs: WINDOW_MS });
   });
 
   it('survive an orderly restart, window and all', () => {
     const dir = tempDir();
     const clock = createTestClock();
-    const before = testCore(clock, dir);
-    const { id } = before.accounts.create('k', 'seed', profile());
-    before.limits.hit(id, 5000);
-    before.limits.hit(id, 6000);
+    const before = createTestCore(clock, dir);
+    const { id } = before.accounts.create('k', 'seed', buildProfile());
+    before.rateLimiter.hit(id, 5000);
+    before.rateLimiter.hit(id, 6000);
     before.close();
-    const after = testCore(clock, dir);
-    expect(after.limits.hit(id, 7000)).toEqual({ count: 3, leftMs: WINDOW_MS - 2000 });
+    const after = createTestCore(clock, dir);
+    expect(after.rateLimiter.hit(id, 7000)).toEqual({ count: 3, leftMs: WINDOW_MS - 2000 });
     after.close();
   });
 
   it('are written down every second, so that a killed process loses no more than that', () => {
     const dir = tempDir();
     const clock = createTestClock();
-    const before = testCore(clock, dir);
-    const { id } = before.accounts.create('k', 'seed', profile());
+    const before = createTestCore(clock, dir);
+    const { id } = before.accounts.create('k', 'seed', buildProfile());
     before.worker.start(() => expect.unreachable());
-    before.limits.hit(id, 5000);
-    before.limits.hit(id, 6000);
+    before.rateLimiter.hit(id, 5000);
+    before.rateLimiter.hit(id, 6000);
     clock.advance(1000);
-    before.limits.hit(id, 6500);
+    before.rateLimiter.hit(id, 6500);
     // Killed: nothing of an orderly stop happens.
     before.db.close();
-    const after = testCore(clock, dir);
-    expect(after.limits.hit(id, 7000)).toEqual({ count: 3, leftMs: WINDOW_MS - 2000 });
+    const after = createTestCore(clock, dir);
+    expect(after.rateLimiter.hit(id, 7000)).toEqual({ count: 3, leftMs: WINDOW_MS - 2000 });
     after.close();
   });
 
   it('are driven by hand, copied and forgotten, also in what is written down', () => {
     const dir = tempDir();
     const clock = createTestClock();
-    const before = testCore(clock, dir);
-    const [one, two, three] = ['1', '2', '3'].map((key) => before.accounts.create(key, 'seed', profile()).id);
-    before.limits.hit(one!, 5000);
-    before.limits.hit(three!, 5000);
-    before.limits.set(one!, 90, 6000);
-    before.limits.copy(one!, two!);
-    before.limits.save();
-    before.limits.set(one!, 0, 7000);
+    const before = createTestCore(clock, dir);
+    const [one, two, three] = ['1', '2', '3'].map((key) => before.accounts.create(key, 'seed', buildProfile()).id);
+    before.rateLimiter.hit(one!, 5000);
+    before.rateLimiter.hit(three!, 5000);
+    before.rateLimiter.set(one!, 90, 6000);
+    before.rateLimiter.copy(one!, two!);
+    before.rateLimiter.save();
+    before.rateLimiter.set(one!, 0, 7000);
     before.resets.remove(three!);
     before.close();
-    const after = testCore(clock, dir);
-    expect(after.limits.peek(one!, 7000)).toEqual({ count: 0, resetAtMs: null });
-    expect(after.limits.peek(two!, 7000)).toEqual({ count: 90, resetAtMs: 5000 + WINDOW_MS });
-    expect(after.limits.peek(three!, 7000)).toEqual({ count: 0, resetAtMs: null });
+    const after = createTestCore(clock, dir);
+    expect(after.rateLimiter.peek(one!, 7000)).toEqual({ count: 0, resetAtMs: null });
+    expect(after.rateLimiter.peek(two!, 7000)).toEqual({ count: 90, resetAtMs: 5000 + WINDOW_MS });
+    expect(after.rateLimiter.peek(three!, 7000)).toEqual({ count: 0, resetAtMs: null });
     after.close();
   });
 
@@ -76,7 +76,7 @@ describe('limits', () => {
     const request = fc.record({ account: fc.nat(2), waitMs: fc.oneof(fc.nat(1000), fc.nat(WINDOW_MS)) });
     fc.assert(
       fc.property(fc.array(request, { maxLength: 200 }), (requests) => {
-        const { limits } = testCore();
+        const { rateLimiter } = createTestCore();
         const model = new Map<number, { start: number; count: number }>();
         let nowMs = 0;
         for (const { account, waitMs } of requests) {
@@ -85,7 +85,7 @@ describe('limits', () => {
           const window = known && nowMs - known.start < WINDOW_MS ? known : { start: nowMs, count: 0 };
           window.count += 1;
           model.set(account, window);
-          expect(limits.hit(account, nowMs)).toEqual({
+          expect(rateLimiter.hit(account, nowMs)).toEqual({
             count: window.count,
             leftMs: window.start + WINDOW_MS - nowMs,
           });

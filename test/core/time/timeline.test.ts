@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { order, profile, testCore } from '../../support/core.ts';
+import { buildOrder, buildProfile, createTestCore } from '../../support/core.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 
 const THREE_STEPS = {
@@ -14,9 +14,9 @@ const THREE_STEPS = {
 
 describe('a real clock', () => {
   it('completes a task when its simulated time divided by the speed has passed, not a millisecond before', () => {
-    const core = testCore();
-    const account = core.accounts.create('k', 'seed', profile({ speed: 60 }));
-    const [task] = core.tasks.submit(account.id, [order({ seconds: 120 })]);
+    const core = createTestCore();
+    const account = core.accounts.create('k', 'seed', buildProfile({ speed: 60 }));
+    const [task] = core.tasks.submit(account.id, [buildOrder({ seconds: 120 })]);
     core.clock.advance(1999);
     expect(core.timeline.poll(account.id, [task!.id])[0]!.status).toBe('processing');
     core.clock.advance(1);
@@ -28,9 +28,9 @@ describe('a real clock', () => {
   });
 
   it('is exact for a poll even when the worker has not looked', () => {
-    const core = testCore();
-    const account = core.accounts.create('k', 'seed', profile());
-    const [task] = core.tasks.submit(account.id, [order({ seconds: 10 })]);
+    const core = createTestCore();
+    const account = core.accounts.create('k', 'seed', buildProfile());
+    const [task] = core.tasks.submit(account.id, [buildOrder({ seconds: 10 })]);
     core.clock.advance(10_000);
     expect(core.timeline.poll(account.id, [task!.id])[0]!.status).toBe('completed');
   });
@@ -44,18 +44,18 @@ describe('a real clock', () => {
         return clock.nowMs();
       },
     };
-    const core = testCore(ticking);
-    const { id } = core.accounts.create('k', 'seed', profile());
+    const core = createTestCore(ticking);
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
     for (let n = 0; n < 50; n++) expect(core.timeline.advance(id, 0)).toEqual([]);
-    core.tasks.submit(id, [order({ seconds: 1 })]);
+    core.tasks.submit(id, [buildOrder({ seconds: 1 })]);
     while (core.tasks.list(id, 1)[0]!.status === 'processing') core.timeline.advanceToNext(id);
     core.timeline.setClock(id, 'real', core.timeline.nowMs(core.accounts.get(id)) + 5);
   });
 
   it('can be advanced, and the wall clock then runs on from there', () => {
-    const core = testCore();
-    const account = core.accounts.create('k', 'seed', profile({ speed: 60 }));
-    core.tasks.submit(account.id, [order({ seconds: 6000 })]);
+    const core = createTestCore();
+    const account = core.accounts.create('k', 'seed', buildProfile({ speed: 60 }));
+    core.tasks.submit(account.id, [buildOrder({ seconds: 6000 })]);
     expect(core.timeline.advance(account.id, 60_000)).toEqual([]);
     core.clock.advance(39_999);
     expect(core.worker.tick()).toBe(0);
@@ -66,9 +66,9 @@ describe('a real clock', () => {
 
 describe('a frozen clock', () => {
   it('stands still while the wall clock runs, and plays all that fell due when advanced', () => {
-    const core = testCore();
-    const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'frozen' }, speed: 60 }));
-    const [task] = core.tasks.submit(account.id, [order({ template: THREE_STEPS })]);
+    const core = createTestCore();
+    const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen' }, speed: 60 }));
+    const [task] = core.tasks.submit(account.id, [buildOrder({ template: THREE_STEPS })]);
     core.clock.advance(1_000_000);
     expect(core.worker.tick()).toBe(0);
     const { createdAtMs } = task!;
@@ -81,24 +81,18 @@ describe('a frozen clock', () => {
   });
 
   it('goes to the next change and stays where it is when nothing is due', () => {
-    const core = testCore();
-    const account = core.accounts.create(
-      'k',
-      'seed',
-      profile({ clock: { mode: 'frozen', nowMs: 5_000_000 } }),
-    );
-    core.tasks.submit(account.id, [order({ template: THREE_STEPS })]);
+    const core = createTestCore();
+    const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen', nowMs: 5_000_000 } }));
+    core.tasks.submit(account.id, [buildOrder({ template: THREE_STEPS })]);
     const steps = () => core.timeline.advanceToNext(account.id).map(({ to }) => to);
     expect([steps(), steps(), steps(), steps()]).toEqual([['image'], ['video'], ['completed'], []]);
     expect(core.accounts.get(account.id).clockMs).toBe(5_100_000);
   });
 
   it('refuses to go back and changes nothing', () => {
-    const core = testCore();
-    const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'frozen', nowMs: 5000 } }));
-    expect(() => core.timeline.advance(account.id, -1)).toThrow(
-      expect.objectContaining({ code: 'CLOCK_BACKWARDS' }),
-    );
+    const core = createTestCore();
+    const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen', nowMs: 5000 } }));
+    expect(() => core.timeline.advance(account.id, -1)).toThrow(expect.objectContaining({ code: 'CLOCK_BACKWARDS' }));
     expect(() => core.timeline.setClock(account.id, 'real', 4999)).toThrow(
       expect.objectContaining({ code: 'CLOCK_BACKWARDS' }),
     );
@@ -108,9 +102,9 @@ describe('a frozen clock', () => {
 
 describe('an auto clock', () => {
   it('moves to the next change of the polled task with each poll', () => {
-    const core = testCore();
-    const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'auto' } }));
-    const [task] = core.tasks.submit(account.id, [order({ template: THREE_STEPS })]);
+    const core = createTestCore();
+    const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'auto' } }));
+    const [task] = core.tasks.submit(account.id, [buildOrder({ template: THREE_STEPS })]);
     const poll = () => {
       const [polled] = core.timeline.poll(account.id, [task!.id]);
       return [polled!.status, polled!.step];
@@ -125,18 +119,20 @@ describe('an auto clock', () => {
   });
 
   it('moves to what has to happen first when the polled task waits for another', () => {
-    const core = testCore();
-    const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'auto' } }));
-    const tasks = core.tasks.submit(account.id, [order(), order(), order()], { chained: true });
+    const core = createTestCore();
+    const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'auto' } }));
+    const tasks = core.tasks.submit(account.id, [buildOrder(), buildOrder(), buildOrder()], {
+      chained: true,
+    });
     const last = tasks.at(-1)!.id;
     const poll = () => core.timeline.poll(account.id, [last])[0]!.status;
     expect([poll(), poll(), poll()]).toEqual(['processing', 'processing', 'completed']);
   });
 
   it('does not move for an unknown or finished task', () => {
-    const core = testCore();
-    const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'auto' } }));
-    core.tasks.submit(account.id, [order()]);
+    const core = createTestCore();
+    const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'auto' } }));
+    core.tasks.submit(account.id, [buildOrder()]);
     expect(core.timeline.poll(account.id, ['task_unknown'])).toEqual([undefined]);
     expect(core.accounts.get(account.id).clockMs).toBe(account.clockMs);
   });
@@ -144,9 +140,9 @@ describe('an auto clock', () => {
 
 describe('changing the clock', () => {
   it('leaves running tasks the simulated time they have left', () => {
-    const core = testCore();
-    const account = core.accounts.create('k', 'seed', profile({ speed: 60 }));
-    core.tasks.submit(account.id, [order({ seconds: 120 })]);
+    const core = createTestCore();
+    const account = core.accounts.create('k', 'seed', buildProfile({ speed: 60 }));
+    core.tasks.submit(account.id, [buildOrder({ seconds: 120 })]);
     core.clock.advance(1000);
     core.timeline.setClock(account.id, 'frozen');
     expect(core.timeline.advance(account.id, 59_999)).toEqual([]);
@@ -154,13 +150,13 @@ describe('changing the clock', () => {
   });
 
   it('hands a frozen account back to the worker when it becomes real', () => {
-    const core = testCore();
+    const core = createTestCore();
     const account = core.accounts.create(
       'k',
       'seed',
-      profile({ clock: { mode: 'frozen', nowMs: 1000 }, speed: 10 }),
+      buildProfile({ clock: { mode: 'frozen', nowMs: 1000 }, speed: 10 }),
     );
-    core.tasks.submit(account.id, [order({ seconds: 100 })]);
+    core.tasks.submit(account.id, [buildOrder({ seconds: 100 })]);
     core.timeline.setClock(account.id, 'real');
     core.clock.advance(9999);
     expect(core.worker.tick()).toBe(0);
@@ -169,9 +165,9 @@ describe('changing the clock', () => {
   });
 
   it('moves forward to a time that is given, playing what lies between', () => {
-    const core = testCore();
-    const account = core.accounts.create('k', 'seed', profile({ clock: { mode: 'frozen', nowMs: 0 } }));
-    const [task] = core.tasks.submit(account.id, [order({ seconds: 100 })]);
+    const core = createTestCore();
+    const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen', nowMs: 0 } }));
+    const [task] = core.tasks.submit(account.id, [buildOrder({ seconds: 100 })]);
     core.timeline.setClock(account.id, 'auto', 200_000);
     expect(core.tasks.find(account.id, task!.id)).toMatchObject({
       status: 'completed',
@@ -187,18 +183,18 @@ describe('the clock under random moves', () => {
     const seconds = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 6 });
     fc.assert(
       fc.property(pieces, seconds, fc.boolean(), (moves, durations, chained) => {
-        const run = (cuts: number[]) => {
-          const core = testCore();
-          const { id } = core.accounts.create('k', 'seed', profile({ clock: { mode: 'frozen', nowMs: 0 } }));
+        const run = (advances: number[]) => {
+          const core = createTestCore();
+          const { id } = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen', nowMs: 0 } }));
           core.tasks.submit(
             id,
-            durations.map((length) => order({ seconds: length })),
+            durations.map((length) => buildOrder({ seconds: length })),
             { chained },
           );
-          const seen = cuts.flatMap((ms) => core.timeline.advance(id, ms));
+          const transitions = advances.flatMap((ms) => core.timeline.advance(id, ms));
           const state = core.tasks.list(id, 100).map(({ status, finishedAtMs }) => [status, finishedAtMs]);
           core.close();
-          return { seen, state };
+          return { seen: transitions, state };
         };
         const total = moves.reduce((one, other) => one + other, 0);
         expect(run(moves)).toEqual(run([total]));
@@ -210,9 +206,11 @@ describe('the clock under random moves', () => {
 
 describe('tasks that wait for each other', () => {
   const chain = () => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile());
-    const ids = core.tasks.submit(id, [order(), order(), order()], { chained: true }).map((task) => task.id);
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    const ids = core.tasks
+      .submit(id, [buildOrder(), buildOrder(), buildOrder()], { chained: true })
+      .map((task) => task.id);
     const states = () =>
       ids.map((taskId) => core.tasks.find(id, taskId)!).map((task) => [task.status, task.startedAtMs]);
     return { core, id, ids, states };
@@ -248,11 +246,11 @@ describe('tasks that wait for each other', () => {
 });
 
 describe('what was due comes first', () => {
-  const overdue = (own = {}) => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile({ credits: 8, ...own }));
+  const overdue = (overrides = {}) => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 8, ...overrides }));
     const [task] = core.tasks.submit(id, [
-      order({ seconds: 10, departure: () => ({ outcome: { status: 'failed', errorCode: 'X' } }) }),
+      buildOrder({ seconds: 10, overrides: () => ({ outcome: { status: 'failed', errorCode: 'X' } }) }),
     ]);
     core.clock.advance(15_000);
     return { core, id, task: task! };
@@ -260,7 +258,7 @@ describe('what was due comes first', () => {
 
   it('before a submission, so that its refund can be spent and the ledger stays in the order of time', () => {
     const { core, id } = overdue({ credits: 4 });
-    core.tasks.submit(id, [order()]);
+    core.tasks.submit(id, [buildOrder()]);
     const entries = core.ledger.entries(id, 10);
     expect(entries.map(({ kind }) => kind)).toEqual(['grant', 'hold', 'refund', 'hold']);
     expect(entries.map(({ atMs }) => atMs)).toEqual(entries.map(({ atMs }) => atMs).sort());
@@ -292,9 +290,9 @@ describe('what was due comes first', () => {
   });
 
   it('before a poll, also when the task waits behind the one that is due', () => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile());
-    const [, second] = core.tasks.submit(id, [order({ seconds: 10 }), order({ seconds: 10 })], {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    const [, second] = core.tasks.submit(id, [buildOrder({ seconds: 10 }), buildOrder({ seconds: 10 })], {
       chained: true,
     });
     core.clock.advance(20_000);
@@ -304,9 +302,9 @@ describe('what was due comes first', () => {
 
 describe('the simulated time of a task that is ended by hand', () => {
   it('is how far it had come, whatever the pace was on the way', () => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile({ speed: 60 }));
-    const [task] = core.tasks.submit(id, [order({ seconds: 120 })]);
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile({ speed: 60 }));
+    const [task] = core.tasks.submit(id, [buildOrder({ seconds: 120 })]);
     core.clock.advance(1000);
     core.timeline.setClock(id, 'frozen');
     core.timeline.advance(id, 10_000);
@@ -317,9 +315,9 @@ describe('the simulated time of a task that is ended by hand', () => {
 
 describe('a move of the clock', () => {
   it('happens with all that falls due on the way, or not at all', () => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile({ clock: { mode: 'frozen', nowMs: 0 } }));
-    core.tasks.submit(id, [order({ seconds: 10 }), order({ seconds: 20 })]);
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen', nowMs: 0 } }));
+    core.tasks.submit(id, [buildOrder({ seconds: 10 }), buildOrder({ seconds: 20 })]);
     core.db.exec(`CREATE TRIGGER full BEFORE INSERT ON ledger_entries WHEN NEW.seq > 4
                   BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
     expect(() => core.timeline.advance(id, 30_000)).toThrow('the disk is full');
@@ -330,14 +328,14 @@ describe('a move of the clock', () => {
   });
 
   it('plays any number of changes', () => {
-    const core = testCore();
-    const { id } = core.accounts.create('k', 'seed', profile({ credits: 10_000 }));
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 10_000 }));
     core.tasks.submit(
       id,
-      Array.from({ length: 1200 }, () => order({ seconds: 10 })),
+      Array.from({ length: 1200 }, () => buildOrder({ seconds: 10 })),
     );
     core.clock.advance(10_000);
-    expect(core.timeline.settle(id)).toHaveLength(1200);
+    expect(core.timeline.applyDue(id)).toHaveLength(1200);
     expect(core.accounts.get(id).wakeAtMs).toBeNull();
   });
 });

@@ -1,13 +1,13 @@
 import { connect } from 'node:net';
 import { describe, expect, it, vi } from 'vitest';
-import { piecesOf } from '../../../src/families/kit/text-stream.ts';
-import { testEmulator } from '../../support/emulator.ts';
+import { chunkText } from '../../../src/families/kit/text-stream.ts';
+import { createTestEmulator } from '../../support/emulator.ts';
 
 const PATH = '/api/sora-2/generate-prompt';
 const BODY = { topic: 'a lighthouse in a storm', technique: 'montage', duration: 10 };
 
-async function listening(own: Parameters<Awaited<ReturnType<typeof testEmulator>>['createAccount']>[1]) {
-  const emulator = await testEmulator();
+async function listening(own: Parameters<Awaited<ReturnType<typeof createTestEmulator>>['createAccount']>[1]) {
+  const emulator = await createTestEmulator();
   const { id } = emulator.createAccount('k', own);
   const url = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
   const start = () =>
@@ -23,11 +23,11 @@ async function listening(own: Parameters<Awaited<ReturnType<typeof testEmulator>
 describe('piecesOf', () => {
   it('cuts between characters, never inside one, and loses nothing', () => {
     const text = '🎬🎥漢字é'.repeat(50);
-    const pieces = piecesOf(text);
+    const pieces = chunkText(text);
     expect(pieces.length).toBeGreaterThan(5);
     expect(pieces.join('')).toBe(text);
     for (const piece of pieces) expect(piece).not.toMatch(/\p{Surrogate}/u);
-    expect(piecesOf('ab')).toEqual(['a', 'b']);
+    expect(chunkText('ab')).toEqual(['a', 'b']);
   });
 });
 
@@ -50,7 +50,7 @@ describe('a text stream', () => {
   it('is spread evenly over its simulated time on a real clock, which speed shortens', async () => {
     // The same seed and place in the history give the same text, so another account tells what to expect.
     const whole = await (await (await listening({ clock: { mode: 'frozen' } })).start()).text();
-    const pieces = piecesOf(whole);
+    const pieces = chunkText(whole);
     const { start, clock, core, id, kinds } = await listening({ speed: 10 });
     const response = await start();
     const { endMs } = core.tasks.list(id, 1)[0]!.plan;

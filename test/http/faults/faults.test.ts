@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
 import { describe, expect, it, vi } from 'vitest';
 import type { Rule } from '../../../src/core/faults/fault-rules.ts';
-import { testEmulator } from '../../support/emulator.ts';
-import { rawBytes } from '../../support/raw-http.ts';
+import { createTestEmulator } from '../../support/emulator.ts';
+import { sendRawBytes } from '../../support/raw-http.ts';
 
 const GENERATE = '/api/sora-2/generate';
 const CHECK = '/api/sora-2/check-status';
@@ -12,7 +12,7 @@ const TOPIC = { topic: 'a lighthouse', locale: 'ja' };
 
 /** The emulator on a port, with raw access to what comes over the wire. */
 async function listening(rule?: Rule) {
-  const emulator = await testEmulator();
+  const emulator = await createTestEmulator();
   const account = emulator.createAccount('k', { clock: { mode: 'frozen' } });
   if (rule) emulator.core.faults.add(account.id, rule);
   const url = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
@@ -21,7 +21,7 @@ async function listening(rule?: Rule) {
   /** Every byte of the answer, and how the connection ended. */
   function raw(path: string, body: object): Promise<{ bytes: Buffer; end: string }> {
     const text = JSON.stringify(body);
-    return rawBytes(
+    return sendRawBytes(
       new URL(url).port,
       `POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
     );
@@ -39,7 +39,7 @@ const at = (stage: Rule['at'], effect: Rule['effect'], more: Partial<Rule> = {})
 
 describe('a rule', () => {
   it('tells any documented code with its documented status, or the one it is given', async () => {
-    const { post, core, createAccount } = await testEmulator();
+    const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k');
     core.faults.add(id, at('request', { errorCode: 'INTERNAL_ERROR' }, { times: 1 }));
     core.faults.add(id, at('request', { errorCode: 'AI_SERVICE_ERROR', status: 502 }, { times: 1 }));
@@ -59,7 +59,7 @@ describe('a rule', () => {
   });
 
   it('strikes the n-th time, so many times', async () => {
-    const { post, core, createAccount } = await testEmulator();
+    const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k');
     core.faults.add(id, at('request', { errorCode: 'INTERNAL_ERROR' }, { after: 2, times: 2 }));
     const statuses: number[] = [];
@@ -70,7 +70,7 @@ describe('a rule', () => {
 
   it('strikes by chance, the same way for the same seed', async () => {
     const run = async (seed: string) => {
-      const { post, core, createAccount } = await testEmulator();
+      const { post, core, createAccount } = await createTestEmulator();
       const { id } = createAccount('k', { rateLimit: null });
       core.faults.add(id, at('request', { errorCode: 'INTERNAL_ERROR' }, { probability: 0.3, seed }));
       const hits: boolean[] = [];
@@ -86,7 +86,7 @@ describe('a rule', () => {
   });
 
   it('strikes what it matches: family, endpoint, text', async () => {
-    const { post, core, createAccount } = await testEmulator();
+    const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k');
     const boom = { errorCode: 'INTERNAL_ERROR' };
     core.faults.add(id, { match: { family: 'veo-3' }, at: 'request', effect: boom });
@@ -100,7 +100,7 @@ describe('a rule', () => {
   });
 
   it('of the account is tried before those for everybody, in the order they were set', async () => {
-    const { post, core, createAccount } = await testEmulator();
+    const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k');
     core.faults.add(null, at('request', { errorCode: 'INTERNAL_ERROR' }));
     core.faults.add(id, at('request', { errorCode: 'GENERATION_FAILED' }, { times: 1 }));
@@ -112,7 +112,7 @@ describe('a rule', () => {
   });
 
   it('at charge refuses a right request, naming the price where the answer does, and charges nothing', async () => {
-    const { post, core, createAccount } = await testEmulator();
+    const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k');
     core.faults.add(id, at('charge', { errorCode: 'INSUFFICIENT_CREDITS' }));
     expect((await post(GENERATE, {}, 'k')).body.errorCode).toBe('PROMPT_REQUIRED');
@@ -128,7 +128,7 @@ describe('a rule', () => {
   it.each(['request', 'charge', 'accepted'] as const)(
     'at %s that tells of missing credits names the price as the answer does',
     async (stage) => {
-      const { post, core, createAccount } = await testEmulator();
+      const { post, core, createAccount } = await createTestEmulator();
       const { id } = createAccount('k', { clock: { mode: 'frozen' } });
       core.faults.add(id, at(stage, { errorCode: 'INSUFFICIENT_CREDITS' }));
       expect((await post(GENERATE, VALID, 'k')).text).toBe(
@@ -150,7 +150,7 @@ describe('a rule', () => {
   );
 
   it('at task with a code ends a watermark removal with it', async () => {
-    const { post, core, createAccount } = await testEmulator();
+    const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode: 'frozen' } });
     core.faults.add(id, at('task', { errorCode: 'SERVICE_UNAVAILABLE' }));
     const share_link = 'https://sora.chatgpt.com/p/s_1';
@@ -162,7 +162,7 @@ describe('a rule', () => {
   });
 
   it('at task lets it fail, hang, or take its time', async () => {
-    const { post, core, createAccount } = await testEmulator();
+    const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode: 'frozen' } });
     core.faults.add(id, at('task', { fail: true }, { times: 1 }));
     core.faults.add(id, at('task', { hang: true }, { times: 1 }));
@@ -184,7 +184,7 @@ describe('a rule', () => {
   });
 
   it('strikes each shot by its own text', async () => {
-    const { post, core, createAccount } = await testEmulator();
+    const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode: 'frozen' } });
     core.faults.add(id, at('task', { fail: true }, { match: { contains: 'fire' } }));
     const shot = (shotId: string, prompt: string) => ({
@@ -229,7 +229,7 @@ describe('an answer that is lost', () => {
   });
 
   it('is replaced by an error although the task runs', async () => {
-    const { post, core, createAccount } = await testEmulator();
+    const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k');
     core.faults.add(id, at('accepted', { errorCode: 'INTERNAL_ERROR' }));
     expect(await post(GENERATE, VALID, 'k')).toMatchObject({
@@ -240,11 +240,7 @@ describe('an answer that is lost', () => {
   });
 
   it('of a text has been paid for, whatever becomes of it', async () => {
-    for (const effect of [
-      { reset: true },
-      { errorCode: 'SERVICE_UNAVAILABLE' },
-      { truncateAfter: 30 },
-    ] as const) {
+    for (const effect of [{ reset: true }, { errorCode: 'SERVICE_UNAVAILABLE' }, { truncateAfter: 30 }] as const) {
       const { raw, kinds, core, id } = await listening(at('accepted', effect));
       await raw(PROMPT, TOPIC);
       await vi.waitUntil(() => kinds().length === 3);
@@ -254,7 +250,7 @@ describe('an answer that is lost', () => {
   });
 
   it('comes late', async () => {
-    const { post, core, createAccount, clock } = await testEmulator();
+    const { post, core, createAccount, clock } = await createTestEmulator();
     const { id } = createAccount('k');
     core.faults.add(id, at('request', { delayMs: 400 }));
     let isThere = false;
@@ -390,7 +386,7 @@ describe('a stream', () => {
 
 describe('a directive', () => {
   const statusOf = async (body: object, headers: object = {}, path = GENERATE) => {
-    const { send, core, createAccount } = await testEmulator();
+    const { send, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode: 'frozen' } });
     const answer = await send('POST', path, { key: 'k', body, headers });
     core.timeline.advance(id, 86_400_000);
@@ -428,12 +424,7 @@ describe('a directive', () => {
   });
 
   it('refuses at once with a code of the endpoint, charging nothing', async () => {
-    for (const code of [
-      'GENERATION_FAILED',
-      'INTERNAL_ERROR',
-      'INSUFFICIENT_CREDITS',
-      'API_KEY_RATE_LIMIT_EXCEEDED',
-    ]) {
+    for (const code of ['GENERATION_FAILED', 'INTERNAL_ERROR', 'INSUFFICIENT_CREDITS', 'API_KEY_RATE_LIMIT_EXCEEDED']) {
       const { answer, tasks, core, id } = await statusOf({ ...VALID, prompt: `a @emulator(fail=${code})` });
       expect(answer.body.errorCode).toBe(code);
       expect([tasks, core.accounts.get(id).balance]).toEqual([[], 1000]);
@@ -453,7 +444,7 @@ describe('a directive', () => {
     'fail=',
     'hang=1',
   ])('that says "%s" is none, and a warning in the journal', async (words) => {
-    const { send, createAccount, get } = await testEmulator();
+    const { send, createAccount, get } = await createTestEmulator();
     createAccount('k');
     await send('POST', GENERATE, { key: 'k', body: { ...VALID, prompt: `@emulator(${words})` } });
     await send('POST', GENERATE, { key: 'k', body: VALID, headers: { 'x-emulator-fault': words } });

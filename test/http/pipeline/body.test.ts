@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { testEmulator } from '../../support/emulator.ts';
+import { createTestEmulator } from '../../support/emulator.ts';
 
 const CHECK = '/api/sora-2/check-status';
 const nested = (levels: number) => `{"taskId":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`;
@@ -9,7 +9,7 @@ it.each([
   ['lists', nested],
   ['objects', objects],
 ])('refuses a body of %s nested deeper than 512 levels, wherever it is read', async (_what, bodyOf) => {
-  const { post, send, core } = await testEmulator();
+  const { post, send, core } = await createTestEmulator();
   // With such a rule what the body says is made a text again.
   core.faults.add(null, { at: 'request', match: { contains: 'nowhere' }, effect: { fail: true } });
   for (const levels of [513, 8000, 100_000]) {
@@ -30,7 +30,7 @@ it.each([
 });
 
 it('takes brackets in a text for text', async () => {
-  const { post } = await testEmulator();
+  const { post } = await createTestEmulator();
   for (const text of ['['.repeat(2000), `\\"${'{"'.repeat(2000)}`, `${'['.repeat(600)}\\\\`, '\\']) {
     const body = { prompt: text, mode: 'textToVideo', more: '\\'.repeat(7), last: [text] };
     expect((await post('/api/sora-2/generate', body)).status).toBe(200);
@@ -38,11 +38,7 @@ it('takes brackets in a text for text', async () => {
 });
 
 /** Neither a text nor a number can be made of these. */
-const UNCOMPARABLE: unknown[] = [
-  { toString: 1 },
-  { toString: 1, valueOf: 1 },
-  { length: { toString: 1, valueOf: 1 } },
-];
+const UNCOMPARABLE: unknown[] = [{ toString: 1 }, { toString: 1, valueOf: 1 }, { length: { toString: 1, valueOf: 1 } }];
 
 it.each([
   ['/api/sora-2/generate', 'prompt', 'PROMPT_REQUIRED', { mode: 'textToVideo' }],
@@ -51,22 +47,19 @@ it.each([
   ['/api/sora/remove-watermark', 'share_link', 'MISSING_SHARE_LINK', {}],
   ['/api/sora-2-tvc/generate', 'adTheme', 'INVALID_INPUT', {}],
   ['/api/nano-banana-2/generate', 'prompt', 'INVALID_PROMPT', { mode: 'generate' }],
-])(
-  'refuses at %s what is no %s, even what cannot be compared, with %s',
-  async (path, field, errorCode, rest) => {
-    const { post } = await testEmulator();
-    for (const value of UNCOMPARABLE) {
-      const body = { ...rest, [field]: value };
-      expect(await post(path, body), JSON.stringify(body)).toMatchObject({
-        status: 400,
-        body: { errorCode },
-      });
-    }
-  },
-);
+])('refuses at %s what is no %s, even what cannot be compared, with %s', async (path, field, errorCode, rest) => {
+  const { post } = await createTestEmulator();
+  for (const value of UNCOMPARABLE) {
+    const body = { ...rest, [field]: value };
+    expect(await post(path, body), JSON.stringify(body)).toMatchObject({
+      status: 400,
+      body: { errorCode },
+    });
+  }
+});
 
 it('refuses shots whose id cannot be compared', async () => {
-  const { post } = await testEmulator();
+  const { post } = await createTestEmulator();
   const shot = { prompt: 'a', generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' };
   for (const id of UNCOMPARABLE) {
     expect(await post('/api/veo-3/generate', { shots: [{ ...shot, id }] })).toMatchObject({
@@ -77,7 +70,7 @@ it('refuses shots whose id cannot be compared', async () => {
 });
 
 it('refuses what has a length that cannot be compared where a text or a list has to be short', async () => {
-  const { post, send } = await testEmulator();
+  const { post, send } = await createTestEmulator();
   const [, , value] = UNCOMPARABLE;
   expect(await post('/api/veo-3/generate', { shots: value })).toMatchObject({
     status: 400,

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { testEmulator } from '../../support/emulator.ts';
+import { createTestEmulator } from '../../support/emulator.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 
 const GENERATE = '/api/sora-2/generate';
@@ -32,31 +32,29 @@ describe('authentication', () => {
     ['a test key that is not ASCII', { authorization: 'Bearer np_test_\u00fc' }],
     ['a key with a space', { authorization: 'Bearer np_test_a b' }],
   ])('refuses %s', async (_case, headers) => {
-    const { send } = await testEmulator();
+    const { send } = await createTestEmulator();
     for (const path of ENDPOINTS) {
       const answer = await send('POST', path, { key: null, headers, body: VALID });
       expect(answer.status).toBe(401);
-      expect(answer.text).toBe(
-        '{"success":false,"error":"Authentication required","errorCode":"LOGIN_REQUIRED"}',
-      );
+      expect(answer.text).toBe('{"success":false,"error":"Authentication required","errorCode":"LOGIN_REQUIRED"}');
       expect(answer.headers).not.toHaveProperty('x-ratelimit-limit');
     }
   });
 
   it('refuses a revoked key', async () => {
-    const { core, post } = await testEmulator();
+    const { core, post } = await createTestEmulator();
     core.accounts.change(core.accounts.find('np_test_default')!.id, { revoked: true });
     expect(await post(GENERATE, VALID)).toMatchObject({ status: 401, body: envelope('LOGIN_REQUIRED') });
   });
 
   it.each(['Bearer', 'bearer', 'BEARER', 'Bearer  '])('takes the scheme as "%s"', async (scheme) => {
-    const { send } = await testEmulator();
+    const { send } = await createTestEmulator();
     const headers = { authorization: `${scheme} np_test_default` };
     expect((await send('POST', GENERATE, { key: null, headers, body: VALID })).status).toBe(200);
   });
 
   it('makes an account for an unknown test key, once, from the default profile', async () => {
-    const { post, account } = await testEmulator(['--rate-limit', '7', '--speed', '5', '--seed', 's']);
+    const { post, account } = await createTestEmulator(['--rate-limit', '7', '--speed', '5', '--seed', 's']);
     expect((await post(GENERATE, VALID, 'np_test_made_up')).status).toBe(200);
     expect((await post(GENERATE, VALID, 'np_test_made_up')).status).toBe(200);
     expect(account('np_test_made_up')).toMatchObject({
@@ -69,18 +67,18 @@ describe('authentication', () => {
   });
 
   it('makes none when that is switched off', async () => {
-    const { post } = await testEmulator(['--auto-accounts', 'off']);
+    const { post } = await createTestEmulator(['--auto-accounts', 'off']);
     expect((await post(GENERATE, VALID, 'np_test_made_up')).status).toBe(401);
     expect((await post(GENERATE, VALID, 'np_test_default')).status).toBe(200);
   });
 
   it('makes none for a key of absurd length', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     expect((await post(GENERATE, VALID, `np_test_${'x'.repeat(500)}`)).status).toBe(401);
   });
 
   it('gives a new account the default profile, and a key its own tasks only', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const { body } = await post(GENERATE, VALID, 'np_test_one');
     expect((await post(CHECK, { taskId: body.taskId }, 'np_test_one')).status).toBe(200);
     expect(await post(CHECK, { taskId: body.taskId }, 'np_test_two')).toMatchObject({
@@ -92,7 +90,7 @@ describe('authentication', () => {
 
 describe('the rate limit', () => {
   it('passes exactly 100 of 101 requests that come at once', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const answers = await Promise.all(
       Array.from({ length: 101 }, () => post(CHECK, { taskId: 'task_x' }, 'np_test_burst')),
     );
@@ -101,7 +99,7 @@ describe('the rate limit', () => {
   });
 
   it('tells limit, rest and reset on every authenticated answer, and when to try again once it is reached', async () => {
-    const { post, clock } = await testEmulator();
+    const { post, clock } = await createTestEmulator();
     const first = await post(GENERATE, VALID, 'np_test_limited');
     expect(first.headers).toMatchObject({
       'x-ratelimit-limit': '3',
@@ -126,7 +124,7 @@ describe('the rate limit', () => {
   });
 
   it('opens again after an hour, and refused requests do not lengthen it', async () => {
-    const { post, clock } = await testEmulator();
+    const { post, clock } = await createTestEmulator();
     const status = async () => (await post(CHECK, { taskId: 'x' }, 'np_test_limited')).status;
     expect([await status(), await status(), await status(), await status()]).toEqual([404, 404, 404, 429]);
     clock.advance(3_599_999);
@@ -136,7 +134,7 @@ describe('the rate limit', () => {
   });
 
   it("runs on the account's clock, and speed does not change its hour", async () => {
-    const { post, core, clock, createAccount } = await testEmulator();
+    const { post, core, clock, createAccount } = await createTestEmulator();
     const frozen = createAccount('frozen', { rateLimit: 1, clock: { mode: 'frozen' } });
     createAccount('fast', { rateLimit: 1, speed: 1000 });
     const status = async (key: string) => (await post(CHECK, { taskId: 'x' }, key)).status;
@@ -151,7 +149,7 @@ describe('the rate limit', () => {
   });
 
   it('comes after authentication and before everything else', async () => {
-    const { send, post } = await testEmulator();
+    const { send, post } = await createTestEmulator();
     for (let n = 0; n < 3; n++) await post(CHECK, { taskId: 'x' }, 'np_test_limited');
     const limited = { key: 'np_test_limited' };
     expect((await send('POST', GENERATE, { ...limited, body: '{broken' })).status).toBe(429);
@@ -161,7 +159,7 @@ describe('the rate limit', () => {
   });
 
   it('counts requests to unknown paths too, for whoever has a key', async () => {
-    const { send } = await testEmulator();
+    const { send } = await createTestEmulator();
     expect((await send('POST', '/api/nowhere', { body: VALID })).headers).toMatchObject({
       'x-ratelimit-remaining': '99',
     });
@@ -169,7 +167,7 @@ describe('the rate limit', () => {
   });
 
   it('can be off, with no headers that would lie', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const answers = await Promise.all(
       Array.from({ length: 150 }, () => post(CHECK, { taskId: 'x' }, 'np_test_unlimited')),
     );
@@ -178,7 +176,7 @@ describe('the rate limit', () => {
   });
 
   it('is counted for each key by itself', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     for (let n = 0; n < 3; n++) await post(CHECK, { taskId: 'x' }, 'np_test_limited');
     expect((await post(CHECK, { taskId: 'x' }, 'np_test_limited')).status).toBe(429);
     expect((await post(CHECK, { taskId: 'x' }, 'np_test_other')).headers['x-ratelimit-remaining']).toBe('99');
@@ -192,7 +190,7 @@ describe('keys that make their own account', () => {
     'np_test_"it works" is no title'.replaceAll(' ', '_'),
     `np_test_${'a'.repeat(192)}`,
   ])('may be %s', async (key) => {
-    const { post, get } = await testEmulator();
+    const { post, get } = await createTestEmulator();
     expect((await post(GENERATE, VALID, key)).status).toBe(200);
     expect((await get(`/__admin/accounts/${encodeURIComponent(key)}`)).body.credits).toBe(996);
   });
@@ -209,7 +207,7 @@ describe('what is no request of the API', () => {
     ['OPTIONS', '/nowhere'],
     ['PROPFIND', '/nowhere'],
   ])('answers %s %s with 404 in the envelope, with a key or without', async (method, path) => {
-    const { send } = await testEmulator();
+    const { send } = await createTestEmulator();
     for (const key of ['np_test_default', null]) {
       const answer = await send(method, path, { key });
       expect(answer.status).toBe(404);
@@ -220,7 +218,7 @@ describe('what is no request of the API', () => {
   it.each(['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'])(
     'answers %s on a known path with 405',
     async (method) => {
-      const { send } = await testEmulator();
+      const { send } = await createTestEmulator();
       for (const path of ENDPOINTS) {
         const answer = await send(method, path, { key: null });
         expect(answer.status).toBe(405);
@@ -233,7 +231,7 @@ describe('what is no request of the API', () => {
   it.each(['', '{bad', `"${'x'.repeat(2 * 1024 * 1024)}"`])(
     'does not look into the body for that (case %#)',
     async (body) => {
-      const { send, account, core, clock } = await testEmulator();
+      const { send, account, core, clock } = await createTestEmulator();
       for (const key of ['np_test_default', null]) {
         const ask = (method: string, path: string) =>
           send(method, path, { key, body, headers: { 'content-type': 'application/json' } });
@@ -250,12 +248,12 @@ describe('what is no request of the API', () => {
         });
       }
       // Counted all the same, and once each.
-      expect(core.limits.peek(account('np_test_default').id, clock.nowMs()).count).toBe(3);
+      expect(core.rateLimiter.peek(account('np_test_default').id, clock.nowMs()).count).toBe(3);
     },
   );
 
   it('answers a method that needs a content type like any other', async () => {
-    const { send } = await testEmulator();
+    const { send } = await createTestEmulator();
     expect(await send('QUERY', GENERATE, { key: null })).toMatchObject({
       status: 405,
       headers: { allow: 'POST' },
@@ -265,15 +263,14 @@ describe('what is no request of the API', () => {
   });
 
   it.each(ENDPOINTS)('refuses an encoded body at %s', async (path) => {
-    const { send } = await testEmulator();
-    const sent = (encoding: string) =>
-      send('POST', path, { body: VALID, headers: { 'content-encoding': encoding } });
+    const { send } = await createTestEmulator();
+    const sent = (encoding: string) => send('POST', path, { body: VALID, headers: { 'content-encoding': encoding } });
     expect(await sent('gzip')).toMatchObject({ status: 415, body: envelope('INVALID_INPUT') });
     expect((await sent('identity')).status).not.toBe(415);
   });
 
   it.each(ENDPOINTS)('refuses a body that is not UTF-8 at %s, charging nothing', async (path) => {
-    const { app, account } = await testEmulator();
+    const { app, account } = await createTestEmulator();
     const answer = await app.inject({
       method: 'POST',
       url: path,
@@ -285,7 +282,7 @@ describe('what is no request of the API', () => {
   });
 
   it.each(ENDPOINTS)('takes nothing but JSON at %s', async (path) => {
-    const { send } = await testEmulator();
+    const { send } = await createTestEmulator();
     for (const type of [
       'text/plain',
       'application/x-www-form-urlencoded',
@@ -301,13 +298,13 @@ describe('what is no request of the API', () => {
   });
 
   it('takes JSON with parameters in the content type', async () => {
-    const { send } = await testEmulator();
+    const { send } = await createTestEmulator();
     const headers = { 'content-type': 'Application/JSON; charset=utf-8' };
     expect((await send('POST', GENERATE, { body: VALID, headers })).status).toBe(200);
   });
 
   it.each(ENDPOINTS)('refuses a body that is no JSON object at %s', async (path) => {
-    const { send, core, account } = await testEmulator();
+    const { send, core, account } = await createTestEmulator();
     const bodies = ['', '{', '{"prompt":', 'null', '[]', '"text"', '5', 'true', '{}{}', '\u0000', '{"a":1,}'];
     for (const body of bodies) {
       const answer = await send('POST', path, { body, headers: { 'content-type': 'application/json' } });
@@ -318,13 +315,13 @@ describe('what is no request of the API', () => {
   });
 
   it('takes a byte order mark before the body', async () => {
-    const { send } = await testEmulator();
+    const { send } = await createTestEmulator();
     const answer = await send('POST', GENERATE, { body: `\uFEFF${JSON.stringify(VALID)}` });
     expect(answer.status).toBe(200);
   });
 
   it('does not fall over keys that mean something to JavaScript', async () => {
-    const { send, account } = await testEmulator();
+    const { send, account } = await createTestEmulator();
     const body = '{"__proto__":{"mode":"textToVideo"},"constructor":{"prototype":{}},"prompt":"a"}';
     expect((await send('POST', GENERATE, { body })).body).toEqual({
       success: false,
@@ -335,13 +332,13 @@ describe('what is no request of the API', () => {
   });
 
   it('refuses a huge body with 413', async () => {
-    const { post } = await testEmulator();
+    const { post } = await createTestEmulator();
     const answer = await post(GENERATE, { ...VALID, prompt: 'x'.repeat(1_048_577) });
     expect(answer).toMatchObject({ status: 413, body: envelope('INVALID_INPUT') });
   });
 
   it('lets the size limit be set', async () => {
-    const { post } = await testEmulator(['--body-limit-bytes', '2000000']);
+    const { post } = await createTestEmulator(['--body-limit-bytes', '2000000']);
     expect((await post(GENERATE, { ...VALID, prompt: 'x'.repeat(1_048_577) })).status).toBe(200);
   });
 });
@@ -350,13 +347,11 @@ describe('an error of ours', () => {
   it('is told as INTERNAL_ERROR without a word about its inside', async () => {
     const log: Record<string, unknown>[] = [];
     const logger = pino({ level: 'warn' }, { write: (line) => void log.push(JSON.parse(line)) });
-    const { core, post } = await testEmulator([], createTestClock(), logger);
+    const { core, post } = await createTestEmulator([], createTestClock(), logger);
     core.db.exec('DROP TABLE tasks');
     const answer = await post(GENERATE, VALID);
     expect(answer.status).toBe(500);
-    expect(answer.text).toBe(
-      '{"success":false,"error":"Internal server error","errorCode":"INTERNAL_ERROR"}',
-    );
+    expect(answer.text).toBe('{"success":false,"error":"Internal server error","errorCode":"INTERNAL_ERROR"}');
     // The log is told what the client is not.
     expect(log).toHaveLength(1);
     expect(log[0]).toMatchObject({ err: { message: 'no such table: tasks', stack: expect.any(String) } });

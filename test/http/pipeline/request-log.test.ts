@@ -1,19 +1,19 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { shownKey } from '../../../src/http/pipeline/request-log.ts';
-import { testEmulator } from '../../support/emulator.ts';
+import { maskKey } from '../../../src/http/pipeline/request-log.ts';
+import { createTestEmulator } from '../../support/emulator.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 
 describe('the log', () => {
   it('names test keys and hides others', () => {
-    expect(shownKey('np_test_mine')).toBe('np_test_mine');
-    expect(shownKey('sk_live_0123456789')).toBe('sk_l…');
+    expect(maskKey('np_test_mine')).toBe('np_test_mine');
+    expect(maskKey('sk_live_0123456789')).toBe('sk_l…');
   });
 
   it('has the code of a failed task, whose poll is answered with 200', async () => {
     const lines: Record<string, unknown>[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
-    const { post, core, account } = await testEmulator([], createTestClock(), logger);
+    const { post, core, account } = await createTestEmulator([], createTestClock(), logger);
     const { taskId } = (await post('/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' })).body;
     core.tasks.fail(account('np_test_default').id, taskId, 'GENERATION_FAILED');
     await post('/api/sora-2/check-status', { taskId });

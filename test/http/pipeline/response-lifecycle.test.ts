@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { connect } from 'node:net';
 import { pino } from 'pino';
 import { expect, it, vi } from 'vitest';
-import { testEmulator } from '../../support/emulator.ts';
+import { createTestEmulator } from '../../support/emulator.ts';
 
 const AUTHORIZED = 'Host: 127.0.0.1\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\n';
 const request = (line: string, body = '', headers = '') =>
@@ -12,30 +12,30 @@ const TOPIC = '{"topic":"a lighthouse"}';
 
 /** An emulator on a port, on whose clock the delay is never over. */
 async function listening() {
-  const emulator = await testEmulator();
+  const emulator = await createTestEmulator();
   const { id } = emulator.createAccount('k', { clock: { mode: 'frozen' } });
   const { port } = new URL(await emulator.app.listen({ port: 0, host: '127.0.0.1' }));
-  const underWay = () => getEventListeners(emulator.core.lives.signalOf(id), 'abort').length;
+  const underWay = () => getEventListeners(emulator.core.lifetimes.signalFor(id), 'abort').length;
   return { ...emulator, id, underWay, socket: connect(Number(port), '127.0.0.1') };
 }
 
 it('what is answered leaves no trace at its account', async () => {
-  const { post, get, core, createAccount } = await testEmulator();
+  const { post, get, core, createAccount } = await createTestEmulator();
   const { id } = createAccount('k', { clock: { mode: 'frozen' } });
   const { body } = await post('/api/sora-2/generate', { prompt: 'a dog', mode: 'textToVideo' }, 'k');
   for (let round = 0; round < 20; round++) {
     expect((await post('/api/sora-2/generate-prompt', JSON.parse(TOPIC), 'k')).status).toBe(200);
     expect((await get(`/__admin/accounts/k/wait?task=${body.taskId}&timeoutMs=0`)).status).toBe(408);
   }
-  expect(getEventListeners(core.lives.signalOf(id), 'abort')).toEqual([]);
+  expect(getEventListeners(core.lifetimes.signalFor(id), 'abort')).toEqual([]);
 });
 
 it('a listener behind an answer that is late is given up when its client goes', async () => {
   const { socket, core, underWay } = await listening();
   socket.write(POLL + request('GET /__admin/events'));
-  await vi.waitFor(() => expect([underWay(), core.events.isHeard()]).toEqual([1, true]));
+  await vi.waitFor(() => expect([underWay(), core.events.hasListeners()]).toEqual([1, true]));
   socket.destroy();
-  await vi.waitFor(() => expect([underWay(), core.events.isHeard()]).toEqual([0, false]));
+  await vi.waitFor(() => expect([underWay(), core.events.hasListeners()]).toEqual([0, false]));
 });
 
 it('requests behind an answer that is late are given up when their client goes, however many', async () => {
@@ -59,7 +59,7 @@ it.each([
   async (_where, before) => {
     const lines: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
-    const { app, core, createAccount } = await testEmulator([], undefined, logger);
+    const { app, core, createAccount } = await createTestEmulator([], undefined, logger);
     const { id } = createAccount('k', { clock: { mode: 'frozen' } });
     core.faults.add(id, { match: {}, at: 'accepted', effect: { delayMs: 1000 } });
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
@@ -77,28 +77,28 @@ it.each([
 it('a listener that reads nothing is cut off, and nothing is kept for it any more', async () => {
   const { socket, core, id } = await listening();
   socket.write(request('GET /__admin/events'));
-  await vi.waitFor(() => expect(core.events.isHeard()).toBe(true));
+  await vi.waitFor(() => expect(core.events.hasListeners()).toBe(true));
   socket.pause();
   const detail = { fault: 'x'.repeat(64 * 1024), request: null };
   let toldBytes = 0;
   // What the system keeps for a connection, before we have to, is some MB.
-  while (core.events.isHeard() && toldBytes < 64 * 1024 * 1024) {
+  while (core.events.hasListeners() && toldBytes < 64 * 1024 * 1024) {
     core.events.emit({ type: 'fault', accountId: id, detail });
     toldBytes += detail.fault.length;
     await new Promise(setImmediate);
   }
-  expect(core.events.isHeard()).toBe(false);
+  expect(core.events.hasListeners()).toBe(false);
   socket.destroy();
 });
 
 it('a text whose client has left before it is begun is paid for, and no failure', async () => {
   const lines: string[] = [];
   const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
-  const { app, core, createAccount } = await testEmulator([], undefined, logger);
+  const { app, core, createAccount } = await createTestEmulator([], undefined, logger);
   const { id } = createAccount('k', { clock: { mode: 'frozen' } });
   const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
   const socket = connect(Number(port), '127.0.0.1');
-  const underWay = () => getEventListeners(core.lives.signalOf(id), 'abort').length;
+  const underWay = () => getEventListeners(core.lifetimes.signalFor(id), 'abort').length;
   const kinds = () => core.ledger.entries(id, 20).map(({ kind }) => kind);
   socket.write(request('POST /api/sora-2/generate-prompt', TOPIC, 'x-emulator-fault: delay=60s\r\n'));
   await vi.waitFor(() => expect(underWay()).toBe(1));

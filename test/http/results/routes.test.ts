@@ -2,16 +2,16 @@ import { connect } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Rule } from '../../../src/core/faults/fault-rules.ts';
-import { testEmulator } from '../../support/emulator.ts';
-import { rawAnswer, rawBytes } from '../../support/raw-http.ts';
-import { completed, fetchFile, ORDERS } from '../../support/results.ts';
+import { createTestEmulator } from '../../support/emulator.ts';
+import { sendRawBytes, sendRawForJson } from '../../support/raw-http.ts';
+import { completeTask, fetchFile, ORDERS } from '../../support/results.ts';
 
 const NOT_FOUND = { success: false, error: 'Not found', errorCode: 'NOT_FOUND' };
 const KEY = 'np_test_unlimited';
 
 async function withVideo(flags: string[] = []) {
-  const emulator = await testEmulator(flags);
-  const { videoUrl, taskId } = await completed(emulator, 'sora-2');
+  const emulator = await createTestEmulator(flags);
+  const { videoUrl, taskId } = await completeTask(emulator, 'sora-2');
   // The account's clock was ahead of the wall's.
   emulator.clock.advance(3_600_000);
   const get = (headers?: Record<string, string>, url: string = videoUrl) => fetchFile(emulator, url, headers);
@@ -60,10 +60,7 @@ describe('a file', () => {
     const { fetch } = await withVideo();
     const { bytes: whole } = await fetch();
     const { status, headers, bytes } = await fetch({ range });
-    const [start, end] = [first, last].map((place) => (place < 0 ? whole.length + place : place)) as [
-      number,
-      number,
-    ];
+    const [start, end] = [first, last].map((place) => (place < 0 ? whole.length + place : place)) as [number, number];
     expect(status).toBe(206);
     expect(headers).toMatchObject({
       'content-range': `bytes ${start}-${end}/${whole.length}`,
@@ -132,20 +129,14 @@ describe('a file', () => {
       [0, at - 1],
       [at + 29, at + 40],
     ] as const) {
-      expect(
-        (await fetch({ range: `bytes=${start}-${end}` })).bytes.equals(whole.subarray(start, end + 1)),
-      ).toBe(true);
+      expect((await fetch({ range: `bytes=${start}-${end}` })).bytes.equals(whole.subarray(start, end + 1))).toBe(true);
     }
   });
 
   it('is never cut wrongly, whatever the range', async () => {
     const { fetch } = await withVideo();
     const { bytes: whole } = await fetch();
-    const number = fc.oneof(
-      fc.integer({ min: 0, max: whole.length + 10 }),
-      fc.constant(''),
-      fc.bigInt({ min: 0n }),
-    );
+    const number = fc.oneof(fc.integer({ min: 0, max: whole.length + 10 }), fc.constant(''), fc.bigInt({ min: 0n }));
     const range = fc.tuple(number, number).map(([from, to]) => `bytes=${from}-${to}`);
     await fc.assert(
       fc.asyncProperty(
@@ -163,9 +154,7 @@ describe('a file', () => {
             expect(bytes.equals(whole)).toBe(true);
             return;
           }
-          const [, start, end, size] = /^bytes (\d+)-(\d+)\/(\d+)$/
-            .exec(String(headers['content-range']))!
-            .map(Number);
+          const [, start, end, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(String(headers['content-range']))!.map(Number);
           expect([status, size]).toEqual([206, whole.length]);
           expect(bytes.equals(whole.subarray(start, end! + 1))).toBe(true);
         },
@@ -221,8 +210,7 @@ describe('a file', () => {
   it('goes on in parts only while it is the same', async () => {
     const { fetch } = await withVideo();
     const { headers } = await fetch();
-    const statusFor = async (ifRange: string) =>
-      (await fetch({ range: 'bytes=5-', 'if-range': ifRange })).status;
+    const statusFor = async (ifRange: string) => (await fetch({ range: 'bytes=5-', 'if-range': ifRange })).status;
     expect(await statusFor(String(headers.etag))).toBe(206);
     expect(await statusFor(String(headers['last-modified']))).toBe(206);
     expect(await statusFor('"other"')).toBe(200);
@@ -235,7 +223,7 @@ describe('a file', () => {
     const before = await fetch();
     core.resets.reset(account(KEY).id);
     expect((await fetch()).status).toBe(404);
-    const { videoUrl } = await completed(emulator, 'sora-2', { aspectRatio: 'landscape' });
+    const { videoUrl } = await completeTask(emulator, 'sora-2', { aspectRatio: 'landscape' });
     // The same key and the same place in its history: the same name.
     expect(new URL(videoUrl).pathname).toBe(path);
     const after = await fetch({ 'if-none-match': String(before.headers.etag) });
@@ -266,16 +254,14 @@ describe('a file', () => {
     async (name) => {
       const { fetch, videoUrl } = await withVideo();
       const { status, headers } = await fetch({}, `${videoUrl}?download=${encodeURIComponent(name)}`);
-      const [, encoded] = /(?:filename\*=UTF-8''|filename=")([^"]+)"?$/.exec(
-        String(headers['content-disposition']),
-      )!;
+      const [, encoded] = /(?:filename\*=UTF-8''|filename=")([^"]+)"?$/.exec(String(headers['content-disposition']))!;
       expect([status, decodeURIComponent(encoded!)]).toEqual([200, Array.from(name).slice(0, 200).join('')]);
     },
   );
 
   it('has no date that would change with each answer', async () => {
-    const emulator = await testEmulator();
-    const { videoUrl } = await completed(emulator, 'sora-2', {}, 'np_test_auto');
+    const emulator = await createTestEmulator();
+    const { videoUrl } = await completeTask(emulator, 'sora-2', {}, 'np_test_auto');
     const { status, headers } = await fetchFile(emulator, videoUrl, {
       'if-modified-since': 'Thu, 01 Jan 2099 00:00:00 GMT',
     });
@@ -288,7 +274,7 @@ describe('a file', () => {
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
     for (const method of ['GET', 'HEAD']) {
       const request = `${method} ${path} HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n`;
-      const head = (await rawBytes(port, request)).bytes.toString();
+      const head = (await sendRawBytes(port, request)).bytes.toString();
       expect(head).toMatch(/^HTTP\/1\.1 304 /);
       expect(head).not.toMatch(/content-length/i);
     }
@@ -326,8 +312,8 @@ describe('a file', () => {
   });
 
   it('costs no request of the hour and no credit', async () => {
-    const emulator = await testEmulator();
-    const { videoUrl } = await completed(emulator, 'sora-2', {}, 'np_test_limited');
+    const emulator = await createTestEmulator();
+    const { videoUrl } = await completeTask(emulator, 'sora-2', {}, 'np_test_limited');
     const before = emulator.account('np_test_limited');
     for (let n = 0; n < 10; n++) expect((await fetchFile(emulator, videoUrl)).status).toBe(200);
     expect(emulator.account('np_test_limited')).toEqual(before);
@@ -337,30 +323,25 @@ describe('a file', () => {
 });
 
 describe('what is no file', () => {
-  it.each(Object.entries(ORDERS))(
-    'is a file of %s that is not finished, or has failed',
-    async (_family, order) => {
-      const emulator = await testEmulator();
-      const { body } = await emulator.post(`${order.path}/generate`, order.body, 'np_test_frozen');
-      const family = order.path.replace(/^\/api\/(seedance).*/, '/$1').replace('/api/', '/');
-      const folder = family === '/sora-2' ? '/sora' : family;
-      const paths = ['mp4', 'jpg'].map((extension) => `/media${folder}/${body.taskId}.${extension}`);
-      const tellsAll = async () =>
-        Promise.all(
-          paths.map(async (path) => [(await emulator.get(path)).status, (await emulator.get(path)).body]),
-        );
-      expect(await tellsAll()).toEqual([
-        [404, NOT_FOUND],
-        [404, NOT_FOUND],
-      ]);
-      const { id } = emulator.account('np_test_frozen');
-      emulator.core.tasks.fail(id, body.taskId, 'GENERATION_FAILED');
-      expect(await tellsAll()).toEqual([
-        [404, NOT_FOUND],
-        [404, NOT_FOUND],
-      ]);
-    },
-  );
+  it.each(Object.entries(ORDERS))('is a file of %s that is not finished, or has failed', async (_family, order) => {
+    const emulator = await createTestEmulator();
+    const { body } = await emulator.post(`${order.path}/generate`, order.body, 'np_test_frozen');
+    const family = order.path.replace(/^\/api\/(seedance).*/, '/$1').replace('/api/', '/');
+    const folder = family === '/sora-2' ? '/sora' : family;
+    const paths = ['mp4', 'jpg'].map((extension) => `/media${folder}/${body.taskId}.${extension}`);
+    const tellsAll = async () =>
+      Promise.all(paths.map(async (path) => [(await emulator.get(path)).status, (await emulator.get(path)).body]));
+    expect(await tellsAll()).toEqual([
+      [404, NOT_FOUND],
+      [404, NOT_FOUND],
+    ]);
+    const { id } = emulator.account('np_test_frozen');
+    emulator.core.tasks.fail(id, body.taskId, 'GENERATION_FAILED');
+    expect(await tellsAll()).toEqual([
+      [404, NOT_FOUND],
+      [404, NOT_FOUND],
+    ]);
+  });
 
   it.each([
     '/media/',
@@ -402,7 +383,7 @@ describe('what is no file', () => {
     const { app, taskId } = await withVideo();
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
     // As it is: no library tidies it up on its way.
-    const answer = await rawAnswer(
+    const answer = await sendRawForJson(
       Number(port),
       `GET ${path.replace('TASK', taskId)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
     );
@@ -417,11 +398,11 @@ describe('what is no file', () => {
   });
 
   it('is the file of a snapshot, when its account has it no more', async () => {
-    const emulator = await testEmulator();
+    const emulator = await createTestEmulator();
     const { core, account } = emulator;
     const id = () => account(KEY).id;
     core.snapshots.take(id(), 'empty');
-    const { videoUrl } = await completed(emulator, 'sora-2');
+    const { videoUrl } = await completeTask(emulator, 'sora-2');
     core.snapshots.take(id(), 'kept');
     core.snapshots.restore(id(), 'empty');
     expect((await fetchFile(emulator, videoUrl)).status).toBe(404);
@@ -443,9 +424,7 @@ describe('what is no file', () => {
 
   it('but a file that an account and its fork share is there while one of them has it', async () => {
     const { fetch, send } = await withVideo();
-    expect(
-      (await send('POST', `/__admin/accounts/${KEY}/fork`, { key: null, body: { to: 'fork' } })).status,
-    ).toBe(201);
+    expect((await send('POST', `/__admin/accounts/${KEY}/fork`, { key: null, body: { to: 'fork' } })).status).toBe(201);
     await send('DELETE', `/__admin/accounts/${KEY}`, { key: null });
     expect((await fetch()).status).toBe(200);
   });
@@ -461,7 +440,7 @@ describe('what is no file', () => {
 
 describe('a result that expires', () => {
   it('is gone to the second, while polls still tell its URL', async () => {
-    const emulator = await testEmulator(['--result-ttl-seconds', '60']);
+    const emulator = await createTestEmulator(['--result-ttl-seconds', '60']);
     const { core, account, post } = emulator;
     const { taskId } = (await post('/api/sora-2/generate', ORDERS['sora-2'].body, 'np_test_frozen')).body;
     const { id } = account('np_test_frozen');
@@ -480,19 +459,16 @@ describe('a result that expires', () => {
 describe('result URLs', () => {
   it.each([
     [[], /^http:\/\/localhost:80\/media\/sora\/task_/],
-    [
-      ['--public-url', 'https://emulator.example/np/'],
-      /^https:\/\/emulator\.example\/np\/media\/sora\/task_/,
-    ],
+    [['--public-url', 'https://emulator.example/np/'], /^https:\/\/emulator\.example\/np\/media\/sora\/task_/],
     [['--public-url', 'vendor'], /^https:\/\/video\.nanophoto\.ai\/sora\/task_/],
   ])('with %j are %s', async (flags, expected) => {
-    expect((await completed(await testEmulator(flags), 'sora-2')).videoUrl).toMatch(expected);
+    expect((await completeTask(await createTestEmulator(flags), 'sora-2')).videoUrl).toMatch(expected);
   });
 
   it("on the vendor's hosts are answered where they are led to the emulator", async () => {
-    const emulator = await testEmulator(['--public-url=vendor']);
-    const { videoUrl } = await completed(emulator, 'veo-3');
-    const { imageUrl } = await completed(emulator, 'nano-banana-2');
+    const emulator = await createTestEmulator(['--public-url=vendor']);
+    const { videoUrl } = await completeTask(emulator, 'veo-3');
+    const { imageUrl } = await completeTask(emulator, 'nano-banana-2');
     expect(imageUrl).toMatch(/^https:\/\/static\.nanophoto\.ai\/nano-banana-2\/task_/);
     for (const [url, type] of [
       [videoUrl, 'video/mp4'],
@@ -529,7 +505,7 @@ describe('the journal', () => {
   });
 
   it('finds no impatience in a fetch that comes right after a refusal', async () => {
-    const emulator = await testEmulator();
+    const emulator = await createTestEmulator();
     const { post, get, core, account } = emulator;
     const { taskId } = (await post('/api/sora-2/generate', ORDERS['sora-2'].body, 'np_test_limited')).body;
     core.tasks.complete(account('np_test_limited').id, taskId);
@@ -545,8 +521,7 @@ describe('the journal', () => {
   it('keeps what clients ask of the API, however often a file is fetched', async () => {
     const { fetch, get, path } = await withVideo();
     for (let n = 0; n < 1005; n++) await fetch({ range: 'bytes=0-1' });
-    const count = async (filter = '') =>
-      (await get(`/__admin/accounts/${KEY}/requests/count${filter}`)).body.count;
+    const count = async (filter = '') => (await get(`/__admin/accounts/${KEY}/requests/count${filter}`)).body.count;
     expect(await count(`?path=${path}`)).toBe(200);
     expect(await count()).toBe(202);
     const { requests } = (await get(`/__admin/accounts/${KEY}/requests?limit=3`)).body;
@@ -638,7 +613,7 @@ describe('a rule at media', () => {
     const { app, path, fetch } = await struck(at(effect, { after: 1 }));
     const { length } = (await fetch()).bytes;
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
-    const answer = await rawBytes(port, `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    const answer = await sendRawBytes(port, `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
     expect(answer.end).toBe(end);
     if (status === undefined) return expect(answer.bytes).toHaveLength(0);
     const [head] = answer.bytes.toString('latin1').split('\r\n\r\n');
@@ -657,7 +632,7 @@ describe('a rule at media', () => {
     });
     socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
     // A second request on another connection is answered after it: the first had its chance.
-    await rawBytes(port, 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    await sendRawBytes(port, 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     expect(received).toBe(0);
     const closed = new Promise((resolve) => socket.on('close', resolve));
     socket.destroy();
@@ -688,11 +663,10 @@ describe('a rule at media', () => {
     const { core, account, post, emulator } = await withVideo();
     const share_link = 'https://sora.chatgpt.com/p/s_abc';
     const keys = ['np_test_w1', 'np_test_w2', 'np_test_w2'];
-    core.accounts.create(keys[0]!, 'control', core.accounts.profileOf(account('np_test_auto').id));
-    core.accounts.create(keys[1]!, 'control', core.accounts.profileOf(account('np_test_auto').id));
+    core.accounts.create(keys[0]!, 'control', core.accounts.getProfile(account('np_test_auto').id));
+    core.accounts.create(keys[1]!, 'control', core.accounts.getProfile(account('np_test_auto').id));
     const urls: string[] = [];
-    for (const key of keys)
-      urls.push((await post('/api/sora/remove-watermark', { share_link }, key)).body.url);
+    for (const key of keys) urls.push((await post('/api/sora/remove-watermark', { share_link }, key)).body.url);
     expect(urls[0]).not.toBe(urls[1]);
     expect(urls[1]).toBe(urls[2]);
     core.faults.add(account('np_test_w2').id, at({ errorCode: 'INTERNAL_ERROR' }));
@@ -709,8 +683,7 @@ describe('a rule at media', () => {
     const { fetch, get } = await withVideo();
     expect((await fetch({ 'x-emulator-fault': words })).status).toBe(status);
     const { requests } = (await get(`/__admin/accounts/${KEY}/requests`)).body;
-    if (status === 500)
-      expect(requests.at(-1).fault).toMatch(/^@emulator\((fail|errorCode=INTERNAL_ERROR)\)$/);
+    if (status === 500) expect(requests.at(-1).fault).toMatch(/^@emulator\((fail|errorCode=INTERNAL_ERROR)\)$/);
     else expect(requests.at(-1).warnings).toEqual([expect.stringContaining('NONSENSE')]);
   });
 });

@@ -80,12 +80,7 @@ export function createClient(url, { connections = 32, heard = () => {}, sending 
     send,
     /** The answer as JSON. @throws Error when it is no answer of this status */
     async call(method, path, body, expected = 200) {
-      const { status, text, isWhole, error } = await send(
-        'call',
-        method,
-        path,
-        body === undefined ? {} : { body },
-      );
+      const { status, text, isWhole, error } = await send('call', method, path, body === undefined ? {} : { body });
       if (!isWhole || status !== expected)
         throw new Error(`${method} ${path} was answered ${status ?? error}: ${text.slice(0, 300)}`);
       return text === '' ? undefined : JSON.parse(text);

@@ -46,8 +46,7 @@ export function showClock(account, moment) {
  * Answers sentences on what is wrong.
  */
 export function checkOpenAccount(account, rows, tally) {
-  if (!rows)
-    return account.created === 'done' && account.removed === 'no' ? ['is lost'] : settleGone(account);
+  if (!rows) return account.created === 'done' && account.removed === 'no' ? ['is lost'] : settleGone(account);
   if (account.removed === 'done') return ['was removed and is there'];
   account.removed = 'no';
   account.created = 'done';
@@ -84,8 +83,7 @@ function orderProblems(account, { tasks }, tally) {
       tally[found.length > 0 ? 'inFlightDone' : 'inFlightNot'] += 1;
     }
     found.forEach((task, index) => {
-      if (order.ids && order.ids[index] !== task.id)
-        said(`was told task ${order.ids[index]}, not ${task.id}`);
+      if (order.ids && order.ids[index] !== task.id) said(`was told task ${order.ids[index]}, not ${task.id}`);
       if (task.family !== order.family) said(`became a task of ${task.family}`);
       if (task.price !== order.price) said(`costs ${task.price}, not ${order.price}`);
       for (const what of statusProblems(order, task)) said(what);
@@ -121,17 +119,14 @@ function grantProblems(account, { entries }, tally) {
       continue;
     }
     if (found.has(reason)) problems.push(`"${reason}" was booked twice`);
-    if (account.grants.get(reason)?.amount !== amount)
-      problems.push(`${amount} "${reason}" was asked by nobody`);
+    if (account.grants.get(reason)?.amount !== amount) problems.push(`${amount} "${reason}" was asked by nobody`);
     found.set(reason, amount);
   }
   if (initial !== account.credits) problems.push(`began with ${initial} credits, not ${account.credits}`);
   for (const [reason, grant] of account.grants) {
     const isThere = found.has(reason);
-    if (grant.state === 'done' && !isThere)
-      problems.push(`${grant.amount} "${reason}" were answered and are lost`);
-    if (grant.state === 'refused' && isThere)
-      problems.push(`${grant.amount} "${reason}" were refused and are there`);
+    if (grant.state === 'done' && !isThere) problems.push(`${grant.amount} "${reason}" were answered and are lost`);
+    if (grant.state === 'refused' && isThere) problems.push(`${grant.amount} "${reason}" were refused and are there`);
     if (grant.state === 'sent') {
       grant.state = isThere ? 'done' : 'refused';
       tally[isThere ? 'inFlightDone' : 'inFlightNot'] += 1;
@@ -146,8 +141,7 @@ function shownProblems(account, { account: row, entries, tasks }) {
   for (const [id, status] of account.shownTasks) {
     const now = statusOf.get(id);
     if (now === undefined) problems.push(`task ${id} was shown and is lost`);
-    else if (END.includes(status) && now !== status)
-      problems.push(`task ${id} was shown ${status} and is ${now}`);
+    else if (END.includes(status) && now !== status) problems.push(`task ${id} was shown ${status} and is ${now}`);
   }
   for (const [seq, shown] of account.shownEntries) {
     const entry = entries[seq - 1];

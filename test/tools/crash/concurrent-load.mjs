@@ -82,8 +82,7 @@ export function createOpenLoad({ client, accounts, complain }) {
     const { path, body } = pollOf(record);
     const answer = await send(account, 'poll', 'POST', path, { key: account.key, body });
     if (!answer.isWhole) return false;
-    if (answer.status !== 200)
-      complain(`${account.key}: a poll was answered ${answer.status} ${answer.text}`);
+    if (answer.status !== 200) complain(`${account.key}: a poll was answered ${answer.status} ${answer.text}`);
     else
       statusesIn(record, json(answer)).forEach((status, index) => {
         showTask(account, record.ids[index], status);
@@ -115,8 +114,7 @@ export function createOpenLoad({ client, accounts, complain }) {
     const answer = await send(account, 'end', 'POST', path, { body: {} });
     if (!answer.isWhole) return false;
     if (answer.status === 200) showTask(account, record.ids[index], json(answer).status);
-    else if (answer.status !== 409)
-      complain(`${account.key}: ${how} was answered ${answer.status} ${answer.text}`);
+    else if (answer.status !== 409) complain(`${account.key}: ${how} was answered ${answer.status} ${answer.text}`);
     return true;
   }
 
@@ -125,8 +123,7 @@ export function createOpenLoad({ client, accounts, complain }) {
     const body = random.chance(0.5) ? { toNext: true } : { ms: random.int(1, 20_000) };
     const answer = await send(account, 'advance', 'POST', `${pathOf(account)}/clock/advance`, { body });
     if (!answer.isWhole) return false;
-    if (answer.status !== 200)
-      complain(`${account.key}: advance was answered ${answer.status} ${answer.text}`);
+    if (answer.status !== 200) complain(`${account.key}: advance was answered ${answer.status} ${answer.text}`);
     else {
       showClock(account, json(answer).now);
       for (const { taskId, to } of json(answer).transitions) showTask(account, taskId, to);

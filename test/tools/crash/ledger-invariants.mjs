@@ -7,9 +7,7 @@ export function unsound({ account, entries, tasks, snapshots }) {
     ...ledgerProblems(account, entries),
     ...holdProblems(entries, tasks),
     ...taskProblems(account, tasks),
-    ...[...snapshots].flatMap(([name, rows]) =>
-      unsound(rows).map((problem) => `snapshot ${name}: ${problem}`),
-    ),
+    ...[...snapshots].flatMap(([name, rows]) => unsound(rows).map((problem) => `snapshot ${name}: ${problem}`)),
   ];
 }
 
@@ -49,8 +47,7 @@ function holdProblems(entries, tasks) {
     else if (task.price !== -amount) problems.push(`task ${id} costs ${task.price}, ${-amount} are held`);
   }
   for (const task of tasks) {
-    if (task.price > 0 && entries[task.hold_seq - 1]?.task_id !== task.id)
-      problems.push(`task ${task.id} has no hold`);
+    if (task.price > 0 && entries[task.hold_seq - 1]?.task_id !== task.id) problems.push(`task ${task.id} has no hold`);
     const wanted = { processing: undefined, completed: 'capture', failed: 'refund' }[task.status];
     const found = task.hold_seq === null ? wanted : resolutions.get(task.hold_seq)?.kind;
     if (found !== wanted) problems.push(`task ${task.id} is ${task.status}, its hold is ${found ?? 'open'}`);
@@ -73,8 +70,7 @@ function taskProblems(account, tasks) {
     if (clockStands && task.finished_at > nowMs) say(task, 'ended in the future');
     if (task.follows === null) return;
     const before = tasks[task.follows - 1];
-    if (before?.status === 'processing' && task.started_at !== null)
-      say(task, 'runs beside the one it follows');
+    if (before?.status === 'processing' && task.started_at !== null) say(task, 'runs beside the one it follows');
     if (before && before.status !== 'processing' && task.started_at === null && task.status === 'processing')
       say(task, 'waits for one that has ended');
   });

@@ -6,9 +6,7 @@ import { afterStart, checkExactAccount, freshState } from './serial-account.mjs'
 import { createExactAccount } from './serial-load.mjs';
 
 /** Those of the seed file, which nobody uses here. */
-const SEEDED = ['default', 'empty', 'limited', 'unlimited', 'auto', 'frozen'].map(
-  (name) => `np_test_${name}`,
-);
+const SEEDED = ['default', 'empty', 'limited', 'unlimited', 'auto', 'frozen'].map((name) => `np_test_${name}`);
 
 export const SELF_MADE_CREDITS = 1000;
 
@@ -60,8 +58,7 @@ export function createModel(exactCount) {
       const say = (key) => (problem) => problems.push(`${key}: ${problem}`);
       for (const account of open.values())
         checkOpenAccount(account, rows.get(account.key), tally).forEach(say(account.key));
-      for (const one of [...exact, ...forks])
-        checkExactAccount(one, rows.get(one.key), tally).forEach(say(one.key));
+      for (const one of [...exact, ...forks]) checkExactAccount(one, rows.get(one.key), tally).forEach(say(one.key));
       const known = new Set([...open.keys(), ...SEEDED, ...[...exact, ...forks].map(({ key }) => key)]);
       for (const [key, account] of rows) {
         unsound(account).forEach(say(key));

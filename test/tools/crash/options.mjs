@@ -41,15 +41,10 @@ function parsed(args) {
   try {
     return parseArgs({ args, options: { rounds: text, seed: text, short: flag, help: flag } });
   } catch (error) {
-    if (
-      error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ||
-      error.code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL'
-    ) {
+    if (error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' || error.code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') {
       const word = /'([^']+)'/.exec(error.message)?.[1];
       throw new WrongOption(`There is no ${word}; give --rounds N, --seed N, --short or --help.`);
     }
-    throw new WrongOption(
-      `${error.message.split(/[.\n]/)[0]}; give --rounds N, --seed N, --short or --help.`,
-    );
+    throw new WrongOption(`${error.message.split(/[.\n]/)[0]}; give --rounds N, --seed N, --short or --help.`);
   }
 }

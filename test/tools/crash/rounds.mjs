@@ -108,9 +108,7 @@ export async function runRounds({ rounds, seed, say }) {
 
 const logged = (server) => [
   ...server.errors().map((line) => `the log says: ${JSON.stringify(line).slice(0, 400)}`),
-  ...(server.stderr === '' || INSIDE.test(server.stderr)
-    ? []
-    : [`stderr says: ${server.stderr.slice(0, 400)}`]),
+  ...(server.stderr === '' || INSIDE.test(server.stderr) ? [] : [`stderr says: ${server.stderr.slice(0, 400)}`]),
 ];
 
 async function loadAndKill(server, model, { round, plan, random, problems }) {
@@ -168,8 +166,7 @@ async function loadAndKill(server, model, { round, plan, random, problems }) {
     while (!isOver && (await call())) {}
     if (isOver) return;
     await Promise.race([server.ended, sleep(PATIENCE_MS, undefined, { ref: false })]);
-    if (server.child.signalCode !== 'SIGKILL')
-      complain('a connection broke, and nobody has killed the emulator');
+    if (server.child.signalCode !== 'SIGKILL') complain('a connection broke, and nobody has killed the emulator');
   };
   const listening = listen(client, (key) => model.open.get(key), complain);
   const workers = [
@@ -196,10 +193,7 @@ async function loadAndKill(server, model, { round, plan, random, problems }) {
   const events = await listening;
   await client.close();
   const isOrdered = ({ state }) => state !== 'refused';
-  const ordered = accounts.reduce(
-    (sum, { orders }) => sum + [...orders.values()].filter(isOrdered).length,
-    0,
-  );
+  const ordered = accounts.reduce((sum, { orders }) => sum + [...orders.values()].filter(isOrdered).length, 0);
   return { answered, events, reset, ordered, ms: Math.round(performance.now() - begin) };
 }
 
@@ -224,12 +218,7 @@ async function prepare(client, model, round, complain) {
   );
   for (const account of accounts) {
     const { key, mode, speed, credits } = account;
-    await client.call(
-      'POST',
-      '/__admin/accounts',
-      { key, credits, speed, clock: mode, rateLimit: null },
-      201,
-    );
+    await client.call('POST', '/__admin/accounts', { key, credits, speed, clock: mode, rateLimit: null }, 201);
     account.created = 'done';
   }
   const selfMade = createOpenAccount({
@@ -252,7 +241,6 @@ async function removeAll(client, accounts, complain) {
     const answer = await client.send('remove', 'DELETE', path);
     if (!answer.isWhole) return;
     account.removed = answer.status === 204 ? 'done' : 'no';
-    if (answer.status !== 204)
-      complain(`${account.key}: its removal was answered ${answer.status} ${answer.text}`);
+    if (answer.status !== 204) complain(`${account.key}: its removal was answered ${answer.status} ${answer.text}`);
   }
 }

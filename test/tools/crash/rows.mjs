@@ -44,8 +44,7 @@ function accountsIn(db) {
   read('ledger_entries', 'entries', 'account_id, seq');
   read('tasks', 'tasks', 'account_id, seq');
   read('faults', 'faults', 'id');
-  for (const { account_id: id, count } of db.prepare('SELECT * FROM rate_windows').all())
-    byId.get(id).counted = count;
+  for (const { account_id: id, count } of db.prepare('SELECT * FROM rate_windows').all()) byId.get(id).counted = count;
   const accounts = new Map();
   for (const rows of byId.values()) {
     const { key, snapshot_of: of, snapshot_name: name } = rows.account;

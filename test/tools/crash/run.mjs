@@ -33,8 +33,7 @@ async function run({ help, rounds, seed }) {
   const troubles = await playTroubles(say);
   const problems = [...crashes.problems, ...troubles.problems];
 
-  const { answered, events, ordered, midWrite, inTransaction, startsKilled, inFlightDone, inFlightNot } =
-    crashes;
+  const { answered, events, ordered, midWrite, inTransaction, startsKilled, inFlightDone, inFlightNot } = crashes;
   say(`
 rounds                        ${crashes.rounds}, each ended by SIGKILL under load; ${startsKilled} times the next start was killed as well
 answers read                  ${answered}, and ${events} events

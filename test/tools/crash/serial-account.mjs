@@ -31,8 +31,7 @@ export function freshState({ credits, now, seed, speed }) {
 const hold = (state, task) => {
   state.credits -= task.price;
   state.tasks.push({ ...task, status: 'processing' });
-  if (task.price > 0)
-    state.entries.push({ kind: 'hold', amount: -task.price, taskId: task.id, reason: null });
+  if (task.price > 0) state.entries.push({ kind: 'hold', amount: -task.price, taskId: task.id, reason: null });
 };
 
 const finish = (state, task, status, reason) => {
@@ -76,8 +75,7 @@ export const EFFECTS = {
     // What falls due on the way is not known without an answer.
     if (!answer) state.isPlayed = true;
     for (const { taskId, to } of answer?.transitions ?? [])
-      if (to === 'completed' || to === 'failed')
-        finish(state, taskOf(state, taskId), to, 'GENERATION_FAILED');
+      if (to === 'completed' || to === 'failed') finish(state, taskOf(state, taskId), to, 'GENERATION_FAILED');
   },
   end: (state, { id, how }) =>
     finish(state, taskOf(state, id), how === 'complete' ? 'completed' : 'failed', 'GENERATION_FAILED'),
@@ -169,8 +167,7 @@ const STREAMS = ['prompt-generator', 'reverse-prompt'];
 export function afterStart(state) {
   const after = clone(state);
   for (const task of after?.tasks ?? []) {
-    if (STREAMS.includes(task.family) && task.status === 'processing')
-      finish(after, task, 'failed', 'INTERNAL_ERROR');
+    if (STREAMS.includes(task.family) && task.status === 'processing') finish(after, task, 'failed', 'INTERNAL_ERROR');
   }
   return after;
 }

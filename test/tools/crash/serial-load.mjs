@@ -99,15 +99,9 @@ export function createExactLoad({ client, complain, addFork }) {
 
   async function credit(exact, random) {
     marks += 1;
-    const amount =
-      exact.state.credits < FEWEST_CREDITS ? 3000 : random.pick([random.int(1, 90), -random.int(1, 90)]);
+    const amount = exact.state.credits < FEWEST_CREDITS ? 3000 : random.pick([random.int(1, 90), -random.int(1, 90)]);
     const body = { amount, reason: `by hand ${marks}` };
-    return make(
-      exact,
-      { name: 'credit', ...body },
-      ['credit', 'POST', `${pathOf(exact)}/credits`, { body }],
-      200,
-    );
+    return make(exact, { name: 'credit', ...body }, ['credit', 'POST', `${pathOf(exact)}/credits`, { body }], 200);
   }
 
   async function advance(exact, random) {
@@ -184,20 +178,10 @@ export function createExactLoad({ client, complain, addFork }) {
   }
 
   const reset = (exact) =>
-    make(
-      exact,
-      { name: 'reset', made: exact.made },
-      ['reset', 'POST', `${pathOf(exact)}/reset`, { body: {} }],
-      200,
-    );
+    make(exact, { name: 'reset', made: exact.made }, ['reset', 'POST', `${pathOf(exact)}/reset`, { body: {} }], 200);
 
   const remove = (exact) =>
-    make(
-      exact,
-      { name: 'remove', after: [null], state: () => null },
-      ['remove', 'DELETE', pathOf(exact)],
-      204,
-    );
+    make(exact, { name: 'remove', after: [null], state: () => null }, ['remove', 'DELETE', pathOf(exact)], 204);
 
   const calls = {
     ...{ order, stream, credit, advance, end, change, limit, addFault, clearFaults },

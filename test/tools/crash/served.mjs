@@ -17,10 +17,7 @@ export async function checkServed(client, model, rows) {
 async function pagesOf(client, path, list) {
   const items = [];
   for (let after = ''; ; ) {
-    const page = await client.call(
-      'GET',
-      `${path}limit=1000${after && `&after=${encodeURIComponent(after)}`}`,
-    );
+    const page = await client.call('GET', `${path}limit=1000${after && `&after=${encodeURIComponent(after)}`}`);
     items.push(...page[list]);
     if (page.next === null) return items;
     after = page.next;
@@ -53,8 +50,7 @@ async function checkAccount(client, key, before) {
   }
   if (credits < balance) say(`there are ${credits} credits where ${balance} should be`);
 
-  if (tasks.length !== before.tasks.length)
-    say(`there are ${tasks.length} tasks, not ${before.tasks.length}`);
+  if (tasks.length !== before.tasks.length) say(`there are ${tasks.length} tasks, not ${before.tasks.length}`);
   before.tasks.forEach((task, index) => {
     const now = tasks[index];
     if (now?.id !== task.id) {
@@ -63,11 +59,7 @@ async function checkAccount(client, key, before) {
     }
     if (task.status !== 'processing' && now.status !== task.status)
       say(`task ${task.id} was ${task.status} and is ${now.status}`);
-    if (
-      task.driver === 'stream' &&
-      task.status === 'processing' &&
-      now.result?.errorCode !== 'INTERNAL_ERROR'
-    )
+    if (task.driver === 'stream' && task.status === 'processing' && now.result?.errorCode !== 'INTERNAL_ERROR')
       say(`task ${task.id} was cut and is ${now.status}`);
     const isLastStep = task.due_at !== null && task.step === JSON.parse(task.plan).steps.length - 1;
     if (isLastStep && now.finishedAt !== null && Date.parse(now.finishedAt) !== task.due_at)
@@ -97,9 +89,7 @@ async function pollSome(client, account) {
     const { path, body } = pollOf(order);
     const answer = await client.send('call', 'POST', path, { key: account.key, body });
     if (answer.status !== 200) {
-      problems.push(
-        `${account.key}, after the restart: ${path} was answered ${answer.status} ${answer.text}`,
-      );
+      problems.push(`${account.key}, after the restart: ${path} was answered ${answer.status} ${answer.text}`);
       continue;
     }
     statusesIn(order, json(answer)).forEach((status, index) => {

@@ -50,7 +50,7 @@ const TOKENS = [
   ],
 ].map((text) => Buffer.from(text, 'latin1'));
 
-type Cut =
+type ByteEdit =
   | { kind: 'flip'; at: number; bit: number }
   | { kind: 'insert'; at: number; token: Buffer }
   | { kind: 'remove'; at: number; count: number }
@@ -58,7 +58,7 @@ type Cut =
   | { kind: 'noise'; at: number; noise: Uint8Array };
 
 const at = fc.nat(1_000_000);
-const cut: fc.Arbitrary<Cut> = fc.oneof(
+const byteEdit: fc.Arbitrary<ByteEdit> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('flip' as const), at, bit: fc.nat(7) }) },
   {
     weight: 3,
@@ -81,26 +81,26 @@ const cut: fc.Arbitrary<Cut> = fc.oneof(
   },
 );
 
-function changed(bytes: Buffer, cut: Cut): Buffer {
+function applyEdit(bytes: Buffer, edit: ByteEdit): Buffer {
   if (bytes.length === 0) return bytes;
   // Most of what can be tripped over stands in the head, so that a body must not have all of it.
   const end = bytes.indexOf('\r\n\r\n');
-  const place = cut.at % (cut.at % 3 > 0 && end > 0 ? end + 4 : bytes.length);
-  const [before, after] = [bytes.subarray(0, place), bytes.subarray(place)];
-  switch (cut.kind) {
+  const offset = edit.at % (edit.at % 3 > 0 && end > 0 ? end + 4 : bytes.length);
+  const [before, after] = [bytes.subarray(0, offset), bytes.subarray(offset)];
+  switch (edit.kind) {
     case 'flip': {
       const copy = Buffer.from(bytes);
-      copy[place]! ^= 1 << cut.bit;
+      copy[offset]! ^= 1 << edit.bit;
       return copy;
     }
     case 'insert':
-      return Buffer.concat([before, cut.token, after]);
+      return Buffer.concat([before, edit.token, after]);
     case 'remove':
-      return Buffer.concat([before, after.subarray(cut.count)]);
+      return Buffer.concat([before, after.subarray(edit.count)]);
     case 'repeat':
-      return Buffer.concat([before, ...Array(cut.times).fill(after.subarray(0, cut.count)), after]);
+      return Buffer.concat([before, ...Array(edit.times).fill(after.subarray(0, edit.count)), after]);
     case 'noise':
-      return Buffer.concat([before, cut.noise, after]);
+      return Buffer.concat([before, edit.noise, after]);
   }
 }
 
@@ -112,37 +112,34 @@ export const mangled = (message: fc.Arbitrary<Message>): fc.Arbitrary<Buffer> =>
         { weight: 4, arbitrary: fc.array(message, { minLength: 1, maxLength: 1 }) },
         { weight: 1, arbitrary: fc.array(message, { minLength: 2, maxLength: 4 }) },
       ),
-      fc.array(cut, { minLength: 1, maxLength: 4 }),
+      fc.array(byteEdit, { minLength: 1, maxLength: 4 }),
     )
-    .map(([messages, cuts]) => cuts.reduce(changed, Buffer.concat(messages.map(({ bytes }) => bytes))));
+    .map(([messages, edits]) => edits.reduce(applyEdit, Buffer.concat(messages.map(({ bytes }) => bytes))));
 
 /** A body of another length than its head says, in both of the ways a length can be said. */
 export const misframed = (message: fc.Arbitrary<Message>): fc.Arbitrary<Buffer> =>
   fc
     .tuple(message, fc.integer({ min: -20, max: 200 }), fc.nat(5), fc.nat(40))
-    .map(([{ bytes }, off, how, size]) => {
+    .map(([{ bytes }, delta, variant, size]) => {
       const end = bytes.indexOf('\r\n\r\n') + 4;
       const [head, body] = [bytes.subarray(0, end).toString('latin1'), bytes.subarray(end)];
       const withLength = (length: string) =>
-        Buffer.concat([
-          Buffer.from(head.replace(/Content-Length: \d+/, `Content-Length: ${length}`), 'latin1'),
-          body,
-        ]);
-      if (how === 0) return withLength(String(Math.max(0, body.length + off)));
-      if (how === 1) return withLength('9'.repeat(1 + (size % 30)));
+        Buffer.concat([Buffer.from(head.replace(/Content-Length: \d+/, `Content-Length: ${length}`), 'latin1'), body]);
+      if (variant === 0) return withLength(String(Math.max(0, body.length + delta)));
+      if (variant === 1) return withLength('9'.repeat(1 + (size % 30)));
       const chunked = head.replace(/Content-Length: \d+/, 'Transfer-Encoding: chunked');
       const chunks: Buffer[] = [Buffer.from(chunked, 'latin1')];
       const step = Math.max(1, size);
-      for (let place = 0; place < body.length; place += step) {
-        const piece = body.subarray(place, place + step);
+      for (let offset = 0; offset < body.length; offset += step) {
+        const chunk = body.subarray(offset, offset + step);
         // All but the first way get one of them wrong.
-        const isWrong = how > 2 && place <= size && size % 3 > 0;
-        const told = isWrong
-          ? [`${(piece.length + 1).toString(16)}`, 'zz', `${piece.length.toString(16)};x=y`][how - 3]
-          : piece.length.toString(16);
-        chunks.push(Buffer.from(`${told}\r\n`), piece, Buffer.from('\r\n'));
+        const isWrong = variant > 2 && offset <= size && size % 3 > 0;
+        const sizeLine = isWrong
+          ? [`${(chunk.length + 1).toString(16)}`, 'zz', `${chunk.length.toString(16)};x=y`][variant - 3]
+          : chunk.length.toString(16);
+        chunks.push(Buffer.from(`${sizeLine}\r\n`), chunk, Buffer.from('\r\n'));
       }
-      return Buffer.concat([...chunks, Buffer.from(off < 0 ? '0\r\n' : '0\r\n\r\n')]);
+      return Buffer.concat([...chunks, Buffer.from(delta < 0 ? '0\r\n' : '0\r\n\r\n')]);
     });
 
 /** Tunnels: to the vendor, to others, with what may come through them. */
@@ -167,6 +164,6 @@ export const tunnels = (message: fc.Arbitrary<Message>): fc.Arbitrary<Buffer> =>
         fc.constant(Buffer.alloc(0)),
       ),
     )
-    .map(([target, then]) =>
-      Buffer.concat([Buffer.from(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`), then]),
+    .map(([target, payload]) =>
+      Buffer.concat([Buffer.from(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`), payload]),
     );

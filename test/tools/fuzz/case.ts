@@ -28,7 +28,7 @@ export interface Message {
   isLoose: boolean;
 }
 
-export interface Case {
+export interface FuzzCase {
   place: number;
   kind: string;
   /** Those on one connection, one after the other. */
@@ -36,17 +36,15 @@ export interface Case {
   /** What is sent: the messages, or what has been made of them. */
   bytes: Buffer;
   /** Undefined: as many as the server finds requests in it. */
-  answers: number | undefined;
+  expectedResponses: number | undefined;
   delivery: Delivery;
 }
 
 /** A fault may strike: any answer was asked for, and none. */
-export const isAskedFor = ({ bytes }: Case): boolean =>
-  /faulty|forked|emulator/i.test(bytes.toString('latin1'));
+export const mayMeetFault = ({ bytes }: FuzzCase): boolean => /faulty|forked|emulator/i.test(bytes.toString('latin1'));
 
 /** The account may be reset or removed meanwhile: then the connection is closed, because no answer is true any more. */
-export const mayBeCutOff = ({ bytes }: Case): boolean =>
-  /churned|made-|restore/i.test(bytes.toString('latin1'));
+export const mayBeAborted = ({ bytes }: FuzzCase): boolean => /churned|made-|restore/i.test(bytes.toString('latin1'));
 
 /** Listens or waits: who has had enough goes away. */
-export const mayLinger = ({ bytes }: Case): boolean => /\/wait|\/events/i.test(bytes.toString('latin1'));
+export const isLongLived = ({ bytes }: FuzzCase): boolean => /\/wait|\/events/i.test(bytes.toString('latin1'));

@@ -1,42 +1,42 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerProcess } from '../../support/server-process.ts';
-import { type Case, isAskedFor, mayBeCutOff, mayLinger } from './case.ts';
+import { type FuzzCase, isLongLived, mayBeAborted, mayMeetFault } from './case.ts';
 import { createCases } from './cases.ts';
-import { assertHealthy, ledgerProblems, makeWorld } from './fixture.ts';
-import { createJudge } from './oracle.ts';
+import { assertHealthy, createFixture, findLedgerProblems } from './fixture.ts';
+import { createOracle } from './oracle.ts';
 import { createClient } from './send.ts';
 
 /** As many cases are under way at once. */
-const LANES = 32;
-const PATIENCE_MS = 15_000;
+const CONCURRENCY = 32;
+const RESPONSE_TIMEOUT_MS = 15_000;
 /** So long an answer is waited for that may never come. */
 const LINGER_MS = 150;
-const MOST_UNFINISHED = 200;
+const MAX_UNFINISHED = 200;
 /** Connections that are gone take a moment to be closed on the other side. */
-const CLOSED_WITHIN_MS = 12_000;
+const CLOSE_TIMEOUT_MS = 12_000;
 /** In one of so many epochs rules may strike any request; the fourth is the first of them. */
-const STORMY_EVERY = 8;
-const FIRST_STORM = 3;
+const FAULT_EPOCH_INTERVAL = 8;
+const FIRST_FAULT_EPOCH = 3;
 
-export interface Finding {
+export interface FuzzFinding {
   /** Of the case; undefined where it is of the epoch as a whole. */
   place?: number;
   problem: string;
-  sent?: Case;
+  testCase?: FuzzCase;
 }
 
 export interface Tally {
   /** By operation: statuses, each as often as it was answered. */
-  answers: Map<string, Map<number, number>>;
+  responses: Map<string, Map<number, number>>;
   kinds: Map<string, number>;
   /** Cases all of whose answers are held to the contract: nobody asked for something to go wrong. */
-  judged: number;
+  checked: number;
 }
 
-export const isStormyEpoch = (epoch: number): boolean => epoch % STORMY_EVERY === FIRST_STORM;
+export const isFaultEpoch = (epoch: number): boolean => epoch % FAULT_EPOCH_INTERVAL === FIRST_FAULT_EPOCH;
 
 /** Lines that no request may cause: whatever is said at `error` or above, and what is no line of ours. */
-function logProblems(lines: readonly string[]): string[] {
+function findLogProblems(lines: readonly string[]): string[] {
   return lines.flatMap((line) => {
     try {
       return JSON.parse(line).level < 40 || line.includes('"msg":"refused"')
@@ -69,67 +69,70 @@ export async function runEpoch(
     tally: Tally;
     baseDescriptors: number | undefined;
   },
-): Promise<Finding[]> {
-  const isStormy = isStormyEpoch(epoch);
-  const world = await makeWorld(server.url);
-  const caseAt = createCases(world, seed, isStormy);
-  const judge = createJudge(world, isStormy);
-  const client = createClient(server.port, { patienceMs: PATIENCE_MS, lingerMs: LINGER_MS });
-  const findings: Finding[] = [];
-  const underWay = new Map<number, Case>();
+): Promise<FuzzFinding[]> {
+  const hasGlobalFaults = isFaultEpoch(epoch);
+  const fixture = await createFixture(server.url);
+  const getCase = createCases(fixture, seed, hasGlobalFaults);
+  const findViolation = createOracle(fixture, hasGlobalFaults);
+  const client = createClient(server.port, { timeoutMs: RESPONSE_TIMEOUT_MS, lingerMs: LINGER_MS });
+  const findings: FuzzFinding[] = [];
+  const inFlight = new Map<number, FuzzCase>();
   let next = from;
 
-  async function lane(): Promise<void> {
+  async function runLane(): Promise<void> {
     while (next < to && server.ended() === undefined) {
-      const sent = caseAt(next++);
-      underWay.set(sent.place, sent);
-      const isPatient = !isStormy && !isAskedFor(sent) && !mayBeCutOff(sent) && !mayLinger(sent);
-      const outcome = await client.deliver(sent, !isPatient);
+      const testCase = getCase(next++);
+      inFlight.set(testCase.place, testCase);
+      const isPatient =
+        !hasGlobalFaults && !mayMeetFault(testCase) && !mayBeAborted(testCase) && !isLongLived(testCase);
+      const outcome = await client.deliver(testCase, !isPatient);
       if (server.ended() !== undefined) return;
-      underWay.delete(sent.place);
-      client.giveUpBeyond(MOST_UNFINISHED);
-      const problem = judge(sent, outcome);
-      if (problem) findings.push({ place: sent.place, problem, sent });
-      count(tally.kinds, sent.kind);
-      if (!isStormy && !isAskedFor(sent)) tally.judged += 1;
-      const begun = outcome.begun ? [...outcome.answers, outcome.begun] : outcome.answers;
-      for (const [place, { status }] of begun.entries()) {
-        const operation = sent.messages[place]?.operation ?? sent.kind;
-        const statuses = tally.answers.get(operation) ?? new Map<number, number>();
-        tally.answers.set(operation, statuses);
+      inFlight.delete(testCase.place);
+      client.limitUnfinished(MAX_UNFINISHED);
+      const problem = findViolation(testCase, outcome);
+      if (problem) findings.push({ place: testCase.place, problem, testCase });
+      count(tally.kinds, testCase.kind);
+      if (!hasGlobalFaults && !mayMeetFault(testCase)) tally.checked += 1;
+      const startedResponses = outcome.partialResponse
+        ? [...outcome.responses, outcome.partialResponse]
+        : outcome.responses;
+      for (const [index, { status }] of startedResponses.entries()) {
+        const operation = testCase.messages[index]?.operation ?? testCase.kind;
+        const statuses = tally.responses.get(operation) ?? new Map<number, number>();
+        tally.responses.set(operation, statuses);
         count(statuses, status);
       }
     }
   }
-  await Promise.all(Array.from({ length: LANES }, lane));
-  client.leave();
+  await Promise.all(Array.from({ length: CONCURRENCY }, runLane));
+  client.closeAll();
 
   const ended = server.ended();
   if (ended !== undefined) {
-    for (const [place, sent] of underWay) findings.push({ place, sent, problem: `the server ${ended}` });
+    for (const [index, testCase] of inFlight) findings.push({ place: index, testCase, problem: `the server ${ended}` });
     return findings;
   }
-  const told = (problem: string) => findings.push({ problem });
-  if (client.unaskedFor() > 0)
-    told(`${client.unaskedFor()} times bytes came on a connection on which nothing was asked`);
-  await call(told, async () => {
-    for (const problem of await ledgerProblems(server.url)) told(`a ledger does not add up: ${problem}`);
-    if (!isStormy) await assertHealthy(server.url);
-    await makeWorld(server.url);
+  const report = (problem: string) => findings.push({ problem });
+  if (client.getUnsolicitedCount() > 0)
+    report(`${client.getUnsolicitedCount()} times bytes came on a connection on which nothing was asked`);
+  await attempt(report, async () => {
+    for (const problem of await findLedgerProblems(server.url)) report(`a ledger does not add up: ${problem}`);
+    if (!hasGlobalFaults) await assertHealthy(server.url);
+    await createFixture(server.url);
     await assertHealthy(server.url);
   });
-  const left = await descriptorsLeft(server, baseDescriptors);
-  if (left > 0) told(`${left} descriptors are open that were not before`);
-  for (const problem of logProblems(server.takeLog())) told(problem);
-  if (server.errorOutput()) told(`something was written to stderr: ${server.errorOutput().slice(0, 3000)}`);
+  const left = await countLeakedDescriptors(server, baseDescriptors);
+  if (left > 0) report(`${left} descriptors are open that were not before`);
+  for (const problem of findLogProblems(server.takeLog())) report(problem);
+  if (server.errorOutput()) report(`something was written to stderr: ${server.errorOutput().slice(0, 3000)}`);
   return findings;
 }
 
-async function call(told: (problem: string) => void, work: () => Promise<void>): Promise<void> {
+async function attempt(report: (problem: string) => void, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    told(`it does not work any more: ${(error as Error).message}`);
+    report(`it does not work any more: ${(error as Error).message}`);
   }
 }
 
@@ -138,12 +141,12 @@ function count<Key>(counts: Map<Key, number>, key: Key): void {
 }
 
 /** How many are still open when the clients have been gone for a while. */
-async function descriptorsLeft(server: ServerProcess, base: number | undefined): Promise<number> {
+async function countLeakedDescriptors(server: ServerProcess, base: number | undefined): Promise<number> {
   if (base === undefined) return 0;
-  const until = performance.now() + CLOSED_WITHIN_MS;
+  const deadline = performance.now() + CLOSE_TIMEOUT_MS;
   for (;;) {
     const left = server.descriptors()! - base;
-    if (left <= 0 || performance.now() > until) return Math.max(0, left);
+    if (left <= 0 || performance.now() > deadline) return Math.max(0, left);
     await sleep(50);
   }
 }

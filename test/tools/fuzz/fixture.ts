@@ -13,10 +13,10 @@ const KEYS = {
 };
 
 /** Texts that rules for everybody have to match, so that only requests which have them meet with these. */
-export const MARK = '@emulator-marked';
+export const FAULT_MARKER = '@emulator-marked';
 
 /** What there is to be named in requests, the same in each epoch. */
-export interface World {
+export interface Fixture {
   /** `host:port` of the server. */
   host: string;
   vendor: Json;
@@ -39,7 +39,7 @@ export interface KnownTask {
   poll: Json;
 }
 
-export interface Answer {
+export interface ClientResponse {
   status: number;
   headers: Record<string, string | string[] | undefined>;
   text: string;
@@ -51,9 +51,9 @@ export function call(
   url: string,
   path: string,
   { method = 'GET', key, body }: { method?: string; key?: string; body?: unknown } = {},
-): Promise<Answer> {
+): Promise<ClientResponse> {
   return new Promise((resolve, reject) => {
-    const sent = request(
+    const outgoing = request(
       url + path,
       {
         method,
@@ -65,13 +65,13 @@ export function call(
         },
       },
       async (response) => {
-        const pieces: Buffer[] = [];
+        const chunks: Buffer[] = [];
         try {
-          for await (const piece of response) pieces.push(piece);
+          for await (const chunk of response) chunks.push(chunk);
         } catch (error) {
           return reject(error);
         }
-        const text = Buffer.concat(pieces).toString();
+        const text = Buffer.concat(chunks).toString();
         const isJson = response.headers['content-type']?.startsWith('application/json');
         resolve({
           status: response.statusCode!,
@@ -81,21 +81,21 @@ export function call(
         });
       },
     );
-    sent.on('timeout', () => sent.destroy(new Error(`${method} ${path} was not answered`)));
-    sent.on('error', reject);
-    sent.end(body === undefined ? undefined : JSON.stringify(body));
+    outgoing.on('timeout', () => outgoing.destroy(new Error(`${method} ${path} was not answered`)));
+    outgoing.on('error', reject);
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
   });
 }
 
-async function must(
+async function expectStatus(
   status: number,
   url: string,
   path: string,
   options?: Parameters<typeof call>[2],
 ): Promise<Json> {
-  const answer = await call(url, path, options);
-  if (answer.status === status) return answer.json;
-  throw new Error(`${options?.method ?? 'GET'} ${path} answered ${answer.status}: ${answer.text}`);
+  const response = await call(url, path, options);
+  if (response.status === status) return response.json;
+  throw new Error(`${options?.method ?? 'GET'} ${path} answered ${response.status}: ${response.text}`);
 }
 
 const PROFILES: Record<string, object> = {
@@ -107,30 +107,31 @@ const PROFILES: Record<string, object> = {
 };
 
 /** Everything as at the first start, and then what requests can name. */
-export async function makeWorld(url: string): Promise<World> {
+export async function createFixture(url: string): Promise<Fixture> {
   // A reset keeps the accounts that were made here.
-  for (const key of await keysOf(url)) {
-    await must(204, url, `/__admin/accounts/${encodeURIComponent(key)}`, { method: 'DELETE' });
+  for (const key of await listKeys(url)) {
+    await expectStatus(204, url, `/__admin/accounts/${encodeURIComponent(key)}`, { method: 'DELETE' });
   }
-  await must(200, url, '/__admin/reset', { method: 'POST' });
-  const world: World = {
+  await expectStatus(200, url, '/__admin/reset', { method: 'POST' });
+  const fixture: Fixture = {
     host: new URL(url).host,
-    vendor: await must(200, url, '/openapi.json'),
-    control: await must(200, url, '/__admin/openapi.json'),
+    vendor: await expectStatus(200, url, '/openapi.json'),
+    control: await expectStatus(200, url, '/__admin/openapi.json'),
     keys: KEYS,
     ...{ tasks: [], snapshots: ['kept'], media: [], ruleIds: [] },
   };
   for (const key of Object.values(KEYS).flat()) {
     const [kind, clock = ''] = key.split('-');
     const profile = { credits: 1_000_000_000, rateLimit: null, speed: 1_000_000, ...PROFILES[clock] };
-    await must(201, url, '/__admin/accounts', { method: 'POST', body: { key, seed: key, ...profile } });
+    await expectStatus(201, url, '/__admin/accounts', {
+      method: 'POST',
+      body: { key, seed: key, ...profile },
+    });
     if (clock === 'poor' || clock === 'limited') continue;
-    for (const [path, { post }] of Object.entries<Json>(world.vendor.paths)) {
+    for (const [path, { post }] of Object.entries<Json>(fixture.vendor.paths)) {
       if (!path.endsWith('/generate')) continue;
-      const [{ value }] = Object.values<Json>(post.requestBody.content['application/json'].examples) as [
-        Json,
-      ];
-      const accepted = await must(200, url, path, { method: 'POST', key, body: value });
+      const [{ value }] = Object.values<Json>(post.requestBody.content['application/json'].examples) as [Json];
+      const accepted = await expectStatus(200, url, path, { method: 'POST', key, body: value });
       const { generationId, shots } = accepted;
       const taskId = accepted.taskId ?? shots[0].taskId;
       const poll = shots
@@ -138,74 +139,79 @@ export async function makeWorld(url: string): Promise<World> {
         : generationId === undefined
           ? { taskId }
           : { generationId };
-      world.tasks.push({ key, taskId, poll, api: path.slice(0, -'/generate'.length) });
+      fixture.tasks.push({ key, taskId, poll, api: path.slice(0, -'/generate'.length) });
     }
-    if (kind === 'faulty')
-      world.ruleIds.push({ key, id: await ruleAt(url, `/__admin/accounts/${key}/faults`) });
+    if (kind === 'faulty') fixture.ruleIds.push({ key, id: await addRule(url, `/__admin/accounts/${key}/faults`) });
     if (clock !== 'frozen') {
-      await must(200, url, `/__admin/accounts/${key}/clock/advance`, {
+      await expectStatus(200, url, `/__admin/accounts/${key}/clock/advance`, {
         method: 'POST',
         body: { ms: 600_000 },
       });
     }
-    await must(201, url, `/__admin/accounts/${key}/snapshots`, { method: 'POST', body: { name: 'kept' } });
+    await expectStatus(201, url, `/__admin/accounts/${key}/snapshots`, {
+      method: 'POST',
+      body: { name: 'kept' },
+    });
     if (kind === 'calm') {
-      const { tasks } = await must(200, url, `/__admin/accounts/${key}/tasks?status=completed`);
+      const { tasks } = await expectStatus(200, url, `/__admin/accounts/${key}/tasks?status=completed`);
       const urls: string[] = tasks.flatMap(({ result }: Json) => Object.values(result ?? {}));
-      world.media.push(...urls.filter((one) => one.startsWith('http')).map((one) => new URL(one).pathname));
+      fixture.media.push(...urls.filter((one) => one.startsWith('http')).map((one) => new URL(one).pathname));
     }
   }
   for (let count = 0; count < 3; count++) {
-    world.ruleIds.push({ key: undefined, id: await ruleAt(url, '/__admin/faults') });
+    fixture.ruleIds.push({ key: undefined, id: await addRule(url, '/__admin/faults') });
   }
-  return world;
+  return fixture;
 }
 
-async function ruleAt(url: string, path: string): Promise<string> {
-  const body = { at: 'request', effect: { fail: true }, match: { contains: MARK } };
-  return (await must(201, url, path, { method: 'POST', body })).id;
+async function addRule(url: string, path: string): Promise<string> {
+  const body = { at: 'request', effect: { fail: true }, match: { contains: FAULT_MARKER } };
+  return (await expectStatus(201, url, path, { method: 'POST', body })).id;
 }
 
 /** That everything still works, from the first request to the file: what a well-behaved client does. @throws Error */
 export async function assertHealthy(url: string): Promise<void> {
   const key = 'healthy';
-  await must(201, url, '/__admin/accounts', { method: 'POST', body: { key, credits: 4, clock: 'frozen' } });
+  await expectStatus(201, url, '/__admin/accounts', {
+    method: 'POST',
+    body: { key, credits: 4, clock: 'frozen' },
+  });
   const body = { prompt: 'A lighthouse in a storm', mode: 'textToVideo' };
-  const { taskId } = await must(200, url, '/api/sora-2/generate', { method: 'POST', key, body });
-  const told = await must(200, url, `/__admin/accounts/${key}/clock/advance`, {
+  const { taskId } = await expectStatus(200, url, '/api/sora-2/generate', { method: 'POST', key, body });
+  const advanced = await expectStatus(200, url, `/__admin/accounts/${key}/clock/advance`, {
     method: 'POST',
     body: { toNext: true },
   });
-  if (told.transitions.length !== 1) throw new Error(`nothing fell due for ${key}: ${JSON.stringify(told)}`);
-  const polled = await must(200, url, '/api/sora-2/check-status', { method: 'POST', key, body: { taskId } });
+  if (advanced.transitions.length !== 1) throw new Error(`nothing fell due for ${key}: ${JSON.stringify(advanced)}`);
+  const polled = await expectStatus(200, url, '/api/sora-2/check-status', {
+    method: 'POST',
+    key,
+    body: { taskId },
+  });
   if (polled.status !== 'completed') throw new Error(`the task of ${key} is ${JSON.stringify(polled)}`);
   const { pathname } = new URL(polled.videoUrl);
-  const film = await call(url, pathname);
-  if (film.status !== 200) throw new Error(`${pathname} answered ${film.status}`);
-  const { entries } = await must(200, url, `/__admin/accounts/${key}/ledger?limit=1000`);
+  const video = await call(url, pathname);
+  if (video.status !== 200) throw new Error(`${pathname} answered ${video.status}`);
+  const { entries } = await expectStatus(200, url, `/__admin/accounts/${key}/ledger?limit=1000`);
   const kinds = entries.slice(-2).map(({ kind }: Json) => kind);
   if (kinds.join() !== 'hold,capture') throw new Error(`the ledger of ${key} ends with ${kinds}`);
-  await must(204, url, `/__admin/accounts/${key}`, { method: 'DELETE' });
+  await expectStatus(204, url, `/__admin/accounts/${key}`, { method: 'DELETE' });
 }
 
 /** The keys of the accounts whose ledgers do not add up, with what is wrong. */
-export async function ledgerProblems(url: string): Promise<string[]> {
+export async function findLedgerProblems(url: string): Promise<string[]> {
   const problems: string[] = [];
-  for (const key of await keysOf(url)) {
-    const verified = await must(200, url, `/__admin/accounts/${encodeURIComponent(key)}/ledger/verify`);
+  for (const key of await listKeys(url)) {
+    const verified = await expectStatus(200, url, `/__admin/accounts/${encodeURIComponent(key)}/ledger/verify`);
     if (!verified.ok) problems.push(`${key}: ${verified.problems.join('; ')}`);
   }
   return problems;
 }
 
-async function keysOf(url: string): Promise<string[]> {
+async function listKeys(url: string): Promise<string[]> {
   const keys: string[] = [];
   for (let after: string | null = ''; after !== null; ) {
-    const page: Json = await must(
-      200,
-      url,
-      `/__admin/accounts?limit=1000&after=${encodeURIComponent(after)}`,
-    );
+    const page: Json = await expectStatus(200, url, `/__admin/accounts?limit=1000&after=${encodeURIComponent(after)}`);
     keys.push(...page.accounts.map(({ key }: Json) => key));
     after = page.next;
   }

@@ -1,20 +1,20 @@
 import fc from 'fast-check';
 import { hostileTexts } from './attack-cases.ts';
-import type { World } from './fixture.ts';
+import type { Fixture } from './fixture.ts';
 import type { Draft } from './requests.ts';
 
 /** In a head only what one byte can be; beyond that the parser alone is tried, which byte-level cases do. */
-const inHead = (text: string) => text.replace(/[^\t\x20-\x7e\x80-\xff]/g, '').slice(0, 6000);
-const value = hostileTexts.map(inHead);
+const toHeaderText = (text: string) => text.replace(/[^\t\x20-\x7e\x80-\xff]/g, '').slice(0, 6000);
+const value = hostileTexts.map(toHeaderText);
 
 /** One header each, instead of the one that is there or beside it. */
-const headers = (world: World): fc.Arbitrary<[string, string]> => {
-  const named = (name: string, ...values: string[]): fc.Arbitrary<[string, string]> =>
+const headers = (fixture: Fixture): fc.Arbitrary<[string, string]> => {
+  const header = (name: string, ...values: string[]): fc.Arbitrary<[string, string]> =>
     fc
       .oneof({ weight: 4, arbitrary: fc.constantFrom(...values) }, { weight: 1, arbitrary: value })
       .map((text) => [name, text]);
   return fc.oneof(
-    named(
+    header(
       'Content-Type',
       ...[
         '',
@@ -33,7 +33,7 @@ const headers = (world: World): fc.Arbitrary<[string, string]> => {
         'a/b; c="\\',
       ],
     ),
-    named(
+    header(
       'Authorization',
       ...[
         '',
@@ -51,9 +51,9 @@ const headers = (world: World): fc.Arbitrary<[string, string]> => {
       `Bearer np_test_${'a'.repeat(193)}`,
       'Bearer __proto__',
     ),
-    named('Content-Encoding', 'gzip', 'br', 'identity', 'x', ''),
-    named('Expect', '100-continue', '200-ok', ''),
-    named(
+    header('Content-Encoding', 'gzip', 'br', 'identity', 'x', ''),
+    header('Expect', '100-continue', '200-ok', ''),
+    header(
       'Host',
       '',
       'nanophoto.ai',
@@ -66,10 +66,10 @@ const headers = (world: World): fc.Arbitrary<[string, string]> => {
       '127.0.0.1:99999',
       'x'.repeat(3000),
     ),
-    named('Origin', 'null', 'https://evil.example', `http://${world.host}`, 'x', 'https://[', ''),
-    named('Connection', 'close', 'keep-alive', 'upgrade', 'close, keep-alive', ''),
-    named('Upgrade', 'websocket', 'h2c', 'TLS/1.0'),
-    named(
+    header('Origin', 'null', 'https://evil.example', `http://${fixture.host}`, 'x', 'https://[', ''),
+    header('Connection', 'close', 'keep-alive', 'upgrade', 'close, keep-alive', ''),
+    header('Upgrade', 'websocket', 'h2c', 'TLS/1.0'),
+    header(
       'Range',
       'bytes=0-0',
       'bytes=-1',
@@ -80,33 +80,21 @@ const headers = (world: World): fc.Arbitrary<[string, string]> => {
       'items=0-1',
       'bytes=',
     ),
-    named('If-None-Match', '*', '"x"', 'W/"x"', '"', '"a","b'),
-    named('If-Match', '*', '"x"', ''),
-    named('If-Range', '"x"', 'Wed, 21 Oct 2015 07:28:00 GMT', 'yesterday'),
-    named('If-Modified-Since', 'Wed, 21 Oct 2015 07:28:00 GMT', 'x', 'Sat, 31 Feb 99999 00:00:00 GMT'),
-    named('If-Unmodified-Since', 'Wed, 21 Oct 2015 07:28:00 GMT', 'x'),
-    named('Accept', 'text/html', '*/*;q=0', 'application/xml', 'x'),
-    named('Accept-Encoding', 'gzip', 'identity;q=0, *;q=0', 'br;q=2'),
-    named('X-Forwarded-For', '10.0.0.1', '::', 'x, y'),
-    named('X-Forwarded-Proto', 'https', 'gopher'),
-    named('X-Admin-Token', 'x', ''),
-    named('X-Http-Method-Override', 'DELETE'),
-    named('Cookie', 'a=b', ';;;='),
-    named(
-      'Content-Length',
-      '0',
-      '00',
-      '1',
-      '-1',
-      '+5',
-      '5, 5',
-      '99999999999',
-      '1e3',
-      '0x10',
-      '18446744073709551616',
-    ),
-    named('Transfer-Encoding', 'chunked', 'gzip, chunked', 'identity', 'chunked, chunked', 'xchunked'),
-    named(
+    header('If-None-Match', '*', '"x"', 'W/"x"', '"', '"a","b'),
+    header('If-Match', '*', '"x"', ''),
+    header('If-Range', '"x"', 'Wed, 21 Oct 2015 07:28:00 GMT', 'yesterday'),
+    header('If-Modified-Since', 'Wed, 21 Oct 2015 07:28:00 GMT', 'x', 'Sat, 31 Feb 99999 00:00:00 GMT'),
+    header('If-Unmodified-Since', 'Wed, 21 Oct 2015 07:28:00 GMT', 'x'),
+    header('Accept', 'text/html', '*/*;q=0', 'application/xml', 'x'),
+    header('Accept-Encoding', 'gzip', 'identity;q=0, *;q=0', 'br;q=2'),
+    header('X-Forwarded-For', '10.0.0.1', '::', 'x, y'),
+    header('X-Forwarded-Proto', 'https', 'gopher'),
+    header('X-Admin-Token', 'x', ''),
+    header('X-Http-Method-Override', 'DELETE'),
+    header('Cookie', 'a=b', ';;;='),
+    header('Content-Length', '0', '00', '1', '-1', '+5', '5, 5', '99999999999', '1e3', '0x10', '18446744073709551616'),
+    header('Transfer-Encoding', 'chunked', 'gzip, chunked', 'identity', 'chunked, chunked', 'xchunked'),
+    header(
       'X-Emulator-Fault',
       'fail',
       'fail=INTERNAL_ERROR',
@@ -121,25 +109,25 @@ const headers = (world: World): fc.Arbitrary<[string, string]> => {
 };
 
 /** A good request whose head says something else than clients say. */
-export const withOddHead = (draft: fc.Arbitrary<Draft>, world: World): fc.Arbitrary<Draft> =>
+export const withOddHead = (draft: fc.Arbitrary<Draft>, fixture: Fixture): fc.Arbitrary<Draft> =>
   fc
     .tuple(
       draft,
-      fc.array(headers(world), { minLength: 1, maxLength: 3 }),
+      fc.array(headers(fixture), { minLength: 1, maxLength: 3 }),
       fc.integer({ min: 0, max: 29 }),
       fc.boolean(),
     )
-    .map(([base, odd, flood, beside]) => {
-      const replaced = odd.map(([name]) => name.toLowerCase());
-      const kept = base.headers.filter(([name]) => beside || !replaced.includes(name.toLowerCase()));
+    .map(([base, oddHeaders, flood, keepsOriginal]) => {
+      const replaced = oddHeaders.map(([name]) => name.toLowerCase());
+      const kept = base.headers.filter(([name]) => keepsOriginal || !replaced.includes(name.toLowerCase()));
       // Now and then more than a server takes: by number, by size.
-      const more: [string, string][] =
+      const extraHeaders: [string, string][] =
         flood === 0
-          ? Array.from({ length: 2500 }, (_, place) => [`x-${place}`, 'y'])
+          ? Array.from({ length: 2500 }, (_, index) => [`x-${index}`, 'y'])
           : flood === 1
             ? [['x-large', 'y'.repeat(20_000)]]
             : [];
-      return { ...base, isLoose: true, headers: [...kept, ...odd, ...more] };
+      return { ...base, isLoose: true, headers: [...kept, ...oddHeaders, ...extraHeaders] };
     });
 
 const METHODS = [
@@ -161,17 +149,17 @@ const METHODS = [
 /** Targets that are no documented operation: other paths and methods, files, the page, forms that proxies are asked in. */
 export function oddTargets(
   draft: fc.Arbitrary<Draft>,
-  world: World,
+  fixture: Fixture,
   pages: readonly string[],
 ): fc.Arbitrary<Draft> {
-  const { host, media } = world;
+  const { host, media } = fixture;
   const key: [string, string] = ['Authorization', 'Bearer calm-real'];
-  const plain = (path: string, method = 'GET'): Draft => ({
+  const createDraft = (path: string, method = 'GET'): Draft => ({
     ...{ operation: `${method} ${path.startsWith('/media') ? '/media' : path.slice(0, 20)}`, method, path },
     ...{ headers: [key], body: Buffer.alloc(0), isLoose: true },
   });
   const file = fc.constantFrom(...media);
-  const odd = fc.constantFrom(
+  const oddPaths = fc.constantFrom(
     ...[
       '/',
       '//',
@@ -233,16 +221,13 @@ export function oddTargets(
     `/__admin/accounts/${'%41'.repeat(2000)}`,
     `/api/sora-2/generate?${'a=b&'.repeat(2000)}`,
   );
-  const fetched = fc
+  const fileRequests = fc
     .tuple(file, fc.constantFrom('GET', 'HEAD', 'HEAD', 'OPTIONS', 'POST'))
-    .map(([path, method]) => plain(path, method));
-  const ranged = fc
-    .tuple(
-      file,
-      fc.constantFrom('bytes=0-99', 'bytes=-50', 'bytes=100-50', 'bytes=0-0,5-9', 'bytes=99999999-', 'x'),
-    )
-    .map(([path, range]): Draft => ({ ...plain(path), headers: [['Range', range]] }));
-  const through = fc
+    .map(([path, method]) => createDraft(path, method));
+  const rangeRequests = fc
+    .tuple(file, fc.constantFrom('bytes=0-99', 'bytes=-50', 'bytes=100-50', 'bytes=0-0,5-9', 'bytes=99999999-', 'x'))
+    .map(([path, range]): Draft => ({ ...createDraft(path), headers: [['Range', range]] }));
+  const absoluteFormRequests = fc
     .tuple(
       draft,
       fc.constantFrom(
@@ -277,23 +262,21 @@ export function oddTargets(
     {
       weight: 3,
       arbitrary: fc
-        .tuple(odd, fc.constantFrom(...METHODS))
-        .map(([path, method]): Draft => ({ ...plain(path, method), operation: 'an odd path' })),
+        .tuple(oddPaths, fc.constantFrom(...METHODS))
+        .map(([path, method]): Draft => ({ ...createDraft(path, method), operation: 'an odd path' })),
     },
     {
       weight: 2,
       arbitrary: fc
         .tuple(draft, fc.constantFrom(...METHODS))
-        .map(
-          ([base, method]): Draft => ({ ...base, method, operation: `${method} elsewhere`, isLoose: true }),
-        ),
+        .map(([base, method]): Draft => ({ ...base, method, operation: `${method} elsewhere`, isLoose: true })),
     },
-    { weight: 2, arbitrary: fetched },
-    { weight: 1, arbitrary: ranged },
+    { weight: 2, arbitrary: fileRequests },
+    { weight: 1, arbitrary: rangeRequests },
     {
       weight: 1,
-      arbitrary: fc.constantFrom(...pages).map((path): Draft => ({ ...plain(path), operation: 'a page' })),
+      arbitrary: fc.constantFrom(...pages).map((path): Draft => ({ ...createDraft(path), operation: 'a page' })),
     },
-    { weight: 3, arbitrary: through },
+    { weight: 3, arbitrary: absoluteFormRequests },
   );
 }

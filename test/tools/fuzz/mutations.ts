@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { hostileTexts, hostileValues, Raw, written } from './attack-cases.ts';
+import { hostileTexts, hostileValues, RawJson, stringify } from './attack-cases.ts';
 import type { Json } from './fixture.ts';
 
 /** Of fields that are added. */
@@ -38,7 +38,7 @@ const NAMES = fc.oneof(
 );
 
 /** What is done to a valid body, somewhere in it. */
-type Change =
+type BodyMutation =
   | { kind: 'set'; place: number; value: Json }
   | { kind: 'remove'; place: number }
   | { kind: 'add'; place: number; name: string; value: Json }
@@ -49,7 +49,7 @@ type Change =
   | { kind: 'replace'; value: Json };
 
 const place = fc.nat(1000);
-const change: fc.Arbitrary<Change> = fc.oneof(
+const bodyMutation: fc.Arbitrary<BodyMutation> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('set' as const), place, value: hostileValues }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('remove' as const), place }) },
   {
@@ -79,52 +79,51 @@ const change: fc.Arbitrary<Change> = fc.oneof(
 
 /** A body that was valid, with one to three things wrong. */
 export const mutated = (valid: fc.Arbitrary<Json>): fc.Arbitrary<Json> =>
-  fc.tuple(valid, fc.array(change, { minLength: 1, maxLength: 3 })).map(([value, changes]) => {
+  fc.tuple(valid, fc.array(bodyMutation, { minLength: 1, maxLength: 3 })).map(([value, changes]) => {
     let body: Json = structuredClone(value);
-    for (const one of changes) body = applied(body, one);
+    for (const one of changes) body = applyMutation(body, one);
     return body;
   });
 
-interface Place {
+interface FieldLocation {
   parent: Json;
   name: string;
 }
 
 /** All places below `value`, what is raw left out. */
-function placesIn(value: Json): Place[] {
-  if (typeof value !== 'object' || value === null || value instanceof Raw) return [];
-  return Object.keys(value).flatMap((name) => [{ parent: value, name }, ...placesIn(value[name])]);
+function listLocations(value: Json): FieldLocation[] {
+  if (typeof value !== 'object' || value === null || value instanceof RawJson) return [];
+  return Object.keys(value).flatMap((name) => [{ parent: value, name }, ...listLocations(value[name])]);
 }
 
 /** Of its own for each body: the next change may be one inside of it. */
-const copied = (value: Json): Json => (value instanceof Raw ? value : structuredClone(value));
+const deepCopy = (value: Json): Json => (value instanceof RawJson ? value : structuredClone(value));
 
-function applied(body: Json, given: Change): Json {
-  const change = 'value' in given ? { ...given, value: copied(given.value) } : given;
-  if (change.kind === 'replace') return change.value;
-  if (change.kind === 'add') {
-    const objects = [body, ...placesIn(body).map(({ parent, name }) => parent[name])].filter(
-      (value) =>
-        typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Raw),
+function applyMutation(body: Json, original: BodyMutation): Json {
+  const mutation = 'value' in original ? { ...original, value: deepCopy(original.value) } : original;
+  if (mutation.kind === 'replace') return mutation.value;
+  if (mutation.kind === 'add') {
+    const objects = [body, ...listLocations(body).map(({ parent, name }) => parent[name])].filter(
+      (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof RawJson),
     );
-    const target = objects[change.place % Math.max(1, objects.length)];
+    const target = objects[mutation.place % Math.max(1, objects.length)];
     if (target)
-      Object.defineProperty(target, change.name, {
-        value: change.value,
+      Object.defineProperty(target, mutation.name, {
+        value: mutation.value,
         enumerable: true,
         configurable: true,
         writable: true,
       });
     return body;
   }
-  const places = placesIn(body);
-  const found = places[change.place % Math.max(1, places.length)];
-  if (!found) return body;
-  const { parent, name } = found;
+  const locations = listLocations(body);
+  const location = locations[mutation.place % Math.max(1, locations.length)];
+  if (!location) return body;
+  const { parent, name } = location;
   const old = parent[name];
-  switch (change.kind) {
+  switch (mutation.kind) {
     case 'set':
-      parent[name] = change.value;
+      parent[name] = mutation.value;
       break;
     case 'remove':
       if (Array.isArray(parent)) parent.splice(Number(name), 1);
@@ -133,17 +132,17 @@ function applied(body: Json, given: Change): Json {
     case 'twice': {
       // As text, because no object has a field twice.
       if (Array.isArray(parent)) break;
-      parent[name] = new Raw(`${written(old)},${JSON.stringify(name)}:${written(change.value)}`);
+      parent[name] = new RawJson(`${stringify(old)},${JSON.stringify(name)}:${stringify(mutation.value)}`);
       break;
     }
     case 'resize':
-      parent[name] = Array.from({ length: change.count }, () => (Array.isArray(old) ? (old[0] ?? 'a') : old));
+      parent[name] = Array.from({ length: mutation.count }, () => (Array.isArray(old) ? (old[0] ?? 'a') : old));
       break;
     case 'lengthen':
-      parent[name] = typeof old === 'string' ? old + change.text : change.text;
+      parent[name] = typeof old === 'string' ? old + mutation.text : mutation.text;
       break;
     case 'shift':
-      parent[name] = typeof old === 'number' ? old + change.by : change.by;
+      parent[name] = typeof old === 'number' ? old + mutation.by : mutation.by;
   }
   return body;
 }

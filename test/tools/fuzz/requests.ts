@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { hostileTexts, spoiled, written } from './attack-cases.ts';
+import { corruptJson, hostileTexts, stringify } from './attack-cases.ts';
 import type { Message } from './case.ts';
-import { type Json, MARK, type World } from './fixture.ts';
+import { FAULT_MARKER, type Fixture, type Json } from './fixture.ts';
 import { mutated } from './mutations.ts';
 import { createValues } from './schema.ts';
 
@@ -28,19 +28,19 @@ export interface Draft {
 }
 
 const LARGE_HEAD_BYTES = 14_000;
-const BIG_BYTES = [1_048_575, 1_048_576, 1_048_577, 2_000_000];
+const LARGE_BODY_BYTES = [1_048_575, 1_048_576, 1_048_577, 2_000_000];
 const JSON_TYPE: [string, string] = ['Content-Type', 'application/json'];
 
 /** All requests that the documents of the running server describe, valid ones and such as are wrong in what they say. */
-export function createRequests(world: World, uploads: readonly string[], isStormy: boolean) {
+export function createRequestArbitraries(fixture: Fixture, uploads: readonly string[], hasGlobalFaults: boolean) {
   const operations = [
-    ...operationsOf(world.vendor, false, world, uploads),
-    ...operationsOf(world.control, true, world, uploads),
+    ...listOperations(fixture.vendor, false, fixture, uploads),
+    ...listOperations(fixture.control, true, fixture, uploads),
   ];
-  const vendorOnes = operations.filter(({ isControl }) => !isControl);
-  const { calm, churned, faulty } = world.keys;
-  const made = ['made-1', 'made-2', 'made-3', 'forked-1', 'forked-2'];
-  const ownKeys = fc.nat(30).map((number) => `np_test_${number}`);
+  const vendorOperations = operations.filter(({ isControl }) => !isControl);
+  const { calm, churned, faulty } = fixture.keys;
+  const createdKeys = ['made-1', 'made-2', 'made-3', 'forked-1', 'forked-2'];
+  const autoAccountKeys = fc.nat(30).map((number) => `np_test_${number}`);
 
   const vendorKey = fc.oneof(
     { weight: 10, arbitrary: fc.constantFrom(...calm) },
@@ -48,15 +48,9 @@ export function createRequests(world: World, uploads: readonly string[], isStorm
     { weight: 2, arbitrary: fc.constantFrom(...faulty) },
     {
       weight: 1,
-      arbitrary: fc.constantFrom(
-        ...made,
-        'np_test_default',
-        'np_test_empty',
-        'np_test_limited',
-        'np_test_auto',
-      ),
+      arbitrary: fc.constantFrom(...createdKeys, 'np_test_default', 'np_test_empty', 'np_test_limited', 'np_test_auto'),
     },
-    { weight: 1, arbitrary: ownKeys },
+    { weight: 1, arbitrary: autoAccountKeys },
     { weight: 1, arbitrary: fc.constantFrom('unknown', 'np_test_', `np_test_${'k'.repeat(300)}`, 'x') },
   );
 
@@ -77,12 +71,12 @@ export function createRequests(world: World, uploads: readonly string[], isStorm
     const own = template.includes('/faults')
       ? fc.constantFrom(...faulty)
       : method === 'GET' || template.endsWith('/advance') || template.endsWith('/credits')
-        ? fc.constantFrom(...calm, ...churned, ...made, 'np_test_default')
-        : fc.constantFrom(...churned, ...made);
+        ? fc.constantFrom(...calm, ...churned, ...createdKeys, 'np_test_default')
+        : fc.constantFrom(...churned, ...createdKeys);
     return fc.oneof({ weight: 12, arbitrary: own }, { weight: 1, arbitrary: odd });
   }
 
-  const pathOf = (operation: Operation, hostile: boolean): fc.Arbitrary<string> => {
+  const createPathArbitrary = (operation: Operation, hostile: boolean): fc.Arbitrary<string> => {
     const names = [...operation.template.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
     const parts = names.map((name) => {
       if (name === 'key') return pathKey(operation);
@@ -90,74 +84,75 @@ export function createRequests(world: World, uploads: readonly string[], isStorm
       const known: fc.Arbitrary<string> =
         name === 'id' && operation.template.includes('/faults')
           ? fc.nat(40).map(String)
-          : createValues(world.control, world, uploads).allowedBy(schema, name).map(String);
-      return hostile
-        ? fc.oneof({ weight: 3, arbitrary: known }, { weight: 1, arbitrary: hostileTexts })
-        : known;
+          : createValues(fixture.control, fixture, uploads).createArbitrary(schema, name).map(String);
+      return hostile ? fc.oneof({ weight: 3, arbitrary: known }, { weight: 1, arbitrary: hostileTexts }) : known;
     });
     return fc.tuple(...parts).map((values) => {
-      let place = 0;
-      return operation.template.replace(/\{\w+\}/g, () => encoded(values[place++]!));
+      let index = 0;
+      return operation.template.replace(/\{\w+\}/g, () => encodeText(values[index++]!));
     });
   };
 
-  const queryOf = ({ parameters, isControl }: Operation, hostile: boolean): fc.Arbitrary<string> => {
-    const own = parameters.filter((one) => one.in === 'query');
-    const document = isControl ? world.control : world.vendor;
-    const { allowedBy } = createValues(document, world, uploads);
-    const fields = own.map(({ name, schema }) => [name, allowedBy(schema, name).map(String)]);
-    const required = own.filter((one) => one.required).map(({ name }) => name);
+  const createQueryArbitrary = ({ parameters, isControl }: Operation, hostile: boolean): fc.Arbitrary<string> => {
+    const queryParameters = parameters.filter((one) => one.in === 'query');
+    const document = isControl ? fixture.control : fixture.vendor;
+    const { createArbitrary } = createValues(document, fixture, uploads);
+    const fields = queryParameters.map(({ name, schema }) => [name, createArbitrary(schema, name).map(String)]);
+    const required = queryParameters.filter((one) => one.required).map(({ name }) => name);
     const valid = fc
       .record(Object.fromEntries(fields), { requiredKeys: required } as never)
       .map((values) => Object.entries(values as Record<string, string>));
-    if (!hostile) return valid.map(shownQuery);
+    if (!hostile) return valid.map(formatQuery);
     const odd = fc.array(
       fc.tuple(
-        fc.constantFrom(...own.map(({ name }) => name), '__proto__', 'a[]', '', 'limit'),
+        fc.constantFrom(...queryParameters.map(({ name }) => name), '__proto__', 'a[]', '', 'limit'),
         hostileTexts.map((text) => text.slice(0, 2000)),
       ),
       { maxLength: 3 },
     );
-    return fc.tuple(valid, odd).map(([one, other]) => shownQuery([...one, ...other]));
+    return fc.tuple(valid, odd).map(([one, other]) => formatQuery([...one, ...other]));
   };
 
-  function bodyOf(operation: Operation, how: 'valid' | 'mutated' | 'spoiled'): fc.Arbitrary<Buffer> {
+  function createBodyArbitrary(operation: Operation, kind: 'valid' | 'mutated' | 'spoiled'): fc.Arbitrary<Buffer> {
     const { body, examples, isControl, method, template } = operation;
     if (!body) return fc.constant(Buffer.alloc(0));
-    const { allowedBy } = createValues(isControl ? world.control : world.vendor, world, uploads);
-    const fresh = allowedBy(body);
-    const valid = examples.length > 0 ? fc.oneof(fresh, varied(fc.constantFrom(...examples), fresh)) : fresh;
+    const { createArbitrary } = createValues(isControl ? fixture.control : fixture.vendor, fixture, uploads);
+    const fresh = createArbitrary(body);
+    const valid = examples.length > 0 ? fc.oneof(fresh, withVariedFields(fc.constantFrom(...examples), fresh)) : fresh;
     const isReset = template === '/__admin/reset';
-    const isForAll = method === 'POST' && template === '/__admin/faults';
-    const keptAway = (value: Json): Json => {
-      if (isStormy) return value;
+    const isGlobalRule = method === 'POST' && template === '/__admin/faults';
+    const withoutGlobalEffect = (value: Json): Json => {
+      if (hasGlobalFaults) return value;
       if (isReset) return { not: 'now' };
-      if (!isForAll || typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+      if (!isGlobalRule || typeof value !== 'object' || value === null || Array.isArray(value)) return value;
       // Rules for everybody are met by requests that ask for them.
       const match = typeof value.match === 'object' && !Array.isArray(value.match) ? value.match : {};
-      return { ...value, match: { ...match, contains: MARK } };
+      return { ...value, match: { ...match, contains: FAULT_MARKER } };
     };
-    if (how === 'valid') return valid.map((value) => Buffer.from(written(keptAway(value))));
-    const wrong = mutated(valid).map((value) => written(keptAway(value)));
-    if (how === 'mutated' || ((isReset || isForAll) && !isStormy))
+    if (kind === 'valid') return valid.map((value) => Buffer.from(stringify(withoutGlobalEffect(value))));
+    const wrong = mutated(valid).map((value) => stringify(withoutGlobalEffect(value)));
+    if (kind === 'mutated' || ((isReset || isGlobalRule) && !hasGlobalFaults))
       return wrong.map((text) => Buffer.from(text));
-    return wrong.chain(spoiled);
+    return wrong.chain(corruptJson);
   }
 
-  const headersOf = ({ isControl, body }: Operation): fc.Arbitrary<[string, string][]> =>
+  const createHeadersArbitrary = ({ isControl, body }: Operation): fc.Arbitrary<[string, string][]> =>
     isControl
       ? fc.constant(body ? [JSON_TYPE] : [])
       : vendorKey.map((key) => [['Authorization', `Bearer ${key}`], JSON_TYPE]);
 
-  function drafts(of: readonly Operation[], how: 'valid' | 'mutated' | 'spoiled'): fc.Arbitrary<Draft> {
-    const hostile = how !== 'valid';
-    const each = of.map((operation) =>
+  function createDraftArbitrary(
+    candidates: readonly Operation[],
+    kind: 'valid' | 'mutated' | 'spoiled',
+  ): fc.Arbitrary<Draft> {
+    const hostile = kind !== 'valid';
+    const arbitraries = candidates.map((operation) =>
       fc
         .tuple(
-          pathOf(operation, hostile),
-          queryOf(operation, hostile),
-          headersOf(operation),
-          bodyOf(operation, how),
+          createPathArbitrary(operation, hostile),
+          createQueryArbitrary(operation, hostile),
+          createHeadersArbitrary(operation),
+          createBodyArbitrary(operation, kind),
         )
         .map(([path, query, headers, body]) => ({
           operation: `${operation.method} ${operation.template}`,
@@ -170,58 +165,58 @@ export function createRequests(world: World, uploads: readonly string[], isStorm
           isLoose: false,
         })),
     );
-    return fc.oneof(...each);
+    return fc.oneof(...arbitraries);
   }
 
-  const vendorDraft = (key: string, path: string, body: Json): Draft => ({
+  const createVendorDraft = (key: string, path: string, body: Json): Draft => ({
     ...{ operation: `POST ${path}`, method: 'POST', path, isLoose: false },
-    ...{ headers: [['Authorization', `Bearer ${key}`], JSON_TYPE], body: Buffer.from(written(body)) },
+    ...{ headers: [['Authorization', `Bearer ${key}`], JSON_TYPE], body: Buffer.from(stringify(body)) },
   });
   const polls = fc
-    .constantFrom(...world.tasks)
-    .map(({ key, api, poll }) => vendorDraft(key, `${api}/check-status`, poll));
+    .constantFrom(...fixture.tasks)
+    .map(({ key, api, poll }) => createVendorDraft(key, `${api}/check-status`, poll));
 
   /** Calls on what there is: a task of the account whose it is, a rule where it was set. */
-  const controlOf = (method: string, template: string, key: string, name: string, query = ''): Draft => ({
+  const createControlDraft = (method: string, template: string, key: string, name: string, query = ''): Draft => ({
     ...{ operation: `${method} ${template}`, method, isLoose: false, headers: [], body: Buffer.alloc(0) },
     path: template.replace('{key}', key).replace('{id}', name) + query,
   });
-  const ofTasks = fc
-    .tuple(fc.constantFrom(...world.tasks), fc.constantFrom('', '/complete', '/fail', '/wait'))
+  const taskRequests = fc
+    .tuple(fc.constantFrom(...fixture.tasks), fc.constantFrom('', '/complete', '/fail', '/wait'))
     .map(([{ key, taskId }, end]) => {
-      const isLook = end === '' || key.startsWith('calm') || key.startsWith('faulty');
+      const isReadOnly = end === '' || key.startsWith('calm') || key.startsWith('faulty');
       if (end === '/wait')
-        return controlOf('GET', '/__admin/accounts/{key}/wait', key, '', `?task=${taskId}&timeoutMs=5`);
-      return isLook
-        ? controlOf('GET', '/__admin/accounts/{key}/tasks/{id}', key, taskId)
-        : controlOf('POST', `/__admin/accounts/{key}/tasks/{id}${end}`, key, taskId);
+        return createControlDraft('GET', '/__admin/accounts/{key}/wait', key, '', `?task=${taskId}&timeoutMs=5`);
+      return isReadOnly
+        ? createControlDraft('GET', '/__admin/accounts/{key}/tasks/{id}', key, taskId)
+        : createControlDraft('POST', `/__admin/accounts/{key}/tasks/{id}${end}`, key, taskId);
     });
-  const ofRules = fc
-    .constantFrom(...world.ruleIds)
+  const ruleRequests = fc
+    .constantFrom(...fixture.ruleIds)
     .map(({ key, id }) =>
       key === undefined
-        ? controlOf('DELETE', '/__admin/faults/{id}', '', id)
-        : controlOf('DELETE', '/__admin/accounts/{key}/faults/{id}', key, id),
+        ? createControlDraft('DELETE', '/__admin/faults/{id}', '', id)
+        : createControlDraft('DELETE', '/__admin/accounts/{key}/faults/{id}', key, id),
     );
 
   const large = fc
-    .tuple(fc.constantFrom(...vendorOnes), fc.constantFrom(...calm), fc.constantFrom(...BIG_BYTES))
-    .map(([{ template }, key, bytes]) => vendorDraft(key, template, { prompt: 'z'.repeat(bytes - 13) }));
+    .tuple(fc.constantFrom(...vendorOperations), fc.constantFrom(...calm), fc.constantFrom(...LARGE_BODY_BYTES))
+    .map(([{ template }, key, bytes]) => createVendorDraft(key, template, { prompt: 'z'.repeat(bytes - 13) }));
 
   return {
     operations,
     valid: fc.oneof(
-      { weight: 24, arbitrary: drafts(vendorOnes, 'valid') },
+      { weight: 24, arbitrary: createDraftArbitrary(vendorOperations, 'valid') },
       { weight: 8, arbitrary: polls },
-      { weight: 20, arbitrary: drafts(operations.slice(vendorOnes.length), 'valid') },
-      { weight: 4, arbitrary: ofTasks },
-      { weight: 1, arbitrary: ofRules },
+      { weight: 20, arbitrary: createDraftArbitrary(operations.slice(vendorOperations.length), 'valid') },
+      { weight: 4, arbitrary: taskRequests },
+      { weight: 1, arbitrary: ruleRequests },
     ),
     mutated: fc.oneof(
-      { weight: 1, arbitrary: drafts(vendorOnes, 'mutated') },
-      { weight: 1, arbitrary: drafts(operations, 'mutated') },
+      { weight: 1, arbitrary: createDraftArbitrary(vendorOperations, 'mutated') },
+      { weight: 1, arbitrary: createDraftArbitrary(operations, 'mutated') },
     ),
-    spoiled: drafts(
+    corrupted: createDraftArbitrary(
       operations.filter(({ body }) => body),
       'spoiled',
     ),
@@ -230,23 +225,18 @@ export function createRequests(world: World, uploads: readonly string[], isStorm
 }
 
 /** With some of its fields, not all, as other valid ones have them. */
-const varied = (base: fc.Arbitrary<Json>, other: fc.Arbitrary<Json>) =>
+const withVariedFields = (base: fc.Arbitrary<Json>, other: fc.Arbitrary<Json>) =>
   fc.tuple(base, other, fc.nat(0xffff)).map(([one, two, chosen]) => {
     const body = { ...one };
-    for (const [place, name] of Object.keys(body).entries()) {
-      const isChosen = ((chosen >> place) & 1) === 1;
+    for (const [index, name] of Object.keys(body).entries()) {
+      const isChosen = ((chosen >> index) & 1) === 1;
       if (isChosen && name in two && typeof two[name] === typeof body[name]) body[name] = two[name];
     }
     return body;
   });
 
-function operationsOf(
-  document: Json,
-  isControl: boolean,
-  world: World,
-  uploads: readonly string[],
-): Operation[] {
-  const { resolve } = createValues(document, world, uploads);
+function listOperations(document: Json, isControl: boolean, fixture: Fixture, uploads: readonly string[]): Operation[] {
+  const { resolve } = createValues(document, fixture, uploads);
   return Object.entries<Json>(document.paths).flatMap(([template, methods]) =>
     Object.entries<Json>(methods)
       .filter(([method]) => /^(get|post|put|patch|delete)$/.test(method))
@@ -265,24 +255,22 @@ function operationsOf(
 }
 
 /** A lone surrogate cannot be encoded. */
-const encoded = (text: string) => encodeURIComponent(Buffer.from(text).toString());
-const shownQuery = (fields: [string, string][]) =>
-  fields.length === 0
-    ? ''
-    : `?${fields.map(([name, value]) => `${encoded(name)}=${encoded(value)}`).join('&')}`;
+const encodeText = (text: string) => encodeURIComponent(Buffer.from(text).toString());
+const formatQuery = (fields: [string, string][]) =>
+  fields.length === 0 ? '' : `?${fields.map(([name, value]) => `${encodeText(name)}=${encodeText(value)}`).join('&')}`;
 
 /** As bytes, with what HTTP itself needs. */
-export function messageOf(draft: Draft, host: string, version = '1.1'): Message {
+export function toMessage(draft: Draft, host: string, version = '1.1'): Message {
   const { operation, method, path, target = path, headers, body } = draft;
   const names = headers.map(([name]) => name.toLowerCase());
-  const own: [string, string][] = [
+  const allHeaders: [string, string][] = [
     ...(names.includes('host') ? [] : [['Host', host] as [string, string]]),
     ...headers,
     ...(body.length > 0 && !names.includes('content-length') && !names.includes('transfer-encoding')
       ? [['Content-Length', String(body.length)] as [string, string]]
       : []),
   ];
-  const head = `${method} ${target} HTTP/${version}\r\n${own.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
+  const head = `${method} ${target} HTTP/${version}\r\n${allHeaders.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
   return {
     ...{ operation, method, path },
     // What is too large is refused before it is known what it asks for.

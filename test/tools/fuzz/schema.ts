@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Json, World } from './fixture.ts';
+import type { Fixture, Json } from './fixture.ts';
 
 const URLS = [
   'https://static.nanophoto.ai/demo/nano-banana-pro.webp',
@@ -7,25 +7,19 @@ const URLS = [
   'https://www.youtube.com/watch?v=W-15-UmGP5s',
   'https://static.nanophoto.ai/demo/sk2-ad.mp4',
 ];
-const TEXTS = [
-  'A dog on a beach',
-  '夜の灯台',
-  '🐕‍🦺 in the rain',
-  'x'.repeat(300),
-  'line\nbreak "quoted" \\ done',
-];
-const MOST_ITEMS = 4;
-const MOST_CHARACTERS = 80;
+const TEXTS = ['A dog on a beach', '夜の灯台', '🐕‍🦺 in the rain', 'x'.repeat(300), 'line\nbreak "quoted" \\ done'];
+const MAX_ITEMS = 4;
+const MAX_CHARACTERS = 80;
 
 /** Values of what a schema of the document allows, nearly always; names that stand for something there is are used. */
-export function createValues(document: Json, world: World, uploads: readonly string[]) {
+export function createValues(document: Json, fixture: Fixture, uploads: readonly string[]) {
   const pools: Record<string, readonly Json[]> = {
-    taskId: world.tasks.map(({ taskId }) => taskId),
-    task: world.tasks.map(({ taskId }) => taskId),
-    id: world.tasks.map(({ taskId }) => taskId),
-    generationId: world.tasks.flatMap(({ poll }) => poll.generationId ?? []),
+    taskId: fixture.tasks.map(({ taskId }) => taskId),
+    task: fixture.tasks.map(({ taskId }) => taskId),
+    id: fixture.tasks.map(({ taskId }) => taskId),
+    generationId: fixture.tasks.flatMap(({ poll }) => poll.generationId ?? []),
     shotId: ['shot-1', 'shot-2'],
-    name: [...world.snapshots, 'another', 'a-third'],
+    name: [...fixture.snapshots, 'another', 'a-third'],
     to: ['calm-real', 'forked-1', 'forked-2', 'forked-3'],
     key: ['calm-real', 'np_test_default', 'made-1', 'made-2', 'made-3'],
     videoUrl: URLS,
@@ -48,25 +42,25 @@ export function createValues(document: Json, world: World, uploads: readonly str
     return { ...resolve(target), ...rest };
   };
 
-  function allowedBy(given: Json, name = ''): fc.Arbitrary<Json> {
-    const schema = resolve(given);
-    const own = withDefault(schema, plain(schema));
+  function createArbitrary(schemaOrRef: Json, name = ''): fc.Arbitrary<Json> {
+    const schema = resolve(schemaOrRef);
+    const base = withDefault(schema, createByType(schema));
     const pool = pools[name];
     const isScalar = !['object', 'array'].includes(schema.type);
-    if (!pool?.length || !isScalar || schema.enum) return own;
-    return fc.oneof({ weight: 5, arbitrary: fc.constantFrom(...pool) }, { weight: 1, arbitrary: own });
+    if (!pool?.length || !isScalar || schema.enum) return base;
+    return fc.oneof({ weight: 5, arbitrary: fc.constantFrom(...pool) }, { weight: 1, arbitrary: base });
   }
 
-  function plain(schema: Json): fc.Arbitrary<Json> {
+  function createByType(schema: Json): fc.Arbitrary<Json> {
     if ('const' in schema) return fc.constant(schema.const);
     if (schema.enum) return fc.constantFrom(...schema.enum);
     const choices = schema.anyOf ?? (schema.type === 'object' ? undefined : schema.oneOf);
-    if (choices) return fc.oneof(...choices.map((one: Json) => allowedBy(one)));
+    if (choices) return fc.oneof(...choices.map((one: Json) => createArbitrary(one)));
     switch (Array.isArray(schema.type) ? schema.type[0] : schema.type) {
       case 'string':
-        return textOf(schema);
+        return createText(schema);
       case 'integer':
-        return fc.integer(boundsOf(schema));
+        return fc.integer(getBounds(schema));
       case 'number':
         return fc.oneof(
           fc.constantFrom(...[schema.minimum ?? 0, schema.maximum ?? 1]),
@@ -77,55 +71,57 @@ export function createValues(document: Json, world: World, uploads: readonly str
       case 'null':
         return fc.constant(null);
       case 'array': {
-        const { minItems = 0, maxItems = MOST_ITEMS } = schema;
-        const maxLength = Math.max(minItems, Math.min(maxItems, MOST_ITEMS));
-        return fc.array(allowedBy(schema.items ?? {}), { minLength: minItems, maxLength });
+        const { minItems = 0, maxItems = MAX_ITEMS } = schema;
+        const maxLength = Math.max(minItems, Math.min(maxItems, MAX_ITEMS));
+        return fc.array(createArbitrary(schema.items ?? {}), { minLength: minItems, maxLength });
       }
       case 'object':
-        return objectOf(schema);
+        return createObject(schema);
       default:
         return fc.jsonValue({ maxDepth: 2 });
     }
   }
 
-  function objectOf(schema: Json): fc.Arbitrary<Json> {
+  function createObject(schema: Json): fc.Arbitrary<Json> {
     const { properties = {}, required = [], additionalProperties, oneOf } = schema;
     // One of several things that have to be there, and not two.
     if (oneOf) {
       const { oneOf: _, ...rest } = schema;
-      const wayOf = (names: string[]) => {
-        const others = oneOf
-          .flatMap((other: Json) => other.required)
-          .filter((name: string) => !names.includes(name));
-        const left = Object.entries(properties).filter(([name]) => !others.includes(name));
-        return objectOf({ ...rest, properties: Object.fromEntries(left), required: [...required, ...names] });
+      const createAlternative = (names: string[]) => {
+        const others = oneOf.flatMap((other: Json) => other.required).filter((name: string) => !names.includes(name));
+        const remaining = Object.entries(properties).filter(([name]) => !others.includes(name));
+        return createObject({
+          ...rest,
+          properties: Object.fromEntries(remaining),
+          required: [...required, ...names],
+        });
       };
-      return fc.oneof(...oneOf.map((way: Json) => wayOf(way.required)));
+      return fc.oneof(...oneOf.map((alternative: Json) => createAlternative(alternative.required)));
     }
-    const fields = Object.entries<Json>(properties).map(([name, field]) => [name, allowedBy(field, name)]);
+    const fields = Object.entries<Json>(properties).map(([name, field]) => [name, createArbitrary(field, name)]);
     const record = fc.record(Object.fromEntries(fields), { requiredKeys: required });
     const rest = additionalProperties;
     const filled: fc.Arbitrary<Json> =
       fields.length === 0 && rest && typeof rest === 'object'
-        ? fc.dictionary(fc.stringMatching(/^x-[a-z]{1,8}$/), allowedBy(rest), { maxKeys: 3 })
+        ? fc.dictionary(fc.stringMatching(/^x-[a-z]{1,8}$/), createArbitrary(rest), { maxKeys: 3 })
         : record;
-    return filled.map((value) => completed(schema, value));
+    return filled.map((value) => applyConditions(schema, value));
   }
 
-  return { allowedBy, resolve };
+  return { createArbitrary, resolve };
 }
 
-const withDefault = (schema: Json, own: fc.Arbitrary<Json>) =>
+const withDefault = (schema: Json, base: fc.Arbitrary<Json>) =>
   schema.default === undefined
-    ? own
-    : fc.oneof({ weight: 1, arbitrary: fc.constant(schema.default) }, { weight: 3, arbitrary: own });
+    ? base
+    : fc.oneof({ weight: 1, arbitrary: fc.constant(schema.default) }, { weight: 3, arbitrary: base });
 
-const boundsOf = ({ minimum = -1000, maximum = 1_000_000_000 }: Json) => ({
+const getBounds = ({ minimum = -1000, maximum = 1_000_000_000 }: Json) => ({
   min: Math.max(Math.ceil(minimum), -0x7fffffff),
   max: Math.min(Math.floor(maximum), 0x7fffffff),
 });
 
-function textOf({ format, pattern, minLength = 0, maxLength = MOST_CHARACTERS }: Json): fc.Arbitrary<string> {
+function createText({ format, pattern, minLength = 0, maxLength = MAX_CHARACTERS }: Json): fc.Arbitrary<string> {
   if (pattern?.includes('://')) return fc.constantFrom(...URLS);
   if (format === 'date-time') {
     return fc
@@ -136,7 +132,7 @@ function textOf({ format, pattern, minLength = 0, maxLength = MOST_CHARACTERS }:
   const free = fc.string({
     unit,
     minLength,
-    maxLength: Math.max(minLength, Math.min(maxLength, MOST_CHARACTERS)),
+    maxLength: Math.max(minLength, Math.min(maxLength, MAX_CHARACTERS)),
   });
   const texts = fc.constantFrom(...TEXTS.filter(({ length }) => length >= minLength && length <= maxLength));
   if (pattern === undefined || pattern === '\\S') return fc.oneof(texts, free);
@@ -146,17 +142,15 @@ function textOf({ format, pattern, minLength = 0, maxLength = MOST_CHARACTERS }:
 }
 
 /** With what its conditions ask for: lists of another length, fields that are needed or not allowed. */
-function completed(schema: Json, given: Json): Json {
-  const value = { ...given };
+function applyConditions(schema: Json, original: Json): Json {
+  const value = { ...original };
   for (const { if: condition, then, else: other } of [schema, ...(schema.allOf ?? [])]) {
     if (!condition) continue;
-    const asked = holds(condition, value) ? then : other;
-    if (!asked) continue;
-    for (const [field, { minItems = 0, maxItems, propertyNames }] of Object.entries<Json>(
-      asked.properties ?? {},
-    )) {
+    const branch = matchesCondition(condition, value) ? then : other;
+    if (!branch) continue;
+    for (const [field, { minItems = 0, maxItems, propertyNames }] of Object.entries<Json>(branch.properties ?? {})) {
       const old = value[field];
-      if (propertyNames && old) value[field] = only(old, propertyNames.enum);
+      if (propertyNames && old) value[field] = pickFields(old, propertyNames.enum);
       if (!Array.isArray(old) && !(minItems > 0)) continue;
       const items = Array.isArray(old) ? old.slice(0, maxItems ?? old.length) : [];
       while (items.length < minItems) items.push(URLS[0]);
@@ -166,12 +160,12 @@ function completed(schema: Json, given: Json): Json {
   return value;
 }
 
-const only = (value: Json, names: string[]) => {
-  const left = Object.fromEntries(Object.entries(value).filter(([name]) => names.includes(name)));
-  return Object.keys(left).some((name) => name !== 'status')
-    ? left
+const pickFields = (value: Json, names: string[]) => {
+  const remaining = Object.fromEntries(Object.entries(value).filter(([name]) => names.includes(name)));
+  return Object.keys(remaining).some((name) => name !== 'status')
+    ? remaining
     : { [names.includes('hang') ? 'fail' : 'empty']: true };
 };
 
-const holds = ({ properties = {} }: Json, value: Json): boolean =>
+const matchesCondition = ({ properties = {} }: Json, value: Json): boolean =>
   Object.entries<Json>(properties).every(([field, { enum: values }]) => values?.includes(value?.[field]));

@@ -1,18 +1,18 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createAnswerReader, type RawAnswer } from '../../support/answer-reader.ts';
-import type { Case } from './case.ts';
+import { createResponseReader, type RawResponse } from '../../support/answer-reader.ts';
+import type { FuzzCase } from './case.ts';
 
-export interface Outcome {
-  answers: RawAnswer[];
+export interface DeliveryOutcome {
+  responses: RawResponse[];
   /** The head of an answer that had not come to its end. */
-  begun: RawAnswer | undefined;
+  partialResponse: RawResponse | undefined;
   /** `open`: the connection can be used again; `abandoned`: we had enough, or left as the case says; `silent`: no answer came. */
   end: 'open' | 'closed' | 'reset' | 'abandoned' | 'silent';
   /** What is wrong with the answers as HTTP. */
-  broken: string | undefined;
+  protocolError: string | undefined;
   /** We ended the stream, as clients do that are going: from then on no answer is owed. */
-  hasLeft: boolean;
+  hasClientLeft: boolean;
 }
 
 /** So long nothing comes back when nothing will: before the first byte of an answer, and after it. */
@@ -22,110 +22,110 @@ const SLOW_BYTES = 40;
 const ESTABLISHED = 'HTTP/1.1 200 Connection Established\r\n\r\n';
 
 /** A client's end of connections to the server: some are kept from case to case, some never finished. */
-export function createClient(
-  port: number,
-  { patienceMs, lingerMs }: { patienceMs: number; lingerMs: number },
-) {
+export function createClient(port: number, { timeoutMs, lingerMs }: { timeoutMs: number; lingerMs: number }) {
   const idle: Socket[] = [];
   const unfinished = new Set<Socket>();
-  let unasked = 0;
+  let unsolicitedCount = 0;
 
-  const open = () => connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+  const openSocket = () => connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
 
   /** One that is kept may have been closed by the server meanwhile, as it may after each answer. */
-  function taken(): Socket {
+  function acquireSocket(): Socket {
     for (let socket = idle.pop(); socket; socket = idle.pop()) {
       socket.removeAllListeners();
       if (!socket.destroyed && socket.readyState === 'open') return socket;
       socket.on('error', () => {}).destroy();
     }
-    return open();
+    return openSocket();
   }
 
   /** Sends the case and takes what comes back. `mayLinger`: who has no answer soon goes away, without blame. */
-  async function deliver(sent: Case, mayLinger: boolean): Promise<Outcome> {
-    const { delivery, bytes } = sent;
+  async function deliver(testCase: FuzzCase, mayTimeOut: boolean): Promise<DeliveryOutcome> {
+    const { delivery, bytes } = testCase;
     if (delivery.how === 'unfinished') {
-      const socket = open();
+      const socket = openSocket();
       unfinished.add(socket);
       socket.on('error', () => {}).on('close', () => unfinished.delete(socket));
       socket.resume().write(bytes.subarray(0, delivery.afterBytes));
-      return { answers: [], begun: undefined, end: 'abandoned', broken: undefined, hasLeft: true };
+      return {
+        responses: [],
+        partialResponse: undefined,
+        end: 'abandoned',
+        protocolError: undefined,
+        hasClientLeft: true,
+      };
     }
-    const isKept = delivery.how === 'kept';
+    const isKeepAlive = delivery.how === 'kept';
     return new Promise((resolve) => {
-      const socket = isKept ? taken() : open();
-      const outcome: Outcome = {
-        answers: [],
-        begun: undefined,
+      const socket = isKeepAlive ? acquireSocket() : openSocket();
+      const outcome: DeliveryOutcome = {
+        responses: [],
+        partialResponse: undefined,
         end: 'silent',
-        broken: undefined,
-        hasLeft: false,
+        protocolError: undefined,
+        hasClientLeft: false,
       };
       let isDone = false;
       let wasReset = false;
       let isFirst = true;
-      const reader = createAnswerReader(
-        (answer) => outcome.answers.push(answer),
-        () => sent.messages[outcome.answers.length]?.method === 'HEAD',
+      const reader = createResponseReader(
+        (response) => outcome.responses.push(response),
+        () => testCase.messages[outcome.responses.length]?.method === 'HEAD',
       );
-      const finish = (end: Outcome['end']) => {
+      const finish = (end: DeliveryOutcome['end']) => {
         if (isDone) return;
         isDone = true;
-        outcome.hasLeft = hasLeft;
-        outcome.begun = reader.begun();
-        clearTimeout(patience);
-        clearTimeout(settling);
-        socket.off('data', take).off('end', ended).off('close', closed).off('error', failed);
+        outcome.hasClientLeft = hasClientLeft;
+        outcome.partialResponse = reader.pendingResponse();
+        clearTimeout(timeout);
+        clearTimeout(settleTimer);
+        socket.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onError);
         outcome.end = end;
         if (end === 'open') {
-          idle.push(socket.on('error', () => {}).on('data', () => unasked++));
+          idle.push(socket.on('error', () => {}).on('data', () => unsolicitedCount++));
         } else socket.on('error', () => {}).destroy();
         resolve(outcome);
       };
-      const take = (chunk: Buffer) => {
-        let left = chunk;
-        if (sent.kind === 'tunnel' && isFirst && left.toString('latin1').startsWith(ESTABLISHED))
-          left = left.subarray(ESTABLISHED.length);
+      const onData = (chunk: Buffer) => {
+        let remaining = chunk;
+        if (testCase.kind === 'tunnel' && isFirst && remaining.toString('latin1').startsWith(ESTABLISHED))
+          remaining = remaining.subarray(ESTABLISHED.length);
         isFirst = false;
-        outcome.broken ??= left.length > 0 ? reader.read(left) : undefined;
-        if (delivery.how === 'aborted' && delivery.whenAnswered) leave();
-        else if (outcome.broken) finish('abandoned');
-        else if (outcome.answers.length >= (sent.answers ?? Infinity) && !reader.begun()) {
-          const isLast = outcome.answers.at(-1)?.headers.connection === 'close';
-          finish(isKept && !isLast ? 'open' : 'closed');
-        } else settle(SETTLED_MS.after);
+        outcome.protocolError ??= remaining.length > 0 ? reader.read(remaining) : undefined;
+        if (delivery.how === 'aborted' && delivery.whenAnswered) abort();
+        else if (outcome.protocolError) finish('abandoned');
+        else if (outcome.responses.length >= (testCase.expectedResponses ?? Infinity) && !reader.pendingResponse()) {
+          const isLast = outcome.responses.at(-1)?.headers.connection === 'close';
+          finish(isKeepAlive && !isLast ? 'open' : 'closed');
+        } else scheduleHalfClose(SETTLED_MS.after);
       };
-      let hasLeft = delivery.how === 'half-closed' || delivery.how === 'aborted';
-      const hangUp = () => {
-        hasLeft = true;
+      let hasClientLeft = delivery.how === 'half-closed' || delivery.how === 'aborted';
+      const halfClose = () => {
+        hasClientLeft = true;
         socket.end();
       };
-      let settling: NodeJS.Timeout | undefined;
-      const settle = (ms: number) => {
-        clearTimeout(settling);
-        if (delivery.how === 'settled') settling = setTimeout(hangUp, ms);
+      let settleTimer: NodeJS.Timeout | undefined;
+      const scheduleHalfClose = (ms: number) => {
+        clearTimeout(settleTimer);
+        if (delivery.how === 'settled') settleTimer = setTimeout(halfClose, ms);
       };
-      const leave = () => {
+      const abort = () => {
         if (delivery.how === 'aborted' && delivery.reset) socket.resetAndDestroy();
         finish('abandoned');
       };
-      const ended = () => {
-        outcome.broken ??= reader.end();
+      const onEnd = () => {
+        outcome.protocolError ??= reader.end();
         finish('closed');
       };
-      const closed = () => finish(wasReset ? 'reset' : 'closed');
-      const failed = () => {
+      const onClose = () => finish(wasReset ? 'reset' : 'closed');
+      const onError = () => {
         wasReset = true;
       };
-      const patience = setTimeout(
-        () => finish(mayLinger ? 'abandoned' : 'silent'),
-        mayLinger ? lingerMs : patienceMs,
-      );
-      socket.on('data', take).on('end', ended).on('close', closed).on('error', failed);
-      settle(SETTLED_MS.before);
-      void send(sent, socket, () => isDone).then(() => {
-        if (delivery.how === 'aborted' && !delivery.whenAnswered) leave();
+      const timeout = setTimeout(() => finish(mayTimeOut ? 'abandoned' : 'silent'), mayTimeOut ? lingerMs : timeoutMs);
+      socket.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onError);
+      scheduleHalfClose(SETTLED_MS.before);
+      void send(testCase, socket, () => isDone).then(() => {
+        if (delivery.how === 'aborted' && !delivery.whenAnswered) abort();
       });
     });
   }
@@ -133,19 +133,19 @@ export function createClient(
   return {
     deliver,
     /** How often bytes came on a connection on which nothing was asked. */
-    unaskedFor: () => unasked,
+    getUnsolicitedCount: () => unsolicitedCount,
     /** Ends all connections that were kept, and all that were never finished. */
-    leave(): void {
+    closeAll(): void {
       for (const socket of [...idle.splice(0), ...unfinished]) socket.destroy();
     },
     /** Beyond so many the oldest are given up. */
-    giveUpBeyond(most: number): void {
-      for (const socket of [...unfinished].slice(0, Math.max(0, unfinished.size - most))) socket.destroy();
+    limitUnfinished(max: number): void {
+      for (const socket of [...unfinished].slice(0, Math.max(0, unfinished.size - max))) socket.destroy();
     },
   };
 }
 
-async function send({ delivery, bytes }: Case, socket: Socket, isDone: () => boolean): Promise<void> {
+async function send({ delivery, bytes }: FuzzCase, socket: Socket, isDone: () => boolean): Promise<void> {
   switch (delivery.how) {
     case 'kept':
     case 'settled':

@@ -6,14 +6,14 @@ import { createClient } from './client.ts';
 const EVERY_MS = 10;
 
 /** Asks a server that does nothing, all the time; `tell` learns how long it took. */
-export async function startYardstick(tell: (ms: number) => void) {
+export async function startBaseline(onLatency: (ms: number) => void) {
   const child = fork(fileURLToPath(new URL('./baseline.mjs', import.meta.url)), { execArgv: [] });
   const [{ port }] = await once(child, 'message');
   const client = createClient(`http://127.0.0.1:${port}`, 8);
   const timer = setInterval(() => {
-    const began = performance.now();
-    client.ask('GET', '/').then(
-      () => tell(performance.now() - began),
+    const startedMs = performance.now();
+    client.request('GET', '/').then(
+      () => onLatency(performance.now() - startedMs),
       () => {},
     );
   }, EVERY_MS);

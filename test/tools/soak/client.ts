@@ -5,7 +5,7 @@ export type Json = any;
 
 const TIMEOUT_MS = 20_000;
 
-export interface Reply {
+export interface ClientResponse {
   status: number;
   bytes: number;
   /** Undefined where it is none. */
@@ -18,12 +18,12 @@ export type Client = ReturnType<typeof createClient>;
 export function createClient(url: string, connections: number) {
   const pool = new Pool(url, { connections, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS });
   return {
-    async ask(
+    async request(
       method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
       path: string,
       { key, body, range }: { key?: string; body?: object | string; range?: string } = {},
-    ): Promise<Reply> {
-      const reply = await pool.request({
+    ): Promise<ClientResponse> {
+      const response = await pool.request({
         method,
         path,
         headers: {
@@ -33,31 +33,31 @@ export function createClient(url: string, connections: number) {
         },
         body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
       });
-      const isJson = String(reply.headers['content-type']).startsWith('application/json');
+      const isJson = String(response.headers['content-type']).startsWith('application/json');
       if (isJson) {
-        const text = await reply.body.text();
-        return { status: reply.statusCode, bytes: text.length, json: text ? JSON.parse(text) : undefined };
+        const text = await response.body.text();
+        return { status: response.statusCode, bytes: text.length, json: text ? JSON.parse(text) : undefined };
       }
       let bytes = 0;
-      for await (const piece of reply.body) bytes += piece.length;
-      return { status: reply.statusCode, bytes, json: undefined };
+      for await (const chunk of response.body) bytes += chunk.length;
+      return { status: response.statusCode, bytes, json: undefined };
     },
     /** Listens to what happens until it is told to stop; `read`: whether it takes what it is told. */
-    listen(read: boolean): () => void {
-      const leave = new AbortController();
-      const listening = async () => {
+    listen(reads: boolean): () => void {
+      const controller = new AbortController();
+      const consume = async () => {
         const { body } = await pool.request({
           method: 'GET',
           path: '/__admin/events',
-          signal: leave.signal,
+          signal: controller.signal,
           bodyTimeout: 0,
         });
         // One that does not read is cut off.
-        if (read) for await (const _ of body);
+        if (reads) for await (const _ of body);
         else body.on('error', () => {});
       };
-      listening().catch(() => {});
-      return () => leave.abort();
+      consume().catch(() => {});
+      return () => controller.abort();
     },
     close: () => pool.destroy(),
   };

@@ -1,4 +1,4 @@
-import { medianOf, slopeOf } from '../../support/trend.ts';
+import { computeMedian, computeSlope } from '../../support/trend.ts';
 
 const MIB = 1024 * 1024;
 const MINUTE_MS = 60_000;
@@ -6,7 +6,7 @@ const MINUTE_MS = 60_000;
 const WARM_UP_SHARE = 1 / 3;
 
 /** A machine that was busy at first and then was not must not be held against us any further. */
-const MOST_FASTER = 0.5;
+const MIN_MACHINE_FACTOR = 0.5;
 
 export interface Sample {
   atMs: number;
@@ -32,13 +32,13 @@ export interface Limits {
 }
 
 /** By how much memory grows in a minute, in MiB, after the warm-up. */
-export function growthOf(samples: readonly Sample[]): number {
+export function computeGrowth(samples: readonly Sample[]): number {
   const from = samples[0]!.atMs + (samples.at(-1)!.atMs - samples[0]!.atMs) * WARM_UP_SHARE;
   const steady = samples.filter(({ atMs }) => atMs >= from);
-  return slopeOf(steady.map(({ atMs, bytes }) => [atMs / MINUTE_MS, bytes / MIB]));
+  return computeSlope(steady.map(({ atMs, bytes }) => [atMs / MINUTE_MS, bytes / MIB]));
 }
 
-const thirdsOf = <T>(items: readonly T[]): [first: T[], last: T[]] => {
+const splitThirds = <T>(items: readonly T[]): [first: T[], last: T[]] => {
   const count = Math.max(1, Math.floor(items.length / 3));
   return [items.slice(0, count), items.slice(-count)];
 };
@@ -47,36 +47,39 @@ export interface Steadiness {
   firstMs: number;
   lastMs: number;
   /** How much slower the machine itself has become; below 1: faster. */
-  machine: number;
+  machineFactor: number;
   isSteady: boolean;
   firstCpuMs: number;
   lastCpuMs: number;
-  isAsCheap: boolean;
+  isCpuSteady: boolean;
 }
 
 /** Whether the last third of the windows is as fast as the first, the machine's own part taken out. */
-export function steadinessOf(
+export function computeSteadiness(
   windows: readonly Window[],
   { p99Factor, p99SlackMs, cpuFactor }: Limits,
 ): Steadiness {
-  const [first, last] = thirdsOf(windows);
-  const of = (some: Window[], name: keyof Window) => medianOf(some.map((one) => one[name]));
-  const [firstMs, lastMs] = [of(first, 'p99Ms'), of(last, 'p99Ms')];
-  const machine = Math.max(MOST_FASTER, of(last, 'yardstickP99Ms') / of(first, 'yardstickP99Ms'));
-  const [firstCpuMs, lastCpuMs] = [of(first, 'cpuMsPerDeed'), of(last, 'cpuMsPerDeed')];
+  const [first, last] = splitThirds(windows);
+  const medianFor = (group: Window[], name: keyof Window) => computeMedian(group.map((one) => one[name]));
+  const [firstMs, lastMs] = [medianFor(first, 'p99Ms'), medianFor(last, 'p99Ms')];
+  const machineFactor = Math.max(
+    MIN_MACHINE_FACTOR,
+    medianFor(last, 'yardstickP99Ms') / medianFor(first, 'yardstickP99Ms'),
+  );
+  const [firstCpuMs, lastCpuMs] = [medianFor(first, 'cpuMsPerDeed'), medianFor(last, 'cpuMsPerDeed')];
   return {
-    ...{ firstMs, lastMs, machine, firstCpuMs, lastCpuMs },
-    isSteady: lastMs <= firstMs * p99Factor * machine + p99SlackMs,
+    ...{ firstMs, lastMs, machineFactor, firstCpuMs, lastCpuMs },
+    isSteady: lastMs <= firstMs * p99Factor * machineFactor + p99SlackMs,
     // Not a number where it cannot be known.
-    isAsCheap: !(lastCpuMs > firstCpuMs * cpuFactor),
+    isCpuSteady: !(lastCpuMs > firstCpuMs * cpuFactor),
   };
 }
 
 /** What is there more often than before, beyond `slack` that comes and goes by itself. */
-export function handlesLeft(before: readonly string[], after: readonly string[], slack: number): string[] {
+export function findLeakedHandles(before: readonly string[], after: readonly string[], slack: number): string[] {
   const count = (list: readonly string[], kind: string) => list.filter((one) => one === kind).length;
   return [...new Set(after)].flatMap((kind) => {
-    const more = count(after, kind) - count(before, kind);
-    return more > slack ? [`${more} × ${kind}`] : [];
+    const excess = count(after, kind) - count(before, kind);
+    return excess > slack ? [`${excess} × ${kind}`] : [];
   });
 }

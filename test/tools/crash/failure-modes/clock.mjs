@@ -16,8 +16,7 @@ async function begun(scene, dataDir) {
   return { server, ids: tasks.flatMap(({ ids }) => ids) };
 }
 
-const nowOf = async ({ client }) =>
-  Date.parse((await client.call('GET', '/__admin/accounts/real')).clock.now);
+const nowOf = async ({ client }) => Date.parse((await client.call('GET', '/__admin/accounts/real')).clock.now);
 
 /** All that was under way ends in its time, and nothing happened before what came first. */
 async function goesOn(scene, server, ids, beforeMs) {
@@ -28,10 +27,7 @@ async function goesOn(scene, server, ids, beforeMs) {
   const byHand = await server.client.send('end', 'POST', `/__admin/accounts/real/tasks/${id}/complete`, {
     body: {},
   });
-  check(
-    [200, 409].includes(byHand.status),
-    `to end a task by hand was answered ${byHand.status} ${byHand.text}`,
-  );
+  check([200, 409].includes(byHand.status), `to end a task by hand was answered ${byHand.status} ${byHand.text}`);
   const later = await order(server, 'real');
   const all = [...ids, ...later.ids];
   let tasks = [];
@@ -39,10 +35,7 @@ async function goesOn(scene, server, ids, beforeMs) {
     ({ tasks } = await server.client.call('GET', '/__admin/accounts/real/tasks?limit=1000'));
     return tasks.length === all.length && tasks.every(({ status }) => status === 'completed');
   }, 40_000);
-  check(
-    haveEnded,
-    `${tasks.filter(({ status }) => status !== 'completed').length} of ${all.length} tasks do not end`,
-  );
+  check(haveEnded, `${tasks.filter(({ status }) => status !== 'completed').length} of ${all.length} tasks do not end`);
   for (const { id, createdAt, finishedAt, simulatedMs } of tasks) {
     check(
       finishedAt === null || finishedAt >= createdAt,

@@ -25,9 +25,7 @@ async function past(scene, { isKilled = false } = {}) {
   const server = await scene.start(dataDir);
   for (const key of ['one', 'two']) await account(server, key);
   for (let count = 0; count < ORDERS; count += 8)
-    await Promise.all(
-      Array.from({ length: 8 }, (_, index) => order(server, index % 2 ? 'one' : 'two', 'veo-3')),
-    );
+    await Promise.all(Array.from({ length: 8 }, (_, index) => order(server, index % 2 ? 'one' : 'two', 'veo-3')));
   const answers = {};
   for (const key of ['one', 'two'])
     answers[key] = await server.client.call('GET', `/__admin/accounts/${key}/ledger?limit=1000`);
@@ -141,10 +139,7 @@ const log = (damage) => async (scene) => {
     const found = JSON.parse(answer.text).entries;
     isShorter ||= found.length < answers[key].entries.length;
     const before = answers[key].entries.slice(0, found.length);
-    check(
-      JSON.stringify(found) === JSON.stringify(before),
-      `${key} has another history, not the beginning of its own`,
-    );
+    check(JSON.stringify(found) === JSON.stringify(before), `${key} has another history, not the beginning of its own`);
     await scene.verified(server, key);
   }
   check(isShorter, 'nothing was lost, so nothing was damaged');

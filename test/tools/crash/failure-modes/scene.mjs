@@ -54,9 +54,7 @@ export function createScene() {
     /** The client is told in the vendor's words that it is not its fault. */
     vendorError(answer, what) {
       check(
-        answer.isWhole &&
-          answer.status === 500 &&
-          JSON.stringify(json(answer)) === JSON.stringify(VENDOR_ERROR),
+        answer.isWhole && answer.status === 500 && JSON.stringify(json(answer)) === JSON.stringify(VENDOR_ERROR),
         `${what} was answered ${answer.status} ${answer.text.slice(0, 200)}`,
       );
     },

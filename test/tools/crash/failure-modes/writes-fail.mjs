@@ -1,15 +1,6 @@
 // Nothing can be written any more while the emulator runs, and later it can again.
 import { execFileSync } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  rmdirSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmdirSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -81,8 +72,7 @@ function fileSizeLimit(scene) {
 /** As if the disk had been found faulty and been made read-only. */
 function immutable(scene) {
   const dataDir = scene.dir();
-  const files = () =>
-    ['', '-wal'].map((suffix) => join(dataDir, `emulator.sqlite${suffix}`)).filter(existsSync);
+  const files = () => ['', '-wal'].map((suffix) => join(dataDir, `emulator.sqlite${suffix}`)).filter(existsSync);
   const set = (flag) => execFileSync('chattr', [flag, ...files()], { stdio: 'ignore' });
   mkdirSync(dataDir, { recursive: true });
   try {
@@ -194,8 +184,7 @@ async function play(scene, trouble) {
   await server.killed();
   const rows = scene.rows(dataDir);
   check(
-    rows.get('full').tasks.filter(({ family }) => family !== 'prompt-generator').length ===
-      idsOf(orders).length,
+    rows.get('full').tasks.filter(({ family }) => family !== 'prompt-generator').length === idsOf(orders).length,
     'the file has other tasks',
   );
   check(!rows.has('late'), 'an account that was refused is there');
@@ -223,10 +212,7 @@ async function compare({ check }, { client }, orders) {
   const ids = idsOf(orders);
   const isText = ({ family }) => family === 'prompt-generator';
   const found = tasks.filter((task) => !isText(task)).map(({ id }) => id);
-  check(
-    ids.sort().join() === found.sort().join(),
-    `${ids.length} tasks were answered, ${found.length} are there`,
-  );
+  check(ids.sort().join() === found.sort().join(), `${ids.length} tasks were answered, ${found.length} are there`);
   // A text that broke off in the trouble may have been paid for or not, but it is one of the two.
   const texts = tasks.filter(isText);
   const paid = texts.filter(({ status }) => status === 'completed').length;
@@ -236,8 +222,7 @@ async function compare({ check }, { client }, orders) {
     texts.every(({ status }) => status !== 'processing'),
     'a text is neither paid nor refunded',
   );
-  const spent =
-    orders.reduce((sum, { price, ids = [] }) => sum + price * ids.length, 0) + paid * texts[0]?.price;
+  const spent = orders.reduce((sum, { price, ids = [] }) => sum + price * ids.length, 0) + paid * texts[0]?.price;
   const { credits } = await client.call('GET', '/__admin/accounts/full');
   check(credits === 100_000 - spent, `${credits} credits are left of 100000 after ${spent}`);
 }
