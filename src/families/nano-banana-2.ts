@@ -47,6 +47,7 @@ export const nanoBanana2 = defineFamily({
       {
         schema: { body: GenerateBody },
         config: {
+          kind: 'submit',
           errors: imageErrors(MAX_IMAGES),
           doc: {
             summary: 'Generate or edit an image',

@@ -46,6 +46,7 @@ export const nanoBananaPro = defineFamily({
       {
         schema: { body: GenerateBody },
         config: {
+          kind: 'submit',
           errors: imageErrors(MAX_IMAGES),
           doc: {
             summary: 'Generate or edit an image',

@@ -90,6 +90,7 @@ export const promptGenerator = defineFamily({
       {
         schema: { body: Body },
         config: {
+          kind: 'stream',
           errors: ERRORS,
           doc: {
             summary: 'Have a prompt written',

@@ -144,6 +144,7 @@ export const reversePrompt = defineFamily({
         {
           schema: { body: Body },
           config: {
+            kind: 'stream',
             errors: ERRORS,
             doc: {
               summary: 'Have a video described',

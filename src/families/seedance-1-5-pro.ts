@@ -92,6 +92,7 @@ export const seedance = defineFamily({
       {
         schema: { body: GenerateBody },
         config: {
+          kind: 'submit',
           errors: ERRORS,
           doc: {
             summary: 'Generate a video',

@@ -98,6 +98,7 @@ export const sora2Tvc = defineFamily({
       {
         schema: { body: GenerateBody },
         config: {
+          kind: 'submit',
           errors: ERRORS,
           doc: {
             summary: 'Generate an ad',

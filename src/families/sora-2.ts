@@ -93,6 +93,7 @@ export const sora2 = defineFamily({
       {
         schema: { body: GenerateBody },
         config: {
+          kind: 'submit',
           errors: ERRORS,
           doc: {
             summary: 'Generate a video',

@@ -64,6 +64,7 @@ export const soraWatermark = defineFamily({
       {
         schema: { body: Body },
         config: {
+          kind: 'synchronous',
           errors: ERRORS,
           doc: {
             summary: 'Remove the watermark of a Sora video',

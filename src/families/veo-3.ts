@@ -197,6 +197,7 @@ export const veo3 = defineFamily({
       {
         schema: { body: GenerateBody },
         config: {
+          kind: 'submit',
           errors: GENERATE_ERRORS,
           doc: {
             summary: 'Generate a video of one or several shots',
@@ -235,6 +236,7 @@ export const veo3 = defineFamily({
       {
         schema: { body: CheckStatusBody },
         config: {
+          kind: 'poll',
           errors: CHECK_STATUS_ERRORS,
           doc: {
             summary: 'Poll shots',

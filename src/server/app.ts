@@ -17,7 +17,7 @@ import { renderError, sendClientError, sendError } from '../http/pipeline/errors
 import { createNotFoundHandler } from '../http/pipeline/not-found.ts';
 import { registerRateLimit } from '../http/pipeline/rate-limit.ts';
 import { createFastifyLogger, RequestLog } from '../http/pipeline/request-log.ts';
-import { createRequestState } from '../http/pipeline/request-state.ts';
+import { createRequestState, registerRequestState } from '../http/pipeline/request-state.ts';
 import { type ZodTypeProvider, zodValidator } from '../http/pipeline/validation.ts';
 import { registerResultRoutes } from '../http/results/routes.ts';
 import { registerVendorDocument } from '../openapi/routes.ts';
@@ -93,7 +93,7 @@ export async function buildApp(
     ),
   };
 
-  app.decorateRequest('state');
+  registerRequestState(app);
   app.setValidatorCompiler(zodValidator);
   app.setErrorHandler(sendError);
   app.removeAllContentTypeParsers();
@@ -104,7 +104,6 @@ export async function buildApp(
     Object.assign(app.server, { keepAliveTimeout: 1, keepAliveTimeoutBuffer: 0 });
   });
   app.addHook('onRequest', (request, _reply, done) => {
-    request.state = createRequestState();
     const foreignAuthority = findForeignAuthority(request.originalUrl, request.socket.localPort);
     if (foreignAuthority !== undefined) {
       return done(new EmulatorError('PROXY_REFUSED', `asked for ${foreignAuthority}`));

@@ -31,7 +31,7 @@ async function createListeningEmulator(flags: string[] = []) {
     const receivedEvents = (): ReceivedEvent[] =>
       [...text.matchAll(/id: (\d+)\nevent: (\w+)\ndata: (.*)\n\n/g)].map(([, eventId, type, data]) => ({
         ...JSON.parse(data!),
-        place: eventId,
+        eventId,
         type,
       }));
     const events = () => receivedEvents().filter(({ change }) => !change?.startsWith('mark'));

@@ -5,6 +5,7 @@ import Fastify from 'fastify';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/http/context.ts';
 import { sendError } from '../../src/http/pipeline/errors.ts';
+import { registerRequestState } from '../../src/http/pipeline/request-state.ts';
 import { registerConsolePage } from '../../src/pages/console-page.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -37,6 +38,7 @@ async function served(isBuilt = true) {
     }
   }
   const app = Fastify() as unknown as App;
+  registerRequestState(app);
   onTestFinished(() => app.close());
   app.setErrorHandler(sendError);
   registerConsolePage(app, dir);

@@ -3,6 +3,7 @@ import Fastify from 'fastify';
 import { expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/http/context.ts';
 import { sendError } from '../../src/http/pipeline/errors.ts';
+import { registerRequestState } from '../../src/http/pipeline/request-state.ts';
 import { registerReferencePage } from '../../src/pages/docs-page.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -135,6 +136,7 @@ it.each(['none.js', 'page.html', 'reference-0000000000000000.js', '..%2Fmain.js'
 
 it('says what to do where nothing is built', async () => {
   const app = Fastify() as unknown as App;
+  registerRequestState(app);
   onTestFinished(() => app.close());
   app.setErrorHandler(sendError);
   registerReferencePage(app, tempDir());

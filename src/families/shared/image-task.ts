@@ -130,6 +130,7 @@ const CHECK_ERRORS: ErrorTable = {
 export const imageStatusRoute = (provenance: RouteProvenance) => ({
   schema: { body: CheckImageBody },
   config: {
+    kind: 'poll' as const,
     errors: CHECK_ERRORS,
     doc: {
       summary: 'Poll an image',

@@ -73,6 +73,7 @@ const CHECK_ERRORS: ErrorTable = {
 export const videoStatusRoute = (provenance: RouteProvenance, completed: z.ZodType = CompletedVideo) => ({
   schema: { body: CheckVideoBody },
   config: {
+    kind: 'poll' as const,
     errors: CHECK_ERRORS,
     doc: {
       summary: 'Poll a video',

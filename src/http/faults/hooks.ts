@@ -191,7 +191,7 @@ export function createFaultHooks(context: HttpContext) {
 }
 
 /** Whether a request makes the emulator work: all but polls do. The vendor names these alike. */
-export const isChargeable = (request: FastifyRequest) => !request.routeOptions.url?.endsWith('/check-status');
+export const isChargeable = (request: FastifyRequest) => request.routeOptions.config.kind !== 'poll';
 
 export function getPendingFaults(request: FastifyRequest): PendingFaults {
   request.state.faults ??= { directive: {}, responseEffect: {} };

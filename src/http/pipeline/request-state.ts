@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Account } from '../../core/accounts/accounts.ts';
 import { EmulatorError } from '../../core/errors.ts';
+import type { App } from '../context.ts';
 import type { PendingFaults } from '../faults/pending-faults.ts';
 import type { Entry } from '../journal/entry.ts';
 
@@ -38,6 +39,15 @@ export const createRequestState = (): RequestState => ({
   errorCode: null,
   logReason: null,
 });
+
+/** Gives every request of `app` and of its child contexts a fresh state. Register it before any other hook. */
+export function registerRequestState(app: App): void {
+  app.decorateRequest('state');
+  app.addHook('onRequest', (request, _reply, done) => {
+    request.state = createRequestState();
+    done();
+  });
+}
 
 /** The account that authentication found. @throws LOGIN_REQUIRED when the route is not behind authentication */
 export function getAccount(request: FastifyRequest): Account {
