@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
 import { defineFamily } from '../http/family.ts';
-import type { ErrorTable } from '../http/pipeline/errors.ts';
+import type { ErrorTable } from '../http/pipeline/error-table.ts';
 import { priceList, type RouteProvenance } from '../http/pipeline/route-docs.ts';
 import { LOCALES, loadPhrases } from '../texts/phrases.ts';
 import { writeScript } from '../texts/script.ts';

@@ -4,7 +4,7 @@ import type { PlanTemplate } from '../core/tasks/plan.ts';
 import type { App } from '../http/context.ts';
 import { defineFamily } from '../http/family.ts';
 import { parseJsonBody, readChunks } from '../http/pipeline/body.ts';
-import { COMMON_ERRORS, type ErrorTable } from '../http/pipeline/errors.ts';
+import { COMMON_ERRORS, type ErrorTable } from '../http/pipeline/error-table.ts';
 import { ifSchema, priceList, type RouteProvenance } from '../http/pipeline/route-docs.ts';
 import { type AnalysisRequest, writeAnalysis } from '../texts/analysis.ts';
 import { LOCALES, loadPhrases } from '../texts/phrases.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
 import { defineFamily } from '../http/family.ts';
-import { BARE_INSUFFICIENT_CREDITS, type ErrorTable, imageUrlsRequired } from '../http/pipeline/errors.ts';
+import { BARE_INSUFFICIENT_CREDITS, type ErrorTable, imageUrlsRequired } from '../http/pipeline/error-table.ts';
 import { priceList, type RouteProvenance } from '../http/pipeline/route-docs.ts';
 import { resultFile } from '../http/results/result-file.ts';
 import { buildResultUrls } from '../http/urls.ts';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { seededHex } from '../core/random.ts';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
 import { defineFamily } from '../http/family.ts';
-import type { ErrorTable } from '../http/pipeline/errors.ts';
+import type { ErrorTable } from '../http/pipeline/error-table.ts';
 import { getAccount } from '../http/pipeline/request-state.ts';
 import { priceList, type RouteProvenance } from '../http/pipeline/route-docs.ts';
 import { resultFile } from '../http/results/result-file.ts';

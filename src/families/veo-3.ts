@@ -3,7 +3,7 @@ import { EmulatorError } from '../core/errors.ts';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
 import type { Task, TaskStatus } from '../core/tasks/task.ts';
 import { defineFamily } from '../http/family.ts';
-import { BARE_INSUFFICIENT_CREDITS, type ErrorTable, imageUrlsRequired } from '../http/pipeline/errors.ts';
+import { BARE_INSUFFICIENT_CREDITS, type ErrorTable, imageUrlsRequired } from '../http/pipeline/error-table.ts';
 import { ifSchema, priceList, type RouteProvenance } from '../http/pipeline/route-docs.ts';
 import { resultFile } from '../http/results/result-file.ts';
 import { buildResultUrls } from '../http/urls.ts';

@@ -6,7 +6,7 @@ import type { PriceOverrides } from '../core/ledger/prices.ts';
 import type { Results } from '../rendering/result-renderer.ts';
 import type { Journal } from './journal/journal.ts';
 import type { ConcurrencyLimit } from './pipeline/concurrency-limit.ts';
-import type { ErrorTable } from './pipeline/errors.ts';
+import type { ErrorTable } from './pipeline/error-table.ts';
 import type { RouteDoc } from './pipeline/route-docs.ts';
 import type { ZodTypeProvider } from './pipeline/validation.ts';
 

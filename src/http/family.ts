@@ -1,7 +1,7 @@
 import { applyPriceOverrides, type PriceTable, type SameShape } from '../core/ledger/prices.ts';
 import type { Task } from '../core/tasks/task.ts';
 import type { App, HttpContext } from './context.ts';
-import { registerErrorCodes } from './pipeline/errors.ts';
+import { registerErrorCodes } from './pipeline/error-table.ts';
 import type { ResultFiles } from './results/result-file.ts';
 
 /** One API of the vendor, as the rest of the emulator knows it. */

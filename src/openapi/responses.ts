@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { COMMON_ERRORS, type ErrorSpec, type ErrorTable, renderError } from '../http/pipeline/errors.ts';
+import { COMMON_ERRORS, type ErrorSpec, type ErrorTable, renderError } from '../http/pipeline/error-table.ts';
 import type { Provenance, RouteDoc } from '../http/pipeline/route-docs.ts';
 import { type Components, createErrorSchema, type Json, toJsonSchema } from './json-schema.ts';
 import { toExamples, type WireSample } from './wire-samples.ts';

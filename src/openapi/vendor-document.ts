@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Family } from '../http/family.ts';
-import type { ErrorTable } from '../http/pipeline/errors.ts';
+import type { ErrorTable } from '../http/pipeline/error-table.ts';
 import type { Provenance, RouteDoc } from '../http/pipeline/route-docs.ts';
 import { type Components, type Json, toJsonSchema, toSortedSchemas } from './json-schema.ts';
 import { toResponsesObject } from './responses.ts';

@@ -3,7 +3,7 @@ import { extname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { EmulatorError } from '../core/errors.ts';
 import type { App } from '../http/context.ts';
-import type { ErrorTable } from '../http/pipeline/errors.ts';
+import type { ErrorTable } from '../http/pipeline/error-table.ts';
 import { rejectWriteMethods } from '../http/pipeline/method-not-allowed.ts';
 
 const SECURITY_HEADERS = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' };

@@ -8,7 +8,7 @@ import type { Rule } from '../core/faults/fault-rules.ts';
 import type { PriceOverrides, PriceTable } from '../core/ledger/prices.ts';
 import type { ClockMode } from '../core/time/clock.ts';
 import { FAMILIES } from '../families/index.ts';
-import { isDocumentedErrorCode } from '../http/pipeline/errors.ts';
+import { isDocumentedErrorCode } from '../http/pipeline/error-table.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
 
 const MAX_PRICE = 1_000_000_000;

@@ -51,7 +51,7 @@ const RESPONSE_MUTATIONS: Mutation[] = [
       /^(sora-2|seedance-1-5-pro|sora-2-tvc)\/(check-status-not-found|task-of-another|check-status\/unknown-task)$|\/task-elsewhere$/,
   },
   {
-    file: 'http/pipeline/errors.ts',
+    file: 'http/pipeline/error-table.ts',
     from: 'Contact support@nanophoto.ai for higher limits.',
     to: 'Contact us for higher limits.',
     expectedCases: /^overview\/rate-limited$/,

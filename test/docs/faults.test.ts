@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { FAMILIES } from '../../src/families/index.ts';
-import { COMMON_ERRORS } from '../../src/http/pipeline/errors.ts';
+import { COMMON_ERRORS } from '../../src/http/pipeline/error-table.ts';
 import { hasProgram, startCommand } from '../support/command.ts';
 import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
 import { page, parseTableRows, ROWS, type Row, readSection } from '../support/faults-page.ts';

@@ -3,7 +3,7 @@ import { EmulatorError } from '../../core/errors.ts';
 import type { Fault, Rule } from '../../core/faults/fault-rules.ts';
 import type { App, HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
-import { isDocumentedErrorCode } from '../../http/pipeline/errors.ts';
+import { isDocumentedErrorCode } from '../../http/pipeline/error-table.ts';
 import type { AdminErrorCode } from '../error-codes.ts';
 import { createFamilySchema, createFaultRuleSchema } from '../fault-rule-schema.ts';
 import type { Operation } from '../operation.ts';

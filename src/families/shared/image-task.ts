@@ -4,7 +4,7 @@ import { EmulatorError } from '../../core/errors.ts';
 import type { PlanTemplate } from '../../core/tasks/plan.ts';
 import type { Task } from '../../core/tasks/task.ts';
 import type { HttpContext } from '../../http/context.ts';
-import { type ErrorTable, imageUrlsRequired } from '../../http/pipeline/errors.ts';
+import { type ErrorTable, imageUrlsRequired } from '../../http/pipeline/error-table.ts';
 import { getAccount } from '../../http/pipeline/request-state.ts';
 import type { RouteProvenance } from '../../http/pipeline/route-docs.ts';
 import { type ResultFile, resultFile } from '../../http/results/result-file.ts';

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Task } from '../../core/tasks/task.ts';
 import type { HttpContext } from '../../http/context.ts';
-import type { ErrorTable } from '../../http/pipeline/errors.ts';
+import type { ErrorTable } from '../../http/pipeline/error-table.ts';
 import type { RouteProvenance } from '../../http/pipeline/route-docs.ts';
 import { type Size, swapSides } from '../../rendering/content.ts';
 import { setFailedTaskStatus } from '../kit/failed-task.ts';

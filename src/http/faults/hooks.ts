@@ -4,7 +4,7 @@ import type { Effect, Fault, FaultContext, Stage } from '../../core/faults/fault
 import type { PlanOverrides, TaskOutcome } from '../../core/tasks/plan.ts';
 import type { HttpContext } from '../context.ts';
 import { getTaskIds } from '../journal/entry.ts';
-import { COMMON_ERRORS, type ErrorTable, renderInjectedError } from '../pipeline/errors.ts';
+import { COMMON_ERRORS, type ErrorTable, renderInjectedError } from '../pipeline/error-table.ts';
 import { getAccount } from '../pipeline/request-state.ts';
 import { onFinished } from '../pipeline/response-lifecycle.ts';
 import { applyCannedResponse, type CannedResponse } from './canned-response.ts';

@@ -1,6 +1,6 @@
 import { EmulatorError } from '../../core/errors.ts';
 import type { App } from '../context.ts';
-import type { ErrorTable } from './errors.ts';
+import type { ErrorTable } from './error-table.ts';
 
 const ERRORS: ErrorTable = {
   METHOD_NOT_ALLOWED: { status: 405, error: 'Method not allowed. Use GET.' },
