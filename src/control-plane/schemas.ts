@@ -151,7 +151,7 @@ export const toTimestampOrNull = (atMs: number | null): string | null => (atMs =
 export function requireAccount(core: Core, key: string): Account {
   const account = core.accounts.find(key);
   if (!account) throw new EmulatorError('ACCOUNT_NOT_FOUND', `There is no account with the key ${key}.`);
-  core.timeline.settleIfDue(account);
+  core.timeline.applyIfDue(account);
   return core.accounts.get(account.id);
 }
 

@@ -1,10 +1,12 @@
-/** Instead of an error: its stack would keep alive what was at work where it was made, for as long as a signal is known. */
+/** A string, not an Error: an Error's stack would retain the frames that created it for as long as the signal lives. */
 const ABORT_REASON = 'over';
 
 /**
- * Aborts when the first of these does, and leaves nothing behind at the others from then on. AbortSignal.any keeps a trace of
- * each signal it makes at those it is made of, and some of ours live as long as the emulator. Listeners that are to go by a `signal`
- * of their own stay as well: Node keeps only the last such tie of each target, and the others are collected as garbage.
+ * Returns a signal that aborts with the first of `signals` and then removes its listeners from the others.
+ *
+ * AbortSignal.any() leaves a weak reference at each source per derived signal, which adds up at sources that live as
+ * long as the process. addEventListener() with a `signal` option leaks as well: Node keeps only the last such
+ * registration per target alive, and garbage collection takes the others before they can remove their listeners.
  */
 export function anySignal(signals: readonly AbortSignal[]): AbortSignal {
   const controller = new AbortController();

@@ -1,39 +1,42 @@
 import { createAccountCache } from './accounts/account-cache.ts';
 import { createAccountLifetimes } from './accounts/account-lifetimes.ts';
 import { createResets } from './accounts/account-reset.ts';
-import { createAccounts } from './accounts/accounts.ts';
+import { type AccountSettings, createAccounts } from './accounts/accounts.ts';
 import { createAutoAccounts } from './accounts/auto-accounts.ts';
 import { createSnapshots } from './accounts/snapshots.ts';
 import { createEvents } from './events.ts';
 import { createFaults } from './faults/fault-rules.ts';
 import { createLedger } from './ledger/ledger.ts';
-import { type DbOptions, openDb } from './storage/database.ts';
+import { type Db, type DbOptions, openDb, queryValue } from './storage/database.ts';
 import { createTransactions } from './storage/transactions.ts';
 import { createTasks } from './tasks/task-engine.ts';
 import { createWorker } from './tasks/worker.ts';
 import { type Clock, clampTo } from './time/clock.ts';
 import { createRateLimiter } from './time/rate-limiter.ts';
-import { lastRecordedWallMs } from './time/recovery.ts';
 import { createTimeline } from './time/timeline.ts';
-import { createWaiter } from './time/wait-for.ts';
 
 export type Core = ReturnType<typeof openCore>;
 
 export interface CoreOptions extends DbOptions {
   clock: Clock;
-  /** How many accounts that made themselves there can be, and how many snapshots of one account. */
+  /** Maximum number of auto-created accounts. */
   autoAccountLimit: number;
+  /** Maximum number of snapshots per account. */
   snapshotLimit: number;
 }
 
-/** The emulator without its wire. @throws SetupError when the database cannot be used. */
+/**
+ * Opens the domain: accounts, ledger, tasks, clocks and fault rules, without any HTTP.
+ * @throws SetupError when the database cannot be used
+ */
 export function openCore(options: CoreOptions) {
   const { autoAccountLimit, snapshotLimit } = options;
   const db = openDb(options);
-  // A machine whose clock was set back while nothing ran: no task comes undone, and none waits until it is right again.
-  const { clock, behindMs } = clampTo(options.clock, lastRecordedWallMs(db));
+  // If the system clock was set back while the emulator was stopped, continue from the last recorded time: no task
+  // regresses, and none stalls until the system clock has caught up.
+  const { clock, behindMs } = clampTo(options.clock, readLastRecordedWallMs(db));
   const transactions = createTransactions(db, clock);
-  const events = createEvents(transactions);
+  const events = createEvents(transactions, clock);
   const accountCache = createAccountCache(db, transactions);
   const ledger = createLedger(db, accountCache, events);
   const faults = createFaults(db, transactions, events);
@@ -62,13 +65,14 @@ export function openCore(options: CoreOptions) {
 
   return {
     clock,
-    /** How far the machine's clock is behind what was kept; time goes on from that. */
+    /** How far the system clock is behind the last recorded time; `clock` continues from the recorded time. */
     behindMs,
+    /** For tests; the rest of the product reads and writes through the other members. */
     db,
+    isOpen: (): boolean => db.open,
     transactions,
     accounts,
     events,
-    waitFor: createWaiter(clock, events),
     ledger,
     tasks,
     timeline,
@@ -79,7 +83,17 @@ export function openCore(options: CoreOptions) {
     resets,
     autoAccounts,
     worker,
-    /** Stops the worker, keeps the limiter's counts and closes the database. */
+    /**
+     * Changes an account's settings and its speed in one transaction; settings that are undefined stay.
+     * @throws ACCOUNT_NOT_FOUND when the account does not exist
+     */
+    changeSettings: transactions.exclusive(
+      (accountId: number, { speed, ...settings }: AccountSettings & { speed?: number | undefined }): void => {
+        if (Object.values(settings).some((value) => value !== undefined)) accounts.change(accountId, settings);
+        if (speed !== undefined) timeline.setSpeed(accountId, speed);
+      },
+    ),
+    /** Stops the worker, saves the rate limiter's counts and closes the database. */
     close() {
       if (!db.open) return;
       worker.stop();
@@ -88,4 +102,18 @@ export function openCore(options: CoreOptions) {
       db.close();
     },
   };
+}
+
+/**
+ * The latest wall time that the database proves to have passed: the newest ledger entry of any account on a real clock,
+ * or minus infinity without one. Costs one index lookup per account, regardless of the length of its ledger.
+ */
+function readLastRecordedWallMs(db: Db): number {
+  const latestMs = queryValue(
+    db,
+    `SELECT max(entry.at - account.clock_ms) FROM accounts AS account
+     JOIN ledger_entries AS entry ON entry.account_id = account.id AND entry.seq = account.entry_count
+     WHERE account.clock_mode = 'real' AND account.snapshot_of IS NULL`,
+  );
+  return (latestMs as number | null) ?? Number.NEGATIVE_INFINITY;
 }

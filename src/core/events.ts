@@ -1,8 +1,9 @@
 import type { LedgerEntry } from './ledger/ledger-entry.ts';
 import type { Transactions } from './storage/transactions.ts';
 import type { Transition } from './tasks/task.ts';
+import type { Clock } from './time/clock.ts';
 
-/** What can happen to an account that no other event tells. */
+/** Changes of an account that no other event type reports. */
 export type AccountChange =
   | 'created'
   | 'changed'
@@ -14,13 +15,13 @@ export type AccountChange =
   | 'snapshots'
   | 'journal';
 
-/** Something that happened to an account. */
+/** A committed change of an account, or something that the HTTP layer reports about it. */
 export type CoreEvent =
   | { type: 'task'; accountId: number; transition: Transition }
   | { type: 'ledger'; accountId: number; entry: LedgerEntry }
-  /** `accountId`: null where it concerns everybody. `goneKey`: of an account that is not there any more. */
+  /** `accountId` is null when the change concerns all accounts; `removedKey` is the key of a removed account. */
   | { type: 'account'; accountId: number | null; change: AccountChange; removedKey?: string }
-  /** For what happens outside of the core; `detail` is shown as it is. */
+  /** Reported by other layers; `detail` is passed to the listeners unchanged. */
   | { type: 'request' | 'fault'; accountId: number; detail: object };
 
 type Listener = (event: CoreEvent) => void;
@@ -28,14 +29,20 @@ type Listener = (event: CoreEvent) => void;
 export type Events = ReturnType<typeof createEvents>;
 
 /**
- * Tells who listens what has happened, once that is committed; what is undone has not happened. Costs nothing while nobody
- * listens.
+ * Publishes events to listeners once the change is committed; a change that is rolled back is never published.
+ * Emitting costs next to nothing without listeners.
  */
-export function createEvents(transactions: Transactions) {
+export function createEvents(transactions: Transactions, clock: Clock) {
   const listeners = new Set<Listener>();
 
+  /** Calls `listener` with every event until the returned function is called. */
+  function listen(listener: Listener): () => void {
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }
+
   return {
-    /** To be called inside the transaction that the event is part of, if it is part of one. */
+    /** Publishes an event. An event that belongs to a transaction must be emitted inside of it. */
     emit(event: CoreEvent): void {
       if (listeners.size === 0) return;
       transactions.afterCommit((failure) => {
@@ -43,10 +50,30 @@ export function createEvents(transactions: Transactions) {
       });
     },
     hasListeners: (): boolean => listeners.size > 0,
-    /** Calls `listener` with every event until the returned function is called. */
-    listen(listener: Listener): () => void {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
+    listen,
+    /**
+     * Resolves when an event of the account makes `condition` true, when `timeoutMs` of wall time have passed, or when
+     * `signal` aborts: the caller checks the condition again. Rejects with whatever `condition` throws.
+     */
+    async waitFor(accountId: number, condition: () => boolean, timeoutMs: number, signal: AbortSignal): Promise<void> {
+      const done = new AbortController();
+      let failure: { error: unknown } | undefined;
+      const stop = listen((event) => {
+        // Events of type `account` are skipped because the account may be gone; the caller's `signal` covers that.
+        if (event.accountId !== accountId || event.type === 'account') return;
+        try {
+          if (condition()) done.abort();
+        } catch (error) {
+          failure = { error };
+          done.abort();
+        }
+      });
+      try {
+        await clock.sleep(timeoutMs, AbortSignal.any([done.signal, signal]));
+      } finally {
+        stop();
+      }
+      if (failure) throw failure.error;
     },
   };
 }

@@ -1,19 +1,19 @@
 import { hash } from 'node:crypto';
 
-/** A repeatable source: the same seed gives the same draws on every machine. */
+/** A seeded random number generator: the same seed gives the same numbers on every machine. */
 export interface Random {
-  /** In [0, 1). */
+  /** Returns a number in [0, 1). */
   next(): number;
-  /** A whole number from `min` to `max`, both included. */
+  /** Returns an integer from `min` to `max`, inclusive. */
   int(min: number, max: number): number;
   pick<T>(items: readonly T[]): T;
-  /** A new array with the same items in drawn order. */
+  /** Returns a shuffled copy. */
   shuffle<T>(items: readonly T[]): T[];
 }
 
 const UINT32 = 0x1_0000_0000;
 
-/** sfc32 over a SHA-256 of the seed's parts: well spread for seeds that differ in one character. */
+/** sfc32, seeded with a SHA-256 of the parts: seeds that differ in one character give unrelated sequences. */
 export function seededRandom(...seed: readonly (string | number)[]): Random {
   const digest = hash('sha256', seed.join('\u0000'), 'buffer');
   let a = digest.readInt32LE(0);
@@ -45,7 +45,7 @@ export function seededRandom(...seed: readonly (string | number)[]): Random {
   };
 }
 
-/** `length` (at most 64) hexadecimal digits that the seed's parts decide. */
+/** Returns `length` (at most 64) hexadecimal digits derived from the seed's parts. */
 export function seededHex(length: number, ...seed: readonly (string | number)[]): string {
   return hash('sha256', seed.join('\u0000'), 'hex').slice(0, length);
 }

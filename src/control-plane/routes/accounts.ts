@@ -122,12 +122,7 @@ export function registerAccounts(app: App, { core, settings }: HttpContext): voi
     },
     async ({ params, body }) => {
       const { id } = accountFor(params);
-      const { speed, ...rest } = body;
-      const settings = omitUndefined(rest);
-      core.transactions.exclusive(() => {
-        if (Object.keys(settings).length > 0) core.accounts.change(id, settings);
-        if (speed !== undefined) core.timeline.setSpeed(id, speed);
-      })();
+      core.changeSettings(id, body);
       return toAccountJson(core, core.accounts.get(id));
     },
   );
@@ -185,11 +180,6 @@ export function registerAccounts(app: App, { core, settings }: HttpContext): voi
       return toAccountJson(core, core.accounts.get(account.id));
     },
   );
-}
-
-/** Without the fields that are undefined, as `exactOptionalPropertyTypes` wants it. */
-function omitUndefined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
 }
 
 export function toAccountJson(core: Core, account: Account) {

@@ -22,7 +22,7 @@ export function registerHealth(app: App, { core, stopping }: HttpContext): void 
     isOpen: true,
   } as const;
   app.get('/ready', { config: { operation: ready } }, async (_request, reply) => {
-    const isReady = core.db.open && !stopping.aborted;
+    const isReady = core.isOpen() && !stopping.aborted;
     if (!isReady) reply.code(503);
     return { status: isReady ? 'ready' : 'stopping' };
   });

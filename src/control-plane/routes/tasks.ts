@@ -192,7 +192,7 @@ export function registerTasks(app: App, context: HttpContext, families: readonly
         listenerLimit.acquire(request, reply);
         const responseEnded = responseSignal(request, reply);
         const accountEnded = core.lifetimes.signalFor(accountId);
-        await core.waitFor(accountId, isReached, timeoutMs, anySignal([responseEnded, stopping, accountEnded]));
+        await core.events.waitFor(accountId, isReached, timeoutMs, anySignal([responseEnded, stopping, accountEnded]));
         if (accountEnded.aborted) {
           throw new EmulatorError('ACCOUNT_CHANGED', 'The account was reset, restored or removed meanwhile.');
         }

@@ -9,14 +9,15 @@ const COLUMNS = `id, key, origin, balance, rate_limit AS rateLimit, clock_mode A
   speed, seed, revoked, created_at AS createdAtMs, entry_count AS entryCount,
   task_count AS taskCount, wake_at_ms AS wakeAtMs`;
 
-/** Accounts that are kept in memory; what is not is read again. */
+/** Number of accounts kept in memory. */
 const CACHE_SIZE = 2000;
 
 export type AccountCache = ReturnType<typeof createAccountCache>;
 
 /**
- * The rows of accounts, those in use kept in memory: every request begins with its account, and to ask the database for it
- * each time would cost more than all else in a poll. Whoever writes to a row says so here, by `changed` or by `forget`.
+ * Write-through cache of account rows. Every request starts with its account, and reading it from the database each
+ * time would cost more than the rest of a poll. All writes to a row must be reported here, with `patch` or
+ * `invalidate`.
  */
 export function createAccountCache(db: Db, transactions: Transactions) {
   const byKey = db.prepare<[string], AccountRow>(`SELECT ${COLUMNS} FROM accounts WHERE key = ?`);
@@ -51,14 +52,17 @@ export function createAccountCache(db: Db, transactions: Transactions) {
       const id = idByKey.get(key);
       return (id === undefined ? undefined : accountById.get(id)) ?? store(byKey.get(key));
     },
-    /** In the order of their keys, those after the key `after`. */
+    /** Returns up to `limit` accounts ordered by key, starting after the key `after`; reads the database. */
     list: (limit: number, after: string): Account[] => page.all({ after, limit }).map(toAccount),
-    /** The row has been given these values. What others hold of the account stays as it was when they asked. */
+    /**
+     * Applies a write to the cached row. Account objects that were handed out earlier are immutable snapshots and do
+     * not change.
+     */
     patch(id: number, values: Partial<Account>): void {
       const account = accountById.peek(id);
       if (account) accountById.set(id, { ...account, ...values });
     },
-    /** Rows have come, gone or changed in ways of their own. */
+    /** Clears the cache after rows were inserted, deleted or changed without `patch`. */
     invalidate,
   };
 }

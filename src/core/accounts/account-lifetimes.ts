@@ -3,21 +3,25 @@ import { setMaxListeners } from 'node:events';
 export type AccountLifetimes = ReturnType<typeof createAccountLifetimes>;
 
 /**
- * A reset, a restore or a removal ends an account's life; the key goes on under a new id, if at all. What is under way for
- * the old id (a stream, a delayed answer, a wait) learns of it here and must leave everything alone from then on.
+ * An AbortSignal per account id. A reset, restore or removal ends the lifetime of the id; a reset or restored key
+ * continues under a new id. Work in progress for the old id (a stream, a delayed response, a wait) is cancelled by the
+ * signal and must not write anything afterwards.
  */
 export function createAccountLifetimes() {
   const controllers = new Map<number, AbortController>();
   const listeners: ((endedId: number, successorId: number | undefined) => void)[] = [];
   return {
-    /** `successorId` is given where the account goes on with its past, as after a restore. */
+    /**
+     * Calls `listener` whenever a lifetime ends. `successorId` is the account that continues its history, after a
+     * restore; it is undefined after a reset or removal.
+     */
     onEnd: (listener: (typeof listeners)[number]) => void listeners.push(listener),
-    /** Aborts when the life of this id ends. */
+    /** Returns the signal that aborts when the lifetime of this id ends. */
     signalFor(accountId: number): AbortSignal {
       let controller = controllers.get(accountId);
       if (!controller) {
         controller = new AbortController();
-        // As many listen to it as requests are under way.
+        // One listener per request in progress: without this, Node warns about a leak at eleven.
         setMaxListeners(0, controller.signal);
         controllers.set(accountId, controller);
       }

@@ -7,13 +7,13 @@ import type { Account, Accounts } from './accounts.ts';
 
 export type Resets = ReturnType<typeof createResets>;
 
-/** An account that there was, and its snapshots. */
+/** Ids of rows that a transaction deleted, for the clean-up after its commit. */
 interface RemovedAccount {
   accountId: number;
   snapshotIds: number[];
 }
 
-/** Ends what an account was, so that nothing that was under way can touch what comes after. */
+/** Resets and removes accounts, and ends their lifetimes so that work in progress cannot affect a successor. */
 export function createResets(
   transactions: Transactions,
   accounts: Accounts,
@@ -22,14 +22,14 @@ export function createResets(
   lifetimes: AccountLifetimes,
   events: Events,
 ) {
-  /** Inside a transaction. */
+  /** Must run inside a transaction. */
   function removeRows(accountId: number): RemovedAccount {
     const snapshotIds = accounts.listSnapshotIds(accountId);
     accounts.remove(accountId);
     return { accountId, snapshotIds };
   }
 
-  /** Inside a transaction. */
+  /** Must run inside a transaction. */
   function resetRows(accountId: number): { account: Account; removed: RemovedAccount } {
     const { key, origin } = accounts.get(accountId);
     const profile = accounts.getProfile(accountId);
@@ -37,7 +37,7 @@ export function createResets(
     return { account: accounts.recreate(key, origin, profile), removed };
   }
 
-  /** Inside a transaction, where nothing comes after it. */
+  /** Removes an account that gets no successor. Must run inside a transaction. */
   function removeForGood(accountId: number): RemovedAccount {
     const { key: removedKey } = accounts.get(accountId);
     events.emit({ type: 'account', accountId, change: 'removed', removedKey });
@@ -55,7 +55,7 @@ export function createResets(
     return removed;
   });
 
-  /** Only when it is sure that they are gone: a transaction that fails must not have broken off anything. */
+  /** Must run after the commit: a failed transaction must not cancel any work in progress. */
   function cleanUp(...removed: readonly RemovedAccount[]): void {
     faults.invalidate();
     for (const { accountId, snapshotIds } of removed) {
@@ -65,17 +65,23 @@ export function createResets(
   }
 
   return {
-    /** As it was made. Answers it; its id is new. @throws EmulatorError ACCOUNT_NOT_FOUND */
+    /**
+     * Restores the account's initial profile. The returned account has a new id.
+     * @throws ACCOUNT_NOT_FOUND when the account does not exist
+     */
     reset(accountId: number): Account {
       const { account, removed } = resetOne(accountId);
       cleanUp(removed);
       return account;
     },
-    /** The account and all that is its own are gone. */
+    /**
+     * Removes the account with all its data.
+     * @throws ACCOUNT_NOT_FOUND when the account does not exist
+     */
     remove: (accountId: number): void => cleanUp(removeOne(accountId)),
     /**
-     * Every account as it was made; those that made themselves are gone, and so are the faults for everybody. `andThen` is
-     * done in the same transaction.
+     * Resets every account, removes auto-created accounts and deletes the global fault rules. `inSameTransaction` runs
+     * before the commit.
      */
     resetAll: (inSameTransaction: () => void = () => {}): void => cleanUp(...resetAllRows(inSameTransaction)),
   };

@@ -1,6 +1,6 @@
 import type { AccountClock } from '../time/clock.ts';
 
-/** How an account came to be: from the seed file, by a first request, or over the control plane. */
+/** Where an account comes from: `seed` is the seed file, `self` is auto-created, `control` is the control plane. */
 export type AccountOrigin = 'seed' | 'self' | 'control';
 
 export interface Account extends AccountClock {
@@ -9,15 +9,16 @@ export interface Account extends AccountClock {
   origin: AccountOrigin;
   /** Credits that can still be spent. */
   balance: number;
-  /** Requests an hour; null: no limit. */
+  /** Requests per hour; null means no limit. */
   rateLimit: number | null;
   seed: string;
   revoked: boolean;
   /** On the account's clock. */
   createdAtMs: number;
-  /** Entries in its ledger. */
+  /** Number of ledger entries. */
   entryCount: number;
+  /** Number of tasks that the account has ever had. */
   taskCount: number;
-  /** Wall time at which something falls due; null when nothing does by itself. */
+  /** Wall time of the next due transition; null when none is due without an advance of the clock. */
   wakeAtMs: number | null;
 }

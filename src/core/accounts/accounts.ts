@@ -1,4 +1,4 @@
-import { EmulatorError } from '../errors.ts';
+import { CoreError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Faults, Rule } from '../faults/fault-rules.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -11,22 +11,25 @@ import type { AccountCache } from './account-cache.ts';
 
 export type { Account, AccountOrigin };
 
-/** What an account starts with. */
+/** The initial state of an account, to which a reset returns it. */
 export interface AccountProfile {
   credits: number;
   rateLimit: number | null;
   clock: { mode: ClockMode; nowMs?: number | undefined };
   speed: number;
   seed: string;
-  /** What goes wrong from the start. */
+  /** Fault rules of the account. */
   faults?: readonly Rule[];
 }
 
-/** What can be changed in an account by itself; its pace is for the timeline, because running tasks hang on it. */
-export type AccountSettings = Pick<Account, 'rateLimit' | 'seed' | 'revoked'>;
+/**
+ * Settings without a connection to running tasks; undefined leaves a setting as it is. For the speed, see the timeline.
+ */
+export type AccountSettings = { [Name in 'rateLimit' | 'seed' | 'revoked']?: Account[Name] | undefined };
 
 export type Accounts = ReturnType<typeof createAccounts>;
 
+/** Creates, reads and changes accounts. */
 export function createAccounts(
   db: Db,
   transactions: Transactions,
@@ -76,7 +79,7 @@ export function createAccounts(
 
   function get(id: number): Account {
     const account = cache.get(id);
-    if (!account) throw new EmulatorError('ACCOUNT_NOT_FOUND', `account ${id} does not exist`);
+    if (!account) throw new CoreError('ACCOUNT_NOT_FOUND', `account ${id} does not exist`);
     return account;
   }
 
@@ -115,35 +118,36 @@ export function createAccounts(
 
   return {
     count: (): number => count.get()!,
-    /** Snapshots have keys that begin with a zero character, as nobody's own does. */
+    /** Finds an account by its API key; never a snapshot. */
     find: (key: string): Account | undefined => (isSnapshotKey(key) ? undefined : cache.find(key)),
-    /** @throws EmulatorError ACCOUNT_NOT_FOUND */
+    /** @throws ACCOUNT_NOT_FOUND when the account does not exist */
     get,
-    /** In the order of their keys, those after the key `after`. */
+    /** Returns up to `limit` accounts ordered by key, starting after the key `after`. */
     list: (limit: number, after = ''): Account[] => cache.list(limit, after),
-    /** All of them, for what concerns everybody. */
+    /** Returns all accounts without their snapshots. */
     all: (): Pick<Account, 'id' | 'origin'>[] => allAccounts.all(),
     create,
-    /** Inside a transaction: one that is gone, as it was made. Its id is new. */
+    /** Creates a removed account again, under a new id. Must run inside a transaction. */
     recreate: (key: string, origin: AccountOrigin, profile: AccountProfile): Account =>
       insertAccount(key, origin, profile, 'reset'),
-    /** Makes the seeded accounts that are not there; those of an earlier start keep what they have. */
+    /** Creates the seed accounts that do not exist yet; accounts from an earlier start keep their state. */
     createMissing: transactions.exclusive((seeded: readonly { key: string; profile: AccountProfile }[]): void => {
       for (const { key, profile } of seeded) if (!cache.find(key)) create(key, 'seed', profile);
     }),
-    /** An id that no account had before. */
+    /** Returns an id that was never used before. */
     nextId: (): number => nextId.get()!,
     has: (id: number): boolean => cache.get(id) !== undefined,
-    /** Undefined where there is no such account; snapshots are none. */
+    /** Returns the account's key; undefined for unknown ids and for snapshots. */
     findKey(id: number): string | undefined {
       const key = cache.get(id)?.key;
       return key === undefined || isSnapshotKey(key) ? undefined : key;
     },
-    /** What the account was made with. */
+    /** Returns the profile with which the account was created. */
     getProfile: (id: number): AccountProfile => JSON.parse(profileById.get(id)!),
-    /** @throws EmulatorError ACCOUNT_NOT_FOUND */
-    change(id: number, settings: Partial<AccountSettings>): void {
-      const { rateLimit, seed, revoked } = { ...get(id), ...settings };
+    /** @throws ACCOUNT_NOT_FOUND when the account does not exist */
+    change(id: number, settings: AccountSettings): void {
+      const account = get(id);
+      const { rateLimit = account.rateLimit, seed = account.seed, revoked = account.revoked } = settings;
       update.run({ id, rateLimit, seed, revoked: Number(revoked) });
       cache.patch(id, { rateLimit, seed, revoked });
       events.emit({ type: 'account', accountId: id, change: 'changed' });
@@ -153,14 +157,14 @@ export function createAccounts(
       cache.patch(id, { speed });
     },
     listSnapshotIds: (id: number): number[] => snapshotIds.all(id),
-    /** With all that is its own, snapshots included. */
+    /** Deletes the account with all its data, including its snapshots. */
     remove(id: number): void {
       remove.run(id);
       cache.invalidate();
     },
-    /** Rows were written to in ways of their own. */
+    /** Clears the cache after account rows were written elsewhere. */
     invalidate: cache.invalidate,
-    /** How many tasks the account has had, and when it must be looked at next. */
+    /** Stores the number of tasks so far and the wall time of the next due transition. */
     setTaskCounters(id: number, taskCount: number, wakeAtMs: number | null): void {
       setTaskCounters.run({ id, taskCount, wakeAtMs });
       cache.patch(id, { taskCount, wakeAtMs });
@@ -173,9 +177,10 @@ export function createAccounts(
       setClock.run({ id, mode, clockMs });
       cache.patch(id, { clockMode: mode, clockMs });
     },
-    /** Ids of the accounts with something due at `wallMs`, longest overdue first. */
+    /** Returns the ids of accounts with a transition due at `wallMs`, longest overdue first. */
     dueAccounts: (wallMs: number, limit: number): number[] => dueAccounts.all(wallMs, limit),
   };
 }
 
+/** Snapshots have keys that start with a NUL character, which an API key cannot contain. */
 const isSnapshotKey = (key: string) => key.startsWith('\u0000');

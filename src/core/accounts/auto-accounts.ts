@@ -1,18 +1,19 @@
-import { EmulatorError } from '../errors.ts';
+import { LRUCache } from 'lru-cache';
+import { CoreError } from '../errors.ts';
 import type { Db } from '../storage/database.ts';
 import type { AccountLifetimes } from './account-lifetimes.ts';
 import type { Resets } from './account-reset.ts';
 import type { Account, AccountProfile, Accounts } from './accounts.ts';
 
-/** Bounds what one new account can cost where most of the others are at work. */
+/** Bounds the cost of one new account while most of the others have running tasks. */
 const MAX_EVICTION_SCANS = 1000;
 
 export type AutoAccounts = ReturnType<typeof createAutoAccounts>;
 
 /**
- * The accounts that made themselves at their first request, `most` at once: for one more the least recently used one goes, with
- * all that is its own. One whose tasks run is in use. The order lives in memory, so that a request costs no write; after a
- * restart it is the order of their last tasks.
+ * Creates accounts at the first request of an unknown key, up to `maxAccounts`. At the limit, the least recently used
+ * account is evicted with all its data; accounts with running tasks are in use and are skipped. The order of use is
+ * kept in memory, so that a request costs no write; after a restart it is the order of the accounts' last tasks.
  */
 export function createAutoAccounts(
   db: Db,
@@ -28,106 +29,66 @@ export function createAutoAccounts(
     )
     .pluck();
 
-  const lru = createLruList();
-  /** Keys whose account has ended: after a reset there is another one. */
+  /**
+   * Keys by account id. It never evicts by itself, because accounts with running tasks must be skipped; a `max` instead
+   * of a `maxSize` would also allocate memory for the maximum at once.
+   */
+  const keyById = new LRUCache<number, string>({ maxSize: Number.MAX_SAFE_INTEGER, sizeCalculation: () => 1 });
+  /** Keys whose account's lifetime ended; after a reset or restore the key has an account with a new id. */
   const endedKeys = new Set<string>();
-  for (const { id, key } of byLastTask.all()) lru.touch(id, key);
+  for (const { id, key } of byLastTask.all()) keyById.set(id, key);
   lifetimes.onEnd((endedId) => {
-    const key = lru.remove(endedId);
-    if (key !== undefined) endedKeys.add(key);
+    const key = keyById.peek(endedId);
+    if (key === undefined) return;
+    keyById.delete(endedId);
+    endedKeys.add(key);
   });
+
+  /** Marks the account as the most recently used one. */
+  function touch({ id, key, origin }: Account): void {
+    if (origin === 'self' && keyById.get(id) === undefined) keyById.set(id, key);
+  }
 
   function relinkAfterReset(): void {
     for (const key of endedKeys) {
       const account = accounts.find(key);
-      if (account?.origin === 'self' && !lru.has(account.id)) lru.touch(account.id, key);
+      if (account && !keyById.has(account.id)) touch(account);
     }
     endedKeys.clear();
   }
 
-  /** @throws EmulatorError TOO_MANY_ACCOUNTS */
+  /** @throws TOO_MANY_ACCOUNTS when the scanned accounts all have running tasks */
   function evictLeastRecentlyUsed(): void {
-    // There can be more than one too many, when the limit was another at an earlier start.
-    for (let scans = Math.min(lru.size(), MAX_EVICTION_SCANS); lru.size() >= maxAccounts && scans > 0; scans -= 1) {
-      const { id, key } = lru.oldest();
+    // More than one account is over the limit when an earlier process ran with a higher limit.
+    for (let scans = Math.min(keyById.size, MAX_EVICTION_SCANS); keyById.size >= maxAccounts && scans > 0; scans -= 1) {
+      const id = keyById.rkeys().next().value!;
       if (runningTask.get(id) === undefined) resets.remove(id);
-      // At work, so in use: the next one that comes need not look at it again.
-      else lru.touch(id, key);
+      // In use: counts as used now, so that the next eviction does not scan it again.
+      else keyById.get(id);
     }
-    if (lru.size() < maxAccounts) return;
-    throw new EmulatorError(
+    if (keyById.size < maxAccounts) return;
+    throw new CoreError(
       'TOO_MANY_ACCOUNTS',
-      `${maxAccounts} accounts have made themselves, and the tasks of the least recently used ones run (--auto-account-limit)`,
+      `the limit of ${maxAccounts} auto-created accounts is reached, and the least recently used ones have running ` +
+        'tasks (--auto-account-limit)',
     );
   }
 
   return {
-    /** An account whose client sends something. Only those that made themselves matter. */
-    touch(account: Account): void {
-      if (account.origin === 'self') lru.touch(account.id, account.key);
-    },
-    /** Makes one, and room for it. @throws EmulatorError TOO_MANY_ACCOUNTS when there is none to be had */
+    /** Records a request of this account; ignores accounts that were not auto-created. */
+    touch,
+    /**
+     * Creates an account, evicting the least recently used one at the limit.
+     * @throws TOO_MANY_ACCOUNTS when no account can be evicted
+     */
     create(key: string, profile: AccountProfile): Account {
       if (endedKeys.size > 0) relinkAfterReset();
-      if (lru.size() >= maxAccounts) evictLeastRecentlyUsed();
+      if (keyById.size >= maxAccounts) evictLeastRecentlyUsed();
       const account = accounts.create(key, 'self', profile);
-      lru.touch(account.id, key);
-      // Those that went to make room do not come back.
+      touch(account);
+      // Evicted accounts have no successor.
       endedKeys.clear();
       return account;
-    },
-  };
-}
-
-interface LruNode {
-  id: number;
-  key: string;
-  previous: LruNode;
-  next: LruNode;
-}
-
-/**
- * Keys by id in the order of their use, as a ring. A Map whose entries are taken out and put in again has an order, too, but gets
- * slow: what was taken out of it stays in the way until it is built anew.
- */
-function createLruList() {
-  const nodes = new Map<number, LruNode>();
-  /** Between the newest and the oldest. */
-  const sentinel = { id: 0, key: '' } as LruNode;
-  sentinel.previous = sentinel;
-  sentinel.next = sentinel;
-
-  function unlink({ previous, next }: LruNode): void {
-    previous.next = next;
-    next.previous = previous;
-  }
-
-  return {
-    size: (): number => nodes.size,
-    has: (id: number): boolean => nodes.has(id),
-    /** Only where there is one. */
-    oldest: (): Pick<LruNode, 'id' | 'key'> => sentinel.next,
-    /** The newest from now on. */
-    touch(id: number, key: string): void {
-      let node = nodes.get(id);
-      if (node !== undefined && node === sentinel.previous) return;
-      if (node) unlink(node);
-      else {
-        node = { id, key } as LruNode;
-        nodes.set(id, node);
-      }
-      node.previous = sentinel.previous;
-      node.next = sentinel;
-      node.previous.next = node;
-      sentinel.previous = node;
-    },
-    /** Its key; undefined where there was none. */
-    remove(id: number): string | undefined {
-      const node = nodes.get(id);
-      if (!node) return undefined;
-      unlink(node);
-      nodes.delete(id);
-      return node.key;
     },
   };
 }

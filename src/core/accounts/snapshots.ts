@@ -1,4 +1,4 @@
-import { EmulatorError } from '../errors.ts';
+import { CoreError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Faults } from '../faults/fault-rules.ts';
 import type { Db } from '../storage/database.ts';
@@ -10,6 +10,7 @@ import type { Timeline } from '../time/timeline.ts';
 import type { AccountLifetimes } from './account-lifetimes.ts';
 import type { Account, AccountOrigin, Accounts } from './accounts.ts';
 
+/** A named copy of an account. */
 export interface Snapshot {
   name: string;
   /** On the account's clock. */
@@ -29,7 +30,7 @@ interface CopyParams {
 
 export type Snapshots = ReturnType<typeof createSnapshots>;
 
-/** Copies of all of an account's rows: kept under a name, put back, or given to a new key. */
+/** Copies all rows of an account: takes named snapshots, restores them, and forks accounts under a new key. */
 export function createSnapshots(
   db: Db,
   transactions: Transactions,
@@ -42,12 +43,12 @@ export function createSnapshots(
     faults: Faults;
     lifetimes: AccountLifetimes;
     events: Events;
-    /** Of an account; each is a whole copy of its rows. */
+    /** Per account; each snapshot is a complete copy of the account's rows. */
     maxSnapshots: number;
   },
 ) {
   const { accounts, tasks, timeline, rateLimiter, faults, lifetimes, events, maxSnapshots } = deps;
-  // The balance and the number of entries come back with the entries, by their trigger.
+  // The trigger of ledger_entries restores the balance and the number of entries.
   const copyAccount = db.prepare<CopyParams>(`
     INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, seed, revoked, created_at,
                           task_count, profile, snapshot_of, snapshot_name, snapshot_at)
@@ -76,7 +77,10 @@ export function createSnapshots(
     'UPDATE accounts SET snapshot_of = @id WHERE snapshot_of = @fromId',
   );
 
-  /** Inside a transaction. Answers the new id. `change`: what it is for those who see it; nobody sees a snapshot. */
+  /**
+   * Copies all rows and returns the new id. `change` is the event to emit for the copy; snapshots emit none. Must run
+   * inside a transaction.
+   */
   function copy(
     fromId: number,
     overrides: { key: string } & Partial<Omit<CopyParams, 'id' | 'fromId'>>,
@@ -94,9 +98,9 @@ export function createSnapshots(
     copyTasks.run(values);
     rateLimiter.copy(fromId, id);
     faults.copy(fromId, id);
-    // Nobody answers the copy's requests.
+    // The copy's synchronous tasks have no request that could end them.
     tasks.failInterrupted(id);
-    // Time does not pass for a snapshot; for others it is plotted when they are whole.
+    // Time does not pass for a snapshot; the callers schedule the wake of other copies once these are complete.
     accounts.setWake(id, null);
     return id;
   }
@@ -108,7 +112,7 @@ export function createSnapshots(
       const existing = byName.get(accountId, name);
       if (existing) accounts.remove(existing.id);
       if (!existing && count.get(accountId)! >= maxSnapshots) {
-        throw new EmulatorError(
+        throw new CoreError(
           'TOO_MANY_SNAPSHOTS',
           `an account has at most ${maxSnapshots} snapshots (--snapshot-limit)`,
         );
@@ -128,7 +132,7 @@ export function createSnapshots(
   const restore = transactions.exclusive((accountId: number, name: string): Account => {
     const { key } = accounts.get(accountId);
     const snapshot = byName.get(accountId, name);
-    if (!snapshot) throw new EmulatorError('SNAPSHOT_NOT_FOUND', `there is no snapshot ${name} of ${key}`);
+    if (!snapshot) throw new CoreError('SNAPSHOT_NOT_FOUND', `snapshot ${name} of ${key} does not exist`);
     releaseKey.run(accountId);
     accounts.invalidate();
     const id = copy(snapshot.id, { key, clockMs: toClockMs(snapshot) }, 'restored');
@@ -139,16 +143,19 @@ export function createSnapshots(
   });
 
   const fork = transactions.exclusive((accountId: number, key: string): Account => {
-    if (accounts.find(key)) throw new EmulatorError('ACCOUNT_EXISTS', `there is an account ${key} already`);
+    if (accounts.find(key)) throw new CoreError('ACCOUNT_EXISTS', `there is an account ${key} already`);
     timeline.applyDue(accountId);
     const id = copy(accountId, { key, origin: 'control' }, 'created');
     tasks.scheduleWake(accounts.get(id));
     return accounts.get(id);
   });
 
-  // The limiter's counts belong to a snapshot like all else: they are written down with it, not a second later.
+  // The rate limiter's counts are part of a snapshot, so they are saved with it and not at the next interval.
   return {
-    /** Under a name that is taken it replaces what was there. @throws EmulatorError TOO_MANY_SNAPSHOTS */
+    /**
+     * Takes a snapshot; replaces an existing one of the same name.
+     * @throws TOO_MANY_SNAPSHOTS when the limit per account is reached
+     */
     take(accountId: number, name: string): Snapshot {
       const { snapshot, replacedId } = take(accountId, name);
       if (replacedId !== undefined) rateLimiter.clear(replacedId);
@@ -156,13 +163,13 @@ export function createSnapshots(
       return snapshot;
     },
 
-    /** In the order of their names, those after the name `after`. */
+    /** Returns up to `limit` snapshots ordered by name, starting after the name `after`. */
     list: (accountId: number, limit: number, after = ''): Snapshot[] => page.all({ accountId, limit, after }),
 
     /**
-     * The account is again as it was, at the time it was, and keeps its snapshots. Answers it; its id is new. What was under
-     * way ends when it is sure that it is.
-     * @throws EmulatorError SNAPSHOT_NOT_FOUND
+     * Restores the account's state and time, and keeps its snapshots. The returned account has a new id. Work in
+     * progress for the old id is cancelled after the commit.
+     * @throws SNAPSHOT_NOT_FOUND when the account has no snapshot of this name
      */
     restore(accountId: number, name: string): Account {
       const account = restore(accountId, name);
@@ -172,7 +179,10 @@ export function createSnapshots(
       return account;
     },
 
-    /** A new account with everything but the snapshots. @throws EmulatorError ACCOUNT_EXISTS */
+    /**
+     * Copies the account, without its snapshots, to a new key.
+     * @throws ACCOUNT_EXISTS when the key has an account
+     */
     fork(accountId: number, key: string): Account {
       const account = fork(accountId, key);
       rateLimiter.save();
@@ -180,7 +190,7 @@ export function createSnapshots(
     },
   };
 
-  /** What has to stand in `clock_ms` for the account to be at the time of the snapshot again. */
+  /** Returns the `clock_ms` that sets the account back to the snapshot's time. */
   function toClockMs({ id, takenAtMs }: { id: number; takenAtMs: number }): number {
     return accounts.get(id).clockMode === 'real' ? takenAtMs - clock.nowMs() : takenAtMs;
   }

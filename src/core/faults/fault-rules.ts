@@ -3,54 +3,58 @@ import { seededRandom } from '../random.ts';
 import type { Db } from '../storage/database.ts';
 import type { Transactions } from '../storage/transactions.ts';
 
-/** When a rule strikes: see the page on faults. */
+/** Points of a request or task at which a rule can fire; see docs/faults.md. */
 export const STAGES = ['request', 'charge', 'accepted', 'task', 'stream', 'media'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** What goes wrong. Which effects make sense at which stage is checked where rules come in. */
+/** The effect of a rule. The control plane's schema checks which effects are valid at which stage. */
 export interface Effect {
-  /** The answer, or the task's failure, has this code. */
+  /** Error code of the response or of the failed task. */
   errorCode?: string | undefined;
   status?: number | undefined;
   fail?: true | undefined;
   hang?: true | undefined;
-  /** Simulated. */
+  /** Duration of the task in simulated time. */
   durationMs?: number | undefined;
-  /** Wall time. */
+  /** Delay of the response in wall time. */
   delayMs?: number | undefined;
   reset?: true | undefined;
   empty?: true | undefined;
   truncateAfter?: number | undefined;
   malformed?: true | undefined;
-  /** Takes the answer's place. What it is made of is for those who send it. */
+  /** A canned response that replaces the real one. The HTTP layer defines its fields. */
   answer?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** A fault rule as the client sets it. */
 export interface Rule {
   match: { family?: string | undefined; endpoint?: string | undefined; contains?: string | undefined };
   at: Stage;
   effect: Effect;
-  /** How often it strikes; undefined: always. */
+  /** How often the rule fires; undefined means always. */
   times?: number | undefined;
-  /** How many matching requests pass before it. */
+  /** Number of matching requests that pass before the rule can fire. */
   after?: number | undefined;
+  /** Chance from 0 to 1 that a match fires, drawn from `seed` or from the account's seed. */
   probability?: number | undefined;
   seed?: string | undefined;
 }
 
+/** A stored fault rule with its counts. */
 export interface Fault extends Rule {
   id: number;
+  /** Null for a global rule. */
   accountId: number | null;
   matched: number;
   fired: number;
 }
 
-/** What a rule can match. */
+/** The properties of a request that rules are matched against. */
 export interface FaultContext {
   accountId: number;
   family: string;
   endpoint: string;
-  /** Everything that the client said, as text; asked for only when a rule wants to know. */
+  /** Returns the client's text fields; evaluated only when a rule has `match.contains`. */
   text: () => string;
 }
 
@@ -59,8 +63,8 @@ type FaultRow = Pick<Fault, 'id' | 'accountId' | 'matched' | 'fired'> & { rule: 
 export type Faults = ReturnType<typeof createFaults>;
 
 /**
- * Rules by account, and those for everybody. They live in the database, so that snapshots and restarts have them, and are
- * read from memory, so that a request without any pays next to nothing.
+ * Fault rules of accounts and global fault rules. They are stored in the database, so that snapshots include them and
+ * they survive a restart, and cached in memory, so that a request costs next to nothing while there are none.
  */
 export function createFaults(db: Db, transactions: Transactions, events: Events) {
   const load = db.prepare<[], FaultRow>(
@@ -78,7 +82,7 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
     INSERT INTO faults (account_id, rule, matched, fired)
     SELECT @toId, rule, matched, fired FROM faults WHERE account_id = @fromId ORDER BY id`);
 
-  /** By account; null holds those for everybody. Undefined: to be read again. */
+  /** Rules by account id, global ones under null; undefined while the cache is invalid. */
   let rulesByAccount: Map<number | null, Fault[]> | undefined;
   transactions.onRollback(() => {
     rulesByAccount = undefined;
@@ -97,7 +101,7 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
 
   const emitChange = (accountId: number | null) => events.emit({ type: 'account', accountId, change: 'faults' });
 
-  /** Counts the match and decides whether the rule strikes. */
+  /** Counts the match and decides whether the rule fires. */
   function shouldFire(fault: Fault, accountSeed: string): boolean {
     if (fault.times !== undefined && fault.fired >= fault.times) return false;
     const matched = fault.matched + 1;
@@ -106,16 +110,16 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
       (fault.probability !== undefined &&
         seededRandom('fault', fault.seed ?? accountSeed, matched).next() >= fault.probability);
     const fired = fault.fired + (isSkipped ? 0 : 1);
-    // First where it lasts: what cannot be written down has not struck.
+    // Database first: a rule whose counts cannot be written has not fired.
     updateCounts.run({ id: fault.id, matched, fired });
     Object.assign(fault, { matched, fired });
     return !isSkipped;
   }
 
   return {
-    /** Whether there is any rule at all. */
+    /** Whether neither accounts nor the global scope have a rule. */
     isEmpty: (): boolean => loadRules().size === 0,
-    /** The first rule that strikes: the account's own before those for everybody, in the order they were set. */
+    /** Returns the first rule that fires: the account's rules before global ones, each in the order they were set. */
     fire(stage: Stage, context: FaultContext, accountSeed: string): Fault | undefined {
       const byAccount = loadRules();
       if (byAccount.size === 0) return undefined;
@@ -127,6 +131,7 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
       return undefined;
     },
 
+    /** Adds a rule to an account, or a global rule with null. */
     add(accountId: number | null, rule: Rule): Fault {
       const { lastInsertRowid } = insert.run({ accountId, rule: JSON.stringify(rule) });
       rulesByAccount = undefined;
@@ -135,14 +140,14 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
         .get(accountId)!
         .find(({ id }) => id === Number(lastInsertRowid))!;
     },
-    /** As part of what makes an account. */
+    /** Adds the rules of a new account's profile; emits no event of its own. */
     addAll(accountId: number, added: readonly Rule[]): void {
       for (const rule of added) insert.run({ accountId, rule: JSON.stringify(rule) });
       if (added.length > 0) rulesByAccount = undefined;
     },
-    /** In the order they were set; null: those for everybody. */
+    /** Lists an account's rules, or the global ones with null, in the order they were set. */
     list: (accountId: number | null): readonly Fault[] => loadRules().get(accountId) ?? [],
-    /** False when there was none. */
+    /** Removes a rule; returns false when the account has no such rule. */
     remove(accountId: number | null, id: number): boolean {
       const exists = (loadRules().get(accountId) ?? []).some((fault) => fault.id === id);
       if (!exists) return false;
@@ -156,12 +161,12 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
       rulesByAccount = undefined;
       if (changes > 0) emitChange(accountId);
     },
-    /** Inside a transaction: gives another account the rules of this one, with their counts. */
+    /** Copies an account's rules, with their counts, to another account. Must run inside a transaction. */
     copy(fromId: number, toId: number): void {
       copyRules.run({ fromId, toId });
       rulesByAccount = undefined;
     },
-    /** Accounts have come or gone with their rules. */
+    /** Clears the cache after accounts were created or removed together with their rules. */
     invalidate(): void {
       rulesByAccount = undefined;
     },

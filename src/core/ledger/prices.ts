@@ -1,17 +1,17 @@
-/** What a family's units cost, in whole credits: one number, or a table by the options that decide it. */
+/** A family's prices in whole credits: one number, or a table keyed by the request options that decide the price. */
 export type PriceTable = number | { readonly [option: string]: PriceTable };
 
-/** A table of the same shape, whatever the numbers in it. */
+/** A price table with the same keys as `Table` and any prices. */
 export type SameShape<Table extends PriceTable> = Table extends number
   ? number
   : {
       readonly [Option in keyof Table]: Table[Option] extends PriceTable ? SameShape<Table[Option]> : never;
     };
 
-/** A part of a table: what is not named keeps its price. */
+/** A part of a price table; options that are not named keep their price. */
 export type PriceOverrides = number | { readonly [option: string]: PriceOverrides | undefined };
 
-/** `table` with `changes` put over it. Options that the table does not have are for the caller to refuse. */
+/** Returns `table` with `overrides` applied. The caller must reject options that the table does not have. */
 export function applyPriceOverrides(table: PriceTable, overrides: PriceOverrides | undefined): PriceTable {
   if (overrides === undefined) return table;
   if (typeof table === 'number' || typeof overrides === 'number') return overrides as number;

@@ -6,18 +6,21 @@ import { SetupError } from '../errors.ts';
 export type Db = Database.Database;
 
 export interface DbOptions {
-  /** Directory that holds the database file; undefined keeps everything in memory. */
+  /** Directory of the database file; undefined keeps everything in memory. */
   dataDir: string | undefined;
   migrationsDir: string;
 }
 
 const FILE_NAME = 'emulator.sqlite';
-/** "NANO": tells our files from other programs' databases. */
+/** "NANO": distinguishes our files from other programs' databases. */
 const APPLICATION_ID = 0x4e414e4f;
-/** A predecessor that is still stopping may hold the file for a moment. */
+/** How long to wait for a previous process that is still stopping and holds the file. */
 const LOCK_TIMEOUT_MS = 1500;
 
-/** 16 MB: a checkpoint waits for the disk, so there should be few, but a start after a kill reads them all. */
+/**
+ * 16 MB. A checkpoint waits for the disk, so there should be few, but a start after a kill reads every page since the
+ * last one.
+ */
 const PAGES_PER_CHECKPOINT = 4000;
 const CACHE_KIB = 16_384;
 
@@ -27,8 +30,8 @@ interface Migration {
 }
 
 /**
- * Opens the database and brings its schema up to date. One process owns a file: the lock is exclusive.
- * @throws SetupError, with nothing changed, when the file is newer, foreign, damaged, locked or cannot be written.
+ * Opens the database and migrates its schema. The lock is exclusive: one process owns a file.
+ * @throws SetupError when the file is newer, foreign, damaged, locked or not writable; the file is left unchanged
  */
 export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
   const migrations = readMigrations(migrationsDir);
@@ -42,15 +45,15 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
   let db: Db | undefined;
   try {
     makeDir(dataDir);
-    // Keys and prompts are in it, which is nobody else's business. What SQLite puts beside it follows.
+    // Owner only: the file holds keys and prompts. SQLite gives its -wal and -shm files the same mode.
     if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600));
     db = connect(file);
-    // Before anything is written: is it ours, and do we know its schema?
+    // Must come before the first write.
     assertOwnDatabase(db, file, migrations.length);
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL');
-    // The lock comes with the first write; whoever comes second is to learn it now.
+    // SQLite takes the lock at the first write; write now, so that a second process fails at startup.
     db.exec('BEGIN IMMEDIATE; COMMIT');
-    // A killed process loses nothing; only a power cut could lose the last moments, never consistency.
+    // A killed process loses nothing. A power failure can lose the last transactions, but never consistency.
     db.exec('PRAGMA synchronous = NORMAL');
     db.exec(`PRAGMA wal_autocheckpoint = ${PAGES_PER_CHECKPOINT}; PRAGMA cache_size = -${CACHE_KIB}`);
     configure(db);
@@ -62,20 +65,24 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
   }
 }
 
-/** @throws SetupError when the addon was built for another Node.js than the one that runs, which is easily done */
+/** @throws SetupError when the native addon was built for another version of Node.js, a common mistake */
 function connect(file: string): Db {
   try {
     return new Database(file, { timeout: LOCK_TIMEOUT_MS });
   } catch (cause) {
     if ((cause as { code?: string }).code !== 'ERR_DLOPEN_FAILED') throw cause;
     throw new SetupError(
-      `better-sqlite3 was installed with another version of Node.js than ${process.version}; run npm rebuild better-sqlite3, or use that version.`,
+      `better-sqlite3 was installed with another version of Node.js than ${process.version}; ` +
+        'run npm rebuild better-sqlite3, or use that version.',
       { cause },
     );
   }
 }
 
-/** Not `recursive`, which never returns for a path below /proc. */
+/**
+ * Creates a directory and its parents. mkdirSync's `recursive` is not an option: it never returns for a path below
+ * /proc.
+ */
 export function makeDir(dir: string): void {
   if (dirname(dir) !== dir) makeDir(dirname(dir));
   const stats = statSync(dir, { throwIfNoEntry: false });
@@ -83,13 +90,13 @@ export function makeDir(dir: string): void {
   else if (!stats.isDirectory()) throw new SetupError(`${dir} is a file; choose a directory with --data-dir.`);
 }
 
-/** Statements live as long as their database, see `ask`. */
+/** Statements that must live as long as their database, see `queryValue`. */
 const retainedStatements = new WeakMap<Db, Database.Statement[]>();
 
 /**
- * One value from a statement that is run once. It is kept all the same, and pragmas are set with `exec`: an addon that
- * was compiled against Node 24.21 aborts the process when a statement is collected as garbage (nodejs' ObjectWrap asks
- * for its environment where there is none).
+ * Returns the single value of a one-off query. The statement is retained, and pragmas are set with `exec`, because an
+ * addon compiled against Node 24.21 aborts the process when a statement is garbage-collected (Node's ObjectWrap looks
+ * up its environment when there is none).
  */
 export function queryValue(db: Db, sql: string): unknown {
   const statement = db.prepare(sql).pluck();
@@ -98,7 +105,7 @@ export function queryValue(db: Db, sql: string): unknown {
 }
 
 function configure(db: Db): void {
-  // Recursive triggers make REPLACE a delete like any other, so that it cannot pass the triggers by.
+  // With recursive_triggers, REPLACE fires the delete triggers and cannot bypass them.
   db.exec('PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON; PRAGMA temp_store = MEMORY');
 }
 
@@ -113,6 +120,7 @@ function schemaVersion(db: Db): number {
   return queryValue(db, 'PRAGMA user_version') as number;
 }
 
+/** @throws SetupError when another program or a newer version of the emulator wrote the file */
 function assertOwnDatabase(db: Db, file: string, newestVersion: number): void {
   const version = schemaVersion(db);
   const applicationId = queryValue(db, 'PRAGMA application_id');
@@ -128,7 +136,7 @@ function assertOwnDatabase(db: Db, file: string, newestVersion: number): void {
   }
 }
 
-/** Forward only, each in a transaction of its own together with the version it leads to. */
+/** Applies the pending migrations, each in one transaction with its version number. Down migrations do not exist. */
 function migrate(db: Db, migrations: Migration[]): void {
   const version = schemaVersion(db);
   for (const migration of migrations) {
@@ -147,17 +155,19 @@ function toSetupError(error: unknown, dataDir: string, file: string): Error {
     EACCES: `The data directory ${dataDir} cannot be written; choose another with --data-dir.`,
     EPERM: `The data directory ${dataDir} cannot be written; choose another with --data-dir.`,
     EROFS: `The data directory ${dataDir} is read-only; choose another with --data-dir.`,
-    ENOSPC: `No space is left for the data directory ${dataDir}; free some or choose another with --data-dir.`,
-    ENOENT: `The data directory ${dataDir} cannot be made; choose another with --data-dir.`,
+    ENOSPC: `No space is left for the data directory ${dataDir}; free some space or choose another with --data-dir.`,
+    ENOENT: `The data directory ${dataDir} cannot be created; choose another with --data-dir.`,
     SQLITE_CANTOPEN: `${file} cannot be opened; choose a data directory you may write to with --data-dir.`,
     SQLITE_READONLY: `${file} is read-only; choose a data directory you may write to with --data-dir.`,
-    SQLITE_FULL: `No space is left for ${file}; free some or choose another data directory with --data-dir.`,
+    SQLITE_FULL: `No space is left for ${file}; free some space or choose another data directory with --data-dir.`,
     SQLITE_BUSY: `${file} is in use by another emulator; stop it or choose another data directory with --data-dir.`,
-    SQLITE_NOTADB: `${file} is no SQLite database; move it away or choose another data directory with --data-dir.`,
-    SQLITE_IOERR: `${file} cannot be read or written (${code}); see whether the disk is full or faulty, or choose another data directory with --data-dir.`,
+    SQLITE_NOTADB: `${file} is not an SQLite database; move it away or choose another data directory with --data-dir.`,
+    SQLITE_IOERR:
+      `${file} cannot be read or written (${code}); see whether the disk is full or faulty, ` +
+      'or choose another data directory with --data-dir.',
     SQLITE_CORRUPT: `${file} is damaged; restore a copy or choose another data directory with --data-dir.`,
   };
-  // Extended codes such as SQLITE_READONLY_DIRECTORY mean the same to the person who reads it.
+  // Extended codes such as SQLITE_READONLY_DIRECTORY need the same advice as their prefix.
   const matchedCode = Object.keys(advice).find((prefix) => code === prefix || code?.startsWith(`${prefix}_`));
   return matchedCode
     ? new SetupError(advice[matchedCode], { cause: error })

@@ -1,7 +1,7 @@
 import type { Clock } from '../time/clock.ts';
 import type { Db } from './database.ts';
 
-/** Told once what was written is committed, or with what kept it from being so. */
+/** Receives null after the commit, or the error that rolled the writes back. */
 type CommitCallback = (error: unknown) => void;
 
 const runNow = (callback: () => void) => callback();
@@ -9,9 +9,10 @@ const runNow = (callback: () => void) => callback();
 export type Transactions = ReturnType<typeof createTransactions>;
 
 /**
- * All transactions of a database. Most are committed at once. Those of submitted work, which come by the thousand, share
- * one commit for all that came in one turn of the event loop: a commit of its own costs more than the rest of a request. So
- * that no client is told what a kill could undo, nothing is answered before `whenCommitted` says so.
+ * Runs the transactions of a database. Most commit at once. Submissions, which arrive by the thousand, use group
+ * commit: all transactions of one event-loop turn share a commit, because a commit of its own would cost more than the
+ * rest of the request. A response must wait for `afterCommit`, so that a killed process never loses what a client has
+ * seen.
  */
 export function createTransactions(db: Db, clock: Clock) {
   const begin = db.prepare('BEGIN IMMEDIATE');
@@ -20,13 +21,14 @@ export function createTransactions(db: Db, clock: Clock) {
   const savepoint = db.transaction((work: () => unknown) => work());
   const rollbackListeners: (() => void)[] = [];
   let isBatchOpen = false;
-  /** Whether the code that runs now is part of a transaction. */
+  /** Whether the current call stack is inside a transaction. */
   let isInTransaction = false;
+  /** Callbacks that wait for the commit of the batch. */
   let batchWaiters: CommitCallback[] = [];
-  /** Those who have asked inside the transaction that runs. */
+  /** Callbacks registered inside the running transaction. */
   let transactionWaiters: CommitCallback[] = [];
 
-  /** What is known of rows besides the rows themselves may be wrong now. */
+  /** Lets caches of rows clear themselves. */
   function notifyRollback(): void {
     for (const listener of rollbackListeners) listener();
   }
@@ -61,7 +63,7 @@ export function createTransactions(db: Db, clock: Clock) {
     else queueMicrotask(() => callback(null));
   }
 
-  /** Commits what is shared so far; those who wait are told by `tell`. */
+  /** Commits the open batch and calls its waiters through `schedule`. */
   function commitBatch(schedule: (callback: () => void) => void = runNow): void {
     if (!isBatchOpen) return;
     isBatchOpen = false;
@@ -69,7 +71,7 @@ export function createTransactions(db: Db, clock: Clock) {
     batchWaiters = [];
     let failure: unknown = null;
     try {
-      // Fails, too, where SQLite has ended the transaction by itself, as on a full disk: all that was part of it is undone.
+      // Also fails when SQLite has rolled the transaction back on its own, as it does when the disk is full.
       commit.run();
     } catch (error) {
       failure = error;
@@ -81,7 +83,7 @@ export function createTransactions(db: Db, clock: Clock) {
 
   function openBatch(): void {
     if (isBatchOpen && db.inTransaction) return;
-    // Later, because who submits is in the middle of something of its own.
+    // Deferred, because waiters must not run inside the caller of this function.
     commitBatch(queueMicrotask);
     begin.run();
     isBatchOpen = true;
@@ -90,8 +92,8 @@ export function createTransactions(db: Db, clock: Clock) {
 
   return {
     /**
-     * Makes a transaction of `work`: all of it or nothing, committed when it returns. Inside another it is a part of that.
-     * It throws what `work` throws, and the database's refusals.
+     * Wraps `work` in a transaction that commits when `work` returns and rolls back when it throws. Inside of another
+     * transaction, `work` becomes part of that one. The wrapper throws the errors of `work` and of SQLite.
      */
     exclusive<Args extends unknown[], T>(work: (...args: Args) => T): (...args: Args) => T {
       return (...args) => {
@@ -101,7 +103,7 @@ export function createTransactions(db: Db, clock: Clock) {
       };
     },
 
-    /** The same, but committed together with all others of this turn of the event loop. */
+    /** Like `exclusive`, but shares its commit with all batched transactions of the current event-loop turn. */
     batched<Args extends unknown[], T>(work: (...args: Args) => T): (...args: Args) => T {
       return (...args) => {
         if (isInTransaction) return work(...args);
@@ -110,16 +112,16 @@ export function createTransactions(db: Db, clock: Clock) {
       };
     },
 
-    /** Whether something is written that a kill could still undo. */
+    /** Whether there are writes that a killed process would lose. */
     hasPendingBatch: (): boolean => isBatchOpen,
     /**
-     * Calls `settled`, never at once: with null when all that has been written so far is committed, else with what went wrong, be it in
-     * the transaction that runs alone.
+     * Calls `callback` asynchronously when everything written so far is committed (with null) or rolled back (with the
+     * error), including the running transaction.
      */
     afterCommit,
-    /** Calls `listener` whenever something that was written is undone. */
+    /** Calls `listener` after every rollback. */
     onRollback: (listener: () => void) => void rollbackListeners.push(listener),
-    /** Commits what is shared, without waiting for the end of the turn: before the database is closed, too. */
+    /** Commits the open batch without waiting for the end of the turn. */
     flush: (): void => commitBatch(),
   };
 }

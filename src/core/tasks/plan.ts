@@ -1,10 +1,10 @@
 import type { Random } from '../random.ts';
 
-/** What a family says of its tasks, as data: how long they typically take and which steps that time is made of. */
+/** A family's typical task: its duration and the steps that make it up. */
 export interface PlanTemplate {
-  /** Typical simulated duration in whole seconds; one is drawn between the two. */
+  /** Range of the simulated duration in whole seconds; each task draws one. */
   typicalSeconds: readonly [min: number, max: number];
-  /** Shares of the duration, in order; they add up to 1. */
+  /** Steps in order; the shares of the duration add up to 1. */
   steps: readonly { name: string; share: number }[];
 }
 
@@ -15,17 +15,17 @@ export interface PlanStep {
 }
 
 export type TerminalOutcome = { status: 'completed' } | { status: 'failed'; errorCode: string };
-/** `hangs`: the plan is never played further than its last step. */
+/** `hangs`: the task stays in its last step until it is ended by hand. */
 export type TaskOutcome = TerminalOutcome | { status: 'hangs' };
 
-/** Where a plan departs from what is drawn. The draw is made all the same, so that later tasks do not depend on it. */
+/** Replaces parts of a drawn plan. The draw happens anyway, so that overrides do not change later tasks. */
 export interface PlanOverrides {
   outcome?: TaskOutcome;
-  /** Simulated. */
+  /** Simulated milliseconds. */
   durationMs?: number;
 }
 
-/** Fixed when the task is created; the worker plays it and needs to know nothing else of the family. */
+/** Steps, end and outcome of one task, fixed when it is created; the worker needs nothing else from the family. */
 export interface Plan {
   steps: PlanStep[];
   endMs: number;
@@ -34,7 +34,7 @@ export interface Plan {
 
 export const COMPLETED: TerminalOutcome = { status: 'completed' };
 
-/** Whole seconds, because the API tells generation times in whole seconds. */
+/** Draws a plan from a template. Durations are whole seconds because the API reports generation times in seconds. */
 export function drawPlan(template: PlanTemplate, random: Random, overrides: PlanOverrides = {}): Plan {
   const drawnMs = random.int(...template.typicalSeconds) * 1000;
   const endMs = overrides.durationMs ?? drawnMs;
@@ -47,7 +47,7 @@ export function drawPlan(template: PlanTemplate, random: Random, overrides: Plan
   return { steps, endMs, outcome: overrides.outcome ?? COMPLETED };
 }
 
-/** When, in simulated milliseconds from the start, the step after `step` begins or the task ends; null: never. */
+/** Returns when the task leaves `step`, in simulated milliseconds from its start; null when it never does. */
 export function nextTransitionMs(plan: Plan, step: number): number | null {
   const nextStepMs = plan.steps[step + 1]?.atMs;
   if (nextStepMs !== undefined) return nextStepMs;

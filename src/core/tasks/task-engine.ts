@@ -1,5 +1,5 @@
 import type { Account, Accounts } from '../accounts/accounts.ts';
-import { EmulatorError } from '../errors.ts';
+import { CoreError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { seededHex, seededRandom } from '../random.ts';
@@ -13,17 +13,23 @@ import { createTaskStore } from './task-store.ts';
 
 export type Tasks = ReturnType<typeof createTasks>;
 
+/** Seven hexadecimal digits. */
 const SEQ_MODULUS = 0x1000_0000;
 
 /**
- * Nobody can guess the id of another account's task, but those of one account lie side by side in the index: where each
- * falls on a page of its own, a task costs twice as much to store, and ever more with the number of tasks.
+ * Returns an id that the client of another account cannot guess. Ids of one account share a prefix and ascend, so that
+ * they are neighbours in the index: random ids touch an index page each, which doubles the cost of storing a task and
+ * grows with the number of tasks.
  */
 function taskIdFor({ seed, key }: Account, seq: number): string {
   const seqHex = (seq % SEQ_MODULUS).toString(16).padStart(7, '0');
   return `task_${seededHex(6, 'account', seed, key)}${seqHex}${seededHex(11, 'task', seed, key, seq)}`;
 }
 
+/**
+ * The life cycle of tasks: creates them with their holds, applies due transitions, and ends them together with the
+ * capture or refund of the hold.
+ */
 export function createTasks(
   db: Db,
   transactions: Transactions,
@@ -40,14 +46,17 @@ export function createTasks(
     return transition;
   }
 
-  /** Inside a transaction: the account after all that is due by now, so that nothing new comes before it in time. */
+  /**
+   * Applies everything due by now, so that a new entry never precedes an older one in time, and returns the current
+   * account. Must run inside a transaction.
+   */
   function catchUp(accountId: number): Account {
     const account = accounts.get(accountId);
     const applied = applyDue(account, accountTimeMs(account, clock.nowMs()), Number.POSITIVE_INFINITY);
     return applied.length > 0 ? accounts.get(accountId) : account;
   }
 
-  /** Inside a transaction: plays up to `most` changes that were due by `nowMs`, earliest first. */
+  /** Applies up to `max` transitions due by `nowMs`, earliest first. Must run inside a transaction. */
   function applyDue(account: Account, nowMs: number, max: number): Transition[] {
     const transitions: Transition[] = [];
     while (transitions.length < max) {
@@ -59,19 +68,20 @@ export function createTasks(
   }
 
   /**
-   * Inside a transaction. Numbers the tasks, holds each price, stores them; nothing if the whole is not covered. That refusal
-   * is returned, not thrown, so that what fell due before it stays played.
+   * Numbers the tasks, holds each price and stores them, or does nothing when the balance does not cover the total.
+   * That error is returned, not thrown: a throw would roll back the transitions that were applied first. Must run
+   * inside a transaction.
    */
   function insertAll(
     accountId: number,
     orders: readonly Order[],
     driver: 'worker' | 'stream',
     chained: boolean,
-  ): Task[] | EmulatorError {
+  ): Task[] | CoreError {
     const account = catchUp(accountId);
     const requiredCredits = orders.reduce((sum, order) => sum + order.price, 0);
     if (account.balance < requiredCredits) {
-      return new EmulatorError('INSUFFICIENT_CREDITS', `needs ${requiredCredits} credits, has ${account.balance}`, {
+      return new CoreError('INSUFFICIENT_CREDITS', `needs ${requiredCredits} credits, has ${account.balance}`, {
         requiredCredits,
       });
     }
@@ -93,7 +103,7 @@ export function createTasks(
         clientRef: order.clientRef ?? null,
         plan,
         step: 0,
-        follows: isWaiting ? seq - 1 : null,
+        predecessorSeq: isWaiting ? seq - 1 : null,
         createdAtMs: nowMs,
         startedAtMs: isWaiting ? null : nowMs,
         dueAtMs,
@@ -114,25 +124,25 @@ export function createTasks(
     return dueAtMs === null ? null : wallTimeMs(account, dueAtMs);
   }
 
-  /** Tells the worker when to look at the account next. To be called after anything that moves a due time. */
+  /** Stores when the worker must process the account next. Must be called after every change of a due time. */
   function scheduleWake(account: Account): void {
     const wakeAtMs = nextWakeMs(account);
     if (wakeAtMs !== account.wakeAtMs) accounts.setWake(account.id, wakeAtMs);
   }
 
-  /** When the step that begins at `atMs` is over; null: never. */
+  /** Returns when a step that starts at `atMs` ends, on the account's clock; null when it never does. */
   function nextDueMs(account: Account, plan: Plan, step: number, atMs: number): number | null {
     const transitionMs = nextTransitionMs(plan, step);
     if (transitionMs === null) return null;
     const waitMs = Math.round((transitionMs - plan.steps[step]!.atMs) / timeScale(account));
-    // A long task on a slow account would end when no clock can tell the time.
+    // A long task of a slow account could otherwise end after the last representable timestamp.
     return Math.max(atMs, Math.min(atMs + waitMs, LATEST_MS));
   }
 
-  /** Inside a transaction: resolves the hold, ends the task, starts the one that waited for it. */
+  /** Resolves the hold, ends the task and starts its successor. Must run inside a transaction. */
   function finish(
     account: Account,
-    task: Pick<Task, 'accountId' | 'seq' | 'id' | 'holdSeq' | 'startedAtMs' | 'follows'>,
+    task: Pick<Task, 'accountId' | 'seq' | 'id' | 'holdSeq' | 'startedAtMs' | 'predecessorSeq'>,
     outcome: TerminalOutcome,
     atMs: number,
     simulatedMs: number,
@@ -146,20 +156,20 @@ export function createTasks(
     const successor = store.findSuccessor(account.id, task.seq);
     if (successor) {
       const next = { accountId: account.id, seq: successor.seq, id: successor.id };
-      // One that ended while it waited hands on its place in the row.
-      if (task.startedAtMs === null) store.setPredecessor(next, task.follows);
+      // A task that ended while it was waiting passes its own predecessor on.
+      if (task.startedAtMs === null) store.setPredecessor(next, task.predecessorSeq);
       else store.start(next, atMs, nextDueMs(account, store.parsePlan(successor), 0, atMs));
     }
     return emitTransition(account.id, { taskId: task.id, from: 'processing', to: outcome.status, atMs });
   }
 
-  /** Inside a transaction: the next step of a task whose time has come, or its end. */
+  /** Applies the due transition of a task: its next step or its end. Must run inside a transaction. */
   function applyTransition(account: Account, row: DueRow): Transition {
     const plan = store.parsePlan(row);
     const atMs = row.dueAtMs!;
     const current = plan.steps[row.step];
     const next = plan.steps[row.step + 1];
-    // A plan that hangs is never due at its end.
+    // A plan that hangs has no due time after its last step, so its outcome is terminal here.
     if (!current || !next) return finish(account, row, plan.outcome as TerminalOutcome, atMs, plan.endMs);
     const step = row.step + 1;
     const dueAtMs = nextDueMs(account, plan, step, atMs);
@@ -168,7 +178,7 @@ export function createTasks(
   }
 
   const finishNow = transactions.exclusive((accountId: number, id: string, outcome: TerminalOutcome): boolean => {
-    // A stream can outlive its account.
+    // A stream can outlive its account, which may have been reset or removed.
     if (!accounts.has(accountId)) return false;
     const account = catchUp(accountId);
     const task = find(accountId, id);
@@ -179,7 +189,9 @@ export function createTasks(
     return true;
   });
 
-  /** How far a task has come. Counted back from its next change, because the pace may have changed on the way. */
+  /**
+   * Returns a task's simulated time so far, counted back from its next transition because the speed may have changed.
+   */
   function elapsedMs(account: Account, task: Task, nowMs: number): number {
     if (task.simulatedMs !== null) return task.simulatedMs;
     if (task.startedAtMs === null) return 0;
@@ -193,30 +205,33 @@ export function createTasks(
 
   function insertOrThrow(...args: Parameters<typeof insertAll>): Task[] {
     const tasks = insertAllBatched(...args);
-    if (tasks instanceof EmulatorError) throw tasks;
+    if (tasks instanceof CoreError) throw tasks;
     return tasks;
   }
 
   return {
     /**
-     * Holds the price of every order and stores its task, all or nothing.
-     * `chained`: each task starts when the one before it has ended.
-     * @throws EmulatorError INSUFFICIENT_CREDITS with `requiredCredits`, the price of the whole.
+     * Holds the price of every order and stores its task, all or nothing. With `chained`, each task starts when the one
+     * before it has ended.
+     * @throws INSUFFICIENT_CREDITS when the balance does not cover the total, with `requiredCredits` (the total)
      */
     submit: (accountId: number, orders: readonly Order[], { chained = false } = {}): Task[] =>
       insertOrThrow(accountId, orders, 'worker', chained),
     /**
-     * The same for work that lasts as long as its request: whoever answers that ends it with `complete` or `fail`.
-     * @throws EmulatorError INSUFFICIENT_CREDITS
+     * Creates a task that runs as long as its HTTP request; the request handler must end it with `complete` or `fail`.
+     * @throws INSUFFICIENT_CREDITS when the balance does not cover the price, with `requiredCredits`
      */
     submitSynchronous: (accountId: number, order: Order): Task =>
       insertOrThrow(accountId, [order], 'stream', false)[0]!,
-    /** Ends a task now, whatever its plan says, and captures its hold. False when it had ended already. */
+    /** Completes a task now, regardless of its plan, and captures its hold. Returns false when it has already ended. */
     complete: (accountId: number, id: string) => finishNow(accountId, id, COMPLETED),
-    /** Ends a task now and refunds its hold. False when it had ended already. */
+    /** Fails a task now and refunds its hold. Returns false when it has already ended. */
     fail: (accountId: number, id: string, errorCode: string) =>
       finishNow(accountId, id, { status: 'failed', errorCode }),
-    /** What was to be answered in its request, by nobody now, is refunded: of one account, or of all of them. */
+    /**
+     * Fails and refunds synchronous tasks whose request no longer exists, of one account or of all. Returns their
+     * number.
+     */
     failInterrupted: (accountId: number | null = null): number =>
       store
         .listSynchronous(accountId)
@@ -224,31 +239,31 @@ export function createTasks(
         .length,
 
     find,
-    /** How many there are of each kind, in all accounts. */
+    /** Returns the number of tasks per family and status, over all accounts. */
     counts: store.counts,
-    /** Whether any account has such a task: some families tell another key's task from one that does not exist. */
+    /** Whether any account has this task: some families distinguish a foreign task from one that does not exist. */
     existsAnywhere: store.existsAnywhere,
     /**
-     * Every account's task of this family that has this id: an account and its forks can share one, the oldest comes first.
-     * What a client calls a task is looked for among those that were completed in their request, and the newest come first.
+     * Finds tasks of a family in all accounts. By id: an account and its forks can share one; oldest account first. By
+     * `clientRef`: only completed synchronous tasks, at most ten, newest first.
      */
     findAcrossAccounts: (family: string, by: 'id' | 'clientRef', value: string): Task[] =>
       (by === 'id' ? store.findAcrossAccounts : store.findByClientRef)(value, family),
-    /** How far a task has come, in simulated time. */
+    /** Returns a task's simulated time so far. */
     elapsedMs: (task: Task): number => {
       const account = accounts.get(task.accountId);
       return elapsedMs(account, task, accountTimeMs(account, clock.nowMs()));
     },
-    /** The request that made the task, as its family stored it; undefined when the account has no such task. */
+    /** Returns the stored request body of a task; undefined when the account has no such task. */
     getInput: store.getInput,
-    /** Oldest first, those after the place `after`. */
+    /** Returns up to `limit` tasks, oldest first, starting after the task with `seq` `after`. */
     list: (accountId: number, limit: number, after = 0, status: TaskStatus | null = null): Task[] =>
       store.list(accountId, limit, after, status),
-    /** A task that waits for another stands still until that one moves: this finds the one that moves first. */
+    /** Returns the running task for which this one waits, directly or through others; itself when it is not waiting. */
     headOfChain(task: Task): Task {
       let head = task;
-      while (head.dueAtMs === null && head.follows !== null) {
-        const predecessor = store.bySeq(head.accountId, head.follows);
+      while (head.dueAtMs === null && head.predecessorSeq !== null) {
+        const predecessor = store.bySeq(head.accountId, head.predecessorSeq);
         if (predecessor?.status !== 'processing') break;
         head = predecessor;
       }
@@ -257,10 +272,10 @@ export function createTasks(
     applyDue,
     earliestDueMs,
     scheduleWake,
-    /** Stretches or shortens the waits that are left by `factor`: the account's pace has changed. */
+    /** Multiplies the remaining waits by `factor`, after a change of the account's time scale. */
     rescaleDue: (accountId: number, nowMs: number, factor: number) =>
       store.rescale(accountId, nowMs, factor, LATEST_MS),
-    /** Rows of the account have come in ways of their own. */
+    /** Clears the cache after the account's task rows were written elsewhere. */
     invalidate: store.invalidate,
   };
 }

@@ -1,29 +1,29 @@
 import type { Db } from '../storage/database.ts';
 import type { Task, TaskStatus } from './task.ts';
 
-/** A task as it is stored. */
+/** A row of the table `tasks`, with the plan as JSON. */
 export type TaskRow = Omit<Task, 'plan'> & { plan: string };
-/** What a change of the task needs to know. */
+/** The columns that a transition needs. */
 export type DueRow = Pick<
   TaskRow,
-  'accountId' | 'seq' | 'id' | 'holdSeq' | 'plan' | 'step' | 'follows' | 'startedAtMs' | 'dueAtMs'
+  'accountId' | 'seq' | 'id' | 'holdSeq' | 'plan' | 'step' | 'predecessorSeq' | 'startedAtMs' | 'dueAtMs'
 >;
 
-const DUE_COLUMNS = `account_id AS accountId, seq, id, hold_seq AS holdSeq, plan, step, follows,
-  started_at AS startedAtMs, due_at AS dueAtMs`;
-/** All but the input, which can be long and which a poll does not need. */
+const DUE_COLUMNS = `account_id AS accountId, seq, id, hold_seq AS holdSeq, plan, step,
+  follows AS predecessorSeq, started_at AS startedAtMs, due_at AS dueAtMs`;
+/** All columns except the input, which can be long and which a poll does not need. */
 const COLUMNS = `${DUE_COLUMNS}, family, status, price, client_ref AS clientRef, created_at AS createdAtMs,
   finished_at AS finishedAtMs, simulated_ms AS simulatedMs, error_code AS errorCode`;
 
-/** A snapshot's tasks are nobody's. */
+/** Excludes the copies of tasks that belong to snapshots. */
 const NOT_IN_SNAPSHOT = 'EXISTS (SELECT 1 FROM accounts WHERE accounts.id = account_id AND snapshot_of IS NULL)';
 
-/** Everything that is asked and told about tasks in SQL. */
+/** Prepares every SQL statement on the table `tasks`, except the copy made for a snapshot. */
 export function prepareTaskQueries(db: Db) {
   const insert = db.prepare(`
     INSERT INTO tasks (account_id, seq, id, family, driver, price, hold_seq, client_ref, input, plan, follows,
                        created_at, started_at, due_at)
-    VALUES (@accountId, @seq, @id, @family, @driver, @price, @holdSeq, @clientRef, @input, @plan, @follows,
+    VALUES (@accountId, @seq, @id, @family, @driver, @price, @holdSeq, @clientRef, @input, @plan, @predecessorSeq,
             @createdAtMs, @startedAtMs, @dueAtMs)`);
   const byId = db.prepare<[string, number], TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE id = ? AND account_id = ?`);
   const acrossAccounts = db.prepare<[string, string], TaskRow>(
@@ -58,7 +58,9 @@ export function prepareTaskQueries(db: Db) {
   const start = db.prepare(
     'UPDATE tasks SET started_at = @atMs, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
   );
-  const setPredecessor = db.prepare('UPDATE tasks SET follows = @follows WHERE account_id = @accountId AND seq = @seq');
+  const setPredecessor = db.prepare(
+    'UPDATE tasks SET follows = @predecessorSeq WHERE account_id = @accountId AND seq = @seq',
+  );
   const advanceStep = db.prepare(
     'UPDATE tasks SET step = @step, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
   );

@@ -5,17 +5,17 @@ import type { Plan } from './plan.ts';
 import type { Task, TaskStatus } from './task.ts';
 import { type DueRow, prepareTaskQueries, type TaskRow } from './task-queries.ts';
 
-/** Tasks, and accounts' next due times, that are kept in memory; what is not is asked for again. */
+/** Number of tasks, and of accounts' next due times, kept in memory. */
 const CACHE_SIZE = 2000;
 
-/** Names a task for those who write to its row. */
+/** Identifies a task for a write. */
 export type TaskKey = Pick<Task, 'accountId' | 'seq' | 'id'>;
 
 export type TaskStore = ReturnType<typeof createTaskStore>;
 
 /**
- * The rows of tasks. Those that were made or polled lately are kept in memory, because polls ask for the same few again and
- * again; whatever writes to a row goes through here.
+ * Reads and writes task rows, with a cache of recently created and polled tasks because polls repeat. All writes to the
+ * table go through here; a snapshot's copy calls `invalidate`.
  */
 export function createTaskStore(db: Db, transactions: Transactions) {
   const queries = prepareTaskQueries(db);
@@ -39,7 +39,7 @@ export function createTaskStore(db: Db, transactions: Transactions) {
     earliestDueCache.delete(accountId);
   }
 
-  /** When something of the account is due next; null: nothing is. */
+  /** Returns when the account's next transition is due; null when none is. */
   function earliestDueMs(accountId: number): number | null {
     const cached = earliestDueCache.get(accountId);
     if (cached) return cached.dueAtMs;
@@ -56,7 +56,7 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       return row && store(toTask(row));
     },
     earliestDueMs,
-    /** What was due first by `nowMs`. */
+    /** Returns the task with the earliest transition due by `nowMs`. */
     nextDue(accountId: number, nowMs: number): DueRow | undefined {
       const dueAtMs = earliestDueMs(accountId);
       return dueAtMs === null || dueAtMs > nowMs ? undefined : queries.nextDue.get(accountId, nowMs);
@@ -75,9 +75,9 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       return input === undefined ? undefined : JSON.parse(input);
     },
     counts: () => queries.counts.all(),
-    /** Those that are answered in their request: of one account, or of all of them. */
+    /** Lists running synchronous tasks of one account, or of all accounts with null. */
     listSynchronous: (accountId: number | null) => queries.synchronous.all(accountId),
-    /** The one that waits for the task of this place. */
+    /** Finds the task that waits for the task `seq`. */
     findSuccessor: (accountId: number, seq: number) => queries.successor.get(accountId, seq),
 
     insert(task: Task, driver: 'worker' | 'stream', input: unknown): void {
@@ -93,7 +93,7 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       invalidateTask(task);
     },
     setPredecessor(task: TaskKey, predecessorSeq: number | null): void {
-      queries.setPredecessor.run({ accountId: task.accountId, seq: task.seq, follows: predecessorSeq });
+      queries.setPredecessor.run({ accountId: task.accountId, seq: task.seq, predecessorSeq });
       invalidateTask(task);
     },
     advanceStep(task: TaskKey, step: number, dueAtMs: number | null): void {
@@ -107,14 +107,14 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       queries.finish.run({ accountId: task.accountId, seq: task.seq, ...outcome });
       invalidateTask(task);
     },
-    /** Stretches or shortens the waits that are left by `factor`. */
+    /** Multiplies the remaining waits by `factor`. */
     rescale(accountId: number, nowMs: number, factor: number, latestMs: number): void {
       queries.rescale.run({ accountId, nowMs, factor, latestMs });
       cache.clear();
       earliestDueCache.delete(accountId);
     },
     parsePlan: (row: Pick<TaskRow, 'plan'>): Plan => JSON.parse(row.plan),
-    /** Rows have come or changed in ways of their own. */
+    /** Clears the cache after rows of the account were written elsewhere. */
     invalidate(accountId: number): void {
       cache.clear();
       earliestDueCache.delete(accountId);

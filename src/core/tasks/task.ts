@@ -2,46 +2,48 @@ import type { Plan, PlanOverrides, PlanTemplate } from './plan.ts';
 
 export type TaskStatus = 'processing' | 'completed' | 'failed';
 
+/** A generation task. Timestamps are on the account's clock. */
 export interface Task {
   accountId: number;
-  /** The task's place in its account's history, from 1. */
+  /** Number of the task within its account, from 1. */
   seq: number;
   id: string;
   family: string;
   status: TaskStatus;
   price: number;
   holdSeq: number | null;
-  /** What the client calls it, where it may: the id of a shot. */
+  /** The client's own id of the task, in families that accept one: the id of a shot. */
   clientRef: string | null;
   plan: Plan;
   step: number;
-  /** Place of the task that has to end before this one starts. */
-  follows: number | null;
+  /** `seq` of the task that must end before this one starts. */
+  predecessorSeq: number | null;
   createdAtMs: number;
   startedAtMs: number | null;
   dueAtMs: number | null;
   finishedAtMs: number | null;
-  /** Simulated generation time; known when the task has ended. */
+  /** Simulated generation time; null while the task is processing. */
   simulatedMs: number | null;
   errorCode: string | null;
 }
 
-/** What a family asks for. */
+/** A request for one task, from its family. */
 export interface Order {
   family: string;
   price: number;
-  /** The validated request, kept for whoever looks at the task later. */
+  /** The validated request body, stored with the task. */
   input: unknown;
   clientRef?: string;
   template: PlanTemplate;
-  /** Asked when the task is made, and only then: what is asked for once is not used up by an order that is refused. */
+  /** Evaluated only when the task is created, so that a refused order does not consume a one-shot fault rule. */
   overrides?: () => PlanOverrides;
 }
 
-/** One change of a task, on its account's clock. `from` and `to` are statuses or, between steps, step names. */
+/** A change of a task's status or step. `from` and `to` are statuses or, between steps, step names. */
 export interface Transition {
   taskId: string;
   from: string;
   to: string;
+  /** On the account's clock. */
   atMs: number;
 }

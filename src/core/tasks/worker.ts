@@ -3,23 +3,26 @@ import type { Clock } from '../time/clock.ts';
 import type { RateLimiter } from '../time/rate-limiter.ts';
 import type { Timeline } from '../time/timeline.ts';
 
-/** How late a change may be played when nobody polls for it. */
+/** Maximum delay of a due transition that no poll applies. */
 const TICK_MS = 50;
 const ACCOUNTS_PER_BATCH = 200;
-/** How long an account that cannot be played is left alone; when nothing can be written at all, everybody is. */
+/** Pause before a failed account is retried; all accounts pause when the database rejects every write. */
 const RETRY_MS = 1000;
-/** How much of the limiter's counts a killed process may lose. */
+/** Interval of saving the rate limiter's counts; a killed process loses at most this much. */
 const RATE_LIMITER_SAVE_MS = 1000;
 
-/** One loop over the accounts' next due times. There is no timer per task, and an idle tick is one index look-up. */
+/**
+ * Applies due transitions in the background, in one loop over the accounts' next due times: no timer per task, and an
+ * idle tick costs one index lookup.
+ */
 export function createWorker(clock: Clock, accounts: Accounts, timeline: Timeline, rateLimiter: RateLimiter) {
   let stops: (() => void)[] = [];
   let pausedUntilMs = Number.NEGATIVE_INFINITY;
 
   /**
-   * Plays all that is due by now and answers how many changes that were. An account that cannot be played is looked at
-   * again later and does not keep the others waiting.
-   * @throws what the last such account threw, when all others are played
+   * Applies everything due by now and returns the number of transitions. An account that fails is retried later and
+   * does not delay the others.
+   * @throws the error of the last failed account, after all others are done
    */
   function tick(): number {
     if (clock.nowMs() < pausedUntilMs) return 0;
@@ -41,7 +44,7 @@ export function createWorker(clock: Clock, accounts: Accounts, timeline: Timelin
     return applied;
   }
 
-  /** @throws `error` when not even this can be written */
+  /** @throws `error` when the postponement cannot be written either */
   function postpone(accountId: number, error: unknown): void {
     try {
       accounts.setWake(accountId, clock.nowMs() + RETRY_MS);
@@ -53,7 +56,7 @@ export function createWorker(clock: Clock, accounts: Accounts, timeline: Timelin
 
   return {
     tick,
-    /** Catches up with what fell due while the process was down, then repeats `tick`; a failed one is tried again. */
+    /** Applies what fell due while the process was down, then repeats `tick`, also after a failed one. */
     start(onError: (error: unknown) => void) {
       const withErrorHandler = (work: () => void) => () => {
         try {

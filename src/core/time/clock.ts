@@ -1,26 +1,26 @@
-/** Wall time and waiting. Nothing else in the product asks the system for the time or sets a timer. */
+/** Wall time and timers. No other code of the product reads the system clock or sets a timer. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   nowMs(): number;
-  /** Resolves after `ms`, or at once with `false` when `signal` aborts first. */
+  /** Resolves with true after `ms`, or immediately with false when `signal` aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<boolean>;
   /** Calls `work` every `ms` until the returned function is called. Does not keep the process alive. */
   repeat(ms: number, work: () => void): () => void;
   /** Calls `work` once after `ms` unless the returned function is called first. Does not keep the process alive. */
   after(ms: number, work: () => void): () => void;
-  /** Calls `work` when all that is at hand in this turn of the event loop is done. */
+  /** Calls `work` at the end of the current event-loop turn, after its pending I/O callbacks. */
   atTurnEnd(work: () => void): void;
 }
 
-/** Where every account's time ends: moments are told as texts with a year of four digits. */
+/** The last timestamp of every account's clock: the API formats timestamps with a four-digit year. */
 export const LATEST_MS = Date.UTC(9999, 11, 31);
 
-/** 25 days, nearly. */
+/** The maximum delay of a Node.js timer, almost 25 days; longer ones fire immediately. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * The machine's time, but never less than before: when the machine's clock is set back, ours goes on from where it was. So no
- * task comes undone and no progress falls.
+ * Wraps a clock so that it never goes back: when the system clock is set back, time continues from the last value. No
+ * task regresses and no progress decreases.
  */
 export function monotonic(readMs: () => number): () => number {
   let aheadMs = 0;
@@ -33,7 +33,7 @@ export function monotonic(readMs: () => number): () => number {
   };
 }
 
-/** A clock that goes on from `leastMs` where the given one is behind that, and by how much it is. */
+/** Returns a clock that starts at `minMs` or later, and how far the given clock is behind `minMs`. */
 export function clampTo(clock: Clock, minMs: number): { clock: Clock; behindMs: number } {
   const behindMs = Math.max(0, minMs - clock.nowMs());
   if (behindMs === 0) return { clock, behindMs };
@@ -43,7 +43,6 @@ export function clampTo(clock: Clock, minMs: number): { clock: Clock; behindMs: 
 export const systemClock: Clock = {
   nowMs: monotonic(() => Date.now()),
   sleep(ms, signal) {
-    // A longer one would end at once.
     const boundedMs = Math.min(ms, MAX_TIMER_MS);
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve(false);
@@ -74,25 +73,26 @@ export const systemClock: Clock = {
 /** `real` follows the wall clock; `frozen` moves only when advanced; `auto` also moves when a task is polled. */
 export type ClockMode = 'real' | 'frozen' | 'auto';
 
-/** An account's clock as it is stored. `clockMs`: on `real` what is added to wall time, else the time itself. */
+/** An account's clock as stored in the database. */
 export interface AccountClock {
   clockMode: ClockMode;
+  /** Offset to wall time on `real` clocks, the account's time itself on others. */
   clockMs: number;
-  /** Simulated generation time divided by this is the wait, on `real` clocks only. */
+  /** Divides the simulated generation time to give the wait, on `real` clocks only. */
   speed: number;
 }
 
-/** What time it is for an account when the wall clock shows `wallMs`. */
+/** Returns the account's time at wall time `wallMs`. */
 export function accountTimeMs(clock: AccountClock, wallMs: number): number {
   return clock.clockMode === 'real' ? wallMs + clock.clockMs : clock.clockMs;
 }
 
-/** The wall time at which an account's clock will show `accountMs`; null when it will not get there by itself. */
+/** Returns the wall time at which an account's clock reaches `accountMs`; null on clocks that must be advanced. */
 export function wallTimeMs(clock: AccountClock, accountMs: number): number | null {
   return clock.clockMode === 'real' ? accountMs - clock.clockMs : null;
 }
 
-/** Simulated milliseconds that pass in one millisecond of the account's clock. */
+/** Returns the simulated milliseconds per millisecond of the account's clock. */
 export function timeScale(clock: AccountClock): number {
   return clock.clockMode === 'real' ? clock.speed : 1;
 }

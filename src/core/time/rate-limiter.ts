@@ -1,6 +1,7 @@
 import type { Db } from '../storage/database.ts';
 import type { Transactions } from '../storage/transactions.ts';
 
+/** One hour. */
 export const WINDOW_MS = 3_600_000;
 
 interface Window {
@@ -8,23 +9,24 @@ interface Window {
   count: number;
 }
 
+/** The result of counting a request. */
 export interface Hit {
-  /** Requests in this window, this one included. */
+  /** Requests in the current window, including this one. */
   count: number;
-  /** Until the window ends, on the account's clock. */
+  /** Time until the window ends, on the account's clock. */
   leftMs: number;
 }
 
 export type RateLimiter = ReturnType<typeof createRateLimiter>;
 
 /**
- * Fixed windows of an hour on the account's clock, each begun by its first counted request; requests past the limit
- * count too but never lengthen it. Counts live in memory, because a poll should not cost a write; `save` writes down
- * those that have changed, from time to time and at an orderly stop.
+ * The hourly rate limiter: fixed windows of one hour on the account's clock. A window starts with its first counted
+ * request; requests over the limit are counted as well but never extend it. Counts are kept in memory so that a poll
+ * costs no write; `save` persists the changed ones, at intervals and at a graceful shutdown.
  */
 export function createRateLimiter(db: Db, transactions: Transactions) {
   const windows = new Map<number, Window>();
-  /** Accounts whose window is not as it was written down. */
+  /** Accounts whose window has changed since the last `save`. */
   let dirty = new Set<number>();
   const load = db.prepare<[], Window & { accountId: number }>(
     'SELECT account_id AS accountId, started_at AS startedAtMs, count FROM rate_windows',
@@ -38,7 +40,7 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
 
   function findCurrent(accountId: number, nowMs: number): Window | undefined {
     const window = windows.get(accountId);
-    // A wall clock that was set back must not lock an account out for longer than an hour.
+    // A clock that was set back must not lock an account out for more than an hour.
     const isRunning = window && nowMs < window.startedAtMs + WINDOW_MS && nowMs >= window.startedAtMs;
     return isRunning ? window : undefined;
   }
@@ -52,7 +54,7 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
   });
 
   return {
-    /** Counts one request. */
+    /** Counts one request and returns the updated window. */
     hit(accountId: number, nowMs: number): Hit {
       let window = findCurrent(accountId, nowMs);
       if (!window) {
@@ -64,13 +66,13 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
       return { count: window.count, leftMs: window.startedAtMs + WINDOW_MS - nowMs };
     },
 
-    /** What `hit` would build on, without counting. */
+    /** Returns the current window without counting a request. */
     peek(accountId: number, nowMs: number): { count: number; resetAtMs: number | null } {
       const window = findCurrent(accountId, nowMs);
       return { count: window?.count ?? 0, resetAtMs: window ? window.startedAtMs + WINDOW_MS : null };
     },
 
-    /** Puts the count of the window that runs, or of one that begins now. */
+    /** Sets the count of the current window, or of a new one that starts now. */
     set(accountId: number, count: number, nowMs: number): void {
       dirty.add(accountId);
       const window = findCurrent(accountId, nowMs);
@@ -78,7 +80,7 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
       else windows.set(accountId, { startedAtMs: window?.startedAtMs ?? nowMs, count });
     },
 
-    /** Gives another account the window of this one. */
+    /** Copies the window of one account to another. */
     copy(fromId: number, toId: number): void {
       dirty.add(toId);
       const window = windows.get(fromId);
@@ -86,17 +88,18 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
       else windows.delete(toId);
     },
 
-    /** The account is gone, and what was written down of it as well. */
+    /** Discards the window of a removed account; its stored row was deleted with the account. */
     clear(accountId: number): void {
       windows.delete(accountId);
       dirty.delete(accountId);
     },
 
-    /** Takes up the counts that were written down. */
+    /** Loads the stored windows at startup. */
     restore() {
       for (const { accountId, ...window } of load.all()) windows.set(accountId, window);
     },
 
+    /** Persists the windows that have changed since the last call. */
     save(): void {
       if (dirty.size > 0) writeWindows(dirty);
       dirty = new Set();

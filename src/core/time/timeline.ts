@@ -1,17 +1,17 @@
 import type { Account, Accounts } from '../accounts/accounts.ts';
-import { EmulatorError } from '../errors.ts';
+import { CoreError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Task, Transition } from '../tasks/task.ts';
 import type { Tasks } from '../tasks/task-engine.ts';
 import { accountTimeMs, type Clock, type ClockMode, LATEST_MS, timeScale } from './clock.ts';
 
-/** Bounds how long one transaction, and so one turn of the event loop, can take. */
+/** Bounds the duration of one transaction, and thereby of one event-loop turn. */
 const MAX_TRANSITIONS_PER_TRANSACTION = 500;
 
 export type Timeline = ReturnType<typeof createTimeline>;
 
-/** Moves accounts along their clocks and plays what falls due on the way, each change at the moment it was due. */
+/** Advances accounts along their clocks and applies due transitions in order, each at the time at which it was due. */
 export function createTimeline(
   transactions: Transactions,
   clock: Clock,
@@ -26,7 +26,7 @@ export function createTimeline(
     return applied;
   });
 
-  /** Plays all that is due on the account. */
+  /** Applies all due transitions of the account. */
   function applyDue(accountId: number): Transition[] {
     const all: Transition[] = [];
     for (;;) {
@@ -36,7 +36,10 @@ export function createTimeline(
     }
   }
 
-  /** Cheap when nothing is due, so that every answer can be exact to the millisecond without waiting for the worker. */
+  /**
+   * Applies due transitions if there are any, and returns whether there were. Cheap enough for every request, so that
+   * responses are exact to the millisecond and independent of the worker.
+   */
   function applyIfDue(account: Account): boolean {
     const isDue = account.wakeAtMs !== null && account.wakeAtMs <= clock.nowMs();
     if (isDue) applyDue(account.id);
@@ -44,8 +47,8 @@ export function createTimeline(
   }
 
   /**
-   * Moves the clock with all that falls due on the way, a bounded number of changes in each transaction: what is played
-   * and how far the clock has come are always of one piece.
+   * Advances the clock and applies the transitions on the way, up to a maximum per transaction. The clock stops at the
+   * last applied transition, so that both are always consistent.
    */
   const advanceBatch = transactions.exclusive(
     (accountId: number, atMs: number): { applied: Transition[]; reached: boolean } => {
@@ -63,21 +66,23 @@ export function createTimeline(
     },
   );
 
-  /** @throws EmulatorError CLOCK_BACKWARDS, CLOCK_TOO_FAR */
+  /** @throws CLOCK_BACKWARDS when `atMs` is in the past, CLOCK_TOO_FAR when it is after the year 9999 */
   function assertReachable(account: Account, nowMs: number, atMs: number): void {
-    // Not where it was to go: that can be so far back that no date has a name for it.
-    const formatNow = () => new Date(nowMs).toISOString();
     if (atMs > LATEST_MS) {
-      throw new EmulatorError('CLOCK_TOO_FAR', `the clock of ${account.key} cannot go past the year 9999`);
+      throw new CoreError('CLOCK_TOO_FAR', `the clock of ${account.key} cannot go past the year 9999`);
     }
     if (atMs < nowMs) {
-      throw new EmulatorError('CLOCK_BACKWARDS', `the clock of ${account.key} shows ${formatNow()} and cannot go back`);
+      // The message shows the current time, because the target may be too early for a Date.
+      const nowText = new Date(nowMs).toISOString();
+      throw new CoreError('CLOCK_BACKWARDS', `the clock of ${account.key} shows ${nowText} and cannot go back`);
     }
   }
 
   /**
-   * `targetOf` is told what time it is, once: the wall clock runs on between two looks at it.
-   * @throws EmulatorError CLOCK_BACKWARDS, CLOCK_TOO_FAR: nothing has changed
+   * Advances the clock to `getTargetMs(nowMs)`. The target is computed from the same `nowMs` that it is checked
+   * against, because the wall clock continues between two reads.
+   * @throws CLOCK_BACKWARDS when the target is in the past, CLOCK_TOO_FAR when it is after the year 9999; the clock
+   * stays as it is
    */
   function advanceTo(accountId: number, getTargetMs: (nowMs: number) => number): Transition[] {
     const account = accounts.get(accountId);
@@ -92,7 +97,9 @@ export function createTimeline(
     }
   }
 
-  /** Inside a transaction, after a change of clock or speed: the waits that are left follow the new pace. */
+  /**
+   * Converts remaining waits to the new time scale, after a change of clock or speed. Must run inside a transaction.
+   */
   function rescalePending(previous: Account): void {
     const current = accounts.get(previous.id);
     if (timeScale(previous) !== timeScale(current)) {
@@ -104,14 +111,17 @@ export function createTimeline(
   return {
     nowMs: (account: Account): number => accountTimeMs(account, clock.nowMs()),
     applyDue,
-    settleIfDue: applyIfDue,
+    applyIfDue,
 
-    /** @throws EmulatorError CLOCK_BACKWARDS when `ms` is negative. */
+    /**
+     * Advances the clock by `ms`.
+     * @throws CLOCK_BACKWARDS when `ms` is negative, CLOCK_TOO_FAR when the target is after the year 9999
+     */
     advance(accountId: number, ms: number): Transition[] {
       return advanceTo(accountId, (nowMs) => nowMs + ms);
     },
 
-    /** To the next change of any task; stays where it is when nothing is due. */
+    /** Advances the clock to the next transition of any task; does nothing when none is pending. */
     advanceToNext(accountId: number): Transition[] {
       applyDue(accountId);
       const dueAtMs = tasks.earliestDueMs(accountId);
@@ -119,8 +129,9 @@ export function createTimeline(
     },
 
     /**
-     * Changes how the account's time goes; running tasks keep the simulated time they have left.
-     * @throws EmulatorError CLOCK_BACKWARDS when `nowMs` lies before the account's time, CLOCK_TOO_FAR: nothing has changed
+     * Changes the clock mode and optionally the time; running tasks keep their remaining simulated time.
+     * @throws CLOCK_BACKWARDS when `nowMs` is before the account's time, CLOCK_TOO_FAR when it is after the year 9999;
+     * the clock stays as it is
      */
     setClock(accountId: number, mode: ClockMode, nowMs?: number): Transition[] {
       const applied = applyDue(accountId);
@@ -136,7 +147,7 @@ export function createTimeline(
       return nowMs === undefined ? applied : [...applied, ...advanceTo(accountId, atLeast(nowMs))];
     },
 
-    /** Running tasks keep the simulated time they have left, and wait for it at the new speed. */
+    /** Changes the speed; running tasks keep their remaining simulated time and wait for it at the new speed. */
     setSpeed(accountId: number, speed: number): void {
       applyDue(accountId);
       transactions.exclusive(() => {
@@ -148,8 +159,8 @@ export function createTimeline(
     },
 
     /**
-     * What a client's poll sees: the named tasks as they stand now, undefined where the account has none of that id in that
-     * family. Under an `auto` clock the poll of an unfinished task first moves the clock to that task's next change.
+     * Returns the current state of the tasks for a client's poll; undefined for ids that the account does not have in
+     * this family. On an `auto` clock, polling a running task first advances the clock to its next transition.
      */
     poll(accountId: number, ids: readonly string[], family?: string): (Task | undefined)[] {
       const find = () =>
@@ -159,7 +170,7 @@ export function createTimeline(
         });
       const polled = find();
       if (!polled.some(isRunning)) return polled;
-      // Read again: the account may have changed while the request came in.
+      // Read again: the account may have changed since the request was authenticated.
       const account = accounts.get(accountId);
       if (account.clockMode !== 'auto') return applyIfDue(account) ? find() : polled;
       applyDue(accountId);
@@ -171,7 +182,7 @@ export function createTimeline(
   };
 }
 
-/** A moment that may have passed by the time it is asked for. */
+/** A target for `advanceTo` that is allowed to be in the past; the clock then stays where it is. */
 const atLeast = (atMs: number) => (nowMs: number) => Math.max(nowMs, atMs);
 
 const isRunning = (task: Task | undefined) => task?.status === 'processing';

@@ -81,7 +81,7 @@ export function startSynchronousTask(context: HttpContext, request: FastifyReque
 
   function refundLater(): void {
     core.clock.after(RETRY_MS, () => {
-      if (!core.db.open) return;
+      if (!core.isOpen()) return;
       try {
         core.tasks.fail(account.id, task.id, 'INTERNAL_ERROR');
       } catch {

@@ -75,7 +75,7 @@ export function registerResultRoutes(app: App, context: HttpContext, families: r
     const { family, file } = known;
     const findTasks = () => core.tasks.findAcrossAccounts(family, file.namedBy, name);
     const isBehind = ({ status, accountId }: Task) =>
-      status === 'processing' && core.timeline.settleIfDue(core.accounts.get(accountId));
+      status === 'processing' && core.timeline.applyIfDue(core.accounts.get(accountId));
     let tasks = findTasks();
     // Every one of them is to be brought up to date, so no look-up that ends with the first.
     if (tasks.filter(isBehind).length > 0) tasks = findTasks();
