@@ -1,29 +1,30 @@
--- All that belongs to one API key hangs off one row of accounts and leaves with it.
--- Names: *_at and *_ms are milliseconds. Moments are on the account's own clock, except wake_at_ms, which is wall time.
+-- All data of an API key references one row of accounts and is deleted with it.
+-- Columns named *_at and *_ms are in milliseconds. Timestamps are on the account's own clock, except wake_at_ms, which
+-- is wall time.
 
 CREATE TABLE accounts (
   id          INTEGER PRIMARY KEY,
   key         TEXT    NOT NULL UNIQUE,
-  -- How it came to be decides what a reset does with it.
+  -- A global reset deletes auto-created accounts ('self') and resets the others.
   origin      TEXT    NOT NULL CHECK (origin IN ('seed', 'self', 'control')),
-  -- Kept by the trigger entry_moves_balance alone; always the sum of the account's entries.
+  -- Written only by the trigger entry_moves_balance; always the sum of the account's entries.
   balance     INTEGER NOT NULL DEFAULT 0 CHECK (balance >= 0),
   rate_limit  INTEGER CHECK (rate_limit > 0),                  -- NULL: no limit
   clock_mode  TEXT    NOT NULL CHECK (clock_mode IN ('real', 'frozen', 'auto')),
-  clock_ms    INTEGER NOT NULL,                                -- real: what is added to wall time; else the time itself
+  clock_ms    INTEGER NOT NULL,                                -- real: offset to wall time; else the time itself
   speed       REAL    NOT NULL CHECK (speed > 0),
   seed        TEXT    NOT NULL,
   revoked     INTEGER NOT NULL DEFAULT 0 CHECK (revoked IN (0, 1)),
   created_at  INTEGER NOT NULL,
   entry_count INTEGER NOT NULL DEFAULT 0,
   task_count  INTEGER NOT NULL DEFAULT 0,
-  -- When the worker must look at this account next, in wall time; NULL when nothing is due by itself.
+  -- When the worker must process this account next, in wall time; NULL when nothing falls due on its own.
   wake_at_ms  INTEGER
 ) STRICT;
 
 CREATE INDEX accounts_to_wake ON accounts (wake_at_ms) WHERE wake_at_ms IS NOT NULL;
 
--- Append-only. Numbered per account, so that an account's ids do not depend on what other keys do.
+-- Append-only. Numbered per account, so that an account's ids do not depend on other accounts.
 CREATE TABLE ledger_entries (
   account_id INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
   seq        INTEGER NOT NULL,
@@ -64,31 +65,31 @@ BEGIN UPDATE accounts SET balance = NEW.balance, entry_count = NEW.seq WHERE id 
 CREATE TRIGGER entry_is_never_changed BEFORE UPDATE ON ledger_entries
 BEGIN SELECT RAISE(ABORT, 'ledger: entries are append-only'); END;
 
--- The one way out for an entry is together with its account (by then the account's row is gone).
+-- Entries can only be deleted together with their account, whose row is deleted first.
 CREATE TRIGGER entry_is_never_removed BEFORE DELETE ON ledger_entries
 WHEN EXISTS (SELECT 1 FROM accounts WHERE id = OLD.account_id)
 BEGIN SELECT RAISE(ABORT, 'ledger: entries are append-only'); END;
 
--- seq is the task's place in the account's history.
+-- seq numbers the tasks of an account, from 1.
 CREATE TABLE tasks (
   account_id   INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
   seq          INTEGER NOT NULL,
   id           TEXT    NOT NULL,
   family       TEXT    NOT NULL,
-  driver       TEXT    NOT NULL CHECK (driver IN ('worker', 'stream')),  -- who ends it
+  driver       TEXT    NOT NULL CHECK (driver IN ('worker', 'stream')),  -- stream: ends with its request
   status       TEXT    NOT NULL DEFAULT 'processing' CHECK (status IN ('processing', 'completed', 'failed')),
   price        INTEGER NOT NULL CHECK (price >= 0),
   hold_seq     INTEGER,
-  client_ref   TEXT,                                           -- what the client calls it: the id of a shot
+  client_ref   TEXT,                                           -- the client's own id: the id of a shot
   input        TEXT    NOT NULL CHECK (json_valid(input)),
   plan         TEXT    NOT NULL CHECK (json_valid(plan)),
   step         INTEGER NOT NULL DEFAULT 0,                     -- index in plan.steps
   follows      INTEGER,                                        -- seq of the task that must end before this one starts
   created_at   INTEGER NOT NULL,
   started_at   INTEGER,
-  due_at       INTEGER,                                        -- next step or end; NULL: waits, or is a stream's
+  due_at       INTEGER,                                        -- next step or end; NULL: waits, or driver is stream
   finished_at  INTEGER,
-  simulated_ms INTEGER,                                        -- generation time told to the client
+  simulated_ms INTEGER,                                        -- generation time reported to the client
   error_code   TEXT,
   PRIMARY KEY (account_id, seq),
   UNIQUE (id, account_id),
@@ -127,7 +128,7 @@ WHEN NEW.status <> 'processing' AND NEW.hold_seq IS NOT NULL
                    AND kind = CASE NEW.status WHEN 'completed' THEN 'capture' ELSE 'refund' END)
 BEGIN SELECT RAISE(ABORT, 'tasks: a task ends together with the capture or refund of its hold'); END;
 
--- Written at an orderly stop, so that the limiter's counts survive a restart.
+-- The rate limiter's counts, saved at intervals and at a graceful shutdown.
 CREATE TABLE rate_windows (
   account_id INTEGER PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE,
   started_at INTEGER NOT NULL,

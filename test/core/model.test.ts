@@ -5,8 +5,8 @@ import { tempDir } from '../support/temp-dir.ts';
 import { createTestClock } from '../support/test-clock.ts';
 
 /**
- * Random sequences of what clients and tests do, on two keys, against a model that is a few lines of plain arithmetic. After
- * each step both must say the same of both keys.
+ * Random sequences of requests and control-plane operations on two keys, compared with a small arithmetic model. After
+ * each step the emulator and the model must agree on both keys.
  */
 const KEYS = ['np_a', 'np_b'] as const;
 type Key = (typeof KEYS)[number];
@@ -23,7 +23,7 @@ interface Model {
   nowMs: number;
   balance: number;
   tasks: ModelTask[];
-  /** What the rules that are set will do to the next submissions, in order. */
+  /** Effects of the pending fault rules on the next submissions, in order. */
   rules: ('refuse' | 'fail')[];
   snapshots: Map<string, Model>;
 }
@@ -33,13 +33,13 @@ const name = fc.constantFrom('s1', 's2');
 const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('submit' as const), key }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('advance' as const), key, ms: fc.nat(200_000) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('poll' as const), key, of: key, place: fc.nat(9) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('poll' as const), key, of: key, index: fc.nat(9) }) },
   {
     weight: 2,
     arbitrary: fc.record({
       do: fc.constant('end' as const),
       key,
-      place: fc.nat(9),
+      index: fc.nat(9),
       verb: fc.constantFrom('complete' as const, 'fail' as const),
     }),
   },
@@ -86,7 +86,7 @@ function finish(model: Model, task: ModelTask, failed: boolean): void {
   if (failed) model.balance += PRICE;
 }
 
-/** Does the step to both, and compares what was answered. */
+/** Applies the step to the emulator and to the model, and compares the response. */
 async function applyStep(emulator: TestEmulator, models: Record<Key, Model>, step: Exclude<Step, { do: 'restart' }>) {
   const model = models[step.key];
   const control = (method: string, path: string, body?: unknown) =>
@@ -95,7 +95,7 @@ async function applyStep(emulator: TestEmulator, models: Record<Key, Model>, ste
   switch (step.do) {
     case 'submit': {
       const response = await emulator.post('/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' }, step.key);
-      // A refusal is tried first, at charge; what lets a task fail is only tried when there is one to be made.
+      // Rules at `charge` are matched first; rules at `task` only when a task is created.
       const refusal = model.rules.indexOf('refuse');
       if (refusal !== -1) {
         model.rules.splice(refusal, 1);
@@ -131,7 +131,7 @@ async function applyStep(emulator: TestEmulator, models: Record<Key, Model>, ste
       return;
     }
     case 'poll': {
-      const task = models[step.of].tasks[step.place];
+      const task = models[step.of].tasks[step.index];
       const taskId = task?.id ?? 'task_unknown';
       const response = await emulator.post('/api/sora-2/check-status', { taskId }, step.key);
       if (!task || !model.tasks.some(({ id }) => id === taskId)) expect(response.status).toBe(404);
@@ -139,7 +139,7 @@ async function applyStep(emulator: TestEmulator, models: Record<Key, Model>, ste
       return;
     }
     case 'end': {
-      const task = model.tasks[step.place];
+      const task = model.tasks[step.index];
       const { status } = await control('POST', `/tasks/${task?.id ?? 'task_unknown'}/${step.verb}`);
       expect(status).toBe(!task ? 404 : task.status === 'processing' ? 200 : 409);
       if (task?.status === 'processing') finish(model, task, step.verb === 'fail');
@@ -179,7 +179,7 @@ async function applyStep(emulator: TestEmulator, models: Record<Key, Model>, ste
   }
 }
 
-/** What the emulator says of a key, and what its model says. */
+/** Compares the state of a key in the emulator with its model. */
 async function compare(emulator: TestEmulator, accountKey: Key, model: Model): Promise<void> {
   const read = async (path: string) => (await emulator.get(`/__admin/accounts/${accountKey}${path}`)).body;
   const { credits, clock } = await read('');
@@ -207,8 +207,8 @@ async function compare(emulator: TestEmulator, accountKey: Key, model: Model): P
   expect(new Set(ids).size).toBe(ids.length);
 }
 
-describe('the emulator under random use', () => {
-  it('keeps every promise of ledger, tasks, clocks, faults, snapshots and resets, over restarts', async () => {
+describe('emulator under random use', () => {
+  it('matches the model of ledger, tasks, clocks, fault rules, snapshots and resets, across restarts', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
         const dataDir = tempDir();

@@ -3,8 +3,8 @@ import { buildOrder, buildProfile, createTestCore } from '../support/core.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestClock } from '../support/test-clock.ts';
 
-describe('a restart', () => {
-  it('finishes what fell due while the process was down, at the moment it was due', () => {
+describe('restart', () => {
+  it('applies transitions that fell due while the process was down, with the time at which they were due', () => {
     const dir = tempDir();
     const clock = createTestClock();
     const before = createTestCore(clock, dir);
@@ -24,7 +24,7 @@ describe('a restart', () => {
     after.close();
   });
 
-  it('refunds a stream that was under way, once', () => {
+  it('refunds an interrupted synchronous task exactly once', () => {
     const dir = tempDir();
     const clock = createTestClock();
     const before = createTestCore(clock, dir);
@@ -45,7 +45,7 @@ describe('a restart', () => {
     }
   });
 
-  it('goes on in time where the clock of the machine was set back meanwhile', () => {
+  it('continues from the last recorded time when the system clock was set back meanwhile', () => {
     const dir = tempDir();
     const clock = createTestClock();
     const before = createTestCore(clock, dir);
@@ -74,8 +74,10 @@ describe('a restart', () => {
     });
     after.close();
   });
+});
 
-  it('does not let the worker end a stream', () => {
+describe('worker', () => {
+  it('does not end a synchronous task', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile());
     const stream = core.tasks.submitSynchronous(id, buildOrder({ price: 2, seconds: 1 }));
@@ -83,10 +85,8 @@ describe('a restart', () => {
     expect(core.worker.tick()).toBe(0);
     expect(core.tasks.find(id, stream.id)!.status).toBe('processing');
   });
-});
 
-describe('the worker', () => {
-  it('repeats its tick by itself', () => {
+  it('repeats its tick until it is stopped', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile());
     core.worker.start(() => expect.unreachable());
@@ -99,7 +99,7 @@ describe('the worker', () => {
     expect(core.tasks.list(id, 2)[1]!.status).toBe('processing');
   });
 
-  it('plays many due accounts in one tick and tells a failure instead of dying of it', () => {
+  it('processes many due accounts in one tick, and reports a failed tick to its error handler', () => {
     const core = createTestCore();
     for (let n = 0; n < 450; n++) {
       const { id } = core.accounts.create(`k${n}`, 'seed', buildProfile());
@@ -117,8 +117,8 @@ describe('the worker', () => {
   });
 });
 
-describe('an account that cannot be played', () => {
-  it('is told, looked at again later, and does not keep the others waiting', () => {
+describe('an account whose transitions fail', () => {
+  it('is reported, retried later, and does not delay other accounts', () => {
     const core = createTestCore();
     const bad = core.accounts.create('bad', 'seed', buildProfile());
     const good = core.accounts.create('good', 'seed', buildProfile());
@@ -139,7 +139,7 @@ describe('an account that cannot be played', () => {
   });
 });
 
-describe('closing', () => {
+describe('closing the core', () => {
   it('stops the worker', () => {
     const core = createTestCore();
     const errors: unknown[] = [];
@@ -151,7 +151,7 @@ describe('closing', () => {
 });
 
 describe('determinism', () => {
-  it('gives the same ids, durations and prices for the same seed, key and calls', () => {
+  it('gives the same task ids and durations for the same seed, key and submissions', () => {
     const run = (seed: string, key: string) => {
       const core = createTestCore();
       const { id } = core.accounts.create(key, 'seed', buildProfile({ seed }));
@@ -164,14 +164,14 @@ describe('determinism', () => {
     };
     expect(run('one', 'a')).toEqual(run('one', 'a'));
     const durations = (seed: string, key: string) => run(seed, key).map(({ endMs }) => endMs);
-    // A made-up key per test still gives the same durations; only the ids are its own.
+    // Tests with a key of their own get the same durations; only the ids differ.
     expect(durations('one', 'a')).toEqual(durations('one', 'b'));
     expect(durations('one', 'a')).not.toEqual(durations('two', 'a'));
     const ids = [...run('one', 'a'), ...run('one', 'b')].map((task) => task.id);
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  it('draws whole seconds over the whole typical range', () => {
+  it('draws durations in whole seconds over the whole typical range', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 10_000 }));
     const template = { typicalSeconds: [60, 64] as const, steps: [{ name: 'generating', share: 1 }] };

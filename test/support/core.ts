@@ -8,6 +8,7 @@ export interface TestCore extends Core {
   clock: TestClock;
 }
 
+/** Opens a core on a test clock, in memory without `dataDir`. */
 export function createTestCore(
   clock = createTestClock(),
   dataDir?: string,
@@ -26,7 +27,7 @@ export const buildProfile = (overrides: Partial<AccountProfile> = {}): AccountPr
   ...overrides,
 });
 
-/** A task of exactly `seconds` simulated seconds. */
+/** An order for a task that takes exactly `seconds` simulated seconds. */
 export const buildOrder = (overrides: Partial<Order> & { seconds?: number } = {}): Order => {
   const { seconds = 100, ...rest } = overrides;
   return {

@@ -19,11 +19,11 @@ export interface TestResponse {
   status: number;
   headers: Record<string, unknown>;
   text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  // biome-ignore lint/suspicious/noExplicitAny: tests read response bodies of every shape
   body: any;
 }
 
-/** The whole product in memory on a test clock, closed after the test. `flags` as on the command line. */
+/** Starts the whole product in memory on a test clock, with command-line `flags`; it is closed after the test. */
 export async function createTestEmulator(flags: string[] = [], clock: TestClock = createTestClock(), logger = SILENT) {
   const { config } = readCommand(flags, {});
   const emulator = await openEmulator(config, logger, clock);
@@ -64,7 +64,7 @@ export async function createTestEmulator(flags: string[] = [], clock: TestClock 
       send('POST', path, { body, ...(key === undefined ? {} : { key }) }),
     get: (path: string) => send('GET', path, { key: null }),
     account: (key: string): Account => core.accounts.find(key)!,
-    /** A new account; speed 1, so that simulated seconds are the clock's. */
+    /** Creates an account with speed 1, so that simulated time equals the clock's time. */
     createAccount: (key: string, overrides: Partial<AccountProfile> = {}) =>
       core.accounts.create(key, 'control', buildProfile(overrides)),
   };

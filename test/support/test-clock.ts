@@ -6,10 +6,11 @@ interface Timer {
   work: () => void;
 }
 
-/** A wall clock that moves when a test says so, firing timers on its way. */
+/** A wall clock that only moves when a test advances it. */
 export interface TestClock extends Clock {
+  /** Advances the time and fires the timers on the way, in order. */
   advance(ms: number): void;
-  /** Back or forth without firing anything, as when the machine's clock is set. */
+  /** Sets the time, in either direction, without firing timers, like a change of the system clock. */
   set(nowMs: number): void;
 }
 

@@ -66,7 +66,7 @@ export function createResets(
 
   return {
     /**
-     * Restores the account's initial profile. The returned account has a new id.
+     * Recreates the account in its initial state. The returned account has a new id.
      * @throws ACCOUNT_NOT_FOUND when the account does not exist
      */
     reset(accountId: number): Account {

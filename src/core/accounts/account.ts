@@ -19,6 +19,6 @@ export interface Account extends AccountClock {
   entryCount: number;
   /** Number of tasks that the account has ever had. */
   taskCount: number;
-  /** Wall time of the next due transition; null when none is due without an advance of the clock. */
+  /** Wall time of the next due transition; null when there is none, or the clock must be advanced first. */
   wakeAtMs: number | null;
 }

@@ -22,9 +22,7 @@ export interface AccountProfile {
   faults?: readonly Rule[];
 }
 
-/**
- * Settings without a connection to running tasks; undefined leaves a setting as it is. For the speed, see the timeline.
- */
+/** Settings that do not affect running tasks; undefined leaves a setting unchanged. */
 export type AccountSettings = { [Name in 'rateLimit' | 'seed' | 'revoked']?: Account[Name] | undefined };
 
 export type Accounts = ReturnType<typeof createAccounts>;

@@ -60,8 +60,8 @@ export function createSnapshots(
     SELECT @id, seq, kind, amount, balance, task_id, hold_seq, reason, at
     FROM ledger_entries WHERE account_id = @fromId ORDER BY seq`);
   const copyTasks = db.prepare<CopyParams>(`
-    INSERT INTO tasks (account_id, seq, id, family, driver, status, price, hold_seq, client_ref, input, plan, step, follows,
-                       created_at, started_at, due_at, finished_at, simulated_ms, error_code)
+    INSERT INTO tasks (account_id, seq, id, family, driver, status, price, hold_seq, client_ref, input, plan, step,
+                       follows, created_at, started_at, due_at, finished_at, simulated_ms, error_code)
     SELECT @id, seq, id, family, driver, status, price, hold_seq, client_ref, input, plan, step, follows,
            created_at, started_at, due_at, finished_at, simulated_ms, error_code
     FROM tasks WHERE account_id = @fromId ORDER BY seq`);

@@ -97,9 +97,7 @@ export function createTimeline(
     }
   }
 
-  /**
-   * Converts remaining waits to the new time scale, after a change of clock or speed. Must run inside a transaction.
-   */
+  /** Converts the remaining waits after a change of clock or speed. Must run inside a transaction. */
   function rescalePending(previous: Account): void {
     const current = accounts.get(previous.id);
     if (timeScale(previous) !== timeScale(current)) {

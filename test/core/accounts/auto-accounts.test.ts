@@ -8,7 +8,7 @@ const open = (autoAccountLimit: number, dataDir?: string) =>
   createTestCore(createTestClock(), dataDir, { autoAccountLimit });
 type TestCore = ReturnType<typeof open>;
 
-/** What a request of this key does. */
+/** Does what a request with this key does to the accounts. */
 function request(core: TestCore, key: string) {
   const account = core.accounts.find(key) ?? core.autoAccounts.create(key, buildProfile());
   core.autoAccounts.touch(account);
@@ -22,8 +22,8 @@ const autoAccountKeys = (core: TestCore) =>
     .sort();
 const refusal = expect.objectContaining({ code: 'TOO_MANY_ACCOUNTS' });
 
-describe('accounts that make themselves', () => {
-  it('let the least recently used one go, with all that is its own', () => {
+describe('auto-created accounts', () => {
+  it('evict the least recently used account with all its data at the limit', () => {
     const core = open(2);
     const ended: number[] = [];
     core.lifetimes.onEnd((id) => void ended.push(id));
@@ -40,7 +40,7 @@ describe('accounts that make themselves', () => {
     expect(core.accounts.find('a')!.id).toBe(a.id);
   });
 
-  it('are the only ones that go', () => {
+  it('are the only accounts that are evicted', () => {
     const core = open(1);
     core.accounts.createMissing([{ key: 'seeded', profile: buildProfile() }]);
     core.accounts.create('made', 'control', buildProfile());
@@ -48,7 +48,7 @@ describe('accounts that make themselves', () => {
     expect(core.accounts.list(10).map(({ key }) => key)).toEqual(['c', 'made', 'seeded']);
   });
 
-  it('stay while their tasks run, however long that is ago, and go when they have ended', () => {
+  it('are not evicted while they have running tasks, and are evicted once these have ended', () => {
     const core = open(2);
     const a = request(core, 'a');
     const [task] = core.tasks.submit(a.id, [buildOrder()]);
@@ -65,7 +65,7 @@ describe('accounts that make themselves', () => {
     expect(autoAccountKeys(core)).toEqual(['e', 'f']);
   });
 
-  it('are counted again when they are reset or restored', () => {
+  it('count towards the limit after a reset or restore', () => {
     const core = open(2);
     const [a, b] = [request(core, 'a'), request(core, 'b')];
     core.snapshots.take(b.id, 's');
@@ -77,7 +77,7 @@ describe('accounts that make themselves', () => {
     expect(autoAccountKeys(core)).toEqual(['c', 'd']);
   });
 
-  it('leave their place when they are removed', () => {
+  it('no longer count towards the limit after their removal', () => {
     const core = open(2);
     const [a] = [request(core, 'a'), request(core, 'b')];
     core.resets.remove(a.id);
@@ -88,7 +88,7 @@ describe('accounts that make themselves', () => {
     expect(autoAccountKeys(core)).toEqual(['d', 'e']);
   });
 
-  it('cost a request next to nothing, however many there are and whichever is used', () => {
+  it('cost a request next to nothing, regardless of their number and order of use', () => {
     const core = open(10_000);
     core.db.exec('BEGIN');
     const all = Array.from({ length: 9000 }, (_, n) => request(core, `k${n}`));
@@ -98,7 +98,7 @@ describe('accounts that make themselves', () => {
     expect(performance.now() - startedMs).toBeLessThan(500);
   });
 
-  it('are after a restart in the order of their last tasks, and no more than there can be by then', () => {
+  it('are ordered by their last tasks after a restart, and evicted down to a lower limit', () => {
     const dir = tempDir();
     const before = open(10, dir);
     for (const key of ['a', 'b', 'c', 'd']) request(before, key);
@@ -116,7 +116,7 @@ describe('accounts that make themselves', () => {
   });
 });
 
-/** A few lines that do the same with lists. */
+/** A reference implementation with arrays. */
 class Model {
   order: string[] = [];
   running = new Map<string, string[]>();
@@ -124,12 +124,12 @@ class Model {
   constructor(max: number) {
     this.max = max;
   }
-  /** False: there is no room. */
+  /** Returns false when the limit is reached and no account can be evicted. */
   request(key: string): boolean {
     if (!this.order.includes(key)) {
       const idle = this.order.findIndex((one) => !this.running.get(one)?.length);
       if (this.order.length >= this.max) {
-        // Those that were found at work on the way are in use.
+        // Accounts with running tasks that were scanned on the way count as used.
         const busy = this.order.splice(0, idle === -1 ? this.order.length : idle);
         this.order.push(...busy);
         if (idle === -1) return false;
@@ -149,8 +149,8 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('remove' as const), key }) },
 );
 
-describe('whatever is asked in whatever order', () => {
-  it('there are never more than the limit, none goes while its tasks run, and the least recently used goes first', () => {
+describe('auto-created accounts under random requests', () => {
+  it('stay within the limit; the least recently used account without running tasks is evicted first', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), fc.array(step, { maxLength: 60 }), (max, steps) => {
         const core = open(max);

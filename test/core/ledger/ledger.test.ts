@@ -7,7 +7,7 @@ const listEntries = (core: ReturnType<typeof createTestCore>, accountId: number)
   core.ledger.entries(accountId, 1000).map(({ kind, amount, balance }) => [kind, amount, balance]);
 
 describe('ledger', () => {
-  it('shows the hold when a task is submitted and the capture when it completes', () => {
+  it('records a hold when a task is submitted and a capture when it completes', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile());
     core.tasks.submit(id, [buildOrder({ price: 4, seconds: 100 })]);
@@ -22,7 +22,7 @@ describe('ledger', () => {
     expect(core.ledger.held(id)).toBe(0);
   });
 
-  it('returns the whole hold once when a task fails', () => {
+  it('refunds the hold of a failed task in full, exactly once', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile());
     const [task] = core.tasks.submit(id, [
@@ -45,7 +45,7 @@ describe('ledger', () => {
     expect(core.ledger.verify(id)).toEqual([]);
   });
 
-  it('refuses the whole submission when the balance does not cover it, and changes nothing', () => {
+  it('rejects a submission that the balance does not cover as a whole, and changes nothing', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 25 }));
     const submit = () =>
@@ -57,14 +57,14 @@ describe('ledger', () => {
     expect(core.accounts.get(id).taskCount).toBe(0);
   });
 
-  it('lets the last credit be spent', () => {
+  it('allows the balance to reach zero', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 4 }));
     core.tasks.submit(id, [buildOrder({ price: 4 })]);
     expect(core.ledger.balance(id)).toBe(0);
   });
 
-  it('stores a task without a price with no hold', () => {
+  it('records no hold for a free task', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 0 }));
     core.tasks.submit(id, [buildOrder({ price: 0, seconds: 1 })]);
@@ -74,7 +74,7 @@ describe('ledger', () => {
     expect(listEntries(core, id)).toEqual([]);
   });
 
-  it('finds every promise that was broken behind the back of the schema', () => {
+  it('verification finds every violated invariant when triggers and constraints are off', () => {
     const corruptions: [string, RegExp][] = [
       ['UPDATE accounts SET balance = balance + 1', /balance is not the sum/],
       ['UPDATE ledger_entries SET balance = balance + 1 WHERE seq = 2', /entry 2/],
@@ -101,7 +101,7 @@ describe('ledger', () => {
     }
   });
 
-  it('keeps its promises over random histories of submissions, endings and time', () => {
+  it('keeps its invariants over random submissions, outcomes and clock advances', () => {
     const step = fc.oneof(
       fc.record({
         do: fc.constant('submit' as const),

@@ -10,16 +10,17 @@ import { tempDir } from '../../support/temp-dir.ts';
 const open = (dataDir: string) => openDb({ dataDir, migrationsDir: MIGRATIONS_DIR });
 const dbFile = (dataDir: string) => join(dataDir, 'emulator.sqlite');
 
-describe('the database file', () => {
-  it('is made together with its directory, in WAL mode, and opens again as it was left', () => {
+describe('database file', () => {
+  it('is created with its directory, in WAL mode, and keeps its rows when reopened', () => {
     const dir = join(tempDir(), 'a', 'b');
     const db = open(dir);
     expect(db.pragma('journal_mode', { simple: true })).toBe('wal');
-    // NORMAL: a killed process loses nothing that was answered.
+    // 1 is NORMAL: a killed process loses nothing that a response reported.
     expect(db.pragma('synchronous', { simple: true })).toBe(1);
     expect(db.pragma('foreign_keys', { simple: true })).toBe(1);
     db.prepare(
-      "INSERT INTO accounts (key, origin, clock_mode, clock_ms, speed, seed, created_at) VALUES ('k', 'seed', 'real', 0, 1, 's', 0)",
+      `INSERT INTO accounts (key, origin, clock_mode, clock_ms, speed, seed, created_at)
+       VALUES ('k', 'seed', 'real', 0, 1, 's', 0)`,
     ).run();
     db.close();
     const again = open(dir);
@@ -27,7 +28,7 @@ describe('the database file', () => {
     again.close();
   });
 
-  it('is refused with the schema it has when it was written by a newer version, and left untouched', () => {
+  it('is rejected and left unchanged when a newer version wrote it; the error names both schema versions', () => {
     const dir = tempDir();
     open(dir).close();
     const newer = new Database(dbFile(dir));
@@ -39,7 +40,7 @@ describe('the database file', () => {
     expect(readFileSync(dbFile(dir)).equals(before)).toBe(true);
   });
 
-  it('belongs to one at a time, also when nothing is written to it', () => {
+  it('is locked by one process when it was already migrated and opening writes nothing', () => {
     const dir = tempDir();
     open(dir).close();
     const first = open(dir);
@@ -48,7 +49,7 @@ describe('the database file', () => {
     open(dir).close();
   });
 
-  it("is refused when it is another program's database, and left untouched", () => {
+  it("is rejected and left unchanged when it is another program's database", () => {
     const dir = tempDir();
     const other = new Database(dbFile(dir));
     other.exec('CREATE TABLE theirs (a)');
@@ -58,14 +59,14 @@ describe('the database file', () => {
     expect(readFileSync(dbFile(dir)).equals(before)).toBe(true);
   });
 
-  it('is refused when it is no database, and left untouched', () => {
+  it('is rejected and left unchanged when it is not a database', () => {
     const dir = tempDir();
     writeFileSync(dbFile(dir), 'this is a letter, not a database. '.repeat(100));
-    expect(() => open(dir)).toThrow(/is no SQLite database/);
+    expect(() => open(dir)).toThrow(/is not an SQLite database/);
     expect(readFileSync(dbFile(dir), 'utf8')).toMatch(/^this is a letter/);
   });
 
-  it('belongs to one process at a time', () => {
+  it('is locked by one process when it was just created', () => {
     const dir = tempDir();
     const first = open(dir);
     expect(() => open(dir)).toThrow(/in use by another emulator/);
@@ -73,22 +74,22 @@ describe('the database file', () => {
     open(dir).close();
   });
 
-  it('says so when the place for it is a file', () => {
+  it('is rejected when the data directory, or a parent of it, is a file', () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'file'), '');
     expect(() => open(join(dir, 'file'))).toThrow(/is a file; choose a directory with --data-dir/);
     expect(() => open(join(dir, 'file', 'below'))).toThrow(/file is a file; choose a directory/);
   });
 
-  // Root may write anywhere, so there it cannot be shown this way.
-  it.skipIf(process.getuid?.() === 0)('says so when the directory cannot be written', () => {
+  // Root can write to any directory.
+  it.skipIf(process.getuid?.() === 0)('is rejected when the data directory is not writable', () => {
     const dir = join(tempDir(), 'closed');
     mkdirSync(dir);
     chmodSync(dir, 0o500);
     expect(() => open(dir)).toThrow(/you may write to with --data-dir/);
   });
 
-  it('migrates only forward and only what is missing', () => {
+  it('gets only the migrations that it does not have yet', () => {
     const dir = tempDir();
     const migrationsDir = tempDir();
     writeFileSync(join(migrationsDir, '0001-one.sql'), 'CREATE TABLE one (a)');
@@ -103,7 +104,7 @@ describe('the database file', () => {
     db.close();
   });
 
-  it('keeps the schema it had when a migration fails half way', () => {
+  it('keeps its schema when a migration fails halfway', () => {
     const dir = tempDir();
     const migrationsDir = tempDir();
     writeFileSync(join(migrationsDir, '0001-one.sql'), 'CREATE TABLE one (a)');

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { buildOrder, buildProfile, createTestCore, type TestCore } from '../../support/core.ts';
 import { createTestEmulator } from '../../support/emulator.ts';
 
-/** From now on no transaction that does this can be committed: as on a full disk, all goes well until its very end. */
+/** Makes COMMIT fail for transactions with this write, as on a full disk: every statement before it succeeds. */
 function failCommits({ db }: Pick<TestCore, 'db'>, triggerEvent: string): () => void {
   db.exec(`
     CREATE TABLE refused (id INTEGER REFERENCES accounts (id) DEFERRABLE INITIALLY DEFERRED);
@@ -10,8 +10,8 @@ function failCommits({ db }: Pick<TestCore, 'db'>, triggerEvent: string): () => 
   return () => db.exec('DROP TRIGGER refuse; DROP TABLE refused');
 }
 
-describe('where nothing can be written', () => {
-  it('no credits are told that were not booked', async () => {
+describe('failed commits', () => {
+  it('leave the balance unchanged and return a 500', async () => {
     const { send, core, account } = await createTestEmulator();
     const { id } = account('np_test_default');
     const path = '/__admin/accounts/np_test_default/credits';
@@ -23,7 +23,7 @@ describe('where nothing can be written', () => {
     expect((await send('POST', path, { body: { amount: 5 } })).body.credits).toBe(1005);
   });
 
-  it('a rule has not struck when that could not be kept', () => {
+  it('do not count a fault rule as fired', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile());
     core.faults.add(id, { match: {}, at: 'charge', effect: { fail: true }, times: 1 });
@@ -35,31 +35,34 @@ describe('where nothing can be written', () => {
     expect(core.faults.fire('charge', context, 's')).toMatchObject({ matched: 1, fired: 1 });
   });
 
-  it.each(['reset', 'remove', 'resetAll', 'restore'] as const)('a failed %s breaks nothing off', (name) => {
-    const core = createTestCore();
-    const { id } = core.accounts.create('k', 'seed', buildProfile());
-    core.snapshots.take(id, 'one');
-    core.rateLimiter.hit(id, core.clock.nowMs());
-    core.rateLimiter.hit(id, core.clock.nowMs());
-    const lifetime = core.lifetimes.signalFor(id);
-    const operations = {
-      reset: () => core.resets.reset(id),
-      remove: () => core.resets.remove(id),
-      resetAll: () => core.resets.resetAll(),
-      restore: () => core.snapshots.restore(id, 'one'),
-    };
-    const allowCommits = failCommits(core, 'DELETE ON accounts');
-    expect(operations[name]).toThrow(/FOREIGN KEY/);
-    expect(lifetime.aborted).toBe(false);
-    expect(core.rateLimiter.peek(id, core.clock.nowMs()).count).toBe(2);
-    expect(core.ledger.balance(id)).toBe(1000);
-    allowCommits();
-    operations[name]();
-    expect(lifetime.aborted).toBe(true);
-    expect(core.rateLimiter.peek(id, core.clock.nowMs()).count).toBe(0);
-  });
+  it.each(['reset', 'remove', 'resetAll', 'restore'] as const)(
+    'of a %s do not end the lifetime of the account',
+    (name) => {
+      const core = createTestCore();
+      const { id } = core.accounts.create('k', 'seed', buildProfile());
+      core.snapshots.take(id, 'one');
+      core.rateLimiter.hit(id, core.clock.nowMs());
+      core.rateLimiter.hit(id, core.clock.nowMs());
+      const lifetime = core.lifetimes.signalFor(id);
+      const operations = {
+        reset: () => core.resets.reset(id),
+        remove: () => core.resets.remove(id),
+        resetAll: () => core.resets.resetAll(),
+        restore: () => core.snapshots.restore(id, 'one'),
+      };
+      const allowCommits = failCommits(core, 'DELETE ON accounts');
+      expect(operations[name]).toThrow(/FOREIGN KEY/);
+      expect(lifetime.aborted).toBe(false);
+      expect(core.rateLimiter.peek(id, core.clock.nowMs()).count).toBe(2);
+      expect(core.ledger.balance(id)).toBe(1000);
+      allowCommits();
+      operations[name]();
+      expect(lifetime.aborted).toBe(true);
+      expect(core.rateLimiter.peek(id, core.clock.nowMs()).count).toBe(0);
+    },
+  );
 
-  it('the worker tries again every second, not at every look', () => {
+  it('are retried by the worker once per second, not at every tick', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile());
     core.tasks.submit(id, [buildOrder({ seconds: 1 })]);
@@ -76,15 +79,15 @@ describe('where nothing can be written', () => {
   });
 });
 
-describe('an error that is told', () => {
-  it('is a failure of ours, in the usual form, when what it says could not be committed', async () => {
+describe('an error response', () => {
+  it("becomes a 500 in the API's own format when the transitions applied before it cannot be committed", async () => {
     const { post, core, clock, account } = await createTestEmulator();
     const { id } = account('np_test_default');
     core.ledger.adjust(id, -996, 'all but four', 0);
     const requestBody = { prompt: 'a', mode: 'textToVideo' };
     expect((await post('/api/sora-2/generate', requestBody)).status).toBe(200);
     clock.advance(600_000);
-    // The order first plays what is due, and then finds no credits.
+    // The submission first applies what is due, and then fails for lack of credits.
     const allowCommits = failCommits(core, 'INSERT ON ledger_entries');
     expect(await post('/api/sora-2/generate', requestBody)).toMatchObject({
       status: 500,
@@ -95,8 +98,8 @@ describe('an error that is told', () => {
   });
 });
 
-describe('a text whose end cannot be written down', () => {
-  it('is refunded, once, as soon as it can be', async () => {
+describe('a synchronous task whose end cannot be written', () => {
+  it('is refunded exactly once, as soon as writes succeed again', async () => {
     const { send, core, clock, account } = await createTestEmulator();
     const { id } = account('np_test_frozen');
     core.db.exec(`CREATE TRIGGER refuse BEFORE UPDATE OF status ON tasks BEGIN SELECT RAISE(ABORT, 'refused'); END`);
@@ -111,11 +114,11 @@ describe('a text whose end cannot be written down', () => {
   });
 });
 
-describe('the count of the limiter', () => {
+describe('rate limiter counts', () => {
   const readSavedCounts = ({ db }: Pick<TestCore, 'db'>) =>
     db.prepare('SELECT count FROM rate_windows ORDER BY account_id').pluck().all();
 
-  it('is kept at once where a call has set it, and where a snapshot has it', async () => {
+  it('are persisted immediately when a control-plane operation sets or copies them', async () => {
     const { send, core, account } = await createTestEmulator();
     const accountPath = '/__admin/accounts/np_test_default';
     await send('PUT', `${accountPath}/rate-limit`, { body: { limit: 100, remaining: 40 } });

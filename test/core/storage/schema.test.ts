@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { buildOrder, buildProfile, createTestCore } from '../../support/core.ts';
 
-/** The database itself refuses wrong states, whatever the code above it does. */
+/** An account with one running task; the tests below bypass the code and write to the tables. */
 function createTaskWithHold() {
   const core = createTestCore();
   const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 10 }));
@@ -22,7 +22,7 @@ const buildEntry = (overrides: object) => ({
 });
 
 describe('schema', () => {
-  it('refuses a negative balance', () => {
+  it('rejects a negative balance', () => {
     const { db, id } = createTaskWithHold();
     expect(() => db.prepare(INSERT_ENTRY).run({ id, ...buildEntry({ amount: -7, balance: -1 }) })).toThrow(
       /CHECK constraint/,
@@ -30,7 +30,7 @@ describe('schema', () => {
     expect(() => db.prepare('UPDATE accounts SET balance = -1').run()).toThrow(/CHECK constraint/);
   });
 
-  it('refuses a second resolution of a hold', () => {
+  it('rejects a second capture or refund of a hold', () => {
     const { core, db, id, task } = createTaskWithHold();
     core.tasks.complete(id, task.id);
     const second = (kind: string, amount: number) =>
@@ -42,7 +42,7 @@ describe('schema', () => {
     expect(() => second('refund', 4)).toThrow(/UNIQUE constraint/);
   });
 
-  it('refuses a refund of less or more than the hold, or of what is no hold', () => {
+  it('rejects a refund that differs from the hold, or whose entry is not a hold', () => {
     const { db, id, task } = createTaskWithHold();
     const refund = (amount: number, holdSeq: number) =>
       db.prepare(INSERT_ENTRY).run({
@@ -54,7 +54,7 @@ describe('schema', () => {
     expect(() => refund(4, 1)).toThrow(/resolve a hold/);
   });
 
-  it('refuses entries that skip a number or do not carry the balance on', () => {
+  it('rejects entries that skip a sequence number or do not continue the balance', () => {
     const { db, id } = createTaskWithHold();
     expect(() => db.prepare(INSERT_ENTRY).run({ id, ...buildEntry({ seq: 5 }) })).toThrow(/must follow the last one/);
     expect(() => db.prepare(INSERT_ENTRY).run({ id, ...buildEntry({ balance: 100 }) })).toThrow(
@@ -67,7 +67,7 @@ describe('schema', () => {
     ['hold', 1],
     ['capture', 1],
     ['adjust', 0],
-  ])('refuses a %s of %i', (kind, amount) => {
+  ])('rejects a %s of %i', (kind, amount) => {
     const { db, id, task } = createTaskWithHold();
     const holdSeq = kind === 'capture' ? 2 : null;
     const taskId = kind === 'grant' || kind === 'adjust' ? null : task.id;
@@ -76,7 +76,7 @@ describe('schema', () => {
     ).toThrow(/CHECK constraint/);
   });
 
-  it('refuses to change or remove an entry, but lets it leave with its account', () => {
+  it('rejects changing or deleting an entry, except together with its account', () => {
     const { db, id } = createTaskWithHold();
     expect(() => db.prepare('UPDATE ledger_entries SET amount = 5 WHERE seq = 1').run()).toThrow(/append-only/);
     expect(() => db.prepare('DELETE FROM ledger_entries').run()).toThrow(/append-only/);
@@ -85,7 +85,7 @@ describe('schema', () => {
     expect(db.prepare('SELECT count(*) FROM tasks').pluck().get()).toBe(0);
   });
 
-  it('refuses a task that is not paid by a hold of its own over its price', () => {
+  it('rejects a task without its own hold of its full price', () => {
     const { db, id } = createTaskWithHold();
     const insert = (holdSeq: number | null, price: number) =>
       db
@@ -96,7 +96,7 @@ describe('schema', () => {
     expect(() => insert(null, 4)).toThrow(/CHECK constraint/);
   });
 
-  it('refuses to end a task whose hold is open, and to end one twice', () => {
+  it('rejects ending a task whose hold is open, and ending a task twice', () => {
     const { core, db, id, task } = createTaskWithHold();
     const end = (status: string) =>
       db
@@ -107,25 +107,26 @@ describe('schema', () => {
     expect(() => end('completed')).toThrow(/stays as it is/);
   });
 
-  it('refuses to end a task with the wrong kind of resolution', () => {
+  it('rejects completing a task whose hold was refunded', () => {
     const { core, db, id, task } = createTaskWithHold();
     core.ledger.refund(id, task.holdSeq!, task.id, 'by hand', 0);
     const end = "UPDATE tasks SET status = 'completed', finished_at = 1, due_at = NULL";
     expect(() => db.exec(end)).toThrow(/capture or refund/);
   });
 
-  it('refuses a task that comes finished while its hold is open', () => {
+  it('rejects inserting a finished task whose hold is open', () => {
     const { core, db, id } = createTaskWithHold();
     const holdSeq = core.ledger.hold(id, 4, 'task_z', 0);
     const insert = db.prepare(`
-      INSERT INTO tasks (account_id, seq, id, family, driver, status, price, hold_seq, input, plan, created_at, finished_at)
+      INSERT INTO tasks (account_id, seq, id, family, driver, status, price, hold_seq, input, plan, created_at,
+                         finished_at)
       VALUES (?, 2, 'task_z', 'sora-2', 'worker', 'completed', 4, ?, '{}', '{}', 0, 1)`);
     expect(() => insert.run(id, holdSeq)).toThrow(/capture or refund/);
     core.ledger.capture(id, holdSeq, 'task_z', 0);
     expect(insert.run(id, holdSeq).changes).toBe(1);
   });
 
-  it('refuses a resolution in the name of another task, and one that replaces another', () => {
+  it('rejects a capture for another task, and one entry replacing another', () => {
     const { core, db, id, task } = createTaskWithHold();
     const capture = (taskId: string) =>
       db
@@ -146,18 +147,18 @@ describe('schema', () => {
   });
 
   it.each([
-    ['a failed task without a code', "status = 'failed', finished_at = 1, due_at = NULL"],
+    ['a failed task without an error code', "status = 'failed', finished_at = 1, due_at = NULL"],
     ['a finished task that is still due', "status = 'completed', finished_at = 1"],
-    ['a finished task without its moment', "status = 'completed', due_at = NULL"],
+    ['a finished task without a finish time', "status = 'completed', due_at = NULL"],
     ['a due time before the start', 'started_at = NULL'],
-  ])('refuses %s', (_case, change) => {
+  ])('rejects %s', (_case, change) => {
     const { core, db, id, task } = createTaskWithHold();
     if (change.includes('failed')) core.ledger.refund(id, task.holdSeq!, task.id, 'by hand', 0);
     else core.ledger.capture(id, task.holdSeq!, task.id, 0);
     expect(() => db.exec(`UPDATE tasks SET ${change}`)).toThrow(/CHECK constraint/);
   });
 
-  it('refuses a hold, capture or refund without a task', () => {
+  it('rejects a hold without a task', () => {
     const { db, id } = createTaskWithHold();
     const hold = buildEntry({ kind: 'hold', amount: -1, balance: 5 });
     expect(() => db.prepare(INSERT_ENTRY).run({ id, ...hold })).toThrow(/CHECK constraint/);

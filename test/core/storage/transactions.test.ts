@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { CoreEvent } from '../../../src/core/events.ts';
 import { buildOrder, buildProfile, createTestCore, type TestCore } from '../../support/core.ts';
 
-/** Makes COMMIT fail as long as the ledger has an entry of this amount: only then is such a reference looked at. */
+/** Makes COMMIT fail after a ledger entry of this amount, with a foreign key that is only checked at the commit. */
 const failCommitsWith = (core: TestCore, amount: number) =>
   core.db.exec(`
     CREATE TABLE promises (entry INTEGER REFERENCES accounts (id) DEFERRABLE INITIALLY DEFERRED);
@@ -15,8 +15,8 @@ const waitForCommit = (core: TestCore) => new Promise<unknown>((resolve) => core
 
 const createAccount = (core: TestCore) => core.accounts.create('k', 'seed', buildProfile({ credits: 100 }));
 
-describe('work that is submitted in one turn of the event loop', () => {
-  it('is committed together, when the turn is over', async () => {
+describe('group commit', () => {
+  it('commits the submissions of one event-loop turn together at its end', async () => {
     const core = createTestCore();
     const { id } = createAccount(core);
     core.tasks.submit(id, [buildOrder({ price: 1 })]);
@@ -28,7 +28,7 @@ describe('work that is submitted in one turn of the event loop', () => {
     expect(core.ledger.verify(id)).toEqual([]);
   });
 
-  it('is committed before anything that has a transaction of its own', () => {
+  it('happens before an exclusive transaction starts', () => {
     const core = createTestCore();
     const { id } = createAccount(core);
     core.tasks.submit(id, [buildOrder()]);
@@ -36,7 +36,7 @@ describe('work that is submitted in one turn of the event loop', () => {
     expect(core.db.inTransaction).toBe(false);
   });
 
-  it('is committed before the database is closed', () => {
+  it('happens before the database is closed', () => {
     const core = createTestCore();
     core.tasks.submit(createAccount(core).id, [buildOrder()]);
     let result: unknown = 'nothing';
@@ -47,7 +47,7 @@ describe('work that is submitted in one turn of the event loop', () => {
     return nextTurn().then(() => expect(result).toBeNull());
   });
 
-  it('is undone alone where one of it fails', async () => {
+  it('rolls back only the submission that fails', async () => {
     const core = createTestCore();
     const { id } = createAccount(core);
     core.db.exec(`CREATE TRIGGER unlucky BEFORE INSERT ON tasks WHEN NEW.price = 13
@@ -64,7 +64,7 @@ describe('work that is submitted in one turn of the event loop', () => {
     expect(core.ledger.verify(id)).toEqual([]);
   });
 
-  it('is undone as a whole where its commit fails, and who waits for it is told', async () => {
+  it('rolls back all its submissions when the commit fails, and passes the error to the waiters', async () => {
     const core = createTestCore();
     const { id } = createAccount(core);
     failCommitsWith(core, -13);
@@ -78,7 +78,7 @@ describe('work that is submitted in one turn of the event loop', () => {
     expect(core.ledger.verify(id)).toEqual([]);
   });
 
-  it('is undone as a whole where the database ends the transaction by itself', async () => {
+  it('rolls back all earlier submissions when SQLite rolls the transaction back on its own', async () => {
     const core = createTestCore();
     const { id } = createAccount(core);
     core.db.exec(`CREATE TRIGGER full BEFORE INSERT ON tasks WHEN NEW.price = 13
@@ -94,7 +94,7 @@ describe('work that is submitted in one turn of the event loop', () => {
     expect(core.accounts.get(id)).toMatchObject({ balance: 97, taskCount: 1 });
   });
 
-  it('is told of when it is committed, and not when it is undone', async () => {
+  it('publishes events after the commit, and none after a rollback', async () => {
     const core = createTestCore();
     const { id } = createAccount(core);
     failCommitsWith(core, -13);
@@ -112,8 +112,8 @@ describe('work that is submitted in one turn of the event loop', () => {
   });
 });
 
-describe('a transaction of its own', () => {
-  it('is undone as a whole when it throws, with what is part of it', () => {
+describe('exclusive transaction', () => {
+  it('is rolled back with its nested transactions when it throws', () => {
     const core = createTestCore();
     const { id } = createAccount(core);
     const failingTransaction = core.transactions.exclusive(() => {
@@ -131,7 +131,7 @@ describe('a transaction of its own', () => {
     expect(core.db.inTransaction).toBe(false);
   });
 
-  it('is told of when it is committed, and not when it is undone, whatever else is told', async () => {
+  it('publishes its events after the commit and none after a rollback, also as part of a batch', async () => {
     const core = createTestCore();
     const { id } = createAccount(core);
     const emitted: unknown[] = [];
@@ -144,7 +144,7 @@ describe('a transaction of its own', () => {
     expect(failAfterGrant(1)).toThrow('no');
     core.ledger.grant(id, 2, 'kept', 0);
     expect(failAfterGrant(3)).toThrow('no');
-    // Also where both are part of what is committed together.
+    // The same for two transactions in one batch.
     core.tasks.submit(id, [buildOrder({ price: 4 })]);
     const batched = core.transactions.batched(() => failAfterGrant(5)());
     expect(batched).toThrow('no');
@@ -152,7 +152,7 @@ describe('a transaction of its own', () => {
     expect(emitted).toEqual([2, -4, 'task']);
   });
 
-  it('tells who waits inside it what has become of it', async () => {
+  it('passes its outcome to callbacks that were registered inside of it', async () => {
     const core = createTestCore();
     const results: unknown[] = [];
     const createTransaction = (error?: Error) =>
@@ -169,7 +169,7 @@ describe('a transaction of its own', () => {
   });
 });
 
-describe('what is kept in memory of accounts and tasks', () => {
+describe('caches of accounts and tasks', () => {
   const whose = fc.constantFrom('a', 'b');
   const steps = fc.array(
     fc.oneof(
@@ -209,7 +209,7 @@ describe('what is kept in memory of accounts and tasks', () => {
     { maxLength: 40 },
   );
 
-  it('is what stands in the database, whatever happens', async () => {
+  it('equal the database after random operations and rollbacks', async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (list) => {
         const core = createTestCore();

@@ -5,12 +5,12 @@ import { buildProfile, createTestCore } from '../../support/core.ts';
 beforeEach(() => void vi.useFakeTimers({ now: 1000 }));
 afterEach(() => void vi.useRealTimers());
 
-describe('the system clock', () => {
-  it('tells wall time', () => {
+describe('system clock', () => {
+  it('returns wall time', () => {
     expect(systemClock.nowMs()).toBe(1000);
   });
 
-  it('sleeps as long as it is told, and leaves neither timer nor listener behind', async () => {
+  it('sleeps for the given time and removes its timer and listener', async () => {
     const controller = new AbortController();
     const remove = vi.spyOn(controller.signal, 'removeEventListener');
     const sleep = systemClock.sleep(50, controller.signal);
@@ -20,7 +20,7 @@ describe('the system clock', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('sleeps long when it is told to sleep longer than a timer can', async () => {
+  it('sleeps for the maximum timer delay when the given time is longer', async () => {
     const controller = new AbortController();
     let isAwake = false;
     const sleep = systemClock.sleep(2 ** 40, controller.signal).then((completed) => {
@@ -33,7 +33,7 @@ describe('the system clock', () => {
     expect(await sleep).toBe(false);
   });
 
-  it('wakes at once when it is aborted', async () => {
+  it('stops sleeping immediately when the signal aborts', async () => {
     const controller = new AbortController();
     const sleep = systemClock.sleep(1_000_000, controller.signal);
     controller.abort();
@@ -42,7 +42,7 @@ describe('the system clock', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('repeats and fires once until it is told to stop', () => {
+  it('calls repeated and one-off work until it is cancelled', () => {
     const work = vi.fn();
     const stopRepeat = systemClock.repeat(10, work);
     const stopAfter = systemClock.after(10, work);
@@ -57,7 +57,7 @@ describe('the system clock', () => {
 });
 
 describe("an account's clock", () => {
-  it('starts at the time that is given, on every mode', () => {
+  it('starts at the given time in every mode', () => {
     const core = createTestCore();
     for (const mode of ['real', 'frozen', 'auto'] as const) {
       const account = core.accounts.create(mode, 'seed', buildProfile({ clock: { mode, nowMs: 5000 } }));
@@ -69,13 +69,13 @@ describe("an account's clock", () => {
   });
 });
 
-describe('the wall clock', () => {
-  it('goes on from where it was when the machine is set back, and with it when it is set forward', () => {
-    let machineMs = 1000;
-    const nowMs = monotonic(() => machineMs);
+describe('monotonic clock', () => {
+  it('continues from its last value when the system clock is set back, and follows it forward', () => {
+    let systemMs = 1000;
+    const nowMs = monotonic(() => systemMs);
     const seen: number[] = [];
     for (const move of [0, 10, -500, 10, 10, -5, 3000, 1]) {
-      machineMs += move;
+      systemMs += move;
       seen.push(nowMs());
     }
     expect(seen).toEqual([1000, 1010, 1010, 1020, 1030, 1030, 4030, 4031]);

@@ -5,8 +5,8 @@ import { buildProfile, createTestCore } from '../../support/core.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 
-describe('limits', () => {
-  it('open a window of one hour with the first request and a fresh one after it', () => {
+describe('rate limiter', () => {
+  it('starts a window of one hour with the first request, and a new one after its end', () => {
     const { rateLimiter, accounts } = createTestCore();
     const { id } = accounts.create('k', 'seed', buildProfile());
     expect(rateLimiter.peek(id, 0)).toEqual({ count: 0, resetAtMs: null });
@@ -16,13 +16,13 @@ describe('limits', () => {
     expect(rateLimiter.hit(id, 1000 + WINDOW_MS)).toEqual({ count: 1, leftMs: WINDOW_MS });
   });
 
-  it('do not lock an account out when the clock is set back', () => {
+  it('does not lock an account out when the clock is set back', () => {
     const { rateLimiter } = createTestCore();
     rateLimiter.hit(1, 10 * WINDOW_MS);
     expect(rateLimiter.hit(1, 0)).toEqual({ count: 1, leftMs: WINDOW_MS });
   });
 
-  it('survive an orderly restart, window and all', () => {
+  it('keeps windows and counts across a graceful restart', () => {
     const dir = tempDir();
     const clock = createTestClock();
     const before = createTestCore(clock, dir);
@@ -35,7 +35,7 @@ describe('limits', () => {
     after.close();
   });
 
-  it('are written down every second, so that a killed process loses no more than that', () => {
+  it('is persisted every second, so that a killed process loses at most one second', () => {
     const dir = tempDir();
     const clock = createTestClock();
     const before = createTestCore(clock, dir);
@@ -45,14 +45,14 @@ describe('limits', () => {
     before.rateLimiter.hit(id, 6000);
     clock.advance(1000);
     before.rateLimiter.hit(id, 6500);
-    // Killed: nothing of an orderly stop happens.
+    // A killed process does not run core.close().
     before.db.close();
     const after = createTestCore(clock, dir);
     expect(after.rateLimiter.hit(id, 7000)).toEqual({ count: 3, leftMs: WINDOW_MS - 2000 });
     after.close();
   });
 
-  it('are driven by hand, copied and forgotten, also in what is written down', () => {
+  it('persists windows that were set, copied or cleared', () => {
     const dir = tempDir();
     const clock = createTestClock();
     const before = createTestCore(clock, dir);
@@ -72,7 +72,7 @@ describe('limits', () => {
     after.close();
   });
 
-  it('agree with a plain model under random requests of several accounts', () => {
+  it('matches a plain model under random requests of several accounts', () => {
     const request = fc.record({ account: fc.nat(2), waitMs: fc.oneof(fc.nat(1000), fc.nat(WINDOW_MS)) });
     fc.assert(
       fc.property(fc.array(request, { maxLength: 200 }), (requests) => {

@@ -12,8 +12,8 @@ const THREE_STEPS = {
   ],
 };
 
-describe('a real clock', () => {
-  it('completes a task when its simulated time divided by the speed has passed, not a millisecond before', () => {
+describe('real clock', () => {
+  it('completes a task exactly after its simulated time divided by the speed', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile({ speed: 60 }));
     const [task] = core.tasks.submit(account.id, [buildOrder({ seconds: 120 })]);
@@ -27,7 +27,7 @@ describe('a real clock', () => {
     });
   });
 
-  it('is exact for a poll even when the worker has not looked', () => {
+  it('is exact for a poll before the worker has run', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile());
     const [task] = core.tasks.submit(account.id, [buildOrder({ seconds: 10 })]);
@@ -35,7 +35,7 @@ describe('a real clock', () => {
     expect(core.timeline.poll(account.id, [task!.id])[0]!.status).toBe('completed');
   });
 
-  it('can be advanced by nothing, although it runs on while it is looked at', () => {
+  it('can be advanced by zero although wall time passes between two reads', () => {
     const clock = createTestClock();
     const ticking = {
       ...clock,
@@ -52,7 +52,7 @@ describe('a real clock', () => {
     core.timeline.setClock(id, 'real', core.timeline.nowMs(core.accounts.get(id)) + 5);
   });
 
-  it('can be advanced, and the wall clock then runs on from there', () => {
+  it('can be advanced and continues from there', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile({ speed: 60 }));
     core.tasks.submit(account.id, [buildOrder({ seconds: 6000 })]);
@@ -64,8 +64,8 @@ describe('a real clock', () => {
   });
 });
 
-describe('a frozen clock', () => {
-  it('stands still while the wall clock runs, and plays all that fell due when advanced', () => {
+describe('frozen clock', () => {
+  it('ignores wall time, and applies everything due when it is advanced', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen' }, speed: 60 }));
     const [task] = core.tasks.submit(account.id, [buildOrder({ template: THREE_STEPS })]);
@@ -80,7 +80,7 @@ describe('a frozen clock', () => {
     expect(core.timeline.nowMs(core.accounts.get(account.id))).toBe(createdAtMs + 100_000);
   });
 
-  it('goes to the next change and stays where it is when nothing is due', () => {
+  it('advances to the next transition, and stays where it is when none is pending', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen', nowMs: 5_000_000 } }));
     core.tasks.submit(account.id, [buildOrder({ template: THREE_STEPS })]);
@@ -89,7 +89,7 @@ describe('a frozen clock', () => {
     expect(core.accounts.get(account.id).clockMs).toBe(5_100_000);
   });
 
-  it('refuses to go back and changes nothing', () => {
+  it('rejects a time in the past and changes nothing', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen', nowMs: 5000 } }));
     expect(() => core.timeline.advance(account.id, -1)).toThrow(expect.objectContaining({ code: 'CLOCK_BACKWARDS' }));
@@ -100,8 +100,8 @@ describe('a frozen clock', () => {
   });
 });
 
-describe('an auto clock', () => {
-  it('moves to the next change of the polled task with each poll', () => {
+describe('auto clock', () => {
+  it('advances to the next transition of the polled task with each poll', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'auto' } }));
     const [task] = core.tasks.submit(account.id, [buildOrder({ template: THREE_STEPS })]);
@@ -118,7 +118,7 @@ describe('an auto clock', () => {
     expect(core.accounts.get(account.id).clockMs).toBe(task!.createdAtMs + 100_000);
   });
 
-  it('moves to what has to happen first when the polled task waits for another', () => {
+  it('advances to the transition of the predecessor when the polled task is waiting for it', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'auto' } }));
     const tasks = core.tasks.submit(account.id, [buildOrder(), buildOrder(), buildOrder()], {
@@ -129,7 +129,7 @@ describe('an auto clock', () => {
     expect([poll(), poll(), poll()]).toEqual(['processing', 'processing', 'completed']);
   });
 
-  it('does not move for an unknown or finished task', () => {
+  it('does not advance for an unknown task', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'auto' } }));
     core.tasks.submit(account.id, [buildOrder()]);
@@ -139,7 +139,7 @@ describe('an auto clock', () => {
 });
 
 describe('changing the clock', () => {
-  it('leaves running tasks the simulated time they have left', () => {
+  it('preserves the remaining simulated time of running tasks', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile({ speed: 60 }));
     core.tasks.submit(account.id, [buildOrder({ seconds: 120 })]);
@@ -149,7 +149,7 @@ describe('changing the clock', () => {
     expect(core.timeline.advance(account.id, 1)).toHaveLength(1);
   });
 
-  it('hands a frozen account back to the worker when it becomes real', () => {
+  it('lets the worker process a frozen account again when its clock becomes real', () => {
     const core = createTestCore();
     const account = core.accounts.create(
       'k',
@@ -164,7 +164,7 @@ describe('changing the clock', () => {
     expect(core.worker.tick()).toBe(1);
   });
 
-  it('moves forward to a time that is given, playing what lies between', () => {
+  it('advances to a given time and applies the transitions on the way', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen', nowMs: 0 } }));
     const [task] = core.tasks.submit(account.id, [buildOrder({ seconds: 100 })]);
@@ -177,8 +177,8 @@ describe('changing the clock', () => {
   });
 });
 
-describe('the clock under random moves', () => {
-  it('ends every task at the same simulated moment, however the time passed was cut into pieces', () => {
+describe('clock under random advances', () => {
+  it('ends every task at the same time, regardless of how the total advance is split', () => {
     const pieces = fc.array(fc.integer({ min: 1, max: 30_000 }), { minLength: 1, maxLength: 40 });
     const seconds = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 6 });
     fc.assert(
@@ -204,7 +204,7 @@ describe('the clock under random moves', () => {
   });
 });
 
-describe('tasks that wait for each other', () => {
+describe('chained tasks', () => {
   const chain = () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile());
@@ -216,7 +216,7 @@ describe('tasks that wait for each other', () => {
     return { core, id, ids, states };
   };
 
-  it('keep their order when one in the middle is ended by hand before its turn', () => {
+  it('keep their order when a waiting task in the middle is ended by hand', () => {
     const { core, id, ids, states } = chain();
     const [[, startMs]] = states() as [[string, number]];
     core.tasks.fail(id, ids[1]!, 'BY_HAND');
@@ -235,7 +235,7 @@ describe('tasks that wait for each other', () => {
     expect(core.ledger.verify(id)).toEqual([]);
   });
 
-  it('start as soon as the one before is ended by hand', () => {
+  it('start as soon as their predecessor is ended by hand', () => {
     const { core, id, ids, states } = chain();
     core.clock.advance(30_000);
     core.tasks.complete(id, ids[0]!);
@@ -245,7 +245,7 @@ describe('tasks that wait for each other', () => {
   });
 });
 
-describe('what was due comes first', () => {
+describe('due transitions', () => {
   const overdue = (overrides = {}) => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 8, ...overrides }));
@@ -256,7 +256,7 @@ describe('what was due comes first', () => {
     return { core, id, task: task! };
   };
 
-  it('before a submission, so that its refund can be spent and the ledger stays in the order of time', () => {
+  it('are applied before a submission: a refund can be spent and ledger entries stay in chronological order', () => {
     const { core, id } = overdue({ credits: 4 });
     core.tasks.submit(id, [buildOrder()]);
     const entries = core.ledger.entries(id, 10);
@@ -264,7 +264,7 @@ describe('what was due comes first', () => {
     expect(entries.map(({ atMs }) => atMs)).toEqual(entries.map(({ atMs }) => atMs).sort());
   });
 
-  it('before an end by hand', () => {
+  it('are applied before a task is ended by hand', () => {
     const { core, id, task } = overdue();
     expect(core.tasks.complete(id, task.id)).toBe(false);
     expect(core.tasks.find(id, task.id)).toMatchObject({
@@ -273,7 +273,7 @@ describe('what was due comes first', () => {
     });
   });
 
-  it('before a change of the clock', () => {
+  it('are applied before a change of the clock', () => {
     const { core, id, task } = overdue();
     core.timeline.setClock(id, 'frozen');
     expect(core.tasks.find(id, task.id)).toMatchObject({
@@ -282,14 +282,14 @@ describe('what was due comes first', () => {
     });
   });
 
-  it('before the next change is looked for', () => {
+  it('are applied before the next transition is determined', () => {
     const { core, id } = overdue();
     const nowMs = core.clock.nowMs();
     expect(core.timeline.advanceToNext(id)).toEqual([]);
     expect(core.timeline.nowMs(core.accounts.get(id))).toBe(nowMs);
   });
 
-  it('before a poll, also when the task waits behind the one that is due', () => {
+  it('are applied before a poll, including those of the predecessor of the polled task', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile());
     const [, second] = core.tasks.submit(id, [buildOrder({ seconds: 10 }), buildOrder({ seconds: 10 })], {
@@ -300,8 +300,8 @@ describe('what was due comes first', () => {
   });
 });
 
-describe('the simulated time of a task that is ended by hand', () => {
-  it('is how far it had come, whatever the pace was on the way', () => {
+describe('a task that is ended by hand', () => {
+  it('reports its simulated time so far, across changes of clock and speed', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile({ speed: 60 }));
     const [task] = core.tasks.submit(id, [buildOrder({ seconds: 120 })]);
@@ -313,8 +313,8 @@ describe('the simulated time of a task that is ended by hand', () => {
   });
 });
 
-describe('a move of the clock', () => {
-  it('happens with all that falls due on the way, or not at all', () => {
+describe('advancing the clock', () => {
+  it('is rolled back when a transition on the way fails', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen', nowMs: 0 } }));
     core.tasks.submit(id, [buildOrder({ seconds: 10 }), buildOrder({ seconds: 20 })]);
@@ -327,7 +327,7 @@ describe('a move of the clock', () => {
     expect(core.timeline.advance(id, 30_000)).toHaveLength(2);
   });
 
-  it('plays any number of changes', () => {
+  it('applies any number of transitions', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 10_000 }));
     core.tasks.submit(
