@@ -19,9 +19,8 @@ export type Core = ReturnType<typeof openCore>;
 
 export interface CoreOptions extends DbOptions {
   clock: Clock;
-  /** Maximum number of auto-created accounts. */
+  /** Maximum number of auto-created accounts, and of snapshots per account. */
   autoAccountLimit: number;
-  /** Maximum number of snapshots per account. */
   snapshotLimit: number;
 }
 
@@ -46,7 +45,7 @@ export function openCore(options: CoreOptions) {
   const rateLimiter = createRateLimiter(db, transactions);
   const lifetimes = createAccountLifetimes();
   lifetimes.onEnd((endedId) => tasks.invalidate(endedId));
-  const deps = {
+  const snapshotDeps = {
     accounts,
     tasks,
     timeline,
@@ -56,7 +55,7 @@ export function openCore(options: CoreOptions) {
     events,
     maxSnapshots: snapshotLimit,
   };
-  const snapshots = createSnapshots(db, transactions, clock, deps);
+  const snapshots = createSnapshots(db, transactions, clock, snapshotDeps);
   const resets = createResets(transactions, accounts, rateLimiter, faults, lifetimes, events);
   const autoAccounts = createAutoAccounts(db, { accounts, resets, lifetimes, maxAccounts: autoAccountLimit });
   const worker = createWorker(clock, accounts, timeline, rateLimiter);
@@ -83,10 +82,7 @@ export function openCore(options: CoreOptions) {
     resets,
     autoAccounts,
     worker,
-    /**
-     * Changes an account's settings and its speed in one transaction; settings that are undefined stay.
-     * @throws ACCOUNT_NOT_FOUND when the account does not exist
-     */
+    /** Changes an account's settings and speed in one transaction; undefined leaves a value unchanged. */
     changeSettings: transactions.exclusive(
       (accountId: number, { speed, ...settings }: AccountSettings & { speed?: number | undefined }): void => {
         if (Object.values(settings).some((value) => value !== undefined)) accounts.change(accountId, settings);

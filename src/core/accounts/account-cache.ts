@@ -16,8 +16,7 @@ export type AccountCache = ReturnType<typeof createAccountCache>;
 
 /**
  * Write-through cache of account rows. Every request starts with its account, and reading it from the database each
- * time would cost more than the rest of a poll. All writes to a row must be reported here, with `patch` or
- * `invalidate`.
+ * time would cost more than the rest of a poll. Every write must call `patch` or `invalidate`.
  */
 export function createAccountCache(db: Db, transactions: Transactions) {
   const byKey = db.prepare<[string], AccountRow>(`SELECT ${COLUMNS} FROM accounts WHERE key = ?`);
@@ -54,10 +53,7 @@ export function createAccountCache(db: Db, transactions: Transactions) {
     },
     /** Returns up to `limit` accounts ordered by key, starting after the key `after`; reads the database. */
     list: (limit: number, after: string): Account[] => page.all({ after, limit }).map(toAccount),
-    /**
-     * Applies a write to the cached row. Account objects that were handed out earlier are immutable snapshots and do
-     * not change.
-     */
+    /** Applies a write to the cached row. Account objects handed out earlier are immutable and do not change. */
     patch(id: number, values: Partial<Account>): void {
       const account = accountById.peek(id);
       if (account) accountById.set(id, { ...account, ...values });

@@ -12,8 +12,7 @@ export function createAccountLifetimes() {
   const listeners: ((endedId: number, successorId: number | undefined) => void)[] = [];
   return {
     /**
-     * Calls `listener` whenever a lifetime ends. `successorId` is the account that continues its history, after a
-     * restore; it is undefined after a reset or removal.
+     * Calls `listener` after the end of a lifetime. `successorId` is set if a restored account continues its history.
      */
     onEnd: (listener: (typeof listeners)[number]) => void listeners.push(listener),
     /** Returns the signal that aborts when the lifetime of this id ends. */

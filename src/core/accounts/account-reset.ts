@@ -65,23 +65,16 @@ export function createResets(
   }
 
   return {
-    /**
-     * Recreates the account in its initial state. The returned account has a new id.
-     * @throws ACCOUNT_NOT_FOUND when the account does not exist
-     */
+    /** Recreates the account in its initial state, under a new id. @throws ACCOUNT_NOT_FOUND when it does not exist */
     reset(accountId: number): Account {
       const { account, removed } = resetOne(accountId);
       cleanUp(removed);
       return account;
     },
-    /**
-     * Removes the account with all its data.
-     * @throws ACCOUNT_NOT_FOUND when the account does not exist
-     */
+    /** Removes the account with all its data. @throws ACCOUNT_NOT_FOUND when it does not exist */
     remove: (accountId: number): void => cleanUp(removeOne(accountId)),
     /**
-     * Resets every account, removes auto-created accounts and deletes the global fault rules. `inSameTransaction` runs
-     * before the commit.
+     * Resets all accounts, but removes auto-created ones and global rules; `inSameTransaction` runs before the commit.
      */
     resetAll: (inSameTransaction: () => void = () => {}): void => cleanUp(...resetAllRows(inSameTransaction)),
   };

@@ -77,10 +77,7 @@ export function createAutoAccounts(
   return {
     /** Records a request of this account; ignores accounts that were not auto-created. */
     touch,
-    /**
-     * Creates an account, evicting the least recently used one at the limit.
-     * @throws TOO_MANY_ACCOUNTS when no account can be evicted
-     */
+    /** Creates an account; evicts another at the limit. @throws TOO_MANY_ACCOUNTS when none can be evicted */
     create(key: string, profile: AccountProfile): Account {
       if (endedKeys.size > 0) relinkAfterReset();
       if (keyById.size >= maxAccounts) evictLeastRecentlyUsed();

@@ -77,10 +77,7 @@ export function createSnapshots(
     'UPDATE accounts SET snapshot_of = @id WHERE snapshot_of = @fromId',
   );
 
-  /**
-   * Copies all rows and returns the new id. `change` is the event to emit for the copy; snapshots emit none. Must run
-   * inside a transaction.
-   */
+  /** Copies all rows and returns the new id; `change` is the event to emit. Must run inside a transaction. */
   function copy(
     fromId: number,
     overrides: { key: string } & Partial<Omit<CopyParams, 'id' | 'fromId'>>,
@@ -152,10 +149,7 @@ export function createSnapshots(
 
   // The rate limiter's counts are part of a snapshot, so they are saved with it and not at the next interval.
   return {
-    /**
-     * Takes a snapshot; replaces an existing one of the same name.
-     * @throws TOO_MANY_SNAPSHOTS when the limit per account is reached
-     */
+    /** Takes or replaces a snapshot. @throws TOO_MANY_SNAPSHOTS when the limit per account is reached */
     take(accountId: number, name: string): Snapshot {
       const { snapshot, replacedId } = take(accountId, name);
       if (replacedId !== undefined) rateLimiter.clear(replacedId);
@@ -179,10 +173,7 @@ export function createSnapshots(
       return account;
     },
 
-    /**
-     * Copies the account, without its snapshots, to a new key.
-     * @throws ACCOUNT_EXISTS when the key has an account
-     */
+    /** Copies the account, without its snapshots, to a new key. @throws ACCOUNT_EXISTS when the key is in use */
     fork(accountId: number, key: string): Account {
       const account = fork(accountId, key);
       rateLimiter.save();

@@ -84,9 +84,10 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
 
   /** Rules by account id, global ones under null; undefined while the cache is invalid. */
   let rulesByAccount: Map<number | null, Fault[]> | undefined;
-  transactions.onRollback(() => {
+  function invalidate(): void {
     rulesByAccount = undefined;
-  });
+  }
+  transactions.onRollback(invalidate);
 
   function loadRules(): Map<number | null, Fault[]> {
     if (rulesByAccount) return rulesByAccount;
@@ -134,7 +135,7 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
     /** Adds a rule to an account, or a global rule with null. */
     add(accountId: number | null, rule: Rule): Fault {
       const { lastInsertRowid } = insert.run({ accountId, rule: JSON.stringify(rule) });
-      rulesByAccount = undefined;
+      invalidate();
       emitChange(accountId);
       return loadRules()
         .get(accountId)!
@@ -143,7 +144,7 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
     /** Adds the rules of a new account's profile; emits no event of its own. */
     addAll(accountId: number, added: readonly Rule[]): void {
       for (const rule of added) insert.run({ accountId, rule: JSON.stringify(rule) });
-      if (added.length > 0) rulesByAccount = undefined;
+      if (added.length > 0) invalidate();
     },
     /** Lists an account's rules, or the global ones with null, in the order they were set. */
     list: (accountId: number | null): readonly Fault[] => loadRules().get(accountId) ?? [],
@@ -152,24 +153,22 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
       const exists = (loadRules().get(accountId) ?? []).some((fault) => fault.id === id);
       if (!exists) return false;
       removeOne.run(id);
-      rulesByAccount = undefined;
+      invalidate();
       emitChange(accountId);
       return true;
     },
     clear(accountId: number | null): void {
       const { changes } = removeAll.run(accountId);
-      rulesByAccount = undefined;
+      invalidate();
       if (changes > 0) emitChange(accountId);
     },
     /** Copies an account's rules, with their counts, to another account. Must run inside a transaction. */
     copy(fromId: number, toId: number): void {
       copyRules.run({ fromId, toId });
-      rulesByAccount = undefined;
+      invalidate();
     },
     /** Clears the cache after accounts were created or removed together with their rules. */
-    invalidate(): void {
-      rulesByAccount = undefined;
-    },
+    invalidate,
   };
 }
 

@@ -71,10 +71,7 @@ export function createLedger(db: Db, accountCache: AccountCache, events: Events)
     grant: (accountId: number, credits: number, reason: string, atMs: number) =>
       append(accountId, 'grant', credits, atMs, { reason }),
 
-    /**
-     * Adds or, with a negative `amount`, takes credits by hand.
-     * @throws BALANCE_TOO_LOW when the balance would become negative
-     */
+    /** Adds or takes credits by hand. @throws BALANCE_TOO_LOW when the balance would become negative */
     adjust(accountId: number, amount: number, reason: string, atMs: number): number {
       const balance = accountCache.get(accountId)?.balance ?? 0;
       if (balance + amount < 0) {
@@ -83,10 +80,7 @@ export function createLedger(db: Db, accountCache: AccountCache, events: Events)
       return append(accountId, 'adjust', amount, atMs, { reason });
     },
 
-    /**
-     * Pre-deducts a task's price and returns the entry's `seq`. The caller must check the balance first.
-     * @throws a constraint error of SQLite when the balance does not cover the price
-     */
+    /** Pre-deducts a task's price, returns the entry's `seq`. @throws an SQLite error when the balance is too low */
     hold: (accountId: number, credits: number, taskId: string, atMs: number): number =>
       append(accountId, 'hold', -credits, atMs, { taskId }),
 

@@ -17,10 +17,7 @@ const APPLICATION_ID = 0x4e414e4f;
 /** How long to wait for a previous process that is still stopping and holds the file. */
 const LOCK_TIMEOUT_MS = 1500;
 
-/**
- * 16 MB. A checkpoint waits for the disk, so there should be few, but a start after a kill reads every page since the
- * last one.
- */
+/** 16 MB. Checkpoints wait for the disk and should be rare, but a start after a kill reads all pages since the last. */
 const PAGES_PER_CHECKPOINT = 4000;
 const CACHE_KIB = 16_384;
 
@@ -48,7 +45,6 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
     // Owner only: the file holds keys and prompts. SQLite gives its -wal and -shm files the same mode.
     if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600));
     db = connect(file);
-    // Must come before the first write.
     assertOwnDatabase(db, file, migrations.length);
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL');
     // SQLite takes the lock at the first write; write now, so that a second process fails at startup.
@@ -79,10 +75,7 @@ function connect(file: string): Db {
   }
 }
 
-/**
- * Creates a directory and its parents. mkdirSync's `recursive` is not an option: it never returns for a path below
- * /proc.
- */
+/** Creates a directory and its parents; mkdirSync's `recursive` option never returns for a path below /proc. */
 export function makeDir(dir: string): void {
   if (dirname(dir) !== dir) makeDir(dirname(dir));
   const stats = statSync(dir, { throwIfNoEntry: false });

@@ -189,9 +189,7 @@ export function createTasks(
     return true;
   });
 
-  /**
-   * Returns a task's simulated time so far, counted back from its next transition because the speed may have changed.
-   */
+  /** Returns a task's simulated time so far. Counts back from the next transition, since the speed may have changed. */
   function elapsedMs(account: Account, task: Task, nowMs: number): number {
     if (task.simulatedMs !== null) return task.simulatedMs;
     if (task.startedAtMs === null) return 0;
@@ -228,10 +226,7 @@ export function createTasks(
     /** Fails a task now and refunds its hold. Returns false when it has already ended. */
     fail: (accountId: number, id: string, errorCode: string) =>
       finishNow(accountId, id, { status: 'failed', errorCode }),
-    /**
-     * Fails and refunds synchronous tasks whose request no longer exists, of one account or of all. Returns their
-     * number.
-     */
+    /** Fails and refunds synchronous tasks without a request, of one account or all, and returns their number. */
     failInterrupted: (accountId: number | null = null): number =>
       store
         .listSynchronous(accountId)

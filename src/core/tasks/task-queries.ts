@@ -20,83 +20,63 @@ const NOT_IN_SNAPSHOT = 'EXISTS (SELECT 1 FROM accounts WHERE accounts.id = acco
 
 /** Prepares every SQL statement on the table `tasks`, except the copy made for a snapshot. */
 export function prepareTaskQueries(db: Db) {
-  const insert = db.prepare(`
-    INSERT INTO tasks (account_id, seq, id, family, driver, price, hold_seq, client_ref, input, plan, follows,
-                       created_at, started_at, due_at)
-    VALUES (@accountId, @seq, @id, @family, @driver, @price, @holdSeq, @clientRef, @input, @plan, @predecessorSeq,
-            @createdAtMs, @startedAtMs, @dueAtMs)`);
-  const byId = db.prepare<[string, number], TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE id = ? AND account_id = ?`);
-  const acrossAccounts = db.prepare<[string, string], TaskRow>(
-    `SELECT ${COLUMNS} FROM tasks WHERE id = ? AND family = ? AND ${NOT_IN_SNAPSHOT} ORDER BY account_id`,
-  );
-  const byClientRef = db.prepare<[string, string], TaskRow>(
-    `SELECT ${COLUMNS} FROM tasks
-     WHERE client_ref = ? AND family = ? AND driver = 'stream' AND status = 'completed' AND client_ref IS NOT NULL
-       AND ${NOT_IN_SNAPSHOT}
-     ORDER BY finished_at DESC LIMIT 10`,
-  );
-  const inputById = db
-    .prepare<[string, number], string>('SELECT input FROM tasks WHERE id = ? AND account_id = ?')
-    .pluck();
-  const bySeq = db.prepare<[number, number], TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE account_id = ? AND seq = ?`);
-  const page = db.prepare<
-    { accountId: number; after: number; status: TaskStatus | null; limit: number },
-    TaskRow
-  >(`SELECT ${COLUMNS} FROM tasks
-     WHERE account_id = @accountId AND seq > @after AND status = ifnull(@status, status)
-     ORDER BY seq LIMIT @limit`);
-  const nextDue = db.prepare<[number, number], DueRow>(
-    `SELECT ${DUE_COLUMNS} FROM tasks WHERE account_id = ? AND due_at <= ? ORDER BY due_at, seq LIMIT 1`,
-  );
-  const earliestDue = db
-    .prepare<[number], number | null>('SELECT min(due_at) FROM tasks WHERE account_id = ? AND due_at IS NOT NULL')
-    .pluck();
-  const successor = db.prepare<[number, number], Pick<TaskRow, 'seq' | 'id' | 'plan'>>(
-    `SELECT seq, id, plan FROM tasks
-     WHERE account_id = ? AND follows = ? AND follows IS NOT NULL AND status = 'processing'`,
-  );
-  const start = db.prepare(
-    'UPDATE tasks SET started_at = @atMs, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
-  );
-  const setPredecessor = db.prepare(
-    'UPDATE tasks SET follows = @predecessorSeq WHERE account_id = @accountId AND seq = @seq',
-  );
-  const advanceStep = db.prepare(
-    'UPDATE tasks SET step = @step, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
-  );
-  const finish = db.prepare(`
-    UPDATE tasks SET status = @status, finished_at = @atMs, simulated_ms = @simulatedMs, error_code = @errorCode,
-                     due_at = NULL
-    WHERE account_id = @accountId AND seq = @seq`);
-  const rescale = db.prepare(`
-    UPDATE tasks SET due_at = CAST(max(@nowMs, min(round(@nowMs + (due_at - @nowMs) * @factor), @latestMs)) AS INTEGER)
-    WHERE account_id = @accountId AND due_at IS NOT NULL`);
-  const synchronous = db.prepare<[number | null], { accountId: number; id: string }>(
-    `SELECT account_id AS accountId, id FROM tasks
-     WHERE driver = 'stream' AND status = 'processing' AND account_id = ifnull(?, account_id)`,
-  );
-
-  const counts = db.prepare<[], { family: string; status: TaskStatus; count: number }>(`
-    SELECT family, status, count(*) AS count FROM tasks
-    JOIN accounts ON accounts.id = account_id AND snapshot_of IS NULL GROUP BY family, status`);
-
   return {
-    counts,
-    insert,
-    byId,
-    acrossAccounts,
-    byClientRef,
-    inputById,
-    bySeq,
-    page,
-    nextDue,
-    earliestDue,
-    successor,
-    start,
-    setPredecessor,
-    advanceStep,
-    finish,
-    rescale,
-    synchronous,
+    insert: db.prepare(`
+      INSERT INTO tasks (account_id, seq, id, family, driver, price, hold_seq, client_ref, input, plan, follows,
+                         created_at, started_at, due_at)
+      VALUES (@accountId, @seq, @id, @family, @driver, @price, @holdSeq, @clientRef, @input, @plan, @predecessorSeq,
+              @createdAtMs, @startedAtMs, @dueAtMs)`),
+    byId: db.prepare<[string, number], TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE id = ? AND account_id = ?`),
+    acrossAccounts: db.prepare<[string, string], TaskRow>(
+      `SELECT ${COLUMNS} FROM tasks WHERE id = ? AND family = ? AND ${NOT_IN_SNAPSHOT} ORDER BY account_id`,
+    ),
+    byClientRef: db.prepare<[string, string], TaskRow>(
+      `SELECT ${COLUMNS} FROM tasks
+       WHERE client_ref = ? AND family = ? AND driver = 'stream' AND status = 'completed' AND client_ref IS NOT NULL
+         AND ${NOT_IN_SNAPSHOT}
+       ORDER BY finished_at DESC LIMIT 10`,
+    ),
+    inputById: db.prepare<[string, number], string>('SELECT input FROM tasks WHERE id = ? AND account_id = ?').pluck(),
+    bySeq: db.prepare<[number, number], TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE account_id = ? AND seq = ?`),
+    page: db.prepare<
+      { accountId: number; after: number; status: TaskStatus | null; limit: number },
+      TaskRow
+    >(`SELECT ${COLUMNS} FROM tasks
+       WHERE account_id = @accountId AND seq > @after AND status = ifnull(@status, status)
+       ORDER BY seq LIMIT @limit`),
+    nextDue: db.prepare<[number, number], DueRow>(
+      `SELECT ${DUE_COLUMNS} FROM tasks WHERE account_id = ? AND due_at <= ? ORDER BY due_at, seq LIMIT 1`,
+    ),
+    earliestDue: db
+      .prepare<[number], number | null>('SELECT min(due_at) FROM tasks WHERE account_id = ? AND due_at IS NOT NULL')
+      .pluck(),
+    successor: db.prepare<[number, number], Pick<TaskRow, 'seq' | 'id' | 'plan'>>(
+      `SELECT seq, id, plan FROM tasks
+       WHERE account_id = ? AND follows = ? AND follows IS NOT NULL AND status = 'processing'`,
+    ),
+    start: db.prepare(
+      'UPDATE tasks SET started_at = @atMs, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
+    ),
+    setPredecessor: db.prepare(
+      'UPDATE tasks SET follows = @predecessorSeq WHERE account_id = @accountId AND seq = @seq',
+    ),
+    advanceStep: db.prepare(
+      'UPDATE tasks SET step = @step, due_at = @dueAtMs WHERE account_id = @accountId AND seq = @seq',
+    ),
+    finish: db.prepare(`
+      UPDATE tasks SET status = @status, finished_at = @atMs, simulated_ms = @simulatedMs, error_code = @errorCode,
+                       due_at = NULL
+      WHERE account_id = @accountId AND seq = @seq`),
+    rescale: db.prepare(`
+      UPDATE tasks
+      SET due_at = CAST(max(@nowMs, min(round(@nowMs + (due_at - @nowMs) * @factor), @latestMs)) AS INTEGER)
+      WHERE account_id = @accountId AND due_at IS NOT NULL`),
+    synchronous: db.prepare<[number | null], { accountId: number; id: string }>(
+      `SELECT account_id AS accountId, id FROM tasks
+       WHERE driver = 'stream' AND status = 'processing' AND account_id = ifnull(?, account_id)`,
+    ),
+    counts: db.prepare<[], { family: string; status: TaskStatus; count: number }>(`
+      SELECT family, status, count(*) AS count FROM tasks
+      JOIN accounts ON accounts.id = account_id AND snapshot_of IS NULL GROUP BY family, status`),
   };
 }

@@ -12,8 +12,7 @@ const RETRY_MS = 1000;
 const RATE_LIMITER_SAVE_MS = 1000;
 
 /**
- * Applies due transitions in the background, in one loop over the accounts' next due times: no timer per task, and an
- * idle tick costs one index lookup.
+ * Applies due transitions in a loop over the accounts' due times: no timer per task, one index lookup per idle tick.
  */
 export function createWorker(clock: Clock, accounts: Accounts, timeline: Timeline, rateLimiter: RateLimiter) {
   let stops: (() => void)[] = [];

@@ -81,8 +81,7 @@ export function createTimeline(
   /**
    * Advances the clock to `getTargetMs(nowMs)`. The target is computed from the same `nowMs` that it is checked
    * against, because the wall clock continues between two reads.
-   * @throws CLOCK_BACKWARDS when the target is in the past, CLOCK_TOO_FAR when it is after the year 9999; the clock
-   * stays as it is
+   * @throws CLOCK_BACKWARDS when the target is in the past, CLOCK_TOO_FAR when it is after the year 9999
    */
   function advanceTo(accountId: number, getTargetMs: (nowMs: number) => number): Transition[] {
     const account = accounts.get(accountId);
@@ -111,10 +110,7 @@ export function createTimeline(
     applyDue,
     applyIfDue,
 
-    /**
-     * Advances the clock by `ms`.
-     * @throws CLOCK_BACKWARDS when `ms` is negative, CLOCK_TOO_FAR when the target is after the year 9999
-     */
+    /** Advances the clock by `ms`. @throws CLOCK_BACKWARDS when `ms` is negative, CLOCK_TOO_FAR after the year 9999 */
     advance(accountId: number, ms: number): Transition[] {
       return advanceTo(accountId, (nowMs) => nowMs + ms);
     },
@@ -128,8 +124,7 @@ export function createTimeline(
 
     /**
      * Changes the clock mode and optionally the time; running tasks keep their remaining simulated time.
-     * @throws CLOCK_BACKWARDS when `nowMs` is before the account's time, CLOCK_TOO_FAR when it is after the year 9999;
-     * the clock stays as it is
+     * @throws CLOCK_BACKWARDS when `nowMs` is in the past, CLOCK_TOO_FAR when it is after the year 9999
      */
     setClock(accountId: number, mode: ClockMode, nowMs?: number): Transition[] {
       const applied = applyDue(accountId);
