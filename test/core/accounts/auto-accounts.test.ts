@@ -40,6 +40,7 @@ describe('accounts that make themselves', () => {
     expect(core.accounts.find('a')!.id).toBe(a.id);
   });
 
+  // id: only-auto-accounts-evicted
   it('are the only ones that go', () => {
     const core = open(1);
     core.accounts.createMissing([{ key: 'seeded', profile: buildProfile() }]);
@@ -150,6 +151,7 @@ const step = fc.oneof(
 );
 
 describe('whatever is asked in whatever order', () => {
+  // id: auto-account-lru-eviction
   it('there are never more than the limit, none goes while its tasks run, and the least recently used goes first', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), fc.array(step, { maxLength: 60 }), (max, steps) => {
