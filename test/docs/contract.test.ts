@@ -102,7 +102,7 @@ describe('what the page says of verify', () => {
       expect(known, line).toBeDefined();
       if (!line.includes('not checked')) expect(name).toBe(known!.name);
     }
-    const about = Number(/asks a server some (\d+) things/.exec(page)![1]);
+    const about = Number(/with about (\d+) cases/.exec(page)![1]);
     expect(Math.abs(cases.length - about)).toBeLessThan(10);
   });
 });
