@@ -86,7 +86,7 @@ function createRequests(validator: ContractValidator, path: string): FaultReques
   return [...requests.filter(isForKey), ...requests.filter((request) => !isForKey(request))];
 }
 
-/** The cheapest example of the document, in a mode without further required fields, with these alone and short texts. */
+/** The cheapest example of the document, reduced to required fields and short texts, in a mode that needs no others. */
 export function shortBody(validator: ContractValidator, path: string): Json {
   const operation = validator.operationOf(path);
   const { if: condition, then, else: otherwise, ...schema } = getBodySchema(operation);
