@@ -72,7 +72,7 @@ export function createFaultRequests(document: Json): Map<string, FaultRequest[]>
 
 function createRequests(validator: ContractValidator, path: string): FaultRequest[] {
   const operation = validator.operationOf(path);
-  const body = shortBody(validator, path);
+  const body = createShortBody(validator, path);
   const candidates = listCandidates(validator, path, body);
   const requests = listCodes(operation).map(({ code, status }): FaultRequest => {
     const keyForCode = CODES_BY_KEY[code];
@@ -87,7 +87,7 @@ function createRequests(validator: ContractValidator, path: string): FaultReques
 }
 
 /** The cheapest example of the document, reduced to required fields and short texts, in a mode that needs no others. */
-export function shortBody(validator: ContractValidator, path: string): Json {
+export function createShortBody(validator: ContractValidator, path: string): Json {
   const operation = validator.operationOf(path);
   const { if: condition, then, else: otherwise, ...schema } = getBodySchema(operation);
   const modes = Object.entries<Json>((then?.required && condition.properties) ?? {}).map(
@@ -128,7 +128,7 @@ function listCandidates(validator: ContractValidator, path: string, body: Json):
   return [
     ...fields,
     ...listConditionCandidates(schema, body),
-    ...listUnknownTask(validator, path, body),
+    ...listUnknownTaskCandidates(validator, path, body),
     { code: 'INVALID_INPUT', body: [] },
   ];
 }
@@ -187,7 +187,7 @@ function listConditionCandidates({ if: condition, then, ...schema }: Json, body:
 }
 
 /** The vendor's examples poll tasks that do not exist. */
-function listUnknownTask(validator: ContractValidator, path: string, body: Json): Candidate[] {
+function listUnknownTaskCandidates(validator: ContractValidator, path: string, body: Json): Candidate[] {
   if (validator.operationOf(path)['x-prices']) return [];
   return ['TASK_NOT_FOUND', 'NOT_FOUND'].map((code) => ({ code, body }));
 }

@@ -1,10 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { createContractValidator, getBodySchema, getProperties } from '../src/conformance/contract-validator.ts';
-import { FAMILIES } from '../src/families/index.ts';
-import type { Price } from '../src/http/pipeline/route-docs.ts';
 import type { Json } from '../src/openapi/json-schema.ts';
-import { createFaultRequests, isFree, listCodes, shortBody, withDirective } from './fault-requests.ts';
+import { createFaultRequests, createShortBody, isFree, listCodes, withDirective } from './fault-requests.ts';
 
 // Writes the tables of the docs that follow from the OpenAPI document, each between `<!-- generated: NAME -->` and
 // `<!-- /generated -->`. With --check it writes nothing and fails if a table is out of date.
@@ -14,23 +12,23 @@ const read = (file: string) => readFileSync(new URL(file, ROOT), 'utf8');
 
 const document: Json = JSON.parse(read('docs/openapi.json'));
 const validator = createContractValidator(document);
-/** Every operation with its path, in the order of the families. */
-const operations = FAMILIES.flatMap(({ name }) =>
-  Object.entries<Json>(document.paths)
-    .map(([path, { post }]) => ({ path, operation: post }))
-    .filter(({ operation }) => operation.tags.includes(name)),
-);
+/** Every operation with its path. */
+const operations = Object.entries<Json>(document.paths).map(([path, { post }]) => ({ path, operation: post }));
 
-const code = (value: unknown) => `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
-const toTable = (header: string[], rows: string[][]): string =>
-  [header, header.map(() => '---'), ...rows]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n')
-    .replaceAll('| --- ', '|---')
-    .replaceAll('--- |', '---|');
+/** An entry of `x-prices`. */
+interface Price {
+  when: Record<string, string | boolean>;
+  credits: number;
+}
+
+const toCode = (value: unknown) => `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
+const toTable = (header: string[], rows: string[][]): string => {
+  const [head, ...body] = [header, ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+  return [head, `|${'---|'.repeat(header.length)}`, ...body].join('\n');
+};
 
 function endpointTable(): string {
-  const rows = operations.map(({ path, operation }) => [code(path), formatRange(operation), operation.summary]);
+  const rows = operations.map(({ path, operation }) => [toCode(path), formatRange(operation), operation.summary]);
   return toTable(['endpoint', 'credits', 'what it does'], rows);
 }
 
@@ -46,16 +44,18 @@ function formatRange({ 'x-prices': prices }: Json): string {
 function priceTable(): string {
   const rows = operations.flatMap(({ path, operation }) => {
     const { list = [], per, 'x-source': provenance } = operation['x-prices'] ?? {};
-    const byOptions = new Map<string, string[]>();
+    const rowsByOptions = new Map<string, { lastField: string; credits: string[] }>();
     for (const { when, credits } of list as Price[]) {
-      const options = Object.entries(when).map(([field, value]) => [field, code(value)]);
-      const last = options.pop();
-      const key = options.map(([field, value]) => `${code(field)} ${value}`).join(', ');
-      const text = last ? `${code(last[0])} ${last[1]}: ${credits}` : `${credits}`;
-      const others = byOptions.get(key) ?? [];
-      byOptions.set(key, [...others, others.length === 0 ? text : text.slice(text.indexOf(' ') + 1)]);
+      const options = Object.entries(when);
+      const [lastField, lastValue] = options.pop() ?? [];
+      const key = options.map(([field, value]) => `${toCode(field)} ${toCode(value)}`).join(', ');
+      const row = rowsByOptions.get(key) ?? { lastField: lastField ? `${toCode(lastField)} ` : '', credits: [] };
+      row.credits.push(lastField ? `${toCode(lastValue)}: ${credits}` : `${credits}`);
+      rowsByOptions.set(key, row);
     }
-    return [...byOptions].map(([options, credits]) => [code(path), options, credits.join(', '), per, provenance]);
+    return [...rowsByOptions].map(([options, { lastField, credits }]) => [
+      ...[toCode(path), options, lastField + credits.join(', '), per, provenance],
+    ]);
   });
   return toTable(['endpoint', 'options', 'credits', 'per', 'provenance'], rows);
 }
@@ -72,18 +72,18 @@ function provenanceTable(): string {
   const rows = operations.map(({ path, operation }) => {
     const { then } = getBodySchema(operation);
     const fields = Object.entries(getProperties(operation)).flatMap(([field, property]) => [
-      { name: code(field), provenance: property['x-source'] },
+      { name: toCode(field), provenance: property['x-source'] },
       ...(property['x-default-source']
-        ? [{ name: `default of ${code(field)}`, provenance: property['x-default-source'] }]
+        ? [{ name: `default of ${toCode(field)}`, provenance: property['x-default-source'] }]
         : []),
     ]);
     const conditional = ((then?.['x-source'] && then.required) ?? []).map((field: string) => ({
-      name: `when ${code(field)} is required`,
+      name: `when ${toCode(field)} is required`,
       provenance: then['x-source'],
     }));
-    const codes = listCodes(operation).map(({ code: name, provenance }) => ({ name: code(name), provenance }));
+    const codes = listCodes(operation).map(({ code: name, provenance }) => ({ name: toCode(name), provenance }));
     return [
-      code(path),
+      toCode(path),
       operation['x-source'],
       groupByProvenance([...fields, ...conditional]),
       operation.responses[200]['x-source'],
@@ -99,8 +99,8 @@ function faultTables(): string {
     .map(({ path }) => {
       const rows = requests
         .get(path)!
-        .map(({ code: name, status, key, body }) => [code(name), `${status}`, key ? code(key) : '', code(body)]);
-      return `### ${code(path)}\n\n${toTable(['code', 'status', 'key', 'body'], rows)}`;
+        .map(({ code: name, status, key, body }) => [toCode(name), `${status}`, key ? toCode(key) : '', toCode(body)]);
+      return `### ${toCode(path)}\n\n${toTable(['code', 'status', 'key', 'body'], rows)}`;
     })
     .join('\n\n');
 }
@@ -112,9 +112,9 @@ function failedTaskTable(): string {
       ({ value }) => value.status === 'failed',
     );
     if (!failed || isFree(operation)) return [];
-    const submitted = JSON.stringify(withDirective(operation, shortBody(validator, path), 'fail'));
+    const submitted = JSON.stringify(withDirective(operation, createShortBody(validator, path), 'fail'));
     const polled = JSON.stringify(failed.value).replace(/"(task|gen)_\w+"/g, '"$1_…"');
-    return [[code(path), code(submitted), code(polled)]];
+    return [[toCode(path), toCode(submitted), toCode(polled)]];
   });
   return toTable(['submitted to', 'body', 'the last poll, at `check-status` of the same API'], rows);
 }
