@@ -2,11 +2,11 @@ import { rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 import { writeConsole } from './console.mjs';
 import { SCALAR, writeReference } from './docs-page.mjs';
-import { createNotices } from './notices.mjs';
+import { noticesOf } from './notices.mjs';
 
-// Bundles the sources into few files: loading hundreds of small modules would take most of the startup time. Modules
-// that are imported dynamically (the MP4 parser, the pretty printer) become chunks. Native addons (better-sqlite3,
-// sharp) are not bundled.
+// One file: loading hundreds of small modules is most of a start. What a start does not need (the MP4 reader, the
+// pretty printer) is imported when it is used and becomes a chunk of its own. Native addons (better-sqlite3, sharp)
+// stay outside.
 await rm('dist', { recursive: true, force: true });
 const common = {
   bundle: true,
@@ -40,4 +40,4 @@ const program = await build({
 await writeReference('dist/reference');
 const inConsole = await writeConsole('dist/console');
 const bundled = [program, preload].flatMap(({ metafile }) => Object.keys(metafile.inputs));
-await writeFile('dist/THIRD-PARTY-LICENSES.txt', createNotices([...bundled, ...inConsole, SCALAR]));
+await writeFile('dist/THIRD-PARTY-LICENSES.txt', noticesOf([...bundled, ...inConsole, SCALAR]));

@@ -5,10 +5,10 @@ import { gzipSync } from 'node:zlib';
 import scalar from '@scalar/fastify-api-reference';
 import Fastify from 'fastify';
 
-/** The path of Scalar, for the licence notices. */
+/** Where Scalar is, for the notices. */
 export const SCALAR = fileURLToPath(import.meta.resolve('@scalar/fastify-api-reference'));
 
-/** Writes the page /docs and its script, whose name contains a hash of its content, so that browsers can cache it. */
+/** The page at /docs and its one script, whose name tells its content: browsers may keep it. */
 export async function writeReference(dir) {
   const script = `${await scalarScript()}\n${await readFile('src/docs-page/start.js', 'utf8')}`;
   const hash = createHash('sha256').update(script).digest('hex').slice(0, 16);
@@ -18,11 +18,11 @@ export async function writeReference(dir) {
   await writeFile(`${dir}/page.html`, page.replace('docs/reference.js', `docs/reference-${hash}.js`));
 }
 
-/** Gets Scalar's bundled script from the plugin that serves it: the package it is built from has many dependencies. */
+/** Without the dependencies of the package that it is made in: the plugin has it in itself, and serves it. */
 async function scalarScript() {
   const app = Fastify();
   app.register(scalar, { routePrefix: '/scalar', configuration: { url: '/openapi.json' } });
   const { statusCode, payload } = await app.inject('/scalar/js/scalar.js');
-  if (statusCode !== 200) throw new Error('@scalar/fastify-api-reference serves its script at another path');
+  if (statusCode !== 200) throw new Error('@scalar/fastify-api-reference serves its script somewhere else');
   return payload;
 }

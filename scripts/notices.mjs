@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 const PACKAGE = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//;
 
 /** The names and licences of the packages that contain these files. The licences require them in every copy. */
-export function createNotices(files) {
+export function noticesOf(files) {
   const dirs = files.map((file) => PACKAGE.exec(file)?.[1]);
   const notices = [...new Set(dirs.filter(Boolean))].map((dir) => {
     const { name, version, license, author } = JSON.parse(readFileSync(`${dir}/package.json`, 'utf8'));

@@ -4,40 +4,39 @@ import sharp from 'sharp';
 import { startEmulator } from '../src/index.ts';
 import { CHROMIUM, openBrowser } from '../test/support/browser.ts';
 
-// Takes the screenshots of README.md and docs/console.md: the console of an emulator with frozen clocks and typical
-// requests.
+// The pictures of the README and of docs/console.md: an emulator whose clocks stand still, used as a team would, in a browser.
 
-const OUTPUT_DIR = 'docs/screenshots';
+const INTO = 'docs/screenshots';
 const WIDE = { width: 1280, height: 860 };
 const PHONE = { width: 390, height: 860 };
 const BEGAN = '2026-01-31T09:00:00.000Z';
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 if (!CHROMIUM) {
-  process.stderr.write('screenshots: Chromium is not installed; install it, or set CHROMIUM to its path.\n');
+  process.stderr.write('screenshots: no Chromium is installed; install one, or name its path in CHROMIUM.\n');
   process.exit(2);
 }
-await mkdir(OUTPUT_DIR, { recursive: true });
+await mkdir(INTO, { recursive: true });
 const emulator = await startEmulator({ port: 6266 });
 const browser = await openBrowser();
 try {
-  await takeScreenshot(browser, 'first-run', '#/', {});
-  const ids = await sendRequests();
+  await take(browser, 'first-run', '#/', {});
+  const ids = await use();
   const at = (rest: string) => `#/accounts/np_test_shop/${rest}`;
-  await takeScreenshot(browser, 'accounts', '#/', {});
-  await takeScreenshot(browser, 'tasks', at(`tasks/${ids.done}`), { waitFor: 'video.result' });
-  await takeScreenshot(browser, 'request', at(`requests/${ids.refused}`), { waitFor: 'article' });
-  await takeScreenshot(browser, 'ledger', at('ledger'), { isDark: true });
-  await takeScreenshot(browser, 'verdict', at('verdict'), { waitFor: '.finding' });
-  await takeScreenshot(browser, 'faults', at('faults'), { waitFor: '.rules li' });
-  await takeScreenshot(browser, 'phone', at('tasks'), { size: PHONE });
+  await take(browser, 'accounts', '#/', {});
+  await take(browser, 'tasks', at(`tasks/${ids.done}`), { wanted: 'video.result' });
+  await take(browser, 'request', at(`requests/${ids.refused}`), { wanted: 'article' });
+  await take(browser, 'ledger', at('ledger'), { isDark: true });
+  await take(browser, 'verdict', at('verdict'), { wanted: '.finding' });
+  await take(browser, 'faults', at('faults'), { wanted: '.rules li' });
+  await take(browser, 'phone', at('tasks'), { size: PHONE });
 } finally {
   await browser.close();
   await emulator.close();
 }
 
-/** Sends the requests of a typical client and its tests. */
-async function sendRequests(): Promise<{ done: string; refused: string }> {
+/** What a client and its tests may have done. */
+async function use(): Promise<{ done: string; refused: string }> {
   const key = 'np_test_shop';
   const account = await emulator.accounts.create({
     key,
@@ -93,26 +92,26 @@ async function sendRequests(): Promise<{ done: string; refused: string }> {
   return { done: done!, refused: refused!.id };
 }
 
-interface ScreenshotOptions {
-  /** A selector to wait for. */
-  waitFor?: string;
+interface Look {
+  /** There when the picture is taken. */
+  wanted?: string;
   size?: typeof WIDE;
   isDark?: boolean;
 }
 
-async function takeScreenshot(
+async function take(
   browser: Browser,
   name: string,
   hash: string,
-  { waitFor = '.row', size = WIDE, isDark = false }: ScreenshotOptions,
+  { wanted = '.row', size = WIDE, isDark = false }: Look,
 ) {
   const colorScheme = isDark ? 'dark' : 'light';
   const page = await browser.newPage({ viewport: size, deviceScaleFactor: 1.5, colorScheme });
   await page.goto(`${emulator.url}/console${hash}`);
-  await page.locator(waitFor).first().waitFor();
-  // Thumbnails and videos load after the page.
+  await page.locator(wanted).first().waitFor();
+  // Thumbnails, and what plays.
   await page.waitForTimeout(1500);
   const picture = await page.screenshot();
-  await sharp(picture).png({ palette: true, quality: 90, effort: 10 }).toFile(`${OUTPUT_DIR}/${name}.png`);
+  await sharp(picture).png({ palette: true, quality: 90, effort: 10 }).toFile(`${INTO}/${name}.png`);
   await page.close();
 }
