@@ -1,7 +1,7 @@
-// Makes fixtures/videos with ffmpeg: one MP4 for each size, length and with or without sound that some API can be asked for.
-// Run it by hand after a change (`npm run videos`); the files are part of the repository, so that nothing but this script
-// needs ffmpeg. Needs one built with libx264 and freetype, as Debian's package is. What is there already is kept; remove it
-// to have it made anew.
+// Renders fixtures/videos with ffmpeg: one MP4 file for each combination of size, length and sound that an API offers.
+// Run it by hand after a change (`npm run videos`). The files are part of the repository, so that only this script
+// needs ffmpeg, built with libx264 and freetype like Debian's package. Existing files are kept; delete a file to render
+// it again.
 import { execFile } from 'node:child_process';
 import { access, mkdir, rename, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -15,8 +15,8 @@ const SORA = { seconds: [10, 15], sound: [true] };
 const VEO = { seconds: [8], sound: [true] };
 const SEEDANCE = { seconds: [4, 8, 12], sound: [true, false] };
 
-/** Landscape; portrait is the same turned. */
-const WANTED = [
+/** In landscape; portrait swaps the sides. */
+const FORMATS = [
   { size: [1280, 704], of: [SORA] },
   { size: [848, 480], of: [SEEDANCE] },
   { size: [1280, 720], of: [SORA, VEO, SEEDANCE] },
@@ -24,25 +24,25 @@ const WANTED = [
   { size: [3840, 2160], of: [VEO] },
 ];
 
-/** Where the emulator writes which video it is: the id of a task, or the name of one without its watermark. */
+/** The emulator overwrites these with the task's id, or with the name of a video without its watermark. */
 const PLACEHOLDER = `task_${'0'.repeat(24)}`;
 const WATERMARK_PLACEHOLDER = '0'.repeat(32);
 
 const FPS = 24;
 
-function nameOf({ width, height, seconds, sound }) {
+function toFileName({ width, height, seconds, sound }) {
   return `${width}x${height}-${seconds}s${sound ? '' : '-silent'}.mp4`;
 }
 
-function wanted() {
+function listVideos() {
   const videos = new Map();
-  for (const { size, of } of WANTED) {
+  for (const { size, of } of FORMATS) {
     for (const { seconds, sound } of of) {
       for (const [width, height] of [size, size.toReversed()]) {
         for (const length of seconds) {
-          for (const isHeard of sound) {
-            const video = { width, height, seconds: length, sound: isHeard, mark: PLACEHOLDER };
-            videos.set(nameOf(video), video);
+          for (const hasSound of sound) {
+            const video = { width, height, seconds: length, sound: hasSound, mark: PLACEHOLDER };
+            videos.set(toFileName(video), video);
           }
         }
       }
@@ -53,12 +53,12 @@ function wanted() {
   return videos;
 }
 
-/** A dark ground, what the video is, the time that has passed, and a bar that fills up: whoever looks sees it play. */
-function picture({ width, height, seconds, sound }) {
+/** The filter graph: a dark background, the format, the elapsed seconds and a progress bar. */
+function filterGraph({ width, height, seconds, sound }) {
   const short = Math.min(width, height);
   const font = `fontfile=${at('fonts/DejaVuSans.ttf')}:fontcolor=white`;
-  const text = (size, y, what) =>
-    `drawtext=${font}:fontsize=${Math.round(short * size)}:x=(w-text_w)/2:y=h*${y}-text_h/2:${what}`;
+  const text = (size, y, options) =>
+    `drawtext=${font}:fontsize=${Math.round(short * size)}:x=(w-text_w)/2:y=h*${y}-text_h/2:${options}`;
   const bar = Math.round(short / 40);
   return [
     `color=c=0x1d2b3f:s=${width}x${height}:r=${FPS}:d=${seconds}[ground]`,
@@ -72,49 +72,49 @@ function picture({ width, height, seconds, sound }) {
   ].join(';');
 }
 
-async function make(name, video) {
+async function renderVideo(name, video) {
   const target = at(`videos/${name}`);
-  const making = `${target}.part`;
+  const partial = `${target}.part`;
   const { seconds, sound, mark } = video;
   // A short beep every second.
   const beeps = `aevalsrc='0.2*sin(2*PI*880*t)*lt(mod(t,1),0.08)':s=48000:d=${seconds}`;
   await run('ffmpeg', [
     ...['-v', 'error', '-y'],
-    ...['-filter_complex', `${picture(video)}[v]${sound ? `;${beeps}[a]` : ''}`],
+    ...['-filter_complex', `${filterGraph(video)}[v]${sound ? `;${beeps}[a]` : ''}`],
     ...['-map', '[v]', ...(sound ? ['-map', '[a]'] : [])],
     ...['-c:v', 'libx264', '-profile:v', 'high', '-pix_fmt', 'yuv420p', '-preset', 'veryslow', '-crf', '30'],
-    // Few enough for the levels that hardware decoders know.
+    // Hardware decoders support a limited number of reference frames.
     ...['-refs', '3'],
-    // A key frame every two seconds, for players that jump.
+    // A key frame every two seconds, for seeking.
     ...['-g', String(2 * FPS), '-threads', '1', '-color_primaries', 'bt709', '-color_trc', 'bt709'],
     ...['-colorspace', 'bt709', '-color_range', 'tv'],
     ...(sound ? ['-c:a', 'aac', '-b:a', '16k', '-ac', '1'] : []),
     ...['-t', String(seconds), '-movflags', '+faststart', '-map_metadata', '-1'],
-    // The same bytes from the same ffmpeg.
+    // The same ffmpeg renders the same bytes.
     ...['-fflags', '+bitexact', '-flags:v', '+bitexact', '-flags:a', '+bitexact'],
     ...['-metadata', `comment=${mark}`, '-metadata', 'title=nanophoto-emulator'],
-    ...['-f', 'mp4', making],
+    ...['-f', 'mp4', partial],
   ]);
-  await rename(making, target);
+  await rename(partial, target);
 }
 
 await mkdir(at('videos'), { recursive: true });
 const todo = [];
-for (const [name, video] of wanted()) {
-  const isThere = await access(at(`videos/${name}`)).then(
+for (const [name, video] of listVideos()) {
+  const exists = await access(at(`videos/${name}`)).then(
     () => true,
     () => false,
   );
-  if (!isThere) todo.push([name, video]);
+  if (!exists) todo.push([name, video]);
 }
 await Promise.all(
   Array.from({ length: availableParallelism() }, async () => {
     for (let next = todo.shift(); next; next = todo.shift()) {
-      await make(...next);
+      await renderVideo(...next);
       process.stdout.write(`${next[0]}\n`);
     }
   }),
 );
 let bytes = 0;
-for (const name of wanted().keys()) bytes += (await stat(at(`videos/${name}`))).size;
-process.stdout.write(`${wanted().size} videos, ${(bytes / 1e6).toFixed(2)} MB\n`);
+for (const name of listVideos().keys()) bytes += (await stat(at(`videos/${name}`))).size;
+process.stdout.write(`${listVideos().size} videos, ${(bytes / 1e6).toFixed(2)} MB\n`);

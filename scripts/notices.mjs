@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const PACKAGE = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//;
 
-/** Names and licences of all packages that these files are of: they ask to be passed on together with the code. */
+/** The names and licences of the packages that contain these files. The licences require them in every copy. */
 export function noticesOf(files) {
   const dirs = files.map((file) => PACKAGE.exec(file)?.[1]);
   const notices = [...new Set(dirs.filter(Boolean))].map((dir) => {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-// What the package has beside what is built for running: the types. Run before it is packed.
+// Builds the package: the bundles and the type declarations. npm runs it before packing.
 const root = fileURLToPath(new URL('..', import.meta.url));
 const types = `${root}dist/types/`;
 
@@ -11,7 +11,7 @@ execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '--pro
   cwd: root,
   stdio: 'inherit',
 });
-// The compiler leaves names of sources in declarations, where no source is.
+// The compiler keeps `.ts` in the imports of declarations, but the package does not contain the sources.
 for (const file of readdirSync(types)) {
   const text = readFileSync(types + file, 'utf8');
   writeFileSync(types + file, text.replace(/(from '\.\/\w+)\.ts'/g, "$1.js'"));

@@ -172,6 +172,7 @@ describe('the control plane', () => {
     expect((await get('/api/%zz')).body).toMatchObject({ success: false, errorCode: 'NOT_FOUND' });
   });
 
+  // id: control-plane-json-only-415
   it.each([
     [{ 'content-type': 'text/plain' }, 415, 'UNSUPPORTED_MEDIA_TYPE', 'Content-Type: application/json'],
     [{ 'content-type': 'application/json', 'content-encoding': 'gzip' }, 415, 'UNSUPPORTED_MEDIA_TYPE', 'gzip'],
@@ -204,6 +205,7 @@ describe('the control plane', () => {
     expect(await status({ authorization: 'Bearer np_test_default' })).toBe(401);
   });
 
+  // id: control-plane-local-only
   it('answers callers on this machine only, unless told otherwise', async () => {
     const statusFrom = async (remoteAddress: string, flags: string[] = []) => {
       const { app } = await createTestEmulator(flags);
@@ -234,6 +236,7 @@ describe('the control plane', () => {
     expect(await status(token, ['--admin-token', 'very-secret'])).toBe(200);
   });
 
+  // id: private-names-allowed-when-remote
   it.each([
     ...['emulator:6266', 'nanophoto-emulator', 'host.docker.internal:6266', '192.168.7.5:6266', '[fe80::1]:6266'],
     ...['localhost', 'LOCALHOST:1', 'a.localhost', '0.0.0.0:6266'],
@@ -244,6 +247,7 @@ describe('the control plane', () => {
     expect((await get('/health')).status).toBe(200);
   });
 
+  // id: foreign-host-403
   it.each([
     ...['evil.test', 'evil.test:6266', 'emulator.evil.test', 'nanophoto.ai', 'internal.evil.test'],
     ...['1.2.3.4.evil.test', 'xinternal.test', 'emulator..', 'emulator.', 'a b'],
@@ -259,6 +263,7 @@ describe('the control plane', () => {
     ]);
   });
 
+  // id: admin-hosts-allowed
   it('takes the names of --admin-hosts, whoever may call', async () => {
     for (const flags of [[], ['--admin-remote', 'on']]) {
       const { send } = await createTestEmulator(['--admin-hosts', 'emulator.example.org,ci', ...flags]);
@@ -270,6 +275,7 @@ describe('the control plane', () => {
     }
   });
 
+  // id: foreign-page-without-origin-403
   it.each(['cross-site', 'same-site'])(
     'answers no request that a page of elsewhere makes without an origin (%s), token or not',
     async (site) => {
@@ -288,6 +294,7 @@ describe('the control plane', () => {
     },
   );
 
+  // id: browser-writes-need-header
   it('takes from a browser what changes nothing, and all else with a header that no form can send', async () => {
     for (const flags of [[], ['--admin-token', 'very-secret'], ['--admin-remote', 'on']]) {
       const { send } = await createTestEmulator(flags);

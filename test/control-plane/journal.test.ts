@@ -148,6 +148,7 @@ describe('the journal', () => {
     expect(stream.taskIds).toHaveLength(1);
   });
 
+  // id: journal-has-no-credentials
   it('hides the key where it is escaped, encoded or cut, and other credentials too', async () => {
     const key = 'sk"secret\\key';
     const { send, requests, verdict } = await createJournaledEmulator(key);
@@ -182,6 +183,7 @@ describe('the journal', () => {
     }
   });
 
+  // id: journal-evicts-oldest
   it('makes room by what is oldest, whoever it belongs to', async () => {
     const { post, count, createAccount, get: read } = await createJournaledEmulator();
     for (let n = 0; n < 9; n++) createAccount(`np_noisy_${n}`, { rateLimit: null, clock: { mode: 'frozen' } });

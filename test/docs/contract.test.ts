@@ -14,7 +14,7 @@ import { loadContract } from '../support/verify.ts';
 const page = readFileSync(join(import.meta.dirname, '../../docs/contract.md'), 'utf8');
 const document = JSON.parse(readFileSync(join(import.meta.dirname, '../../docs/openapi.json'), 'utf8'));
 
-/** The lines of the page that begin so, with what belongs to them. */
+/** The shell blocks of the page that start with a command. */
 const linesOf = (command: string) =>
   [...page.matchAll(/^```sh\n([\s\S]*?)```/gm)].map(([, lines]) => lines!).filter((one) => one.startsWith(command));
 
@@ -24,7 +24,7 @@ async function paste(lines: string) {
   return { stdout, file: (name: string) => JSON.parse(readFileSync(join(cwd, name), 'utf8')) };
 }
 
-/** An emulator behind Prism, as the page's line starts it. */
+/** Starts an emulator behind Prism with the command of the page. */
 async function behindPrism(...flags: string[]) {
   const emulator = await startEmulator();
   const relay = await startRelay(emulator.url);
@@ -41,14 +41,14 @@ async function behindPrism(...flags: string[]) {
   return { relay, url: prism.url };
 }
 
-describe('the page on the contract', () => {
-  it('explains every extension that the document has', () => {
+describe('docs/contract.md', () => {
+  it('explains every extension of the document', () => {
     const used = new Set(JSON.stringify(document).match(/"x-(?!ratelimit)[a-z-]+"(?=:)/g));
     const explained = [...page.matchAll(/^\| (`x-.*?) \|/gm)].flatMap(([, cell]) => cell!.match(/x-[a-z-]+/g));
     expect(explained.sort()).toEqual([...used].map((one) => JSON.parse(one)).sort());
   });
 
-  it.skipIf(!hasProgram('curl', '--version'))('has a line that fetches the document', async () => {
+  it.skipIf(!hasProgram('curl', '--version'))('has a command that downloads the document', async () => {
     const emulator = await startEmulator();
     onTestFinished(() => emulator.close());
     const [line] = linesOf('curl');
@@ -56,7 +56,7 @@ describe('the page on the contract', () => {
     expect(file('nanophoto.json').paths).toEqual(document.paths);
   });
 
-  it.skipIf(!hasProgram('curl', '--version'))('has lines for Prism that show what is not as documented', async () => {
+  it.skipIf(!hasProgram('curl', '--version'))('has commands with which Prism reports a violation', async () => {
     const { url } = await behindPrism();
     const [, line] = linesOf('curl');
     const { stdout, file } = await paste(line!.replace('http://127.0.0.1:6267', url));
@@ -64,7 +64,7 @@ describe('the page on the contract', () => {
     expect(file('answer.json')).toMatchObject({ errorCode: 'INVALID_INPUT' });
   });
 
-  it('says what Prism answers with --errors', async () => {
+  it('states the statuses of Prism with --errors', async () => {
     const { url, relay } = await behindPrism('--errors');
     const statusOf = async (body: object) => {
       const answer = await fetch(`${url}/api/sora-2/generate`, {
@@ -83,8 +83,8 @@ describe('the page on the contract', () => {
   });
 });
 
-describe('what the page says of verify', () => {
-  it('has flags that verify takes', () => {
+describe('docs/contract.md › verify', () => {
+  it('uses flags that verify accepts', () => {
     const lines = linesOf('nanophoto-emulator verify').join('').trim().split('\n');
     expect(lines.length).toBeGreaterThan(2);
     for (const line of lines) {
@@ -93,7 +93,7 @@ describe('what the page says of verify', () => {
     }
   });
 
-  it('shows cases that there are, and about as many', () => {
+  it('shows existing cases and their approximate number', () => {
     const { cases } = loadContract();
     const shown = [...page.matchAll(/^ {2}(?:holds|DIFFERS|not checked) +(\S+): (.*)$/gm)];
     expect(shown).toHaveLength(3);
@@ -102,7 +102,7 @@ describe('what the page says of verify', () => {
       expect(known, line).toBeDefined();
       if (!line.includes('not checked')) expect(name).toBe(known!.name);
     }
-    const about = Number(/asks a server some (\d+) things/.exec(page)![1]);
+    const about = Number(/with about (\d+) cases/.exec(page)![1]);
     expect(Math.abs(cases.length - about)).toBeLessThan(10);
   });
 });

@@ -9,7 +9,7 @@ const { packages } = JSON.parse(read('package-lock.json')) as {
   packages: Record<string, { integrity?: string; link?: true; version?: string }>;
 };
 
-/** The packages of a part of the page, each with its reason. */
+/** The packages in a section of the page, each with its reason. */
 const [, ...parts] = read('docs/dependencies.md').split(/^## /m);
 const rowsOf = (title: string) =>
   [...parts.find((part) => part.startsWith(`${title}\n`))!.matchAll(/^\| `([^`]+)` \| (.*) \|$/gm)].map(
@@ -21,8 +21,8 @@ const namesOf = (title: string) =>
     .sort();
 const DEVELOPMENT = ['Bundled', 'To build and to check', 'To test', 'To measure'];
 
-describe('the page on dependencies', () => {
-  it('has a reason for each package that is named in package.json, and none for others', () => {
+describe('docs/dependencies.md', () => {
+  it('gives a reason for each package in package.json, and lists no others', () => {
     expect(namesOf('Installed with the emulator')).toEqual(Object.keys(dependencies).sort());
     expect(DEVELOPMENT.flatMap(namesOf).sort()).toEqual(Object.keys(devDependencies).sort());
     expect(namesOf('Overrides')).toEqual(Object.keys(overrides).sort());
@@ -31,7 +31,7 @@ describe('the page on dependencies', () => {
     for (const { name, why } of rows) expect(why.length, name).toBeGreaterThan(7);
   });
 
-  it('says of those alone that they are bundled that are', () => {
+  it('lists exactly the bundled packages as bundled', () => {
     const notices = read('dist/THIRD-PARTY-LICENSES.txt');
     const isBundled = (name: string) => notices.includes(`\n${name} ${devDependencies[name]}\n`);
     const bundled = Object.keys(devDependencies).filter(isBundled);
@@ -40,7 +40,7 @@ describe('the page on dependencies', () => {
 });
 
 describe('package.json', () => {
-  it('names exact versions', () => {
+  it('pins exact versions', () => {
     const versions = Object.values<string>({ ...dependencies, ...devDependencies });
     expect(versions.filter((version) => !/^(npm:[\w-]+@)?\d+\.\d+\.\d+$/.test(version))).toEqual([]);
   });

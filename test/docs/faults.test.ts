@@ -8,7 +8,7 @@ import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
 import { page, parseTableRows, ROWS, type Row, readSection } from '../support/faults-page.ts';
 import { listRegisteredRoutes } from '../support/routes.ts';
 
-/** What pages of the vendor promise of every API. */
+/** The error codes that vendor pages document for every API. */
 const COMMON = ['LOGIN_REQUIRED', 'API_KEY_RATE_LIMIT_EXCEEDED', 'INVALID_INPUT', 'INTERNAL_ERROR'];
 
 const isFree = (prices: unknown): boolean =>
@@ -16,8 +16,8 @@ const isFree = (prices: unknown): boolean =>
 
 async function documentedCodes(): Promise<string[]> {
   const routes = await listRegisteredRoutes();
-  return routes.flatMap(({ url, family, errors: problems }) => {
-    const own = Object.keys(problems).filter((code) => problems[code]!.errorCode === undefined);
+  return routes.flatMap(({ url, family, errors }) => {
+    const own = Object.keys(errors).filter((code) => errors[code]!.errorCode === undefined);
     const { prices } = FAMILIES.find(({ name }) => name === family)!;
     const charges = !url.endsWith('/check-status') && !isFree(prices);
     const codes = new Set([...COMMON, ...(charges ? ['INSUFFICIENT_CREDITS'] : []), ...own]);
@@ -25,31 +25,34 @@ async function documentedCodes(): Promise<string[]> {
   });
 }
 
-describe('the tables of codes', () => {
-  it('have exactly one row for each documented code of each endpoint', async () => {
+describe('docs/faults.md › tables of error codes', () => {
+  it('have exactly one row for each documented error code of each endpoint', async () => {
     const listed = ROWS.map(({ path, code }) => `${path} ${code}`);
     expect(listed.length).toBeGreaterThan(90);
     expect([...listed].sort()).toEqual((await documentedCodes()).sort());
   });
 
-  it('leave no common code of the vendor out', () => {
+  it('include every common error code of the vendor', () => {
     const ours = ['NOT_FOUND', 'METHOD_NOT_ALLOWED'];
-    const codes = Object.entries(COMMON_ERRORS).filter(([, problem]) => !('errorCode' in problem));
+    const codes = Object.entries(COMMON_ERRORS).filter(([, error]) => !('errorCode' in error));
     expect(codes.map(([code]) => code).sort()).toEqual([...COMMON, 'INSUFFICIENT_CREDITS', ...ours].sort());
   });
 
-  it.each([...new Set(ROWS.map(({ path }) => path))])('have requests to %s that are answered so', async (path) => {
-    const emulator = await createTestEmulator();
-    for (const row of ROWS.filter((one) => one.path === path)) {
-      await emulator.send('POST', '/__admin/reset', { key: null });
-      await fire(emulator, row);
-    }
-  });
+  it.each([...new Set(ROWS.map(({ path }) => path))])(
+    'have requests to %s that get the error code of their row',
+    async (path) => {
+      const emulator = await createTestEmulator();
+      for (const row of ROWS.filter((one) => one.path === path)) {
+        await emulator.send('POST', '/__admin/reset', { key: null });
+        await sendRow(emulator, row);
+      }
+    },
+  );
 });
 
-/** Sends the row's request and looks at the answer. */
-async function fire({ post, core }: TestEmulator, { path, code, status, key, body }: Row): Promise<void> {
-  const what = `${path} ${code}`;
+/** Sends the request of a row and checks the response. */
+async function sendRow({ post, core }: TestEmulator, { path, code, status, key, body }: Row): Promise<void> {
+  const label = `${path} ${code}`;
   let sent = body;
   if (body.includes('GENERATION_OF_ANOTHER_KEY')) {
     const generate = path.replace('check-status', 'generate');
@@ -57,53 +60,53 @@ async function fire({ post, core }: TestEmulator, { path, code, status, key, bod
     sent = body.replace('GENERATION_OF_ANOTHER_KEY', answer.body.generationId);
   }
   if (key === 'np_test_limited') {
-    for (let n = 0; n < 3; n++) expect((await post(path, sent, key)).status, what).not.toBe(429);
+    for (let n = 0; n < 3; n++) expect((await post(path, sent, key)).status, label).not.toBe(429);
   }
   const before = core.accounts.find(key)?.balance;
   const answer = await post(path, sent, key);
-  expect([answer.status, answer.body?.errorCode], what).toEqual([status, code]);
-  expect(answer.headers['content-type'], what).toBe('application/json; charset=utf-8');
+  expect([answer.status, answer.body?.errorCode], label).toEqual([status, code]);
+  expect(answer.headers['content-type'], label).toBe('application/json; charset=utf-8');
   const isBare = code === 'INSUFFICIENT_CREDITS' && /^\/api\/(sora-2|veo-3)\/generate$/.test(path);
-  expect(answer.body, what).toEqual({
+  expect(answer.body, label).toEqual({
     ...(isBare ? {} : { success: false }),
     error: expect.stringMatching(/^[A-Z]/),
     errorCode: code,
     ...(code === 'INSUFFICIENT_CREDITS' && { requiredCredits: expect.any(Number) }),
   });
-  expect(core.accounts.find(key)?.balance, what).toBe(before);
+  expect(core.accounts.find(key)?.balance, label).toBe(before);
 }
 
-describe('the table of failed tasks', () => {
+describe('docs/faults.md › table of failed tasks', () => {
   const failed = parseTableRows(readSection('## Failed tasks'));
 
-  it('has a row for every endpoint that makes tasks to poll', async () => {
+  it('has a row for every endpoint that creates tasks', async () => {
     const polled = (await listRegisteredRoutes()).map(({ url }) => url).filter((url) => url.endsWith('/check-status'));
     expect(failed.map(([path]) => path!.replace('/generate', '/check-status')).sort()).toEqual(polled.sort());
   });
 
   it.each(failed.flatMap((row) => ['200', '500'].map((status) => [status, ...row])))(
-    'with --failed-task-status %s: %s ends as shown for %s',
-    async (status, path, body, shown) => {
+    'with --failed-task-status %s: a task submitted to %s ends as shown for %s',
+    async (status, path, body, expected) => {
       const { post, account } = await createTestEmulator(['--failed-task-status', status!]);
       const key = 'np_test_auto';
       const { taskId, generationId, shots } = (await post(path!, body, key)).body;
-      const asked = generationId
+      const pollBody = generationId
         ? { generationId }
         : shots
           ? { taskIds: shots.map((shot: { shotId: string; taskId: string }) => shot) }
           : { taskId };
       expect(account(key).balance).toBeLessThan(1000);
-      const poll = () => post(path!.replace('/generate', '/check-status'), asked, key);
+      const poll = () => post(path!.replace('/generate', '/check-status'), pollBody, key);
       let answer = await poll();
       for (let n = 0; n < 5 && answer.body.status !== 'failed'; n++) answer = await poll();
       expect(answer.status).toBe(Number(status));
-      expect(answer.text.replace(/"(task|gen)_[0-9a-f]+"/g, '"$1_…"')).toBe(shown);
+      expect(answer.text.replace(/"(task|gen)_[0-9a-f]+"/g, '"$1_…"')).toBe(expected);
       expect(account(key).balance).toBe(1000);
     },
   );
 });
 
-describe('the table of effects', () => {
+describe('docs/faults.md › table of effects', () => {
   const VALUES: Record<string, unknown> = {
     errorCode: 'INTERNAL_ERROR',
     status: 503,
@@ -119,11 +122,11 @@ describe('the table of effects', () => {
       .split('\n')[0]!
       .matchAll(/at `(\w+)`/g),
   ].map(([, stage]) => stage!);
-  const cells = parseTableRows(text).flatMap(([effect, ...told]) =>
-    told.map((cell, index) => [stages[index]!, effect!, cell !== '–'] as const),
+  const cells = parseTableRows(text).flatMap(([effect, ...descriptions]) =>
+    descriptions.map((cell, index) => [stages[index]!, effect!, cell !== '–'] as const),
   );
 
-  it('shows every stage and every effect, and a dash where a rule is refused', async () => {
+  it('has every stage and effect, and a dash for each combination that is rejected', async () => {
     expect(stages).toHaveLength(6);
     expect(cells).toHaveLength(66);
     const { send } = await createTestEmulator();
@@ -135,16 +138,16 @@ describe('the table of effects', () => {
         key: null,
         body: { at: stage, effect },
       });
-      const told = isAllowed ? [201, undefined] : [400, 'INVALID_INPUT'];
-      expect([stage, name, status, body.code]).toEqual([stage, name, ...told]);
+      const expected = isAllowed ? [201, undefined] : [400, 'INVALID_INPUT'];
+      expect([stage, name, status, body.code]).toEqual([stage, name, ...expected]);
     }
   });
 });
 
-describe('what the page says of directives', () => {
+describe('docs/faults.md › directives', () => {
   const VIDEO = { prompt: 'a dog', mode: 'textToVideo' };
 
-  /** How a task ends that was asked for so. */
+  /** How a task with this request ends. */
   async function ended(body: object, headers: object = {}) {
     const { send, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode: 'frozen' } });
@@ -154,19 +157,19 @@ describe('what the page says of directives', () => {
     return { status: task?.status, seconds: (task?.simulatedMs ?? 0) / 1000 };
   }
 
-  it('a field that is not documented cannot make a task fail', async () => {
+  it('do not make a task fail from an undocumented field', async () => {
     expect((await ended({ ...VIDEO, prompt: '@emulator(fail)' })).status).toBe('failed');
     expect((await ended({ ...VIDEO, note: '@emulator(fail)' })).status).toBe('completed');
     expect((await ended({ ...VIDEO, note: '@emulator(fail=INTERNAL_ERROR)' })).status).toBeUndefined();
   });
 
-  it('the header counts more than a text, and the first text more than the second', async () => {
+  it('in the header override those in texts, and the first text overrides the second', async () => {
     const two = { ...VIDEO, prompt: '@emulator(duration=2m) @emulator(duration=3m)' };
     expect((await ended(two)).seconds).toBe(120);
     expect((await ended(two, { 'x-emulator-fault': 'duration=1.5s' })).seconds).toBe(1.5);
   });
 
-  it('a wrong body is told before the code that a directive asks for, but not by a poll', async () => {
+  it('report an invalid body before an injected error code, except for a poll', async () => {
     const { send } = await createTestEmulator();
     const headers = { 'x-emulator-fault': 'fail=INTERNAL_ERROR' };
     const codeOf = async (path: string) => (await send('POST', path, { body: {}, headers })).body.errorCode;
@@ -174,7 +177,7 @@ describe('what the page says of directives', () => {
     expect(await codeOf('/api/sora-2/check-status')).toBe('INTERNAL_ERROR');
   });
 
-  it('fail, hang and duration mean nothing to a poll', async () => {
+  it('fail, hang and duration do not affect a poll', async () => {
     const { send } = await createTestEmulator();
     for (const words of ['fail', 'hang', 'duration=3s']) {
       const headers = { 'x-emulator-fault': words };
@@ -186,9 +189,9 @@ describe('what the page says of directives', () => {
 
 const hasCurl = hasProgram('curl', '--version');
 
-describe.skipIf(!hasCurl)('the lines of the page', () => {
+describe.skipIf(!hasCurl)('docs/faults.md › commands', () => {
   const accepted = String.raw`\{"success":true,"status":"processing","taskId":"task_\w+","message":"[^"]+"\} 200\n`;
-  /** What each block prints, in the order of the page, pasted into one shell after the other. */
+  /** The output of each block, in the order of the page. */
   const PRINTED = [
     String.raw`\{"id".*"fired":0\} 201\nHTTP/1.1 418 I'm a Teapot\r\nx-pot: 1\r\ncontent-type: text/html\r\ncontent-length: 12\r\n\r\n<h1>Tea</h1>\n`,
     String.raw`\{"id":"\d+","match":\{"family":"sora-2"\},"at":"charge",.*"times":1,"fired":0\} 201\n`,
@@ -205,7 +208,7 @@ describe.skipIf(!hasCurl)('the lines of the page', () => {
     String.raw`\{.*"NOT_FOUND"\} 404\n\{.*"METHOD_NOT_ALLOWED"\} 405\n\{.*"INVALID_INPUT"\} 415\n\{.*"INVALID_INPUT"\} 413\n`,
   ];
 
-  it('do what it says when they are pasted', async () => {
+  it('print what the page says', async () => {
     const { url } = await startCommand();
     const blocks = [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, block]) => block!);
     expect(blocks).toHaveLength(PRINTED.length);
@@ -217,7 +220,7 @@ describe.skipIf(!hasCurl)('the lines of the page', () => {
     }
   });
 
-  it('name every call', () => {
+  it('include every operation', () => {
     for (const base of ['/__admin/accounts/np_test_default/faults', '/__admin/faults']) {
       const lines = [...page.matchAll(/curl -s(?:[^\\\n]|\\[\s\S])*/g)]
         .map(([line]) => line)

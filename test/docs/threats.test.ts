@@ -1,61 +1,82 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript-5';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+const list = (folder: string) => readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' });
 const page = read('docs/threats.md');
+const pages = list('docs')
+  .filter((file) => file.endsWith('.md'))
+  .map((file) => read(`docs/${file}`));
 
-/** Names of the tests in a file, those that are never run left out. */
-function testsOf(file: string): string[] {
-  const names: string[] = [];
+/** The tests of a file that run, each with the id in the comment directly above it: `// id: connection-limit-503`. */
+function parseTests(file: string): { title: string; id: string | undefined }[] {
+  const tests: { title: string; id: string | undefined }[] = [];
+  const text = read(file);
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest);
   const visit = (node: ts.Node): void => {
     if (ts.isCallExpression(node) && /^it\b(?!\.(skip|todo)\b)/.test(node.expression.getText(source))) {
-      const [name] = node.arguments;
-      if (name && ts.isStringLiteralLike(name)) names.push(name.text);
+      const [title] = node.arguments;
+      const comment = ts.getLeadingCommentRanges(text, node.getFullStart())?.at(-1);
+      const id = comment && /^\/\/ id: ([a-z0-9]+(?:-[a-z0-9]+)*)$/.exec(text.slice(comment.pos, comment.end))?.[1];
+      if (title && ts.isStringLiteralLike(title)) tests.push({ title: title.text, id });
     }
     ts.forEachChild(node, visit);
   };
-  const source = ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest);
   visit(source);
-  return names;
+  return tests;
 }
 
-/** Each test that the page names: in the last cell of a row, or in brackets in a sentence. */
-const named = [
-  ...page.matchAll(/`(test\/[\w/-]+\.test\.ts)`: ((?:[^;`|]|`(?!test\/))+?)(?=; `test| \|$|\)[.:| ])/gm),
-].map(([, file, name]) => ({ file: file!, name: name!.replace(/\s+/g, ' ') }));
+const testFiles = list('test')
+  .filter((file) => file.endsWith('.test.ts'))
+  .map((file) => `test/${file}`);
+const ids = testFiles.flatMap((file) => parseTests(file).flatMap(({ id }) => id ?? []));
 
-describe('the page on threats', () => {
-  it('names tests that there are', () => {
-    expect(named.length).toBeGreaterThan(40);
-    // All mentions are understood, but for that of this file.
-    expect(page.match(/`test\//g)).toHaveLength(named.length + 1);
-    for (const { file, name } of named) {
-      expect([file, existsSync(join(ROOT, file))]).toEqual([file, true]);
-      expect(testsOf(file), file).toContain(name);
-    }
+const ID_LIST = /^`[a-z0-9-]+`(, `[a-z0-9-]+`)*$/;
+/** The rows of the tables whose last column is "shown by": the tests' ids are in the last cell. */
+const rows = page
+  .split(/\n{2,}/)
+  .filter((block) => /^\| .*\| shown by \|\n/.test(block))
+  .flatMap((table) => table.trim().split('\n').slice(2))
+  .map((row) => ({ row, testIds: row.slice(0, -1).split('|').at(-1)!.trim() }));
+const namedIds = [
+  ...rows.flatMap(({ testIds }) => [...testIds.matchAll(/`([^`]+)`/g)].map(([, id]) => id!)),
+  ...[...page.matchAll(/\(test `([^`]+)`\)/g)].map(([, id]) => id!),
+];
+
+describe('docs/threats.md', () => {
+  it('refers to tests that exist and run', () => {
+    expect(namedIds.length).toBeGreaterThan(40);
+    for (const id of namedIds) expect(ids).toContain(id);
   });
 
-  it('names every test of what is hostile', () => {
-    const told = new Set(named.map(({ name }) => name));
-    for (const file of readdirSync(join(ROOT, 'test/threats'))) {
-      const names = testsOf(`test/threats/${file}`).filter((name) => !name.startsWith('what is worst for'));
-      expect(names.length).toBeGreaterThan(0);
+  it('refers to every test in test/threats', () => {
+    for (const file of testFiles.filter((one) => one.startsWith('test/threats/'))) {
+      const tests = parseTests(file);
+      expect(tests.length).toBeGreaterThan(0);
       expect(
-        names.filter((name) => !told.has(name)),
+        tests.filter(({ id }) => id === undefined || !namedIds.includes(id)),
         file,
       ).toEqual([]);
     }
   });
 
-  it('shows for each attempt what happens and a test of it', () => {
-    const rows = page
-      .split(/^## /m)
-      .filter((part) => /^(A hostile|The control plane|What is kept)/.test(part))
-      .flatMap((part) => part.split('\n').filter((line) => /^\| (to|the|a|all|bodies|names|forms|files) /.test(line)));
+  it('names a test for each attempt and each guarantee', () => {
     expect(rows.length).toBeGreaterThan(35);
-    expect(rows.filter((row) => !row.includes('`test/'))).toEqual([]);
+    expect(rows.filter(({ testIds }) => !ID_LIST.test(testIds))).toEqual([]);
+  });
+});
+
+describe('test ids', () => {
+  it('are unique, and each belongs to a test that runs', () => {
+    expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
+    const comments = testFiles.flatMap((file) => read(file).match(/^ *\/\/ id: .*$/gm) ?? []);
+    expect(comments.map((line) => line.trim().slice('// id: '.length)).sort()).toEqual([...ids].sort());
+  });
+
+  it('are referred to by a page of the docs', () => {
+    expect(ids.filter((id) => !pages.some((text) => text.includes(`\`${id}\``)))).toEqual([]);
   });
 });

@@ -16,6 +16,7 @@ async function reference() {
   return { ...emulator, page, ask };
 }
 
+// id: docs-page-self-contained
 it('the page comes without a key, allows nothing from elsewhere and is asked for each time', async () => {
   const { page } = await reference();
   expect(page.status).toBe(200);

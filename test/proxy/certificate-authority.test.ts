@@ -116,6 +116,7 @@ describe('the authority', () => {
     await expect(openAuthority('/proc/nowhere')).rejects.toThrow(/authority\.pem cannot be written/);
   });
 
+  // id: authority-limited-to-vendor-hosts
   it("can speak for the vendor's hosts and for no other, even if its key is stolen", async () => {
     const dir = tempDir();
     await openAuthority(dir);

@@ -66,6 +66,7 @@ describe('a tunnel', () => {
     socket.destroy();
   });
 
+  // id: connect-refuses-other-hosts
   it.each([
     'example.com:443',
     'nanophoto.ai.evil.com:443',
@@ -99,6 +100,7 @@ describe('a tunnel', () => {
     expect(answer).toContain(`"videoUrl":"https://nanophoto.ai${new URL(videoUrl).pathname}"`);
   });
 
+  // id: proxy-no-bypass-of-guard
   it('is no way around the guard of the control plane', async () => {
     const { port, ca } = await listening();
     const { socket } = await openTunnel(port, 'nanophoto.ai:443');

@@ -54,6 +54,7 @@ async function visitor(port: number, options: { allowHalfOpen?: boolean } = {}):
 }
 
 describe('--connection-limit', () => {
+  // id: connection-limit-503
   it('tells one too many so, and lets the next one in when another has left', async () => {
     const { port } = await listening(['--connection-limit', '2']);
     const [one] = [await visitor(port), await visitor(port)];
@@ -66,6 +67,7 @@ describe('--connection-limit', () => {
     await expect.poll(async () => (await sendRawForJson(port, HEALTH)).status).toBe(200);
   });
 
+  // id: tunnels-count-as-connections
   it('counts a tunnel as the one connection that it is, and what comes in on the port for HTTPS', async () => {
     const flags = ['--connection-limit', '2', '--https-port', '0'];
     const { port, httpsPort, authority } = await listening(flags);
@@ -79,6 +81,7 @@ describe('--connection-limit', () => {
     await expect.poll(async () => (await sendRawForJson(port, HEALTH)).status).toBe(200);
   });
 
+  // id: connection-refusals-bounded
   it('bounds those that are told, too, and keeps none of them for longer than a second', async () => {
     const { port, clock } = await listening(['--connection-limit', '1']);
     const guest = await visitor(port);
@@ -121,6 +124,7 @@ describe('--connection-limit', () => {
 describe('a request', () => {
   const withHeader = (length: number) => `GET /health HTTP/1.0\r\nX: ${'x'.repeat(length)}\r\n\r\n`;
 
+  // id: header-limit-431
   it('has a head of --header-limit-bytes at most', async () => {
     const { port: small } = await listening(['--header-limit-bytes', '4096']);
     expect(await sendRawForJson(small, withHeader(4200))).toEqual({ status: 431, body: INVALID });
@@ -129,6 +133,7 @@ describe('a request', () => {
     expect((await sendRawForJson(large, withHeader(60_000))).status).toBe(200);
   });
 
+  // id: body-limit-413
   it('has a body of --body-limit-bytes at most', async () => {
     const { post, told } = await listening(['--body-limit-bytes', '2048']);
     const send = async (length: number) =>
@@ -137,6 +142,7 @@ describe('a request', () => {
     expect((await send(1900)).status).toBe(200);
   });
 
+  // id: request-timeout-408
   it.each([
     ['nothing at all', ''],
     ['half a head', 'GET /health HTTP/1.1\r\nHost: loc'],
@@ -153,6 +159,7 @@ describe('a request', () => {
 describe('--stream-limit', () => {
   const STREAM = '/api/sora-2/generate-prompt';
 
+  // id: stream-limit-503
   it('refuses one too many before it is charged, and nothing but answers that take their time', async () => {
     const { post, told, account, clock } = await listening(['--stream-limit', '2']);
     const open = [await post(STREAM, TOPIC), await post(STREAM, TOPIC)];
@@ -188,6 +195,7 @@ describe('--stream-limit', () => {
     await expect.poll(probe).toBe(200);
   });
 
+  // id: pipelined-requests-end-with-connection
   it('knows when a client has left that sent requests one behind the other', async () => {
     const { port, post, probe } = await listening(['--stream-limit', '3']);
     const hanging =
@@ -239,6 +247,7 @@ describe('--listener-limit', () => {
 describe('--auto-account-limit', () => {
   const VALID = { prompt: 'a', mode: 'textToVideo' };
 
+  // id: auto-account-limit-503
   it('lets the least recently used one go, and tells when none can', async () => {
     const { post, told, account, clock, core } = await listening(['--auto-account-limit', '2']);
     const use = async (key: string, body: object = {}) =>

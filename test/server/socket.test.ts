@@ -59,6 +59,7 @@ describe('a client that sends too much', () => {
     }
   });
 
+  // id: endless-body-cut-off
   it('is cut off after its refusal when there is no end of it', async () => {
     const { app } = await createTestEmulator();
     const url = await app.listen({ port: 0, host: '127.0.0.1' });

@@ -15,6 +15,7 @@ const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 const CONTROL = '\u0007\u001b[2J\u009b31m\r\n';
 
 describe('a hostile client', () => {
+  // id: no-prototype-pollution
   it('changes nothing of the program by fields named __proto__, constructor or prototype', async () => {
     const { send, get } = await createTestEmulator();
     const { paths } = (await get('/openapi.json')).body;
@@ -43,6 +44,7 @@ describe('a hostile client', () => {
     expect((await send('POST', '/api/sora-2/generate', { body: VALID })).status).toBe(200);
   });
 
+  // id: no-header-injection
   it('puts no header of its own into an answer', async () => {
     const emulator = await createTestEmulator();
     const { videoUrl } = await completeTask(emulator as never, 'sora-2');
@@ -65,6 +67,7 @@ describe('a hostile client', () => {
     }
   });
 
+  // id: invalid-host-not-in-urls
   it.each(['"><script>', 'evil.test/x?', 'user@evil.test', 'a b', 'evil.test#', '\\evil.test', "'"])(
     'puts no Host such as %s into the URLs that are handed out',
     async (host) => {
@@ -82,6 +85,7 @@ describe('a hostile client', () => {
     },
   );
 
+  // id: no-path-traversal
   it('reads no file and writes none, whatever paths and names it makes up', async () => {
     const dir = tempDir();
     const { send, authority, close } = await createTestEmulator(['--data-dir', dir]);
@@ -111,6 +115,7 @@ describe('a hostile client', () => {
     await close();
   });
 
+  // id: result-names-not-guessable
   it('guesses no results of an account whose seed it does not know', async () => {
     const idOf = async (flags: string[]) => {
       const { post } = await createTestEmulator(flags);
@@ -123,6 +128,7 @@ describe('a hostile client', () => {
     expect(known).toMatch(/^task_[0-9a-f]{24}$/);
   });
 
+  // id: admin-token-not-guessable
   it('gets into the control plane by no part of the token, nor with more than it', async () => {
     const token = 'very-secret-token';
     const { send } = await createTestEmulator(['--admin-token', token]);
@@ -140,6 +146,7 @@ describe('a hostile client', () => {
 });
 
 describe('what is kept and told', () => {
+  // id: data-files-owner-only
   it('is readable for its owner alone, as far as the emulator makes it', async () => {
     const dir = tempDir();
     const { authority, post } = await createTestEmulator(['--data-dir', dir]);
@@ -150,6 +157,7 @@ describe('what is kept and told', () => {
     for (const [file, mode] of modes) expect([file, mode]).toEqual([file, 0o600]);
   });
 
+  // id: log-has-no-secrets
   it('has in its log neither keys, but those of tests, nor tokens, prompts or queries', async () => {
     const lines: string[] = [];
     const logger = pino({ level: 'trace' }, { write: (line) => void lines.push(line) });
@@ -187,6 +195,7 @@ describe('what is kept and told', () => {
     expect(text).toContain('There is no account with the key sk_l…');
   });
 
+  // id: log-one-line-per-request
   it('has one line of JSON in its log for each request, whatever is in that', async () => {
     const lines: string[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => void lines.push(line) });
@@ -202,6 +211,7 @@ describe('what is kept and told', () => {
     }
   });
 
+  // id: log-no-terminal-escapes
   it.skipIf(!hasProgram('python3', '-c', 'import pty'))(
     'tells a terminal nothing that a terminal would do',
     async () => {

@@ -137,6 +137,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
       { origin, extra },
     );
 
+  // id: foreign-page-403
   it.each([
     ['of another site', 'www.evil.test'],
     ['of another port of this machine', '127.0.0.1'],
@@ -151,6 +152,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     expect(state()).toEqual(before);
   });
 
+  // id: foreign-page-with-open-control-plane
   it('gets no further with the control plane open to other machines, nor with a token in the way', async () => {
     for (const flags of [
       ['--admin-remote', 'on'],
@@ -164,6 +166,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     }
   });
 
+  // id: dns-rebinding-403
   it.each([[[]], [['--admin-remote', 'on']]])(
     'whose name is made to lead to the emulator itself gets no further, with flags %j',
     async (flags) => {
@@ -182,6 +185,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     },
   );
 
+  // id: foreign-page-spends-no-credits
   it('spends no credits: it cannot send a key', async () => {
     const { origin, state } = await emulatorOnPort();
     const before = state();
@@ -201,6 +205,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     expect(state()).toEqual(before);
   });
 
+  // id: pages-not-framed
   it.each(['/docs', '/console'])('shows %s in no frame of its own', async (path) => {
     const { origin } = await emulatorOnPort();
     const page = await pageOf('www.evil.test');
@@ -218,6 +223,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     expect(complaints.join('\n')).toContain("frame-ancestors 'none'");
   });
 
+  // id: injected-form-changes-nothing
   it('that gets a form or a beacon into a page of the emulator itself changes nothing', async () => {
     const { origin, served, refused, state } = await emulatorOnPort();
     const before = state();
@@ -256,6 +262,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     expect(state()).toEqual(before);
   });
 
+  // id: own-page-may-call
   it('is told apart from our own page, which may call', async () => {
     const { origin, served } = await emulatorOnPort();
     const page = await browser.newPage();

@@ -22,6 +22,7 @@ async function target() {
 }
 
 describe('a hostile URL', () => {
+  // id: request-urls-never-fetched
   it('is called by no endpoint, at no time', async () => {
     const { port, calls } = await target();
     const { post, clock, get, send } = await createTestEmulator();
@@ -66,6 +67,7 @@ describe('a hostile URL', () => {
     expect(calls()).toBe(0);
   });
 
+  // id: proxy-forwards-nowhere
   it('leads nowhere by way of the proxy', async () => {
     const { port: elsewhere, calls } = await target();
     const { app } = await createTestEmulator();
@@ -83,6 +85,7 @@ describe('a hostile URL', () => {
     expect(calls()).toBe(0);
   });
 
+  // id: no-code-opens-connections
   it('finds nothing in the server that could call it', () => {
     // Commands that call a server by name, which their user has given, and what runs inside of a user's own program or browser.
     const callers = [

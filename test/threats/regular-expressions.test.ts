@@ -76,6 +76,7 @@ const found = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts') && !ELSEWHERE.includes(file.split('/')[0]!))
   .flatMap(expressionsOf);
 
+// id: regex-no-backtracking
 it('no regular expression takes long to say no, whatever a client sends', () => {
   expect(found.length).toBeGreaterThan(60);
   const unsure = found.filter(({ expression }) => !isSurelyQuick(expression)).map(({ name }) => name);
@@ -84,6 +85,7 @@ it('no regular expression takes long to say no, whatever a client sends', () => 
   expect(known.filter((start) => !unsure.some((name) => name.startsWith(start)))).toEqual([]);
 });
 
+// id: regex-worst-input-is-fast
 it.each(Object.entries(WORST))('what is worst for %s is still quick', (start, texts) => {
   const { expression } = found.find(({ name }) => name.startsWith(start))!;
   for (const text of texts) {

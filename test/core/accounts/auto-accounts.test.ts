@@ -40,6 +40,7 @@ describe('auto-created accounts', () => {
     expect(core.accounts.find('a')!.id).toBe(a.id);
   });
 
+  // id: only-auto-accounts-evicted
   it('are the only accounts that are evicted', () => {
     const core = open(1);
     core.accounts.createMissing([{ key: 'seeded', profile: buildProfile() }]);
@@ -150,6 +151,7 @@ const step = fc.oneof(
 );
 
 describe('auto-created accounts under random requests', () => {
+  // id: auto-account-lru-eviction
   it('stay within the limit; the least recently used account without running tasks is evicted first', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), fc.array(step, { maxLength: 60 }), (max, steps) => {
