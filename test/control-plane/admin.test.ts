@@ -154,7 +154,7 @@ describe('the control plane', () => {
     const { get, send } = await createTestEmulator();
     expect(await get('/__admin/accounts/nobody/ledger')).toMatchObject({
       status: 404,
-      body: { error: 'There is no account with the key nobody.', code: 'ACCOUNT_NOT_FOUND' },
+      body: { error: 'No account has the key nobody.', code: 'ACCOUNT_NOT_FOUND' },
     });
     expect(await get('/__admin/nowhere')).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
     expect(await send('POST', '/__admin/accounts/x/nowhere')).toMatchObject({

@@ -398,7 +398,7 @@ describe('wait', () => {
     await vi.waitUntil(() => core.events.hasListeners());
     const closed = close();
     const response = await waiting;
-    expect([response.status, await response.json()]).toEqual([503, { error: 'The emulator stops.', code: 'STOPPING' }]);
+    expect([response.status, await response.json()]).toEqual([503, { error: 'The emulator is stopping.', code: 'STOPPING' }]);
     await closed;
   });
 
@@ -649,7 +649,7 @@ describe('control calls', () => {
     ['DELETE', '/accounts/np_test_default/faults', { id: '3' }, 'There is no "id" here'],
     ['GET', '/accounts/np_test_default/verdict?status=1', undefined, 'There is no "status" here'],
     ['POST', '/reset?key=k', undefined, 'There is no "key" here'],
-    ['POST', '/accounts', { seed: {} }, 'seed: expected a text or a whole number'],
+    ['POST', '/accounts', { seed: {} }, 'seed: expected a string or a whole number'],
     ['POST', '/accounts', [], 'object'],
     [
       'PATCH',
@@ -665,9 +665,9 @@ describe('control calls', () => {
       'POST',
       '/accounts/np_test_default/credits',
       { amount: 5, reason: ' ' },
-      'reason: expected a text of 1 to 500 characters',
+      'reason: expected a string of 1 to 500 characters',
     ],
-    ['GET', '/accounts/np_test_default/wait?task=', undefined, 'task: expected a text of 1 to 200 characters'],
+    ['GET', '/accounts/np_test_default/wait?task=', undefined, 'task: expected a string of 1 to 200 characters'],
     ['PUT', '/accounts/np_test_default/rate-limit', { limit: -5 }, 'limit'],
     ['POST', '/accounts/np_test_default/snapshots', {}, 'name'],
     ['POST', '/accounts/np_test_default/reset', { all: true }, 'There is no "all" here'],
