@@ -18,7 +18,7 @@ describe('the types of the package', () => {
     expectTypeOf<z.output<typeof schemas.AdvanceSchema>>().toEqualTypeOf<t.Advance>();
     expectTypeOf<Omit<z.output<typeof schemas.ClockChange>, 'mode'>>().toEqualTypeOf<t.Advance>();
     expectTypeOf<z.output<ReturnType<typeof schemas.createTaskSchema<Family>>>>().toEqualTypeOf<t.Task>();
-    expectTypeOf<z.output<typeof CannedResponse>>().toEqualTypeOf<t.WholeAnswer>();
+    expectTypeOf<z.output<typeof CannedResponse>>().toEqualTypeOf<t.CannedResponse>();
     expectTypeOf<z.output<typeof Effect>>().toEqualTypeOf<t.Effect>();
     expectTypeOf<z.output<ReturnType<typeof schemas.createFaultSchema<Family>>>>().toEqualTypeOf<t.Fault>();
     expectTypeOf<z.output<typeof schemas.JournalEntrySchema>>().toEqualTypeOf<t.JournalEntry>();
