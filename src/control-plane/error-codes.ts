@@ -31,7 +31,8 @@ export const ADMIN_ERRORS = {
   LOOPBACK_ONLY: own(
     403,
     () =>
-      'Without an admin token, only clients on this machine may call the control plane: set --admin-token or --admin-remote on.',
+      'Without an admin token, only clients on this machine may call the control plane: set --admin-token or ' +
+      '--admin-remote on.',
   ),
   FOREIGN_HOST: own(
     403,

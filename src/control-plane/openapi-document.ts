@@ -17,11 +17,12 @@ export interface ControlDocumentOptions {
   url: string;
 }
 
-const DESCRIPTION = `Under \`/__admin\`, a test controls time, credits, tasks and faults, reads the client's requests, and resets state. These
-operations need no API key, do not count towards rate limits, and do not appear in the journal.
+const DESCRIPTION = `Under \`/__admin\`, a test controls time, credits, tasks and faults, reads the client's requests, and resets
+state. These operations need no API key, do not count towards rate limits, and do not appear in the journal.
 
-Without an admin token, only programs on the same machine may call them; with one, every caller that sends it. In a browser, only
-the emulator's own pages may, and must send the header \`x-emulator-console\` with every request except GET. A 409 changes nothing.`;
+Without an admin token, only programs on the same machine may call them; with one, every caller that sends it. In a
+browser, only the emulator's own pages may call them, and must send the header \`x-emulator-console\` with every request
+except GET. A 409 changes nothing.`;
 
 const JSON_TYPE = 'application/json';
 

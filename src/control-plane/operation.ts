@@ -30,7 +30,7 @@ export interface Operation {
   name: string;
   tag: keyof typeof TAGS;
   summary: string;
-  /** What the summary and the schemas do not say. */
+  /** Adds to the summary and the schemas. */
   description: string;
   params?: z.ZodObject | undefined;
   query?: z.ZodObject | undefined;
@@ -41,7 +41,9 @@ export interface Operation {
   codes?: readonly AdminErrorCode[];
   /** Served to every caller, outside of the guard. */
   isOpen?: true;
-  /** What answers HEAD: Fastify's copy of the GET route unless set, the handler itself, or nothing. */
+  /**
+   * HEAD requests: by default, Fastify derives a route from GET; otherwise the handler serves them, or nothing does.
+   */
   head?: 'handler' | 'none';
   handler(request: FastifyRequest, reply: FastifyReply): unknown;
 }

@@ -108,7 +108,10 @@ export function resolveProfile(profile: z.output<typeof Profile>, defaults: Acco
   };
 }
 
-/** JSON Schema keywords of an integer in a query: the OpenAPI document describes the number, not the string that zod reads. */
+/**
+ * JSON Schema keywords of an integer in a query: the OpenAPI document describes the number, not the string that zod
+ * reads.
+ */
 export const integerMeta = (minimum: number, maximum: number) =>
   ({ type: 'integer', minimum, maximum, pattern: undefined }) as const;
 

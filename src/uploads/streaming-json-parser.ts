@@ -4,30 +4,35 @@ const COLON = 0x3a;
 const COMMA = 0x2c;
 const EMPTY = Buffer.alloc(0);
 
-/** Large enough that calls into native code do not count, small enough that what they allocate dies young. */
+/** Large enough to amortize native calls, small enough that their garbage is collected young. */
 const PIECE_BYTES = 32 * 1024;
-/** The longest end of a piece that may wait for the next: two \uXXXX of one surrogate pair, the second one cut. */
+/** The longest incomplete end of a piece: a surrogate pair of two \uXXXX escapes, the second one truncated. */
 const MAX_REST_BYTES = 11;
 
-/** Takes the characters of a string as UTF-8. The bytes are only valid during the call: copy what is to stay. */
+/**
+ * Receives the characters of a string as UTF-8. It must copy the bytes that it keeps: they are only valid during the
+ * call.
+ */
 export interface FieldSink {
   write(bytes: Buffer): void;
 }
 
 /**
- * Reads a JSON document as it arrives and keeps it, except for the string value of one member of the root object: its
- * characters go to a sink, with all escapes resolved, and an empty string takes their place.
+ * Buffers a JSON document as it arrives, except for the string value of one member of the root object: its unescaped
+ * characters go to a sink, and the buffered document has an empty string instead.
  *
- * What is kept is as valid as the document was, for `JSON.parse` to judge: the contents of the diverted string are
- * checked here, and when they are not valid JSON, the kept text is made invalid too.
+ * The buffered document is valid JSON exactly if the original is, so that `JSON.parse` can judge it: if the diverted
+ * string is invalid, the buffered document is left incomplete.
  *
- * Never throws. A document of which more than `keepLimitBytes` would have to be kept sets `overflowed`, drops all
- * that was kept and ignores the rest.
+ * Never throws. If more than `keepLimitBytes` would have to be buffered, sets `overflowed`, discards the buffer and
+ * ignores the rest.
  */
 export class StreamingFieldExtractor<Sink extends FieldSink> {
-  /** Of the last value of the field, as in `JSON.parse`. None when there is no such member or it is not a string. */
+  /**
+   * Sink of the field's last value, which wins in `JSON.parse` too; undefined if the field is missing or not a string.
+   */
   sink: Sink | undefined;
-  /** More than `keepLimitBytes` would have been kept. `end` returns nothing then, which is not valid JSON. */
+  /** The document exceeds `keepLimitBytes`. `end` then returns an empty buffer, which is not valid JSON. */
   overflowed = false;
 
   readonly #field: string;
@@ -41,13 +46,13 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
   #depth = 0;
   #inString = false;
   #escaped = false;
-  /** What comes next in the root, if it is an object. */
+  /** The next token expected in the root object. */
   #next: 'name' | 'colon' | 'value' | 'comma' = 'comma';
   #nameAt = -1;
   #isField = false;
 
   #diverting = false;
-  /** The end of the last piece, when it was cut inside of an escape or a character. */
+  /** The end of the last piece, if it ends inside of an escape or a character. */
   #rest = EMPTY;
   #resolved = EMPTY;
 
@@ -64,16 +69,16 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
     }
   }
 
-  /** The document without the diverted string. */
+  /** Returns the document without the diverted string. */
   end(): Buffer {
     return this.#kept.subarray(0, this.#keptBytes);
   }
 
-  /** Byte by byte: it never sees more than `keepLimitBytes`. Returns where it stopped. */
+  /** Scans byte by byte, at most `keepLimitBytes` in all. Returns the offset after the last scanned byte. */
   #keepUntilField(chunk: Buffer, from: number): number {
     let unkept = from;
     for (let at = from; at < chunk.length; at++) {
-      // Else a large chunk would be walked to its end before the limit is noticed.
+      // Otherwise the limit would be checked only at the end of a large chunk.
       if (at - unkept >= PIECE_BYTES) {
         if (!this.#keep(chunk.subarray(unkept, at))) return at;
         unkept = at;
@@ -110,7 +115,7 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
     return chunk.length;
   }
 
-  /** A byte outside of strings that is not white space. */
+  /** Handles a byte outside of strings that is not whitespace. */
   #follow(byte: number): void {
     const inRoot = this.#depth === 1;
     if (inRoot && byte === COLON && this.#next === 'colon') {
@@ -124,7 +129,7 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
     switch (byte) {
       case 0x7b: // {
       case 0x5b: // [
-        // In an array nothing is followed by a colon, so that what is taken for a name there has no value.
+        // A root array needs no distinction: without colons, no string in it counts as a name with a value.
         if (this.#depth === 0) this.#next = 'name';
         this.#depth++;
         break;
@@ -139,7 +144,7 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
   }
 
   #isNameOfField(raw: Buffer): boolean {
-    // Escapes make a name longer, never shorter, and six times at most.
+    // Escapes make a name up to six times longer, never shorter.
     const bytes = Buffer.byteLength(this.#field);
     if (raw.length < bytes || raw.length > bytes * 6) return false;
     try {
@@ -155,8 +160,8 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
     const arrived = chunk.subarray(from, from + PIECE_BYTES);
     const waited = this.#rest.length;
     const piece = waited === 0 ? arrived : Buffer.concat([this.#rest, arrived]);
-    const quote = closingQuote(piece);
-    const end = quote === -1 ? completeLength(piece) : quote;
+    const quote = findClosingQuote(piece);
+    const end = quote === -1 ? getCompleteLength(piece) : quote;
     if (!this.#pass(piece.subarray(0, end))) {
       // The kept string is never closed, so the document stays invalid.
       this.#ignoreTheRest();
@@ -172,17 +177,17 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
     return from + quote - waited + 1;
   }
 
-  /** False when these are not the contents of a valid JSON string. */
+  /** Passes string contents to the sink; false if they are not valid in a JSON string. */
   #pass(raw: Buffer): boolean {
     if (raw.length === 0) return true;
     let text: string;
     try {
-      // Native, and so the fastest way to find raw control characters and to resolve the escapes.
+      // Native code, and therefore the fastest way to reject raw control characters and resolve escapes.
       text = JSON.parse(`"${raw.toString('utf8')}"`);
     } catch {
       return false;
     }
-    // Room for bytes that are no UTF-8: one such byte becomes the three of U+FFFD.
+    // An invalid UTF-8 byte becomes the three bytes of U+FFFD.
     if (this.#resolved.length === 0) this.#resolved = Buffer.allocUnsafe(3 * (PIECE_BYTES + MAX_REST_BYTES));
     this.sink!.write(this.#resolved.subarray(0, this.#resolved.write(text, 'utf8')));
     return true;
@@ -193,7 +198,7 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
     this.sink = undefined;
   }
 
-  /** False when there is no room left. */
+  /** Buffers bytes; false if the limit is exceeded. */
   #keep(bytes: Buffer): boolean {
     const needed = this.#keptBytes + bytes.length;
     if (needed > this.#keepLimitBytes) {
@@ -214,11 +219,11 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
   }
 }
 
-/** The quote that ends the string, or -1. The piece begins at the beginning of a character. */
-function closingQuote(piece: Buffer): number {
+/** Finds the quote that ends the string; -1 if there is none. The piece starts at a character boundary. */
+function findClosingQuote(piece: Buffer): number {
   const first = piece.indexOf(QUOTE);
   if (first === -1 || !isEscaped(piece, first)) return first;
-  // Uploads hold no quotes, so a piece full of escaped ones is either rare or an attack: a plain walk serves both.
+  // Uploads contain no quotes: escaped ones are rare or an attack, and a linear scan handles both.
   for (let at = 0; at < piece.length; at++) {
     if (piece[at] === BACKSLASH) at++;
     else if (piece[at] === QUOTE) return at;
@@ -232,8 +237,8 @@ function isEscaped(piece: Buffer, at: number): boolean {
   return (at - before) % 2 === 0;
 }
 
-/** How much of the piece can be decoded without knowing what follows. */
-function completeLength(piece: Buffer): number {
+/** Length of the prefix that can be decoded without the next piece. */
+function getCompleteLength(piece: Buffer): number {
   const end = piece.length;
   for (let back = 1; back <= 3 && back <= end; back++) {
     const byte = piece[end - back]!;
@@ -249,7 +254,7 @@ function completeLength(piece: Buffer): number {
   return last + 6 === end && isHighSurrogate(piece, last) ? last : end;
 }
 
-/** Whether an escape begins here that is only half of a character, with the other half yet to come. */
+/** Whether a \uXXXX escape of a high surrogate starts at this offset. */
 function isHighSurrogate(piece: Buffer, at: number): boolean {
   if (at < 0 || piece[at] !== BACKSLASH || isEscaped(piece, at)) return false;
   return /^\\u[dD][89abAB]/.test(piece.toString('latin1', at, at + 6));

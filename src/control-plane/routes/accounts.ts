@@ -86,7 +86,9 @@ export const accountOperations = ({ core, settings }: HttpContext): Operation[] 
     tag: 'accounts',
     summary: 'Change an account',
     description:
-      'Omitted fields keep their values. A new speed also applies to the remaining time of running tasks; a new seed only to later tasks. The API answers a revoked key with 401; the control plane still serves its account.',
+      'Omitted fields keep their values. A new speed also applies to the remaining time of running tasks; a new ' +
+      'seed only to later tasks. The API answers a revoked key with 401; the control plane still serves its ' +
+      'account.',
     params: AccountParams,
     body: AccountChanges,
     responses: { 200: AccountSchema },

@@ -58,7 +58,8 @@ export function clockOperations({ core }: HttpContext): Operation[] {
       tag: 'time',
       summary: 'Advance the clock',
       description:
-        'Works in every clock mode; a `real` clock continues from the new time. Responds after all transitions due on the way are applied. With `toNext` and no transition due, the time does not change.',
+        'Works in every clock mode; a `real` clock continues from the new time. Responds after all transitions due ' +
+        'on the way are applied. With `toNext` and no transition due, the time does not change.',
       params: AccountParams,
       body: AdvanceRequest,
       responses: { 200: AdvanceSchema },

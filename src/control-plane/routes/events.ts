@@ -15,11 +15,12 @@ const HEARTBEAT_MS = 15_000;
 
 const EVENT_STREAM = {
   types: ['text/event-stream'],
-  description: `Events as they happen. Each has an \`id\`, counted from 1 on this connection, its type as \`event\`, and JSON as \`data\`: the
-account's \`key\` and, for \`task\`, the fields of a Transition; for \`ledger\`, of a LedgerEntry; for \`request\`, \`id\`, \`method\`,
-\`path\`, \`status\`, \`errorCode\` and \`taskIds\` of a JournalEntry; for \`fault\`, \`fault\` and the id of the \`request\`; for
-\`account\`, \`change\`: \`created\`, \`changed\`, \`clock\`, \`reset\`, \`restored\`, \`removed\`, \`faults\`, \`snapshots\` or \`journal\`.
-Changes to global fault rules have a null \`key\` and are also sent to listeners of one account.`,
+  description: `Events as they happen. Each has an \`id\`, counted from 1 on this connection, its type as \`event\`, and JSON as
+\`data\`: the account's \`key\` and, for \`task\`, the fields of a Transition; for \`ledger\`, of a LedgerEntry; for
+\`request\`, \`id\`, \`method\`, \`path\`, \`status\`, \`errorCode\` and \`taskIds\` of a JournalEntry; for \`fault\`,
+\`fault\` and the id of the \`request\`; for \`account\`, \`change\`: \`created\`, \`changed\`, \`clock\`, \`reset\`,
+\`restored\`, \`removed\`, \`faults\`, \`snapshots\` or \`journal\`. Changes to global fault rules have a null \`key\` and are
+also sent to listeners of one account.`,
 } as const;
 
 /** Server-sent events about tasks, ledgers, requests, faults and accounts. */
@@ -41,7 +42,8 @@ export function eventOperations({ core, listenerLimit, stopping }: HttpContext):
       tag: 'requests',
       summary: 'Stream events',
       description:
-        'Server-sent events of all accounts or of one. An empty comment is sent at once and every 15 seconds. A listener with 1 MB of unread data is disconnected.',
+        'Server-sent events of all accounts or of one. An empty comment is sent at once and every 15 seconds. A ' +
+        'listener with 1 MB of unread data is disconnected.',
       query: strict({
         key: z.string().optional().meta({ description: 'Only events of this account, which need not exist yet.' }),
       }),

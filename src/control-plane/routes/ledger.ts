@@ -55,7 +55,8 @@ export const ledgerOperations = ({ core }: HttpContext): Operation[] => [
     tag: 'accounts',
     summary: 'Verify the ledger',
     description:
-      'Checks in the stored rows that the balance is the sum of the entries, that every hold belongs to a task and is resolved at most once, and that no finished task has an open hold.',
+      'Checks in the stored rows that the balance is the sum of the entries, that every hold belongs to a task and ' +
+      'is resolved at most once, and that no finished task has an open hold.',
     params: AccountParams,
     responses: { 200: Verification },
     async handler({ params }) {

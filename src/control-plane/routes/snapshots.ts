@@ -17,7 +17,8 @@ export const snapshotOperations = ({ core, settings }: HttpContext): Operation[]
     tag: 'states',
     summary: 'Reset an account',
     description:
-      'Returns the account to its initial state. Removes its journal, fault rules and snapshots, and aborts requests in progress.',
+      'Returns the account to its initial state. Removes its journal, fault rules and snapshots, and aborts ' +
+      'requests in progress.',
     params: AccountParams,
     responses: { 200: AccountSchema },
     handler: async ({ params }) => toAccountJson(core, core.resets.reset(requireAccount(core, params).id)),
@@ -30,7 +31,8 @@ export const snapshotOperations = ({ core, settings }: HttpContext): Operation[]
     tag: 'emulator',
     summary: 'Reset the emulator',
     description:
-      'Returns everything to the state of the first start: recreates seeded accounts, removes auto-created accounts and global fault rules.',
+      'Returns everything to the state of the first start: recreates seeded accounts, removes auto-created accounts ' +
+      'and global fault rules.',
     responses: { 200: ResetResponse },
     async handler() {
       core.resets.resetAll(() => core.accounts.createMissing(settings.seedAccounts));
@@ -62,7 +64,8 @@ export const snapshotOperations = ({ core, settings }: HttpContext): Operation[]
     tag: 'states',
     summary: 'Take a snapshot of an account',
     description:
-      'Saves credits, ledger, tasks, clock, rate limit and fault rules under a name, replacing an existing snapshot of that name.',
+      'Saves credits, ledger, tasks, clock, rate limit and fault rules under a name, replacing an existing snapshot ' +
+      'of that name.',
     params: AccountParams,
     body: strict({ name: snapshotName }),
     responses: { 201: SnapshotSchema },
@@ -81,7 +84,8 @@ export const snapshotOperations = ({ core, settings }: HttpContext): Operation[]
     tag: 'states',
     summary: 'Restore a snapshot',
     description:
-      'Returns the account, including its clock, to the saved state. Keeps its snapshots and journal, and aborts requests in progress.',
+      'Returns the account, including its clock, to the saved state. Keeps its snapshots and journal, and aborts ' +
+      'requests in progress.',
     params: AccountParams.extend({ name: z.string().meta({ description: 'The name of the snapshot.' }) }),
     responses: { 200: AccountSchema },
     codes: ['SNAPSHOT_NOT_FOUND'],

@@ -25,7 +25,8 @@ export function taskFileOperations(context: HttpContext, families: readonly Fami
       tag: 'tasks',
       summary: 'Get a file of a task',
       description:
-        'The file behind a URL in the result of the task. Supports conditional and range requests like the URL itself, but is not journaled, and no fault rule applies.',
+        'The file behind a URL in the result of the task. Supports conditional and range requests like the URL ' +
+        'itself, but is not journaled, and no fault rule applies.',
       params: TaskParams.extend({
         field: z.string().meta({ description: "A field of the task's `result`, such as `videoUrl`." }),
       }),

@@ -154,7 +154,8 @@ export function taskOperations(context: HttpContext, families: readonly Family[]
       tag: 'time',
       summary: 'Wait for a task',
       description:
-        'Responds as soon as the task has the status. Does not advance the clock: a `frozen` clock must be advanced by another request.',
+        'Responds as soon as the task has the status. Does not advance the clock: a `frozen` clock must be advanced ' +
+        'by another request.',
       params: AccountParams,
       query: WaitQuery,
       responses: { 200: TaskSchema },
