@@ -45,7 +45,7 @@ export const ADMIN_ERRORS = {
   ACCOUNT_NOT_FOUND: own(404, (key: string) => `No account has the key ${key}.`, 'demo'),
   TASK_NOT_FOUND: own(404, (id: string) => `The account has no task ${id}.`, 'task_1'),
   FILE_NOT_FOUND: withReason(404, 'Task task_1 has no file videoUrl.'),
-  SNAPSHOT_NOT_FOUND: external(404, 'Account demo has no snapshot two-videos.'),
+  SNAPSHOT_NOT_FOUND: external(404, 'Snapshot two-videos of demo does not exist.'),
   REQUEST_NOT_FOUND: own(404, (id: string) => `The journal of the account has no request ${id}.`, '7'),
   FAULT_NOT_FOUND: own(404, (id: string) => `Fault rule ${id} does not exist.`, '7'),
   WAIT_TIMEOUT: own(
@@ -65,7 +65,7 @@ export const ADMIN_ERRORS = {
   PRECONDITION_FAILED: external(412, 'The file does not match If-Match or If-Unmodified-Since.'),
   BODY_TOO_LARGE: external(413, 'The body is larger than 1048576 bytes.'),
   UNSUPPORTED_MEDIA_TYPE: external(415, 'Send the body as JSON, with "Content-Type: application/json".'),
-  RANGE_NOT_SATISFIABLE: external(416, 'The file has 4000 bytes, and none in the range bytes=5000-.'),
+  RANGE_NOT_SATISFIABLE: external(416, 'The file has 4000 bytes, none of them in the range bytes=5000-.'),
   INTERNAL_ERROR: own(500, () => 'The emulator failed; see its log.'),
   TOO_MANY_LISTENERS: external(503, 'The limit of 1000 concurrent listeners and waits is reached (--listener-limit).'),
   TOO_MANY_IMAGES: external(503, '1000 images are already waiting to be rendered.'),

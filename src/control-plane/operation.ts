@@ -41,9 +41,7 @@ export interface Operation {
   codes?: readonly AdminErrorCode[];
   /** Served to every caller, outside of the guard. */
   isOpen?: true;
-  /**
-   * HEAD requests: by default, Fastify derives a route from GET; otherwise the handler serves them, or nothing does.
-   */
+  /** HEAD requests. Default: Fastify's route derived from GET. `handler`: served by the handler; `none`: not found. */
   head?: 'handler' | 'none';
   handler(request: FastifyRequest, reply: FastifyReply): unknown;
 }

@@ -75,7 +75,7 @@ describe('task files of the control plane', () => {
     const { headers, bytes } = await fetchTaskFile('videoUrl', { range: `bytes=${size}-` });
     expect([headers['content-range'], JSON.parse(bytes.toString()).error]).toEqual([
       `bytes */${size}`,
-      `The file has ${size} bytes, and none in the range bytes=${size}-.`,
+      `The file has ${size} bytes, none of them in the range bytes=${size}-.`,
     ]);
   });
 

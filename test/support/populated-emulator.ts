@@ -39,7 +39,7 @@ export async function createPopulatedEmulator(flags: string[] = []) {
     /** The console's views, each with a text that appears when it has loaded. */
     views: {
       accounts: { hash: '#/', text: '7 accounts' },
-      'faults for everybody': { hash: '#/faults', text: 'has not fired yet' },
+      'faults for all accounts': { hash: '#/faults', text: 'has not fired yet' },
       tasks: { hash: accountHref(POPULATED_KEY), text: /^\d+ tasks$/ },
       'a task': { hash: accountHref(POPULATED_KEY, 'tasks', done), text: 'Copy address' },
       ledger: { hash: accountHref(POPULATED_KEY, 'ledger'), text: /^\d+ entries$/ },

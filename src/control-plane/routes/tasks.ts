@@ -123,8 +123,8 @@ export function taskOperations(context: HttpContext, families: readonly Family[]
       responses: { 200: TaskSchema },
       codes: ['TASK_NOT_FOUND', 'TASK_ENDED'],
       async handler(request) {
-        const { accountId, id, status } = requireTask(core, request.params);
-        if (!core.tasks.complete(accountId, id)) throw new AdminError('TASK_ENDED', id, status);
+        const { accountId, id } = requireTask(core, request.params);
+        if (!core.tasks.complete(accountId, id)) throw createTaskEndedError(getTask(accountId, id));
         return toTaskJson(getTask(accountId, id), request);
       },
     }),
@@ -141,8 +141,8 @@ export function taskOperations(context: HttpContext, families: readonly Family[]
       responses: { 200: TaskSchema },
       codes: ['TASK_NOT_FOUND', 'TASK_ENDED'],
       async handler(request) {
-        const { accountId, id, status } = requireTask(core, request.params);
-        if (!core.tasks.fail(accountId, id, request.body.error)) throw new AdminError('TASK_ENDED', id, status);
+        const { accountId, id } = requireTask(core, request.params);
+        if (!core.tasks.fail(accountId, id, request.body.error)) throw createTaskEndedError(getTask(accountId, id));
         return toTaskJson(getTask(accountId, id), request);
       },
     }),
@@ -182,10 +182,12 @@ export function taskOperations(context: HttpContext, families: readonly Family[]
   ];
 }
 
+const createTaskEndedError = ({ id, status }: Task) => new AdminError('TASK_ENDED', id, status);
+
 /** @throws TASK_ENDED when the task has finished with another status and can no longer reach this one */
 function hasReachedStatus(task: Task, wanted: TaskStatus | undefined): boolean {
   if (task.status === wanted || (wanted === undefined && task.status !== 'processing')) return true;
-  if (task.status !== 'processing') throw new AdminError('TASK_ENDED', task.id, task.status);
+  if (task.status !== 'processing') throw createTaskEndedError(task);
   return false;
 }
 
