@@ -85,8 +85,8 @@ function writeShots(
   const focuses = findFocuses(topic);
   // Shuffled once and then cycled: neighbors differ, and no item repeats before all are used.
   const createCycle = (items: readonly string[], max = items.length) => {
-    const drawn = random.shuffle(items).slice(0, max);
-    return (index: number) => drawn[index % drawn.length]!;
+    const shuffled = random.shuffle(items).slice(0, max);
+    return (index: number) => shuffled[index % shuffled.length]!;
   };
   const angle = createCycle(phrases.angles);
   const movement = createCycle(technique.movements);
@@ -134,8 +134,8 @@ function findFocuses(topic: string): string[] {
 function shorten(text: string): string {
   const characters = Array.from(text);
   if (characters.length <= MAX_FOCUS_CHARACTERS) return text;
-  const cut = characters.slice(0, MAX_FOCUS_CHARACTERS).join('');
+  const prefix = characters.slice(0, MAX_FOCUS_CHARACTERS).join('');
   // At a word boundary if the script uses spaces.
-  const end = cut.lastIndexOf(' ');
-  return `${end > MAX_FOCUS_CHARACTERS / 2 ? cut.slice(0, end) : cut}…`;
+  const end = prefix.lastIndexOf(' ');
+  return `${end > MAX_FOCUS_CHARACTERS / 2 ? prefix.slice(0, end) : prefix}…`;
 }

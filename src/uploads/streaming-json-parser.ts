@@ -39,16 +39,16 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
   readonly #keepLimitBytes: number;
   readonly #openSink: () => Sink;
 
-  #kept = Buffer.allocUnsafe(1024);
-  #keptBytes = 0;
-  #ignoring = false;
+  #buffered = Buffer.allocUnsafe(1024);
+  #bufferedBytes = 0;
+  #discarding = false;
 
   #depth = 0;
   #inString = false;
   #escaped = false;
   /** The next token expected in the root object. */
-  #next: 'name' | 'colon' | 'value' | 'comma' = 'comma';
-  #nameAt = -1;
+  #expected: 'name' | 'colon' | 'value' | 'comma' = 'comma';
+  #nameOffset = -1;
   #isField = false;
 
   #diverting = false;
@@ -64,24 +64,24 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
 
   write(chunk: Buffer): void {
     let at = 0;
-    while (at < chunk.length && !this.#ignoring) {
-      at = this.#diverting ? this.#divert(chunk, at) : this.#keepUntilField(chunk, at);
+    while (at < chunk.length && !this.#discarding) {
+      at = this.#diverting ? this.#divert(chunk, at) : this.#bufferUntilField(chunk, at);
     }
   }
 
   /** Returns the document without the diverted string. */
   end(): Buffer {
-    return this.#kept.subarray(0, this.#keptBytes);
+    return this.#buffered.subarray(0, this.#bufferedBytes);
   }
 
   /** Scans byte by byte, at most `keepLimitBytes` in all. Returns the offset after the last scanned byte. */
-  #keepUntilField(chunk: Buffer, from: number): number {
-    let unkept = from;
+  #bufferUntilField(chunk: Buffer, from: number): number {
+    let unbuffered = from;
     for (let at = from; at < chunk.length; at++) {
       // Otherwise the limit would be checked only at the end of a large chunk.
-      if (at - unkept >= PIECE_BYTES) {
-        if (!this.#keep(chunk.subarray(unkept, at))) return at;
-        unkept = at;
+      if (at - unbuffered >= PIECE_BYTES) {
+        if (!this.#append(chunk.subarray(unbuffered, at))) return at;
+        unbuffered = at;
       }
       const byte = chunk[at]!;
       if (this.#inString) {
@@ -89,48 +89,48 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
         else if (byte === BACKSLASH) this.#escaped = true;
         else if (byte === QUOTE) {
           this.#inString = false;
-          if (this.#nameAt === -1) continue;
-          if (!this.#keep(chunk.subarray(unkept, at + 1))) return at;
-          unkept = at + 1;
-          this.#isField = this.#isNameOfField(this.#kept.subarray(this.#nameAt, this.#keptBytes - 1));
-          if (this.#ignoring) return at;
-          this.#nameAt = -1;
-          this.#next = 'colon';
+          if (this.#nameOffset === -1) continue;
+          if (!this.#append(chunk.subarray(unbuffered, at + 1))) return at;
+          unbuffered = at + 1;
+          this.#isField = this.#matchesField(this.#buffered.subarray(this.#nameOffset, this.#bufferedBytes - 1));
+          if (this.#discarding) return at;
+          this.#nameOffset = -1;
+          this.#expected = 'colon';
         }
       } else if (byte === QUOTE) {
         const inRoot = this.#depth === 1;
-        if (inRoot && this.#next === 'value' && this.#isField) {
-          this.#next = 'comma';
-          if (!this.#keep(chunk.subarray(unkept, at + 1))) return at;
+        if (inRoot && this.#expected === 'value' && this.#isField) {
+          this.#expected = 'comma';
+          if (!this.#append(chunk.subarray(unbuffered, at + 1))) return at;
           this.#diverting = true;
           this.sink = this.#openSink();
           return at + 1;
         }
-        if (inRoot && this.#next === 'name') this.#nameAt = this.#keptBytes + at + 1 - unkept;
-        else if (inRoot) this.#next = 'comma';
+        if (inRoot && this.#expected === 'name') this.#nameOffset = this.#bufferedBytes + at + 1 - unbuffered;
+        else if (inRoot) this.#expected = 'comma';
         this.#inString = true;
-      } else if (byte > 0x20) this.#follow(byte);
+      } else if (byte > 0x20) this.#trackStructure(byte);
     }
-    this.#keep(chunk.subarray(unkept));
+    this.#append(chunk.subarray(unbuffered));
     return chunk.length;
   }
 
   /** Handles a byte outside of strings that is not whitespace. */
-  #follow(byte: number): void {
+  #trackStructure(byte: number): void {
     const inRoot = this.#depth === 1;
-    if (inRoot && byte === COLON && this.#next === 'colon') {
-      this.#next = 'value';
+    if (inRoot && byte === COLON && this.#expected === 'colon') {
+      this.#expected = 'value';
       return;
     }
-    if (inRoot && this.#next === 'value') {
+    if (inRoot && this.#expected === 'value') {
       if (this.#isField) this.sink = undefined;
-      this.#next = 'comma';
+      this.#expected = 'comma';
     }
     switch (byte) {
       case 0x7b: // {
       case 0x5b: // [
         // A root array needs no distinction: without colons, no string in it counts as a name with a value.
-        if (this.#depth === 0) this.#next = 'name';
+        if (this.#depth === 0) this.#expected = 'name';
         this.#depth++;
         break;
       case 0x7d: // }
@@ -138,47 +138,47 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
         this.#depth--;
         break;
       case COMMA:
-        if (inRoot) this.#next = 'name';
+        if (inRoot) this.#expected = 'name';
         break;
     }
   }
 
-  #isNameOfField(raw: Buffer): boolean {
+  #matchesField(raw: Buffer): boolean {
     // Escapes make a name up to six times longer, never shorter.
     const bytes = Buffer.byteLength(this.#field);
     if (raw.length < bytes || raw.length > bytes * 6) return false;
     try {
       return JSON.parse(`"${raw.toString('utf8')}"`) === this.#field;
     } catch {
-      // The kept object is never closed, so the document stays invalid.
-      this.#ignoreTheRest();
+      // The buffered object is never closed, so the document stays invalid.
+      this.#discardRest();
       return false;
     }
   }
 
   #divert(chunk: Buffer, from: number): number {
-    const arrived = chunk.subarray(from, from + PIECE_BYTES);
-    const waited = this.#rest.length;
-    const piece = waited === 0 ? arrived : Buffer.concat([this.#rest, arrived]);
+    const received = chunk.subarray(from, from + PIECE_BYTES);
+    const restBytes = this.#rest.length;
+    const piece = restBytes === 0 ? received : Buffer.concat([this.#rest, received]);
     const quote = findClosingQuote(piece);
     const end = quote === -1 ? getCompleteLength(piece) : quote;
-    if (!this.#pass(piece.subarray(0, end))) {
-      // The kept string is never closed, so the document stays invalid.
-      this.#ignoreTheRest();
+    if (!this.#passToSink(piece.subarray(0, end))) {
+      // The buffered string is never closed, so the document stays invalid.
+      this.#discardRest();
       return chunk.length;
     }
     if (quote === -1) {
       this.#rest = Buffer.from(piece.subarray(end));
-      return from + arrived.length;
+      return from + received.length;
     }
     this.#rest = EMPTY;
     this.#diverting = false;
-    this.#keep(piece.subarray(quote, quote + 1));
-    return from + quote - waited + 1;
+    this.#append(piece.subarray(quote, quote + 1));
+    return from + quote - restBytes + 1;
   }
 
   /** Passes string contents to the sink; false if they are not valid in a JSON string. */
-  #pass(raw: Buffer): boolean {
+  #passToSink(raw: Buffer): boolean {
     if (raw.length === 0) return true;
     let text: string;
     try {
@@ -193,28 +193,28 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
     return true;
   }
 
-  #ignoreTheRest(): void {
-    this.#ignoring = true;
+  #discardRest(): void {
+    this.#discarding = true;
     this.sink = undefined;
   }
 
   /** Buffers bytes; false if the limit is exceeded. */
-  #keep(bytes: Buffer): boolean {
-    const needed = this.#keptBytes + bytes.length;
+  #append(bytes: Buffer): boolean {
+    const needed = this.#bufferedBytes + bytes.length;
     if (needed > this.#keepLimitBytes) {
       this.overflowed = true;
-      this.#ignoreTheRest();
-      this.#kept = EMPTY;
-      this.#keptBytes = 0;
+      this.#discardRest();
+      this.#buffered = EMPTY;
+      this.#bufferedBytes = 0;
       return false;
     }
-    if (needed > this.#kept.length) {
-      const larger = Buffer.allocUnsafe(Math.min(this.#keepLimitBytes, Math.max(needed, this.#kept.length * 2)));
-      this.#kept.copy(larger, 0, 0, this.#keptBytes);
-      this.#kept = larger;
+    if (needed > this.#buffered.length) {
+      const larger = Buffer.allocUnsafe(Math.min(this.#keepLimitBytes, Math.max(needed, this.#buffered.length * 2)));
+      this.#buffered.copy(larger, 0, 0, this.#bufferedBytes);
+      this.#buffered = larger;
     }
-    bytes.copy(this.#kept, this.#keptBytes);
-    this.#keptBytes = needed;
+    bytes.copy(this.#buffered, this.#bufferedBytes);
+    this.#bufferedBytes = needed;
     return true;
   }
 }

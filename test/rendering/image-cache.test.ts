@@ -11,14 +11,14 @@ function createTestCache(options: Partial<Parameters<typeof createImageCache>[0]
   const started: string[] = [];
   const running = new Map<string, { resolve(image: Buffer): void; reject(error: Error): void }>();
   const images = createImageCache({ concurrency: 1, maxQueued: 3, stopping: stopping.signal, ...options });
-  const request = (tag: string, gone: AbortSignal = new AbortController().signal) => {
+  const request = (tag: string, disconnected: AbortSignal = new AbortController().signal) => {
     const requested = images.get(
       tag,
       () => {
         started.push(tag);
         return new Promise<Buffer>((resolve, reject) => running.set(tag, { resolve, reject }));
       },
-      () => gone,
+      () => disconnected,
     );
     requested.catch(() => {});
     return requested;
