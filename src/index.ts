@@ -6,16 +6,16 @@ export { ControlError, connectEmulator } from './client/client.ts';
 export type * from './client/types.ts';
 
 export const startEmulator: typeof declared.startEmulator = async (options = {}) => {
-  // Types are all that most importers need at once.
-  const { startInProcess: start } = await import('./server/start.ts');
-  const emulator = await start(options);
+  // Loaded on demand: a module that only connects to a running emulator does not need the server.
+  const { startInProcess } = await import('./server/start.ts');
+  const emulator = await startInProcess(options);
   let closing: Promise<void> | undefined;
   function assertOpen(): void {
     if (closing) throw new ControlError('This emulator is closed.', 'EMULATOR_CLOSED', 503);
   }
-  const transport: Transport = async (...call) => {
+  const transport: Transport = async (...request) => {
     assertOpen();
-    return emulator.transport(...call);
+    return emulator.transport(...request);
   };
   const close = () => {
     closing ??= emulator.close();

@@ -1,30 +1,30 @@
 import type * as t from './types.ts';
 
-/** Rules that let something go wrong: see docs/faults.md. */
+/** Fault rules of an account, or of all accounts: see docs/faults.md. */
 export interface FaultControl {
-  /** Sets a rule. */
+  /** Creates a rule. */
   add(rule: t.Rule): Promise<t.Fault>;
   list(): Promise<t.Fault[]>;
   remove(id: string): Promise<void>;
   clear(): Promise<void>;
 }
 
-/** All that belongs to one key. */
+/** Controls the account of one API key. */
 export interface AccountControl {
   readonly key: string;
   get(): Promise<t.Account>;
   change(changes: t.AccountChanges): Promise<t.Account>;
-  /** Removes the account with all that is its own. */
+  /** Removes the account and all of its data. */
   remove(): Promise<void>;
-  /** Grants credits, or takes some where `amount` is negative. */
+  /** Grants credits, or deducts them if `amount` is negative. */
   credit(amount: number, reason?: string): Promise<t.Account>;
-  /** With all of its entries, oldest first. */
+  /** The balance and all entries, oldest first. */
   ledger(): Promise<t.Ledger>;
   verifyLedger(): Promise<t.Verification>;
   rateLimit(limit: { limit?: number | null; remaining?: number }): Promise<t.Account>;
   readonly clock: {
     set(mode: t.ClockMode, now?: string): Promise<t.Advance & { mode: t.ClockMode }>;
-    /** Answers when all that fell due on the way has happened. */
+    /** Resolves after all transitions due on the way are applied. */
     advance(ms: number): Promise<t.Advance>;
     advanceToNext(): Promise<t.Advance>;
   };
@@ -35,11 +35,11 @@ export interface AccountControl {
     fail(id: string, error?: string): Promise<t.Task>;
     /** The file behind a field of the task's result, such as `videoUrl`. */
     file(id: string, field: string): Promise<Uint8Array>;
-    /** Answers when the task has ended, or is as `status` says. */
+    /** Resolves when the task has finished, or has the given `status`. */
     wait(id: string, options?: { status?: t.TaskStatus; timeoutMs?: number }): Promise<t.Task>;
   };
   readonly faults: FaultControl;
-  /** The journal: what the client sent and was answered. */
+  /** The journal: the client's requests and their responses. */
   readonly requests: {
     list(filter?: t.JournalFilter): Promise<t.JournalEntry[]>;
     get(id: string): Promise<t.JournalEntry>;
@@ -52,35 +52,38 @@ export interface AccountControl {
     list(): Promise<t.Snapshot[]>;
     restore(name: string): Promise<t.Account>;
   };
-  /** Another account with a copy of all that this one has but its journal and snapshots. */
+  /** Copies everything except the journal and the snapshots to a new account. */
   fork(to: string): Promise<AccountControl>;
   reset(): Promise<t.Account>;
 }
 
-/** The control plane: one method for each call of docs/control-plane.md. All throw ControlError when they are refused. */
+/**
+ * The control plane: one method per operation of docs/control-plane.md.
+ * @throws ControlError when the emulator rejects the request
+ */
 export interface Control {
-  /** What belongs to a key. Its account has to exist when something is asked of it, not before. */
+  /** Controls the account of a key. The account must exist when a method is called, not before. */
   account(key: string): AccountControl;
   readonly accounts: {
     create(account?: t.NewAccount): Promise<AccountControl>;
     list(): Promise<t.Account[]>;
   };
-  /** Rules for everybody. */
+  /** Global fault rules. */
   readonly faults: FaultControl;
-  /** Everything as at the start. */
+  /** Returns everything to the state of the first start. */
   reset(): Promise<{ accounts: number }>;
 }
 
 export interface RunningEmulator extends Control, AsyncDisposable {
-  /** What a client takes for https://nanophoto.ai. */
+  /** The base URL to use instead of https://nanophoto.ai. */
   url: string;
   port: number;
-  /** Where HTTPS is spoken, if `httpsPort` was asked for. */
+  /** The HTTPS port; undefined unless the option `httpsPort` was set. */
   httpsPort: number | undefined;
   /** The key of the first account. */
   apiKey: string;
-  /** What clients that reach it as a proxy, or over HTTPS, have to trust: see docs/drop-in.md. */
+  /** The CA certificate that clients must trust to use the proxy or HTTPS, in PEM: see docs/drop-in.md. */
   certificate(): Promise<string>;
-  /** Nothing of it is left, and a process that waits for nothing else ends. */
+  /** Stops the emulator and releases everything that would keep the process running. */
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { AccountControl, Control, FaultControl } from './api.ts';
 import type * as t from './types.ts';
 
-/** A call of the control plane that was refused: what it says, its code and its HTTP status. */
+/** An error response of the control plane: its message, code and HTTP status. */
 export class ControlError extends Error {
   override readonly name = 'ControlError';
   readonly code: string;
@@ -14,13 +14,13 @@ export class ControlError extends Error {
   }
 }
 
-/** How a call gets there: its answer's status and what is in it, bytes where `isFile` says so of its type. */
+/** Sends a request and returns the status and the parsed body, or its bytes if `isFileType` is true for its type. */
 export type Transport = (method: string, path: string, body?: unknown) => Promise<{ status: number; body: unknown }>;
 
-/** Whether an answer of this type is a file, and no JSON. */
+/** Whether a response of this content type is a file instead of JSON. */
 export const isFileType = (contentType: unknown) => /^(?:video|image)\//.test(String(contentType));
 
-/** The control plane in methods, whatever the way there. */
+/** Creates the control-plane client on top of any transport. */
 export function createControl(transport: Transport): Control {
   async function request<Result>(method: string, path: string, requestBody?: unknown): Promise<Result> {
     const { status, body } = await transport(method, `/__admin${path}`, requestBody);
@@ -32,7 +32,7 @@ export function createControl(transport: Transport): Control {
     throw new ControlError(error, code, status);
   }
 
-  /** All pages of a list. */
+  /** Fetches all pages of a list. */
   async function listAll<Item>(path: string, name: string, filter: object = {}): Promise<Item[]> {
     const items: Item[] = [];
     for (let after: string | null = ''; after !== null; ) {
@@ -121,10 +121,13 @@ export function createControl(transport: Transport): Control {
   };
 }
 
-/** One part of a path. @throws ControlError for a name that would lead elsewhere */
+/**
+ * Encodes one segment of a path.
+ * @throws ControlError INVALID_NAME when the name would change the path: empty, `.` or `..`
+ */
 function encodeSegment(name: string): string {
   if (name === '' || name === '.' || name === '..') {
-    throw new ControlError(`"${name}" is the name of nothing.`, 'INVALID_NAME', 400);
+    throw new ControlError(`"${name}" is not a valid name.`, 'INVALID_NAME', 400);
   }
   return encodeURIComponent(name);
 }
@@ -136,7 +139,7 @@ function toQueryString(values: object): string {
     : `?${new URLSearchParams(Object.fromEntries(defined.map(([name, value]) => [name, String(value)])))}`;
 }
 
-/** The control plane of an emulator that runs somewhere else. */
+/** Connects to the control plane of a running emulator. */
 export function connectEmulator(url: string, { adminToken }: { adminToken?: string } = {}): Control {
   return createControl(async (method, path, body) => {
     const response = await fetch(url.replace(/\/+$/, '') + path, {
@@ -155,7 +158,7 @@ export function connectEmulator(url: string, { adminToken }: { adminToken?: stri
     try {
       return { status, body: text === '' ? undefined : JSON.parse(text) };
     } catch {
-      throw new ControlError(`${url} is no emulator: it does not answer in JSON.`, 'NO_EMULATOR', status);
+      throw new ControlError(`${url} is not an emulator: its response is not JSON.`, 'NO_EMULATOR', status);
     }
   });
 }

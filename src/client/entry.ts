@@ -1,14 +1,14 @@
 import type { RunningEmulator } from './api.ts';
 import type { StartOptions } from './types.ts';
 
-// What `import 'nanophoto-emulator'` is, for who reads its types: these lines and what they name become its declarations.
+// The type declarations of the package are generated from this file and its imports.
 
 export type * from './api.ts';
 export { ControlError, connectEmulator } from './client.ts';
 export type * from './types.ts';
 
 /**
- * Starts an emulator in this process: in memory, on a free port, silent, where nothing else is said.
- * @throws Error with one sentence that says which option is wrong, or why it cannot be started
+ * Starts an emulator in this process: by default in memory, on a free port and without logs.
+ * @throws Error when an option is invalid or the emulator cannot start; the message says which and why
  */
 export declare function startEmulator(options?: StartOptions): Promise<RunningEmulator>;

@@ -1,4 +1,8 @@
-/** What the control plane tells and is told: see docs/control-plane.md. Moments are ISO 8601 in UTC; durations are milliseconds. */
+// Requests and responses of the control plane: see docs/control-plane.md. Timestamps are ISO 8601 in UTC, durations
+// milliseconds.
+//
+// Written by hand instead of inferred from the zod schemas: the compiler would emit declarations that import zod, which
+// users of the package do not have. test/control-plane/response-types.test.ts keeps both equal.
 
 export type ClockMode = 'real' | 'frozen' | 'auto';
 export type TaskStatus = 'processing' | 'completed' | 'failed';
@@ -15,7 +19,7 @@ export type Family =
 
 export interface Account {
   key: string;
-  /** What can still be spent. */
+  /** Credits available to spend. */
   credits: number;
   rateLimit: { limit: number | null; remaining: number | null; resetAt: string | null };
   clock: { mode: ClockMode; now: string };
@@ -26,10 +30,10 @@ export interface Account {
 }
 
 export interface NewAccount {
-  /** Made up when absent. */
+  /** Generated when absent. */
   key?: string;
   credits?: number;
-  /** Requests an hour; null: no limit. */
+  /** Requests per hour; null for no limit. */
   rateLimit?: number | null;
   speed?: number;
   clock?: ClockMode | { mode: ClockMode; now?: string };
@@ -47,7 +51,7 @@ export interface LedgerEntry {
   id: string;
   kind: 'grant' | 'hold' | 'capture' | 'refund' | 'adjust';
   amount: number;
-  /** After this entry. */
+  /** The balance after this entry. */
   balance: number;
   taskId: string | null;
   reason: string | null;
@@ -56,7 +60,7 @@ export interface LedgerEntry {
 
 export interface Ledger {
   balance: number;
-  /** The sum of open holds. */
+  /** Sum of the open holds. */
   held: number;
   entries: LedgerEntry[];
 }
@@ -82,13 +86,13 @@ export type Outcome = { status: 'completed' } | { status: 'failed'; errorCode: s
 
 export interface Task {
   id: string;
-  /** Images only: what they are polled by. */
+  /** Images only: the id to poll with. */
   generationId?: string;
   family: Family;
   status: TaskStatus;
-  /** Credits. */
+  /** In credits. */
   price: number;
-  /** The request that it was made of, with defaults filled in. */
+  /** The request body, with defaults filled in. */
   input: Record<string, unknown>;
   plan: { steps: { name: string; atMs: number }[]; endMs: number; outcome: Outcome };
   step: string | null;
@@ -96,7 +100,7 @@ export interface Task {
   dueAt: string | null;
   finishedAt: string | null;
   simulatedMs: number | null;
-  /** The URLs of a completed task by the answer's fields, the code of a failed one. */
+  /** The URLs of a completed task by response field, or the `errorCode` of a failed one. */
   result: Record<string, string> | null;
 }
 
@@ -107,27 +111,27 @@ export interface Effect {
   status?: number;
   fail?: true;
   hang?: true;
-  /** Simulated. */
+  /** In simulated time. */
   durationMs?: number;
-  /** Wall time. */
+  /** In wall-clock time. */
   delayMs?: number;
   reset?: true;
   empty?: true;
   truncateAfter?: number;
   malformed?: true;
-  /** Takes the answer's place, to the byte. */
-  answer?: WholeAnswer;
+  /** Replaces the whole response. */
+  answer?: CannedResponse;
 }
 
-export interface WholeAnswer {
+export interface CannedResponse {
   /** 200 to 599. */
   status: number;
   /** Sent as JSON. */
   body?: unknown;
-  /** Sent as it is. */
+  /** Sent unchanged. */
   text?: string;
   headers?: Record<string, string>;
-  /** Default: JSON for a `body`, plain text for a `text`. */
+  /** Default: JSON for `body`, plain text for `text`. */
   contentType?: string;
 }
 
@@ -145,7 +149,7 @@ export interface Fault extends Omit<Rule, 'seed' | 'match'> {
   id: string;
   match: NonNullable<Rule['match']>;
   seed?: string;
-  /** How often it has struck. */
+  /** How many times the rule has fired. */
   fired: number;
 }
 
@@ -154,7 +158,7 @@ export interface JournalEntry {
   at: string;
   method: string;
   path: string;
-  /** Null: there was no answer, or there is none yet. */
+  /** Null if no response was sent, or not yet. */
   status: number | null;
   errorCode: string | null;
   durationMs: number | null;
@@ -187,13 +191,13 @@ export interface Snapshot {
   at: string;
 }
 
-/** The settings of the command by their names in camelCase: see the README. */
+/** The settings of the command, with names in camelCase: see the README. */
 export interface StartOptions {
-  /** 0 and default: a free one. */
+  /** Default: 0, a free port. */
   port?: number;
   host?: string;
   httpsPort?: number;
-  /** Default: everything is in memory. */
+  /** Default: all data is kept in memory. */
   dataDir?: string;
   /** Default: `silent`. */
   logLevel?: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';

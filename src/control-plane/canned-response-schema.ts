@@ -5,7 +5,7 @@ const MAX_BODY_BYTES = 64 * 1024;
 const MAX_HEADERS = 50;
 const MAX_HEADER_LENGTH = 8 * 1024;
 
-/** What belongs to the connection or frames the answer, and what has a field of its own. */
+/** Hop-by-hop and framing headers, and `content-type`, which is set by `contentType`. */
 const FORBIDDEN_HEADERS = new Set([
   'connection',
   'content-length',
@@ -19,12 +19,12 @@ const FORBIDDEN_HEADERS = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
-/** Answers with these have no body, whatever is sent after them. */
+/** HTTP defines responses with these statuses to have no body. */
 const BODYLESS_STATUSES = [204, 205, 304];
 
 const STATUS_ERROR = 'expected a whole number from 200 to 599';
 const VALUE_ERROR = `expected visible ASCII of ${MAX_HEADER_LENGTH} characters at most, without line breaks`;
-/** A line break would begin another header, or the body. */
+/** A line break would start another header or the body. */
 const headerValue = z
   .string({ error: VALUE_ERROR })
   .regex(/^[\t\x20-\x7e]*$/, { error: VALUE_ERROR })
@@ -32,19 +32,19 @@ const headerValue = z
 
 const headerName = z
   .string()
-  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, { error: 'expected names of headers' })
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, { error: 'expected header names' })
   .refine((name) => !FORBIDDEN_HEADERS.has(name.toLowerCase()), {
-    error: 'expected none that is of the connection or frames the answer; the type is contentType',
+    error: 'expected no connection or framing headers; set the content type with contentType',
   });
 
-/** An answer to the byte. */
+/** A complete response, sent as it is instead of the regular one. */
 export const CannedResponse = strict({
   status: z.int({ error: STATUS_ERROR }).min(200, { error: STATUS_ERROR }).max(599, { error: STATUS_ERROR }),
   body: z.unknown().exactOptional().meta({ description: 'Sent as JSON.' }),
-  text: z.string({ error: 'expected a text' }).exactOptional().meta({ description: 'Sent as it is.' }),
+  text: z.string({ error: 'expected a string' }).exactOptional().meta({ description: 'Sent unchanged.' }),
   headers: z
     .preprocess(
-      // zod leaves this one out and says nothing.
+      // zod drops a key named __proto__ without an issue.
       (headers, { addIssue }) => {
         if (headers && Object.hasOwn(headers, '__proto__')) addIssue('expected no header named __proto__');
         return headers;
@@ -58,7 +58,7 @@ export const CannedResponse = strict({
   contentType: headerValue
     .min(1, { error: 'expected a content type such as application/json' })
     .exactOptional()
-    .meta({ description: 'When absent: JSON for a body, plain text for a text.' }),
+    .meta({ description: 'Default: JSON for `body`, plain text for `text`.' }),
 })
   .superRefine(({ status, body, text }, ctx) => {
     const bytes = text === undefined ? jsonByteLength(body) : Buffer.byteLength(text);
@@ -74,12 +74,12 @@ export const CannedResponse = strict({
     if (issue) ctx.addIssue({ code: 'custom', path, message: issue });
   })
   .meta({
-    id: 'WholeAnswer',
-    description: 'An answer to the byte.',
+    id: 'CannedResponse',
+    description: 'A complete response.',
     not: { properties: { body: {}, text: {} }, required: ['body', 'text'] },
   });
 
-/** Of a body as JSON; what is nested too deep to be written is too much in any case. */
+/** Size of a body as JSON; infinite if it is nested too deeply to be serialized. */
 function jsonByteLength(body: unknown): number {
   try {
     return body === undefined ? 0 : Buffer.byteLength(JSON.stringify(body));

@@ -5,24 +5,24 @@ import type { Entry } from '../http/journal/entry.ts';
 export interface LintFinding {
   code: string;
   message: string;
-  /** Ids of the requests that show it. */
+  /** Ids of the journal entries that show it. */
   requests: string[];
 }
 
-/** "Poll every 5-10 seconds" (Sora 2), every 3–5 s (images, from clients). The others give no advice; they get Sora 2's. */
+/** Image clients poll every 3–5 s. Vendor page Sora 2: "Poll every 5-10 seconds"; the other pages give no interval. */
 const RECOMMENDED_POLL_INTERVALS_MS: Record<string, number> = {
   '/api/nano-banana-pro/check-status': 3000,
   '/api/nano-banana-2/check-status': 3000,
 };
 const DEFAULT_POLL_INTERVAL_MS = 5000;
-/** So many gaps in a row that are under half of what is advised are no accident. */
+/** Number of consecutive gaps below half the recommended interval that counts as a finding. */
 const MIN_SHORT_GAPS = 3;
-/** A finished task that nobody has asked for by then is forgotten. */
+/** A finished task that is not polled within this time counts as uncollected. */
 const MAX_COLLECTION_DELAY_MS = 60_000;
 
-/** What the journal says about the client's manners. */
+/** Checks the journal of an account for mistakes of its client. */
 export function lintClient(context: HttpContext, account: Account): LintFinding[] {
-  // Results are fetched from hosts of their own, to which no advice and no limit applies.
+  // The vendor serves result files from separate hosts, without recommendations or rate limits.
   const entries = context.journal.listEntries(account.id).filter(({ mediaTaskId }) => mediaTaskId === null);
   return [
     ...(account.clockMode === 'auto' ? [] : findFrequentPolls(entries)),
@@ -34,7 +34,7 @@ export function lintClient(context: HttpContext, account: Account): LintFinding[
   ];
 }
 
-/** Who asked for which task, in order. */
+/** The polls of each task, in order. */
 function groupPollsByTask(entries: readonly Entry[]): Map<string, Entry[]> {
   const polls = new Map<string, Entry[]>();
   for (const entry of entries) {
@@ -57,7 +57,8 @@ function findFrequentPolls(entries: readonly Entry[]): LintFinding[] {
     const recommendedMs = RECOMMENDED_POLL_INTERVALS_MS[longestRun[0]!.path] ?? DEFAULT_POLL_INTERVAL_MS;
     return createFindings(
       'POLLED_TOO_OFTEN',
-      `Task ${taskId} was polled ${longestRun.length} times in a row at less than half of the advised ${recommendedMs / 1000} s.`,
+      `Task ${taskId} was polled ${longestRun.length} times in a row at less than half the recommended interval ` +
+        `of ${recommendedMs / 1000} s.`,
       longestRun,
     );
   });
@@ -70,7 +71,7 @@ function findPollsAfterEnd(entries: readonly Entry[]): LintFinding[] {
     const end = polls.findIndex(hasReportedEnd);
     const late = end === -1 ? [] : polls.slice(end + 1);
     if (late.length === 0) return [];
-    return createFindings('POLLED_AFTER_END', `Task ${taskId} was polled after its end had been told.`, late);
+    return createFindings('POLLED_AFTER_END', `Task ${taskId} was polled after a response had reported its end.`, late);
   });
 }
 
@@ -82,7 +83,7 @@ function findIgnoredRetryAfter(entries: readonly Entry[]): LintFinding[] {
     return entry.atMs < previous.atMs + waitMs;
   });
   if (early.length === 0) return [];
-  return createFindings('IGNORED_RETRY_AFTER', 'Requests came before the time that Retry-After asked for.', early);
+  return createFindings('IGNORED_RETRY_AFTER', 'Requests were sent before the delay in Retry-After had passed.', early);
 }
 
 function findDuplicateSubmits({ core }: HttpContext, account: Account, entries: readonly Entry[]): LintFinding[] {
@@ -102,7 +103,7 @@ function findDuplicateSubmits({ core }: HttpContext, account: Account, entries: 
       group.slice(0, index).some((first) => wasRunning(first, entry.atMs)),
     );
     if (resubmitted.length === 0) return [];
-    return createFindings('DUPLICATE_SUBMIT', 'The same job was sent again while the first one ran.', [
+    return createFindings('DUPLICATE_SUBMIT', 'The same job was submitted again while the first one was running.', [
       group[0]!,
       ...resubmitted,
     ]);
@@ -120,7 +121,7 @@ function findUncollectedTasks({ core }: HttpContext, account: Account, entries: 
       return finishedAtMs !== null && finishedAtMs + MAX_COLLECTION_DELAY_MS < nowMs && !collected.has(id);
     });
     if (uncollected.length === 0) return [];
-    return createFindings('NEVER_COLLECTED', `Nobody polled to its end: ${uncollected.join(', ')}.`, [entry]);
+    return createFindings('NEVER_COLLECTED', `Not polled until finished: ${uncollected.join(', ')}.`, [entry]);
   });
 }
 
@@ -128,7 +129,7 @@ function findUndocumentedFields(entries: readonly Entry[]): LintFinding[] {
   const entriesByMessage = new Map<string, Entry[]>();
   for (const entry of entries) {
     for (const field of entry.unknownFields) {
-      const message = `${entry.path} knows no field ${field.replaceAll(/\[\d+\]/g, '[]')}.`;
+      const message = `${entry.path} has no field ${field.replaceAll(/\[\d+\]/g, '[]')}.`;
       if (entriesByMessage.get(message)?.at(-1) !== entry)
         entriesByMessage.set(message, [...(entriesByMessage.get(message) ?? []), entry]);
     }

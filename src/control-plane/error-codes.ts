@@ -1,72 +1,89 @@
-/** How the control plane tells a code: its status, and a sentence such as it comes with. */
-interface AdminErrorSpec {
-  status: number;
-  example: string;
-}
+import { EmulatorError } from '../core/errors.ts';
 
+/** An error whose message comes from the layer that throws it: its status and a sample message. */
+const external = (status: number, example: string) => ({ status, example });
+
+/** An error that the control plane throws. `exampleArgs` produce the sample message of the OpenAPI document. */
+const own = <Args extends (string | number)[]>(
+  status: number,
+  message: (...args: Args) => string,
+  ...exampleArgs: NoInfer<Args>
+) => ({
+  status,
+  message,
+  example: message(...exampleArgs),
+});
+
+/** An error whose message depends on where it is thrown. */
+const withReason = (status: number, example: string) => own(status, (reason: string) => reason, example);
+
+/** All error codes of the control plane. */
 export const ADMIN_ERRORS = {
-  INVALID_INPUT: {
-    status: 400,
-    example: 'Invalid parameter speed: expected a number from 0.000001 to 1000000.',
-  },
-  BODY_NOT_JSON: { status: 400, example: 'The body is not valid JSON.' },
-  MALFORMED_REQUEST: { status: 400, example: 'An HTTP/1.1 request without Host.' },
-  ADMIN_TOKEN_REQUIRED: {
-    status: 401,
-    example: 'Send the admin token as "Authorization: Bearer …" or "x-admin-token: …".',
-  },
-  LOOPBACK_ONLY: {
-    status: 403,
-    example:
-      'Without an admin token the control plane answers on this machine only: start it with --admin-token or --admin-remote on.',
-  },
-  FOREIGN_HOST: {
-    status: 403,
-    example:
-      'Anybody can have made the name emulator.example.org lead here: name it in --admin-hosts, or start with --admin-token.',
-  },
-  FOREIGN_PAGE: { status: 403, example: 'Pages of another origin may not use the control plane.' },
-  NOT_FOUND: { status: 404, example: 'There is no such call of the control plane.' },
-  ACCOUNT_NOT_FOUND: { status: 404, example: 'There is no account with the key demo.' },
-  TASK_NOT_FOUND: { status: 404, example: 'There is no task task_1 of this account.' },
-  FILE_NOT_FOUND: { status: 404, example: 'Task task_1 has no file videoUrl.' },
-  SNAPSHOT_NOT_FOUND: { status: 404, example: 'There is no snapshot two-videos of demo.' },
-  REQUEST_NOT_FOUND: { status: 404, example: 'There is no request 7 in the journal of this account.' },
-  FAULT_NOT_FOUND: { status: 404, example: 'There is no rule 7 here.' },
-  WAIT_TIMEOUT: { status: 408, example: 'Task task_1 was not there within 10000 ms.' },
-  ACCOUNT_EXISTS: { status: 409, example: 'There is an account with the key demo already.' },
-  ACCOUNT_CHANGED: { status: 409, example: 'The account was reset, restored or removed meanwhile.' },
-  BALANCE_TOO_LOW: { status: 409, example: '60 credits cannot be taken from 40.' },
-  CLOCK_BACKWARDS: {
-    status: 409,
-    example: 'The clock of demo shows 2026-01-31T12:00:00.000Z and cannot go back.',
-  },
-  CLOCK_TOO_FAR: { status: 409, example: 'The clock of demo cannot go past the year 9999.' },
-  TASK_ENDED: { status: 409, example: 'Task task_1 has ended already.' },
-  TOO_MANY_SNAPSHOTS: { status: 409, example: 'An account has at most 100 snapshots (--snapshot-limit).' },
-  TOO_MANY_FAULTS: { status: 409, example: 'There can be 1000 rules here, and there are (--fault-limit).' },
-  PRECONDITION_FAILED: {
-    status: 412,
-    example: 'The file is not the one that If-Match or If-Unmodified-Since asks for.',
-  },
-  BODY_TOO_LARGE: { status: 413, example: 'The body is larger than 1048576 bytes.' },
-  UNSUPPORTED_MEDIA_TYPE: {
-    status: 415,
-    example: 'Send the body as JSON, with "Content-Type: application/json".',
-  },
-  RANGE_NOT_SATISFIABLE: {
-    status: 416,
-    example: 'The file has 4000 bytes, and none in the range bytes=5000-.',
-  },
-  INTERNAL_ERROR: { status: 500, example: 'The emulator failed; its log says why.' },
-  TOO_MANY_LISTENERS: {
-    status: 503,
-    example: 'There can be 1000 listeners and waits at once, and there are (--listener-limit).',
-  },
-  TOO_MANY_IMAGES: { status: 503, example: '1000 images wait to be drawn already.' },
-  STOPPING: { status: 503, example: 'The emulator stops.' },
-} as const satisfies Record<string, AdminErrorSpec>;
+  INVALID_INPUT: own(
+    400,
+    (field: string, reason: string) => `Invalid parameter ${field}: ${reason}.`,
+    'speed',
+    'expected a number from 0.000001 to 1000000',
+  ),
+  BODY_NOT_JSON: external(400, 'The body is not valid JSON.'),
+  MALFORMED_REQUEST: external(400, 'An HTTP/1.1 request without Host.'),
+  ADMIN_TOKEN_REQUIRED: own(401, () => 'Send the admin token as "Authorization: Bearer …" or "x-admin-token: …".'),
+  LOOPBACK_ONLY: own(
+    403,
+    () =>
+      'Without an admin token, only clients on this machine may call the control plane: set --admin-token or ' +
+      '--admin-remote on.',
+  ),
+  FOREIGN_HOST: own(
+    403,
+    (hostname: string) =>
+      `Host ${hostname} is not allowed (DNS rebinding protection): add it to --admin-hosts or set --admin-token.`,
+    'emulator.example.org',
+  ),
+  FOREIGN_PAGE: withReason(403, 'Web pages of another origin may not call the control plane.'),
+  NOT_FOUND: own(404, () => 'The control plane has no such operation.'),
+  ACCOUNT_NOT_FOUND: own(404, (key: string) => `No account has the key ${key}.`, 'demo'),
+  TASK_NOT_FOUND: own(404, (id: string) => `The account has no task ${id}.`, 'task_1'),
+  FILE_NOT_FOUND: withReason(404, 'Task task_1 has no file videoUrl.'),
+  SNAPSHOT_NOT_FOUND: external(404, 'Snapshot two-videos of demo does not exist.'),
+  REQUEST_NOT_FOUND: own(404, (id: string) => `The journal of the account has no request ${id}.`, '7'),
+  FAULT_NOT_FOUND: own(404, (id: string) => `Fault rule ${id} does not exist.`, '7'),
+  WAIT_TIMEOUT: own(
+    408,
+    (id: string, timeoutMs: number) => `Task ${id} did not reach the status within ${timeoutMs} ms.`,
+    'task_1',
+    10_000,
+  ),
+  ACCOUNT_EXISTS: own(409, (key: string) => `An account with the key ${key} already exists.`, 'demo'),
+  ACCOUNT_CHANGED: own(409, () => 'The account was reset, restored or removed during the wait.'),
+  BALANCE_TOO_LOW: external(409, '60 credits cannot be taken from 40.'),
+  CLOCK_BACKWARDS: external(409, 'The clock of demo shows 2026-01-31T12:00:00.000Z and cannot go back.'),
+  CLOCK_TOO_FAR: external(409, 'The clock of demo cannot go past the year 9999.'),
+  TASK_ENDED: own(409, (id: string, status: string) => `Task ${id} has already ${status}.`, 'task_1', 'completed'),
+  TOO_MANY_SNAPSHOTS: external(409, 'An account has at most 100 snapshots (--snapshot-limit).'),
+  TOO_MANY_FAULTS: own(409, (limit: number) => `The limit of ${limit} fault rules is reached (--fault-limit).`, 1000),
+  PRECONDITION_FAILED: external(412, 'The file does not match If-Match or If-Unmodified-Since.'),
+  BODY_TOO_LARGE: external(413, 'The body is larger than 1048576 bytes.'),
+  UNSUPPORTED_MEDIA_TYPE: external(415, 'Send the body as JSON, with "Content-Type: application/json".'),
+  RANGE_NOT_SATISFIABLE: external(416, 'The file has 4000 bytes, none of them in the range bytes=5000-.'),
+  INTERNAL_ERROR: own(500, () => 'The emulator failed; see its log.'),
+  TOO_MANY_LISTENERS: external(503, 'The limit of 1000 concurrent listeners and waits is reached (--listener-limit).'),
+  TOO_MANY_IMAGES: external(503, '1000 images are already waiting to be rendered.'),
+  STOPPING: own(503, () => 'The emulator is stopping.'),
+};
 
 export type AdminErrorCode = keyof typeof ADMIN_ERRORS;
+
+type ThrowableCode = {
+  [Code in AdminErrorCode]: (typeof ADMIN_ERRORS)[Code] extends { message: unknown } ? Code : never;
+}[AdminErrorCode];
+
+/** An error of the control plane, with the message that its code has in the table. */
+export class AdminError<Code extends ThrowableCode> extends EmulatorError {
+  constructor(code: Code, ...args: Parameters<(typeof ADMIN_ERRORS)[Code]['message']>) {
+    const message = ADMIN_ERRORS[code].message as (...args: (string | number)[]) => string;
+    super(code, message(...args));
+  }
+}
 
 export const isAdminErrorCode = (code: string): code is AdminErrorCode => Object.hasOwn(ADMIN_ERRORS, code);

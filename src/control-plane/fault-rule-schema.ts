@@ -10,19 +10,19 @@ const MAX_DURATION_MS = 100_000_000_000;
 const trueFlag = z.literal(true, { error: 'expected true' }).exactOptional();
 
 export const Effect = strict({
-  errorCode: z.string().exactOptional().meta({ description: 'A code that some endpoint of the API documents.' }),
-  status: integer(400, 599).exactOptional().meta({ description: 'Another status for what is answered.' }),
+  errorCode: z.string().exactOptional().meta({ description: 'An error code that an endpoint of the API documents.' }),
+  status: integer(400, 599).exactOptional().meta({ description: 'Replaces the status of the response.' }),
   fail: trueFlag,
   hang: trueFlag,
-  durationMs: integer(1, MAX_DURATION_MS).exactOptional().meta({ description: 'Simulated.' }),
-  delayMs: integer(0, 3_600_000).exactOptional().meta({ description: 'Wall time.' }),
+  durationMs: integer(1, MAX_DURATION_MS).exactOptional().meta({ description: 'In simulated time.' }),
+  delayMs: integer(0, 3_600_000).exactOptional().meta({ description: 'In wall-clock time.' }),
   reset: trueFlag,
   empty: trueFlag,
-  truncateAfter: integer(0, 1_000_000_000).exactOptional().meta({ description: 'Bytes.' }),
+  truncateAfter: integer(0, 1_000_000_000).exactOptional().meta({ description: 'In bytes.' }),
   malformed: trueFlag,
-  answer: CannedResponse.exactOptional().meta({ description: 'Without errorCode, status and fail.' }),
+  answer: CannedResponse.exactOptional().meta({ description: 'Not combinable with errorCode, status and fail.' }),
 })
-  // A status says with what something is answered, not what goes wrong.
+  // `status` only modifies another effect.
   .meta({
     id: 'Effect',
     minProperties: 1,
@@ -42,9 +42,9 @@ const RESPONSE_EFFECTS: EffectName[] = [
   'malformed',
   'answer',
 ];
-/** What an answer that is given in full leaves no room for. */
+/** Effects that a canned response cannot be combined with. */
 const EXCLUDED_BY_CANNED_RESPONSE: EffectName[] = ['errorCode', 'status', 'fail'];
-/** What can go wrong when. */
+/** The effects that each stage supports. */
 const EFFECTS_BY_STAGE: Record<(typeof STAGES)[number], EffectName[]> = {
   request: RESPONSE_EFFECTS,
   charge: RESPONSE_EFFECTS,
@@ -54,26 +54,31 @@ const EFFECTS_BY_STAGE: Record<(typeof STAGES)[number], EffectName[]> = {
   media: ['errorCode', 'status', 'hang', 'delayMs', 'reset', 'empty', 'truncateAfter'],
 };
 
-/** The names that rules can match, and that tasks have. */
+/** The names of the families, as in rules and tasks. */
 export const createFamilySchema = (families: readonly Family[]) =>
   z.enum(families.map(({ name }) => name)).meta({ id: 'Family' });
 
-/** A rule, as control calls and the seed file say it. `isCode`: which codes may be asked for. */
+/** A fault rule in a request or in the seed file. `isErrorCode` accepts the codes that a rule may inject. */
 export const createFaultRuleSchema = (families: readonly Family[], isErrorCode: (code: string) => boolean) =>
   strict({
     match: strict({
       family: createFamilySchema(families).exactOptional(),
       endpoint: apiPath.exactOptional(),
-      contains: boundedText(1000).exactOptional().meta({ description: "A text in the request's body." }),
+      contains: boundedText(1000).exactOptional().meta({ description: 'Text that the request body must contain.' }),
     })
       .default({})
-      // Generated types would ask for a field that has a default.
-      .meta({ description: 'Which requests it is for; all of them when it is absent.', default: undefined }),
-    at: z.enum(STAGES).meta({ description: 'When it strikes.' }),
+      // Code generators make a field with a default required.
+      .meta({ description: 'The requests that the rule applies to; all when absent.', default: undefined }),
+    at: z.enum(STAGES).meta({ description: 'The stage at which the rule fires.' }),
     effect: Effect,
-    times: optionalCount(1).meta({ description: 'How often it strikes; always when absent.' }),
-    after: optionalCount(0).meta({ description: 'How many matching requests pass before it.' }),
-    probability: z.number().min(0).max(1).exactOptional().meta({ description: 'The share it strikes.' }),
+    times: optionalCount(1).meta({ description: 'How many times the rule fires; unlimited when absent.' }),
+    after: optionalCount(0).meta({ description: 'How many matching requests pass before the rule fires.' }),
+    probability: z
+      .number()
+      .min(0)
+      .max(1)
+      .exactOptional()
+      .meta({ description: 'The probability that the rule fires for a matching request.' }),
     seed: seed.exactOptional(),
   })
     .superRefine(({ at, effect }, ctx) => {
@@ -92,7 +97,7 @@ export const createFaultRuleSchema = (families: readonly Family[], isErrorCode: 
     })
     .meta({ id: 'Rule', allOf: [...new Set(Object.values(EFFECTS_BY_STAGE))].map(restrictEffects) });
 
-/** In words of JSON Schema: these effects are all that there are at the stages that have them. */
+/** JSON Schema condition that allows only these effects at the stages that share the list. */
 const restrictEffects = (effects: EffectName[]) =>
   ifSchema(
     'at',

@@ -6,19 +6,19 @@ import { parseBearerKey } from '../http/pipeline/auth.ts';
 import { sendError } from '../http/pipeline/errors.ts';
 import { maskKey } from '../http/pipeline/request-log.ts';
 import { InvalidBody } from '../http/pipeline/validation.ts';
-import { ADMIN_ERRORS, type AdminErrorCode, isAdminErrorCode } from './error-codes.ts';
+import { ADMIN_ERRORS, AdminError, type AdminErrorCode, isAdminErrorCode } from './error-codes.ts';
 
-/** Names by which a browser or a program on this machine calls it; any other may have been made to lead here. */
+/** Host names that always resolve to this machine. Any other name may be the result of DNS rebinding. */
 const LOOPBACK_HOSTNAME = /^(?:localhost|[\w-]+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/i;
 /**
- * Names that a stranger cannot make to lead here, because no public server of names can give them: addresses, names without a dot
- * (of containers), and what ICANN has reserved for private use (`host.docker.internal`).
+ * Host names that public DNS cannot resolve, and therefore cannot rebind: IP addresses, names without a dot (of
+ * containers), and `.internal`, which ICANN reserves for private use (`host.docker.internal`).
  */
 const PRIVATE_HOSTNAME = /^(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.]+\]|[a-z0-9_-]+|(?:[a-z0-9_-]+\.)+internal)$/i;
 const PORT_SUFFIX = /:\d+$/;
 const LOOPBACK_ADDRESS = /^(127\.|::1$|::ffff:127\.)/;
 
-/** Codes that are not the control plane's own, as it tells them. */
+/** Control-plane codes for errors thrown by Fastify and other layers. */
 const CODE_ALIASES: Record<string, AdminErrorCode> = {
   HOST_REQUIRED: 'MALFORMED_REQUEST',
   SERVICE_UNAVAILABLE: 'TOO_MANY_IMAGES',
@@ -27,12 +27,15 @@ const CODE_ALIASES: Record<string, AdminErrorCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'UNSUPPORTED_MEDIA_TYPE',
 };
 
-/** Where Fastify's own does not say what to do. */
+/** Replaces messages of Fastify that do not say what to send instead. */
 const MESSAGE_OVERRIDES: Record<string, string> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ADMIN_ERRORS.UNSUPPORTED_MEDIA_TYPE.example,
 };
 
-/** With a token set, only who sends it gets in; without one, only callers on this machine, unless told otherwise. */
+/**
+ * Creates the hook that authorizes callers: with an admin token, those that send it; without one, those on this
+ * machine, or all if `adminRemote` is set. It also rejects foreign web pages and DNS rebinding.
+ */
 export function createGuard({ adminToken, adminRemote, adminHosts = [] }: HttpSettings) {
   const isAllowedHost = (hostname: string) =>
     LOOPBACK_HOSTNAME.test(hostname) ||
@@ -41,43 +44,38 @@ export function createGuard({ adminToken, adminRemote, adminHosts = [] }: HttpSe
 
   return async function guard(request: FastifyRequest): Promise<void> {
     const { host, origin } = request.headers;
-    // A page in a browser on this machine can send requests here, though it was not asked to.
+    // Any web page open in a browser on this machine can send requests here.
     if (origin !== undefined && !isSameHost(origin, host)) {
-      throw new EmulatorError('FOREIGN_PAGE', `Pages of ${origin} may not use the control plane.`);
+      throw new AdminError('FOREIGN_PAGE', `Web pages of ${origin} may not call the control plane.`);
     }
-    // Not all requests of pages have an origin: those for images, frames and links have none.
+    // Browsers send no Origin header with GET requests for images, frames and links.
     const fetchSite = request.headers['sec-fetch-site'];
     if (fetchSite === 'cross-site' || fetchSite === 'same-site') {
-      throw new EmulatorError('FOREIGN_PAGE', ADMIN_ERRORS.FOREIGN_PAGE.example);
+      throw new AdminError('FOREIGN_PAGE', ADMIN_ERRORS.FOREIGN_PAGE.example);
     }
-    // Whatever else a browser can be brought to send, a form or a link, it sends without headers of its own.
+    // Forms and links, which a page can make the browser send, cannot set custom headers.
     const isFromBrowser = origin !== undefined || fetchSite !== undefined;
     if (isFromBrowser && !isReadMethod(request.method) && request.headers[CONSOLE_HEADER] === undefined) {
-      throw new EmulatorError(
+      throw new AdminError(
         'FOREIGN_PAGE',
-        `A page that calls the control plane has to send the header ${CONSOLE_HEADER} with all but GET: no form or link can.`,
+        `Web pages must send the header ${CONSOLE_HEADER} with every request except GET (CSRF protection).`,
       );
     }
     if (adminToken !== undefined) {
       const token = request.headers['x-admin-token'] ?? parseBearerKey(request.headers.authorization);
       if (typeof token === 'string' && isSameToken(token, adminToken)) return;
-      throw new EmulatorError('ADMIN_TOKEN_REQUIRED', ADMIN_ERRORS.ADMIN_TOKEN_REQUIRED.example);
+      throw new AdminError('ADMIN_TOKEN_REQUIRED');
     }
     if (!adminRemote && !LOOPBACK_ADDRESS.test(request.ip)) {
-      throw new EmulatorError('LOOPBACK_ONLY', ADMIN_ERRORS.LOOPBACK_ONLY.example);
+      throw new AdminError('LOOPBACK_ONLY');
     }
-    // A page whose name was made to lead here (DNS rebinding) is of the same origin to its browser: only the name tells.
+    // A page that uses DNS rebinding has our origin in its browser; only the host name reveals it.
     const hostname = host?.replace(PORT_SUFFIX, '');
-    if (hostname !== undefined && !isAllowedHost(hostname)) {
-      throw new EmulatorError(
-        'FOREIGN_HOST',
-        `Anybody can have made the name ${hostname} lead here: name it in --admin-hosts, or start with --admin-token.`,
-      );
-    }
+    if (hostname !== undefined && !isAllowedHost(hostname)) throw new AdminError('FOREIGN_HOST', hostname);
   };
 }
 
-/** What the emulator's own pages say that they are. */
+/** Sent by the emulator's own pages. */
 const CONSOLE_HEADER = 'x-emulator-console';
 
 const isReadMethod = (method: string) => method === 'GET' || method === 'HEAD';
@@ -90,13 +88,13 @@ function isSameToken(actual: string, expected: string): boolean {
   return one.length === other.length && timingSafeEqual(one, other);
 }
 
-/** Control-plane errors have their own shape: a sentence and a code. */
+/** Sends an error in the control plane's format: a message and a code. */
 export function sendAdminError(
   error: FastifyError | EmulatorError | InvalidBody | Error,
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
-  // What is asked of a proxy, whatever its path, is not asked of the control plane.
+  // A request to the proxy gets the vendor's error format, even if its path starts with /__admin.
   if (error instanceof EmulatorError && error.code === 'PROXY_REFUSED') {
     sendError(error, request, reply);
     return;
@@ -111,7 +109,7 @@ export function sendAdminError(
   const thrownCode = (error as EmulatorError | FastifyError).code ?? '';
   const code = CODE_ALIASES[thrownCode] ?? thrownCode;
   if (!isAdminErrorCode(code) || code === 'INTERNAL_ERROR') {
-    request.log.error({ err: error }, 'control call failed');
+    request.log.error({ err: error }, 'control-plane operation failed');
     request.state.errorCode = 'INTERNAL_ERROR';
     const { status, example } = ADMIN_ERRORS.INTERNAL_ERROR;
     void reply.code(status).send({ error: example, code: 'INTERNAL_ERROR' });
@@ -123,7 +121,7 @@ export function sendAdminError(
     .send({ error: MESSAGE_OVERRIDES[thrownCode] ?? toSentence(error.message), code: request.state.errorCode });
 }
 
-/** For the log: sentences repeat the keys that a call names. */
+/** Masks the API keys that error messages repeat, for the log. */
 function redactKeys(text: string, { params, body }: FastifyRequest): string {
   const { key: pathKey } = (params ?? {}) as { key?: unknown };
   const { key: bodyKey, to } = (body ?? {}) as { key?: unknown; to?: unknown };

@@ -10,30 +10,23 @@ import { ADMIN_ERRORS, type AdminErrorCode } from './error-codes.ts';
 import { type NonJsonResponse, type Operation, TAGS } from './operation.ts';
 import { ErrorResponse } from './response-schemas.ts';
 
-/** A call as it was registered, as far as the document tells of it. */
-export interface DocumentedOperation {
-  method: string;
-  url: string;
-  schema?: { params?: z.ZodObject; querystring?: z.ZodObject; body?: z.ZodType };
-  config: { operation: Operation };
-}
-
 export interface ControlDocumentOptions {
-  operations: readonly DocumentedOperation[];
+  operations: readonly Operation[];
   version: string;
-  /** Where the emulator answers. */
+  /** The emulator's base URL. */
   url: string;
 }
 
-const DESCRIPTION = `Under \`/__admin\` a test moves time, gives credits, ends tasks, makes failures, looks at what its client did, and
-puts everything back. None of these calls needs a key of the API, counts for the limiter, or appears in the journal.
+const DESCRIPTION = `Under \`/__admin\`, a test controls time, credits, tasks and faults, reads the client's requests, and resets
+state. These operations need no API key, do not count towards rate limits, and do not appear in the journal.
 
-They answer programs on the same machine; with an admin token whoever sends it. Pages in a browser have to be
-the emulator's own, and send the header \`x-emulator-console\` with all but GET. A 409 has changed nothing.`;
+Without an admin token, only programs on the same machine may call them; with one, every caller that sends it. In a
+browser, only the emulator's own pages may call them, and must send the header \`x-emulator-console\` with every request
+except GET. A 409 changes nothing.`;
 
 const JSON_TYPE = 'application/json';
 
-/** Refusals that many calls have in common, by their codes. */
+/** Names of error responses that many operations share, by their codes. */
 const SHARED_RESPONSES: Record<string, string> = {
   MALFORMED_REQUEST: 'Malformed',
   'INVALID_INPUT, MALFORMED_REQUEST': 'InvalidQuery',
@@ -47,13 +40,13 @@ const SHARED_RESPONSES: Record<string, string> = {
   INTERNAL_ERROR: 'Failed',
 };
 
-/** The control plane as an OpenAPI 3.1 document, made of what its calls are registered with. */
+/** Generates the OpenAPI 3.1 document of the control plane from its operations. */
 export function createControlDocument({ operations, version, url }: ControlDocumentOptions): Json {
   const components: Components = new Map();
   const sharedResponses: Record<string, Json> = {};
   const paths: Record<string, Json> = {};
   for (const operation of operations) {
-    const path = operation.url.replaceAll(/:(\w+)/g, '{$1}');
+    const path = `${operation.isOpen ? '' : '/__admin'}${operation.path.replaceAll(/:(\w+)/g, '{$1}')}`;
     paths[path] = {
       ...paths[path],
       [operation.method.toLowerCase()]: toOperationObject(operation, components, sharedResponses),
@@ -62,9 +55,9 @@ export function createControlDocument({ operations, version, url }: ControlDocum
   return {
     openapi: '3.1.1',
     info: {
-      title: 'The control plane of nanophoto-emulator',
+      title: 'Control plane of nanophoto-emulator',
       version,
-      summary: 'Time, credits, failures, and what the client did.',
+      summary: 'Controls time, credits, tasks and faults; shows what the client sent.',
       description: DESCRIPTION,
       license: { name: 'MIT', identifier: 'MIT' },
       contact: { name: 'The authors of nanophoto-emulator' },
@@ -75,8 +68,13 @@ export function createControlDocument({ operations, version, url }: ControlDocum
     paths,
     components: {
       securitySchemes: {
-        bearer: { type: 'http', scheme: 'bearer', description: 'The admin token, where one is set.' },
-        adminToken: { type: 'apiKey', in: 'header', name: 'x-admin-token', description: 'The same.' },
+        bearer: { type: 'http', scheme: 'bearer', description: 'The admin token, if one is set.' },
+        adminToken: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'x-admin-token',
+          description: 'The admin token, as an alternative to `bearer`.',
+        },
       },
       responses: sharedResponses,
       schemas: toSortedSchemas(components),
@@ -84,16 +82,11 @@ export function createControlDocument({ operations, version, url }: ControlDocum
   };
 }
 
-function toOperationObject(
-  operation: DocumentedOperation,
-  components: Components,
-  sharedResponses: Record<string, Json>,
-): Json {
-  const { name, tag, summary, description, responses, isOpen } = operation.config.operation;
-  const { params, querystring } = operation.schema ?? {};
+function toOperationObject(operation: Operation, components: Components, sharedResponses: Record<string, Json>): Json {
+  const { name, tag, summary, description, params, query, responses, isOpen } = operation;
   const parameters = [
     ...(params ? toParameterObjects(params, 'path', components) : []),
-    ...(querystring ? toParameterObjects(querystring, 'query', components) : []),
+    ...(query ? toParameterObjects(query, 'query', components) : []),
   ];
   const successResponses = Object.entries(responses).map(([status, response]) => [
     status,
@@ -125,17 +118,12 @@ function toParameterObjects(object: z.ZodObject, location: 'path' | 'query', com
   }));
 }
 
-function toRequestBodyObject({ method, schema }: DocumentedOperation, components: Components): Json {
-  // A DELETE has a body only to be told that it means nothing.
-  if (!schema?.body || method === 'DELETE') return {};
-  // What a call without a body says.
-  const required = !schema.body.safeParse({}).success;
-  return {
-    requestBody: {
-      required,
-      content: { [JSON_TYPE]: { schema: toJsonSchema(schema.body, 'input', components) } },
-    },
-  };
+function toRequestBodyObject({ method, body }: Operation, components: Components): Json {
+  // A DELETE accepts only an empty object, so that unknown fields are rejected.
+  if (!body || method === 'DELETE') return {};
+  // A request without a body means the same as one with an empty object.
+  const required = !body.safeParse({}).success;
+  return { requestBody: { required, content: { [JSON_TYPE]: { schema: toJsonSchema(body, 'input', components) } } } };
 }
 
 function toResponseObject(response: z.ZodType | NonJsonResponse | null, components: Components): Json {
@@ -157,18 +145,17 @@ function toResponseObject(response: z.ZodType | NonJsonResponse | null, componen
 
 const GUARD_CODES = ['ADMIN_TOKEN_REQUIRED', 'LOOPBACK_ONLY', 'FOREIGN_HOST', 'FOREIGN_PAGE'] as const;
 
-/** All codes with which a call can be refused. */
-function collectErrorCodes({ schema, config: { operation } }: DocumentedOperation): AdminErrorCode[] {
-  const { params, querystring, body } = schema ?? {};
+/** All error codes of an operation: its own and those of its parameters, its body and the guard. */
+function collectErrorCodes({ params, query, body, codes = [], isOpen }: Operation): AdminErrorCode[] {
   return [
-    ...(querystring ? (['INVALID_INPUT'] as const) : []),
+    ...(query ? (['INVALID_INPUT'] as const) : []),
     ...(body ? (['BODY_NOT_JSON'] as const) : []),
     'MALFORMED_REQUEST',
-    ...(operation.isOpen ? [] : GUARD_CODES),
-    // Names in a path that cannot be decoded.
+    ...(isOpen ? [] : GUARD_CODES),
+    // A path segment that cannot be decoded.
     ...(params && Object.keys(params.shape).length > 0 ? (['NOT_FOUND'] as const) : []),
     ...(params && 'key' in params.shape ? (['ACCOUNT_NOT_FOUND'] as const) : []),
-    ...(operation.codes ?? []),
+    ...codes,
     ...(body ? (['BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const) : []),
     'INTERNAL_ERROR',
   ];

@@ -1,42 +1,94 @@
+import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { z } from 'zod';
 import type { AdminErrorCode } from './error-codes.ts';
+import { strict } from './schemas.ts';
 
-/** The parts of the control plane, as docs/control-plane.md has them. */
+/** The groups of operations, as in docs/control-plane.md. */
 export const TAGS = {
   emulator: 'The emulator as a whole',
-  accounts: 'Keys with their credits, limiters and ledgers',
+  accounts: 'API keys with their credits, rate limits and ledgers',
   time: 'How time passes for an account',
-  tasks: 'What was ordered, and how it ends',
-  faults: 'Rules that make something go wrong',
-  requests: 'What the client did',
-  states: 'Accounts as they were: snapshots, forks, resets',
+  tasks: 'Submitted tasks and how they end',
+  faults: 'Rules that inject faults',
+  requests: 'What the client sent and received',
+  states: 'Saved account states: snapshots, forks, resets',
 };
 
-/** An answer that is no JSON. */
+/** A response that is not JSON. */
 export interface NonJsonResponse {
   description: string;
-  /** Bytes where they are no texts; none: there is no body. */
+  /** Content types; empty for a response without a body. */
   types: readonly string[];
 }
 
-/** What the contract document says of a call, beside what its schemas say already: `config.call` of each route. */
+/** One operation of the control plane: the route that Fastify serves and its entry in the OpenAPI document. */
 export interface Operation {
-  /** What clients made of the document call it. */
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Below `/__admin`, in Fastify's notation; the whole path if `isOpen`. */
+  path: string;
+  /** The `operationId`. */
   name: string;
   tag: keyof typeof TAGS;
   summary: string;
-  /** What one would not expect of it. */
+  /** Adds to the summary and the schemas. */
   description: string;
-  /** What it answers where it is not refused, by status; null: no body. */
+  params?: z.ZodObject | undefined;
+  query?: z.ZodObject | undefined;
+  body?: z.ZodType | undefined;
+  /** Schemas of the successful responses by status; null for a response without a body. */
   responses: Readonly<Record<number, z.ZodType | NonJsonResponse | null>>;
-  /** How it can be refused, beside what is common to all calls that have the same parts. */
+  /** Error codes besides those that all operations with the same parameters share. */
   codes?: readonly AdminErrorCode[];
-  /** Outside of the guard: for everybody, without a token. */
+  /** Served to every caller, outside of the guard. */
   isOpen?: true;
+  /** HEAD requests. Default: Fastify's route derived from GET. `handler`: served by the handler; `none`: not found. */
+  head?: 'handler' | 'none';
+  handler(request: FastifyRequest, reply: FastifyReply): unknown;
 }
 
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    operation?: Operation;
-  }
+type Input<Schema extends z.ZodType | undefined> = Schema extends z.ZodType ? z.output<Schema> : unknown;
+
+type Definition<
+  Params extends z.ZodObject | undefined,
+  Query extends z.ZodObject | undefined,
+  Body extends z.ZodType | undefined,
+> = Omit<Operation, 'params' | 'query' | 'body' | 'handler'> & {
+  params?: Params;
+  query?: Query;
+  body?: Body;
+  handler(
+    request: FastifyRequest<{ Params: Input<Params>; Querystring: Input<Query>; Body: Input<Body> }>,
+    reply: FastifyReply,
+  ): unknown;
+};
+
+const NO_FIELDS = strict({});
+
+/**
+ * Types an operation's handler by its schemas and fills in the defaults. Behind the guard, operations without a `query`
+ * or `body` reject every field there, because a caller that sends one expects an effect: `DELETE …/faults?id=3` would
+ * remove all rules.
+ */
+export function defineOperation<
+  Params extends z.ZodObject | undefined = undefined,
+  Query extends z.ZodObject | undefined = undefined,
+  Body extends z.ZodType | undefined = undefined,
+>(definition: Definition<Params, Query, Body>): Operation {
+  const { query, body, isOpen, method } = definition;
+  return {
+    ...definition,
+    query: query ?? (isOpen ? undefined : NO_FIELDS),
+    body: body ?? (method === 'GET' ? undefined : NO_FIELDS),
+  };
+}
+
+/** The Fastify route of an operation. */
+export function toRoute({ method, path, params, query, body, head, handler }: Operation): RouteOptions {
+  return {
+    method: head === 'handler' ? [method, 'HEAD'] : method,
+    url: path,
+    schema: { ...(params && { params }), ...(query && { querystring: query }), ...(body && { body }) },
+    ...(head && { exposeHeadRoute: false }),
+    handler,
+  };
 }

@@ -3,8 +3,8 @@ import { STAGES } from '../core/faults/fault-rules.ts';
 import { Effect } from './fault-rule-schema.ts';
 import { mode, Timestamp } from './schemas.ts';
 
-// What the calls answer, for the contract document. Those with an id are its components; src/client/types.ts says the same by
-// hand, and a test holds the two together.
+// Response bodies of the operations, for the OpenAPI document; those with an id are its components. client/types.ts
+// declares the same types without zod, and test/control-plane/response-types.test.ts keeps them equal.
 
 const text = z.string();
 const count = z.int().min(0);
@@ -14,20 +14,20 @@ const status = z.enum(['processing', 'completed', 'failed']);
 /** A page of a list. */
 const createListSchema = (name: string, item: z.ZodType) => z.strictObject({ [name]: z.array(item), ...NEXT_CURSOR });
 const NEXT_CURSOR = {
-  next: text.nullable().meta({ description: 'What to send as `after`; null at the end.' }),
+  next: text.nullable().meta({ description: '`after` of the next page; null on the last page.' }),
 };
 
 export const ErrorResponse = z.strictObject({ error: text, code: text }).meta({
   id: 'Error',
-  description: 'A sentence for people and a code for programs.',
+  description: 'A message for people and a code for programs.',
 });
 
 export const AccountSchema = z
   .strictObject({
     key: text,
-    credits: count.meta({ description: 'What can still be spent.' }),
+    credits: count.meta({ description: 'Credits available to spend.' }),
     rateLimit: z.strictObject({
-      limit: count.nullable().meta({ description: 'Requests an hour; null: no limit.' }),
+      limit: count.nullable().meta({ description: 'Requests per hour; null for no limit.' }),
       remaining: count.nullable(),
       resetAt: Timestamp.nullable(),
     }),
@@ -45,7 +45,7 @@ export const LedgerEntrySchema = z
     id: text,
     kind: z.enum(['grant', 'hold', 'capture', 'refund', 'adjust']),
     amount: credits,
-    balance: count.meta({ description: 'After this entry.' }),
+    balance: count.meta({ description: 'The balance after this entry.' }),
     taskId: text.nullable(),
     reason: text.nullable(),
     at: Timestamp,
@@ -54,7 +54,7 @@ export const LedgerEntrySchema = z
 export const Ledger = z
   .strictObject({
     balance: count,
-    held: count.meta({ description: 'The sum of open holds.' }),
+    held: count.meta({ description: 'Sum of the open holds.' }),
     entries: z.array(LedgerEntrySchema),
     ...NEXT_CURSOR,
   })
@@ -63,10 +63,10 @@ export const Verification = z.strictObject({ ok: z.boolean(), problems: z.array(
 
 export const TransitionSchema = z
   .strictObject({ taskId: text, from: text, to: text, at: Timestamp })
-  .meta({ id: 'Transition', description: 'From and to: statuses, or steps of a task.' });
+  .meta({ id: 'Transition', description: '`from` and `to` are statuses or steps of the task.' });
 export const AdvanceSchema = z
   .strictObject({ now: Timestamp, transitions: z.array(TransitionSchema) })
-  .meta({ id: 'Advance', description: 'All that fell due on the way.' });
+  .meta({ id: 'Advance', description: 'The new time and the transitions due on the way.' });
 export const ClockChange = z.strictObject({ mode, ...AdvanceSchema.shape }).meta({ id: 'ClockChange' });
 
 const TaskOutcome = z.union([
@@ -78,13 +78,11 @@ export const createTaskSchema = <Family extends z.ZodType>(family: Family) =>
   z
     .strictObject({
       id: text,
-      generationId: text.exactOptional().meta({ description: 'Images only: what they are polled by.' }),
+      generationId: text.exactOptional().meta({ description: 'Images only: the id to poll with.' }),
       family,
       status,
-      price: count.meta({ description: 'Credits.' }),
-      input: z
-        .record(text, z.unknown())
-        .meta({ description: 'The request that it was made of, with defaults filled in.' }),
+      price: count.meta({ description: 'In credits.' }),
+      input: z.record(text, z.unknown()).meta({ description: 'The request body, with defaults filled in.' }),
       plan: z.strictObject({
         steps: z.array(z.strictObject({ name: text, atMs: count })),
         endMs: count,
@@ -96,7 +94,7 @@ export const createTaskSchema = <Family extends z.ZodType>(family: Family) =>
       finishedAt: Timestamp.nullable(),
       simulatedMs: count.nullable(),
       result: z.record(text, text).nullable().meta({
-        description: 'The URLs of a completed task by the fields of its answer, the `errorCode` of a failed one.',
+        description: 'The URLs of a completed task by response field, or the `errorCode` of a failed one.',
       }),
     })
     .meta({ id: 'Task' });
@@ -117,21 +115,21 @@ export const createFaultSchema = <Family extends z.ZodType>(family: Family) =>
       after: count.exactOptional(),
       probability: z.number().exactOptional(),
       seed: text.exactOptional(),
-      fired: count.meta({ description: 'How often it has struck.' }),
+      fired: count.meta({ description: 'How many times the rule has fired.' }),
     })
     .meta({ id: 'Fault' });
 export const createFaultListSchema = (fault: z.ZodType) => createListSchema('faults', fault);
 
-const truncated = z.literal(true).exactOptional().meta({ description: 'The body was cut.' });
+const truncated = z.literal(true).exactOptional().meta({ description: 'The body is truncated.' });
 export const JournalEntrySchema = z
   .strictObject({
     id: text,
     at: Timestamp,
     method: text,
     path: text,
-    status: z.int().nullable().meta({ description: 'Null: there was no answer, or there is none yet.' }),
+    status: z.int().nullable().meta({ description: 'Null if no response was sent, or not yet.' }),
     errorCode: text.nullable(),
-    durationMs: z.number().min(0).nullable().meta({ description: 'Null: somebody still waits for the answer.' }),
+    durationMs: z.number().min(0).nullable().meta({ description: 'Null while the client waits for the response.' }),
     request: z.strictObject({
       headers: z.record(text, z.union([text, z.array(text)])),
       body: z.unknown(),
@@ -143,7 +141,7 @@ export const JournalEntrySchema = z
       truncated,
     }),
     taskIds: z.array(text),
-    fault: text.nullable().meta({ description: 'The rules and directives that struck.' }),
+    fault: text.nullable().meta({ description: 'The fault rules and directives that fired.' }),
     warnings: z.array(text),
   })
   .meta({ id: 'JournalEntry' });
@@ -154,14 +152,16 @@ export const FindingSchema = z
   .strictObject({
     code: text,
     message: text,
-    requests: z.array(text).meta({ description: 'Ids of entries of the journal.' }),
+    requests: z.array(text).meta({ description: 'Ids of journal entries.' }),
   })
   .meta({ id: 'Finding' });
 export const Verdict = z.strictObject({ ok: z.boolean(), findings: z.array(FindingSchema) }).meta({ id: 'Verdict' });
 
 export const SnapshotSchema = z.strictObject({ name: text, at: Timestamp }).meta({ id: 'Snapshot' });
 export const Snapshots = createListSchema('snapshots', SnapshotSchema);
-export const ResetResponse = z.strictObject({ accounts: count.meta({ description: 'How many there are.' }) });
+export const ResetResponse = z.strictObject({
+  accounts: count.meta({ description: 'Number of accounts after the reset.' }),
+});
 
 export const HealthResponse = z.strictObject({ status: z.literal('ok') });
 export const ReadyResponse = z.strictObject({ status: z.literal('ready') });

@@ -1,33 +1,35 @@
 /** Width and height in pixels. */
 export type Size = readonly [width: number, height: number];
 
-/** What is in the file behind a result's URL. */
+/** The content of a result file. */
 export type Content = Video | Picture | Storyboard;
 
 export interface Video {
   kind: 'video';
-  /** Its name among the fixtures. */
+  /** File name in fixtures/videos. */
   fixture: string;
 }
 
-/** An image that says what was asked for. */
+/** An image that shows the request it was made for. */
 export interface Picture {
   kind: 'picture';
   size: Size;
-  /** The model, as people call it. */
+  /** Display name of the model. */
   model: string;
   prompt: string;
   taskId: string;
-  /** What else was asked for, in a few words. */
+  /** Other parameters of the request, in a few words. */
   note: string;
 }
 
-/** The scenes of an ad, three by three, in black and white. */
+/** The scenes of an ad in a 3 × 3 grid, in black and white. */
 export interface Storyboard extends Omit<Picture, 'kind' | 'note'> {
   kind: 'storyboard';
 }
 
-/** A file, ready to be sent: `slice` is told the first byte and the one after the last. */
+/**
+ * The bytes of a file. `slice` takes the offset of the first byte and the one after the last, like `Buffer.subarray`.
+ */
 export interface ResultBytes {
   size: number;
   slice(start: number, end: number): Buffer;

@@ -3,31 +3,32 @@ import PQueue from 'p-queue';
 import { anySignal } from '../core/abort-signals.ts';
 import { EmulatorError } from '../core/errors.ts';
 
-/** Thirty to a hundred images of 4K, a thousand of 1K. */
+/** Holds 30 to 100 images in 4K, or 1000 in 1K. */
 const MAX_CACHE_BYTES = 64 * 1024 * 1024;
 
 interface PendingImage {
   image: Promise<Buffer>;
-  /** How many wait for it. */
+  /** Number of requests that wait for the image. */
   waiters: number;
-  /** Takes it out of the queue, if it still is there. */
+  /** Removes the render from the queue if it has not started. */
   abandon: AbortController;
 }
 
 export interface ImageCacheOptions {
-  /** How many are drawn at once, and how many may wait. */
+  /** Number of concurrent renders. */
   concurrency: number;
+  /** Number of renders that may wait in the queue. */
   maxQueued: number;
   maxCacheBytes?: number;
-  /** Ends what waits to be drawn. */
+  /** Cancels queued renders. */
   stopping: AbortSignal;
 }
 
 export type ImageCache = ReturnType<typeof createImageCache>;
 
 /**
- * Images that are drawn when they are asked for, a few at a time, and kept while there is room. Whoever asks for one that is
- * being drawn waits for the same; one that nobody waits for any more is not begun.
+ * Renders images on demand with limited concurrency and caches them. Concurrent requests for an image share one render;
+ * a queued render is cancelled when all of its requests are gone.
  */
 export function createImageCache({
   concurrency,
@@ -44,7 +45,7 @@ export function createImageCache({
 
   function startRender(etag: string, render: () => Promise<Buffer>): PendingImage {
     if (queue.size >= maxQueued) {
-      throw new EmulatorError('SERVICE_UNAVAILABLE', `${maxQueued} images wait to be drawn already`);
+      throw new EmulatorError('SERVICE_UNAVAILABLE', `${maxQueued} images are already waiting to be rendered`);
     }
     const abandon = new AbortController();
     const image = queue
@@ -64,8 +65,10 @@ export function createImageCache({
 
   return {
     /**
-     * The image that this tag stands for. What `goneOf` gives says when this asker waits no more.
-     * @throws EmulatorError SERVICE_UNAVAILABLE when too many wait already, STOPPING
+     * Returns the image with this ETag. `getAbortSignal` is called only if the request has to wait; its signal ends the
+     * wait when the client disconnects.
+     * @throws SERVICE_UNAVAILABLE when the queue is full or the client has disconnected
+     * @throws STOPPING when the emulator is stopping
      */
     async get(etag: string, render: () => Promise<Buffer>, getAbortSignal: () => AbortSignal): Promise<Buffer> {
       const image = cache.get(etag);
@@ -76,7 +79,7 @@ export function createImageCache({
       const onAbort = () => {
         pending.waiters -= 1;
         if (pending.waiters > 0) return;
-        // Who comes now begins it anew.
+        // A later request starts a new render.
         if (pendingImages.get(etag) === pending) pendingImages.delete(etag);
         pending.abandon.abort();
       };
@@ -84,8 +87,9 @@ export function createImageCache({
       try {
         return await pending.image;
       } catch (error) {
-        if (stopping.aborted) throw new EmulatorError('STOPPING', 'the server stops');
-        if (abortSignal.aborted) throw new EmulatorError('SERVICE_UNAVAILABLE', 'nobody waits for the image any more');
+        if (stopping.aborted) throw new EmulatorError('STOPPING', 'the emulator is stopping');
+        if (abortSignal.aborted)
+          throw new EmulatorError('SERVICE_UNAVAILABLE', 'the client stopped waiting for the image');
         throw error;
       } finally {
         abortSignal.removeEventListener('abort', onAbort);

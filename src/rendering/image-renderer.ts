@@ -5,29 +5,30 @@ import type { Sharp } from 'sharp';
 import type { Picture, Size, Storyboard } from './content.ts';
 import { escapeXml, toDisplayText, toXmpText } from './text-sanitizing.ts';
 
-/** In the order in which a character is looked for; the second has Chinese, Japanese and Korean. */
+/** In the order of glyph fallback; Droid Sans Fallback covers Chinese, Japanese and Korean. */
 const FONTS = 'DejaVu Sans, Droid Sans Fallback, Noto Sans Devanagari, Noto Sans Thai';
-/** Huffman tables made for the image save a few per cent and cost half of the time. */
+/** Optimized Huffman tables would save a few percent of size and double the encoding time. */
 const JPEG = { quality: 80, optimiseCoding: false };
-/** Both as shares of the shorter side. */
+/** Font size and margin, as shares of the shorter side. */
 const MAX_TEXT_SHARE = 0.09;
 const MARGIN_SHARE = 0.06;
 
 type SharpModule = typeof import('sharp').default;
 
-/** Loaded when the first image is drawn: a start does not need it. */
+/** Loaded with the first image, to keep the start fast. */
 let loading: Promise<SharpModule> | undefined;
 
 async function initSharp(fontsDir: string): Promise<SharpModule> {
-  // Node.js 20 leaves symbolic links in the names of modules as they are when the last file that anybody looked at was a pipe,
-  // standard output for instance; where packages are links (pnpm), sharp would then not find its own. So look at a folder.
+  // Node.js 20 does not resolve symbolic links in module paths if the last stat() of the process was of a pipe, such as
+  // standard output. With symlinked packages (pnpm), sharp would then not find its binaries. A stat() of a folder
+  // avoids it.
   statSync(fontsDir);
   const { default: sharp } = await import('sharp');
-  // What is drawn here is drawn once.
+  // Each image is rendered only once, so libvips' operation cache would never hit.
   sharp.cache(false);
-  // An image on one processor: the others are for who asks meanwhile.
+  // One core per image, so that the others serve requests.
   sharp.concurrency(1);
-  // A font is known from the first text on that names its file.
+  // Pango registers a font when a text first names its file.
   for (const fontfile of readdirSync(fontsDir).filter((file) => file.endsWith('.ttf'))) {
     await sharp({ text: { text: 'a', fontfile: join(fontsDir, fontfile) } }).toBuffer();
   }
@@ -36,7 +37,7 @@ async function initSharp(fontsDir: string): Promise<SharpModule> {
 
 export type ImageRenderer = ReturnType<typeof createImageRenderer>;
 
-/** Draws images, in threads of its own; a call returns at once. */
+/** Renders images in libvips' thread pool, without blocking the event loop. */
 export function createImageRenderer(fontsDir: string) {
   const loadSharp = () => {
     loading ??= initSharp(fontsDir).catch((error) => {
@@ -47,8 +48,8 @@ export function createImageRenderer(fontsDir: string) {
   };
 
   /**
-   * A text as large as its box allows, but no larger than `largest` pixels. The size is found on a small copy, which is laid
-   * out in no time. `markupOf` is told how much smaller than that it became.
+   * Renders text in the largest font that fits its box, up to `maxPixels`. Measures on a scaled-down copy, which is
+   * faster. `createMarkup` gets the chosen size as a share of `maxPixels`.
    */
   async function fitText(
     sharp: SharpModule,
@@ -59,7 +60,7 @@ export function createImageRenderer(fontsDir: string) {
     const renderText = (share: number, scale: number) =>
       sharp({
         text: {
-          // Ten points at 72 dots an inch are ten pixels.
+          // Ten points at 72 dpi are ten pixels.
           text: `<span size="${10 * 1024}" insert_hyphens="false">${createMarkup(share)}</span>`,
           dpi: Math.max(1, Math.round((7.2 * maxPixels * share) / scale)),
           width: Math.round(width / scale),
@@ -84,13 +85,14 @@ export function createImageRenderer(fontsDir: string) {
       const sharp = await loadSharp();
       const margin = Math.round(MARGIN_SHARE * Math.min(...size));
       const [width, height]: Size = [size[0] - 2 * margin, size[1] - 2 * margin];
-      const background = colourFor(taskId);
+      const background = colorFor(taskId);
       const promptMarkup = escapeXml(toDisplayText(prompt));
-      // A long prompt becomes small, what is beside it does not.
+      // A long prompt shrinks; the lines around it keep their size.
       const createMarkup = (share: number) => {
         const toSmallMarkup = (text: string) =>
           `<span size="${Math.round(50 / share)}%" foreground="#ffffffc0">${escapeXml(text)}</span>`;
-        return `${toSmallMarkup(model)}\n<span foreground="#ffffff">${promptMarkup}</span>\n${toSmallMarkup(taskId)}\n${toSmallMarkup(note)}`;
+        const largeMarkup = `<span foreground="#ffffff">${promptMarkup}</span>`;
+        return [toSmallMarkup(model), largeMarkup, toSmallMarkup(taskId), toSmallMarkup(note)].join('\n');
       };
       const text = await fitText(sharp, createMarkup, [width, height], MAX_TEXT_SHARE * Math.min(...size));
       return text
@@ -129,35 +131,41 @@ export function createImageRenderer(fontsDir: string) {
   };
 }
 
-/** Dark enough for white letters, another for each task. */
-function colourFor(taskId: string) {
+/** A color per task, dark enough for white text. */
+function colorFor(taskId: string) {
   const [first, second, third] = createHash('sha256').update(taskId).digest();
   return { r: 20 + (first! % 70), g: 20 + (second! % 70), b: 40 + (third! % 80) };
 }
 
 const SCENES = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 
-/** Nine frames with their numbers, each with a sketch of its own: a horizon and what stands before it. */
+/** Nine numbered frames, each with a different sketch: a horizon and a shape in front of it. */
 function renderGridSvg([width, height]: Size): string {
   const [frameWidth, frameHeight] = [width / 3, height / 3];
+  const toPixels = (share: number, total: number) => (share * total).toFixed(1);
+  const x = (share: number) => toPixels(share, frameWidth);
+  const y = (share: number) => toPixels(share, frameHeight);
+  const length = (share: number) => toPixels(share, Math.min(frameWidth, frameHeight));
+  const rect = (top: number, height: number, attributes: string) =>
+    `<rect x="${x(0.03)}" y="${y(top)}" width="${x(0.94)}" height="${y(height)}" ${attributes}/>`;
   const frames = SCENES.map((scene) => {
-    const [x, y] = [(scene % 3) * frameWidth, Math.floor(scene / 3) * frameHeight];
-    const toPixels = (share: number, total: number) => (share * total).toFixed(1);
+    const [left, top] = [(scene % 3) * frameWidth, Math.floor(scene / 3) * frameHeight];
     const grey = 150 + ((scene * 37) % 70);
     const side = 0.25 + ((scene * 29) % 50) / 100;
-    return `<g transform="translate(${x.toFixed(1)} ${y.toFixed(1)})">
-      <rect x="${toPixels(0.03, frameWidth)}" y="${toPixels(0.03, frameHeight)}" width="${toPixels(0.94, frameWidth)}" height="${toPixels(0.7, frameHeight)}" fill="rgb(${grey},${grey},${grey})"/>
-      <rect x="${toPixels(0.03, frameWidth)}" y="${toPixels(0.5, frameHeight)}" width="${toPixels(0.94, frameWidth)}" height="${toPixels(0.23, frameHeight)}" fill="#666"/>
-      <circle cx="${toPixels(side, frameWidth)}" cy="${toPixels(0.42, frameHeight)}" r="${toPixels(0.05 + (scene % 4) * 0.03, Math.min(frameWidth, frameHeight))}" fill="#111"/>
-      <rect x="${toPixels(0.03, frameWidth)}" y="${toPixels(0.03, frameHeight)}" width="${toPixels(0.94, frameWidth)}" height="${toPixels(0.94, frameHeight)}" fill="none" stroke="#000" stroke-width="3"/>
-      <text x="${toPixels(0.07, frameWidth)}" y="${toPixels(0.17, frameHeight)}" font-family="DejaVu Sans" font-size="${toPixels(0.09, Math.min(frameWidth, frameHeight))}" fill="#000">SC${scene + 1}</text>
+    const textAttributes = `font-family="DejaVu Sans" font-size="${length(0.09)}" fill="#000"`;
+    return `<g transform="translate(${left.toFixed(1)} ${top.toFixed(1)})">
+      ${rect(0.03, 0.7, `fill="rgb(${grey},${grey},${grey})"`)}
+      ${rect(0.5, 0.23, 'fill="#666"')}
+      <circle cx="${x(side)}" cy="${y(0.42)}" r="${length(0.05 + (scene % 4) * 0.03)}" fill="#111"/>
+      ${rect(0.03, 0.94, 'fill="none" stroke="#000" stroke-width="3"')}
+      <text x="${x(0.07)}" y="${y(0.17)}" ${textAttributes}>SC${scene + 1}</text>
     </g>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">
     <rect width="100%" height="100%" fill="#fff"/>${frames.join('')}</svg>`;
 }
 
-/** The same for programs to read: XMP, because Exif has only ASCII. */
+/** Machine-readable metadata. XMP, because Exif text is limited to ASCII. */
 function buildXmp({ model, prompt, taskId }: Pick<Picture, 'model' | 'prompt' | 'taskId'>): string {
   const toElement = (tag: string, value: string) =>
     `<dc:${tag}><rdf:Alt><rdf:li xml:lang="x-default">${toXmpText(value)}</rdf:li></rdf:Alt></dc:${tag}>`;

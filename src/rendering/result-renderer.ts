@@ -6,21 +6,21 @@ import { createImageCache } from './image-cache.ts';
 import { createImageRenderer } from './image-renderer.ts';
 import { createVideoFixtures } from './video-fixtures.ts';
 
-/** One processor is left for who polls meanwhile; an image of 4K takes about 200 MB while it is drawn. */
+/** Leaves one core for requests. Rendering an image in 4K takes about 200 MB. */
 const RENDER_CONCURRENCY = Math.max(1, Math.min(2, availableParallelism() - 1));
 const MAX_QUEUED = 1000;
 
 export interface ResultsOptions {
   fixturesDir: string;
-  /** Of the emulator: another may draw otherwise. */
+  /** Version of the emulator, part of the ETag: another version may render differently. */
   version: string;
-  /** Ends what waits to be drawn. */
+  /** Cancels queued renders. */
   stopping: AbortSignal;
 }
 
 export type Results = ReturnType<typeof createResults>;
 
-/** The files behind result URLs: videos from the fixtures, images drawn when they are first asked for. */
+/** The content of result files: videos from the fixtures, images rendered on first request. */
 export function createResults({ fixturesDir, version, stopping }: ResultsOptions) {
   const videos = createVideoFixtures(join(fixturesDir, 'videos'));
   const renderer = createImageRenderer(join(fixturesDir, 'fonts'));
@@ -30,15 +30,17 @@ export function createResults({ fixturesDir, version, stopping }: ResultsOptions
     content.kind === 'picture' ? renderer.renderPicture(content) : renderer.renderStoryboard(content);
 
   return {
-    /** Changes whenever a byte of the file does. `name`: what a video says in its comment. */
+    /** Changes whenever a byte of the file does. `name` is the task id in a video's metadata. */
     etagFor: (content: Content, name: string): string =>
       content.kind === 'video'
         ? videos.etagFor(content.fixture, name)
         : createHash('sha256').update(version).update(JSON.stringify(content)).digest('hex').slice(0, 32),
 
     /**
-     * A video is there at once, an image when it is drawn. `goneOf` is asked where there is something to wait for.
-     * @throws EmulatorError SERVICE_UNAVAILABLE when too many wait already, STOPPING
+     * Reads a file. An image may have to be rendered first; then `getAbortSignal` returns the signal that ends the
+     * wait.
+     * @throws SERVICE_UNAVAILABLE when too many images are waiting to be rendered
+     * @throws STOPPING when the emulator is stopping
      */
     async read(content: Content, etag: string, name: string, getAbortSignal: () => AbortSignal): Promise<ResultBytes> {
       if (content.kind === 'video') return videos.read(content.fixture, name);

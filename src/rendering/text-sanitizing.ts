@@ -1,17 +1,16 @@
-/** More of a prompt than this would be too small to read; it ends in three dots. */
+/** A longer prompt would be too small to read, and is truncated with an ellipsis. */
 const MAX_CHARACTERS = 1000;
 
 /**
- * A text of a client as one that can be drawn: in one paragraph, without what has no form, not too long.
- * `most` counts what people call characters.
+ * Prepares client text for rendering: one paragraph, without control characters, of at most `max` grapheme clusters.
  */
 export function toDisplayText(text: string, max = MAX_CHARACTERS): string {
-  // Before it is taken apart: a prompt can have a million characters.
+  // Truncated before it is segmented: a prompt can have a million characters.
   const prefix = text.slice(0, max * 16).replace(/\p{Surrogate}/gu, '\uFFFD');
   const plain = prefix
     .replace(/[\s\p{Cc}]+/gu, ' ')
     .trim()
-    // Marks can be heaped on one letter without end.
+    // A letter can carry any number of combining marks.
     .replace(/(\p{M}{6})\p{M}+/gu, '$1');
   const characters = Array.from(new Intl.Segmenter().segment(plain), ({ segment }) => segment);
   if (characters.length <= max && prefix.length === text.length) return characters.join('');
@@ -21,10 +20,10 @@ export function toDisplayText(text: string, max = MAX_CHARACTERS): string {
     .trimEnd()}…`;
 }
 
-/** XMP has to fit into 64 KB, and one character can take six bytes. */
+/** XMP is limited to 64 KB, and an escaped character can take six bytes. */
 const MAX_XMP_CHARACTERS = 10_000;
 
-/** A text of a client as XML can carry it: all of it, as far as there is room. */
+/** Prepares client text for XML: escaped, without invalid characters, truncated to the XMP limit. */
 export const toXmpText = (text: string): string =>
   escapeXml(
     text
@@ -41,5 +40,5 @@ const ENTITIES: Record<string, string> = {
   "'": '&apos;',
 };
 
-/** For XML and for Pango's markup. */
+/** Escapes text for XML and Pango markup. */
 export const escapeXml = (text: string): string => text.replace(/[&<>"']/g, (character) => ENTITIES[character]!);

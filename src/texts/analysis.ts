@@ -4,7 +4,7 @@ import { interpolate, type Phrases, toSingleLine } from './phrases.ts';
 
 export interface AnalysisRequest {
   kind: keyof Phrases['analysis']['sources'];
-  /** What the source is called: a link, a file name; may be empty. */
+  /** Name of the source: a link or a file name; may be empty. */
   name: string;
   durationMs: number;
 }
@@ -12,13 +12,13 @@ export interface AnalysisRequest {
 const MS_PER_SHOT = 3000;
 const MAX_SHOTS = 24;
 const MIN_SHOT_MS = 250;
-/** So many visual descriptions make up the prompt at the end. */
+/** Number of shots whose visual descriptions form the prompt at the end. */
 const PROMPT_SHOTS = 3;
 
 type Scene = Phrases['analysis']['scenes'][number];
 type Shot = Scene['shots'][number];
 
-/** A Markdown table, one row a shot, whose durations add up to the video's length to the millisecond; then a summary. */
+/** Writes a Markdown table with one row per shot, whose durations add up to the exact video length, and a summary. */
 export function writeAnalysis(request: AnalysisRequest, phrases: Phrases, random: Random): string {
   const { analysis, labels: common } = phrases;
   const { labels, columns } = analysis;
@@ -68,7 +68,7 @@ export function writeAnalysis(request: AnalysisRequest, phrases: Phrases, random
   ].join('\n')}\n`;
 }
 
-/** A short video keeps the arc of its scene, first and last shot included; a long one goes on to the next scene. */
+/** Picks shots: spread over one scene, including its first and last, or from consecutive scenes for a long video. */
 function pickShots(scenes: readonly Scene[], count: number): Shot[] {
   const [first] = scenes as [Scene];
   if (count > first.shots.length) {

@@ -6,11 +6,11 @@ export interface ScriptRequest {
   topic: string;
   technique: Technique;
   durationSeconds: number;
-  /** Pictures to start from; 0 for text to video. */
+  /** Number of input images; 0 for text to video. */
   imageCount: number;
 }
 
-/** How a technique divides its time. A long take is one shot by definition; a montage is many short ones. */
+/** Shot lengths by technique. A long take is one shot by definition; a montage has many short ones. */
 const PACING: Record<Technique, { secondsPerShot: number; minShots: number }> = {
   montage: { secondsPerShot: 2, minShots: 3 },
   'long-take': { secondsPerShot: Number.POSITIVE_INFINITY, minShots: 1 },
@@ -26,12 +26,12 @@ const PACING: Record<Technique, { secondsPerShot: number; minShots: number }> = 
 const MAX_SHOTS = 24;
 const MIN_SHOT_SECONDS = 0.25;
 const MAX_FOCUS_CHARACTERS = 90;
-/** A film keeps to so many lights and moods, or its shots would not belong together. */
+/** Number of different lights and moods in a film, kept low for coherence. */
 const THEME_COUNT = 2;
 
 /**
- * A Sora 2 prompt about the topic: overview, then shots with timing markers that run from 0 to the duration without a
- * gap, each with angle, movement, lighting, action and mood, then the atmosphere of the whole.
+ * Writes a Sora 2 prompt about the topic: an overview, shots with contiguous timing markers from 0 to the duration,
+ * each with angle, movement, lighting, action and mood, and the overall atmosphere.
  */
 export function writeScript(request: ScriptRequest, phrases: Phrases, random: Random): string {
   const { labels } = phrases;
@@ -83,10 +83,10 @@ function writeShots(
   const { labels } = phrases;
   const count = boundaries.length - 1;
   const focuses = findFocuses(topic);
-  // One draw per kind and then in turn: neighbours differ, and nothing is used twice before all was used once.
+  // Shuffled once and then cycled: neighbors differ, and no item repeats before all are used.
   const createCycle = (items: readonly string[], max = items.length) => {
-    const drawn = random.shuffle(items).slice(0, max);
-    return (index: number) => drawn[index % drawn.length]!;
+    const shuffled = random.shuffle(items).slice(0, max);
+    return (index: number) => shuffled[index % shuffled.length]!;
   };
   const angle = createCycle(phrases.angles);
   const movement = createCycle(technique.movements);
@@ -120,12 +120,12 @@ function writeShots(
   });
 }
 
-/** Where a topic falls into parts: punctuation of any script, or a joining word of the Latin and Cyrillic locales. */
+/** Separates the parts of a topic: punctuation of any script, or a conjunction of the Latin and Cyrillic locales. */
 const SEPARATORS =
   /[,.;:!?，。、；：！？،؛؟]+\s*|\s+(?:with|and|while|con|mientras|avec|et|pendant|mit|und|während|com|enquanto|вместе с|пока)\s+/iu;
 const MIN_FOCUS_CHARACTERS = 3;
 
-/** What the shots look at in turn: the whole topic first, then its parts. */
+/** The subjects of the shots: the whole topic first, then its parts. */
 function findFocuses(topic: string): string[] {
   const parts = topic.split(SEPARATORS).filter((part) => part.length >= MIN_FOCUS_CHARACTERS);
   return (parts.length > 1 ? [topic, ...parts] : [topic]).map(shorten);
@@ -134,8 +134,8 @@ function findFocuses(topic: string): string[] {
 function shorten(text: string): string {
   const characters = Array.from(text);
   if (characters.length <= MAX_FOCUS_CHARACTERS) return text;
-  const cut = characters.slice(0, MAX_FOCUS_CHARACTERS).join('');
-  // At a word's end where the script has spaces.
-  const end = cut.lastIndexOf(' ');
-  return `${end > MAX_FOCUS_CHARACTERS / 2 ? cut.slice(0, end) : cut}…`;
+  const prefix = characters.slice(0, MAX_FOCUS_CHARACTERS).join('');
+  // At a word boundary if the script uses spaces.
+  const end = prefix.lastIndexOf(' ');
+  return `${end > MAX_FOCUS_CHARACTERS / 2 ? prefix.slice(0, end) : prefix}…`;
 }

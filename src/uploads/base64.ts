@@ -1,6 +1,6 @@
 const CHUNK_CHARACTERS = 32 * 1024;
 const MAX_HEADER_CHARACTERS = 1024;
-/** Commas stand in the parameters of real data URLs (`codecs=avc1,mp4a`), though the standard forbids them there. */
+/** Accepts commas in parameters (`codecs=avc1,mp4a`): the standard forbids them, but real data URLs have them. */
 const DATA_URL_HEADER = /^data:([^;,]*)(?:;[^;]*)*?; *base64,/i;
 
 export type Base64Result =
@@ -8,30 +8,29 @@ export type Base64Result =
   | { ok: false; reason: 'invalid' | 'too-large' };
 
 /**
- * Decodes base64, bare or as a data URL, as its text arrives, and hands the bytes on. It keeps nothing but the few
- * characters that do not make up whole bytes yet.
+ * Streaming base64 decoder for plain text and data URLs. Buffers only the characters of an incomplete group.
  *
- * After `maxBytes`, or something that is no base64, all further text is accepted and dropped.
+ * After `maxBytes`, or after invalid text, further input is accepted and discarded.
  */
 export class Base64Decoder {
-  /** Of the data URL, in lower case; undefined when there is none or its type is empty. */
+  /** Media type of the data URL, in lower case; undefined for plain base64 or an empty type. */
   mediaType: string | undefined;
-  /** Handed on so far: `maxBytes` at most. */
+  /** Bytes passed to `consume` so far, at most `maxBytes`. */
   decodedBytes = 0;
   tooLarge = false;
   invalid = false;
 
   readonly #maxBytes: number;
   readonly #consume: (bytes: Buffer) => void;
-  /** The beginning of the text, until it is known whether it is a data URL. */
+  /** The start of the text, until it is known whether it is a data URL; then undefined. */
   #head: string | undefined = '';
-  /** Up to three characters that wait for the rest of their group of four. */
+  /** Up to three characters of an incomplete group of four. */
   #rest = '';
   #padding = 0;
-  /** Reused, so that an upload leaves no garbage of its own size. */
+  /** Reused for all chunks, to avoid garbage of the size of the upload. */
   #decoded = Buffer.alloc(0);
 
-  /** The bytes that `consume` gets are only valid during the call: it has to copy what is to stay. */
+  /** `consume` must copy the bytes that it keeps: they are only valid during the call. */
   constructor(options: { maxBytes: number; consume: (bytes: Buffer) => void }) {
     this.#maxBytes = options.maxBytes;
     this.#consume = options.consume;
@@ -95,7 +94,7 @@ export class Base64Decoder {
 
   #decode(text: string): void {
     const groups = this.#rest + text;
-    // Valid text without white space is the common case, so it is tried first.
+    // Valid text without whitespace is the common case.
     if (this.#decodeGroups(groups)) return;
     const stripped = groups.replace(/[\t\n\f\r ]+/g, '');
     if (stripped.length === groups.length || !this.#decodeGroups(stripped)) this.invalid = true;
@@ -113,8 +112,8 @@ export class Base64Decoder {
   }
 
   /**
-   * Node's decoder skips what it does not know, so that the result is shorter than it should be: that is much faster to
-   * check than the text is. Only the two signs of the URL alphabet pass it.
+   * Node's decoder skips invalid characters, which makes the result too short: checking its length is much faster than
+   * validating the text. Only `-` and `_` of the URL alphabet need a separate check.
    */
   #decodeExactly(text: string, bytes: number): Buffer | undefined {
     if (this.#decoded.length < bytes) this.#decoded = Buffer.allocUnsafe(Math.max(bytes, CHUNK_CHARACTERS));

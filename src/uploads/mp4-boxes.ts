@@ -1,16 +1,16 @@
 const SHORT_HEADER_BYTES = 8;
 export const MAX_HEADER_BYTES = 16;
-/** In one other box. Far more than a file has: what has more was made to waste time. */
+/** Maximum number of boxes in one box, far above that of real files: stops files made to waste CPU time. */
 const MAX_BOXES = 5000;
 
 export interface BoxHeader {
   type: string;
   headerBytes: number;
-  /** Infinite when the box goes on to the end of what holds it; negative when its size is nonsense. */
+  /** Infinite when the box extends to the end of its container; negative when its size is invalid. */
   bodyBytes: number;
 }
 
-/** Undefined while there are too few bytes. */
+/** Reads a box header; undefined if `bytes` ends inside of it. */
 export function readBoxHeader(bytes: Buffer, offset = 0): BoxHeader | undefined {
   if (bytes.length - offset < SHORT_HEADER_BYTES) return undefined;
   const type = bytes.toString('latin1', offset + 4, offset + 8);
@@ -23,26 +23,26 @@ export function readBoxHeader(bytes: Buffer, offset = 0): BoxHeader | undefined 
 }
 
 /**
- * The boxes that lie directly in a body.
- * @throws RangeError when one does not fit, or there are too many
+ * Iterates over the direct children of a box.
+ * @throws RangeError when a box exceeds its container, or there are more than MAX_BOXES
  */
 export function* readBoxes(body: Buffer): Generator<{ type: string; body: Buffer }> {
   let offset = 0;
   // Some writers leave a few zero bytes at the end.
   for (let boxes = 0; body.length - offset >= SHORT_HEADER_BYTES; boxes++) {
     const header = readBoxHeader(body, offset);
-    if (!header) throw new RangeError('a header is cut');
+    if (!header) throw new RangeError('a header is truncated');
     if (boxes === MAX_BOXES) throw new RangeError('too many boxes');
     offset += header.headerBytes;
     const remaining = body.length - offset;
     const bodyBytes = header.bodyBytes === Number.POSITIVE_INFINITY ? remaining : header.bodyBytes;
-    if (bodyBytes < 0 || bodyBytes > remaining) throw new RangeError('a box does not fit into the one that holds it');
+    if (bodyBytes < 0 || bodyBytes > remaining) throw new RangeError('a box exceeds its container');
     yield { type: header.type, body: body.subarray(offset, offset + bodyBytes) };
     offset += bodyBytes;
   }
 }
 
-/** The body of the first box at the end of the path. */
+/** Finds the body of the first box at a path of types. */
 export function findBox(body: Buffer, ...path: [string, ...string[]]): Buffer | undefined {
   const [type, ...rest] = path;
   for (const box of readBoxes(body)) {

@@ -1,6 +1,6 @@
 import { findBox, readBoxes } from './mp4-boxes.ts';
 
-/** Far more than a file has: what has more tracks than that was made to fill the memory. */
+/** Far above that of real files: stops files made to exhaust memory. */
 const MAX_TRACKS = 256;
 
 const TFHD_BASE_DATA_OFFSET = 0x1;
@@ -12,14 +12,14 @@ const TRUN_DURATIONS = 0x100;
 const TRUN_FIELDS = [TRUN_DURATIONS, 0x200, 0x400, 0x800];
 
 /**
- * Adds up how long the samples of movie fragments last, track by track, so that no fragment has to be kept.
+ * Sums the sample durations of movie fragments per track, so that fragments need not be kept.
  *
- * Not left to mp4box: it builds a list of all samples, and believes the number of them that a fragment states.
+ * Does not use mp4box, which builds a list of all samples and trusts the sample count of a fragment.
  */
 export class FragmentDurations {
   readonly #tracks = new Map<number, { ticks: number; untimedSamples: number }>();
 
-  /** @throws RangeError when the fragment is broken */
+  /** @throws RangeError when the fragment is malformed */
   add(moof: Buffer): void {
     for (const { type, body } of readBoxes(moof)) if (type === 'traf') this.#addTrack(body);
   }
@@ -56,14 +56,14 @@ function parseDefaultDuration(tfhd: Buffer): number | undefined {
   return tfhd.readUInt32BE(8 + optionalBytes);
 }
 
-/** Without `ticks` when the samples all last as long as the defaults say. */
+/** Reads a track run; `ticks` is absent when all samples have the default duration. */
 function readRun(trun: Buffer): { samples: number; ticks?: number } {
   const flags = trun.readUIntBE(1, 3);
   const samples = trun.readUInt32BE(4);
   const firstSampleOffset = 8 + (flags & TRUN_DATA_OFFSET ? 4 : 0) + (flags & TRUN_FIRST_SAMPLE_FLAGS ? 4 : 0);
   const sampleBytes = 4 * TRUN_FIELDS.filter((field) => flags & field).length;
   if (firstSampleOffset + samples * sampleBytes > trun.length)
-    throw new RangeError('a run states more samples than it has');
+    throw new RangeError('a run declares more samples than it has');
   if ((flags & TRUN_DURATIONS) === 0) return { samples };
   let ticks = 0;
   for (let sample = 0; sample < samples; sample++) ticks += trun.readUInt32BE(firstSampleOffset + sample * sampleBytes);

@@ -11,17 +11,17 @@ export interface Movie {
   hasSound: boolean;
 }
 
-/** No box that is read here is longer, but for names that nobody asks for. */
+/** Covers all fields that are read here; only names of handlers and codecs can be longer. */
 const MAX_BOX_BODY_BYTES = 248;
-/** What all video sample entries begin with. The boxes behind it depend on the codec. */
+/** The part that all video sample entries share; it is followed by codec-specific boxes. */
 const VISUAL_SAMPLE_ENTRY_BYTES = 78;
 
 let loading: Promise<Mp4box> | undefined;
 
-/** On first use, so that the start does not wait for it. */
+/** Loads mp4box on first use, to keep the start fast. */
 export function loadMp4box(): Promise<Mp4box> {
   loading ??= import('mp4box').then((mp4box) => {
-    // It reports broken boxes to the console, whatever its log level.
+    // mp4box logs malformed boxes to the console at every log level.
     mp4box.Log.error = () => {};
     return mp4box;
   });
@@ -29,14 +29,16 @@ export function loadMp4box(): Promise<Mp4box> {
 }
 
 /**
- * mp4box only gets to see single boxes of a fixed size, never tables or boxes with others inside: it believes the
- * counts it finds there and would build lists of billions of samples.
+ * Reads duration, size and audio presence from a movie box.
  *
- * @throws any error when there is no video that can be read
+ * mp4box only gets single boxes of a fixed size, never tables or containers: it trusts the counts in them and would
+ * build lists of billions of samples.
+ *
+ * @throws Error of any kind when the movie has no video track or is malformed
  */
 export function readMovie(mp4box: Mp4box, moov: Buffer, fragments: FragmentDurations): Movie {
   const trak = findTrack(mp4box, moov, 'vide');
-  if (!trak) throw new RangeError('there is no video track');
+  if (!trak) throw new RangeError('the movie has no video track');
   const trackHeader = readBox(mp4box, 'tkhd', findBox(trak, 'tkhd'));
   const entry = readSampleEntry(mp4box, findBox(trak, 'mdia', 'minf', 'stbl', 'stsd'));
   const visualEntry = entry instanceof mp4box.VisualSampleEntry ? entry : undefined;
@@ -64,7 +66,7 @@ function readDurationSeconds(
 
   const fragmented = fragments.ticksFor(trackId, findDefaultDuration(mp4box, mvex, trackId));
   const unfragmented = sumSampleTicks(findBox(trak, 'mdia', 'minf', 'stbl', 'stts'));
-  // When a part of the samples comes before the first fragment, the movie header speaks of that part only.
+  // If some samples precede the first fragment, the movie header states the duration of those only.
   const isPartial = fragmented > 0 && unfragmented > 0;
   if (declared > 0 && !isPartial) return declared / header.timescale;
 
@@ -75,12 +77,12 @@ function readDurationSeconds(
   return (unfragmented + fragmented) / timescale;
 }
 
-/** All bits set says that the writer did not know. */
+/** All bits set means an unknown duration. */
 function isUnknownDuration(duration: number): boolean {
   return duration === 0xffffffff || duration >= 2 ** 63;
 }
 
-/** The first track of a kind. */
+/** Finds the first video or audio track. */
 function findTrack(mp4box: Mp4box, moov: Buffer, kind: 'vide' | 'soun'): Buffer | undefined {
   for (const { type, body } of readBoxes(moov)) {
     const handler = type === 'trak' ? findBox(body, 'mdia', 'hdlr') : undefined;
@@ -89,7 +91,7 @@ function findTrack(mp4box: Mp4box, moov: Buffer, kind: 'vide' | 'soun'): Buffer 
   return undefined;
 }
 
-/** What is broken behind the video makes no other video of it. */
+/** A malformed track after the video counts as no audio: it does not make the video unreadable. */
 function hasSoundTrack(mp4box: Mp4box, moov: Buffer): boolean {
   try {
     return findTrack(mp4box, moov, 'soun') !== undefined;
@@ -107,19 +109,19 @@ function findDefaultDuration(mp4box: Mp4box, mvex: Buffer, trackId: number): num
   return 0;
 }
 
-/** How long the samples of a time-to-sample table last. */
+/** Sums the sample durations of a time-to-sample table. */
 function sumSampleTicks(stts: Buffer | undefined): number {
   if (!stts) return 0;
   const entries = stts.readUInt32BE(4);
   let ticks = 0;
-  // Ends with an error when there are more entries stated than there are bytes.
+  // Throws a RangeError if the table declares more entries than it has.
   for (let offset = 8; offset < 8 + entries * 8; offset += 8)
     ticks += stts.readUInt32BE(offset) * stts.readUInt32BE(offset + 4);
   return ticks;
 }
 
 function readSampleEntry(mp4box: Mp4box, stsd: Buffer | undefined) {
-  if (!stsd) throw new RangeError('there is no sample description');
+  if (!stsd) throw new RangeError('the track has no sample description');
   for (const entry of readBoxes(stsd.subarray(8))) {
     const singleEntry = Buffer.concat([
       Buffer.from([0, 0, 0, 0, 0, 0, 0, 1]),
@@ -127,14 +129,14 @@ function readSampleEntry(mp4box: Mp4box, stsd: Buffer | undefined) {
     ]);
     return readBox(mp4box, 'stsd', singleEntry).entries[0];
   }
-  throw new RangeError('there is no sample entry');
+  throw new RangeError('the sample description has no entry');
 }
 
 type ReadableBox = 'mvhd' | 'mehd' | 'trex' | 'tkhd' | 'mdhd' | 'hdlr' | 'stsd';
 
-/** In a stream of its own, so that reading past its end is an error instead of a look at the next box. */
+/** Parses one box in a separate stream, so that reading past its end is an error. */
 function readBox<T extends ReadableBox>(mp4box: Mp4box, type: T, body: Buffer | undefined): AllRegisteredBoxes[T] {
-  if (!body) throw new RangeError(`there is no ${type}`);
+  if (!body) throw new RangeError(`box ${type} is missing`);
   const bytes = buildBox(type, body.subarray(0, MAX_BOX_BODY_BYTES));
   const buffer = mp4box.MP4BoxBuffer.fromArrayBuffer(bytes.buffer, 0);
   const [box] = mp4box.createFile(false, new mp4box.MultiBufferStream(buffer)).boxes;
@@ -142,7 +144,7 @@ function readBox<T extends ReadableBox>(mp4box: Mp4box, type: T, body: Buffer | 
   return box as AllRegisteredBoxes[T];
 }
 
-/** Not from Buffer's pool, as mp4box takes the memory behind it. */
+/** Allocated outside of Buffer's pool, because mp4box uses the whole underlying ArrayBuffer. */
 function buildBox(type: string, body: Buffer): Buffer<ArrayBuffer> {
   const bytes = Buffer.alloc(8 + body.length);
   bytes.writeUInt32BE(bytes.length, 0);

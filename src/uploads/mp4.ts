@@ -2,24 +2,24 @@ import { MAX_HEADER_BYTES, readBoxHeader } from './mp4-boxes.ts';
 import { FragmentDurations } from './mp4-fragments.ts';
 import { loadMp4box, type Movie, readMovie } from './mp4-movie.ts';
 
-/** A movie box of ten hours is smaller. */
+/** Larger than the movie box of a ten-hour video. */
 const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
-/** Some ten minutes of fragments that hold one picture each. */
+/** About ten minutes of fragments with one frame each. */
 const MAX_BOXES = 100_000;
 const EMPTY = Buffer.alloc(0);
 
 export type Mp4Result = ({ ok: true } & Movie) | { ok: false; reason: 'not-mp4' | 'unreadable' };
 
 /**
- * Finds out what an MP4 file holds while it passes by. It keeps the movie box, and one movie fragment box at a time;
- * media data are skipped.
+ * Streaming parser for the duration, size and audio of an MP4 file. Buffers the movie box and one movie fragment box at
+ * a time, and skips media data.
  */
 export class Mp4Probe {
   #failure: 'not-mp4' | 'unreadable' | undefined;
-  /** The beginning of a header that was cut by the border of a chunk. */
+  /** The start of a header that continues in the next chunk. */
   #partialHeader = EMPTY;
   #boxCount = 0;
-  /** Of the box that is passing by. Undefined between boxes. */
+  /** Type of the current box; undefined between boxes. */
   #type: string | undefined;
   #bodyBytesLeft = 0;
   #buffered = EMPTY;
@@ -27,7 +27,7 @@ export class Mp4Probe {
   #moov: Buffer | undefined;
   readonly #fragments = new FragmentDurations();
 
-  /** Copies what it keeps, so the memory of the chunk can be used again. */
+  /** Copies the data that it keeps: the caller may reuse the chunk. */
   write(chunk: Buffer): void {
     let offset = 0;
     while (offset < chunk.length && !this.#failure) {
@@ -69,7 +69,7 @@ export class Mp4Probe {
     this.#bodyBytesLeft = header.bodyBytes;
     if (header.bodyBytes < 0 || this.#boxCount > MAX_BOXES) this.#failure = 'unreadable';
     else {
-      // Memory that is never written to is not taken from the system, whatever size is stated here.
+      // The system commits only memory that is written to, so a false size costs nothing.
       if (this.#isBuffered()) this.#buffered = Buffer.allocUnsafe(Math.min(header.bodyBytes, MAX_BUFFERED_BYTES));
       if (header.bodyBytes === 0) this.#closeBox();
     }

@@ -4,50 +4,55 @@ const COLON = 0x3a;
 const COMMA = 0x2c;
 const EMPTY = Buffer.alloc(0);
 
-/** Large enough that calls into native code do not count, small enough that what they allocate dies young. */
+/** Large enough to amortize native calls, small enough that their garbage is collected young. */
 const PIECE_BYTES = 32 * 1024;
-/** The longest end of a piece that may wait for the next: two \uXXXX of one surrogate pair, the second one cut. */
+/** The longest incomplete end of a piece: a surrogate pair of two \uXXXX escapes, the second one truncated. */
 const MAX_REST_BYTES = 11;
 
-/** Takes the characters of a string as UTF-8. The bytes are only valid during the call: copy what is to stay. */
+/**
+ * Receives the characters of a string as UTF-8. It must copy the bytes that it keeps: they are only valid during the
+ * call.
+ */
 export interface FieldSink {
   write(bytes: Buffer): void;
 }
 
 /**
- * Reads a JSON document as it arrives and keeps it, except for the string value of one member of the root object: its
- * characters go to a sink, with all escapes resolved, and an empty string takes their place.
+ * Buffers a JSON document as it arrives, except for the string value of one member of the root object: its unescaped
+ * characters go to a sink, and the buffered document has an empty string instead.
  *
- * What is kept is as valid as the document was, for `JSON.parse` to judge: the contents of the diverted string are
- * checked here, and when they are not valid JSON, the kept text is made invalid too.
+ * The buffered document is valid JSON exactly if the original is, so that `JSON.parse` can judge it: if the diverted
+ * string is invalid, the buffered document is left incomplete.
  *
- * Never throws. A document of which more than `keepLimitBytes` would have to be kept sets `overflowed`, drops all
- * that was kept and ignores the rest.
+ * Never throws. If more than `keepLimitBytes` would have to be buffered, sets `overflowed`, discards the buffer and
+ * ignores the rest.
  */
 export class StreamingFieldExtractor<Sink extends FieldSink> {
-  /** Of the last value of the field, as in `JSON.parse`. None when there is no such member or it is not a string. */
+  /**
+   * Sink of the field's last value, which wins in `JSON.parse` too; undefined if the field is missing or not a string.
+   */
   sink: Sink | undefined;
-  /** More than `keepLimitBytes` would have been kept. `end` returns nothing then, which is not valid JSON. */
+  /** The document exceeds `keepLimitBytes`. `end` then returns an empty buffer, which is not valid JSON. */
   overflowed = false;
 
   readonly #field: string;
   readonly #keepLimitBytes: number;
   readonly #openSink: () => Sink;
 
-  #kept = Buffer.allocUnsafe(1024);
-  #keptBytes = 0;
-  #ignoring = false;
+  #buffered = Buffer.allocUnsafe(1024);
+  #bufferedBytes = 0;
+  #discarding = false;
 
   #depth = 0;
   #inString = false;
   #escaped = false;
-  /** What comes next in the root, if it is an object. */
-  #next: 'name' | 'colon' | 'value' | 'comma' = 'comma';
-  #nameAt = -1;
+  /** The next token expected in the root object. */
+  #expected: 'name' | 'colon' | 'value' | 'comma' = 'comma';
+  #nameOffset = -1;
   #isField = false;
 
   #diverting = false;
-  /** The end of the last piece, when it was cut inside of an escape or a character. */
+  /** The end of the last piece, if it ends inside of an escape or a character. */
   #rest = EMPTY;
   #resolved = EMPTY;
 
@@ -59,24 +64,24 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
 
   write(chunk: Buffer): void {
     let at = 0;
-    while (at < chunk.length && !this.#ignoring) {
-      at = this.#diverting ? this.#divert(chunk, at) : this.#keepUntilField(chunk, at);
+    while (at < chunk.length && !this.#discarding) {
+      at = this.#diverting ? this.#divert(chunk, at) : this.#bufferUntilField(chunk, at);
     }
   }
 
-  /** The document without the diverted string. */
+  /** Returns the document without the diverted string. */
   end(): Buffer {
-    return this.#kept.subarray(0, this.#keptBytes);
+    return this.#buffered.subarray(0, this.#bufferedBytes);
   }
 
-  /** Byte by byte: it never sees more than `keepLimitBytes`. Returns where it stopped. */
-  #keepUntilField(chunk: Buffer, from: number): number {
-    let unkept = from;
+  /** Scans byte by byte, at most `keepLimitBytes` in all. Returns the offset after the last scanned byte. */
+  #bufferUntilField(chunk: Buffer, from: number): number {
+    let unbuffered = from;
     for (let at = from; at < chunk.length; at++) {
-      // Else a large chunk would be walked to its end before the limit is noticed.
-      if (at - unkept >= PIECE_BYTES) {
-        if (!this.#keep(chunk.subarray(unkept, at))) return at;
-        unkept = at;
+      // Otherwise the limit would be checked only at the end of a large chunk.
+      if (at - unbuffered >= PIECE_BYTES) {
+        if (!this.#append(chunk.subarray(unbuffered, at))) return at;
+        unbuffered = at;
       }
       const byte = chunk[at]!;
       if (this.#inString) {
@@ -84,48 +89,48 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
         else if (byte === BACKSLASH) this.#escaped = true;
         else if (byte === QUOTE) {
           this.#inString = false;
-          if (this.#nameAt === -1) continue;
-          if (!this.#keep(chunk.subarray(unkept, at + 1))) return at;
-          unkept = at + 1;
-          this.#isField = this.#isNameOfField(this.#kept.subarray(this.#nameAt, this.#keptBytes - 1));
-          if (this.#ignoring) return at;
-          this.#nameAt = -1;
-          this.#next = 'colon';
+          if (this.#nameOffset === -1) continue;
+          if (!this.#append(chunk.subarray(unbuffered, at + 1))) return at;
+          unbuffered = at + 1;
+          this.#isField = this.#matchesField(this.#buffered.subarray(this.#nameOffset, this.#bufferedBytes - 1));
+          if (this.#discarding) return at;
+          this.#nameOffset = -1;
+          this.#expected = 'colon';
         }
       } else if (byte === QUOTE) {
         const inRoot = this.#depth === 1;
-        if (inRoot && this.#next === 'value' && this.#isField) {
-          this.#next = 'comma';
-          if (!this.#keep(chunk.subarray(unkept, at + 1))) return at;
+        if (inRoot && this.#expected === 'value' && this.#isField) {
+          this.#expected = 'comma';
+          if (!this.#append(chunk.subarray(unbuffered, at + 1))) return at;
           this.#diverting = true;
           this.sink = this.#openSink();
           return at + 1;
         }
-        if (inRoot && this.#next === 'name') this.#nameAt = this.#keptBytes + at + 1 - unkept;
-        else if (inRoot) this.#next = 'comma';
+        if (inRoot && this.#expected === 'name') this.#nameOffset = this.#bufferedBytes + at + 1 - unbuffered;
+        else if (inRoot) this.#expected = 'comma';
         this.#inString = true;
-      } else if (byte > 0x20) this.#follow(byte);
+      } else if (byte > 0x20) this.#trackStructure(byte);
     }
-    this.#keep(chunk.subarray(unkept));
+    this.#append(chunk.subarray(unbuffered));
     return chunk.length;
   }
 
-  /** A byte outside of strings that is not white space. */
-  #follow(byte: number): void {
+  /** Handles a byte outside of strings that is not whitespace. */
+  #trackStructure(byte: number): void {
     const inRoot = this.#depth === 1;
-    if (inRoot && byte === COLON && this.#next === 'colon') {
-      this.#next = 'value';
+    if (inRoot && byte === COLON && this.#expected === 'colon') {
+      this.#expected = 'value';
       return;
     }
-    if (inRoot && this.#next === 'value') {
+    if (inRoot && this.#expected === 'value') {
       if (this.#isField) this.sink = undefined;
-      this.#next = 'comma';
+      this.#expected = 'comma';
     }
     switch (byte) {
       case 0x7b: // {
       case 0x5b: // [
-        // In an array nothing is followed by a colon, so that what is taken for a name there has no value.
-        if (this.#depth === 0) this.#next = 'name';
+        // A root array needs no distinction: without colons, no string in it counts as a name with a value.
+        if (this.#depth === 0) this.#expected = 'name';
         this.#depth++;
         break;
       case 0x7d: // }
@@ -133,92 +138,92 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
         this.#depth--;
         break;
       case COMMA:
-        if (inRoot) this.#next = 'name';
+        if (inRoot) this.#expected = 'name';
         break;
     }
   }
 
-  #isNameOfField(raw: Buffer): boolean {
-    // Escapes make a name longer, never shorter, and six times at most.
+  #matchesField(raw: Buffer): boolean {
+    // Escapes make a name up to six times longer, never shorter.
     const bytes = Buffer.byteLength(this.#field);
     if (raw.length < bytes || raw.length > bytes * 6) return false;
     try {
       return JSON.parse(`"${raw.toString('utf8')}"`) === this.#field;
     } catch {
-      // The kept object is never closed, so the document stays invalid.
-      this.#ignoreTheRest();
+      // The buffered object is never closed, so the document stays invalid.
+      this.#discardRest();
       return false;
     }
   }
 
   #divert(chunk: Buffer, from: number): number {
-    const arrived = chunk.subarray(from, from + PIECE_BYTES);
-    const waited = this.#rest.length;
-    const piece = waited === 0 ? arrived : Buffer.concat([this.#rest, arrived]);
-    const quote = closingQuote(piece);
-    const end = quote === -1 ? completeLength(piece) : quote;
-    if (!this.#pass(piece.subarray(0, end))) {
-      // The kept string is never closed, so the document stays invalid.
-      this.#ignoreTheRest();
+    const received = chunk.subarray(from, from + PIECE_BYTES);
+    const restBytes = this.#rest.length;
+    const piece = restBytes === 0 ? received : Buffer.concat([this.#rest, received]);
+    const quote = findClosingQuote(piece);
+    const end = quote === -1 ? getCompleteLength(piece) : quote;
+    if (!this.#passToSink(piece.subarray(0, end))) {
+      // The buffered string is never closed, so the document stays invalid.
+      this.#discardRest();
       return chunk.length;
     }
     if (quote === -1) {
       this.#rest = Buffer.from(piece.subarray(end));
-      return from + arrived.length;
+      return from + received.length;
     }
     this.#rest = EMPTY;
     this.#diverting = false;
-    this.#keep(piece.subarray(quote, quote + 1));
-    return from + quote - waited + 1;
+    this.#append(piece.subarray(quote, quote + 1));
+    return from + quote - restBytes + 1;
   }
 
-  /** False when these are not the contents of a valid JSON string. */
-  #pass(raw: Buffer): boolean {
+  /** Passes string contents to the sink; false if they are not valid in a JSON string. */
+  #passToSink(raw: Buffer): boolean {
     if (raw.length === 0) return true;
     let text: string;
     try {
-      // Native, and so the fastest way to find raw control characters and to resolve the escapes.
+      // Native code, and therefore the fastest way to reject raw control characters and resolve escapes.
       text = JSON.parse(`"${raw.toString('utf8')}"`);
     } catch {
       return false;
     }
-    // Room for bytes that are no UTF-8: one such byte becomes the three of U+FFFD.
+    // An invalid UTF-8 byte becomes the three bytes of U+FFFD.
     if (this.#resolved.length === 0) this.#resolved = Buffer.allocUnsafe(3 * (PIECE_BYTES + MAX_REST_BYTES));
     this.sink!.write(this.#resolved.subarray(0, this.#resolved.write(text, 'utf8')));
     return true;
   }
 
-  #ignoreTheRest(): void {
-    this.#ignoring = true;
+  #discardRest(): void {
+    this.#discarding = true;
     this.sink = undefined;
   }
 
-  /** False when there is no room left. */
-  #keep(bytes: Buffer): boolean {
-    const needed = this.#keptBytes + bytes.length;
+  /** Buffers bytes; false if the limit is exceeded. */
+  #append(bytes: Buffer): boolean {
+    const needed = this.#bufferedBytes + bytes.length;
     if (needed > this.#keepLimitBytes) {
       this.overflowed = true;
-      this.#ignoreTheRest();
-      this.#kept = EMPTY;
-      this.#keptBytes = 0;
+      this.#discardRest();
+      this.#buffered = EMPTY;
+      this.#bufferedBytes = 0;
       return false;
     }
-    if (needed > this.#kept.length) {
-      const larger = Buffer.allocUnsafe(Math.min(this.#keepLimitBytes, Math.max(needed, this.#kept.length * 2)));
-      this.#kept.copy(larger, 0, 0, this.#keptBytes);
-      this.#kept = larger;
+    if (needed > this.#buffered.length) {
+      const larger = Buffer.allocUnsafe(Math.min(this.#keepLimitBytes, Math.max(needed, this.#buffered.length * 2)));
+      this.#buffered.copy(larger, 0, 0, this.#bufferedBytes);
+      this.#buffered = larger;
     }
-    bytes.copy(this.#kept, this.#keptBytes);
-    this.#keptBytes = needed;
+    bytes.copy(this.#buffered, this.#bufferedBytes);
+    this.#bufferedBytes = needed;
     return true;
   }
 }
 
-/** The quote that ends the string, or -1. The piece begins at the beginning of a character. */
-function closingQuote(piece: Buffer): number {
+/** Finds the quote that ends the string; -1 if there is none. The piece starts at a character boundary. */
+function findClosingQuote(piece: Buffer): number {
   const first = piece.indexOf(QUOTE);
   if (first === -1 || !isEscaped(piece, first)) return first;
-  // Uploads hold no quotes, so a piece full of escaped ones is either rare or an attack: a plain walk serves both.
+  // Uploads contain no quotes: escaped ones are rare or an attack, and a linear scan handles both.
   for (let at = 0; at < piece.length; at++) {
     if (piece[at] === BACKSLASH) at++;
     else if (piece[at] === QUOTE) return at;
@@ -232,8 +237,8 @@ function isEscaped(piece: Buffer, at: number): boolean {
   return (at - before) % 2 === 0;
 }
 
-/** How much of the piece can be decoded without knowing what follows. */
-function completeLength(piece: Buffer): number {
+/** Length of the prefix that can be decoded without the next piece. */
+function getCompleteLength(piece: Buffer): number {
   const end = piece.length;
   for (let back = 1; back <= 3 && back <= end; back++) {
     const byte = piece[end - back]!;
@@ -249,7 +254,7 @@ function completeLength(piece: Buffer): number {
   return last + 6 === end && isHighSurrogate(piece, last) ? last : end;
 }
 
-/** Whether an escape begins here that is only half of a character, with the other half yet to come. */
+/** Whether a \uXXXX escape of a high surrogate starts at this offset. */
 function isHighSurrogate(piece: Buffer, at: number): boolean {
   if (at < 0 || piece[at] !== BACKSLASH || isEscaped(piece, at)) return false;
   return /^\\u[dD][89abAB]/.test(piece.toString('latin1', at, at + 6));

@@ -4,16 +4,16 @@ import { Mp4Probe } from './mp4.ts';
 const MEDIA_TYPE = 'video/mp4';
 
 /**
- * A base64 MP4 on its way in: takes the text as it arrives, keeps only what tells about the video. Call `end` once
- * after the last piece and before asking anything.
+ * Streaming reader of a base64 MP4 upload, which keeps only the properties of the video. Call `end` after the last
+ * chunk and before reading the properties.
  */
 export class VideoUpload {
-  /** No character of a file was sent. */
+  /** The upload has no characters. */
   isEmpty = true;
-  /** Base64 of something that begins like an MP4 and is not said to be another media type. */
+  /** Valid base64 that starts like an MP4 and does not declare another media type. */
   isMp4 = false;
   isTooLarge = false;
-  /** The video's true length; undefined when the file cannot be read. */
+  /** Duration of the video; undefined if the file is unreadable. */
   durationMs: number | undefined;
 
   readonly #probe = new Mp4Probe();
@@ -38,7 +38,7 @@ export class VideoUpload {
     if (probed.ok) this.durationMs = probed.durationMs;
   }
 
-  /** What is stored of an upload instead of its bytes. */
+  /** Stored in the task instead of the upload. */
   get summary() {
     return { bytes: this.#decoder.decodedBytes, durationMs: this.durationMs ?? null };
   }

@@ -7,8 +7,8 @@ const GENERATE = '/api/sora-2/generate';
 const CHECK = '/api/sora-2/check-status';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 
-/** The control plane in methods over an emulator on a test clock, and one account on a frozen clock. */
-async function controlled() {
+/** A client of an emulator on a test clock, with an account on a frozen clock. */
+async function createControlledEmulator() {
   const emulator = await createTestEmulator();
   const calls: string[] = [];
   const control = createControl(async (method, path, body) => {
@@ -20,9 +20,9 @@ async function controlled() {
   return { ...emulator, control, account: control.account('k'), calls, order };
 }
 
-describe('what a method says', () => {
-  it('of a credit is its reason', async () => {
-    const { account } = await controlled();
+describe('control-plane client', () => {
+  it('credit() sends the reason', async () => {
+    const { account } = await createControlledEmulator();
     await account.credit(5, 'a present');
     await account.credit(-5);
     const { entries } = await account.ledger();
@@ -33,51 +33,51 @@ describe('what a method says', () => {
     ]);
   });
 
-  it('of a clock is its mode, and the time if one is given', async () => {
-    const { account } = await controlled();
+  it('clock.set() sends the mode and, if given, the time', async () => {
+    const { account } = await createControlledEmulator();
     const now = '2030-01-01T00:00:00.000Z';
     expect(await account.clock.set('frozen', now)).toMatchObject({ mode: 'frozen', now });
     expect((await account.get()).clock).toEqual({ mode: 'frozen', now });
     expect(await account.clock.set('auto')).toMatchObject({ mode: 'auto', now });
   });
 
-  it('of an advance is how far', async () => {
-    const { account } = await controlled();
+  it('clock.advance() sends the duration', async () => {
+    const { account } = await createControlledEmulator();
     await account.clock.set('frozen', '2030-01-01T00:00:00.000Z');
     expect((await account.clock.advance(1234)).now).toBe('2030-01-01T00:00:01.234Z');
   });
 
-  it('of a failure is its code, and the usual one if none is given', async () => {
-    const { account, order } = await controlled();
+  it('tasks.fail() sends the error code, with a default', async () => {
+    const { account, order } = await createControlledEmulator();
     expect((await account.tasks.fail(await order(), 'MINE')).result).toEqual({ errorCode: 'MINE' });
     expect((await account.tasks.fail(await order())).result).toEqual({ errorCode: 'GENERATION_FAILED' });
   });
 
-  it('of a wait is the task, what to wait for, and how long', async () => {
-    const { account, clock, core, order, calls } = await controlled();
+  it('tasks.wait() sends the task, the status and the timeout', async () => {
+    const { account, clock, core, order, calls } = await createControlledEmulator();
     const [task, other] = [await order(), await order()];
     await account.tasks.complete(other);
     expect(await account.tasks.wait(task, { status: 'processing' })).toMatchObject({ id: task });
     const waiting = account.tasks.wait(task, { timeoutMs: 5000 });
-    const refused = expect(waiting).rejects.toMatchObject({ code: 'WAIT_TIMEOUT', status: 408 });
+    const rejected = expect(waiting).rejects.toMatchObject({ code: 'WAIT_TIMEOUT', status: 408 });
     expect(calls.at(-1)).toBe(`GET /__admin/accounts/k/wait?task=${task}&timeoutMs=5000`);
     await vi.waitUntil(() => core.events.hasListeners());
     clock.advance(5000);
-    await refused;
+    await rejected;
     expect(await account.tasks.wait(other)).toMatchObject({ id: other, status: 'completed' });
   });
 
-  it('of a limit is what is left of it, or the limit itself', async () => {
-    const { account } = await controlled();
+  it('rateLimit() sends the limit and the remaining requests', async () => {
+    const { account } = await createControlledEmulator();
     expect((await account.rateLimit({ limit: 7 })).rateLimit).toMatchObject({ limit: 7 });
     expect((await account.rateLimit({ remaining: 2 })).rateLimit).toMatchObject({ limit: 7, remaining: 2 });
     expect((await account.rateLimit({ limit: null })).rateLimit).toMatchObject({ limit: null });
   });
 });
 
-describe('filters', () => {
-  it('of tasks are heeded', async () => {
-    const { account, order } = await controlled();
+describe('control-plane client filters', () => {
+  it('apply to tasks', async () => {
+    const { account, order } = await createControlledEmulator();
     const [one, other] = [await order(), await order()];
     await account.tasks.complete(other);
     const ids = async (filter?: object) => (await account.tasks.list(filter)).map(({ id }) => id);
@@ -88,16 +88,16 @@ describe('filters', () => {
     expect(await ids()).toEqual([one, other]);
   });
 
-  it('of requests are heeded, alone and together, in lists and counts', async () => {
-    const { account, post, order } = await controlled();
+  it('apply to requests, alone and combined, in lists and counts', async () => {
+    const { account, post, order } = await createControlledEmulator();
     const taskId = await order();
     await post(GENERATE, {}, 'k');
     await post(CHECK, { taskId }, 'k');
-    // As who writes JavaScript may put it.
-    const unsaid = { path: undefined, status: undefined } as object;
+    // JavaScript callers may pass undefined.
+    const undefinedFilter = { path: undefined, status: undefined } as object;
     for (const [filter, expected] of [
       [{}, ['1', '2', '3']],
-      [unsaid, ['1', '2', '3']],
+      [undefinedFilter, ['1', '2', '3']],
       [{ path: GENERATE }, ['1', '2']],
       [{ status: 200 }, ['1', '3']],
       [{ path: GENERATE, status: 200 }, ['1']],
@@ -111,16 +111,16 @@ describe('filters', () => {
     expect(await account.requests.count()).toBe(3);
   });
 
-  it('stay the same on every page', async () => {
-    const asked: string[] = [];
+  it('are sent with every page request', async () => {
+    const requestedPaths: string[] = [];
     const control = createControl(async (_method, path) => {
-      asked.push(path);
-      const next = asked.length < 3 ? `a&b${asked.length}` : null;
-      return { status: 200, body: { tasks: [{ id: String(asked.length) }], next } };
+      requestedPaths.push(path);
+      const { length } = requestedPaths;
+      return { status: 200, body: { tasks: [{ id: String(length) }], next: length < 3 ? `a&b${length}` : null } };
     });
     const tasks = await control.account('k').tasks.list({ status: 'failed' });
     expect(tasks.map(({ id }) => id)).toEqual(['1', '2', '3']);
-    expect(asked).toEqual([
+    expect(requestedPaths).toEqual([
       '/__admin/accounts/k/tasks?status=failed&limit=1000',
       '/__admin/accounts/k/tasks?status=failed&limit=1000&after=a%26b1',
       '/__admin/accounts/k/tasks?status=failed&limit=1000&after=a%26b2',
@@ -128,41 +128,41 @@ describe('filters', () => {
   });
 });
 
-describe('names', () => {
+describe('names in control-plane paths', () => {
   it.each(['a/b', '../accounts', 'a?b=c', 'a#b', '100%', 'a%2Fb', 'ä ö'])(
-    'that begin no other path or query stay in their place: %s',
+    'are encoded as one path segment: %s',
     async (name) => {
-      const { control, account, order } = await controlled();
-      const said = (call: Promise<unknown>) =>
+      const { control, account, order } = await createControlledEmulator();
+      const codeFor = (call: Promise<unknown>) =>
         call.then(
           () => undefined,
           (error: ControlError) => error.code,
         );
-      expect(await said(control.account(name).get())).toBe('ACCOUNT_NOT_FOUND');
-      expect(await said(account.tasks.get(name))).toBe('TASK_NOT_FOUND');
-      expect(await said(account.tasks.file(name, 'videoUrl'))).toBe('TASK_NOT_FOUND');
-      expect(await said(account.tasks.file(await order(), name))).toBe('FILE_NOT_FOUND');
-      expect(await said(account.requests.get(name))).toBe('REQUEST_NOT_FOUND');
-      expect(await said(account.tasks.complete(name))).toBe('TASK_NOT_FOUND');
-      expect(await said(account.tasks.fail(name))).toBe('TASK_NOT_FOUND');
-      expect(await said(account.tasks.wait(name))).toBe('TASK_NOT_FOUND');
-      expect(await said(account.faults.remove(name))).toBe('FAULT_NOT_FOUND');
-      expect(await said(control.faults.remove(name))).toBe('FAULT_NOT_FOUND');
-      expect(await said(account.snapshots.restore(name))).toBe('SNAPSHOT_NOT_FOUND');
+      expect(await codeFor(control.account(name).get())).toBe('ACCOUNT_NOT_FOUND');
+      expect(await codeFor(account.tasks.get(name))).toBe('TASK_NOT_FOUND');
+      expect(await codeFor(account.tasks.file(name, 'videoUrl'))).toBe('TASK_NOT_FOUND');
+      expect(await codeFor(account.tasks.file(await order(), name))).toBe('FILE_NOT_FOUND');
+      expect(await codeFor(account.requests.get(name))).toBe('REQUEST_NOT_FOUND');
+      expect(await codeFor(account.tasks.complete(name))).toBe('TASK_NOT_FOUND');
+      expect(await codeFor(account.tasks.fail(name))).toBe('TASK_NOT_FOUND');
+      expect(await codeFor(account.tasks.wait(name))).toBe('TASK_NOT_FOUND');
+      expect(await codeFor(account.faults.remove(name))).toBe('FAULT_NOT_FOUND');
+      expect(await codeFor(control.faults.remove(name))).toBe('FAULT_NOT_FOUND');
+      expect(await codeFor(account.snapshots.restore(name))).toBe('SNAPSHOT_NOT_FOUND');
     },
   );
 });
 
-describe('a call that is refused', () => {
-  const answering =
+describe('ControlError', () => {
+  const respondWith =
     (status: number, body: unknown): Transport =>
     async () => ({ status, body });
 
-  it('is an error with what was said, its code and its status', async () => {
-    const { account } = await controlled();
-    const refused = account.credit(-2000);
-    await expect(refused).rejects.toThrow(ControlError);
-    await expect(refused).rejects.toMatchObject({
+  it('has the message, code and status of the error response', async () => {
+    const { account } = await createControlledEmulator();
+    const rejected = account.credit(-2000);
+    await expect(rejected).rejects.toThrow(ControlError);
+    await expect(rejected).rejects.toMatchObject({
       name: 'ControlError',
       message: expect.stringMatching(/\.$/),
       code: 'BALANCE_TOO_LOW',
@@ -170,16 +170,16 @@ describe('a call that is refused', () => {
     });
   });
 
-  it('is one too when it says nothing', async () => {
+  it('is thrown for error responses without a body', async () => {
     const expected = { message: 'HTTP status 502', code: 'UNKNOWN', status: 502 };
     for (const body of [undefined, null, {}])
-      await expect(createControl(answering(502, body)).reset()).rejects.toMatchObject(expected);
-    await expect(createControl(answering(400, {})).reset()).rejects.toMatchObject({ status: 400 });
+      await expect(createControl(respondWith(502, body)).reset()).rejects.toMatchObject(expected);
+    await expect(createControl(respondWith(400, {})).reset()).rejects.toMatchObject({ status: 400 });
   });
 });
 
-describe('the control plane from afar', () => {
-  it('is found below a URL with or without a slash at its end, and is told the token and what the body is', async () => {
+describe('connectEmulator', () => {
+  it('accepts URLs with trailing slashes, and sends the token and the content type', async () => {
     const emulator = await createTestEmulator(['--port', '0', '--admin-token', 'a-token-of-the-tests']);
     const url = await emulator.listen();
     for (const base of [url, `${url}/`, `${url}//`]) {
@@ -194,7 +194,7 @@ describe('the control plane from afar', () => {
     });
   });
 
-  it('says so when nothing there is an emulator', async () => {
+  it('throws NO_EMULATOR when the response is not JSON', async () => {
     const server = createServer((_request, response) => response.writeHead(404).end('<html>'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => {
@@ -203,7 +203,7 @@ describe('the control plane from afar', () => {
     });
     const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
     await expect(connectEmulator(url).reset()).rejects.toMatchObject({
-      message: `${url} is no emulator: it does not answer in JSON.`,
+      message: `${url} is not an emulator: its response is not JSON.`,
       code: 'NO_EMULATOR',
       status: 404,
     });

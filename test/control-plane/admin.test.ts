@@ -7,7 +7,7 @@ const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 const LEDGER = '/__admin/accounts/np_test_default/ledger';
 
 describe('health', () => {
-  it('is told to everybody and never limited', async () => {
+  it('is served without a token and without a rate limit', async () => {
     const { send, get, core } = await createTestEmulator(['--admin-token', 'very-secret']);
     expect((await get('/health')).body).toEqual({ status: 'ok' });
     expect((await get('/ready')).body).toEqual({ status: 'ready' });
@@ -20,13 +20,13 @@ describe('health', () => {
 });
 
 describe('metrics', () => {
-  it('count accounts, tasks, answers of known accounts by status, and requests without a known key', async () => {
+  it('count accounts, tasks, responses of known accounts by status, and unauthorized requests', async () => {
     const { post, get, send } = await createTestEmulator();
     await post('/api/sora-2/generate', VALID);
     await post('/api/sora-2/generate', VALID);
     await post('/api/sora-2/generate', {});
     for (const key of ['sk_unknown', null]) await post('/api/sora-2/generate', VALID, key);
-    // Nobody is refused for want of a key here.
+    // Unknown paths need no key, so these do not count as unauthorized.
     await post('/api/nothing', VALID, null);
     await send('GET', '/__admin/nothing', { key: null });
     const { text, headers } = await get('/metrics');
@@ -43,11 +43,11 @@ describe('metrics', () => {
     ]);
   });
 
-  it.each([[[]], [['--journal-entries', '0']]])('count answers with a journal and without: %j', async (flags) => {
+  it.each([[[]], [['--journal-entries', '0']]])('count responses with and without a journal: %j', async (flags) => {
     const { post, get, core, app } = await createTestEmulator(flags);
     await post('/api/sora-2/generate', VALID);
     await post('/api/sora-2/generate', {});
-    // Cut, it never gets to where the others are told of.
+    // A truncated response does not pass the hook that records complete ones.
     const { id } = core.accounts.find('np_test_default')!;
     core.faults.add(id, { match: {}, at: 'request', effect: { truncateAfter: 1 } });
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
@@ -59,7 +59,7 @@ describe('metrics', () => {
   });
 });
 
-describe('the control plane', () => {
+describe('control plane', () => {
   it('reads an account with its limiter and clock', async () => {
     const { get, post } = await createTestEmulator();
     await post('/api/sora-2/generate', VALID);
@@ -80,7 +80,7 @@ describe('the control plane', () => {
     });
   });
 
-  it('lists accounts by key, in pages', async () => {
+  it('lists accounts sorted by key, in pages', async () => {
     const { get } = await createTestEmulator();
     const first = (await get('/__admin/accounts?limit=2')).body;
     expect(first.accounts.map(({ key }: { key: string }) => key)).toEqual(['np_test_auto', 'np_test_default']);
@@ -90,7 +90,7 @@ describe('the control plane', () => {
     expect(rest.next).toBeNull();
   });
 
-  it('takes keys of any length and alphabet', async () => {
+  it('accepts keys of any length and alphabet', async () => {
     const { get, post } = await createTestEmulator();
     const key = `np_test_${'x/y+z=~.'.repeat(14)}`;
     await post('/api/sora-2/generate', VALID, key);
@@ -100,7 +100,7 @@ describe('the control plane', () => {
     });
   });
 
-  it('shows the ledger oldest first, in pages, with what is held', async () => {
+  it('lists ledger entries oldest first, in pages, with the sum of open holds', async () => {
     const { get, post, clock } = await createTestEmulator();
     const { taskId } = (await post('/api/sora-2/generate', VALID)).body;
     const entry = (id: string, kind: string, amount: number, balance: number, overrides: object) => ({
@@ -123,7 +123,7 @@ describe('the control plane', () => {
     expect((await get(`${LEDGER}?after=2`)).body).toMatchObject({ entries: [capture], next: null });
   });
 
-  it('verifies the ledger, and finds what somebody broke by hand', async () => {
+  it('finds manipulated rows when it verifies the ledger', async () => {
     const { get, post, core } = await createTestEmulator();
     await post('/api/sora-2/generate', VALID);
     expect((await get(`${LEDGER}/verify`)).body).toEqual({ ok: true, problems: [] });
@@ -143,18 +143,18 @@ describe('the control plane', () => {
     [`${LEDGER}?limit=ten`, 'limit'],
     [`${LEDGER}?after=x`, 'after'],
     ['/__admin/accounts?nonsense=1', 'nonsense'],
-  ])('refuses %s and names the field', async (path, field) => {
+  ])('rejects %s and names the field', async (path, field) => {
     const { get } = await createTestEmulator();
     const { status, body } = await get(path);
     expect([status, body.code]).toEqual([400, 'INVALID_INPUT']);
     expect(body.error).toContain(field);
   });
 
-  it('has its own form for what it does not know', async () => {
+  it('responds to unknown accounts and paths in its own error format', async () => {
     const { get, send } = await createTestEmulator();
     expect(await get('/__admin/accounts/nobody/ledger')).toMatchObject({
       status: 404,
-      body: { error: 'There is no account with the key nobody.', code: 'ACCOUNT_NOT_FOUND' },
+      body: { error: 'No account has the key nobody.', code: 'ACCOUNT_NOT_FOUND' },
     });
     expect(await get('/__admin/nowhere')).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
     expect(await send('POST', '/__admin/accounts/x/nowhere')).toMatchObject({
@@ -163,7 +163,7 @@ describe('the control plane', () => {
     });
   });
 
-  it('has its own form for paths that cannot be read', async () => {
+  it('responds to malformed paths in its own error format', async () => {
     const { get } = await createTestEmulator();
     for (const key of ['%zz', 'x'.repeat(1100)]) {
       const { status, body } = await get(`/__admin/accounts/${key}`);
@@ -176,25 +176,28 @@ describe('the control plane', () => {
   it.each([
     [{ 'content-type': 'text/plain' }, 415, 'UNSUPPORTED_MEDIA_TYPE', 'Content-Type: application/json'],
     [{ 'content-type': 'application/json', 'content-encoding': 'gzip' }, 415, 'UNSUPPORTED_MEDIA_TYPE', 'gzip'],
-  ])('tells what it cannot read with headers %j', async (headers, status, code, expectedText) => {
+  ])('rejects bodies that it cannot read, with headers %j', async (headers, status, code, expectedText) => {
     const { send } = await createTestEmulator();
     const response = await send('POST', '/__admin/accounts', { key: null, body: '{}', headers });
     expect([response.status, response.body.code]).toEqual([status, code]);
     expect(response.body.error).toContain(expectedText);
   });
 
-  it.each(['/__admin/accounts', '/health'])('wants a Host where HTTP does, in its own form: %s', async (path) => {
-    const { app } = await createTestEmulator();
-    await app.listen({ port: 0, host: '127.0.0.1' });
-    const { port } = app.server.address() as AddressInfo;
-    const socket = connect(port, '127.0.0.1');
-    socket.end(`GET ${path} HTTP/1.1\r\nConnection: close\r\n\r\n`);
-    const response = await text(socket);
-    expect(response).toMatch(/^HTTP\/1\.1 400 /);
-    expect(response).toContain('"code":"MALFORMED_REQUEST"');
-  });
+  it.each(['/__admin/accounts', '/health'])(
+    'requires a Host header in HTTP/1.1, in its own error format: %s',
+    async (path) => {
+      const { app } = await createTestEmulator();
+      await app.listen({ port: 0, host: '127.0.0.1' });
+      const { port } = app.server.address() as AddressInfo;
+      const socket = connect(port, '127.0.0.1');
+      socket.end(`GET ${path} HTTP/1.1\r\nConnection: close\r\n\r\n`);
+      const response = await text(socket);
+      expect(response).toMatch(/^HTTP\/1\.1 400 /);
+      expect(response).toContain('"code":"MALFORMED_REQUEST"');
+    },
+  );
 
-  it('asks for the token where one is set', async () => {
+  it('requires the admin token when one is set', async () => {
     const { get, send } = await createTestEmulator(['--admin-token', 'very-secret']);
     expect(await get(LEDGER)).toMatchObject({ status: 401, body: { code: 'ADMIN_TOKEN_REQUIRED' } });
     const status = async (headers: object) => (await send('GET', LEDGER, { key: null, headers })).status;
@@ -206,7 +209,7 @@ describe('the control plane', () => {
   });
 
   // id: control-plane-local-only
-  it('answers callers on this machine only, unless told otherwise', async () => {
+  it('accepts only callers on this machine unless --admin-remote is on', async () => {
     const statusFrom = async (remoteAddress: string, flags: string[] = []) => {
       const { app } = await createTestEmulator(flags);
       return (await app.inject({ method: 'GET', url: LEDGER, remoteAddress })).statusCode;
@@ -219,7 +222,7 @@ describe('the control plane', () => {
     expect(await statusFrom('10.0.0.5', ['--admin-remote', 'on'])).toBe(200);
   });
 
-  it('answers no page of another host, and no name that somebody may have made to lead here', async () => {
+  it('rejects foreign origins and host names that DNS rebinding could use', async () => {
     const status = async (headers: object, flags: string[] = []) =>
       (await (await createTestEmulator(flags)).send('GET', LEDGER, { key: null, headers })).status;
     for (const host of ['localhost:6266', '127.0.0.1:6266', '[::1]:6266', 'emulator.localhost']) {
@@ -240,7 +243,7 @@ describe('the control plane', () => {
   it.each([
     ...['emulator:6266', 'nanophoto-emulator', 'host.docker.internal:6266', '192.168.7.5:6266', '[fe80::1]:6266'],
     ...['localhost', 'LOCALHOST:1', 'a.localhost', '0.0.0.0:6266'],
-  ])('takes %s for no stranger where other machines may call', async (host) => {
+  ])('accepts the host %s with --admin-remote', async (host) => {
     const { get, app } = await createTestEmulator(['--admin-remote', 'on']);
     const response = await app.inject({ url: LEDGER, headers: { host }, remoteAddress: '10.0.0.5' });
     expect(response.statusCode).toBe(200);
@@ -251,20 +254,22 @@ describe('the control plane', () => {
   it.each([
     ...['evil.test', 'evil.test:6266', 'emulator.evil.test', 'nanophoto.ai', 'internal.evil.test'],
     ...['1.2.3.4.evil.test', 'xinternal.test', 'emulator..', 'emulator.', 'a b'],
-  ])('refuses the name "%s", which may be anybody\'s, and says what to do', async (host) => {
+  ])('rejects the host "%s" with --admin-remote and says what to do', async (host) => {
     const { app } = await createTestEmulator(['--admin-remote', 'on']);
     const response = await app.inject({ url: LEDGER, headers: { host }, remoteAddress: '10.0.0.5' });
     expect([response.statusCode, response.json()]).toEqual([
       403,
       {
-        error: `Anybody can have made the name ${host.replace(/:\d+$/, '')} lead here: name it in --admin-hosts, or start with --admin-token.`,
+        error:
+          `Host ${host.replace(/:\d+$/, '')} is not allowed (DNS rebinding protection): ` +
+          'add it to --admin-hosts or set --admin-token.',
         code: 'FOREIGN_HOST',
       },
     ]);
   });
 
   // id: admin-hosts-allowed
-  it('takes the names of --admin-hosts, whoever may call', async () => {
+  it('accepts the names of --admin-hosts with and without --admin-remote', async () => {
     for (const flags of [[], ['--admin-remote', 'on']]) {
       const { send } = await createTestEmulator(['--admin-hosts', 'emulator.example.org,ci', ...flags]);
       const status = async (host: string) => (await send('GET', LEDGER, { key: null, headers: { host } })).status;
@@ -277,7 +282,7 @@ describe('the control plane', () => {
 
   // id: foreign-page-without-origin-403
   it.each(['cross-site', 'same-site'])(
-    'answers no request that a page of elsewhere makes without an origin (%s), token or not',
+    'rejects requests of foreign pages that have no Origin header (%s), with or without a token',
     async (site) => {
       for (const flags of [[], ['--admin-token', 'very-secret'], ['--admin-remote', 'on']]) {
         const { send } = await createTestEmulator(flags);
@@ -295,7 +300,7 @@ describe('the control plane', () => {
   );
 
   // id: browser-writes-need-header
-  it('takes from a browser what changes nothing, and all else with a header that no form can send', async () => {
+  it('accepts read requests of browsers, and others only with a header that forms cannot send', async () => {
     for (const flags of [[], ['--admin-token', 'very-secret'], ['--admin-remote', 'on']]) {
       const { send } = await createTestEmulator(flags);
       const request = (method: string, path: string, headers: object) =>
@@ -324,7 +329,7 @@ describe('the control plane', () => {
             status: 403,
             body: {
               error:
-                'A page that calls the control plane has to send the header x-emulator-console with all but GET: no form or link can.',
+                'Web pages must send the header x-emulator-console with every request except GET (CSRF protection).',
               code: 'FOREIGN_PAGE',
             },
           });
@@ -334,11 +339,11 @@ describe('the control plane', () => {
           expect((await request('POST', `${account}/reset`, withConsoleHeader)).status).toBe(200);
         }
       }
-      // Programs say nothing of the kind.
+      // Programs send neither Origin nor Sec-Fetch-Site.
       for (const headers of [{}, { 'sec-fetch-mode': 'cors', 'user-agent': 'node' }]) {
         expect((await request('POST', `${account}/reset`, headers)).status).toBe(200);
       }
-      // It opens nothing to anybody else.
+      // The header does not help foreign pages.
       for (const foreign of [{ origin: 'http://evil.test' }, { 'sec-fetch-site': 'cross-site' }]) {
         const response = await request('POST', `${account}/reset`, { ...foreign, 'x-emulator-console': '1' });
         expect(response).toMatchObject({ status: 403, body: { code: 'FOREIGN_PAGE' } });
@@ -347,7 +352,7 @@ describe('the control plane', () => {
   });
 
   it.each(['{bad', '[]', '5', `"${'x'.repeat(2 * 1024 * 1024)}"`])(
-    'tells a body that it cannot use in its own form (case %#)',
+    'responds to unusable bodies in its own error format (case %#)',
     async (body) => {
       const { send } = await createTestEmulator();
       const headers = { 'content-type': 'application/json' };

@@ -6,7 +6,7 @@ const GENERATE = '/api/sora-2/generate';
 const CHECK = '/api/sora-2/check-status';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 
-/** The emulator and one account on a frozen clock, with its control calls at hand. */
+/** An emulator with one account on a frozen clock, and helpers to call the account's operations. */
 async function createControlledEmulator(key = 'k') {
   const emulator = await createTestEmulator();
   emulator.createAccount(key, { clock: { mode: 'frozen' } });
@@ -15,15 +15,15 @@ async function createControlledEmulator(key = 'k') {
   const submit = async (body: object = VALID): Promise<string> =>
     (await emulator.post(GENERATE, body, key)).body.taskId;
   const poll = (taskId: string) => emulator.post(CHECK, { taskId }, key);
-  const idOf = () => emulator.account(key).id;
-  return { ...emulator, key, call, submit, poll, idOf };
+  const getAccountId = () => emulator.account(key).id;
+  return { ...emulator, key, call, submit, poll, getAccountId };
 }
 
 const callControl = async (method: string, path: string, body?: unknown) =>
   (await createTestEmulator()).send(method, `/__admin${path}`, { key: null, body });
 
 describe('accounts', () => {
-  it('are made with what is said, and the defaults for the rest', async () => {
+  it('are created with the given fields and defaults for the rest', async () => {
     const body = {
       key: 'team a/b'.replace(' ', '-'),
       credits: 7,
@@ -54,12 +54,12 @@ describe('accounts', () => {
     expect((await callControl('POST', '/accounts', { clock })).body.clock).toEqual(clock);
   });
 
-  it('are made once', async () => {
+  it('cannot be created twice', async () => {
     const response = await callControl('POST', '/accounts', { key: 'np_test_default' });
     expect(response).toMatchObject({ status: 409, body: { code: 'ACCOUNT_EXISTS' } });
   });
 
-  it('change their limit, speed, seed and whether they are revoked, and nothing else', async () => {
+  it('can change only limit, speed, seed and revocation', async () => {
     const { call, post, account, key } = await createControlledEmulator();
     const changes = { rateLimit: 5, speed: 3, seed: 'other', revoked: true };
     expect((await call('PATCH', '', changes)).body).toMatchObject({
@@ -69,7 +69,7 @@ describe('accounts', () => {
       revoked: true,
       credits: 1000,
     });
-    // Still readable here, but no key any more.
+    // A revoked account is still readable, but its key is rejected.
     expect((await call('GET', '')).status).toBe(200);
     expect(await post(GENERATE, VALID, key)).toMatchObject({
       status: 401,
@@ -84,7 +84,7 @@ describe('accounts', () => {
     expect((await post(GENERATE, VALID, key)).status).toBe(200);
   });
 
-  it('whose speed changes let running tasks keep the simulated time they have left', async () => {
+  it('changing the speed preserves the remaining simulated time of running tasks', async () => {
     const { send, createAccount, core, clock } = await createTestEmulator();
     const { id } = createAccount('k', { speed: 10 });
     const { taskId } = (await send('POST', GENERATE, { key: 'k', body: VALID })).body;
@@ -97,7 +97,7 @@ describe('accounts', () => {
     expect(core.worker.tick()).toBe(1);
   });
 
-  it('are removed with all that is their own', async () => {
+  it('are removed with all of their data', async () => {
     const { call, submit, core, get, post } = await createControlledEmulator();
     await submit();
     await call('POST', '/snapshots', { name: 's' });
@@ -116,22 +116,22 @@ describe('accounts', () => {
     expect((await get('/__admin/accounts')).body.accounts).toHaveLength(6);
   });
 
-  it('are given and taken credits, never below zero', async () => {
-    const { call, core, idOf } = await createControlledEmulator();
+  it('can be granted and deducted credits, never below zero', async () => {
+    const { call, core, getAccountId } = await createControlledEmulator();
     expect((await call('POST', '/credits', { amount: 5, reason: 'a gift' })).body.credits).toBe(1005);
     expect((await call('POST', '/credits', { amount: -1005 })).body.credits).toBe(0);
     expect(await call('POST', '/credits', { amount: -1 })).toMatchObject({
       status: 409,
       body: { code: 'BALANCE_TOO_LOW' },
     });
-    expect(core.ledger.entries(idOf(), 10).map(({ kind, amount, reason }) => [kind, amount, reason])).toEqual([
+    expect(core.ledger.entries(getAccountId(), 10).map(({ kind, amount, reason }) => [kind, amount, reason])).toEqual([
       ['grant', 1000, 'initial credits'],
       ['grant', 5, 'a gift'],
       ['adjust', -1005, 'by the control plane'],
     ]);
   });
 
-  it('have a limiter that can be driven', async () => {
+  it('have a rate limit that can be set', async () => {
     const { call, poll, clock } = await createControlledEmulator();
     expect((await call('PUT', '/rate-limit', { limit: 10, remaining: 1 })).body.rateLimit).toEqual({
       limit: 10,
@@ -152,14 +152,14 @@ describe('accounts', () => {
   });
 });
 
-describe('clocks', () => {
-  it('advance, and list all that fell due on the way, in order', async () => {
-    const { call, submit, core, idOf } = await createControlledEmulator();
+describe('clock', () => {
+  it('advances and lists the transitions due on the way, in order', async () => {
+    const { call, submit, core, getAccountId } = await createControlledEmulator();
     const ids = [await submit(), await submit(), await submit()];
     const response = await call('POST', '/clock/advance', { ms: 600_000 });
     expect(response.body.now).toBe('2026-01-15T12:10:00.000Z');
     expect(response.body.transitions).toHaveLength(3);
-    const due = ids.map((id) => core.tasks.find(idOf(), id)!);
+    const due = ids.map((id) => core.tasks.find(getAccountId(), id)!);
     for (const { taskId, from, to, at } of response.body.transitions) {
       expect([from, to]).toEqual(['processing', 'completed']);
       expect(Date.parse(at)).toBe(due.find(({ id }) => id === taskId)!.finishedAtMs);
@@ -168,7 +168,7 @@ describe('clocks', () => {
     expect([...timestamps].sort()).toEqual(timestamps);
   });
 
-  it('go to the next change, and stay where they are when there is none', async () => {
+  it('advances to the next transition, and does not move when there is none', async () => {
     const { call, post } = await createControlledEmulator();
     await post('/api/sora-2-tvc/generate', { adTheme: 'a' }, 'k');
     const next = async () => (await call('POST', '/clock/advance', { toNext: true })).body;
@@ -181,7 +181,7 @@ describe('clocks', () => {
     expect(await next()).toEqual({ now, transitions: [] });
   });
 
-  it('change their mode, and move forward while they do', async () => {
+  it('changes the mode and moves forward in one request', async () => {
     const { call, submit, clock } = await createControlledEmulator();
     await submit();
     const response = await call('PUT', '/clock', { mode: 'auto', now: '2026-01-15T13:00:00.000Z' });
@@ -207,17 +207,17 @@ describe('clocks', () => {
     ['POST', '/clock/advance', { ms: 1.5 }, 400],
     ['POST', '/clock/advance', { ms: 1e15 }, 400],
     ['POST', '/clock/advance', { toNext: false }, 400],
-  ])('refuse %s %s %j with %i, and stand where they stood', async (method, path, body, status) => {
-    const { call, submit, core, idOf } = await createControlledEmulator();
+  ])('rejects %s %s %j with %i and does not move', async (method, path, body, status) => {
+    const { call, submit, core, getAccountId } = await createControlledEmulator();
     await submit();
-    const before = core.accounts.get(idOf());
+    const before = core.accounts.get(getAccountId());
     const response = await call(method, path, body);
     expect(response.status).toBe(status);
     expect(response.body).toEqual({ error: expect.stringMatching(/^[A-Z].*\.$/), code: expect.any(String) });
-    expect(core.accounts.get(idOf())).toEqual(before);
+    expect(core.accounts.get(getAccountId())).toEqual(before);
   });
 
-  it.each([-1, Number.MIN_SAFE_INTEGER])('say what they show when they are to go %i ms', async (ms) => {
+  it.each([-1, Number.MIN_SAFE_INTEGER])('reports its time when asked to advance by %i ms', async (ms) => {
     const { call } = await createControlledEmulator();
     expect(await call('POST', '/clock/advance', { ms })).toMatchObject({
       status: 409,
@@ -225,7 +225,7 @@ describe('clocks', () => {
     });
   });
 
-  it('let the longest task on the slowest account end before their time does', async () => {
+  it('lets the longest task on the slowest account finish before the year 10000', async () => {
     const { send, core, createAccount, account } = await createTestEmulator();
     createAccount('slow', { speed: 0.000_001 });
     const body = { ...VALID, prompt: '@emulator(duration=999999999m)' };
@@ -239,14 +239,14 @@ describe('clocks', () => {
     expect((await read()).body.status).toBe('completed');
   });
 
-  it('that are made at the end of time can still be polled', async () => {
+  it('in auto mode near the year 10000 still finishes tasks when polled', async () => {
     const { post, createAccount } = await createTestEmulator();
     createAccount('late', { clock: { mode: 'auto', nowMs: Date.UTC(9999, 11, 31, 23, 59) } });
     const { taskId } = (await post(GENERATE, VALID, 'late')).body;
     expect((await post(CHECK, { taskId }, 'late')).body.status).toBe('completed');
   });
 
-  it('end before the year 10000', async () => {
+  it('cannot advance to the year 10000', async () => {
     const { call } = await createControlledEmulator();
     await call('PUT', '/clock', { mode: 'frozen', now: '9999-12-30T00:00:00.000Z' });
     expect(await call('POST', '/clock/advance', { ms: 100_000_000 })).toMatchObject({
@@ -256,8 +256,8 @@ describe('clocks', () => {
   });
 });
 
-describe('tasks', () => {
-  it('are shown with what was asked, planned and has come of it', async () => {
+describe('tasks of the control plane', () => {
+  it('include input, plan and result', async () => {
     const { call, post, submit } = await createControlledEmulator();
     const taskId = await submit();
     const { generationId } = (await post('/api/nano-banana-2/generate', { prompt: 'a', mode: 'generate' }, 'k')).body;
@@ -290,7 +290,7 @@ describe('tasks', () => {
     });
   });
 
-  it('are listed in pages and by status', async () => {
+  it('are listed in pages and filtered by status', async () => {
     const { call, submit } = await createControlledEmulator();
     const ids = [await submit(), await submit(), await submit()];
     await call('POST', `/tasks/${ids[1]}/fail`);
@@ -305,7 +305,7 @@ describe('tasks', () => {
     expect((await call('GET', '/tasks?after=task_x')).status).toBe(404);
   });
 
-  it('are ended by hand, once', async () => {
+  it('can be completed or failed only once', async () => {
     const { call, submit, poll, account } = await createControlledEmulator();
     const [one, two] = [await submit(), await submit()];
     expect((await call('POST', `/tasks/${one}/complete`)).body).toMatchObject({
@@ -329,7 +329,7 @@ describe('tasks', () => {
     expect((await call('POST', `/tasks/${one}/fail`, { error: 'not a code' })).status).toBe(400);
   });
 
-  it("are not another key's", async () => {
+  it('are not found under another key', async () => {
     const { submit, get } = await createControlledEmulator();
     const taskId = await submit();
     expect((await get(`/__admin/accounts/np_test_default/tasks/${taskId}`)).status).toBe(404);
@@ -337,7 +337,7 @@ describe('tasks', () => {
 });
 
 describe('wait', () => {
-  it('answers at once when the task is there, else as soon as it is', async () => {
+  it('responds as soon as the task has the status', async () => {
     const { call, submit } = await createControlledEmulator();
     const taskId = await submit();
     const waiting = call('GET', `/wait?task=${taskId}&status=completed&timeoutMs=60000`);
@@ -347,7 +347,7 @@ describe('wait', () => {
     expect((await call('GET', `/wait?task=${taskId}&status=completed&timeoutMs=0`)).status).toBe(200);
   });
 
-  it('follows the worker on a real clock', async () => {
+  it('responds when the worker finishes the task on a real clock', async () => {
     const { send, createAccount, core, clock } = await createTestEmulator();
     createAccount('k', { speed: 60 });
     core.worker.start(() => expect.unreachable());
@@ -357,7 +357,7 @@ describe('wait', () => {
     expect((await waiting).body.status).toBe('completed');
   });
 
-  it('is 408 when time runs out, 409 when the task has ended in another way, 404 when there is none', async () => {
+  it('responds 408 on timeout, 409 when the task ends with another status, 404 when it does not exist', async () => {
     const { call, submit, clock } = await createControlledEmulator();
     const taskId = await submit();
     const waiting = call('GET', `/wait?task=${taskId}&timeoutMs=250`);
@@ -379,7 +379,7 @@ describe('wait', () => {
       expect((await call('GET', `/wait${query}`)).status).toBe(400);
   });
 
-  it('is over when the client leaves', async () => {
+  it('ends when the client disconnects', async () => {
     const { app, core, call, submit } = await createControlledEmulator();
     const taskId = await submit();
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
@@ -390,7 +390,7 @@ describe('wait', () => {
     expect((await call('GET', `/tasks/${taskId}`)).body.status).toBe('processing');
   });
 
-  it('is 503 when the emulator stops', async () => {
+  it('responds 503 when the emulator stops', async () => {
     const { app, submit, core, close } = await createControlledEmulator();
     const taskId = await submit();
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
@@ -398,14 +398,17 @@ describe('wait', () => {
     await vi.waitUntil(() => core.events.hasListeners());
     const closed = close();
     const response = await waiting;
-    expect([response.status, await response.json()]).toEqual([503, { error: 'The emulator stops.', code: 'STOPPING' }]);
+    expect([response.status, await response.json()]).toEqual([
+      503,
+      { error: 'The emulator is stopping.', code: 'STOPPING' },
+    ]);
     await closed;
   });
 
   it.each([
     ['POST', '/reset'],
     ['DELETE', ''],
-  ])('ends with the account (%s %s)', async (method, path) => {
+  ])('responds 409 when the account is reset or removed (%s %s)', async (method, path) => {
     const { call, submit } = await createControlledEmulator();
     const taskId = await submit();
     const waiting = call('GET', `/wait?task=${taskId}`);
@@ -416,8 +419,8 @@ describe('wait', () => {
 });
 
 describe('snapshots', () => {
-  it('put everything back: credits, ledger, tasks, clock, limiter, faults', async () => {
-    const { call, submit, poll, core, account, idOf } = await createControlledEmulator();
+  it('restore credits, ledger, tasks, clock, rate limit and fault rules', async () => {
+    const { call, submit, poll, core, account, getAccountId } = await createControlledEmulator();
     const before = await submit();
     await call('POST', '/clock/advance', { ms: 1000 });
     await call('POST', '/faults', { at: 'charge', effect: { errorCode: 'INTERNAL_ERROR' }, after: 1 });
@@ -442,18 +445,18 @@ describe('snapshots', () => {
     expect(await state()).toEqual(saved);
     expect((await poll(before)).body.status).toBe('processing');
     expect((await poll(after)).status).toBe(404);
-    // The same calls lead to the same ids again.
+    // The same requests produce the same ids again.
     expect(await submit()).toBe(after);
     await call('POST', '/clock/advance', { ms: 600_000 });
     expect((await poll(before)).body.status).toBe('completed');
-    expect(core.ledger.verify(idOf())).toEqual([]);
+    expect(core.ledger.verify(getAccountId())).toEqual([]);
     expect(account('k').balance).toBe(992);
-    // It can be done again.
+    // A snapshot can be restored repeatedly.
     await call('POST', '/snapshots/base/restore');
     expect(await state()).toEqual(saved);
   });
 
-  it('take a real clock back to their time, and tasks have what was left to them', async () => {
+  it('restore the time of a real clock and the remaining time of tasks', async () => {
     const { send, createAccount, core, clock, account } = await createTestEmulator();
     createAccount('k', { speed: 1 });
     core.worker.start(() => expect.unreachable());
@@ -463,7 +466,7 @@ describe('snapshots', () => {
     const { endMs } = core.tasks.find(account('k').id, taskId)!.plan;
     clock.advance(10_000);
     await call('POST', '/snapshots', { name: 's' });
-    // Time does not pass for a snapshot, and it does not play.
+    // Time does not pass in a snapshot.
     clock.advance(10_000_000);
     expect((await call('GET', `/tasks/${taskId}`)).body.status).toBe('completed');
     const { now } = (await call('POST', '/snapshots/s/restore')).body.clock;
@@ -474,7 +477,7 @@ describe('snapshots', () => {
     expect((await call('GET', `/tasks/${taskId}`)).body.status).toBe('completed');
   });
 
-  it('are listed by name, replaced under the same name, bounded in number', async () => {
+  it('are sorted by name, replaced under the same name, and limited in number', async () => {
     const { call, account } = await createControlledEmulator();
     for (const name of ['b', 'a', 'b']) expect((await call('POST', '/snapshots', { name })).status).toBe(201);
     const { snapshots, next } = (await call('GET', '/snapshots?limit=1')).body;
@@ -493,7 +496,7 @@ describe('snapshots', () => {
     expect(account('k').balance).toBe(1000);
   });
 
-  it('are no accounts to anybody', async () => {
+  it('do not count as accounts', async () => {
     const { call, get, send } = await createControlledEmulator();
     await call('POST', '/snapshots', { name: 's' });
     const { accounts } = (await get('/__admin/accounts')).body;
@@ -506,7 +509,7 @@ describe('snapshots', () => {
 });
 
 describe('fork', () => {
-  it('gives a new key everything but the journal and the snapshots; then each goes its way', async () => {
+  it('copies everything except journal and snapshots to an independent account', async () => {
     const { call, submit, post, get, account } = await createControlledEmulator();
     const taskId = await submit();
     await call('POST', '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' }, after: 1 });
@@ -532,7 +535,7 @@ describe('fork', () => {
 });
 
 describe('reset', () => {
-  it('makes an account as it was made, journal, faults, snapshots and all', async () => {
+  it('returns an account to its initial state, including journal, fault rules and snapshots', async () => {
     const { send, get, post, core } = await createTestEmulator();
     const body = {
       key: 'k',
@@ -559,12 +562,12 @@ describe('reset', () => {
     ])
       expect((await call('GET', path!)).body).toEqual({ [name!]: [], next: null });
     expect((await call('GET', '/ledger')).body.entries).toHaveLength(1);
-    // The same calls lead to the same ids again.
+    // The same requests produce the same ids again.
     expect((await post(GENERATE, VALID, 'k')).body.taskId).toBe(taskId);
     expect(core.accounts.count()).toBe(7);
   });
 
-  it('of everything takes self-made accounts away, and brings seeded ones back', async () => {
+  it('of the emulator removes auto-created accounts and recreates seeded ones', async () => {
     const { send, get, post, account } = await createTestEmulator();
     const listAccounts = async () => (await get('/__admin/accounts')).body.accounts;
     const before = await listAccounts();
@@ -579,19 +582,19 @@ describe('reset', () => {
     expect((await post(GENERATE, VALID)).status).toBe(200);
   });
 
-  it('gives an account an id that none had before, so that nothing old can reach it', async () => {
-    const { call, idOf } = await createControlledEmulator();
-    const ids = [idOf()];
+  it('gives an account a never-used id, so that work for the old one cannot affect it', async () => {
+    const { call, getAccountId } = await createControlledEmulator();
+    const ids = [getAccountId()];
     for (let n = 0; n < 3; n++) {
       await call('POST', '/reset');
-      ids.push(idOf());
+      ids.push(getAccountId());
     }
     expect(new Set(ids).size).toBe(4);
     expect(ids).toEqual([...ids].sort((one, other) => one - other));
   });
 
-  it('breaks off what is under way: a stream, a delayed answer, an answer that takes its time', async () => {
-    const { app, call, core, idOf, clock } = await createControlledEmulator();
+  it('aborts streams, delayed responses and synchronous tasks in progress', async () => {
+    const { app, call, core, getAccountId, clock } = await createControlledEmulator();
     await call('PUT', '/clock', { mode: 'real' });
     await call('PATCH', '', { speed: 1 });
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
@@ -610,27 +613,27 @@ describe('reset', () => {
     expect((await reader.read()).value!.length).toBeGreaterThan(0);
     const rest = (async () => {
       while (!(await reader.read()).done);
-      return 'whole';
-    })().catch(() => 'broken off');
+      return 'complete';
+    })().catch(() => 'aborted');
     const delayed = send(GENERATE, VALID, { 'x-emulator-fault': 'delay=1m' });
     const working = send('/api/sora/remove-watermark', { share_link: 'https://sora.chatgpt.com/p/s_1' });
     for (const pending of [delayed, working]) pending.catch(() => {});
-    await vi.waitUntil(() => core.accounts.get(idOf()).taskCount === 2);
-    await vi.waitUntil(() => core.rateLimiter.peek(idOf(), clock.nowMs()).count === 3);
+    await vi.waitUntil(() => core.accounts.get(getAccountId()).taskCount === 2);
+    await vi.waitUntil(() => core.rateLimiter.peek(getAccountId(), clock.nowMs()).count === 3);
     await call('POST', '/reset');
     clock.advance(120_000);
-    expect(await rest).toBe('broken off');
-    // No answer, rather than one that blames the key.
+    expect(await rest).toBe('aborted');
+    // The connection closes without a response, rather than with one that blames the key.
     await expect(working).rejects.toThrow();
     await expect(delayed).rejects.toThrow();
-    expect(core.tasks.list(idOf(), 10)).toEqual([]);
-    expect(core.ledger.entries(idOf(), 10).map(({ kind }) => kind)).toEqual(['grant']);
+    expect(core.tasks.list(getAccountId(), 10)).toEqual([]);
+    expect(core.ledger.entries(getAccountId(), 10).map(({ kind }) => kind)).toEqual(['grant']);
     expect((await call('GET', '/requests/count')).body).toEqual({ count: 0 });
-    expect(core.rateLimiter.peek(idOf(), clock.nowMs()).count).toBe(0);
+    expect(core.rateLimiter.peek(getAccountId(), clock.nowMs()).count).toBe(0);
   });
 });
 
-describe('control calls', () => {
+describe('control-plane requests', () => {
   it.each<[string, string, unknown, string]>([
     ['POST', '/accounts', { nonsense: 1 }, 'There is no "nonsense", only key, credits, rateLimit, clock, speed, seed'],
     ['POST', '/accounts', { key: '' }, 'key'],
@@ -649,7 +652,7 @@ describe('control calls', () => {
     ['DELETE', '/accounts/np_test_default/faults', { id: '3' }, 'There is no "id" here'],
     ['GET', '/accounts/np_test_default/verdict?status=1', undefined, 'There is no "status" here'],
     ['POST', '/reset?key=k', undefined, 'There is no "key" here'],
-    ['POST', '/accounts', { seed: {} }, 'seed: expected a text or a whole number'],
+    ['POST', '/accounts', { seed: {} }, 'seed: expected a string or a whole number'],
     ['POST', '/accounts', [], 'object'],
     [
       'PATCH',
@@ -665,9 +668,9 @@ describe('control calls', () => {
       'POST',
       '/accounts/np_test_default/credits',
       { amount: 5, reason: ' ' },
-      'reason: expected a text of 1 to 500 characters',
+      'reason: expected a string of 1 to 500 characters',
     ],
-    ['GET', '/accounts/np_test_default/wait?task=', undefined, 'task: expected a text of 1 to 200 characters'],
+    ['GET', '/accounts/np_test_default/wait?task=', undefined, 'task: expected a string of 1 to 200 characters'],
     ['PUT', '/accounts/np_test_default/rate-limit', { limit: -5 }, 'limit'],
     ['POST', '/accounts/np_test_default/snapshots', {}, 'name'],
     ['POST', '/accounts/np_test_default/reset', { all: true }, 'There is no "all" here'],
@@ -697,7 +700,7 @@ describe('control calls', () => {
       { at: 'request', effect: { fail: true }, match: { path: '/' } },
       'There is no "path", only family, endpoint, contains',
     ],
-  ])('refuse %s %s %j and say what is allowed', async (method, path, body, expectedText) => {
+  ])('%s %s %j is rejected with the allowed values', async (method, path, body, expectedText) => {
     const response = await callControl(method, path, body);
     expect([response.status, response.body.code]).toEqual([400, 'INVALID_INPUT']);
     expect(response.body.error).toContain(expectedText);

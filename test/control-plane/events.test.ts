@@ -1,10 +1,13 @@
 import { get } from 'node:http';
 import { describe, expect, it, vi } from 'vitest';
+import type { CoreEvent } from '../../src/core/events.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 
 const GENERATE = '/api/sora-2/generate';
 const CHECK = '/api/sora-2/check-status';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
+
+type AccountChange = Extract<CoreEvent, { type: 'account' }>['change'];
 
 interface ReceivedEvent {
   eventId: string;
@@ -19,7 +22,7 @@ async function createListeningEmulator(flags: string[] = []) {
   const { app, send, createAccount, account } = emulator;
   createAccount('k', { clock: { mode: 'frozen' } });
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
-  let marks = 0;
+  let markCount = 0;
 
   async function listen(query = '') {
     const response = await fetch(`${url}/__admin/events${query}`);
@@ -35,12 +38,11 @@ async function createListeningEmulator(flags: string[] = []) {
         type,
       }));
     const events = () => receivedEvents().filter(({ change }) => !change?.startsWith('mark'));
-    /** Who and what changed, of all that has been told by now. */
+    /** Key and change of the account events so far. */
     async function changes(): Promise<[string | null, string][]> {
-      // Everybody is told of it, after all that happened before.
-      marks += 1;
-      emulator.core.events.emit({ type: 'account', accountId: null, change: `mark ${marks}` as never });
-      const mark = `mark ${marks}`;
+      // A global event that every listener receives after all earlier ones.
+      const mark = `mark ${++markCount}` as AccountChange;
+      emulator.core.events.emit({ type: 'account', accountId: null, change: mark });
       await vi.waitUntil(() => receivedEvents().some(({ change }) => change === mark));
       return events()
         .filter(({ type }) => type === 'account')
@@ -52,12 +54,12 @@ async function createListeningEmulator(flags: string[] = []) {
   const call = (method: string, path: string, body?: object) =>
     send(method, `/__admin${path}`, { key: null, ...(body && { body }) });
   const submit = async (): Promise<string> => (await send('POST', GENERATE, { key: 'k', body: VALID })).body.taskId;
-  const idOf = (key: string) => account(key).id;
-  return { ...emulator, listen, call, submit, idOf };
+  const getAccountId = (key: string) => account(key).id;
+  return { ...emulator, listen, call, submit, getAccountId };
 }
 
 describe('events', () => {
-  it('have as many listeners as like, and forget those that leave', async () => {
+  it('allow many listeners and unsubscribe those that disconnect', async () => {
     const { app, core } = await createTestEmulator();
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
     const warned = vi.fn();
@@ -71,20 +73,20 @@ describe('events', () => {
     expect(warned).not.toHaveBeenCalled();
   });
 
-  it('are not kept for a HEAD, which gets none', async () => {
+  it('reject HEAD requests instead of subscribing them', async () => {
     const { send, core } = await createTestEmulator();
     expect((await send('HEAD', '/__admin/events', { key: null })).status).toBe(404);
     expect(core.events.hasListeners()).toBe(false);
   });
 
-  it('tell tasks, ledger, requests and faults as they happen, of one account or of all', async () => {
-    const { post, core, listen, submit, idOf, close } = await createListeningEmulator();
+  it('report tasks, ledger, requests and faults of one account or of all', async () => {
+    const { post, core, listen, submit, getAccountId, close } = await createListeningEmulator();
     const mine = await listen('?key=k');
     const all = await listen();
-    core.faults.add(idOf('k'), { match: {}, at: 'task', effect: { durationMs: 5000 } });
+    core.faults.add(getAccountId('k'), { match: {}, at: 'task', effect: { durationMs: 5000 } });
     await post(GENERATE, VALID, 'np_test_other');
     const taskId = await submit();
-    core.timeline.advance(idOf('k'), 5000);
+    core.timeline.advance(getAccountId('k'), 5000);
     await mine.changes();
     const received = mine.events();
     expect(
@@ -114,14 +116,14 @@ describe('events', () => {
   });
 });
 
-describe('what no other event tells', () => {
-  it('is that an account was made: by a call, by itself, as a copy', async () => {
-    const { listen, call, post, core, idOf, submit } = await createListeningEmulator();
+describe('account events', () => {
+  it('report accounts that are created, auto-created or forked', async () => {
+    const { listen, call, post, core, getAccountId, submit } = await createListeningEmulator();
     const all = await listen();
     const [one, copy] = [await listen('?key=one'), await listen('?key=copy')];
     await call('POST', '/accounts', { key: 'one' });
     await post(CHECK, { taskId: 'x' }, 'np_test_self');
-    core.tasks.submitSynchronous(idOf('k'), {
+    core.tasks.submitSynchronous(getAccountId('k'), {
       ...{ family: 'prompt-generator', price: 1, input: {} },
       template: { typicalSeconds: [5, 5], steps: [{ name: 'writing', share: 1 }] },
     });
@@ -134,30 +136,30 @@ describe('what no other event tells', () => {
     ]);
     expect(await one.changes()).toEqual([['one', 'created']]);
     expect(await copy.changes()).toEqual([['copy', 'created']]);
-    // It comes first of all that is told of it: what nobody answers for the copy is refunded there.
+    // Comes before the refund of the copied synchronous task, which no request waits for.
     expect(copy.events().map(({ type }) => type)).toEqual(['account', 'ledger', 'task']);
   });
 
   it.each([
     ['speed', 'PATCH', '', { speed: 2 }, ['changed']],
     ['seed', 'PATCH', '', { seed: 'x' }, ['changed']],
-    ['revocation', 'PATCH', '', { revoked: true }, ['changed']],
-    ['nothing', 'PATCH', '', {}, []],
+    ['revoked', 'PATCH', '', { revoked: true }, ['changed']],
+    ['no field', 'PATCH', '', {}, []],
     ['limit', 'PUT', '/rate-limit', { limit: 5 }, ['changed']],
-    ['rest of the hour', 'PUT', '/rate-limit', { remaining: 5 }, ['changed']],
-    ['way of time', 'PUT', '/clock', { mode: 'auto' }, ['clock']],
-    ['time, by an advance on which nothing falls due', 'POST', '/clock/advance', { ms: 1 }, ['clock']],
-    ['nothing, where an advance is none', 'POST', '/clock/advance', { ms: 0 }, []],
-    ['nothing, where nothing is due', 'POST', '/clock/advance', { toNext: true }, []],
-    ['past, kept', 'POST', '/snapshots', { name: 'a' }, ['snapshots']],
+    ['remaining requests', 'PUT', '/rate-limit', { remaining: 5 }, ['changed']],
+    ['clock mode', 'PUT', '/clock', { mode: 'auto' }, ['clock']],
+    ['an advance without transitions', 'POST', '/clock/advance', { ms: 1 }, ['clock']],
+    ['an advance by 0 ms', 'POST', '/clock/advance', { ms: 0 }, []],
+    ['an advance to the next transition without one', 'POST', '/clock/advance', { toNext: true }, []],
+    ['snapshot', 'POST', '/snapshots', { name: 'a' }, ['snapshots']],
     ['journal', 'DELETE', '/requests', undefined, ['journal']],
-    ['nothing, where there are no rules', 'DELETE', '/faults', undefined, []],
-    ['rules', 'POST', '/faults', { at: 'task', effect: { fail: true } }, ['faults']],
-    ['whole', 'POST', '/reset', undefined, ['reset']],
-    ['being', 'DELETE', '', undefined, ['removed']],
-    ['nothing, where it is refused', 'POST', '/clock/advance', { ms: -1 }, []],
-    ['nothing, where it is only looked at', 'GET', '/verdict', undefined, []],
-  ])('is a change of its %s (%s %s %j)', async (_description, method, path, body, expected) => {
+    ['removal of rules without any', 'DELETE', '/faults', undefined, []],
+    ['new rule', 'POST', '/faults', { at: 'task', effect: { fail: true } }, ['faults']],
+    ['reset', 'POST', '/reset', undefined, ['reset']],
+    ['removal', 'DELETE', '', undefined, ['removed']],
+    ['rejected request', 'POST', '/clock/advance', { ms: -1 }, []],
+    ['read request', 'GET', '/verdict', undefined, []],
+  ])('report changes: %s (%s %s %j)', async (_description, method, path, body, expected) => {
     const { listen, call } = await createListeningEmulator();
     const [mine, other, all] = [await listen('?key=k'), await listen('?key=other'), await listen()];
     await call(method, `/accounts/k${path}`, body);
@@ -166,7 +168,7 @@ describe('what no other event tells', () => {
     expect(await other.changes()).toEqual([]);
   });
 
-  it('is that time moved, where a poll moved it, and not where it stood', async () => {
+  it('report a poll that moves an auto clock, but not one that does not', async () => {
     const { listen, call, post, submit } = await createListeningEmulator();
     const taskId = await submit();
     await call('PUT', '/accounts/k/clock', { mode: 'auto' });
@@ -176,11 +178,11 @@ describe('what no other event tells', () => {
     expect(await mine.changes()).toEqual([['k', 'clock']]);
   });
 
-  it('is that time moved with what fell due on the way, which comes first', async () => {
-    const { listen, call, submit, core, idOf } = await createListeningEmulator();
+  it('report a clock change after the transitions that it caused', async () => {
+    const { listen, call, submit, core, getAccountId } = await createListeningEmulator();
     await submit();
     const mine = await listen('?key=k');
-    const now = new Date(core.timeline.nowMs(core.accounts.get(idOf('k'))) + 3_600_000).toISOString();
+    const now = new Date(core.timeline.nowMs(core.accounts.get(getAccountId('k'))) + 3_600_000).toISOString();
     await call('PUT', '/accounts/k/clock', { mode: 'real', now });
     await mine.changes();
     expect(mine.events().map(({ to, kind, change }) => to ?? kind ?? change)).toEqual([
@@ -191,7 +193,7 @@ describe('what no other event tells', () => {
     ]);
   });
 
-  it('is that rules were set or removed, one or all, for one or for everybody', async () => {
+  it('report new and removed fault rules of an account and global ones', async () => {
     const { listen, call } = await createListeningEmulator();
     const [mine, other] = [await listen('?key=k'), await listen('?key=other')];
     const rule = { at: 'task', effect: { fail: true } };
@@ -206,13 +208,13 @@ describe('what no other event tells', () => {
     const ownChanges = Array(4).fill(['k', 'faults']);
     const globalChanges = Array(4).fill([null, 'faults']);
     expect(await mine.changes()).toEqual([...ownChanges, ...globalChanges]);
-    // What is for everybody concerns each.
+    // Global rules concern every account.
     expect(await other.changes()).toEqual(globalChanges);
   });
 
-  it('is that an account is as it was, and nothing of the snapshot itself', async () => {
-    const { listen, call, core, idOf } = await createListeningEmulator();
-    core.tasks.submitSynchronous(idOf('k'), {
+  it('report a restore, but nothing that happens inside of the snapshot', async () => {
+    const { listen, call, core, getAccountId } = await createListeningEmulator();
+    core.tasks.submitSynchronous(getAccountId('k'), {
       ...{ family: 'prompt-generator', price: 1, input: {} },
       template: { typicalSeconds: [5, 5], steps: [{ name: 'writing', share: 1 }] },
     });
@@ -224,20 +226,20 @@ describe('what no other event tells', () => {
       ['k', 'snapshots'],
       ['k', 'restored'],
     ]);
-    // In the snapshot the task that nobody answers has failed: no account has had that happen.
+    // The synchronous task fails in the snapshot, which is not an account with listeners.
     expect(all.events().map(({ type }) => type)).toEqual(['account', 'account']);
   });
 
-  it('is what a reset of everything does to each', async () => {
-    const { listen, call, post, idOf } = await createListeningEmulator();
+  it('report what a global reset does to each account', async () => {
+    const { listen, call, post, getAccountId } = await createListeningEmulator();
     await post(CHECK, { taskId: 'x' }, 'np_test_self');
     await call('POST', '/faults', { at: 'task', effect: { fail: true } });
     await call('DELETE', '/accounts/np_test_limited');
     const queries = ['', '?key=k', '?key=np_test_self', '?key=np_test_limited'];
     const [all, ...each] = await Promise.all(queries.map(listen));
-    const before = idOf('k');
+    const before = getAccountId('k');
     await call('POST', '/reset');
-    expect(idOf('k')).not.toBe(before);
+    expect(getAccountId('k')).not.toBe(before);
     const changes = await all!.changes();
     expect(changes).toEqual(
       expect.arrayContaining([
@@ -256,7 +258,7 @@ describe('what no other event tells', () => {
     }
   });
 
-  it('is that an account has made room for another one', async () => {
+  it('report the eviction of an auto-created account', async () => {
     const { listen, post } = await createListeningEmulator(['--auto-account-limit', '1']);
     await post(CHECK, { taskId: 'x' }, 'np_test_first');
     const [all, first] = [await listen(), await listen('?key=np_test_first')];
@@ -268,8 +270,8 @@ describe('what no other event tells', () => {
     expect(await first.changes()).toEqual([['np_test_first', 'removed']]);
   });
 
-  it('is nothing that was undone', async () => {
-    const { listen, core, idOf, call } = await createListeningEmulator(['--snapshot-limit', '1']);
+  it('are not emitted for rolled-back changes', async () => {
+    const { listen, core, getAccountId, call } = await createListeningEmulator(['--snapshot-limit', '1']);
     await call('POST', '/accounts/k/snapshots', { name: 'a' });
     const all = await listen();
     expect((await call('POST', '/accounts/k/snapshots', { name: 'b' })).status).toBe(409);
@@ -277,23 +279,23 @@ describe('what no other event tells', () => {
       work();
       throw new Error('no');
     });
-    core.accounts.change(idOf('k'), { seed: 'kept' });
+    core.accounts.change(getAccountId('k'), { seed: 'kept' });
     for (const work of [
-      () => core.accounts.change(idOf('k'), { seed: 'x' }),
-      () => core.accounts.create('new', 'control', core.accounts.getProfile(idOf('k'))),
-      () => core.resets.reset(idOf('k')),
+      () => core.accounts.change(getAccountId('k'), { seed: 'x' }),
+      () => core.accounts.create('new', 'control', core.accounts.getProfile(getAccountId('k'))),
+      () => core.resets.reset(getAccountId('k')),
       () => core.resets.resetAll(),
-      () => core.resets.remove(idOf('k')),
-      () => core.snapshots.restore(idOf('k'), 'a'),
-      () => core.snapshots.fork(idOf('k'), 'copy'),
-      () => core.timeline.advance(idOf('k'), 1000),
-      () => core.timeline.setSpeed(idOf('k'), 3),
+      () => core.resets.remove(getAccountId('k')),
+      () => core.snapshots.restore(getAccountId('k'), 'a'),
+      () => core.snapshots.fork(getAccountId('k'), 'copy'),
+      () => core.timeline.advance(getAccountId('k'), 1000),
+      () => core.timeline.setSpeed(getAccountId('k'), 3),
       () => core.faults.add(null, { at: 'task', match: {}, effect: { fail: true } }),
-      () => core.ledger.grant(idOf('k'), 5, 'a present', 0),
+      () => core.ledger.grant(getAccountId('k'), 5, 'a present', 0),
     ]) {
       expect(() => runAndRollBack(work)).toThrow('no');
     }
-    core.accounts.change(idOf('k'), { revoked: true });
+    core.accounts.change(getAccountId('k'), { revoked: true });
     expect(await all.changes()).toEqual([
       ['k', 'changed'],
       ['k', 'changed'],
@@ -301,7 +303,7 @@ describe('what no other event tells', () => {
     expect(all.events().map(({ type }) => type)).toEqual(['account', 'account']);
   });
 
-  it('costs nothing while nobody listens', async () => {
+  it('cost nothing without listeners', async () => {
     const { core, call } = await createListeningEmulator();
     const afterCommitSpy = vi.spyOn(core.transactions, 'afterCommit');
     core.events.emit({ type: 'account', accountId: null, change: 'faults' });

@@ -20,8 +20,8 @@ async function createJournaledEmulator(key = 'np_journaled') {
   return { ...emulator, path, requests, count, verdict, codes, advance, submit, poll };
 }
 
-describe('the journal', () => {
-  it('has what was sent and answered, in order, without the key', async () => {
+describe('journal', () => {
+  it('lists requests and responses in order, with the key redacted', async () => {
     const { send, requests } = await createJournaledEmulator('sk-secret');
     const headers = { 'x-mine': 'sk-secret and more' };
     const { body } = await send('POST', GENERATE, {
@@ -61,7 +61,7 @@ describe('the journal', () => {
     expect(JSON.stringify(entries)).not.toContain('sk-secret');
   });
 
-  it('is told apart by path and status, in pages, and forgotten on request', async () => {
+  it('can be filtered by path and status, paged and cleared', async () => {
     const { post, requests, count, send, path } = await createJournaledEmulator();
     await post(GENERATE, VALID, 'np_journaled');
     await post(GENERATE, {}, 'np_journaled');
@@ -81,7 +81,7 @@ describe('the journal', () => {
       expect((await send('GET', `${path}/requests${query}`, { key: null })).status).toBe(400);
   });
 
-  it('is read entry by entry as well, also while there is no answer yet', async () => {
+  it('returns single entries, also before their response', async () => {
     const { post, get, send, path, requests, submit, poll } = await createJournaledEmulator('sk-secret');
     await poll(await submit());
     const getEntry = async (id: string) => get(`${path}/requests/${id}`);
@@ -104,7 +104,7 @@ describe('the journal', () => {
     expect((await get(`${path}/requests/1?limit=1`)).body.code).toBe('INVALID_INPUT');
   });
 
-  it('is kept for each key alone, refused requests included, unknown keys not', async () => {
+  it('is kept per key, including rejected requests but not unknown keys', async () => {
     const { post, count, get, send } = await createJournaledEmulator();
     await post(GENERATE, VALID, 'np_test_other');
     await post(GENERATE, VALID, 'nobody');
@@ -113,18 +113,18 @@ describe('the journal', () => {
     expect((await get('/__admin/accounts/np_test_other/requests/count')).body.count).toBe(1);
   });
 
-  it('keeps the last thousand requests', async () => {
+  it('keeps the last 1000 requests', async () => {
     const { poll, requests, count } = await createJournaledEmulator();
     for (let n = 0; n < 1005; n++) await poll('x');
     expect(await count()).toBe(1000);
     expect((await requests('?limit=1'))[0].id).toBe('6');
   });
 
-  it('cuts long bodies, and lets the oldest go when they take too much room', async () => {
+  it('truncates long bodies and evicts the oldest entries above its size limit', async () => {
     const { post, requests, count } = await createJournaledEmulator();
     const prompt = 'x'.repeat(20_000);
     for (let n = 0; n < 600; n++) await post(GENERATE, { ...VALID, prompt }, 'np_journaled');
-    // 8 MB of 16 KB each, and what an entry takes beside.
+    // 8 MB in entries of 16 KB and some overhead.
     expect(await count()).toBeGreaterThan(350);
     expect(await count()).toBeLessThan(500);
     const [{ request }] = await requests('?limit=1');
@@ -133,7 +133,7 @@ describe('the journal', () => {
     expect(request.body.startsWith('{"prompt":"xxx')).toBe(true);
   });
 
-  it('does not keep an upload, and keeps the beginning of a text', async () => {
+  it('keeps the start of a streamed text, but not an upload', async () => {
     const { post, requests } = await createJournaledEmulator();
     const videoFile = `data:video/mp4;base64,${Buffer.alloc(200_000).toString('base64')}`;
     await post('/api/sora-2/reverse-prompt', { videoSource: 'file', videoFile }, 'np_journaled');
@@ -149,7 +149,7 @@ describe('the journal', () => {
   });
 
   // id: journal-has-no-credentials
-  it('hides the key where it is escaped, encoded or cut, and other credentials too', async () => {
+  it('redacts the key where it is escaped, encoded or truncated, and other credentials too', async () => {
     const key = 'sk"secret\\key';
     const { send, requests, verdict } = await createJournaledEmulator(key);
     const outputs = [];
@@ -164,10 +164,10 @@ describe('the journal', () => {
       for (const part of ['sk"', 'sk\\"s', 'sk%22', 'secret', 'other', 'session=1']) expect(text).not.toContain(part);
     }
     expect(outputs[0]).toContain('[key]');
-    expect(outputs[1]).toContain('knows no field [key]');
+    expect(outputs[1]).toContain('has no field [key]');
   });
 
-  it('keeps as many as it is told, or none, and faults strike all the same', async () => {
+  it('keeps --journal-entries entries, or none, without affecting faults', async () => {
     for (const [entries, expectedCount] of [
       ['3', 3],
       ['0', 0],
@@ -184,7 +184,7 @@ describe('the journal', () => {
   });
 
   // id: journal-evicts-oldest
-  it('makes room by what is oldest, whoever it belongs to', async () => {
+  it('evicts the oldest entries of all accounts above the global limit', async () => {
     const { post, count, createAccount, get: read } = await createJournaledEmulator();
     for (let n = 0; n < 9; n++) createAccount(`np_noisy_${n}`, { rateLimit: null, clock: { mode: 'frozen' } });
     await post(GENERATE, VALID, 'np_journaled');
@@ -192,7 +192,7 @@ describe('the journal', () => {
     for (let n = 0; n < 9; n++) {
       for (let m = 0; m < 460; m++) await post(CHECK, { taskId: prompt }, `np_noisy_${n}`);
     }
-    // The first one of all had to go, those that came last are there.
+    // The oldest entry is evicted, the latest ones are kept.
     for (let n = 0; n < 3; n++) await post(GENERATE, VALID, 'np_journaled');
     expect(await count()).toBe(3);
     await post(CHECK, { taskId: prompt }, 'np_noisy_8');
@@ -200,7 +200,7 @@ describe('the journal', () => {
     expect((await read('/__admin/accounts/np_noisy_8/requests/count')).body.count).toBeGreaterThan(400);
   });
 
-  it('names the fault that struck, and has no status where no answer came', async () => {
+  it('names the fault that fired, and has a null status without a response', async () => {
     const { app, core, account, requests } = await createJournaledEmulator();
     const fault = core.faults.add(account('np_journaled').id, {
       match: {},
@@ -220,7 +220,7 @@ describe('the journal', () => {
   });
 
   it.each(['empty', 'reset', 'hang'])(
-    'tells an answer that is lost (%s) from one that somebody waits for, and who listens too',
+    'distinguishes a lost response (%s) from a pending one, and emits its event',
     async (effect) => {
       const { app, core, account, requests } = await createJournaledEmulator();
       const { id } = account('np_journaled');
@@ -248,7 +248,7 @@ describe('the journal', () => {
     },
   );
 
-  it('of interleaved keys is that of each key alone', async () => {
+  it('does not depend on interleaved requests of other keys', async () => {
     const calls: [string, object][] = [
       [GENERATE, VALID],
       [CHECK, { taskId: 'x' }],
@@ -266,8 +266,8 @@ describe('the journal', () => {
   });
 });
 
-describe('the verdict', () => {
-  it('is ok for a client with manners', async () => {
+describe('verdict', () => {
+  it('is ok for a well-behaved client', async () => {
     const { submit, poll, advance, verdict } = await createJournaledEmulator();
     const taskId = await submit();
     for (;;) {
@@ -278,7 +278,7 @@ describe('the verdict', () => {
     expect(await verdict()).toEqual({ ok: true, findings: [] });
   });
 
-  it('finds polls at less than half the advised interval, three in a row', async () => {
+  it('finds three polls in a row at less than half the recommended interval', async () => {
     const { submit, poll, advance, verdict } = await createJournaledEmulator();
     const taskId = await submit();
     const gaps = async (...ms: number[]) => {
@@ -299,7 +299,7 @@ describe('the verdict', () => {
     ]);
   });
 
-  it('does not mind how often is polled under an auto clock', async () => {
+  it('ignores the poll interval on an auto clock', async () => {
     const { createAccount, post, get } = await createTestEmulator();
     createAccount('np_journaled', { clock: { mode: 'auto' } });
     const { taskId } = (await post('/api/sora-2-tvc/generate', { adTheme: 'a' }, 'np_journaled')).body;
@@ -307,7 +307,7 @@ describe('the verdict', () => {
     expect((await get('/__admin/accounts/np_journaled/verdict')).body).toEqual({ ok: true, findings: [] });
   });
 
-  it('finds polls after the end was told', async () => {
+  it('finds polls after a response reported the end', async () => {
     const { submit, poll, advance, verdict } = await createJournaledEmulator();
     const taskId = await submit();
     advance(3_600_000);
@@ -318,7 +318,7 @@ describe('the verdict', () => {
     expect((await verdict()).findings).toMatchObject([{ code: 'POLLED_AFTER_END', requests: ['3'] }]);
   });
 
-  it('finds requests that do not wait as long as Retry-After says', async () => {
+  it('finds requests before the Retry-After delay has passed', async () => {
     const { post, createAccount, core, get } = await createTestEmulator();
     const { id } = createAccount('np_journaled', { clock: { mode: 'frozen' }, rateLimit: 1 });
     const findings = async () => (await get('/__admin/accounts/np_journaled/verdict')).body.findings;
@@ -330,7 +330,7 @@ describe('the verdict', () => {
     expect(await findings()).toMatchObject([{ code: 'IGNORED_RETRY_AFTER', requests: ['5'] }]);
   });
 
-  it('finds the same job sent again while the first one runs', async () => {
+  it('finds a job that is submitted again while the first one is running', async () => {
     const { submit, poll, advance, codes, verdict } = await createJournaledEmulator();
     const first = await submit();
     await submit({ ...VALID, prompt: 'another' });
@@ -342,7 +342,7 @@ describe('the verdict', () => {
     expect((await verdict()).findings[0]).toMatchObject({ code: 'DUPLICATE_SUBMIT', requests: ['1', '5'] });
   });
 
-  it('finds tasks that nobody collected within a minute of their end', async () => {
+  it('finds tasks that are not collected within a minute of their end', async () => {
     const { submit, advance, codes, verdict, core, account } = await createJournaledEmulator();
     const taskId = await submit();
     core.tasks.complete(account('np_journaled').id, taskId);
@@ -354,7 +354,7 @@ describe('the verdict', () => {
     ]);
   });
 
-  it('finds undocumented fields, deep ones too', async () => {
+  it('finds undocumented fields, including nested ones', async () => {
     const { post, verdict } = await createJournaledEmulator();
     const shot = (id: string) => ({
       id,
@@ -369,13 +369,13 @@ describe('the verdict', () => {
     expect(findings).toEqual([
       {
         code: 'UNDOCUMENTED_FIELD',
-        message: '/api/veo-3/generate knows no field shots[].fps.',
+        message: '/api/veo-3/generate has no field shots[].fps.',
         requests: ['1'],
       },
-      { code: 'UNDOCUMENTED_FIELD', message: '/api/veo-3/generate knows no field quality.', requests: ['1'] },
+      { code: 'UNDOCUMENTED_FIELD', message: '/api/veo-3/generate has no field quality.', requests: ['1'] },
       {
         code: 'UNDOCUMENTED_FIELD',
-        message: '/api/sora-2/check-status knows no field shotId.',
+        message: '/api/sora-2/check-status has no field shotId.',
         requests: ['2'],
       },
     ]);

@@ -7,22 +7,22 @@ import { createTestEmulator } from '../support/emulator.ts';
 import { completeTask, fetchFile } from '../support/results.ts';
 
 const FAMILIES = ['nano-banana-pro', 'nano-banana-2'] as const;
-const OF_1K = { '16:9': [1376, 768], '9:16': [768, 1376], '4:3': [1200, 896], '3:4': [896, 1200] } as const;
+const SIZES_1K = { '16:9': [1376, 768], '9:16': [768, 1376], '4:3': [1200, 896], '3:4': [896, 1200] } as const;
 const SCALES = { '1K': 1, '2K': 2, '4K': 4 } as const;
 
 const CASES = FAMILIES.flatMap((family) =>
-  Object.entries(OF_1K).flatMap(([aspectRatio, [width, height]]) =>
+  Object.entries(SIZES_1K).flatMap(([aspectRatio, [width, height]]) =>
     Object.entries(SCALES).map(
       ([imageQuality, scale]) => [family, aspectRatio, imageQuality, width * scale, height * scale] as const,
     ),
   ),
 );
 
-const statsOf = async (image: Buffer) => (await sharp(image).stats()).channels.map(({ stdev }) => stdev);
-const pixelsOf = (image: Buffer) => sharp(image).greyscale().raw().toBuffer();
+const getDeviations = async (image: Buffer) => (await sharp(image).stats()).channels.map(({ stdev }) => stdev);
+const getPixels = (image: Buffer) => sharp(image).greyscale().raw().toBuffer();
 
-describe('an image', () => {
-  it.each(CASES)('of %s as %s in %s is a JPEG of %i×%i', async (family, aspectRatio, imageQuality, width, height) => {
+describe('result images', () => {
+  it.each(CASES)('%s %s in %s is a JPEG of %i×%i', async (family, aspectRatio, imageQuality, width, height) => {
     const emulator = await createTestEmulator();
     const prompt = 'A <b>"cat"</b> & a dog on the moon';
     const { imageUrl, taskId } = await completeTask(emulator, family, {
@@ -37,24 +37,24 @@ describe('an image', () => {
     expect(xmpAsString).toContain(`<dc:identifier>${taskId}</dc:identifier>`);
     expect(xmpAsString).toContain('A &lt;b&gt;&quot;cat&quot;&lt;/b&gt; &amp; a dog on the moon');
     expect(xmpAsString).toContain(family === 'nano-banana-pro' ? 'Nano Banana Pro' : 'Nano Banana 2');
-    // Something is written on it.
-    expect(Math.min(...(await statsOf(bytes)))).toBeGreaterThan(5);
+    // The image is not a plain color.
+    expect(Math.min(...(await getDeviations(bytes)))).toBeGreaterThan(5);
   });
 
-  it('shows another prompt otherwise, and the same always alike', async () => {
+  it('differs by prompt and is deterministic', async () => {
     const emulator = await createTestEmulator();
-    const draw = async (prompt: string, key: string) => {
+    const render = async (prompt: string, key: string) => {
       const { imageUrl } = await completeTask(emulator, 'nano-banana-2', { prompt }, key);
-      return pixelsOf((await fetchFile(emulator, imageUrl)).bytes);
+      return getPixels((await fetchFile(emulator, imageUrl)).bytes);
     };
-    const [cat, dog] = [await draw('a cat', 'np_test_a'), await draw('a dog', 'np_test_b')];
+    const [cat, dog] = [await render('a cat', 'np_test_a'), await render('a dog', 'np_test_b')];
     expect(cat.equals(dog)).toBe(false);
     const other = await createTestEmulator();
     const { imageUrl } = await completeTask(other, 'nano-banana-2', { prompt: 'a cat' }, 'np_test_a');
-    expect((await pixelsOf((await fetchFile(other, imageUrl)).bytes)).equals(cat)).toBe(true);
+    expect((await getPixels((await fetchFile(other, imageUrl)).bytes)).equals(cat)).toBe(true);
   });
 
-  it('shows model, id and note beside a prompt of any length, all within its margins', async () => {
+  it('fits model, id, note and a prompt of any length within the margins', async () => {
     const emulator = await createTestEmulator();
     for (const prompt of ['x', 'word '.repeat(2000), 'W'.repeat(5000), 'كلب '.repeat(300), '金'.repeat(900)]) {
       const { imageUrl } = await completeTask(emulator, 'nano-banana-2', { prompt });
@@ -63,12 +63,12 @@ describe('an image', () => {
       expect(info.width).toBeLessThanOrEqual(1376 - 2 * 40);
       expect(info.height).toBeLessThanOrEqual(768 - 2 * 40);
       expect(info.height).toBeGreaterThan(100);
-      // A long one fills the width, because its letters become small, not the whole picture.
+      // A long prompt fills the width: its font shrinks, not the rendered text block.
       if (prompt.length > 1000) expect(info.width).toBeGreaterThan(1376 * 0.8);
     }
   });
 
-  it('takes whatever a prompt can be', async () => {
+  it('renders any prompt', async () => {
     const emulator = await createTestEmulator();
     const hostile = [
       '</span><span size="9999999">',
@@ -91,7 +91,7 @@ describe('an image', () => {
   it.each([
     ['portrait', 768, 1376],
     ['landscape', 1376, 768],
-  ])('of a storyboard in %s is a black-and-white grid of %i×%i', async (aspectRatio, width, height) => {
+  ])('a storyboard in %s is a black-and-white grid of %i×%i', async (aspectRatio, width, height) => {
     const emulator = await createTestEmulator();
     const { storyboardImageUrl, taskId } = await completeTask(emulator, 'sora-2-tvc', { aspectRatio });
     const { bytes } = await fetchFile(emulator, storyboardImageUrl);
@@ -100,7 +100,7 @@ describe('an image', () => {
     expect(xmpAsString).toContain(taskId);
     const { data, info } = await sharp(bytes).toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
     for (let at = 0; at < data.length; at += info.channels * 97) expect(data[at]).toBe(data[at + info.channels - 1]);
-    // Between the scenes it is white, within each it is not.
+    // White between the scenes, not within them.
     const at = (x: number, y: number) =>
       data[(Math.floor(y * height) * width + Math.floor(x * width)) * info.channels]!;
     for (const line of [1 / 3, 2 / 3]) {
@@ -112,37 +112,37 @@ describe('an image', () => {
     }
   });
 
-  it('is drawn once for all who ask at the same time', async () => {
+  it('is the same for concurrent requests', async () => {
     const emulator = await createTestEmulator();
     const { imageUrl } = await completeTask(emulator, 'nano-banana-pro', { imageQuality: '4K' });
-    const answers = await Promise.all(Array.from({ length: 20 }, () => fetchFile(emulator, imageUrl)));
-    const first = answers[0]!.bytes;
-    expect(answers.every(({ status, bytes }) => status === 200 && bytes.equals(first))).toBe(true);
+    const responses = await Promise.all(Array.from({ length: 20 }, () => fetchFile(emulator, imageUrl)));
+    const first = responses[0]!.bytes;
+    expect(responses.every(({ status, bytes }) => status === 200 && bytes.equals(first))).toBe(true);
   });
 });
 
-describe('the fonts', () => {
+describe('bundled fonts', () => {
   const FONTS = join(FIXTURES_DIR, 'fonts');
   const TEXTS = join(FIXTURES_DIR, 'texts');
 
-  it.each(readdirSync(TEXTS))('have every letter of %s', (file) => {
-    const known = readdirSync(FONTS)
+  it.each(readdirSync(TEXTS))('cover every letter of %s', (file) => {
+    const fonts = readdirSync(FONTS)
       .filter((name) => name.endsWith('.ttf'))
-      .map((name) => charactersOf(readFileSync(join(FONTS, name))));
+      .map((name) => createCoverageCheck(readFileSync(join(FONTS, name))));
     const letters = new Set(readFileSync(join(TEXTS, file), 'utf8').replace(/\s/g, ''));
-    const missing = [...letters].filter((letter) => !known.some((font) => font(letter.codePointAt(0)!)));
+    const missing = [...letters].filter((letter) => !fonts.some((covers) => covers(letter.codePointAt(0)!)));
     expect(letters.size).toBeGreaterThan(40);
     expect(missing).toEqual([]);
   });
 });
 
-/** Which characters a TrueType font has: its `cmap` in format 4 (OpenType specification), read without any code of the product. */
-function charactersOf(font: Buffer): (codePoint: number) => boolean {
-  const tables = Array.from({ length: font.readUInt16BE(4) }, (_, place) => 12 + place * 16);
+/** The characters of a TrueType font: its `cmap` in format 4 (OpenType specification), read without product code. */
+function createCoverageCheck(font: Buffer): (codePoint: number) => boolean {
+  const tables = Array.from({ length: font.readUInt16BE(4) }, (_, index) => 12 + index * 16);
   const cmap = font.readUInt32BE(tables.find((at) => font.toString('latin1', at, at + 4) === 'cmap')! + 8);
   const subtables = Array.from(
     { length: font.readUInt16BE(cmap + 2) },
-    (_, place) => cmap + font.readUInt32BE(cmap + 4 + place * 8 + 4),
+    (_, index) => cmap + font.readUInt32BE(cmap + 4 + index * 8 + 4),
   );
   const table = subtables.find((at) => font.readUInt16BE(at) === 4)!;
   const count = font.readUInt16BE(table + 6) / 2;

@@ -11,21 +11,21 @@ import { completeTask, fetchFile } from '../support/results.ts';
 const run = promisify(execFile);
 const VIDEOS = join(FIXTURES_DIR, 'videos');
 
-interface Probed {
+interface ProbeResult {
   streams: Record<string, string | number>[];
   format: { format_name: string; duration: string; tags: Record<string, string> };
 }
 
-/** What ffprobe says of these bytes. It is told nothing but them. */
-async function probe(bytes: Buffer): Promise<Probed> {
-  const call = run(ffprobe, ['-v', 'error', '-show_streams', '-show_format', '-of', 'json', '-']);
-  call.child.stdin!.end(bytes);
-  const { stdout, stderr } = await call;
+/** Runs ffprobe on the bytes, without a file name or other hints. */
+async function probe(bytes: Buffer): Promise<ProbeResult> {
+  const process = run(ffprobe, ['-v', 'error', '-show_streams', '-show_format', '-of', 'json', '-']);
+  process.child.stdin!.end(bytes);
+  const { stdout, stderr } = await process;
   expect(stderr).toBe('');
   return JSON.parse(stdout);
 }
 
-type Size = [number, number];
+type Size = readonly [number, number];
 const SORA: [string, Size, Size][] = [
   ['sora2', [704, 1280], [1280, 704]],
   ['sora2-pro-standard', [720, 1280], [1280, 720]],
@@ -42,8 +42,16 @@ const VEO: [string, Size, Size][] = [
   ['4k', [2160, 3840], [3840, 2160]],
 ];
 
+type Case = readonly [
+  family: 'sora-2' | 'veo-3' | 'seedance-1-5-pro' | 'sora-2-tvc',
+  body: object,
+  size: Size,
+  seconds: number,
+  audio: boolean,
+];
+
 /** Every combination of the price tables, in both orientations. */
-const CASES: [family: 'sora-2' | 'veo-3' | 'seedance-1-5-pro' | 'sora-2-tvc', body: object, Size, number, boolean][] = [
+const CASES: Case[] = [
   ...SORA.flatMap(([modelTier, portrait, landscape]) =>
     ['10', '15'].flatMap((videoDuration) => [
       ['sora-2', { modelTier, videoDuration, aspectRatio: 'portrait' }, portrait, +videoDuration, true] as const,
@@ -69,14 +77,14 @@ const CASES: [family: 'sora-2' | 'veo-3' | 'seedance-1-5-pro' | 'sora-2-tvc', bo
     ['sora-2-tvc', { videoDuration, aspectRatio: 'portrait' }, [704, 1280], +videoDuration, true] as const,
     ['sora-2-tvc', { videoDuration, aspectRatio: 'landscape' }, [1280, 704], +videoDuration, true] as const,
   ]),
-] as never;
+];
 
-describe('a video', () => {
-  it('is tested for all that can be asked for', () => {
+describe('result videos', () => {
+  it('are tested in every combination of the price tables', () => {
     expect(CASES).toHaveLength(3 * 2 * 2 + 3 * 2 + 3 * 3 * 2 * 2 + 2 * 2);
   });
 
-  it.each(CASES)('of %s as %j is of %j, %i s long, sound: %s', async (family, body, size, seconds, sound) => {
+  it.each(CASES)('%s %j has the size %j and takes %i s, audio: %s', async (family, body, size, seconds, sound) => {
     const emulator = await createTestEmulator();
     const { videoUrl, taskId } = await completeTask(emulator, family, body);
     const { status, headers, bytes } = await fetchFile(emulator, videoUrl);
@@ -98,11 +106,11 @@ describe('a video', () => {
     expect(streams.map(({ duration }) => Number(duration))).toEqual(streams.map(() => seconds));
     expect(Number(format.duration)).toBe(seconds);
     expect(format.tags.comment).toBe(taskId);
-    // The index comes first, so that it plays while it loads.
+    // The index comes first, so that playback can start before the download ends.
     expect(bytes.indexOf('moov')).toBeLessThan(bytes.indexOf('mdat'));
   });
 
-  it('without its watermark plays, and says its name', async () => {
+  it('without a watermark are playable and have their id in the metadata', async () => {
     const emulator = await createTestEmulator();
     const share_link = 'https://sora.chatgpt.com/p/s_abc';
     const { url } = (await emulator.post('/api/sora/remove-watermark', { share_link }, 'np_test_auto')).body;
@@ -111,7 +119,7 @@ describe('a video', () => {
     expect(format).toMatchObject({ duration: '10.000000', tags: { comment: /(\w{32})\.mp4/.exec(url)![1] } });
   });
 
-  it("is each task's own, and always the same", async () => {
+  it('differ by task and are deterministic', async () => {
     const emulator = await createTestEmulator();
     const urls = [await completeTask(emulator, 'sora-2'), await completeTask(emulator, 'sora-2')].map(
       ({ videoUrl }) => videoUrl,
@@ -123,7 +131,7 @@ describe('a video', () => {
     expect(one!.equals(again!)).toBe(true);
   });
 
-  it('is no weight on the repository: all together are under 5 MB', () => {
+  it('take less than 5 MB of the repository in total', () => {
     const sizes = readdirSync(VIDEOS).map((name) => statSync(join(VIDEOS, name)).size);
     expect(sizes.length).toBeGreaterThan(50);
     expect(sizes.reduce((sum, size) => sum + size)).toBeLessThan(5_000_000);

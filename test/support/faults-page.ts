@@ -5,7 +5,7 @@ export const page = readFileSync(join(import.meta.dirname, '../../docs/faults.md
 
 const prose = page.replace(/^```sh\n[\s\S]*?^```$/gm, '');
 
-/** What stands between a heading and the next one that is not below it. */
+/** The text between a heading and the next heading of the same or a higher level. */
 export function readSection(heading: string): string {
   const [, text] = prose.split(`\n${heading}\n`);
   if (text === undefined) throw new Error(`the page has no "${heading}"`);
@@ -13,7 +13,7 @@ export function readSection(heading: string): string {
   return text.split(new RegExp(`^#{1,${length}} `, 'm'))[0]!;
 }
 
-/** The cells of a section's table, without its head and without the marks of code. */
+/** The cells of a section's table, without its header and without backticks. */
 export const parseTableRows = (text: string): string[][] =>
   text
     .split('\n')
@@ -28,7 +28,7 @@ export const parseTableRows = (text: string): string[][] =>
 
 const KEY = 'np_test_default';
 
-/** A request that is refused with this code. */
+/** A request that gets this error code. */
 export interface Row {
   path: string;
   code: string;

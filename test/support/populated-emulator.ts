@@ -3,7 +3,7 @@ import { ORDERS } from './results.ts';
 
 export const POPULATED_KEY = 'np_test_used';
 
-/** An emulator at which clients and tests have done something of everything. */
+/** An emulator with accounts, tasks, faults and requests of every kind, for tests of the console. */
 export async function createPopulatedEmulator(flags: string[] = []) {
   const emulator = await startListeningEmulator(flags);
   const { postOk: ask, order, post, callAdmin: act } = emulator;
@@ -21,7 +21,7 @@ export async function createPopulatedEmulator(flags: string[] = []) {
   await post('/api/veo-3/generate', { shots: [] }, POPULATED_KEY);
   const rule = { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' }, times: 1 };
   await act('POST', POPULATED_KEY, '/faults', rule);
-  // So long that it has to be scrolled.
+  // Long enough to need scrolling.
   const imageUrls = Array.from({ length: 60 }, (_, n) => `https://example.com/${n}.png`);
   await post('/api/sora-2/generate', { prompt: 'a cat', imageUrls }, POPULATED_KEY);
   await act('POST', POPULATED_KEY, '/faults', {
@@ -36,10 +36,10 @@ export async function createPopulatedEmulator(flags: string[] = []) {
   const { requests } = await emulator.read(POPULATED_KEY, '/requests?status=500');
   return {
     ...emulator,
-    /** By the text that stands there when all of it is there. */
+    /** The console's views, each with a text that appears when it has loaded. */
     views: {
       accounts: { hash: '#/', text: '7 accounts' },
-      'faults for everybody': { hash: '#/faults', text: 'has not struck yet' },
+      'faults for all accounts': { hash: '#/faults', text: 'has not fired yet' },
       tasks: { hash: accountHref(POPULATED_KEY), text: /^\d+ tasks$/ },
       'a task': { hash: accountHref(POPULATED_KEY, 'tasks', done), text: 'Copy address' },
       ledger: { hash: accountHref(POPULATED_KEY, 'ledger'), text: /^\d+ entries$/ },

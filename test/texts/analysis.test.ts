@@ -17,8 +17,8 @@ const rows = (text: string) =>
     .filter((line) => /^\| \d+ \|/.test(line))
     .map((line) => line.slice(2, -2).split(' | '));
 
-describe('the reverse prompt writes', () => {
-  it("rows whose durations add up to the video's length to the millisecond, whatever it is", () => {
+describe('reverse prompt', () => {
+  it('has rows whose durations add up to any video length to the millisecond', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 3_600_000 }),
@@ -39,7 +39,7 @@ describe('the reverse prompt writes', () => {
     );
   });
 
-  it('a table of six columns, shots in order, and then a summary', () => {
+  it('has a table of six columns with the shots in order, and a summary', () => {
     const text = write({ durationMs: 30_000 });
     const found = rows(text);
     expect(found.length).toBeGreaterThan(5);
@@ -57,13 +57,13 @@ describe('the reverse prompt writes', () => {
     expect(text).toContain('**Length:** 30 s');
   });
 
-  it('no scene twice in a row, and the whole arc of a scene in a short video', () => {
+  it('repeats no shot in a row, and has several shots for a short video', () => {
     const visuals = rows(write({ durationMs: 60_000 })).map((cells) => cells[3]);
     for (const [index, visual] of visuals.entries()) expect(visual).not.toBe(visuals[index - 1]);
     expect(rows(write({ durationMs: 9000 })).length).toBeGreaterThan(1);
   });
 
-  it.each(LOCALES)('tables that no phrase breaks and no unfilled slot in %s', (locale) => {
+  it.each(LOCALES)('has intact tables and no unfilled slot in %s', (locale) => {
     for (const seed of ['a', 'b', 'c', 'd', 'e', 'f']) {
       const text = write({ durationMs: 72_000 }, locale, seed);
       expect(text).not.toMatch(/\{\w+\}|undefined|null/);

@@ -2,21 +2,21 @@ import { describe, expect, it } from 'vitest';
 import { FIXTURES_DIR } from '../../src/paths.ts';
 import { LOCALES, loadPhrases, type Phrases } from '../../src/texts/phrases.ts';
 
-/** Every string of a phrase set with the path to it. */
-function stringsOf(value: unknown, path = ''): [path: string, text: string][] {
+/** Every string of a phrase file with its path. */
+function listStrings(value: unknown, path = ''): [path: string, text: string][] {
   if (typeof value === 'string') return [[path, value]];
-  return Object.entries(value as object).flatMap(([key, inner]) => stringsOf(inner, `${path}/${key}`));
+  return Object.entries(value as object).flatMap(([key, inner]) => listStrings(inner, `${path}/${key}`));
 }
 
-const english = stringsOf(loadPhrases('en', FIXTURES_DIR));
-const slotsOf = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(([slot]) => slot).sort();
-const proseOf = (phrases: Phrases) =>
-  stringsOf(phrases)
+const english = listStrings(loadPhrases('en', FIXTURES_DIR));
+const listSlots = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(([slot]) => slot).sort();
+const joinTexts = (phrases: Phrases) =>
+  listStrings(phrases)
     .map(([, text]) => text)
     .join(' ');
 const others = LOCALES.filter((locale) => locale !== 'en');
 
-/** What a text in the language is made of, and what it must not contain. */
+/** The script of each language, and its minimum share of the letters. */
 const SCRIPTS: Record<(typeof LOCALES)[number], { letters: RegExp; share: number }> = {
   en: { letters: /\p{Script=Latin}/gu, share: 0.99 },
   es: { letters: /\p{Script=Latin}/gu, share: 0.99 },
@@ -31,7 +31,7 @@ const SCRIPTS: Record<(typeof LOCALES)[number], { letters: RegExp; share: number
   ja: { letters: /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー]/gu, share: 0.95 },
 };
 
-/** Words that mark a Latin-script language and no other of ours. */
+/** Words that occur in one of our Latin-script languages more often than in the others. */
 const WORDS: Partial<Record<(typeof LOCALES)[number], RegExp>> = {
   en: /\b(the|with|and)\b/g,
   es: /\b(el|los|una|con|hacia)\b/g,
@@ -40,15 +40,15 @@ const WORDS: Partial<Record<(typeof LOCALES)[number], RegExp>> = {
   pt: /\b(o|os|uma|com|não)\b/g,
 };
 
-describe.each(others)('the phrases of %s', (locale) => {
+describe.each(others)('phrases of %s', (locale) => {
   const phrases = loadPhrases(locale, FIXTURES_DIR);
-  const strings = stringsOf(phrases);
+  const strings = listStrings(phrases);
 
-  it('have the shape of the English ones, slot for slot', () => {
+  it('have the structure and slots of the English ones', () => {
     expect(strings.map(([path]) => path).sort()).toEqual(english.map(([path]) => path).sort());
     const own = new Map(strings);
     for (const [path, text] of english) {
-      expect([path, slotsOf(own.get(path)!)]).toEqual([path, slotsOf(text)]);
+      expect([path, listSlots(own.get(path)!)]).toEqual([path, listSlots(text)]);
       expect([path, own.get(path)!.trim() === '']).toEqual([path, text.trim() === '']);
     }
   });
@@ -63,9 +63,9 @@ describe.each(others)('the phrases of %s', (locale) => {
   });
 });
 
-describe('the script of each language', () => {
+describe('script of each language', () => {
   it.each(LOCALES)('%s', (locale) => {
-    const text = proseOf(loadPhrases(locale, FIXTURES_DIR)).replace(/\{\w+\}/g, '');
+    const text = joinTexts(loadPhrases(locale, FIXTURES_DIR)).replace(/\{\w+\}/g, '');
     const letters = text.match(/\p{L}/gu)!.length;
     expect(text.match(SCRIPTS[locale].letters)!.length / letters).toBeGreaterThan(SCRIPTS[locale].share);
     const words = WORDS[locale];
@@ -77,14 +77,14 @@ describe('the script of each language', () => {
     }
   });
 
-  it('tells Simplified from Traditional Chinese, and Japanese from both', () => {
+  it('differs between Simplified Chinese, Traditional Chinese and Japanese', () => {
     const [simplified, traditional] = [/[镜头画这为与开间从边]/g, /[鏡頭畫這為與開間從邊]/g];
-    const zh = proseOf(loadPhrases('zh', FIXTURES_DIR));
-    const tw = proseOf(loadPhrases('zh-TW', FIXTURES_DIR));
+    const zh = joinTexts(loadPhrases('zh', FIXTURES_DIR));
+    const tw = joinTexts(loadPhrases('zh-TW', FIXTURES_DIR));
     expect(zh).toMatch(simplified);
     expect(zh).not.toMatch(traditional);
     expect(tw).toMatch(traditional);
     expect(tw).not.toMatch(/[镜画这与开间从边]/);
-    expect(proseOf(loadPhrases('ja', FIXTURES_DIR)).match(/\p{Script=Hiragana}/gu)!.length).toBeGreaterThan(1000);
+    expect(joinTexts(loadPhrases('ja', FIXTURES_DIR)).match(/\p{Script=Hiragana}/gu)!.length).toBeGreaterThan(1000);
   });
 });

@@ -21,8 +21,8 @@ const markers = (text: string) =>
     title: title!,
   }));
 
-describe('the prompt generator writes', () => {
-  it('timing markers that run from 0 to the duration without a gap, whatever is asked', () => {
+describe('prompt generator', () => {
+  it('has contiguous timing markers from 0 to the duration for any request', () => {
     const request = fc.record({
       technique: fc.constantFrom(...TECHNIQUES),
       durationSeconds: fc.oneof(
@@ -44,7 +44,7 @@ describe('the prompt generator writes', () => {
     );
   });
 
-  it('numbered shots, as many as it announces', () => {
+  it('numbers the shots and states their count', () => {
     const text = write({ durationSeconds: 15 });
     expect(markers(text).map(({ title }) => /^Shot (\d+): /.exec(title)![1])).toEqual(
       markers(text).map((_, index) => String(index + 1)),
@@ -53,7 +53,7 @@ describe('the prompt generator writes', () => {
     expect(text).toContain('**Duration:** 15 seconds');
   });
 
-  it.each(LOCALES)('one shot for a long take and several for everything else, in %s', (locale) => {
+  it.each(LOCALES)('has one shot for a long take and several for other techniques in %s', (locale) => {
     for (const technique of TECHNIQUES) {
       for (const durationSeconds of [10, 15]) {
         const { length } = markers(write({ technique, durationSeconds }, locale));
@@ -66,7 +66,7 @@ describe('the prompt generator writes', () => {
     );
   });
 
-  it('angle, movement, lighting, action and mood for each shot, and the atmosphere of the whole', () => {
+  it('has angle, movement, lighting, action and mood for each shot, and an overall atmosphere', () => {
     const text = write({ durationSeconds: 15 });
     const shots = text.split(/^### /m).slice(1);
     for (const shot of shots) {
@@ -79,7 +79,7 @@ describe('the prompt generator writes', () => {
     expect(text).toMatch(/\*\*Sound design:\*\* \S/);
   });
 
-  it('about this topic with this technique', () => {
+  it('covers the topic with the technique', () => {
     for (const technique of TECHNIQUES) {
       const text = write({ topic: 'An old clockmaker, dust in the light, and a ticking wall', technique });
       const { name, summary, movements } = loadPhrases('en', FIXTURES_DIR).techniques[technique];
@@ -93,14 +93,14 @@ describe('the prompt generator writes', () => {
     expect(seen).toContain('koi');
   });
 
-  it('the topic as it is, whatever it contains, on one line', () => {
+  it('quotes any topic unchanged on one line', () => {
     const topic = '{focus} $& $1 \\n `code`\n\n# heading |\u0000 🎬 "quoted" {n}';
     const text = write({ topic });
     expect(text).toContain('“{focus} $& $1 \\n `code` # heading |\u0000 🎬 "quoted" {n}”');
     expect(text).not.toMatch(/^# heading/m);
   });
 
-  it('a long topic once in full and shortened elsewhere', () => {
+  it('quotes a long topic once in full and shortens it elsewhere', () => {
     const topic = 'word '.repeat(100).trim();
     const text = write({ topic });
     expect(text).toContain(`“${topic}”`);
@@ -108,17 +108,17 @@ describe('the prompt generator writes', () => {
     for (const [, focus] of text.matchAll(/\*\*Focus:\*\* (.+)/g)) expect(focus!.length).toBeLessThanOrEqual(91);
   });
 
-  it('a note on reference images only when there are any', () => {
+  it('mentions reference images only when there are any', () => {
     expect(write()).not.toContain('Reference images');
     expect(write({ imageCount: 2 })).toContain('**Reference images:** Start from the supplied pictures (2)');
   });
 
-  it('the same text for the same seed and another for another', () => {
+  it('is deterministic per seed', () => {
     expect(write({}, 'en', 'one')).toBe(write({}, 'en', 'one'));
     expect(write({}, 'en', 'one')).not.toBe(write({}, 'en', 'two'));
   });
 
-  it.each(LOCALES)('no unfilled slot in %s', (locale) => {
+  it.each(LOCALES)('has no unfilled slot in %s', (locale) => {
     for (const technique of TECHNIQUES) {
       for (const seed of ['a', 'b', 'c', 'd']) {
         expect(write({ technique, imageCount: 1 }, locale, seed)).not.toMatch(/\{\w+\}|undefined|null/);

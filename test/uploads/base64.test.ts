@@ -18,7 +18,7 @@ function decode(text: string, { maxBytes = 1 << 24, chunkLength = text.length ||
 const INVALID = { ok: false, reason: 'invalid' };
 
 describe('Base64Decoder', () => {
-  it('decodes any bytes in any chunks, with and without padding, white space and a header', () => {
+  it('decodes any bytes in any chunks, with and without padding, whitespace and a header', () => {
     const options = fc.record({
       header: fc.constantFrom('', 'data:video/mp4;base64,', 'DATA:;BASE64,'),
       padded: fc.boolean(),
@@ -37,7 +37,7 @@ describe('Base64Decoder', () => {
     );
   });
 
-  it('decodes what is larger than a piece, also with line breaks', () => {
+  it('decodes text larger than a chunk, also with line breaks', () => {
     const bytes = randomBytes(200_001);
     const text = bytes.toString('base64');
     for (const written of [text, `data:video/mp4;base64,${text}`, text.replace(/.{76}/g, '$&\n')]) {
@@ -63,7 +63,7 @@ describe('Base64Decoder', () => {
     }
   });
 
-  it.each(['data', 'dat', 'datadata', 'D+a/'])('takes %j for base64, not for a header', (text) => {
+  it.each(['data', 'dat', 'datadata', 'D+a/'])('reads %j as base64, not as a header', (text) => {
     for (const chunkLength of [1, text.length]) {
       expect(decode(text, { chunkLength }).bytes).toEqual(Buffer.from(text, 'base64'));
     }
@@ -71,7 +71,7 @@ describe('Base64Decoder', () => {
 
   it.each([
     ['nothing', ''],
-    ['white space only', ' \n'],
+    ['whitespace only', ' \n'],
     ['a header only', 'data:video/mp4;base64,'],
     ['padding only', '='],
     ['a single character', 'A'],
@@ -85,7 +85,7 @@ describe('Base64Decoder', () => {
     ['other characters', 'AAAA*AAA'],
     ['other characters at the end', 'AAAAA*'],
     ['a vertical tab', 'AA\vAA'],
-    ['bytes that are no ASCII', 'AA\u00e9A'],
+    ['non-ASCII bytes', 'AA\u00e9A'],
     ['a NUL', 'AAA\u0000AAAA'],
     ['a data URL without base64', 'data:video/mp4,AAAA'],
     ['a data URL with a late ;base64', 'data:video/mp4,AAAA;base64,AAAA'],
@@ -93,17 +93,17 @@ describe('Base64Decoder', () => {
     ['a header without an end', `data:video/mp4;${'a'.repeat(5000)};base64,AAAA`],
     ['two headers', 'data:video/mp4;base64,data:video/mp4;base64,AAAA'],
     ['a web address', 'https://example.com/a.mp4'],
-  ])('refuses %s', (_, text) => {
+  ])('rejects %s', (_, text) => {
     for (const chunkLength of [1, 3, text.length || 1]) expect(decode(text, { chunkLength }).result).toEqual(INVALID);
   });
 
-  it('does not wait for the end of a header that has none', () => {
+  it('does not buffer an endless header', () => {
     const decoder = new Base64Decoder({ maxBytes: 10, consume: () => {} });
     decoder.write(Buffer.from(`data:video/mp4,${'A'.repeat(2000)}`));
     expect(decoder.invalid).toBe(true);
   });
 
-  it('judges any text like a strict pattern does', () => {
+  it('accepts the same texts as a strict pattern', () => {
     const characters = fc.constantFrom(...'AZaz09+/=-_ \n*', 'AAAA', 'BB', '\u00ff');
     const strict = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;
     fc.assert(
@@ -119,7 +119,7 @@ describe('Base64Decoder', () => {
     );
   });
 
-  it('finds a single wrong character in a large text', () => {
+  it('finds a single invalid character in a large text', () => {
     const text = randomBytes(150_000).toString('base64');
     for (const at of [0, 32_767, 32_768, 100_001, text.length - 1]) {
       for (const wrong of ['-', '_', '*', '=', '\u0000', '\u00ff']) {
@@ -130,7 +130,7 @@ describe('Base64Decoder', () => {
     }
   });
 
-  it('stops at the maximum and drops the rest', () => {
+  it('stops at the maximum and discards the rest', () => {
     const text = randomBytes(100_000).toString('base64');
     expect(decode(text, { maxBytes: 100_000 }).result).toMatchObject({ ok: true, decodedBytes: 100_000 });
     for (const maxBytes of [0, 50_000, 99_999]) {

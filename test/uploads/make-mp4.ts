@@ -2,7 +2,7 @@ export interface Mp4Options {
   /** In units of `timescale`. */
   duration?: number;
   timescale?: number;
-  /** Of the movie header; 1 has 64-bit times. */
+  /** Version of the movie header; 1 has 64-bit times. */
   version?: 0 | 1;
   width?: number;
   height?: number;
@@ -10,15 +10,15 @@ export interface Mp4Options {
   audio?: boolean;
   moov?: 'first' | 'last';
   mdatBytes?: number;
-  /** How the media data state their size: in 32 or 64 bits, or not at all, up to the end of the file. */
+  /** Size field of the media data box: 32 or 64 bits, or open, up to the end of the file. */
   mdatSize?: '32' | '64' | 'open';
   /** Spreads the samples over this many movie fragments. */
   fragments?: number;
-  /** Where the fragments say how long a sample lasts. */
+  /** The box that has the sample durations of fragments. */
   sampleDurations?: 'trun' | 'tfhd' | 'trex';
-  /** Whether the movie header (mvhd) or its extension (mehd) tell the length of a fragmented file. */
-  stated?: 'mvhd' | 'mehd' | 'nowhere';
-  /** Puts this many units of a fragmented file into the movie box, before the first fragment. */
+  /** The box that declares the duration of a fragmented file. */
+  declared?: 'mvhd' | 'mehd' | 'nowhere';
+  /** Duration of the samples before the first fragment, in units of `timescale`. */
   unfragmented?: number;
 }
 
@@ -26,9 +26,9 @@ const SAMPLES_PER_FRAGMENT = 10;
 const VIDEO_TRACK = 1;
 const AUDIO_TRACK = 2;
 
-export const u16 = (value: number) => bytesOf(2, (bytes) => bytes.writeUInt16BE(value));
-export const u32 = (value: number) => bytesOf(4, (bytes) => bytes.writeUInt32BE(value));
-export const u64 = (value: number | bigint) => bytesOf(8, (bytes) => bytes.writeBigUInt64BE(BigInt(value)));
+export const u16 = (value: number) => toBytes(2, (bytes) => bytes.writeUInt16BE(value));
+export const u32 = (value: number) => toBytes(4, (bytes) => bytes.writeUInt32BE(value));
+export const u64 = (value: number | bigint) => toBytes(8, (bytes) => bytes.writeBigUInt64BE(BigInt(value)));
 export const zeros = (bytes: number) => Buffer.alloc(bytes);
 
 export function box(type: string, ...parts: Buffer[]): Buffer {
@@ -42,39 +42,39 @@ export function fullBox(type: string, version: number, flags: number, ...parts: 
 
 export const ftyp = () => box('ftyp', Buffer.from('isom'), u32(512), Buffer.from('isomavc1mp41'));
 
-/** The bytes of an MP4 file: its structure is right, its media data are zeros. */
+/** Builds an MP4 file of a valid structure, with zeros as media data. */
 export function makeMp4(options: Mp4Options = {}): Buffer {
-  const { fragments = 0, moov: place = 'first', mdatBytes = 64, mdatSize = '32' } = options;
+  const { fragments = 0, moov: position = 'first', mdatBytes = 64, mdatSize = '32' } = options;
   const moov = movie(options);
-  if (fragments > 0) return Buffer.concat([ftyp(), moov, ...fragmentsOf(options)]);
+  if (fragments > 0) return Buffer.concat([ftyp(), moov, ...buildFragments(options)]);
   const mdat = mediaData(mdatBytes, mdatSize);
-  return Buffer.concat(place === 'first' ? [ftyp(), moov, mdat] : [ftyp(), mdat, moov]);
+  return Buffer.concat(position === 'first' ? [ftyp(), moov, mdat] : [ftyp(), mdat, moov]);
 }
 
 export function movie(options: Mp4Options = {}): Buffer {
   const { duration = 5000, timescale = 1000, version = 0, video = true, audio = false } = options;
-  const { fragments = 0, stated = 'nowhere', unfragmented = 0 } = options;
-  const inMovie = fragments === 0 || stated === 'mvhd' ? duration : unfragmented;
+  const { fragments = 0, declared = 'nowhere', unfragmented = 0 } = options;
+  const inMovie = fragments === 0 || declared === 'mvhd' ? duration : unfragmented;
   const inTracks = fragments === 0 ? duration : unfragmented;
   const tracks = [...(video ? [VIDEO_TRACK] : []), ...(audio ? [AUDIO_TRACK] : [])];
-  const perSample = options.sampleDurations === 'trex' ? sampleDurationOf(options) : 0;
+  const perSample = options.sampleDurations === 'trex' ? getSampleDuration(options) : 0;
   const extension = box(
     'mvex',
-    ...(stated === 'mehd' ? [fullBox('mehd', 0, 0, u32(duration))] : []),
+    ...(declared === 'mehd' ? [fullBox('mehd', 0, 0, u32(duration))] : []),
     ...tracks.map((id) => fullBox('trex', 0, 0, u32(id), u32(1), u32(perSample), zeros(8))),
   );
   return box(
     'moov',
-    fullBox('mvhd', version, 0, times(version, timescale, inMovie), mvhdRest()),
+    fullBox('mvhd', version, 0, times(version, timescale, inMovie), buildMvhdTail()),
     ...tracks.map((id) => track(id, options, inTracks)),
     ...(fragments > 0 ? [extension] : []),
   );
 }
 
-/** A valid file, but for other bytes in the place of one box in its movie box. */
+/** Builds a valid file with one box in its movie box replaced. */
 export function movieWith(type: string, other: Buffer, options?: Mp4Options): Buffer {
   const moov = movie(options);
-  // The sizes of the boxes around it have to follow.
+  // Rebuilt from the inside, to adjust the sizes of the enclosing boxes.
   const inside = (body: Buffer): Buffer => {
     const parts: Buffer[] = [];
     for (let at = 0; at < body.length; at += body.readUInt32BE(at)) {
@@ -100,7 +100,7 @@ function times(version: 0 | 1, timescale: number, duration: number): Buffer {
     : Buffer.concat([zeros(8), u32(timescale), u32(duration)]);
 }
 
-function mvhdRest(): Buffer {
+function buildMvhdTail(): Buffer {
   return Buffer.concat([u32(0x10000), u16(0x100), zeros(10), matrix(), zeros(24), u32(3)]);
 }
 
@@ -147,13 +147,13 @@ function mp4a(): Buffer {
   return box('mp4a', zeros(6), u16(1), zeros(8), u16(2), u16(16), zeros(4), u32(44100 * 0x10000));
 }
 
-function sampleDurationOf({ duration = 5000, unfragmented = 0, fragments = 1 }: Mp4Options): number {
+function getSampleDuration({ duration = 5000, unfragmented = 0, fragments = 1 }: Mp4Options): number {
   return Math.floor((duration - unfragmented) / (fragments * SAMPLES_PER_FRAGMENT));
 }
 
-function fragmentsOf(options: Mp4Options): Buffer[] {
+function buildFragments(options: Mp4Options): Buffer[] {
   const { fragments = 1, sampleDurations = 'trun', mdatBytes = 64 } = options;
-  const duration = sampleDurationOf(options);
+  const duration = getSampleDuration(options);
   const runs = Array.from({ length: SAMPLES_PER_FRAGMENT }, () =>
     sampleDurations === 'trun' ? [u32(duration), u32(1)] : [u32(1)],
   ).flat();
@@ -170,7 +170,7 @@ function fragmentsOf(options: Mp4Options): Buffer[] {
   );
 }
 
-function bytesOf(length: number, write: (bytes: Buffer) => void): Buffer {
+function toBytes(length: number, write: (bytes: Buffer) => void): Buffer {
   const bytes = Buffer.alloc(length);
   write(bytes);
   return bytes;

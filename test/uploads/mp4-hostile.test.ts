@@ -9,7 +9,7 @@ const many = (count: number, one: Buffer) => Buffer.alloc(count * one.length, on
 const tfhd = (track: number) => fullBox('tfhd', 0, 8, u32(track), u32(1));
 const trun = (flags: number, samples: number, ...rest: Buffer[]) => fullBox('trun', 0, flags, u32(samples), ...rest);
 
-/** A file that could be read, were it not for what is in its second fragment. */
+/** A file that is valid except for its second fragment. */
 const withFragment = (...trafs: Buffer[]) =>
   Buffer.concat([makeMp4({ fragments: 1 }), box('moof', ...trafs.map((traf) => box('traf', traf))), mediaData(8)]);
 const withinMovie = (...boxes: Buffer[]) => Buffer.concat([ftyp(), box('moov', ...boxes, movie().subarray(8))]);
@@ -20,7 +20,7 @@ function nested(depth: number): Buffer {
   return inner;
 }
 
-/** Inside of the only description there is of the video. */
+/** Puts a table inside of the video's only sample entry. */
 function withinSampleEntry(table: Buffer): Buffer {
   const stsd = movie();
   const at = stsd.indexOf('avc1') - 4;
@@ -44,26 +44,26 @@ describe('Mp4Probe with hostile input', () => {
     fullBox(type, 0, 0, u32(1), u32(0xffffffff), zeros(64)),
   ]);
 
-  it.each(tables)('does not build a %s of four billion samples', async (_, table) => {
+  it.each(tables)('does not build a %s table of four billion samples', async (_, table) => {
     expect(await probe(movieWith('stsz', table))).toEqual(readable(5000));
     expect(await probe(withinSampleEntry(table))).toEqual(readable(5000));
   });
 
   it.each([
     [
-      'a time table that states more than it has',
-      movieWith('stts', fullBox('stts', 0, 0, u32(0xffffffff)), { fragments: 1, stated: 'mvhd' }),
+      'a time table that declares more entries than it has',
+      movieWith('stts', fullBox('stts', 0, 0, u32(0xffffffff)), { fragments: 1, declared: 'mvhd' }),
     ],
     [
-      'a run that states more than it has',
+      'a run that declares more samples than it has',
       withFragment(Buffer.concat([tfhd(1), trun(0x100, 0xffffffff, many(16, u32(1)))])),
     ],
     ['a run of two samples and bytes for one', withFragment(Buffer.concat([tfhd(1), trun(0x300, 2, many(3, u32(1)))]))],
-    ['a run of sizes that are not there', withFragment(Buffer.concat([tfhd(1), trun(0x200, 9, u32(1))]))],
+    ['a run without the declared sizes', withFragment(Buffer.concat([tfhd(1), trun(0x200, 9, u32(1))]))],
     ['a fragment without a header', withFragment(trun(0, 1))],
     ['fragments of hundreds of tracks', withFragment(...Array.from({ length: 500 }, (_, id) => tfhd(id)))],
     ['fragments of thousands of parts', withFragment(...Array.from({ length: 6000 }, () => tfhd(1)))],
-    ['a movie box that states gigabytes', Buffer.concat([ftyp(), u32(0xfffffff0), movie().subarray(4)])],
+    ['a movie box that declares gigabytes', Buffer.concat([ftyp(), u32(0xfffffff0), movie().subarray(4)])],
     ['a box of 2^63 bytes', Buffer.concat([makeMp4(), u32(1), Buffer.from('free'), u64(2n ** 63n), zeros(1000)])],
     [
       'a box of 2^64 - 1 bytes',
@@ -75,16 +75,16 @@ describe('Mp4Probe with hostile input', () => {
     ['a movie box of empty boxes', withinMovie(many(6000, box('free')))],
     ['a movie box of zeros', Buffer.concat([ftyp(), box('moov', zeros(MEBIBYTE))])],
     ['a megabyte of empty boxes', Buffer.concat([makeMp4(), many(131_072, box('free'))])],
-  ])('refuses %s', async (_, file) => {
+  ])('rejects %s', async (_, file) => {
     expect(await probe(file)).toEqual(UNREADABLE);
   });
 
-  it('does not walk through samples that have no bytes', async () => {
+  it('does not iterate over samples without bytes', async () => {
     const file = withFragment(Buffer.concat([tfhd(1), trun(0, 4_000_000_000, zeros(8))]));
     expect(await probe(file)).toEqual(readable(4_000_005_000));
   });
 
-  it('answers whatever is done to a valid file', async () => {
+  it('returns a result for any corruption of a valid file', async () => {
     const files = [{}, { audio: true }, { moov: 'last', mdatSize: '64' }, { fragments: 3, audio: true }] as const;
     const change = fc.record({
       at: fc.nat(),

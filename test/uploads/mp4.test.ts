@@ -28,9 +28,9 @@ describe('Mp4Probe', () => {
     ['fragments with audio', { fragments: 5, audio: true }],
     ['fragments with a default duration', { fragments: 5, sampleDurations: 'tfhd' }],
     ['fragments with the duration of the movie', { fragments: 5, sampleDurations: 'trex' }],
-    ['fragments and a total in the movie header', { fragments: 5, stated: 'mvhd' }],
-    ['fragments and a total in the extension header', { fragments: 5, stated: 'mehd' }],
-    ['a beginning before its fragments', { fragments: 4, unfragmented: 1000 }],
+    ['fragments and a total in the movie header', { fragments: 5, declared: 'mvhd' }],
+    ['fragments and a total in the extension header', { fragments: 5, declared: 'mehd' }],
+    ['samples before its fragments', { fragments: 4, unfragmented: 1000 }],
   ];
 
   it.each(layouts)('reads a file with %s, in chunks of any length', async (_, options) => {
@@ -53,10 +53,10 @@ describe('Mp4Probe', () => {
     }
   });
 
-  it('believes the stated length of a fragmented file more than its samples', async () => {
+  it('prefers the declared duration of a fragmented file to its samples', async () => {
     const options = { duration: 5003, fragments: 5 };
-    expect(await probe(makeMp4({ ...options, stated: 'mvhd' }))).toEqual(readable(5003));
-    expect(await probe(makeMp4({ ...options, stated: 'mehd' }))).toEqual(readable(5003));
+    expect(await probe(makeMp4({ ...options, declared: 'mvhd' }))).toEqual(readable(5003));
+    expect(await probe(makeMp4({ ...options, declared: 'mehd' }))).toEqual(readable(5003));
     expect(await probe(makeMp4(options))).toEqual(readable(5000));
   });
 
@@ -64,7 +64,7 @@ describe('Mp4Probe', () => {
     expect(await probe(makeMp4({ width: 1920, height: 1080, audio: true }))).toEqual(readable(5000, 1920, 1080, true));
   });
 
-  it('takes the size from the track for codecs that mp4box does not know', async () => {
+  it('reads the size from the track for codecs that mp4box does not know', async () => {
     const stsd = fullBox('stsd', 0, 0, u32(1), box('xyz1', zeros(100)));
     expect(await probe(movieWith('stsd', stsd))).toEqual(readable(5000));
   });
@@ -79,13 +79,13 @@ describe('Mp4Probe', () => {
 
   it.each([
     ['nothing', Buffer.alloc(0)],
-    ['text', Buffer.from('this is a text that is no video')],
+    ['text', Buffer.from('this is a text, not a video file')],
     ['zeros', zeros(1000)],
     ['a few bytes', ftyp().subarray(0, 7)],
     ['another kind of file', Buffer.from('\x1aE\xdf\xa3\x01\x00\x00\x00webm', 'latin1')],
     ['a movie without a file type', makeMp4().subarray(ftyp().length)],
-    ['a nonsensical first size', Buffer.concat([u32(3), Buffer.from('abcd'), makeMp4()])],
-  ])('does not take %s for an MP4 file', async (_, file) => {
+    ['an invalid first size', Buffer.concat([u32(3), Buffer.from('abcd'), makeMp4()])],
+  ])('rejects %s as not an MP4 file', async (_, file) => {
     expect(await probe(file)).toEqual(NOT_MP4);
     expect(await probe(file, 1)).toEqual(NOT_MP4);
   });
@@ -94,12 +94,12 @@ describe('Mp4Probe', () => {
     ['a file type only', ftyp()],
     ['no movie box', Buffer.concat([ftyp(), mediaData(100)])],
     ['no movie header', movieWith('mvhd', box('free'))],
-    ['a cut movie header', movieWith('mvhd', fullBox('mvhd', 0, 0, zeros(8), u32(1000), u32(5000)))],
+    ['a truncated movie header', movieWith('mvhd', fullBox('mvhd', 0, 0, zeros(8), u32(1000), u32(5000)))],
     ['no video', makeMp4({ video: false, audio: true })],
     ['no tracks', makeMp4({ video: false })],
     ['no sample description', movieWith('stsd', box('free'))],
     ['an empty sample description', movieWith('stsd', fullBox('stsd', 0, 0, u32(0)))],
-    ['a cut sample entry', movieWith('stsd', fullBox('stsd', 0, 0, u32(1), box('avc1', zeros(20))))],
+    ['a truncated sample entry', movieWith('stsd', fullBox('stsd', 0, 0, u32(1), box('avc1', zeros(20))))],
     ['no size', makeMp4({ width: 0, height: 0 })],
     ['no length', makeMp4({ duration: 0 })],
     ['no length, in 64 bits', makeMp4({ duration: 0, version: 1 })],
@@ -108,13 +108,13 @@ describe('Mp4Probe', () => {
     ['no length and no time scale', makeMp4({ timescale: 0, duration: 0 })],
     ['fragments of no length', makeMp4({ duration: 0, fragments: 2 })],
     ['an absurd length', movieWith('mvhd', absurdHeader())],
-    ['a box of a nonsensical size', Buffer.concat([makeMp4(), u32(5), Buffer.from('free')])],
+    ['a box of an invalid size', Buffer.concat([makeMp4(), u32(5), Buffer.from('free')])],
     ['half a header at the end', Buffer.concat([makeMp4(), u32(8)])],
     [
-      'a box that does not fit into the movie',
+      'a box that exceeds the movie box',
       Buffer.concat([ftyp(), box('moov', movie().subarray(8), u32(100), Buffer.from('udta'))]),
     ],
-  ])('cannot read a file with %s', async (_, file) => {
+  ])('reports a file with %s as unreadable', async (_, file) => {
     expect(await probe(file)).toEqual(UNREADABLE);
     expect(await probe(file, 3)).toEqual(UNREADABLE);
   });
@@ -123,13 +123,13 @@ describe('Mp4Probe', () => {
     return fullBox('mvhd', 1, 0, zeros(16), u32(1), u64(2n ** 62n), zeros(80));
   }
 
-  it.each(layouts)('notices wherever a file with %s is cut', async (_, options) => {
+  it.each(layouts)('detects truncation anywhere in a file with %s', async (_, options) => {
     const file = makeMp4({ ...options, mdatBytes: 40 });
     const endOfMovie = file.indexOf('moov') - 4 + file.readUInt32BE(file.indexOf('moov') - 4);
     for (let length = 0; length < file.length; length++) {
       const { ok } = await probe(file.subarray(0, length));
       if (!ok) continue;
-      // What follows between two boxes, or in an open one, nothing speaks of.
+      // Truncation is undetectable between boxes, or in a box that extends to the end of the file.
       expect(length).toBeGreaterThanOrEqual(endOfMovie);
       const next = file.toString('latin1', length + 4, length + 8);
       if (options.mdatSize !== 'open') expect(['mdat', 'moof']).toContain(next);
@@ -141,13 +141,13 @@ describe('Mp4Probe', () => {
     expect(await probe(file)).toEqual(readable(5000));
   });
 
-  it('finds the video behind another track', async () => {
+  it('finds the video after another track', async () => {
     const sound = movie({ video: false, audio: true }).subarray(8 + 108);
     const moov = box('moov', sound, movie().subarray(8));
     expect(await probe(Buffer.concat([ftyp(), moov]))).toEqual(readable(5000, 640, 360, true));
   });
 
-  it('takes a track that is broken behind the video for no sound', async () => {
+  it('reports no audio when a track after the video is malformed', async () => {
     const broken = box('trak', box('mdia', u32(100), Buffer.from('hdlr')));
     const moov = box('moov', movie().subarray(8), broken);
     expect(await probe(Buffer.concat([ftyp(), moov]))).toEqual(readable(5000));

@@ -14,7 +14,7 @@ export const readable = (durationMs: number, width = 640, height = 360, hasSound
 export function probe(file: Buffer, chunkLength = 65_536): Promise<Mp4Result> {
   const mp4 = new Mp4Probe();
   for (let at = 0; at < file.length; at += chunkLength) {
-    // A copy that is overwritten afterwards, as the memory of a chunk may be used again.
+    // Overwritten after the call, because the memory of a chunk may be reused.
     const chunk = Buffer.from(file.subarray(at, at + chunkLength));
     mp4.write(chunk);
     chunk.fill(0x55);

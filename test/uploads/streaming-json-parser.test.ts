@@ -4,7 +4,7 @@ import { StreamingFieldExtractor } from '../../src/uploads/streaming-json-parser
 
 const FIELD = 'videoFile';
 
-class Collected {
+class CollectingSink {
   readonly pieces: Buffer[] = [];
   write(bytes: Buffer): void {
     this.pieces.push(Buffer.from(bytes));
@@ -14,33 +14,33 @@ class Collected {
   }
 }
 
-function cutAt(document: Buffer, borders: number[]): Buffer[] {
-  const sorted = borders.map((border) => border % (document.length + 1)).sort((a, b) => a - b);
+function splitAt(document: Buffer, boundaries: number[]): Buffer[] {
+  const sorted = boundaries.map((boundary) => boundary % (document.length + 1)).sort((a, b) => a - b);
   return [0, ...sorted].map((from, index) => document.subarray(from, sorted[index] ?? document.length));
 }
 
-function divert(document: string | Buffer, borders: number[] = [], keepLimitBytes = 1 << 20) {
-  const diverter = new StreamingFieldExtractor({ field: FIELD, keepLimitBytes, sink: () => new Collected() });
-  for (const chunk of cutAt(Buffer.from(document), borders)) {
-    // A copy that is overwritten afterwards, as the memory of a chunk may be used again.
+function extract(document: string | Buffer, boundaries: number[] = [], keepLimitBytes = 1 << 20) {
+  const extractor = new StreamingFieldExtractor({ field: FIELD, keepLimitBytes, sink: () => new CollectingSink() });
+  for (const chunk of splitAt(Buffer.from(document), boundaries)) {
+    // Overwritten after the call, because the memory of a chunk may be reused.
     const copy = Buffer.from(chunk);
-    diverter.write(copy);
+    extractor.write(copy);
     copy.fill('?');
   }
-  const kept = diverter.end().toString('utf8');
-  return { kept, text: diverter.sink?.text(), overflowed: diverter.overflowed };
+  const kept = extractor.end().toString('utf8');
+  return { kept, text: extractor.sink?.text(), overflowed: extractor.overflowed };
 }
 
-/** The document as `JSON.parse` reads it, put together again. */
-function rejoined(document: string | Buffer, borders?: number[]): unknown {
-  const { kept, text } = divert(document, borders);
+/** The parsed document with the extracted string put back. */
+function parseRejoined(document: string | Buffer, boundaries?: number[]): unknown {
+  const { kept, text } = extract(document, boundaries);
   const parsed = JSON.parse(kept);
   if (text === undefined) return parsed;
   expect(parsed[FIELD]).toBe('');
   return { ...parsed, [FIELD]: text };
 }
 
-const everywhere = (document: string) => Array.from({ length: Buffer.byteLength(document) }, (_, at) => at);
+const allOffsets = (document: string) => Array.from({ length: Buffer.byteLength(document) }, (_, at) => at);
 
 const isValid = (text: string) => {
   try {
@@ -51,10 +51,10 @@ const isValid = (text: string) => {
   }
 };
 
-describe('FieldDiverter', () => {
-  it('sends the string to the sink and keeps the rest', () => {
+describe('StreamingFieldExtractor', () => {
+  it('sends the string to the sink and buffers the rest', () => {
     const document = '{"locale":"en","videoFile":"AAAA/+8=","videoFileName":"a.mp4"}';
-    expect(divert(document)).toEqual({
+    expect(extract(document)).toEqual({
       kept: '{"locale":"en","videoFile":"","videoFileName":"a.mp4"}',
       text: 'AAAA/+8=',
       overflowed: false,
@@ -69,13 +69,13 @@ describe('FieldDiverter', () => {
     ['raw characters of several bytes', '{"videoFile":"é€😀"}', 'é€😀'],
     ['a backslash before the closing quote', '{"videoFile":"\\\\","a":"\\\\\\""}', '\\'],
     ['an escaped name', '{"video\\u0046il\\u0065":"AAAA"}', 'AAAA'],
-    ['white space around the colon', '{ "videoFile"\n:\t"AAAA" }', 'AAAA'],
+    ['whitespace around the colon', '{ "videoFile"\n:\t"AAAA" }', 'AAAA'],
     ['an empty string', '{"videoFile":""}', ''],
     ['a byte order mark', '\ufeff{"videoFile":"AAAA"}', 'AAAA'],
-  ])('resolves %s, wherever the chunks are cut', (_, document, text) => {
-    expect(divert(document).text).toBe(text);
-    expect(divert(document, everywhere(document)).text).toBe(text);
-    for (const border of everywhere(document)) expect(divert(document, [border]).text).toBe(text);
+  ])('resolves %s with any chunk boundaries', (_, document, text) => {
+    expect(extract(document).text).toBe(text);
+    expect(extract(document, allOffsets(document)).text).toBe(text);
+    for (const boundary of allOffsets(document)) expect(extract(document, [boundary]).text).toBe(text);
   });
 
   it.each([
@@ -92,20 +92,20 @@ describe('FieldDiverter', () => {
     '{"videoFile":["x"]}',
     '"videoFile"',
     '{}',
-  ])('leaves %s alone', (document) => {
-    expect(divert(document, everywhere(document))).toEqual({
+  ])('does not change %s', (document) => {
+    expect(extract(document, allOffsets(document))).toEqual({
       kept: document,
       text: undefined,
       overflowed: false,
     });
   });
 
-  it('lets the last of several values win', () => {
+  it('extracts the last of several values', () => {
     const twice = '{"videoFile":"fir\\/st\\/","videoFile":"last"}';
-    for (const border of everywhere(twice)) expect(divert(twice, [border]).text).toBe('last');
-    expect(divert('{"videoFile":1,"videoFile":"last"}').text).toBe('last');
-    expect(divert('{"videoFile":"first","videoFile":null}').text).toBeUndefined();
-    expect(divert('{"videoFile":"first","videoFile":{}}').text).toBeUndefined();
+    for (const boundary of allOffsets(twice)) expect(extract(twice, [boundary]).text).toBe('last');
+    expect(extract('{"videoFile":1,"videoFile":"last"}').text).toBe('last');
+    expect(extract('{"videoFile":"first","videoFile":null}').text).toBeUndefined();
+    expect(extract('{"videoFile":"first","videoFile":{}}').text).toBeUndefined();
   });
 
   it.each([
@@ -125,32 +125,32 @@ describe('FieldDiverter', () => {
     '{"videoFile":1"abc"}',
     '{"video\\File":"abc"}',
     '',
-  ])('keeps %j as invalid as it is', (document) => {
+  ])('keeps %j invalid', (document) => {
     expect(isValid(document)).toBe(false);
-    expect(isValid(divert(document).kept)).toBe(false);
-    expect(isValid(divert(document, everywhere(document)).kept)).toBe(false);
+    expect(isValid(extract(document).kept)).toBe(false);
+    expect(isValid(extract(document, allOffsets(document)).kept)).toBe(false);
   });
 
-  it('counts only what is kept against the limit', () => {
+  it('counts only buffered bytes against the limit', () => {
     const around = '{"videoFile":""}'.length;
     const large = `{"videoFile":"${'A'.repeat(100_000)}"}`;
-    expect(divert(large, [], around)).toMatchObject({ overflowed: false, kept: '{"videoFile":""}' });
-    expect(divert(large, [], around - 1)).toEqual({ overflowed: true, kept: '', text: undefined });
+    expect(extract(large, [], around)).toMatchObject({ overflowed: false, kept: '{"videoFile":""}' });
+    expect(extract(large, [], around - 1)).toEqual({ overflowed: true, kept: '', text: undefined });
     const other = `{"a":"${'A'.repeat(100_000)}","videoFile":"A"}`;
-    expect(divert(other, [50, 500], 1000)).toEqual({ overflowed: true, kept: '', text: undefined });
+    expect(extract(other, [50, 500], 1000)).toEqual({ overflowed: true, kept: '', text: undefined });
   });
 
-  it('passes megabytes of escapes on piece by piece', () => {
+  it('passes megabytes of escapes to the sink in pieces', () => {
     for (const written of ['\\/', '\\u0041', '\\"', '\\\\', '\\ud83d\\ude00']) {
       const times = Math.floor(2_000_000 / written.length);
-      const diverter = new StreamingFieldExtractor({
+      const extractor = new StreamingFieldExtractor({
         field: FIELD,
         keepLimitBytes: 100,
-        sink: () => new Collected(),
+        sink: () => new CollectingSink(),
       });
-      diverter.write(Buffer.from(`{"videoFile":"x${written.repeat(times)}"}`));
-      expect(diverter.sink?.text() === `x${JSON.parse(`"${written}"`).repeat(times)}`).toBe(true);
-      expect(Math.max(...diverter.sink!.pieces.map((piece) => piece.length))).toBeLessThan(100_000);
+      extractor.write(Buffer.from(`{"videoFile":"x${written.repeat(times)}"}`));
+      expect(extractor.sink?.text() === `x${JSON.parse(`"${written}"`).repeat(times)}`).toBe(true);
+      expect(Math.max(...extractor.sink!.pieces.map((piece) => piece.length))).toBeLessThan(100_000);
     }
   });
 
@@ -170,9 +170,9 @@ describe('FieldDiverter', () => {
     object: fc.dictionary(name, tie('value'), { maxKeys: 5 }),
   }));
   const document = fc.oneof({ weight: 5, arbitrary: fc.dictionary(name, value) }, { weight: 1, arbitrary: value });
-  const borders = fc.array(fc.nat(), { maxLength: 20 });
+  const boundaries = fc.array(fc.nat(), { maxLength: 20 });
 
-  /** Writes characters of strings as escapes, chosen by the seed, and slashes as PHP does. */
+  /** Escapes characters of strings, chosen by the seed, and slashes like PHP. */
   function escapeSome(json: string, seed: number): string {
     let state = seed;
     return json.replace(/"(?:[^"\\]|\\.)*"/g, (literal) =>
@@ -185,26 +185,26 @@ describe('FieldDiverter', () => {
     );
   }
 
-  it('loses nothing of any document in any chunks', () => {
+  it('preserves any document in any chunks', () => {
     fc.assert(
-      fc.property(document, fc.nat(), fc.boolean(), borders, (content, seed, spaced, cuts) => {
+      fc.property(document, fc.nat(), fc.boolean(), boundaries, (content, seed, spaced, splits) => {
         const json = escapeSome(JSON.stringify(content, null, spaced ? ' ' : ''), seed);
-        expect(rejoined(json, cuts)).toEqual(JSON.parse(json));
+        expect(parseRejoined(json, splits)).toEqual(JSON.parse(json));
       }),
       { numRuns: 1000 },
     );
   });
 
-  it('is a judge of validity like JSON.parse, for documents with damage anywhere', () => {
+  it('preserves validity as judged by JSON.parse, for documents corrupted anywhere', () => {
     const damage = fc.constantFrom('"', '\\', '{', '}', ',', ':', '\n', 'u', '[', ' ', '');
     fc.assert(
-      fc.property(document, fc.nat(), fc.nat(3), damage, borders, (content, at, deleted, inserted, cuts) => {
+      fc.property(document, fc.nat(), fc.nat(3), damage, boundaries, (content, at, deleted, inserted, splits) => {
         const json = JSON.stringify({ [FIELD]: 'a"b\\c', ...(content as object) });
         const from = at % json.length;
         const damaged = Buffer.from(json.slice(0, from) + inserted + json.slice(from + deleted));
         const text = damaged.toString('utf8');
-        expect(isValid(divert(damaged, cuts).kept)).toBe(isValid(text));
-        if (isValid(text)) expect(rejoined(damaged, cuts)).toEqual(JSON.parse(text));
+        expect(isValid(extract(damaged, splits).kept)).toBe(isValid(text));
+        if (isValid(text)) expect(parseRejoined(damaged, splits)).toEqual(JSON.parse(text));
       }),
       { numRuns: 1000 },
     );

@@ -1,4 +1,4 @@
-import type { Rule, WholeAnswer } from '../../client/types.ts';
+import type { CannedResponse, Rule } from '../../client/types.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import type { WireSample } from '../../openapi/wire-samples.ts';
 
@@ -21,7 +21,7 @@ export function ruleFromSample({ request, response }: WireSample): Rule | string
   return { at: 'request', match, effect: { answer: toCannedResponse(response) }, times: 1 };
 }
 
-function toCannedResponse({ status, contentType, headers, body, text }: WireSample['response']): WholeAnswer {
+function toCannedResponse({ status, contentType, headers, body, text }: WireSample['response']): CannedResponse {
   return {
     status,
     ...(contentType !== undefined && { contentType }),

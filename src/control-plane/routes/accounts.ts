@@ -2,28 +2,26 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Account } from '../../core/accounts/accounts.ts';
 import type { Core } from '../../core/core.ts';
-import { EmulatorError } from '../../core/errors.ts';
-import type { App, HttpContext } from '../../http/context.ts';
+import type { HttpContext } from '../../http/context.ts';
+import { AdminError } from '../error-codes.ts';
+import { requireAccount } from '../lookup.ts';
+import { defineOperation, type Operation } from '../operation.ts';
+import { paginate, paginationParams, textCursor } from '../pagination.ts';
 import { AccountSchema, Accounts } from '../response-schemas.ts';
 import {
   AccountParams,
   apiKey,
   PROFILE,
-  paginate,
-  paginationParams,
   remainingRequests,
   requestLimit,
-  requireAccount,
   resolveProfile,
   seed,
   speed,
   strict,
-  textCursor,
   toTimestamp,
   toTimestampOrNull,
 } from '../schemas.ts';
 
-const AccountsQuery = strict(paginationParams(textCursor));
 export const NewAccount = strict({ key: apiKey.optional(), ...PROFILE });
 export const AccountChanges = strict({
   rateLimit: requestLimit.optional(),
@@ -31,156 +29,120 @@ export const AccountChanges = strict({
   seed: seed.optional(),
   revoked: z.boolean().optional(),
 });
-const RateLimitRequest = strict({ limit: requestLimit.optional(), remaining: remainingRequests.optional() });
 
-/** The calls on an account and its limiter. */
-export function registerAccounts(app: App, { core, settings }: HttpContext): void {
-  const accountFor = ({ key }: AccountParams) => requireAccount(core, key);
-
-  app.get(
-    '/accounts',
-    {
-      schema: { querystring: AccountsQuery },
-      config: {
-        operation: {
-          name: 'listAccounts',
-          tag: 'accounts',
-          summary: 'Lists the accounts.',
-          description: 'In the order of their keys.',
-          responses: { 200: Accounts },
-        },
-      },
-    },
-    async ({ query }) => {
+/** Operations on accounts and their rate limits. */
+export const accountOperations = ({ core, settings }: HttpContext): Operation[] => [
+  defineOperation({
+    method: 'GET',
+    path: '/accounts',
+    name: 'listAccounts',
+    tag: 'accounts',
+    summary: 'List accounts',
+    description: 'Sorted by key.',
+    query: strict(paginationParams(textCursor)),
+    responses: { 200: Accounts },
+    async handler({ query }) {
       const accounts = core.accounts.list(query.limit + 1, query.after);
       const { items, next } = paginate(accounts, query.limit, ({ key }) => key);
-      return {
-        accounts: items.map((account) => toAccountJson(core, requireAccount(core, account.key))),
-        next,
-      };
+      return { accounts: items.map((account) => toAccountJson(core, requireAccount(core, account))), next };
     },
-  );
+  }),
 
-  app.post(
-    '/accounts',
-    {
-      schema: { body: NewAccount },
-      config: {
-        operation: {
-          name: 'createAccount',
-          tag: 'accounts',
-          summary: 'Makes an account.',
-          description:
-            'What is not said comes from the `defaults` of the seed file, and where they say nothing from the settings.',
-          responses: { 201: AccountSchema },
-          codes: ['ACCOUNT_EXISTS'],
-        },
-      },
-    },
-    async ({ body }, reply) => {
+  defineOperation({
+    method: 'POST',
+    path: '/accounts',
+    name: 'createAccount',
+    tag: 'accounts',
+    summary: 'Create an account',
+    description: 'Omitted fields default to `defaults` of the seed file, then to the settings.',
+    body: NewAccount,
+    responses: { 201: AccountSchema },
+    codes: ['ACCOUNT_EXISTS'],
+    async handler({ body }, reply) {
       const { key = `np_${randomBytes(12).toString('hex')}`, ...profile } = body;
-      if (core.accounts.find(key)) {
-        throw new EmulatorError('ACCOUNT_EXISTS', `There is an account with the key ${key} already.`);
-      }
+      if (core.accounts.find(key)) throw new AdminError('ACCOUNT_EXISTS', key);
       const account = core.accounts.create(key, 'control', resolveProfile(profile, settings.newAccountProfile));
       reply.code(201);
       return toAccountJson(core, account);
     },
-  );
+  }),
 
-  app.get(
-    '/accounts/:key',
-    {
-      schema: { params: AccountParams },
-      config: {
-        operation: {
-          name: 'getAccount',
-          tag: 'accounts',
-          summary: 'Reads an account.',
-          description: 'With its credits, its limiter and its clock, after all that was due for it.',
-          responses: { 200: AccountSchema },
-        },
-      },
-    },
-    async ({ params }) => toAccountJson(core, accountFor(params)),
-  );
+  defineOperation({
+    method: 'GET',
+    path: '/accounts/:key',
+    name: 'getAccount',
+    tag: 'accounts',
+    summary: 'Get an account',
+    description: 'Includes credits, rate limit and clock, after all due transitions are applied.',
+    params: AccountParams,
+    responses: { 200: AccountSchema },
+    handler: async ({ params }) => toAccountJson(core, requireAccount(core, params)),
+  }),
 
-  app.patch(
-    '/accounts/:key',
-    {
-      schema: { params: AccountParams, body: AccountChanges },
-      config: {
-        operation: {
-          name: 'changeAccount',
-          tag: 'accounts',
-          summary: 'Changes an account.',
-          description:
-            'What is not said stays. A new speed concerns what running tasks have left, too; a new seed only what comes after it. A revoked key is 401 on the API and still readable here.',
-          responses: { 200: AccountSchema },
-        },
-      },
-    },
-    async ({ params, body }) => {
-      const { id } = accountFor(params);
+  defineOperation({
+    method: 'PATCH',
+    path: '/accounts/:key',
+    name: 'changeAccount',
+    tag: 'accounts',
+    summary: 'Change an account',
+    description:
+      'Omitted fields keep their values. A new speed also applies to the remaining time of running tasks; a new ' +
+      'seed only to later tasks. The API answers a revoked key with 401; the control plane still serves its ' +
+      'account.',
+    params: AccountParams,
+    body: AccountChanges,
+    responses: { 200: AccountSchema },
+    async handler({ params, body }) {
+      const { id } = requireAccount(core, params);
       core.changeSettings(id, body);
       return toAccountJson(core, core.accounts.get(id));
     },
-  );
+  }),
 
-  app.delete(
-    '/accounts/:key',
-    {
-      schema: { params: AccountParams },
-      config: {
-        operation: {
-          name: 'removeAccount',
-          tag: 'accounts',
-          summary: 'Removes an account.',
-          description:
-            'With all that is its own. A key that starts with `np_test_` makes a fresh account at its next request.',
-          responses: { 204: null },
-        },
-      },
-    },
-    async ({ params }, reply) => {
-      core.resets.remove(accountFor(params).id);
+  defineOperation({
+    method: 'DELETE',
+    path: '/accounts/:key',
+    name: 'removeAccount',
+    tag: 'accounts',
+    summary: 'Remove an account',
+    description:
+      'Removes all of its data. The next request with a key that starts with `np_test_` creates a new account.',
+    params: AccountParams,
+    responses: { 204: null },
+    async handler({ params }, reply) {
+      core.resets.remove(requireAccount(core, params).id);
       reply.code(204);
     },
-  );
+  }),
 
-  app.put(
-    '/accounts/:key/rate-limit',
-    {
-      schema: { params: AccountParams, body: RateLimitRequest },
-      config: {
-        operation: {
-          name: 'setRateLimit',
-          tag: 'accounts',
-          summary: 'Drives the limiter.',
-          description:
-            '`remaining` is what is left of the hour that runs, or of one that begins now. What is not said stays.',
-          responses: { 200: AccountSchema },
-        },
-      },
-    },
-    async ({ params, body }) => {
-      const account = accountFor(params);
+  defineOperation({
+    method: 'PUT',
+    path: '/accounts/:key/rate-limit',
+    name: 'setRateLimit',
+    tag: 'accounts',
+    summary: 'Set the rate limit',
+    description: '`remaining` applies to the current hour, or starts one. Omitted fields keep their values.',
+    params: AccountParams,
+    body: strict({ limit: requestLimit.optional(), remaining: remainingRequests.optional() }),
+    responses: { 200: AccountSchema },
+    async handler({ params, body }) {
+      const account = requireAccount(core, params);
       const limit = body.limit === undefined ? account.rateLimit : body.limit;
       const { remaining } = body;
       if (remaining !== undefined && (limit === null || remaining > limit)) {
-        const limitText = limit === null ? 'no limit is set' : `the limit is ${limit}`;
-        throw new EmulatorError('INVALID_INPUT', `Invalid parameter remaining: ${limitText}.`);
+        const reason = limit === null ? 'no limit is set' : `the limit is ${limit}`;
+        throw new AdminError('INVALID_INPUT', 'remaining', reason);
       }
       core.accounts.change(account.id, { rateLimit: limit });
       if (remaining !== undefined) {
         core.rateLimiter.set(account.id, limit! - remaining, core.timeline.nowMs(account));
-        // A count that was asked for is kept like any answer; those of requests can wait.
+        // The limiter saves the counts of requests lazily; a count set by the caller must survive a crash.
         core.rateLimiter.save();
       }
       return toAccountJson(core, core.accounts.get(account.id));
     },
-  );
-}
+  }),
+];
 
 export function toAccountJson(core: Core, account: Account) {
   const nowMs = core.timeline.nowMs(account);

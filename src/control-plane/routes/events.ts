@@ -1,85 +1,86 @@
 import { PassThrough } from 'node:stream';
 import { z } from 'zod';
 import type { CoreEvent } from '../../core/events.ts';
-import type { App, HttpContext } from '../../http/context.ts';
+import type { HttpContext } from '../../http/context.ts';
 import { onFinished } from '../../http/pipeline/response-lifecycle.ts';
+import { defineOperation, type Operation } from '../operation.ts';
 import { strict } from '../schemas.ts';
 import { toTransitionJson } from './clock.ts';
 import { toLedgerEntryJson } from './ledger.ts';
 
-/** What a listener that does not read can make us keep; then it is cut off. */
+/** Data buffered for a listener that does not read; beyond it, the listener is disconnected. */
 const MAX_BUFFERED_BYTES = 1024 * 1024;
-/** Keeps proxies from closing a connection on which nothing happens. */
+/** Keeps proxies from closing an idle connection. */
 const HEARTBEAT_MS = 15_000;
 
-const EventsQuery = strict({
-  key: z.string().optional().meta({ description: 'Of this account only, as soon as it is there.' }),
-});
-
-const EVENT_STREAM_RESPONSE = {
+const EVENT_STREAM = {
   types: ['text/event-stream'],
-  description: `As they happen. Each has an \`id\`, counted from 1 on this connection, its type as \`event\`, and as \`data\` JSON with
-the account's \`key\` and: at \`task\` a Transition, at \`ledger\` a LedgerEntry, at \`request\` \`id\`, \`method\`, \`path\`, \`status\`,
-\`errorCode\` and \`taskIds\` of a JournalEntry, at \`fault\` \`fault\` and the id of the \`request\`, at \`account\` \`change\`: \`created\`,
-\`changed\`, \`clock\`, \`reset\`, \`restored\`, \`removed\`, \`faults\`, \`snapshots\` or \`journal\`. Rules for everybody come with
-the \`key\` null, to listeners of one account too.`,
+  description: `Events as they happen. Each has an \`id\`, counted from 1 on this connection, its type as \`event\`, and JSON as
+\`data\`: the account's \`key\` and, for \`task\`, the fields of a Transition; for \`ledger\`, of a LedgerEntry; for
+\`request\`, \`id\`, \`method\`, \`path\`, \`status\`, \`errorCode\` and \`taskIds\` of a JournalEntry; for \`fault\`,
+\`fault\` and the id of the \`request\`; for \`account\`, \`change\`: \`created\`, \`changed\`, \`clock\`, \`reset\`,
+\`restored\`, \`removed\`, \`faults\`, \`snapshots\` or \`journal\`. Changes to global fault rules have a null \`key\` and are
+also sent to listeners of one account.`,
 } as const;
 
-/** Server-sent events: tasks, ledger, requests, faults and accounts themselves, of all of them or of one, as they happen. */
-export function registerEvents(app: App, { core, listenerLimit, stopping }: HttpContext): void {
-  /** Null: everybody's. Undefined: nobody's, or not any more; who listens has been told. */
+/** Server-sent events about tasks, ledgers, requests, faults and accounts. */
+export function eventOperations({ core, listenerLimit, stopping }: HttpContext): Operation[] {
+  /** Null for global events; undefined if the account no longer exists and its listeners already know. */
   function accountKeyFor(event: CoreEvent): string | null | undefined {
     if (event.accountId === null) return null;
     if (event.type === 'account' && event.removedKey !== undefined) return event.removedKey;
     return core.accounts.findKey(event.accountId);
   }
 
-  // A HEAD would listen for ever to what it never gets.
-  const options = {
-    schema: { querystring: EventsQuery },
-    config: {
-      operation: {
-        name: 'listen',
-        tag: 'requests',
-        summary: 'Tells what happens.',
-        description:
-          'Server-sent events of all accounts, or of one. An empty comment comes at once and every 15 seconds; a listener that leaves 1 MB unread is cut off.',
-        responses: { 200: EVENT_STREAM_RESPONSE },
-        codes: ['TOO_MANY_LISTENERS'],
+  return [
+    defineOperation({
+      method: 'GET',
+      // A HEAD request would hold a listener slot for an endless stream without a body.
+      head: 'none',
+      path: '/events',
+      name: 'listen',
+      tag: 'requests',
+      summary: 'Stream events',
+      description:
+        'Server-sent events of all accounts or of one. An empty comment is sent at once and every 15 seconds. A ' +
+        'listener with 1 MB of unread data is disconnected.',
+      query: strict({
+        key: z.string().optional().meta({ description: 'Only events of this account, which need not exist yet.' }),
+      }),
+      responses: { 200: EVENT_STREAM },
+      codes: ['TOO_MANY_LISTENERS'],
+      async handler(request, reply) {
+        listenerLimit.acquire(request, reply);
+        const { key } = request.query;
+        const stream = new PassThrough();
+        let count = 0;
+        const send = (text: string) => {
+          // Data beyond the readable side's high-water mark is queued on the writable side.
+          if (stream.readableLength + stream.writableLength > MAX_BUFFERED_BYTES) stream.destroy();
+          else stream.write(text);
+        };
+        const unsubscribe = core.events.listen((event) => {
+          const eventKey = accountKeyFor(event);
+          if (eventKey === undefined || (key !== undefined && eventKey !== null && key !== eventKey)) return;
+          count += 1;
+          const data = JSON.stringify({ key: eventKey, ...toEventJson(event) });
+          send(`id: ${count}\nevent: ${event.type}\ndata: ${data}\n\n`);
+        });
+        const stopHeartbeat = core.clock.repeat(HEARTBEAT_MS, () => send(':\n\n'));
+        const end = () => stream.end();
+        stopping.addEventListener('abort', end, { once: true });
+        onFinished(request, reply, () => stream.destroy());
+        stream.once('close', () => {
+          unsubscribe();
+          stopHeartbeat();
+          stopping.removeEventListener('abort', end);
+        });
+        // Shows the client that it is subscribed.
+        send(':\n\n');
+        return reply.header('content-type', 'text/event-stream').header('cache-control', 'no-cache').send(stream);
       },
-    },
-    exposeHeadRoute: false,
-  } as const;
-  app.get('/events', options, async (request, reply) => {
-    listenerLimit.acquire(request, reply);
-    const { key } = request.query;
-    const stream = new PassThrough();
-    let count = 0;
-    const send = (text: string) => {
-      // What the reader's side has no room for waits on the writer's.
-      if (stream.readableLength + stream.writableLength > MAX_BUFFERED_BYTES) stream.destroy();
-      else stream.write(text);
-    };
-    const unsubscribe = core.events.listen((event) => {
-      const eventKey = accountKeyFor(event);
-      if (eventKey === undefined || (key !== undefined && eventKey !== null && key !== eventKey)) return;
-      count += 1;
-      const data = JSON.stringify({ key: eventKey, ...toEventJson(event) });
-      send(`id: ${count}\nevent: ${event.type}\ndata: ${data}\n\n`);
-    });
-    const stopHeartbeat = core.clock.repeat(HEARTBEAT_MS, () => send(':\n\n'));
-    const end = () => stream.end();
-    stopping.addEventListener('abort', end, { once: true });
-    onFinished(request, reply, () => stream.destroy());
-    stream.once('close', () => {
-      unsubscribe();
-      stopHeartbeat();
-      stopping.removeEventListener('abort', end);
-    });
-    // The client learns at once that it is listened to.
-    send(':\n\n');
-    return reply.header('content-type', 'text/event-stream').header('cache-control', 'no-cache').send(stream);
-  });
+    }),
+  ];
 }
 
 function toEventJson(event: CoreEvent): object {

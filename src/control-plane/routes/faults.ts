@@ -1,121 +1,105 @@
 import { z } from 'zod';
-import { EmulatorError } from '../../core/errors.ts';
 import type { Fault, Rule } from '../../core/faults/fault-rules.ts';
-import type { App, HttpContext } from '../../http/context.ts';
+import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
 import { isDocumentedErrorCode } from '../../http/pipeline/error-table.ts';
-import type { AdminErrorCode } from '../error-codes.ts';
+import { AdminError } from '../error-codes.ts';
 import { createFamilySchema, createFaultRuleSchema } from '../fault-rule-schema.ts';
-import type { Operation } from '../operation.ts';
+import { requireAccount } from '../lookup.ts';
+import { defineOperation, type Operation } from '../operation.ts';
+import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
 import { createFaultListSchema, createFaultSchema } from '../response-schemas.ts';
-import { AccountParams, paginate, paginationParams, requireAccount, sequenceCursor, strict } from '../schemas.ts';
+import { AccountParams, strict } from '../schemas.ts';
 
-const FaultsQuery = strict(paginationParams(sequenceCursor));
-
-const GlobalParams = z.strictObject({});
-const FaultRuleParams = z.strictObject({ id: z.string().meta({ description: 'The id of the rule.' }) });
-
-/** The calls that set rules, for one account or for all of them. */
-export function registerFaults(app: App, { core, settings }: HttpContext, families: readonly Family[]): void {
+/** Operations on fault rules: those of one account and the global ones. */
+export function faultOperations({ core, settings }: HttpContext, families: readonly Family[]): Operation[] {
   const NewRule = createFaultRuleSchema(families, isDocumentedErrorCode);
   const FaultSchema = createFaultSchema(createFamilySchema(families));
 
-  const accountIdFor = (params: unknown) => requireAccount(core, (params as AccountParams).key).id;
-  for (const [path, OwnerParams, ownerFor, suffix, scopeLabel] of [
-    ['/accounts/:key/faults', AccountParams, accountIdFor, '', 'one account'],
-    ['/faults', GlobalParams, () => null, 'ForEverybody', 'everybody'],
-  ] as const) {
-    const describeOperation = (
-      name: string,
-      summary: string,
-      description: string,
-      responses: Operation['responses'],
-      ...codes: AdminErrorCode[]
-    ): { operation: Operation } => ({
-      operation: {
-        ...{ name: name + suffix, tag: 'faults', summary: `${summary} ${scopeLabel}.` },
-        description,
-        responses,
-        codes,
-      },
-    });
-
-    app.get(
+  /** `ownerFor` finds the account that owns the rules; null for global rules. */
+  const operationsFor = (
+    path: string,
+    params: z.ZodObject,
+    ownerFor: (params: object) => number | null,
+    suffix: string,
+    scope: string,
+  ): Operation[] => [
+    defineOperation({
+      method: 'GET',
       path,
-      {
-        schema: { params: OwnerParams, querystring: FaultsQuery },
-        config: describeOperation(
-          'listFaults',
-          'Lists the rules for',
-          'In the order in which they were set, used up or not.',
-          { 200: createFaultListSchema(FaultSchema) },
-        ),
-      },
-      async ({ params, query }) => {
+      name: `listFaults${suffix}`,
+      tag: 'faults',
+      summary: `List the fault rules ${scope}`,
+      description: 'In order of creation, including rules that are used up.',
+      params,
+      query: strict(paginationParams(sequenceCursor)),
+      responses: { 200: createFaultListSchema(FaultSchema) },
+      async handler({ params, query }) {
         const faults = core.faults.list(ownerFor(params)).filter(({ id }) => id > query.after);
         const { items, next } = paginate(faults, query.limit, ({ id }) => String(id));
         return { faults: items.map(toFaultJson), next };
       },
-    );
+    }),
 
-    app.post(
+    defineOperation({
+      method: 'POST',
       path,
-      {
-        schema: { params: OwnerParams, body: NewRule },
-        config: describeOperation(
-          'setFault',
-          'Sets a rule for',
-          'The first rule that strikes is the only one; those of an account are tried before those for everybody.',
-          { 201: FaultSchema },
-          'TOO_MANY_FAULTS',
-        ),
-      },
-      async ({ params, body }, reply) => {
+      name: `setFault${suffix}`,
+      tag: 'faults',
+      summary: `Create a fault rule ${scope}`,
+      description: 'Only the first rule that fires applies. Rules of the account are tried before global rules.',
+      params,
+      body: NewRule,
+      responses: { 201: FaultSchema },
+      codes: ['TOO_MANY_FAULTS'],
+      async handler({ params, body }, reply) {
         const owner = ownerFor(params);
         if (core.faults.list(owner).length >= settings.faultLimit) {
-          throw new EmulatorError(
-            'TOO_MANY_FAULTS',
-            `There can be ${settings.faultLimit} rules here, and there are (--fault-limit).`,
-          );
+          throw new AdminError('TOO_MANY_FAULTS', settings.faultLimit);
         }
         reply.code(201);
         return toFaultJson(core.faults.add(owner, body as Rule));
       },
-    );
+    }),
 
-    app.delete(
+    defineOperation({
+      method: 'DELETE',
       path,
-      {
-        schema: { params: OwnerParams },
-        config: describeOperation('clearFaults', 'Removes all rules for', 'Used up or not.', { 204: null }),
-      },
-      async ({ params }, reply) => {
+      name: `clearFaults${suffix}`,
+      tag: 'faults',
+      summary: `Remove all fault rules ${scope}`,
+      description: 'Including rules that are used up.',
+      params,
+      responses: { 204: null },
+      async handler({ params }, reply) {
         core.faults.clear(ownerFor(params));
         reply.code(204);
       },
-    );
+    }),
 
-    app.delete(
-      `${path}/:id`,
-      {
-        schema: { params: OwnerParams.extend(FaultRuleParams.shape) },
-        config: describeOperation(
-          'removeFault',
-          'Removes a rule for',
-          'It never strikes again.',
-          { 204: null },
-          'FAULT_NOT_FOUND',
-        ),
-      },
-      async ({ params }, reply) => {
-        const { id } = params as z.output<typeof FaultRuleParams>;
-        if (!core.faults.remove(ownerFor(params), Number(id))) {
-          throw new EmulatorError('FAULT_NOT_FOUND', `There is no rule ${id} here.`);
-        }
+    defineOperation({
+      method: 'DELETE',
+      path: `${path}/:id`,
+      name: `removeFault${suffix}`,
+      tag: 'faults',
+      summary: `Remove a fault rule ${scope}`,
+      description: 'The rule no longer fires.',
+      params: params.extend({ id: z.string().meta({ description: 'The id of the rule.' }) }),
+      responses: { 204: null },
+      codes: ['FAULT_NOT_FOUND'],
+      async handler({ params }, reply) {
+        const id = String(params.id);
+        if (!core.faults.remove(ownerFor(params), Number(id))) throw new AdminError('FAULT_NOT_FOUND', id);
         reply.code(204);
       },
-    );
-  }
+    }),
+  ];
+
+  const accountIdFor = (params: object) => requireAccount(core, params as AccountParams).id;
+  return [
+    ...operationsFor('/accounts/:key/faults', AccountParams, accountIdFor, '', 'of an account'),
+    ...operationsFor('/faults', z.strictObject({}), () => null, 'ForEverybody', 'for all accounts'),
+  ];
 }
 
 function toFaultJson({ id, match, at, effect, times, after, probability, seed, fired }: Fault) {

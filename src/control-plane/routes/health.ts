@@ -1,29 +1,34 @@
-import type { App, HttpContext } from '../../http/context.ts';
+import type { HttpContext } from '../../http/context.ts';
+import { defineOperation, type Operation } from '../operation.ts';
 import { HealthResponse, ReadyResponse, StoppingResponse } from '../response-schemas.ts';
 
-/** For whoever keeps the emulator running. */
-export function registerHealth(app: App, { core, stopping }: HttpContext): void {
-  const health = {
+/** Liveness and readiness. */
+export const healthOperations = ({ core, stopping }: HttpContext): Operation[] => [
+  defineOperation({
+    method: 'GET',
+    path: '/health',
     name: 'getHealth',
     tag: 'emulator',
-    summary: 'It runs.',
-    description: 'As long as it answers at all.',
+    summary: 'Check liveness',
+    description: 'Responds as long as the process serves requests.',
     responses: { 200: HealthResponse },
     isOpen: true,
-  } as const;
-  app.get('/health', { config: { operation: health } }, async () => ({ status: 'ok' }));
+    handler: async () => ({ status: 'ok' }),
+  }),
 
-  const ready = {
+  defineOperation({
+    method: 'GET',
+    path: '/ready',
     name: 'getReady',
     tag: 'emulator',
-    summary: 'It takes requests.',
-    description: '503 while it stops.',
+    summary: 'Check readiness',
+    description: '503 while the emulator is stopping.',
     responses: { 200: ReadyResponse, 503: StoppingResponse },
     isOpen: true,
-  } as const;
-  app.get('/ready', { config: { operation: ready } }, async (_request, reply) => {
-    const isReady = core.isOpen() && !stopping.aborted;
-    if (!isReady) reply.code(503);
-    return { status: isReady ? 'ready' : 'stopping' };
-  });
-}
+    async handler(_request, reply) {
+      const isReady = core.isOpen() && !stopping.aborted;
+      if (!isReady) reply.code(503);
+      return { status: isReady ? 'ready' : 'stopping' };
+    },
+  }),
+];

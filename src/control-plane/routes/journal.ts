@@ -1,165 +1,105 @@
 import { z } from 'zod';
-import type { Account } from '../../core/accounts/accounts.ts';
-import { EmulatorError } from '../../core/errors.ts';
-import type { App, HttpContext } from '../../http/context.ts';
+import type { HttpContext } from '../../http/context.ts';
 import { type Entry, getTaskIds, redactKey, toResponseHeaders } from '../../http/journal/entry.ts';
 import { parseJsonText } from '../../http/pipeline/body.ts';
-import { lintClient } from '../client-lint.ts';
-import { CountResponse, Journal, JournalEntrySchema, Verdict } from '../response-schemas.ts';
-import {
-  AccountParams,
-  apiPath,
-  integerMeta,
-  paginate,
-  paginationParams,
-  requireAccount,
-  sequenceCursor,
-  strict,
-  toTimestamp,
-} from '../schemas.ts';
+import { AdminError } from '../error-codes.ts';
+import { requireAccount } from '../lookup.ts';
+import { defineOperation, type Operation } from '../operation.ts';
+import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
+import { CountResponse, Journal, JournalEntrySchema } from '../response-schemas.ts';
+import { AccountParams, apiPath, integerMeta, strict, toTimestamp } from '../schemas.ts';
 
 const FILTER_FIELDS = {
-  path: apiPath.optional().meta({ description: 'As it was called; every path when absent.' }),
+  path: apiPath.optional().meta({ description: 'The path as requested; every path when absent.' }),
   status: z
     .string()
     .regex(/^\d{3}$/, { error: 'expected an HTTP status' })
     .transform(Number)
     .optional()
-    .meta({ description: 'The status of the answer.', ...integerMeta(100, 999) }),
+    .meta({ description: 'The status of the response.', ...integerMeta(100, 999) }),
 };
-const RequestsQuery = strict({ ...FILTER_FIELDS, ...paginationParams(sequenceCursor) });
 const CountQuery = strict(FILTER_FIELDS);
 
-type Filter = z.output<typeof CountQuery>;
-
-const JournalEntryParams = AccountParams.extend({
-  id: z.string().meta({ description: 'The id of the entry.' }),
-});
-
-/** The calls that show what an account's client sent and was answered, and what that says of the client. */
-export function registerRequests(app: App, context: HttpContext): void {
-  const { core, journal } = context;
-  const accountFor = ({ key }: AccountParams) => requireAccount(core, key);
-  const findEntries = (account: Account, { path, status }: Filter) =>
+/** Operations on the journal of an account: the requests of its client and their responses. */
+export function journalOperations({ core, journal }: HttpContext): Operation[] {
+  const findEntries = (accountId: number, { path, status }: z.output<typeof CountQuery>) =>
     journal
-      .listEntries(account.id)
+      .listEntries(accountId)
       .filter((entry) => entry.path === (path ?? entry.path) && entry.status === (status ?? entry.status));
 
-  app.get(
-    '/accounts/:key/requests',
-    {
-      schema: { params: AccountParams, querystring: RequestsQuery },
-      config: {
-        operation: {
-          name: 'listRequests',
-          tag: 'requests',
-          summary: 'Lists what the client sent and was answered.',
-          description: 'Oldest first. The key never appears, and headers that carry credentials are left out.',
-          responses: { 200: Journal },
-        },
+  return [
+    defineOperation({
+      method: 'GET',
+      path: '/accounts/:key/requests',
+      name: 'listRequests',
+      tag: 'requests',
+      summary: 'List requests and their responses',
+      description: 'Oldest first. The API key is redacted, and headers that carry credentials are left out.',
+      params: AccountParams,
+      query: strict({ ...FILTER_FIELDS, ...paginationParams(sequenceCursor) }),
+      responses: { 200: Journal },
+      async handler({ params, query }) {
+        const { id, key } = requireAccount(core, params);
+        const entries = findEntries(id, query).filter(({ seq }) => seq > query.after);
+        const { items, next } = paginate(entries, query.limit, ({ seq }) => String(seq));
+        return { requests: items.map((entry) => toJournalEntryJson(entry, key)), next };
       },
-    },
-    async ({ params, query }) => {
-      const account = accountFor(params);
-      const entries = findEntries(account, query).filter(({ seq }) => seq > query.after);
-      const { items, next } = paginate(entries, query.limit, ({ seq }) => String(seq));
-      return { requests: items.map((entry) => toJournalEntryJson(entry, account.key)), next };
-    },
-  );
-
-  app.get(
-    '/accounts/:key/requests/count',
-    {
-      schema: { params: AccountParams, querystring: CountQuery },
-      config: {
-        operation: {
-          name: 'countRequests',
-          tag: 'requests',
-          summary: 'Counts requests.',
-          description: 'Those of the journal, which keeps the last ones.',
-          responses: { 200: CountResponse },
-        },
-      },
-    },
-    async ({ params, query }) => ({
-      count: findEntries(accountFor(params), query).length,
     }),
-  );
 
-  app.get(
-    '/accounts/:key/requests/:id',
-    {
-      schema: { params: JournalEntryParams },
-      config: {
-        operation: {
-          name: 'getRequest',
-          tag: 'requests',
-          summary: 'Reads a request.',
-          description: 'As the list has it, as long as the journal keeps it.',
-          responses: { 200: JournalEntrySchema },
-          codes: ['REQUEST_NOT_FOUND'],
-        },
-      },
-    },
-    async ({ params }) => {
-      const { id, key } = accountFor(params);
-      const entry = journal.listEntries(id).find(({ seq }) => String(seq) === params.id);
-      if (entry) return toJournalEntryJson(entry, key);
-      throw new EmulatorError('REQUEST_NOT_FOUND', `There is no request ${params.id} in the journal of this account.`);
-    },
-  );
+    defineOperation({
+      method: 'GET',
+      path: '/accounts/:key/requests/count',
+      name: 'countRequests',
+      tag: 'requests',
+      summary: 'Count requests',
+      description: 'Counts the requests in the journal, which keeps only the most recent ones.',
+      params: AccountParams,
+      query: CountQuery,
+      responses: { 200: CountResponse },
+      handler: async ({ params, query }) => ({ count: findEntries(requireAccount(core, params).id, query).length }),
+    }),
 
-  app.delete(
-    '/accounts/:key/requests',
-    {
-      schema: { params: AccountParams },
-      config: {
-        operation: {
-          name: 'clearRequests',
-          tag: 'requests',
-          summary: 'Empties the journal.',
-          description: 'Of this account.',
-          responses: { 204: null },
-        },
+    defineOperation({
+      method: 'GET',
+      path: '/accounts/:key/requests/:id',
+      name: 'getRequest',
+      tag: 'requests',
+      summary: 'Get a request',
+      description: 'In the same form as in the list, as long as the journal keeps it.',
+      params: AccountParams.extend({ id: z.string().meta({ description: 'The id of the entry.' }) }),
+      responses: { 200: JournalEntrySchema },
+      codes: ['REQUEST_NOT_FOUND'],
+      async handler({ params }) {
+        const { id, key } = requireAccount(core, params);
+        const entry = journal.listEntries(id).find(({ seq }) => String(seq) === params.id);
+        if (!entry) throw new AdminError('REQUEST_NOT_FOUND', params.id);
+        return toJournalEntryJson(entry, key);
       },
-    },
-    async ({ params }, reply) => {
-      const { id } = accountFor(params);
-      journal.clear(id);
-      core.events.emit({ type: 'account', accountId: id, change: 'journal' });
-      reply.code(204);
-    },
-  );
+    }),
 
-  app.get(
-    '/accounts/:key/verdict',
-    {
-      schema: { params: AccountParams },
-      config: {
-        operation: {
-          name: 'getVerdict',
-          tag: 'requests',
-          summary: 'Judges the manners of the client.',
-          description: 'By the journal. `ok`: nothing was found.',
-          responses: { 200: Verdict },
-        },
+    defineOperation({
+      method: 'DELETE',
+      path: '/accounts/:key/requests',
+      name: 'clearRequests',
+      tag: 'requests',
+      summary: 'Clear the journal',
+      description: 'Only the journal of this account.',
+      params: AccountParams,
+      responses: { 204: null },
+      async handler({ params }, reply) {
+        const { id } = requireAccount(core, params);
+        journal.clear(id);
+        core.events.emit({ type: 'account', accountId: id, change: 'journal' });
+        reply.code(204);
       },
-    },
-    async ({ params }) => {
-      const account = accountFor(params);
-      const findings = lintClient(context, account).map((finding) => ({
-        ...finding,
-        message: redactKey(finding.message, account.key),
-      }));
-      return { ok: findings.length === 0, findings };
-    },
-  );
+    }),
+  ];
 }
 
-/** Never shown, not even cut. */
+/** Headers left out of the journal. */
 const CREDENTIAL_HEADERS = /^(proxy-)?authorization$|cookie|token|secret|api-?key|password/i;
 
-/** The key does not appear, wherever the client may have repeated it. */
+/** An entry with the API key redacted everywhere, including where the client repeated it. */
 function toJournalEntryJson(entry: Entry, key: string) {
   const { seq, atMs, method, path, status, errorCode, durationMs, faults, warnings } = entry;
   const headers = Object.entries(entry.headers).filter(([name]) => !CREDENTIAL_HEADERS.test(name));
@@ -184,14 +124,14 @@ function toJournalEntryJson(entry: Entry, key: string) {
 
 const toTruncatedFlag = (isTruncated: boolean) => (isTruncated ? { truncated: true } : {});
 
-const getRequestBody = ({ body, isBodyTruncated: bodyIsCut }: Entry) => (bodyIsCut ? body : parseJsonOrText(body));
+const getRequestBody = ({ body, isBodyTruncated }: Entry) => (isBodyTruncated ? body : parseJsonOrText(body));
 
 function getResponseBody({ responseBody, isResponseBodyTruncated: isTruncated, contentType }: Entry): unknown {
   const isJson = !isTruncated && contentType?.startsWith('application/json');
   return isJson || responseBody === '' ? parseJsonOrText(responseBody) : responseBody;
 }
 
-/** What a text says as JSON, else the text; null for none. */
+/** Parses a text as JSON; returns the text if it is not JSON, and null if it is empty. */
 function parseJsonOrText(text: string): unknown {
   try {
     return text === '' ? null : parseJsonText(text);
@@ -200,7 +140,7 @@ function parseJsonOrText(text: string): unknown {
   }
 }
 
-/** A copy in which every text, name or not, has `[key]` where the key stood. */
+/** A copy with `key` redacted in every string and field name. */
 function redactKeyDeep(value: unknown, key: string): unknown {
   if (typeof value === 'string') return redactKey(value, key);
   if (Array.isArray(value)) return value.map((item) => redactKeyDeep(item, key));

@@ -1,94 +1,70 @@
 import type { LedgerEntry } from '../../core/ledger/ledger-entry.ts';
-import type { App, HttpContext } from '../../http/context.ts';
+import type { HttpContext } from '../../http/context.ts';
+import { requireAccount } from '../lookup.ts';
+import { defineOperation, type Operation } from '../operation.ts';
+import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
 import { AccountSchema, Ledger, Verification } from '../response-schemas.ts';
-import {
-  AccountParams,
-  credits,
-  paginate,
-  paginationParams,
-  reason,
-  requireAccount,
-  sequenceCursor,
-  strict,
-  toTimestamp,
-} from '../schemas.ts';
+import { AccountParams, credits, reason, strict, toTimestamp } from '../schemas.ts';
 import { toAccountJson } from './accounts.ts';
 
-const LedgerQuery = strict(paginationParams(sequenceCursor));
-const CreditsRequest = strict({ amount: credits, reason: reason.optional() });
-
-/** The calls that move credits, and those that show how they moved. */
-export function registerLedger(app: App, { core }: HttpContext): void {
-  const accountFor = ({ key }: AccountParams) => requireAccount(core, key);
-
-  app.post(
-    '/accounts/:key/credits',
-    {
-      schema: { params: AccountParams, body: CreditsRequest },
-      config: {
-        operation: {
-          name: 'credit',
-          tag: 'accounts',
-          summary: 'Gives or takes credits.',
-          description: 'The ledger has it as `grant` or `adjust`.',
-          responses: { 200: AccountSchema },
-          codes: ['BALANCE_TOO_LOW'],
-        },
-      },
-    },
-    async ({ params, body }) => {
-      const account = accountFor(params);
+/** Operations that change a balance, list its ledger entries and verify them. */
+export const ledgerOperations = ({ core }: HttpContext): Operation[] => [
+  defineOperation({
+    method: 'POST',
+    path: '/accounts/:key/credits',
+    name: 'credit',
+    tag: 'accounts',
+    summary: 'Grant or deduct credits',
+    description: 'Recorded in the ledger as `grant` or `adjust`.',
+    params: AccountParams,
+    body: strict({ amount: credits, reason: reason.optional() }),
+    responses: { 200: AccountSchema },
+    codes: ['BALANCE_TOO_LOW'],
+    async handler({ params, body }) {
+      const account = requireAccount(core, params);
       const { amount, reason = 'by the control plane' } = body;
-      const book = amount > 0 ? core.ledger.grant : core.ledger.adjust;
-      book(account.id, amount, reason, core.timeline.nowMs(account));
+      const record = amount > 0 ? core.ledger.grant : core.ledger.adjust;
+      record(account.id, amount, reason, core.timeline.nowMs(account));
       return toAccountJson(core, core.accounts.get(account.id));
     },
-  );
+  }),
 
-  app.get(
-    '/accounts/:key/ledger',
-    {
-      schema: { params: AccountParams, querystring: LedgerQuery },
-      config: {
-        operation: {
-          name: 'getLedger',
-          tag: 'accounts',
-          summary: 'Lists every credit that moved.',
-          description:
-            'Oldest first. Kinds: `grant` (+), `hold` (−), `capture` (0, the hold became final), `refund` (+), `adjust` (±).',
-          responses: { 200: Ledger },
-        },
-      },
-    },
-    async ({ params, query }) => {
-      const { id, balance } = accountFor(params);
+  defineOperation({
+    method: 'GET',
+    path: '/accounts/:key/ledger',
+    name: 'getLedger',
+    tag: 'accounts',
+    summary: 'List ledger entries',
+    description:
+      'Oldest first. Kinds: `grant` (+), `hold` (−), `capture` (0, the hold became final), `refund` (+), `adjust` (±).',
+    params: AccountParams,
+    query: strict(paginationParams(sequenceCursor)),
+    responses: { 200: Ledger },
+    async handler({ params, query }) {
+      const { id, balance } = requireAccount(core, params);
       const entries = core.ledger.entries(id, query.limit + 1, query.after);
       const { items, next } = paginate(entries, query.limit, ({ seq }) => String(seq));
       return { balance, held: core.ledger.held(id), entries: items.map(toLedgerEntryJson), next };
     },
-  );
+  }),
 
-  app.get(
-    '/accounts/:key/ledger/verify',
-    {
-      schema: { params: AccountParams },
-      config: {
-        operation: {
-          name: 'verifyLedger',
-          tag: 'accounts',
-          summary: 'Proves the ledger from its rows.',
-          description:
-            'Whether the balance is the sum of the entries, every hold belongs to a task and is resolved at most once, and no finished task left its hold open.',
-          responses: { 200: Verification },
-        },
-      },
-    },
-    async ({ params }) => {
-      const problems = core.ledger.verify(accountFor(params).id);
+  defineOperation({
+    method: 'GET',
+    path: '/accounts/:key/ledger/verify',
+    name: 'verifyLedger',
+    tag: 'accounts',
+    summary: 'Verify the ledger',
+    description:
+      'Checks in the stored rows that the balance is the sum of the entries, that every hold belongs to a task and ' +
+      'is resolved at most once, and that no finished task has an open hold.',
+    params: AccountParams,
+    responses: { 200: Verification },
+    async handler({ params }) {
+      const problems = core.ledger.verify(requireAccount(core, params).id);
       return { ok: problems.length === 0, problems };
     },
-  );
-}
+  }),
+];
 
 export function toLedgerEntryJson({ seq, kind, amount, balance, taskId, reason, atMs }: LedgerEntry) {
   return { id: String(seq), kind, amount, balance, taskId, reason, at: toTimestamp(atMs) };

@@ -1,40 +1,43 @@
-import type { App, HttpContext } from '../../http/context.ts';
+import type { HttpContext } from '../../http/context.ts';
+import { defineOperation, type Operation } from '../operation.ts';
 
-/** What is counted since the start, in the text format of Prometheus. Written by hand: it is a dozen lines. */
-export function registerMetrics(app: App, { core, journal }: HttpContext): void {
-  const operation = {
+/** Metrics in the Prometheus text format, written by hand because a client library would cost more than it saves. */
+export const metricsOperations = ({ core, journal }: HttpContext): Operation[] => [
+  defineOperation({
+    method: 'GET',
+    path: '/metrics',
     name: 'getMetrics',
     tag: 'emulator',
-    summary: 'Counts what it has done.',
-    description: 'In the text format of Prometheus.',
-    responses: { 200: { types: ['text/plain'], description: 'A metric a line, after what it is.' } },
+    summary: 'Get metrics',
+    description: 'In the Prometheus text format.',
+    responses: { 200: { types: ['text/plain'], description: 'One sample per line, after its HELP and TYPE lines.' } },
     isOpen: true,
-  } as const;
-  app.get('/metrics', { config: { operation } }, async (_request, reply) => {
-    const { rss, heapUsed } = process.memoryUsage();
-    const lines = [
-      ...formatMetric('nanophoto_accounts', 'gauge', 'Accounts there are.', [['', core.accounts.count()]]),
-      ...formatMetric(
-        'nanophoto_tasks',
-        'gauge',
-        'Tasks by status.',
-        core.tasks.counts().map(({ family, status, count }) => [`{family="${family}",status="${status}"}`, count]),
-      ),
-      ...formatMetric(
-        'nanophoto_requests_total',
-        'counter',
-        'Requests of known accounts by the status of their answer.',
-        journal.getResponseCounts().map(([status, count]) => [`{status="${status}"}`, count]),
-      ),
-      ...formatMetric('nanophoto_unauthorized_total', 'counter', 'Requests refused for want of a known key.', [
-        ['', journal.getUnauthorizedCount()],
-      ]),
-      ...formatMetric('nanophoto_resident_memory_bytes', 'gauge', 'Resident memory.', [['', rss]]),
-      ...formatMetric('nanophoto_heap_used_bytes', 'gauge', 'Used heap.', [['', heapUsed]]),
-    ];
-    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(`${lines.join('\n')}\n`);
-  });
-}
+    async handler(_request, reply) {
+      const { rss, heapUsed } = process.memoryUsage();
+      const lines = [
+        ...formatMetric('nanophoto_accounts', 'gauge', 'Number of accounts.', [['', core.accounts.count()]]),
+        ...formatMetric(
+          'nanophoto_tasks',
+          'gauge',
+          'Tasks by family and status.',
+          core.tasks.counts().map(({ family, status, count }) => [`{family="${family}",status="${status}"}`, count]),
+        ),
+        ...formatMetric(
+          'nanophoto_requests_total',
+          'counter',
+          'Requests with a known API key by response status.',
+          journal.getResponseCounts().map(([status, count]) => [`{status="${status}"}`, count]),
+        ),
+        ...formatMetric('nanophoto_unauthorized_total', 'counter', 'Requests rejected without a known API key.', [
+          ['', journal.getUnauthorizedCount()],
+        ]),
+        ...formatMetric('nanophoto_resident_memory_bytes', 'gauge', 'Resident memory.', [['', rss]]),
+        ...formatMetric('nanophoto_heap_used_bytes', 'gauge', 'Used heap.', [['', heapUsed]]),
+      ];
+      return reply.type('text/plain; version=0.0.4; charset=utf-8').send(`${lines.join('\n')}\n`);
+    },
+  }),
+];
 
 function formatMetric(name: string, type: string, help: string, values: (readonly [string, number])[]): string[] {
   return [

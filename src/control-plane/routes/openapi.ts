@@ -1,29 +1,28 @@
-import type { App, HttpContext } from '../../http/context.ts';
+import type { HttpContext } from '../../http/context.ts';
 import { getRequestOrigin } from '../../http/urls.ts';
-import type { DocumentedOperation } from '../openapi-document.ts';
+import { defineOperation, type Operation } from '../operation.ts';
 import { OpenApiDocument } from '../response-schemas.ts';
 import { strict } from '../schemas.ts';
 
-/** The control plane as a file that other tools read. `calls` may still be growing. */
-export function registerControlDocument(
-  app: App,
-  { settings }: HttpContext,
-  operations: readonly DocumentedOperation[],
-): void {
-  const operation = {
+/** Serves the OpenAPI document of the control plane, which describes this operation as well. */
+export const openApiOperations = ({ settings }: HttpContext, getOperations: () => Operation[]): Operation[] => [
+  defineOperation({
+    method: 'GET',
+    path: '/__admin/openapi.json',
     name: 'getOpenApi',
     tag: 'emulator',
-    summary: 'This document.',
-    description: 'Made of the schemas that validate the calls.',
+    summary: 'Get this document',
+    description: 'Generated from the schemas that validate the requests.',
+    query: strict({}),
     responses: { 200: OpenApiDocument },
     isOpen: true,
-  } as const;
-  const options = { schema: { querystring: strict({}) }, config: { operation } };
-  app.get('/__admin/openapi.json', options, async (request, reply) => {
-    // Few ask for it, and a start should not wait for it.
-    const { createControlDocument } = await import('../openapi-document.ts');
-    // Editors in a browser read it from other hosts, and it holds no secret.
-    reply.header('access-control-allow-origin', '*');
-    return createControlDocument({ operations, version: settings.version, url: getRequestOrigin(request) });
-  });
-}
+    async handler(request, reply) {
+      // Loaded on demand: the document is rarely requested and would slow down the start.
+      const { createControlDocument } = await import('../openapi-document.ts');
+      // Browser-based API tools read the document from other origins; it contains no secrets.
+      reply.header('access-control-allow-origin', '*');
+      const url = getRequestOrigin(request);
+      return createControlDocument({ operations: getOperations(), version: settings.version, url });
+    },
+  }),
+];

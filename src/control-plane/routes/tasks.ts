@@ -1,35 +1,33 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { anySignal } from '../../core/abort-signals.ts';
-import { EmulatorError } from '../../core/errors.ts';
 import type { Task, TaskStatus } from '../../core/tasks/task.ts';
-import type { App, HttpContext } from '../../http/context.ts';
+import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
 import { responseSignal } from '../../http/pipeline/response-lifecycle.ts';
 import { buildResultUrls } from '../../http/urls.ts';
+import { AdminError } from '../error-codes.ts';
 import { createFamilySchema } from '../fault-rule-schema.ts';
+import { requireAccount, requireAccountTask, requireTask } from '../lookup.ts';
+import { defineOperation, type Operation } from '../operation.ts';
+import { paginate, paginationParams, textCursor } from '../pagination.ts';
 import { createTaskListSchema, createTaskSchema } from '../response-schemas.ts';
 import {
   AccountParams,
   boundedText,
   integerMeta,
-  paginate,
-  paginationParams,
-  requireAccount,
-  requireAccountTask,
-  requireTask,
   strict,
   TaskParams,
-  textCursor,
   toTimestamp,
   toTimestampOrNull,
 } from '../schemas.ts';
 
 const MAX_WAIT_MS = 600_000;
+const DEFAULT_WAIT_MS = 10_000;
 
 const status = z.enum(['processing', 'completed', 'failed']);
 const TasksQuery = strict({
-  status: status.optional().meta({ description: 'Every status when absent.' }),
+  status: status.optional().meta({ description: 'Tasks of every status when absent.' }),
   ...paginationParams(textCursor),
 });
 const FailTaskRequest = strict({
@@ -37,25 +35,25 @@ const FailTaskRequest = strict({
     .string()
     .regex(/^[A-Z][A-Z0-9_]{0,60}$/, { error: 'expected an error code such as GENERATION_FAILED' })
     .default('GENERATION_FAILED')
-    .meta({ description: 'The code to keep with the task.' }),
+    .meta({ description: 'The error code of the task.' }),
 });
+const TIMEOUT_ERROR = { error: `expected whole milliseconds from 0 to ${MAX_WAIT_MS}` };
 const WaitQuery = strict({
   task: boundedText(200).meta({ description: 'The id of the task.' }),
-  status: status.optional().meta({ description: 'Either end when absent.' }),
+  status: status.optional().meta({ description: '`completed` or `failed` when absent.' }),
   timeoutMs: z
     .string()
-    .regex(/^\d{1,6}$/, { error: `expected whole milliseconds from 0 to ${MAX_WAIT_MS}` })
+    .regex(/^\d{1,6}$/, TIMEOUT_ERROR)
     .transform(Number)
-    .pipe(z.number().max(MAX_WAIT_MS, { error: `expected whole milliseconds from 0 to ${MAX_WAIT_MS}` }))
-    .default(10_000)
-    .meta({ description: 'In wall time.', ...integerMeta(0, MAX_WAIT_MS), default: 10_000 }),
+    .pipe(z.number().max(MAX_WAIT_MS, TIMEOUT_ERROR))
+    .default(DEFAULT_WAIT_MS)
+    .meta({ description: 'In wall-clock time.', ...integerMeta(0, MAX_WAIT_MS), default: DEFAULT_WAIT_MS }),
 });
 
-/** The calls that look at tasks, end them, and wait for them. */
-export function registerTasks(app: App, context: HttpContext, families: readonly Family[]): void {
+/** Operations that read tasks, finish them and wait for them. */
+export function taskOperations(context: HttpContext, families: readonly Family[]): Operation[] {
   const { core, settings, listenerLimit, stopping } = context;
   const familiesByName = new Map(families.map((family) => [family.name, family]));
-  const accountFor = ({ key }: AccountParams) => requireAccount(core, key);
   const TaskSchema = createTaskSchema(createFamilySchema(families));
   const getTask = (accountId: number, id: string) => requireAccountTask(core, accountId, id);
 
@@ -79,137 +77,122 @@ export function registerTasks(app: App, context: HttpContext, families: readonly
     };
   }
 
-  app.get(
-    '/accounts/:key/tasks',
-    {
-      schema: { params: AccountParams, querystring: TasksQuery },
-      config: {
-        operation: {
-          name: 'listTasks',
-          tag: 'tasks',
-          summary: 'Lists the tasks of an account.',
-          description: 'Oldest first.',
-          responses: { 200: createTaskListSchema(TaskSchema) },
-          codes: ['TASK_NOT_FOUND'],
-        },
+  return [
+    defineOperation({
+      method: 'GET',
+      path: '/accounts/:key/tasks',
+      name: 'listTasks',
+      tag: 'tasks',
+      summary: 'List the tasks of an account',
+      description: 'Oldest first.',
+      params: AccountParams,
+      query: TasksQuery,
+      responses: { 200: createTaskListSchema(TaskSchema) },
+      codes: ['TASK_NOT_FOUND'],
+      async handler(request) {
+        const { id } = requireAccount(core, request.params);
+        const { limit, after, status } = request.query;
+        const afterSeq = after === '' ? 0 : getTask(id, after).seq;
+        const tasks = core.tasks.list(id, limit + 1, afterSeq, status);
+        const { items, next } = paginate(tasks, limit, (task) => task.id);
+        return { tasks: items.map((task) => toTaskJson(task, request)), next };
       },
-    },
-    async (request) => {
-      const { id } = accountFor(request.params);
-      const { limit, after, status } = request.query;
-      const afterSeq = after === '' ? 0 : getTask(id, after).seq;
-      const tasks = core.tasks.list(id, limit + 1, afterSeq, status);
-      const { items, next } = paginate(tasks, limit, (task) => task.id);
-      return { tasks: items.map((task) => toTaskJson(task, request)), next };
-    },
-  );
+    }),
 
-  app.get(
-    '/accounts/:key/tasks/:id',
-    {
-      schema: { params: TaskParams },
-      config: {
-        operation: {
-          name: 'getTask',
-          tag: 'tasks',
-          summary: 'Reads a task.',
-          description: 'With its plan, and with what has come of it.',
-          responses: { 200: TaskSchema },
-          codes: ['TASK_NOT_FOUND'],
-        },
-      },
-    },
-    async (request) => toTaskJson(requireTask(core, request.params), request),
-  );
+    defineOperation({
+      method: 'GET',
+      path: '/accounts/:key/tasks/:id',
+      name: 'getTask',
+      tag: 'tasks',
+      summary: 'Get a task',
+      description: 'Includes its plan and its result.',
+      params: TaskParams,
+      responses: { 200: TaskSchema },
+      codes: ['TASK_NOT_FOUND'],
+      handler: async (request) => toTaskJson(requireTask(core, request.params), request),
+    }),
 
-  app.post(
-    '/accounts/:key/tasks/:id/complete',
-    {
-      schema: { params: TaskParams, body: strict({}) },
-      config: {
-        operation: {
-          name: 'completeTask',
-          tag: 'tasks',
-          summary: 'Lets a task end well.',
-          description: 'Now, whatever its plan says; its hold is captured.',
-          responses: { 200: TaskSchema },
-          codes: ['TASK_NOT_FOUND', 'TASK_ENDED'],
-        },
+    defineOperation({
+      method: 'POST',
+      path: '/accounts/:key/tasks/:id/complete',
+      name: 'completeTask',
+      tag: 'tasks',
+      summary: 'Complete a task',
+      description: 'Completes the task now, regardless of its plan, and captures its hold.',
+      params: TaskParams,
+      responses: { 200: TaskSchema },
+      codes: ['TASK_NOT_FOUND', 'TASK_ENDED'],
+      async handler(request) {
+        const { accountId, id } = requireTask(core, request.params);
+        if (!core.tasks.complete(accountId, id)) throw createTaskEndedError(getTask(accountId, id));
+        return toTaskJson(getTask(accountId, id), request);
       },
-    },
-    async (request) => {
-      const { accountId, id } = requireTask(core, request.params);
-      if (!core.tasks.complete(accountId, id)) throw createTaskEndedError(id);
-      return toTaskJson(getTask(accountId, id), request);
-    },
-  );
+    }),
 
-  app.post(
-    '/accounts/:key/tasks/:id/fail',
-    {
-      schema: { params: TaskParams, body: FailTaskRequest },
-      config: {
-        operation: {
-          name: 'failTask',
-          tag: 'tasks',
-          summary: 'Lets a task fail.',
-          description: 'Now; its hold is refunded.',
-          responses: { 200: TaskSchema },
-          codes: ['TASK_NOT_FOUND', 'TASK_ENDED'],
-        },
+    defineOperation({
+      method: 'POST',
+      path: '/accounts/:key/tasks/:id/fail',
+      name: 'failTask',
+      tag: 'tasks',
+      summary: 'Fail a task',
+      description: 'Fails the task now and refunds its hold.',
+      params: TaskParams,
+      body: FailTaskRequest,
+      responses: { 200: TaskSchema },
+      codes: ['TASK_NOT_FOUND', 'TASK_ENDED'],
+      async handler(request) {
+        const { accountId, id } = requireTask(core, request.params);
+        if (!core.tasks.fail(accountId, id, request.body.error)) throw createTaskEndedError(getTask(accountId, id));
+        return toTaskJson(getTask(accountId, id), request);
       },
-    },
-    async (request) => {
-      const { accountId, id } = requireTask(core, request.params);
-      if (!core.tasks.fail(accountId, id, request.body.error)) throw createTaskEndedError(id);
-      return toTaskJson(getTask(accountId, id), request);
-    },
-  );
+    }),
 
-  app.get(
-    '/accounts/:key/wait',
-    {
-      schema: { params: AccountParams, querystring: WaitQuery },
-      config: {
-        operation: {
-          name: 'waitForTask',
-          tag: 'time',
-          summary: 'Waits for a task.',
-          description: 'Answers it as soon as it is there. It moves no clock: on a `frozen` one somebody else has to.',
-          responses: { 200: TaskSchema },
-          codes: [
-            ...(['TASK_NOT_FOUND', 'WAIT_TIMEOUT', 'TASK_ENDED', 'ACCOUNT_CHANGED'] as const),
-            ...(['STOPPING', 'TOO_MANY_LISTENERS'] as const),
-          ],
-        },
-      },
-    },
-    async (request, reply) => {
-      const { task: id, status, timeoutMs } = request.query;
-      const { id: accountId } = accountFor(request.params);
-      const isReached = () => hasReachedStatus(getTask(accountId, id), status);
-      if (!isReached()) {
-        listenerLimit.acquire(request, reply);
-        const responseEnded = responseSignal(request, reply);
-        const accountEnded = core.lifetimes.signalFor(accountId);
-        await core.events.waitFor(accountId, isReached, timeoutMs, anySignal([responseEnded, stopping, accountEnded]));
-        if (accountEnded.aborted) {
-          throw new EmulatorError('ACCOUNT_CHANGED', 'The account was reset, restored or removed meanwhile.');
+    defineOperation({
+      method: 'GET',
+      path: '/accounts/:key/wait',
+      name: 'waitForTask',
+      tag: 'time',
+      summary: 'Wait for a task',
+      description:
+        'Responds as soon as the task has the status. Does not advance the clock: a `frozen` clock must be advanced ' +
+        'by another request.',
+      params: AccountParams,
+      query: WaitQuery,
+      responses: { 200: TaskSchema },
+      codes: [
+        ...(['TASK_NOT_FOUND', 'WAIT_TIMEOUT', 'TASK_ENDED', 'ACCOUNT_CHANGED'] as const),
+        ...(['STOPPING', 'TOO_MANY_LISTENERS'] as const),
+      ],
+      async handler(request, reply) {
+        const { task: id, status, timeoutMs } = request.query;
+        const { id: accountId } = requireAccount(core, request.params);
+        const isReached = () => hasReachedStatus(getTask(accountId, id), status);
+        if (!isReached()) {
+          listenerLimit.acquire(request, reply);
+          const responseEnded = responseSignal(request, reply);
+          const accountEnded = core.lifetimes.signalFor(accountId);
+          await core.events.waitFor(
+            accountId,
+            isReached,
+            timeoutMs,
+            anySignal([responseEnded, stopping, accountEnded]),
+          );
+          if (accountEnded.aborted) throw new AdminError('ACCOUNT_CHANGED');
         }
-      }
-      if (!isReached() && stopping.aborted) throw new EmulatorError('STOPPING', 'The emulator stops.');
-      if (!isReached()) throw new EmulatorError('WAIT_TIMEOUT', `Task ${id} was not there within ${timeoutMs} ms.`);
-      return toTaskJson(getTask(accountId, id), request);
-    },
-  );
+        if (!isReached() && stopping.aborted) throw new AdminError('STOPPING');
+        if (!isReached()) throw new AdminError('WAIT_TIMEOUT', id, timeoutMs);
+        return toTaskJson(getTask(accountId, id), request);
+      },
+    }),
+  ];
 }
 
-const createTaskEndedError = (id: string) => new EmulatorError('TASK_ENDED', `Task ${id} has ended already.`);
+const createTaskEndedError = ({ id, status }: Task) => new AdminError('TASK_ENDED', id, status);
 
-/** @throws EmulatorError TASK_ENDED when it has ended in another way: it will never be there */
+/** @throws TASK_ENDED when the task has finished with another status and can no longer reach this one */
 function hasReachedStatus(task: Task, wanted: TaskStatus | undefined): boolean {
   if (task.status === wanted || (wanted === undefined && task.status !== 'processing')) return true;
-  if (task.status !== 'processing') throw new EmulatorError('TASK_ENDED', `Task ${task.id} has ${task.status}.`);
+  if (task.status !== 'processing') throw createTaskEndedError(task);
   return false;
 }
 

@@ -8,8 +8,8 @@ import type { AccountChanges, NewAccount } from '../../src/control-plane/routes/
 
 type Family = z.ZodType<t.Family>;
 
-describe('the types of the package', () => {
-  it('are what the calls answer', () => {
+describe('types of the package', () => {
+  it('equal the response schemas', () => {
     expectTypeOf<z.output<typeof schemas.AccountSchema>>().toEqualTypeOf<t.Account>();
     expectTypeOf<z.output<typeof schemas.LedgerEntrySchema>>().toEqualTypeOf<t.LedgerEntry>();
     expectTypeOf<Omit<z.output<typeof schemas.Ledger>, 'next'>>().toEqualTypeOf<t.Ledger>();
@@ -18,7 +18,7 @@ describe('the types of the package', () => {
     expectTypeOf<z.output<typeof schemas.AdvanceSchema>>().toEqualTypeOf<t.Advance>();
     expectTypeOf<Omit<z.output<typeof schemas.ClockChange>, 'mode'>>().toEqualTypeOf<t.Advance>();
     expectTypeOf<z.output<ReturnType<typeof schemas.createTaskSchema<Family>>>>().toEqualTypeOf<t.Task>();
-    expectTypeOf<z.output<typeof CannedResponse>>().toEqualTypeOf<t.WholeAnswer>();
+    expectTypeOf<z.output<typeof CannedResponse>>().toEqualTypeOf<t.CannedResponse>();
     expectTypeOf<z.output<typeof Effect>>().toEqualTypeOf<t.Effect>();
     expectTypeOf<z.output<ReturnType<typeof schemas.createFaultSchema<Family>>>>().toEqualTypeOf<t.Fault>();
     expectTypeOf<z.output<typeof schemas.JournalEntrySchema>>().toEqualTypeOf<t.JournalEntry>();
@@ -27,7 +27,7 @@ describe('the types of the package', () => {
     expectTypeOf<z.output<typeof schemas.SnapshotSchema>>().toEqualTypeOf<t.Snapshot>();
   });
 
-  it('are what the calls take', () => {
+  it('are accepted by the request schemas', () => {
     expectTypeOf<t.NewAccount>().toExtend<z.input<typeof NewAccount>>();
     expectTypeOf<keyof t.NewAccount>().toEqualTypeOf<keyof z.input<typeof NewAccount>>();
     expectTypeOf<t.AccountChanges>().toExtend<z.input<typeof AccountChanges>>();

@@ -1,0 +1,31 @@
+import type { Account } from '../core/accounts/accounts.ts';
+import type { Core } from '../core/core.ts';
+import type { Task } from '../core/tasks/task.ts';
+import { AdminError } from './error-codes.ts';
+import type { AccountParams, TaskParams } from './schemas.ts';
+
+/**
+ * Finds an account by its key and applies the transitions that are due for it.
+ * @throws ACCOUNT_NOT_FOUND when no account has the key
+ */
+export function requireAccount(core: Core, { key }: AccountParams): Account {
+  const account = core.accounts.find(key);
+  if (!account) throw new AdminError('ACCOUNT_NOT_FOUND', key);
+  core.timeline.applyIfDue(account);
+  return core.accounts.get(account.id);
+}
+
+/**
+ * Finds a task of an account, after applying the transitions that are due for the account.
+ * @throws ACCOUNT_NOT_FOUND when no account has the key
+ * @throws TASK_NOT_FOUND when the account has no such task
+ */
+export const requireTask = (core: Core, params: TaskParams): Task =>
+  requireAccountTask(core, requireAccount(core, params).id, params.id);
+
+/** @throws TASK_NOT_FOUND when the account has no such task */
+export function requireAccountTask(core: Core, accountId: number, id: string): Task {
+  const task = core.tasks.find(accountId, id);
+  if (!task) throw new AdminError('TASK_NOT_FOUND', id);
+  return task;
+}
