@@ -365,7 +365,7 @@ describe('verify', () => {
   it.each([
     ['10 mistakes in single responses', 10, RESPONSE_MUTATIONS],
     ['20 mistakes in files, texts, links and over several responses', 20, STATEFUL_MUTATIONS],
-  ])('finds each of %s, and reports nothing else', async (_title, count, mutations) => {
+  ])('finds each of %s, and reports nothing else', { timeout: 180_000 }, async (_title, count, mutations) => {
     expect(mutations).toHaveLength(count);
     const { outcomes } = await verifyServer(await startMutant(mutations));
     const mismatched = outcomes.filter(({ result }) => result === 'differs').map(({ id }) => id);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { readCommand } from '../../src/cli/arguments.ts';
 import { SetupError } from '../../src/core/errors.ts';
-import { readCommand, readProgrammaticOptions } from '../../src/settings/config.ts';
+import { readProgrammaticOptions } from '../../src/settings/config.ts';
 
 const config = (argv: string[] = [], env: Record<string, string> = {}) => readCommand(argv, env).config;
 const refusal = (argv: string[], env: Record<string, string> = {}): string => {
