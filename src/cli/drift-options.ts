@@ -45,4 +45,4 @@ Usage: nanophoto-emulator drift [flags] <directory>
   --admin-token  token of its control plane, if it requires one
   --format       human or json (default human)
 
-Exits with 0 if all three agree, with 1 if something differs, with 2 if there are no samples.`;
+Exits with 0 if all three agree, with 1 if something differs, with 2 if the directory has no samples.`;

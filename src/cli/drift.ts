@@ -1,6 +1,5 @@
 import { connectEmulator } from '../client/client.ts';
-import type { Case } from '../conformance/case.ts';
-import type { Target } from '../conformance/case-context.ts';
+import type { Case, Target } from '../conformance/case-context.ts';
 import { allCases } from '../conformance/cases/index.ts';
 import { sampleCases } from '../conformance/cases/samples.ts';
 import { createContractValidator } from '../conformance/contract-validator.ts';
@@ -31,7 +30,7 @@ export async function runDrift(args: readonly string[], env: NodeJS.ProcessEnv):
   else process.stdout.write(`${DRIFT_HELP}\n`);
 }
 
-/** Compares recorded responses with the contract and the emulator. Resolves with the exit code: 0 if they agree, else 1. */
+/** Compares recordings with the contract and the emulator. Resolves with the exit code: 0 if they agree, else 1. */
 async function drift({ dir, url, adminToken, format }: DriftOptions): Promise<number> {
   const samples = loadSamples(dir);
   if (samples.length === 0) throw new SetupError(`${dir} has no samples; verify --record creates them.`);

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { ControlError, connectEmulator } from '../client/client.ts';
 import type { Rule } from '../client/types.ts';
-import { escapeControlChars } from '../conformance/escape-control-chars.ts';
 import { loadSamples } from '../conformance/recordings/load-samples.ts';
 import { ruleFromSample } from '../conformance/recordings/sample-to-rule.ts';
+import { escapeControlChars } from '../conformance/report.ts';
 import { createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
 import { SetupError } from '../core/errors.ts';
 import { FAMILIES } from '../families/index.ts';

@@ -20,6 +20,8 @@ const setting = <T>(
 
 const integer = (min: number, max: number) =>
   z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(min).max(max));
+const integerSetting = (min: number, max: number, fallback: number, description: string) =>
+  setting(integer(min, max), fallback, `a whole number from ${min} to ${max}`, description);
 const onOff = z.enum(['on', 'off']).transform((word) => word === 'on');
 const nonEmpty = z.string().min(1);
 
@@ -118,59 +120,19 @@ export const SETTINGS = {
     'a comma-separated list of host names without ports',
     'additional host names under which the control plane accepts requests without a token',
   ),
-  'journal-entries': setting(
-    integer(0, 100_000),
-    1000,
-    'a whole number from 0 to 100000',
-    "requests kept in each account's journal; 0 turns it off",
-  ),
-  'body-limit-bytes': setting(
-    integer(1024, 1_073_741_824),
-    1_048_576,
-    'a whole number from 1024 to 1073741824',
-    'maximum size of a JSON body, except for video uploads',
-  ),
-  'header-limit-bytes': setting(
-    integer(4096, 1_048_576),
-    16_384,
-    'a whole number from 4096 to 1048576',
-    'maximum size of the request line and the headers',
-  ),
-  'request-timeout-seconds': setting(
-    integer(1, 3600),
-    120,
-    'a whole number from 1 to 3600',
-    'time limit for receiving a request',
-  ),
-  'connection-limit': setting(
-    integer(1, 1_000_000),
-    5000,
-    'a whole number from 1 to 1000000',
-    'maximum concurrent connections; further ones get 503',
-  ),
-  'stream-limit': setting(
-    integer(1, 1_000_000),
-    5000,
-    'a whole number from 1 to 1000000',
-    'maximum concurrent streams and delayed responses; further ones get 503',
-  ),
-  'listener-limit': setting(
-    integer(1, 1_000_000),
-    1000,
-    'a whole number from 1 to 1000000',
-    'maximum concurrent event streams and waits of the control plane; further ones get 503',
-  ),
-  'auto-account-limit': setting(
-    integer(1, 10_000_000),
+  'journal-entries': integerSetting(0, 100_000, 1000, "requests kept in each account's journal; 0 turns it off"),
+  'body-limit-bytes': integerSetting(1024, 1_073_741_824, 1_048_576, 'maximum JSON body, except for video uploads'),
+  'header-limit-bytes': integerSetting(4096, 1_048_576, 16_384, 'maximum size of the request line and the headers'),
+  'request-timeout-seconds': integerSetting(1, 3600, 120, 'time limit for receiving a request'),
+  'connection-limit': integerSetting(1, 1_000_000, 5000, 'maximum connections; further ones get 503'),
+  'stream-limit': integerSetting(1, 1_000_000, 5000, 'maximum streams and delayed responses; further ones get 503'),
+  'listener-limit': integerSetting(1, 1_000_000, 1000, 'maximum control plane streams and waits; further ones get 503'),
+  'auto-account-limit': integerSetting(
+    1,
+    10_000_000,
     10_000,
-    'a whole number from 1 to 10000000',
     'maximum auto-created accounts; the least recently used is evicted',
   ),
-  'snapshot-limit': setting(integer(0, 100_000), 100, 'a whole number from 0 to 100000', 'maximum snapshots per account'),
-  'fault-limit': setting(
-    integer(0, 100_000),
-    1000,
-    'a whole number from 0 to 100000',
-    'maximum fault rules per account, and maximum global fault rules',
-  ),
+  'snapshot-limit': integerSetting(0, 100_000, 100, 'maximum snapshots per account'),
+  'fault-limit': integerSetting(0, 100_000, 1000, 'maximum fault rules per account, and maximum global fault rules'),
 } as const;
