@@ -4,14 +4,14 @@ import { SetupError } from '../../src/core/errors.ts';
 import { readProgrammaticOptions } from '../../src/settings/config.ts';
 
 const config = (argv: string[] = [], env: Record<string, string> = {}) => readCommand(argv, env).config;
-const refusal = (argv: string[], env: Record<string, string> = {}): string => {
+const readError = (argv: string[], env: Record<string, string> = {}): string => {
   try {
     readCommand(argv, env);
   } catch (error) {
     expect(error).toBeInstanceOf(SetupError);
     return (error as Error).message;
   }
-  throw new Error('was not refused');
+  throw new Error('no error was thrown');
 };
 
 describe('settings', () => {
@@ -47,18 +47,18 @@ describe('settings', () => {
     });
   });
 
-  it('are taken from flags first, then from the environment', () => {
+  it('come from flags, then from the environment', () => {
     const env = { NANOPHOTO_EMULATOR_SPEED: '2', NANOPHOTO_EMULATOR_RATE_LIMIT: 'off', PORT: '8080' };
     expect(config(['--speed=3'], env)).toMatchObject({ speed: 3, rateLimit: null, port: 8080 });
     expect(config([], { ...env, NANOPHOTO_EMULATOR_PORT: '1' })).toMatchObject({ port: 1, speed: 2 });
   });
 
-  it('ignore empty variables and what Kubernetes says of a service of our name', () => {
+  it('ignore empty variables, and the port variable that Kubernetes sets for a service', () => {
     const env = { NANOPHOTO_EMULATOR_PORT: 'tcp://10.0.0.1:6266', NANOPHOTO_EMULATOR_SPEED: '' };
     expect(config([], env)).toMatchObject({ port: 6266, speed: 60 });
   });
 
-  it('take a --seed that ends in .json as the seed file', () => {
+  it('treat a --seed that ends in .json as the seed file', () => {
     expect(config(['--seed', 'accounts.json'])).toMatchObject({
       seed: 'nanophoto',
       seedFile: 'accounts.json',
@@ -66,7 +66,7 @@ describe('settings', () => {
     expect(config(['--seed', '42'])).toMatchObject({ seed: '42', seedFile: undefined });
   });
 
-  it('take names of hosts as a list, whatever their case', () => {
+  it('read host names as a list in lower case', () => {
     expect(config(['--admin-hosts', 'Emulator.test,ci-7.example']).adminHosts).toEqual([
       'emulator.test',
       'ci-7.example',
@@ -77,7 +77,7 @@ describe('settings', () => {
     ]);
   });
 
-  it('take the slash off a public URL', () => {
+  it('remove trailing slashes from the public URL', () => {
     expect(config(['--public-url', 'https://x.test/a/']).publicUrl).toBe('https://x.test/a');
   });
 
@@ -114,24 +114,24 @@ describe('settings', () => {
     ['admin-hosts', 'http://emulator'],
     ['admin-hosts', 'one,,two'],
     ['admin-hosts', '*.test'],
-  ])('refuse --%s "%s" with a sentence that says what to write', (name, value) => {
-    const sentence = refusal([`--${name}=${value}`]);
+  ])('reject --%s "%s" with a sentence that describes valid values', (name, value) => {
+    const sentence = readError([`--${name}=${value}`]);
     expect(sentence).toContain(`--${name} must be`);
     expect(sentence).toContain(`not "${value}"`);
     expect(sentence).toMatch(/^[^\n]+\.$/);
   });
 
-  it.each(['short', 'with a space', 'sécretsecret'])('refuse --admin-token "%s" without repeating it', (token) => {
-    expect(refusal([`--admin-token=${token}`])).toBe('--admin-token must be at least 8 visible ASCII characters.');
+  it.each(['short', 'with a space', 'sécretsecret'])('reject --admin-token "%s" without repeating it', (token) => {
+    expect(readError([`--admin-token=${token}`])).toBe('--admin-token must be at least 8 visible ASCII characters.');
   });
 
-  it('refuse flags that do not exist, lack their value or have one too many', () => {
-    expect(refusal(['--nonsense'])).toBe('Unknown flag --nonsense; nanophoto-emulator --help lists the flags.');
-    expect(refusal(['-x'])).toContain('Unknown flag -x');
-    expect(refusal(['--speed'])).toBe('--speed needs a value: a number from 0.000001 to 1000000.');
-    expect(refusal(['--port', '--speed', '1'])).toContain('--port needs a value');
-    expect(refusal(['--help=yes'])).toBe('--help takes no value.');
-    expect(refusal(['start', 'now'])).toContain('Unexpected "now" after "start"');
+  it('reject unknown flags, missing values and unexpected values', () => {
+    expect(readError(['--nonsense'])).toBe('Unknown flag --nonsense; nanophoto-emulator --help lists the flags.');
+    expect(readError(['-x'])).toContain('Unknown flag -x');
+    expect(readError(['--speed'])).toBe('--speed needs a value: a number from 0.000001 to 1000000.');
+    expect(readError(['--port', '--speed', '1'])).toContain('--port needs a value');
+    expect(readError(['--help=yes'])).toBe('--help takes no value.');
+    expect(readError(['start', 'now'])).toContain('Unexpected "now" after "start"');
   });
 });
 
@@ -139,7 +139,7 @@ describe('settings of exec', () => {
   const exec = (flags: string[] = [], env: Record<string, string> = {}) =>
     readCommand(['exec', ...flags, '--', 'true'], env);
 
-  it('are such that nobody waits, and nothing is in the way or left behind', () => {
+  it('default to a free port, memory, the automatic clock and a large journal', () => {
     const { port, httpsPort, dataDir, clock, logLevel, journalEntries } = exec().config;
     expect({ port, httpsPort, dataDir, clock, logLevel, journalEntries }).toEqual({
       port: 0,
@@ -157,14 +157,14 @@ describe('settings of exec', () => {
     ['NANOPHOTO_EMULATOR_HTTPS_PORT', '8443'],
     ['NANOPHOTO_EMULATOR_HOST', '0.0.0.0'],
     ['NANOPHOTO_EMULATOR_DATA_DIR', '/data'],
-  ])('are not those that the environment has for another emulator: %s', (name, value) => {
+  ])('ignore %s, which may be meant for another emulator', (name, value) => {
     const read = exec([], { [name]: value });
     expect(read.config).toEqual(exec().config);
-    // The command may be the one it is meant for.
+    // It may be meant for the command.
     expect(read.exec!.env).toEqual({ [name]: value });
   });
 
-  it('are those of the environment otherwise, and flags before all', () => {
+  it('come from flags, then from the environment', () => {
     const env = { NANOPHOTO_EMULATOR_CLOCK: 'real', NANOPHOTO_EMULATOR_SPEED: '2' };
     expect(exec([], env).config).toMatchObject({ clock: 'real', speed: 2 });
     const flags = ['--clock', 'frozen', '--host', '0.0.0.0', '--port', '1', '--https-port', '2'];
