@@ -157,8 +157,8 @@ describe('source layout', () => {
     expect(filesMatching(usesTime, ['core/time/clock.ts', 'console/time.ts'])).toEqual([]);
   });
 
-  it('reads flags and the environment only in settings, and in the preload of another program', () => {
-    const exceptions = ['settings/config.ts', 'cli/exec/preload.ts'];
+  it('reads flags and the environment only in cli/arguments, and in the preload of another program', () => {
+    const exceptions = ['cli/arguments.ts', 'cli/exec/preload.ts'];
     expect(filesMatching(/process\.(env|argv)/, exceptions)).toEqual([]);
   });
 

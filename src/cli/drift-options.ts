@@ -1,9 +1,9 @@
 import { SetupError } from '../core/errors.ts';
-import { parseBaseUrl, readFlags } from './flags.ts';
+import { parseBaseUrl, parseFlags } from './flags.ts';
 
 export interface DriftOptions {
   dir: string;
-  /** Of an emulator; undefined: one in memory is opened. */
+  /** URL of a running emulator. Undefined: one is started in memory. */
   url: string | undefined;
   adminToken: string | undefined;
   format: 'human' | 'json';
@@ -16,17 +16,17 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-/** `argv`: what follows `drift`. Undefined: help is asked for. @throws SetupError with one sentence */
+/** Reads the arguments after `drift`. Undefined: --help is among them. @throws SetupError when one is invalid */
 export function readDriftOptions(argv: readonly string[], env: NodeJS.ProcessEnv): DriftOptions | undefined {
-  const { values, positionals } = readFlags('drift', argv, OPTIONS, true);
+  const { values, positionals } = parseFlags('drift', argv, OPTIONS, true);
   if (values.help) return undefined;
   const [dir, ...more] = positionals;
   if (dir === undefined || more.length > 0) {
-    throw new SetupError('drift needs one directory of samples, as verify --record makes it.');
+    throw new SetupError('drift needs one directory of recorded samples; verify --record creates one.');
   }
   const { format } = values;
   if (format !== 'human' && format !== 'json') {
-    throw new SetupError(`--format must be human, json, not "${format}".`);
+    throw new SetupError(`--format must be human or json, not "${format}".`);
   }
   const url = values['base-url'];
   return {
@@ -37,12 +37,12 @@ export function readDriftOptions(argv: readonly string[], env: NodeJS.ProcessEnv
   };
 }
 
-export const DRIFT_HELP = `nanophoto-emulator drift: what was recorded beside the contract and the emulator
+export const DRIFT_HELP = `nanophoto-emulator drift: compares recorded responses with the contract and the emulator
 
 Usage: nanophoto-emulator drift [flags] <directory>
 
-  --base-url     an emulator that runs; without it, one of this version is opened in memory
-  --admin-token  of its control plane, where it wants one
-  --format       human, json (default human)
+  --base-url     URL of a running emulator (default: one of this version, started in memory)
+  --admin-token  token of its control plane, if it requires one
+  --format       human or json (default human)
 
-Ends with 0 when the three agree, with 1 when something differs, with 2 when there are no samples.`;
+Exits with 0 if all three agree, with 1 if something differs, with 2 if the directory has no samples.`;

@@ -1,6 +1,5 @@
 import { connectEmulator } from '../client/client.ts';
-import type { Case } from '../conformance/case.ts';
-import type { Target } from '../conformance/case-context.ts';
+import type { Case, Target } from '../conformance/case-context.ts';
 import { allCases } from '../conformance/cases/index.ts';
 import { sampleCases } from '../conformance/cases/samples.ts';
 import { createContractValidator } from '../conformance/contract-validator.ts';
@@ -19,18 +18,22 @@ import { systemClock } from '../core/time/clock.ts';
 import { readSamples, type WireSample } from '../openapi/wire-samples.ts';
 import { packageVersion } from '../paths.ts';
 import { startInProcess } from '../server/start.ts';
-import type { DriftOptions } from './drift-options.ts';
+import { DRIFT_HELP, type DriftOptions, readDriftOptions } from './drift-options.ts';
 import { connectControl, getFourSecondVideo, loadContractDocument, WIRE_DIR } from './verify.ts';
 
 const TASK_TIMEOUT_MS = 60_000;
 
-/**
- * Holds recorded answers against the contract and the emulator. Resolves with the exit code: 0 when they agree, else 1.
- * @throws SetupError when there is nothing to compare
- */
-export async function drift({ dir, url, adminToken, format }: DriftOptions): Promise<number> {
+/** Runs `drift` with these arguments. @throws SetupError when an argument is invalid or there is nothing to compare */
+export async function runDrift(args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  const options = readDriftOptions(args, env);
+  if (options) process.exitCode = await drift(options);
+  else process.stdout.write(`${DRIFT_HELP}\n`);
+}
+
+/** Compares recordings with the contract and the emulator. Resolves with the exit code: 0 if they agree, else 1. */
+async function drift({ dir, url, adminToken, format }: DriftOptions): Promise<number> {
   const samples = loadSamples(dir);
-  if (samples.length === 0) throw new SetupError(`There are no samples in ${dir}; verify --record makes them.`);
+  if (samples.length === 0) throw new SetupError(`${dir} has no samples; verify --record creates them.`);
   const validator = createContractValidator(await loadContractDocument());
   const documented = readSamples(WIRE_DIR);
   const all = allCases(validator, documented);
@@ -41,23 +44,12 @@ export async function drift({ dir, url, adminToken, format }: DriftOptions): Pro
   const emulatorUrl = url ?? ownEmulator!.url;
   try {
     const control = ownEmulator ? connectEmulator(emulatorUrl) : await connectControl({ url: emulatorUrl, adminToken });
-    if (!control) throw new SetupError(`${emulatorUrl} is no emulator: it has no control plane.`);
+    if (!control) throw new SetupError(`${emulatorUrl} is not an emulator: it has no control plane.`);
     const emulated = new Map<string, RecordedSample>();
-    const log = createExchangeLog({
-      url: emulatorUrl,
-      keys: [],
-      nowMs: systemClock.nowMs,
-      getFourSecondVideo,
-    });
+    const log = createExchangeLog({ url: emulatorUrl, keys: [], nowMs: systemClock.nowMs, getFourSecondVideo });
     const target: Target = {
-      ...{
-        url: emulatorUrl,
-        key: undefined,
-        control,
-        patienceMs: TASK_TIMEOUT_MS,
-        pollEveryMs: 0,
-        getFourSecondVideo,
-      },
+      ...{ url: emulatorUrl, key: undefined, control, getFourSecondVideo },
+      ...{ patienceMs: TASK_TIMEOUT_MS, pollEveryMs: 0 },
       budget: { left: 0, spent: 0 },
       sleep: async () => {},
       onExchange(exchange, caseInfo) {
@@ -90,10 +82,7 @@ export async function drift({ dir, url, adminToken, format }: DriftOptions): Pro
   }
 }
 
-/**
- * The case that a sample was recorded in. One that there is no more, or never was, is replayed as a sample of the project would
- * be.
- */
+/** Finds the case that a sample was recorded in; without one, creates a case that replays the sample itself. */
 function findCase(sample: WireSample, cases: readonly Case[]): Case {
   const existing = cases.find(({ id }) => id === (sample.case ?? sample.id));
   if (existing) return existing;

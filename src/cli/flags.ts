@@ -3,8 +3,8 @@ import { SetupError } from '../core/errors.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
-/** The flags of a command that has its own. `takesWords`: words beside them have a meaning. @throws SetupError */
-export function readFlags<const T extends Options>(
+/** Parses the arguments of a subcommand with flags of its own. @throws SetupError when a flag or argument is invalid */
+export function parseFlags<const T extends Options>(
   command: string,
   argv: readonly string[],
   options: T,
@@ -13,24 +13,22 @@ export function readFlags<const T extends Options>(
   try {
     return parseArgs({ args: [...argv], options, allowPositionals });
   } catch (error) {
-    const [, flag] = /'([\w-]+)/.exec((error as Error).message) ?? [];
-    const isUnknown = (error as { code?: string }).code !== 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE';
-    throw new SetupError(
-      isUnknown
-        ? `${command} knows no ${flag ?? 'such word'}; nanophoto-emulator ${command} --help lists its flags.`
-        : `${flag} needs a value.`,
-    );
+    const { code, message } = error as { code?: string; message: string };
+    const [, argument = ''] = /'([\w-]+)/.exec(message) ?? [];
+    if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') throw new SetupError(`${argument} needs a value.`);
+    const problem = code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? `Unknown flag ${argument}` : `Unexpected "${argument}"`;
+    throw new SetupError(`${problem}; nanophoto-emulator ${command} --help lists the flags.`);
   }
 }
 
-/** Without a slash at its end. @throws SetupError */
+/** Parses --base-url and removes trailing slashes. @throws SetupError when it is not a plain http or https URL */
 export function parseBaseUrl(url: string): string {
   const { username = '', password = '', search = '', hash = '' } = URL.canParse(url) ? new URL(url) : {};
   if (username + password + search + hash !== '') {
-    throw new SetupError('--base-url must be an address without a user, a query or a fragment.');
+    throw new SetupError('--base-url must be a URL without credentials, query and fragment.');
   }
   if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
-    throw new SetupError(`--base-url must be an http or https address, not "${url}".`);
+    throw new SetupError(`--base-url must be an http or https URL, not "${url}".`);
   }
   return url.replace(/\/+$/, '');
 }

@@ -1,10 +1,10 @@
 import { SetupError } from '../core/errors.ts';
-import { parseBaseUrl, readFlags } from './flags.ts';
+import { parseBaseUrl, parseFlags } from './flags.ts';
 
 export interface ImportOptions {
   /** Files and directories. */
   paths: readonly string[];
-  /** Whose rules they become; undefined: nobody's, they are printed. */
+  /** Key of the account that gets the rules. Undefined: the rules are printed. */
   key: string | undefined;
   url: string;
   adminToken: string | undefined;
@@ -20,21 +20,21 @@ const OPTIONS = {
 } as const;
 const DEFAULT_URL = 'http://127.0.0.1:6266';
 
-/** `argv`: what follows `import`. Undefined: help is asked for. @throws SetupError with one sentence */
+/** Reads the arguments after `import`. Undefined: --help is among them. @throws SetupError when one is invalid */
 export function readImportOptions(argv: readonly string[], env: NodeJS.ProcessEnv): ImportOptions | undefined {
-  const { values, positionals } = readFlags('import', argv, OPTIONS, true);
+  const { values, positionals } = parseFlags('import', argv, OPTIONS, true);
   if (values.help) return undefined;
   if (positionals.length === 0) {
-    throw new SetupError('import needs files or directories of samples, as verify --record makes them.');
+    throw new SetupError('import needs files or directories of samples; verify --record creates them.');
   }
   const { key, 'base-url': url, 'admin-token': adminToken, 'seed-file': seedFile } = values;
   const runningEmulatorFlag =
     url === undefined ? (adminToken === undefined ? undefined : '--admin-token') : '--base-url';
   if (seedFile !== undefined && runningEmulatorFlag) {
-    throw new SetupError(`${runningEmulatorFlag} is about an emulator that runs; leave it out, or --seed-file.`);
+    throw new SetupError(`${runningEmulatorFlag} cannot be combined with --seed-file; leave one of them out.`);
   }
   if (key === undefined && runningEmulatorFlag) {
-    throw new SetupError(`${runningEmulatorFlag} needs the key of the account that the rules are for: --key.`);
+    throw new SetupError(`${runningEmulatorFlag} needs --key, the account that gets the rules.`);
   }
   return {
     paths: positionals,
@@ -45,13 +45,13 @@ export function readImportOptions(argv: readonly string[], env: NodeJS.ProcessEn
   };
 }
 
-export const IMPORT_HELP = `nanophoto-emulator import: makes recorded answers happen again
+export const IMPORT_HELP = `nanophoto-emulator import: replays recorded responses
 
 Usage: nanophoto-emulator import [flags] <file or directory> …
 
-Makes a fault rule of each sample, and prints them as JSON.
+Converts each sample to a fault rule, and prints the rules as JSON.
 
-  --key          sets them for this account of an emulator that runs
-  --base-url     where that is (default ${DEFAULT_URL})
-  --admin-token  of its control plane, where it wants one
-  --seed-file    writes them into this seed file instead, for the account of --key (default np_test_default)`;
+  --key          add the rules to this account of a running emulator
+  --base-url     URL of that emulator (default ${DEFAULT_URL})
+  --admin-token  token of its control plane, if it requires one
+  --seed-file    add the rules to this seed file instead, for the account of --key (default np_test_default)`;

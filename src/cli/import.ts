@@ -1,36 +1,42 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { ControlError, connectEmulator } from '../client/client.ts';
 import type { Rule } from '../client/types.ts';
-import { escapeControlChars } from '../conformance/escape-control-chars.ts';
 import { loadSamples } from '../conformance/recordings/load-samples.ts';
 import { ruleFromSample } from '../conformance/recordings/sample-to-rule.ts';
+import { escapeControlChars } from '../conformance/report.ts';
 import { createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
 import { SetupError } from '../core/errors.ts';
 import { FAMILIES } from '../families/index.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
 import { parseSeedFile } from '../server/seed-file.ts';
-import type { ImportOptions } from './import-options.ts';
+import { IMPORT_HELP, type ImportOptions, readImportOptions } from './import-options.ts';
 
 const DEFAULT_KEY = 'np_test_default';
 
-/** Makes recorded answers happen again. @throws SetupError when there is nothing to make rules of, or nowhere to put them */
-export async function importSamples(options: ImportOptions): Promise<void> {
+/** Runs `import` with these arguments. @throws SetupError when one is invalid, or the rules cannot be made or added */
+export async function runImport(args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  const options = readImportOptions(args, env);
+  if (options) await importSamples(options);
+  else print(IMPORT_HELP);
+}
+
+async function importSamples(options: ImportOptions): Promise<void> {
   const { paths, key, url, adminToken, seedFile } = options;
   const rules = loadRules(paths);
   const count = rules.length === 1 ? '1 rule' : `${rules.length} rules`;
   if (seedFile !== undefined) {
     const accountKey = key ?? DEFAULT_KEY;
     addToSeedFile(seedFile, accountKey, rules);
-    print(`${seedFile} has ${count} more for ${accountKey}.`);
+    print(`Added ${count} for ${accountKey} to ${seedFile}.`);
   } else if (key !== undefined) {
     await addRules(url, adminToken, key, rules);
-    print(`${key} has ${count} more at ${url}.`);
+    print(`Added ${count} for ${key} at ${url}.`);
   } else print(JSON.stringify(rules, null, 2));
 }
 
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
-/** What no rule can be made of is left out, and told. @throws SetupError when nothing is left */
+/** Converts samples to rules and reports the ones that it skips. @throws SetupError when no rule is left */
 function loadRules(paths: readonly string[]): Rule[] {
   const schema = createFaultRuleSchema(FAMILIES, () => true);
   const rules: Rule[] = [];
@@ -40,13 +46,13 @@ function loadRules(paths: readonly string[]): Rule[] {
     const [issue] = parsed?.error?.issues ?? [];
     const reason = typeof rule === 'string' ? rule : issue && `${issue.path.join('.')}: ${issue.message}`;
     if (reason === undefined) rules.push(rule as Rule);
-    else process.stderr.write(`left out: ${escapeControlChars(`${sample.id}: ${reason}`)}\n`);
+    else process.stderr.write(`skipped ${escapeControlChars(`${sample.id}: ${reason}`)}\n`);
   }
-  if (rules.length === 0) throw new SetupError(`No rule can be made of ${paths.join(', ')}.`);
+  if (rules.length === 0) throw new SetupError(`${paths.join(', ')}: none of the samples can be converted to a rule.`);
   return rules;
 }
 
-/** All of them or none. */
+/** Adds all rules or none. @throws SetupError when the emulator rejects a rule or does not respond */
 async function addRules(url: string, adminToken: string | undefined, key: string, rules: readonly Rule[]) {
   const control = connectEmulator(url, adminToken === undefined ? {} : { adminToken });
   const addedIds: string[] = [];
@@ -55,11 +61,9 @@ async function addRules(url: string, adminToken: string | undefined, key: string
   } catch (cause) {
     await Promise.all(addedIds.map((id) => control.account(key).faults.remove(id))).catch(() => {});
     if (cause instanceof ControlError) {
-      throw new SetupError(`${url} takes no rules for ${key}: ${cause.message.replace(/\.$/, '')}.`, {
-        cause,
-      });
+      throw new SetupError(`${url} rejects rules for ${key}: ${cause.message.replace(/\.$/, '')}.`, { cause });
     }
-    throw new SetupError(`No emulator answers at ${url}; say where it is with --base-url.`, { cause });
+    throw new SetupError(`No emulator responds at ${url}; check --base-url.`, { cause });
   }
 }
 
@@ -67,7 +71,7 @@ interface SeedFile {
   accounts?: { key: string; faults?: Rule[] }[];
 }
 
-/** Adds to what is there; a file without accounts goes on having the built-in ones. */
+/** Adds rules to a seed file. A file without accounts, which stands for the built-in accounts, keeps these. */
 function addToSeedFile(file: string, key: string, rules: readonly Rule[]): void {
   if (existsSync(file)) parseSeedFile(file, readJson(file));
   const content: SeedFile = existsSync(file) ? readJson(file) : {};

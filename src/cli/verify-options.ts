@@ -1,25 +1,25 @@
 import { FORMATS, type Format } from '../conformance/report.ts';
 import { SetupError } from '../core/errors.ts';
 import type { Provenance } from '../http/pipeline/route-docs.ts';
-import { parseBaseUrl, readFlags } from './flags.ts';
+import { parseBaseUrl, parseFlags } from './flags.ts';
 
 export interface VerifyOptions {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   url: string;
   key: string | undefined;
   adminToken: string | undefined;
-  /** Credits. */
+  /** Credits that may be spent on a server without a control plane. */
   spend: number;
-  /** How long a task may take. */
+  /** Maximum duration of a task on a server without a control plane. */
   patienceMs: number;
   pollEveryMs: number;
   provenances: readonly Provenance[];
-  /** Beginnings of the names of cases; empty: all. */
+  /** Prefixes of case ids. Empty: all cases. */
   only: readonly string[];
   format: Format;
-  /** Where the report goes; undefined: standard output. */
+  /** File for the report. Undefined: standard output. */
   output: string | undefined;
-  /** The directory that keeps what was answered. */
+  /** Directory for recorded samples. Undefined: nothing is recorded. */
   record: string | undefined;
 }
 
@@ -39,22 +39,22 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-/** `argv`: what follows `verify`. Undefined: help is asked for. @throws SetupError with one sentence */
+/** Reads the arguments after `verify`. Undefined: --help is among them. @throws SetupError when one is invalid */
 export function readVerifyOptions(argv: readonly string[], env: NodeJS.ProcessEnv): VerifyOptions | undefined {
-  const { values } = readFlags('verify', argv, OPTIONS);
+  const { values } = parseFlags('verify', argv, OPTIONS);
   if (values.help) return undefined;
   const provenances = values.provenance.split(',') as Provenance[];
   if (!provenances.every((provenance) => PROVENANCES.includes(provenance))) {
     throw new SetupError(
-      `--provenance must be some of ${PROVENANCES.join()}, separated by commas, not "${values.provenance}".`,
+      `--provenance must be a comma-separated list of ${PROVENANCES.join(', ')}, not "${values.provenance}".`,
     );
   }
   if (!FORMATS.includes(values.format as Format)) {
-    throw new SetupError(`--format must be ${FORMATS.join(', ')}, not "${values.format}".`);
+    throw new SetupError(`--format must be one of ${FORMATS.join(', ')}, not "${values.format}".`);
   }
   return {
     url: parseBaseUrl(values['base-url']),
-    // An empty variable is as good as none.
+    // An empty variable counts as unset.
     key: parseKey(values.key ?? env.NANOPHOTO_API_KEY),
     adminToken: values['admin-token'] ?? (env.NANOPHOTO_EMULATOR_ADMIN_TOKEN || undefined),
     spend: parseInteger('spend', values.spend),
@@ -68,10 +68,10 @@ export function readVerifyOptions(argv: readonly string[], env: NodeJS.ProcessEn
   };
 }
 
-/** Secrets often come with a line break at their end. */
+/** Removes white space around the key: secrets often end with a line break. */
 function parseKey(value: string | undefined): string | undefined {
   const key = value?.trim();
-  if (key && !/^[\x21-\x7e]+$/.test(key)) throw new SetupError('The key must be visible ASCII characters.');
+  if (key && !/^[\x21-\x7e]+$/.test(key)) throw new SetupError('The key must consist of visible ASCII characters.');
   return key || undefined;
 }
 
@@ -80,20 +80,20 @@ function parseInteger(name: string, text: string): number {
   throw new SetupError(`--${name} must be a whole number, not "${text}".`);
 }
 
-export const VERIFY_HELP = `nanophoto-emulator verify: holds any server to the contract
+export const VERIFY_HELP = `nanophoto-emulator verify: checks a server against the API contract
 
 Usage: nanophoto-emulator verify [flags]
 
-  --base-url     the server (default ${OPTIONS['base-url'].default})
-  --key          an API key of it; an emulator needs none, each case has its own. Else NANOPHOTO_API_KEY
-  --admin-token  of an emulator's control plane, where it wants one
+  --base-url     URL of the server (default ${OPTIONS['base-url'].default})
+  --key          API key (default: NANOPHOTO_API_KEY); not needed for an emulator, where each case creates an account
+  --admin-token  token of the emulator's control plane, if it requires one
   --spend        credits that may be spent on a server without a control plane (default 0)
-  --patience     seconds that a task may take there (default 900)
-  --poll-every   seconds between two polls of it (default 10)
-  --provenance   which promises: documented, observed (in public clients), assumed (default ${PROVENANCES.join()})
-  --only         beginnings of the names of cases, separated by commas: sora-2/generate,veo-3
+  --patience     maximum seconds per task on such a server (default 900)
+  --poll-every   seconds between two polls on such a server (default 10)
+  --provenance   cases to run: documented, observed (in public clients), assumed (default ${PROVENANCES.join()})
+  --only         comma-separated prefixes of case ids, for example sora-2/generate,veo-3
   --format       ${FORMATS.join(', ')} (default human)
-  --output       a file for the report
-  --record       a directory that keeps every answer as a sample, with its date and without keys
+  --output       file for the report (default: standard output)
+  --record       directory in which to record every response as a sample, without keys
 
-Ends with 0 when all that was checked holds, with 1 when something differs, with 2 when nothing could be checked.`;
+Exits with 0 if every checked case holds, with 1 if one differs, with 2 if nothing could be checked.`;

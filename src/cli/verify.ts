@@ -19,7 +19,7 @@ import { readSamples } from '../openapi/wire-samples.ts';
 import { FIXTURES_DIR } from '../paths.ts';
 import { openEmulator } from '../server/emulator.ts';
 import { readProgrammaticOptions } from '../settings/config.ts';
-import type { VerifyOptions } from './verify-options.ts';
+import { readVerifyOptions, VERIFY_HELP, type VerifyOptions } from './verify-options.ts';
 
 export const WIRE_DIR = join(FIXTURES_DIR, 'wire');
 export const getFourSecondVideo = () => readFileSync(join(FIXTURES_DIR, 'videos/480x848-4s.mp4'));
@@ -27,11 +27,19 @@ export const getFourSecondVideo = () => readFileSync(join(FIXTURES_DIR, 'videos/
 const EXIT_HOLDS = 0;
 const EXIT_DIFFERS = 1;
 
+/** Runs `verify` with these arguments. @throws SetupError when an argument is invalid or nothing could be checked */
+export async function runVerify(args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  const options = readVerifyOptions(args, env);
+  if (options) process.exitCode = await verify(options);
+  else process.stdout.write(`${VERIFY_HELP}\n`);
+}
+
 /**
- * Holds any server to the contract. Resolves with the exit code: 0 when all that was checked holds, 1 when something differs.
- * @throws SetupError when it could not run, or nothing could be checked
+ * Checks a server against the contract. Resolves with the exit code: 0 if every checked case holds, 1 if one differs.
+ *
+ * @throws SetupError when the server cannot be reached, or nothing could be checked
  */
-export async function verify(options: VerifyOptions): Promise<number> {
+async function verify(options: VerifyOptions): Promise<number> {
   if (options.output !== undefined) assertWritable(options.output);
   const validator = createContractValidator(await loadContractDocument());
   const { url, key, spend, patienceMs, pollEveryMs, provenances, only } = options;
@@ -57,15 +65,14 @@ export async function verify(options: VerifyOptions): Promise<number> {
     creditsSpent: target.budget.spent,
     outcomes,
   };
-  // A server may repeat the key that it is sent.
+  // The server may echo the key in a response.
   const redact = createRedactor(key === undefined ? [] : [key]);
   writeReport(redact(formatReport(report, options.format)), options.output);
   recorder?.end();
   if (countOutcomes(report, 'differs') > 0) return EXIT_DIFFERS;
   if (countOutcomes(report, 'holds') > 0) return EXIT_HOLDS;
-  throw new SetupError(
-    `Nothing could be checked: ${(outcomes.find(({ isLast }) => isLast) ?? outcomes[0])?.why ?? 'there is no such case; see --only and --provenance'}.`,
-  );
+  const decisive = outcomes.find(({ isLast }) => isLast) ?? outcomes[0];
+  throw new SetupError(`Nothing could be checked: ${decisive?.why ?? 'no case matches --only and --provenance'}.`);
 }
 
 function createRecorderFor({ record, url, key }: VerifyOptions, ids: readonly string[]) {
@@ -77,7 +84,7 @@ function createRecorderFor({ record, url, key }: VerifyOptions, ids: readonly st
 const isSelected = (id: string, only: readonly string[]) =>
   only.length === 0 || only.some((prefix) => id.startsWith(prefix));
 
-/** What the contract is, as an emulator with the vendor's prices serves it. */
+/** Loads the OpenAPI document of the contract, as an emulator with the vendor's prices serves it. */
 export async function loadContractDocument(): Promise<Json> {
   const { app, close } = await openEmulator(readProgrammaticOptions({}), pino({ level: 'silent' }));
   const response = await app.inject({ url: '/openapi.json' });
@@ -85,7 +92,11 @@ export async function loadContractDocument(): Promise<Json> {
   return response.json();
 }
 
-/** The control plane of the server, if it has one and lets us in. @throws SetupError when there is no server at all */
+/**
+ * Connects to the control plane of a server. Undefined: the server has none.
+ *
+ * @throws SetupError when no server responds, or the control plane denies access
+ */
 export async function connectControl({
   url,
   adminToken,
@@ -94,21 +105,19 @@ export async function connectControl({
   const probe = (headers: Record<string, string>) =>
     request(path, { headers }).catch((cause) => {
       const reason = describeError(cause);
-      throw new SetupError(`No server answers at ${url} (${reason}); say where it is with --base-url.`, {
-        cause,
-      });
+      throw new SetupError(`No server responds at ${url} (${reason}); check --base-url.`, { cause });
     });
   let { status, body } = await probe({});
-  // Nobody is told the token but who asks for it in the emulator's own words.
+  // The token is only sent to a server that asks for it with the emulator's own error code.
   if (body?.code === 'ADMIN_TOKEN_REQUIRED' && adminToken !== undefined) {
     ({ status, body } = await probe({ 'x-admin-token': adminToken }));
   }
   if (body?.code === 'ADMIN_TOKEN_REQUIRED') {
-    throw new SetupError(`The control plane of ${url} is closed to us; say --admin-token.`);
+    throw new SetupError(`${url} requires an admin token; pass --admin-token.`);
   }
   if (body?.code === 'LOOPBACK_ONLY') {
     const remedy = 'start the emulator with --admin-token or --admin-remote on';
-    throw new SetupError(`The control plane of ${url} is closed to us; ${remedy}.`);
+    throw new SetupError(`The control plane of ${url} only accepts local requests; ${remedy}.`);
   }
   if (status !== 200 || !Array.isArray(body?.accounts)) return undefined;
   return connectEmulator(url, adminToken === undefined ? {} : { adminToken });
@@ -119,12 +128,12 @@ function writeReport(text: string, file: string | undefined): void {
   else withWriteErrors(file, () => writeFileSync(file, `${text}\n`));
 }
 
-/** Before anything is asked, and perhaps paid for. @throws SetupError where a report could not be written */
+/** Checks before the first request, which may cost credits. @throws SetupError when the report cannot be written */
 function assertWritable(file: string): void {
   withWriteErrors(file, () => {
     const existing = statSync(file, { throwIfNoEntry: false });
     if (existing?.isDirectory()) throw new Error('it is a directory');
-    // Opening a pipe would wait for somebody who reads.
+    // Opening a named pipe blocks until it has a reader.
     if (existing && !existing.isFile()) return;
     closeSync(openSync(file, 'a'));
     if (!existing) rmSync(file);

@@ -2,60 +2,76 @@ import { randomBytes } from 'node:crypto';
 import type { AccountControl, Control } from '../client/api.ts';
 import type { Provenance } from '../http/pipeline/route-docs.ts';
 import type { Json } from '../openapi/json-schema.ts';
-import { Aborted, excerpt, Mismatch, Skipped } from './case-errors.ts';
+import { describeResponse, isInProgress } from './assertions.ts';
+import { Aborted, Mismatch, Skipped } from './case-errors.ts';
 import type { ContractValidator } from './contract-validator.ts';
 import { describeError, type HttpResponse, isConnectionError, mayHaveReachedServer, request } from './http-client.ts';
 import { probeMedia } from './media-probe.ts';
 
 export interface RequestOptions {
-  /** Null: none. Undefined: the key of the case. */
+  /** Null: no key. Undefined: the key of the case. */
   key?: string | null;
   method?: string;
   headers?: Record<string, string>;
-  /** Sent as it is, instead of a body in JSON. */
+  /** Sent unchanged instead of a JSON body. */
   text?: string;
 }
 
-/** An account as a case needs it. */
+/** Properties of the account that a case needs. */
 export interface AccountRequirements {
   credits?: number;
-  /** Requests an hour; absent: none are counted. */
+  /** Requests per hour. Undefined: unlimited. */
   rateLimit?: number;
 }
 
-/** A server as a run knows it. */
+/** The server under test and the limits of a run. */
 export interface Target {
   url: string;
-  /** Where there is a control plane, each case has accounts of its own. */
+  /** Undefined: the server has no control plane, and cases cannot create accounts. */
   control: Control | undefined;
-  /** The key to use where there is none. */
+  /** API key for a server without a control plane. */
   key: string | undefined;
-  /** Credits that may still be spent there. */
+  /** Credits of that key that a run may still spend, and has spent. */
   budget: { left: number; spent: number };
-  /** How long a task may take where its time cannot be moved. */
+  /** Maximum duration of a task on a server whose time cannot be advanced. */
   patienceMs: number;
   pollEveryMs: number;
   sleep: (ms: number) => Promise<void>;
-  /** An MP4 file, for uploads. */
+  /** Reads an MP4 file of 4 s, for uploads. */
   getFourSecondVideo: () => Buffer;
-  /** Told of every request and its answer. */
+  /** Called with every request and its response. */
   onExchange: (exchange: Exchange, caseInfo: CaseInfo) => void;
 }
 
-/** What is looked at, as far as a bench has to know it. */
+/** The identity and description of a conformance case. */
 export interface CaseInfo {
+  /** Unique and stable across versions, for example `sora-2/price-sora2-10`. */
   id: string;
+  /** The promise of the contract, as a sentence that is true if the server keeps it. */
   name: string;
+  /** Where the promise comes from. */
   provenance: Provenance;
-  /** Nothing that it sends can be charged for. */
+  /**
+   * Whether no server may charge for its requests: polls, missing keys, and requests that the vendor documents to be
+   * refused. Any other request might be accepted and charged for by the real service, and needs a budget.
+   */
   isFree: boolean;
+}
+
+/** A conformance case: one promise of the contract, and how to check it. */
+export interface Case extends CaseInfo {
+  /**
+   * @throws Mismatch when the server does not keep the promise
+   * @throws Skipped when the promise cannot be checked on this server
+   */
+  check(context: CaseContext): Promise<void>;
 }
 
 export interface Exchange {
   method: string;
   path: string;
   requestBody: Json;
-  /** Whether `sent` went out as it is, and not as JSON. */
+  /** Whether `requestBody` was sent unchanged instead of as JSON. */
   isRawText: boolean;
   key: string | null;
   response: HttpResponse;
@@ -65,9 +81,7 @@ export type CaseContext = ReturnType<typeof createCaseContext>;
 
 const DAY_MS = 86_400_000;
 
-export type { HttpResponse } from './http-client.ts';
-
-/** What a case may do. */
+/** Creates what the check of a case works with: requests, accounts and time on the server under test. */
 export function createCaseContext(target: Target, validator: ContractValidator, caseInfo: CaseInfo) {
   const { control, budget } = target;
   const { isFree } = caseInfo;
@@ -84,12 +98,12 @@ export function createCaseContext(target: Target, validator: ContractValidator, 
     }
     if (requirements.credits !== undefined)
       throw new Skipped(`needs an account with a balance of ${requirements.credits}`);
-    if (requirements.rateLimit !== undefined) throw new Skipped("would use up the key's requests");
-    if (target.key === undefined) throw new Skipped('needs a key: give one with --key');
+    if (requirements.rateLimit !== undefined) throw new Skipped('would exhaust the rate limit of the key');
+    if (target.key === undefined) throw new Skipped('needs an API key; pass --key');
     return target.key;
   }
 
-  /** The account of a key, to do with as one likes. `why`: what cannot be had otherwise. */
+  /** Returns the control of an account. @throws Skipped with this reason without a control plane */
   function requireAccountControl(name: string, reason: string): AccountControl {
     if (!control) throw new Skipped(reason);
     return control.account(name);
@@ -101,15 +115,15 @@ export function createCaseContext(target: Target, validator: ContractValidator, 
     const bearer = options.key === undefined ? caseKey : options.key;
     const isSafe = control !== undefined || isFree || bearer === null;
     if (budget.left < 0) {
-      throw new Aborted('the server took what is documented to be refused, and may have charged for it');
+      throw new Aborted('the server accepted a request that must be refused, and may have charged for it');
     }
-    if (!isSafe && !validator.isPriceKnown(path)) throw new Skipped('what it costs is not documented');
+    if (!isSafe && !validator.isPriceKnown(path)) throw new Skipped('its price is not documented');
     const price = isSafe ? 0 : validator.estimatePrice(path, body);
     if (price > budget.left) {
-      throw new Skipped(`could cost ${price}, and ${budget.left} may be spent (--spend)`);
+      throw new Skipped(`could cost ${price} credits, and ${budget.left} may be spent (--spend)`);
     }
     const bodyText = text ?? (body === undefined ? undefined : JSON.stringify(body));
-    /** What may have been charged counts as charged, whatever was thought to be free. */
+    /** Counts a request that may have been charged as charged, even one that should be free. */
     const charge = () => {
       if (control || bearer === null) return;
       const credits = validator.estimatePrice(path, body);
@@ -126,25 +140,25 @@ export function createCaseContext(target: Target, validator: ContractValidator, 
       ...(bodyText !== undefined && { body: bodyText }),
     };
     const response = await request(target.url + path, init).catch((error) => {
-      // It may have been taken for all that.
+      // The server may have accepted the request before the connection broke.
       if (!isFree && mayHaveReachedServer(error)) charge();
-      if (isConnectionError(error)) throw new Mismatch('an answer', `none: ${describeError(error)}`);
-      throw new Aborted(`${target.url} does not answer: ${describeError(error)}`);
+      if (isConnectionError(error)) throw new Mismatch('a response', `none: ${describeError(error)}`);
+      throw new Aborted(`${target.url} does not respond: ${describeError(error)}`);
     });
     const isRefused = response.status >= 400 && response.status < 500;
     if (!isRefused) charge();
-    // Nothing was to be charged for this; what else it takes nobody knows.
+    // A server that accepts what should be free may charge any amount for it.
     if (!isRefused && isFree && !control && bearer !== null) budget.left = -1;
-    if (response.isCut) throw new Mismatch('an answer that ends', describeResponse(response));
+    if (response.isCut) throw new Mismatch('a response of limited size', describeResponse(response));
     const isRawText = text !== undefined;
     target.onExchange({ method, path, requestBody: text ?? body, isRawText, key: bearer ?? null, response }, caseInfo);
     if (!control && response.status === 429) {
-      throw new Aborted('the rate limit of the key is used up; try again in an hour');
+      throw new Aborted('the rate limit of the key is exhausted; try again in an hour');
     }
     return response;
   }
 
-  /** Polls until it is over. Where there is a control plane, time is moved. */
+  /** Polls until the task has ended. With a control plane, it advances the clock instead of waiting. */
   async function pollUntilDone(account: string, poll: () => Promise<HttpResponse>): Promise<HttpResponse> {
     if (control) {
       await control.account(account).clock.advance(DAY_MS);
@@ -168,34 +182,16 @@ export function createCaseContext(target: Target, validator: ContractValidator, 
     requireAccountControl,
     call,
     pollUntilDone,
-    /** Sends it, and refuses what the contract's document does not have. */
+    /** Sends a request and validates the response. @throws Mismatch when the contract does not allow the response */
     async callAndValidate(path: string, body: Json, options?: RequestOptions): Promise<HttpResponse> {
       const response = await call(path, body, options);
       validator.assert(options?.method ?? 'POST', path, response);
       return response;
     },
-    /** A file that an answer leads to. */
     probeMedia,
-    /** Leaves nothing behind. */
+    /** Removes the accounts that the case created. */
     async end(): Promise<void> {
       for (const account of createdAccounts) await account.remove();
     },
   };
-}
-
-/** Whether a poll will be told something else later. */
-export const isInProgress = ({ status, body }: HttpResponse): boolean =>
-  status === 200 && ['processing', 'pending', 'generating'].includes(body?.status);
-
-export const describeResponse = ({ status, text }: HttpResponse) => `${status} ${excerpt(text)}`;
-
-/** @throws Differs unless it is this refusal */
-export function assertRefused(response: HttpResponse, status: number, code: string): void {
-  if (response.status === status && response.body?.errorCode === code) return;
-  throw new Mismatch(`${status} ${code}`, describeResponse(response));
-}
-
-/** @throws Differs unless it was accepted */
-export function assertAccepted(response: HttpResponse): void {
-  if (response.status !== 200) throw new Mismatch('200', describeResponse(response));
 }

@@ -1,6 +1,6 @@
 import type { Json } from '../openapi/json-schema.ts';
 
-/** What came was not what the contract says. */
+/** The server does not keep the promise. */
 export class Mismatch extends Error {
   readonly expected: string;
   readonly actual: string;
@@ -12,10 +12,10 @@ export class Mismatch extends Error {
   }
 }
 
-/** Why a promise could not be looked at. */
+/** The case cannot be checked on this server; the message is the reason. */
 export class Skipped extends Error {}
 
-/** No further case can be looked at either. */
+/** Neither this case nor any later one can be checked; the message is the reason. */
 export class Aborted extends Error {}
 
 export const excerpt = (value: Json): string => {

@@ -13,7 +13,7 @@ export interface ResponseToValidate {
 
 export type ContractValidator = ReturnType<typeof createContractValidator>;
 
-/** What a document of the contract says of answers and prices. */
+/** Validates responses, and looks up prices and error codes, by the OpenAPI document of the contract. */
 export function createContractValidator(document: Json) {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   formats.default(ajv);
@@ -30,7 +30,7 @@ export function createContractValidator(document: Json) {
     return known;
   }
 
-  /** What is wrong with an answer by the document; undefined: nothing, or the document says nothing of it. */
+  /** Describes what the document expects instead of this response. Undefined: it is valid, or not documented. */
   function findMismatch(method: string, path: string, response: ResponseToValidate): string | undefined {
     const operation = method === 'POST' ? getOperation(path) : undefined;
     if (!operation) return undefined;
@@ -52,14 +52,14 @@ export function createContractValidator(document: Json) {
   return {
     document,
     operationOf: getOperation,
-    /** @throws Differs where the document does not have such an answer */
+    /** @throws Mismatch when the document does not allow this response */
     assert(method: string, path: string, response: ResponseToValidate): void {
       const mismatch = findMismatch(method, path, response);
       if (mismatch === undefined) return;
       const type = response.headers.get('content-type') ?? 'no content type';
       throw new Mismatch(mismatch, `${response.status}, ${type}: ${excerpt(response.text)}`);
     },
-    /** What a request costs if it is accepted; the dearest where that cannot be told. */
+    /** Computes the price of a request if it is accepted; the highest price if the body does not determine it. */
     estimatePrice(path: string, body: Json): number {
       const prices = getOperation(path)?.['x-prices'];
       if (!prices) return 0;
@@ -71,9 +71,9 @@ export function createContractValidator(document: Json) {
       const credits = found?.credits ?? Math.max(...prices.list.map((price: Price) => price.credits));
       return prices.per === 'shot' ? credits * Math.max(1, body?.shots?.length ?? 1) : credits;
     },
-    /** Whether the vendor, or a client, says what it costs. */
+    /** Whether the price is documented or observed, not assumed. */
     isPriceKnown: (path: string) => getOperation(path)?.['x-prices']?.['x-source'] !== 'assumed',
-    /** The status and the provenance of a code of an operation. @throws Error for one that it does not have */
+    /** Returns the status and the provenance of an error code of an operation. @throws Error for an unknown code */
     getErrorCode(path: string, code: string): { status: number; provenance: Provenance } {
       for (const [status, response] of Object.entries<Json>(getOperation(path).responses)) {
         const known = response['x-error-codes']?.find((one: Json) => one.code === code);
@@ -81,7 +81,7 @@ export function createContractValidator(document: Json) {
       }
       throw new Error(`${path} has no code ${code}`);
     },
-    /** Whether the document has this field in what is accepted. */
+    /** Whether the successful response of an operation has this field. */
     hasResponseField(path: string, field: string): boolean {
       const schema = getOperation(path).responses[200].content['application/json']?.schema;
       const name = schema?.$ref?.split('/').at(-1);

@@ -4,20 +4,20 @@ export interface HttpResponse {
   status: number;
   headers: Headers;
   text: string;
-  /** Undefined where it is no JSON. */
+  /** Parsed JSON. Undefined: the body is not JSON. */
   body: Json;
-  /** Whether it came to its end. */
+  /** Whether the body arrived completely. */
   isWhole: boolean;
-  /** It was longer than anything that the contract has, and was not read on. */
+  /** Whether reading stopped because the body is longer than any in the contract. */
   isCut: boolean;
 }
 
-/** The longest text that the contract has is some kilobytes. */
+/** The longest text in the contract has a few kilobytes. */
 const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
-/** Texts are written for a minute at most. */
+/** Text streams take up to a minute. */
 const RESPONSE_TIMEOUT_MS = 120_000;
 
-/** @throws TypeError or DOMException when there is no answer, as fetch does */
+/** Sends a request. @throws TypeError or DOMException when the server does not respond, as fetch does */
 export async function request(url: string, init: RequestInit): Promise<HttpResponse> {
   const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
   const response = await fetch(url, { ...init, redirect: 'manual', signal });
@@ -31,7 +31,7 @@ export async function request(url: string, init: RequestInit): Promise<HttpRespo
   return { status: response.status, headers: response.headers, text, body, isWhole, isCut };
 }
 
-/** What there is of it, and no more than can be sensible. */
+/** Reads a body up to its end, its maximum size or the point where the connection breaks. */
 async function readBody({ body }: Response): Promise<Pick<HttpResponse, 'text' | 'isWhole' | 'isCut'>> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -52,17 +52,17 @@ async function readBody({ body }: Response): Promise<Pick<HttpResponse, 'text' |
   }
 }
 
-/** Whether the server is there, but did not answer this one request. */
+/** Whether the server accepted the connection, but closed it without a response. */
 export const isConnectionError = (error: unknown): boolean =>
   ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(describeError(error));
 
-/** Whether the server may have done what it was asked. */
+/** Whether the server may have processed the request. */
 export const mayHaveReachedServer = (error: unknown): boolean =>
   isConnectionError(error) || (error as Error).name === 'TimeoutError';
 
-/** Why there is no answer, in a word. */
+/** Says briefly why a request got no response. */
 export function describeError(error: unknown): string {
   const { cause, name, message } = error as Error & { cause?: { code?: string; message?: string } };
-  if (name === 'TimeoutError') return `nothing within ${RESPONSE_TIMEOUT_MS / 1000} s`;
+  if (name === 'TimeoutError') return `no response within ${RESPONSE_TIMEOUT_MS / 1000} s`;
   return cause?.code ?? cause?.message ?? message;
 }

@@ -1,6 +1,6 @@
 /**
- * Words that nearly every text of a language has, and few texts of the others. Which of them are most tells languages of the
- * same letters apart; what a topic or a name has of another language does not matter then.
+ * Words that nearly every text of a language contains, and few texts of other languages. Their counts distinguish
+ * languages with the same letters, even if a topic or a name in the text is of another language.
  */
 const COMMON_WORDS: Record<string, readonly string[]> = {
   en: ['the', 'and', 'of', 'with', 'to', 'is', 'from', 'that', 'at', 'by', 'into'],
@@ -10,7 +10,7 @@ const COMMON_WORDS: Record<string, readonly string[]> = {
   pt: ['o', 'os', 'do', 'da', 'uma', 'um', 'em', 'dos', 'das', 'ao', 'não', 'são', 'pela'],
 };
 
-/** Of those that have letters of their own. */
+/** Scripts of the languages that their letters identify. */
 const SCRIPTS: Record<string, RegExp> = {
   zh: /\p{Script=Han}/gu,
   'zh-TW': /\p{Script=Han}/gu,
@@ -20,16 +20,16 @@ const SCRIPTS: Record<string, RegExp> = {
   ar: /\p{Script=Arabic}/gu,
 };
 
-/** The same characters as they are written in Taiwan and on the mainland. */
+/** The same characters in their traditional (Taiwan) and simplified (mainland) forms. */
 const TRADITIONAL = /[鏡頭畫時個為與聲風燈間動場電視這們來會對開關從過還無發長車東樂點線構圖廣見觀體變張調節運轉]/g;
 const SIMPLIFIED = /[镜头画时个为与声风灯间动场电视这们来会对开关从过还无发长车东乐点线构图广见观体变张调节运转]/g;
 
 const countMatches = (text: string, pattern: RegExp) => text.match(pattern)?.length ?? 0;
 
-/** Languages that can be told from each other. */
+/** Whether texts in this language can be recognized. */
 export const isSupportedLocale = (locale: string): boolean => locale in COMMON_WORDS || locale in SCRIPTS;
 
-/** Whether most of a text is in this language. */
+/** Whether a text is mostly in this language. */
 export function isWrittenIn(locale: string, text: string): boolean {
   const letters = countMatches(text, /\p{L}/gu);
   const script = SCRIPTS[locale];
@@ -42,7 +42,7 @@ export function isWrittenIn(locale: string, text: string): boolean {
   return kana < letters / 10 && isTraditional === (locale === 'zh-TW');
 }
 
-/** The language with most of its words in a text; undefined: none has any. */
+/** Returns the language with the most common words in a text. Undefined: no language has any. */
 function detectLanguageByWords(text: string): string | undefined {
   const words = text.toLowerCase().match(/\p{L}+/gu) ?? [];
   const counts = Object.entries(COMMON_WORDS)

@@ -1,26 +1,26 @@
 import { Mp4Probe } from '../uploads/mp4.ts';
 import { Mismatch } from './case-errors.ts';
 
-/** What a file shows, whoever serves it. */
+/** Properties of a media file, from its content. */
 export interface MediaInfo {
   kind: 'video' | 'image';
   /** Pixels. */
   width: number;
   height: number;
-  /** Of a video. */
+  /** Duration; 0 for an image. */
   seconds: number;
   hasSound: boolean;
 }
 
-/** Long enough for a video of 4K that comes from far away. */
+/** Long enough for a 4K video over a slow connection. */
 const FETCH_TIMEOUT_MS = 120_000;
-/** Results are some tens of MB at most. */
+/** Results have at most a few tens of MB. */
 const MAX_FILE_BYTES = 512 * 1024 * 1024;
 
-/** Fetches a file that an answer leads to, and looks into it. @throws Differs when it is no video and no image */
+/** Fetches a file and reads its properties. @throws Mismatch when it is neither a video nor an image */
 export async function probeMedia(url: string): Promise<MediaInfo> {
   const response = await fetch(url, { signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) }).catch(() => undefined);
-  if (!response) throw new Mismatch(`a file at ${url}`, 'no answer');
+  if (!response) throw new Mismatch(`a file at ${url}`, 'no response');
   const type = response.headers.get('content-type') ?? 'no content type';
   const [, kind] = /^(video|image)\//.exec(type) ?? [];
   if (response.status !== 200 || !kind || !response.body) {
@@ -30,7 +30,7 @@ export async function probeMedia(url: string): Promise<MediaInfo> {
   const mediaInfo = await (kind === 'video' ? probeVideo(response.body) : probeImage(response.body)).catch(
     () => undefined,
   );
-  if (!mediaInfo) throw new Mismatch(`${type} that can be read at ${url}`, 'another file, or one that is broken');
+  if (!mediaInfo) throw new Mismatch(`a valid ${type} file at ${url}`, 'a file of another type, or a damaged one');
   return mediaInfo;
 }
 
@@ -55,7 +55,7 @@ async function* readChunks(body: AsyncIterable<Uint8Array>): AsyncGenerator<Buff
   let bytes = 0;
   for await (const chunk of body) {
     bytes += chunk.length;
-    if (bytes > MAX_FILE_BYTES) throw new RangeError('longer than any result');
+    if (bytes > MAX_FILE_BYTES) throw new RangeError('the file is larger than any result');
     yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   }
 }

@@ -1,11 +1,10 @@
 import { XMLBuilder } from 'fast-xml-parser';
 import type { Provenance } from '../http/pipeline/route-docs.ts';
-import { escapeControlChars } from './escape-control-chars.ts';
 import type { CaseOutcome } from './runner.ts';
 
 export interface VerifyReport {
   url: string;
-  /** Whether there was a control plane, so that every case had an account of its own. */
+  /** Whether the server has a control plane, so that every case had its own account. */
   isControlled: boolean;
   at: string;
   creditsSpent: number;
@@ -42,7 +41,7 @@ export function formatReport(report: VerifyReport, format: Format): string {
 
 function toText(report: VerifyReport): string {
   const { url, isControlled, outcomes, creditsSpent } = report;
-  const lines = [`${url}, ${isControlled ? 'each case with an account of its own' : 'without a control plane'}`];
+  const lines = [`${url}, ${isControlled ? 'with an account for each case' : 'without a control plane'}`];
   for (const provenance of Object.keys(PROVENANCE_LABELS) as Provenance[]) {
     const ownOutcomes = outcomes.filter((one) => one.provenance === provenance);
     if (ownOutcomes.length === 0) continue;
@@ -83,7 +82,7 @@ function toJson(report: VerifyReport): string {
   return JSON.stringify({ ...report, totals }, null, 2);
 }
 
-/** As Jenkins, GitLab and others read it: a suite for each provenance. */
+/** Formats the report for Jenkins, GitLab and other CI servers, with one test suite per provenance. */
 function toJUnit(report: VerifyReport): string {
   const suites = (Object.keys(PROVENANCE_LABELS) as Provenance[]).map((provenance) => {
     const ownOutcomes = report.outcomes.filter((one) => one.provenance === provenance);
@@ -109,5 +108,17 @@ function toJUnit(report: VerifyReport): string {
     .trimEnd();
 }
 
-/** XML knows most control characters not even escaped. */
+/** Replaces the characters that XML does not allow, not even escaped. */
 const toXmlText = (text: string) => text.replace(/(?![\t\n\r])\p{Cc}|[\ufffe\uffff]|\p{Surrogate}/gu, '\ufffd');
+
+const SHORT_ESCAPES: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+/**
+ * Escapes the characters that move the cursor of a terminal, change its colours or reverse the direction of text. Text
+ * from servers and files must pass through here before it is printed.
+ */
+export const escapeControlChars = (text: string): string =>
+  text.replace(
+    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
+    (character) => SHORT_ESCAPES[character] ?? `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  );

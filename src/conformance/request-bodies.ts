@@ -4,7 +4,7 @@ import { getBodySchema, getProperties } from './contract-validator.ts';
 
 const IMAGE_URL = 'https://static.nanophoto.ai/demo/nano-banana-pro.webp';
 
-/** The cheapest request that the document has as an example, and of those the shortest. */
+/** Returns the cheapest example request of the document; of several, the shortest. */
 export function minimalBody(validator: ContractValidator, path: string): Json {
   const { examples = {} } = validator.operationOf(path).requestBody.content['application/json'];
   const [first] = Object.values<Json>(examples)
@@ -13,16 +13,16 @@ export function minimalBody(validator: ContractValidator, path: string): Json {
       rank: validator.estimatePrice(path, value) * 10_000 + JSON.stringify(value).length,
     }))
     .sort((a, b) => a.rank - b.rank);
-  if (!first) throw new Error(`the document has no example of a request of ${path}`);
+  if (!first) throw new Error(`the document has no example request for ${path}`);
   return first.value;
 }
 
-/** A copy with other values; undefined: the field is left out. */
+/** Copies a body with other values. Undefined removes a field. */
 export function withChanges(body: Json, changes: Record<string, Json>): Json {
   return JSON.parse(JSON.stringify({ ...body, ...changes }));
 }
 
-/** A copy with what the document asks for beside the values that are there, such as an image in a mode that needs one. */
+/** Copies a body and adds the fields that its values make required, such as an image in a mode that needs one. */
 export function withRequiredFields(operation: Json, body: Json): Json {
   const { if: condition, then } = getBodySchema(operation);
   if (!condition || !matches(condition, body)) return body;
@@ -42,10 +42,10 @@ function matches({ properties = {}, required = [] }: Json, body: Json): boolean 
   );
 }
 
-/** Of a type that the schema does not have. */
+/** Returns a value whose type does not match the schema. */
 export const wrongTypeFor = ({ type }: Json): Json => (type === 'number' || type === 'integer' ? 'five' : 5);
 
-/** What the answer to a submission is polled with. */
+/** Converts the response to a submission to the body of a poll. */
 export function toPollBody({ shots, generationId, taskId }: Json): Json {
   if (shots) return { taskIds: shots.map((shot: Json) => ({ shotId: shot.shotId, taskId: shot.taskId })) };
   return generationId === undefined ? { taskId } : { generationId };

@@ -1,7 +1,6 @@
 import PQueue from 'p-queue';
 import type { Provenance } from '../http/pipeline/route-docs.ts';
-import type { Case } from './case.ts';
-import { createCaseContext, type Target } from './case-context.ts';
+import { type Case, createCaseContext, type Target } from './case-context.ts';
 import { Aborted, Mismatch, Skipped } from './case-errors.ts';
 import type { ContractValidator } from './contract-validator.ts';
 
@@ -10,24 +9,25 @@ export interface CaseOutcome {
   name: string;
   provenance: Provenance;
   result: 'holds' | 'differs' | 'not checked';
-  /** Of one that differs. */
+  /** Only if the result is `differs`. */
   expected?: string;
   actual?: string;
-  /** Of one that was not checked. */
+  /** The reason; only if the result is `not checked`. */
   why?: string;
-  /** After this one no other could be looked at. */
+  /** Set if this case ended the run: no later case was checked. */
   isLast?: true;
 }
 
-/** So many accounts are looked at at once where they have nothing to do with each other. */
+/** With a control plane, cases have separate accounts and run concurrently. */
 const MAX_CONCURRENT_CASES = 8;
 
-/** What is surely known comes first: a budget or a limit may not last for all. */
+/** The best-known promises are checked first, as the budget or the rate limit may not suffice for all. */
 const RANK: Record<Provenance, number> = { documented: 0, observed: 1, assumed: 2 };
 
 /**
- * Looks at each case, and tells them in the order in which they were given. `onCase`: told of each one before it begins.
- * @throws never for what a server does
+ * Checks every case. Resolves with the outcomes in the order of the cases, whatever the server does.
+ *
+ * @param onCase Called with the id of each case before its check.
  */
 export async function runCases(
   cases: readonly Case[],
@@ -55,7 +55,7 @@ export async function runCases(
       else if (error instanceof Aborted) {
         abortReason = error.message;
         recordOutcome({ result: 'not checked', why: abortReason, isLast: true });
-      } else recordOutcome({ result: 'differs', expected: 'an answer that can be read', actual: String(error) });
+      } else recordOutcome({ result: 'differs', expected: 'a response that can be parsed', actual: String(error) });
     } finally {
       await context.end().catch(() => {});
     }

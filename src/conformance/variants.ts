@@ -3,12 +3,12 @@ import type { Json } from '../openapi/json-schema.ts';
 import type { ContractValidator } from './contract-validator.ts';
 import { createImageUrls, wrongTypeFor } from './request-bodies.ts';
 
-/** What a case of a field does to a request, and what has to come of it. */
+/** A request body that differs from a valid one in one field, and the expected result. */
 export interface Variant {
   id: string;
   name: string;
   body: Json;
-  /** Undefined: it is accepted. */
+  /** Expected error code. Undefined: the request is accepted. */
   code?: string | undefined;
   provenance?: Provenance | undefined;
 }
@@ -18,20 +18,20 @@ export type SetValue = (value: Json) => Json;
 export const missingVariants = (field: string, property: Json, set: SetValue): Variant[] => [
   {
     id: `${field}-missing`,
-    name: `a request without ${field} is refused`,
+    name: `a request without ${field} is rejected`,
     body: set(undefined),
     code: errorCodeFor(property),
     provenance: undefined,
   },
 ];
 
-/** Texts that need more than white space; `\S` and `\s` in a pattern say so. */
+/** For texts that must have more than white space, which `\S` or `\s` in their pattern shows. */
 export const blankVariants = (field: string, property: Json, set: SetValue): Variant[] =>
   property.type === 'string' && /\\s/i.test(property.pattern ?? '')
     ? [
         {
           id: `${field}-blank`,
-          name: `${field} of white space alone is refused`,
+          name: `a blank ${field} is rejected`,
           body: set(' \n'),
           code: errorCodeFor(property),
           provenance: 'assumed' as const,
@@ -44,7 +44,7 @@ export const errorCodeFor = (property: Json): string => property['x-error-code']
 export const wrongTypeVariants = (field: string, property: Json, set: SetValue): Variant[] => [
   {
     id: `${field}-type`,
-    name: `${field} of another type is refused`,
+    name: `${field} of a wrong type is rejected`,
     body: set(wrongTypeFor(property)),
     code: errorCodeFor(property),
     provenance: 'assumed',
@@ -56,30 +56,30 @@ export function lengthVariants(field: string, { maxLength, 'x-length-unit': unit
   return [
     {
       id: `${field}-longest`,
-      name: `${field} can have ${maxLength} characters`,
+      name: `${field} may have ${maxLength} characters`,
       body: set('x'.repeat(maxLength)),
     },
     {
       id: `${field}-too-long`,
-      name: `${field} of ${maxLength + 1} characters is refused`,
+      name: `${field} of ${maxLength + 1} characters is rejected`,
       body: set('x'.repeat(maxLength + 1)),
       code: 'INVALID_INPUT',
     },
     {
       id: `${field}-longest-in-chinese`,
-      name: `${field} can have ${maxLength} characters, and not bytes`,
+      name: `the limit of ${field} counts ${maxLength} characters, not bytes`,
       body: set('山'.repeat(maxLength)),
     },
     ...(unit === 'UTF-16 code units'
       ? [
           {
             id: `${field}-most-emoji`,
-            name: `${field} can have ${Math.floor(maxLength / 2)} emoji`,
+            name: `${field} may have ${Math.floor(maxLength / 2)} emoji`,
             body: set('🐕'.repeat(Math.floor(maxLength / 2))),
           },
           {
             id: `${field}-too-many-emoji`,
-            name: `${field} of ${Math.floor(maxLength / 2) + 1} emoji is refused: each counts as two`,
+            name: `${field} of ${Math.floor(maxLength / 2) + 1} emoji is rejected, as each counts as two characters`,
             body: set('🐕'.repeat(Math.floor(maxLength / 2) + 1)),
             code: 'INVALID_INPUT',
             provenance: 'assumed' as const,
@@ -89,13 +89,13 @@ export function lengthVariants(field: string, { maxLength, 'x-length-unit': unit
   ];
 }
 
-/** What a request has to say so that images are looked at. */
+/** Returns the field values under which a schema requires images. */
 export const requiredValues = ({ if: condition }: Json): Json =>
   Object.fromEntries(
     Object.entries<Json>(condition?.properties ?? {}).map(([field, { enum: values }]) => [field, values[0]]),
   );
 
-/** Lists of addresses of images. */
+/** For lists of image URLs. */
 export function imageVariants(
   validator: ContractValidator,
   path: string,
@@ -106,12 +106,12 @@ export function imageVariants(
   if (!property.items?.pattern?.includes('://')) return [];
   const code = validator.hasErrorCode(path, 'IMAGE_URLS_REQUIRED') ? 'IMAGE_URLS_REQUIRED' : 'INVALID_INPUT';
   const rejected = [
-    // "Base64 image upload is not supported via API"; of anything else the vendor says nothing.
+    // The vendor's page only says "Base64 image upload is not supported via API".
     { id: 'base64', value: 'data:image/png;base64,iVBORw0KGgo=', provenance: undefined },
     { id: 'path', value: '/tmp/cat.png', provenance: 'assumed' as const },
   ].map(({ id, value, provenance }) => ({
     id: `${field}-${id}`,
-    name: `no ${id} is taken in ${field}`,
+    name: `${field} with a ${id === 'path' ? 'file path' : 'base64 image'} is rejected`,
     body: set([value]),
     ...{ code, provenance },
   }));
@@ -119,10 +119,10 @@ export function imageVariants(
   if (maxItems === undefined) return rejected;
   return [
     ...rejected,
-    { id: `${field}-most`, name: `${field} can be ${maxItems}`, body: set(createImageUrls(maxItems)) },
+    { id: `${field}-most`, name: `a request may have ${maxItems} ${field}`, body: set(createImageUrls(maxItems)) },
     {
       id: `${field}-too-many`,
-      name: `${maxItems + 1} ${field} are refused`,
+      name: `a request with ${maxItems + 1} ${field} is rejected`,
       body: set(createImageUrls(maxItems + 1)),
       code: property['x-max-items-code'] ?? 'INVALID_INPUT',
     },

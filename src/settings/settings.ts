@@ -1,13 +1,13 @@
 import { z } from 'zod';
 
-/**
- * One setting: its flag is `--name`, its environment variable NANOPHOTO_EMULATOR_NAME. `expects` ends the sentence that
- * a wrong value is answered with.
- */
+/** A setting. Its flag is `--name`, its environment variable NANOPHOTO_EMULATOR_NAME. */
 export interface Setting<T> {
+  /** Parses the text of a flag or a variable. */
   schema: z.ZodType<T, string>;
   fallback: T;
+  /** Describes valid values: the error for an invalid one is "--name must be …". */
   expects: string;
+  /** For `--help`. */
   description: string;
 }
 
@@ -20,6 +20,8 @@ const setting = <T>(
 
 const integer = (min: number, max: number) =>
   z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(min).max(max));
+const integerSetting = (min: number, max: number, fallback: number, description: string) =>
+  setting(integer(min, max), fallback, `a whole number from ${min} to ${max}`, description);
 const onOff = z.enum(['on', 'off']).transform((word) => word === 'on');
 const nonEmpty = z.string().min(1);
 
@@ -32,20 +34,20 @@ export const SETTINGS = {
     integer(0, 65535),
     undefined,
     'a port from 0 to 65535',
-    "port for HTTPS as well, as the vendor's hosts; 0 picks a free one",
+    "also listen for HTTPS on this port, with certificates for the vendor's hosts; 0 picks a free one",
   ),
   'data-dir': setting<string | undefined>(
     nonEmpty,
     undefined,
     'a directory',
-    'directory that keeps accounts and tasks; without it everything is in memory',
+    'directory for accounts and tasks; without it everything is kept in memory',
   ),
-  'log-level': setting(z.enum(LOG_LEVELS), 'info', `one of ${LOG_LEVELS.join(', ')}`, 'how much is logged'),
+  'log-level': setting(z.enum(LOG_LEVELS), 'info', `one of ${LOG_LEVELS.join(', ')}`, 'minimum level of log lines'),
   clock: setting(
     z.enum(['real', 'frozen', 'auto']),
     'real',
     'real, frozen or auto',
-    'clock of accounts without one of their own; auto: polling moves the time',
+    'default clock of accounts; auto: each poll advances the time',
   ),
   speed: setting(
     z
@@ -55,32 +57,32 @@ export const SETTINGS = {
       .pipe(z.number().min(0.000_001).max(1_000_000)),
     60,
     'a number from 0.000001 to 1000000',
-    'how much faster than life generation runs; 1 is true to life',
+    'default speed of generation, as a multiple of real time',
   ),
   seed: setting(
     nonEmpty,
     'nanophoto',
     'any text',
-    'decides ids, durations and texts of accounts without a seed of their own',
+    'default random seed of accounts; determines ids, durations and texts',
   ),
   'seed-file': setting<string | undefined>(
     nonEmpty,
     undefined,
     'a file',
-    'JSON file of the accounts to start with; a --seed that ends in .json is taken as this',
+    'JSON file with the initial accounts; --seed with a value that ends in .json sets this, too',
   ),
-  'auto-accounts': setting(onOff, true, 'on or off', 'whether an unknown key np_test_… makes its own account'),
+  'auto-accounts': setting(onOff, true, 'on or off', 'create an account for each unknown key np_test_…'),
   'rate-limit': setting<number | null>(
     z.union([z.literal('off').transform(() => null), integer(1, 1_000_000_000)]),
     100,
     'a whole number above 0, or off',
-    'requests an hour of accounts without a limit of their own',
+    'default limit of accounts, in requests per hour',
   ),
   'failed-task-status': setting<200 | 500>(
     z.enum(['200', '500']).transform((status) => Number(status) as 200 | 500),
     200,
     '200 or 500',
-    'HTTP status of a poll that tells of a failed task',
+    'HTTP status of the response to a poll of a failed task',
   ),
   'public-url': setting<string | undefined>(
     z
@@ -89,25 +91,25 @@ export const SETTINGS = {
       .transform((url) => url.replace(/\/+$/, '')),
     undefined,
     'an http or https URL without user, query and fragment, or vendor',
-    "base of returned URLs; without it they follow the caller's Host; vendor: the vendor's own hosts",
+    "base of result URLs; without it the request's Host header is used; vendor: the vendor's hosts",
   ),
   'result-ttl-seconds': setting<number | null>(
     z.union([z.literal('off').transform(() => null), integer(1, 1_000_000_000)]),
     null,
     'a whole number from 1 to 1000000000, or off',
-    "how long a result's files are there, on the account's clock; off: for good",
+    "lifetime of result files, on the account's clock; off: unlimited",
   ),
   'admin-token': setting<string | undefined>(
     z.string().regex(/^[\x21-\x7e]{8,}$/),
     undefined,
     'at least 8 visible ASCII characters',
-    'token that calls of the control plane must send',
+    'token that control plane requests must send',
   ),
   'admin-remote': setting(
     onOff,
     false,
     'on or off',
-    'whether callers from other machines reach the control plane without a token',
+    'allow control plane requests from other machines without a token',
   ),
   'admin-hosts': setting<readonly string[] | undefined>(
     z
@@ -115,62 +117,22 @@ export const SETTINGS = {
       .transform((names) => names.toLowerCase().split(','))
       .pipe(z.array(z.string().regex(/^(?:[a-z0-9_-]+\.)*[a-z0-9_-]+$/)).min(1)),
     undefined,
-    'names of hosts without ports, with commas between them',
-    'names beside the local ones by which the control plane may be called without a token',
+    'a comma-separated list of host names without ports',
+    'additional host names under which the control plane accepts requests without a token',
   ),
-  'journal-entries': setting(
-    integer(0, 100_000),
-    1000,
-    'a whole number from 0 to 100000',
-    "requests that an account's journal keeps; 0 switches it off",
-  ),
-  'body-limit-bytes': setting(
-    integer(1024, 1_073_741_824),
-    1_048_576,
-    'a whole number from 1024 to 1073741824',
-    'largest JSON body, video uploads aside',
-  ),
-  'header-limit-bytes': setting(
-    integer(4096, 1_048_576),
-    16_384,
-    'a whole number from 4096 to 1048576',
-    'largest head of a request: its line and its headers',
-  ),
-  'request-timeout-seconds': setting(
-    integer(1, 3600),
-    120,
-    'a whole number from 1 to 3600',
-    'how long a request may take to arrive',
-  ),
-  'connection-limit': setting(
-    integer(1, 1_000_000),
-    5000,
-    'a whole number from 1 to 1000000',
-    'connections at once; one more is answered 503',
-  ),
-  'stream-limit': setting(
-    integer(1, 1_000_000),
-    5000,
-    'a whole number from 1 to 1000000',
-    'streams and other answers under way at once; one more is answered 503',
-  ),
-  'listener-limit': setting(
-    integer(1, 1_000_000),
-    1000,
-    'a whole number from 1 to 1000000',
-    'listeners and waits of the control plane at once; one more is answered 503',
-  ),
-  'auto-account-limit': setting(
-    integer(1, 10_000_000),
+  'journal-entries': integerSetting(0, 100_000, 1000, "requests kept in each account's journal; 0 turns it off"),
+  'body-limit-bytes': integerSetting(1024, 1_073_741_824, 1_048_576, 'maximum JSON body, except for video uploads'),
+  'header-limit-bytes': integerSetting(4096, 1_048_576, 16_384, 'maximum size of the request line and the headers'),
+  'request-timeout-seconds': integerSetting(1, 3600, 120, 'time limit for receiving a request'),
+  'connection-limit': integerSetting(1, 1_000_000, 5000, 'maximum connections; further ones get 503'),
+  'stream-limit': integerSetting(1, 1_000_000, 5000, 'maximum streams and delayed responses; further ones get 503'),
+  'listener-limit': integerSetting(1, 1_000_000, 1000, 'maximum control plane streams and waits; further ones get 503'),
+  'auto-account-limit': integerSetting(
+    1,
+    10_000_000,
     10_000,
-    'a whole number from 1 to 10000000',
-    'accounts that made themselves; for one more the least recently used one goes',
+    'maximum auto-created accounts; the least recently used is evicted',
   ),
-  'snapshot-limit': setting(integer(0, 100_000), 100, 'a whole number from 0 to 100000', 'snapshots of an account'),
-  'fault-limit': setting(
-    integer(0, 100_000),
-    1000,
-    'a whole number from 0 to 100000',
-    'rules of an account, and rules for everybody',
-  ),
+  'snapshot-limit': integerSetting(0, 100_000, 100, 'maximum snapshots per account'),
+  'fault-limit': integerSetting(0, 100_000, 1000, 'maximum fault rules per account, and maximum global fault rules'),
 } as const;

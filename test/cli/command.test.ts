@@ -14,7 +14,7 @@ const GENERATE = '/api/sora-2/generate';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 
 describe('the command', () => {
-  it('starts, says where it is ready and answers', async () => {
+  it('starts, logs its URL and responds', async () => {
     const { ready, url } = await startCommand();
     expect(ready).toEqual({
       level: 30,
@@ -29,7 +29,7 @@ describe('the command', () => {
     expect(await (await fetch(`${url}/ready`)).json()).toEqual({ status: 'ready' });
   });
 
-  it('tells with its exit code whether an emulator is ready', async () => {
+  it('healthcheck exits with 0 if an emulator is ready, else with 1', async () => {
     const { url } = await startCommand();
     const { port } = new URL(url);
     expect(await runCommand(['healthcheck', '--port', port]).ended).toMatchObject({
@@ -46,7 +46,7 @@ describe('the command', () => {
     expect((await runCommand(['healthcheck', '--port', 'x']).ended).code).toBe(2);
   });
 
-  it('logs one line a request, with neither body nor foreign key in it', async () => {
+  it('logs one line per request, without bodies and unknown keys', async () => {
     const { url, child, ended, lines } = await startCommand();
     await postJson(url, GENERATE, { ...VALID, prompt: 'a secret prompt' });
     await postJson(url, `${GENERATE}?token=secret`, { mode: 'textToVideo' });
@@ -73,18 +73,18 @@ describe('the command', () => {
     expect(stdout).not.toContain('secret');
   });
 
-  it.each(['SIGTERM', 'SIGINT'] as const)('stops orderly on %s', async (signal) => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('shuts down gracefully on %s', async (signal) => {
     const { child, ended, url } = await startCommand();
-    // A connection that is kept alive does not hold it up.
+    // A keep-alive connection must not delay the shutdown.
     await postJson(url, GENERATE, VALID);
     child.kill(signal);
     expect(await ended).toMatchObject({ code: 0, stderr: '' });
   });
 
   it.skipIf(!hasProgram('mkfifo', '--version')).each([[[]], [['--host', 'localhost', '--https-port', '0']]])(
-    'stops orderly when it is told to while it starts, with %j',
+    'shuts down gracefully on a signal during the start, with %j',
     async (flags) => {
-      // The start waits for what it reads from here.
+      // The start blocks until this pipe has a writer.
       const seedFile = join(tempDir(), 'seed.json');
       execFileSync('mkfifo', [seedFile]);
       const { child, ended } = runCommand(['--port', '0', '--seed-file', seedFile, ...flags]);
@@ -96,7 +96,7 @@ describe('the command', () => {
     },
   );
 
-  it('does not wait long for a client that never finishes its request', async () => {
+  it('shuts down although a client never finishes its request', async () => {
     const { child, ended, url } = await startCommand();
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.on('error', () => {});
@@ -104,14 +104,14 @@ describe('the command', () => {
       `POST ${GENERATE} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer np_test_default\r\n` +
         'Content-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n',
     );
-    // The emulator has the head of the request when it asks for the rest.
+    // The 100 Continue shows that the emulator has the request headers.
     await once(socket, 'data');
     child.kill('SIGTERM');
     expect(await ended).toMatchObject({ code: 0, stderr: '' });
     socket.destroy();
   });
 
-  it('keeps tasks, credits and limiter counts in its data directory over an orderly stop', async () => {
+  it('keeps tasks, credits and rate limits in its data directory across a graceful shutdown', async () => {
     const dir = tempDir();
     const first = await startCommand(['--data-dir', dir, '--speed', '1']);
     const { taskId } = (await postJson(first.url, GENERATE, VALID)).body;
@@ -127,7 +127,7 @@ describe('the command', () => {
     expect(ledger).toMatchObject({ balance: 996, held: 4 });
   });
 
-  it('loses nothing of what it answered when it is killed, and refunds a stream that was under way', async () => {
+  it('loses no acknowledged task when it is killed, and refunds an interrupted stream', async () => {
     const dir = tempDir();
     const first = await startCommand(['--data-dir', dir, '--speed', '0.1']);
     const ids: string[] = [];
@@ -150,13 +150,13 @@ describe('the command', () => {
     expect(await (await fetch(`${admin}/ledger/verify`)).json()).toEqual({ ok: true, problems: [] });
   });
 
-  it('neither waits for a reader of its output that never reads, nor hangs when it is stopped then', async () => {
+  it('neither blocks nor hangs on shutdown when nothing reads its output', async () => {
     const child = spawn(process.execPath, [MAIN, '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
     onTestFinished(() => void child.kill('SIGKILL'));
     const [first] = (await once(child.stdout, 'data')) as [Buffer];
     child.stdout.pause();
     const url = JSON.parse(first.toString()).url as string;
-    // Far more lines than a pipe holds.
+    // Far more lines than the buffer of a pipe holds.
     const count = 3000;
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.setEncoding('utf8').write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(count));
@@ -170,7 +170,7 @@ describe('the command', () => {
     expect(await exited).toEqual([0, null]);
   });
 
-  it('prints help, version and the settings in force', async () => {
+  it('prints the help, the version and the effective settings', async () => {
     const help = await runCommand(['--help']).ended;
     expect(help).toMatchObject({ code: 0, stderr: '' });
     for (const flag of ['--port', '--data-dir', '--speed', '--seed-file', '--failed-task-status', '--admin-token']) {
@@ -185,13 +185,13 @@ describe('the command', () => {
     expect(stdout).not.toContain('very-secret');
   });
 
-  it('warns of a variable that looks like a setting and is none', async () => {
+  it('warns about a variable with the prefix of settings that is not a setting', async () => {
     const { lines } = await startCommand([], { NANOPHOTO_EMULATOR_SPED: '1' });
     expect(lines()[0]).toMatchObject({ level: 40, msg: expect.stringContaining('NANOPHOTO_EMULATOR_SPED') });
   });
 });
 
-describe('the command refuses in one sentence and with exit code 2', () => {
+describe('the command exits with 2 and one sentence', () => {
   async function refused(args: string[], env: Record<string, string> = {}): Promise<string> {
     const { code, stdout, stderr } = await runCommand(args, env).ended;
     expect(code).toBe(2);
@@ -200,17 +200,17 @@ describe('the command refuses in one sentence and with exit code 2', () => {
     return stderr;
   }
 
-  it('a setting that makes no sense', async () => {
+  it('for an invalid setting', async () => {
     expect(await refused(['--port', '99999'])).toContain('--port must be a port from 0 to 65535, not "99999"');
     expect(await refused([], { NANOPHOTO_EMULATOR_SPEED: 'fast' })).toContain('NANOPHOTO_EMULATOR_SPEED must be');
   });
 
-  it('an unknown flag, command or word', async () => {
+  it('for an unknown flag or command', async () => {
     expect(await refused(['--prot', '1'])).toContain('Unknown flag --prot');
     expect(await refused(['strat'])).toContain('Unknown command "strat"');
   });
 
-  it('a port in use', async () => {
+  it('for a port in use', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as { port: number };
@@ -218,11 +218,11 @@ describe('the command refuses in one sentence and with exit code 2', () => {
     other.close();
   });
 
-  it('an address that is not of this machine', async () => {
+  it('for a host that is not an address of this machine', async () => {
     expect(await refused(['--port', '0', '--host', '203.0.113.7'])).toContain('has no address 203.0.113.7');
   });
 
-  it('a database of a newer schema, which it leaves as it is', async () => {
+  it('for a database with a newer schema, which it does not change', async () => {
     const dir = tempDir();
     const file = join(dir, 'emulator.sqlite');
     const { child, ended } = await startCommand(['--data-dir', dir]);
@@ -236,27 +236,27 @@ describe('the command refuses in one sentence and with exit code 2', () => {
     expect(readFileSync(file).equals(before)).toBe(true);
   });
 
-  it('a data directory that another emulator uses', async () => {
+  it('for a data directory that another emulator uses', async () => {
     const dir = tempDir();
     await startCommand(['--data-dir', dir]);
     expect(await refused(['--data-dir', dir, '--port', '0'])).toContain('in use by another emulator');
   });
 
-  it('a data directory that cannot be', async () => {
+  it('for a data directory that cannot be created', async () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'file'), '');
     expect(await refused(['--data-dir', join(dir, 'file')])).toContain('is a file');
     expect(await refused(['--data-dir', '/proc/nowhere'])).toContain('choose another with --data-dir');
   });
 
-  it.skipIf(process.getuid?.() === 0)('a data directory that it may not write', async () => {
+  it.skipIf(process.getuid?.() === 0)('for a data directory that is not writable', async () => {
     const dir = join(tempDir(), 'closed');
     mkdirSync(dir);
     chmodSync(dir, 0o500);
     expect(await refused(['--data-dir', dir])).toContain('--data-dir');
   });
 
-  it('a seed file that is not there or makes no sense', async () => {
+  it('for a missing or invalid seed file', async () => {
     const file = join(tempDir(), 'seed.json');
     expect(await refused(['--seed', file])).toContain(`The seed file ${file} cannot be read`);
     writeFileSync(file, '{"accounts":[{"key":"k","credits":-1}]}');

@@ -10,7 +10,7 @@ import { tempDir } from '../support/temp-dir.ts';
 
 const HTTPS = 'https://nanophoto.ai';
 
-/** A client as somebody wrote it for the real service: nothing in it knows of an emulator. */
+/** A client of the real service, without any change for the emulator. */
 const PYTHON = `
 import json, os, urllib.request
 def call(path, body):
@@ -50,18 +50,18 @@ const hasCurl = hasProgram('curl', '--version');
 const exec = (command: string[], flags: string[] = [], env: Record<string, string> = {}) =>
   runCommand(['exec', ...flags, '--', ...command], env);
 
-describe('a client with the real address in it, unchanged', () => {
-  it.skipIf(!hasPython)('runs from submit to file in Python, with urllib alone', async () => {
+describe('exec with an unchanged client of the real service', () => {
+  it.skipIf(!hasPython)('redirects Python with urllib, from submit to file', async () => {
     const { code, stdout, stderr } = await exec(['python3', '-c', PYTHON]).ended;
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'completed video/mp4 True\n', stderr: '' });
   });
 
-  it("runs with Node.js' own fetch", async () => {
+  it('redirects fetch of Node.js', async () => {
     const { code, stdout, stderr } = await exec([process.execPath, '--input-type=module', '-e', NODE]).ended;
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'completed video/mp4 true\n', stderr: '' });
   });
 
-  it.skipIf(!hasCurl)('runs with curl', async () => {
+  it.skipIf(!hasCurl)('redirects curl', async () => {
     const { code, stdout, stderr } = await exec(['sh', '-euc', CURL]).ended;
     expect({ code, stdout, stderr }).toEqual({
       code: 0,
@@ -70,7 +70,7 @@ describe('a client with the real address in it, unchanged', () => {
     });
   });
 
-  it.skipIf(!hasCurl)('reaches nobody else over HTTPS', async () => {
+  it.skipIf(!hasCurl)('rejects HTTPS requests to other hosts', async () => {
     const { code, stderr } = await exec(['curl', '-sS', 'https://example.com/']).ended;
     expect(code).toBe(56);
     expect(stderr).toMatch(/403/);
@@ -78,7 +78,7 @@ describe('a client with the real address in it, unchanged', () => {
 });
 
 describe('exec', () => {
-  it('tells the command where the emulator is, and who it is', async () => {
+  it('passes the URL of the emulator and a key to the command', async () => {
     const script =
       'const { env } = process; fetch(env.NANOPHOTO_API_BASE_URL + "/health").then(async (answer) => console.log(await answer.text(), env.NANOPHOTO_API_KEY))';
     const { stdout } = await exec([process.execPath, '-e', script]).ended;
@@ -90,26 +90,26 @@ describe('exec', () => {
     ['exit 7', 7],
     ['kill -TERM $$', 143],
     ['kill -KILL $$', 137],
-  ])('ends as the command does: %s', async (script, code) => {
+  ])('exits with the code of the command: %s', async (script, code) => {
     expect(await exec(['sh', '-c', script]).ended).toMatchObject({ code, stdout: '', stderr: '' });
   });
 
-  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('passes %s on and waits for the command', async (signal) => {
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('forwards %s and waits for the command', async (signal) => {
     const trap = `trap 'echo caught; exit 5' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
-    // To a program that has a terminal it would be the terminal that sends some of them.
+    // Detached, since a terminal sends some of these signals itself.
     const { child, ended } = runCommand(['exec', '--', 'sh', '-c', trap], {}, { detached: true });
     await once(child.stdout, 'data');
     child.kill(signal);
     expect(await ended).toMatchObject({ code: 5, stdout: 'ready\ncaught\n' });
   });
 
-  it('hands over what is written to it', async () => {
+  it('passes its standard input to the command', async () => {
     const { child, ended } = exec(['cat']);
     child.stdin.end('from outside');
     expect(await ended).toMatchObject({ code: 0, stdout: 'from outside' });
   });
 
-  it('leaves nothing behind', async () => {
+  it('removes its temporary files', async () => {
     const TMPDIR = mkdtempSync(join(tmpdir(), 'exec-'));
     const inside = exec(['sh', '-c', 'ls "$TMPDIR"; cat "$SSL_CERT_FILE" | grep -c BEGIN'], [], { TMPDIR });
     const { stdout } = await inside.ended;
@@ -117,7 +117,7 @@ describe('exec', () => {
     expect(readdirSync(TMPDIR)).toEqual([]);
   });
 
-  it('adds to the environment what it says and nothing else, not even what its own emulator does not heed', async () => {
+  it('adds only the documented variables to the environment, and keeps those that it ignores itself', async () => {
     const env = {
       OWN: 'own',
       PORT: '1',
@@ -127,18 +127,18 @@ describe('exec', () => {
     const { stdout } = await exec([process.execPath, '-p', 'JSON.stringify(process.env)'], [], env).ended;
     const found = JSON.parse(stdout);
     expect(found).toMatchObject(env);
-    const around = { url: '', key: '', trustFile: '', preloadFile: '' };
-    const expected = environmentFor(around, { PATH: process.env.PATH, ...env });
+    const proxy = { url: '', key: '', trustFile: '', preloadFile: '' };
+    const expected = environmentFor(proxy, { PATH: process.env.PATH, ...env });
     expect(Object.keys(found).sort()).toEqual(Object.keys(expected).sort());
   });
 
-  it("leaves to the command what follows a second '--', and options that look like its own", async () => {
+  it("passes everything after the first '--' to the command", async () => {
     const script = ['-e', 'console.log(process.argv.slice(1).join(" "))', 'first', '--', '--report', '--port'];
     const { code, stdout, stderr } = await exec([process.execPath, ...script]).ended;
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'first -- --report --port\n', stderr: '' });
   });
 
-  it('heeds neither a port nor a data directory that the environment has for others', async () => {
+  it('ignores a port and a data directory in the environment', async () => {
     const dir = tempDir();
     const env = { PORT: '1', NANOPHOTO_EMULATOR_PORT: '1', NANOPHOTO_EMULATOR_DATA_DIR: join(dir, 'data') };
     expect(await exec(['true'], [], env).ended).toMatchObject({ code: 0, stderr: '' });
@@ -159,10 +159,10 @@ describe('exec', () => {
       ['exec', '--report', '--journal-entries', '0', '--', 'true'],
       '--report and --fail-on-verdict need the journal; leave out --journal-entries 0.',
     ],
-    [['exec', '--', '/no/such/command'], '/no/such/command cannot be started: there is no such command.'],
-    [['start', '--report'], '--report belongs to exec; leave it out.'],
-    [['start', '--', 'x'], '"--" belongs to exec; write nanophoto-emulator exec -- x.'],
-  ])('is refused with one sentence: %j', async (args, sentence) => {
+    [['exec', '--', '/no/such/command'], '/no/such/command cannot be started: command not found.'],
+    [['start', '--report'], '--report is only valid with exec; leave it out.'],
+    [['start', '--', 'x'], '"--" is only valid with exec; write nanophoto-emulator exec -- x.'],
+  ])('rejects %j with one sentence', async (args, sentence) => {
     const { code, stdout, stderr } = await runCommand(args).ended;
     expect({ code, stdout, stderr }).toEqual({
       code: 2,
@@ -172,58 +172,58 @@ describe('exec', () => {
   });
 });
 
-describe('the report', () => {
+describe('exec --report', () => {
   const POLLS_ON = NODE.replace('const video', "await call('/api/sora-2/check-status', { taskId });\nconst video");
   const node = (script: string) => [process.execPath, '--input-type=module', '-e', script];
 
-  it('tells what was spent and how the client behaved, beside what the command says', async () => {
+  it('prints the ledger and the verdict after the output of the command', async () => {
     const { code, stdout, stderr } = await exec(node(NODE), ['--report']).ended;
     expect([code, stdout]).toEqual([0, 'completed video/mp4 true\n']);
     expect(stderr).toMatch(/^np_test_default: 3 requests, 996 credits left, 0 held$/m);
     expect(stderr).toMatch(/^ {5}1 grant {5}\+1000 {5}1000 {2}initial credits$/m);
     expect(stderr).toMatch(/^ {5}2 hold {9}-4 {6}996 {2}task_\w{24}$/m);
     expect(stderr).toMatch(/^ {5}3 capture {7}0 {6}996 {2}task_\w{24}$/m);
-    expect(stderr).toContain('verdict: nothing to complain of');
+    expect(stderr).toContain('verdict: no findings');
   });
 
-  it('says when nobody called', async () => {
+  it('says that no request arrived', async () => {
     expect(await exec(['true'], ['--report']).ended).toMatchObject({
       code: 0,
-      stderr: '\nNo request with a key of its own reached the emulator.\n',
+      stderr: '\nNo request with a known key reached the emulator.\n',
     });
   });
 
-  it('tells of requests that no key let in, beside those of known ones', async () => {
+  it('counts unauthorized requests separately', async () => {
     const script = `const call = (key) => fetch('${HTTPS}/api/sora-2/check-status', { method: 'POST', body: '{}',
       headers: { ...(key && { authorization: 'Bearer ' + key }), 'content-type': 'application/json' } });
       for (const key of process.argv.slice(1)) console.log((await call(key)).status);`;
-    const strangers = await exec([...node(script), 'sk_live', ''], ['--report']).ended;
-    const refused = '2 requests were 401: their key is not known, or they had none.\n';
-    expect(strangers.stdout).toBe('401\n401\n');
-    expect(strangers.stderr).toBe(`\nNo request with a key of its own reached the emulator.\n${refused}`);
+    const onlyUnauthorized = await exec([...node(script), 'sk_live', ''], ['--report']).ended;
+    const unauthorized = '2 requests with an unknown or missing key got 401.\n';
+    expect(onlyUnauthorized.stdout).toBe('401\n401\n');
+    expect(onlyUnauthorized.stderr).toBe(`\nNo request with a known key reached the emulator.\n${unauthorized}`);
     const { stdout, stderr } = await exec([...node(script), 'sk_live', 'np_test_default', ''], ['--report']).ended;
     expect(stdout).toBe('401\n400\n401\n');
-    expect(stderr).toMatch(/^np_test_default: 1 requests, /m);
-    expect(stderr.endsWith(`\n${refused}`)).toBe(true);
+    expect(stderr).toMatch(/^np_test_default: 1 request, /m);
+    expect(stderr.endsWith(`\n${unauthorized}`)).toBe(true);
   });
 
-  it('makes bad manners a failure when that is asked for', async () => {
+  it('exits with 1 for findings with --fail-on-verdict', async () => {
     expect((await exec(node(POLLS_ON)).ended).code).toBe(0);
     const { code, stderr } = await exec(node(POLLS_ON), ['--fail-on-verdict']).ended;
     expect(code).toBe(1);
-    expect(stderr).toMatch(/POLLED_AFTER_END: Task task_\w+ was polled after its end had been told\. Requests \d\.$/m);
+    expect(stderr).toMatch(/POLLED_AFTER_END: Task task_\w+ was polled after .+\. Requests \d\.$/m);
     expect(await exec(node(NODE), ['--fail-on-verdict']).ended).toMatchObject({ code: 0, stderr: '' });
     expect((await exec(node(`${POLLS_ON}; process.exit(9)`), ['--fail-on-verdict']).ended).code).toBe(9);
   });
 
-  it('works where the control plane wants a token', async () => {
+  it('works with an admin token', async () => {
     const { stderr } = await exec(['true'], ['--report', '--admin-token', 'abcdefgh']).ended;
-    expect(stderr).toBe('\nNo request with a key of its own reached the emulator.\n');
+    expect(stderr).toBe('\nNo request with a known key reached the emulator.\n');
   });
 });
 
-describe('the environment of the command', () => {
-  const around = { url: 'http://127.0.0.1:1', key: 'k', trustFile: '/t', preloadFile: '/a b/preload.cjs' };
+describe('environment of the command of exec', () => {
+  const proxy = { url: 'http://127.0.0.1:1', key: 'k', trustFile: '/t', preloadFile: '/a b/preload.cjs' };
 
   it.each([
     ['', 'localhost,127.0.0.1,::1'],
@@ -236,14 +236,14 @@ describe('the environment of the command', () => {
     ['ai,.ai', 'localhost,127.0.0.1,::1'],
     ['minio.local,10.0.0.0/8', 'minio.local,10.0.0.0/8,localhost,127.0.0.1,::1'],
     ['notnanophoto.ai,localhost', 'notnanophoto.ai,localhost,127.0.0.1,::1'],
-  ])('calls who was called without a proxy, but for the vendor: %j', (NO_PROXY, expected) => {
-    const made = environmentFor(around, { NO_PROXY });
+  ])('keeps the hosts in NO_PROXY except for the vendor: %j', (NO_PROXY, expected) => {
+    const made = environmentFor(proxy, { NO_PROXY });
     expect([made.NO_PROXY, made.no_proxy]).toEqual([expected, expected]);
-    expect(environmentFor(around, { no_proxy: NO_PROXY }).NO_PROXY).toBe(expected);
+    expect(environmentFor(proxy, { no_proxy: NO_PROXY }).NO_PROXY).toBe(expected);
   });
 
-  it('keeps what else is there, plain HTTP and options of Node.js included', () => {
-    const made = environmentFor(around, {
+  it('keeps other variables, including HTTP_PROXY and NODE_OPTIONS', () => {
+    const made = environmentFor(proxy, {
       HOME: '/home',
       HTTP_PROXY: 'http://p',
       NODE_OPTIONS: '--no-warnings',
@@ -252,8 +252,8 @@ describe('the environment of the command', () => {
     expect(made.NODE_OPTIONS).toBe('--no-warnings --require="/a b/preload.cjs"');
   });
 
-  it('has all the names by which programs are told of a proxy, a certificate and the emulator', () => {
-    const { NO_PROXY, no_proxy, NODE_OPTIONS, ...made } = environmentFor(around, {});
+  it('sets all variables for the proxy, the certificate and the emulator', () => {
+    const { NO_PROXY, no_proxy, NODE_OPTIONS, ...made } = environmentFor(proxy, {});
     expect(made).toEqual({
       NANOPHOTO_API_BASE_URL: 'http://127.0.0.1:1',
       NANOPHOTO_API_KEY: 'k',
@@ -270,7 +270,7 @@ describe('the environment of the command', () => {
   });
 
   it.each(['SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS', 'CURL_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'DENO_CERT'])(
-    'trusts our authority beside the one in %s and the usual ones',
+    'adds our certificate to the one in %s and the root certificates',
     (name) => {
       const own = join(tempDir(), 'own.pem');
       writeFileSync(own, 'OWN');
@@ -280,7 +280,7 @@ describe('the environment of the command', () => {
     },
   );
 
-  it('has each file of certificates once, and none that is not there', () => {
+  it('reads each certificate file once, and skips missing files', () => {
     const own = join(tempDir(), 'own.pem');
     writeFileSync(own, 'OWN');
     const env = { SSL_CERT_FILE: own, CURL_CA_BUNDLE: own, NODE_EXTRA_CA_CERTS: '/nowhere' };
@@ -300,7 +300,7 @@ describe('ca', () => {
     expect(await (await fetch(`http://127.0.0.1:${port}/ca.pem`)).text()).toBe(stdout.trimEnd());
   });
 
-  it('prints that of a data directory, made when there is none', async () => {
+  it('prints the certificate of a data directory, and creates it if there is none', async () => {
     const dir = join(tempDir(), 'new');
     const first = await runCommand(['ca', '--data-dir', dir]).ended;
     expect(first).toMatchObject({ code: 0, stderr: '' });
@@ -308,9 +308,9 @@ describe('ca', () => {
     expect(first.stdout).not.toContain('PRIVATE');
   });
 
-  it('says where it looked when there is none', async () => {
+  it('exits with 2 when no emulator responds', async () => {
     const { code, stderr } = await runCommand(['ca', '--port', '1']).ended;
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^nanophoto-emulator: No emulator answers at http:\/\/127\.0\.0\.1:1\/ca\.pem; .*\.\n$/);
+    expect(stderr).toMatch(/^nanophoto-emulator: No emulator responds at http:\/\/127\.0\.0\.1:1\/ca\.pem; .*\.\n$/);
   });
 });

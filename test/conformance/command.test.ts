@@ -10,7 +10,7 @@ import { tempDir } from '../support/temp-dir.ts';
 
 const runVerify = (...args: string[]) => runCommand(['verify', ...args]).ended;
 
-/** Answers everything with this. */
+/** Starts a server that sends the same response to every request. */
 async function stub(status: number, text: string): Promise<string> {
   const server = createServer((request, response) => {
     request.resume().on('end', () => response.writeHead(status, { 'content-type': 'text/plain' }).end(text));
@@ -21,7 +21,7 @@ async function stub(status: number, text: string): Promise<string> {
 }
 
 describe('verify', () => {
-  it('tells of each case of an emulator that it holds, and ends with 0', async () => {
+  it('reports that every case holds for an emulator, and exits with 0', async () => {
     const { url } = await startCommand(['--admin-token', 'sesame-sesame']);
     const output = join(tempDir(), 'report.xml');
     const { code, stdout, stderr } = await runVerify(
@@ -37,18 +37,18 @@ describe('verify', () => {
     for (const suite of others) expect(suite).toMatchObject({ '@_tests': '0' });
   });
 
-  it('says what was expected and what came, and ends with 1', async () => {
+  it('prints expected and actual responses for each mismatch, and exits with 1', async () => {
     const url = await stub(200, '<hello> & \u0001 "you" 🎬');
     const human = await runVerify('--base-url', url, '--key', 'some-key', '--provenance', 'documented');
     expect(human.code).toBe(1);
     expect(human.stdout).toContain(
-      '  DIFFERS      sora-2/generate/without-key: /api/sora-2/generate: a request without a key is refused\n' +
+      '  DIFFERS      sora-2/generate/without-key: /api/sora-2/generate: a request without a key is rejected\n' +
         '                 expected the content type application/json\n' +
         '                 got      200, text/plain: <hello> & \\u{1} "you" 🎬\n',
     );
-    expect(human.stdout).toMatch(/\n {3}all {18} +0 +\d+ +\d+\n\n4 credits spent\n$/);
-    // It took something that it should have refused, and was asked nothing more.
-    expect(human.stdout).toContain('the server took what is documented to be refused, and may have charged for it');
+    expect(human.stdout).toMatch(/\nall +0 +\d+ +\d+\n\n4 credits spent\n$/);
+    // After the server has accepted an invalid request, no other is sent.
+    expect(human.stdout).toContain('the server accepted a request that must be refused, and may have charged for it');
 
     const junit = await runVerify(
       '--base-url',
@@ -78,11 +78,11 @@ describe('verify', () => {
     const report = JSON.parse(json.stdout);
     expect(report).toMatchObject({ url, isControlled: false, creditsSpent: 0 });
     expect(report.outcomes.map(({ provenance }: { provenance: string }) => provenance)).not.toContain('documented');
-    expect(report.totals.D).toEqual({ holds: 0, differs: 0, 'not checked': 0 });
+    expect(report.totals.documented).toEqual({ holds: 0, differs: 0, 'not checked': 0 });
     expect(json.stdout + json.stderr).not.toContain('some-key');
   });
 
-  it('looks at what it is told to look at', async () => {
+  it('runs only the cases that --only selects', async () => {
     const { url } = await startCommand();
     const selection = ['--only', 'veo-3/generate/price,sora/remove', '--format', 'json'];
     const { stdout } = await runVerify('--base-url', url, ...selection);
@@ -92,11 +92,11 @@ describe('verify', () => {
     const none = await runVerify('--base-url', url, '--only', 'veo-4');
     expect([none.code, none.stderr]).toEqual([
       2,
-      'nanophoto-emulator: Nothing could be checked: there is no such case; see --only and --provenance.\n',
+      'nanophoto-emulator: Nothing could be checked: no case matches --only and --provenance.\n',
     ]);
   });
 
-  it('fails when nothing could be checked', async () => {
+  it('exits with 2 when nothing could be checked', async () => {
     const gone = await stub(404, 'nothing here');
     const unchecked = await runVerify('--base-url', gone, '--provenance', 'observed');
     expect(unchecked).toMatchObject({ code: 2 });
@@ -104,27 +104,21 @@ describe('verify', () => {
   });
 
   it.each([
-    [
-      ['--base-url', 'http://127.0.0.1:1'],
-      'No server answers at http://127.0.0.1:1 (bad port); say where it is with --base-url.',
-    ],
-    [
-      ['--base-url', 'http://me:secret@localhost'],
-      '--base-url must be an address without a user, a query or a fragment.',
-    ],
-    [['--key', 'two words'], 'The key must be visible ASCII characters.'],
-    [['--base-url', 'nanophoto.ai'], '--base-url must be an http or https address, not "nanophoto.ai".'],
+    [['--base-url', 'http://127.0.0.1:1'], 'No server responds at http://127.0.0.1:1 (bad port); check --base-url.'],
+    [['--base-url', 'http://me:secret@localhost'], '--base-url must be a URL without credentials, query and fragment.'],
+    [['--key', 'two words'], 'The key must consist of visible ASCII characters.'],
+    [['--base-url', 'nanophoto.ai'], '--base-url must be an http or https URL, not "nanophoto.ai".'],
     [['--spend=-1'], '--spend must be a whole number, not "-1".'],
     [['--spend', '1.5'], '--spend must be a whole number, not "1.5".'],
     [
       ['--provenance', 'documented,Y'],
-      '--provenance must be some of documented,observed,assumed, separated by commas, not "documented,Y".',
+      '--provenance must be a comma-separated list of documented, observed, assumed, not "documented,Y".',
     ],
-    [['--format', 'xml'], '--format must be human, json, junit, not "xml".'],
-    [['--nonsense'], 'verify knows no --nonsense; nanophoto-emulator verify --help lists its flags.'],
-    [['nonsense'], 'verify knows no nonsense; nanophoto-emulator verify --help lists its flags.'],
+    [['--format', 'xml'], '--format must be one of human, json, junit, not "xml".'],
+    [['--nonsense'], 'Unknown flag --nonsense; nanophoto-emulator verify --help lists the flags.'],
+    [['nonsense'], 'Unexpected "nonsense"; nanophoto-emulator verify --help lists the flags.'],
     [['--key'], '--key needs a value.'],
-  ])('is refused with one sentence: %j', async (args, sentence) => {
+  ])('rejects %j with one sentence', async (args, sentence) => {
     const { code, stdout, stderr } = await runVerify(...args);
     expect({ code, stdout, stderr }).toEqual({
       code: 2,
@@ -133,19 +127,19 @@ describe('verify', () => {
     });
   });
 
-  it('says that a control plane is closed', async () => {
+  it('asks for --admin-token when the control plane requires one', async () => {
     const { url } = await startCommand(['--admin-token', 'sesame-sesame']);
     const closed = await runVerify('--base-url', url);
     expect([closed.code, closed.stderr]).toEqual([
       2,
-      `nanophoto-emulator: The control plane of ${url} is closed to us; say --admin-token.\n`,
+      `nanophoto-emulator: ${url} requires an admin token; pass --admin-token.\n`,
     ]);
   });
 
   it.each([
     ['/no/such/dir/report', /: ENOENT/],
     [import.meta.dirname, /: it is a directory\.\n$/],
-  ])('says that a report cannot be written, before it asks anything: %s', async (file, pattern) => {
+  ])('exits before the first request when it cannot write the report to %s', async (file, pattern) => {
     let requestCount = 0;
     const url = await startService((_body, _request, response) => {
       requestCount += 1;
@@ -157,7 +151,7 @@ describe('verify', () => {
     expect(stderr).toMatch(pattern);
   });
 
-  it('leaves what is at --output alone, or nothing there, until there is a report', async () => {
+  it('does not touch the file of --output until the report is complete', async () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'old'), 'the last report');
     for (const name of ['old', 'new'])
@@ -166,14 +160,14 @@ describe('verify', () => {
     expect(readdirSync(dir)).toEqual(['old']);
   });
 
-  it('shows what would colour a terminal or move its cursor', async () => {
+  it('escapes control characters in responses', async () => {
     const url = await stub(404, '\u001b[2J\u202ehidden\n  holds everything');
     const { stdout } = await runVerify('--base-url', url, '--key', 'some-key', '--only', 'sora-2/check-status/');
     expect(stdout).toContain('404 \\u{1b}[2J\\u{202e}hidden\\n  holds everything');
     expect(stdout).not.toMatch(/[^\P{Cc}\n]|\u202e/u);
   });
 
-  it('polls a task until it is over, where its time is its own', async () => {
+  it('polls a task until it has ended on a server without a control plane', async () => {
     let polls = 0;
     const server = createServer((request, response) => {
       const sendJson = (status: number, body: object) =>
@@ -202,7 +196,7 @@ describe('verify', () => {
     expect(stdout).toContain('4 credits spent');
   });
 
-  it('tells neither the key in its report nor the token to a stranger', async () => {
+  it('keeps the key out of its report, and sends the admin token only to an emulator', async () => {
     const receivedHeaders: string[] = [];
     const server = createServer((request, response) => {
       receivedHeaders.push(JSON.stringify(request.headers));
@@ -222,7 +216,7 @@ describe('verify', () => {
     expect(stdout).toContain('no Bearer [key]');
   });
 
-  it('takes nothing for a control plane that is none', async () => {
+  it('recognizes a server without a control plane', async () => {
     const server = createServer((request, response) => {
       const isAdmin = request.url!.startsWith('/__admin');
       response.writeHead(isAdmin ? 403 : 404, { 'content-type': 'text/html' }).end('<html>');
@@ -235,7 +229,7 @@ describe('verify', () => {
     expect(stdout).toContain(`${url}, without a control plane`);
   });
 
-  it('lists its flags', async () => {
+  it('lists its flags with --help', async () => {
     const { code, stdout } = await runVerify('--help');
     expect(code).toBe(0);
     for (const flag of [

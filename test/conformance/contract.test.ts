@@ -3,16 +3,16 @@ import { startEmulator } from '../../src/index.ts';
 import type { Json } from '../../src/openapi/json-schema.ts';
 import { loadContract, verifyServer } from '../support/verify.ts';
 
-/** Told of a request before there is one that a client could send here. */
+/** Sent before a request is complete, so that the cases cannot provoke them. */
 const CONNECTION_LEVEL_STATUSES = ['408', '413', '417', '431'];
 
-describe('what verify looks at', () => {
-  it('has a name of its own for each case', () => {
+describe('conformance cases', () => {
+  it('have unique ids', () => {
     const ids = loadContract().cases.map(({ id }) => id);
     expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
   });
 
-  it('holds in this emulator, and is every code of every endpoint', async () => {
+  it('hold for this emulator, and cover every error code of every endpoint', async () => {
     const emulator = await startEmulator();
     onTestFinished(() => emulator.close());
     const before = await emulator.accounts.list();
@@ -20,7 +20,7 @@ describe('what verify looks at', () => {
     expect(outcomes.filter(({ result }) => result !== 'holds')).toEqual([]);
     for (const provenance of ['documented', 'observed', 'assumed'])
       expect(outcomes.filter((one) => one.provenance === provenance).length).toBeGreaterThan(40);
-    // Nothing is left of it.
+    // The cases removed their accounts.
     expect((await emulator.accounts.list()).map(({ key }) => key)).toEqual(before.map(({ key }) => key));
 
     const seen = new Set(
@@ -34,7 +34,7 @@ describe('what verify looks at', () => {
         )
         .filter((one) => !seen.has(one)),
     );
-    // A poll has no hold that could fail, and what is free is never too dear.
+    // A poll takes no hold that could fail, and a free request never lacks credits.
     const holdErrors = /check-status (500 INTERNAL_ERROR|503 SERVICE_UNAVAILABLE)$/;
     expect(missing.filter((one) => !holdErrors.test(one))).toEqual([
       '/api/sora/remove-watermark 402 INSUFFICIENT_CREDITS',

@@ -8,7 +8,7 @@ import { tempDir } from '../support/temp-dir.ts';
 
 const runDrift = (...args: string[]) => runCommand(['drift', ...args]).ended;
 
-/** What an emulator answers, recorded, with some of it changed afterwards. */
+/** Records the responses of a new emulator to these cases. */
 async function recordEmulator(only: string): Promise<{ dir: string; url: string }> {
   const { url } = await startCommand();
   const dir = tempDir();
@@ -27,11 +27,11 @@ function editRecording(dir: string, id: string, edit: Edit): void {
 }
 
 describe('drift', () => {
-  it('finds none in what an emulator answered: ids, times and addresses vary', async () => {
+  it('finds no difference in recordings of an emulator, although ids, times and URLs differ', async () => {
     const { dir, url } = await recordEmulator(
       'sora-2/check,veo-3/generate,veo-3/task,nano-banana-2/,sora-2/generate-prompt/languages,overview',
     );
-    // One that was recorded is a sample of the project as well, which needs no case.
+    // Without its case, the recording is replayed as a sample of the project.
     editRecording(dir, 'nano-banana-2/generate', (sample) => {
       sample.case = 'nano-banana-2/not-there';
     });
@@ -42,7 +42,7 @@ describe('drift', () => {
     expect(JSON.parse(withUrl.stdout)).toMatchObject({ emulator: url, differ: 0, rows: [] });
   });
 
-  it('tells what the contract says, what the emulator answers and what was recorded, and ends with 1', async () => {
+  it('prints contract, emulator and recording for each difference, and exits with 1', async () => {
     const { dir } = await recordEmulator('sora-2/check-status,sora-2/generate/prompt,sora-2/task-completes');
     const edits: Record<string, Edit> = {
       'sora-2/check-status/unknown-task': ({ response }) => {
@@ -92,7 +92,7 @@ describe('drift', () => {
     );
   });
 
-  it('sees an emulator that differs from the contract, though it answers as was recorded', async () => {
+  it('reports an emulator that matches the recording but not the contract', async () => {
     const { url } = await startCommand(['--failed-task-status', '500']);
     const dir = tempDir();
     await runCommand(['verify', '--base-url', url, '--only', 'sora-2/check-status-failed', '--record', dir]).ended;
@@ -102,11 +102,11 @@ describe('drift', () => {
       contract: { expected: '200 GENERATION_FAILED' },
       emulator: { status: 500 },
       recorded: { status: 500 },
-      difference: expect.stringContaining('the contract: the emulator does not answer'),
+      difference: expect.stringContaining('the emulator does not conform to the contract: expected '),
     });
   });
 
-  it('replays what was recorded in a case that there is no more', async () => {
+  it('replays a recording of a case that does not exist any more', async () => {
     const dir = tempDir();
     const sample = {
       name: 'an old case',
@@ -123,7 +123,7 @@ describe('drift', () => {
     expect(row).toMatchObject({ emulator: { status: 404 }, difference: expect.stringMatching(/^success: /) });
   });
 
-  it('is refused in one sentence where there is nothing to compare', async () => {
+  it('exits with one sentence when there is nothing to compare', async () => {
     const empty = tempDir();
     const foreign = tempDir();
     writeFileSync(join(foreign, 'a.json'), '{"request":{"path":"/api/x"}}');
@@ -134,24 +134,24 @@ describe('drift', () => {
     const validDir = tempDir();
     writeFileSync(
       join(validDir, 'a.json'),
-      '{"name":"","source":"","mark":"D","request":{"path":"/api/x"},"response":{"status":200}}',
+      '{"name":"","source":"","provenance":"documented","request":{"path":"/api/x"},"response":{"status":200}}',
     );
     const adminPathDir = tempDir();
     const reset = '{"request":{"path":"/__admin/reset"},"response":{"status":200}}';
     writeFileSync(join(adminPathDir, 'a.json'), reset);
     for (const [args, sentence] of [
-      [[adminPathDir], `${adminPathDir} has what is no sample: a has no request.path of the API.`],
+      [[adminPathDir], `${adminPathDir} contains an invalid sample: a has no request.path below /api/.`],
       [[], 'drift needs one directory'],
       [[empty, foreign], 'drift needs one directory'],
-      [[empty], `There are no samples in ${empty}`],
+      [[empty], `${empty} has no samples; verify --record creates them.`],
       [[join(empty, 'nowhere')], 'nowhere cannot be read: ENOENT'],
-      [[foreign], `${foreign} has what is no sample: a has no response.status.`],
+      [[foreign], `${foreign} contains an invalid sample: a has no response.status.`],
       [[broken], `${broken}/b/c.json cannot be read: `],
-      [[validDir, '--base-url', otherServer], `${otherServer} is no emulator: it has no control plane.`],
-      [[validDir, '--base-url', 'http://127.0.0.1:1'], 'No server answers at http://127.0.0.1:1'],
-      [[validDir, '--base-url', 'x'], '--base-url must be an http or https address, not "x".'],
-      [[validDir, '--format', 'xml'], '--format must be human, json, not "xml".'],
-      [[validDir, '--key', 'x'], 'drift knows no --key; nanophoto-emulator drift --help lists its flags.'],
+      [[validDir, '--base-url', otherServer], `${otherServer} is not an emulator: it has no control plane.`],
+      [[validDir, '--base-url', 'http://127.0.0.1:1'], 'No server responds at http://127.0.0.1:1'],
+      [[validDir, '--base-url', 'x'], '--base-url must be an http or https URL, not "x".'],
+      [[validDir, '--format', 'xml'], '--format must be human or json, not "xml".'],
+      [[validDir, '--key', 'x'], 'Unknown flag --key; nanophoto-emulator drift --help lists the flags.'],
     ] as const) {
       const { code, stdout, stderr } = await runDrift(...args);
       expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' });

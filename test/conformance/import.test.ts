@@ -22,7 +22,7 @@ const createSample = (more: object = {}) => ({
   ...more,
 });
 
-/** Files of a directory of the test's own. */
+/** Writes samples to a new directory. */
 function writeSamples(...all: object[]): string {
   const dir = tempDir();
   for (const [n, sample] of all.entries()) writeFileSync(join(dir, `${n}.json`), JSON.stringify(sample));
@@ -42,14 +42,14 @@ async function postJson(url: string, path: string, body: unknown, key = 'np_test
 }
 
 describe('import', () => {
-  it('gives an oddity of a service to the byte, once it was recorded; drift shows it', async () => {
+  it('replays a recorded response byte by byte, once, and drift reports its difference', async () => {
     const oddBody = '{"é" : 1.0,\r\n "error":"I\\u0027m a teapot", "errorCode":"TEAPOT" }\n';
     const service = await startService((_body, { url }, response) => {
       response.writeHead(url === CHECK ? 418 : 404, {
         'Content-Type': 'application/vnd.tea+json; q="1"',
         'X-RateLimit-Limit': '7 an hour',
         'Retry-After': 'soon',
-        'X-Other': 'is not kept',
+        'X-Other': 'not recorded',
       });
       response.end(oddBody);
     });
@@ -68,7 +68,7 @@ describe('import', () => {
     const target = ['--key', 'np_test_default', '--base-url', url, '--admin-token', 'sesame-sesame'];
     expect(await runImport(file, ...target)).toMatchObject({
       code: 0,
-      stdout: `np_test_default has 1 rule more at ${url}.\n`,
+      stdout: `Added 1 rule for np_test_default at ${url}.\n`,
       stderr: '',
     });
     const response = await postJson(url, CHECK, { taskId: 'task_x' });
@@ -83,7 +83,7 @@ describe('import', () => {
     expect((await postJson(url, CHECK, { taskId: 'task_x' })).status).toBe(404);
   });
 
-  it('prints rules that the control plane takes, each for the request that it was recorded from', async () => {
+  it('prints valid rules that match the recorded requests', async () => {
     const shots = [{ prompt: 'no [key] and a longer text' }];
     const { code, stdout } = await runImport(
       writeSamples(
@@ -117,7 +117,7 @@ describe('import', () => {
     expect((await post(GENERATE, VALID)).status).toBe(200);
   });
 
-  it('leaves out what no rule can strike, and says so', async () => {
+  it('skips samples that cannot be converted to a rule, and says why', async () => {
     const dir = writeSamples(
       createSample({ request: { path: CHECK, text: '{"a":' } }),
       createSample({ request: { path: CHECK, method: 'GET' } }),
@@ -128,24 +128,24 @@ describe('import', () => {
     const none = await runImport(dir);
     expect(none).toMatchObject({ code: 2, stdout: '' });
     expect(none.stderr.split('\n')).toEqual([
-      'left out: 0: a request that is no JSON is refused before any rule',
-      'left out: 1: no rule strikes a request with GET',
-      'left out: 2: it has patterns in the place of a text',
-      'left out: 3: effect.answer.text: expected 65536 bytes at most',
-      expect.stringMatching(/^left out: 4: effect\.answer\.headers\.retry-after: expected visible ASCII/),
-      `nanophoto-emulator: No rule can be made of ${dir}.`,
+      'skipped 0: a request that is not JSON is rejected before any rule applies',
+      'skipped 1: rules only apply to POST requests, not to GET',
+      'skipped 2: it has patterns instead of a text',
+      'skipped 3: effect.answer.text: expected 65536 bytes at most',
+      expect.stringMatching(/^skipped 4: effect\.answer\.headers\.retry-after: expected visible ASCII/),
+      `nanophoto-emulator: ${dir}: none of the samples can be converted to a rule.`,
       '',
     ]);
     const some = await runImport(dir, writeSamples(createSample()));
     expect([some.code, JSON.parse(some.stdout).length]).toEqual([0, 1]);
   });
 
-  it('writes rules into a seed file, which are there from the start and after a reset', async () => {
+  it('adds rules to a seed file, which are set at the start and after a reset', async () => {
     const file = join(tempDir(), 'seed.json');
     const dir = writeSamples(createSample());
     expect(await runImport(dir, '--seed-file', file)).toMatchObject({
       code: 0,
-      stdout: `${file} has 1 rule more for np_test_default.\n`,
+      stdout: `Added 1 rule for np_test_default to ${file}.\n`,
     });
     expect((await runImport(dir, '--seed-file', file, '--key', 'np_mine')).code).toBe(0);
     expect((await runImport(dir, '--seed-file', file, '--key', 'np_mine')).code).toBe(0);
@@ -159,7 +159,7 @@ describe('import', () => {
     }
   });
 
-  it('keeps all else that a seed file says, and leaves one alone that is none', async () => {
+  it('keeps the other content of a seed file, and does not change a file that is not a seed file', async () => {
     const content = {
       prices: { 'reverse-prompt': 3 },
       defaults: { credits: 5 },
@@ -179,38 +179,38 @@ describe('import', () => {
   });
 
   it.each<[string, (dir: string) => void, string]>([
-    ['a named pipe', (dir) => execFileSync('mkfifo', [join(dir, 'a.json')]), 'a.json cannot be read: it is no file'],
+    ['a named pipe', (dir) => execFileSync('mkfifo', [join(dir, 'a.json')]), 'a.json cannot be read: it is not a file'],
     [
-      'another name',
+      'a name with control characters',
       (dir) => writeSample(dir, 'a.json', createSample({ name: 'a\u001b[31mb' })),
-      'a has name that is no text of one line',
+      'a has name that is not a text of one line',
     ],
     [
-      'a source of its own',
+      'a source of two lines',
       (dir) => writeSample(dir, 'a.json', createSample({ source: 'a\nb' })),
-      'a has source that is no text',
+      'a has source that is not a text',
     ],
     [
-      'no text as its case',
+      'a case that is a number',
       (dir) => writeSample(dir, 'a.json', createSample({ case: 5 })),
-      'a has case that is no text',
+      'a has case that is not a text',
     ],
     [
-      'an odd file name',
+      'a file name with control characters',
       (dir) => writeSample(dir, 'a\u001b[31m.json', createSample()),
-      'a\\u{1b}[31m has id that is no text',
+      'a\\u{1b}[31m has id that is not a text',
     ],
     [
-      'an odd method',
+      'an invalid method',
       (dir) => writeSample(dir, 'a.json', createSample({ request: { path: CHECK, method: 'G\u001b' } })),
-      'a has no request.method of HTTP',
+      'a has an invalid request.method',
     ],
     [
-      'what is no JSON',
+      'a file that is not JSON',
       (dir) => writeFileSync(join(dir, 'a.json'), '\u001b[31m'),
       'a.json cannot be read: Unexpected token',
     ],
-  ])('refuses %s in one sentence, as drift does', async (_what, make, sentence) => {
+  ])('rejects %s with one sentence, as drift does', async (_title, make, sentence) => {
     const dir = tempDir();
     make(dir);
     for (const command of ['import', 'drift']) {
@@ -221,10 +221,10 @@ describe('import', () => {
     }
   });
 
-  it('sets all rules or none, and is refused in one sentence', async () => {
+  it('adds all rules or none, and exits with one sentence on an error', async () => {
     const { url } = await startCommand();
     const dir = writeSamples(createSample());
-    // Room for one more.
+    // One less than the limit.
     const rule = { at: 'task', effect: { hang: true }, match: { contains: 'nobody says this' } };
     const call = (path: string, init: object = {}) =>
       fetch(`${url}/__admin/accounts/np_test_default/faults${path}`, {
@@ -236,17 +236,20 @@ describe('import', () => {
     for (const [args, sentence] of [
       [
         [dir, writeSamples(createSample()), '--key', 'np_test_default', '--base-url', url],
-        'takes no rules for np_test_default: There can be 1000 rules',
+        'rejects rules for np_test_default: ',
       ],
-      [[dir, '--key', 'np_nobody', '--base-url', url], `${url} takes no rules for np_nobody: There is no account`],
-      [[dir, '--key', '..', '--base-url', url], 'takes no rules for ..: '],
-      [[dir, '--key', 'x', '--base-url', 'http://127.0.0.1:1'], 'No emulator answers at http://127.0.0.1:1'],
-      [[dir, '--base-url', url], '--base-url needs the key of the account'],
-      [[dir, '--seed-file', 'x', '--base-url', url], 'leave it out, or --seed-file'],
+      [[dir, '--key', 'np_nobody', '--base-url', url], `${url} rejects rules for np_nobody: `],
+      [[dir, '--key', '..', '--base-url', url], 'rejects rules for ..: '],
+      [[dir, '--key', 'x', '--base-url', 'http://127.0.0.1:1'], 'No emulator responds at http://127.0.0.1:1'],
+      [[dir, '--base-url', url], '--base-url needs --key, the account'],
+      [
+        [dir, '--seed-file', 'x', '--base-url', url],
+        '--base-url cannot be combined with --seed-file; leave one of them out.',
+      ],
       [[dir, '--seed-file', join(dir, 'no/where')], 'cannot be written: ENOENT'],
       [[], 'import needs files or directories'],
       [[join(dir, 'nowhere.json')], 'nowhere.json cannot be read: ENOENT'],
-      [[dir, '--nonsense'], 'import knows no --nonsense; nanophoto-emulator import --help lists its flags.'],
+      [[dir, '--nonsense'], 'Unknown flag --nonsense; nanophoto-emulator import --help lists the flags.'],
     ] as const) {
       const { code, stdout, stderr } = await runImport(...args);
       expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' });

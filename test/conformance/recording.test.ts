@@ -34,8 +34,8 @@ const createExchange = (text: string, more: Partial<Exchange> = {}, headers: obj
   return { method: 'POST', path: '/api/x', requestBody: {}, isRawText: false, key: null, response, ...more };
 };
 
-describe('an exchange that is kept', () => {
-  it('is a sample: what was asked and answered, when, where, and nothing of who asked', () => {
+describe('recorded exchange', () => {
+  it('has the request, the response, the time and the source, but no credentials', () => {
     const json = { 'content-type': 'application/json', 'x-ratelimit-remaining': '7', 'set-cookie': 'a=b' };
     const sample = createLog().add(
       createExchange('{"a":1}', { requestBody: { prompt: 'a dog' }, key: 'the-key' }, json),
@@ -58,7 +58,7 @@ describe('an exchange that is kept', () => {
     });
   });
 
-  it('says what was not usual: the method, a text that was sent, an answer that is not only JSON', () => {
+  it('has a method other than POST, a request that is not JSON, and the exact text of unusual JSON', () => {
     const log = createLog();
     expect(log.add(createExchange('', { method: 'GET', requestBody: undefined }), CASE_INFO)).toMatchObject({
       request: { method: 'GET', path: '/api/x' },
@@ -71,7 +71,7 @@ describe('an exchange that is kept', () => {
     });
   });
 
-  it('of polls that find a task under way is the last one', () => {
+  it('replaces the previous poll while the task is in progress', () => {
     const log = createLog();
     const poll = (status: string) => createExchange(JSON.stringify({ status }), { requestBody: { taskId: 'task_a' } });
     const recorded = ['processing', 'processing', 'completed', 'completed'].map((status) => {
@@ -86,12 +86,12 @@ describe('an exchange that is kept', () => {
     ]);
   });
 
-  it('is none when the answer broke off', () => {
+  it('is omitted when the response is incomplete', () => {
     const { response, ...rest } = createExchange('half of it');
     expect(createLog().add({ ...rest, response: { ...response, isWhole: false } }, CASE_INFO)).toBeUndefined();
   });
 
-  it('names uploads instead of keeping them, even where the answer repeats them', () => {
+  it('has placeholders instead of uploads, even in a response that repeats them', () => {
     const [video, other] = [VIDEO.toString('base64'), Buffer.from('Some 1 other '.repeat(40)).toString('base64')];
     const prompt = `a ${'long '.repeat(100)}prompt`;
     const sent = {
@@ -114,8 +114,8 @@ describe('an exchange that is kept', () => {
   });
 });
 
-describe('a key', () => {
-  // Without quotation provenances: one could be the file's own.
+describe('redaction of keys', () => {
+  // Without quotation marks, which could match the quotation marks of the file.
   const key = fc.stringMatching(/^[!#-~]{8,40}$/);
   const FORMS: ((key: string) => string)[] = [
     (key) => key,
@@ -188,13 +188,13 @@ describe('a key', () => {
     );
   });
 
-  it.each(['\\', '%25', '&amp;', '0', '&#0'])('is looked for in long runs of %s in no time', (run) => {
+  it.each(['\\', '%25', '&amp;', '0', '&#0'])('takes little time for long runs of %s', (run) => {
     const text = run.repeat(200_000);
     const kept = JSON.stringify(createLog().add(createExchange(text, { key: 'sk-secret-1234' }), CASE_INFO));
     expect(kept).toContain(run.replace('\\', '\\\\').repeat(1000));
   });
 
-  it('that is only known, and not used, is in no file either; nor is one that is a number', () => {
+  it('also covers keys that no request uses, and keys in numbers', () => {
     const log = createLog(['other-key', '1234567890']);
     const sample = log.add(
       createExchange('{"a":1234567890,"b":"x other-key"}', { key: 'other-key-longer' }),
@@ -205,7 +205,7 @@ describe('a key', () => {
 });
 
 describe('verify --record', () => {
-  /** Repeats what it is told. */
+  /** Echoes the key and the body of each request. */
   const service = () =>
     startService((body, { headers }, response) => {
       response.writeHead(418, {
@@ -220,7 +220,7 @@ describe('verify --record', () => {
   const runRecord = (url: string, dir: string, ...more: string[]) =>
     runCommand(['verify', '--base-url', url, '--key', KEY, '--only', 'sora-2/', '--record', dir, ...more]).ended;
 
-  it('writes a file for each answer, with its date and without the key', async () => {
+  it('writes a file for each response, with the time and without the key', async () => {
     const url = await service();
     const dir = join(tempDir(), 'new/er');
     const { code, stderr } = await runRecord(url, dir);
@@ -231,7 +231,7 @@ describe('verify --record', () => {
     for (const file of files) expect(readFileSync(join(dir, file), 'utf8')).not.toContain(KEY);
     expect(samples.find(({ id }) => id === 'sora-2/generate/not-json')).toEqual({
       id: 'sora-2/generate/not-json',
-      name: '/api/sora-2/generate: a body that is no JSON is refused',
+      name: '/api/sora-2/generate: a body that is not JSON is rejected',
       source: `Recorded from ${url}`,
       provenance: 'assumed',
       recordedAt: expect.stringMatching(/^20\d\d-\d\d-\d\dT[\d:.]+Z$/),
@@ -247,7 +247,7 @@ describe('verify --record', () => {
     });
   });
 
-  it('keeps every exchange of an emulator, in files that are no other case’s, and can do so again', async () => {
+  it('records every exchange of an emulator in a file of its case, and replaces earlier recordings', async () => {
     const { url } = await startCommand();
     const dir = tempDir();
     const runVerify = () =>
@@ -259,7 +259,7 @@ describe('verify --record', () => {
     for (const [id, caseId, exchange] of first)
       expect(id).toBe(`${String(caseId).replaceAll(':', '_')}${exchange === 1 ? '' : `-${exchange}`}`);
     expect(JSON.stringify(readSamples(dir))).not.toMatch(/np_verify_|[Aa]uthorization/);
-    // More than there is now.
+    // An exchange that only the earlier recording has.
     const [id] = first.find(([, , exchange]) => exchange === 2)!;
     const older = { ...JSON.parse(readFileSync(join(dir, `${id}.json`), 'utf8')), exchange: 9 };
     writeFileSync(join(dir, `${String(id).replace(/-2$/, '-9')}.json`), JSON.stringify(older));
@@ -267,7 +267,7 @@ describe('verify --record', () => {
     expect(readIds()).toEqual(first);
   });
 
-  it('leaves alone what is no recording, and asks for nothing then', async () => {
+  it('does not overwrite a file that is not a recording, and sends no request then', async () => {
     const { url, lines } = await startCommand();
     const dir = tempDir();
     mkdirSync(join(dir, 'sora-2/generate'), { recursive: true });
@@ -276,13 +276,13 @@ describe('verify --record', () => {
     const { code, stdout, stderr } = await runRecord(url, dir);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toBe(
-      `nanophoto-emulator: ${foreign} is no recording of sora-2/generate/not-json and is left alone; choose another directory.\n`,
+      `nanophoto-emulator: ${foreign} is not a recording of sora-2/generate/not-json and is not overwritten; choose another directory.\n`,
     );
     expect(readFileSync(foreign, 'utf8')).toBe('{"mine":true}');
     expect(lines().filter(({ path }) => path?.startsWith('/api'))).toEqual([]);
   });
 
-  it('is refused in one sentence where nothing can be written', async () => {
+  it('exits with one sentence when the directory is not writable', async () => {
     const url = await service();
     const file = join(tempDir(), 'file');
     writeFileSync(file, '');
@@ -294,13 +294,13 @@ describe('verify --record', () => {
     expect((await runCommand(['verify', '--record']).ended).stderr).toContain('--record needs a value.');
   });
 
-  it('tells the report although a file turned out to be somebody else’s, and ends with 2', () => {
+  it('continues after a file conflict, and fails at the end', () => {
     const dir = tempDir();
     const recorder = createRecorder(dir, [CASE_INFO.id], createLog());
     recorder.onExchange(createExchange('{}'), CASE_INFO);
     writeFileSync(join(dir, 'sora-2/some-case-2.json'), '[]');
     recorder.onExchange(createExchange('{}'), CASE_INFO);
-    expect(() => recorder.end()).toThrow(/some-case-2\.json is no recording of sora-2\/some-case/);
+    expect(() => recorder.end()).toThrow(/some-case-2\.json is not a recording of sora-2\/some-case/);
     expect(readFileSync(join(dir, 'sora-2/some-case-2.json'), 'utf8')).toBe('[]');
   });
 });

@@ -6,7 +6,7 @@ import { verifyServer } from '../support/verify.ts';
 
 const KEY = 'np_test_default';
 
-/** An emulator as the real service is: a key, a price, and no control plane. */
+/** Starts an emulator behind a proxy without a control plane, like the real service. */
 async function startService(options: { rateLimit?: number | null } = {}) {
   const emulator = await startEmulator({ speed: 1_000_000, rateLimit: null, ...options });
   onTestFinished(() => emulator.close());
@@ -42,8 +42,8 @@ function sendEndlessly(response: ServerResponse): void {
 const getCredits = async ({ emulator }: Awaited<ReturnType<typeof startService>>) =>
   (await emulator.account(KEY).get()).credits;
 
-describe('a server without a control plane', () => {
-  it('is charged nothing where nothing may be spent, and what is documented to be refused is looked at', async () => {
+describe('verify without a control plane', () => {
+  it('spends nothing without --spend, and checks the requests that are documented to be rejected', async () => {
     const service = await startService();
     const { outcomes, exchanges, spent } = await verifyServer(service.url, { key: KEY, spend: 0 });
     expect(await getCredits(service)).toBe(1000);
@@ -55,11 +55,11 @@ describe('a server without a control plane', () => {
     for (const { result, why } of outcomes)
       if (result === 'not checked')
         expect(why).toMatch(
-          /^(could cost \d+, and 0 may be spent|needs |would use up|what it costs|a failure|\w+ cannot be provoked)/,
+          /^(could cost \d+ credits, and 0 may be spent|needs |would exhaust|its price|\w+ cannot be provoked)/,
         );
   });
 
-  it.each([1, 9, 40])('is charged no more than the %i credits that may be spent', async (spend) => {
+  it.each([1, 9, 40])('spends at most the %i credits of --spend', async (spend) => {
     const service = await startService();
     const { outcomes, spent } = await verifyServer(service.url, { key: KEY, spend });
     expect(spent).toBe(1000 - (await getCredits(service)));
@@ -68,20 +68,25 @@ describe('a server without a control plane', () => {
     expect(outcomes.filter(({ result }) => result === 'differs')).toEqual([]);
   });
 
-  it('is not asked for more when its limit is used up', async () => {
+  it('stops when the rate limit of the key is exhausted', async () => {
     const service = await startService({ rateLimit: 20 });
     const { outcomes, exchanges } = await verifyServer(service.url, { key: KEY, spend: 0 });
     expect(exchanges.filter(({ response }) => response.status === 429)).toHaveLength(1);
     expect(outcomes.at(-1)).toMatchObject({ result: 'not checked' });
     expect(new Set(outcomes.map(({ why }) => why))).toContain(
-      'the rate limit of the key is used up; try again in an hour',
+      'the rate limit of the key is exhausted; try again in an hour',
     );
   });
 
   it.each([
-    ['answers without end', (response: ServerResponse) => void sendEndlessly(response), 'an answer that ends', 'xxx'],
-    ['hangs up', (response: ServerResponse) => void response.destroy(), 'an answer', 'none: UND_ERR_SOCKET'],
-  ])('that %s differs, and is asked on', async (_what, misbehave, expected, actual) => {
+    ['sends an endless response', (response: ServerResponse) => void sendEndlessly(response), 'a response of', 'xxx'],
+    [
+      'closes the connection',
+      (response: ServerResponse) => void response.destroy(),
+      'a response',
+      'none: UND_ERR_SOCKET',
+    ],
+  ])('reports a mismatch when the server %s, and continues', async (_title, misbehave, expected, actual) => {
     const server = createServer((incoming, response) => void incoming.resume().on('end', () => misbehave(response)));
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
     onTestFinished(() => void server.close().closeAllConnections());
@@ -94,7 +99,7 @@ describe('a server without a control plane', () => {
     }
   });
 
-  it('is asked nothing with a key where there is none', async () => {
+  it('sends no request that needs a key when it has none', async () => {
     const service = await startService();
     const { outcomes, exchanges } = await verifyServer(service.url, { spend: 0 });
     expect(new Set(exchanges.map(({ response }) => response.status))).toEqual(new Set([401]));

@@ -12,7 +12,7 @@ const LINES = [...page.matchAll(/^```sh\n([\s\S]*?)```$/gm)].map(([, lines]) => 
 const [SAMPLE] = [...page.matchAll(/^```json\n([\s\S]*?)```$/gm)].map(([, text]) => JSON.parse(text!));
 const [, SHOWN] = /^```\n(DIFFERS[\s\S]*?)```$/m.exec(page)!;
 
-it('the lines of the page on drift do what it says', async () => {
+it('docs/drift.md has commands with the documented results', async () => {
   const { url } = await startCommand();
   let isOdd = false;
   const service = await startService(async (body, { url: path, method, headers }, response) => {
@@ -58,9 +58,9 @@ it('the lines of the page on drift do what it says', async () => {
   expect(differing.slice(differing.indexOf('DIFFERS'))).toBe(SHOWN);
 
   expect(JSON.parse(await paste(print!))).toMatchObject([{ effect: { answer: { status: 418 } } }]);
-  expect(await paste(set!)).toMatch(/^np_test_default has \d+ rules more at http/);
+  expect(await paste(set!)).toMatch(/^Added \d+ rules for np_test_default at http/);
   const rules = await (await fetch(`${url}/__admin/accounts/np_test_default/faults`)).json();
-  expect(await paste(seed!)).toMatch(/^accounts\.json has \d+ rules more for np_test_odd\.\n$/);
+  expect(await paste(seed!)).toMatch(/^Added \d+ rules for np_test_odd to accounts\.json\.\n$/);
   const { accounts } = file('accounts.json');
   const { faults } = accounts.find(({ key }: { key: string }) => key === 'np_test_odd');
   expect(faults).toHaveLength((rules as { faults: unknown[] }).faults.length);

@@ -4,7 +4,7 @@ import { basename, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
-import { readCommand } from '../../src/settings/config.ts';
+import { readCommand } from '../../src/cli/arguments.ts';
 import { postJson, startCommand } from '../support/command.ts';
 import { lastingTempDir } from '../support/temp-dir.ts';
 

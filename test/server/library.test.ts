@@ -49,7 +49,7 @@ describe('an emulator in the own process', () => {
     [{ speed: 0 }, 'speed must be a number from 0.000001 to 1000000, not "0".'],
     [{ rateLimit: 1.5 }, 'rateLimit must be a whole number above 0, or off, not "1.5".'],
     [{ clock: 'fast' }, 'clock must be real, frozen or auto, not "fast".'],
-    [{ sped: 1 }, /^There is no option sped; there are port, host, /],
+    [{ sped: 1 }, /^Unknown option sped; the options are port, host, /],
     [{ seedFile: '/no/such.json' }, 'The seed file /no/such.json cannot be read; check the path after seedFile.'],
     [{ host: '192.0.2.1' }, 'This machine has no address 192.0.2.1; choose another with host.'],
     [null, 'The options must be an object.'],

@@ -1,16 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import { readCommand } from '../../src/cli/arguments.ts';
 import { SetupError } from '../../src/core/errors.ts';
-import { readCommand, readProgrammaticOptions } from '../../src/settings/config.ts';
+import { readProgrammaticOptions } from '../../src/settings/config.ts';
 
 const config = (argv: string[] = [], env: Record<string, string> = {}) => readCommand(argv, env).config;
-const refusal = (argv: string[], env: Record<string, string> = {}): string => {
+const readError = (argv: string[], env: Record<string, string> = {}): string => {
   try {
     readCommand(argv, env);
   } catch (error) {
     expect(error).toBeInstanceOf(SetupError);
     return (error as Error).message;
   }
-  throw new Error('was not refused');
+  throw new Error('no error was thrown');
 };
 
 describe('settings', () => {
@@ -46,18 +47,18 @@ describe('settings', () => {
     });
   });
 
-  it('are taken from flags first, then from the environment', () => {
+  it('come from flags, then from the environment', () => {
     const env = { NANOPHOTO_EMULATOR_SPEED: '2', NANOPHOTO_EMULATOR_RATE_LIMIT: 'off', PORT: '8080' };
     expect(config(['--speed=3'], env)).toMatchObject({ speed: 3, rateLimit: null, port: 8080 });
     expect(config([], { ...env, NANOPHOTO_EMULATOR_PORT: '1' })).toMatchObject({ port: 1, speed: 2 });
   });
 
-  it('ignore empty variables and what Kubernetes says of a service of our name', () => {
+  it('ignore empty variables, and the port variable that Kubernetes sets for a service', () => {
     const env = { NANOPHOTO_EMULATOR_PORT: 'tcp://10.0.0.1:6266', NANOPHOTO_EMULATOR_SPEED: '' };
     expect(config([], env)).toMatchObject({ port: 6266, speed: 60 });
   });
 
-  it('take a --seed that ends in .json as the seed file', () => {
+  it('treat a --seed that ends in .json as the seed file', () => {
     expect(config(['--seed', 'accounts.json'])).toMatchObject({
       seed: 'nanophoto',
       seedFile: 'accounts.json',
@@ -65,7 +66,7 @@ describe('settings', () => {
     expect(config(['--seed', '42'])).toMatchObject({ seed: '42', seedFile: undefined });
   });
 
-  it('take names of hosts as a list, whatever their case', () => {
+  it('read host names as a list in lower case', () => {
     expect(config(['--admin-hosts', 'Emulator.test,ci-7.example']).adminHosts).toEqual([
       'emulator.test',
       'ci-7.example',
@@ -76,7 +77,7 @@ describe('settings', () => {
     ]);
   });
 
-  it('take the slash off a public URL', () => {
+  it('remove trailing slashes from the public URL', () => {
     expect(config(['--public-url', 'https://x.test/a/']).publicUrl).toBe('https://x.test/a');
   });
 
@@ -113,75 +114,14 @@ describe('settings', () => {
     ['admin-hosts', 'http://emulator'],
     ['admin-hosts', 'one,,two'],
     ['admin-hosts', '*.test'],
-  ])('refuse --%s "%s" with a sentence that says what to write', (name, value) => {
-    const sentence = refusal([`--${name}=${value}`]);
+  ])('reject --%s "%s" with a sentence that describes valid values', (name, value) => {
+    const sentence = readError([`--${name}=${value}`]);
     expect(sentence).toContain(`--${name} must be`);
     expect(sentence).toContain(`not "${value}"`);
     expect(sentence).toMatch(/^[^\n]+\.$/);
   });
 
-  it.each(['short', 'with a space', 'sécretsecret'])('refuse --admin-token "%s" without repeating it', (token) => {
-    expect(refusal([`--admin-token=${token}`])).toBe('--admin-token must be at least 8 visible ASCII characters.');
-  });
-
-  it('refuse flags that do not exist, lack their value or have one too many', () => {
-    expect(refusal(['--nonsense'])).toBe('Unknown flag --nonsense; nanophoto-emulator --help lists the flags.');
-    expect(refusal(['-x'])).toContain('Unknown flag -x');
-    expect(refusal(['--speed'])).toBe('--speed needs a value: a number from 0.000001 to 1000000.');
-    expect(refusal(['--port', '--speed', '1'])).toContain('--port needs a value');
-    expect(refusal(['--help=yes'])).toBe('--help takes no value.');
-    expect(refusal(['start', 'now'])).toContain('Unexpected "now" after "start"');
-  });
-});
-
-describe('settings of exec', () => {
-  const exec = (flags: string[] = [], env: Record<string, string> = {}) =>
-    readCommand(['exec', ...flags, '--', 'true'], env);
-
-  it('are such that nobody waits, and nothing is in the way or left behind', () => {
-    const { port, httpsPort, dataDir, clock, logLevel, journalEntries } = exec().config;
-    expect({ port, httpsPort, dataDir, clock, logLevel, journalEntries }).toEqual({
-      port: 0,
-      httpsPort: undefined,
-      dataDir: undefined,
-      clock: 'auto',
-      logLevel: 'warn',
-      journalEntries: 100_000,
-    });
-  });
-
-  it.each([
-    ['PORT', '8080'],
-    ['NANOPHOTO_EMULATOR_PORT', '8080'],
-    ['NANOPHOTO_EMULATOR_HTTPS_PORT', '8443'],
-    ['NANOPHOTO_EMULATOR_HOST', '0.0.0.0'],
-    ['NANOPHOTO_EMULATOR_DATA_DIR', '/data'],
-  ])('are not those that the environment has for another emulator: %s', (name, value) => {
-    const read = exec([], { [name]: value });
-    expect(read.config).toEqual(exec().config);
-    // The command may be the one it is meant for.
-    expect(read.exec!.env).toEqual({ [name]: value });
-  });
-
-  it('are those of the environment otherwise, and flags before all', () => {
-    const env = { NANOPHOTO_EMULATOR_CLOCK: 'real', NANOPHOTO_EMULATOR_SPEED: '2' };
-    expect(exec([], env).config).toMatchObject({ clock: 'real', speed: 2 });
-    const flags = ['--clock', 'frozen', '--host', '0.0.0.0', '--port', '1', '--https-port', '2'];
-    expect(exec(flags, env).config).toMatchObject({
-      clock: 'frozen',
-      host: '0.0.0.0',
-      port: 1,
-      httpsPort: 2,
-    });
-  });
-
-  it("end at the first '--'", () => {
-    const { exec } = readCommand(['exec', '--report', '--', 'run', '--fail-on-verdict', '--', '--port'], {});
-    expect(exec).toEqual({
-      command: ['run', '--fail-on-verdict', '--', '--port'],
-      env: {},
-      report: true,
-      failOnVerdict: false,
-    });
+  it.each(['short', 'with a space', 'sécretsecret'])('reject --admin-token "%s" without repeating it', (token) => {
+    expect(readError([`--admin-token=${token}`])).toBe('--admin-token must be at least 8 visible ASCII characters.');
   });
 });

@@ -1,10 +1,10 @@
 import type { InjectOptions } from 'fastify';
 import { pino } from 'pino';
+import { readCommand } from '../../src/cli/arguments.ts';
 import type { Core } from '../../src/core/core.ts';
 import type { App } from '../../src/http/context.ts';
 import { toLocalPath } from '../../src/http/urls.ts';
 import { openEmulator } from '../../src/server/emulator.ts';
-import { readCommand } from '../../src/settings/config.ts';
 import { createAnswerCheck } from './contract.ts';
 
 type Check = ReturnType<typeof createAnswerCheck>;

@@ -11,7 +11,7 @@ export interface ExitResult {
   stderr: string;
 }
 
-/** The built command in a process of its own, with nothing of this process's settings. `detached`: and without its terminal. */
+/** Runs the built command in a process with only `env` as its environment. `detached`: without a terminal. */
 export function runCommand(
   args: string[],
   env: Record<string, string> = {},
@@ -61,18 +61,18 @@ function waitForReadyLine(child: ChildProcess): Promise<Record<string, unknown>>
   });
 }
 
-/** One call with a key, as a client makes it. */
+/** Sends a request with a key, as a client does. */
 export async function postJson(url: string, path: string, body: unknown, key = 'np_test_default') {
   const response = await fetch(url + path, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
     body: JSON.stringify(body),
   });
-  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+  // biome-ignore lint/suspicious/noExplicitAny: responses of every shape
   return { status: response.status, headers: response.headers, body: (await response.json()) as any };
 }
 
-/** Whether a program that a page's lines need is on this machine. */
+/** Whether a program is installed on this machine. */
 export function hasProgram(command: string, ...args: string[]): boolean {
   try {
     execFileSync(command, args, { stdio: 'ignore' });

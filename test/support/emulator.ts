@@ -1,8 +1,8 @@
 import { pino } from 'pino';
 import { afterEach } from 'vitest';
+import { readCommand } from '../../src/cli/arguments.ts';
 import type { Account, AccountProfile } from '../../src/core/accounts/accounts.ts';
 import { openEmulator } from '../../src/server/emulator.ts';
-import { readCommand } from '../../src/settings/config.ts';
 import { checkInjectedResponses } from './checked-inject.ts';
 import { buildProfile } from './core.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';

@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util';
 
 interface Flag {
-  /** Undefined: it takes no value. */
+  /** Parses the value; undefined for an invalid one. A flag without `read` takes no value. */
   read?: (text: string) => unknown;
   expects?: string;
   describes: string;
 }
 
-/** Reads the flags of a command of this project; what makes no sense is told in one sentence, and ends it with 2. */
+/** Reads the flags of a tool of this project. Invalid flags exit with 2 and one sentence. */
 export function readFlags<const Flags extends Record<string, Flag>>(
   command: string,
   flags: Flags,
@@ -31,9 +31,7 @@ export function readFlags<const Flags extends Record<string, Flag>>(
     const flag = flagName && flags[flagName.replace(/^-+/, '')];
     if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') {
       const [, argument] = /'([^']*)'/.exec(message) ?? [];
-      return exitWithUsageError(
-        `there is nothing to do with "${argument}"; flags begin with --, and --help lists them.`,
-      );
+      return exitWithUsageError(`unexpected argument "${argument}"; flags begin with --, and --help lists them.`);
     }
     if (!flag) return exitWithUsageError(`unknown flag ${flagName ?? ''}; --help lists the flags.`);
     return exitWithUsageError(flag.read ? `${flagName} needs ${flag.expects}.` : `${flagName} takes no value.`);
@@ -54,6 +52,6 @@ export function readFlags<const Flags extends Record<string, Flag>>(
   ) as never;
 }
 
-/** For `read`: a whole number within these bounds. */
+/** Creates a `read` for whole numbers within these bounds. */
 export const integerBetween = (min: number, max: number) => (text: string) =>
   /^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined;

@@ -4,14 +4,14 @@ import { createInterface } from 'node:readline';
 
 const PRISM = join(import.meta.dirname, '../../node_modules/@stoplight/prism-cli/dist/index.js');
 
-/** What Prism holds against an exchange. */
+/** A violation of the document that Prism reports. */
 export interface Violation {
   /** Begins with `request` or `response`. */
   location: string[];
   message: string;
 }
 
-/** Prism as a command, listening on a free port. Whoever starts it stops it. */
+/** Starts Prism on a free port, in a process that the caller must stop. */
 export async function startPrism(args: string[]): Promise<{ url: string; stop(): void }> {
   const child = spawn(process.execPath, [PRISM, ...args, '--port', '0'], {
     env: { PATH: process.env.PATH! },
@@ -32,9 +32,9 @@ export async function startPrism(args: string[]): Promise<{ url: string; stop():
   return { url, stop };
 }
 
-/** What an answer that came through Prism says in its header. */
+/** Parses the violations in the header that Prism adds to a response. */
 export function violationsIn(headers: Headers): Violation[] {
-  const told = headers.get('sl-violations') ?? '[]';
-  // A long list is cut off, and is no JSON then.
-  return told.startsWith('[') ? JSON.parse(told) : [{ location: ['response'], message: told }];
+  const text = headers.get('sl-violations') ?? '[]';
+  // Prism truncates a long list, which then is not JSON.
+  return text.startsWith('[') ? JSON.parse(text) : [{ location: ['response'], message: text }];
 }

@@ -2,17 +2,17 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** A server that is no emulator, for the running test: its address. It has no control plane. */
+/** Starts a server without a control plane for the running test, and resolves with its URL. */
 export async function startService(
   answer: (body: string, ...parts: Parameters<RequestListener>) => void,
 ): Promise<string> {
   const server = createServer((request, response) => {
     let body = '';
-    request.setEncoding('utf8').on('data', (piece) => {
-      body += piece;
+    request.setEncoding('utf8').on('data', (chunk) => {
+      body += chunk;
     });
     request.on('end', () => {
-      if (request.url!.startsWith('/__admin')) response.writeHead(404).end('nothing here');
+      if (request.url!.startsWith('/__admin')) response.writeHead(404).end('not found');
       else answer(body, request, response);
     });
   });

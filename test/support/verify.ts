@@ -8,23 +8,23 @@ import { runCases } from '../../src/conformance/runner.ts';
 import { readSamples } from '../../src/openapi/wire-samples.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
 
-/** Everything that verify looks at, by the document in the repository. */
+/** Creates all conformance cases from the OpenAPI document in the repository. */
 export function loadContract() {
   const document = JSON.parse(readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8'));
   const validator = createContractValidator(document);
   return {
     document,
-    conformity: validator,
+    validator,
     cases: allCases(validator, readSamples(join(FIXTURES_DIR, 'wire'))),
   };
 }
 
-/** Holds a server to it, as the command does. `spend`: there is no control plane, and so much may be spent. */
+/** Checks a server as `verify` does. `spend`: do not use a control plane, and spend at most these credits. */
 export async function verifyServer(
   url: string,
   { spend, key, only = /./ }: { spend?: number; key?: string; only?: RegExp } = {},
 ) {
-  const { cases, conformity: validator } = loadContract();
+  const { cases, validator } = loadContract();
   const exchanges: Exchange[] = [];
   const target: Target = {
     url,

@@ -3,16 +3,16 @@ import { rootCertificates } from 'node:tls';
 import { VENDOR_HOST } from '../../proxy/vendor-hosts.ts';
 
 export interface ProxyEnvironment {
-  /** Where the emulator answers. */
+  /** URL of the emulator. */
   url: string;
   key: string;
-  /** A file with the certificates to trust. */
+  /** CA bundle in PEM. */
   trustFile: string;
-  /** What Node.js processes load first. */
+  /** CommonJS module that Node.js processes load first. */
   preloadFile: string;
 }
 
-/** Where else a certificate may be named that the command has to trust. */
+/** Variables that may name further CA certificates that the program must trust. */
 const CA_BUNDLE_VARIABLES = [
   'SSL_CERT_FILE',
   'NODE_EXTRA_CA_CERTS',
@@ -23,8 +23,9 @@ const CA_BUNDLE_VARIABLES = [
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '::1'];
 
 /**
- * The environment in which a program that calls https://nanophoto.ai reaches the emulator, in the words of curl, Python, Node.js,
- * Go, Ruby and Deno. Calls of other hosts over HTTPS are refused by the emulator; plain HTTP is left alone.
+ * Creates the environment in which a program that calls https://nanophoto.ai reaches the emulator. It has the variables
+ * that curl, Python, Node.js, Go, Ruby and Deno read. The emulator rejects HTTPS requests to other hosts; plain HTTP
+ * requests are not redirected.
  */
 export function environmentFor(
   { url, key, trustFile, preloadFile }: ProxyEnvironment,
@@ -49,7 +50,7 @@ export function environmentFor(
   };
 }
 
-/** Who was to be called without a proxy still is, but for the vendor. */
+/** Keeps the hosts that bypass the proxy, except for the vendor's, and adds the local ones. */
 function noProxyList(list: string): string {
   const entries = list.split(/[,\s]+/);
   const otherHosts = entries.filter((entry) => {
@@ -63,7 +64,7 @@ function noProxyList(list: string): string {
   return [...new Set([...otherHosts, ...LOOPBACK_HOSTS])].join(',');
 }
 
-/** Our authority beside whatever is trusted otherwise, because programs look into one file alone. */
+/** Combines our CA certificate with all others that the program trusts, since a program reads only one bundle. */
 export function buildCaBundle(certificate: string, env: NodeJS.ProcessEnv): string {
   const bundleFiles = CA_BUNDLE_VARIABLES.map((name) => env[name]).filter((file) => file !== undefined);
   return [certificate, ...[...new Set(bundleFiles)].map(readOrEmpty), ...rootCertificates].join('\n');

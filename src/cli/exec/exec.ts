@@ -6,23 +6,25 @@ import { SetupError } from '../../core/errors.ts';
 import { PRELOAD_FILE } from '../../paths.ts';
 import { openEmulator } from '../../server/emulator.ts';
 import { createLogger } from '../../server/logger.ts';
-import type { Config, ExecOptions } from '../../settings/config.ts';
+import type { Config } from '../../settings/config.ts';
+import type { ExecOptions } from '../arguments.ts';
 import { buildCaBundle, environmentFor } from './environment.ts';
 import { createReport } from './report.ts';
 
 const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
-/** What a terminal sends to all of its programs by itself when a key is pressed. */
+/** Signals that a terminal sends to all of its foreground processes when a key is pressed. */
 const TERMINAL_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
-const FAILED_VERDICT_EXIT_CODE = 1;
+const FINDINGS_EXIT_CODE = 1;
 
 /**
- * Runs a command beside an emulator of its own, in an environment in which https://nanophoto.ai leads to it. Resolves with
- * the exit code that is to be ours: the command's, or as a shell tells a signal.
+ * Runs a command with an emulator of its own, in an environment that redirects https://nanophoto.ai to the emulator.
+ * Resolves with the exit code for this process: the command's own, or 128 plus the number of the signal that ended it.
+ *
  * @throws SetupError when the command cannot be started
  */
 export async function exec(config: Config, options: ExecOptions): Promise<number> {
   const { command, env, report, failOnVerdict } = options;
-  // Who reads it may be gone; what the command ends with counts more.
+  // The reader of our output may be gone; the exit code of the command must survive that.
   process.stderr.on('error', () => {});
   const signals = forwardSignals();
   const { logger, flush } = await createLogger({ ...config, to: 'stderr' });
@@ -40,7 +42,7 @@ export async function exec(config: Config, options: ExecOptions): Promise<number
     if (!report && !failOnVerdict) return code;
     const { text, findingCount } = await createReport(emulator.app, config.adminToken);
     if (report || findingCount > 0) process.stderr.write(`\n${text}\n`);
-    return code === 0 && findingCount > 0 && failOnVerdict ? FAILED_VERDICT_EXIT_CODE : code;
+    return code === 0 && findingCount > 0 && failOnVerdict ? FINDINGS_EXIT_CODE : code;
   } finally {
     await emulator.close();
     if (dir) rmSync(dir, { recursive: true, force: true });
@@ -49,20 +51,20 @@ export async function exec(config: Config, options: ExecOptions): Promise<number
   }
 }
 
-/** Where programs on this machine find what listens on all addresses. */
+/** Replaces the address that stands for all interfaces, which clients cannot connect to everywhere. */
 const toLoopback = (url: string) => url.replace(/\/\/(0\.0\.0\.0|\[::\])(?=:)/, '//127.0.0.1');
 
 function makeTempDir(): string {
   try {
     return mkdtempSync(join(tmpdir(), 'nanophoto-emulator-'));
   } catch (cause) {
-    throw new SetupError(`${tmpdir()} cannot be written; set TMPDIR to a directory that can.`, { cause });
+    throw new SetupError(`${tmpdir()} is not writable; set TMPDIR to a writable directory.`, { cause });
   }
 }
 
 type SignalForwarder = ReturnType<typeof forwardSignals>;
 
-/** From the first moment on: a signal that comes before there is a command keeps it from starting. */
+/** Forwards signals to the command once it is attached; a signal that comes earlier prevents its start. */
 function forwardSignals() {
   let child: ChildProcess | undefined;
   let pendingSignal: NodeJS.Signals | undefined;
@@ -82,7 +84,7 @@ function forwardSignals() {
   };
 }
 
-/** Whether there is a terminal that we belong to, wherever our input comes from. */
+/** Whether this process has a controlling terminal, even with redirected input. */
 function hasTerminal(): boolean {
   try {
     closeSync(openSync('/dev/tty', 'r'));
@@ -92,10 +94,10 @@ function hasTerminal(): boolean {
   }
 }
 
-/** As a shell tells that a signal ended a command. */
+/** The exit code with which shells report that a signal ended a command. */
 const exitCodeFor = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];
 
-/** The exit code of a command that has our input and output, and every signal that we are sent. */
+/** Runs the command with our standard streams. Resolves with its exit code. @throws SetupError when it cannot start */
 function runCommand(
   [program, ...args]: ExecOptions['command'],
   env: NodeJS.ProcessEnv,
@@ -104,7 +106,7 @@ function runCommand(
   return new Promise<number>((resolve, reject) => {
     const onSpawnError = (error: NodeJS.ErrnoException) => {
       const reasons: Record<string, string> = {
-        ENOENT: 'there is no such command',
+        ENOENT: 'command not found',
         EACCES: 'it is not executable',
       };
       const reason = reasons[error.code ?? ''] ?? error.code ?? error.message;

@@ -21,11 +21,11 @@ export interface ExecReport {
 }
 
 /**
- * What the control plane tells of every account that was called, its ledger and the verdict on its client, and how many requests
- * no account was found for.
+ * Reports, for every account that received requests, its ledger and the lint findings about its client, and how many
+ * requests were unauthorized. All of it comes from the control plane.
  */
 export async function createReport(app: App, adminToken: string | undefined): Promise<ExecReport> {
-  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+  // biome-ignore lint/suspicious/noExplicitAny: responses of every shape
   const fetchJson = async (path: string): Promise<any> => {
     const headers = adminToken === undefined ? {} : { 'x-admin-token': adminToken };
     return (await app.inject({ url: `/__admin${path}`, headers })).json();
@@ -51,18 +51,20 @@ export async function createReport(app: App, adminToken: string | undefined): Pr
     const { findings }: { findings: FindingJson[] } = await fetchJson(`${accountPath}/verdict`);
     findingCount += findings.length;
     lines.push(
-      `${key}: ${requests} requests, ${balance} credits left, ${held} held`,
+      `${key}: ${pluralize(requests, 'request')}, ${balance} credits left, ${held} held`,
       ...entries.map(formatEntry),
-      findings.length === 0 ? '  verdict: nothing to complain of' : `  verdict: ${findings.length} findings`,
+      `  verdict: ${findings.length === 0 ? 'no findings' : pluralize(findings.length, 'finding')}`,
       ...findings.map(({ code, message, requests }) => `    ${code}: ${message} Requests ${requests.join(', ')}.`),
     );
   }
-  if (lines.length === 0) lines.push('No request with a key of its own reached the emulator.');
+  if (lines.length === 0) lines.push('No request with a known key reached the emulator.');
   const { payload } = await app.inject('/metrics');
   const unauthorized = Number(/^nanophoto_unauthorized_total (\d+)$/m.exec(payload)?.[1]);
-  if (unauthorized > 0) lines.push(`${unauthorized} requests were 401: their key is not known, or they had none.`);
+  if (unauthorized > 0) lines.push(`${pluralize(unauthorized, 'request')} with an unknown or missing key got 401.`);
   return { text: lines.join('\n'), findingCount };
 }
+
+const pluralize = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 function formatEntry({ id, kind, amount, balance, taskId, reason }: LedgerEntryJson): string {
   const signedAmount = amount > 0 ? `+${amount}` : String(amount);

@@ -1,7 +1,7 @@
 import type { Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
-import type { Case } from '../case.ts';
-import { assertAccepted, assertRefused } from '../case-context.ts';
+import { assertAccepted, assertRefused } from '../assertions.ts';
+import type { Case } from '../case-context.ts';
 import { type ContractValidator, getBodySchema, getProperties } from '../contract-validator.ts';
 import { createImageUrls, minimalBody, withChanges, withRequiredFields } from '../request-bodies.ts';
 import {
@@ -16,14 +16,14 @@ import {
   wrongTypeVariants,
 } from '../variants.ts';
 
-/** What the document says of the fields of a request: required, typed, from a list, so long, so many. */
+/** Cases for the schema of a request: required fields, types, enums, lengths and numbers of items. */
 export function fieldCases(validator: ContractValidator, path: string): Case[] {
   const operation = validator.operationOf(path);
   const base = minimalBody(validator, path);
   const schema = getBodySchema(operation);
   const required: string[] = schema.required ?? [];
   const variants = Object.entries(getProperties(operation)).flatMap(([field, property]): Variant[] => {
-    // Its own value stays, whatever else that makes necessary.
+    // Set again at the end, since adding the fields that the value requires may have replaced it.
     const set = (value: Json) =>
       withChanges(withRequiredFields(operation, withChanges(base, { [field]: value })), { [field]: value });
     return [
@@ -40,33 +40,33 @@ export function fieldCases(validator: ContractValidator, path: string): Case[] {
   });
   return (
     [...variants, ...conditionalVariants(schema, base)]
-      // A poll is accepted only of a task that there is; that is for other cases.
+      // A valid poll needs an existing task; the task cases check that.
       .filter(({ code }) => code !== undefined || operation['x-prices'])
       .map((variant) => toCase(validator, path, variant))
   );
 }
 
-/** `decides`: what else has to be there is another thing for each value; the samples have those. */
+/** `isDiscriminator`: each value requires other fields, so that only the samples cover its valid values. */
 function enumVariants(field: string, property: Json, set: SetValue, isDiscriminator: boolean): Variant[] {
   if (!property.enum) return [];
   return [
     {
       id: `${field}-undocumented`,
-      name: `an undocumented ${field} is refused`,
+      name: `an undocumented ${field} is rejected`,
       body: set('undocumented'),
       code: 'INVALID_INPUT',
       provenance: 'assumed',
     },
     ...((isDiscriminator ? [] : property.enum) as string[]).map((value) => ({
       id: `${field}-${value}`,
-      name: `${field} can be ${value}`,
+      name: `${field} may be ${value}`,
       body: set(value),
       provenance: property['x-source'],
     })),
   ];
 }
 
-/** Lists of objects: what holds of a request's fields, for each of the first one's; and how many there can be. */
+/** Cases for a list of objects: the fields of its first item, and the number of items. */
 function itemVariants(validator: ContractValidator, path: string, field: string, base: Json, set: SetValue): Variant[] {
   const property = getProperties(validator.operationOf(path))[field];
   const { items, maxItems } = property;
@@ -77,7 +77,7 @@ function itemVariants(validator: ContractValidator, path: string, field: string,
     const setItemField = (value: Json) => set([withChanges(item, { [name]: value })]);
     return [
       ...((items.required ?? []).includes(name)
-        ? // Of the code for a part that is missing the vendor says nothing, where it is not the part's own.
+        ? // The vendor documents no code for a missing field of an item, unless the field has its own.
           missingVariants(name, itemProperty, setItemField).map((one) =>
             one.code === 'INVALID_INPUT' ? { ...one, provenance: 'assumed' as const } : one,
           )
@@ -91,7 +91,7 @@ function itemVariants(validator: ContractValidator, path: string, field: string,
         ? [
             {
               id: `${name}-undocumented`,
-              name: `an undocumented ${name} is refused`,
+              name: `an undocumented ${name} is rejected`,
               body: setItemField('undocumented'),
               code: 'INVALID_INPUT',
               provenance: 'assumed' as const,
@@ -106,14 +106,14 @@ function itemVariants(validator: ContractValidator, path: string, field: string,
     ...countVariants,
     {
       id: `${field}-empty`,
-      name: `an empty ${field} is refused`,
+      name: `a request with empty ${field} is rejected`,
       body: set([]),
       code: errorCodeFor(property),
     },
-    { id: `${field}-most`, name: `${field} can be ${maxItems}`, body: set(repeatItem(maxItems)) },
+    { id: `${field}-most`, name: `a request may have ${maxItems} ${field}`, body: set(repeatItem(maxItems)) },
     {
       id: `${field}-too-many`,
-      name: `${maxItems + 1} ${field} are refused`,
+      name: `a request with ${maxItems + 1} ${field} is rejected`,
       body: set(repeatItem(maxItems + 1)),
       code: 'INVALID_INPUT',
       provenance: 'assumed',
@@ -122,7 +122,7 @@ function itemVariants(validator: ContractValidator, path: string, field: string,
       ? [
           {
             id: `${field}-same-id`,
-            name: `two ${field} of the same id are refused`,
+            name: `two ${field} with the same id are rejected`,
             body: set([item, item]),
             code: 'INVALID_INPUT',
             provenance: 'assumed' as const,
@@ -132,14 +132,14 @@ function itemVariants(validator: ContractValidator, path: string, field: string,
   ];
 }
 
-/** How many images belong to each value of a field. */
+/** Cases for the number of images that a value of another field requires. */
 function imageCountVariants({ if: condition, then }: Json, item: Json, set: SetValue): Variant[] {
   const [[conditionField, { enum: values }]] = Object.entries<Json>(condition.properties) as [[string, Json]];
   const [[field, { minItems: min, maxItems: max }]] = Object.entries<Json>(then.properties) as [[string, Json]];
   const bodyWith = (count: number) => set([{ ...item, [conditionField]: values[0], [field]: createImageUrls(count) }]);
   const valid = [...new Set([min, max])].map((count) => ({
     id: `${values[0]}-${count}`,
-    name: `${values[0]} takes ${count} images`,
+    name: `${values[0]} with ${count} images is accepted`,
     body: bodyWith(count),
   }));
   const invalid = [min - 1, max + 1].filter((count) => count >= 0);
@@ -147,14 +147,14 @@ function imageCountVariants({ if: condition, then }: Json, item: Json, set: SetV
     ...valid,
     ...invalid.map((count) => ({
       id: `${values[0]}-${count}-refused`,
-      name: `${values[0]} with ${count} images is refused`,
+      name: `${values[0]} with ${count} images is rejected`,
       body: bodyWith(count),
       code: then['x-error-code'],
     })),
   ];
 }
 
-/** What a mode needs: without it, or with nothing in it, the request is refused. */
+/** Cases for fields that one value of another field requires, such as images for a mode. */
 function conditionalVariants(schema: Json, base: Json): Variant[] {
   const { if: condition, then, else: otherwise } = schema;
   if (!condition) return [];
@@ -175,7 +175,7 @@ function requiredFieldVariants(field: string, values: readonly string[], require
   return (names.length === 0 ? [] : values).flatMap((value) => [
     {
       id: `${field}-${value}-alone`,
-      name: `${value} without ${names.join(', ')} is refused`,
+      name: `${value} without ${names.join(', ')} is rejected`,
       body: withChanges(base, { ...fillAll(undefined), [field]: value }),
       ...{ code, provenance },
     },
@@ -183,7 +183,7 @@ function requiredFieldVariants(field: string, values: readonly string[], require
       ? [
           {
             id: `${field}-${value}-with-nothing`,
-            name: `${value} with an empty ${names.join(', ')} is refused`,
+            name: `${value} with an empty ${names.join(', ')} is rejected`,
             body: withChanges(base, { ...fillAll(''), [field]: value }),
             ...{ code, provenance: 'assumed' as const },
           },

@@ -1,5 +1,5 @@
 import type { WireSample } from '../../openapi/wire-samples.ts';
-import type { Case } from '../case.ts';
+import type { Case } from '../case-context.ts';
 import type { ContractValidator } from '../contract-validator.ts';
 import { fieldCases } from './fields.ts';
 import { resultCases } from './media.ts';
@@ -12,7 +12,7 @@ import { taskCases } from './tasks.ts';
 import { textCases } from './texts.ts';
 import { uploadCases } from './uploads.ts';
 
-/** All that the contract promises and that can be looked at from outside: its samples, and what follows from its document. */
+/** Creates every conformance case: from the samples, and from the OpenAPI document of the contract. */
 export function allCases(validator: ContractValidator, samples: readonly WireSample[]): Case[] {
   const paths = Object.keys(validator.document.paths);
   const derived = paths.flatMap((path) => [

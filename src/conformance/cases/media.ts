@@ -1,13 +1,14 @@
 import type { Price, Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
-import type { Case } from '../case.ts';
-import { assertAccepted, type CaseContext, describeResponse, type HttpResponse } from '../case-context.ts';
+import { assertAccepted, describeResponse } from '../assertions.ts';
+import type { Case, CaseContext } from '../case-context.ts';
 import { Mismatch } from '../case-errors.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
+import type { HttpResponse } from '../http-client.ts';
 import type { MediaInfo } from '../media-probe.ts';
 import { minimalBody, toPollBody, withChanges, withRequiredFields } from '../request-bodies.ts';
 
-/** What a file has to be, in words, and whether it is. */
+/** A property that a result file must have, and its name in reports. */
 interface Trait {
   name: string;
   kind: MediaInfo['kind'];
@@ -17,19 +18,27 @@ interface Trait {
 const isApproximately = (actual: number, expected: number, tolerance: number) =>
   Math.abs(actual - expected) <= expected * tolerance;
 
-const portrait: Trait = { name: 'upright', kind: 'video', matches: ({ width, height }) => height > width };
-const landscape: Trait = { name: 'lying', kind: 'video', matches: ({ width, height }) => width > height };
+const portrait: Trait = {
+  name: 'in portrait orientation',
+  kind: 'video',
+  matches: ({ width, height }) => height > width,
+};
+const landscape: Trait = {
+  name: 'in landscape orientation',
+  kind: 'video',
+  matches: ({ width, height }) => width > height,
+};
 
-/** Models make sides of whole blocks, so no ratio is quite what its name says. */
+/** Models produce sides that are multiples of a block size, so ratios are approximate. */
 const ratioTrait = (kind: Trait['kind'], across: number, down: number): Trait => ({
-  name: `${across}:${down}`,
+  name: `in ${across}:${down}`,
   kind,
   matches: ({ width, height }) => isApproximately(width / height, across / down, 0.02),
 });
 
-/** A class of videos is named after their shorter side; 1080 is often coded as 1088. */
+/** Resolutions are named after the shorter side of a video; 1080 is often encoded as 1088. */
 const shorterSideTrait = (count: number): Trait => ({
-  name: `${count} pixels on the shorter side`,
+  name: `${count} pixels wide on its shorter side`,
   kind: 'video',
   matches: ({ width, height }) => isApproximately(Math.min(width, height), count, 0.01),
 });
@@ -40,9 +49,9 @@ const durationTrait = (seconds: number): Trait => ({
   matches: (file) => Math.abs(file.seconds - seconds) <= 0.5,
 });
 
-/** A class of images is named after the side of a square with as many pixels. */
+/** Image qualities are named after the side of a square with the same number of pixels. */
 const pixelClassTrait = (count: number): Trait => ({
-  name: `of ${count}K`,
+  name: `in ${count}K`,
   kind: 'image',
   matches: ({ width, height }) => isApproximately(Math.sqrt(width * height), count * 1024, 0.2),
 });
@@ -57,7 +66,7 @@ const DURATION_TRAITS = Object.fromEntries(
   ['4', '8', '10', '12', '15'].map((text) => [text, [durationTrait(Number(text))]]),
 );
 
-/** What the values of a request's fields say of the files that come of it. */
+/** Properties of the result files by the values of the request's fields. */
 const TRAITS_BY_FIELD: Record<string, Record<string, readonly Trait[]>> = {
   aspectRatio: {
     portrait: [portrait],
@@ -80,7 +89,7 @@ const TRAITS_BY_FIELD: Record<string, Record<string, readonly Trait[]>> = {
   generateAudio: { true: [audioTrait(true)], false: [audioTrait(false)] },
 };
 
-/** The files of finished tasks: their size, orientation and length are those that were asked for. */
+/** Cases for result files: their size, orientation, length and sound match the request. */
 export function resultCases(validator: ContractValidator, path: string): Case[] {
   const pollPath = path.replace(/generate$/, 'check-status');
   if (!path.endsWith('/generate') || !validator.operationOf(pollPath)) return [];
@@ -91,7 +100,7 @@ export function resultCases(validator: ContractValidator, path: string): Case[] 
   const withRatio = (body: Json, aspectRatio: string) =>
     withChanges(body, shotProperties ? { shots: [{ ...body.shots[0], aspectRatio }] } : { aspectRatio });
 
-  // Each ratio once, and each price with one of them, if there is something about it that was not seen together before.
+  // All ratios with the first price, and one ratio with each further price, as far as that adds a new pair of values.
   const seenPairs = new Set<string>();
   const variants = (operation['x-prices'].list as Price[]).flatMap(({ when }, index) => {
     const body = withRequiredFields(operation, withChanges(base, when));
@@ -109,7 +118,7 @@ export function resultCases(validator: ContractValidator, path: string): Case[] 
   });
   return variants.map(({ values, body }) => ({
     id: `${path.slice('/api/'.length, -'/generate'.length)}/file-${values.join('-').replaceAll(':', 'x')}`,
-    name: `${path}: the file is what was asked for with ${values.join(', ')}`,
+    name: `${path}: the file matches ${values.join(', ')}`,
     provenance: operation['x-source'] as Provenance,
     isFree: false,
     async check(context) {
@@ -130,7 +139,7 @@ export function resultCases(validator: ContractValidator, path: string): Case[] 
   }));
 }
 
-/** All that a request says of its files, with what stands for the fields that it leaves out. */
+/** Returns the properties that a request, with its defaults, implies for its result files. */
 export function getExpectedTraits(validator: ContractValidator, path: string, body: Json): Trait[] {
   const properties = getProperties(validator.operationOf(path));
   const getFieldValue = (field: string): Json => body[field] ?? body.shots?.[0][field] ?? properties[field]?.default;
@@ -139,14 +148,14 @@ export function getExpectedTraits(validator: ContractValidator, path: string, bo
   );
 }
 
-/** Fetches all files of an answer. A storyboard beside the video is of no class that could be asked for. */
+/** Fetches all files of a response and checks them. A storyboard is only checked to be an image. */
 export async function assertFiles(
   context: CaseContext,
   { text }: HttpResponse,
   traits: readonly Trait[],
 ): Promise<void> {
   const urls = [...text.matchAll(/"(\w+)":\s*"(https?:\/\/[^"]+)"/g)];
-  if (urls.length === 0) throw new Mismatch('the address of a file', text);
+  if (urls.length === 0) throw new Mismatch('the URL of a file', text);
   for (const [, field, url = ''] of urls) {
     const file = await context.probeMedia(url);
     const applicableTraits = file.kind === 'image' && field !== 'imageUrl' ? [] : traits;

@@ -1,14 +1,14 @@
 import type { Price } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
-import type { Case } from '../case.ts';
-import { assertAccepted, assertRefused, describeResponse, type RequestOptions } from '../case-context.ts';
+import { assertAccepted, assertRefused, describeResponse } from '../assertions.ts';
+import type { Case, RequestOptions } from '../case-context.ts';
 import { Mismatch, Skipped } from '../case-errors.ts';
 import { type ContractValidator, getBodySchema, getProperties } from '../contract-validator.ts';
 import { minimalBody, withChanges, withRequiredFields } from '../request-bodies.ts';
 
 const toCasePrefix = (path: string) => path.slice('/api/'.length);
 
-/** What a request costs, and that it is asked for before anything is done. */
+/** Cases for prices: what a request costs, and that a request with insufficient credits is rejected. */
 export function priceCases(validator: ContractValidator, path: string): Case[] {
   const operation = validator.operationOf(path);
   const prices = operation['x-prices'];
@@ -46,7 +46,7 @@ export function priceCases(validator: ContractValidator, path: string): Case[] {
     return [price, insufficientCredits];
   });
 }
-/** One credit less than it costs. */
+/** An account with one credit less than the price. */
 function insufficientCreditsCase(
   path: string,
   body: Json,
@@ -56,7 +56,7 @@ function insufficientCreditsCase(
 ): Case {
   return {
     id: `${toCasePrefix(path)}/short-of-${values}`,
-    name: `${path}: ${credits - 1} credits are not enough for ${values}, and nothing is taken`,
+    name: `${path}: ${credits - 1} credits are insufficient for ${values}, and nothing is charged`,
     provenance,
     isFree: false,
     async check(context) {
@@ -66,13 +66,13 @@ function insufficientCreditsCase(
       if (response.body.requiredCredits !== credits) {
         throw new Mismatch(`requiredCredits ${credits}`, describeResponse(response));
       }
-      const { credits: remaining } = await context.requireAccountControl(key, 'needs the account').get();
-      if (remaining !== credits - 1) throw new Mismatch(`${credits - 1} credits still there`, `${remaining}`);
+      const { credits: remaining } = await context.requireAccountControl(key, 'needs the control plane').get();
+      if (remaining !== credits - 1) throw new Mismatch(`${credits - 1} credits left`, `${remaining}`);
     },
   };
 }
 
-/** Of several shots each is charged for; where there may be but one, two are refused. */
+/** Each shot is charged for; resolutions for a single shot reject two. */
 function multiShotPriceCases(
   validator: ContractValidator,
   path: string,
@@ -87,8 +87,8 @@ function multiShotPriceCases(
   return [
     {
       id: `${toCasePrefix(path)}/two-of-${values}`,
-      name: `${path}: ${values} is for a single shot`,
-      // That it is not to be had is documented, its code is not.
+      name: `${path}: ${values} is only available for a single shot`,
+      // The restriction is documented, the error code is our assumption.
       provenance: 'assumed',
       isFree: false,
       check: async (context) => assertRefused(await context.callAndValidate(path, twoShots), 400, 'INVALID_INPUT'),
@@ -96,7 +96,7 @@ function multiShotPriceCases(
   ];
 }
 
-/** With just enough credits it is accepted, and they are gone. */
+/** Checks that exactly these credits suffice, and that all of them are charged. */
 async function assertPrice(
   context: Parameters<Case['check']>[0],
   path: string,
@@ -104,7 +104,7 @@ async function assertPrice(
   credits: number,
 ): Promise<void> {
   if (!context.isControlled && !context.validator.hasResponseField(path, 'creditsUsed')) {
-    throw new Skipped('needs the account to see what it cost');
+    throw new Skipped('needs the control plane to read the price');
   }
   const key = await context.getKey(context.isControlled ? { credits } : {});
   const response = await context.callAndValidate(path, body, { key });
@@ -115,12 +115,12 @@ async function assertPrice(
   }
   if (!context.isControlled) return;
   const { credits: remaining } = await context
-    .requireAccountControl(key, 'needs the account to see what it cost')
+    .requireAccountControl(key, 'needs the control plane to read the price')
     .get();
-  if (remaining !== 0) throw new Mismatch(`${credits} credits taken`, `${credits - remaining} taken`);
+  if (remaining !== 0) throw new Mismatch(`${credits} credits charged`, `${credits - remaining}`);
 }
 
-/** What a field is where nothing is said of it: what is kept of the request tells. */
+/** Cases for default values, which the stored input of a task shows. */
 export function defaultCases(validator: ContractValidator, path: string): Case[] {
   const operation = validator.operationOf(path);
   if (!operation['x-prices']) return [];
@@ -129,12 +129,12 @@ export function defaultCases(validator: ContractValidator, path: string): Case[]
     .filter(([, property]) => property.default !== undefined && !Array.isArray(property.default))
     .map(([field, property]) => ({
       id: `${toCasePrefix(path)}/${field}-default`,
-      name: `${path}: ${field} is ${property.default} where it is not given`,
+      name: `${path}: ${field} defaults to ${property.default}`,
       provenance: property['x-default-source'] ?? property['x-source'],
       isFree: false,
       async check(context) {
         const key = await context.getKey();
-        const account = context.requireAccountControl(key, 'needs to see what was made of the request');
+        const account = context.requireAccountControl(key, 'needs the control plane to read the input of the task');
         assertAccepted(await context.callAndValidate(path, withChanges(base, { [field]: undefined }), { key }));
         const [task] = await account.tasks.list();
         const actual = task?.input[field];
@@ -143,7 +143,7 @@ export function defaultCases(validator: ContractValidator, path: string): Case[]
     }));
 }
 
-/** What holds for each endpoint, whatever it does. */
+/** Cases that every endpoint has: authentication, body syntax, method and rate limit. */
 export function commonCases(path: string): Case[] {
   const defineCase = (
     id: string,
@@ -165,30 +165,39 @@ export function commonCases(path: string): Case[] {
       }
     },
   });
-  const unknownKeyHeaders = { authorization: 'Bearer unknown-to-everybody' };
+  const unknownKeyHeaders = { authorization: 'Bearer unknown-key' };
   return [
-    defineCase('without-key', 'a request without a key is refused', 'documented', 401, 'LOGIN_REQUIRED', {
+    defineCase('without-key', 'a request without a key is rejected', 'documented', 401, 'LOGIN_REQUIRED', {
       key: null,
     }),
-    defineCase('unknown-key', 'an unknown key is refused', 'documented', 401, 'LOGIN_REQUIRED', {
+    defineCase('unknown-key', 'an unknown key is rejected', 'documented', 401, 'LOGIN_REQUIRED', {
       key: null,
       headers: unknownKeyHeaders,
     }),
-    defineCase('other-scheme', 'another scheme than Bearer is refused', 'documented', 401, 'LOGIN_REQUIRED', {
-      key: null,
-      headers: { authorization: 'Basic dTpw' },
-    }),
-    defineCase('not-json', 'a body that is no JSON is refused', 'assumed', 400, 'INVALID_INPUT', {
+    defineCase(
+      'other-scheme',
+      'an authentication scheme other than Bearer is rejected',
+      'documented',
+      401,
+      'LOGIN_REQUIRED',
+      {
+        key: null,
+        headers: { authorization: 'Basic dTpw' },
+      },
+    ),
+    defineCase('not-json', 'a body that is not JSON is rejected', 'assumed', 400, 'INVALID_INPUT', {
       text: '{"prompt":',
     }),
-    defineCase('no-object', 'a body that is no object is refused', 'assumed', 400, 'INVALID_INPUT', { text: '[]' }),
-    defineCase('content-type', 'another content type than JSON is refused', 'assumed', 415, 'INVALID_INPUT', {
+    defineCase('no-object', 'a body that is not an object is rejected', 'assumed', 400, 'INVALID_INPUT', {
+      text: '[]',
+    }),
+    defineCase('content-type', 'a content type other than JSON is rejected', 'assumed', 415, 'INVALID_INPUT', {
       text: 'prompt=x',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
     }),
     {
       id: `${toCasePrefix(path)}/other-method`,
-      name: `${path}: another method than POST is refused`,
+      name: `${path}: a method other than POST is rejected`,
       provenance: 'assumed',
       isFree: true,
       async check(context) {
@@ -200,18 +209,18 @@ export function commonCases(path: string): Case[] {
     },
     {
       id: `${toCasePrefix(path)}/revoked-key`,
-      name: `${path}: a revoked key is refused`,
+      name: `${path}: a revoked key is rejected`,
       provenance: 'assumed',
       isFree: false,
       async check(context) {
         const key = await context.getKey();
-        await context.requireAccountControl(key, 'needs a key that can be revoked').change({ revoked: true });
+        await context.requireAccountControl(key, 'needs the control plane to revoke the key').change({ revoked: true });
         assertRefused(await context.callAndValidate(path, {}, { key }), 401, 'LOGIN_REQUIRED');
       },
     },
     {
       id: `${toCasePrefix(path)}/key-before-body`,
-      name: `${path}: a missing key is told before what is wrong with the body`,
+      name: `${path}: a missing key is reported before errors in the body`,
       provenance: 'assumed',
       isFree: true,
       check: async (context) =>
@@ -219,7 +228,7 @@ export function commonCases(path: string): Case[] {
     },
     {
       id: `${toCasePrefix(path)}/rate-limit`,
-      name: `${path}: past its limit a key is refused`,
+      name: `${path}: a key over its rate limit is rejected`,
       provenance: 'documented',
       isFree: false,
       async check(context) {
@@ -231,28 +240,28 @@ export function commonCases(path: string): Case[] {
     },
     {
       id: `${toCasePrefix(path)}/rate-limit-headers`,
-      name: `${path}: headers tell how many requests are left and when there are more; a new hour is a new start`,
+      name: `${path}: headers have the remaining requests and the reset time, and the limit resets after an hour`,
       provenance: 'assumed',
       isFree: false,
       async check(context) {
         const key = await context.getKey({ rateLimit: 1 });
-        const account = context.requireAccountControl(key, 'needs a key with a limit of its own');
+        const account = context.requireAccountControl(key, 'needs an account with its own rate limit');
         await context.callAndValidate(path, {}, { key });
         const refused = await context.callAndValidate(path, {}, { key });
         for (const header of ['retry-after', 'x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset']) {
           if (!/^\d+$/.test(refused.headers.get(header) ?? '')) {
-            throw new Mismatch(`${header} in whole numbers`, `${refused.headers.get(header)}`);
+            throw new Mismatch(`an integer in ${header}`, `${refused.headers.get(header)}`);
           }
         }
         await account.clock.advance(3_600_000);
         const response = await context.callAndValidate(path, {}, { key });
-        if (response.status === 429) throw new Mismatch('a new hour', describeResponse(response));
+        if (response.status === 429) throw new Mismatch('no 429 after an hour', describeResponse(response));
       },
     },
   ];
 }
 
-/** Failures of the service itself: no request provokes them, but who can ask for them is told the right status. */
+/** Cases for failures of the service, which no request provokes: the control plane injects them. */
 export function failureCases(validator: ContractValidator, path: string): Case[] {
   const operation = validator.operationOf(path);
   if (!operation['x-prices']) return [];
@@ -260,7 +269,7 @@ export function failureCases(validator: ContractValidator, path: string): Case[]
   return failures.flatMap(([status, response]) =>
     (response['x-error-codes'] as { code: string; 'x-source': Case['provenance'] }[]).map(({ code, ...known }) => ({
       id: `${toCasePrefix(path)}/fails-with-${code}`,
-      name: `${path}: ${code} comes with ${status}, and costs nothing`,
+      name: `${path}: ${code} has status ${status}, and nothing is charged`,
       provenance: known['x-source'],
       isFree: false,
       async check(context) {
@@ -270,13 +279,13 @@ export function failureCases(validator: ContractValidator, path: string): Case[]
         const body = minimalBody(validator, path);
         assertRefused(await context.callAndValidate(path, body, { key }), Number(status), code);
         const { credits } = await account.get();
-        if (credits !== 1000) throw new Mismatch('1000 credits still there', `${credits}`);
+        if (credits !== 1000) throw new Mismatch('1000 credits left', `${credits}`);
       },
     })),
   );
 }
 
-/** A code that names a thing that is not there. */
+/** The case for a poll of a task that does not exist. */
 export function unknownTaskCases(validator: ContractValidator, path: string): Case[] {
   if (validator.operationOf(path)['x-prices']) return [];
   const code = validator.hasErrorCode(path, 'TASK_NOT_FOUND') ? 'TASK_NOT_FOUND' : 'NOT_FOUND';

@@ -1,23 +1,18 @@
 import type { Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
-import type { Case } from '../case.ts';
-import {
-  assertAccepted,
-  type CaseContext,
-  describeResponse,
-  type HttpResponse,
-  isInProgress,
-} from '../case-context.ts';
+import { assertAccepted, describeResponse, isInProgress } from '../assertions.ts';
+import type { Case, CaseContext } from '../case-context.ts';
 import { Mismatch } from '../case-errors.ts';
 import type { ContractValidator } from '../contract-validator.ts';
+import type { HttpResponse } from '../http-client.ts';
 import { minimalBody, toPollBody } from '../request-bodies.ts';
 
-/** So often a task is looked at on its way, where time can be moved. */
+/** Number of polls until the end of a task, where time can be advanced. */
 const POLL_COUNT = 8;
 const HOUR_MS = 3_600_000;
 const HOUR_SECONDS = 3600;
 
-/** Clients poll again and again: what they are told never goes back. */
+/** Cases for repeated polls: progress never decreases, and a finished task does not change. */
 export function progressCases(validator: ContractValidator, path: string): Case[] {
   const pollPath = path.replace(/generate$/, 'check-status');
   const pollOperation = validator.operationOf(pollPath);
@@ -41,7 +36,7 @@ export function progressCases(validator: ContractValidator, path: string): Case[
   });
 
   const cases = [
-    defineCase('progress-never-falls', 'what is told of a task under way never goes back', async (context) => {
+    defineCase('progress-never-falls', 'the status and progress of a task never go back', async (context) => {
       const { key, poll } = await submit(context);
       const pastSteps = new Set<string>();
       let last: HttpResponse | undefined;
@@ -61,7 +56,7 @@ export function progressCases(validator: ContractValidator, path: string): Case[
       }
       await context.pollUntilDone(key, pollAndCheck);
     }),
-    defineCase('finished-for-good', 'a task that has finished stays as it is', async (context) => {
+    defineCase('finished-for-good', 'a finished task does not change', async (context) => {
       const { key, poll } = await submit(context);
       const finalResponse = await context.pollUntilDone(key, poll);
       for (let n = 0; n < 3; n++) {
@@ -80,13 +75,13 @@ export function progressCases(validator: ContractValidator, path: string): Case[
       const account = context.isControlled ? context.requireAccountControl(key, '') : undefined;
       const getNowMs = async () => Date.parse((await account?.get())?.clock.now ?? '');
       const startMs = await getNowMs();
-      // Not to its end and far beyond: how long it took is to be seen.
+      // One transition at a time: the clock then shows when the task ended.
       for (let n = 0; account && n < POLL_COUNT && isInProgress(await poll()); n++) await account.clock.advanceToNext();
       const elapsedSeconds = ((await getNowMs()) - startMs) / 1000;
       const finalResponse = await context.pollUntilDone(key, poll);
       const seconds: Json = (finalResponse.body?.shots?.[0] ?? finalResponse.body)?.generationTime;
       if (!account && seconds > HOUR_SECONDS)
-        throw new Mismatch('an hour at most, in seconds', describeResponse(finalResponse));
+        throw new Mismatch('at most an hour, in seconds', describeResponse(finalResponse));
       if (account && !(Math.abs(seconds - elapsedSeconds) <= 1)) {
         throw new Mismatch(`generationTime ${Math.round(elapsedSeconds)}`, describeResponse(finalResponse));
       }
@@ -96,7 +91,12 @@ export function progressCases(validator: ContractValidator, path: string): Case[
 
 const STATUS_ORDER = ['pending', 'generating', 'processing'];
 
-/** `seen`: what was told before it became something else. @throws Differs for a step back */
+/**
+ * Checks a poll against the previous one.
+ *
+ * @param pastSteps Named steps that ended in earlier polls; updated here.
+ * @throws Mismatch when the status or the progress goes back
+ */
 function assertNoRegression(last: HttpResponse | undefined, response: HttpResponse, pastSteps: Set<string>): void {
   const isStillInProgress = isInProgress(response);
   const { status, progress } = response.body ?? {};
@@ -108,7 +108,7 @@ function assertNoRegression(last: HttpResponse | undefined, response: HttpRespon
   const suffix = `after ${describeResponse(last)}`;
   if (!isInProgress(last)) {
     if (status !== previous.status)
-      throw new Mismatch(`${previous.status} still`, `${describeResponse(response)} ${suffix}`);
+      throw new Mismatch(`status ${previous.status}`, `${describeResponse(response)} ${suffix}`);
     return;
   }
   if (isStillInProgress && STATUS_ORDER.indexOf(status) < STATUS_ORDER.indexOf(previous.status)) {
@@ -120,11 +120,11 @@ function assertNoRegression(last: HttpResponse | undefined, response: HttpRespon
       throw new Mismatch(`progress ${previous.progress} or more`, describeResponse(response));
     return;
   }
-  // Steps have names, and each comes once.
+  // Otherwise progress names a step, and each step occurs once.
   if (progress !== previous.progress) pastSteps.add(String(previous.progress));
   if (pastSteps.has(progress))
-    throw new Mismatch(`another step than ${progress} again`, `${describeResponse(response)} ${suffix}`);
+    throw new Mismatch(`no second step ${progress}`, `${describeResponse(response)} ${suffix}`);
 }
 
-/** Addresses may be signed anew for each answer. */
+/** Removes query strings: URLs may be signed anew for each response. */
 const withoutSignatures = ({ status, text }: HttpResponse) => `${status} ${text.replaceAll(/\?[^"]*/g, '')}`;

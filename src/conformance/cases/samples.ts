@@ -1,10 +1,10 @@
 import { getTextPatterns, type WireSample } from '../../openapi/wire-samples.ts';
-import type { Case } from '../case.ts';
-import { type CaseContext, describeResponse } from '../case-context.ts';
+import { describeResponse } from '../assertions.ts';
+import type { Case, CaseContext } from '../case-context.ts';
 import { excerpt, Mismatch, Skipped } from '../case-errors.ts';
 import { extractIds, type Ids, normalizeToSample, substituteValues } from '../recordings/sample-matching.ts';
 
-/** One case for each documented request and its answer. */
+/** One case for each sample: it sends the request and compares the response. */
 export const sampleCases = (samples: readonly WireSample[]): Case[] =>
   samples.flatMap((sample) => {
     const { id, name, provenance, given, response } = sample;
@@ -13,10 +13,10 @@ export const sampleCases = (samples: readonly WireSample[]): Case[] =>
     const withoutText = { ...sample, response: rest };
     const ownCase: Case = { id, name, provenance, isFree, check: (context) => replay(context, withoutText) };
     if (!Array.isArray(text)) return [ownCase];
-    // That there is a text is documented; what it looks like is not.
+    // It is documented that the response is text; the form of the text is assumed.
     const formCase = {
       id: `${id}-form`,
-      name: `${name}, in the emulator's words`,
+      name: `${name}, in the form of the emulator's texts`,
       provenance: 'assumed' as const,
       isFree,
     };
@@ -51,11 +51,11 @@ async function replay(context: CaseContext, { given = {}, request, response }: W
   }
   for (const pattern of getTextPatterns(response)) {
     if (!new RegExp(pattern).test(actual.text))
-      throw new Mismatch(`a text with /${pattern}/`, describeResponse(actual));
+      throw new Mismatch(`a text that matches /${pattern}/`, describeResponse(actual));
   }
 }
 
-/** Sends what the sample's task comes from, and brings the task to where the sample finds it. */
+/** Submits the task of a sample and brings it into the state that the sample starts from. */
 async function prepareTask(context: CaseContext, key: string, given: NonNullable<WireSample['given']>): Promise<Ids> {
   const { submitted: submission, submittedBy, changes, ended } = given;
   if (!submission) return {};
@@ -63,10 +63,7 @@ async function prepareTask(context: CaseContext, key: string, given: NonNullable
   const owner = submittedBy ? await context.getKey() : key;
   const ids = extractIds((await context.call(submission.path, submission.body, { key: owner })).text);
   if (!changes && ended !== 'failed') return ids;
-  const account = context.requireAccountControl(
-    owner,
-    'needs a task whose time can be moved, or that can be made to fail',
-  );
+  const account = context.requireAccountControl(owner, 'needs the control plane to advance the task or to let it fail');
   for (let n = 0; n < (changes ?? 0); n++) await account.clock.advanceToNext();
   if (ended === 'failed') await account.tasks.fail(ids.taskId ?? '');
   return ids;

@@ -1,22 +1,16 @@
 import type { Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
-import type { Case } from '../case.ts';
-import {
-  assertAccepted,
-  assertRefused,
-  type CaseContext,
-  describeResponse,
-  type HttpResponse,
-  isInProgress,
-} from '../case-context.ts';
+import { assertAccepted, assertRefused, describeResponse, isInProgress } from '../assertions.ts';
+import type { Case, CaseContext } from '../case-context.ts';
 import { Mismatch } from '../case-errors.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
+import type { HttpResponse } from '../http-client.ts';
 import { minimalBody, withChanges } from '../request-bodies.ts';
 
-/** In no alphabetical order, which would hide that somebody sorts them. */
+/** Not in alphabetical order, which would hide a server that sorts them. */
 const SHOT_IDS = ['opening', 'middle', 'end'];
 
-/** A request of several shots: one task each, made and told one after the other. */
+/** Cases for requests with several shots: one task per shot, generated in sequence. */
 export function shotCases(validator: ContractValidator, path: string): Case[] {
   const operation = validator.operationOf(path);
   const pollPath = path.replace(/generate$/, 'check-status');
@@ -52,7 +46,7 @@ export function shotCases(validator: ContractValidator, path: string): Case[] {
   return [
     defineCase(
       'shots-in-order',
-      'shots are told in the order of the request, each with a task of its own',
+      'shots are listed in the order of the request, each with its own task',
       'documented',
       async (context) => {
         const { accepted, shots } = await submit(context);
@@ -66,7 +60,7 @@ export function shotCases(validator: ContractValidator, path: string): Case[] {
     ),
     defineCase(
       'shots-one-after-another',
-      'a shot begins when the one before it has ended',
+      'a shot starts when the previous one has ended',
       'documented',
       async (context) => {
         const { key, poll } = await submit(context);
@@ -87,7 +81,8 @@ export function shotCases(validator: ContractValidator, path: string): Case[] {
           if (status !== 'completed')
             throw new Mismatch(`${SHOT_IDS[index]} to be completed next`, describeResponse(response));
           if (!(Math.abs(generationTime - elapsedSeconds) <= 1)) {
-            const expected = `generationTime ${Math.round(elapsedSeconds)} of ${SHOT_IDS[index]}, from the end of the shot before it`;
+            const seconds = Math.round(elapsedSeconds);
+            const expected = `generationTime ${seconds} of ${SHOT_IDS[index]}, from the end of the previous shot`;
             throw new Mismatch(expected, describeResponse(response));
           }
           assertStatuses(
@@ -99,11 +94,11 @@ export function shotCases(validator: ContractValidator, path: string): Case[] {
     ),
     defineCase(
       'failed-shot',
-      'a shot that fails is refunded by itself, and the others are made',
+      'only the failed shot is refunded, and the others are generated',
       'assumed',
       async (context) => {
         const { key, shots, poll } = await submit(context);
-        const account = context.requireAccountControl(key, 'a failure cannot be asked for');
+        const account = context.requireAccountControl(key, 'needs the control plane to let a task fail');
         await account.clock.advanceToNext();
         await account.tasks.fail(shots[1].taskId);
         assertStatuses(await poll(), ['completed', 'failed', 'processing']);
@@ -118,12 +113,17 @@ export function shotCases(validator: ContractValidator, path: string): Case[] {
         if (kinds.join() !== expected.join()) throw new Mismatch(expected.join(', '), kinds.join(', '));
       },
     ),
-    defineCase('polled-shots', 'a poll tells of the shots that it names, in its order', 'assumed', async (context) => {
-      const { poll } = await submit(context);
-      assertShots(await poll([2, 0]), [SHOT_IDS[2]!, SHOT_IDS[0]!]);
-      assertShots(await poll([1]), [SHOT_IDS[1]!]);
-    }),
-    defineCase('wrong-shot', "a task under another shot's id is not found", 'assumed', async (context) => {
+    defineCase(
+      'polled-shots',
+      'a poll returns the requested shots, in the order of the poll',
+      'assumed',
+      async (context) => {
+        const { poll } = await submit(context);
+        assertShots(await poll([2, 0]), [SHOT_IDS[2]!, SHOT_IDS[0]!]);
+        assertShots(await poll([1]), [SHOT_IDS[1]!]);
+      },
+    ),
+    defineCase('wrong-shot', 'a task with the id of another shot is not found', 'assumed', async (context) => {
       const { key, shots } = await submit(context);
       const taskIds = [{ shotId: shots[1].shotId, taskId: shots[0].taskId }];
       const { status } = validator.getErrorCode(pollPath, 'TASK_NOT_FOUND');
@@ -131,7 +131,7 @@ export function shotCases(validator: ContractValidator, path: string): Case[] {
     }),
     defineCase(
       'unknown-shot',
-      'a poll that names a task that there is not, beside one that there is, is refused',
+      'a poll of an existing and an unknown task is rejected',
       'documented',
       async (context) => {
         const { key, shots } = await submit(context);
@@ -149,7 +149,7 @@ function assertShots(response: HttpResponse, ids: readonly string[]): void {
   if (actual.join() !== ids.join()) throw new Mismatch(`the shots ${ids.join(', ')}`, describeResponse(response));
 }
 
-/** One verdict over them all: under way while one is, then failed if one has. */
+/** Checks the shots and the overall status: processing while any shot is, then failed if any has failed. */
 function assertStatuses(response: HttpResponse, statuses: readonly string[]): void {
   const actual = ((response.body?.shots ?? []) as Json[]).map(({ status }) => status);
   const overall = ['processing', 'failed', 'completed'].find((status) => statuses.includes(status));
@@ -158,16 +158,16 @@ function assertStatuses(response: HttpResponse, statuses: readonly string[]): vo
   }
 }
 
-/** @throws Differs where a shot is done before the one that comes before it */
+/** @throws Mismatch when a shot has ended before the previous one */
 function assertCompletedInOrder(response: HttpResponse): HttpResponse {
   assertAccepted(response);
   assertShots(response, SHOT_IDS);
   const ended = (response.body.shots as Json[]).map(({ status }) => status !== 'processing');
   if (ended.some((hasEnded, index) => hasEnded && ended[index - 1] === false)) {
-    throw new Mismatch('no shot that ends before the one before it', describeResponse(response));
+    throw new Mismatch('no shot that ends before the previous one', describeResponse(response));
   }
   if (isInProgress(response) === ended.every(Boolean)) {
-    throw new Mismatch('processing while any shot is, and no longer', describeResponse(response));
+    throw new Mismatch('status processing exactly while a shot is processing', describeResponse(response));
   }
   return response;
 }

@@ -1,16 +1,15 @@
 import type { Json } from '../../openapi/json-schema.ts';
-import type { Case } from '../case.ts';
-import { assertAccepted, type CaseContext, describeResponse } from '../case-context.ts';
+import { assertAccepted, assertCharged, describeResponse } from '../assertions.ts';
+import type { Case, CaseContext } from '../case-context.ts';
 import { Mismatch } from '../case-errors.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
 import { isSupportedLocale, isWrittenIn } from '../languages.ts';
-import { assertCharged } from '../ledger-assertions.ts';
 import { minimalBody, withChanges, withRequiredFields } from '../request-bodies.ts';
 
 const listSupportedLocales = (operation: Json): string[] =>
   ((getProperties(operation).locale?.enum ?? []) as string[]).filter(isSupportedLocale);
 
-/** Texts: that they arrive, in the language that was asked for, and that what breaks off is refunded. */
+/** Cases for text streams: their format and language, and the refund of a broken stream. */
 export function streamCases(validator: ContractValidator, path: string): Case[] {
   const { 200: okResponse } = validator.operationOf(path).responses;
   if (!okResponse.content['text/plain']) return [];
@@ -25,12 +24,12 @@ export function streamCases(validator: ContractValidator, path: string): Case[] 
   const cases: Case[] = [
     {
       id: `${name}/stream`,
-      name: `${path}: the text is plain, in UTF-8, and has no length told in advance`,
+      name: `${path}: the response is a chunked stream of plain text in UTF-8`,
       provenance: 'documented',
       isFree: false,
       async check(context) {
         const { headers } = await generateText(context, body);
-        const actual = `${headers.get('content-type')}, length ${headers.get('content-length') ?? 'not told'}`;
+        const actual = `${headers.get('content-type')}, content-length ${headers.get('content-length') ?? 'absent'}`;
         const isPlainText = /^text\/plain; charset=utf-8$/i.test(headers.get('content-type') ?? '');
         if (!isPlainText || headers.has('content-length')) {
           throw new Mismatch('text/plain; charset=utf-8, chunked', actual);
@@ -40,7 +39,7 @@ export function streamCases(validator: ContractValidator, path: string): Case[] 
     ...listSupportedLocales(operation).map(
       (locale): Case => ({
         id: `${name}/language-${locale}`,
-        name: `${path}: the text is in the language ${locale}`,
+        name: `${path}: the text for locale ${locale} is in that language`,
         provenance: 'documented',
         isFree: false,
         async check(context) {
@@ -52,12 +51,12 @@ export function streamCases(validator: ContractValidator, path: string): Case[] 
     ),
     {
       id: `${name}/broken-stream-is-refunded`,
-      name: `${path}: a text that breaks off is refunded`,
+      name: `${path}: a broken stream is refunded`,
       provenance: 'assumed',
       isFree: false,
       async check(context) {
         const key = await context.getKey();
-        const account = context.requireAccountControl(key, 'needs a text that breaks off');
+        const account = context.requireAccountControl(key, 'needs the control plane to break a stream');
         await account.faults.add({ at: 'stream', effect: { fail: true }, times: 1 });
         await context.call(path, body, { key }).catch(() => {});
         await assertCharged(account, 0);

@@ -1,14 +1,13 @@
 import type { Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
-import type { Case } from '../case.ts';
-import { assertAccepted, assertRefused, type CaseContext, describeResponse } from '../case-context.ts';
+import { assertAccepted, assertCharged, assertEntryKinds, assertRefused, describeResponse } from '../assertions.ts';
+import type { Case, CaseContext } from '../case-context.ts';
 import { Mismatch, Skipped } from '../case-errors.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
-import { assertCharged, assertEntryKinds } from '../ledger-assertions.ts';
 import { minimalBody, toPollBody, withChanges } from '../request-bodies.ts';
 import { assertFiles, getExpectedTraits } from './media.ts';
 
-/** From submission to result, and to failure: what is polled, what it costs, what comes back. */
+/** Cases for the course of a task: polls, charges, refunds, and access by others. */
 export function taskCases(validator: ContractValidator, path: string): Case[] {
   const pollPath = path.replace(/generate$/, 'check-status');
   if (!path.endsWith('/generate') || !validator.operationOf(pollPath)) return [];
@@ -29,7 +28,7 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
   return [
     {
       id: `${name}/task-completes`,
-      name: `${name}: a task is under way, then completed, and its files are there`,
+      name: `${name}: a task is in progress, then completed with result files`,
       provenance,
       isFree: false,
       async check(context) {
@@ -37,7 +36,7 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
         const { poll } = await submit(context, key);
         const firstPoll = await poll();
         if (!['processing', 'pending', 'generating'].includes(firstPoll.body?.status)) {
-          throw new Mismatch('a task under way', describeResponse(firstPoll));
+          throw new Mismatch('a task in progress', describeResponse(firstPoll));
         }
         const finalResponse = await context.pollUntilDone(key, poll);
         if (finalResponse.body?.status !== 'completed')
@@ -47,12 +46,12 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
     },
     {
       id: `${name}/task-is-paid`,
-      name: `${name}: the credits are taken at once, and stay taken when the task completes`,
+      name: `${name}: the price is charged on submission, and captured when the task completes`,
       provenance: 'documented',
       isFree: false,
       async check(context) {
         const key = await context.getKey();
-        const account = context.requireAccountControl(key, 'needs to see the credits');
+        const account = context.requireAccountControl(key, 'needs the control plane to read the ledger');
         const { poll } = await submit(context, key);
         await assertCharged(account, price);
         await context.pollUntilDone(key, poll);
@@ -62,12 +61,12 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
     },
     {
       id: `${name}/failure-is-refunded`,
-      name: `${name}: a task that fails is told as failed, and refunded once`,
+      name: `${name}: a failed task is reported as failed, and refunded once`,
       provenance: 'documented',
       isFree: false,
       async check(context) {
         const key = await context.getKey();
-        const account = context.requireAccountControl(key, 'a failure cannot be asked for');
+        const account = context.requireAccountControl(key, 'needs the control plane to let a task fail');
         const { poll } = await submit(context, key);
         const [task] = await account.tasks.list();
         await account.tasks.fail(task?.id ?? '');
@@ -81,7 +80,7 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
     },
     {
       id: `${name}/task-of-another`,
-      name: `${name}: another key's task is not to be had`,
+      name: `${name}: a task of another account cannot be polled`,
       provenance: validator.hasErrorCode(pollPath, 'FORBIDDEN') ? 'observed' : 'documented',
       isFree: false,
       async check(context) {
@@ -97,14 +96,14 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
     },
     {
       id: `${name}/task-elsewhere`,
-      name: `${name}: no other API knows its tasks, whoever asks`,
+      name: `${name}: no other API finds its tasks, for any key`,
       provenance: 'assumed',
       isFree: false,
       async check(context) {
         const key = await context.getKey();
         const response = await context.callAndValidate(path, body, { key });
         assertAccepted(response);
-        // Where it is told whose a task is, it might be told of another API's, too.
+        // An API that distinguishes another account's task might do so for another API's task.
         const revealsOwner = validator.hasErrorCode(pollPath, 'FORBIDDEN') && context.isControlled;
         const keys = revealsOwner ? [key, await context.getKey()] : [key];
         for (const otherPollPath of listPollPaths(validator).filter((one) => one !== pollPath)) {
@@ -119,7 +118,7 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
     },
     {
       id: `${name}/credits-after-body`,
-      name: `${name}: what is wrong with a request is told before that credits are missing`,
+      name: `${name}: an invalid request is reported before insufficient credits`,
       provenance: 'assumed',
       isFree: true,
       async check(context) {
@@ -137,7 +136,7 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
 const listPollPaths = ({ document }: ContractValidator) =>
   Object.keys(document.paths).filter((path) => path.endsWith('/check-status'));
 
-/** What a submission was answered with, as another API would be asked for it: by each of its ids. */
+/** Converts the response to a submission to polls of another API, one for each id in it. */
 function pollBodiesFor(validator: ContractValidator, path: string, { shots, taskId, generationId }: Json): Json[] {
   const [field = ''] = Object.keys(getProperties(validator.operationOf(path)));
   const { shotId = 'shot-1', taskId: shotTaskId } = shots?.[0] ?? {};

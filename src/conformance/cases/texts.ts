@@ -1,16 +1,16 @@
 import type { Json } from '../../openapi/json-schema.ts';
-import type { Case } from '../case.ts';
-import { assertAccepted, describeResponse } from '../case-context.ts';
+import { assertAccepted, describeResponse } from '../assertions.ts';
+import type { Case } from '../case-context.ts';
 import { Mismatch } from '../case-errors.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
 import { minimalBody, withChanges } from '../request-bodies.ts';
 
-/** `[0s–2.5s]`: from where to where a shot goes. */
+/** The start and end of a shot, such as `[0s–2.5s]`. */
 const MARKER = /\[(\d+(?:\.\d+)?)s[–-](\d+(?:\.\d+)?)s\]/g;
-/** The last field of a numbered row: how long a shot lasts. */
+/** A numbered table row; its last column is the length of a shot. */
 const ROW = /^\| *\d+ *\|.*\| *(\d+(?:\.\d+)?) ?s *\|$/gm;
 
-/** What was asked of a text is in it: its length, its technique, its topic; of a video, the length. The form of it all is assumed. */
+/** Cases for the content of texts: the requested length, technique and topic. The form of the texts is assumed. */
 export function textCases(validator: ContractValidator, path: string): Case[] {
   const properties = getProperties(validator.operationOf(path));
   const base = minimalBody(validator, path);
@@ -37,7 +37,7 @@ export function textCases(validator: ContractValidator, path: string): Case[] {
       videoFile: getFourSecondVideo().toString('base64'),
     });
     return [
-      defineCase('rows-add-up', 'the shots of a video of 4 s last as long as it', requestBody, (text) =>
+      defineCase('rows-add-up', 'the shots of a 4 s video add up to its length', requestBody, (text) =>
         sum([...text.matchAll(ROW)].map(([, seconds]) => Number(seconds))) === 4 ? undefined : 'rows of 4 s',
       ),
     ];
@@ -48,18 +48,18 @@ export function textCases(validator: ContractValidator, path: string): Case[] {
     ...[10, 15, 37.5].map((duration) =>
       defineCase(
         `markers-${duration}`,
-        `shots go from 0 to ${duration} s without a gap`,
+        `shots cover 0 to ${duration} s without gaps`,
         bodyWith({ duration }),
         (text) =>
           coversDuration(parseMarkers(text), duration)
             ? undefined
-            : `shots from 0 to ${duration} s, each from the end of the last`,
+            : `shots from 0 to ${duration} s, each starting at the end of the previous one`,
       ),
     ),
-    defineCase('long-take', 'a long take is one shot', bodyWith({ technique: 'long-take' }), (text) =>
+    defineCase('long-take', 'a long take has one shot', bodyWith({ technique: 'long-take' }), (text) =>
       parseMarkers(text).length === 1 ? undefined : 'one shot',
     ),
-    defineCase('montage', 'a montage is several shots', bodyWith({ technique: 'montage' }), (text) =>
+    defineCase('montage', 'a montage has several shots', bodyWith({ technique: 'montage' }), (text) =>
       parseMarkers(text).length > 1 ? undefined : 'several shots',
     ),
     defineCase('topic', 'the text names the topic', bodyWith({}), (text) =>
@@ -68,7 +68,7 @@ export function textCases(validator: ContractValidator, path: string): Case[] {
   ];
 }
 
-/** What was expected, where it is not so. */
+/** Returns what was expected if the text does not have it. */
 type Check = (text: string) => string | undefined;
 
 const parseMarkers = (text: string) =>
@@ -79,6 +79,6 @@ const coversDuration = (markers: { from: number; to: number }[], seconds: number
   markers.every(({ from, to }, index) => from === (markers[index - 1]?.to ?? 0) && to > from) &&
   markers.at(-1)!.to === seconds;
 
-/** In thousandths, which add up without an error. */
+/** Adds in whole milliseconds, which has no rounding error. */
 const sum = (seconds: readonly number[]) =>
   seconds.reduce((total, value) => total + Math.round(value * 1000), 0) / 1000;

@@ -1,16 +1,16 @@
 import type { Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
-import type { Case } from '../case.ts';
-import { assertAccepted, assertRefused, type CaseContext } from '../case-context.ts';
+import { assertAccepted, assertRefused } from '../assertions.ts';
+import type { Case, CaseContext } from '../case-context.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
 
 interface Upload {
   id: string;
   name: string;
   body: (context: CaseContext) => Json;
-  /** Undefined: it is accepted. */
+  /** Expected error code. Undefined: the request is accepted. */
   code?: string;
-  /** Where it is not the code's. */
+  /** Undefined: the provenance of the error code, or of the endpoint. */
   provenance?: Provenance;
 }
 
@@ -19,10 +19,10 @@ const createFileBody = (bytes: Buffer, more: object = {}) => ({
   videoFile: bytes.toString('base64'),
   ...more,
 });
-/** The beginning of an MP4 file, and nothing behind it: a file of its kind in which there is no video. */
+/** The file type box of an MP4 file and nothing else: a valid MP4 without a video track. */
 const MP4_WITHOUT_VIDEO = Buffer.from('\0\0\0\x18ftypisom\0\0\x02\0isomiso2mp41', 'latin1').subarray(0, 24);
 
-/** With what no reader looks at behind it, to be so many bytes long. */
+/** Pads a video to this many bytes with a `free` box, which players ignore. */
 function padTo(video: Buffer, bytes: number): Buffer {
   const rest = Buffer.alloc(bytes - video.length);
   rest.writeUInt32BE(rest.length, 0);
@@ -30,7 +30,7 @@ function padTo(video: Buffer, bytes: number): Buffer {
   return Buffer.concat([video, rest]);
 }
 
-/** Links to one video, as sites and apps give them; the vendor's page has the first form alone. */
+/** Forms of links to the same video, as sites and apps create them. The vendor's page only shows the form `watch`. */
 const YOUTUBE_LINKS = {
   'youtu.be': 'https://youtu.be/W-15-UmGP5s?si=4fPzJ4m3xY1c2d3e',
   shorts: 'https://www.youtube.com/shorts/W-15-UmGP5s',
@@ -43,33 +43,33 @@ const createLinkBody = (videoSource: string, videoUrl: string) => () => ({ video
 const uploads = (maxBytes: number): Upload[] => [
   ...Object.entries(YOUTUBE_LINKS).map(([form, link]) => ({
     id: `youtube-${form}`,
-    name: `a link to a YouTube video of the form ${form} is taken`,
+    name: `a YouTube link of the form ${form} is accepted`,
     body: createLinkBody('youtube', link),
     provenance: 'assumed' as const,
   })),
   {
     id: 'youtube-channel',
-    name: 'a link to YouTube that leads to no video is refused',
+    name: 'a YouTube link that is not a link to a video is rejected',
     body: createLinkBody('youtube', 'https://www.youtube.com/@nanophoto'),
     code: 'INVALID_YOUTUBE_URL',
     provenance: 'assumed',
   },
   {
     id: 'mp4-link-with-query',
-    name: 'a link to an .mp4 file can have a query',
+    name: 'a link to an .mp4 file may have a query',
     body: createLinkBody('url', 'https://static.nanophoto.ai/demo/sk2-ad.mp4?token=abc&x=1'),
     provenance: 'assumed',
   },
   {
     id: 'mp4-in-query',
-    name: 'a link that has .mp4 in its query alone is refused',
+    name: 'a link with .mp4 only in its query is rejected',
     body: createLinkBody('url', 'https://static.nanophoto.ai/demo/nano-banana-pro.webp?as=video.mp4'),
     code: 'INVALID_VIDEO_URL',
     provenance: 'assumed',
   },
   {
     id: 'data-url',
-    name: 'a file can be sent as a data URL',
+    name: 'a file may be sent as a data URL',
     body: ({ getFourSecondVideo }) => ({
       videoSource: 'file',
       videoFile: `data:video/mp4;base64,${getFourSecondVideo().toString('base64')}`,
@@ -78,7 +78,7 @@ const uploads = (maxBytes: number): Upload[] => [
   },
   {
     id: 'other-media-type',
-    name: 'a file that a data URL says to be no MP4 is refused',
+    name: 'a data URL with a media type other than MP4 is rejected',
     body: ({ getFourSecondVideo }) => ({
       videoSource: 'file',
       videoFile: `data:video/webm;base64,${getFourSecondVideo().toString('base64')}`,
@@ -88,45 +88,45 @@ const uploads = (maxBytes: number): Upload[] => [
   },
   {
     id: 'largest',
-    name: `a file of ${maxBytes} bytes is taken`,
+    name: `a file of ${maxBytes} bytes is accepted`,
     body: ({ getFourSecondVideo }) => createFileBody(padTo(getFourSecondVideo(), maxBytes)),
     provenance: 'documented',
   },
   {
     id: 'other-site',
-    name: 'a link to another site than YouTube is refused',
+    name: 'a link to a site other than YouTube is rejected',
     body: () => ({ videoSource: 'youtube', videoUrl: 'https://vimeo.com/76979871' }),
     code: 'INVALID_YOUTUBE_URL',
   },
   {
     id: 'no-mp4-link',
-    name: 'a link to a file that is no .mp4 is refused',
+    name: 'a link to a file other than .mp4 is rejected',
     body: () => ({ videoSource: 'url', videoUrl: 'https://static.nanophoto.ai/demo/nano-banana-pro.webp' }),
     code: 'INVALID_VIDEO_URL',
   },
   {
     id: 'unreachable',
-    name: 'a link that leads nowhere is refused',
+    name: 'a link to an unreachable host is rejected',
     body: () => ({ videoSource: 'url', videoUrl: 'https://nowhere.invalid/video.mp4' }),
     code: 'VIDEO_DOWNLOAD_FAILED',
     provenance: 'assumed',
   },
   {
     id: 'no-mp4-file',
-    name: 'a file that is no MP4 is refused',
-    body: () => createFileBody(Buffer.from('This is a text, and no video at all.')),
+    name: 'a file that is not an MP4 is rejected',
+    body: () => createFileBody(Buffer.from('This is a text and not a video.')),
     code: 'INVALID_FORMAT',
   },
   {
     id: 'no-mp4-name',
-    name: 'a file with another ending than .mp4 is refused',
+    name: 'a file name with an extension other than .mp4 is rejected',
     body: ({ getFourSecondVideo }) => createFileBody(getFourSecondVideo(), { videoFileName: 'video.mov' }),
     code: 'INVALID_FORMAT',
     provenance: 'assumed',
   },
   {
     id: 'too-large',
-    name: `a file of more than ${maxBytes} bytes is refused`,
+    name: `a file of more than ${maxBytes} bytes is rejected`,
     body: ({ getFourSecondVideo }) => {
       const video = getFourSecondVideo();
       return createFileBody(padTo(video, maxBytes + 1));
@@ -135,14 +135,14 @@ const uploads = (maxBytes: number): Upload[] => [
   },
   {
     id: 'no-video',
-    name: 'an MP4 without a video in it is refused',
+    name: 'an MP4 without a video track is rejected',
     body: () => createFileBody(MP4_WITHOUT_VIDEO),
     code: 'VIDEO_PROCESSING_FAILED',
     provenance: 'assumed',
   },
 ];
 
-/** What is taken and what is refused of a video that is to be looked at. */
+/** Cases for the sources of a video to analyze: links and uploads that are accepted or rejected. */
 export function uploadCases(validator: ContractValidator, path: string): Case[] {
   const operation = validator.operationOf(path);
   const { videoFile } = getProperties(operation);

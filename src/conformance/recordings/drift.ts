@@ -2,12 +2,12 @@ import type { Json } from '../../openapi/json-schema.ts';
 import type { WireSample } from '../../openapi/wire-samples.ts';
 import { excerpt, Mismatch } from '../case-errors.ts';
 import type { ContractValidator } from '../contract-validator.ts';
-import { escapeControlChars } from '../escape-control-chars.ts';
+import { escapeControlChars } from '../report.ts';
 import type { CaseOutcome } from '../runner.ts';
 import type { RecordedSample } from './exchange-log.ts';
 import { isVolatileMatch } from './sample-matching.ts';
 
-/** What the three say of one exchange. */
+/** A recorded exchange next to the contract and the emulator. */
 export interface DriftRow {
   id: string;
   name: string;
@@ -15,18 +15,18 @@ export interface DriftRow {
   contract: { expected: string; problem: string | null };
   emulator: { status: number; errorCode: string | null } | null;
   recorded: { status: number; errorCode: string | null; at: string | null; source: string };
-  /** The first thing in which they differ; null: they agree. */
+  /** The first difference. Null: all three agree. */
   difference: string | null;
 }
 
 type SampleResponse = WireSample['response'];
 
 export interface Evidence {
-  /** What the emulator answered to the same exchange of the same case. */
+  /** The same exchange of the same case with the emulator. Undefined: it did not occur. */
   emulated: RecordedSample | undefined;
-  /** Of that case, where this is its last exchange: what is before that was as it should be. */
+  /** Outcome of the case. Undefined: this is not its last exchange, so that it conforms. */
   outcome: CaseOutcome | undefined;
-  /** The project's own sample of that case. */
+  /** The project's own sample of the case. */
   documented: WireSample | undefined;
 }
 
@@ -47,8 +47,8 @@ export function compareSample(
   const difference = emulated
     ? (findDifference(response, emulated.response) ??
       (mismatch && `the document: ${mismatch}`) ??
-      (isConforming ? null : `the contract: the emulator does not answer ${outcome?.expected}`))
-    : 'the emulator: it has no such exchange';
+      (isConforming ? null : `the emulator does not conform to the contract: expected ${outcome?.expected}`))
+    : 'the emulator has no such exchange';
   return {
     id,
     name,
@@ -60,7 +60,7 @@ export function compareSample(
   };
 }
 
-/** Which exchange of its case it is; one that was not recorded comes after those that it follows from. */
+/** The number of an exchange in its case. A sample that was not recorded follows the requests that prepare it. */
 export const getExchangeNumber = ({ exchange, given }: WireSample): number =>
   exchange ?? (given?.submitted ? 2 : 1) + (given?.requestsBefore ?? 0);
 
@@ -69,11 +69,11 @@ const getErrorCode = (body: Json): string | null => (typeof body?.errorCode === 
 export const summarize = (response: SampleResponse): string =>
   [response.status, getErrorCode(response.body)].filter((one) => one !== null).join(' ');
 
-/** What the document does not have of a recorded answer. */
+/** Describes why the document does not allow a recorded response. Undefined: it does. */
 function findContractMismatch(validator: ContractValidator, { request, response, recordedAt }: WireSample) {
   const { path, method = 'POST' } = request;
   const { status, body, text } = response;
-  // One of the project's own is JSON where it does not say otherwise.
+  // The project's own samples only state content types other than JSON.
   const contentType = response.contentType ?? (recordedAt === undefined ? 'application/json' : undefined);
   const headers = new Headers(contentType === undefined ? {} : { 'content-type': contentType });
   const bodyText = typeof text === 'string' ? text : JSON.stringify(body ?? 'some text');
@@ -86,7 +86,7 @@ function findContractMismatch(validator: ContractValidator, { request, response,
   }
 }
 
-/** The first thing in which two answers differ, what varies from run to run aside. */
+/** Describes the first difference of two responses, apart from values that differ in every run. */
 function findDifference(recorded: SampleResponse, emulated: SampleResponse): string | undefined {
   const describeDifference = (field: string, recordedValue: Json, emulatedValue: Json) =>
     `${field}: recorded ${toShortJson(recordedValue)}, emulator ${toShortJson(emulatedValue)}`;
@@ -137,7 +137,7 @@ const isContainer = (value: Json) => typeof value === 'object' && value !== null
 
 export interface DriftReport {
   dir: string;
-  /** Where the emulator is. */
+  /** URL of the emulator, or `in memory`. */
   emulator: string;
   version: string;
   at: string;
@@ -154,7 +154,7 @@ export function formatDriftReport(report: DriftReport, format: 'human' | 'json')
   }
   const { dir, emulator, version } = report;
   return [
-    `${dir}, beside the contract and the emulator ${version} (${emulator})`,
+    `${dir}, compared with the contract and emulator ${version} (${emulator})`,
     ...differing.flatMap(formatRow),
     '',
     `${agree} agree, ${differing.length} ${differing.length === 1 ? 'differs' : 'differ'}`,
@@ -164,11 +164,11 @@ export function formatDriftReport(report: DriftReport, format: 'human' | 'json')
 function formatRow({ id, name, contract, emulator, recorded, difference }: DriftRow): string[] {
   const formatStatus = ({ status, errorCode }: { status: number; errorCode: string | null }) =>
     errorCode === null ? `${status}` : `${status} ${errorCode}`;
-  const conformance = contract.problem === null ? 'the document has what was recorded' : contract.problem;
+  const conformance = contract.problem === null ? 'the document allows the recorded response' : contract.problem;
   const lines = [
     `DIFFERS  ${id}: ${name}`,
     `           contract  ${contract.expected}; ${conformance}`,
-    `           emulator  ${emulator ? formatStatus(emulator) : 'no answer'}`,
+    `           emulator  ${emulator ? formatStatus(emulator) : 'no response'}`,
     `           recorded  ${formatStatus(recorded)}, ${recorded.at ?? 'no date'}, ${recorded.source}`,
     `           first     ${difference}`,
   ];

@@ -1,12 +1,13 @@
 import type { Json } from '../../openapi/json-schema.ts';
 import type { WireSample } from '../../openapi/wire-samples.ts';
-import { type CaseInfo, type Exchange, isInProgress } from '../case-context.ts';
+import { isInProgress } from '../assertions.ts';
+import type { CaseInfo, Exchange } from '../case-context.ts';
 import { createRedactor, redactDeep } from './redact.ts';
 
-/** Of the answer's headers those that tell how often one may ask. */
+/** Response headers that are recorded: the ones about rate limits. */
 const RECORDED_HEADERS = /^(x-ratelimit-.+|retry-after)$/;
 const MAX_INLINE_CHARACTERS = 200;
-/** Long, without a blank, and with a bit of everything: no text that somebody wrote. */
+/** Text in base64. Prose does not match: it has spaces. */
 const BASE64 = /^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[\w+/-]+={0,2}$/;
 
 export type RecordedSample = Omit<WireSample, 'id'> & { recordedAt: string; case: string; exchange: number };
@@ -14,8 +15,9 @@ export type RecordedSample = Omit<WireSample, 'id'> & { recordedAt: string; case
 export type ExchangeLog = ReturnType<typeof createExchangeLog>;
 
 /**
- * Makes samples of exchanges, case by case, without keys and without the bytes of uploads. `keys`: those that must not be
- * seen, beside the ones that were used.
+ * Converts exchanges to samples, case by case. It removes keys, and replaces uploads by their size.
+ *
+ * @param options.keys Keys to remove in addition to those that the requests use.
  */
 export function createExchangeLog(options: {
   url: string;
@@ -31,8 +33,8 @@ export function createExchangeLog(options: {
 
   return {
     /**
-     * A poll takes the place of the one before it while a task is under way. Undefined for an answer that broke off: there is no
-     * telling what it was.
+     * Adds an exchange. While a task is in progress, each poll replaces the previous one. Undefined: the response is
+     * incomplete and is not recorded.
      */
     add(exchange: Exchange, { id, name, provenance }: CaseInfo): RecordedSample | undefined {
       if (!exchange.response.isWhole) return undefined;
@@ -82,12 +84,12 @@ function toSampleResponse({ response: { status, headers, text, body } }: Exchang
     ...(contentType !== null && { contentType }),
     ...(recordedHeaders.length > 0 && { headers: Object.fromEntries(recordedHeaders) }),
     ...(body !== undefined && { body }),
-    // What JSON does not keep, such as blanks, is an oddity, too.
+    // The exact text is recorded if serializing the parsed JSON does not reproduce it, such as its white space.
     ...((body === undefined || JSON.stringify(body) !== text) && { text }),
   };
 }
 
-/** Uploads are named instead of kept, also where an answer repeats them. */
+/** Replaces uploads by placeholders in the request, and in a response that repeats them. */
 function replaceUploads<T>(sample: T, requestBody: Json, fourSecondUpload: string): T {
   const uploads = new Map<string, string>();
   JSON.stringify(requestBody, (name, value) => {

@@ -2,12 +2,16 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { SetupError } from '../../core/errors.ts';
 import { parseWireSample, type WireSample } from '../../openapi/wire-samples.ts';
-import { escapeControlChars } from '../escape-control-chars.ts';
+import { escapeControlChars } from '../report.ts';
 
-/** Answers of 4 MB are the longest that are recorded, and their requests have no files in them. */
+/** Recorded responses have at most 4 MB, and recorded requests contain no uploads. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
-/** The samples of a file, or of all below a directory, in the order in which they were recorded. @throws SetupError */
+/**
+ * Loads the sample in a file, or all samples below a directory, in the order of their exchanges.
+ *
+ * @throws SetupError when a file cannot be read or is not a sample
+ */
 export function loadSamples(path: string): WireSample[] {
   const samples = withReadErrors(path, () => statSync(path)).isDirectory()
     ? listJsonFiles(path).map((file) => readSample(join(path, file), file.slice(0, -'.json'.length)))
@@ -15,7 +19,7 @@ export function loadSamples(path: string): WireSample[] {
   for (const sample of samples) {
     const validationError = findValidationError(sample);
     if (validationError)
-      throw new SetupError(escapeControlChars(`${path} has what is no sample: ${sample.id} ${validationError}.`));
+      throw new SetupError(escapeControlChars(`${path} contains an invalid sample: ${sample.id} ${validationError}.`));
   }
   return samples.sort((a, b) => {
     const [firstKey, secondKey] = [getSortKey(a), getSortKey(b)];
@@ -31,9 +35,9 @@ const listJsonFiles = (dir: string): string[] =>
 function readSample(path: string, name: string): WireSample {
   return withReadErrors(path, () => {
     const entry = statSync(path);
-    // A pipe would wait for somebody who writes.
-    if (!entry.isFile()) throw new Error('it is no file');
-    if (entry.size > MAX_FILE_BYTES) throw new Error(`it has more than ${MAX_FILE_BYTES} bytes`);
+    // Reading a named pipe blocks until it has a writer.
+    if (!entry.isFile()) throw new Error('it is not a file');
+    if (entry.size > MAX_FILE_BYTES) throw new Error(`it is larger than ${MAX_FILE_BYTES} bytes`);
     return parseWireSample(name, readFileSync(path, 'utf8'));
   });
 }
@@ -48,7 +52,7 @@ function withReadErrors<T>(path: string, read: () => T): T {
   }
 }
 
-/** Ten comes after two. */
+/** Sorts exchange 10 after exchange 2. */
 const getSortKey = ({ id, case: caseId = id, exchange = 1 }: WireSample) =>
   `${caseId} ${String(exchange).padStart(9, '0')}`;
 
@@ -56,21 +60,21 @@ const MAX_REPETITIONS = 1000;
 const isWithinLimits = ({ requestsBefore = 0, changes = 0 }: NonNullable<WireSample['given']>) =>
   requestsBefore <= MAX_REPETITIONS && changes <= MAX_REPETITIONS;
 
-/** What people are shown: texts, if they are there at all, of one line. */
+/** Fields that reports print; each may be absent, or a text of one line. */
 const DISPLAYED_FIELDS = ['id', 'name', 'source', 'recordedAt', 'case'] as const;
 
 function findValidationError(sample: Partial<WireSample>): string | undefined {
   const { request, response, given } = sample;
   const invalidField = DISPLAYED_FIELDS.find((field) => !isSingleLineText(sample[field]));
-  if (invalidField) return `has ${invalidField} that is no text of one line`;
-  // Whatever is asked again is asked of the API: a sample is no way to the control plane.
+  if (invalidField) return `has ${invalidField} that is not a text of one line`;
+  // drift sends the requests of samples again, and a sample must not reach the control plane.
   if (typeof request?.path !== 'string' || !/^\/api\/[\w/-]{1,200}$/.test(request.path)) {
-    return 'has no request.path of the API';
+    return 'has no request.path below /api/';
   }
-  if (!/^[A-Z]{1,20}$/.test(request.method ?? 'POST')) return 'has no request.method of HTTP';
+  if (!/^[A-Z]{1,20}$/.test(request.method ?? 'POST')) return 'has an invalid request.method';
   if (!Number.isInteger(response?.status)) return 'has no response.status';
-  if (!['undefined', 'string'].includes(typeof response?.contentType)) return 'has no response.contentType';
-  if (given !== undefined && !isWithinLimits(given)) return 'has a given that cannot be';
+  if (!['undefined', 'string'].includes(typeof response?.contentType)) return 'has an invalid response.contentType';
+  if (given !== undefined && !isWithinLimits(given)) return `has more than ${MAX_REPETITIONS} repetitions in given`;
   try {
     JSON.stringify([request, response]);
   } catch {

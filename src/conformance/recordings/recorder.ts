@@ -14,13 +14,14 @@ import { SetupError } from '../../core/errors.ts';
 import type { CaseInfo, Exchange } from '../case-context.ts';
 import type { ExchangeLog } from './exchange-log.ts';
 
-/** Not every system takes every character in the name of a file. */
+/** Replaces the characters that are not allowed in file names on every system. */
 const sampleFilePath = (dir: string, id: string, exchange = 1) =>
   join(dir, `${id.replaceAll(/[^\w./-]/g, '_')}${exchange === 1 ? '' : `-${exchange}`}.json`);
 
 /**
- * Keeps the exchanges of a run as samples, a file each. Nothing but recordings is overwritten.
- * @throws SetupError when the directory cannot be written, or a file there is somebody else's
+ * Records the exchanges of a run as samples, one file each. It only overwrites recordings of the same case.
+ *
+ * @throws SetupError when the directory is not writable, or another file has the name of a recording
  */
 export function createRecorder(dir: string, ids: readonly string[], log: ExchangeLog) {
   withWriteErrors(dir, () => {
@@ -44,18 +45,18 @@ export function createRecorder(dir: string, ids: readonly string[], log: Exchang
           writeFileSync(file, `${JSON.stringify(sample, null, 2)}\n`);
         });
       } catch (error) {
-        // Told at the end: what the server does is looked at all the same.
+        // Thrown by end(): a failed recording does not stop the run.
         failure = error;
       }
     },
-    /** @throws SetupError when not all could be written */
+    /** Ends the recording. @throws SetupError when a sample could not be written */
     end(): void {
       if (failure !== undefined) throw failure;
     },
   };
 }
 
-/** What an earlier run recorded of a case: there may be less of it this time. */
+/** Removes the later exchanges of an earlier recording, which may have had more of them. */
 function removeOldRecordings(dir: string, id: string): void {
   const first = sampleFilePath(dir, id);
   if (!existsSync(dirname(first))) return;
@@ -69,7 +70,7 @@ function removeOldRecordings(dir: string, id: string): void {
 
 function assertOwnRecording(file: string, id: string): void {
   if (existsSync(file) && !isRecordingOf(file, id)) {
-    throw new SetupError(`${file} is no recording of ${id} and is left alone; choose another directory.`);
+    throw new SetupError(`${file} is not a recording of ${id} and is not overwritten; choose another directory.`);
   }
 }
 

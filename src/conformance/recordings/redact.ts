@@ -1,22 +1,22 @@
 const REPLACEMENT = '[key]';
-/** Shorter than this, what another encoding makes of a key is found in texts that have nothing to do with it. */
+/** The encoded form of a shorter key would match unrelated text. */
 const MIN_ENCODED_BYTES = 6;
 
 const ENTITIES: Record<string, string> = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot', "'": 'apos' };
 
-/** Replaces keys in whatever form they stand in a text. */
+/** Creates a function that replaces keys in a text, in plain, escaped and encoded form. */
 export function createRedactor(keys: Iterable<string>): (text: string) => string {
   const patterns = [...new Set(keys)]
     .filter((key) => key !== '')
-    // One key can be a part of another.
+    // Longer keys first: one key may be part of another.
     .sort((a, b) => b.length - a.length)
     .flatMap((key) => [new RegExp(Array.from(key, buildEscapePattern).join(''), 'gi'), ...buildEncodedPatterns(key)]);
   return (text) => patterns.reduce((rest, pattern) => rest.replace(pattern, REPLACEMENT), text);
 }
 
 /**
- * One character of a key: as it is, or escaped as JSON, JavaScript, an address or HTML does it, once or several times. How often is
- * bounded: long runs of one character would be looked through again and again.
+ * Builds a pattern for a character of a key, plain or escaped as in JSON, JavaScript, URLs or HTML, up to eight times.
+ * The bound keeps long runs of one character from causing quadratic matching time.
  */
 function buildEscapePattern(character: string): string {
   const units = Array.from({ length: character.length }, (_, index) =>
@@ -37,13 +37,13 @@ function buildEscapePattern(character: string): string {
   return `(?:${forms.join('|')})`;
 }
 
-/** As base64, which looks different by the place in what was encoded, and in hexadecimal digits. */
+/** Builds patterns for a key in hexadecimal digits, and in base64 at each of the three possible alignments. */
 function buildEncodedPatterns(key: string): RegExp[] {
   const bytes = Buffer.from(key);
   if (bytes.length < MIN_ENCODED_BYTES) return [];
   const base64Patterns = [0, 1, 2].map((offset) => {
     const padded = Buffer.concat([Buffer.alloc(offset), bytes]);
-    // Characters at both ends are made of neighbours as well.
+    // The characters at both ends also depend on the neighbouring bytes.
     const inner = padded.toString('base64').replace(/.?=+$/, '').slice([0, 2, 3][offset]);
     return new RegExp(escapeRegExp(inner).replaceAll(/\\?\+/g, '[-+]').replaceAll(/\\?\//g, '[_/]'), 'g');
   });
@@ -52,7 +52,7 @@ function buildEncodedPatterns(key: string): RegExp[] {
 
 const escapeRegExp = (text: string) => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 
-/** A copy in which every text, every name of a field and every number was replaced where it has to be. */
+/** Copies a value and redacts every string, field name and number in it. */
 export function redactDeep<T>(value: T, redact: (text: string) => string): T {
   const walk = (one: unknown): unknown => {
     if (typeof one === 'string') return redact(one);

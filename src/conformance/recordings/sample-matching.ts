@@ -1,17 +1,17 @@
 import type { Json } from '../../openapi/json-schema.ts';
 
-/** Values that differ from run to run, by the name of their field. */
+/** Fields whose values differ in every run, and the form of their values. */
 const VOLATILE_FIELDS: Record<string, RegExp> = {
   taskId: /^task_./,
   generationId: /./,
   generationTime: /^[1-9]\d*$/,
-  // 0 and 100 have a meaning of their own.
+  // Not 0 and 100, which have a fixed meaning.
   progress: /^[1-9]\d?$/,
 };
 
 /**
- * The text of an answer with its variable values replaced by the sample's, wherever they have the form they should have. What is
- * the same then is the same to the letter: fields, their order, wording.
+ * Replaces the volatile values in the text of a response by those of the sample, if they have the expected form. The
+ * result can be compared literally: fields, their order and wording.
  */
 export function normalizeToSample(text: string, sample: Json): string {
   const sampleValues = new Map<string, unknown>();
@@ -24,33 +24,33 @@ export function normalizeToSample(text: string, sample: Json): string {
   return JSON.stringify(JSON.parse(text), (name, value) => (isVolatile(name, value) ? sampleValues.get(name) : value));
 }
 
-/** Whether a value differs from the sample's only as it does from run to run. */
+/** Whether a value differs from the sample's only in the way that values differ in every run. */
 export function isVolatileMatch(name: string, value: unknown, sample: unknown): boolean {
   if (isUrl(value)) return hasSameFileType(value, sample);
   const pattern = VOLATILE_FIELDS[name];
   if (!pattern?.test(String(value)) || typeof value !== typeof sample) return false;
-  // Whose ids these are may have a form of its own.
+  // Ids of another server may have another form.
   return typeof sample === 'string' || pattern.test(String(sample));
 }
 
 const isUrl = (value: unknown): value is string => typeof value === 'string' && /^https?:\/\/[^/]+\/.+/.test(value);
 const getExtension = (url: string) => /\.\w+$/.exec(url)?.[0];
-/** To the same kind of file; some of the vendor's addresses end in dots. */
+/** Whether both URLs end in the same file type. Some URLs in the vendor's pages end in dots. */
 const hasSameFileType = (url: string, sample: unknown) =>
   isUrl(sample) && (sample.endsWith('...') || getExtension(url) === getExtension(sample));
 
-/** The page's own sample id, and one like it; they stand for whatever the server gave. */
+/** Placeholders in samples for the ids that the server assigns: the vendor's sample id, and one like it. */
 const SAMPLE_IDS = { taskId: 'task_abc123', generationId: 'gen_abc123' };
 export type Ids = Partial<typeof SAMPLE_IDS>;
 
-/** The ids that an answer gives. */
+/** Extracts the ids from the text of a response. */
 export function extractIds(text: string): Ids {
   const taskId = /"taskId":\s*"([^"]+)"/.exec(text)?.[1];
   const generationId = /"generationId":\s*"([^"]+)"/.exec(text)?.[1];
   return { ...(taskId && { taskId }), ...(generationId && { generationId }) };
 }
 
-/** A sample's request with the ids that the server gave, and with a file where one belongs. */
+/** Replaces the placeholders in the request of a sample: the ids, and the uploaded video. */
 export function substituteValues(body: Json, { taskId, generationId }: Ids, getFourSecondVideo: () => Buffer): Json {
   if (body === undefined) return undefined;
   const text = JSON.stringify(body)

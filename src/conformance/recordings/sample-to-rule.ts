@@ -2,20 +2,20 @@ import type { CannedResponse, Rule } from '../../client/types.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import type { WireSample } from '../../openapi/wire-samples.ts';
 
-/** The fields that people write themselves, the most telling first. */
+/** Fields with text by the user, the most distinctive first. */
 const DISTINCTIVE_FIELDS = ['prompt', 'topic', 'adTheme', 'share_link', 'videoUrl', 'imageUrl'];
-/** So much of a text a rule can look for. */
+/** The maximum length of a rule's `contains`. */
 const MAX_CHARACTERS = 1000;
-/** What recordings have in the place of a key. */
+/** Replaces keys in recordings. */
 const KEY_PLACEHOLDER = '[key]';
 
-/** The rule that gives a sample's answer once more, or why there can be none. */
+/** Creates a rule that replays the response of a sample once, or returns the reason why there cannot be one. */
 export function ruleFromSample({ request, response }: WireSample): Rule | string {
   const { method = 'POST', path, text } = request;
-  if (method !== 'POST') return `no rule strikes a request with ${method}`;
+  if (method !== 'POST') return `rules only apply to POST requests, not to ${method}`;
   const body = text === undefined ? request.body : parseJson(text);
-  if (body === undefined) return 'a request that is no JSON is refused before any rule';
-  if (Array.isArray(response.text)) return 'it has patterns in the place of a text';
+  if (body === undefined) return 'a request that is not JSON is rejected before any rule applies';
+  if (Array.isArray(response.text)) return 'it has patterns instead of a text';
   const contains = findDistinctiveText(body);
   const match = { endpoint: path, ...(contains !== undefined && { contains }) };
   return { at: 'request', match, effect: { answer: toCannedResponse(response) }, times: 1 };
@@ -26,7 +26,7 @@ function toCannedResponse({ status, contentType, headers, body, text }: WireSamp
     status,
     ...(contentType !== undefined && { contentType }),
     ...(headers && { headers }),
-    // A text beside a body is what the body was to the byte.
+    // If a sample has both, `text` is the exact text of `body`.
     ...(text ? { text: text as string } : body !== undefined && { body }),
   };
 }
@@ -39,7 +39,7 @@ function parseJson(text: string): Json {
   }
 }
 
-/** A text by which the request can be known again, as it stands in JSON. */
+/** Finds a text that identifies the request, escaped as in JSON. */
 function findDistinctiveText(body: Json): string | undefined {
   const shots: Json[] = Array.isArray(body?.shots) ? body.shots : [];
   for (const field of DISTINCTIVE_FIELDS) {

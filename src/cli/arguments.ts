@@ -1,0 +1,144 @@
+import { parseArgs } from 'node:util';
+import { SetupError } from '../core/errors.ts';
+import {
+  type Config,
+  ENV_PREFIX,
+  type Flags,
+  findRawValue,
+  readConfig,
+  SETTING_NAMES,
+  type SettingName,
+  toEnvVariable,
+} from '../settings/config.ts';
+import { SETTINGS } from '../settings/settings.ts';
+
+/** Subcommands that run or configure an emulator and take its settings as flags. */
+const EMULATOR_COMMANDS = ['start', 'exec', 'ca', 'healthcheck', 'config'] as const;
+/** Subcommands with flags of their own. */
+const TOOL_COMMANDS = ['verify', 'drift', 'import'] as const;
+
+type EmulatorCommand = (typeof EMULATOR_COMMANDS)[number];
+
+export interface Command {
+  name: EmulatorCommand | (typeof TOOL_COMMANDS)[number] | 'help' | 'version';
+  config: Config;
+  env: NodeJS.ProcessEnv;
+  /** Only for `exec`. */
+  exec?: ExecOptions;
+  /** Unparsed arguments of a subcommand with flags of its own. */
+  args?: readonly string[];
+  /** Problems to log that do not prevent the start. */
+  warnings: string[];
+}
+
+/** Options of `exec` in addition to the settings. */
+export interface ExecOptions {
+  command: readonly [program: string, ...args: string[]];
+  /** The environment that the environment of the program is derived from. */
+  env: NodeJS.ProcessEnv;
+  /** Prints the ledger and the verdict of every account when the program ends. */
+  report: boolean;
+  failOnVerdict: boolean;
+}
+
+const EXEC_FLAGS = ['report', 'fail-on-verdict'] as const;
+/** No conflict with another emulator, little output, no waiting for tasks, a journal of every request. */
+const EXEC_DEFAULTS: Flags = { port: '0', 'log-level': 'warn', clock: 'auto', 'journal-entries': '100000' };
+/** In the environment, these may be meant for another emulator that the program starts. */
+const IGNORED_BY_EXEC: readonly SettingName[] = ['port', 'data-dir', 'https-port', 'host'];
+
+/**
+ * Reads the command line and the environment.
+ *
+ * @throws SetupError with one sentence that says what is wrong and what to write instead
+ */
+export function readCommand(
+  argv: readonly string[] = process.argv.slice(2),
+  env: NodeJS.ProcessEnv = process.env,
+): Command {
+  const tool = TOOL_COMMANDS.find((name) => name === argv[0]);
+  if (tool) return { name: tool, args: argv.slice(1), env, config: readConfig({}, {}), warnings: [] };
+  const end = argv.indexOf('--');
+  const [ownArgs, [program, ...args]] = end === -1 ? [argv, []] : [argv.slice(0, end), argv.slice(end + 1)];
+  const { flags, positionals } = parseFlags(ownArgs);
+  const [name = 'start', ...others] = positionals;
+  if (name === 'exec' && !flags.help && (others.length > 0 || program === undefined)) {
+    const example = others.length > 0 ? others.join(' ') : 'python script.py';
+    throw new SetupError(`exec needs a command after "--", for example: nanophoto-emulator exec -- ${example}.`);
+  }
+  if (name !== 'exec' && end !== -1) {
+    const command = [program, ...args].join(' ');
+    throw new SetupError(`"--" is only valid with exec; write nanophoto-emulator exec -- ${command}.`);
+  }
+  if (others.length > 0) {
+    throw new SetupError(`Unexpected "${others[0]}" after "${name}"; try nanophoto-emulator --help.`);
+  }
+  if (!isEmulatorCommand(name)) {
+    const names = [...EMULATOR_COMMANDS, ...TOOL_COMMANDS].join(', ');
+    throw new SetupError(`Unknown command "${name}"; use one of ${names}, or try --help.`);
+  }
+  if (flags.help) return { name: 'help', env, config: readConfig({}, {}), warnings: [] };
+  if (flags.version) return { name: 'version', env, config: readConfig({}, {}), warnings: [] };
+
+  // --seed takes a random seed, but is easily mistaken for the flag that takes the file of accounts.
+  if (typeof flags.seed === 'string' && flags.seed.endsWith('.json')) {
+    flags['seed-file'] ??= flags.seed;
+    delete flags.seed;
+  }
+  for (const flag of EXEC_FLAGS) {
+    if (flags[flag] && name !== 'exec') throw new SetupError(`--${flag} is only valid with exec; leave it out.`);
+  }
+  if (name === 'exec') return readExec(flags, env, [program!, ...args]);
+  const warnings = Object.keys(env)
+    .filter((variable) => variable.startsWith(ENV_PREFIX) && !SETTING_NAMES.map(toEnvVariable).includes(variable))
+    .map((variable) => `${variable} is not a setting and has no effect; --help lists the settings.`);
+  return { name, env, config: readConfig(flags, env), warnings };
+}
+
+const isEmulatorCommand = (name: string): name is EmulatorCommand =>
+  (EMULATOR_COMMANDS as readonly string[]).includes(name);
+
+function readExec(flags: Flags, env: NodeJS.ProcessEnv, command: ExecOptions['command']): Command {
+  if (flags['data-dir'] !== undefined) {
+    throw new SetupError('exec keeps everything in memory; leave out --data-dir, or use start.');
+  }
+  const ignored = new Set(['PORT', ...IGNORED_BY_EXEC.map(toEnvVariable)]);
+  const remainingEnv = Object.fromEntries(Object.entries(env).filter(([variable]) => !ignored.has(variable)));
+  // A setting from the environment overrides a default of exec: with an undefined flag, readConfig looks there.
+  const explicitFlags = SETTING_NAMES.filter((name) => findRawValue(name, flags, remainingEnv)).map((name) => [
+    name,
+    flags[name],
+  ]);
+  const config = readConfig({ ...EXEC_DEFAULTS, ...Object.fromEntries(explicitFlags) }, remainingEnv);
+  const { report, 'fail-on-verdict': failOnVerdict } = flags;
+  if (config.journalEntries === 0 && (report || failOnVerdict)) {
+    throw new SetupError('--report and --fail-on-verdict need the journal; leave out --journal-entries 0.');
+  }
+  // A copy: later changes to our own environment are not meant for the program.
+  const exec = { command, env: { ...env }, report: report === true, failOnVerdict: failOnVerdict === true };
+  return { name: 'exec', env, config, exec, warnings: [] };
+}
+
+function parseFlags(argv: readonly string[]): { flags: Flags; positionals: string[] } {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...argv],
+      options: {
+        ...Object.fromEntries(SETTING_NAMES.map((name) => [name, { type: 'string' as const }])),
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean', short: 'v' },
+        ...Object.fromEntries(EXEC_FLAGS.map((flag) => [flag, { type: 'boolean' as const }])),
+      },
+      allowPositionals: true,
+    });
+    return { flags: values as Flags, positionals };
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    const flag = (/(--[\w-]+)/.exec(message) ?? /'(-\w)/.exec(message))?.[1] ?? 'A flag';
+    if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+      throw new SetupError(`Unknown flag ${flag}; nanophoto-emulator --help lists the flags.`);
+    }
+    const expects = SETTINGS[flag.replace(/^-+/, '') as SettingName]?.expects;
+    throw new SetupError(expects ? `${flag} needs a value: ${expects}.` : `${flag} takes no value.`);
+  }
+}

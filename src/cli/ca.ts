@@ -1,0 +1,18 @@
+import { SetupError } from '../core/errors.ts';
+import { openAuthority } from '../proxy/certificate-authority.ts';
+import type { Config } from '../settings/config.ts';
+import { toLocalUrl } from './healthcheck.ts';
+
+/**
+ * Reads the CA certificate in PEM: of the data directory, where a CA is created if there is none, or without a data
+ * directory of the emulator that runs at the host and port of these settings.
+ *
+ * @throws SetupError when no emulator responds
+ */
+export async function readCaCertificate(config: Config): Promise<string> {
+  if (config.dataDir !== undefined) return (await openAuthority(config.dataDir)).certificate;
+  const url = `${toLocalUrl(config)}/ca.pem`;
+  const response = await fetch(url).catch(() => undefined);
+  if (response?.ok) return response.text();
+  throw new SetupError(`No emulator responds at ${url}; start one, set --host and --port, or set --data-dir.`);
+}

@@ -1,0 +1,36 @@
+import { formatSetting, SETTING_NAMES, toEnvVariable } from '../settings/config.ts';
+import { SETTINGS } from '../settings/settings.ts';
+
+/** Formats the text that `--help` prints. */
+export function formatHelp(): string {
+  const formatFlag = (name: string, description: string) => `  --${name.padEnd(24)} ${description}`;
+  const settings = SETTING_NAMES.map((name) => {
+    const { fallback, description } = SETTINGS[name];
+    const defaultText = fallback === undefined ? '' : ` (default ${formatSetting(name, fallback)})`;
+    return formatFlag(name, `${description}${defaultText}`);
+  });
+  return `nanophoto-emulator: a self-hosted emulator of the NanoPhoto.AI API
+
+Usage: nanophoto-emulator [start] [flags]               start the emulator
+       nanophoto-emulator exec [flags] -- <command> …   run a command with an emulator of its own
+       nanophoto-emulator ca [flags]                    print the CA certificate that clients must trust
+       nanophoto-emulator healthcheck [flags]           exit with 0 if an emulator is ready at --host and --port, else 1
+       nanophoto-emulator config [flags]                print the effective settings
+       nanophoto-emulator verify [flags]                check a server against the API contract; see verify --help
+       nanophoto-emulator drift [flags] <dir>           compare recorded responses with the contract and the emulator;
+                                                        see drift --help
+       nanophoto-emulator import [flags] <path> …       replay recorded responses; see import --help
+
+Every flag can be set by an environment variable, for example --data-dir by ${toEnvVariable('data-dir')}.
+Flags take precedence. PORT sets the port, too.
+
+${settings.join('\n')}
+
+exec keeps everything in memory and listens on a free port. Its defaults are --clock auto and --log-level warn.
+Flags of exec:
+${formatFlag('report', 'print credits spent and lint findings about the client when the command ends')}
+${formatFlag('fail-on-verdict', 'exit with 1 if the verdict has findings')}
+
+${formatFlag('help', 'print this text')}
+${formatFlag('version', 'print the version')}`;
+}

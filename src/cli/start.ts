@@ -1,0 +1,36 @@
+import { packageVersion } from '../paths.ts';
+import { openEmulator } from '../server/emulator.ts';
+import { createLogger } from '../server/logger.ts';
+import type { Config } from '../settings/config.ts';
+
+/** Starts an emulator that runs until SIGTERM or SIGINT. @throws SetupError when it cannot start */
+export async function start(config: Config, warnings: readonly string[]): Promise<void> {
+  const { logger, flush } = await createLogger(config);
+  for (const warning of warnings) logger.warn(warning);
+  // Registered before anything is opened: PID 1 of a container ignores signals that it has no handler for.
+  const stop = (signal: NodeJS.Signals) => {
+    // A second signal exits at once.
+    process.once(signal, () => process.exit(1));
+    logger.info({ signal }, 'stopping');
+    void opening
+      .then((emulator) => emulator.close())
+      .then(flush)
+      .then(() => process.exit(0));
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  const opening = openEmulator(config, logger);
+  const emulator = await opening;
+
+  const url = await emulator.listen();
+  logger.info(
+    {
+      url,
+      ...(config.httpsPort !== undefined && { httpsPort: emulator.httpsPort() }),
+      data: config.dataDir ?? 'in memory',
+      firstKey: emulator.firstKey ?? null,
+      version: packageVersion(),
+    },
+    `ready at ${url}`,
+  );
+}

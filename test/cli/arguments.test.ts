@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { readCommand } from '../../src/cli/arguments.ts';
+import { SetupError } from '../../src/core/errors.ts';
+
+const readError = (argv: string[], env: Record<string, string> = {}): string => {
+  try {
+    readCommand(argv, env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(SetupError);
+    return (error as Error).message;
+  }
+  throw new Error('no error was thrown');
+};
+
+describe('arguments', () => {
+  it('rejects unknown flags, missing values and unexpected values', () => {
+    expect(readError(['--nonsense'])).toBe('Unknown flag --nonsense; nanophoto-emulator --help lists the flags.');
+    expect(readError(['-x'])).toContain('Unknown flag -x');
+    expect(readError(['--speed'])).toBe('--speed needs a value: a number from 0.000001 to 1000000.');
+    expect(readError(['--port', '--speed', '1'])).toContain('--port needs a value');
+    expect(readError(['--help=yes'])).toBe('--help takes no value.');
+    expect(readError(['start', 'now'])).toContain('Unexpected "now" after "start"');
+  });
+});
+
+describe('settings of exec', () => {
+  const exec = (flags: string[] = [], env: Record<string, string> = {}) =>
+    readCommand(['exec', ...flags, '--', 'true'], env);
+
+  it('default to a free port, memory, the automatic clock and a large journal', () => {
+    const { port, httpsPort, dataDir, clock, logLevel, journalEntries } = exec().config;
+    expect({ port, httpsPort, dataDir, clock, logLevel, journalEntries }).toEqual({
+      port: 0,
+      httpsPort: undefined,
+      dataDir: undefined,
+      clock: 'auto',
+      logLevel: 'warn',
+      journalEntries: 100_000,
+    });
+  });
+
+  it.each([
+    ['PORT', '8080'],
+    ['NANOPHOTO_EMULATOR_PORT', '8080'],
+    ['NANOPHOTO_EMULATOR_HTTPS_PORT', '8443'],
+    ['NANOPHOTO_EMULATOR_HOST', '0.0.0.0'],
+    ['NANOPHOTO_EMULATOR_DATA_DIR', '/data'],
+  ])('ignore %s, which may be meant for another emulator', (name, value) => {
+    const read = exec([], { [name]: value });
+    expect(read.config).toEqual(exec().config);
+    // It may be meant for the command.
+    expect(read.exec!.env).toEqual({ [name]: value });
+  });
+
+  it('come from flags, then from the environment', () => {
+    const env = { NANOPHOTO_EMULATOR_CLOCK: 'real', NANOPHOTO_EMULATOR_SPEED: '2' };
+    expect(exec([], env).config).toMatchObject({ clock: 'real', speed: 2 });
+    const flags = ['--clock', 'frozen', '--host', '0.0.0.0', '--port', '1', '--https-port', '2'];
+    expect(exec(flags, env).config).toMatchObject({
+      clock: 'frozen',
+      host: '0.0.0.0',
+      port: 1,
+      httpsPort: 2,
+    });
+  });
+
+  it("end at the first '--'", () => {
+    const { exec } = readCommand(['exec', '--report', '--', 'run', '--fail-on-verdict', '--', '--port'], {});
+    expect(exec).toEqual({
+      command: ['run', '--fail-on-verdict', '--', '--port'],
+      env: {},
+      report: true,
+      failOnVerdict: false,
+    });
+  });
+});
