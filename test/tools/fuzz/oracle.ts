@@ -1,5 +1,5 @@
-import type { RawResponse } from '../../support/answer-reader.ts';
 import { createContractCheck, type ResponseCheck } from '../../support/contract-check.ts';
+import type { RawResponse } from '../../support/response-reader.ts';
 import { type FuzzCase, isLongLived, type Message, mayBeAborted, mayMeetFault } from './case.ts';
 import type { Fixture } from './fixture.ts';
 import type { DeliveryOutcome } from './send.ts';

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createResponseReader, type RawResponse } from '../../support/answer-reader.ts';
+import { createResponseReader, type RawResponse } from '../../support/response-reader.ts';
 import type { FuzzCase } from './case.ts';
 
 export interface DeliveryOutcome {
