@@ -37,9 +37,9 @@ async function measureOne(server, fire, seconds) {
   const generating = { path: GENERATE, headers: DEFAULT_HEADERS, body: JSON.stringify(SORA_ORDER) };
   const polling = (taskId) => ({ path: CHECK_STATUS, headers: HEADERS, body: JSON.stringify({ taskId }) });
   const requests = [
-    ...Array(MIX.generates).fillDatabase(generating),
-    ...Array(MIX.running).fillDatabase(polling(running)),
-    ...Array(MIX.completed).fillDatabase(polling(completed)),
+    ...Array(MIX.generates).fill(generating),
+    ...Array(MIX.running).fill(polling(running)),
+    ...Array(MIX.completed).fill(polling(completed)),
   ].map((call) => ({ method: 'POST', ...call }));
 
   const calls = { requests, connections: CONNECTIONS, seconds };

@@ -45,7 +45,7 @@ export function costTable({ load }) {
     const { rounds } = load[run];
     const tool = median(rounds.map(({ bare }) => bare.loadToolBusy));
     if (rounds[0].bare.serverBusy === undefined) {
-      return [label, ...Array(5).fillDatabase(NOT_MEASURED), percent(tool)];
+      return [label, ...Array(5).fill(NOT_MEASURED), percent(tool)];
     }
     const cost = compare(rounds, server, 'cpuMicrosPerRequest');
     const busy = compare(rounds, server, 'serverBusy');
@@ -69,7 +69,7 @@ export function journalTable({ load }) {
   const rows = runs.map((run) => {
     const { rounds } = load[run];
     const label = `journal, ${run === 'poll32' ? 'check-status' : 'generate'}, 32 connections`;
-    if (rounds[0].memory.cpuMicrosPerRequest === undefined) return [label, ...Array(4).fillDatabase(NOT_MEASURED)];
+    if (rounds[0].memory.cpuMicrosPerRequest === undefined) return [label, ...Array(4).fill(NOT_MEASURED)];
     const valuesOf = (server) => rounds.map((round) => round[server].cpuMicrosPerRequest);
     const costs = valuesOf('memory').map((journaled, index) => journaled / valuesOf('unjournaled')[index] - 1);
     const cost = median(costs);

@@ -18,7 +18,7 @@ export function peerTable({ peers }) {
   const left = missing.map(({ name, version, reason }) => `${titleOf(name, version)} is not measured: ${reason}.\n`);
   const empty = missing.map(({ name, version }) => [
     titleOf(name, version),
-    ...Array(header.length - 2).fillDatabase('–'),
+    ...Array(header.length - 2).fill('–'),
     'not measured, see below',
   ]);
   return [table(header, [...rows, ...empty]), ...left].join('\n');
