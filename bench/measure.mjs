@@ -5,9 +5,9 @@ import { round, roundToTenth } from './stats.mjs';
 import { checkRunning } from './tasks.mjs';
 
 /**
- * `on`: the targets by server name, each with a path, `body` or `requests`, and the expected response. Each round has
- * one window per server. `onDropped`: called with a server that responded incorrectly, which is then left out; without
- * it, the error ends the run.
+ * `targets`: the targets by server name, each with a path, `body` or `requests`, and the expected response. Each round
+ * has one window per server. `onDropped`: called with a server that responded incorrectly, which is then left out;
+ * without it, the error ends the run.
  */
 export async function measureRounds({ name, calls, targets, onDropped }, { fire, settings, log }) {
   const { rounds: count, warmUpSeconds, windowSeconds } = settings;

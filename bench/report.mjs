@@ -86,7 +86,7 @@ Every response must have the right length.`;
 function aboutStreams({ streams }) {
   if (!streams) return undefined;
   const { count, speed, openSeconds, windowSeconds } = streams;
-  const chunks = Math.round(median(streams.rounds.map(({ pieces }) => pieces)) / count);
+  const chunks = Math.round(median(streams.rounds.map(({ chunks }) => chunks)) / count);
   return `The streams answer ${count} prompts, requested within ${openSeconds} s on as many connections by an account
 whose speed is ${speed}. Each is planned to take ${12 / speed} to ${24 / speed} s and has about ${chunks} chunks. A
 chunk is due in proportion to its position in the text, within the duration that the control plane reports for the

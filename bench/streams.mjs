@@ -104,13 +104,13 @@ function measurePace(streams, planned) {
   const chunkLateMs = [];
   const chunkShares = [];
   const totalShares = [];
-  let pieces = 0;
+  let chunks = 0;
   for (const { order, sentMs, endMs, text, chunkMs, packets } of streams) {
     const totalMs = planned.get(order.topic);
     if (totalMs === undefined) throw new Error(`no task was found for the stream about ${order.topic}`);
     if (!text.includes(order.topic.slice(0, -1))) throw new Error('a stream is about something else');
     if (packets > chunkMs.length) throw new Error('the emulator does not send chunks of the expected size');
-    pieces += chunkMs.length;
+    chunks += chunkMs.length;
     for (const [index, atMs] of chunkMs.entries()) {
       const lateMs = atMs - sentMs - (totalMs * (index + 1)) / chunkMs.length;
       chunkLateMs.push(lateMs);
@@ -121,7 +121,7 @@ function measurePace(streams, planned) {
   const sorted = chunkLateMs.toSorted((one, other) => one - other);
   const at = (share) => round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))], 1);
   return {
-    pieces,
+    chunks,
     lateMs: { min: at(0), p50: at(0.5), p99: at(0.99), max: at(1) },
     worstShare: round(maxOf(chunkShares), 4),
     worstTotalShare: round(maxOf(totalShares), 4),
