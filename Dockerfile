@@ -1,18 +1,19 @@
-# Any Debian-like image with Node.js 20.19 or later and npm; all stages share it, so that addons fit the Node.js that loads them.
+# Any Debian-based image with Node.js 20.19 or later and npm. All stages use it, so that addons match the Node.js
+# version.
 ARG BASE=node:24-bookworm-slim
 
-# What the emulator loads at run time beside itself: two packages with native code.
+# The runtime dependencies: two packages with native code.
 FROM ${BASE} AS dependencies
-# better-sqlite3 is compiled where its prebuilt binary cannot be fetched.
+# better-sqlite3 is compiled if its prebuilt binary cannot be downloaded.
 RUN apt-get update \
   && apt-get install -y --no-install-recommends ca-certificates g++ make python3 \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY package.json package-lock.json ./
-# The headers that came with Node.js are the right ones, and need no download.
+# Uses the headers that are installed with Node.js instead of downloading them.
 RUN --mount=type=cache,target=/root/.npm \
   npm_config_nodedir="$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")" npm ci --omit=dev --no-audit --no-fund
-# Kept is what is loaded: no sources, no objects, nothing that helped to install.
+# Keeps only the files that are loaded at run time: no sources, object files or install scripts.
 RUN cd node_modules/better-sqlite3 \
   && mv build/Release/better_sqlite3.node /tmp/ \
   && rm -rf build deps src binding.gyp \
@@ -30,14 +31,14 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
-# Whatever a checkout allows its owner alone is for the image's user as well.
+# Files that only their owner may read in the checkout must be readable for the image's user.
 RUN npm run build \
   && mkdir /product \
   && cp -r --parents dist migrations fixtures/accounts.json fixtures/texts fixtures/wire fixtures/videos fixtures/fonts package.json LICENSE \
     /product/ \
   && chmod -R a+rX /product
 
-# Nothing runs in this stage, so nothing of the machine that builds gets into it.
+# No command runs in this stage, so nothing of the build machine gets into it.
 FROM ${BASE}
 LABEL org.opencontainers.image.title="nanophoto-emulator" \
   org.opencontainers.image.description="Self-hosted emulator of the NanoPhoto.AI video and image generation API" \
@@ -46,7 +47,7 @@ LABEL org.opencontainers.image.title="nanophoto-emulator" \
 WORKDIR /app
 COPY --from=dependencies /product/ ./
 COPY --from=program /product/ ./
-# A number, so that "must not be root" can be seen without the image's list of users.
+# A numeric user id, so that Kubernetes can verify "must not be root" without the image's list of users.
 COPY --from=dependencies --chown=1000:1000 /empty/ /data/
 USER 1000:1000
 ENV NANOPHOTO_EMULATOR_HOST=0.0.0.0 \
@@ -54,5 +55,5 @@ ENV NANOPHOTO_EMULATOR_HOST=0.0.0.0 \
 VOLUME /data
 EXPOSE 6266
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["node", "/app/dist/main.js", "healthcheck"]
-# Without a shell between: signals reach the emulator, and what follows the image's name are its flags and commands.
+# No shell in between: signals reach the emulator, and arguments after the image's name are its flags and commands.
 ENTRYPOINT ["node", "/app/dist/main.js"]

@@ -4,14 +4,14 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // Most of the time of most files goes by waiting, for processes and for browsers.
+    // Most test files spend most of their time waiting for processes and browsers.
     maxWorkers: Math.max(2, availableParallelism() - 1),
-    // Nothing here takes long; a busy machine is no reason to fail.
+    // Generous, so that tests do not fail on a busy machine.
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // The tests of the command run what is built.
+    // Builds the command, which some tests run.
     globalSetup: 'test/support/build.ts',
-    // The counts that CI reports are read from the file.
+    // CI reads its counts from this file.
     reporters: ['default', 'json'],
     outputFile: { json: 'node_modules/.vitest/results.json' },
   },

@@ -1,4 +1,4 @@
-// What Fastify can do on this machine at best: the emulator's routes and answers with nothing behind them.
+// The baseline: a bare Fastify server with the emulator's routes and constant responses.
 import Fastify from 'fastify';
 
 const taskId = `task_${'0'.repeat(24)}`;
@@ -21,5 +21,5 @@ app.post('/api/sora-2/check-status', async () => ({
 
 const port = Number(process.argv[2] ?? 0);
 const url = await app.listen({ port, host: '127.0.0.1' });
-// The emulator's ready line has a `url` too, so one piece of code starts both.
+// The emulator's ready line has a `url` too, so the same code starts both.
 process.stdout.write(`${JSON.stringify({ url })}\n`);

@@ -1,5 +1,5 @@
-// Many images are asked for at once and have to be drawn, while somebody polls: how long the images take, how late the
-// polls are answered meanwhile, and how much memory it needs.
+// A burst of requests for images that must be rendered, while a client polls: how long the images take, the latency of
+// the polls meanwhile, and the peak memory.
 import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { peakMib } from './proc-stats.mjs';
 import { startPolls, startServer } from './process-runner.mjs';
 import { SORA, SORA_ORDER } from './requests.mjs';
-import { rounded } from './stats.mjs';
+import { roundToTenth } from './stats.mjs';
 import { complete, generate, HEADERS } from './tasks.mjs';
 
 const BURST = { images: 200, pollsPerSecond: 200, quietSeconds: 4 };
@@ -15,11 +15,11 @@ const BURST = { images: 200, pollsPerSecond: 200, quietSeconds: 4 };
 const IMAGES = '/api/nano-banana-pro';
 const WARM_UP_SECONDS = 1.5;
 const TIMEOUT_MS = 45_000;
-/** Of 4K at 16:9, in pixels. */
+/** Width of a 4K image at 16:9, in pixels. */
 const WIDTH = 5504;
 
-/** Each round has a server of its own: one that has drawn before is warm already, and larger. */
-export async function measureBurst({ emulator, settings, say }) {
+/** Each round uses a new server: one that has rendered before is warm and uses more memory. */
+export async function measureBurst({ emulator, settings, log }) {
   const polls = startPolls();
   const rounds = [];
   for (let number = 1; number <= settings.longRounds; number++) {
@@ -27,8 +27,8 @@ export async function measureBurst({ emulator, settings, say }) {
     const measured = await measureRound(server, polls);
     await server.stop();
     rounds.push(measured);
-    const { seconds, during, mostMib } = measured;
-    say(`burst ${number}/${settings.longRounds}  ${seconds} s  p99 of polls ${during.p99Ms} ms  ${mostMib} MiB`);
+    const { seconds, during, maxMib } = measured;
+    log(`burst ${number}/${settings.longRounds}  ${seconds} s  p99 of polls ${during.p99Ms} ms  ${maxMib} MiB`);
   }
   return { ...BURST, rounds };
 }
@@ -48,21 +48,21 @@ async function measureRound({ url, pid }, polls) {
     expected: 'processing',
     perSecond: BURST.pollsPerSecond,
   };
-  const rest = (seconds) => () => sleep(seconds * 1000);
+  const wait = (seconds) => () => sleep(seconds * 1000);
 
-  await polls(target, rest(WARM_UP_SECONDS));
-  const { figures: before } = await polls(target, rest(BURST.quietSeconds));
-  const mostMibBefore = rounded(peakMib(pid));
-  const { result, figures: during } = await polls(target, () => fetchAtOnce(images));
-  const mostMib = rounded(peakMib(pid));
-  const bytes = await checkImages(result.answers);
-  return { seconds: result.seconds, bytes, before, during, mostMibBefore, mostMib };
+  await polls(target, wait(WARM_UP_SECONDS));
+  const { figures: before } = await polls(target, wait(BURST.quietSeconds));
+  const maxMibBefore = roundToTenth(peakMib(pid));
+  const { result, figures: during } = await polls(target, () => fetchConcurrently(images));
+  const maxMib = roundToTenth(peakMib(pid));
+  const bytes = await checkImages(result.responses);
+  return { seconds: result.seconds, bytes, before, during, maxMibBefore, maxMib };
 }
 
-async function fetchAtOnce(urls) {
-  const begin = performance.now();
-  const answers = await Promise.all(urls.map(get));
-  return { answers, seconds: rounded((performance.now() - begin) / 1000) };
+async function fetchConcurrently(urls) {
+  const startedMs = performance.now();
+  const responses = await Promise.all(urls.map(get));
+  return { responses, seconds: roundToTenth((performance.now() - startedMs) / 1000) };
 }
 
 function get(url) {
@@ -70,7 +70,7 @@ function get(url) {
     const call = request(url, { agent: false, timeout: TIMEOUT_MS }, async (response) => {
       try {
         const chunks = [];
-        // Ends with an error when it ends before its length.
+        // Throws when the response ends before its Content-Length.
         for await (const chunk of response) chunks.push(chunk);
         const { statusCode: status, headers } = response;
         resolve({ status, type: headers['content-type'], body: Buffer.concat(chunks) });
@@ -78,21 +78,22 @@ function get(url) {
         reject(error);
       }
     });
-    call.on('timeout', () => call.destroy(new Error('burst: an image did not come')));
+    call.on('timeout', () => call.destroy(new Error('burst: an image request timed out')));
     call.on('error', reject);
     call.end();
   });
 }
 
-/** @throws Error unless all are images of 4K, no two the same. Answers how many bytes they have together. */
-async function checkImages(answers) {
+/** The total size in bytes. @throws Error unless all are distinct 4K images */
+async function checkImages(responses) {
   const digests = new Set();
-  for (const { status, type, body } of answers) {
-    if (status !== 200 || type !== 'image/jpeg') throw new Error(`burst: an image was answered ${status} ${type}`);
+  for (const { status, type, body } of responses) {
+    if (status !== 200 || type !== 'image/jpeg') throw new Error(`burst: an image request returned ${status} ${type}`);
     const { format, width } = await sharp(body).metadata();
     if (format !== 'jpeg' || width !== WIDTH) throw new Error(`burst: an image is ${format}, ${width} pixels wide`);
     digests.add(createHash('sha256').update(body).digest('hex'));
   }
-  if (digests.size < answers.length) throw new Error(`burst: of ${answers.length} images ${digests.size} differ`);
-  return answers.reduce((sum, { body }) => sum + body.length, 0);
+  if (digests.size < responses.length)
+    throw new Error(`burst: only ${digests.size} of ${responses.length} images are distinct`);
+  return responses.reduce((sum, { body }) => sum + body.length, 0);
 }

@@ -1,4 +1,4 @@
-// The ratios of a run as a picture: plain SVG that is readable on light and on dark pages.
+// Draws the ratios of a run as plain SVG, readable on light and dark pages.
 import { compare, median, percent } from './stats.mjs';
 import { slowdown } from './tables-growth.mjs';
 import { TARGETS } from './targets.mjs';
@@ -8,14 +8,14 @@ export const CHART_NAME = 'bench.svg';
 const WIDTH = 760;
 const LABEL_WIDTH = 250;
 const BAR_LEFT = LABEL_WIDTH + 14;
-/** The bar of the largest ratio that a group's axis shows. */
+/** Width of the bar for the largest ratio on a group's axis. */
 const BAR_WIDTH = 400;
 const BAR_HEIGHT = 16;
 const ROW_HEIGHT = 24;
 const TITLE_HEIGHT = 42;
 const GROUP_GAP = 22;
 const MARGIN = 16;
-/** With the space before and behind it. */
+/** Space for the value behind a bar, including margins. */
 const VALUE_WIDTH = 56;
 
 const STYLE = `
@@ -37,9 +37,9 @@ const STYLE = `
     .axis { stroke: #3d444d }
   }`;
 
-/** Undefined when nothing that it shows was measured. */
+/** Undefined when the run has nothing to show. */
 export function toChart(raw) {
-  const groups = [besideBare(raw, 'poll'), besideBare(raw, 'generate'), grown(raw)].filter(
+  const groups = [relativeToBare(raw, 'poll'), relativeToBare(raw, 'generate'), relativeToEmpty(raw)].filter(
     ({ bars }) => bars.length > 0,
   );
   if (groups.length === 0) return undefined;
@@ -50,7 +50,9 @@ export function toChart(raw) {
     return part;
   });
   const height = top - GROUP_GAP + MARGIN;
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="Benchmark of ${raw.date.slice(0, 10)}">
+  const size = `width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`;
+  const label = `Benchmark of ${raw.date.slice(0, 10)}`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img" aria-label="${label}">
 <style>${STYLE}
 </style>
 <rect class="page" width="${WIDTH}" height="${height}" rx="6"/>
@@ -59,8 +61,8 @@ ${drawn.join('\n')}
 `;
 }
 
-/** Requests a second as a share of bare Fastify's in the same rounds. */
-function besideBare({ load = {}, peers }, what) {
+/** Requests per second relative to bare Fastify in the same rounds. */
+function relativeToBare({ load = {}, peers }, what) {
   const isPoll = what === 'poll';
   const run = isPoll ? 'poll32' : 'generate32';
   const ratio = (rounds, name) => compare(rounds, name, 'perSecond').ratio;
@@ -81,17 +83,17 @@ function besideBare({ load = {}, peers }, what) {
   return {
     title: `${isPoll ? 'check-status' : 'generate'}: requests per second, bare Fastify = 1`,
     note: '32 connections; the dashed line is the target',
-    most: 1,
+    max: 1,
     bars,
     show: (value) => value.toFixed(2),
   };
 }
 
-function grown({ growth }) {
+function relativeToEmpty({ growth }) {
   const share = (run) => 1 - slowdown(growth[run], 'perSecond', true);
   const startShare = () => {
     const { full, empty } = growth.start;
-    return median(empty.map(({ answeredMs }, index) => answeredMs / full[index].answeredMs));
+    return median(empty.map(({ firstResponseMs }, index) => firstResponseMs / full[index].firstResponseMs));
   };
   const target = 1 - TARGETS.growth;
   const bars = growth
@@ -99,13 +101,13 @@ function grown({ growth }) {
         { label: 'check-status, 32 connections', value: share('poll32'), isOurs: true, target },
         { label: 'check-status of 200 accounts in turn', value: share('manyPoll32'), isOurs: true, target },
         { label: 'generate, 32 connections', value: share('generate32'), isOurs: true, target },
-        { label: 'start to first answer', value: startShare(), isOurs: true, target },
+        { label: 'start to first response', value: startShare(), isOurs: true, target },
       ]
     : [];
   return {
     title: `Speed with ${growth?.filled.tasks.toLocaleString('en')} tasks in the database, empty = 100 %`,
     note: 'both on a data directory; the dashed line is the target',
-    most: 1.25,
+    max: 1.25,
     bars,
     show: percent,
   };
@@ -113,15 +115,16 @@ function grown({ growth }) {
 
 const heightOf = ({ bars }) => TITLE_HEIGHT + bars.length * ROW_HEIGHT + GROUP_GAP;
 
-function drawGroup({ title, note, most, bars, show }, top) {
-  const scale = Math.max(most, ...bars.map(({ value }) => value));
+function drawGroup({ title, note, max, bars, show }, top) {
+  const scale = Math.max(max, ...bars.map(({ value }) => value));
   const x = (value) => Math.round((BAR_LEFT + (value / scale) * BAR_WIDTH) * 10) / 10;
   const rows = bars.map(({ label, value, isOurs, target }, index) => {
     const y = top + TITLE_HEIGHT + index * ROW_HEIGHT;
     const middle = y + BAR_HEIGHT / 2;
     return [
       textAt(LABEL_WIDTH, middle, label, 'end'),
-      `<rect class="${isOurs ? 'ours' : 'other'}" x="${BAR_LEFT}" y="${y}" width="${Math.max(1, x(value) - BAR_LEFT).toFixed(1)}" height="${BAR_HEIGHT}" rx="2"/>`,
+      `<rect class="${isOurs ? 'ours' : 'other'}" x="${BAR_LEFT}" y="${y}" ` +
+        `width="${Math.max(1, x(value) - BAR_LEFT).toFixed(1)}" height="${BAR_HEIGHT}" rx="2"/>`,
       textAt(valueAt(x(value), target && x(target)), middle, show(value)),
       target
         ? `<line class="target" x1="${x(target)}" x2="${x(target)}" y1="${y - 3}" y2="${y + BAR_HEIGHT + 3}"/>`
@@ -138,14 +141,15 @@ function drawGroup({ title, note, most, bars, show }, top) {
   ].join('\n');
 }
 
-/** Behind the bar, or behind the target's line where that would go through the figure. */
+/** Behind the bar, or behind the target line if that would cross the value. */
 function valueAt(end, target) {
   const isCrossed = target >= end && target < end + VALUE_WIDTH;
   return (isCrossed ? target : end) + 8;
 }
 
 function textAt(x, middle, text, anchor = 'start', kind = undefined) {
-  const kindOf = kind ? ` class="${kind}"` : '';
+  const classAttribute = kind ? ` class="${kind}"` : '';
   const escaped = text.replace(/[&<>]/g, (sign) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[sign]);
-  return `<text${kindOf} x="${x}" y="${middle}" text-anchor="${anchor}" dominant-baseline="central">${escaped}</text>`;
+  const position = `x="${x}" y="${middle}" text-anchor="${anchor}" dominant-baseline="central"`;
+  return `<text${classAttribute} ${position}>${escaped}</text>`;
 }

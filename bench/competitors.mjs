@@ -1,5 +1,6 @@
-// Other mock servers beside the emulator: the same two requests, the same load tool, in the same rounds. npm installs them
-// into a temporary directory; what cannot be had or does not work is told, and the others go on.
+// Compares the emulator with other mock servers: the same two requests, the same load tool, in the same rounds. npm
+// installs the servers into a temporary directory. One that cannot be installed or does not work is reported and left
+// out.
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -10,20 +11,20 @@ import { measureRounds } from './measure.mjs';
 import { residentMib } from './proc-stats.mjs';
 import { here, post, spawnServer, tempDir } from './process-runner.mjs';
 import { CHECK_STATUS, GENERATE, SORA_ORDER } from './requests.mjs';
-import { round, rounded } from './stats.mjs';
+import { round, roundToTenth } from './stats.mjs';
 import { HEADERS } from './tasks.mjs';
-import { countPaid, generated, polled } from './throughput.mjs';
+import { countPaid, generateTargets, pollTargets } from './throughput.mjs';
 
 const INSTALL_TIMEOUT_MS = 240_000;
 const START_TIMEOUT_MS = 30_000;
-const LOOK_EVERY_MS = 5;
+const RETRY_INTERVAL_MS = 5;
 const IDLE_MS = 1000;
 const CONNECTIONS = 32;
 const HOST = '127.0.0.1';
 
 const TASK_ID = `task_${'0'.repeat(24)}`;
-/** What peers that are told their answers are told. */
-const ANSWERS = {
+/** The constant responses, for servers that are configured with them. */
+const RESPONSES = {
   [GENERATE]: {
     ...{ success: true, status: 'processing' },
     ...{ taskId: TASK_ID, message: 'Video generation in progress' },
@@ -34,12 +35,12 @@ const ANSWERS = {
   },
 };
 
-/** `args`: what node is started with when the package is in `dir`. */
+/** `args`: the arguments of node when the package is installed in `dir`. */
 const PEERS = [
   {
     name: 'Prism',
     package: '@stoplight/prism-cli',
-    how: 'answers with the examples of docs/openapi.json',
+    how: 'the examples of docs/openapi.json',
     args: (dir, port) => [
       join(dir, 'node_modules/@stoplight/prism-cli/dist/index.js'),
       ...['mock', here('../docs/openapi.json'), `--port=${port}`, `--host=${HOST}`],
@@ -62,13 +63,13 @@ const PEERS = [
     name: 'aimock',
     package: '@copilotkit/aimock',
     how: 'a mounted handler with constant bodies',
-    args: (dir, port) => [here('peer-aimock.mjs'), dir, String(port), JSON.stringify(ANSWERS)],
+    args: (dir, port) => [here('peer-aimock.mjs'), dir, String(port), JSON.stringify(RESPONSES)],
   },
 ];
 
 function mockoonData(port) {
   const uuid = (number) => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
-  const routes = Object.entries(ANSWERS).map(([path, answer], index) => ({
+  const routes = Object.entries(RESPONSES).map(([path, response], index) => ({
     uuid: uuid(index + 1),
     type: 'http',
     method: 'post',
@@ -78,7 +79,7 @@ function mockoonData(port) {
         uuid: uuid(index + 11),
         statusCode: 200,
         headers: [{ key: 'content-type', value: 'application/json' }],
-        body: JSON.stringify(answer),
+        body: JSON.stringify(response),
         bodyType: 'INLINE',
         default: true,
       },
@@ -92,20 +93,20 @@ function mockoonData(port) {
 }
 
 export async function measurePeers(run) {
-  const { emulator, bare, settings, say } = run;
+  const { emulator, bare, settings, log } = run;
   const all = {
     bare: { how: 'constant JSON', args: (port) => [...bare, String(port)] },
-    emulator: { how: 'all that it does, in memory', args: (port) => [...emulator, `--port=${port}`] },
+    emulator: { how: 'all features, in memory', args: (port) => [...emulator, `--port=${port}`] },
   };
   const missing = [];
   const leaveOut = (name, version, error) => {
     const reason = error.message.split('\n')[0].replace(/; its output:$/, '');
-    say(`${name} is left out: ${reason}`);
+    log(`${name} is left out: ${reason}`);
     missing.push({ name, version, reason });
     delete all[name];
   };
   for (const { name, package: id, how, args } of PEERS) {
-    say(`peers: installing ${id}`);
+    log(`peers: installing ${id}`);
     try {
       const { dir, version } = await install(name, id);
       all[name] = { how, version, args: (port) => args(dir, port) };
@@ -118,16 +119,16 @@ export async function measurePeers(run) {
   for (const [name, { args, version }] of Object.entries(all)) {
     try {
       const starts = [];
-      // As elsewhere: the first fills the file cache and is not counted.
+      // The first start fills the file cache and is not counted.
       for (let number = 0; number <= settings.longRounds; number++) {
         await servers[name]?.stop();
-        servers[name] = await startAnswering(args);
-        const { answeredMs } = servers[name];
+        servers[name] = await startUntilResponding(args);
+        const { firstResponseMs } = servers[name];
         await sleep(IDLE_MS);
-        if (number > 0) starts.push({ answeredMs, idleMib: rounded(residentMib(servers[name].pid)) });
+        if (number > 0) starts.push({ firstResponseMs, idleMib: roundToTenth(residentMib(servers[name].pid)) });
       }
       all[name].starts = starts;
-      say(`peers: ${name} answers after ${starts.map(({ answeredMs }) => answeredMs).join('  ')} ms`);
+      log(`peers: ${name} responds after ${starts.map(({ firstResponseMs }) => firstResponseMs).join('  ')} ms`);
     } catch (error) {
       await servers[name]?.stop();
       delete servers[name];
@@ -136,23 +137,23 @@ export async function measurePeers(run) {
     }
   }
 
-  const drop = async (name, error) => {
+  const onDropped = async (name, error) => {
     await servers[name].stop();
     delete servers[name];
     leaveOut(name, all[name].version, error);
   };
   const calls = { method: 'POST', headers: HEADERS, connections: CONNECTIONS };
-  const measure = (name, on) => measureRounds({ name: `peers ${name}`, calls, on, drop }, run);
+  const measure = (name, targets) => measureRounds({ name: `peers ${name}`, calls, targets, onDropped }, run);
   const { bare: bareServer, emulator: ours, ...peers } = servers;
   const poll32 = await measure('poll32', {
-    ...(await polled({ bare: bareServer, emulator: ours })),
-    ...constant(peers, CHECK_STATUS, { taskId: TASK_ID }, ['processing', 'completed']),
+    ...(await pollTargets({ bare: bareServer, emulator: ours })),
+    ...constantTargets(peers, CHECK_STATUS, { taskId: TASK_ID }, ['processing', 'completed']),
   });
   const paid = await countPaid({ emulator: ours });
-  const stillThere = Object.fromEntries(Object.entries(peers).filter(([name]) => servers[name]));
+  const remaining = Object.fromEntries(Object.entries(peers).filter(([name]) => servers[name]));
   const generate32 = await measure('generate32', {
-    ...generated({ bare: bareServer, emulator: ours }),
-    ...constant(stillThere, GENERATE, SORA_ORDER, 'processing'),
+    ...generateTargets({ bare: bareServer, emulator: ours }),
+    ...constantTargets(remaining, GENERATE, SORA_ORDER, 'processing'),
   });
   await paid.check(generate32);
   for (const server of Object.values(servers)) await server.stop();
@@ -165,13 +166,13 @@ export async function measurePeers(run) {
   return { kinds, missing, poll32, generate32 };
 }
 
-function constant(servers, path, order, status) {
+function constantTargets(servers, path, order, status) {
   const expected = { success: true, status, taskId: '*' };
   const body = JSON.stringify(order);
   return Object.fromEntries(Object.entries(servers).map(([name, server]) => [name, { server, path, body, expected }]));
 }
 
-/** In a directory of its own, so that one that cannot be had does not take the others with it. */
+/** Each package gets its own directory, so that a failed installation does not affect the others. */
 async function install(name, id) {
   const dir = join(tempDir, 'peers', name);
   mkdirSync(dir, { recursive: true });
@@ -180,7 +181,7 @@ async function install(name, id) {
   try {
     await promisify(execFile)('npm', args, { cwd: dir, timeout: INSTALL_TIMEOUT_MS });
   } catch (error) {
-    // Its own words name hosts and paths, which are nobody's business in a report.
+    // npm's full message contains hosts and paths, which do not belong in a report.
     const code = /^npm error code (\S+)/m.exec(error.stderr ?? '')?.[1];
     throw new Error(code ? `npm could not install it (${code})` : 'npm could not install it');
   }
@@ -188,10 +189,10 @@ async function install(name, id) {
   return { dir, version };
 }
 
-/** Not all tell when they are ready, so all are asked until they answer. */
-async function startAnswering(argsOf) {
+/** Some servers do not announce that they are ready, so all are polled until they respond. */
+async function startUntilResponding(argsFor) {
   const port = await freePort();
-  const args = argsOf(port);
+  const args = argsFor(port);
   const server = spawnServer(args, { cwd: tempDir, stderr: 'log' });
   const url = `http://${HOST}:${port}`;
   try {
@@ -199,12 +200,12 @@ async function startAnswering(argsOf) {
       server.checkAlive();
       try {
         await post(url + GENERATE, HEADERS, JSON.stringify(SORA_ORDER));
-        return { ...server, url, answeredMs: round(performance.now() - server.begin, 1) };
+        return { ...server, url, firstResponseMs: round(performance.now() - server.startedMs, 1) };
       } catch (error) {
         if (error.code !== 'ECONNREFUSED') throw error;
-        if (performance.now() - server.begin > START_TIMEOUT_MS) throw new Error('it did not get ready');
+        if (performance.now() - server.startedMs > START_TIMEOUT_MS) throw new Error('it did not become ready');
       }
-      await sleep(LOOK_EVERY_MS);
+      await sleep(RETRY_INTERVAL_MS);
     }
   } catch (error) {
     await server.stop();

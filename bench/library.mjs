@@ -1,9 +1,8 @@
-// The package as tests use it: emulators one after the other in this process.
-
+// The package as tests use it: starts emulators one after another in this process.
 import { GENERATE, SORA_ORDER } from './requests.mjs';
 import { round } from './stats.mjs';
 
-/** After these the code is loaded and compiled. */
+/** The first starts load and compile the code and are not counted. */
 const WARM_UPS = 5;
 
 process.on('message', async ({ starts }) => {
@@ -16,9 +15,9 @@ process.on('message', async ({ starts }) => {
 process.on('disconnect', () => process.exit());
 
 async function measure(starts) {
-  const begin = performance.now();
+  const startedMs = performance.now();
   const { startEmulator } = await import('../dist/index.js');
-  const importMs = performance.now() - begin;
+  const importMs = performance.now() - startedMs;
   const startMs = [];
   for (let number = 1; number <= WARM_UPS + starts; number++) {
     const startedAt = performance.now();
@@ -30,10 +29,10 @@ async function measure(starts) {
   return { importMs: round(importMs, 1), warmUps: WARM_UPS, startMs };
 }
 
-/** @throws Error when it takes no order */
+/** @throws Error when the emulator does not accept an order */
 async function check({ url, apiKey }) {
   const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
-  const answer = await fetch(url + GENERATE, { method: 'POST', headers, body: JSON.stringify(SORA_ORDER) });
-  const { taskId } = await answer.json();
-  if (answer.status !== 200 || !taskId) throw new Error(`an emulator answered ${answer.status}`);
+  const response = await fetch(url + GENERATE, { method: 'POST', headers, body: JSON.stringify(SORA_ORDER) });
+  const { taskId } = await response.json();
+  if (response.status !== 200 || !taskId) throw new Error(`an emulator returned ${response.status}`);
 }

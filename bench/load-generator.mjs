@@ -1,8 +1,8 @@
-// The load tool, in a process of its own: it needs most of a core, and would slow down whatever shared its event loop.
+// The load tool, in its own process: it needs most of a core and would slow down anything that shares its event loop.
 import { createHistogram } from 'node:perf_hooks';
 import autocannon from 'autocannon';
 
-// One process fires all windows, so that after the warm-up no window meets a cold load tool.
+// One process generates the load of all windows, so that after the warm-up no window runs on a cold load tool.
 process.on('message', async (window) => {
   try {
     process.send({ result: await fire(window) });
@@ -10,43 +10,43 @@ process.on('message', async (window) => {
     process.send({ error: String(error?.message ?? error) });
   }
 });
-// Whoever asked is gone, however it ended.
+// The parent process has ended, for whatever reason.
 process.on('disconnect', () => process.exit());
 
-/** Of so many answers one is read; the first of a window all are. */
-const READ_ONE_IN = 50;
-const READ_AT_FIRST = 200;
+/** All of the first responses of a window are checked, then one in this many. */
+const CHECK_ONE_IN = 50;
+const CHECK_FIRST = 200;
 const TASK_ID = /"taskId":"([^"]+)"/;
-/** So many of the tasks are told, the last. */
-const TOLD = 20;
+/** Number of the last task ids to return, for a check that the tasks exist. */
+const TASK_IDS_RETURNED = 20;
 
 /**
- * `length`: what each body must have, where they are files; `expected`: what fields must say, where they are JSON; `areNew`:
- * no two may tell of the same task.
+ * `length`: the expected length of each body, for files. `expected`: the expected values of fields, for JSON.
+ * `mustBeNew`: each response must have a different task id.
  */
-async function fire({ seconds, length, expected, areNew, ...target }) {
-  if (new URL(target.url).hostname !== '127.0.0.1') throw new Error('the load tool fires at loopback only');
+async function fire({ seconds, length, expected, mustBeNew, ...target }) {
+  if (new URL(target.url).hostname !== '127.0.0.1') throw new Error('the load tool only targets loopback');
   const cpuBefore = process.cpuUsage();
-  // autocannon counts latencies in whole milliseconds; what is compared here differs by less.
+  // autocannon counts latencies in whole milliseconds, which is too coarse for this comparison.
   const micros = createHistogram();
   let wrongLength = 0;
   let lost = 0;
-  let answers = 0;
+  let responses = 0;
   let read = 0;
   const wrong = [];
   const taskIds = new Set();
   const verifyBody = (body) => {
-    answers += 1;
-    if (areNew) taskIds.add(TASK_ID.exec(body)?.[1]);
-    if (answers > READ_AT_FIRST && answers % READ_ONE_IN > 0) return true;
+    responses += 1;
+    if (mustBeNew) taskIds.add(TASK_ID.exec(body)?.[1]);
+    if (responses > CHECK_FIRST && responses % CHECK_ONE_IN > 0) return true;
     read += 1;
-    if (!says(body, expected)) wrong.push(body);
+    if (!matches(body, expected)) wrong.push(body);
     return true;
   };
   const instance = autocannon({
     ...target,
     duration: seconds,
-    // A window ends with a sample, and samples are a second apart unless told otherwise.
+    // A window ends with a sample; by default, samples are a second apart.
     sampleInt: 100,
     timeout: 5,
     ...(expected && { verifyBody }),
@@ -68,7 +68,7 @@ async function fire({ seconds, length, expected, areNew, ...target }) {
     non2xx: result.non2xx,
     errors: Math.max(result.errors, lost),
     wrongLength,
-    ...(areNew && { told: [...taskIds].slice(-TOLD), notNew: answers - taskIds.size }),
+    ...(mustBeNew && { taskIds: [...taskIds].slice(-TASK_IDS_RETURNED), notNew: responses - taskIds.size }),
     read,
     wrongBodies: wrong.length,
     wrongBody: wrong[0]?.slice(0, 200),
@@ -76,39 +76,39 @@ async function fire({ seconds, length, expected, areNew, ...target }) {
   };
 }
 
-/** '*' stands for any text, a list for any of its values. */
-function says(body, expected) {
+/** In `expected`, '*' matches any non-empty string, and a list matches any of its values. */
+function matches(body, expected) {
   try {
-    const answer = JSON.parse(body);
+    const response = JSON.parse(body);
     return Object.entries(expected).every(([field, value]) => {
-      const told = answer[field];
-      if (value === '*') return typeof told === 'string' && told !== '';
-      return Array.isArray(value) ? value.includes(told) : told === value;
+      const actual = response[field];
+      if (value === '*') return typeof actual === 'string' && actual !== '';
+      return Array.isArray(value) ? value.includes(actual) : actual === value;
     });
   } catch {
     return false;
   }
 }
 
-/** The server ended the connection, perhaps in the middle of an answer: autocannon goes on as if nothing were lost. */
-function onReconnect(client, tell) {
+/** Counts connections that the server ended, perhaps within a response: autocannon itself ignores them. */
+function onReconnect(client, callback) {
   const connect = client._connect;
   let connections = 0;
   client._connect = () => {
     connections += 1;
-    if (connections > 1) tell();
+    if (connections > 1) callback();
     connect.call(client);
   };
 }
 
-/** autocannon makes a text of every body, which takes longer than all else when it is a video; here it is counted only. */
-function onWrongLength(client, length, tell) {
+/** Only counts the bytes of a body: autocannon decodes it to a string, which for a video takes longer than all else. */
+function onWrongLength(client, length, callback) {
   let received = 0;
   client.pipelinedRequests.addBody = (chunk) => {
     received += chunk.length;
   };
   client.on('response', () => {
-    if (received !== length) tell();
+    if (received !== length) callback();
     received = 0;
   });
 }

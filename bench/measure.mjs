@@ -1,28 +1,29 @@
-// Windows of load, fired in turns at the servers that are compared.
+// Windows of load on the servers to compare, in turns.
 
 import { cpuSeconds, watchMemory } from './proc-stats.mjs';
-import { round, rounded } from './stats.mjs';
+import { round, roundToTenth } from './stats.mjs';
 import { checkRunning } from './tasks.mjs';
 
 /**
- * `on`: the servers by name, each with its path, what it is asked (`body` or `requests`) and what it is to answer. A round has one window on
- * each. `drop`: told of a server that answers wrongly, which then is measured no more; without it that is the end.
+ * `targets`: the targets by server name, each with a path, `body` or `requests`, and the expected response. Each round
+ * has one window per server. `onDropped`: called with a server that responded incorrectly, which is then left out;
+ * without it, the error ends the run.
  */
-export async function measureRounds({ name, calls, on, drop }, { fire, settings, say }) {
+export async function measureRounds({ name, calls, targets, onDropped }, { fire, settings, log }) {
   const { rounds: count, warmUpSeconds, windowSeconds } = settings;
-  let names = Object.keys(on);
+  let names = Object.keys(targets);
   const rounds = [];
 
   async function windowsOn(servers, seconds) {
     const measured = {};
     for (const server of servers) {
       try {
-        measured[server] = await measureWindow(fire, on[server], { ...calls, seconds }, name);
+        measured[server] = await measureWindow(fire, targets[server], { ...calls, seconds }, name);
       } catch (error) {
-        if (!drop || server === 'bare' || server === 'emulator') throw error;
+        if (!onDropped || server === 'bare' || server === 'emulator') throw error;
         names = names.filter((other) => other !== server);
         for (const round of rounds) delete round[server];
-        await drop(server, error);
+        await onDropped(server, error);
       }
     }
     return measured;
@@ -31,45 +32,45 @@ export async function measureRounds({ name, calls, on, drop }, { fire, settings,
   const warmUp = await windowsOn(names, warmUpSeconds);
   const warmUpRequests = Object.fromEntries(Object.entries(warmUp).map(([server, { requests }]) => [server, requests]));
   for (let number = 1; number <= count; number++) {
-    // To and fro, so that a machine that gets slower does not always slow the same one.
+    // Alternates the order, so that a machine that becomes slower does not always slow down the same server.
     const measured = await windowsOn(number % 2 ? names : names.toReversed(), windowSeconds);
     rounds.push(measured);
-    const told = Object.entries(measured).map(([server, { perSecond }]) => `${server} ${perSecond}`);
-    say(`${name} ${number}/${count}  ${told.join('  ')}`);
+    const rates = Object.entries(measured).map(([server, { perSecond }]) => `${server} ${perSecond}`);
+    log(`${name} ${number}/${count}  ${rates.join('  ')}`);
   }
   return { connections: calls.connections, warmUpRequests, rounds };
 }
 
 /**
- * `areNew`: each answer tells of a task that was not there before.
- * @throws Error when an answer was wrong: a server that fails fast is no fast server
+ * `mustBeNew`: each response must have a new task id.
+ *
+ * @throws Error when a response was wrong: a server that fails fast is not a fast server
  */
-export async function measureWindow(fire, { server, path, expected, areNew, ...asked }, calls, name) {
+export async function measureWindow(fire, { server, path, expected, mustBeNew, ...target }, calls, name) {
   const memory = watchMemory(server.pid);
   const cpuBefore = cpuSeconds(server.pid);
-  const answered = await fire({ ...calls, ...asked, url: server.url + path, expected, areNew });
-  const { told = [], ...result } = answered;
+  const { taskIds = [], ...result } = await fire({ ...calls, ...target, url: server.url + path, expected, mustBeNew });
   const cpu = cpuBefore === undefined ? undefined : cpuSeconds(server.pid) - cpuBefore;
-  const mostMib = memory();
+  const maxMib = memory();
   server.emptyLog();
-  refuseWrong(name, result);
-  for (const taskId of told) await checkRunning(server.url, taskId);
+  assertCorrect(name, result);
+  for (const taskId of taskIds) await checkRunning(server.url, taskId);
   return {
     ...result,
     serverBusy: cpu && round(cpu / result.seconds, 2),
     cpuMicrosPerRequest: cpu && round((cpu * 1e6) / result.requests, 1),
-    mostMib: rounded(mostMib),
+    maxMib: roundToTenth(maxMib),
   };
 }
 
-function refuseWrong(name, { requests, non2xx, wrongLength, errors, read, wrongBodies, wrongBody, notNew = 0 }) {
-  const complaints = [
-    requests === 0 && 'nothing was answered',
+function assertCorrect(name, { requests, non2xx, wrongLength, errors, read, wrongBodies, wrongBody, notNew = 0 }) {
+  const problems = [
+    requests === 0 && 'there was none',
     non2xx > 0 && `${non2xx} were not 2xx`,
-    wrongLength > 0 && `${wrongLength} were not of the right length`,
-    errors > 0 && `${errors} never came`,
-    wrongBodies > 0 && `of ${read} that were read ${wrongBodies} were wrong, the first: ${wrongBody}`,
-    notNew > 0 && `${notNew} told of a task that was there before`,
+    wrongLength > 0 && `${wrongLength} had the wrong length`,
+    errors > 0 && `${errors} were lost`,
+    wrongBodies > 0 && `${wrongBodies} of ${read} checked bodies were wrong, the first: ${wrongBody}`,
+    notNew > 0 && `${notNew} had a task id that was not new`,
   ].filter(Boolean);
-  if (complaints.length > 0) throw new Error(`${name}: of ${requests} answers ${complaints.join(', ')}`);
+  if (problems.length > 0) throw new Error(`${name}: of ${requests} responses ${problems.join(', ')}`);
 }

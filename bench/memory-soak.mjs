@@ -1,19 +1,19 @@
-// A minute of everything at once, as much as is answered: what memory a server has then.
+// A minute of mixed load at full speed: how much memory a server uses then.
 import { join } from 'node:path';
 import { measureWindow } from './measure.mjs';
 import { residentMib } from './proc-stats.mjs';
 import { startServer, tempDir } from './process-runner.mjs';
 import { CHECK_STATUS, GENERATE, SORA, SORA_ORDER } from './requests.mjs';
-import { rounded } from './stats.mjs';
-import { checkPaid, complete, generate, HEADERS, paidVideos, USUAL_HEADERS, USUAL_KEY } from './tasks.mjs';
+import { roundToTenth } from './stats.mjs';
+import { checkPaid, complete, countPaidVideos, DEFAULT_HEADERS, DEFAULT_KEY, generate, HEADERS } from './tasks.mjs';
 
-/** Of ten requests one orders a video, the others ask for one that is being made and for one that is there. */
+/** Each ten requests order one video and poll a running and a completed task. */
 const MIX = { generates: 1, running: 5, completed: 4 };
 const CONNECTIONS = 32;
 const EITHER = { success: true, status: ['processing', 'completed'], taskId: '*' };
 
-/** `disk` and `memory`, one after the other: what a task leaves behind is in the process only with the second. */
-export async function measureMinute({ emulator, fire, settings, say }) {
+/** On disk and in memory, one after the other: only in memory do finished tasks add to the process. */
+export async function measureMinute({ emulator, fire, settings, log }) {
   const seconds = settings.minuteSeconds;
   const measured = { seconds };
   for (const [kind, more] of Object.entries({
@@ -23,8 +23,8 @@ export async function measureMinute({ emulator, fire, settings, say }) {
     const server = await startServer([...emulator, ...more]);
     measured[kind] = await measureOne(server, fire, seconds);
     await server.stop();
-    const { requests, videos, afterMib, mostMib } = measured[kind];
-    say(`minute, ${kind}  ${requests} requests, ${videos} videos  ${afterMib} MiB after it, ${mostMib} MiB at most`);
+    const { requests, videos, afterMib, maxMib } = measured[kind];
+    log(`minute, ${kind}  ${requests} requests, ${videos} videos  ${afterMib} MiB afterwards, max ${maxMib} MiB`);
   }
   return measured;
 }
@@ -33,8 +33,8 @@ async function measureOne(server, fire, seconds) {
   const { url, pid } = server;
   const { taskId: running } = await generate(url, SORA, SORA_ORDER);
   const { taskId: completed } = await complete(url, SORA, SORA_ORDER);
-  // Tasks of this account end after seconds, as at the default settings: the worker has its share of the minute.
-  const generating = { path: GENERATE, headers: USUAL_HEADERS, body: JSON.stringify(SORA_ORDER) };
+  // Tasks of this account end within seconds, as at the default settings, so the worker has work to do.
+  const generating = { path: GENERATE, headers: DEFAULT_HEADERS, body: JSON.stringify(SORA_ORDER) };
   const polling = (taskId) => ({ path: CHECK_STATUS, headers: HEADERS, body: JSON.stringify({ taskId }) });
   const requests = [
     ...Array(MIX.generates).fill(generating),
@@ -44,11 +44,11 @@ async function measureOne(server, fire, seconds) {
 
   const calls = { requests, connections: CONNECTIONS, seconds };
   const target = { server, path: '', expected: EITHER };
-  const { requests: answered, perSecond, p99Ms, mostMib } = await measureWindow(fire, target, calls, 'minute');
-  const afterMib = rounded(residentMib(pid));
-  const videos = await paidVideos(url, USUAL_KEY);
-  // Each connection goes through the mix from its beginning.
-  const least = Math.floor(answered / requests.length);
-  checkPaid(videos, least, 2 * CONNECTIONS);
-  return { requests: answered, perSecond, p99Ms, videos, afterMib, mostMib };
+  const { requests: requestCount, perSecond, p99Ms, maxMib } = await measureWindow(fire, target, calls, 'minute');
+  const afterMib = roundToTenth(residentMib(pid));
+  const videos = await countPaidVideos(url, DEFAULT_KEY);
+  // Each connection goes through the mix from its start.
+  const min = Math.floor(requestCount / requests.length);
+  checkPaid(videos, min, 2 * CONNECTIONS);
+  return { requests: requestCount, perSecond, p99Ms, videos, afterMib, maxMib };
 }

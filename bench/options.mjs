@@ -1,9 +1,9 @@
-// What was asked for on the command line.
+// The command-line options.
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { here } from './process-runner.mjs';
 
-/** In the order in which they are measured; `asked`: only when it is asked for by name, because it takes long. */
+/** In the order of measurement. `isOptIn`: runs only when requested by name, because it takes long. */
 export const SECTIONS = {
   start: {},
   library: {},
@@ -15,8 +15,8 @@ export const SECTIONS = {
   streams: {},
   uploads: {},
   minute: {},
-  growth: { asked: true },
-  peers: { asked: true },
+  growth: { isOptIn: true },
+  peers: { isOptIn: true },
 };
 
 const FULL = {
@@ -32,7 +32,7 @@ const FULL = {
   growth: { tasks: 1_000_000, accounts: 10_000 },
 };
 
-/** To see whether all works, not to know how fast. */
+/** Shows whether everything works; the figures mean little. */
 const QUICK = {
   rounds: 2,
   windowSeconds: 1,
@@ -46,24 +46,24 @@ const QUICK = {
   growth: { tasks: 20_000, accounts: 200 },
 };
 
-const MOST_ROUNDS = 50;
+const MAX_ROUNDS = 50;
 
-const HELP = `Measures the emulator beside a bare Fastify server.
+const HELP = `Compares the emulator with a bare Fastify server.
 
 Usage: npm run bench -- [flags]
 
-  --only a,b     only these: ${Object.keys(SECTIONS).join(', ')}
-  --growth       also with ${FULL.growth.tasks.toLocaleString('en')} tasks in the database
-  --peers        also beside other mock servers, which npm installs into a temporary directory
-  --rounds n     rounds of a comparison (default ${FULL.rounds})
-  --quick        short windows and few rounds, to see whether all works
-  --out dir      where the report is written (default docs; with --only or --quick nowhere)
-  --help         this text
+  --only a,b     run only these: ${Object.keys(SECTIONS).join(', ')}
+  --growth       also measure with ${FULL.growth.tasks.toLocaleString('en')} tasks in the database
+  --peers        also measure other mock servers, which npm installs into a temporary directory
+  --rounds n     rounds per comparison (default ${FULL.rounds})
+  --quick        short windows and few rounds, to check that everything works
+  --out dir      directory of the report (default: docs; none with --only or --quick)
+  --help         print this help
 `;
 
 class WrongFlag extends Error {}
 
-/** Ends the process, with one sentence, when the flags make no sense. */
+/** Exits with 2 and a one-sentence error when the flags are invalid. */
 export function readOptions(args = process.argv.slice(2)) {
   try {
     return read(args);
@@ -82,21 +82,21 @@ function read(args) {
   }
   const { only, quick = false } = given;
   const settings = { ...(quick ? QUICK : FULL), quick };
-  if (given.rounds !== undefined) settings.rounds = roundsOf(given.rounds);
+  if (given.rounds !== undefined) settings.rounds = parseRounds(given.rounds);
   const names = Object.keys(SECTIONS);
-  const chosen = only === undefined ? names.filter((name) => !SECTIONS[name].asked || given[name]) : [];
+  const chosen = only === undefined ? names.filter((name) => !SECTIONS[name].isOptIn || given[name]) : [];
   if (only !== undefined) {
     for (const name of only.split(',')) {
       if (!names.includes(name)) {
-        throw new WrongFlag(`--only knows no "${name}"; it takes some of ${names.join(', ')}.`);
+        throw new WrongFlag(`--only does not know "${name}"; use one or more of ${names.join(', ')}.`);
       }
     }
     chosen.push(...names.filter((name) => only.split(',').includes(name) || given[name]));
   }
-  const isWhole = only === undefined && !quick;
-  // A report of a part, or of a short look, must not take the place of the whole one.
-  const outDir = out === undefined ? (isWhole ? here('../docs') : undefined) : resolve(out);
-  return { settings, sections: new Set(chosen), outDir, command: commandOf(given) };
+  const isComplete = only === undefined && !quick;
+  // A partial or quick report must not replace the complete one.
+  const outDir = out === undefined ? (isComplete ? here('../docs') : undefined) : resolve(out);
+  return { settings, sections: new Set(chosen), outDir, command: formatCommand(given) };
 }
 
 function parse(args) {
@@ -114,20 +114,20 @@ function parse(args) {
       throw new WrongFlag(`${flag} ${takesText ? 'needs a value' : 'takes no value'}; ${instead}.`);
     }
     const stray = /'([^']*)'/.exec(message)?.[1];
-    throw new WrongFlag(`"${stray}" is no flag; ${instead}.`);
+    throw new WrongFlag(`"${stray}" is not a flag; ${instead}.`);
   }
 }
 
-/** What measures the same; where the report goes has no part in it. */
-function commandOf(given) {
+/** The command that repeats the measurement, without the output directory. */
+function formatCommand(given) {
   const flags = Object.entries(given).map(([flag, value]) => (value === true ? `--${flag}` : `--${flag}=${value}`));
   return ['npm run bench', ...(flags.length > 0 ? ['--'] : []), ...flags].join(' ');
 }
 
-function roundsOf(text) {
+function parseRounds(text) {
   const rounds = /^\d{1,3}$/.test(text) ? Number(text) : 0;
-  if (rounds < 1 || rounds > MOST_ROUNDS) {
-    throw new WrongFlag(`--rounds must be a whole number from 1 to ${MOST_ROUNDS}, not "${text}".`);
+  if (rounds < 1 || rounds > MAX_ROUNDS) {
+    throw new WrongFlag(`--rounds must be a whole number from 1 to ${MAX_ROUNDS}, not "${text}".`);
   }
   return rounds;
 }

@@ -1,9 +1,8 @@
-// Polls at a steady rate, in a process of its own: a poll is sent when its time has come, however late the answers to
-// those before it are.
+// Polls at a fixed rate, in its own process: each poll is sent on time, however late the responses to earlier ones are.
 import { Agent, request } from 'node:http';
 import { createHistogram } from 'node:perf_hooks';
 
-const MOST_CONNECTIONS = 64;
+const MAX_CONNECTIONS = 64;
 const TIMEOUT_MS = 5000;
 
 let stop;
@@ -15,40 +14,40 @@ process.on('message', async (message) => {
     process.send({ error: String(error?.message ?? error) });
   }
 });
-// Whoever asked is gone, however it ended.
+// The parent process has ended, for whatever reason.
 process.on('disconnect', () => process.exit());
 
 function start({ url, headers, body, expected, perSecond }) {
-  if (new URL(url).hostname !== '127.0.0.1') throw new Error('polls go to loopback only');
-  const agent = new Agent({ keepAlive: true, maxSockets: MOST_CONNECTIONS });
+  if (new URL(url).hostname !== '127.0.0.1') throw new Error('polls only target loopback');
+  const agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS });
   const micros = createHistogram();
   const open = new Set();
-  const begin = performance.now();
+  const startedMs = performance.now();
   let sent = 0;
   let wrong;
 
   async function poll() {
     const sentAt = performance.now();
     try {
-      const text = await answerTo(url, { method: 'POST', headers, agent, timeout: TIMEOUT_MS }, body);
+      const text = await fetchText(url, { method: 'POST', headers, agent, timeout: TIMEOUT_MS }, body);
       micros.record(Math.max(1, Math.round((performance.now() - sentAt) * 1000)));
       const { status } = JSON.parse(text);
-      if (status !== expected) throw new Error(`a poll was told ${status} instead of ${expected}`);
+      if (status !== expected) throw new Error(`a poll returned status ${status} instead of ${expected}`);
     } catch (error) {
       wrong ??= error;
     }
   }
 
   const timer = setInterval(() => {
-    for (const due = ((performance.now() - begin) * perSecond) / 1000; sent < due; sent++) {
-      const one = poll().finally(() => open.delete(one));
-      open.add(one);
+    for (const due = ((performance.now() - startedMs) * perSecond) / 1000; sent < due; sent++) {
+      const pending = poll().finally(() => open.delete(pending));
+      open.add(pending);
     }
   }, 1000 / perSecond);
 
   return async function stop() {
     clearInterval(timer);
-    const seconds = (performance.now() - begin) / 1000;
+    const seconds = (performance.now() - startedMs) / 1000;
     await Promise.all(open);
     agent.destroy();
     if (wrong) throw wrong;
@@ -62,20 +61,20 @@ function start({ url, headers, body, expected, perSecond }) {
   };
 }
 
-/** The text of a 200. */
-function answerTo(url, options, body) {
+/** The body of a 200 response. @throws Error for another status */
+function fetchText(url, options, body) {
   return new Promise((resolve, reject) => {
     const call = request(url, options, async (response) => {
       try {
         let text = '';
         for await (const chunk of response) text += chunk;
         if (response.statusCode === 200) resolve(text);
-        else reject(new Error(`a poll was answered ${response.statusCode}`));
+        else reject(new Error(`a poll returned ${response.statusCode}`));
       } catch (error) {
         reject(error);
       }
     });
-    call.on('timeout', () => call.destroy(new Error('a poll was not answered')));
+    call.on('timeout', () => call.destroy(new Error('a poll timed out')));
     call.on('error', reject);
     call.end(body);
   });

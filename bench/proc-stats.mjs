@@ -1,7 +1,7 @@
-// What /proc knows of a process; undefined where there is none.
+// Statistics of a process from /proc; undefined where it does not exist.
 import { readFileSync } from 'node:fs';
 
-/** Linux tells CPU time in these, whatever the kernel's own tick is. */
+/** The unit of CPU times in /proc, independent of the kernel's own tick. */
 const TICKS_PER_SECOND = 100;
 
 function proc(pid, file) {
@@ -20,31 +20,31 @@ function mibOf(pid, field) {
 /** Resident memory in MiB. */
 export const residentMib = (pid) => mibOf(pid, 'VmRSS');
 
-/** The most that it ever was, however short. */
+/** Peak resident memory in MiB since the process started. */
 export const peakMib = (pid) => mibOf(pid, 'VmHWM');
 
-/** CPU time in seconds since the process began. */
+/** CPU time in seconds since the process started. */
 export function cpuSeconds(pid) {
   // The second field is the command's name in parentheses; user and system time are the 14th and 15th.
   const fields = proc(pid, 'stat')?.split(') ').at(-1).split(' ');
   return fields && (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** How many files and connections it may have open. */
-export function mostOpenFiles(pid) {
-  const most = /^Max open files\s+(\S+)/m.exec(proc(pid, 'limits') ?? '')?.[1];
-  return most && (most === 'unlimited' ? Number.POSITIVE_INFINITY : Number(most));
+/** Maximum number of open files and connections. */
+export function maxOpenFiles(pid) {
+  const max = /^Max open files\s+(\S+)/m.exec(proc(pid, 'limits') ?? '')?.[1];
+  return max && (max === 'unlimited' ? Number.POSITIVE_INFINITY : Number(max));
 }
 
-/** Looks at a process's memory now and then until `stop`, which answers the most there was. */
+/** Samples resident memory until the returned function is called, which returns the maximum. */
 export function watchMemory(pid) {
-  let most = residentMib(pid);
-  const look = () => {
-    most = Math.max(most, residentMib(pid) ?? 0);
+  let max = residentMib(pid);
+  const sample = () => {
+    max = Math.max(max, residentMib(pid) ?? 0);
   };
-  const timer = most === undefined ? undefined : setInterval(look, 200);
+  const timer = max === undefined ? undefined : setInterval(sample, 200);
   return () => {
     clearInterval(timer);
-    return most;
+    return max;
   };
 }

@@ -1,6 +1,6 @@
-// Measures the emulator beside a bare Fastify server: throughput, latency, start and memory. `npm run bench` builds the
-// emulator first. Writes bench.json, bench.md and bench.svg into docs; ends with 1, and writes nothing, when an answer was
-// wrong.
+// Compares the emulator with a bare Fastify server: throughput, latency, start and memory. `npm run bench` builds the
+// emulator first. Writes bench.json, bench.md and bench.svg to docs. Exits with 1, and writes nothing, when a response
+// was wrong.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
@@ -20,9 +20,9 @@ import { measureUploads } from './uploads.mjs';
 
 const { settings, sections, outDir, command } = readOptions();
 const seedFile = join(tempDir, 'seed.json');
-/** Minutes that each part may take. */
-const MOST_MINUTES = { load: 8, growth: 20, peers: 20 };
-const MOST_MINUTES_OF_OTHERS = 5;
+/** Time limits in minutes. */
+const MAX_MINUTES = { load: 8, growth: 20, peers: 20 };
+const DEFAULT_MAX_MINUTES = 5;
 
 try {
   await main();
@@ -43,7 +43,7 @@ async function main() {
     bare: [here('bare.mjs')],
     settings,
     sections,
-    say,
+    log,
     fire: startLoadTool(),
   };
   const raw = {
@@ -56,7 +56,7 @@ async function main() {
     settings: { ...settings, logLevel: 'info', dataDirOn: tempIsMemory ? 'tmpfs' : 'disk' },
   };
   const { emulator, bare } = run;
-  const begin = performance.now();
+  const startedMs = performance.now();
   await measure('start', () => measureStarts({ emulator, bare }, run));
   await measure('library', () => measureLibrary(run));
   await measure('load', () => measureLoads(run), ['poll32', 'poll256', 'generate32', 'video32']);
@@ -66,7 +66,7 @@ async function main() {
   await measure('minute', () => measureMinute(run));
   await measure('growth', () => measureGrowth(run));
   await measure('peers', () => measurePeers(run));
-  raw.minutes = Math.round((performance.now() - begin) / 6000) / 10;
+  raw.minutes = Math.round((performance.now() - startedMs) / 6000) / 10;
 
   const tables = toTables(raw);
   process.stdout.write(`\n${tables}`);
@@ -77,17 +77,17 @@ async function main() {
   writeFileSync(join(outDir, 'bench.md'), toMarkdown(raw, tables, chart));
   if (chart) writeFileSync(join(outDir, CHART_NAME), chart);
 
-  /** A part that nobody asked for leaves nothing in the report. */
+  /** Sections that were not requested leave nothing in the report. */
   async function measure(part, work, of = [part]) {
     if (!of.some((name) => sections.has(name))) return;
-    const minutes = MOST_MINUTES[part] ?? MOST_MINUTES_OF_OTHERS;
-    const limit = setTimeout(() => fail(new Error(`${part} took longer than it may`)), minutes * 60_000);
+    const minutes = MAX_MINUTES[part] ?? DEFAULT_MAX_MINUTES;
+    const limit = setTimeout(() => fail(new Error(`${part} timed out`)), minutes * 60_000);
     raw[part] = await work();
     clearTimeout(limit);
   }
 }
 
-/** Progress goes to stderr, so that stdout is the result alone. */
-function say(text) {
+/** Progress goes to stderr, so that stdout has only the result. */
+function log(text) {
   process.stderr.write(`${text}\n`);
 }

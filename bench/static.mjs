@@ -1,4 +1,4 @@
-// What @fastify/static does on this machine: the videos of the fixtures, with nothing else before them or behind.
+// The baseline for files: @fastify/static serving the fixture videos, and nothing else.
 import { fileURLToPath } from 'node:url';
 import fastifyStatic from '@fastify/static';
 import Fastify from 'fastify';

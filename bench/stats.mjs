@@ -1,12 +1,12 @@
-// What is made of raw figures, and how it is told.
+// Statistics over raw figures, and their formatting.
 export const NOT_MEASURED = 'not measured';
 
 export function round(value, digits) {
   return Number(value.toFixed(digits));
 }
 
-/** To a tenth, where it was measured at all. */
-export function rounded(value) {
+/** Rounds to a tenth; undefined stays undefined. */
+export function roundToTenth(value) {
   return value === undefined ? undefined : round(value, 1);
 }
 
@@ -16,16 +16,16 @@ export function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** Undefined when one was not measured. */
-export const mostOf = (values) =>
+/** Undefined when one of the values was not measured. */
+export const maxOf = (values) =>
   values.includes(undefined)
     ? undefined
-    : values.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+    : values.reduce((max, value) => Math.max(max, value), Number.NEGATIVE_INFINITY);
 
-/** How far the same thing measured several times lies apart, as a share of its median. */
+/** Difference between the largest and the smallest value, relative to the median. */
 export const spread = (values) => (Math.max(...values) - Math.min(...values)) / median(values);
 
-/** `server` beside `other` (bare where nothing is said): medians, and the median of the rounds' own ratios. */
+/** Compares `server` with `other` (by default bare): medians, and the median of the rounds' own ratios. */
 export function compare(rounds, server, figure, other = 'bare') {
   return {
     emulator: median(rounds.map((round) => round[server][figure])),
@@ -39,7 +39,7 @@ export const percent = (share) => `${Math.round(share * 100)} %`;
 export const ms = (value, digits = 0) => `${value.toFixed(digits)} ms`;
 export const mib = (value) => (value === undefined ? NOT_MEASURED : `${value.toFixed(0)} MiB`);
 
-/** Markdown that can be read on a terminal too. */
+/** A Markdown table with aligned columns, also readable in a terminal. */
 export function table(header, rows) {
   const widths = header.map((_, column) => Math.max(3, ...[header, ...rows].map((row) => row[column].length)));
   const pad = (cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]));

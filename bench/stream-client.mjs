@@ -1,15 +1,15 @@
-// Opens many text streams, one soon after the other, in a process of its own, and notes when each part of each came.
+// Opens many text streams shortly after one another, in its own process, and records when each chunk arrives.
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Nobody is silent for so long. */
+/** No stream is silent for this long. */
 const SILENCE_MS = 20_000;
-/** The emulator sends texts in pieces of so many characters; the last of a text can be shorter. */
-const PIECE_CHARACTERS = 48;
+/** The emulator sends texts in chunks of this many characters; the last one may be shorter. */
+const CHUNK_CHARACTERS = 48;
 
 process.on('message', async ({ url, headers, orders, openSeconds }) => {
   try {
-    if (new URL(url).hostname !== '127.0.0.1') throw new Error('streams are opened on loopback only');
+    if (new URL(url).hostname !== '127.0.0.1') throw new Error('streams only target loopback');
     let open = 0;
     const onOpen = () => {
       open += 1;
@@ -26,10 +26,10 @@ process.on('message', async ({ url, headers, orders, openSeconds }) => {
     process.send({ error: String(error?.message ?? error) });
   }
 });
-// Whoever asked is gone, however it ended.
+// The parent process has ended, for whatever reason.
 process.on('disconnect', () => process.exit());
 
-/** Answers when it was asked for, accepted and over, and when each piece of its text was there. All of one clock. */
+/** Resolves to the times at which the request was sent, accepted and finished, and at which each chunk was complete. */
 function stream(url, headers, order, onOpen) {
   const sentMs = performance.now();
   return new Promise((resolve, reject) => {
@@ -37,14 +37,15 @@ function stream(url, headers, order, onOpen) {
     const call = request(url, options, async (response) => {
       try {
         const acceptedMs = performance.now();
-        const { statusCode, headers: told } = response;
-        if (statusCode !== 200 || !told['content-type']?.startsWith('text/plain')) {
-          throw new Error(`a stream was answered ${statusCode} ${told['content-type']}`);
+        const { statusCode, headers: responseHeaders } = response;
+        const type = responseHeaders['content-type'];
+        if (statusCode !== 200 || !type?.startsWith('text/plain')) {
+          throw new Error(`a stream returned ${statusCode} ${type}`);
         }
         onOpen();
-        const chunks = [];
-        for await (const bytes of response) chunks.push({ bytes, atMs: performance.now() });
-        resolve({ order, sentMs, acceptedMs, endMs: performance.now(), ...piecesOf(chunks) });
+        const received = [];
+        for await (const bytes of response) received.push({ bytes, atMs: performance.now() });
+        resolve({ order, sentMs, acceptedMs, endMs: performance.now(), ...toChunks(received) });
       } catch (error) {
         reject(error);
       }
@@ -55,18 +56,18 @@ function stream(url, headers, order, onOpen) {
   });
 }
 
-/** A piece is there when its last byte is: what comes late can come together with the next. */
-function piecesOf(chunks) {
-  const text = Buffer.concat(chunks.map(({ bytes }) => bytes)).toString();
+/** A chunk is complete when its last byte has arrived; a late chunk may arrive together with the next one. */
+function toChunks(packets) {
+  const text = Buffer.concat(packets.map(({ bytes }) => bytes)).toString();
   const characters = Array.from(text);
-  const pieceMs = [];
+  const chunkMs = [];
   let bytes = 0;
   let received = 0;
-  let chunk = -1;
-  for (let at = 0; at < characters.length; at += PIECE_CHARACTERS) {
-    bytes += Buffer.byteLength(characters.slice(at, at + PIECE_CHARACTERS).join(''));
-    while (received < bytes) received += chunks[++chunk].bytes.length;
-    pieceMs.push(chunks[chunk].atMs);
+  let packet = -1;
+  for (let at = 0; at < characters.length; at += CHUNK_CHARACTERS) {
+    bytes += Buffer.byteLength(characters.slice(at, at + CHUNK_CHARACTERS).join(''));
+    while (received < bytes) received += packets[++packet].bytes.length;
+    chunkMs.push(packets[packet].atMs);
   }
-  return { text, chunks: chunks.length, pieceMs };
+  return { text, packets: packets.length, chunkMs };
 }

@@ -1,8 +1,8 @@
-// The emulator with many tasks behind it beside one that has none.
+// The emulator with many tasks compared with an empty one.
 import { compare, median, mib, ms, percent, spread, table } from './stats.mjs';
 import { TARGETS, within } from './targets.mjs';
 
-/** How much slower `full` is than `empty`, as a share: of requests a second, or of what should be small. */
+/** How much slower (or larger) `full` is than `empty`, as a share. `isRate`: the figure is better when higher. */
 export const slowdown = ({ rounds }, figure, isRate) => {
   const { ratio } = compare(rounds, 'full', figure, 'empty');
   return isRate ? 1 - ratio : ratio - 1;
@@ -15,30 +15,30 @@ export function growthTables({ growth }) {
     const { rounds } = growth[run];
     const { emulator, bare } = compare(rounds, 'full', figure, 'empty');
     const share = slowdown(growth[run], figure, isRate);
-    const apart = percent(spread(rounds.map(({ empty }) => empty[figure])));
-    return [label, show(emulator), show(bare), change(share), apart, within(share, TARGETS.growth)];
+    const ownSpread = percent(spread(rounds.map(({ empty }) => empty[figure])));
+    return [label, show(emulator), show(bare), change(share), ownSpread, within(share, TARGETS.growth)];
   };
   const startRow = (label, figure, show) => {
     const all = (kind) => start[kind].map((measured) => measured[figure]);
     if (all('full').includes(undefined)) return [];
     const share = median(all('full').map((full, index) => full / all('empty')[index])) - 1;
-    const apart = percent(spread(all('empty')));
+    const ownSpread = percent(spread(all('empty')));
     const [full, empty] = [median(all('full')), median(all('empty'))];
-    return [[label, show(full), show(empty), change(share), apart, within(share, TARGETS.growth)]];
+    return [[label, show(full), show(empty), change(share), ownSpread, within(share, TARGETS.growth)]];
   };
   const rate = (value) => value.toFixed(0);
   const cost = (value) => `${value.toFixed(1)} µs`;
   const hasCost = growth.poll32.rounds[0].full.cpuMicrosPerRequest !== undefined;
   const costRows = (label, run) => (hasCost ? [row(label, run, 'cpuMicrosPerRequest', cost, false)] : []);
   const header = ['on a data directory', `${filled.tasks.toLocaleString('en')} tasks`, 'none'];
-  return table(header.concat('slower or more by', "empty's own rounds apart", 'target'), [
+  return table(header.concat('slowdown or increase', 'spread of the empty one', 'target'), [
     row('check-status, 32 connections, req/s', 'poll32', 'perSecond', rate, true),
     ...costRows('check-status, CPU per request', 'poll32'),
     row('check-status of 200 accounts in turn, req/s', 'manyPoll32', 'perSecond', rate, true),
     ...costRows('check-status of 200 accounts, CPU per request', 'manyPoll32'),
     row('generate, 32 connections, req/s', 'generate32', 'perSecond', rate, true),
     ...costRows('generate, CPU per request', 'generate32'),
-    ...startRow('start to first answer', 'answeredMs', ms),
+    ...startRow('start to first response', 'firstResponseMs', ms),
     ...startRow('resident memory, idle', 'idleMib', mib),
   ]);
 }

@@ -1,8 +1,8 @@
-// Throughput, latency and CPU time beside the bare server.
+// Throughput, latency and CPU time compared with the bare server.
 import { compare, median, NOT_MEASURED, percent, table, verdict } from './stats.mjs';
 import { atLeast, TARGETS, within } from './targets.mjs';
 
-/** Share of a core that a server uses when it is fired at without pause. */
+/** Share of a core that a server uses under continuous load. */
 const BUSY = 0.9;
 
 const ROWS = [
@@ -37,7 +37,7 @@ export function loadTable({ load }) {
   return rows.length > 0 ? table(header, rows) : undefined;
 }
 
-/** The same comparison by CPU time, which other programs on the machine disturb less, and who was busy at all. */
+/** Compares CPU time, which other programs on the machine disturb less, and shows how busy each process was. */
 export function costTable({ load }) {
   const header = ['', 'emulator CPU µs/request', 'bare CPU µs/request', 'bare / emulator'];
   header.push('emulator busy', 'bare busy', 'load tool busy (bare)');
@@ -62,7 +62,7 @@ export function costTable({ load }) {
   return rows.length > 0 ? table(header, rows) : undefined;
 }
 
-/** What the journal costs a request that nothing is to go wrong with: the same server without it, in the same round. */
+/** The cost of the journal for requests without faults: the same server without it, in the same round. */
 export function journalTable({ load }) {
   const header = ['', 'CPU µs/request', 'without journal', 'cost', 'target'];
   const runs = ['poll32', 'generate32'].filter((run) => load?.[run]);
@@ -70,13 +70,13 @@ export function journalTable({ load }) {
     const { rounds } = load[run];
     const label = `journal, ${run === 'poll32' ? 'check-status' : 'generate'}, 32 connections`;
     if (rounds[0].memory.cpuMicrosPerRequest === undefined) return [label, ...Array(4).fill(NOT_MEASURED)];
-    const of = (server) => rounds.map((round) => round[server].cpuMicrosPerRequest);
-    const costs = of('memory').map((withIt, place) => withIt / of('unjournaled')[place] - 1);
+    const valuesOf = (server) => rounds.map((round) => round[server].cpuMicrosPerRequest);
+    const costs = valuesOf('memory').map((journaled, index) => journaled / valuesOf('unjournaled')[index] - 1);
     const cost = median(costs);
     return [
       label,
-      median(of('memory')).toFixed(1),
-      median(of('unjournaled')).toFixed(1),
+      median(valuesOf('memory')).toFixed(1),
+      median(valuesOf('unjournaled')).toFixed(1),
       `${(cost * 100).toFixed(1)} %`,
       within(cost, TARGETS.journalCost),
     ];
@@ -84,7 +84,7 @@ export function journalTable({ load }) {
   return rows.length > 0 ? table(header, rows) : undefined;
 }
 
-/** What share of a core the bare server got; undefined where it was not measured. */
+/** Share of a core that the bare server used; undefined if it was not measured. */
 function busyBare(load = {}) {
   const all = Object.values(load).flatMap(({ rounds }) => rounds.map(({ bare }) => bare.serverBusy));
   return all.length === 0 || all.includes(undefined) ? undefined : median(all);
@@ -92,11 +92,11 @@ function busyBare(load = {}) {
 
 export const hasWaited = ({ load }) => busyBare(load) < BUSY;
 
-/** A server that waits for its turn or its load is not slowed down by what its requests cost. */
+/** A server that waits for its CPU or for the load tool is not limited by the cost of its requests. */
 export function idleNote(raw) {
   if (!hasWaited(raw)) return [];
   return [
-    `Note: the bare server got only ${percent(busyBare(raw.load))} of a core, because something else was running or the load tool was
-at its end. That flatters the ratios of requests; those of CPU time still hold.\n`,
+    `Note: the bare server used only ${percent(busyBare(raw.load))} of a core, because something else was running or the
+load tool was at its limit. That flatters the ratios of requests; those of CPU time still hold.\n`,
   ];
 }

@@ -1,19 +1,19 @@
-// Other mock servers, as far as they could be had.
+// Other mock servers, if they could be installed.
 import { compare, median, mib, ms, table } from './stats.mjs';
 
 export function peerTable({ peers }) {
   if (!peers) return undefined;
   const { kinds, missing, poll32, generate32 } = peers;
-  const header = ['32 connections', 'check-status req/s', 'beside bare', 'generate req/s', 'beside bare'];
-  header.push('start to first answer', 'memory, idle', 'how');
+  const header = ['32 connections', 'check-status req/s', 'vs. bare', 'generate req/s', 'vs. bare'];
+  header.push('start to first response', 'memory, idle', 'how');
   const rows = kinds.map(({ name, version, how, starts }) => {
-    const of = (figure) => median(starts.map((start) => start[figure]));
-    const idle = starts.some(({ idleMib }) => idleMib === undefined) ? undefined : of('idleMib');
+    const medianOf = (figure) => median(starts.map((start) => start[figure]));
+    const idle = starts.some(({ idleMib }) => idleMib === undefined) ? undefined : medianOf('idleMib');
     const rates = [poll32, generate32].flatMap(({ rounds }) => {
       const { emulator, ratio } = compare(rounds, name, 'perSecond');
       return [emulator.toFixed(0), ratio.toFixed(2)];
     });
-    return [titleOf(name, version), ...rates, ms(of('answeredMs')), mib(idle), how];
+    return [titleOf(name, version), ...rates, ms(medianOf('firstResponseMs')), mib(idle), how];
   });
   const left = missing.map(({ name, version, reason }) => `${titleOf(name, version)} is not measured: ${reason}.\n`);
   const empty = missing.map(({ name, version }) => [

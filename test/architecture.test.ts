@@ -62,7 +62,7 @@ const LAYERS: Record<string, Layer> = {
 };
 
 /** `main.ts` and `index.ts` are the entry points; `paths.ts` finds the files of the package. */
-function layerOf(file: string): string {
+function findLayer(file: string): string {
   const [first = '', second = ''] = file.split('/');
   if (second === '') return first === 'paths.ts' ? 'paths' : 'main';
   const nested = `${first}/${second}`;
@@ -88,7 +88,7 @@ describe('source layout', () => {
   it('assigns every file to a known layer, and every layer has files', () => {
     expect(localImports.length).toBeGreaterThan(60);
     expect(localImports.every(({ target }) => files.includes(target))).toBe(true);
-    expect([...new Set(files.map(layerOf))].sort()).toEqual(Object.keys(LAYERS).sort());
+    expect([...new Set(files.map(findLayer))].sort()).toEqual(Object.keys(LAYERS).sort());
   });
 
   it('keeps at most three files outside of folders, and at most 16 in one folder', () => {
@@ -99,9 +99,9 @@ describe('source layout', () => {
     expect(crowded).toEqual([]);
   });
 
-  it('has imports that only point inwards', () => {
+  it('has only imports that point inwards', () => {
     const wrong = localImports.filter(({ file, target }) => {
-      const [from, to] = [layerOf(file), layerOf(target)];
+      const [from, to] = [findLayer(file), findLayer(target)];
       return from !== to && !LAYERS[from]!.imports.includes(to);
     });
     expect(wrong).toEqual([]);
@@ -116,12 +116,12 @@ describe('source layout', () => {
   });
 
   it('has no import cycles between files', () => {
-    const targetsOf = (file: string) => localImports.filter((one) => one.file === file).map(({ target }) => target);
+    const findTargets = (file: string) => localImports.filter((one) => one.file === file).map(({ target }) => target);
     const done = new Set<string>();
     const visit = (file: string, path: string[]): void => {
       expect(path, `cycle: ${[...path, file].join(' → ')}`).not.toContain(file);
       if (done.has(file)) return;
-      for (const target of targetsOf(file)) visit(target, [...path, file]);
+      for (const target of findTargets(file)) visit(target, [...path, file]);
       done.add(file);
     };
     for (const file of files) visit(file, []);
@@ -130,14 +130,14 @@ describe('source layout', () => {
   it('keeps families from importing each other', () => {
     const wrong = localImports.filter(
       ({ file, target }) =>
-        layerOf(file) === 'families' && layerOf(target) === 'families' && file !== 'families/index.ts',
+        findLayer(file) === 'families' && findLayer(target) === 'families' && file !== 'families/index.ts',
     );
     expect(wrong).toEqual([]);
   });
 
   it('lets the console import only types from the client', () => {
     const wrong = files
-      .filter((file) => layerOf(file) === 'console')
+      .filter((file) => findLayer(file) === 'console')
       .flatMap(
         (file) =>
           readFileSync(join(SRC, file), 'utf8').match(/^import (?!type\b).*from '(?:\.\.\/)+client\/.*$/gm) ?? [],
@@ -145,14 +145,14 @@ describe('source layout', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('imports packages only in the layers that are allowed to', () => {
+  it('imports each package only in the layers that may use it', () => {
     const wrong = imports.filter(
-      ({ file, target }) => !target.startsWith('.') && !LAYERS[layerOf(file)]!.packages.test(target),
+      ({ file, target }) => !target.startsWith('.') && !LAYERS[findLayer(file)]!.packages.test(target),
     );
     expect(wrong).toEqual([]);
   });
 
-  it('reads the time and sets timers only in the clock modules', () => {
+  it('reads the clock and sets timers only in the clock modules', () => {
     const usesTime = /\bDate\.now\b|\bnew Date\(\)|performance\.now|\bset(?:Timeout|Interval|Immediate)\(/;
     expect(filesMatching(usesTime, ['core/time/clock.ts', 'console/time.ts'])).toEqual([]);
   });
@@ -166,7 +166,7 @@ describe('source layout', () => {
     const http = /\b(http|status code|headers?|fastify|reply)\b/i;
     const wrong = files.filter((file) => {
       const code = readFileSync(join(SRC, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
-      return layerOf(file) === 'core' && http.test(code);
+      return findLayer(file) === 'core' && http.test(code);
     });
     expect(wrong).toEqual([]);
   });

@@ -1,4 +1,4 @@
-// Submits a video, polls it, downloads it, and asks the control plane what it cost.
+// Submits a video, polls it, downloads it, and reads the remaining credits from the control plane.
 const { NANOPHOTO_API_BASE_URL: base, NANOPHOTO_API_KEY: key } = process.env;
 
 async function post(path, body) {
@@ -7,25 +7,25 @@ async function post(path, body) {
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
     body: JSON.stringify(body),
   });
-  const answer = await response.json();
-  if (!response.ok) throw new Error(`${path} answered ${response.status}: ${JSON.stringify(answer)}`);
-  return answer;
+  const json = await response.json();
+  if (!response.ok) throw new Error(`${path} returned ${response.status}: ${JSON.stringify(json)}`);
+  return json;
 }
 
 const prompt = 'A golden retriever running on a beach at sunset';
 const { taskId } = await post('/api/sora-2/generate', { prompt, mode: 'textToVideo' });
 console.log(`submitted ${taskId}`);
 
-let answer;
+let poll;
 do {
   await new Promise((resolve) => setTimeout(resolve, 500));
-  answer = await post('/api/sora-2/check-status', { taskId });
-  console.log(answer.status);
-} while (answer.status === 'processing');
+  poll = await post('/api/sora-2/check-status', { taskId });
+  console.log(poll.status);
+} while (poll.status === 'processing');
 
-const video = await fetch(answer.videoUrl);
+const video = await fetch(poll.videoUrl);
 const { byteLength } = await video.arrayBuffer();
-console.log(`${answer.videoUrl}: ${video.status} ${video.headers.get('content-type')}, ${byteLength} bytes`);
+console.log(`${poll.videoUrl}: ${video.status} ${video.headers.get('content-type')}, ${byteLength} bytes`);
 
 const ledger = await (await fetch(`${base}/__admin/accounts/${key}/ledger`)).json();
 console.log(`${ledger.balance} credits left`);

@@ -6,19 +6,19 @@ import { CHROMIUM, openBrowser } from '../support/browser.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { completeTask } from '../support/results.ts';
 
-// What runs in the page knows the names of the page.
-// biome-ignore lint/suspicious/noExplicitAny: the compiler does not
+// Code that runs in the page uses the page's globals.
+// biome-ignore lint/suspicious/noExplicitAny: the types of the DOM are not loaded
 declare const document: any;
 
-describe.skipIf(!CHROMIUM)('in a browser', () => {
+describe.skipIf(!CHROMIUM)('browser', () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await openBrowser();
   });
   afterAll(() => browser?.close());
 
-  /** A page of another origin, with this in it. */
-  async function pageWith(html: string) {
+  /** Opens a page of another origin with this content. */
+  async function openPage(html: string) {
     const server = createServer((_request, response) => {
       response.setHeader('content-type', 'text/html').end(`<!doctype html>${html}`);
     });
@@ -30,57 +30,54 @@ describe.skipIf(!CHROMIUM)('in a browser', () => {
     return page;
   }
 
-  async function emulatorOnPort() {
+  async function startEmulatorOnPort() {
     const emulator = await createTestEmulator();
     const origin = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
-    return { ...emulator, origin, urlOf: (url: string) => origin + new URL(url).pathname };
+    return { ...emulator, origin, toLocalUrl: (url: string) => origin + new URL(url).pathname };
   }
 
   it.each([
     ['sora-2', { modelTier: 'sora2', aspectRatio: 'portrait', videoDuration: '10' }, [704, 1280, 10]],
     ['veo-3', { resolution: '4k', aspectRatio: '16:9' }, [3840, 2160, 8]],
     ['seedance-1-5-pro', { resolution: '720p', aspectRatio: 'landscape', duration: '12' }, [1280, 720, 12]],
-  ] as const)(
-    'a video of %s plays, can be jumped in, and its frames can be looked at',
-    async (family, body, expected) => {
-      const emulator = await emulatorOnPort();
-      const url = emulator.urlOf((await completeTask(emulator as never, family, body)).videoUrl);
-      const page = await pageWith('<video muted autoplay crossorigin="anonymous"></video>');
-      const known = await page.evaluate(async (src) => {
-        const video = document.querySelector('video');
-        const happens = (event: string) =>
-          new Promise((resolve, reject) => {
-            video.addEventListener(event, resolve, { once: true });
-            video.addEventListener('error', () => reject(new Error(video.error?.message)), { once: true });
-          });
-        const hasPlayed = new Promise<void>((resolve) => {
-          video.addEventListener('timeupdate', () => video.currentTime > 0.1 && resolve());
+  ] as const)('plays a video of %s, seeks in it and reads its frames', async (family, body, expected) => {
+    const emulator = await startEmulatorOnPort();
+    const url = emulator.toLocalUrl((await completeTask(emulator as never, family, body)).videoUrl);
+    const page = await openPage('<video muted autoplay crossorigin="anonymous"></video>');
+    const known = await page.evaluate(async (src) => {
+      const video = document.querySelector('video');
+      const happens = (event: string) =>
+        new Promise((resolve, reject) => {
+          video.addEventListener(event, resolve, { once: true });
+          video.addEventListener('error', () => reject(new Error(video.error?.message)), { once: true });
         });
-        video.src = src;
-        await happens('loadedmetadata');
-        await hasPlayed;
-        const seeked = happens('seeked');
-        video.currentTime = video.duration - 1;
-        await seeked;
-        const canvas = Object.assign(document.createElement('canvas'), {
-          width: 64,
-          height: 64,
-        });
-        const context = canvas.getContext('2d')!;
-        context.drawImage(video, 0, 0, 64, 64);
-        const shades = new Set(context.getImageData(0, 0, 64, 64).data);
-        return { size: [video.videoWidth, video.videoHeight, video.duration], shades: shades.size };
-      }, url);
-      expect(known.size).toEqual(expected);
-      // White letters on a dark ground, and the bar.
-      expect(known.shades).toBeGreaterThan(10);
-    },
-  );
+      const hasPlayed = new Promise<void>((resolve) => {
+        video.addEventListener('timeupdate', () => video.currentTime > 0.1 && resolve());
+      });
+      video.src = src;
+      await happens('loadedmetadata');
+      await hasPlayed;
+      const seeked = happens('seeked');
+      video.currentTime = video.duration - 1;
+      await seeked;
+      const canvas = Object.assign(document.createElement('canvas'), {
+        width: 64,
+        height: 64,
+      });
+      const context = canvas.getContext('2d')!;
+      context.drawImage(video, 0, 0, 64, 64);
+      const shades = new Set(context.getImageData(0, 0, 64, 64).data);
+      return { size: [video.videoWidth, video.videoHeight, video.duration], shades: shades.size };
+    }, url);
+    expect(known.size).toEqual(expected);
+    // White text and a bar on a dark background.
+    expect(known.shades).toBeGreaterThan(10);
+  });
 
-  it('an image is shown, and a script of another origin can read it', async () => {
-    const emulator = await emulatorOnPort();
-    const url = emulator.urlOf((await completeTask(emulator as never, 'nano-banana-pro')).imageUrl);
-    const page = await pageWith('<img>');
+  it('shows an image, and lets a script of another origin read it', async () => {
+    const emulator = await startEmulatorOnPort();
+    const url = emulator.toLocalUrl((await completeTask(emulator as never, 'nano-banana-pro')).imageUrl);
+    const page = await openPage('<img>');
     const known = await page.evaluate(async (src) => {
       const image = document.querySelector('img');
       image.src = src;
@@ -95,29 +92,29 @@ describe.skipIf(!CHROMIUM)('in a browser', () => {
     expect(known.part).toEqual([206, expect.stringMatching(/^bytes 0-9\/\d+$/), 10]);
   });
 
-  describe('the page at /docs', () => {
-    /** The page from its first moment on, with all that it asks for and complains about. */
-    async function reference() {
-      const { origin, get, post } = await emulatorOnPort();
+  describe('page at /docs', () => {
+    /** Opens the page and records its requests and console messages. */
+    async function openDocsPage() {
+      const { origin, get, post } = await startEmulatorOnPort();
       const page = await browser.newPage();
       onTestFinished(() => page.close());
-      const asked: string[] = [];
-      const complaints: string[] = [];
-      page.on('request', (request) => asked.push(`${request.method()} ${request.url()}`));
-      page.on('console', (line) => line.type() !== 'info' && complaints.push(line.text()));
-      page.on('pageerror', (error) => complaints.push(error.message));
+      const requests: string[] = [];
+      const consoleMessages: string[] = [];
+      page.on('request', (request) => requests.push(`${request.method()} ${request.url()}`));
+      page.on('console', (line) => line.type() !== 'info' && consoleMessages.push(line.text()));
+      page.on('pageerror', (error) => consoleMessages.push(error.message));
       await page.goto(`${origin}/docs`);
 
-      /** The document that is chosen, when it is shown. */
+      /** Selects a document and resolves to it once it is shown. */
       async function choose(name: 'API' | 'Control plane', path: string) {
         await page.getByRole('button', { name: /^(API|Control plane)$/ }).click();
         await page.getByRole('option', { name, exact: true }).click();
-        // biome-ignore lint/suspicious/noExplicitAny: as long as any document
+        // biome-ignore lint/suspicious/noExplicitAny: an OpenAPI document
         const document: any = await page.evaluate(async (url) => (await fetch(url)).json(), origin + path);
         await page.getByRole('heading', { level: 1, name: document.info.title, exact: true }).waitFor();
         return document;
       }
-      /** The dialog that shows the answer, once the operation has been sent as the page suggests it. */
+      /** Sends the operation as the page suggests it; resolves to the dialog with the response. */
       async function send({ paths }: { paths: Record<string, never> }, method: string, path: string) {
         const { tags, summary } = paths[path]![method] as { tags: string[]; summary: string };
         const closed = page.getByRole('button', { name: `Open Group - ${tags[0]}` });
@@ -129,47 +126,47 @@ describe.skipIf(!CHROMIUM)('in a browser', () => {
         await dialog.getByText('200 OK').waitFor();
         return dialog;
       }
-      const foreign = () => asked.filter((one) => !one.includes(` ${origin}/`));
-      return { origin, get, post, asked, foreign, complaints, choose, send };
+      const findForeignRequests = () => requests.filter((one) => !one.includes(` ${origin}/`));
+      return { origin, get, post, requests, findForeignRequests, consoleMessages, choose, send };
     }
 
-    it('shows both documents, and asks nobody but the emulator', async () => {
-      const { foreign, complaints, choose } = await reference();
+    it('shows both documents and sends requests only to the emulator', async () => {
+      const { findForeignRequests, consoleMessages, choose } = await openDocsPage();
       await choose('Control plane', '/__admin/openapi.json');
       await choose('API', '/openapi.json');
-      expect(foreign()).toEqual([]);
-      expect(complaints).toEqual([]);
+      expect(findForeignRequests()).toEqual([]);
+      expect(consoleMessages).toEqual([]);
     });
 
-    it('makes a video with the key that is filled in', async () => {
-      const { origin, get, asked, foreign, complaints, choose, send } = await reference();
+    it('generates a video with the suggested key', async () => {
+      const { origin, get, requests, findForeignRequests, consoleMessages, choose, send } = await openDocsPage();
       const document = await choose('API', '/openapi.json');
       const dialog = await send(document, 'post', '/api/sora-2/generate');
       const { tasks } = (await get('/__admin/accounts/np_test_default/tasks')).body;
       expect(tasks).toHaveLength(1);
       await dialog.getByText(tasks[0].id).waitFor();
-      expect(asked).toContain(`POST ${origin}/api/sora-2/generate`);
-      expect(foreign()).toEqual([]);
-      expect(complaints).toEqual([]);
+      expect(requests).toContain(`POST ${origin}/api/sora-2/generate`);
+      expect(findForeignRequests()).toEqual([]);
+      expect(consoleMessages).toEqual([]);
     });
 
-    it('calls the control plane, which is closed to other pages', async () => {
-      const { foreign, complaints, choose, send } = await reference();
+    it('reads from the control plane, which other pages cannot', async () => {
+      const { findForeignRequests, consoleMessages, choose, send } = await openDocsPage();
       const document = await choose('Control plane', '/__admin/openapi.json');
       const dialog = await send(document, 'get', '/__admin/accounts');
       await dialog.getByText('"np_test_auto"').waitFor();
-      expect(foreign()).toEqual([]);
-      expect(complaints).toEqual([]);
+      expect(findForeignRequests()).toEqual([]);
+      expect(consoleMessages).toEqual([]);
     });
 
-    it('acts over the control plane, which it tells that it is no form of another page', async () => {
-      const { post, foreign, complaints, choose, send, get } = await reference();
+    it('writes to the control plane, which requires its header', async () => {
+      const { post, findForeignRequests, consoleMessages, choose, send, get } = await openDocsPage();
       await post('/__admin/faults', { at: 'request', effect: { delayMs: 1 } }, null);
       const document = await choose('Control plane', '/__admin/openapi.json');
       await send(document, 'post', '/__admin/reset');
       expect((await get('/__admin/faults')).body.faults).toEqual([]);
-      expect(foreign()).toEqual([]);
-      expect(complaints).toEqual([]);
+      expect(findForeignRequests()).toEqual([]);
+      expect(consoleMessages).toEqual([]);
     });
   });
 });

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { startCommand } from '../support/command.ts';
 
-/**
- * Clients written from the vendor's pages alone, in the manner of their examples: submit, wait, poll until `status` is an
- * end. They run over HTTP against the command, and differ from the pages in nothing but the base URL and the wait.
+/*
+ * Clients written only from the vendor's pages, like their examples: submit, wait, poll until `status` is final. They
+ * run over HTTP against the command and differ from the pages only in the base URL and the wait.
  */
 type Json = Record<string, unknown>;
 
-function clientOf(baseUrl: string, apiKey: string) {
+function createClient(baseUrl: string, apiKey: string) {
   const post = (path: string, body: Json) =>
     fetch(baseUrl + path, {
       method: 'POST',
@@ -15,17 +15,17 @@ function clientOf(baseUrl: string, apiKey: string) {
       body: JSON.stringify(body),
     });
 
-  /** The loop of the Sora 2 page. Answers all that was seen on the way. */
+  /** The loop of the Sora 2 page. Resolves to all poll responses. */
   async function run(family: string, body: Json, idField: 'taskId' | 'generationId') {
     const data = (await (await post(`/api/${family}/generate`, body)).json()) as Json;
     if (!data.success) throw new Error(`Generation failed: ${data.error}`);
-    const seen: Json[] = [];
+    const polls: Json[] = [];
     for (;;) {
       const response = await post(`/api/${family}/check-status`, { [idField]: data[idField] });
       const status = (await response.json()) as Json;
-      seen.push(status);
-      if (status.status === 'completed' || status.status === 'failed') return seen;
-      if (seen.length > 50) throw new Error('still not finished');
+      polls.push(status);
+      if (status.status === 'completed' || status.status === 'failed') return polls;
+      if (polls.length > 50) throw new Error('still not finished');
     }
   }
 
@@ -47,12 +47,12 @@ function clientOf(baseUrl: string, apiKey: string) {
 }
 
 const VIDEO = { prompt: 'A golden retriever running on a beach at sunset', mode: 'textToVideo' };
-const progress = (seen: Json[]) => seen.map((one) => one.progress ?? one.status);
+const listProgress = (polls: Json[]) => polls.map((poll) => poll.progress ?? poll.status);
 
-describe('a client written from the pages', () => {
-  it('runs every family to its end, without waiting', async () => {
+describe('clients written from the vendor pages', () => {
+  it('complete a task of every family without waiting', async () => {
     const { url } = await startCommand();
-    const { post, run, read } = clientOf(url, 'np_test_auto');
+    const { post, run, read } = createClient(url, 'np_test_auto');
 
     const video = await run('sora-2', { ...VIDEO, aspectRatio: 'landscape', videoDuration: '10' }, 'taskId');
     expect(video.at(-1)).toMatchObject({ success: true, videoUrl: expect.any(String), creditsUsed: 4 });
@@ -71,7 +71,7 @@ describe('a client written from the pages', () => {
     });
 
     const ad = await run('sora-2-tvc', { adTheme: 'A mountain spring in a bottle' }, 'taskId');
-    expect(progress(ad)).toEqual(['storyboard_image', 'video_generation', 'completed']);
+    expect(listProgress(ad)).toEqual(['storyboard_image', 'video_generation', 'completed']);
     expect(ad.at(-1)).toMatchObject({ storyboardImageUrl: expect.stringMatching(/\.jpg$/) });
 
     for (const family of ['nano-banana-pro', 'nano-banana-2']) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runCommand, startCommand } from '../support/command.ts';
 import { createTestEmulator } from '../support/emulator.ts';
-import { seedFileOf } from '../support/seed-file.ts';
+import { writeSeedFile } from '../support/seed-file.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -165,14 +165,14 @@ describe('import', () => {
       defaults: { credits: 5 },
       accounts: [{ key: 'a', clock: { mode: 'frozen', now: '2026-01-01T00:00:00.000Z' } }],
     };
-    const file = seedFileOf(content);
+    const file = writeSeedFile(content);
     const dir = writeSamples(createSample());
     await runImport(dir, '--seed-file', file, '--key', 'a');
     const updated = JSON.parse(readFileSync(file, 'utf8'));
     const [{ faults, ...account }] = updated.accounts;
     expect({ ...updated, accounts: [account] }).toEqual(content);
     expect(faults).toHaveLength(1);
-    const other = seedFileOf('{"mine":true}');
+    const other = writeSeedFile('{"mine":true}');
     const refused = await runImport(dir, '--seed-file', other);
     expect(refused.stderr).toContain(`The seed file ${other} is wrong at its top: there is no "mine"`);
     expect([refused.code, readFileSync(other, 'utf8')]).toEqual([2, '{"mine":true}']);

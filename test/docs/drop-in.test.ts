@@ -9,7 +9,7 @@ import { tempDir } from '../support/temp-dir.ts';
 const page = readFileSync(join(import.meta.dirname, '../../docs/drop-in.md'), 'utf8');
 const [first, second, third] = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, lines]) => lines!);
 
-/** What a person sees who pastes these lines. */
+/** Runs these lines in a shell and returns their output. */
 async function paste(lines: string): Promise<string> {
   const pasted = lines.replaceAll('node dist/main.js', `${process.execPath} ${MAIN}`);
   const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', pasted], {
@@ -18,17 +18,17 @@ async function paste(lines: string): Promise<string> {
   return stdout;
 }
 
-describe('the page on clients that stay as they are', () => {
-  it.skipIf(!hasProgram('python3', '--version'))('has an example of exec that runs', async () => {
+describe('docs/drop-in.md', () => {
+  it.skipIf(!hasProgram('python3', '--version'))('has an exec example that runs', async () => {
     expect(await paste(first!)).toContain("'status': 'completed', 'videoUrl': 'https://nanophoto.ai/media/sora/task_");
   });
 
-  it.skipIf(!hasProgram('curl', '--version'))('has lines for a proxy that work', async () => {
+  it.skipIf(!hasProgram('curl', '--version'))('has a proxy example that runs', async () => {
     const { url } = await startCommand();
     expect(await paste(second!.replace('http://127.0.0.1:6266', url))).toContain('"status":"processing"');
   });
 
-  it.skipIf(!hasProgram('curl', '--version'))('has lines for HTTPS that work', async () => {
+  it.skipIf(!hasProgram('curl', '--version'))('has an HTTPS example that runs', async () => {
     const port = String(20_000 + (process.pid % 20_000));
     expect(await paste(third!.replaceAll('7443', port))).toContain('{"status":"ok"}');
   });

@@ -12,28 +12,28 @@ const run = promisify(execFile);
 const hasPython = hasProgram('python3', '--version');
 const hasPytest = hasProgram('python3', '-m', 'pytest', '--version');
 
-/** The environment of an example: where the emulator is, and nothing of this process's test run. */
+/** The environment of an example: the emulator's URL, and nothing that belongs to this test run. */
 const environment = (url: string) => ({ PATH: process.env.PATH!, NANOPHOTO_API_BASE_URL: url });
 
-describe('the page on testing without sleeping', () => {
+describe('documented examples', () => {
   it.each([
     ['ts', 'vitest/video.test.ts'],
     ['python', 'pytest/test_video.py'],
-  ])('quotes its %s example as it is', (language, file) => {
+  ])('are quoted unchanged in docs/testing-without-sleeping.md: %s', (language, file) => {
     const page = readFileSync(join(ROOT, 'docs/testing-without-sleeping.md'), 'utf8');
     const [, quoted] = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(page)!;
     expect(quoted).toBe(readFileSync(join(ROOT, 'docs/examples', file), 'utf8'));
   });
 
   it.each(['library/video.test.ts', 'jest/video.test.mjs', 'pytest/conftest.py', 'pytest/test_fixture.py'])(
-    'quotes its example %s as it is in the page on the package',
+    'are quoted unchanged in docs/library.md: %s',
     (file) => {
       const page = readFileSync(join(ROOT, 'docs/library.md'), 'utf8');
       expect(page).toContain(`\n${readFileSync(join(ROOT, 'docs/examples', file), 'utf8')}\`\`\``);
     },
   );
 
-  it('has a vitest example that passes', async () => {
+  it('pass with vitest', async () => {
     const { url } = await startCommand();
     const dir = tempDir();
     cpSync(join(ROOT, 'docs/examples/vitest'), dir, { recursive: true });
@@ -43,7 +43,7 @@ describe('the page on testing without sleeping', () => {
     expect(stdout).toMatch(/Tests {2}5 passed/);
   });
 
-  it.skipIf(!hasPython)('has a Python example that passes', async () => {
+  it.skipIf(!hasPython)('pass with Python and, if installed, pytest', async () => {
     const { url } = await startCommand();
     const file = join(ROOT, 'docs/examples/pytest/test_video.py');
     const env = { ...environment(url), PYTHONDONTWRITEBYTECODE: '1' };

@@ -8,7 +8,7 @@ import { FAMILIES } from '../../src/families/index.ts';
 import { readSeedFile } from '../../src/server/seed-file.ts';
 import { hasProgram, postJson, runCommand, startCommand } from '../support/command.ts';
 import { createTestEmulator } from '../support/emulator.ts';
-import { seedFileOf } from '../support/seed-file.ts';
+import { writeSeedFile } from '../support/seed-file.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -90,7 +90,7 @@ describe('README.md', () => {
 
   it('has an example of prices that the seed file accepts, and says where family names come from', async () => {
     const example = /```json\n(\{\n {2}"prices"[\s\S]*?)```/.exec(readme)![1]!;
-    const seed = readSeedFile(seedFileOf(example), { rateLimit: 100, speed: 60, seed: 's', clock: 'real' });
+    const seed = readSeedFile(writeSeedFile(example), { rateLimit: 100, speed: 60, seed: 's', clock: 'real' });
     expect(Object.keys(seed.priceOverrides).length).toBeGreaterThan(5);
     for (const { name } of FAMILIES) {
       expect(existsSync(join(ROOT, `src/families/${name}.ts`))).toBe(true);

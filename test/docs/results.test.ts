@@ -10,25 +10,25 @@ import { tempDir } from '../support/temp-dir.ts';
 const page = readFileSync(join(import.meta.dirname, '../../docs/results.md'), 'utf8');
 const hasCurl = hasProgram('curl', '--version');
 
-describe('the page on results', () => {
-  it.skipIf(!hasCurl)('has lines that work when pasted one after the other', async () => {
+describe('docs/results.md', () => {
+  it.skipIf(!hasCurl)('has examples that run one after the other', async () => {
     const { url } = await startCommand();
     const blocks = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, lines]) => lines);
     const pasted = blocks.join('').replaceAll('http://127.0.0.1:6266', url);
     expect(pasted).not.toContain('6266');
-    // The last line is meant to be cut off: curl says so with its exit code.
+    // The last download is truncated on purpose: curl reports that with its exit code.
     const script = `${pasted.trimEnd()} || true`;
     const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], {
       cwd: tempDir(),
     });
-    const [fetched, fromVendorsHost, rule, cut] = stdout.trim().split('\n');
+    const [fetched, fromVendorHost, rule, cut] = stdout.trim().split('\n');
     expect(fetched).toBe('200 image/jpeg');
-    expect(fromVendorsHost).toBe('200');
+    expect(fromVendorHost).toBe('200');
     expect(rule).toMatch(/"at":"media".* 201$/);
     expect(cut).toBe('200 1000 18');
   });
 
-  it('names the size, length and sound of every video there is', () => {
+  it('lists the size, length and sound of every video fixture', () => {
     const rows = [...page.matchAll(/^\| .*\| (\d+)×(\d+)(.*?) \| ([\d, ]+) s \| (.+) \|$/gm)];
     const named = rows.flatMap(([, first, second, turned, lengths, sound]) =>
       lengths!.split(', ').flatMap((seconds) =>

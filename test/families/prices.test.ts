@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FAMILIES } from '../../src/families/index.ts';
 import { createTestEmulator } from '../support/emulator.ts';
-import { seedFileOf } from '../support/seed-file.ts';
+import { writeSeedFile } from '../support/seed-file.ts';
 
 const VIDEO = { prompt: 'a', mode: 'textToVideo' };
 const SHOT = { prompt: 'a', generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' };
@@ -73,7 +73,7 @@ describe('prices of the seed file', () => {
   });
 
   it.each(Object.entries(CASES))('are charged by %s, and told when they are missing', async (family, one) => {
-    const file = seedFileOf({ prices: { [family]: one.changes } });
+    const file = writeSeedFile({ prices: { [family]: one.changes } });
     const { post, createAccount, account } = await createTestEmulator(['--seed-file', file]);
     for (const [body, price] of one.kept ? [one.changed, one.kept] : [one.changed]) {
       const key = `np_${price}`;
@@ -86,13 +86,13 @@ describe('prices of the seed file', () => {
   });
 
   it('leave other families alone', async () => {
-    const { post, account } = await createTestEmulator(['--seed-file', seedFileOf({ prices: { 'sora-2': {} } })]);
+    const { post, account } = await createTestEmulator(['--seed-file', writeSeedFile({ prices: { 'sora-2': {} } })]);
     await post('/api/sora-2/generate', VIDEO);
     expect(account('np_test_default').balance).toBe(996);
   });
 
   it('can be nothing', async () => {
-    const file = seedFileOf({ prices: { 'sora-2': { sora2: { '10': 0 } } } });
+    const file = writeSeedFile({ prices: { 'sora-2': { sora2: { '10': 0 } } } });
     const { post, core, account } = await createTestEmulator(['--seed-file', file]);
     const { status, body } = await post('/api/sora-2/generate', VIDEO, 'np_test_empty');
     expect(status).toBe(200);

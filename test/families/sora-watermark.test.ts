@@ -1,11 +1,11 @@
 import { describe, expect, it, vi } from 'vitest';
 import { createTestEmulator } from '../support/emulator.ts';
 import { itRejects } from '../support/refusals.ts';
-import { seedFileOf } from '../support/seed-file.ts';
+import { writeSeedFile } from '../support/seed-file.ts';
 
 const PATH = '/api/sora/remove-watermark';
 const LINK = 'https://sora.chatgpt.com/p/s_68e1f0a2b3c4';
-const priced = () => createTestEmulator(['--seed-file', seedFileOf({ prices: { 'sora-watermark': 5 } })]);
+const priced = () => createTestEmulator(['--seed-file', writeSeedFile({ prices: { 'sora-watermark': 5 } })]);
 
 describe('Sora watermark removal', () => {
   it.each(['frozen', 'auto'] as const)('answers at once on a clock that is %s', async (mode) => {

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { FAMILIES } from '../../src/families/index.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { listRegisteredRoutes } from '../support/routes.ts';
-import { seedFileOf } from '../support/seed-file.ts';
+import { writeSeedFile } from '../support/seed-file.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: JSON of every shape
 type Json = any;
@@ -90,7 +90,7 @@ describe('the document of the vendor', () => {
         .map(({ credits }: Json) => credits);
       expect(listed.sort()).toEqual(numbersOf(prices).sort());
     }
-    const changed = seedFileOf({ prices: { 'seedance-1-5-pro': { '720p': { audio: { '8': 17 } } } } });
+    const changed = writeSeedFile({ prices: { 'seedance-1-5-pro': { '720p': { audio: { '8': 17 } } } } });
     const other = await served('/openapi.json', ['--seed-file', changed]);
     expect(other.paths['/api/seedance-1-5-pro/generate'].post['x-prices'].list).toContainEqual({
       when: { resolution: '720p', generateAudio: true, duration: '8' },

@@ -14,49 +14,49 @@ const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const run = promisify(execFile);
 const manifest = JSON.parse(read('package.json'));
 
-/** One for each instruction, lines joined. */
+/** The instructions, with continued lines joined. */
 const instructions = read('Dockerfile')
   .replace(/^#.*\n/gm, '')
   .replace(/\\\n\s*/g, '')
   .split('\n')
   .filter(Boolean)
   .map((line) => ({ name: line.split(' ', 1)[0]!, rest: line.slice(line.indexOf(' ') + 1) }));
-const stages = instructions.reduce<(typeof instructions)[]>((all, one) => {
-  if (one.name === 'FROM') all.push([]);
-  all.at(-1)?.push(one);
+const stages = instructions.reduce<(typeof instructions)[]>((all, instruction) => {
+  if (instruction.name === 'FROM') all.push([]);
+  all.at(-1)?.push(instruction);
   return all;
 }, []);
 const last = stages.at(-1)!;
-const only = (name: string) => {
-  const found = last.filter((one) => one.name === name);
+const findOnly = (name: string) => {
+  const found = last.filter((instruction) => instruction.name === name);
   expect(found, name).toHaveLength(1);
   return found[0]!.rest;
 };
-const pairs = (text: string) =>
+const parsePairs = (text: string) =>
   Object.fromEntries(
     [...text.matchAll(/([\w.]+)=(?:"([^"]*)"|(\S+))/g)].map(([, key, quoted, bare]) => [key, quoted ?? bare]),
   );
 const base = instructions.find(({ name }) => name === 'ARG')!.rest.replace('BASE=', '');
-const environment = pairs(only('ENV'));
+const environment = parsePairs(findOnly('ENV'));
 const config = readCommand([], environment).config;
 
-/** The words of a command of the Dockerfile that begins like this. */
-const wordsAfter = (beginning: string) => {
+/** The arguments of the findOnly command of the Dockerfile that starts with `prefix`. */
+const argumentsAfter = (prefix: string) => {
   const commands = instructions.flatMap(({ rest }) => rest.split(/\s*&&\s*/));
-  const found = commands.filter((command) => command.startsWith(`${beginning} `));
-  expect(found, beginning).toHaveLength(1);
-  return found[0]!.slice(beginning.length + 1).split(/\s+/);
+  const found = commands.filter((command) => command.startsWith(`${prefix} `));
+  expect(found, prefix).toHaveLength(1);
+  return found[0]!.slice(prefix.length + 1).split(/\s+/);
 };
 
-describe('the Dockerfile', () => {
-  it('takes everything of the package that running needs', () => {
+describe('Dockerfile', () => {
+  it('copies everything from the package that is needed at run time', () => {
     const needed = manifest.files.filter((file: string) => !/^!|^docs|\.md$/.test(file));
-    const [target, ...taken] = wordsAfter('cp -r --parents').reverse();
+    const [target, ...copied] = argumentsAfter('cp -r --parents').reverse();
     expect(target).toBe('/product/');
-    expect(taken.sort()).toEqual([...needed, 'LICENSE', 'package.json'].sort());
+    expect(copied.sort()).toEqual([...needed, 'LICENSE', 'package.json'].sort());
   });
 
-  it('begins with a Node.js that the package and the example of compose accept', () => {
+  it('uses a Node.js version that the package supports and that Compose uses, too', () => {
     const version = Number(/^node:(\d+)-bookworm-slim$/.exec(base)![1]);
     expect(version).toBeGreaterThan(Number.parseFloat(manifest.engines.node.slice(2)));
     expect(parse(read('docker/compose.yaml'), { merge: true }).services.app.image).toBe(base);
@@ -64,29 +64,29 @@ describe('the Dockerfile', () => {
     expect(stages.every(([from]) => /^\$\{BASE\}( AS \w+)?$/.test(from!.rest))).toBe(true);
   });
 
-  it('runs nothing as root, nor while its last stage is built', () => {
-    expect(only('USER')).toMatch(/^[1-9]\d*:[1-9]\d*$/);
+  it('runs nothing as root, not even while building the last stage', () => {
+    expect(findOnly('USER')).toMatch(/^[1-9]\d*:[1-9]\d*$/);
     expect(last.map(({ name }) => name)).not.toContain('RUN');
     const [owner] = last.flatMap(({ rest }) => /--chown=(\S+) \S+ \/data\//.exec(rest)?.[1] ?? []);
-    expect(owner).toBe(only('USER'));
+    expect(owner).toBe(findOnly('USER'));
   });
 
-  it('sets what is a setting, and keeps data in its volume', () => {
+  it('sets valid settings and keeps data in the volume', () => {
     expect(readCommand([], environment).warnings).toEqual([]);
-    expect(config).toMatchObject({ host: '0.0.0.0', dataDir: only('VOLUME'), port: Number(only('EXPOSE')) });
+    expect(config).toMatchObject({ host: '0.0.0.0', dataDir: findOnly('VOLUME'), port: Number(findOnly('EXPOSE')) });
   });
 
-  it('starts the emulator, and asks it for its health', () => {
-    const entry = JSON.parse(only('ENTRYPOINT'));
-    const health = JSON.parse(/ CMD (\[.*\])$/.exec(only('HEALTHCHECK'))![1]!);
-    expect(entry).toEqual(['node', join(only('WORKDIR'), manifest.bin['nanophoto-emulator'])]);
+  it('starts the emulator and uses its health check', () => {
+    const entry = JSON.parse(findOnly('ENTRYPOINT'));
+    const health = JSON.parse(/ CMD (\[.*\])$/.exec(findOnly('HEALTHCHECK'))![1]!);
+    expect(entry).toEqual(['node', join(findOnly('WORKDIR'), manifest.bin['nanophoto-emulator'])]);
     expect(health.slice(0, 2)).toEqual(entry);
     expect(readCommand(health.slice(2), environment).name).toBe('healthcheck');
   });
 
-  it('has the labels of the package', () => {
+  it('has labels that match package.json', () => {
     const { license, name, version } = manifest;
-    expect(pairs(only('LABEL'))).toMatchObject({
+    expect(parsePairs(findOnly('LABEL'))).toMatchObject({
       'org.opencontainers.image.title': name,
       'org.opencontainers.image.version': version,
       'org.opencontainers.image.licenses': license,
@@ -94,33 +94,33 @@ describe('the Dockerfile', () => {
   });
 });
 
-describe('what the image holds', () => {
+describe('image contents', () => {
   let product: string;
 
   beforeAll(async () => {
     const context = lastingTempDir();
     for (const line of read('.dockerignore').split('\n')) {
-      // Not what the test run has made of it: the build has to.
+      // The build has to create the rest: nothing that this test run has built may be copied.
       if (line.startsWith('!')) cpSync(join(ROOT, line.slice(1)), join(context, line.slice(1)), { recursive: true });
     }
     symlinkSync(MODULES, join(context, 'node_modules'));
     await run(process.execPath, ['scripts/build.mjs'], { cwd: context });
 
     product = lastingTempDir();
-    for (const path of wordsAfter('cp -r --parents').slice(0, -1)) {
+    for (const path of argumentsAfter('cp -r --parents').slice(0, -1)) {
       cpSync(join(context, path), join(product, path), { recursive: true });
     }
-    const gone = [
-      ...wordsAfter('rm -rf build').map((path) => join(MODULES, 'better-sqlite3', path)),
-      ...['sharp/src', ...wordsAfter('rm -rf sharp/src')].map((path) => join(MODULES, path)),
+    const removed = [
+      ...argumentsAfter('rm -rf build').map((path) => join(MODULES, 'better-sqlite3', path)),
+      ...['sharp/src', ...argumentsAfter('rm -rf sharp/src')].map((path) => join(MODULES, path)),
     ];
     const addons = join(MODULES, 'better-sqlite3/build');
-    for (const name of wordsAfter('mv better-sqlite3').slice(0, -1).concat('better-sqlite3')) {
+    for (const name of argumentsAfter('mv better-sqlite3').slice(0, -1).concat('better-sqlite3')) {
       mkdirSync(join(product, 'node_modules'), { recursive: true });
       cpSync(join(MODULES, name), join(product, 'node_modules', name), {
         recursive: true,
         filter: (path) =>
-          !gone.includes(path) &&
+          !removed.includes(path) &&
           (!path.startsWith(addons) ||
             statSync(path).isDirectory() ||
             relative(addons, path) === 'Release/better_sqlite3.node'),
@@ -128,7 +128,7 @@ describe('what the image holds', () => {
     }
   });
 
-  it('is enough to keep data, make a video and draw an image', async () => {
+  it('suffice to store data, serve a video and render an image', async () => {
     const data = lastingTempDir();
     const args = [join(product, 'dist/main.js'), '--port', '0', '--host', '127.0.0.1', '--data-dir', data];
     const child = spawn(process.execPath, args, { cwd: product, env: { PATH: process.env.PATH! } });
@@ -149,15 +149,15 @@ describe('what the image holds', () => {
     ] as const;
     for (const [api, rest, id, link, type] of results) {
       const body = { prompt: 'A lighthouse', ...rest };
-      const made = await postJson(url, `${api}/generate`, body, 'np_test_auto');
-      let answer = made;
+      const submitted = await postJson(url, `${api}/generate`, body, 'np_test_auto');
+      let polled = submitted;
       await expect
         .poll(async () => {
-          answer = await postJson(url, `${api}/check-status`, { [id]: made.body[id] }, 'np_test_auto');
-          return answer.body.status;
+          polled = await postJson(url, `${api}/check-status`, { [id]: submitted.body[id] }, 'np_test_auto');
+          return polled.body.status;
         })
         .toBe('completed');
-      const file = await fetch(answer.body[link]);
+      const file = await fetch(polled.body[link]);
       expect(file.headers.get('content-type')).toBe(type);
       expect((await file.arrayBuffer()).byteLength).toBeGreaterThan(10_000);
     }
@@ -170,20 +170,22 @@ describe('compose', () => {
   const { services, volumes } = parse(read('docker/compose.yaml'), { merge: true });
   const { emulator, app } = services;
 
-  it('builds this image and gives it settings, a volume and its port', () => {
+  it('builds the image and configures settings, a volume and a port', () => {
     expect(existsSync(resolve(ROOT, 'docker', emulator.build, 'Dockerfile'))).toBe(true);
-    // A bare on is true for older readers of YAML, and "true" is nothing that the emulator knows.
+    // YAML 1.1 parsers read an unquoted `on` as true, which is not a valid value for the emulator.
     expect(read('docker/compose.yaml')).not.toMatch(/: (on|off|yes|no)\s*$/m);
     const own = readCommand([], { ...environment, ...emulator.environment });
     expect(own.warnings).toEqual([]);
     expect(own.config).toMatchObject({ ...config, adminRemote: true });
-    expect(emulator.volumes).toEqual([`${Object.keys(volumes)[0]}:${only('VOLUME')}`]);
-    // Whoever reaches it controls it: this machine only.
+    expect(emulator.volumes).toEqual([`${Object.keys(volumes)[0]}:${findOnly('VOLUME')}`]);
+    // Every client that reaches the port controls the emulator, so it is published to this machine findOnly.
     expect(emulator.ports).toEqual([`127.0.0.1:${config.port}:${config.port}`]);
-    expect(['CMD', ...JSON.parse(/ CMD (\[.*\])$/.exec(only('HEALTHCHECK'))![1]!)]).toEqual(emulator.healthcheck.test);
+    expect(['CMD', ...JSON.parse(/ CMD (\[.*\])$/.exec(findOnly('HEALTHCHECK'))![1]!)]).toEqual(
+      emulator.healthcheck.test,
+    );
   });
 
-  it('gives no service more than it needs', () => {
+  it('gives no service unnecessary privileges', () => {
     for (const service of [emulator, app]) {
       expect(service).toMatchObject({
         read_only: true,
@@ -191,10 +193,10 @@ describe('compose', () => {
         security_opt: ['no-new-privileges:true'],
       });
     }
-    expect(emulator.user ?? only('USER')).toBe(app.user);
+    expect(emulator.user ?? findOnly('USER')).toBe(app.user);
   });
 
-  it('has an application that waits for the emulator and calls it by its name', () => {
+  it('has an application that waits for the emulator and calls it by its service name', () => {
     expect(app.depends_on).toEqual({ emulator: { condition: 'service_healthy' } });
     expect(app.environment.NANOPHOTO_API_BASE_URL).toBe(`http://emulator:${config.port}`);
     const [from, to] = app.volumes[0].split(':');
@@ -202,7 +204,7 @@ describe('compose', () => {
     expect(existsSync(resolve(ROOT, 'docker', from, relative(to, script)))).toBe(true);
   });
 
-  it('has an application that gets its video', async () => {
+  it('has an application that downloads its video', async () => {
     const { url } = await startCommand(['--speed', '600']);
     const env = { PATH: process.env.PATH!, ...app.environment, NANOPHOTO_API_BASE_URL: url };
     const script = join(ROOT, 'docker/example', basename(app.command.at(-1)));
@@ -211,7 +213,7 @@ describe('compose', () => {
   });
 });
 
-it.each(['docs/docker.md', 'docker/try-image.sh'])('%s names settings that there are', (file) => {
+it.each(['docs/docker.md', 'docker/try-image.sh'])('settings named in %s exist', (file) => {
   const names = read(file).match(/NANOPHOTO_EMULATOR_\w+/g)!;
   const unknown = [...new Set(names)].flatMap((name) => {
     try {

@@ -22,7 +22,7 @@ const DOCKER = join(import.meta.dirname, '../../docker');
 const read = (file: string) => readFileSync(join(DOCKER, file), 'utf8');
 const VIDEO = { prompt: 'A lighthouse in a storm', mode: 'textToVideo' };
 
-/** All visible ASCII characters, in keys of all lengths, the same in each run. */
+/** Keys with all visible ASCII characters and of many lengths, the same in each run. */
 const ODD_KEYS = [
   ...['a/b', 'a/../b', '//', '%2F', '%', 'a%41', 'a?b#c', 'a;b=c&d', 'a+b', '"q"', "'", 'a\\b', '~^$1`', '{', '}'],
   ...['{}', '{a', 'a{b/c}d', '<a>,[b]|@!', 'suite:case (1)'.replace(' ', '-'), '1/2/3/4/5/6/7/8/9/10'],
@@ -31,7 +31,7 @@ const ODD_KEYS = [
   ),
 ].map((odd) => `np_test_${odd}`);
 
-describe('the files for several emulators', () => {
+describe('files for several emulators', () => {
   const { services, volumes } = parse(read('compose.scale.yaml'), { merge: true });
 
   it('name the same emulators', () => {
@@ -45,7 +45,7 @@ describe('the files for several emulators', () => {
       expect(emulators[name].environment.NANOPHOTO_EMULATOR_PUBLIC_URL).toBe(
         `\${BALANCER_URL:-http://127.0.0.1:6266}/nodes/${n}`,
       );
-      // Nothing is shared.
+      // Volumes and ports are not shared.
       expect(emulators[name].volumes).toEqual([`data-${n}:/data`]);
       expect(emulators[name]).not.toHaveProperty('ports');
     }
@@ -53,7 +53,7 @@ describe('the files for several emulators', () => {
     expect(Object.keys(volumes)).toHaveLength(names.length);
   });
 
-  it('ask of the emulators what the Compose file of one asks', () => {
+  it('configure the emulators like the Compose file for one', () => {
     const one = parse(read('compose.yaml'), { merge: true }).services.emulator;
     for (const field of ['build', 'image', 'read_only', 'tmpfs', 'cap_drop', 'security_opt', 'environment'])
       expect(services['emulator-1'][field], field).toEqual(
@@ -65,12 +65,12 @@ describe('the files for several emulators', () => {
 });
 
 describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', () => {
-  it('have each account in one of them, whatever its key', async () => {
+  it('route each key to one emulator, whatever its characters', async () => {
     const { sendRequest, findNodesByKey } = await startNginxCluster();
     const keys = [...Array.from({ length: 60 }, (_, n) => `np_test_${n}`), ...ODD_KEYS];
     await Promise.all(
       keys.map(async (key) => {
-        // Twice by the header, as the emulator takes it, and twice by the path.
+        // Twice by the header, in different spellings, and twice by the path.
         const authorization = `bEARER   ${key} `;
         for (const headers of [{ authorization: `Bearer ${key}` }, { authorization }])
           expect((await sendRequest('POST', '/api/sora-2/check-status', { headers, body: {} })).status).toBe(400);
@@ -80,21 +80,21 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
         });
       }),
     );
-    const homesOf = await findNodesByKey();
-    for (const key of keys) expect(homesOf(key), key).toHaveLength(1);
-    expect(new Set(keys.slice(0, 60).flatMap(homesOf))).toEqual(new Set([1, 2, 3]));
-    // Odd ones are no less spread.
-    expect(new Set(ODD_KEYS.flatMap(homesOf))).toEqual(new Set([1, 2, 3]));
+    const nodesOf = await findNodesByKey();
+    for (const key of keys) expect(nodesOf(key), key).toHaveLength(1);
+    expect(new Set(keys.slice(0, 60).flatMap(nodesOf))).toEqual(new Set([1, 2, 3]));
+    // Odd keys are distributed as well.
+    expect(new Set(ODD_KEYS.flatMap(nodesOf))).toEqual(new Set([1, 2, 3]));
   });
 
-  it('have the accounts that are made with their key in a header, and forks that share a part in braces', async () => {
+  it('create accounts by the key in a header, and keep forks together that share a part in braces', async () => {
     const { sendRequest, findNodesByKey } = await startNginxCluster();
     for (const key of ['team-a', 'team-b', 'team-c', 'team/d', '%2F', '{"e"}']) {
-      const made = await sendRequest('POST', '/__admin/accounts', {
+      const created = await sendRequest('POST', '/__admin/accounts', {
         headers: { 'x-emulator-key': key },
         body: { key, credits: 7 },
       });
-      expect(made).toMatchObject({ status: 201, body: { key, credits: 7 } });
+      expect(created).toMatchObject({ status: 201, body: { key, credits: 7 } });
       expect((await sendRequest('GET', accountPath(key))).body).toMatchObject({ credits: 7 });
       expect((await sendRequest('POST', '/api/sora-2/generate', { key, body: VIDEO })).body).toMatchObject({
         success: true,
@@ -109,35 +109,35 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
       });
       expect((await sendRequest('GET', `${accountPath(to)}/tasks`)).body.tasks).toHaveLength(1);
       expect((await sendRequest('POST', '/api/sora-2/generate', { key: to, body: VIDEO })).status).toBe(200);
-      const homesOf = await findNodesByKey();
-      expect(homesOf(to)).toEqual(homesOf(key));
+      const nodesOf = await findNodesByKey();
+      expect(nodesOf(to)).toEqual(nodesOf(key));
     }
   });
 
-  it('are whole for a client: tasks, ledger, time, events, files', async () => {
+  it('behave like a single emulator: tasks, ledger, clock, events, files', async () => {
     const { url, sendRequest, findNodesByKey } = await startNginxCluster();
     const keys = ['np_test_one', 'np_test_two/2', 'np_test_three', 'np_test_four', 'np_test_five%'];
     await Promise.all(
       keys.map(async (key) => {
-        const of = accountPath(key);
+        const account = accountPath(key);
         const post = (path: string, body: object) => sendRequest('POST', path, { key, body });
         await post('/api/sora-2/check-status', {});
-        await sendRequest('PUT', `${of}/clock`, { body: { mode: 'frozen' } });
+        await sendRequest('PUT', `${account}/clock`, { body: { mode: 'frozen' } });
         const events = await openRequest(url, 'GET', `/__admin/events?key=${encodeURIComponent(key)}`);
         const { taskId } = (await post('/api/sora-2/generate', VIDEO)).body;
         expect((await post('/api/sora-2/check-status', { taskId })).body).toMatchObject({
           status: 'processing',
         });
-        const waited = sendRequest('GET', `${of}/wait?task=${taskId}`);
-        const late = await sendRequest('GET', `${of}/wait?task=${taskId}&timeoutMs=1`);
-        expect(late).toMatchObject({ status: 408, body: { code: 'WAIT_TIMEOUT' } });
-        expect((await sendRequest('POST', `${of}/clock/advance`, { body: { toNext: true } })).body).toMatchObject({
+        const waited = sendRequest('GET', `${account}/wait?task=${taskId}`);
+        const timedOut = await sendRequest('GET', `${account}/wait?task=${taskId}&timeoutMs=1`);
+        expect(timedOut).toMatchObject({ status: 408, body: { code: 'WAIT_TIMEOUT' } });
+        expect((await sendRequest('POST', `${account}/clock/advance`, { body: { toNext: true } })).body).toMatchObject({
           transitions: [{ taskId, to: 'completed' }],
         });
         expect((await waited).body).toMatchObject({ id: taskId, status: 'completed' });
         const { videoUrl } = (await post('/api/sora-2/check-status', { taskId })).body;
-        const [home] = (await findNodesByKey())(key);
-        expect(videoUrl).toBe(`${url}/nodes/${home}/media/sora/${taskId}.mp4`);
+        const [node] = (await findNodesByKey())(key);
+        expect(videoUrl).toBe(`${url}/nodes/${node}/media/sora/${taskId}.mp4`);
 
         const { pathname } = new URL(videoUrl);
         const file = await sendRequest('GET', pathname);
@@ -148,20 +148,20 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
         const etag = file.headers.etag!;
         expect((await sendRequest('GET', pathname, { headers: { 'if-none-match': etag } })).status).toBe(304);
 
-        const ledger = (await sendRequest('GET', `${of}/ledger`)).body;
+        const ledger = (await sendRequest('GET', `${account}/ledger`)).body;
         expect(ledger.entries.map(({ kind }: { kind: string }) => kind)).toEqual(['grant', 'hold', 'capture']);
-        expect((await sendRequest('GET', `${of}/requests/count`)).body).toEqual({ count: 7 });
-        let told = '';
-        for await (const piece of events) {
-          told += piece;
-          if (told.includes('"kind":"capture"')) break;
+        expect((await sendRequest('GET', `${account}/requests/count`)).body).toEqual({ count: 7 });
+        let received = '';
+        for await (const chunk of events) {
+          received += chunk;
+          if (received.includes('"kind":"capture"')) break;
         }
-        expect(told).toContain('event: task');
+        expect(received).toContain('event: task');
       }),
     );
   });
 
-  it.skipIf(!hasProgram('curl', '--version'))('do what the page on them says', async () => {
+  it.skipIf(!hasProgram('curl', '--version'))('run the examples of docs/scaling.md', async () => {
     const { url } = await startNginxCluster();
     const page = readFileSync(join(DOCKER, '../docs/scaling.md'), 'utf8');
     const [start, ...blocks] = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, lines]) => lines!);
@@ -180,21 +180,21 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
     expect(stdout.match(/\{"accounts":\d\}nanophoto_accounts \d\n/g)).toHaveLength(3);
   });
 
-  it('are asked one by one where a call concerns everybody', async () => {
+  it('reject calls that concern all accounts unless they name an emulator', async () => {
     const { sendRequest, port } = await startNginxCluster();
-    const everybody = [
+    const globalCalls = [
       ...['GET /__admin/accounts', 'POST /__admin/accounts', 'POST /__admin/reset', 'GET /__admin/faults'],
       ...['GET /__admin/events', 'GET /__admin/events?after=1', 'GET /metrics', 'GET /ca.pem'],
       ...['GET /media/sora/task_x.mp4', 'GET /__admin', 'GET /__admin/accounts/', 'GET /nodes'],
     ];
-    for (const call of everybody) {
+    for (const call of globalCalls) {
       const [method, path] = call.split(' ') as [string, string];
       expect(await sendRequest(method, path), call).toMatchObject({
         status: 400,
         body: { code: 'NODE_REQUIRED' },
       });
     }
-    // A reset is no matter of one key.
+    // A reset of all accounts does not concern a single key.
     expect(
       (await sendRequest('POST', '/__admin/reset', { headers: { 'x-emulator-key': 'np_test_a' } })).body.code,
     ).toBe('NODE_REQUIRED');
@@ -212,7 +212,7 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
       body: { code: 'NODE_NOT_FOUND' },
     });
 
-    // What any of them can answer.
+    // Any emulator can answer these.
     expect(await sendRequest('GET', '/ready')).toMatchObject({ status: 200, body: { status: 'ready' } });
     for (const key of [undefined, 'unknown', 'two words'])
       expect(await sendRequest('POST', '/api/sora-2/generate', { ...(key && { key }), body: VIDEO })).toMatchObject({
@@ -225,7 +225,7 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
       body: { code: 'ADMIN_TOKEN_REQUIRED' },
     });
 
-    // What nginx cannot place, it says so.
+    // nginx rejects requests that it cannot route.
     expect(await sendRequest('GET', '/__admin/accounts/np_%74est')).toMatchObject({
       status: 400,
       body: { code: 'KEY_ENCODING' },
@@ -238,26 +238,26 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
     expect(bytes.toString()).toContain('"code":"MALFORMED_REQUEST"');
   });
 
-  it('stream texts as they are written, take whole uploads, and fail as they are told to', async () => {
+  it('pass streams, uploads and injected faults through', async () => {
     const { url, port, sendRequest } = await startNginxCluster();
     const key = 'np_test_stream';
-    const of = accountPath(key);
+    const account = accountPath(key);
     await sendRequest('POST', '/api/sora-2/check-status', { key, body: {} });
-    // The whole text takes ten seconds and more, a piece of it less than one.
-    await sendRequest('PATCH', of, { body: { speed: 1 } });
+    // The whole text takes more than ten seconds, one chunk of it less than one.
+    await sendRequest('PATCH', account, { body: { speed: 1 } });
     const stream = await openRequest(url, 'POST', '/api/sora-2/generate-prompt', {
       key,
       body: { topic: 'Tea' },
     });
-    const [piece] = (await once(stream, 'data')) as [Buffer];
-    expect(piece.length).toBeLessThan(200);
-    const [{ id, status }] = (await sendRequest('GET', `${of}/tasks`)).body.tasks;
+    const [chunk] = (await once(stream, 'data')) as [Buffer];
+    expect(chunk.length).toBeLessThan(200);
+    const [{ id, status }] = (await sendRequest('GET', `${account}/tasks`)).body.tasks;
     expect(status).toBe('processing');
-    // The emulator learns that its client has left.
+    // The emulator notices that the client has disconnected.
     stream.destroy();
-    expect((await sendRequest('GET', `${of}/wait?task=${id}`)).body).toMatchObject({ status: 'completed' });
+    expect((await sendRequest('GET', `${account}/wait?task=${id}`)).body).toMatchObject({ status: 'completed' });
 
-    await sendRequest('PATCH', of, { body: { speed: 1000000 } });
+    await sendRequest('PATCH', account, { body: { speed: 1000000 } });
     const mp4 = makeMp4({ duration: 7500, mdatBytes: 0 }).subarray(0, -8);
     const upload = (bytes: number) =>
       sendRequest('POST', '/api/sora-2/reverse-prompt', {
@@ -272,7 +272,7 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
     expect(await upload(30 * MIB + 1)).toMatchObject({ status: 400, body: { errorCode: 'FILE_TOO_LARGE' } });
     expect(await upload(32 * MIB)).toMatchObject({ status: 400, body: { errorCode: 'FILE_TOO_LARGE' } });
 
-    const sent = (fault: string) =>
+    const sendWithFault = (fault: string) =>
       sendRawBytes(
         port,
         [
@@ -284,20 +284,20 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
         ].join('\r\n'),
       );
     for (const effect of [{ reset: true }, { empty: true }]) {
-      await sendRequest('POST', `${of}/faults`, { body: { at: 'request', effect, times: 1 } });
-      // Not a 502, and not a second try.
-      expect((await sent('')).bytes.toString()).toBe('');
+      await sendRequest('POST', `${account}/faults`, { body: { at: 'request', effect, times: 1 } });
+      // Neither a 502 nor a retry.
+      expect((await sendWithFault('')).bytes.toString()).toBe('');
     }
-    await sendRequest('POST', `${of}/faults`, {
+    await sendRequest('POST', `${account}/faults`, {
       body: { at: 'request', effect: { truncateAfter: 9 }, times: 1 },
     });
-    expect((await sent('')).bytes.toString()).toMatch(/content-length: \d\d[\s\S]*\r\n\r\n.{9}$/i);
-    expect((await sent('fail=INTERNAL_ERROR')).bytes.toString()).toContain('"errorCode":"INTERNAL_ERROR"');
-    const { requests } = (await sendRequest('GET', `${of}/requests?path=/api/sora-2/check-status`)).body;
+    expect((await sendWithFault('')).bytes.toString()).toMatch(/content-length: \d\d[\s\S]*\r\n\r\n.{9}$/i);
+    expect((await sendWithFault('fail=INTERNAL_ERROR')).bytes.toString()).toContain('"errorCode":"INTERNAL_ERROR"');
+    const { requests } = (await sendRequest('GET', `${account}/requests?path=/api/sora-2/check-status`)).body;
     expect(requests).toHaveLength(5);
   });
 
-  it('give a fourth its share of the keys, and no key to anyone else', async () => {
+  it('move only its share of the keys to a fourth emulator', async () => {
     const { sendRequest, emulators, startEmulator, findNodesByKey, reload } = await startNginxCluster();
     const keys = Array.from({ length: 240 }, (_, n) => `np_test_move_${n}`);
     const use = (key: string) => sendRequest('POST', '/api/sora-2/check-status', { key, body: {} });
@@ -310,7 +310,7 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
     await Promise.all(keys.map(use));
     const after = await findNodesByKey();
     const moved = keys.filter((key) => after(key).includes(4));
-    // What a moved one had is left behind.
+    // The data of moved keys stays in the old emulator.
     for (const key of keys) expect(after(key)).toEqual([...before(key), ...(moved.includes(key) ? [4] : [])]);
     const counted = await Promise.all(keys.map((key) => sendRequest('GET', `${accountPath(key)}/requests/count`)));
     expect(counted.map(({ body }) => body.count)).toEqual(keys.map((key) => (moved.includes(key) ? 1 : 2)));
@@ -319,7 +319,7 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
     expect((await sendRequest('GET', '/nodes/4/ready')).status).toBe(200);
   });
 
-  it('go on when one is down, whose keys wait for it', async () => {
+  it('keep serving other keys while one emulator is down, and its own after it is back', async () => {
     const kept = ['--data-dir', tempDir()];
     const { sendRequest, emulators, startEmulator, findNodesByKey } = await startNginxCluster((n) =>
       n === 2 ? kept : [],
@@ -330,18 +330,18 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
     const use = (key: string) => sendRequest('POST', '/api/sora-2/generate', { key, body: VIDEO });
     await Promise.all(keys.map(use));
     const before = await findNodesByKey();
-    const isSeconds = (key: string) => before(key)[0] === 2;
+    const belongsToSecond = (key: string) => before(key)[0] === 2;
 
     second.child.kill('SIGKILL');
     await second.ended;
     for (let round = 0; round < 2; round++) {
       await Promise.all(
         keys.map(async (key) => {
-          const isDown = isSeconds(key);
-          const answer = await use(key);
-          expect(answer.status, key).toBe(isDown ? 502 : 200);
+          const isDown = belongsToSecond(key);
+          const response = await use(key);
+          expect(response.status, key).toBe(isDown ? 502 : 200);
           if (!isDown) return;
-          expect(answer.body).toEqual({
+          expect(response.body).toEqual({
             success: false,
             error: `The emulator that has this account cannot be reached: 127.0.0.1:${port}.`,
             errorCode: 'EMULATOR_DOWN',
@@ -359,7 +359,7 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
     for (const key of keys) {
       const { entries } = (await sendRequest('GET', `${accountPath(key)}/ledger`)).body;
       const holds = entries.filter(({ kind }: { kind: string }) => kind === 'hold');
-      expect(holds, key).toHaveLength(isSeconds(key) ? 1 : 3);
+      expect(holds, key).toHaveLength(belongsToSecond(key) ? 1 : 3);
     }
     const after = await findNodesByKey();
     for (const key of keys) expect(after(key)).toEqual(before(key));

@@ -11,14 +11,14 @@ const ROOT = join(import.meta.dirname, '../..');
 const MODULES = join(ROOT, 'node_modules');
 const run = promisify(execFile);
 const environment = { PATH: process.env.PATH!, HOME: process.env.HOME! };
-const inProject = (command: string, ...args: string[]) => run(command, args, { cwd: project, env: environment });
+const runInProject = (command: string, ...args: string[]) => run(command, args, { cwd: project, env: environment });
 
 /** An empty project in which the package is installed from its own tarball. */
 let project: string;
 let tarball: string;
 
 beforeAll(async () => {
-  // Packing builds, and others use what is built here.
+  // Packs a copy, because packing builds and other tests use this build.
   const copy = lastingTempDir();
   for (const name of readdirSync(ROOT)) {
     if (!['node_modules', 'dist', '.git'].includes(name))
@@ -29,10 +29,10 @@ beforeAll(async () => {
   tarball = join(copy, JSON.parse(/\[\s*\{[\s\S]*/.exec(stdout)![0])[0].filename);
 
   project = lastingTempDir();
-  // The two addons are not compiled again.
+  // Links the two native packages instead of compiling them again.
   const addons = Object.fromEntries(['better-sqlite3', 'sharp'].map((name) => [name, `file:${join(MODULES, name)}`]));
   writeFileSync(join(project, 'package.json'), JSON.stringify({ type: 'module', dependencies: addons }));
-  await inProject(
+  await runInProject(
     'npm',
     'install',
     '--offline',
@@ -44,8 +44,8 @@ beforeAll(async () => {
   );
 }, 120_000);
 
-describe('the package', () => {
-  it('has what is needed and nothing else, and brings two packages', () => {
+describe('npm package', () => {
+  it('contains exactly the files it needs and has two dependencies', () => {
     const at = join(project, 'node_modules/nanophoto-emulator');
     expect(readdirSync(at).sort()).toEqual(
       ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'docs', 'fixtures', 'migrations', 'package.json'].sort(),
@@ -72,21 +72,21 @@ describe('the package', () => {
     expect((await fetch(`${url}/docs`)).status).toBe(200);
   });
 
-  it('runs a command with npx, to an image that was drawn', async () => {
+  it('runs a command with npx exec that renders an image', async () => {
     const script = `
       const { NANOPHOTO_API_BASE_URL: url, NANOPHOTO_API_KEY: key } = process.env;
       const post = async (path, body) => (await fetch(url + path, { method: 'POST', body: JSON.stringify(body),
         headers: { authorization: 'Bearer ' + key, 'content-type': 'application/json' } })).json();
       const { generationId } = await post('/api/nano-banana-2/generate', { prompt: 'a', mode: 'generate' });
-      let answer = {};
-      while (answer.status !== 'completed') answer = await post('/api/nano-banana-2/check-status', { generationId });
-      const image = await fetch(answer.imageUrl);
+      let poll = {};
+      while (poll.status !== 'completed') poll = await post('/api/nano-banana-2/check-status', { generationId });
+      const image = await fetch(poll.imageUrl);
       console.log(image.headers.get('content-type'), (await image.arrayBuffer()).byteLength > 10000);`;
     const args = ['--offline', 'nanophoto-emulator', 'exec', '--', 'node', '--input-type=module', '-e', script];
-    expect((await inProject('npx', ...args)).stdout).toBe('image/jpeg true\n');
+    expect((await runInProject('npx', ...args)).stdout).toBe('image/jpeg true\n');
   });
 
-  it('has types that a strict project can use', async () => {
+  it('has types that work in a strict project', async () => {
     symlinkSync(join(MODULES, '@types'), join(project, 'node_modules/@types'));
     const file = join(project, 'use.ts');
     writeFileSync(
@@ -95,11 +95,11 @@ describe('the package', () => {
       await using emulator = await startEmulator({ clock: 'auto', rateLimit: null });
       const account: AccountControl = await emulator.accounts.create({ credits: 5 });
       const tasks: Task[] = await account.tasks.list({ status: 'completed' });
-      const far = connectEmulator(emulator.url);
-      console.log(tasks.length, new ControlError('', '', 1).status, far.account('a').key);
-      // @ts-expect-error: there is no such option
+      const remote = connectEmulator(emulator.url);
+      console.log(tasks.length, new ControlError('', '', 1).status, remote.account('a').key);
+      // @ts-expect-error: unknown option
       await startEmulator({ sped: 1 });
-      // @ts-expect-error: nor such a stage
+      // @ts-expect-error: unknown stage
       await account.faults.add({ at: 'never', effect: {} });`,
     );
     const options = [
@@ -115,14 +115,14 @@ describe('the package', () => {
       'node',
     ];
     const tsc = join(MODULES, 'typescript/bin/tsc');
-    expect((await inProject('node', tsc, ...options, '--skipLibCheck', 'false', file)).stdout).toBe('');
+    expect((await runInProject('node', tsc, ...options, '--skipLibCheck', 'false', file)).stdout).toBe('');
   });
 
-  it('satisfies publint and arethetypeswrong', async () => {
-    const publint = await inProject('node', join(MODULES, 'publint/src/cli.js'), tarball, '--strict');
+  it('passes publint and arethetypeswrong', async () => {
+    const publint = await runInProject('node', join(MODULES, 'publint/src/cli.js'), tarball, '--strict');
     expect(publint.stdout).toContain('All good!');
     const attw = join(MODULES, '@arethetypeswrong/cli/dist/index.js');
-    const { stdout } = await inProject(
+    const { stdout } = await runInProject(
       'node',
       attw,
       tarball,
@@ -133,17 +133,17 @@ describe('the package', () => {
       '--no-emoji',
     );
     const { analysis } = JSON.parse(stdout);
-    const ofOthers = ['node10', 'node16-cjs'];
+    const unsupported = ['node10', 'node16-cjs'];
     const problems = analysis.problems.filter(
-      ({ resolutionKind }: { resolutionKind: string }) => !ofOthers.includes(resolutionKind),
+      ({ resolutionKind }: { resolutionKind: string }) => !unsupported.includes(resolutionKind),
     );
     expect(analysis.types).toMatchObject({ kind: 'included' });
     expect(problems).toEqual([]);
   });
 });
 
-describe('its examples', () => {
-  const withExample = (name: string) => {
+describe('examples with the npm package', () => {
+  const copyExample = (name: string) => {
     const dir = join(project, name);
     mkdirSync(dir);
     cpSync(join(ROOT, 'docs/examples', name), dir, { recursive: true });
@@ -151,15 +151,15 @@ describe('its examples', () => {
   };
 
   it('pass with vitest', async () => {
-    const dir = withExample('library');
+    const dir = copyExample('library');
     symlinkSync(join(MODULES, 'vitest'), join(project, 'node_modules/vitest'));
     const vitest = join(MODULES, 'vitest/vitest.mjs');
-    const { stdout } = await inProject('node', vitest, 'run', '--root', dir, '--no-color');
+    const { stdout } = await runInProject('node', vitest, 'run', '--root', dir, '--no-color');
     expect(stdout).toMatch(/Tests {2}3 passed/);
   });
 
   it('pass with jest', async () => {
-    const dir = withExample('jest');
+    const dir = copyExample('jest');
     const args = [
       '--experimental-vm-modules',
       join(MODULES, 'jest/bin/jest.js'),
@@ -168,13 +168,13 @@ describe('its examples', () => {
       '--testMatch',
       '**/*.test.mjs',
     ];
-    const { stderr } = await inProject('node', '--no-warnings', ...args);
+    const { stderr } = await runInProject('node', '--no-warnings', ...args);
     expect(stderr).toMatch(/Tests: +1 passed, 1 total/);
     expect(stderr).not.toContain('did not exit');
   });
 
   it.skipIf(!hasProgram('python3', '-m', 'pytest', '--version'))('pass with pytest', async () => {
-    const dir = withExample('pytest');
+    const dir = copyExample('pytest');
     const args = ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', 'test_fixture.py'];
     const { stdout } = await run('python3', args, { cwd: dir, env: environment });
     expect(stdout).toContain('1 passed');

@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { readSeedFile } from '../../src/server/seed-file.ts';
 import { createTestCore } from '../support/core.ts';
 import { createTestEmulator } from '../support/emulator.ts';
-import { seedFileOf } from '../support/seed-file.ts';
+import { writeSeedFile } from '../support/seed-file.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const DEFAULTS = { rateLimit: 100, speed: 60, seed: 'nanophoto', clock: 'real' as const };
 
-const seedOf = (content: unknown) => readSeedFile(seedFileOf(content), DEFAULTS);
+const seedOf = (content: unknown) => readSeedFile(writeSeedFile(content), DEFAULTS);
 
 describe('the default seed file', () => {
   it('has the promised accounts', async () => {
@@ -128,7 +128,7 @@ describe('the faults of a seeded account', () => {
   const VALID = { prompt: 'a dog', mode: 'textToVideo' };
   const teapot = { status: 418, text: 'short and stout' };
   const file = () =>
-    seedFileOf({
+    writeSeedFile({
       accounts: [
         { key: 'np_test_odd', faults: [{ at: 'charge', effect: { answer: teapot }, times: 1 }] },
         { key: 'np_test_even' },
@@ -163,7 +163,7 @@ describe('the faults of a seeded account', () => {
 
   it('ask for codes that there are, or there is no start and nothing is kept', async () => {
     const rule = (errorCode: string) => ({ at: 'request', effect: { errorCode } });
-    const seedFile = seedFileOf({
+    const seedFile = writeSeedFile({
       accounts: [{ key: 'a' }, { key: 'b', faults: [rule('VIDEO_PROCESSING_FAILED'), rule('NO_SUCH')] }],
     });
     const dataDir = tempDir();

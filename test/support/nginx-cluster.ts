@@ -8,9 +8,9 @@ import { expect, onTestFinished } from 'vitest';
 import { startCommand } from './command.ts';
 import { tempDir } from './temp-dir.ts';
 
-/** The configuration of docker/. */
+/** The configuration in docker/nginx. */
 export const CONF = readFileSync(new URL('../../docker/nginx/nginx.conf', import.meta.url), 'utf8');
-/** What the control planes of the emulators want. */
+/** Admin token of the emulators. */
 export const TOKEN = 'a-token-of-the-tests';
 
 interface RequestOptions {
@@ -19,7 +19,7 @@ interface RequestOptions {
   headers?: Record<string, string>;
 }
 
-/** On a connection of its own: nothing is left in a pool when nginx or an emulator ends. */
+/** Sends a request on its own connection, so that no pooled connection remains when nginx or an emulator ends. */
 export async function openRequest(
   base: string,
   method: string,
@@ -59,14 +59,14 @@ export async function sendRequest(base: string, method: string, path: string, op
     status: response.statusCode!,
     headers: response.headers,
     bytes,
-    // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+    // biome-ignore lint/suspicious/noExplicitAny: responses have many shapes
     body: (isJson ? JSON.parse(bytes.toString()) : undefined) as any,
   };
 }
 
 export const accountPath = (key: string) => `/__admin/accounts/${encodeURIComponent(key)}`;
 
-/** Nobody listens there now. */
+/** A port on which no server listens. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -76,21 +76,21 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** As somebody adds it who follows the page. */
+/** The configuration with a fourth emulator, added as docs/scaling.md describes. */
 export const addFourthEmulator = (conf: string) =>
   conf
     .replace(/^( *server emulator-)3(:6266 max_fails=0;\n)(?= *keepalive 64)/m, '$13$2$14$2')
     .replace(/^ {2}upstream emulator-3 \{\n[\s\S]*?\n {2}\}\n/m, (block) => block + block.replaceAll('r-3', 'r-4'))
     .replace(/^( *)3 emulator-3;\n/m, '$&$14 emulator-4;\n');
 
-/** The configuration as it is, but for addresses and places of files. */
+/** The configuration with this test's addresses and directories. */
 const renderConf = (conf: string, port: number, emulators: string[], dir: string) =>
   emulators
     .reduce((text, url, n) => text.replaceAll(`emulator-${n + 1}:6266`, new URL(url).host), conf)
     .replace('listen 6266;', `listen 127.0.0.1:${port};`)
     .replaceAll('/tmp/', `${dir}/`);
 
-/** Emulators behind an nginx. Both end with the test. */
+/** Starts three emulators behind nginx; all end with the test. */
 export async function startNginxCluster(flagsFor: (n: number) => string[] = () => []) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -115,7 +115,7 @@ export async function startNginxCluster(flagsFor: (n: number) => string[] = () =
   };
   configure(CONF);
 
-  // Its workers may write where root may.
+  // Lets the workers write to this test's directory when the test runs as root.
   const globals = `daemon off;${process.getuid?.() === 0 ? ' user root;' : ''}`;
   const nginx = spawn('nginx', ['-e', 'stderr', '-p', dir, '-c', file, '-g', globals], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -131,7 +131,7 @@ export async function startNginxCluster(flagsFor: (n: number) => string[] = () =
     log += text;
     nginx.emit('logged');
   });
-  /** Until its log has it so often. */
+  /** Waits until the log has at least this many matches. */
   async function waitForLog(pattern: RegExp, times: number): Promise<void> {
     while (countLogged(pattern) < times) {
       if (nginx.exitCode !== null) throw new Error(`nginx ended:\n${log}`);
@@ -146,7 +146,7 @@ export async function startNginxCluster(flagsFor: (n: number) => string[] = () =
     emulators,
     startEmulator,
     sendRequest: (method: string, path: string, options?: RequestOptions) => sendRequest(url, method, path, options),
-    /** The numbers of the emulators that have an account, as they say themselves. */
+    /** Returns a function that lists the emulators (by number) that have an account. */
     async findNodesByKey(): Promise<(key: string) => number[]> {
       const lists = await Promise.all(
         emulators.map(async (one) => {
@@ -156,7 +156,7 @@ export async function startNginxCluster(flagsFor: (n: number) => string[] = () =
       );
       return (key) => lists.flatMap((keys, index) => (keys.has(key) ? [index + 1] : []));
     },
-    /** With the workers of the old configuration gone. */
+    /** Reloads the configuration and waits until the old workers have ended. */
     async reload(conf: string): Promise<void> {
       configure(conf);
       const started = countLogged(/start worker process \d+/);

@@ -1,12 +1,12 @@
-// Loaded into a server before its own code (`node --expose-gc --import …`): tells its parent what it holds when all that
-// nobody needs has been collected. It keeps nothing alive itself.
-import { setImmediate as turn } from 'node:timers/promises';
+// Preloaded into a server (`node --expose-gc --import …`): on request, sends its memory usage after a garbage
+// collection and its active resources to the parent process. Does not keep the process alive.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 process.on('message', async () => {
-  // What one collection sets free may be held by a finalizer that runs after it.
+  // Finalizers that run after one collection may free more objects.
   for (let round = 0; round < 3; round++) {
     globalThis.gc();
-    await turn();
+    await nextTurn();
   }
   process.send({ memory: process.memoryUsage(), resources: process.getActiveResourcesInfo() });
 });

@@ -31,7 +31,7 @@ export interface Exchange {
 const VEO = '/api/veo-3/generate';
 const WATERMARK = '/api/sora/remove-watermark';
 
-/** What the examples of the document and the words of their fields leave out. */
+/** Bodies that cover fields and values missing from the examples and enumerations. */
 const EXTRA_BODIES: Record<string, (plain: Json) => Json[]> = {
   [VEO]: ({ shots: [shot] }) =>
     ['FIRST_AND_LAST_FRAMES_2_VIDEO', 'REFERENCE_2_VIDEO'].map((generationType) => ({
@@ -49,13 +49,13 @@ const EXTRA_BODIES: Record<string, (plain: Json) => Json[]> = {
   ],
 };
 
-/** The document's examples, and the plainest of them with each word that one of its fields may have. */
+/** The documented examples, and the minimal body with every documented enum value of every field. */
 function buildBodies(validator: ContractValidator, path: string): Json[] {
   const operation = validator.operationOf(path);
   const { examples } = operation.requestBody.content['application/json'];
   const plain = minimalBody(validator, path);
   const varied = Object.entries(getProperties(operation))
-    // What else there is to be depends on a video's source: it has no plain request.
+    // Which other fields are required depends on the video source, and therefore it has no minimal body.
     .filter(([name]) => name !== 'videoSource')
     .flatMap(([name, { enum: values = [] }]) =>
       values.map((value: Json) => withRequiredFields(operation, withChanges(plain, { [name]: value }))),
@@ -69,7 +69,10 @@ function buildBodies(validator: ContractValidator, path: string): Json[] {
 
 const toPollPath = (path: string) => path.replace(/generate$/, 'check-status');
 
-/** A client that does all that a document has. `url`: where a proxy listens; the control plane is asked directly. */
+/**
+ * A client that uses everything in a document. `url`: the address of the validating proxy; the control plane is called
+ * directly.
+ */
 export function createProxiedRun(url: string, document: Json) {
   const exchanges: Exchange[] = [];
   const validator = createContractValidator(document);
@@ -99,22 +102,22 @@ export function createProxiedRun(url: string, document: Json) {
   const createAccount = ({ accounts }: RunningEmulator, clock: 'auto' | 'frozen') =>
     accounts.create({ key: `np_test_${randomUUID()}`, credits: 100_000, rateLimit: 100_000, clock });
 
-  /** Submits and polls in each state that the task has on its way. */
+  /** Submits a task and polls it in each of its states. */
   async function runTask(emulator: RunningEmulator, path: string, body: Json, headers = {}): Promise<void> {
     const account = await createAccount(emulator, 'frozen');
     const pollPath = toPollPath(path);
     const order = await post(path, body, account.key, headers);
     const { resolution } = getProperties(validator.operationOf(pollPath));
     for (let n = 0; n < 10; n++) {
-      let state = '';
+      let status = '';
       for (const value of resolution?.enum ?? [undefined]) {
         const pollBody = withChanges(toPollBody(order.body), { resolution: value });
-        state = (await post(pollPath, pollBody, account.key)).body.status;
+        status = (await post(pollPath, pollBody, account.key)).body.status;
       }
-      if (state === 'completed' || state === 'failed') return;
+      if (status === 'completed' || status === 'failed') return;
       await account.clock.advanceToNext();
     }
-    throw new Error(`a task of ${path} came to no end`);
+    throw new Error(`a task of ${path} did not end`);
   }
 
   async function createForeignGeneration(path: string): Promise<Json> {
@@ -127,7 +130,7 @@ export function createProxiedRun(url: string, document: Json) {
     exchanges,
     post,
 
-    /** Every request that is accepted, and every task to its good end. */
+    /** Sends every valid request and completes a task of every family. */
     async succeed(emulator: RunningEmulator): Promise<void> {
       const { key } = await createAccount(emulator, 'auto');
       for (const path of paths.filter((one) => !one.endsWith('/check-status'))) {
@@ -136,7 +139,7 @@ export function createProxiedRun(url: string, document: Json) {
       for (const path of taskPaths) await runTask(emulator, path, minimalBody(validator, path));
     },
 
-    /** Tasks that fail. */
+    /** Lets a task of every family fail. */
     async fail(emulator: RunningEmulator): Promise<void> {
       for (const path of taskPaths) {
         await runTask(emulator, path, minimalBody(validator, path), { 'x-emulator-fault': 'fail' });
@@ -145,7 +148,7 @@ export function createProxiedRun(url: string, document: Json) {
       await runTask(emulator, VEO, { shots: [{ ...shot, id: 'no', prompt: '@emulator(fail)' }, shot] });
     },
 
-    /** What each endpoint says while all of the answers that may be under way are. */
+    /** Sends a request to each endpoint while the maximum number of streaming responses is in progress. */
     async exceedStreamLimit(emulator: RunningEmulator): Promise<void> {
       await emulator.faults.add({ at: 'request', effect: { hang: true } });
       const { key } = await createAccount(emulator, 'frozen');
@@ -159,7 +162,7 @@ export function createProxiedRun(url: string, document: Json) {
       await hanging;
     },
 
-    /** A request for each code of each endpoint: those of the page on faults, and of its last section. */
+    /** Triggers each error code of each endpoint, with the requests of docs/faults.md and some more. */
     async triggerErrors(emulator: RunningEmulator): Promise<void> {
       for (const { path, key, body } of ROWS) {
         await emulator.reset();
@@ -178,10 +181,10 @@ export function createProxiedRun(url: string, document: Json) {
   };
 }
 
-/** Told of a connection, or of something that is no request yet: a proxy has answered that itself. */
+/** Statuses for failures before a complete request was read; a proxy answers these itself. */
 const CONNECTION_STATUSES = ['408', '417', '431'];
 
-/** Every answer that a document has, as `answered` tells it. */
+/** Every documented response, in the format of `describeResponse`. */
 export function listResponses(document: Json): string[] {
   const listOutcomes = (schema: Json): string[] => {
     if (schema.$ref) return listOutcomes(document.components.schemas[schema.$ref.split('/').at(-1)]);
@@ -205,7 +208,7 @@ export function listResponses(document: Json): string[] {
 export const describeResponse = ({ path, status, body }: Exchange) =>
   `${path} ${status} ${body.status ?? body.errorCode ?? ''}`;
 
-/** Every field of every request that a document has, and every word that it may have. */
+/** Every documented request field, and every documented value of it. */
 export function listFields(document: Json): string[] {
   const collectFields = ({ properties }: Json, prefix: string): string[] =>
     Object.entries<Json>(properties).flatMap(([name, { enum: values, items }]) => [
@@ -216,7 +219,7 @@ export function listFields(document: Json): string[] {
   return Object.entries<Json>(document.paths).flatMap(([path, { post }]) => collectFields(getBodySchema(post), path));
 }
 
-/** The same of what was sent. */
+/** Every field and value that was sent, in the format of `listFields`. */
 export function listSentFields({ path, sent }: Exchange): string[] {
   const collectFields = (body: Json, prefix: string): string[] =>
     Object.entries<Json>(body).flatMap(([name, value]) => [

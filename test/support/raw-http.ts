@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 
-/** Sends these bytes to a port of this machine: every byte of the answer, and how the connection ended. */
+/** Sends raw bytes to a local port and returns all bytes of the response, and how the connection ended. */
 export function sendRawBytes(port: number | string, request: string): Promise<{ bytes: Buffer; end: string }> {
   return new Promise((resolve) => {
     const socket = connect(Number(port), '127.0.0.1', () => socket.write(request));
@@ -14,7 +14,7 @@ export function sendRawBytes(port: number | string, request: string): Promise<{ 
   });
 }
 
-/** The same for an answer in JSON. */
+/** Like `sendRawBytes`, for a JSON response. */
 export async function sendRawForJson(
   port: number | string,
   request: string,

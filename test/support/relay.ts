@@ -12,7 +12,7 @@ const HOP_BY_HOP_HEADERS = /^(host|connection|keep-alive|content-length|transfer
 const pickEndToEnd = (headers: Iterable<[string, string]>) =>
   Object.fromEntries([...headers].filter(([name]) => !HOP_BY_HOP_HEADERS.test(name)));
 
-/** A server in front of an emulator, whose answers it can spoil; it may be led to another one meanwhile. */
+/** A reverse proxy for an emulator that can transform its responses. Its `target` can be changed while it runs. */
 export async function startRelay(target: string) {
   const relay = {
     url: '',

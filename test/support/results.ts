@@ -1,6 +1,6 @@
 import type { TestEmulator, TestResponse } from './emulator.ts';
 
-/** A body for each family that has files, and the field that its poll asks by. */
+/** Path and body of an order for each family with result files, except Veo. */
 export const ORDERS = {
   'sora-2': { path: '/api/sora-2', body: { prompt: 'a cat', mode: 'textToVideo' } },
   'sora-2-tvc': { path: '/api/sora-2-tvc', body: { adTheme: 'a watch that never stops' } },
@@ -20,13 +20,13 @@ export const ORDERS = {
 
 export const SHOT = { id: 'one', prompt: 'a cat', generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' };
 
-/** Orders a task of the family and lets it come to its end; answers the completed poll. */
+/** Orders a task, completes it, and returns the response to a poll. */
 export async function completeTask(
   emulator: TestEmulator,
   family: keyof typeof ORDERS | 'veo-3',
   extraFields: object = {},
   key = 'np_test_unlimited',
-  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+  // biome-ignore lint/suspicious/noExplicitAny: responses have many shapes
 ): Promise<any> {
   if (family === 'veo-3') {
     const { aspectRatio = '16:9', ...rest } = extraFields as { aspectRatio?: string };
@@ -45,12 +45,12 @@ export async function completeTask(
   };
 }
 
-/** All that the account has under way comes to its end. */
+/** Advances the account's clock far enough for all its tasks to end. */
 function finishTasks({ core, account }: TestEmulator, key: string): void {
   core.timeline.advance(account(key).id, 3_600_000);
 }
 
-/** The file at a URL of this emulator, as bytes. */
+/** Fetches the file at a URL of this emulator. */
 export async function fetchFile(
   { app }: TestEmulator,
   url: string,

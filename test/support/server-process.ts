@@ -23,23 +23,23 @@ const PROBE_TIMEOUT_MS = 30_000;
 
 export interface Measurement {
   memory: NodeJS.MemoryUsage;
-  /** Kinds of what keeps its event loop alive, each as often as there are. */
+  /** The kinds of resources that keep the event loop alive, with repetitions. */
   resources: string[];
-  /** Open descriptors; undefined where there is no /proc. */
+  /** Number of open descriptors; undefined without /proc. */
   descriptors: number | undefined;
 }
 
 export type ServerProcess = Awaited<ReturnType<typeof startServerProcess>>;
 
-/** The built emulator in a process of its own, on a free port, that can be looked into. Its output goes to files. */
+/** Starts the built emulator in its own process, on a free port, with a memory probe. Its output goes to files. */
 export async function startServerProcess(args: string[]) {
   const dir = mkdtempSync(join(tmpdir(), 'nanophoto-emulator-load-'));
   const [log, errors] = [join(dir, 'stdout.log'), join(dir, 'stderr.log')];
-  // For appending: only so does a file start over when it is emptied under its writer.
+  // Append mode: only then does a file restart at offset 0 after it is truncated under its writer.
   const [stdout, stderr] = [openSync(log, 'a'), openSync(errors, 'a')];
   const child = spawn(process.execPath, ['--expose-gc', '--import', PROBE, MAIN, '--port', '0', ...args], {
     stdio: ['ignore', stdout, stderr, 'ipc'],
-    // What the shell has set for an emulator of its own must not change this one.
+    // Settings that the user made for another emulator must not apply to this one.
     env: Object.fromEntries(
       Object.entries(process.env).filter(([name]) => name !== 'PORT' && !name.startsWith('NANOPHOTO_')),
     ),
@@ -58,12 +58,12 @@ export async function startServerProcess(args: string[]) {
     url,
     port: Number(new URL(url).port),
     pid,
-    /** Undefined while it runs; then how it ended. */
+    /** Undefined while the process runs; then a description of how it ended. */
     ended: () =>
       child.exitCode === null && child.signalCode === null
         ? undefined
         : `ended with ${child.exitCode ?? child.signalCode}: ${readFileSync(errors, 'utf8').slice(-4000)}`,
-    /** What it holds after all that nobody needs has been collected. */
+    /** Memory after a garbage collection, active resources and open descriptors. */
     async measure(): Promise<Measurement> {
       const reply = once(child, 'message', { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
       child.send('measure');
@@ -71,16 +71,16 @@ export async function startServerProcess(args: string[]) {
       return { ...measurement, descriptors: countDescriptors(pid) };
     },
     residentBytes: () => readResidentBytes(pid),
-    /** Since it began; undefined where there is no /proc. */
+    /** CPU time since the process started; undefined without /proc. */
     cpuMs: () => readCpuMs(pid),
     descriptors: () => countDescriptors(pid),
-    /** The lines logged since the last call, which are then forgotten. */
+    /** Returns the lines logged since the last call and clears the log. */
     takeLog(): string[] {
       const lines = readFileSync(log, 'utf8').split('\n').filter(Boolean);
       truncateSync(log);
       return lines;
     },
-    /** Nothing may ever stand there. */
+    /** Output on stderr; expected to be empty. */
     errorOutput: () => (statSync(errors).size > 0 ? readFileSync(errors, 'utf8') : ''),
     async stop(): Promise<void> {
       process.removeListener('exit', cleanUp);
@@ -97,14 +97,14 @@ async function waitForUrl(child: ChildProcess, log: string, errors: string): Pro
     if (child.exitCode !== null) {
       throw new Error(`the server ended before it was ready: ${readFileSync(errors, 'utf8')}`);
     }
-    // What follows the last line break may be half a line.
+    // The last line may be incomplete.
     for (const line of readFileSync(log, 'utf8').split('\n').slice(0, -1)) {
       const { url } = JSON.parse(line);
       if (url) return url;
     }
     await sleep(10);
   }
-  throw new Error('the server did not get ready');
+  throw new Error('the server did not become ready');
 }
 
 const hasProc = existsSync('/proc/self/fd');
@@ -113,7 +113,7 @@ function countDescriptors(pid: number): number | undefined {
   return hasProc ? readdirSync(`/proc/${pid}/fd`).length : undefined;
 }
 
-/** Linux tells CPU time in hundredths of a second, whatever the kernel's own tick is. */
+/** The unit of CPU times in /proc, independent of the kernel's own tick. */
 const TICK_MS = 10;
 
 function readCpuMs(pid: number): number | undefined {

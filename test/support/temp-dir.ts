@@ -3,22 +3,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, onTestFinished } from 'vitest';
 
-const make = () => mkdtempSync(join(tmpdir(), 'nanophoto-emulator-'));
-const remove = (dir: string) => rmSync(dir, { recursive: true, force: true });
+const createDir = () => mkdtempSync(join(tmpdir(), 'nanophoto-emulator-'));
+const removeDir = (dir: string) => rmSync(dir, { recursive: true, force: true });
 
-/** A folder of the running test's own, gone when the test is over. */
+/** A temporary directory that is deleted after the running test. */
 export function tempDir(): string {
-  const dir = make();
-  onTestFinished(() => remove(dir));
+  const dir = createDir();
+  onTestFinished(() => removeDir(dir));
   return dir;
 }
 
 const lasting: string[] = [];
-afterAll(() => lasting.splice(0).forEach(remove));
+afterAll(() => lasting.splice(0).forEach(removeDir));
 
-/** A folder for all tests of a file. */
+/** A temporary directory that is deleted after all tests of the file. */
 export function lastingTempDir(): string {
-  const dir = make();
+  const dir = createDir();
   lasting.push(dir);
   return dir;
 }

@@ -1,4 +1,4 @@
-/** The least-squares line through points: how much `y` grows with each step of `x`. */
+/** Slope of the least-squares line through the points. */
 export function computeSlope(points: readonly (readonly [x: number, y: number])[]): number {
   const computeMean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const [meanX, meanY] = [computeMean(points.map(([x]) => x)), computeMean(points.map(([, y]) => y))];
@@ -12,7 +12,7 @@ export function computeMedian(values: readonly number[]): number {
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** The value that `share` of all are not above. */
+/** The smallest value that at least `share` of all values do not exceed. */
 export function computeQuantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((one, other) => one - other);
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;

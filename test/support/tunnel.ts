@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
-/** Asks a proxy on this machine for a tunnel: its first answer, and the connection as it is from then on. */
+/** Opens a CONNECT tunnel through a local proxy. Resolves to the proxy's response and the connection. */
 export async function openTunnel(port: number | string, target: string): Promise<{ head: string; socket: Socket }> {
   const socket = connect(Number(port), '127.0.0.1');
   socket.on('error', () => {});
@@ -11,7 +11,7 @@ export async function openTunnel(port: number | string, target: string): Promise
   return { head: head.toString(), socket };
 }
 
-/** An answer to bytes that are sent encrypted, to who trusts the certificate. @throws Error when it is not to be trusted */
+/** Sends a request over TLS and returns the response. @throws Error when `ca` does not verify the certificate */
 export async function sendOverTls(
   socket: Socket,
   { host, ca, request }: { host: string; ca: string; request: string },

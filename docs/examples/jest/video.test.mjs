@@ -16,13 +16,13 @@ async function call(path, body) {
   return response.json();
 }
 
-test('an image is paid for and can be downloaded', async () => {
+test('pays for an image and can download it', async () => {
   const { generationId } = await call('/api/nano-banana-2/generate', { prompt: 'A cat', mode: 'generate' });
-  let answer = { status: 'pending' };
-  while (!['completed', 'failed'].includes(answer.status)) {
-    answer = await call('/api/nano-banana-2/check-status', { generationId });
+  let poll = { status: 'pending' };
+  while (!['completed', 'failed'].includes(poll.status)) {
+    poll = await call('/api/nano-banana-2/check-status', { generationId });
   }
-  expect((await fetch(answer.imageUrl)).headers.get('content-type')).toBe('image/jpeg');
+  expect((await fetch(poll.imageUrl)).headers.get('content-type')).toBe('image/jpeg');
   const { balance } = await emulator.account(emulator.apiKey).ledger();
   expect(balance).toBe(996);
 });

@@ -1,4 +1,4 @@
-"""An emulator for a test session, with the standard library alone. Put this beside your tests."""
+"""An emulator for a test session, using only the standard library. Put this file next to your tests."""
 import json
 import os
 import signal
@@ -8,27 +8,27 @@ import uuid
 
 import pytest
 
-# Where it is not installed in the project: ["node", "/path/to/nanophoto-emulator/dist/main.js"]
+# If it is not installed in the project: ["node", "/path/to/nanophoto-emulator/dist/main.js"]
 COMMAND = json.loads(os.environ.get("NANOPHOTO_EMULATOR_COMMAND", '["npx", "nanophoto-emulator"]'))
 
 
 @pytest.fixture(scope="session")
 def emulator_url():
-    """Where the emulator of this session answers; it ends with the session."""
+    """The URL of an emulator that runs for the whole test session."""
     command = [*COMMAND, "--port", "0", "--clock", "auto"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        # Its first line says where it is.
+        # The first log line contains the URL.
         yield json.loads(process.stdout.readline())["url"]
     finally:
-        # npx keeps the signal to itself.
+        # npx does not forward signals.
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate(timeout=10)
 
 
 @pytest.fixture
 def api_key(emulator_url):
-    """A key of the test's own, with ten credits."""
+    """A separate key for the test, with ten credits."""
     key = f"np_test_{uuid.uuid4()}"
     body = json.dumps({"key": key, "credits": 10}).encode()
     headers = {"Content-Type": "application/json"}

@@ -8,7 +8,7 @@ def post(url, key, body):
         return json.load(response)
 
 
-def test_a_video_is_paid_for(emulator_url, api_key):
+def test_a_video_is_charged(emulator_url, api_key):
     job = post(f"{emulator_url}/api/sora-2/generate", api_key, {"prompt": "A cat", "mode": "textToVideo"})
     status = post(f"{emulator_url}/api/sora-2/check-status", api_key, {"taskId": job["taskId"]})
     assert status["status"] == "completed"

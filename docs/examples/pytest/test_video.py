@@ -1,4 +1,4 @@
-"""Tests that never sleep, with the standard library alone. Run with pytest, or with python3 where there is none."""
+"""Tests that never sleep, using only the standard library. Run with pytest, or directly with python3."""
 import json
 import os
 import time
@@ -10,7 +10,7 @@ BASE_URL = os.environ.get("NANOPHOTO_API_BASE_URL", "http://127.0.0.1:6266")
 
 
 def call(method, path, body=None, key=None):
-    """One request; answers the status and the JSON."""
+    """Sends a request and returns the status and the JSON."""
     headers = {"Content-Type": "application/json"}
     if key:
         headers["Authorization"] = f"Bearer {key}"
@@ -24,7 +24,7 @@ def call(method, path, body=None, key=None):
 
 
 def make_image(key, prompt, wait=time.sleep):
-    """The code under test: what an application would have. It knows nothing of the emulator; how it waits is a parameter."""
+    """The code under test, as in an application: it does not know about the emulator. How it waits is a parameter."""
     _, job = call("POST", "/api/nano-banana-2/generate", {"prompt": prompt, "mode": "generate"}, key)
     if not job.get("success"):
         raise RuntimeError(job["errorCode"])
@@ -42,17 +42,17 @@ def control(method, path, body=None):
 
 
 def account(**own):
-    """A key of the test's own, on a clock that each poll moves to the next step."""
+    """A separate key for the test, on a clock that each poll advances to the next step."""
     key = f"np_test_{uuid.uuid4()}"
     control("POST", "", {"key": key, "credits": 10, "clock": "auto", **own})
     return key
 
 
 def no_wait(seconds):
-    """For an auto clock, where the next poll is always the next step."""
+    """For an auto clock, where each poll advances to the next step."""
 
 
-def test_returns_the_url_and_pays():
+def test_returns_the_url_and_is_charged():
     key = account()
     assert make_image(key, "A cat at the piano", no_wait).endswith(".jpg")
     ledger = control("GET", f"/{key}/ledger")
@@ -70,7 +70,7 @@ def test_a_failed_image_is_refunded():
     assert control("GET", f"/{key}")["credits"] == 10
 
 
-def test_the_hundred_and_first_request_is_refused():
+def test_a_request_over_the_rate_limit_is_refused():
     key = account()
     control("PUT", f"/{key}/rate-limit", {"limit": 100, "remaining": 0})
     try:
@@ -82,11 +82,11 @@ def test_the_hundred_and_first_request_is_refused():
     assert make_image(key, "A cat", no_wait)
 
 
-def test_asks_every_three_seconds_and_has_manners():
+def test_polls_every_three_seconds_and_passes_the_verdict():
     key = account(clock="frozen")
 
     def wait(seconds):
-        """Whenever the client waits, its time passes at once."""
+        """Advances the clock instead of waiting."""
         control("POST", f"/{key}/clock/advance", {"ms": seconds * 1000})
 
     make_image(key, "A cat @emulator(duration=12s)", wait)

@@ -5,7 +5,7 @@ const BASE_URL = process.env.NANOPHOTO_API_BASE_URL ?? 'http://127.0.0.1:6266';
 
 const sleep = (ms: number): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** The code under test: what an application would have. It knows nothing of the emulator; how it waits is a parameter. */
+/** The code under test, as in an application: it does not know about the emulator. How it waits is a parameter. */
 async function makeVideo(apiKey: string, prompt: string, wait = sleep, baseUrl = BASE_URL): Promise<string> {
   const call = async (path: string, body: object) => {
     const response = await fetch(baseUrl + path, {
@@ -25,10 +25,10 @@ async function makeVideo(apiKey: string, prompt: string, wait = sleep, baseUrl =
   }
 }
 
-/** For an auto clock, where the next poll is always the next step. */
+/** For an auto clock, where each poll advances to the next step. */
 const noWait = async () => {};
 
-/** A key of the test's own: its credits, tasks, clock and journal are nobody else's, so tests run in parallel. */
+/** One key per test, with its own credits, tasks, clock and journal, so that tests can run in parallel. */
 let key: string;
 
 async function control(method: string, path: string, body?: object) {
@@ -37,13 +37,13 @@ async function control(method: string, path: string, body?: object) {
     headers: { 'content-type': 'application/json' },
     ...(body && { body: JSON.stringify(body) }),
   });
-  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+  // biome-ignore lint/suspicious/noExplicitAny: responses have many shapes
   return (await response.json()) as any;
 }
 
 beforeEach(async () => {
   key = `np_test_${randomUUID()}`;
-  // With an auto clock each poll moves the time to the task's next step.
+  // With an auto clock, each poll advances the time to the task's next step.
   await control('POST', '', { key, credits: 10, clock: 'auto' });
 });
 
@@ -56,26 +56,26 @@ describe('makeVideo', () => {
     expect(entries.map(({ kind }: { kind: string }) => kind)).toEqual(['grant', 'hold', 'capture']);
   });
 
-  it('says why there is no video, and has its credits back', async () => {
+  it('reports the error of a failed task and gets a refund', async () => {
     await control('POST', `/${key}/faults`, { at: 'task', effect: { fail: true } });
     await expect(makeVideo(key, 'A cat', noWait)).rejects.toThrow('GENERATION_FAILED');
     expect((await control('GET', `/${key}`)).credits).toBe(10);
   });
 
-  it('fails without credits, and sends one request only', async () => {
+  it('fails without credits after a single request', async () => {
     await control('POST', `/${key}/credits`, { amount: -10 });
     await expect(makeVideo(key, 'A cat', noWait)).rejects.toThrow('INSUFFICIENT_CREDITS');
     expect(await control('GET', `/${key}/requests/count`)).toEqual({ count: 1 });
   });
 
-  it('gives up when its requests of the hour are used up', async () => {
+  it('fails when the rate limit is exhausted', async () => {
     await control('PUT', `/${key}/rate-limit`, { remaining: 1 });
     await expect(makeVideo(key, 'A cat', noWait)).rejects.toThrow('API_KEY_RATE_LIMIT_EXCEEDED');
   });
 
-  it('asks every five seconds for a video of two minutes, and has manners', async () => {
+  it('polls a two-minute video every five seconds and passes the verdict', async () => {
     await control('PUT', `/${key}/clock`, { mode: 'frozen' });
-    // Whenever the client waits, its time passes at once.
+    // Advances the clock instead of waiting.
     const wait = (ms: number) => control('POST', `/${key}/clock/advance`, { ms });
     await makeVideo(key, 'A cat @emulator(duration=2m)', wait);
     const polls = await control('GET', `/${key}/requests/count?path=/api/sora-2/check-status`);

@@ -1,14 +1,14 @@
-// Requests that tell, to the byte, how far an answer has come when its connection breaks.
+// An HTTP client that reports exactly how much of a response arrived before its connection broke.
 import { Pool } from 'undici';
 
 const TIMEOUT_MS = 20_000;
 
 /**
- * `heard` is called in the very moment in which an answer is whole (or, as `head`, has begun), before anything else can
- * happen: who kills the server there leaves it no time to make good for what it has said too early. `sending` is
- * waited for before a request goes out.
+ * `onResponse(kind)` is called synchronously when a response is complete (and, as `${kind} head`, when its head has
+ * arrived), before anything else can happen: a caller that kills the server there leaves it no time to write what it
+ * has already confirmed. `beforeSend(kind)` is awaited before each request.
  */
-export function createClient(url, { connections = 32, heard = () => {}, sending = () => {} } = {}) {
+export function createClient(url, { connections = 32, onResponse = () => {}, beforeSend = () => {} } = {}) {
   const pool = new Pool(url, {
     connections,
     pipelining: 1,
@@ -17,24 +17,25 @@ export function createClient(url, { connections = 32, heard = () => {}, sending 
   });
 
   /**
-   * Answers `{status, headers, text, isWhole}`; `status` undefined: not even the head came. `leaveAfter`: hangs up
-   * after so many bytes. `onText`: called with each piece.
+   * Resolves to `{status, headers, text, isComplete, hasLeft, error}`. `status` is undefined if not even the head
+   * arrived. `leaveAfter`: disconnects after this many bytes. `onText`: called with each chunk instead of collecting
+   * it.
    */
   async function send(kind, method, path, { key, body, headers = {}, leaveAfter, onText, onHead } = {}) {
-    await sending(kind);
+    await beforeSend(kind);
     return new Promise((resolve) => {
       const chunks = [];
       let size = 0;
       let head = {};
-      const end = (more) => {
+      const end = (overrides) => {
         const text = Buffer.concat(chunks).toString();
         resolve({
           status: head.status,
           headers: head.headers ?? {},
           text,
-          isWhole: false,
+          isComplete: false,
           hasLeft: false,
-          ...more,
+          ...overrides,
         });
       };
       pool.dispatch(
@@ -53,7 +54,7 @@ export function createClient(url, { connections = 32, heard = () => {}, sending 
           onResponseStart(_controller, status, responseHeaders) {
             head = { status, headers: responseHeaders };
             onHead?.(status);
-            heard(`${kind} head`);
+            onResponse(`${kind} head`);
           },
           onResponseData(controller, chunk) {
             size += chunk.length;
@@ -61,12 +62,12 @@ export function createClient(url, { connections = 32, heard = () => {}, sending 
             else chunks.push(chunk);
             if (leaveAfter !== undefined && size > leaveAfter) {
               end({ hasLeft: true });
-              controller.abort(new Error('the client has left'));
+              controller.abort(new Error('the client disconnected'));
             }
           },
           onResponseEnd() {
-            heard(kind);
-            end({ isWhole: true });
+            onResponse(kind);
+            end({ isComplete: true });
           },
           onResponseError(_controller, error) {
             end({ error });
@@ -78,11 +79,11 @@ export function createClient(url, { connections = 32, heard = () => {}, sending 
 
   return {
     send,
-    /** The answer as JSON. @throws Error when it is no answer of this status */
+    /** The response body as JSON. @throws Error when the response is incomplete or has another status */
     async call(method, path, body, expected = 200) {
-      const { status, text, isWhole, error } = await send('call', method, path, body === undefined ? {} : { body });
-      if (!isWhole || status !== expected)
-        throw new Error(`${method} ${path} was answered ${status ?? error}: ${text.slice(0, 300)}`);
+      const { status, text, isComplete, error } = await send('call', method, path, body === undefined ? {} : { body });
+      if (!isComplete || status !== expected)
+        throw new Error(`${method} ${path} returned ${status ?? error}: ${text.slice(0, 300)}`);
       return text === '' ? undefined : JSON.parse(text);
     },
     close: () => pool.destroy(),

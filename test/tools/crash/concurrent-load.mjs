@@ -1,7 +1,7 @@
-// What many clients do at once with accounts that they share.
+// The load of many clients that share accounts.
 import { json } from './client.mjs';
-import { showClock, showEntry, showTask } from './concurrent-account.mjs';
-import { markOf, ORDERS, pollOf, statusesIn } from './orders.mjs';
+import { recordClock, recordEntry, recordTaskStatus } from './concurrent-account.mjs';
+import { formatMark, ORDERS, parseStatuses, pollRequestFor } from './orders.mjs';
 
 const FAMILIES = {
   ...{ 'sora-2': 5, 'veo-3': 4, 'seedance-1-5-pro': 2, 'sora-2-tvc': 2, 'nano-banana-pro': 2 },
@@ -13,79 +13,79 @@ const CALLS = {
   credit: 10,
   end: 6,
   advance: 8,
-  lookAtLedger: 5,
-  lookAtTasks: 3,
-  lookAtAccount: 3,
+  readLedger: 5,
+  readTasks: 3,
+  readAccount: 3,
 };
 
-let numbers = 0;
+let markCount = 0;
 const nextMark = () => {
-  numbers += 1;
-  return markOf(numbers);
+  markCount += 1;
+  return formatMark(markCount);
 };
-const pathOf = ({ key }) => `/__admin/accounts/${encodeURIComponent(key)}`;
+const accountPath = ({ key }) => `/__admin/accounts/${encodeURIComponent(key)}`;
 
 /**
- * One of the calls, drawn. `complain` is told what no emulator may answer. Answers whether the connection held: an
- * answer that breaks off without having been asked to is the end of the server.
+ * Returns a function that makes one randomly chosen call. `report` receives responses that the emulator must never
+ * send. The call resolves to false when the connection broke without the client asking for it: the server is gone.
  */
-export function createOpenLoad({ client, accounts, complain }) {
-  const calls = { order, poll, credit, end, advance, lookAtLedger, lookAtTasks, lookAtAccount };
+export function createConcurrentLoad({ client, accounts, report }) {
+  const calls = { order, poll, credit, end, advance, readLedger, readTasks, readAccount };
 
   async function send(account, ...request) {
-    const answer = await client.send(...request);
-    if (answer.isWhole && answer.status >= 500 && json(answer)?.errorCode !== 'GENERATION_FAILED')
-      complain(`${account.key}: ${request[1]} ${request[2]} was answered ${answer.status} ${answer.text}`);
-    return answer;
+    const response = await client.send(...request);
+    if (response.isComplete && response.status >= 500 && json(response)?.errorCode !== 'GENERATION_FAILED')
+      report(`${account.key}: ${request[1]} ${request[2]} returned ${response.status} ${response.text}`);
+    return response;
   }
 
   async function order(account, random) {
     const family = random.weighted(FAMILIES);
     const mark = nextMark();
     const directive = random.chance(0.15) ? 'fail' : random.chance(0.05) ? 'refuse' : undefined;
-    const words = { fail: 'fail', refuse: 'fail=GENERATION_FAILED' }[directive];
+    const faultDirective = { fail: 'fail', refuse: 'fail=GENERATION_FAILED' }[directive];
     const { path, body, ids, pollIds, ...known } = ORDERS[family](`A lighthouse ${mark} in a storm`, random);
     const record = { family, directive, state: 'sent', ...known };
     account.orders.set(mark, record);
     const leaveAfter = known.isStream && random.chance(0.1) ? random.int(1, 400) : undefined;
-    const answer = await send(account, family, 'POST', path, {
+    const response = await send(account, family, 'POST', path, {
       ...{ key: account.key, body, leaveAfter },
-      ...(words && { headers: { 'x-emulator-fault': words } }),
+      ...(faultDirective && { headers: { 'x-emulator-fault': faultDirective } }),
     });
-    if (!answer.isWhole) {
-      if (answer.hasLeft) record.state = 'left';
-      else if (answer.status === 200 && known.isStream) record.state = 'head';
-      return answer.hasLeft || (known.isStream && directive === 'fail' && answer.status === 200);
+    if (!response.isComplete) {
+      if (response.hasLeft) record.state = 'left';
+      else if (response.status === 200 && known.isStream) record.state = 'head';
+      return response.hasLeft || (known.isStream && directive === 'fail' && response.status === 200);
     }
-    if (answer.status === 200 && !(known.isStream && directive === 'fail')) {
+    if (response.status === 200 && !(known.isStream && directive === 'fail')) {
       record.state = 'done';
-      record.ids = ids?.(json(answer));
-      record.pollIds = pollIds?.(json(answer));
-    } else if (answer.status === 402 && account.isPoor) record.state = 'refused';
-    else if (answer.status === 500 && directive === 'refuse') record.state = 'refused';
-    else if (answer.status === 500 && directive === 'fail' && known.isInRequest) {
+      record.ids = ids?.(json(response));
+      record.pollIds = pollIds?.(json(response));
+    } else if (response.status === 402 && account.isPoor) record.state = 'refused';
+    else if (response.status === 500 && directive === 'refuse') record.state = 'refused';
+    else if (response.status === 500 && directive === 'fail' && known.isSynchronous) {
       record.state = 'done';
-      record.toldFailure = true;
-    } else complain(`${account.key}: ${path} was answered ${answer.status} ${answer.text.slice(0, 200)}`);
+      record.reportedFailure = true;
+    } else report(`${account.key}: ${path} returned ${response.status} ${response.text.slice(0, 200)}`);
     return true;
   }
 
-  const someOrder = (account, random, filter) => {
+  const pickOrder = (account, random, filter) => {
     const orders = [...account.orders.values()].filter((order) => order.ids && filter(order));
-    // The latest are the ones that still run.
+    // The most recent orders are the ones still running.
     return orders.length === 0 ? undefined : orders[Math.max(0, orders.length - random.int(1, 60))];
   };
 
   async function poll(account, random) {
-    const record = someOrder(account, random, () => true);
+    const record = pickOrder(account, random, () => true);
     if (!record) return true;
-    const { path, body } = pollOf(record);
-    const answer = await send(account, 'poll', 'POST', path, { key: account.key, body });
-    if (!answer.isWhole) return false;
-    if (answer.status !== 200) complain(`${account.key}: a poll was answered ${answer.status} ${answer.text}`);
+    const { path, body } = pollRequestFor(record);
+    const response = await send(account, 'poll', 'POST', path, { key: account.key, body });
+    if (!response.isComplete) return false;
+    if (response.status !== 200) report(`${account.key}: a poll returned ${response.status} ${response.text}`);
     else
-      statusesIn(record, json(answer)).forEach((status, index) => {
-        showTask(account, record.ids[index], status);
+      parseStatuses(record, json(response)).forEach((status, index) => {
+        recordTaskStatus(account, record.ids[index], status);
       });
     return true;
   }
@@ -95,63 +95,63 @@ export function createOpenLoad({ client, accounts, complain }) {
     const amount = random.chance(0.7) ? random.int(1, 500) : -random.int(1, account.isPoor ? 100 : 20);
     const record = { amount, state: 'sent' };
     account.grants.set(reason, record);
-    const path = `${pathOf(account)}/credits`;
-    const answer = await send(account, 'credit', 'POST', path, { body: { amount, reason } });
-    if (!answer.isWhole) return false;
-    record.state = answer.status === 200 ? 'done' : 'refused';
-    if (answer.status !== 200 && !(answer.status === 409 && account.isPoor))
-      complain(`${account.key}: credits were answered ${answer.status} ${answer.text}`);
+    const path = `${accountPath(account)}/credits`;
+    const response = await send(account, 'credit', 'POST', path, { body: { amount, reason } });
+    if (!response.isComplete) return false;
+    record.state = response.status === 200 ? 'done' : 'refused';
+    if (response.status !== 200 && !(response.status === 409 && account.isPoor))
+      report(`${account.key}: credits returned ${response.status} ${response.text}`);
     return true;
   }
 
   async function end(account, random) {
-    const record = someOrder(account, random, () => true);
+    const record = pickOrder(account, random, () => true);
     if (!record) return true;
     const index = random.int(0, record.ids.length - 1);
     const how = random.pick(['complete', 'fail']);
-    record[how === 'complete' ? 'completeAsked' : 'failAsked'] = true;
-    const path = `${pathOf(account)}/tasks/${record.ids[index]}/${how}`;
-    const answer = await send(account, 'end', 'POST', path, { body: {} });
-    if (!answer.isWhole) return false;
-    if (answer.status === 200) showTask(account, record.ids[index], json(answer).status);
-    else if (answer.status !== 409) complain(`${account.key}: ${how} was answered ${answer.status} ${answer.text}`);
+    record[how === 'complete' ? 'completeRequested' : 'failRequested'] = true;
+    const path = `${accountPath(account)}/tasks/${record.ids[index]}/${how}`;
+    const response = await send(account, 'end', 'POST', path, { body: {} });
+    if (!response.isComplete) return false;
+    if (response.status === 200) recordTaskStatus(account, record.ids[index], json(response).status);
+    else if (response.status !== 409) report(`${account.key}: ${how} returned ${response.status} ${response.text}`);
     return true;
   }
 
   async function advance(account, random) {
     if (account.mode === 'real') return poll(account, random);
     const body = random.chance(0.5) ? { toNext: true } : { ms: random.int(1, 20_000) };
-    const answer = await send(account, 'advance', 'POST', `${pathOf(account)}/clock/advance`, { body });
-    if (!answer.isWhole) return false;
-    if (answer.status !== 200) complain(`${account.key}: advance was answered ${answer.status} ${answer.text}`);
+    const response = await send(account, 'advance', 'POST', `${accountPath(account)}/clock/advance`, { body });
+    if (!response.isComplete) return false;
+    if (response.status !== 200) report(`${account.key}: advance returned ${response.status} ${response.text}`);
     else {
-      showClock(account, json(answer).now);
-      for (const { taskId, to } of json(answer).transitions) showTask(account, taskId, to);
+      recordClock(account, json(response).now);
+      for (const { taskId, to } of json(response).transitions) recordTaskStatus(account, taskId, to);
     }
     return true;
   }
 
-  /** Who only looks must not be shown what a kill can take back. */
-  async function lookAtLedger(account, random) {
-    const known = Math.max(0, ...account.shownEntries.keys());
-    const path = `${pathOf(account)}/ledger?limit=20&after=${Math.max(0, known - random.int(0, 5))}`;
-    const answer = await send(account, 'look', 'GET', path);
-    if (!answer.isWhole) return false;
-    for (const entry of json(answer).entries) showEntry(account, entry);
+  /** A read must not reveal anything that a kill can take back. */
+  async function readLedger(account, random) {
+    const known = Math.max(0, ...account.seenEntries.keys());
+    const path = `${accountPath(account)}/ledger?limit=20&after=${Math.max(0, known - random.int(0, 5))}`;
+    const response = await send(account, 'read', 'GET', path);
+    if (!response.isComplete) return false;
+    for (const entry of json(response).entries) recordEntry(account, entry);
     return true;
   }
 
-  async function lookAtTasks(account) {
-    const answer = await send(account, 'look', 'GET', `${pathOf(account)}/tasks?status=processing&limit=20`);
-    if (!answer.isWhole) return false;
-    for (const { id, status } of json(answer).tasks) showTask(account, id, status);
+  async function readTasks(account) {
+    const response = await send(account, 'read', 'GET', `${accountPath(account)}/tasks?status=processing&limit=20`);
+    if (!response.isComplete) return false;
+    for (const { id, status } of json(response).tasks) recordTaskStatus(account, id, status);
     return true;
   }
 
-  async function lookAtAccount(account) {
-    const answer = await send(account, 'look', 'GET', pathOf(account));
-    if (!answer.isWhole) return false;
-    if (account.mode !== 'real') showClock(account, json(answer).clock.now);
+  async function readAccount(account) {
+    const response = await send(account, 'read', 'GET', accountPath(account));
+    if (!response.isComplete) return false;
+    if (account.mode !== 'real') recordClock(account, json(response).clock.now);
     return true;
   }
 
@@ -162,26 +162,26 @@ export function createOpenLoad({ client, accounts, complain }) {
   };
 }
 
-/** Listens to all that happens, until the server is gone; what is told is held against the rows like any answer. */
-export async function listen(client, accountOf, complain) {
+/** Reads all events until the server is gone. What they say must match the rows, as with any response. */
+export async function listen(client, findAccount, report) {
   let rest = '';
-  let heard = 0;
+  let eventCount = 0;
   await client.send('events', 'GET', '/__admin/events', {
     onText(text) {
       const events = (rest + text).split('\n\n');
       rest = events.pop();
-      for (const event of events) {
-        const [, type, data] = /^id: \d+\nevent: (\w+)\ndata: (.*)$/s.exec(event) ?? [];
+      for (const message of events) {
+        const [, type, data] = /^id: \d+\nevent: (\w+)\ndata: (.*)$/s.exec(message) ?? [];
         if (type !== 'task' && type !== 'ledger') continue;
-        const { key, ...told } = JSON.parse(data);
-        const account = accountOf(key);
+        const { key, ...event } = JSON.parse(data);
+        const account = findAccount(key);
         if (!account) continue;
-        heard += 1;
-        if (type === 'ledger') showEntry(account, told);
-        else showTask(account, told.taskId, told.to);
+        eventCount += 1;
+        if (type === 'ledger') recordEntry(account, event);
+        else recordTaskStatus(account, event.taskId, event.to);
       }
     },
   });
-  if (rest.length > 1_000_000) complain('the events have no ends');
-  return heard;
+  if (rest.length > 1_000_000) report('an event has no end');
+  return eventCount;
 }

@@ -1,6 +1,6 @@
-// Preloaded into the emulator: after a SIGUSR2 it kills itself before the n-th statement of those that write, or are part of
-// what writes, or before the n-th commit. So a transaction ends at any place there is, and what was told before its commit,
-// if anything was, is out by then.
+// Preloaded into the emulator. After SIGUSR2, the process kills itself before the n-th statement that writes or belongs
+// to a write transaction, or before the n-th commit. Transactions thus end at any possible point, and a response that
+// was wrongly sent before its commit has already left.
 import { writeSync } from 'node:fs';
 import Database from 'better-sqlite3';
 
@@ -15,7 +15,7 @@ process.on('SIGUSR2', () => {
 });
 
 function count(isPartOfWrite, source, database) {
-  // Reads alone change nothing that could be left half done; a commit counts as one that writes.
+  // A lone read leaves nothing half done. A commit counts as a write.
   if (isPartOfWrite) statements -= 1;
   if (/^\s*COMMIT\b/i.test(source)) commits -= 1;
   if (statements > 0 && commits > 0) return;
@@ -23,7 +23,7 @@ function count(isPartOfWrite, source, database) {
   process.kill(process.pid, 'SIGKILL');
 }
 
-// Kept, because a statement must not be collected before its database.
+// Held in a variable because a statement must not be garbage-collected before its database.
 const db = new Database(':memory:');
 const statement = db.prepare('SELECT 1');
 const prototype = Object.getPrototypeOf(statement);

@@ -1,15 +1,18 @@
-// What can be ordered, at what price, and how the answer names the tasks. Each order carries a mark in its text, by which
-// the task that came of it is known again in the database, whether its client ever got an answer or not.
+// The orders that clients send, their prices, and how to find the task ids in a response. The text of each order
+// contains a mark that identifies its tasks in the database, whether or not the client received a response.
 
 const MARK = /n\d{10}/;
 
-/** Eleven characters, so that it can be the id of a video as well. */
-export const markOf = (number) => `n${String(number).padStart(10, '0')}`;
-export const markIn = (text) => MARK.exec(text)?.[0];
+/** Eleven characters, so that a mark can also be a YouTube video id. */
+export const formatMark = (number) => `n${String(number).padStart(10, '0')}`;
+export const findMark = (text) => MARK.exec(text)?.[0];
 
-const one = ({ taskId }) => [taskId];
+const getTaskId = ({ taskId }) => [taskId];
 
-/** Each answers `{path, body, price, count, ids}`: what is sent, what each task costs, how many there are of them. */
+/**
+ * Each builds an order: `path` and `body` of the request, `price` of each task, `count` of tasks, and `ids`, which
+ * reads the task ids from the response.
+ */
 export const ORDERS = {
   'sora-2': (text, random) => {
     const videoDuration = random.pick(['10', '15']);
@@ -18,7 +21,7 @@ export const ORDERS = {
       body: { prompt: text, mode: 'textToVideo', videoDuration },
       price: { 10: 4, 15: 8 }[videoDuration],
       count: 1,
-      ids: one,
+      ids: getTaskId,
     };
   },
   'veo-3': (text, random) => {
@@ -52,7 +55,7 @@ export const ORDERS = {
       },
       price: generateAudio ? 4 : 2,
       count: 1,
-      ids: one,
+      ids: getTaskId,
     };
   },
   'sora-2-tvc': (text) => ({
@@ -60,10 +63,10 @@ export const ORDERS = {
     body: { adTheme: text },
     price: 8,
     count: 1,
-    ids: one,
+    ids: getTaskId,
   }),
-  'nano-banana-pro': (text, random) => image('nano-banana-pro', text, random),
-  'nano-banana-2': (text, random) => image('nano-banana-2', text, random),
+  'nano-banana-pro': (text, random) => imageOrder('nano-banana-pro', text, random),
+  'nano-banana-2': (text, random) => imageOrder('nano-banana-2', text, random),
   'prompt-generator': (text, random) => ({
     path: '/api/sora-2/generate-prompt',
     body: { topic: text, technique: random.pick(['montage', 'long-take']), duration: random.pick([5, 30]) },
@@ -73,34 +76,34 @@ export const ORDERS = {
   }),
   'reverse-prompt': (text) => ({
     path: '/api/sora-2/reverse-prompt',
-    body: { videoSource: 'youtube', videoUrl: `https://www.youtube.com/watch?v=${markIn(text)}` },
+    body: { videoSource: 'youtube', videoUrl: `https://www.youtube.com/watch?v=${findMark(text)}` },
     price: 1,
     count: 1,
     isStream: true,
   }),
   'sora-watermark': (text) => ({
     path: '/api/sora/remove-watermark',
-    body: { share_link: `https://sora.chatgpt.com/p/${markIn(text)}` },
+    body: { share_link: `https://sora.chatgpt.com/p/${findMark(text)}` },
     price: 0,
     count: 1,
-    isInRequest: true,
+    isSynchronous: true,
   }),
 };
 
-function image(family, text, random) {
+function imageOrder(family, text, random) {
   const imageQuality = random.pick(['1K', '2K', '4K']);
   return {
     path: `/api/${family}/generate`,
     body: { prompt: text, mode: 'generate', imageQuality },
     price: { '1K': 4, '2K': 8, '4K': 16 }[imageQuality],
     count: 1,
-    ids: one,
+    ids: getTaskId,
     pollIds: ({ generationId }) => [generationId],
   };
 }
 
-/** The poll of one order's tasks: its path and body. */
-export function pollOf({ family, ids, pollIds }) {
+/** Path and body of the request that polls the tasks of an order. */
+export function pollRequestFor({ family, ids, pollIds }) {
   const path = `/api/${family}/check-status`;
   if (family === 'veo-3') {
     return { path, body: { taskIds: ids.map((taskId, index) => ({ shotId: `shot-${index + 1}`, taskId })) } };
@@ -108,9 +111,9 @@ export function pollOf({ family, ids, pollIds }) {
   return { path, body: pollIds ? { generationId: pollIds[0] } : { taskId: ids[0] } };
 }
 
-/** The state of each of the order's tasks as a poll's answer tells it. */
-export function statusesIn({ family, ids }, answer) {
-  if (family === 'veo-3') return answer.shots.map(({ status }) => status);
-  const status = ['completed', 'failed'].includes(answer.status) ? answer.status : 'processing';
+/** The status of each task of the order, from the response to a poll. */
+export function parseStatuses({ family, ids }, response) {
+  if (family === 'veo-3') return response.shots.map(({ status }) => status);
+  const status = ['completed', 'failed'].includes(response.status) ? response.status : 'processing';
   return ids.map(() => status);
 }

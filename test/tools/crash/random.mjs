@@ -1,7 +1,7 @@
-// Chance that can be had again: the seed decides what is sent, and when the process is killed.
+// Reproducible randomness: the seed decides what is sent and when the process is killed.
 
-/** mulberry32: small, and good enough to choose with. */
-export function randomOf(seed) {
+/** mulberry32: small, and good enough for test data. */
+export function seededRandom(seed) {
   let state = seed >>> 0;
   const next = () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -9,14 +9,14 @@ export function randomOf(seed) {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
-  const int = (least, most) => least + Math.floor(next() * (most - least + 1));
+  const int = (min, max) => min + Math.floor(next() * (max - min + 1));
   return {
     next,
-    /** Both ends are possible. */
+    /** Both bounds are inclusive. */
     int,
     chance: (probability) => next() < probability,
     pick: (list) => list[int(0, list.length - 1)],
-    /** One of the names, each as often as its number says. */
+    /** One of the keys, with a probability proportional to its value. */
     weighted(weights) {
       const sum = Object.values(weights).reduce((total, weight) => total + weight, 0);
       let left = next() * sum;
@@ -26,7 +26,7 @@ export function randomOf(seed) {
       }
       return Object.keys(weights)[0];
     },
-    /** Another generator, so that what one part draws does not change what another does. */
-    fork: () => randomOf(int(0, 2 ** 32 - 1)),
+    /** An independent generator, so that draws in one part do not change those in another. */
+    fork: () => seededRandom(int(0, 2 ** 32 - 1)),
   };
 }

@@ -1,5 +1,5 @@
-// What a killed process has left in its data directory, read from a copy: to open a database is to recover it, and that is
-// for the emulator to do.
+// The rows that a killed process left in its data directory, read from a copy: opening a database recovers it, and that
+// is the emulator's job.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -9,8 +9,10 @@ const WAL_HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
 
 /**
- * All rows by key, snapshots below their account. `isMidWrite`: the log ends with pages of a transaction that did not come
- * to its end. @throws Error when SQLite finds the copy damaged
+ * All rows by account key, with snapshots below their account. `isMidWrite`: the write-ahead log ends with pages of an
+ * unfinished transaction.
+ *
+ * @throws Error when SQLite finds the copy corrupt
  */
 export function readRows(dataDir, scratchDir) {
   const copy = join(scratchDir, FILE);
@@ -26,14 +28,14 @@ export function readRows(dataDir, scratchDir) {
       ...db.prepare('PRAGMA integrity_check').pluck().all(),
       ...db.prepare('PRAGMA foreign_key_check').all().map(JSON.stringify),
     ].filter((line) => line !== 'ok');
-    if (problems.length > 0) throw new Error(`SQLite finds the database damaged: ${problems.slice(0, 5)}`);
-    return { isMidWrite, accounts: accountsIn(db) };
+    if (problems.length > 0) throw new Error(`SQLite finds the database corrupt: ${problems.slice(0, 5)}`);
+    return { isMidWrite, accounts: readAccounts(db) };
   } finally {
     db.close();
   }
 }
 
-function accountsIn(db) {
+function readAccounts(db) {
   const byId = new Map();
   for (const account of db.prepare('SELECT * FROM accounts').all())
     byId.set(account.id, { account, entries: [], tasks: [], faults: [], snapshots: new Map() });
@@ -54,31 +56,31 @@ function accountsIn(db) {
   return accounts;
 }
 
-/** Whether the log ends with pages of a transaction that did not come to its end. */
+/** Whether the write-ahead log ends with pages of an unfinished transaction. */
 function endsInMidWrite(wal) {
-  const { bytes, frames, isWhole } = logOf(wal);
-  if (!isWhole) return true;
+  const { bytes, frames, isComplete } = readLog(wal);
+  if (!isComplete) return true;
   return frames.length > 0 && bytes.readUInt32BE(frames.at(-1) + 4) === 0;
 }
 
-/** Up to where the log is of its present life: what stands behind that is of an earlier one, and of no account. */
+/** Length of the current part of the write-ahead log. Bytes behind it are left over from before the last checkpoint. */
 export function liveBytes(wal) {
-  const { frames, frameBytes } = logOf(wal);
+  const { frames, frameBytes } = readLog(wal);
   return frames.length === 0 ? 0 : frames.at(-1) + frameBytes;
 }
 
-/** Where the frames begin that are of this life of the log: those of an earlier one have another salt. */
-function logOf(wal) {
+/** The offsets of the current frames of the log. Frames from before the last checkpoint have a different salt. */
+function readLog(wal) {
   const bytes = existsSync(wal) ? readFileSync(wal) : Buffer.alloc(0);
   const frames = [];
-  if (bytes.length < WAL_HEADER_BYTES) return { bytes, frames, isWhole: bytes.length === 0 };
+  if (bytes.length < WAL_HEADER_BYTES) return { bytes, frames, isComplete: bytes.length === 0 };
   const frameBytes = FRAME_HEADER_BYTES + bytes.readUInt32BE(8);
   const salt = bytes.subarray(16, 24);
   for (let at = WAL_HEADER_BYTES; at < bytes.length; at += frameBytes) {
-    // The salt stands behind the page's number and the size of the database, which only a last frame has.
+    // The salt follows the page number and the database size, which is set only in the last frame of a transaction.
     if (!bytes.subarray(at + 8, at + 16).equals(salt)) break;
-    if (at + frameBytes > bytes.length) return { bytes, frames, frameBytes, isWhole: false };
+    if (at + frameBytes > bytes.length) return { bytes, frames, frameBytes, isComplete: false };
     frames.push(at);
   }
-  return { bytes, frames, frameBytes, isWhole: true };
+  return { bytes, frames, frameBytes, isComplete: true };
 }

@@ -1,14 +1,14 @@
-// `npm run test:crash`, which builds the emulator first. Ends with 1 when something did not hold.
+// `npm run test:crash`, which builds the emulator first. Exits with 1 if any check failed.
 
-import { playTroubles } from './failure-modes/index.mjs';
+import { runFailureModes } from './failure-modes/index.mjs';
 import { HELP, readOptions, WrongOption } from './options.mjs';
 import { runRounds } from './rounds.mjs';
 
-const MOST_SHOWN = 40;
-const MOST_MS_A_ROUND = 30_000;
-const MOST_MS_OF_TROUBLES = 300_000;
+const MAX_PROBLEMS_PRINTED = 40;
+const MAX_MS_PER_ROUND = 30_000;
+const MAX_FAILURE_MODES_MS = 300_000;
 
-const say = (text) => process.stdout.write(`${text}\n`);
+const print = (text) => process.stdout.write(`${text}\n`);
 
 try {
   await run(readOptions(process.argv.slice(2)));
@@ -19,30 +19,31 @@ try {
 }
 
 async function run({ help, rounds, seed }) {
-  if (help) return say(HELP);
-  const begin = performance.now();
+  if (help) return print(HELP);
+  const startedMs = performance.now();
   setTimeout(
     () => {
-      process.stderr.write('test:crash: it took longer than it may\n');
+      process.stderr.write('test:crash: timed out\n');
       process.exit(1);
     },
-    rounds * MOST_MS_A_ROUND + MOST_MS_OF_TROUBLES,
+    rounds * MAX_MS_PER_ROUND + MAX_FAILURE_MODES_MS,
   ).unref();
-  say(`${rounds} rounds, --seed ${seed}`);
-  const crashes = await runRounds({ rounds, seed, say });
-  const troubles = await playTroubles(say);
-  const problems = [...crashes.problems, ...troubles.problems];
+  print(`${rounds} rounds, --seed ${seed}`);
+  const crashes = await runRounds({ rounds, seed, print });
+  const failureModes = await runFailureModes(print);
+  const problems = [...crashes.problems, ...failureModes.problems];
 
-  const { answered, events, ordered, midWrite, inTransaction, startsKilled, inFlightDone, inFlightNot } = crashes;
-  say(`
-rounds                        ${crashes.rounds}, each ended by SIGKILL under load; ${startsKilled} times the next start was killed as well
-answers read                  ${answered}, and ${events} events
+  const { responses, events, ordered, midWrite, inTransaction, startsKilled, inFlightDone, inFlightNot } = crashes;
+  const { passed, skipped, checks } = failureModes;
+  print(`
+rounds                        ${crashes.rounds}, each ended by SIGKILL; the next start was killed too in ${startsKilled}
+responses read                ${responses}, plus ${events} events
 orders that became tasks      ${ordered}
-kills in the middle           ${inTransaction} inside of a transaction, ${midWrite} while its pages were written
-calls under way at a kill     ${inFlightDone} had been done, ${inFlightNot} had not
-scenes of trouble             ${troubles.passed} held, ${troubles.skipped} skipped, ${troubles.checks} checks
-seconds                       ${Math.round((performance.now() - begin) / 1000)}
+kills during a write          ${inTransaction} inside a transaction, ${midWrite} while its pages were being written
+requests in flight at a kill  ${inFlightDone} had taken effect, ${inFlightNot} had not
+failure modes                 ${passed} passed, ${skipped} skipped, ${checks} checks
+seconds                       ${Math.round((performance.now() - startedMs) / 1000)}
 problems                      ${problems.length}`);
-  for (const problem of problems.slice(0, MOST_SHOWN)) say(`  ${problem}`);
+  for (const problem of problems.slice(0, MAX_PROBLEMS_PRINTED)) print(`  ${problem}`);
   process.exit(problems.length === 0 ? 0 : 1);
 }

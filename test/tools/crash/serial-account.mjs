@@ -1,12 +1,12 @@
-// An account that one client uses, one call after the other: it knows exactly what must be there, but for the one call that
-// was under way at the kill, which has happened wholly or not at all.
+// An account with one client that sends one request at a time. Its exact state is known, except for the one request in
+// flight at the kill, which must have taken effect completely or not at all.
 
 const clone = (state) => structuredClone(state);
 
-const taskOf = (state, id) => state.tasks.find((task) => task.id === id);
+const findTask = (state, id) => state.tasks.find((task) => task.id === id);
 
-/** The same rule is the same text. */
-const canonical = (rule) =>
+/** A canonicalize form of a fault rule's JSON: equal rules give equal texts. */
+const canonicalize = (rule) =>
   rule === undefined
     ? undefined
     : JSON.stringify(JSON.parse(rule), (_name, value) =>
@@ -15,15 +15,15 @@ const canonical = (rule) =>
           : value,
       );
 
-/** As the control plane makes it. `now` in milliseconds: its clock stands still. */
-export function freshState({ credits, now, seed, speed }) {
+/** The state after the control plane creates the account. `now` in milliseconds: the clock is frozen. */
+export function initialState({ credits, now, seed, speed }) {
   return {
     ...{ credits, now, seed, speed, limit: null, revoked: false },
     entries: credits > 0 ? [{ kind: 'grant', amount: credits, taskId: null, reason: 'initial credits' }] : [],
     tasks: [],
     faults: [],
     snapshots: {},
-    /** What the limiter was told to have counted; undefined once a request may have changed it. */
+    /** The request count that the rate limiter was set to; undefined once a request may have changed it. */
     counted: undefined,
   };
 }
@@ -47,15 +47,15 @@ const finish = (state, task, status, reason) => {
   });
 };
 
-/** What a call does to the state; `answer` undefined: what only the answer tells is left open. */
+/** The effect of each call on the state. With `response` undefined, values that only the response has stay unknown. */
 export const EFFECTS = {
-  order(state, { family, price, count, isStream, completes }, answer) {
+  order(state, { family, price, count, isStream, completes }, response) {
     state.counted = undefined;
-    const ids = answer?.ids ?? Array.from({ length: count }, () => null);
+    const ids = response?.ids ?? Array.from({ length: count }, () => null);
     for (const id of ids) hold(state, { id, family, price });
     if (isStream && completes) finish(state, state.tasks.at(-1), 'completed');
   },
-  /** A rule struck: nothing was charged, the rule has counted. */
+  /** A fault rule fired: nothing was charged, and the rule counted the match. */
   refusal(state, { rule }) {
     state.counted = undefined;
     const fault = state.faults[rule];
@@ -69,16 +69,16 @@ export const EFFECTS = {
   limit(state, { limit, counted }) {
     Object.assign(state, { limit, counted });
   },
-  advance(state, { ms }, answer) {
+  advance(state, { ms }, response) {
     state.counted = undefined;
-    state.now = answer ? Date.parse(answer.now) : state.now + ms;
-    // What falls due on the way is not known without an answer.
-    if (!answer) state.isPlayed = true;
-    for (const { taskId, to } of answer?.transitions ?? [])
-      if (to === 'completed' || to === 'failed') finish(state, taskOf(state, taskId), to, 'GENERATION_FAILED');
+    state.now = response ? Date.parse(response.now) : state.now + ms;
+    // Without a response, the transitions that came due are unknown.
+    if (!response) state.hasUnknownTransitions = true;
+    for (const { taskId, to } of response?.transitions ?? [])
+      if (to === 'completed' || to === 'failed') finish(state, findTask(state, taskId), to, 'GENERATION_FAILED');
   },
   end: (state, { id, how }) =>
-    finish(state, taskOf(state, id), how === 'complete' ? 'completed' : 'failed', 'GENERATION_FAILED'),
+    finish(state, findTask(state, id), how === 'complete' ? 'completed' : 'failed', 'GENERATION_FAILED'),
   change: (state, { settings }) => Object.assign(state, settings),
   addFault: (state, { rule }) => state.faults.push({ rule, matched: 0, fired: 0 }),
   clearFaults(state) {
@@ -91,71 +91,71 @@ export const EFFECTS = {
   restore(state, { as }) {
     Object.assign(state, { counted: undefined }, clone(state.snapshots[as]));
   },
-  /** The same where everything is reset. */
-  reset(state, { made }) {
+  /** Also used for a reset of all accounts. */
+  reset(state, { profile }) {
     const keys = Object.keys(state);
     for (const name of keys) delete state[name];
-    Object.assign(state, freshState(made));
+    Object.assign(state, initialState(profile));
   },
 };
 
-export function applied(state, call, answer) {
+export function applyCall(state, call, response) {
   const after = clone(state);
-  EFFECTS[call.name](after, call, answer);
+  EFFECTS[call.name](after, call, response);
   return after;
 }
 
-/** Sentences on where the rows are not the state. A task of the state without an id may have any. */
-export function differences(state, { account, entries, tasks, faults, snapshots, counted = 0 }) {
+/** One sentence per difference between the rows and the state. A task without an id in the state matches any id. */
+export function findDifferences(state, { account, entries, tasks, faults, snapshots, counted = 0 }) {
   const problems = [];
-  const same = (what, wanted, found) => {
-    if (wanted !== found) problems.push(`${what} should be ${wanted} and is ${found}`);
+  const expectEqual = (what, expected, found) => {
+    if (expected !== found) problems.push(`${what} should be ${expected} but is ${found}`);
   };
-  same('the clock', state.now, account.clock_ms);
-  same('the seed', state.seed, account.seed);
-  same('the speed', state.speed, account.speed);
-  same('the limit', state.limit, account.rate_limit);
-  // A request that was on its way may have been counted.
-  if (counted < state.counted) problems.push(`the limiter has counted ${counted}, not ${state.counted}`);
-  same('revoked', Number(state.revoked), account.revoked);
-  if (state.isPlayed) {
+  expectEqual('the clock', state.now, account.clock_ms);
+  expectEqual('the seed', state.seed, account.seed);
+  expectEqual('the speed', state.speed, account.speed);
+  expectEqual('the limit', state.limit, account.rate_limit);
+  // A request in flight may have been counted.
+  if (counted < state.counted) problems.push(`the rate limiter has counted ${counted}, not ${state.counted}`);
+  expectEqual('revoked', Number(state.revoked), account.revoked);
+  if (state.hasUnknownTransitions) {
     if (entries.length < state.entries.length) problems.push('entries are missing');
   } else {
-    same('the balance', state.credits, account.balance);
-    same('the number of entries', state.entries.length, entries.length);
+    expectEqual('the balance', state.credits, account.balance);
+    expectEqual('the number of entries', state.entries.length, entries.length);
   }
-  same('the number of tasks', state.tasks.length, tasks.length);
-  same('the number of rules', state.faults.length, faults.length);
-  state.entries.forEach((wanted, index) => {
+  expectEqual('the number of tasks', state.tasks.length, tasks.length);
+  expectEqual('the number of rules', state.faults.length, faults.length);
+  state.entries.forEach((expected, index) => {
     const { kind, amount, task_id: id, reason } = entries[index] ?? {};
-    same(`the kind of entry ${index + 1}`, wanted.kind, kind);
-    same(`the amount of entry ${index + 1}`, wanted.amount, amount);
-    same(`the reason of entry ${index + 1}`, wanted.reason, reason ?? null);
-    // What was ordered without an answer has a task that nobody knows.
-    if (wanted.taskId !== null || kind === 'grant' || kind === 'adjust')
-      same(`the task of entry ${index + 1}`, wanted.taskId, id ?? null);
+    expectEqual(`the kind of entry ${index + 1}`, expected.kind, kind);
+    expectEqual(`the amount of entry ${index + 1}`, expected.amount, amount);
+    expectEqual(`the reason of entry ${index + 1}`, expected.reason, reason ?? null);
+    // A task whose order got no response has an id that the client does not know.
+    if (expected.taskId !== null || kind === 'grant' || kind === 'adjust')
+      expectEqual(`the task of entry ${index + 1}`, expected.taskId, id ?? null);
   });
-  state.tasks.forEach((wanted, index) => {
+  state.tasks.forEach((expected, index) => {
     const { id, family, price, status } = tasks[index] ?? {};
-    if (wanted.id !== null) same(`task ${index + 1}`, wanted.id, id);
-    same(`the family of task ${index + 1}`, wanted.family, family);
-    same(`the price of task ${index + 1}`, wanted.price, price);
-    if (!(state.isPlayed && wanted.status === 'processing'))
-      same(`the status of task ${index + 1}`, wanted.status, status);
+    if (expected.id !== null) expectEqual(`task ${index + 1}`, expected.id, id);
+    expectEqual(`the family of task ${index + 1}`, expected.family, family);
+    expectEqual(`the price of task ${index + 1}`, expected.price, price);
+    if (!(state.hasUnknownTransitions && expected.status === 'processing'))
+      expectEqual(`the status of task ${index + 1}`, expected.status, status);
   });
-  state.faults.forEach((wanted, index) => {
+  state.faults.forEach((expected, index) => {
     const { rule, matched, fired } = faults[index] ?? {};
-    same(`rule ${index + 1}`, canonical(wanted.rule), canonical(rule));
-    same(`rule ${index + 1} matched`, wanted.matched, matched);
-    same(`rule ${index + 1} fired`, wanted.fired, fired);
+    expectEqual(`rule ${index + 1}`, canonicalize(expected.rule), canonicalize(rule));
+    expectEqual(`rule ${index + 1} matched`, expected.matched, matched);
+    expectEqual(`rule ${index + 1} fired`, expected.fired, fired);
   });
   if (state.snapshots) {
-    same('the snapshots', Object.keys(state.snapshots).sort().join(), [...snapshots.keys()].sort().join());
+    expectEqual('the snapshots', Object.keys(state.snapshots).sort().join(), [...snapshots.keys()].sort().join());
     for (const [name, kept] of Object.entries(state.snapshots)) {
       const rows = snapshots.get(name);
       if (!rows) continue;
-      same(`the time of snapshot ${name}`, kept.now, rows.account.snapshot_at);
-      for (const problem of differences(kept, rows)) problems.push(`in snapshot ${name}, ${problem}`);
+      expectEqual(`the time of snapshot ${name}`, kept.now, rows.account.snapshot_at);
+      for (const problem of findDifferences(kept, rows)) problems.push(`in snapshot ${name}, ${problem}`);
     }
   }
   return problems;
@@ -163,7 +163,7 @@ export function differences(state, { account, entries, tasks, faults, snapshots,
 
 const STREAMS = ['prompt-generator', 'reverse-prompt'];
 
-/** What was cut is refunded by the next start. */
+/** The state after a start, which refunds interrupted streams. */
 export function afterStart(state) {
   const after = clone(state);
   for (const task of after?.tasks ?? []) {
@@ -172,8 +172,8 @@ export function afterStart(state) {
   return after;
 }
 
-/** The state that the rows show, to go on from when the kill is over. */
-export function stateIn({ account, entries, tasks, faults, snapshots }) {
+/** The state that the rows show; the next calls continue from it. */
+export function stateFromRows({ account, entries, tasks, faults, snapshots }) {
   const state = {
     ...{ credits: account.balance, now: account.clock_ms, seed: account.seed, speed: account.speed },
     ...{ limit: account.rate_limit, revoked: account.revoked === 1 },
@@ -183,31 +183,31 @@ export function stateIn({ account, entries, tasks, faults, snapshots }) {
     snapshots: {},
   };
   for (const [name, rows] of snapshots) {
-    const { snapshots: _none, ...kept } = stateIn(rows);
+    const { snapshots: _none, ...kept } = stateFromRows(rows);
     state.snapshots[name] = kept;
   }
   return state;
 }
 
-/** Settles the call that was under way. Answers sentences on what is wrong with an account and those forked from it. */
-export function checkExactAccount(exact, rows, tally) {
-  const { state, pending } = exact;
+/** Decides whether the request in flight took effect. Returns one sentence per problem. */
+export function checkSerialAccount(serial, rows, tally) {
+  const { state, pending } = serial;
   const options = [{ state }];
   if (pending?.after) for (const after of pending.after) options.push({ state: after, isDone: true });
-  // The start after the kill may have been killed as well, before or after it refunded what was cut.
+  // The start after the kill may have been killed too, before or after it refunded interrupted streams.
   options.push({ state: afterStart(state) });
-  const problems = options.map(({ state: wanted }) =>
-    wanted === null || !rows
-      ? wanted === null && !rows
+  const problems = options.map(({ state: expected }) =>
+    expected === null || !rows
+      ? expected === null && !rows
         ? []
-        : [rows ? 'should not be there' : 'is lost']
-      : differences(wanted, rows),
+        : [rows ? 'should not exist' : 'is lost']
+      : findDifferences(expected, rows),
   );
   const found = problems.findIndex((list) => list.length === 0);
-  exact.pending = undefined;
-  exact.state = rows ? stateIn(rows) : null;
+  serial.pending = undefined;
+  serial.state = rows ? stateFromRows(rows) : null;
   if (found === -1) {
-    const about = pending ? ` (under way: ${pending.name})` : '';
+    const about = pending ? ` (in flight: ${pending.name})` : '';
     return problems[0].slice(0, 4).map((problem) => `${problem}${about}`);
   }
   if (pending) tally[options[found].isDone ? 'inFlightDone' : 'inFlightNot'] += 1;

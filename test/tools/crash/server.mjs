@@ -1,4 +1,4 @@
-// The emulator as a process that can be killed, on a data directory that stays.
+// The emulator as a child process that can be killed, on a data directory that stays.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,35 +11,35 @@ const START_TIMEOUT_MS = 20_000;
 const ERROR_LEVEL = 50;
 
 const children = new Set();
-const cleanUps = new Set();
+const exitHandlers = new Set();
 
-/** To be done however this process ends; answers a function that does it now. */
+/** Runs `work` however this process ends. Returns a function that runs it now instead. */
 export function atExit(work) {
-  cleanUps.add(work);
+  exitHandlers.add(work);
   return () => {
-    cleanUps.delete(work);
+    exitHandlers.delete(work);
     work();
   };
 }
 
-// Synchronous, because that is all an ending process may do.
+// `exit` handlers can only do synchronous work.
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL');
-  for (const work of [...cleanUps].reverse()) work();
+  for (const work of [...exitHandlers].reverse()) work();
 });
 for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
   process.on(signal, () => process.exit(code));
 }
 
-/** A directory that is gone when this process is. */
+/** A temporary directory that is deleted when this process ends. */
 export function tempDir(name) {
   const dir = mkdtempSync(join(tmpdir(), `nanophoto-${name}-`));
   atExit(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
   return dir;
 }
 
-/** What the shell has set for an emulator of its own is not for this one. */
-const ownEnv = () =>
+/** The environment without settings meant for an emulator that the user runs. */
+const cleanEnv = () =>
   Object.fromEntries(
     Object.entries(process.env).filter(
       ([name]) => name !== 'PORT' && name !== 'NODE_OPTIONS' && !name.startsWith('NANOPHOTO_EMULATOR_'),
@@ -47,23 +47,24 @@ const ownEnv = () =>
   );
 
 /**
- * Runs the command with these arguments on a free port. `before`: what the program is started by, `nodeArgs`: what
- * Node.js is told beforehand, `env`: added to the environment, `uid`: who it runs as.
+ * Runs the command with these arguments on a free port. `before`: a program (with arguments) that starts it,
+ * `nodeArgs`: arguments of Node.js itself, `env`: added to the environment, `uid`: the user (and group) that it runs
+ * as.
  */
 export function spawnServer(args, { before = [], nodeArgs = [], env = {}, uid } = {}) {
   const [program, ...rest] = [...before, process.execPath, ...nodeArgs, MAIN, '--port', '0', ...args];
   const child = spawn(program, rest, {
-    env: { ...ownEnv(), ...env },
+    env: { ...cleanEnv(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(uid !== undefined && { uid, gid: uid }),
   });
   children.add(child);
-  const server = { child, url: undefined, lines: [], stderr: '', isDead: false, code: null };
-  let rest_ = '';
+  const server = { child, url: undefined, lines: [], stderr: '', hasEnded: false, code: null };
+  let partialLine = '';
   const ready = Promise.withResolvers?.() ?? withResolvers();
   child.stdout.setEncoding('utf8').on('data', (text) => {
-    const lines = (rest_ + text).split('\n');
-    rest_ = lines.pop();
+    const lines = (partialLine + text).split('\n');
+    partialLine = lines.pop();
     for (const line of lines) {
       const logged = JSON.parse(line);
       server.lines.push(logged);
@@ -78,22 +79,22 @@ export function spawnServer(args, { before = [], nodeArgs = [], env = {}, uid } 
   });
   server.ended = once(child, 'close').then(([code]) => {
     children.delete(child);
-    server.isDead = true;
+    server.hasEnded = true;
     server.code = code;
     ready.resolve();
   });
   return Object.assign(server, {
-    /** Resolves when it is ready, or has ended. */
-    settled: Promise.race([ready.promise, timeout(START_TIMEOUT_MS, 'the emulator did not get ready')]),
-    /** The lines of the log that tell of something wrong. */
+    /** Resolves when the emulator is ready or has ended. */
+    settled: Promise.race([ready.promise, timeout(START_TIMEOUT_MS, 'the emulator did not become ready')]),
+    /** Log lines at level `error` or above. */
     errors: () => server.lines.filter(({ level }) => level >= ERROR_LEVEL),
-    /** At once, where there still is something to kill. */
+    /** Sends SIGKILL without waiting; does nothing if the process has ended. */
     kill: () => child.kill('SIGKILL'),
     async killed() {
-      if (!server.isDead) child.kill('SIGKILL');
+      if (!server.hasEnded) child.kill('SIGKILL');
       await server.ended;
     },
-    /** In good order. */
+    /** Stops the emulator gracefully. */
     async stopped() {
       child.kill('SIGTERM');
       await Promise.race([server.ended, timeout(10_000, 'the emulator did not stop')]);
@@ -101,12 +102,12 @@ export function spawnServer(args, { before = [], nodeArgs = [], env = {}, uid } 
   });
 }
 
-/** The same, once it is ready. @throws Error when it does not get there */
+/** Like `spawnServer`, resolved once it is ready. @throws Error when it ends before that */
 export async function startServer(args, options) {
   const server = spawnServer(args, options);
   await server.settled;
   if (!server.url)
-    throw new Error(`the emulator ended with ${server.code} before it was ready: ${server.stderr.trim()}`);
+    throw new Error(`the emulator exited with ${server.code} before it was ready: ${server.stderr.trim()}`);
   return server;
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { Json } from './fixture.ts';
 
-/** A piece of JSON text that no value stands for. */
+/** A piece of JSON text that no JavaScript value can produce. */
 export class RawJson {
   readonly text: string;
 
@@ -10,7 +10,7 @@ export class RawJson {
   }
 }
 
-/** Like JSON.stringify, with what is raw as it is. */
+/** Like JSON.stringify, but inserts `RawJson` verbatim. */
 export function stringify(value: Json): string {
   if (value instanceof RawJson) return value.text;
   if (Array.isArray(value)) return `[${value.map(stringify).join(',')}]`;
@@ -111,7 +111,7 @@ export const hostileValues: fc.Arbitrary<Json> = fc.oneof(
   { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 3 }) },
 );
 
-/** Texts that are no JSON, or hardly. */
+/** Texts that are not valid JSON, or only just. */
 export const corruptJson = (text: string): fc.Arbitrary<Buffer> =>
   fc.oneof(
     fc.nat(Math.max(1, text.length)).map((end) => Buffer.from(text.slice(0, end))),

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { Message } from './case.ts';
 
-/** Pieces that a parser may trip over. */
+/** Byte sequences that may confuse an HTTP parser. */
 const TOKENS = [
   ...[
     '\r\n',
@@ -83,7 +83,7 @@ const byteEdit: fc.Arbitrary<ByteEdit> = fc.oneof(
 
 function applyEdit(bytes: Buffer, edit: ByteEdit): Buffer {
   if (bytes.length === 0) return bytes;
-  // Most of what can be tripped over stands in the head, so that a body must not have all of it.
+  // Most parser-relevant bytes are in the head, so favor it over the body.
   const end = bytes.indexOf('\r\n\r\n');
   const offset = edit.at % (edit.at % 3 > 0 && end > 0 ? end + 4 : bytes.length);
   const [before, after] = [bytes.subarray(0, offset), bytes.subarray(offset)];
@@ -104,7 +104,7 @@ function applyEdit(bytes: Buffer, edit: ByteEdit): Buffer {
   }
 }
 
-/** Good requests in one packet, and then a few bytes other than they were. */
+/** One to four valid requests in one packet, with one to four byte edits. */
 export const mangled = (message: fc.Arbitrary<Message>): fc.Arbitrary<Buffer> =>
   fc
     .tuple(
@@ -116,7 +116,7 @@ export const mangled = (message: fc.Arbitrary<Message>): fc.Arbitrary<Buffer> =>
     )
     .map(([messages, edits]) => edits.reduce(applyEdit, Buffer.concat(messages.map(({ bytes }) => bytes))));
 
-/** A body of another length than its head says, in both of the ways a length can be said. */
+/** A request whose body length differs from its framing, for both Content-Length and chunked encoding. */
 export const misframed = (message: fc.Arbitrary<Message>): fc.Arbitrary<Buffer> =>
   fc
     .tuple(message, fc.integer({ min: -20, max: 200 }), fc.nat(5), fc.nat(40))
@@ -132,7 +132,7 @@ export const misframed = (message: fc.Arbitrary<Message>): fc.Arbitrary<Buffer> 
       const step = Math.max(1, size);
       for (let offset = 0; offset < body.length; offset += step) {
         const chunk = body.subarray(offset, offset + step);
-        // All but the first way get one of them wrong.
+        // Variants 3 and up get one chunk size line wrong.
         const isWrong = variant > 2 && offset <= size && size % 3 > 0;
         const sizeLine = isWrong
           ? [`${(chunk.length + 1).toString(16)}`, 'zz', `${chunk.length.toString(16)};x=y`][variant - 3]
@@ -142,7 +142,7 @@ export const misframed = (message: fc.Arbitrary<Message>): fc.Arbitrary<Buffer> 
       return Buffer.concat([...chunks, Buffer.from(delta < 0 ? '0\r\n' : '0\r\n\r\n')]);
     });
 
-/** Tunnels: to the vendor, to others, with what may come through them. */
+/** CONNECT tunnels to the vendor and to other hosts, followed by a payload. */
 export const tunnels = (message: fc.Arbitrary<Message>): fc.Arbitrary<Buffer> =>
   fc
     .tuple(

@@ -1,50 +1,57 @@
-/** How the bytes of a case get to the server, and what becomes of the connection. */
+/** How the bytes of a case are sent, and what happens to the connection. */
 export type Delivery =
-  /** On a connection that is kept; `pieces`: where the bytes are cut into packets. */
+  /** On a keep-alive connection. */
   | { how: 'kept' }
+  /** Split into packets at these offsets. */
   | { how: 'pieces'; at: number[] }
-  /** All bytes, and the end of the stream when nothing more comes back: who waits for more of a request is told that it ends. */
+  /**
+   * All bytes, then a half-close once nothing more comes back, so that a server waiting for more of a request sees its
+   * end.
+   */
   | { how: 'settled' }
-  /** All bytes, and the end of the stream at once, as if the client were gone; it listens on. */
+  /** All bytes, then an immediate half-close; the client still reads. */
   | { how: 'half-closed' }
-  /** Byte by byte over a slow line, after the first `quickBytes` and for a while. */
+  /** The first `quickBytes` at once, then some bytes one by one. */
   | { how: 'slow'; quickBytes: number; gapMs: number }
-  /** The client goes away when so many bytes are sent, or when the answer begins. */
+  /** The client disconnects after this many bytes, or when the response begins. */
   | { how: 'aborted'; afterBytes: number; reset: boolean; whenAnswered: boolean }
-  /** So many bytes, and then nothing, for as long as the epoch lasts. */
+  /** This many bytes, then nothing until the epoch ends. */
   | { how: 'unfinished'; afterBytes: number };
 
-/** One request, as it goes over the wire. */
+/** One request as it is sent. */
 export interface Message {
-  /** What it tries, for the count of what was tried: `POST /api/sora-2/generate`. */
+  /** Name of the operation for the statistics: `POST /api/sora-2/generate`. */
   operation: string;
   method: string;
-  /** The path that is served, with its query. */
+  /** The path that is served, including the query. */
   path: string;
-  /** Its body as text, where the contract has to allow what was accepted. */
+  /** The body as text, used to check that an accepted request conforms to the contract. */
   body: string;
   bytes: Buffer;
-  /** Only the forms of answers are promised, not which of them: the head itself is at fault. */
+  /** Checks only the form of the response, not the operation's contract, because the head itself is invalid. */
   isLoose: boolean;
 }
 
 export interface FuzzCase {
-  place: number;
+  index: number;
   kind: string;
-  /** Those on one connection, one after the other. */
+  /** The requests on the connection, in order. */
   messages: Message[];
-  /** What is sent: the messages, or what has been made of them. */
+  /** The bytes to send: the messages, possibly mangled. */
   bytes: Buffer;
-  /** Undefined: as many as the server finds requests in it. */
+  /** Undefined if the number of requests depends on how the server parses the bytes. */
   expectedResponses: number | undefined;
   delivery: Delivery;
 }
 
-/** A fault may strike: any answer was asked for, and none. */
+/** A fault rule may apply, so any response is allowed, or none. */
 export const mayMeetFault = ({ bytes }: FuzzCase): boolean => /faulty|forked|emulator/i.test(bytes.toString('latin1'));
 
-/** The account may be reset or removed meanwhile: then the connection is closed, because no answer is true any more. */
+/**
+ * The account may be reset or removed meanwhile; the server then closes the connection instead of sending a stale
+ * response.
+ */
 export const mayBeAborted = ({ bytes }: FuzzCase): boolean => /churned|made-|restore/i.test(bytes.toString('latin1'));
 
-/** Listens or waits: who has had enough goes away. */
+/** The request waits or streams events; the client gives up after a while. */
 export const isLongLived = ({ bytes }: FuzzCase): boolean => /\/wait|\/events/i.test(bytes.toString('latin1'));

@@ -20,10 +20,10 @@ const PAGES = [
   '/metrics',
 ];
 
-/** What concerns all accounts at once. */
+/** Operations that affect all accounts. */
 const GLOBAL_OPERATIONS = new Set(['POST /__admin/faults', 'POST /__admin/reset']);
 
-/** Uploads: a film, the same with a few bytes wrong, and what is none. */
+/** Video uploads: a valid MP4, damaged and truncated copies, and other data. */
 function createUploads(): string[] {
   const damaged = Array.from({ length: 12 }, (_, index) => {
     const copy = Buffer.from(VIDEO);
@@ -41,15 +41,15 @@ function createUploads(): string[] {
   ];
 }
 
-type CaseDraft = Omit<FuzzCase, 'place'>;
+type CaseDraft = Omit<FuzzCase, 'index'>;
 
-/** The case that stands at a place of the sequence that a seed gives: the same on every machine. */
+/** Returns a function that creates the case with a given index; it depends only on the seed and the index. */
 export function createCases(fixture: Fixture, seed: number, hasGlobalFaults: boolean): (index: number) => FuzzCase {
   const requests = createRequestArbitraries(fixture, createUploads(), hasGlobalFaults);
   const { valid, mutated, corrupted, large } = requests;
   const toMessages = (draft: typeof valid) => draft.map((one) => toMessage(one, fixture.host));
   const validMessages = toMessages(valid);
-  // Mangled, a rule for everybody may strike requests that did not ask for it, and a reset of everything may be one.
+  // In mangled bytes, a global rule could lose the marker that limits it, and a broken reset could become a valid one.
   const nonGlobal = valid.filter(({ operation }) => hasGlobalFaults || !GLOBAL_OPERATIONS.has(operation));
   const nonGlobalMessages = toMessages(nonGlobal);
 
@@ -114,7 +114,7 @@ export function createCases(fixture: Fixture, seed: number, hasGlobalFaults: boo
     { weight: 240, arbitrary: createSingle('valid', validMessages, keepAlive) },
     { weight: 300, arbitrary: createSingle('mutated', toMessages(mutated), keepAlive) },
     { weight: 70, arbitrary: createSingle('no JSON', toMessages(corrupted), keepAlive) },
-    // What length a body has may be said wrong there, and then there is more than one request.
+    // The head may change the body length, and with it the number of requests.
     {
       weight: 90,
       arbitrary: createSingle('odd head', toMessages(withOddHead(nonGlobal, fixture)), settled).map((draft) => ({
@@ -139,10 +139,10 @@ export function createCases(fixture: Fixture, seed: number, hasGlobalFaults: boo
     { weight: 8, arbitrary: createRaw('tunnel', tunnels(nonGlobalMessages)) },
   );
 
-  return (index) => ({ place: index, ...fc.sample(any, { seed: mixSeed(seed, index), numRuns: 1 })[0]! });
+  return (index) => ({ index, ...fc.sample(any, { seed: mixSeed(seed, index), numRuns: 1 })[0]! });
 }
 
-/** Neighbouring places must not give neighbouring seeds: those begin alike. */
+/** Spreads neighboring indexes: similar seeds would produce similar values. */
 function mixSeed(seed: number, index: number): number {
   let hash = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(index + 1, 0xc2b2ae35);
   hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);

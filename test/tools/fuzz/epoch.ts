@@ -6,51 +6,51 @@ import { assertHealthy, createFixture, findLedgerProblems } from './fixture.ts';
 import { createOracle } from './oracle.ts';
 import { createClient } from './send.ts';
 
-/** As many cases are under way at once. */
+/** Number of cases in flight at once. */
 const CONCURRENCY = 32;
 const RESPONSE_TIMEOUT_MS = 15_000;
-/** So long an answer is waited for that may never come. */
+/** How long to wait for a response that may never come. */
 const LINGER_MS = 150;
 const MAX_UNFINISHED = 200;
-/** Connections that are gone take a moment to be closed on the other side. */
+/** How long the server may take to close connections whose clients are gone. */
 const CLOSE_TIMEOUT_MS = 12_000;
-/** In one of so many epochs rules may strike any request; the fourth is the first of them. */
+/** One epoch in this many has rules that may apply to any request; the fourth epoch is the first. */
 const FAULT_EPOCH_INTERVAL = 8;
 const FIRST_FAULT_EPOCH = 3;
 
 export interface FuzzFinding {
-  /** Of the case; undefined where it is of the epoch as a whole. */
-  place?: number;
+  /** Index of the case; undefined if the finding concerns the epoch as a whole. */
+  index?: number;
   problem: string;
   testCase?: FuzzCase;
 }
 
 export interface Tally {
-  /** By operation: statuses, each as often as it was answered. */
+  /** Response count by operation and status. */
   responses: Map<string, Map<number, number>>;
   kinds: Map<string, number>;
-  /** Cases all of whose answers are held to the contract: nobody asked for something to go wrong. */
+  /** Number of cases whose responses were checked against the contract because no fault could apply. */
   checked: number;
 }
 
 export const isFaultEpoch = (epoch: number): boolean => epoch % FAULT_EPOCH_INTERVAL === FIRST_FAULT_EPOCH;
 
-/** Lines that no request may cause: whatever is said at `error` or above, and what is no line of ours. */
+/** Log lines that no request may cause: errors, and lines that are not JSON. */
 function findLogProblems(lines: readonly string[]): string[] {
   return lines.flatMap((line) => {
     try {
       return JSON.parse(line).level < 40 || line.includes('"msg":"refused"')
         ? []
-        : [`the log has an error: ${line.slice(0, 3000)}`];
+        : [`an error was logged: ${line.slice(0, 3000)}`];
     } catch {
-      return [`the log has what is no line of it: ${line.slice(0, 3000)}`];
+      return [`a log line is not JSON: ${line.slice(0, 3000)}`];
     }
   });
 }
 
 /**
- * Everything as at the first start, the cases from `from` to `to`, and a look at what they left: ledgers, log, descriptors, and
- * that all still works.
+ * Resets the server, runs the cases from `from` to `to`, then checks the ledgers, the log, open descriptors, and that
+ * the server still works.
  */
 export async function runEpoch(
   server: ServerProcess,
@@ -82,15 +82,15 @@ export async function runEpoch(
   async function runLane(): Promise<void> {
     while (next < to && server.ended() === undefined) {
       const testCase = getCase(next++);
-      inFlight.set(testCase.place, testCase);
+      inFlight.set(testCase.index, testCase);
       const isPatient =
         !hasGlobalFaults && !mayMeetFault(testCase) && !mayBeAborted(testCase) && !isLongLived(testCase);
       const outcome = await client.deliver(testCase, !isPatient);
       if (server.ended() !== undefined) return;
-      inFlight.delete(testCase.place);
+      inFlight.delete(testCase.index);
       client.limitUnfinished(MAX_UNFINISHED);
       const problem = findViolation(testCase, outcome);
-      if (problem) findings.push({ place: testCase.place, problem, testCase });
+      if (problem) findings.push({ index: testCase.index, problem, testCase });
       count(tally.kinds, testCase.kind);
       if (!hasGlobalFaults && !mayMeetFault(testCase)) tally.checked += 1;
       const startedResponses = outcome.partialResponse
@@ -109,20 +109,20 @@ export async function runEpoch(
 
   const ended = server.ended();
   if (ended !== undefined) {
-    for (const [index, testCase] of inFlight) findings.push({ place: index, testCase, problem: `the server ${ended}` });
+    for (const [index, testCase] of inFlight) findings.push({ index, testCase, problem: `the server ${ended}` });
     return findings;
   }
   const report = (problem: string) => findings.push({ problem });
   if (client.getUnsolicitedCount() > 0)
-    report(`${client.getUnsolicitedCount()} times bytes came on a connection on which nothing was asked`);
+    report(`bytes arrived ${client.getUnsolicitedCount()} times on a connection without a request in flight`);
   await attempt(report, async () => {
-    for (const problem of await findLedgerProblems(server.url)) report(`a ledger does not add up: ${problem}`);
+    for (const problem of await findLedgerProblems(server.url)) report(`a ledger is inconsistent: ${problem}`);
     if (!hasGlobalFaults) await assertHealthy(server.url);
     await createFixture(server.url);
     await assertHealthy(server.url);
   });
   const left = await countLeakedDescriptors(server, baseDescriptors);
-  if (left > 0) report(`${left} descriptors are open that were not before`);
+  if (left > 0) report(`${left} descriptors are still open`);
   for (const problem of findLogProblems(server.takeLog())) report(problem);
   if (server.errorOutput()) report(`something was written to stderr: ${server.errorOutput().slice(0, 3000)}`);
   return findings;
@@ -132,7 +132,7 @@ async function attempt(report: (problem: string) => void, work: () => Promise<vo
   try {
     await work();
   } catch (error) {
-    report(`it does not work any more: ${(error as Error).message}`);
+    report(`the server no longer works: ${(error as Error).message}`);
   }
 }
 
@@ -140,7 +140,7 @@ function count<Key>(counts: Map<Key, number>, key: Key): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-/** How many are still open when the clients have been gone for a while. */
+/** Number of descriptors still open a while after all clients disconnected. */
 async function countLeakedDescriptors(server: ServerProcess, base: number | undefined): Promise<number> {
   if (base === undefined) return 0;
   const deadline = performance.now() + CLOSE_TIMEOUT_MS;

@@ -3,19 +3,19 @@ import { request } from 'node:http';
 // biome-ignore lint/suspicious/noExplicitAny: JSON of every shape
 export type Json = any;
 
-/** What may be done to accounts: `calm` ones are looked at only, so that all they are answered can be held to the contract. */
+/** Accounts by how the cases use them. `stable` ones are only read, so that every response can be checked. */
 const KEYS = {
-  calm: ['calm-real', 'calm-auto', 'calm-frozen', 'calm-poor'],
-  /** Reset, removed, revoked, restored at any moment: an answer may be cut off, never wrong. */
+  stable: ['stable-real', 'stable-auto', 'stable-frozen', 'stable-poor'],
+  /** Reset, removed, revoked and restored at any time: a response may be aborted, but never wrong. */
   churned: ['churned-real', 'churned-auto', 'churned-frozen', 'churned-limited'],
-  /** Have rules that make anything happen. */
+  /** Have fault rules with any effect. */
   faulty: ['faulty-real', 'faulty-auto'],
 };
 
-/** Texts that rules for everybody have to match, so that only requests which have them meet with these. */
+/** Text that global fault rules have to match, so that they apply only to requests that contain it. */
 export const FAULT_MARKER = '@emulator-marked';
 
-/** What there is to be named in requests, the same in each epoch. */
+/** The accounts, tasks, rules and files that requests refer to; the same in each epoch. */
 export interface Fixture {
   /** `host:port` of the server. */
   host: string;
@@ -26,11 +26,11 @@ export interface Fixture {
   snapshots: string[];
   /** Paths of result files. */
   media: string[];
-  /** Of rules for everybody, which few requests meet with, and of rules of `faulty` accounts. */
+  /** Global rules, which apply to few requests, and rules of the `faulty` accounts. */
   ruleIds: { key: string | undefined; id: string }[];
 }
 
-/** A task and whose it is; `poll`: what it is asked about with. */
+/** A task and its account. `poll` is the body that polls it. */
 export interface KnownTask {
   key: string;
   /** `/api/sora-2` */
@@ -46,7 +46,7 @@ export interface ClientResponse {
   json: Json;
 }
 
-/** One call of a well-behaved client, on a connection of its own. */
+/** Sends one request of a well-behaved client, on its own connection. */
 export function call(
   url: string,
   path: string,
@@ -81,7 +81,7 @@ export function call(
         });
       },
     );
-    outgoing.on('timeout', () => outgoing.destroy(new Error(`${method} ${path} was not answered`)));
+    outgoing.on('timeout', () => outgoing.destroy(new Error(`${method} ${path} timed out`)));
     outgoing.on('error', reject);
     outgoing.end(body === undefined ? undefined : JSON.stringify(body));
   });
@@ -95,7 +95,7 @@ async function expectStatus(
 ): Promise<Json> {
   const response = await call(url, path, options);
   if (response.status === status) return response.json;
-  throw new Error(`${options?.method ?? 'GET'} ${path} answered ${response.status}: ${response.text}`);
+  throw new Error(`${options?.method ?? 'GET'} ${path} returned ${response.status}: ${response.text}`);
 }
 
 const PROFILES: Record<string, object> = {
@@ -106,9 +106,9 @@ const PROFILES: Record<string, object> = {
   limited: { rateLimit: 5 },
 };
 
-/** Everything as at the first start, and then what requests can name. */
+/** Resets the server to its initial state, then creates the accounts, tasks, rules and files that requests refer to. */
 export async function createFixture(url: string): Promise<Fixture> {
-  // A reset keeps the accounts that were made here.
+  // A reset keeps the accounts that were created here.
   for (const key of await listKeys(url)) {
     await expectStatus(204, url, `/__admin/accounts/${encodeURIComponent(key)}`, { method: 'DELETE' });
   }
@@ -152,7 +152,7 @@ export async function createFixture(url: string): Promise<Fixture> {
       method: 'POST',
       body: { name: 'kept' },
     });
-    if (kind === 'calm') {
+    if (kind === 'stable') {
       const { tasks } = await expectStatus(200, url, `/__admin/accounts/${key}/tasks?status=completed`);
       const urls: string[] = tasks.flatMap(({ result }: Json) => Object.values(result ?? {}));
       fixture.media.push(...urls.filter((one) => one.startsWith('http')).map((one) => new URL(one).pathname));
@@ -169,7 +169,7 @@ async function addRule(url: string, path: string): Promise<string> {
   return (await expectStatus(201, url, path, { method: 'POST', body })).id;
 }
 
-/** That everything still works, from the first request to the file: what a well-behaved client does. @throws Error */
+/** Checks that a task works from its submission to its result file. @throws Error when something fails */
 export async function assertHealthy(url: string): Promise<void> {
   const key = 'healthy';
   await expectStatus(201, url, '/__admin/accounts', {
@@ -182,7 +182,7 @@ export async function assertHealthy(url: string): Promise<void> {
     method: 'POST',
     body: { toNext: true },
   });
-  if (advanced.transitions.length !== 1) throw new Error(`nothing fell due for ${key}: ${JSON.stringify(advanced)}`);
+  if (advanced.transitions.length !== 1) throw new Error(`no task of ${key} fell due: ${JSON.stringify(advanced)}`);
   const polled = await expectStatus(200, url, '/api/sora-2/check-status', {
     method: 'POST',
     key,
@@ -191,14 +191,14 @@ export async function assertHealthy(url: string): Promise<void> {
   if (polled.status !== 'completed') throw new Error(`the task of ${key} is ${JSON.stringify(polled)}`);
   const { pathname } = new URL(polled.videoUrl);
   const video = await call(url, pathname);
-  if (video.status !== 200) throw new Error(`${pathname} answered ${video.status}`);
+  if (video.status !== 200) throw new Error(`${pathname} returned ${video.status}`);
   const { entries } = await expectStatus(200, url, `/__admin/accounts/${key}/ledger?limit=1000`);
   const kinds = entries.slice(-2).map(({ kind }: Json) => kind);
   if (kinds.join() !== 'hold,capture') throw new Error(`the ledger of ${key} ends with ${kinds}`);
   await expectStatus(204, url, `/__admin/accounts/${key}`, { method: 'DELETE' });
 }
 
-/** The keys of the accounts whose ledgers do not add up, with what is wrong. */
+/** One sentence per account whose ledger is inconsistent. */
 export async function findLedgerProblems(url: string): Promise<string[]> {
   const problems: string[] = [];
   for (const key of await listKeys(url)) {

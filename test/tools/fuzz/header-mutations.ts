@@ -3,11 +3,11 @@ import { hostileTexts } from './attack-cases.ts';
 import type { Fixture } from './fixture.ts';
 import type { Draft } from './requests.ts';
 
-/** In a head only what one byte can be; beyond that the parser alone is tried, which byte-level cases do. */
+/** Keeps only single-byte characters; the byte-level cases cover the rest. */
 const toHeaderText = (text: string) => text.replace(/[^\t\x20-\x7e\x80-\xff]/g, '').slice(0, 6000);
 const value = hostileTexts.map(toHeaderText);
 
-/** One header each, instead of the one that is there or beside it. */
+/** One header each, which replaces the original or is added to it. */
 const headers = (fixture: Fixture): fc.Arbitrary<[string, string]> => {
   const header = (name: string, ...values: string[]): fc.Arbitrary<[string, string]> =>
     fc
@@ -39,13 +39,13 @@ const headers = (fixture: Fixture): fc.Arbitrary<[string, string]> => {
         '',
         'Bearer',
         'Bearer ',
-        'bearer calm-real',
-        'BEARER  calm-real',
+        'bearer stable-real',
+        'BEARER  stable-real',
         'Basic Y2FsbS1yZWFsOg==',
-        'Bearer calm-real calm-auto',
+        'Bearer stable-real stable-auto',
         'Bearer \xe9\xe8',
-        'calm-real',
-        'Bearer\tcalm-real',
+        'stable-real',
+        'Bearer\tstable-real',
       ],
       `Bearer np_test_${'a'.repeat(192)}`,
       `Bearer np_test_${'a'.repeat(193)}`,
@@ -108,7 +108,7 @@ const headers = (fixture: Fixture): fc.Arbitrary<[string, string]> => {
   );
 };
 
-/** A good request whose head says something else than clients say. */
+/** A valid request with unusual headers. */
 export const withOddHead = (draft: fc.Arbitrary<Draft>, fixture: Fixture): fc.Arbitrary<Draft> =>
   fc
     .tuple(
@@ -120,7 +120,7 @@ export const withOddHead = (draft: fc.Arbitrary<Draft>, fixture: Fixture): fc.Ar
     .map(([base, oddHeaders, flood, keepsOriginal]) => {
       const replaced = oddHeaders.map(([name]) => name.toLowerCase());
       const kept = base.headers.filter(([name]) => keepsOriginal || !replaced.includes(name.toLowerCase()));
-      // Now and then more than a server takes: by number, by size.
+      // Sometimes exceeds the server's limits for the number or size of headers.
       const extraHeaders: [string, string][] =
         flood === 0
           ? Array.from({ length: 2500 }, (_, index) => [`x-${index}`, 'y'])
@@ -146,14 +146,14 @@ const METHODS = [
   'get',
 ];
 
-/** Targets that are no documented operation: other paths and methods, files, the page, forms that proxies are asked in. */
+/** Targets other than documented operations: other paths and methods, files, pages, and absolute-form targets. */
 export function oddTargets(
   draft: fc.Arbitrary<Draft>,
   fixture: Fixture,
   pages: readonly string[],
 ): fc.Arbitrary<Draft> {
   const { host, media } = fixture;
-  const key: [string, string] = ['Authorization', 'Bearer calm-real'];
+  const key: [string, string] = ['Authorization', 'Bearer stable-real'];
   const createDraft = (path: string, method = 'GET'): Draft => ({
     ...{ operation: `${method} ${path.startsWith('/media') ? '/media' : path.slice(0, 20)}`, method, path },
     ...{ headers: [key], body: Buffer.alloc(0), isLoose: true },
@@ -263,19 +263,19 @@ export function oddTargets(
       weight: 3,
       arbitrary: fc
         .tuple(oddPaths, fc.constantFrom(...METHODS))
-        .map(([path, method]): Draft => ({ ...createDraft(path, method), operation: 'an odd path' })),
+        .map(([path, method]): Draft => ({ ...createDraft(path, method), operation: 'odd path' })),
     },
     {
       weight: 2,
       arbitrary: fc
         .tuple(draft, fc.constantFrom(...METHODS))
-        .map(([base, method]): Draft => ({ ...base, method, operation: `${method} elsewhere`, isLoose: true })),
+        .map(([base, method]): Draft => ({ ...base, method, operation: `${method} on another path`, isLoose: true })),
     },
     { weight: 2, arbitrary: fileRequests },
     { weight: 1, arbitrary: rangeRequests },
     {
       weight: 1,
-      arbitrary: fc.constantFrom(...pages).map((path): Draft => ({ ...createDraft(path), operation: 'a page' })),
+      arbitrary: fc.constantFrom(...pages).map((path): Draft => ({ ...createDraft(path), operation: 'page' })),
     },
     { weight: 3, arbitrary: absoluteFormRequests },
   );

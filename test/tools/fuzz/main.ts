@@ -8,18 +8,20 @@ import { createFixture } from './fixture.ts';
 import { createMemoryWatch } from './memory.ts';
 
 const REQUESTS = { full: 100_000, short: 4000 };
-/** After so many cases everything begins anew: a finding needs no more than these before it. */
+/**
+ * Cases per epoch. Each epoch starts from the initial state, so reproducing a finding takes at most this many cases.
+ */
 const EPOCH_SIZE = 1000;
-/** In a run of so many each operation is accepted at some time. */
+/** A run with at least this many requests must have every operation accepted at least once. */
 const ALL_ACCEPTED_FROM = 50_000;
-/** The share that may be missing in a shorter one. */
+/** Share of the operations that a shorter run may leave without an accepted request. */
 const MAX_NEVER_ACCEPTED_SHARE = 0.3;
-/** So many of the first cases are repeated, and how often. */
+/** The first cases are repeated at the end, to measure memory. */
 const REPEATED_CASES = 500;
 const REPEATS = 5;
-/** More findings than these tell nothing more. */
+/** Stops after this many findings. */
 const MAX_FINDINGS = 20;
-/** Nobody waits; each request has its line in the log; the journal is full soon, and from then on as large as it will be. */
+/** Tasks end at once; each request is logged; the journal reaches its maximum size early. */
 const SERVER_FLAGS = ['--speed', '1000000', '--log-level', 'info', '--journal-entries', '50'];
 
 const parseRange = (text: string) => {
@@ -32,17 +34,17 @@ const flags = readFlags('test:fuzz', {
   seed: {
     read: integerBetween(0, 2 ** 31 - 1),
     expects: 'a whole number from 0 to 2147483647',
-    describes: 'repeats the run with that seed',
+    describes: 'repeats the run with this seed',
   },
   requests: {
     read: integerBetween(1, 1e9),
     expects: 'a whole number from 1',
-    describes: `how many; ${REQUESTS.full} when absent`,
+    describes: `number of requests; default ${REQUESTS.full}`,
   },
   only: {
     read: parseRange,
-    expects: 'a number, or two as in 1200-1300',
-    describes: 'these cases of the seed alone, in a fresh world; shows what they send',
+    expects: 'a case number, or a range such as 1200-1300',
+    describes: 'runs only these cases of the seed, from the initial state, and prints what they send',
   },
   short: { describes: `${REQUESTS.short} requests` },
 });
@@ -57,7 +59,7 @@ print(`fuzz: seed ${seed}, ${only ? `cases ${only.first} to ${only.last}` : `${t
 const startedMs = performance.now();
 const findings: FuzzFinding[] = [];
 const memory = createMemoryWatch({ slackBytes: 6 * 1024 * 1024, maxBytesPerRequest: 200 });
-// What is opened once (the log, the fonts) is no leak.
+// Descriptors that are opened once (log, fonts) do not count as leaks.
 await createFixture(server.url);
 let baseDescriptors = (await server.measure()).descriptors;
 
@@ -68,23 +70,24 @@ for (let from = first; from < end && findings.length < MAX_FINDINGS && !server.e
   findings.push(...(await runEpoch(server, { seed, epoch, from, to, tally, baseDescriptors })));
   if (server.ended()) break;
   const measured = await server.measure();
-  // The first one opens what is needed once and never again, such as what images are drawn with.
+  // The first epoch opens what is needed once, such as the image renderer.
   if (from === first) baseDescriptors = measured.descriptors;
   memory.add(to, measured);
   const rate = Math.round((to - first) / ((performance.now() - startedMs) / 1000));
   print(
-    `${String(to).padStart(7)} requests${isFaultEpoch(epoch) ? ', stormy' : ''}, ${rate}/s, ${memory.formatLatest()}, ${findings.length} findings`,
+    `${String(to).padStart(7)} requests${isFaultEpoch(epoch) ? ', global faults' : ''}, ${rate}/s, ` +
+      `${memory.formatLatest()}, ${findings.length} findings`,
   );
   from = to;
 }
-// The same cases again and again: what differs in memory from one time to the next has been left by them.
+// Repeats the same cases: memory that grows from one repetition to the next is leaked by them.
 const repeatedMemory = createMemoryWatch({ slackBytes: 0.6 * 1024 * 1024, maxBytesPerRequest: 350 });
 for (let round = 1; round <= REPEATS && !only && findings.length === 0; round++) {
   const to = Math.min(REPEATED_CASES, total);
   findings.push(...(await runEpoch(server, { seed, epoch: 0, from: 0, to, tally, baseDescriptors })));
   if (server.ended()) break;
   repeatedMemory.add(round * to, await server.measure());
-  print(`the first ${to} once more, ${repeatedMemory.formatLatest()}`);
+  print(`the first ${to} again, ${repeatedMemory.formatLatest()}`);
 }
 if (!only) {
   for (const problem of [...memory.findProblems(), ...repeatedMemory.findProblems()]) findings.push({ problem });
@@ -93,32 +96,28 @@ if (!only) {
 await server.stop();
 
 const dir = findings.length > 0 ? mkdtempSync(join(tmpdir(), 'nanophoto-emulator-fuzz-')) : '';
-for (const { place, problem, testCase } of findings.slice(0, MAX_FINDINGS)) {
-  print(
-    `\n✗ ${place === undefined ? '' : `case ${place}, ${testCase?.kind}, ${testCase?.delivery.how}: `}${problem.slice(0, 1500)}`,
-  );
+for (const { index, problem, testCase } of findings.slice(0, MAX_FINDINGS)) {
+  const caseText = index === undefined ? '' : `case ${index}, ${testCase?.kind}, ${testCase?.delivery.how}: `;
+  print(`\n✗ ${caseText}${problem.slice(0, 1500)}`);
   if (!testCase) continue;
-  const file = join(dir, `${seed}-${place}.http`);
+  const file = join(dir, `${seed}-${index}.http`);
   writeFileSync(file, testCase.bytes);
-  print(`  sent (whole in ${file}): ${JSON.stringify(testCase.bytes.subarray(0, 400).toString('latin1'))}`);
-  print(`  again: npm run test:fuzz -- --seed ${seed} --only ${place}`);
+  print(`  sent (complete in ${file}): ${JSON.stringify(testCase.bytes.subarray(0, 400).toString('latin1'))}`);
+  print(`  repeat: npm run test:fuzz -- --seed ${seed} --only ${index}`);
 }
 const seconds = Math.round((performance.now() - startedMs) / 1000);
 const responseCount = [...tally.responses.values()]
   .flatMap((statuses) => [...statuses.values()])
   .reduce((sum, count) => sum + count, 0);
+const kindCounts = [...tally.kinds].map(([kind, count]) => `${kind} ${count}`).join(', ');
+print(`\n${tally.checked} cases checked against the contract; ${kindCounts}`);
 print(
-  `\n${tally.checked} cases were held to the contract; ${[...tally.kinds].map(([kind, count]) => `${kind} ${count}`).join(', ')}`,
-);
-print(
-  `${responseCount} answers: ${[...countStatuses()]
+  `${responseCount} responses: ${[...countStatuses()]
     .sort()
     .map(([status, count]) => `${status} × ${count}`)
     .join(', ')}`,
 );
-print(
-  `fuzz: seed ${seed}, ${seconds} s, ${findings.length === 0 ? 'every promise kept' : `${findings.length} findings`}`,
-);
+print(`fuzz: seed ${seed}, ${seconds} s, ${findings.length === 0 ? 'no findings' : `${findings.length} findings`}`);
 process.exitCode = findings.length > 0 ? 1 : 0;
 
 function countStatuses(): Map<number, number> {
@@ -129,7 +128,7 @@ function countStatuses(): Map<number, number> {
   return all;
 }
 
-/** A run that the server never accepts an operation in has not tried it; of a short one that can be said of many alone. */
+/** An operation that was never accepted has not been tested. In a short run this counts only if it affects many. */
 function findCoverageProblems(): string[] {
   const isDocumented = /^(GET|POST|PUT|PATCH|DELETE) \/(api|__admin)\/[\w/{}-]+$/;
   const operations = [...tally.responses].filter(([operation]) => isDocumented.test(operation));

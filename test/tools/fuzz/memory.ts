@@ -2,14 +2,14 @@ import type { Measurement } from '../../support/server-process.ts';
 import { computeSlope } from '../../support/trend.ts';
 
 const MIB = 1024 * 1024;
-/** In the first of these nothing is steady yet: code is compiled, caches fill. */
+/** Share of the points to ignore at first, while code is compiled and caches fill. */
 const WARM_UP_SHARE = 0.3;
 const MIN_POINTS = 3;
-/** For what is held outside of the heap. */
+/** Limit for memory outside the heap. */
 const MAX_BYTES_PER_REQUEST = 200;
-/** Images that have been drawn are kept up to 64 MiB: below that it grows by right. */
+/** The image cache holds up to 64 MiB, so external memory may grow until it is full. */
 const EXTERNAL_SLACK_BYTES = 80 * MIB;
-/** Pages that an allocator keeps come and go by tens of MiB; that they grow all the time is another thing. */
+/** The allocator's page cache varies by tens of MiB; only steady growth counts. */
 const MAX_RESIDENT_BYTES_PER_REQUEST = 400;
 const RESIDENT_SLACK_BYTES = 32 * MIB;
 
@@ -20,12 +20,12 @@ interface Point {
   resident: number;
 }
 
-/** Whether the server's memory grows, looked at in states that should be alike: all reset, all collected. */
+/** Detects memory growth between measurements in comparable states: after a reset and a garbage collection. */
 export function createMemoryWatch({
   slackBytes,
   maxBytesPerRequest,
 }: {
-  /** What other cases leave or take in caches and compiled code. */
+  /** Allowance for caches and compiled code, which vary between cases. */
   slackBytes: number;
   maxBytesPerRequest: number;
 }) {
@@ -43,18 +43,18 @@ export function createMemoryWatch({
     },
     formatLatest(): string {
       const { held, resident } = points.at(-1)!;
-      return `${(held / MIB).toFixed(1)} MiB held, ${(resident / MIB).toFixed(0)} MiB resident`;
+      return `${(held / MIB).toFixed(1)} MiB heap, ${(resident / MIB).toFixed(0)} MiB resident`;
     },
     findProblems(): string[] {
       const held = measureGrowth(({ held }) => held, maxBytesPerRequest, slackBytes);
       const external = measureGrowth(({ external }) => external, MAX_BYTES_PER_REQUEST, EXTERNAL_SLACK_BYTES);
       const resident = measureGrowth(({ resident }) => resident, MAX_RESIDENT_BYTES_PER_REQUEST, RESIDENT_SLACK_BYTES);
       return [
-        ...(held === undefined ? [] : [`memory grows by ${Math.round(held)} bytes a request`]),
+        ...(held === undefined ? [] : [`the heap grows by ${Math.round(held)} bytes per request`]),
         ...(external === undefined
           ? []
-          : [`memory outside of the heap grows by ${Math.round(external)} bytes a request`]),
-        ...(resident === undefined ? [] : [`resident memory grows by ${Math.round(resident)} bytes a request`]),
+          : [`memory outside the heap grows by ${Math.round(external)} bytes per request`]),
+        ...(resident === undefined ? [] : [`resident memory grows by ${Math.round(resident)} bytes per request`]),
       ];
     },
   };

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { hostileTexts, hostileValues, RawJson, stringify } from './attack-cases.ts';
 import type { Json } from './fixture.ts';
 
-/** Of fields that are added. */
+/** Names of added fields. */
 const NAMES = fc.oneof(
   fc.constantFrom(
     ...[
@@ -37,47 +37,47 @@ const NAMES = fc.oneof(
   fc.string({ maxLength: 12 }),
 );
 
-/** What is done to a valid body, somewhere in it. */
+/** A change to a valid body; `position` selects the field. */
 type BodyMutation =
-  | { kind: 'set'; place: number; value: Json }
-  | { kind: 'remove'; place: number }
-  | { kind: 'add'; place: number; name: string; value: Json }
-  | { kind: 'twice'; place: number; value: Json }
-  | { kind: 'resize'; place: number; count: number }
-  | { kind: 'lengthen'; place: number; text: string }
-  | { kind: 'shift'; place: number; by: number }
+  | { kind: 'set'; position: number; value: Json }
+  | { kind: 'remove'; position: number }
+  | { kind: 'add'; position: number; name: string; value: Json }
+  | { kind: 'twice'; position: number; value: Json }
+  | { kind: 'resize'; position: number; count: number }
+  | { kind: 'lengthen'; position: number; text: string }
+  | { kind: 'shift'; position: number; by: number }
   | { kind: 'replace'; value: Json };
 
-const place = fc.nat(1000);
+const position = fc.nat(1000);
 const bodyMutation: fc.Arbitrary<BodyMutation> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('set' as const), place, value: hostileValues }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('remove' as const), place }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('set' as const), position, value: hostileValues }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('remove' as const), position }) },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constant('add' as const), place, name: NAMES, value: hostileValues }),
+    arbitrary: fc.record({ kind: fc.constant('add' as const), position, name: NAMES, value: hostileValues }),
   },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('twice' as const), place, value: hostileValues }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('twice' as const), position, value: hostileValues }) },
   {
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant('resize' as const),
-      place,
+      position,
       count: fc.constantFrom(0, 2, 9, 22, 300),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('lengthen' as const), place, text: hostileTexts }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('lengthen' as const), position, text: hostileTexts }) },
   {
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant('shift' as const),
-      place,
+      position,
       by: fc.constantFrom(-1, 1, 0.5, 1e9, -1e12, 1e15),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('replace' as const), value: hostileValues }) },
 );
 
-/** A body that was valid, with one to three things wrong. */
+/** A valid body with one to three mutations. */
 export const mutated = (valid: fc.Arbitrary<Json>): fc.Arbitrary<Json> =>
   fc.tuple(valid, fc.array(bodyMutation, { minLength: 1, maxLength: 3 })).map(([value, changes]) => {
     let body: Json = structuredClone(value);
@@ -90,13 +90,13 @@ interface FieldLocation {
   name: string;
 }
 
-/** All places below `value`, what is raw left out. */
+/** All fields below `value`, except those inside `RawJson`. */
 function listLocations(value: Json): FieldLocation[] {
   if (typeof value !== 'object' || value === null || value instanceof RawJson) return [];
   return Object.keys(value).flatMap((name) => [{ parent: value, name }, ...listLocations(value[name])]);
 }
 
-/** Of its own for each body: the next change may be one inside of it. */
+/** Each body gets its own copy, because a later mutation may change it. */
 const deepCopy = (value: Json): Json => (value instanceof RawJson ? value : structuredClone(value));
 
 function applyMutation(body: Json, original: BodyMutation): Json {
@@ -106,7 +106,7 @@ function applyMutation(body: Json, original: BodyMutation): Json {
     const objects = [body, ...listLocations(body).map(({ parent, name }) => parent[name])].filter(
       (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof RawJson),
     );
-    const target = objects[mutation.place % Math.max(1, objects.length)];
+    const target = objects[mutation.position % Math.max(1, objects.length)];
     if (target)
       Object.defineProperty(target, mutation.name, {
         value: mutation.value,
@@ -117,7 +117,7 @@ function applyMutation(body: Json, original: BodyMutation): Json {
     return body;
   }
   const locations = listLocations(body);
-  const location = locations[mutation.place % Math.max(1, locations.length)];
+  const location = locations[mutation.position % Math.max(1, locations.length)];
   if (!location) return body;
   const { parent, name } = location;
   const old = parent[name];
@@ -130,7 +130,7 @@ function applyMutation(body: Json, original: BodyMutation): Json {
       else delete parent[name];
       break;
     case 'twice': {
-      // As text, because no object has a field twice.
+      // Raw text, because an object cannot have a field twice.
       if (Array.isArray(parent)) break;
       parent[name] = new RawJson(`${stringify(old)},${JSON.stringify(name)}:${stringify(mutation.value)}`);
       break;

@@ -1,15 +1,15 @@
-import type { RawResponse } from '../../support/answer-reader.ts';
 import { createContractCheck, type ResponseCheck } from '../../support/contract-check.ts';
+import type { RawResponse } from '../../support/response-reader.ts';
 import { type FuzzCase, isLongLived, type Message, mayBeAborted, mayMeetFault } from './case.ts';
 import type { Fixture } from './fixture.ts';
 import type { DeliveryOutcome } from './send.ts';
 
-/** What no answer may ever show: the inside of the program, or a page of the framework. */
+/** Internals of the program, which no response may reveal. */
 const INTERNALS =
   /\n\s+at .+[:(]|node_modules|\bFST_[A-Z]|\b(?:Type|Reference|Syntax|Range|Sqlite)Error\b|\/(?:src|dist)\/[\w/-]+\.[jt]s\b/;
 const HTML_PAGE = /<!doctype|<html/i;
 
-/** Texts that are no JSON, by the beginnings of the paths that have them. */
+/** Response types other than JSON, with the paths that may have them. */
 const NON_JSON_TYPES: Record<string, RegExp> = {
   'text/html': /^\/(docs|console)/,
   'text/javascript': /^\/(docs|console)/,
@@ -34,29 +34,32 @@ const isControlError = (body: Record<string, unknown>) =>
 
 export type Oracle = ReturnType<typeof createOracle>;
 
-/** Says what is wrong with what came back; undefined: nothing. `isStormy`: rules may strike any request. */
+/**
+ * Returns a function that describes what is wrong with the responses to a case, or undefined if nothing is.
+ * `hasGlobalFaults`: fault rules may apply to any request.
+ */
 export function createOracle(fixture: Fixture, hasGlobalFaults: boolean) {
   const checks: ResponseCheck[] = [fixture.vendor, fixture.control].map(createContractCheck);
 
-  /** In general: an answer to anything. */
+  /** Checks that hold for a response to any request. `path` undefined: the request may have been read differently. */
   function findFormViolation({ status, headers, body }: RawResponse, path: string | undefined): string | undefined {
     const [type = ''] = (headers['content-type'] ?? '').split(';');
     const isPlain = type === '' || type === 'application/json' || type.startsWith('text/');
     const text = isPlain ? body.toString() : '';
     if (INTERNALS.test(text) && type !== 'text/html' && !type.includes('javascript'))
-      return 'the inside of the program is shown';
-    if (HTML_PAGE.test(text) && type === 'application/json') return 'a page is shown';
+      return 'the response reveals internals';
+    if (HTML_PAGE.test(text) && type === 'application/json') return 'the response contains an HTML page';
     if (status === 503 && type === 'application/json' && headers['retry-after']) {
-      return path === undefined || path.includes('/media/') ? undefined : 'it was told to come back later';
+      return path === undefined || path.includes('/media/') ? undefined : 'unexpected 503 with Retry-After';
     }
-    if (status >= 500) return 'nobody asked for it';
+    if (status >= 500) return 'unexpected 5xx';
     if (body.length === 0) {
       if (type === '' || status === 204 || status === 304) return undefined;
-      return path === undefined ? undefined : 'the answer is empty';
+      return path === undefined ? undefined : 'the response is empty';
     }
     if (type === 'application/json') return findJsonViolation(status, text, path);
-    if (path === undefined) return type in NON_JSON_TYPES ? undefined : `the type ${type} is none of ours`;
-    return NON_JSON_TYPES[type]?.test(path) ? undefined : `the type ${type} is not that of ${path}`;
+    if (path === undefined) return type in NON_JSON_TYPES ? undefined : `unknown content type ${type}`;
+    return NON_JSON_TYPES[type]?.test(path) ? undefined : `wrong content type ${type} for ${path}`;
   }
 
   function findJsonViolation(status: number, text: string, path: string | undefined): string | undefined {
@@ -64,22 +67,23 @@ export function createOracle(fixture: Fixture, hasGlobalFaults: boolean) {
     try {
       body = JSON.parse(text);
     } catch {
-      return 'the answer is no JSON';
+      return 'the response is not JSON';
     }
     if (status < 400) return undefined;
-    if (typeof body !== 'object' || body === null) return 'the refusal is no object';
+    if (typeof body !== 'object' || body === null) return 'the error response is not an object';
     const [vendor, control] = [isVendorError, isControlError].map((isError) =>
       isError(body as Record<string, unknown>),
     );
-    if (!vendor && !control) return 'the refusal has not the form of one';
+    if (!vendor && !control) return 'the error response has neither of the two error formats';
     if (path === undefined) return undefined;
-    return path.startsWith('/__admin') === control ? undefined : 'the refusal has the form of the other side';
+    return path.startsWith('/__admin') === control ? undefined : "the error response has the other API's format";
   }
 
   function findMessageViolation(message: Message, response: RawResponse): string | undefined {
     const { method, path, body, isLoose } = message;
-    const summary = `${method} ${path.slice(0, 200)} answered ${response.status}: ${response.body.toString().slice(0, 500)}`;
-    if (method === 'HEAD') return response.status >= 500 ? `nobody asked for it; ${summary}` : undefined;
+    const excerpt = response.body.toString().slice(0, 500);
+    const summary = `${method} ${path.slice(0, 200)} returned ${response.status}: ${excerpt}`;
+    if (method === 'HEAD') return response.status >= 500 ? `unexpected 5xx; ${summary}` : undefined;
     const violation = findFormViolation(response, isLoose ? undefined : path);
     if (violation) return `${violation}; ${summary}`;
     if (isLoose) return undefined;
@@ -98,9 +102,9 @@ export function createOracle(fixture: Fixture, hasGlobalFaults: boolean) {
     if (hasGlobalFaults || mayMeetFault(testCase)) return undefined;
     const { responses, protocolError, end } = outcome;
     const mayLoseResponses = outcome.hasClientLeft || mayBeAborted(testCase) || isLongLived(testCase);
-    if (protocolError && !mayLoseResponses) return `${protocolError}; after ${responses.length} answers`;
+    if (protocolError && !mayLoseResponses) return `${protocolError}; after ${responses.length} responses`;
     if (testCase.expectedResponses !== undefined && responses.length > testCase.expectedResponses)
-      return `${responses.length} answers came for ${testCase.expectedResponses} requests`;
+      return `${responses.length} responses to ${testCase.expectedResponses} requests`;
     for (const [index, response] of responses.entries()) {
       const message = testCase.messages[index];
       const violation = message
@@ -109,11 +113,11 @@ export function createOracle(fixture: Fixture, hasGlobalFaults: boolean) {
           `${findFormViolation(response, undefined)}: ${response.status} ${response.body.toString().slice(0, 500)}`;
       if (violation) return violation;
     }
-    if (end === 'silent') return `no answer came, and the connection stayed open, after ${responses.length} answers`;
+    if (end === 'silent') return `no response, and the connection stayed open, after ${responses.length} responses`;
     const last = responses.at(-1);
     const isIncomplete = testCase.expectedResponses !== undefined && responses.length < testCase.expectedResponses;
     if (isIncomplete && !mayLoseResponses && last?.headers.connection !== 'close') {
-      return `${responses.length} answers came for ${testCase.expectedResponses} requests, and the connection was ${end}`;
+      return `${responses.length} responses to ${testCase.expectedResponses} requests, and the connection was ${end}`;
     }
     return undefined;
   };

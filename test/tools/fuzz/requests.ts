@@ -14,13 +14,13 @@ interface Operation {
   parameters: Json[];
 }
 
-/** What a request is made of before it is bytes. */
+/** A request before it is serialized to bytes. */
 export interface Draft {
   operation: string;
   method: string;
-  /** Path and query as they are served. */
+  /** Path and query that the contract is checked for. */
   path: string;
-  /** The request line has this instead. */
+  /** Replaces `path` in the request line. */
   target?: string;
   headers: [string, string][];
   body: Buffer;
@@ -31,19 +31,19 @@ const LARGE_HEAD_BYTES = 14_000;
 const LARGE_BODY_BYTES = [1_048_575, 1_048_576, 1_048_577, 2_000_000];
 const JSON_TYPE: [string, string] = ['Content-Type', 'application/json'];
 
-/** All requests that the documents of the running server describe, valid ones and such as are wrong in what they say. */
+/** Requests to all operations in the running server's OpenAPI documents: valid, mutated, not JSON, and large ones. */
 export function createRequestArbitraries(fixture: Fixture, uploads: readonly string[], hasGlobalFaults: boolean) {
   const operations = [
     ...listOperations(fixture.vendor, false, fixture, uploads),
     ...listOperations(fixture.control, true, fixture, uploads),
   ];
   const vendorOperations = operations.filter(({ isControl }) => !isControl);
-  const { calm, churned, faulty } = fixture.keys;
+  const { stable, churned, faulty } = fixture.keys;
   const createdKeys = ['made-1', 'made-2', 'made-3', 'forked-1', 'forked-2'];
   const autoAccountKeys = fc.nat(30).map((number) => `np_test_${number}`);
 
   const vendorKey = fc.oneof(
-    { weight: 10, arbitrary: fc.constantFrom(...calm) },
+    { weight: 10, arbitrary: fc.constantFrom(...stable) },
     { weight: 3, arbitrary: fc.constantFrom(...churned) },
     { weight: 2, arbitrary: fc.constantFrom(...faulty) },
     {
@@ -54,7 +54,7 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
     { weight: 1, arbitrary: fc.constantFrom('unknown', 'np_test_', `np_test_${'k'.repeat(300)}`, 'x') },
   );
 
-  /** Of the account that a call of the control plane is about. */
+  /** The `{key}` in the path of a control-plane operation. */
   function pathKey({ method, template }: Operation): fc.Arbitrary<string> {
     const odd = fc.constantFrom(
       'nobody',
@@ -71,7 +71,7 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
     const own = template.includes('/faults')
       ? fc.constantFrom(...faulty)
       : method === 'GET' || template.endsWith('/advance') || template.endsWith('/credits')
-        ? fc.constantFrom(...calm, ...churned, ...createdKeys, 'np_test_default')
+        ? fc.constantFrom(...stable, ...churned, ...createdKeys, 'np_test_default')
         : fc.constantFrom(...churned, ...createdKeys);
     return fc.oneof({ weight: 12, arbitrary: own }, { weight: 1, arbitrary: odd });
   }
@@ -113,7 +113,7 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
     return fc.tuple(valid, odd).map(([one, other]) => formatQuery([...one, ...other]));
   };
 
-  function createBodyArbitrary(operation: Operation, kind: 'valid' | 'mutated' | 'spoiled'): fc.Arbitrary<Buffer> {
+  function createBodyArbitrary(operation: Operation, kind: 'valid' | 'mutated' | 'corrupted'): fc.Arbitrary<Buffer> {
     const { body, examples, isControl, method, template } = operation;
     if (!body) return fc.constant(Buffer.alloc(0));
     const { createArbitrary } = createValues(isControl ? fixture.control : fixture.vendor, fixture, uploads);
@@ -125,7 +125,7 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
       if (hasGlobalFaults) return value;
       if (isReset) return { not: 'now' };
       if (!isGlobalRule || typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-      // Rules for everybody are met by requests that ask for them.
+      // A global rule must match the marker, so that it applies only to requests that contain it.
       const match = typeof value.match === 'object' && !Array.isArray(value.match) ? value.match : {};
       return { ...value, match: { ...match, contains: FAULT_MARKER } };
     };
@@ -143,7 +143,7 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
 
   function createDraftArbitrary(
     candidates: readonly Operation[],
-    kind: 'valid' | 'mutated' | 'spoiled',
+    kind: 'valid' | 'mutated' | 'corrupted',
   ): fc.Arbitrary<Draft> {
     const hostile = kind !== 'valid';
     const arbitraries = candidates.map((operation) =>
@@ -157,7 +157,7 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
         .map(([path, query, headers, body]) => ({
           operation: `${operation.method} ${operation.template}`,
           method: operation.method,
-          // What no operation reads is nothing that the contract could say something of.
+          // An undocumented query is sent but left out of `path`, because the contract says nothing about it.
           path: operation.parameters.some((one) => one.in === 'query') ? path + query : path,
           target: path + query,
           headers,
@@ -176,7 +176,7 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
     .constantFrom(...fixture.tasks)
     .map(({ key, api, poll }) => createVendorDraft(key, `${api}/check-status`, poll));
 
-  /** Calls on what there is: a task of the account whose it is, a rule where it was set. */
+  /** Operations on existing tasks and rules, with the account they belong to. */
   const createControlDraft = (method: string, template: string, key: string, name: string, query = ''): Draft => ({
     ...{ operation: `${method} ${template}`, method, isLoose: false, headers: [], body: Buffer.alloc(0) },
     path: template.replace('{key}', key).replace('{id}', name) + query,
@@ -184,7 +184,7 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
   const taskRequests = fc
     .tuple(fc.constantFrom(...fixture.tasks), fc.constantFrom('', '/complete', '/fail', '/wait'))
     .map(([{ key, taskId }, end]) => {
-      const isReadOnly = end === '' || key.startsWith('calm') || key.startsWith('faulty');
+      const isReadOnly = end === '' || key.startsWith('stable') || key.startsWith('faulty');
       if (end === '/wait')
         return createControlDraft('GET', '/__admin/accounts/{key}/wait', key, '', `?task=${taskId}&timeoutMs=5`);
       return isReadOnly
@@ -200,7 +200,7 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
     );
 
   const large = fc
-    .tuple(fc.constantFrom(...vendorOperations), fc.constantFrom(...calm), fc.constantFrom(...LARGE_BODY_BYTES))
+    .tuple(fc.constantFrom(...vendorOperations), fc.constantFrom(...stable), fc.constantFrom(...LARGE_BODY_BYTES))
     .map(([{ template }, key, bytes]) => createVendorDraft(key, template, { prompt: 'z'.repeat(bytes - 13) }));
 
   return {
@@ -218,13 +218,13 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
     ),
     corrupted: createDraftArbitrary(
       operations.filter(({ body }) => body),
-      'spoiled',
+      'corrupted',
     ),
     large,
   };
 }
 
-/** With some of its fields, not all, as other valid ones have them. */
+/** Replaces some fields of `base` with the values they have in `other`. */
 const withVariedFields = (base: fc.Arbitrary<Json>, other: fc.Arbitrary<Json>) =>
   fc.tuple(base, other, fc.nat(0xffff)).map(([one, two, chosen]) => {
     const body = { ...one };
@@ -254,12 +254,12 @@ function listOperations(document: Json, isControl: boolean, fixture: Fixture, up
   );
 }
 
-/** A lone surrogate cannot be encoded. */
+/** Replaces lone surrogates, which cannot be URL-encoded. */
 const encodeText = (text: string) => encodeURIComponent(Buffer.from(text).toString());
 const formatQuery = (fields: [string, string][]) =>
   fields.length === 0 ? '' : `?${fields.map(([name, value]) => `${encodeText(name)}=${encodeText(value)}`).join('&')}`;
 
-/** As bytes, with what HTTP itself needs. */
+/** Serializes the draft to bytes and adds the headers that HTTP requires. */
 export function toMessage(draft: Draft, host: string, version = '1.1'): Message {
   const { operation, method, path, target = path, headers, body } = draft;
   const names = headers.map(([name]) => name.toLowerCase());
@@ -270,10 +270,11 @@ export function toMessage(draft: Draft, host: string, version = '1.1'): Message 
       ? [['Content-Length', String(body.length)] as [string, string]]
       : []),
   ];
-  const head = `${method} ${target} HTTP/${version}\r\n${allHeaders.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
+  const headerLines = allHeaders.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  const head = `${method} ${target} HTTP/${version}\r\n${headerLines}\r\n`;
   return {
     ...{ operation, method, path },
-    // What is too large is refused before it is known what it asks for.
+    // A head that is too large is refused before the request is routed.
     isLoose: draft.isLoose || head.length > LARGE_HEAD_BYTES,
     body: body.toString(),
     bytes: Buffer.concat([Buffer.from(head, 'latin1'), body]),

@@ -11,7 +11,10 @@ const TEXTS = ['A dog on a beach', '夜の灯台', '🐕‍🦺 in the rain', 'x
 const MAX_ITEMS = 4;
 const MAX_CHARACTERS = 80;
 
-/** Values of what a schema of the document allows, nearly always; names that stand for something there is are used. */
+/**
+ * Values that a schema nearly always allows. Fields that refer to something use names of existing tasks, keys and so
+ * on.
+ */
 export function createValues(document: Json, fixture: Fixture, uploads: readonly string[]) {
   const pools: Record<string, readonly Json[]> = {
     taskId: fixture.tasks.map(({ taskId }) => taskId),
@@ -20,8 +23,8 @@ export function createValues(document: Json, fixture: Fixture, uploads: readonly
     generationId: fixture.tasks.flatMap(({ poll }) => poll.generationId ?? []),
     shotId: ['shot-1', 'shot-2'],
     name: [...fixture.snapshots, 'another', 'a-third'],
-    to: ['calm-real', 'forked-1', 'forked-2', 'forked-3'],
-    key: ['calm-real', 'np_test_default', 'made-1', 'made-2', 'made-3'],
+    to: ['stable-real', 'forked-1', 'forked-2', 'forked-3'],
+    key: ['stable-real', 'np_test_default', 'made-1', 'made-2', 'made-3'],
     videoUrl: URLS,
     videoFile: uploads,
     errorCode: ['INTERNAL_ERROR', 'GENERATION_FAILED', 'INSUFFICIENT_CREDITS', 'LOGIN_REQUIRED', 'NONE_SUCH'],
@@ -84,7 +87,7 @@ export function createValues(document: Json, fixture: Fixture, uploads: readonly
 
   function createObject(schema: Json): fc.Arbitrary<Json> {
     const { properties = {}, required = [], additionalProperties, oneOf } = schema;
-    // One of several things that have to be there, and not two.
+    // `oneOf` here lists alternative required fields: choose one and leave out the others.
     if (oneOf) {
       const { oneOf: _, ...rest } = schema;
       const createAlternative = (names: string[]) => {
@@ -136,12 +139,12 @@ function createText({ format, pattern, minLength = 0, maxLength = MAX_CHARACTERS
   });
   const texts = fc.constantFrom(...TEXTS.filter(({ length }) => length >= minLength && length <= maxLength));
   if (pattern === undefined || pattern === '\\S') return fc.oneof(texts, free);
-  // What may not follow is a rare thing that fast-check cannot make.
+  // fast-check cannot generate lookaheads; the values they exclude are rare.
   const regExp = new RegExp(pattern.replaceAll(/\(\?[!=](?:[^()]|\([^()]*\))*\)/g, ''));
   return fc.stringMatching(regExp).map((text) => text.slice(0, 200));
 }
 
-/** With what its conditions ask for: lists of another length, fields that are needed or not allowed. */
+/** Adjusts the value to the schema's conditions: list lengths, required and forbidden fields. */
 function applyConditions(schema: Json, original: Json): Json {
   const value = { ...original };
   for (const { if: condition, then, else: other } of [schema, ...(schema.allOf ?? [])]) {

@@ -1,27 +1,30 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createResponseReader, type RawResponse } from '../../support/answer-reader.ts';
+import { createResponseReader, type RawResponse } from '../../support/response-reader.ts';
 import type { FuzzCase } from './case.ts';
 
 export interface DeliveryOutcome {
   responses: RawResponse[];
-  /** The head of an answer that had not come to its end. */
+  /** An incomplete response whose head has arrived. */
   partialResponse: RawResponse | undefined;
-  /** `open`: the connection can be used again; `abandoned`: we had enough, or left as the case says; `silent`: no answer came. */
+  /**
+   * `open`: the connection can be reused. `abandoned`: the client gave up or left, as the case says. `silent`: no
+   * response.
+   */
   end: 'open' | 'closed' | 'reset' | 'abandoned' | 'silent';
-  /** What is wrong with the answers as HTTP. */
+  /** How the responses violate HTTP. */
   protocolError: string | undefined;
-  /** We ended the stream, as clients do that are going: from then on no answer is owed. */
+  /** The client half-closed or closed the connection; the server owes no response from then on. */
   hasClientLeft: boolean;
 }
 
-/** So long nothing comes back when nothing will: before the first byte of an answer, and after it. */
+/** Silence after which no more bytes are expected: before the first byte of a response, and after it. */
 const SETTLED_MS = { before: 80, after: 15 };
-/** So many come one by one. */
+/** Number of bytes that a slow delivery sends one by one. */
 const SLOW_BYTES = 40;
 const ESTABLISHED = 'HTTP/1.1 200 Connection Established\r\n\r\n';
 
-/** A client's end of connections to the server: some are kept from case to case, some never finished. */
+/** The client side of connections to the server. Keeps idle connections for later cases, and unfinished ones open. */
 export function createClient(port: number, { timeoutMs, lingerMs }: { timeoutMs: number; lingerMs: number }) {
   const idle: Socket[] = [];
   const unfinished = new Set<Socket>();
@@ -29,7 +32,7 @@ export function createClient(port: number, { timeoutMs, lingerMs }: { timeoutMs:
 
   const openSocket = () => connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
 
-  /** One that is kept may have been closed by the server meanwhile, as it may after each answer. */
+  /** An idle connection may have been closed by the server, as is allowed after each response. */
   function acquireSocket(): Socket {
     for (let socket = idle.pop(); socket; socket = idle.pop()) {
       socket.removeAllListeners();
@@ -39,7 +42,7 @@ export function createClient(port: number, { timeoutMs, lingerMs }: { timeoutMs:
     return openSocket();
   }
 
-  /** Sends the case and takes what comes back. `mayLinger`: who has no answer soon goes away, without blame. */
+  /** Sends the case and collects the responses. `mayTimeOut`: a missing response is not a problem. */
   async function deliver(testCase: FuzzCase, mayTimeOut: boolean): Promise<DeliveryOutcome> {
     const { delivery, bytes } = testCase;
     if (delivery.how === 'unfinished') {
@@ -132,13 +135,13 @@ export function createClient(port: number, { timeoutMs, lingerMs }: { timeoutMs:
 
   return {
     deliver,
-    /** How often bytes came on a connection on which nothing was asked. */
+    /** Number of times bytes arrived on an idle connection. */
     getUnsolicitedCount: () => unsolicitedCount,
-    /** Ends all connections that were kept, and all that were never finished. */
+    /** Closes all idle and unfinished connections. */
     closeAll(): void {
       for (const socket of [...idle.splice(0), ...unfinished]) socket.destroy();
     },
-    /** Beyond so many the oldest are given up. */
+    /** Closes the oldest unfinished connections beyond `max`. */
     limitUnfinished(max: number): void {
       for (const socket of [...unfinished].slice(0, Math.max(0, unfinished.size - max))) socket.destroy();
     },

@@ -1,4 +1,4 @@
-// A server that does nothing: what its answers take, the machine takes.
+// A server that does nothing: its response time is the machine's share.
 import { createServer } from 'node:http';
 
 const server = createServer((request, response) => {

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { createClient } from './client.ts';
 
-const EVERY_MS = 10;
+const INTERVAL_MS = 10;
 
-/** Asks a server that does nothing, all the time; `tell` learns how long it took. */
+/** Sends requests to an idle server at a fixed rate; `onLatency` receives each response time. */
 export async function startBaseline(onLatency: (ms: number) => void) {
   const child = fork(fileURLToPath(new URL('./baseline.mjs', import.meta.url)), { execArgv: [] });
   const [{ port }] = await once(child, 'message');
@@ -16,7 +16,7 @@ export async function startBaseline(onLatency: (ms: number) => void) {
       () => onLatency(performance.now() - startedMs),
       () => {},
     );
-  }, EVERY_MS);
+  }, INTERVAL_MS);
   return async function stop(): Promise<void> {
     clearInterval(timer);
     await client.close();

@@ -29,12 +29,13 @@ const JOBS: [path: string, body: object][] = [
   ],
 ];
 const UPLOAD_BYTES = 2_000_000;
-const VIDEO_UPLOAD = `{"videoSource":"file","videoFileName":"a.mp4","videoFile":"${makeMp4({ mdatBytes: UPLOAD_BYTES }).toString('base64')}"}`;
-/** Generation that takes minutes takes a second. */
+const VIDEO_BASE64 = makeMp4({ mdatBytes: UPLOAD_BYTES }).toString('base64');
+const VIDEO_UPLOAD = `{"videoSource":"file","videoFileName":"a.mp4","videoFile":"${VIDEO_BASE64}"}`;
+/** Tasks that take simulated minutes end within seconds. */
 const SPEED = 240;
 const MAX_KNOWN_TASKS = 30;
 
-/** What a tenant may do, and how often of a thousand times. `isQuick`: its answer waits for nothing but the server. */
+/** The operations and their frequency per thousand. `isQuick`: the response waits for nothing but the server. */
 const OPERATIONS = {
   poll: { weight: 560, isQuick: true },
   generate: { weight: 150, isQuick: true },
@@ -45,9 +46,9 @@ const OPERATIONS = {
   advance: { weight: 20, isQuick: true },
   wait: { weight: 20, isQuick: false },
   stream: { weight: 40, isQuick: false },
-  film: { weight: 30, isQuick: false },
-  newcomer: { weight: 20, isQuick: false },
-  states: { weight: 20, isQuick: false },
+  video: { weight: 30, isQuick: false },
+  autoAccount: { weight: 20, isQuick: false },
+  snapshots: { weight: 20, isQuick: false },
   upload: { weight: 6, isQuick: false },
   image: { weight: 4, isQuick: false },
 } as const;
@@ -75,12 +76,12 @@ interface KnownTask {
 export type ClientSession = ReturnType<typeof createClientSession>;
 
 /**
- * An account that comes, works and goes, so that what the server has to keep is bounded. Each deed throws when its answer is
- * not the one it should have.
+ * One tenant: an account that is created, used and removed, so that the server's data stays bounded. Each operation
+ * throws when its response is wrong.
  */
 export function createClientSession(client: Client, key: string, random: Random) {
   const knownTasks: KnownTask[] = [];
-  /** Paths of results that are there. */
+  /** Paths of available result files. */
   let videoPaths: string[] = [];
   let imagePaths: string[] = [];
   const accountPath = `/__admin/accounts/${key}`;
@@ -88,7 +89,7 @@ export function createClientSession(client: Client, key: string, random: Random)
   async function expectStatus(reply: Promise<ClientResponse>, ...statuses: number[]): Promise<ClientResponse> {
     const response = await reply;
     if (statuses.includes(response.status)) return response;
-    throw new Error(`answered ${response.status} instead of ${statuses}: ${JSON.stringify(response.json)}`);
+    throw new Error(`returned ${response.status} instead of ${statuses}: ${JSON.stringify(response.json)}`);
   }
   const post = (path: string, body: object | string, ...statuses: number[]) =>
     expectStatus(client.request('POST', path, { key, body }), ...statuses);
@@ -124,9 +125,9 @@ export function createClientSession(client: Client, key: string, random: Random)
     if (bytes === 0) throw new Error(`${path} is empty`);
   };
 
-  /** Of an account of its own, because what is under way is broken off. */
-  async function states(): Promise<void> {
-    const name = `${key}-states-${random.int(0, 1e9)}`;
+  /** Uses a separate account, because a restore or reset aborts work in progress. */
+  async function snapshots(): Promise<void> {
+    const name = `${key}-snapshots-${random.int(0, 1e9)}`;
     const accountPath = `/__admin/accounts/${name}`;
     await expectStatus(client.request('POST', '/__admin/accounts', { body: { key: name, clock: 'frozen' } }), 201);
     const body = { prompt: 'A dog', mode: 'textToVideo' };
@@ -145,7 +146,7 @@ export function createClientSession(client: Client, key: string, random: Random)
     await expectStatus(client.request('DELETE', `${accountPath}-fork`), 204);
   }
 
-  async function newcomer(): Promise<void> {
+  async function autoAccount(): Promise<void> {
     const name = `np_test_${key}_${random.int(0, 1e9)}`;
     const body = { prompt: 'A dog', mode: 'textToVideo' };
     await expectStatus(client.request('POST', '/api/sora-2/generate', { key: name, body }), 200);
@@ -154,11 +155,11 @@ export function createClientSession(client: Client, key: string, random: Random)
 
   async function assertLedgerVerified(name: string): Promise<void> {
     const { json } = await expectStatus(client.request('GET', `/__admin/accounts/${name}/ledger/verify`), 200);
-    if (!json.ok) throw new Error(`the ledger of ${name} does not add up: ${json.problems}`);
+    if (!json.ok) throw new Error(`the ledger of ${name} is inconsistent: ${json.problems}`);
   }
 
   const operations: Record<Operation, () => Promise<unknown>> = {
-    ...{ poll, generate, newcomer, states },
+    ...{ poll, generate, autoAccount, snapshots },
     account: () => expectStatus(client.request('GET', accountPath), 200),
     ledger: () => expectStatus(client.request('GET', `${accountPath}/ledger?limit=20`), 200),
     journal: () => expectStatus(client.request('GET', `${accountPath}/requests?limit=20`), 200),
@@ -172,7 +173,7 @@ export function createClientSession(client: Client, key: string, random: Random)
     },
     stream: () =>
       post('/api/sora-2/generate-prompt', { topic: 'A lighthouse', technique: 'match-cut', duration: 15 }, 200),
-    film: () => fetchMedia(videoPaths[0], random.pick(['bytes=0-', 'bytes=1000-1999', 'bytes=-500'])),
+    video: () => fetchMedia(videoPaths[0], random.pick(['bytes=0-', 'bytes=1000-1999', 'bytes=-500'])),
     image: () => fetchMedia(imagePaths[0]),
     upload: () => post('/api/sora-2/reverse-prompt', VIDEO_UPLOAD, 200),
   };
@@ -189,7 +190,7 @@ export function createClientSession(client: Client, key: string, random: Random)
     perform: async (operation: Operation): Promise<void> => {
       await operations[operation]();
     },
-    /** Looks into its books and goes. */
+    /** Verifies the ledger and removes the account. */
     async end(): Promise<void> {
       await assertLedgerVerified(key);
       await expectStatus(client.request('DELETE', accountPath), 204);

@@ -8,13 +8,13 @@ const TIMEOUT_MS = 20_000;
 export interface ClientResponse {
   status: number;
   bytes: number;
-  /** Undefined where it is none. */
+  /** The parsed body; undefined if the response is not JSON. */
   json: Json;
 }
 
 export type Client = ReturnType<typeof createClient>;
 
-/** A client of one server, with connections enough for all that may be under way. */
+/** A client of one server. `connections` should cover all requests that may be in flight. */
 export function createClient(url: string, connections: number) {
   const pool = new Pool(url, { connections, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS });
   return {
@@ -42,7 +42,10 @@ export function createClient(url: string, connections: number) {
       for await (const chunk of response.body) bytes += chunk.length;
       return { status: response.statusCode, bytes, json: undefined };
     },
-    /** Listens to what happens until it is told to stop; `read`: whether it takes what it is told. */
+    /**
+     * Subscribes to the event stream. Returns a function that unsubscribes. `reads`: whether the client reads the
+     * events.
+     */
     listen(reads: boolean): () => void {
       const controller = new AbortController();
       const consume = async () => {
@@ -52,7 +55,7 @@ export function createClient(url: string, connections: number) {
           signal: controller.signal,
           bodyTimeout: 0,
         });
-        // One that does not read is cut off.
+        // The server disconnects a listener that does not read.
         if (reads) for await (const _ of body);
         else body.on('error', () => {});
       };

@@ -4,17 +4,17 @@ import type { Client } from './client.ts';
 import { type ClientSession, createClientSession, isQuick, type Operation, pickOperation } from './client-session.ts';
 
 const SESSION_COUNT = 24;
-/** So many deeds a tenant does before another takes its place. */
+/** Number of operations after which a tenant is replaced by a new one. */
 const OPERATIONS_PER_SESSION = 300;
-/** As many may be under way: what falls due when others take the machine's time is left out, not heaped up. */
+/** Operations in flight at most. Those due beyond that are skipped instead of piling up. */
 const MAX_IN_FLIGHT = 64;
-/** Of deeds that fall due while the loop of the client is busy. */
+/** How often due operations are started. */
 const TICK_MS = 5;
 
 export interface LoadStats {
   done: Map<Operation, number>;
   failures: string[];
-  /** Deeds that could not be begun because too many were under way. */
+  /** Operations that were skipped because too many were in flight. */
   missed: number;
 }
 
@@ -24,7 +24,7 @@ interface Slot {
   inFlight: Set<Promise<void>>;
 }
 
-/** Tenants that work at a pace. `tell` learns how long each quick deed took. */
+/** Tenants that work at a set rate. `onLatency` receives the response time of each quick operation. */
 export async function createLoad(client: Client, seed: number, onLatency: (ms: number) => void) {
   const random = seededRandom('soak', seed);
   const stats: LoadStats = { done: new Map(), failures: [], missed: 0 };
@@ -36,7 +36,7 @@ export async function createLoad(client: Client, seed: number, onLatency: (ms: n
     const key = `tenant-${createdCount++}`;
     const session = createClientSession(client, key, seededRandom('tenant', seed, createdCount));
     await session.begin();
-    // Not all of them go at once.
+    // Staggers the replacement of the first tenants.
     const remaining =
       createdCount <= SESSION_COUNT
         ? Math.ceil((OPERATIONS_PER_SESSION * createdCount) / SESSION_COUNT)
@@ -56,7 +56,7 @@ export async function createLoad(client: Client, seed: number, onLatency: (ms: n
     await old.session.end();
   }
 
-  /** One deed of the next tenant. */
+  /** Starts one operation of a random tenant. */
   function startOperation(): Promise<void> | undefined {
     if (inFlight >= MAX_IN_FLIGHT) {
       stats.missed += 1;
@@ -66,7 +66,7 @@ export async function createLoad(client: Client, seed: number, onLatency: (ms: n
     const slot = slots[index]!;
     slot.remaining -= 1;
     if (slot.remaining === 0) {
-      const replacement = replace(index).catch((error) => recordFailure('a change of tenants', error));
+      const replacement = replace(index).catch((error) => recordFailure('replacing a tenant', error));
       endingSessions.add(replacement);
       void replacement.then(() => endingSessions.delete(replacement));
     }
@@ -90,7 +90,7 @@ export async function createLoad(client: Client, seed: number, onLatency: (ms: n
 
   return {
     stats,
-    /** As fast as it goes, with so many under way: deeds a second. */
+    /** Runs `width` operations at a time, as fast as possible. Resolves to operations per second. */
     async burst(ms: number, width: number): Promise<number> {
       const deadline = performance.now() + ms;
       let count = 0;
@@ -104,7 +104,7 @@ export async function createLoad(client: Client, seed: number, onLatency: (ms: n
       await Promise.all(Array.from({ length: width }, runLane));
       return count / ((performance.now() - startedMs) / 1000);
     },
-    /** So many a second, for so long, whatever the answers take. */
+    /** Starts operations at a fixed rate, however long the responses take. */
     async pace(perSecond: number, ms: number): Promise<void> {
       const startedMs = performance.now();
       let startedCount = 0;
@@ -116,16 +116,16 @@ export async function createLoad(client: Client, seed: number, onLatency: (ms: n
         await sleep(TICK_MS);
       }
     },
-    /** Until nothing is under way. */
+    /** Resolves when no operation is in flight. */
     async waitUntilIdle(): Promise<void> {
       while (inFlight > 0 || endingSessions.size > 0) await sleep(TICK_MS);
     },
-    /** All that is under way comes to its end, and all tenants go. */
+    /** Waits for the operations in flight and removes all tenants. */
     async end(): Promise<void> {
       await Promise.all([...endingSessions]);
       for (const { session, inFlight } of slots) {
         await Promise.all(inFlight);
-        await session.end().catch((error) => recordFailure('the end of a tenant', error));
+        await session.end().catch((error) => recordFailure('removing a tenant', error));
       }
     },
   };

@@ -17,17 +17,17 @@ import {
 const MIB = 1024 * 1024;
 const MINUTE_MS = 60_000;
 const CONNECTIONS = 128;
-/** Under way at once while the capacity is measured. */
+/** Operations in flight while the capacity is measured. */
 const BURST_CONCURRENCY = 64;
-/** The journals are full soon, and from then on as large as they will be. */
+/** A small journal reaches its maximum size early. */
 const SERVER_FLAGS = ['--journal-entries', '100'];
 const BURSTS = 3;
 const SHARE_OF_CAPACITY = 0.5;
-/** On a machine that others work on as well. */
+/** Allows for other load on the machine. */
 const MAX_MISSED_SHARE = 0.5;
 const LISTENERS = 4;
 const CLOSE_TIMEOUT_MS = 10_000;
-/** Timers that the server has now and then, whatever was asked of it. */
+/** Timers that the server uses intermittently, regardless of the load. */
 const HANDLE_SLACK = 3;
 
 interface SoakProfile {
@@ -37,9 +37,9 @@ interface SoakProfile {
   windowMs: number;
   sampleMs: number;
   limits: Limits;
-  /** Whether resident memory is judged, or only what is held after a collection: in a minute the former never settles. */
+  /** Whether to check resident memory, too: in a run of a minute it does not settle. */
   checksResident: boolean;
-  /** Images to draw before anything is measured. */
+  /** Total size of the images to render before the measurements begin. */
   imageBytes: number;
 }
 
@@ -64,7 +64,8 @@ const SHORT_PROFILE: SoakProfile = {
     checksResident: false,
     imageBytes: 1,
   },
-  // Of what is held after a collection, over half a minute: a leak of 1 kB a deed is more than twice as much.
+  // Heap after a garbage collection, over half a minute: a leak of 1 kB per operation would be more than twice the
+  // limit.
   limits: { mibPerMinute: 12, p99Factor: 2, p99SlackMs: 20, cpuFactor: 1.6 },
 };
 
@@ -72,18 +73,18 @@ const flags = readFlags('test:soak', {
   minutes: {
     read: integerBetween(3, 1440),
     expects: 'a whole number from 3 to 1440',
-    describes: 'of load; 15 when absent',
+    describes: 'duration of the load; default 15',
   },
   seed: {
     read: integerBetween(0, 2 ** 31 - 1),
     expects: 'a whole number from 0 to 2147483647',
-    describes: 'decides what is asked in which order',
+    describes: 'decides which operations run in which order',
   },
-  short: { describes: 'under a minute in all' },
+  short: { describes: 'less than a minute in total' },
 });
 const { seed = Math.floor(Math.random() * 2 ** 31) } = flags;
 if (flags.short && flags.minutes !== undefined) {
-  process.stderr.write('test:soak: --short has its own length; leave out --minutes.\n');
+  process.stderr.write('test:soak: --short and --minutes exclude each other; leave one out.\n');
   process.exit(2);
 }
 const profile: SoakProfile = flags.short
@@ -96,7 +97,7 @@ const quickLatencies: number[] = [];
 const baselineLatencies: number[] = [];
 
 const server = await startServerProcess(SERVER_FLAGS);
-// What is opened once and kept (the log, what images are drawn with) is no leak.
+// Handles that are opened once and kept (log, image renderer) do not count as leaks.
 const warmUpClient = createClient(server.url, 4);
 await warmUp();
 await warmUpClient.close();
@@ -108,17 +109,18 @@ const load = await createLoad(client, seed, (ms) => quickLatencies.push(ms));
 await load.burst(profile.warmUpMs, BURST_CONCURRENCY);
 const bursts: number[] = [];
 for (let burst = 0; burst < BURSTS; burst++) bursts.push(await load.burst(profile.burstMs / BURSTS, BURST_CONCURRENCY));
-// What else the machine does takes away from it, and adds nothing.
+// Other load on the machine can only lower the result, so the best burst is the most accurate.
 const capacity = Math.max(...bursts);
 const perSecond = Math.max(1, Math.round(capacity * SHARE_OF_CAPACITY));
 print(
-  `soak: seed ${seed}, ${Math.round(capacity)} deeds a second at most, ${perSecond} from now on for ${profile.loadMs / 1000} s`,
+  `soak: seed ${seed}, capacity ${Math.round(capacity)} operations/s, ` +
+    `running ${perSecond}/s for ${profile.loadMs / 1000} s`,
 );
 
 const stopBaseline = await startBaseline((ms) => baselineLatencies.push(ms));
 const samples: Sample[] = [];
 const windows: Window[] = [];
-/** What is held after a collection, at the end of each window. */
+/** Memory after a garbage collection, at the end of each window. */
 const heapSamples: Sample[] = [];
 let stopListening = listen();
 quickLatencies.length = 0;
@@ -134,13 +136,13 @@ for (
   left > 0 && !server.ended() && load.stats.failures.length < 100;
   left--
 ) {
-  const before = { cpuMs: server.cpuMs() ?? Number.NaN, deeds: countDone() };
+  const before = { cpuMs: server.cpuMs() ?? Number.NaN, operations: countDone() };
   await load.pace(perSecond, profile.windowMs);
   const [cpuMs, operations] = [server.cpuMs() ?? Number.NaN, countDone()];
   const window = {
     p99Ms: computeQuantile(quickLatencies, 0.99),
-    yardstickP99Ms: computeQuantile(baselineLatencies, 0.99),
-    cpuMsPerDeed: (cpuMs - before.cpuMs) / (operations - before.deeds),
+    baselineP99Ms: computeQuantile(baselineLatencies, 0.99),
+    cpuMsPerOperation: (cpuMs - before.cpuMs) / (operations - before.operations),
   };
   windows.push(window);
   readLog();
@@ -149,13 +151,15 @@ for (
   baselineLatencies.length = 0;
   stopListening();
   stopListening = listen();
-  // With nothing under way, so that what is held is what was left by what has been done.
+  // Measured with nothing in flight, so that only what was retained counts.
   await load.waitUntilIdle();
   heapSamples.push({ atMs: performance.now() - startedMs, bytes: await heldBytes() });
-  const heldText = `${(heapSamples.at(-1)!.bytes / MIB).toFixed(1)} MiB held`;
+  const heldText = `${(heapSamples.at(-1)!.bytes / MIB).toFixed(1)} MiB after GC`;
   const residentText = `${((server.residentBytes() ?? 0) / MIB).toFixed(0)} MiB resident`;
+  const secondsText = String(Math.round((performance.now() - startedMs) / 1000)).padStart(5);
   print(
-    `${String(Math.round((performance.now() - startedMs) / 1000)).padStart(5)} s: ${responseCount} quick answers, p99 ${window.p99Ms.toFixed(1)} ms (a bare server's ${window.yardstickP99Ms.toFixed(1)}), ${heldText}, ${residentText}`,
+    `${secondsText} s: ${responseCount} quick responses, p99 ${window.p99Ms.toFixed(1)} ms ` +
+      `(baseline server ${window.baselineP99Ms.toFixed(1)}), ${heldText}, ${residentText}`,
   );
 }
 clearInterval(sampling);
@@ -166,7 +170,7 @@ await client.close();
 
 evaluate();
 const leaked = await waitForLeakedHandles();
-if (leaked.length > 0) findings.push(`left when all clients had gone: ${leaked.join(', ')}`);
+if (leaked.length > 0) findings.push(`still open after all clients disconnected: ${leaked.join(', ')}`);
 if (server.ended()) findings.push(`the server ${server.ended()}`);
 if (server.errorOutput()) findings.push(`something was written to stderr: ${server.errorOutput().slice(0, 3000)}`);
 readLog();
@@ -175,34 +179,34 @@ await server.stop();
 const { done } = load.stats;
 print(`\n${[...done].map(([operation, count]) => `${operation} ${count}`).join(', ')}`);
 for (const finding of findings) print(`✗ ${finding}`);
-print(`soak: seed ${seed}, ${findings.length === 0 ? 'every promise kept' : `${findings.length} findings`}`);
+print(`soak: seed ${seed}, ${findings.length === 0 ? 'no findings' : `${findings.length} findings`}`);
 process.exitCode = findings.length > 0 ? 1 : 0;
 
 function evaluate(): void {
   const { failures } = load.stats;
   for (const failure of failures.slice(0, 10)) findings.push(`${failure}`);
-  if (failures.length > 10) findings.push(`${failures.length - 10} more like these`);
-  print(`${(getMissedShare() * 100).toFixed(1)} % of the load was left out, because too much was under way`);
-  if (getMissedShare() > MAX_MISSED_SHARE)
-    findings.push('most of the load was left out: the capacity is not what it was');
+  if (failures.length > 10) findings.push(`${failures.length - 10} more failures`);
+  print(`${(getMissedShare() * 100).toFixed(1)} % of the operations were skipped because too many were in flight`);
+  if (getMissedShare() > MAX_MISSED_SHARE) findings.push('most operations were skipped: the capacity has dropped');
   const heldGrowth = computeGrowth(heapSamples);
   const resident = samples.length > 2 ? computeGrowth(samples) : undefined;
-  print(
-    `held after a collection: ${heldGrowth.toFixed(2)} MiB a minute more; resident: ${resident?.toFixed(2) ?? 'not known here'}`,
-  );
+  const residentText = resident?.toFixed(2) ?? 'unknown on this platform';
+  print(`memory growth: ${heldGrowth.toFixed(2)} MiB per minute after GC; resident: ${residentText}`);
   if (heldGrowth > profile.limits.mibPerMinute)
-    findings.push(`held memory grows by ${heldGrowth.toFixed(2)} MiB a minute`);
+    findings.push(`memory after GC grows by ${heldGrowth.toFixed(2)} MiB per minute`);
   if (profile.checksResident && resident !== undefined && resident > profile.limits.mibPerMinute) {
-    findings.push(`resident memory grows by ${resident.toFixed(2)} MiB a minute`);
+    findings.push(`resident memory grows by ${resident.toFixed(2)} MiB per minute`);
   }
   const { firstMs, lastMs, machineFactor, isSteady, firstCpuMs, lastCpuMs, isCpuSteady } = computeSteadiness(
     windows,
     profile.limits,
   );
-  const latencySummary = `p99 of the first third of the time ${firstMs.toFixed(1)} ms, of the last ${lastMs.toFixed(1)} ms, the machine ${machineFactor.toFixed(2)} times as slow`;
+  const latencySummary =
+    `p99 ${firstMs.toFixed(1)} ms in the first third, ${lastMs.toFixed(1)} ms in the last; ` +
+    `the machine is ${machineFactor.toFixed(2)} times as slow`;
   print(latencySummary);
   if (!isSteady) findings.push(latencySummary);
-  const cpuSummary = `CPU time for a deed at first ${firstCpuMs.toFixed(2)} ms, at last ${lastCpuMs.toFixed(2)} ms`;
+  const cpuSummary = `CPU time per operation: ${firstCpuMs.toFixed(2)} ms at first, ${lastCpuMs.toFixed(2)} at the end`;
   print(cpuSummary);
   if (!isCpuSteady) findings.push(cpuSummary);
 }
@@ -216,11 +220,11 @@ function getMissedShare(): number {
   return missed / (missed + countDone());
 }
 
-/** Emptied each time: in a quarter of an hour it would be hundreds of megabytes. */
+/** Empties the captured log each time: over a quarter of an hour it would grow to hundreds of megabytes. */
 function readLog(): void {
   for (const line of server.takeLog()) {
-    // The last one may be half a line.
-    if (/^\{"level":[56]0,/.test(line)) findings.push(`the log has an error: ${line.slice(0, 2000)}`);
+    // The last line may be incomplete.
+    if (/^\{"level":[56]0,/.test(line)) findings.push(`an error was logged: ${line.slice(0, 2000)}`);
   }
 }
 
@@ -229,7 +233,7 @@ async function heldBytes(): Promise<number> {
   return memory.heapUsed + (profile.checksResident ? memory.external : 0);
 }
 
-/** Some that read, and one that does not. */
+/** Several listeners, one of which does not read. */
 function listen(): () => void {
   const stopListeners = Array.from({ length: LISTENERS }, (_, index) => client.listen(index > 0));
   return () => {
@@ -237,7 +241,7 @@ function listen(): () => void {
   };
 }
 
-/** Draws as many images as are kept, where memory is judged by all of it: until then it grows by right. */
+/** Fills the image cache before all memory is measured, because it grows until it is full. */
 async function warmUp(): Promise<void> {
   const key = 'warm-up';
   await warmUpClient.request('POST', '/__admin/accounts', {
@@ -261,13 +265,13 @@ async function drawImage(key: string): Promise<number> {
       key,
       body: poll,
     });
-    if (response.status !== 200) throw new Error(`a poll answered ${response.status}`);
+    if (response.status !== 200) throw new Error(`a poll returned ${response.status}`);
     if (response.json.imageUrl)
       return (await warmUpClient.request('GET', new URL(response.json.imageUrl).pathname)).bytes;
   }
 }
 
-/** Descriptors and whatever keeps an event loop going, when the clients have been gone for a while. */
+/** Descriptors and active handles that remain a while after all clients disconnected. */
 async function waitForLeakedHandles(): Promise<string[]> {
   const deadline = performance.now() + CLOSE_TIMEOUT_MS;
   for (;;) {

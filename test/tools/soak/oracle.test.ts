@@ -8,29 +8,29 @@ const LIMITS = { mibPerMinute: 1, p99Factor: 1.5, p99SlackMs: 5, cpuFactor: 1.25
 const createSamples = (mibAt: (minute: number) => number) =>
   Array.from({ length: 90 }, (_, n) => ({ atMs: 7000 + n * 10_000, bytes: mibAt(n / 6) * MIB }));
 
-describe('the memory of a soak', () => {
-  it('is flat where it only grows while it warms up', () => {
+describe('soak oracle: memory growth', () => {
+  it('is zero when memory only grows during the warm-up', () => {
     expect(computeGrowth(createSamples((minute) => 100 + Math.min(minute, 4) * 20))).toBeCloseTo(0, 5);
   });
 
-  it('is flat where it goes up and down', () => {
+  it('is near zero when memory goes up and down', () => {
     expect(Math.abs(computeGrowth(createSamples((minute) => 150 + 20 * Math.sin(minute * 9))))).toBeLessThan(1);
   });
 
-  it('grows by what leaks, whatever else goes up and down', () => {
+  it('finds a leak among variations', () => {
     const growth = computeGrowth(createSamples((minute) => 150 + minute * 2 + 10 * Math.sin(minute * 9)));
     expect(growth).toBeGreaterThan(1.5);
     expect(growth).toBeLessThan(2.5);
   });
 });
 
-describe('the 99th percentile of a soak', () => {
+describe('soak oracle: steadiness', () => {
   const createWindows = (p99: (n: number) => number, baseline: (n: number) => number = () => 2) =>
     Array.from({ length: 15 }, (_, n) => ({
-      ...{ p99Ms: p99(n), yardstickP99Ms: baseline(n), cpuMsPerDeed: 1 + p99(n) / 100 },
+      ...{ p99Ms: p99(n), baselineP99Ms: baseline(n), cpuMsPerOperation: 1 + p99(n) / 100 },
     }));
 
-  it('is steady in noise, and where one minute is bad', () => {
+  it('accepts noise and a single bad window', () => {
     expect(
       computeSteadiness(
         createWindows((n) => (n === 13 ? 900 : 10 + (n % 3))),
@@ -39,7 +39,7 @@ describe('the 99th percentile of a soak', () => {
     ).toBe(true);
   });
 
-  it('is not where it doubles on the way', () => {
+  it('rejects a doubling of the 99th percentile or of the CPU time', () => {
     const steadiness = computeSteadiness(
       createWindows((n) => 20 + n * 3),
       LIMITS,
@@ -54,7 +54,7 @@ describe('the 99th percentile of a soak', () => {
     ).toBe(false);
   });
 
-  it('is where the machine itself has become as slow', () => {
+  it('accepts a slowdown that the baseline server shows too', () => {
     const slower = (n: number) => 1 + n / 10;
     expect(
       computeSteadiness(
@@ -71,7 +71,7 @@ describe('the 99th percentile of a soak', () => {
   });
 });
 
-it('tells handles that are left, by kind, and not those that come and go', () => {
+it('soak oracle › lists leaked handles by kind and ignores variation within the slack', () => {
   const before = ['Timeout', 'TCPServerWrap'];
   expect(findLeakedHandles(before, ['TCPServerWrap', 'Timeout', 'Timeout'], 2)).toEqual([]);
   expect(findLeakedHandles(before, [...before, 'Timeout', 'Timeout', 'Timeout', 'TCPSocketWrap'], 2)).toEqual([

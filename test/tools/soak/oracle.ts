@@ -2,10 +2,10 @@ import { computeMedian, computeSlope } from '../../support/trend.ts';
 
 const MIB = 1024 * 1024;
 const MINUTE_MS = 60_000;
-/** Code is compiled, journals and caches fill up to their bounds. */
+/** Share of the samples to ignore at first, while code is compiled and journals and caches fill. */
 const WARM_UP_SHARE = 1 / 3;
 
-/** A machine that was busy at first and then was not must not be held against us any further. */
+/** Limits the correction for a machine that was busy at first and then idle. */
 const MIN_MACHINE_FACTOR = 0.5;
 
 export interface Sample {
@@ -13,25 +13,25 @@ export interface Sample {
   bytes: number;
 }
 
-/** What quick answers took in one window of time, and what those of a server that does nothing took meanwhile. */
+/** Response times of quick operations in one window, and those of the baseline server meanwhile. */
 export interface Window {
   p99Ms: number;
-  yardstickP99Ms: number;
-  /** CPU time of the server for each deed: other work on the machine takes hardly any of it. */
-  cpuMsPerDeed: number;
+  baselineP99Ms: number;
+  /** CPU time of the server per operation, which other load on the machine hardly affects. */
+  cpuMsPerOperation: number;
 }
 
 export interface Limits {
   mibPerMinute: number;
-  /** By so much the last third of windows may be slower than the first. */
+  /** Factor by which the last third of the windows may be slower than the first. */
   p99Factor: number;
-  /** By so much more CPU time a deed may take in the last third. */
+  /** Factor by which the CPU time per operation may be higher in the last third. */
   cpuFactor: number;
-  /** What does not count, because a machine with other work on it gives and takes as much. */
+  /** Difference to ignore, because other load on the machine causes as much. */
   p99SlackMs: number;
 }
 
-/** By how much memory grows in a minute, in MiB, after the warm-up. */
+/** Growth of memory after the warm-up, in MiB per minute. */
 export function computeGrowth(samples: readonly Sample[]): number {
   const from = samples[0]!.atMs + (samples.at(-1)!.atMs - samples[0]!.atMs) * WARM_UP_SHARE;
   const steady = samples.filter(({ atMs }) => atMs >= from);
@@ -46,7 +46,7 @@ const splitThirds = <T>(items: readonly T[]): [first: T[], last: T[]] => {
 export interface Steadiness {
   firstMs: number;
   lastMs: number;
-  /** How much slower the machine itself has become; below 1: faster. */
+  /** How much slower the machine itself has become; below 1 if it became faster. */
   machineFactor: number;
   isSteady: boolean;
   firstCpuMs: number;
@@ -54,7 +54,7 @@ export interface Steadiness {
   isCpuSteady: boolean;
 }
 
-/** Whether the last third of the windows is as fast as the first, the machine's own part taken out. */
+/** Compares the last third of the windows with the first, corrected by the change of the baseline server. */
 export function computeSteadiness(
   windows: readonly Window[],
   { p99Factor, p99SlackMs, cpuFactor }: Limits,
@@ -64,18 +64,18 @@ export function computeSteadiness(
   const [firstMs, lastMs] = [medianFor(first, 'p99Ms'), medianFor(last, 'p99Ms')];
   const machineFactor = Math.max(
     MIN_MACHINE_FACTOR,
-    medianFor(last, 'yardstickP99Ms') / medianFor(first, 'yardstickP99Ms'),
+    medianFor(last, 'baselineP99Ms') / medianFor(first, 'baselineP99Ms'),
   );
-  const [firstCpuMs, lastCpuMs] = [medianFor(first, 'cpuMsPerDeed'), medianFor(last, 'cpuMsPerDeed')];
+  const [firstCpuMs, lastCpuMs] = [medianFor(first, 'cpuMsPerOperation'), medianFor(last, 'cpuMsPerOperation')];
   return {
     ...{ firstMs, lastMs, machineFactor, firstCpuMs, lastCpuMs },
     isSteady: lastMs <= firstMs * p99Factor * machineFactor + p99SlackMs,
-    // Not a number where it cannot be known.
+    // NaN on a platform that does not report CPU time.
     isCpuSteady: !(lastCpuMs > firstCpuMs * cpuFactor),
   };
 }
 
-/** What is there more often than before, beyond `slack` that comes and goes by itself. */
+/** Handles by kind that exist more often than before, beyond `slack`. */
 export function findLeakedHandles(before: readonly string[], after: readonly string[], slack: number): string[] {
   const count = (list: readonly string[], kind: string) => list.filter((one) => one === kind).length;
   return [...new Set(after)].flatMap((kind) => {

@@ -1,4 +1,4 @@
-// The machine's clock goes back by an hour: under a running process, and while none runs.
+// The machine's clock jumps back by an hour: under a running process, and between two runs.
 
 import { fileURLToPath } from 'node:url';
 import { account, order, until } from './scene.mjs';
@@ -7,7 +7,7 @@ const HOUR_MS = 3_600_000;
 const nodeArgs = ['--import', fileURLToPath(new URL('./shifted-clock.mjs', import.meta.url))];
 const shifted = (ms) => ({ nodeArgs, env: { CRASH_CLOCK_SHIFT_MS: String(ms) } });
 
-async function begun(scene, dataDir) {
+async function startWithTasks(scene, dataDir) {
   const server = await scene.start(dataDir, shifted(0));
   await account(server, 'real', { clock: 'real', speed: 240 });
   const tasks = [];
@@ -16,18 +16,18 @@ async function begun(scene, dataDir) {
   return { server, ids: tasks.flatMap(({ ids }) => ids) };
 }
 
-const nowOf = async ({ client }) => Date.parse((await client.call('GET', '/__admin/accounts/real')).clock.now);
+const getAccountTime = async ({ client }) => Date.parse((await client.call('GET', '/__admin/accounts/real')).clock.now);
 
-/** All that was under way ends in its time, and nothing happened before what came first. */
-async function goesOn(scene, server, ids, beforeMs) {
+/** All running tasks end in time, and no timestamp is earlier than one recorded before. */
+async function checkContinues(scene, server, ids, beforeMs) {
   const { check } = scene;
-  const nowMs = await nowOf(server);
-  check(nowMs >= beforeMs, `the account's time went back by ${beforeMs - nowMs} ms`);
+  const nowMs = await getAccountTime(server);
+  check(nowMs >= beforeMs, `the account's clock went back by ${beforeMs - nowMs} ms`);
   const id = ids.at(-1);
-  const byHand = await server.client.send('end', 'POST', `/__admin/accounts/real/tasks/${id}/complete`, {
+  const completed = await server.client.send('end', 'POST', `/__admin/accounts/real/tasks/${id}/complete`, {
     body: {},
   });
-  check([200, 409].includes(byHand.status), `to end a task by hand was answered ${byHand.status} ${byHand.text}`);
+  check([200, 409].includes(completed.status), `completing a task returned ${completed.status} ${completed.text}`);
   const later = await order(server, 'real');
   const all = [...ids, ...later.ids];
   let tasks = [];
@@ -39,30 +39,30 @@ async function goesOn(scene, server, ids, beforeMs) {
   for (const { id, createdAt, finishedAt, simulatedMs } of tasks) {
     check(
       finishedAt === null || finishedAt >= createdAt,
-      `task ${id} was made at ${createdAt} and ended at ${finishedAt}`,
+      `task ${id} was created at ${createdAt} but ended at ${finishedAt}`,
     );
     check(simulatedMs === null || simulatedMs >= 0, `task ${id} took ${simulatedMs} ms`);
   }
   const { entries } = await server.client.call('GET', '/__admin/accounts/real/ledger?limit=1000');
-  const moments = entries.map(({ at }) => at);
-  check(moments.join() === [...moments].sort().join(), 'the entries are not in the order of their time');
+  const timestamps = entries.map(({ at }) => at);
+  check(timestamps.join() === [...timestamps].sort().join(), 'the ledger entries are not in chronological order');
   await scene.verified(server, 'real');
 }
 
-async function whileItRuns(scene) {
+async function whileRunning(scene) {
   const dataDir = scene.dir();
-  const { server, ids } = await begun(scene, dataDir);
-  const beforeMs = await nowOf(server);
-  // See the preloaded file: it takes an hour from the clock.
+  const { server, ids } = await startWithTasks(scene, dataDir);
+  const beforeMs = await getAccountTime(server);
+  // Handled by shifted-clock.mjs: sets the clock back by an hour.
   server.child.kill('SIGUSR2');
-  await goesOn(scene, server, ids, beforeMs);
+  await checkContinues(scene, server, ids, beforeMs);
   await server.killed();
   scene.rows(dataDir);
 }
 
 async function betweenStarts(scene) {
   const dataDir = scene.dir();
-  const { server, ids } = await begun(scene, dataDir);
+  const { server, ids } = await startWithTasks(scene, dataDir);
   await until(async () => {
     const { tasks } = await server.client.call('GET', '/__admin/accounts/real/tasks?status=completed');
     return tasks.length > 0;
@@ -72,20 +72,20 @@ async function betweenStarts(scene) {
   const again = await scene.start(dataDir, shifted(-HOUR_MS));
   scene.check(
     again.lines.some(({ level, msg }) => level === 40 && /clock/.test(msg)),
-    'the log does not say that the clock is behind the data',
+    'the log does not warn that the clock is behind the data',
   );
-  await goesOn(scene, again, ids, Date.parse(entries.at(-1).at));
+  await checkContinues(scene, again, ids, Date.parse(entries.at(-1).at));
   await again.killed();
   scene.rows(dataDir);
 
-  // With the clock right again, time goes on from where it was.
+  // Once the clock is right again, time continues from the last recorded time.
   const right = await scene.start(dataDir, shifted(0));
-  scene.check((await order(right, 'real')).status === 200, 'an order failed with the clock right again');
+  scene.check((await order(right, 'real')).status === 200, 'an order failed after the clock was right again');
   await scene.verified(right, 'real');
   await right.killed();
 }
 
 export const scenes = [
-  { name: 'a clock that jumps back while it runs', run: whileItRuns },
-  { name: 'a clock that is behind at the start', run: betweenStarts },
+  { name: 'the clock jumps back while the emulator runs', run: whileRunning },
+  { name: 'the clock is behind the data at the start', run: betweenStarts },
 ];

@@ -1,5 +1,4 @@
-// The troubles of a disk, a clock and a file, one scene after the other.
-
+// Failures of the disk, the clock and the database file, one scene each.
 import PQueue from 'p-queue';
 import { scenes as clock } from './clock.mjs';
 import { scenes as corrupt } from './corrupt.mjs';
@@ -9,34 +8,33 @@ import { scenes as writesFail } from './writes-fail.mjs';
 
 const SCENES = [...writesFail, ...corrupt, ...clock, ...start];
 
-/** A scene is mostly waiting; so many are played at once. */
-const AT_ONCE = 3;
+/** Scenes spend most of their time waiting. */
+const CONCURRENCY = 3;
 
-export async function playTroubles(say) {
+export async function runFailureModes(print) {
   const sum = { passed: 0, skipped: 0, checks: 0, problems: [] };
-  const queue = new PQueue({ concurrency: AT_ONCE });
-  await queue.addAll(SCENES.map((scene) => () => play(scene, sum, say)));
+  const queue = new PQueue({ concurrency: CONCURRENCY });
+  await queue.addAll(SCENES.map((scene) => () => runScene(scene, sum, print)));
   return sum;
 }
 
-async function play({ name, run }, sum, say) {
+async function runScene({ name, run }, sum, print) {
   const scene = createScene();
   const { problems } = scene;
-  const begin = performance.now();
+  const startedMs = performance.now();
   try {
     await run(scene);
   } catch (error) {
     if (error instanceof Skipped) {
       sum.skipped += 1;
-      return say(`${name}: SKIPPED, ${error.message}`);
+      return print(`${name}: SKIPPED, ${error.message}`);
     }
     problems.push(error.stack);
   }
   sum.checks += scene.checks();
   if (problems.length === 0) sum.passed += 1;
-  const ms = Math.round(performance.now() - begin);
-  say(
-    `${name}: ${problems.length === 0 ? 'held' : `${problems.length} PROBLEMS`}, ${scene.checks()} checks in ${ms} ms`,
-  );
+  const ms = Math.round(performance.now() - startedMs);
+  const result = problems.length === 0 ? 'passed' : `${problems.length} PROBLEMS`;
+  print(`${name}: ${result}, ${scene.checks()} checks in ${ms} ms`);
   for (const problem of problems) sum.problems.push(`${name}: ${problem}`);
 }

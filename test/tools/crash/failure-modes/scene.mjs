@@ -1,44 +1,45 @@
-// What the scenes of trouble have in common: an emulator with a known state, and what its errors must look like.
+// Shared by the failure scenes: an emulator in a known state, and checks of its errors.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, json } from '../client.mjs';
-import { unsound } from '../ledger-invariants.mjs';
-import { markOf, ORDERS } from '../orders.mjs';
-import { randomOf } from '../random.mjs';
+import { findViolations } from '../ledger-invariants.mjs';
+import { formatMark, ORDERS } from '../orders.mjs';
+import { seededRandom } from '../random.mjs';
 import { readRows } from '../rows.mjs';
 import { startServer, tempDir } from '../server.mjs';
 
 const VENDOR_ERROR = { success: false, error: 'Internal server error', errorCode: 'INTERNAL_ERROR' };
 
-/** The scene cannot be played on this machine, and why. */
+/** The scene cannot run on this machine; the message says why. */
 export class Skipped extends Error {}
 
-let marks = 0;
+let markCount = 0;
 
-/** `begin`: start of the scene, with checks that are counted. `options`: see `startServer`. */
+/** The checks and helpers of one scene. */
 export function createScene() {
   const problems = [];
   let checks = 0;
-  const check = (isTrue, sentence) => {
+  const check = (isTrue, problem) => {
     checks += 1;
-    if (!isTrue) problems.push(sentence);
+    if (!isTrue) problems.push(problem);
   };
 
   return {
     problems,
     checks: () => checks,
     check,
-    dir: () => join(tempDir('trouble'), 'data'),
+    dir: () => join(tempDir('failure-mode'), 'data'),
+    /** `options`: see `startServer`. */
     start: (dataDir, options) =>
       startServer(['--data-dir', dataDir, '--rate-limit', 'off', '--speed', '60'], options).then((server) =>
         Object.assign(server, { client: createClient(server.url, { connections: 8 }) }),
       ),
 
-    /** Rows of a process that is gone; they are sound. */
+    /** Reads the rows of an ended process and checks their invariants. */
     rows(dataDir) {
-      const { accounts } = readRows(dataDir, join(tempDir('trouble-copy'), 'copy'));
+      const { accounts } = readRows(dataDir, join(tempDir('failure-mode-copy'), 'copy'));
       for (const [key, rows] of accounts) {
-        const found = unsound(rows);
+        const found = findViolations(rows);
         check(found.length === 0, `${key}: ${found.slice(0, 3).join('; ')}`);
       }
       return accounts;
@@ -47,62 +48,64 @@ export function createScene() {
     async verified({ client }, ...keys) {
       for (const key of keys) {
         const { ok, problems: found } = await client.call('GET', `/__admin/accounts/${key}/ledger/verify`);
-        check(ok, `${key}: verify finds ${found?.slice(0, 3).join('; ')}`);
+        check(ok, `${key}: verify reports ${found?.slice(0, 3).join('; ')}`);
       }
     },
 
-    /** The client is told in the vendor's words that it is not its fault. */
-    vendorError(answer, what) {
+    /** Checks that the client gets the vendor's internal error. */
+    vendorError(response, what) {
       check(
-        answer.isWhole && answer.status === 500 && JSON.stringify(json(answer)) === JSON.stringify(VENDOR_ERROR),
-        `${what} was answered ${answer.status} ${answer.text.slice(0, 200)}`,
+        response.isComplete &&
+          response.status === 500 &&
+          JSON.stringify(json(response)) === JSON.stringify(VENDOR_ERROR),
+        `${what} returned ${response.status} ${response.text.slice(0, 200)}`,
       );
     },
 
-    adminError(answer, what) {
-      const { error, code } = json(answer) ?? {};
+    adminError(response, what) {
+      const { error, code } = json(response) ?? {};
       check(
-        answer.isWhole && answer.status === 500 && code === 'INTERNAL_ERROR' && typeof error === 'string',
-        `${what} was answered ${answer.status} ${answer.text.slice(0, 200)}`,
+        response.isComplete && response.status === 500 && code === 'INTERNAL_ERROR' && typeof error === 'string',
+        `${what} returned ${response.status} ${response.text.slice(0, 200)}`,
       );
     },
 
-    /** What the log says of it: the reason, by SQLite's name, beside a sentence. */
+    /** Checks that every logged error has a message and a matching SQLite error code. */
     logged(server, code) {
       const lines = server.errors();
-      check(lines.length > 0, 'the log tells of no error');
+      check(lines.length > 0, 'no error was logged');
       for (const { msg, err } of lines)
         check(
           typeof msg === 'string' && code.test(err?.code ?? ''),
-          `the log says "${msg}" for ${err?.code} ${err?.message}`,
+          `logged "${msg}" for ${err?.code} ${err?.message}`,
         );
-      check(server.stderr === '', `stderr says: ${server.stderr.slice(0, 300)}`);
+      check(server.stderr === '', `wrote to stderr: ${server.stderr.slice(0, 300)}`);
     },
 
-    /** The command refuses to start with a sentence, and not with a stack. */
-    refused(server, sentence) {
-      check(server.isDead && server.code === 2, `it ended with ${server.code}, not 2`);
+    /** Checks that the command exited with code 2 and a one-line error instead of a stack trace. */
+    refused(server, message) {
+      check(server.hasEnded && server.code === 2, `it exited with ${server.code}, not 2`);
       check(
-        sentence.test(server.stderr) && server.stderr.trim().split('\n').length === 1,
-        `it says: ${server.stderr.slice(0, 600)}`,
+        message.test(server.stderr) && server.stderr.trim().split('\n').length === 1,
+        `it wrote: ${server.stderr.slice(0, 600)}`,
       );
     },
   };
 }
 
-/** Sends an order; answers what came back, with what was asked for. */
+/** Sends an order. Resolves to the response together with the price, task ids and family of the order. */
 export async function order({ client }, key, family = 'sora-2', more = {}) {
-  marks += 1;
-  const { path, body, price, ids } = ORDERS[family](`A harbour ${markOf(marks)}`, randomOf(marks));
-  const answer = await client.send('order', 'POST', path, { key, body, ...more });
-  return { ...answer, price, ids: answer.status === 200 ? ids?.(json(answer)) : undefined, family };
+  markCount += 1;
+  const { path, body, price, ids } = ORDERS[family](`A harbour ${formatMark(markCount)}`, seededRandom(markCount));
+  const response = await client.send('order', 'POST', path, { key, body, ...more });
+  return { ...response, price, ids: response.status === 200 ? ids?.(json(response)) : undefined, family };
 }
 
 export const account = ({ client }, key, more = {}) =>
   client.call('POST', '/__admin/accounts', { key, credits: 100_000, clock: 'frozen', ...more }, 201);
 
-/** Waits until `isTrue` answers true; false when it does not in time. */
-export async function until(isTrue, ms = 6000) {
-  for (const end = Date.now() + ms; Date.now() < end; await sleep(50)) if (await isTrue()) return true;
+/** Polls `condition` until it is true; resolves to false on a timeout. */
+export async function until(condition, ms = 6000) {
+  for (const end = Date.now() + ms; Date.now() < end; await sleep(50)) if (await condition()) return true;
   return false;
 }

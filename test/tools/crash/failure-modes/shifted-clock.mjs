@@ -1,4 +1,4 @@
-// Preloaded into the emulator: its clock is off by so many milliseconds, and by an hour less with each SIGUSR2.
+// Preloaded into the emulator: shifts its clock by CRASH_CLOCK_SHIFT_MS, and back by another hour with each SIGUSR2.
 const real = Date.now;
 let shiftMs = Number(process.env.CRASH_CLOCK_SHIFT_MS);
 

@@ -1,11 +1,10 @@
-// Where it cannot start, it says why in a sentence; where another one runs, that one is left alone.
-
+// The emulator cannot start: it says why in one sentence, and leaves a running emulator alone.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnServer, tempDir } from '../server.mjs';
 import { account, order, Skipped } from './scene.mjs';
-import { mounted } from './writes-fail.mjs';
+import { mountDisk } from './writes-fail.mjs';
 
 const NOBODY = 65_534;
 
@@ -13,40 +12,40 @@ async function secondProcess(scene) {
   const dataDir = scene.dir();
   const first = await scene.start(dataDir);
   await account(first, 'one');
-  const answers = [];
+  const responses = [];
   let isOver = false;
   const load = (async () => {
-    while (!isOver) answers.push(await order(first, 'one'));
+    while (!isOver) responses.push(await order(first, 'one'));
   })();
   const second = spawnServer(['--data-dir', dataDir]);
   await second.settled;
   isOver = true;
   await load;
   scene.refused(second, /is in use by another emulator; stop it or choose another data directory/);
-  scene.check(answers.length > 20, `only ${answers.length} orders were answered meanwhile`);
+  scene.check(responses.length > 20, `only ${responses.length} orders got a response meanwhile`);
   scene.check(
-    answers.every(({ status }) => status === 200),
-    'the first one suffered',
+    responses.every(({ status }) => status === 200),
+    'orders to the first process failed',
   );
   await first.killed();
-  // A kill gives the file free at once.
+  // A kill releases the file at once.
   const third = await scene.start(dataDir);
   const { tasks } = await third.client.call('GET', '/__admin/accounts/one/tasks?limit=1000');
   scene.check(
     tasks.map(({ id }) => id).join() ===
-      answers
+      responses
         .flatMap(({ ids }) => ids)
         .slice(0, 1000)
         .join(),
-    'the third one has other tasks',
+    'the third process has other tasks',
   );
   await scene.verified(third, 'one');
   await third.killed();
 }
 
-/** With a past that has to be taken up, and without. */
+/** With an existing database, and with a new one. */
 async function readOnly(scene) {
-  const disk = mounted('-t', 'tmpfs', '-o', 'size=16m', 'tmpfs');
+  const disk = mountDisk('-t', 'tmpfs', '-o', 'size=16m', 'tmpfs');
   const dataDir = join(disk, 'data');
   const server = await scene.start(dataDir);
   await account(server, 'one');
@@ -62,13 +61,13 @@ async function readOnly(scene) {
   execFileSync('mount', ['-o', 'remount,rw', disk]);
   const again = await scene.start(dataDir);
   await scene.verified(again, 'one');
-  scene.check((await order(again, 'one')).status === 200, 'an order failed when it could be written again');
+  scene.check((await order(again, 'one')).status === 200, 'an order failed after the disk became writable again');
   await again.killed();
 }
 
-async function withoutRights(scene) {
+async function withoutPermission(scene) {
   const isRoot = process.getuid?.() === 0;
-  if (process.getuid === undefined) throw new Skipped('there are no users here');
+  if (process.getuid === undefined) throw new Skipped('this platform has no user ids');
   const parent = tempDir('closed');
   const dataDir = join(parent, 'data');
   mkdirSync(dataDir);
@@ -77,14 +76,14 @@ async function withoutRights(scene) {
   const refused = spawnServer(['--data-dir', dataDir], isRoot ? { uid: NOBODY } : {});
   await refused.settled;
   if (isRoot && /EACCES|Cannot find module/.test(refused.stderr))
-    throw new Skipped('another user cannot read the program here');
+    throw new Skipped('another user cannot read the program on this machine');
   scene.refused(refused, /cannot be (opened|written); choose/);
   await refused.killed();
   chmodSync(dataDir, 0o755);
 }
 
 export const scenes = [
-  { name: 'a second process on the directory', run: secondProcess },
-  { name: 'a directory that is mounted read-only', run: readOnly },
-  { name: 'a directory without the right to write', run: withoutRights },
+  { name: 'a second process on the same directory', run: secondProcess },
+  { name: 'a directory mounted read-only', run: readOnly },
+  { name: 'a directory without write permission', run: withoutPermission },
 ];

@@ -2,14 +2,14 @@ import { HTTPParser } from 'http-parser-js';
 
 export interface RawResponse {
   status: number;
-  /** By their names in small letters; of those that come twice, all values with commas. */
+  /** By lowercase name; repeated headers are joined with commas. */
   headers: Record<string, string>;
   body: Buffer;
 }
 
 /**
- * Reads the answers on one connection, as they are on the wire. `isHead` says, of each that begins, whether it answers a HEAD
- * and so has no body.
+ * Parses the raw responses on one connection. `isHead` is called at the start of each response and returns whether the
+ * request was a HEAD, so that the response has no body.
  */
 export function createResponseReader(onResponse: (response: RawResponse) => void, isHead: () => boolean) {
   const parser = new HTTPParser(HTTPParser.RESPONSE);
@@ -26,21 +26,21 @@ export function createResponseReader(onResponse: (response: RawResponse) => void
   parser[HTTPParser.kOnMessageComplete] = () => {
     const finished = response!;
     response = undefined;
-    // 100 Continue is no answer yet.
+    // Ignores 100 Continue.
     if (finished.status >= 200) onResponse({ ...finished, body: Buffer.concat(chunks) });
   };
   return {
-    /** What is wrong with the bytes; undefined: nothing. */
+    /** Returns a description of the protocol error, or undefined. */
     read(chunk: Buffer): string | undefined {
       const result = parser.execute(chunk);
       return result instanceof Error ? result.message || String(result) : undefined;
     },
-    /** The connection has ended: what is wrong with that. */
+    /** Call when the connection has ended. Returns a description of the protocol error, or undefined. */
     end(): string | undefined {
       const result: unknown = parser.finish();
-      return result instanceof Error ? 'the connection ended inside an answer' : undefined;
+      return result instanceof Error ? 'the connection ended within a response' : undefined;
     },
-    /** The head of an answer that has begun and not ended. */
+    /** The incomplete response, if its head has arrived. */
     pendingResponse: () => response,
   };
 }
