@@ -13,19 +13,19 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
       'two lines stand there to be pasted, and with the second one the page comes to life',
       async () => {
         const { origin, read } = await startListeningEmulator();
-        const { page, button, copied, row, expectToast } = await openPage(origin);
+        const { page, button, readClipboard, row, expectToast } = await openPage(origin);
         await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
         const lines = await page.getByRole('code').filter({ hasText: origin }).allTextContents();
         expect(lines).toHaveLength(2);
 
         await button('Copy this line').nth(0).click();
         await expectToast('Copied.');
-        expect(await copied()).toBe(lines[0]);
+        expect(await readClipboard()).toBe(lines[0]);
         const settings = await runInShell('sh', `${lines[0]}\necho "$NANOPHOTO_API_BASE_URL $NANOPHOTO_API_KEY"`);
         expect(settings).toBe(`${origin} np_test_default\n`);
 
         await button('Copy this line').nth(1).click();
-        await eventually(copied).toBe(lines[1]);
+        await eventually(readClipboard).toBe(lines[1]);
         const { taskId } = JSON.parse(await runInShell('sh', lines[1]!));
         expect(await read('np_test_default', `/tasks/${taskId}`)).toMatchObject({ status: 'processing' });
         await page.getByRole('heading', { name: 'No requests yet' }).waitFor({ state: 'detached' });

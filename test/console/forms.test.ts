@@ -97,7 +97,7 @@ describe.skipIf(!CHROMIUM)('forms in the console', () => {
     await disableClipboard(opened);
     await press('Copy as curl');
     await expectToast(/the text is selected, copy it by hand/);
-    const text = page.getByRole('textbox', { name: 'To be copied by hand' });
+    const text = page.getByRole('textbox', { name: 'To be readClipboard by hand' });
     expect(await text.inputValue()).toMatch(/^curl .*"a cat"/);
     expect(
       await text.evaluate((area: PageElement) => [

@@ -141,7 +141,7 @@ describe.skipIf(!CHROMIUM)('the console shows what came from clients, and nothin
       'k'.repeat(200),
     ];
     const { origin, post, order, read } = await startListeningEmulator();
-    const { page, form, press, expectToast, copied, button, row, region } = await openPage(origin);
+    const { page, form, press, expectToast, readClipboard, button, row, region } = await openPage(origin);
     await page.setViewportSize({ width: 390, height: 844 });
     for (const key of keys) {
       await post('/__admin/accounts', { key, credits: 10 }, null);
@@ -152,7 +152,7 @@ describe.skipIf(!CHROMIUM)('the console shows what came from clients, and nothin
       expect(await findHorizontalOverflow(page)).toEqual([]);
       expect(page.url()).toBe(`${origin}/console${accountHref(key)}`);
       await button('Copy the key').click();
-      await eventually(copied).toBe(key);
+      await eventually(readClipboard).toBe(key);
       await order(key);
       await row(/golden retriever/).click();
       await page.getByRole('article').waitFor();
@@ -221,15 +221,15 @@ describe.skipIf(!CHROMIUM)('the console shows what came from clients, and nothin
     }
     const { requests } = (await read(KEY, '/requests?limit=1000')) as { requests: JournalEntry[] };
     expect(requests).toHaveLength(bodies.length);
-    const { page, press, copied } = await openPage(origin, accountHref(KEY, 'requests'));
+    const { page, press, readClipboard } = await openPage(origin, accountHref(KEY, 'requests'));
     const lines: string[] = [];
     for (const { id } of requests) {
       await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'requests', id))}`);
       await page.getByRole('article', { name: `Request ${id}`, exact: true }).waitFor();
       await page.evaluate('navigator.clipboard.writeText("")');
       await press('Copy as curl');
-      await eventually(copied).toMatch(/^curl /);
-      lines.push(await copied());
+      await eventually(readClipboard).toMatch(/^curl /);
+      lines.push(await readClipboard());
     }
     // One line each, with nothing that a terminal would act on.
     expect(lines.filter((line) => /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(line))).toEqual([]);

@@ -34,8 +34,8 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
 
   it('shows tasks that come and move, with the balance, the limiter and the time', async () => {
     const { origin, order, callAdmin, postOk } = await startListeningEmulator();
-    const { page, rowLabels, region, live } = await openPage(origin, accountHref(KEY));
-    await live();
+    const { page, rowLabels, region, waitUntilLive } = await openPage(origin, accountHref(KEY));
+    await waitUntilLive();
     const [credits, limiter, clock] = ['Credits', 'Limiter', 'Clock'].map(region);
     const first = await order(KEY, 'the first');
     await eventually(rowLabels).toEqual(['the first sora-2 generating · 0 % 4 cr']);
@@ -85,8 +85,8 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
 
   it('misses nothing that happens while it is reading', async () => {
     const { origin, order, callAdmin } = await startListeningEmulator();
-    const { page, row, region, live } = await openPage(origin, accountHref(KEY));
-    await live();
+    const { page, row, region, waitUntilLive } = await openPage(origin, accountHref(KEY));
+    await waitUntilLive();
     await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
     const { isHeld, letGo } = await holdResponses(page, '**/tasks?*');
     const id = await order(KEY, 'of the first moment');
@@ -101,9 +101,9 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
 
   it('shows the ledger, requests, findings, rules and snapshots that others bring about', async () => {
     const { origin, order, callAdmin, post } = await startListeningEmulator();
-    const { page, rowLabels, row, tab, region, live } = await openPage(origin, accountHref(KEY, 'ledger'));
+    const { page, rowLabels, row, tab, region, waitUntilLive } = await openPage(origin, accountHref(KEY, 'ledger'));
     const count = (name: string) => tab(name).innerText();
-    await live();
+    await waitUntilLive();
     await row(/initial credits/).waitFor();
     await callAdmin('POST', KEY, '/credits', { amount: 5, reason: 'a gift' });
     await row(/grant a gift \+5 1 005$/).waitFor();
@@ -186,8 +186,8 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
 
   it('shows the accounts that come, change and go', async () => {
     const { origin, clock, order, callAdmin, post } = await startListeningEmulator();
-    const { page, row, rows, live } = await openPage(origin);
-    await live();
+    const { page, row, rows, waitUntilLive } = await openPage(origin);
+    await waitUntilLive();
     await page.getByText('6 accounts', { exact: true }).waitFor();
     clock.advance(1000);
     await post('/__admin/accounts', { key: 'the-latest', credits: 5 }, null);
@@ -216,8 +216,8 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
   it('shows no account that goes while it is being read', async () => {
     const { origin, callAdmin, post } = await startListeningEmulator();
     await post('/__admin/accounts', { key: 'soon-gone' }, null);
-    const { page, row, live } = await openPage(origin);
-    await live();
+    const { page, row, waitUntilLive } = await openPage(origin);
+    await waitUntilLive();
     await row(/^soon-gone/).waitFor();
     const { isHeld, letGo } = await holdResponses(page, '**/__admin/accounts/soon-gone');
     await callAdmin('POST', 'soon-gone', '/credits', { amount: 5 });
@@ -235,10 +235,10 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
     const first = await startListeningEmulator();
     await first.order(KEY, 'of the first one');
     const door = await openSwitchableProxy(first.origin);
-    const { page, row, press, expectToast, live } = await openPage(door.origin, accountHref(KEY), {
+    const { page, row, press, expectToast, waitUntilLive } = await openPage(door.origin, accountHref(KEY), {
       expected: [/Failed to load resource: net::ERR_/, statusError(404)],
     });
-    await live();
+    await waitUntilLive();
     await row(/of the first one/).waitFor();
     door.disconnect();
     await page.getByText('not connected', { exact: true }).waitFor();
@@ -252,7 +252,7 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
     const second = await startListeningEmulator();
     await second.order(KEY, 'of the second one');
     door.switchTo(second.origin);
-    await live();
+    await waitUntilLive();
     await row(/of the second one/).waitFor();
     await row(/of the first one/).waitFor({ state: 'detached' });
     await reason.waitFor({ state: 'detached' });
@@ -262,8 +262,8 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
 
   it('says that it is not connected when the emulator stops', async () => {
     const { origin, close } = await startListeningEmulator();
-    const { page, live } = await openPage(origin, '#/', { expected: [/net::ERR_/] });
-    await live();
+    const { page, waitUntilLive } = await openPage(origin, '#/', { expected: [/net::ERR_/] });
+    await waitUntilLive();
     await close();
     await page.getByText('not connected', { exact: true }).waitFor();
   });

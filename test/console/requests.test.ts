@@ -152,8 +152,8 @@ describe.skipIf(!CHROMIUM)('requests in the console', () => {
   it('that are under way are told from those whose answer was lost', async () => {
     const { origin, callAdmin } = await startListeningEmulator();
     await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { hang: true } });
-    const { page, row, rows, live } = await openPage(origin, accountHref(KEY, 'requests'));
-    await live();
+    const { page, row, rows, waitUntilLive } = await openPage(origin, accountHref(KEY, 'requests'));
+    await waitUntilLive();
     const controller = new AbortController();
     const headers = { authorization: `Bearer ${KEY}` };
     fetch(origin + GENERATE, { method: 'POST', headers, signal: controller.signal }).catch(() => {});
@@ -199,17 +199,17 @@ describe.skipIf(!CHROMIUM)('requests in the console', () => {
     }
   });
 
-  it.skipIf(!hasCurl)('are copied as a line for a shell, which makes the same request again', async () => {
+  it.skipIf(!hasCurl)('are readClipboard as a line for a shell, which makes the same request again', async () => {
     const { origin, send, read, callAdmin } = await startListeningEmulator();
     await send('POST', GENERATE, {
       key: KEY,
       body: { prompt: "it's a cat", mode: 'textToVideo' },
       headers: { 'x-of-mine': '$HOME "quoted"' },
     });
-    const { page, press, copied, row } = await openPage(origin, accountHref(KEY, 'requests', '1'));
+    const { page, press, readClipboard, row } = await openPage(origin, accountHref(KEY, 'requests', '1'));
     await press('Copy as curl');
-    await eventually(copied).toMatch(/^curl /);
-    const { success } = JSON.parse(await runInShell('bash', await copied()));
+    await eventually(readClipboard).toMatch(/^curl /);
+    const { success } = JSON.parse(await runInShell('bash', await readClipboard()));
     expect(success).toBe(true);
     const [first, again] = (await read(KEY, '/requests')).requests as JournalEntry[];
     const toComparable = ({ method, path, request }: JournalEntry) => ({
@@ -226,8 +226,8 @@ describe.skipIf(!CHROMIUM)('requests in the console', () => {
     await row(/GET \/media/).click();
     await page.getByRole('article', { name: 'Request 3' }).waitFor();
     await press('Copy as curl');
-    await eventually(copied).not.toContain('Authorization');
-    await runInShell('bash', await copied());
+    await eventually(readClipboard).not.toContain('Authorization');
+    await runInShell('bash', await readClipboard());
     await eventually(async () => (await read(KEY, '/requests/count?status=206')).count).toBe(2);
   });
 });

@@ -41,15 +41,15 @@ describe.skipIf(!CHROMIUM)('the console', () => {
 
   it('leaves its connection to others while nobody sees it, and is right again when somebody does', async () => {
     const { origin, core, order } = await startListeningEmulator();
-    const { page, live, rowLabels } = await openPage(origin, accountHref(KEY));
-    await live();
+    const { page, waitUntilLive, rowLabels } = await openPage(origin, accountHref(KEY));
+    await waitUntilLive();
     expect(core.events.hasListeners()).toBe(true);
     await setVisibility(page, 'hidden');
     await eventually(() => core.events.hasListeners()).toBe(false);
     await order(KEY, 'unseen');
     expect(core.events.hasListeners()).toBe(false);
     await setVisibility(page, 'visible');
-    await live();
+    await waitUntilLive();
     await eventually(rowLabels).toEqual(['unseen sora-2 generating · 0 % 4 cr']);
   });
 
@@ -107,8 +107,8 @@ describe.skipIf(!CHROMIUM)('the console', () => {
 
   it('brings back no account whose answer comes later than the news that it is gone', async () => {
     const { origin, callAdmin, post } = await startListeningEmulator();
-    const { page, row, live } = await openPage(origin);
-    await live();
+    const { page, row, waitUntilLive } = await openPage(origin);
+    await waitUntilLive();
     await row(/^np_test_auto/).waitFor();
     let letGo = () => {};
     const released = new Promise<void>((resolve) => {
@@ -161,10 +161,10 @@ describe.skipIf(!CHROMIUM)('the console', () => {
 
   it('reads again what it could not read, though nothing else happens', async () => {
     const { origin, order } = await startListeningEmulator();
-    const { page, live, rowLabels } = await openPage(origin, accountHref(KEY), {
+    const { page, waitUntilLive, rowLabels } = await openPage(origin, accountHref(KEY), {
       expected: [statusError(503)],
     });
-    await live();
+    await waitUntilLive();
     await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
     let count = 0;
     await page.route('**/__admin/accounts/np_test_frozen/tasks?**', (route) => {
@@ -179,7 +179,7 @@ describe.skipIf(!CHROMIUM)('the console', () => {
   it('shows what there is where it may not listen, and says why it does not move', async () => {
     const { origin, order } = await startListeningEmulator(['--listener-limit', '1']);
     const first = await openPage(origin, accountHref(KEY));
-    await first.live();
+    await first.waitUntilLive();
     await order(KEY, 'seen by both');
     const { page, rowLabels } = await openPage(origin, accountHref(KEY), { expected: [statusError(503)] });
     await eventually(rowLabels).toEqual(['seen by both sora-2 generating · 0 % 4 cr']);
@@ -193,18 +193,18 @@ describe.skipIf(!CHROMIUM)('the console', () => {
   it('notices an emulator that stands still and closes nothing', async () => {
     const { origin } = await startListeningEmulator();
     const door = await openSwitchableProxy(origin);
-    const { page, live } = await openPage(door.origin, '#/', { expected: [/./] });
-    await live();
+    const { page, waitUntilLive } = await openPage(door.origin, '#/', { expected: [/./] });
+    await waitUntilLive();
     await page.clock.install();
     // The watch that is set with the next word of the emulator is of the clock that can be moved.
     await page.reload();
-    await live();
+    await waitUntilLive();
     door.pause();
     await page.clock.fastForward(40_000);
     await page.getByText('not connected').waitFor();
     door.resume();
     await page.clock.fastForward(6000);
-    await live();
+    await waitUntilLive();
   });
 
   it.each([
@@ -226,13 +226,13 @@ describe.skipIf(!CHROMIUM)('the console', () => {
 
   it('tries a token on the account that is looked at: behind a balancer it is all that can be asked', async () => {
     const { origin } = await startListeningEmulator(['--admin-token', 'a long enough one'.replaceAll(' ', '-')]);
-    const { page, context, press, live, form } = await openPage(origin, accountHref(KEY), {
+    const { page, context, press, waitUntilLive, form } = await openPage(origin, accountHref(KEY), {
       expected: [statusError(401), statusError(400)],
     });
     await context.route('**/__admin/accounts?**', respondWithError('NODE_REQUIRED', 400));
     await form('The admin token').getByLabel('Admin token').fill('a-long-enough-one');
     await press('Go on');
-    await live();
+    await waitUntilLive();
     await page.getByRole('heading', { name: KEY }).waitFor();
   });
 

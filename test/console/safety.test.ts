@@ -130,7 +130,7 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
   describe('where the emulator wants a token', () => {
     it('it is asked for, a wrong one is told, and the right one opens all of it', async () => {
       const { origin, send } = await startListeningEmulator(['--admin-token', TOKEN]);
-      const { page, form, press, expectToast, live, rows, requested, context } = await openPage(origin, '#/', {
+      const { page, form, press, expectToast, waitUntilLive, rows, requested, context } = await openPage(origin, '#/', {
         expected: [statusError(401)],
       });
       const field = form('The admin token').getByLabel('Admin token');
@@ -146,7 +146,7 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
       await field.fill(TOKEN);
       await press('Go on');
       await expectToast('This is the one.');
-      await live();
+      await waitUntilLive();
       await page.getByText('6 accounts', { exact: true }).waitFor();
       await rows.filter({ hasText: KEY }).click();
       await press('+1 minute');
@@ -160,7 +160,7 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
       expect(await page.content()).not.toContain(TOKEN);
       expect(await page.evaluate('document.cookie + JSON.stringify({ ...localStorage })')).toBe('{}');
       await page.reload();
-      await live();
+      await waitUntilLive();
       const second = await context.newPage();
       await second.goto(`${origin}/console`);
       await second.getByRole('heading', { name: 'This emulator wants its admin token' }).waitFor();
@@ -169,20 +169,20 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
     it('it is asked for again when it is another one after a start', async () => {
       const first = await startListeningEmulator(['--admin-token', TOKEN]);
       const door = await openSwitchableProxy(first.origin);
-      const { page, form, live } = await openPage(door.origin, '#/', {
+      const { page, form, waitUntilLive } = await openPage(door.origin, '#/', {
         expected: [statusError(401), /net::ERR_/],
       });
       const field = form('The admin token').getByLabel('Admin token');
       await field.fill(TOKEN);
       await page.keyboard.press('Enter');
-      await live();
+      await waitUntilLive();
       door.disconnect();
       await page.getByText('not connected', { exact: true }).waitFor();
       const second = await startListeningEmulator(['--admin-token', 'another-of-these']);
       door.switchTo(second.origin);
       await field.fill('another-of-these');
       await page.keyboard.press('Enter');
-      await live();
+      await waitUntilLive();
       await page.getByText('6 accounts', { exact: true }).waitFor();
     });
   });

@@ -71,7 +71,7 @@ describe.skipIf(!CHROMIUM)('a task in the console', () => {
     const { origin, order } = await startListeningEmulator();
     const prompt = `a whale ${'sings '.repeat(50_000)}to its end`;
     const id = await order(KEY, prompt);
-    const { page, press, row, copied } = await openPage(origin, accountHref(KEY, 'tasks', id));
+    const { page, press, row, readClipboard } = await openPage(origin, accountHref(KEY, 'tasks', id));
     const shown = page.getByRole('region', { name: 'What the task was made of' });
     await shown.waitFor();
     expect((await shown.innerText()).length).toBeLessThanOrEqual(20_000);
@@ -80,7 +80,7 @@ describe.skipIf(!CHROMIUM)('a task in the console', () => {
     expect(count).toBeGreaterThan(prompt.length - 20_000);
     expect((await row(/a whale/).innerText()).length).toBeLessThan(500);
     await press('Copy all of: What the task was made of');
-    await eventually(async () => JSON.parse(await copied())).toMatchObject({ prompt });
+    await eventually(async () => JSON.parse(await readClipboard())).toMatchObject({ prompt });
     // All of it is found.
     await page.getByRole('searchbox', { name: 'Find tasks' }).fill('to its end');
     await page.getByText('1 task', { exact: true }).waitFor();

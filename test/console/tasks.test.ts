@@ -191,7 +191,7 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     const image = ORDERS['nano-banana-pro'];
     const { generationId } = await postOk(`${image.path}/generate`, image.body, KEY);
     await callAdmin('POST', KEY, '/clock/advance', { ms: 3_600_000 });
-    const { page, row, copied, button } = await openPage(origin, accountHref(KEY));
+    const { page, row, readClipboard, button } = await openPage(origin, accountHref(KEY));
 
     const thumbnailWidth = (name: RegExp, tag: string) =>
       row(name)
@@ -217,10 +217,10 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     await eventually(async () => (await state()).at).toBeGreaterThan(0.1);
 
     await button('Copy address of videoUrl').click();
-    await eventually(copied).toMatch(`${origin}/media/`);
+    await eventually(readClipboard).toMatch(`${origin}/media/`);
     // Looking is no fetch of the client's, as this is.
     expect((await read(KEY, '/requests/count')).count).toBe(2);
-    const file = await fetch(await copied());
+    const file = await fetch(await readClipboard());
     expect([file.status, file.headers.get('content-type')]).toEqual([200, 'video/mp4']);
     expect((await file.arrayBuffer()).byteLength).toBeGreaterThan(1000);
     const { requests } = await read(KEY, '/requests');

@@ -4,7 +4,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/http/context.ts';
 import { sendError } from '../../src/http/pipeline/errors.ts';
 import { registerRequestState } from '../../src/http/pipeline/request-state.ts';
-import { registerReferencePage } from '../../src/pages/docs-page.ts';
+import { registerDocsPage } from '../../src/pages/docs-page.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -139,7 +139,7 @@ it('says what to do where nothing is built', async () => {
   registerRequestState(app);
   onTestFinished(() => app.close());
   app.setErrorHandler(sendError);
-  registerReferencePage(app, tempDir());
+  registerDocsPage(app, tempDir());
   const answer = await app.inject({ url: '/docs' });
   expect(answer.statusCode).toBe(503);
   expect(answer.json()).toEqual({

@@ -178,8 +178,8 @@ function createPageHelpers(page: Page) {
     },
     region: (name: string) => page.getByRole('region', { name, exact: true }),
     tab: (name: string) => page.getByRole('navigation', { name: 'Views of this account' }).getByRole('link', { name }),
-    live: () => page.getByText('live', { exact: true }).waitFor(),
-    copied: () => page.evaluate('navigator.clipboard.readText()') as Promise<string>,
+    waitUntilLive: () => page.getByText('live', { exact: true }).waitFor(),
+    readClipboard: () => page.evaluate('navigator.clipboard.readText()') as Promise<string>,
   };
 }
 
