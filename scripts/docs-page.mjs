@@ -18,7 +18,7 @@ export async function writeDocsPage(dir) {
   await writeFile(`${dir}/page.html`, page.replace('docs/reference.js', `docs/reference-${hash}.js`));
 }
 
-/** Gets Scalar's browser script from its Fastify plugin, which bundles it without the many packages it is built from. */
+/** Gets Scalar's browser script from its Fastify plugin, which bundles it without the packages it is built from. */
 async function readScalarScript() {
   const app = Fastify();
   app.register(scalar, { routePrefix: '/scalar', configuration: { url: '/openapi.json' } });

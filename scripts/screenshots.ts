@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import { startEmulator } from '../src/index.ts';
 import { CHROMIUM, openBrowser } from '../test/support/browser.ts';
 
-// Takes the screenshots of the README and docs/console.md in a browser. The account has a frozen clock and plausible data.
+// Takes the screenshots for the README and docs/console.md, of an account with a frozen clock and plausible data.
 
 const OUTPUT_DIR = 'docs/screenshots';
 const WIDE = { width: 1280, height: 860 };

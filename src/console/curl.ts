@@ -1,8 +1,10 @@
 import type { JournalEntry } from '../client/types.ts';
 
 /** Headers that curl sets itself or that only concern the original connection. */
-const OMITTED_HEADERS =
-  /^(host|connection|content-length|transfer-encoding|user-agent|accept|accept-encoding|expect|keep-alive|sec-.*|x-emulator-console)$/i;
+const OMITTED_HEADERS = [
+  /^(?:host|connection|keep-alive|content-length|transfer-encoding|user-agent|accept|accept-encoding|expect)$/i,
+  /^(?:sec-.*|x-emulator-console)$/i,
+];
 /** The journal's placeholder for the API key. */
 const KEY_PLACEHOLDER = '[key]';
 
@@ -14,7 +16,7 @@ export function toCurl(entry: JournalEntry, key: string, origin: string): string
   const { method, path, request } = entry;
   const restoreKey = (text: string) => text.replaceAll(KEY_PLACEHOLDER, () => key);
   const headers = Object.entries(request.headers)
-    .filter(([name]) => !OMITTED_HEADERS.test(name))
+    .filter(([name]) => !OMITTED_HEADERS.some((pattern) => pattern.test(name)))
     .flatMap(([name, value]) =>
       // `name;` is curl's syntax for an empty header; it drops a header that is written as `name:`.
       [value].flat().map((one) => (one === '' ? `${name};` : `${name}: ${restoreKey(one)}`)),

@@ -114,8 +114,10 @@ function TokenForm() {
 followAccounts();
 effect(() => {
   const currentRoute = route.value;
-  document.title = `${currentRoute.view === 'account' ? `${currentRoute.key} ${currentRoute.tab}` : currentRoute.view} · nanophoto-emulator`;
-  watchAccount(currentRoute.view === 'account' ? currentRoute.key : undefined);
+  const isAccount = currentRoute.view === 'account';
+  const title = isAccount ? `${currentRoute.key} ${currentRoute.tab}` : currentRoute.view;
+  document.title = `${title} · nanophoto-emulator`;
+  watchAccount(isAccount ? currentRoute.key : undefined);
 });
 void runEventStream();
 render(<Page />, document.getElementById('app')!);

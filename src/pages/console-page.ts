@@ -19,7 +19,7 @@ const POLICY = [
   "trusted-types 'none'",
 ];
 
-/** Serves the console at /console from the build output in `dir`. The page uses the control plane like any other client. */
+/** Serves the console at /console, from the build output in `dir`. It uses the control plane like any other client. */
 export const registerConsolePage = (app: App, dir: string): void =>
   registerStaticPage(app, {
     path: '/console',

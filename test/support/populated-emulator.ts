@@ -39,7 +39,7 @@ export async function createPopulatedEmulator(flags: string[] = []) {
     /** By the text that stands there when all of it is there. */
     views: {
       accounts: { hash: '#/', text: '7 accounts' },
-      'faults for everybody': { hash: '#/faults', text: 'has not struck yet' },
+      'faults for all accounts': { hash: '#/faults', text: 'has not fired yet' },
       tasks: { hash: accountHref(POPULATED_KEY), text: /^\d+ tasks$/ },
       'a task': { hash: accountHref(POPULATED_KEY, 'tasks', done), text: 'Copy address' },
       ledger: { hash: accountHref(POPULATED_KEY, 'ledger'), text: /^\d+ entries$/ },
