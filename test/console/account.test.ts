@@ -100,8 +100,8 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     const { origin, order, callAdmin, core, account } = await startListeningEmulator();
     const done = await order(KEY);
     await callAdmin('POST', KEY, `/tasks/${done}/complete`);
-    const broken = await order(KEY);
-    await callAdmin('POST', KEY, `/tasks/${broken}/fail`);
+    const failed = await order(KEY);
+    await callAdmin('POST', KEY, `/tasks/${failed}/fail`);
     const running = await order(KEY);
     await callAdmin('POST', KEY, '/credits', { amount: -6, reason: 'taken by hand' });
     const { page, press, expectToast, rowLabels, row, tab, region } = await openPage(origin, accountHref(KEY));
@@ -110,8 +110,8 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     await eventually(rowLabels).toEqual([
       entry('adjust taken by hand −6 986'),
       entry(`hold ${running} −4 992`),
-      entry(`refund ${broken} +4 996`),
-      entry(`hold ${broken} −4 992`),
+      entry(`refund ${failed} +4 996`),
+      entry(`hold ${failed} −4 992`),
       entry(`capture ${done} 0 996`),
       entry(`hold ${done} −4 996`),
       entry('grant initial credits +1 000 1 000'),
@@ -131,8 +131,8 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     await expectToast(/^The ledger does not add up: .*987/);
 
     await row(/refund/).click();
-    await page.getByRole('article', { name: `Task ${broken}` }).waitFor();
-    expect(page.url()).toBe(`${origin}/console${accountHref(KEY, 'tasks', broken)}`);
+    await page.getByRole('article', { name: `Task ${failed}` }).waitFor();
+    expect(page.url()).toBe(`${origin}/console${accountHref(KEY, 'tasks', failed)}`);
   });
 
   it('links the findings of the verdict to their requests', async () => {

@@ -94,36 +94,36 @@ describe.skipIf(!CHROMIUM)('console accounts', () => {
     await press('Create');
     await expectToast('There is an account with the key np_test_default already.');
 
-    await form('Create an account').getByLabel('Key').fill('made/here #1?');
+    await form('Create an account').getByLabel('Key').fill('odd/key #1?');
     await press('Create');
     await expectToast('Invalid parameter key: expected 1 to 200 visible ASCII characters, not "." or "..".');
-    await form('Create an account').getByLabel('Key').fill('made/here#1?');
+    await form('Create an account').getByLabel('Key').fill('odd/key#1?');
     await form('Create an account').getByLabel('Credits').fill('77');
     await form('Create an account').getByLabel('Clock').selectOption('frozen');
     await press('Create');
-    await expectToast('Account made/here#1? created.');
-    await page.getByRole('heading', { level: 1, name: /^made\/here#1\?/ }).waitFor();
-    expect(await read('made/here#1?')).toMatchObject({ credits: 77, clock: { mode: 'frozen' } });
+    await expectToast('Account odd/key#1? created.');
+    await page.getByRole('heading', { level: 1, name: /^odd\/key#1\?/ }).waitFor();
+    expect(await read('odd/key#1?')).toMatchObject({ credits: 77, clock: { mode: 'frozen' } });
 
     await page.getByRole('link', { name: 'Accounts' }).click();
     await press('New account …');
     await press('Create');
     await expectToast(/^Account .* created\.$/);
     const { accounts } = (await get('/__admin/accounts')).body;
-    const [created] = accounts.filter(({ key }: { key: string }) => !/^(np_test|made)/.test(key));
+    const [created] = accounts.filter(({ key }: { key: string }) => !/^(np_test|odd)/.test(key));
     expect(created).toMatchObject({ credits: 1000, clock: { mode: 'real' } });
     await page.getByRole('heading', { level: 1, name: new RegExp(`^${created.key}`) }).waitFor();
   });
 
   it('resets everything after a second click within a few seconds', async () => {
     const { origin, get, post, order, read } = await startListeningEmulator();
-    await post('/__admin/accounts', { key: 'made-here', credits: 5 }, null);
-    await order('np_test_made_by_itself');
+    await post('/__admin/accounts', { key: 'created-here', credits: 5 }, null);
+    await order('np_test_auto_created');
     await order('np_test_frozen');
     await post('/__admin/faults', { at: 'request', effect: { fail: true } }, null);
     const { page, button, press, row, expectToast } = await openPage(origin);
     await page.clock.install();
-    await row(/^np_test_made_by_itself/).waitFor();
+    await row(/^np_test_auto_created/).waitFor();
 
     await press('Reset everything');
     await button('Really reset everything?').waitFor();
@@ -134,7 +134,7 @@ describe.skipIf(!CHROMIUM)('console accounts', () => {
 
     await press('Really reset everything?');
     await expectToast('Everything was reset: 7 accounts.');
-    await row(/^np_test_made_by_itself/).waitFor({ state: 'detached' });
+    await row(/^np_test_auto_created/).waitFor({ state: 'detached' });
     await row(/^np_test_frozen 1 000 /).waitFor();
     expect((await get('/__admin/faults')).body.faults).toEqual([]);
     expect((await get('/__admin/accounts')).body.accounts).toHaveLength(7);

@@ -63,7 +63,7 @@ describe.skipIf(!CHROMIUM)('console forms', () => {
 
   it('do not take a double-click or a held key for a confirmation', async () => {
     const { origin, order, get } = await startListeningEmulator();
-    await order('np_test_to_be_lost');
+    await order('np_test_other');
     const { page, button, expectToast } = await openPage(origin);
     await page.getByText('7 accounts', { exact: true }).waitFor();
     const reset = button('Reset everything');

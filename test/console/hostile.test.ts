@@ -125,9 +125,9 @@ describe.skipIf(!CHROMIUM)('console, hostile input', () => {
     }
 
     await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'tasks', id))}`);
-    const made = page.getByRole('region', { name: 'Task input' });
+    const input = page.getByRole('region', { name: 'Task input' });
     // Shown unchanged, character by character.
-    const shown = JSON.parse((await made.textContent())!).prompt;
+    const shown = JSON.parse((await input.textContent())!).prompt;
     expect(shown).toBe((await emulator.read(KEY, `/tasks/${id}`)).input.prompt);
     expect(await page.evaluate('document.scripts.length')).toBe(1);
   });

@@ -89,14 +89,14 @@ describe.skipIf(!CHROMIUM)('console live updates', () => {
     await waitUntilLive();
     await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
     const { isHeld, release } = await holdResponses(page, '**/tasks?*');
-    const id = await order(KEY, 'of the first moment');
+    const id = await order(KEY, 'early');
     await region('Credits').getByText('4 held').waitFor();
     await eventually(isHeld).toBe(true);
     await callAdmin('POST', KEY, `/tasks/${id}/complete`);
     // The page knows of the change now, and the delayed response is outdated.
     await region('Credits').getByText('none held').waitFor();
     release();
-    await row(/^of the first moment sora-2 completed/).waitFor();
+    await row(/^early sora-2 completed/).waitFor();
   });
 
   it('shows new ledger entries, requests, findings, fault rules and snapshots', async () => {
@@ -133,19 +133,19 @@ describe.skipIf(!CHROMIUM)('console live updates', () => {
     await region('Rules for all accounts').getByText('at task: fail · all requests').waitFor();
 
     await tab('states').click();
-    await callAdmin('POST', KEY, '/snapshots', { name: 'of-another' });
-    await page.getByText('of-another').waitFor();
+    await callAdmin('POST', KEY, '/snapshots', { name: 'external-snapshot' });
+    await page.getByText('external-snapshot').waitFor();
     await callAdmin('DELETE', KEY, '/requests');
     await eventually(() => count('requests')).toMatch(/^requests$/i);
     await callAdmin('POST', KEY, '/credits', { amount: 5 });
-    await callAdmin('POST', KEY, '/snapshots/of-another/restore');
+    await callAdmin('POST', KEY, '/snapshots/external-snapshot/restore');
     await tab('ledger').click();
     await eventually(async () => (await rowLabels())[0]).toMatch(/^2026-01-15 12:00:00 hold task_\w+ −4 997$/);
   });
 
   it('shows that an account was reset, removed and created again', async () => {
     const { origin, order, callAdmin, post } = await startListeningEmulator();
-    const key = 'np_test_of_somebody';
+    const key = 'np_test_other';
     const id = await order(key);
     const { page, row, region, tab } = await openPage(origin, accountHref(key, 'tasks', id), {
       expected: [statusError(404)],
@@ -194,9 +194,9 @@ describe.skipIf(!CHROMIUM)('console live updates', () => {
     await page.getByText('7 accounts', { exact: true }).waitFor();
     expect(await rows.first().innerText()).toMatch(/^the-latest/);
     clock.advance(1000);
-    await order('np_test_made_by_itself');
-    await row(/^np_test_made_by_itself active 996 99 of 100 real/).waitFor();
-    expect(await rows.first().innerText()).toMatch(/^np_test_made_by_itself/);
+    await order('np_test_auto_created');
+    await row(/^np_test_auto_created active 996 99 of 100 real/).waitFor();
+    expect(await rows.first().innerText()).toMatch(/^np_test_auto_created/);
     await callAdmin('POST', 'the-latest', '/credits', { amount: 6 });
     await row(/^the-latest active 11 /).waitFor();
     expect(await row(/active/).count()).toBe(1);
@@ -208,7 +208,7 @@ describe.skipIf(!CHROMIUM)('console live updates', () => {
     await row(/^the-latest/).waitFor({ state: 'detached' });
     await page.getByText('8 accounts', { exact: true }).waitFor();
     await post('/__admin/reset', undefined, null);
-    await row(/^np_test_made_by_itself/).waitFor({ state: 'detached' });
+    await row(/^np_test_auto_created/).waitFor({ state: 'detached' });
     await row(/^the-fork/).waitFor();
     await page.getByText('7 accounts', { exact: true }).waitFor();
   });

@@ -80,7 +80,7 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
     await send('POST', GENERATE, {
       key: KEY,
       body: { prompt: 'a cat', mode: 'textToVideo', seconds: 3 },
-      headers: { 'x-of-mine': 'one' },
+      headers: { 'x-custom': 'one' },
     });
     await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' } });
     await post(GENERATE, { prompt: 'a dog' }, KEY);
@@ -100,7 +100,7 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
       .getByText(/^\d+ headers$/)
       .click();
     const terms = side('Request').getByRole('term');
-    await terms.filter({ hasText: 'x-of-mine' }).waitFor();
+    await terms.filter({ hasText: 'x-custom' }).waitFor();
     expect(await side('Request').getByRole('definition').allInnerTexts()).toContain('one');
     // The journal does not keep the key.
     expect(await terms.allInnerTexts()).not.toContain('authorization');
@@ -126,8 +126,8 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
 
   it('shows a missing response, a body that is not JSON, and a truncated body', async () => {
     const { origin, send, callAdmin, read } = await startListeningEmulator();
-    const mangled = '{"prompt": "a cat", <b>';
-    await send('POST', GENERATE, { key: KEY, body: mangled });
+    const invalidJson = '{"prompt": "a cat", <b>';
+    await send('POST', GENERATE, { key: KEY, body: invalidJson });
     const prompt = 'long '.repeat(8_000);
     await send('POST', GENERATE, { key: KEY, body: { prompt, mode: 'textToVideo' } });
     await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { empty: true } });
@@ -142,7 +142,7 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
     await page.getByRole('article', { name: 'Request 3' }).getByText('no response').waitFor();
     await row(/400/).click();
     await page.getByRole('article', { name: 'Request 1' }).waitFor();
-    expect(await body()).toBe(mangled);
+    expect(await body()).toBe(invalidJson);
     await row(/200/).click();
     const article = page.getByRole('article', { name: 'Request 2' });
     await article.getByText('Truncated after 16 KB.').waitFor();
@@ -207,7 +207,7 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
     await send('POST', GENERATE, {
       key: KEY,
       body: { prompt: "it's a cat", mode: 'textToVideo' },
-      headers: { 'x-of-mine': '$HOME "quoted"' },
+      headers: { 'x-custom': '$HOME "quoted"' },
     });
     const { page, press, readClipboard, row } = await openPage(origin, accountHref(KEY, 'requests', '1'));
     await press('Copy as curl');
@@ -217,7 +217,7 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
     const [first, again] = (await read(KEY, '/requests')).requests as JournalEntry[];
     const toComparable = ({ method, path, request }: JournalEntry) => ({
       ...{ method, path, body: request.body },
-      own: [request.headers['x-of-mine'], request.headers['content-type']],
+      own: [request.headers['x-custom'], request.headers['content-type']],
     });
     expect(toComparable(again!)).toEqual(toComparable(first!));
     await eventually(() => row(/ 200 POST/).count()).toBe(2);

@@ -126,21 +126,21 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
     const { origin, order, callAdmin } = await startListeningEmulator();
     const done = await order(KEY, 'a whale');
     await callAdmin('POST', KEY, `/tasks/${done}/complete`);
-    const broken = await order(KEY, 'a wolf');
-    await callAdmin('POST', KEY, `/tasks/${broken}/fail`);
+    const failed = await order(KEY, 'a wolf');
+    await callAdmin('POST', KEY, `/tasks/${failed}/fail`);
     await order(KEY, 'an owl');
     const { page, rowLabels } = await openPage(origin, accountHref(KEY));
     const status = page.getByRole('combobox', { name: 'Status' });
     const search = page.getByRole('searchbox', { name: 'Find tasks' });
     const names = async () => (await rowLabels()).map((text) => text.replace(/ sora-2.*/, ''));
     await eventually(names).toEqual(['an owl', 'a wolf', 'a whale']);
-    for (const [wanted, expected] of [
+    for (const [value, expected] of [
       ['processing', ['an owl']],
       ['completed', ['a whale']],
       ['failed', ['a wolf']],
       ['all', ['an owl', 'a wolf', 'a whale']],
     ] as const) {
-      await status.selectOption(wanted);
+      await status.selectOption(value);
       await eventually(names).toEqual(expected);
     }
     await search.fill('WOL');
@@ -167,8 +167,8 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
     ]);
     expect(await steps.nth(0).getAttribute('aria-current')).toBe('step');
     await article.getByText(/hold\s−4/).waitFor();
-    const made = article.getByRole('region', { name: 'Task input' });
-    expect(JSON.parse(await made.innerText())).toMatchObject({ prompt: '@emulator(fail) a wolf' });
+    const input = article.getByRole('region', { name: 'Task input' });
+    expect(JSON.parse(await input.innerText())).toMatchObject({ prompt: '@emulator(fail) a wolf' });
     await article.getByRole('link', { name: '/api/sora-2/check-status → 200' }).waitFor();
 
     await callAdmin('POST', KEY, '/clock/advance', { toNext: true });

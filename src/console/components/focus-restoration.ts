@@ -43,6 +43,5 @@ document.addEventListener('focusout', ({ target }) => {
     if (isBlurredByUser && isVisible(target as Element)) focusPath = [];
   });
 });
-new MutationObserver(restoreFocus).observe(document.body, {
-  ...{ subtree: true, childList: true, attributeFilter: ['class'] },
-});
+const OBSERVED = { subtree: true, childList: true, attributeFilter: ['class'] };
+new MutationObserver(restoreFocus).observe(document.body, OBSERVED);

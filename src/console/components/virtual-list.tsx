@@ -62,12 +62,10 @@ export function VirtualList<Item>({ items, getId, label, renderRow, rowPx, openI
   function handleKeyDown(event: KeyboardEvent): void {
     const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? rowPx) / rowPx) - 1);
     const moves: Record<string, number> = {
-      ...{
-        ArrowDown: activeIndex + 1,
-        ArrowUp: activeIndex - 1,
-        PageDown: activeIndex + page,
-        PageUp: activeIndex - page,
-      },
+      ArrowDown: activeIndex + 1,
+      ArrowUp: activeIndex - 1,
+      PageDown: activeIndex + page,
+      PageUp: activeIndex - page,
       ...{ Home: 0, End: items.length - 1 },
     };
     const target = moves[event.key];

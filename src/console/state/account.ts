@@ -38,12 +38,10 @@ export function openAccount(key: string): AccountState {
 
   const createAccountList = <Item extends { id: string }>(name: string, options: object = {}) =>
     createSyncedList<Item>({
-      ...{
-        path: subPath(`/${name}`),
-        name,
-        getId: ({ id }) => id,
-        pathFor: (id) => subPath(`/${name}/${encodeURIComponent(id)}`),
-      },
+      path: subPath(`/${name}`),
+      name,
+      getId: ({ id }) => id,
+      pathFor: (id) => subPath(`/${name}/${encodeURIComponent(id)}`),
       ...options,
     });
   const tasks = createAccountList<Task>('tasks');

@@ -76,21 +76,13 @@ export async function sendRequest(
   throw new ApiError(code, String(payload.error ?? `The emulator responded with status ${response.status}.`));
 }
 
-/**
- * Sends a request to the emulator and parses the JSON response; undefined for 204.
- *
- * @throws ApiError
- */
+/** Sends a request to the emulator and returns the parsed JSON, or undefined for 204. @throws ApiError */
 export async function requestJson<Result>(method: string, path: string, body?: unknown): Promise<Result> {
   const response = await sendRequest(method, path, body);
   return (response.status === 204 ? undefined : await response.json()) as Result;
 }
 
-/**
- * The control-plane path of an account.
- *
- * @throws ApiError when the key is a dot segment, which would resolve to the path of another operation
- */
+/** The control-plane path of an account. @throws ApiError for a dot segment, which would lead to another path */
 export function accountPath(key: string, rest = ''): string {
   if (isDotSegment(key)) throw new ApiError('ACCOUNT_NOT_FOUND', `${key} is not a valid key.`);
   return `__admin/accounts/${encodeURIComponent(key)}${rest}`;

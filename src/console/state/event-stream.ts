@@ -56,10 +56,7 @@ export function watchAccount(key: string | undefined): void {
 /** Whether events of all accounts are received. */
 export const isWatchingAll = (): boolean => watchedKey === undefined;
 
-/**
- * How long a hidden tab stays connected. Browsers allow six connections per origin across all tabs, so a hidden tab
- * gives up its own.
- */
+/** A hidden tab disconnects after this time: browsers allow six connections per origin across all tabs. */
 const HIDDEN_DISCONNECT_MS = 3000;
 let cancelDisconnect = () => {};
 document.addEventListener('visibilitychange', () => {

@@ -12,7 +12,6 @@ export interface SyncedList<Item> {
   /** Whether the whole list has been read at least once. */
   readonly isLoaded: ReadonlySignal<boolean>;
   find(id: string): Item | undefined;
-  /** Reads the whole list again. */
   reload(): void;
   /** Reads the items after the last known one. */
   loadNew(): void;

@@ -136,14 +136,7 @@ function CreditsCard({ state, account }: CardProps) {
               return `New balance: ${formatNumber(credits)}.`;
             }}
           >
-            <Field
-              label="Amount"
-              name="amount"
-              type="number"
-              required
-              step={1}
-              hint="A negative amount removes credits."
-            />
+            <Field label="Amount" name="amount" type="number" required step={1} hint="Negative to remove credits." />
             <Field label="Reason" name="reason" maxLength={500} />
           </Form>
         )}

@@ -27,11 +27,7 @@ async function advanceBy(state: AccountState, ms: number): Promise<number> {
   return count;
 }
 
-/**
- * Advances the account's clock. Returns a message for the toast.
- *
- * @throws ApiError
- */
+/** Advances the account's clock. Returns a message for the toast. @throws ApiError */
 export async function advance(state: AccountState, ms: number): Promise<string> {
   const wholeMs = Math.max(0, Math.ceil(ms));
   const count = await advanceBy(state, wholeMs);

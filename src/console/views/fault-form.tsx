@@ -72,11 +72,9 @@ export function FaultForm({ path, target }: { path: string; target: string }) {
         const match = { family: fields.family, endpoint: fields.endpoint, contains };
         const rule = {
           ...{ at, effect: toEffect(selectedEffect, fields), match },
-          ...{
-            times: toOptionalNumber(times),
-            after: toOptionalNumber(afterCount),
-            probability: toOptionalNumber(probability),
-          },
+          times: toOptionalNumber(times),
+          after: toOptionalNumber(afterCount),
+          probability: toOptionalNumber(probability),
         };
         const { id } = await requestJson<Fault>('POST', path, rule);
         return `Rule ${id} added for ${target}.`;
