@@ -1,9 +1,9 @@
-import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
 import {
   accountHref,
   eventually,
+  holdResponses,
   openSwitchableProxy,
   startListeningEmulator,
   statusError,
@@ -12,22 +12,6 @@ import {
 
 const KEY = 'np_test_frozen';
 const GENERATE = '/api/sora-2/generate';
-
-/** Delays the responses for matching URLs, after the emulator has sent them, until `release` is called. */
-async function holdResponses(page: Page, url: string) {
-  let isHeld = false;
-  let release = () => {};
-  const released = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  await page.route(url, async (route) => {
-    const response = await route.fetch();
-    isHeld = true;
-    await released;
-    await route.fulfill({ response });
-  });
-  return { isHeld: () => isHeld, release };
-}
 
 describe.skipIf(!CHROMIUM)('console live updates', () => {
   const { openPage } = useConsole();

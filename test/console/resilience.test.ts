@@ -4,6 +4,7 @@ import { CHROMIUM } from '../support/browser.ts';
 import {
   accountHref,
   eventually,
+  holdResponses,
   openSwitchableProxy,
   type PageElement,
   startListeningEmulator,
@@ -110,20 +111,13 @@ describe.skipIf(!CHROMIUM)('console resilience', () => {
     const { page, row, waitUntilLive } = await openPage(origin);
     await waitUntilLive();
     await row(/^np_test_auto/).waitFor();
-    let release = () => {};
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    const requestArrived = new Promise<void>((resolve) => {
-      void page.route('**/__admin/accounts/np_test_auto', async (route) => {
-        const response = await route.fetch();
-        resolve();
-        await released;
-        await route.fulfill({ response });
-      });
-    });
-    await post('/api/sora-2/check-status', { taskId: 'task_1' }, 'np_test_auto');
-    await requestArrived;
+    const { isHeld, release } = await holdResponses(page, '**/__admin/accounts/np_test_auto');
+    // Repeated, because a periodic reload of the list can replace the read of the single account.
+    const triggerRead = async () => {
+      await post('/api/sora-2/check-status', { taskId: 'task_1' }, 'np_test_auto');
+      return isHeld();
+    };
+    await eventually(triggerRead).toBe(true);
     await callAdmin('DELETE', 'np_test_auto', '');
     await row(/^np_test_auto/).waitFor({ state: 'detached' });
     release();

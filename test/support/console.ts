@@ -187,6 +187,22 @@ function createPageHelpers(page: Page) {
 export const accountHref = (key: string, tab = 'tasks', id?: string): string =>
   `#/accounts/${encodeURIComponent(key)}/${tab}${id === undefined ? '' : `/${encodeURIComponent(id)}`}`;
 
+/** Delays the responses for matching URLs, after the emulator has sent them, until `release` is called. */
+export async function holdResponses(page: Page, url: string) {
+  let isHeld = false;
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await page.route(url, async (route) => {
+    const response = await route.fetch();
+    isHeld = true;
+    await released;
+    await route.fulfill({ response });
+  });
+  return { isHeld: () => isHeld, release };
+}
+
 /** A TCP proxy that can switch to another emulator, as if one had been restarted on the same port. */
 export async function openSwitchableProxy(url: string) {
   let target: number | undefined = Number(new URL(url).port);
@@ -216,7 +232,7 @@ export async function openSwitchableProxy(url: string) {
   });
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** Closes all connections, and refuses new ones until `switchTo` is called. */
+    /** Closes all connections, and every new one until `switchTo` is called. */
     disconnect(): void {
       target = undefined;
       for (const socket of sockets) socket.destroy();
