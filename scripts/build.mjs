@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
-import { writeConsole } from './console.mjs';
-import { SCALAR, writeReference } from './docs-page.mjs';
+import { writeConsolePage } from './console.mjs';
+import { SCALAR, writeDocsPage } from './docs-page.mjs';
 import { noticesOf } from './notices.mjs';
 
 // One file: loading hundreds of small modules is most of a start. What a start does not need (the MP4 reader, the
@@ -37,7 +37,7 @@ const program = await build({
     js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
   },
 });
-await writeReference('dist/reference');
-const inConsole = await writeConsole('dist/console');
+await writeDocsPage('dist/reference');
+const inConsole = await writeConsolePage('dist/console');
 const bundled = [program, preload].flatMap(({ metafile }) => Object.keys(metafile.inputs));
 await writeFile('dist/THIRD-PARTY-LICENSES.txt', noticesOf([...bundled, ...inConsole, SCALAR]));

@@ -2,8 +2,8 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { build } from 'vite';
 
-/** The page at /console. Gives the files of packages that are in it, for the notices. */
-export async function writeConsole(dir) {
+/** Builds the page at /console into `dir`. Returns the bundled files from node_modules, for the license notices. */
+export async function writeConsolePage(dir) {
   const modules = new Set();
   await build({
     root: 'src/console',
@@ -11,33 +11,33 @@ export async function writeConsole(dir) {
     envDir: false,
     publicDir: false,
     logLevel: 'warn',
-    // Below whatever prefix a balancer puts before it.
+    // Relative URLs, for a balancer that serves the page below a prefix.
     base: './',
     build: {
       outDir: new URL(`../${dir}`, import.meta.url).pathname,
       emptyOutDir: true,
       target: ['chrome123', 'firefox120', 'safari17.5'],
       modulePreload: { polyfill: false },
-      // Styles must stand in files: the page allows no others.
+      // The page's content security policy only allows styles from files.
       assetsInlineLimit: 0,
       rolldownOptions: { input: 'src/console/page.html' },
     },
     oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
     plugins: [
       {
-        name: 'remembers what is bundled',
+        name: 'collect-bundled-modules',
         generateBundle(_options, bundle) {
-          for (const { modules: its } of Object.values(bundle)) {
-            for (const id of Object.keys(its ?? {})) modules.add(id);
+          for (const chunk of Object.values(bundle)) {
+            for (const id of Object.keys(chunk.modules ?? {})) modules.add(id);
           }
         },
       },
     ],
   });
-  // The page is /console, and its files are below that.
+  // The page is served at /console and its files at /console/assets.
   const page = await readFile(`${dir}/page.html`, 'utf8');
   await writeFile(`${dir}/page.html`, page.replaceAll('"./assets/', '"console/assets/'));
-  // Browsers take them packed; who does not gets them unpacked by the server.
+  // Only compressed files are kept; the server decompresses them for clients that do not accept gzip.
   for (const name of await readdir(`${dir}/assets`)) {
     const file = `${dir}/assets/${name}`;
     await writeFile(`${file}.gz`, gzipSync(await readFile(file), { level: 9 }));

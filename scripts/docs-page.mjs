@@ -5,12 +5,12 @@ import { gzipSync } from 'node:zlib';
 import scalar from '@scalar/fastify-api-reference';
 import Fastify from 'fastify';
 
-/** Where Scalar is, for the notices. */
+/** Path of Scalar's entry file, for the license notices. */
 export const SCALAR = fileURLToPath(import.meta.resolve('@scalar/fastify-api-reference'));
 
-/** The page at /docs and its one script, whose name tells its content: browsers may keep it. */
-export async function writeReference(dir) {
-  const script = `${await scalarScript()}\n${await readFile('src/docs-page/start.js', 'utf8')}`;
+/** Builds the page at /docs into `dir`. The script's name contains a hash of its content, so browsers may cache it. */
+export async function writeDocsPage(dir) {
+  const script = `${await readScalarScript()}\n${await readFile('src/docs-page/start.js', 'utf8')}`;
   const hash = createHash('sha256').update(script).digest('hex').slice(0, 16);
   const page = await readFile('src/docs-page/page.html', 'utf8');
   await mkdir(dir, { recursive: true });
@@ -18,11 +18,12 @@ export async function writeReference(dir) {
   await writeFile(`${dir}/page.html`, page.replace('docs/reference.js', `docs/reference-${hash}.js`));
 }
 
-/** Without the dependencies of the package that it is made in: the plugin has it in itself, and serves it. */
-async function scalarScript() {
+/** Gets Scalar's browser script from its Fastify plugin, which bundles it without the packages it is built from. */
+async function readScalarScript() {
   const app = Fastify();
   app.register(scalar, { routePrefix: '/scalar', configuration: { url: '/openapi.json' } });
   const { statusCode, payload } = await app.inject('/scalar/js/scalar.js');
-  if (statusCode !== 200) throw new Error('@scalar/fastify-api-reference serves its script somewhere else');
+  if (statusCode !== 200)
+    throw new Error('@scalar/fastify-api-reference no longer serves its script at /scalar/js/scalar.js');
   return payload;
 }

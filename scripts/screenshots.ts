@@ -4,44 +4,44 @@ import sharp from 'sharp';
 import { startEmulator } from '../src/index.ts';
 import { CHROMIUM, openBrowser } from '../test/support/browser.ts';
 
-// The pictures of the README and of docs/console.md: an emulator whose clocks stand still, used as a team would, in a browser.
+// Takes the screenshots for the README and docs/console.md, of an account with a frozen clock and plausible data.
 
-const INTO = 'docs/screenshots';
+const OUTPUT_DIR = 'docs/screenshots';
 const WIDE = { width: 1280, height: 860 };
 const PHONE = { width: 390, height: 860 };
-const BEGAN = '2026-01-31T09:00:00.000Z';
+const START_TIME = '2026-01-31T09:00:00.000Z';
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 if (!CHROMIUM) {
-  process.stderr.write('screenshots: no Chromium is installed; install one, or name its path in CHROMIUM.\n');
+  process.stderr.write('screenshots: Chromium not found; install it or set CHROMIUM to its path.\n');
   process.exit(2);
 }
-await mkdir(INTO, { recursive: true });
+await mkdir(OUTPUT_DIR, { recursive: true });
 const emulator = await startEmulator({ port: 6266 });
 const browser = await openBrowser();
 try {
-  await take(browser, 'first-run', '#/', {});
-  const ids = await use();
-  const at = (rest: string) => `#/accounts/np_test_shop/${rest}`;
-  await take(browser, 'accounts', '#/', {});
-  await take(browser, 'tasks', at(`tasks/${ids.done}`), { wanted: 'video.result' });
-  await take(browser, 'request', at(`requests/${ids.refused}`), { wanted: 'article' });
-  await take(browser, 'ledger', at('ledger'), { isDark: true });
-  await take(browser, 'verdict', at('verdict'), { wanted: '.finding' });
-  await take(browser, 'faults', at('faults'), { wanted: '.rules li' });
-  await take(browser, 'phone', at('tasks'), { size: PHONE });
+  await takeScreenshot(browser, 'first-run', '#/', {});
+  const ids = await populate();
+  const accountHash = (rest: string) => `#/accounts/np_test_shop/${rest}`;
+  await takeScreenshot(browser, 'accounts', '#/', {});
+  await takeScreenshot(browser, 'tasks', accountHash(`tasks/${ids.done}`), { selector: 'video.result' });
+  await takeScreenshot(browser, 'request', accountHash(`requests/${ids.refused}`), { selector: 'article' });
+  await takeScreenshot(browser, 'ledger', accountHash('ledger'), { isDark: true });
+  await takeScreenshot(browser, 'verdict', accountHash('verdict'), { selector: '.finding' });
+  await takeScreenshot(browser, 'faults', accountHash('faults'), { selector: '.rules li' });
+  await takeScreenshot(browser, 'phone', accountHash('tasks'), { size: PHONE });
 } finally {
   await browser.close();
   await emulator.close();
 }
 
-/** What a client and its tests may have done. */
-async function use(): Promise<{ done: string; refused: string }> {
+/** Sends what a client and its tests might send. Returns the ids of a finished task and of a rejected request. */
+async function populate(): Promise<{ done: string; refused: string }> {
   const key = 'np_test_shop';
   const account = await emulator.accounts.create({
     key,
     credits: 500,
-    clock: { mode: 'frozen', now: BEGAN },
+    clock: { mode: 'frozen', now: START_TIME },
   });
   const post = async (path: string, body: object) => {
     const headers = { ...JSON_TYPE, authorization: `Bearer ${key}` };
@@ -92,26 +92,26 @@ async function use(): Promise<{ done: string; refused: string }> {
   return { done: done!, refused: refused!.id };
 }
 
-interface Look {
-  /** There when the picture is taken. */
-  wanted?: string;
+interface ScreenshotOptions {
+  /** Waits for this element. */
+  selector?: string;
   size?: typeof WIDE;
   isDark?: boolean;
 }
 
-async function take(
+async function takeScreenshot(
   browser: Browser,
   name: string,
   hash: string,
-  { wanted = '.row', size = WIDE, isDark = false }: Look,
+  { selector = '.row', size = WIDE, isDark = false }: ScreenshotOptions,
 ) {
   const colorScheme = isDark ? 'dark' : 'light';
   const page = await browser.newPage({ viewport: size, deviceScaleFactor: 1.5, colorScheme });
   await page.goto(`${emulator.url}/console${hash}`);
-  await page.locator(wanted).first().waitFor();
-  // Thumbnails, and what plays.
+  await page.locator(selector).first().waitFor();
+  // Wait for thumbnails and videos.
   await page.waitForTimeout(1500);
-  const picture = await page.screenshot();
-  await sharp(picture).png({ palette: true, quality: 90, effort: 10 }).toFile(`${INTO}/${name}.png`);
+  const image = await page.screenshot();
+  await sharp(image).png({ palette: true, quality: 90, effort: 10 }).toFile(`${OUTPUT_DIR}/${name}.png`);
   await page.close();
 }

@@ -1,33 +1,35 @@
 import type { JournalEntry } from '../client/types.ts';
 
-/** Sent by curl itself, or of the connection. */
-const OMITTED_HEADERS =
-  /^(host|connection|content-length|transfer-encoding|user-agent|accept|accept-encoding|expect|keep-alive|sec-.*|x-emulator-console)$/i;
-/** Stands in the journal where the key stood. */
+/** Headers that curl sets itself or that only concern the original connection. */
+const OMITTED_HEADERS = [
+  /^(?:host|connection|keep-alive|content-length|transfer-encoding|user-agent|accept|accept-encoding|expect)$/i,
+  /^(?:sec-.*|x-emulator-console)$/i,
+];
+/** The journal's placeholder for the API key. */
 const KEY_PLACEHOLDER = '[key]';
 
 /**
- * A request of the journal as a line for a shell. Whatever its client has written, the shell takes it as text: nothing of it ends a
- * quotation, and control characters, which a terminal would act on as they are pasted, are written as escapes.
+ * Formats a journal entry as a curl command for bash or zsh. The client's text is quoted so that none of it can end the
+ * quotation; control characters, which a terminal would interpret while the line is pasted, become escapes.
  */
 export function toCurl(entry: JournalEntry, key: string, origin: string): string {
   const { method, path, request } = entry;
   const restoreKey = (text: string) => text.replaceAll(KEY_PLACEHOLDER, () => key);
   const headers = Object.entries(request.headers)
-    .filter(([name]) => !OMITTED_HEADERS.test(name))
+    .filter(([name]) => !OMITTED_HEADERS.some((pattern) => pattern.test(name)))
     .flatMap(([name, value]) =>
-      // Without a value curl would leave it out.
+      // `name;` is curl's syntax for an empty header; it drops a header that is written as `name:`.
       [value].flat().map((one) => (one === '' ? `${name};` : `${name}: ${restoreKey(one)}`)),
     );
-  // Files are fetched without a key.
+  // Result files are fetched without a key.
   if (!path.startsWith('/media/')) headers.unshift(`Authorization: Bearer ${key}`);
   const { body } = request;
   const text = typeof body === 'string' ? body : body === null ? undefined : JSON.stringify(body);
   const url = origin + restoreKey(path);
   return [
-    // In these curl would see several addresses.
+    // Disable URL globbing.
     /[[\]{}]/.test(url) ? 'curl -sSg' : 'curl -sS',
-    // It would go along these itself.
+    // Keep dot segments.
     ...(/\/\.\.?(\/|$)/.test(path) ? ['--path-as-is'] : []),
     ...(method === (text === undefined ? 'GET' : 'POST')
       ? []
@@ -39,10 +41,10 @@ export function toCurl(entry: JournalEntry, key: string, origin: string): string
 }
 
 const SAFE_UNQUOTED = /^[\w./:=@%+,-]+$/;
-/** Control characters, and those that change how the rest of a line looks. */
+/** Control characters, and characters that change how the rest of the line is displayed. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/u;
 
-/** One word of a shell's line. */
+/** Quotes text as a single word for bash or zsh. */
 export function quoteForShell(text: string): string {
   if (SAFE_UNQUOTED.test(text)) return text;
   if (!INVISIBLE.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;

@@ -8,11 +8,11 @@ import { followAccounts } from './state/accounts.ts';
 import { type ApiError, accountPath, isTokenRequired, ORIGIN, tryToken } from './state/api.ts';
 import { contract, readContract } from './state/contract.ts';
 import { connection, connectionError, runEventStream, watchAccount } from './state/event-stream.ts';
-import { Account } from './views/account.tsx';
-import { Accounts } from './views/accounts.tsx';
-import { SharedFaults } from './views/faults.tsx';
+import { AccountView } from './views/account.tsx';
+import { AccountsView } from './views/accounts.tsx';
+import { SharedFaultsView } from './views/faults.tsx';
 
-/** Nothing that could be shown would ever come. */
+/** Codes with which the control plane rejects every request of this page; the page then shows only the reason. */
 const BLOCKING_CODES = ['LOOPBACK_ONLY', 'FOREIGN_HOST', 'FOREIGN_PAGE', 'NODE_REQUIRED'];
 
 const CONNECTION_LABELS = { connecting: 'connecting', live: 'live', lost: 'not connected' };
@@ -49,9 +49,9 @@ function Content() {
   return (
     <>
       {connection.value === 'lost' && (
-        <p class="finding top-finding">{error?.message ?? 'The connection is gone; trying again.'}</p>
+        <p class="finding top-finding">{error?.message ?? 'Connection lost. Retrying …'}</p>
       )}
-      <View />
+      <CurrentView />
     </>
   );
 }
@@ -59,32 +59,30 @@ function Content() {
 function AccessDenied({ error: { code, message } }: { error: ApiError }) {
   return (
     <main class="page">
-      <h1>The control plane is closed to this page</h1>
+      <h1>No access to the control plane</h1>
       <p class="finding">{message}</p>
       {code === 'NODE_REQUIRED' && (
         <p>
-          Each of the emulators has a console of its own: <a href="nodes/1/console">the first one’s</a>,{' '}
-          <a href="nodes/2/console">the second one’s</a>, and so on. One account can be looked at here, by its address:{' '}
-          <code>{`${ORIGIN}/console${accountHref('KEY')}`}</code>
+          Each node has its own console: <a href="nodes/1/console">node 1</a>, <a href="nodes/2/console">node 2</a>, and
+          so on. To open a single account here, use its address: <code>{`${ORIGIN}/console${accountHref('KEY')}`}</code>
         </p>
       )}
     </main>
   );
 }
 
-function View() {
+function CurrentView() {
   const currentRoute = route.value;
-  // What has been read without a token is as good as nothing.
   useEffect(() => {
     if (!contract.peek()) readContract().catch(() => {});
   }, []);
   switch (currentRoute.view) {
     case 'accounts':
-      return <Accounts />;
+      return <AccountsView />;
     case 'faults':
-      return <SharedFaults />;
+      return <SharedFaultsView />;
     case 'account':
-      return <Account accountKey={currentRoute.key} tab={currentRoute.tab} id={currentRoute.id} />;
+      return <AccountView accountKey={currentRoute.key} tab={currentRoute.tab} id={currentRoute.id} />;
   }
 }
 
@@ -93,18 +91,18 @@ function TokenForm() {
   useEffect(() => root.current?.querySelector('input')?.focus(), []);
   return (
     <main class="page" ref={root}>
-      <h1>This emulator wants its admin token</h1>
-      <p>It is the one that it was started with: --admin-token. It is kept for this tab alone.</p>
+      <h1>Admin token required</h1>
+      <p>Enter the token that the emulator was started with (--admin-token). It is stored for this tab only.</p>
       <Form
-        label="The admin token"
-        submit="Go on"
+        label="Admin token"
+        submit="Continue"
         do={async ({ token = '' }) => {
           const currentRoute = route.peek();
           await tryToken(
             token,
             currentRoute.view === 'account' ? accountPath(currentRoute.key) : '__admin/accounts?limit=1',
           );
-          return 'This is the one.';
+          return 'Token accepted.';
         }}
       >
         <Field label="Admin token" name="token" type="password" required />
@@ -116,8 +114,10 @@ function TokenForm() {
 followAccounts();
 effect(() => {
   const currentRoute = route.value;
-  document.title = `${currentRoute.view === 'account' ? `${currentRoute.key} ${currentRoute.tab}` : currentRoute.view} · nanophoto-emulator`;
-  watchAccount(currentRoute.view === 'account' ? currentRoute.key : undefined);
+  const isAccount = currentRoute.view === 'account';
+  const title = isAccount ? `${currentRoute.key} ${currentRoute.tab}` : currentRoute.view;
+  document.title = `${title} · nanophoto-emulator`;
+  watchAccount(isAccount ? currentRoute.key : undefined);
 });
 void runEventStream();
 render(<Page />, document.getElementById('app')!);

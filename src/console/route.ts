@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 
-/** What an account is looked at by. */
+/** The views of an account, in the order of their tabs. */
 export const TABS = ['tasks', 'ledger', 'requests', 'verdict', 'faults', 'states'] as const;
 export type Tab = (typeof TABS)[number];
 
@@ -9,14 +9,14 @@ export type Route =
   | { view: 'faults' }
   | { view: 'account'; key: string; tab: Tab; id: string | undefined };
 
-/** What takes an address out of the place that it stands in. */
+/** Whether URL resolution would drop this path segment or step up a level for it. */
 export const isDotSegment = (part: string): boolean => part === '.' || part === '..';
 
-/** Behind the #, so that keys are in no address that a server or a log sees. */
+/** Parses `location.hash`. Routes are in the fragment because browsers never send it, so keys reach no server log. */
 function parseRoute(hash: string): Route {
   const [, view, key, tab, id] = hash.split('/').map(decodeOrKeep);
   if (view === 'faults') return { view };
-  // No key is a step up in an address.
+  // A dot segment is not a valid key.
   if (view !== 'accounts' || !key || isDotSegment(key)) return { view: 'accounts' };
   return { view: 'account', key, tab: TABS.find((one) => one === tab) ?? 'tasks', id: id || undefined };
 }
@@ -24,7 +24,7 @@ function parseRoute(hash: string): Route {
 export const accountHref = (key: string, tab: Tab = 'tasks', id?: string): string =>
   `#/accounts/${encodeURIComponent(key)}/${tab}${id === undefined ? '' : `/${encodeURIComponent(id)}`}`;
 
-/** Text that is no encoded text is meant as it is. */
+/** Decodes percent-encoding; returns malformed text unchanged. */
 function decodeOrKeep(part: string): string {
   try {
     return decodeURIComponent(part);

@@ -1,17 +1,18 @@
 import { signal } from '@preact/signals';
 
-// The only file of the page that asks for the time. It is wall time, and only ever used as a distance: what time it is for an
-// account, the emulator says.
+// The only file of the console that reads a clock. Wall time only measures how long ago something happened here; the
+// emulator reports what time it is for an account.
 
-/** In milliseconds, from some moment on. */
+/** Milliseconds since an arbitrary origin; only differences are meaningful. */
 export const wallMs = (): number => performance.now();
 
-/** Calls `run` once; the function that it gives takes that back. */
+/** Calls `run` once after `delayMs`. Returns a function that cancels it. */
 export function schedule(delayMs: number, run: () => void): () => void {
   const timer = setTimeout(run, delayMs);
   return () => clearTimeout(timer);
 }
 
+/** Resolves after `delayMs`, or as soon as `signal` aborts. */
 export const pause = (delayMs: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     if (signal?.aborted) return resolve();
@@ -24,7 +25,7 @@ export const pause = (delayMs: number, signal?: AbortSignal): Promise<void> =>
     signal?.addEventListener('abort', end);
   });
 
-/** Again and again while somebody looks at the page; the function that it gives ends that. */
+/** Calls `run` every `periodMs` while the page is visible. Returns a function that stops it. */
 export function scheduleEvery(periodMs: number, run: () => void): () => void {
   const timer = setInterval(() => {
     if (document.visibilityState === 'visible') run();
@@ -38,5 +39,5 @@ scheduleEvery(TICK_INTERVAL_MS, () => {
   tick.value = wallMs();
 });
 
-/** Wall time for what moves by itself: whoever reads it is drawn again four times a second. */
+/** Wall time for animated values: a component that reads it re-renders four times a second. */
 export const tickMs = (): number => tick.value;

@@ -1,12 +1,12 @@
 /* global Scalar */
-// Runs in the browser, behind Scalar's script in the same file. Addresses are relative to the page's, so that it also
-// works under /nodes/2/docs of a balancer.
+// Runs in the browser; the build appends this to Scalar's script, in the same file. URLs are relative to the page, so
+// that it also works below a path prefix, such as /nodes/2/docs behind a balancer.
 const at = (path) => new URL(path, document.baseURI).href;
 
 const common = {
-  // Documents may name other servers, which this page must not call.
+  // Overrides the servers that the documents list: this page must only call its own emulator.
   servers: [{ url: at('.').replace(/\/$/, ''), description: 'This emulator' }],
-  // All that would leave this machine.
+  // Switches off everything that would contact other hosts.
   withDefaultFonts: false,
   telemetry: false,
   agent: { disabled: true },
@@ -31,7 +31,7 @@ Scalar.createApiReference('#app', [
     title: 'Control plane',
     slug: 'control-plane',
     url: at('__admin/openapi.json'),
-    // It asks this of pages: no form or link of another one can send it.
+    // The control plane requires this header for writes from a browser; forms and links of other pages cannot send it.
     onBeforeRequest: ({ requestBuilder }) => requestBuilder.headers.set('x-emulator-console', '1'),
   },
 ]);

@@ -2,8 +2,8 @@ import type { App } from '../http/context.ts';
 import { registerStaticPage } from './static-page.ts';
 
 /**
- * It shows what clients sent, so nothing of that may ever run: no script and no style but its own files, and no text becomes markup.
- * Results are shown from here, and from what it has read itself.
+ * The console shows data from clients, which must never run: scripts and styles only come from its own files, and
+ * Trusted Types keep text from becoming markup. Media come from this origin or from blobs that the page has read.
  */
 const POLICY = [
   "default-src 'none'",
@@ -19,13 +19,13 @@ const POLICY = [
   "trusted-types 'none'",
 ];
 
-/** A page that shows what the emulator does, from what the build has put in `dir`. It uses the control plane like any other client. */
+/** Serves the console at /console, from the build output in `dir`. It uses the control plane like any other client. */
 export const registerConsolePage = (app: App, dir: string): void =>
   registerStaticPage(app, {
     path: '/console',
     dir,
     folder: 'assets/',
-    // As Vite names them: some name, and eight characters of a hash.
+    // Vite's file names: a name and a hash of eight characters.
     filePattern: '\\w[\\w.-]*-[\\w-]{8}\\.(?:js|css|svg)',
     policy: POLICY,
     headers: {

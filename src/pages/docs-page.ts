@@ -1,7 +1,7 @@
 import type { App } from '../http/context.ts';
 import { registerStaticPage } from './static-page.ts';
 
-/** Scalar brings its styles in elements of its own; all else comes from here, and goes nowhere else. */
+/** Scalar adds inline style elements; everything else must come from this origin, and requests may only go there. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -14,8 +14,8 @@ const POLICY = [
   "base-uri 'none'",
 ];
 
-/** A page to read the API and the control plane on, and to try them, from what the build has put in `dir`. */
-export const registerReferencePage = (app: App, dir: string): void =>
+/** Serves the interactive reference of the API and the control plane at /docs, from the build output in `dir`. */
+export const registerDocsPage = (app: App, dir: string): void =>
   registerStaticPage(app, {
     path: '/docs',
     dir,

@@ -22,26 +22,29 @@ const ERRORS: ErrorTable = {
 };
 
 export interface StaticPage {
-  /** Its address here; it may be below another one for those who call, so the page's own addresses are relative. */
+  /** Path of the page. A balancer may serve it below a prefix, so the page must only use relative URLs. */
   path: `/${string}`;
-  /** Where the build has put `page.html`, and its packed files in `folder`. */
+  /** Build output: `page.html`, and the compressed files in `folder`. */
   dir: string;
-  /** Of its files, below `path` as below `dir`. */
+  /** Folder of the files, both below `path` and below `dir`. */
   folder: '' | `${string}/`;
-  /** What their names are, as a pattern. They tell the content, so that browsers may keep it; no other name becomes a path. */
+  /**
+   * Pattern of the file names. Names contain a hash of the content, so browsers may cache files forever. A name that
+   * does not match never becomes part of a file system path.
+   */
   filePattern: string;
-  /** What the page may load and do: the directives of its content security policy. */
+  /** The directives of the page's content security policy. */
   policy: readonly string[];
   /** Sent with the page and with its files. */
   headers?: Readonly<Record<string, string>>;
 }
 
-/** A page that the build has made, for whoever reaches the port: it holds nothing. */
+/** Serves a page and its files from the build output, without authentication: the page itself contains no data. */
 export function registerStaticPage(
   app: App,
   { path, dir, folder, filePattern, policy, headers = {} }: StaticPage,
 ): void {
-  /** @throws EmulatorError with this code */
+  /** @throws EmulatorError `codeIfMissing` when the file cannot be read */
   const readPageFile = (name: string, codeIfMissing: string) =>
     readFile(join(dir, name)).catch((error: Error) => {
       throw new EmulatorError(codeIfMissing, error.message);
@@ -60,7 +63,7 @@ export function registerStaticPage(
   app.get(files, async (request, reply) => {
     const { file } = request.params as { file: string };
     const compressed = await readPageFile(`${folder}${file}.gz`, 'NOT_FOUND');
-    // Few ask for it, and a start should not wait for it.
+    // Loaded on first use, to keep startup fast.
     const [{ default: Negotiator }, { gunzip }] = await Promise.all([import('negotiator'), import('node:zlib')]);
     reply.headers({
       ...SECURITY_HEADERS,

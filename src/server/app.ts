@@ -24,7 +24,7 @@ import { registerResultRoutes } from '../http/results/routes.ts';
 import { registerVendorDocument } from '../openapi/routes.ts';
 import type { DocumentedRoute } from '../openapi/vendor-document.ts';
 import { registerConsolePage } from '../pages/console-page.ts';
-import { registerReferencePage } from '../pages/docs-page.ts';
+import { registerDocsPage } from '../pages/docs-page.ts';
 import { CONSOLE_DIR, REFERENCE_DIR } from '../paths.ts';
 import type { Authority } from '../proxy/certificate-authority.ts';
 import { createResults } from '../rendering/result-renderer.ts';
@@ -137,7 +137,7 @@ export async function buildApp(
   });
   const documentedRoutes: DocumentedRoute[] = [];
   registerVendorDocument(app, context, FAMILIES, documentedRoutes);
-  registerReferencePage(app, REFERENCE_DIR);
+  registerDocsPage(app, REFERENCE_DIR);
   registerConsolePage(app, CONSOLE_DIR);
   await app.register(async (admin) => registerAdmin(admin as never, context, FAMILIES));
   await app.register(async (resultScope) => registerResultRoutes(resultScope as never, context, FAMILIES));

@@ -15,23 +15,23 @@ import { createPopulatedEmulator, POPULATED_KEY } from '../support/populated-emu
 
 const WIDE = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
-/** All views, one after the other, on a machine that is busy. */
+/** Long enough for all views, one after the other, on a busy machine. */
 const VIEWS_TIMEOUT_MS = 180_000;
 
-// What runs in the page knows the names of the page.
-// biome-ignore lint/suspicious/noExplicitAny: the compiler does not
+// Globals of the page, for functions that run there.
+// biome-ignore lint/suspicious/noExplicitAny: the tests are compiled without DOM types
 declare const document: any;
 declare const getComputedStyle: (element: PageElement) => Record<string, string>;
 declare const innerHeight: number;
 declare const getSelection: () => { removeAllRanges(): void };
 
-/** Goes on in the page that is open, as a click on a link would. */
+/** Navigates within the open page, like a click on a link. */
 async function navigate(page: Page, { hash, text }: { hash: string; text: string | RegExp }): Promise<void> {
   await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
   await page.getByText(text).first().waitFor();
 }
 
-/** What axe finds on the page as it is; in other colours it can find other contrasts, and nothing else. */
+/** Runs axe on the page in its current state. In dark mode it only checks colours; nothing else depends on the mode. */
 async function runAxe(page: Page): Promise<string[]> {
   const found: string[] = [];
   for (const [colorScheme, extraOptions] of [
@@ -50,15 +50,15 @@ async function runAxe(page: Page): Promise<string[]> {
 
 interface Stop {
   element: string;
-  /** Has a mark that tells that it has the focus. */
+  /** Whether a visible outline shows the focus. */
   isOutlined: boolean;
-  /** Nothing lies over it, and it is where one sees it. */
+  /** Whether it is within the viewport and not covered. */
   isVisible: boolean;
-  /** How many are still to be reached. */
+  /** Number of focusable elements not reached yet. */
   remaining: number;
 }
 
-/** Where Tab leads, through all of the page, and what it does not lead to. */
+/** Presses Tab through the whole page. Returns the elements that got the focus, and the focusable ones that did not. */
 async function tabThrough(page: Page): Promise<{ stops: Stop[]; missed: string[] }> {
   await page.evaluate(() => {
     document.activeElement.blur();
@@ -69,7 +69,7 @@ async function tabThrough(page: Page): Promise<{ stops: Stop[]; missed: string[]
     );
   });
   const stops: Stop[] = [];
-  // It can begin in the middle: to the end, and on from the beginning.
+  // Tab may start in the middle of the page: go to the end, then on from the beginning.
   for (let ends = 0; ends < 2; ) {
     await page.keyboard.press('Tab');
     const stop = await page.evaluate(inspectFocus);
@@ -77,7 +77,7 @@ async function tabThrough(page: Page): Promise<{ stops: Stop[]; missed: string[]
       ends += 1;
       continue;
     }
-    // What has several stops inside, as a player.
+    // Null: another stop within an element that has several, such as a video player.
     if (stop !== null) stops.push(stop);
     if (stop?.remaining === 0) break;
     expect(stops.length).toBeLessThan(200);
@@ -86,7 +86,7 @@ async function tabThrough(page: Page): Promise<{ stops: Stop[]; missed: string[]
   return { stops, missed };
 }
 
-/** Runs in the page. Null: it has been looked at; undefined: the page is at its end. */
+/** Runs in the page. Returns null for an element that was already inspected, and undefined at the end of the page. */
 function inspectFocus(): Stop | null | undefined {
   const one = document.activeElement;
   if (one === document.body || one === null || !document.hasFocus()) return undefined;
@@ -102,11 +102,11 @@ function inspectFocus(): Stop | null | undefined {
   };
 }
 
-describe.skipIf(!CHROMIUM)('the console for everybody', () => {
+describe.skipIf(!CHROMIUM)('console accessibility', () => {
   const { openPage } = useConsole();
 
   it(
-    'axe finds nothing on any view, light and dark, wide and on a phone',
+    'axe finds no violations on any view, light or dark, on a desktop or a phone',
     async () => {
       const { origin, views } = await createPopulatedEmulator();
       const { page } = await openPage(origin, '#/', { bypassCSP: true, viewport: WIDE });
@@ -128,7 +128,7 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
   );
 
   it(
-    'axe finds nothing in what opens, in what is told, and where a token is wanted',
+    'axe finds no violations in popovers, toasts, confirmations, error pages and the token form',
     async () => {
       const { origin } = await createPopulatedEmulator();
       const { page, press, button, form, expectToast } = await openPage(origin, accountHref(POPULATED_KEY), {
@@ -140,26 +140,26 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
         await one.evaluate(axe.source);
         found.push(...(await runAxe(one)));
       };
-      for (const opener of ['Give or take …', 'Set …', 'Change …']) {
+      for (const opener of ['Adjust …', 'Set …', 'Change …']) {
         await press(opener);
         await page.getByRole('form').waitFor();
         await check();
         await page.keyboard.press('Escape');
       }
-      await press('Give or take …');
-      await form('Give or take credits').getByLabel('Amount').fill('-99999');
-      await press('Book it');
+      await press('Adjust …');
+      await form('Adjust credits').getByLabel('Amount').fill('-99999');
+      await press('Apply');
       await expectToast(/cannot be taken/);
       await check();
       await navigate(page, { hash: accountHref(POPULATED_KEY, 'states'), text: 'before-the-party' });
       await press('Restore before-the-party');
       await button('Really restore before-the-party?').waitFor();
       await check();
-      await navigate(page, { hash: accountHref('nobody'), text: 'There is no account' });
+      await navigate(page, { hash: accountHref('nobody'), text: /not found/ });
       await check();
       await navigate(page, { hash: '#/', text: '7 accounts' });
       await press('New account …');
-      await form('Make an account').waitFor();
+      await form('Create an account').waitFor();
       await check();
 
       const protectedEmulator = await startListeningEmulator(['--admin-token', 'open-sesame']);
@@ -167,7 +167,7 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
         bypassCSP: true,
         expected: [statusError(401)],
       });
-      await tokenPage.form('The admin token').waitFor();
+      await tokenPage.form('Admin token').waitFor();
       await check(tokenPage.page);
       expect(found).toEqual([]);
     },
@@ -175,7 +175,7 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
   );
 
   it(
-    'every thing that can be pressed is reached by Tab, is marked then, and nothing lies over it',
+    'Tab reaches every control, and the focused control is outlined and not covered',
     async () => {
       const { origin, views } = await createPopulatedEmulator();
       const { page } = await openPage(origin);
@@ -194,13 +194,13 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
     VIEWS_TIMEOUT_MS,
   );
 
-  it('lists are gone through by arrows, and what is chosen opens with Enter', async () => {
+  it('arrow keys move through a list, and Enter or Space opens the active row', async () => {
     const { origin } = await createPopulatedEmulator();
     const { page, rows } = await openPage(origin);
     const list = page.getByRole('listbox');
     await rows.nth(6).waitFor();
     await list.focus();
-    /** The row that is meant, as a screen reader is told. */
+    /** The active row, as exposed to screen readers. */
     const activeRow = async () => {
       const id = await list.getAttribute('aria-activedescendant');
       return id === null ? undefined : page.locator(`[id="${id}"]`).locator('bdi').innerText();
@@ -228,27 +228,27 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
     await page.keyboard.press('Space');
     await page.getByRole('article').getByRole('heading', { name: 'Plan' }).waitFor();
     expect(await rows.last().getAttribute('aria-selected')).toBe('true');
-    // The focus stays, so that one can go on.
+    // The list keeps the focus, so that the user can continue.
     await page.keyboard.press('ArrowUp');
     await page.keyboard.press('Enter');
     await eventually(() => rows.nth(-2).getAttribute('aria-selected')).toBe('true');
   });
 
-  it('the focus stays where something is done, is in what opens, and comes back when that closes', async () => {
+  it('the focus stays on a pressed button, moves into a popover, and returns when the popover closes', async () => {
     const { origin, read } = await createPopulatedEmulator();
     const { page, button, expectToast, form } = await openPage(origin, accountHref(POPULATED_KEY));
     const hasFocus = (one: Locator) => one.evaluate((element: PageElement) => element === document.activeElement);
-    // By their order: what has been done has taken the focus nowhere.
+    // Reaching the buttons in order by Tab shows that no action moved the focus.
     await button('Next step').focus();
-    for (const expected of [/^Moved on to the next change/, /^Moved on by 1:00 min/, /^All that will end/]) {
+    for (const expected of [/^Advanced to the next step/, /^Advanced by 1:00 min/, /^Advanced to the end/]) {
       await page.keyboard.press('Enter');
       await expectToast(expected);
       await page.keyboard.press('Tab');
     }
     expect(await hasFocus(button('Change …'))).toBe(true);
 
-    const opener = button('Give or take …');
-    const amount = form('Give or take credits').getByLabel('Amount');
+    const opener = button('Adjust …');
+    const amount = form('Adjust credits').getByLabel('Amount');
     await opener.focus();
     await page.keyboard.press('Enter');
     await eventually(() => hasFocus(amount)).toBe(true);
@@ -260,9 +260,9 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
     await eventually(() => hasFocus(amount)).toBe(true);
     await page.keyboard.type('7');
     await page.keyboard.press('Enter');
-    await expectToast(/^The balance is/);
+    await expectToast(/^New balance: /);
     await eventually(() => hasFocus(opener)).toBe(true);
-    // Who presses beside it wants something else.
+    // A click outside closes the popover.
     await page.keyboard.press('Enter');
     await amount.waitFor();
     await page.getByRole('heading', { level: 1 }).click();
@@ -275,12 +275,12 @@ describe.skipIf(!CHROMIUM)('the console for everybody', () => {
     const confirmButton = button('Really restore before-the-party?');
     await eventually(async () => (await hasFocus(confirmButton)) && (await confirmButton.isEnabled())).toBe(true);
     await page.keyboard.press('Enter');
-    await expectToast('The account is as it was at before-the-party.');
+    await expectToast('Snapshot before-the-party restored.');
     await eventually(() => hasFocus(restore)).toBe(true);
     expect((await read(POPULATED_KEY, '/snapshots')).snapshots).toHaveLength(1);
   });
 
-  it('on a phone nothing reaches beyond its side, and a list and what is chosen in it take turns', async () => {
+  it('on a phone nothing overflows, and either the list or the details are visible', async () => {
     const { origin, views } = await createPopulatedEmulator();
     const { page, rows, region } = await openPage(origin, '#/', {
       viewport: PHONE,

@@ -5,32 +5,32 @@ import { accountHref, eventually, startListeningEmulator, statusError, useConsol
 const KEY = 'np_test_frozen';
 const HOUR_MS = 3_600_000;
 
-describe.skipIf(!CHROMIUM)('an account in the console', () => {
+describe.skipIf(!CHROMIUM)('console account', () => {
   const { openPage } = useConsole();
 
-  it('is given credits and loses them, and what it has not cannot be taken', async () => {
+  it('adds and removes credits, and shows the error when more are removed than available', async () => {
     const { origin, read } = await startListeningEmulator();
     const { press, form, expectToast, region, button } = await openPage(origin, accountHref(KEY), {
       expected: [statusError(409)],
     });
-    const amount = form('Give or take credits').getByLabel('Amount');
-    await press('Give or take …');
+    const amount = form('Adjust credits').getByLabel('Amount');
+    await press('Adjust …');
     await amount.fill('250');
-    await form('Give or take credits').getByLabel('Reason').fill('a present');
-    // Who presses twice means it once.
-    await button('Book it').dblclick();
-    await expectToast('The balance is 1\u202f250 now.');
+    await form('Adjust credits').getByLabel('Reason').fill('a present');
+    // A double-click submits once.
+    await button('Apply').dblclick();
+    await expectToast('New balance: 1\u202f250.');
     await amount.waitFor({ state: 'detached' });
     await region('Credits').getByText('1\u202f250', { exact: true }).waitFor();
 
-    await press('Give or take …');
+    await press('Adjust …');
     await amount.fill('-1251');
-    await press('Book it');
+    await press('Apply');
     await expectToast('1251 credits cannot be taken from 1250.');
-    // It stays open, to be put right.
+    // The form stays open, so that the amount can be corrected.
     await amount.fill('-1250');
-    await press('Book it');
-    await expectToast('The balance is 0 now.');
+    await press('Apply');
+    await expectToast('New balance: 0.');
     await region('Credits').getByText('0', { exact: true }).waitFor();
 
     expect((await read(KEY)).credits).toBe(0);
@@ -39,69 +39,69 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
       { kind: 'grant', amount: 250, reason: 'a present' },
       { kind: 'adjust', amount: -1250 },
     ]);
-    expect(await button('Book it').count()).toBe(0);
+    expect(await button('Apply').count()).toBe(0);
   });
 
-  it('has a limiter that is set, run down and switched off', async () => {
+  it('sets the rate limit and what is left of it, and switches it off', async () => {
     const { origin, read } = await startListeningEmulator();
     const { press, form, expectToast, region } = await openPage(origin, accountHref(KEY), {
       expected: [statusError(400)],
     });
-    const set = form('Set the limiter');
-    await region('Limiter').getByText('100 of 100').waitFor();
+    const set = form('Set the rate limit');
+    await region('Rate limit').getByText('100 of 100').waitFor();
     await press('Set …');
-    await set.getByLabel('Requests an hour').fill('5');
-    await set.getByLabel('Left of this hour').fill('6');
-    await press('Set it');
+    await set.getByLabel('Requests per hour').fill('5');
+    await set.getByLabel('Left this hour').fill('6');
+    await press('Set');
     await expectToast('Invalid parameter remaining: the limit is 5.');
-    await set.getByLabel('Left of this hour').fill('2');
-    await press('Set it');
-    await expectToast('The limiter is set.');
-    await region('Limiter').getByText('2 of 5').waitFor();
-    await region('Limiter').getByText('left until 13:00:00').waitFor();
+    await set.getByLabel('Left this hour').fill('2');
+    await press('Set');
+    await expectToast('Rate limit set.');
+    await region('Rate limit').getByText('2 of 5').waitFor();
+    await region('Rate limit').getByText('left until 13:00:00').waitFor();
     expect((await read(KEY)).rateLimit).toMatchObject({ limit: 5, remaining: 2 });
 
     await press('Set …');
-    await press('Set it');
-    await expectToast('Nothing is changed: neither field says anything.');
-    await press('Switch it off');
-    await expectToast('The limiter is off.');
-    await region('Limiter').getByText('off', { exact: true }).waitFor();
+    await press('Set');
+    await expectToast('Nothing changed: both fields are empty.');
+    await press('Switch off');
+    await expectToast('Rate limit off.');
+    await region('Rate limit').getByText('off', { exact: true }).waitFor();
     expect((await read(KEY)).rateLimit.limit).toBeNull();
   });
 
-  it('has a clock whose mode and speed are changed', async () => {
+  it('changes the mode and speed of the clock', async () => {
     const { origin, read } = await startListeningEmulator();
     const { press, form, expectToast, region } = await openPage(origin, accountHref(KEY));
     const clock = region('Clock');
     const time = () => clock.getByText(/^2026-01-15/).innerText();
-    await clock.getByText('moves when it is advanced', { exact: true }).waitFor();
+    await clock.getByText('only moves when advanced', { exact: true }).waitFor();
     await press('Change …');
     const change = form('Change the clock');
     expect(await change.getByLabel('Mode').inputValue()).toBe('frozen');
     await change.getByLabel('Mode').selectOption('real');
     await change.getByLabel('Speed').fill('2.5');
-    await press('Change it');
-    await expectToast('The clock is real now.');
-    await clock.getByText('follows the wall clock; generation runs 2.5 times as fast').waitFor();
+    await press('Change');
+    await expectToast('Clock mode: real.');
+    await clock.getByText('follows the wall clock; generation is 2.5 times as fast').waitFor();
     expect(await read(KEY)).toMatchObject({ clock: { mode: 'real' }, speed: 2.5 });
     const before = await time();
     await eventually(time).not.toBe(before);
 
     await press('Change …');
     await change.getByLabel('Mode').selectOption('auto');
-    await press('Change it');
-    await expectToast('The clock is auto now.');
-    await clock.getByText('each poll moves it on', { exact: true }).waitFor();
+    await press('Change');
+    await expectToast('Clock mode: auto.');
+    await clock.getByText('each poll advances it', { exact: true }).waitFor();
     expect(await read(KEY)).toMatchObject({ clock: { mode: 'auto' }, speed: 2.5 });
   });
 
-  it('has a ledger that is a statement, whose books are verified, and whose entries lead to their tasks', async () => {
+  it('lists and verifies the ledger, and opens the task of an entry', async () => {
     const { origin, order, callAdmin, core, account } = await startListeningEmulator();
     const done = await order(KEY);
     await callAdmin('POST', KEY, `/tasks/${done}/complete`);
-    const broken = await order(KEY);
-    await callAdmin('POST', KEY, `/tasks/${broken}/fail`);
+    const failed = await order(KEY);
+    await callAdmin('POST', KEY, `/tasks/${failed}/fail`);
     const running = await order(KEY);
     await callAdmin('POST', KEY, '/credits', { amount: -6, reason: 'taken by hand' });
     const { page, press, expectToast, rowLabels, row, tab, region } = await openPage(origin, accountHref(KEY));
@@ -110,8 +110,8 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
     await eventually(rowLabels).toEqual([
       entry('adjust taken by hand −6 986'),
       entry(`hold ${running} −4 992`),
-      entry(`refund ${broken} +4 996`),
-      entry(`hold ${broken} −4 992`),
+      entry(`refund ${failed} +4 996`),
+      entry(`hold ${failed} −4 992`),
       entry(`capture ${done} 0 996`),
       entry(`hold ${done} −4 996`),
       entry('grant initial credits +1 000 1 000'),
@@ -124,23 +124,23 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
       .waitFor();
     await region('Ledger').getByText('7 entries', { exact: true }).waitFor();
 
-    await press('Verify the books');
-    await expectToast('The books add up: 7 entries, every hold resolved at most once.');
+    await press('Verify the ledger');
+    await expectToast('The ledger adds up: 7 entries, every hold resolved at most once.');
     core.db.exec(`UPDATE accounts SET balance = balance + 1 WHERE id = ${account(KEY).id}`);
-    await press('Verify the books');
-    await expectToast(/^The books do not add up: .*987/);
+    await press('Verify the ledger');
+    await expectToast(/^The ledger does not add up: .*987/);
 
     await row(/refund/).click();
-    await page.getByRole('article', { name: `Task ${broken}` }).waitFor();
-    expect(page.url()).toBe(`${origin}/console${accountHref(KEY, 'tasks', broken)}`);
+    await page.getByRole('article', { name: `Task ${failed}` }).waitFor();
+    expect(page.url()).toBe(`${origin}/console${accountHref(KEY, 'tasks', failed)}`);
   });
 
-  it('has a verdict, whose findings lead to the requests that they are about', async () => {
+  it('links the findings of the verdict to their requests', async () => {
     const { origin, order, postOk, callAdmin, read } = await startListeningEmulator();
     const { page, tab, region } = await openPage(origin, accountHref(KEY, 'verdict'));
-    await region('Verdict').getByText('The journal is empty: there is nothing to judge.').waitFor();
+    await region('Verdict').getByText('The journal is empty: there is nothing to check.').waitFor();
     await order(KEY, 'the same');
-    await region('Verdict').getByText('has nothing against this client').waitFor();
+    await region('Verdict').getByText('No findings about this client.').waitFor();
     await order(KEY, 'the same');
     await postOk('/api/sora-2/generate', { prompt: 'a cat', mode: 'textToVideo', seconds: 3 }, KEY);
     await callAdmin('POST', KEY, '/clock/advance', { ms: HOUR_MS });
@@ -167,31 +167,31 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
     await findings.first().waitFor();
   });
 
-  it('is kept under a name and brought back to it', async () => {
+  it('takes and restores a snapshot', async () => {
     const { origin, order, read } = await startListeningEmulator();
-    const { page, press, pressTwice, form, expectToast, region, tab } = await openPage(
+    const { page, press, pressAndConfirm, form, expectToast, region, tab } = await openPage(
       origin,
       accountHref(KEY, 'states'),
     );
-    await region('States').getByText('There are none.').waitFor();
+    await region('States').getByText('No snapshots.').waitFor();
     await form('Take a snapshot').getByLabel('Name').fill('before');
     await press('Take a snapshot');
-    await expectToast('Kept as before.');
+    await expectToast('Snapshot before taken.');
     await page.getByRole('listitem').filter({ hasText: 'before 2026-01-15 12:00:00' }).waitFor();
     await eventually(() => tab('states').innerText()).toMatch(/1$/);
     expect((await read(KEY, '/snapshots')).snapshots).toMatchObject([{ name: 'before' }]);
 
     await order(KEY);
     await region('Credits').getByText('996').waitFor();
-    await pressTwice('Restore before');
-    await expectToast('The account is as it was at before.');
+    await pressAndConfirm('Restore before');
+    await expectToast('Snapshot before restored.');
     await region('Credits').getByText('1\u202f000').waitFor();
     await eventually(() => tab('tasks').innerText()).toMatch(/^tasks$/i);
     expect(await read(KEY)).toMatchObject({ credits: 1000 });
     expect((await read(KEY, '/tasks')).tasks).toEqual([]);
   });
 
-  it('is forked, and the fork goes its own way', async () => {
+  it('forks an account into an independent one', async () => {
     const { origin, order, read } = await startListeningEmulator();
     const id = await order(KEY);
     const { page, press, form, expectToast, row } = await openPage(origin, accountHref(KEY, 'states'), {
@@ -202,7 +202,7 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
     await expectToast('There is an account np_test_auto already.');
     await form('Fork this account').getByLabel('New key').fill('the-fork');
     await press('Fork');
-    await expectToast('This is the-fork.');
+    await expectToast('Forked to the-fork.');
     await page.getByRole('heading', { level: 1, name: /^the-fork/ }).waitFor();
     await row(/golden retriever/).waitFor();
     await press('To the end');
@@ -212,31 +212,35 @@ describe.skipIf(!CHROMIUM)('an account in the console', () => {
     expect(await read(KEY, `/tasks/${id}`)).toMatchObject({ status: 'processing' });
   });
 
-  it('is reset, its key is revoked and given back, and it is removed', async () => {
+  it('resets, revokes, reinstates and removes an account', async () => {
     const { origin, order, read, get, post } = await startListeningEmulator();
     await order(KEY);
-    const { page, press, pressTwice, expectToast, region, tab } = await openPage(origin, accountHref(KEY, 'states'), {
-      // Of what it asks for while the account goes.
-      expected: [statusError(404)],
-    });
+    const { page, press, pressAndConfirm, expectToast, region, tab } = await openPage(
+      origin,
+      accountHref(KEY, 'states'),
+      {
+        // The page may still read the account while it is being removed.
+        expected: [statusError(404)],
+      },
+    );
     await region('Credits').getByText('996').waitFor();
-    await pressTwice('Reset this account');
-    await expectToast('The account is as it was made.');
+    await pressAndConfirm('Reset this account');
+    await expectToast('Account reset.');
     await region('Credits').getByText('1\u202f000').waitFor();
     await eventually(() => tab('requests').innerText()).toMatch(/^requests$/i);
     expect((await read(KEY, '/requests/count')).count).toBe(0);
 
     await press('Revoke the key');
-    await expectToast('The key is revoked: it is 401 now.');
+    await expectToast('Key revoked: its requests get a 401.');
     await page.getByText('revoked', { exact: true }).waitFor();
     expect((await post('/api/sora-2/generate', {}, KEY)).status).toBe(401);
-    await press('Give the key back');
-    await expectToast('The key is good again.');
+    await press('Reinstate the key');
+    await expectToast('Key reinstated.');
     await page.getByText('revoked', { exact: true }).waitFor({ state: 'detached' });
     expect((await post('/api/sora-2/generate', {}, KEY)).status).toBe(400);
 
-    await pressTwice('Remove this account');
-    await expectToast(`${KEY} is removed.`);
+    await pressAndConfirm('Remove this account');
+    await expectToast(`Account ${KEY} removed.`);
     await page.getByRole('heading', { level: 1, name: 'Accounts' }).waitFor();
     await page.getByText('5 accounts', { exact: true }).waitFor();
     expect((await get(`/__admin/accounts/${KEY}`)).status).toBe(404);

@@ -5,27 +5,27 @@ import { eventually, runInShell, startListeningEmulator, statusError, useConsole
 
 const hasCurl = hasProgram('curl', '--version');
 
-describe.skipIf(!CHROMIUM)('accounts in the console', () => {
+describe.skipIf(!CHROMIUM)('console accounts', () => {
   const { openPage } = useConsole();
 
-  describe('before anything was asked for', () => {
+  describe('before the first request', () => {
     it.skipIf(!hasCurl)(
-      'two lines stand there to be pasted, and with the second one the page comes to life',
+      'shows two shell lines that can be pasted, and updates when the second one is run',
       async () => {
         const { origin, read } = await startListeningEmulator();
-        const { page, button, copied, row, expectToast } = await openPage(origin);
+        const { page, button, readClipboard, row, expectToast } = await openPage(origin);
         await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
         const lines = await page.getByRole('code').filter({ hasText: origin }).allTextContents();
         expect(lines).toHaveLength(2);
 
         await button('Copy this line').nth(0).click();
         await expectToast('Copied.');
-        expect(await copied()).toBe(lines[0]);
+        expect(await readClipboard()).toBe(lines[0]);
         const settings = await runInShell('sh', `${lines[0]}\necho "$NANOPHOTO_API_BASE_URL $NANOPHOTO_API_KEY"`);
         expect(settings).toBe(`${origin} np_test_default\n`);
 
         await button('Copy this line').nth(1).click();
-        await eventually(copied).toBe(lines[1]);
+        await eventually(readClipboard).toBe(lines[1]);
         const { taskId } = JSON.parse(await runInShell('sh', lines[1]!));
         expect(await read('np_test_default', `/tasks/${taskId}`)).toMatchObject({ status: 'processing' });
         await page.getByRole('heading', { name: 'No requests yet' }).waitFor({ state: 'detached' });
@@ -33,7 +33,7 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
       },
     );
 
-    it('an account says it too, with its own key', async () => {
+    it('shows the lines in an account, with its own key', async () => {
       const { origin, order } = await startListeningEmulator();
       const { page, row } = await openPage(origin, '#/accounts/np_test_frozen');
       await page.getByRole('code').filter({ hasText: 'Authorization: Bearer np_test_frozen' }).waitFor();
@@ -43,7 +43,7 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
     });
   });
 
-  it('are listed with what is theirs, those that were made last first', async () => {
+  it('lists accounts with their data, newest first', async () => {
     const { origin, clock, callAdmin, post } = await startListeningEmulator();
     clock.advance(1000);
     await post('/__admin/accounts', { key: 'the-latest', credits: 12345, clock: 'frozen' }, null);
@@ -58,7 +58,7 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
       expect.stringMatching(/^np_test_limited 1 000 3 of 3 real /),
       expect.stringMatching(/^np_test_unlimited 1 000 000 no limit real /),
     ]);
-    // A real clock goes on by itself.
+    // The time of a real clock advances by itself.
     const real = row(/^np_test_default/);
     const before = await real.innerText();
     await eventually(() => real.innerText()).not.toBe(before);
@@ -68,7 +68,7 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
     expect(page.url()).toBe(`${origin}/console#/accounts/np_test_frozen/tasks`);
   });
 
-  it('are found by a part of their key', async () => {
+  it('finds accounts by part of their key', async () => {
     const { origin } = await startListeningEmulator();
     const { page, rowLabels } = await openPage(origin);
     const search = page.getByRole('searchbox', { name: 'Find accounts' });
@@ -79,75 +79,75 @@ describe.skipIf(!CHROMIUM)('accounts in the console', () => {
       expect.stringMatching(/^np_test_unlimited /),
     ]);
     await search.fill('nobody');
-    await page.getByText('No account is called so.').waitFor();
+    await page.getByText('No matching account.').waitFor();
     await search.fill('');
     await page.getByText('6 accounts', { exact: true }).waitFor();
   });
 
-  it('are made by a form, and an existing one is refused in the words of the emulator', async () => {
+  it("creates accounts, and shows the emulator's error for an existing or invalid key", async () => {
     const { origin, read, get } = await startListeningEmulator();
     const { page, press, form, expectToast } = await openPage(origin, '#/', {
       expected: [statusError(409), statusError(400)],
     });
     await press('New account …');
-    await form('Make an account').getByLabel('Key').fill('np_test_default');
-    await press('Make it');
+    await form('Create an account').getByLabel('Key').fill('np_test_default');
+    await press('Create');
     await expectToast('There is an account with the key np_test_default already.');
 
-    await form('Make an account').getByLabel('Key').fill('made/here #1?');
-    await press('Make it');
+    await form('Create an account').getByLabel('Key').fill('odd/key #1?');
+    await press('Create');
     await expectToast('Invalid parameter key: expected 1 to 200 visible ASCII characters, not "." or "..".');
-    await form('Make an account').getByLabel('Key').fill('made/here#1?');
-    await form('Make an account').getByLabel('Credits').fill('77');
-    await form('Make an account').getByLabel('Clock').selectOption('frozen');
-    await press('Make it');
-    await expectToast('made/here#1? is there.');
-    await page.getByRole('heading', { level: 1, name: /^made\/here#1\?/ }).waitFor();
-    expect(await read('made/here#1?')).toMatchObject({ credits: 77, clock: { mode: 'frozen' } });
+    await form('Create an account').getByLabel('Key').fill('odd/key#1?');
+    await form('Create an account').getByLabel('Credits').fill('77');
+    await form('Create an account').getByLabel('Clock').selectOption('frozen');
+    await press('Create');
+    await expectToast('Account odd/key#1? created.');
+    await page.getByRole('heading', { level: 1, name: /^odd\/key#1\?/ }).waitFor();
+    expect(await read('odd/key#1?')).toMatchObject({ credits: 77, clock: { mode: 'frozen' } });
 
     await page.getByRole('link', { name: 'Accounts' }).click();
     await press('New account …');
-    await press('Make it');
-    await expectToast(/is there\.$/);
+    await press('Create');
+    await expectToast(/^Account .* created\.$/);
     const { accounts } = (await get('/__admin/accounts')).body;
-    const [created] = accounts.filter(({ key }: { key: string }) => !/^(np_test|made)/.test(key));
+    const [created] = accounts.filter(({ key }: { key: string }) => !/^(np_test|odd)/.test(key));
     expect(created).toMatchObject({ credits: 1000, clock: { mode: 'real' } });
     await page.getByRole('heading', { level: 1, name: new RegExp(`^${created.key}`) }).waitFor();
   });
 
-  it('go back to the first start with "Reset everything", which wants to be pressed twice', async () => {
+  it('resets everything after a second click within a few seconds', async () => {
     const { origin, get, post, order, read } = await startListeningEmulator();
-    await post('/__admin/accounts', { key: 'made-here', credits: 5 }, null);
-    await order('np_test_made_by_itself');
+    await post('/__admin/accounts', { key: 'created-here', credits: 5 }, null);
+    await order('np_test_auto_created');
     await order('np_test_frozen');
     await post('/__admin/faults', { at: 'request', effect: { fail: true } }, null);
     const { page, button, press, row, expectToast } = await openPage(origin);
     await page.clock.install();
-    await row(/^np_test_made_by_itself/).waitFor();
+    await row(/^np_test_auto_created/).waitFor();
 
     await press('Reset everything');
     await button('Really reset everything?').waitFor();
-    // Who hesitates was not sure.
+    // The confirmation times out.
     await page.clock.fastForward(5000);
     await press('Reset everything');
     expect(await read('np_test_frozen')).toMatchObject({ credits: 996 });
 
     await press('Really reset everything?');
-    await expectToast('Everything is as at the first start: 7 accounts.');
-    await row(/^np_test_made_by_itself/).waitFor({ state: 'detached' });
+    await expectToast('Everything was reset: 7 accounts.');
+    await row(/^np_test_auto_created/).waitFor({ state: 'detached' });
     await row(/^np_test_frozen 1 000 /).waitFor();
     expect((await get('/__admin/faults')).body.faults).toEqual([]);
     expect((await get('/__admin/accounts')).body.accounts).toHaveLength(7);
   });
 
-  it('of which nobody knows are told by how often they were asked for', async () => {
+  it('counts requests with a missing or unknown key', async () => {
     const { origin, post } = await startListeningEmulator();
     await post('/api/sora-2/generate', {}, 'nobody');
     const { page } = await openPage(origin);
-    await page.getByText('1 request came with no key, or with one that nobody has made, and was 401.').waitFor();
+    await page.getByText('1 request with a missing or unknown key got a 401.').waitFor();
     await post('/api/sora-2/generate', {}, null);
     await page.getByRole('link', { name: 'Faults' }).click();
     await page.getByRole('link', { name: 'Accounts' }).click();
-    await page.getByText('2 requests came with no key, or with one that nobody has made, and were 401.').waitFor();
+    await page.getByText('2 requests with a missing or unknown key got a 401.').waitFor();
   });
 });

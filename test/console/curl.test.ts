@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { JournalEntry } from '../../src/client/types.ts';
 import { quoteForShell, toCurl } from '../../src/console/curl.ts';
 
-/** What bash takes a line for: its words, when curl is a function that prints them. */
+/** Splits a line into words as bash does, by running it with a function `curl` that prints its arguments. */
 function parseShellWords(line: string): string[] {
   const script = `curl() { printf '%s\\0' "$@"; }\n${line}\n`;
   const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-s'], { input: script, encoding: 'utf8' });
@@ -23,32 +23,32 @@ const entryWithRequest = (overrides: object) => entry({ request: { headers: {}, 
 const ORIGIN = 'http://127.0.0.1:6266';
 const curlWords = (one: JournalEntry, key = 'np_test_a') => parseShellWords(toCurl(one, key, ORIGIN));
 
-/** What a terminal would act on while the line is pasted, line breaks included. */
+/** Characters that a terminal would interpret while the line is pasted, including line breaks. */
 const TERMINAL_CONTROLS = /[\p{Cc}\p{Cf}]/u;
-/** No shell passes it on. */
+/** Any text without NUL, which shells cannot pass on. */
 const text = fc.string({ unit: 'binary' }).map((some) => some.replaceAll('\0', ''));
 
-describe('a request as a line for a shell', () => {
-  it('has its method, address, key, headers and body', () => {
+describe('toCurl', () => {
+  it('includes the URL, key, headers and body', () => {
     expect(curlWords(entry())).toEqual([
       ...['-sS', 'http://127.0.0.1:6266/api/sora-2/generate', '-H', 'Authorization: Bearer np_test_a'],
       ...['-H', 'content-type: application/json', '--data-raw', '{"prompt":"a dog"}'],
     ]);
   });
 
-  it('of another method or without a body says so', () => {
+  it("adds the method where it differs from curl's default", () => {
     expect(curlWords(entryWithRequest({}))).toContain('-X');
     expect(curlWords({ ...entryWithRequest({}), method: 'GET' })).not.toContain('-X');
     expect(curlWords({ ...entryWithRequest({}), method: 'HEAD' })).toContain('-I');
     expect(curlWords({ ...entry(), method: 'PUT' })).toEqual(expect.arrayContaining(['-X', 'PUT']));
   });
 
-  it('sends no key where the client sent none: files are fetched without', () => {
+  it('sends no key for a result file, which clients fetch without one', () => {
     const fetched = { ...entryWithRequest({}), method: 'GET', path: '/media/sora/task_1.mp4' };
     expect(curlWords(fetched)).toEqual(['-sS', `${ORIGIN}/media/sora/task_1.mp4`]);
   });
 
-  it('has the key where the journal has hidden it', () => {
+  it('restores the key where the journal redacts it', () => {
     const hidden = entryWithRequest({
       headers: { 'x-note': 'of [key]' },
       body: { prompt: 'my key is [key]' },
@@ -58,7 +58,7 @@ describe('a request as a line for a shell', () => {
     expect(words).toContain(`{"prompt":"my key is np_$&'\`"}`);
   });
 
-  it('leaves out what curl says by itself', () => {
+  it('omits headers that curl sets itself', () => {
     const headers = { host: 'a', connection: 'b', 'content-length': '1', 'user-agent': 'c', 'x-mine': 'd' };
     expect(curlWords(entryWithRequest({ headers })).filter((word) => /^(host|conn|content|user)/.test(word))).toEqual(
       [],
@@ -66,17 +66,17 @@ describe('a request as a line for a shell', () => {
     expect(curlWords(entryWithRequest({ headers }))).toContain('x-mine: d');
   });
 
-  it('is one address, whatever brackets are in it', () => {
+  it('switches off globbing for a URL with brackets', () => {
     expect(curlWords({ ...entryWithRequest({}), path: '/media/[1-9]/{a,b}' })[0]).toBe('-sSg');
   });
 
-  it('goes where the client went, and has headers that say nothing', () => {
+  it('keeps dot segments of the path and empty headers', () => {
     expect(curlWords({ ...entryWithRequest({}), path: '/api/../x' })[1]).toBe('--path-as-is');
     expect(curlWords(entry())).not.toContain('--path-as-is');
     expect(curlWords(entryWithRequest({ headers: { 'x-mine': '' } }))).toContain('x-mine;');
   });
 
-  it('is text to the shell, and nothing for a terminal to act on, whatever the client has written', () => {
+  it('quotes any text for the shell, without characters that a terminal would interpret', () => {
     fc.assert(
       fc.property(text, text, (body, header) => {
         const line = toCurl(
@@ -106,7 +106,7 @@ describe('a request as a line for a shell', () => {
     '=ls',
     '\\',
     "\\'\u0007",
-  ])('keeps %j as it is', (hostile) => {
+  ])('passes %j through the shell unchanged', (hostile) => {
     expect(parseShellWords(`curl ${quoteForShell(hostile)}`)).toEqual([hostile]);
     expect(quoteForShell(hostile)).not.toMatch(TERMINAL_CONTROLS);
   });

@@ -13,11 +13,11 @@ import {
 const KEY = 'np_test_frozen';
 const PHONE = { width: 390, height: 844 };
 
-// What runs in the page knows the names of the page.
-// biome-ignore lint/suspicious/noExplicitAny: the compiler does not
+// Globals of the page, for functions that run there.
+// biome-ignore lint/suspicious/noExplicitAny: the tests are compiled without DOM types
 declare const document: any;
 
-/** What has the focus, and its text or label. */
+/** The role and the text or label of the focused element. */
 const describeFocus = (page: Page): Promise<string> =>
   page.evaluate(() => {
     const one: PageElement = document.activeElement;
@@ -25,10 +25,10 @@ const describeFocus = (page: Page): Promise<string> =>
     return `${role}: ${one === document.body ? '' : (one.getAttribute('aria-label') ?? one.textContent)}`;
   });
 
-describe.skipIf(!CHROMIUM)('who goes by keys', () => {
+describe.skipIf(!CHROMIUM)('console focus', () => {
   const { openPage } = useConsole();
 
-  it('finds the focus at the heading of a view that Enter has led to', async () => {
+  it('moves to the heading of a view that was opened with Enter', async () => {
     const { origin, order } = await startListeningEmulator();
     const id = await order(KEY);
     const { page, rows, row, tab } = await openPage(origin);
@@ -46,13 +46,13 @@ describe.skipIf(!CHROMIUM)('who goes by keys', () => {
     await page.keyboard.press('Enter');
     await page.getByRole('article', { name: `Task ${id}` }).waitFor();
     await eventually(() => describeFocus(page)).toBe(`h1: ${KEY}`);
-    // A view that was chosen among others leaves the focus where the others are.
+    // Choosing a tab keeps the focus on the tab.
     await tab('requests').press('Enter');
     await row(/200/).waitFor();
     expect(await describeFocus(page)).toMatch(/^a: requests/);
   });
 
-  it('on a phone, finds it at what has opened, and at the list after going back', async () => {
+  it('on a phone, moves to the opened details, and back to the list', async () => {
     const { origin, order } = await startListeningEmulator();
     const id = await order(KEY);
     const { page, rows } = await openPage(origin, accountHref(KEY), { viewport: PHONE });
@@ -65,13 +65,13 @@ describe.skipIf(!CHROMIUM)('who goes by keys', () => {
     await eventually(() => describeFocus(page)).toBe('listbox: Tasks, newest first');
   });
 
-  it('finds it near what is gone: a rule, a form whose task has ended, an account, the question for a token', async () => {
+  it('moves to the nearest heading when a focused rule, form, account or token prompt disappears', async () => {
     const { origin, order, callAdmin } = await startListeningEmulator();
     for (const times of [1, 2]) {
       await callAdmin('POST', KEY, '/faults', { ...{ at: 'task', effect: { fail: true } }, times });
     }
     const { page, button, press, form, expectToast } = await openPage(origin, accountHref(KEY, 'faults'), {
-      // Of what it asks for while the account goes.
+      // The page may still read the account while it is being removed.
       expected: [statusError(404)],
     });
     const confirmByKeyboard = async (name: string) => {
@@ -81,32 +81,32 @@ describe.skipIf(!CHROMIUM)('who goes by keys', () => {
       await page.keyboard.press('Enter');
     };
     await confirmByKeyboard('Remove rule 2');
-    await expectToast('Rule 2 is removed.');
-    await eventually(() => describeFocus(page)).toBe('h2: Of this account');
+    await expectToast('Rule 2 removed.');
+    await eventually(() => describeFocus(page)).toBe('h2: Rules for this account');
 
     await callAdmin('DELETE', KEY, '/faults');
     const id = await order(KEY);
     await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'tasks', id))}`);
     await press('Fail …');
-    await form('Fail this task').getByLabel('With the code').focus();
+    await form('Fail this task').getByLabel('Error code').focus();
     await callAdmin('POST', KEY, `/tasks/${id}/complete`);
     await eventually(() => describeFocus(page)).toBe(`h2: ${id}`);
 
     await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'states'))}`);
     await confirmByKeyboard('Remove this account');
-    await expectToast(`${KEY} is removed.`);
+    await expectToast(`Account ${KEY} removed.`);
     await eventually(() => describeFocus(page)).toBe('h1: Accounts');
 
     const protectedEmulator = await startListeningEmulator(['--admin-token', 'open-sesame']);
     const tokenPage = await openPage(protectedEmulator.origin, accountHref(KEY), {
       expected: [statusError(401)],
     });
-    await tokenPage.form('The admin token').getByLabel('Admin token').fill('open-sesame');
+    await tokenPage.form('Admin token').getByLabel('Admin token').fill('open-sesame');
     await tokenPage.page.keyboard.press('Enter');
     await eventually(() => describeFocus(tokenPage.page)).toBe(`h1: ${KEY}`);
   });
 
-  it('is left alone where the focus was given up before', async () => {
+  it('stays on the body if the user had moved it there', async () => {
     const { origin, order, callAdmin } = await startListeningEmulator();
     const id = await order(KEY);
     const { page, button } = await openPage(origin, accountHref(KEY, 'tasks', id));

@@ -1,24 +1,24 @@
 import { describe, expect, it } from 'vitest';
 import { formatDateTime, formatTime, toIsoString, truncate } from '../../src/console/components/format.ts';
 
-describe('moments in words', () => {
+describe('timestamps', () => {
   it.each([
     [Date.UTC(2026, 0, 15, 12, 0, 0, 7), '2026-01-15 12:00:00', '12:00:00.007'],
-    // A real clock can be set to the end of the year 9999, and goes on.
+    // A real clock can be set to the end of the year 9999, and then runs on.
     [Date.UTC(10_000, 0, 1, 0, 0, 1), '10000-01-01 00:00:01', '00:00:01.000'],
     [Number.MAX_SAFE_INTEGER, '275760-09-13 00:00:00', '00:00:00.000'],
-  ])('are told in every year: %d', (ms, day, time) => {
+  ])('are formatted in any year: %d', (ms, day, time) => {
     expect([formatDateTime(toIsoString(ms)), formatTime(toIsoString(ms))]).toEqual([day, time]);
   });
 });
 
-describe('the beginning of a text', () => {
+describe('truncate', () => {
   it.each([
     ['abc', 3, 'abc'],
     ['abcd', 3, 'abc'],
     ['ab😀d', 4, 'ab😀'],
     ['ab😀d', 3, 'ab'],
-  ])('has no half characters: %s, %d', (text, maxLength, expected) => {
+  ])('does not split surrogate pairs: %s, %d', (text, maxLength, expected) => {
     expect(truncate(text, maxLength)).toBe(expected);
   });
 });

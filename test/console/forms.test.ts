@@ -15,16 +15,16 @@ const KEY = 'np_test_frozen';
 
 const inputValue = (field: Locator) => field.inputValue();
 
-/** A browser that lets the page copy nothing, as over plain HTTP from another machine. */
+/** Removes clipboard access, as browsers do over plain HTTP from another machine. */
 async function disableClipboard({ page, context }: OpenedPage): Promise<void> {
   await context.addInitScript('delete Navigator.prototype.clipboard');
   await page.reload();
 }
 
-describe.skipIf(!CHROMIUM)('forms in the console', () => {
+describe.skipIf(!CHROMIUM)('console forms', () => {
   const { openPage } = useConsole();
 
-  it('keep what was chosen and written while the client works', async () => {
+  it('keep their values while the page updates', async () => {
     const { origin, order, read } = await startListeningEmulator();
     const { page, press, form, expectToast, region, tab } = await openPage(origin, accountHref(KEY));
     const credits = region('Credits');
@@ -37,17 +37,17 @@ describe.skipIf(!CHROMIUM)('forms in the console', () => {
     expect([await inputValue(mode), await inputValue(form('Change the clock').getByLabel('Speed'))]).toEqual([
       ...['auto', '3'],
     ]);
-    await press('Change it');
-    await expectToast('The clock is auto now.');
+    await press('Change');
+    await expectToast('Clock mode: auto.');
     expect((await read(KEY)).clock.mode).toBe('auto');
-    // It begins with how it is now.
-    await region('Clock').getByText('each poll moves it on', { exact: true }).waitFor();
+    // The form starts with the current values.
+    await region('Clock').getByText('each poll advances it', { exact: true }).waitFor();
     await press('Change …');
     expect(await inputValue(mode)).toBe('auto');
 
     await tab('faults').click();
-    const rule = form('A new rule for this account');
-    await rule.getByRole('combobox', { name: 'What', exact: true }).selectOption('answer');
+    const rule = form('New rule for this account');
+    await rule.getByRole('combobox', { name: 'Effect', exact: true }).selectOption('answer');
     await rule.getByLabel('Status', { exact: true }).fill('555');
     await rule.getByLabel('Content type').fill('text/plain');
     await rule.getByLabel('Times').fill('9');
@@ -57,13 +57,13 @@ describe.skipIf(!CHROMIUM)('forms in the console', () => {
     expect([await fieldValue('Status'), await fieldValue('Content type'), await fieldValue('Times')]).toEqual([
       ...['555', 'text/plain', '9'],
     ]);
-    await page.getByRole('combobox', { name: 'When' }).selectOption('charge');
+    await page.getByRole('combobox', { name: 'Stage' }).selectOption('charge');
     expect(await fieldValue('Times')).toBe('9');
   });
 
-  it('do nothing for good at a double-click, or while a key is held', async () => {
+  it('do not take a double-click or a held key for a confirmation', async () => {
     const { origin, order, get } = await startListeningEmulator();
-    await order('np_test_to_be_lost');
+    await order('np_test_other');
     const { page, button, expectToast } = await openPage(origin);
     await page.getByText('7 accounts', { exact: true }).waitFor();
     const reset = button('Reset everything');
@@ -86,18 +86,18 @@ describe.skipIf(!CHROMIUM)('forms in the console', () => {
     expect((await get('/__admin/accounts')).body.accounts).toHaveLength(7);
     await page.keyboard.up('Enter');
     await page.keyboard.press('Enter');
-    await expectToast('Everything is as at the first start: 6 accounts.');
+    await expectToast('Everything was reset: 6 accounts.');
   });
 
-  it('show what a browser does not copy, selected, so that one can', async () => {
+  it('show the selected text if the clipboard is not available', async () => {
     const { origin, order } = await startListeningEmulator();
     await order(KEY, 'a cat');
     const opened = await openPage(origin, accountHref(KEY, 'requests', '1'));
     const { page, press, expectToast, button } = opened;
     await disableClipboard(opened);
     await press('Copy as curl');
-    await expectToast(/the text is selected, copy it by hand/);
-    const text = page.getByRole('textbox', { name: 'To be copied by hand' });
+    await expectToast(/Copy the selected text manually/);
+    const text = page.getByRole('textbox', { name: 'Text to copy' });
     expect(await text.inputValue()).toMatch(/^curl .*"a cat"/);
     expect(
       await text.evaluate((area: PageElement) => [
@@ -110,19 +110,19 @@ describe.skipIf(!CHROMIUM)('forms in the console', () => {
     await text.waitFor({ state: 'detached' });
     await press('Copy the key');
     expect(await text.inputValue()).toBe(KEY);
-    // Who goes on has no use for it.
-    await button('Give or take …').focus();
+    // Moving the focus elsewhere closes it.
+    await button('Adjust …').focus();
     await text.waitFor({ state: 'detached' });
   });
 
-  it('open within the window, and close when one goes on by Tab', async () => {
+  it('open within the viewport, and close when Tab leaves them', async () => {
     const { origin, order } = await startListeningEmulator();
     const id = await order(KEY);
     const { page, press, form, button } = await openPage(origin, accountHref(KEY, 'tasks', id));
     await page.getByRole('article').waitFor();
     for (const width of [1280, 1000, 900]) {
       await page.setViewportSize({ width, height: 800 });
-      for (const opener of ['Give or take …', 'Set …', 'Change …', 'Fail …']) {
+      for (const opener of ['Adjust …', 'Set …', 'Change …', 'Fail …']) {
         await press(opener);
         await page.getByRole('form').waitFor();
         expect([width, opener, await findHorizontalOverflow(page)]).toEqual([width, opener, []]);
@@ -131,10 +131,10 @@ describe.skipIf(!CHROMIUM)('forms in the console', () => {
         await page.keyboard.press('Escape');
       }
     }
-    await press('Give or take …');
-    const opened = form('Give or take credits');
+    await press('Adjust …');
+    const opened = form('Adjust credits');
     await eventually(() => opened.getByLabel('Amount').evaluate(isActive)).toBe(true);
-    for (const _ of ['Reason', 'Book it']) await page.keyboard.press('Tab');
+    for (const _ of ['Reason', 'Apply']) await page.keyboard.press('Tab');
     expect(await opened.isVisible()).toBe(true);
     await page.keyboard.press('Tab');
     await opened.waitFor({ state: 'detached' });

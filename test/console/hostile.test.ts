@@ -17,8 +17,8 @@ import {
 } from '../support/console.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-// What runs in the page knows the names of the page.
-// biome-ignore lint/suspicious/noExplicitAny: the compiler does not
+// Globals of the page, for functions that run there.
+// biome-ignore lint/suspicious/noExplicitAny: the tests are compiled without DOM types
 declare const document: any;
 declare const NodeFilter: { SHOW_TEXT: number };
 
@@ -27,22 +27,23 @@ const GENERATE = '/api/sora-2/generate';
 const IMAGE = '\'"><img src=x onerror=hit=1>';
 const hasCurl = hasProgram('curl', '--version') && hasProgram('bash', '--version');
 
-/** By what they would do where they are taken for more than text. */
+/** Texts that would do harm if they were treated as anything but text. */
 const HOSTILE = {
-  'markup and programs': [
+  'markup and scripts': [
     IMAGE,
     '</script><script>hit=2</script>',
     '<iframe srcdoc="<script>parent.hit=3</script>"></iframe><svg onload=hit=4>',
     '<style>*{display:none}</style><base href="//example.com/"><meta http-equiv=refresh content=0>',
     'javascript:hit=5// {{7*7}} %s %d __proto__ constructor $& $1',
   ].join(''),
-  'characters that turn a line round': '\u202eevil\u2066 \u200f\u202b',
-  'characters that are none, or are not seen': 'a\u0000b\u0007c\u001b[31md\u200be\ufeff \ud83d and \udc00',
-  'one word without an end': 'w'.repeat(16_000),
-  'lines without an end': 'line\n'.repeat(500),
+  'characters that change the text direction': '\u202eevil\u2066 \u200f\u202b',
+  'control characters, invisible characters and lone surrogates':
+    'a\u0000b\u0007c\u001b[31md\u200be\ufeff \ud83d and \udc00',
+  'a very long word': 'w'.repeat(16_000),
+  'very many lines': 'line\n'.repeat(500),
 };
 
-/** Sent as it is, byte for byte, which fetch would not do. */
+/** Sends a request without normalization, byte for byte, which fetch cannot. */
 function sendRaw(origin: string, path: string, headers: Record<string, string>, body: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const outgoing = request(origin + path, { method: 'POST', path, headers, agent: false }, (response) => {
@@ -54,18 +55,18 @@ function sendRaw(origin: string, path: string, headers: Record<string, string>, 
 
 const authHeaders = (key = KEY) => ({ authorization: `Bearer ${key}`, 'content-type': 'application/json' });
 
-/** Elements that none of the page's own code makes. */
+/** Elements that the page's own code never creates. */
 const FOREIGN_ELEMENTS = 'iframe, object, embed, base, style, svg, img[src="x"], [onerror], [onload], meta[http-equiv]';
 
-describe.skipIf(!CHROMIUM)('the console shows what came from clients, and nothing of it does anything', () => {
+describe.skipIf(!CHROMIUM)('console, hostile input', () => {
   const { openPage } = useConsole();
 
-  /** A client that puts such a text wherever it can. */
+  /** Puts a text wherever a client can. */
   async function submitEverywhere(emulator: ListeningEmulator, text: string) {
     const { origin, order, callAdmin, send } = emulator;
     const id = await order(KEY, text);
     await order(KEY, `@emulator(fail) ${text}`);
-    // Headers are Latin, and of one line.
+    // Header values: printable ASCII, on a single line.
     const header = text.replaceAll(/[^\x20-\x7e]/g, '').slice(0, 4000);
     await sendRaw(origin, GENERATE, { ...authHeaders(), 'x-note': header, 'x-empty': '' }, text || ' ');
     const path = `/api/${encodeURI(header.replaceAll(/\s/g, ''))
@@ -89,15 +90,15 @@ describe.skipIf(!CHROMIUM)('the console shows what came from clients, and nothin
     return id;
   }
 
-  it.each(Object.entries(HOSTILE))('%s', async (_name, text) => {
+  it.each(Object.entries(HOSTILE))('shows %s as inert text', async (_name, text) => {
     const emulator = await startListeningEmulator(['--rate-limit', 'off']);
     const id = await submitEverywhere(emulator, text);
     const { requests } = await emulator.read(KEY, '/requests');
     const { page } = await openPage(emulator.origin, accountHref(KEY, 'tasks', id));
     const views: [hash: string, there: string][] = [
-      [accountHref(KEY, 'tasks', id), 'Made of'],
+      [accountHref(KEY, 'tasks', id), 'Input'],
       ...requests.map((entry: JournalEntry) => [accountHref(KEY, 'requests', entry.id), `Request ${entry.id}`]),
-      [accountHref(KEY, 'ledger'), 'Verify the books'],
+      [accountHref(KEY, 'ledger'), 'Verify the ledger'],
       [accountHref(KEY, 'verdict'), 'Verdict'],
       [accountHref(KEY, 'faults'), 'at task: hang'],
       ['#/', '6 accounts'],
@@ -124,14 +125,14 @@ describe.skipIf(!CHROMIUM)('the console shows what came from clients, and nothin
     }
 
     await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'tasks', id))}`);
-    const made = page.getByRole('region', { name: 'What the task was made of' });
-    // As it is, to the character.
-    const shown = JSON.parse((await made.textContent())!).prompt;
+    const input = page.getByRole('region', { name: 'Task input' });
+    // Shown unchanged, character by character.
+    const shown = JSON.parse((await input.textContent())!).prompt;
     expect(shown).toBe((await emulator.read(KEY, `/tasks/${id}`)).input.prompt);
     expect(await page.evaluate('document.scripts.length')).toBe(1);
   });
 
-  it('keys that mean something in addresses, markup and programs', async () => {
+  it('handles keys with special characters of URLs, markup and scripts', async () => {
     const keys = [
       '\'"><img/src=x/onerror=hit=1><script>hit=2</script>',
       "a/b%2Fc#d?e=f&g;h%$&$`$'",
@@ -141,7 +142,7 @@ describe.skipIf(!CHROMIUM)('the console shows what came from clients, and nothin
       'k'.repeat(200),
     ];
     const { origin, post, order, read } = await startListeningEmulator();
-    const { page, form, press, expectToast, copied, button, row, region } = await openPage(origin);
+    const { page, form, press, expectToast, readClipboard, button, row, region } = await openPage(origin);
     await page.setViewportSize({ width: 390, height: 844 });
     for (const key of keys) {
       await post('/__admin/accounts', { key, credits: 10 }, null);
@@ -152,18 +153,18 @@ describe.skipIf(!CHROMIUM)('the console shows what came from clients, and nothin
       expect(await findHorizontalOverflow(page)).toEqual([]);
       expect(page.url()).toBe(`${origin}/console${accountHref(key)}`);
       await button('Copy the key').click();
-      await eventually(copied).toBe(key);
+      await eventually(readClipboard).toBe(key);
       await order(key);
       await row(/golden retriever/).click();
       await page.getByRole('article').waitFor();
-      await press('Give or take …');
-      await form('Give or take credits').getByLabel('Amount').fill('5');
-      await press('Book it');
-      await expectToast('The balance is 11 now.');
+      await press('Adjust …');
+      await form('Adjust credits').getByLabel('Amount').fill('5');
+      await press('Apply');
+      await expectToast('New balance: 11.');
       await region('Credits').getByText('11', { exact: true }).waitFor();
       expect(await read(key)).toMatchObject({ key, credits: 11 });
       expect(await page.locator(FOREIGN_ELEMENTS).count()).toBe(0);
-      // Its address leads to it again.
+      // The address still works after a reload.
       await page.reload();
       await heading.getByText(key, { exact: true }).waitFor();
       await page.getByRole('article').waitFor();
@@ -171,79 +172,85 @@ describe.skipIf(!CHROMIUM)('the console shows what came from clients, and nothin
     }
   });
 
-  it('addresses that nobody has made', async () => {
+  it('handles malformed and malicious addresses', async () => {
     const { origin } = await startListeningEmulator();
     const { page } = await openPage(origin, '#/accounts/%E0%A4%A/%/%', {
       expected: [statusError(404), statusError(400)],
     });
-    await page.getByRole('heading', { name: 'There is no account %E0%A4%A' }).waitFor();
+    await page.getByRole('heading', { name: 'Account %E0%A4%A not found' }).waitFor();
     for (const hash of [
       `#/accounts/${IMAGE}`,
       `#/accounts/${encodeURIComponent(IMAGE)}/tasks/${encodeURIComponent(IMAGE)}`,
     ]) {
       await page.goto('about:blank');
       await page.goto(`${origin}/console${hash}`);
-      await page.getByRole('heading', { name: 'There is no account' }).getByText(IMAGE, { exact: true }).waitFor();
+      await page
+        .getByRole('heading', { name: /not found$/ })
+        .getByText(IMAGE, { exact: true })
+        .waitFor();
       expect(await page.locator(FOREIGN_ELEMENTS).count()).toBe(0);
     }
     await page.goto('about:blank');
     await page.goto(`${origin}/console${accountHref(KEY, 'requests', IMAGE)}`);
-    await page.getByText('The journal does not have this request any more.').waitFor();
+    await page.getByText('This request is no longer in the journal.').waitFor();
     await page.goto('about:blank');
     await page.goto(`${origin}/console#/nonsense/${IMAGE}`);
     await page.getByRole('heading', { name: 'Accounts' }).waitFor();
   });
 
-  it.skipIf(!hasCurl)('lines for a shell send what was sent, and nothing of it is run', async () => {
-    const { origin, read } = await startListeningEmulator(['--rate-limit', 'off']);
-    const dir = tempDir();
-    const texts = [
-      '$(touch hit)',
-      '`touch hit`',
-      "'; touch hit; '",
-      '"; touch hit; "',
-      '\n touch hit \n',
-      '| touch hit &',
-      '\u001b]0;touch hit\u0007\u001b[2J',
-      '\r\ntouch hit\r\n',
-      "\\'; touch hit #",
-      '@/etc/passwd',
-      '--output=hit -K hit',
-      '!! %s {a,b} [1-9] ~ *',
-      '\u202e)tih hcuot($\u2028\u2029',
-      '[key] np_test_frozen',
-    ];
-    const bodies = texts.flatMap((text) => [text, JSON.stringify({ prompt: text, [text]: [text] })]);
-    for (const body of bodies) {
-      const header = body.replaceAll(/[^\x20-\x7e]/g, '');
-      const path = body === texts[0] ? `/api/'$(touch\${IFS}hit)'/"\`touch\${IFS}hit\`"/../[1-9]/{a,b}` : GENERATE;
-      await sendRaw(origin, path, { ...authHeaders(), 'x-note': header, 'x-empty': '' }, body);
-    }
-    const { requests } = (await read(KEY, '/requests?limit=1000')) as { requests: JournalEntry[] };
-    expect(requests).toHaveLength(bodies.length);
-    const { page, press, copied } = await openPage(origin, accountHref(KEY, 'requests'));
-    const lines: string[] = [];
-    for (const { id } of requests) {
-      await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'requests', id))}`);
-      await page.getByRole('article', { name: `Request ${id}`, exact: true }).waitFor();
-      await page.evaluate('navigator.clipboard.writeText("")');
-      await press('Copy as curl');
-      await eventually(copied).toMatch(/^curl /);
-      lines.push(await copied());
-    }
-    // One line each, with nothing that a terminal would act on.
-    expect(lines.filter((line) => /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(line))).toEqual([]);
-    await runInShell('bash', lines.map((line) => `${line} -o /dev/null || exit 1`).join('\n'), dir);
-    expect(readdirSync(dir)).toEqual([]);
-    const all = (await read(KEY, '/requests?limit=1000')).requests as JournalEntry[];
-    const toComparable = ({ method, path, request: { headers, body } }: JournalEntry) => ({
-      ...{ method, path, body, note: headers['x-note'], empty: headers['x-empty'] },
-    });
-    expect(all.slice(bodies.length).map(toComparable)).toEqual(requests.map(toComparable));
-  });
+  it.skipIf(!hasCurl)(
+    'curl commands resend hostile requests exactly, without running any of their content',
+    async () => {
+      const { origin, read } = await startListeningEmulator(['--rate-limit', 'off']);
+      const dir = tempDir();
+      const texts = [
+        '$(touch hit)',
+        '`touch hit`',
+        "'; touch hit; '",
+        '"; touch hit; "',
+        '\n touch hit \n',
+        '| touch hit &',
+        '\u001b]0;touch hit\u0007\u001b[2J',
+        '\r\ntouch hit\r\n',
+        "\\'; touch hit #",
+        '@/etc/passwd',
+        '--output=hit -K hit',
+        '!! %s {a,b} [1-9] ~ *',
+        '\u202e)tih hcuot($\u2028\u2029',
+        '[key] np_test_frozen',
+      ];
+      const bodies = texts.flatMap((text) => [text, JSON.stringify({ prompt: text, [text]: [text] })]);
+      for (const body of bodies) {
+        const header = body.replaceAll(/[^\x20-\x7e]/g, '');
+        const path = body === texts[0] ? `/api/'$(touch\${IFS}hit)'/"\`touch\${IFS}hit\`"/../[1-9]/{a,b}` : GENERATE;
+        await sendRaw(origin, path, { ...authHeaders(), 'x-note': header, 'x-empty': '' }, body);
+      }
+      const { requests } = (await read(KEY, '/requests?limit=1000')) as { requests: JournalEntry[] };
+      expect(requests).toHaveLength(bodies.length);
+      const { page, press, readClipboard } = await openPage(origin, accountHref(KEY, 'requests'));
+      const lines: string[] = [];
+      for (const { id } of requests) {
+        await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'requests', id))}`);
+        await page.getByRole('article', { name: `Request ${id}`, exact: true }).waitFor();
+        await page.evaluate('navigator.clipboard.writeText("")');
+        await press('Copy as curl');
+        await eventually(readClipboard).toMatch(/^curl /);
+        lines.push(await readClipboard());
+      }
+      // Each is a single line without characters that a terminal would interpret.
+      expect(lines.filter((line) => /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(line))).toEqual([]);
+      await runInShell('bash', lines.map((line) => `${line} -o /dev/null || exit 1`).join('\n'), dir);
+      expect(readdirSync(dir)).toEqual([]);
+      const all = (await read(KEY, '/requests?limit=1000')).requests as JournalEntry[];
+      const toComparable = ({ method, path, request: { headers, body } }: JournalEntry) => ({
+        ...{ method, path, body, note: headers['x-note'], empty: headers['x-empty'] },
+      });
+      expect(all.slice(bodies.length).map(toComparable)).toEqual(requests.map(toComparable));
+    },
+  );
 });
 
-/** Runs in the page: texts that change the direction of what stands beside them. */
+/** Runs in the page. Finds texts that could change the direction of the text beside them. */
 function findUnisolatedBidi(): string[] {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   const found: PageElement[] = [];

@@ -1,9 +1,9 @@
-import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
 import {
   accountHref,
   eventually,
+  holdResponses,
   openSwitchableProxy,
   startListeningEmulator,
   statusError,
@@ -13,34 +13,18 @@ import {
 const KEY = 'np_test_frozen';
 const GENERATE = '/api/sora-2/generate';
 
-/** Answers to this are given, and kept back until they are let go. */
-async function holdResponses(page: Page, url: string) {
-  let isHeld = false;
-  let letGo = () => {};
-  const released = new Promise<void>((resolve) => {
-    letGo = resolve;
-  });
-  await page.route(url, async (route) => {
-    const response = await route.fetch();
-    isHeld = true;
-    await released;
-    await route.fulfill({ response });
-  });
-  return { isHeld: () => isHeld, letGo };
-}
-
-describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
+describe.skipIf(!CHROMIUM)('console live updates', () => {
   const { openPage } = useConsole();
 
-  it('shows tasks that come and move, with the balance, the limiter and the time', async () => {
+  it('shows new tasks and their progress, the credits, the rate limit and the clock', async () => {
     const { origin, order, callAdmin, postOk } = await startListeningEmulator();
-    const { page, rowLabels, region, live } = await openPage(origin, accountHref(KEY));
-    await live();
-    const [credits, limiter, clock] = ['Credits', 'Limiter', 'Clock'].map(region);
+    const { page, rowLabels, region, waitUntilLive } = await openPage(origin, accountHref(KEY));
+    await waitUntilLive();
+    const [credits, limiter, clock] = ['Credits', 'Rate limit', 'Clock'].map(region);
     const first = await order(KEY, 'the first');
     await eventually(rowLabels).toEqual(['the first sora-2 generating · 0 % 4 cr']);
     await credits!.getByText('996', { exact: true }).waitFor();
-    await credits!.getByText('4 more are held').waitFor();
+    await credits!.getByText('4 held').waitFor();
     await limiter!.getByText('99 of 100').waitFor();
     await limiter!.getByText('left until 13:00:00').waitFor();
 
@@ -65,10 +49,10 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
       expect.stringMatching(/^the second sora-2 completed in \d:\d\d min 4 cr$/),
       'the first sora-2 failed: INTERNAL_ERROR 4 cr',
     ]);
-    await credits!.getByText('none are held').waitFor();
+    await credits!.getByText('none held').waitFor();
 
     await callAdmin('PUT', KEY, '/clock', { mode: 'auto' });
-    await clock!.getByText('each poll moves it on').waitFor();
+    await clock!.getByText('each poll advances it').waitFor();
     await callAdmin('PUT', KEY, '/rate-limit', { limit: 7, remaining: 3 });
     await limiter!.getByText('3 of 7').waitFor();
     await callAdmin('PATCH', KEY, '', { revoked: true });
@@ -83,27 +67,27 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
     ]);
   });
 
-  it('misses nothing that happens while it is reading', async () => {
+  it('does not miss a change during a read', async () => {
     const { origin, order, callAdmin } = await startListeningEmulator();
-    const { page, row, region, live } = await openPage(origin, accountHref(KEY));
-    await live();
+    const { page, row, region, waitUntilLive } = await openPage(origin, accountHref(KEY));
+    await waitUntilLive();
     await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
-    const { isHeld, letGo } = await holdResponses(page, '**/tasks?*');
-    const id = await order(KEY, 'of the first moment');
-    await region('Credits').getByText('4 more are held').waitFor();
+    const { isHeld, release } = await holdResponses(page, '**/tasks?*');
+    const id = await order(KEY, 'early');
+    await region('Credits').getByText('4 held').waitFor();
     await eventually(isHeld).toBe(true);
     await callAdmin('POST', KEY, `/tasks/${id}/complete`);
-    // So it has heard of that, and the answer that it waits for is old.
-    await region('Credits').getByText('none are held').waitFor();
-    letGo();
-    await row(/^of the first moment sora-2 completed/).waitFor();
+    // The page knows of the change now, and the delayed response is outdated.
+    await region('Credits').getByText('none held').waitFor();
+    release();
+    await row(/^early sora-2 completed/).waitFor();
   });
 
-  it('shows the ledger, requests, findings, rules and snapshots that others bring about', async () => {
+  it('shows new ledger entries, requests, findings, fault rules and snapshots', async () => {
     const { origin, order, callAdmin, post } = await startListeningEmulator();
-    const { page, rowLabels, row, tab, region, live } = await openPage(origin, accountHref(KEY, 'ledger'));
+    const { page, rowLabels, row, tab, region, waitUntilLive } = await openPage(origin, accountHref(KEY, 'ledger'));
     const count = (name: string) => tab(name).innerText();
-    await live();
+    await waitUntilLive();
     await row(/initial credits/).waitFor();
     await callAdmin('POST', KEY, '/credits', { amount: 5, reason: 'a gift' });
     await row(/grant a gift \+5 1 005$/).waitFor();
@@ -126,26 +110,26 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
     await region('Verdict').getByText('DUPLICATE_SUBMIT').waitFor();
 
     await tab('faults').click();
-    await page.getByText(`rule ${rule.id} · has struck once · used up`).waitFor();
+    await page.getByText(`rule ${rule.id} · has fired once · used up`).waitFor();
     await callAdmin('DELETE', KEY, `/faults/${rule.id}`);
-    await region('Of this account').getByText('None is set.').waitFor();
+    await region('Rules for this account').getByText('No rules.').waitFor();
     await post('/__admin/faults', { at: 'task', effect: { fail: true } }, null);
-    await region('For everybody').getByText('at task: fail · for every request').waitFor();
+    await region('Rules for all accounts').getByText('at task: fail · all requests').waitFor();
 
     await tab('states').click();
-    await callAdmin('POST', KEY, '/snapshots', { name: 'of-another' });
-    await page.getByText('of-another').waitFor();
+    await callAdmin('POST', KEY, '/snapshots', { name: 'external-snapshot' });
+    await page.getByText('external-snapshot').waitFor();
     await callAdmin('DELETE', KEY, '/requests');
     await eventually(() => count('requests')).toMatch(/^requests$/i);
     await callAdmin('POST', KEY, '/credits', { amount: 5 });
-    await callAdmin('POST', KEY, '/snapshots/of-another/restore');
+    await callAdmin('POST', KEY, '/snapshots/external-snapshot/restore');
     await tab('ledger').click();
     await eventually(async () => (await rowLabels())[0]).toMatch(/^2026-01-15 12:00:00 hold task_\w+ −4 997$/);
   });
 
-  it('shows that an account was reset, removed and made again', async () => {
+  it('shows that an account was reset, removed and created again', async () => {
     const { origin, order, callAdmin, post } = await startListeningEmulator();
-    const key = 'np_test_of_somebody';
+    const key = 'np_test_other';
     const id = await order(key);
     const { page, row, region, tab } = await openPage(origin, accountHref(key, 'tasks', id), {
       expected: [statusError(404)],
@@ -153,50 +137,50 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
     const article = page.getByRole('article');
     await article.waitFor();
     await callAdmin('POST', key, '/reset');
-    await page.getByText(`There is no task ${id}.`).waitFor();
+    await page.getByText(`Task ${id} not found.`).waitFor();
     await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
     await region('Credits').getByText('1\u202f000').waitFor();
 
     await order(key, 'before it goes');
     await row(/before it goes/).waitFor();
     await callAdmin('DELETE', key, '');
-    await page.getByRole('heading', { name: `There is no account ${key}` }).waitFor();
+    await page.getByRole('heading', { name: `Account ${key} not found` }).waitFor();
     await order(key, 'after it came back');
     await row(/after it came back/).waitFor();
     await eventually(() => tab('tasks').innerText()).toMatch(/1$/);
 
     await post('/__admin/reset', undefined, null);
-    await page.getByRole('heading', { name: `There is no account ${key}` }).waitFor();
+    await page.getByRole('heading', { name: `Account ${key} not found` }).waitFor();
   });
 
-  it('shows all of it when everything is reset while one account is looked at', async () => {
+  it('updates an open account when everything is reset', async () => {
     const { origin, order, post } = await startListeningEmulator();
     await post('/__admin/faults', { at: 'task', effect: { fail: true } }, null);
     await order(KEY);
     const { region, tab, page } = await openPage(origin, accountHref(KEY, 'faults'));
-    await region('For everybody').getByText('at task: fail').waitFor();
+    await region('Rules for all accounts').getByText('at task: fail').waitFor();
     await eventually(() => tab('tasks').innerText()).toMatch(/1$/);
     await post('/__admin/reset', undefined, null);
-    await region('For everybody').getByText('None is set.').waitFor();
+    await region('Rules for all accounts').getByText('No rules.').waitFor();
     await eventually(() => tab('tasks').innerText()).toMatch(/^tasks$/i);
     await region('Credits').getByText('1\u202f000').waitFor();
     await page.getByRole('link', { name: 'Accounts' }).click();
     await page.getByText('6 accounts', { exact: true }).waitFor();
   });
 
-  it('shows the accounts that come, change and go', async () => {
+  it('shows accounts that are created, changed and removed', async () => {
     const { origin, clock, order, callAdmin, post } = await startListeningEmulator();
-    const { page, row, rows, live } = await openPage(origin);
-    await live();
+    const { page, row, rows, waitUntilLive } = await openPage(origin);
+    await waitUntilLive();
     await page.getByText('6 accounts', { exact: true }).waitFor();
     clock.advance(1000);
     await post('/__admin/accounts', { key: 'the-latest', credits: 5 }, null);
     await page.getByText('7 accounts', { exact: true }).waitFor();
     expect(await rows.first().innerText()).toMatch(/^the-latest/);
     clock.advance(1000);
-    await order('np_test_made_by_itself');
-    await row(/^np_test_made_by_itself active 996 99 of 100 real/).waitFor();
-    expect(await rows.first().innerText()).toMatch(/^np_test_made_by_itself/);
+    await order('np_test_auto_created');
+    await row(/^np_test_auto_created active 996 99 of 100 real/).waitFor();
+    expect(await rows.first().innerText()).toMatch(/^np_test_auto_created/);
     await callAdmin('POST', 'the-latest', '/credits', { amount: 6 });
     await row(/^the-latest active 11 /).waitFor();
     expect(await row(/active/).count()).toBe(1);
@@ -208,51 +192,51 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
     await row(/^the-latest/).waitFor({ state: 'detached' });
     await page.getByText('8 accounts', { exact: true }).waitFor();
     await post('/__admin/reset', undefined, null);
-    await row(/^np_test_made_by_itself/).waitFor({ state: 'detached' });
+    await row(/^np_test_auto_created/).waitFor({ state: 'detached' });
     await row(/^the-fork/).waitFor();
     await page.getByText('7 accounts', { exact: true }).waitFor();
   });
 
-  it('shows no account that goes while it is being read', async () => {
+  it('ignores a late response for an account that was removed', async () => {
     const { origin, callAdmin, post } = await startListeningEmulator();
     await post('/__admin/accounts', { key: 'soon-gone' }, null);
-    const { page, row, live } = await openPage(origin);
-    await live();
+    const { page, row, waitUntilLive } = await openPage(origin);
+    await waitUntilLive();
     await row(/^soon-gone/).waitFor();
-    const { isHeld, letGo } = await holdResponses(page, '**/__admin/accounts/soon-gone');
+    const { isHeld, release } = await holdResponses(page, '**/__admin/accounts/soon-gone');
     await callAdmin('POST', 'soon-gone', '/credits', { amount: 5 });
     await eventually(isHeld).toBe(true);
     await callAdmin('DELETE', 'soon-gone', '');
     await row(/^soon-gone/).waitFor({ state: 'detached' });
-    letGo();
+    release();
     await callAdmin('POST', KEY, '/credits', { amount: 5 });
-    // It has read on since.
+    // A later change is shown, so the page has processed the late response.
     await row(/^np_test_frozen active 1 005/).waitFor();
     expect(await row(/^soon-gone/).count()).toBe(0);
   });
 
-  it('says that it is not connected, and goes on by itself at an emulator that is started in its place', async () => {
+  it('shows a lost connection, and reconnects to an emulator started on the same port', async () => {
     const first = await startListeningEmulator();
     await first.order(KEY, 'of the first one');
-    const door = await openSwitchableProxy(first.origin);
-    const { page, row, press, expectToast, live } = await openPage(door.origin, accountHref(KEY), {
+    const proxy = await openSwitchableProxy(first.origin);
+    const { page, row, press, expectToast, waitUntilLive } = await openPage(proxy.origin, accountHref(KEY), {
       expected: [/Failed to load resource: net::ERR_/, statusError(404)],
     });
-    await live();
+    await waitUntilLive();
     await row(/of the first one/).waitFor();
-    door.disconnect();
+    proxy.disconnect();
     await page.getByText('not connected', { exact: true }).waitFor();
-    const reason = page.getByRole('paragraph').filter({ hasText: 'The emulator does not answer.' });
+    const reason = page.getByRole('paragraph').filter({ hasText: 'The emulator does not respond.' });
     await reason.waitFor();
     await press('Next step');
-    await expectToast('The emulator does not answer.');
-    // What was there can still be read.
+    await expectToast('The emulator does not respond.');
+    // Data that was already loaded stays visible.
     await row(/of the first one/).waitFor();
 
     const second = await startListeningEmulator();
     await second.order(KEY, 'of the second one');
-    door.switchTo(second.origin);
-    await live();
+    proxy.switchTo(second.origin);
+    await waitUntilLive();
     await row(/of the second one/).waitFor();
     await row(/of the first one/).waitFor({ state: 'detached' });
     await reason.waitFor({ state: 'detached' });
@@ -260,10 +244,10 @@ describe.skipIf(!CHROMIUM)('the console while somebody else works', () => {
     await row(/and one more/).waitFor();
   });
 
-  it('says that it is not connected when the emulator stops', async () => {
+  it('shows a lost connection when the emulator stops', async () => {
     const { origin, close } = await startListeningEmulator();
-    const { page, live } = await openPage(origin, '#/', { expected: [/net::ERR_/] });
-    await live();
+    const { page, waitUntilLive } = await openPage(origin, '#/', { expected: [/net::ERR_/] });
+    await waitUntilLive();
     await close();
     await page.getByText('not connected', { exact: true }).waitFor();
   });

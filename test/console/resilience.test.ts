@@ -4,6 +4,7 @@ import { CHROMIUM } from '../support/browser.ts';
 import {
   accountHref,
   eventually,
+  holdResponses,
   openSwitchableProxy,
   type PageElement,
   startListeningEmulator,
@@ -11,15 +12,15 @@ import {
   useConsole,
 } from '../support/console.ts';
 
-// What runs in the page knows the names of the page.
-// biome-ignore lint/suspicious/noExplicitAny: the compiler does not
+// Globals of the page, for functions that run there.
+// biome-ignore lint/suspicious/noExplicitAny: the tests are compiled without DOM types
 declare const document: any;
 
 const KEY = 'np_test_frozen';
 const REAL_CLOCK_KEY = 'np_test_default';
 const IMAGE = '/api/nano-banana-2/generate';
 
-/** Whether somebody looks at a page. */
+/** Simulates a page that becomes hidden or visible. */
 const setVisibility = (page: Page, state: 'hidden' | 'visible') =>
   page.evaluate((now) => {
     Object.defineProperty(document, 'visibilityState', { configurable: true, value: now });
@@ -29,31 +30,31 @@ const setVisibility = (page: Page, state: 'hidden' | 'visible') =>
 const respondWithError = (code: string, status: number) => (route: Route) =>
   route.fulfill({ status, json: { error: `Refused for ${code}.`, code } });
 
-describe.skipIf(!CHROMIUM)('the console', () => {
+describe.skipIf(!CHROMIUM)('console resilience', () => {
   const { openPage } = useConsole();
 
-  it.each(['..', '.', '%2e%2e', '%2E'])('takes no step out of its place where %s stands for a key', async (key) => {
+  it.each(['..', '.', '%2e%2e', '%2E'])('sends no request for the dot-segment key %s', async (key) => {
     const { origin } = await startListeningEmulator();
     const { page, requested } = await openPage(origin, `#/accounts/${key}/states`);
     await page.getByRole('heading', { name: 'Accounts' }).waitFor();
     expect(requested.filter((one) => /accounts\/\.|__admin\/(?:requests|tasks|ledger|verdict)/.test(one))).toEqual([]);
   });
 
-  it('leaves its connection to others while nobody sees it, and is right again when somebody does', async () => {
+  it('disconnects while hidden, and catches up when visible', async () => {
     const { origin, core, order } = await startListeningEmulator();
-    const { page, live, rowLabels } = await openPage(origin, accountHref(KEY));
-    await live();
+    const { page, waitUntilLive, rowLabels } = await openPage(origin, accountHref(KEY));
+    await waitUntilLive();
     expect(core.events.hasListeners()).toBe(true);
     await setVisibility(page, 'hidden');
     await eventually(() => core.events.hasListeners()).toBe(false);
     await order(KEY, 'unseen');
     expect(core.events.hasListeners()).toBe(false);
     await setVisibility(page, 'visible');
-    await live();
+    await waitUntilLive();
     await eventually(rowLabels).toEqual(['unseen sora-2 generating · 0 % 4 cr']);
   });
 
-  it('shows what a task has made, and not what another one had that is like it to the millisecond', async () => {
+  it('replaces a cached result when another task has the same id and timestamps', async () => {
     const { origin, postOk, callAdmin } = await startListeningEmulator();
     const generateImage = async (prompt: string) => {
       const { taskId } = await postOk(IMAGE, { prompt, mode: 'generate' }, KEY);
@@ -62,9 +63,9 @@ describe.skipIf(!CHROMIUM)('the console', () => {
       return taskId;
     };
     const id = await generateImage('a red cat');
-    // It can ask for the picture when the old one is gone and the new one is not made yet.
+    // The page may request the image after the old one is gone and before the new one exists.
     const { page } = await openPage(origin, accountHref(KEY, 'tasks', id), { expected: [statusError(404)] });
-    const picture = () =>
+    const image = () =>
       page.getByRole('img', { name: 'The imageUrl of this task' }).evaluate(async (image: PageElement) => {
         await image.decode();
         const canvas = document.createElement('canvas');
@@ -72,14 +73,14 @@ describe.skipIf(!CHROMIUM)('the console', () => {
         canvas.getContext('2d').drawImage(image, 0, 0, 64, 64);
         return canvas.toDataURL();
       });
-    const before = await picture();
+    const before = await image();
     await callAdmin('POST', KEY, '/reset');
     expect(await generateImage('a blue dog on the moon, seen from far away')).toBe(id);
     await page.getByText('a blue dog').first().waitFor();
-    await eventually(picture).not.toBe(before);
+    await eventually(image).not.toBe(before);
   });
 
-  it('asks again for what could not be had while one task took the place of another that is like it', async () => {
+  it('retries a failed result once the task was replaced by one with the same id and timestamps', async () => {
     const { origin, postOk, callAdmin } = await startListeningEmulator();
     const generateImage = async () => {
       const { taskId } = await postOk(IMAGE, { prompt: 'a red cat', mode: 'generate' }, KEY);
@@ -88,83 +89,76 @@ describe.skipIf(!CHROMIUM)('the console', () => {
     };
     const id = await generateImage();
     const { page } = await openPage(origin, accountHref(KEY, 'tasks', id), { expected: [statusError(404)] });
-    const picture = page.getByRole('img', { name: 'The imageUrl of this task' });
-    await picture.waitFor();
-    // All is reset, and nothing is there yet when it asks for the file.
-    let letGo = () => {};
-    const isMade = new Promise<void>((resolve) => {
-      letGo = resolve;
+    const image = page.getByRole('img', { name: 'The imageUrl of this task' });
+    await image.waitFor();
+    // After the reset, the page requests the file before the new task exists.
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
     });
-    await page.route('**/tasks?*', (route) => isMade.then(() => route.continue()));
+    await page.route('**/tasks?*', (route) => released.then(() => route.continue()));
     await page.route('**/files/*', respondWithError('TASK_NOT_FOUND', 404));
     await callAdmin('POST', KEY, '/reset');
     await page.getByRole('article').getByText('Refused for TASK_NOT_FOUND.').waitFor();
     await page.unroute('**/files/*');
     expect(await generateImage()).toBe(id);
-    letGo();
-    await picture.waitFor();
+    release();
+    await image.waitFor();
   });
 
-  it('brings back no account whose answer comes later than the news that it is gone', async () => {
+  it('ignores a late response for an account that was removed', async () => {
     const { origin, callAdmin, post } = await startListeningEmulator();
-    const { page, row, live } = await openPage(origin);
-    await live();
+    const { page, row, waitUntilLive } = await openPage(origin);
+    await waitUntilLive();
     await row(/^np_test_auto/).waitFor();
-    let letGo = () => {};
-    const released = new Promise<void>((resolve) => {
-      letGo = resolve;
-    });
-    const requestArrived = new Promise<void>((resolve) => {
-      void page.route('**/__admin/accounts/np_test_auto', async (route) => {
-        const response = await route.fetch();
-        resolve();
-        await released;
-        await route.fulfill({ response });
-      });
-    });
-    await post('/api/sora-2/check-status', { taskId: 'task_1' }, 'np_test_auto');
-    await requestArrived;
+    const { isHeld, release } = await holdResponses(page, '**/__admin/accounts/np_test_auto');
+    // Repeated, because a periodic reload of the list can replace the read of the single account.
+    const triggerRead = async () => {
+      await post('/api/sora-2/check-status', { taskId: 'task_1' }, 'np_test_auto');
+      return isHeld();
+    };
+    await eventually(triggerRead).toBe(true);
     await callAdmin('DELETE', 'np_test_auto', '');
     await row(/^np_test_auto/).waitFor({ state: 'detached' });
-    letGo();
-    // What comes after it has been read after it.
+    release();
+    // The page reads this account after the late response.
     await post('/api/sora-2/check-status', { taskId: 'task_1' }, 'np_test_limited');
     await row(/^np_test_limited.*2 of 3/).waitFor();
     expect(await row(/^np_test_auto/).count()).toBe(0);
   });
 
-  it('tells of what nobody is told: an hour that ends, a client with a wrong key', async () => {
+  it('shows changes without events: the end of a rate limit hour, an unauthorized request', async () => {
     const { origin, order, clock, post } = await startListeningEmulator();
     await order(REAL_CLOCK_KEY);
     const { page, region } = await openPage(origin, accountHref(REAL_CLOCK_KEY));
-    await region('Limiter').getByText('99 of 100').waitFor();
+    await region('Rate limit').getByText('99 of 100').waitFor();
     clock.advance(3_600_000);
-    await region('Limiter').getByText('100 of 100').waitFor();
+    await region('Rate limit').getByText('100 of 100').waitFor();
     await page.getByRole('link', { name: 'Accounts' }).click();
     await page.getByRole('heading', { name: 'Accounts' }).waitFor();
     await post('/api/sora-2/generate', {}, 'sk-wrong');
-    await page.getByText('1 request came with no key').waitFor();
+    await page.getByText('1 request with a missing or unknown key').waitFor();
   });
 
-  it('does not say of an account that has been used that nobody has asked for anything', async () => {
+  it('does not call a used account unused if the journal is off', async () => {
     const { origin, order } = await startListeningEmulator(['--journal-entries', '0']);
     await order(KEY);
     const { page, tab, row } = await openPage(origin);
     await row(/^np_test_frozen/).click();
     await tab('Requests').click();
-    await page.getByText('The journal is empty, or switched off.').waitFor();
+    await page.getByText('The journal is empty or switched off.').waitFor();
     expect(await page.getByRole('heading', { name: 'No requests yet' }).count()).toBe(0);
     await page.getByRole('link', { name: 'Accounts' }).click();
     await row(/^np_test_frozen/).waitFor();
     expect(await page.getByRole('heading', { name: 'No requests yet' }).count()).toBe(0);
   });
 
-  it('reads again what it could not read, though nothing else happens', async () => {
+  it('retries a failed read without a further event', async () => {
     const { origin, order } = await startListeningEmulator();
-    const { page, live, rowLabels } = await openPage(origin, accountHref(KEY), {
+    const { page, waitUntilLive, rowLabels } = await openPage(origin, accountHref(KEY), {
       expected: [statusError(503)],
     });
-    await live();
+    await waitUntilLive();
     await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
     let count = 0;
     await page.route('**/__admin/accounts/np_test_frozen/tasks?**', (route) => {
@@ -176,10 +170,10 @@ describe.skipIf(!CHROMIUM)('the console', () => {
     expect(count).toBeGreaterThan(2);
   });
 
-  it('shows what there is where it may not listen, and says why it does not move', async () => {
+  it('shows data and the reason when the listener limit is reached', async () => {
     const { origin, order } = await startListeningEmulator(['--listener-limit', '1']);
     const first = await openPage(origin, accountHref(KEY));
-    await first.live();
+    await first.waitUntilLive();
     await order(KEY, 'seen by both');
     const { page, rowLabels } = await openPage(origin, accountHref(KEY), { expected: [statusError(503)] });
     await eventually(rowLabels).toEqual(['seen by both sora-2 generating · 0 % 4 cr']);
@@ -190,53 +184,53 @@ describe.skipIf(!CHROMIUM)('the console', () => {
       .waitFor();
   });
 
-  it('notices an emulator that stands still and closes nothing', async () => {
+  it('detects a stalled emulator that closes no connection', async () => {
     const { origin } = await startListeningEmulator();
-    const door = await openSwitchableProxy(origin);
-    const { page, live } = await openPage(door.origin, '#/', { expected: [/./] });
-    await live();
+    const proxy = await openSwitchableProxy(origin);
+    const { page, waitUntilLive } = await openPage(proxy.origin, '#/', { expected: [/./] });
+    await waitUntilLive();
     await page.clock.install();
-    // The watch that is set with the next word of the emulator is of the clock that can be moved.
+    // After the reload, the page's timeouts use the fake clock.
     await page.reload();
-    await live();
-    door.pause();
+    await waitUntilLive();
+    proxy.pause();
     await page.clock.fastForward(40_000);
     await page.getByText('not connected').waitFor();
-    door.resume();
+    proxy.resume();
     await page.clock.fastForward(6000);
-    await live();
+    await waitUntilLive();
   });
 
   it.each([
     ['LOOPBACK_ONLY', 403],
     ['NODE_REQUIRED', 400],
-  ])('shows nothing but the reason where it is shut out for %s', async (code, status) => {
+  ])('shows only the reason when access is denied with %s', async (code, status) => {
     const { origin } = await startListeningEmulator();
     const { page, context } = await openPage(origin, '#/', { expected: [statusError(status)] });
     await context.route('**/__admin/**', respondWithError(code, status));
     await page.reload();
-    await page.getByRole('heading', { name: 'The control plane is closed to this page' }).waitFor();
+    await page.getByRole('heading', { name: 'No access to the control plane' }).waitFor();
     await page.getByText(`Refused for ${code}.`).waitFor();
     expect(await page.getByRole('button').count()).toBe(0);
-    const nodes = page.getByRole('link', { name: /one’s/ });
+    const nodes = page.getByRole('link', { name: /^node \d$/ });
     expect(await nodes.evaluateAll((links) => links.map((link: PageElement) => link.pathname))).toEqual(
       code === 'NODE_REQUIRED' ? ['/nodes/1/console', '/nodes/2/console'] : [],
     );
   });
 
-  it('tries a token on the account that is looked at: behind a balancer it is all that can be asked', async () => {
+  it('tries a token on the open account, the only path that works behind a balancer', async () => {
     const { origin } = await startListeningEmulator(['--admin-token', 'a long enough one'.replaceAll(' ', '-')]);
-    const { page, context, press, live, form } = await openPage(origin, accountHref(KEY), {
+    const { page, context, press, waitUntilLive, form } = await openPage(origin, accountHref(KEY), {
       expected: [statusError(401), statusError(400)],
     });
     await context.route('**/__admin/accounts?**', respondWithError('NODE_REQUIRED', 400));
-    await form('The admin token').getByLabel('Admin token').fill('a-long-enough-one');
-    await press('Go on');
-    await live();
+    await form('Admin token').getByLabel('Admin token').fill('a-long-enough-one');
+    await press('Continue');
+    await waitUntilLive();
     await page.getByRole('heading', { name: KEY }).waitFor();
   });
 
-  it('has a title for each view, so that tabs can be told apart', async () => {
+  it('has a document title for each view', async () => {
     const { origin } = await startListeningEmulator();
     const { page, tab } = await openPage(origin);
     await eventually(() => page.title()).toBe('accounts · nanophoto-emulator');

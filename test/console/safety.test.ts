@@ -18,8 +18,8 @@ const TOKEN = 'open-sesame-2026';
 const DIST = new URL('../../dist/console/', import.meta.url);
 const MAX_BYTES = 120 * 1024;
 
-describe('the files of the console', () => {
-  it(`are under ${MAX_BYTES / 1024} KB, packed as they are sent`, () => {
+describe('console files', () => {
+  it(`are smaller than ${MAX_BYTES / 1024} KB in total, compressed`, () => {
     const page = gzipSync(readFileSync(new URL('page.html', DIST)));
     const files = readdirSync(new URL('assets/', DIST));
     expect(files.map((name) => name.split('.').slice(1).join('.')).sort()).toEqual(['css.gz', 'js.gz']);
@@ -28,10 +28,10 @@ describe('the files of the console', () => {
   });
 });
 
-describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
+describe.skipIf(!CHROMIUM)('console safety', () => {
   const { openPage, browser } = useConsole();
 
-  it('every view asks the emulator alone, and each answer of the page is under a policy that allows nothing else', async () => {
+  it('every view only contacts the emulator, under a policy that allows nothing else', async () => {
     const { origin, views } = await createPopulatedEmulator();
     const { page, requested } = await openPage(origin);
     const policy = (await page.reload())!.headers()['content-security-policy']!;
@@ -49,7 +49,7 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
       await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
       await page.getByText(text).first().waitFor();
     }
-    // What else is asked for, and complained about, fails every test: see useConsole.
+    // useConsole also fails every test that contacts another host or logs an error.
     const urls = [...new Set(requested.map((one) => one.split(' ')[1]!))];
     expect(urls.filter((url) => !url.startsWith(`${origin}/`) && !/^(?:blob|data):/.test(url))).toEqual([]);
     const paths = urls.flatMap((url) => (url.startsWith(origin) ? [new URL(url).pathname] : []));
@@ -57,13 +57,13 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
     expect(paths.filter((path) => !known.test(path))).toEqual([]);
   });
 
-  it('what tries to run in the page is stopped', async () => {
+  it('the policy blocks injected markup, scripts, styles, frames and requests', async () => {
     const { origin } = await startListeningEmulator();
     const { page } = await openPage(origin, '#/', { expected: [/./] });
     await page.evaluate(`(() => {
-      const told = (document.told = new Set());
-      addEventListener('securitypolicyviolation', ({ violatedDirective }) => told.add(violatedDirective));
-      const attempt = (work) => { try { work(); } catch (error) { told.add(error.name); } };
+      const blocked = (document.blocked = new Set());
+      addEventListener('securitypolicyviolation', ({ violatedDirective }) => blocked.add(violatedDirective));
+      const attempt = (work) => { try { work(); } catch (error) { blocked.add(error.name); } };
       const put = (name, own) => document.body.append(Object.assign(document.createElement(name), own));
       attempt(() => { document.body.innerHTML = '<img src=x onerror=hit=1>'; });
       attempt(() => put('script', { text: 'hit=2' }));
@@ -72,12 +72,12 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
       attempt(() => put('img', { src: 'http://127.0.0.1:9/' }));
       fetch('http://127.0.0.1:9/').catch(() => {});
     })()`);
-    await eventually(() => page.evaluate('[...document.told].sort()')).toEqual([
+    await eventually(() => page.evaluate('[...document.blocked].sort()')).toEqual([
       ...['TypeError', 'connect-src', 'frame-src', 'img-src', 'require-trusted-types-for', 'style-src-elem'],
     ]);
   });
 
-  it('what is done says that the page does it, and is refused where it does not', async () => {
+  it('writes carry the console header, and are rejected without it', async () => {
     const { origin, read } = await startListeningEmulator();
     const { page, press, expectToast, context } = await openPage(origin, accountHref(KEY), {
       expected: [statusError(403)],
@@ -88,7 +88,7 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
         adminRequests.push([request.method(), request.headers()['x-emulator-console']]);
     });
     await press('+1 minute');
-    await expectToast(/^Moved on by 1:00 min/);
+    await expectToast(/^Advanced by 1:00 min/);
     expect(adminRequests.filter(([method]) => method === 'POST')).toEqual([['POST', '1']]);
     expect(adminRequests.filter(([, header]) => header !== '1')).toEqual([]);
     const { now } = (await read(KEY)).clock;
@@ -101,19 +101,19 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
     expect((await read(KEY)).clock.now).toBe(now);
   });
 
-  it('no page of another origin acts like it, or shows it', async () => {
+  it('pages of other origins can neither write nor embed the console', async () => {
     const { origin, callAdmin, read } = await startListeningEmulator();
     const other = await startListeningEmulator();
     await callAdmin('POST', KEY, '/credits', { amount: 5 });
     const page = await browser().newPage();
     onTestFinished(() => page.close());
-    // Of another emulator, which allows it everything.
+    // A page of another emulator, which has no policy of its own.
     await page.goto(`${other.origin}/health`);
     const outcome = await page.evaluate(`(() => {
-      const ask = (more) =>
-        fetch(${JSON.stringify(`${origin}${accountPath(KEY)}/reset`)}, { method: 'POST', ...more })
+      const reset = (options) =>
+        fetch(${JSON.stringify(`${origin}${accountPath(KEY)}/reset`)}, { method: 'POST', ...options })
           .then(({ type }) => type, () => 'refused');
-      return Promise.all([ask({ headers: { 'x-emulator-console': '1' } }), ask({ mode: 'no-cors' })]);
+      return Promise.all([reset({ headers: { 'x-emulator-console': '1' } }), reset({ mode: 'no-cors' })]);
     })()`);
     expect(outcome).toEqual(['refused', 'opaque']);
     expect((await read(KEY)).credits).toBe(1005);
@@ -127,62 +127,62 @@ describe.skipIf(!CHROMIUM)('the console keeps to itself', () => {
     ]);
   });
 
-  describe('where the emulator wants a token', () => {
-    it('it is asked for, a wrong one is told, and the right one opens all of it', async () => {
+  describe('with an admin token', () => {
+    it('rejects wrong tokens, and accepts the right one for this tab only', async () => {
       const { origin, send } = await startListeningEmulator(['--admin-token', TOKEN]);
-      const { page, form, press, expectToast, live, rows, requested, context } = await openPage(origin, '#/', {
+      const { page, form, press, expectToast, waitUntilLive, rows, requested, context } = await openPage(origin, '#/', {
         expected: [statusError(401)],
       });
-      const field = form('The admin token').getByLabel('Admin token');
-      await page.getByRole('heading', { name: 'This emulator wants its admin token' }).waitFor();
+      const field = form('Admin token').getByLabel('Admin token');
+      await page.getByRole('heading', { name: 'Admin token required' }).waitFor();
       expect(await field.getAttribute('type')).toBe('password');
       await eventually(() => field.evaluate((one) => one === one.ownerDocument.activeElement)).toBe(true);
       for (const wrong of ['not the one', 'wörng …', `${TOKEN} `]) {
         await field.fill(wrong);
         await page.keyboard.press('Enter');
-        await expectToast('This is not the token of this emulator.');
+        await expectToast('Wrong admin token.');
         expect(await field.isVisible()).toBe(true);
       }
       await field.fill(TOKEN);
-      await press('Go on');
-      await expectToast('This is the one.');
-      await live();
+      await press('Continue');
+      await expectToast('Token accepted.');
+      await waitUntilLive();
       await page.getByText('6 accounts', { exact: true }).waitFor();
       await rows.filter({ hasText: KEY }).click();
       await press('+1 minute');
-      await expectToast(/^Moved on by 1:00 min/);
+      await expectToast(/^Advanced by 1:00 min/);
       const account = await send('GET', accountPath(KEY), { key: null, headers: { 'x-admin-token': TOKEN } });
       expect(account.body.clock.now).toBe('2026-01-15T12:01:00.000Z');
 
-      // In no address, and nowhere but in this tab.
+      // The token is in no URL and only stored in this tab.
       expect(requested.filter((one) => one.includes(TOKEN))).toEqual([]);
       expect(page.url()).not.toContain(TOKEN);
       expect(await page.content()).not.toContain(TOKEN);
       expect(await page.evaluate('document.cookie + JSON.stringify({ ...localStorage })')).toBe('{}');
       await page.reload();
-      await live();
+      await waitUntilLive();
       const second = await context.newPage();
       await second.goto(`${origin}/console`);
-      await second.getByRole('heading', { name: 'This emulator wants its admin token' }).waitFor();
+      await second.getByRole('heading', { name: 'Admin token required' }).waitFor();
     });
 
-    it('it is asked for again when it is another one after a start', async () => {
+    it('prompts again when the token has changed after a restart', async () => {
       const first = await startListeningEmulator(['--admin-token', TOKEN]);
-      const door = await openSwitchableProxy(first.origin);
-      const { page, form, live } = await openPage(door.origin, '#/', {
+      const proxy = await openSwitchableProxy(first.origin);
+      const { page, form, waitUntilLive } = await openPage(proxy.origin, '#/', {
         expected: [statusError(401), /net::ERR_/],
       });
-      const field = form('The admin token').getByLabel('Admin token');
+      const field = form('Admin token').getByLabel('Admin token');
       await field.fill(TOKEN);
       await page.keyboard.press('Enter');
-      await live();
-      door.disconnect();
+      await waitUntilLive();
+      proxy.disconnect();
       await page.getByText('not connected', { exact: true }).waitFor();
       const second = await startListeningEmulator(['--admin-token', 'another-of-these']);
-      door.switchTo(second.origin);
+      proxy.switchTo(second.origin);
       await field.fill('another-of-these');
       await page.keyboard.press('Enter');
-      await live();
+      await waitUntilLive();
       await page.getByText('6 accounts', { exact: true }).waitFor();
     });
   });

@@ -15,7 +15,7 @@ const KEY = 'np_test_much';
 const TASKS = 10_000;
 const REQUESTS = 1000;
 const GENERATE = '/api/sora-2/generate';
-/** With the defaults filled in, as the API keeps it. */
+/** A request body with all defaults, as the API stores it. */
 const INPUT = {
   mode: 'textToVideo',
   modelTier: 'sora2',
@@ -23,13 +23,13 @@ const INPUT = {
   videoDuration: '10',
   imageUrls: [],
 };
-/** No more rows than can be seen, whatever the screen. */
+/** More rows than fit on any screen. */
 const MAX_ROWS = 100;
-/** Far more than it takes: a busy machine is no reason to fail. */
+/** Generous, so that tests do not fail on a busy machine. */
 const MAX_FRAME_MS = 2000;
 
-// What runs in the page knows the names of the page.
-// biome-ignore lint/suspicious/noExplicitAny: the compiler does not
+// Globals of the page, for functions that run there.
+// biome-ignore lint/suspicious/noExplicitAny: the tests are compiled without DOM types
 declare const document: any;
 
 async function createManyTasks() {
@@ -43,7 +43,7 @@ async function createManyTasks() {
   return emulator;
 }
 
-/** From now on: how long the page could not answer, each time that it could not for more than 50 ms. */
+/** Starts recording the duration of long tasks, those that block the page for more than 50 ms. */
 async function watchFrames(page: Page): Promise<void> {
   await page.evaluate(`(() => {
     document.longFrames = [];
@@ -52,24 +52,24 @@ async function watchFrames(page: Page): Promise<void> {
     }).observe({ type: 'longtask' });
     setTimeout(() => { for (const began = performance.now(); performance.now() < began + 80; ); });
   })()`);
-  // What cannot tell one cannot tell that there was none.
+  // Proves that long tasks are recorded at all.
   await eventually(() => longFrames(page)).toEqual([expect.any(Number)]);
   await page.evaluate('document.longFrames.pop()');
 }
 const longFrames = (page: Page) => page.evaluate<number[]>('document.longFrames');
 
-/** The row that is meant: its place, and whether one sees it. */
+/** The position of the active row, and whether it is visible. */
 const activeRow = ({ page }: OpenedPage) =>
   page.getByRole('listbox').evaluate((list: PageElement) => {
     const row = document.getElementById(list.getAttribute('aria-activedescendant'));
     const [outer, inner] = [list.getBoundingClientRect(), row?.getBoundingClientRect()];
     return {
       place: Number(row?.getAttribute('aria-posinset')),
-      isSeen: inner !== undefined && inner.top >= outer.top - 1 && inner.bottom <= outer.bottom + 1,
+      isVisible: inner !== undefined && inner.top >= outer.top - 1 && inner.bottom <= outer.bottom + 1,
     };
   });
 
-/** The first row that is wholly seen, and where it stands. */
+/** The first fully visible row and its offset from the top of the list. */
 const firstVisibleRow = ({ page }: OpenedPage) =>
   page.getByRole('listbox').evaluate((list: PageElement) => {
     const { top } = list.getBoundingClientRect();
@@ -80,13 +80,13 @@ const firstVisibleRow = ({ page }: OpenedPage) =>
     return rows.filter(({ at }) => at >= 0).sort((one, other) => one.at - other.at)[0];
   });
 
-describe.skipIf(!CHROMIUM)('much in the console', () => {
+describe.skipIf(!CHROMIUM)('console with many items', () => {
   const { openPage } = useConsole();
 
-  it('of 10,000 tasks only those are there that are seen, and all of them are reached', async () => {
+  it('renders only the visible rows of 10,000 tasks, and reaches all of them', async () => {
     const { origin, order: submit, callAdmin } = await createManyTasks();
     const opened = await openPage(origin, accountHref(KEY), {
-      // A listener that has too much to read is cut off, and begins again.
+      // The emulator disconnects a listener that falls too far behind; the page reconnects.
       expected: [/net::ERR_INCOMPLETE_CHUNKED_ENCODING .*\/__admin\/events/],
     });
     const { page, rows, row, rowLabels, tab } = opened;
@@ -102,13 +102,13 @@ describe.skipIf(!CHROMIUM)('much in the console', () => {
       ['ArrowDown', 2],
     ] as const) {
       await page.keyboard.press(key);
-      await eventually(() => activeRow(opened)).toEqual({ place, isSeen: true });
+      await eventually(() => activeRow(opened)).toEqual({ place, isVisible: true });
     }
     await page.keyboard.press('PageDown');
     await eventually(async () => (await activeRow(opened)).place).toBeGreaterThan(3);
     const { place: after } = await activeRow(opened);
     await page.keyboard.press('PageUp');
-    await eventually(() => activeRow(opened)).toEqual({ place: 2, isSeen: true });
+    await eventually(() => activeRow(opened)).toEqual({ place: 2, isVisible: true });
     expect(after).toBeLessThan(30);
     await page.keyboard.press('End');
     await row(/^the prompt 0 /).waitFor();
@@ -121,7 +121,7 @@ describe.skipIf(!CHROMIUM)('much in the console', () => {
     for (let turn = 0; turn < 60; turn++) await page.mouse.wheel(0, 1200);
     await eventually(async () => (await firstVisibleRow(opened))!.text).not.toBe('the prompt 9999');
 
-    // Nothing moves under who reads.
+    // New rows on top do not move the visible ones.
     const isSettled = async () => {
       const one = await firstVisibleRow(opened);
       await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
@@ -135,7 +135,7 @@ describe.skipIf(!CHROMIUM)('much in the console', () => {
     await list.focus();
     await page.keyboard.press('Home');
     await row(/^one on top/).waitFor();
-    // Who looks at the top wants to see what comes.
+    // At the top of the list, new rows appear.
     await submit(KEY, 'another on top');
     await eventually(async () => (await firstVisibleRow(opened))!.text).toBe('another on top');
 
@@ -148,12 +148,12 @@ describe.skipIf(!CHROMIUM)('much in the console', () => {
     await callAdmin('POST', KEY, '/clock/advance', { ms: 3_600_000 });
     await page.getByRole('combobox', { name: 'Status' }).selectOption('completed');
     await page.getByText('10\u202f002 tasks', { exact: true }).waitFor();
-    await page.getByRole('region', { name: 'Credits' }).getByText('none are held').waitFor();
+    await page.getByRole('region', { name: 'Credits' }).getByText('none held').waitFor();
     expect(await rows.count()).toBeLessThan(MAX_ROWS);
     expect(Math.max(0, ...(await longFrames(page)))).toBeLessThan(MAX_FRAME_MS);
   });
 
-  it('of a full journal only those requests are there that are seen, and all of them are reached', async () => {
+  it('renders only the visible rows of a full journal, and reaches all of them', async () => {
     const { origin, post } = await startListeningEmulator(['--rate-limit', 'off']);
     for (let n = 0; n < REQUESTS; n++) await post(GENERATE, n % 2 === 0 ? {} : { prompt: 'a' }, KEY);
     const opened = await openPage(origin, accountHref(KEY, 'requests'));
@@ -162,7 +162,7 @@ describe.skipIf(!CHROMIUM)('much in the console', () => {
     await watchFrames(page);
     await page.getByRole('listbox').focus();
     await page.keyboard.press('End');
-    await eventually(() => activeRow(opened)).toEqual({ place: REQUESTS, isSeen: true });
+    await eventually(() => activeRow(opened)).toEqual({ place: REQUESTS, isVisible: true });
     expect(await rows.count()).toBeLessThan(MAX_ROWS);
     await page.keyboard.press('Enter');
     await page.getByRole('article', { name: 'Request 1', exact: true }).waitFor();

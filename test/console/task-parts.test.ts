@@ -5,17 +5,17 @@ import { accountHref, eventually, type PageElement, startListeningEmulator, useC
 const KEY = 'np_test_frozen';
 const GENERATE = '/api/sora-2/generate';
 
-describe.skipIf(!CHROMIUM)('a task in the console', () => {
+describe.skipIf(!CHROMIUM)('console task details', () => {
   const { openPage } = useConsole();
 
-  it('has a picture no higher than its row, of whatever shape', async () => {
+  it('fits the thumbnail into its row, in any orientation', async () => {
     const { origin, postOk, callAdmin } = await startListeningEmulator();
     for (const aspectRatio of ['portrait', 'landscape'])
       await postOk(GENERATE, { prompt: aspectRatio, mode: 'textToVideo', aspectRatio }, KEY);
     await callAdmin('POST', KEY, '/clock/advance', { ms: 3_600_000 });
     const { page } = await openPage(origin, accountHref(KEY));
-    const pictures = page.locator('.thumb video');
-    const sizes = () => pictures.evaluateAll((all: PageElement[]) => all.map(({ videoHeight }) => videoHeight > 0));
+    const thumbnails = page.locator('.thumb video');
+    const sizes = () => thumbnails.evaluateAll((all: PageElement[]) => all.map(({ videoHeight }) => videoHeight > 0));
     await eventually(sizes).toEqual([true, true]);
     const heights = await page
       .locator('.row .thumb, .row .thumb video')
@@ -25,7 +25,7 @@ describe.skipIf(!CHROMIUM)('a task in the console', () => {
     expect(heights).toEqual([true, true, true, true]);
   });
 
-  it('that gave a text is done, and leads to the request that has it', async () => {
+  it('shows a text task as completed, and links to the request with its text', async () => {
     const { origin, postOk, order, callAdmin } = await startListeningEmulator();
     await order(KEY);
     await postOk('/api/sora-2/generate-prompt', { topic: 'a cat', locale: 'en' }, KEY);
@@ -42,14 +42,14 @@ describe.skipIf(!CHROMIUM)('a task in the console', () => {
     await article.getByText('Its text is in request 2.').waitFor();
     await article.getByRole('link', { name: 'request 2', exact: true }).click();
     await page.getByRole('article', { name: 'Request 2' }).waitFor();
-    expect(await page.getByRole('region', { name: 'Body of the answer' }).innerText()).toMatch(/\w/);
+    expect(await page.getByRole('region', { name: 'Response body' }).innerText()).toMatch(/\w/);
 
     await callAdmin('DELETE', KEY, '/requests');
     await page.goBack();
-    await article.getByText('Its text was an answer that the journal does not have.').waitFor();
+    await article.getByText('Its text was sent in a response that is not in the journal.').waitFor();
   });
 
-  it('is told in good words: what hangs has no length, and one credit is one', async () => {
+  it('describes hanging tasks, prices and faults', async () => {
     const { origin, postOk, post, order, callAdmin } = await startListeningEmulator();
     const hanging = await order(KEY, '@emulator(hang) a sloth');
     await postOk('/api/sora-2/reverse-prompt', { videoSource: 'url', videoUrl: 'https://example.com/a.mp4' }, KEY);
@@ -62,31 +62,31 @@ describe.skipIf(!CHROMIUM)('a task in the console', () => {
     await row(/ 1 cr$/).click();
     await page.getByText(/ · 1 credit$/).waitFor();
     await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'requests', '4'))}`);
-    await page.getByText('Struck by rule 1.').waitFor();
+    await page.getByText('Injected fault: rule 1.').waitFor();
     await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'requests', '1'))}`);
-    await page.getByText(/^Struck by @emulator\(hang/).waitFor();
+    await page.getByText(/^Injected fault: @emulator\(hang/).waitFor();
   });
 
-  it('that was made of very much shows the beginning of it, and all of it is copied', async () => {
+  it('truncates a very long input, but copies and searches all of it', async () => {
     const { origin, order } = await startListeningEmulator();
     const prompt = `a whale ${'sings '.repeat(50_000)}to its end`;
     const id = await order(KEY, prompt);
-    const { page, press, row, copied } = await openPage(origin, accountHref(KEY, 'tasks', id));
-    const shown = page.getByRole('region', { name: 'What the task was made of' });
+    const { page, press, row, readClipboard } = await openPage(origin, accountHref(KEY, 'tasks', id));
+    const shown = page.getByRole('region', { name: 'Task input' });
     await shown.waitFor();
     expect((await shown.innerText()).length).toBeLessThanOrEqual(20_000);
     const more = page.getByText(/^… [\d\u202f]+ more characters/);
     const count = Number((await more.innerText()).replace(/\D/g, ''));
     expect(count).toBeGreaterThan(prompt.length - 20_000);
     expect((await row(/a whale/).innerText()).length).toBeLessThan(500);
-    await press('Copy all of: What the task was made of');
-    await eventually(async () => JSON.parse(await copied())).toMatchObject({ prompt });
-    // All of it is found.
+    await press('Copy all: Task input');
+    await eventually(async () => JSON.parse(await readClipboard())).toMatchObject({ prompt });
+    // The search covers the whole input.
     await page.getByRole('searchbox', { name: 'Find tasks' }).fill('to its end');
     await page.getByText('1 task', { exact: true }).waitFor();
   });
 
-  it('that takes longer than one advance may be is brought to its end', async () => {
+  it('advances to the end of a task beyond the limit of a single advance', async () => {
     const { origin, order, callAdmin, read } = await startListeningEmulator();
     await callAdmin('PATCH', KEY, '', { speed: 0.000001 });
     await callAdmin('PUT', KEY, '/clock', { mode: 'real' });
@@ -95,7 +95,7 @@ describe.skipIf(!CHROMIUM)('a task in the console', () => {
     const { press, expectToast, row } = await openPage(origin, accountHref(KEY, 'tasks', id));
     await row(/generating · 0 %/).waitFor();
     await press('To the end');
-    await expectToast(/^All that will end has ended: 1 change happened\.$/);
+    await expectToast(/^Advanced to the end of all tasks: 1 transition\.$/);
     expect(await read(KEY, `/tasks/${id}`)).toMatchObject({ status: 'completed' });
     expect((await read(KEY)).clock.now).toMatch(/^23\d\d-/);
   });

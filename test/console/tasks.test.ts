@@ -17,13 +17,13 @@ import type { TestClock } from '../support/test-clock.ts';
 const KEY = 'np_test_frozen';
 const TVC = ORDERS['sora-2-tvc'];
 
-/** Of bars, from the top: how long each is, how much of it is done, and where its later steps begin, all in hundredths. */
+/** Measures the bars from top to bottom, in percent: length, progress, and where the steps after the first begin. */
 const measureBars = ({ page }: Pick<OpenedPage, 'page'>, within = '[role=listbox]') =>
   page.locator(`${within} .bar`).evaluateAll((bars) =>
     bars.map((bar: PageElement) => {
       const share = (part: { width: number }, whole: { width: number }) => Math.round((part.width / whole.width) * 100);
       const bounds = bar.getBoundingClientRect();
-      // Without its border.
+      // Excludes the border.
       const inner = { width: bar.clientWidth };
       return {
         long: share(bounds, bar.parentElement.getBoundingClientRect()),
@@ -33,10 +33,10 @@ const measureBars = ({ page }: Pick<OpenedPage, 'page'>, within = '[role=listbox
     }),
   );
 
-describe.skipIf(!CHROMIUM)('tasks in the console', () => {
+describe.skipIf(!CHROMIUM)('console tasks', () => {
   const { openPage } = useConsole();
 
-  it('are bars to one scale with their steps, newest first, with what they do, and their price', async () => {
+  it('shows tasks newest first, with state and price, as bars with steps on a common scale', async () => {
     const { origin, postOk, order, read } = await startListeningEmulator();
     await order(KEY);
     await postOk(`${TVC.path}/generate`, TVC.body, KEY);
@@ -55,7 +55,7 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     expect(Math.abs(third!.long - share)).toBeLessThan(2);
   });
 
-  it('move under a frozen clock when it is moved: to the next step, by a minute, to the end', async () => {
+  it('advances a frozen clock to the next step, by a minute, and to the end', async () => {
     const { origin, postOk, order, read } = await startListeningEmulator();
     const id = (await postOk(`${TVC.path}/generate`, TVC.body, KEY)).taskId;
     await order(KEY, '@emulator(hang) for ever');
@@ -66,7 +66,7 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     const { dueAt } = await read(KEY, `/tasks/${id}`);
 
     await press('Next step');
-    await expectToast('Moved on to the next change: 1 change happened.');
+    await expectToast('Advanced to the next step: 1 transition.');
     await row(/storyboard_image · 10 %/).waitFor();
     await eventually(async () => (await measureBars(opened))[1]?.done).toBe(10);
     const { now } = (await read(KEY)).clock;
@@ -74,7 +74,7 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     await region('Clock').getByText(now.slice(0, 19).replace('T', ' ')).waitFor();
 
     await press('+1 minute');
-    await expectToast(/^Moved on by 1:00 min: /);
+    await expectToast(/^Advanced by 1:00 min: /);
     const later = (await read(KEY)).clock.now;
     expect(Date.parse(later) - Date.parse(now)).toBe(60_000);
     await region('Clock').getByText(later.slice(0, 19).replace('T', ' ')).waitFor();
@@ -83,19 +83,19 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     await row(new RegExp(`${step} · ${percent} %`)).waitFor();
 
     await press('To the end');
-    await expectToast(/^All that will end has ended: \d changes? happened\.$/);
+    await expectToast(/^Advanced to the end of all tasks: \d transitions?\.$/);
     await row(/sora-2-tvc completed in/).waitFor();
     expect(await read(KEY, `/tasks/${id}`)).toMatchObject({ status: 'completed' });
     await eventually(async () => (await measureBars(opened))[1]?.done).toBe(100);
 
     await press('Next step');
-    await expectToast('No task has anything before it.');
+    await expectToast('No task has a pending step.');
     await press('To the end');
-    await expectToast('All that will end has ended: nothing fell due.');
+    await expectToast('Advanced to the end of all tasks: no transitions.');
     expect(await page.getByRole('heading', { level: 1 }).count()).toBe(1);
   });
 
-  it('end one by one where each has its own buttons', async () => {
+  it('advances to the next step or the end of a single task', async () => {
     const { origin, postOk, order, read } = await startListeningEmulator();
     const first = (await postOk(`${TVC.path}/generate`, TVC.body, KEY)).taskId;
     const last = await order(KEY, '@emulator(duration=20m) slow');
@@ -104,10 +104,10 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     const article = page.getByRole('article', { name: `Task ${first}` });
     await article.waitFor();
     await press('To its next step');
-    await expectToast(/^Moved on by \d+ s: 1 change happened\.$/);
+    await expectToast(/^Advanced by \d+ s: 1 transition\.$/);
     await article.getByText(/^storyboard_image · 10 %/).waitFor();
     await press('To its end');
-    await expectToast(/2 changes happened\.$/);
+    await expectToast(/2 transitions\.$/);
     await article.getByText(/^completed in/).waitFor();
     expect(await button('To its end').count()).toBe(0);
     expect(await read(KEY, `/tasks/${first}`)).toMatchObject({ status: 'completed' });
@@ -122,25 +122,25 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     await page.getByText('never ends').waitFor();
   });
 
-  it('are found by their status, and by what they were made of', async () => {
+  it('finds tasks by status and input', async () => {
     const { origin, order, callAdmin } = await startListeningEmulator();
     const done = await order(KEY, 'a whale');
     await callAdmin('POST', KEY, `/tasks/${done}/complete`);
-    const broken = await order(KEY, 'a wolf');
-    await callAdmin('POST', KEY, `/tasks/${broken}/fail`);
+    const failed = await order(KEY, 'a wolf');
+    await callAdmin('POST', KEY, `/tasks/${failed}/fail`);
     await order(KEY, 'an owl');
     const { page, rowLabels } = await openPage(origin, accountHref(KEY));
     const status = page.getByRole('combobox', { name: 'Status' });
     const search = page.getByRole('searchbox', { name: 'Find tasks' });
     const names = async () => (await rowLabels()).map((text) => text.replace(/ sora-2.*/, ''));
     await eventually(names).toEqual(['an owl', 'a wolf', 'a whale']);
-    for (const [wanted, expected] of [
+    for (const [value, expected] of [
       ['processing', ['an owl']],
       ['completed', ['a whale']],
       ['failed', ['a wolf']],
       ['all', ['an owl', 'a wolf', 'a whale']],
     ] as const) {
-      await status.selectOption(wanted);
+      await status.selectOption(value);
       await eventually(names).toEqual(expected);
     }
     await search.fill('WOL');
@@ -148,11 +148,11 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     await search.fill(done);
     await eventually(names).toEqual(['a whale']);
     await status.selectOption('failed');
-    await page.getByText('No task is like this.').waitFor();
+    await page.getByText('No matching task.').waitFor();
     await page.getByText('0 tasks', { exact: true }).waitFor();
   });
 
-  it('tell their plan, their credits, their requests and what they were made of', async () => {
+  it('shows the plan, ledger entries, requests and input of a task', async () => {
     const { origin, order, postOk, callAdmin } = await startListeningEmulator();
     const id = await order(KEY, '@emulator(fail) a wolf');
     await postOk('/api/sora-2/check-status', { taskId: id }, KEY);
@@ -167,31 +167,31 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     ]);
     expect(await steps.nth(0).getAttribute('aria-current')).toBe('step');
     await article.getByText(/hold\s−4/).waitFor();
-    const made = article.getByRole('region', { name: 'What the task was made of' });
-    expect(JSON.parse(await made.innerText())).toMatchObject({ prompt: '@emulator(fail) a wolf' });
+    const input = article.getByRole('region', { name: 'Task input' });
+    expect(JSON.parse(await input.innerText())).toMatchObject({ prompt: '@emulator(fail) a wolf' });
     await article.getByRole('link', { name: '/api/sora-2/check-status → 200' }).waitFor();
 
     await callAdmin('POST', KEY, '/clock/advance', { toNext: true });
     await article.getByText('failed: GENERATION_FAILED').waitFor();
     await article.getByText(/refund\s\+4/).waitFor();
-    await article.getByText('Ended at').waitFor();
+    await article.getByText('Finished at').waitFor();
     expect(await steps.nth(0).getAttribute('aria-current')).toBeNull();
 
     await article.getByRole('link', { name: '/api/sora-2/generate → 200' }).click();
     await page.getByRole('article', { name: 'Request 1' }).waitFor();
     expect(page.url()).toBe(`${origin}/console${accountHref(KEY, 'requests', '1')}`);
-    // And from there back to the task.
+    // The request links back to the task.
     await page.getByRole('link', { name: id }).click();
     await article.waitFor();
   });
 
-  it('show what came of them: an image, and a video that plays', async () => {
+  it('shows images, and plays videos', async () => {
     const { origin, order, postOk, callAdmin, read } = await startListeningEmulator();
     const video = await order(KEY);
     const image = ORDERS['nano-banana-pro'];
     const { generationId } = await postOk(`${image.path}/generate`, image.body, KEY);
     await callAdmin('POST', KEY, '/clock/advance', { ms: 3_600_000 });
-    const { page, row, copied, button } = await openPage(origin, accountHref(KEY));
+    const { page, row, readClipboard, button } = await openPage(origin, accountHref(KEY));
 
     const thumbnailWidth = (name: RegExp, tag: string) =>
       row(name)
@@ -217,44 +217,44 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
     await eventually(async () => (await state()).at).toBeGreaterThan(0.1);
 
     await button('Copy address of videoUrl').click();
-    await eventually(copied).toMatch(`${origin}/media/`);
-    // Looking is no fetch of the client's, as this is.
+    await eventually(readClipboard).toMatch(`${origin}/media/`);
+    // Viewing a result is not recorded in the journal; a client's fetch is.
     expect((await read(KEY, '/requests/count')).count).toBe(2);
-    const file = await fetch(await copied());
+    const file = await fetch(await readClipboard());
     expect([file.status, file.headers.get('content-type')]).toEqual([200, 'video/mp4']);
     expect((await file.arrayBuffer()).byteLength).toBeGreaterThan(1000);
     const { requests } = await read(KEY, '/requests');
     expect(requests.at(-1).taskIds).toEqual([video]);
   });
 
-  it('are completed and failed by hand, with a code that is documented', async () => {
+  it('completes a task, and fails one with a documented code', async () => {
     const { origin, order, read } = await startListeningEmulator();
     const one = await order(KEY, 'one');
     const other = await order(KEY, 'other');
     const { page, press, expectToast, row, form, region } = await openPage(origin, accountHref(KEY, 'tasks', one));
     await press('Complete now');
-    await expectToast(`Task ${one} has completed.`);
+    await expectToast(`Task ${one} completed.`);
     await row(/^one sora-2 completed/).waitFor();
     expect(await read(KEY, `/tasks/${one}`)).toMatchObject({ status: 'completed' });
 
     await row(/^other/).click();
     await page.getByRole('article', { name: `Task ${other}` }).waitFor();
     await press('Fail …');
-    const codes = form('Fail this task').getByLabel('With the code');
+    const codes = form('Fail this task').getByLabel('Error code');
     await eventually(() => codes.getByRole('option').allInnerTexts()).toEqual(['GENERATION_FAILED', 'INTERNAL_ERROR']);
     await codes.selectOption('INTERNAL_ERROR');
-    await press('Fail it');
-    await expectToast(`Task ${other} has failed, its credits are refunded.`);
+    await press('Fail');
+    await expectToast(`Task ${other} failed; its credits were refunded.`);
     await row(/^other sora-2 failed: INTERNAL_ERROR/).waitFor();
     await region('Credits').getByText('996', { exact: true }).waitFor();
-    await region('Credits').getByText('none are held').waitFor();
+    await region('Credits').getByText('none held').waitFor();
     expect(await read(KEY, `/tasks/${other}`)).toMatchObject({
       status: 'failed',
       result: { errorCode: 'INTERNAL_ERROR' },
     });
   });
 
-  it('move by themselves under a real clock, and end there when they are brought to their end', async () => {
+  it('updates tasks on a real clock by itself, and advances one to its end', async () => {
     const { origin, order, callAdmin, read } = await startListeningEmulator(['--speed', '5'], systemClock as TestClock);
     const key = 'np_test_default';
     const id = await order(key);
@@ -276,20 +276,20 @@ describe.skipIf(!CHROMIUM)('tasks in the console', () => {
 
     await order(key, 'the second');
     await row(/the second sora-2 generating/).waitFor();
-    // Now it takes a moment, and nobody has to do anything.
+    // At this speed, the task finishes by itself at once.
     await callAdmin('PATCH', key, '', { speed: 100_000 });
     await row(/the second sora-2 completed/).waitFor();
     expect(await page.getByText('generating').count()).toBe(1);
   });
 
-  it('that are not there are told so, and accounts that are not there', async () => {
+  it('reports tasks and accounts that do not exist', async () => {
     const { origin } = await startListeningEmulator();
     const { page } = await openPage(origin, accountHref(KEY, 'tasks', 'nothing'), {
       expected: [statusError(404)],
     });
-    await page.getByText('There is no task nothing.').waitFor();
+    await page.getByText('Task nothing not found.').waitFor();
     await page.goto(`${origin}/console${accountHref('nobody')}`);
-    await page.getByRole('heading', { name: 'There is no account nobody' }).waitFor();
+    await page.getByRole('heading', { name: 'Account nobody not found' }).waitFor();
     await page.getByRole('link', { name: 'All accounts' }).click();
     await page.getByRole('heading', { name: 'Accounts' }).waitFor();
   });

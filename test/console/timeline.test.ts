@@ -27,8 +27,8 @@ const clocks = fc.tuple(fc.constantFrom('real', 'frozen'), fc.constantFrom(0.5, 
   ['real' | 'frozen', number]
 >;
 
-describe('how far a task is', () => {
-  it('grows with its clock, from nothing to its whole plan, and is what the emulator says at its end', async () => {
+describe('simulatedMs', () => {
+  it('grows with the clock from 0 to the length of the plan, and matches the emulator at the end', async () => {
     await fc.assert(
       fc.asyncProperty(
         clocks,
@@ -54,7 +54,7 @@ describe('how far a task is', () => {
     );
   });
 
-  it('is told between two readings of a real clock, and stands still on a frozen one', async () => {
+  it('progresses between two reads on a real clock, but not on a frozen one', async () => {
     for (const [mode, moves] of [
       ['real', true],
       ['frozen', false],
@@ -66,7 +66,7 @@ describe('how far a task is', () => {
     }
   });
 
-  it('stays where it is when it hangs', async () => {
+  it('does not progress for a hanging task', async () => {
     const emulator = await startTasks('frozen', 1);
     await emulator.post('/api/sora-2/generate', { prompt: 'a @emulator(hang)', mode: 'textToVideo' }, 'k');
     await advance(emulator, 10_000_000);
@@ -77,8 +77,8 @@ describe('how far a task is', () => {
   });
 });
 
-describe('when tasks end', () => {
-  it('is never where no clock goes to', async () => {
+describe('endsAtMs and untilEndMs', () => {
+  it('treat an end beyond the latest time of a clock as never', async () => {
     const emulator = await startTasks('frozen', 1);
     const { account, tasks, nowMs } = await readState(emulator);
     const [task] = tasks;
@@ -87,7 +87,7 @@ describe('when tasks end', () => {
     expect(untilEndMs([far, task!], account, nowMs)).toBe(untilEndMs([task!], account, nowMs));
   });
 
-  it('is when the emulator ends them, and not before', async () => {
+  it('match the time at which the emulator finishes the tasks', async () => {
     await fc.assert(
       fc.asyncProperty(clocks, fc.integer({ min: 0, max: 20_000 }), async (clock, passedMs) => {
         const emulator = await startTasks(...clock);
@@ -96,7 +96,7 @@ describe('when tasks end', () => {
         const ends = tasks.map((task) => endsAtMs(task, account));
         const last = Math.max(...ends.map((end) => end ?? 0));
         if (last === 0) return;
-        // Each of a plan's steps begins at a whole millisecond of a real clock.
+        // Allow for rounding: steps begin at whole milliseconds of a real clock.
         await advance(emulator, Math.max(0, last - nowMs - 5));
         const before = await readState(emulator);
         expect(before.tasks[ends.indexOf(last)]!.status).toBe('processing');

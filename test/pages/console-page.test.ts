@@ -18,8 +18,8 @@ const FILES: Record<string, string> = {
   'jsx-runtime.module-a1b2c3d4.js': 'export {}',
 };
 
-/** The page as the build would have put it there, with files of other names beside and above it. */
-async function served(isBuilt = true) {
+/** Serves a page from build output as in `dist`, which also has files that must not be served. */
+async function servePage(isBuilt = true) {
   const dir = tempDir();
   if (isBuilt) {
     mkdirSync(join(dir, 'assets'));
@@ -42,14 +42,14 @@ async function served(isBuilt = true) {
   onTestFinished(() => app.close());
   app.setErrorHandler(sendError);
   registerConsolePage(app, dir);
-  const ask = (url: string, headers = {}, method: 'GET' | 'HEAD' = 'GET') => app.inject({ method, url, headers });
-  return { app, ask };
+  const request = (url: string, headers = {}, method: 'GET' | 'HEAD' = 'GET') => app.inject({ method, url, headers });
+  return { app, request };
 }
 
-describe('the console', () => {
-  it('is a page that is asked for each time, and that nothing can be put into', async () => {
-    const { ask } = await served();
-    const { statusCode, headers, payload } = await ask('/console');
+describe('console page', () => {
+  it('is revalidated on each load, and served with a strict policy', async () => {
+    const { request } = await servePage();
+    const { statusCode, headers, payload } = await request('/console');
     expect([statusCode, payload]).toEqual([200, PAGE]);
     expect(headers).toMatchObject({
       'content-type': 'text/html; charset=utf-8',
@@ -79,8 +79,8 @@ describe('the console', () => {
     ['jsx-runtime.module-a1b2c3d4.js', 'text/javascript; charset=utf-8'],
     ['index-B_3-x9Qz.css', 'text/css; charset=utf-8'],
     ['mark-00000000.svg', 'image/svg+xml'],
-  ])('has a file %s that browsers keep, packed for those who can unpack it', async (name, type) => {
-    const { ask } = await served();
+  ])('serves %s as immutable, compressed if the client accepts gzip', async (name, type) => {
+    const { request } = await servePage();
     const common = {
       'content-type': type,
       'cache-control': 'public, max-age=31536000, immutable',
@@ -88,10 +88,10 @@ describe('the console', () => {
       'x-content-type-options': 'nosniff',
       'cross-origin-resource-policy': 'same-origin',
     };
-    const packed = await ask(`/console/assets/${name}`, { 'accept-encoding': 'gzip, br' });
-    expect(packed.headers).toMatchObject({ ...common, 'content-encoding': 'gzip' });
-    expect(packed.rawPayload.equals(gzipSync(FILES[name]!))).toBe(true);
-    const plain = await ask(`/console/assets/${name}`);
+    const compressed = await request(`/console/assets/${name}`, { 'accept-encoding': 'gzip, br' });
+    expect(compressed.headers).toMatchObject({ ...common, 'content-encoding': 'gzip' });
+    expect(compressed.rawPayload.equals(gzipSync(FILES[name]!))).toBe(true);
+    const plain = await request(`/console/assets/${name}`);
     expect(plain.headers).toMatchObject(common);
     expect(plain.headers).not.toHaveProperty('content-encoding');
     expect([plain.statusCode, plain.payload]).toEqual([200, FILES[name]]);
@@ -106,31 +106,31 @@ describe('the console', () => {
       '.-00000000.js',
       '%00-00000000.js',
     ],
-  ])('has no file assets/%s', async (name) => {
-    const { ask } = await served();
-    const answer = await ask(`/console/assets/${name}`);
-    expect([answer.statusCode, answer.payload]).toEqual([404, expect.not.stringContaining('not to be')]);
+  ])('does not serve assets/%s', async (name) => {
+    const { request } = await servePage();
+    const response = await request(`/console/assets/${name}`);
+    expect([response.statusCode, response.payload]).toEqual([404, expect.not.stringContaining('not to be')]);
   });
 
-  it('has the same head for HEAD, and no body', async () => {
-    const { ask } = await served();
+  it('responds to HEAD with the same headers and no body', async () => {
+    const { request } = await servePage();
     for (const url of ['/console', '/console/assets/index-DiwrgTda.js']) {
-      const [whole, none] = [await ask(url), await ask(url, {}, 'HEAD')];
-      expect(none.rawPayload).toHaveLength(0);
-      expect({ ...none.headers, date: '' }).toEqual({ ...whole.headers, date: '' });
+      const [full, head] = [await request(url), await request(url, {}, 'HEAD')];
+      expect(head.rawPayload).toHaveLength(0);
+      expect({ ...head.headers, date: '' }).toEqual({ ...full.headers, date: '' });
     }
   });
 
-  it('is found with a slash behind it, also below another path', async () => {
-    const { ask } = await served();
-    const { statusCode, headers } = await ask('/console/');
+  it('redirects a trailing slash by a relative URL, which also works below a path prefix', async () => {
+    const { request } = await servePage();
+    const { statusCode, headers } = await request('/console/');
     expect([statusCode, headers.location]).toEqual([308, '../console']);
   });
 
-  it('says what to do where it is not built', async () => {
-    const { ask } = await served(false);
-    const answer = await ask('/console');
-    expect([answer.statusCode, answer.json()]).toEqual([
+  it('responds with 503 and instructions if it is not built', async () => {
+    const { request } = await servePage(false);
+    const response = await request('/console');
+    expect([response.statusCode, response.json()]).toEqual([
       503,
       {
         success: false,
@@ -138,11 +138,11 @@ describe('the console', () => {
         errorCode: 'SERVICE_UNAVAILABLE',
       },
     ]);
-    expect((await ask('/console/assets/index-DiwrgTda.js')).statusCode).toBe(404);
+    expect((await request('/console/assets/index-DiwrgTda.js')).statusCode).toBe(404);
   });
 
   it.each(['/console', '/console/', '/console/assets/index-DiwrgTda.js'])(
-    '%s is read, and nothing else',
+    '%s only allows GET and HEAD',
     async (path) => {
       const { send } = await createTestEmulator();
       for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
@@ -155,17 +155,17 @@ describe('the console', () => {
     },
   );
 
-  it('is no part of the API: for everybody, never limited, not in the journal', async () => {
+  it('needs no key, is never rate limited, and is not recorded in the journal', async () => {
     const { app, send } = await createTestEmulator();
     const key = 'np_test_default';
-    // Whether it is built or not.
-    for (const of of [key, null]) {
-      const answer = await send('GET', '/console', { key: of });
-      expect([200, 503]).toContain(answer.status);
-      expect(answer.headers).not.toHaveProperty('x-ratelimit-limit');
+    // 503 if the page is not built.
+    for (const requestKey of [key, null]) {
+      const response = await send('GET', '/console', { key: requestKey });
+      expect([200, 503]).toContain(response.status);
+      expect(response.headers).not.toHaveProperty('x-ratelimit-limit');
     }
-    const from = { url: '/console', headers: { host: 'nanophoto.ai' }, remoteAddress: '10.0.0.5' };
-    expect([200, 503]).toContain((await app.inject(from)).statusCode);
+    const remote = { url: '/console', headers: { host: 'nanophoto.ai' }, remoteAddress: '10.0.0.5' };
+    expect([200, 503]).toContain((await app.inject(remote)).statusCode);
     expect((await send('GET', `/__admin/accounts/${key}/requests`)).body.requests).toEqual([]);
   });
 });

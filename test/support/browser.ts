@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 
-/** Where Chromium or Chrome is on this machine; undefined: nowhere. CHROMIUM names another place. */
+/** Path of Chromium or Chrome, from the environment variable CHROMIUM or else from PATH; undefined if not installed. */
 export const CHROMIUM: string | undefined = [
   process.env.CHROMIUM,
   ...['chromium', 'chromium-browser', 'google-chrome'].map(findProgram),
@@ -16,7 +16,7 @@ function findProgram(program: string): string | undefined {
   }
 }
 
-/** A browser without a window that speaks to nobody but this machine. */
+/** Launches a headless browser without background traffic to other hosts. */
 export const openBrowser = (extraArgs: string[] = []): Promise<Browser> =>
   chromium.launch({
     executablePath: CHROMIUM!,

@@ -8,26 +8,26 @@ import { createTestEmulator } from './emulator.ts';
 import { accountPath } from './nginx-cluster.ts';
 import { createTestClock } from './test-clock.ts';
 
-// What runs in the page knows the names of the page.
-// biome-ignore lint/suspicious/noExplicitAny: the compiler does not
+// Globals of the page, for functions that run there.
+// biome-ignore lint/suspicious/noExplicitAny: the tests are compiled without DOM types
 declare const document: any;
 declare const location: { pathname: string };
 declare const getComputedStyle: (element: PageElement) => { overflowX: string };
 
-/** A busy machine is no reason to fail. */
+/** Generous, so that tests do not fail on a busy machine. */
 const POLL_TIMEOUT_MS = 15_000;
 
-/** Asks again and again until it is so. */
+/** Polls `read` until the assertion holds. */
 export const eventually = <Value>(read: () => Value | Promise<Value>) =>
   expect.poll(read, { timeout: POLL_TIMEOUT_MS, interval: 50 });
 
-/** In a shell, while the emulator in this process goes on. Gives what it wrote. */
+/** Runs a shell script without blocking the emulator in this process. Returns its standard output. */
 export async function runInShell(shell: 'sh' | 'bash', script: string, cwd?: string): Promise<string> {
   const { stdout } = await promisify(execFile)(shell, ['-c', script], { cwd, encoding: 'utf8' });
   return stdout;
 }
 
-/** The whole emulator on a port of this machine; its accounts' clocks stand unless a test moves them. */
+/** Starts an emulator on a free port. Time stands still unless the test advances the clock. */
 export async function startListeningEmulator(flags: string[] = [], clock = createTestClock()) {
   const emulator = await createTestEmulator(['--port', '0', ...flags], clock);
   const origin = await emulator.listen();
@@ -35,21 +35,21 @@ export async function startListeningEmulator(flags: string[] = [], clock = creat
   return {
     ...emulator,
     origin,
-    /** A request of the API that has to succeed. Gives the answer's body. */
+    /** Sends an API request that must succeed. Returns the response body. */
     async postOk(path: string, body: object, key?: string) {
       const response = await post(path, body, key);
       expect(response.status, response.text).toBe(200);
       return response.body;
     },
-    /** What the control plane says of an account. */
+    /** Reads an account, or a resource below it, over the control plane. */
     read: async (key: string, rest = '') => (await get(accountPath(key) + rest)).body,
-    /** Something done to an account over the control plane that has to succeed. */
+    /** Sends a control-plane request for an account that must succeed. Returns the response body. */
     async callAdmin(method: string, key: string, rest: string, body?: object) {
       const response = await send(method, accountPath(key) + rest, { key: null, body });
       expect(response.status, response.text).toBeLessThan(300);
       return response.body;
     },
-    /** A video that a client has ordered. Gives the task's id. */
+    /** Submits a video as a client. Returns the task id. */
     async order(key: string, prompt = 'A golden retriever on a beach'): Promise<string> {
       const response = await post('/api/sora-2/generate', { prompt, mode: 'textToVideo' }, key);
       expect(response.status, response.text).toBe(200);
@@ -66,16 +66,17 @@ interface OpenContext {
 }
 
 interface PageOptions extends BrowserContextOptions {
-  /** What the browser may complain about: lines of its console, with the address that they are about. */
+  /** Patterns of messages in the browser's console, with the URL that they concern, that do not fail the test. */
   expected?: RegExp[];
 }
 
-/** That an action is refused stands in the console of every browser. */
+/** The message that browsers log for an error response with this status. */
 export const statusError = (status: number): RegExp => new RegExp(`the server responded with a status of ${status} `);
 
 /**
- * A browser for the tests of a file, and pages of it that are closed after each test. A test fails where its pages complained, asked
- * anybody but the emulator, opened a dialog, or ran what a client has sent (which sets `hit`).
+ * Provides a browser for the tests of a file, and closes its pages after each test. A test fails if a page logs an
+ * unexpected error or warning, contacts another host, opens a dialog, or runs code that a client sent (which sets
+ * `hit`).
  */
 export function useConsole() {
   let browser: Browser;
@@ -91,7 +92,7 @@ export function useConsole() {
     expect(messages).toEqual([]);
   });
 
-  /** The console of an emulator, where the hash says. */
+  /** Opens the console of an emulator at a hash. */
   async function openPage(origin: string, hash = '#/', { expected = [], ...options }: PageOptions = {}) {
     const context = await browser.newContext({
       permissions: ['clipboard-read', 'clipboard-write'],
@@ -119,7 +120,7 @@ export function useConsole() {
     context.on('request', (request) => {
       const url = request.url();
       requested.push(`${request.method()} ${url}`);
-      if (!url.startsWith(`${origin}/`) && !/^(?:blob|data):/.test(url)) recordMessage(`asked: ${url}`);
+      if (!url.startsWith(`${origin}/`) && !/^(?:blob|data):/.test(url)) recordMessage(`foreign request: ${url}`);
     });
     const page = await context.newPage();
     await page.goto(`${origin}/console${hash}`);
@@ -129,29 +130,29 @@ export function useConsole() {
   return { openPage, browser: () => browser };
 }
 
-/** Runs in the page. */
+/** Runs in the page: logs an error when client-supplied code runs or something violates the page's policy. */
 function watchForHits() {
   Object.defineProperty(globalThis, 'hit', {
     configurable: true,
-    set: (value) => console.error(`what a client has sent runs: ${value}`),
+    set: (value) => console.error(`client-supplied code ran: ${value}`),
   });
-  // Others try what they may do.
+  // Other pages may violate their policy.
   if (!location.pathname.endsWith('/console')) return;
   document.addEventListener('securitypolicyviolation', (event: { violatedDirective: string }) =>
-    console.error(`not allowed: ${event.violatedDirective}`),
+    console.error(`policy violation: ${event.violatedDirective}`),
   );
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: the compiler knows no pages here
+// biome-ignore lint/suspicious/noExplicitAny: the tests are compiled without DOM types
 export type PageElement = any;
 
 export type OpenedPage = Awaited<ReturnType<ReturnType<typeof useConsole>['openPage']>>;
 
-/** What tests look at and press, found as a screen reader finds it. */
+/** Locators and actions that find elements by role and accessible name. */
 function createPageHelpers(page: Page) {
   const button = (name: string | RegExp, within: Page | Locator = page) =>
     within.getByRole('button', { name, exact: true });
-  /** What was done last, in words. */
+  /** Waits until the toast shows this text. */
   const expectToast = async (text: string | RegExp) => {
     const toast = eventually(() => page.getByRole('status').textContent());
     await (typeof text === 'string' ? toast.toBe(text) : toast.toMatch(text));
@@ -160,16 +161,16 @@ function createPageHelpers(page: Page) {
     button,
     expectToast,
     press: (name: string | RegExp) => button(name).click(),
-    /** What cannot be taken back has to be pressed twice. */
-    async pressTwice(name: string, within: Page | Locator = page) {
+    /** Clicks a button for an irreversible action and confirms. */
+    async pressAndConfirm(name: string, within: Page | Locator = page) {
       await button(name, within).click();
       await button(`Really ${name.charAt(0).toLowerCase()}${name.slice(1)}?`, within).click();
     },
     form: (name: string | RegExp) => page.getByRole('form', { name }),
-    /** Of the one list that is there; what stands in a choice is an option too. */
+    /** The rendered rows of the page's list; the options of selects do not count. */
     rows: page.getByRole('listbox').getByRole('option'),
     row: (name: string | RegExp) => page.getByRole('listbox').getByRole('option', { name }),
-    /** What is said of each row that is there. */
+    /** The accessible names of the rendered rows. */
     async rowLabels(): Promise<string[]> {
       const lines = (await page.getByRole('listbox').ariaSnapshot()).split('\n');
       return lines
@@ -178,15 +179,31 @@ function createPageHelpers(page: Page) {
     },
     region: (name: string) => page.getByRole('region', { name, exact: true }),
     tab: (name: string) => page.getByRole('navigation', { name: 'Views of this account' }).getByRole('link', { name }),
-    live: () => page.getByText('live', { exact: true }).waitFor(),
-    copied: () => page.evaluate('navigator.clipboard.readText()') as Promise<string>,
+    waitUntilLive: () => page.getByText('live', { exact: true }).waitFor(),
+    readClipboard: () => page.evaluate('navigator.clipboard.readText()') as Promise<string>,
   };
 }
 
 export const accountHref = (key: string, tab = 'tasks', id?: string): string =>
   `#/accounts/${encodeURIComponent(key)}/${tab}${id === undefined ? '' : `/${encodeURIComponent(id)}`}`;
 
-/** An address of this machine that leads to one emulator and later to another, as a port does on which one is started again. */
+/** Delays the responses for matching URLs, after the emulator has sent them, until `release` is called. */
+export async function holdResponses(page: Page, url: string) {
+  let isHeld = false;
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await page.route(url, async (route) => {
+    const response = await route.fetch();
+    isHeld = true;
+    await released;
+    await route.fulfill({ response });
+  });
+  return { isHeld: () => isHeld, release };
+}
+
+/** A TCP proxy that can switch to another emulator, as if one had been restarted on the same port. */
 export async function openSwitchableProxy(url: string) {
   let target: number | undefined = Number(new URL(url).port);
   const sockets = new Set<Socket>();
@@ -202,7 +219,7 @@ export async function openSwitchableProxy(url: string) {
     sockets.add(socket);
     for (const one of [socket, inner]) one?.on('error', closeBoth).on('close', closeBoth);
     if (!inner) return closeBoth();
-    // No word in either direction while it is held.
+    // While paused, queue the data of both directions.
     const forward = (to: Socket) => (bytes: Buffer) =>
       void (isPaused ? queued.push(() => to.write(bytes)) : to.write(bytes));
     socket.on('data', forward(inner));
@@ -215,12 +232,12 @@ export async function openSwitchableProxy(url: string) {
   });
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** Nobody is there. */
+    /** Closes all connections, and every new one until `switchTo` is called. */
     disconnect(): void {
       target = undefined;
       for (const socket of sockets) socket.destroy();
     },
-    /** Whoever is there says nothing more for now. */
+    /** Delivers no data until `resume` is called. */
     pause(): void {
       isPaused = true;
     },
@@ -234,7 +251,7 @@ export async function openSwitchableProxy(url: string) {
   };
 }
 
-/** What is wider than its place, so that one has to scroll sideways for it. */
+/** Lists the elements that scroll horizontally because their content is too wide. */
 export const findHorizontalOverflow = (page: Page): Promise<string[]> =>
   page.evaluate(() =>
     [...document.querySelectorAll('*')]

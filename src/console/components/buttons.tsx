@@ -8,19 +8,27 @@ import { useDismiss, useViewportShift } from './use-popover.ts';
 export { CopyButton } from './copy.tsx';
 
 interface ActionProps {
-  /** What is done; the sentence that it gives is told. */
+  /** The action; resolves to the message for the toast. */
   do: () => Promise<string>;
   children: ComponentChildren;
   disabled?: boolean;
-  title?: string;
   kind?: 'main' | 'danger';
 }
 
+interface ButtonProps extends Omit<ActionProps, 'do' | 'kind'> {
+  do: () => Promise<unknown>;
+  kind?: ActionProps['kind'] | undefined;
+  /** Accessible name, if the content is not enough. */
+  label?: string | undefined;
+  /** Ignores the second click of a double-click and the repeats of a key that is held down. */
+  ignoreRepeats?: boolean;
+}
+
 /**
- * Does something, once at a time. While it cannot be pressed it is not disabled for the browser, which would take the focus away from
- * who goes by keys.
+ * A button that runs one action at a time. Uses `aria-disabled`, because browsers take the focus away from a disabled
+ * button, which would strand keyboard users.
  */
-function Button({ do: work, children, disabled = false, title, kind, label, ignoreRepeats = false }: Button) {
+function Button({ do: work, children, disabled = false, kind, label, ignoreRepeats = false }: ButtonProps) {
   const [isBusy, setBusy] = useState(false);
   const isDisabled = disabled || isBusy;
   async function run(): Promise<void> {
@@ -33,7 +41,6 @@ function Button({ do: work, children, disabled = false, title, kind, label, igno
       class={kind}
       aria-disabled={isDisabled}
       aria-label={label}
-      title={title}
       onKeyDown={(event) => {
         if (ignoreRepeats && event.repeat) event.preventDefault();
       }}
@@ -45,45 +52,37 @@ function Button({ do: work, children, disabled = false, title, kind, label, igno
     </button>
   );
 }
-interface Button extends Omit<ActionProps, 'do' | 'title' | 'kind'> {
-  do: () => Promise<unknown>;
-  title?: string | undefined;
-  kind?: ActionProps['kind'] | undefined;
-  label?: string | undefined;
-  /** What has to be meant: no part of a double-click, no key that is held. */
-  ignoreRepeats?: boolean;
-}
 
-/** A button that does something. */
+/** A button that runs an action and shows its outcome as a toast. */
 export const ActionButton = ({ do: work, ...rest }: ActionProps) => <Button {...rest} do={() => runAction(work)} />;
 
-/** Between two presses that are meant. */
+/** Minimum time between the two clicks, so that the second one is deliberate. */
 const CONFIRM_DELAY_MS = 500;
 const CONFIRM_TIMEOUT_MS = 4000;
 
 interface ConfirmButtonProps extends Omit<ActionProps, 'kind' | 'children'> {
   children: string;
-  /** What it is done to, for those who do not see what it stands beside. */
+  /** The object of the action, added to the accessible name. */
   target?: string;
 }
 
 /**
- * One that cannot be taken back: it has to be pressed twice. A double-click or a key that is held is one press, and not for a moment
- * after it can the second come.
+ * A button for an irreversible action: needs a second click to confirm, and is disabled for a moment after the first.
+ * A double-click or a key that is held down counts as one click.
  */
-export function ConfirmButton({ do: work, children, target, disabled = false, title }: ConfirmButtonProps) {
-  const [confirmation, setConfirmation] = useState<'nothing' | 'just now' | 'whether'>('nothing');
+export function ConfirmButton({ do: work, children, target, disabled = false }: ConfirmButtonProps) {
+  const [phase, setPhase] = useState<'idle' | 'delay' | 'confirm'>('idle');
   useEffect(() => {
-    if (confirmation === 'just now') return schedule(CONFIRM_DELAY_MS, () => setConfirmation('whether'));
-    if (confirmation === 'whether') return schedule(CONFIRM_TIMEOUT_MS, () => setConfirmation('nothing'));
+    if (phase === 'delay') return schedule(CONFIRM_DELAY_MS, () => setPhase('confirm'));
+    if (phase === 'confirm') return schedule(CONFIRM_TIMEOUT_MS, () => setPhase('idle'));
     return undefined;
-  }, [confirmation]);
+  }, [phase]);
   async function handlePress(): Promise<void> {
-    if (confirmation === 'nothing') return setConfirmation('just now');
+    if (phase === 'idle') return setPhase('delay');
     await runAction(work);
-    setConfirmation('nothing');
+    setPhase('idle');
   }
-  const isConfirming = confirmation !== 'nothing';
+  const isConfirming = phase !== 'idle';
   const text = isConfirming ? `Really ${children.charAt(0).toLowerCase()}${children.slice(1)}` : children;
   const questionMark = isConfirming ? '?' : '';
   return (
@@ -91,8 +90,7 @@ export function ConfirmButton({ do: work, children, target, disabled = false, ti
       do={handlePress}
       ignoreRepeats
       label={target && `${text} ${target}${questionMark}`}
-      disabled={disabled || confirmation === 'just now'}
-      title={title}
+      disabled={disabled || phase === 'delay'}
       kind={isConfirming ? 'danger' : undefined}
     >
       {text + questionMark}
@@ -102,11 +100,11 @@ export function ConfirmButton({ do: work, children, target, disabled = false, ti
 
 interface PopoverProps {
   label: string;
-  /** Gets what closes it. */
+  /** Renders the content; receives a function that closes the popover. */
   children: (close: () => void) => ComponentChildren;
 }
 
-/** A form that opens under a button, and closes when it is left or done. */
+/** A form that opens below a button, and closes on Escape, when the focus leaves it, or when it has been submitted. */
 export function Popover({ label, children }: PopoverProps) {
   const [isOpen, setOpen] = useState(false);
   const container = useRef<HTMLDivElement>(null);
@@ -137,14 +135,14 @@ export function Popover({ label, children }: PopoverProps) {
 interface FormProps {
   label: string;
   submit: string;
-  /** Gets what the fields say, blank ones left out. */
+  /** Receives the values of all fields that are not blank; resolves to the message for the toast. */
   do: (fields: Record<string, string>) => Promise<string>;
   onDone?: () => void;
   children: ComponentChildren;
 }
 
 export function Form({ label, submit, do: work, onDone, children }: FormProps) {
-  // Who presses twice means it once.
+  // Ignores a second submit while the first one runs.
   const isBusy = useRef(false);
   async function handleSubmit(event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
@@ -182,7 +180,7 @@ interface SelectFieldProps {
   label: string;
   name: string;
   options: readonly (string | readonly [value: string, text: string])[];
-  /** What is chosen; where nobody is told of a change, at first. */
+  /** The selected value; only the initial one without `onChange`. */
   value?: string;
   onChange?: (value: string) => void;
 }
@@ -195,7 +193,7 @@ export function SelectField({ label, name, options, value, onChange }: SelectFie
       <span>{label}</span>
       <select
         name={name}
-        // Written at each redraw, over what somebody has chosen.
+        // Only for a controlled field: each render writes `value`, which would overwrite the user's choice.
         {...(onChange && { value, onChange: (event) => onChange(event.currentTarget.value) })}
       >
         {options.map((option) => {

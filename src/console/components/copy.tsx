@@ -10,8 +10,8 @@ interface Props {
 }
 
 /**
- * Copies a text. A browser lets a page copy only where nobody on the way can have changed it: not over plain HTTP from another
- * machine. There the text is shown and selected, to be copied by hand.
+ * A button that copies a text. Browsers only allow clipboard access in a secure context, so not over plain HTTP from
+ * another machine; there, the text is shown and selected instead.
  */
 export function CopyButton({ text, children, label }: Props) {
   const [fallbackText, setFallbackText] = useState<string>();
@@ -35,7 +35,7 @@ export function CopyButton({ text, children, label }: Props) {
       showToast('Copied.');
     } catch {
       setFallbackText(value);
-      showToast('This browser lets no page copy here: the text is selected, copy it by hand.', true);
+      showToast('No access to the clipboard. Copy the selected text manually.', true);
     }
   }
   return (
@@ -45,7 +45,7 @@ export function CopyButton({ text, children, label }: Props) {
       </button>
       {isOpen && (
         <span class="pop" ref={popover} style={shift}>
-          <textarea ref={area} readOnly rows={4} aria-label="To be copied by hand" value={fallbackText} />
+          <textarea ref={area} readOnly rows={4} aria-label="Text to copy" value={fallbackText} />
         </span>
       )}
     </span>

@@ -1,19 +1,19 @@
 import { schedule } from '../time.ts';
 
-// What has the focus can go: its row is removed, its view is left, its form closes. Browsers then let the focus fall to the whole
-// page, and who goes by keys or listens to the page has to begin at its top. Here it goes to what was around: a list, else the
-// heading that comes first there.
+// When the focused element disappears (a row is removed, a view changes, a form closes), browsers move the focus to the
+// body, and users of a keyboard or screen reader have to start at the top of the page. This module moves it to the
+// nearest surrounding element with a list or heading instead.
 
 const FOCUS_TARGETS = '[role=listbox], h1, h2, h3';
 
-/** What had the focus last, and all that it stood in, the nearest first. */
+/** The element that had the focus last, followed by its ancestors. */
 let focusPath: Element[] = [];
 
-const isVisible = (one: Element): boolean => one.isConnected && one.checkVisibility();
+const isVisible = (element: Element): boolean => element.isConnected && element.checkVisibility();
 
-function findFocusTarget(one: Element): HTMLElement | undefined {
-  if (!isVisible(one)) return undefined;
-  const targets = one.matches(FOCUS_TARGETS) ? [one] : [...one.querySelectorAll(FOCUS_TARGETS)];
+function findFocusTarget(element: Element): HTMLElement | undefined {
+  if (!isVisible(element)) return undefined;
+  const targets = element.matches(FOCUS_TARGETS) ? [element] : [...element.querySelectorAll(FOCUS_TARGETS)];
   return targets.find(isVisible) as HTMLElement | undefined;
 }
 
@@ -21,11 +21,11 @@ function restoreFocus(): void {
   const [last] = focusPath;
   const { activeElement, body } = document;
   if (last === undefined || (activeElement !== body && activeElement !== last) || isVisible(last)) return;
-  for (const one of focusPath) {
-    const target = findFocusTarget(one);
+  for (const element of focusPath) {
+    const target = findFocusTarget(element);
     if (!target) continue;
     if (!target.hasAttribute('tabindex')) target.tabIndex = -1;
-    // Who has scrolled meanwhile reads something.
+    // The user may have scrolled elsewhere.
     target.focus({ preventScroll: true });
     return;
   }
@@ -33,16 +33,15 @@ function restoreFocus(): void {
 
 document.addEventListener('focusin', ({ target }) => {
   focusPath = [];
-  for (let one = target as Element | null; one; one = one.parentElement) focusPath.push(one);
+  for (let element = target as Element | null; element; element = element.parentElement) focusPath.push(element);
 });
 document.addEventListener('focusout', ({ target }) => {
-  // What goes is still there while browsers tell of it.
+  // A removed element is still in the document during this event.
   schedule(0, () => {
-    // Who presses where nothing is, or goes on to what is around the page, wants the focus nowhere.
+    // The user clicked on an empty area or moved on to the browser UI: do not restore the focus.
     const isBlurredByUser = document.activeElement === document.body && focusPath[0] === target;
     if (isBlurredByUser && isVisible(target as Element)) focusPath = [];
   });
 });
-new MutationObserver(restoreFocus).observe(document.body, {
-  ...{ subtree: true, childList: true, attributeFilter: ['class'] },
-});
+const OBSERVED = { subtree: true, childList: true, attributeFilter: ['class'] };
+new MutationObserver(restoreFocus).observe(document.body, OBSERVED);

@@ -1,25 +1,25 @@
 import type { JournalEntry } from '../../client/types.ts';
 
-// How moments, durations and amounts are written.
+// Formatting of timestamps, durations, amounts and statuses.
 
 const pad = (value: number, width = 2) => String(value).padStart(width, '0');
 
-/** The time of day in UTC, as the emulator tells it. */
+/** The time of day of a timestamp, in UTC, with milliseconds. */
 export const formatTime = (timestamp: string): string => splitTimestamp(timestamp).time;
 
-/** In UTC: the API's own moments are. */
+/** Date and time of a timestamp, in UTC, to the second. */
 export function formatDateTime(timestamp: string): string {
   const { day, time } = splitTimestamp(timestamp);
   return `${day} ${time.slice(0, 8)}`;
 }
 
-/** A clock can be set to the end of the year 9999 and go on: later years have a sign and six digits. */
+/** Splits an ISO timestamp. A clock can run past the year 9999; later years have a sign and six digits. */
 function splitTimestamp(timestamp: string): { day: string; time: string } {
   const [day = '', time = ''] = timestamp.split('T');
   return { day: day.replace(/^\+0*/, ''), time: time.replace('Z', '') };
 }
 
-/** The last that a date can be. */
+/** The latest time that a `Date` can represent. */
 const MAX_DATE_MS = 8_640_000_000_000_000;
 export const toIsoString = (ms: number): string => new Date(Math.min(ms, MAX_DATE_MS)).toISOString();
 
@@ -37,11 +37,11 @@ export const formatNumber = (value: number): string => value.toLocaleString('en'
 export const formatSigned = (value: number): string =>
   value > 0 ? `+${formatNumber(value)}` : value < 0 ? `−${formatNumber(-value)}` : '0';
 
-/** The beginning of a text that may be very long. */
+/** Truncates a text without splitting a surrogate pair. */
 export function truncate(text: string, maxLength: number): string {
   if (text.length <= maxLength) return text;
-  const isHalfCharacter = /[\ud800-\udbff]/.test(text.charAt(maxLength - 1));
-  return text.slice(0, isHalfCharacter ? maxLength - 1 : maxLength);
+  const splitsPair = /[\ud800-\udbff]/.test(text.charAt(maxLength - 1));
+  return text.slice(0, splitsPair ? maxLength - 1 : maxLength);
 }
 
 export const pluralize = (count: number, singular: string, plural = `${singular}s`): string =>
@@ -49,14 +49,14 @@ export const pluralize = (count: number, singular: string, plural = `${singular}
 
 type ResponseState = Pick<JournalEntry, 'status' | 'durationMs'>;
 
-/** Nobody has been answered, and somebody still waits. */
+/** Whether the client still waits for the response. */
 export const isPending = ({ status, durationMs }: ResponseState): boolean => status === null && durationMs === null;
 
-/** What came of a request. */
+/** The response status of a request, or why it has none. */
 export const formatStatus = (entry: ResponseState): string =>
-  isPending(entry) ? 'no answer yet' : String(entry.status ?? 'no answer');
+  isPending(entry) ? 'no response yet' : String(entry.status ?? 'no response');
 
-/** How that is coloured. */
+/** The CSS class of a response status. */
 export function statusClass(entry: ResponseState): string {
   const { status } = entry;
   if (isPending(entry)) return 'quiet';

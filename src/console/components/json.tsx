@@ -3,13 +3,13 @@ import { useMemo } from 'preact/hooks';
 import { CopyButton } from './copy.tsx';
 import { pluralize, truncate } from './format.ts';
 
-/** Names, texts, and all else that JSON has. */
+/** Matches the tokens of JSON that are highlighted: property names, strings and other scalars. */
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\b\d[\d.eE+-]*/g;
 
-/** Of what is longer a browser lays out every line again and again. */
+/** Longer texts are truncated: browsers repeatedly lay out all of their lines. */
 const MAX_SHOWN_CHARACTERS = 20_000;
 
-/** A value as JSON, coloured; a text that was none as it is. */
+/** Shows a value as highlighted JSON. A string is shown as is: it is a body that was not JSON. */
 export function Json({ value, label }: { value: unknown; label: string }) {
   const text = useMemo(() => (typeof value === 'string' ? value : JSON.stringify(value, null, 2)), [value]);
   const excerpt = truncate(text, MAX_SHOWN_CHARACTERS);
@@ -17,14 +17,14 @@ export function Json({ value, label }: { value: unknown; label: string }) {
   const omittedCount = text.length - excerpt.length;
   return (
     <>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keys */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: makes the scroll area reachable by keyboard */}
       <section class="json" tabIndex={0} aria-label={label}>
         <pre>{parts}</pre>
       </section>
       {omittedCount > 0 && (
         <p class="quiet actions">
           … {pluralize(omittedCount, 'more character')}{' '}
-          <CopyButton text={() => text} label={`Copy all of: ${label}`}>
+          <CopyButton text={() => text} label={`Copy all: ${label}`}>
             Copy all
           </CopyButton>
         </p>

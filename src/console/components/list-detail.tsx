@@ -2,16 +2,18 @@ import type { ComponentChildren } from 'preact';
 
 interface Props {
   list: ComponentChildren;
-  /** Of the one that is open; undefined while it is not there. */
+  /** The selected item; undefined if it does not exist or is not loaded yet. */
   detail: ComponentChildren;
   isOpen: boolean;
-  /** Where the list is alone again: on a phone there is room for one of the two. */
+  /** Address of the list without a selection: a phone shows only one of the two. */
   backHref: string;
+  /** Shown when nothing is selected. */
   hint: string;
+  /** Shown when `detail` is undefined. */
   missing: string;
 }
 
-/** A list, and beside it what is chosen in it. */
+/** A list with the selected item beside it. */
 export function ListDetail({ list, detail, isOpen, backHref, hint, missing }: Props) {
   return (
     <div class={isOpen ? 'split open' : 'split'}>

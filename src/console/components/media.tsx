@@ -4,16 +4,16 @@ import type { ApiError } from '../state/api.ts';
 import { cacheVersion, fileUrl, getResultFields } from '../state/result-cache.ts';
 import { schedule } from '../time.ts';
 
-/** Rows that are only scrolled past ask for nothing. */
+/** Delays the thumbnail of a row, so that rows that are scrolled past fetch nothing. */
 const SCROLL_DEBOUNCE_MS = 150;
 
-/** Whoever waited has gone. */
-const isAborted = (error: Error) => error.name === 'AbortError' || (error as Partial<ApiError>).code === 'LEFT';
+/** Whether the fetch was aborted because the component that started it is gone. */
+const isAborted = (error: Error) => error.name === 'AbortError' || (error as Partial<ApiError>).code === 'ABORTED';
 
 function useFile(accountKey: string, task: Task, field: string, delayMs: number) {
   const [file, setFile] = useState<{ url?: string; error?: string; task?: Task }>({});
   const { id, createdAt, finishedAt } = task;
-  // What could not be had of a task may be had of it as it is read again: it can be another one, of the same id and times.
+  // After a failure, try again once the task has been re-read: it may be another task with the same id and timestamps.
   const attempt = useRef(0);
   if (file.task !== undefined && file.task !== task) attempt.current += 1;
   useEffect(() => {
@@ -26,7 +26,7 @@ function useFile(accountKey: string, task: Task, field: string, delayMs: number)
     const load = (): Promise<void> =>
       fileUrl(accountKey, task, field, signal).then(
         (url) => update({ url }),
-        // Another one that waited for the same file has left.
+        // The shared fetch was aborted by another component: start a new one.
         (error: Error) => (isAborted(error) && !signal.aborted ? load() : update({ error: error.message, task })),
       );
     const cancel = schedule(delayMs, () => void load());
@@ -38,7 +38,7 @@ function useFile(accountKey: string, task: Task, field: string, delayMs: number)
   return file;
 }
 
-/** The first thing that a task has given, small. */
+/** A thumbnail of a task's first result file. */
 export function Thumbnail({ accountKey, task }: { accountKey: string; task: Task }) {
   const [first] = getResultFields(task);
   return (
@@ -62,14 +62,14 @@ interface FileProps {
   kind: 'video' | 'image';
 }
 
-/** One of the things that a task has given: plays, or is looked at. */
+/** Shows an image, or plays a video, from a task's result. */
 export function ResultFile({ accountKey, task, field, kind }: FileProps) {
   const { url, error } = useFile(accountKey, task, field, 0);
   if (error !== undefined) return <p class="bad">{error}</p>;
   if (url === undefined) return <p class="quiet">Loading …</p>;
   if (kind === 'image') return <img class="result" src={url} alt={`The ${field} of this task`} />;
   return (
-    // biome-ignore lint/a11y/useMediaCaption: what is generated has nothing to be read
+    // biome-ignore lint/a11y/useMediaCaption: generated videos have no captions
     <video class="result" src={url} controls preload="metadata" aria-label={`The ${field} of this task`} />
   );
 }

@@ -15,7 +15,7 @@ export function showToast(text: string, isError = false): void {
   });
 }
 
-/** Does something and tells what has come of it, or the emulator's own words when it refuses. */
+/** Runs an action and shows its message, or the emulator's error message, as a toast. Returns whether it succeeded. */
 export async function runAction(work: () => Promise<string>): Promise<boolean> {
   try {
     showToast(await work());
@@ -27,7 +27,7 @@ export async function runAction(work: () => Promise<string>): Promise<boolean> {
   }
 }
 
-/** What was done last, read aloud when it changes. */
+/** The latest message; screen readers announce changes. */
 export function Toast() {
   const { text, isError } = toast.value ?? {};
   return (

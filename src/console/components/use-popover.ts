@@ -1,7 +1,7 @@
 import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 
-/** What has opened under a button closes by Escape, and when one presses or goes by Tab beside it. */
+/** Calls `close` on Escape, or when the user clicks or moves the focus outside of `container`. */
 export function useDismiss(
   container: RefObject<HTMLElement | null>,
   isOpen: boolean,
@@ -27,7 +27,7 @@ export function useDismiss(
   }, [isOpen]);
 }
 
-/** How far to the left something has to open so that its right side is still seen; undefined: it stands well. */
+/** The style that shifts a popover to the left until its right side is visible; undefined if no shift is needed. */
 export function useViewportShift(
   popover: RefObject<HTMLElement | null>,
   isOpen: boolean,
@@ -36,7 +36,7 @@ export function useViewportShift(
   useLayoutEffect(() => {
     const element = popover.current;
     setShiftPx(0);
-    // On a phone it has the whole width.
+    // On a phone the popover takes up the whole width.
     if (!isOpen || !element || getComputedStyle(element).position !== 'absolute') return;
     const bounds = element.getBoundingClientRect();
     const container = element.closest('.split-detail, .page');

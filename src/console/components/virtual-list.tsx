@@ -6,19 +6,19 @@ interface Props<Item> {
   items: readonly Item[];
   getId: (item: Item) => string;
   label: string;
-  /** What stands in a row; nothing in it can be focused. */
+  /** Renders the content of a row, without focusable elements. */
   renderRow: (item: Item) => ComponentChildren;
   rowPx: number;
-  /** The id of the one that is open. */
+  /** The id of the open item. */
   openId?: string | undefined;
   onOpen?: (item: Item) => void;
-  /** Said when there are none. */
+  /** Shown when the list is empty. */
   empty: ComponentChildren;
 }
 
 /**
- * A list of which only what is seen is there. The list has the focus, and tells which row is meant: rows come and go while one
- * scrolls, and a focus would go with them.
+ * A list that only renders the visible rows. The list keeps the focus and names the active row with
+ * `aria-activedescendant`, because a focused row would lose the focus when scrolling removes it.
  */
 export function VirtualList<Item>({ items, getId, label, renderRow, rowPx, openId, onOpen, empty }: Props<Item>) {
   const scroller = useRef<HTMLDivElement>(null);
@@ -44,7 +44,7 @@ export function VirtualList<Item>({ items, getId, label, renderRow, rowPx, openI
   }, [openId]);
   const activeIndex = activeId === undefined ? -1 : items.findIndex((item) => getId(item) === activeId);
   useStableScroll(scroller, items, getId, rowPx);
-  // What is open by its address may be far away, and may come later.
+  // An item that was opened by its address may be outside of the view, and may be loaded later.
   const openIndex = openId === undefined ? -1 : items.findIndex((item) => getId(item) === openId);
   const isOpenLoaded = openIndex >= 0;
   useEffect(() => {
@@ -62,12 +62,10 @@ export function VirtualList<Item>({ items, getId, label, renderRow, rowPx, openI
   function handleKeyDown(event: KeyboardEvent): void {
     const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? rowPx) / rowPx) - 1);
     const moves: Record<string, number> = {
-      ...{
-        ArrowDown: activeIndex + 1,
-        ArrowUp: activeIndex - 1,
-        PageDown: activeIndex + page,
-        PageUp: activeIndex - page,
-      },
+      ArrowDown: activeIndex + 1,
+      ArrowUp: activeIndex - 1,
+      PageDown: activeIndex + page,
+      PageUp: activeIndex - page,
       ...{ Home: 0, End: items.length - 1 },
     };
     const target = moves[event.key];
@@ -79,7 +77,7 @@ export function VirtualList<Item>({ items, getId, label, renderRow, rowPx, openI
   }
 
   const id = useId();
-  // No list box: what is said may have buttons.
+  // Not a listbox: `empty` may contain buttons.
   if (items.length === 0) return <div class="list empty">{empty}</div>;
   return (
     <div
@@ -97,7 +95,7 @@ export function VirtualList<Item>({ items, getId, label, renderRow, rowPx, openI
           if (item === undefined) return null;
           const itemId = getId(item);
           return (
-            // biome-ignore lint/a11y/useKeyWithClickEvents: the list has the focus and takes the keys
+            // biome-ignore lint/a11y/useKeyWithClickEvents: the list has the focus and handles the keys
             <div
               key={itemId}
               id={`${id}-${index}`}
@@ -122,7 +120,7 @@ export function VirtualList<Item>({ items, getId, label, renderRow, rowPx, openI
   );
 }
 
-/** What comes above must not push away what somebody reads; who looks at the top wants to see what comes. */
+/** Keeps the visible rows in place when items are added above them, unless the list is scrolled to the top. */
 function useStableScroll<Item>(
   scroller: { current: HTMLDivElement | null },
   items: readonly Item[],

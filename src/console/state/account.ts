@@ -6,17 +6,17 @@ import { connection, type LiveEvent, listen } from './event-stream.ts';
 import { createResource, type Resource } from './resource.ts';
 import { clearResultCache } from './result-cache.ts';
 import { createSingleFlight } from './single-flight.ts';
-import { createList, type SyncedList } from './synced-list.ts';
+import { createSyncedList, type SyncedList } from './synced-list.ts';
 
-/** What is kept of a journal that keeps more. */
+/** Maximum number of journal entries that the page keeps; the journal itself may hold more. */
 const MAX_REQUESTS = 5000;
 const REFRESH_INTERVAL_MS = 3000;
 
-/** One account with all that is its own, kept up with what happens to it. */
+/** An account and everything that belongs to it, kept up to date. */
 export interface AccountState {
   readonly key: string;
   readonly account: ReadonlySignal<Account | undefined>;
-  /** In wall time. */
+  /** Wall time at which `account` was read. */
   readonly readAtMs: ReadonlySignal<number>;
   readonly isMissing: ReadonlySignal<boolean>;
   readonly heldCredits: ReadonlySignal<number>;
@@ -37,13 +37,11 @@ export function openAccount(key: string): AccountState {
   const heldCredits = signal(0);
 
   const createAccountList = <Item extends { id: string }>(name: string, options: object = {}) =>
-    createList<Item>({
-      ...{
-        path: subPath(`/${name}`),
-        name,
-        getId: ({ id }) => id,
-        pathFor: (id) => subPath(`/${name}/${encodeURIComponent(id)}`),
-      },
+    createSyncedList<Item>({
+      path: subPath(`/${name}`),
+      name,
+      getId: ({ id }) => id,
+      pathFor: (id) => subPath(`/${name}/${encodeURIComponent(id)}`),
       ...options,
     });
   const tasks = createAccountList<Task>('tasks');
@@ -74,7 +72,7 @@ export function openAccount(key: string): AccountState {
     for (const value of [verdict, faults, snapshots]) value.refresh();
   }
 
-  /** Those that have not ended: a changed clock or speed changes when they will. */
+  /** A changed clock or speed changes when running tasks finish. */
   const refreshRunningTasks = () =>
     tasks.refresh(tasks.items.peek().flatMap(({ id, status }) => (status === 'processing' ? [id] : [])));
 
@@ -104,7 +102,7 @@ export function openAccount(key: string): AccountState {
         break;
       case 'fault':
         faults.refresh();
-        // Nobody tells of a request that gets no answer.
+        // The fault may have prevented the response, and a request without a response has no event of its own.
         refreshRequest(event.request);
         break;
       case 'account':
@@ -125,7 +123,7 @@ export function openAccount(key: string): AccountState {
       refreshRunningTasks();
       verdict.refresh();
     } else {
-      // The same ids and times may mean other files now.
+      // After a reset or restore, another task can have the same id and timestamps.
       clearResultCache();
       reload();
     }
@@ -138,26 +136,15 @@ export function openAccount(key: string): AccountState {
     },
     onEvent,
   });
-  // What time alone changes nobody tells: the hour of the limiter ends, a result is not fetched.
+  // Changes caused by time alone have no event: the rate limiter's hour ends, a result remains uncollected.
   const stopRefreshing = scheduleEvery(REFRESH_INTERVAL_MS, () => {
     if (account.peek()?.clock.mode !== 'real' || connection.peek() !== 'live') return;
     accountSync.request();
     verdict.refresh();
   });
   return {
-    ...{
-      key,
-      account,
-      readAtMs,
-      isMissing,
-      heldCredits,
-      tasks,
-      ledger,
-      requests,
-      verdict,
-      faults,
-      snapshots,
-    },
+    ...{ key, account, readAtMs, isMissing, heldCredits },
+    ...{ tasks, ledger, requests, verdict, faults, snapshots },
     stop() {
       stopListening();
       stopRefreshing();
@@ -166,7 +153,10 @@ export function openAccount(key: string): AccountState {
   };
 }
 
-/** Whether nobody has ever asked for anything with this key, as far as can be seen. The journal can be off, empty, or new. */
+/**
+ * Whether the account has never been used, as far as its data shows. An empty journal alone proves nothing: it may be
+ * switched off or cleared.
+ */
 export function isUntouched({ account, tasks, ledger, requests }: AccountState): boolean {
   const { limit = null, remaining = null } = account.value?.rateLimit ?? {};
   return (

@@ -5,9 +5,9 @@ import { scheduleEvery, wallMs } from '../time.ts';
 import { accountNowMs } from '../timeline.ts';
 import { accountPath, ORIGIN, sendRequest } from './api.ts';
 import { connection, isWatchingAll, listen } from './event-stream.ts';
-import { createList } from './synced-list.ts';
+import { createSyncedList } from './synced-list.ts';
 
-export const accounts = createList<Account>({
+export const accounts = createSyncedList<Account>({
   path: '__admin/accounts',
   name: 'accounts',
   getId: ({ key }) => key,
@@ -15,30 +15,30 @@ export const accounts = createList<Account>({
   isAppended: false,
   onItem: (account) => void readAt.set(account, wallMs()),
 });
-/** In wall time, by the account as it was read. */
+/** Wall time at which each account object was read. */
 const readAt = new WeakMap<Account, number>();
 
-/** What time it is for an account, at this wall time. */
+/** The account's time at the wall time `atMs`. */
 export const accountTimeMs = (account: Account, atMs: number): number =>
   accountNowMs(account, atMs - (readAt.get(account) ?? atMs));
 
-/** Whether any client has ever used this emulator; undefined: not known yet. */
+/** Whether any client has ever used this emulator; undefined while unknown. */
 export const isUsed = signal<boolean | undefined>(undefined);
-/** Requests that came with a key that nobody knows: a client that is set up wrong sends nothing else. */
+/** Number of requests with a missing or unknown key; a misconfigured client sends no others. */
 export const unauthorizedCount = signal(0);
-/** The key at which something happened last while all were listened to. */
+/** The key of the latest event while all accounts were watched. */
 export const lastActiveKey = signal<string | undefined>(undefined);
 
-/** Of limiters whose hour ends and of clients with a wrong key nobody tells. */
+/** No event reports the end of a rate limiter's hour or an unauthorized request. */
 const REFRESH_INTERVAL_MS = 3000;
-/** More than one page is not read again and again. */
+/** Larger lists are not polled: they take more than one page. */
 const MAX_REFRESHED_ACCOUNTS = 1000;
 
-/** From now on, for as long as the page is open. */
+/** Keeps `accounts` and the usage counts up to date for as long as the page is open. */
 export function followAccounts(): void {
   listen({
     onResync() {
-      // While one is watched, the others can wait.
+      // Leaving a single account resyncs again.
       if (!isWatchingAll()) return;
       accounts.reload();
       void readUsage();
@@ -58,7 +58,7 @@ export function followAccounts(): void {
   });
 }
 
-/** Nothing tells of requests with unknown keys but the counts. */
+/** Reads the usage counts from the metrics; unauthorized requests are reported nowhere else. */
 async function readUsage(): Promise<void> {
   const response = await sendRequest('GET', 'metrics').catch(() => undefined);
   if (!response) return;
@@ -69,11 +69,11 @@ async function readUsage(): Promise<void> {
       0,
     );
   unauthorizedCount.value = sumMetric('nanophoto_unauthorized_total');
-  // Requests are counted from the start on; tasks may be older.
+  // The request count starts at zero with the process; tasks may be older.
   isUsed.value = sumMetric('nanophoto_requests_total') + sumMetric('nanophoto_tasks') > 0;
 }
 
-/** What to paste so that a client uses this emulator: its settings, and a first request. */
+/** Shell lines for a client of this emulator: its environment variables, and a first request. */
 export const quickstart = (key: string): { settings: string; request: string } => ({
   settings: `export NANOPHOTO_API_BASE_URL=${quoteForShell(ORIGIN)} NANOPHOTO_API_KEY=${quoteForShell(key)}`,
   request: [

@@ -1,33 +1,37 @@
 import { signal } from '@preact/signals';
 import { isDotSegment } from '../route.ts';
 
-/** The emulator's, wherever it is served: `/console` and `/nodes/2/console` both know where the control plane is. */
+/** The emulator's base URL, also below a path prefix: `/console` or, behind a balancer, `/nodes/2/console`. */
 const BASE = new URL('.', document.baseURI);
 export const ORIGIN: string = BASE.href.replace(/\/$/, '');
 
-/** A page of another origin cannot send it, not even as a form. */
+/** The control plane requires this header for writes from a browser; forms and foreign pages cannot send it. */
 const CONSOLE_HEADER = { 'x-emulator-console': '1' };
 const TOKEN_STORAGE_KEY = 'nanophoto-emulator admin token';
 
-/** Kept for this tab alone, until it is closed. */
+/** The admin token, stored for this tab until it is closed. */
 const token = signal(sessionStorage.getItem(TOKEN_STORAGE_KEY) ?? '');
-/** Whether the emulator wants a token that we do not have. */
+/** Whether the control plane requires an admin token, and the current one is missing or wrong. */
 export const isTokenRequired = signal(false);
 
-/** With a call for what is looked at: behind a balancer not every call has an emulator. @throws Refusal when it is not the one */
+/**
+ * Tries an admin token with a request for `path`, and stores it unless it is rejected. The path should belong to the
+ * current view: behind a balancer, not every path has a node.
+ *
+ * @throws ApiError when the token is wrong or the emulator does not respond
+ */
 export async function tryToken(text: string, path: string): Promise<void> {
   token.value = text;
   await sendRequest('GET', path).catch((error: ApiError) => {
-    if (error.code === 'ADMIN_TOKEN_REQUIRED')
-      throw new ApiError(error.code, 'This is not the token of this emulator.');
-    // Whatever else is wrong, the token is not.
+    if (error.code === 'ADMIN_TOKEN_REQUIRED') throw new ApiError(error.code, 'Wrong admin token.');
+    // Any other response shows that the token was accepted.
     if (error.code === 'UNREACHABLE') throw error;
   });
   sessionStorage.setItem(TOKEN_STORAGE_KEY, text);
   isTokenRequired.value = false;
 }
 
-/** The control plane said no, or nothing at all. */
+/** An error response of the control plane, or no response. */
 export class ApiError extends Error {
   readonly code: string;
   constructor(code: string, message: string) {
@@ -36,10 +40,14 @@ export class ApiError extends Error {
   }
 }
 
-/** No call takes as long, drawing an image on a busy machine included. */
+/** Longer than any request takes, even to render an image on a busy machine. */
 const REQUEST_TIMEOUT_MS = 60_000;
 
-/** @throws Refusal with the control plane's own code, UNREACHABLE, or LEFT when `signal` has ended it */
+/**
+ * Sends a request to the emulator.
+ *
+ * @throws ApiError with the code of an error response, UNREACHABLE without a response, or ABORTED when `signal` aborts
+ */
 export async function sendRequest(
   method: string,
   path: string,
@@ -50,7 +58,7 @@ export async function sendRequest(
     method,
     headers: {
       ...CONSOLE_HEADER,
-      // A header can carry nothing else, and no token has anything else in it.
+      // Headers cannot carry other characters, and tokens never contain any.
       ...(/^[\x21-\x7e]+$/.test(token.value) && { 'x-admin-token': token.value }),
       ...(body !== undefined && { 'content-type': 'application/json' }),
     },
@@ -58,24 +66,24 @@ export async function sendRequest(
     ...(body !== undefined && { body: JSON.stringify(body) }),
     signal: signal ?? AbortSignal.timeout(REQUEST_TIMEOUT_MS),
   }).catch((error: Error) => {
-    if (signal?.aborted) throw new ApiError('LEFT', error.message);
-    throw new ApiError('UNREACHABLE', 'The emulator does not answer.');
+    if (signal?.aborted) throw new ApiError('ABORTED', error.message);
+    throw new ApiError('UNREACHABLE', 'The emulator does not respond.');
   });
   if (response.ok) return response;
   const payload = await response.json().catch(() => ({}));
   const code = String(payload.code ?? response.status);
   if (code === 'ADMIN_TOKEN_REQUIRED') isTokenRequired.value = true;
-  throw new ApiError(code, String(payload.error ?? `The emulator answered ${response.status}.`));
+  throw new ApiError(code, String(payload.error ?? `The emulator responded with status ${response.status}.`));
 }
 
-/** What the control plane answers, as JSON. @throws Refusal */
+/** Sends a request to the emulator and returns the parsed JSON, or undefined for 204. @throws ApiError */
 export async function requestJson<Result>(method: string, path: string, body?: unknown): Promise<Result> {
   const response = await sendRequest(method, path, body);
   return (response.status === 204 ? undefined : await response.json()) as Result;
 }
 
-/** @throws Refusal where the path would be that of another call */
+/** The control-plane path of an account. @throws ApiError for a dot segment, which would lead to another path */
 export function accountPath(key: string, rest = ''): string {
-  if (isDotSegment(key)) throw new ApiError('ACCOUNT_NOT_FOUND', `${key} is no key.`);
+  if (isDotSegment(key)) throw new ApiError('ACCOUNT_NOT_FOUND', `${key} is not a valid key.`);
   return `__admin/accounts/${encodeURIComponent(key)}${rest}`;
 }

@@ -2,7 +2,7 @@ import { signal } from '@preact/signals';
 import type { Stage } from '../../client/types.ts';
 import { requestJson } from './api.ts';
 
-/** An endpoint of the API, as the contract document has it. */
+/** An endpoint of the API, from the OpenAPI document. */
 export interface Endpoint {
   path: string;
   family: string;
@@ -13,13 +13,13 @@ export interface Endpoint {
 export interface Contract {
   endpoints: Endpoint[];
   families: string[];
-  /** All codes that some endpoint documents, in order. */
+  /** The error codes of all endpoints, sorted. */
   codes: string[];
-  /** What can go wrong when. */
+  /** The effects that a fault rule can have at each stage. */
   effects: Record<Stage, string[]>;
 }
 
-/** What the forms know; undefined until it is read. */
+/** The endpoints and fault effects that the forms offer; undefined until loaded. */
 export const contract = signal<Contract | undefined>(undefined);
 
 interface Operation {
@@ -39,7 +39,7 @@ interface ControlDocument {
   components: { schemas: { Rule: RuleSchema } };
 }
 
-/** Reads both documents, which need no token. */
+/** Loads `contract` from both OpenAPI documents, which require no token. */
 export async function readContract(): Promise<void> {
   const [api, control] = await Promise.all([
     requestJson<ApiDocument>('GET', 'openapi.json'),
@@ -61,7 +61,7 @@ const toEndpoint = (path: string, { tags, summary, responses }: Operation): Endp
   ),
 });
 
-/** In the document it is said as: where `at` is one of these, the names of effects are these. */
+/** Reads the rule schema's if/then branches: if `at` is one of these stages, these effect names are allowed. */
 function parseEffects({ properties, allOf }: RuleSchema): Contract['effects'] {
   const branchFor = (stage: Stage) => allOf.find((one) => JSON.stringify(one.if).includes(JSON.stringify(stage)));
   const entries = properties.at.enum.map((stage) => [
@@ -71,11 +71,11 @@ function parseEffects({ properties, allOf }: RuleSchema): Contract['effects'] {
   return Object.fromEntries(entries);
 }
 
-/** Where /docs tells of an endpoint, or of one of its answers. */
+/** The address of an endpoint, or of one of its responses, in the API reference at /docs. */
 export const docsHref = ({ path, family }: Pick<Endpoint, 'path' | 'family'>, status?: number): string =>
   `docs#api/tag/${family}/POST${path}${status === undefined ? '' : `.responses.${status}`}`;
 
-/** The endpoint that a request went to, and what its code means there. */
+/** The endpoint of a request path; undefined if unknown or not loaded yet. */
 export function findEndpoint(path: string): Endpoint | undefined {
   return contract.value?.endpoints.find((endpoint) => endpoint.path === path.replace(/\?.*/, ''));
 }

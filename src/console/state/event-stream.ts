@@ -3,35 +3,39 @@ import { createParser } from 'eventsource-parser';
 import { pause, schedule } from '../time.ts';
 import { ApiError, isTokenRequired, sendRequest } from './api.ts';
 
-/** Something that the emulator tells: see `GET /__admin/events`. Null: of all accounts. */
+/** An event of `GET /__admin/events`. */
 export interface LiveEvent {
   type: 'task' | 'ledger' | 'request' | 'fault' | 'account';
+  /** Null for events that concern all accounts. */
   key: string | null;
   taskId?: string | null;
   id?: string;
   taskIds?: string[];
-  /** The id of the one that was struck. */
+  /** The id of the request to which the fault was applied. */
   request?: string;
   change?: string;
 }
 
 export const connection = signal<'connecting' | 'live' | 'lost'>('connecting');
-/** Why there is no connection, in the emulator's words. */
+/** The error that prevents a connection, with the emulator's own message. */
 export const connectionError = signal<ApiError | undefined>(undefined);
 
 const INITIAL_RETRY_MS = 500;
 const MAX_RETRY_MS = 5000;
-/** The emulator says something every 15 seconds. */
+/** The emulator sends a keep-alive every 15 seconds. */
 const SILENCE_TIMEOUT_MS = 35_000;
 
 interface Listener {
-  /** All may have changed meanwhile. */
+  /** Called when events may have been missed, so everything must be read again. */
   onResync(): void;
   onEvent(event: LiveEvent): void;
 }
 const listeners = new Set<Listener>();
 
-/** Hears of everything from now on; `begin` is called as soon as nothing can be missed any more, and again after each gap. */
+/**
+ * Subscribes to events. Calls `onResync` as soon as no event can be missed anymore, and again after each gap.
+ * Returns a function that unsubscribes.
+ */
 export function listen(listener: Listener): () => void {
   listeners.add(listener);
   if (connection.value === 'live') listener.onResync();
@@ -41,7 +45,7 @@ export function listen(listener: Listener): () => void {
 let watchedKey: string | undefined;
 let controller = new AbortController();
 
-/** From now on of this account alone, or of all: who looks at one account has no use for what others do, and it can be much. */
+/** Restricts the events to one account (undefined: all accounts), since a view of one has no use for the others'. */
 export function watchAccount(key: string | undefined): void {
   if (key === watchedKey) return;
   watchedKey = key;
@@ -49,10 +53,10 @@ export function watchAccount(key: string | undefined): void {
   controller.abort();
 }
 
-/** Whether all accounts are listened to. */
+/** Whether events of all accounts are received. */
 export const isWatchingAll = (): boolean => watchedKey === undefined;
 
-/** A browser has six connections for an origin, whatever the number of its tabs: one that nobody sees leaves its own to others. */
+/** A hidden tab disconnects after this time: browsers allow six connections per origin across all tabs. */
 const HIDDEN_DISCONNECT_MS = 3000;
 let cancelDisconnect = () => {};
 document.addEventListener('visibilitychange', () => {
@@ -62,8 +66,8 @@ document.addEventListener('visibilitychange', () => {
 });
 
 /**
- * Listens for as long as the page is open and seen. One connection at a time: browsers have few for one origin. EventSource
- * could not send a token.
+ * Receives events while the page is open and visible, and reconnects with backoff. Uses a single connection, because
+ * browsers limit them per origin, and fetch, because EventSource cannot send the admin token.
  */
 export async function runEventStream(): Promise<void> {
   for (let retryMs = INITIAL_RETRY_MS; ; ) {
@@ -82,12 +86,12 @@ export async function runEventStream(): Promise<void> {
       if (error instanceof ApiError && !signal.aborted) connectionError.value = error;
     }
     if (signal.aborted) {
-      // Another account is to be watched, or nobody looks.
+      // The watched account changed, or the tab was hidden.
       connection.value = 'connecting';
       continue;
     }
     connection.value = 'lost';
-    // There are enough who listen, and what they hear of can still be read.
+    // The limit on listeners is reached, but the data itself can still be read.
     if (connectionError.value?.code === 'TOO_MANY_LISTENERS') resync();
     await pause(retryMs, signal);
     retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
@@ -115,7 +119,7 @@ async function readEvents(body: ReadableStream<Uint8Array>): Promise<void> {
   });
   const reader = body.pipeThrough(new TextDecoderStream() as never).getReader() as ReadableStreamDefaultReader<string>;
   for (;;) {
-    // An emulator that stands still closes no connection.
+    // A stalled emulator does not close its connections.
     const cancelTimeout = schedule(SILENCE_TIMEOUT_MS, () => void reader.cancel());
     const { value, done } = await reader.read().finally(cancelTimeout);
     if (done) return;
@@ -123,7 +127,7 @@ async function readEvents(body: ReadableStream<Uint8Array>): Promise<void> {
   }
 }
 
-/** A token that was wanted. */
+/** Resolves when a required token has been accepted. */
 function waitForToken(): Promise<void> {
   return new Promise((resolve) => {
     const stop = isTokenRequired.subscribe((isRequired) => {

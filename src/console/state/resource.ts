@@ -2,7 +2,7 @@ import { type ReadonlySignal, signal } from '@preact/signals';
 import { requestJson } from './api.ts';
 import { createSingleFlight } from './single-flight.ts';
 
-/** One answer of the control plane, kept up to date: `refresh` reads it again, soon. */
+/** A control-plane response that is kept up to date; `refresh` schedules another read. */
 export interface Resource<T> {
   readonly value: ReadonlySignal<T | undefined>;
   refresh(): void;

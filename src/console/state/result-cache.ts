@@ -4,14 +4,14 @@ import type { Task } from '../../client/types.ts';
 import { wallMs } from '../time.ts';
 import { accountPath, sendRequest } from './api.ts';
 
-/** Fetched a few at a time: images are drawn when they are asked for. */
+/** Limits concurrent fetches: the emulator renders images on request. */
 const queue = new PQueue({ concurrency: 2 });
-/** What is looked at and what was looked at last. */
+/** Enough for the files on screen and the most recent ones. */
 const MAX_CACHED_FILES = 80;
-/** Results can expire: who comes back to one later is told what a client would be told then. */
+/** Result files can expire: after this time a file is fetched again, so that the page shows what a client would get. */
 const CACHE_TTL_MS = 10_000;
 const cache = new Map<string, { url: Promise<string>; fetchedAtMs: number }>();
-/** Changes when files may have become others: after a reset another task can have the same id and times. */
+/** Incremented when the cache is cleared: after a reset, another task can have the same id and timestamps. */
 export const cacheVersion = signal(0);
 
 export function clearResultCache(): void {
@@ -26,8 +26,10 @@ const cacheIdFor = (key: string, { id, createdAt, finishedAt }: Task, field: str
   [key, id, field, createdAt, finishedAt].join(' ');
 
 /**
- * An address, good in this page alone, of a file that came of a task. It is asked for over the control plane: the client's own
- * fetches are in the journal, and rules strike them. What nobody waits for any more leaves the queue. @throws Refusal
+ * Returns a blob URL for a result file of a task. The file comes from the control plane, because a fetch of the public
+ * URL would be recorded in the journal and fault rules would apply to it. Aborting `signal` removes it from the queue.
+ *
+ * @throws ApiError
  */
 export function fileUrl(key: string, task: Task, field: string, signal: AbortSignal): Promise<string> {
   const cacheId = cacheIdFor(key, task, field);
@@ -39,7 +41,7 @@ export function fileUrl(key: string, task: Task, field: string, signal: AbortSig
   if (cached && !isFresh) revoke(cached.url);
   cache.delete(cacheId);
   cache.set(cacheId, file);
-  // One that could not be had now may be had later.
+  // Do not cache failures.
   file.url.catch(() => cache.get(cacheId) === file && cache.delete(cacheId));
   for (const [oldest, { url }] of cache) {
     if (cache.size <= MAX_CACHED_FILES) break;
@@ -55,7 +57,7 @@ async function fetchFile(key: string, { id }: Task, field: string, signal: Abort
   return URL.createObjectURL(await response.blob());
 }
 
-/** What a task has given, by the fields of its answer. */
+/** The response fields of a completed task that contain a result file. */
 export const getResultFields = ({ status, result }: Task): [field: string, kind: 'video' | 'image'][] =>
   status !== 'completed'
     ? []

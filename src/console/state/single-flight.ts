@@ -2,13 +2,13 @@ import { pause, wallMs } from '../time.ts';
 import { ApiError } from './api.ts';
 
 const MIN_PAUSE_MS = 80;
-/** Of the time, at most a third is spent asking. */
+/** The pause after a run, as a multiple of its duration: runs take up at most a third of the time. */
 const PAUSE_FACTOR = 2;
 const RETRY_MS = 3000;
 
 /**
- * Runs `work` when it is called for, one at a time: calls that come while it runs are one more run after it. What many small changes
- * ask for is asked once.
+ * Runs `work` on request, one run at a time. Requests that arrive during a run share a single further run, so that many
+ * small changes cause one read. A failed run is retried, unless the resource does not exist.
  */
 export function createSingleFlight(work: () => Promise<void>) {
   let isPending = false;
@@ -26,7 +26,7 @@ export function createSingleFlight(work: () => Promise<void>) {
       );
       await pause(Math.max(MIN_PAUSE_MS, (wallMs() - startedMs) * PAUSE_FACTOR));
       if (failure === undefined || isNotFound(failure)) continue;
-      // A connection that comes back asks for all of it again; one that never went does not.
+      // Retry here: a resync only follows a reconnect, and the event stream may still be connected.
       isPending = true;
       await pause(RETRY_MS);
     }
@@ -45,5 +45,5 @@ export function createSingleFlight(work: () => Promise<void>) {
   };
 }
 
-/** There is nothing to be read, now and later. */
+/** Whether the resource does not exist, so that a retry would not help. */
 const isNotFound = (error: unknown) => error instanceof ApiError && error.code.endsWith('_NOT_FOUND');

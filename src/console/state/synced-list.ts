@@ -3,20 +3,19 @@ import { ApiError, requestJson } from './api.ts';
 import { createSingleFlight } from './single-flight.ts';
 
 const PAGE_SIZE = 1000;
-/** More than so many are read page by page. */
+/** Above this number, changed items are read page by page instead of one by one. */
 const MAX_SINGLE_READS = 16;
 
-/** A list of the control plane, oldest first, kept up to date. */
+/** A list of the control plane that is kept up to date, oldest item first. */
 export interface SyncedList<Item> {
   readonly items: ReadonlySignal<readonly Item[]>;
-  /** Whether all of it has been read once. */
+  /** Whether the whole list has been read at least once. */
   readonly isLoaded: ReadonlySignal<boolean>;
   find(id: string): Item | undefined;
-  /** Reads all of it again. */
   reload(): void;
-  /** Reads what has been added. */
+  /** Reads the items after the last known one. */
   loadNew(): void;
-  /** Reads these again, or for the first time, not before now. */
+  /** Reads these items, known or new. The read starts after this call, so it sees the change that caused it. */
   refresh(ids: Iterable<string>): void;
   remove(id: string): void;
   stop(): void;
@@ -24,21 +23,21 @@ export interface SyncedList<Item> {
 
 interface Options<Item> {
   path: string;
-  /** Of the field that has the items. */
+  /** The response field that contains the items. */
   name: string;
   getId: (item: Item) => string;
   pathFor: (id: string) => string;
-  /** Whether what is new comes last; otherwise it can come anywhere. */
+  /** Whether new items are always last; otherwise they can be anywhere. */
   isAppended?: boolean;
-  /** Older ones are let go. */
+  /** Older items are dropped. */
   maxItems?: number;
-  /** Learns what else a page says. */
+  /** Called with each page, for its other fields. */
   onPage?: (page: Record<string, unknown>) => void;
-  /** Learns of each item when it is read. */
+  /** Called with each item when it is read. */
   onItem?: (item: Item) => void;
 }
 
-export function createList<Item>(options: Options<Item>): SyncedList<Item> {
+export function createSyncedList<Item>(options: Options<Item>): SyncedList<Item> {
   const { path, name, getId, pathFor, isAppended = true, maxItems = Number.POSITIVE_INFINITY } = options;
   const { onPage = () => {}, onItem = () => {} } = options;
   let known = new Map<string, Item>();
@@ -47,7 +46,7 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
   const noWork = () => ({ reloadAll: false, loadNew: false, refreshIds: new Set<string>() });
   let pending = noWork();
   let isReloading = false;
-  /** Gone since they were last asked for. */
+  /** Items removed since their last read started. */
   let removedIds = new Set<string>();
 
   const singleFlight = createSingleFlight(async () => {
@@ -56,14 +55,15 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
     try {
       await runPending(work);
     } catch (error) {
-      // Less would not be enough next time.
+      // Part of the work may be done: start over.
       pending.reloadAll = true;
       throw error;
     }
   });
 
   async function runPending({ reloadAll, loadNew, refreshIds }: typeof pending): Promise<void> {
-    // What was not known when it was asked for may be known by now, as it was before that.
+    // Unknown ids of an append-only list are read with its new items below. Filter here, not in refresh(): an item that
+    // has become known since then may be outdated.
     const stale = isAppended ? [...refreshIds].filter((id) => known.has(id)) : [...refreshIds];
     const isBulk = stale.length > MAX_SINGLE_READS;
     if (reloadAll || (isBulk && !isAppended)) return readAll();
@@ -72,7 +72,7 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
       else await Promise.all(stale.map(readOne));
       if (loadNew || stale.length < refreshIds.size) await readPages(known, lastKey(known), false);
     } catch (error) {
-      // What it began at is not there any more: there was a reset.
+      // The item to continue after no longer exists: the account was reset.
       if (error instanceof ApiError && error.code.endsWith('_NOT_FOUND')) return readAll();
       throw error;
     }
@@ -88,7 +88,7 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
     items.value = [...known.values()];
   }
 
-  /** Shown as it comes where there is nothing yet, and at once where there is something to look at. */
+  /** Reads the whole list. Publishes page by page if the list was empty, otherwise all at once at the end. */
   async function readAll(): Promise<void> {
     const fresh = new Map<string, Item>();
     const isFirst = known.size === 0;
@@ -118,7 +118,7 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
   async function readOne(id: string): Promise<void> {
     removedIds.delete(id);
     const item = await requestJson<Item>('GET', pathFor(id));
-    // The answer can come later than the news that what it tells of has gone.
+    // The response may arrive after the event that the item was removed.
     if (!removedIds.has(id)) storeItem(known, id, item);
   }
 
@@ -127,7 +127,7 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
     onItem(item);
   }
 
-  /** What stands before the first of these, so that all of them come after it. */
+  /** The id before the first of these ids, so that reading after it returns all of them. */
   function idBefore(ids: ReadonlySet<string>): string | undefined {
     let last: string | undefined;
     for (const id of known.keys()) {
@@ -158,7 +158,7 @@ export function createList<Item>(options: Options<Item>): SyncedList<Item> {
       pending.refreshIds.delete(id);
       removedIds.add(id);
       publish();
-      // It may be in what is being read.
+      // The list that is being read may still contain it.
       if (isReloading) this.reload();
     },
     stop: singleFlight.stop,

@@ -1,22 +1,22 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { Account as AccountData } from '../../client/types.ts';
+import type { Account } from '../../client/types.ts';
 import { ActionButton, CopyButton, Field, Form, Popover, SelectField } from '../components/buttons.tsx';
 import { formatDateTime, formatNumber, formatTime, toIsoString } from '../components/format.ts';
 import { accountHref, TABS, type Tab } from '../route.ts';
 import { type AccountState, openAccount } from '../state/account.ts';
 import { ApiError, accountPath, requestJson } from '../state/api.ts';
 import { advance, advanceToEnd, advanceToNext } from './advance.ts';
-import { AccountFaults } from './faults.tsx';
-import { Ledger } from './ledger.tsx';
-import { Requests } from './requests.tsx';
-import { Snapshots } from './snapshots.tsx';
+import { FaultsView } from './faults.tsx';
+import { LedgerView } from './ledger.tsx';
+import { RequestsView } from './requests.tsx';
+import { SnapshotsView } from './snapshots.tsx';
 import { currentTimeMs } from './task-bar.tsx';
-import { Tasks } from './tasks.tsx';
-import { Verdict } from './verdict.tsx';
+import { TasksView } from './tasks.tsx';
+import { VerdictView } from './verdict.tsx';
 
 const MINUTE_MS = 60_000;
 
-export function Account({ accountKey, tab, id }: { accountKey: string; tab: Tab; id: string | undefined }) {
+export function AccountView({ accountKey, tab, id }: { accountKey: string; tab: Tab; id: string | undefined }) {
   const [state, setState] = useState<AccountState>();
   useEffect(() => {
     const accountState = openAccount(accountKey);
@@ -28,10 +28,10 @@ export function Account({ accountKey, tab, id }: { accountKey: string; tab: Tab;
     return (
       <main class="page">
         <h1>
-          There is no account <bdi class="mono">{accountKey}</bdi>
+          Account <bdi class="mono">{accountKey}</bdi> not found
         </h1>
         <p>
-          It was removed, or has not been used yet. <a href="#/">All accounts</a>
+          It was removed or has not been used yet. <a href="#/">All accounts</a>
         </p>
       </main>
     );
@@ -40,25 +40,25 @@ export function Account({ accountKey, tab, id }: { accountKey: string; tab: Tab;
     <main class="page account">
       <AccountHeader state={state} />
       <Tabs state={state} tab={tab} />
-      <View state={state} tab={tab} id={id} />
+      <TabContent state={state} tab={tab} id={id} />
     </main>
   );
 }
 
-function View({ state, tab, id }: { state: AccountState; tab: Tab; id: string | undefined }) {
+function TabContent({ state, tab, id }: { state: AccountState; tab: Tab; id: string | undefined }) {
   switch (tab) {
     case 'tasks':
-      return <Tasks state={state} id={id} />;
+      return <TasksView state={state} id={id} />;
     case 'ledger':
-      return <Ledger state={state} />;
+      return <LedgerView state={state} />;
     case 'requests':
-      return <Requests state={state} id={id} />;
+      return <RequestsView state={state} id={id} />;
     case 'verdict':
-      return <Verdict state={state} />;
+      return <VerdictView state={state} />;
     case 'faults':
-      return <AccountFaults state={state} />;
+      return <FaultsView state={state} />;
     case 'states':
-      return <Snapshots state={state} />;
+      return <SnapshotsView state={state} />;
   }
 }
 
@@ -101,9 +101,9 @@ function AccountHeader({ state }: { state: AccountState }) {
       </div>
       {account && (
         <div class="cards">
-          <Credits state={state} account={account} />
-          <RateLimiter state={state} account={account} />
-          <Clock state={state} account={account} />
+          <CreditsCard state={state} account={account} />
+          <RateLimitCard state={state} account={account} />
+          <ClockCard state={state} account={account} />
         </div>
       )}
     </header>
@@ -112,31 +112,31 @@ function AccountHeader({ state }: { state: AccountState }) {
 
 interface CardProps {
   state: AccountState;
-  account: AccountData;
+  account: Account;
 }
 
-function Credits({ state, account }: CardProps) {
+function CreditsCard({ state, account }: CardProps) {
   const held = state.heldCredits.value;
   return (
     <section class="card" aria-label="Credits">
       <h2>Credits</h2>
       <p class="figure">{formatNumber(account.credits)}</p>
-      <p class="quiet">{held > 0 ? `${formatNumber(held)} more are held` : 'none are held'}</p>
-      <Popover label="Give or take …">
+      <p class="quiet">{held > 0 ? `${formatNumber(held)} held` : 'none held'}</p>
+      <Popover label="Adjust …">
         {(close) => (
           <Form
-            label="Give or take credits"
-            submit="Book it"
+            label="Adjust credits"
+            submit="Apply"
             onDone={close}
             do={async ({ amount, reason }) => {
-              const { credits } = await requestJson<AccountData>('POST', accountPath(state.key, '/credits'), {
+              const { credits } = await requestJson<Account>('POST', accountPath(state.key, '/credits'), {
                 amount: Number(amount),
                 reason,
               });
-              return `The balance is ${formatNumber(credits)} now.`;
+              return `New balance: ${formatNumber(credits)}.`;
             }}
           >
-            <Field label="Amount" name="amount" type="number" required step={1} hint="Below zero takes credits away." />
+            <Field label="Amount" name="amount" type="number" required step={1} hint="Negative to remove credits." />
             <Field label="Reason" name="reason" maxLength={500} />
           </Form>
         )}
@@ -145,38 +145,38 @@ function Credits({ state, account }: CardProps) {
   );
 }
 
-function RateLimiter({ state, account: { rateLimit } }: CardProps) {
+function RateLimitCard({ state, account: { rateLimit } }: CardProps) {
   const { limit, remaining, resetAt } = rateLimit;
   const path = accountPath(state.key, '/rate-limit');
   return (
-    <section class="card" aria-label="Limiter">
-      <h2>Limiter</h2>
+    <section class="card" aria-label="Rate limit">
+      <h2>Rate limit</h2>
       <p class="figure">{limit === null ? 'off' : `${formatNumber(remaining ?? 0)} of ${formatNumber(limit)}`}</p>
       <p class="quiet">
         {limit === null
           ? 'no limit'
           : resetAt === null
-            ? 'left of the hour'
+            ? 'left this hour'
             : `left until ${formatTime(resetAt).slice(0, 8)}`}
       </p>
       <Popover label="Set …">
         {(close) => (
           <>
             <Form
-              label="Set the limiter"
-              submit="Set it"
+              label="Set the rate limit"
+              submit="Set"
               onDone={close}
               do={async (fields) => {
                 if (Object.keys(fields).length === 0)
-                  throw new ApiError('NOTHING_GIVEN', 'Nothing is changed: neither field says anything.');
+                  throw new ApiError('NOTHING_GIVEN', 'Nothing changed: both fields are empty.');
                 const changes = Object.entries(fields).map(([name, value]) => [name, Number(value)]);
                 await requestJson('PUT', path, Object.fromEntries(changes));
-                return 'The limiter is set.';
+                return 'Rate limit set.';
               }}
             >
-              <Field label="Requests an hour" name="limit" type="number" min={1} placeholder={String(limit ?? 100)} />
+              <Field label="Requests per hour" name="limit" type="number" min={1} placeholder={String(limit ?? 100)} />
               <Field
-                label="Left of this hour"
+                label="Left this hour"
                 name="remaining"
                 type="number"
                 min={0}
@@ -187,10 +187,10 @@ function RateLimiter({ state, account: { rateLimit } }: CardProps) {
               do={async () => {
                 await requestJson('PUT', path, { limit: null });
                 close();
-                return 'The limiter is off.';
+                return 'Rate limit off.';
               }}
             >
-              Switch it off
+              Switch off
             </ActionButton>
           </>
         )}
@@ -199,13 +199,13 @@ function RateLimiter({ state, account: { rateLimit } }: CardProps) {
   );
 }
 
-const MODE_DESCRIPTIONS: Record<AccountData['clock']['mode'], string> = {
+const MODE_DESCRIPTIONS: Record<Account['clock']['mode'], string> = {
   real: 'follows the wall clock',
-  frozen: 'moves when it is advanced',
-  auto: 'each poll moves it on',
+  frozen: 'only moves when advanced',
+  auto: 'each poll advances it',
 };
 
-function Clock({ state, account }: CardProps) {
+function ClockCard({ state, account }: CardProps) {
   const { mode } = account.clock;
   return (
     <section class="card wide" aria-label="Clock">
@@ -215,7 +215,7 @@ function Clock({ state, account }: CardProps) {
       <CurrentTime state={state} />
       <p class="quiet">
         {MODE_DESCRIPTIONS[mode]}
-        {mode === 'real' && account.speed !== 1 && `; generation runs ${account.speed} times as fast`}
+        {mode === 'real' && account.speed !== 1 && `; generation is ${account.speed} times as fast`}
       </p>
       <div class="actions">
         <ActionButton kind="main" do={() => advanceToNext(state)}>
@@ -227,12 +227,12 @@ function Clock({ state, account }: CardProps) {
           {(close) => (
             <Form
               label="Change the clock"
-              submit="Change it"
+              submit="Change"
               onDone={close}
               do={async ({ mode: newMode, speed }) => {
                 await requestJson('PUT', accountPath(state.key, '/clock'), { mode: newMode });
                 if (speed !== undefined) await requestJson('PATCH', accountPath(state.key), { speed: Number(speed) });
-                return `The clock is ${newMode} now.`;
+                return `Clock mode: ${newMode}.`;
               }}
             >
               <SelectField
@@ -257,7 +257,7 @@ function Clock({ state, account }: CardProps) {
   );
 }
 
-/** Alone, because it changes all the time. */
+/** A component of its own, so that a tick of the clock re-renders nothing else. */
 function CurrentTime({ state }: { state: AccountState }) {
   return <p class="figure">{formatDateTime(toIsoString(currentTimeMs(state)))}</p>;
 }

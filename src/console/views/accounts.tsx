@@ -12,12 +12,12 @@ import { FirstRun } from './first-run.tsx';
 const ROW_PX = 48;
 const DEFAULT_KEY = 'np_test_default';
 
-export function Accounts() {
+export function AccountsView() {
   const all = accounts.items.value;
   const [query, setQuery] = useState('');
   const filtered = useMemo(() => {
     const text = query.toLowerCase();
-    // Those that tests have just made are looked for most.
+    // Newest first: users mostly look for accounts that tests have just created.
     return all
       .filter(({ key }) => key.toLowerCase().includes(text))
       .sort((one, other) => compare(createdSecond(other), createdSecond(one)) || compare(one.key, other.key));
@@ -28,16 +28,13 @@ export function Accounts() {
       <h1>Accounts</h1>
       {isUsed.value === false && <FirstRun accountKey={exampleKey} />}
       {unauthorizedCount.value > 0 && (
-        <p class="finding">
-          {pluralize(unauthorizedCount.value, 'request')} came with no key, or with one that nobody has made, and{' '}
-          {unauthorizedCount.value === 1 ? 'was' : 'were'} 401.
-        </p>
+        <p class="finding">{pluralize(unauthorizedCount.value, 'request')} with a missing or unknown key got a 401.</p>
       )}
       <div class="filters">
         <input
           type="search"
           aria-label="Find accounts"
-          placeholder="Find a key"
+          placeholder="Find by key"
           onInput={(event) => setQuery(event.currentTarget.value)}
         />
         <span class="quiet">{pluralize(filtered.length, 'account')}</span>
@@ -45,7 +42,7 @@ export function Accounts() {
         <ConfirmButton
           do={async () => {
             const { accounts: count } = await requestJson<{ accounts: number }>('POST', '__admin/reset');
-            return `Everything is as at the first start: ${pluralize(count, 'account')}.`;
+            return `Everything was reset: ${pluralize(count, 'account')}.`;
           }}
         >
           Reset everything
@@ -56,7 +53,7 @@ export function Accounts() {
         <span class="number">Credits</span>
         <span class="number">Requests left</span>
         <span>Clock</span>
-        <span>Its time (UTC)</span>
+        <span>Account time (UTC)</span>
       </div>
       <VirtualList
         label="Accounts, newest first"
@@ -65,13 +62,13 @@ export function Accounts() {
         rowPx={ROW_PX}
         onOpen={({ key }) => navigate(accountHref(key))}
         renderRow={(account) => <Row account={account} />}
-        empty={accounts.isLoaded.value ? 'No account is called so.' : 'Loading …'}
+        empty={accounts.isLoaded.value ? 'No matching account.' : 'Loading …'}
       />
     </main>
   );
 }
 
-/** Those that are made at a start differ by less. */
+/** Creation time to the second: the accounts created at startup differ by milliseconds. */
 const createdSecond = ({ createdAt }: Account) => createdAt.slice(0, 19);
 
 const compare = (one: string, other: string) => (one < other ? -1 : one > other ? 1 : 0);
@@ -97,27 +94,27 @@ function Row({ account }: { account: Account }) {
   );
 }
 
-/** Behind a balancer it is the key that decides whose an account is, not the page that it was made on. */
+/** Behind a balancer, the key decides which node serves an account, not the console in which it was created. */
 const isClusterNode = /\/nodes\/[^/]+$/.test(ORIGIN);
 
 const NewAccount = ({ onDone }: { onDone: () => void }) => (
   <Form
-    label="Make an account"
-    submit="Make it"
+    label="Create an account"
+    submit="Create"
     onDone={onDone}
     do={async ({ key, credits, clock }) => {
       const body = { key, clock, credits: credits === undefined ? undefined : Number(credits) };
       const created = await requestJson<Account>('POST', '__admin/accounts', body);
       navigate(accountHref(created.key));
-      return `${created.key} is there.`;
+      return `Account ${created.key} created.`;
     }}
   >
     <Field
       label="Key"
       name="key"
       maxLength={200}
-      placeholder="is made up"
-      {...(isClusterNode && { hint: `Clients reach it at ${ORIGIN}, past the balancer.` })}
+      placeholder="generated"
+      {...(isClusterNode && { hint: `Clients reach it only at ${ORIGIN}, not through the balancer.` })}
     />
     <Field label="Credits" name="credits" type="number" min={0} placeholder="1000" />
     <SelectField label="Clock" name="clock" options={['real', 'frozen', 'auto']} />

@@ -5,28 +5,28 @@ import { requestJson } from '../state/api.ts';
 import { type Contract, contract } from '../state/contract.ts';
 
 const STAGE_LABELS: Record<Stage, string> = {
-  request: 'request – before anything is checked',
+  request: 'request – before validation',
   charge: 'charge – before credits are held',
-  accepted: 'accepted – charged, then the answer is lost',
-  task: 'task – what becomes of the task',
+  accepted: 'accepted – charged, but the response is lost',
+  task: 'task – the outcome of the task',
   stream: 'stream – in the middle of a text',
-  media: 'media – when a result is fetched',
+  media: 'media – when a result file is fetched',
 };
 const EFFECT_LABELS: Record<string, string> = {
-  errorCode: 'a documented error',
-  fail: 'fails',
-  hang: 'hangs for ever',
-  durationMs: 'takes a given time',
-  delayMs: 'is late',
+  errorCode: 'documented error',
+  fail: 'failure',
+  hang: 'hang',
+  durationMs: 'duration',
+  delayMs: 'delay',
   reset: 'connection reset',
-  empty: 'connection closed, no answer',
-  truncateAfter: 'cut after some bytes',
-  malformed: 'answer is no JSON',
-  answer: 'another answer in full',
+  empty: 'connection closed without a response',
+  truncateAfter: 'truncated response',
+  malformed: 'malformed JSON',
+  answer: 'canned response',
 };
 const ANY = '';
 
-/** What a rule does with the fields of its effect. */
+/** Builds the `effect` of a fault rule from the fields of the form. */
 function toEffect(name: string, fields: Record<string, string>): object {
   const amount = Number(fields.amount);
   switch (name) {
@@ -48,8 +48,9 @@ function toEffect(name: string, fields: Record<string, string>): object {
 const toOptionalNumber = (text: string | undefined) => (text === undefined ? undefined : Number(text));
 
 /**
- * Sets a rule. It knows what can go wrong when, and the codes that the endpoint documents. A form has its fields by their names:
- * `contains` and `after` would stand where its own methods are looked for.
+ * A form that creates a fault rule. Offers the effects that are possible at each stage and the codes that the endpoint
+ * documents. The fields for `contains` and `after` have other names, because a form exposes its fields as properties
+ * and would hide its own DOM methods of these names.
  */
 export function FaultForm({ path, target }: { path: string; target: string }) {
   const loadedContract = contract.value;
@@ -64,27 +65,25 @@ export function FaultForm({ path, target }: { path: string; target: string }) {
   const endpoints = loadedContract.endpoints.filter((one) => family === ANY || one.family === family);
   return (
     <Form
-      label={`A new rule for ${target}`}
-      submit="Set this rule"
-      // What has been chosen where it is not offered any more is no part of the rule.
+      label={`New rule for ${target}`}
+      submit="Add rule"
+      // `fields` only has the fields that are shown: values chosen in hidden fields do not become part of the rule.
       do={async ({ bodyContains: contains, times, afterCount, probability, ...fields }) => {
         const match = { family: fields.family, endpoint: fields.endpoint, contains };
         const rule = {
           ...{ at, effect: toEffect(selectedEffect, fields), match },
-          ...{
-            times: toOptionalNumber(times),
-            after: toOptionalNumber(afterCount),
-            probability: toOptionalNumber(probability),
-          },
+          times: toOptionalNumber(times),
+          after: toOptionalNumber(afterCount),
+          probability: toOptionalNumber(probability),
         };
         const { id } = await requestJson<Fault>('POST', path, rule);
-        return `Rule ${id} is set for ${target}.`;
+        return `Rule ${id} added for ${target}.`;
       }}
     >
       <fieldset>
-        <legend>What goes wrong</legend>
+        <legend>Fault</legend>
         <SelectField
-          label="When"
+          label="Stage"
           name="at"
           value={at}
           options={(Object.keys(loadedContract.effects) as Stage[]).map((stage) => [
@@ -94,7 +93,7 @@ export function FaultForm({ path, target }: { path: string; target: string }) {
           onChange={(value) => setAt(value as Stage)}
         />
         <SelectField
-          label="What"
+          label="Effect"
           name="effect"
           value={selectedEffect}
           options={effects.map((name) => [name, EFFECT_LABELS[name]!])}
@@ -108,7 +107,7 @@ export function FaultForm({ path, target }: { path: string; target: string }) {
         />
       </fieldset>
       <fieldset>
-        <legend>For which requests</legend>
+        <legend>Requests</legend>
         <SelectField
           label="Family"
           name="family"
@@ -128,12 +127,12 @@ export function FaultForm({ path, target }: { path: string; target: string }) {
             onChange={setEndpoint}
           />
         )}
-        <Field label="Whose body contains" name="bodyContains" maxLength={1000} />
+        <Field label="Body contains" name="bodyContains" maxLength={1000} />
       </fieldset>
       <fieldset>
-        <legend>How often</legend>
+        <legend>Frequency</legend>
         <Field label="Times" name="times" type="number" min={1} placeholder="always" />
-        <Field label="After as many" name="afterCount" type="number" min={0} placeholder="0" />
+        <Field label="Skip first" name="afterCount" type="number" min={0} placeholder="0" />
         <Field label="Probability" name="probability" type="number" min={0} max={1} step="any" placeholder="1" />
       </fieldset>
     </Form>
@@ -149,7 +148,7 @@ function codesFor({ codes }: Contract, endpoints: Contract['endpoints'], endpoin
 interface EffectProps {
   name: string;
   codes: string[];
-  /** Whether it is an answer that the code stands in. */
+  /** Whether the code is sent in a response, so that its status can be set. */
   hasStatus: boolean;
 }
 

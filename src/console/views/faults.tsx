@@ -14,11 +14,11 @@ const REFRESH_INTERVAL_MS = 3000;
 const sharedFaults = createResource<{ faults: Fault[] }>(`${SHARED_FAULTS_PATH}?limit=1000`);
 const isSubscribed = signal(false);
 
-/** Rules for everybody are one list, whoever looks at it. */
+/** Keeps the shared rules up to date, from the first time that they are shown. */
 function subscribeShared(): void {
   if (isSubscribed.peek()) return;
   isSubscribed.value = true;
-  // Those who listen to one account do not hear of what strikes others.
+  // While one account is watched, rules that fire for others cause no events.
   scheduleEvery(REFRESH_INTERVAL_MS, sharedFaults.refresh);
   listen({
     onResync: sharedFaults.refresh,
@@ -28,23 +28,23 @@ function subscribeShared(): void {
   });
 }
 
-export function AccountFaults({ state }: { state: AccountState }) {
+export function FaultsView({ state }: { state: AccountState }) {
   const faultsPath = accountPath(state.key, '/faults');
   return (
     <section class="sheet" aria-label="Faults">
       <FaultForm path={faultsPath} target="this account" />
-      <FaultList title="Of this account" path={faultsPath} faults={state.faults.value.value?.faults} />
+      <FaultList title="Rules for this account" path={faultsPath} faults={state.faults.value.value?.faults} />
       <SharedRules />
     </section>
   );
 }
 
-export function SharedFaults() {
+export function SharedFaultsView() {
   return (
     <main class="page">
-      <h1>Faults for everybody</h1>
-      <section class="sheet" aria-label="Faults for everybody">
-        <FaultForm path={SHARED_FAULTS_PATH} target="everybody" />
+      <h1>Faults for all accounts</h1>
+      <section class="sheet" aria-label="Faults for all accounts">
+        <FaultForm path={SHARED_FAULTS_PATH} target="all accounts" />
         <SharedRules />
       </section>
     </main>
@@ -53,14 +53,16 @@ export function SharedFaults() {
 
 function SharedRules() {
   useEffect(subscribeShared, []);
-  return <FaultList title="For everybody" path={SHARED_FAULTS_PATH} faults={sharedFaults.value.value?.faults} />;
+  return (
+    <FaultList title="Rules for all accounts" path={SHARED_FAULTS_PATH} faults={sharedFaults.value.value?.faults} />
+  );
 }
 
 function FaultList({ title, path, faults }: { title: string; path: string; faults: Fault[] | undefined }) {
   return (
     <section aria-label={title}>
       <h2>{title}</h2>
-      {faults?.length === 0 && <p class="quiet">None is set.</p>}
+      {faults?.length === 0 && <p class="quiet">No rules.</p>}
       <ul class="rules">
         {faults?.map((fault) => (
           <li key={fault.id}>
@@ -82,7 +84,7 @@ function FaultList({ title, path, faults }: { title: string; path: string; fault
               target={`rule ${fault.id}`}
               do={async () => {
                 await requestJson('DELETE', `${path}/${encodeURIComponent(fault.id)}`);
-                return `Rule ${fault.id} is removed.`;
+                return `Rule ${fault.id} removed.`;
               }}
             >
               Remove
@@ -95,7 +97,7 @@ function FaultList({ title, path, faults }: { title: string; path: string; fault
           target={title.charAt(0).toLowerCase() + title.slice(1)}
           do={async () => {
             await requestJson('DELETE', path);
-            return 'All of them are removed.';
+            return 'All rules removed.';
           }}
         >
           Remove all
@@ -106,9 +108,9 @@ function FaultList({ title, path, faults }: { title: string; path: string; fault
 }
 
 const describeFired = (count: number) =>
-  count === 0 ? 'has not struck yet' : count === 1 ? 'has struck once' : `has struck ${count} times`;
+  count === 0 ? 'has not fired yet' : count === 1 ? 'has fired once' : `has fired ${count} times`;
 
-/** A rule in words. */
+/** Describes a rule as phrases, to be joined. */
 function describeFault({ at, effect, match, times, after, probability }: Fault): string[] {
   const effectTexts = Object.entries(effect).map(([name, value]) =>
     value === true ? name : `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`,
@@ -116,9 +118,9 @@ function describeFault({ at, effect, match, times, after, probability }: Fault):
   const matchTexts = Object.entries(match).map(([name, value]) => `${name} ${value}`);
   return [
     `at ${at}: ${effectTexts.join(', ')}`,
-    matchTexts.length > 0 ? `where ${matchTexts.join(', ')}` : 'for every request',
+    matchTexts.length > 0 ? `where ${matchTexts.join(', ')}` : 'all requests',
     ...(times === undefined ? [] : [times === 1 ? 'once' : `${times} times`]),
-    ...(after ? [`after ${after} have passed`] : []),
+    ...(after ? [`skips the first ${after}`] : []),
     ...(probability === undefined ? [] : [`with probability ${probability}`]),
   ];
 }

@@ -9,18 +9,19 @@ import { ApiError, accountPath, requestJson } from '../state/api.ts';
 
 const ROW_PX = 40;
 
-/** What each kind of entry means, for those who meet them for the first time. */
+/** Tooltips that explain each kind of entry. */
 const KIND_DESCRIPTIONS: Record<LedgerEntry['kind'], string> = {
-  grant: 'credits given',
-  hold: 'taken before the work starts',
-  capture: 'the hold became final',
-  refund: 'the hold was given back',
-  adjust: 'credits taken by hand',
+  grant: 'credits added',
+  hold: 'reserved before the work starts',
+  capture: 'the hold was charged',
+  refund: 'the hold was returned',
+  adjust: 'credits removed manually',
 };
 
-export function Ledger({ state }: { state: AccountState }) {
+export function LedgerView({ state }: { state: AccountState }) {
   const { key, ledger, heldCredits, account } = state;
   const entries = ledger.items.value;
+  const entryCount = pluralize(entries.length, 'entry', 'entries');
   const newestFirst = useMemo(() => [...entries].reverse(), [entries]);
   return (
     <section class="statement" aria-label="Ledger">
@@ -31,15 +32,15 @@ export function Ledger({ state }: { state: AccountState }) {
         <span>
           Held <strong>{formatNumber(heldCredits.value)}</strong>
         </span>
-        <span class="quiet">{entries.length === 1 ? '1 entry' : `${formatNumber(entries.length)} entries`}</span>
+        <span class="quiet">{entryCount}</span>
         <ActionButton
           do={async () => {
             const { ok, problems } = await requestJson<Verification>('GET', accountPath(key, '/ledger/verify'));
-            if (!ok) throw new ApiError('LEDGER', `The books do not add up: ${problems.join('; ')}`);
-            return `The books add up: ${pluralize(entries.length, 'entry', 'entries')}, every hold resolved at most once.`;
+            if (!ok) throw new ApiError('LEDGER', `The ledger does not add up: ${problems.join('; ')}`);
+            return `The ledger adds up: ${entryCount}, every hold resolved at most once.`;
           }}
         >
-          Verify the books
+          Verify the ledger
         </ActionButton>
       </div>
       <div class="ledger-row head" aria-hidden="true">
@@ -50,7 +51,7 @@ export function Ledger({ state }: { state: AccountState }) {
         <span class="number">Balance</span>
       </div>
       <VirtualList
-        label="Entries of the ledger, newest first"
+        label="Ledger entries, newest first"
         items={newestFirst}
         getId={(entry) => entry.id}
         rowPx={ROW_PX}

@@ -26,17 +26,16 @@ export function RequestDetail({ state, entry }: { state: AccountState; entry: Jo
         <CopyButton text={() => toCurl(entry, key, ORIGIN)}>Copy as curl</CopyButton>
         {endpoint && (
           <a class="button" href={docsHref(endpoint)} target="_blank" rel="noreferrer">
-            {endpoint.summary}: its documents
+            API reference: {endpoint.summary}
           </a>
         )}
       </div>
       {entry.request.truncated && (
-        <p class="quiet">The body was cut when it was kept; a curl line of it is not whole.</p>
+        <p class="quiet">The journal has only the beginning of the body, so the curl command is incomplete.</p>
       )}
       {entry.fault !== null && (
         <p class="finding">
-          Struck by <bdi>{describeFaults(entry.fault)}</bdi>.{' '}
-          <a href={accountHref(key, 'faults')}>Faults that are set</a>
+          Injected fault: <bdi>{describeFaults(entry.fault)}</bdi>. <a href={accountHref(key, 'faults')}>Fault rules</a>
         </p>
       )}
       {entry.warnings.map((warning) => (
@@ -60,20 +59,20 @@ export function RequestDetail({ state, entry }: { state: AccountState; entry: Jo
       )}
       <div class="sides">
         <MessagePane title="Request" message={entry.request} />
-        <MessagePane title="Answer" message={entry.response} />
+        <MessagePane title="Response" message={entry.response} />
       </div>
     </article>
   );
 }
 
-/** Rules are told by their numbers, directives in their words; there can be several. */
+/** Describes the applied faults, of which the journal has the ids of rules and the texts of directives. */
 const describeFaults = (fault: string): string =>
   fault
     .split('; ')
     .map((one) => (/^\d+$/.test(one) ? `rule ${one}` : one))
     .join('; ');
 
-/** A code of the contract leads to where it is documented. */
+/** An error code; links to the API reference if the endpoint documents it. */
 function Code({ entry: { path, status, errorCode } }: { entry: JournalEntry }) {
   const endpoint = findEndpoint(path);
   const documented = endpoint?.codes.find(({ code }) => code === errorCode);
@@ -84,7 +83,7 @@ function Code({ entry: { path, status, errorCode } }: { entry: JournalEntry }) {
       href={docsHref(endpoint, documented.status)}
       target="_blank"
       rel="noreferrer"
-      title={`Documented for ${path}${isDocumentedStatus ? '' : `, with ${documented.status}`}`}
+      title={`Documented for ${path}${isDocumentedStatus ? '' : ` with status ${documented.status}`}`}
     >
       <code>{errorCode}</code>
     </a>
@@ -115,12 +114,8 @@ function MessagePane({
           ))}
         </dl>
       </details>
-      {message.body === null ? (
-        <p class="quiet">No body.</p>
-      ) : (
-        <Json value={message.body} label={`Body of the ${title.toLowerCase()}`} />
-      )}
-      {message.truncated && <p class="quiet">Cut after 16 KB.</p>}
+      {message.body === null ? <p class="quiet">No body.</p> : <Json value={message.body} label={`${title} body`} />}
+      {message.truncated && <p class="quiet">Truncated after 16 KB.</p>}
     </section>
   );
 }

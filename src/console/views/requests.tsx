@@ -13,13 +13,13 @@ import { RequestDetail } from './request-detail.tsx';
 const ROW_PX = 44;
 const FILTERS = {
   all: () => true,
-  'refused or lost': (entry) => !isPending(entry) && (entry.status === null || entry.status >= 400),
-  'struck by a fault': ({ fault }) => fault !== null,
+  failed: (entry) => !isPending(entry) && (entry.status === null || entry.status >= 400),
+  'with a fault': ({ fault }) => fault !== null,
   'with a warning': ({ warnings }) => warnings.length > 0,
 } as const satisfies Record<string, (entry: JournalEntry) => boolean>;
 type Filter = keyof typeof FILTERS;
 
-export function Requests({ state, id }: { state: AccountState; id: string | undefined }) {
+export function RequestsView({ state, id }: { state: AccountState; id: string | undefined }) {
   const { key } = state;
   const all = state.requests.items.value;
   const [filter, setFilter] = useState<Filter>('all');
@@ -53,13 +53,14 @@ export function Requests({ state, id }: { state: AccountState; id: string | unde
             />
             <span class="quiet">{pluralize(filtered.length, 'request')}</span>
             <ConfirmButton
+              target="the journal"
               disabled={all.length === 0}
               do={async () => {
                 await requestJson('DELETE', accountPath(key, '/requests'));
-                return 'The journal is empty.';
+                return 'Journal cleared.';
               }}
             >
-              Empty
+              Clear
             </ConfirmButton>
           </div>
           <VirtualList
@@ -77,8 +78,8 @@ export function Requests({ state, id }: { state: AccountState; id: string | unde
       detail={selected && <RequestDetail key={selected.id} state={state} entry={selected} />}
       isOpen={id !== undefined}
       backHref={accountHref(key, 'requests')}
-      hint="Choose a request to see what was sent and answered."
-      missing={state.requests.isLoaded.value ? 'The journal does not have this request any more.' : 'Loading …'}
+      hint="Select a request to see it with its response."
+      missing={state.requests.isLoaded.value ? 'This request is no longer in the journal.' : 'Loading …'}
     />
   );
 }
@@ -102,6 +103,6 @@ const Row = ({ entry }: { entry: JournalEntry }) => (
 function Empty({ state }: { state: AccountState }) {
   const { requests } = state;
   if (!requests.isLoaded.value) return <>Loading …</>;
-  if (requests.items.value.length > 0) return <>No request is like this.</>;
-  return isUntouched(state) ? <FirstRun accountKey={state.key} /> : <>The journal is empty, or switched off.</>;
+  if (requests.items.value.length > 0) return <>No matching request.</>;
+  return isUntouched(state) ? <FirstRun accountKey={state.key} /> : <>The journal is empty or switched off.</>;
 }

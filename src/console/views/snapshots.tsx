@@ -5,15 +5,15 @@ import { accountHref, navigate } from '../route.ts';
 import type { AccountState } from '../state/account.ts';
 import { accountPath, requestJson } from '../state/api.ts';
 
-/** What has been kept of an account, and the ways back. */
-export function Snapshots({ state }: { state: AccountState }) {
+/** The tab for snapshots, forks and resets of an account. */
+export function SnapshotsView({ state }: { state: AccountState }) {
   const { key } = state;
   const snapshots = state.snapshots.value.value?.snapshots;
   const restorePath = (name: string) => accountPath(key, `/snapshots/${encodeURIComponent(name)}/restore`);
   return (
     <section class="sheet" aria-label="States">
       <h3>Snapshots</h3>
-      <p class="quiet">Credits, ledger, tasks, clock, limiter and faults, under a name.</p>
+      <p class="quiet">A snapshot saves credits, ledger, tasks, clock, rate limit and faults under a name.</p>
       <ul class="rules">
         {snapshots?.map(({ name, at: takenAt }) => (
           <li key={name}>
@@ -24,7 +24,7 @@ export function Snapshots({ state }: { state: AccountState }) {
               target={name}
               do={async () => {
                 await requestJson('POST', restorePath(name));
-                return `The account is as it was at ${name}.`;
+                return `Snapshot ${name} restored.`;
               }}
             >
               Restore
@@ -32,40 +32,40 @@ export function Snapshots({ state }: { state: AccountState }) {
           </li>
         ))}
       </ul>
-      {snapshots?.length === 0 && <p class="quiet">There are none.</p>}
+      {snapshots?.length === 0 && <p class="quiet">No snapshots.</p>}
       <Form
         label="Take a snapshot"
         submit="Take a snapshot"
         do={async ({ name }) => {
           await requestJson('POST', accountPath(key, '/snapshots'), { name });
-          return `Kept as ${name}.`;
+          return `Snapshot ${name} taken.`;
         }}
       >
         <Field label="Name" name="name" required pattern="[A-Za-z0-9._\-]+" maxLength={100} />
       </Form>
       <h3>Fork</h3>
-      <p class="quiet">A new account with everything but journal and snapshots. From then on each goes its own way.</p>
+      <p class="quiet">Copies the account to a new key, without its journal and snapshots. The copy is independent.</p>
       <Form
         label="Fork this account"
         submit="Fork"
         do={async ({ to }) => {
           const fork = await requestJson<Account>('POST', accountPath(key, '/fork'), { to });
           navigate(accountHref(fork.key));
-          return `This is ${fork.key}.`;
+          return `Forked to ${fork.key}.`;
         }}
       >
         <Field label="New key" name="to" required maxLength={200} />
       </Form>
-      <h3>Back to the beginning</h3>
+      <h3>Reset and removal</h3>
       <p class="quiet">
-        A reset brings the account back to how it was made; journal, faults and snapshots go too, and what is under way
-        is broken off.
+        A reset returns the account to its initial state, deletes its journal, faults and snapshots, and aborts its
+        requests in progress.
       </p>
       <div class="actions">
         <ConfirmButton
           do={async () => {
             await requestJson('POST', accountPath(key, '/reset'));
-            return 'The account is as it was made.';
+            return 'Account reset.';
           }}
         >
           Reset this account
@@ -75,16 +75,16 @@ export function Snapshots({ state }: { state: AccountState }) {
             const { revoked } = await requestJson<Account>('PATCH', accountPath(key), {
               revoked: !state.account.peek()?.revoked,
             });
-            return revoked ? 'The key is revoked: it is 401 now.' : 'The key is good again.';
+            return revoked ? 'Key revoked: its requests get a 401.' : 'Key reinstated.';
           }}
         >
-          {state.account.value?.revoked ? 'Give the key back' : 'Revoke the key'}
+          {state.account.value?.revoked ? 'Reinstate the key' : 'Revoke the key'}
         </ActionButton>
         <ConfirmButton
           do={async () => {
             await requestJson('DELETE', accountPath(key));
             navigate('#/');
-            return `${key} is removed.`;
+            return `Account ${key} removed.`;
           }}
         >
           Remove this account

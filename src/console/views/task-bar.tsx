@@ -4,14 +4,14 @@ import type { AccountState } from '../state/account.ts';
 import { tickMs, wallMs } from '../time.ts';
 import { accountNowMs, simulatedMs } from '../timeline.ts';
 
-/** What time it is for the account: moves by itself where its clock does. */
+/** The account's current time. Updates with each tick if its clock is real. */
 export function currentTimeMs({ account, readAtMs }: AccountState): number {
   const loaded = account.value;
   if (!loaded) return 0;
   return accountNowMs(loaded, loaded.clock.mode === 'real' ? Math.max(tickMs(), readAtMs.value) - readAtMs.value : 0);
 }
 
-/** The same, to the millisecond, for what is about to be done. */
+/** The account's current time to the millisecond, for computing how far to advance; does not update by itself. */
 export const exactTimeMs = ({ account, readAtMs }: AccountState): number =>
   accountNowMs(account.peek()!, wallMs() - readAtMs.peek());
 
@@ -19,15 +19,15 @@ interface Props {
   task: Task;
   account: Account;
   nowMs: number;
-  /** Of the longest plan: all bars are to one scale. */
+  /** Length of the longest plan, so that all bars have the same scale. */
   scaleMs: number;
 }
 
-/** A task's plan as a bar: its steps, and how far it is. */
+/** A task's plan as a bar, with its steps and progress. */
 export function TaskBar({ task, account, nowMs, scaleMs }: Props) {
   const { plan, status } = task;
   const elapsedMs = Math.min(simulatedMs(task, account, nowMs), plan.endMs);
-  // Some are done as soon as they are asked for, before any of their plan has passed.
+  // Synchronous tasks complete before any of their simulated time has passed.
   const share = status === 'completed' || plan.endMs === 0 ? 1 : elapsedMs / plan.endMs;
   const width = Math.max(0.06, plan.endMs / Math.max(1, scaleMs));
   const percent = (value: number) => `${(value * 100).toFixed(2)}%`;
@@ -43,7 +43,7 @@ export function TaskBar({ task, account, nowMs, scaleMs }: Props) {
   );
 }
 
-/** In words: what it does, or what has come of it. */
+/** Describes a task's current step and progress, or its outcome. */
 export function describeState(task: Task, account: Account, nowMs: number): string {
   const { status, step, plan, result } = task;
   if (status === 'completed') return `completed in ${formatDuration(task.simulatedMs ?? 0)}`;

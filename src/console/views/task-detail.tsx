@@ -21,7 +21,7 @@ import { advance } from './advance.ts';
 import { currentTimeMs, describeState, exactTimeMs, TaskBar } from './task-bar.tsx';
 
 const DEFAULT_CODE = 'GENERATION_FAILED';
-/** What requests are told when there is no room for them, and tasks never. */
+/** A documented code that tasks cannot fail with: requests get it when a concurrency limit is reached. */
 const OVERLOADED_CODE = 'SERVICE_UNAVAILABLE';
 
 export function TaskDetail({ state, task }: { state: AccountState; task: Task }) {
@@ -56,7 +56,7 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
           <ActionButton
             do={async () => {
               await requestJson('POST', accountPath(key, `/tasks/${encodeURIComponent(id)}/complete`));
-              return `Task ${id} has completed.`;
+              return `Task ${id} completed.`;
             }}
           >
             Complete now
@@ -91,23 +91,23 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
         </li>
       </ol>
       <dl>
-        <dt>Made at</dt>
+        <dt>Created at</dt>
         <dd>{formatDateTime(task.createdAt)}</dd>
         {isRunning && endMs !== undefined && (
           <>
-            <dt>Ends at</dt>
+            <dt>Finishes at</dt>
             <dd>{formatDateTime(toIsoString(endMs))}</dd>
           </>
         )}
         {task.finishedAt && (
           <>
-            <dt>Ended at</dt>
+            <dt>Finished at</dt>
             <dd>{formatDateTime(task.finishedAt)}</dd>
           </>
         )}
         {task.generationId && (
           <>
-            <dt>Polled as</dt>
+            <dt>Generation id</dt>
             <dd class="mono">{task.generationId}</dd>
           </>
         )}
@@ -126,7 +126,7 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
         </>
       )}
       <h3>Requests</h3>
-      {requests.length === 0 && <p class="quiet">The journal has none.</p>}
+      {requests.length === 0 && <p class="quiet">None in the journal.</p>}
       <ul class="plain">
         {requests.slice(-MAX_REQUESTS).map((entry) => (
           <li key={entry.id}>
@@ -136,20 +136,20 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
           </li>
         ))}
       </ul>
-      {requests.length > MAX_REQUESTS && <p class="quiet">{requests.length - MAX_REQUESTS} more before these.</p>}
-      <h3>Made of</h3>
-      <Json value={task.input} label="What the task was made of" />
+      {requests.length > MAX_REQUESTS && <p class="quiet">{requests.length - MAX_REQUESTS} earlier requests.</p>}
+      <h3>Input</h3>
+      <Json value={task.input} label="Task input" />
     </article>
   );
 }
 
 const MAX_REQUESTS = 50;
 
-/** They give a text, which is told once, in the answer itself. */
+/** Families whose result is a text, sent only in the response to the request itself. */
 const TEXT_FAMILIES: readonly Task['family'][] = ['prompt-generator', 'reverse-prompt'];
 
 function TextLocation({ state: { key }, requests: [first] }: { state: AccountState; requests: JournalEntry[] }) {
-  if (!first) return <p class="quiet">Its text was an answer that the journal does not have.</p>;
+  if (!first) return <p class="quiet">Its text was sent in a response that is not in the journal.</p>;
   return (
     <p>
       Its text is in <a href={accountHref(key, 'requests', first.id)}>request {first.id}</a>.
@@ -166,14 +166,14 @@ function FailForm({ state, task, onDone }: { state: AccountState; task: Task; on
   return (
     <Form
       label="Fail this task"
-      submit="Fail it"
+      submit="Fail"
       onDone={onDone}
       do={async ({ error }) => {
         await requestJson('POST', accountPath(state.key, `/tasks/${encodeURIComponent(id)}/fail`), { error });
-        return `Task ${id} has failed, its credits are refunded.`;
+        return `Task ${id} failed; its credits were refunded.`;
       }}
     >
-      <SelectField label="With the code" name="error" options={[...new Set([DEFAULT_CODE, ...codes])]} />
+      <SelectField label="Error code" name="error" options={[...new Set([DEFAULT_CODE, ...codes])]} />
     </Form>
   );
 }

@@ -13,7 +13,7 @@ import { TaskDetail } from './task-detail.tsx';
 
 const ROW_PX = 64;
 const ALL = 'all';
-/** More has no room in any row. */
+/** Longer texts never fit into a row. */
 const MAX_TEXT_LENGTH = 300;
 
 const summarize = ({ input }: Task): string => {
@@ -22,7 +22,7 @@ const summarize = ({ input }: Task): string => {
   return typeof text === 'string' ? text : JSON.stringify(input);
 };
 
-export function Tasks({ state, id }: { state: AccountState; id: string | undefined }) {
+export function TasksView({ state, id }: { state: AccountState; id: string | undefined }) {
   const { key } = state;
   const all = state.tasks.items.value;
   const [status, setStatus] = useState(ALL);
@@ -74,13 +74,13 @@ export function Tasks({ state, id }: { state: AccountState; id: string | undefin
       detail={selected && <TaskDetail key={selected.id} state={state} task={selected} />}
       isOpen={id !== undefined}
       backHref={accountHref(key, 'tasks')}
-      hint="Choose a task to see its plan, its credits and what came of it."
-      missing={state.tasks.isLoaded.value ? `There is no task ${id}.` : 'Loading …'}
+      hint="Select a task to see its plan, credits and result."
+      missing={state.tasks.isLoaded.value ? `Task ${id} not found.` : 'Loading …'}
     />
   );
 }
 
-/** Reads the clock by itself, so that a beat draws bars and not lists. */
+/** Reads the clock itself, so that a tick only re-renders the rows and not the list. */
 function Row({ state, task, scaleMs }: { state: AccountState; task: Task; scaleMs: number }) {
   const account = state.account.value;
   if (!account) return null;
@@ -88,11 +88,11 @@ function Row({ state, task, scaleMs }: { state: AccountState; task: Task; scaleM
   return (
     <span class="task-row">
       <Thumbnail accountKey={state.key} task={task} />
-      <span class="task-what">
+      <span class="task-title">
         <bdi class="clip">{truncate(summarize(task), MAX_TEXT_LENGTH)}</bdi>
         <span class="quiet clip">{task.family}</span>
       </span>
-      <span class="task-how">
+      <span class="task-progress">
         <TaskBar task={task} account={account} nowMs={nowMs} scaleMs={scaleMs} />
         <span class={`state clip ${task.status}`}>{describeState(task, account, nowMs)}</span>
       </span>
@@ -104,6 +104,6 @@ function Row({ state, task, scaleMs }: { state: AccountState; task: Task; scaleM
 function Empty({ state }: { state: AccountState }) {
   const { tasks, requests } = state;
   if (!tasks.isLoaded.value || !requests.isLoaded.value) return <>Loading …</>;
-  if (tasks.items.value.length > 0) return <>No task is like this.</>;
+  if (tasks.items.value.length > 0) return <>No matching task.</>;
   return isUntouched(state) ? <FirstRun accountKey={state.key} /> : <>No tasks yet.</>;
 }

@@ -3,17 +3,17 @@ import type { AccountState } from '../state/account.ts';
 
 const MAX_LINKS = 30;
 
-/** What each finding means for the client, and what to do about it. */
+/** Advice for each finding, by its code. */
 const ADVICE: Record<string, string> = {
-  POLLED_TOO_OFTEN: 'Wait as long between polls as the page of the API advises.',
-  POLLED_AFTER_END: 'Stop polling when an answer says completed or failed.',
-  IGNORED_RETRY_AFTER: 'After a 429, wait for as many seconds as retry-after says.',
-  DUPLICATE_SUBMIT: 'Each submission is paid for: look for the first task before sending the job again.',
-  NEVER_COLLECTED: 'A finished task was paid for and its result was never asked for.',
-  UNDOCUMENTED_FIELD: 'The real service may refuse it or do something else with it.',
+  POLLED_TOO_OFTEN: 'Wait at least the recommended interval between polls.',
+  POLLED_AFTER_END: 'Stop polling once the status is completed or failed.',
+  IGNORED_RETRY_AFTER: 'After a 429, wait for the number of seconds in Retry-After.',
+  DUPLICATE_SUBMIT: 'Each submission is charged: look for the first task before submitting again.',
+  NEVER_COLLECTED: 'The task was charged, but its result was never requested.',
+  UNDOCUMENTED_FIELD: 'The real service may reject the field or interpret it differently.',
 };
 
-export function Verdict({ state }: { state: AccountState }) {
+export function VerdictView({ state }: { state: AccountState }) {
   const { key } = state;
   const verdict = state.verdict.value.value;
   const isEmpty = state.requests.items.value.length === 0;
@@ -21,12 +21,10 @@ export function Verdict({ state }: { state: AccountState }) {
   return (
     <section class="sheet" aria-label="Verdict">
       {verdict.ok && isEmpty ? (
-        <p>The journal is empty: there is nothing to judge.</p>
+        <p>The journal is empty: there is nothing to check.</p>
       ) : (
         <p class={verdict.ok ? 'good-news' : ''}>
-          {verdict.ok
-            ? 'The journal has nothing against this client’s manners.'
-            : 'What the journal says about this client’s manners:'}
+          {verdict.ok ? 'No findings about this client.' : 'Findings about this client:'}
         </p>
       )}
       {verdict.findings.map(({ code, message, requests }) => (
