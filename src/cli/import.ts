@@ -32,7 +32,7 @@ const print = (text: string) => process.stdout.write(`${text}\n`);
 
 /** What no rule can be made of is left out, and told. @throws SetupError when nothing is left */
 function loadRules(paths: readonly string[]): Rule[] {
-  const schema = createFaultRuleSchema(FAMILIES, () => true);
+  const schema = createFaultRuleSchema(FAMILIES);
   const rules: Rule[] = [];
   for (const sample of paths.flatMap((path) => loadSamples(path))) {
     const rule = ruleFromSample(sample);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import type { Route } from '../http/family.ts';
 import { COMMON_ERRORS, type ErrorSpec, type ErrorTable, renderError } from '../http/pipeline/error-table.ts';
-import type { Provenance, RouteDoc } from '../http/pipeline/route-docs.ts';
+import type { Price, Provenance, RouteDocs } from '../http/pipeline/route-docs.ts';
 import { type Components, createErrorSchema, type Json, toJsonSchema } from './json-schema.ts';
 import { toExamples, type WireSample } from './wire-samples.ts';
 
@@ -42,41 +43,40 @@ interface DocumentedError {
   body: Json;
 }
 
-/** All answers of an operation, by status. `samples`: those of its path. */
+/** The responses of an operation by status. `samples` are those of its path. */
 export function toResponsesObject(
-  doc: RouteDoc,
-  errors: ErrorTable,
+  { docs, errors }: Route,
+  prices: readonly Price[],
   samples: readonly WireSample[],
   components: Components,
 ): Json {
   const byStatus = new Map<number, DocumentedError[]>();
-  for (const [name, errorSpec] of listErrors(doc, errors)) {
-    const { status, errorCode: code, body } = renderError(name, errors, { requiredCredits: getMaxPrice(doc) });
-    const provenance = errorSpec.provenance ?? doc.provenance.codes;
+  const requiredCredits = Math.max(1, ...prices.map(({ credits }) => credits));
+  for (const [name, errorSpec] of listErrors(docs, errors)) {
+    const { status, errorCode: code, body } = renderError(name, errors, { requiredCredits });
+    const provenance = errorSpec.provenance ?? docs.provenance.codes;
     byStatus.set(status, [...(byStatus.get(status) ?? []), { name, code, provenance, errorSpec, body }]);
   }
-  // A task that has failed is told with 500 where that is set.
-  if (doc.failed && !byStatus.has(500)) byStatus.set(500, []);
+  // Polls of a failed task have status 500 if --failed-task-status says so.
+  if (docs.failed && !byStatus.has(500)) byStatus.set(500, []);
   const errorResponses = [...byStatus]
     .sort(([one], [other]) => one - other)
-    .map(([status, statusErrors]) => [status, toErrorResponse(status, statusErrors, doc, samples, components)]);
-  return { '200': toSuccessResponse(doc, samples, components), ...Object.fromEntries(errorResponses) };
+    .map(([status, statusErrors]) => [status, toErrorResponse(status, statusErrors, docs, samples, components)]);
+  return { '200': toSuccessResponse(docs, samples, components), ...Object.fromEntries(errorResponses) };
 }
 
-function listErrors(doc: RouteDoc, errors: ErrorTable): [string, ErrorSpec][] {
+function listErrors(docs: RouteDocs, errors: ErrorTable): [string, ErrorSpec][] {
   const common = Object.entries<ErrorSpec>(COMMON_ERRORS).filter(
     ([name]) =>
       !(name in errors) &&
       !CODES_WITHOUT_ROUTE.includes(name) &&
-      (doc.prices !== undefined || name !== 'INSUFFICIENT_CREDITS'),
+      (docs.prices !== undefined || name !== 'INSUFFICIENT_CREDITS'),
   );
   return [...Object.entries(errors), ...common];
 }
 
-const getMaxPrice = ({ prices }: RouteDoc) => Math.max(1, ...(prices?.list ?? []).map(({ credits }) => credits));
-
 function toSuccessResponse(
-  { responses, failed, provenance }: RouteDoc,
+  { responses, failed, provenance }: RouteDocs,
   samples: readonly WireSample[],
   components: Components,
 ) {
@@ -106,7 +106,7 @@ function toSuccessResponse(
 function toErrorResponse(
   status: number,
   errors: readonly DocumentedError[],
-  { failed }: RouteDoc,
+  { failed }: RouteDocs,
   samples: readonly WireSample[],
   components: Components,
 ) {

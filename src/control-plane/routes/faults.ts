@@ -3,7 +3,6 @@ import { EmulatorError } from '../../core/errors.ts';
 import type { Fault, Rule } from '../../core/faults/fault-rules.ts';
 import type { App, HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
-import { isDocumentedErrorCode } from '../../http/pipeline/error-table.ts';
 import type { AdminErrorCode } from '../error-codes.ts';
 import { createFamilySchema, createFaultRuleSchema } from '../fault-rule-schema.ts';
 import type { Operation } from '../operation.ts';
@@ -17,7 +16,7 @@ const FaultRuleParams = z.strictObject({ id: z.string().meta({ description: 'The
 
 /** The calls that set rules, for one account or for all of them. */
 export function registerFaults(app: App, { core, settings }: HttpContext, families: readonly Family[]): void {
-  const NewRule = createFaultRuleSchema(families, isDocumentedErrorCode);
+  const NewRule = createFaultRuleSchema(families);
   const FaultSchema = createFaultSchema(createFamilySchema(families));
 
   const accountIdFor = (params: unknown) => requireAccount(core, (params as AccountParams).key).id;
