@@ -41,7 +41,7 @@ const RemovedWatermark = z
   .strictObject({ success: z.literal(true), status: z.literal('completed'), url: z.url() })
   .meta({ id: 'RemovedWatermark' });
 
-/** Names the file by account and link: the same link of the same key always has the same URL, other keys have others. */
+/** Names the file by key and link: the same link always has the same URL, and keys never share one. */
 const toClientRef = (key: string, link: string) => seededHex(32, 'watermark', key, link.trim());
 const FILES = { url: resultFile('sora/watermark-remover', 'mp4', () => WATERMARK_REMOVED, 'clientRef') };
 

@@ -53,7 +53,7 @@ export interface HttpContext {
   settings: HttpSettings;
   journal: Journal;
   results: Results;
-  /** Every error code that a route documents. Faults can inject them on any route. */
+  /** The error codes of all routes. A fault can inject each of them on any route. */
   documentedErrors: ErrorTable;
   /** Room for answers that take their time: those of the API, and those of the control plane. */
   streamLimit: ConcurrencyLimit;

@@ -7,7 +7,7 @@ import { toExamples, type WireSample } from './wire-samples.ts';
 
 const JSON_TYPE = 'application/json';
 
-/** Codes of requests that reach no route, and what is told as another code is. */
+/** Codes of requests that do not reach a route, and STOPPING, whose response is that of INTERNAL_ERROR. */
 const CODES_WITHOUT_ROUTE = ['NOT_FOUND', 'METHOD_NOT_ALLOWED', 'PROXY_REFUSED', 'AUTHORITY_FAILED', 'STOPPING'];
 
 const RATE_LIMIT_HEADERS = {
@@ -16,7 +16,7 @@ const RATE_LIMIT_HEADERS = {
   'x-ratelimit-reset': { $ref: '#/components/headers/RateLimitReset' },
 };
 
-/** The forms in which the vendor tells an error, by the fields that they have. */
+/** The shapes of the vendor's error bodies, by their fields. */
 const ERROR_SCHEMAS: Record<string, z.ZodType> = {
   'success,error,errorCode': z
     .strictObject({ success: z.literal(false), error: z.string(), errorCode: z.string() })
@@ -35,7 +35,7 @@ const ERROR_SCHEMAS: Record<string, z.ZodType> = {
 };
 
 interface DocumentedError {
-  /** What the route calls it, which may be more than clients are told. */
+  /** The key of the route's error table; `code` is what clients see. */
   name: string;
   code: string;
   provenance: Provenance;
@@ -83,7 +83,7 @@ function toSuccessResponse(
   const sharedFields = { 'x-source': provenance.responses, headers: RATE_LIMIT_HEADERS };
   if (responses === 'text') {
     return {
-      description: 'The text, piece by piece as it is written.',
+      description: 'The text, streamed as it is generated.',
       ...sharedFields,
       content: { 'text/plain': { schema: { type: 'string', minLength: 1 } } },
     };
@@ -92,7 +92,7 @@ function toSuccessResponse(
     toJsonSchema(schema, 'output', components),
   );
   return {
-    description: failed ? 'How the task stands.' : 'Accepted.',
+    description: failed ? 'The current state of the task.' : 'Accepted.',
     ...sharedFields,
     content: {
       [JSON_TYPE]: {
@@ -117,7 +117,7 @@ function toErrorResponse(
   }
   const schemas = [...errorsByShape].map(([shape, group]) => {
     const errorSchema = ERROR_SCHEMAS[shape];
-    if (!errorSchema) throw new Error(`there is no form of errors with ${shape}`);
+    if (!errorSchema) throw new Error(`no schema for errors with the fields ${shape}`);
     const codes = [...new Set(group.map(({ code }) => code))];
     return createErrorSchema(errorSchema, 'errorCode', codes, components);
   });
@@ -132,7 +132,7 @@ function toErrorResponse(
   const codes = new Map<string, Provenance>();
   for (const { code, provenance } of errors) if (!codes.has(code)) codes.set(code, provenance);
   return {
-    description: [...codes.keys()].join(', ') || 'A failed task, where that is set.',
+    description: [...codes.keys()].join(', ') || 'A failed task, if --failed-task-status is 500.',
     headers: status === 429 ? { ...RATE_LIMIT_HEADERS, ...RETRY_AFTER } : RATE_LIMIT_HEADERS,
     'x-error-codes': [...codes].map(([code, provenance]) => ({ code, 'x-source': provenance })),
     content: { [JSON_TYPE]: { schema: oneOf(schemas), examples: Object.fromEntries(examples) } },

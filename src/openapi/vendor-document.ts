@@ -16,17 +16,17 @@ export interface VendorDocumentOptions {
 
 const PROVENANCE_MEANINGS: Record<Provenance, string> = {
   documented: 'stated on a vendor page',
-  observed: 'seen in the code of public clients',
-  assumed: 'stated nowhere; chosen so that real clients work',
+  observed: 'found in the code of public clients',
+  assumed: 'not known; chosen so that real clients work',
 };
 
-const DESCRIPTION = `The HTTP API of NanoPhoto.AI, as nanophoto-emulator answers it.
+const DESCRIPTION = `The HTTP API of NanoPhoto.AI, as nanophoto-emulator implements it.
 
-\`x-source\` says how well each part is known: ${Object.entries(PROVENANCE_MEANINGS)
+\`x-source\` is the provenance of each part: ${Object.entries(PROVENANCE_MEANINGS)
   .map(([provenance, meaning]) => `**${provenance}** ${meaning}`)
-  .join('; ')}. What is said of an operation holds for its parts that say nothing themselves.
+  .join('; ')}. Parts without one have that of their operation.
 
-Tasks are submitted, charged at once and polled; what fails is refunded. Prices are in \`x-prices\`, in credits.`;
+Tasks are submitted, charged at once and polled; failed tasks are refunded. Prices are in \`x-prices\`, in credits.`;
 
 /** The vendor's API as an OpenAPI 3.1 document, made from the families. */
 export function createVendorDocument(options: VendorDocumentOptions): Json {
@@ -61,7 +61,7 @@ export function createVendorDocument(options: VendorDocumentOptions): Json {
         apiKey: {
           type: 'http',
           scheme: 'bearer',
-          description: 'An API key. Every key has credits and a rate limit of its own.',
+          description: 'An API key. Every key has its own credits and rate limit.',
           'x-source': 'documented',
         },
       },
@@ -79,10 +79,12 @@ const createIntegerHeader = (description: string) => ({
   'x-source': 'assumed',
 });
 const HEADERS = {
-  RateLimitLimit: createIntegerHeader('Requests an hour. Absent for keys without a limit, as the other two.'),
-  RateLimitRemaining: createIntegerHeader('How many of them are left.'),
-  RateLimitReset: createIntegerHeader('Seconds until they are all there again.'),
-  RetryAfter: createIntegerHeader('Seconds until there is one again.'),
+  RateLimitLimit: createIntegerHeader(
+    'Requests per hour. Keys without a limit do not get this header, nor the other two.',
+  ),
+  RateLimitRemaining: createIntegerHeader('Remaining requests in this hour.'),
+  RateLimitReset: createIntegerHeader('Seconds until the hour ends and the limit is reset.'),
+  RetryAfter: createIntegerHeader('Seconds until the next request is accepted.'),
 };
 
 function toOperationObject(

@@ -31,7 +31,7 @@ interface TaskFamilyDefinition<
   /** The request fields that the levels of `prices` stand for, outermost first. */
   pricedBy: readonly PricedBy[];
   pricedPer?: 'request' | 'shot';
-  /** The inputs of the tasks that a request creates; they run one after another. Default: one task, its input is the body. */
+  /** The inputs of the tasks of a request, which run one after another. Default: one task, whose input is the body. */
   toInputs?: (body: z.output<Body>) => Input[];
   /** The client's own name for a task. */
   toClientRef?: (input: Input) => string;

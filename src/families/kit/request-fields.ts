@@ -106,7 +106,7 @@ export const imageRuleSchema = (urls: string, mode: string, missingCode: string,
     ...(provenance && { 'x-source': provenance }),
   });
 
-/** What a family requires of the images of a request, and the error codes for requests that violate it. */
+/** The requirements of a family on the images of a request, with their error codes. */
 interface ImageRule<Urls extends string, Code> {
   /** The field with the family's list of image URLs. */
   urls: Urls;

@@ -11,8 +11,8 @@ import { defineTaskFamily, type Poll, type TaskResponses } from '../kit/define-t
 import { imageUrls, misplacedImageFields, requestFields } from '../kit/request-fields.ts';
 
 /*
- * What Nano Banana Pro and Nano Banana 2 share. Source: vendor page "Nano Banana 2 Image Generation API" for Nano
- * Banana 2 without its error codes; public clients for the error codes and for Nano Banana Pro.
+ * Nano Banana Pro and Nano Banana 2. Source: vendor page "Nano Banana 2 Image Generation API" for Nano Banana 2 except
+ * its error codes; public clients for the error codes and for Nano Banana Pro.
  */
 
 /** Pixels of 1K, the sizes of the underlying models; 2K is twice and 4K four times that on each side. */

@@ -7,7 +7,7 @@ export interface ErrorSpec {
   status: number;
   /** The sentence in the body. */
   error: string;
-  /** The code in the body, if it is not the key of this entry. Such entries are internal names, not documented codes. */
+  /** The code in the body, if it is not the key of this entry. The key is an internal name then. */
   errorCode?: string;
   /** Where the code is known from, if not from the provenance of its route. */
   provenance?: Provenance;
