@@ -85,5 +85,5 @@ describe('docs/adding-a-family.md', () => {
     expect(stdout).toContain('Photo Upscale > completes a task after its simulated time');
     expect(stdout).toMatch(/photo-upscale > '?a completed picture has its URL/);
     expect(stdout).toContain(`Test Files  ${tests.length} passed`);
-  }, 180_000);
+  }, 300_000);
 });
