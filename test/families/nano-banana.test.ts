@@ -233,23 +233,20 @@ describe.each([
       expect([await poll(), await poll(), await poll()]).toEqual(['generating', 'completed', 'completed']);
     });
 
-    it.each([200, 500])(
-      'responds with HTTP %i for a failed image if --failed-task-status says so, and refunds it',
-      async (status) => {
-        const { poll, core, id, taskId, generationId, account } = await startTask([
-          '--failed-task-status',
-          String(status),
-        ]);
-        expect(account('k').balance).toBe(996);
-        core.tasks.fail(id, taskId, 'GENERATION_FAILED');
-        const answer = await poll();
-        expect(answer.status).toBe(status);
-        expect(answer.text).toBe(
-          `{"success":false,"status":"failed","error":"Generation failed","generationId":"${generationId}","progress":0}`,
-        );
-        expect(account('k').balance).toBe(1000);
-      },
-    );
+    it.each([200, 500])('responds with --failed-task-status %i for a failed image and refunds it', async (status) => {
+      const { poll, core, id, taskId, generationId, account } = await startTask([
+        '--failed-task-status',
+        String(status),
+      ]);
+      expect(account('k').balance).toBe(996);
+      core.tasks.fail(id, taskId, 'GENERATION_FAILED');
+      const answer = await poll();
+      expect(answer.status).toBe(status);
+      expect(answer.text).toBe(
+        `{"success":false,"status":"failed","error":"Generation failed","generationId":"${generationId}","progress":0}`,
+      );
+      expect(account('k').balance).toBe(1000);
+    });
   });
 });
 

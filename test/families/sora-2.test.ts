@@ -187,17 +187,14 @@ describe('Sora 2 check-status', () => {
     );
   });
 
-  it.each([200, 500])(
-    'responds with HTTP %i for a failed task if --failed-task-status says so, and refunds it',
-    async (status) => {
-      const { post, core, account } = await createTestEmulator(['--failed-task-status', String(status)]);
-      const { taskId } = (await post(GENERATE, VALID)).body;
-      core.tasks.fail(account('np_test_default').id, taskId, 'GENERATION_FAILED');
-      expect(await post(CHECK, { taskId })).toMatchObject({
-        status,
-        body: { success: false, status: 'failed' },
-      });
-      expect(account('np_test_default').balance).toBe(1000);
-    },
-  );
+  it.each([200, 500])('responds with --failed-task-status %i for a failed task and refunds it', async (status) => {
+    const { post, core, account } = await createTestEmulator(['--failed-task-status', String(status)]);
+    const { taskId } = (await post(GENERATE, VALID)).body;
+    core.tasks.fail(account('np_test_default').id, taskId, 'GENERATION_FAILED');
+    expect(await post(CHECK, { taskId })).toMatchObject({
+      status,
+      body: { success: false, status: 'failed' },
+    });
+    expect(account('np_test_default').balance).toBe(1000);
+  });
 });

@@ -201,7 +201,7 @@ describe('Veo 3.1 check-status', () => {
     expect(await post(CHECK, body)).toMatchObject({ status: 400, body: { success: false, errorCode } });
   });
 
-  it('does not find unknown shots, tasks of other keys or families, or a task under the id of another shot', async () => {
+  it('does not find unknown shots, or tasks of other keys, families or shots', async () => {
     const { post, taskIds } = await startTasks(2);
     const [one, two] = taskIds;
     const sora = (await post('/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' }, 'k')).body.taskId;
@@ -213,7 +213,7 @@ describe('Veo 3.1 check-status', () => {
     expect((await post(CHECK, { taskIds: [one, two], resolution: '720p' }, 'k')).status).toBe(200);
   });
 
-  it.each([200, 500])('responds with HTTP %i for failed shots if --failed-task-status says so', async (status) => {
+  it.each([200, 500])('responds with --failed-task-status %i for failed shots', async (status) => {
     const { post, core, account } = await createTestEmulator(['--failed-task-status', String(status)]);
     const {
       shots: [only],

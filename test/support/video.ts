@@ -117,18 +117,15 @@ export function itRespondsLikeSora2({ family, valid, price, seconds, steps, comp
     expect(reported).toEqual([...steps.slice(1), 'completed']);
   });
 
-  it.each([200, 500])(
-    'responds with HTTP %i for a failed task if --failed-task-status says so, and refunds it',
-    async (status) => {
-      const { poll, core, id, taskId, account } = await startTask(['--failed-task-status', String(status)]);
-      expect(account('k').balance).toBe(1000 - price);
-      core.tasks.fail(id, taskId, 'GENERATION_FAILED');
-      const response = await poll();
-      expect(response.status).toBe(status);
-      expect(response.text).toBe(
-        `{"success":false,"status":"failed","error":"Video generation failed","errorCode":"GENERATION_FAILED","taskId":"${taskId}"}`,
-      );
-      expect(account('k').balance).toBe(1000);
-    },
-  );
+  it.each([200, 500])('responds with --failed-task-status %i for a failed task and refunds it', async (status) => {
+    const { poll, core, id, taskId, account } = await startTask(['--failed-task-status', String(status)]);
+    expect(account('k').balance).toBe(1000 - price);
+    core.tasks.fail(id, taskId, 'GENERATION_FAILED');
+    const response = await poll();
+    expect(response.status).toBe(status);
+    expect(response.text).toBe(
+      `{"success":false,"status":"failed","error":"Video generation failed","errorCode":"GENERATION_FAILED","taskId":"${taskId}"}`,
+    );
+    expect(account('k').balance).toBe(1000);
+  });
 }

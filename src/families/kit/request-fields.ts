@@ -20,8 +20,8 @@ function isUrl(text: string): boolean {
 }
 
 /**
- * JSON Schema keywords of a public URL. A pattern can only require a host; the URL parser decides on the rest. There is no `format`, because RFC 3986 allows
- * neither spaces nor non-ASCII characters, and browsers copy URLs with both.
+ * JSON Schema keywords of a public URL. A pattern can only require a host; the URL parser decides on the rest. There is
+ * no `format`, because RFC 3986 allows neither spaces nor non-ASCII characters, and browsers copy URLs with both.
  */
 export const PUBLIC_URL = {
   type: 'string',
@@ -33,7 +33,7 @@ const createPublicUrl = (invalid: FieldError) => z.string().refine(isPublicUrl, 
 /** A public URL; any other value is INVALID_INPUT. */
 export const publicUrl = createPublicUrl({ error: 'expected a public http or https URL' });
 
-/** A list of image URLs. `imageRule` checks the entries, because they have an error code of their own. */
+/** A list of image URLs. `withImageRule` checks the entries, because invalid ones have their own error code. */
 export const imageUrls = z
   .array(z.unknown())
   .meta({ description: 'Public http or https URLs of images; no base64.', items: PUBLIC_URL })
