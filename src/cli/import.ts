@@ -38,7 +38,7 @@ const print = (text: string) => process.stdout.write(`${text}\n`);
 
 /** Converts samples to rules and reports the ones that it skips. @throws SetupError when no rule is left */
 function loadRules(paths: readonly string[]): Rule[] {
-  const schema = createFaultRuleSchema(FAMILIES, () => true);
+  const schema = createFaultRuleSchema(FAMILIES);
   const rules: Rule[] = [];
   for (const sample of paths.flatMap((path) => loadSamples(path))) {
     const rule = ruleFromSample(sample);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { STAGES } from '../core/faults/fault-rules.ts';
-import type { Family } from '../http/family.ts';
+import { type Family, getDocumentedErrors } from '../http/family.ts';
 import { ifSchema } from '../http/pipeline/route-docs.ts';
 import { CannedResponse } from './canned-response-schema.ts';
 import { apiPath, boundedText, integer, seed, strict } from './schemas.ts';
@@ -58,9 +58,10 @@ const EFFECTS_BY_STAGE: Record<(typeof STAGES)[number], EffectName[]> = {
 export const createFamilySchema = (families: readonly Family[]) =>
   z.enum(families.map(({ name }) => name)).meta({ id: 'Family' });
 
-/** A fault rule in a request or in the seed file. `isErrorCode` accepts the codes that a rule may inject. */
-export const createFaultRuleSchema = (families: readonly Family[], isErrorCode: (code: string) => boolean) =>
-  strict({
+/** A fault rule, as the control plane and the seed file take it. Its error code must be one that a route documents. */
+export function createFaultRuleSchema(families: readonly Family[]) {
+  const documentedErrors = getDocumentedErrors(families);
+  return strict({
     match: strict({
       family: createFamilySchema(families).exactOptional(),
       endpoint: apiPath.exactOptional(),
@@ -91,11 +92,12 @@ export const createFaultRuleSchema = (families: readonly Family[], isErrorCode: 
       if (invalidEffect) reject(invalidEffect, message);
       else if (effectNames.every((name) => name === 'status')) reject(undefined, message);
       else if (conflictingEffect) reject(conflictingEffect, 'expected none beside answer');
-      else if (effect.errorCode !== undefined && !isErrorCode(effect.errorCode)) {
+      else if (effect.errorCode !== undefined && !Object.hasOwn(documentedErrors, effect.errorCode)) {
         reject('errorCode', 'expected a documented error code');
       }
     })
     .meta({ id: 'Rule', allOf: [...new Set(Object.values(EFFECTS_BY_STAGE))].map(restrictEffects) });
+}
 
 /** JSON Schema condition that allows only these effects at the stages that share the list. */
 const restrictEffects = (effects: EffectName[]) =>

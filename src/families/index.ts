@@ -1,4 +1,3 @@
-import type { App, HttpContext } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
 import { nanoBanana2 } from './nano-banana-2.ts';
 import { nanoBananaPro } from './nano-banana-pro.ts';
@@ -10,7 +9,7 @@ import { sora2Tvc } from './sora-2-tvc.ts';
 import { soraWatermark } from './sora-watermark.ts';
 import { veo3 } from './veo-3.ts';
 
-/** Every family that is served, one line each. */
+/** All families of the API, in the order of /openapi.json. */
 export const FAMILIES: readonly Family[] = [
   sora2,
   veo3,
@@ -22,7 +21,3 @@ export const FAMILIES: readonly Family[] = [
   promptGenerator,
   reversePrompt,
 ];
-
-export function registerFamilies(app: App, context: HttpContext): void {
-  for (const family of FAMILIES) family.register(app, context);
-}

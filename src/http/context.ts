@@ -7,7 +7,6 @@ import type { Results } from '../rendering/result-renderer.ts';
 import type { Journal } from './journal/journal.ts';
 import type { ConcurrencyLimit } from './pipeline/concurrency-limit.ts';
 import type { ErrorTable } from './pipeline/error-table.ts';
-import type { RouteDoc } from './pipeline/route-docs.ts';
 import type { ZodTypeProvider } from './pipeline/validation.ts';
 
 /** The settings that the wire depends on. */
@@ -54,6 +53,8 @@ export interface HttpContext {
   settings: HttpSettings;
   journal: Journal;
   results: Results;
+  /** The error codes of all routes. A fault can inject each of them on any route. */
+  documentedErrors: ErrorTable;
   /** Room for answers that take their time: those of the API, and those of the control plane. */
   streamLimit: ConcurrencyLimit;
   listenerLimit: ConcurrencyLimit;
@@ -69,7 +70,6 @@ export type RouteKind = 'submit' | 'poll' | 'stream' | 'synchronous';
 declare module 'fastify' {
   interface FastifyContextConfig {
     errors?: ErrorTable;
-    doc?: RouteDoc;
     /** The family that the route belongs to. */
     family?: string;
     /** Absent on routes that are not part of a family. */

@@ -1,46 +1,91 @@
-import { applyPriceOverrides, type PriceTable, type SameShape } from '../core/ledger/prices.ts';
+import type { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import { applyPriceOverrides, type PriceOverrides, type PriceTable } from '../core/ledger/prices.ts';
 import type { Task } from '../core/tasks/task.ts';
-import type { App, HttpContext } from './context.ts';
-import { registerErrorCodes } from './pipeline/error-table.ts';
+import type { App, HttpContext, RouteKind } from './context.ts';
+import { collectDocumentedErrors, type ErrorTable } from './pipeline/error-table.ts';
+import type { RouteDocs } from './pipeline/route-docs.ts';
 import type { ResultFiles } from './results/result-file.ts';
 
-/** One API of the vendor, as the rest of the emulator knows it. */
+/** One API of the vendor, as data: the routes, /openapi.json, the seed file and the control plane are made from it. */
 export interface Family {
   name: string;
-  /** For people. */
+  /** The name for people. */
   title: string;
-  /** The vendor's prices. */
+  /** The vendor's prices. The seed file can override them. */
   prices: PriceTable;
   /** The files of a completed task. */
   files: ResultFiles;
-  /** What clients call a task beside its id. */
+  /** The ids by which clients know a task, besides its task id. */
   clientIds: (task: Task) => Readonly<Record<string, string>>;
-  register(app: App, context: HttpContext): void;
+  routes: readonly Route[];
 }
 
-interface FamilyDefinition<Prices extends PriceTable>
-  extends Pick<Family, 'name' | 'title'>,
-    Partial<Pick<Family, 'files' | 'clientIds'>> {
-  prices: Prices;
-  /** Is given the prices in force: the vendor's, with the seed file's over them. */
-  registerRoutes: (app: App, context: HttpContext, prices: SameShape<Prices>) => void;
+/** A POST route of a family. */
+export interface Route {
+  path: string;
+  kind: RouteKind;
+  /** Validates the request body. */
+  body: z.ZodType;
+  errors: ErrorTable;
+  docs: RouteDocs;
+  /** Reads and parses the request body, if not as plain JSON. */
+  parseBody?: BodyParser;
+  /** Returns the response body. `prices` are the prices in effect: the vendor's with the overrides of the seed file. */
+  handle(context: HttpContext, request: FastifyRequest, reply: FastifyReply, prices: PriceTable): Promise<unknown>;
 }
 
-const NO_FILES: ResultFiles = {};
-const noClientIds = () => ({});
+/** Reads and parses a request body. */
+export type BodyParser = (request: FastifyRequest, payload: Readable) => Promise<unknown>;
 
-export function defineFamily<const Prices extends PriceTable>(definition: FamilyDefinition<Prices>): Family {
-  const { name, title, prices, files = NO_FILES, clientIds = noClientIds, registerRoutes } = definition;
-  return {
-    ...{ name, title, prices, files, clientIds },
-    register: (app, context) =>
-      void app.register(async (scope) => {
-        scope.addHook('onRoute', (route) => {
-          route.config = { ...route.config, family: name };
-          registerErrorCodes(route.config.errors);
-        });
-        const effectivePrices = applyPriceOverrides(prices, context.settings.priceOverrides[name]);
-        registerRoutes(scope as unknown as App, context, effectivePrices as SameShape<Prices>);
-      }),
-  };
+type Handle<Body extends z.ZodType, Prices extends PriceTable> = (
+  context: HttpContext,
+  request: FastifyRequest & { body: z.output<Body> },
+  reply: FastifyReply,
+  prices: Prices,
+) => Promise<unknown>;
+
+/** Defines a route whose handler gets the body as its schema returns it. */
+export const defineRoute = <Body extends z.ZodType, Prices extends PriceTable>(
+  route: Omit<Route, 'body' | 'handle'> & { body: Body; handle: Handle<Body, Prices> },
+): Route => route as Omit<Route, 'handle'> as Route;
+
+/** Defines a family; without `files` and `clientIds` it has none. */
+export const defineFamily = (
+  family: Omit<Family, 'files' | 'clientIds'> & Partial<Pick<Family, 'files' | 'clientIds'>>,
+): Family => ({ files: {}, clientIds: () => ({}), ...family });
+
+/** The prices in effect: the vendor's with the overrides of the seed file. */
+export const getPrices = ({ name, prices }: Family, overrides: Readonly<Record<string, PriceOverrides>>): PriceTable =>
+  applyPriceOverrides(prices, overrides[name]);
+
+/** All documented error codes of these families and the common ones. */
+export const getDocumentedErrors = (families: readonly Family[]): ErrorTable =>
+  collectDocumentedErrors(families.flatMap(({ routes }) => routes.map(({ errors }) => errors)));
+
+/** Registers the routes of all families. */
+export function registerFamilies(app: App, context: HttpContext, families: readonly Family[]): void {
+  for (const family of families) {
+    const prices = getPrices(family, context.settings.priceOverrides);
+    for (const route of family.routes) registerRoute(app, context, family.name, route, prices);
+  }
+}
+
+function registerRoute(app: App, context: HttpContext, family: string, route: Route, prices: PriceTable): void {
+  const { path, kind, body, errors, parseBody } = route;
+  const addTo = (scope: App) =>
+    scope.post(path, { schema: { body }, config: { family, kind, errors } }, (request, reply) =>
+      route.handle(context, request, reply, prices),
+    );
+  if (!parseBody) {
+    addTo(app);
+    return;
+  }
+  // Content type parsers belong to a context, so the route gets one of its own.
+  void app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('application/json', parseBody);
+    addTo(scope as unknown as App);
+  });
 }

@@ -7,8 +7,8 @@ export type Json = any;
 export type Components = Map<string, Json>;
 
 /**
- * A zod schema in the words of OpenAPI 3.1. What has an `id` becomes a component. `input`: what a client may send, `output`: what
- * it is answered. What zod cannot tell (refinements, custom types) stands in the schemas' `meta`.
+ * Converts a zod schema to JSON Schema for OpenAPI 3.1. Schemas with an `id` become components. `input` describes
+ * requests, `output` responses. Refinements and custom types, which zod cannot convert, are described in `meta`.
  */
 export function toJsonSchema(schema: z.ZodType, io: 'input' | 'output', components: Components): Json {
   const {
@@ -18,7 +18,7 @@ export function toJsonSchema(schema: z.ZodType, io: 'input' | 'output', componen
   }: Json = z.toJSONSchema(schema, {
     io,
     unrepresentable: 'any',
-    // What stands for an absent field is left out by zod where fields are transformed.
+    // zod omits the default of fields that are transformed.
     override({ zodSchema, jsonSchema }) {
       const { default: defaultValue } = z.globalRegistry.get(zodSchema) ?? {};
       if (defaultValue !== undefined && io === 'input') Object.assign(jsonSchema, { default: defaultValue });
@@ -28,7 +28,7 @@ export function toJsonSchema(schema: z.ZodType, io: 'input' | 'output', componen
   return normalizeSchema(rootSchema);
 }
 
-/** An error of the form `form`, whose `field` has one of these codes. */
+/** A schema of errors whose `field` is one of `codes`. */
 export function createErrorSchema(
   schema: z.ZodType,
   field: string,
@@ -36,18 +36,18 @@ export function createErrorSchema(
   components: Components,
 ): Json {
   const { $ref } = toJsonSchema(schema, 'output', components);
-  // Said in full, so that generators of types make of it what it is: one of these words, and always there.
+  // Type and `required` are repeated here, so that type generators produce a required enum.
   const code = { type: 'string', enum: codes };
   return { allOf: [{ $ref }, { type: 'object', properties: { [field]: code }, required: [field] }] };
 }
 
-/** As a document has them, in the order of their names. */
+/** The `components.schemas` of a document, sorted by name. */
 export const toSortedSchemas = (components: Components): Json =>
   Object.fromEntries([...components].sort(([one], [other]) => (one < other ? -1 : 1)));
 
 const NUMBER_LIMITS = [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
 
-/** References as OpenAPI has them; without what is read but not documented, and what says nothing. */
+/** Rewrites references for OpenAPI, and removes undocumented fields and number limits without meaning. */
 function normalizeSchema(value: Json): Json {
   if (Array.isArray(value)) return value.map(normalizeSchema);
   if (typeof value !== 'object' || value === null) return value;

@@ -1,12 +1,13 @@
 import { z } from 'zod';
+import type { Route } from '../http/family.ts';
 import { COMMON_ERRORS, type ErrorSpec, type ErrorTable, renderError } from '../http/pipeline/error-table.ts';
-import type { Provenance, RouteDoc } from '../http/pipeline/route-docs.ts';
+import type { Price, Provenance, RouteDocs } from '../http/pipeline/route-docs.ts';
 import { type Components, createErrorSchema, type Json, toJsonSchema } from './json-schema.ts';
 import { toExamples, type WireSample } from './wire-samples.ts';
 
 const JSON_TYPE = 'application/json';
 
-/** Codes of requests that reach no route, and what is told as another code is. */
+/** Codes of requests that do not reach a route, and STOPPING, whose response is that of INTERNAL_ERROR. */
 const CODES_WITHOUT_ROUTE = ['NOT_FOUND', 'METHOD_NOT_ALLOWED', 'PROXY_REFUSED', 'AUTHORITY_FAILED', 'STOPPING'];
 
 const RATE_LIMIT_HEADERS = {
@@ -15,7 +16,7 @@ const RATE_LIMIT_HEADERS = {
   'x-ratelimit-reset': { $ref: '#/components/headers/RateLimitReset' },
 };
 
-/** The forms in which the vendor tells an error, by the fields that they have. */
+/** The shapes of the vendor's error bodies, by their fields. */
 const ERROR_SCHEMAS: Record<string, z.ZodType> = {
   'success,error,errorCode': z
     .strictObject({ success: z.literal(false), error: z.string(), errorCode: z.string() })
@@ -34,7 +35,7 @@ const ERROR_SCHEMAS: Record<string, z.ZodType> = {
 };
 
 interface DocumentedError {
-  /** What the route calls it, which may be more than clients are told. */
+  /** The key of the route's error table; `code` is what clients see. */
   name: string;
   code: string;
   provenance: Provenance;
@@ -42,48 +43,47 @@ interface DocumentedError {
   body: Json;
 }
 
-/** All answers of an operation, by status. `samples`: those of its path. */
+/** The responses of an operation by status. `samples` are those of its path. */
 export function toResponsesObject(
-  doc: RouteDoc,
-  errors: ErrorTable,
+  { docs, errors }: Route,
+  prices: readonly Price[],
   samples: readonly WireSample[],
   components: Components,
 ): Json {
   const byStatus = new Map<number, DocumentedError[]>();
-  for (const [name, errorSpec] of listErrors(doc, errors)) {
-    const { status, errorCode: code, body } = renderError(name, errors, { requiredCredits: getMaxPrice(doc) });
-    const provenance = errorSpec.provenance ?? doc.provenance.codes;
+  const requiredCredits = Math.max(1, ...prices.map(({ credits }) => credits));
+  for (const [name, errorSpec] of listErrors(docs, errors)) {
+    const { status, errorCode: code, body } = renderError(name, errors, { requiredCredits });
+    const provenance = errorSpec.provenance ?? docs.provenance.codes;
     byStatus.set(status, [...(byStatus.get(status) ?? []), { name, code, provenance, errorSpec, body }]);
   }
-  // A task that has failed is told with 500 where that is set.
-  if (doc.failed && !byStatus.has(500)) byStatus.set(500, []);
+  // Polls of a failed task have status 500 if --failed-task-status says so.
+  if (docs.failed && !byStatus.has(500)) byStatus.set(500, []);
   const errorResponses = [...byStatus]
     .sort(([one], [other]) => one - other)
-    .map(([status, statusErrors]) => [status, toErrorResponse(status, statusErrors, doc, samples, components)]);
-  return { '200': toSuccessResponse(doc, samples, components), ...Object.fromEntries(errorResponses) };
+    .map(([status, statusErrors]) => [status, toErrorResponse(status, statusErrors, docs, samples, components)]);
+  return { '200': toSuccessResponse(docs, samples, components), ...Object.fromEntries(errorResponses) };
 }
 
-function listErrors(doc: RouteDoc, errors: ErrorTable): [string, ErrorSpec][] {
+function listErrors(docs: RouteDocs, errors: ErrorTable): [string, ErrorSpec][] {
   const common = Object.entries<ErrorSpec>(COMMON_ERRORS).filter(
     ([name]) =>
       !(name in errors) &&
       !CODES_WITHOUT_ROUTE.includes(name) &&
-      (doc.prices !== undefined || name !== 'INSUFFICIENT_CREDITS'),
+      (docs.prices !== undefined || name !== 'INSUFFICIENT_CREDITS'),
   );
   return [...Object.entries(errors), ...common];
 }
 
-const getMaxPrice = ({ prices }: RouteDoc) => Math.max(1, ...(prices?.list ?? []).map(({ credits }) => credits));
-
 function toSuccessResponse(
-  { responses, failed, provenance }: RouteDoc,
+  { responses, failed, provenance }: RouteDocs,
   samples: readonly WireSample[],
   components: Components,
 ) {
   const sharedFields = { 'x-source': provenance.responses, headers: RATE_LIMIT_HEADERS };
   if (responses === 'text') {
     return {
-      description: 'The text, piece by piece as it is written.',
+      description: 'The text, streamed as it is generated.',
       ...sharedFields,
       content: { 'text/plain': { schema: { type: 'string', minLength: 1 } } },
     };
@@ -92,7 +92,7 @@ function toSuccessResponse(
     toJsonSchema(schema, 'output', components),
   );
   return {
-    description: failed ? 'How the task stands.' : 'Accepted.',
+    description: failed ? 'The current state of the task.' : 'Accepted.',
     ...sharedFields,
     content: {
       [JSON_TYPE]: {
@@ -106,7 +106,7 @@ function toSuccessResponse(
 function toErrorResponse(
   status: number,
   errors: readonly DocumentedError[],
-  { failed }: RouteDoc,
+  { failed }: RouteDocs,
   samples: readonly WireSample[],
   components: Components,
 ) {
@@ -117,7 +117,7 @@ function toErrorResponse(
   }
   const schemas = [...errorsByShape].map(([shape, group]) => {
     const errorSchema = ERROR_SCHEMAS[shape];
-    if (!errorSchema) throw new Error(`there is no form of errors with ${shape}`);
+    if (!errorSchema) throw new Error(`no schema for errors with the fields ${shape}`);
     const codes = [...new Set(group.map(({ code }) => code))];
     return createErrorSchema(errorSchema, 'errorCode', codes, components);
   });
@@ -132,7 +132,7 @@ function toErrorResponse(
   const codes = new Map<string, Provenance>();
   for (const { code, provenance } of errors) if (!codes.has(code)) codes.set(code, provenance);
   return {
-    description: [...codes.keys()].join(', ') || 'A failed task, where that is set.',
+    description: [...codes.keys()].join(', ') || 'A failed task, if --failed-task-status is 500.',
     headers: status === 429 ? { ...RATE_LIMIT_HEADERS, ...RETRY_AFTER } : RATE_LIMIT_HEADERS,
     'x-error-codes': [...codes].map(([code, provenance]) => ({ code, 'x-source': provenance })),
     content: { [JSON_TYPE]: { schema: oneOf(schemas), examples: Object.fromEntries(examples) } },

@@ -3,26 +3,20 @@ import type { App, HttpContext } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
 import { rejectWriteMethods } from '../http/pipeline/method-not-allowed.ts';
 import { getRequestOrigin } from '../http/urls.ts';
-import type { DocumentedRoute } from './vendor-document.ts';
 
-/** The contract as a file that other tools read. `routes` may still be growing. */
-export function registerVendorDocument(
-  app: App,
-  { settings }: HttpContext,
-  families: readonly Family[],
-  routes: readonly DocumentedRoute[],
-): void {
+/** Serves the vendor API's contract as /openapi.json. */
+export function registerVendorDocument(app: App, { settings }: HttpContext, families: readonly Family[]): void {
   app.get('/openapi.json', async (request, reply) => {
-    // Few ask for it, and a start should not wait for it.
+    // Loaded on the first request, to keep the start fast.
     const [{ createVendorDocument }, { readSamples }] = await Promise.all([
       import('./vendor-document.ts'),
       import('./wire-samples.ts'),
     ]);
     const samples = readSamples(join(settings.fixturesDir, 'wire'));
-    const { version } = settings;
-    // Editors in a browser read it from other hosts, and it holds no secret.
+    const { version, priceOverrides } = settings;
+    // Lets editors in browsers load it from other origins; it does not hold secrets.
     reply.header('access-control-allow-origin', '*');
-    return createVendorDocument({ routes, families, samples, version, url: getRequestOrigin(request) });
+    return createVendorDocument({ families, priceOverrides, samples, version, url: getRequestOrigin(request) });
   });
   rejectWriteMethods(app, '/openapi.json');
 }

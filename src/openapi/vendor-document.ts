@@ -1,45 +1,44 @@
-import type { z } from 'zod';
-import type { Family } from '../http/family.ts';
-import type { ErrorTable } from '../http/pipeline/error-table.ts';
-import type { Provenance, RouteDoc } from '../http/pipeline/route-docs.ts';
+import type { PriceOverrides } from '../core/ledger/prices.ts';
+import { type Family, getPrices, type Route } from '../http/family.ts';
+import { type Price, type Provenance, toPriceList } from '../http/pipeline/route-docs.ts';
 import { type Components, type Json, toJsonSchema, toSortedSchemas } from './json-schema.ts';
 import { toResponsesObject } from './responses.ts';
 import { toExamples, type WireSample } from './wire-samples.ts';
 
-/** A route as it was registered, as far as the document tells of it. */
-export interface DocumentedRoute {
-  url: string;
-  schema: { body: z.ZodType };
-  config: { family: string; errors: ErrorTable; doc: RouteDoc };
-}
-
 export interface VendorDocumentOptions {
-  routes: readonly DocumentedRoute[];
   families: readonly Family[];
+  priceOverrides: Readonly<Record<string, PriceOverrides>>;
   samples: readonly WireSample[];
   version: string;
-  /** Where the emulator answers. */
+  /** The emulator's own base URL. */
   url: string;
 }
 
 const PROVENANCE_MEANINGS: Record<Provenance, string> = {
   documented: 'stated on a vendor page',
-  observed: 'seen in the code of public clients',
-  assumed: 'stated nowhere; chosen so that real clients work',
+  observed: 'found in the code of public clients',
+  assumed: 'not known; chosen so that real clients work',
 };
 
-const DESCRIPTION = `The HTTP API of NanoPhoto.AI, as nanophoto-emulator answers it.
+const DESCRIPTION = `The HTTP API of NanoPhoto.AI, as nanophoto-emulator implements it.
 
-\`x-source\` says how well each part is known: ${Object.entries(PROVENANCE_MEANINGS)
+\`x-source\` is the provenance of each part: ${Object.entries(PROVENANCE_MEANINGS)
   .map(([provenance, meaning]) => `**${provenance}** ${meaning}`)
-  .join('; ')}. What is said of an operation holds for its parts that say nothing themselves.
+  .join('; ')}. Parts without one have that of their operation.
 
-Tasks are submitted, charged at once and polled; what fails is refunded. Prices are in \`x-prices\`, in credits.`;
+Tasks are submitted, charged at once and polled; failed tasks are refunded. Prices are in \`x-prices\`, in credits.`;
 
-/** The vendor's API as an OpenAPI 3.1 document, made of what its routes are registered with. */
-export function createVendorDocument({ routes, families, samples, version, url }: VendorDocumentOptions): Json {
+/** The vendor's API as an OpenAPI 3.1 document, made from the families. */
+export function createVendorDocument(options: VendorDocumentOptions): Json {
+  const { families, priceOverrides, samples, version, url } = options;
   const components: Components = new Map();
-  const paths = routes.map((route) => [route.url, { post: toOperationObject(route, samples, components) }]);
+  const paths = families.flatMap((family) =>
+    family.routes.map((route) => {
+      const { prices: priced } = route.docs;
+      const prices = priced ? toPriceList(getPrices(family, priceOverrides), priced.by) : [];
+      return [route.path, { post: toOperationObject(family.name, route, prices, samples, components) }];
+    }),
+  );
   return {
     openapi: '3.1.1',
     info: {
@@ -62,7 +61,7 @@ export function createVendorDocument({ routes, families, samples, version, url }
         apiKey: {
           type: 'http',
           scheme: 'bearer',
-          description: 'An API key. Every key has credits and a rate limit of its own.',
+          description: 'An API key. Every key has its own credits and rate limit.',
           'x-source': 'documented',
         },
       },
@@ -80,27 +79,34 @@ const createIntegerHeader = (description: string) => ({
   'x-source': 'assumed',
 });
 const HEADERS = {
-  RateLimitLimit: createIntegerHeader('Requests an hour. Absent for keys without a limit, as the other two.'),
-  RateLimitRemaining: createIntegerHeader('How many of them are left.'),
-  RateLimitReset: createIntegerHeader('Seconds until they are all there again.'),
-  RetryAfter: createIntegerHeader('Seconds until there is one again.'),
+  RateLimitLimit: createIntegerHeader(
+    'Requests per hour. Keys without a limit do not get this header, nor the other two.',
+  ),
+  RateLimitRemaining: createIntegerHeader('Remaining requests in this hour.'),
+  RateLimitReset: createIntegerHeader('Seconds until the hour ends and the limit is reset.'),
+  RetryAfter: createIntegerHeader('Seconds until the next request is accepted.'),
 };
 
-function toOperationObject(route: DocumentedRoute, samples: readonly WireSample[], components: Components): Json {
-  const { doc, errors, family } = route.config;
+function toOperationObject(
+  family: string,
+  route: Route,
+  priceList: readonly Price[],
+  samples: readonly WireSample[],
+  components: Components,
+): Json {
+  const { summary, provenance, prices } = route.docs;
   const routeSamples = samples.filter(
-    ({ request: { path, method = 'POST', body } }) => path === route.url && method === 'POST' && body !== undefined,
+    ({ request: { path, method = 'POST', body } }) => path === route.path && method === 'POST' && body !== undefined,
   );
   const accepted = routeSamples.filter(({ response }) => response.status === 200);
-  const { provenance, prices } = doc;
   return {
-    operationId: toOperationId(route.url),
-    summary: doc.summary,
-    description: describeCost(prices),
+    operationId: toOperationId(route.path),
+    summary,
+    description: describeCost(prices?.per, priceList),
     tags: [family],
     'x-source': provenance.endpoint,
     ...(prices && {
-      'x-prices': { unit: 'credits', per: prices.per, 'x-source': provenance.prices, list: prices.list },
+      'x-prices': { unit: 'credits', per: prices.per, 'x-source': provenance.prices, list: priceList },
     }),
     requestBody: {
       required: true,
@@ -111,31 +117,30 @@ function toOperationObject(route: DocumentedRoute, samples: readonly WireSample[
         },
       },
     },
-    responses: toResponsesObject(doc, errors, routeSamples, components),
+    responses: toResponsesObject(route, priceList, routeSamples, components),
   };
 }
 
-function describeCost(prices: RouteDoc['prices']): string {
-  const amounts = (prices?.list ?? []).map(({ credits }) => credits);
+function describeCost(unit: string | undefined, priceList: readonly Price[]): string {
+  const amounts = priceList.map(({ credits }) => credits);
   const [min, max] = [Math.min(...amounts), Math.max(...amounts)];
-  if (prices === undefined || max === 0) return 'Costs no credits.';
+  if (unit === undefined || max === 0) return 'Costs no credits.';
   const range = min === max ? `${min}` : `${min} to ${max}`;
-  const unit = max === 1 ? 'credit' : 'credits';
-  return `Costs ${range} ${unit} a ${prices.per}, deducted at once and refunded for what fails.`;
+  return `Costs ${range} ${max === 1 ? 'credit' : 'credits'} per ${unit}, charged at once; failed tasks are refunded.`;
 }
 
-/** `/api/sora-2/check-status` is `sora2CheckStatus`. */
-const toOperationId = (url: string) =>
-  url.replace('/api/', '').replace(/[-/]+(\w)/g, (_, letter: string) => letter.toUpperCase());
+/** Converts `/api/sora-2/check-status` to `sora2CheckStatus`. */
+const toOperationId = (path: string) =>
+  path.replace('/api/', '').replace(/[-/]+(\w)/g, (_, letter: string) => letter.toUpperCase());
 
-function toRequestSchema({ schema, config }: DocumentedRoute, components: Components): Json {
-  const { properties, ...rest } = toJsonSchema(schema.body, 'input', components);
+function toRequestSchema({ body, docs }: Route, components: Components): Json {
+  const { properties, ...rest } = toJsonSchema(body, 'input', components);
   const annotated = Object.entries(properties as Record<string, Json>).map(([name, property]) => [
     name,
-    { 'x-source': config.doc.provenance.request, ...property },
+    { 'x-source': docs.provenance.request, ...property },
   ]);
   return { ...rest, properties: Object.fromEntries(annotated) };
 }
 
-/** Those with a file in them are too long to be shown. */
+/** Samples with an uploaded file, written as `{{…}}`, are too long for an example. */
 const isShort = ({ request }: WireSample) => !JSON.stringify(request.body).includes('{{');

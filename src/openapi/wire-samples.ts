@@ -3,30 +3,30 @@ import { join } from 'node:path';
 import type { Provenance } from '../http/pipeline/route-docs.ts';
 import type { Json } from './json-schema.ts';
 
-/** A request and its answer, as somebody documented or saw them: fixtures/wire has one in each file. */
+/** A documented or recorded request with its response. Each file in fixtures/wire is one. */
 export interface WireSample {
-  /** Its family and its file: `sora-2/check-status-completed`. */
+  /** Its family and file name, such as `sora-2/check-status-completed`. */
   id: string;
   /** One sentence. */
   name: string;
-  /** Where it comes from. */
+  /** The vendor page or the recording that it is from. */
   source: string;
   provenance: Provenance;
-  /** What has to be so before the request. */
+  /** The state that the sample requires before its request. */
   given?: {
     credits?: number;
     requestsBefore?: number;
     submitted?: { path: string; body: Json };
     submittedBy?: 'np_another';
-    /** How often the submitted task has moved on to its next step. */
+    /** The number of step changes of the submitted task before the request. */
     changes?: number;
     ended?: 'completed' | 'failed';
-    /** A code that no request can provoke. */
+    /** An error code that no request can cause, so the test injects it. */
     refusal?: string;
   };
-  /** `text`: what was sent instead of JSON. */
+  /** `text` is a body that is not JSON. */
   request: { path: string; body?: Json; method?: string; text?: string };
-  /** `text`: patterns that a streamed text matches, or the text itself as it was recorded. */
+  /** `text` is a list of patterns that a streamed text matches, or a recorded text. */
   response: {
     status: number;
     body?: Json;
@@ -34,16 +34,16 @@ export interface WireSample {
     text?: string | string[];
     headers?: Record<string, string>;
   };
-  /** Of a recorded one: when, in which case of `verify`, and as which of its exchanges. */
+  /** Only recordings: the time, the case of `verify`, and the number of the exchange in that case. */
   recordedAt?: string;
   case?: string;
   exchange?: number;
 }
 
-/** What a text has to match, whatever its words are. */
+/** The patterns that a streamed text must match. */
 export const getTextPatterns = ({ text }: WireSample['response']): string[] => (Array.isArray(text) ? text : []);
 
-/** For a document: samples by their names, each with what it is an example of. */
+/** OpenAPI examples of the samples, by name. `render` picks the part that the example shows. */
 export function toExamples(samples: readonly WireSample[], render: (sample: WireSample) => Json): { examples?: Json } {
   if (samples.length === 0) return {};
   const examples = samples.map((sample) => [
@@ -53,7 +53,7 @@ export function toExamples(samples: readonly WireSample[], render: (sample: Wire
   return { examples: Object.fromEntries(examples) };
 }
 
-/** All samples below a directory, in the order of their names. */
+/** Reads all samples below a directory, sorted by name. */
 export function readSamples(dir: string): WireSample[] {
   const files = readdirSync(dir, { recursive: true, encoding: 'utf8' });
   return files
@@ -62,7 +62,7 @@ export function readSamples(dir: string): WireSample[] {
     .map((file) => parseWireSample(file.slice(0, -'.json'.length), readFileSync(join(dir, file), 'utf8')));
 }
 
-/** Earlier versions wrote provenance as a letter, in `mark`. */
+/** Earlier versions wrote provenance as a letter in `mark`. */
 const PROVENANCE_OF_MARK: Record<string, Provenance> = { D: 'documented', C: 'observed', X: 'assumed' };
 
 /** Parses a sample file. `path` without its extension becomes the id, unless the file has one. */

@@ -6,8 +6,9 @@ import { sendAdminError } from '../control-plane/guard.ts';
 import { registerAdmin } from '../control-plane/index.ts';
 import type { Core } from '../core/core.ts';
 import { EmulatorError } from '../core/errors.ts';
-import { FAMILIES, registerFamilies } from '../families/index.ts';
+import { FAMILIES } from '../families/index.ts';
 import type { App, HttpContext, HttpSettings } from '../http/context.ts';
+import { getDocumentedErrors, registerFamilies } from '../http/family.ts';
 import { createJournal } from '../http/journal/journal.ts';
 import { registerApiHooks } from '../http/pipeline/api-hooks.ts';
 import { createAuthenticate } from '../http/pipeline/auth.ts';
@@ -22,7 +23,6 @@ import { createRequestState, registerRequestState } from '../http/pipeline/reque
 import { type ZodTypeProvider, zodValidator } from '../http/pipeline/validation.ts';
 import { registerResultRoutes } from '../http/results/routes.ts';
 import { registerVendorDocument } from '../openapi/routes.ts';
-import type { DocumentedRoute } from '../openapi/vendor-document.ts';
 import { registerConsolePage } from '../pages/console-page.ts';
 import { registerDocsPage } from '../pages/docs-page.ts';
 import { CONSOLE_DIR, REFERENCE_DIR } from '../paths.ts';
@@ -82,6 +82,7 @@ export async function buildApp(
   const { streamLimit, listenerLimit } = settings;
   const context: HttpContext = {
     ...{ core, settings, journal, results, stopping: stopping.signal },
+    documentedErrors: getDocumentedErrors(FAMILIES),
     streamLimit: createConcurrencyLimit(
       streamLimit,
       'TOO_MANY_STREAMS',
@@ -96,7 +97,7 @@ export async function buildApp(
 
   registerRequestState(app);
   app.setValidatorCompiler(zodValidator);
-  app.setErrorHandler(sendError);
+  app.setErrorHandler<Error>((error, request, reply) => sendError(error, request, reply, context.documentedErrors));
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', createJsonParser(settings.bodyLimitBytes));
   app.addHook('preClose', async () => {
@@ -135,8 +136,7 @@ export async function buildApp(
     reply.type('application/x-pem-file');
     return (await authority()).certificate;
   });
-  const documentedRoutes: DocumentedRoute[] = [];
-  registerVendorDocument(app, context, FAMILIES, documentedRoutes);
+  registerVendorDocument(app, context, FAMILIES);
   registerDocsPage(app, REFERENCE_DIR);
   registerConsolePage(app, CONSOLE_DIR);
   await app.register(async (admin) => registerAdmin(admin as never, context, FAMILIES));
@@ -157,10 +157,7 @@ export async function buildApp(
     // Without one of its own the context would not have its hooks called.
     vendor.setNotFoundHandler(notFound);
     registerApiHooks(vendor as never, context);
-    vendor.addHook('onRoute', (route) => {
-      if (route.config?.doc) documentedRoutes.push(route as never);
-    });
-    registerFamilies(vendor as never, context);
+    registerFamilies(vendor as never, context, FAMILIES);
   });
   await app.ready();
   return app;

@@ -12,7 +12,7 @@ import type { Config } from '../settings/config.ts';
 import { buildApp } from './app.ts';
 import { limitConnections } from './connection-limit.ts';
 import { LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dual-stack-listener.ts';
-import { assertKnownErrorCodes, readSeedFile } from './seed-file.ts';
+import { readSeedFile } from './seed-file.ts';
 
 /** Open streams and requests have this long to end before their connections are cut. */
 const GRACE_MS = 1500;
@@ -55,13 +55,6 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     logger,
     authority,
   );
-  try {
-    assertKnownErrorCodes(seed, config.seedFile);
-  } catch (error) {
-    await app.close();
-    core.close();
-    throw error;
-  }
   core.accounts.createMissing(seed.accounts);
 
   const connections = limitConnections({

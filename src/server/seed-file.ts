@@ -8,7 +8,6 @@ import type { Rule } from '../core/faults/fault-rules.ts';
 import type { PriceOverrides, PriceTable } from '../core/ledger/prices.ts';
 import type { ClockMode } from '../core/time/clock.ts';
 import { FAMILIES } from '../families/index.ts';
-import { isDocumentedErrorCode } from '../http/pipeline/error-table.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
 
 const MAX_PRICE = 1_000_000_000;
@@ -39,8 +38,7 @@ const Prices = partialObject(
   Object.fromEntries(FAMILIES.map(({ name, prices }) => [name, priceOverrideSchema(prices).optional()])),
 ) as z.ZodType<Readonly<Record<string, PriceOverrides>>>;
 
-/** Which error codes there are is known when the families are registered, so those are looked at later. */
-const Faults = z.array(createFaultRuleSchema(FAMILIES, () => true));
+const Faults = z.array(createFaultRuleSchema(FAMILIES));
 
 const SeedFile = strict({
   /** What accounts start with where nothing else is said, self-made ones included. */
@@ -98,22 +96,6 @@ export function readSeedFile(file: string | undefined, defaults: SeedDefaults): 
     })),
     priceOverrides: prices,
   };
-}
-
-/**
- * For when the families are registered: whether the faults of accounts ask for error codes that there are.
- * @throws SetupError naming the first that is none
- */
-export function assertKnownErrorCodes({ accounts }: Seed, file: string | undefined): void {
-  for (const [accountIndex, { profile }] of accounts.entries()) {
-    for (const [faultIndex, { effect }] of (profile.faults ?? []).entries()) {
-      if (effect.errorCode === undefined || isDocumentedErrorCode(effect.errorCode)) continue;
-      const location = `accounts[${accountIndex}].faults[${faultIndex}].effect.errorCode`;
-      throw new SetupError(
-        `The seed file ${file ?? DEFAULT_SEED_FILE} is wrong at ${location}: expected a documented error code.`,
-      );
-    }
-  }
 }
 
 const loadSeedFile = (file: string) => parseSeedFile(file, readJsonFile(file));

@@ -5,7 +5,7 @@ import { connectEmulator } from '../../src/client/client.ts';
 import type { Json } from '../../src/openapi/json-schema.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
 import { postJson, startCommand } from '../support/command.ts';
-import { seedFileOf } from '../support/seed-file.ts';
+import { writeSeedFile } from '../support/seed-file.ts';
 import { verifyServer } from '../support/verify.ts';
 import { type ProxiedRequest, type ProxyHooks, startMutatingProxy } from './mutating-proxy.ts';
 
@@ -378,7 +378,7 @@ describe('verify', () => {
 /** Starts an emulator that makes these mistakes. */
 async function startMutant(mutations: readonly Mutation[]): Promise<string> {
   const prices = Object.assign({}, ...mutations.map((mutation) => mutation.prices));
-  const { url } = await startCommand(['--seed-file', seedFileOf({ prices }), '--log-level', 'info']);
+  const { url } = await startCommand(['--seed-file', writeSeedFile({ prices }), '--log-level', 'info']);
   const hooks = mutations.flatMap((mutation) => mutation.hooks ?? []);
   return startMutatingProxy(
     url,

@@ -8,13 +8,13 @@ const EDIT = { prompt: 'a dog in a hat', mode: 'edit', inputImageUrls: [IMAGE] }
 const images = (count: number) => Array(count).fill(IMAGE);
 
 describe.each([
-  { family: 'nano-banana-pro', most: 8, seconds: [30, 300] },
-  { family: 'nano-banana-2', most: 14, seconds: [10, 30] },
-])('$family', ({ family, most, seconds }) => {
+  { family: 'nano-banana-pro', max: 8, seconds: [30, 300] },
+  { family: 'nano-banana-2', max: 14, seconds: [10, 30] },
+])('$family', ({ family, max, seconds }) => {
   const GENERATE = `/api/${family}/generate`;
   const CHECK = `/api/${family}/check-status`;
 
-  async function running(flags: string[] = []) {
+  async function startTask(flags: string[] = []) {
     const emulator = await createTestEmulator(flags);
     const { id } = emulator.createAccount('k', { speed: 1 });
     const { taskId, generationId } = (await emulator.post(GENERATE, VALID, 'k')).body;
@@ -27,20 +27,20 @@ describe.each([
       ['1K', 4],
       ['2K', 8],
       ['4K', 16],
-    ])('takes an image of %s for %i credits, made or edited', async (imageQuality, credits) => {
+    ])('charges a generated or edited %s image with %i credits', async (imageQuality, credits) => {
       for (const body of [VALID, EDIT]) {
         const { post, account } = await createTestEmulator();
         expect((await post(GENERATE, { ...body, imageQuality })).status).toBe(200);
         expect(account('np_test_default').balance).toBe(1000 - credits);
-        const refused = await post(GENERATE, { ...body, imageQuality }, 'np_test_empty');
-        expect(refused.status).toBe(402);
-        expect(refused.text).toBe(
+        const rejected = await post(GENERATE, { ...body, imageQuality }, 'np_test_empty');
+        expect(rejected.status).toBe(402);
+        expect(rejected.text).toBe(
           `{"success":false,"error":"Insufficient credits","errorCode":"INSUFFICIENT_CREDITS","requiredCredits":${credits}}`,
         );
       }
     });
 
-    it('answers with two ids, to the letter', async () => {
+    it('responds with a generation id and a task id, exactly as documented', async () => {
       const { post } = await createTestEmulator();
       const { text, body } = await post(GENERATE, VALID);
       expect(text).toMatch(
@@ -49,7 +49,7 @@ describe.each([
       expect((await post(GENERATE, VALID)).body.generationId).not.toBe(body.generationId);
     });
 
-    it('takes 16:9 and 1K where nothing is said', async () => {
+    it('defaults to 16:9 and 1K', async () => {
       const { post, account, core } = await createTestEmulator();
       const { body } = await post(GENERATE, VALID);
       expect(core.tasks.getInput(account('np_test_default').id, body.taskId)).toMatchObject({
@@ -76,11 +76,11 @@ describe.each([
       [{ ...EDIT, inputImageUrls: undefined }, 'MISSING_INPUT_IMAGE'],
       [{ ...EDIT, inputImageUrls: images(0) }, 'MISSING_INPUT_IMAGE'],
       [{ ...EDIT, inputImageUrls: [], image: '' }, 'MISSING_INPUT_IMAGE'],
-      // The video families' field is none of the images'.
+      // The image field of the video families is not read.
       [{ ...EDIT, inputImageUrls: undefined, imageUrls: [IMAGE] }, 'MISSING_INPUT_IMAGE'],
-      [{ ...EDIT, inputImageUrls: images(most + 1) }, 'TOO_MANY_IMAGES'],
-      [{ ...VALID, inputImageUrls: images(most + 1) }, 'TOO_MANY_IMAGES'],
-      [{ ...EDIT, inputImageUrls: [...images(most), 'aGk='] }, 'IMAGE_URLS_REQUIRED'],
+      [{ ...EDIT, inputImageUrls: images(max + 1) }, 'TOO_MANY_IMAGES'],
+      [{ ...VALID, inputImageUrls: images(max + 1) }, 'TOO_MANY_IMAGES'],
+      [{ ...EDIT, inputImageUrls: [...images(max), 'aGk='] }, 'IMAGE_URLS_REQUIRED'],
       ...createMisplacedImageCases(EDIT, 'inputImageUrls'),
       ...createMisplacedImageCases(VALID, 'inputImageUrls'),
     ]);
@@ -90,15 +90,15 @@ describe.each([
       ['INVALID_INPUT', { imageQuality: '3K' }],
       ['MISSING_INPUT_IMAGE', { mode: 'edit', inputImageUrls: [] }],
       ['IMAGE_URLS_REQUIRED', { image: 'aGk=' }],
-      ['TOO_MANY_IMAGES', { inputImageUrls: images(most + 1) }],
+      ['TOO_MANY_IMAGES', { inputImageUrls: images(max + 1) }],
     ]);
 
-    it.each([1, most - 1, most])('edits with %i images', async (count) => {
+    it.each([1, max - 1, max])('accepts an edit of %i images', async (count) => {
       const { post } = await createTestEmulator();
       expect((await post(GENERATE, { ...EDIT, inputImageUrls: images(count) })).status).toBe(200);
     });
 
-    it.each(['16:9', '9:16', '4:3', '3:4'])('takes the ratio %s', async (aspectRatio) => {
+    it.each(['16:9', '9:16', '4:3', '3:4'])('accepts the aspect ratio %s', async (aspectRatio) => {
       const { post } = await createTestEmulator();
       expect((await post(GENERATE, { ...VALID, aspectRatio })).status).toBe(200);
     });
@@ -106,7 +106,7 @@ describe.each([
 
   describe('check-status', () => {
     it.each([{}, { generationId: null }, { generationId: 7 }, { generationId: '' }, { generationId: ' ' }])(
-      'refuses %j with INVALID_INPUT',
+      'rejects %j with INVALID_INPUT',
       async (body) => {
         const { post } = await createTestEmulator();
         expect(await post(CHECK, body)).toMatchObject({
@@ -116,8 +116,8 @@ describe.each([
       },
     );
 
-    it("is FORBIDDEN for another key's image", async () => {
-      const { post, generationId, poll } = await running();
+    it("rejects a poll of another key's image with FORBIDDEN", async () => {
+      const { post, generationId, poll } = await startTask();
       for (const key of ['np_test_other', 'np_test_empty']) {
         const { status, text } = await post(CHECK, { generationId }, key);
         expect([status, JSON.parse(text)]).toEqual([
@@ -128,8 +128,8 @@ describe.each([
       expect((await poll()).status).toBe(200);
     });
 
-    it("finds neither unknown images, nor another family's, nor the task's id", async () => {
-      const { post, taskId } = await running();
+    it('does not find unknown images, images of other families or task ids', async () => {
+      const { post, taskId } = await startTask();
       const other = family === 'nano-banana-2' ? 'nano-banana-pro' : 'nano-banana-2';
       const image = (await post(`/api/${other}/generate`, VALID, 'k')).body.generationId;
       const video = (await post('/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' }, 'k')).body;
@@ -143,21 +143,21 @@ describe.each([
       }
     });
 
-    it('goes from pending to generating to completed, to the letter', async () => {
-      const { poll, clock, plan, taskId, generationId, core, id } = await running();
-      const told = (status: string, progress: number) =>
+    it('responds with pending, generating and completed, exactly as documented', async () => {
+      const { poll, clock, plan, taskId, generationId, core, id } = await startTask();
+      const body = (status: string, progress: number) =>
         `{"success":true,"status":"${status}","generationId":"${generationId}","progress":${progress}}`;
-      expect((await poll()).text).toBe(told('pending', 0));
+      expect((await poll()).text).toBe(body('pending', 0));
       const [, generating] = plan.steps;
       expect(generating!.atMs / plan.endMs).toBeCloseTo(0.1, 4);
       clock.advance(generating!.atMs - 1);
-      expect((await poll()).text).toBe(told('pending', 0));
+      expect((await poll()).text).toBe(body('pending', 0));
       clock.advance(1);
-      expect((await poll()).text).toBe(told('generating', 1));
+      expect((await poll()).text).toBe(body('generating', 1));
       clock.advance((plan.endMs - generating!.atMs) / 2);
-      expect((await poll()).text).toBe(told('generating', 50));
+      expect((await poll()).text).toBe(body('generating', 50));
       clock.advance((plan.endMs - generating!.atMs) / 2 - 1);
-      expect((await poll()).text).toBe(told('generating', 99));
+      expect((await poll()).text).toBe(body('generating', 99));
       clock.advance(1);
       const done = `{"success":true,"status":"completed","imageUrl":"http://localhost:80/media/${family}/${taskId}.jpg","generationId":"${generationId}","progress":100}`;
       expect(await poll()).toMatchObject({ status: 200, text: done });
@@ -166,7 +166,7 @@ describe.each([
       expect(core.ledger.entries(id, 10).map(({ kind }) => kind)).toEqual(['grant', 'hold', 'capture']);
     });
 
-    it('shows the same progress at any speed', async () => {
+    it('reports the same progress at any speed', async () => {
       const { post, core, clock, createAccount } = await createTestEmulator();
       const { id } = createAccount('fast', { speed: 60 });
       const { taskId, generationId } = (await post(GENERATE, VALID, 'fast')).body;
@@ -177,7 +177,7 @@ describe.each([
       expect(Math.abs(progress - 50)).toBeLessThanOrEqual(1);
     });
 
-    it('is not moved on an auto clock by the poll of the other family, or of a video', async () => {
+    it('does not advance an auto clock when another family polls', async () => {
       const { post, account } = await createTestEmulator();
       const { taskId, generationId } = (await post(GENERATE, VALID, 'np_test_auto')).body;
       const { clockMs } = account('np_test_auto');
@@ -187,7 +187,7 @@ describe.each([
       expect(account('np_test_auto').clockMs).toBe(clockMs);
     });
 
-    it('shows a progress that never falls, whatever the clock does between polls', async () => {
+    it('never reports less progress than before, whatever the clock does between polls', async () => {
       const moves = fc.array(
         fc.oneof(
           fc.integer({ min: 0, max: 90_000 }).map((ms) => ({ ms })),
@@ -197,7 +197,7 @@ describe.each([
       );
       await fc.assert(
         fc.asyncProperty(moves, async (sequence) => {
-          const { poll, core, id, clock, close } = await running();
+          const { poll, core, id, clock, close } = await startTask();
           let last = -1;
           for (const move of sequence) {
             if ('ms' in move) clock.advance(move.ms);
@@ -226,15 +226,18 @@ describe.each([
       expect(Math.max(...ends) - Math.min(...ends)).toBeGreaterThan((seconds[1]! - seconds[0]!) / 2);
     });
 
-    it('is generating, then completed, at two polls under an auto clock', async () => {
+    it('advances to generating and completed with two polls on an auto clock', async () => {
       const { post } = await createTestEmulator();
       const { generationId } = (await post(GENERATE, VALID, 'np_test_auto')).body;
       const poll = async () => (await post(CHECK, { generationId }, 'np_test_auto')).body.status;
       expect([await poll(), await poll(), await poll()]).toEqual(['generating', 'completed', 'completed']);
     });
 
-    it.each([200, 500])('tells a failed image with HTTP %i, as set, and refunds it', async (status) => {
-      const { poll, core, id, taskId, generationId, account } = await running(['--failed-task-status', String(status)]);
+    it.each([200, 500])('responds with --failed-task-status %i for a failed image and refunds it', async (status) => {
+      const { poll, core, id, taskId, generationId, account } = await startTask([
+        '--failed-task-status',
+        String(status),
+      ]);
       expect(account('k').balance).toBe(996);
       core.tasks.fail(id, taskId, 'GENERATION_FAILED');
       const answer = await poll();
@@ -255,7 +258,7 @@ describe('googleSearch', () => {
     return { status, errorCode: body.errorCode, kept: input?.googleSearch };
   };
 
-  it('is a boolean of Nano Banana 2, false where nothing is said', async () => {
+  it('is a boolean of Nano Banana 2, false by default', async () => {
     expect(await generate('nano-banana-2', true)).toMatchObject({ status: 200, kept: true });
     expect(await generate('nano-banana-2', undefined)).toMatchObject({ status: 200, kept: false });
     for (const wrong of ['true', 1, null]) {
@@ -266,7 +269,7 @@ describe('googleSearch', () => {
     }
   });
 
-  it('is an undocumented field of Nano Banana Pro, and ignored', async () => {
+  it('is ignored by Nano Banana Pro, where it is not documented', async () => {
     expect(await generate('nano-banana-pro', 'true')).toMatchObject({ status: 200, kept: undefined });
   });
 });

@@ -8,7 +8,7 @@ import { createTestEmulator } from '../support/emulator.ts';
 const PATH = '/api/sora-2/generate-prompt';
 const VALID = { topic: 'a fox in the snow' };
 const IMAGE = 'https://example.com/a.png';
-// Its streams do not wait.
+// Streams do not wait on an auto clock.
 const KEY = 'np_test_auto';
 const WIRE = {
   failedTaskStatus: 200 as const,
@@ -31,8 +31,8 @@ const WIRE = {
   bodyLimitBytes: 1_048_576,
 };
 
-describe('the prompt generator', () => {
-  it('takes 2 credits before it starts and keeps them when the text is out', async () => {
+describe('prompt generator', () => {
+  it('holds 2 credits and captures them when the text is complete', async () => {
     const { post, account, core } = await createTestEmulator();
     const { status, text } = await post(PATH, VALID, KEY);
     expect(status).toBe(200);
@@ -47,7 +47,7 @@ describe('the prompt generator', () => {
     expect(core.tasks.list(id, 1)[0]).toMatchObject({ family: 'prompt-generator', status: 'completed' });
   });
 
-  it('takes montage, 10 seconds and English where nothing is said', async () => {
+  it('defaults to montage, 10 seconds and English', async () => {
     const { post, account, core } = await createTestEmulator();
     const { text } = await post(PATH, VALID, KEY);
     expect(text).toContain('Montage');
@@ -70,7 +70,7 @@ describe('the prompt generator', () => {
     [{ topic: '' }],
     [{ topic: '  \n ' }],
     [{ topic: 'x'.repeat(501) }],
-    // Two units each for JavaScript.
+    // Two UTF-16 code units each.
     [{ topic: '🎬'.repeat(251) }],
     [{ ...VALID, mode: 'imageToImage' }],
     [{ ...VALID, technique: 'Montage' }],
@@ -88,7 +88,7 @@ describe('the prompt generator', () => {
     [{ ...VALID, imageUrls: [IMAGE, IMAGE, IMAGE, IMAGE] }],
     [{ ...VALID, mode: 'imageToVideo' }],
     [{ ...VALID, mode: 'imageToVideo', imageUrls: [] }],
-  ])('refuses %j with INVALID_INPUT, charging nothing', async (body) => {
+  ])('rejects %j with INVALID_INPUT without charging', async (body) => {
     const { post, account } = await createTestEmulator();
     const answer = await post(PATH, body);
     expect(answer.status).toBe(400);
@@ -108,7 +108,7 @@ describe('the prompt generator', () => {
     expect((await post(PATH, body, KEY)).status).toBe(200);
   });
 
-  it('answers in the language that is asked for', async () => {
+  it('writes the text in the requested language', async () => {
     const { post } = await createTestEmulator();
     const text = async (locale: string) => (await post(PATH, { ...VALID, locale }, KEY)).text;
     expect(await text('de')).toMatch(/Kamera/);
@@ -117,7 +117,7 @@ describe('the prompt generator', () => {
     expect(await text('ar')).toMatch(/\p{Script=Arabic}{4}/u);
   });
 
-  it('gives the credits back when the text cannot be written', async () => {
+  it('refunds the credits when the text cannot be written', async () => {
     const { account, core } = await createTestEmulator();
     const broken = await buildApp(core, { ...WIRE, fixturesDir: '/nowhere' }, pino({ level: 'silent' }), () =>
       openAuthority(undefined),

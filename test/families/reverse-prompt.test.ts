@@ -6,7 +6,7 @@ import { box, ftyp, makeMp4 } from '../uploads/make-mp4.ts';
 
 const PATH = '/api/sora-2/reverse-prompt';
 const MIB = 1024 * 1024;
-// Its streams do not wait.
+// Streams do not wait on an auto clock.
 const KEY = 'np_test_auto';
 const LINK = 'https://www.youtube.com/watch?v=W-15-UmGP5s';
 const MP4 = makeMp4({ duration: 7500 }).toString('base64');
@@ -15,8 +15,8 @@ const file = (videoFile: unknown, own: object = {}) => ({ videoSource: 'file', v
 const sumOfDurations = (text: string) =>
   [...text.matchAll(/^\| \d+ \|.*\| ([\d.]+)s \|$/gm)].reduce((sum, [, s]) => sum + Math.round(Number(s) * 1000), 0);
 
-describe('the reverse prompt', () => {
-  it('takes 1 credit before it starts and keeps it when the text is out', async () => {
+describe('reverse prompt', () => {
+  it('holds 1 credit and captures it when the text is complete', async () => {
     const { post, account, core } = await createTestEmulator();
     expect((await post(PATH, { videoSource: 'youtube', videoUrl: LINK }, KEY)).status).toBe(200);
     const { id, balance } = account(KEY);
@@ -28,7 +28,7 @@ describe('the reverse prompt', () => {
     ]);
   });
 
-  it('tells too few credits in the general form', async () => {
+  it('responds to missing credits with the general 402', async () => {
     const { post } = await createTestEmulator();
     const { status, text } = await post(PATH, { videoSource: 'youtube', videoUrl: LINK }, 'np_test_empty');
     expect(status).toBe(402);
@@ -70,13 +70,13 @@ describe('the reverse prompt', () => {
     [{ videoSource: 'url', videoUrl: LINK }, 'INVALID_VIDEO_URL'],
     [{ videoSource: 'url', videoUrl: 'https://host.invalid/a.mp4' }, 'VIDEO_DOWNLOAD_FAILED'],
     [{ videoSource: 'url', videoUrl: 'https://INVALID:8080/a.mp4' }, 'VIDEO_DOWNLOAD_FAILED'],
-    [file('this is no base64!'), 'INVALID_FORMAT'],
+    [file('not base64!'), 'INVALID_FORMAT'],
     [file('AAAAA'), 'INVALID_FORMAT'],
     [file(Buffer.from('a text, not a video').toString('base64')), 'INVALID_FORMAT'],
     [file(`data:video/webm;base64,${MP4}`), 'INVALID_FORMAT'],
     [file(`data:video/mp4,${MP4}`), 'INVALID_FORMAT'],
     [file(MP4, { videoFileName: 'video.mov' }), 'INVALID_FORMAT'],
-  ])('refuses %j with %s, charging nothing', async (body, errorCode) => {
+  ])('rejects %j with %s without charging', async (body, errorCode) => {
     const { post, account } = await createTestEmulator();
     const answer = await post(PATH, body, KEY);
     expect(answer.body).toEqual({ success: false, error: expect.any(String), errorCode });
@@ -95,7 +95,7 @@ describe('the reverse prompt', () => {
     'https://www.youtube.com/embed/W-15-UmGP5s',
     'https://www.youtube-nocookie.com/embed/W-15-UmGP5s',
     'https://www.youtube.com/live/W-15-UmGP5s/',
-  ])('takes the YouTube link %s', async (videoUrl) => {
+  ])('accepts the YouTube link %s', async (videoUrl) => {
     const { post } = await createTestEmulator();
     const { status, text } = await post(PATH, { videoSource: 'youtube', videoUrl }, KEY);
     expect(status).toBe(200);
@@ -103,7 +103,7 @@ describe('the reverse prompt', () => {
   });
 
   it.each(['https://static.nanophoto.ai/demo/sk2-ad.mp4', 'http://localhost/A.MP4?token=1#t=5'])(
-    'takes the video link %s, and gives it some length between 8 and 60 seconds',
+    'accepts the video link %s and draws a duration of 8 to 60 seconds',
     async (videoUrl) => {
       const { post } = await createTestEmulator();
       const { status, text } = await post(PATH, { videoSource: 'url', videoUrl }, KEY);
@@ -114,13 +114,13 @@ describe('the reverse prompt', () => {
   );
 });
 
-describe('an uploaded video', () => {
+describe('reverse prompt of an uploaded video', () => {
   it.each([
     ['plain base64', MP4],
     ['a data URL', `data:video/mp4;base64,${MP4}`],
     ['a data URL without a type', `data:;base64,${MP4}`],
     ['base64 in lines', MP4.replace(/.{76}/g, '$&\n')],
-  ])('is taken as %s', async (_case, videoFile) => {
+  ])('accepts %s', async (_case, videoFile) => {
     const { post } = await createTestEmulator();
     const { status, text } = await post(PATH, file(videoFile, { videoFileName: 'My Clip.MP4' }), KEY);
     expect(status).toBe(200);
@@ -128,7 +128,7 @@ describe('an uploaded video', () => {
     expect(sumOfDurations(text)).toBe(7500);
   });
 
-  it('is taken as PHP writes it, with escaped slashes', async () => {
+  it('accepts base64 with escaped slashes, as PHP writes it', async () => {
     const { send } = await createTestEmulator();
     const withSlashes = Buffer.concat([makeMp4({ duration: 7500 }), box('free', Buffer.alloc(200, 0xff))]).toString(
       'base64',
@@ -144,13 +144,13 @@ describe('an uploaded video', () => {
     [{ duration: 123_456, timescale: 10_000 }, 12_346],
     [{ duration: 90_000 * 61, timescale: 90_000, moov: 'last' as const, audio: true }, 61_000],
     [{ duration: 3000, fragments: 3 }, 3000],
-  ])('has shots that add up to its true length: %j', async (options, lengthMs) => {
+  ])('describes shots that add up to the duration of the video: %j', async (options, lengthMs) => {
     const { post } = await createTestEmulator();
     const { text } = await post(PATH, file(makeMp4(options).toString('base64')), KEY);
     expect(sumOfDurations(text)).toBe(lengthMs);
   });
 
-  it('can be a real one', async () => {
+  it('accepts a real video', async () => {
     const { post } = await createTestEmulator();
     const real = readFileSync(join(import.meta.dirname, '../uploads/tiny.mp4')).toString('base64');
     const { status, text } = await post(PATH, file(real), KEY);
@@ -161,10 +161,10 @@ describe('an uploaded video', () => {
   it.each([
     ['no movie header', Buffer.concat([ftyp(), box('mdat', Buffer.alloc(100))])],
     ['no video track', makeMp4({ video: false, audio: true })],
-    ['no length', makeMp4({ duration: 0 })],
-    ['its end missing', makeMp4({ moov: 'last' }).subarray(0, -10)],
-    ['nothing but its type', ftyp()],
-  ])('with %s is charged, cannot be processed, and is refunded', async (_case, bytes) => {
+    ['no duration', makeMp4({ duration: 0 })],
+    ['a missing end', makeMp4({ moov: 'last' }).subarray(0, -10)],
+    ['only its ftyp box', ftyp()],
+  ])('charges, rejects and refunds a video with %s', async (_case, bytes) => {
     const { post, account, core } = await createTestEmulator();
     const body = file(bytes.toString('base64'));
     expect(await post(PATH, body, KEY)).toMatchObject({
@@ -175,11 +175,11 @@ describe('an uploaded video', () => {
     expect(balance).toBe(1000);
     expect(core.ledger.entries(id, 10).map(({ kind }) => kind)).toEqual(['grant', 'hold', 'refund']);
     expect(core.ledger.verify(id)).toEqual([]);
-    // Credits come before the work.
+    // Credits are checked before the video is processed.
     expect((await post(PATH, body, 'np_test_empty')).status).toBe(402);
   });
 
-  it('may have 30 MB and not a byte more', async () => {
+  it('accepts 30 MB and not a byte more', async () => {
     const { post } = await createTestEmulator();
     const ofSize = (bytes: number) => {
       const mp4 = makeMp4({ duration: 7500, mdatBytes: 0 });
@@ -194,7 +194,7 @@ describe('an uploaded video', () => {
     });
   });
 
-  it('that makes the whole body too large is FILE_TOO_LARGE, whatever it is', async () => {
+  it('rejects a body over the size limit with FILE_TOO_LARGE', async () => {
     const { post, account } = await createTestEmulator();
     const tooLarge = { status: 400, body: { errorCode: 'FILE_TOO_LARGE' } };
     expect(await post(PATH, file('A'.repeat(44 * MIB)), KEY)).toMatchObject(tooLarge);
@@ -202,7 +202,7 @@ describe('an uploaded video', () => {
     expect(account(KEY).balance).toBe(1000);
   });
 
-  it('is kept as a note of its size and length, not as bytes', async () => {
+  it('stores the size and duration of the video instead of its bytes', async () => {
     const { post, account, core } = await createTestEmulator();
     await post(PATH, file(MP4, { videoFileName: 'a.mp4' }), KEY);
     expect(core.tasks.getInput(account(KEY).id, core.tasks.list(account(KEY).id, 1)[0]!.id)).toEqual({

@@ -33,19 +33,19 @@ describe('SeeDance 1.5 Pro generate', () => {
     ['1080p', '4', true, 16],
     ['1080p', '8', true, 32],
     ['1080p', '12', true, 44],
-  ])('takes %s of %s s (with audio: %s) for %i credits', async (resolution, duration, generateAudio, credits) => {
+  ])('charges %s for %s s (audio: %s) with %i credits', async (resolution, duration, generateAudio, credits) => {
     const { post, account } = await createTestEmulator();
     const body = { ...VALID, resolution, duration, generateAudio };
     expect((await post(GENERATE, body)).status).toBe(200);
     expect(account('np_test_default').balance).toBe(1000 - credits);
-    const refused = await post(GENERATE, body, 'np_test_empty');
-    expect(refused.status).toBe(402);
-    expect(refused.text).toBe(
+    const rejected = await post(GENERATE, body, 'np_test_empty');
+    expect(rejected.status).toBe(402);
+    expect(rejected.text).toBe(
       `{"success":false,"error":"Insufficient credits","errorCode":"INSUFFICIENT_CREDITS","requiredCredits":${credits}}`,
     );
   });
 
-  it('takes no audio and a free lens where nothing is said', async () => {
+  it('defaults to no audio and a free lens', async () => {
     const { post, account, core } = await createTestEmulator();
     const { body } = await post(GENERATE, VALID);
     const input = core.tasks.getInput(account('np_test_default').id, body.taskId);
@@ -60,7 +60,7 @@ describe('SeeDance 1.5 Pro generate', () => {
     [{ ...VALID, prompt: 5 }, 'PROMPT_REQUIRED'],
     [{ ...VALID, prompt: '\t ' }, 'PROMPT_REQUIRED'],
     [{ ...VALID, prompt: 'a'.repeat(1001) }, 'INVALID_INPUT'],
-    // Counted as JavaScript does: 501 times two.
+    // 1002 UTF-16 code units.
     [{ ...VALID, prompt: '🎬'.repeat(501) }, 'INVALID_INPUT'],
     [without('mode'), 'INVALID_INPUT'],
     [without('aspectRatio'), 'INVALID_INPUT'],

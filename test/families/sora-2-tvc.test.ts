@@ -13,19 +13,19 @@ const GENERATE = '/api/sora-2-tvc/generate';
 const VALID = { adTheme: 'A mountain spring in a bottle' };
 
 describe('Sora 2 TVC generate', () => {
-  it.each(['10', '15'])('takes an ad of %s s for 8 credits', async (videoDuration) => {
+  it.each(['10', '15'])('charges an ad of %s s with 8 credits', async (videoDuration) => {
     const { post, account } = await createTestEmulator();
     const body = { ...VALID, videoDuration };
     expect((await post(GENERATE, body)).status).toBe(200);
     expect(account('np_test_default').balance).toBe(992);
-    const refused = await post(GENERATE, body, 'np_test_empty');
-    expect(refused.status).toBe(402);
-    expect(refused.text).toBe(
+    const rejected = await post(GENERATE, body, 'np_test_empty');
+    expect(rejected.status).toBe(402);
+    expect(rejected.text).toBe(
       '{"success":false,"error":"Insufficient credits","errorCode":"INSUFFICIENT_CREDITS","requiredCredits":8}',
     );
   });
 
-  it('takes 10 seconds and portrait where nothing is said', async () => {
+  it('defaults to 10 seconds and portrait', async () => {
     const { post, account, core } = await createTestEmulator();
     const { body } = await post(GENERATE, VALID);
     expect(core.tasks.getInput(account('np_test_default').id, body.taskId)).toEqual({
@@ -92,7 +92,7 @@ describe('Sora 2 TVC check-status', () => {
     }),
   });
 
-  it('spends 10 % of the time on the script, 20 % on the storyboard, the rest on the video', async () => {
+  it('spends 10% of the time on the script, 20% on the storyboard and the rest on the video', async () => {
     const { post, account, core } = await createTestEmulator();
     const { taskId } = (await post(GENERATE, VALID)).body;
     const { steps, endMs } = core.tasks.find(account('np_test_default').id, taskId)!.plan;

@@ -15,7 +15,7 @@ describe('Sora 2 generate', () => {
     ['sora2-pro-standard', '15', 100],
     ['sora2-pro-high', '10', 120],
     ['sora2-pro-high', '15', 240],
-  ])('takes %s of %s s for %i credits, before it starts', async (modelTier, videoDuration, credits) => {
+  ])('charges %s for %s s with %i credits at once', async (modelTier, videoDuration, credits) => {
     const { post, account, core } = await createTestEmulator();
     const body = { ...VALID, modelTier, videoDuration };
     expect((await post(GENERATE, body)).status).toBe(200);
@@ -28,7 +28,7 @@ describe('Sora 2 generate', () => {
     });
   });
 
-  it('takes sora2, portrait and 10 seconds where nothing is said', async () => {
+  it('defaults to sora2, portrait and 10 seconds', async () => {
     const { post, account, core } = await createTestEmulator();
     const { body } = await post(GENERATE, VALID);
     expect(core.tasks.getInput(account('np_test_default').id, body.taskId)).toMatchObject({
@@ -72,7 +72,7 @@ describe('Sora 2 generate', () => {
     ['IMAGE_URLS_REQUIRED', { image: 'aGk=' }],
   ]);
 
-  it('can be paid with a refund that is due, although the worker has not looked yet', async () => {
+  it('can be paid with a refund that is due before the worker has applied it', async () => {
     const { post, clock, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { credits: 4 });
     core.tasks.submit(id, [
@@ -86,7 +86,7 @@ describe('Sora 2 generate', () => {
     expect((await post(GENERATE, VALID, 'k')).status).toBe(200);
   });
 
-  it('names the field in the sentence of INVALID_INPUT', async () => {
+  it('names the field in the message of INVALID_INPUT', async () => {
     const { post } = await createTestEmulator();
     const error = async (body: object) => (await post(GENERATE, body)).body.error;
     expect(await error({ prompt: 'a' })).toBe('Missing required parameters: mode');
@@ -113,26 +113,26 @@ describe('Sora 2 generate', () => {
 
 describe('Sora 2 check-status', () => {
   it.each([{}, { taskId: null }, { taskId: 7 }, { taskId: '' }, { taskId: '  ' }, { taskId: ['task_x'] }])(
-    'refuses %j with TASK_ID_REQUIRED',
+    'rejects %j with TASK_ID_REQUIRED',
     async (body) => {
       const { post } = await createTestEmulator();
       expect(await post(CHECK, body)).toMatchObject({ status: 400, body: { errorCode: 'TASK_ID_REQUIRED' } });
     },
   );
 
-  it("finds neither unknown tasks, nor another key's, nor another family's", async () => {
+  it('does not find unknown tasks or tasks of other keys or families', async () => {
     const { post } = await createTestEmulator();
-    const mine = (await post(GENERATE, VALID)).body.taskId;
+    const ownTaskId = (await post(GENERATE, VALID)).body.taskId;
     const shot = { id: 's', prompt: 'a', generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' };
     const veo = (await post('/api/veo-3/generate', { shots: [shot] })).body.shots[0].taskId;
     const notFound = { status: 404, body: { success: false, errorCode: 'TASK_NOT_FOUND' } };
     expect(await post(CHECK, { taskId: 'task_abc123' })).toMatchObject(notFound);
-    expect(await post(CHECK, { taskId: mine }, 'np_test_other')).toMatchObject(notFound);
+    expect(await post(CHECK, { taskId: ownTaskId }, 'np_test_other')).toMatchObject(notFound);
     expect(await post(CHECK, { taskId: veo })).toMatchObject(notFound);
     expect(await post(CHECK, { taskId: "' OR 1=1 --" })).toMatchObject(notFound);
   });
 
-  it('runs from processing to completed in simulated time, told in whole seconds', async () => {
+  it('completes after its simulated time and reports it in whole seconds', async () => {
     const { post, clock, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { speed: 1 });
     const { taskId } = (await post(GENERATE, { ...VALID, videoDuration: '15' }, 'k')).body;
@@ -144,7 +144,6 @@ describe('Sora 2 check-status', () => {
     clock.advance(1);
     const { body } = await post(CHECK, { taskId }, 'k');
     expect(body).toMatchObject({ status: 'completed', generationTime: endMs / 1000, creditsUsed: 8 });
-    // And stays so.
     clock.advance(86_400_000);
     expect((await post(CHECK, { taskId }, 'k')).body).toEqual(body);
   });
@@ -167,13 +166,13 @@ describe('Sora 2 check-status', () => {
     expect((await post(CHECK, { taskId })).body.status).toBe('completed');
   });
 
-  it('finishes at the first poll under an auto clock', async () => {
+  it('completes at the first poll on an auto clock', async () => {
     const { post } = await createTestEmulator();
     const { taskId } = (await post(GENERATE, VALID, 'np_test_auto')).body;
     expect((await post(CHECK, { taskId }, 'np_test_auto')).body.status).toBe('completed');
   });
 
-  it("builds the video's URL from the caller's Host, or from the public URL", async () => {
+  it('builds the video URL from the Host header or the public URL', async () => {
     const url = async (flags: string[], headers: object) => {
       const { send } = await createTestEmulator(flags);
       const key = 'np_test_auto';
@@ -188,7 +187,7 @@ describe('Sora 2 check-status', () => {
     );
   });
 
-  it.each([200, 500])('tells a failed task with HTTP %i, as set, and its credits are back', async (status) => {
+  it.each([200, 500])('responds with --failed-task-status %i for a failed task and refunds it', async (status) => {
     const { post, core, account } = await createTestEmulator(['--failed-task-status', String(status)]);
     const { taskId } = (await post(GENERATE, VALID)).body;
     core.tasks.fail(account('np_test_default').id, taskId, 'GENERATION_FAILED');

@@ -8,7 +8,7 @@ const LINK = 'https://sora.chatgpt.com/p/s_68e1f0a2b3c4';
 const priced = () => createTestEmulator(['--seed-file', writeSeedFile({ prices: { 'sora-watermark': 5 } })]);
 
 describe('Sora watermark removal', () => {
-  it.each(['frozen', 'auto'] as const)('answers at once on a clock that is %s', async (mode) => {
+  it.each(['frozen', 'auto'] as const)('responds at once on a clock that is %s', async (mode) => {
     const { post, createAccount, core } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode }, credits: 0 });
     const answer = await post(PATH, { share_link: LINK }, 'k');
@@ -20,22 +20,22 @@ describe('Sora watermark removal', () => {
     expect(core.ledger.entries(id, 10)).toEqual([]);
   });
 
-  it('answers after its simulated time on a real clock, which speed shortens', async () => {
+  it('responds after its simulated time divided by speed on a real clock', async () => {
     const { post, createAccount, core, clock } = await createTestEmulator();
     const { id } = createAccount('k', { speed: 10, rateLimit: null });
     const submitted = vi.spyOn(core.tasks, 'submitSynchronous');
     const ends: number[] = [];
-    for (let place = 0; place < 30; place++) {
-      let answered = false;
+    for (let index = 0; index < 30; index++) {
+      let hasResponded = false;
       const answer = post(PATH, { share_link: LINK }, 'k').then((one) => {
-        answered = true;
+        hasResponded = true;
         return one;
       });
-      await vi.waitUntil(() => core.accounts.get(id).taskCount === place + 1, { interval: 1 });
-      const task = core.tasks.list(id, 1, place)[0]!;
+      await vi.waitUntil(() => core.accounts.get(id).taskCount === index + 1, { interval: 1 });
+      const task = core.tasks.list(id, 1, index)[0]!;
       clock.advance(task.plan.endMs / 10 - 1);
       await new Promise(setImmediate);
-      expect(answered).toBe(false);
+      expect(hasResponded).toBe(false);
       clock.advance(1);
       expect((await answer).body.status).toBe('completed');
       expect(core.tasks.find(id, task.id)).toMatchObject({
@@ -50,7 +50,7 @@ describe('Sora watermark removal', () => {
     expect(new Set(ends).size).toBeGreaterThan(5);
   });
 
-  it('gives the same name for the same link of the same key, and another for another', async () => {
+  it('returns the same URL for the same link and key only', async () => {
     const { post } = await createTestEmulator();
     const other = await createTestEmulator(['--seed', 'something else']);
     const url = async (share_link: string, key: string, from = post) =>
@@ -63,7 +63,7 @@ describe('Sora watermark removal', () => {
     expect(await url(`${LINK}x`, 'np_test_auto')).not.toBe(first);
   });
 
-  it('takes a link without a scheme, or with a query', async () => {
+  it('accepts a link without a scheme or with a query', async () => {
     const { post } = await createTestEmulator();
     for (const share_link of ['sora.chatgpt.com/p/s_1', `${LINK}?psh=abc`, `look: ${LINK}`])
       expect((await post(PATH, { share_link }, 'np_test_auto')).status).toBe(200);
@@ -82,7 +82,7 @@ describe('Sora watermark removal', () => {
     [{ share_link: 'not a link' }, 'INVALID_SHARE_LINK'],
   ]);
 
-  it('costs what the seed file says: 402 without it, held while it works and captured with the answer', async () => {
+  it('charges the price of the seed file and responds with 402 without credits', async () => {
     const { post, createAccount, core } = await priced();
     const { id } = createAccount('k', { credits: 8, clock: { mode: 'frozen' } });
     expect((await post(PATH, { share_link: LINK }, 'k')).status).toBe(200);
@@ -91,14 +91,14 @@ describe('Sora watermark removal', () => {
       ['hold', -5],
       ['capture', 0],
     ]);
-    const refused = await post(PATH, { share_link: LINK }, 'k');
-    expect(refused.status).toBe(402);
-    expect(refused.text).toBe(
+    const rejected = await post(PATH, { share_link: LINK }, 'k');
+    expect(rejected.status).toBe(402);
+    expect(rejected.text).toBe(
       '{"success":false,"error":"Insufficient credits","errorCode":"INSUFFICIENT_CREDITS","requiredCredits":5}',
     );
   });
 
-  it('is refunded and told as INTERNAL_ERROR when the server stops meanwhile', async () => {
+  it('responds with INTERNAL_ERROR and refunds when the server stops during the request', async () => {
     const { post, createAccount, core, app } = await priced();
     const { id } = createAccount('k', { speed: 1 });
     const answer = post(PATH, { share_link: LINK }, 'k');

@@ -21,7 +21,7 @@ describe('Veo 3.1 generate', () => {
     [21, '720p', 210],
     [1, '1080p', 14],
     [1, '4k', 30],
-  ])('takes %i shot(s) at %s for %i credits, one hold a shot', async (count, resolution, credits) => {
+  ])('charges %i shot(s) at %s with %i credits, one hold per shot', async (count, resolution, credits) => {
     const { post, account, core } = await createTestEmulator();
     const { status, body } = await post(GENERATE, { shots: shots(count), resolution });
     expect(status).toBe(200);
@@ -34,7 +34,7 @@ describe('Veo 3.1 generate', () => {
     expect(holds.map(({ amount }) => -amount)).toEqual(Array(count).fill(credits / count));
   });
 
-  it('refuses the whole request when the credits cover only some shots, and creates nothing', async () => {
+  it('rejects the whole request without creating tasks when the credits cover only some shots', async () => {
     const { post, account, createAccount } = await createTestEmulator();
     createAccount('k', { credits: 29 });
     const answer = await post(GENERATE, { shots: shots(3) }, 'k');
@@ -107,7 +107,7 @@ describe('Veo 3.1 generate', () => {
     expect((await post(GENERATE, body)).status).toBe(200);
   });
 
-  it('names the shot and field in the sentence of INVALID_INPUT', async () => {
+  it('names the shot and field in the message of INVALID_INPUT', async () => {
     const { post } = await createTestEmulator();
     const { error } = (await post(GENERATE, { shots: [shot(), shot({ id: 'b', aspectRatio: '4:3' })] })).body;
     expect(error).toBe('Invalid parameter shots[1].aspectRatio: expected one of "16:9"|"9:16"');
@@ -115,7 +115,7 @@ describe('Veo 3.1 generate', () => {
 });
 
 describe('Veo 3.1 check-status', () => {
-  async function running(count: number) {
+  async function startTasks(count: number) {
     const emulator = await createTestEmulator();
     const { id } = emulator.createAccount('k', { speed: 1 });
     const { body } = await emulator.post(GENERATE, { shots: shots(count) }, 'k');
@@ -129,8 +129,8 @@ describe('Veo 3.1 check-status', () => {
     ...shots.map((one) => one.status),
   ];
 
-  it('runs the shots one after the other', async () => {
-    const { clock, poll, ends } = await running(3);
+  it('runs the shots one after another', async () => {
+    const { clock, poll, ends } = await startTasks(3);
     const [first, second, third] = ends() as [number, number, number];
     expect(statuses(await poll())).toEqual(['processing', 'processing', 'processing', 'processing']);
     clock.advance(first);
@@ -142,20 +142,20 @@ describe('Veo 3.1 check-status', () => {
     clock.advance(third);
     const done = await poll();
     expect(statuses(done)).toEqual(['completed', 'completed', 'completed', 'completed']);
-    // Each tells its own time, without the wait for the others.
+    // Each shot has its own time, without the wait for the others.
     expect(done.shots.map((one: { generationTime: number }) => one.generationTime)).toEqual(
       ends().map((ms) => ms / 1000),
     );
   });
 
-  it('draws 90 to 300 seconds a shot', async () => {
-    const { ends } = await running(21);
+  it('draws 90 to 300 seconds per shot', async () => {
+    const { ends } = await startTasks(21);
     expect(Math.min(...ends())).toBeGreaterThanOrEqual(90_000);
     expect(Math.max(...ends())).toBeLessThanOrEqual(300_000);
   });
 
-  it('refunds a failed shot by itself and goes on with the next', async () => {
-    const { clock, core, id, poll, taskIds, account, ends } = await running(3);
+  it('refunds only the failed shot and continues with the next', async () => {
+    const { clock, core, id, poll, taskIds, account, ends } = await startTasks(3);
     core.tasks.fail(id, taskIds[0].taskId, 'GENERATION_FAILED');
     expect(account('k').balance).toBe(1000 - 20);
     clock.advance(ends()[1]!);
@@ -168,16 +168,16 @@ describe('Veo 3.1 check-status', () => {
     expect(core.ledger.verify(id)).toEqual([]);
   });
 
-  it('is processing while a named shot runs, whatever else was named', async () => {
-    const { clock, post, taskIds, ends } = await running(2);
+  it('is processing while one of the polled shots runs', async () => {
+    const { clock, post, taskIds, ends } = await startTasks(2);
     clock.advance(ends()[0]!);
-    const overall = async (named: unknown[]) => (await post(CHECK, { taskIds: named }, 'k')).body.status;
+    const overall = async (polled: unknown[]) => (await post(CHECK, { taskIds: polled }, 'k')).body.status;
     expect(await overall([taskIds[0]])).toBe('completed');
     expect(await overall([taskIds[1]])).toBe('processing');
     expect(await overall([taskIds[1], taskIds[0]])).toBe('processing');
   });
 
-  it('moves an auto clock one shot further with each poll', async () => {
+  it('advances an auto clock by one shot with each poll', async () => {
     const { post } = await createTestEmulator();
     const { body } = await post(GENERATE, { shots: shots(3) }, 'np_test_auto');
     const taskIds = body.shots.map(({ shotId, taskId }: Record<string, string>) => ({ shotId, taskId }));
@@ -196,13 +196,13 @@ describe('Veo 3.1 check-status', () => {
     [{ taskIds: Array(1001).fill({ shotId: 's', taskId: 'task_x' }) }, 'INVALID_INPUT'],
     [{ taskIds: [{ taskId: 'task_x' }] }, 'INVALID_INPUT'],
     [{ taskIds: [{ shotId: 's', taskId: 'task_x' }], resolution: '8k' }, 'INVALID_INPUT'],
-  ])('refuses %# with %s', async (body, errorCode) => {
+  ])('rejects %# with %s', async (body, errorCode) => {
     const { post } = await createTestEmulator();
     expect(await post(CHECK, body)).toMatchObject({ status: 400, body: { success: false, errorCode } });
   });
 
-  it("finds neither unknown shots, nor another key's, nor a task under another shot's id, nor another family's", async () => {
-    const { post, taskIds } = await running(2);
+  it('does not find unknown shots, or tasks of other keys, families or shots', async () => {
+    const { post, taskIds } = await startTasks(2);
     const [one, two] = taskIds;
     const sora = (await post('/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' }, 'k')).body.taskId;
     const notFound = { status: 404, body: { success: false, errorCode: 'TASK_NOT_FOUND' } };
@@ -213,7 +213,7 @@ describe('Veo 3.1 check-status', () => {
     expect((await post(CHECK, { taskIds: [one, two], resolution: '720p' }, 'k')).status).toBe(200);
   });
 
-  it.each([200, 500])('tells failed shots with HTTP %i, as set', async (status) => {
+  it.each([200, 500])('responds with --failed-task-status %i for failed shots', async (status) => {
     const { post, core, account } = await createTestEmulator(['--failed-task-status', String(status)]);
     const {
       shots: [only],

@@ -17,7 +17,7 @@ const WIRE_DIR = join(FIXTURES_DIR, 'wire');
 const families = readdirSync(WIRE_DIR);
 const videoOf4s = () => readFileSync(join(FIXTURES_DIR, 'videos/480x848-4s.mp4'));
 
-describe.each(families)('documented samples of %s', (family) => {
+describe.each(families)('samples of %s', (family) => {
   const samples = readSamples(join(WIRE_DIR, family));
 
   it.each(samples)('$name', async ({ given = {}, request, response }) => {
@@ -32,7 +32,7 @@ describe.each(families)('documented samples of %s', (family) => {
     for (let n = 0; n < (given.changes ?? 0); n++) emulator.core.timeline.advanceToNext(account.id);
     if (given.ended === 'completed') emulator.core.timeline.advance(account.id, 86_400_000);
     if (given.ended === 'failed') emulator.core.tasks.fail(account.id, ids.taskId!, 'GENERATION_FAILED');
-    if (given.refusal) refuse(emulator, given.refusal);
+    if (given.refusal) injectRejection(emulator, given.refusal);
 
     const answer = await emulator.send(request.method ?? 'POST', request.path, {
       key: KEY,
@@ -41,7 +41,7 @@ describe.each(families)('documented samples of %s', (family) => {
 
     expect(answer.status).toBe(response.status);
     expect(answer.headers['content-type']).toBe(response.contentType ?? 'application/json; charset=utf-8');
-    // As text, because the order of keys counts.
+    // Compared as text, because the order of keys counts.
     if (response.body) expect(normalizeToSample(answer.text, response.body)).toBe(JSON.stringify(response.body));
     for (const pattern of getTextPatterns(response)) expect(answer.text).toMatch(new RegExp(pattern));
     for (const [url, extension] of answer.text.matchAll(/http:[^"]+\.(mp4|jpg)/g)) {
@@ -59,8 +59,8 @@ async function submit(
   return extractIds((await emulator.post(path, body, key)).text);
 }
 
-function refuse({ core }: TestEmulator, code: string): void {
+function injectRejection({ core }: TestEmulator, code: string): void {
   vi.spyOn(core.tasks, 'submitSynchronous').mockImplementationOnce(() => {
-    throw new EmulatorError(code, 'as asked for by the test');
+    throw new EmulatorError(code, 'injected by the test');
   });
 }

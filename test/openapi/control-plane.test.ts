@@ -17,34 +17,34 @@ const operationsOf = (document: Json): [string, Json][] =>
     ]),
   );
 
-/** Its codes by status. */
-function codesOf(document: Json, { responses }: Json): Record<string, string[]> {
-  const told = Object.entries<Json>(responses).map(([status, { $ref, ...own }]) => {
+/** The error codes of an operation by status. */
+function getCodes(document: Json, { responses }: Json): Record<string, string[]> {
+  const codesByStatus = Object.entries<Json>(responses).map(([status, { $ref, ...own }]) => {
     const { content = {} } = $ref ? document.components.responses[$ref.split('/').at(-1)] : own;
     return [status, Object.keys(content['application/json']?.examples ?? {})];
   });
-  return Object.fromEntries(told.filter(([, codes]) => codes!.length > 0));
+  return Object.fromEntries(codesByStatus.filter(([, codes]) => codes!.length > 0));
 }
 
-async function read(): Promise<Json> {
+async function fetchDocument(): Promise<Json> {
   const { get } = await createTestEmulator();
   return (await get(PATH)).body;
 }
 
-describe('the document of the control plane', () => {
-  it('has every call of the page, with its status', async () => {
-    const told = parts.flatMap((part) => {
+describe('control-plane document', () => {
+  it('has every operation of docs/control-plane.md with its status', async () => {
+    const described = parts.flatMap((part) => {
       const [, call, status] = /^`(\w+ \S+)` → (\d+)\n/.exec(part) ?? [];
       return call ? [`${call} ${status}`] : [];
     });
-    const documented = operationsOf(await read()).map(
+    const documented = operationsOf(await fetchDocument()).map(
       ([call, { responses }]) => `${call} ${Object.keys(responses).find((status) => status < '300')}`,
     );
-    expect(documented.sort()).toEqual(told.sort());
+    expect(documented.sort()).toEqual(described.sort());
   });
 
-  it('has the codes of the page, each with an example and under its status', async () => {
-    const document = await read();
+  it('has the error codes of docs/control-plane.md, each with an example and its status', async () => {
+    const document = await fetchDocument();
     const common = [...head!.matchAll(/^\| (\d{3}) \|((?: `\w+`,?)+) \|/gm)].flatMap(([, status, codes]) =>
       [...codes!.matchAll(/\w+/g)].map(([code]) => `${status} ${code}`),
     );
@@ -54,16 +54,16 @@ describe('the document of the control plane', () => {
       const own = [...part.matchAll(/\b([45]\d\d)((?:,?\s`[A-Z_]+`)+)/g)].flatMap(([, status, codes]) =>
         [...codes!.matchAll(/\w+/g)].map(([code]) => `${status} ${code}`),
       );
-      const told = Object.entries(codesOf(document, operation)).flatMap(([status, codes]) =>
+      const documented = Object.entries(getCodes(document, operation)).flatMap(([status, codes]) =>
         codes.map((code) => `${status} ${code}`),
       );
-      for (const code of told) seen.add(code);
-      expect(told.filter((code) => !common.includes(code)).sort(), call).toEqual(own.sort());
+      for (const code of documented) seen.add(code);
+      expect(documented.filter((code) => !common.includes(code)).sort(), call).toEqual(own.sort());
     }
     expect(common.filter((code) => !seen.has(code))).toEqual([]);
   });
 
-  it('is read without a token and from everywhere, and is nothing else than read', async () => {
+  it('can be read without a token and from any origin, but not written', async () => {
     const { app, send } = await createTestEmulator(['--admin-token', 'very-secret']);
     const headers = { host: 'emulator:6266', origin: 'http://else.test' };
     const answer = await app.inject({ method: 'GET', url: PATH, remoteAddress: '10.0.0.5', headers });
@@ -73,8 +73,8 @@ describe('the document of the control plane', () => {
     expect((await send('DELETE', PATH, { key: null, headers: token })).body.code).toBe('NOT_FOUND');
   });
 
-  it('knows what stands for what is absent, and numbers as numbers', async () => {
-    const { paths } = await read();
+  it('states defaults and numeric types', async () => {
+    const { paths } = await fetchDocument();
     const schemaOf = (path: string, name: string) =>
       paths[path].get.parameters.find((parameter: Json) => parameter.name === name).schema;
     const limit = { type: 'integer', minimum: 1, maximum: 1000, default: 100 };

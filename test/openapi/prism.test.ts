@@ -15,7 +15,7 @@ import {
 import { type RelayedResponse, startRelay } from '../support/relay.ts';
 import { lastingTempDir } from '../support/temp-dir.ts';
 
-/** In the order in which it is to be closed. */
+/** In the order in which they are closed. */
 const closing: (() => unknown)[] = [];
 afterAll(async () => {
   for (const close of closing) await close();
@@ -29,7 +29,7 @@ let exchanges: Exchange[];
 
 beforeAll(async () => {
   const dir = lastingTempDir();
-  // What is free has no 402.
+  // A free endpoint cannot respond with 402.
   const seedFile = join(dir, 'seed.json');
   writeFileSync(seedFile, JSON.stringify({ prices: { 'sora-watermark': 5 } }));
   emulator = await startEmulator({ seedFile, bodyLimitBytes: 4096 });
@@ -64,30 +64,30 @@ beforeAll(async () => {
 const of = (side: 'request' | 'response', { violations }: Exchange) =>
   violations.filter(({ location }: Violation) => location[0] === side);
 
-describe('Prism, between a client and the emulator', () => {
-  it('has seen every answer of the document', () => {
+describe('Prism proxy between a client and the emulator', () => {
+  it('sees every response of the document', () => {
     const seen = new Set(exchanges.map(describeResponse));
     expect(listResponses(document).filter((one) => !seen.has(one))).toEqual([]);
   });
 
-  it('has seen every field of every request, with every word that it may have, accepted', () => {
+  it('sees every request field with each of its enum values accepted', () => {
     const seen = new Set(exchanges.filter(({ status }) => status === 200).flatMap(listSentFields));
     expect(listFields(document).filter((one) => !seen.has(one))).toEqual([]);
   });
 
-  it('finds no fault with any answer', () => {
+  it('reports no violation in any response', () => {
     expect(exchanges.filter((one) => of('response', one).length > 0)).toEqual([]);
   });
 
-  it('finds no fault with any request that is accepted', () => {
+  it('reports no violation in any accepted request', () => {
     const isAccepted = ({ status }: Exchange) => status === 200;
     expect(exchanges.filter((one) => isAccepted(one) && one.violations.length > 0)).toEqual([]);
   });
 
-  it('finds fault with what is refused for its form', () => {
+  it('reports violations in requests that are rejected for their body', () => {
     const unnoticed = exchanges.filter((one) => one.status === 400 && one.violations.length === 0);
     expect([...new Set(unnoticed.map(({ body }) => body.errorCode))].sort()).toEqual([
-      // What a link leads to, and what is in a file.
+      // The kind of a link and the content of a file are not in the schema.
       'FILE_TOO_LARGE',
       // An image in a field that the document does not have.
       'IMAGE_URLS_REQUIRED',
@@ -104,20 +104,20 @@ describe('Prism, between a client and the emulator', () => {
   });
 
   it.each<[string, string, (answer: RelayedResponse) => RelayedResponse]>([
-    ['a field by another name', 'completed', body(({ videoUrl, ...rest }) => ({ ...rest, url: videoUrl }))],
-    ['a field too many', 'completed', body((told) => ({ ...told, model: 'sora2' }))],
-    ['a number as a text', 'completed', body((told) => ({ ...told, generationTime: '120' }))],
-    ['an unknown state', 'completed', body((told) => ({ ...told, status: 'done' }))],
-    ['an unknown code', 'refused', body((told) => ({ ...told, errorCode: 'NO_SUCH_TASK' }))],
-    ['no code', 'refused', body(({ errorCode: _, ...rest }) => rest)],
+    ['a field with another name', 'completed', body(({ videoUrl, ...rest }) => ({ ...rest, url: videoUrl }))],
+    ['an additional field', 'completed', body((completed) => ({ ...completed, model: 'sora2' }))],
+    ['a number as a string', 'completed', body((completed) => ({ ...completed, generationTime: '120' }))],
+    ['an unknown state', 'completed', body((completed) => ({ ...completed, status: 'done' }))],
+    ['an unknown code', 'refused', body((completed) => ({ ...completed, errorCode: 'NO_SUCH_TASK' }))],
+    ['a missing code', 'refused', body(({ errorCode: _, ...rest }) => rest)],
     ['an unknown status', 'refused', (answer) => ({ ...answer, status: 410 })],
     [
-      'a limit that is no number',
+      'a limit that is not a number',
       'refused',
       (answer) => ({ ...answer, headers: { ...answer.headers, 'x-ratelimit-limit': 'many' } }),
     ],
-    ['a page of HTML', 'refused', (answer) => ({ ...answer, headers: { 'content-type': 'text/html' } })],
-  ])('would find %s', async (_, poll, spoil) => {
+    ['an HTML page', 'refused', (answer) => ({ ...answer, headers: { 'content-type': 'text/html' } })],
+  ])('reports %s', async (_, poll, spoil) => {
     const key = 'np_test_auto';
     const { body: order } = await run.post('/api/sora-2/generate', { prompt: 'a cat', mode: 'textToVideo' }, key);
     const taskId = poll === 'completed' ? order.taskId : 'task_none';

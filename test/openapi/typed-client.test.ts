@@ -15,7 +15,7 @@ const run = promisify(execFile);
 const dir = lastingTempDir();
 const client = join(dir, 'client');
 
-/** The generator needs an API of the compiler that our TypeScript no longer has: it is bundled with the one before. */
+/** Bundles the generator with TypeScript 5, because it needs a compiler API that our version no longer has. */
 async function bundleGenerator(): Promise<string> {
   const from = join(ROOT, 'node_modules/openapi-typescript');
   const outfile = join(dir, 'generator/bin/cli.js');
@@ -32,12 +32,12 @@ async function bundleGenerator(): Promise<string> {
     },
     logLevel: 'error',
   });
-  // It reads its version there.
+  // It reads its version from there.
   cpSync(join(from, 'package.json'), join(dir, 'generator/package.json'));
   return outfile;
 }
 
-async function generated() {
+async function generateTypes() {
   const generator = await bundleGenerator();
   const emulator = await startEmulator();
   const [, line] = /^npx (openapi-typescript .*)$/m.exec(page)!;
@@ -46,7 +46,7 @@ async function generated() {
   await emulator.close();
 }
 
-/** With our settings, which are stricter than `strict`. Returns the errors. */
+/** Compiles the client with our settings, which are stricter than `strict`. Returns the errors. */
 function compile(): Promise<string> {
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
   return run(process.execPath, [tsc, '--pretty', 'false'], { cwd: client }).then(
@@ -64,10 +64,10 @@ beforeAll(async () => {
     join(client, 'tsconfig.json'),
     JSON.stringify({ extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: ['*.ts'], exclude: [] }),
   );
-  await generated();
+  await generateTypes();
 });
 
-/** Something that is right, and what would be a mistake in its place. */
+/** Correct code, and a mistake in its place. */
 const MISTAKES: [string, string][] = [
   [`api.POST('/api/sora-2/generate', { body })`, `api.POST('/api/sora-2/generat', { body })`],
   [`api.POST('/api/sora-2/generate', { body })`, `api.GET('/api/sora-2/generate', {})`],
@@ -109,20 +109,20 @@ const poll = (await api.POST('/api/sora-2/check-status', { body: { taskId } })).
 const ad = (await api.POST('/api/sora-2-tvc/check-status', { body: { taskId } })).data!;
 const image = (await api.POST('/api/nano-banana-2/check-status', { body: { generationId: 'gen_1' } })).data!;
 const shots = (await api.POST('/api/veo-3/check-status', { body: { taskIds: [{ shotId: 'a', taskId }] } })).data!;
-const told = await api.POST('/api/sora-2/generate-prompt', { body: { topic: prompt }, parseAs: 'text' });
-const text = told.data!;
+const response = await api.POST('/api/sora-2/generate-prompt', { body: { topic: prompt }, parseAs: 'text' });
+const text = response.data!;
 const refused = (await api.POST('/api/sora-2/generate', { body })).error!;
 const unpolled = (await api.POST('/api/sora-2/check-status', { body: { taskId } })).error!;
 
 ${MISTAKES.map(([right, wrong]) => `void (${right});\n// @ts-expect-error\nvoid (${wrong});`).join('\n')}
 `;
 
-describe('a client with types of the document', () => {
-  it('is on the page as it is', () => {
+describe('typed client', () => {
+  it('is quoted on docs/contract.md without changes', () => {
     expect(page).toContain(`\n\`\`\`ts\n${readFileSync(EXAMPLE, 'utf8')}\`\`\``);
   });
 
-  it('compiles, and runs from submission to result and to each kind of error', async () => {
+  it('compiles, and gets a result and each kind of error', async () => {
     cpSync(EXAMPLE, join(client, 'client.ts'));
     expect(await compile()).toBe('');
     const emulator = await startEmulator();
@@ -137,11 +137,11 @@ describe('a client with types of the document', () => {
     ]);
   });
 
-  it('is told by the compiler of names, values and paths that there are not', async () => {
+  it('does not compile with unknown names, values and paths', async () => {
     const file = join(client, 'mistaken.ts');
     writeFileSync(file, MISTAKEN);
     expect(await compile()).toBe('');
-    // Each of them is a mistake, and nothing else is.
+    // Exactly these lines are mistakes.
     writeFileSync(file, MISTAKEN.replaceAll('// @ts-expect-error\n', ''));
     expect((await compile()).match(/^\S+: error TS/gm)).toHaveLength(MISTAKES.length);
   });

@@ -16,7 +16,7 @@ const DOCUMENTS = [
   ['/__admin/openapi.json', 'docs/openapi-control-plane.json'],
 ] as const;
 
-async function served(path: string, flags: string[] = []): Promise<Json> {
+async function fetchDocument(path: string, flags: string[] = []): Promise<Json> {
   const { send } = await createTestEmulator(flags);
   const answer = await send('GET', path, { key: null, headers: { host: '127.0.0.1:6266' } });
   expect(answer.status).toBe(200);
@@ -26,23 +26,23 @@ async function served(path: string, flags: string[] = []): Promise<Json> {
 describe.each(DOCUMENTS)('%s', (path, file) => {
   const url = new URL(`../../${file}`, import.meta.url);
 
-  it(`is what ${file} says; npm run openapi writes it`, async () => {
-    expect(await served(path)).toEqual(JSON.parse(readFileSync(url, 'utf8')));
+  it(`equals ${file}, which npm run openapi writes`, async () => {
+    expect(await fetchDocument(path)).toEqual(JSON.parse(readFileSync(url, 'utf8')));
   });
 
-  it("has nothing that Redocly's recommended rules find fault with", async () => {
+  it("passes Redocly's recommended rules", async () => {
     const config = await createConfig({ extends: ['recommended'] });
-    const problems = await lintFromString({ source: JSON.stringify(await served(path)), config });
+    const problems = await lintFromString({ source: JSON.stringify(await fetchDocument(path)), config });
     expect(problems.map(({ ruleId, message, location }) => [ruleId, message, location[0]?.pointer])).toEqual([]);
   });
 
-  it("has nothing that Spectral's recommended rules find fault with", async () => {
+  it("passes Spectral's recommended rules", async () => {
     const linter = new spectral.Spectral();
     linter.setRuleset({ extends: [[rulesets.oas as never, 'recommended']] });
-    expect(await linter.run(await served(path))).toEqual([]);
+    expect(await linter.run(await fetchDocument(path))).toEqual([]);
   });
 
-  it('is there for everybody, and tells where the emulator answers', async () => {
+  it('does not require a key, and names the URL of the emulator', async () => {
     const { send } = await createTestEmulator(['--public-url', 'http://else:1']);
     const { body, headers } = await send('GET', path, { key: null, headers: { host: 'emulator:80' } });
     expect(body.servers[0].url).toBe('http://emulator:80');
@@ -50,22 +50,26 @@ describe.each(DOCUMENTS)('%s', (path, file) => {
   });
 });
 
-describe('the document of the vendor', () => {
-  it('has every route, and all that it can answer with an example', async () => {
-    const { paths } = await served('/openapi.json');
-    expect(Object.keys(paths).sort()).toEqual((await listRegisteredRoutes()).map(({ url }) => url).sort());
+describe('vendor document', () => {
+  it('has every route and an example of each error code', async () => {
+    const { paths } = await fetchDocument('/openapi.json');
+    expect(Object.keys(paths).sort()).toEqual(
+      listRegisteredRoutes()
+        .map(({ url }) => url)
+        .sort(),
+    );
     for (const { post } of Object.values<Json>(paths)) {
       for (const [status, response] of Object.entries<Json>(post.responses)) {
         if (status === '200') continue;
         const { examples } = response.content['application/json'];
-        const told = Object.values<Json>(examples).map(({ value }) => value.errorCode);
-        expect(new Set(told)).toEqual(new Set(response['x-error-codes'].map(({ code }: Json) => code)));
+        const exampleCodes = Object.values<Json>(examples).map(({ value }) => value.errorCode);
+        expect(new Set(exampleCodes)).toEqual(new Set(response['x-error-codes'].map(({ code }: Json) => code)));
       }
     }
   });
 
-  it('says of every part how well it is known', async () => {
-    const { paths } = await served('/openapi.json');
+  it('states the provenance of every part', async () => {
+    const { paths } = await fetchDocument('/openapi.json');
     const PROVENANCE = /^(documented|observed|assumed)$/;
     for (const { post } of Object.values<Json>(paths)) {
       expect(post['x-source']).toMatch(PROVENANCE);
@@ -79,10 +83,10 @@ describe('the document of the vendor', () => {
     }
   });
 
-  it('has the prices of every family, in force as they are', async () => {
+  it('has the prices in effect of every family', async () => {
     const numbersOf = (prices: Json): number[] =>
       typeof prices === 'number' ? [prices] : Object.values(prices).flatMap(numbersOf);
-    const { paths } = await served('/openapi.json');
+    const { paths } = await fetchDocument('/openapi.json');
     for (const { name, prices } of FAMILIES) {
       const listed = Object.values<Json>(paths)
         .filter(({ post }) => post.tags[0] === name)
@@ -91,14 +95,14 @@ describe('the document of the vendor', () => {
       expect(listed.sort()).toEqual(numbersOf(prices).sort());
     }
     const changed = writeSeedFile({ prices: { 'seedance-1-5-pro': { '720p': { audio: { '8': 17 } } } } });
-    const other = await served('/openapi.json', ['--seed-file', changed]);
+    const other = await fetchDocument('/openapi.json', ['--seed-file', changed]);
     expect(other.paths['/api/seedance-1-5-pro/generate'].post['x-prices'].list).toContainEqual({
       when: { resolution: '720p', generateAudio: true, duration: '8' },
       credits: 17,
     });
   });
 
-  it('names no field that only tells clients where images belong', async () => {
-    expect(JSON.stringify(await served('/openapi.json'))).not.toContain('imageBase64');
+  it('does not have the undocumented image fields', async () => {
+    expect(JSON.stringify(await fetchDocument('/openapi.json'))).not.toContain('imageBase64');
   });
 });

@@ -16,7 +16,7 @@ import { openTunnel, sendOverTls } from '../support/tunnel.ts';
 
 const get = (path: string, host = 'nanophoto.ai', more = '') =>
   `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${more}\r\n`;
-const FORBIDDEN = { success: false, error: 'This proxy leads to nanophoto.ai only', errorCode: 'FORBIDDEN' };
+const FORBIDDEN = { success: false, error: 'This proxy only connects to nanophoto.ai', errorCode: 'FORBIDDEN' };
 
 async function listening(flags: string[] = []) {
   const emulator = await createTestEmulator(['--port', '0', ...flags]);
@@ -373,7 +373,7 @@ describe('an authority that cannot be read', () => {
     expect(head).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r\n/);
     expect(JSON.parse(head.split('\r\n\r\n')[1]!)).toEqual({
       success: false,
-      error: 'There is no certificate for this tunnel; the log of the emulator says why',
+      error: 'No certificate could be issued for this tunnel; see the log of the emulator',
       errorCode: 'SERVICE_UNAVAILABLE',
     });
     await once(socket.resume(), 'close');

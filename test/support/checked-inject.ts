@@ -9,12 +9,12 @@ import { createAnswerCheck } from './contract.ts';
 
 type Check = ReturnType<typeof createAnswerCheck>;
 
-/** One for all emulators of a test file: what they document does not depend on their settings, but for addresses and prices. */
+/** Shared by all emulators of a test file: of their documents, only URLs and prices depend on the settings. */
 let checks: Promise<Check[]> | undefined;
 
 const DOCUMENTS = ['/openapi.json', '/__admin/openapi.json'];
 
-/** Documents as an emulator of its own serves them. */
+/** Loads the documents from a separate emulator. */
 async function openChecks(): Promise<Check[]> {
   const { app, close } = await openEmulator(readCommand([], {}).config, pino({ level: 'silent' }));
   const documents = await Promise.all(DOCUMENTS.map((url) => app.inject({ url })));
@@ -22,19 +22,19 @@ async function openChecks(): Promise<Check[]> {
   return documents.map((document) => createAnswerCheck(document.json()));
 }
 
-/** What is asked to go wrong may answer anything; the control plane is never asked. */
+/** Whether the response may be an injected fault, which is not in the documents. The control plane has none. */
 const mayInjectFault = ({ url, headers = {}, payload }: InjectOptions, core: Core) =>
   !String(url).startsWith('/__admin') &&
   (!core.faults.isEmpty() || 'x-emulator-fault' in headers || /@emulator\(/.test(String(payload)));
 
-/** From now on every answer to an injected request is held against the contract's documents. */
+/** Checks every response to an injected request against the OpenAPI documents from now on. */
 export function checkInjectedResponses(app: App, core: Core): void {
   const inject = app.inject.bind(app) as (options: InjectOptions) => ReturnType<App['inject']>;
   const checked = async (options: InjectOptions) => {
     checks ??= openChecks();
-    const hadNoFaults = !mayInjectFault(options, core);
+    const hadFaults = mayInjectFault(options, core);
     const response = await inject(options);
-    if (!hadNoFaults) return response;
+    if (hadFaults) return response;
     for (const check of await checks) {
       check({
         method: options.method ?? 'GET',

@@ -2,23 +2,23 @@ import type { ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 
-// biome-ignore lint/suspicious/noExplicitAny: documents and answers of every shape
+// biome-ignore lint/suspicious/noExplicitAny: documents and responses of every shape
 type Json = any;
 
 export interface Exchange {
   method: string;
   path: string;
-  /** The body of the request. */
+  /** The request body. */
   requestText: string;
   status: number;
   contentType: string;
   payload: string;
 }
 
-/** What is wrong with an answer; undefined: nothing, or the document does not know the request. */
+/** Describes how a response violates the contract; undefined if it does not, or if the document lacks the request. */
 export type ResponseCheck = (exchange: Exchange) => string | undefined;
 
-/** Finds answers that a document of the contract does not have: an unknown status, a field too many, one too few. */
+/** Checks responses against an OpenAPI document: unknown statuses, additional and missing fields. */
 export function createContractCheck(document: Json): ResponseCheck {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   formats.default(ajv);
@@ -36,7 +36,7 @@ export function createContractCheck(document: Json): ResponseCheck {
     return validate(value) ? undefined : ajv.errorsText(validate.errors);
   }
 
-  /** What was accepted should be something that the document allows. */
+  /** An accepted request must match the document. */
   function findRequestError(
     { path, requestText }: Exchange,
     operation: Json,
@@ -46,21 +46,23 @@ export function createContractCheck(document: Json): ResponseCheck {
     if (requestBody && (requestText !== '' || requestBody.required)) {
       const body = JSON.parse(requestText.replace(/^\uFEFF/, ''));
       const error = findSchemaError(body, ...operationPath, 'requestBody', 'content', 'application/json', 'schema');
-      if (error) return `it was accepted: ${error}`;
+      if (error) return `an invalid request was accepted: ${error}`;
     }
     const query = new URLSearchParams(path.split('?')[1]);
     for (const [index, { name, in: location, required, schema }] of parameters.entries()) {
       if (location !== 'query') continue;
       const queryValue = query.get(name);
       query.delete(name);
-      if (queryValue === null && required) return `it was accepted: ${name} is required`;
+      if (queryValue === null && required) return `an invalid request was accepted: ${name} is required`;
       if (queryValue === null) continue;
       const value = schema.type === 'integer' ? Number(queryValue) : queryValue;
       const error = findSchemaError(value, ...operationPath, 'parameters', index, 'schema');
-      if (error) return `it was accepted: ${name}: ${error}`;
+      if (error) return `an invalid request was accepted: ${name}: ${error}`;
     }
     const unknown = [...query.keys()];
-    return unknown.length > 0 ? `it was accepted: the contract has no parameters ${unknown}` : undefined;
+    return unknown.length > 0
+      ? `an invalid request was accepted: the contract has no parameters ${unknown}`
+      : undefined;
   }
 
   function findResponseError(
@@ -69,15 +71,15 @@ export function createContractCheck(document: Json): ResponseCheck {
     operationPath: string[],
   ): string | undefined {
     const declared = operation.responses[status];
-    if (declared === undefined) return 'the contract has no such status';
-    // Answers that many operations have in common.
+    if (declared === undefined) return 'the contract does not have this status';
+    // Responses shared by several operations.
     const [, shared] = /^#\/components\/responses\/(\w+)$/.exec(declared.$ref ?? '') ?? [];
     const response = shared === undefined ? declared : document.components.responses[shared];
     const responsePath =
       shared === undefined ? [...operationPath, 'responses', status] : ['components', 'responses', shared];
     const [type = ''] = contentType.split(';');
-    if (!response.content) return payload === '' ? undefined : 'the contract has no body';
-    if (response.content[type] === undefined) return `the contract has no such content type ${type}`;
+    if (!response.content) return payload === '' ? undefined : 'the contract does not have a body';
+    if (response.content[type] === undefined) return `the contract does not have the content type ${type}`;
     const value = type === 'application/json' ? JSON.parse(payload) : payload;
     return findSchemaError(value, ...responsePath, 'content', type, 'schema');
   }
@@ -93,7 +95,7 @@ export function createContractCheck(document: Json): ResponseCheck {
     const error =
       (status < 300 ? findRequestError(exchange, operation, operationPath) : undefined) ??
       findResponseError(exchange, operation, operationPath);
-    return error && `${error}; ${method} ${path} answered ${status}: ${payload.slice(0, 500)}`;
+    return error && `${error}; ${method} ${path} responded with ${status}: ${payload.slice(0, 500)}`;
   };
 }
 

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { createContractCheck, type Exchange } from './contract-check.ts';
 
-/** Refuses answers that a document of the contract does not have. */
+/** Fails the test for responses that violate an OpenAPI document. */
 export function createAnswerCheck(document: object) {
   const check = createContractCheck(document);
   return (exchange: Exchange): void => expect(check(exchange)).toBeUndefined();

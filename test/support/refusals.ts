@@ -3,7 +3,7 @@ import { createTestEmulator } from './emulator.ts';
 
 export const IMAGE = 'https://example.com/a.png';
 
-/** Everything that is an image, but no public URL. */
+/** Images that are not public URLs. */
 export const INVALID_IMAGE_URLS = [
   'aGVsbG8=',
   'data:image/png;base64,aGk=',
@@ -16,7 +16,7 @@ export const INVALID_IMAGE_URLS = [
   '',
 ];
 
-/** Names under which clients send images that are not in the family's own list. */
+/** Fields in which clients send images instead of in the family's own list. */
 export const MISPLACED_IMAGE_FIELDS = [
   'image',
   'images',
@@ -28,7 +28,7 @@ export const MISPLACED_IMAGE_FIELDS = [
   'referenceImages',
 ];
 
-/** `valid` with an image in each place where one could be put, but not in `list` as a public URL. */
+/** Copies of `valid` with an image in each possible field, but not as a public URL in `list`. */
 export function createMisplacedImageCases(valid: object, list?: string): [object, string][] {
   const bodies = [
     ...MISPLACED_IMAGE_FIELDS.flatMap((field) => [
@@ -44,9 +44,9 @@ export function createMisplacedImageCases(valid: object, list?: string): [object
   return bodies.map((body) => [body, 'IMAGE_URLS_REQUIRED']);
 }
 
-/** Each body is 400 with its code, before credits are looked at, and costs nothing. */
+/** Tests that each body gets 400 with its code, with and without credits, and is not charged. */
 export function itRejects(path: string, cases: readonly (readonly [object, string])[]): void {
-  it.each(cases)('refuses %j with %s, charging nothing', async (body, errorCode) => {
+  it.each(cases)('rejects %j with %s without charging', async (body, errorCode) => {
     const { post, account } = await createTestEmulator();
     const expected = { status: 400, body: { success: false, error: expect.any(String), errorCode } };
     expect(await post(path, body)).toMatchObject(expected);
@@ -58,26 +58,26 @@ export function itRejects(path: string, cases: readonly (readonly [object, strin
 const MISSING_IMAGE_CODES = { IMAGE_REQUIRED: true, MISSING_INPUT_IMAGE: true };
 
 /**
- * Of two mistakes in one body the one that stands first in `mistakes`, the family's documented order, is told; missing
- * credits come after all of them.
+ * Tests that of two mistakes in one body the first one of `mistakes`, the family's documented order, is reported, and
+ * missing credits after all of them.
  */
 export function itReportsFirstError(path: string, valid: object, mistakes: readonly [string, object][]): void {
   const pairs = mistakes.flatMap(([code, patch], index) =>
     mistakes
       .slice(index + 1)
-      // No body has no image and an image of the wrong kind.
+      // A body cannot both lack an image and have an invalid one.
       .filter(([later]) => !(code in MISSING_IMAGE_CODES && later === 'IMAGE_URLS_REQUIRED'))
-      // Where both need the same field, the earlier one has it.
+      // If both change the same field, the earlier one wins.
       .map(([later, other]): [string, string, object] => [code, later, { ...valid, ...other, ...patch }]),
   );
-  it.each(pairs)('tells %s rather than %s for %j', async (code, _later, body) => {
+  it.each(pairs)('reports %s before %s for %j', async (code, _later, body) => {
     const { post } = await createTestEmulator();
     for (const key of ['np_test_default', 'np_test_empty']) {
       expect((await post(path, body, key)).body.errorCode).toBe(code);
     }
   });
 
-  it.each(mistakes)('tells %s for %j rather than that credits are missing', async (code, patch) => {
+  it.each(mistakes)('reports %s before INSUFFICIENT_CREDITS for %j', async (code, patch) => {
     const { post } = await createTestEmulator();
     expect((await post(path, { ...valid, ...patch }, 'np_test_empty')).body.errorCode).toBe(code);
     expect((await post(path, valid, 'np_test_empty')).body.errorCode).toBe('INSUFFICIENT_CREDITS');

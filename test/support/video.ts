@@ -5,11 +5,11 @@ interface VideoFamily {
   family: string;
   valid: object;
   price: number;
-  /** Simulated. */
-  seconds: [least: number, most: number];
-  /** What `progress` says, in order. */
+  /** Typical simulated duration. */
+  seconds: [min: number, max: number];
+  /** The values of `progress`, in order. */
   steps: string[];
-  /** The fields of a completed task that hold URLs. */
+  /** The URL fields of a completed task. */
   completed: (taskId: string) => { videoUrl: string; [more: string]: string };
 }
 
@@ -19,7 +19,7 @@ const OTHER_FAMILIES = {
   'nano-banana-2': { prompt: 'a', mode: 'generate' },
 };
 
-/** The answers to polls, to the letter, of a family whose answers are Sora 2's. */
+/** Tests the exact poll responses of a family with the responses of Sora 2. */
 export function itRespondsLikeSora2({ family, valid, price, seconds, steps, completed }: VideoFamily): void {
   const GENERATE = `/api/${family}/generate`;
   const CHECK = `/api/${family}/check-status`;
@@ -33,7 +33,7 @@ export function itRespondsLikeSora2({ family, valid, price, seconds, steps, comp
   }
 
   it.each([{}, { taskId: null }, { taskId: 7 }, { taskId: '' }, { taskId: '  ' }, { taskId: ['task_x'] }])(
-    'refuses %j with TASK_ID_REQUIRED',
+    'rejects %j with TASK_ID_REQUIRED',
     async (body) => {
       const { post } = await createTestEmulator();
       expect(await post(CHECK, body)).toMatchObject({
@@ -43,7 +43,7 @@ export function itRespondsLikeSora2({ family, valid, price, seconds, steps, comp
     },
   );
 
-  it("finds neither unknown tasks, nor another key's, nor another family's", async () => {
+  it('does not find unknown tasks or tasks of other keys or families', async () => {
     const { post, taskId } = await startTask();
     const notFound = { status: 404, body: { success: false, errorCode: 'TASK_NOT_FOUND' } };
     expect(await post(CHECK, { taskId: 'task_abc123' }, 'k')).toMatchObject(notFound);
@@ -57,7 +57,7 @@ export function itRespondsLikeSora2({ family, valid, price, seconds, steps, comp
     }
   });
 
-  it('tells each step, then the result, to the letter', async () => {
+  it('responds with each step and the result, exactly as documented', async () => {
     const { poll, taskId, plan, clock, core, id } = await startTask();
     expect(plan.steps.map(({ name }) => name)).toEqual(steps);
     let nowMs = 0;
@@ -94,7 +94,7 @@ export function itRespondsLikeSora2({ family, valid, price, seconds, steps, comp
     expect(Math.max(...ends) - Math.min(...ends)).toBeGreaterThan((seconds[1] - seconds[0]) / 2);
   });
 
-  it('does not move an auto clock for the poll of another family', async () => {
+  it('does not advance an auto clock when another family polls', async () => {
     const { post, account } = await createTestEmulator();
     const { taskId } = (await post(GENERATE, valid, 'np_test_auto')).body;
     const { clockMs } = account('np_test_auto');
@@ -106,7 +106,7 @@ export function itRespondsLikeSora2({ family, valid, price, seconds, steps, comp
     expect(account('np_test_auto').clockMs).toBe(clockMs);
   });
 
-  it('goes one step with each poll under an auto clock', async () => {
+  it('advances by one step with each poll on an auto clock', async () => {
     const { post } = await createTestEmulator();
     const { taskId } = (await post(GENERATE, valid, 'np_test_auto')).body;
     const reported: string[] = [];
@@ -117,7 +117,7 @@ export function itRespondsLikeSora2({ family, valid, price, seconds, steps, comp
     expect(reported).toEqual([...steps.slice(1), 'completed']);
   });
 
-  it.each([200, 500])('tells a failed task with HTTP %i, as set, and refunds it', async (status) => {
+  it.each([200, 500])('responds with --failed-task-status %i for a failed task and refunds it', async (status) => {
     const { poll, core, id, taskId, account } = await startTask(['--failed-task-status', String(status)]);
     expect(account('k').balance).toBe(1000 - price);
     core.tasks.fail(id, taskId, 'GENERATION_FAILED');

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import type { Fault, Rule } from '../../core/faults/fault-rules.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
-import { isDocumentedErrorCode } from '../../http/pipeline/error-table.ts';
 import { AdminError } from '../error-codes.ts';
 import { createFamilySchema, createFaultRuleSchema } from '../fault-rule-schema.ts';
 import { requireAccount } from '../lookup.ts';
@@ -13,7 +12,7 @@ import { AccountParams, strict } from '../schemas.ts';
 
 /** Operations on fault rules: those of one account and the global ones. */
 export function faultOperations({ core, settings }: HttpContext, families: readonly Family[]): Operation[] {
-  const NewRule = createFaultRuleSchema(families, isDocumentedErrorCode);
+  const NewRule = createFaultRuleSchema(families);
   const FaultSchema = createFaultSchema(createFamilySchema(families));
 
   /** `ownerFor` finds the account that owns the rules; null for global rules. */

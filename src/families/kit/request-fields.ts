@@ -1,41 +1,16 @@
 import { z } from 'zod';
+import type { ErrorCode, ErrorTable } from '../../http/pipeline/error-table.ts';
 import { ifSchema, type Provenance } from '../../http/pipeline/route-docs.ts';
 
-/**
- * Free text that has to be there: absent, not a string, or empty after trimming gives the field's own code.
- * It does not end the validation, because a code that comes earlier in the family's order may be found later.
- * Over `most` characters it is INVALID_INPUT; they are counted as JavaScript does, where zod's own max() counts an emoji
- * as one.
- */
-export const requiredText = (code: string, max = Number.POSITIVE_INFINITY) =>
-  z
-    .custom<string>((text) => typeof text === 'string' && text.trim() !== '', { error: code, abort: false })
-    .refine(
-      whenString((text) => text.length <= max),
-      { error: `expected at most ${max} characters` },
-    )
-    .meta({
-      ...{ type: 'string', minLength: 1, pattern: '\\S' },
-      ...(Number.isFinite(max) && { maxLength: max, 'x-length-unit': 'UTF-16 code units' }),
-      // Where the code is none, the sentence is for the client.
-      ...(/^[A-Z_]+$/.test(code) && { 'x-error-code': code }),
-    });
+/** A reason for INVALID_INPUT that the client sees, or an error code of its own. */
+type FieldError = { error: string; params?: { code: string } };
 
-/**
- * A further check of a required text. It is made of what is no text, too, because that does not end the validation: such values
- * have been refused already, and one like `{"toString":1}` cannot even be compared.
- */
-export const whenString =
-  (check: (text: string) => boolean) =>
-  (value: unknown): boolean =>
-    typeof value !== 'string' || check(value);
-
-/** A public http(s) address; the emulator never fetches it. */
+/** Whether `value` is a public http(s) URL. The emulator never fetches it. */
 export function isPublicUrl(value: unknown): value is string {
   return typeof value === 'string' && /^https?:\/\//i.test(value) && isUrl(value);
 }
 
-/** Not `URL.canParse`: when it has been called often, Node 20 takes letters such as ü for broken ones. */
+/** Not `URL.canParse`: on Node 20 it rejects characters such as ü once it has been optimized. */
 function isUrl(text: string): boolean {
   try {
     return new URL(text) !== undefined;
@@ -45,26 +20,28 @@ function isUrl(text: string): boolean {
 }
 
 /**
- * Of what `URL` takes a pattern can tell no more than that there is a host. No `format`: RFC 3986 has neither blanks nor letters
- * beyond ASCII, which people copy from browsers.
+ * JSON Schema keywords of a public URL. A pattern can only require a host; the URL parser decides on the rest. There is
+ * no `format`, because RFC 3986 allows neither spaces nor non-ASCII characters, and browsers copy URLs with both.
  */
-const PUBLIC_URL = {
+export const PUBLIC_URL = {
   type: 'string',
   pattern: '^[Hh][Tt][Tt][Pp][Ss]?://[/\\\\]*[^/\\\\?#]',
 } as const;
 
-/** An address that is no public one gives the field's own code. */
-export const publicUrl = (code: string) => z.string().refine(isPublicUrl, { error: code }).meta(PUBLIC_URL);
+const createPublicUrl = (invalid: FieldError) => z.string().refine(isPublicUrl, invalid).meta(PUBLIC_URL);
 
-/** A list of image addresses. What its entries have to be is for `imageGivenOtherwise` to say, with the code for that. */
+/** A public URL; any other value is INVALID_INPUT. */
+export const publicUrl = createPublicUrl({ error: 'expected a public http or https URL' });
+
+/** A list of image URLs. `withImageRule` checks the entries, because invalid ones have their own error code. */
 export const imageUrls = z
   .array(z.unknown())
-  .meta({ description: 'Public http or https addresses of images; no base64.', items: PUBLIC_URL })
+  .meta({ description: 'Public http or https URLs of images; no base64.', items: PUBLIC_URL })
   .default([]);
 
 /**
- * Names under which clients send an image when they do not use the family's own list. Which ones count is our decision; the vendor
- * only says "no base64".
+ * Fields in which clients send images instead of in the family's own list. The vendor only says "no base64"; this
+ * selection is assumed.
  */
 const MISPLACED_IMAGE_FIELDS = [
   'image',
@@ -77,7 +54,7 @@ const MISPLACED_IMAGE_FIELDS = [
   'referenceImages',
 ] as const;
 
-/** They are read, but not documented: who uses them is told where images belong. */
+/** Undocumented fields that are read, so that a client that uses one gets an error that says where images belong. */
 export const misplacedImageFields = Object.fromEntries(
   MISPLACED_IMAGE_FIELDS.map((field) => [field, z.unknown().meta({ 'x-undocumented': true }).optional()]),
 ) as Record<(typeof MISPLACED_IMAGE_FIELDS)[number], z.ZodOptional<z.ZodUnknown>>;
@@ -85,46 +62,115 @@ export const misplacedImageFields = Object.fromEntries(
 const isNonEmpty = (value: unknown) =>
   !(value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0));
 
-/** The first of those fields that has something in it; undefined: none. */
+/** The first misplaced image field with a value. */
 export const findMisplacedImageField = (body: object): string | undefined =>
   MISPLACED_IMAGE_FIELDS.find((field) => isNonEmpty((body as Record<string, unknown>)[field]));
 
-/** The field in which an image was given otherwise than as a public URL in the list `urls`; undefined: none. */
+/** The field with an image that is not a public URL in the list `urls`. */
 export const findInvalidImageField = <Urls extends string>(body: Record<Urls, readonly unknown[]>, urls: Urls) =>
   body[urls].every(isPublicUrl) ? findMisplacedImageField(body) : urls;
 
-/** What a family asks of a request's images. */
-interface ImageRule<Urls extends string> {
-  /** The family's list of image addresses. */
-  urls: Urls;
-  /** The mode that needs an image, and the code that says so. */
-  requiredForMode: string;
-  missing: string;
-  max?: number;
-}
+/** Turns a check of strings into one of any value, for refinements of `requiredText`, which run on other types too. */
+export const whenString =
+  (check: (text: string) => boolean) =>
+  (value: unknown): boolean =>
+    typeof value !== 'string' || check(value);
 
-/** The part of an ImageRule that a JSON Schema can tell, for `meta`. */
-export const imageRuleSchema = <Urls extends string>(
-  { urls, requiredForMode, missing }: ImageRule<Urls>,
-  provenance?: Provenance,
-) =>
-  ifSchema('mode', [requiredForMode], {
+/**
+ * Text that must not be blank. Other types are reported in the same way and do not end the validation, because the
+ * route's table may rank an error of a later field first. Lengths are counted in UTF-16 code units; zod's own max()
+ * counts code points.
+ */
+const createRequiredText = (missing: FieldError, max: number) =>
+  z
+    .custom<string>((text) => typeof text === 'string' && text.trim() !== '', { ...missing, abort: false })
+    .refine(
+      whenString((text) => text.length <= max),
+      { error: `expected at most ${max} characters` },
+    )
+    .meta({
+      ...{ type: 'string', minLength: 1, pattern: '\\S' },
+      ...(Number.isFinite(max) && { maxLength: max, 'x-length-unit': 'UTF-16 code units' }),
+      ...(missing.params && { 'x-error-code': missing.params.code }),
+    });
+
+/** Required text; a missing or blank one, or one of over `max` characters, is INVALID_INPUT. */
+export const requiredText = (max = Number.POSITIVE_INFINITY) => createRequiredText({ error: 'expected text' }, max);
+
+/** JSON Schema keywords for `meta` of a body in which one mode requires images. */
+export const imageRuleSchema = (urls: string, mode: string, missingCode: string, provenance?: Provenance) =>
+  ifSchema('mode', [mode], {
     properties: { [urls]: { minItems: 1 } },
     required: [urls],
-    'x-error-code': missing,
+    'x-error-code': missingCode,
     ...(provenance && { 'x-source': provenance }),
   });
 
+/** The requirements of a family on the images of a request, with their error codes. */
+interface ImageRule<Urls extends string, Code> {
+  /** The field with the family's list of image URLs. */
+  urls: Urls;
+  /** An image is not a public URL in that list. */
+  invalid: Code;
+  /** The mode that requires an image does not have one. */
+  missing: Code;
+  requiredForMode: string;
+  /** There are more images than this. */
+  max?: { images: number; code: Code };
+}
+
 /**
- * For `superRefine`: images are public URLs in the family's list (else IMAGE_URLS_REQUIRED), there where the mode needs one
- * and not too many (TOO_MANY_IMAGES).
+ * Building blocks for the request body of a route whose error table is `errors`. A code that the table lacks does not
+ * compile. Everything without a code is INVALID_INPUT.
  */
-export function checkImages<Urls extends string>({ urls, requiredForMode, missing, max }: ImageRule<Urls>) {
-  return (body: Record<Urls, readonly unknown[]> & { mode: string }, ctx: z.RefinementCtx): void => {
-    const addIssue = (field: string, message: string) => ctx.addIssue({ code: 'custom', path: [field], message });
-    const invalidField = findInvalidImageField(body, urls);
-    if (invalidField) addIssue(invalidField, 'IMAGE_URLS_REQUIRED');
-    else if (body.mode === requiredForMode && body[urls].length === 0) addIssue(urls, missing);
-    if (max !== undefined && body[urls].length > max) addIssue(urls, 'TOO_MANY_IMAGES');
+export function requestFields<Errors extends ErrorTable>(_errors: Errors) {
+  type Code = ErrorCode<Errors>;
+
+  /** For `refine`: a failed check has this code. */
+  const withCode = (code: Code) => ({ error: code as string, params: { code } });
+
+  /** For `addIssue` in a `superRefine`. */
+  const createIssue = (code: Code, ...path: (string | number)[]) =>
+    ({ code: 'custom', path, message: code, params: { code } }) as const;
+
+  return {
+    withCode,
+    createIssue,
+
+    /** Required text; a missing or blank one has this code. One of over `max` characters is INVALID_INPUT. */
+    requiredText: (code: Code, max = Number.POSITIVE_INFINITY) => createRequiredText(withCode(code), max),
+
+    /** A public URL; any other string has this code. */
+    publicUrl: (code: Code) => createPublicUrl(withCode(code)),
+
+    /** A list of 1 to `max` items; a missing or empty one has this code. Too many `items` are INVALID_INPUT. */
+    requiredList<Item extends z.ZodType>(code: Code, item: Item, max: number, items: string) {
+      // zod's own type and length checks cannot carry an error code.
+      const list = z
+        .array(item)
+        .min(1)
+        .max(max, { error: `at most ${max} ${items}` })
+        .meta({ 'x-error-code': code });
+      return z.preprocess((value, ctx) => {
+        if (!Array.isArray(value) || value.length === 0) ctx.addIssue(createIssue(code));
+        return value;
+      }, list);
+    },
+
+    /** Adds an image rule to a body: the checks and their JSON Schema. */
+    withImageRule<Urls extends string, Body extends z.ZodType<{ mode: string } & Record<Urls, readonly unknown[]>>>(
+      body: Body,
+      { urls, invalid, missing, requiredForMode, max }: ImageRule<Urls, Code>,
+    ): Body {
+      return body
+        .superRefine((fields, ctx) => {
+          const invalidField = findInvalidImageField(fields, urls);
+          const isMissing = fields.mode === requiredForMode && fields[urls].length === 0;
+          if (invalidField) ctx.addIssue(createIssue(invalid, invalidField));
+          else if (isMissing) ctx.addIssue(createIssue(missing, urls));
+          if (max && fields[urls].length > max.images) ctx.addIssue(createIssue(max.code, urls));
+        })
+        .meta(imageRuleSchema(urls, requiredForMode, missing));
+    },
   };
 }

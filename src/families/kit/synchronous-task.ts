@@ -9,15 +9,17 @@ import { InjectedError } from '../../http/faults/pending-faults.ts';
 import { getAccount } from '../../http/pipeline/request-state.ts';
 import { responseSignal } from '../../http/pipeline/response-lifecycle.ts';
 
-/** The longest wait there is. */
+/** The longest delay of a Node timer. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
-/** How often it is tried to end what could not be ended. */
+/** The interval at which a failed refund is retried. */
 const RETRY_MS = 1000;
 
 /**
- * Charges for work whose result is the answer itself and that lasts as long as the request. It takes the task's simulated
- * time on a real clock and no time on clocks that do not run by themselves. Whoever answers calls `complete` or `fail`.
- * @throws EmulatorError INSUFFICIENT_CREDITS, TOO_MANY_STREAMS
+ * Charges for a task whose result is the response itself, so that it lasts as long as the request: the task's simulated
+ * time on a real clock, no time on a frozen or auto clock. The caller ends it with `complete` or `fail`.
+ *
+ * @throws INSUFFICIENT_CREDITS
+ * @throws TOO_MANY_STREAMS when the limit of concurrent responses is reached
  */
 export function startSynchronousTask(context: HttpContext, request: FastifyRequest, reply: FastifyReply, order: Order) {
   const { core, stopping } = context;
@@ -34,25 +36,31 @@ export function startSynchronousTask(context: HttpContext, request: FastifyReque
   const signal = anySignal([disconnectSignal, stopping, lifetimeSignal]);
 
   /**
-   * Waits until `share` of the work's time has passed since its beginning, so that delays do not add up. False when the
-   * client has left. @throws EmulatorError when the server stops, or the account's life ends
+   * Waits until `share` of the task's time has passed since its start, so that delays do not add up. Returns false if
+   * the client has disconnected.
+   *
+   * @throws STOPPING when the server stops
+   * @throws ACCOUNT_NOT_FOUND when the account was reset or removed
    */
   const waitForShare = (share: number): Promise<boolean> => pause(startedMs + totalMs * share - core.clock.nowMs());
 
   async function pause(ms: number): Promise<boolean> {
     await core.clock.sleep(ms, signal);
-    if (stopping.aborted) throw new EmulatorError('STOPPING', 'the server stops');
-    if (lifetimeSignal.aborted) throw new EmulatorError('ACCOUNT_NOT_FOUND', 'the account was reset meanwhile');
+    if (stopping.aborted) throw new EmulatorError('STOPPING', 'the server is stopping');
+    if (lifetimeSignal.aborted)
+      throw new EmulatorError('ACCOUNT_NOT_FOUND', 'the account was reset during the request');
     return !disconnectSignal.aborted;
   }
 
   return {
     task,
     waitForShare,
-    /** The same for so many milliseconds of wall time. */
+    /** Like `waitForShare`, for a number of milliseconds of wall time. */
     pause,
     /**
-     * Waits until the work is done. @throws EmulatorError when it fails as planned, besides what `reach` throws
+     * Waits until the task ends. Throws like `waitForShare`.
+     *
+     * @throws InjectedError when a fault makes the task fail
      */
     async finish(): Promise<void> {
       await waitForShare(1);
@@ -62,14 +70,17 @@ export function startSynchronousTask(context: HttpContext, request: FastifyReque
     },
     /** Captures the hold. */
     complete: () => endOrRefund(() => core.tasks.complete(account.id, task.id)),
-    /** Refunds the hold; nothing when the work has ended already. */
+    /** Refunds the hold. Does nothing if the task has ended already. */
     fail(error: unknown): boolean {
       const hasClientCode = error instanceof EmulatorError && error.code !== 'STOPPING';
       return endOrRefund(() => core.tasks.fail(account.id, task.id, hasClientCode ? error.code : 'INTERNAL_ERROR'));
     },
   };
 
-  /** @throws where it cannot be written down; the client gets no whole answer then, and the hold is refunded when it can be */
+  /**
+   * Runs a write that ends the task. If it fails, it throws, so that the client does not get a complete response, and
+   * the hold is refunded later.
+   */
   function endOrRefund(write: () => boolean): boolean {
     try {
       return write();

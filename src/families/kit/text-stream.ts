@@ -15,7 +15,7 @@ const MIN_CHUNKS = 6;
 
 const isEmptyEffect = (effect: Effect) => Object.keys(effect).length === 0;
 
-/** Cuts between characters, never inside one. */
+/** Splits a text into chunks between code points, never inside one. */
 export function chunkText(text: string): string[] {
   const characters = Array.from(text);
   const size = Math.max(1, Math.min(CHARACTERS_PER_CHUNK, Math.ceil(characters.length / MIN_CHUNKS)));
@@ -25,10 +25,12 @@ export function chunkText(text: string): string[] {
 }
 
 /**
- * Charges for a text, writes it and sends it as it would be produced: its pieces spread over the task's simulated time, at
- * once on clocks that do not run by themselves. The hold is captured when the text is out or the client has left, and
- * refunded when we break off or `write` throws.
- * @throws EmulatorError INSUFFICIENT_CREDITS, TOO_MANY_STREAMS, and what `write` throws
+ * Charges for a text and streams it: its chunks are spread over the task's simulated time on a real clock, and sent
+ * without waiting on a frozen or auto clock. The hold is captured when the text is complete or the client disconnects,
+ * and refunded when the server or a fault breaks off the stream or `write` throws.
+ *
+ * @throws INSUFFICIENT_CREDITS
+ * @throws TOO_MANY_STREAMS when the limit of concurrent responses is reached
  */
 export function streamText(
   context: HttpContext,
@@ -50,20 +52,20 @@ export function streamText(
   const breakAt = isEmptyEffect(effect) ? undefined : (effect.truncateAfter ?? Buffer.byteLength(text) >> 1);
   const { journalEntry: entry } = request.state;
 
-  /** At the place where something goes wrong. False: that was the end of it. */
+  /** Applies the fault at its position in the text. Returns false if it ends the stream. */
   async function applyEffect(): Promise<boolean> {
     if (effect.delayMs !== undefined && !(await work.pause(effect.delayMs))) return false;
     if (effect.hang) await work.pause(MAX_TIMER_MS);
     if (effect.hang) return false;
     const breaksOff = effect.fail || effect.reset || effect.empty;
     if (effect.delayMs !== undefined && !breaksOff) return true;
-    work.fail(new EmulatorError('GENERATION_FAILED', 'the stream breaks off as asked for by a fault'));
+    work.fail(new EmulatorError('GENERATION_FAILED', 'an injected fault breaks off the stream'));
     closeConnection(request, effect.reset === true);
     return false;
   }
 
   async function* produce() {
-    // The client learns at once that it was accepted, not with the first piece.
+    // Lets the client know at once that the request was accepted, before the first chunk.
     reply.raw.flushHeaders();
     let sentBytes = 0;
     try {
@@ -82,7 +84,7 @@ export function streamText(
     } catch (error) {
       work.fail(error);
       if (!(error instanceof EmulatorError)) throw error;
-      // The server stops, or the account was reset: nothing that the log should have a stack of.
+      // The server is stopping, or the account was reset: not worth a stack trace in the log.
       closeConnection(request, false);
     } finally {
       work.complete();
@@ -90,7 +92,7 @@ export function streamText(
   }
 
   if (request.raw.socket.destroyed) {
-    // Nobody is left to send it to, as happens after a delay: it ends like one whose client leaves on the way.
+    // The client disconnected before the first chunk, for example during an injected delay.
     work.complete();
     return reply.hijack();
   }

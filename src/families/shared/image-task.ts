@@ -1,89 +1,108 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { EmulatorError } from '../../core/errors.ts';
 import type { PlanTemplate } from '../../core/tasks/plan.ts';
 import type { Task } from '../../core/tasks/task.ts';
-import type { HttpContext } from '../../http/context.ts';
-import { type ErrorTable, imageUrlsRequired } from '../../http/pipeline/error-table.ts';
+import type { Family } from '../../http/family.ts';
+import { createError, type ErrorTable, imageUrlsRequired } from '../../http/pipeline/error-table.ts';
 import { getAccount } from '../../http/pipeline/request-state.ts';
 import type { RouteProvenance } from '../../http/pipeline/route-docs.ts';
-import { type ResultFile, resultFile } from '../../http/results/result-file.ts';
+import { resultFile } from '../../http/results/result-file.ts';
 import type { Size } from '../../rendering/content.ts';
-import { setFailedTaskStatus } from '../kit/failed-task.ts';
-import { checkImages, imageRuleSchema, imageUrls, misplacedImageFields, requiredText } from '../kit/request-fields.ts';
-import { poll } from '../kit/task-requests.ts';
+import { defineTaskFamily, type Poll, type TaskResponses } from '../kit/define-task-family.ts';
+import { imageUrls, misplacedImageFields, requestFields } from '../kit/request-fields.ts';
 
-/**
- * What Nano Banana Pro and Nano Banana 2 have in common, which is all but a few lines. Source: vendor page "Nano Banana 2
- * Image Generation API" for Nano Banana 2, but for the error codes; public clients for those and for Nano Banana Pro.
+/*
+ * Nano Banana Pro and Nano Banana 2. Source: vendor page "Nano Banana 2 Image Generation API" for Nano Banana 2 except
+ * its error codes; public clients for the error codes and for Nano Banana Pro.
  */
-const IMAGE_FIELDS = {
-  prompt: requiredText('INVALID_PROMPT'),
-  mode: z.enum(['generate', 'edit']),
-  aspectRatio: z.enum(['16:9', '9:16', '4:3', '3:4']).default('16:9'),
-  imageQuality: z.enum(['1K', '2K', '4K']).default('1K'),
-  inputImageUrls: imageUrls,
-  ...misplacedImageFields,
-};
 
-/** What is sent to generate an image: these fields and the family's own, with so many images at most. */
-export function imageBody<Extra extends z.core.$ZodLooseShape>(maxImages: number, extraFields: Extra) {
-  const rule = { urls: 'inputImageUrls', requiredForMode: 'edit', missing: 'MISSING_INPUT_IMAGE' } as const;
-  return z
-    .object({ ...IMAGE_FIELDS, ...extraFields })
-    .extend({
-      inputImageUrls: imageUrls.meta({ maxItems: maxImages, 'x-max-items-code': 'TOO_MANY_IMAGES' }),
-    })
-    .superRefine((body, ctx) => checkImages({ ...rule, max: maxImages })(body as never, ctx))
-    .meta(imageRuleSchema(rule));
-}
-
-/** Credits by image quality. */
-export const IMAGE_PRICES = { '1K': 4, '2K': 8, '4K': 16 } as const;
-
-/** Of 1K in pixels, as the models make them; 2K is twice and 4K four times that on each side. */
+/** Pixels of 1K, the sizes of the underlying models; 2K is twice and 4K four times that on each side. */
 const SIZES = { '16:9': [1376, 768], '9:16': [768, 1376], '4:3': [1200, 896], '3:4': [896, 1200] } as const;
 const SCALES = { '1K': 1, '2K': 2, '4K': 4 } as const;
 
-type Input = z.output<z.ZodObject<typeof IMAGE_FIELDS>>;
+/** Credits by image quality. */
+const PRICES = { '1K': 4, '2K': 8, '4K': 16 } as const;
 
-/** The one file of an image's task. `model`: its name, to be seen on it. */
-export const imageFile = (folder: string, model: string): ResultFile =>
-  resultFile(folder, 'jpg', (input: Input, { id }) => {
-    const { prompt, mode, aspectRatio, imageQuality, inputImageUrls } = input;
-    const scale = SCALES[imageQuality];
-    const [width, height] = SIZES[aspectRatio];
-    const size: Size = [width * scale, height * scale];
-    const edited = mode === 'edit' ? `, edit of ${inputImageUrls.length}` : '';
-    const note = `${imageQuality}, ${aspectRatio}, ${size.join('×')}${edited}`;
-    return { kind: 'picture', size, model, prompt, taskId: id, note };
+interface ImageFamily extends Pick<Family, 'name' | 'title'> {
+  path: string;
+  provenance: RouteProvenance;
+  maxImages: number;
+  typicalSeconds: PlanTemplate['typicalSeconds'];
+  /** Request fields that only this family has. */
+  extraFields?: z.core.$ZodLooseShape;
+}
+
+/** Defines a family of image tasks, which are polled by `generationId`. */
+export function defineImageFamily({ maxImages, typicalSeconds, extraFields, ...family }: ImageFamily): Family {
+  const errors = {
+    INVALID_PROMPT: { status: 400, error: 'Prompt is required' },
+    INVALID_INPUT: { status: 400, provenance: 'assumed', error: 'Missing required parameters' },
+    MISSING_INPUT_IMAGE: { status: 400, error: 'Input image is required for edit mode' },
+    IMAGE_URLS_REQUIRED: imageUrlsRequired('inputImageUrls (public URLs)'),
+    TOO_MANY_IMAGES: { status: 400, error: `Too many input images. Maximum: ${maxImages}.` },
+    CREDIT_RESERVATION_FAILED: { status: 500, error: 'Failed to reserve credits' },
+    GENERATION_FAILED: { status: 500, error: 'Image generation failed' },
+  } satisfies ErrorTable;
+  const fields = requestFields(errors);
+  const body = fields.withImageRule(
+    z.object({
+      prompt: fields.requiredText('INVALID_PROMPT'),
+      mode: z.enum(['generate', 'edit']),
+      aspectRatio: z.enum(['16:9', '9:16', '4:3', '3:4']).default('16:9'),
+      imageQuality: z.enum(['1K', '2K', '4K']).default('1K'),
+      inputImageUrls: imageUrls.meta({ maxItems: maxImages, 'x-max-items-code': 'TOO_MANY_IMAGES' }),
+      ...misplacedImageFields,
+      ...(extraFields as object),
+    }),
+    {
+      urls: 'inputImageUrls',
+      invalid: 'IMAGE_URLS_REQUIRED',
+      missing: 'MISSING_INPUT_IMAGE',
+      requiredForMode: 'edit',
+      max: { images: maxImages, code: 'TOO_MANY_IMAGES' },
+    },
+  );
+  type Input = z.output<typeof body>;
+
+  const template: PlanTemplate = {
+    typicalSeconds,
+    // Clients see `pending`, then `generating`; the shares are assumed.
+    steps: [
+      { name: 'pending', share: 0.1 },
+      { name: 'generating', share: 0.9 },
+    ],
+  };
+
+  return defineTaskFamily({
+    ...family,
+    summary: 'Generate or edit an image',
+    body,
+    errors,
+    prices: PRICES,
+    pricedBy: ['imageQuality'],
+    priceOf: ({ imageQuality }, prices) => prices[imageQuality],
+    planOf: () => template,
+    clientIds: ({ id }) => ({ generationId: toGenerationId(id) }),
+    ...imageTask,
+    files: {
+      imageUrl: resultFile(family.name, 'jpg', (input: Input, { id }) => {
+        const { prompt, mode, aspectRatio, imageQuality, inputImageUrls } = input;
+        const scale = SCALES[imageQuality];
+        const [width, height] = SIZES[aspectRatio];
+        const size: Size = [width * scale, height * scale];
+        const edited = mode === 'edit' ? `, edit of ${inputImageUrls.length}` : '';
+        const note = `${imageQuality}, ${aspectRatio}, ${size.join('×')}${edited}`;
+        return { kind: 'picture', size, model: family.title, prompt, taskId: id, note };
+      }),
+    },
   });
-
-/** Clients see `pending`, then `generating`; when the one becomes the other is ours. */
-export const imageTemplate = (...typicalSeconds: PlanTemplate['typicalSeconds']): PlanTemplate => ({
-  typicalSeconds,
-  steps: [
-    { name: 'pending', share: 0.1 },
-    { name: 'generating', share: 0.9 },
-  ],
-});
-
-export const imageErrors = (maxImages: number): ErrorTable => ({
-  INVALID_PROMPT: { status: 400, error: 'Prompt is required' },
-  INVALID_INPUT: { status: 400, provenance: 'assumed', error: 'Missing required parameters' },
-  MISSING_INPUT_IMAGE: { status: 400, error: 'Input image is required for edit mode' },
-  IMAGE_URLS_REQUIRED: imageUrlsRequired('inputImageUrls (public URLs)'),
-  TOO_MANY_IMAGES: { status: 400, error: `Too many input images. Maximum: ${maxImages}.` },
-  CREDIT_RESERVATION_FAILED: { status: 500, error: 'Failed to reserve credits' },
-  GENERATION_FAILED: { status: 500, error: 'Image generation failed' },
-});
+}
 
 const generationId = z.string().min(1);
 
-export const AcceptedImage = z
+const AcceptedImage = z
   .strictObject({
     success: z.literal(true),
-    generationId: generationId.meta({ description: 'What the image is polled by.' }),
+    generationId: generationId.meta({ description: 'The id to poll the image by.' }),
     taskId: z.string().regex(/^task_/),
     status: z.literal('pending'),
   })
@@ -94,7 +113,7 @@ const UnfinishedImage = z
     success: z.literal(true),
     status: z.enum(['pending', 'generating']),
     generationId,
-    progress: z.int().min(0).max(99).meta({ description: 'Per cent.' }),
+    progress: z.int().min(0).max(99).meta({ description: 'Percent.' }),
   })
   .meta({ id: 'UnfinishedImage', 'x-source': 'assumed' });
 
@@ -118,90 +137,68 @@ const FailedImage = z
   })
   .meta({ id: 'FailedImage', 'x-source': 'assumed' });
 
-const CheckImageBody = z.object({ generationId: requiredText('INVALID_INPUT') });
+/** The id to poll an image by is its task id with another prefix, so that the two are never confused. */
+const toGenerationId = (taskId: string) => taskId.replace(/^task_/, 'gen_');
+const toTaskId = (generationId: string) =>
+  generationId.startsWith('gen_') ? generationId.replace(/^gen_/, 'task_') : '';
 
-const CHECK_ERRORS: ErrorTable = {
+const POLL_ERRORS = {
   INVALID_INPUT: { status: 400, provenance: 'assumed', error: 'Missing required parameters' },
   NOT_FOUND: { status: 404, error: 'Generation not found' },
   FORBIDDEN: { status: 403, error: 'You do not have access to this generation' },
-};
+} satisfies ErrorTable;
 
-/** The options of the route that is polled. */
-export const imageStatusRoute = (provenance: RouteProvenance) => ({
-  schema: { body: CheckImageBody },
-  config: {
-    kind: 'poll' as const,
-    errors: CHECK_ERRORS,
-    doc: {
-      summary: 'Poll an image',
-      provenance,
-      responses: [UnfinishedImage, CompletedImage],
-      failed: FailedImage,
+const PollBody = z.object({ generationId: requestFields(POLL_ERRORS).requiredText('INVALID_INPUT') });
+
+const imageTask: TaskResponses<typeof PollBody> = {
+  accepted: AcceptedImage,
+  toAccepted: ([task]) => ({
+    success: true,
+    generationId: toGenerationId(task!.id),
+    taskId: task!.id,
+    status: 'pending',
+  }),
+  poll: {
+    summary: 'Poll an image',
+    body: PollBody,
+    errors: POLL_ERRORS,
+    responses: [UnfinishedImage, CompletedImage],
+    failed: FailedImage,
+    toTaskIds: ({ generationId }) => [toTaskId(generationId)],
+    respond: ([task], { generationId }, poll) => {
+      if (!task) throw createNotFoundError(generationId, poll);
+      return toStatusResponse(task, poll);
     },
   },
-});
+};
 
-/** An image has two names: the one to poll with is the task's with another beginning, so that nobody confuses them. */
-const toGenerationId = (taskId: string) => taskId.replace(/^task_/, 'gen_');
-const toTaskId = (generationId: string) => generationId.replace(/^gen_/, 'task_');
-
-/** For the control plane. */
-export const imageClientIds = ({ id }: Task) => ({ generationId: toGenerationId(id) });
-
-/** The answer to a request that made a task. */
-export const imageAcceptedResponse = ({ id }: Task): z.output<typeof AcceptedImage> => ({
-  success: true,
-  generationId: toGenerationId(id),
-  taskId: id,
-  status: 'pending',
-});
-
-/** The polled task as it stands. @throws EmulatorError FORBIDDEN for another key's task, NOT_FOUND for any other */
-export function findPolledImage(
-  context: HttpContext,
-  request: FastifyRequest<{ Body: { generationId: string } }>,
-  family: string,
-): Task {
-  const { generationId } = request.body;
-  const id = generationId.startsWith('gen_') ? toTaskId(generationId) : '';
-  const [task] = poll(context, request, family, [id]);
-  if (task) return task;
-  const { id: accountId } = getAccount(request);
-  if (!context.core.tasks.find(accountId, id) && context.core.tasks.existsAnywhere(id, family)) {
-    throw new EmulatorError('FORBIDDEN', 'the task belongs to another account');
+/** FORBIDDEN for a task of another account, else NOT_FOUND. */
+function createNotFoundError(generationId: string, { context, request, family }: Poll) {
+  const { tasks } = context.core;
+  const taskId = toTaskId(generationId);
+  if (!tasks.find(getAccount(request).id, taskId) && tasks.existsAnywhere(taskId, family)) {
+    return createError(POLL_ERRORS, 'FORBIDDEN', 'the task belongs to another account');
   }
   const hint = generationId.startsWith('task_') ? ': that is a taskId, images are polled by generationId' : '';
-  throw new EmulatorError('NOT_FOUND', `no such task of ${family}${hint}`);
+  return createError(POLL_ERRORS, 'NOT_FOUND', `no such task of ${family}${hint}`);
 }
 
-/** The answer to a poll. */
-export function imageStatusResponse(
-  { core, settings }: HttpContext,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  task: Task,
-  urls: () => { imageUrl: string },
-) {
+function toStatusResponse(task: Task, { context, urlsOf }: Poll) {
   const generationId = toGenerationId(task.id);
   switch (task.status) {
     case 'processing': {
       const status = task.plan.steps[task.step]!.name;
-      return {
-        success: true,
-        status,
-        generationId,
-        progress: computeProgress(task, core.tasks.elapsedMs(task)),
-      };
+      const progress = computeProgress(task, context.core.tasks.elapsedMs(task));
+      return { success: true, status, generationId, progress };
     }
     case 'completed':
-      return { success: true, status: 'completed', ...urls(), generationId, progress: 100 };
+      return { success: true, status: 'completed', ...urlsOf(task), generationId, progress: 100 };
     case 'failed':
-      setFailedTaskStatus(settings, request, reply);
       return { success: false, status: 'failed', error: 'Generation failed', generationId, progress: 0 };
   }
 }
 
-/** Per cent: 0 while pending, then from 1 to 99 with the time that has passed. */
+/** Percent: 0 while pending, then 1 to 99 in proportion to the elapsed time. */
 function computeProgress({ plan, step }: Task, elapsedMs: number): number {
   if (step === 0) return 0;
   const stepStartMs = plan.steps[step]!.atMs;

@@ -1,15 +1,11 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Task } from '../../core/tasks/task.ts';
-import type { HttpContext } from '../../http/context.ts';
-import type { ErrorTable } from '../../http/pipeline/error-table.ts';
-import type { RouteProvenance } from '../../http/pipeline/route-docs.ts';
+import { createError, type ErrorTable } from '../../http/pipeline/error-table.ts';
 import { type Size, swapSides } from '../../rendering/content.ts';
-import { setFailedTaskStatus } from '../kit/failed-task.ts';
-import { requiredText } from '../kit/request-fields.ts';
-import { pollOne } from '../kit/task-requests.ts';
+import type { Poll, TaskResponses } from '../kit/define-task-family.ts';
+import { requestFields } from '../kit/request-fields.ts';
 
-/** In pixels, landscape. The pages name the classes; their width, and what 480p is, are ours. */
+/** Landscape sizes in pixels. The vendor's pages name the classes; the widths and the size of 480p are assumed. */
 export const VIDEO_SIZES = {
   '480p': [848, 480],
   '720p': [1280, 720],
@@ -17,17 +13,17 @@ export const VIDEO_SIZES = {
   '4k': [3840, 2160],
 } as const;
 
-/** A landscape size as it was asked for. */
+/** Turns a landscape size if the request is for portrait. */
 export const orient = (size: Size, aspectRatio: 'portrait' | 'landscape'): Size =>
   aspectRatio === 'portrait' ? swapSides(size) : size;
 
 /*
- * What Sora 2 documents of a video task ("Sora 2 Video Generation API": generate response, check-status). SeeDance and the
- * TVC ad, whose answers are documented nowhere, are told in the same form.
+ * The responses of Sora 2. Source: vendor page "Sora 2 Video Generation API", generate response and check-status. The
+ * responses of SeeDance and the TVC ad are not documented; we assume that they have the same form.
  */
 const taskId = z.string().regex(/^task_/);
 
-export const AcceptedVideo = z
+const AcceptedVideo = z
   .strictObject({ success: z.literal(true), status: z.literal('processing'), taskId, message: z.string() })
   .meta({ id: 'AcceptedVideo' });
 
@@ -35,7 +31,7 @@ const ProcessingVideo = z
   .strictObject({
     success: z.literal(true),
     status: z.literal('processing'),
-    progress: z.string().meta({ description: 'The step that is being done.' }),
+    progress: z.string().meta({ description: 'The current step.' }),
     message: z.string(),
     taskId,
   })
@@ -62,83 +58,49 @@ const FailedVideo = z
   })
   .meta({ id: 'FailedVideo' });
 
-const CheckVideoBody = z.object({ taskId: requiredText('TASK_ID_REQUIRED') });
-
-const CHECK_ERRORS: ErrorTable = {
+const POLL_ERRORS = {
   TASK_ID_REQUIRED: { status: 400, error: 'Task ID is required' },
   TASK_NOT_FOUND: { status: 404, error: 'Task not found' },
-};
+} satisfies ErrorTable;
 
-/** The options of the route that is polled. `completed`: what a completed task is told as. */
-export const videoStatusRoute = (provenance: RouteProvenance, completed: z.ZodType = CompletedVideo) => ({
-  schema: { body: CheckVideoBody },
-  config: {
-    kind: 'poll' as const,
-    errors: CHECK_ERRORS,
-    doc: {
-      summary: 'Poll a video',
-      provenance,
-      responses: [ProcessingVideo, completed],
-      failed: FailedVideo,
+const PollBody = z.object({ taskId: requestFields(POLL_ERRORS).requiredText('TASK_ID_REQUIRED') });
+
+/** A task of one video. `completed` is the response schema of a completed task that has more files than the video. */
+export const videoTask = (completed: z.ZodType = CompletedVideo): TaskResponses<typeof PollBody> => ({
+  accepted: AcceptedVideo,
+  toAccepted: ([task]) => ({
+    success: true,
+    status: 'processing',
+    taskId: task!.id,
+    message: 'Video generation in progress',
+  }),
+  poll: {
+    summary: 'Poll a video',
+    body: PollBody,
+    errors: POLL_ERRORS,
+    responses: [ProcessingVideo, completed],
+    failed: FailedVideo,
+    toTaskIds: ({ taskId }) => [taskId],
+    respond: ([task], _body, poll) => {
+      if (!task) throw createError(POLL_ERRORS, 'TASK_NOT_FOUND', 'this account has no such task of this family');
+      return toStatusResponse(task, poll);
     },
   },
 });
 
-/** The answer to a request that made a task. */
-export const videoAcceptedResponse = ({ id }: Task): z.output<typeof AcceptedVideo> => ({
-  success: true,
-  status: 'processing',
-  taskId: id,
-  message: 'Video generation in progress',
-});
-
-/** The polled task as it stands. @throws EmulatorError TASK_NOT_FOUND, also for another key's or family's task */
-export const findPolledVideo = (
-  context: HttpContext,
-  request: FastifyRequest<{ Body: { taskId: string } }>,
-  family: string,
-): Task => pollOne(context, request, family, request.body.taskId);
-
-/** The answer to a poll. `result`: what a completed task has, beside what all of them have. */
-export function videoStatusResponse(
-  { settings }: HttpContext,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  task: Task,
-  urls: () => { videoUrl: string; storyboardImageUrl?: string },
-) {
-  const taskId = task.id;
-  switch (task.status) {
+function toStatusResponse(task: Task, { urlsOf }: Poll) {
+  const { id: taskId, status } = task;
+  switch (status) {
     case 'processing': {
       const progress = task.plan.steps[task.step]!.name;
-      return {
-        success: true,
-        status: 'processing',
-        progress,
-        message: `Video generation ${progress}`,
-        taskId,
-      };
+      return { success: true, status, progress, message: `Video generation ${progress}`, taskId };
     }
     case 'completed': {
-      const { videoUrl, ...otherUrls } = urls();
-      return {
-        success: true,
-        status: 'completed',
-        videoUrl,
-        taskId,
-        generationTime: Math.round(task.simulatedMs! / 1000),
-        creditsUsed: task.price,
-        ...otherUrls,
-      };
+      const { videoUrl, ...otherUrls } = urlsOf(task);
+      const generationTime = Math.round(task.simulatedMs! / 1000);
+      return { success: true, status, videoUrl, taskId, generationTime, creditsUsed: task.price, ...otherUrls };
     }
     case 'failed':
-      setFailedTaskStatus(settings, request, reply);
-      return {
-        success: false,
-        status: 'failed',
-        error: 'Video generation failed',
-        errorCode: 'GENERATION_FAILED',
-        taskId,
-      };
+      return { success: false, status, error: 'Video generation failed', errorCode: 'GENERATION_FAILED', taskId };
   }
 }

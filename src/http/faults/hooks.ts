@@ -170,7 +170,11 @@ export function createFaultHooks(context: HttpContext) {
       const injected = new InjectedError(error.code, error.status, {
         requiredCredits: getChargedCredits(request),
       });
-      const { status, errorCode, body } = renderInjectedError(injected, getErrorTable(request));
+      const { status, errorCode, body } = renderInjectedError(
+        injected,
+        getErrorTable(request),
+        context.documentedErrors,
+      );
       request.state.errorCode = errorCode;
       reply.code(status).type('application/json; charset=utf-8');
       return JSON.stringify(body);

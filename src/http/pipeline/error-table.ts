@@ -1,22 +1,30 @@
-import type { ErrorFacts } from '../../core/errors.ts';
+import { EmulatorError, type ErrorFacts } from '../../core/errors.ts';
 import type { InjectedError } from '../faults/pending-faults.ts';
 import type { Provenance } from './route-docs.ts';
 
-/** How a code is told to the client. `errorCode` stands for the code's own name where the two differ. */
+/** The response to one error code. */
 export interface ErrorSpec {
   status: number;
+  /** The sentence in the body. */
   error: string;
+  /** The code in the body, if it is not the key of this entry. The key is an internal name then. */
   errorCode?: string;
-  /** How well it is known, where that is not said of all codes of its route. */
+  /** Where the code is known from, if not from the provenance of its route. */
   provenance?: Provenance;
-  /** A whole body of its own, where a vendor page shows one that departs from the envelope. */
+  /** Builds the body, for codes that a vendor page shows without the usual envelope. */
   body?: (facts: ErrorFacts) => Record<string, unknown>;
 }
 
-/** A route's codes, in the order in which they are tried. */
+/** The error codes of a route, in the order in which they are checked: of several errors, the first one is reported. */
 export type ErrorTable = Readonly<Record<string, ErrorSpec>>;
 
-/** Vendor page "API Overview", common error codes; the wording of LOGIN_REQUIRED and all from NOT_FOUND on are ours. */
+/** A code of the given table. */
+export type ErrorCode<Errors extends ErrorTable> = keyof Errors & string;
+
+/**
+ * The error codes of every route. Source: vendor page "API Overview", common error codes. The wording of LOGIN_REQUIRED
+ * is assumed, and so is everything from NOT_FOUND on.
+ */
 export const COMMON_ERRORS = {
   LOGIN_REQUIRED: { status: 401, provenance: 'documented', error: 'Authentication required' },
   API_KEY_RATE_LIMIT_EXCEEDED: {
@@ -37,7 +45,7 @@ export const COMMON_ERRORS = {
     }),
   },
   INTERNAL_ERROR: { status: 500, provenance: 'documented', error: 'Internal server error' },
-  // What was under way when the server stopped.
+  // For requests that are in progress when the server stops.
   STOPPING: { status: 500, provenance: 'assumed', errorCode: 'INTERNAL_ERROR', error: 'Internal server error' },
   NOT_FOUND: { status: 404, provenance: 'assumed', error: 'Not found' },
   METHOD_NOT_ALLOWED: { status: 405, provenance: 'assumed', error: 'Method not allowed. Use POST.' },
@@ -63,13 +71,13 @@ export const COMMON_ERRORS = {
     status: 403,
     provenance: 'assumed',
     errorCode: 'FORBIDDEN',
-    error: 'This proxy leads to nanophoto.ai only',
+    error: 'This proxy only connects to nanophoto.ai',
   },
   AUTHORITY_FAILED: {
     status: 503,
     provenance: 'assumed',
     errorCode: 'SERVICE_UNAVAILABLE',
-    error: 'There is no certificate for this tunnel; the log of the emulator says why',
+    error: 'No certificate could be issued for this tunnel; see the log of the emulator',
   },
   HOST_REQUIRED: {
     status: 400,
@@ -105,13 +113,13 @@ export const COMMON_ERRORS = {
     status: 503,
     provenance: 'assumed',
     errorCode: 'SERVICE_UNAVAILABLE',
-    error: 'Too many answers of this emulator are under way (--stream-limit)',
+    error: 'Too many concurrent streaming responses (--stream-limit)',
   },
   TOO_MANY_ACCOUNTS: {
     status: 503,
     provenance: 'assumed',
     errorCode: 'SERVICE_UNAVAILABLE',
-    error: 'Too many accounts of this emulator made themselves and are in use (--auto-account-limit)',
+    error: 'Too many auto-created accounts are in use (--auto-account-limit)',
   },
   EXPECTATION_FAILED: {
     status: 417,
@@ -121,7 +129,7 @@ export const COMMON_ERRORS = {
   },
 } satisfies ErrorTable;
 
-/** The 402 of Sora 2 and Veo 3.1: their pages show it without `success`. */
+/** The 402 response of Sora 2 and Veo 3.1, whose pages show it without `success`. */
 export const BARE_INSUFFICIENT_CREDITS: ErrorSpec = {
   status: 402,
   provenance: 'documented',
@@ -141,19 +149,35 @@ export const imageUrlsRequired = (expected = 'imageUrls (public URLs)'): ErrorSp
 
 export type CommonCode = keyof typeof COMMON_ERRORS;
 
-/** Every code that some route documents, as it is told there first. Filled while the families are registered. */
-const documentedErrors = new Map<string, ErrorSpec>();
+/**
+ * An error with a code of `errors`, the table of the route that throws it. A code missing from the table does not
+ * compile.
+ *
+ * @param reason Explanation for the log; the client only sees the message that belongs to `code`.
+ */
+export const createError = <Errors extends ErrorTable>(_errors: Errors, code: ErrorCode<Errors>, reason: string) =>
+  new EmulatorError(code, reason);
 
-export function registerErrorCodes(errors: ErrorTable = {}): void {
-  for (const [code, spec] of Object.entries(errors)) {
-    if (spec.errorCode === undefined && !documentedErrors.has(code)) documentedErrors.set(code, spec);
+/**
+ * All documented error codes: the common ones and those of `tables`. Where several tables have a code, the first one
+ * decides on its response. A fault can inject each of them.
+ */
+export function collectDocumentedErrors(tables: readonly ErrorTable[]): ErrorTable {
+  const documented: Record<string, ErrorSpec> = {};
+  for (const table of [COMMON_ERRORS, ...tables]) {
+    for (const [code, spec] of Object.entries<ErrorSpec>(table)) {
+      if (spec.errorCode === undefined) documented[code] ??= spec;
+    }
   }
+  return documented;
 }
-registerErrorCodes(COMMON_ERRORS);
 
-export const isDocumentedErrorCode = (code: string): boolean => documentedErrors.has(code);
-
-/** The one way from a code to a body. `detail` replaces the general sentence with one about this request. */
+/**
+ * The response to an error code: as `errors` says, the table of the route, else as COMMON_ERRORS says. An unknown code
+ * becomes INTERNAL_ERROR.
+ *
+ * @param detail Replaces the general sentence with one about this request.
+ */
 export function renderError(
   code: string,
   errors: ErrorTable = {},
@@ -167,9 +191,15 @@ export function renderError(
   return { status: spec.status, errorCode, body };
 }
 
-/** A code that a fault asks for may be one that the route itself does not know. */
-export function renderInjectedError({ code, status, facts }: InjectedError, errors: ErrorTable = {}) {
-  const known = code in errors ? errors : Object.fromEntries([...documentedErrors].filter(([name]) => name === code));
-  const rendered = renderError(code, known, facts);
+/**
+ * The response to an injected error. Its code may be one that the route itself does not have; `documentedErrors` has
+ * the codes of all routes.
+ */
+export function renderInjectedError(
+  { code, status, facts }: InjectedError,
+  errors: ErrorTable = {},
+  documentedErrors: ErrorTable = {},
+) {
+  const rendered = renderError(code, code in errors ? errors : documentedErrors, facts);
   return { ...rendered, status: status ?? rendered.status };
 }

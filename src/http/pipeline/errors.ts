@@ -20,6 +20,7 @@ export function sendError(
   error: FastifyError | EmulatorError | InvalidBody | Error,
   request: FastifyRequest,
   reply: FastifyReply,
+  documentedErrors?: ErrorTable,
 ): void {
   if (error instanceof EmulatorError && error.code === 'ACCOUNT_NOT_FOUND') {
     // Reset or removed while the request was under way: no answer is true any more, and 401 would blame the key.
@@ -32,7 +33,7 @@ export function sendError(
     error instanceof InvalidBody
       ? renderInvalidBody(error, errors)
       : error instanceof InjectedError
-        ? renderInjectedError(error, errors)
+        ? renderInjectedError(error, errors, documentedErrors)
         : error instanceof EmulatorError
           ? renderError(error.code, errors, error.facts)
           : renderError(FASTIFY_CODES[(error as FastifyError).code] ?? 'INTERNAL_ERROR', errors);

@@ -1,17 +1,14 @@
 import type { FastifySchemaCompiler, FastifyTypeProvider } from 'fastify';
 import type { z } from 'zod';
 
-/** Gives a route's handler the type its zod schema puts out. */
+/** Gives a route's handler the output type of the route's zod schema. */
 export interface ZodTypeProvider extends FastifyTypeProvider {
   validator: this['schema'] extends z.ZodType ? z.output<this['schema']> : unknown;
 }
 
-const CODE = /^[A-Z]+(?:_[A-Z]+)+$/;
-
 /**
- * A body that its schema refused. In our schemas an issue's message is the error code that guards the field; a message
- * that is none (zod's own sentences) means INVALID_INPUT. A code that the route's table lacks ends as INTERNAL_ERROR: it was
- * forgotten there.
+ * A request body that does not match the schema of its route. Issues carry their error code in `params.code`; issues
+ * without one, such as zod's own, mean INVALID_INPUT.
  */
 export class InvalidBody extends Error {
   readonly issues: readonly z.core.$ZodIssue[];
@@ -23,29 +20,34 @@ export class InvalidBody extends Error {
     this.data = data;
   }
 
-  /** The code that comes first in `order`, the route's codes as its page lists them. */
+  /** The issue whose code comes first in `order`, the codes of the route's error table. */
   findPrimaryIssue(order: readonly string[]): { code: string; detail: string } {
     const rank = (code: string) => (order.includes(code) ? order.indexOf(code) : order.length);
     const [primary] = this.issues
-      .map((issue) => ({ issue, code: CODE.test(issue.message) ? issue.message : 'INVALID_INPUT' }))
+      .map((issue) => ({ issue, code: getCode(issue) ?? 'INVALID_INPUT' }))
       .sort((one, other) => rank(one.code) - rank(other.code));
     if (!primary) return { code: 'INVALID_INPUT', detail: 'Missing required parameters' };
-    return { code: primary.code, detail: this.#detail(primary.issue) };
+    return { code: primary.code, detail: this.#describe(primary.issue) };
   }
 
-  #detail({ code, path, message }: z.core.$ZodIssue): string {
-    if (code === 'unrecognized_keys') return message;
+  #describe(issue: z.core.$ZodIssue): string {
+    const { path, message } = issue;
+    if (issue.code === 'unrecognized_keys') return message;
     if (path.length === 0) return 'The request body must be a JSON object';
     const field = path.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`));
     const name = field.join('');
     const received = path.reduce<unknown>((value, part) => (value as Record<PropertyKey, unknown>)?.[part], this.data);
     if (received === undefined && !message.startsWith('expected either')) return `Missing required parameters: ${name}`;
+    if (getCode(issue) !== undefined) return `Invalid parameter: ${name}`;
     const reason = message.replace(/^Invalid (input|option): /, '').replace(/, received .*$/, '');
-    return CODE.test(reason) ? `Invalid parameter: ${name}` : `Invalid parameter ${name}: ${reason}`;
+    return `Invalid parameter ${name}: ${reason}`;
   }
 }
 
-/** Lets Fastify validate with the zod schema that stands on the route. */
+const getCode = (issue: z.core.$ZodIssue): string | undefined =>
+  issue.code === 'custom' ? issue.params?.code : undefined;
+
+/** Makes Fastify validate request bodies with the zod schemas of the routes. */
 export const zodValidator: FastifySchemaCompiler<z.ZodType> =
   ({ schema }) =>
   (data: unknown) => {
@@ -54,21 +56,22 @@ export const zodValidator: FastifySchemaCompiler<z.ZodType> =
   };
 
 /**
- * zod compares the `length` of whatever is no text and no list before it says so, and throws where that is an object that cannot
- * be compared. Without it the value is as wrong as before.
+ * Works around zod: for a value that is neither a string nor an array, zod compares the value's `length` before it
+ * reports the wrong type, and throws a TypeError if `length` is an object that cannot be compared. The value stays
+ * invalid without its `length`, so it is parsed again without it.
  */
 function safeParse(schema: z.ZodType, data: unknown) {
   try {
     return schema.safeParse(data);
   } catch (error) {
     const parsed = error instanceof TypeError ? schema.safeParse(withoutLengths(data)) : undefined;
-    // Not what was sent, so no reason to take it.
+    // A valid result would describe a body that the client did not send.
     if (!parsed || parsed.success) throw error;
     return parsed;
   }
 }
 
-/** A copy in which no object has an object for its `length`. */
+/** A copy in which no object has an object as its `length`. */
 function withoutLengths(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutLengths);
   if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;

@@ -6,9 +6,9 @@ import { createTestEmulator } from '../../support/emulator.ts';
 const PATH = '/api/sora-2/generate-prompt';
 const BODY = { topic: 'a lighthouse in a storm', technique: 'montage', duration: 10 };
 
-async function listening(own: Parameters<Awaited<ReturnType<typeof createTestEmulator>>['createAccount']>[1]) {
+async function listen(options: Parameters<Awaited<ReturnType<typeof createTestEmulator>>['createAccount']>[1]) {
   const emulator = await createTestEmulator();
-  const { id } = emulator.createAccount('k', own);
+  const { id } = emulator.createAccount('k', options);
   const url = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
   const start = () =>
     fetch(url + PATH, {
@@ -20,8 +20,8 @@ async function listening(own: Parameters<Awaited<ReturnType<typeof createTestEmu
   return { ...emulator, id, url, start, kinds };
 }
 
-describe('piecesOf', () => {
-  it('cuts between characters, never inside one, and loses nothing', () => {
+describe('chunkText', () => {
+  it('splits between code points and keeps the whole text', () => {
     const text = '🎬🎥漢字é'.repeat(50);
     const pieces = chunkText(text);
     expect(pieces.length).toBeGreaterThan(5);
@@ -31,11 +31,11 @@ describe('piecesOf', () => {
   });
 });
 
-describe('a text stream', () => {
+describe('text stream', () => {
   it.each(['frozen', 'auto'] as const)(
-    'comes in several pieces without waiting on a clock that is %s',
+    'is sent in several chunks without waiting on a clock that is %s',
     async (mode) => {
-      const { start, kinds } = await listening({ clock: { mode } });
+      const { start, kinds } = await listen({ clock: { mode } });
       const response = await start();
       expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8');
       expect(response.headers.get('transfer-encoding')).toBe('chunked');
@@ -47,11 +47,11 @@ describe('a text stream', () => {
     },
   );
 
-  it('is spread evenly over its simulated time on a real clock, which speed shortens', async () => {
-    // The same seed and place in the history give the same text, so another account tells what to expect.
-    const whole = await (await (await listening({ clock: { mode: 'frozen' } })).start()).text();
+  it('is spread evenly over its simulated time divided by speed on a real clock', async () => {
+    // The same seed and position in the history give the same text, so another account provides the expected one.
+    const whole = await (await (await listen({ clock: { mode: 'frozen' } })).start()).text();
     const pieces = chunkText(whole);
-    const { start, clock, core, id, kinds } = await listening({ speed: 10 });
+    const { start, clock, core, id, kinds } = await listen({ speed: 10 });
     const response = await start();
     const { endMs } = core.tasks.list(id, 1)[0]!.plan;
     let text = '';
@@ -68,14 +68,14 @@ describe('a text stream', () => {
     clock.advance(endMs / 10 / 4 + 1);
     await ended;
     expect(text).toBe(whole);
-    // Whoever has seen the end finds the hold captured.
+    // A client that has received the end finds the hold captured.
     expect(kinds()).toEqual(['grant', 'hold', 'capture']);
-    // At the default speed well under two seconds.
+    // Well under two seconds at the default speed.
     expect(endMs / 60).toBeLessThan(1000);
   });
 
-  it('that the client abandons is not refunded', async () => {
-    const { url, kinds, core, id } = await listening({ speed: 1 });
+  it('is not refunded when the client disconnects', async () => {
+    const { url, kinds, core, id } = await listen({ speed: 1 });
     const body = JSON.stringify(BODY);
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.write(
@@ -88,8 +88,8 @@ describe('a text stream', () => {
     expect(core.ledger.verify(id)).toEqual([]);
   });
 
-  it('that the server breaks off is refunded, and the client sees that it is not whole', async () => {
-    const { start, clock, close, core, id } = await listening({ speed: 1, credits: 10 });
+  it('is refunded when the server breaks it off, and the client notices that it is incomplete', async () => {
+    const { start, clock, close, core, id } = await listen({ speed: 1, credits: 10 });
     const fail = vi.spyOn(core.tasks, 'fail');
     const reader = (await start()).body!.getReader();
     clock.advance(5000);
