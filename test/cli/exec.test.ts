@@ -79,8 +79,9 @@ describe('exec with an unchanged client of the real service', () => {
 
 describe('exec', () => {
   it('passes the URL of the emulator and a key to the command', async () => {
-    const script =
-      'const { env } = process; fetch(env.NANOPHOTO_API_BASE_URL + "/health").then(async (answer) => console.log(await answer.text(), env.NANOPHOTO_API_KEY))';
+    const script = `const { env } = process;
+      fetch(env.NANOPHOTO_API_BASE_URL + "/health")
+        .then(async (response) => console.log(await response.text(), env.NANOPHOTO_API_KEY))`;
     const { stdout } = await exec([process.execPath, '-e', script]).ended;
     expect(stdout).toBe('{"status":"ok"} np_test_default\n');
   });

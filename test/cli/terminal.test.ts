@@ -7,7 +7,7 @@ const hasPython = hasProgram('python3', '-c', 'import pty');
 const KEYS = { 'Ctrl-C': ['\x03', '^C'], 'Ctrl-\\': ['\x1c', '^\\'] } as const;
 const PRESSES = 5;
 
-/** Runs a command in a terminal, presses a key and ends it. Prints how often it caught the signal, and its exit code. */
+/** Runs a command in a terminal, presses a key and ends it. Prints the number of caught signals and the exit code. */
 const IN_TERMINAL = `
 import os, pty, signal, sys
 stdin, key, echo = sys.argv[1], sys.argv[2].encode(), sys.argv[3].encode()

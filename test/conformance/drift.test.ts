@@ -88,7 +88,11 @@ describe('drift', () => {
     });
     const human = await runDrift(dir);
     expect(human.stdout).toMatch(
-      /DIFFERS {2}sora-2\/check-status\/unknown-task: .*\n +contract {2}404 TASK_NOT_FOUND; expected .*\n +emulator {2}404 TASK_NOT_FOUND\n +recorded {2}418 TEAPOT, 20\d\d-.*Z, Recorded from http.*\n +first {5}status: recorded 418, emulator 404\n/,
+      new RegExp(
+        'DIFFERS {2}sora-2/check-status/unknown-task: .*\\n +contract {2}404 TASK_NOT_FOUND; expected .*\\n' +
+          ' +emulator {2}404 TASK_NOT_FOUND\\n +recorded {2}418 TEAPOT, 20\\d\\d-.*Z, Recorded from http.*\\n' +
+          ' +first {5}status: recorded 418, emulator 404\\n',
+      ),
     );
   });
 
