@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FastifyInstance, RawServerDefault } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import type { Core } from '../core/core.ts';
 import type { PriceOverrides } from '../core/ledger/prices.ts';
@@ -61,7 +61,13 @@ export interface HttpContext {
   stopping: AbortSignal;
 }
 
-export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, never, ZodTypeProvider>;
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
 
 /** What a route does for its client: charges and returns a task, reads tasks, charges and streams a text, or charges and answers. */
 export type RouteKind = 'submit' | 'poll' | 'stream' | 'synchronous';

@@ -14,7 +14,7 @@ import { createAuthenticate } from '../http/pipeline/auth.ts';
 import { createJsonParser } from '../http/pipeline/body.ts';
 import { createConcurrencyLimit } from '../http/pipeline/concurrency-limit.ts';
 import { renderError } from '../http/pipeline/error-table.ts';
-import { sendClientError, sendError } from '../http/pipeline/errors.ts';
+import { sendError } from '../http/pipeline/errors.ts';
 import { createNotFoundHandler } from '../http/pipeline/not-found.ts';
 import { registerRateLimit } from '../http/pipeline/rate-limit.ts';
 import { createFastifyLogger, RequestLog } from '../http/pipeline/request-log.ts';
@@ -28,6 +28,7 @@ import { registerReferencePage } from '../pages/docs-page.ts';
 import { CONSOLE_DIR, REFERENCE_DIR } from '../paths.ts';
 import type { Authority } from '../proxy/certificate-authority.ts';
 import { createResults } from '../rendering/result-renderer.ts';
+import { sendClientError } from './node-http.ts';
 import { findForeignAuthority, normalizeRequestTarget } from './request-target.ts';
 import { createResponseBatcher } from './response-batching.ts';
 
@@ -46,7 +47,7 @@ export async function buildApp(
   authority: () => Promise<Authority>,
 ): Promise<App> {
   const requestTimeoutMs = settings.requestTimeoutSeconds * 1000;
-  const app = Fastify({
+  const app: App = Fastify({
     loggerInstance: createFastifyLogger(logger) as FastifyBaseLogger,
     logController: new RequestLog(logger),
     // One of its own for every request would only add a number that no other line has.
@@ -70,9 +71,9 @@ export async function buildApp(
       // Fastify refuses these requests before its first hook.
       request.state = createRequestState();
       const send = request.url.startsWith('/__admin') ? sendAdminError : sendError;
-      send(error, request, reply as never);
+      send(error, request, reply);
     },
-  }).withTypeProvider<ZodTypeProvider>() as unknown as App;
+  }).withTypeProvider<ZodTypeProvider>();
 
   const stopping = new AbortController();
   // As many listen to it as there are streams.
@@ -139,28 +140,28 @@ export async function buildApp(
   registerVendorDocument(app, context, FAMILIES, documentedRoutes);
   registerReferencePage(app, REFERENCE_DIR);
   registerConsolePage(app, CONSOLE_DIR);
-  await app.register(async (admin) => registerAdmin(admin as never, context, FAMILIES));
-  await app.register(async (resultScope) => registerResultRoutes(resultScope as never, context, FAMILIES));
-  await app.register(async (vendor) => {
+  await app.register(async (admin: App) => registerAdmin(admin, context, FAMILIES));
+  await app.register(async (resultScope: App) => registerResultRoutes(resultScope, context, FAMILIES));
+  await app.register(async (vendor: App) => {
     const authenticate = createAuthenticate(context);
-    await registerRateLimit(vendor as never, core);
+    await registerRateLimit(vendor, core);
     const countRequest = vendor.rateLimit();
-    const notFound = createNotFoundHandler(vendor as never);
+    const notFound = createNotFoundHandler(vendor);
     vendor.addHook('onRequest', (request, reply, done) => {
       authenticate(request);
       if (!request.is404) return done();
       countRequest
-        .call(vendor as never, request, reply)
+        .call(vendor, request, reply)
         .then(() => notFound(request, reply))
         .catch(done);
     });
     // Without one of its own the context would not have its hooks called.
     vendor.setNotFoundHandler(notFound);
-    registerApiHooks(vendor as never, context);
+    registerApiHooks(vendor, context);
     vendor.addHook('onRoute', (route) => {
-      if (route.config?.doc) documentedRoutes.push(route as never);
+      if (route.config?.doc) documentedRoutes.push(route as DocumentedRoute);
     });
-    registerFamilies(vendor as never, context);
+    registerFamilies(vendor, context);
   });
   await app.ready();
   return app;

@@ -4,7 +4,6 @@ import type { Logger } from 'pino';
 import { openCore } from '../core/core.ts';
 import { SetupError } from '../core/errors.ts';
 import { type Clock, systemClock } from '../core/time/clock.ts';
-import { rawErrorResponse } from '../http/pipeline/errors.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from '../paths.ts';
 import { type Authority, openAuthority } from '../proxy/certificate-authority.ts';
 import { createConnectProxy } from '../proxy/connect-proxy.ts';
@@ -12,6 +11,7 @@ import type { Config } from '../settings/config.ts';
 import { buildApp } from './app.ts';
 import { limitConnections } from './connection-limit.ts';
 import { LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dual-stack-listener.ts';
+import { rawErrorResponse } from './node-http.ts';
 import { assertKnownErrorCodes, readSeedFile } from './seed-file.ts';
 
 /** Open streams and requests have this long to end before their connections are cut. */

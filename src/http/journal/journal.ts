@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Account } from '../../core/accounts/accounts.ts';
 import type { Core } from '../../core/core.ts';
 import type { Task } from '../../core/tasks/task.ts';
-import { getPathname } from '../path.ts';
+import { getPathname } from '../urls.ts';
 import {
   areEqual,
   copyPrefix,

@@ -1,6 +1,6 @@
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
-import { getPathname } from '../path.ts';
+import { getPathname } from '../urls.ts';
 
 /** Test keys are names, not secrets; of any other key only enough is shown to tell it from its neighbours. */
 export function maskKey(key: string): string {

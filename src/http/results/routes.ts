@@ -6,10 +6,9 @@ import type { App, HttpContext } from '../context.ts';
 import type { Family } from '../family.ts';
 import { createEffects } from '../faults/effects.ts';
 import { fireRule, formatDirective, readDirectives, recordFault } from '../faults/hooks.ts';
-import { getPathname } from '../path.ts';
 import { recordResponse } from '../pipeline/api-hooks.ts';
 import type { ErrorTable } from '../pipeline/error-table.ts';
-import { MEDIA_PREFIX } from '../urls.ts';
+import { getPathname, MEDIA_PREFIX } from '../urls.ts';
 import type { ResultFile } from './result-file.ts';
 import { createResultServer } from './serve-result.ts';
 

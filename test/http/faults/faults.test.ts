@@ -450,7 +450,7 @@ describe('a directive', () => {
     await send('POST', GENERATE, { key: 'k', body: VALID, headers: { 'x-emulator-fault': words } });
     const { requests } = (await get('/__admin/accounts/k/requests')).body;
     expect(requests.map(({ status }: { status: number }) => status)).toEqual([200, 200]);
-    for (const { warnings } of requests) expect(warnings).toEqual([expect.stringContaining('means nothing')]);
+    for (const { warnings } of requests) expect(warnings).toEqual([expect.stringContaining('is not a valid directive')]);
   });
 
   it('ends a watermark removal with its documented failure, or never', async () => {
