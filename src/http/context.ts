@@ -70,7 +70,7 @@ export type App = FastifyInstance<
 >;
 
 /**
- * What a route of a family does: `submit` charges and creates tasks, `poll` reads tasks, `stream` charges and streams a
+ * The kind of a family's route: `submit` charges and creates tasks, `poll` reads tasks, `stream` charges and streams a
  * text, `synchronous` charges and responds with the result.
  */
 export type RouteKind = 'submit' | 'poll' | 'stream' | 'synchronous';

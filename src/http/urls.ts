@@ -5,7 +5,7 @@ import { getFileName, type ResultFile, type ResultFiles } from './results/result
 
 const HOST = /^[\w.-]+(:\d{1,5})?$|^\[[0-9a-f:.]+\](:\d{1,5})?$/i;
 
-/** The vendor's hosts of result files: "https://video.nanophoto.ai/sora/..."; for images only the samples name a host. */
+/** The vendor's hosts of result files: "https://video.nanophoto.ai/sora/..."; only samples name the one of images. */
 const VENDOR_HOSTS: Record<ResultFile['extension'], string> = {
   mp4: 'video.nanophoto.ai',
   jpg: 'static.nanophoto.ai',

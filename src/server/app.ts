@@ -66,10 +66,10 @@ export interface AppSettings extends HttpSettings {
  *  5. preValidation: the journal records the body; directives and fault rules at `request` apply.
  *  6. Validation of the body by the route's schema.
  *  7. preHandler: fault rules at `charge` apply.
- *  8. The handler of the family's route, which decides the response. A submit charges and creates tasks; a poll applies
- *     the account's due transitions and reads its tasks (`families/kit/task-requests.ts`).
- *  9. onSend: the response waits for the commit of what the request has written (`registerResponseBatching`), then fault
- *     rules at `accepted` apply and the journal records the response.
+ *  8. The handler of the family's route, which decides the response. A submit charges and creates tasks; a poll
+ *     applies the account's due transitions and reads its tasks (`families/kit/task-requests.ts`).
+ *  9. onSend: the response waits for the commit of what the request has written (`registerResponseBatching`); then
+ *     fault rules at `accepted` apply and the journal records the response.
  *
  * An error thrown on the way skips to `sendError`, and its response passes through onSend as well. Steps 3, 5, 7 and 9
  * are in `http/pipeline/api-hooks.ts` and below.

@@ -105,7 +105,7 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     app,
     authority,
     firstKey: seed.accounts[0]?.key,
-    /** Applies due transitions, then listens. Resolves with the URL. @throws SetupError when the address is not available */
+    /** Applies due transitions, then listens. Returns the URL. @throws SetupError when the address is not available */
     async listen(): Promise<string> {
       core.worker.start((error) => logger.error({ err: error }, 'the worker could not apply due transitions'));
       if (secure) await listenOn(secure, { ...config, port: config.httpsPort! });
@@ -146,7 +146,9 @@ async function listenOn(server: Server, address: Pick<Config, 'port' | 'host'>):
 
 function toListenError(error: unknown, { port, host }: Pick<Config, 'port' | 'host'>): Error {
   const advice: Record<string, string> = {
-    EADDRINUSE: `Port ${port} on ${host} is in use; stop the other program or choose another with --port (0 picks a free one).`,
+    EADDRINUSE:
+      `Port ${port} on ${host} is in use; ` +
+      'stop the other program or choose another with --port (0 picks a free one).',
     EACCES: `Port ${port} needs more rights; choose one from 1024 up with --port.`,
     EADDRNOTAVAIL: `This machine has no address ${host}; choose another with --host.`,
     ENOTFOUND: `The name ${host} has no address; choose another with --host.`,

@@ -12,7 +12,7 @@ const FLUSH_TIMEOUT_MS = 300;
 /** Fields that the message on a terminal contains already. */
 const PRETTY_FIELDS = 'method,path,account,status,errorCode,reason,durationMs,url,data,firstKey,version,signal';
 
-/** Creates a logger: formatted lines on a terminal, otherwise JSON lines. `flush` waits a short time for pending lines. */
+/** Creates a logger: formatted lines on a terminal, else JSON lines. `flush` waits a short time for pending lines. */
 export async function createLogger({
   logLevel,
   to = 'stdout',
@@ -45,7 +45,7 @@ export async function createLogger({
   };
 }
 
-/** Opens a file and writes the lines of one event-loop turn at once: a write per line costs more than the line itself. */
+/** Opens a file and writes the lines of one event-loop turn at once: a write per line costs more than the line. */
 function openFile(fd: number): DestinationStream {
   const file = pino.destination({ fd, sync: true });
   let lines = '';

@@ -24,7 +24,7 @@ export function sendClientError(error: Error & { code?: string }, socket: Socket
   socket.end(rawErrorResponse(codes[error.code ?? ''] ?? 'MALFORMED_REQUEST'));
 }
 
-/** Returns an HTTP response as text, for sockets on which there is no request to respond to. */
+/** Returns an HTTP response as text, for sockets without a Fastify request. */
 export function rawErrorResponse(code: CommonCode): string {
   const { status, body } = renderError(code);
   const text = JSON.stringify(body);

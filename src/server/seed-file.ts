@@ -85,7 +85,8 @@ export function readSeedFile(file: string | undefined, defaults: SeedDefaults): 
   const overLimit = accounts.find(({ faults = [] }) => faults.length > faultLimit);
   if (overLimit) {
     throw new SetupError(
-      `The seed file ${file} has ${overLimit.faults?.length} fault rules for ${overLimit.key}, more than the limit of ${faultLimit}; remove some or raise --fault-limit.`,
+      `The seed file ${file} has ${overLimit.faults?.length} fault rules for ${overLimit.key}, ` +
+        `more than the limit of ${faultLimit}; remove some or raise --fault-limit.`,
     );
   }
   const profileDefaults = { credits: DEFAULT_CREDITS, rateLimit, speed, seed, clock: { mode } };

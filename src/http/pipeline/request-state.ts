@@ -5,7 +5,7 @@ import type { App } from '../context.ts';
 import type { PendingFaults } from '../faults/pending-faults.ts';
 import type { Entry } from '../journal/entry.ts';
 
-/** What the hooks and the route of one request know about it, in `request.state`. */
+/** State that the hooks and the route of a request share, in `request.state`. */
 export interface RequestState {
   /**
    * The account of the API key, set by authentication; on routes for result files, which need no key, the owner of the
