@@ -32,7 +32,7 @@ async function listening(flags: string[] = []) {
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
 
 describe.skipIf(!hasBoth)('localhost', () => {
-  it.each(ADDRESSES)('is the emulator with all that it does, at %s', async (host) => {
+  it.each(ADDRESSES)('serves everything at %s', async (host) => {
     const { ask, at, port, url } = await listening();
     expect(url).toBe(`http://127.0.0.1:${port}`);
     expect(await ask(host, get('/health'))).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\{"status":"ok"\}$/);
@@ -52,7 +52,7 @@ describe.skipIf(!hasBoth)('localhost', () => {
     expect(String(answer)).toMatch(/^HTTP\/1\.1 200 OK/);
   });
 
-  it('has one bound for the connections to both of its addresses', async () => {
+  it('shares the connection limit between both addresses', async () => {
     const { ask, at } = await listening(['--connection-limit', '2']);
     const held = ADDRESSES.map(at);
     await Promise.all(held.map((socket) => once(socket, 'connect')));
@@ -64,7 +64,7 @@ describe.skipIf(!hasBoth)('localhost', () => {
     held[1]!.destroy();
   });
 
-  it('is closed at both, also for those who are kept, or say nothing', async () => {
+  it('closes both addresses, with idle and silent connections', async () => {
     const { at, clock, close } = await listening();
     const ended: Promise<unknown>[] = [];
     for (const host of ADDRESSES) {
@@ -88,7 +88,7 @@ describe.skipIf(!hasBoth)('localhost', () => {
     }
   });
 
-  it('is there at one address, where the other one is taken', async () => {
+  it('listens on one address when the other one is in use', async () => {
     const other = createServer();
     other.listen(0, '::1');
     await once(other, 'listening');
@@ -101,7 +101,7 @@ describe.skipIf(!hasBoth)('localhost', () => {
   });
 });
 
-it('listens at the one address that is asked for, where that is no name', async () => {
+it('--host with an address listens on this address only', async () => {
   const emulator = await createTestEmulator(['--host', '127.0.0.1', '--port', '0']);
   const port = Number(new URL(await emulator.listen()).port);
   const socket = connect(port, '::1');

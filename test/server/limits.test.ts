@@ -54,7 +54,7 @@ async function visitor(port: number, options: { allowHalfOpen?: boolean } = {}):
 }
 
 describe('--connection-limit', () => {
-  it('tells one too many so, and lets the next one in when another has left', async () => {
+  it('refuses connections over the limit with a 503 until another one closes', async () => {
     const { port } = await listening(['--connection-limit', '2']);
     const [one] = [await visitor(port), await visitor(port)];
     // Refused before anything is read, and still no reset that would take the answer along.
@@ -66,7 +66,7 @@ describe('--connection-limit', () => {
     await expect.poll(async () => (await sendRawForJson(port, HEALTH)).status).toBe(200);
   });
 
-  it('counts a tunnel as the one connection that it is, and what comes in on the port for HTTPS', async () => {
+  it('counts a tunnel as one connection, and includes connections to the HTTPS port', async () => {
     const flags = ['--connection-limit', '2', '--https-port', '0'];
     const { port, httpsPort, authority } = await listening(flags);
     const { certificate: ca } = await authority();
@@ -79,7 +79,7 @@ describe('--connection-limit', () => {
     await expect.poll(async () => (await sendRawForJson(port, HEALTH)).status).toBe(200);
   });
 
-  it('bounds those that are told, too, and keeps none of them for longer than a second', async () => {
+  it('limits pending refusals, and closes them after a second', async () => {
     const { port, clock } = await listening(['--connection-limit', '1']);
     const guest = await visitor(port);
     // They never close their side.
@@ -108,7 +108,7 @@ describe('--connection-limit', () => {
     expect(guest.destroyed).toBe(false);
   });
 
-  it('keeps nobody from stopping', async () => {
+  it('does not keep the emulator from stopping', async () => {
     const { port, close } = await listening(['--connection-limit', '1']);
     const guest = await visitor(port);
     const refused = await visitor(port, { allowHalfOpen: true });
@@ -118,10 +118,10 @@ describe('--connection-limit', () => {
   });
 });
 
-describe('a request', () => {
+describe('requests', () => {
   const withHeader = (length: number) => `GET /health HTTP/1.0\r\nX: ${'x'.repeat(length)}\r\n\r\n`;
 
-  it('has a head of --header-limit-bytes at most', async () => {
+  it('have headers of at most --header-limit-bytes', async () => {
     const { port: small } = await listening(['--header-limit-bytes', '4096']);
     expect(await sendRawForJson(small, withHeader(4200))).toEqual({ status: 431, body: INVALID });
     expect((await sendRawForJson(small, withHeader(3900))).status).toBe(200);
@@ -129,7 +129,7 @@ describe('a request', () => {
     expect((await sendRawForJson(large, withHeader(60_000))).status).toBe(200);
   });
 
-  it('has a body of --body-limit-bytes at most', async () => {
+  it('have a body of at most --body-limit-bytes', async () => {
     const { post, told } = await listening(['--body-limit-bytes', '2048']);
     const send = async (length: number) =>
       told(await post('/api/sora-2/generate', { prompt: 'x'.repeat(length), mode: 'textToVideo' }));
@@ -144,7 +144,7 @@ describe('a request', () => {
       'half a body',
       'POST /api/sora-2/generate HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer np_test_default\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"pro',
     ],
-  ])('of which comes %s has --request-timeout-seconds', async (_what, bytes) => {
+  ])('of which only %s arrives end after --request-timeout-seconds', async (_what, bytes) => {
     const { port } = await listening(['--request-timeout-seconds', '1']);
     expect(await sendRawForJson(port, bytes)).toEqual({ status: 408, body: INVALID });
   });
@@ -153,7 +153,7 @@ describe('a request', () => {
 describe('--stream-limit', () => {
   const STREAM = '/api/sora-2/generate-prompt';
 
-  it('refuses one too many before it is charged, and nothing but answers that take their time', async () => {
+  it('rejects a stream over the limit before it is charged, and no short responses', async () => {
     const { post, told, account, clock } = await listening(['--stream-limit', '2']);
     const open = [await post(STREAM, TOPIC), await post(STREAM, TOPIC)];
     expect(account('np_test_default').balance).toBe(996);
@@ -167,7 +167,7 @@ describe('--stream-limit', () => {
     expect((await post(STREAM, TOPIC)).status).toBe(200);
   });
 
-  it('has room again when a client has left', async () => {
+  it('frees the slot when the client disconnects', async () => {
     const { post, probe } = await listening(['--stream-limit', '1']);
     const stream = await post(STREAM, TOPIC);
     expect(await probe()).toBe(503);
@@ -175,7 +175,7 @@ describe('--stream-limit', () => {
     await expect.poll(probe).toBe(200);
   });
 
-  it('holds for answers that are delayed or hang, one place for each request', async () => {
+  it('applies to delayed and hanging responses, with one slot per request', async () => {
     const { post, probe, clock } = await listening(['--stream-limit', '1']);
     const delayed = post(STREAM, TOPIC, { 'x-emulator-fault': 'delay=10s' });
     await expect.poll(probe).toBe(503);
@@ -188,7 +188,7 @@ describe('--stream-limit', () => {
     await expect.poll(probe).toBe(200);
   });
 
-  it('knows when a client has left that sent requests one behind the other', async () => {
+  it('frees the slots of pipelined requests when the client disconnects', async () => {
     const { port, post, probe } = await listening(['--stream-limit', '3']);
     const hanging =
       'POST /api/sora-2/check-status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer np_test_default\r\nx-emulator-fault: delay=10m\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{"taskId":"x"}';
@@ -204,7 +204,7 @@ describe('--stream-limit', () => {
 });
 
 describe('--listener-limit', () => {
-  it('holds for events and waits together, and is free again when they are over', async () => {
+  it('applies to event streams and waits together, and frees the slots at their end', async () => {
     const { url, post } = await listening(['--listener-limit', '2']);
     const { taskId } = (await (await post('/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' })).json()) as {
       taskId: string;
@@ -223,7 +223,7 @@ describe('--listener-limit', () => {
     expect([refused.status, await refused.json()]).toEqual([
       503,
       {
-        error: 'There can be 2 listeners and waits at once, and there are (--listener-limit).',
+        error: 'The limit of 2 concurrent listeners and waits is reached (--listener-limit).',
         code: 'TOO_MANY_LISTENERS',
       },
     ]);
@@ -239,7 +239,7 @@ describe('--listener-limit', () => {
 describe('--auto-account-limit', () => {
   const VALID = { prompt: 'a', mode: 'textToVideo' };
 
-  it('lets the least recently used one go, and tells when none can', async () => {
+  it('evicts the least recently used account, and is 503 when none can be evicted', async () => {
     const { post, told, account, clock, core } = await listening(['--auto-account-limit', '2']);
     const use = async (key: string, body: object = {}) =>
       told(await post('/api/sora-2/generate', body, {}, `np_test_${key}`));
@@ -257,8 +257,8 @@ describe('--auto-account-limit', () => {
   });
 });
 
-describe('limits of the control plane', () => {
-  it('--snapshot-limit is for each account', async () => {
+describe('control plane limits', () => {
+  it('--snapshot-limit applies per account', async () => {
     const { send } = await createTestEmulator(['--snapshot-limit', '2']);
     const take = (name: string, key = 'np_test_default') =>
       send('POST', `/__admin/accounts/${key}/snapshots`, { key: null, body: { name } });
@@ -270,7 +270,7 @@ describe('limits of the control plane', () => {
     expect((await take('c', 'np_test_auto')).status).toBe(201);
   });
 
-  it('--fault-limit is for each account, and for everybody', async () => {
+  it('--fault-limit applies per account and to the global rules', async () => {
     const { send } = await createTestEmulator(['--fault-limit', '1']);
     const rule = { at: 'task', effect: { fail: true } };
     for (const path of ['/__admin/faults', '/__admin/accounts/np_test_default/faults']) {
@@ -282,7 +282,7 @@ describe('limits of the control plane', () => {
     }
   });
 
-  it('--fault-limit is for the seed file as well', async () => {
+  it('--fault-limit applies to the seed file', async () => {
     const file = join(tempDir(), 'accounts.json');
     const faults = [1, 2].map(() => ({ at: 'task', effect: { fail: true } }));
     writeFileSync(file, JSON.stringify({ accounts: [{ key: 'np_a', faults }] }));

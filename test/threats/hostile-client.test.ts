@@ -14,8 +14,8 @@ import { createTestClock } from '../support/test-clock.ts';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 const CONTROL = '\u0007\u001b[2J\u009b31m\r\n';
 
-describe('a hostile client', () => {
-  it('changes nothing of the program by fields named __proto__, constructor or prototype', async () => {
+describe('hostile clients', () => {
+  it('cannot pollute prototypes with fields named __proto__, constructor or prototype', async () => {
     const { send, get } = await createTestEmulator();
     const { paths } = (await get('/openapi.json')).body;
     const poison = '"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"prototype":{"polluted":1}';
@@ -43,7 +43,7 @@ describe('a hostile client', () => {
     expect((await send('POST', '/api/sora-2/generate', { body: VALID })).status).toBe(200);
   });
 
-  it('puts no header of its own into an answer', async () => {
+  it('cannot inject response headers', async () => {
     const emulator = await createTestEmulator();
     const { videoUrl } = await completeTask(emulator as never, 'sora-2');
     await emulator.app.listen({ port: 0, host: '127.0.0.1' });
@@ -66,7 +66,7 @@ describe('a hostile client', () => {
   });
 
   it.each(['"><script>', 'evil.test/x?', 'user@evil.test', 'a b', 'evil.test#', '\\evil.test', "'"])(
-    'puts no Host such as %s into the URLs that are handed out',
+    'cannot inject the Host %s into result URLs',
     async (host) => {
       const { post, clock, app } = await createTestEmulator();
       const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
@@ -82,7 +82,7 @@ describe('a hostile client', () => {
     },
   );
 
-  it('reads no file and writes none, whatever paths and names it makes up', async () => {
+  it('cannot read or write files by path traversal', async () => {
     const dir = tempDir();
     const { send, authority, close } = await createTestEmulator(['--data-dir', dir]);
     await authority();
@@ -111,7 +111,7 @@ describe('a hostile client', () => {
     await close();
   });
 
-  it('guesses no results of an account whose seed it does not know', async () => {
+  it('cannot guess results of an account with an unknown seed', async () => {
     const idOf = async (flags: string[]) => {
       const { post } = await createTestEmulator(flags);
       return (await post('/api/sora-2/generate', VALID)).body.taskId;
@@ -123,7 +123,7 @@ describe('a hostile client', () => {
     expect(known).toMatch(/^task_[0-9a-f]{24}$/);
   });
 
-  it('gets into the control plane by no part of the token, nor with more than it', async () => {
+  it('cannot enter the control plane with a part or an extension of the token', async () => {
     const token = 'very-secret-token';
     const { send } = await createTestEmulator(['--admin-token', token]);
     const statusOf = async (sent: string) =>
@@ -139,8 +139,8 @@ describe('a hostile client', () => {
   });
 });
 
-describe('what is kept and told', () => {
-  it('is readable for its owner alone, as far as the emulator makes it', async () => {
+describe('stored and logged data', () => {
+  it('is readable by its owner only', async () => {
     const dir = tempDir();
     const { authority, post } = await createTestEmulator(['--data-dir', dir]);
     await authority();
@@ -150,7 +150,7 @@ describe('what is kept and told', () => {
     for (const [file, mode] of modes) expect([file, mode]).toEqual([file, 0o600]);
   });
 
-  it('has in its log neither keys, but those of tests, nor tokens, prompts or queries', async () => {
+  it('logs no keys except test keys, and no tokens, prompts or queries', async () => {
     const lines: string[] = [];
     const logger = pino({ level: 'trace' }, { write: (line) => void lines.push(line) });
     const token = 'very-secret-token';
@@ -187,7 +187,7 @@ describe('what is kept and told', () => {
     expect(text).toContain('There is no account with the key sk_l…');
   });
 
-  it('has one line of JSON in its log for each request, whatever is in that', async () => {
+  it('logs one line of JSON per request, whatever the request contains', async () => {
     const lines: string[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => void lines.push(line) });
     const { send } = await createTestEmulator([], createTestClock(), logger);

@@ -19,7 +19,7 @@ afterEach(() => {
   servers.clear();
 });
 
-describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
+describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
   let browser: Browser;
   beforeAll(async () => {
     // Names that an attacker could have made to lead to this machine.
@@ -141,7 +141,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     ['of another site', 'www.evil.test'],
     ['of another port of this machine', '127.0.0.1'],
     ['under another name of this machine', 'localhost'],
-  ])('%s changes nothing over the control plane and reads nothing', async (_what, name) => {
+  ])('%s cannot change or read anything through the control plane', async (_what, name) => {
     const { origin, served, refused, state } = await emulatorOnPort();
     const before = state();
     const page = await pageOf(name);
@@ -151,7 +151,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     expect(state()).toEqual(before);
   });
 
-  it('gets no further with the control plane open to other machines, nor with a token in the way', async () => {
+  it('cannot use the control plane with --admin-remote or with a token', async () => {
     for (const flags of [
       ['--admin-remote', 'on'],
       ['--admin-token', TOKEN],
@@ -165,7 +165,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
   });
 
   it.each([[[]], [['--admin-remote', 'on']]])(
-    'whose name is made to lead to the emulator itself gets no further, with flags %j',
+    'cannot use the control plane by DNS rebinding, with flags %j',
     async (flags) => {
       const { port, served, refused, state } = await emulatorOnPort(flags);
       const before = state();
@@ -182,7 +182,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     },
   );
 
-  it('spends no credits: it cannot send a key', async () => {
+  it('cannot spend credits, because it cannot send a key', async () => {
     const { origin, state } = await emulatorOnPort();
     const before = state();
     const page = await pageOf('www.evil.test');
@@ -201,7 +201,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     expect(state()).toEqual(before);
   });
 
-  it.each(['/docs', '/console'])('shows %s in no frame of its own', async (path) => {
+  it.each(['/docs', '/console'])('cannot show %s in a frame', async (path) => {
     const { origin } = await emulatorOnPort();
     const page = await pageOf('www.evil.test');
     const complaints: string[] = [];
@@ -218,7 +218,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     expect(complaints.join('\n')).toContain("frame-ancestors 'none'");
   });
 
-  it('that gets a form or a beacon into a page of the emulator itself changes nothing', async () => {
+  it('cannot change anything with a form or beacon injected into a page of the emulator', async () => {
     const { origin, served, refused, state } = await emulatorOnPort();
     const before = state();
     const page = await browser.newPage();
@@ -256,7 +256,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     expect(state()).toEqual(before);
   });
 
-  it('is told apart from our own page, which may call', async () => {
+  it('is distinguished from the page of the emulator, which may use the control plane', async () => {
     const { origin, served } = await emulatorOnPort();
     const page = await browser.newPage();
     onTestFinished(() => page.close());

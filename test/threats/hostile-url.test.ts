@@ -21,8 +21,8 @@ async function target() {
   return { port: (server.address() as AddressInfo).port, calls: () => calls };
 }
 
-describe('a hostile URL', () => {
-  it('is called by no endpoint, at no time', async () => {
+describe('hostile URLs', () => {
+  it('are never fetched by any endpoint', async () => {
     const { port, calls } = await target();
     const { post, clock, get, send } = await createTestEmulator();
     const url = `http://127.0.0.1:${port}/a.png`;
@@ -66,7 +66,7 @@ describe('a hostile URL', () => {
     expect(calls()).toBe(0);
   });
 
-  it('leads nowhere by way of the proxy', async () => {
+  it('are not reachable through the proxy', async () => {
     const { port: elsewhere, calls } = await target();
     const { app } = await createTestEmulator();
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
@@ -83,7 +83,7 @@ describe('a hostile URL', () => {
     expect(calls()).toBe(0);
   });
 
-  it('finds nothing in the server that could call it', () => {
+  it('have no code in the server that could fetch them', () => {
     // Commands that call a server by name, which their user has given, and what runs inside of a user's own program or browser.
     const callers = [
       'main.ts',

@@ -8,7 +8,7 @@ const objects = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(leve
 it.each([
   ['lists', nested],
   ['objects', objects],
-])('refuses a body of %s nested deeper than 512 levels, wherever it is read', async (_what, bodyOf) => {
+])('request bodies are rejected when %s are nested deeper than 512 levels', async (_what, bodyOf) => {
   const { post, send, core } = await createTestEmulator();
   // With such a rule what the body says is made a text again.
   core.faults.add(null, { at: 'request', match: { contains: 'nowhere' }, effect: { fail: true } });
@@ -29,7 +29,7 @@ it.each([
   expect(body.requests).toHaveLength(4);
 });
 
-it('takes brackets in a text for text', async () => {
+it('request bodies may have any number of brackets inside strings', async () => {
   const { post } = await createTestEmulator();
   for (const text of ['['.repeat(2000), `\\"${'{"'.repeat(2000)}`, `${'['.repeat(600)}\\\\`, '\\']) {
     const body = { prompt: text, mode: 'textToVideo', more: '\\'.repeat(7), last: [text] };
@@ -47,18 +47,21 @@ it.each([
   ['/api/sora/remove-watermark', 'share_link', 'MISSING_SHARE_LINK', {}],
   ['/api/sora-2-tvc/generate', 'adTheme', 'INVALID_INPUT', {}],
   ['/api/nano-banana-2/generate', 'prompt', 'INVALID_PROMPT', { mode: 'generate' }],
-])('refuses at %s what is no %s, even what cannot be compared, with %s', async (path, field, errorCode, rest) => {
-  const { post } = await createTestEmulator();
-  for (const value of UNCOMPARABLE) {
-    const body = { ...rest, [field]: value };
-    expect(await post(path, body), JSON.stringify(body)).toMatchObject({
-      status: 400,
-      body: { errorCode },
-    });
-  }
-});
+])(
+  'POST %s rejects a %s of any other type, also with a length that cannot be compared, with %s',
+  async (path, field, errorCode, rest) => {
+    const { post } = await createTestEmulator();
+    for (const value of UNCOMPARABLE) {
+      const body = { ...rest, [field]: value };
+      expect(await post(path, body), JSON.stringify(body)).toMatchObject({
+        status: 400,
+        body: { errorCode },
+      });
+    }
+  },
+);
 
-it('refuses shots whose id cannot be compared', async () => {
+it('shots are rejected when their id cannot be compared', async () => {
   const { post } = await createTestEmulator();
   const shot = { prompt: 'a', generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' };
   for (const id of UNCOMPARABLE) {
@@ -69,7 +72,7 @@ it('refuses shots whose id cannot be compared', async () => {
   }
 });
 
-it('refuses what has a length that cannot be compared where a text or a list has to be short', async () => {
+it('values with a length that cannot be compared are rejected where a string or list has a maximum length', async () => {
   const { post, send } = await createTestEmulator();
   const [, , value] = UNCOMPARABLE;
   expect(await post('/api/veo-3/generate', { shots: value })).toMatchObject({

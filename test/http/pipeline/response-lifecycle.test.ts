@@ -19,7 +19,7 @@ async function listening() {
   return { ...emulator, id, underWay, socket: connect(Number(port), '127.0.0.1') };
 }
 
-it('what is answered leaves no trace at its account', async () => {
+it('responses leave no abort listeners on their account', async () => {
   const { post, get, core, createAccount } = await createTestEmulator();
   const { id } = createAccount('k', { clock: { mode: 'frozen' } });
   const { body } = await post('/api/sora-2/generate', { prompt: 'a dog', mode: 'textToVideo' }, 'k');
@@ -30,7 +30,7 @@ it('what is answered leaves no trace at its account', async () => {
   expect(getEventListeners(core.lifetimes.signalFor(id), 'abort')).toEqual([]);
 });
 
-it('a listener behind an answer that is late is given up when its client goes', async () => {
+it('an event stream pipelined behind a delayed response ends when the client disconnects', async () => {
   const { socket, core, underWay } = await listening();
   socket.write(POLL + request('GET /__admin/events'));
   await vi.waitFor(() => expect([underWay(), core.events.hasListeners()]).toEqual([1, true]));
@@ -38,7 +38,7 @@ it('a listener behind an answer that is late is given up when its client goes', 
   await vi.waitFor(() => expect([underWay(), core.events.hasListeners()]).toEqual([0, false]));
 });
 
-it('requests behind an answer that is late are given up when their client goes, however many', async () => {
+it('requests pipelined behind a delayed response end when the client disconnects', async () => {
   const warnings: Error[] = [];
   const warn = (warning: Error) => warnings.push(warning);
   process.on('warning', warn);
@@ -55,7 +55,7 @@ it.each([
   ['alone', ''],
   ['behind another', POLL],
 ])(
-  'a text whose answer is late, %s on its connection, is written to its end without its client, and nothing is said of a failure',
+  'a text whose response is delayed, %s on its connection, is completed after a disconnect, without a warning',
   async (_where, before) => {
     const lines: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
@@ -74,7 +74,7 @@ it.each([
   },
 );
 
-it('a listener that reads nothing is cut off, and nothing is kept for it any more', async () => {
+it('an event stream that is not read is closed', async () => {
   const { socket, core, id } = await listening();
   socket.write(request('GET /__admin/events'));
   await vi.waitFor(() => expect(core.events.hasListeners()).toBe(true));
@@ -91,7 +91,7 @@ it('a listener that reads nothing is cut off, and nothing is kept for it any mor
   socket.destroy();
 });
 
-it('a text whose client has left before it is begun is paid for, and no failure', async () => {
+it('a text whose client disconnects before it starts is charged, without a warning', async () => {
   const lines: string[] = [];
   const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
   const { app, core, createAccount } = await createTestEmulator([], undefined, logger);
