@@ -11,7 +11,7 @@ import { tempDir } from '../support/temp-dir.ts';
 
 const FOR_A_YEAR = { notBefore: new Date(Date.now() - 1000), notAfter: new Date(Date.now() + 3e10) };
 
-/** What a client that trusts this authority alone makes of a certificate of it for this host. */
+/** Verifies a certificate of the authority for a host as a client that trusts only this authority. */
 async function opinionOf(pem: string, host: string): Promise<string> {
   const authority = await fromPem(pem);
   const { key, certificate } = await toPem(await createLeaf(authority, host, FOR_A_YEAR));
@@ -34,7 +34,7 @@ async function opinionOf(pem: string, host: string): Promise<string> {
 
 const DAY_MS = 86_400_000;
 
-/** The certificates that a server sends which is encrypted for this host, its own first. */
+/** Returns the certificates that a server with the context of this host sends, its own first. */
 async function sentFor(authority: Authority, host: string): Promise<X509Certificate[]> {
   const server = createServer({
     SNICallback: (name, done) => void authority.contextFor(name).then((context) => done(null, context)),
@@ -44,7 +44,7 @@ async function sentFor(authority: Authority, host: string): Promise<X509Certific
   onTestFinished(() => void server.close());
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  // Who trusts nothing has no other certificates than those that are sent.
+  // Without trusted certificates the client sees only those that the server sends.
   const socket = connect({ port, host: '127.0.0.1', servername: host, rejectUnauthorized: false });
   await once(socket, 'secureConnect');
   const chain: X509Certificate[] = [];

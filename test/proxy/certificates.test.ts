@@ -16,7 +16,7 @@ const made = async (host = 'nanophoto.ai') => {
   return { authority: authority.certificate, leaf: leaf.certificate };
 };
 const isCritical = (certificate: x509.X509Certificate, type: string) => certificate.getExtension(type)?.critical;
-/** As others read it. */
+/** Parses a certificate with node:crypto. */
 const readByNode = (certificate: x509.X509Certificate) => new X509Certificate(certificate.toString('pem'));
 const idsOf = (certificate: x509.X509Certificate) => ({
   own: certificate.getExtension(x509.SubjectKeyIdentifierExtension)?.keyId,
@@ -36,7 +36,7 @@ describe('authority certificate', () => {
       critical: true,
     });
     expect(authority.getExtension(x509.ExtendedKeyUsageExtension)!.usages).toEqual([x509.ExtendedKeyUsage.serverAuth]);
-    // Who does not understand the constraint is not to trust it.
+    // Critical: clients that do not support the extension reject the certificate.
     expect(isCritical(authority, NAME_CONSTRAINTS)).toBe(true);
     expect(readByNode(authority).ca).toBe(true);
   });

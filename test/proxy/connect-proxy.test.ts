@@ -25,7 +25,7 @@ async function listening(flags: string[] = []) {
   return { ...emulator, emulator, port, ca };
 }
 
-/** The same with the lines that are logged. */
+/** Like `listening`, and returns the log lines. */
 async function logging(flags: string[] = []) {
   const lines: Record<string, unknown>[] = [];
   const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
@@ -34,7 +34,7 @@ async function logging(flags: string[] = []) {
   return { ...emulator, port, lines };
 }
 
-/** An encrypted connection through a tunnel. */
+/** Opens an encrypted connection through a tunnel. */
 async function secureTunnel(port: string, ca: string, servername = 'nanophoto.ai') {
   const { socket } = await openTunnel(port, 'nanophoto.ai:443');
   const secure = connectTls({ socket, servername, ca, ALPNProtocols: ['h2', 'http/1.1'] });
@@ -153,7 +153,7 @@ describe('CONNECT tunnels', () => {
   it('stay open after the handshake timeout once encrypted', async () => {
     const { port, ca, clock } = await listening();
     const secure = await secureTunnel(port, ca);
-    // The client is ready before the server is.
+    // The client finishes the handshake before the server.
     for (const waitedMs of [0, 60_000]) {
       clock.advance(waitedMs);
       secure.write('GET /health HTTP/1.1\r\nHost: nanophoto.ai\r\n\r\n');
@@ -237,7 +237,7 @@ describe('CONNECT tunnels', () => {
     const socket = connect(Number(port), '127.0.0.1').setEncoding('utf8');
     socket.on('error', () => {});
     socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\nCONNECT nanophoto.ai:443 HTTP/1.1\r\n');
-    // The server has the beginning of the second request when it answers the first one.
+    // The server has received the start of the second request when it responds to the first one.
     const [answer] = (await once(socket, 'data')) as [string];
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     const closed = once(socket.resume(), 'close');
@@ -310,8 +310,8 @@ describe('HTTPS port', () => {
       const answer = await sendOverTls(socket, { host, ca, request: get('/health', 'nanophoto.ai') });
       expect(answer).toMatch(/^HTTP\/1\.1 200 /);
     }
-    const stranger = connect(httpsPort()!, '127.0.0.1');
-    const refused = sendOverTls(stranger, { host: 'example.com', ca, request: get('/health') });
+    const foreignSocket = connect(httpsPort()!, '127.0.0.1');
+    const refused = sendOverTls(foreignSocket, { host: 'example.com', ca, request: get('/health') });
     await expect(refused).rejects.toThrow(/Hostname\/IP does not match/);
   });
 

@@ -18,7 +18,7 @@ async function listening(flags: string[] = []) {
     onTestFinished(() => void socket.destroy());
     return socket;
   };
-  /** All that comes until the connection ends. */
+  /** Returns all data until the connection ends. */
   async function ask(host: string, request: string): Promise<string> {
     const socket = at(host).setEncoding('utf8');
     socket.write(request);
@@ -37,7 +37,7 @@ describe.skipIf(!hasBoth)('localhost', () => {
     expect(url).toBe(`http://127.0.0.1:${port}`);
     expect(await ask(host, get('/health'))).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\{"status":"ok"\}$/);
     expect(await ask(host, get('/__admin/accounts'))).toMatch(/^HTTP\/1\.1 200 /);
-    // Node answers these without a body, or not at all, where nobody cares for them.
+    // By default Node responds to these without a body or not at all.
     const expecting = 'POST / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n';
     expect(await ask(host, expecting)).toMatch(/^HTTP\/1\.1 417 [\s\S]*"errorCode":"INVALID_INPUT"\}$/);
     expect(await ask(host, 'CONNECT else.test:443 HTTP/1.1\r\nHost: else.test:443\r\n\r\n')).toMatch(
@@ -75,7 +75,7 @@ describe.skipIf(!hasBoth)('localhost', () => {
       for (const socket of [silent, kept]) ended.push(once(socket.resume(), 'close'));
     }
     const closed = close();
-    // The grace of those of whom nobody knows what they want.
+    // The grace period of connections that have not sent a request.
     clock.advance(1500);
     await Promise.all([closed, ...ended]);
     for (const host of ADDRESSES) {

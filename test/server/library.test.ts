@@ -262,7 +262,7 @@ describe('client of the in-process emulator', () => {
         (sum, part) => sum + (typeof part === 'function' ? 1 : typeof part === 'object' ? methods(part) : 0),
         0,
       );
-    // Of the calls in docs/control-plane.md, all but health, ready, metrics and the stream of events; wait, advance in two forms.
+    // The operations of docs/control-plane.md without health, ready, metrics and events; wait and advance count twice.
     expect(methods(account)).toBe(30);
   });
 });

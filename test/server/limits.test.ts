@@ -13,7 +13,7 @@ const INVALID = { success: false, error: expect.any(String), errorCode: 'INVALID
 const HEALTH = 'GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 const TOPIC = { topic: 'A lighthouse in a storm', technique: 'match-cut', duration: 15 };
 
-/** What the running test has open; gone before the emulator stops, which would wait for it. */
+/** Connections of the running test, closed before the emulator stops, which would wait for them. */
 let leaving: AbortController;
 beforeEach(() => {
   leaving = new AbortController();
@@ -26,7 +26,7 @@ async function listening(flags: string[]) {
   const url = await emulator.listen();
   leaving.signal.addEventListener('abort', () => emulator.app.server.closeAllConnections());
   const port = Number(new URL(url).port);
-  /** Over a real connection, as there is no other way to be under way. */
+  /** Sends a request over a real connection: injected requests cannot be in progress. */
   const post = (path: string, body: object, headers: object = {}, key = 'np_test_default') =>
     fetch(url + path, {
       method: 'POST',
@@ -34,17 +34,17 @@ async function listening(flags: string[]) {
       body: JSON.stringify(body),
       signal: leaving.signal,
     });
-  const told = async (response: Response) => ({ status: response.status, body: await response.json() });
-  /** Whether there is room for a stream, which is over at once on this clock. */
+  const toResult = async (response: Response) => ({ status: response.status, body: await response.json() });
+  /** Returns whether a slot for a stream is free. On this clock the stream ends at once. */
   const probe = async () => {
     const answer = await post('/api/sora-2/generate-prompt', TOPIC, {}, 'np_test_auto');
     await answer.text();
     return answer.status;
   };
-  return { ...emulator, url, port, post, told, probe };
+  return { ...emulator, url, port, post, toResult, probe };
 }
 
-/** A connection that is there, and says nothing. */
+/** Opens a connection that sends nothing. */
 async function visitor(port: number, options: { allowHalfOpen?: boolean } = {}): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1', ...options });
   socket.on('error', () => {});
@@ -57,9 +57,9 @@ describe('--connection-limit', () => {
   it('refuses connections over the limit with a 503 until another one closes', async () => {
     const { port } = await listening(['--connection-limit', '2']);
     const [one] = [await visitor(port), await visitor(port)];
-    // Refused before anything is read, and still no reset that would take the answer along.
+    // Refused before the request is read, but without a reset that would discard the response.
     expect(await sendRawForJson(port, HEALTH)).toEqual({ status: 503, body: UNAVAILABLE });
-    // Who has read it has left no trace, however many there are.
+    // Refused connections are forgotten when the client has read the response.
     for (let n = 0; n < 120; n++) expect((await sendRawForJson(port, HEALTH)).status).toBe(503);
     expect((await sendRawBytes(port, `POST / HTTP/1.1\r\n${'x'.repeat(100_000)}`)).end).toBe('closed');
     one.destroy();
@@ -82,9 +82,9 @@ describe('--connection-limit', () => {
   it('limits pending refusals, and closes them after a second', async () => {
     const { port, clock } = await listening(['--connection-limit', '1']);
     const guest = await visitor(port);
-    // They never close their side.
+    // These clients never close their side.
     const others = await Promise.all(Array.from({ length: 130 }, () => visitor(port, { allowHalfOpen: true })));
-    const told = await Promise.all(
+    const refusals = await Promise.all(
       others.map(async (socket) => {
         let bytes = 0;
         socket.on('data', (piece) => {
@@ -94,9 +94,9 @@ describe('--connection-limit', () => {
         return bytes > 0;
       }),
     );
-    expect(told.filter(Boolean)).toHaveLength(100);
+    expect(refusals.filter(Boolean)).toHaveLength(100);
     clock.advance(1000);
-    // Who writes to a connection that is closed at the other end is told so.
+    // Writing to a connection that the other side has closed is an error.
     await Promise.all(
       others.map(async (socket) => {
         const closed = socket.closed ? undefined : once(socket, 'close').catch(() => {});
@@ -130,9 +130,9 @@ describe('requests', () => {
   });
 
   it('have a body of at most --body-limit-bytes', async () => {
-    const { post, told } = await listening(['--body-limit-bytes', '2048']);
+    const { post, toResult } = await listening(['--body-limit-bytes', '2048']);
     const send = async (length: number) =>
-      told(await post('/api/sora-2/generate', { prompt: 'x'.repeat(length), mode: 'textToVideo' }));
+      toResult(await post('/api/sora-2/generate', { prompt: 'x'.repeat(length), mode: 'textToVideo' }));
     expect(await send(2048)).toEqual({ status: 413, body: INVALID });
     expect((await send(1900)).status).toBe(200);
   });
@@ -154,10 +154,10 @@ describe('--stream-limit', () => {
   const STREAM = '/api/sora-2/generate-prompt';
 
   it('rejects a stream over the limit before it is charged, and no short responses', async () => {
-    const { post, told, account, clock } = await listening(['--stream-limit', '2']);
+    const { post, toResult, account, clock } = await listening(['--stream-limit', '2']);
     const open = [await post(STREAM, TOPIC), await post(STREAM, TOPIC)];
     expect(account('np_test_default').balance).toBe(996);
-    expect(await told(await post(STREAM, TOPIC))).toEqual({ status: 503, body: UNAVAILABLE });
+    expect(await toResult(await post(STREAM, TOPIC))).toEqual({ status: 503, body: UNAVAILABLE });
     const link = { share_link: 'https://sora.chatgpt.com/p/s_1' };
     expect((await post('/api/sora/remove-watermark', link)).status).toBe(503);
     expect(account('np_test_default')).toMatchObject({ balance: 996, taskCount: 2 });
@@ -197,7 +197,7 @@ describe('--stream-limit', () => {
     await expect.poll(probe).toBe(503);
     socket.destroy();
     await expect.poll(probe).toBe(200);
-    // All three places, not only that of the one whose turn it was.
+    // All three slots, not only that of the response in progress.
     const three = await Promise.all([1, 2, 3].map(() => post(STREAM, TOPIC)));
     expect(three.map(({ status }) => status)).toEqual([200, 200, 200]);
   });
@@ -227,7 +227,7 @@ describe('--listener-limit', () => {
         code: 'TOO_MANY_LISTENERS',
       },
     ]);
-    // What needs no waiting needs no room.
+    // A wait that ends at once takes no slot.
     expect((await fetch(`${url}/__admin/accounts`)).status).toBe(200);
     client.abort();
     await waiting;
@@ -240,14 +240,14 @@ describe('--auto-account-limit', () => {
   const VALID = { prompt: 'a', mode: 'textToVideo' };
 
   it('evicts the least recently used account, and is 503 when none can be evicted', async () => {
-    const { post, told, account, clock, core } = await listening(['--auto-account-limit', '2']);
+    const { post, toResult, account, clock, core } = await listening(['--auto-account-limit', '2']);
     const use = async (key: string, body: object = {}) =>
-      told(await post('/api/sora-2/generate', body, {}, `np_test_${key}`));
+      toResult(await post('/api/sora-2/generate', body, {}, `np_test_${key}`));
     for (const key of ['a', 'b', 'a', 'c']) await use(key);
     expect(['a', 'b', 'c'].map((key) => account(`np_test_${key}`) !== undefined)).toEqual([true, false, true]);
     for (const key of ['a', 'c']) await use(key, VALID);
     expect(await use('d')).toEqual({ status: 503, body: UNAVAILABLE });
-    // Keys that need no room.
+    // Keys that are not auto-created.
     expect((await use('default', VALID)).status).toBe(200);
     expect((await use('a', VALID)).status).toBe(200);
     clock.advance(60_000);

@@ -7,7 +7,7 @@ import { createTestClock } from '../support/test-clock.ts';
 const ORDER = { prompt: 'A cat', mode: 'textToVideo' };
 const GENERATE = '/api/sora-2/generate';
 
-/** An emulator whose turns of the event loop last until `endTurn`. */
+/** Creates an emulator whose event-loop turns last until `endTurn`. */
 async function heldTurns() {
   const held: (() => void)[] = [];
   const emulator = await createTestEmulator([], {
@@ -23,7 +23,7 @@ async function heldTurns() {
   };
 }
 
-/** What has come of a promise by now; undefined: nothing yet. */
+/** Returns the value of a promise, or undefined if it is pending. */
 async function soon<T>(promise: Promise<T>): Promise<T | undefined> {
   for (let turn = 0; turn < 20; turn++) await turnEnds();
   return Promise.race([promise, Promise.resolve(undefined)]);

@@ -138,9 +138,9 @@ describe('fault rules of seeded accounts', () => {
   it('exist from the start, and again after a reset of the account or of all accounts', async () => {
     const { post, send, core, account } = await createTestEmulator(['--seed-file', file()]);
     const statuses = async () => {
-      const told: number[] = [];
-      for (let n = 0; n < 2; n++) told.push((await post(GENERATE, VALID, 'np_test_odd')).status);
-      return told;
+      const statuses: number[] = [];
+      for (let n = 0; n < 2; n++) statuses.push((await post(GENERATE, VALID, 'np_test_odd')).status);
+      return statuses;
     };
     expect(await statuses()).toEqual([418, 200]);
     expect((await post(GENERATE, VALID, 'np_test_even')).status).toBe(200);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createTestEmulator } from '../support/emulator.ts';
 import { sendRawForJson } from '../support/raw-http.ts';
 
-/** What comes back for bytes that no HTTP library would send. */
+/** Returns the response to bytes that no HTTP library would send. */
 async function raw(bytes: string): Promise<{ status: number; body: unknown }> {
   const { app } = await createTestEmulator();
   await app.listen({ port: 0, host: '127.0.0.1' });
@@ -20,7 +20,7 @@ describe('raw HTTP', () => {
     ['a malformed request line', 'HELLO\r\n\r\n', 400],
     ['a malformed header', `GET / HTTP/1.1\r\n${HOST}no colon here\r\n\r\n`, 400],
     ['a second Content-Length', `POST / HTTP/1.1\r\n${HOST}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`, 400],
-    ['a Content-Length that is no number', `POST / HTTP/1.1\r\n${HOST}Content-Length: x\r\n\r\n`, 400],
+    ['a Content-Length that is not a number', `POST / HTTP/1.1\r\n${HOST}Content-Length: x\r\n\r\n`, 400],
     ['headers of absurd size', `GET / HTTP/1.1\r\n${HOST}X: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
     ['no Host', `GET /api HTTP/1.1\r\nConnection: close\r\n\r\n`, 400],
     ['an unknown expectation', `POST / HTTP/1.1\r\n${HOST}Expect: miracles\r\nContent-Length: 0\r\n\r\n`, 417],

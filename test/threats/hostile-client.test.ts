@@ -102,7 +102,7 @@ describe('hostile clients', () => {
       }
       const body = { name };
       const taken = await send('POST', '/__admin/accounts/np_test_default/snapshots', { key: null, body });
-      // A name is nothing but text in the database.
+      // Names are only text in the database.
       expect(taken.status).toBe(/^[\w.-]+$/.test(name) ? 201 : 400);
     }
     expect(readdirSync(dir).filter((file) => !/^(authority\.pem|emulator\.sqlite(-wal|-shm)?)$/.test(file))).toEqual(
@@ -117,7 +117,7 @@ describe('hostile clients', () => {
       return (await post('/api/sora-2/generate', VALID)).body.taskId;
     };
     const known = await idOf([]);
-    // With the seed that everybody can read in the documentation, everybody can work them out.
+    // With the documented default seed, ids are predictable.
     expect(await idOf([])).toBe(known);
     expect(await idOf(['--seed', 'nobody knows this'])).not.toBe(known);
     expect(known).toMatch(/^task_[0-9a-f]{24}$/);
@@ -202,22 +202,19 @@ describe('stored and logged data', () => {
     }
   });
 
-  it.skipIf(!hasProgram('python3', '-c', 'import pty'))(
-    'tells a terminal nothing that a terminal would do',
-    async () => {
-      const { stdout } = await promisify(execFile)(
-        'python3',
-        ['-c', IN_TERMINAL, process.execPath, MAIN, '--port', '0'],
-        { env: { PATH: process.env.PATH! }, timeout: 20_000, encoding: 'latin1' },
-      );
-      expect(stdout).toContain('There is no account with the key');
-      // Colours are our own.
-      for (const order of ['\u001b[2J', '\u0007', '\u00c2\u009b']) expect(stdout).not.toContain(order);
-    },
-  );
+  it.skipIf(!hasProgram('python3', '-c', 'import pty'))('cannot send control sequences to a terminal', async () => {
+    const { stdout } = await promisify(execFile)(
+      'python3',
+      ['-c', IN_TERMINAL, process.execPath, MAIN, '--port', '0'],
+      { env: { PATH: process.env.PATH! }, timeout: 20_000, encoding: 'latin1' },
+    );
+    expect(stdout).toContain('There is no account with the key');
+    // The colors are the emulator's own.
+    for (const order of ['\u001b[2J', '\u0007', '\u00c2\u009b']) expect(stdout).not.toContain(order);
+  });
 });
 
-/** Runs the emulator in a terminal, asks for an account with an odd key, and tells all that the terminal was sent. */
+/** Runs the emulator in a terminal, requests an account with an odd key and returns the output of the terminal. */
 const IN_TERMINAL = `
 import os, pty, re, signal, sys, urllib.request
 pid, terminal = pty.fork()

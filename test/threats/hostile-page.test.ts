@@ -5,14 +5,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } 
 import { CHROMIUM, openBrowser } from '../support/browser.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 
-// What runs in the page knows the names of the page.
-// biome-ignore lint/suspicious/noExplicitAny: the compiler does not
+// biome-ignore lint/suspicious/noExplicitAny: a global of the page, which the compiler does not know
 declare const document: any;
 
 const TOKEN = 'very-secret-token';
 const KEY = 'np_test_default';
 
-/** Browsers keep connections that they may need: the emulators of the running test do not wait for these. */
+/** Closes connections on stop: browsers keep idle ones, for which the emulators would wait. */
 const servers = new Set<Server>();
 afterEach(() => {
   for (const server of servers) server.closeAllConnections();
@@ -22,7 +21,7 @@ afterEach(() => {
 describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
   let browser: Browser;
   beforeAll(async () => {
-    // Names that an attacker could have made to lead to this machine.
+    // Host names that an attacker can resolve to this machine.
     browser = await openBrowser(['--host-resolver-rules=MAP *.evil.test 127.0.0.1']);
   });
   afterAll(() => browser?.close());
@@ -31,14 +30,14 @@ describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
     const emulator = await createTestEmulator(flags);
     const origin = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
     servers.add(emulator.app.server);
-    // Whoever gets in shows in the answers; whoever does not, in the refusals.
+    // Requests that got past the guard, and requests that did not.
     const refused: string[] = [];
     const served: string[] = [];
     emulator.app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       if (!request.url!.startsWith('/__admin')) return;
       response.once('close', () => {
-        const told = `${request.method} ${request.url} ${response.statusCode}`;
-        (response.statusCode < 400 ? served : refused).push(told);
+        const line = `${request.method} ${request.url} ${response.statusCode}`;
+        (response.statusCode < 400 ? served : refused).push(line);
       });
     });
     const state = () => {
@@ -50,7 +49,7 @@ describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
     return { ...emulator, origin, port: new URL(origin).port, served, refused, state };
   }
 
-  /** An empty page that is served under this name, which leads to this machine. */
+  /** Serves an empty page under a host name that resolves to this machine. */
   async function pageOf(name: string): Promise<Page> {
     const server = createServer((_request, response) => {
       response.setHeader('content-type', 'text/html').end('<!doctype html><body></body>');
@@ -65,7 +64,7 @@ describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
     return page;
   }
 
-  /** Everything that a page can send without being asked whether it may. Resolves when all of it has been answered. */
+  /** Sends every kind of request that a page can send without a preflight, and waits for the responses. */
   const attack = (page: Page, origin: string, extra: object = {}) =>
     page.evaluate(
       async ({ origin, extra }) => {
@@ -96,12 +95,12 @@ describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
                 const text = answer.status === 200 ? await answer.text() : '';
                 if (text !== '') read.push(`${method} ${path} ${text.slice(0, 40)}`);
               } catch {
-                // Refused by the browser.
+                // Blocked by the browser.
               }
             }
           }
         }
-        // Elements load what they are told to, without an origin.
+        // Requests of elements have no Origin header.
         const loads = ['img', 'script', 'iframe', 'video', 'link'].map(
           (name) =>
             new Promise((resolve) => {
@@ -171,7 +170,7 @@ describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
       const before = state();
       const page = await browser.newPage();
       onTestFinished(() => page.close());
-      // To its browser the page and the emulator are the same origin from here on.
+      // From here on the browser considers page and emulator the same origin.
       const rebound = `http://rebound.evil.test:${port}`;
       await page.goto(`${rebound}/health`);
       expect(await page.evaluate(async () => (await fetch('/health')).status)).toBe(200);
@@ -187,16 +186,16 @@ describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
     const before = state();
     const page = await pageOf('www.evil.test');
     const statuses = await page.evaluate(async (url) => {
-      const told: unknown[] = [];
+      const statuses: unknown[] = [];
       for (const mode of ['cors', 'no-cors'] as const) {
         const headers = { authorization: 'Bearer np_test_default', 'content-type': 'application/json' };
         const body = '{"prompt":"a","mode":"textToVideo"}';
         const answer = await fetch(url, { method: 'POST', mode, headers, body }).catch(() => undefined);
-        told.push(answer?.status ?? 'refused');
+        statuses.push(answer?.status ?? 'refused');
       }
-      return told;
+      return statuses;
     }, `${origin}/api/sora-2/generate`);
-    // 0: sent without the key, and the answer is not for the page.
+    // 0: sent without the key, and the response is opaque.
     expect(statuses).toEqual(['refused', 0]);
     expect(state()).toEqual(before);
   });
@@ -223,9 +222,9 @@ describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
     const before = state();
     const page = await browser.newPage();
     onTestFinished(() => page.close());
-    // Of the emulator's origin, and without a policy of its own.
+    // A page of the emulator's origin without a content security policy.
     await page.goto(`${origin}/health`);
-    const told = await page.evaluate(async () => {
+    const codes = await page.evaluate(async () => {
       const answers: string[] = [];
       const path = '/__admin/accounts/np_test_default';
       for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
@@ -250,7 +249,7 @@ describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
       (globalThis as any).navigator.sendBeacon('/__admin/reset');
       return answers;
     });
-    expect(told).toEqual(Array(7).fill('FOREIGN_PAGE'));
+    expect(codes).toEqual(Array(7).fill('FOREIGN_PAGE'));
     await expect.poll(() => refused.length).toBe(8);
     expect(served).toEqual([]);
     expect(state()).toEqual(before);

@@ -9,7 +9,7 @@ import { SHOT } from '../support/results.ts';
 
 const SRC = join(import.meta.dirname, '../../src');
 
-/** A place that nobody should call, and how often it was. */
+/** Starts a server that must not be called, and counts the calls. */
 async function target() {
   let calls = 0;
   const server = createServer((socket) => {
@@ -84,7 +84,7 @@ describe('hostile URLs', () => {
   });
 
   it('have no code in the server that could fetch them', () => {
-    // Commands that call a server by name, which their user has given, and what runs inside of a user's own program or browser.
+    // Except commands that call a server that their user names, and code that runs in a user's program or browser.
     const callers = [
       'main.ts',
       'client/',

@@ -14,7 +14,7 @@ const TEAPOT = {
   headers: { 'X-Odd': 'a\tb; c="d"', 'Retry-After': '7' },
 };
 
-/** An emulator on a port with one rule for its account. */
+/** Starts a listening emulator with one fault rule for its account. */
 async function listening(at: Rule['at'], answer: object, more: object = {}) {
   const emulator = await createTestEmulator();
   const { id } = emulator.createAccount('k', { clock: { mode: 'frozen' } });
@@ -56,7 +56,7 @@ describe('canned responses', () => {
       ].sort(),
     );
     expect(kinds()).toEqual(entries);
-    // It has struck as often as it may.
+    // The rule has `times: 1`.
     expect((await ask(GENERATE, VALID)).line).toBe('HTTP/1.1 200 OK');
   });
 
@@ -162,16 +162,16 @@ describe('canned responses', () => {
 
   it('are rejected when their size in bytes exceeds the limit', async () => {
     const { send } = await createTestEmulator();
-    const tell = async (answer: object) => {
+    const getError = async (answer: object) => {
       const body = { at: 'request', effect: { answer: { status: 200, ...answer } } };
       return (await send('POST', '/__admin/faults', { key: null, body })).body.error;
     };
-    expect(await tell({ text: 'é'.repeat(32 * 1024) })).toBeUndefined();
-    expect(await tell({ text: 'é'.repeat(32 * 1024 + 1) })).toContain('text: expected 65536 bytes at most');
-    expect(await tell({ body: 'x'.repeat(64 * 1024 - 1) })).toContain('body: expected 65536 bytes at most');
-    expect(await tell({ headers: { 'x-a': 'b'.repeat(8193) } })).toContain('headers.x-a');
+    expect(await getError({ text: 'é'.repeat(32 * 1024) })).toBeUndefined();
+    expect(await getError({ text: 'é'.repeat(32 * 1024 + 1) })).toContain('text: expected 65536 bytes at most');
+    expect(await getError({ body: 'x'.repeat(64 * 1024 - 1) })).toContain('body: expected 65536 bytes at most');
+    expect(await getError({ headers: { 'x-a': 'b'.repeat(8193) } })).toContain('headers.x-a');
     const many = Object.fromEntries(Array.from({ length: 51 }, (_, n) => [`x-${n}`, '']));
-    expect(await tell({ headers: many })).toContain('headers: expected 50 headers at most');
+    expect(await getError({ headers: many })).toContain('headers: expected 50 headers at most');
   });
 
   it('are rejected next to an error, at stages that have none, and when nested too deep', async () => {

@@ -10,7 +10,7 @@ const PROMPT = '/api/sora-2/generate-prompt';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 const TOPIC = { topic: 'a lighthouse', locale: 'ja' };
 
-/** The emulator on a port, with raw access to what comes over the wire. */
+/** Starts a listening emulator and returns functions for raw requests. */
 async function listening(rule?: Rule) {
   const emulator = await createTestEmulator();
   const account = emulator.createAccount('k', { clock: { mode: 'frozen' } });
@@ -18,7 +18,7 @@ async function listening(rule?: Rule) {
   const url = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
   const kinds = () => emulator.core.ledger.entries(account.id, 20).map(({ kind }) => kind);
 
-  /** Every byte of the answer, and how the connection ended. */
+  /** Sends a request; returns all bytes of the response and how the connection ended. */
   function raw(path: string, body: object): Promise<{ bytes: Buffer; end: string }> {
     const text = JSON.stringify(body);
     return sendRawBytes(
@@ -47,7 +47,7 @@ describe('fault rules', () => {
       status: 500,
       text: '{"success":false,"error":"Internal server error","errorCode":"INTERNAL_ERROR"}',
     });
-    // A code of another family has that family's wording.
+    // An error code of another family has that family's message.
     expect(await post(GENERATE, VALID, 'k')).toMatchObject({
       status: 502,
       body: {
@@ -121,7 +121,7 @@ describe('fault rules', () => {
     );
     expect((await post(PROMPT, TOPIC, 'k')).body.requiredCredits).toBe(2);
     expect(core.accounts.get(id)).toMatchObject({ balance: 1000, taskCount: 0 });
-    // Polls cost nothing, so nothing can go wrong there.
+    // Rules at `charge` do not apply to polls.
     expect((await post(CHECK, { taskId: 'x' }, 'k')).status).toBe(404);
   });
 
@@ -144,7 +144,7 @@ describe('fault rules', () => {
           requiredCredits: 2,
         },
       ]);
-      // What costs nothing has no price to name.
+      // Polls have no price.
       if (stage === 'request') expect((await post(CHECK, { taskId: 'x' }, 'k')).status).toBe(402);
     },
   );
@@ -253,15 +253,15 @@ describe('lost and changed responses', () => {
     const { post, core, createAccount, clock } = await createTestEmulator();
     const { id } = createAccount('k');
     core.faults.add(id, at('request', { delayMs: 400 }));
-    let isThere = false;
+    let hasArrived = false;
     const answer = post(CHECK, { taskId: 'x' }, 'k').then((one) => {
-      isThere = true;
+      hasArrived = true;
       return one;
     });
     await vi.waitUntil(() => core.faults.list(id)[0]!.fired === 1, { interval: 1 });
     clock.advance(399);
     await new Promise(setImmediate);
-    expect(isThere).toBe(false);
+    expect(hasArrived).toBe(false);
     clock.advance(1);
     expect((await answer).status).toBe(404);
   });
@@ -370,7 +370,7 @@ describe('faults in streamed texts', () => {
     body: JSON.stringify(body),
   });
 
-  /** What the chunks of an answer contain, whole or not. */
+  /** Returns the content of a chunked response, complete or not. */
   function dechunked(bytes: Buffer): Buffer {
     let rest = bytes.subarray(bytes.indexOf('\r\n\r\n') + 4);
     const pieces: Buffer[] = [];

@@ -10,7 +10,7 @@ it.each([
   ['objects', objects],
 ])('request bodies are rejected when %s are nested deeper than 512 levels', async (_what, bodyOf) => {
   const { post, send, core } = await createTestEmulator();
-  // With such a rule what the body says is made a text again.
+  // A rule with `contains` serializes the body.
   core.faults.add(null, { at: 'request', match: { contains: 'nowhere' }, effect: { fail: true } });
   for (const levels of [513, 8000, 100_000]) {
     expect(await post(CHECK, bodyOf(levels))).toMatchObject({
@@ -23,7 +23,7 @@ it.each([
     });
   }
   expect((await post(CHECK, bodyOf(512))).body.errorCode).toBe('TASK_ID_REQUIRED');
-  // The journal has it all, and can still show it.
+  // The journal can still return these entries.
   const { status, body } = await send('GET', '/__admin/accounts/np_test_default/requests', { key: null });
   expect(status).toBe(200);
   expect(body.requests).toHaveLength(4);
@@ -37,7 +37,7 @@ it('request bodies may have any number of brackets inside strings', async () => 
   }
 });
 
-/** Neither a text nor a number can be made of these. */
+/** Values that cannot be converted to a string or a number. */
 const UNCOMPARABLE: unknown[] = [{ toString: 1 }, { toString: 1, valueOf: 1 }, { length: { toString: 1, valueOf: 1 } }];
 
 it.each([

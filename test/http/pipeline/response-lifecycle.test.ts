@@ -10,13 +10,13 @@ const request = (line: string, body = '', headers = '') =>
 const POLL = request('POST /api/sora-2/check-status', '{"taskId":"x"}', 'x-emulator-fault: delay=60s\r\n');
 const TOPIC = '{"topic":"a lighthouse"}';
 
-/** An emulator on a port, on whose clock the delay is never over. */
+/** Starts a listening emulator on whose clock the delay never ends. */
 async function listening() {
   const emulator = await createTestEmulator();
   const { id } = emulator.createAccount('k', { clock: { mode: 'frozen' } });
   const { port } = new URL(await emulator.app.listen({ port: 0, host: '127.0.0.1' }));
-  const underWay = () => getEventListeners(emulator.core.lifetimes.signalFor(id), 'abort').length;
-  return { ...emulator, id, underWay, socket: connect(Number(port), '127.0.0.1') };
+  const countListeners = () => getEventListeners(emulator.core.lifetimes.signalFor(id), 'abort').length;
+  return { ...emulator, id, countListeners, socket: connect(Number(port), '127.0.0.1') };
 }
 
 it('responses leave no abort listeners on their account', async () => {
@@ -31,22 +31,22 @@ it('responses leave no abort listeners on their account', async () => {
 });
 
 it('an event stream pipelined behind a delayed response ends when the client disconnects', async () => {
-  const { socket, core, underWay } = await listening();
+  const { socket, core, countListeners } = await listening();
   socket.write(POLL + request('GET /__admin/events'));
-  await vi.waitFor(() => expect([underWay(), core.events.hasListeners()]).toEqual([1, true]));
+  await vi.waitFor(() => expect([countListeners(), core.events.hasListeners()]).toEqual([1, true]));
   socket.destroy();
-  await vi.waitFor(() => expect([underWay(), core.events.hasListeners()]).toEqual([0, false]));
+  await vi.waitFor(() => expect([countListeners(), core.events.hasListeners()]).toEqual([0, false]));
 });
 
 it('requests pipelined behind a delayed response end when the client disconnects', async () => {
   const warnings: Error[] = [];
   const warn = (warning: Error) => warnings.push(warning);
   process.on('warning', warn);
-  const { socket, underWay } = await listening();
+  const { socket, countListeners } = await listening();
   socket.write(POLL.repeat(30));
-  await vi.waitFor(() => expect(underWay()).toBe(30));
+  await vi.waitFor(() => expect(countListeners()).toBe(30));
   socket.destroy();
-  await vi.waitFor(() => expect(underWay()).toBe(0));
+  await vi.waitFor(() => expect(countListeners()).toBe(0));
   process.off('warning', warn);
   expect(warnings).toEqual([]);
 });
@@ -80,11 +80,11 @@ it('an event stream that is not read is closed', async () => {
   await vi.waitFor(() => expect(core.events.hasListeners()).toBe(true));
   socket.pause();
   const detail = { fault: 'x'.repeat(64 * 1024), request: null };
-  let toldBytes = 0;
-  // What the system keeps for a connection, before we have to, is some MB.
-  while (core.events.hasListeners() && toldBytes < 64 * 1024 * 1024) {
+  let sentBytes = 0;
+  // The operating system buffers some MB per connection.
+  while (core.events.hasListeners() && sentBytes < 64 * 1024 * 1024) {
     core.events.emit({ type: 'fault', accountId: id, detail });
-    toldBytes += detail.fault.length;
+    sentBytes += detail.fault.length;
     await new Promise(setImmediate);
   }
   expect(core.events.hasListeners()).toBe(false);
@@ -98,10 +98,10 @@ it('a text whose client disconnects before it starts is charged, without a warni
   const { id } = createAccount('k', { clock: { mode: 'frozen' } });
   const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
   const socket = connect(Number(port), '127.0.0.1');
-  const underWay = () => getEventListeners(core.lifetimes.signalFor(id), 'abort').length;
+  const countListeners = () => getEventListeners(core.lifetimes.signalFor(id), 'abort').length;
   const kinds = () => core.ledger.entries(id, 20).map(({ kind }) => kind);
   socket.write(request('POST /api/sora-2/generate-prompt', TOPIC, 'x-emulator-fault: delay=60s\r\n'));
-  await vi.waitFor(() => expect(underWay()).toBe(1));
+  await vi.waitFor(() => expect(countListeners()).toBe(1));
   socket.destroy();
   await vi.waitFor(() => expect(kinds()).toEqual(['grant', 'hold', 'capture']));
   await app.close();

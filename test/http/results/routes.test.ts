@@ -12,7 +12,7 @@ const KEY = 'np_test_unlimited';
 async function withVideo(flags: string[] = []) {
   const emulator = await createTestEmulator(flags);
   const { videoUrl, taskId } = await completeTask(emulator, 'sora-2');
-  // The account's clock was ahead of the wall's.
+  // The account's clock was ahead of the system clock.
   emulator.clock.advance(3_600_000);
   const get = (headers?: Record<string, string>, url: string = videoUrl) => fetchFile(emulator, url, headers);
   return { ...emulator, emulator, videoUrl, taskId, path: new URL(videoUrl).pathname, fetch: get };
@@ -224,7 +224,7 @@ describe('result files', () => {
     core.resets.reset(account(KEY).id);
     expect((await fetch()).status).toBe(404);
     const { videoUrl } = await completeTask(emulator, 'sora-2', { aspectRatio: 'landscape' });
-    // The same key and the same place in its history: the same name.
+    // The same key and the same sequence number give the same name.
     expect(new URL(videoUrl).pathname).toBe(path);
     const after = await fetch({ 'if-none-match': String(before.headers.etag) });
     expect(after.status).toBe(200);
@@ -382,7 +382,7 @@ describe('missing result files', () => {
   ])('are 404 for %s', async (path) => {
     const { app, taskId } = await withVideo();
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
-    // As it is: no library tidies it up on its way.
+    // Sent raw, because HTTP libraries normalize paths.
     const answer = await sendRawForJson(
       Number(port),
       `GET ${path.replace('TASK', taskId)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
@@ -482,7 +482,7 @@ describe('result URLs', () => {
       expect((await emulator.get(pathname)).status).not.toBe(200);
       expect((await fetchFile(emulator, `http://x/media${pathname}`, { host })).status).toBe(200);
     }
-    // Nothing else is to be found there.
+    // These hosts serve nothing else.
     const answer = await fetchFile(emulator, 'http://x/__admin/accounts', { host: 'video.nanophoto.ai' });
     expect([answer.status, jsonOf(answer)]).toEqual([404, NOT_FOUND]);
   });
@@ -504,7 +504,7 @@ describe('result files in the journal', () => {
     expect((await get(`/__admin/accounts/${KEY}/verdict`)).body.ok).toBe(true);
   });
 
-  it('are no finding right after a 429', async () => {
+  it('cause no finding right after a 429', async () => {
     const emulator = await createTestEmulator();
     const { post, get, core, account } = emulator;
     const { taskId } = (await post('/api/sora-2/generate', ORDERS['sora-2'].body, 'np_test_limited')).body;
@@ -541,14 +541,14 @@ describe('fault rules at media', () => {
     ...more,
   });
 
-  async function struck(rule: Rule, own = true) {
+  async function withRule(rule: Rule, own = true) {
     const video = await withVideo();
     video.core.faults.add(own ? video.account(KEY).id : null, rule);
     return video;
   }
 
   it('respond with an error code and a status, a number of times', async () => {
-    const { fetch, core, account, get, taskId } = await struck(
+    const { fetch, core, account, get, taskId } = await withRule(
       at({ errorCode: 'NOT_FOUND', status: 403 }, { times: 1 }),
     );
     const refused = await fetch();
@@ -568,13 +568,13 @@ describe('fault rules at media', () => {
     [{ endpoint: '/media/sora/other.mp4' }, false],
     [{ contains: 'a cat' }, true],
     [{ contains: 'a dog' }, false],
-  ])('that match %j fire: %s', async (match, strikes) => {
+  ])('that match %j fire: %s', async (match, fires) => {
     const video = await withVideo();
     const rule = at({ errorCode: 'INTERNAL_ERROR' });
     if ('endpoint' in match && match.endpoint === 'PATH') rule.match = { endpoint: video.path };
     else rule.match = match;
     video.core.faults.add(null, rule);
-    expect((await video.fetch()).status).toBe(strikes ? 500 : 200);
+    expect((await video.fetch()).status).toBe(fires ? 500 : 200);
   });
 
   it('of another account do not apply', async () => {
@@ -584,14 +584,14 @@ describe('fault rules at media', () => {
   });
 
   it('do not apply to missing files', async () => {
-    const { core, emulator } = await struck(at({ errorCode: 'INTERNAL_ERROR' }), false);
+    const { core, emulator } = await withRule(at({ errorCode: 'INTERNAL_ERROR' }), false);
     const { status } = await fetchFile(emulator, 'http://x/media/sora/task_000000000000000000000000.mp4');
     expect(status).toBe(404);
     expect(core.faults.list(null)).toMatchObject([{ matched: 0 }]);
   });
 
   it('delay the response', async () => {
-    const { fetch, clock } = await struck(at({ delayMs: 5000 }));
+    const { fetch, clock } = await withRule(at({ delayMs: 5000 }));
     let isDone = false;
     const late = fetch().finally(() => {
       isDone = true;
@@ -610,7 +610,7 @@ describe('fault rules at media', () => {
     [{ reset: true }, undefined, 0, 'ECONNRESET'],
     [{ empty: true }, undefined, 0, 'closed'],
   ] as const)('lose the connection: %j', async (effect, status, bytes, end) => {
-    const { app, path, fetch } = await struck(at(effect, { after: 1 }));
+    const { app, path, fetch } = await withRule(at(effect, { after: 1 }));
     const { length } = (await fetch()).bytes;
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
     const answer = await sendRawBytes(port, `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
@@ -623,7 +623,7 @@ describe('fault rules at media', () => {
   });
 
   it('hang until the client disconnects', async () => {
-    const { app, path } = await struck(at({ hang: true }));
+    const { app, path } = await withRule(at({ hang: true }));
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
     const socket = connect(Number(port), '127.0.0.1');
     let received = 0;
@@ -631,7 +631,7 @@ describe('fault rules at media', () => {
       received += piece.length;
     });
     socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
-    // A second request on another connection is answered after it: the first had its chance.
+    // A later request on another connection has been served: the first one had enough time.
     await sendRawBytes(port, 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     expect(received).toBe(0);
     const closed = new Promise((resolve) => socket.on('close', resolve));
@@ -640,7 +640,7 @@ describe('fault rules at media', () => {
   });
 
   it('are followed by 404 when the account was reset during the delay', async () => {
-    const { fetch, clock, core, account } = await struck(at({ delayMs: 5000 }));
+    const { fetch, clock, core, account } = await withRule(at({ delayMs: 5000 }));
     const late = fetch();
     await new Promise(setImmediate);
     core.resets.reset(account(KEY).id);
