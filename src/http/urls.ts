@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify';
 import type { Task } from '../core/tasks/task.ts';
-import type { HttpSettings } from './context.ts';
 import { getFileName, type ResultFile, type ResultFiles } from './results/result-file.ts';
 
 const HOST = /^[\w.-]+(:\d{1,5})?$|^\[[0-9a-f:.]+\](:\d{1,5})?$/i;
@@ -21,7 +20,7 @@ export const MEDIA_PREFIX = '/media';
  */
 export function buildResultUrls<Files extends ResultFiles>(
   request: FastifyRequest,
-  { publicUrl }: Pick<HttpSettings, 'publicUrl'>,
+  { publicUrl }: { publicUrl: string | undefined },
   files: Files,
   task: Task,
 ): { [Field in keyof Files]: string } {

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
-import { apiKey, PROFILE, resolveProfile, strict } from '../control-plane/schemas.ts';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import { SetupError } from '../core/errors.ts';
 import type { Rule } from '../core/faults/fault-rules.ts';
 import type { PriceOverrides, PriceTable } from '../core/ledger/prices.ts';
 import type { ClockMode } from '../core/time/clock.ts';
 import { FAMILIES } from '../families/index.ts';
+import { apiKey, PROFILE, resolveProfile, strict } from '../http/account-profile.ts';
 import { isDocumentedErrorCode } from '../http/pipeline/error-table.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
 

@@ -388,7 +388,7 @@ describe('unreadable certificate authority', () => {
     expect(await sendRawForJson(port, get('/health', 'x'))).toMatchObject({ status: 200 });
     const line = {
       level: 50,
-      msg: 'a connection could not be encrypted',
+      msg: 'TLS setup of a connection failed',
       err: { message: expect.stringMatching(/authority\.pem is damaged; remove it/) },
     };
     expect(lines).toMatchObject([line, line]);

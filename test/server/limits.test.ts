@@ -287,7 +287,7 @@ describe('control plane limits', () => {
     const faults = [1, 2].map(() => ({ at: 'task', effect: { fail: true } }));
     writeFileSync(file, JSON.stringify({ accounts: [{ key: 'np_a', faults }] }));
     await expect(createTestEmulator(['--seed-file', file, '--fault-limit', '1'])).rejects.toThrow(
-      `The seed file ${file} gives np_a 2 rules, and there can be 1; take some out, or raise --fault-limit.`,
+      `The seed file ${file} has 2 fault rules for np_a, more than the limit of 1; remove some or raise --fault-limit.`,
     );
   });
 });

@@ -82,7 +82,7 @@ describe('seed file', () => {
     [{ accounts: [{ key: 'a', credit: 5 }] }, /accounts\[0\]: there is no "credit", only key, credits, /],
     [{ defaults: { speed: 0 } }, /defaults\.speed: expected a number from 0\.000001 to 1000000\.$/],
     [{ accounts: [{ key: 'a', speed: 1e-300 }] }, /accounts\[0\]\.speed: expected a number from/],
-    [{ accounts: [{ key: 'a' }, { key: 'a' }] }, /names the key a twice/],
+    [{ accounts: [{ key: 'a' }, { key: 'a' }] }, /has the key a twice/],
     [
       {
         accounts: [
