@@ -153,7 +153,7 @@ describe('TLS contexts', () => {
     }
   });
 
-  it('are shared by the main host, its direct subdomains and foreign hosts; deeper subdomains have their own', async () => {
+  it('are shared by the main host, direct subdomains and foreign hosts, not by deeper subdomains', async () => {
     const { contextFor } = await openAuthority(undefined);
     const vendors = await contextFor('nanophoto.ai');
     for (const host of ['NanoPhoto.ai', 'video.nanophoto.ai', 'example.com', 'a.b.c.example.com'])

@@ -39,7 +39,7 @@ export function createEffects({ core, journal, streamLimit, stopping }: HttpCont
     onFinished(request, reply, () => {
       const { journalEntry: entry } = request.state;
       if (!entry || entry.status !== null || entry.durationMs !== null) return;
-      journal.recordAborted(entry, reply);
+      entry.setDuration(reply);
       if (!core.events.hasListeners()) return;
       const detail = journal.summarize(entry);
       core.events.emit({ type: 'request', accountId: getAccount(request).id, detail });

@@ -188,10 +188,8 @@ export function createFaultHooks(context: HttpContext) {
     const body = Buffer.from(payload);
     if (bytes >= body.length) return payload;
     journal.countResponse(reply.statusCode);
-    if (request.state.journalEntry) {
-      journal.recordResponseHead(request.state.journalEntry, request, reply);
-      journal.appendResponseBody(request.state.journalEntry, body.subarray(0, bytes).toString());
-    }
+    request.state.journalEntry?.setResponseHead(request, reply);
+    request.state.journalEntry?.appendResponseBody(body.subarray(0, bytes).toString());
     return effects.sendTruncated(body, bytes, reply);
   }
 }

@@ -117,6 +117,7 @@ export class Entry implements LogEntry {
     this.log.grow(this, retained.length);
   }
 
+  /** Records status, error code, headers and duration of a response that is about to be sent. */
   setResponseHead(request: FastifyRequest, reply: FastifyReply): void {
     this.status = reply.statusCode;
     this.errorCode = request.state.errorCode;
@@ -128,6 +129,7 @@ export class Entry implements LogEntry {
     this.setDuration(reply);
   }
 
+  /** Records the end of the request; without `setResponseHead`, that there is no response. */
   setDuration(reply: FastifyReply): void {
     this.durationMs = Math.round(reply.elapsedTime * 10) / 10;
   }

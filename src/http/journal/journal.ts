@@ -1,10 +1,9 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import type { Account } from '../../core/accounts/accounts.ts';
 import type { Core } from '../../core/core.ts';
 import type { Task } from '../../core/tasks/task.ts';
 import { BoundedLog, LogGroup } from './bounded-log.ts';
 import { Entry, getTaskIds } from './entry.ts';
-import { findUnknownFields } from './unknown-fields.ts';
 
 /** Limits of the bytes kept in each log of an account and for all accounts. */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
@@ -78,15 +77,6 @@ export function createJournal(core: Core, maxEntries: number) {
     /** Returns the number of requests without a valid key since the start. */
     getUnauthorizedCount: () => unauthorizedCount,
 
-    recordRequestBody(request: FastifyRequest, entry: Entry): void {
-      entry.setBody(request.state.bodyText);
-    },
-
-    /** Records the fields of the raw body that validation has removed. */
-    recordUnknownFields(entry: Entry, raw: unknown, known: unknown): void {
-      entry.unknownFields = findUnknownFields(raw, known);
-    },
-
     /** Records the tasks that a poll reports. */
     recordPoll(entry: Entry, tasks: readonly (Task | undefined)[]): void {
       entry.setPolled(tasks.filter((task) => task !== undefined));
@@ -100,16 +90,6 @@ export function createJournal(core: Core, maxEntries: number) {
     /** Counts a response to an authenticated request, even when the journal is off. */
     countResponse(status: number): void {
       responseCounts.set(status, (responseCounts.get(status) ?? 0) + 1);
-    },
-
-    /** Records status, error code, headers and duration of a response that is about to be sent. */
-    recordResponseHead(entry: Entry, request: FastifyRequest, reply: FastifyReply): void {
-      entry.setResponseHead(request, reply);
-    },
-
-    /** Records that the connection ended without a response. */
-    recordAborted(entry: Entry, reply: FastifyReply): void {
-      entry.setDuration(reply);
     },
 
     /** Returns the number of responses by status since the start. */

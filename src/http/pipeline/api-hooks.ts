@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { App, HttpContext } from '../context.ts';
 import { createFaultHooks } from '../faults/hooks.ts';
+import { findUnknownFields } from '../journal/unknown-fields.ts';
 
 /** Records a response in the journal, with its body if that is text, and emits the `request` event. */
 export function recordResponse(
@@ -13,8 +14,8 @@ export function recordResponse(
   if (!account) return;
   journal.countResponse(reply.statusCode);
   if (!entry) return;
-  journal.recordResponseHead(entry, request, reply);
-  if (typeof payload === 'string') journal.appendResponseBody(entry, payload);
+  entry.setResponseHead(request, reply);
+  if (typeof payload === 'string') entry.appendResponseBody(payload);
   if (core.events.hasListeners()) {
     core.events.emit({ type: 'request', accountId: account.id, detail: journal.summarize(entry) });
   }
@@ -25,14 +26,14 @@ export function recordResponse(
  * stages. Without faults they run synchronously, because promises would cost more than all else that they do.
  */
 export function registerApiHooks(app: App, context: HttpContext): void {
-  const { core, journal } = context;
+  const { core } = context;
   const faults = createFaultHooks(context);
 
   app.addHook('preValidation', (request, reply, done) => {
     const { account, journalEntry: entry } = request.state;
     if (!account) return done();
     request.state.rawBody = request.body;
-    if (entry) journal.recordRequestBody(request, entry);
+    entry?.setBody(request.state.bodyText);
     if (!faults.mayApply(request)) return done();
     faults
       .beforeValidation(request, reply)
@@ -43,7 +44,7 @@ export function registerApiHooks(app: App, context: HttpContext): void {
   app.addHook('preHandler', (request, reply, done) => {
     const { account, journalEntry: entry } = request.state;
     if (!account) return done();
-    if (entry) journal.recordUnknownFields(entry, request.state.rawBody, request.body);
+    if (entry) entry.unknownFields = findUnknownFields(request.state.rawBody, request.body);
     if (core.faults.isEmpty()) return done();
     faults
       .beforeCharge(request, reply)
@@ -55,7 +56,7 @@ export function registerApiHooks(app: App, context: HttpContext): void {
     const { account, journalEntry: entry } = request.state;
     if (!account) return done(null, payload);
     // A body that is not JSON fails in the parser, before the hook that records it.
-    if (entry?.body === '' && request.state.bodyText !== '') journal.recordRequestBody(request, entry);
+    if (entry?.body === '' && request.state.bodyText !== '') entry.setBody(request.state.bodyText);
     const send = (finalPayload: unknown) => {
       recordResponse(context, request, reply, finalPayload);
       done(null, finalPayload);

@@ -72,7 +72,7 @@ it('shots are rejected when their id cannot be compared', async () => {
   }
 });
 
-it('values with a length that cannot be compared are rejected where a string or list has a maximum length', async () => {
+it('values with a length that cannot be compared are rejected where the length is limited', async () => {
   const { post, send } = await createTestEmulator();
   const [, , value] = UNCOMPARABLE;
   expect(await post('/api/veo-3/generate', { shots: value })).toMatchObject({
