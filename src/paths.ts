@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** The package's root, seen from `src/` and from `dist/` alike. */
+/** Resolves a path from the root of the package; works in `src/` and in `dist/`. */
 const fromRoot = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
 export const MIGRATIONS_DIR = fromRoot('migrations');

@@ -1,39 +1,8 @@
 import { z } from 'zod';
-import type { AccountProfile } from '../core/accounts/accounts.ts';
+import { boundedText, integer, MAX_CREDITS, MAX_REQUESTS } from '../http/account-profile.ts';
 
-/** A strict object whose error for an unknown field lists the allowed ones. */
-export const strict = <T extends z.core.$ZodLooseShape>(shape: T) =>
-  z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? `there is no ${JSON.stringify(issue.keys[0])}${formatAllowedFields(Object.keys(shape))}`
-        : undefined,
-  });
+export * from '../http/account-profile.ts';
 
-const formatAllowedFields = (fields: string[]) => (fields.length > 0 ? `, only ${fields.join(', ')}` : ' here');
-
-const MODES = ['real', 'frozen', 'auto'] as const;
-const MAX_CREDITS = 1_000_000_000_000;
-const MAX_REQUESTS = 1_000_000_000;
-
-/** A non-empty string of at most `max` characters. */
-export const boundedText = (max: number) => {
-  const error = `expected a string of 1 to ${max} characters`;
-  return z.string({ error }).min(1, { error }).max(max, { error });
-};
-
-export const integer = (min: number, max: number) => {
-  const error = `expected a whole number from ${min} to ${max}`;
-  return z.int({ error }).min(min, { error }).max(max, { error });
-};
-
-export const apiKey = z
-  .string()
-  .regex(/^(?!\.{1,2}$)[\x21-\x7e]{1,200}$/, {
-    // Clients resolve these two as path segments.
-    error: 'expected 1 to 200 visible ASCII characters, not "." or ".."',
-  })
-  .meta({ description: '1 to 200 visible ASCII characters, not "." or "..".' });
 /** A path of the vendor API. */
 export const apiPath = z
   .string()
@@ -42,14 +11,6 @@ export const apiPath = z
 export const snapshotName = z.string().regex(/^(?!\.{1,2}$)[\w.-]{1,100}$/, {
   error: 'expected 1 to 100 letters, digits, dots, dashes or underscores',
 });
-export const Timestamp = z.iso
-  .datetime({ error: 'expected a timestamp such as 2026-01-31T12:00:00.000Z' })
-  .meta({ id: 'Timestamp', description: "In UTC, on the account's clock.", pattern: 'Z$' });
-export const timestampMs = Timestamp.transform((text) => Date.parse(text));
-export const mode = z.enum(MODES).meta({ id: 'ClockMode' });
-export const requestLimit = integer(1, MAX_REQUESTS)
-  .nullable()
-  .meta({ description: 'Requests per hour; null for no limit.' });
 export const remainingRequests = integer(0, MAX_REQUESTS).meta({
   description: 'Requests left in the current hour; at most the limit.',
 });
@@ -61,53 +22,6 @@ export const reason = z
   .trim()
   .pipe(boundedText(500))
   .meta({ minLength: 1, maxLength: 500, pattern: '\\S', default: 'by the control plane' });
-const SPEED_ERROR = 'expected a number from 0.000001 to 1000000';
-export const speed = z
-  .number()
-  .min(0.000_001, { error: SPEED_ERROR })
-  .max(1_000_000, { error: SPEED_ERROR })
-  .meta({ description: 'How many times faster than real time tasks run.' });
-export const seed = z
-  .union([z.string().min(1).max(200), z.int().transform(String)], {
-    error: 'expected a string or a whole number',
-  })
-  .meta({ description: 'The same seed and the same calls give the same ids, durations and texts.' });
-
-/** Fields of a new account, in the seed file and in `POST /__admin/accounts`. */
-export const PROFILE = {
-  credits: integer(0, MAX_CREDITS).optional(),
-  rateLimit: requestLimit.optional(),
-  clock: z
-    .union(
-      [
-        mode.transform((word) => ({ mode: word, nowMs: undefined })),
-        strict({ mode, now: timestampMs.optional() }).transform(({ now, ...rest }) => ({
-          ...rest,
-          nowMs: now,
-        })),
-      ],
-      {
-        error: `expected ${MODES.join(', ')}, or {mode, now} with a timestamp such as 2026-01-31T12:00:00.000Z`,
-      },
-    )
-    .optional(),
-  speed: speed.optional(),
-  seed: seed.optional(),
-};
-const Profile = strict(PROFILE);
-
-/** Completes a profile with `defaults`. */
-export function resolveProfile(profile: z.output<typeof Profile>, defaults: AccountProfile): AccountProfile {
-  const { credits, rateLimit, clock, speed, seed } = profile;
-  return {
-    credits: credits ?? defaults.credits,
-    rateLimit: rateLimit === undefined ? defaults.rateLimit : rateLimit,
-    clock: clock ?? defaults.clock,
-    speed: speed ?? defaults.speed,
-    seed: seed ?? defaults.seed,
-  };
-}
-
 /**
  * JSON Schema keywords of an integer in a query: the OpenAPI document describes the number, not the string that zod
  * reads.

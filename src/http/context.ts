@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FastifyInstance, RawServerDefault } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import type { Core } from '../core/core.ts';
 import type { PriceOverrides } from '../core/ledger/prices.ts';
@@ -9,45 +9,40 @@ import type { ConcurrencyLimit } from './pipeline/concurrency-limit.ts';
 import type { ErrorTable } from './pipeline/error-table.ts';
 import type { ZodTypeProvider } from './pipeline/validation.ts';
 
-/** The settings that the wire depends on. */
-export interface HttpSettings {
-  /** HTTP status of a poll that tells of a failed task: the page's sample body goes with 200, its table says 500. */
+/** The settings that routes of the API and of result files use. */
+interface ApiSettings {
+  /** HTTP status of a poll that reports a failed task: the vendor page's sample has 200, its table of codes 500. */
   failedTaskStatus: 200 | 500;
-  /** Base of returned URLs; undefined: the caller's Host; `vendor`: the vendor's own hosts. */
+  /** Base of result URLs; undefined: the request's Host; `vendor`: the vendor's own hosts. */
   publicUrl: string | undefined;
-  /** How long the files of a result are there, on the account's clock; null: for good. */
+  /** How long the files of a result exist, on the account's clock; null: forever. */
   resultTtlSeconds: number | null;
-  /** What an account starts with where nothing else is said of it. */
-  newAccountProfile: AccountProfile;
-  /** Whether unknown keys of a certain form make their own account. */
-  autoAccounts: boolean;
-  /** The accounts of the seed file, for a reset of everything. */
-  seedAccounts: readonly { key: string; profile: AccountProfile }[];
-  /** Where a family's prices differ from the vendor's, by the family's name. */
+  /** Prices that differ from the vendor's, by family name. */
   priceOverrides: Readonly<Record<string, PriceOverrides>>;
-  adminToken: string | undefined;
-  /** Lets callers from other machines reach the control plane without a token. */
-  adminRemote: boolean;
-  /** Names of ours, beside the local ones, that no stranger can have made to lead here. */
-  adminHosts: readonly string[] | undefined;
-  bodyLimitBytes: number;
-  /** Of a request's line and headers together. */
-  headerLimitBytes: number;
-  /** How long a request may take to arrive. */
-  requestTimeoutSeconds: number;
-  /** Answers under way at once, and listeners and waits of the control plane. */
-  streamLimit: number;
-  listenerLimit: number;
-  /** Of an account, and of those for everybody. */
-  faultLimit: number;
-  /** How many requests of an account are kept; 0: none is. */
-  journalEntries: number;
   fixturesDir: string;
-  /** Of this emulator. */
+  /** The version of the emulator. */
   version: string;
 }
 
-/** What every route is given. */
+/** The settings that only the control plane uses. */
+interface ControlPlaneSettings {
+  /** Initial values of accounts, where a request does not give any. */
+  newAccountProfile: AccountProfile;
+  /** The accounts of the seed file, for the reset of all accounts. */
+  seedAccounts: readonly { key: string; profile: AccountProfile }[];
+  adminToken: string | undefined;
+  /** Whether clients on other machines may use the control plane without a token. */
+  adminRemote: boolean;
+  /** Host names, besides the local ones, under which the control plane may be used without a token. */
+  adminHosts: readonly string[] | undefined;
+  bodyLimitBytes: number;
+  /** Maximum number of fault rules, for each account and for the global ones. */
+  faultLimit: number;
+}
+
+export interface HttpSettings extends ApiSettings, ControlPlaneSettings {}
+
+/** The services that routes use. */
 export interface HttpContext {
   core: Core;
   settings: HttpSettings;
@@ -55,16 +50,30 @@ export interface HttpContext {
   results: Results;
   /** The error codes of all routes. A fault can inject each of them on any route. */
   documentedErrors: ErrorTable;
-  /** Room for answers that take their time: those of the API, and those of the control plane. */
+  /** Limits long-running responses of the API. */
   streamLimit: ConcurrencyLimit;
+  /** Limits long-running responses of the control plane. */
   listenerLimit: ConcurrencyLimit;
-  /** Aborts when the server stops: open streams break off. */
+  /** Aborts when the server stops; open streams then end. */
   stopping: AbortSignal;
 }
 
-export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, never, ZodTypeProvider>;
+/**
+ * A Fastify instance whose routes validate with zod schemas. Annotate the parameter of a plugin with it, as in
+ * `app.register(async (child: App) => …)`: Fastify otherwise types child contexts without the type provider.
+ */
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
 
-/** What a route does for its client: charges and returns a task, reads tasks, charges and streams a text, or charges and answers. */
+/**
+ * The kind of a family's route: `submit` charges and creates tasks, `poll` reads tasks, `stream` charges and streams a
+ * text, `synchronous` charges and responds with the result.
+ */
 export type RouteKind = 'submit' | 'poll' | 'stream' | 'synchronous';
 
 declare module 'fastify' {

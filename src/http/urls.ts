@@ -1,27 +1,26 @@
 import type { FastifyRequest } from 'fastify';
 import type { Task } from '../core/tasks/task.ts';
-import type { HttpSettings } from './context.ts';
 import { getFileName, type ResultFile, type ResultFiles } from './results/result-file.ts';
 
 const HOST = /^[\w.-]+(:\d{1,5})?$|^\[[0-9a-f:.]+\](:\d{1,5})?$/i;
 
-/** Where the vendor keeps results: "https://video.nanophoto.ai/sora/..."; of images only the host of its samples is known. */
+/** The vendor's hosts of result files: "https://video.nanophoto.ai/sora/..."; only samples name the one of images. */
 const VENDOR_HOSTS: Record<ResultFile['extension'], string> = {
   mp4: 'video.nanophoto.ai',
   jpg: 'static.nanophoto.ai',
 };
 const VENDOR_HOST_PATTERN = new RegExp(`^(${Object.values(VENDOR_HOSTS).join('|')})(:\\d+)?$`, 'i');
 
-/** What results are found under, whatever the host. */
+/** Path prefix of result files. The vendor's hosts serve them without it. */
 export const MEDIA_PREFIX = '/media';
 
 /**
- * The URLs of a result's files, by the answer's fields. They follow the caller's Host, so that they work from a container, a
- * test and a browser alike, where no other base is set.
+ * Returns the URLs of a task's result files by response field. Without a configured base they use the request's Host,
+ * so that they work from a container, a test and a browser alike.
  */
 export function buildResultUrls<Files extends ResultFiles>(
   request: FastifyRequest,
-  { publicUrl }: HttpSettings,
+  { publicUrl }: { publicUrl: string | undefined },
   files: Files,
   task: Task,
 ): { [Field in keyof Files]: string } {
@@ -35,19 +34,25 @@ export function buildResultUrls<Files extends ResultFiles>(
   return Object.fromEntries(urls);
 }
 
-/** The path that a request is served under: on the vendor's hosts of results it lacks what those do not have. */
+/** Maps a path on one of the vendor's hosts of result files to the path it has here; other paths stay as they are. */
 export function toLocalPath(host: string | undefined, path: string): string {
   return host && VENDOR_HOST_PATTERN.test(host) && !path.startsWith(`${MEDIA_PREFIX}/`) ? MEDIA_PREFIX + path : path;
 }
 
-/** As the caller knows us. */
+/** Returns the path of a request without the query, which may contain secrets. */
+export function getPathname(request: FastifyRequest): string {
+  const end = request.url.indexOf('?');
+  return end === -1 ? request.url : request.url.slice(0, end);
+}
+
+/** Returns scheme and host as the client addressed them; without a usable Host header, the connection's own address. */
 export function getRequestOrigin(request: FastifyRequest): string {
   const { host } = request.headers;
   const { localAddress, localPort } = request.socket;
-  // Clients of a proxy may ask it for https without a tunnel.
+  // A client of a proxy may request an https URL without a tunnel.
   const protocol = request.originalUrl.startsWith('https:') ? 'https' : request.protocol;
   if (host && HOST.test(host) && URL.canParse(`http://${host}`)) return `${protocol}://${host}`;
-  // The connection may be gone by now.
+  // The addresses are undefined when the connection has been closed.
   if (localAddress === undefined || localPort === undefined) return `${protocol}://localhost`;
   return `${protocol}://${localAddress.includes(':') ? `[${localAddress}]` : localAddress}:${localPort}`;
 }

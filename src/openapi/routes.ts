@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { App, HttpContext } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
-import { rejectWriteMethods } from '../http/pipeline/method-not-allowed.ts';
+import { rejectWriteMethods } from '../http/pipeline/not-found.ts';
 import { getRequestOrigin } from '../http/urls.ts';
 
 /** Serves the vendor API's contract as /openapi.json. */

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { EmulatorError } from '../core/errors.ts';
 import type { App } from '../http/context.ts';
 import type { ErrorTable } from '../http/pipeline/error-table.ts';
-import { rejectWriteMethods } from '../http/pipeline/method-not-allowed.ts';
+import { rejectWriteMethods } from '../http/pipeline/not-found.ts';
 
 const SECURITY_HEADERS = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' };
 

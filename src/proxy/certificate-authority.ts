@@ -11,39 +11,40 @@ import { isVendorHost, VENDOR_HOST } from './vendor-hosts.ts';
 const FILE = 'authority.pem';
 const DAY_MS = 86_400_000;
 const AUTHORITY_DAYS = 3650;
-/** Longer ones are refused by some systems. */
+/** Some systems reject server certificates that are valid for longer. */
 const LEAF_DAYS = 397;
-/** There are few names to ask by, and who makes some up gets no more than these. */
+/** Size of the cache. Clients use few host names; the limit protects against clients that make up subdomains. */
 const MAX_CONTEXTS = 50;
 
 export interface Authority {
-  /** For who is to trust it, in PEM. */
+  /** The certificate for clients to trust, in PEM. */
   certificate: string;
-  /** What a connection for this host is encrypted with; hosts that are not the vendor's are given the vendor's. */
+  /** Returns the TLS context for a host. Hosts that are not the vendor's get the context of the vendor's main host. */
   contextFor(host: string): Promise<SecureContext>;
 }
 
 /**
- * Signs certificates for the vendor's hosts, and can sign none for any other: its own certificate says so. With a data
- * directory it is made once and kept there, readable for its owner alone; else it is made anew and lives in memory.
- * @throws SetupError when what is kept cannot be read or written
+ * Opens the certificate authority for the vendor's hosts. Name constraints in its certificate keep it from signing for
+ * other hosts. With a data directory it is created once and stored there, readable by its owner only; otherwise it is
+ * created in memory.
+ * @throws SetupError when the stored authority cannot be read or written, is damaged or has expired
  */
 export async function openAuthority(dataDir: string | undefined): Promise<Authority> {
-  // What makes certificates takes long to load, and most emulators make none.
-  const { createLeaf: makeLeaf, toPem } = await import('./certificates.ts');
+  // The module is slow to load, and most processes create no certificates.
+  const { createLeaf, toPem } = await import('./certificates.ts');
   const authority = await (dataDir === undefined ? generateAuthority() : loadOrCreate(join(dataDir, FILE)));
   const certificate = authority.certificate.toString('pem');
   const contexts = new Map<string, Promise<SecureContext>>();
 
   async function createContext(host: string): Promise<SecureContext> {
-    const leaf = await toPem(await makeLeaf(authority, host, validityFor(LEAF_DAYS)));
+    const leaf = await toPem(await createLeaf(authority, host, validityFor(LEAF_DAYS)));
     return createSecureContext({ key: leaf.key, cert: `${leaf.certificate}\n${certificate}` });
   }
 
   return {
     certificate,
     contextFor(host) {
-      // The vendor's own and its subdomains share one.
+      // The main host and its direct subdomains share a wildcard certificate.
       const isDeepSubdomain = isVendorHost(host) && host.split('.').length > 3;
       const name = isDeepSubdomain ? host.toLowerCase() : VENDOR_HOST;
       const cached = contexts.get(name);
@@ -58,8 +59,8 @@ export async function openAuthority(dataDir: string | undefined): Promise<Author
 }
 
 async function generateAuthority(): Promise<KeyAndCertificate> {
-  const { createAuthority: makeAuthority } = await import('./certificates.ts');
-  return makeAuthority(validityFor(AUTHORITY_DAYS));
+  const { createAuthority } = await import('./certificates.ts');
+  return createAuthority(validityFor(AUTHORITY_DAYS));
 }
 
 async function loadOrCreate(path: string): Promise<KeyAndCertificate> {
@@ -69,10 +70,10 @@ async function loadOrCreate(path: string): Promise<KeyAndCertificate> {
   try {
     authority = await fromPem(pem);
   } catch (cause) {
-    throw new SetupError(`${path} is damaged; remove it, and a new authority is made.`, { cause });
+    throw new SetupError(`${path} is damaged; remove it, and a new certificate authority is created.`, { cause });
   }
   if (authority.certificate.notAfter.getTime() < systemClock.nowMs()) {
-    throw new SetupError(`${path} has expired; remove it, and a new authority is made.`);
+    throw new SetupError(`${path} has expired; remove it, and a new certificate authority is created.`);
   }
   return authority;
 }
@@ -86,7 +87,7 @@ function readIfExists(path: string): string | undefined {
   }
 }
 
-/** Whole or not at all; of two processes that make one at the same time the first counts. */
+/** Creates the file atomically. If another process creates it at the same time, the first one wins. */
 async function createFile(path: string): Promise<string> {
   const { toPem } = await import('./certificates.ts');
   const { key, certificate } = await toPem(await generateAuthority());
@@ -106,7 +107,7 @@ async function createFile(path: string): Promise<string> {
   return readIfExists(path)!;
 }
 
-/** Does not replace what is there. Some file systems have no links, and there a rename has to do. */
+/** Moves a file without replacing an existing one. On file systems without hard links it falls back to a rename. */
 function linkOrRename(from: string, to: string): void {
   try {
     linkSync(from, to);
@@ -117,8 +118,8 @@ function linkOrRename(from: string, to: string): void {
   }
 }
 
-/** From a day ago on, because two machines' clocks differ. */
-function validityFor(count: number): Validity {
+/** Starts a day ago, because clocks of client and server differ. */
+function validityFor(days: number): Validity {
   const nowMs = systemClock.nowMs();
-  return { notBefore: new Date(nowMs - DAY_MS), notAfter: new Date(nowMs + (count - 1) * DAY_MS) };
+  return { notBefore: new Date(nowMs - DAY_MS), notAfter: new Date(nowMs + (days - 1) * DAY_MS) };
 }

@@ -4,7 +4,10 @@ import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 import { VENDOR_HOST } from './vendor-hosts.ts';
 
-/** Certificates with what strict clients ask for: key identifiers, usages, critical constraints. To be imported when needed. */
+/*
+ * Creates certificates with all extensions that strict clients require: key identifiers, key usages, critical
+ * constraints. Slow to load; import it when it is needed.
+ */
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const NAME_CONSTRAINTS = '2.5.29.30';
@@ -23,7 +26,7 @@ type CryptoKeyPair = webcrypto.CryptoKeyPair;
 
 const generateKeys = () => webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
 
-/** An authority that can speak for servers under the vendor's names and for nothing else (RFC 5280, section 4.2.1.10). */
+/** Creates an authority that can only sign for servers under the vendor's host names (RFC 5280, section 4.2.1.10). */
 export async function createAuthority(validity: Validity): Promise<KeyAndCertificate> {
   const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -43,7 +46,7 @@ export async function createAuthority(validity: Validity): Promise<KeyAndCertifi
   return { keys, certificate };
 }
 
-/** A server's certificate for this host; for the vendor's own, for its subdomains as well. */
+/** Creates a server certificate for a host; that of the vendor's main host is valid for its direct subdomains too. */
 export async function createLeaf(
   authority: KeyAndCertificate,
   host: string,
@@ -73,23 +76,25 @@ export async function createLeaf(
   return { keys, certificate };
 }
 
-/** Key and certificate, one after the other. */
+/** Encodes private key and certificate as PEM. */
 export async function toPem({ keys, certificate }: KeyAndCertificate): Promise<{ key: string; certificate: string }> {
   const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
   return { key: x509.PemConverter.encode(key, 'PRIVATE KEY'), certificate: certificate.toString('pem') };
 }
 
-/** @throws Error when it is no authority of ours */
+/** Decodes an authority from PEM. @throws Error when key and certificate do not match or the constraints differ */
 export async function fromPem(pem: string): Promise<KeyAndCertificate> {
   const [key, certificateDer] = x509.PemConverter.decode(pem);
   const certificate = new x509.X509Certificate(certificateDer!);
   const privateKey = await webcrypto.subtle.importKey('pkcs8', key!, ALGORITHM, true, ['sign']);
-  const publicKey = await certificate.publicKey.export(ALGORITHM, ['verify'], webcrypto as never);
-  const keys = { privateKey, publicKey: publicKey as never };
-  if (!(await isMatchingKeyPair(keys))) throw new Error('the key is not the one of the certificate');
+  const publicKey = await webcrypto.subtle.importKey('spki', certificate.publicKey.rawData, ALGORITHM, true, [
+    'verify',
+  ]);
+  const keys = { privateKey, publicKey };
+  if (!(await isMatchingKeyPair(keys))) throw new Error('the key does not belong to the certificate');
   const constraints = certificate.getExtension(NAME_CONSTRAINTS);
   if (!constraints?.critical || !Buffer.from(vendorNameConstraints()).equals(Buffer.from(constraints.value))) {
-    throw new Error('the certificate can speak for others than the vendor');
+    throw new Error("the certificate is not constrained to the vendor's hosts");
   }
   return { keys, certificate };
 }
@@ -100,14 +105,14 @@ async function isMatchingKeyPair({ privateKey, publicKey }: CryptoKeyPair): Prom
   return webcrypto.subtle.verify(ALGORITHM, publicKey, signature, challenge);
 }
 
-/** One value of ASN.1 in DER, of less than 128 bytes. */
+/** Encodes an ASN.1 value of less than 128 bytes in DER. */
 const encodeDer = (tag: number, ...parts: Uint8Array[]) =>
   Buffer.from([tag, Buffer.concat(parts).length, ...Buffer.concat(parts)]);
 const SEQUENCE = 0x30;
 const [PERMITTED, EXCLUDED] = [0xa0, 0xa1];
 const [DNS_NAME, IP_ADDRESS] = [0x82, 0x87];
 
-/** Names: the vendor's alone. Addresses, which a rule for names says nothing of: none, neither of IPv4 nor of IPv6. */
+/** Permits only the vendor's host names, and excludes all IP addresses, which constraints on names do not cover. */
 function vendorNameConstraints(): Uint8Array {
   const subtree = (tag: number, base: Uint8Array) => encodeDer(SEQUENCE, encodeDer(tag, base));
   return encodeDer(
@@ -117,5 +122,5 @@ function vendorNameConstraints(): Uint8Array {
   );
 }
 
-/** Positive, as it has to be. */
+/** Returns a random positive number (RFC 5280, section 4.1.2.2). */
 const createSerialNumber = () => `01${randomBytes(15).toString('hex')}`;

@@ -5,35 +5,36 @@ import type { Clock } from '../core/time/clock.ts';
 import type { Authority } from './certificate-authority.ts';
 import { isVendorHost, VENDOR_HOST } from './vendor-hosts.ts';
 
-/** Who has not finished the handshake by then does not speak TLS. */
+/** Time for the TLS handshake, after which the client is assumed not to speak TLS. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 const TARGET_PATTERN = /^([\w.-]{1,255}):(\d{1,5})$/;
 
 export interface ConnectProxyOptions {
-  /** Asked for tunnels. */
+  /** The server that receives CONNECT requests. */
   server: Server;
   connections: {
-    /** Where connections that have been let in are answered, when they are decrypted. */
+    /** Lets the server handle the requests of an admitted, decrypted connection. */
     serve: (socket: Socket) => void;
-    /** False when there is no room for one that comes on another port. */
+    /** Admits a connection on another port. Returns false when the limit is reached. */
     admit: (socket: Socket) => boolean;
   };
-  /** Made when it is first needed. */
+  /** Opens the authority on first use. */
   authority: () => Promise<Authority>;
   clock: Clock;
-  /** The whole answer to a request for a tunnel that is not given. */
+  /** HTTP response, as text, to CONNECT requests for other hosts. */
   refusalResponse: string;
-  /** The whole answer to a request for a tunnel that cannot be encrypted. */
+  /** HTTP response, as text, to CONNECT requests that fail for lack of a certificate. */
   failureResponse: string;
-  /** Told of refused tunnels, and of what went wrong on our side. */
+  /** Called when a CONNECT request is refused. */
   onRefused: (target: string) => void;
+  /** Called when no certificate can be created for a connection. */
   onError: (error: Error) => void;
 }
 
 /**
- * Answers for the vendor's hosts to clients that ask for them: through a tunnel (CONNECT) on the server's own port, and over
- * plain TLS on a port of its own. No connection to the outside is ever opened: a tunnel ends here.
+ * Serves requests for the vendor's hosts, both through tunnels (CONNECT) on the server's own port and over TLS on a
+ * port of its own. Tunnels end in this process; it never opens a connection to another host.
  */
 export function createConnectProxy({
   server,
@@ -45,11 +46,11 @@ export function createConnectProxy({
   onRefused,
   onError,
 }: ConnectProxyOptions) {
-  /** Those that have not come as far as to be the server's, and those that were refused. */
+  /** Connections during the TLS handshake and refused connections, which the server does not know. */
   const pendingSockets = new Set<Socket>();
   let isClosing = false;
 
-  /** Until it is the server's or closed, and no longer than a handshake may take. The result ends the hold. */
+  /** Tracks a connection, and closes it after the handshake timeout, until the returned function is called. */
   function trackHandshake(socket: Socket): () => void {
     pendingSockets.add(socket);
     socket.on('error', () => socket.destroy());
@@ -65,7 +66,7 @@ export function createConnectProxy({
 
   const contextFor = (host: string): Promise<SecureContext> => authority().then((ca) => ca.contextFor(host));
 
-  /** The connection is the server's as soon as it is encrypted; what goes wrong before that ends it. */
+  /** Performs the TLS handshake and hands the connection to the server. If the handshake fails, it is closed. */
   async function upgradeToTls(socket: Socket, host: string, onReady: () => void = () => {}): Promise<void> {
     const release = trackHandshake(socket);
     const secureContext = await contextFor(host);
@@ -84,7 +85,7 @@ export function createConnectProxy({
     });
     tlsSocket.on('error', () => tlsSocket.destroy());
     tlsSocket.once('close', () => socket.destroy());
-    // The server's connections stay half open when clients end them: before it is the server's, nobody else would close it.
+    // Sockets of node:http allow half-open connections; until the server takes over, nothing else would close this one.
     const onEnd = () => tlsSocket.destroy();
     tlsSocket.once('end', onEnd);
     tlsSocket.once('secure', () => {
@@ -100,7 +101,7 @@ export function createConnectProxy({
     if (!host || !isVendorHost(host) || (port !== '443' && port !== '80')) {
       onRefused(target);
       trackHandshake(socket);
-      // Read to its end: a client that is not done talking would keep the connection for ever.
+      // Reads to the end: otherwise a client that is still sending would keep the connection open.
       socket.resume().end(refusalResponse, () => socket.destroySoon());
       return;
     }
@@ -109,7 +110,7 @@ export function createConnectProxy({
       if (head.length > 0) socket.unshift(head);
     };
     if (port === '443') {
-      // Not before there is a certificate: a client that was told of a tunnel learns nothing of what went wrong.
+      // The tunnel is confirmed only when there is a certificate; after that no error response is possible.
       upgradeToTls(socket, host, establish).catch((error) => {
         onError(error);
         socket.resume().end(failureResponse, () => socket.destroySoon());
@@ -124,10 +125,10 @@ export function createConnectProxy({
   server.on('connect', (request, socket, head) => handleConnect(request, socket as Socket, head));
 
   return {
-    /** For who leads the vendor's hosts here by name. Not listening yet. */
+    /** Creates the server for clients whose DNS resolves the vendor's hosts to this machine. It does not listen yet. */
     secureServer: (): NetServer =>
       createServer((socket) => {
-        // Nothing can be said before it is encrypted, and that costs more than there is.
+        // A response would need a TLS handshake, which is too expensive for connections over the limit.
         if (!connections.admit(socket)) {
           socket.destroy();
           return;
@@ -137,7 +138,7 @@ export function createConnectProxy({
           socket.destroy();
         });
       }),
-    /** Ends what is not the server's yet; the rest is for the server to end. */
+    /** Closes the connections that the server does not know. The server closes the others. */
     close(): void {
       isClosing = true;
       for (const socket of pendingSockets) socket.destroy();

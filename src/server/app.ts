@@ -15,7 +15,7 @@ import { createAuthenticate } from '../http/pipeline/auth.ts';
 import { createJsonParser } from '../http/pipeline/body.ts';
 import { createConcurrencyLimit } from '../http/pipeline/concurrency-limit.ts';
 import { renderError } from '../http/pipeline/error-table.ts';
-import { sendClientError, sendError } from '../http/pipeline/errors.ts';
+import { sendError } from '../http/pipeline/errors.ts';
 import { createNotFoundHandler } from '../http/pipeline/not-found.ts';
 import { registerRateLimit } from '../http/pipeline/rate-limit.ts';
 import { createFastifyLogger, RequestLog } from '../http/pipeline/request-log.ts';
@@ -28,109 +28,68 @@ import { registerDocsPage } from '../pages/docs-page.ts';
 import { CONSOLE_DIR, REFERENCE_DIR } from '../paths.ts';
 import type { Authority } from '../proxy/certificate-authority.ts';
 import { createResults } from '../rendering/result-renderer.ts';
+import { rejectExpectations, sendClientError, stopKeepAlive } from './node-http.ts';
 import { findForeignAuthority, normalizeRequestTarget } from './request-target.ts';
 import { createResponseBatcher } from './response-batching.ts';
 
-/** A head is small, however slow the line is. */
-const MAX_HEAD_MS = 60_000;
-/** Node looks this often for requests that take too long, or four times as often as they may. */
+/** The headers of a request are small, so they may not take longer than this on any connection. */
+const MAX_HEADERS_TIMEOUT_MS = 60_000;
+/** Upper bound of the interval at which Node checks for timeouts, otherwise a quarter of the request timeout. */
 const MAX_CHECK_INTERVAL_MS = 30_000;
 
-/** The whole HTTP side over an open core. Nothing listens yet; closing the app leaves the core open. */
 const ADMIN_INTERNAL_ERROR = { error: ADMIN_ERRORS.INTERNAL_ERROR.example, code: 'INTERNAL_ERROR' };
 
+export interface AppSettings extends HttpSettings {
+  /** Whether unknown keys of a certain form create their own account. */
+  autoAccounts: boolean;
+  /** Maximum size of the request line and the headers together. */
+  headerLimitBytes: number;
+  /** Time within which a request has to arrive. */
+  requestTimeoutSeconds: number;
+  /** Maximum number of concurrent long-running responses of the API. */
+  streamLimit: number;
+  /** Maximum number of concurrent event streams and waits of the control plane. */
+  listenerLimit: number;
+  /** Number of requests in the journal of each account; 0: no journal. */
+  journalEntries: number;
+}
+
+/**
+ * Builds the HTTP side of the emulator over an open core, without listening. Closing the app leaves the core open.
+ *
+ * A request to the vendor's API passes through:
+ *
+ *  1. Node's parser and `normalizeRequestTarget`, which turns the request target into a path.
+ *  2. onRequest: a fresh `request.state`; requests for foreign hosts and requests without Host are rejected.
+ *  3. onRequest of the API: `authenticate` finds the account and opens the journal entry; then the rate limit counts.
+ *  4. The body parser.
+ *  5. preValidation: the journal records the body; directives and fault rules at `request` apply.
+ *  6. Validation of the body by the route's schema.
+ *  7. preHandler: fault rules at `charge` apply.
+ *  8. The handler of the family's route, which decides the response. A submit charges and creates tasks; a poll
+ *     applies the account's due transitions and reads its tasks (`families/kit/task-requests.ts`).
+ *  9. onSend: the response waits for the commit of what the request has written (`registerResponseBatching`); then
+ *     fault rules at `accepted` apply and the journal records the response.
+ *
+ * An error thrown on the way skips to `sendError`, and its response passes through onSend as well. Steps 3, 5, 7 and 9
+ * are in `http/pipeline/api-hooks.ts` and below.
+ */
 export async function buildApp(
   core: Core,
-  settings: HttpSettings,
+  settings: AppSettings,
   logger: Logger,
   authority: () => Promise<Authority>,
 ): Promise<App> {
-  const requestTimeoutMs = settings.requestTimeoutSeconds * 1000;
-  const app = Fastify({
-    loggerInstance: createFastifyLogger(logger) as FastifyBaseLogger,
-    logController: new RequestLog(logger),
-    // One of its own for every request would only add a number that no other line has.
-    childLoggerFactory: (parent) => parent,
-    requestTimeout: requestTimeoutMs,
-    forceCloseConnections: 'idle',
-    // Fastify would answer with a body of its own while it closes.
-    return503OnClosing: false,
-    rewriteUrl: normalizeRequestTarget,
-    // Keys are longer than the router expects of a parameter.
-    routerOptions: { maxParamLength: 1000 },
-    http: {
-      // Checked below, because Node would answer without a body.
-      requireHostHeader: false,
-      maxHeaderSize: settings.headerLimitBytes,
-      headersTimeout: Math.min(requestTimeoutMs, MAX_HEAD_MS),
-      connectionsCheckingInterval: Math.min(requestTimeoutMs / 4, MAX_CHECK_INTERVAL_MS),
-    },
-    clientErrorHandler: sendClientError,
-    frameworkErrors(error, request, reply) {
-      // Fastify refuses these requests before its first hook.
-      request.state = createRequestState();
-      const send = request.url.startsWith('/__admin') ? sendAdminError : sendError;
-      send(error, request, reply as never);
-    },
-  }).withTypeProvider<ZodTypeProvider>() as unknown as App;
-
-  const stopping = new AbortController();
-  // As many listen to it as there are streams.
-  setMaxListeners(0, stopping.signal);
-  const journal = createJournal(core, settings.journalEntries);
-  const results = createResults({ ...settings, stopping: stopping.signal });
-  const { streamLimit, listenerLimit } = settings;
-  const context: HttpContext = {
-    ...{ core, settings, journal, results, stopping: stopping.signal },
-    documentedErrors: getDocumentedErrors(FAMILIES),
-    streamLimit: createConcurrencyLimit(
-      streamLimit,
-      'TOO_MANY_STREAMS',
-      `${streamLimit} answers are under way already`,
-    ),
-    listenerLimit: createConcurrencyLimit(
-      listenerLimit,
-      'TOO_MANY_LISTENERS',
-      `There can be ${listenerLimit} listeners and waits at once, and there are (--listener-limit).`,
-    ),
-  };
+  const app = createServer(settings, logger);
+  const context = createHttpContext(app, core, settings);
 
   registerRequestState(app);
   app.setValidatorCompiler(zodValidator);
   app.setErrorHandler<Error>((error, request, reply) => sendError(error, request, reply, context.documentedErrors));
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', createJsonParser(settings.bodyLimitBytes));
-  app.addHook('preClose', async () => {
-    stopping.abort();
-    // What is still being answered keeps its connection only until then.
-    Object.assign(app.server, { keepAliveTimeout: 1, keepAliveTimeoutBuffer: 0 });
-  });
-  app.addHook('onRequest', (request, _reply, done) => {
-    const foreignAuthority = findForeignAuthority(request.originalUrl, request.socket.localPort);
-    if (foreignAuthority !== undefined) {
-      return done(new EmulatorError('PROXY_REFUSED', `asked for ${foreignAuthority}`));
-    }
-    if (request.headers.host !== undefined || request.raw.httpVersion !== '1.1') return done();
-    done(new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host'));
-  });
-  const responseBatcher = createResponseBatcher(core);
-  // What is told must outlast a kill, so nothing leaves while something is written but not committed.
-  app.addHook('onSend', (request, reply, payload, done) => {
-    responseBatcher.flushBeforeHalfClose(request.raw.socket);
-    if (!core.transactions.hasPendingBatch()) return responseBatcher.enqueue(() => done(null, payload));
-    core.transactions.afterCommit((failure) => {
-      if (failure === null || request.state.errorCode === null) return done(failure as null, payload);
-      // What goes wrong while an error is told already, Fastify would tell in words of its own.
-      request.log.error({ err: failure }, 'request failed');
-      request.state.errorCode = 'INTERNAL_ERROR';
-      reply.code(500);
-      done(
-        null,
-        JSON.stringify(request.url.startsWith('/__admin') ? ADMIN_INTERNAL_ERROR : renderError('INTERNAL_ERROR').body),
-      );
-    });
-  });
-  rejectExpectations(app);
+  registerHostChecks(app);
+  registerResponseBatching(app, core);
 
   app.get('/ca.pem', async (_request, reply) => {
     reply.type('application/x-pem-file');
@@ -139,41 +98,130 @@ export async function buildApp(
   registerVendorDocument(app, context, FAMILIES);
   registerDocsPage(app, REFERENCE_DIR);
   registerConsolePage(app, CONSOLE_DIR);
-  await app.register(async (admin) => registerAdmin(admin as never, context, FAMILIES));
-  await app.register(async (resultScope) => registerResultRoutes(resultScope as never, context, FAMILIES));
-  await app.register(async (vendor) => {
-    const authenticate = createAuthenticate(context);
-    await registerRateLimit(vendor as never, core);
-    const countRequest = vendor.rateLimit();
-    const notFound = createNotFoundHandler(vendor as never);
-    vendor.addHook('onRequest', (request, reply, done) => {
-      authenticate(request);
-      if (!request.is404) return done();
-      countRequest
-        .call(vendor as never, request, reply)
-        .then(() => notFound(request, reply))
-        .catch(done);
-    });
-    // Without one of its own the context would not have its hooks called.
-    vendor.setNotFoundHandler(notFound);
-    registerApiHooks(vendor as never, context);
-    registerFamilies(vendor as never, context, FAMILIES);
+  await app.register(async (admin: App) => registerAdmin(admin, context, FAMILIES));
+  await app.register(async (results: App) => registerResultRoutes(results, context, FAMILIES));
+  await app.register(async (api: App) => {
+    await registerAuthentication(api, context, settings);
+    registerApiHooks(api, context);
+    registerFamilies(api, context, FAMILIES);
   });
   await app.ready();
   return app;
 }
 
-/** Node answers an `Expect` it does not know without a body. */
-function rejectExpectations(app: App): void {
-  app.server.on('checkExpectation', (_request, response) => {
-    const { status, body } = renderError('EXPECTATION_FAILED');
-    const text = JSON.stringify(body);
-    response
-      .writeHead(status, {
-        'content-type': 'application/json; charset=utf-8',
-        'content-length': Buffer.byteLength(text),
-        connection: 'close',
-      })
-      .end(text);
+function createServer(settings: AppSettings, logger: Logger): App {
+  const requestTimeoutMs = settings.requestTimeoutSeconds * 1000;
+  const app: App = Fastify({
+    loggerInstance: createFastifyLogger(logger) as FastifyBaseLogger,
+    logController: new RequestLog(logger),
+    // A child logger for each request would only add a request id that no other line has.
+    childLoggerFactory: (parent) => parent,
+    requestTimeout: requestTimeoutMs,
+    forceCloseConnections: 'idle',
+    // While it closes, Fastify would send a 503 in its own format.
+    return503OnClosing: false,
+    rewriteUrl: normalizeRequestTarget,
+    // API keys in paths of the control plane are longer than the router's default.
+    routerOptions: { maxParamLength: 1000 },
+    http: {
+      // Checked by registerHostChecks, because Node would respond without a body.
+      requireHostHeader: false,
+      maxHeaderSize: settings.headerLimitBytes,
+      headersTimeout: Math.min(requestTimeoutMs, MAX_HEADERS_TIMEOUT_MS),
+      connectionsCheckingInterval: Math.min(requestTimeoutMs / 4, MAX_CHECK_INTERVAL_MS),
+    },
+    clientErrorHandler: sendClientError,
+    frameworkErrors(error, request, reply) {
+      // Fastify rejects these requests before its first hook.
+      request.state = createRequestState();
+      const send = isControlPlaneUrl(request.url) ? sendAdminError : sendError;
+      send(error, request, reply);
+    },
+  }).withTypeProvider<ZodTypeProvider>();
+  rejectExpectations(app.server);
+  return app;
+}
+
+const isControlPlaneUrl = (url: string) => url.startsWith('/__admin');
+
+function createHttpContext(app: App, core: Core, settings: AppSettings): HttpContext {
+  const stopping = new AbortController();
+  // Every open stream listens to this signal; Node would warn of a leak.
+  setMaxListeners(0, stopping.signal);
+  app.addHook('preClose', async () => {
+    stopping.abort();
+    stopKeepAlive(app.server);
   });
+  const { streamLimit, listenerLimit } = settings;
+  return {
+    ...{ core, settings, stopping: stopping.signal },
+    documentedErrors: getDocumentedErrors(FAMILIES),
+    journal: createJournal(core, settings.journalEntries),
+    results: createResults({ ...settings, stopping: stopping.signal }),
+    streamLimit: createConcurrencyLimit(
+      streamLimit,
+      'TOO_MANY_STREAMS',
+      `the limit of ${streamLimit} concurrent responses is reached`,
+    ),
+    listenerLimit: createConcurrencyLimit(
+      listenerLimit,
+      'TOO_MANY_LISTENERS',
+      `The limit of ${listenerLimit} concurrent listeners and waits is reached (--listener-limit).`,
+    ),
+  };
+}
+
+/** Rejects requests that are meant for another host, as a client of a proxy sends them, and requests without Host. */
+function registerHostChecks(app: App): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    const foreignAuthority = findForeignAuthority(request.originalUrl, request.socket.localPort);
+    if (foreignAuthority !== undefined) {
+      return done(new EmulatorError('PROXY_REFUSED', `the request is for ${foreignAuthority}`));
+    }
+    if (request.headers.host !== undefined || request.raw.httpVersion !== '1.1') return done();
+    done(new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host'));
+  });
+}
+
+/**
+ * Sends responses in batches, and only when everything written before is committed: a response must remain true if the
+ * process is killed right after it.
+ */
+function registerResponseBatching(app: App, core: Core): void {
+  const responseBatcher = createResponseBatcher(core);
+  app.addHook('onSend', (request, reply, payload, done) => {
+    responseBatcher.flushBeforeHalfClose(request.raw.socket);
+    if (!core.transactions.hasPendingBatch()) return responseBatcher.enqueue(() => done(null, payload));
+    core.transactions.afterCommit((failure) => {
+      if (failure === null) return done(null, payload);
+      if (request.state.errorCode === null) return done(failure as Error);
+      // The response is an error already, and for a second one Fastify would send a body in its own format.
+      request.log.error({ err: failure }, 'request failed');
+      request.state.errorCode = 'INTERNAL_ERROR';
+      reply.code(500);
+      const body = isControlPlaneUrl(request.url) ? ADMIN_INTERNAL_ERROR : renderError('INTERNAL_ERROR').body;
+      done(null, JSON.stringify(body));
+    });
+  });
+}
+
+/**
+ * Registers authentication and the rate limit for all routes of the API and for unknown paths. The rate limit counts
+ * requests for unknown paths as well, if they have a valid key.
+ */
+async function registerAuthentication(api: App, context: HttpContext, settings: AppSettings): Promise<void> {
+  const authenticate = createAuthenticate(context, settings.autoAccounts ? settings.newAccountProfile : undefined);
+  await registerRateLimit(api, context.core);
+  const countRequest = api.rateLimit();
+  const notFound = createNotFoundHandler(api);
+  api.addHook('onRequest', (request, reply, done) => {
+    authenticate(request);
+    if (!request.is404) return done();
+    countRequest
+      .call(api, request, reply)
+      .then(() => notFound(request, reply))
+      .catch(done);
+  });
+  // Fastify runs the hooks of a context for unknown paths only if the context has a not-found handler of its own.
+  api.setNotFoundHandler(notFound);
 }

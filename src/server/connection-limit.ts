@@ -2,34 +2,38 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../core/time/clock.ts';
 
-/** Who is told that there is no room has this long to read it. */
+/** Time that a refused client has to read the response. */
 const REFUSAL_GRACE_MS = 1000;
-/** Beyond these, who comes is not even told: telling takes room as well. */
+/** Refused connections that wait for this at once. Further ones are closed without a response. */
 const MAX_PENDING_REFUSALS = 100;
 
 export interface ConnectionLimitOptions {
   server: Server;
   max: number;
   clock: Clock;
-  /** The whole answer to who comes when there is no room. */
+  /** HTTP response, as text, that connections over the limit receive. */
   refusal: string;
 }
 
 export type ConnectionLimit = ReturnType<typeof limitConnections>;
 
-/** Lets no more connections in than `most` at once. Node's own bound would end the others without a word. */
+/**
+ * Limits the connections of a server to `max` at once and sends the others a response. Replaces Node's listener for
+ * new connections, because `server.maxConnections` closes the connections over the limit without one; can go when Node
+ * offers a way to respond to them.
+ */
 export function limitConnections({ server, max, clock, refusal }: ConnectionLimitOptions) {
   let openConnections = 0;
   const pendingRefusals = new Set<Socket>();
   const nodeListeners = server.listeners('connection');
   server.removeAllListeners('connection');
 
-  /** Answers requests that come on this connection, which has been let in. */
+  /** Lets Node handle the requests of a connection that has been admitted. */
   function serve(socket: Socket): void {
     for (const listener of nodeListeners) listener.call(server, socket);
   }
 
-  /** False when there is no room. */
+  /** Counts a connection until it closes. Returns false when the limit is reached. */
   function admit(socket: Socket): boolean {
     if (openConnections >= max) return false;
     openConnections += 1;
@@ -51,7 +55,7 @@ export function limitConnections({ server, max, clock, refusal }: ConnectionLimi
       cancel();
       pendingRefusals.delete(socket);
     });
-    // What it has sent is read: a connection that is closed with something unread is reset, and the answer with it.
+    // Closing a socket with unread data resets the connection, and the client would lose the response.
     socket.resume().end(refusal);
   }
 
@@ -60,7 +64,7 @@ export function limitConnections({ server, max, clock, refusal }: ConnectionLimi
   return {
     serve,
     admit,
-    /** Those that were refused go at once; the others are for the server to end. */
+    /** Closes the refused connections. The server closes the others. */
     close(): void {
       for (const socket of pendingRefusals) socket.destroy();
     },

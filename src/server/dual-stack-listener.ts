@@ -2,15 +2,17 @@ import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 
-/** Where `localhost` leads. Programs try one of them first, and not all go on to the other. */
+/** The addresses of `localhost`. Programs try one of them first, and not all of them fall back to the other. */
 export const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1'] as const;
 
 /**
- * Lets the connections of a server that listens come in at another address, too, on the same port. They are its own, with all that it does
- * for them: a second server, as Fastify would make, knows neither tunnels nor bounds.
- * @throws Error when the address cannot be had
+ * Accepts connections for a listening server at a second address, on the same port, and hands them to it. Fastify
+ * listens on both addresses of `localhost` with a second HTTP server, to which neither the CONNECT proxy nor the
+ * connection limit would apply. Can go when Fastify lets both addresses share one server.
+ * @throws Error when the address is not available
  */
 export async function listenOnSecondAddress(server: HttpServer, host: string): Promise<Server> {
+  // The options that node:http gives its own sockets.
   const secondServer = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
     server.emit('connection', socket),
   );

@@ -4,7 +4,6 @@ import type { Logger } from 'pino';
 import { openCore } from '../core/core.ts';
 import { SetupError } from '../core/errors.ts';
 import { type Clock, systemClock } from '../core/time/clock.ts';
-import { rawErrorResponse } from '../http/pipeline/errors.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from '../paths.ts';
 import { type Authority, openAuthority } from '../proxy/certificate-authority.ts';
 import { createConnectProxy } from '../proxy/connect-proxy.ts';
@@ -12,31 +11,32 @@ import type { Config } from '../settings/config.ts';
 import { buildApp } from './app.ts';
 import { limitConnections } from './connection-limit.ts';
 import { LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dual-stack-listener.ts';
+import { rawErrorResponse } from './node-http.ts';
 import { readSeedFile } from './seed-file.ts';
 
-/** Open streams and requests have this long to end before their connections are cut. */
+/** Time that open streams and requests have to end, when the emulator stops, before their connections are closed. */
 const GRACE_MS = 1500;
 
-/** Of a machine that has no such address, or not even such addresses. */
+/** Errors of machines that lack the address or the whole address family, such as IPv6. */
 const ADDRESS_UNAVAILABLE_CODES = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'];
 
-/** Clocks of machines are put right by less now and then. */
+/** Smaller corrections of the system clock are normal and not worth a warning. */
 const CLOCK_SKEW_WARNING_MS = 1000;
 
 export type RunningEmulator = Awaited<ReturnType<typeof openEmulator>>;
 
-/** Core, seed and HTTP side put together, nothing listening yet. @throws SetupError */
+/** Assembles core, seed file and HTTP side, without listening. @throws SetupError when a setting or file is invalid */
 export async function openEmulator(config: Config, logger: Logger, clock: Clock = systemClock) {
   const seed = readSeedFile(config.seedFile, config);
   const core = openCore({ ...config, migrationsDir: MIGRATIONS_DIR, clock });
   if (core.behindMs >= CLOCK_SKEW_WARNING_MS) {
     const { behindMs } = core;
-    logger.warn({ behindMs }, "the machine's clock is behind what was kept; time goes on from there");
+    logger.warn({ behindMs }, 'the system clock is behind the stored data; time continues from the last recorded time');
   }
   let opening: Promise<Authority> | undefined;
   const authority = () => {
     opening ??= openAuthority(config.dataDir).catch((error) => {
-      // What was wrong can be put right without a new start.
+      // The user can fix the file without restarting.
       opening = undefined;
       throw error;
     });
@@ -63,7 +63,7 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     clock,
     refusal: rawErrorResponse('TOO_MANY_CONNECTIONS'),
   });
-  const intercept = createConnectProxy({
+  const connectProxy = createConnectProxy({
     server: app.server,
     connections,
     authority,
@@ -71,24 +71,24 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     refusalResponse: rawErrorResponse('PROXY_REFUSED'),
     failureResponse: rawErrorResponse('AUTHORITY_FAILED'),
     onRefused: (target) => logger.warn({ method: 'CONNECT', path: target, status: 403 }, 'refused'),
-    onError: (error) => logger.error({ err: error }, 'a connection could not be encrypted'),
+    onError: (error) => logger.error({ err: error }, 'TLS setup of a connection failed'),
   });
-  const secure = config.httpsPort === undefined ? undefined : intercept.secureServer();
+  const secure = config.httpsPort === undefined ? undefined : connectProxy.secureServer();
   const [host, secondHost] = config.host === 'localhost' ? LOOPBACK_ADDRESSES : [config.host];
-  /** Beside the main one. */
+  /** Servers besides the main one. */
   const extraServers: Server[] = secure ? [secure] : [];
 
   if (Object.keys(seed.priceOverrides).length > 0) {
-    logger.info({ prices: seed.priceOverrides }, "some prices differ from the vendor's");
+    logger.info({ prices: seed.priceOverrides }, 'the seed file overrides prices');
   }
 
-  /** Without it the emulator still is where most look for it. */
+  /** A failure is only logged: most programs find the emulator at the first address. */
   async function tryListenOnSecondAddress(address: string): Promise<void> {
     try {
       extraServers.push(await listenOnSecondAddress(app.server, address));
     } catch (error) {
       if (!ADDRESS_UNAVAILABLE_CODES.includes((error as { code?: string }).code ?? '')) {
-        logger.warn({ err: error }, `${address} cannot be listened on as well`);
+        logger.warn({ err: error }, `cannot listen on ${address} as well`);
       }
     }
   }
@@ -98,9 +98,9 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     app,
     authority,
     firstKey: seed.accounts[0]?.key,
-    /** Catches up, then listens. Resolves with the URL. @throws SetupError when the address cannot be had. */
+    /** Applies due transitions, then listens. Returns the URL. @throws SetupError when the address is not available */
     async listen(): Promise<string> {
-      core.worker.start((error) => logger.error({ err: error }, 'the worker could not play what is due'));
+      core.worker.start((error) => logger.error({ err: error }, 'the worker could not apply due transitions'));
       if (secure) await listenOn(secure, { ...config, port: config.httpsPort! });
       let url: string;
       try {
@@ -111,11 +111,11 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
       if (secondHost !== undefined) await tryListenOnSecondAddress(secondHost);
       return url;
     },
-    /** Where HTTPS is spoken; undefined where it is not. */
+    /** Returns the port for HTTPS; undefined without one. */
     httpsPort: () => (secure?.address() as AddressInfo | null)?.port,
-    /** Stops orderly: streams break off and are refunded, what is answered is answered, counts are kept. */
+    /** Stops gracefully: ends and refunds open streams, completes other responses and stores all counters. */
     async close(): Promise<void> {
-      intercept.close();
+      connectProxy.close();
       connections.close();
       const closed = extraServers
         .filter(({ listening }) => listening)
@@ -139,7 +139,9 @@ async function listenOn(server: Server, address: Pick<Config, 'port' | 'host'>):
 
 function toListenError(error: unknown, { port, host }: Pick<Config, 'port' | 'host'>): Error {
   const advice: Record<string, string> = {
-    EADDRINUSE: `Port ${port} on ${host} is in use; stop the other program or choose another with --port (0 picks a free one).`,
+    EADDRINUSE:
+      `Port ${port} on ${host} is in use; ` +
+      'stop the other program or choose another with --port (0 picks a free one).',
     EACCES: `Port ${port} needs more rights; choose one from 1024 up with --port.`,
     EADDRNOTAVAIL: `This machine has no address ${host}; choose another with --host.`,
     ENOTFOUND: `The name ${host} has no address; choose another with --host.`,

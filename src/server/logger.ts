@@ -5,14 +5,14 @@ import { systemClock } from '../core/time/clock.ts';
 import type { Config } from '../settings/config.ts';
 
 const FILE_DESCRIPTORS = { stdout: 1, stderr: 2 };
-/** What a reader that never reads can make us keep; lines past it are dropped. */
+/** Limit of the lines buffered for a pipe that is not read. Further lines are dropped. */
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 const FLUSH_TIMEOUT_MS = 300;
 
-/** The lines of a terminal carry these in their text. */
+/** Fields that the message on a terminal contains already. */
 const PRETTY_FIELDS = 'method,path,account,status,errorCode,reason,durationMs,url,data,firstKey,version,signal';
 
-/** Readable on a terminal, JSON lines otherwise. `flush` waits for what is written, though not for long. */
+/** Creates a logger: formatted lines on a terminal, else JSON lines. `flush` waits a short time for pending lines. */
 export async function createLogger({
   logLevel,
   to = 'stdout',
@@ -45,7 +45,7 @@ export async function createLogger({
   };
 }
 
-/** A file that is written to once for all lines of a turn of the event loop: a write for each costs more than the line. */
+/** Opens a file and writes the lines of one event-loop turn at once: a write per line costs more than the line. */
 function openFile(fd: number): DestinationStream {
   const file = pino.destination({ fd, sync: true });
   let lines = '';
@@ -64,12 +64,12 @@ function openFile(fd: number): DestinationStream {
 }
 
 /**
- * Standard output, or the one for errors, as a pipe that never blocks. Whoever started us may not read it, and an ordinary write to a full pipe
- * would then stop every answer, and the stop itself.
+ * Opens standard output or standard error as a pipe that never blocks. If the parent process does not read it, a
+ * blocking write to the full pipe would stop all responses, and the shutdown as well.
  */
 function openPipe(fd: number): DestinationStream & { drain: () => Promise<void> } {
   const socket = new Socket({ fd, readable: false, writable: true });
-  // A reader that is gone is no reason to stop.
+  // The emulator continues when the reader closes the pipe.
   socket.on('error', () => {});
   socket.unref();
   let isCorked = false;
@@ -81,7 +81,7 @@ function openPipe(fd: number): DestinationStream & { drain: () => Promise<void> 
     write(line) {
       if (socket.writableLength > MAX_PENDING_BYTES || !socket.writable) return;
       if (!isCorked) {
-        // All lines of one turn in one write.
+        // Writes the lines of one event-loop turn at once.
         isCorked = true;
         socket.cork();
         systemClock.atTurnEnd(uncork);
@@ -98,7 +98,7 @@ function openPipe(fd: number): DestinationStream & { drain: () => Promise<void> 
 let lastMs = Number.NaN;
 let lastText = '';
 
-/** As pino's own, but written once a millisecond and not for every line. */
+/** Like pino's `isoTime`, but formats the time once per millisecond instead of once per line. */
 function isoTime(): string {
   const nowMs = systemClock.nowMs();
   if (nowMs !== lastMs) {
@@ -112,7 +112,7 @@ function formatMessage(line: Record<string, unknown>, messageKey: string): strin
   const { method, path, status, errorCode, reason, account, durationMs, data, firstKey, url } = line;
   if (method) {
     const text = [method, path, status, errorCode, account, `${durationMs} ms`].filter(Boolean).join(' ');
-    // A terminal would do what some of these say, and clients have put them there.
+    // Paths come from clients and may contain control characters, which a terminal would interpret.
     return (reason ? `${text} (${reason})` : text).replace(/\p{Cc}/gu, '\uFFFD');
   }
   const dataSuffix = data ? ` · data ${data === 'in memory' ? data : `in ${data}`}` : '';

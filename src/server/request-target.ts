@@ -2,15 +2,15 @@ import type { IncomingMessage } from 'node:http';
 import { toLocalPath } from '../http/urls.ts';
 import { isVendorHost } from '../proxy/vendor-hosts.ts';
 
-/** What a client sends to a proxy: the whole address (RFC 9112, section 3.2.2). */
+/** The absolute form of a request target, which clients send to a proxy (RFC 9112, section 3.2.2). */
 const ABSOLUTE_FORM = /^(https?):\/\/([^/?#]*)(.*)$/i;
 const NAME_AND_PORT = /^(.*?)(?::(\d{1,5}))?$/;
 const LOOPBACK_HOST = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/i;
 
-/** For Fastify's `rewriteUrl`: the path that is to be served, with `Host` as the address says it. */
+/** Returns the local path of a request and sets `Host` from an absolute target. For Fastify's `rewriteUrl`. */
 export function normalizeRequestTarget(request: IncomingMessage): string {
   const url = request.url ?? '/';
-  // Nearly all.
+  // The usual case.
   if (url.startsWith('/')) return toLocalPath(request.headers.host, url);
   const [, , authority, rest] = ABSOLUTE_FORM.exec(url) ?? [];
   if (authority === undefined) return toLocalPath(request.headers.host, url);
@@ -18,9 +18,12 @@ export function normalizeRequestTarget(request: IncomingMessage): string {
   return toLocalPath(authority, rest!.startsWith('/') ? rest! : `/${rest}`);
 }
 
-/** The host that is no business of ours and that a client took us for a proxy to; undefined when there is none. */
+/**
+ * Returns the host of an absolute request target that is neither the vendor's nor this server: the client uses the
+ * emulator as a proxy for it. Undefined for all other requests.
+ */
 export function findForeignAuthority(originalUrl: string, localPort: number | undefined): string | undefined {
-  // Nearly all.
+  // The usual case.
   if (originalUrl.startsWith('/')) return undefined;
   const [, , authority] = ABSOLUTE_FORM.exec(originalUrl) ?? [];
   if (authority === undefined) return undefined;

@@ -2,12 +2,12 @@ import type { Socket } from 'node:net';
 import type { Core } from '../core/core.ts';
 
 /**
- * Lets the answers of one turn of the event loop leave one right after the other, when all requests of the turn are dealt with. The
- * first wakes the client, and the others find it awake: where each leaves by itself, waking costs more than the rest of a poll.
+ * Batches the responses of one event-loop turn and flushes them together at the end of the turn. Sending each response
+ * on its own wakes the client once per response, which costs more than the rest of a poll.
  */
 export function createResponseBatcher({ clock, transactions }: Pick<Core, 'clock' | 'transactions'>) {
   let pending: (() => void)[] = [];
-  const watched = new WeakSet<Socket>();
+  const watchedSockets = new WeakSet<Socket>();
 
   function flush(): void {
     const batch = pending;
@@ -21,18 +21,19 @@ export function createResponseBatcher({ clock, transactions }: Pick<Core, 'clock
   }
 
   return {
-    /** Calls `send` when the turn is over. */
+    /** Calls `send` at the end of the current event-loop turn. */
     enqueue(send: () => void): void {
       if (pending.length === 0) clock.atTurnEnd(flush);
       pending.push(send);
     },
     /**
-     * A client may close its side together with its request. Node ends the connection as soon as it reads that, so what is
-     * ready has to leave before.
+     * Flushes early when the client half-closes the connection, which it may do together with its last request:
+     * node:http ends the connection as soon as it reads that, and responses that wait for the end of the turn would be
+     * lost. Needed as long as responses are batched.
      */
     flushBeforeHalfClose(socket: Socket): void {
-      if (watched.has(socket)) return;
-      watched.add(socket);
+      if (watchedSockets.has(socket)) return;
+      watchedSockets.add(socket);
       socket.prependListener('end', flushNow);
     },
   };

@@ -1,18 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
-import { apiKey, PROFILE, resolveProfile, strict } from '../control-plane/schemas.ts';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import { SetupError } from '../core/errors.ts';
 import type { Rule } from '../core/faults/fault-rules.ts';
 import type { PriceOverrides, PriceTable } from '../core/ledger/prices.ts';
 import type { ClockMode } from '../core/time/clock.ts';
 import { FAMILIES } from '../families/index.ts';
+import { apiKey, PROFILE, resolveProfile, strict } from '../http/account-profile.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
 
 const MAX_PRICE = 1_000_000_000;
 
-/** An object that may have some of the keys of `shape`, and says which there are when it is given another. */
+/** A strict object of optional fields whose error for an unknown field lists the known ones. */
 function partialObject<T extends z.ZodType>(shape: Record<string, T>) {
   const known = Object.keys(shape).join(', ');
   return z.strictObject(shape, {
@@ -23,7 +23,7 @@ function partialObject<T extends z.ZodType>(shape: Record<string, T>) {
   });
 }
 
-/** What may stand in the seed file for a family that costs what `table` says. */
+/** Returns the schema of the price overrides for a family with this price table. */
 function priceOverrideSchema(table: PriceTable): z.ZodType<PriceOverrides> {
   if (typeof table === 'number') {
     const error = `expected a whole number of credits from 0 to ${MAX_PRICE}`;
@@ -34,29 +34,29 @@ function priceOverrideSchema(table: PriceTable): z.ZodType<PriceOverrides> {
   ) as z.ZodType<PriceOverrides>;
 }
 
-const Prices = partialObject(
+const PriceOverridesSchema = partialObject(
   Object.fromEntries(FAMILIES.map(({ name, prices }) => [name, priceOverrideSchema(prices).optional()])),
 ) as z.ZodType<Readonly<Record<string, PriceOverrides>>>;
 
 const Faults = z.array(createFaultRuleSchema(FAMILIES));
 
 const SeedFile = strict({
-  /** What accounts start with where nothing else is said, self-made ones included. */
+  /** Initial values of all accounts that do not give their own, including auto-created ones. */
   defaults: strict(PROFILE).default({}),
-  /** Missing: those of the default seed file. */
+  /** Absent: the accounts of the default seed file. */
   accounts: z.array(strict({ key: apiKey, ...PROFILE, faults: Faults.optional() })).optional(),
-  /** Where the emulator should charge other prices than the vendor's, by family. */
-  prices: Prices.default({}),
+  /** Prices that differ from the vendor's, by family. */
+  prices: PriceOverridesSchema.default({}),
 });
 
 export interface Seed {
-  /** What an account starts with where nothing else is said of it. */
+  /** Initial values of accounts that do not give their own. */
   newAccount: AccountProfile;
   accounts: { key: string; profile: AccountProfile }[];
   priceOverrides: Readonly<Record<string, PriceOverrides>>;
 }
 
-/** What fills the gaps of the seed file. */
+/** Values for what the seed file leaves out. */
 export interface SeedDefaults {
   rateLimit: number | null;
   speed: number;
@@ -67,7 +67,7 @@ export interface SeedDefaults {
 
 const DEFAULT_CREDITS = 1000;
 
-/** `file` undefined: the default seed file. @throws SetupError naming the first thing wrong with the file. */
+/** Reads a seed file, or the default one. @throws SetupError naming the first error in the file */
 export function readSeedFile(file: string | undefined, defaults: SeedDefaults): Seed {
   const {
     defaults: fileDefaults,
@@ -77,13 +77,14 @@ export function readSeedFile(file: string | undefined, defaults: SeedDefaults): 
   const keys = accounts.map(({ key }) => key);
   const duplicateKey = keys.find((key, index) => keys.indexOf(key) !== index);
   if (duplicateKey)
-    throw new SetupError(`The seed file ${file} names the key ${duplicateKey} twice; keep one of the two.`);
+    throw new SetupError(`The seed file ${file} has the key ${duplicateKey} twice; remove one of the two.`);
 
   const { rateLimit, speed, seed, clock: mode, faultLimit = Number.POSITIVE_INFINITY } = defaults;
   const overLimit = accounts.find(({ faults = [] }) => faults.length > faultLimit);
   if (overLimit) {
     throw new SetupError(
-      `The seed file ${file} gives ${overLimit.key} ${overLimit.faults?.length} rules, and there can be ${faultLimit}; take some out, or raise --fault-limit.`,
+      `The seed file ${file} has ${overLimit.faults?.length} fault rules for ${overLimit.key}, ` +
+        `more than the limit of ${faultLimit}; remove some or raise --fault-limit.`,
     );
   }
   const profileDefaults = { credits: DEFAULT_CREDITS, rateLimit, speed, seed, clock: { mode } };
@@ -100,7 +101,7 @@ export function readSeedFile(file: string | undefined, defaults: SeedDefaults): 
 
 const loadSeedFile = (file: string) => parseSeedFile(file, readJsonFile(file));
 
-/** What a seed file says. @throws SetupError naming the first thing that is wrong with it */
+/** Validates the content of a seed file. @throws SetupError naming the first error */
 export function parseSeedFile(file: string, content: unknown): z.output<typeof SeedFile> {
   const parsed = SeedFile.safeParse(content);
   if (parsed.success) return parsed.data;

@@ -5,7 +5,7 @@ import { type Config, readProgrammaticOptions, toCamelCase } from '../settings/c
 import { openEmulator } from './emulator.ts';
 import { createLogger } from './logger.ts';
 
-/** An emulator in somebody else's process, listening. @throws SetupError */
+/** Starts a listening emulator in the current process. @throws SetupError when an option is invalid */
 export async function startInProcess(options: StartOptions) {
   try {
     return await open(readProgrammaticOptions(options));
@@ -14,7 +14,7 @@ export async function startInProcess(options: StartOptions) {
   }
 }
 
-/** Its sentence speaks of flags, which are options here. */
+/** Replaces the flags in the message by the names of options. */
 function withOptionNames({ message, cause }: SetupError): SetupError {
   const sentence = message.replace(/--([a-z][a-z-]*)/g, (_, flag: string) => toCamelCase(flag));
   return new SetupError(sentence, { cause });
@@ -37,7 +37,7 @@ async function open(config: Config) {
     httpsPort: emulator.httpsPort(),
     firstKey: emulator.firstKey ?? '',
     certificate: async () => (await authority()).certificate,
-    /** The control plane without a connection. */
+    /** Calls the control plane without a network connection. */
     async transport(method: string, path: string, body?: unknown) {
       const payload = body === undefined ? {} : { payload: JSON.stringify(body) };
       const typeHeader = body === undefined ? {} : { 'content-type': 'application/json' };

@@ -203,7 +203,7 @@ describe.skipIf(!hasCurl)('docs/faults.md › commands', () => {
     String.raw`\{"success":false,"status":"failed",.*"errorCode":"GENERATION_FAILED",.*\} 200\n`,
     String.raw`\{.*"errorCode":"INSUFFICIENT_CREDITS","requiredCredits":2\} 402\n`,
     String.raw`[^{}]{12} curl: 18\n`,
-    String.raw`${accepted}"warnings":\["@emulator\(explode\) means nothing .*"\]\}\],"next":null\}\n`,
+    String.raw`${accepted}"warnings":\["@emulator\(explode\) is not a valid directive .*"\]\}\],"next":null\}\n`,
     String.raw`\{.*"errorCode":"INVALID_INPUT"\} 400\n`,
     String.raw`\{.*"NOT_FOUND"\} 404\n\{.*"METHOD_NOT_ALLOWED"\} 405\n\{.*"INVALID_INPUT"\} 415\n\{.*"INVALID_INPUT"\} 413\n`,
   ];

@@ -11,7 +11,7 @@ import { tempDir } from '../support/temp-dir.ts';
 
 const FOR_A_YEAR = { notBefore: new Date(Date.now() - 1000), notAfter: new Date(Date.now() + 3e10) };
 
-/** What a client that trusts this authority alone makes of a certificate of it for this host. */
+/** Verifies a certificate of the authority for a host as a client that trusts only this authority. */
 async function opinionOf(pem: string, host: string): Promise<string> {
   const authority = await fromPem(pem);
   const { key, certificate } = await toPem(await createLeaf(authority, host, FOR_A_YEAR));
@@ -34,7 +34,7 @@ async function opinionOf(pem: string, host: string): Promise<string> {
 
 const DAY_MS = 86_400_000;
 
-/** The certificates that a server sends which is encrypted for this host, its own first. */
+/** Returns the certificates that a server with the context of this host sends, its own first. */
 async function sentFor(authority: Authority, host: string): Promise<X509Certificate[]> {
   const server = createServer({
     SNICallback: (name, done) => void authority.contextFor(name).then((context) => done(null, context)),
@@ -44,7 +44,7 @@ async function sentFor(authority: Authority, host: string): Promise<X509Certific
   onTestFinished(() => void server.close());
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  // Who trusts nothing has no other certificates than those that are sent.
+  // Without trusted certificates the client sees only those that the server sends.
   const socket = connect({ port, host: '127.0.0.1', servername: host, rejectUnauthorized: false });
   await once(socket, 'secureConnect');
   const chain: X509Certificate[] = [];
@@ -56,8 +56,8 @@ async function sentFor(authority: Authority, host: string): Promise<X509Certific
   return chain;
 }
 
-describe('the authority', () => {
-  it('is made once in a data directory, and kept for its owner alone', async () => {
+describe('certificate authority', () => {
+  it('is created once in a data directory, readable by its owner only', async () => {
     const dir = tempDir();
     const { certificate } = await openAuthority(dir);
     const file = join(dir, 'authority.pem');
@@ -67,19 +67,19 @@ describe('the authority', () => {
     expect(certificate).not.toContain('PRIVATE KEY');
   });
 
-  it('is the same one for two that make it at the same time', async () => {
+  it('is the same one for two processes that create it concurrently', async () => {
     const dir = tempDir();
     const made = await Promise.all(Array.from({ length: 5 }, () => openAuthority(dir)));
     expect(new Set(made.map(({ certificate }) => certificate)).size).toBe(1);
   });
 
-  it('is another one each time where nothing is kept', async () => {
+  it('is a new one each time without a data directory', async () => {
     const [one, other] = await Promise.all([openAuthority(undefined), openAuthority(undefined)]);
     expect(one!.certificate).not.toBe(other!.certificate);
   });
 
   it.each(['', 'nonsense', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'])(
-    'is refused with a sentence when what is kept is damaged: %j',
+    'is rejected when the file is damaged: %j',
     async (text) => {
       const dir = tempDir();
       writeFileSync(join(dir, 'authority.pem'), text);
@@ -88,7 +88,7 @@ describe('the authority', () => {
     },
   );
 
-  it('is refused when its parts do not belong together, or it could speak for others', async () => {
+  it('is rejected when its parts do not match or the name constraints differ', async () => {
     const [dir, other] = [tempDir(), tempDir()];
     await Promise.all([openAuthority(dir), openAuthority(other)]);
     const [one, two] = [dir, other].map((at) => readFileSync(join(at, 'authority.pem'), 'utf8'));
@@ -101,7 +101,7 @@ describe('the authority', () => {
     }
   });
 
-  it('is refused when it has expired', async () => {
+  it('is rejected when it has expired', async () => {
     const dir = tempDir();
     const past = { notBefore: new Date(0), notAfter: new Date(1000) };
     const { key, certificate } = await toPem(await createAuthority(past));
@@ -109,7 +109,7 @@ describe('the authority', () => {
     await expect(openAuthority(dir)).rejects.toThrow(/authority\.pem has expired; remove it/);
   });
 
-  it('is refused with a sentence when it cannot be written', async () => {
+  it('is a setup error when the file cannot be written', async () => {
     const file = join(tempDir(), 'file');
     writeFileSync(file, '');
     await expect(openAuthority(file)).rejects.toThrow(/authority\.pem cannot be read/);
@@ -117,7 +117,7 @@ describe('the authority', () => {
   });
 
   // id: authority-limited-to-vendor-hosts
-  it("can speak for the vendor's hosts and for no other, even if its key is stolen", async () => {
+  it('can only sign for the vendor hosts, even if its key is stolen', async () => {
     const dir = tempDir();
     await openAuthority(dir);
     const pem = readFileSync(join(dir, 'authority.pem'), 'utf8');
@@ -130,8 +130,8 @@ describe('the authority', () => {
   });
 });
 
-describe('what connections are encrypted with', () => {
-  it('has the certificate of the authority beside its own, for who looks for the signer there', async () => {
+describe('TLS contexts', () => {
+  it('include the certificate of the authority', async () => {
     const authority = await openAuthority(undefined);
     const [own, signer, ...more] = await sentFor(authority, 'a.b.nanophoto.ai');
     expect(own!.subjectAltName).toBe('DNS:a.b.nanophoto.ai');
@@ -139,7 +139,7 @@ describe('what connections are encrypted with', () => {
     expect(more).toEqual([]);
   });
 
-  it('is valid from a day ago on, for no longer than every system accepts', async () => {
+  it('have certificates that are valid from a day ago, for no longer than all systems accept', async () => {
     const authority = await openAuthority(undefined);
     const [own, signer] = await sentFor(authority, 'nanophoto.ai');
     const dayAgoMs = Date.now() - DAY_MS;
@@ -154,7 +154,7 @@ describe('what connections are encrypted with', () => {
     }
   });
 
-  it("is one for the vendor's host, the names right below it and strangers, and one for each deeper name", async () => {
+  it('are shared by the main host, direct subdomains and foreign hosts, not by deeper subdomains', async () => {
     const { contextFor } = await openAuthority(undefined);
     const vendors = await contextFor('nanophoto.ai');
     for (const host of ['NanoPhoto.ai', 'video.nanophoto.ai', 'example.com', 'a.b.c.example.com'])
@@ -165,7 +165,7 @@ describe('what connections are encrypted with', () => {
     expect(await contextFor('a.c.nanophoto.ai')).not.toBe(deeper);
   });
 
-  it('is kept for 50 names at most', async () => {
+  it('are cached for at most 50 host names', async () => {
     const { contextFor } = await openAuthority(undefined);
     const first = await contextFor('a.b.nanophoto.ai');
     const others = Array.from({ length: 50 }, (_, place) => `a${place}.b.nanophoto.ai`);
@@ -175,7 +175,7 @@ describe('what connections are encrypted with', () => {
     expect(await contextFor('a.b.nanophoto.ai')).not.toBe(first);
   });
 
-  it('is tried again where it could not be made', async () => {
+  it('are created again after a failure', async () => {
     const { contextFor } = await openAuthority(undefined);
     const making = vi.spyOn(webcrypto.subtle, 'generateKey').mockRejectedValueOnce(new Error('no luck'));
     onTestFinished(() => making.mockRestore());

@@ -16,15 +16,15 @@ const made = async (host = 'nanophoto.ai') => {
   return { authority: authority.certificate, leaf: leaf.certificate };
 };
 const isCritical = (certificate: x509.X509Certificate, type: string) => certificate.getExtension(type)?.critical;
-/** As others read it. */
+/** Parses a certificate with node:crypto. */
 const readByNode = (certificate: x509.X509Certificate) => new X509Certificate(certificate.toString('pem'));
 const idsOf = (certificate: x509.X509Certificate) => ({
   own: certificate.getExtension(x509.SubjectKeyIdentifierExtension)?.keyId,
   signer: certificate.getExtension(x509.AuthorityKeyIdentifierExtension)?.keyId,
 });
 
-describe('the certificate of the authority', () => {
-  it('lets it sign for servers, and lets nobody below it sign', async () => {
+describe('authority certificate', () => {
+  it('may sign server certificates, but no further authorities', async () => {
     const { authority } = await made();
     expect(authority.getExtension(x509.BasicConstraintsExtension)).toMatchObject({
       ca: true,
@@ -36,12 +36,12 @@ describe('the certificate of the authority', () => {
       critical: true,
     });
     expect(authority.getExtension(x509.ExtendedKeyUsageExtension)!.usages).toEqual([x509.ExtendedKeyUsage.serverAuth]);
-    // Who does not understand the constraint is not to trust it.
+    // Critical: clients that do not support the extension reject the certificate.
     expect(isCritical(authority, NAME_CONSTRAINTS)).toBe(true);
     expect(readByNode(authority).ca).toBe(true);
   });
 
-  it('is as long as it is told, and signed by itself', async () => {
+  it('has the given validity and is self-signed', async () => {
     const { authority } = await made();
     expect(authority).toMatchObject(VALIDITY);
     const read = readByNode(authority);
@@ -51,8 +51,8 @@ describe('the certificate of the authority', () => {
   });
 });
 
-describe('the certificate of a server', () => {
-  it('is for servers, and signs nothing', async () => {
+describe('server certificate', () => {
+  it('is for servers and may not sign', async () => {
     const { leaf } = await made();
     expect(leaf.getExtension(x509.BasicConstraintsExtension)).toMatchObject({ ca: false, critical: true });
     expect(leaf.getExtension(x509.KeyUsagesExtension)).toMatchObject({
@@ -63,7 +63,7 @@ describe('the certificate of a server', () => {
     expect(readByNode(leaf).ca).toBe(false);
   });
 
-  it('is signed by the authority, which it names, for as long as it is told', async () => {
+  it('is signed by the authority, with the given validity', async () => {
     const { authority, leaf } = await made();
     expect(leaf).toMatchObject(VALIDITY);
     const [server, signer] = [readByNode(leaf), readByNode(authority)];
@@ -83,7 +83,7 @@ describe('the certificate of a server', () => {
 });
 
 describe('certificates', () => {
-  it('name their own key and the key they are signed with', async () => {
+  it('identify their own key and that of their signer', async () => {
     const { authority, leaf } = await made();
     expect(idsOf(authority)).toEqual({ own: expect.stringMatching(/^[0-9a-f]{40}$/), signer: undefined });
     expect(idsOf(leaf)).toEqual({
@@ -93,7 +93,7 @@ describe('certificates', () => {
     expect(idsOf(leaf).own).not.toBe(idsOf(authority).own);
   });
 
-  it('have serial numbers that are positive, of at most 20 bytes, and never the same', async () => {
+  it('have unique positive serial numbers of at most 20 bytes', async () => {
     const authority = await createAuthority(VALIDITY);
     const leaves = await Promise.all(Array.from({ length: 20 }, () => createLeaf(authority, 'nanophoto.ai', VALIDITY)));
     const numbers = [authority, ...leaves].map(({ certificate }) => readByNode(certificate).serialNumber);

@@ -25,7 +25,7 @@ async function listening(flags: string[] = []) {
   return { ...emulator, emulator, port, ca };
 }
 
-/** The same with the lines that are logged. */
+/** Like `listening`, and returns the log lines. */
 async function logging(flags: string[] = []) {
   const lines: Record<string, unknown>[] = [];
   const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
@@ -34,7 +34,7 @@ async function logging(flags: string[] = []) {
   return { ...emulator, port, lines };
 }
 
-/** An encrypted connection through a tunnel. */
+/** Opens an encrypted connection through a tunnel. */
 async function secureTunnel(port: string, ca: string, servername = 'nanophoto.ai') {
   const { socket } = await openTunnel(port, 'nanophoto.ai:443');
   const secure = connectTls({ socket, servername, ca, ALPNProtocols: ['h2', 'http/1.1'] });
@@ -43,9 +43,9 @@ async function secureTunnel(port: string, ca: string, servername = 'nanophoto.ai
   return secure;
 }
 
-describe('a tunnel', () => {
+describe('CONNECT tunnels', () => {
   it.each(['nanophoto.ai', 'www.nanophoto.ai', 'video.nanophoto.ai', 'a.b.nanophoto.ai', 'NanoPhoto.AI'])(
-    'to %s ends here, with a certificate for it',
+    'to %s end in the emulator, with a certificate for the host',
     async (host) => {
       const { port, ca } = await listening();
       const { head, socket } = await openTunnel(port, `${host}:443`);
@@ -56,7 +56,7 @@ describe('a tunnel', () => {
     },
   );
 
-  it('to port 80 is not encrypted', async () => {
+  it('to port 80 are not encrypted', async () => {
     const { port } = await listening();
     const { head, socket } = await openTunnel(port, 'nanophoto.ai:80');
     expect(head).toMatch(/^HTTP\/1\.1 200 /);
@@ -83,14 +83,14 @@ describe('a tunnel', () => {
     'nanophoto.ai%00:443',
     '/nanophoto.ai:443',
     `${'a'.repeat(300)}.nanophoto.ai:443`,
-  ])('to %s is refused, and the server lives', async (target) => {
+  ])('to %s are refused', async (target) => {
     const { port } = await listening();
     const answer = await sendRawForJson(port, `CONNECT ${target} HTTP/1.1\r\nHost: x\r\n\r\n`);
     expect(answer).toEqual({ status: 403, body: FORBIDDEN });
     expect((await sendRawBytes(port, get('/health', 'x'))).bytes.toString()).toContain('"ok"');
   });
 
-  it('tells URLs that lead back through it', async () => {
+  it('carry responses with URLs that work through the tunnel', async () => {
     const { emulator, port, ca } = await listening();
     const { taskId, videoUrl } = await completeTask(emulator, 'sora-2');
     const body = JSON.stringify({ taskId });
@@ -101,7 +101,7 @@ describe('a tunnel', () => {
   });
 
   // id: proxy-no-bypass-of-guard
-  it('is no way around the guard of the control plane', async () => {
+  it('do not bypass the guard of the control plane', async () => {
     const { port, ca } = await listening();
     const { socket } = await openTunnel(port, 'nanophoto.ai:443');
     const answer = await sendOverTls(socket, { host: 'nanophoto.ai', ca, request: get('/__admin/accounts') });
@@ -112,7 +112,7 @@ describe('a tunnel', () => {
     ['no TLS', 'GET / HTTP/1.1\r\nHost: nanophoto.ai\r\n\r\n'],
     ['broken TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 and then nonsense'.padEnd(600, 'x')],
     ['binary nonsense', '\x00\x01\x02\x03\x04\x05\x06\x07'],
-  ])('in which a client speaks %s is closed, and the server lives', async (_what, bytes) => {
+  ])('with %s instead of a TLS handshake are closed', async (_what, bytes) => {
     const { port } = await listening();
     const { socket } = await openTunnel(port, 'nanophoto.ai:443');
     const closed = once(socket, 'close');
@@ -122,7 +122,7 @@ describe('a tunnel', () => {
     expect((await sendRawBytes(port, get('/health', 'x'))).bytes.toString()).toContain('"ok"');
   });
 
-  it('in which nothing is said is closed in time', async () => {
+  it('without data are closed after a timeout', async () => {
     const { port, clock } = await listening();
     const tunnels = await Promise.all(Array.from({ length: 50 }, () => openTunnel(port, 'nanophoto.ai:443')));
     const closed = Promise.all(tunnels.map(({ socket }) => once(socket.resume(), 'close')));
@@ -132,7 +132,7 @@ describe('a tunnel', () => {
     await closed;
   });
 
-  it('in which a client says nothing and goes is closed at once', async () => {
+  it('without data are closed when the client disconnects', async () => {
     const { port } = await listening();
     const { socket } = await openTunnel(port, 'nanophoto.ai:443');
     const closed = once(socket.resume(), 'close');
@@ -140,22 +140,22 @@ describe('a tunnel', () => {
     await closed;
   });
 
-  it('speaks HTTP/1.1, whatever else the client could', async () => {
+  it('negotiate HTTP/1.1', async () => {
     const { port, ca } = await listening();
     expect((await secureTunnel(port, ca)).alpnProtocol).toBe('http/1.1');
   });
 
-  it('has the certificate for the name that the client looks for in it, whatever name it asked a tunnel to', async () => {
+  it('use the certificate for the SNI name, not for the CONNECT target', async () => {
     const { port, ca } = await listening();
     const secure = await secureTunnel(port, ca, 'a.b.nanophoto.ai');
     expect(secure.authorized).toBe(true);
     expect(secure.getPeerCertificate().subjectaltname).toBe('DNS:a.b.nanophoto.ai');
   });
 
-  it('that is encrypted is not cut when the time for that is over', async () => {
+  it('stay open after the handshake timeout once encrypted', async () => {
     const { port, ca, clock } = await listening();
     const secure = await secureTunnel(port, ca);
-    // The client is ready before the server is.
+    // The client finishes the handshake before the server.
     for (const waitedMs of [0, 60_000]) {
       clock.advance(waitedMs);
       secure.write('GET /health HTTP/1.1\r\nHost: nanophoto.ai\r\n\r\n');
@@ -165,7 +165,7 @@ describe('a tunnel', () => {
     secure.destroy();
   });
 
-  it('that is encrypted has its last request answered when the server stops', async () => {
+  it('complete their last response when the server stops', async () => {
     const { port, ca, close } = await listening();
     const secure = await secureTunnel(port, ca);
     const head = `POST /api/sora-2/check-status HTTP/1.1\r\nHost: nanophoto.ai\r\nAuthorization: Bearer np_test_default\r\n`;
@@ -178,7 +178,7 @@ describe('a tunnel', () => {
     await closing;
   });
 
-  it('in which no certificate can be made for the name that the client looks for is closed, and others go on', async () => {
+  it('are closed when no certificate can be created for the SNI name; others stay open', async () => {
     const { port, ca } = await listening();
     (await secureTunnel(port, ca)).destroy();
     const making = vi.spyOn(webcrypto.subtle, 'generateKey').mockRejectedValueOnce(new Error('no luck'));
@@ -190,7 +190,7 @@ describe('a tunnel', () => {
     expect((await secureTunnel(port, ca, 'a.b.nanophoto.ai')).authorized).toBe(true);
   });
 
-  it('that a client breaks off before it is encrypted is no longer waited for', async () => {
+  it('are given up when the client disconnects during the handshake', async () => {
     const { port, clock } = await listening();
     const { after } = clock;
     const over = new Promise<void>((resolve) => {
@@ -207,7 +207,7 @@ describe('a tunnel', () => {
     await over;
   });
 
-  it('that is refused is logged with where it was to lead', async () => {
+  it('are logged with their target when refused', async () => {
     const { port, lines } = await logging();
     await openTunnel(port, 'example.com:443');
     await openTunnel(port, 'nanophoto.ai:22');
@@ -218,7 +218,7 @@ describe('a tunnel', () => {
     ]);
   });
 
-  it('that is refused keeps no connection, whatever the client does', async () => {
+  it('keep no connection when refused', async () => {
     const { port, close } = await listening();
     const { head, socket } = await openTunnel(port, 'example.com:443');
     expect(head).toMatch(/^HTTP\/1\.1 403 /);
@@ -228,18 +228,18 @@ describe('a tunnel', () => {
     await closed;
   });
 
-  it('brings what was sent before its answer along', async () => {
+  it('deliver data that was sent before the response to CONNECT', async () => {
     const { port } = await listening();
     const { bytes } = await sendRawBytes(port, `CONNECT nanophoto.ai:80 HTTP/1.1\r\nHost: x\r\n\r\n${get('/health')}`);
     expect(bytes.toString()).toMatch(/^HTTP\/1\.1 200 Connection Established\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
   });
 
-  it('that is asked for while the server stops does not hold up its end', async () => {
+  it('requested while the server stops do not delay the stop', async () => {
     const { port, close } = await listening();
     const socket = connect(Number(port), '127.0.0.1').setEncoding('utf8');
     socket.on('error', () => {});
     socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\nCONNECT nanophoto.ai:443 HTTP/1.1\r\n');
-    // The server has the beginning of the second request when it answers the first one.
+    // The server has received the start of the second request when it responds to the first one.
     const [answer] = (await once(socket, 'data')) as [string];
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     const closed = once(socket.resume(), 'close');
@@ -249,7 +249,7 @@ describe('a tunnel', () => {
     await closed;
   });
 
-  it('does not hold up the end of the server', async () => {
+  it('do not delay the stop of the server', async () => {
     const { port, close } = await listening();
     const { socket } = await openTunnel(port, 'nanophoto.ai:443');
     const closed = once(socket.resume(), 'close');
@@ -258,9 +258,9 @@ describe('a tunnel', () => {
   });
 });
 
-describe('a request to a proxy without a tunnel', () => {
+describe('absolute-form requests', () => {
   it.each(['http://nanophoto.ai/health', 'https://nanophoto.ai/health', 'HTTP://API.nanophoto.ai:8080/health'])(
-    'is answered for %s',
+    'are served for %s',
     async (target) => {
       const { port } = await listening();
       expect((await sendRawBytes(port, get(target))).bytes.toString()).toMatch(/^HTTP\/1\.1 200 /);
@@ -276,12 +276,12 @@ describe('a request to a proxy without a tunnel', () => {
     'http://example.com/__admin/accounts',
     'http:///health',
     'http://169.254.169.254/latest/meta-data',
-  ])('is refused for %s', async (target) => {
+  ])('are refused for %s', async (target) => {
     const { port } = await listening();
     expect(await sendRawForJson(port, get(target))).toEqual({ status: 403, body: FORBIDDEN });
   });
 
-  it('is answered for the emulator itself, whose address some clients send in full', async () => {
+  it('are served for the emulator itself', async () => {
     const { port } = await listening();
     for (const host of ['127.0.0.1', 'localhost']) {
       const { bytes } = await sendRawBytes(port, get(`http://${host}:${port}/health`));
@@ -289,7 +289,7 @@ describe('a request to a proxy without a tunnel', () => {
     }
   });
 
-  it('follows the address, not the Host beside it', async () => {
+  it('use the host of the URL, not the Host header', async () => {
     const { emulator, port } = await listening();
     const { taskId, videoUrl } = await completeTask(emulator, 'sora-2');
     const path = new URL(videoUrl).pathname;
@@ -304,20 +304,20 @@ describe('a request to a proxy without a tunnel', () => {
   });
 });
 
-describe('HTTPS on a port of its own', () => {
-  it("is spoken as the vendor's hosts", async () => {
+describe('HTTPS port', () => {
+  it('serves the vendor hosts', async () => {
     const { httpsPort, ca } = await listening(['--https-port', '0']);
     for (const host of ['nanophoto.ai', 'video.nanophoto.ai', 'a.b.nanophoto.ai']) {
       const socket = connect(httpsPort()!, '127.0.0.1');
       const answer = await sendOverTls(socket, { host, ca, request: get('/health', 'nanophoto.ai') });
       expect(answer).toMatch(/^HTTP\/1\.1 200 /);
     }
-    const stranger = connect(httpsPort()!, '127.0.0.1');
-    const refused = sendOverTls(stranger, { host: 'example.com', ca, request: get('/health') });
+    const foreignSocket = connect(httpsPort()!, '127.0.0.1');
+    const refused = sendOverTls(foreignSocket, { host: 'example.com', ca, request: get('/health') });
     await expect(refused).rejects.toThrow(/Hostname\/IP does not match/);
   });
 
-  it('closes what is no TLS, and goes on', async () => {
+  it('closes connections that do not speak TLS', async () => {
     const { httpsPort, ca } = await listening(['--https-port', '0']);
     expect((await sendRawBytes(httpsPort()!, get('/health'))).bytes.toString()).not.toContain('"ok"');
     const answer = await sendOverTls(connect(httpsPort()!, '127.0.0.1'), {
@@ -328,7 +328,7 @@ describe('HTTPS on a port of its own', () => {
     expect(answer).toContain('"ok"');
   });
 
-  it('is closed with its connections, those with half a request too', async () => {
+  it('closes all connections on stop, also in the middle of a request', async () => {
     const { httpsPort, ca, close, clock } = await listening(['--https-port', '0']);
     const port = httpsPort()!;
     const secure = connectTls({ port, host: '127.0.0.1', servername: 'nanophoto.ai', ca });
@@ -343,7 +343,7 @@ describe('HTTPS on a port of its own', () => {
     await gone;
   });
 
-  it('is given up when the other port cannot be had', async () => {
+  it('is closed when the main port is not available', async () => {
     const { port } = await listening();
     const servers = async () => {
       await new Promise(setImmediate);
@@ -355,15 +355,15 @@ describe('HTTPS on a port of its own', () => {
     expect(await servers()).toBe(before);
   });
 
-  it('is refused with a sentence when the port is taken', async () => {
+  it('is a setup error when the port is in use', async () => {
     const { port } = await listening();
     const other = await createTestEmulator(['--port', '0', '--https-port', port]);
     await expect(other.listen()).rejects.toThrow(/^Port \d+ on 127\.0\.0\.1 is in use/);
   });
 });
 
-describe('an authority that cannot be read', () => {
-  it('ends its tunnels, not the server, and can be put right', async () => {
+describe('unreadable certificate authority', () => {
+  it('fails its tunnels only, and can be fixed without a restart', async () => {
     const dir = tempDir();
     const file = join(dir, 'authority.pem');
     writeFileSync(file, 'damaged');
@@ -381,7 +381,7 @@ describe('an authority that cannot be read', () => {
     rmSync(file);
     expect((await sendRawBytes(port, get('/ca.pem', 'x'))).bytes.toString()).toContain('BEGIN CERTIFICATE');
   });
-  it('is told of in the log, for tunnels and for HTTPS on a port of its own', async () => {
+  it('is logged, for tunnels and for the HTTPS port', async () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'authority.pem'), 'damaged');
     const { port, httpsPort, lines } = await logging(['--data-dir', dir, '--https-port', '0']);
@@ -390,7 +390,7 @@ describe('an authority that cannot be read', () => {
     expect(await sendRawForJson(port, get('/health', 'x'))).toMatchObject({ status: 200 });
     const line = {
       level: 50,
-      msg: 'a connection could not be encrypted',
+      msg: 'TLS setup of a connection failed',
       err: { message: expect.stringMatching(/authority\.pem is damaged; remove it/) },
     };
     expect(lines).toMatchObject([line, line]);

@@ -3,7 +3,7 @@ import { isVendorHost } from '../../src/proxy/vendor-hosts.ts';
 
 const LABEL = 'a'.repeat(63);
 
-describe("the vendor's hosts", () => {
+describe('isVendorHost', () => {
   it.each([
     'nanophoto.ai',
     'NanoPhoto.AI',
@@ -11,7 +11,7 @@ describe("the vendor's hosts", () => {
     'a-1.b.nanophoto.ai',
     `${LABEL}.nanophoto.ai`,
     `${'a.'.repeat(8)}nanophoto.ai`,
-  ])('are its name and the names below it: %s', (host) => {
+  ])('accepts the main host and its subdomains: %s', (host) => {
     expect(isVendorHost(host)).toBe(true);
   });
 
@@ -35,7 +35,7 @@ describe("the vendor's hosts", () => {
     'a_b.nanophoto.ai',
     `a${LABEL}.nanophoto.ai`,
     `${'a.'.repeat(9)}nanophoto.ai`,
-  ])('are no others: %j', (host) => {
+  ])('rejects other hosts: %j', (host) => {
     expect(isVendorHost(host)).toBe(false);
   });
 });

@@ -18,7 +18,7 @@ async function listening(flags: string[] = []) {
     onTestFinished(() => void socket.destroy());
     return socket;
   };
-  /** All that comes until the connection ends. */
+  /** Returns all data until the connection ends. */
   async function ask(host: string, request: string): Promise<string> {
     const socket = at(host).setEncoding('utf8');
     socket.write(request);
@@ -32,12 +32,12 @@ async function listening(flags: string[] = []) {
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
 
 describe.skipIf(!hasBoth)('localhost', () => {
-  it.each(ADDRESSES)('is the emulator with all that it does, at %s', async (host) => {
+  it.each(ADDRESSES)('serves everything at %s', async (host) => {
     const { ask, at, port, url } = await listening();
     expect(url).toBe(`http://127.0.0.1:${port}`);
     expect(await ask(host, get('/health'))).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\{"status":"ok"\}$/);
     expect(await ask(host, get('/__admin/accounts'))).toMatch(/^HTTP\/1\.1 200 /);
-    // Node answers these without a body, or not at all, where nobody cares for them.
+    // By default Node responds to these without a body or not at all.
     const expecting = 'POST / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n';
     expect(await ask(host, expecting)).toMatch(/^HTTP\/1\.1 417 [\s\S]*"errorCode":"INVALID_INPUT"\}$/);
     expect(await ask(host, 'CONNECT else.test:443 HTTP/1.1\r\nHost: else.test:443\r\n\r\n')).toMatch(
@@ -52,7 +52,7 @@ describe.skipIf(!hasBoth)('localhost', () => {
     expect(String(answer)).toMatch(/^HTTP\/1\.1 200 OK/);
   });
 
-  it('has one bound for the connections to both of its addresses', async () => {
+  it('shares the connection limit between both addresses', async () => {
     const { ask, at } = await listening(['--connection-limit', '2']);
     const held = ADDRESSES.map(at);
     await Promise.all(held.map((socket) => once(socket, 'connect')));
@@ -64,7 +64,7 @@ describe.skipIf(!hasBoth)('localhost', () => {
     held[1]!.destroy();
   });
 
-  it('is closed at both, also for those who are kept, or say nothing', async () => {
+  it('closes both addresses, with idle and silent connections', async () => {
     const { at, clock, close } = await listening();
     const ended: Promise<unknown>[] = [];
     for (const host of ADDRESSES) {
@@ -75,7 +75,7 @@ describe.skipIf(!hasBoth)('localhost', () => {
       for (const socket of [silent, kept]) ended.push(once(socket.resume(), 'close'));
     }
     const closed = close();
-    // The grace of those of whom nobody knows what they want.
+    // The grace period of connections that have not sent a request.
     clock.advance(1500);
     await Promise.all([closed, ...ended]);
     for (const host of ADDRESSES) {
@@ -88,7 +88,7 @@ describe.skipIf(!hasBoth)('localhost', () => {
     }
   });
 
-  it('is there at one address, where the other one is taken', async () => {
+  it('listens on one address when the other one is in use', async () => {
     const other = createServer();
     other.listen(0, '::1');
     await once(other, 'listening');
@@ -101,7 +101,7 @@ describe.skipIf(!hasBoth)('localhost', () => {
   });
 });
 
-it('listens at the one address that is asked for, where that is no name', async () => {
+it('--host with an address listens on this address only', async () => {
   const emulator = await createTestEmulator(['--host', '127.0.0.1', '--port', '0']);
   const port = Number(new URL(await emulator.listen()).port);
   const socket = connect(port, '::1');

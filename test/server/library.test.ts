@@ -24,8 +24,8 @@ async function started(options?: StartOptions) {
   return { emulator, post, order, poll };
 }
 
-describe('an emulator in the own process', () => {
-  it('answers on a free port, in memory, and has nothing to do with another one', async () => {
+describe('in-process emulator', () => {
+  it('listens on a free port, in memory, independently of other instances', async () => {
     const [one, other] = [await started({ clock: 'auto' }), await started()];
     expect(one.emulator.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(one.emulator.url).toContain(String(one.emulator.port));
@@ -35,7 +35,7 @@ describe('an emulator in the own process', () => {
     expect(await other.emulator.account('np_test_default').tasks.list()).toEqual([]);
   });
 
-  it('takes the settings of the command, and no others', async () => {
+  it('accepts the settings of the command and no others', async () => {
     expectTypeOf<keyof StartOptions>().toEqualTypeOf<keyof Config>();
     const { emulator } = await started({ rateLimit: null, speed: 5, seed: 'mine', autoAccounts: false });
     expect(await emulator.account('np_test_default').get()).toMatchObject({
@@ -60,13 +60,13 @@ describe('an emulator in the own process', () => {
     await expect(startEmulator(options)).rejects.toThrow(sentence);
   });
 
-  it('leaves its environment alone', async () => {
+  it('ignores the environment of the process', async () => {
     process.env.NANOPHOTO_EMULATOR_SPEED = 'nonsense';
     onTestFinished(() => void delete process.env.NANOPHOTO_EMULATOR_SPEED);
     await started();
   });
 
-  it('keeps what it is told to keep', async () => {
+  it('keeps its data with dataDir', async () => {
     const dataDir = tempDir();
     const first = await startEmulator({ dataDir });
     await first.account('np_test_default').credit(5);
@@ -75,7 +75,7 @@ describe('an emulator in the own process', () => {
     expect((await emulator.account('np_test_default').get()).credits).toBe(1005);
   });
 
-  it('can be closed twice, and by leaving its scope', async () => {
+  it('can be closed twice, and by leaving the scope', async () => {
     let url: string;
     {
       await using emulator = await startEmulator();
@@ -86,7 +86,7 @@ describe('an emulator in the own process', () => {
     await expect(fetch(`${url}/health`)).rejects.toThrow();
   });
 
-  it('closes once, however often and by whichever way it is told to', async () => {
+  it('closes once, however often it is closed', async () => {
     const emulator = await startEmulator();
     const closing = emulator.close();
     expect(emulator.close()).toBe(closing);
@@ -95,7 +95,7 @@ describe('an emulator in the own process', () => {
     expect(emulator.close()).toBe(closing);
   });
 
-  it('says that it is closed to who goes on, from the moment it is told to close', async () => {
+  it('rejects calls as soon as it is closing', async () => {
     const emulator = await startEmulator();
     const closing = emulator.close();
     for (const isClosed of [false, true]) {
@@ -112,14 +112,14 @@ describe('an emulator in the own process', () => {
     }
   });
 
-  it('says where it speaks HTTPS, if it does', async () => {
+  it('returns the port for HTTPS if there is one', async () => {
     const { emulator } = await started({ httpsPort: 0 });
     expect(emulator.httpsPort).toBeGreaterThan(0);
     expect(emulator.httpsPort).not.toBe(emulator.port);
     expect((await started()).emulator.httpsPort).toBeUndefined();
   });
 
-  it('lets its process end when it is closed', async () => {
+  it('lets the process exit after close', async () => {
     const script = `
       import { startEmulator } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)};
       const emulator = await startEmulator();
@@ -132,8 +132,8 @@ describe('an emulator in the own process', () => {
   });
 });
 
-describe('the control plane in methods', () => {
-  it('makes accounts and reads, changes and removes them', async () => {
+describe('client of the in-process emulator', () => {
+  it('creates, reads, changes and removes accounts', async () => {
     const { emulator } = await started();
     const account = await emulator.accounts.create({ credits: 7, rateLimit: 3, clock: 'frozen', seed: 1 });
     expect(account.key).toMatch(/^np_\w{24}$/);
@@ -149,7 +149,7 @@ describe('the control plane in methods', () => {
     await expect(account.get()).rejects.toMatchObject({ code: 'ACCOUNT_NOT_FOUND', status: 404 });
   });
 
-  it('works with keys and names of any kind', async () => {
+  it('accepts keys and names with any characters', async () => {
     const { emulator } = await started();
     const account = await emulator.accounts.create({ key: 'a/b?c#d%' });
     await account.snapshots.take('first.state-1');
@@ -170,7 +170,7 @@ describe('the control plane in methods', () => {
     expect(await emulator.account(key).get()).toMatchObject({ key });
   });
 
-  it('moves time and tells what happened', async () => {
+  it('advances time and returns the transitions', async () => {
     const { emulator, order } = await started();
     const { key, clock, tasks } = await emulator.accounts.create({ clock: 'frozen' });
     const [first, second, third] = [await order(key), await order(key), await order(key)];
@@ -180,7 +180,7 @@ describe('the control plane in methods', () => {
     expect((await tasks.list({ status: 'completed' })).map(({ id }) => id)).toEqual([first, second, third]);
   });
 
-  it('ends tasks, and waits for them', async () => {
+  it('finishes tasks and waits for them', async () => {
     const { emulator, order } = await started();
     const { key, tasks, ledger, verifyLedger } = await emulator.accounts.create({
       clock: 'frozen',
@@ -198,7 +198,7 @@ describe('the control plane in methods', () => {
     expect(await verifyLedger()).toEqual({ ok: true, problems: [] });
   });
 
-  it('sets rules for one and for everybody, reads journals and verdicts', async () => {
+  it('creates rules for one account and for all, reads journals and verdicts', async () => {
     const { emulator, order, poll } = await started({ clock: 'auto' });
     const { key, faults, requests, verdict } = await emulator.accounts.create();
     const rule = await faults.add({ at: 'charge', effect: { errorCode: 'GENERATION_FAILED' }, times: 1 });
@@ -221,7 +221,7 @@ describe('the control plane in methods', () => {
     expect(await emulator.reset()).toEqual({ accounts: (await emulator.accounts.list()).length });
   });
 
-  it('reads a file of a task, the same from near and from afar', async () => {
+  it('reads a file of a task, in-process and over HTTP', async () => {
     const { emulator, order } = await started();
     const { key, tasks } = await emulator.accounts.create({ clock: 'frozen' });
     const id = await order(key);
@@ -235,7 +235,7 @@ describe('the control plane in methods', () => {
     await expect(tasks.file(id, 'imageUrl')).rejects.toThrow(ControlError);
   });
 
-  it('reads lists of any length', async () => {
+  it('reads lists of any length, page by page', async () => {
     const { emulator } = await started();
     const account = await emulator.accounts.create({ credits: 1 });
     for (let n = 0; n < 1100; n++) await account.credit(1);
@@ -243,7 +243,7 @@ describe('the control plane in methods', () => {
     expect(entries.map(({ id }) => Number(id))).toEqual(Array.from({ length: 1101 }, (_, place) => place + 1));
   });
 
-  it('is the same over HTTP', async () => {
+  it('works the same over HTTP', async () => {
     const adminToken = 'a-token!';
     const { emulator } = await started({ adminToken });
     const far = connectEmulator(emulator.url, { adminToken });
@@ -254,7 +254,7 @@ describe('the control plane in methods', () => {
     await expect(connectEmulator(emulator.url).accounts.list()).rejects.toMatchObject({ status: 401 });
   });
 
-  it('has a method for every call there is', async () => {
+  it('has a method for every operation of the control plane', async () => {
     const { emulator } = await started();
     const account = emulator.account('x');
     const methods = (value: object): number =>
@@ -262,7 +262,7 @@ describe('the control plane in methods', () => {
         (sum, part) => sum + (typeof part === 'function' ? 1 : typeof part === 'object' ? methods(part) : 0),
         0,
       );
-    // Of the calls in docs/control-plane.md, all but health, ready, metrics and the stream of events; wait, advance in two forms.
+    // The operations of docs/control-plane.md without health, ready, metrics and events; wait and advance count twice.
     expect(methods(account)).toBe(30);
   });
 });

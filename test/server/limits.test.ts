@@ -13,7 +13,7 @@ const INVALID = { success: false, error: expect.any(String), errorCode: 'INVALID
 const HEALTH = 'GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 const TOPIC = { topic: 'A lighthouse in a storm', technique: 'match-cut', duration: 15 };
 
-/** What the running test has open; gone before the emulator stops, which would wait for it. */
+/** Connections of the running test, closed before the emulator stops, which would wait for them. */
 let leaving: AbortController;
 beforeEach(() => {
   leaving = new AbortController();
@@ -26,7 +26,7 @@ async function listening(flags: string[]) {
   const url = await emulator.listen();
   leaving.signal.addEventListener('abort', () => emulator.app.server.closeAllConnections());
   const port = Number(new URL(url).port);
-  /** Over a real connection, as there is no other way to be under way. */
+  /** Sends a request over a real connection: injected requests cannot be in progress. */
   const post = (path: string, body: object, headers: object = {}, key = 'np_test_default') =>
     fetch(url + path, {
       method: 'POST',
@@ -34,17 +34,17 @@ async function listening(flags: string[]) {
       body: JSON.stringify(body),
       signal: leaving.signal,
     });
-  const told = async (response: Response) => ({ status: response.status, body: await response.json() });
-  /** Whether there is room for a stream, which is over at once on this clock. */
+  const toResult = async (response: Response) => ({ status: response.status, body: await response.json() });
+  /** Returns whether a slot for a stream is free. On this clock the stream ends at once. */
   const probe = async () => {
     const answer = await post('/api/sora-2/generate-prompt', TOPIC, {}, 'np_test_auto');
     await answer.text();
     return answer.status;
   };
-  return { ...emulator, url, port, post, told, probe };
+  return { ...emulator, url, port, post, toResult, probe };
 }
 
-/** A connection that is there, and says nothing. */
+/** Opens a connection that sends nothing. */
 async function visitor(port: number, options: { allowHalfOpen?: boolean } = {}): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1', ...options });
   socket.on('error', () => {});
@@ -55,12 +55,12 @@ async function visitor(port: number, options: { allowHalfOpen?: boolean } = {}):
 
 describe('--connection-limit', () => {
   // id: connection-limit-503
-  it('tells one too many so, and lets the next one in when another has left', async () => {
+  it('refuses connections over the limit with a 503 until another one closes', async () => {
     const { port } = await listening(['--connection-limit', '2']);
     const [one] = [await visitor(port), await visitor(port)];
-    // Refused before anything is read, and still no reset that would take the answer along.
+    // Refused before the request is read, but without a reset that would discard the response.
     expect(await sendRawForJson(port, HEALTH)).toEqual({ status: 503, body: UNAVAILABLE });
-    // Who has read it has left no trace, however many there are.
+    // Refused connections are forgotten when the client has read the response.
     for (let n = 0; n < 120; n++) expect((await sendRawForJson(port, HEALTH)).status).toBe(503);
     expect((await sendRawBytes(port, `POST / HTTP/1.1\r\n${'x'.repeat(100_000)}`)).end).toBe('closed');
     one.destroy();
@@ -68,7 +68,7 @@ describe('--connection-limit', () => {
   });
 
   // id: tunnels-count-as-connections
-  it('counts a tunnel as the one connection that it is, and what comes in on the port for HTTPS', async () => {
+  it('counts a tunnel as one connection, and includes connections to the HTTPS port', async () => {
     const flags = ['--connection-limit', '2', '--https-port', '0'];
     const { port, httpsPort, authority } = await listening(flags);
     const { certificate: ca } = await authority();
@@ -82,12 +82,12 @@ describe('--connection-limit', () => {
   });
 
   // id: connection-refusals-bounded
-  it('bounds those that are told, too, and keeps none of them for longer than a second', async () => {
+  it('limits pending refusals, and closes them after a second', async () => {
     const { port, clock } = await listening(['--connection-limit', '1']);
     const guest = await visitor(port);
-    // They never close their side.
+    // These clients never close their side.
     const others = await Promise.all(Array.from({ length: 130 }, () => visitor(port, { allowHalfOpen: true })));
-    const told = await Promise.all(
+    const refusals = await Promise.all(
       others.map(async (socket) => {
         let bytes = 0;
         socket.on('data', (piece) => {
@@ -97,9 +97,9 @@ describe('--connection-limit', () => {
         return bytes > 0;
       }),
     );
-    expect(told.filter(Boolean)).toHaveLength(100);
+    expect(refusals.filter(Boolean)).toHaveLength(100);
     clock.advance(1000);
-    // Who writes to a connection that is closed at the other end is told so.
+    // Writing to a connection that the other side has closed is an error.
     await Promise.all(
       others.map(async (socket) => {
         const closed = socket.closed ? undefined : once(socket, 'close').catch(() => {});
@@ -111,7 +111,7 @@ describe('--connection-limit', () => {
     expect(guest.destroyed).toBe(false);
   });
 
-  it('keeps nobody from stopping', async () => {
+  it('does not keep the emulator from stopping', async () => {
     const { port, close } = await listening(['--connection-limit', '1']);
     const guest = await visitor(port);
     const refused = await visitor(port, { allowHalfOpen: true });
@@ -121,11 +121,11 @@ describe('--connection-limit', () => {
   });
 });
 
-describe('a request', () => {
+describe('requests', () => {
   const withHeader = (length: number) => `GET /health HTTP/1.0\r\nX: ${'x'.repeat(length)}\r\n\r\n`;
 
   // id: header-limit-431
-  it('has a head of --header-limit-bytes at most', async () => {
+  it('have headers of at most --header-limit-bytes', async () => {
     const { port: small } = await listening(['--header-limit-bytes', '4096']);
     expect(await sendRawForJson(small, withHeader(4200))).toEqual({ status: 431, body: INVALID });
     expect((await sendRawForJson(small, withHeader(3900))).status).toBe(200);
@@ -134,10 +134,10 @@ describe('a request', () => {
   });
 
   // id: body-limit-413
-  it('has a body of --body-limit-bytes at most', async () => {
-    const { post, told } = await listening(['--body-limit-bytes', '2048']);
+  it('have a body of at most --body-limit-bytes', async () => {
+    const { post, toResult } = await listening(['--body-limit-bytes', '2048']);
     const send = async (length: number) =>
-      told(await post('/api/sora-2/generate', { prompt: 'x'.repeat(length), mode: 'textToVideo' }));
+      toResult(await post('/api/sora-2/generate', { prompt: 'x'.repeat(length), mode: 'textToVideo' }));
     expect(await send(2048)).toEqual({ status: 413, body: INVALID });
     expect((await send(1900)).status).toBe(200);
   });
@@ -150,7 +150,7 @@ describe('a request', () => {
       'half a body',
       'POST /api/sora-2/generate HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer np_test_default\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"pro',
     ],
-  ])('of which comes %s has --request-timeout-seconds', async (_what, bytes) => {
+  ])('of which only %s arrives end after --request-timeout-seconds', async (_what, bytes) => {
     const { port } = await listening(['--request-timeout-seconds', '1']);
     expect(await sendRawForJson(port, bytes)).toEqual({ status: 408, body: INVALID });
   });
@@ -160,11 +160,11 @@ describe('--stream-limit', () => {
   const STREAM = '/api/sora-2/generate-prompt';
 
   // id: stream-limit-503
-  it('refuses one too many before it is charged, and nothing but answers that take their time', async () => {
-    const { post, told, account, clock } = await listening(['--stream-limit', '2']);
+  it('rejects a stream over the limit before it is charged, and no short responses', async () => {
+    const { post, toResult, account, clock } = await listening(['--stream-limit', '2']);
     const open = [await post(STREAM, TOPIC), await post(STREAM, TOPIC)];
     expect(account('np_test_default').balance).toBe(996);
-    expect(await told(await post(STREAM, TOPIC))).toEqual({ status: 503, body: UNAVAILABLE });
+    expect(await toResult(await post(STREAM, TOPIC))).toEqual({ status: 503, body: UNAVAILABLE });
     const link = { share_link: 'https://sora.chatgpt.com/p/s_1' };
     expect((await post('/api/sora/remove-watermark', link)).status).toBe(503);
     expect(account('np_test_default')).toMatchObject({ balance: 996, taskCount: 2 });
@@ -174,7 +174,7 @@ describe('--stream-limit', () => {
     expect((await post(STREAM, TOPIC)).status).toBe(200);
   });
 
-  it('has room again when a client has left', async () => {
+  it('frees the slot when the client disconnects', async () => {
     const { post, probe } = await listening(['--stream-limit', '1']);
     const stream = await post(STREAM, TOPIC);
     expect(await probe()).toBe(503);
@@ -182,7 +182,7 @@ describe('--stream-limit', () => {
     await expect.poll(probe).toBe(200);
   });
 
-  it('holds for answers that are delayed or hang, one place for each request', async () => {
+  it('applies to delayed and hanging responses, with one slot per request', async () => {
     const { post, probe, clock } = await listening(['--stream-limit', '1']);
     const delayed = post(STREAM, TOPIC, { 'x-emulator-fault': 'delay=10s' });
     await expect.poll(probe).toBe(503);
@@ -196,7 +196,7 @@ describe('--stream-limit', () => {
   });
 
   // id: pipelined-requests-end-with-connection
-  it('knows when a client has left that sent requests one behind the other', async () => {
+  it('frees the slots of pipelined requests when the client disconnects', async () => {
     const { port, post, probe } = await listening(['--stream-limit', '3']);
     const hanging =
       'POST /api/sora-2/check-status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer np_test_default\r\nx-emulator-fault: delay=10m\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{"taskId":"x"}';
@@ -205,14 +205,14 @@ describe('--stream-limit', () => {
     await expect.poll(probe).toBe(503);
     socket.destroy();
     await expect.poll(probe).toBe(200);
-    // All three places, not only that of the one whose turn it was.
+    // All three slots, not only that of the response in progress.
     const three = await Promise.all([1, 2, 3].map(() => post(STREAM, TOPIC)));
     expect(three.map(({ status }) => status)).toEqual([200, 200, 200]);
   });
 });
 
 describe('--listener-limit', () => {
-  it('holds for events and waits together, and is free again when they are over', async () => {
+  it('applies to event streams and waits together, and frees the slots at their end', async () => {
     const { url, post } = await listening(['--listener-limit', '2']);
     const { taskId } = (await (await post('/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' })).json()) as {
       taskId: string;
@@ -231,11 +231,11 @@ describe('--listener-limit', () => {
     expect([refused.status, await refused.json()]).toEqual([
       503,
       {
-        error: 'There can be 2 listeners and waits at once, and there are (--listener-limit).',
+        error: 'The limit of 2 concurrent listeners and waits is reached (--listener-limit).',
         code: 'TOO_MANY_LISTENERS',
       },
     ]);
-    // What needs no waiting needs no room.
+    // A wait that ends at once takes no slot.
     expect((await fetch(`${url}/__admin/accounts`)).status).toBe(200);
     client.abort();
     await waiting;
@@ -248,15 +248,15 @@ describe('--auto-account-limit', () => {
   const VALID = { prompt: 'a', mode: 'textToVideo' };
 
   // id: auto-account-limit-503
-  it('lets the least recently used one go, and tells when none can', async () => {
-    const { post, told, account, clock, core } = await listening(['--auto-account-limit', '2']);
+  it('evicts the least recently used account, and is 503 when none can be evicted', async () => {
+    const { post, toResult, account, clock, core } = await listening(['--auto-account-limit', '2']);
     const use = async (key: string, body: object = {}) =>
-      told(await post('/api/sora-2/generate', body, {}, `np_test_${key}`));
+      toResult(await post('/api/sora-2/generate', body, {}, `np_test_${key}`));
     for (const key of ['a', 'b', 'a', 'c']) await use(key);
     expect(['a', 'b', 'c'].map((key) => account(`np_test_${key}`) !== undefined)).toEqual([true, false, true]);
     for (const key of ['a', 'c']) await use(key, VALID);
     expect(await use('d')).toEqual({ status: 503, body: UNAVAILABLE });
-    // Keys that need no room.
+    // Keys that are not auto-created.
     expect((await use('default', VALID)).status).toBe(200);
     expect((await use('a', VALID)).status).toBe(200);
     clock.advance(60_000);
@@ -266,8 +266,8 @@ describe('--auto-account-limit', () => {
   });
 });
 
-describe('limits of the control plane', () => {
-  it('--snapshot-limit is for each account', async () => {
+describe('control plane limits', () => {
+  it('--snapshot-limit applies per account', async () => {
     const { send } = await createTestEmulator(['--snapshot-limit', '2']);
     const take = (name: string, key = 'np_test_default') =>
       send('POST', `/__admin/accounts/${key}/snapshots`, { key: null, body: { name } });
@@ -279,7 +279,7 @@ describe('limits of the control plane', () => {
     expect((await take('c', 'np_test_auto')).status).toBe(201);
   });
 
-  it('--fault-limit is for each account, and for everybody', async () => {
+  it('--fault-limit applies per account and to the global rules', async () => {
     const { send } = await createTestEmulator(['--fault-limit', '1']);
     const rule = { at: 'task', effect: { fail: true } };
     for (const path of ['/__admin/faults', '/__admin/accounts/np_test_default/faults']) {
@@ -291,12 +291,12 @@ describe('limits of the control plane', () => {
     }
   });
 
-  it('--fault-limit is for the seed file as well', async () => {
+  it('--fault-limit applies to the seed file', async () => {
     const file = join(tempDir(), 'accounts.json');
     const faults = [1, 2].map(() => ({ at: 'task', effect: { fail: true } }));
     writeFileSync(file, JSON.stringify({ accounts: [{ key: 'np_a', faults }] }));
     await expect(createTestEmulator(['--seed-file', file, '--fault-limit', '1'])).rejects.toThrow(
-      `The seed file ${file} gives np_a 2 rules, and there can be 1; take some out, or raise --fault-limit.`,
+      `The seed file ${file} has 2 fault rules for np_a, more than the limit of 1; remove some or raise --fault-limit.`,
     );
   });
 });

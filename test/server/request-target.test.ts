@@ -7,7 +7,7 @@ const rewritten = (url: string | undefined, host: string | undefined = 'other') 
   return { path: normalizeRequestTarget(request), host: request.headers.host };
 };
 
-describe('the target of a request', () => {
+describe('normalizeRequestTarget', () => {
   it.each([
     ['http://nanophoto.ai/health', '/health'],
     ['http://nanophoto.ai/health?x=1', '/health?x=1'],
@@ -17,7 +17,7 @@ describe('the target of a request', () => {
     ['http://nanophoto.ai?x=/y', '/?x=/y'],
     ['HTTP://nanophoto.ai//twice', '//twice'],
     ['http://nanophoto.ai/http://example.com/', '/http://example.com/'],
-  ])('%s in full is the path %s, with its host instead of the Host beside it', (url, path) => {
+  ])('turns %s into %s and sets Host from it', (url, path) => {
     expect(rewritten(url)).toEqual({ path, host: 'nanophoto.ai' });
   });
 
@@ -25,24 +25,24 @@ describe('the target of a request', () => {
     ['http://video.nanophoto.ai:8080/sora/x.mp4', '/media/sora/x.mp4', 'video.nanophoto.ai:8080'],
     ['https://static.nanophoto.ai?x=1', '/media/?x=1', 'static.nanophoto.ai'],
     ['https://video.nanophoto.ai/media/sora/x.mp4', '/media/sora/x.mp4', 'video.nanophoto.ai'],
-  ])("%s on the vendor's hosts of results is %s", (url, path, host) => {
+  ])('maps %s on the vendor hosts of result files to %s', (url, path, host) => {
     expect(rewritten(url)).toEqual({ path, host });
   });
 
   it.each(['/health', '/health?x=http://nanophoto.ai/', '//nanophoto.ai/health', '*', 'ftp://nanophoto.ai/'])(
-    '%s is left alone, as is its Host',
+    'leaves %s and its Host unchanged',
     (url) => {
       expect(rewritten(url)).toEqual({ path: url, host: 'other' });
       expect(findForeignAuthority(url, 6266)).toBeUndefined();
     },
   );
 
-  it('is the root where there is none', () => {
+  it('returns the root for an empty target', () => {
     expect(rewritten(undefined)).toEqual({ path: '/', host: 'other' });
   });
 });
 
-describe('the host of a target in full', () => {
+describe('findForeignAuthority', () => {
   it.each([
     'http://nanophoto.ai',
     'http://nanophoto.ai?x=1',
@@ -50,7 +50,7 @@ describe('the host of a target in full', () => {
     'http://localhost:6266/',
     'http://127.1.2.3:6266/',
     'http://[::1]:6266/',
-  ])('is ours: %s', (url) => {
+  ])('accepts %s', (url) => {
     expect(findForeignAuthority(url, 6266)).toBeUndefined();
   });
 
@@ -64,11 +64,11 @@ describe('the host of a target in full', () => {
     ['http://127x0.0.1:6266/', '127x0.0.1:6266'],
     ['http://nanophoto.ai:123456/', 'nanophoto.ai:123456'],
     ['http://', ''],
-  ])('is not: %s', (url, host) => {
+  ])('returns the authority of %s', (url, host) => {
     expect(findForeignAuthority(url, 6266)).toBe(host);
   });
 
-  it('is ours on port 80 where it says none', () => {
+  it('accepts loopback hosts without a port on port 80', () => {
     expect(findForeignAuthority('http://localhost/', 80)).toBeUndefined();
   });
 });

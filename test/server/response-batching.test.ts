@@ -7,7 +7,7 @@ import { createTestClock } from '../support/test-clock.ts';
 const ORDER = { prompt: 'A cat', mode: 'textToVideo' };
 const GENERATE = '/api/sora-2/generate';
 
-/** An emulator whose turns of the event loop last until `endTurn`. */
+/** Creates an emulator whose event-loop turns last until `endTurn`. */
 async function heldTurns() {
   const held: (() => void)[] = [];
   const emulator = await createTestEmulator([], {
@@ -23,14 +23,14 @@ async function heldTurns() {
   };
 }
 
-/** What has come of a promise by now; undefined: nothing yet. */
+/** Returns the value of a promise, or undefined if it is pending. */
 async function soon<T>(promise: Promise<T>): Promise<T | undefined> {
   for (let turn = 0; turn < 20; turn++) await turnEnds();
   return Promise.race([promise, Promise.resolve(undefined)]);
 }
 
-describe('an answer', () => {
-  it('leaves when what it tells is committed, and not before', async () => {
+describe('responses', () => {
+  it('are sent after the commit of what they report, not before', async () => {
     const { post, endTurn, core } = await heldTurns();
     const accepted = post(GENERATE, ORDER);
     expect(await soon(accepted)).toBeUndefined();
@@ -39,7 +39,7 @@ describe('an answer', () => {
     expect(await accepted).toMatchObject({ status: 200, body: { success: true } });
   });
 
-  it('waits for its commit, though answers that had nothing to wait for leave before', async () => {
+  it('wait for their commit while responses without one are sent', async () => {
     const { post, send, held, endTurn } = await heldTurns();
     const nothing = send('GET', '/api/nowhere');
     await soon(nothing);
@@ -52,7 +52,7 @@ describe('an answer', () => {
     expect(await accepted).toMatchObject({ status: 200 });
   });
 
-  it('leaves together with the others of its turn', async () => {
+  it('of one event-loop turn are sent together', async () => {
     const { get, held, endTurn } = await heldTurns();
     const answers = [get('/ready'), get('/health'), get('/api/nowhere')];
     expect(await Promise.all(answers.map(soon))).toEqual([undefined, undefined, undefined]);
@@ -61,7 +61,7 @@ describe('an answer', () => {
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 404]);
   });
 
-  it('to anybody waits as well, because it may tell the same', async () => {
+  it('to other clients wait as well, because they may report the same', async () => {
     const { post, get, send, endTurn, core } = await heldTurns();
     const accepted = post(GENERATE, ORDER);
     await soon(accepted);
@@ -77,7 +77,7 @@ describe('an answer', () => {
     expect((await Promise.all(others)).map(({ status }) => status)).toEqual([200, 200, 404]);
   });
 
-  it('is an error where what it tells could not be committed: nothing is charged, and the next one is right', async () => {
+  it('are errors when the commit fails: nothing is charged, and the next request succeeds', async () => {
     const { post, get, core } = await createTestEmulator();
     core.db.exec(`
       CREATE TABLE promises (entry INTEGER REFERENCES accounts (id) DEFERRABLE INITIALLY DEFERRED);
@@ -97,7 +97,7 @@ describe('an answer', () => {
     ]);
   });
 
-  it('of a stream begins when its hold is committed', async () => {
+  it('that are streams start after the commit of their hold', async () => {
     const { send, endTurn, core, createAccount } = await heldTurns();
     const { id } = createAccount('np_frozen', { clock: { mode: 'frozen' } });
     const body = { topic: 'a cat' };
@@ -110,7 +110,7 @@ describe('an answer', () => {
   });
 
   it.each([GENERATE, '/api/sora-2/check-status', '/api/nowhere'])(
-    'reaches a client that closes its side together with its request to %s',
+    'reach a client that half-closes the connection with its request to %s',
     async (path) => {
       const { listen } = await createTestEmulator(['--port', '0']);
       const body = JSON.stringify(ORDER);

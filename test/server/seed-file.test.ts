@@ -9,8 +9,8 @@ const DEFAULTS = { rateLimit: 100, speed: 60, seed: 'nanophoto', clock: 'real' a
 
 const seedOf = (content: unknown) => readSeedFile(writeSeedFile(content), DEFAULTS);
 
-describe('the default seed file', () => {
-  it('has the promised accounts', async () => {
+describe('default seed file', () => {
+  it('has the documented accounts', async () => {
     const { account } = await createTestEmulator();
     expect(account('np_test_default')).toMatchObject({
       balance: 1000,
@@ -25,8 +25,8 @@ describe('the default seed file', () => {
   });
 });
 
-describe('a seed file', () => {
-  it('fills what an account does not say from its defaults, then from the settings', () => {
+describe('seed file', () => {
+  it('completes accounts from its defaults, then from the settings', () => {
     const seed = seedOf({
       defaults: { credits: 5, speed: 2 },
       accounts: [
@@ -49,7 +49,7 @@ describe('a seed file', () => {
     ]);
   });
 
-  it('that names no accounts has those of the default one, with its own defaults', () => {
+  it('uses the default accounts with its own defaults when it has no accounts', () => {
     const builtIn = readSeedFile(undefined, DEFAULTS);
     expect(seedOf({})).toEqual(builtIn);
     const { accounts } = seedOf({ defaults: { credits: 7 } });
@@ -59,7 +59,7 @@ describe('a seed file', () => {
     expect(seedOf({ accounts: [] }).accounts).toEqual([]);
   });
 
-  it('gives accounts once: those of an earlier start keep what they have', () => {
+  it('creates accounts once: those of an earlier start are kept', () => {
     const core = createTestCore();
     const seed = readSeedFile(undefined, DEFAULTS);
     core.accounts.createMissing(seed.accounts);
@@ -82,7 +82,7 @@ describe('a seed file', () => {
     [{ accounts: [{ key: 'a', credit: 5 }] }, /accounts\[0\]: there is no "credit", only key, credits, /],
     [{ defaults: { speed: 0 } }, /defaults\.speed: expected a number from 0\.000001 to 1000000\.$/],
     [{ accounts: [{ key: 'a', speed: 1e-300 }] }, /accounts\[0\]\.speed: expected a number from/],
-    [{ accounts: [{ key: 'a' }, { key: 'a' }] }, /names the key a twice/],
+    [{ accounts: [{ key: 'a' }, { key: 'a' }] }, /has the key a twice/],
     [
       {
         accounts: [
@@ -118,12 +118,12 @@ describe('a seed file', () => {
     [{ prices: { 'sora-2': { sora2: { '10': null } } } }, /at prices\.sora-2\.sora2\.10: expected a whole/],
     [{ prices: { 'reverse-prompt': -1 } }, /of credits from 0 to 1000000000\.$/],
     [{ prices: { 'reverse-prompt': 1e9 + 1 } }, /of credits from 0 to 1000000000\.$/],
-  ])('is refused when it is %j, with the place of the mistake', (content, sentence) => {
+  ])('is rejected when it is %j, with the location of the error', (content, sentence) => {
     expect(() => seedOf(content)).toThrow(sentence);
   });
 });
 
-describe('the faults of a seeded account', () => {
+describe('fault rules of seeded accounts', () => {
   const GENERATE = '/api/sora-2/generate';
   const VALID = { prompt: 'a dog', mode: 'textToVideo' };
   const teapot = { status: 418, text: 'short and stout' };
@@ -135,12 +135,12 @@ describe('the faults of a seeded account', () => {
       ],
     });
 
-  it('are there from the start, and again after a reset of it or of everything', async () => {
+  it('exist from the start, and again after a reset of the account or of all accounts', async () => {
     const { post, send, core, account } = await createTestEmulator(['--seed-file', file()]);
     const statuses = async () => {
-      const told: number[] = [];
-      for (let n = 0; n < 2; n++) told.push((await post(GENERATE, VALID, 'np_test_odd')).status);
-      return told;
+      const statuses: number[] = [];
+      for (let n = 0; n < 2; n++) statuses.push((await post(GENERATE, VALID, 'np_test_odd')).status);
+      return statuses;
     };
     expect(await statuses()).toEqual([418, 200]);
     expect((await post(GENERATE, VALID, 'np_test_even')).status).toBe(200);
@@ -152,7 +152,7 @@ describe('the faults of a seeded account', () => {
     expect(core.faults.list(account('np_test_odd').id)).toMatchObject([{ times: 1, fired: 1 }]);
   });
 
-  it('are not set again by a later start with the same data', async () => {
+  it('are not created again by a later start with the same data', async () => {
     const flags = ['--seed-file', file(), '--data-dir', tempDir()];
     const first = await createTestEmulator(flags);
     expect((await first.post(GENERATE, VALID, 'np_test_odd')).status).toBe(418);
@@ -161,7 +161,7 @@ describe('the faults of a seeded account', () => {
     expect((await second.post(GENERATE, VALID, 'np_test_odd')).status).toBe(200);
   });
 
-  it('ask for codes that there are, or there is no start and nothing is kept', async () => {
+  it('stop the start without storing anything when an error code is unknown', async () => {
     const rule = (errorCode: string) => ({ at: 'request', effect: { errorCode } });
     const seedFile = writeSeedFile({
       accounts: [{ key: 'a' }, { key: 'b', faults: [rule('VIDEO_PROCESSING_FAILED'), rule('NO_SUCH')] }],

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createTestEmulator } from '../support/emulator.ts';
 import { sendRawForJson } from '../support/raw-http.ts';
 
-/** What comes back for bytes that no HTTP library would send. */
+/** Returns the response to bytes that no HTTP library would send. */
 async function raw(bytes: string): Promise<{ status: number; body: unknown }> {
   const { app } = await createTestEmulator();
   await app.listen({ port: 0, host: '127.0.0.1' });
@@ -15,12 +15,12 @@ const HOST = 'Host: localhost\r\nConnection: close\r\n';
 const KEY = 'Authorization: Bearer np_test_default\r\n';
 const invalid = { success: false, error: expect.any(String), errorCode: 'INVALID_INPUT' };
 
-describe('on the wire itself', () => {
+describe('raw HTTP', () => {
   it.each([
     ['a malformed request line', 'HELLO\r\n\r\n', 400],
     ['a malformed header', `GET / HTTP/1.1\r\n${HOST}no colon here\r\n\r\n`, 400],
     ['a second Content-Length', `POST / HTTP/1.1\r\n${HOST}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`, 400],
-    ['a Content-Length that is no number', `POST / HTTP/1.1\r\n${HOST}Content-Length: x\r\n\r\n`, 400],
+    ['a Content-Length that is not a number', `POST / HTTP/1.1\r\n${HOST}Content-Length: x\r\n\r\n`, 400],
     ['headers of absurd size', `GET / HTTP/1.1\r\n${HOST}X: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
     ['no Host', `GET /api HTTP/1.1\r\nConnection: close\r\n\r\n`, 400],
     ['an unknown expectation', `POST / HTTP/1.1\r\n${HOST}Expect: miracles\r\nContent-Length: 0\r\n\r\n`, 417],
@@ -29,15 +29,15 @@ describe('on the wire itself', () => {
       `POST /api/sora-2/generate HTTP/1.1\r\n${HOST}${KEY}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`,
       400,
     ],
-  ])('answers %s in the envelope', async (_case, bytes, status) => {
+  ])('%s gets an error in the API format', async (_case, bytes, status) => {
     expect(await raw(bytes)).toEqual({ status, body: invalid });
   });
 
-  it('answers HTTP/1.0 without Host', async () => {
+  it('HTTP/1.0 without Host is accepted', async () => {
     expect((await raw('GET /health HTTP/1.0\r\n\r\n')).status).toBe(200);
   });
 
-  it('waits for a body that comes in pieces', async () => {
+  it('a body may arrive in pieces', async () => {
     const body = '{"prompt":"a","mode":"textToVideo"}';
     const chunks = [...body].map((character) => `1\r\n${character}\r\n`).join('');
     const head = `POST /api/sora-2/generate HTTP/1.1\r\n${HOST}${KEY}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`;
@@ -45,8 +45,8 @@ describe('on the wire itself', () => {
   });
 });
 
-describe('a client that sends too much', () => {
-  it('reads its refusal although it was still sending', async () => {
+describe('clients that send too much', () => {
+  it('receive the error response although they are still sending', async () => {
     const { app } = await createTestEmulator();
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
     for (const path of ['/api/sora-2/generate', '/api/veo-3/generate']) {
@@ -60,7 +60,7 @@ describe('a client that sends too much', () => {
   });
 
   // id: endless-body-cut-off
-  it('is cut off after its refusal when there is no end of it', async () => {
+  it('are disconnected after the error response if they do not stop', async () => {
     const { app } = await createTestEmulator();
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
     const { port } = new URL(url);
@@ -81,8 +81,8 @@ describe('a client that sends too much', () => {
   });
 });
 
-describe('a client that leaves in the middle of its body', () => {
-  it('does no harm', async () => {
+describe('clients that disconnect in the middle of a body', () => {
+  it('have no effect', async () => {
     const { app, account } = await createTestEmulator();
     const url = await app.listen({ port: 0, host: '127.0.0.1' });
     const { port } = new URL(url);

@@ -14,9 +14,9 @@ import { createTestClock } from '../support/test-clock.ts';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 const CONTROL = '\u0007\u001b[2J\u009b31m\r\n';
 
-describe('a hostile client', () => {
+describe('hostile clients', () => {
   // id: no-prototype-pollution
-  it('changes nothing of the program by fields named __proto__, constructor or prototype', async () => {
+  it('cannot pollute prototypes with fields named __proto__, constructor or prototype', async () => {
     const { send, get } = await createTestEmulator();
     const { paths } = (await get('/openapi.json')).body;
     const poison = '"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"prototype":{"polluted":1}';
@@ -45,7 +45,7 @@ describe('a hostile client', () => {
   });
 
   // id: no-header-injection
-  it('puts no header of its own into an answer', async () => {
+  it('cannot inject response headers', async () => {
     const emulator = await createTestEmulator();
     const { videoUrl } = await completeTask(emulator as never, 'sora-2');
     await emulator.app.listen({ port: 0, host: '127.0.0.1' });
@@ -69,7 +69,7 @@ describe('a hostile client', () => {
 
   // id: invalid-host-not-in-urls
   it.each(['"><script>', 'evil.test/x?', 'user@evil.test', 'a b', 'evil.test#', '\\evil.test', "'"])(
-    'puts no Host such as %s into the URLs that are handed out',
+    'cannot inject the Host %s into result URLs',
     async (host) => {
       const { post, clock, app } = await createTestEmulator();
       const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
@@ -86,7 +86,7 @@ describe('a hostile client', () => {
   );
 
   // id: no-path-traversal
-  it('reads no file and writes none, whatever paths and names it makes up', async () => {
+  it('cannot read or write files by path traversal', async () => {
     const dir = tempDir();
     const { send, authority, close } = await createTestEmulator(['--data-dir', dir]);
     await authority();
@@ -106,7 +106,7 @@ describe('a hostile client', () => {
       }
       const body = { name };
       const taken = await send('POST', '/__admin/accounts/np_test_default/snapshots', { key: null, body });
-      // A name is nothing but text in the database.
+      // Names are only text in the database.
       expect(taken.status).toBe(/^[\w.-]+$/.test(name) ? 201 : 400);
     }
     expect(readdirSync(dir).filter((file) => !/^(authority\.pem|emulator\.sqlite(-wal|-shm)?)$/.test(file))).toEqual(
@@ -116,20 +116,20 @@ describe('a hostile client', () => {
   });
 
   // id: result-names-not-guessable
-  it('guesses no results of an account whose seed it does not know', async () => {
+  it('cannot guess results of an account with an unknown seed', async () => {
     const idOf = async (flags: string[]) => {
       const { post } = await createTestEmulator(flags);
       return (await post('/api/sora-2/generate', VALID)).body.taskId;
     };
     const known = await idOf([]);
-    // With the seed that everybody can read in the documentation, everybody can work them out.
+    // With the documented default seed, ids are predictable.
     expect(await idOf([])).toBe(known);
     expect(await idOf(['--seed', 'nobody knows this'])).not.toBe(known);
     expect(known).toMatch(/^task_[0-9a-f]{24}$/);
   });
 
   // id: admin-token-not-guessable
-  it('gets into the control plane by no part of the token, nor with more than it', async () => {
+  it('cannot enter the control plane with a part or an extension of the token', async () => {
     const token = 'very-secret-token';
     const { send } = await createTestEmulator(['--admin-token', token]);
     const statusOf = async (sent: string) =>
@@ -145,9 +145,9 @@ describe('a hostile client', () => {
   });
 });
 
-describe('what is kept and told', () => {
+describe('stored and logged data', () => {
   // id: data-files-owner-only
-  it('is readable for its owner alone, as far as the emulator makes it', async () => {
+  it('is readable by its owner only', async () => {
     const dir = tempDir();
     const { authority, post } = await createTestEmulator(['--data-dir', dir]);
     await authority();
@@ -158,7 +158,7 @@ describe('what is kept and told', () => {
   });
 
   // id: log-has-no-secrets
-  it('has in its log neither keys, but those of tests, nor tokens, prompts or queries', async () => {
+  it('logs no keys except test keys, and no tokens, prompts or queries', async () => {
     const lines: string[] = [];
     const logger = pino({ level: 'trace' }, { write: (line) => void lines.push(line) });
     const token = 'very-secret-token';
@@ -196,7 +196,7 @@ describe('what is kept and told', () => {
   });
 
   // id: log-one-line-per-request
-  it('has one line of JSON in its log for each request, whatever is in that', async () => {
+  it('logs one line of JSON per request, whatever the request contains', async () => {
     const lines: string[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => void lines.push(line) });
     const { send } = await createTestEmulator([], createTestClock(), logger);
@@ -212,22 +212,19 @@ describe('what is kept and told', () => {
   });
 
   // id: log-no-terminal-escapes
-  it.skipIf(!hasProgram('python3', '-c', 'import pty'))(
-    'tells a terminal nothing that a terminal would do',
-    async () => {
-      const { stdout } = await promisify(execFile)(
-        'python3',
-        ['-c', IN_TERMINAL, process.execPath, MAIN, '--port', '0'],
-        { env: { PATH: process.env.PATH! }, timeout: 20_000, encoding: 'latin1' },
-      );
-      expect(stdout).toContain('There is no account with the key');
-      // Colours are our own.
-      for (const order of ['\u001b[2J', '\u0007', '\u00c2\u009b']) expect(stdout).not.toContain(order);
-    },
-  );
+  it.skipIf(!hasProgram('python3', '-c', 'import pty'))('cannot send control sequences to a terminal', async () => {
+    const { stdout } = await promisify(execFile)(
+      'python3',
+      ['-c', IN_TERMINAL, process.execPath, MAIN, '--port', '0'],
+      { env: { PATH: process.env.PATH! }, timeout: 20_000, encoding: 'latin1' },
+    );
+    expect(stdout).toContain('There is no account with the key');
+    // The colors are the emulator's own.
+    for (const order of ['\u001b[2J', '\u0007', '\u00c2\u009b']) expect(stdout).not.toContain(order);
+  });
 });
 
-/** Runs the emulator in a terminal, asks for an account with an odd key, and tells all that the terminal was sent. */
+/** Runs the emulator in a terminal, requests an account with an odd key and returns the output of the terminal. */
 const IN_TERMINAL = `
 import os, pty, re, signal, sys, urllib.request
 pid, terminal = pty.fork()

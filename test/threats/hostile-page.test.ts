@@ -5,24 +5,23 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } 
 import { CHROMIUM, openBrowser } from '../support/browser.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 
-// What runs in the page knows the names of the page.
-// biome-ignore lint/suspicious/noExplicitAny: the compiler does not
+// biome-ignore lint/suspicious/noExplicitAny: a global of the page, which the compiler does not know
 declare const document: any;
 
 const TOKEN = 'very-secret-token';
 const KEY = 'np_test_default';
 
-/** Browsers keep connections that they may need: the emulators of the running test do not wait for these. */
+/** Closes connections on stop: browsers keep idle ones, for which the emulators would wait. */
 const servers = new Set<Server>();
 afterEach(() => {
   for (const server of servers) server.closeAllConnections();
   servers.clear();
 });
 
-describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
+describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
   let browser: Browser;
   beforeAll(async () => {
-    // Names that an attacker could have made to lead to this machine.
+    // Host names that an attacker can resolve to this machine.
     browser = await openBrowser(['--host-resolver-rules=MAP *.evil.test 127.0.0.1']);
   });
   afterAll(() => browser?.close());
@@ -31,14 +30,14 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     const emulator = await createTestEmulator(flags);
     const origin = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
     servers.add(emulator.app.server);
-    // Whoever gets in shows in the answers; whoever does not, in the refusals.
+    // Requests that got past the guard, and requests that did not.
     const refused: string[] = [];
     const served: string[] = [];
     emulator.app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       if (!request.url!.startsWith('/__admin')) return;
       response.once('close', () => {
-        const told = `${request.method} ${request.url} ${response.statusCode}`;
-        (response.statusCode < 400 ? served : refused).push(told);
+        const line = `${request.method} ${request.url} ${response.statusCode}`;
+        (response.statusCode < 400 ? served : refused).push(line);
       });
     });
     const state = () => {
@@ -50,7 +49,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     return { ...emulator, origin, port: new URL(origin).port, served, refused, state };
   }
 
-  /** An empty page that is served under this name, which leads to this machine. */
+  /** Serves an empty page under a host name that resolves to this machine. */
   async function pageOf(name: string): Promise<Page> {
     const server = createServer((_request, response) => {
       response.setHeader('content-type', 'text/html').end('<!doctype html><body></body>');
@@ -65,7 +64,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     return page;
   }
 
-  /** Everything that a page can send without being asked whether it may. Resolves when all of it has been answered. */
+  /** Sends every kind of request that a page can send without a preflight, and waits for the responses. */
   const attack = (page: Page, origin: string, extra: object = {}) =>
     page.evaluate(
       async ({ origin, extra }) => {
@@ -96,12 +95,12 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
                 const text = answer.status === 200 ? await answer.text() : '';
                 if (text !== '') read.push(`${method} ${path} ${text.slice(0, 40)}`);
               } catch {
-                // Refused by the browser.
+                // Blocked by the browser.
               }
             }
           }
         }
-        // Elements load what they are told to, without an origin.
+        // Requests of elements have no Origin header.
         const loads = ['img', 'script', 'iframe', 'video', 'link'].map(
           (name) =>
             new Promise((resolve) => {
@@ -142,7 +141,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
     ['of another site', 'www.evil.test'],
     ['of another port of this machine', '127.0.0.1'],
     ['under another name of this machine', 'localhost'],
-  ])('%s changes nothing over the control plane and reads nothing', async (_what, name) => {
+  ])('%s cannot change or read anything through the control plane', async (_what, name) => {
     const { origin, served, refused, state } = await emulatorOnPort();
     const before = state();
     const page = await pageOf(name);
@@ -153,7 +152,7 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
   });
 
   // id: foreign-page-with-open-control-plane
-  it('gets no further with the control plane open to other machines, nor with a token in the way', async () => {
+  it('cannot use the control plane with --admin-remote or with a token', async () => {
     for (const flags of [
       ['--admin-remote', 'on'],
       ['--admin-token', TOKEN],
@@ -168,13 +167,13 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
 
   // id: dns-rebinding-403
   it.each([[[]], [['--admin-remote', 'on']]])(
-    'whose name is made to lead to the emulator itself gets no further, with flags %j',
+    'cannot use the control plane by DNS rebinding, with flags %j',
     async (flags) => {
       const { port, served, refused, state } = await emulatorOnPort(flags);
       const before = state();
       const page = await browser.newPage();
       onTestFinished(() => page.close());
-      // To its browser the page and the emulator are the same origin from here on.
+      // From here on the browser considers page and emulator the same origin.
       const rebound = `http://rebound.evil.test:${port}`;
       await page.goto(`${rebound}/health`);
       expect(await page.evaluate(async () => (await fetch('/health')).status)).toBe(200);
@@ -186,27 +185,27 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
   );
 
   // id: foreign-page-spends-no-credits
-  it('spends no credits: it cannot send a key', async () => {
+  it('cannot spend credits, because it cannot send a key', async () => {
     const { origin, state } = await emulatorOnPort();
     const before = state();
     const page = await pageOf('www.evil.test');
     const statuses = await page.evaluate(async (url) => {
-      const told: unknown[] = [];
+      const statuses: unknown[] = [];
       for (const mode of ['cors', 'no-cors'] as const) {
         const headers = { authorization: 'Bearer np_test_default', 'content-type': 'application/json' };
         const body = '{"prompt":"a","mode":"textToVideo"}';
         const answer = await fetch(url, { method: 'POST', mode, headers, body }).catch(() => undefined);
-        told.push(answer?.status ?? 'refused');
+        statuses.push(answer?.status ?? 'refused');
       }
-      return told;
+      return statuses;
     }, `${origin}/api/sora-2/generate`);
-    // 0: sent without the key, and the answer is not for the page.
+    // 0: sent without the key, and the response is opaque.
     expect(statuses).toEqual(['refused', 0]);
     expect(state()).toEqual(before);
   });
 
   // id: pages-not-framed
-  it.each(['/docs', '/console'])('shows %s in no frame of its own', async (path) => {
+  it.each(['/docs', '/console'])('cannot show %s in a frame', async (path) => {
     const { origin } = await emulatorOnPort();
     const page = await pageOf('www.evil.test');
     const complaints: string[] = [];
@@ -224,14 +223,14 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
   });
 
   // id: injected-form-changes-nothing
-  it('that gets a form or a beacon into a page of the emulator itself changes nothing', async () => {
+  it('cannot change anything with a form or beacon injected into a page of the emulator', async () => {
     const { origin, served, refused, state } = await emulatorOnPort();
     const before = state();
     const page = await browser.newPage();
     onTestFinished(() => page.close());
-    // Of the emulator's origin, and without a policy of its own.
+    // A page of the emulator's origin without a content security policy.
     await page.goto(`${origin}/health`);
-    const told = await page.evaluate(async () => {
+    const codes = await page.evaluate(async () => {
       const answers: string[] = [];
       const path = '/__admin/accounts/np_test_default';
       for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
@@ -256,14 +255,14 @@ describe.skipIf(!CHROMIUM)('a hostile page in a browser', () => {
       (globalThis as any).navigator.sendBeacon('/__admin/reset');
       return answers;
     });
-    expect(told).toEqual(Array(7).fill('FOREIGN_PAGE'));
+    expect(codes).toEqual(Array(7).fill('FOREIGN_PAGE'));
     await expect.poll(() => refused.length).toBe(8);
     expect(served).toEqual([]);
     expect(state()).toEqual(before);
   });
 
   // id: own-page-may-call
-  it('is told apart from our own page, which may call', async () => {
+  it('is distinguished from the page of the emulator, which may use the control plane', async () => {
     const { origin, served } = await emulatorOnPort();
     const page = await browser.newPage();
     onTestFinished(() => page.close());

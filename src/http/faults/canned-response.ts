@@ -1,35 +1,37 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/** An answer to the byte: what a rule gives instead of what the request would have been answered. */
+/** A complete response, given by a fault rule, that is sent byte for byte instead of the route's own. */
 export interface CannedResponse {
   status: number;
-  /** Sent as JSON; undefined: there is none. */
+  /** Sent as JSON; undefined: no body. */
   body?: unknown;
-  /** Sent as it is. */
+  /** Sent verbatim. A canned response has either a body or a text. */
   text?: string;
   headers?: Readonly<Record<string, string>>;
   contentType?: string;
 }
 
-/** The text of it. */
-export const getCannedBody = ({ body, text }: CannedResponse): string =>
-  text ?? (body === undefined ? '' : JSON.stringify(body));
+/** Sends a canned response as the response to the request. */
+export function sendCannedResponse(cannedResponse: CannedResponse, request: FastifyRequest, reply: FastifyReply): void {
+  const text = applyCannedResponse(cannedResponse, request, reply);
+  // With a serializer of its own, Fastify neither guesses a content type nor adds a charset to it.
+  void reply.serializer(() => text).send(cannedResponse);
+}
 
-/** Makes it the answer that goes out. Returns its text. */
+/** Gives the reply the status and headers of a canned response and returns the body to send. */
 export function applyCannedResponse(
-  cannedResponse: CannedResponse,
+  { status, body, text, headers = {}, contentType }: CannedResponse,
   request: FastifyRequest,
   reply: FastifyReply,
 ): string {
-  const { status, body, headers = {}, contentType } = cannedResponse;
-  const text = getCannedBody(cannedResponse);
-  // What was set on the way, such as the limiter's headers, is no part of it.
+  const bodyText = text ?? (body === undefined ? '' : JSON.stringify(body));
+  // Headers set so far, such as those of the rate limit, are not part of a canned response.
   for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
   const defaultType = body === undefined ? 'text/plain; charset=utf-8' : 'application/json; charset=utf-8';
   reply.code(status).headers(headers);
-  if (contentType !== undefined || text !== '') reply.header('content-type', contentType ?? defaultType);
-  request.state.errorCode = parseErrorCode(text);
-  return text;
+  if (contentType !== undefined || bodyText !== '') reply.header('content-type', contentType ?? defaultType);
+  request.state.errorCode = parseErrorCode(bodyText);
+  return bodyText;
 }
 
 function parseErrorCode(text: string): string | null {

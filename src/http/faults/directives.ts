@@ -1,21 +1,22 @@
-/** What a request asks to go wrong with it, in its own words: in a text, in the fragment of an address, in a header. */
+/** Faults that a request asks for itself: in a text of its body, in the fragment of a URL or in a header. */
 export interface Directive {
-  /** The task fails when its time comes, a stream breaks off in the middle. */
+  /** The task fails at its planned end; a stream breaks off in the middle. */
   fail?: true;
-  /** The request is refused at once with this code. */
+  /** The request is rejected with this error code. */
   errorCode?: string;
+  /** The task never ends. */
   hang?: true;
-  /** Simulated. */
+  /** Duration of the task, in simulated time. */
   durationMs?: number;
-  /** The answer ends after so many bytes. */
+  /** Number of bytes after which the response ends. */
   truncateAfter?: number;
-  /** Wall time before the answer. */
+  /** Delay of the response, in wall time. */
   delayMs?: number;
 }
 
 export interface DirectiveResult {
   directive: Directive;
-  /** Words that are none: what contains them is taken as it is. */
+  /** One sentence for each invalid directive. The text that contains it is used unchanged. */
   warnings: string[];
 }
 
@@ -23,10 +24,10 @@ const DIRECTIVE = /@emulator\(([^()]*)\)/g;
 const DURATION = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m)$/;
 const UNITS_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000 };
 const MAX_TRUNCATE_BYTES = 1_000_000_000;
-/** Deeper than any documented body. */
+/** Nesting depth of a body to which directives are searched; documented bodies are less deep. */
 const MAX_DEPTH = 6;
 
-/** What `words`, separated by commas, ask for; undefined when one of them means nothing. */
+/** Parses comma-separated options, such as `fail,duration=3s`. Returns undefined when one of them is invalid. */
 export function parseDirective(text: string, isErrorCode: (code: string) => boolean): Directive | undefined {
   const directive: Directive = {};
   for (const option of text.split(',')) {
@@ -50,18 +51,18 @@ function parseDurationMs(value: string | undefined): number | undefined {
   return unit === undefined ? undefined : Math.round(Number(number) * UNITS_MS[unit]!);
 }
 
-/** All that the texts in `value` ask for; where two say the same, the first counts. */
+/** Merges the directives in all texts of `value`. Of several values for an option, the first wins. */
 export function collectDirectives(value: unknown, isErrorCode: (code: string) => boolean): DirectiveResult {
   const result: DirectiveResult = { directive: {}, warnings: [] };
   for (const text of findDirectives(value, MAX_DEPTH)) {
     const directive = parseDirective(text, isErrorCode);
     if (directive) result.directive = { ...directive, ...result.directive };
-    else result.warnings.push(`@emulator(${text}) means nothing and was taken as text`);
+    else result.warnings.push(`@emulator(${text}) is not a valid directive and was kept as text`);
   }
   return result;
 }
 
-/** Whether any text in `value` could ask for something: a quick look before the thorough one. */
+/** Cheap check whether any text in `value` may contain a directive. */
 export function mayContainDirective(value: unknown, depth = MAX_DEPTH): boolean {
   if (typeof value === 'string') return value.includes('emulator(') || value.includes('emulator%28');
   if (typeof value !== 'object' || value === null || depth === 0) return false;
@@ -81,7 +82,7 @@ function* findDirectives(value: unknown, depth: number): Generator<string> {
   }
 }
 
-/** The decoded fragment of an address, where it is encoded; clients that build addresses encode them. */
+/** Decodes the fragment of a URL, which URL builders percent-encode. Returns undefined when nothing is encoded. */
 function decodeFragment(text: string): string | undefined {
   const at = text.indexOf('#');
   if (at === -1 || !text.includes('%', at)) return undefined;

@@ -5,7 +5,7 @@ import type { PlanOverrides, TaskOutcome } from '../../core/tasks/plan.ts';
 import type { HttpContext } from '../context.ts';
 import { getTaskIds } from '../journal/entry.ts';
 import { COMMON_ERRORS, type ErrorTable, renderInjectedError } from '../pipeline/error-table.ts';
-import { getAccount } from '../pipeline/request-state.ts';
+import { getAccount, getPendingFaults } from '../pipeline/request-state.ts';
 import { onFinished } from '../pipeline/response-lifecycle.ts';
 import { applyCannedResponse, type CannedResponse } from './canned-response.ts';
 import {
@@ -15,37 +15,43 @@ import {
   mayContainDirective,
   parseDirective,
 } from './directives.ts';
-import { abortConnection, createEffects, suspend } from './effects.ts';
-import { InjectedError, type PendingFaults } from './pending-faults.ts';
+import { closeConnection, createEffects } from './effects.ts';
+import { InjectedError, InjectedResponse, LostResponse } from './pending-faults.ts';
 
 const FAULT_HEADER = 'x-emulator-fault';
-/** What a bare `fail` is told as where an answer, not a task, fails. */
+/** The error code of a bare `fail` where no task fails but the response itself. */
 const DEFAULT_FAILURE_CODE = 'GENERATION_FAILED';
 
-/** Common codes that a page documents; the others are names of ours. */
+/** Common error codes that a vendor page documents. The other common errors have internal names. */
 const DOCUMENTED_COMMON_CODES = Object.keys(COMMON_ERRORS).filter(
   (code) => !('errorCode' in COMMON_ERRORS[code as keyof typeof COMMON_ERRORS]),
 );
 
-/** Whether a route answers with this code. */
+/** Returns a predicate for the error codes that a route with this error table can send. */
 export const createCodePredicate =
   (errors: ErrorTable = {}) =>
   (code: string) =>
     Object.hasOwn(errors, code) ? errors[code]!.errorCode === undefined : DOCUMENTED_COMMON_CODES.includes(code);
 
-/** Lets rules and directives strike at the stages of a request that lie outside of its route. */
+/** Applies fault rules and directives at the stages outside of a route: `request`, `charge` and `accepted`. */
 export function createFaultHooks(context: HttpContext) {
   const { core, journal } = context;
   const effects = createEffects(context);
 
-  /** @throws AskedFor; never returns where the answer is lost */
+  /**
+   * Applies an effect before the route runs.
+   * @throws InjectedError, InjectedResponse or LostResponse when the effect replaces the response
+   */
   async function applyEffect(effect: Effect, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const errorCode = effect.errorCode ?? (effect.fail && getFailureCode(request));
     await effects.apply({ ...effect, errorCode }, request, reply);
     if (effect.truncateAfter !== undefined || effect.malformed) getPendingFaults(request).responseEffect = effect;
+    if (!effect.answer) return;
+    getPendingFaults(request).hasCannedResponse = true;
+    throw new InjectedResponse(effect.answer as unknown as CannedResponse);
   }
 
-  /** An error is told when the price is known, because the answer may have to name it. */
+  /** Like `applyEffect`, but leaves an error to the route, which knows the price that the response may have to name. */
   async function applyEffectDeferringError(effect: Effect, request: FastifyRequest, reply: FastifyReply) {
     const { errorCode, fail, status, ...rest } = effect;
     await applyEffect(rest, request, reply);
@@ -53,15 +59,7 @@ export function createFaultHooks(context: HttpContext) {
     if (code) getPendingFaults(request).refusal = { code, status };
   }
 
-  /** Answers what the rule says in full, if it does, and never returns: the request goes no further. */
-  async function sendCannedResponse({ answer: cannedResponse }: Effect, request: FastifyRequest, reply: FastifyReply) {
-    if (!cannedResponse) return;
-    getPendingFaults(request).cannedResponse = cannedResponse as unknown as CannedResponse;
-    void reply.send('');
-    await suspend();
-  }
-
-  /** What the request has been charged. */
+  /** Returns the credits that the request has been charged. */
   const getChargedCredits = (request: FastifyRequest) =>
     (request.state.journalEntry ? getTaskIds(request.state.journalEntry) : []).reduce(
       (sum, id) => sum + (core.tasks.find(getAccount(request).id, id)?.price ?? 0),
@@ -69,12 +67,12 @@ export function createFaultHooks(context: HttpContext) {
     );
 
   return {
-    /** Whether anything can be asked for: a look that costs next to nothing. */
+    /** Cheap check whether any fault can apply to the request. */
     mayApply: (request: FastifyRequest): boolean =>
       !core.faults.isEmpty() || FAULT_HEADER in request.headers || mayContainDirective(request.body),
 
-    /** Before anything else is done with a request that could be read. */
-    async request(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    /** Applies directives and the rules at `request`. Call it when the body is parsed, before validation. */
+    async beforeValidation(request: FastifyRequest, reply: FastifyReply): Promise<void> {
       const { directive, warnings } = readDirectives(request);
       if (warnings.length > 0 && request.state.journalEntry) request.state.journalEntry.warnings = warnings;
       if (Object.keys(directive).length > 0) {
@@ -91,40 +89,40 @@ export function createFaultHooks(context: HttpContext) {
       if (!fault) return;
       const mustNamePrice = fault.effect.errorCode === 'INSUFFICIENT_CREDITS' && isChargeable(request);
       await (mustNamePrice ? applyEffectDeferringError : applyEffect)(fault.effect, request, reply);
-      await sendCannedResponse(fault.effect, request, reply);
     },
 
-    /** When the request is known to be right, before it is charged for. */
-    async charge(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    /** Applies the rules at `charge`. Call it when the request is valid, before it is charged. */
+    async beforeCharge(request: FastifyRequest, reply: FastifyReply): Promise<void> {
       if (!isChargeable(request)) return;
       const fault = fireRule(context, request, 'charge');
-      if (!fault) return;
-      await applyEffectDeferringError(fault.effect, request, reply);
-      await sendCannedResponse(fault.effect, request, reply);
+      if (fault) await applyEffectDeferringError(fault.effect, request, reply);
     },
 
-    /** When the answer is there: it can still be lost. */
-    async response(request: FastifyRequest, reply: FastifyReply, original: unknown): Promise<unknown> {
+    /**
+     * Applies the rules at `accepted` and pending response effects to a response. Returns the payload to send;
+     * `reply.sent` is true when a truncated response has been sent instead.
+     * @throws LostResponse when the client gets no response
+     */
+    async beforeSend(request: FastifyRequest, reply: FastifyReply, original: unknown): Promise<unknown> {
       let payload = original;
-      let cannedResponse = request.state.faults?.cannedResponse;
-      const isAccepted = !cannedResponse && reply.statusCode === 200 && isChargeable(request);
+      const isAccepted = !request.state.faults?.hasCannedResponse && reply.statusCode === 200 && isChargeable(request);
       const fault = isAccepted && !core.faults.isEmpty() ? fireRule(context, request, 'accepted') : undefined;
       if (fault) {
         let isFinished = false;
         onFinished(request, reply, () => {
           isFinished = true;
           if (!(original instanceof Readable)) return;
-          // A text that nobody will read is written to its end all the same: it has been charged for.
+          // The text has been charged, so it is produced to its end even if the client never reads it.
           if (original.readableDidRead) original.destroy();
           else original.resume();
         });
-        const replacement = await substitute(fault.effect, request, reply);
-        // Who has left meanwhile needs no answer, and a text that was read without him cannot be one.
-        if (isFinished) return suspend();
-        if (replacement !== undefined) return replacement;
-        cannedResponse = fault.effect.answer as CannedResponse | undefined;
+        const { answer, ...effect } = fault.effect;
+        const errorBody = await applyToAccepted(effect, request, reply);
+        // The client disconnected meanwhile, and a text has been read to its end: there is nothing left to send.
+        if (isFinished) throw new LostResponse();
+        if (errorBody !== undefined) return errorBody;
+        if (answer) payload = applyCannedResponse(answer as unknown as CannedResponse, request, reply);
       }
-      if (cannedResponse) payload = applyCannedResponse(cannedResponse, request, reply);
       const { truncateAfter, malformed } = request.state.faults?.responseEffect ?? {};
       if (payload instanceof Readable) {
         if (malformed) return Readable.from(corrupt(payload), { objectMode: true });
@@ -140,28 +138,36 @@ export function createFaultHooks(context: HttpContext) {
     },
   };
 
-  /** A text that begins with what is no text. */
+  /** Prefixes a streamed text with bytes that are not valid UTF-8. */
   async function* corrupt(text: Readable) {
     yield Buffer.from([0xff, 0xfe, 0xff]);
     yield* text;
   }
 
-  /** A text whose connection ends after so many bytes. */
+  /** Streams the first `bytes` bytes of a text and closes the connection. */
   async function* truncate(text: Readable, bytes: number, request: FastifyRequest) {
     let remaining = bytes;
     for await (const piece of text) {
       const chunk = Buffer.from(piece);
       if (chunk.length >= remaining) {
         yield chunk.subarray(0, remaining);
-        await abortConnection(request, false);
+        // Before the stream ends: on an open connection its end would be sent as the last chunk.
+        closeConnection(request, false);
+        // Leaving the loop would destroy the text with an error, and its task would be refunded instead of captured.
+        text.destroy();
+        return;
       }
       remaining -= chunk.length;
       yield chunk;
     }
   }
 
-  /** What takes the answer's place; undefined: it stays. Does not return where it is lost. */
-  async function substitute(effect: Effect, request: FastifyRequest, reply: FastifyReply) {
+  /**
+   * Applies an effect at `accepted`, where an error does not undo the charge: it replaces the body only. Returns the
+   * body of the error, or undefined when the response stays as it is.
+   * @throws LostResponse when the client gets no response
+   */
+  async function applyToAccepted(effect: Effect, request: FastifyRequest, reply: FastifyReply) {
     try {
       await applyEffect(effect, request, reply);
       return undefined;
@@ -181,34 +187,30 @@ export function createFaultHooks(context: HttpContext) {
     }
   }
 
-  /** The first bytes of the answer, which says how long it would have been, and the end of the connection. */
+  /** Sends and records the first `bytes` bytes of a body; returns the body when it is not longer than that. */
   function truncateBody(payload: string, bytes: number, request: FastifyRequest, reply: FastifyReply) {
     const body = Buffer.from(payload);
     if (bytes >= body.length) return payload;
     journal.countResponse(reply.statusCode);
-    if (request.state.journalEntry) {
-      journal.recordResponseHead(request.state.journalEntry, request, reply);
-      journal.appendResponseBody(request.state.journalEntry, body.subarray(0, bytes).toString());
-    }
+    request.state.journalEntry?.setResponseHead(request, reply);
+    request.state.journalEntry?.appendResponseBody(body.subarray(0, bytes).toString());
     return effects.sendTruncated(body, bytes, reply);
   }
 }
 
-/** Whether a request makes the emulator work: all but polls do. The vendor names these alike. */
-export const isChargeable = (request: FastifyRequest) => request.routeOptions.config.kind !== 'poll';
-
-export function getPendingFaults(request: FastifyRequest): PendingFaults {
-  request.state.faults ??= { directive: {}, responseEffect: {} };
-  return request.state.faults;
-}
+/** Whether the request can be charged: all kinds of routes except polls. */
+const isChargeable = (request: FastifyRequest) => request.routeOptions.config.kind !== 'poll';
 
 const getErrorTable = (request: FastifyRequest) => request.routeOptions.config.errors;
 const getFailureCode = (request: FastifyRequest) =>
   createCodePredicate(getErrorTable(request))(DEFAULT_FAILURE_CODE) ? DEFAULT_FAILURE_CODE : 'INTERNAL_ERROR';
 
-/** The rule that strikes at this stage, noted in the journal. What it can match is the request's, where nothing else is said. */
+/**
+ * Fires the first rule that matches at this stage and records it in the journal. Rules match the route's family and
+ * URL and the request's body unless others are given.
+ */
 export function fireRule(
-  context: HttpContext,
+  context: Pick<HttpContext, 'core'>,
   request: FastifyRequest,
   stage: Stage,
   { family, endpoint, text }: Partial<FaultContext> = {},
@@ -227,8 +229,8 @@ export function fireRule(
   return fault;
 }
 
-/** Every firing can be seen in the journal, and by who listens. */
-export function recordFault({ core }: HttpContext, request: FastifyRequest, fault: string): void {
+/** Adds a fault that applied, as a rule's id or a directive, to the journal entry and emits a `fault` event. */
+export function recordFault({ core }: Pick<HttpContext, 'core'>, request: FastifyRequest, fault: string): void {
   const { journalEntry: entry } = request.state;
   if (entry) entry.faults = [...entry.faults, fault];
   const { id: accountId } = getAccount(request);
@@ -244,7 +246,7 @@ export const formatDirective = (directive: Directive) =>
     .map(([option, value]) => (value === true ? option : `${option}=${value}`))
     .join(',');
 
-/** What the header and the texts of the body ask for. */
+/** Reads the directives in the fault header and in the texts of a body. The header takes precedence. */
 export function readDirectives(request: FastifyRequest, body: unknown = request.body): DirectiveResult {
   const isErrorCode = createCodePredicate(getErrorTable(request));
   const result = collectDirectives(body, isErrorCode);
@@ -252,13 +254,20 @@ export function readDirectives(request: FastifyRequest, body: unknown = request.
   if (typeof header !== 'string') return result;
   const directive = parseDirective(header, isErrorCode);
   if (directive) return { ...result, directive: { ...result.directive, ...directive } };
-  return { ...result, warnings: [...result.warnings, `${FAULT_HEADER}: "${header}" means nothing`] };
+  return { ...result, warnings: [...result.warnings, `${FAULT_HEADER}: "${header}" is not a valid directive`] };
 }
 
 const NO_OVERRIDES: PlanOverrides = {};
 
-/** How the task of one order departs from its plan: by a rule, by the order's own texts, or by the header. */
-export function planOverridesFor(context: HttpContext, request: FastifyRequest, input: unknown): PlanOverrides {
+/**
+ * Returns how the task of one order deviates from its plan: by a rule at `task`, by directives in the order's own
+ * texts, or by the fault header. Directives take precedence over the rule.
+ */
+export function planOverridesFor(
+  context: Pick<HttpContext, 'core'>,
+  request: FastifyRequest,
+  input: unknown,
+): PlanOverrides {
   const ruleEffect = fireRule(context, request, 'task', { text: () => JSON.stringify(input) })?.effect;
   if (!ruleEffect && !request.state.faults) return NO_OVERRIDES;
   const directive = request.state.faults ? readDirectives(request, input).directive : {};
@@ -273,8 +282,12 @@ export function planOverridesFor(context: HttpContext, request: FastifyRequest, 
   return { ...(outcome && { outcome }), ...(durationMs !== undefined && { durationMs }) };
 }
 
-/** What befalls a stream on its way; `outcome` is that of its task. */
-export function getStreamEffect(context: HttpContext, request: FastifyRequest, outcome: TaskOutcome): Effect {
+/** Returns the effect that applies in the middle of a streamed text whose task has this planned outcome. */
+export function getStreamEffect(
+  context: Pick<HttpContext, 'core'>,
+  request: FastifyRequest,
+  outcome: TaskOutcome,
+): Effect {
   const ruleEffect = fireRule(context, request, 'stream')?.effect;
   const { truncateAfter } = request.state.faults?.responseEffect ?? {};
   return {
@@ -285,7 +298,7 @@ export function getStreamEffect(context: HttpContext, request: FastifyRequest, o
   };
 }
 
-/** @throws AskedFor what the request is to be refused with; the answer may have to name the price */
+/** @throws InjectedError with the price when a fault refuses the request at the moment of charging */
 export function throwInjectedRefusal(request: FastifyRequest, requiredCredits: number): void {
   const refusal = request.state.faults?.refusal;
   if (refusal) throw new InjectedError(refusal.code, refusal.status, { requiredCredits });

@@ -3,24 +3,45 @@ import type { Effect } from '../../core/faults/fault-rules.ts';
 import type { CannedResponse } from './canned-response.ts';
 import type { Directive } from './directives.ts';
 
-/** What is going to go wrong with a request. */
+/** The faults that apply to one request, collected by the fault hooks while the request passes through them. */
 export interface PendingFaults {
-  /** What the header and the texts of the body ask for. */
+  /** The directive in the header and in the texts of the body. */
   directive: Directive;
-  /** Told instead of charging. */
+  /** An error to throw when the request would be charged, because its body may have to name the price. */
   refusal?: { code: string; status?: number | undefined };
-  /** Done to the answer when it goes out. */
+  /** Truncates or corrupts the response when it is sent. */
   responseEffect: Effect;
-  /** What goes out whatever the request would have been answered. */
-  cannedResponse?: CannedResponse;
+  /** Whether a canned response replaces the route's own. Rules at `accepted` do not apply to it. */
+  hasCannedResponse?: true;
 }
 
-/** An error that was asked for, with the status it was asked to have. */
+/** An error that a fault rule or a directive injects. `status` overrides the documented status of the code. */
 export class InjectedError extends EmulatorError {
   readonly status: number | undefined;
 
   constructor(code: string, status?: number, facts: Record<string, number> = {}) {
-    super(code, 'as asked for by a fault', facts);
+    super(code, 'injected by a fault', facts);
     this.status = status;
+  }
+}
+
+/** Thrown to skip the route: the error handler sends `cannedResponse` as the response. */
+export class InjectedResponse extends Error {
+  readonly cannedResponse: CannedResponse;
+
+  constructor(cannedResponse: CannedResponse) {
+    super('the response is replaced by a fault');
+    this.cannedResponse = cannedResponse;
+  }
+}
+
+/** Thrown to skip the route and the response: the error handler closes the connection without sending anything. */
+export class LostResponse extends Error {
+  /** Whether the connection ends with a TCP reset. */
+  readonly reset: boolean;
+
+  constructor(reset = false) {
+    super('the response is lost by a fault');
+    this.reset = reset;
   }
 }

@@ -1,63 +1,141 @@
-import type { FastifyRequest } from 'fastify';
-import type { TaskStatus } from '../../core/tasks/task.ts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Task, TaskStatus } from '../../core/tasks/task.ts';
+import { getPathname } from '../urls.ts';
+import type { BoundedLog, LogEntry } from './bounded-log.ts';
 
-/** One body is kept so far. */
-export const MAX_BODY_BYTES = 16 * 1024;
+/** Request and response bodies are kept up to this size. */
+const MAX_BODY_BYTES = 16 * 1024;
 
-/** A request as it was seen, kept as it is until somebody wants to read it. */
-export interface Entry {
-  /** Its place among the account's requests, from 1. */
+const EMPTY: readonly never[] = [];
+
+/** The values of a new entry that do not come from the request. */
+export interface EntryOptions {
+  log: BoundedLog<Entry>;
+  /** The account's key, which is redacted in bodies that are truncated. */
+  key: string;
   seq: number;
-  /** On the account's clock. */
   atMs: number;
-  method: string;
-  path: string;
-  /** Null: no answer was given, or not yet. */
-  status: number | null;
-  errorCode: string | null;
-  /** Null: somebody still waits for the answer. */
-  durationMs: number | null;
-  headers: FastifyRequest['headers'];
-  /** As they came, name after name and value after value. */
-  rawHeaders: readonly string[];
-  /** As it came in, the beginning of it where it was long. */
-  body: string;
-  /** Fields of the body that the route does not know. */
-  unknownFields: readonly string[];
-  isBodyTruncated: boolean;
-  /** What the answer's own headers are made of. */
-  contentType: string | undefined;
-  limit: number | undefined;
-  remaining: number | undefined;
-  resetSeconds: number | undefined;
-  retryAfterSeconds: number | undefined;
-  responseBody: string;
-  isResponseBodyTruncated: boolean;
-  /** The tasks it made, in the order they were made. */
-  submitted: readonly string[];
-  /** The task that its answer was. */
-  synchronousTaskId: string | null;
-  /** The task whose file it asked for. */
   mediaTaskId: string | null;
-  /** What a poll told of its tasks. */
-  polled: readonly { taskId: string; status: TaskStatus }[];
-  /** What was made to go wrong, as the rule's id or in the directive's words. */
-  faults: readonly string[];
-  warnings: readonly string[];
-  bytes: number;
-  log: JournalLog;
-  /**
-   * The one before it, while it comes about. Clients that poll say and hear the same again and again: texts that are equal
-   * are kept once, which spares the garbage collector nearly all of what a journal costs it.
-   */
-  previous: Entry | null;
-  /** False when it had to make room. */
-  isRetained: boolean;
 }
 
-export const EMPTY: readonly never[] = [];
+/**
+ * One request and its response, in the form in which they arrived; they are formatted only when the journal is read.
+ *
+ * Clients that poll repeat the same texts again and again. While an entry is the newest one of its log, it shares texts
+ * and lists with the entry before it if they are equal; this saves nearly all of the garbage collection that the
+ * journal would cause.
+ */
+export class Entry implements LogEntry {
+  readonly log: BoundedLog<Entry>;
+  bytes = 0;
+  isRetained = true;
+  readonly #key: string;
+  /** The entry to share texts with; null as soon as there is a newer entry, so that entries do not form a chain. */
+  #previous: Entry | null;
+  /** Number of the request among those of the account, from 1. */
+  readonly seq: number;
+  /** Time of the request on the account's clock. */
+  readonly atMs: number;
+  readonly method: string;
+  readonly path: string;
+  /** Null: no response has been sent, or not yet. */
+  status: number | null = null;
+  errorCode: string | null = null;
+  /** Null: the request is in progress. */
+  durationMs: number | null = null;
+  readonly headers: FastifyRequest['headers'];
+  /** Names and values alternately, as they arrived. */
+  readonly rawHeaders: readonly string[];
+  body = '';
+  isBodyTruncated = false;
+  /** Paths of fields in the body that the route does not know. */
+  unknownFields: readonly string[] = EMPTY;
+  /** Values of the response headers that the emulator sets. */
+  contentType: string | undefined = undefined;
+  limit: number | undefined = undefined;
+  remaining: number | undefined = undefined;
+  resetSeconds: number | undefined = undefined;
+  retryAfterSeconds: number | undefined = undefined;
+  responseBody = '';
+  isResponseBodyTruncated = false;
+  /** The tasks that the request created, in order. */
+  submitted: readonly string[] = EMPTY;
+  /** The task whose result is the response. */
+  synchronousTaskId: string | null = null;
+  /** The task whose file the request is for. */
+  readonly mediaTaskId: string | null;
+  /** The tasks of a poll with the status that the response reports. */
+  polled: readonly { taskId: string; status: TaskStatus }[] = EMPTY;
+  /** The faults that applied, as ids of rules or as directives. */
+  faults: readonly string[] = EMPTY;
+  warnings: readonly string[] = EMPTY;
 
-/** Every task that a request concerned. */
+  constructor(request: FastifyRequest, { log, key, seq, atMs, mediaTaskId }: EntryOptions) {
+    const previous = log.last;
+    if (previous) previous.#previous = null;
+    this.log = log;
+    this.#key = key;
+    this.#previous = previous;
+    this.seq = seq;
+    this.atMs = atMs;
+    this.method = request.method;
+    const path = getPathname(request);
+    this.path = previous?.path === path ? previous.path : path;
+    const { rawHeaders } = request.raw;
+    const hasSameHeaders = previous !== null && areEqual(previous.rawHeaders, rawHeaders);
+    this.headers = hasSameHeaders ? previous.headers : request.headers;
+    this.rawHeaders = hasSameHeaders ? previous.rawHeaders : rawHeaders;
+    this.mediaTaskId = mediaTaskId;
+  }
+
+  setBody(bodyText: string): void {
+    const text = this.#previous?.body === bodyText ? this.#previous.body : bodyText;
+    this.isBodyTruncated = text.length > MAX_BODY_BYTES;
+    // Redacted before it is truncated: a part of the key would not be recognized later.
+    this.body = this.isBodyTruncated ? copyPrefix(redactKey(text, this.#key)) : text;
+    this.log.grow(this, this.body.length);
+  }
+
+  setPolled(tasks: readonly Task[]): void {
+    const { polled: previous = EMPTY } = this.#previous ?? {};
+    const isSame =
+      previous.length === tasks.length &&
+      previous.every(({ taskId, status }, index) => taskId === tasks[index]!.id && status === tasks[index]!.status);
+    this.polled = isSame ? previous : tasks.map(({ id, status }) => ({ taskId: id, status }));
+  }
+
+  appendResponseBody(text: string): void {
+    if (this.responseBody === '' && this.#previous?.responseBody === text) {
+      this.responseBody = this.#previous.responseBody;
+      this.log.grow(this, text.length);
+      return;
+    }
+    const remaining = MAX_BODY_BYTES - this.responseBody.length;
+    if (text.length > remaining) this.isResponseBodyTruncated = true;
+    const retained = text.length > remaining ? redactKey(text, this.#key).slice(0, remaining) : text;
+    this.responseBody += retained;
+    this.log.grow(this, retained.length);
+  }
+
+  /** Records status, error code, headers and duration of a response that is about to be sent. */
+  setResponseHead(request: FastifyRequest, reply: FastifyReply): void {
+    this.status = reply.statusCode;
+    this.errorCode = request.state.errorCode;
+    this.contentType = reply.getHeader('content-type') as string | undefined;
+    this.limit = reply.getHeader('x-ratelimit-limit') as number | undefined;
+    this.remaining = reply.getHeader('x-ratelimit-remaining') as number | undefined;
+    this.resetSeconds = reply.getHeader('x-ratelimit-reset') as number | undefined;
+    if (this.status === 429) this.retryAfterSeconds = reply.getHeader('retry-after') as number | undefined;
+    this.setDuration(reply);
+  }
+
+  /** Records the end of the request; without `setResponseHead`, that there is no response. */
+  setDuration(reply: FastifyReply): void {
+    this.durationMs = Math.round(reply.elapsedTime * 10) / 10;
+  }
+}
+
+/** Returns the ids of all tasks that a request is about. */
 export const getTaskIds = ({ submitted, synchronousTaskId, polled, mediaTaskId }: Entry): string[] => [
   ...submitted,
   ...(synchronousTaskId === null ? [] : [synchronousTaskId]),
@@ -65,7 +143,7 @@ export const getTaskIds = ({ submitted, synchronousTaskId, polled, mediaTaskId }
   ...(mediaTaskId === null ? [] : [mediaTaskId]),
 ];
 
-/** The answer's own headers, without those that the protocol adds. */
+/** Returns the response headers that the emulator sets, without those that Node adds. */
 export function toResponseHeaders(entry: Entry): Record<string, string | number> {
   const headers = {
     'x-ratelimit-limit': entry.limit,
@@ -74,69 +152,27 @@ export function toResponseHeaders(entry: Entry): Record<string, string | number>
     'retry-after': entry.retryAfterSeconds,
     'content-type': entry.contentType,
   };
-  return Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined)) as never;
+  return Object.fromEntries(Object.entries(headers).filter((header) => header[1] !== undefined)) as Record<
+    string,
+    string | number
+  >;
 }
 
-/** The ways in which a key can stand in a text. */
+/** Returns the forms in which a key can occur in a text: plain, and escaped as in JSON and in URLs. */
 const getEncodedForms = (key: string): string[] => [
   ...new Set([key, JSON.stringify(key).slice(1, -1), encodeURIComponent(key)]),
 ];
 
-/** The text with `[key]` wherever the key stood. */
+/** Replaces the key in a text by `[key]`, in all its encoded forms. */
 export function redactKey(text: string, key: string): string {
   return getEncodedForms(key).reduce((rest, form) => rest.replaceAll(form, '[key]'), text);
 }
 
-export interface JournalLog {
-  key: string;
-  /** How many it may have. */
-  max: number;
-  /** Fetches of files are kept apart, because a player makes so many that they would drive out all the rest. */
-  mediaLog: JournalLog | null;
-  /** Those before `first` have made room. */
-  entries: Entry[];
-  first: number;
-  /** Of this log and of that of the fetches. */
-  count: number;
-  bytes: number;
-}
+/** Copies the start of a text: a slice would keep the whole text in memory. */
+const copyPrefix = (text: string) => Buffer.from(text.slice(0, MAX_BODY_BYTES)).toString();
 
-export const createJournalLog = (key: string, max: number, mediaLog: JournalLog | null): JournalLog => ({
-  ...{ key, max, mediaLog },
-  ...{ entries: [], first: 0, count: 0, bytes: 0 },
-});
-
-/** A copy: a part of a text would keep the whole of it in memory. */
-export const copyPrefix = (text: string) => Buffer.from(text.slice(0, MAX_BODY_BYTES)).toString();
-
-export function areEqual(one: readonly string[], other: readonly string[]): boolean {
+function areEqual(one: readonly string[], other: readonly string[]): boolean {
   if (one.length !== other.length) return false;
   for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
   return true;
 }
-
-/** The look that most requests need no more than. */
-export function hasUnknownFields(raw: unknown, known: unknown): boolean {
-  if (typeof raw !== 'object' || raw === null || typeof known !== 'object' || known === null) return false;
-  for (const field in raw) {
-    if (!(field in known)) return true;
-    const value = (raw as Record<string, unknown>)[field];
-    if (typeof value === 'object' && hasUnknownFields(value, (known as Record<string, unknown>)[field])) return true;
-  }
-  return false;
-}
-
-/** The paths in `sent` that are missing from `known`. */
-export function findUnknownFields(raw: unknown, known: unknown, path = ''): string[] {
-  if (Array.isArray(raw) && Array.isArray(known)) {
-    return raw.flatMap((item, index) => findUnknownFields(item, known[index], `${path}[${index}]`));
-  }
-  if (!isObject(raw) || !isObject(known)) return [];
-  return Object.entries(raw).flatMap(([field, value]) => {
-    const fieldPath = path ? `${path}.${field}` : field;
-    return field in known ? findUnknownFields(value, known[field], fieldPath) : [fieldPath];
-  });
-}
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;

@@ -1,10 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { App, HttpContext } from '../context.ts';
 import { createFaultHooks } from '../faults/hooks.ts';
+import { findUnknownFields } from '../journal/unknown-fields.ts';
 
-/** The journal and who listens are told what a request is answered; of the answer itself, what is text. */
+/** Records a response in the journal, with its body if that is text, and emits the `request` event. */
 export function recordResponse(
-  { core, journal }: HttpContext,
+  { core, journal }: Pick<HttpContext, 'core' | 'journal'>,
   request: FastifyRequest,
   reply: FastifyReply,
   payload?: unknown,
@@ -13,29 +14,29 @@ export function recordResponse(
   if (!account) return;
   journal.countResponse(reply.statusCode);
   if (!entry) return;
-  journal.recordResponseHead(entry, request, reply);
-  if (typeof payload === 'string') journal.appendResponseBody(entry, payload);
+  entry.setResponseHead(request, reply);
+  if (typeof payload === 'string') entry.appendResponseBody(payload);
   if (core.events.hasListeners()) {
     core.events.emit({ type: 'request', accountId: account.id, detail: journal.summarize(entry) });
   }
 }
 
 /**
- * Hooks around every route of the API: the journal writes down what passes, and faults strike at their stages. They are
- * called back, not awaited, where nothing is to go wrong: that is nearly always, and promises are what a hook costs most.
+ * Registers the hooks around every route of the API: they record requests in the journal and apply faults at their
+ * stages. Without faults they run synchronously, because promises would cost more than all else that they do.
  */
 export function registerApiHooks(app: App, context: HttpContext): void {
-  const { core, journal } = context;
+  const { core } = context;
   const faults = createFaultHooks(context);
 
   app.addHook('preValidation', (request, reply, done) => {
     const { account, journalEntry: entry } = request.state;
     if (!account) return done();
     request.state.rawBody = request.body;
-    if (entry) journal.recordRequestBody(request, entry);
+    entry?.setBody(request.state.bodyText);
     if (!faults.mayApply(request)) return done();
     faults
-      .request(request, reply)
+      .beforeValidation(request, reply)
       .then(() => done())
       .catch(done);
   });
@@ -43,10 +44,10 @@ export function registerApiHooks(app: App, context: HttpContext): void {
   app.addHook('preHandler', (request, reply, done) => {
     const { account, journalEntry: entry } = request.state;
     if (!account) return done();
-    if (entry) journal.recordUnknownFields(entry, request.state.rawBody, request.body);
+    if (entry) entry.unknownFields = findUnknownFields(request.state.rawBody, request.body);
     if (core.faults.isEmpty()) return done();
     faults
-      .charge(request, reply)
+      .beforeCharge(request, reply)
       .then(() => done())
       .catch(done);
   });
@@ -54,13 +55,19 @@ export function registerApiHooks(app: App, context: HttpContext): void {
   app.addHook('onSend', (request, reply, payload, done) => {
     const { account, journalEntry: entry } = request.state;
     if (!account) return done(null, payload);
-    // One that is no JSON came no further than its parser.
-    if (entry?.body === '' && request.state.bodyText !== '') journal.recordRequestBody(request, entry);
+    // A body that is not JSON fails in the parser, before the hook that records it.
+    if (entry?.body === '' && request.state.bodyText !== '') entry.setBody(request.state.bodyText);
     const send = (finalPayload: unknown) => {
       recordResponse(context, request, reply, finalPayload);
       done(null, finalPayload);
     };
     if (core.faults.isEmpty() && !request.state.faults) return send(payload);
-    faults.response(request, reply, payload).then(send).catch(done);
+    faults
+      .beforeSend(request, reply, payload)
+      .then((finalPayload) => {
+        // A truncated response has been sent and recorded already.
+        if (!reply.sent) send(finalPayload);
+      })
+      .catch(done);
   });
 }

@@ -1,43 +1,50 @@
 import type { FastifyRequest } from 'fastify';
-import type { Account } from '../../core/accounts/accounts.ts';
+import type { Account, AccountProfile } from '../../core/accounts/accounts.ts';
 import { EmulatorError } from '../../core/errors.ts';
 import type { HttpContext } from '../context.ts';
 
-/** Keys that make their own account at first use (a setting): a test needs no set-up call. At most 200 characters. */
+/** Keys that create their own account on first use, if the setting is on. At most 200 characters. */
 const AUTO_ACCOUNT_KEY = /^np_test_[\x21-\x7e]{0,192}$/;
 
-/** RFC 9110: the scheme's case does not matter. */
+/** The scheme is case-insensitive (RFC 9110, section 11.1). */
 const BEARER = /^bearer +([\x21-\x7e]+) *$/i;
 
-/** The key of an Authorization header; undefined when there is none to speak of. */
+/** Returns the key of an Authorization header, or undefined when the header is missing or malformed. */
 export function parseBearerKey(header: string | undefined): string | undefined {
   return header === undefined ? undefined : BEARER.exec(header)?.[1];
 }
 
-export function createAuthenticate({ core, settings, journal }: HttpContext) {
-  function identify(request: FastifyRequest): Account | undefined {
+/** @param newAccountProfile Initial values of auto-created accounts; undefined: accounts are not auto-created. */
+export function createAuthenticate(
+  { core, journal }: Pick<HttpContext, 'core' | 'journal'>,
+  newAccountProfile: AccountProfile | undefined,
+) {
+  function findAccount(request: FastifyRequest): Account | null {
     const key = parseBearerKey(request.headers.authorization);
-    if (key === undefined) return undefined;
+    if (key === undefined) return null;
     const account = core.accounts.find(key);
     if (account) {
       core.autoAccounts.touch(account);
-      return account.revoked ? undefined : account;
+      return account.revoked ? null : account;
     }
-    if (!settings.autoAccounts || !AUTO_ACCOUNT_KEY.test(key)) return undefined;
-    return core.autoAccounts.create(key, settings.newAccountProfile);
+    if (!newAccountProfile || !AUTO_ACCOUNT_KEY.test(key)) return null;
+    return core.autoAccounts.create(key, newAccountProfile);
   }
 
   /**
-   * First of all checks. A path that does not exist is 404 for everybody, but who calls it with a key has the call
-   * counted.
-   * @throws EmulatorError LOGIN_REQUIRED, TOO_MANY_ACCOUNTS
+   * Finds the account of a request and opens its journal entry, before all other checks. Unknown paths need no key;
+   * with one, they count towards the rate limit.
+   * @throws LOGIN_REQUIRED when the key is missing, unknown or revoked
+   * @throws TOO_MANY_ACCOUNTS when no account can be auto-created
    */
   return function authenticate(request: FastifyRequest): void {
-    request.state.account = identify(request) ?? null;
-    if (request.state.account) request.state.journalEntry = journal.begin(request, request.state.account);
-    if (!request.state.account && !request.is404) {
+    const account = findAccount(request);
+    request.state.account = account;
+    if (account) {
+      request.state.journalEntry = journal.begin(request, account);
+    } else if (!request.is404) {
       journal.countUnauthorized();
-      throw new EmulatorError('LOGIN_REQUIRED', 'no key, an unknown key or a revoked one');
+      throw new EmulatorError('LOGIN_REQUIRED', 'the key is missing, unknown or revoked');
     }
   };
 }

@@ -4,14 +4,14 @@ import type { FastifyRequest } from 'fastify';
 import { EmulatorError } from '../../core/errors.ts';
 
 /**
- * A client that is still sending when it is refused may never read the answer. So what exceeds a limit is read and
- * dropped, up to this much, before the refusal goes out.
+ * A client that is still sending its body may never read an error response. Up to this many bytes over the limit are
+ * therefore read and discarded before the response is sent.
  */
 const DRAIN_BYTES = 64 * 1024 * 1024;
 
 /**
- * Far deeper than any documented body, and far from where what goes through a body step by step, such as JSON.stringify, has no
- * stack left.
+ * Far more than any documented body has, and far from the nesting at which recursive functions, such as JSON.stringify,
+ * overflow the stack.
  */
 const MAX_NESTING = 512;
 
@@ -19,9 +19,10 @@ const createTooLargeError = (limitBytes: number) =>
   new EmulatorError('BODY_TOO_LARGE', `the body is larger than ${limitBytes} bytes`);
 
 /**
- * Hands on the chunks of a body as they arrive; none after `limitBytes`.
- * @throws EmulatorError BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE for an encoded body, MALFORMED_REQUEST when the client stops
- * in the middle
+ * Calls `onChunk` with the chunks of a body as they arrive, and resolves at its end.
+ * @throws BODY_TOO_LARGE when the body is larger than `limitBytes`
+ * @throws UNSUPPORTED_MEDIA_TYPE when the body is compressed
+ * @throws MALFORMED_REQUEST when the client disconnects before the end
  */
 export function readChunks(
   request: FastifyRequest,
@@ -56,23 +57,24 @@ export function readChunks(
       else resolve();
     });
     const onAborted = () => {
-      if (!hasEnded) reject(new EmulatorError('MALFORMED_REQUEST', 'the client stopped in the middle'));
+      if (!hasEnded)
+        reject(new EmulatorError('MALFORMED_REQUEST', 'the client disconnected before the end of the body'));
     };
     payload.on('error', onAborted);
     payload.on('close', onAborted);
   });
 }
 
-/** Keeps the text of the body on the request, for the journal. @throws EmulatorError BODY_NOT_JSON */
+/** Parses a body and keeps its text in the request state, for the journal. @throws BODY_NOT_JSON if it is not JSON */
 export function parseJsonBody(request: FastifyRequest, bytes: Buffer): unknown {
-  // RFC 8259: JSON is UTF-8, whatever the charset parameter says.
+  // JSON is UTF-8, whatever the charset parameter says (RFC 8259, section 8.1).
   if (!isUtf8(bytes)) throw new EmulatorError('BODY_NOT_JSON', 'the body is not valid UTF-8');
   const text = bytes.toString('utf8');
   request.state.bodyText = text;
   return parseJsonText(text);
 }
 
-/** What a text says as JSON. @throws EmulatorError BODY_NOT_JSON, for what nobody could go through as well */
+/** Parses JSON. @throws BODY_NOT_JSON when the text is not JSON or nested too deep to be processed */
 export function parseJsonText(text: string): unknown {
   let value: unknown;
   try {
@@ -86,12 +88,11 @@ export function parseJsonText(text: string): unknown {
   return value;
 }
 
-/** Of a text that is JSON. */
-function isNestedDeeper(text: string, max: number): boolean {
+function isNestedDeeper(json: string, max: number): boolean {
   let depth = 0;
-  for (let at = 0; at < text.length; at++) {
-    const character = text[at];
-    if (character === '"') at = findStringEnd(text, at);
+  for (let at = 0; at < json.length; at++) {
+    const character = json[at];
+    if (character === '"') at = findStringEnd(json, at);
     else if (character === '[' || character === '{') {
       depth += 1;
       if (depth > max) return true;
@@ -100,16 +101,19 @@ function isNestedDeeper(text: string, max: number): boolean {
   return false;
 }
 
-/** Where the string ends that begins at `start`. */
-function findStringEnd(text: string, start: number): number {
-  for (let end = text.indexOf('"', start + 1); ; end = text.indexOf('"', end + 1)) {
+/** Returns the index of the quote that ends the string starting at `start`. */
+function findStringEnd(json: string, start: number): number {
+  for (let end = json.indexOf('"', start + 1); ; end = json.indexOf('"', end + 1)) {
     let backslashes = 0;
-    while (text[end - 1 - backslashes] === '\\') backslashes += 1;
+    while (json[end - 1 - backslashes] === '\\') backslashes += 1;
     if (backslashes % 2 === 0) return end;
   }
 }
 
-/** The parser of all JSON bodies but large uploads. `whenEmpty`: what no body at all stands for, if it may. */
+/**
+ * Creates the parser of JSON bodies, except large uploads.
+ * @param emptyValue Value of an empty body; without it an empty body is an error
+ */
 export function createJsonParser(limitBytes: number, emptyValue?: object) {
   return async (request: FastifyRequest, payload: Readable): Promise<unknown> => {
     const chunks: Buffer[] = [];

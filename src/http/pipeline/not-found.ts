@@ -1,12 +1,14 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../../core/errors.ts';
 import type { App } from '../context.ts';
-import { getPathname } from '../path.ts';
+import { getPathname } from '../urls.ts';
+import type { ErrorTable } from './error-table.ts';
 
 /**
- * A path that exists for POST only is told apart from one that does not exist. To be told before the body is read: what
- * is in it does not matter.
- * @throws EmulatorError NOT_FOUND, METHOD_NOT_ALLOWED
+ * Creates the handler for requests that match no route. It distinguishes unknown paths from known paths that are
+ * requested by another method than POST. Call it before the body is read: what is in the body does not matter.
+ * @throws NOT_FOUND when the path is unknown
+ * @throws METHOD_NOT_ALLOWED when the path exists for POST
  */
 export function createNotFoundHandler(app: App) {
   return function notFound(request: FastifyRequest, reply: FastifyReply): never {
@@ -17,4 +19,22 @@ export function createNotFoundHandler(app: App) {
     }
     throw new EmulatorError('NOT_FOUND', `${path} is not served`);
   };
+}
+
+const GET_ONLY_ERRORS: ErrorTable = {
+  METHOD_NOT_ALLOWED: { status: 405, error: 'Method not allowed. Use GET.' },
+};
+
+/** Rejects all methods but GET and HEAD for a page, before the body is read, with 405 instead of 404. */
+export function rejectWriteMethods(app: App, url: string): void {
+  app.route({
+    method: ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+    url,
+    config: { errors: GET_ONLY_ERRORS },
+    onRequest(request, reply, done) {
+      reply.header('allow', 'GET, HEAD');
+      done(new EmulatorError('METHOD_NOT_ALLOWED', `${request.method} ${url} is not served`));
+    },
+    handler() {},
+  });
 }

@@ -1,22 +1,22 @@
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
-import { getPathname } from '../path.ts';
+import { getPathname } from '../urls.ts';
 
-/** Test keys are names, not secrets; of any other key only enough is shown to tell it from its neighbours. */
+/** Shortens a key for the log, to enough to recognize it. Test keys are not secret and stay as they are. */
 export function maskKey(key: string): string {
   return key.startsWith('np_test_') ? key : `${key.slice(0, 4)}…`;
 }
 
 const ACCOUNT_PATH = /^\/__admin\/accounts\/([^/]+)/;
 
-/** Without the key that paths of the control plane have in them. */
+/** Masks the key in paths of the control plane. */
 function maskKeyInPath(path: string): string {
   const [prefix, key] = ACCOUNT_PATH.exec(path) ?? [];
   if (prefix === undefined || key === undefined) return path;
   return prefix.slice(0, -key.length) + maskKey(key) + path.slice(prefix.length);
 }
 
-/** One line a request, when it is answered, instead of Fastify's two. */
+/** Logs one line per request, when the response has been sent, instead of Fastify's two. */
 export class RequestLog extends LogController {
   readonly #logger: Logger;
 
@@ -28,7 +28,7 @@ export class RequestLog extends LogController {
   override incomingRequest(): void {}
 
   override requestCompleted(_error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    // Health checks come every few seconds, and nobody wants to read them.
+    // Health checks arrive every few seconds and would flood the log.
     const level = request.url === '/ready' || request.url === '/health' ? 'debug' : 'info';
     this.#logger[level](
       {
@@ -45,7 +45,7 @@ export class RequestLog extends LogController {
   }
 }
 
-/** Fastify's own remarks (where it listens, and so on) are left to our lines; its warnings are not. */
+/** Creates the logger for Fastify. It drops info lines, such as the address, because the emulator logs its own. */
 export function createFastifyLogger(logger: Logger): Logger {
   return logger.child({}, { level: logger.isLevelEnabled('warn') ? 'warn' : logger.level });
 }

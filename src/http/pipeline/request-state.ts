@@ -5,21 +5,27 @@ import type { App } from '../context.ts';
 import type { PendingFaults } from '../faults/pending-faults.ts';
 import type { Entry } from '../journal/entry.ts';
 
-/** What the hooks and the route of one request learn about it, in `request.state`. */
+/** State that the hooks and the route of a request share, in `request.state`. */
 export interface RequestState {
-  /** The account of the API key. Set by authentication; null for requests without a valid key. */
+  /**
+   * The account of the API key, set by authentication; on routes for result files, which need no key, the owner of the
+   * file. Null for requests without a valid key and for the control plane.
+   */
   account: Account | null;
-  /** The journal entry of this request. Set by authentication; null when there is no account. */
+  /** The journal entry, set together with `account`. Null without an account or when the journal is off. */
   journalEntry: Entry | null;
-  /** The JSON text of the body, without uploaded files. Set by the body parser; empty when there was no readable body. */
+  /** The JSON text of the body, without uploaded files. Set by the body parser; empty without a readable body. */
   bodyText: string;
-  /** The parsed body as the client sent it, before validation replaced `request.body`. */
+  /** The parsed body before validation replaced `request.body`. Set by the preValidation hook of the API. */
   rawBody: unknown;
-  /** Faults that apply to this request. Set by the fault hooks; null when there are none. */
+  /** Faults that apply to this request. Set by `getPendingFaults`; null when there are none. */
   faults: PendingFaults | null;
-  /** The error code of the response, for the log. */
+  /**
+   * The error code of the response, for the log and the journal. Set by the error handlers; also by polls of failed
+   * tasks and by faults that replace the body, which send an error without throwing one.
+   */
   errorCode: string | null;
-  /** The reason for an error, for the log only. The client does not see it. */
+  /** The reason for an error, for the log only; the client does not see it. Set by the error handlers. */
   logReason: string | null;
 }
 
@@ -49,9 +55,15 @@ export function registerRequestState(app: App): void {
   });
 }
 
-/** The account that authentication found. @throws LOGIN_REQUIRED when the route is not behind authentication */
+/** Returns the account of an authenticated request. @throws LOGIN_REQUIRED when the request has none */
 export function getAccount(request: FastifyRequest): Account {
   const { account } = request.state;
   if (!account) throw new EmulatorError('LOGIN_REQUIRED', 'the route is not behind authentication');
   return account;
+}
+
+/** Returns the faults that apply to the request, to add one to them. */
+export function getPendingFaults({ state }: FastifyRequest): PendingFaults {
+  state.faults ??= { directive: {}, responseEffect: {} };
+  return state.faults;
 }

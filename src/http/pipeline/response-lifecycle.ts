@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/** What is to be done when a connection ends, in one listener for all the requests that wait on it. */
+/** Callbacks to run when a connection closes, so that one listener serves all pipelined requests of a connection. */
 const pendingCallbacks = new WeakMap<Socket, Set<() => void>>();
 
 /**
- * Calls `work` once: when the answer is out, or when nobody waits for it any more. Of requests that a client has sent one behind
- * the other without waiting, Node tells only the one whose turn it is that the connection has ended.
+ * Calls `callback` once, when the response has been sent or the connection has closed. If a client pipelines requests,
+ * Node emits `close` only on the response that is being sent, hence the listener on the socket.
  */
 export function onFinished(request: FastifyRequest, reply: FastifyReply, callback: () => void): void {
   const { socket } = request.raw;
@@ -31,7 +31,7 @@ function watchSocket(socket: Socket): Set<() => void> {
   return callbacks;
 }
 
-/** Aborts when the answer is out, or when nobody waits for it any more. */
+/** Returns a signal that aborts when the response has been sent or the connection has closed. */
 export function responseSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
   onFinished(request, reply, () => controller.abort('over'));

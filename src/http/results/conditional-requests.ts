@@ -1,18 +1,18 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import fresh from 'fresh';
 
-/** What a file is called apart from its name: both are sent with it, and clients ask for it on conditions on them. */
+/** The validators of a file, which clients repeat in conditional requests (RFC 9110, section 8.8). */
 export interface Validators {
   etag: string;
   lastModified: string | undefined;
 }
 
-/** The form that dates have to have; others are to be ignored (RFC 9110, section 5.6.7). */
+/** Dates in any other form are ignored (RFC 9110, section 5.6.7). */
 const HTTP_DATE = /^[A-Z][a-z]+, .+ GMT$/;
 const parseHttpDate = (text: string | undefined): number =>
   text !== undefined && HTTP_DATE.test(text) ? Date.parse(text) : Number.NaN;
 
-/** What is left to answer under the conditions of the request (RFC 9110, section 13.2.2). */
+/** Evaluates the preconditions of a request in the order of RFC 9110, section 13.2.2. */
 export function evaluatePreconditions(
   headers: IncomingHttpHeaders,
   { etag, lastModified }: Validators,
@@ -30,16 +30,16 @@ export function evaluatePreconditions(
 
 export interface ByteRange {
   start: number;
-  /** The last byte, not the one after it. */
+  /** Inclusive. */
   end: number;
 }
 
 const RANGE = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i;
 
 /**
- * The part of `size` bytes that the request asks for; undefined: the whole. What makes no sense is to be ignored, and
- * several parts at once may be (RFC 9110, sections 14.1.2 and 14.2; the usual parser takes some of the first for
- * unsatisfiable).
+ * Returns the requested range of a file of `size` bytes, or undefined for the whole file. A malformed range is ignored,
+ * and so are several ranges at once, as RFC 9110 (sections 14.1.2 and 14.2) requires and allows. The usual parser,
+ * `range-parser`, reports some malformed ranges as unsatisfiable.
  */
 export function parseRange(
   { range, 'if-range': ifRange }: IncomingHttpHeaders,
@@ -48,7 +48,7 @@ export function parseRange(
 ): ByteRange | 'unsatisfiable' | undefined {
   const [, from, to] = RANGE.exec(range ?? '') ?? [];
   if (from === undefined || to === undefined || from + to === '') return undefined;
-  // A part of what has changed meanwhile is of no use.
+  // The file has changed since the client received the other parts.
   if (ifRange !== undefined && ifRange !== etag && ifRange !== lastModified) return undefined;
   if (from === '') {
     const length = Math.min(Number(to), size);

@@ -1,18 +1,18 @@
 import type { Task } from '../../core/tasks/task.ts';
 import type { Content } from '../../rendering/content.ts';
 
-/** A file that completed tasks of a family have. */
+/** A kind of file that the completed tasks of a family have. */
 export interface ResultFile {
-  /** Below `/media`, and on the vendor's hosts. */
+  /** Folder below `/media`, and on the vendor's hosts. */
   folder: string;
   extension: 'mp4' | 'jpg';
-  /** What its name is, without the extension. */
+  /** Field of the task that is the file name, without the extension. */
   namedBy: 'id' | 'clientRef';
-  /** `input`: what the task was made of, as the family stored it. */
+  /** @param input The task's input, as the family stored it */
   contentOf(input: unknown, task: Task): Content;
 }
 
-/** By the fields of the answer that name their URLs. */
+/** Files by the response field that has their URL. */
 export type ResultFiles = Readonly<Record<string, ResultFile>>;
 
 export const resultFile = <Input>(
@@ -22,5 +22,5 @@ export const resultFile = <Input>(
   namedBy: ResultFile['namedBy'] = 'id',
 ): ResultFile => ({ folder, extension, namedBy, contentOf: contentOf as ResultFile['contentOf'] });
 
-/** What the file is called for this task. */
+/** Returns the name of a task's file, without the extension. */
 export const getFileName = ({ namedBy }: ResultFile, task: Task): string => task[namedBy] ?? task.id;

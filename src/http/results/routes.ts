@@ -6,35 +6,34 @@ import type { App, HttpContext } from '../context.ts';
 import type { Family } from '../family.ts';
 import { createEffects } from '../faults/effects.ts';
 import { fireRule, formatDirective, readDirectives, recordFault } from '../faults/hooks.ts';
-import { getPathname } from '../path.ts';
 import { recordResponse } from '../pipeline/api-hooks.ts';
 import type { ErrorTable } from '../pipeline/error-table.ts';
-import { MEDIA_PREFIX } from '../urls.ts';
+import { getPathname, MEDIA_PREFIX } from '../urls.ts';
 import type { ResultFile } from './result-file.ts';
 import { createResultServer } from './serve-result.ts';
 
-/** By then some of the images that others wait for are drawn. */
+/** Time in which some of the images that are waiting have been drawn. */
 const RETRY_AFTER_SECONDS = 10;
 const ALLOWED_METHODS = 'GET, HEAD, OPTIONS';
 
-/** All ours: the vendor's static hosts are documented nowhere. */
+/** All assumed: the vendor's hosts of result files are not documented. */
 const ERRORS: ErrorTable = {
   NOT_FOUND: { status: 404, error: 'Not found' },
   METHOD_NOT_ALLOWED: { status: 405, error: `Method not allowed. Use ${ALLOWED_METHODS}.` },
   PRECONDITION_FAILED: {
     status: 412,
     errorCode: 'INVALID_INPUT',
-    error: 'The file is not the one that If-Match or If-Unmodified-Since asks for',
+    error: 'The file does not match If-Match or If-Unmodified-Since',
   },
   RANGE_NOT_SATISFIABLE: {
     status: 416,
     errorCode: 'INVALID_INPUT',
-    error: 'The file has no bytes in the range that is asked for',
+    error: 'The file has no bytes in the requested range',
   },
   SERVICE_UNAVAILABLE: { status: 503, error: 'Too many images are waiting to be drawn' },
 };
 
-/** Any page may show the files and look at them. */
+/** Pages of any origin may show and read the files. */
 const CORS_HEADERS = {
   'access-control-allow-origin': '*',
   'access-control-expose-headers': '*',
@@ -49,47 +48,50 @@ const PREFLIGHT_HEADERS = {
   'access-control-max-age': '86400',
 };
 
-/** A folder, a name, an extension: nothing else is looked for, and no part of it ever becomes the path of a file. */
+/** Folder, name and extension. No part of it becomes a path in the file system. */
 const FILE_PATH = /^\/media\/([a-z0-9-]+(?:\/[a-z0-9-]+)?)\/([a-z0-9_]{1,64})\.(mp4|jpg)$/;
 
 interface LocatedFile {
   family: string;
   file: ResultFile;
   task: Task;
-  /** Of the file, without its extension. */
+  /** File name without the extension. */
   name: string;
 }
 
-/** The files behind result URLs. No key is needed, as on the vendor's static hosts, and nothing is counted. */
+/** Serves result files, without a key and without a rate limit, like the vendor's hosts of result files. */
 export function registerResultRoutes(app: App, context: HttpContext, families: readonly Family[]): void {
   const { core, journal } = context;
   const effects = createEffects(context);
   const resultServer = createResultServer(context);
   const files = indexFiles(families);
 
-  /** The task whose file a path names, the first of several that has it. @throws EmulatorError NOT_FOUND */
+  /** Finds the task of a file, preferably one whose file is available. @throws NOT_FOUND when no task has it */
   function locate(path: string): LocatedFile {
     const [, folder, name, extension] = FILE_PATH.exec(path) ?? [];
     const known = files.get(`${folder}.${extension}`);
-    if (!known || !name) throw new EmulatorError('NOT_FOUND', `${path} is the name of no file`);
+    if (!known || !name) throw new EmulatorError('NOT_FOUND', `${path} is not the path of a result file`);
     const { family, file } = known;
     const findTasks = () => core.tasks.findAcrossAccounts(family, file.namedBy, name);
-    const isBehind = ({ status, accountId }: Task) =>
+    const applyDue = ({ status, accountId }: Task) =>
       status === 'processing' && core.timeline.applyIfDue(core.accounts.get(accountId));
     let tasks = findTasks();
-    // Every one of them is to be brought up to date, so no look-up that ends with the first.
-    if (tasks.filter(isBehind).length > 0) tasks = findTasks();
+    // `filter`, not `some`: the due transitions of every account have to be applied.
+    if (tasks.filter(applyDue).length > 0) tasks = findTasks();
     const task = tasks.find(resultServer.isAvailable) ?? tasks[0];
-    if (!task) throw new EmulatorError('NOT_FOUND', `there is no file ${name} of ${family}`);
+    if (!task) throw new EmulatorError('NOT_FOUND', `no task of ${family} has the file ${name}`);
     return { family, file, task, name };
   }
 
-  /** @throws EmulatorError NOT_FOUND */
+  /** @throws NOT_FOUND when the file does not exist yet or has expired */
   function assertAvailable({ task }: LocatedFile): void {
     if (!resultServer.isAvailable(task)) throw new EmulatorError('NOT_FOUND', resultServer.getUnavailableReason(task));
   }
 
-  /** What the header and the rules of the task's account ask for. @throws AskedFor; never returns where the answer is lost */
+  /**
+   * Applies the fault header and the rules at `media`. Returns the size to truncate the response to, if any.
+   * @throws InjectedError or LostResponse when the file is not served
+   */
   async function applyFaults({ family, task }: LocatedFile, request: FastifyRequest, reply: FastifyReply) {
     const { directive, warnings } = readDirectives(request);
     if (warnings.length > 0 && request.state.journalEntry) request.state.journalEntry.warnings = warnings;
@@ -117,7 +119,7 @@ export function registerResultRoutes(app: App, context: HttpContext, families: r
     let truncateAfter: number | undefined;
     if (mayApplyFaults(request)) {
       truncateAfter = await applyFaults(located, request, reply);
-      // That can take long: the task may be gone, or be another account's.
+      // After a delay the task may be gone or belong to another account.
       located = locate(getPathname(request));
       assertAvailable(located);
     }
@@ -150,34 +152,34 @@ export function registerResultRoutes(app: App, context: HttpContext, families: r
     reply.code(204).headers(PREFLIGHT_HEADERS).send(),
   );
   app.route({
-    // All but the first two are refused by the hook: a path that is served is no unknown one.
+    // The hook rejects all but the first two with 405; without a route they would be 404.
     method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     url: `${MEDIA_PREFIX}/*`,
     exposeHeadRoute: false,
     config,
-    handler: serveFile as never,
+    handler: serveFile,
   });
 }
 
-/** By folder and extension, which are of one family alone. */
+/** Indexes the files of all families by folder and extension. */
 function indexFiles(families: readonly Family[]): Map<string, { family: string; file: ResultFile }> {
   const files = new Map<string, { family: string; file: ResultFile }>();
   for (const { name, files: familyFiles } of families) {
     for (const file of Object.values(familyFiles)) {
       const location = `${file.folder}.${file.extension}`;
-      if (files.has(location)) throw new Error(`${name} has its files where others are: ${location}`);
+      if (files.has(location)) throw new Error(`${name} and another family have files in ${location}`);
       files.set(location, { family: name, file });
     }
   }
   return files;
 }
 
-/** `?download` asks for a file to be saved, `?download=name` under that name. */
+/** Returns the headers for `?download`, which saves the file, and `?download=name`, which saves it under that name. */
 function toDispositionHeaders(request: FastifyRequest, name: string) {
   const { download } = request.query as { download?: string | string[] };
   const requestedName = Array.isArray(download) ? download[0] : download;
   if (requestedName === undefined) return {};
-  // By characters: half of one has no name.
+  // Split by code points; a lone surrogate cannot be encoded in the header.
   const base = Array.from(requestedName.slice(requestedName.lastIndexOf('/') + 1).trim(), (character) =>
     /\p{Surrogate}/u.test(character) ? '\uFFFD' : character,
   );

@@ -10,30 +10,35 @@ export const CONTENT_TYPES: Record<ResultFile['extension'], string> = { mp4: 'vi
 
 export type ResultServer = ReturnType<typeof createResultServer>;
 
-/** The files of tasks as answers, for whoever may have them. */
-export function createResultServer({ core, results, settings }: HttpContext) {
-  /** None where it would change with each answer: on an account's clock that is ahead of everybody's. */
+/** Creates functions that serve the files of tasks. Their callers decide on access. */
+export function createResultServer({
+  core,
+  results,
+  settings: { resultTtlSeconds },
+}: Pick<HttpContext, 'core' | 'results' | 'settings'>) {
+  /** Returns no date when the account's clock is ahead of the server's: Last-Modified may not be in the future. */
   function getLastModified(finishedAtMs: number): string | undefined {
     return finishedAtMs > core.clock.nowMs() ? undefined : new Date(finishedAtMs).toUTCString();
   }
 
   return {
-    /** Whether the task has its files: it is completed, and they have not expired. */
+    /** Whether the files of a task exist: it is completed, and they have not expired. */
     isAvailable({ status, accountId, finishedAtMs }: Task): boolean {
-      const { resultTtlSeconds } = settings;
       if (status !== 'completed') return false;
       if (resultTtlSeconds === null) return true;
       return core.timeline.nowMs(core.accounts.get(accountId)) < finishedAtMs! + resultTtlSeconds * 1000;
     },
 
-    /** Why not, of a task without. */
+    /** Returns why the files of a task are not available. */
     getUnavailableReason: ({ id, status }: Task): string =>
-      `the files of task ${id} ${status === 'completed' ? 'have expired' : `are not there: it is ${status}`}`,
+      `the files of task ${id} ${status === 'completed' ? 'have expired' : `do not exist: its status is ${status}`}`,
 
     /**
-     * The file of a task that has it, or the part of it that is asked for, on the conditions of the request. `more`: headers that go
-     * with its bytes.
-     * @throws EmulatorError PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE, SERVICE_UNAVAILABLE, STOPPING
+     * Serves an available file, or a range of it, according to the preconditions of the request.
+     * @param extraHeaders Headers to send with the content
+     * @throws PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE
+     * @throws SERVICE_UNAVAILABLE when too many images wait to be drawn
+     * @throws STOPPING when the server stops meanwhile
      */
     async serve(
       file: ResultFile,
@@ -48,16 +53,13 @@ export function createResultServer({ core, results, settings }: HttpContext) {
       const validators = { etag: `"${tag}"`, lastModified: getLastModified(task.finishedAtMs!) };
       const condition = evaluatePreconditions(request.headers, validators);
       if (condition === 'failed') {
-        throw new EmulatorError(
-          'PRECONDITION_FAILED',
-          'the file is not the one that If-Match or If-Unmodified-Since asks for',
-        );
+        throw new EmulatorError('PRECONDITION_FAILED', 'the file does not match If-Match or If-Unmodified-Since');
       }
       const headers = {
         etag: validators.etag,
         ...(validators.lastModified && { 'last-modified': validators.lastModified }),
         'accept-ranges': 'bytes',
-        // A reset can bring another file under the same name.
+        // After a reset another file can have the same name.
         'cache-control': 'no-cache',
       };
       if (condition === 'not modified') return reply.code(304).headers(headers).send();
@@ -68,7 +70,7 @@ export function createResultServer({ core, results, settings }: HttpContext) {
         reply.headers({ 'accept-ranges': 'bytes', 'content-range': `bytes */${size}` });
         throw new EmulatorError(
           'RANGE_NOT_SATISFIABLE',
-          `the file has ${size} bytes, and none in the range ${request.headers.range}`,
+          `the file has ${size} bytes, none of them in the range ${request.headers.range}`,
         );
       }
       if (range) reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${size}`);

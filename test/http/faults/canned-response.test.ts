@@ -14,7 +14,7 @@ const TEAPOT = {
   headers: { 'X-Odd': 'a\tb; c="d"', 'Retry-After': '7' },
 };
 
-/** An emulator on a port with one rule for its account. */
+/** Starts a listening emulator with one fault rule for its account. */
 async function listening(at: Rule['at'], answer: object, more: object = {}) {
   const emulator = await createTestEmulator();
   const { id } = emulator.createAccount('k', { clock: { mode: 'frozen' } });
@@ -37,12 +37,12 @@ async function listening(at: Rule['at'], answer: object, more: object = {}) {
   return { ...emulator, id, ask, kinds };
 }
 
-describe('an answer that a rule gives in full', () => {
+describe('canned responses', () => {
   it.each([
     ['request', ['grant']],
     ['charge', ['grant']],
     ['accepted', ['grant', 'hold']],
-  ] as const)('at %s is sent as it is, with nothing of ours', async (at, entries) => {
+  ] as const)('are sent byte for byte by a rule at %s, without headers of the emulator', async (at, entries) => {
     const { ask, kinds } = await listening(at, TEAPOT);
     const answer = await ask(GENERATE, VALID);
     expect(answer.line).toBe("HTTP/1.1 418 I'm a Teapot");
@@ -56,18 +56,18 @@ describe('an answer that a rule gives in full', () => {
       ].sort(),
     );
     expect(kinds()).toEqual(entries);
-    // It has struck as often as it may.
+    // The rule has `times: 1`.
     expect((await ask(GENERATE, VALID)).line).toBe('HTTP/1.1 200 OK');
   });
 
-  it('strikes only once for one request, though it says 200', async () => {
+  it('are not replaced by a rule at accepted when their status is 200', async () => {
     const { ask, core, kinds, id } = await listening('request', { status: 200, body: { success: true } });
     core.faults.add(id, { match: {}, at: 'accepted', effect: { errorCode: 'INTERNAL_ERROR' } });
     expect((await ask(GENERATE, VALID)).text).toBe('{"success":true}');
     expect(kinds()).toEqual(['grant']);
   });
 
-  it('takes the place of a refusal, of a poll and of a text', async () => {
+  it('replace errors, polls and streamed texts', async () => {
     const { ask, kinds } = await listening('request', { status: 503, text: 'away' }, { times: 3 });
     for (const [path, body] of [
       [GENERATE, {}],
@@ -79,14 +79,14 @@ describe('an answer that a rule gives in full', () => {
     expect(kinds()).toEqual(['grant']);
   });
 
-  it('of a text at accepted has been paid for', async () => {
+  it('at accepted leave a streamed text charged', async () => {
     const { ask, kinds } = await listening('accepted', { status: 200, text: 'other words' });
     expect((await ask(PROMPT, { topic: 'tea' })).text).toBe('other words');
     await vi.waitUntil(() => kinds().length === 3);
     expect(kinds()).toEqual(['grant', 'hold', 'capture']);
   });
 
-  it('has the type of what it is where none is said, and none where it is empty', async () => {
+  it('have a default content type by their body, and none without a body', async () => {
     const { ask, core, id } = await listening('request', { status: 202, body: null });
     for (const answer of [{ status: 202, text: 'x' }, { status: 204 }, { status: 500 }])
       core.faults.add(id, { match: {}, at: 'request', effect: { answer }, times: 1 });
@@ -103,7 +103,7 @@ describe('an answer that a rule gives in full', () => {
     ]);
   });
 
-  it('can be late, cut and spoilt', async () => {
+  it('can be delayed, truncated and corrupted', async () => {
     const { core, id, ask } = await listening('request', { status: 200, body: 'abc' });
     core.faults.clear(id);
     const answer = { status: 200, body: 'abcdef' };
@@ -121,7 +121,7 @@ describe('an answer that a rule gives in full', () => {
     expect((await ask(GENERATE, VALID)).text).toBe('"abc<');
   });
 
-  it('is in the journal with its rule, and in the log with its code', async () => {
+  it('are in the journal with the id of their rule and with their error code', async () => {
     const { ask, get } = await listening('request', TEAPOT);
     await ask(GENERATE, VALID);
     const [entry] = (await get('/__admin/accounts/k/requests')).body.requests;
@@ -150,7 +150,7 @@ describe('an answer that a rule gives in full', () => {
     [{ status: 200, headers: { 'Content-Type': 'a/b' } }, /headers/],
     [{ status: 200, contentType: 'a/b\r\nx: y' }, /answer\.contentType/],
     [{ status: 200, contentType: '' }, /answer\.contentType/],
-  ])('is refused when it is %j', async (answer, sentence) => {
+  ])('are rejected when a rule is created with %j', async (answer, sentence) => {
     const { send } = await createTestEmulator();
     const refused = await send('POST', '/__admin/faults', {
       key: null,
@@ -160,21 +160,21 @@ describe('an answer that a rule gives in full', () => {
     expect(refused.body.error).toMatch(sentence);
   });
 
-  it('is refused when it is too large, counted in bytes', async () => {
+  it('are rejected when their size in bytes exceeds the limit', async () => {
     const { send } = await createTestEmulator();
-    const tell = async (answer: object) => {
+    const getError = async (answer: object) => {
       const body = { at: 'request', effect: { answer: { status: 200, ...answer } } };
       return (await send('POST', '/__admin/faults', { key: null, body })).body.error;
     };
-    expect(await tell({ text: 'é'.repeat(32 * 1024) })).toBeUndefined();
-    expect(await tell({ text: 'é'.repeat(32 * 1024 + 1) })).toContain('text: expected 65536 bytes at most');
-    expect(await tell({ body: 'x'.repeat(64 * 1024 - 1) })).toContain('body: expected 65536 bytes at most');
-    expect(await tell({ headers: { 'x-a': 'b'.repeat(8193) } })).toContain('headers.x-a');
+    expect(await getError({ text: 'é'.repeat(32 * 1024) })).toBeUndefined();
+    expect(await getError({ text: 'é'.repeat(32 * 1024 + 1) })).toContain('text: expected 65536 bytes at most');
+    expect(await getError({ body: 'x'.repeat(64 * 1024 - 1) })).toContain('body: expected 65536 bytes at most');
+    expect(await getError({ headers: { 'x-a': 'b'.repeat(8193) } })).toContain('headers.x-a');
     const many = Object.fromEntries(Array.from({ length: 51 }, (_, n) => [`x-${n}`, '']));
-    expect(await tell({ headers: many })).toContain('headers: expected 50 headers at most');
+    expect(await getError({ headers: many })).toContain('headers: expected 50 headers at most');
   });
 
-  it('is refused beside another error, where it cannot be, and when it is nested too deep', async () => {
+  it('are rejected next to an error, at stages that have none, and when nested too deep', async () => {
     const { send, core } = await createTestEmulator();
     const answer = { status: 200 };
     const set = (body: unknown) => send('POST', '/__admin/faults', { key: null, body });

@@ -10,7 +10,7 @@ const PROMPT = '/api/sora-2/generate-prompt';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 const TOPIC = { topic: 'a lighthouse', locale: 'ja' };
 
-/** The emulator on a port, with raw access to what comes over the wire. */
+/** Starts a listening emulator and returns functions for raw requests. */
 async function listening(rule?: Rule) {
   const emulator = await createTestEmulator();
   const account = emulator.createAccount('k', { clock: { mode: 'frozen' } });
@@ -18,7 +18,7 @@ async function listening(rule?: Rule) {
   const url = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
   const kinds = () => emulator.core.ledger.entries(account.id, 20).map(({ kind }) => kind);
 
-  /** Every byte of the answer, and how the connection ended. */
+  /** Sends a request; returns all bytes of the response and how the connection ended. */
   function raw(path: string, body: object): Promise<{ bytes: Buffer; end: string }> {
     const text = JSON.stringify(body);
     return sendRawBytes(
@@ -37,8 +37,8 @@ const at = (stage: Rule['at'], effect: Rule['effect'], more: Partial<Rule> = {})
   ...more,
 });
 
-describe('a rule', () => {
-  it('tells any documented code with its documented status, or the one it is given', async () => {
+describe('fault rules', () => {
+  it('respond with any documented error code, with its documented status or a given one', async () => {
     const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k');
     core.faults.add(id, at('request', { errorCode: 'INTERNAL_ERROR' }, { times: 1 }));
@@ -47,7 +47,7 @@ describe('a rule', () => {
       status: 500,
       text: '{"success":false,"error":"Internal server error","errorCode":"INTERNAL_ERROR"}',
     });
-    // A code of another family has that family's wording.
+    // An error code of another family has that family's message.
     expect(await post(GENERATE, VALID, 'k')).toMatchObject({
       status: 502,
       body: {
@@ -58,7 +58,7 @@ describe('a rule', () => {
     expect((await post(GENERATE, VALID, 'k')).status).toBe(200);
   });
 
-  it('strikes the n-th time, so many times', async () => {
+  it('fire after a number of requests, a number of times', async () => {
     const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k');
     core.faults.add(id, at('request', { errorCode: 'INTERNAL_ERROR' }, { after: 2, times: 2 }));
@@ -68,7 +68,7 @@ describe('a rule', () => {
     expect(core.faults.list(id)).toMatchObject([{ fired: 2 }]);
   });
 
-  it('strikes by chance, the same way for the same seed', async () => {
+  it('fire with a probability, reproducibly for the same seed', async () => {
     const run = async (seed: string) => {
       const { post, core, createAccount } = await createTestEmulator();
       const { id } = createAccount('k', { rateLimit: null });
@@ -85,7 +85,7 @@ describe('a rule', () => {
     expect(count).toBeLessThan(85);
   });
 
-  it('strikes what it matches: family, endpoint, text', async () => {
+  it('match family, endpoint and text', async () => {
     const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k');
     const boom = { errorCode: 'INTERNAL_ERROR' };
@@ -99,7 +99,7 @@ describe('a rule', () => {
     expect((await post(GENERATE, { ...VALID, prompt: 'a dragon' }, 'np_test_other')).status).toBe(200);
   });
 
-  it('of the account is tried before those for everybody, in the order they were set', async () => {
+  it('are tried in the order of creation, those of the account before global ones', async () => {
     const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k');
     core.faults.add(null, at('request', { errorCode: 'INTERNAL_ERROR' }));
@@ -111,7 +111,7 @@ describe('a rule', () => {
     expect((await post(GENERATE, VALID, 'np_test_other')).body.errorCode).toBe('INTERNAL_ERROR');
   });
 
-  it('at charge refuses a right request, naming the price where the answer does, and charges nothing', async () => {
+  it('at charge reject a valid request without charging it, with the price in the response', async () => {
     const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k');
     core.faults.add(id, at('charge', { errorCode: 'INSUFFICIENT_CREDITS' }));
@@ -121,12 +121,12 @@ describe('a rule', () => {
     );
     expect((await post(PROMPT, TOPIC, 'k')).body.requiredCredits).toBe(2);
     expect(core.accounts.get(id)).toMatchObject({ balance: 1000, taskCount: 0 });
-    // Polls cost nothing, so nothing can go wrong there.
+    // Rules at `charge` do not apply to polls.
     expect((await post(CHECK, { taskId: 'x' }, 'k')).status).toBe(404);
   });
 
   it.each(['request', 'charge', 'accepted'] as const)(
-    'at %s that tells of missing credits names the price as the answer does',
+    'at %s respond with the price to INSUFFICIENT_CREDITS',
     async (stage) => {
       const { post, core, createAccount } = await createTestEmulator();
       const { id } = createAccount('k', { clock: { mode: 'frozen' } });
@@ -144,12 +144,12 @@ describe('a rule', () => {
           requiredCredits: 2,
         },
       ]);
-      // What costs nothing has no price to name.
+      // Polls have no price.
       if (stage === 'request') expect((await post(CHECK, { taskId: 'x' }, 'k')).status).toBe(402);
     },
   );
 
-  it('at task with a code ends a watermark removal with it', async () => {
+  it('at task fail a watermark removal with their error code', async () => {
     const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode: 'frozen' } });
     core.faults.add(id, at('task', { errorCode: 'SERVICE_UNAVAILABLE' }));
@@ -161,7 +161,7 @@ describe('a rule', () => {
     expect(core.tasks.list(id, 10)).toMatchObject([{ status: 'failed', errorCode: 'SERVICE_UNAVAILABLE' }]);
   });
 
-  it('at task lets it fail, hang, or take its time', async () => {
+  it('at task let a task fail, hang or take a given time', async () => {
     const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode: 'frozen' } });
     core.faults.add(id, at('task', { fail: true }, { times: 1 }));
@@ -183,7 +183,7 @@ describe('a rule', () => {
     expect(core.accounts.get(id).balance).toBe(996);
   });
 
-  it('strikes each shot by its own text', async () => {
+  it('at task match each shot by its own text', async () => {
     const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode: 'frozen' } });
     core.faults.add(id, at('task', { fail: true }, { match: { contains: 'fire' } }));
@@ -200,11 +200,11 @@ describe('a rule', () => {
   });
 });
 
-describe('an answer that is lost', () => {
+describe('lost and changed responses', () => {
   it.each([
     ['reset', { reset: true }, 'ECONNRESET'],
     ['empty', { empty: true }, 'closed'],
-  ] as const)('%s: nothing comes, at any stage', async (_name, effect, end) => {
+  ] as const)('send nothing for %s, at any stage', async (_name, effect, end) => {
     for (const stage of ['request', 'charge', 'accepted'] as const) {
       const { raw, kinds } = await listening(at(stage, effect));
       expect(await raw(GENERATE, VALID)).toEqual({ bytes: Buffer.alloc(0), end });
@@ -212,7 +212,7 @@ describe('an answer that is lost', () => {
     }
   });
 
-  it('is cut after so many bytes, and says how long it would have been', async () => {
+  it('truncate a response and keep the Content-Length of the whole', async () => {
     const { raw, bodyOf, kinds } = await listening(at('accepted', { truncateAfter: 17 }));
     const { bytes } = await raw(GENERATE, VALID);
     expect(bodyOf(bytes).toString()).toBe('{"success":true,"');
@@ -220,7 +220,7 @@ describe('an answer that is lost', () => {
     expect(kinds()).toEqual(['grant', 'hold']);
   });
 
-  it('is no JSON', async () => {
+  it('corrupt a response so that it is not JSON', async () => {
     const { raw, bodyOf, kinds } = await listening(at('accepted', { malformed: true }));
     const { bytes } = await raw(GENERATE, VALID);
     expect(bytes.toString()).toContain('200 OK');
@@ -228,7 +228,7 @@ describe('an answer that is lost', () => {
     expect(kinds()).toEqual(['grant', 'hold']);
   });
 
-  it('is replaced by an error although the task runs', async () => {
+  it('replace the response by an error although the task runs', async () => {
     const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k');
     core.faults.add(id, at('accepted', { errorCode: 'INTERNAL_ERROR' }));
@@ -239,7 +239,7 @@ describe('an answer that is lost', () => {
     expect(core.tasks.list(id, 10)).toMatchObject([{ status: 'processing' }]);
   });
 
-  it('of a text has been paid for, whatever becomes of it', async () => {
+  it('leave a streamed text charged', async () => {
     for (const effect of [{ reset: true }, { errorCode: 'SERVICE_UNAVAILABLE' }, { truncateAfter: 30 }] as const) {
       const { raw, kinds, core, id } = await listening(at('accepted', effect));
       await raw(PROMPT, TOPIC);
@@ -249,24 +249,24 @@ describe('an answer that is lost', () => {
     }
   });
 
-  it('comes late', async () => {
+  it('delay a response', async () => {
     const { post, core, createAccount, clock } = await createTestEmulator();
     const { id } = createAccount('k');
     core.faults.add(id, at('request', { delayMs: 400 }));
-    let isThere = false;
+    let hasArrived = false;
     const answer = post(CHECK, { taskId: 'x' }, 'k').then((one) => {
-      isThere = true;
+      hasArrived = true;
       return one;
     });
     await vi.waitUntil(() => core.faults.list(id)[0]!.fired === 1, { interval: 1 });
     clock.advance(399);
     await new Promise(setImmediate);
-    expect(isThere).toBe(false);
+    expect(hasArrived).toBe(false);
     clock.advance(1);
     expect((await answer).status).toBe(404);
   });
 
-  it('never comes, and does not keep the server from stopping', async () => {
+  it('hang without keeping the server from stopping', async () => {
     const { raw, close, core, id } = await listening(at('request', { hang: true }));
     const answer = raw(GENERATE, VALID);
     await vi.waitUntil(() => core.faults.list(id)[0]!.fired === 1);
@@ -275,8 +275,8 @@ describe('an answer that is lost', () => {
   });
 });
 
-describe('a stream', () => {
-  it('is cut inside a character, and refunded', async () => {
+describe('faults in streamed texts', () => {
+  it('truncate inside a character, and refund the text', async () => {
     const whole = await listening();
     const text = await (await fetch(whole.url + PROMPT, request(TOPIC))).text();
     const cutAt = Buffer.byteLength(text.slice(0, text.search(/[\u3040-\u30ff]/))) + 1;
@@ -294,7 +294,7 @@ describe('a stream', () => {
     ['stream', { fail: true }, 'closed', 'refund'],
     ['stream', { reset: true }, 'ECONNRESET', 'refund'],
     ['task', { fail: true }, 'closed', 'refund'],
-  ] as const)('breaks off in the middle by a rule at %s with %j', async (stage, effect, end, last) => {
+  ] as const)('abort the text in the middle by a rule at %s with %j', async (stage, effect, end, last) => {
     const { raw, kinds } = await listening(at(stage, effect));
     const answer = await raw(PROMPT, TOPIC);
     expect(answer.end).toBe(end);
@@ -307,7 +307,7 @@ describe('a stream', () => {
     ['charge', 'refund'],
     ['stream', 'refund'],
     ['accepted', 'capture'],
-  ] as const)('that a rule at %s cuts ends in %s', async (stage, last) => {
+  ] as const)('truncate the text by a rule at %s, which ends in %s', async (stage, last) => {
     const { raw, kinds } = await listening(at(stage, { truncateAfter: 40 }));
     const { bytes, end } = await raw(PROMPT, TOPIC);
     expect([dechunked(bytes).length, end]).toEqual([40, 'closed']);
@@ -316,7 +316,7 @@ describe('a stream', () => {
   });
 
   it.each(['request', 'charge', 'accepted'] as const)(
-    'begins with no text by a rule at %s, and is paid for',
+    'corrupt the start of the text by a rule at %s, and charge it',
     async (stage) => {
       const { raw, kinds } = await listening(at(stage, { malformed: true }));
       const { bytes } = await raw(PROMPT, TOPIC);
@@ -327,7 +327,7 @@ describe('a stream', () => {
     },
   );
 
-  it('goes on after a delay, unless it is to fail then', async () => {
+  it('continue the text after a delay, unless the rule also fails it', async () => {
     for (const [effect, last] of [
       [{ delayMs: 50 }, 'capture'],
       [{ delayMs: 50, fail: true }, 'refund'],
@@ -345,7 +345,7 @@ describe('a stream', () => {
     }
   });
 
-  it('hangs in the middle until the client has had enough', async () => {
+  it('hang in the middle of the text until the client disconnects', async () => {
     const { url, kinds, core, id } = await listening(at('stream', { hang: true }));
     const body = JSON.stringify(TOPIC);
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
@@ -370,7 +370,7 @@ describe('a stream', () => {
     body: JSON.stringify(body),
   });
 
-  /** What the chunks of an answer contain, whole or not. */
+  /** Returns the content of a chunked response, complete or not. */
   function dechunked(bytes: Buffer): Buffer {
     let rest = bytes.subarray(bytes.indexOf('\r\n\r\n') + 4);
     const pieces: Buffer[] = [];
@@ -384,7 +384,7 @@ describe('a stream', () => {
   }
 });
 
-describe('a directive', () => {
+describe('directives', () => {
   const statusOf = async (body: object, headers: object = {}, path = GENERATE) => {
     const { send, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode: 'frozen' } });
@@ -400,13 +400,13 @@ describe('a directive', () => {
     ['/api/sora-2-tvc/generate', { adTheme: '@emulator( fail )' }],
     ['/api/sora-2-tvc/generate', { adTheme: 'x', referenceImageUrl: 'https://e.com/a#@emulator(fail)' }],
     ['/api/nano-banana-2/generate', { prompt: '@emulator(fail,duration=2s)', mode: 'generate' }],
-  ])('%s lets the task fail for %j', async (path, body) => {
+  ])('fail the task at %s for %j', async (path, body) => {
     const { answer, tasks } = await statusOf(body, {}, path);
     expect(answer.status).toBe(200);
     expect(tasks).toMatchObject([{ status: 'failed', errorCode: 'GENERATION_FAILED' }]);
   });
 
-  it('in a shot concerns that shot', async () => {
+  it('in a shot apply to that shot only', async () => {
     const shot = (id: string, prompt: string) => ({
       id,
       prompt,
@@ -418,12 +418,12 @@ describe('a directive', () => {
     expect(tasks.map(({ status }) => status)).toEqual(['completed', 'failed', 'processing']);
   });
 
-  it('in the header concerns the whole request', async () => {
+  it('in the header apply to the whole request', async () => {
     const { tasks } = await statusOf(VALID, { 'x-emulator-fault': 'duration=2m,fail' });
     expect(tasks).toMatchObject([{ status: 'failed', simulatedMs: 120_000 }]);
   });
 
-  it('refuses at once with a code of the endpoint, charging nothing', async () => {
+  it('reject the request with an error code of the endpoint, without charging it', async () => {
     for (const code of ['GENERATION_FAILED', 'INTERNAL_ERROR', 'INSUFFICIENT_CREDITS', 'API_KEY_RATE_LIMIT_EXCEEDED']) {
       const { answer, tasks, core, id } = await statusOf({ ...VALID, prompt: `a @emulator(fail=${code})` });
       expect(answer.body.errorCode).toBe(code);
@@ -443,17 +443,18 @@ describe('a directive', () => {
     '',
     'fail=',
     'hang=1',
-  ])('that says "%s" is none, and a warning in the journal', async (words) => {
+  ])('with the invalid option "%s" are kept as text, with a warning in the journal', async (words) => {
     const { send, createAccount, get } = await createTestEmulator();
     createAccount('k');
     await send('POST', GENERATE, { key: 'k', body: { ...VALID, prompt: `@emulator(${words})` } });
     await send('POST', GENERATE, { key: 'k', body: VALID, headers: { 'x-emulator-fault': words } });
     const { requests } = (await get('/__admin/accounts/k/requests')).body;
     expect(requests.map(({ status }: { status: number }) => status)).toEqual([200, 200]);
-    for (const { warnings } of requests) expect(warnings).toEqual([expect.stringContaining('means nothing')]);
+    for (const { warnings } of requests)
+      expect(warnings).toEqual([expect.stringContaining('is not a valid directive')]);
   });
 
-  it('ends a watermark removal with its documented failure, or never', async () => {
+  it('fail a watermark removal with its documented error', async () => {
     const share_link = 'https://sora.chatgpt.com/p/s_1#@emulator(fail)';
     const { answer, tasks } = await statusOf({ share_link }, {}, '/api/sora/remove-watermark');
     expect(answer).toMatchObject({ status: 500, body: { success: false, errorCode: 'GENERATION_FAILED' } });

@@ -8,9 +8,9 @@ const objects = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(leve
 it.each([
   ['lists', nested],
   ['objects', objects],
-])('refuses a body of %s nested deeper than 512 levels, wherever it is read', async (_what, bodyOf) => {
+])('request bodies are rejected when %s are nested deeper than 512 levels', async (_what, bodyOf) => {
   const { post, send, core } = await createTestEmulator();
-  // With such a rule what the body says is made a text again.
+  // A rule with `contains` serializes the body.
   core.faults.add(null, { at: 'request', match: { contains: 'nowhere' }, effect: { fail: true } });
   for (const levels of [513, 8000, 100_000]) {
     expect(await post(CHECK, bodyOf(levels))).toMatchObject({
@@ -23,13 +23,13 @@ it.each([
     });
   }
   expect((await post(CHECK, bodyOf(512))).body.errorCode).toBe('TASK_ID_REQUIRED');
-  // The journal has it all, and can still show it.
+  // The journal can still return these entries.
   const { status, body } = await send('GET', '/__admin/accounts/np_test_default/requests', { key: null });
   expect(status).toBe(200);
   expect(body.requests).toHaveLength(4);
 });
 
-it('takes brackets in a text for text', async () => {
+it('request bodies may have any number of brackets inside strings', async () => {
   const { post } = await createTestEmulator();
   for (const text of ['['.repeat(2000), `\\"${'{"'.repeat(2000)}`, `${'['.repeat(600)}\\\\`, '\\']) {
     const body = { prompt: text, mode: 'textToVideo', more: '\\'.repeat(7), last: [text] };
@@ -37,7 +37,7 @@ it('takes brackets in a text for text', async () => {
   }
 });
 
-/** Neither a text nor a number can be made of these. */
+/** Values that cannot be converted to a string or a number. */
 const UNCOMPARABLE: unknown[] = [{ toString: 1 }, { toString: 1, valueOf: 1 }, { length: { toString: 1, valueOf: 1 } }];
 
 it.each([
@@ -47,18 +47,21 @@ it.each([
   ['/api/sora/remove-watermark', 'share_link', 'MISSING_SHARE_LINK', {}],
   ['/api/sora-2-tvc/generate', 'adTheme', 'INVALID_INPUT', {}],
   ['/api/nano-banana-2/generate', 'prompt', 'INVALID_PROMPT', { mode: 'generate' }],
-])('refuses at %s what is no %s, even what cannot be compared, with %s', async (path, field, errorCode, rest) => {
-  const { post } = await createTestEmulator();
-  for (const value of UNCOMPARABLE) {
-    const body = { ...rest, [field]: value };
-    expect(await post(path, body), JSON.stringify(body)).toMatchObject({
-      status: 400,
-      body: { errorCode },
-    });
-  }
-});
+])(
+  'POST %s rejects a %s of any other type, also with a length that cannot be compared, with %s',
+  async (path, field, errorCode, rest) => {
+    const { post } = await createTestEmulator();
+    for (const value of UNCOMPARABLE) {
+      const body = { ...rest, [field]: value };
+      expect(await post(path, body), JSON.stringify(body)).toMatchObject({
+        status: 400,
+        body: { errorCode },
+      });
+    }
+  },
+);
 
-it('refuses shots whose id cannot be compared', async () => {
+it('shots are rejected when their id cannot be compared', async () => {
   const { post } = await createTestEmulator();
   const shot = { prompt: 'a', generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' };
   for (const id of UNCOMPARABLE) {
@@ -69,7 +72,7 @@ it('refuses shots whose id cannot be compared', async () => {
   }
 });
 
-it('refuses what has a length that cannot be compared where a text or a list has to be short', async () => {
+it('values with a length that cannot be compared are rejected where the length is limited', async () => {
   const { post, send } = await createTestEmulator();
   const [, , value] = UNCOMPARABLE;
   expect(await post('/api/veo-3/generate', { shots: value })).toMatchObject({

@@ -31,7 +31,7 @@ describe('authentication', () => {
     ['a test key of more than 200 characters', { authorization: `Bearer np_test_${'a'.repeat(193)}` }],
     ['a test key that is not ASCII', { authorization: 'Bearer np_test_\u00fc' }],
     ['a key with a space', { authorization: 'Bearer np_test_a b' }],
-  ])('refuses %s', async (_case, headers) => {
+  ])('rejects %s', async (_case, headers) => {
     const { send } = await createTestEmulator();
     for (const path of ENDPOINTS) {
       const answer = await send('POST', path, { key: null, headers, body: VALID });
@@ -41,19 +41,19 @@ describe('authentication', () => {
     }
   });
 
-  it('refuses a revoked key', async () => {
+  it('rejects a revoked key', async () => {
     const { core, post } = await createTestEmulator();
     core.accounts.change(core.accounts.find('np_test_default')!.id, { revoked: true });
     expect(await post(GENERATE, VALID)).toMatchObject({ status: 401, body: envelope('LOGIN_REQUIRED') });
   });
 
-  it.each(['Bearer', 'bearer', 'BEARER', 'Bearer  '])('takes the scheme as "%s"', async (scheme) => {
+  it.each(['Bearer', 'bearer', 'BEARER', 'Bearer  '])('accepts the scheme "%s"', async (scheme) => {
     const { send } = await createTestEmulator();
     const headers = { authorization: `${scheme} np_test_default` };
     expect((await send('POST', GENERATE, { key: null, headers, body: VALID })).status).toBe(200);
   });
 
-  it('makes an account for an unknown test key, once, from the default profile', async () => {
+  it('auto-creates an account for an unknown test key, once, from the default profile', async () => {
     const { post, account } = await createTestEmulator(['--rate-limit', '7', '--speed', '5', '--seed', 's']);
     expect((await post(GENERATE, VALID, 'np_test_made_up')).status).toBe(200);
     expect((await post(GENERATE, VALID, 'np_test_made_up')).status).toBe(200);
@@ -66,18 +66,18 @@ describe('authentication', () => {
     });
   });
 
-  it('makes none when that is switched off', async () => {
+  it('auto-creates no account with --auto-accounts off', async () => {
     const { post } = await createTestEmulator(['--auto-accounts', 'off']);
     expect((await post(GENERATE, VALID, 'np_test_made_up')).status).toBe(401);
     expect((await post(GENERATE, VALID, 'np_test_default')).status).toBe(200);
   });
 
-  it('makes none for a key of absurd length', async () => {
+  it('auto-creates no account for a key that is too long', async () => {
     const { post } = await createTestEmulator();
     expect((await post(GENERATE, VALID, `np_test_${'x'.repeat(500)}`)).status).toBe(401);
   });
 
-  it('gives a new account the default profile, and a key its own tasks only', async () => {
+  it('gives a key access to its own tasks only', async () => {
     const { post } = await createTestEmulator();
     const { body } = await post(GENERATE, VALID, 'np_test_one');
     expect((await post(CHECK, { taskId: body.taskId }, 'np_test_one')).status).toBe(200);
@@ -88,8 +88,8 @@ describe('authentication', () => {
   });
 });
 
-describe('the rate limit', () => {
-  it('passes exactly 100 of 101 requests that come at once', async () => {
+describe('rate limit', () => {
+  it('accepts exactly 100 of 101 concurrent requests', async () => {
     const { post } = await createTestEmulator();
     const answers = await Promise.all(
       Array.from({ length: 101 }, () => post(CHECK, { taskId: 'task_x' }, 'np_test_burst')),
@@ -98,7 +98,7 @@ describe('the rate limit', () => {
     expect(answers.filter(({ status }) => status === 429)).toHaveLength(1);
   });
 
-  it('tells limit, rest and reset on every authenticated answer, and when to try again once it is reached', async () => {
+  it('sends its headers with every authenticated response, and Retry-After with a 429', async () => {
     const { post, clock } = await createTestEmulator();
     const first = await post(GENERATE, VALID, 'np_test_limited');
     expect(first.headers).toMatchObject({
@@ -119,11 +119,11 @@ describe('the rate limit', () => {
       'x-ratelimit-reset': '3000',
       'retry-after': '3000',
     });
-    // The sample's words whatever the key's own limit is.
+    // The vendor's message, whatever the limit of the key.
     expect(refused.body.error).toContain('Default: 100 requests/hour');
   });
 
-  it('opens again after an hour, and refused requests do not lengthen it', async () => {
+  it('ends after an hour, which rejected requests do not extend', async () => {
     const { post, clock } = await createTestEmulator();
     const status = async () => (await post(CHECK, { taskId: 'x' }, 'np_test_limited')).status;
     expect([await status(), await status(), await status(), await status()]).toEqual([404, 404, 404, 429]);
@@ -133,7 +133,7 @@ describe('the rate limit', () => {
     expect(await status()).toBe(404);
   });
 
-  it("runs on the account's clock, and speed does not change its hour", async () => {
+  it('runs on the clock of the account and ignores its speed', async () => {
     const { post, core, clock, createAccount } = await createTestEmulator();
     const frozen = createAccount('frozen', { rateLimit: 1, clock: { mode: 'frozen' } });
     createAccount('fast', { rateLimit: 1, speed: 1000 });
@@ -148,7 +148,7 @@ describe('the rate limit', () => {
     expect(await status('frozen')).toBe(404);
   });
 
-  it('comes after authentication and before everything else', async () => {
+  it('is checked after authentication and before everything else', async () => {
     const { send, post } = await createTestEmulator();
     for (let n = 0; n < 3; n++) await post(CHECK, { taskId: 'x' }, 'np_test_limited');
     const limited = { key: 'np_test_limited' };
@@ -158,7 +158,7 @@ describe('the rate limit', () => {
     expect((await send('POST', GENERATE, { key: 'unknown', body: VALID })).status).toBe(401);
   });
 
-  it('counts requests to unknown paths too, for whoever has a key', async () => {
+  it('counts requests to unknown paths if they have a valid key', async () => {
     const { send } = await createTestEmulator();
     expect((await send('POST', '/api/nowhere', { body: VALID })).headers).toMatchObject({
       'x-ratelimit-remaining': '99',
@@ -166,7 +166,7 @@ describe('the rate limit', () => {
     expect((await send('GET', GENERATE)).headers).toMatchObject({ 'x-ratelimit-remaining': '98' });
   });
 
-  it('can be off, with no headers that would lie', async () => {
+  it('sends no headers when it is off', async () => {
     const { post } = await createTestEmulator();
     const answers = await Promise.all(
       Array.from({ length: 150 }, () => post(CHECK, { taskId: 'x' }, 'np_test_unlimited')),
@@ -175,7 +175,7 @@ describe('the rate limit', () => {
     expect(answers[0]!.headers).not.toHaveProperty('x-ratelimit-limit');
   });
 
-  it('is counted for each key by itself', async () => {
+  it('is counted per key', async () => {
     const { post } = await createTestEmulator();
     for (let n = 0; n < 3; n++) await post(CHECK, { taskId: 'x' }, 'np_test_limited');
     expect((await post(CHECK, { taskId: 'x' }, 'np_test_limited')).status).toBe(429);
@@ -183,20 +183,18 @@ describe('the rate limit', () => {
   });
 });
 
-describe('keys that make their own account', () => {
-  it.each([
-    'np_test_',
-    'np_test_a:b@c|d',
-    'np_test_"it works" is no title'.replaceAll(' ', '_'),
-    `np_test_${'a'.repeat(192)}`,
-  ])('may be %s', async (key) => {
-    const { post, get } = await createTestEmulator();
-    expect((await post(GENERATE, VALID, key)).status).toBe(200);
-    expect((await get(`/__admin/accounts/${encodeURIComponent(key)}`)).body.credits).toBe(996);
-  });
+describe('keys of auto-created accounts', () => {
+  it.each(['np_test_', 'np_test_a:b@c|d', 'np_test_"it_works"_is_no_title', `np_test_${'a'.repeat(192)}`])(
+    'may be %s',
+    async (key) => {
+      const { post, get } = await createTestEmulator();
+      expect((await post(GENERATE, VALID, key)).status).toBe(200);
+      expect((await get(`/__admin/accounts/${encodeURIComponent(key)}`)).body.credits).toBe(996);
+    },
+  );
 });
 
-describe('what is no request of the API', () => {
+describe('invalid requests', () => {
   it.each([
     ['POST', '/api/sora-2'],
     ['POST', '/api/sora-2/generate/'],
@@ -206,7 +204,7 @@ describe('what is no request of the API', () => {
     ['GET', '/%E0%A4%A'],
     ['OPTIONS', '/nowhere'],
     ['PROPFIND', '/nowhere'],
-  ])('answers %s %s with 404 in the envelope, with a key or without', async (method, path) => {
+  ])('%s %s is 404 in the API format, with and without a key', async (method, path) => {
     const { send } = await createTestEmulator();
     for (const key of ['np_test_default', null]) {
       const answer = await send(method, path, { key });
@@ -215,21 +213,18 @@ describe('what is no request of the API', () => {
     }
   });
 
-  it.each(['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'])(
-    'answers %s on a known path with 405',
-    async (method) => {
-      const { send } = await createTestEmulator();
-      for (const path of ENDPOINTS) {
-        const answer = await send(method, path, { key: null });
-        expect(answer.status).toBe(405);
-        expect(answer.headers.allow).toBe('POST');
-        expect(answer.body).toEqual(envelope('METHOD_NOT_ALLOWED'));
-      }
-    },
-  );
+  it.each(['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'])('%s on a known path is 405', async (method) => {
+    const { send } = await createTestEmulator();
+    for (const path of ENDPOINTS) {
+      const answer = await send(method, path, { key: null });
+      expect(answer.status).toBe(405);
+      expect(answer.headers.allow).toBe('POST');
+      expect(answer.body).toEqual(envelope('METHOD_NOT_ALLOWED'));
+    }
+  });
 
   it.each(['', '{bad', `"${'x'.repeat(2 * 1024 * 1024)}"`])(
-    'does not look into the body for that (case %#)',
+    'are 404 and 405 whatever their body is (case %#)',
     async (body) => {
       const { send, account, core, clock } = await createTestEmulator();
       for (const key of ['np_test_default', null]) {
@@ -247,12 +242,12 @@ describe('what is no request of the API', () => {
           body: { code: 'NOT_FOUND' },
         });
       }
-      // Counted all the same, and once each.
+      // Counted towards the rate limit, once each.
       expect(core.rateLimiter.peek(account('np_test_default').id, clock.nowMs()).count).toBe(3);
     },
   );
 
-  it('answers a method that needs a content type like any other', async () => {
+  it('are 405 for methods for which Fastify requires a content type', async () => {
     const { send } = await createTestEmulator();
     expect(await send('QUERY', GENERATE, { key: null })).toMatchObject({
       status: 405,
@@ -262,14 +257,14 @@ describe('what is no request of the API', () => {
     expect((await send('QUERY', '/__admin/accounts', { key: null })).status).toBe(404);
   });
 
-  it.each(ENDPOINTS)('refuses an encoded body at %s', async (path) => {
+  it.each(ENDPOINTS)('POST %s rejects a compressed body', async (path) => {
     const { send } = await createTestEmulator();
     const sent = (encoding: string) => send('POST', path, { body: VALID, headers: { 'content-encoding': encoding } });
     expect(await sent('gzip')).toMatchObject({ status: 415, body: envelope('INVALID_INPUT') });
     expect((await sent('identity')).status).not.toBe(415);
   });
 
-  it.each(ENDPOINTS)('refuses a body that is not UTF-8 at %s, charging nothing', async (path) => {
+  it.each(ENDPOINTS)('POST %s rejects a body that is not UTF-8, without charging it', async (path) => {
     const { app, account } = await createTestEmulator();
     const answer = await app.inject({
       method: 'POST',
@@ -281,7 +276,7 @@ describe('what is no request of the API', () => {
     expect(account('np_test_default').balance).toBe(1000);
   });
 
-  it.each(ENDPOINTS)('takes nothing but JSON at %s', async (path) => {
+  it.each(ENDPOINTS)('POST %s rejects other content types than JSON', async (path) => {
     const { send } = await createTestEmulator();
     for (const type of [
       'text/plain',
@@ -297,13 +292,13 @@ describe('what is no request of the API', () => {
     }
   });
 
-  it('takes JSON with parameters in the content type', async () => {
+  it('do not include JSON with parameters in the content type', async () => {
     const { send } = await createTestEmulator();
     const headers = { 'content-type': 'Application/JSON; charset=utf-8' };
     expect((await send('POST', GENERATE, { body: VALID, headers })).status).toBe(200);
   });
 
-  it.each(ENDPOINTS)('refuses a body that is no JSON object at %s', async (path) => {
+  it.each(ENDPOINTS)('POST %s rejects a body that is not a JSON object', async (path) => {
     const { send, core, account } = await createTestEmulator();
     const bodies = ['', '{', '{"prompt":', 'null', '[]', '"text"', '5', 'true', '{}{}', '\u0000', '{"a":1,}'];
     for (const body of bodies) {
@@ -314,13 +309,13 @@ describe('what is no request of the API', () => {
     expect(core.ledger.entries(account('np_test_default').id, 10)).toHaveLength(1);
   });
 
-  it('takes a byte order mark before the body', async () => {
+  it('do not include a body with a byte order mark', async () => {
     const { send } = await createTestEmulator();
     const answer = await send('POST', GENERATE, { body: `\uFEFF${JSON.stringify(VALID)}` });
     expect(answer.status).toBe(200);
   });
 
-  it('does not fall over keys that mean something to JavaScript', async () => {
+  it('do not include fields with names that are special in JavaScript', async () => {
     const { send, account } = await createTestEmulator();
     const body = '{"__proto__":{"mode":"textToVideo"},"constructor":{"prototype":{}},"prompt":"a"}';
     expect((await send('POST', GENERATE, { body })).body).toEqual({
@@ -331,20 +326,20 @@ describe('what is no request of the API', () => {
     expect(account('np_test_default').balance).toBe(1000);
   });
 
-  it('refuses a huge body with 413', async () => {
+  it('are 413 for a body over the limit', async () => {
     const { post } = await createTestEmulator();
     const answer = await post(GENERATE, { ...VALID, prompt: 'x'.repeat(1_048_577) });
     expect(answer).toMatchObject({ status: 413, body: envelope('INVALID_INPUT') });
   });
 
-  it('lets the size limit be set', async () => {
+  it('are 413 according to --body-limit-bytes', async () => {
     const { post } = await createTestEmulator(['--body-limit-bytes', '2000000']);
     expect((await post(GENERATE, { ...VALID, prompt: 'x'.repeat(1_048_577) })).status).toBe(200);
   });
 });
 
-describe('an error of ours', () => {
-  it('is told as INTERNAL_ERROR without a word about its inside', async () => {
+describe('unexpected errors', () => {
+  it('are sent as INTERNAL_ERROR without details', async () => {
     const log: Record<string, unknown>[] = [];
     const logger = pino({ level: 'warn' }, { write: (line) => void log.push(JSON.parse(line)) });
     const { core, post } = await createTestEmulator([], createTestClock(), logger);
@@ -352,7 +347,7 @@ describe('an error of ours', () => {
     const answer = await post(GENERATE, VALID);
     expect(answer.status).toBe(500);
     expect(answer.text).toBe('{"success":false,"error":"Internal server error","errorCode":"INTERNAL_ERROR"}');
-    // The log is told what the client is not.
+    // The log contains the details.
     expect(log).toHaveLength(1);
     expect(log[0]).toMatchObject({ err: { message: 'no such table: tasks', stack: expect.any(String) } });
   });

@@ -4,13 +4,13 @@ import { maskKey } from '../../../src/http/pipeline/request-log.ts';
 import { createTestEmulator } from '../../support/emulator.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 
-describe('the log', () => {
-  it('names test keys and hides others', () => {
+describe('request log', () => {
+  it('shows test keys and masks others', () => {
     expect(maskKey('np_test_mine')).toBe('np_test_mine');
     expect(maskKey('sk_live_0123456789')).toBe('sk_l…');
   });
 
-  it('has the code of a failed task, whose poll is answered with 200', async () => {
+  it('has the error code of a failed task whose poll is 200', async () => {
     const lines: Record<string, unknown>[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
     const { post, core, account } = await createTestEmulator([], createTestClock(), logger);

@@ -10,16 +10,16 @@ const request = (line: string, body = '', headers = '') =>
 const POLL = request('POST /api/sora-2/check-status', '{"taskId":"x"}', 'x-emulator-fault: delay=60s\r\n');
 const TOPIC = '{"topic":"a lighthouse"}';
 
-/** An emulator on a port, on whose clock the delay is never over. */
+/** Starts a listening emulator on whose clock the delay never ends. */
 async function listening() {
   const emulator = await createTestEmulator();
   const { id } = emulator.createAccount('k', { clock: { mode: 'frozen' } });
   const { port } = new URL(await emulator.app.listen({ port: 0, host: '127.0.0.1' }));
-  const underWay = () => getEventListeners(emulator.core.lifetimes.signalFor(id), 'abort').length;
-  return { ...emulator, id, underWay, socket: connect(Number(port), '127.0.0.1') };
+  const countListeners = () => getEventListeners(emulator.core.lifetimes.signalFor(id), 'abort').length;
+  return { ...emulator, id, countListeners, socket: connect(Number(port), '127.0.0.1') };
 }
 
-it('what is answered leaves no trace at its account', async () => {
+it('responses leave no abort listeners on their account', async () => {
   const { post, get, core, createAccount } = await createTestEmulator();
   const { id } = createAccount('k', { clock: { mode: 'frozen' } });
   const { body } = await post('/api/sora-2/generate', { prompt: 'a dog', mode: 'textToVideo' }, 'k');
@@ -30,23 +30,23 @@ it('what is answered leaves no trace at its account', async () => {
   expect(getEventListeners(core.lifetimes.signalFor(id), 'abort')).toEqual([]);
 });
 
-it('a listener behind an answer that is late is given up when its client goes', async () => {
-  const { socket, core, underWay } = await listening();
+it('an event stream pipelined behind a delayed response ends when the client disconnects', async () => {
+  const { socket, core, countListeners } = await listening();
   socket.write(POLL + request('GET /__admin/events'));
-  await vi.waitFor(() => expect([underWay(), core.events.hasListeners()]).toEqual([1, true]));
+  await vi.waitFor(() => expect([countListeners(), core.events.hasListeners()]).toEqual([1, true]));
   socket.destroy();
-  await vi.waitFor(() => expect([underWay(), core.events.hasListeners()]).toEqual([0, false]));
+  await vi.waitFor(() => expect([countListeners(), core.events.hasListeners()]).toEqual([0, false]));
 });
 
-it('requests behind an answer that is late are given up when their client goes, however many', async () => {
+it('requests pipelined behind a delayed response end when the client disconnects', async () => {
   const warnings: Error[] = [];
   const warn = (warning: Error) => warnings.push(warning);
   process.on('warning', warn);
-  const { socket, underWay } = await listening();
+  const { socket, countListeners } = await listening();
   socket.write(POLL.repeat(30));
-  await vi.waitFor(() => expect(underWay()).toBe(30));
+  await vi.waitFor(() => expect(countListeners()).toBe(30));
   socket.destroy();
-  await vi.waitFor(() => expect(underWay()).toBe(0));
+  await vi.waitFor(() => expect(countListeners()).toBe(0));
   process.off('warning', warn);
   expect(warnings).toEqual([]);
 });
@@ -55,7 +55,7 @@ it.each([
   ['alone', ''],
   ['behind another', POLL],
 ])(
-  'a text whose answer is late, %s on its connection, is written to its end without its client, and nothing is said of a failure',
+  'a text whose response is delayed, %s on its connection, is completed after a disconnect, without a warning',
   async (_where, before) => {
     const lines: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
@@ -74,34 +74,34 @@ it.each([
   },
 );
 
-it('a listener that reads nothing is cut off, and nothing is kept for it any more', async () => {
+it('an event stream that is not read is closed', async () => {
   const { socket, core, id } = await listening();
   socket.write(request('GET /__admin/events'));
   await vi.waitFor(() => expect(core.events.hasListeners()).toBe(true));
   socket.pause();
   const detail = { fault: 'x'.repeat(64 * 1024), request: null };
-  let toldBytes = 0;
-  // What the system keeps for a connection, before we have to, is some MB.
-  while (core.events.hasListeners() && toldBytes < 64 * 1024 * 1024) {
+  let sentBytes = 0;
+  // The operating system buffers some MB per connection.
+  while (core.events.hasListeners() && sentBytes < 64 * 1024 * 1024) {
     core.events.emit({ type: 'fault', accountId: id, detail });
-    toldBytes += detail.fault.length;
+    sentBytes += detail.fault.length;
     await new Promise(setImmediate);
   }
   expect(core.events.hasListeners()).toBe(false);
   socket.destroy();
 });
 
-it('a text whose client has left before it is begun is paid for, and no failure', async () => {
+it('a text whose client disconnects before it starts is charged, without a warning', async () => {
   const lines: string[] = [];
   const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
   const { app, core, createAccount } = await createTestEmulator([], undefined, logger);
   const { id } = createAccount('k', { clock: { mode: 'frozen' } });
   const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
   const socket = connect(Number(port), '127.0.0.1');
-  const underWay = () => getEventListeners(core.lifetimes.signalFor(id), 'abort').length;
+  const countListeners = () => getEventListeners(core.lifetimes.signalFor(id), 'abort').length;
   const kinds = () => core.ledger.entries(id, 20).map(({ kind }) => kind);
   socket.write(request('POST /api/sora-2/generate-prompt', TOPIC, 'x-emulator-fault: delay=60s\r\n'));
-  await vi.waitFor(() => expect(underWay()).toBe(1));
+  await vi.waitFor(() => expect(countListeners()).toBe(1));
   socket.destroy();
   await vi.waitFor(() => expect(kinds()).toEqual(['grant', 'hold', 'capture']));
   await app.close();

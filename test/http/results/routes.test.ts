@@ -12,7 +12,7 @@ const KEY = 'np_test_unlimited';
 async function withVideo(flags: string[] = []) {
   const emulator = await createTestEmulator(flags);
   const { videoUrl, taskId } = await completeTask(emulator, 'sora-2');
-  // The account's clock was ahead of the wall's.
+  // The account's clock was ahead of the system clock.
   emulator.clock.advance(3_600_000);
   const get = (headers?: Record<string, string>, url: string = videoUrl) => fetchFile(emulator, url, headers);
   return { ...emulator, emulator, videoUrl, taskId, path: new URL(videoUrl).pathname, fetch: get };
@@ -20,8 +20,8 @@ async function withVideo(flags: string[] = []) {
 
 const jsonOf = ({ bytes }: { bytes: Buffer }) => JSON.parse(bytes.toString());
 
-describe('a file', () => {
-  it('is there without a key, whole, and says what it is', async () => {
+describe('result files', () => {
+  it('are served without a key, with their metadata', async () => {
     const { fetch } = await withVideo();
     const { status, headers, bytes } = await fetch();
     expect(status).toBe(200);
@@ -38,7 +38,7 @@ describe('a file', () => {
     expect(bytes.length).toBeGreaterThan(10_000);
   });
 
-  it('has the same head for HEAD, and no body', async () => {
+  it('have the same headers for HEAD, without a body', async () => {
     const { emulator, fetch, videoUrl } = await withVideo();
     const { headers } = await fetch();
     const head = await fetchFile(emulator, videoUrl, { range: 'bytes=0-9' }, 'HEAD');
@@ -56,7 +56,7 @@ describe('a file', () => {
     ['bytes=0-99999999', 0, -1],
     ['bytes=-99999999', 0, -1],
     ['Bytes= 5-9 ', 5, 9],
-  ])('can be had in parts: %s', async (range, first, last) => {
+  ])('are served in byte ranges: %s', async (range, first, last) => {
     const { fetch } = await withVideo();
     const { bytes: whole } = await fetch();
     const { status, headers, bytes } = await fetch({ range });
@@ -82,7 +82,7 @@ describe('a file', () => {
     'bytes=1.5-2',
     'bytes=0x1-',
     '',
-  ])('is sent whole when the range is no single one of bytes: "%s"', async (range) => {
+  ])('are sent whole when the range is malformed or multiple: "%s"', async (range) => {
     const { fetch } = await withVideo();
     const [whole, answer] = [await fetch(), await fetch({ range })];
     expect(answer.status).toBe(200);
@@ -90,7 +90,7 @@ describe('a file', () => {
   });
 
   it.each(['bytes=99999999-', 'bytes=99999998-99999999', 'bytes=-0'])(
-    'has no range %s, and says how long it is',
+    'are 416 for %s, with their size',
     async (range) => {
       const { fetch } = await withVideo();
       const { length } = (await fetch()).bytes;
@@ -110,14 +110,14 @@ describe('a file', () => {
     },
   );
 
-  it('ends with its last byte', async () => {
+  it('end with their last byte for open ranges', async () => {
     const { fetch } = await withVideo();
     const { length } = (await fetch()).bytes;
     expect((await fetch({ range: `bytes=${length}-` })).status).toBe(416);
     expect((await fetch({ range: `bytes=${length - 1}-` })).bytes).toHaveLength(1);
   });
 
-  it('says whose it is in whatever part of it is asked for', async () => {
+  it('contain the id of their task in every byte range', async () => {
     const { fetch, taskId } = await withVideo();
     const { bytes: whole } = await fetch();
     const at = whole.indexOf(taskId);
@@ -133,7 +133,7 @@ describe('a file', () => {
     }
   });
 
-  it('is never cut wrongly, whatever the range', async () => {
+  it('are cut correctly for random ranges', async () => {
     const { fetch } = await withVideo();
     const { bytes: whole } = await fetch();
     const number = fc.oneof(fc.integer({ min: 0, max: whole.length + 10 }), fc.constant(''), fc.bigInt({ min: 0n }));
@@ -163,7 +163,7 @@ describe('a file', () => {
     );
   });
 
-  it('is not sent again to who has it', async () => {
+  it('are 304 for clients that have them', async () => {
     const { fetch } = await withVideo();
     const { headers } = await fetch();
     const etag = String(headers.etag);
@@ -188,7 +188,7 @@ describe('a file', () => {
     }
   });
 
-  it('is refused when it is not the one that is meant', async () => {
+  it('are 412 when a precondition fails', async () => {
     const { fetch } = await withVideo();
     const { headers } = await fetch();
     const etag = String(headers.etag);
@@ -207,7 +207,7 @@ describe('a file', () => {
     expect(await statusFor({ 'if-match': etag, 'if-unmodified-since': old })).toBe(200);
   });
 
-  it('goes on in parts only while it is the same', async () => {
+  it('are sent whole when If-Range does not match', async () => {
     const { fetch } = await withVideo();
     const { headers } = await fetch();
     const statusFor = async (ifRange: string) => (await fetch({ range: 'bytes=5-', 'if-range': ifRange })).status;
@@ -218,13 +218,13 @@ describe('a file', () => {
     expect(await statusFor('Thu, 01 Jan 1970 00:00:00 GMT')).toBe(200);
   });
 
-  it('has another tag after a reset that made another of it', async () => {
+  it('have another ETag after a reset that changed their content', async () => {
     const { emulator, fetch, core, account, path } = await withVideo();
     const before = await fetch();
     core.resets.reset(account(KEY).id);
     expect((await fetch()).status).toBe(404);
     const { videoUrl } = await completeTask(emulator, 'sora-2', { aspectRatio: 'landscape' });
-    // The same key and the same place in its history: the same name.
+    // The same key and the same sequence number give the same name.
     expect(new URL(videoUrl).pathname).toBe(path);
     const after = await fetch({ 'if-none-match': String(before.headers.etag) });
     expect(after.status).toBe(200);
@@ -241,7 +241,7 @@ describe('a file', () => {
     ['?download=/', /^attachment; filename="task_\w{24}\.mp4"$/],
     ['?download=..', /^attachment; filename="task_\w{24}\.mp4"$/],
     ['?download=%20', /^attachment; filename="task_\w{24}\.mp4"$/],
-  ])('is saved when %s asks for it', async (query, expected) => {
+  ])('are sent as attachments for %s', async (query, expected) => {
     const { fetch, videoUrl } = await withVideo();
     const { status, headers } = await fetch({}, videoUrl + query);
     expect(status).toBe(200);
@@ -250,7 +250,7 @@ describe('a file', () => {
   });
 
   it.each([['x'.repeat(5000)], [`${'a'.repeat(199)}😀b`], ['😀'.repeat(300)]])(
-    'is saved under the beginning of a name that is too long',
+    'are attachments with a truncated name if it is too long',
     async (name) => {
       const { fetch, videoUrl } = await withVideo();
       const { status, headers } = await fetch({}, `${videoUrl}?download=${encodeURIComponent(name)}`);
@@ -259,7 +259,7 @@ describe('a file', () => {
     },
   );
 
-  it('has no date that would change with each answer', async () => {
+  it('have no Last-Modified in the future', async () => {
     const emulator = await createTestEmulator();
     const { videoUrl } = await completeTask(emulator, 'sora-2', {}, 'np_test_auto');
     const { status, headers } = await fetchFile(emulator, videoUrl, {
@@ -269,7 +269,7 @@ describe('a file', () => {
     expect(headers).not.toHaveProperty('last-modified');
   });
 
-  it('says nothing of its length to who has it', async () => {
+  it('are 304 without Content-Length', async () => {
     const { app, path } = await withVideo();
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
     for (const method of ['GET', 'HEAD']) {
@@ -280,7 +280,7 @@ describe('a file', () => {
     }
   });
 
-  it('is open to pages of other origins', async () => {
+  it('are readable by pages of other origins', async () => {
     const { app, fetch, path } = await withVideo();
     const { headers } = await fetch({ origin: 'https://app.example' });
     expect(headers).toMatchObject({
@@ -311,7 +311,7 @@ describe('a file', () => {
     expect(answer.headers.allow).toBe('GET, HEAD, OPTIONS');
   });
 
-  it('costs no request of the hour and no credit', async () => {
+  it('count neither towards the rate limit nor cost credits', async () => {
     const emulator = await createTestEmulator();
     const { videoUrl } = await completeTask(emulator, 'sora-2', {}, 'np_test_limited');
     const before = emulator.account('np_test_limited');
@@ -322,8 +322,8 @@ describe('a file', () => {
   });
 });
 
-describe('what is no file', () => {
-  it.each(Object.entries(ORDERS))('is a file of %s that is not finished, or has failed', async (_family, order) => {
+describe('missing result files', () => {
+  it.each(Object.entries(ORDERS))('are 404 for a %s task that is in progress or has failed', async (_family, order) => {
     const emulator = await createTestEmulator();
     const { body } = await emulator.post(`${order.path}/generate`, order.body, 'np_test_frozen');
     const family = order.path.replace(/^\/api\/(seedance).*/, '/$1').replace('/api/', '/');
@@ -379,10 +379,10 @@ describe('what is no file', () => {
     '/media/%zz',
     '/media/%',
     '/media/constructor/__proto__.mp4',
-  ])('is %s', async (path) => {
+  ])('are 404 for %s', async (path) => {
     const { app, taskId } = await withVideo();
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
-    // As it is: no library tidies it up on its way.
+    // Sent raw, because HTTP libraries normalize paths.
     const answer = await sendRawForJson(
       Number(port),
       `GET ${path.replace('TASK', taskId)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
@@ -391,13 +391,13 @@ describe('what is no file', () => {
     expect(answer.body).toEqual(NOT_FOUND);
   });
 
-  it('is the file of an account that is gone', async () => {
+  it('are 404 for a deleted account', async () => {
     const { fetch, send } = await withVideo();
     expect((await send('DELETE', `/__admin/accounts/${KEY}`, { key: null })).status).toBe(204);
     expect((await fetch()).status).toBe(404);
   });
 
-  it('is the file of a snapshot, when its account has it no more', async () => {
+  it('are 404 for a task that only a snapshot still has', async () => {
     const emulator = await createTestEmulator();
     const { core, account } = emulator;
     const id = () => account(KEY).id;
@@ -410,7 +410,7 @@ describe('what is no file', () => {
     expect((await fetchFile(emulator, videoUrl)).status).toBe(200);
   });
 
-  it('is the file of a snapshot of a removed watermark', async () => {
+  it('are 404 for a watermark removal that only a snapshot still has', async () => {
     const { core, account, post, emulator } = await withVideo();
     const id = () => account('np_test_auto').id;
     core.snapshots.take(id(), 'empty');
@@ -422,14 +422,14 @@ describe('what is no file', () => {
     expect((await fetchFile(emulator, url)).status).toBe(404);
   });
 
-  it('but a file that an account and its fork share is there while one of them has it', async () => {
+  it('do not include a file shared with a fork while one of the two accounts has it', async () => {
     const { fetch, send } = await withVideo();
     expect((await send('POST', `/__admin/accounts/${KEY}/fork`, { key: null, body: { to: 'fork' } })).status).toBe(201);
     await send('DELETE', `/__admin/accounts/${KEY}`, { key: null });
     expect((await fetch()).status).toBe(200);
   });
 
-  it('is told with the reason in the log alone', async () => {
+  it('have their reason in the log only', async () => {
     const { fetch, core, account, send, taskId } = await withVideo();
     core.resets.reset(account(KEY).id);
     expect(jsonOf(await fetch())).toEqual(NOT_FOUND);
@@ -438,8 +438,8 @@ describe('what is no file', () => {
   });
 });
 
-describe('a result that expires', () => {
-  it('is gone to the second, while polls still tell its URL', async () => {
+describe('expired results', () => {
+  it('are 404 from the second on, while polls still return their URL', async () => {
     const emulator = await createTestEmulator(['--result-ttl-seconds', '60']);
     const { core, account, post } = emulator;
     const { taskId } = (await post('/api/sora-2/generate', ORDERS['sora-2'].body, 'np_test_frozen')).body;
@@ -465,7 +465,7 @@ describe('result URLs', () => {
     expect((await completeTask(await createTestEmulator(flags), 'sora-2')).videoUrl).toMatch(expected);
   });
 
-  it("on the vendor's hosts are answered where they are led to the emulator", async () => {
+  it('on the vendor hosts are served when DNS resolves them to the emulator', async () => {
     const emulator = await createTestEmulator(['--public-url=vendor']);
     const { videoUrl } = await completeTask(emulator, 'veo-3');
     const { imageUrl } = await completeTask(emulator, 'nano-banana-2');
@@ -482,14 +482,14 @@ describe('result URLs', () => {
       expect((await emulator.get(pathname)).status).not.toBe(200);
       expect((await fetchFile(emulator, `http://x/media${pathname}`, { host })).status).toBe(200);
     }
-    // Nothing else is to be found there.
+    // These hosts serve nothing else.
     const answer = await fetchFile(emulator, 'http://x/__admin/accounts', { host: 'video.nanophoto.ai' });
     expect([answer.status, jsonOf(answer)]).toEqual([404, NOT_FOUND]);
   });
 });
 
-describe('the journal', () => {
-  it('tells who has fetched which result, and the verdict does not mind', async () => {
+describe('result files in the journal', () => {
+  it('are recorded with their task, without findings', async () => {
     const { fetch, taskId, path, get } = await withVideo();
     await fetch();
     await fetch({ range: 'bytes=99999999-' });
@@ -504,7 +504,7 @@ describe('the journal', () => {
     expect((await get(`/__admin/accounts/${KEY}/verdict`)).body.ok).toBe(true);
   });
 
-  it('finds no impatience in a fetch that comes right after a refusal', async () => {
+  it('cause no finding right after a 429', async () => {
     const emulator = await createTestEmulator();
     const { post, get, core, account } = emulator;
     const { taskId } = (await post('/api/sora-2/generate', ORDERS['sora-2'].body, 'np_test_limited')).body;
@@ -518,7 +518,7 @@ describe('the journal', () => {
     expect(findings.filter(({ code }: { code: string }) => code === 'IGNORED_RETRY_AFTER')).toEqual([]);
   });
 
-  it('keeps what clients ask of the API, however often a file is fetched', async () => {
+  it('do not evict API requests', async () => {
     const { fetch, get, path } = await withVideo();
     for (let n = 0; n < 1005; n++) await fetch({ range: 'bytes=0-1' });
     const count = async (filter = '') => (await get(`/__admin/accounts/${KEY}/requests/count${filter}`)).body.count;
@@ -533,7 +533,7 @@ describe('the journal', () => {
   });
 });
 
-describe('a rule at media', () => {
+describe('fault rules at media', () => {
   const at = (effect: Rule['effect'], more: Partial<Rule> = {}): Rule => ({
     match: {},
     at: 'media',
@@ -541,14 +541,14 @@ describe('a rule at media', () => {
     ...more,
   });
 
-  async function struck(rule: Rule, own = true) {
+  async function withRule(rule: Rule, own = true) {
     const video = await withVideo();
     video.core.faults.add(own ? video.account(KEY).id : null, rule);
     return video;
   }
 
-  it('refuses a fetch with a code and a status, so many times', async () => {
-    const { fetch, core, account, get, taskId } = await struck(
+  it('respond with an error code and a status, a number of times', async () => {
+    const { fetch, core, account, get, taskId } = await withRule(
       at({ errorCode: 'NOT_FOUND', status: 403 }, { times: 1 }),
     );
     const refused = await fetch();
@@ -568,30 +568,30 @@ describe('a rule at media', () => {
     [{ endpoint: '/media/sora/other.mp4' }, false],
     [{ contains: 'a cat' }, true],
     [{ contains: 'a dog' }, false],
-  ])('that matches %j strikes: %s', async (match, strikes) => {
+  ])('that match %j fire: %s', async (match, fires) => {
     const video = await withVideo();
     const rule = at({ errorCode: 'INTERNAL_ERROR' });
     if ('endpoint' in match && match.endpoint === 'PATH') rule.match = { endpoint: video.path };
     else rule.match = match;
     video.core.faults.add(null, rule);
-    expect((await video.fetch()).status).toBe(strikes ? 500 : 200);
+    expect((await video.fetch()).status).toBe(fires ? 500 : 200);
   });
 
-  it("of another account leaves this one's files alone", async () => {
+  it('of another account do not apply', async () => {
     const { core, account, fetch } = await withVideo();
     core.faults.add(account('np_test_default').id, at({ errorCode: 'INTERNAL_ERROR' }));
     expect((await fetch()).status).toBe(200);
   });
 
-  it('does not strike what is not there', async () => {
-    const { core, emulator } = await struck(at({ errorCode: 'INTERNAL_ERROR' }), false);
+  it('do not apply to missing files', async () => {
+    const { core, emulator } = await withRule(at({ errorCode: 'INTERNAL_ERROR' }), false);
     const { status } = await fetchFile(emulator, 'http://x/media/sora/task_000000000000000000000000.mp4');
     expect(status).toBe(404);
     expect(core.faults.list(null)).toMatchObject([{ matched: 0 }]);
   });
 
-  it('makes a fetch late', async () => {
-    const { fetch, clock } = await struck(at({ delayMs: 5000 }));
+  it('delay the response', async () => {
+    const { fetch, clock } = await withRule(at({ delayMs: 5000 }));
     let isDone = false;
     const late = fetch().finally(() => {
       isDone = true;
@@ -609,8 +609,8 @@ describe('a rule at media', () => {
     [{ truncateAfter: 0 }, 200, 0, 'closed'],
     [{ reset: true }, undefined, 0, 'ECONNRESET'],
     [{ empty: true }, undefined, 0, 'closed'],
-  ] as const)('lets the connection be lost: %j', async (effect, status, bytes, end) => {
-    const { app, path, fetch } = await struck(at(effect, { after: 1 }));
+  ] as const)('lose the connection: %j', async (effect, status, bytes, end) => {
+    const { app, path, fetch } = await withRule(at(effect, { after: 1 }));
     const { length } = (await fetch()).bytes;
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
     const answer = await sendRawBytes(port, `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
@@ -622,8 +622,8 @@ describe('a rule at media', () => {
     expect(answer.bytes.length - head!.length - 4).toBe(bytes);
   });
 
-  it('never answers a fetch that hangs', async () => {
-    const { app, path } = await struck(at({ hang: true }));
+  it('hang until the client disconnects', async () => {
+    const { app, path } = await withRule(at({ hang: true }));
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
     const socket = connect(Number(port), '127.0.0.1');
     let received = 0;
@@ -631,7 +631,7 @@ describe('a rule at media', () => {
       received += piece.length;
     });
     socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
-    // A second request on another connection is answered after it: the first had its chance.
+    // A later request on another connection has been served: the first one had enough time.
     await sendRawBytes(port, 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     expect(received).toBe(0);
     const closed = new Promise((resolve) => socket.on('close', resolve));
@@ -639,8 +639,8 @@ describe('a rule at media', () => {
     await closed;
   });
 
-  it('finds nothing when its account was reset while it was late', async () => {
-    const { fetch, clock, core, account } = await struck(at({ delayMs: 5000 }));
+  it('are followed by 404 when the account was reset during the delay', async () => {
+    const { fetch, clock, core, account } = await withRule(at({ delayMs: 5000 }));
     const late = fetch();
     await new Promise(setImmediate);
     core.resets.reset(account(KEY).id);
@@ -649,7 +649,7 @@ describe('a rule at media', () => {
     expect([answer.status, jsonOf(answer)]).toEqual([404, NOT_FOUND]);
   });
 
-  it('finds what a restore has brought back meanwhile', async () => {
+  it('are followed by the file that a restore brought back during the delay', async () => {
     const { fetch, clock, core, account } = await withVideo();
     core.snapshots.take(account(KEY).id, 'kept');
     const late = fetch({ 'x-emulator-fault': 'delay=5s' });
@@ -659,7 +659,7 @@ describe('a rule at media', () => {
     expect((await late).status).toBe(200);
   });
 
-  it('is for one key, also where two removed the watermark of the same video', async () => {
+  it('apply to one key when two accounts have the same file', async () => {
     const { core, account, post, emulator } = await withVideo();
     const share_link = 'https://sora.chatgpt.com/p/s_abc';
     const keys = ['np_test_w1', 'np_test_w2', 'np_test_w2'];
@@ -679,7 +679,7 @@ describe('a rule at media', () => {
     ['fail=INTERNAL_ERROR', 500],
     ['fail', 500],
     ['fail=NONSENSE', 200],
-  ])('can be said in the header: %s', async (words, status) => {
+  ])('have a header equivalent: %s', async (words, status) => {
     const { fetch, get } = await withVideo();
     expect((await fetch({ 'x-emulator-fault': words })).status).toBe(status);
     const { requests } = (await get(`/__admin/accounts/${KEY}/requests`)).body;
