@@ -192,7 +192,7 @@ describe('stored and logged data', () => {
     const text = lines.join('');
     for (const secret of ['0123456789abcdef', token, 'secret', 'words']) expect(text).not.toContain(secret);
     expect(text).toContain('/__admin/accounts/sk_l…/ledger');
-    expect(text).toContain('There is no account with the key sk_l…');
+    expect(text).toContain('No account has the key sk_l…');
   });
 
   // id: log-one-line-per-request
@@ -218,7 +218,7 @@ describe('stored and logged data', () => {
       ['-c', IN_TERMINAL, process.execPath, MAIN, '--port', '0'],
       { env: { PATH: process.env.PATH! }, timeout: 20_000, encoding: 'latin1' },
     );
-    expect(stdout).toContain('There is no account with the key');
+    expect(stdout).toContain('No account has the key');
     // The colors are the emulator's own.
     for (const order of ['\u001b[2J', '\u0007', '\u00c2\u009b']) expect(stdout).not.toContain(order);
   });

@@ -129,7 +129,7 @@ export class Entry implements LogEntry {
     this.setDuration(reply);
   }
 
-  /** Records the end of the request; without `setResponseHead`, that there is no response. */
+  /** Records the end of the request; without `setResponseHead`, the response was lost. */
   setDuration(reply: FastifyReply): void {
     this.durationMs = Math.round(reply.elapsedTime * 10) / 10;
   }
