@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
 
 interface Flag {
   /** Parses the value; undefined for an invalid one. A flag without `read` takes no value. */
@@ -7,24 +7,22 @@ interface Flag {
   describes: string;
 }
 
-/** Reads the flags of a tool of this project. Invalid flags exit with 2 and one sentence. */
-export function readFlags<const Flags extends Record<string, Flag>>(
-  command: string,
-  flags: Flags,
-): {
+type FlagValues<Flags> = {
   [Name in keyof Flags]: Flags[Name] extends { read: (text: string) => infer T } ? T | undefined : boolean;
-} {
+};
+
+/** Reads the flags of a tool of this project. Invalid flags exit with 2 and one sentence. */
+export function readFlags<const Flags extends Record<string, Flag>>(command: string, flags: Flags): FlagValues<Flags> {
   const exitWithUsageError = (text: string): never => {
     process.stderr.write(`${command}: ${text}\n`);
     process.exit(2);
   };
   const entries: [string, Flag][] = Object.entries(flags);
-  const options = entries.map(([name, { read }]) => [name, { type: read ? 'string' : 'boolean' }]);
+  const options: NonNullable<ParseArgsConfig['options']> = { help: { type: 'boolean', short: 'h' } };
+  for (const [name, { read }] of entries) options[name] = { type: read ? 'string' : 'boolean' };
   let values: Record<string, unknown> = {};
   try {
-    ({ values } = parseArgs({
-      options: { ...Object.fromEntries(options), help: { type: 'boolean', short: 'h' } } as never,
-    }));
+    ({ values } = parseArgs({ options }));
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     const flagName = /'?(--?[\w-]+)/.exec(message)?.[1];
@@ -49,7 +47,7 @@ export function readFlags<const Flags extends Record<string, Flag>>(
       const value = read(rawValue as string);
       return [name, value ?? exitWithUsageError(`--${name} needs ${expects}, not "${rawValue}".`)];
     }),
-  ) as never;
+  ) as FlagValues<Flags>;
 }
 
 /** Creates a `read` for whole numbers within these bounds. */

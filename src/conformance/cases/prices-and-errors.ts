@@ -46,6 +46,7 @@ export function priceCases(validator: ContractValidator, path: string): Case[] {
     return [price, insufficientCredits];
   });
 }
+
 /** An account with one credit less than the price. */
 function insufficientCreditsCase(
   path: string,
