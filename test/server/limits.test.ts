@@ -286,7 +286,7 @@ describe('control plane limits', () => {
       expect((await send('POST', path, { key: null, body: rule })).status).toBe(201);
       expect(await send('POST', path, { key: null, body: rule })).toMatchObject({
         status: 409,
-        body: { error: 'There can be 1 rules here, and there are (--fault-limit).', code: 'TOO_MANY_FAULTS' },
+        body: { error: 'The limit of 1 fault rules is reached (--fault-limit).', code: 'TOO_MANY_FAULTS' },
       });
     }
   });

@@ -241,7 +241,7 @@ try:
     urllib.request.urlopen(url + '/__admin/accounts/np_test_%07%1b%5b2J%c2%9b31m')
 except urllib.error.HTTPError:
     pass
-read_until(rb'no account with the key[^\\n]*\\n')
+read_until(rb'No account has the key[^\\n]*\\n')
 os.kill(pid, signal.SIGKILL)
 sys.stdout.buffer.write(output)
 `;
