@@ -1,7 +1,6 @@
-import type { Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import { assertAccepted, assertRefused, describeResponse, isInProgress } from '../assertions.ts';
-import type { Case, CaseContext } from '../case-context.ts';
+import { type Case, type CaseContext, createCaseDefiner } from '../case-context.ts';
 import { Mismatch } from '../case-errors.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
 import type { HttpResponse } from '../http-client.ts';
@@ -35,13 +34,7 @@ export function shotCases(validator: ContractValidator, path: string): Case[] {
     };
     return { key, accepted, shots, poll };
   }
-  const defineCase = (id: string, title: string, provenance: Provenance, check: Case['check']): Case => ({
-    id: `${name}/${id}`,
-    name: `${name}: ${title}`,
-    provenance,
-    isFree: false,
-    check,
-  });
+  const defineCase = createCaseDefiner(name, name);
 
   return [
     defineCase(
