@@ -4,7 +4,7 @@ import { type Case, type CaseContext, createCaseDefiner } from '../case-context.
 import { Mismatch } from '../case-errors.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
 import type { HttpResponse } from '../http-client.ts';
-import { minimalBody, withChanges } from '../request-bodies.ts';
+import { minimalBody, toPollBody, withChanges } from '../request-bodies.ts';
 
 /** Not in alphabetical order, which would hide a server that sorts them. */
 const SHOT_IDS = ['opening', 'middle', 'end'];
@@ -25,13 +25,8 @@ export function shotCases(validator: ContractValidator, path: string): Case[] {
     assertAccepted(accepted);
     assertShots(accepted, SHOT_IDS);
     const shots: Json[] = accepted.body.shots;
-    const poll = (indexes = [0, 1, 2]) => {
-      const taskIds = indexes.map((index) => ({
-        shotId: shots[index].shotId,
-        taskId: shots[index].taskId,
-      }));
-      return context.callAndValidate(pollPath, { taskIds }, { key });
-    };
+    const poll = (indexes = [0, 1, 2]) =>
+      context.callAndValidate(pollPath, toPollBody({ shots: indexes.map((index) => shots[index]) }), { key });
     return { key, accepted, shots, poll };
   }
   const defineCase = createCaseDefiner(name, name);
