@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { STAGES } from '../core/faults/fault-rules.ts';
+import { mode, Timestamp } from '../http/account-profile.ts';
 import { Effect } from './fault-rule-schema.ts';
-import { mode, Timestamp } from './schemas.ts';
 
 // Response bodies of the operations, for the OpenAPI document; those with an id are its components. client/types.ts
 // declares the same types without zod, and test/control-plane/response-types.test.ts keeps them equal.

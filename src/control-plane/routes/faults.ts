@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Fault, Rule } from '../../core/faults/fault-rules.ts';
+import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
 import { AdminError } from '../error-codes.ts';
@@ -8,7 +9,7 @@ import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
 import { createFaultListSchema, createFaultSchema } from '../response-schemas.ts';
-import { AccountParams, strict } from '../schemas.ts';
+import { AccountParams } from '../schemas.ts';
 
 /** Operations on fault rules: those of one account and the global ones. */
 export function faultOperations({ core, settings }: HttpContext, families: readonly Family[]): Operation[] {

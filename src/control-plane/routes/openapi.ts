@@ -1,8 +1,8 @@
+import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { getRequestOrigin } from '../../http/urls.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { OpenApiDocument } from '../response-schemas.ts';
-import { strict } from '../schemas.ts';
 
 /** Serves the OpenAPI document of the control plane, which describes this operation as well. */
 export const openApiOperations = ({ settings }: HttpContext, getOperations: () => Operation[]): Operation[] => [
