@@ -12,7 +12,7 @@ import { createFamilySchema } from '../fault-rule-schema.ts';
 import { requireAccount, requireAccountTask, requireTask } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, textCursor } from '../pagination.ts';
-import { createTaskListSchema, createTaskSchema } from '../response-schemas.ts';
+import { createListSchema, createTaskSchema } from '../response-schemas.ts';
 import { AccountParams, integerMeta, TaskParams, toTimestamp, toTimestampOrNull } from '../schemas.ts';
 
 const MAX_WAIT_MS = 600_000;
@@ -80,7 +80,7 @@ export function taskOperations(context: HttpContext, families: readonly Family[]
       description: 'Oldest first.',
       params: AccountParams,
       query: TasksQuery,
-      responses: { 200: createTaskListSchema(TaskSchema) },
+      responses: { 200: createListSchema('tasks', TaskSchema) },
       codes: ['TASK_NOT_FOUND'],
       async handler(request) {
         const { id } = requireAccount(core, request.params);
