@@ -8,7 +8,7 @@ import { allCases } from '../conformance/cases/index.ts';
 import { createContractValidator } from '../conformance/contract-validator.ts';
 import { describeError, request } from '../conformance/http-client.ts';
 import { createExchangeLog } from '../conformance/recordings/exchange-log.ts';
-import { createRecorder } from '../conformance/recordings/recorder.ts';
+import { createRecorder, withWriteErrors } from '../conformance/recordings/recorder.ts';
 import { createRedactor } from '../conformance/recordings/redact.ts';
 import { countOutcomes, formatReport, type VerifyReport } from '../conformance/report.ts';
 import { runCases } from '../conformance/runner.ts';
@@ -138,12 +138,4 @@ function assertWritable(file: string): void {
     closeSync(openSync(file, 'a'));
     if (!existing) rmSync(file);
   });
-}
-
-function withWriteErrors(file: string, write: () => void): void {
-  try {
-    write();
-  } catch (cause) {
-    throw new SetupError(`${file} cannot be written: ${(cause as Error).message}.`, { cause });
-  }
 }

@@ -45,10 +45,10 @@ export function createControl(transport: Transport): Control {
   }
 
   const createFaultControl = (path: string): FaultControl => ({
-    add: (rule: t.Rule) => request<t.Fault>('POST', path, rule),
-    list: () => listAll<t.Fault>(path, 'faults'),
-    remove: (id: string) => request<void>('DELETE', `${path}/${encodeSegment(id)}`),
-    clear: () => request<void>('DELETE', path),
+    add: (rule) => request('POST', path, rule),
+    list: () => listAll(path, 'faults'),
+    remove: (id) => request('DELETE', `${path}/${encodeSegment(id)}`),
+    clear: () => request('DELETE', path),
   });
 
   function account(key: string): AccountControl {
@@ -57,64 +57,59 @@ export function createControl(transport: Transport): Control {
     const snapshotPath = (name: string) => `${accountPath}/snapshots/${encodeSegment(name)}`;
     return {
       key,
-      get: () => request<t.Account>('GET', accountPath),
-      change: (changes: t.AccountChanges) => request<t.Account>('PATCH', accountPath, changes),
-      remove: () => request<void>('DELETE', accountPath),
-      credit: (amount: number, reason?: string) =>
-        request<t.Account>('POST', `${accountPath}/credits`, { amount, reason }),
-      async ledger(): Promise<t.Ledger> {
+      get: () => request('GET', accountPath),
+      change: (changes) => request('PATCH', accountPath, changes),
+      remove: () => request('DELETE', accountPath),
+      credit: (amount, reason) => request('POST', `${accountPath}/credits`, { amount, reason }),
+      async ledger() {
         const entries = await listAll<t.LedgerEntry>(`${accountPath}/ledger`, 'entries');
         const { balance, held } = await request<t.Ledger>('GET', `${accountPath}/ledger?limit=1`);
         return { balance, held, entries };
       },
-      verifyLedger: () => request<t.Verification>('GET', `${accountPath}/ledger/verify`),
-      rateLimit: (limit: { limit?: number | null; remaining?: number }) =>
-        request<t.Account>('PUT', `${accountPath}/rate-limit`, limit),
+      verifyLedger: () => request('GET', `${accountPath}/ledger/verify`),
+      rateLimit: (limit) => request('PUT', `${accountPath}/rate-limit`, limit),
       clock: {
-        set: (mode: t.ClockMode, now?: string) =>
-          request<t.Advance & { mode: t.ClockMode }>('PUT', `${accountPath}/clock`, { mode, now }),
-        advance: (ms: number) => request<t.Advance>('POST', `${accountPath}/clock/advance`, { ms }),
-        advanceToNext: () => request<t.Advance>('POST', `${accountPath}/clock/advance`, { toNext: true }),
+        set: (mode, now) => request('PUT', `${accountPath}/clock`, { mode, now }),
+        advance: (ms) => request('POST', `${accountPath}/clock/advance`, { ms }),
+        advanceToNext: () => request('POST', `${accountPath}/clock/advance`, { toNext: true }),
       },
       tasks: {
-        list: (filter: { status?: t.TaskStatus } = {}) => listAll<t.Task>(`${accountPath}/tasks`, 'tasks', filter),
-        get: (id: string) => request<t.Task>('GET', taskPath(id)),
-        complete: (id: string) => request<t.Task>('POST', `${taskPath(id)}/complete`, {}),
-        fail: (id: string, error?: string) => request<t.Task>('POST', `${taskPath(id)}/fail`, { error }),
-        file: (id: string, field: string) =>
-          request<Uint8Array>('GET', `${taskPath(id)}/files/${encodeSegment(field)}`),
-        wait: (id: string, options: { status?: t.TaskStatus; timeoutMs?: number } = {}) =>
-          request<t.Task>('GET', `${accountPath}/wait${toQueryString({ task: id, ...options })}`),
+        list: (filter = {}) => listAll(`${accountPath}/tasks`, 'tasks', filter),
+        get: (id) => request('GET', taskPath(id)),
+        complete: (id) => request('POST', `${taskPath(id)}/complete`, {}),
+        fail: (id, error) => request('POST', `${taskPath(id)}/fail`, { error }),
+        file: (id, field) => request('GET', `${taskPath(id)}/files/${encodeSegment(field)}`),
+        wait: (id, options = {}) => request('GET', `${accountPath}/wait${toQueryString({ task: id, ...options })}`),
       },
       faults: createFaultControl(`${accountPath}/faults`),
       requests: {
-        list: (filter: t.JournalFilter = {}) => listAll<t.JournalEntry>(`${accountPath}/requests`, 'requests', filter),
-        get: (id: string) => request<t.JournalEntry>('GET', `${accountPath}/requests/${encodeSegment(id)}`),
-        count: async (filter: t.JournalFilter = {}) =>
+        list: (filter = {}) => listAll(`${accountPath}/requests`, 'requests', filter),
+        get: (id) => request('GET', `${accountPath}/requests/${encodeSegment(id)}`),
+        count: async (filter = {}) =>
           (await request<{ count: number }>('GET', `${accountPath}/requests/count${toQueryString(filter)}`)).count,
-        clear: () => request<void>('DELETE', `${accountPath}/requests`),
+        clear: () => request('DELETE', `${accountPath}/requests`),
       },
-      verdict: () => request<t.Verdict>('GET', `${accountPath}/verdict`),
+      verdict: () => request('GET', `${accountPath}/verdict`),
       snapshots: {
-        take: (name: string) => request<t.Snapshot>('POST', `${accountPath}/snapshots`, { name }),
-        list: () => listAll<t.Snapshot>(`${accountPath}/snapshots`, 'snapshots'),
-        restore: (name: string) => request<t.Account>('POST', `${snapshotPath(name)}/restore`, {}),
+        take: (name) => request('POST', `${accountPath}/snapshots`, { name }),
+        list: () => listAll(`${accountPath}/snapshots`, 'snapshots'),
+        restore: (name) => request('POST', `${snapshotPath(name)}/restore`, {}),
       },
-      async fork(to: string): Promise<AccountControl> {
-        await request<t.Account>('POST', `${accountPath}/fork`, { to });
+      async fork(to) {
+        await request('POST', `${accountPath}/fork`, { to });
         return account(to);
       },
-      reset: () => request<t.Account>('POST', `${accountPath}/reset`, {}),
+      reset: () => request('POST', `${accountPath}/reset`, {}),
     };
   }
 
   return {
     account,
     accounts: {
-      async create(profile: t.NewAccount = {}): Promise<AccountControl> {
+      async create(profile = {}) {
         return account((await request<t.Account>('POST', '/accounts', profile)).key);
       },
-      list: () => listAll<t.Account>('/accounts', 'accounts'),
+      list: () => listAll('/accounts', 'accounts'),
     },
     faults: createFaultControl('/faults'),
     reset: () => request<{ accounts: number }>('POST', '/reset', {}),

@@ -67,6 +67,20 @@ export interface Case extends CaseInfo {
   check(context: CaseContext): Promise<void>;
 }
 
+/**
+ * Returns a function that defines cases that may be charged for. The prefix starts their ids; the subject, a path or an
+ * API, starts their names.
+ */
+export const createCaseDefiner =
+  (prefix: string, subject: string) =>
+  (id: string, name: string, provenance: Provenance, check: Case['check']): Case => ({
+    id: `${prefix}/${id}`,
+    name: `${subject}: ${name}`,
+    provenance,
+    isFree: false,
+    check,
+  });
+
 export interface Exchange {
   method: string;
   path: string;

@@ -1,5 +1,7 @@
 import type { Provenance } from '../http/pipeline/route-docs.ts';
 import type { Json } from '../openapi/json-schema.ts';
+import { assertAccepted, assertRefused } from './assertions.ts';
+import type { Case, CaseContext } from './case-context.ts';
 import type { ContractValidator } from './contract-validator.ts';
 import { createImageUrls, wrongTypeFor } from './request-bodies.ts';
 
@@ -10,7 +12,30 @@ export interface Variant {
   body: Json;
   /** Expected error code. Undefined: the request is accepted. */
   code?: string | undefined;
+  /** Undefined: the provenance of the error code, or of the endpoint. */
   provenance?: Provenance | undefined;
+}
+
+/** The case that a request is accepted or rejected, as a variant expects. `getBody` creates the body of the request. */
+export function toCase(
+  validator: ContractValidator,
+  path: string,
+  { id, name, code, provenance }: Omit<Variant, 'body'>,
+  getBody: (context: CaseContext) => Json,
+): Case {
+  const expectedError = code === undefined ? undefined : validator.getErrorCode(path, code);
+  const ownProvenance: Provenance = provenance ?? expectedError?.provenance ?? validator.operationOf(path)['x-source'];
+  return {
+    id: `${path.slice('/api/'.length)}/${id}`,
+    name: `${path}: ${name}`,
+    provenance: ownProvenance,
+    isFree: expectedError !== undefined && ownProvenance === 'documented',
+    async check(context) {
+      const response = await context.callAndValidate(path, getBody(context));
+      if (expectedError) assertRefused(response, expectedError.status, code!);
+      else assertAccepted(response);
+    },
+  };
 }
 
 export type SetValue = (value: Json) => Json;
@@ -21,7 +46,6 @@ export const missingVariants = (field: string, property: Json, set: SetValue): V
     name: `a request without ${field} is rejected`,
     body: set(undefined),
     code: errorCodeFor(property),
-    provenance: undefined,
   },
 ];
 

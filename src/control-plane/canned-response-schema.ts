@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { strict } from './schemas.ts';
+import { strict } from '../http/account-profile.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
 const MAX_HEADERS = 50;

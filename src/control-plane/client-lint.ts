@@ -70,7 +70,6 @@ function findPollsAfterEnd(entries: readonly Entry[]): LintFinding[] {
       entry.polled.some((poll) => poll.taskId === taskId && poll.status !== 'processing');
     const end = polls.findIndex(hasReportedEnd);
     const late = end === -1 ? [] : polls.slice(end + 1);
-    if (late.length === 0) return [];
     return createFindings('POLLED_AFTER_END', `Task ${taskId} was polled after a response had reported its end.`, late);
   });
 }
@@ -82,7 +81,6 @@ function findIgnoredRetryAfter(entries: readonly Entry[]): LintFinding[] {
     const waitMs = (previous.retryAfterSeconds ?? 0) * 1000;
     return entry.atMs < previous.atMs + waitMs;
   });
-  if (early.length === 0) return [];
   return createFindings('IGNORED_RETRY_AFTER', 'Requests were sent before the delay in Retry-After had passed.', early);
 }
 
@@ -139,6 +137,6 @@ function findUndocumentedFields(entries: readonly Entry[]): LintFinding[] {
   );
 }
 
-const createFindings = (code: string, message: string, entries: readonly Entry[]): LintFinding[] => [
-  { code, message, requests: entries.map(({ seq }) => String(seq)) },
-];
+/** Creates the finding that these entries show; none without entries. */
+const createFindings = (code: string, message: string, entries: readonly Entry[]): LintFinding[] =>
+  entries.length === 0 ? [] : [{ code, message, requests: entries.map(({ seq }) => String(seq)) }];

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { STAGES } from '../core/faults/fault-rules.ts';
+import { boundedText, integer, seed, strict } from '../http/account-profile.ts';
 import { type Family, getDocumentedErrors } from '../http/family.ts';
 import { ifSchema } from '../http/pipeline/route-docs.ts';
 import { CannedResponse } from './canned-response-schema.ts';
-import { apiPath, boundedText, integer, seed, strict } from './schemas.ts';
+import { apiPath } from './schemas.ts';
 
 const MAX_DURATION_MS = 100_000_000_000;
 

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { z } from 'zod';
+import { strict } from '../http/account-profile.ts';
 import type { AdminErrorCode } from './error-codes.ts';
-import { strict } from './schemas.ts';
 
 /** The groups of operations, as in docs/control-plane.md. */
 export const TAGS = {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { STAGES } from '../core/faults/fault-rules.ts';
+import { mode, Timestamp } from '../http/account-profile.ts';
 import { Effect } from './fault-rule-schema.ts';
-import { mode, Timestamp } from './schemas.ts';
 
 // Response bodies of the operations, for the OpenAPI document; those with an id are its components. client/types.ts
 // declares the same types without zod, and test/control-plane/response-types.test.ts keeps them equal.
@@ -12,7 +12,8 @@ const credits = z.int();
 const status = z.enum(['processing', 'completed', 'failed']);
 
 /** A page of a list. */
-const createListSchema = (name: string, item: z.ZodType) => z.strictObject({ [name]: z.array(item), ...NEXT_CURSOR });
+export const createListSchema = (name: string, item: z.ZodType) =>
+  z.strictObject({ [name]: z.array(item), ...NEXT_CURSOR });
 const NEXT_CURSOR = {
   next: text.nullable().meta({ description: '`after` of the next page; null on the last page.' }),
 };
@@ -98,7 +99,6 @@ export const createTaskSchema = <Family extends z.ZodType>(family: Family) =>
       }),
     })
     .meta({ id: 'Task' });
-export const createTaskListSchema = (task: z.ZodType) => createListSchema('tasks', task);
 
 export const createFaultSchema = <Family extends z.ZodType>(family: Family) =>
   z
@@ -118,7 +118,6 @@ export const createFaultSchema = <Family extends z.ZodType>(family: Family) =>
       fired: count.meta({ description: 'How many times the rule has fired.' }),
     })
     .meta({ id: 'Fault' });
-export const createFaultListSchema = (fault: z.ZodType) => createListSchema('faults', fault);
 
 const truncated = z.literal(true).exactOptional().meta({ description: 'The body is truncated.' });
 export const JournalEntrySchema = z
@@ -162,8 +161,3 @@ export const Snapshots = createListSchema('snapshots', SnapshotSchema);
 export const ResetResponse = z.strictObject({
   accounts: count.meta({ description: 'Number of accounts after the reset.' }),
 });
-
-export const HealthResponse = z.strictObject({ status: z.literal('ok') });
-export const ReadyResponse = z.strictObject({ status: z.literal('ready') });
-export const StoppingResponse = z.strictObject({ status: z.literal('stopping') });
-export const OpenApiDocument = z.looseObject({ openapi: text });

@@ -1,8 +1,6 @@
 import { z } from 'zod';
 import { boundedText, integer, MAX_CREDITS, MAX_REQUESTS } from '../http/account-profile.ts';
 
-export * from '../http/account-profile.ts';
-
 /** A path of the vendor API. */
 export const apiPath = z
   .string()

@@ -24,8 +24,6 @@ export interface ImageCacheOptions {
   stopping: AbortSignal;
 }
 
-export type ImageCache = ReturnType<typeof createImageCache>;
-
 /**
  * Renders images on demand with limited concurrency and caches them. Concurrent requests for an image share one render;
  * a queued render is cancelled when all of its requests are gone.

@@ -35,8 +35,6 @@ async function initSharp(fontsDir: string): Promise<SharpModule> {
   return sharp;
 }
 
-export type ImageRenderer = ReturnType<typeof createImageRenderer>;
-
 /** Renders images in libvips' thread pool, without blocking the event loop. */
 export function createImageRenderer(fontsDir: string) {
   const loadSharp = () => {

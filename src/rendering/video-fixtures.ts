@@ -14,8 +14,6 @@ interface Fixture {
 /** Placeholders for the task id in the fixtures: see scripts/make-videos.mjs. */
 const PLACEHOLDERS = [`task_${'0'.repeat(24)}`, '0'.repeat(32)];
 
-export type VideoFixtures = ReturnType<typeof createVideoFixtures>;
-
 /** Serves the pre-rendered videos. Each is read on first use and kept in memory: together they take a few MB. */
 export function createVideoFixtures(dir: string) {
   const fixtures = new Map<string, Fixture>();

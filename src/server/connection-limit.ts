@@ -15,8 +15,6 @@ export interface ConnectionLimitOptions {
   refusal: string;
 }
 
-export type ConnectionLimit = ReturnType<typeof limitConnections>;
-
 /**
  * Limits the connections of a server to `max` at once and sends the others a response. Replaces Node's listener for
  * new connections, because `server.maxConnections` closes the connections over the limit without one; can go when Node

@@ -92,7 +92,7 @@ describe.skipIf(!CHROMIUM)('console accounts', () => {
     await press('New account …');
     await form('Create an account').getByLabel('Key').fill('np_test_default');
     await press('Create');
-    await expectToast('There is an account with the key np_test_default already.');
+    await expectToast('An account with the key np_test_default already exists.');
 
     await form('Create an account').getByLabel('Key').fill('odd/key #1?');
     await press('Create');

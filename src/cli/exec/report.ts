@@ -1,30 +1,14 @@
+import type { Finding, LedgerEntry } from '../../client/types.ts';
 import type { App } from '../../http/context.ts';
-
-interface LedgerEntryJson {
-  id: string;
-  kind: string;
-  amount: number;
-  balance: number;
-  taskId: string | null;
-  reason: string | null;
-}
-
-interface FindingJson {
-  code: string;
-  message: string;
-  requests: string[];
-}
-
-export interface ExecReport {
-  text: string;
-  findingCount: number;
-}
 
 /**
  * Reports, for every account that received requests, its ledger and the lint findings about its client, and how many
  * requests were unauthorized. All of it comes from the control plane.
  */
-export async function createReport(app: App, adminToken: string | undefined): Promise<ExecReport> {
+export async function createReport(
+  app: App,
+  adminToken: string | undefined,
+): Promise<{ text: string; findingCount: number }> {
   // biome-ignore lint/suspicious/noExplicitAny: responses of every shape
   const fetchJson = async (path: string): Promise<any> => {
     const headers = adminToken === undefined ? {} : { 'x-admin-token': adminToken };
@@ -47,8 +31,8 @@ export async function createReport(app: App, adminToken: string | undefined): Pr
     const { count: requests } = await fetchJson(`${accountPath}/requests/count`);
     if (requests === 0) continue;
     const { balance, held } = await fetchJson(`${accountPath}/ledger?limit=1`);
-    const entries: LedgerEntryJson[] = await fetchAll(`${accountPath}/ledger`, 'entries');
-    const { findings }: { findings: FindingJson[] } = await fetchJson(`${accountPath}/verdict`);
+    const entries: LedgerEntry[] = await fetchAll(`${accountPath}/ledger`, 'entries');
+    const { findings }: { findings: Finding[] } = await fetchJson(`${accountPath}/verdict`);
     findingCount += findings.length;
     lines.push(
       `${key}: ${pluralize(requests, 'request')}, ${balance} credits left, ${held} held`,
@@ -66,7 +50,7 @@ export async function createReport(app: App, adminToken: string | undefined): Pr
 
 const pluralize = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
-function formatEntry({ id, kind, amount, balance, taskId, reason }: LedgerEntryJson): string {
+function formatEntry({ id, kind, amount, balance, taskId, reason }: LedgerEntry): string {
   const signedAmount = amount > 0 ? `+${amount}` : String(amount);
   const columns = [id.padStart(4), kind.padEnd(7), signedAmount.padStart(7), String(balance).padStart(8)];
   return `  ${columns.join(' ')}  ${[taskId, reason].filter(Boolean).join(' ')}`.trimEnd();

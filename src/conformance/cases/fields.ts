@@ -1,6 +1,4 @@
-import type { Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
-import { assertAccepted, assertRefused } from '../assertions.ts';
 import type { Case } from '../case-context.ts';
 import { type ContractValidator, getBodySchema, getProperties } from '../contract-validator.ts';
 import { createImageUrls, minimalBody, withChanges, withRequiredFields } from '../request-bodies.ts';
@@ -12,6 +10,7 @@ import {
   missingVariants,
   requiredValues,
   type SetValue,
+  toCase,
   type Variant,
   wrongTypeVariants,
 } from '../variants.ts';
@@ -42,12 +41,12 @@ export function fieldCases(validator: ContractValidator, path: string): Case[] {
     [...variants, ...conditionalVariants(schema, base)]
       // A valid poll needs an existing task; the task cases check that.
       .filter(({ code }) => code !== undefined || operation['x-prices'])
-      .map((variant) => toCase(validator, path, variant))
+      .map((variant) => toCase(validator, path, variant, () => variant.body))
   );
 }
 
-/** `isDiscriminator`: each value requires other fields, so that only the samples cover its valid values. */
-function enumVariants(field: string, property: Json, set: SetValue, isDiscriminator: boolean): Variant[] {
+/** `isOnlyInvalid` leaves out the valid values, for fields of which each value requires other fields. */
+function enumVariants(field: string, property: Json, set: SetValue, isOnlyInvalid: boolean): Variant[] {
   if (!property.enum) return [];
   return [
     {
@@ -57,7 +56,7 @@ function enumVariants(field: string, property: Json, set: SetValue, isDiscrimina
       code: 'INVALID_INPUT',
       provenance: 'assumed',
     },
-    ...((isDiscriminator ? [] : property.enum) as string[]).map((value) => ({
+    ...((isOnlyInvalid ? [] : property.enum) as string[]).map((value) => ({
       id: `${field}-${value}`,
       name: `${field} may be ${value}`,
       body: set(value),
@@ -87,17 +86,7 @@ function itemVariants(validator: ContractValidator, path: string, field: string,
       ...imageVariants(validator, path, name, itemProperty, (value) =>
         set([withChanges(item, { ...requiredValues(items.allOf?.at(-1) ?? {}), [name]: value })]),
       ),
-      ...(itemProperty.enum
-        ? [
-            {
-              id: `${name}-undocumented`,
-              name: `an undocumented ${name} is rejected`,
-              body: setItemField('undocumented'),
-              code: 'INVALID_INPUT',
-              provenance: 'assumed' as const,
-            },
-          ]
-        : []),
+      ...enumVariants(name, itemProperty, setItemField, true),
     ];
   });
   const countVariants = ((items.allOf ?? []) as Json[]).flatMap((rule) => imageCountVariants(rule, item, set));
@@ -190,21 +179,4 @@ function requiredFieldVariants(field: string, values: readonly string[], require
         ]
       : []),
   ]);
-}
-
-function toCase(validator: ContractValidator, path: string, { id, name, body, code, provenance }: Variant): Case {
-  const expectedError = code === undefined ? undefined : validator.getErrorCode(path, code);
-  const ownProvenance =
-    provenance ?? expectedError?.provenance ?? (validator.operationOf(path)['x-source'] as Provenance);
-  return {
-    id: `${path.slice('/api/'.length)}/${id}`,
-    name: `${path}: ${name}`,
-    provenance: ownProvenance,
-    isFree: expectedError !== undefined && ownProvenance === 'documented',
-    async check(context) {
-      const response = await context.callAndValidate(path, body);
-      if (expectedError) assertRefused(response, expectedError.status, code!);
-      else assertAccepted(response);
-    },
-  };
 }

@@ -1,7 +1,7 @@
-import type { Price, Provenance } from '../../http/pipeline/route-docs.ts';
+import type { Price } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import { assertAccepted, describeResponse } from '../assertions.ts';
-import type { Case, CaseContext } from '../case-context.ts';
+import { type Case, type CaseContext, createCaseDefiner } from '../case-context.ts';
 import { Mismatch } from '../case-errors.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
 import type { HttpResponse } from '../http-client.ts';
@@ -116,12 +116,10 @@ export function resultCases(validator: ContractValidator, path: string): Case[] 
         return seenPairs.size > sizeBefore;
       });
   });
-  return variants.map(({ values, body }) => ({
-    id: `${path.slice('/api/'.length, -'/generate'.length)}/file-${values.join('-').replaceAll(':', 'x')}`,
-    name: `${path}: the file matches ${values.join(', ')}`,
-    provenance: operation['x-source'] as Provenance,
-    isFree: false,
-    async check(context) {
+  const defineCase = createCaseDefiner(path.slice('/api/'.length, -'/generate'.length), path);
+  return variants.map(({ values, body }) => {
+    const id = `file-${values.join('-').replaceAll(':', 'x')}`;
+    return defineCase(id, `the file matches ${values.join(', ')}`, operation['x-source'], async (context) => {
       const key = await context.getKey();
       const response = await context.callAndValidate(path, body, { key });
       assertAccepted(response);
@@ -135,8 +133,8 @@ export function resultCases(validator: ContractValidator, path: string): Case[] 
         throw new Mismatch(`creditsUsed ${price}`, describeResponse(finalResponse));
       }
       await assertFiles(context, finalResponse, getExpectedTraits(validator, path, body));
-    },
-  }));
+    });
+  });
 }
 
 /** Returns the properties that a request, with its defaults, implies for its result files. */

@@ -1,12 +1,13 @@
 import type { Price } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import { assertAccepted, assertRefused, describeResponse } from '../assertions.ts';
-import type { Case, RequestOptions } from '../case-context.ts';
+import { type Case, createCaseDefiner, type RequestOptions } from '../case-context.ts';
 import { Mismatch, Skipped } from '../case-errors.ts';
 import { type ContractValidator, getBodySchema, getProperties } from '../contract-validator.ts';
 import { minimalBody, withChanges, withRequiredFields } from '../request-bodies.ts';
 
 const toCasePrefix = (path: string) => path.slice('/api/'.length);
+const caseDefinerFor = (path: string) => createCaseDefiner(toCasePrefix(path), path);
 
 /** Cases for prices: what a request costs, and that a request with insufficient credits is rejected. */
 export function priceCases(validator: ContractValidator, path: string): Case[] {
@@ -15,6 +16,7 @@ export function priceCases(validator: ContractValidator, path: string): Case[] {
   if (!prices) return [];
   const base = minimalBody(validator, path);
   const properties = getProperties(operation);
+  const defineCase = caseDefinerFor(path);
   return (prices.list as Price[]).flatMap(({ when, credits }): Case[] => {
     const values = Object.values(when).join('-') || 'each';
     const body = withRequiredFields(operation, withChanges(base, when));
@@ -23,16 +25,15 @@ export function priceCases(validator: ContractValidator, path: string): Case[] {
       body,
       Object.fromEntries(Object.keys(when).map((field) => [field, undefined])),
     );
-    const price: Case = {
-      id: `${toCasePrefix(path)}/price-${values}`,
-      name: `${path}: ${values} costs ${credits} credits`,
-      provenance: prices['x-source'],
-      isFree: false,
-      async check(context) {
+    const price = defineCase(
+      `price-${values}`,
+      `${values} costs ${credits} credits`,
+      prices['x-source'],
+      async (context) => {
         await assertPrice(context, path, body, credits);
         if (isDefault && Object.keys(when).length > 0) await assertPrice(context, path, bodyWithoutOptions, credits);
       },
-    };
+    );
     if (credits === 0) return [price];
     const insufficientCredits = insufficientCreditsCase(
       path,
@@ -55,22 +56,17 @@ function insufficientCreditsCase(
   credits: number,
   provenance: Case['provenance'],
 ): Case {
-  return {
-    id: `${toCasePrefix(path)}/short-of-${values}`,
-    name: `${path}: ${credits - 1} credits are insufficient for ${values}, and nothing is charged`,
-    provenance,
-    isFree: false,
-    async check(context) {
-      const key = await context.getKey({ credits: credits - 1 });
-      const response = await context.callAndValidate(path, body, { key });
-      assertRefused(response, 402, 'INSUFFICIENT_CREDITS');
-      if (response.body.requiredCredits !== credits) {
-        throw new Mismatch(`requiredCredits ${credits}`, describeResponse(response));
-      }
-      const { credits: remaining } = await context.requireAccountControl(key, 'needs the control plane').get();
-      if (remaining !== credits - 1) throw new Mismatch(`${credits - 1} credits left`, `${remaining}`);
-    },
-  };
+  const name = `${credits - 1} credits are insufficient for ${values}, and nothing is charged`;
+  return caseDefinerFor(path)(`short-of-${values}`, name, provenance, async (context) => {
+    const key = await context.getKey({ credits: credits - 1 });
+    const response = await context.callAndValidate(path, body, { key });
+    assertRefused(response, 402, 'INSUFFICIENT_CREDITS');
+    if (response.body.requiredCredits !== credits) {
+      throw new Mismatch(`requiredCredits ${credits}`, describeResponse(response));
+    }
+    const { credits: remaining } = await context.requireAccountControl(key, 'needs the control plane').get();
+    if (remaining !== credits - 1) throw new Mismatch(`${credits - 1} credits left`, `${remaining}`);
+  });
 }
 
 /** Each shot is charged for; resolutions for a single shot reject two. */
@@ -126,27 +122,25 @@ export function defaultCases(validator: ContractValidator, path: string): Case[]
   const operation = validator.operationOf(path);
   if (!operation['x-prices']) return [];
   const base = minimalBody(validator, path);
+  const defineCase = caseDefinerFor(path);
   return Object.entries(getProperties(operation))
     .filter(([, property]) => property.default !== undefined && !Array.isArray(property.default))
-    .map(([field, property]) => ({
-      id: `${toCasePrefix(path)}/${field}-default`,
-      name: `${path}: ${field} defaults to ${property.default}`,
-      provenance: property['x-default-source'] ?? property['x-source'],
-      isFree: false,
-      async check(context) {
+    .map(([field, property]) => {
+      const provenance = property['x-default-source'] ?? property['x-source'];
+      return defineCase(`${field}-default`, `${field} defaults to ${property.default}`, provenance, async (context) => {
         const key = await context.getKey();
         const account = context.requireAccountControl(key, 'needs the control plane to read the input of the task');
         assertAccepted(await context.callAndValidate(path, withChanges(base, { [field]: undefined }), { key }));
         const [task] = await account.tasks.list();
         const actual = task?.input[field];
         if (actual !== property.default) throw new Mismatch(`${field} ${property.default}`, `${actual}`);
-      },
-    }));
+      });
+    });
 }
 
 /** Cases that every endpoint has: authentication, body syntax, method and rate limit. */
 export function commonCases(path: string): Case[] {
-  const defineCase = (
+  const defineRefusal = (
     id: string,
     name: string,
     provenance: Case['provenance'],
@@ -166,16 +160,17 @@ export function commonCases(path: string): Case[] {
       }
     },
   });
+  const defineCase = caseDefinerFor(path);
   const unknownKeyHeaders = { authorization: 'Bearer unknown-key' };
   return [
-    defineCase('without-key', 'a request without a key is rejected', 'documented', 401, 'LOGIN_REQUIRED', {
+    defineRefusal('without-key', 'a request without a key is rejected', 'documented', 401, 'LOGIN_REQUIRED', {
       key: null,
     }),
-    defineCase('unknown-key', 'an unknown key is rejected', 'documented', 401, 'LOGIN_REQUIRED', {
+    defineRefusal('unknown-key', 'an unknown key is rejected', 'documented', 401, 'LOGIN_REQUIRED', {
       key: null,
       headers: unknownKeyHeaders,
     }),
-    defineCase(
+    defineRefusal(
       'other-scheme',
       'an authentication scheme other than Bearer is rejected',
       'documented',
@@ -186,13 +181,13 @@ export function commonCases(path: string): Case[] {
         headers: { authorization: 'Basic dTpw' },
       },
     ),
-    defineCase('not-json', 'a body that is not JSON is rejected', 'assumed', 400, 'INVALID_INPUT', {
+    defineRefusal('not-json', 'a body that is not JSON is rejected', 'assumed', 400, 'INVALID_INPUT', {
       text: '{"prompt":',
     }),
-    defineCase('no-object', 'a body that is not an object is rejected', 'assumed', 400, 'INVALID_INPUT', {
+    defineRefusal('no-object', 'a body that is not an object is rejected', 'assumed', 400, 'INVALID_INPUT', {
       text: '[]',
     }),
-    defineCase('content-type', 'a content type other than JSON is rejected', 'assumed', 415, 'INVALID_INPUT', {
+    defineRefusal('content-type', 'a content type other than JSON is rejected', 'assumed', 415, 'INVALID_INPUT', {
       text: 'prompt=x',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
     }),
@@ -208,17 +203,11 @@ export function commonCases(path: string): Case[] {
         if (allow !== 'POST') throw new Mismatch('Allow: POST', `Allow: ${allow}`);
       },
     },
-    {
-      id: `${toCasePrefix(path)}/revoked-key`,
-      name: `${path}: a revoked key is rejected`,
-      provenance: 'assumed',
-      isFree: false,
-      async check(context) {
-        const key = await context.getKey();
-        await context.requireAccountControl(key, 'needs the control plane to revoke the key').change({ revoked: true });
-        assertRefused(await context.callAndValidate(path, {}, { key }), 401, 'LOGIN_REQUIRED');
-      },
-    },
+    defineCase('revoked-key', 'a revoked key is rejected', 'assumed', async (context) => {
+      const key = await context.getKey();
+      await context.requireAccountControl(key, 'needs the control plane to revoke the key').change({ revoked: true });
+      assertRefused(await context.callAndValidate(path, {}, { key }), 401, 'LOGIN_REQUIRED');
+    }),
     {
       id: `${toCasePrefix(path)}/key-before-body`,
       name: `${path}: a missing key is reported before errors in the body`,
@@ -227,24 +216,17 @@ export function commonCases(path: string): Case[] {
       check: async (context) =>
         assertRefused(await context.callAndValidate(path, {}, { key: null, text: '{' }), 401, 'LOGIN_REQUIRED'),
     },
-    {
-      id: `${toCasePrefix(path)}/rate-limit`,
-      name: `${path}: a key over its rate limit is rejected`,
-      provenance: 'documented',
-      isFree: false,
-      async check(context) {
-        const key = await context.getKey({ rateLimit: 2 });
-        for (let n = 0; n < 2; n++) await context.callAndValidate(path, {}, { key });
-        const refused = await context.callAndValidate(path, {}, { key });
-        assertRefused(refused, 429, 'API_KEY_RATE_LIMIT_EXCEEDED');
-      },
-    },
-    {
-      id: `${toCasePrefix(path)}/rate-limit-headers`,
-      name: `${path}: headers have the remaining requests and the reset time, and the limit resets after an hour`,
-      provenance: 'assumed',
-      isFree: false,
-      async check(context) {
+    defineCase('rate-limit', 'a key over its rate limit is rejected', 'documented', async (context) => {
+      const key = await context.getKey({ rateLimit: 2 });
+      for (let n = 0; n < 2; n++) await context.callAndValidate(path, {}, { key });
+      const refused = await context.callAndValidate(path, {}, { key });
+      assertRefused(refused, 429, 'API_KEY_RATE_LIMIT_EXCEEDED');
+    }),
+    defineCase(
+      'rate-limit-headers',
+      'headers have the remaining requests and the reset time, and the limit resets after an hour',
+      'assumed',
+      async (context) => {
         const key = await context.getKey({ rateLimit: 1 });
         const account = context.requireAccountControl(key, 'needs an account with its own rate limit');
         await context.callAndValidate(path, {}, { key });
@@ -258,7 +240,7 @@ export function commonCases(path: string): Case[] {
         const response = await context.callAndValidate(path, {}, { key });
         if (response.status === 429) throw new Mismatch('no 429 after an hour', describeResponse(response));
       },
-    },
+    ),
   ];
 }
 
@@ -266,14 +248,12 @@ export function commonCases(path: string): Case[] {
 export function failureCases(validator: ContractValidator, path: string): Case[] {
   const operation = validator.operationOf(path);
   if (!operation['x-prices']) return [];
+  const defineCase = caseDefinerFor(path);
   const failures = Object.entries<Json>(operation.responses).filter(([status]) => Number(status) >= 500);
   return failures.flatMap(([status, response]) =>
-    (response['x-error-codes'] as { code: string; 'x-source': Case['provenance'] }[]).map(({ code, ...known }) => ({
-      id: `${toCasePrefix(path)}/fails-with-${code}`,
-      name: `${path}: ${code} has status ${status}, and nothing is charged`,
-      provenance: known['x-source'],
-      isFree: false,
-      async check(context) {
+    (response['x-error-codes'] as { code: string; 'x-source': Case['provenance'] }[]).map(({ code, ...known }) => {
+      const name = `${code} has status ${status}, and nothing is charged`;
+      return defineCase(`fails-with-${code}`, name, known['x-source'], async (context) => {
         const key = await context.getKey({ credits: 1000 });
         const account = context.requireAccountControl(key, `${code} cannot be provoked by a request`);
         await account.faults.add({ at: 'charge', effect: { errorCode: code } });
@@ -281,8 +261,8 @@ export function failureCases(validator: ContractValidator, path: string): Case[]
         assertRefused(await context.callAndValidate(path, body, { key }), Number(status), code);
         const { credits } = await account.get();
         if (credits !== 1000) throw new Mismatch('1000 credits left', `${credits}`);
-      },
-    })),
+      });
+    }),
   );
 }
 

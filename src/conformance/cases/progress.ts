@@ -1,7 +1,6 @@
-import type { Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import { assertAccepted, describeResponse, isInProgress } from '../assertions.ts';
-import type { Case, CaseContext } from '../case-context.ts';
+import { type Case, type CaseContext, createCaseDefiner } from '../case-context.ts';
 import { Mismatch } from '../case-errors.ts';
 import type { ContractValidator } from '../contract-validator.ts';
 import type { HttpResponse } from '../http-client.ts';
@@ -27,36 +26,35 @@ export function progressCases(validator: ContractValidator, path: string): Case[
     assertAccepted(response);
     return { key, poll: () => context.callAndValidate(pollPath, toPollBody(response.body), { key }) };
   }
-  const defineCase = (id: string, title: string, check: Case['check']): Case => ({
-    id: `${name}/${id}`,
-    name: `${name}: ${title}`,
-    provenance: 'assumed' satisfies Provenance,
-    isFree: false,
-    check,
-  });
+  const defineCase = createCaseDefiner(name, name);
 
   const cases = [
-    defineCase('progress-never-falls', 'the status and progress of a task never go back', async (context) => {
-      const { key, poll } = await submit(context);
-      const pastSteps = new Set<string>();
-      let last: HttpResponse | undefined;
-      const pollAndCheck = async () => {
-        const response = await poll();
-        assertNoRegression(last, response, pastSteps);
-        last = response;
-        return response;
-      };
-      if (context.isControlled) {
-        const account = context.requireAccountControl(key, '');
-        const [task] = await account.tasks.list();
-        for (let n = 0; n < POLL_COUNT; n++) {
-          await pollAndCheck();
-          await account.clock.advance(Math.ceil((task?.plan.endMs ?? 0) / POLL_COUNT));
+    defineCase(
+      'progress-never-falls',
+      'the status and progress of a task never go back',
+      'assumed',
+      async (context) => {
+        const { key, poll } = await submit(context);
+        const pastSteps = new Set<string>();
+        let last: HttpResponse | undefined;
+        const pollAndCheck = async () => {
+          const response = await poll();
+          assertNoRegression(last, response, pastSteps);
+          last = response;
+          return response;
+        };
+        if (context.isControlled) {
+          const account = context.requireAccountControl(key, '');
+          const [task] = await account.tasks.list();
+          for (let n = 0; n < POLL_COUNT; n++) {
+            await pollAndCheck();
+            await account.clock.advance(Math.ceil((task?.plan.endMs ?? 0) / POLL_COUNT));
+          }
         }
-      }
-      await context.pollUntilDone(key, pollAndCheck);
-    }),
-    defineCase('finished-for-good', 'a finished task does not change', async (context) => {
+        await context.pollUntilDone(key, pollAndCheck);
+      },
+    ),
+    defineCase('finished-for-good', 'a finished task does not change', 'assumed', async (context) => {
       const { key, poll } = await submit(context);
       const finalResponse = await context.pollUntilDone(key, poll);
       for (let n = 0; n < 3; n++) {
@@ -70,7 +68,7 @@ export function progressCases(validator: ContractValidator, path: string): Case[
   if (!examples.includes('"generationTime"')) return cases;
   return [
     ...cases,
-    defineCase('generation-time', 'generationTime is in seconds', async (context) => {
+    defineCase('generation-time', 'generationTime is in seconds', 'assumed', async (context) => {
       const { key, poll } = await submit(context);
       const account = context.isControlled ? context.requireAccountControl(key, '') : undefined;
       const getNowMs = async () => Date.parse((await account?.get())?.clock.now ?? '');

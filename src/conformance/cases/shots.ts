@@ -1,11 +1,10 @@
-import type { Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import { assertAccepted, assertRefused, describeResponse, isInProgress } from '../assertions.ts';
-import type { Case, CaseContext } from '../case-context.ts';
+import { type Case, type CaseContext, createCaseDefiner } from '../case-context.ts';
 import { Mismatch } from '../case-errors.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
 import type { HttpResponse } from '../http-client.ts';
-import { minimalBody, withChanges } from '../request-bodies.ts';
+import { minimalBody, toPollBody, withChanges } from '../request-bodies.ts';
 
 /** Not in alphabetical order, which would hide a server that sorts them. */
 const SHOT_IDS = ['opening', 'middle', 'end'];
@@ -26,22 +25,11 @@ export function shotCases(validator: ContractValidator, path: string): Case[] {
     assertAccepted(accepted);
     assertShots(accepted, SHOT_IDS);
     const shots: Json[] = accepted.body.shots;
-    const poll = (indexes = [0, 1, 2]) => {
-      const taskIds = indexes.map((index) => ({
-        shotId: shots[index].shotId,
-        taskId: shots[index].taskId,
-      }));
-      return context.callAndValidate(pollPath, { taskIds }, { key });
-    };
+    const poll = (indexes = [0, 1, 2]) =>
+      context.callAndValidate(pollPath, toPollBody({ shots: indexes.map((index) => shots[index]) }), { key });
     return { key, accepted, shots, poll };
   }
-  const defineCase = (id: string, title: string, provenance: Provenance, check: Case['check']): Case => ({
-    id: `${name}/${id}`,
-    name: `${name}: ${title}`,
-    provenance,
-    isFree: false,
-    check,
-  });
+  const defineCase = createCaseDefiner(name, name);
 
   return [
     defineCase(

@@ -1,6 +1,6 @@
 import type { Json } from '../../openapi/json-schema.ts';
 import { assertAccepted, assertCharged, describeResponse } from '../assertions.ts';
-import type { Case, CaseContext } from '../case-context.ts';
+import { type Case, type CaseContext, createCaseDefiner } from '../case-context.ts';
 import { Mismatch } from '../case-errors.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
 import { isSupportedLocale, isWrittenIn } from '../languages.ts';
@@ -15,53 +15,39 @@ export function streamCases(validator: ContractValidator, path: string): Case[] 
   if (!okResponse.content['text/plain']) return [];
   const operation = validator.operationOf(path);
   const body = minimalBody(validator, path);
-  const name = path.slice('/api/'.length);
+  const defineCase = createCaseDefiner(path.slice('/api/'.length), path);
   const generateText = async (context: CaseContext, requestBody: Json) => {
     const response = await context.callAndValidate(path, withRequiredFields(operation, requestBody));
     assertAccepted(response);
     return response;
   };
-  const cases: Case[] = [
-    {
-      id: `${name}/stream`,
-      name: `${path}: the response is a chunked stream of plain text in UTF-8`,
-      provenance: 'documented',
-      isFree: false,
-      async check(context) {
-        const { headers } = await generateText(context, body);
-        const actual = `${headers.get('content-type')}, content-length ${headers.get('content-length') ?? 'absent'}`;
-        const isPlainText = /^text\/plain; charset=utf-8$/i.test(headers.get('content-type') ?? '');
-        if (!isPlainText || headers.has('content-length')) {
-          throw new Mismatch('text/plain; charset=utf-8, chunked', actual);
-        }
-      },
-    },
-    ...listSupportedLocales(operation).map(
-      (locale): Case => ({
-        id: `${name}/language-${locale}`,
-        name: `${path}: the text for locale ${locale} is in that language`,
-        provenance: 'documented',
-        isFree: false,
-        async check(context) {
+  return [
+    defineCase('stream', 'the response is a chunked stream of plain text in UTF-8', 'documented', async (context) => {
+      const { headers } = await generateText(context, body);
+      const actual = `${headers.get('content-type')}, content-length ${headers.get('content-length') ?? 'absent'}`;
+      const isPlainText = /^text\/plain; charset=utf-8$/i.test(headers.get('content-type') ?? '');
+      if (!isPlainText || headers.has('content-length')) {
+        throw new Mismatch('text/plain; charset=utf-8, chunked', actual);
+      }
+    }),
+    ...listSupportedLocales(operation).map((locale) =>
+      defineCase(
+        `language-${locale}`,
+        `the text for locale ${locale} is in that language`,
+        'documented',
+        async (context) => {
           const response = await generateText(context, withChanges(body, { locale }));
           if (!isWrittenIn(locale, response.text))
             throw new Mismatch(`a text in ${locale}`, describeResponse(response));
         },
-      }),
+      ),
     ),
-    {
-      id: `${name}/broken-stream-is-refunded`,
-      name: `${path}: a broken stream is refunded`,
-      provenance: 'assumed',
-      isFree: false,
-      async check(context) {
-        const key = await context.getKey();
-        const account = context.requireAccountControl(key, 'needs the control plane to break a stream');
-        await account.faults.add({ at: 'stream', effect: { fail: true }, times: 1 });
-        await context.call(path, body, { key }).catch(() => {});
-        await assertCharged(account, 0);
-      },
-    },
+    defineCase('broken-stream-is-refunded', 'a broken stream is refunded', 'assumed', async (context) => {
+      const key = await context.getKey();
+      const account = context.requireAccountControl(key, 'needs the control plane to break a stream');
+      await account.faults.add({ at: 'stream', effect: { fail: true }, times: 1 });
+      await context.call(path, body, { key }).catch(() => {});
+      await assertCharged(account, 0);
+    }),
   ];
-  return cases;
 }

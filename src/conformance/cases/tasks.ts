@@ -1,7 +1,7 @@
 import type { Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import { assertAccepted, assertCharged, assertEntryKinds, assertRefused, describeResponse } from '../assertions.ts';
-import type { Case, CaseContext } from '../case-context.ts';
+import { type Case, type CaseContext, createCaseDefiner } from '../case-context.ts';
 import { Mismatch, Skipped } from '../case-errors.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
 import { minimalBody, toPollBody, withChanges } from '../request-bodies.ts';
@@ -17,6 +17,7 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
   const body = minimalBody(validator, path);
   const price = validator.estimatePrice(path, body);
   const name = path.slice('/api/'.length, -'/generate'.length);
+  const defineCase = createCaseDefiner(name, name);
 
   async function submit(context: CaseContext, key: string) {
     const response = await context.callAndValidate(path, body, { key });
@@ -26,12 +27,11 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
   }
 
   return [
-    {
-      id: `${name}/task-completes`,
-      name: `${name}: a task is in progress, then completed with result files`,
+    defineCase(
+      'task-completes',
+      'a task is in progress, then completed with result files',
       provenance,
-      isFree: false,
-      async check(context) {
+      async (context) => {
         const key = await context.getKey();
         const { poll } = await submit(context, key);
         const firstPoll = await poll();
@@ -43,13 +43,12 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
           throw new Mismatch('a completed task', describeResponse(finalResponse));
         await assertFiles(context, finalResponse, getExpectedTraits(validator, path, body));
       },
-    },
-    {
-      id: `${name}/task-is-paid`,
-      name: `${name}: the price is charged on submission, and captured when the task completes`,
-      provenance: 'documented',
-      isFree: false,
-      async check(context) {
+    ),
+    defineCase(
+      'task-is-paid',
+      'the price is charged on submission, and captured when the task completes',
+      'documented',
+      async (context) => {
         const key = await context.getKey();
         const account = context.requireAccountControl(key, 'needs the control plane to read the ledger');
         const { poll } = await submit(context, key);
@@ -58,13 +57,12 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
         await assertCharged(account, price);
         assertEntryKinds(await account.ledger(), ['grant', 'hold', 'capture']);
       },
-    },
-    {
-      id: `${name}/failure-is-refunded`,
-      name: `${name}: a failed task is reported as failed, and refunded once`,
-      provenance: 'documented',
-      isFree: false,
-      async check(context) {
+    ),
+    defineCase(
+      'failure-is-refunded',
+      'a failed task is reported as failed, and refunded once',
+      'documented',
+      async (context) => {
         const key = await context.getKey();
         const account = context.requireAccountControl(key, 'needs the control plane to let a task fail');
         const { poll } = await submit(context, key);
@@ -77,13 +75,12 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
         await assertCharged(account, 0);
         assertEntryKinds(await account.ledger(), ['grant', 'hold', 'refund']);
       },
-    },
-    {
-      id: `${name}/task-of-another`,
-      name: `${name}: a task of another account cannot be polled`,
-      provenance: validator.hasErrorCode(pollPath, 'FORBIDDEN') ? 'observed' : 'documented',
-      isFree: false,
-      async check(context) {
+    ),
+    defineCase(
+      'task-of-another',
+      'a task of another account cannot be polled',
+      validator.hasErrorCode(pollPath, 'FORBIDDEN') ? 'observed' : 'documented',
+      async (context) => {
         if (!context.isControlled) throw new Skipped('needs a second account');
         const response = await context.callAndValidate(path, body, { key: await context.getKey() });
         assertAccepted(response);
@@ -93,29 +90,23 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
         const code = validator.hasErrorCode(pollPath, 'FORBIDDEN') ? 'FORBIDDEN' : 'TASK_NOT_FOUND';
         assertRefused(pollResponse, validator.getErrorCode(pollPath, code).status, code);
       },
-    },
-    {
-      id: `${name}/task-elsewhere`,
-      name: `${name}: no other API finds its tasks, for any key`,
-      provenance: 'assumed',
-      isFree: false,
-      async check(context) {
-        const key = await context.getKey();
-        const response = await context.callAndValidate(path, body, { key });
-        assertAccepted(response);
-        // An API that distinguishes another account's task might do so for another API's task.
-        const revealsOwner = validator.hasErrorCode(pollPath, 'FORBIDDEN') && context.isControlled;
-        const keys = revealsOwner ? [key, await context.getKey()] : [key];
-        for (const otherPollPath of listPollPaths(validator).filter((one) => one !== pollPath)) {
-          const code = validator.hasErrorCode(otherPollPath, 'TASK_NOT_FOUND') ? 'TASK_NOT_FOUND' : 'NOT_FOUND';
-          for (const pollBody of pollBodiesFor(validator, otherPollPath, response.body))
-            for (const callerKey of keys) {
-              const pollResponse = await context.callAndValidate(otherPollPath, pollBody, { key: callerKey });
-              assertRefused(pollResponse, validator.getErrorCode(otherPollPath, code).status, code);
-            }
-        }
-      },
-    },
+    ),
+    defineCase('task-elsewhere', 'no other API finds its tasks, for any key', 'assumed', async (context) => {
+      const key = await context.getKey();
+      const response = await context.callAndValidate(path, body, { key });
+      assertAccepted(response);
+      // An API that distinguishes another account's task might do so for another API's task.
+      const revealsOwner = validator.hasErrorCode(pollPath, 'FORBIDDEN') && context.isControlled;
+      const keys = revealsOwner ? [key, await context.getKey()] : [key];
+      for (const otherPollPath of listPollPaths(validator).filter((one) => one !== pollPath)) {
+        const code = validator.hasErrorCode(otherPollPath, 'TASK_NOT_FOUND') ? 'TASK_NOT_FOUND' : 'NOT_FOUND';
+        for (const pollBody of pollBodiesFor(validator, otherPollPath, response.body))
+          for (const callerKey of keys) {
+            const pollResponse = await context.callAndValidate(otherPollPath, pollBody, { key: callerKey });
+            assertRefused(pollResponse, validator.getErrorCode(otherPollPath, code).status, code);
+          }
+      }
+    }),
     {
       id: `${name}/credits-after-body`,
       name: `${name}: an invalid request is reported before insufficient credits`,

@@ -1,6 +1,6 @@
 import type { Json } from '../../openapi/json-schema.ts';
 import { assertAccepted, describeResponse } from '../assertions.ts';
-import type { Case } from '../case-context.ts';
+import { type Case, createCaseDefiner } from '../case-context.ts';
 import { Mismatch } from '../case-errors.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
 import { minimalBody, withChanges } from '../request-bodies.ts';
@@ -14,30 +14,21 @@ const ROW = /^\| *\d+ *\|.*\| *(\d+(?:\.\d+)?) ?s *\|$/gm;
 export function textCases(validator: ContractValidator, path: string): Case[] {
   const properties = getProperties(validator.operationOf(path));
   const base = minimalBody(validator, path);
-  const defineCase = (
-    id: string,
-    name: string,
-    body: (getFourSecondVideo: () => Buffer) => Json,
-    check: Check,
-  ): Case => ({
-    id: `${path.slice('/api/'.length)}/${id}`,
-    name: `${path}: ${name}`,
-    provenance: 'assumed',
-    isFree: false,
-    async check(context) {
+  const defineCase = createCaseDefiner(path.slice('/api/'.length), path);
+  const defineTextCase = (id: string, name: string, body: (getFourSecondVideo: () => Buffer) => Json, check: Check) =>
+    defineCase(id, name, 'assumed', async (context) => {
       const response = await context.callAndValidate(path, body(context.getFourSecondVideo));
       assertAccepted(response);
       const expected = check(response.text);
       if (expected !== undefined) throw new Mismatch(expected, describeResponse(response));
-    },
-  });
+    });
   if (properties.videoFile) {
     const requestBody = (getFourSecondVideo: () => Buffer) => ({
       videoSource: 'file',
       videoFile: getFourSecondVideo().toString('base64'),
     });
     return [
-      defineCase('rows-add-up', 'the shots of a 4 s video add up to its length', requestBody, (text) =>
+      defineTextCase('rows-add-up', 'the shots of a 4 s video add up to its length', requestBody, (text) =>
         sum([...text.matchAll(ROW)].map(([, seconds]) => Number(seconds))) === 4 ? undefined : 'rows of 4 s',
       ),
     ];
@@ -46,7 +37,7 @@ export function textCases(validator: ContractValidator, path: string): Case[] {
   const bodyWith = (changes: object) => () => withChanges(base, { topic: 'A heron on the ice', ...changes });
   return [
     ...[10, 15, 37.5].map((duration) =>
-      defineCase(
+      defineTextCase(
         `markers-${duration}`,
         `shots cover 0 to ${duration} s without gaps`,
         bodyWith({ duration }),
@@ -56,13 +47,13 @@ export function textCases(validator: ContractValidator, path: string): Case[] {
             : `shots from 0 to ${duration} s, each starting at the end of the previous one`,
       ),
     ),
-    defineCase('long-take', 'a long take has one shot', bodyWith({ technique: 'long-take' }), (text) =>
+    defineTextCase('long-take', 'a long take has one shot', bodyWith({ technique: 'long-take' }), (text) =>
       parseMarkers(text).length === 1 ? undefined : 'one shot',
     ),
-    defineCase('montage', 'a montage has several shots', bodyWith({ technique: 'montage' }), (text) =>
+    defineTextCase('montage', 'a montage has several shots', bodyWith({ technique: 'montage' }), (text) =>
       parseMarkers(text).length > 1 ? undefined : 'several shots',
     ),
-    defineCase('topic', 'the text names the topic', bodyWith({}), (text) =>
+    defineTextCase('topic', 'the text names the topic', bodyWith({}), (text) =>
       text.includes('A heron on the ice') ? undefined : 'a text about A heron on the ice',
     ),
   ];

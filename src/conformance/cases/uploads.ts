@@ -1,17 +1,10 @@
-import type { Provenance } from '../../http/pipeline/route-docs.ts';
 import type { Json } from '../../openapi/json-schema.ts';
-import { assertAccepted, assertRefused } from '../assertions.ts';
 import type { Case, CaseContext } from '../case-context.ts';
 import { type ContractValidator, getProperties } from '../contract-validator.ts';
+import { toCase, type Variant } from '../variants.ts';
 
-interface Upload {
-  id: string;
-  name: string;
+interface Upload extends Omit<Variant, 'body'> {
   body: (context: CaseContext) => Json;
-  /** Expected error code. Undefined: the request is accepted. */
-  code?: string;
-  /** Undefined: the provenance of the error code, or of the endpoint. */
-  provenance?: Provenance;
 }
 
 const createFileBody = (bytes: Buffer, more: object = {}) => ({
@@ -19,6 +12,12 @@ const createFileBody = (bytes: Buffer, more: object = {}) => ({
   videoFile: bytes.toString('base64'),
   ...more,
 });
+const createDataUrlBody =
+  (mediaType: string) =>
+  ({ getFourSecondVideo }: CaseContext) => ({
+    videoSource: 'file',
+    videoFile: `data:${mediaType};base64,${getFourSecondVideo().toString('base64')}`,
+  });
 /** The file type box of an MP4 file and nothing else: a valid MP4 without a video track. */
 const MP4_WITHOUT_VIDEO = Buffer.from('\0\0\0\x18ftypisom\0\0\x02\0isomiso2mp41', 'latin1').subarray(0, 24);
 
@@ -70,19 +69,13 @@ const uploads = (maxBytes: number): Upload[] => [
   {
     id: 'data-url',
     name: 'a file may be sent as a data URL',
-    body: ({ getFourSecondVideo }) => ({
-      videoSource: 'file',
-      videoFile: `data:video/mp4;base64,${getFourSecondVideo().toString('base64')}`,
-    }),
+    body: createDataUrlBody('video/mp4'),
     provenance: 'documented',
   },
   {
     id: 'other-media-type',
     name: 'a data URL with a media type other than MP4 is rejected',
-    body: ({ getFourSecondVideo }) => ({
-      videoSource: 'file',
-      videoFile: `data:video/webm;base64,${getFourSecondVideo().toString('base64')}`,
-    }),
+    body: createDataUrlBody('video/webm'),
     code: 'INVALID_FORMAT',
     provenance: 'assumed',
   },
@@ -95,19 +88,19 @@ const uploads = (maxBytes: number): Upload[] => [
   {
     id: 'other-site',
     name: 'a link to a site other than YouTube is rejected',
-    body: () => ({ videoSource: 'youtube', videoUrl: 'https://vimeo.com/76979871' }),
+    body: createLinkBody('youtube', 'https://vimeo.com/76979871'),
     code: 'INVALID_YOUTUBE_URL',
   },
   {
     id: 'no-mp4-link',
     name: 'a link to a file other than .mp4 is rejected',
-    body: () => ({ videoSource: 'url', videoUrl: 'https://static.nanophoto.ai/demo/nano-banana-pro.webp' }),
+    body: createLinkBody('url', 'https://static.nanophoto.ai/demo/nano-banana-pro.webp'),
     code: 'INVALID_VIDEO_URL',
   },
   {
     id: 'unreachable',
     name: 'a link to an unreachable host is rejected',
-    body: () => ({ videoSource: 'url', videoUrl: 'https://nowhere.invalid/video.mp4' }),
+    body: createLinkBody('url', 'https://nowhere.invalid/video.mp4'),
     code: 'VIDEO_DOWNLOAD_FAILED',
     provenance: 'assumed',
   },
@@ -127,10 +120,7 @@ const uploads = (maxBytes: number): Upload[] => [
   {
     id: 'too-large',
     name: `a file of more than ${maxBytes} bytes is rejected`,
-    body: ({ getFourSecondVideo }) => {
-      const video = getFourSecondVideo();
-      return createFileBody(padTo(video, maxBytes + 1));
-    },
+    body: ({ getFourSecondVideo }) => createFileBody(padTo(getFourSecondVideo(), maxBytes + 1)),
     code: 'FILE_TOO_LARGE',
   },
   {
@@ -144,22 +134,7 @@ const uploads = (maxBytes: number): Upload[] => [
 
 /** Cases for the sources of a video to analyze: links and uploads that are accepted or rejected. */
 export function uploadCases(validator: ContractValidator, path: string): Case[] {
-  const operation = validator.operationOf(path);
-  const { videoFile } = getProperties(operation);
+  const { videoFile } = getProperties(validator.operationOf(path));
   if (!videoFile) return [];
-  return uploads(videoFile['x-max-bytes']).map(({ id, name, body, code, provenance }) => {
-    const expectedError = code === undefined ? undefined : validator.getErrorCode(path, code);
-    const ownProvenance = provenance ?? expectedError?.provenance ?? (operation['x-source'] as Provenance);
-    return {
-      id: `${path.slice('/api/'.length)}/${id}`,
-      name: `${path}: ${name}`,
-      provenance: ownProvenance,
-      isFree: expectedError !== undefined && ownProvenance === 'documented',
-      async check(context) {
-        const response = await context.callAndValidate(path, body(context));
-        if (expectedError) assertRefused(response, expectedError.status, code!);
-        else assertAccepted(response);
-      },
-    };
-  });
+  return uploads(videoFile['x-max-bytes']).map((upload) => toCase(validator, path, upload, upload.body));
 }

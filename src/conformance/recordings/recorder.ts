@@ -84,7 +84,8 @@ function isRecordingOf(file: string, id: string): boolean {
   }
 }
 
-function withWriteErrors(path: string, write: () => void): void {
+/** @throws SetupError naming the path when `write` fails */
+export function withWriteErrors(path: string, write: () => void): void {
   try {
     write();
   } catch (cause) {

@@ -164,6 +164,11 @@ export function Form({ label, submit, do: work, onDone, children }: FormProps) {
   );
 }
 
+/** A popover with a form that closes it. */
+export const FormPopover = ({ button, ...form }: Omit<FormProps, 'onDone'> & { button: string }) => (
+  <Popover label={button}>{(close) => <Form {...form} onDone={close} />}</Popover>
+);
+
 type FieldProps = { label: string; hint?: string } & InputHTMLAttributes<HTMLInputElement>;
 
 export function Field({ label, hint, ...input }: FieldProps) {

@@ -1,37 +1,24 @@
-import { type ReadonlySignal, signal } from '@preact/signals';
+import { signal } from '@preact/signals';
 import type { Account, Fault, JournalEntry, LedgerEntry, Snapshot, Task, Verdict } from '../../client/types.ts';
 import { scheduleEvery, wallMs } from '../time.ts';
 import { ApiError, accountPath, requestJson } from './api.ts';
 import { connection, type LiveEvent, listen } from './event-stream.ts';
-import { createResource, type Resource } from './resource.ts';
+import { createResource } from './resource.ts';
 import { clearResultCache } from './result-cache.ts';
 import { createSingleFlight } from './single-flight.ts';
-import { createSyncedList, type SyncedList } from './synced-list.ts';
+import { createSyncedList } from './synced-list.ts';
 
 /** Maximum number of journal entries that the page keeps; the journal itself may hold more. */
 const MAX_REQUESTS = 5000;
 const REFRESH_INTERVAL_MS = 3000;
 
-/** An account and everything that belongs to it, kept up to date. */
-export interface AccountState {
-  readonly key: string;
-  readonly account: ReadonlySignal<Account | undefined>;
-  /** Wall time at which `account` was read. */
-  readonly readAtMs: ReadonlySignal<number>;
-  readonly isMissing: ReadonlySignal<boolean>;
-  readonly heldCredits: ReadonlySignal<number>;
-  readonly tasks: SyncedList<Task>;
-  readonly ledger: SyncedList<LedgerEntry>;
-  readonly requests: SyncedList<JournalEntry>;
-  readonly verdict: Resource<Verdict>;
-  readonly faults: Resource<{ faults: Fault[] }>;
-  readonly snapshots: Resource<{ snapshots: Snapshot[] }>;
-  stop(): void;
-}
+export type AccountState = ReturnType<typeof openAccount>;
 
-export function openAccount(key: string): AccountState {
+/** Opens an account and everything that belongs to it, kept up to date until `stop`. */
+export function openAccount(key: string) {
   const subPath = (rest: string) => accountPath(key, rest);
   const account = signal<Account | undefined>(undefined);
+  /** Wall time at which `account` was read. */
   const readAtMs = signal(wallMs());
   const isMissing = signal(false);
   const heldCredits = signal(0);

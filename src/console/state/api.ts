@@ -82,6 +82,12 @@ export async function requestJson<Result>(method: string, path: string, body?: u
   return (response.status === 204 ? undefined : await response.json()) as Result;
 }
 
+/** Sends a request to the emulator and returns the message for the toast. @throws ApiError */
+export async function requestAction(method: string, path: string, message: string, body?: unknown): Promise<string> {
+  await requestJson(method, path, body);
+  return message;
+}
+
 /** The control-plane path of an account. @throws ApiError for a dot segment, which would lead to another path */
 export function accountPath(key: string, rest = ''): string {
   if (isDotSegment(key)) throw new ApiError('ACCOUNT_NOT_FOUND', `${key} is not a valid key.`);

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Account } from '../../client/types.ts';
-import { ActionButton, CopyButton, Field, Form, Popover, SelectField } from '../components/buttons.tsx';
+import { ActionButton, CopyButton, Field, Form, FormPopover, Popover, SelectField } from '../components/buttons.tsx';
 import { formatDateTime, formatNumber, formatTime, toIsoString } from '../components/format.ts';
 import { accountHref, TABS, type Tab } from '../route.ts';
 import { type AccountState, openAccount } from '../state/account.ts';
@@ -122,25 +122,21 @@ function CreditsCard({ state, account }: CardProps) {
       <h2>Credits</h2>
       <p class="figure">{formatNumber(account.credits)}</p>
       <p class="quiet">{held > 0 ? `${formatNumber(held)} held` : 'none held'}</p>
-      <Popover label="Adjust …">
-        {(close) => (
-          <Form
-            label="Adjust credits"
-            submit="Apply"
-            onDone={close}
-            do={async ({ amount, reason }) => {
-              const { credits } = await requestJson<Account>('POST', accountPath(state.key, '/credits'), {
-                amount: Number(amount),
-                reason,
-              });
-              return `New balance: ${formatNumber(credits)}.`;
-            }}
-          >
-            <Field label="Amount" name="amount" type="number" required step={1} hint="Negative to remove credits." />
-            <Field label="Reason" name="reason" maxLength={500} />
-          </Form>
-        )}
-      </Popover>
+      <FormPopover
+        button="Adjust …"
+        label="Adjust credits"
+        submit="Apply"
+        do={async ({ amount, reason }) => {
+          const { credits } = await requestJson<Account>('POST', accountPath(state.key, '/credits'), {
+            amount: Number(amount),
+            reason,
+          });
+          return `New balance: ${formatNumber(credits)}.`;
+        }}
+      >
+        <Field label="Amount" name="amount" type="number" required step={1} hint="Negative to remove credits." />
+        <Field label="Reason" name="reason" maxLength={500} />
+      </FormPopover>
     </section>
   );
 }
@@ -223,35 +219,31 @@ function ClockCard({ state, account }: CardProps) {
         </ActionButton>
         <ActionButton do={() => advance(state, MINUTE_MS)}>+1 minute</ActionButton>
         <ActionButton do={() => advanceToEnd(state)}>To the end</ActionButton>
-        <Popover label="Change …">
-          {(close) => (
-            <Form
-              label="Change the clock"
-              submit="Change"
-              onDone={close}
-              do={async ({ mode: newMode, speed }) => {
-                await requestJson('PUT', accountPath(state.key, '/clock'), { mode: newMode });
-                if (speed !== undefined) await requestJson('PATCH', accountPath(state.key), { speed: Number(speed) });
-                return `Clock mode: ${newMode}.`;
-              }}
-            >
-              <SelectField
-                label="Mode"
-                name="mode"
-                value={mode}
-                options={Object.entries(MODE_DESCRIPTIONS).map(([name, text]) => [name, `${name} – ${text}`])}
-              />
-              <Field
-                label="Speed"
-                name="speed"
-                type="number"
-                min={0.000001}
-                step="any"
-                placeholder={String(account.speed)}
-              />
-            </Form>
-          )}
-        </Popover>
+        <FormPopover
+          button="Change …"
+          label="Change the clock"
+          submit="Change"
+          do={async ({ mode: newMode, speed }) => {
+            await requestJson('PUT', accountPath(state.key, '/clock'), { mode: newMode });
+            if (speed !== undefined) await requestJson('PATCH', accountPath(state.key), { speed: Number(speed) });
+            return `Clock mode: ${newMode}.`;
+          }}
+        >
+          <SelectField
+            label="Mode"
+            name="mode"
+            value={mode}
+            options={Object.entries(MODE_DESCRIPTIONS).map(([name, text]) => [name, `${name} – ${text}`])}
+          />
+          <Field
+            label="Speed"
+            name="speed"
+            type="number"
+            min={0.000001}
+            step="any"
+            placeholder={String(account.speed)}
+          />
+        </FormPopover>
       </div>
     </section>
   );

@@ -1,6 +1,6 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { Account } from '../../client/types.ts';
-import { ConfirmButton, Field, Form, Popover, SelectField } from '../components/buttons.tsx';
+import { ConfirmButton, Field, FormPopover, SelectField } from '../components/buttons.tsx';
 import { formatDateTime, formatNumber, pluralize, toIsoString } from '../components/format.ts';
 import { VirtualList } from '../components/virtual-list.tsx';
 import { accountHref, navigate } from '../route.ts';
@@ -38,7 +38,7 @@ export function AccountsView() {
           onInput={(event) => setQuery(event.currentTarget.value)}
         />
         <span class="quiet">{pluralize(filtered.length, 'account')}</span>
-        <Popover label="New account …">{(close) => <NewAccount onDone={close} />}</Popover>
+        <NewAccount />
         <ConfirmButton
           do={async () => {
             const { accounts: count } = await requestJson<{ accounts: number }>('POST', '__admin/reset');
@@ -97,11 +97,11 @@ function Row({ account }: { account: Account }) {
 /** Behind a balancer, the key decides which node serves an account, not the console in which it was created. */
 const isClusterNode = /\/nodes\/[^/]+$/.test(ORIGIN);
 
-const NewAccount = ({ onDone }: { onDone: () => void }) => (
-  <Form
+const NewAccount = () => (
+  <FormPopover
+    button="New account …"
     label="Create an account"
     submit="Create"
-    onDone={onDone}
     do={async ({ key, credits, clock }) => {
       const body = { key, clock, credits: credits === undefined ? undefined : Number(credits) };
       const created = await requestJson<Account>('POST', '__admin/accounts', body);
@@ -118,7 +118,7 @@ const NewAccount = ({ onDone }: { onDone: () => void }) => (
     />
     <Field label="Credits" name="credits" type="number" min={0} placeholder="1000" />
     <SelectField label="Clock" name="clock" options={['real', 'frozen', 'auto']} />
-  </Form>
+  </FormPopover>
 );
 
 const TickingTime = ({ account }: { account: Account }) => (

@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks';
 import type { Fault } from '../../client/types.ts';
 import { ConfirmButton } from '../components/buttons.tsx';
 import type { AccountState } from '../state/account.ts';
-import { accountPath, requestJson } from '../state/api.ts';
+import { accountPath, requestAction } from '../state/api.ts';
 import { listen } from '../state/event-stream.ts';
 import { createResource } from '../state/resource.ts';
 import { scheduleEvery } from '../time.ts';
@@ -82,10 +82,7 @@ function FaultList({ title, path, faults }: { title: string; path: string; fault
             </div>
             <ConfirmButton
               target={`rule ${fault.id}`}
-              do={async () => {
-                await requestJson('DELETE', `${path}/${encodeURIComponent(fault.id)}`);
-                return `Rule ${fault.id} removed.`;
-              }}
+              do={() => requestAction('DELETE', `${path}/${encodeURIComponent(fault.id)}`, `Rule ${fault.id} removed.`)}
             >
               Remove
             </ConfirmButton>
@@ -95,10 +92,7 @@ function FaultList({ title, path, faults }: { title: string; path: string; fault
       {faults !== undefined && faults.length > 1 && (
         <ConfirmButton
           target={title.charAt(0).toLowerCase() + title.slice(1)}
-          do={async () => {
-            await requestJson('DELETE', path);
-            return 'All rules removed.';
-          }}
+          do={() => requestAction('DELETE', path, 'All rules removed.')}
         >
           Remove all
         </ConfirmButton>

@@ -6,7 +6,7 @@ import { ListDetail } from '../components/list-detail.tsx';
 import { VirtualList } from '../components/virtual-list.tsx';
 import { accountHref, navigate } from '../route.ts';
 import { type AccountState, isUntouched } from '../state/account.ts';
-import { accountPath, requestJson } from '../state/api.ts';
+import { accountPath, requestAction } from '../state/api.ts';
 import { FirstRun } from './first-run.tsx';
 import { RequestDetail } from './request-detail.tsx';
 
@@ -55,10 +55,7 @@ export function RequestsView({ state, id }: { state: AccountState; id: string | 
             <ConfirmButton
               target="the journal"
               disabled={all.length === 0}
-              do={async () => {
-                await requestJson('DELETE', accountPath(key, '/requests'));
-                return 'Journal cleared.';
-              }}
+              do={() => requestAction('DELETE', accountPath(key, '/requests'), 'Journal cleared.')}
             >
               Clear
             </ConfirmButton>

@@ -3,7 +3,7 @@ import { ActionButton, ConfirmButton, Field, Form } from '../components/buttons.
 import { formatDateTime } from '../components/format.ts';
 import { accountHref, navigate } from '../route.ts';
 import type { AccountState } from '../state/account.ts';
-import { accountPath, requestJson } from '../state/api.ts';
+import { accountPath, requestAction, requestJson } from '../state/api.ts';
 
 /** The tab for snapshots, forks and resets of an account. */
 export function SnapshotsView({ state }: { state: AccountState }) {
@@ -22,10 +22,7 @@ export function SnapshotsView({ state }: { state: AccountState }) {
             </p>
             <ConfirmButton
               target={name}
-              do={async () => {
-                await requestJson('POST', restorePath(name));
-                return `Snapshot ${name} restored.`;
-              }}
+              do={() => requestAction('POST', restorePath(name), `Snapshot ${name} restored.`)}
             >
               Restore
             </ConfirmButton>
@@ -36,10 +33,7 @@ export function SnapshotsView({ state }: { state: AccountState }) {
       <Form
         label="Take a snapshot"
         submit="Take a snapshot"
-        do={async ({ name }) => {
-          await requestJson('POST', accountPath(key, '/snapshots'), { name });
-          return `Snapshot ${name} taken.`;
-        }}
+        do={({ name }) => requestAction('POST', accountPath(key, '/snapshots'), `Snapshot ${name} taken.`, { name })}
       >
         <Field label="Name" name="name" required pattern="[A-Za-z0-9._\-]+" maxLength={100} />
       </Form>
@@ -62,12 +56,7 @@ export function SnapshotsView({ state }: { state: AccountState }) {
         requests in progress.
       </p>
       <div class="actions">
-        <ConfirmButton
-          do={async () => {
-            await requestJson('POST', accountPath(key, '/reset'));
-            return 'Account reset.';
-          }}
-        >
+        <ConfirmButton do={() => requestAction('POST', accountPath(key, '/reset'), 'Account reset.')}>
           Reset this account
         </ConfirmButton>
         <ActionButton

@@ -1,5 +1,5 @@
 import type { JournalEntry, Task } from '../../client/types.ts';
-import { ActionButton, CopyButton, Form, Popover, SelectField } from '../components/buttons.tsx';
+import { ActionButton, CopyButton, FormPopover, SelectField } from '../components/buttons.tsx';
 import {
   formatDateTime,
   formatDuration,
@@ -13,7 +13,7 @@ import { Json } from '../components/json.tsx';
 import { ResultFile } from '../components/media.tsx';
 import { accountHref } from '../route.ts';
 import type { AccountState } from '../state/account.ts';
-import { accountPath, requestJson } from '../state/api.ts';
+import { accountPath, requestAction } from '../state/api.ts';
 import { contract } from '../state/contract.ts';
 import { getResultFields } from '../state/result-cache.ts';
 import { endsAtMs } from '../timeline.ts';
@@ -53,15 +53,10 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
           <ActionButton disabled={endMs === undefined} do={() => advance(state, endMs! - exactTimeMs(state))}>
             To its end
           </ActionButton>
-          <ActionButton
-            do={async () => {
-              await requestJson('POST', accountPath(key, `/tasks/${encodeURIComponent(id)}/complete`));
-              return `Task ${id} completed.`;
-            }}
-          >
+          <ActionButton do={() => requestAction('POST', actionPath(key, id, 'complete'), `Task ${id} completed.`)}>
             Complete now
           </ActionButton>
-          <Popover label="Fail …">{(close) => <FailForm state={state} task={task} onDone={close} />}</Popover>
+          <FailForm accountKey={key} task={task} />
         </div>
       )}
       {getResultFields(task).map(([field, kind]) => (
@@ -91,25 +86,13 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
         </li>
       </ol>
       <dl>
-        <dt>Created at</dt>
-        <dd>{formatDateTime(task.createdAt)}</dd>
-        {isRunning && endMs !== undefined && (
-          <>
-            <dt>Finishes at</dt>
-            <dd>{formatDateTime(toIsoString(endMs))}</dd>
-          </>
-        )}
-        {task.finishedAt && (
-          <>
-            <dt>Finished at</dt>
-            <dd>{formatDateTime(task.finishedAt)}</dd>
-          </>
-        )}
+        <Fact name="Created at">{formatDateTime(task.createdAt)}</Fact>
+        {isRunning && endMs !== undefined && <Fact name="Finishes at">{formatDateTime(toIsoString(endMs))}</Fact>}
+        {task.finishedAt && <Fact name="Finished at">{formatDateTime(task.finishedAt)}</Fact>}
         {task.generationId && (
-          <>
-            <dt>Generation id</dt>
-            <dd class="mono">{task.generationId}</dd>
-          </>
+          <Fact name="Generation id" class="mono">
+            {task.generationId}
+          </Fact>
         )}
       </dl>
       {entries.length > 0 && (
@@ -143,6 +126,16 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
   );
 }
 
+const actionPath = (key: string, id: string, action: 'complete' | 'fail') =>
+  accountPath(key, `/tasks/${encodeURIComponent(id)}/${action}`);
+
+const Fact = ({ name, ...description }: { name: string; class?: string; children: string }) => (
+  <>
+    <dt>{name}</dt>
+    <dd {...description} />
+  </>
+);
+
 const MAX_REQUESTS = 50;
 
 /** Families whose result is a text, sent only in the response to the request itself. */
@@ -157,23 +150,23 @@ function TextLocation({ state: { key }, requests: [first] }: { state: AccountSta
   );
 }
 
-function FailForm({ state, task, onDone }: { state: AccountState; task: Task; onDone: () => void }) {
-  const { family, id } = task;
+function FailForm({ accountKey, task: { family, id } }: { accountKey: string; task: Task }) {
   const documented = contract.value?.endpoints.filter((endpoint) => endpoint.family === family) ?? [];
   const codes = documented.flatMap((endpoint) =>
     endpoint.codes.filter(({ status, code }) => status >= 500 && code !== OVERLOADED_CODE).map(({ code }) => code),
   );
   return (
-    <Form
+    <FormPopover
+      button="Fail …"
       label="Fail this task"
       submit="Fail"
-      onDone={onDone}
-      do={async ({ error }) => {
-        await requestJson('POST', accountPath(state.key, `/tasks/${encodeURIComponent(id)}/fail`), { error });
-        return `Task ${id} failed; its credits were refunded.`;
-      }}
+      do={({ error }) =>
+        requestAction('POST', actionPath(accountKey, id, 'fail'), `Task ${id} failed; its credits were refunded.`, {
+          error,
+        })
+      }
     >
       <SelectField label="Error code" name="error" options={[...new Set([DEFAULT_CODE, ...codes])]} />
-    </Form>
+    </FormPopover>
   );
 }

@@ -2,25 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Account } from '../../core/accounts/accounts.ts';
 import type { Core } from '../../core/core.ts';
+import { apiKey, PROFILE, requestLimit, resolveProfile, seed, speed, strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { AdminError } from '../error-codes.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, textCursor } from '../pagination.ts';
 import { AccountSchema, Accounts } from '../response-schemas.ts';
-import {
-  AccountParams,
-  apiKey,
-  PROFILE,
-  remainingRequests,
-  requestLimit,
-  resolveProfile,
-  seed,
-  speed,
-  strict,
-  toTimestamp,
-  toTimestampOrNull,
-} from '../schemas.ts';
+import { AccountParams, remainingRequests, toTimestamp, toTimestampOrNull } from '../schemas.ts';
 
 export const NewAccount = strict({ key: apiKey.optional(), ...PROFILE });
 export const AccountChanges = strict({

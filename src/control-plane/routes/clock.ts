@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import type { Transition } from '../../core/tasks/task.ts';
+import { mode, strict, timestampMs } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { AdvanceSchema, ClockChange } from '../response-schemas.ts';
-import { AccountParams, mode, strict, timestampMs, toTimestamp } from '../schemas.ts';
+import { AccountParams, toTimestamp } from '../schemas.ts';
 
 /** About a hundred years. */
 const MAX_ADVANCE_MS = 3_200_000_000_000;

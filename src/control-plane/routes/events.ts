@@ -1,10 +1,10 @@
 import { PassThrough } from 'node:stream';
 import { z } from 'zod';
 import type { CoreEvent } from '../../core/events.ts';
+import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { onFinished } from '../../http/pipeline/response-lifecycle.ts';
 import { defineOperation, type Operation } from '../operation.ts';
-import { strict } from '../schemas.ts';
 import { toTransitionJson } from './clock.ts';
 import { toLedgerEntryJson } from './ledger.ts';
 

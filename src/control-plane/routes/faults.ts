@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Fault, Rule } from '../../core/faults/fault-rules.ts';
+import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
 import { AdminError } from '../error-codes.ts';
@@ -7,8 +8,8 @@ import { createFamilySchema, createFaultRuleSchema } from '../fault-rule-schema.
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
-import { createFaultListSchema, createFaultSchema } from '../response-schemas.ts';
-import { AccountParams, strict } from '../schemas.ts';
+import { createFaultSchema, createListSchema } from '../response-schemas.ts';
+import { AccountParams } from '../schemas.ts';
 
 /** Operations on fault rules: those of one account and the global ones. */
 export function faultOperations({ core, settings }: HttpContext, families: readonly Family[]): Operation[] {
@@ -32,7 +33,7 @@ export function faultOperations({ core, settings }: HttpContext, families: reado
       description: 'In order of creation, including rules that are used up.',
       params,
       query: strict(paginationParams(sequenceCursor)),
-      responses: { 200: createFaultListSchema(FaultSchema) },
+      responses: { 200: createListSchema('faults', FaultSchema) },
       async handler({ params, query }) {
         const faults = core.faults.list(ownerFor(params)).filter(({ id }) => id > query.after);
         const { items, next } = paginate(faults, query.limit, ({ id }) => String(id));

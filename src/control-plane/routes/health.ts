@@ -1,6 +1,8 @@
+import { z } from 'zod';
 import type { HttpContext } from '../../http/context.ts';
 import { defineOperation, type Operation } from '../operation.ts';
-import { HealthResponse, ReadyResponse, StoppingResponse } from '../response-schemas.ts';
+
+const createStatusSchema = (status: string) => z.strictObject({ status: z.literal(status) });
 
 /** Liveness and readiness. */
 export const healthOperations = ({ core, stopping }: HttpContext): Operation[] => [
@@ -11,7 +13,7 @@ export const healthOperations = ({ core, stopping }: HttpContext): Operation[] =
     tag: 'emulator',
     summary: 'Check liveness',
     description: 'Responds as long as the process serves requests.',
-    responses: { 200: HealthResponse },
+    responses: { 200: createStatusSchema('ok') },
     isOpen: true,
     handler: async () => ({ status: 'ok' }),
   }),
@@ -23,7 +25,7 @@ export const healthOperations = ({ core, stopping }: HttpContext): Operation[] =
     tag: 'emulator',
     summary: 'Check readiness',
     description: '503 while the emulator is stopping.',
-    responses: { 200: ReadyResponse, 503: StoppingResponse },
+    responses: { 200: createStatusSchema('ready'), 503: createStatusSchema('stopping') },
     isOpen: true,
     async handler(_request, reply) {
       const isReady = core.isOpen() && !stopping.aborted;

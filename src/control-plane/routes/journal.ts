@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { type Entry, getTaskIds, redactKey, toResponseHeaders } from '../../http/journal/entry.ts';
 import { parseJsonText } from '../../http/pipeline/body.ts';
@@ -7,7 +8,7 @@ import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
 import { CountResponse, Journal, JournalEntrySchema } from '../response-schemas.ts';
-import { AccountParams, apiPath, integerMeta, strict, toTimestamp } from '../schemas.ts';
+import { AccountParams, apiPath, integerMeta, toTimestamp } from '../schemas.ts';
 
 const FILTER_FIELDS = {
   path: apiPath.optional().meta({ description: 'The path as requested; every path when absent.' }),

@@ -1,10 +1,11 @@
 import type { LedgerEntry } from '../../core/ledger/ledger-entry.ts';
+import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
 import { AccountSchema, Ledger, Verification } from '../response-schemas.ts';
-import { AccountParams, credits, reason, strict, toTimestamp } from '../schemas.ts';
+import { AccountParams, credits, reason, toTimestamp } from '../schemas.ts';
 import { toAccountJson } from './accounts.ts';
 
 /** Operations that change a balance, list its ledger entries and verify them. */

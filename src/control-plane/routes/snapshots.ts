@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import type { Snapshot } from '../../core/accounts/snapshots.ts';
+import { apiKey, strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, textCursor } from '../pagination.ts';
 import { AccountSchema, ResetResponse, SnapshotSchema, Snapshots } from '../response-schemas.ts';
-import { AccountParams, apiKey, snapshotName, strict, toTimestamp } from '../schemas.ts';
+import { AccountParams, snapshotName, toTimestamp } from '../schemas.ts';
 import { toAccountJson } from './accounts.ts';
 
 /** Operations that save, restore, copy and reset the state of accounts. */

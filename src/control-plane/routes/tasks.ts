@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { anySignal } from '../../core/abort-signals.ts';
 import type { Task, TaskStatus } from '../../core/tasks/task.ts';
+import { boundedText, strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
 import { responseSignal } from '../../http/pipeline/response-lifecycle.ts';
@@ -11,16 +12,8 @@ import { createFamilySchema } from '../fault-rule-schema.ts';
 import { requireAccount, requireAccountTask, requireTask } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, textCursor } from '../pagination.ts';
-import { createTaskListSchema, createTaskSchema } from '../response-schemas.ts';
-import {
-  AccountParams,
-  boundedText,
-  integerMeta,
-  strict,
-  TaskParams,
-  toTimestamp,
-  toTimestampOrNull,
-} from '../schemas.ts';
+import { createListSchema, createTaskSchema } from '../response-schemas.ts';
+import { AccountParams, integerMeta, TaskParams, toTimestamp, toTimestampOrNull } from '../schemas.ts';
 
 const MAX_WAIT_MS = 600_000;
 const DEFAULT_WAIT_MS = 10_000;
@@ -87,7 +80,7 @@ export function taskOperations(context: HttpContext, families: readonly Family[]
       description: 'Oldest first.',
       params: AccountParams,
       query: TasksQuery,
-      responses: { 200: createTaskListSchema(TaskSchema) },
+      responses: { 200: createListSchema('tasks', TaskSchema) },
       codes: ['TASK_NOT_FOUND'],
       async handler(request) {
         const { id } = requireAccount(core, request.params);

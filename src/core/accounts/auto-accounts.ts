@@ -8,8 +8,6 @@ import type { Account, AccountProfile, Accounts } from './accounts.ts';
 /** Bounds the cost of one new account while most of the others have running tasks. */
 const MAX_EVICTION_SCANS = 1000;
 
-export type AutoAccounts = ReturnType<typeof createAutoAccounts>;
-
 /**
  * Creates accounts at the first request of an unknown key, up to `maxAccounts`. At the limit, the least recently used
  * account is evicted with all its data; accounts with running tasks are in use and are skipped. The order of use is

@@ -11,8 +11,6 @@ const CACHE_SIZE = 2000;
 /** Identifies a task for a write. */
 export type TaskKey = Pick<Task, 'accountId' | 'seq' | 'id'>;
 
-export type TaskStore = ReturnType<typeof createTaskStore>;
-
 /**
  * Reads and writes task rows, with a cache of recently created and polled tasks because polls repeat. All writes to the
  * table go through here; a snapshot's copy calls `invalidate`.

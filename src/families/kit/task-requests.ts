@@ -35,12 +35,12 @@ function withPlanOverrides(context: HttpContext, request: FastifyRequest, orders
 
 /** The polled tasks in their current state; undefined for ids that are not of this account and family. */
 export function poll(
-  { core, journal }: HttpContext,
+  { core }: HttpContext,
   request: FastifyRequest,
   family: string,
   ids: readonly string[],
 ): (Task | undefined)[] {
   const tasks = core.timeline.poll(getAccount(request).id, ids, family);
-  if (request.state.journalEntry) journal.recordPoll(request.state.journalEntry, tasks);
+  request.state.journalEntry?.setPolled(tasks.filter((task) => task !== undefined));
   return tasks;
 }

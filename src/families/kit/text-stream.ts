@@ -79,7 +79,7 @@ export function streamText(
           if (left < bytes.length) yield bytes.subarray(left);
         } else yield bytes;
         sentBytes += bytes.length;
-        if (entry) context.journal.appendResponseBody(entry, chunk);
+        entry?.appendResponseBody(chunk);
       }
     } catch (error) {
       work.fail(error);

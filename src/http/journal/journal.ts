@@ -1,7 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { Account } from '../../core/accounts/accounts.ts';
 import type { Core } from '../../core/core.ts';
-import type { Task } from '../../core/tasks/task.ts';
 import { BoundedLog, LogGroup } from './bounded-log.ts';
 import { Entry, getTaskIds } from './entry.ts';
 
@@ -76,16 +75,6 @@ export function createJournal(core: Core, maxEntries: number) {
     },
     /** Returns the number of requests without a valid key since the start. */
     getUnauthorizedCount: () => unauthorizedCount,
-
-    /** Records the tasks that a poll reports. */
-    recordPoll(entry: Entry, tasks: readonly (Task | undefined)[]): void {
-      entry.setPolled(tasks.filter((task) => task !== undefined));
-    },
-
-    /** Records a part of the response body. */
-    appendResponseBody(entry: Entry, text: string): void {
-      entry.appendResponseBody(text);
-    },
 
     /** Counts a response to an authenticated request, even when the journal is off. */
     countResponse(status: number): void {

@@ -21,6 +21,10 @@ export type ErrorTable = Readonly<Record<string, ErrorSpec>>;
 /** A code of the given table. */
 export type ErrorCode<Errors extends ErrorTable> = keyof Errors & string;
 
+/** An error whose key in the table is an internal name; the body has `errorCode`. */
+const internal = (status: number, errorCode: string, error: string) =>
+  ({ status, provenance: 'assumed', errorCode, error }) as const;
+
 /**
  * The error codes of every route. Source: vendor page "API Overview", common error codes. The wording of LOGIN_REQUIRED
  * is assumed, and so is everything from NOT_FOUND on.
@@ -46,87 +50,34 @@ export const COMMON_ERRORS = {
   },
   INTERNAL_ERROR: { status: 500, provenance: 'documented', error: 'Internal server error' },
   // For requests that are in progress when the server stops.
-  STOPPING: { status: 500, provenance: 'assumed', errorCode: 'INTERNAL_ERROR', error: 'Internal server error' },
+  STOPPING: internal(500, 'INTERNAL_ERROR', 'Internal server error'),
   NOT_FOUND: { status: 404, provenance: 'assumed', error: 'Not found' },
   METHOD_NOT_ALLOWED: { status: 405, provenance: 'assumed', error: 'Method not allowed. Use POST.' },
-  BODY_NOT_JSON: {
-    status: 400,
-    provenance: 'assumed',
-    errorCode: 'INVALID_INPUT',
-    error: 'The request body is not valid JSON',
-  },
-  BODY_TOO_LARGE: {
-    status: 413,
-    provenance: 'assumed',
-    errorCode: 'INVALID_INPUT',
-    error: 'The request body is too large',
-  },
-  UNSUPPORTED_MEDIA_TYPE: {
-    status: 415,
-    provenance: 'assumed',
-    errorCode: 'INVALID_INPUT',
-    error: 'Content-Type must be application/json',
-  },
-  PROXY_REFUSED: {
-    status: 403,
-    provenance: 'assumed',
-    errorCode: 'FORBIDDEN',
-    error: 'This proxy only connects to nanophoto.ai',
-  },
-  AUTHORITY_FAILED: {
-    status: 503,
-    provenance: 'assumed',
-    errorCode: 'SERVICE_UNAVAILABLE',
-    error: 'No certificate could be issued for this tunnel; see the log of the emulator',
-  },
-  HOST_REQUIRED: {
-    status: 400,
-    provenance: 'assumed',
-    errorCode: 'INVALID_INPUT',
-    error: 'The Host header is missing',
-  },
-  MALFORMED_REQUEST: {
-    status: 400,
-    provenance: 'assumed',
-    errorCode: 'INVALID_INPUT',
-    error: 'The HTTP request is malformed',
-  },
-  REQUEST_TIMEOUT: {
-    status: 408,
-    provenance: 'assumed',
-    errorCode: 'INVALID_INPUT',
-    error: 'The request took too long to arrive',
-  },
-  HEADERS_TOO_LARGE: {
-    status: 431,
-    provenance: 'assumed',
-    errorCode: 'INVALID_INPUT',
-    error: 'The request headers are too large',
-  },
-  TOO_MANY_CONNECTIONS: {
-    status: 503,
-    provenance: 'assumed',
-    errorCode: 'SERVICE_UNAVAILABLE',
-    error: 'Too many connections to this emulator (--connection-limit)',
-  },
-  TOO_MANY_STREAMS: {
-    status: 503,
-    provenance: 'assumed',
-    errorCode: 'SERVICE_UNAVAILABLE',
-    error: 'Too many concurrent streaming responses (--stream-limit)',
-  },
-  TOO_MANY_ACCOUNTS: {
-    status: 503,
-    provenance: 'assumed',
-    errorCode: 'SERVICE_UNAVAILABLE',
-    error: 'Too many auto-created accounts are in use (--auto-account-limit)',
-  },
-  EXPECTATION_FAILED: {
-    status: 417,
-    provenance: 'assumed',
-    errorCode: 'INVALID_INPUT',
-    error: 'The expectation in the Expect header cannot be met',
-  },
+  BODY_NOT_JSON: internal(400, 'INVALID_INPUT', 'The request body is not valid JSON'),
+  BODY_TOO_LARGE: internal(413, 'INVALID_INPUT', 'The request body is too large'),
+  UNSUPPORTED_MEDIA_TYPE: internal(415, 'INVALID_INPUT', 'Content-Type must be application/json'),
+  PROXY_REFUSED: internal(403, 'FORBIDDEN', 'This proxy only connects to nanophoto.ai'),
+  AUTHORITY_FAILED: internal(
+    503,
+    'SERVICE_UNAVAILABLE',
+    'No certificate could be issued for this tunnel; see the log of the emulator',
+  ),
+  HOST_REQUIRED: internal(400, 'INVALID_INPUT', 'The Host header is missing'),
+  MALFORMED_REQUEST: internal(400, 'INVALID_INPUT', 'The HTTP request is malformed'),
+  REQUEST_TIMEOUT: internal(408, 'INVALID_INPUT', 'The request took too long to arrive'),
+  HEADERS_TOO_LARGE: internal(431, 'INVALID_INPUT', 'The request headers are too large'),
+  TOO_MANY_CONNECTIONS: internal(
+    503,
+    'SERVICE_UNAVAILABLE',
+    'Too many connections to this emulator (--connection-limit)',
+  ),
+  TOO_MANY_STREAMS: internal(503, 'SERVICE_UNAVAILABLE', 'Too many concurrent streaming responses (--stream-limit)'),
+  TOO_MANY_ACCOUNTS: internal(
+    503,
+    'SERVICE_UNAVAILABLE',
+    'Too many auto-created accounts are in use (--auto-account-limit)',
+  ),
+  EXPECTATION_FAILED: internal(417, 'INVALID_INPUT', 'The expectation in the Expect header cannot be met'),
 } satisfies ErrorTable;
 
 /** The 402 response of Sora 2 and Veo 3.1, whose pages show it without `success`. */

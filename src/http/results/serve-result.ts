@@ -8,8 +8,6 @@ import { getFileName, type ResultFile } from './result-file.ts';
 
 export const CONTENT_TYPES: Record<ResultFile['extension'], string> = { mp4: 'video/mp4', jpg: 'image/jpeg' };
 
-export type ResultServer = ReturnType<typeof createResultServer>;
-
 /** Creates functions that serve the files of tasks. Their callers decide on access. */
 export function createResultServer({
   core,
