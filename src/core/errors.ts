@@ -21,6 +21,7 @@ export class EmulatorError<Code extends string = string> extends Error {
 export type CoreErrorCode =
   | 'ACCOUNT_EXISTS'
   | 'ACCOUNT_NOT_FOUND'
+  | 'BALANCE_TOO_HIGH'
   | 'BALANCE_TOO_LOW'
   | 'CLOCK_BACKWARDS'
   | 'CLOCK_TOO_FAR'

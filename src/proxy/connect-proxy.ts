@@ -22,7 +22,7 @@ export interface ConnectProxyOptions {
   /** Opens the authority on first use. */
   authority: () => Promise<Authority>;
   clock: Clock;
-  /** HTTP response, as text, to CONNECT requests for other hosts. */
+  /** HTTP response, as text, to CONNECT requests for other hosts and to those inside a tunnel. */
   refusalResponse: string;
   /** HTTP response, as text, to CONNECT requests that fail for lack of a certificate. */
   failureResponse: string;
@@ -48,6 +48,8 @@ export function createConnectProxy({
 }: ConnectProxyOptions) {
   /** Connections during the TLS handshake and refused connections, which the server does not know. */
   const pendingSockets = new Set<Socket>();
+  /** Ends of tunnels. Tunnels in tunnels would nest sockets until the call stack overflows in one of their callbacks. */
+  const tunnels = new WeakSet<Socket>();
   let isClosing = false;
 
   /** Tracks a connection, and closes it after the handshake timeout, until the returned function is called. */
@@ -66,8 +68,13 @@ export function createConnectProxy({
 
   const contextFor = (host: string): Promise<SecureContext> => authority().then((ca) => ca.contextFor(host));
 
-  /** Performs the TLS handshake and hands the connection to the server. If the handshake fails, it is closed. */
-  async function upgradeToTls(socket: Socket, host: string, onReady: () => void = () => {}): Promise<void> {
+  /** Performs the TLS handshake and passes the decrypted connection to `serve`. If it fails, the connection is closed. */
+  async function upgradeToTls(
+    socket: Socket,
+    host: string,
+    serve: (tlsSocket: Socket) => void,
+    onReady: () => void = () => {},
+  ): Promise<void> {
     const release = trackHandshake(socket);
     const secureContext = await contextFor(host);
     if (socket.destroyed) return;
@@ -91,14 +98,14 @@ export function createConnectProxy({
     tlsSocket.once('secure', () => {
       tlsSocket.off('end', onEnd);
       release();
-      connections.serve(tlsSocket);
+      serve(tlsSocket);
     });
   }
 
   function handleConnect(request: IncomingMessage, socket: Socket, head: Buffer): void {
     const target = request.url ?? '';
     const [, host, port] = TARGET_PATTERN.exec(target) ?? [];
-    if (!host || !isVendorHost(host) || (port !== '443' && port !== '80')) {
+    if (tunnels.has(socket) || !host || !isVendorHost(host) || (port !== '443' && port !== '80')) {
       onRefused(target);
       trackHandshake(socket);
       // Reads to the end: otherwise a client that is still sending would keep the connection open.
@@ -111,7 +118,7 @@ export function createConnectProxy({
     };
     if (port === '443') {
       // The tunnel is confirmed only when there is a certificate; after that no error response is possible.
-      upgradeToTls(socket, host, establish).catch((error) => {
+      upgradeToTls(socket, host, serveTunnel, establish).catch((error) => {
         onError(error);
         socket.resume().end(failureResponse, () => socket.destroySoon());
       });
@@ -119,6 +126,11 @@ export function createConnectProxy({
     }
     socket.on('error', () => socket.destroy());
     establish();
+    serveTunnel(socket);
+  }
+
+  function serveTunnel(socket: Socket): void {
+    tunnels.add(socket);
     connections.serve(socket);
   }
 
@@ -133,7 +145,7 @@ export function createConnectProxy({
           socket.destroy();
           return;
         }
-        upgradeToTls(socket, VENDOR_HOST).catch((error) => {
+        upgradeToTls(socket, VENDOR_HOST, connections.serve).catch((error) => {
           onError(error);
           socket.destroy();
         });

@@ -10,7 +10,9 @@ interface PendingImage {
   image: Promise<Buffer>;
   /** Number of requests that wait for the image. */
   waiters: number;
-  /** Removes the render from the queue if it has not started. */
+  /** Whether the render has left the queue. It then keeps its slot to its end, because libvips cannot be cancelled. */
+  isRendering: () => boolean;
+  /** Removes the render from the queue. */
   abandon: AbortController;
 }
 
@@ -46,8 +48,15 @@ export function createImageCache({
       throw new EmulatorError('SERVICE_UNAVAILABLE', `${maxQueued} images are already waiting to be rendered`);
     }
     const abandon = new AbortController();
+    let isRendering = false;
     const image = queue
-      .add(render, { signal: anySignal([abandon.signal, stopping]) })
+      .add(
+        () => {
+          isRendering = true;
+          return render();
+        },
+        { signal: anySignal([abandon.signal, stopping]) },
+      )
       .then((bytes) => {
         cache.set(etag, bytes);
         return bytes;
@@ -56,7 +65,7 @@ export function createImageCache({
         if (pendingImages.get(etag) === pending) pendingImages.delete(etag);
         abandon.abort();
       });
-    const pending = { image, waiters: 0, abandon };
+    const pending: PendingImage = { image, waiters: 0, isRendering: () => isRendering, abandon };
     pendingImages.set(etag, pending);
     return pending;
   }
@@ -76,7 +85,7 @@ export function createImageCache({
       const abortSignal = getAbortSignal();
       const onAbort = () => {
         pending.waiters -= 1;
-        if (pending.waiters > 0) return;
+        if (pending.waiters > 0 || pending.isRendering()) return;
         // A later request starts a new render.
         if (pendingImages.get(etag) === pending) pendingImages.delete(etag);
         pending.abandon.abort();

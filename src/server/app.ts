@@ -60,7 +60,8 @@ export interface AppSettings extends HttpSettings {
  * A request to the vendor's API passes through:
  *
  *  1. Node's parser and `normalizeRequestTarget`, which turns the request target into a path.
- *  2. onRequest: a fresh `request.state`; requests for foreign hosts and requests without Host are rejected.
+ *  2. onRequest: a fresh `request.state`; requests for foreign hosts and requests without exactly one Host
+ *     are rejected.
  *  3. onRequest of the API: `authenticate` finds the account and opens the journal entry; then the rate limit counts.
  *  4. The body parser.
  *  5. preValidation: the journal records the body; directives and fault rules at `request` apply.
@@ -171,16 +172,34 @@ function createHttpContext(app: App, core: Core, settings: AppSettings): HttpCon
   };
 }
 
-/** Rejects requests that are meant for another host, as a client of a proxy sends them, and requests without Host. */
+/** Rejects requests for another host, as a client of a proxy sends them, and requests without exactly one Host. */
 function registerHostChecks(app: App): void {
   app.addHook('onRequest', (request, _reply, done) => {
     const foreignAuthority = findForeignAuthority(request.originalUrl, request.socket.localPort);
     if (foreignAuthority !== undefined) {
       return done(new EmulatorError('PROXY_REFUSED', `the request is for ${foreignAuthority}`));
     }
-    if (request.headers.host !== undefined || request.raw.httpVersion !== '1.1') return done();
-    done(new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host'));
+    const { httpVersion, rawHeaders } = request.raw;
+    if (httpVersion === '0.9') return done(new EmulatorError('MALFORMED_REQUEST', 'HTTP/0.9 is not supported'));
+    if (request.headers.host === undefined && httpVersion === '1.1') {
+      return done(new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host'));
+    }
+    // RFC 9112, section 3.2. Node keeps the first of several Host headers.
+    if (hasSeveralHosts(rawHeaders)) {
+      return done(new EmulatorError('MALFORMED_REQUEST', 'a request with several Host headers'));
+    }
+    done();
   });
+}
+
+/** `rawHeaders` alternates between names and values. */
+function hasSeveralHosts(rawHeaders: readonly string[]): boolean {
+  let count = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') count += 1;
+  }
+  return count > 1;
 }
 
 /**

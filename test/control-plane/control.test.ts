@@ -116,6 +116,19 @@ describe('accounts', () => {
     expect((await get('/__admin/accounts')).body.accounts).toHaveLength(6);
   });
 
+  it('cannot have more credits than can be counted exactly', async () => {
+    const { call, core, getAccountId, createAccount } = await createControlledEmulator();
+    const { id } = createAccount('rich', { credits: Number.MAX_SAFE_INTEGER - 10 });
+    core.ledger.grant(id, 10, 'a gift', 0);
+    expect(() => core.ledger.grant(id, 1, 'a gift', 0)).toThrow(expect.objectContaining({ code: 'BALANCE_TOO_HIGH' }));
+    expect(core.ledger.verify(id)).toEqual([]);
+    core.ledger.grant(getAccountId(), Number.MAX_SAFE_INTEGER - 2000, 'a gift', 0);
+    expect(await call('POST', '/credits', { amount: 2000 })).toMatchObject({
+      status: 409,
+      body: { code: 'BALANCE_TOO_HIGH' },
+    });
+  });
+
   it('can be granted and deducted credits, never below zero', async () => {
     const { call, core, getAccountId } = await createControlledEmulator();
     expect((await call('POST', '/credits', { amount: 5, reason: 'a gift' })).body.credits).toBe(1005);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { webcrypto, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -57,6 +58,12 @@ async function sentFor(authority: Authority, host: string): Promise<X509Certific
 }
 
 describe('certificate authority', () => {
+  it('is not read from a named pipe', async () => {
+    const dir = tempDir();
+    execFileSync('mkfifo', [join(dir, 'authority.pem')]);
+    await expect(openAuthority(dir)).rejects.toThrow(/authority\.pem cannot be read: it is not a regular file\.$/);
+  });
+
   it('is created once in a data directory, readable by its owner only', async () => {
     const dir = tempDir();
     const { certificate } = await openAuthority(dir);

@@ -66,6 +66,19 @@ describe('CONNECT tunnels', () => {
     socket.destroy();
   });
 
+  // id: connect-refuses-tunnels-in-tunnels
+  it.each(['443', '80'])('refuse a CONNECT inside a tunnel to port %s', async (innerPort) => {
+    const { port, ca } = await listening();
+    const connectRequest = `CONNECT nanophoto.ai:${innerPort} HTTP/1.1\r\nHost: nanophoto.ai\r\n\r\n`;
+    const { socket: plain } = await openTunnel(port, 'nanophoto.ai:80');
+    plain.write(connectRequest);
+    const [plainResponse] = (await once(plain, 'data')) as [Buffer];
+    expect(plainResponse.toString()).toMatch(/^HTTP\/1\.1 403 .*"errorCode":"FORBIDDEN"/s);
+    const { socket } = await openTunnel(port, 'nanophoto.ai:443');
+    const response = await sendOverTls(socket, { host: 'nanophoto.ai', ca, request: connectRequest });
+    expect(response).toMatch(/^HTTP\/1\.1 403 .*"errorCode":"FORBIDDEN"/s);
+  });
+
   // id: connect-refuses-other-hosts
   it.each([
     'example.com:443',

@@ -86,6 +86,21 @@ describe('image cache', () => {
     expect(third.started).toEqual(['a', 'c', 'b']);
   });
 
+  it('keeps the slot of an image whose client disconnects while it is rendered, and keeps the image', async () => {
+    const { request, finish, started } = createTestCache();
+    const client = new AbortController();
+    request('a', client.signal);
+    request('b');
+    await turn();
+    client.abort();
+    await turn();
+    expect(started).toEqual(['a']);
+    await finish('a');
+    expect(started).toEqual(['a', 'b']);
+    expect(await request('a')).toHaveLength(10);
+    expect(started).toEqual(['a', 'b']);
+  });
+
   it('evicts the least recently used images without failing pending requests', async () => {
     const { request, finish, started } = createTestCache({ maxCacheBytes: 25, maxQueued: 100 });
     const requested = Array.from({ length: 10 }, (_, index) => request(`i${index}`));

@@ -20,6 +20,8 @@ describe('raw HTTP', () => {
     ['a malformed request line', 'HELLO\r\n\r\n', 400],
     ['a malformed header', `GET / HTTP/1.1\r\n${HOST}no colon here\r\n\r\n`, 400],
     ['a second Content-Length', `POST / HTTP/1.1\r\n${HOST}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`, 400],
+    ['a second Host (RFC 9112, section 3.2)', `GET / HTTP/1.1\r\n${HOST}host: localhost\r\n\r\n`, 400],
+    ['HTTP/0.9', 'GET /api\r\n\r\n', 400],
     ['a Content-Length that is not a number', `POST / HTTP/1.1\r\n${HOST}Content-Length: x\r\n\r\n`, 400],
     ['headers of absurd size', `GET / HTTP/1.1\r\n${HOST}X: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
     ['no Host', `GET /api HTTP/1.1\r\nConnection: close\r\n\r\n`, 400],

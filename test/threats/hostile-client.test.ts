@@ -3,7 +3,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { hasProgram, MAIN } from '../support/command.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { sendRawBytes } from '../support/raw-http.ts';
@@ -148,10 +148,13 @@ describe('hostile clients', () => {
 describe('stored and logged data', () => {
   // id: data-files-owner-only
   it('is readable by its owner only', async () => {
-    const dir = tempDir();
+    const dir = join(tempDir(), 'data');
+    const umask = process.umask(0);
+    onTestFinished(() => void process.umask(umask));
     const { authority, post } = await createTestEmulator(['--data-dir', dir]);
     await authority();
     await post('/api/sora-2/generate', VALID);
+    expect(statSync(dir).mode & 0o777).toBe(0o700);
     const modes = readdirSync(dir).map((file) => [file, statSync(join(dir, file)).mode & 0o777]);
     expect(modes.length).toBeGreaterThan(2);
     for (const [file, mode] of modes) expect([file, mode]).toEqual([file, 0o600]);

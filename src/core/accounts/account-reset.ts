@@ -56,7 +56,7 @@ export function createResets(
   });
 
   /** Must run after the commit: a failed transaction must not cancel any work in progress. */
-  function cleanUp(...removed: readonly RemovedAccount[]): void {
+  function cleanUp(removed: readonly RemovedAccount[]): void {
     faults.invalidate();
     for (const { accountId, snapshotIds } of removed) {
       for (const id of [...snapshotIds, accountId]) rateLimiter.clear(id);
@@ -68,14 +68,14 @@ export function createResets(
     /** Recreates the account in its initial state, under a new id. @throws ACCOUNT_NOT_FOUND when it does not exist */
     reset(accountId: number): Account {
       const { account, removed } = resetOne(accountId);
-      cleanUp(removed);
+      cleanUp([removed]);
       return account;
     },
     /** Removes the account with all its data. @throws ACCOUNT_NOT_FOUND when it does not exist */
-    remove: (accountId: number): void => cleanUp(removeOne(accountId)),
+    remove: (accountId: number): void => cleanUp([removeOne(accountId)]),
     /**
      * Resets all accounts, but removes auto-created ones and global rules; `inSameTransaction` runs before the commit.
      */
-    resetAll: (inSameTransaction: () => void = () => {}): void => cleanUp(...resetAllRows(inSameTransaction)),
+    resetAll: (inSameTransaction: () => void = () => {}): void => cleanUp(resetAllRows(inSameTransaction)),
   };
 }

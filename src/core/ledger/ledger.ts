@@ -58,6 +58,9 @@ export function createLedger(db: Db, accountCache: AccountCache, events: Events)
     if (!account) throw new CoreError('ACCOUNT_NOT_FOUND', `account ${accountId} does not exist`);
     const seq = account.entryCount + 1;
     const balance = account.balance + amount;
+    if (!Number.isSafeInteger(balance)) {
+      throw new CoreError('BALANCE_TOO_HIGH', `${account.balance} plus ${amount} credits exceed the largest balance`);
+    }
     insert.run(accountId, seq, kind, amount, balance, taskId, holdSeq, reason, atMs);
     accountCache.patch(accountId, { balance, entryCount: seq });
     if (events.hasListeners()) {
@@ -68,6 +71,7 @@ export function createLedger(db: Db, accountCache: AccountCache, events: Events)
   }
 
   return {
+    /** Adds credits. @throws BALANCE_TOO_HIGH when the balance would exceed 2^53 - 1, the largest exact integer */
     grant: (accountId: number, credits: number, reason: string, atMs: number) =>
       append(accountId, 'grant', credits, atMs, { reason }),
 

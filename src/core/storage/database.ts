@@ -79,7 +79,8 @@ function connect(file: string): Db {
 export function makeDir(dir: string): void {
   if (dirname(dir) !== dir) makeDir(dirname(dir));
   const stats = statSync(dir, { throwIfNoEntry: false });
-  if (!stats) mkdirSync(dir);
+  // Prompts and keys are stored here, so the mode does not depend on the umask.
+  if (!stats) mkdirSync(dir, { mode: 0o700 });
   else if (!stats.isDirectory()) throw new SetupError(`${dir} is a file; choose a directory with --data-dir.`);
 }
 

@@ -48,7 +48,8 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
   const writeWindows = transactions.exclusive((accountIds: ReadonlySet<number>) => {
     for (const accountId of accountIds) {
       const window = windows.get(accountId);
-      if (window) upsertWindow.run({ accountId, ...window });
+      // A window without requests is not stored: after a restart its first request starts a new one.
+      if (window && window.count > 0) upsertWindow.run({ accountId, ...window });
       else deleteWindow.run(accountId);
     }
   });
@@ -76,7 +77,7 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
     set(accountId: number, count: number, nowMs: number): void {
       dirty.add(accountId);
       const window = findCurrent(accountId, nowMs);
-      if (count === 0) windows.delete(accountId);
+      if (count === 0 && !window) windows.delete(accountId);
       else windows.set(accountId, { startedAtMs: window?.startedAtMs ?? nowMs, count });
     },
 

@@ -11,7 +11,7 @@ const NONE: readonly string[] = [];
 function hasUnknownFields(raw: unknown, known: unknown): boolean {
   if (typeof raw !== 'object' || raw === null || typeof known !== 'object' || known === null) return false;
   for (const field in raw) {
-    if (!(field in known)) return true;
+    if (!Object.hasOwn(known, field)) return true;
     const value = (raw as Record<string, unknown>)[field];
     if (typeof value === 'object' && hasUnknownFields(value, (known as Record<string, unknown>)[field])) return true;
   }
@@ -25,7 +25,7 @@ function listUnknownFields(raw: unknown, known: unknown, path = ''): string[] {
   if (!isObject(raw) || !isObject(known)) return [];
   return Object.entries(raw).flatMap(([field, value]) => {
     const fieldPath = path ? `${path}.${field}` : field;
-    return field in known ? listUnknownFields(value, known[field], fieldPath) : [fieldPath];
+    return Object.hasOwn(known, field) ? listUnknownFields(value, known[field], fieldPath) : [fieldPath];
   });
 }
 

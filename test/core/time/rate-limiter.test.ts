@@ -22,6 +22,13 @@ describe('rate limiter', () => {
     expect(rateLimiter.hit(1, 0)).toEqual({ count: 1, leftMs: WINDOW_MS });
   });
 
+  it('keeps the end of the current window when all of its requests are given back', () => {
+    const { rateLimiter } = createTestCore();
+    rateLimiter.hit(1, 5000);
+    rateLimiter.set(1, 0, 6000);
+    expect(rateLimiter.hit(1, 7000)).toEqual({ count: 1, leftMs: WINDOW_MS - 2000 });
+  });
+
   it('keeps windows and counts across a graceful restart', () => {
     const dir = tempDir();
     const clock = createTestClock();

@@ -1,0 +1,20 @@
+import { expect, it } from 'vitest';
+import { createResets } from '../../../src/core/accounts/account-reset.ts';
+
+it('a global reset handles more accounts than a function call can have arguments', () => {
+  const accounts = Array.from({ length: 300_000 }, (_, index) => ({ id: index + 1, origin: 'self' }));
+  const ended: number[] = [];
+  const nothing = () => {};
+  const resets = createResets(
+    ...([
+      { exclusive: (run: unknown) => run },
+      { all: () => accounts, get: () => ({ key: 'k' }), listSnapshotIds: () => [], remove: nothing },
+      { clear: nothing },
+      { clear: nothing, invalidate: nothing },
+      { end: (id: number) => ended.push(id) },
+      { emit: nothing },
+    ] as unknown as Parameters<typeof createResets>),
+  );
+  resets.resetAll();
+  expect(ended).toHaveLength(accounts.length);
+});
