@@ -46,7 +46,7 @@ export function fieldCases(validator: ContractValidator, path: string): Case[] {
   );
 }
 
-/** `isDiscriminator`: each value requires other fields, so that only the samples cover its valid values. */
+/** With `isDiscriminator`, each value requires other fields, and its valid values are left to the samples. */
 function enumVariants(field: string, property: Json, set: SetValue, isDiscriminator: boolean): Variant[] {
   if (!property.enum) return [];
   return [

@@ -46,7 +46,7 @@ export function priceCases(validator: ContractValidator, path: string): Case[] {
     return [price, insufficientCredits];
   });
 }
-/** An account with one credit less than the price. */
+/** The case for an account with one credit less than the price. */
 function insufficientCreditsCase(
   path: string,
   body: Json,
@@ -72,7 +72,7 @@ function insufficientCreditsCase(
   };
 }
 
-/** Each shot is charged for; resolutions for a single shot reject two. */
+/** Cases for requests with two shots: both are charged, or rejected where the resolution allows only a single shot. */
 function multiShotPriceCases(
   validator: ContractValidator,
   path: string,

@@ -33,8 +33,8 @@ export function createExchangeLog(options: {
 
   return {
     /**
-     * Adds an exchange. While a task is in progress, each poll replaces the previous one. Undefined: the response is
-     * incomplete and is not recorded.
+     * Adds an exchange. While a task is in progress, each poll replaces the previous one. Returns undefined for an
+     * incomplete response, which is not recorded.
      */
     add(exchange: Exchange, { id, name, provenance }: CaseInfo): RecordedSample | undefined {
       if (!exchange.response.isWhole) return undefined;
@@ -84,7 +84,7 @@ function toSampleResponse({ response: { status, headers, text, body } }: Exchang
     ...(contentType !== null && { contentType }),
     ...(recordedHeaders.length > 0 && { headers: Object.fromEntries(recordedHeaders) }),
     ...(body !== undefined && { body }),
-    // The exact text is recorded if serializing the parsed JSON does not reproduce it, such as its white space.
+    // Also records the exact text if serializing the parsed JSON does not reproduce it, for example its white space.
     ...((body === undefined || JSON.stringify(body) !== text) && { text }),
   };
 }

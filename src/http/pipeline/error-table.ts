@@ -7,7 +7,7 @@ export interface ErrorSpec {
   status: number;
   /** The sentence in the body. */
   error: string;
-  /** The code in the body, if it is not the key of this entry. The key is an internal name then. */
+  /** The code in the body, if it differs from the key of this entry, which is then only an internal name. */
   errorCode?: string;
   /** Where the code is known from, if not from the provenance of its route. */
   provenance?: Provenance;
@@ -150,8 +150,8 @@ export const imageUrlsRequired = (expected = 'imageUrls (public URLs)'): ErrorSp
 export type CommonCode = keyof typeof COMMON_ERRORS;
 
 /**
- * An error with a code of `errors`, the table of the route that throws it. A code missing from the table does not
- * compile.
+ * Creates an error with a code of `errors`, the table of the route that throws it. A code missing from the table does
+ * not compile.
  *
  * @param reason Explanation for the log; the client only sees the message that belongs to `code`.
  */
@@ -159,8 +159,8 @@ export const createError = <Errors extends ErrorTable>(_errors: Errors, code: Er
   new EmulatorError(code, reason);
 
 /**
- * All documented error codes: the common ones and those of `tables`. Where several tables have a code, the first one
- * decides on its response. A fault can inject each of them.
+ * Returns all documented error codes, which faults can inject: the common ones and those of `tables`. If several tables
+ * have a code, the first one determines its response.
  */
 export function collectDocumentedErrors(tables: readonly ErrorTable[]): ErrorTable {
   const documented: Record<string, ErrorSpec> = {};
@@ -173,7 +173,7 @@ export function collectDocumentedErrors(tables: readonly ErrorTable[]): ErrorTab
 }
 
 /**
- * The response to an error code: as `errors` says, the table of the route, else as COMMON_ERRORS says. An unknown code
+ * Returns the response to an error code: by `errors`, the table of the route, or else by COMMON_ERRORS. An unknown code
  * becomes INTERNAL_ERROR.
  *
  * @param detail Replaces the general sentence with one about this request.
@@ -192,7 +192,7 @@ export function renderError(
 }
 
 /**
- * The response to an injected error. Its code may be one that the route itself does not have; `documentedErrors` has
+ * Returns the response to an injected error. Its code may be missing from the route's own table; `documentedErrors` has
  * the codes of all routes.
  */
 export function renderInjectedError(
