@@ -11,7 +11,7 @@ import type { ResultFiles } from './results/result-file.ts';
 /** One API of the vendor, as data: the routes, /openapi.json, the seed file and the control plane are made from it. */
 export interface Family {
   name: string;
-  /** The name for people. */
+  /** Display name. */
   title: string;
   /** The vendor's prices. The seed file can override them. */
   prices: PriceTable;

@@ -51,7 +51,7 @@ export async function exec(config: Config, options: ExecOptions): Promise<number
   }
 }
 
-/** Replaces a wildcard host by the loopback address: not every system lets clients connect to a wildcard. */
+/** Replaces a wildcard host with the loopback address: not every system lets clients connect to a wildcard. */
 const toLoopback = (url: string) => url.replace(/\/\/(0\.0\.0\.0|\[::\])(?=:)/, '//127.0.0.1');
 
 function makeTempDir(): string {

@@ -15,7 +15,7 @@ export type RecordedSample = Omit<WireSample, 'id'> & { recordedAt: string; case
 export type ExchangeLog = ReturnType<typeof createExchangeLog>;
 
 /**
- * Converts exchanges to samples, case by case. It removes keys, and replaces uploads by their size.
+ * Converts exchanges to samples, case by case. It removes keys, and replaces uploads with their size.
  *
  * @param options.keys Keys to remove in addition to those that the requests use.
  */
@@ -89,7 +89,7 @@ function toSampleResponse({ response: { status, headers, text, body } }: Exchang
   };
 }
 
-/** Replaces uploads by placeholders in the request, and in a response that repeats them. */
+/** Replaces uploads with placeholders in the request, and in a response that repeats them. */
 function replaceUploads<T>(sample: T, requestBody: Json, fourSecondUpload: string): T {
   const uploads = new Map<string, string>();
   JSON.stringify(requestBody, (name, value) => {

@@ -10,7 +10,7 @@ const VOLATILE_FIELDS: Record<string, RegExp> = {
 };
 
 /**
- * Replaces the volatile values in the text of a response by those of the sample, if they have the expected form. The
+ * Replaces the volatile values in the text of a response with those of the sample, if they have the expected form. The
  * result can be compared literally: fields, their order and wording.
  */
 export function normalizeToSample(text: string, sample: Json): string {

@@ -163,7 +163,7 @@ const getEncodedForms = (key: string): string[] => [
   ...new Set([key, JSON.stringify(key).slice(1, -1), encodeURIComponent(key)]),
 ];
 
-/** Replaces the key in a text by `[key]`, in all its encoded forms. */
+/** Replaces the key in a text with `[key]`, in all its encoded forms. */
 export function redactKey(text: string, key: string): string {
   return getEncodedForms(key).reduce((rest, form) => rest.replaceAll(form, '[key]'), text);
 }

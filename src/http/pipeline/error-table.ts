@@ -9,7 +9,7 @@ export interface ErrorSpec {
   error: string;
   /** The code in the body, if it differs from the key of this entry, which is then only an internal name. */
   errorCode?: string;
-  /** Where the code is known from, if not from the provenance of its route. */
+  /** Provenance of the code, if it differs from that of the route. */
   provenance?: Provenance;
   /** Builds the body, for codes that a vendor page shows without the usual envelope. */
   body?: (facts: ErrorFacts) => Record<string, unknown>;
@@ -141,7 +141,10 @@ export const BARE_INSUFFICIENT_CREDITS: ErrorSpec = {
   }),
 };
 
-/** "API calls only accept imageUrls (public URLs). Base64 image upload is not supported via API." */
+/**
+ * Creates the error for images that are not public URLs. Vendor pages: "API calls only accept imageUrls (public URLs).
+ * Base64 image upload is not supported via API."
+ */
 export const imageUrlsRequired = (expected = 'imageUrls (public URLs)'): ErrorSpec => ({
   status: 400,
   error: `API calls require ${expected}. Base64 image upload is not supported via API.`,
