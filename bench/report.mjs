@@ -107,8 +107,8 @@ function aboutUploads({ uploads }) {
   if (!uploads) return undefined;
   const megabytes = (uploads.bodyBytes / 1e6).toFixed(0);
   return `The uploads go to reverse-prompt: a real video padded to ${uploads.fileBytes / 1024 / 1024} MiB, which is
-${megabytes} MB as JSON. The account's clock is frozen, so that the text is not paced. Measured is the time to receive,
-decode and read the file, from the first byte sent to the last byte of the response, which must mention the video's
+${megabytes} MB as JSON. The account's clock is frozen, so that the text is not paced. The time covers receiving,
+decoding and reading the file, from the first byte sent to the last byte of the response, which must mention the video's
 length.`;
 }
 

@@ -42,9 +42,9 @@ export interface ExecOptions {
 }
 
 const EXEC_FLAGS = ['report', 'fail-on-verdict'] as const;
-/** No conflict with another emulator, little output, no waiting for tasks, a journal of every request. */
+/** Defaults of `exec`: a free port, little output, no waiting for tasks, and a journal large enough for any run. */
 const EXEC_DEFAULTS: Flags = { port: '0', 'log-level': 'warn', clock: 'auto', 'journal-entries': '100000' };
-/** In the environment, these may be meant for another emulator that the program starts. */
+/** Settings that `exec` ignores in its environment: they may be meant for another emulator that the program starts. */
 const IGNORED_BY_EXEC: readonly SettingName[] = ['port', 'data-dir', 'https-port', 'host'];
 
 /**
@@ -104,7 +104,7 @@ function readExec(flags: Flags, env: NodeJS.ProcessEnv, command: ExecOptions['co
   }
   const ignored = new Set(['PORT', ...IGNORED_BY_EXEC.map(toEnvVariable)]);
   const remainingEnv = Object.fromEntries(Object.entries(env).filter(([variable]) => !ignored.has(variable)));
-  // A setting from the environment overrides a default of exec: with an undefined flag, readConfig looks there.
+  // Settings in the environment override the defaults of exec: for an undefined flag, readConfig reads the environment.
   const explicitFlags = SETTING_NAMES.filter((name) => findRawValue(name, flags, remainingEnv)).map((name) => [
     name,
     flags[name],

@@ -4,8 +4,8 @@ import type { Config } from '../settings/config.ts';
 import { toLocalUrl } from './healthcheck.ts';
 
 /**
- * Reads the CA certificate in PEM: of the data directory, where a CA is created if there is none, or without a data
- * directory of the emulator that runs at the host and port of these settings.
+ * Reads the CA certificate in PEM. With a data directory, it is the one stored there, which is created if necessary;
+ * otherwise it is that of the emulator running at the host and port of these settings.
  *
  * @throws SetupError when no emulator responds
  */

@@ -4,7 +4,7 @@ import { type Config, formatSetting, SETTING_NAMES, toCamelCase } from '../setti
 /**
  * Formats the effective settings, and the prices that the seed file overrides.
  *
- * @throws SetupError when the seed file is invalid, as a start does
+ * @throws SetupError when the seed file is invalid
  */
 export function formatConfig(config: Config): string {
   const values: Record<string, unknown> = config;

@@ -13,7 +13,7 @@ import { parseBaseUrl, parseFlags } from './flags.ts';
 
 const DEFAULT_KEY = 'np_test_default';
 
-/** Runs `import` with these arguments. @throws SetupError when one is invalid, or the rules cannot be made or added */
+/** Runs `import` with these arguments. @throws SetupError when one is invalid, or no rule can be created or added */
 export async function runImport(args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   const options = readImportOptions(args, env);
   if (options) await importSamples(options);

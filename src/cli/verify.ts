@@ -128,7 +128,7 @@ function writeReport(text: string, file: string | undefined): void {
   else withWriteErrors(file, () => writeFileSync(file, `${text}\n`));
 }
 
-/** Checks before the first request, which may cost credits. @throws SetupError when the report cannot be written */
+/** Checks the report file before the first request, which may cost credits. @throws SetupError if it is not writable */
 function assertWritable(file: string): void {
   withWriteErrors(file, () => {
     const existing = statSync(file, { throwIfNoEntry: false });

@@ -49,7 +49,7 @@ export const missingVariants = (field: string, property: Json, set: SetValue): V
   },
 ];
 
-/** For texts that must have more than white space, which `\S` or `\s` in their pattern shows. */
+/** A blank text, for fields whose pattern rejects white space, with `\S` or `\s`. */
 export const blankVariants = (field: string, property: Json, set: SetValue): Variant[] =>
   property.type === 'string' && /\\s/i.test(property.pattern ?? '')
     ? [
@@ -119,7 +119,7 @@ export const requiredValues = ({ if: condition }: Json): Json =>
     Object.entries<Json>(condition?.properties ?? {}).map(([field, { enum: values }]) => [field, values[0]]),
   );
 
-/** For lists of image URLs. */
+/** Lists with an image that is not a URL, with the maximum number of images, and with one more. */
 export function imageVariants(
   validator: ContractValidator,
   path: string,

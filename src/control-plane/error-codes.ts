@@ -57,7 +57,7 @@ export const ADMIN_ERRORS = {
   ACCOUNT_EXISTS: own(409, (key: string) => `An account with the key ${key} already exists.`, 'demo'),
   ACCOUNT_CHANGED: own(409, () => 'The account was reset, restored or removed during the wait.'),
   BALANCE_TOO_HIGH: external(409, '9007199254740000 plus 1000 credits exceed the largest balance.'),
-  BALANCE_TOO_LOW: external(409, '60 credits cannot be taken from 40.'),
+  BALANCE_TOO_LOW: external(409, '60 credits cannot be deducted from 40.'),
   CLOCK_BACKWARDS: external(409, 'The clock of demo shows 2026-01-31T12:00:00.000Z and cannot go back.'),
   CLOCK_TOO_FAR: external(409, 'The clock of demo cannot go past the year 9999.'),
   TASK_ENDED: own(409, (id: string, status: string) => `Task ${id} has already ${status}.`, 'task_1', 'completed'),

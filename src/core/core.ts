@@ -66,7 +66,7 @@ export function openCore(options: CoreOptions) {
     clock,
     /** How far the system clock is behind the last recorded time; `clock` continues from the recorded time. */
     behindMs,
-    /** For tests; the rest of the product reads and writes through the other members. */
+    /** For tests only; all other code reads and writes through the other members. */
     db,
     isOpen: (): boolean => db.open,
     transactions,

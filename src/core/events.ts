@@ -53,7 +53,7 @@ export function createEvents(transactions: Transactions, clock: Clock) {
     listen,
     /**
      * Resolves when an event of the account makes `condition` true, when `timeoutMs` of wall time have passed, or when
-     * `signal` aborts: the caller checks the condition again. Rejects with whatever `condition` throws.
+     * `signal` aborts; the caller must check the condition again. Rejects with any error that `condition` throws.
      */
     async waitFor(accountId: number, condition: () => boolean, timeoutMs: number, signal: AbortSignal): Promise<void> {
       const done = new AbortController();

@@ -32,13 +32,13 @@ type Input = z.output<typeof Body>;
 
 const CompletedAd = CompletedVideo.extend({ storyboardImageUrl: z.url() }).meta({ id: 'CompletedAd' });
 
-/** Landscape sizes of a Sora 2 video and of a 1K image; the page does not state any. */
+/** Landscape sizes, which the page does not state; we assume those of a Sora 2 video and of a 1K image. */
 const VIDEO_SIZE = [1280, 704] as const;
 const STORYBOARD_SIZE = [1376, 768] as const;
 
 /**
- * Sora 2 TVC ad: a script of nine scenes, a black-and-white 3×3 storyboard, a video. Source: vendor page "Sora 2 TVC Ad
- * API" for the request and the price. The responses are not documented; we assume those of Sora 2.
+ * Sora 2 TVC ad: a script of nine scenes, a black-and-white 3×3 storyboard, and a video. Source: vendor page "Sora 2
+ * TVC Ad API" for the request and the price. The responses are not documented; we assume those of Sora 2.
  */
 export const sora2Tvc = defineTaskFamily({
   name: 'sora-2-tvc',

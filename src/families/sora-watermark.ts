@@ -13,7 +13,7 @@ import { startSynchronousTask } from './kit/synchronous-task.ts';
 
 const FAMILY = 'sora-watermark';
 
-/** Links to Sora videos contain this. */
+/** A substring of every link to a Sora video. */
 const SHARE_LINK_SUBSTRING = 'sora.chatgpt.com/p/';
 
 /** Not documented. */

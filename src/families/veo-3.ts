@@ -20,7 +20,7 @@ import {
 import { VIDEO_SIZES } from './shared/video-task.ts';
 
 const MAX_SHOTS = 21;
-/** Not documented. Limits the work of one poll to more tasks than an account can create in a day. */
+/** Not documented: bounds the work of one poll, far above the number of shots of a request. */
 const MAX_POLLED_TASKS = 1000;
 
 const ERRORS = {

@@ -26,7 +26,7 @@ interface ApiSettings {
 
 /** The settings that only the control plane uses. */
 interface ControlPlaneSettings {
-  /** Initial values of accounts, where a request does not give any. */
+  /** Initial values of new accounts for the fields that a request omits. */
   newAccountProfile: AccountProfile;
   /** The accounts of the seed file, for the reset of all accounts. */
   seedAccounts: readonly { key: string; profile: AccountProfile }[];

@@ -11,7 +11,7 @@ import type { ResultFiles } from './results/result-file.ts';
 /** One API of the vendor, as data: the routes, /openapi.json, the seed file and the control plane are made from it. */
 export interface Family {
   name: string;
-  /** The name for people. */
+  /** Display name. */
   title: string;
   /** The vendor's prices. The seed file can override them. */
   prices: PriceTable;
@@ -51,7 +51,7 @@ export const defineRoute = <Body extends z.ZodType, Prices extends PriceTable>(
   route: Omit<Route, 'body' | 'handle'> & { body: Body; handle: Handle<Body, Prices> },
 ): Route => route as Omit<Route, 'handle'> as Route;
 
-/** Defines a family; without `files` and `clientIds` it has none. */
+/** Defines a family. `files` and `clientIds` are optional. */
 export const defineFamily = (
   family: Omit<Family, 'files' | 'clientIds'> & Partial<Pick<Family, 'files' | 'clientIds'>>,
 ): Family => ({ files: {}, clientIds: () => ({}), ...family });

@@ -4,7 +4,7 @@ import { getFileName, type ResultFile, type ResultFiles } from './results/result
 
 const HOST = /^[\w.-]+(:\d{1,5})?$|^\[[0-9a-f:.]+\](:\d{1,5})?$/i;
 
-/** The vendor's hosts of result files: "https://video.nanophoto.ai/sora/..."; only samples name the one of images. */
+/** The vendor's hosts of result files: "https://video.nanophoto.ai/sora/…"; the image host is known from samples. */
 const VENDOR_HOSTS: Record<ResultFile['extension'], string> = {
   mp4: 'video.nanophoto.ai',
   jpg: 'static.nanophoto.ai',

@@ -28,7 +28,7 @@ export function toJsonSchema(schema: z.ZodType, io: 'input' | 'output', componen
   return normalizeSchema(rootSchema);
 }
 
-/** A schema of errors whose `field` is one of `codes`. */
+/** Creates the schema of an error body whose `field` is one of `codes`. */
 export function createErrorSchema(
   schema: z.ZodType,
   field: string,
@@ -47,7 +47,7 @@ export const toSortedSchemas = (components: Components): Json =>
 
 const NUMBER_LIMITS = [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
 
-/** Rewrites references for OpenAPI, and removes undocumented fields and number limits without meaning. */
+/** Rewrites references for OpenAPI, and removes undocumented fields and meaningless number limits. */
 function normalizeSchema(value: Json): Json {
   if (Array.isArray(value)) return value.map(normalizeSchema);
   if (typeof value !== 'object' || value === null) return value;

@@ -7,7 +7,7 @@ import { toExamples, type WireSample } from './wire-samples.ts';
 
 const JSON_TYPE = 'application/json';
 
-/** Codes of requests that do not reach a route, and STOPPING, whose response is that of INTERNAL_ERROR. */
+/** Codes that are not listed per route: their requests reach no route, or, for STOPPING, INTERNAL_ERROR covers it. */
 const CODES_WITHOUT_ROUTE = ['NOT_FOUND', 'METHOD_NOT_ALLOWED', 'PROXY_REFUSED', 'AUTHORITY_FAILED', 'STOPPING'];
 
 const RATE_LIMIT_HEADERS = {
@@ -57,7 +57,7 @@ export function toResponsesObject(
     const provenance = errorSpec.provenance ?? docs.provenance.codes;
     byStatus.set(status, [...(byStatus.get(status) ?? []), { name, code, provenance, errorSpec, body }]);
   }
-  // Polls of a failed task have status 500 if --failed-task-status says so.
+  // With --failed-task-status 500, polls of a failed task have status 500.
   if (docs.failed && !byStatus.has(500)) byStatus.set(500, []);
   const errorResponses = [...byStatus]
     .sort(([one], [other]) => one - other)

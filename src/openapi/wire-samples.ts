@@ -43,7 +43,7 @@ export interface WireSample {
 /** The patterns that a streamed text must match. */
 export const getTextPatterns = ({ text }: WireSample['response']): string[] => (Array.isArray(text) ? text : []);
 
-/** OpenAPI examples of the samples, by name. `render` picks the part that the example shows. */
+/** Converts samples to OpenAPI examples by name. `render` picks the part that the example shows. */
 export function toExamples(samples: readonly WireSample[], render: (sample: WireSample) => Json): { examples?: Json } {
   if (samples.length === 0) return {};
   const examples = samples.map((sample) => [

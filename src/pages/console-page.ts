@@ -2,8 +2,8 @@ import type { App } from '../http/context.ts';
 import { registerStaticPage } from './static-page.ts';
 
 /**
- * The console shows data from clients, which must never run: scripts and styles only come from its own files, and
- * Trusted Types keep text from becoming markup. Media come from this origin or from blobs that the page has read.
+ * The console shows data from clients, which must never run as code: scripts and styles only come from its own files,
+ * and Trusted Types keep text from becoming markup. Media come from this origin or from blobs that the page created.
  */
 const POLICY = [
   "default-src 'none'",

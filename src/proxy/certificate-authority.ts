@@ -120,7 +120,7 @@ function linkOrRename(from: string, to: string): void {
   }
 }
 
-/** Starts a day ago, because clocks of client and server differ. */
+/** Returns a validity that starts a day ago, because the clocks of client and server may differ. */
 function validityFor(days: number): Validity {
   const nowMs = systemClock.nowMs();
   return { notBefore: new Date(nowMs - DAY_MS), notAfter: new Date(nowMs + (days - 1) * DAY_MS) };

@@ -26,7 +26,7 @@ export interface ConnectProxyOptions {
   refusalResponse: string;
   /** HTTP response, as text, to CONNECT requests that fail for lack of a certificate. */
   failureResponse: string;
-  /** Called when a CONNECT request is refused. */
+  /** Called with the target of a refused CONNECT request. */
   onRefused: (target: string) => void;
   /** Called when no certificate can be created for a connection. */
   onError: (error: Error) => void;

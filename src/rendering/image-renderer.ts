@@ -5,7 +5,7 @@ import type { Sharp } from 'sharp';
 import type { Picture, Size, Storyboard } from './content.ts';
 import { escapeXml, toDisplayText, toXmpText } from './text-sanitizing.ts';
 
-/** In the order of glyph fallback; Droid Sans Fallback covers Chinese, Japanese and Korean. */
+/** Fonts in the order of glyph fallback; Droid Sans Fallback covers Chinese, Japanese and Korean. */
 const FONTS = 'DejaVu Sans, Droid Sans Fallback, Noto Sans Devanagari, Noto Sans Thai';
 /** Optimized Huffman tables would save a few percent of size and double the encoding time. */
 const JPEG = { quality: 80, optimiseCoding: false };

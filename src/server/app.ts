@@ -32,7 +32,7 @@ import { rejectExpectations, sendClientError, stopKeepAlive } from './node-http.
 import { findForeignAuthority, normalizeRequestTarget } from './request-target.ts';
 import { createResponseBatcher } from './response-batching.ts';
 
-/** The headers of a request are small, so they may not take longer than this on any connection. */
+/** Upper bound of the time in which the headers have to arrive: they are small, even on a slow connection. */
 const MAX_HEADERS_TIMEOUT_MS = 60_000;
 /** Upper bound of the interval at which Node checks for timeouts, otherwise a quarter of the request timeout. */
 const MAX_CHECK_INTERVAL_MS = 30_000;
@@ -40,11 +40,11 @@ const MAX_CHECK_INTERVAL_MS = 30_000;
 const ADMIN_INTERNAL_ERROR = { error: ADMIN_ERRORS.INTERNAL_ERROR.example, code: 'INTERNAL_ERROR' };
 
 export interface AppSettings extends HttpSettings {
-  /** Whether unknown keys of a certain form create their own account. */
+  /** Whether unknown keys that start with `np_test_` get an auto-created account. */
   autoAccounts: boolean;
   /** Maximum size of the request line and the headers together. */
   headerLimitBytes: number;
-  /** Time within which a request has to arrive. */
+  /** Time in which a request has to arrive completely. */
   requestTimeoutSeconds: number;
   /** Maximum number of concurrent long-running responses of the API. */
   streamLimit: number;
@@ -66,14 +66,14 @@ export interface AppSettings extends HttpSettings {
  *  4. The body parser.
  *  5. preValidation: the journal records the body; directives and fault rules at `request` apply.
  *  6. Validation of the body by the route's schema.
- *  7. preHandler: fault rules at `charge` apply.
+ *  7. preHandler: the journal records undocumented fields; fault rules at `charge` apply.
  *  8. The handler of the family's route, which decides the response. A submit charges and creates tasks; a poll
  *     applies the account's due transitions and reads its tasks (`families/kit/task-requests.ts`).
  *  9. onSend: the response waits for the commit of what the request has written (`registerResponseBatching`); then
  *     fault rules at `accepted` apply and the journal records the response.
  *
- * An error thrown on the way skips to `sendError`, and its response passes through onSend as well. Steps 3, 5, 7 and 9
- * are in `http/pipeline/api-hooks.ts` and below.
+ * An error thrown on the way skips to `sendError`, and its response passes through onSend as well. `registerApiHooks`
+ * registers steps 5, 7 and the faults and journal of step 9; the functions below register the other hooks.
  */
 export async function buildApp(
   core: Core,
@@ -172,7 +172,7 @@ function createHttpContext(app: App, core: Core, settings: AppSettings): HttpCon
   };
 }
 
-/** Rejects requests for another host, as a client of a proxy sends them, and requests without exactly one Host. */
+/** Rejects requests for other hosts, which clients send to a proxy, and requests without exactly one Host header. */
 function registerHostChecks(app: App): void {
   app.addHook('onRequest', (request, _reply, done) => {
     const foreignAuthority = findForeignAuthority(request.originalUrl, request.socket.localPort);

@@ -4,7 +4,7 @@ import type { Clock } from '../core/time/clock.ts';
 
 /** Time that a refused client has to read the response. */
 const REFUSAL_GRACE_MS = 1000;
-/** Refused connections that wait for this at once. Further ones are closed without a response. */
+/** Maximum refused connections that are still open. Further ones are closed without a response. */
 const MAX_PENDING_REFUSALS = 100;
 
 export interface ConnectionLimitOptions {
@@ -17,8 +17,8 @@ export interface ConnectionLimitOptions {
 
 /**
  * Limits the connections of a server to `max` at once and sends the others a response. Replaces Node's listener for
- * new connections, because `server.maxConnections` closes the connections over the limit without one; can go when Node
- * offers a way to respond to them.
+ * new connections, because `server.maxConnections` closes the connections over the limit without one. Remove this when
+ * Node offers a way to respond to them.
  */
 export function limitConnections({ server, max, clock, refusal }: ConnectionLimitOptions) {
   let openConnections = 0;

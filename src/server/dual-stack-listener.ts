@@ -8,7 +8,7 @@ export const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1'] as const;
 /**
  * Accepts connections for a listening server at a second address, on the same port, and hands them to it. Fastify
  * listens on both addresses of `localhost` with a second HTTP server, to which neither the CONNECT proxy nor the
- * connection limit would apply. Can go when Fastify lets both addresses share one server.
+ * connection limit would apply. Remove this when Fastify lets both addresses share one server.
  * @throws Error when the address is not available
  */
 export async function listenOnSecondAddress(server: HttpServer, host: string): Promise<Server> {

@@ -82,7 +82,7 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     logger.info({ prices: seed.priceOverrides }, 'the seed file overrides prices');
   }
 
-  /** A failure is only logged: most programs find the emulator at the first address. */
+  /** Listens on a second address, and only logs a failure: most programs find the emulator at the first address. */
   async function tryListenOnSecondAddress(address: string): Promise<void> {
     try {
       extraServers.push(await listenOnSecondAddress(app.server, address));
@@ -142,7 +142,7 @@ function toListenError(error: unknown, { port, host }: Pick<Config, 'port' | 'ho
     EADDRINUSE:
       `Port ${port} on ${host} is in use; ` +
       'stop the other program or choose another with --port (0 picks a free one).',
-    EACCES: `Port ${port} needs more rights; choose one from 1024 up with --port.`,
+    EACCES: `Port ${port} needs more privileges; choose one from 1024 up with --port.`,
     EADDRNOTAVAIL: `This machine has no address ${host}; choose another with --host.`,
     ENOTFOUND: `The name ${host} has no address; choose another with --host.`,
     EAI_AGAIN: `The name ${host} has no address; choose another with --host.`,

@@ -9,7 +9,7 @@ const FILE_DESCRIPTORS = { stdout: 1, stderr: 2 };
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 const FLUSH_TIMEOUT_MS = 300;
 
-/** Fields that the message on a terminal contains already. */
+/** Fields that are left out on a terminal, because the message already contains them. */
 const PRETTY_FIELDS = 'method,path,account,status,errorCode,reason,durationMs,url,data,firstKey,version,signal';
 
 /** Creates a logger: formatted lines on a terminal, else JSON lines. `flush` waits a short time for pending lines. */
@@ -64,8 +64,8 @@ function openFile(fd: number): DestinationStream {
 }
 
 /**
- * Opens standard output or standard error as a pipe that never blocks. If the parent process does not read it, a
- * blocking write to the full pipe would stop all responses, and the shutdown as well.
+ * Opens standard output or standard error as a pipe that never blocks. If the parent process does not read the pipe, a
+ * blocking write would stop all responses and the shutdown once it is full.
  */
 function openPipe(fd: number): DestinationStream & { drain: () => Promise<void> } {
   const socket = new Socket({ fd, readable: false, writable: true });

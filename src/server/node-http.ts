@@ -36,7 +36,7 @@ export function rawErrorResponse(code: CommonCode): string {
 
 /**
  * Responds to requests with an unknown `Expect` header: Node would send 417 without a body before Fastify sees the
- * request. Can go when Fastify has an option for it.
+ * request. Remove this when Fastify has an option for it.
  */
 export function rejectExpectations(server: Server): void {
   server.on('checkExpectation', (_request, response) => {
@@ -54,8 +54,8 @@ export function rejectExpectations(server: Server): void {
 
 /**
  * Lets connections end right after their current response while the server stops. `server.close()` ends only the
- * connections that are idle when it is called; the others would stay open for the keep-alive timeout. Can go when
- * Node's `close()` ends connections as they become idle.
+ * connections that are idle when it is called; the others would stay open for the keep-alive timeout. Remove this
+ * when Node's `close()` ends connections as they become idle.
  */
 export function stopKeepAlive(server: Server): void {
   Object.assign(server, { keepAliveTimeout: 1, keepAliveTimeoutBuffer: 0 });

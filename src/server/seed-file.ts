@@ -56,7 +56,7 @@ export interface Seed {
   priceOverrides: Readonly<Record<string, PriceOverrides>>;
 }
 
-/** Values for what the seed file leaves out. */
+/** Values for everything that the seed file omits. */
 export interface SeedDefaults {
   rateLimit: number | null;
   speed: number;
@@ -107,7 +107,7 @@ export function parseSeedFile(file: string, content: unknown): z.output<typeof S
   if (parsed.success) return parsed.data;
   const [{ path, message } = { path: [], message: '' }] = parsed.error.issues;
   const location = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
-  throw new SetupError(`The seed file ${file} is wrong at ${location.replace(/^\./, '') || 'its top'}: ${message}.`);
+  throw new SetupError(`The seed file ${file} is invalid at ${location.replace(/^\./, '') || 'its top'}: ${message}.`);
 }
 
 function readJsonFile(file: string): unknown {

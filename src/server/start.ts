@@ -14,7 +14,7 @@ export async function startInProcess(options: StartOptions) {
   }
 }
 
-/** Replaces the flags in the message by the names of options. */
+/** Replaces the flags in the message with option names. */
 function withOptionNames({ message, cause }: SetupError): SetupError {
   const sentence = message.replace(/--([a-z][a-z-]*)/g, (_, flag: string) => toCamelCase(flag));
   return new SetupError(sentence, { cause });

@@ -69,7 +69,7 @@ export const SETTINGS = {
     nonEmpty,
     undefined,
     'a file',
-    'JSON file with the initial accounts; --seed with a value that ends in .json sets this, too',
+    'JSON file with the initial accounts; --seed with a value that ends in .json also sets this',
   ),
   'auto-accounts': setting(onOff, true, 'on or off', 'create an account for each unknown key np_test_…'),
   'rate-limit': setting<number | null>(

@@ -22,7 +22,7 @@ export function loadPhrases(locale: Locale, fixturesDir: string): Phrases {
   return phrases;
 }
 
-/** Replaces `{slots}` by values. Braces and dollar signs in values have no special meaning. */
+/** Replaces `{slots}` with values. Braces and dollar signs in values have no special meaning. */
 export function interpolate(phrase: string, values: Record<string, string | number>): string {
   return phrase.replace(/\{(\w+)\}/g, (slot, name: string) => String(values[name] ?? slot));
 }

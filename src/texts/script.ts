@@ -26,7 +26,7 @@ const PACING: Record<Technique, { secondsPerShot: number; minShots: number }> = 
 const MAX_SHOTS = 24;
 const MIN_SHOT_SECONDS = 0.25;
 const MAX_FOCUS_CHARACTERS = 90;
-/** Number of different lights and moods in a film, kept low for coherence. */
+/** Number of different kinds of lighting and moods in a film, kept low for coherence. */
 const THEME_COUNT = 2;
 
 /**

@@ -1,6 +1,6 @@
 const SHORT_HEADER_BYTES = 8;
 export const MAX_HEADER_BYTES = 16;
-/** Maximum number of boxes in one box, far above that of real files: stops files made to waste CPU time. */
+/** Maximum number of boxes in one box, far above that of real files, against files made to waste CPU time. */
 const MAX_BOXES = 5000;
 
 export interface BoxHeader {

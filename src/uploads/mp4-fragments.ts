@@ -1,6 +1,6 @@
 import { findBox, readBoxes } from './mp4-boxes.ts';
 
-/** Far above that of real files: stops files made to exhaust memory. */
+/** Maximum number of tracks, far above that of real files, against files made to exhaust memory. */
 const MAX_TRACKS = 256;
 
 const TFHD_BASE_DATA_OFFSET = 0x1;

@@ -2,9 +2,9 @@ import { MAX_HEADER_BYTES, readBoxHeader } from './mp4-boxes.ts';
 import { FragmentDurations } from './mp4-fragments.ts';
 import { loadMp4box, type Movie, readMovie } from './mp4-movie.ts';
 
-/** Larger than the movie box of a ten-hour video. */
+/** Maximum size of a buffered box: larger than the movie box of a ten-hour video. */
 const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
-/** About ten minutes of fragments with one frame each. */
+/** Maximum number of top-level boxes: about ten minutes of fragments with one frame each. */
 const MAX_BOXES = 100_000;
 const EMPTY = Buffer.alloc(0);
 

@@ -32,7 +32,7 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
    * Sink of the field's last value, which wins in `JSON.parse` too; undefined if the field is missing or not a string.
    */
   sink: Sink | undefined;
-  /** The document exceeds `keepLimitBytes`. `end` then returns an empty buffer, which is not valid JSON. */
+  /** Whether the document exceeds `keepLimitBytes`. `end` then returns an empty buffer, which is not valid JSON. */
   overflowed = false;
 
   readonly #field: string;

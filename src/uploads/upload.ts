@@ -8,9 +8,9 @@ const MEDIA_TYPE = 'video/mp4';
  * chunk and before reading the properties.
  */
 export class VideoUpload {
-  /** The upload has no characters. */
+  /** Whether the upload has no characters. */
   isEmpty = true;
-  /** Valid base64 that starts like an MP4 and does not declare another media type. */
+  /** Whether it is valid base64 that starts like an MP4 and does not declare another media type. */
   isMp4 = false;
   isTooLarge = false;
   /** Duration of the video; undefined if the file is unreadable. */

@@ -260,6 +260,6 @@ describe('the command exits with 2 and one sentence', () => {
     const file = join(tempDir(), 'seed.json');
     expect(await refused(['--seed', file])).toContain(`The seed file ${file} cannot be read`);
     writeFileSync(file, '{"accounts":[{"key":"k","credits":-1}]}');
-    expect(await refused(['--seed-file', file])).toContain('is wrong at accounts[0].credits');
+    expect(await refused(['--seed-file', file])).toContain('is invalid at accounts[0].credits');
   });
 });

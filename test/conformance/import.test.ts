@@ -174,7 +174,7 @@ describe('import', () => {
     expect(faults).toHaveLength(1);
     const other = writeSeedFile('{"mine":true}');
     const refused = await runImport(dir, '--seed-file', other);
-    expect(refused.stderr).toContain(`The seed file ${other} is wrong at its top: there is no "mine"`);
+    expect(refused.stderr).toContain(`The seed file ${other} is invalid at its top: there is no "mine"`);
     expect([refused.code, readFileSync(other, 'utf8')]).toEqual([2, '{"mine":true}']);
   });
 

@@ -156,7 +156,7 @@ describe('redaction of keys', () => {
     return [text, unescaped, unescaped.replaceAll('\\', '')].flatMap(decodePercent);
   }
 
-  it('is in no file, whatever the server makes of it', () => {
+  it('removes them from every file, however the server encodes them', () => {
     fc.assert(
       fc.property(key, fc.constantFrom(...FORMS, ...ENCODED), fc.boolean(), (key, form, isJson) => {
         const log = createLog();
@@ -194,7 +194,7 @@ describe('redaction of keys', () => {
     expect(kept).toContain(run.replace('\\', '\\\\').repeat(1000));
   });
 
-  it('also covers keys that no request uses, and keys in numbers', () => {
+  it('covers keys that no request uses, and keys in numbers', () => {
     const log = createLog(['other-key', '1234567890']);
     const sample = log.add(
       createExchange('{"a":1234567890,"b":"x other-key"}', { key: 'other-key-longer' }),

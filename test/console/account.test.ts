@@ -26,7 +26,7 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     await press('Adjust …');
     await amount.fill('-1251');
     await press('Apply');
-    await expectToast('1251 credits cannot be taken from 1250.');
+    await expectToast('1251 credits cannot be deducted from 1250.');
     // The form stays open, so that the amount can be corrected.
     await amount.fill('-1250');
     await press('Apply');

@@ -61,7 +61,7 @@ describe.skipIf(!CHROMIUM)('console forms', () => {
     expect(await fieldValue('Times')).toBe('9');
   });
 
-  it('do not take a double-click or a held key for a confirmation', async () => {
+  it('do not treat a double-click or a held key as a confirmation', async () => {
     const { origin, order, get } = await startListeningEmulator();
     await order('np_test_other');
     const { page, button, expectToast } = await openPage(origin);

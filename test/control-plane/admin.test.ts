@@ -134,7 +134,7 @@ describe('control plane', () => {
       problems: ['the balance is not the sum of the entries: balance 997'],
     });
     core.db.exec('DELETE FROM tasks; UPDATE accounts SET balance = balance - 1');
-    expect((await get(`${LEDGER}/verify`)).body.problems).toEqual(['a hold belongs to no task: hold 2']);
+    expect((await get(`${LEDGER}/verify`)).body.problems).toEqual(['a hold does not belong to a task: hold 2']);
   });
 
   it.each([

@@ -8,7 +8,7 @@ const LINK = 'https://sora.chatgpt.com/p/s_68e1f0a2b3c4';
 const priced = () => createTestEmulator(['--seed-file', writeSeedFile({ prices: { 'sora-watermark': 5 } })]);
 
 describe('Sora watermark removal', () => {
-  it.each(['frozen', 'auto'] as const)('responds at once on a clock that is %s', async (mode) => {
+  it.each(['frozen', 'auto'] as const)('responds at once on a %s clock', async (mode) => {
     const { post, createAccount, core } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode }, credits: 0 });
     const answer = await post(PATH, { share_link: LINK }, 'k');

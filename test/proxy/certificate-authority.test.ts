@@ -116,7 +116,7 @@ describe('certificate authority', () => {
     await expect(openAuthority(dir)).rejects.toThrow(/authority\.pem has expired; remove it/);
   });
 
-  it('is a setup error when the file cannot be written', async () => {
+  it('fails with a setup error when the file cannot be written', async () => {
     const file = join(tempDir(), 'file');
     writeFileSync(file, '');
     await expect(openAuthority(file)).rejects.toThrow(/authority\.pem cannot be read/);

@@ -368,7 +368,7 @@ describe('HTTPS port', () => {
     expect(await servers()).toBe(before);
   });
 
-  it('is a setup error when the port is in use', async () => {
+  it('fails with a setup error when the port is in use', async () => {
     const { port } = await listening();
     const other = await createTestEmulator(['--port', '0', '--https-port', port]);
     await expect(other.listen()).rejects.toThrow(/^Port \d+ on 127\.0\.0\.1 is in use/);

@@ -161,7 +161,7 @@ describe('client of the in-process emulator', () => {
     expect(await account.reset()).toMatchObject({ credits: 1000 });
   });
 
-  it.each(['', '.', '..'])('is led nowhere else by the name "%s"', async (name) => {
+  it.each(['', '.', '..'])('rejects the name "%s", which would change the path', async (name) => {
     const { emulator } = await started();
     expect(() => emulator.account(name)).toThrow(ControlError);
     const { key, tasks, faults } = await emulator.accounts.create();

@@ -71,9 +71,9 @@ describe('seed file', () => {
 
   it.each([
     ['{', /is not valid JSON/],
-    [[], /is wrong at its top: /],
-    [{ acounts: [] }, /is wrong at its top: there is no "acounts", only defaults, accounts, prices\.$/],
-    [{ accounts: [{}] }, /is wrong at accounts\[0\]\.key: /],
+    [[], /is invalid at its top: /],
+    [{ acounts: [] }, /is invalid at its top: there is no "acounts", only defaults, accounts, prices\.$/],
+    [{ accounts: [{}] }, /is invalid at accounts\[0\]\.key: /],
     [{ accounts: [{ key: 'a b' }] }, /accounts\[0\]\.key: expected 1 to 200 visible ASCII characters/],
     [{ accounts: [{ key: 'a', credits: 1.5 }] }, /accounts\[0\]\.credits/],
     [{ accounts: [{ key: 'a', credits: -1 }] }, /accounts\[0\]\.credits/],
@@ -108,7 +108,7 @@ describe('seed file', () => {
       /accounts\[0\]\.faults\[0\]\.match: there is no "famly", only family, endpoint, contains\.$/,
     ],
     [{ accounts: [{ key: 'a', faults: {} }] }, /accounts\[0\]\.faults: /],
-    [{ prices: 5 }, /is wrong at prices: expected an object with prices for sora-2, veo-3, /],
+    [{ prices: 5 }, /is invalid at prices: expected an object with prices for sora-2, veo-3, /],
     [{ prices: { sora2: {} } }, /at prices: there is no "sora2", only sora-2, veo-3, [\w, -]+\.$/],
     [{ prices: { 'veo-3': 10 } }, /at prices\.veo-3: expected an object with prices for 720p, 1080p, 4k\.$/],
     [{ prices: { 'veo-3': { '8k': 5 } } }, /at prices\.veo-3: there is no "8k", only 720p, 1080p, 4k\.$/],
@@ -168,7 +168,7 @@ describe('fault rules of seeded accounts', () => {
     });
     const dataDir = tempDir();
     await expect(createTestEmulator(['--seed-file', seedFile, '--data-dir', dataDir])).rejects.toThrow(
-      `The seed file ${seedFile} is wrong at accounts[1].faults[1].effect.errorCode: expected a documented error code.`,
+      `The seed file ${seedFile} is invalid at accounts[1].faults[1].effect.errorCode: expected a documented error code.`,
     );
     const { account } = await createTestEmulator(['--data-dir', dataDir]);
     expect([account('a'), account('b')]).toEqual([undefined, undefined]);

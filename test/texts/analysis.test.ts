@@ -57,7 +57,7 @@ describe('reverse prompt', () => {
     expect(text).toContain('**Length:** 30 s');
   });
 
-  it('repeats no shot in a row, and has several shots for a short video', () => {
+  it('does not repeat a shot in a row, and has several shots for a short video', () => {
     const visuals = rows(write({ durationMs: 60_000 })).map((cells) => cells[3]);
     for (const [index, visual] of visuals.entries()) expect(visual).not.toBe(visuals[index - 1]);
     expect(rows(write({ durationMs: 9000 })).length).toBeGreaterThan(1);

@@ -86,7 +86,7 @@ describe('hostile URLs', () => {
   });
 
   // id: no-code-opens-connections
-  it('have no code in the server that could fetch them', () => {
+  it('cannot be fetched, because no code of the server opens connections', () => {
     // Except commands that call a server that their user names, and code that runs in a user's program or browser.
     const callers = ['main.ts', 'client/', 'console/', 'cli/exec/', 'conformance/'];
     const calls =

@@ -51,7 +51,7 @@ export async function exec(config: Config, options: ExecOptions): Promise<number
   }
 }
 
-/** Replaces the address that stands for all interfaces, which clients cannot connect to everywhere. */
+/** Replaces a wildcard host with the loopback address: not every system lets clients connect to a wildcard. */
 const toLoopback = (url: string) => url.replace(/\/\/(0\.0\.0\.0|\[::\])(?=:)/, '//127.0.0.1');
 
 function makeTempDir(): string {

@@ -13,7 +13,7 @@ if (!supportsEnvProxy && process.env.HTTPS_PROXY) {
   }
 }
 
-// Versions that support it print an experimental warning at every start, which the program did not ask for.
+// Suppresses the experimental warning that some versions print at every start, as it is not meant for the program.
 const { emit } = process;
 process.emit = function (this: NodeJS.Process, event: string, ...args: unknown[]) {
   const [warning] = args as [{ code?: string } | undefined];

@@ -100,7 +100,7 @@ export function resultCases(validator: ContractValidator, path: string): Case[] 
   const withRatio = (body: Json, aspectRatio: string) =>
     withChanges(body, shotProperties ? { shots: [{ ...body.shots[0], aspectRatio }] } : { aspectRatio });
 
-  // All ratios with the first price, and one ratio with each further price, as far as that adds a new pair of values.
+  // All ratios with the first price, then one ratio with each further price, if that adds a new pair of values.
   const seenPairs = new Set<string>();
   const variants = (operation['x-prices'].list as Price[]).flatMap(({ when }, index) => {
     const body = withRequiredFields(operation, withChanges(base, when));

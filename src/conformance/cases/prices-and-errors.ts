@@ -48,7 +48,7 @@ export function priceCases(validator: ContractValidator, path: string): Case[] {
   });
 }
 
-/** An account with one credit less than the price. */
+/** The case for an account with one credit less than the price. */
 function insufficientCreditsCase(
   path: string,
   body: Json,
@@ -69,7 +69,7 @@ function insufficientCreditsCase(
   });
 }
 
-/** Each shot is charged for; resolutions for a single shot reject two. */
+/** Cases for requests with two shots: both are charged, or rejected where the resolution allows only a single shot. */
 function multiShotPriceCases(
   validator: ContractValidator,
   path: string,

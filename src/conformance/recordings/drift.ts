@@ -24,7 +24,7 @@ type SampleResponse = WireSample['response'];
 export interface Evidence {
   /** The same exchange of the same case with the emulator. Undefined: it did not occur. */
   emulated: RecordedSample | undefined;
-  /** Outcome of the case. Undefined: this is not its last exchange, so that it conforms. */
+  /** Outcome of the case. Undefined: this is not its last exchange, so it conforms. */
   outcome: CaseOutcome | undefined;
   /** The project's own sample of the case. */
   documented: WireSample | undefined;

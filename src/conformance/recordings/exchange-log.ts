@@ -15,7 +15,7 @@ export type RecordedSample = Omit<WireSample, 'id'> & { recordedAt: string; case
 export type ExchangeLog = ReturnType<typeof createExchangeLog>;
 
 /**
- * Converts exchanges to samples, case by case. It removes keys, and replaces uploads by their size.
+ * Converts exchanges to samples, case by case. It removes keys, and replaces uploads with their size.
  *
  * @param options.keys Keys to remove in addition to those that the requests use.
  */
@@ -33,8 +33,8 @@ export function createExchangeLog(options: {
 
   return {
     /**
-     * Adds an exchange. While a task is in progress, each poll replaces the previous one. Undefined: the response is
-     * incomplete and is not recorded.
+     * Adds an exchange. While a task is in progress, each poll replaces the previous one. Returns undefined for an
+     * incomplete response, which is not recorded.
      */
     add(exchange: Exchange, { id, name, provenance }: CaseInfo): RecordedSample | undefined {
       if (!exchange.response.isWhole) return undefined;
@@ -84,12 +84,12 @@ function toSampleResponse({ response: { status, headers, text, body } }: Exchang
     ...(contentType !== null && { contentType }),
     ...(recordedHeaders.length > 0 && { headers: Object.fromEntries(recordedHeaders) }),
     ...(body !== undefined && { body }),
-    // The exact text is recorded if serializing the parsed JSON does not reproduce it, such as its white space.
+    // Also records the exact text if serializing the parsed JSON does not reproduce it, for example its white space.
     ...((body === undefined || JSON.stringify(body) !== text) && { text }),
   };
 }
 
-/** Replaces uploads by placeholders in the request, and in a response that repeats them. */
+/** Replaces uploads with placeholders in the request, and in a response that repeats them. */
 function replaceUploads<T>(sample: T, requestBody: Json, fourSecondUpload: string): T {
   const uploads = new Map<string, string>();
   JSON.stringify(requestBody, (name, value) => {

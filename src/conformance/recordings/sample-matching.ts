@@ -10,7 +10,7 @@ const VOLATILE_FIELDS: Record<string, RegExp> = {
 };
 
 /**
- * Replaces the volatile values in the text of a response by those of the sample, if they have the expected form. The
+ * Replaces the volatile values in the text of a response with those of the sample, if they have the expected form. The
  * result can be compared literally: fields, their order and wording.
  */
 export function normalizeToSample(text: string, sample: Json): string {
@@ -24,7 +24,7 @@ export function normalizeToSample(text: string, sample: Json): string {
   return JSON.stringify(JSON.parse(text), (name, value) => (isVolatile(name, value) ? sampleValues.get(name) : value));
 }
 
-/** Whether a value differs from the sample's only in the way that values differ in every run. */
+/** Whether a value differs from the sample's only as ids, times and URLs differ from run to run. */
 export function isVolatileMatch(name: string, value: unknown, sample: unknown): boolean {
   if (isUrl(value)) return hasSameFileType(value, sample);
   const pattern = VOLATILE_FIELDS[name];

@@ -29,7 +29,7 @@ export const unauthorizedCount = signal(0);
 /** The key of the latest event while all accounts were watched. */
 export const lastActiveKey = signal<string | undefined>(undefined);
 
-/** No event reports the end of a rate limiter's hour or an unauthorized request. */
+/** Interval of reads for changes without an event: the end of a rate limiter's hour, an unauthorized request. */
 const REFRESH_INTERVAL_MS = 3000;
 /** Larger lists are not polled: they take more than one page. */
 const MAX_REFRESHED_ACCOUNTS = 1000;

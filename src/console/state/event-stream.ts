@@ -22,7 +22,7 @@ export const connectionError = signal<ApiError | undefined>(undefined);
 
 const INITIAL_RETRY_MS = 500;
 const MAX_RETRY_MS = 5000;
-/** The emulator sends a keep-alive every 15 seconds. */
+/** Silence after which the connection counts as lost; the emulator sends a keep-alive every 15 seconds. */
 const SILENCE_TIMEOUT_MS = 35_000;
 
 interface Listener {

@@ -249,7 +249,7 @@ function ClockCard({ state, account }: CardProps) {
   );
 }
 
-/** A component of its own, so that a tick of the clock re-renders nothing else. */
+/** The account's current time, as a separate component: a tick of the clock re-renders nothing else. */
 function CurrentTime({ state }: { state: AccountState }) {
   return <p class="figure">{formatDateTime(toIsoString(currentTimeMs(state)))}</p>;
 }

@@ -94,7 +94,7 @@ function Row({ account }: { account: Account }) {
   );
 }
 
-/** Behind a balancer, the key decides which node serves an account, not the console in which it was created. */
+/** Whether a balancer is in front of this emulator: the key decides which node gets requests, not this console. */
 const isClusterNode = /\/nodes\/[^/]+$/.test(ORIGIN);
 
 const NewAccount = () => (

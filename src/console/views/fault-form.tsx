@@ -49,8 +49,8 @@ const toOptionalNumber = (text: string | undefined) => (text === undefined ? und
 
 /**
  * A form that creates a fault rule. Offers the effects that are possible at each stage and the codes that the endpoint
- * documents. The fields for `contains` and `after` have other names, because a form exposes its fields as properties
- * and would hide its own DOM methods of these names.
+ * documents. The fields for `contains` and `after` have other names, because a form exposes its fields as properties,
+ * which would hide its DOM methods `contains` and `after`.
  */
 export function FaultForm({ path, target }: { path: string; target: string }) {
   const loadedContract = contract.value;

@@ -65,7 +65,7 @@ export function RequestDetail({ state, entry }: { state: AccountState; entry: Jo
   );
 }
 
-/** Describes the applied faults, of which the journal has the ids of rules and the texts of directives. */
+/** Describes the applied faults. The journal records rules by their ids and directives by their texts. */
 const describeFaults = (fault: string): string =>
   fault
     .split('; ')

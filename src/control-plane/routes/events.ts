@@ -25,7 +25,7 @@ also sent to listeners of one account.`,
 
 /** Server-sent events about tasks, ledgers, requests, faults and accounts. */
 export function eventOperations({ core, listenerLimit, stopping }: HttpContext): Operation[] {
-  /** Null for global events; undefined if the account no longer exists and its listeners already know. */
+  /** The key for an event: null if it is global, undefined if the account is gone and its removal has been reported. */
   function accountKeyFor(event: CoreEvent): string | null | undefined {
     if (event.accountId === null) return null;
     if (event.type === 'account' && event.removedKey !== undefined) return event.removedKey;

@@ -5,7 +5,7 @@ import type { AccountLifetimes } from './account-lifetimes.ts';
 import type { Resets } from './account-reset.ts';
 import type { Account, AccountProfile, Accounts } from './accounts.ts';
 
-/** Bounds the cost of one new account while most of the others have running tasks. */
+/** Accounts examined to find one to evict: bounds the cost of a new account while most have running tasks. */
 const MAX_EVICTION_SCANS = 1000;
 
 /**
@@ -28,8 +28,8 @@ export function createAutoAccounts(
     .pluck();
 
   /**
-   * Keys by account id. It never evicts by itself, because accounts with running tasks must be skipped; a `max` instead
-   * of a `maxSize` would also allocate memory for the maximum at once.
+   * Keys by account id. The cache never evicts by itself, because accounts with running tasks must be skipped; a `max`
+   * instead of a `maxSize` would also allocate memory for the maximum at once.
    */
   const keyById = new LRUCache<number, string>({ maxSize: Number.MAX_SAFE_INTEGER, sizeCalculation: () => 1 });
   /** Keys whose account's lifetime ended; after a reset or restore the key has an account with a new id. */

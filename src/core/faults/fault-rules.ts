@@ -118,7 +118,7 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
   }
 
   return {
-    /** Whether neither accounts nor the global scope have a rule. */
+    /** Whether no rule exists, neither of an account nor global. */
     isEmpty: (): boolean => loadRules().size === 0,
     /** Returns the first rule that fires: the account's rules before global ones, each in the order they were set. */
     fire(stage: Stage, context: FaultContext, accountSeed: string): Fault | undefined {

@@ -75,16 +75,16 @@ export function createLedger(db: Db, accountCache: AccountCache, events: Events)
     grant: (accountId: number, credits: number, reason: string, atMs: number) =>
       append(accountId, 'grant', credits, atMs, { reason }),
 
-    /** Adds or takes credits by hand. @throws BALANCE_TOO_LOW when the balance would become negative */
+    /** Adds or deducts credits manually. @throws BALANCE_TOO_LOW when the balance would become negative */
     adjust(accountId: number, amount: number, reason: string, atMs: number): number {
       const balance = accountCache.get(accountId)?.balance ?? 0;
       if (balance + amount < 0) {
-        throw new CoreError('BALANCE_TOO_LOW', `${-amount} credits cannot be taken from ${balance}`);
+        throw new CoreError('BALANCE_TOO_LOW', `${-amount} credits cannot be deducted from ${balance}`);
       }
       return append(accountId, 'adjust', amount, atMs, { reason });
     },
 
-    /** Pre-deducts a task's price, returns the entry's `seq`. @throws an SQLite error when the balance is too low */
+    /** Deducts a task's price and returns the entry's `seq`. @throws an SQLite error when the balance is too low */
     hold: (accountId: number, credits: number, taskId: string, atMs: number): number =>
       append(accountId, 'hold', -credits, atMs, { taskId }),
 

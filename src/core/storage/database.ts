@@ -61,7 +61,7 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
   }
 }
 
-/** @throws SetupError when the native addon was built for another version of Node.js, a common mistake */
+/** Opens a connection. @throws SetupError when the native addon was built for another version of Node.js */
 function connect(file: string): Db {
   try {
     return new Database(file, { timeout: LOCK_TIMEOUT_MS });

@@ -28,7 +28,7 @@ export function createTransactions(db: Db, clock: Clock) {
   /** Callbacks registered inside the running transaction. */
   let transactionWaiters: CommitCallback[] = [];
 
-  /** Lets caches of rows clear themselves. */
+  /** Notifies the row caches, which then clear themselves. */
   function notifyRollback(): void {
     for (const listener of rollbackListeners) listener();
   }

@@ -15,7 +15,7 @@ export interface PlanStep {
 }
 
 export type TerminalOutcome = { status: 'completed' } | { status: 'failed'; errorCode: string };
-/** `hangs`: the task stays in its last step until it is ended by hand. */
+/** `hangs`: the task stays in its last step until it is ended manually. */
 export type TaskOutcome = TerminalOutcome | { status: 'hangs' };
 
 /** Replaces parts of a drawn plan. The draw happens anyway, so that overrides do not change later tasks. */

@@ -17,9 +17,9 @@ export type Tasks = ReturnType<typeof createTasks>;
 const SEQ_MODULUS = 0x1000_0000;
 
 /**
- * Returns an id that the client of another account cannot guess. Ids of one account share a prefix and ascend, so that
- * they are neighbours in the index: random ids touch an index page each, which doubles the cost of storing a task and
- * grows with the number of tasks.
+ * Returns an id that clients of other accounts cannot guess. Ids of one account share a prefix and ascend, so that they
+ * are neighbours in the index: with random ids, each insert touches another index page, which doubles the cost of
+ * storing a task, and more as the number of tasks grows.
  */
 function taskIdFor({ seed, key }: Account, seq: number): string {
   const seqHex = (seq % SEQ_MODULUS).toString(16).padStart(7, '0');
@@ -156,7 +156,7 @@ export function createTasks(
     const successor = store.findSuccessor(account.id, task.seq);
     if (successor) {
       const next = { accountId: account.id, seq: successor.seq, id: successor.id };
-      // A task that ended while it was waiting passes its own predecessor on.
+      // If the task ended while it was waiting, its successor waits for the task's own predecessor instead.
       if (task.startedAtMs === null) store.setPredecessor(next, task.predecessorSeq);
       else store.start(next, atMs, nextDueMs(account, store.parsePlan(successor), 0, atMs));
     }
@@ -226,7 +226,7 @@ export function createTasks(
     /** Fails a task now and refunds its hold. Returns false when it has already ended. */
     fail: (accountId: number, id: string, errorCode: string) =>
       finishNow(accountId, id, { status: 'failed', errorCode }),
-    /** Fails and refunds synchronous tasks without a request, of one account or all, and returns their number. */
+    /** Fails and refunds the synchronous tasks of one account or all, whose requests are gone. Returns their number. */
     failInterrupted: (accountId: number | null = null): number =>
       store
         .listSynchronous(accountId)

@@ -11,7 +11,7 @@ export type DueRow = Pick<
 
 const DUE_COLUMNS = `account_id AS accountId, seq, id, hold_seq AS holdSeq, plan, step,
   follows AS predecessorSeq, started_at AS startedAtMs, due_at AS dueAtMs`;
-/** All columns except the input, which can be long and which a poll does not need. */
+/** All columns except the input, which can be long and is not needed for a poll. */
 const COLUMNS = `${DUE_COLUMNS}, family, status, price, client_ref AS clientRef, created_at AS createdAtMs,
   finished_at AS finishedAtMs, simulated_ms AS simulatedMs, error_code AS errorCode`;
 

@@ -78,7 +78,7 @@ export interface AccountClock {
   clockMode: ClockMode;
   /** Offset to wall time on `real` clocks, the account's time itself on others. */
   clockMs: number;
-  /** Divides the simulated generation time to give the wait, on `real` clocks only. */
+  /** On `real` clocks, a task takes its simulated time divided by the speed; ignored on others. */
   speed: number;
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ErrorCode, ErrorTable } from '../../http/pipeline/error-table.ts';
 import { ifSchema, type Provenance } from '../../http/pipeline/route-docs.ts';
 
-/** A reason for INVALID_INPUT that the client sees, or an error code of its own. */
+/** The error of a field: a reason that the client sees with INVALID_INPUT, or another error code in `params`. */
 type FieldError = { error: string; params?: { code: string } };
 
 /** Whether `value` is a public http(s) URL. The emulator never fetches it. */
@@ -106,16 +106,16 @@ export const imageRuleSchema = (urls: string, mode: string, missingCode: string,
     ...(provenance && { 'x-source': provenance }),
   });
 
-/** The requirements of a family on the images of a request, with their error codes. */
+/** A family's requirements on the images of a request, with their error codes. */
 interface ImageRule<Urls extends string, Code> {
   /** The field with the family's list of image URLs. */
   urls: Urls;
-  /** An image is not a public URL in that list. */
+  /** For an image that is not a public URL in that list. */
   invalid: Code;
-  /** The mode that requires an image does not have one. */
+  /** For a request without an image in the mode that requires one. */
   missing: Code;
   requiredForMode: string;
-  /** There are more images than this. */
+  /** The maximum number of images, and the code for more. */
   max?: { images: number; code: Code };
 }
 

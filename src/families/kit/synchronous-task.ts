@@ -15,8 +15,8 @@ export const MAX_TIMER_MS = 2 ** 31 - 1;
 const RETRY_MS = 1000;
 
 /**
- * Charges for a task whose result is the response itself, so that it lasts as long as the request: the task's simulated
- * time on a real clock, no time on a frozen or auto clock. The caller ends it with `complete` or `fail`.
+ * Charges for a task whose result is the response itself, so that it lasts as long as the request: on a real clock its
+ * simulated time divided by the speed, on a frozen or auto clock no time. The caller ends it with `complete` or `fail`.
  *
  * @throws INSUFFICIENT_CREDITS
  * @throws TOO_MANY_STREAMS when the limit of concurrent responses is reached

@@ -25,9 +25,9 @@ export function chunkText(text: string): string[] {
 }
 
 /**
- * Charges for a text and streams it: its chunks are spread over the task's simulated time on a real clock, and sent
- * without waiting on a frozen or auto clock. The hold is captured when the text is complete or the client disconnects,
- * and refunded when the server or a fault breaks off the stream or `write` throws.
+ * Charges for a text and streams it. On a real clock, its chunks are spread over the task's simulated time; on a frozen
+ * or auto clock, they are sent without waiting. The hold is captured when the text is complete or the client
+ * disconnects, and refunded when the server or a fault breaks off the stream or `write` throws.
  *
  * @throws INSUFFICIENT_CREDITS
  * @throws TOO_MANY_STREAMS when the limit of concurrent responses is reached

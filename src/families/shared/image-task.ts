@@ -15,7 +15,7 @@ import { imageUrls, misplacedImageFields, requestFields } from '../kit/request-f
  * its error codes; public clients for the error codes and for Nano Banana Pro.
  */
 
-/** Pixels of 1K, the sizes of the underlying models; 2K is twice and 4K four times that on each side. */
+/** Sizes in pixels at 1K, those of the underlying models; 2K has twice and 4K four times the width and height. */
 const SIZES = { '16:9': [1376, 768], '9:16': [768, 1376], '4:3': [1200, 896], '3:4': [896, 1200] } as const;
 const SCALES = { '1K': 1, '2K': 2, '4K': 4 } as const;
 

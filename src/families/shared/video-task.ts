@@ -13,7 +13,7 @@ export const VIDEO_SIZES = {
   '4k': [3840, 2160],
 } as const;
 
-/** Turns a landscape size if the request is for portrait. */
+/** Swaps width and height of a landscape size if the request is for portrait. */
 export const orient = (size: Size, aspectRatio: 'portrait' | 'landscape'): Size =>
   aspectRatio === 'portrait' ? swapSides(size) : size;
 

@@ -24,7 +24,7 @@ const DIRECTIVE = /@emulator\(([^()]*)\)/g;
 const DURATION = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m)$/;
 const UNITS_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000 };
 const MAX_TRUNCATE_BYTES = 1_000_000_000;
-/** Nesting depth of a body to which directives are searched; documented bodies are less deep. */
+/** Maximum nesting depth at which directives are found; documented bodies are less deep. */
 const MAX_DEPTH = 6;
 
 /** Parses comma-separated options, such as `fail,duration=3s`. Returns undefined when one of them is invalid. */

@@ -32,8 +32,8 @@ export function createEffects({ core, journal, streamLimit, stopping }: HttpCont
   }
 
   /**
-   * Completes the journal entry and emits the `request` event of a request that gets no response. Listeners would
-   * otherwise take the request to be in progress forever.
+   * Completes the journal entry and emits the `request` event of a request that gets no response. Without it,
+   * listeners would consider the request in progress forever.
    */
   function recordAborted(request: FastifyRequest, reply: FastifyReply): void {
     onFinished(request, reply, () => {

@@ -19,7 +19,7 @@ import { closeConnection, createEffects } from './effects.ts';
 import { InjectedError, InjectedResponse, LostResponse } from './pending-faults.ts';
 
 const FAULT_HEADER = 'x-emulator-fault';
-/** The error code of a bare `fail` where no task fails but the response itself. */
+/** The error code of `fail` without a code at stages where the response fails instead of a task. */
 const DEFAULT_FAILURE_CODE = 'GENERATION_FAILED';
 
 /** Common error codes that a vendor page documents. The other common errors have internal names. */
@@ -51,7 +51,7 @@ export function createFaultHooks(context: HttpContext) {
     throw new InjectedResponse(effect.answer as unknown as CannedResponse);
   }
 
-  /** Like `applyEffect`, but leaves an error to the route, which knows the price that the response may have to name. */
+  /** Like `applyEffect`, but defers an error to the route, because its response may have to contain the price. */
   async function applyEffectDeferringError(effect: Effect, request: FastifyRequest, reply: FastifyReply) {
     const { errorCode, fail, status, ...rest } = effect;
     await applyEffect(rest, request, reply);
@@ -151,7 +151,7 @@ export function createFaultHooks(context: HttpContext) {
       const chunk = Buffer.from(piece);
       if (chunk.length >= remaining) {
         yield chunk.subarray(0, remaining);
-        // Before the stream ends: on an open connection its end would be sent as the last chunk.
+        // Close before the stream ends: on an open connection, Node would send the terminating chunk.
         closeConnection(request, false);
         // Leaving the loop would destroy the text with an error, and its task would be refunded instead of captured.
         text.destroy();
@@ -298,7 +298,7 @@ export function getStreamEffect(
   };
 }
 
-/** @throws InjectedError with the price when a fault refuses the request at the moment of charging */
+/** @throws InjectedError with the price when a fault rejects the request just before it would be charged */
 export function throwInjectedRefusal(request: FastifyRequest, requiredCredits: number): void {
   const refusal = request.state.faults?.refusal;
   if (refusal) throw new InjectedError(refusal.code, refusal.status, { requiredCredits });

@@ -91,7 +91,7 @@ export class BoundedLog<Entry extends LogEntry> {
     entry.isRetained = false;
     this.#bytes -= entry.bytes;
     this.#group.addBytes(-entry.bytes);
-    // Only now and then, because moving all remaining entries costs more than the rest of an eviction.
+    // Compacts only now and then, because moving all remaining entries costs more than the rest of an eviction.
     if (this.#first > this.#maxEntries) {
       this.#entries.splice(0, this.#first);
       this.#first = 0;

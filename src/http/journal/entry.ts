@@ -19,7 +19,7 @@ export interface EntryOptions {
 }
 
 /**
- * One request and its response, in the form in which they arrived; they are formatted only when the journal is read.
+ * One request and its response, stored as received; they are formatted only when the journal is read.
  *
  * Clients that poll repeat the same texts again and again. While an entry is the newest one of its log, it shares texts
  * and lists with the entry before it if they are equal; this saves nearly all of the garbage collection that the
@@ -163,7 +163,7 @@ const getEncodedForms = (key: string): string[] => [
   ...new Set([key, JSON.stringify(key).slice(1, -1), encodeURIComponent(key)]),
 ];
 
-/** Replaces the key in a text by `[key]`, in all its encoded forms. */
+/** Replaces the key in a text with `[key]`, in all its encoded forms. */
 export function redactKey(text: string, key: string): string {
   return getEncodedForms(key).reduce((rest, form) => rest.replaceAll(form, '[key]'), text);
 }

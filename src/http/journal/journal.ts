@@ -4,7 +4,7 @@ import type { Core } from '../../core/core.ts';
 import { BoundedLog, LogGroup } from './bounded-log.ts';
 import { Entry, getTaskIds } from './entry.ts';
 
-/** Limits of the bytes kept in each log of an account and for all accounts. */
+/** Maximum size of each log of an account, and of all logs together. */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
 const MAX_TOTAL_BYTES = 64 * 1024 * 1024;
 /** Maximum number of requests for result files, per account. */

@@ -3,7 +3,7 @@ import type { Account, AccountProfile } from '../../core/accounts/accounts.ts';
 import { EmulatorError } from '../../core/errors.ts';
 import type { HttpContext } from '../context.ts';
 
-/** Keys that create their own account on first use, if the setting is on. At most 200 characters. */
+/** Keys for which an account is auto-created on first use, if the setting is on. At most 200 characters. */
 const AUTO_ACCOUNT_KEY = /^np_test_[\x21-\x7e]{0,192}$/;
 
 /** The scheme is case-insensitive (RFC 9110, section 11.1). */

@@ -7,9 +7,9 @@ export interface ErrorSpec {
   status: number;
   /** The sentence in the body. */
   error: string;
-  /** The code in the body, if it is not the key of this entry. The key is an internal name then. */
+  /** The code in the body, if it differs from the key of this entry, which is then only an internal name. */
   errorCode?: string;
-  /** Where the code is known from, if not from the provenance of its route. */
+  /** Provenance of the code, if it differs from that of the route. */
   provenance?: Provenance;
   /** Builds the body, for codes that a vendor page shows without the usual envelope. */
   body?: (facts: ErrorFacts) => Record<string, unknown>;
@@ -92,7 +92,10 @@ export const BARE_INSUFFICIENT_CREDITS: ErrorSpec = {
   }),
 };
 
-/** "API calls only accept imageUrls (public URLs). Base64 image upload is not supported via API." */
+/**
+ * Creates the error for images that are not public URLs. Vendor pages: "API calls only accept imageUrls (public URLs).
+ * Base64 image upload is not supported via API."
+ */
 export const imageUrlsRequired = (expected = 'imageUrls (public URLs)'): ErrorSpec => ({
   status: 400,
   error: `API calls require ${expected}. Base64 image upload is not supported via API.`,
@@ -101,8 +104,8 @@ export const imageUrlsRequired = (expected = 'imageUrls (public URLs)'): ErrorSp
 export type CommonCode = keyof typeof COMMON_ERRORS;
 
 /**
- * An error with a code of `errors`, the table of the route that throws it. A code missing from the table does not
- * compile.
+ * Creates an error with a code of `errors`, the table of the route that throws it. A code missing from the table does
+ * not compile.
  *
  * @param reason Explanation for the log; the client only sees the message that belongs to `code`.
  */
@@ -110,8 +113,8 @@ export const createError = <Errors extends ErrorTable>(_errors: Errors, code: Er
   new EmulatorError(code, reason);
 
 /**
- * All documented error codes: the common ones and those of `tables`. Where several tables have a code, the first one
- * decides on its response. A fault can inject each of them.
+ * Returns all documented error codes, which faults can inject: the common ones and those of `tables`. If several tables
+ * have a code, the first one determines its response.
  */
 export function collectDocumentedErrors(tables: readonly ErrorTable[]): ErrorTable {
   const documented: Record<string, ErrorSpec> = {};
@@ -124,7 +127,7 @@ export function collectDocumentedErrors(tables: readonly ErrorTable[]): ErrorTab
 }
 
 /**
- * The response to an error code: as `errors` says, the table of the route, else as COMMON_ERRORS says. An unknown code
+ * Returns the response to an error code: by `errors`, the table of the route, or else by COMMON_ERRORS. An unknown code
  * becomes INTERNAL_ERROR.
  *
  * @param detail Replaces the general sentence with one about this request.
@@ -143,7 +146,7 @@ export function renderError(
 }
 
 /**
- * The response to an injected error. Its code may be one that the route itself does not have; `documentedErrors` has
+ * Returns the response to an injected error. Its code may be missing from the route's own table; `documentedErrors` has
  * the codes of all routes.
  */
 export function renderInjectedError(

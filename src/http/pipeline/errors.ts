@@ -6,7 +6,7 @@ import { InjectedError, InjectedResponse, LostResponse } from '../faults/pending
 import { type CommonCode, type ErrorTable, renderError, renderInjectedError } from './error-table.ts';
 import { InvalidBody } from './validation.ts';
 
-/** Errors that Fastify throws itself, as codes of the common error table. */
+/** Codes of the common error table for errors that Fastify throws. */
 const FASTIFY_CODES: Record<string, CommonCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'UNSUPPORTED_MEDIA_TYPE',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'MALFORMED_REQUEST',
@@ -15,7 +15,7 @@ const FASTIFY_CODES: Record<string, CommonCode> = {
   FST_ERR_MAX_PARAM_LENGTH: 'NOT_FOUND',
 };
 
-/** The error handler of the API: sends any error in the vendor's format, unless a fault says what to send instead. */
+/** The error handler of the API: sends errors in the vendor's format, unless a fault replaces or drops the response. */
 export function sendError(
   error: FastifyError | EmulatorError | InvalidBody | Error,
   request: FastifyRequest,
@@ -26,7 +26,7 @@ export function sendError(
     sendCannedResponse(error.cannedResponse, request, reply);
     return;
   }
-  // When the account was reset or removed during the request, no response would be true, and a 401 would blame the key.
+  // If the account was reset or removed during the request, no response would be correct; a 401 would blame the key.
   if (error instanceof LostResponse || (error instanceof EmulatorError && error.code === 'ACCOUNT_NOT_FOUND')) {
     dropResponse(request, reply, error instanceof LostResponse && error.reset);
     return;

@@ -6,7 +6,7 @@ import type { ErrorTable } from './error-table.ts';
 
 /**
  * Creates the handler for requests that match no route. It distinguishes unknown paths from known paths that are
- * requested by another method than POST. Call it before the body is read: what is in the body does not matter.
+ * requested with a method other than POST. Call it before the body is read: the body has no effect on the error.
  * @throws NOT_FOUND when the path is unknown
  * @throws METHOD_NOT_ALLOWED when the path exists for POST
  */

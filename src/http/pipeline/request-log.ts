@@ -2,7 +2,7 @@ import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { getPathname } from '../urls.ts';
 
-/** Shortens a key for the log, to enough to recognize it. Test keys are not secret and stay as they are. */
+/** Shortens a key to a recognizable prefix for the log. Test keys are not secret and are logged in full. */
 export function maskKey(key: string): string {
   return key.startsWith('np_test_') ? key : `${key.slice(0, 4)}…`;
 }

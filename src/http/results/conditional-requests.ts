@@ -7,7 +7,7 @@ export interface Validators {
   lastModified: string | undefined;
 }
 
-/** Dates in any other form are ignored (RFC 9110, section 5.6.7). */
+/** The form of an HTTP date; dates in any other form are ignored (RFC 9110, section 5.6.7). */
 const HTTP_DATE = /^[A-Z][a-z]+, .+ GMT$/;
 const parseHttpDate = (text: string | undefined): number =>
   text !== undefined && HTTP_DATE.test(text) ? Date.parse(text) : Number.NaN;
@@ -37,9 +37,9 @@ export interface ByteRange {
 const RANGE = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i;
 
 /**
- * Returns the requested range of a file of `size` bytes, or undefined for the whole file. A malformed range is ignored,
- * and so are several ranges at once, as RFC 9110 (sections 14.1.2 and 14.2) requires and allows. The usual parser,
- * `range-parser`, reports some malformed ranges as unsatisfiable.
+ * Returns the requested range of a file of `size` bytes, or undefined for the whole file. Malformed ranges are ignored,
+ * as RFC 9110 requires (section 14.1.2), and so are requests for several ranges, as it allows (section 14.2). The usual
+ * parser, `range-parser`, reports some malformed ranges as unsatisfiable.
  */
 export function parseRange(
   { range, 'if-range': ifRange }: IncomingHttpHeaders,

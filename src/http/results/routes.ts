@@ -12,7 +12,7 @@ import { getPathname, MEDIA_PREFIX } from '../urls.ts';
 import type { ResultFile } from './result-file.ts';
 import { createResultServer } from './serve-result.ts';
 
-/** Time in which some of the images that are waiting have been drawn. */
+/** Time after which some of the waiting images have been rendered. */
 const RETRY_AFTER_SECONDS = 10;
 const ALLOWED_METHODS = 'GET, HEAD, OPTIONS';
 
@@ -30,7 +30,7 @@ const ERRORS: ErrorTable = {
     errorCode: 'INVALID_INPUT',
     error: 'The file has no bytes in the requested range',
   },
-  SERVICE_UNAVAILABLE: { status: 503, error: 'Too many images are waiting to be drawn' },
+  SERVICE_UNAVAILABLE: { status: 503, error: 'Too many images are waiting to be rendered' },
 };
 
 /** Pages of any origin may show and read the files. */
@@ -76,7 +76,7 @@ export function registerResultRoutes(app: App, context: HttpContext, families: r
     const applyDue = ({ status, accountId }: Task) =>
       status === 'processing' && core.timeline.applyIfDue(core.accounts.get(accountId));
     let tasks = findTasks();
-    // `filter`, not `some`: the due transitions of every account have to be applied.
+    // `filter` instead of `some`, because the due transitions of every account have to be applied.
     if (tasks.filter(applyDue).length > 0) tasks = findTasks();
     const task = tasks.find(resultServer.isAvailable) ?? tasks[0];
     if (!task) throw new EmulatorError('NOT_FOUND', `no task of ${family} has the file ${name}`);
@@ -152,7 +152,7 @@ export function registerResultRoutes(app: App, context: HttpContext, families: r
     reply.code(204).headers(PREFLIGHT_HEADERS).send(),
   );
   app.route({
-    // The hook rejects all but the first two with 405; without a route they would be 404.
+    // The hook above rejects all methods but the first two with 405; without a route they would get 404.
     method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     url: `${MEDIA_PREFIX}/*`,
     exposeHeadRoute: false,

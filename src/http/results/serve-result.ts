@@ -35,7 +35,7 @@ export function createResultServer({
      * Serves an available file, or a range of it, according to the preconditions of the request.
      * @param extraHeaders Headers to send with the content
      * @throws PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE
-     * @throws SERVICE_UNAVAILABLE when too many images wait to be drawn
+     * @throws SERVICE_UNAVAILABLE when too many images wait to be rendered
      * @throws STOPPING when the server stops meanwhile
      */
     async serve(

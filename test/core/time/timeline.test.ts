@@ -216,7 +216,7 @@ describe('chained tasks', () => {
     return { core, id, ids, states };
   };
 
-  it('keep their order when a waiting task in the middle is ended by hand', () => {
+  it('keep their order when a waiting task in the middle is ended manually', () => {
     const { core, id, ids, states } = chain();
     const [[, startMs]] = states() as [[string, number]];
     core.tasks.fail(id, ids[1]!, 'BY_HAND');
@@ -235,7 +235,7 @@ describe('chained tasks', () => {
     expect(core.ledger.verify(id)).toEqual([]);
   });
 
-  it('start as soon as their predecessor is ended by hand', () => {
+  it('start as soon as their predecessor is ended manually', () => {
     const { core, id, ids, states } = chain();
     core.clock.advance(30_000);
     core.tasks.complete(id, ids[0]!);
@@ -264,7 +264,7 @@ describe('due transitions', () => {
     expect(entries.map(({ atMs }) => atMs)).toEqual(entries.map(({ atMs }) => atMs).sort());
   });
 
-  it('are applied before a task is ended by hand', () => {
+  it('are applied before a task is ended manually', () => {
     const { core, id, task } = overdue();
     expect(core.tasks.complete(id, task.id)).toBe(false);
     expect(core.tasks.find(id, task.id)).toMatchObject({
@@ -300,7 +300,7 @@ describe('due transitions', () => {
   });
 });
 
-describe('a task that is ended by hand', () => {
+describe('a task that is ended manually', () => {
   it('reports its simulated time so far, across changes of clock and speed', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile({ speed: 60 }));

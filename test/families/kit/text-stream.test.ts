@@ -32,20 +32,17 @@ describe('chunkText', () => {
 });
 
 describe('text stream', () => {
-  it.each(['frozen', 'auto'] as const)(
-    'is sent in several chunks without waiting on a clock that is %s',
-    async (mode) => {
-      const { start, kinds } = await listen({ clock: { mode } });
-      const response = await start();
-      expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8');
-      expect(response.headers.get('transfer-encoding')).toBe('chunked');
-      const pieces: Uint8Array[] = [];
-      for await (const piece of response.body!) pieces.push(piece);
-      expect(pieces.length).toBeGreaterThan(3);
-      expect(Buffer.concat(pieces).toString()).toContain('lighthouse');
-      expect(kinds()).toEqual(['grant', 'hold', 'capture']);
-    },
-  );
+  it.each(['frozen', 'auto'] as const)('is sent in several chunks without waiting on a %s clock', async (mode) => {
+    const { start, kinds } = await listen({ clock: { mode } });
+    const response = await start();
+    expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8');
+    expect(response.headers.get('transfer-encoding')).toBe('chunked');
+    const pieces: Uint8Array[] = [];
+    for await (const piece of response.body!) pieces.push(piece);
+    expect(pieces.length).toBeGreaterThan(3);
+    expect(Buffer.concat(pieces).toString()).toContain('lighthouse');
+    expect(kinds()).toEqual(['grant', 'hold', 'capture']);
+  });
 
   it('is spread evenly over its simulated time divided by speed on a real clock', async () => {
     // The same seed and position in the history give the same text, so another account provides the expected one.

@@ -126,7 +126,7 @@ describe('fault rules', () => {
   });
 
   it.each(['request', 'charge', 'accepted'] as const)(
-    'at %s respond with the price to INSUFFICIENT_CREDITS',
+    'at %s inject INSUFFICIENT_CREDITS with the price',
     async (stage) => {
       const { post, core, createAccount } = await createTestEmulator();
       const { id } = createAccount('k', { clock: { mode: 'frozen' } });
@@ -161,7 +161,7 @@ describe('fault rules', () => {
     expect(core.tasks.list(id, 10)).toMatchObject([{ status: 'failed', errorCode: 'SERVICE_UNAVAILABLE' }]);
   });
 
-  it('at task let a task fail, hang or take a given time', async () => {
+  it('at task make a task fail, hang or take a given time', async () => {
     const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('k', { clock: { mode: 'frozen' } });
     core.faults.add(id, at('task', { fail: true }, { times: 1 }));

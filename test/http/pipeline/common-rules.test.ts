@@ -194,7 +194,7 @@ describe('keys of auto-created accounts', () => {
   );
 });
 
-describe('invalid requests', () => {
+describe('request validation', () => {
   it.each([
     ['POST', '/api/sora-2'],
     ['POST', '/api/sora-2/generate/'],
@@ -204,7 +204,7 @@ describe('invalid requests', () => {
     ['GET', '/%E0%A4%A'],
     ['OPTIONS', '/nowhere'],
     ['PROPFIND', '/nowhere'],
-  ])('%s %s is 404 in the API format, with and without a key', async (method, path) => {
+  ])('responds to %s %s with 404 in the API format, with and without a key', async (method, path) => {
     const { send } = await createTestEmulator();
     for (const key of ['np_test_default', null]) {
       const answer = await send(method, path, { key });
@@ -213,18 +213,21 @@ describe('invalid requests', () => {
     }
   });
 
-  it.each(['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'])('%s on a known path is 405', async (method) => {
-    const { send } = await createTestEmulator();
-    for (const path of ENDPOINTS) {
-      const answer = await send(method, path, { key: null });
-      expect(answer.status).toBe(405);
-      expect(answer.headers.allow).toBe('POST');
-      expect(answer.body).toEqual(envelope('METHOD_NOT_ALLOWED'));
-    }
-  });
+  it.each(['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'])(
+    'responds to %s on a known path with 405',
+    async (method) => {
+      const { send } = await createTestEmulator();
+      for (const path of ENDPOINTS) {
+        const answer = await send(method, path, { key: null });
+        expect(answer.status).toBe(405);
+        expect(answer.headers.allow).toBe('POST');
+        expect(answer.body).toEqual(envelope('METHOD_NOT_ALLOWED'));
+      }
+    },
+  );
 
   it.each(['', '{bad', `"${'x'.repeat(2 * 1024 * 1024)}"`])(
-    'are 404 and 405 whatever their body is (case %#)',
+    'responds with 404 and 405 regardless of the body (case %#)',
     async (body) => {
       const { send, account, core, clock } = await createTestEmulator();
       for (const key of ['np_test_default', null]) {
@@ -247,7 +250,7 @@ describe('invalid requests', () => {
     },
   );
 
-  it('are 405 for methods for which Fastify requires a content type', async () => {
+  it('responds with 405 to methods for which Fastify requires a content type', async () => {
     const { send } = await createTestEmulator();
     expect(await send('QUERY', GENERATE, { key: null })).toMatchObject({
       status: 405,
@@ -276,7 +279,7 @@ describe('invalid requests', () => {
     expect(account('np_test_default').balance).toBe(1000);
   });
 
-  it.each(ENDPOINTS)('POST %s rejects other content types than JSON', async (path) => {
+  it.each(ENDPOINTS)('POST %s rejects content types other than JSON', async (path) => {
     const { send } = await createTestEmulator();
     for (const type of [
       'text/plain',
@@ -292,7 +295,7 @@ describe('invalid requests', () => {
     }
   });
 
-  it('do not include JSON with parameters in the content type', async () => {
+  it('accepts JSON with parameters in the content type', async () => {
     const { send } = await createTestEmulator();
     const headers = { 'content-type': 'Application/JSON; charset=utf-8' };
     expect((await send('POST', GENERATE, { body: VALID, headers })).status).toBe(200);
@@ -309,13 +312,13 @@ describe('invalid requests', () => {
     expect(core.ledger.entries(account('np_test_default').id, 10)).toHaveLength(1);
   });
 
-  it('do not include a body with a byte order mark', async () => {
+  it('accepts a body with a byte order mark', async () => {
     const { send } = await createTestEmulator();
     const answer = await send('POST', GENERATE, { body: `\uFEFF${JSON.stringify(VALID)}` });
     expect(answer.status).toBe(200);
   });
 
-  it('do not include fields with names that are special in JavaScript', async () => {
+  it('ignores fields with names that are special in JavaScript', async () => {
     const { send, account } = await createTestEmulator();
     const body = '{"__proto__":{"mode":"textToVideo"},"constructor":{"prototype":{}},"prompt":"a"}';
     expect((await send('POST', GENERATE, { body })).body).toEqual({
@@ -326,13 +329,13 @@ describe('invalid requests', () => {
     expect(account('np_test_default').balance).toBe(1000);
   });
 
-  it('are 413 for a body over the limit', async () => {
+  it('responds with 413 to a body over the limit', async () => {
     const { post } = await createTestEmulator();
     const answer = await post(GENERATE, { ...VALID, prompt: 'x'.repeat(1_048_577) });
     expect(answer).toMatchObject({ status: 413, body: envelope('INVALID_INPUT') });
   });
 
-  it('are 413 according to --body-limit-bytes', async () => {
+  it('applies --body-limit-bytes', async () => {
     const { post } = await createTestEmulator(['--body-limit-bytes', '2000000']);
     expect((await post(GENERATE, { ...VALID, prompt: 'x'.repeat(1_048_577) })).status).toBe(200);
   });

@@ -163,7 +163,7 @@ describe('result files', () => {
     );
   });
 
-  it('are 304 for clients that have them', async () => {
+  it('are 304 for clients with a current copy', async () => {
     const { fetch } = await withVideo();
     const { headers } = await fetch();
     const etag = String(headers.etag);
@@ -300,7 +300,7 @@ describe('result files', () => {
     });
   });
 
-  it.each(['POST', 'PUT', 'PATCH', 'DELETE'])('knows no %s', async (method) => {
+  it.each(['POST', 'PUT', 'PATCH', 'DELETE'])('are 405 for %s', async (method) => {
     const { send, path } = await withVideo();
     const answer = await send(method, path, {
       key: null,
@@ -311,7 +311,7 @@ describe('result files', () => {
     expect(answer.headers.allow).toBe('GET, HEAD, OPTIONS');
   });
 
-  it('count neither towards the rate limit nor cost credits', async () => {
+  it('neither count towards the rate limit nor cost credits', async () => {
     const emulator = await createTestEmulator();
     const { videoUrl } = await completeTask(emulator, 'sora-2', {}, 'np_test_limited');
     const before = emulator.account('np_test_limited');
