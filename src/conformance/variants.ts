@@ -127,8 +127,10 @@ export function imageVariants(
   property: Json,
   set: SetValue,
 ): Variant[] {
-  if (!property.items?.pattern?.includes('://')) return [];
-  const code = validator.hasErrorCode(path, 'IMAGE_URLS_REQUIRED') ? 'IMAGE_URLS_REQUIRED' : 'INVALID_INPUT';
+  const hasImageCode = validator.hasErrorCode(path, 'IMAGE_URLS_REQUIRED');
+  const isList = property.items?.pattern?.includes('://') === true;
+  if (!isList && !(hasImageCode && property.pattern?.includes('://'))) return [];
+  const code = hasImageCode ? 'IMAGE_URLS_REQUIRED' : 'INVALID_INPUT';
   const rejected = [
     // The vendor's page only says "Base64 image upload is not supported via API".
     { id: 'base64', value: 'data:image/png;base64,iVBORw0KGgo=', provenance: undefined },
@@ -136,7 +138,7 @@ export function imageVariants(
   ].map(({ id, value, provenance }) => ({
     id: `${field}-${id}`,
     name: `${field} with a ${id === 'path' ? 'file path' : 'base64 image'} is rejected`,
-    body: set([value]),
+    body: set(isList ? [value] : value),
     ...{ code, provenance },
   }));
   const { maxItems } = property;

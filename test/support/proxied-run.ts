@@ -176,6 +176,8 @@ export function createProxiedRun(url: string, document: Json) {
         await post(path, { text: 'x'.repeat(5000) }, key);
         await post(path, 'a=b', key, { 'content-type': 'text/plain' });
       }
+      // An image in a field that the document does not have.
+      await post(VEO, { shots: [{ ...minimalBody(validator, VEO).shots[0], imageBase64: 'aGk=' }] }, key);
       await post(WATERMARK, minimalBody(validator, WATERMARK), 'np_test_empty');
     },
   };

@@ -96,8 +96,9 @@ export function resultCases(validator: ContractValidator, path: string): Case[] 
   const operation = validator.operationOf(path);
   const base = minimalBody(validator, path);
   const shotProperties = getProperties(operation).shots?.items.properties;
-  const ratios: string[] = (shotProperties ?? getProperties(operation)).aspectRatio.enum;
-  const withRatio = (body: Json, aspectRatio: string) =>
+  /** Families without a choice of aspect ratios have a single variant for each price. */
+  const ratios: (string | undefined)[] = (shotProperties ?? getProperties(operation)).aspectRatio?.enum ?? [undefined];
+  const withRatio = (body: Json, aspectRatio: string | undefined) =>
     withChanges(body, shotProperties ? { shots: [{ ...body.shots[0], aspectRatio }] } : { aspectRatio });
 
   // All ratios with the first price, then one ratio with each further price, if that adds a new pair of values.
@@ -107,7 +108,7 @@ export function resultCases(validator: ContractValidator, path: string): Case[] 
     const ownRatios = index === 0 ? ratios : [ratios[index % ratios.length]!];
     return ownRatios
       .map((aspectRatio) => ({
-        values: [...Object.values(when), aspectRatio],
+        values: [...Object.values(when), ...(aspectRatio ? [aspectRatio] : [])],
         body: withRatio(body, aspectRatio),
       }))
       .filter(({ values }) => {
