@@ -73,7 +73,7 @@ describe('docs/adding-a-family.md', () => {
 
     const tests = [
       ...['families/photo-upscale', 'families/prices', 'families/wire', 'docs/readme', 'docs/faults'],
-      ...['server/seed-file', 'architecture'],
+      ...['server/seed-file', 'architecture', 'conformance/contract', 'openapi/vendor-document'],
     ];
     const [, , { stdout }] = await Promise.all([
       run(bin('tsc'), ['--project', 'tsconfig.json'], { cwd: dir }),
