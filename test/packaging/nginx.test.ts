@@ -234,7 +234,7 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
       status: 400,
       body: { code: 'MALFORMED_REQUEST' },
     });
-    const { bytes } = await sendRawBytes(port, 'this is no HTTP\r\n\r\n');
+    const { bytes } = await sendRawBytes(port, 'this is not HTTP\r\n\r\n');
     expect(bytes.toString()).toContain('"code":"MALFORMED_REQUEST"');
   });
 

@@ -50,7 +50,7 @@ async function header(scene) {
   overwrite(databaseFile(dataDir), 0, GARBAGE.subarray(0, 100));
   const before = readFileSync(databaseFile(dataDir));
   const server = await trySpawn(dataDir);
-  scene.refused(server, /is no SQLite database; move it away or choose another data directory/);
+  scene.refused(server, /is not an SQLite database; move it away or choose another data directory/);
   await server.killed();
   scene.check(readFileSync(databaseFile(dataDir)).equals(before), 'a file that was refused has been changed');
 }
