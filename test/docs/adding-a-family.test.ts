@@ -67,13 +67,13 @@ describe('docs/adding-a-family.md', () => {
   it('leads to a family that passes every check', async () => {
     const page = readFileSync(join(ROOT, 'docs/adding-a-family.md'), 'utf8');
     const dir = copyProject();
-    expect(follow(page, dir)).toHaveLength(7);
+    expect(follow(page, dir)).toHaveLength(8);
     const [, updateDocuments] = /^```sh\n(npm run openapi && npm run docs)\n```$/m.exec(page)!;
     await run('sh', ['-c', updateDocuments!], { cwd: dir });
 
     const tests = [
       ...['families/photo-upscale', 'families/prices', 'families/wire', 'docs/readme', 'docs/faults'],
-      ...['server/seed-file', 'architecture', 'conformance/contract', 'openapi/vendor-document'],
+      ...['server/seed-file', 'architecture', 'conformance/contract', 'openapi/vendor-document', 'client/types'],
     ];
     const [, , { stdout }] = await Promise.all([
       run(bin('tsc'), ['--project', 'tsconfig.json'], { cwd: dir }),
