@@ -1,16 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readCommand } from '../../src/cli/arguments.ts';
-import { SetupError } from '../../src/core/errors.ts';
-
-const readError = (argv: string[], env: Record<string, string> = {}): string => {
-  try {
-    readCommand(argv, env);
-  } catch (error) {
-    expect(error).toBeInstanceOf(SetupError);
-    return (error as Error).message;
-  }
-  throw new Error('no error was thrown');
-};
+import { readError } from '../support/read-error.ts';
 
 describe('arguments', () => {
   it('rejects unknown flags, missing values and unexpected values', () => {

@@ -1,19 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { readCommand } from '../../src/cli/arguments.ts';
-import { SetupError } from '../../src/core/errors.ts';
 import { readProgrammaticOptions } from '../../src/settings/config.ts';
+import { readError } from '../support/read-error.ts';
 
 const config = (argv: string[] = [], env: Record<string, string> = {}) => readCommand(argv, env).config;
-const readError = (argv: string[], env: Record<string, string> = {}): string => {
-  try {
-    readCommand(argv, env);
-  } catch (error) {
-    expect(error).toBeInstanceOf(SetupError);
-    return (error as Error).message;
-  }
-  throw new Error('no error was thrown');
-};
-
 describe('settings', () => {
   it('have the documented defaults', () => {
     expect(config()).toEqual({

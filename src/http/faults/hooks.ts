@@ -28,7 +28,7 @@ const DOCUMENTED_COMMON_CODES = Object.keys(COMMON_ERRORS).filter(
 );
 
 /** Returns a predicate for the error codes that a route with this error table can send. */
-export const createCodePredicate =
+const createCodePredicate =
   (errors: ErrorTable = {}) =>
   (code: string) =>
     Object.hasOwn(errors, code) ? errors[code]!.errorCode === undefined : DOCUMENTED_COMMON_CODES.includes(code);
