@@ -23,7 +23,7 @@ function isUrl(text: string): boolean {
  * JSON Schema keywords of a public URL. A pattern can only require a host; the URL parser decides on the rest. There is
  * no `format`, because RFC 3986 allows neither spaces nor non-ASCII characters, and browsers copy URLs with both.
  */
-const PUBLIC_URL = {
+export const PUBLIC_URL = {
   type: 'string',
   pattern: '^[Hh][Tt][Tt][Pp][Ss]?://[/\\\\]*[^/\\\\?#]',
 } as const;
