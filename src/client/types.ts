@@ -217,6 +217,7 @@ export interface StartOptions {
   bodyLimitBytes?: number;
   headerLimitBytes?: number;
   requestTimeoutSeconds?: number;
+  memoryBudgetMb?: number;
   connectionLimit?: number;
   streamLimit?: number;
   listenerLimit?: number;

@@ -70,6 +70,7 @@ export const ADMIN_ERRORS = {
   INTERNAL_ERROR: own(500, () => 'The emulator failed; see its log.'),
   TOO_MANY_LISTENERS: external(503, 'The limit of 1000 concurrent listeners and waits is reached (--listener-limit).'),
   TOO_MANY_IMAGES: external(503, '1000 images are already waiting to be rendered.'),
+  OUT_OF_MEMORY: external(503, 'The memory for data of clients is full (--memory-budget-mb).'),
   STOPPING: own(503, () => 'The emulator is stopping.'),
 };
 

@@ -7,6 +7,7 @@ import { createSnapshots } from './accounts/snapshots.ts';
 import { createEvents } from './events.ts';
 import { createFaults } from './faults/fault-rules.ts';
 import { createLedger } from './ledger/ledger.ts';
+import { MemoryBudget } from './memory-budget.ts';
 import { type Db, type DbOptions, openDb, queryValue } from './storage/database.ts';
 import { createTransactions } from './storage/transactions.ts';
 import { createTasks } from './tasks/task-engine.ts';
@@ -22,6 +23,8 @@ export interface CoreOptions extends DbOptions {
   /** Maximum number of auto-created accounts, and of snapshots per account. */
   autoAccountLimit: number;
   snapshotLimit: number;
+  /** Budget for all data held in memory on behalf of clients, in MiB. */
+  memoryBudgetMb: number;
 }
 
 /**
@@ -29,7 +32,8 @@ export interface CoreOptions extends DbOptions {
  * @throws SetupError when the database cannot be used
  */
 export function openCore(options: CoreOptions) {
-  const { autoAccountLimit, snapshotLimit } = options;
+  const { autoAccountLimit, snapshotLimit, memoryBudgetMb } = options;
+  const memory = new MemoryBudget(memoryBudgetMb * 1024 * 1024);
   const db = openDb(options);
   // If the system clock was set back while the emulator was stopped, continue from the last recorded time: no task
   // regresses, and none stalls until the system clock has caught up.
@@ -69,6 +73,7 @@ export function openCore(options: CoreOptions) {
     /** For tests only; all other code reads and writes through the other members. */
     db,
     isOpen: (): boolean => db.open,
+    memory,
     transactions,
     accounts,
     events,

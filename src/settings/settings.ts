@@ -124,6 +124,12 @@ export const SETTINGS = {
   'body-limit-bytes': integerSetting(1024, 1_073_741_824, 1_048_576, 'maximum JSON body, except for video uploads'),
   'header-limit-bytes': integerSetting(4096, 1_048_576, 16_384, 'maximum size of the request line and the headers'),
   'request-timeout-seconds': integerSetting(1, 3600, 120, 'time limit for receiving a request'),
+  'memory-budget-mb': integerSetting(
+    16,
+    1_048_576,
+    128,
+    'memory for all data of clients, in MiB; the oldest is evicted, then new requests get 503',
+  ),
   'connection-limit': integerSetting(1, 1_000_000, 5000, 'maximum connections; further ones get 503'),
   'stream-limit': integerSetting(1, 1_000_000, 5000, 'maximum streams and delayed responses; further ones get 503'),
   'listener-limit': integerSetting(1, 1_000_000, 1000, 'maximum control plane streams and waits; further ones get 503'),

@@ -38,6 +38,11 @@ describe('metrics', () => {
       'nanophoto_requests_total{status="200"} 2',
       'nanophoto_requests_total{status="400"} 1',
       'nanophoto_unauthorized_total 2',
+      expect.stringMatching(/^nanophoto_memory_bytes\{use="journal"\} [1-9]\d*$/),
+      ...['storage', 'bodies', 'responses', 'listeners'].map((use) =>
+        expect.stringMatching(new RegExp(`^nanophoto_memory_bytes\\{use="${use}"\\} \\d+$`)),
+      ),
+      'nanophoto_memory_budget_bytes 134217728',
       expect.stringMatching(/^nanophoto_resident_memory_bytes \d+$/),
       expect.stringMatching(/^nanophoto_heap_used_bytes \d+$/),
     ]);

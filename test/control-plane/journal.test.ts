@@ -5,8 +5,8 @@ const GENERATE = '/api/sora-2/generate';
 const CHECK = '/api/sora-2/check-status';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 
-async function createJournaledEmulator(key = 'np_journaled') {
-  const emulator = await createTestEmulator();
+async function createJournaledEmulator(key = 'np_journaled', flags: string[] = []) {
+  const emulator = await createTestEmulator(flags);
   emulator.createAccount(key, { clock: { mode: 'frozen' }, rateLimit: null });
   const path = `/__admin/accounts/${encodeURIComponent(key)}`;
   const requests = async (query = '') => (await emulator.get(`${path}/requests${query}`)).body.requests;
@@ -184,8 +184,13 @@ describe('journal', () => {
   });
 
   // id: journal-evicts-oldest
-  it('evicts the oldest entries of all accounts above the global limit', async () => {
-    const { post, count, createAccount, get: read } = await createJournaledEmulator();
+  it('evicts the oldest entries of all accounts above the memory budget', async () => {
+    const {
+      post,
+      count,
+      createAccount,
+      get: read,
+    } = await createJournaledEmulator('np_journaled', ['--memory-budget-mb', '64']);
     for (let n = 0; n < 9; n++) createAccount(`np_noisy_${n}`, { rateLimit: null, clock: { mode: 'frozen' } });
     await post(GENERATE, VALID, 'np_journaled');
     const prompt = 'x'.repeat(16_000);

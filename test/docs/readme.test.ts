@@ -69,6 +69,7 @@ describe('README.md', () => {
       'body-limit-bytes': String(config.bodyLimitBytes),
       'header-limit-bytes': String(config.headerLimitBytes),
       'request-timeout-seconds': String(config.requestTimeoutSeconds),
+      'memory-budget-mb': String(config.memoryBudgetMb),
       'connection-limit': String(config.connectionLimit),
       'stream-limit': String(config.streamLimit),
       'listener-limit': String(config.listenerLimit),

@@ -28,6 +28,7 @@ describe('settings', () => {
       bodyLimitBytes: 1_048_576,
       headerLimitBytes: 16_384,
       requestTimeoutSeconds: 120,
+      memoryBudgetMb: 128,
       connectionLimit: 5000,
       streamLimit: 5000,
       listenerLimit: 1000,

@@ -12,9 +12,9 @@ export interface TestCore extends Core {
 export function createTestCore(
   clock = createTestClock(),
   dataDir?: string,
-  { autoAccountLimit = 10_000, snapshotLimit = 100 } = {},
+  { autoAccountLimit = 10_000, snapshotLimit = 100, memoryBudgetMb = 128 } = {},
 ): TestCore {
-  const limits = { autoAccountLimit, snapshotLimit };
+  const limits = { autoAccountLimit, snapshotLimit, memoryBudgetMb };
   return openCore({ dataDir, migrationsDir: MIGRATIONS_DIR, clock, ...limits }) as TestCore;
 }
 

@@ -31,6 +31,15 @@ export const metricsOperations = ({ core, journal }: HttpContext): Operation[] =
         ...formatMetric('nanophoto_unauthorized_total', 'counter', 'Requests rejected without a known API key.', [
           ['', journal.getUnauthorizedCount()],
         ]),
+        ...formatMetric(
+          'nanophoto_memory_bytes',
+          'gauge',
+          'Memory held on behalf of clients, by use.',
+          Object.entries(core.memory.usedBytes).map(([use, bytes]) => [`{use="${use}"}`, bytes]),
+        ),
+        ...formatMetric('nanophoto_memory_budget_bytes', 'gauge', 'Limit of that memory (--memory-budget-mb).', [
+          ['', core.memory.maxBytes],
+        ]),
         ...formatMetric('nanophoto_resident_memory_bytes', 'gauge', 'Resident memory.', [['', rss]]),
         ...formatMetric('nanophoto_heap_used_bytes', 'gauge', 'Used heap.', [['', heapUsed]]),
       ];

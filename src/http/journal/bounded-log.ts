@@ -1,3 +1,5 @@
+import type { MemoryBudget } from '../../core/memory-budget.ts';
+
 /** An entry of a log. */
 export interface LogEntry {
   readonly log: { evictFirst(): void };
@@ -10,19 +12,19 @@ export interface LogEntry {
 /** Queue length below which evicted entries need not be removed from the queue. */
 const MIN_COMPACT_LENGTH = 2000;
 
-/** Logs that share a limit of bytes. When it is exceeded, the oldest entries of all logs are evicted. */
+/** Logs that share the memory budget. When it is exceeded, the oldest entries of all logs are evicted. */
 export class LogGroup<Entry extends LogEntry> {
   readonly maxLogBytes: number;
-  readonly #maxBytes: number;
-  #bytes = 0;
+  readonly #memory: MemoryBudget;
   /** Entries of all logs, oldest first. Those before `#oldest` are evicted, later ones may be. */
   #queue: Entry[] = [];
   #oldest = 0;
   #compactLength = MIN_COMPACT_LENGTH;
 
-  constructor({ maxLogBytes, maxBytes }: { maxLogBytes: number; maxBytes: number }) {
+  constructor(memory: MemoryBudget, maxLogBytes: number) {
     this.maxLogBytes = maxLogBytes;
-    this.#maxBytes = maxBytes;
+    this.#memory = memory;
+    memory.onPressure('journal', () => this.#evictOldest());
   }
 
   enqueue(entry: Entry): void {
@@ -32,15 +34,19 @@ export class LogGroup<Entry extends LogEntry> {
 
   /** Counts bytes that a log has added, or removed if negative. */
   addBytes(bytes: number): void {
-    this.#bytes += bytes;
+    this.#memory.add('journal', bytes);
   }
 
-  evictOverLimit(): void {
-    while (this.#bytes > this.#maxBytes && this.#oldest < this.#queue.length) {
+  /** Returns false when no entry is left. */
+  #evictOldest(): boolean {
+    while (this.#oldest < this.#queue.length) {
       const entry = this.#queue[this.#oldest++]!;
+      if (!entry.isRetained) continue;
       // The oldest entry of all is also the oldest one in its log.
-      if (entry.isRetained) entry.log.evictFirst();
+      entry.log.evictFirst();
+      return true;
     }
+    return false;
   }
 
   #compact(): void {
@@ -80,9 +86,8 @@ export class BoundedLog<Entry extends LogEntry> {
     if (!entry.isRetained) return;
     entry.bytes += bytes;
     this.#bytes += bytes;
-    this.#group.addBytes(bytes);
     while (this.#length > this.#maxEntries || this.#bytes > this.#group.maxLogBytes) this.evictFirst();
-    this.#group.evictOverLimit();
+    this.#group.addBytes(bytes);
   }
 
   evictFirst(): void {

@@ -4,9 +4,8 @@ import type { Core } from '../../core/core.ts';
 import { BoundedLog, LogGroup } from './bounded-log.ts';
 import { Entry, getTaskIds } from './entry.ts';
 
-/** Maximum size of each log of an account, and of all logs together. */
+/** Maximum size of each log of an account. */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
-const MAX_TOTAL_BYTES = 64 * 1024 * 1024;
 /** Maximum number of requests for result files, per account. */
 const MAX_MEDIA_ENTRIES = 200;
 /** Approximate size of an entry without its bodies. */
@@ -29,7 +28,7 @@ interface AccountLogs {
  */
 export function createJournal(core: Core, maxEntries: number) {
   const logs = new Map<number, AccountLogs>();
-  const group = new LogGroup<Entry>({ maxLogBytes: MAX_LOG_BYTES, maxBytes: MAX_TOTAL_BYTES });
+  const group = new LogGroup<Entry>(core.memory, MAX_LOG_BYTES);
   const responseCounts = new Map<number, number>();
   let unauthorizedCount = 0;
   core.lifetimes.onEnd((accountId, successorId) => {

@@ -50,7 +50,9 @@ export function sendError(
 const isExpected = (error: Error) =>
   error instanceof InjectedError || (error instanceof EmulatorError && EXPECTED_5XX.has(error.code));
 
-const EXPECTED_5XX = new Set(['STOPPING', 'SERVICE_UNAVAILABLE', 'TOO_MANY_STREAMS', 'TOO_MANY_ACCOUNTS']);
+const EXPECTED_5XX = new Set([
+  ...['STOPPING', 'SERVICE_UNAVAILABLE', 'OUT_OF_MEMORY', 'TOO_MANY_STREAMS', 'TOO_MANY_ACCOUNTS'],
+]);
 
 function renderInvalidBody(error: InvalidBody, errors: ErrorTable = {}) {
   const { code, detail } = error.findPrimaryIssue(Object.keys(errors));
