@@ -1,5 +1,5 @@
 /**
- * What the emulator holds in memory on behalf of clients:
+ * The kinds of memory that the emulator holds on behalf of clients:
  *
  * - `journal`: recorded requests with their responses
  * - `storage`: accounts, tasks and ledgers, unless a data directory holds them
