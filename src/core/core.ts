@@ -8,12 +8,13 @@ import { createEvents } from './events.ts';
 import { createFaults } from './faults/fault-rules.ts';
 import { createLedger } from './ledger/ledger.ts';
 import { MemoryBudget } from './memory-budget.ts';
-import { type Db, type DbOptions, openDb, queryValue } from './storage/database.ts';
+import { type DbOptions, openDb } from './storage/database.ts';
 import { createTransactions } from './storage/transactions.ts';
 import { createTasks } from './tasks/task-engine.ts';
 import { createWorker } from './tasks/worker.ts';
 import { type Clock, clampTo } from './time/clock.ts';
 import { createRateLimiter } from './time/rate-limiter.ts';
+import { createTimeRecord, readLastRecordedMs } from './time/time-record.ts';
 import { createTimeline } from './time/timeline.ts';
 
 export type Core = ReturnType<typeof openCore>;
@@ -37,7 +38,7 @@ export function openCore(options: CoreOptions) {
   const db = openDb(options);
   // If the system clock was set back while the emulator was stopped, continue from the last recorded time: no task
   // regresses, and none stalls until the system clock has caught up.
-  const { clock, behindMs } = clampTo(options.clock, readLastRecordedWallMs(db));
+  const { clock, behindMs } = clampTo(options.clock, readLastRecordedMs(db));
   const transactions = createTransactions(db, clock);
   const events = createEvents(transactions, clock);
   const accountCache = createAccountCache(db, transactions);
@@ -62,7 +63,12 @@ export function openCore(options: CoreOptions) {
   const snapshots = createSnapshots(db, transactions, clock, snapshotDeps);
   const resets = createResets(transactions, accounts, rateLimiter, faults, lifetimes, events);
   const autoAccounts = createAutoAccounts(db, { accounts, resets, lifetimes, maxAccounts: autoAccountLimit });
-  const worker = createWorker(clock, accounts, timeline, rateLimiter);
+  // Without a data directory, there is no later start that could read the time.
+  const timeRecord = options.dataDir === undefined ? undefined : createTimeRecord(db, clock);
+  const worker = createWorker(clock, accounts, timeline, () => {
+    rateLimiter.save();
+    timeRecord?.saveIfStale();
+  });
   tasks.failInterrupted();
   rateLimiter.restore();
 
@@ -94,27 +100,22 @@ export function openCore(options: CoreOptions) {
         if (speed !== undefined) timeline.setSpeed(accountId, speed);
       },
     ),
-    /** Stops the worker, saves the rate limiter's counts and closes the database. */
+    /**
+     * Changes an account's limit of requests and, unless `count` is undefined, the number of requests in its current
+     * hour, in one transaction.
+     */
+    setRateLimit: transactions.exclusive((accountId: number, rateLimit: number | null, count?: number): void => {
+      accounts.change(accountId, { rateLimit });
+      if (count !== undefined) rateLimiter.set(accountId, count, timeline.nowMs(accounts.get(accountId)));
+    }),
+    /** Stops the worker, saves the rate limiter's counts and the time, and closes the database. */
     close() {
       if (!db.open) return;
       worker.stop();
       transactions.flush();
       rateLimiter.save();
+      timeRecord?.save();
       db.close();
     },
   };
-}
-
-/**
- * The latest wall time that the database proves to have passed: the newest ledger entry of any account on a real clock,
- * or minus infinity without one. Costs one index lookup per account, regardless of the length of its ledger.
- */
-function readLastRecordedWallMs(db: Db): number {
-  const latestMs = queryValue(
-    db,
-    `SELECT max(entry.at - account.clock_ms) FROM accounts AS account
-     JOIN ledger_entries AS entry ON entry.account_id = account.id AND entry.seq = account.entry_count
-     WHERE account.clock_mode = 'real' AND account.snapshot_of IS NULL`,
-  );
-  return (latestMs as number | null) ?? Number.NEGATIVE_INFINITY;
 }

@@ -74,6 +74,40 @@ describe('restart', () => {
     });
     after.close();
   });
+
+  it.each([
+    ['stopped', 30_000],
+    ['killed', 29_000],
+  ])('continues from the last recorded time when nothing was paid for before it was %s', (end, recordedMs) => {
+    const dir = tempDir();
+    const clock = createTestClock();
+    const before = createTestCore(clock, dir);
+    const { id } = before.accounts.create('k', 'seed', buildProfile({ credits: 0 }));
+    const createdMs = clock.nowMs();
+    before.worker.start(() => expect.unreachable());
+    clock.advance(28_500);
+    before.tasks.submit(id, [buildOrder({ price: 0, seconds: 1 })]);
+    clock.advance(1500);
+    if (end === 'stopped') before.close();
+    // A killed process does not run core.close().
+    else before.db.close();
+    const after = createTestCore(createTestClock(createdMs - 3_600_000), dir);
+    expect(after.clock.nowMs()).toBeGreaterThanOrEqual(createdMs + recordedMs);
+    after.close();
+  });
+
+  it('records the time while nothing else is written, at least once per minute', () => {
+    const dir = tempDir();
+    const clock = createTestClock();
+    const before = createTestCore(clock, dir);
+    before.worker.start(() => expect.unreachable());
+    clock.advance(600_000);
+    before.worker.stop();
+    before.db.close();
+    const after = createTestCore(createTestClock(0), dir);
+    expect(clock.nowMs() - after.clock.nowMs()).toBeLessThanOrEqual(60_000);
+    after.close();
+  });
 });
 
 describe('worker', () => {

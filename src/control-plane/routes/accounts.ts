@@ -122,12 +122,7 @@ export const accountOperations = ({ core, settings }: HttpContext): Operation[] 
         const reason = limit === null ? 'no limit is set' : `the limit is ${limit}`;
         throw new AdminError('INVALID_INPUT', 'remaining', reason);
       }
-      core.accounts.change(account.id, { rateLimit: limit });
-      if (remaining !== undefined) {
-        core.rateLimiter.set(account.id, limit! - remaining, core.timeline.nowMs(account));
-        // The limiter saves the counts of requests lazily; a count set by the caller must survive a crash.
-        core.rateLimiter.save();
-      }
+      core.setRateLimit(account.id, limit, remaining === undefined ? undefined : limit! - remaining);
       return toAccountJson(core, core.accounts.get(account.id));
     },
   }),

@@ -147,13 +147,11 @@ export function createSnapshots(
     return accounts.get(id);
   });
 
-  // The rate limiter's counts are part of a snapshot, so they are saved with it and not at the next interval.
   return {
     /** Takes or replaces a snapshot. @throws TOO_MANY_SNAPSHOTS when the limit per account is reached */
     take(accountId: number, name: string): Snapshot {
       const { snapshot, replacedId } = take(accountId, name);
       if (replacedId !== undefined) rateLimiter.clear(replacedId);
-      rateLimiter.save();
       return snapshot;
     },
 
@@ -169,16 +167,11 @@ export function createSnapshots(
       const account = restore(accountId, name);
       rateLimiter.clear(accountId);
       lifetimes.end(accountId, account.id);
-      rateLimiter.save();
       return account;
     },
 
     /** Copies the account, without its snapshots, to a new key. @throws ACCOUNT_EXISTS when the key is in use */
-    fork(accountId: number, key: string): Account {
-      const account = fork(accountId, key);
-      rateLimiter.save();
-      return account;
-    },
+    fork,
   };
 
   /** Returns the `clock_ms` that sets the account back to the snapshot's time. */

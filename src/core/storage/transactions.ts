@@ -27,9 +27,13 @@ export function createTransactions(db: Db, clock: Clock) {
   let batchWaiters: CommitCallback[] = [];
   /** Callbacks registered inside the running transaction. */
   let transactionWaiters: CommitCallback[] = [];
+  /** Changes of state in memory that belong to the batch, and those of the running transaction. */
+  let batchUndos: (() => void)[] = [];
+  let transactionUndos: (() => void)[] = [];
 
-  /** Notifies the row caches, which then clear themselves. */
-  function notifyRollback(): void {
+  /** Reverts changes in memory, the last one first, and notifies the row caches, which then clear themselves. */
+  function notifyRollback(undos: readonly (() => void)[]): void {
+    for (const undo of undos.toReversed()) undo();
     for (const listener of rollbackListeners) listener();
   }
 
@@ -37,13 +41,16 @@ export function createTransactions(db: Db, clock: Clock) {
     isInTransaction = true;
     let failure: unknown = null;
     try {
-      return savepoint.immediate(work) as T;
+      const result = savepoint.immediate(work) as T;
+      if (isBatchOpen) batchUndos.push(...transactionUndos);
+      return result;
     } catch (error) {
       failure = error;
-      notifyRollback();
+      notifyRollback(transactionUndos);
       throw error;
     } finally {
       isInTransaction = false;
+      transactionUndos = [];
       if (transactionWaiters.length > 0) notifyTransactionWaiters(failure);
     }
   }
@@ -69,6 +76,8 @@ export function createTransactions(db: Db, clock: Clock) {
     isBatchOpen = false;
     const waiters = batchWaiters;
     batchWaiters = [];
+    const undos = batchUndos;
+    batchUndos = [];
     let failure: unknown = null;
     try {
       // Also fails when SQLite has rolled the transaction back on its own, as it does when the disk is full.
@@ -76,7 +85,7 @@ export function createTransactions(db: Db, clock: Clock) {
     } catch (error) {
       failure = error;
       if (db.inTransaction) rollback.run();
-      notifyRollback();
+      notifyRollback(undos);
     }
     for (const callback of waiters) schedule(() => callback(failure));
   }
@@ -119,6 +128,16 @@ export function createTransactions(db: Db, clock: Clock) {
      * error), including the running transaction.
      */
     afterCommit,
+    /** Whether the caller runs inside a transaction. */
+    isInTransaction: (): boolean => isInTransaction,
+    /**
+     * Calls `undo` if the writes made so far are rolled back: for state in memory that is changed together with them.
+     * Does nothing when these writes are committed already.
+     */
+    undoOnRollback(undo: () => void): void {
+      if (isInTransaction) transactionUndos.push(undo);
+      else if (isBatchOpen) batchUndos.push(undo);
+    },
     /** Calls `listener` after every rollback. */
     onRollback: (listener: () => void) => void rollbackListeners.push(listener),
     /** Commits the open batch without waiting for the end of the turn. */

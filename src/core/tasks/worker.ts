@@ -1,6 +1,5 @@
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Clock } from '../time/clock.ts';
-import type { RateLimiter } from '../time/rate-limiter.ts';
 import type { Timeline } from '../time/timeline.ts';
 
 /** Maximum delay of a due transition that no poll applies. */
@@ -8,13 +7,14 @@ const TICK_MS = 50;
 const ACCOUNTS_PER_BATCH = 200;
 /** Pause before a failed account is retried; all accounts pause when the database rejects every write. */
 const RETRY_MS = 1000;
-/** Interval of saving the rate limiter's counts; a killed process loses at most this much. */
-const RATE_LIMITER_SAVE_MS = 1000;
+/** Interval of saving what is kept in memory at first; a killed process loses at most this much. */
+const SAVE_MS = 1000;
 
 /**
  * Applies due transitions in a loop over the accounts' due times: no timer per task, one index lookup per idle tick.
+ * @param save Persists what is kept in memory at first; called at intervals
  */
-export function createWorker(clock: Clock, accounts: Accounts, timeline: Timeline, rateLimiter: RateLimiter) {
+export function createWorker(clock: Clock, accounts: Accounts, timeline: Timeline, save: () => void) {
   let stops: (() => void)[] = [];
   let pausedUntilMs = Number.NEGATIVE_INFINITY;
 
@@ -66,10 +66,7 @@ export function createWorker(clock: Clock, accounts: Accounts, timeline: Timelin
       };
       if (stops.length > 0) return;
       withErrorHandler(tick)();
-      stops = [
-        clock.repeat(TICK_MS, withErrorHandler(tick)),
-        clock.repeat(RATE_LIMITER_SAVE_MS, withErrorHandler(rateLimiter.save)),
-      ];
+      stops = [clock.repeat(TICK_MS, withErrorHandler(tick)), clock.repeat(SAVE_MS, withErrorHandler(save))];
     },
     stop() {
       for (const stop of stops) stop();

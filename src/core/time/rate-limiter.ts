@@ -48,11 +48,34 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
   const writeWindows = transactions.exclusive((accountIds: ReadonlySet<number>) => {
     for (const accountId of accountIds) {
       const window = windows.get(accountId);
-      // A window without requests is not stored: after a restart its first request starts a new one.
-      if (window && window.count > 0) upsertWindow.run({ accountId, ...window });
+      if (window) upsertWindow.run({ accountId, ...window });
       else deleteWindow.run(accountId);
     }
   });
+
+  /** Replaces a window, until the running transaction is rolled back. */
+  function replaceWindow(accountId: number, window: Window | undefined): void {
+    const previous = windows.get(accountId);
+    transactions.undoOnRollback(() => storeWindow(accountId, previous));
+    storeWindow(accountId, window);
+  }
+
+  function storeWindow(accountId: number, window: Window | undefined): void {
+    dirty.add(accountId);
+    if (window) windows.set(accountId, window);
+    else windows.delete(accountId);
+  }
+
+  /** Persists the windows that have changed since the last call. */
+  function save(): void {
+    const saved = dirty;
+    if (saved.size === 0) return;
+    writeWindows(saved);
+    dirty = new Set();
+    transactions.undoOnRollback(() => {
+      for (const accountId of saved) dirty.add(accountId);
+    });
+  }
 
   return {
     /** Counts one request and returns the updated window. */
@@ -73,20 +96,22 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
       return { count: window?.count ?? 0, resetAtMs: window ? window.startedAtMs + WINDOW_MS : null };
     },
 
-    /** Sets the count of the current window, or of a new one that starts now. */
+    /**
+     * Sets the count of the current window, or of a new one that starts now, and persists it. Must run inside a
+     * transaction.
+     */
     set(accountId: number, count: number, nowMs: number): void {
-      dirty.add(accountId);
       const window = findCurrent(accountId, nowMs);
-      if (count === 0 && !window) windows.delete(accountId);
-      else windows.set(accountId, { startedAtMs: window?.startedAtMs ?? nowMs, count });
+      const isUnchanged = count === 0 && !window;
+      replaceWindow(accountId, isUnchanged ? undefined : { startedAtMs: window?.startedAtMs ?? nowMs, count });
+      save();
     },
 
-    /** Copies the window of one account to another. */
+    /** Copies the window of one account to another, and persists it. Must run inside a transaction. */
     copy(fromId: number, toId: number): void {
-      dirty.add(toId);
       const window = windows.get(fromId);
-      if (window) windows.set(toId, { ...window });
-      else windows.delete(toId);
+      replaceWindow(toId, window && { ...window });
+      save();
     },
 
     /** Discards the window of a removed account; its stored row was deleted with the account. */
@@ -100,10 +125,6 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
       for (const { accountId, ...window } of load.all()) windows.set(accountId, window);
     },
 
-    /** Persists the windows that have changed since the last call. */
-    save(): void {
-      if (dirty.size > 0) writeWindows(dirty);
-      dirty = new Set();
-    },
+    save,
   };
 }

@@ -1,11 +1,13 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { SetupError } from '../../../src/core/errors.ts';
 import { openDb } from '../../../src/core/storage/database.ts';
 import { MIGRATIONS_DIR } from '../../../src/paths.ts';
+import { createTestCore } from '../../support/core.ts';
 import { tempDir } from '../../support/temp-dir.ts';
+import { createTestClock } from '../../support/test-clock.ts';
 
 const open = (dataDir: string) => openDb({ dataDir, migrationsDir: MIGRATIONS_DIR });
 const dbFile = (dataDir: string) => join(dataDir, 'emulator.sqlite');
@@ -36,7 +38,7 @@ describe('database file', () => {
     newer.close();
     const before = readFileSync(dbFile(dir));
     expect(() => open(dir)).toThrow(SetupError);
-    expect(() => open(dir)).toThrow(/has schema 99, but this version knows schemas up to 3/);
+    expect(() => open(dir)).toThrow(/has schema 99, but this version knows schemas up to 4/);
     expect(readFileSync(dbFile(dir)).equals(before)).toBe(true);
   });
 
@@ -102,6 +104,32 @@ describe('database file', () => {
       'two',
     ]);
     db.close();
+  });
+
+  it.each([1, 2, 3])('is migrated from schema %i to the newest one with all its rows', (version) => {
+    const dir = tempDir();
+    const migrationsDir = tempDir();
+    const migrations = readdirSync(MIGRATIONS_DIR).sort();
+    for (const name of migrations.slice(0, version)) {
+      copyFileSync(join(MIGRATIONS_DIR, name), join(migrationsDir, name));
+    }
+    const old = openDb({ dataDir: dir, migrationsDir });
+    old.exec(`
+      INSERT INTO accounts (id, key, origin, clock_mode, clock_ms, speed, seed, created_at)
+        VALUES (7, 'k', 'seed', 'real', 0, 1, 's', 0);
+      INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, at) VALUES (7, 1, 'grant', 5, 5, 0);
+      INSERT INTO rate_windows (account_id, started_at, count) VALUES (7, 1000, 3)`);
+    old.close();
+    const core = createTestCore(createTestClock(2000), dir);
+    expect(core.db.pragma('user_version', { simple: true })).toBe(migrations.length);
+    expect(core.ledger.balance(7)).toBe(5);
+    expect(core.ledger.verify(7)).toEqual([]);
+    expect(core.rateLimiter.peek(7, 2000).count).toBe(3);
+    expect(core.db.pragma('foreign_key_check')).toEqual([]);
+    expect(core.db.pragma('integrity_check', { simple: true })).toBe('ok');
+    core.resets.remove(7);
+    expect(core.db.prepare('SELECT count(*) FROM rate_windows').pluck().get()).toBe(0);
+    core.close();
   });
 
   it('keeps its schema when a migration fails halfway', () => {
