@@ -196,7 +196,8 @@ export function createTasks(
     const scale = timeScale(account);
     return task.dueAtMs === null
       ? Math.round((nowMs - task.startedAtMs) * scale)
-      : Math.round(nextTransitionMs(task.plan, task.step)! - (task.dueAtMs - nowMs) * scale);
+      : // The wait was rounded to milliseconds of the account's clock.
+        Math.max(0, Math.round(nextTransitionMs(task.plan, task.step)! - (task.dueAtMs - nowMs) * scale));
   }
 
   const insertAllBatched = transactions.batched(insertAll);

@@ -28,7 +28,13 @@ export function startSynchronousTask(context: HttpContext, request: FastifyReque
   context.streamLimit.acquire(request, reply);
   const overrides = () => planOverridesFor(context, request, order.input);
   const task = core.tasks.submitSynchronous(account.id, { ...order, overrides });
-  if (request.state.journalEntry) request.state.journalEntry.synchronousTaskId = task.id;
+  const { journalEntry: entry } = request.state;
+  if (entry) {
+    entry.synchronousTaskId = task.id;
+    core.transactions.undoOnRollback(() => {
+      entry.synchronousTaskId = null;
+    });
+  }
   const lifetimeSignal = core.lifetimes.signalFor(account.id);
   const totalMs = account.clockMode === 'real' ? task.plan.endMs / timeScale(account) : 0;
   const startedMs = core.clock.nowMs();

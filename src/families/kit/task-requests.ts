@@ -18,7 +18,12 @@ export function submit(context: HttpContext, request: FastifyRequest, orders: re
     { chained: true },
   );
   const { journalEntry: entry } = request.state;
-  if (entry) entry.submitted = tasks.map(({ id }) => id);
+  if (entry) {
+    entry.submitted = tasks.map(({ id }) => id);
+    context.core.transactions.undoOnRollback(() => {
+      entry.submitted = [];
+    });
+  }
   return tasks;
 }
 

@@ -232,7 +232,13 @@ export function fireRule(
 /** Adds a fault that applied, as a rule's id or a directive, to the journal entry and emits a `fault` event. */
 export function recordFault({ core }: Pick<HttpContext, 'core'>, request: FastifyRequest, fault: string): void {
   const { journalEntry: entry } = request.state;
-  if (entry) entry.faults = [...entry.faults, fault];
+  if (entry) {
+    const previous = entry.faults;
+    entry.faults = [...previous, fault];
+    core.transactions.undoOnRollback(() => {
+      entry.faults = previous;
+    });
+  }
   const { id: accountId } = getAccount(request);
   core.events.emit({
     type: 'fault',

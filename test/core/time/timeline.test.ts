@@ -313,6 +313,17 @@ describe('a task that is ended manually', () => {
   });
 });
 
+describe('a task that is ended manually right after its submission', () => {
+  it('reports a simulated time of 0, although its wait was rounded to milliseconds', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile({ speed: 60 }));
+    // 166 s at speed 60 are 2766.67 ms.
+    const [task] = core.tasks.submit(id, [buildOrder({ seconds: 166 })]);
+    core.tasks.complete(id, task!.id);
+    expect(core.tasks.find(id, task!.id)!.simulatedMs).toBe(0);
+  });
+});
+
 describe('advancing the clock', () => {
   it('is rolled back when a transition on the way fails', () => {
     const core = createTestCore();
