@@ -62,7 +62,7 @@ export function openCore(options: CoreOptions) {
   };
   const snapshots = createSnapshots(db, transactions, clock, snapshotDeps);
   const resets = createResets(transactions, accounts, rateLimiter, faults, lifetimes, events);
-  const autoAccounts = createAutoAccounts(db, { accounts, resets, lifetimes, maxAccounts: autoAccountLimit });
+  const autoAccounts = createAutoAccounts(db, { clock, accounts, resets, lifetimes, maxAccounts: autoAccountLimit });
   // Without a data directory, there is no later start that could read the time.
   const timeRecord = options.dataDir === undefined ? undefined : createTimeRecord(db, clock);
   const worker = createWorker(clock, accounts, timeline, () => {

@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { CoreError } from '../errors.ts';
 import type { Db } from '../storage/database.ts';
+import type { Plan } from '../tasks/plan.ts';
+import { type Clock, timeScale } from '../time/clock.ts';
 import type { AccountLifetimes } from './account-lifetimes.ts';
 import type { Resets } from './account-reset.ts';
 import type { Account, AccountProfile, Accounts } from './accounts.ts';
@@ -8,22 +10,27 @@ import type { Account, AccountProfile, Accounts } from './accounts.ts';
 /** Accounts examined to find one to evict: bounds the cost of a new account while most have running tasks. */
 const MAX_EVICTION_SCANS = 1000;
 
+/** One hour of wall time. A task with nothing due until then does not protect its account from eviction. */
+const MAX_PROTECTED_MS = 3_600_000;
+
 /**
  * Creates accounts at the first request of an unknown key, up to `maxAccounts`. At the limit, the least recently used
- * account is evicted with all its data; accounts with running tasks are in use and are skipped. The order of use is
- * kept in memory, so that a request costs no write; after a restart it is the order of the accounts' last tasks.
+ * account is evicted with all its data; accounts with running tasks are in use and are skipped. A task that hangs, or
+ * that waits for a clock to be advanced, does not count as running: otherwise a few clients could lock all others out.
+ * The order of use is kept in memory, so that a request costs no write; after a restart it is the order of the
+ * accounts' last tasks.
  */
 export function createAutoAccounts(
   db: Db,
-  deps: { accounts: Accounts; resets: Resets; lifetimes: AccountLifetimes; maxAccounts: number },
+  deps: { clock: Clock; accounts: Accounts; resets: Resets; lifetimes: AccountLifetimes; maxAccounts: number },
 ) {
-  const { accounts, resets, lifetimes, maxAccounts } = deps;
+  const { clock, accounts, resets, lifetimes, maxAccounts } = deps;
   const byLastTask = db.prepare<[], { id: number; key: string }>(`
     SELECT id, key FROM accounts AS account WHERE origin = 'self' AND snapshot_of IS NULL
     ORDER BY (SELECT rowid FROM tasks WHERE account_id = account.id ORDER BY seq DESC LIMIT 1), id`);
-  const runningTask = db
-    .prepare<[number], number>(
-      "SELECT 1 FROM tasks WHERE account_id = ? AND status = 'processing' ORDER BY seq DESC LIMIT 1",
+  const synchronousPlans = db
+    .prepare<[number], string>(
+      "SELECT plan FROM tasks WHERE account_id = ? AND driver = 'stream' AND status = 'processing'",
     )
     .pluck();
 
@@ -55,13 +62,24 @@ export function createAutoAccounts(
     endedKeys.clear();
   }
 
+  /** Whether a task of the account is going to end soon without further requests. */
+  function isInUse(id: number): boolean {
+    const account = accounts.get(id);
+    const { wakeAtMs } = account;
+    if (wakeAtMs !== null && wakeAtMs - clock.nowMs() <= MAX_PROTECTED_MS) return true;
+    return synchronousPlans.all(id).some((json) => {
+      const { outcome, endMs }: Plan = JSON.parse(json);
+      return outcome.status !== 'hangs' && endMs / timeScale(account) <= MAX_PROTECTED_MS;
+    });
+  }
+
   /** @throws TOO_MANY_ACCOUNTS when the scanned accounts all have running tasks */
   function evictLeastRecentlyUsed(): void {
     // More than one account is over the limit when an earlier process ran with a higher limit.
     for (let scans = Math.min(keyById.size, MAX_EVICTION_SCANS); keyById.size >= maxAccounts && scans > 0; scans -= 1) {
       const id = keyById.rkeys().next().value!;
-      if (runningTask.get(id) === undefined) resets.remove(id);
-      // In use: counts as used now, so that the next eviction does not scan it again.
+      if (!isInUse(id)) resets.remove(id);
+      // Counts as used now, so that the next eviction does not scan it again.
       else keyById.get(id);
     }
     if (keyById.size < maxAccounts) return;

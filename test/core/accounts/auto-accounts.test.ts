@@ -66,6 +66,30 @@ describe('auto-created accounts', () => {
     expect(autoAccountKeys(core)).toEqual(['e', 'f']);
   });
 
+  // id: hanging-tasks-do-not-lock-out
+  it.each([
+    ['hangs', { status: 'hangs' } as const, {}, {}],
+    ['takes longer than an hour', undefined, { durationMs: 3_700_000 }, {}],
+    ['waits for a frozen clock', undefined, {}, { clock: { mode: 'frozen' } } as const],
+    ['waits for polls on an auto clock', undefined, {}, { clock: { mode: 'auto' } } as const],
+  ])('are evicted although a task of theirs %s', (_case, outcome, duration, profile) => {
+    const core = open(2);
+    const overrides = () => ({ ...(outcome && { outcome }), ...duration });
+    const submitters = ['a', 'b'].map((key) => core.autoAccounts.create(key, buildProfile(profile)));
+    for (const { id } of submitters) {
+      core.tasks.submit(id, [buildOrder({ overrides }), buildOrder()], { chained: true });
+      core.clock.advance(1000);
+    }
+    request(core, 'c');
+    expect(autoAccountKeys(core)).toEqual(['b', 'c']);
+    const stream = core.tasks.submitSynchronous(submitters[1]!.id, buildOrder({ overrides }));
+    const lifetime = core.lifetimes.signalFor(submitters[1]!.id);
+    if (stream.plan.outcome.status !== 'hangs') core.tasks.complete(submitters[1]!.id, stream.id);
+    request(core, 'd');
+    expect(autoAccountKeys(core)).toEqual(['c', 'd']);
+    expect(lifetime.aborted).toBe(true);
+  });
+
   it('count towards the limit after a reset or restore', () => {
     const core = open(2);
     const [a, b] = [request(core, 'a'), request(core, 'b')];
