@@ -9,6 +9,7 @@ import { createFaults } from './faults/fault-rules.ts';
 import { createLedger } from './ledger/ledger.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { type DbOptions, openDb } from './storage/database.ts';
+import { createStorageMemory } from './storage/storage-memory.ts';
 import { createTransactions } from './storage/transactions.ts';
 import { createTasks } from './tasks/task-engine.ts';
 import { createWorker } from './tasks/worker.ts';
@@ -40,12 +41,14 @@ export function openCore(options: CoreOptions) {
   // regresses, and none stalls until the system clock has caught up.
   const { clock, behindMs } = clampTo(options.clock, readLastRecordedMs(db));
   const transactions = createTransactions(db, clock);
+  const isInMemory = options.dataDir === undefined;
+  const storage = createStorageMemory(db, { clock, transactions, memory, isInMemory });
   const events = createEvents(transactions, clock);
   const accountCache = createAccountCache(db, transactions);
-  const ledger = createLedger(db, accountCache, events);
-  const faults = createFaults(db, transactions, events);
-  const accounts = createAccounts(db, transactions, clock, accountCache, ledger, faults, events);
-  const tasks = createTasks(db, transactions, clock, accounts, ledger, events);
+  const ledger = createLedger(db, accountCache, events, storage);
+  const faults = createFaults(db, transactions, events, storage);
+  const accounts = createAccounts(db, transactions, clock, accountCache, ledger, faults, events, storage);
+  const tasks = createTasks(db, transactions, clock, accounts, ledger, events, storage);
   const timeline = createTimeline(transactions, clock, accounts, tasks, events);
   const rateLimiter = createRateLimiter(db, transactions);
   const lifetimes = createAccountLifetimes();
@@ -58,16 +61,19 @@ export function openCore(options: CoreOptions) {
     faults,
     lifetimes,
     events,
+    storage,
     maxSnapshots: snapshotLimit,
   };
   const snapshots = createSnapshots(db, transactions, clock, snapshotDeps);
-  const resets = createResets(transactions, accounts, rateLimiter, faults, lifetimes, events);
+  const resets = createResets(transactions, accounts, rateLimiter, faults, lifetimes, events, storage);
   const autoAccounts = createAutoAccounts(db, { clock, accounts, resets, lifetimes, maxAccounts: autoAccountLimit });
+  storage.onPressure(() => tasks.evictOldest() || autoAccounts.evictOldest());
   // Without a data directory, there is no later start that could read the time.
-  const timeRecord = options.dataDir === undefined ? undefined : createTimeRecord(db, clock);
+  const timeRecord = isInMemory ? undefined : createTimeRecord(db, clock);
   const worker = createWorker(clock, accounts, timeline, () => {
     rateLimiter.save();
     timeRecord?.saveIfStale();
+    storage.measureAtTurnEnd();
   });
   tasks.failInterrupted();
   rateLimiter.restore();

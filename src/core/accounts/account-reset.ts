@@ -1,5 +1,6 @@
 import type { Events } from '../events.ts';
 import type { Faults } from '../faults/fault-rules.ts';
+import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { RateLimiter } from '../time/rate-limiter.ts';
 import type { AccountLifetimes } from './account-lifetimes.ts';
@@ -21,6 +22,7 @@ export function createResets(
   faults: Faults,
   lifetimes: AccountLifetimes,
   events: Events,
+  storage: StorageMemory,
 ) {
   /** Must run inside a transaction. */
   function removeRows(accountId: number): RemovedAccount {
@@ -62,6 +64,7 @@ export function createResets(
       for (const id of [...snapshotIds, accountId]) rateLimiter.clear(id);
       lifetimes.end(accountId);
     }
+    storage.measureAtTurnEnd();
   }
 
   return {

@@ -3,6 +3,7 @@ import type { Events } from '../events.ts';
 import type { Faults, Rule } from '../faults/fault-rules.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Db } from '../storage/database.ts';
+import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Clock, ClockMode } from '../time/clock.ts';
 import { accountTimeMs } from '../time/clock.ts';
@@ -25,6 +26,9 @@ export interface AccountProfile {
 /** Settings that do not affect running tasks; undefined leaves a setting unchanged. */
 export type AccountSettings = { [Name in 'rateLimit' | 'seed' | 'revoked']?: Account[Name] | undefined };
 
+/** Approximate size of an account without tasks, with its index entries and its cached row. */
+const ACCOUNT_BYTES = 1000;
+
 export type Accounts = ReturnType<typeof createAccounts>;
 
 /** Creates, reads and changes accounts. */
@@ -36,6 +40,7 @@ export function createAccounts(
   ledger: Ledger,
   faults: Faults,
   events: Events,
+  storage: StorageMemory,
 ) {
   const nextId = db.prepare<[], number>('UPDATE account_ids SET last = last + 1 RETURNING last').pluck();
   const insert = db.prepare<{
@@ -110,9 +115,9 @@ export function createAccounts(
     return get(id);
   }
 
-  const create = transactions.exclusive((key: string, origin: AccountOrigin, profile: AccountProfile) =>
-    insertAccount(key, origin, profile, 'created'),
-  );
+  const insertNew = transactions.exclusive(insertAccount);
+  const create = (key: string, origin: AccountOrigin, profile: AccountProfile): Account =>
+    storage.write(ACCOUNT_BYTES, () => insertNew(key, origin, profile, 'created'));
 
   return {
     count: (): number => count.get()!,
@@ -124,6 +129,7 @@ export function createAccounts(
     list: (limit: number, after = ''): Account[] => cache.list(limit, after),
     /** Returns all accounts without their snapshots. */
     all: (): Pick<Account, 'id' | 'origin'>[] => allAccounts.all(),
+    /** Creates an account. @throws OUT_OF_MEMORY when it does not fit into the memory budget */
     create,
     /** Creates a removed account again, under a new id. Must run inside a transaction. */
     recreate: (key: string, origin: AccountOrigin, profile: AccountProfile): Account =>

@@ -91,6 +91,22 @@ export function createAutoAccounts(
   }
 
   return {
+    /**
+     * Removes the least recently used account without running tasks. Returns false when there is none but the most
+     * recently used one, whose request may be in progress.
+     */
+    evictOldest(): boolean {
+      if (endedKeys.size > 0) relinkAfterReset();
+      for (let scans = Math.min(keyById.size - 1, MAX_EVICTION_SCANS); scans > 0; scans -= 1) {
+        const id = keyById.rkeys().next().value!;
+        if (!isInUse(id)) {
+          resets.remove(id);
+          return true;
+        }
+        keyById.get(id);
+      }
+      return false;
+    },
     /** Records a request of this account; ignores accounts that were not auto-created. */
     touch,
     /** Creates an account; evicts another at the limit. @throws TOO_MANY_ACCOUNTS when none can be evicted */

@@ -2,6 +2,7 @@ import { CoreError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Faults } from '../faults/fault-rules.ts';
 import type { Db } from '../storage/database.ts';
+import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Tasks } from '../tasks/task-engine.ts';
 import { accountTimeMs, type Clock } from '../time/clock.ts';
@@ -43,17 +44,18 @@ export function createSnapshots(
     faults: Faults;
     lifetimes: AccountLifetimes;
     events: Events;
+    storage: StorageMemory;
     /** Per account; each snapshot is a complete copy of the account's rows. */
     maxSnapshots: number;
   },
 ) {
-  const { accounts, tasks, timeline, rateLimiter, faults, lifetimes, events, maxSnapshots } = deps;
+  const { accounts, tasks, timeline, rateLimiter, faults, lifetimes, events, storage, maxSnapshots } = deps;
   // The trigger of ledger_entries restores the balance and the number of entries.
   const copyAccount = db.prepare<CopyParams>(`
     INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, seed, revoked, created_at,
-                          task_count, profile, snapshot_of, snapshot_name, snapshot_at)
+                          task_count, evicted_tasks, profile, snapshot_of, snapshot_name, snapshot_at)
     SELECT @id, @key, ifnull(@origin, origin), rate_limit, clock_mode, ifnull(@clockMs, clock_ms), speed, seed, revoked,
-           created_at, task_count, profile, @snapshotOf, @snapshotName, @snapshotAtMs
+           created_at, task_count, evicted_tasks, profile, @snapshotOf, @snapshotName, @snapshotAtMs
     FROM accounts WHERE id = @fromId`);
   const copyEntries = db.prepare<CopyParams>(`
     INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_id, hold_seq, reason, at)
@@ -72,10 +74,20 @@ export function createSnapshots(
     'SELECT id, snapshot_at AS takenAtMs FROM accounts WHERE snapshot_of = ? AND snapshot_name = ?',
   );
   const count = db.prepare<[number], number>('SELECT count(*) FROM accounts WHERE snapshot_of = ?').pluck();
+  const size = db
+    .prepare<{ accountId: number }, number>(`
+      SELECT 2000
+        + (SELECT ifnull(sum(700 + octet_length(input)), 0) FROM tasks WHERE account_id = @accountId)
+        + (SELECT 120 * count(*) FROM ledger_entries WHERE account_id = @accountId)
+        + (SELECT ifnull(sum(300 + octet_length(rule)), 0) FROM faults WHERE account_id = @accountId)`)
+    .pluck();
   const releaseKey = db.prepare<[number]>('UPDATE accounts SET key = char(0) || id WHERE id = ?');
   const reassignSnapshots = db.prepare<{ fromId: number; id: number }>(
     'UPDATE accounts SET snapshot_of = @id WHERE snapshot_of = @fromId',
   );
+
+  /** Returns the approximate size of a copy in bytes. */
+  const getSize = (accountId: number): number => size.get({ accountId })!;
 
   /** Copies all rows and returns the new id; `change` is the event to emit. Must run inside a transaction. */
   function copy(
@@ -148,9 +160,13 @@ export function createSnapshots(
   });
 
   return {
-    /** Takes or replaces a snapshot. @throws TOO_MANY_SNAPSHOTS when the limit per account is reached */
+    /**
+     * Takes or replaces a snapshot.
+     * @throws TOO_MANY_SNAPSHOTS when the limit per account is reached
+     * @throws OUT_OF_MEMORY when the copy does not fit into the memory budget
+     */
     take(accountId: number, name: string): Snapshot {
-      const { snapshot, replacedId } = take(accountId, name);
+      const { snapshot, replacedId } = storage.write(getSize(accountId), () => take(accountId, name));
       if (replacedId !== undefined) rateLimiter.clear(replacedId);
       return snapshot;
     },
@@ -170,8 +186,12 @@ export function createSnapshots(
       return account;
     },
 
-    /** Copies the account, without its snapshots, to a new key. @throws ACCOUNT_EXISTS when the key is in use */
-    fork,
+    /**
+     * Copies the account, without its snapshots, to a new key.
+     * @throws ACCOUNT_EXISTS when the key is in use
+     * @throws OUT_OF_MEMORY when the copy does not fit into the memory budget
+     */
+    fork: (accountId: number, key: string): Account => storage.write(getSize(accountId), () => fork(accountId, key)),
   };
 
   /** Returns the `clock_ms` that sets the account back to the snapshot's time. */

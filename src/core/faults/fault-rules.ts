@@ -1,6 +1,7 @@
 import type { Events } from '../events.ts';
 import { seededRandom } from '../random.ts';
 import type { Db } from '../storage/database.ts';
+import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
 
 /** Points of a request or task at which a rule can fire; see docs/faults.md. */
@@ -58,6 +59,11 @@ export interface FaultContext {
   text: () => string;
 }
 
+/** Approximate size of a stored rule. */
+const RULE_BYTES = 300;
+/** A rule is stored as UTF-8, and cached as an object. */
+const BYTES_PER_RULE_CHARACTER = 4;
+
 type FaultRow = Pick<Fault, 'id' | 'accountId' | 'matched' | 'fired'> & { rule: string };
 
 export type Faults = ReturnType<typeof createFaults>;
@@ -66,7 +72,7 @@ export type Faults = ReturnType<typeof createFaults>;
  * Fault rules of accounts and global fault rules. They are stored in the database, so that snapshots include them and
  * they survive a restart, and cached in memory, so that a request costs next to nothing while there are none.
  */
-export function createFaults(db: Db, transactions: Transactions, events: Events) {
+export function createFaults(db: Db, transactions: Transactions, events: Events, storage: StorageMemory) {
   const load = db.prepare<[], FaultRow>(
     'SELECT id, account_id AS accountId, rule, matched, fired FROM faults ORDER BY id',
   );
@@ -132,9 +138,12 @@ export function createFaults(db: Db, transactions: Transactions, events: Events)
       return undefined;
     },
 
-    /** Adds a rule to an account, or a global rule with null. */
+    /** Adds a rule to an account, or a global rule with null. @throws OUT_OF_MEMORY when it exceeds the budget */
     add(accountId: number | null, rule: Rule): Fault {
-      const { lastInsertRowid } = insert.run({ accountId, rule: JSON.stringify(rule) });
+      const json = JSON.stringify(rule);
+      const { lastInsertRowid } = storage.write(RULE_BYTES + json.length * BYTES_PER_RULE_CHARACTER, () =>
+        insert.run({ accountId, rule: json }),
+      );
       invalidate();
       emitChange(accountId);
       return loadRules()

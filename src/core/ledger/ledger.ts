@@ -2,8 +2,12 @@ import type { AccountCache } from '../accounts/account-cache.ts';
 import { CoreError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Db } from '../storage/database.ts';
+import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { EntryKind, LedgerEntry } from './ledger-entry.ts';
 import { createLedgerVerifier } from './ledger-verification.ts';
+
+/** Approximate size of an entry with a reason. */
+const ENTRY_BYTES = 500;
 
 export type Ledger = ReturnType<typeof createLedger>;
 
@@ -12,7 +16,7 @@ export type Ledger = ReturnType<typeof createLedger>;
  * entry continues the balance of the previous one, a hold is resolved once, and a refund returns it in full. Callers
  * write an entry and the task that it pays for in one transaction.
  */
-export function createLedger(db: Db, accountCache: AccountCache, events: Events) {
+export function createLedger(db: Db, accountCache: AccountCache, events: Events, storage: StorageMemory) {
   // Positional parameters: binding by name costs as much as the insert. The trigger entry_follows_the_last checks seq
   // and balance.
   const insert = db.prepare<
@@ -71,17 +75,25 @@ export function createLedger(db: Db, accountCache: AccountCache, events: Events)
   }
 
   return {
-    /** Adds credits. @throws BALANCE_TOO_HIGH when the balance would exceed 2^53 - 1, the largest exact integer */
-    grant: (accountId: number, credits: number, reason: string, atMs: number) =>
-      append(accountId, 'grant', credits, atMs, { reason }),
+    /**
+     * Adds credits.
+     * @throws BALANCE_TOO_HIGH when the balance would exceed 2^53 - 1, the largest exact integer
+     * @throws OUT_OF_MEMORY when the entry exceeds the memory budget
+     */
+    grant: (accountId: number, credits: number, reason: string, atMs: number): number =>
+      storage.write(ENTRY_BYTES, () => append(accountId, 'grant', credits, atMs, { reason })),
 
-    /** Adds or deducts credits manually. @throws BALANCE_TOO_LOW when the balance would become negative */
+    /**
+     * Adds or deducts credits manually.
+     * @throws BALANCE_TOO_LOW when the balance would become negative
+     * @throws OUT_OF_MEMORY when the entry exceeds the memory budget
+     */
     adjust(accountId: number, amount: number, reason: string, atMs: number): number {
       const balance = accountCache.get(accountId)?.balance ?? 0;
       if (balance + amount < 0) {
         throw new CoreError('BALANCE_TOO_LOW', `${-amount} credits cannot be deducted from ${balance}`);
       }
-      return append(accountId, 'adjust', amount, atMs, { reason });
+      return storage.write(ENTRY_BYTES, () => append(accountId, 'adjust', amount, atMs, { reason }));
     },
 
     /** Deducts a task's price and returns the entry's `seq`. @throws an SQLite error when the balance is too low */

@@ -4,6 +4,7 @@ import type { Events } from '../events.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { seededHex, seededRandom } from '../random.ts';
 import type { Db } from '../storage/database.ts';
+import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import { accountTimeMs, type Clock, LATEST_MS, timeScale, wallTimeMs } from '../time/clock.ts';
 import { COMPLETED, drawPlan, nextTransitionMs, type Plan, type TerminalOutcome } from './plan.ts';
@@ -12,6 +13,9 @@ import type { DueRow } from './task-queries.ts';
 import { createTaskStore } from './task-store.ts';
 
 export type Tasks = ReturnType<typeof createTasks>;
+
+/** Approximate size of a stored task with its ledger entries, without its input. */
+const TASK_BYTES = 1000;
 
 /** Seven hexadecimal digits. */
 const SEQ_MODULUS = 0x1000_0000;
@@ -37,6 +41,7 @@ export function createTasks(
   accounts: Accounts,
   ledger: Ledger,
   events: Events,
+  storage: StorageMemory,
 ) {
   const store = createTaskStore(db, transactions);
   const { find, earliestDueMs } = store;
@@ -75,6 +80,7 @@ export function createTasks(
   function insertAll(
     accountId: number,
     orders: readonly Order[],
+    inputs: readonly string[],
     driver: 'worker' | 'stream',
     chained: boolean,
   ): Task[] | CoreError {
@@ -111,7 +117,7 @@ export function createTasks(
         simulatedMs: null,
         errorCode: null,
       };
-      store.insert(task, driver, order.input);
+      store.insert(task, driver, inputs[index]!);
       emitTransition(accountId, { taskId: id, from: 'created', to: 'processing', atMs: nowMs });
       return task;
     });
@@ -202,10 +208,19 @@ export function createTasks(
 
   const insertAllBatched = transactions.batched(insertAll);
 
-  function insertOrThrow(...args: Parameters<typeof insertAll>): Task[] {
-    const tasks = insertAllBatched(...args);
-    if (tasks instanceof CoreError) throw tasks;
-    return tasks;
+  function insertOrThrow(
+    accountId: number,
+    orders: readonly Order[],
+    driver: 'worker' | 'stream',
+    chained: boolean,
+  ): Task[] {
+    const inputs = orders.map(({ input }) => JSON.stringify(input));
+    const bytes = inputs.reduce((sum, input) => sum + Buffer.byteLength(input), TASK_BYTES * inputs.length);
+    return storage.write(bytes, () => {
+      const tasks = insertAllBatched(accountId, orders, inputs, driver, chained);
+      if (tasks instanceof CoreError) throw tasks;
+      return tasks;
+    });
   }
 
   return {
@@ -213,12 +228,14 @@ export function createTasks(
      * Holds the price of every order and stores its task, all or nothing. With `chained`, each task starts when the one
      * before it has ended.
      * @throws INSUFFICIENT_CREDITS when the balance does not cover the total, with `requiredCredits` (the total)
+     * @throws OUT_OF_MEMORY when the tasks do not fit into the memory budget
      */
     submit: (accountId: number, orders: readonly Order[], { chained = false } = {}): Task[] =>
       insertOrThrow(accountId, orders, 'worker', chained),
     /**
      * Creates a task that runs as long as its HTTP request; the request handler must end it with `complete` or `fail`.
      * @throws INSUFFICIENT_CREDITS when the balance does not cover the price, with `requiredCredits`
+     * @throws OUT_OF_MEMORY when the task does not fit into the memory budget
      */
     submitSynchronous: (accountId: number, order: Order): Task =>
       insertOrThrow(accountId, [order], 'stream', false)[0]!,
@@ -265,6 +282,8 @@ export function createTasks(
       }
       return head;
     },
+    /** Deletes some of the oldest finished tasks of all accounts. Returns false when there are none. */
+    evictOldest: store.evictOldest,
     applyDue,
     earliestDueMs,
     scheduleWake,

@@ -9,6 +9,8 @@ export type DueRow = Pick<
   'accountId' | 'seq' | 'id' | 'holdSeq' | 'plan' | 'step' | 'predecessorSeq' | 'startedAtMs' | 'dueAtMs'
 >;
 
+type TaskId = Pick<Task, 'accountId' | 'id'>;
+
 const DUE_COLUMNS = `account_id AS accountId, seq, id, hold_seq AS holdSeq, plan, step,
   follows AS predecessorSeq, started_at AS startedAtMs, due_at AS dueAtMs`;
 /** All columns except the input, which can be long and is not needed for a poll. */
@@ -71,10 +73,16 @@ export function prepareTaskQueries(db: Db) {
       UPDATE tasks
       SET due_at = CAST(max(@nowMs, min(round(@nowMs + (due_at - @nowMs) * @factor), @latestMs)) AS INTEGER)
       WHERE account_id = @accountId AND due_at IS NOT NULL`),
-    synchronous: db.prepare<[number | null], { accountId: number; id: string }>(
+    synchronous: db.prepare<[number | null], TaskId>(
       `SELECT account_id AS accountId, id FROM tasks
        WHERE driver = 'stream' AND status = 'processing' AND account_id = ifnull(?, account_id)`,
     ),
+    oldestFinished: db.prepare<[number, number], TaskId & { rowid: number; bytes: number }>(
+      `SELECT rowid, account_id AS accountId, id, octet_length(input) AS bytes FROM tasks
+       WHERE rowid > ? AND status <> 'processing' ORDER BY rowid LIMIT ?`,
+    ),
+    remove: db.prepare<[number]>('DELETE FROM tasks WHERE rowid = ?'),
+    countEvicted: db.prepare<[number]>('UPDATE accounts SET evicted_tasks = evicted_tasks + 1 WHERE id = ?'),
     counts: db.prepare<[], { family: string; status: TaskStatus; count: number }>(`
       SELECT family, status, count(*) AS count FROM tasks
       JOIN accounts ON accounts.id = account_id AND snapshot_of IS NULL GROUP BY family, status`),

@@ -8,6 +8,12 @@ import { type DueRow, prepareTaskQueries, type TaskRow } from './task-queries.ts
 /** Number of tasks, and of accounts' next due times, kept in memory. */
 const CACHE_SIZE = 2000;
 
+/** Limits of one eviction. */
+const MAX_EVICTED_TASKS = 64;
+const MAX_EVICTED_BYTES = 1024 * 1024;
+/** Evictions between two that start with the oldest task of all, which may have been running before. */
+const EVICTIONS_PER_SCAN = 16;
+
 /** Identifies a task for a write. */
 export type TaskKey = Pick<Task, 'accountId' | 'seq' | 'id'>;
 
@@ -23,6 +29,10 @@ export function createTaskStore(db: Db, transactions: Transactions) {
     cache.clear();
     earliestDueCache.clear();
   });
+
+  /** Tasks up to this row were finished and evicted, or still running at the last eviction. */
+  let evictedUpToRowid = 0;
+  let evictions = 0;
 
   const toTask = (row: TaskRow): Task => ({ ...row, plan: JSON.parse(row.plan) });
   const toCacheKey = (accountId: number, id: string) => `${accountId} ${id}`;
@@ -78,8 +88,9 @@ export function createTaskStore(db: Db, transactions: Transactions) {
     /** Finds the task that waits for the task `seq`. */
     findSuccessor: (accountId: number, seq: number) => queries.successor.get(accountId, seq),
 
-    insert(task: Task, driver: 'worker' | 'stream', input: unknown): void {
-      queries.insert.run({ ...task, driver, input: JSON.stringify(input), plan: JSON.stringify(task.plan) });
+    /** Stores a new task; `inputJson` is the request body. */
+    insert(task: Task, driver: 'worker' | 'stream', inputJson: string): void {
+      queries.insert.run({ ...task, driver, input: inputJson, plan: JSON.stringify(task.plan) });
       store(task);
       const cached = earliestDueCache.get(task.accountId);
       if (cached && task.dueAtMs !== null && task.dueAtMs < (cached.dueAtMs ?? Number.POSITIVE_INFINITY)) {
@@ -111,6 +122,23 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       cache.clear();
       earliestDueCache.delete(accountId);
     },
+    /** Deletes some of the oldest finished tasks of all accounts and snapshots. Returns false when there are none. */
+    evictOldest: transactions.exclusive((): boolean => {
+      evictions += 1;
+      if (evictions % EVICTIONS_PER_SCAN === 0) evictedUpToRowid = 0;
+      let rows = queries.oldestFinished.all(evictedUpToRowid, MAX_EVICTED_TASKS);
+      if (rows.length === 0 && evictedUpToRowid > 0) rows = queries.oldestFinished.all(0, MAX_EVICTED_TASKS);
+      let evictedBytes = 0;
+      for (const { rowid, bytes, accountId, id } of rows) {
+        queries.remove.run(rowid);
+        queries.countEvicted.run(accountId);
+        cache.delete(toCacheKey(accountId, id));
+        evictedUpToRowid = rowid;
+        evictedBytes += bytes;
+        if (evictedBytes >= MAX_EVICTED_BYTES) break;
+      }
+      return rows.length > 0;
+    }),
     parsePlan: (row: Pick<TaskRow, 'plan'>): Plan => JSON.parse(row.plan),
     /** Clears the cache after rows of the account were written elsewhere. */
     invalidate(accountId: number): void {

@@ -13,6 +13,7 @@ it('a global reset handles more accounts than a function call can have arguments
       { clear: nothing, invalidate: nothing },
       { end: (id: number) => ended.push(id) },
       { emit: nothing },
+      { measureAtTurnEnd: nothing },
     ] as unknown as Parameters<typeof createResets>),
   );
   resets.resetAll();
