@@ -215,6 +215,7 @@ export interface StartOptions {
   adminHosts?: string[];
   journalEntries?: number;
   bodyLimitBytes?: number;
+  textLimitCharacters?: number;
   headerLimitBytes?: number;
   requestTimeoutSeconds?: number;
   memoryBudgetMb?: number;

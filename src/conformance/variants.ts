@@ -75,8 +75,13 @@ export const wrongTypeVariants = (field: string, property: Json, set: SetValue):
   },
 ];
 
-export function lengthVariants(field: string, { maxLength, 'x-length-unit': unit }: Json, set: SetValue): Variant[] {
-  if (maxLength === undefined) return [];
+export function lengthVariants(
+  field: string,
+  { maxLength, 'x-length-unit': unit, 'x-limit': ownLimit }: Json,
+  set: SetValue,
+): Variant[] {
+  // A limit of the emulator alone says nothing about the real service.
+  if (maxLength === undefined || ownLimit) return [];
   return [
     {
       id: `${field}-longest`,
@@ -141,8 +146,8 @@ export function imageVariants(
     body: set(isList ? [value] : value),
     ...{ code, provenance },
   }));
-  const { maxItems } = property;
-  if (maxItems === undefined) return rejected;
+  const { maxItems, 'x-limit': ownLimit } = property;
+  if (maxItems === undefined || ownLimit) return rejected;
   return [
     ...rejected,
     { id: `${field}-most`, name: `a request may have ${maxItems} ${field}`, body: set(createImageUrls(maxItems)) },

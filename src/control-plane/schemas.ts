@@ -5,6 +5,7 @@ import { boundedText, integer, MAX_CREDITS, MAX_REQUESTS } from '../http/account
 export const apiPath = z
   .string()
   .startsWith('/', { error: 'expected a path such as /api/sora-2/generate' })
+  .max(1000, { error: 'expected at most 1000 characters' })
   .meta({ description: 'A path, such as /api/sora-2/generate.', format: undefined });
 export const snapshotName = z.string().regex(/^(?!\.{1,2}$)[\w.-]{1,100}$/, {
   error: 'expected 1 to 100 letters, digits, dots, dashes or underscores',

@@ -19,6 +19,8 @@ interface ApiSettings {
   resultTtlSeconds: number | null;
   /** Prices that differ from the vendor's, by family name. */
   priceOverrides: Readonly<Record<string, PriceOverrides>>;
+  /** Maximum length of a text without a documented maximum. */
+  textLimitCharacters: number;
   fixturesDir: string;
   /** The version of the emulator. */
   version: string;

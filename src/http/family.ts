@@ -6,6 +6,7 @@ import type { Task } from '../core/tasks/task.ts';
 import type { App, HttpContext, RouteKind } from './context.ts';
 import { collectDocumentedErrors, type ErrorTable } from './pipeline/error-table.ts';
 import type { RouteDocs } from './pipeline/route-docs.ts';
+import { createLimitingValidator } from './pipeline/validation.ts';
 import type { ResultFiles } from './results/result-file.ts';
 
 /** One API of the vendor, as data: the routes, /openapi.json, the seed file and the control plane are made from it. */
@@ -74,8 +75,9 @@ export function registerFamilies(app: App, context: HttpContext, families: reado
 
 function registerRoute(app: App, context: HttpContext, family: string, route: Route, prices: PriceTable): void {
   const { path, kind, body, errors, parseBody } = route;
+  const validatorCompiler = createLimitingValidator(context.settings.textLimitCharacters);
   const addTo = (scope: App) =>
-    scope.post(path, { schema: { body }, config: { family, kind, errors } }, (request, reply) =>
+    scope.post(path, { schema: { body }, validatorCompiler, config: { family, kind, errors } }, (request, reply) =>
       route.handle(context, request, reply, prices),
     );
   if (!parseBody) {

@@ -13,10 +13,13 @@ export function registerVendorDocument(app: App, { settings }: HttpContext, fami
       import('./wire-samples.ts'),
     ]);
     const samples = readSamples(join(settings.fixturesDir, 'wire'));
-    const { version, priceOverrides } = settings;
+    const { version, priceOverrides, textLimitCharacters: maxTextLength } = settings;
     // Lets editors in browsers load it from other origins; it does not hold secrets.
     reply.header('access-control-allow-origin', '*');
-    return createVendorDocument({ families, priceOverrides, samples, version, url: getRequestOrigin(request) });
+    return createVendorDocument({
+      ...{ families, priceOverrides, samples, version, maxTextLength },
+      url: getRequestOrigin(request),
+    });
   });
   rejectWriteMethods(app, '/openapi.json');
 }

@@ -1,6 +1,7 @@
 import type { PriceOverrides } from '../core/ledger/prices.ts';
 import { type Family, getPrices, type Route } from '../http/family.ts';
 import { type Price, type Provenance, toPriceList } from '../http/pipeline/route-docs.ts';
+import { MAX_LIST_ITEMS } from '../http/pipeline/validation.ts';
 import { type Components, type Json, toJsonSchema, toSortedSchemas } from './json-schema.ts';
 import { toResponsesObject } from './responses.ts';
 import { toExamples, type WireSample } from './wire-samples.ts';
@@ -10,6 +11,8 @@ export interface VendorDocumentOptions {
   priceOverrides: Readonly<Record<string, PriceOverrides>>;
   samples: readonly WireSample[];
   version: string;
+  /** Maximum length of a text without a documented maximum. */
+  maxTextLength: number;
   /** The emulator's own base URL. */
   url: string;
 }
@@ -30,13 +33,13 @@ Tasks are submitted, charged at once and polled; failed tasks are refunded. Pric
 
 /** The vendor's API as an OpenAPI 3.1 document, made from the families. */
 export function createVendorDocument(options: VendorDocumentOptions): Json {
-  const { families, priceOverrides, samples, version, url } = options;
+  const { families, priceOverrides, samples, version, maxTextLength, url } = options;
   const components: Components = new Map();
   const paths = families.flatMap((family) =>
     family.routes.map((route) => {
       const { prices: priced } = route.docs;
       const prices = priced ? toPriceList(getPrices(family, priceOverrides), priced.by) : [];
-      return [route.path, { post: toOperationObject(family.name, route, prices, samples, components) }];
+      return [route.path, { post: toOperationObject(family.name, route, prices, samples, maxTextLength, components) }];
     }),
   );
   return {
@@ -92,6 +95,7 @@ function toOperationObject(
   route: Route,
   priceList: readonly Price[],
   samples: readonly WireSample[],
+  maxTextLength: number,
   components: Components,
 ): Json {
   const { summary, provenance, prices } = route.docs;
@@ -112,7 +116,7 @@ function toOperationObject(
       required: true,
       content: {
         'application/json': {
-          schema: toRequestSchema(route, components),
+          schema: addLimits(toRequestSchema(route, components), maxTextLength),
           ...toExamples(accepted.filter(isShort), ({ request }) => request.body),
         },
       },
@@ -140,6 +144,28 @@ function toRequestSchema({ body, docs }: Route, components: Components): Json {
     { 'x-source': docs.provenance.request, ...property },
   ]);
   return { ...rest, properties: Object.fromEntries(annotated) };
+}
+
+/** Adds the assumed limits of texts and lists without a documented limit; `x-limit` marks them. */
+function addLimits(value: Json, maxTextLength: number): Json {
+  if (Array.isArray(value)) return value.map((inner) => addLimits(inner, maxTextLength));
+  if (typeof value !== 'object' || value === null) return value;
+  const { type, maxLength, maxItems } = value;
+  const isFile = 'x-max-bytes' in value;
+  const limits =
+    type === 'string' && !value.enum && maxLength === undefined && !isFile
+      ? {
+          ...{ maxLength: maxTextLength, 'x-length-unit': 'UTF-16 code units' },
+          'x-limit': { setting: '--text-limit-characters', 'x-source': 'assumed' },
+        }
+      : type === 'array' && maxItems === undefined
+        ? { maxItems: MAX_LIST_ITEMS, 'x-limit': { 'x-source': 'assumed' } }
+        : {};
+  const schema = Object.entries(value as Record<string, Json>).map(([name, inner]) => [
+    name,
+    name === 'default' || name === 'enum' ? inner : addLimits(inner, maxTextLength),
+  ]);
+  return { ...Object.fromEntries(schema), ...limits };
 }
 
 /** Samples with an uploaded file, written as `{{…}}`, are too long for an example. */

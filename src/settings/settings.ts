@@ -122,6 +122,12 @@ export const SETTINGS = {
   ),
   'journal-entries': integerSetting(0, 100_000, 1000, "requests kept in each account's journal; 0 turns it off"),
   'body-limit-bytes': integerSetting(1024, 1_073_741_824, 1_048_576, 'maximum JSON body, except for video uploads'),
+  'text-limit-characters': integerSetting(
+    1000,
+    1_073_741_824,
+    100_000,
+    'maximum length of a text in a request for which no maximum is documented',
+  ),
   'header-limit-bytes': integerSetting(4096, 1_048_576, 16_384, 'maximum size of the request line and the headers'),
   'request-timeout-seconds': integerSetting(1, 3600, 120, 'time limit for receiving a request'),
   'memory-budget-mb': integerSetting(

@@ -67,6 +67,7 @@ describe('README.md', () => {
       'result-ttl-seconds': 'off',
       'journal-entries': String(config.journalEntries),
       'body-limit-bytes': String(config.bodyLimitBytes),
+      'text-limit-characters': String(config.textLimitCharacters),
       'header-limit-bytes': String(config.headerLimitBytes),
       'request-timeout-seconds': String(config.requestTimeoutSeconds),
       'memory-budget-mb': String(config.memoryBudgetMb),

@@ -24,6 +24,7 @@ const WIRE = {
   adminRemote: false,
   adminHosts: undefined,
   headerLimitBytes: 16_384,
+  textLimitCharacters: 100_000,
   requestTimeoutSeconds: 120,
   streamLimit: 1,
   listenerLimit: 1,

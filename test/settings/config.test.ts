@@ -26,6 +26,7 @@ describe('settings', () => {
       adminHosts: undefined,
       journalEntries: 1000,
       bodyLimitBytes: 1_048_576,
+      textLimitCharacters: 100_000,
       headerLimitBytes: 16_384,
       requestTimeoutSeconds: 120,
       memoryBudgetMb: 128,

@@ -55,6 +55,52 @@ export const zodValidator: FastifySchemaCompiler<z.ZodType> =
     return parsed.success ? { value: parsed.data } : { error: new InvalidBody(parsed.error.issues, data) };
   };
 
+/** Maximum number of elements of a list without a documented maximum; assumed. */
+export const MAX_LIST_ITEMS = 1000;
+
+/**
+ * Creates a validator like `zodValidator` that also limits what the schema leaves open: the length of every text and
+ * the number of elements of every list, so that no family can forget a limit. Texts are counted in UTF-16 code units.
+ */
+export const createLimitingValidator =
+  (maxTextLength: number): FastifySchemaCompiler<unknown> =>
+  (route) => {
+    const validate = zodValidator(route as Parameters<typeof zodValidator>[0]);
+    return (data: unknown) => {
+      const result = validate(data) as { value?: unknown; error?: Error };
+      const issue = result.error ? undefined : findExcess(result.value, data, maxTextLength);
+      return issue ? { error: new InvalidBody([issue], data) } : result;
+    };
+  };
+
+/**
+ * Finds a text or list over its limit, at any depth of the fields of `value`. `raw` is what the client sent for it,
+ * which can be longer. Skips instances of classes, such as uploaded files.
+ */
+function findExcess(value: unknown, raw: unknown, maxTextLength: number): z.core.$ZodIssue | undefined {
+  if (typeof value === 'string') {
+    const length = typeof raw === 'string' ? raw.length : value.length;
+    return length > maxTextLength ? createExcessIssue(`${maxTextLength} characters`) : undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (Array.isArray(value)) {
+    if (value.length > MAX_LIST_ITEMS) return createExcessIssue(`${MAX_LIST_ITEMS} entries`);
+  } else if (Object.getPrototypeOf(value) !== Object.prototype) return undefined;
+  for (const name in value) {
+    const inner = (value as Record<string, unknown>)[name];
+    const issue = findExcess(inner, (raw as Record<string, unknown> | undefined)?.[name], maxTextLength);
+    if (issue) return { ...issue, path: [Array.isArray(value) ? Number(name) : name, ...issue.path] };
+  }
+  return undefined;
+}
+
+const createExcessIssue = (limit: string): z.core.$ZodIssue => ({
+  code: 'custom',
+  path: [],
+  message: `expected at most ${limit}`,
+  input: undefined,
+});
+
 /**
  * Works around zod: for a value that is neither a string nor an array, zod compares the value's `length` before it
  * reports the wrong type, and throws a TypeError if `length` is an object that cannot be compared. The value stays
