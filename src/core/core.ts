@@ -68,7 +68,7 @@ export function openCore(options: CoreOptions) {
   const resets = createResets(transactions, accounts, rateLimiter, faults, lifetimes, events, storage);
   const autoAccounts = createAutoAccounts(db, { clock, accounts, resets, lifetimes, maxAccounts: autoAccountLimit });
   storage.onPressure(() => tasks.evictOldest() || autoAccounts.evictOldest());
-  // Without a data directory, there is no later start that could read the time.
+  // The time is read by later starts with the same data directory.
   const timeRecord = isInMemory ? undefined : createTimeRecord(db, clock);
   const worker = createWorker(clock, accounts, timeline, () => {
     rateLimiter.save();

@@ -28,7 +28,7 @@ async function submitMany(core: TestCore, accountId: number, count: number) {
 
 const countTasks = (core: TestCore, accountId: number) => core.tasks.list(accountId, 1000).length;
 
-/** Submits tasks that hang until there is no memory for another one. Returns their number. */
+/** Submits tasks that hang until another one does not fit. Returns their number. */
 function fillWithRunningTasks(core: TestCore, accountId: number): number {
   for (let count = 0; ; count += 1) {
     try {
@@ -90,7 +90,7 @@ describe('stored data in memory', () => {
     expect(() => {
       for (let n = 0; n < 1000; n += 1) core.ledger.grant(id, 1, 'x'.repeat(500), 0);
     }).toThrow(OUT_OF_MEMORY);
-    // What exists can still be read and ended, and then makes way for new tasks.
+    // Existing tasks can still be read and ended; new ones then take their memory.
     for (const task of core.tasks.list(id, 2)) core.tasks.complete(id, task.id);
     submit(core, id);
     expect(core.tasks.list(id, 1)[0]!.seq).toBe(3);
