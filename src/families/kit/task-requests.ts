@@ -17,8 +17,7 @@ export function submit(context: HttpContext, request: FastifyRequest, orders: re
     hasNoFaults ? orders : withPlanOverrides(context, request, orders),
     { chained: true },
   );
-  const { journalEntry: entry } = request.state;
-  if (entry) entry.submitted = tasks.map(({ id }) => id);
+  request.state.journalEntry?.setSubmitted(tasks);
   return tasks;
 }
 

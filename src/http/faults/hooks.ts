@@ -74,7 +74,7 @@ export function createFaultHooks(context: HttpContext) {
     /** Applies directives and the rules at `request`. Call it when the body is parsed, before validation. */
     async beforeValidation(request: FastifyRequest, reply: FastifyReply): Promise<void> {
       const { directive, warnings } = readDirectives(request);
-      if (warnings.length > 0 && request.state.journalEntry) request.state.journalEntry.warnings = warnings;
+      request.state.journalEntry?.setWarnings(warnings);
       if (Object.keys(directive).length > 0) {
         const { errorCode, delayMs, truncateAfter } = directive;
         const pending = getPendingFaults(request);
@@ -232,7 +232,7 @@ export function fireRule(
 /** Adds a fault that applied, as a rule's id or a directive, to the journal entry and emits a `fault` event. */
 export function recordFault({ core }: Pick<HttpContext, 'core'>, request: FastifyRequest, fault: string): void {
   const { journalEntry: entry } = request.state;
-  if (entry) entry.faults = [...entry.faults, fault];
+  entry?.addFault(fault);
   const { id: accountId } = getAccount(request);
   core.events.emit({
     type: 'fault',
