@@ -7,6 +7,5 @@ export function stringBytes(text: string): number {
   return STRING_HEADER_BYTES + (isAscii ? text.length : 2 * text.length);
 }
 
-/** Copies the start of a text. A slice would keep the whole text in memory. */
-export const copyPrefix = (text: string, maxLength: number): string =>
-  Buffer.from(text.slice(0, maxLength), 'utf16le').toString('utf16le');
+/** Copies the start of a text. A slice would keep the whole text in memory. Lone surrogates become U+FFFD. */
+export const copyPrefix = (text: string, maxLength: number): string => Buffer.from(text.slice(0, maxLength)).toString();

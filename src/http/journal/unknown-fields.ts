@@ -5,48 +5,40 @@ import { type BoundedNames, MAX_NAMES, NO_NAMES } from './bounded-names.ts';
  * validation: the first ones, and the number of the others.
  */
 export function findUnknownFields(raw: unknown, known: unknown): BoundedNames {
-  if (!hasUnknownFields(raw, known)) return NO_NAMES;
-  const paths: string[] = [];
-  const count = collectUnknownFields(raw, known, '', paths);
-  return { names: paths, omittedCount: count - paths.length };
+  const names: string[] = [];
+  const count = collectUnknownFields(raw, known, names);
+  return count === 0 ? NO_NAMES : { names, omittedCount: count - names.length };
 }
 
-/** Fast check that allocates nothing: most requests have no unknown fields. */
-function hasUnknownFields(raw: unknown, known: unknown): boolean {
-  if (typeof raw !== 'object' || raw === null || typeof known !== 'object' || known === null) return false;
-  for (const field in raw) {
-    if (!Object.hasOwn(known, field)) return true;
-    const value = (raw as Record<string, unknown>)[field];
-    if (typeof value === 'object' && hasUnknownFields(value, (known as Record<string, unknown>)[field])) return true;
-  }
-  return false;
-}
-
-/** Adds the first paths to `paths` and returns the number of all unknown fields. */
-function collectUnknownFields(raw: unknown, known: unknown, path: string, paths: string[]): number {
+/**
+ * Adds the first paths to `names` and returns the number of all unknown fields. Paths are assembled from the inside
+ * out, so that nothing is allocated for known fields: most requests have no others.
+ */
+function collectUnknownFields(raw: unknown, known: unknown, names: string[]): number {
+  const isList = Array.isArray(raw) && Array.isArray(known);
+  if (!isList && !(isPlainObject(raw) && isPlainObject(known))) return 0;
+  const fields = raw as Fields;
+  const knownFields = known as Fields;
   let count = 0;
-  if (Array.isArray(raw) && Array.isArray(known)) {
-    for (const [index, item] of raw.entries()) {
-      count += collectUnknownFields(item, known[index], `${path}[${index}]`, paths);
-    }
-    return count;
-  }
-  if (!isObject(raw) || !isObject(known)) return 0;
-  for (const field of Object.keys(raw)) {
-    const isKnown = Object.hasOwn(known, field);
-    if (!isKnown && paths.length === MAX_NAMES) {
+  // Enumerating the fields twice would double the time for a body with very many.
+  for (const field in fields) {
+    if (Object.hasOwn(knownFields, field)) {
+      const value = fields[field];
+      if (typeof value !== 'object') continue;
+      const first = names.length;
+      count += collectUnknownFields(value, knownFields[field], names);
+      for (let index = first; index < names.length; index++) {
+        names[index] = `${isList ? `[${field}]` : field}${Array.isArray(value) ? '' : '.'}${names[index]}`;
+      }
+    } else if (!isList) {
       count += 1;
-      continue;
-    }
-    const fieldPath = path ? `${path}.${field}` : field;
-    if (isKnown) count += collectUnknownFields(raw[field], known[field], fieldPath, paths);
-    else {
-      count += 1;
-      paths.push(fieldPath);
+      if (names.length < MAX_NAMES) names.push(field);
     }
   }
   return count;
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
+type Fields = Record<string, unknown>;
+
+const isPlainObject = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
