@@ -114,8 +114,9 @@ function buildEncodedPattern(key: string): RegExp | undefined {
   const base64Patterns = [0, 1, 2].map((offset) => {
     const padded = Buffer.concat([Buffer.alloc(offset), bytes]);
     // The characters at both ends also depend on the neighbouring bytes.
-    const inner = padded.toString('base64').replace(/.?=+$/, '').slice([0, 2, 3][offset]);
-    return escapeRegExp(inner).replaceAll(/\\?\+/g, '[-+]').replaceAll(/\\?\//g, '[_/]');
+    const end = padded.length % 3 === 0 ? undefined : -1;
+    const inner = padded.toString('base64url').slice([0, 2, 3][offset], end);
+    return inner.replaceAll('-', '[-+]').replaceAll('_', '[_/]');
   });
   const hex = bytes.toString('hex').replaceAll(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
   return new RegExp([...base64Patterns, hex].join('|'), 'g');
