@@ -1,6 +1,7 @@
 import type { Account } from '../core/accounts/accounts.ts';
 import type { HttpContext } from '../http/context.ts';
 import type { Entry } from '../http/journal/entry.ts';
+import type { Redact } from '../http/redaction.ts';
 
 export interface LintFinding {
   code: string;
@@ -19,9 +20,11 @@ const DEFAULT_POLL_INTERVAL_MS = 5000;
 const MIN_SHORT_GAPS = 3;
 /** A finished task that is not polled within this time counts as uncollected. */
 const MAX_COLLECTION_DELAY_MS = 60_000;
+/** Maximum number of undocumented fields that have a finding of their own. */
+const MAX_FIELD_FINDINGS = 100;
 
-/** Checks the journal of an account for mistakes of its client. */
-export function lintClient(context: HttpContext, account: Account): LintFinding[] {
+/** Checks the journal of an account for mistakes of its client. The findings contain names that the client chose. */
+export function lintClient(context: HttpContext, account: Account, redact: Redact): LintFinding[] {
   // The vendor serves result files from separate hosts, without recommendations or rate limits.
   const entries = context.journal.listEntries(account.id).filter(({ mediaTaskId }) => mediaTaskId === null);
   return [
@@ -30,7 +33,7 @@ export function lintClient(context: HttpContext, account: Account): LintFinding[
     ...findIgnoredRetryAfter(entries),
     ...findDuplicateSubmits(context, account, entries),
     ...findUncollectedTasks(context, account, entries),
-    ...findUndocumentedFields(entries),
+    ...findUndocumentedFields(entries, redact),
   ];
 }
 
@@ -38,7 +41,7 @@ export function lintClient(context: HttpContext, account: Account): LintFinding[
 function groupPollsByTask(entries: readonly Entry[]): Map<string, Entry[]> {
   const polls = new Map<string, Entry[]>();
   for (const entry of entries) {
-    for (const { taskId } of entry.polled) polls.set(taskId, [...(polls.get(taskId) ?? []), entry]);
+    for (const { taskId } of entry.polled) append(polls, taskId, entry);
   }
   return polls;
 }
@@ -88,18 +91,19 @@ function findDuplicateSubmits({ core }: HttpContext, account: Account, entries: 
   const seen = new Map<string, Entry[]>();
   for (const entry of entries) {
     if (entry.submitted.length === 0) continue;
-    const jobKey = `${entry.path} ${entry.body}`;
-    seen.set(jobKey, [...(seen.get(jobKey) ?? []), entry]);
+    append(seen, `${entry.path} ${entry.body}`, entry);
   }
-  const wasRunning = (first: Entry, atMs: number) =>
-    first.submitted.some((id) => {
-      const task = core.tasks.find(account.id, id);
-      return task !== undefined && (task.finishedAtMs === null || task.finishedAtMs > atMs);
-    });
+  const getEndMs = (id: string) => {
+    const task = core.tasks.find(account.id, id);
+    return task ? (task.finishedAtMs ?? Number.POSITIVE_INFINITY) : Number.NEGATIVE_INFINITY;
+  };
   return [...seen.values()].flatMap((group) => {
-    const resubmitted = group.filter((entry, index) =>
-      group.slice(0, index).some((first) => wasRunning(first, entry.atMs)),
-    );
+    let latestEndMs = Number.NEGATIVE_INFINITY;
+    const resubmitted = group.filter(({ atMs, submitted }) => {
+      const wasRunning = latestEndMs > atMs;
+      latestEndMs = Math.max(latestEndMs, ...submitted.map(getEndMs));
+      return wasRunning;
+    });
     if (resubmitted.length === 0) return [];
     return createFindings('DUPLICATE_SUBMIT', 'The same job was submitted again while the first one was running.', [
       group[0]!,
@@ -123,18 +127,32 @@ function findUncollectedTasks({ core }: HttpContext, account: Account, entries: 
   });
 }
 
-function findUndocumentedFields(entries: readonly Entry[]): LintFinding[] {
+function findUndocumentedFields(entries: readonly Entry[], redact: Redact): LintFinding[] {
   const entriesByMessage = new Map<string, Entry[]>();
+  const entriesWithMore = new Set<Entry>();
   for (const entry of entries) {
-    for (const field of entry.unknownFields) {
-      const message = `${entry.path} has no field ${field.replaceAll(/\[\d+\]/g, '[]')}.`;
-      if (entriesByMessage.get(message)?.at(-1) !== entry)
-        entriesByMessage.set(message, [...(entriesByMessage.get(message) ?? []), entry]);
+    const { names, omittedCount } = entry.unknownFields;
+    if (omittedCount > 0) entriesWithMore.add(entry);
+    for (const name of names) {
+      const field = entry.redactName(name, redact).replaceAll(/\[\d+\]/g, '[]');
+      const message = `${redact(entry.path)} has no field ${field}.`;
+      const known = entriesByMessage.get(message);
+      if (!known && entriesByMessage.size === MAX_FIELD_FINDINGS) entriesWithMore.add(entry);
+      else if (known?.at(-1) !== entry) append(entriesByMessage, message, entry);
     }
   }
-  return [...entriesByMessage].flatMap(([message, offendingEntries]) =>
-    createFindings('UNDOCUMENTED_FIELD', message, offendingEntries),
-  );
+  return [
+    ...[...entriesByMessage].flatMap(([message, offendingEntries]) =>
+      createFindings('UNDOCUMENTED_FIELD', message, offendingEntries),
+    ),
+    ...createFindings('UNDOCUMENTED_FIELD', 'Requests have further undocumented fields.', [...entriesWithMore]),
+  ];
+}
+
+function append<Key>(groups: Map<Key, Entry[]>, key: Key, entry: Entry): void {
+  const group = groups.get(key);
+  if (group) group.push(entry);
+  else groups.set(key, [entry]);
 }
 
 /** Creates the finding that these entries show; none without entries. */

@@ -4,7 +4,6 @@ import { EmulatorError } from '../core/errors.ts';
 import type { HttpSettings } from '../http/context.ts';
 import { parseBearerKey } from '../http/pipeline/auth.ts';
 import { sendError } from '../http/pipeline/errors.ts';
-import { maskKey } from '../http/pipeline/request-log.ts';
 import { InvalidBody } from '../http/pipeline/validation.ts';
 import { ADMIN_ERRORS, AdminError, type AdminErrorCode, isAdminErrorCode } from './error-codes.ts';
 
@@ -99,7 +98,7 @@ export function sendAdminError(
     sendError(error, request, reply);
     return;
   }
-  request.state.logReason = redactKeys(error.message, request);
+  request.state.logReason = error.message;
   if (error instanceof InvalidBody) {
     const { detail } = error.findPrimaryIssue([]);
     request.state.errorCode = 'INVALID_INPUT';
@@ -119,14 +118,6 @@ export function sendAdminError(
   void reply
     .code(ADMIN_ERRORS[code].status)
     .send({ error: MESSAGE_OVERRIDES[thrownCode] ?? toSentence(error.message), code: request.state.errorCode });
-}
-
-/** Masks the API keys that error messages repeat, for the log. */
-function redactKeys(text: string, { params, body }: FastifyRequest): string {
-  const { key: pathKey } = (params ?? {}) as { key?: unknown };
-  const { key: bodyKey, to } = (body ?? {}) as { key?: unknown; to?: unknown };
-  const keys = [pathKey, bodyKey, to].filter((key) => typeof key === 'string' && key !== '') as string[];
-  return keys.reduce((rest, key) => rest.replaceAll(key, () => maskKey(key)), text);
 }
 
 const toSentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`;

@@ -1,5 +1,11 @@
 import { z } from 'zod';
+import type { Clock } from '../core/time/clock.ts';
 import { integerMeta } from './schemas.ts';
+
+/** A page ends with the item that exceeds this size. */
+const MAX_PAGE_BYTES = 4 * 1024 * 1024;
+/** Items of this size are formatted before other requests have their turn. */
+const MAX_TURN_BYTES = 128 * 1024;
 
 const LIMIT_ERROR = { error: 'expected a whole number from 1 to 1000' };
 
@@ -11,7 +17,11 @@ export const paginationParams = <Cursor extends z.ZodType>(after: Cursor) => ({
     .transform(Number)
     .pipe(z.number().min(1, LIMIT_ERROR).max(1000, LIMIT_ERROR))
     .default(100)
-    .meta({ description: 'Maximum number of items.', ...integerMeta(1, 1000), default: 100 }),
+    .meta({
+      description: 'Maximum number of items. A page of more than 4 MB has fewer.',
+      ...integerMeta(1, 1000),
+      default: 100,
+    }),
   after,
 });
 const CURSOR_META = { description: '`next` of the previous page; the first page when absent.' };
@@ -23,8 +33,35 @@ export const sequenceCursor = z
   .prefault('0')
   .meta(CURSOR_META);
 
-/** Splits off a page. `rows` holds up to `limit` + 1 items: the extra one shows that another page follows. */
-export function paginate<T>(rows: T[], limit: number, getId: (item: T) => string): { items: T[]; next: string | null } {
-  const items = rows.slice(0, limit);
-  return { items, next: rows.length > limit ? getId(items.at(-1)!) : null };
+/**
+ * Formats the first page of `rows`. It has fewer than `limit` items when they are large, so that a response has a
+ * bounded size.
+ *
+ * @param rows More than `limit` rows, or those up to the end of the list
+ * @param options.clock When given, other requests have their turn in between; `toJson` must not depend on state that
+ *   they may change.
+ */
+export async function paginate<Row, Item>(
+  rows: readonly Row[],
+  limit: number,
+  getId: (row: Row) => string,
+  toJson: (row: Row) => Item,
+  { clock }: { clock?: Clock } = {},
+): Promise<{ items: Item[]; next: string | null }> {
+  const items: Item[] = [];
+  let pageBytes = 0;
+  let turnBytes = 0;
+  for (const row of rows.slice(0, limit)) {
+    const item = toJson(row);
+    const bytes = Buffer.byteLength(JSON.stringify(item));
+    items.push(item);
+    pageBytes += bytes;
+    turnBytes += bytes;
+    if (pageBytes > MAX_PAGE_BYTES) break;
+    if (clock && turnBytes > MAX_TURN_BYTES) {
+      turnBytes = 0;
+      await new Promise<void>((resolve) => clock.atTurnEnd(resolve));
+    }
+  }
+  return { items, next: items.length < rows.length ? getId(rows[items.length - 1]!) : null };
 }

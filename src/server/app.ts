@@ -81,7 +81,7 @@ export async function buildApp(
   logger: Logger,
   authority: () => Promise<Authority>,
 ): Promise<App> {
-  const app = createServer(settings, logger);
+  const app = createServer(core, settings, logger);
   const context = createHttpContext(app, core, settings);
 
   registerRequestState(app);
@@ -110,11 +110,11 @@ export async function buildApp(
   return app;
 }
 
-function createServer(settings: AppSettings, logger: Logger): App {
+function createServer(core: Core, settings: AppSettings, logger: Logger): App {
   const requestTimeoutMs = settings.requestTimeoutSeconds * 1000;
   const app: App = Fastify({
     loggerInstance: createFastifyLogger(logger) as FastifyBaseLogger,
-    logController: new RequestLog(logger),
+    logController: new RequestLog(logger, (key) => core.accounts.find(key) !== undefined),
     // A child logger for each request would only add a request id that no other line has.
     childLoggerFactory: (parent) => parent,
     requestTimeout: requestTimeoutMs,

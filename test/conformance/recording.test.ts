@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Exchange } from '../../src/conformance/case-context.ts';
 import { createExchangeLog } from '../../src/conformance/recordings/exchange-log.ts';
 import { createRecorder } from '../../src/conformance/recordings/recorder.ts';
+import { createRedactor } from '../../src/http/redaction.ts';
 import { readSamples } from '../../src/openapi/wire-samples.ts';
 import { runCommand, startCommand } from '../support/command.ts';
 import { startService } from '../support/service.ts';
@@ -192,6 +193,16 @@ describe('redaction of keys', () => {
     const text = run.repeat(200_000);
     const kept = JSON.stringify(createLog().add(createExchange(text, { key: 'sk-secret-1234' }), CASE_INFO));
     expect(kept).toContain(run.replace('\\', '\\\\').repeat(1000));
+  });
+
+  // id: redaction-takes-linear-time
+  it.each(['\\', '\\\\u005c', '%5c'])('takes little time for keys with long runs of backslashes in %s', (run) => {
+    const redact = createRedactor([`np_test_${'\\'.repeat(100)}x`]);
+    const text = `np_test_${run.repeat(100_000)}`;
+    expect(redact(text)).toBe(text);
+    for (const found of [`np_test_${'\\'.repeat(100)}x`, `np_test_${run.repeat(100)}x`]) {
+      expect(redact(`a ${found} b`)).toBe('a [key] b');
+    }
   });
 
   it('covers keys that no request uses, and keys in numbers', () => {

@@ -167,6 +167,65 @@ describe('journal', () => {
     expect(outputs[1]).toContain('has no field [key]');
   });
 
+  // id: journal-redacts-encoded-keys
+  it('redacts the key where it is percent-encoded completely, in base64, or escaped in text', async () => {
+    const key = 'sk_live_0123456789abcdef';
+    const { send, requests } = await createJournaledEmulator(key);
+    const percent = Buffer.from(key).toString('hex').replaceAll(/../g, '%$&');
+    const unicode = Array.from(key, (one) => `\\u00${one.charCodeAt(0).toString(16)}`).join('');
+    const forms = [
+      percent,
+      percent.toUpperCase(),
+      Buffer.from(key).toString('base64'),
+      Buffer.from(`user:${key}`).toString('base64'),
+      Buffer.from(`x${key}`).toString('base64url'),
+    ];
+    for (const form of [...forms, unicode]) {
+      const headers = { 'content-encoding': form, 'x-form': `Basic ${form}` };
+      await send('POST', form === unicode ? GENERATE : `/api/${form}`, { key, body: { [form]: form }, headers });
+      await send('POST', GENERATE, { key, body: `{"${form}": "${'x'.repeat(20_000)}${form}` });
+      await send('POST', GENERATE, { key, body: `{"${form}":1,"prompt":"${form}"}` });
+    }
+    const text = JSON.stringify(await requests());
+    for (const form of [key, ...forms]) expect(text).not.toContain(form.slice(8, -4));
+    expect(text.toLowerCase()).not.toContain('u0030');
+    expect(text).toContain('Basic [key]');
+  });
+
+  // id: journal-lists-bounded-names
+  it('lists ten undocumented fields and ten warnings of a request, shortened, and the number of the others', async () => {
+    const { send, requests, verdict } = await createJournaledEmulator('sk-secret');
+    const fields = Object.fromEntries(Array.from({ length: 70_000 }, (_, index) => [`field${index}`, 0]));
+    await send('POST', CHECK, { key: 'sk-secret', body: { taskId: 'x', ...fields } });
+    const long = { taskId: 'x', [`${'x'.repeat(100)}sk-secret${'y'.repeat(100_000)}`]: 0 };
+    await send('POST', CHECK, { key: 'sk-secret', body: long });
+    await send('POST', CHECK, { key: 'sk-secret', body: { taskId: '@emulator(no)'.repeat(20_000) } });
+    const [many, shortened, directives] = await requests();
+    expect(many.warnings).toHaveLength(11);
+    expect(many.warnings[0]).toBe('undocumented field field0');
+    expect(many.warnings[10]).toBe('and 69,990 more undocumented fields');
+    expect(shortened.warnings).toEqual([expect.stringMatching(/^undocumented field x{100}\[key\]y{90,95}…$/)]);
+    expect(directives.warnings).toHaveLength(11);
+    expect(directives.warnings[10]).toBe('and 19,990 more warnings');
+    const { findings } = await verdict();
+    expect(findings.slice(9)).toMatchObject([
+      { message: `${CHECK} has no field field9.`, requests: ['1'] },
+      { message: expect.stringMatching(/has no field x{100}\[key\]y{90,95}…\.$/), requests: ['2'] },
+      { message: 'Requests have further undocumented fields.', requests: ['1'] },
+    ]);
+  });
+
+  it('limits the number of findings about undocumented fields', async () => {
+    const { post, verdict } = await createJournaledEmulator();
+    for (let n = 0; n < 12; n++) {
+      const fields = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`field${n}_${index}`, 0]));
+      await post(CHECK, { taskId: 'x', ...fields }, 'np_journaled');
+    }
+    const { findings } = await verdict();
+    expect(findings).toHaveLength(101);
+    expect(findings[100]).toMatchObject({ code: 'UNDOCUMENTED_FIELD', requests: ['11', '12'] });
+  });
+
   it('keeps --journal-entries entries, or none, without affecting faults', async () => {
     for (const [entries, expectedCount] of [
       ['3', 3],

@@ -198,6 +198,40 @@ describe('stored and logged data', () => {
     expect(text).toContain('No account has the key sk_l…');
   });
 
+  // id: log-redacts-encoded-keys
+  it('logs no key that a request repeats, plain or encoded, in its path or its headers', async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'trace' }, { write: (line) => void lines.push(line) });
+    const key = 'sk_live_0123456789abcdef';
+    const { send, createAccount } = await createTestEmulator([], createTestClock(), logger);
+    createAccount(key);
+    const percent = Buffer.from(key).toString('hex').replaceAll(/../g, '%$&');
+    const base64 = Buffer.from(`x:${key}`).toString('base64url');
+    for (const form of [key, percent, percent.toUpperCase(), base64]) {
+      await send('POST', `/api/${form}`, { key, body: VALID });
+      await send('POST', '/api/sora-2/generate', { key, body: VALID, headers: { 'content-encoding': form } });
+      await send('GET', `/media/sora/${form}.mp4`, { key });
+    }
+    // Without a header that names the key, the segments of the path are compared with the keys of all accounts.
+    for (const form of [key, percent]) {
+      for (const path of [`/api/${form}`, `/media/${form}`, `/${form}/generate`, `/__admin/account/${form}`]) {
+        await send('GET', path, { key: null });
+      }
+      await send('GET', `/__admin/accounts/${form}/nothing`, { key: null });
+      await send('GET', `/__admin/accounts/${form}/tasks/${form}`, { key: null });
+      await send('GET', `/__admin/accounts/np_test_default/tasks/${form}`, { key: null });
+    }
+    await send('POST', '/__admin/accounts', { key: null, body: { key, ['x'.repeat(2000)]: 1 } });
+    expect(lines).toHaveLength(27);
+    const text = lines.join('');
+    for (const form of [key, percent, base64]) {
+      expect(text.toLowerCase()).not.toContain(form.slice(12, -4).toLowerCase());
+    }
+    expect(text).toContain('"path":"/api/sk_l…"');
+    expect(text).toContain('the body is encoded as sk_l…');
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(1400);
+  });
+
   // id: log-one-line-per-request
   it('logs one line of JSON per request, whatever the request contains', async () => {
     const lines: string[] = [];

@@ -1,8 +1,8 @@
+import { createRedactor, redactDeep } from '../../http/redaction.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import type { WireSample } from '../../openapi/wire-samples.ts';
 import { isInProgress } from '../assertions.ts';
 import type { CaseInfo, Exchange } from '../case-context.ts';
-import { createRedactor, redactDeep } from './redact.ts';
 
 /** Response headers that are recorded: the ones about rate limits. */
 const RECORDED_HEADERS = /^(x-ratelimit-.+|retry-after)$/;

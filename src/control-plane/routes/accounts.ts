@@ -32,8 +32,9 @@ export const accountOperations = ({ core, settings }: HttpContext): Operation[] 
     responses: { 200: Accounts },
     async handler({ query }) {
       const accounts = core.accounts.list(query.limit + 1, query.after);
-      const { items, next } = paginate(accounts, query.limit, ({ key }) => key);
-      return { accounts: items.map((account) => toAccountJson(core, requireAccount(core, account))), next };
+      const toJson = (account: Account) => toAccountJson(core, requireAccount(core, account));
+      const { items, next } = await paginate(accounts, query.limit, ({ key }) => key, toJson);
+      return { accounts: items, next };
     },
   }),
 

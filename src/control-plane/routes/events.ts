@@ -1,15 +1,13 @@
-import { PassThrough } from 'node:stream';
 import { z } from 'zod';
 import type { CoreEvent } from '../../core/events.ts';
 import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { onFinished } from '../../http/pipeline/response-lifecycle.ts';
+import { createEventBroadcast } from '../event-broadcast.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { toTransitionJson } from './clock.ts';
 import { toLedgerEntryJson } from './ledger.ts';
 
-/** Data buffered for a listener that does not read; beyond it, the listener is disconnected. */
-const MAX_BUFFERED_BYTES = 1024 * 1024;
 /** Keeps proxies from closing an idle connection. */
 const HEARTBEAT_MS = 15_000;
 
@@ -31,6 +29,10 @@ export function eventOperations({ core, listenerLimit, stopping }: HttpContext):
     if (event.type === 'account' && event.removedKey !== undefined) return event.removedKey;
     return core.accounts.findKey(event.accountId);
   }
+  const broadcast = createEventBroadcast(core, (event) => {
+    const key = accountKeyFor(event);
+    return key === undefined ? undefined : { key, data: toEventJson(event) };
+  });
 
   return [
     defineOperation({
@@ -43,7 +45,8 @@ export function eventOperations({ core, listenerLimit, stopping }: HttpContext):
       summary: 'Stream events',
       description:
         'Server-sent events of all accounts or of one. An empty comment is sent at once and every 15 seconds. A ' +
-        'listener with 1 MB of unread data is disconnected.',
+        'listener with 1 MB of unread data is disconnected; so is the one with the most when memory runs out ' +
+        '(`--memory-budget-mb`).',
       query: strict({
         key: z.string().optional().meta({ description: 'Only events of this account, which need not exist yet.' }),
       }),
@@ -52,31 +55,15 @@ export function eventOperations({ core, listenerLimit, stopping }: HttpContext):
       async handler(request, reply) {
         listenerLimit.acquire(request, reply);
         const { key } = request.query;
-        const stream = new PassThrough();
-        let count = 0;
-        const send = (text: string) => {
-          // Data beyond the readable side's high-water mark is queued on the writable side.
-          if (stream.readableLength + stream.writableLength > MAX_BUFFERED_BYTES) stream.destroy();
-          else stream.write(text);
-        };
-        const unsubscribe = core.events.listen((event) => {
-          const eventKey = accountKeyFor(event);
-          if (eventKey === undefined || (key !== undefined && eventKey !== null && key !== eventKey)) return;
-          count += 1;
-          const data = JSON.stringify({ key: eventKey, ...toEventJson(event) });
-          send(`id: ${count}\nevent: ${event.type}\ndata: ${data}\n\n`);
-        });
-        const stopHeartbeat = core.clock.repeat(HEARTBEAT_MS, () => send(':\n\n'));
+        const stream = broadcast.listen(key);
+        const stopHeartbeat = core.clock.repeat(HEARTBEAT_MS, () => stream.sendHeartbeat());
         const end = () => stream.end();
         stopping.addEventListener('abort', end, { once: true });
         onFinished(request, reply, () => stream.destroy());
         stream.once('close', () => {
-          unsubscribe();
           stopHeartbeat();
           stopping.removeEventListener('abort', end);
         });
-        // Shows the client that it is subscribed.
-        send(':\n\n');
         return reply.header('content-type', 'text/event-stream').header('cache-control', 'no-cache').send(stream);
       },
     }),

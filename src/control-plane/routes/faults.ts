@@ -35,9 +35,9 @@ export function faultOperations({ core, settings }: HttpContext, families: reado
       query: strict(paginationParams(sequenceCursor)),
       responses: { 200: createListSchema('faults', FaultSchema) },
       async handler({ params, query }) {
-        const faults = core.faults.list(ownerFor(params)).filter(({ id }) => id > query.after);
-        const { items, next } = paginate(faults, query.limit, ({ id }) => String(id));
-        return { faults: items.map(toFaultJson), next };
+        const rules = core.faults.list(ownerFor(params)).filter(({ id }) => id > query.after);
+        const { items, next } = await paginate(rules, query.limit, ({ id }) => String(id), toFaultJson);
+        return { faults: items, next };
       },
     }),
 

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
-import { type Entry, getTaskIds, redactKey, toResponseHeaders } from '../../http/journal/entry.ts';
+import { describeOmitted } from '../../http/journal/bounded-names.ts';
+import { type Entry, getTaskIds, toResponseHeaders } from '../../http/journal/entry.ts';
 import { parseJsonText } from '../../http/pipeline/body.ts';
+import { createRedactor, type Redact, redactDeep } from '../../http/redaction.ts';
 import { AdminError } from '../error-codes.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
@@ -42,8 +44,10 @@ export function journalOperations({ core, journal }: HttpContext): Operation[] {
       async handler({ params, query }) {
         const { id, key } = requireAccount(core, params);
         const entries = findEntries(id, query).filter(({ seq }) => seq > query.after);
-        const { items, next } = paginate(entries, query.limit, ({ seq }) => String(seq));
-        return { requests: items.map((entry) => toJournalEntryJson(entry, key)), next };
+        const redact = createRedactor([key]);
+        const toJson = (entry: Entry) => toJournalEntryJson(entry, redact);
+        const { items, next } = await paginate(entries, query.limit, ({ seq }) => String(seq), toJson, core);
+        return { requests: items, next };
       },
     }),
 
@@ -74,7 +78,7 @@ export function journalOperations({ core, journal }: HttpContext): Operation[] {
         const { id, key } = requireAccount(core, params);
         const entry = journal.listEntries(id).find(({ seq }) => String(seq) === params.id);
         if (!entry) throw new AdminError('REQUEST_NOT_FOUND', params.id);
-        return toJournalEntryJson(entry, key);
+        return toJournalEntryJson(entry, createRedactor([key]));
       },
     }),
 
@@ -101,35 +105,40 @@ export function journalOperations({ core, journal }: HttpContext): Operation[] {
 const CREDENTIAL_HEADERS = /^(proxy-)?authorization$|cookie|token|secret|api-?key|password/i;
 
 /** An entry with the API key redacted everywhere, including where the client repeated it. */
-function toJournalEntryJson(entry: Entry, key: string) {
-  const { seq, atMs, method, path, status, errorCode, durationMs, faults, warnings } = entry;
+function toJournalEntryJson(entry: Entry, redact: Redact) {
+  const { seq, atMs, method, path, status, errorCode, durationMs, faults, warnings, unknownFields } = entry;
+  const { body, isBodyTruncated, responseBody, isResponseBodyTruncated, contentType } = entry;
   const headers = Object.entries(entry.headers).filter(([name]) => !CREDENTIAL_HEADERS.test(name));
-  const redact = <T>(value: T) => redactKeyDeep(value, key) as T;
+  const isJsonResponse = responseBody === '' || contentType?.startsWith('application/json') === true;
   return {
     ...{ id: String(seq), at: toTimestamp(atMs), method, path: redact(path), status, errorCode, durationMs },
     request: {
-      headers: redact(Object.fromEntries(headers)),
-      body: redact(getRequestBody(entry)),
-      ...toTruncatedFlag(entry.isBodyTruncated),
+      headers: redactDeep(Object.fromEntries(headers), redact),
+      body: toBodyJson(entry, body, isBodyTruncated, true, redact),
+      ...toTruncatedFlag(isBodyTruncated),
     },
     response: {
-      headers: redact(toResponseHeaders(entry)),
-      body: redact(getResponseBody(entry)),
-      ...toTruncatedFlag(entry.isResponseBodyTruncated),
+      headers: redactDeep(toResponseHeaders(entry), redact),
+      body: toBodyJson(entry, responseBody, isResponseBodyTruncated, isJsonResponse, redact),
+      ...toTruncatedFlag(isResponseBodyTruncated),
     },
     taskIds: getTaskIds(entry),
     fault: faults.length > 0 ? faults.join('; ') : null,
-    warnings: redact([...warnings, ...entry.unknownFields.map((field) => `undocumented field ${field}`)]),
+    warnings: [
+      ...warnings.names.map((warning) => entry.redactName(warning, redact)),
+      ...describeOmitted(warnings, 'warnings'),
+      ...unknownFields.names.map((field) => `undocumented field ${entry.redactName(field, redact)}`),
+      ...describeOmitted(unknownFields, 'undocumented fields'),
+    ],
   };
 }
 
 const toTruncatedFlag = (isTruncated: boolean) => (isTruncated ? { truncated: true } : {});
 
-const getRequestBody = ({ body, isBodyTruncated }: Entry) => (isBodyTruncated ? body : parseJsonOrText(body));
-
-function getResponseBody({ responseBody, isResponseBodyTruncated: isTruncated, contentType }: Entry): unknown {
-  const isJson = !isTruncated && contentType?.startsWith('application/json');
-  return isJson || responseBody === '' ? parseJsonOrText(responseBody) : responseBody;
+/** A body as JSON if it is, else as text. */
+function toBodyJson(entry: Entry, body: string, isTruncated: boolean, mayBeJson: boolean, redact: Redact): unknown {
+  const value = mayBeJson && !isTruncated ? parseJsonOrText(body) : body;
+  return typeof value === 'string' ? entry.redactBody(value, isTruncated, redact) : redactDeep(value, redact);
 }
 
 /** Parses a text as JSON; returns the text if it is not JSON, and null if it is empty. */
@@ -139,14 +148,4 @@ function parseJsonOrText(text: string): unknown {
   } catch {
     return text;
   }
-}
-
-/** A copy with `key` redacted in every string and field name. */
-function redactKeyDeep(value: unknown, key: string): unknown {
-  if (typeof value === 'string') return redactKey(value, key);
-  if (Array.isArray(value)) return value.map((item) => redactKeyDeep(item, key));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [redactKey(name, key), redactKeyDeep(item, key)]),
-  );
 }

@@ -44,8 +44,9 @@ export const ledgerOperations = ({ core }: HttpContext): Operation[] => [
     async handler({ params, query }) {
       const { id, balance } = requireAccount(core, params);
       const entries = core.ledger.entries(id, query.limit + 1, query.after);
-      const { items, next } = paginate(entries, query.limit, ({ seq }) => String(seq));
-      return { balance, held: core.ledger.held(id), entries: items.map(toLedgerEntryJson), next };
+      const held = core.ledger.held(id);
+      const { items, next } = await paginate(entries, query.limit, ({ seq }) => String(seq), toLedgerEntryJson);
+      return { balance, held, entries: items, next };
     },
   }),
 

@@ -53,8 +53,8 @@ export const snapshotOperations = ({ core, settings }: HttpContext): Operation[]
     responses: { 200: Snapshots },
     async handler({ params, query }) {
       const snapshots = core.snapshots.list(requireAccount(core, params).id, query.limit + 1, query.after);
-      const { items, next } = paginate(snapshots, query.limit, (snapshot) => snapshot.name);
-      return { snapshots: items.map(toSnapshotJson), next };
+      const { items, next } = await paginate(snapshots, query.limit, ({ name }) => name, toSnapshotJson);
+      return { snapshots: items, next };
     },
   }),
 

@@ -87,8 +87,9 @@ export function taskOperations(context: HttpContext, families: readonly Family[]
         const { limit, after, status } = request.query;
         const afterSeq = after === '' ? 0 : getTask(id, after).seq;
         const tasks = core.tasks.list(id, limit + 1, afterSeq, status);
-        const { items, next } = paginate(tasks, limit, (task) => task.id);
-        return { tasks: items.map((task) => toTaskJson(task, request)), next };
+        const toJson = (task: Task) => toTaskJson(task, request);
+        const { items, next } = await paginate(tasks, limit, (task) => task.id, toJson);
+        return { tasks: items, next };
       },
     }),
 

@@ -1,5 +1,5 @@
 import type { HttpContext } from '../../http/context.ts';
-import { redactKey } from '../../http/journal/entry.ts';
+import { createRedactor } from '../../http/redaction.ts';
 import { lintClient } from '../client-lint.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
@@ -19,10 +19,7 @@ export const verdictOperations = (context: HttpContext): Operation[] => [
     responses: { 200: Verdict },
     async handler({ params }) {
       const account = requireAccount(context.core, params);
-      const findings = lintClient(context, account).map((finding) => ({
-        ...finding,
-        message: redactKey(finding.message, account.key),
-      }));
+      const findings = lintClient(context, account, createRedactor([account.key]));
       return { ok: findings.length === 0, findings };
     },
   }),

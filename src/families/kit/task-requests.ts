@@ -19,7 +19,7 @@ export function submit(context: HttpContext, request: FastifyRequest, orders: re
   );
   const { journalEntry: entry } = request.state;
   if (entry) {
-    entry.submitted = tasks.map(({ id }) => id);
+    entry.setSubmitted(tasks);
     context.core.transactions.undoOnRollback(() => {
       entry.submitted = [];
     });

@@ -74,7 +74,7 @@ export function createFaultHooks(context: HttpContext) {
     /** Applies directives and the rules at `request`. Call it when the body is parsed, before validation. */
     async beforeValidation(request: FastifyRequest, reply: FastifyReply): Promise<void> {
       const { directive, warnings } = readDirectives(request);
-      if (warnings.length > 0 && request.state.journalEntry) request.state.journalEntry.warnings = warnings;
+      request.state.journalEntry?.setWarnings(warnings);
       if (Object.keys(directive).length > 0) {
         const { errorCode, delayMs, truncateAfter } = directive;
         const pending = getPendingFaults(request);
@@ -233,10 +233,10 @@ export function fireRule(
 export function recordFault({ core }: Pick<HttpContext, 'core'>, request: FastifyRequest, fault: string): void {
   const { journalEntry: entry } = request.state;
   if (entry) {
-    const previous = entry.faults;
-    entry.faults = [...previous, fault];
+    const { faults } = entry;
+    entry.addFault(fault);
     core.transactions.undoOnRollback(() => {
-      entry.faults = previous;
+      entry.faults = faults;
     });
   }
   const { id: accountId } = getAccount(request);

@@ -7,19 +7,19 @@ export interface LogEntry {
   bytes: number;
   /** False when the entry has been evicted. Maintained by the log. */
   isRetained: boolean;
+  /** The entries of all logs form a list in order of time. Maintained by the group. */
+  olderInGroup: LogEntry | null;
+  newerInGroup: LogEntry | null;
+  /** Releases the previous entry of the log, which has been evicted. */
+  releasePrevious(): void;
 }
 
-/** Queue length below which evicted entries need not be removed from the queue. */
-const MIN_COMPACT_LENGTH = 2000;
-
 /** Logs that share the memory budget. When it is exceeded, the oldest entries of all logs are evicted. */
-export class LogGroup<Entry extends LogEntry> {
+export class LogGroup {
   readonly maxLogBytes: number;
   readonly #memory: MemoryBudget;
-  /** Entries of all logs, oldest first. Those before `#oldest` are evicted, later ones may be. */
-  #queue: Entry[] = [];
-  #oldest = 0;
-  #compactLength = MIN_COMPACT_LENGTH;
+  #oldest: LogEntry | null = null;
+  #newest: LogEntry | null = null;
 
   constructor(memory: MemoryBudget, maxLogBytes: number) {
     this.maxLogBytes = maxLogBytes;
@@ -27,9 +27,21 @@ export class LogGroup<Entry extends LogEntry> {
     memory.onPressure('journal', () => this.#evictOldest());
   }
 
-  enqueue(entry: Entry): void {
-    this.#queue.push(entry);
-    if (this.#queue.length > this.#compactLength) this.#compact();
+  append(entry: LogEntry): void {
+    entry.olderInGroup = this.#newest;
+    if (this.#newest) this.#newest.newerInGroup = entry;
+    else this.#oldest = entry;
+    this.#newest = entry;
+  }
+
+  remove(entry: LogEntry): void {
+    const { olderInGroup: older, newerInGroup: newer } = entry;
+    if (older) older.newerInGroup = newer;
+    else this.#oldest = newer;
+    if (newer) newer.olderInGroup = older;
+    else this.#newest = older;
+    entry.olderInGroup = null;
+    entry.newerInGroup = null;
   }
 
   /** Counts bytes that a log has added, or removed if negative. */
@@ -39,45 +51,35 @@ export class LogGroup<Entry extends LogEntry> {
 
   /** Returns false when no entry is left. */
   #evictOldest(): boolean {
-    while (this.#oldest < this.#queue.length) {
-      const entry = this.#queue[this.#oldest++]!;
-      if (!entry.isRetained) continue;
-      // The oldest entry of all is also the oldest one in its log.
-      entry.log.evictFirst();
-      return true;
-    }
-    return false;
-  }
-
-  #compact(): void {
-    this.#queue = this.#queue.slice(this.#oldest).filter(({ isRetained }) => isRetained);
-    this.#oldest = 0;
-    this.#compactLength = Math.max(MIN_COMPACT_LENGTH, this.#queue.length * 2);
+    if (!this.#oldest) return false;
+    // The oldest entry of all is also the oldest one in its log.
+    this.#oldest.log.evictFirst();
+    return true;
   }
 }
 
 /** Entries, oldest first. Over the limit of entries or the group's limits of bytes, the oldest ones are evicted. */
 export class BoundedLog<Entry extends LogEntry> {
-  readonly #group: LogGroup<Entry>;
+  readonly #group: LogGroup;
   readonly #maxEntries: number;
-  /** Entries before `#first` are evicted. */
-  #entries: Entry[] = [];
+  /** Those before `#first` are evicted, and undefined: the log must not keep them in memory. */
+  #entries: (Entry | undefined)[] = [];
   #first = 0;
   #bytes = 0;
 
-  constructor(group: LogGroup<Entry>, maxEntries: number) {
+  constructor(group: LogGroup, maxEntries: number) {
     this.#group = group;
     this.#maxEntries = maxEntries;
   }
 
-  /** The newest entry, even if it has been evicted. */
+  /** The newest entry, unless it has been evicted. */
   get last(): Entry | null {
     return this.#entries.at(-1) ?? null;
   }
 
   add(entry: Entry, bytes: number): void {
     this.#entries.push(entry);
-    this.#group.enqueue(entry);
+    this.#group.append(entry);
     this.grow(entry, bytes);
   }
 
@@ -92,9 +94,12 @@ export class BoundedLog<Entry extends LogEntry> {
 
   evictFirst(): void {
     const entry = this.#entries[this.#first]!;
+    this.#entries[this.#first] = undefined;
     this.#first += 1;
     entry.isRetained = false;
+    this.#entries[this.#first]?.releasePrevious();
     this.#bytes -= entry.bytes;
+    this.#group.remove(entry);
     this.#group.addBytes(-entry.bytes);
     // Compacts only now and then, because moving all remaining entries costs more than the rest of an eviction.
     if (this.#first > this.#maxEntries) {
@@ -108,7 +113,7 @@ export class BoundedLog<Entry extends LogEntry> {
   }
 
   list(): Entry[] {
-    return this.#entries.slice(this.#first);
+    return this.#entries.slice(this.#first) as Entry[];
   }
 
   get #length(): number {

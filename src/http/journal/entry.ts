@@ -1,18 +1,33 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { copyPrefix, stringBytes } from '../../core/string-memory.ts';
 import type { Task, TaskStatus } from '../../core/tasks/task.ts';
+import type { Redact } from '../redaction.ts';
 import { getPathname } from '../urls.ts';
 import type { BoundedLog, LogEntry } from './bounded-log.ts';
+import { type BoundedNames, MAX_NAMES, NO_NAMES } from './bounded-names.ts';
 
-/** Request and response bodies are kept up to this size. */
-const MAX_BODY_BYTES = 16 * 1024;
+/** Maximum length of a body that is shown. */
+const MAX_BODY_LENGTH = 16 * 1024;
+/** Maximum length of a name that is shown. */
+const MAX_NAME_LENGTH = 200;
+
+/** Size of an entry and its places in the lists of its log, without its texts and lists. */
+const ENTRY_BYTES = 800;
+/** Size of a header without its name and value: its places in the list, and in the object with its name in lower case. */
+const HEADER_BYTES = 120;
+/** Size of a task's id, with its status and its place in a list. */
+const TASK_BYTES = 128;
 
 const EMPTY: readonly never[] = [];
 
 /** The values of a new entry that do not come from the request. */
 export interface EntryOptions {
   log: BoundedLog<Entry>;
-  /** The account's key, which is redacted in bodies that are truncated. */
-  key: string;
+  /**
+   * Number of characters that are kept of a truncated text in addition to those that are shown, so that an API key at
+   * the end of the shown text is recognized.
+   */
+  marginLength: number;
   seq: number;
   atMs: number;
   mediaTaskId: string | null;
@@ -23,13 +38,15 @@ export interface EntryOptions {
  *
  * Clients that poll repeat the same texts again and again. While an entry is the newest one of its log, it shares texts
  * and lists with the entry before it if they are equal; this saves nearly all of the garbage collection that the
- * journal would cause.
+ * journal would cause. Shared texts count towards the size of each entry.
  */
 export class Entry implements LogEntry {
   readonly log: BoundedLog<Entry>;
   bytes = 0;
   isRetained = true;
-  readonly #key: string;
+  olderInGroup: LogEntry | null = null;
+  newerInGroup: LogEntry | null = null;
+  readonly #marginLength: number;
   /** The entry to share texts with; null as soon as there is a newer entry, so that entries do not form a chain. */
   #previous: Entry | null;
   /** Number of the request among those of the account, from 1. */
@@ -46,10 +63,11 @@ export class Entry implements LogEntry {
   readonly headers: FastifyRequest['headers'];
   /** Names and values alternately, as they arrived. */
   readonly rawHeaders: readonly string[];
+  readonly #headersBytes: number;
   body = '';
   isBodyTruncated = false;
   /** Paths of fields in the body that the route does not know. */
-  unknownFields: readonly string[] = EMPTY;
+  unknownFields = NO_NAMES;
   /** Values of the response headers that the emulator sets. */
   contentType: string | undefined = undefined;
   limit: number | undefined = undefined;
@@ -57,6 +75,7 @@ export class Entry implements LogEntry {
   resetSeconds: number | undefined = undefined;
   retryAfterSeconds: number | undefined = undefined;
   responseBody = '';
+  #responseBodyBytes = 0;
   isResponseBodyTruncated = false;
   /** The tasks that the request created, in order. */
   submitted: readonly string[] = EMPTY;
@@ -68,13 +87,14 @@ export class Entry implements LogEntry {
   polled: readonly { taskId: string; status: TaskStatus }[] = EMPTY;
   /** The faults that applied, as ids of rules or as directives. */
   faults: readonly string[] = EMPTY;
-  warnings: readonly string[] = EMPTY;
+  warnings = NO_NAMES;
 
-  constructor(request: FastifyRequest, { log, key, seq, atMs, mediaTaskId }: EntryOptions) {
+  /** Creates the entry and adds it to its log. */
+  constructor(request: FastifyRequest, { log, marginLength, seq, atMs, mediaTaskId }: EntryOptions) {
     const previous = log.last;
-    if (previous) previous.#previous = null;
+    previous?.releasePrevious();
     this.log = log;
-    this.#key = key;
+    this.#marginLength = marginLength;
     this.#previous = previous;
     this.seq = seq;
     this.atMs = atMs;
@@ -85,15 +105,27 @@ export class Entry implements LogEntry {
     const hasSameHeaders = previous !== null && areEqual(previous.rawHeaders, rawHeaders);
     this.headers = hasSameHeaders ? previous.headers : request.headers;
     this.rawHeaders = hasSameHeaders ? previous.rawHeaders : rawHeaders;
+    this.#headersBytes = hasSameHeaders ? previous.#headersBytes : measureHeaders(rawHeaders);
     this.mediaTaskId = mediaTaskId;
+    // The path may be a slice of the URL, which is then kept, too.
+    log.add(this, ENTRY_BYTES + this.#headersBytes + request.originalUrl.length);
+  }
+
+  releasePrevious(): void {
+    this.#previous = null;
   }
 
   setBody(bodyText: string): void {
-    const text = this.#previous?.body === bodyText ? this.#previous.body : bodyText;
-    this.isBodyTruncated = text.length > MAX_BODY_BYTES;
-    // Redacted before it is truncated: a part of the key would not be recognized later.
-    this.body = this.isBodyTruncated ? copyPrefix(redactKey(text, this.#key)) : text;
-    this.log.grow(this, this.body.length);
+    const maxLength = MAX_BODY_LENGTH + this.#marginLength;
+    this.isBodyTruncated = bodyText.length > maxLength;
+    if (this.isBodyTruncated) this.body = copyPrefix(bodyText, maxLength);
+    else this.body = this.#previous?.body === bodyText ? this.#previous.body : bodyText;
+    this.#grow(stringBytes(this.body));
+  }
+
+  setSubmitted(tasks: readonly Task[]): void {
+    this.submitted = tasks.map(({ id }) => id);
+    this.#grow(tasks.length * TASK_BYTES);
   }
 
   setPolled(tasks: readonly Task[]): void {
@@ -102,19 +134,35 @@ export class Entry implements LogEntry {
       previous.length === tasks.length &&
       previous.every(({ taskId, status }, index) => taskId === tasks[index]!.id && status === tasks[index]!.status);
     this.polled = isSame ? previous : tasks.map(({ id, status }) => ({ taskId: id, status }));
+    this.#grow(tasks.length * TASK_BYTES);
+  }
+
+  setUnknownFields(fields: BoundedNames): void {
+    if (fields.names.length > 0) this.unknownFields = this.#retainNames(fields);
+  }
+
+  setWarnings(warnings: readonly string[]): void {
+    const names = warnings.slice(0, MAX_NAMES);
+    if (names.length > 0) this.warnings = this.#retainNames({ names, omittedCount: warnings.length - names.length });
+  }
+
+  addFault(fault: string): void {
+    this.faults = [...this.faults, fault];
+    this.#grow(stringBytes(fault));
   }
 
   appendResponseBody(text: string): void {
-    if (this.responseBody === '' && this.#previous?.responseBody === text) {
+    const maxLength = MAX_BODY_LENGTH + this.#marginLength;
+    const remainingLength = maxLength - this.responseBody.length;
+    if (text.length > remainingLength) {
+      this.isResponseBodyTruncated = true;
+      this.responseBody += copyPrefix(text, remainingLength);
+    } else if (this.responseBody === '' && this.#previous?.responseBody === text) {
       this.responseBody = this.#previous.responseBody;
-      this.log.grow(this, text.length);
-      return;
-    }
-    const remaining = MAX_BODY_BYTES - this.responseBody.length;
-    if (text.length > remaining) this.isResponseBodyTruncated = true;
-    const retained = text.length > remaining ? redactKey(text, this.#key).slice(0, remaining) : text;
-    this.responseBody += retained;
-    this.log.grow(this, retained.length);
+    } else this.responseBody += text;
+    const bytes = stringBytes(this.responseBody);
+    this.#grow(bytes - this.#responseBodyBytes);
+    this.#responseBodyBytes = bytes;
   }
 
   /** Records status, error code, headers and duration of a response that is about to be sent. */
@@ -132,6 +180,36 @@ export class Entry implements LogEntry {
   /** Records the end of the request; without `setResponseHead`, the response was lost. */
   setDuration(reply: FastifyReply): void {
     this.durationMs = Math.round(reply.elapsedTime * 10) / 10;
+  }
+
+  /** Returns a body without API keys. `text` is the body of the request or of the response. */
+  redactBody(text: string, isTruncated: boolean, redact: Redact): string {
+    return isTruncated ? this.#redactPrefix(text, MAX_BODY_LENGTH, redact) : redact(text);
+  }
+
+  /** Returns a name without API keys. */
+  redactName(name: string, redact: Redact): string {
+    const isTruncated = name.length > MAX_NAME_LENGTH + this.#marginLength;
+    return isTruncated ? `${this.#redactPrefix(name, MAX_NAME_LENGTH, redact)}…` : redact(name);
+  }
+
+  /** Redacts a truncated text, and removes its end, which may be a part of a key. */
+  #redactPrefix(text: string, maxLength: number, redact: Redact): string {
+    const redacted = redact(text);
+    return redacted.slice(0, Math.max(0, Math.min(maxLength, redacted.length - this.#marginLength)));
+  }
+
+  /** Copies the names: parts of a body would keep all of it in memory. */
+  #retainNames({ names, omittedCount }: BoundedNames): BoundedNames {
+    // One character more than the maximum marks a name as truncated.
+    const maxLength = MAX_NAME_LENGTH + this.#marginLength + 1;
+    const copies = names.map((name) => copyPrefix(name, maxLength));
+    for (const copy of copies) this.#grow(stringBytes(copy));
+    return { names: copies, omittedCount };
+  }
+
+  #grow(bytes: number): void {
+    this.log.grow(this, bytes);
   }
 }
 
@@ -158,18 +236,14 @@ export function toResponseHeaders(entry: Entry): Record<string, string | number>
   >;
 }
 
-/** Returns the forms in which a key can occur in a text: plain, and escaped as in JSON and in URLs. */
-const getEncodedForms = (key: string): string[] => [
-  ...new Set([key, JSON.stringify(key).slice(1, -1), encodeURIComponent(key)]),
-];
-
-/** Replaces the key in a text with `[key]`, in all its encoded forms. */
-export function redactKey(text: string, key: string): string {
-  return getEncodedForms(key).reduce((rest, form) => rest.replaceAll(form, '[key]'), text);
+/** `rawHeaders` alternates between names and values. Node reads both as Latin-1. */
+function measureHeaders(rawHeaders: readonly string[]): number {
+  let bytes = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    bytes += HEADER_BYTES + 2 * rawHeaders[index]!.length + rawHeaders[index + 1]!.length;
+  }
+  return bytes;
 }
-
-/** Copies the start of a text: a slice would keep the whole text in memory. */
-const copyPrefix = (text: string) => Buffer.from(text.slice(0, MAX_BODY_BYTES)).toString();
 
 function areEqual(one: readonly string[], other: readonly string[]): boolean {
   if (one.length !== other.length) return false;

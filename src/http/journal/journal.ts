@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Account } from '../../core/accounts/accounts.ts';
 import type { Core } from '../../core/core.ts';
+import { getMaxEncodedLength } from '../redaction.ts';
 import { BoundedLog, LogGroup } from './bounded-log.ts';
 import { Entry, getTaskIds } from './entry.ts';
 
@@ -8,13 +9,12 @@ import { Entry, getTaskIds } from './entry.ts';
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
 /** Maximum number of requests for result files, per account. */
 const MAX_MEDIA_ENTRIES = 200;
-/** Approximate size of an entry without its bodies. */
-const ENTRY_BYTES = 2048;
 
 export type Journal = ReturnType<typeof createJournal>;
 
 interface AccountLogs {
-  key: string;
+  /** See `EntryOptions`. */
+  marginLength: number;
   /** Number of requests so far, evicted ones included. */
   count: number;
   requests: BoundedLog<Entry>;
@@ -28,7 +28,7 @@ interface AccountLogs {
  */
 export function createJournal(core: Core, maxEntries: number) {
   const logs = new Map<number, AccountLogs>();
-  const group = new LogGroup<Entry>(core.memory, MAX_LOG_BYTES);
+  const group = new LogGroup(core.memory, MAX_LOG_BYTES);
   const responseCounts = new Map<number, number>();
   let unauthorizedCount = 0;
   core.lifetimes.onEnd((accountId, successorId) => {
@@ -40,9 +40,9 @@ export function createJournal(core: Core, maxEntries: number) {
   });
 
   function createLogs({ id, key }: Account): AccountLogs {
-    const requests = new BoundedLog(group, maxEntries);
-    const media = new BoundedLog(group, Math.min(maxEntries, MAX_MEDIA_ENTRIES));
-    const accountLogs = { key, count: 0, requests, media };
+    const requests = new BoundedLog<Entry>(group, maxEntries);
+    const media = new BoundedLog<Entry>(group, Math.min(maxEntries, MAX_MEDIA_ENTRIES));
+    const accountLogs = { marginLength: getMaxEncodedLength(key), count: 0, requests, media };
     logs.set(id, accountLogs);
     return accountLogs;
   }
@@ -61,11 +61,9 @@ export function createJournal(core: Core, maxEntries: number) {
       if (maxEntries === 0) return null;
       const accountLogs = logs.get(account.id) ?? createLogs(account);
       accountLogs.count += 1;
-      const { key, count: seq, requests, media } = accountLogs;
+      const { marginLength, count: seq, requests, media } = accountLogs;
       const log = mediaTaskId === null ? requests : media;
-      const entry = new Entry(request, { log, key, seq, atMs: core.timeline.nowMs(account), mediaTaskId });
-      log.add(entry, ENTRY_BYTES);
-      return entry;
+      return new Entry(request, { log, marginLength, seq, atMs: core.timeline.nowMs(account), mediaTaskId });
     },
 
     /** Counts a request without a valid key. Such requests have no entry. */

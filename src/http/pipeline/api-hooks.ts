@@ -44,7 +44,7 @@ export function registerApiHooks(app: App, context: HttpContext): void {
   app.addHook('preHandler', (request, reply, done) => {
     const { account, journalEntry: entry } = request.state;
     if (!account) return done();
-    if (entry) entry.unknownFields = findUnknownFields(request.state.rawBody, request.body);
+    entry?.setUnknownFields(findUnknownFields(request.state.rawBody, request.body));
     if (core.faults.isEmpty()) return done();
     faults
       .beforeCharge(request, reply)

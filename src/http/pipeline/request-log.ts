@@ -1,10 +1,20 @@
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import { createRedactor, getMaxEncodedLength } from '../redaction.ts';
 import { getPathname } from '../urls.ts';
+import { parseBearerKey } from './auth.ts';
+
+/** Maximum length of the reason for an error. */
+const MAX_REASON_LENGTH = 1000;
+/** Shorter keys would match unrelated text. */
+const MIN_KEY_LENGTH = 6;
+/** Maximum number of segments of a path that are compared with the keys of accounts. */
+const MAX_SEGMENTS = 20;
+const TEST_KEY_PREFIX = 'np_test_';
 
 /** Shortens a key to a recognizable prefix for the log. Test keys are not secret and are logged in full. */
 export function maskKey(key: string): string {
-  return key.startsWith('np_test_') ? key : `${key.slice(0, 4)}…`;
+  return key.startsWith(TEST_KEY_PREFIX) ? key : `${key.slice(0, 4)}…`;
 }
 
 const ACCOUNT_PATH = /^\/__admin\/accounts\/([^/]+)/;
@@ -19,10 +29,13 @@ function maskKeyInPath(path: string): string {
 /** Logs one line per request, when the response has been sent, instead of Fastify's two. */
 export class RequestLog extends LogController {
   readonly #logger: Logger;
+  readonly #isKey: (text: string) => boolean;
 
-  constructor(logger: Logger) {
+  /** @param isKey Whether an account has this key */
+  constructor(logger: Logger, isKey: (text: string) => boolean) {
     super();
     this.#logger = logger;
+    this.#isKey = isKey;
   }
 
   override incomingRequest(): void {}
@@ -30,18 +43,52 @@ export class RequestLog extends LogController {
   override requestCompleted(_error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     // Health checks arrive every few seconds and would flood the log.
     const level = request.url === '/ready' || request.url === '/health' ? 'debug' : 'info';
+    const { path, reason } = this.#redact(request);
     this.#logger[level](
       {
         method: request.method,
-        path: maskKeyInPath(getPathname(request)),
+        path,
         account: request.state.account ? maskKey(request.state.account.key) : null,
         status: reply.statusCode,
         errorCode: request.state.errorCode,
-        ...(request.state.logReason !== null && { reason: request.state.logReason }),
+        ...(reason !== null && { reason }),
         durationMs: Math.round(reply.elapsedTime * 10) / 10,
       },
       'request',
     );
+  }
+
+  /** Returns the path and the reason for an error, with all keys masked that the request contains. */
+  #redact(request: FastifyRequest): { path: string; reason: string | null } {
+    const { logReason } = request.state;
+    const pathname = getPathname(request);
+    if (logReason === null && request.routeOptions.url === pathname) return { path: pathname, reason: null };
+    const path = maskKeyInPath(pathname);
+    const segments = path.split('/', MAX_SEGMENTS).map(decodeSegment);
+    const keys = [...findKeys(request), ...segments.filter((segment) => this.#isKey(segment))];
+    const redact = createRedactor(keys.filter(isSecret), maskKey);
+    // Keys are redacted before the reason is cut: a part of a key would not be recognized.
+    const maxLength = MAX_REASON_LENGTH + Math.max(0, ...keys.map(getMaxEncodedLength));
+    const reason = logReason && redact(logReason.slice(0, maxLength)).slice(0, MAX_REASON_LENGTH);
+    return { path: redact(path), reason };
+  }
+}
+
+/** Returns the API keys that a request contains in the places for them. */
+function findKeys({ state, headers, params, body }: FastifyRequest): string[] {
+  const { key: pathKey } = (params ?? {}) as { key?: unknown };
+  const { key: bodyKey, to } = (body ?? {}) as { key?: unknown; to?: unknown };
+  const keys = [state.account?.key, parseBearerKey(headers.authorization), pathKey, bodyKey, to];
+  return keys.filter((key) => typeof key === 'string');
+}
+
+const isSecret = (key: string) => key.length >= MIN_KEY_LENGTH && !key.startsWith(TEST_KEY_PREFIX);
+
+function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
   }
 }
 

@@ -94,7 +94,7 @@ export function registerResultRoutes(app: App, context: HttpContext, families: r
    */
   async function applyFaults({ family, task }: LocatedFile, request: FastifyRequest, reply: FastifyReply) {
     const { directive, warnings } = readDirectives(request);
-    if (warnings.length > 0 && request.state.journalEntry) request.state.journalEntry.warnings = warnings;
+    request.state.journalEntry?.setWarnings(warnings);
     if (Object.keys(directive).length > 0) {
       recordFault(context, request, `@emulator(${formatDirective(directive)})`);
       const errorCode = directive.errorCode ?? (directive.fail && 'INTERNAL_ERROR');

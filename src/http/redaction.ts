@@ -1,0 +1,137 @@
+const REPLACEMENT = '[key]';
+/** The encoded form of a shorter key would match unrelated text. */
+const MIN_ENCODED_BYTES = 6;
+
+const ENTITIES: Record<string, string> = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot', "'": 'apos' };
+/** Text without any of these contains no escaped key. */
+const ESCAPE = /[\\%&]/;
+
+/** Number of keys whose patterns are kept. */
+const MAX_CACHED_PATTERNS = 100;
+
+/** Maximum length of a character in its escaped form: `&amp;amp;…amp;#x00000000ff;`. */
+const MAX_ESCAPED_LENGTH = 48;
+
+export type Redact = (text: string) => string;
+
+/** Returns the maximum length of a key in its escaped and encoded forms. */
+export const getMaxEncodedLength = (key: string): number => key.length * MAX_ESCAPED_LENGTH;
+
+/**
+ * Creates a function that replaces keys in a text, in plain, escaped and encoded form. The time that it takes is
+ * proportional to the length of the text.
+ */
+export function createRedactor(
+  keys: Iterable<string>,
+  getReplacement: (key: string) => string = () => REPLACEMENT,
+): Redact {
+  const redactors = [...new Set(keys)]
+    .filter((key) => key !== '')
+    // Longer keys first: one key may be part of another.
+    .sort((a, b) => b.length - a.length)
+    .map((key) => createKeyRedactor(key, getReplacement(key)));
+  return (text) => redactors.reduce((rest, redact) => redact(rest), text);
+}
+
+function createKeyRedactor(key: string, replacement: string): Redact {
+  const lowerCaseKey = key.toLowerCase();
+  const patterns = getPatterns(key);
+  return (text) => {
+    let rest = text;
+    if (ESCAPE.test(rest) || rest.toLowerCase().includes(lowerCaseKey)) {
+      rest = rest.replace(patterns.escaped, () => replacement);
+    }
+    return patterns.encoded ? rest.replace(patterns.encoded, () => replacement) : rest;
+  };
+}
+
+class KeyPatterns {
+  readonly #key: string;
+  #escaped: RegExp | undefined;
+  readonly encoded: RegExp | undefined;
+
+  constructor(key: string) {
+    this.#key = key;
+    this.encoded = buildEncodedPattern(key);
+  }
+
+  /** Compiling this pattern takes milliseconds, and most texts do not need it. */
+  get escaped(): RegExp {
+    this.#escaped ??= new RegExp(buildEscapedPattern(this.#key), 'gi');
+    return this.#escaped;
+  }
+}
+
+const cachedPatterns = new Map<string, KeyPatterns>();
+
+function getPatterns(key: string): KeyPatterns {
+  const cached = cachedPatterns.get(key);
+  if (cached) return cached;
+  if (cachedPatterns.size === MAX_CACHED_PATTERNS) cachedPatterns.clear();
+  const patterns = new KeyPatterns(key);
+  cachedPatterns.set(key, patterns);
+  return patterns;
+}
+
+/**
+ * Builds a pattern for a key whose characters are plain or escaped as in JSON, JavaScript, URLs or HTML, up to eight
+ * times. Backslashes of the key are optional in the text: a pattern that counts them could be matched to a run of
+ * backslashes in so many ways that a mismatch would take forever.
+ */
+function buildEscapedPattern(key: string): string {
+  const parts = key.split(/\\+/);
+  const patterns = parts.map((part) => Array.from(part, buildCharacterPattern).join(''));
+  return parts.every((part) => part === '')
+    ? escapeRegExp(key)
+    : patterns.filter((pattern) => pattern !== '').join(ESCAPED_BACKSLASHES);
+}
+
+/** Builds a pattern for a character of a key. The bounds limit the length of a match. */
+function buildCharacterPattern(character: string): string {
+  const units = Array.from({ length: character.length }, (_, index) =>
+    character.charCodeAt(index).toString(16).padStart(4, '0'),
+  );
+  const bytes = [...Buffer.from(character)].map((byte) => byte.toString(16).padStart(2, '0'));
+  const codePoint = character.codePointAt(0)!;
+  const afterBackslashes = [escapeRegExp(character), `u${units.join('\\\\{1,8}u')}`];
+  if (codePoint < 0x100) afterBackslashes.push(`x${codePoint.toString(16).padStart(2, '0')}`);
+  const references = [`#0{0,8}${codePoint}`, `#x0{0,8}${codePoint.toString(16)}`];
+  const entity = ENTITIES[character];
+  if (entity) references.push(entity);
+  return (
+    `(?:\\\\{0,8}(?:${afterBackslashes.join('|')})|${bytes.map((byte) => `%(?:25){0,8}${byte}`).join('')}|` +
+    `&(?:amp;){0,8}(?:${references.join('|')});?)`
+  );
+}
+
+/** Between the characters of a key: backslashes that are escaped themselves. */
+const ESCAPED_BACKSLASHES = `(?:\\\\{0,8}(?:u005c|x5c)|%(?:25){0,8}5c|&(?:amp;){0,8}#(?:0{0,8}92|x0{0,8}5c);?)*\\\\*`;
+
+/** Builds a pattern for a key in hexadecimal digits, and in base64 at each of the three possible alignments. */
+function buildEncodedPattern(key: string): RegExp | undefined {
+  const bytes = Buffer.from(key);
+  if (bytes.length < MIN_ENCODED_BYTES) return undefined;
+  const base64Patterns = [0, 1, 2].map((offset) => {
+    const padded = Buffer.concat([Buffer.alloc(offset), bytes]);
+    // The characters at both ends also depend on the neighbouring bytes.
+    const end = padded.length % 3 === 0 ? undefined : -1;
+    const inner = padded.toString('base64url').slice([0, 2, 3][offset], end);
+    return inner.replaceAll('-', '[-+]').replaceAll('_', '[_/]');
+  });
+  const hex = bytes.toString('hex').replaceAll(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
+  return new RegExp([...base64Patterns, hex].join('|'), 'g');
+}
+
+const escapeRegExp = (text: string) => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+
+/** Copies a value and redacts every string, field name and number in it. */
+export function redactDeep<T>(value: T, redact: Redact): T {
+  const walk = (one: unknown): unknown => {
+    if (typeof one === 'string') return redact(one);
+    if (typeof one === 'number') return redact(String(one)) === String(one) ? one : REPLACEMENT;
+    if (Array.isArray(one)) return one.map(walk);
+    if (typeof one !== 'object' || one === null) return one;
+    return Object.fromEntries(Object.entries(one).map(([name, field]) => [redact(name), walk(field)]));
+  };
+  return walk(value) as T;
+}
