@@ -1,13 +1,16 @@
 import { ControlError, createControl, type Transport } from './client/client.ts';
 import type * as declared from './client/entry.ts';
+import { lazy } from './core/file-descriptors.ts';
 
 export type * from './client/api.ts';
 export { ControlError, connectEmulator } from './client/client.ts';
 export type * from './client/types.ts';
 
+/** Loaded on demand: a module that only connects to a running emulator does not need the server. */
+const loadServer = lazy(() => import('./server/start.ts'));
+
 export const startEmulator: typeof declared.startEmulator = async (options = {}) => {
-  // Loaded on demand: a module that only connects to a running emulator does not need the server.
-  const { startInProcess } = await import('./server/start.ts');
+  const { startInProcess } = await loadServer();
   const emulator = await startInProcess(options);
   let closing: Promise<void> | undefined;
   function assertOpen(): void {

@@ -50,7 +50,7 @@ const LAYERS: Record<string, Layer> = {
   proxy: { imports: ['core'], packages: /^(node:|@peculiar\/)/ },
   rendering: { imports: ['core'], packages: /^(node:(?!http|https|net|tls)|sharp$|lru-cache$|p-queue$)/ },
   texts: { imports: ['core'], packages: /^node:/ },
-  uploads: { imports: [], packages: /^(node:|mp4box$)/ },
+  uploads: { imports: ['core'], packages: /^(node:|mp4box$)/ },
   core: { imports: [], packages: /^(node:(?!http|https|net|tls)|better-sqlite3$|lru-cache$)/ },
   paths: { imports: [], packages: /^node:/ },
   // Runs in browsers and knows only the types of the control plane.

@@ -71,6 +71,7 @@ export const ADMIN_ERRORS = {
   TOO_MANY_LISTENERS: external(503, 'The limit of 1000 concurrent listeners and waits is reached (--listener-limit).'),
   TOO_MANY_IMAGES: external(503, '1000 images are already waiting to be rendered.'),
   OUT_OF_MEMORY: external(503, 'The memory for data of clients is full (--memory-budget-mb).'),
+  TOO_MANY_OPEN_FILES: own(503, () => 'The emulator cannot open more files (ulimit -n).'),
   STOPPING: own(503, () => 'The emulator is stopping.'),
 };
 

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../core/errors.ts';
+import { isOutOfDescriptors } from '../core/file-descriptors.ts';
 import type { HttpSettings } from '../http/context.ts';
 import { parseBearerKey } from '../http/pipeline/auth.ts';
 import { sendError } from '../http/pipeline/errors.ts';
@@ -89,10 +90,11 @@ function isSameToken(actual: string, expected: string): boolean {
 
 /** Sends an error in the control plane's format: a message and a code. */
 export function sendAdminError(
-  error: FastifyError | EmulatorError | InvalidBody | Error,
+  thrown: FastifyError | EmulatorError | InvalidBody | Error,
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
+  const error = isOutOfDescriptors(thrown) ? new AdminError('TOO_MANY_OPEN_FILES') : thrown;
   // A request to the proxy gets the vendor's error format, even if its path starts with /__admin.
   if (error instanceof EmulatorError && error.code === 'PROXY_REFUSED') {
     sendError(error, request, reply);

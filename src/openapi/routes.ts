@@ -1,17 +1,16 @@
 import { join } from 'node:path';
+import { lazy } from '../core/file-descriptors.ts';
 import type { App, HttpContext } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
 import { rejectWriteMethods } from '../http/pipeline/not-found.ts';
 import { getRequestOrigin } from '../http/urls.ts';
 
+const loadModules = lazy(() => Promise.all([import('./vendor-document.ts'), import('./wire-samples.ts')]));
+
 /** Serves the vendor API's contract as /openapi.json. */
 export function registerVendorDocument(app: App, { settings }: HttpContext, families: readonly Family[]): void {
   app.get('/openapi.json', async (request, reply) => {
-    // Loaded on the first request, to keep the start fast.
-    const [{ createVendorDocument }, { readSamples }] = await Promise.all([
-      import('./vendor-document.ts'),
-      import('./wire-samples.ts'),
-    ]);
+    const [{ createVendorDocument }, { readSamples }] = await loadModules();
     const samples = readSamples(join(settings.fixturesDir, 'wire'));
     const { version, priceOverrides, textLimitCharacters: maxTextLength } = settings;
     // Lets editors in browsers load it from other origins; it does not hold secrets.

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { EmulatorError } from '../core/errors.ts';
+import { isOutOfDescriptors, lazy } from '../core/file-descriptors.ts';
 import type { App } from '../http/context.ts';
 import type { ErrorTable } from '../http/pipeline/error-table.ts';
 import { rejectWriteMethods } from '../http/pipeline/not-found.ts';
@@ -20,6 +21,8 @@ const ERRORS: ErrorTable = {
     error: 'This page is not built yet: run "npm run build" and load it again.',
   },
 };
+
+const loadModules = lazy(() => Promise.all([import('negotiator'), import('node:zlib')]));
 
 export interface StaticPage {
   /** Path of the page. A balancer may serve it below a prefix, so the page must only use relative URLs. */
@@ -47,6 +50,7 @@ export function registerStaticPage(
   /** @throws EmulatorError `codeIfMissing` when the file cannot be read */
   const readPageFile = (name: string, codeIfMissing: string) =>
     readFile(join(dir, name)).catch((error: Error) => {
+      if (isOutOfDescriptors(error)) throw error;
       throw new EmulatorError(codeIfMissing, error.message);
     });
 
@@ -63,8 +67,7 @@ export function registerStaticPage(
   app.get(files, async (request, reply) => {
     const { file } = request.params as { file: string };
     const compressed = await readPageFile(`${folder}${file}.gz`, 'NOT_FOUND');
-    // Loaded on first use, to keep startup fast.
-    const [{ default: Negotiator }, { gunzip }] = await Promise.all([import('negotiator'), import('node:zlib')]);
+    const [{ default: Negotiator }, { gunzip }] = await loadModules();
     reply.headers({
       ...SECURITY_HEADERS,
       ...headers,

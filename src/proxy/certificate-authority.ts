@@ -3,6 +3,7 @@ import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } f
 import { dirname, join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { SetupError } from '../core/errors.ts';
+import { lazy } from '../core/file-descriptors.ts';
 import { makeDir } from '../core/storage/database.ts';
 import { systemClock } from '../core/time/clock.ts';
 import type { KeyAndCertificate, Validity } from './certificates.ts';
@@ -15,6 +16,9 @@ const AUTHORITY_DAYS = 3650;
 const LEAF_DAYS = 397;
 /** Size of the cache. Clients use few host names; the limit protects against clients that make up subdomains. */
 const MAX_CONTEXTS = 50;
+
+/** The module is slow to load, and most processes create no certificates. */
+const loadCertificates = lazy(() => import('./certificates.ts'));
 
 export interface Authority {
   /** The certificate for clients to trust, in PEM. */
@@ -30,8 +34,7 @@ export interface Authority {
  * @throws SetupError when the stored authority cannot be read or written, is damaged or has expired
  */
 export async function openAuthority(dataDir: string | undefined): Promise<Authority> {
-  // The module is slow to load, and most processes create no certificates.
-  const { createLeaf, toPem } = await import('./certificates.ts');
+  const { createLeaf, toPem } = await loadCertificates();
   const authority = await (dataDir === undefined ? generateAuthority() : loadOrCreate(join(dataDir, FILE)));
   const certificate = authority.certificate.toString('pem');
   const contexts = new Map<string, Promise<SecureContext>>();
@@ -59,12 +62,12 @@ export async function openAuthority(dataDir: string | undefined): Promise<Author
 }
 
 async function generateAuthority(): Promise<KeyAndCertificate> {
-  const { createAuthority } = await import('./certificates.ts');
+  const { createAuthority } = await loadCertificates();
   return createAuthority(validityFor(AUTHORITY_DAYS));
 }
 
 async function loadOrCreate(path: string): Promise<KeyAndCertificate> {
-  const { fromPem } = await import('./certificates.ts');
+  const { fromPem } = await loadCertificates();
   const pem = readIfExists(path) ?? (await createFile(path));
   let authority: KeyAndCertificate;
   try {
@@ -91,7 +94,7 @@ function readIfExists(path: string): string | undefined {
 
 /** Creates the file atomically. If another process creates it at the same time, the first one wins. */
 async function createFile(path: string): Promise<string> {
-  const { toPem } = await import('./certificates.ts');
+  const { toPem } = await loadCertificates();
   const { key, certificate } = await toPem(await generateAuthority());
   const tempPath = `${path}.${randomUUID()}`;
   try {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Sharp } from 'sharp';
+import { lazy } from '../core/file-descriptors.ts';
 import type { Picture, Size, Storyboard } from './content.ts';
 import { escapeXml, toDisplayText, toXmpText } from './text-sanitizing.ts';
 
@@ -14,9 +15,6 @@ const MAX_TEXT_SHARE = 0.09;
 const MARGIN_SHARE = 0.06;
 
 type SharpModule = typeof import('sharp').default;
-
-/** Loaded with the first image, to keep the start fast. */
-let loading: Promise<SharpModule> | undefined;
 
 async function initSharp(fontsDir: string): Promise<SharpModule> {
   // Node.js 20 does not resolve symbolic links in module paths if the last stat() of the process was of a pipe, such as
@@ -37,13 +35,7 @@ async function initSharp(fontsDir: string): Promise<SharpModule> {
 
 /** Renders images in libvips' thread pool, without blocking the event loop. */
 export function createImageRenderer(fontsDir: string) {
-  const loadSharp = () => {
-    loading ??= initSharp(fontsDir).catch((error) => {
-      loading = undefined;
-      throw error;
-    });
-    return loading;
-  };
+  const loadSharp = lazy(() => initSharp(fontsDir));
 
   /**
    * Renders text in the largest font that fits its box, up to `maxPixels`. Measures on a scaled-down copy, which is

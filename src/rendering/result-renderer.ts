@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { assertFreeDescriptors } from '../core/file-descriptors.ts';
 import type { Content, Picture, ResultBytes, Storyboard } from './content.ts';
 import { createImageCache } from './image-cache.ts';
 import { createImageRenderer } from './image-renderer.ts';
@@ -26,8 +27,11 @@ export function createResults({ fixturesDir, version, stopping }: ResultsOptions
   const renderer = createImageRenderer(join(fixturesDir, 'fonts'));
   const imageCache = createImageCache({ concurrency: RENDER_CONCURRENCY, maxQueued: MAX_QUEUED, stopping });
 
-  const render = (content: Picture | Storyboard) =>
-    content.kind === 'picture' ? renderer.renderPicture(content) : renderer.renderStoryboard(content);
+  async function render(content: Picture | Storyboard): Promise<Buffer> {
+    // Pango draws nothing for a font that it cannot open, and the image would be cached.
+    assertFreeDescriptors();
+    return content.kind === 'picture' ? renderer.renderPicture(content) : renderer.renderStoryboard(content);
+  }
 
   return {
     /** Changes whenever a byte of the file does. `name` is the task id in a video's metadata. */

@@ -4,15 +4,32 @@ import type { Clock } from '../core/time/clock.ts';
 
 /** Time that a refused client has to read the response. */
 const REFUSAL_GRACE_MS = 1000;
-/** Maximum refused connections that are still open. Further ones are closed without a response. */
 const MAX_PENDING_REFUSALS = 100;
+/** Descriptors for everything besides connections: the database, result files, modules that are loaded on first use. */
+const RESERVED_DESCRIPTORS = 128;
 
 export interface ConnectionLimitOptions {
   server: Server;
   max: number;
+  /** Maximum refused connections that are still open. Further ones are closed without a response. */
+  maxPendingRefusals: number;
   clock: Clock;
   /** HTTP response, as text, that connections over the limit receive. */
   refusal: string;
+}
+
+/**
+ * Lowers a connection limit to what the free file descriptors allow. Without free descriptors, neither files nor modules
+ * could be read.
+ */
+export function fitToDescriptors(
+  limit: number,
+  freeDescriptors: number,
+): Pick<ConnectionLimitOptions, 'max' | 'maxPendingRefusals'> {
+  const reserved = Math.min(RESERVED_DESCRIPTORS, freeDescriptors / 2);
+  const forConnections = Math.max(2, Math.floor(freeDescriptors - reserved));
+  const maxPendingRefusals = Math.min(MAX_PENDING_REFUSALS, Math.floor(forConnections / 2));
+  return { max: Math.min(limit, forConnections - maxPendingRefusals), maxPendingRefusals };
 }
 
 /**
@@ -20,7 +37,7 @@ export interface ConnectionLimitOptions {
  * new connections, because `server.maxConnections` closes the connections over the limit without one. Remove this when
  * Node offers a way to respond to them.
  */
-export function limitConnections({ server, max, clock, refusal }: ConnectionLimitOptions) {
+export function limitConnections({ server, max, maxPendingRefusals, clock, refusal }: ConnectionLimitOptions) {
   let openConnections = 0;
   const pendingRefusals = new Set<Socket>();
   const nodeListeners = server.listeners('connection');
@@ -43,7 +60,7 @@ export function limitConnections({ server, max, clock, refusal }: ConnectionLimi
 
   function refuse(socket: Socket): void {
     socket.on('error', () => socket.destroy());
-    if (pendingRefusals.size >= MAX_PENDING_REFUSALS) {
+    if (pendingRefusals.size >= maxPendingRefusals) {
       socket.destroy();
       return;
     }

@@ -3,13 +3,14 @@ import type { AddressInfo, Server } from 'node:net';
 import type { Logger } from 'pino';
 import { openCore } from '../core/core.ts';
 import { SetupError } from '../core/errors.ts';
+import { countFreeDescriptors, lazy } from '../core/file-descriptors.ts';
 import { type Clock, systemClock } from '../core/time/clock.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from '../paths.ts';
-import { type Authority, openAuthority } from '../proxy/certificate-authority.ts';
+import { openAuthority } from '../proxy/certificate-authority.ts';
 import { createConnectProxy } from '../proxy/connect-proxy.ts';
 import type { Config } from '../settings/config.ts';
 import { buildApp } from './app.ts';
-import { limitConnections } from './connection-limit.ts';
+import { fitToDescriptors, limitConnections } from './connection-limit.ts';
 import { LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dual-stack-listener.ts';
 import { rawErrorResponse } from './node-http.ts';
 import { readSeedFile } from './seed-file.ts';
@@ -19,6 +20,8 @@ const GRACE_MS = 1500;
 
 /** Errors of machines that lack the address or the whole address family, such as IPv6. */
 const ADDRESS_UNAVAILABLE_CODES = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'];
+
+const ACCEPT_ERROR_LOG_INTERVAL_MS = 1000;
 
 /** Smaller corrections of the system clock are normal and not worth a warning. */
 const CLOCK_SKEW_WARNING_MS = 1000;
@@ -33,15 +36,8 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     const { behindMs } = core;
     logger.warn({ behindMs }, 'the system clock is behind the stored data; time continues from the last recorded time');
   }
-  let opening: Promise<Authority> | undefined;
-  const authority = () => {
-    opening ??= openAuthority(config.dataDir).catch((error) => {
-      // The user can fix the file without restarting.
-      opening = undefined;
-      throw error;
-    });
-    return opening;
-  };
+  // After a failure the user can fix the file without restarting.
+  const authority = lazy(() => openAuthority(config.dataDir));
   const app = await buildApp(
     core,
     {
@@ -57,9 +53,18 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
   );
   core.accounts.createMissing(seed.accounts);
 
+  const { connectionLimit } = config;
+  const { max, maxPendingRefusals } = fitToDescriptors(connectionLimit, countFreeDescriptors());
+  if (max < connectionLimit) {
+    logger.warn(
+      { connectionLimit, max },
+      `the connection limit is ${max}, because the process may not open more files (ulimit -n)`,
+    );
+  }
   const connections = limitConnections({
     server: app.server,
-    max: config.connectionLimit,
+    max,
+    maxPendingRefusals,
     clock,
     refusal: rawErrorResponse('TOO_MANY_CONNECTIONS'),
   });
@@ -80,6 +85,20 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
 
   if (Object.keys(seed.priceOverrides).length > 0) {
     logger.info({ prices: seed.priceOverrides }, 'the seed file overrides prices');
+  }
+
+  /**
+   * Keeps errors of `accept`, such as EMFILE, from ending the process. The listening socket stays open, and the
+   * connection may be accepted later.
+   */
+  function surviveAcceptErrors(server: Server): void {
+    let lastLoggedMs = Number.NEGATIVE_INFINITY;
+    server.on('error', (error) => {
+      const nowMs = clock.nowMs();
+      if (!server.listening || nowMs - lastLoggedMs < ACCEPT_ERROR_LOG_INTERVAL_MS) return;
+      lastLoggedMs = nowMs;
+      logger.error({ err: error }, 'a connection could not be accepted');
+    });
   }
 
   /** Listens on a second address, and only logs a failure: most programs find the emulator at the first address. */
@@ -109,6 +128,7 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
         throw toListenError(error, config);
       }
       if (secondHost !== undefined) await tryListenOnSecondAddress(secondHost);
+      for (const server of [app.server, ...extraServers]) surviveAcceptErrors(server);
       return url;
     },
     /** Returns the port for HTTPS; undefined without one. */

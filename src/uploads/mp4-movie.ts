@@ -1,4 +1,5 @@
 import type { AllRegisteredBoxes } from 'mp4box';
+import { lazy } from '../core/file-descriptors.ts';
 import { findBox, readBoxes } from './mp4-boxes.ts';
 import type { FragmentDurations } from './mp4-fragments.ts';
 
@@ -16,17 +17,12 @@ const MAX_BOX_BODY_BYTES = 248;
 /** The part that all video sample entries share; it is followed by codec-specific boxes. */
 const VISUAL_SAMPLE_ENTRY_BYTES = 78;
 
-let loading: Promise<Mp4box> | undefined;
-
-/** Loads mp4box on first use, to keep the start fast. */
-export function loadMp4box(): Promise<Mp4box> {
-  loading ??= import('mp4box').then((mp4box) => {
-    // mp4box logs malformed boxes to the console at every log level.
-    mp4box.Log.error = () => {};
-    return mp4box;
-  });
-  return loading;
-}
+export const loadMp4box = lazy(async (): Promise<Mp4box> => {
+  const mp4box = await import('mp4box');
+  // mp4box logs malformed boxes to the console at every log level.
+  mp4box.Log.error = () => {};
+  return mp4box;
+});
 
 /**
  * Reads duration, size and audio presence from a movie box.

@@ -11,6 +11,7 @@ export const metricsOperations = ({ core, journal }: HttpContext): Operation[] =
     summary: 'Get metrics',
     description: 'In the Prometheus text format.',
     responses: { 200: { types: ['text/plain'], description: 'One sample per line, after its HELP and TYPE lines.' } },
+    codes: ['TOO_MANY_OPEN_FILES'],
     isOpen: true,
     async handler(_request, reply) {
       const { rss, heapUsed } = process.memoryUsage();

@@ -1,8 +1,11 @@
 import { z } from 'zod';
+import { lazy } from '../../core/file-descriptors.ts';
 import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { getRequestOrigin } from '../../http/urls.ts';
 import { defineOperation, type Operation } from '../operation.ts';
+
+const loadModule = lazy(() => import('../openapi-document.ts'));
 
 /** Serves the OpenAPI document of the control plane, which describes this operation as well. */
 export const openApiOperations = ({ settings }: HttpContext, getOperations: () => Operation[]): Operation[] => [
@@ -15,10 +18,10 @@ export const openApiOperations = ({ settings }: HttpContext, getOperations: () =
     description: 'Generated from the schemas that validate the requests.',
     query: strict({}),
     responses: { 200: z.looseObject({ openapi: z.string() }) },
+    codes: ['TOO_MANY_OPEN_FILES'],
     isOpen: true,
     async handler(request, reply) {
-      // Loaded on demand: the document is rarely requested and would slow down the start.
-      const { createControlDocument } = await import('../openapi-document.ts');
+      const { createControlDocument } = await loadModule();
       // Browser-based API tools read the document from other origins; it contains no secrets.
       reply.header('access-control-allow-origin', '*');
       const url = getRequestOrigin(request);

@@ -37,7 +37,7 @@ export function taskFileOperations(context: HttpContext, families: readonly Fami
       },
       codes: [
         ...(['TASK_NOT_FOUND', 'FILE_NOT_FOUND', 'PRECONDITION_FAILED'] as const),
-        ...(['RANGE_NOT_SATISFIABLE', 'TOO_MANY_IMAGES', 'STOPPING'] as const),
+        ...(['RANGE_NOT_SATISFIABLE', 'TOO_MANY_IMAGES', 'TOO_MANY_OPEN_FILES', 'STOPPING'] as const),
       ],
       async handler(request, reply) {
         const task = requireTask(core, request.params);

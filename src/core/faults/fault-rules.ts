@@ -3,6 +3,7 @@ import { seededRandom } from '../random.ts';
 import type { Db } from '../storage/database.ts';
 import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
+import { TextMatcher } from './text-matcher.ts';
 
 /** Points of a request or task at which a rule can fire; see docs/faults.md. */
 export const STAGES = ['request', 'charge', 'accepted', 'task', 'stream', 'media'] as const;
@@ -55,7 +56,7 @@ export interface FaultContext {
   accountId: number;
   family: string;
   endpoint: string;
-  /** Returns the client's text fields; evaluated only when a rule has `match.contains`. */
+  /** Returns the client's text fields; called at most once, when a rule has `match.contains`. */
   text: () => string;
 }
 
@@ -66,6 +67,9 @@ const BYTES_PER_RULE_CHARACTER = 4;
 
 type FaultRow = Pick<Fault, 'id' | 'accountId' | 'matched' | 'fired'> & { rule: string };
 
+/** Product of the lengths of a text and all patterns, up to which searching for each pattern takes a few ms at most. */
+const MAX_COMPARISONS = 10_000_000;
+
 export type Faults = ReturnType<typeof createFaults>;
 
 /**
@@ -73,9 +77,10 @@ export type Faults = ReturnType<typeof createFaults>;
  * they survive a restart, and cached in memory, so that a request costs next to nothing while there are none.
  */
 export function createFaults(db: Db, transactions: Transactions, events: Events, storage: StorageMemory) {
-  const load = db.prepare<[], FaultRow>(
-    'SELECT id, account_id AS accountId, rule, matched, fired FROM faults ORDER BY id',
+  const load = db.prepare<[number | null], FaultRow>(
+    'SELECT id, account_id AS accountId, rule, matched, fired FROM faults WHERE account_id IS ? ORDER BY id',
   );
+  const findAny = db.prepare<[]>('SELECT 1 FROM faults LIMIT 1');
   const insert = db.prepare<{ accountId: number | null; rule: string }>(
     'INSERT INTO faults (account_id, rule) VALUES (@accountId, @rule)',
   );
@@ -88,22 +93,43 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
     INSERT INTO faults (account_id, rule, matched, fired)
     SELECT @toId, rule, matched, fired FROM faults WHERE account_id = @fromId ORDER BY id`);
 
-  /** Rules by account id, global ones under null; undefined while the cache is invalid. */
-  let rulesByAccount: Map<number | null, Fault[]> | undefined;
+  /** Rules by account id, global ones under null, loaded on first use. A change of rules replaces the list. */
+  const cache = new Map<number | null, readonly Fault[]>();
+  /** Whether no rule exists; undefined while unknown. */
+  let isEmpty: boolean | undefined;
   function invalidate(): void {
-    rulesByAccount = undefined;
+    cache.clear();
+    isEmpty = undefined;
+    lastMatcher = undefined;
   }
   transactions.onRollback(invalidate);
 
-  function loadRules(): Map<number | null, Fault[]> {
-    if (rulesByAccount) return rulesByAccount;
-    rulesByAccount = new Map();
-    for (const { rule, ...row } of load.all()) {
-      const accountRules = rulesByAccount.get(row.accountId) ?? [];
-      accountRules.push({ ...JSON.parse(rule), ...row });
-      rulesByAccount.set(row.accountId, accountRules);
+  function hasNoRules(): boolean {
+    isEmpty ??= findAny.get() === undefined;
+    return isEmpty;
+  }
+
+  function listRules(accountId: number | null): readonly Fault[] {
+    let rules = cache.get(accountId);
+    if (!rules) {
+      rules = load.all(accountId).map(toFault);
+      cache.set(accountId, rules);
     }
-    return rulesByAccount;
+    return rules;
+  }
+
+  /** The matcher for the last long text. Rules change and long texts come rarely, so one is enough. */
+  let lastMatcher: { own: readonly Fault[]; global: readonly Fault[]; matcher: TextMatcher } | undefined;
+
+  /** Returns a predicate for the patterns of these rules: whether the text contains the pattern. */
+  function searchText(text: string, own: readonly Fault[], global: readonly Fault[]): TextPredicate {
+    const patterns = [...own, ...global].flatMap(({ match }) => match.contains ?? []);
+    const patternsLength = patterns.reduce((sum, { length }) => sum + length, 0);
+    if (text.length * patternsLength <= MAX_COMPARISONS) return (pattern) => text.includes(pattern);
+    if (lastMatcher?.own !== own || lastMatcher.global !== global) {
+      lastMatcher = { own, global, matcher: new TextMatcher(patterns) };
+    }
+    return lastMatcher.matcher.search(text);
   }
 
   const emitChange = (accountId: number | null) => events.emit({ type: 'account', accountId, change: 'faults' });
@@ -125,14 +151,21 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
 
   return {
     /** Whether no rule exists, neither of an account nor global. */
-    isEmpty: (): boolean => loadRules().size === 0,
+    isEmpty: hasNoRules,
     /** Returns the first rule that fires: the account's rules before global ones, each in the order they were set. */
     fire(stage: Stage, context: FaultContext, accountSeed: string): Fault | undefined {
-      const byAccount = loadRules();
-      if (byAccount.size === 0) return undefined;
-      for (const candidates of [byAccount.get(context.accountId), byAccount.get(null)]) {
-        for (const fault of candidates ?? []) {
-          if (fault.at === stage && matches(fault, context) && shouldFire(fault, accountSeed)) return fault;
+      if (hasNoRules()) return undefined;
+      const own = listRules(context.accountId);
+      const global = listRules(null);
+      let textContains: TextPredicate | undefined;
+      const containsText = (pattern: string) => {
+        textContains ??= searchText(context.text(), own, global);
+        return textContains(pattern);
+      };
+      for (const rules of [own, global]) {
+        for (const fault of rules) {
+          if (fault.at === stage && matches(fault, context, containsText) && shouldFire(fault, accountSeed))
+            return fault;
         }
       }
       return undefined;
@@ -140,51 +173,62 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
 
     /** Adds a rule to an account, or a global rule with null. @throws OUT_OF_MEMORY when it exceeds the budget */
     add(accountId: number | null, rule: Rule): Fault {
-      const json = JSON.stringify(rule);
-      const { lastInsertRowid } = storage.write(RULE_BYTES + json.length * BYTES_PER_RULE_CHARACTER, () =>
-        insert.run({ accountId, rule: json }),
+      const previous = listRules(accountId);
+      const text = JSON.stringify(rule);
+      const { lastInsertRowid } = storage.write(RULE_BYTES + text.length * BYTES_PER_RULE_CHARACTER, () =>
+        insert.run({ accountId, rule: text }),
       );
-      invalidate();
+      const fault = toFault({ id: Number(lastInsertRowid), accountId, rule: text, matched: 0, fired: 0 });
+      cache.set(accountId, [...previous, fault]);
+      isEmpty = false;
       emitChange(accountId);
-      return loadRules()
-        .get(accountId)!
-        .find(({ id }) => id === Number(lastInsertRowid))!;
+      return fault;
     },
     /** Adds the rules of a new account's profile; emits no event of its own. */
     addAll(accountId: number, added: readonly Rule[]): void {
+      if (added.length === 0) return;
       for (const rule of added) insert.run({ accountId, rule: JSON.stringify(rule) });
-      if (added.length > 0) invalidate();
+      cache.delete(accountId);
+      isEmpty = undefined;
     },
     /** Lists an account's rules, or the global ones with null, in the order they were set. */
-    list: (accountId: number | null): readonly Fault[] => loadRules().get(accountId) ?? [],
+    list: listRules,
     /** Removes a rule; returns false when the account has no such rule. */
     remove(accountId: number | null, id: number): boolean {
-      const exists = (loadRules().get(accountId) ?? []).some((fault) => fault.id === id);
-      if (!exists) return false;
+      const previous = listRules(accountId);
+      const remaining = previous.filter((fault) => fault.id !== id);
+      if (remaining.length === previous.length) return false;
       removeOne.run(id);
-      invalidate();
+      cache.set(accountId, remaining);
+      isEmpty = undefined;
       emitChange(accountId);
       return true;
     },
     clear(accountId: number | null): void {
       const { changes } = removeAll.run(accountId);
-      invalidate();
+      cache.delete(accountId);
+      isEmpty = undefined;
       if (changes > 0) emitChange(accountId);
     },
     /** Copies an account's rules, with their counts, to another account. Must run inside a transaction. */
     copy(fromId: number, toId: number): void {
       copyRules.run({ fromId, toId });
-      invalidate();
+      cache.delete(toId);
+      isEmpty = undefined;
     },
     /** Clears the cache after accounts were created or removed together with their rules. */
     invalidate,
   };
 }
 
-function matches({ match }: Fault, { family, endpoint, text }: FaultContext): boolean {
+const toFault = ({ rule, ...row }: FaultRow): Fault => ({ ...JSON.parse(rule), ...row });
+
+type TextPredicate = (pattern: string) => boolean;
+
+function matches({ match }: Fault, { family, endpoint }: FaultContext, containsText: TextPredicate): boolean {
   return (
     (match.family === undefined || match.family === family) &&
     (match.endpoint === undefined || match.endpoint === endpoint) &&
-    (match.contains === undefined || text().includes(match.contains))
+    (match.contains === undefined || containsText(match.contains))
   );
 }

@@ -78,6 +78,7 @@ export const COMMON_ERRORS = {
     'Too many auto-created accounts are in use (--auto-account-limit)',
   ),
   OUT_OF_MEMORY: internal(503, 'SERVICE_UNAVAILABLE', 'The memory for data of clients is full (--memory-budget-mb)'),
+  TOO_MANY_OPEN_FILES: internal(503, 'SERVICE_UNAVAILABLE', 'This emulator cannot open more files (ulimit -n)'),
   EXPECTATION_FAILED: internal(417, 'INVALID_INPUT', 'The expectation in the Expect header cannot be met'),
 } satisfies ErrorTable;
 

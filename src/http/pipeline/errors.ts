@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../../core/errors.ts';
+import { isOutOfDescriptors } from '../../core/file-descriptors.ts';
 import { sendCannedResponse } from '../faults/canned-response.ts';
 import { dropResponse } from '../faults/effects.ts';
 import { InjectedError, InjectedResponse, LostResponse } from '../faults/pending-faults.ts';
@@ -39,16 +40,23 @@ export function sendError(
         ? renderInjectedError(error, errors, documentedErrors)
         : error instanceof EmulatorError
           ? renderError(error.code, errors, error.facts)
-          : renderError(FASTIFY_CODES[(error as FastifyError).code] ?? 'INTERNAL_ERROR', errors);
+          : renderError(findCommonCode(error), errors);
   if (rendered.status >= 500 && !isExpected(error)) request.log.error({ err: error }, 'request failed');
   request.state.errorCode = rendered.errorCode;
   request.state.logReason = error.message;
   void reply.code(rendered.status).type('application/json; charset=utf-8').send(rendered.body);
 }
 
+function findCommonCode(error: FastifyError | Error): CommonCode {
+  if (isOutOfDescriptors(error)) return 'TOO_MANY_OPEN_FILES';
+  return FASTIFY_CODES[(error as FastifyError).code] ?? 'INTERNAL_ERROR';
+}
+
 /** Whether an error with a 5xx status is injected or due to a limit, so that the log needs no stack. */
 const isExpected = (error: Error) =>
-  error instanceof InjectedError || (error instanceof EmulatorError && EXPECTED_5XX.has(error.code));
+  error instanceof InjectedError ||
+  (error instanceof EmulatorError && EXPECTED_5XX.has(error.code)) ||
+  isOutOfDescriptors(error);
 
 const EXPECTED_5XX = new Set([
   ...['STOPPING', 'SERVICE_UNAVAILABLE', 'OUT_OF_MEMORY', 'TOO_MANY_STREAMS', 'TOO_MANY_ACCOUNTS'],
