@@ -4,6 +4,10 @@ import formats from 'ajv-formats';
 import type { Price, Provenance } from '../http/pipeline/route-docs.ts';
 import type { Json } from '../openapi/json-schema.ts';
 import { excerpt, Mismatch } from './case-errors.ts';
+import { parseBody } from './http-client.ts';
+
+/** Errors that a report lists for one response; a response may have one for each of its fields. */
+const MAX_ERRORS = 10;
 
 export interface ResponseToValidate {
   status: number;
@@ -37,16 +41,13 @@ export function createContractValidator(document: Json) {
     const documented = operation.responses[response.status];
     if (!documented) return `one of the statuses ${Object.keys(operation.responses).join(', ')}`;
     const type = (response.headers.get('content-type') ?? '').split(';', 1)[0]!;
-    if (!documented.content[type]) return `the content type ${Object.keys(documented.content).join(' or ')}`;
-    let value: Json = response.text;
-    try {
-      if (type === 'application/json') value = JSON.parse(response.text);
-    } catch {
-      return 'JSON';
-    }
+    if (!Object.hasOwn(documented.content, type))
+      return `the content type ${Object.keys(documented.content).join(' or ')}`;
+    const value: Json = type === 'application/json' ? parseBody(response.text) : response.text;
+    if (value === undefined) return 'JSON';
     const validate = getValidator('paths', path, 'post', 'responses', response.status, 'content', type, 'schema');
     if (validate(value)) return undefined;
-    return `a body in which ${ajv.errorsText(validate.errors, { dataVar: 'the body' })}`;
+    return `a body in which ${ajv.errorsText(validate.errors?.slice(0, MAX_ERRORS), { dataVar: 'the body' })}`;
   }
 
   return {
