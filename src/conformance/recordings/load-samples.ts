@@ -5,12 +5,14 @@ import { SetupError } from '../../core/errors.ts';
 import { readTextFile } from '../../core/files.ts';
 import { parseWireSample, type WireSample } from '../../openapi/wire-samples.ts';
 
-/** All samples together: recorded responses have at most half a megabyte, and recorded requests contain no uploads. */
-const MAX_BYTES = 32 * 1024 * 1024;
-/** Files and directories. A recording of all cases has about a thousand. */
-const MAX_ENTRIES = 50_000;
-/** Requests that replaying all samples may repeat. */
-const MAX_REPETITIONS = 10_000;
+const LIMITS = {
+  /** All samples together: recorded responses have at most half a megabyte, and recorded requests contain no uploads. */
+  bytes: 32 * 1024 * 1024,
+  /** Files and directories. A recording of all cases has about a thousand. */
+  entries: 50_000,
+  /** Requests that replaying all samples may repeat. */
+  repetitions: 10_000,
+};
 
 /**
  * Loads the sample in a file, or all samples below a directory, in the order of their exchanges. Links to directories
@@ -18,15 +20,15 @@ const MAX_REPETITIONS = 10_000;
  *
  * @throws SetupError when a file cannot be read or is not a sample
  */
-export function loadSamples(path: string): WireSample[] {
+export function loadSamples(path: string, limits = LIMITS): WireSample[] {
   const files = withReadErrors(path, () => statSync(path)).isDirectory()
-    ? listJsonFiles(path).map((file) => [file, relative(path, file).slice(0, -'.json'.length)] as const)
+    ? listJsonFiles(path, limits.entries).map((file) => [file, relative(path, file).slice(0, -'.json'.length)] as const)
     : [[path, basename(path, '.json')] as const];
   let bytes = 0;
   let repetitions = 0;
   const samples = files.map(([file, id]) => {
     const sample = withReadErrors(file, () => {
-      const text = readTextFile(file, MAX_BYTES);
+      const text = readTextFile(file, limits.bytes);
       bytes += Buffer.byteLength(text);
       return parseWireSample(id, text);
     });
@@ -34,8 +36,10 @@ export function loadSamples(path: string): WireSample[] {
     if (validationError) throw new SetupError(`${path} contains an invalid sample: ${sample.id} ${validationError}.`);
     const { requestsBefore = 0, changes = 0 } = sample.given ?? {};
     repetitions += requestsBefore + changes;
-    if (bytes > MAX_BYTES) throw new SetupError(`${path} has more than ${MAX_BYTES} bytes of samples.`);
-    if (repetitions > MAX_REPETITIONS) throw new SetupError(`${path} has more than ${MAX_REPETITIONS} repetitions.`);
+    if (bytes > limits.bytes) throw new SetupError(`${path} has more than ${limits.bytes} bytes of samples.`);
+    if (repetitions > limits.repetitions) {
+      throw new SetupError(`${path} has more than ${limits.repetitions} repetitions.`);
+    }
     return sample;
   });
   return samples.sort((a, b) => {
@@ -45,14 +49,14 @@ export function loadSamples(path: string): WireSample[] {
 }
 
 /** Lists the files below a directory. Links to directories count as files, so that links in a circle have an end. */
-function listJsonFiles(path: string): string[] {
+function listJsonFiles(path: string, maxEntries: number): string[] {
   const files: string[] = [];
   const pending = [path];
   let entryCount = 0;
   for (let dir = pending.pop(); dir !== undefined; dir = pending.pop()) {
     for (const entry of readDirectory(dir)) {
       entryCount += 1;
-      if (entryCount > MAX_ENTRIES) throw new SetupError(`${path} has more than ${MAX_ENTRIES} files and directories.`);
+      if (entryCount > maxEntries) throw new SetupError(`${path} has more than ${maxEntries} files and directories.`);
       const child = join(dir, entry.name);
       if (entry.isDirectory()) pending.push(child);
       else if (entry.name.endsWith('.json')) files.push(child);
@@ -93,7 +97,7 @@ function findValidationError(sample: Partial<WireSample>): string | undefined {
   if (invalidField) return `has ${invalidField} that is not a text of one line`;
   // drift sends the requests of samples again.
   if (!request || !isApiPath(request.path)) return 'has no request.path below /api/';
-  if (!/^[A-Z]{1,20}$/.test(request.method ?? 'POST')) return 'has an invalid request.method';
+  if (!isMethod(request.method ?? 'POST')) return 'has an invalid request.method';
   if (!response || !Number.isInteger(response.status)) return 'has no response.status';
   if (!isHeaderValue(response.contentType)) return 'has an invalid response.contentType';
   if (!['undefined', 'string'].includes(typeof request.text)) return 'has an invalid request.text';
@@ -106,6 +110,7 @@ function findValidationError(sample: Partial<WireSample>): string | undefined {
 
 /** Whether `drift` may send a request to this path. It must not reach the control plane or another host. */
 const isApiPath = (path: unknown) => typeof path === 'string' && /^\/api\/[\w/-]{1,200}$/.test(path);
+const isMethod = (method: unknown) => typeof method === 'string' && /^[A-Z]{1,20}$/.test(method);
 const isCount = (value: unknown) => Number.isInteger(value) && (value as number) >= 0;
 
 const isHeaderValue = (value: unknown) =>

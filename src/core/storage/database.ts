@@ -158,5 +158,5 @@ function toSetupError(error: unknown, dataDir: string, file: string): Error {
   const matchedCode = Object.keys(advice).find((prefix) => code === prefix || code?.startsWith(`${prefix}_`));
   return matchedCode
     ? new SetupError(advice[matchedCode], { cause: error })
-    : new SetupError(`${file}: ${message}`, { cause: error });
+    : new SetupError(`${file} cannot be opened: ${message}.`, { cause: error });
 }
