@@ -6,6 +6,8 @@ import type { Json } from '../openapi/json-schema.ts';
 import { excerpt, Mismatch } from './case-errors.ts';
 import { parseBody } from './http-client.ts';
 
+/** A longer response may have so many errors that finding all of them takes minutes. */
+const MAX_CHARACTERS_FOR_ALL_ERRORS = 32 * 1024;
 /** Errors that a report lists for one response; a response may have one for each of its fields. */
 const MAX_ERRORS = 10;
 
@@ -17,22 +19,29 @@ export interface ResponseToValidate {
 
 export type ContractValidator = ReturnType<typeof createContractValidator>;
 
-/** Validates responses, and looks up prices and error codes, by the OpenAPI document of the contract. */
-export function createContractValidator(document: Json) {
-  const ajv = new Ajv2020({ strict: false, allErrors: true });
+function createSchemaCompiler(document: Json, allErrors: boolean) {
+  const ajv = new Ajv2020({ strict: false, allErrors });
   formats.default(ajv);
   ajv.addSchema({ $id: 'contract', ...document });
   const validators = new Map<string, ValidateFunction>();
-  const getOperation = (path: string) => document.paths[path]?.post;
+  return {
+    ajv,
+    /** Compiles the schema at a path in the document. */
+    compile(...parts: (string | number)[]): ValidateFunction {
+      const pointer = parts
+        .map((part) => `/${encodeURIComponent(String(part).replaceAll('~', '~0').replaceAll('/', '~1'))}`)
+        .join('');
+      const known = validators.get(pointer) ?? ajv.compile({ $ref: `contract#${pointer}` });
+      validators.set(pointer, known);
+      return known;
+    },
+  };
+}
 
-  function getValidator(...parts: (string | number)[]): ValidateFunction {
-    const pointer = parts
-      .map((part) => `/${encodeURIComponent(String(part).replaceAll('~', '~0').replaceAll('/', '~1'))}`)
-      .join('');
-    const known = validators.get(pointer) ?? ajv.compile({ $ref: `contract#${pointer}` });
-    validators.set(pointer, known);
-    return known;
-  }
+/** Validates responses, and looks up prices and error codes, by the OpenAPI document of the contract. */
+export function createContractValidator(document: Json) {
+  const [allErrors, firstError] = [createSchemaCompiler(document, true), createSchemaCompiler(document, false)];
+  const getOperation = (path: string) => document.paths[path]?.post;
 
   /** Describes what the document expects instead of this response. Undefined: it is valid, or not documented. */
   function findMismatch(method: string, path: string, response: ResponseToValidate): string | undefined {
@@ -45,7 +54,8 @@ export function createContractValidator(document: Json) {
       return `the content type ${Object.keys(documented.content).join(' or ')}`;
     const value: Json = type === 'application/json' ? parseBody(response.text) : response.text;
     if (value === undefined) return 'JSON';
-    const validate = getValidator('paths', path, 'post', 'responses', response.status, 'content', type, 'schema');
+    const { ajv, compile } = response.text.length > MAX_CHARACTERS_FOR_ALL_ERRORS ? firstError : allErrors;
+    const validate = compile('paths', path, 'post', 'responses', response.status, 'content', type, 'schema');
     if (validate(value)) return undefined;
     return `a body in which ${ajv.errorsText(validate.errors?.slice(0, MAX_ERRORS), { dataVar: 'the body' })}`;
   }
