@@ -151,6 +151,7 @@ describe('hostile servers', () => {
     await expect(request(url, {}, 50)).rejects.toMatchObject({ name: 'TimeoutError' });
   });
 
+  // id: no-token-through-redirect
   it('get no admin token through a redirect', async () => {
     const received: unknown[] = [];
     const other = await startHttp((request, response) => {
