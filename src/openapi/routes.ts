@@ -3,10 +3,11 @@ import type { App, HttpContext } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
 import { rejectWriteMethods } from '../http/pipeline/not-found.ts';
 import { getRequestOrigin } from '../http/urls.ts';
+import { cacheDocument } from './document-cache.ts';
 
 /** Serves the vendor API's contract as /openapi.json. */
 export function registerVendorDocument(app: App, { settings }: HttpContext, families: readonly Family[]): void {
-  app.get('/openapi.json', async (request, reply) => {
+  const getDocument = cacheDocument(async (url) => {
     // Loaded on the first request, to keep the start fast.
     const [{ createVendorDocument }, { readSamples }] = await Promise.all([
       import('./vendor-document.ts'),
@@ -14,9 +15,12 @@ export function registerVendorDocument(app: App, { settings }: HttpContext, fami
     ]);
     const samples = readSamples(join(settings.fixturesDir, 'wire'));
     const { version, priceOverrides } = settings;
+    return createVendorDocument({ families, priceOverrides, samples, version, url });
+  });
+  app.get('/openapi.json', async (request, reply) => {
     // Lets editors in browsers load it from other origins; it does not hold secrets.
     reply.header('access-control-allow-origin', '*');
-    return createVendorDocument({ families, priceOverrides, samples, version, url: getRequestOrigin(request) });
+    return reply.type('application/json; charset=utf-8').send(await getDocument(getRequestOrigin(request)));
   });
   rejectWriteMethods(app, '/openapi.json');
 }

@@ -36,7 +36,7 @@ const SAMPLE = {
   },
 };
 
-/** What may be at the path of a file. */
+/** Creates what a hostile user puts in place of a file. */
 const HOSTILE_FILES: Record<string, (path: string) => void | Promise<void>> = {
   'a link to itself': (path) => symlinkSync(path, path),
   'a link to nothing below a file': (path) => symlinkSync('/dev/null/x', path),
