@@ -6,6 +6,7 @@ import { exec } from './cli/exec/exec.ts';
 import { isReady } from './cli/healthcheck.ts';
 import { formatHelp } from './cli/help.ts';
 import { start } from './cli/start.ts';
+import { toPrintableLine } from './core/control-chars.ts';
 import { SetupError } from './core/errors.ts';
 import { FONTCONFIG_FILE, packageVersion } from './paths.ts';
 
@@ -13,7 +14,7 @@ try {
   await run(readCommand());
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
-  process.stderr.write(`nanophoto-emulator: ${error.message}\n`);
+  process.stderr.write(`nanophoto-emulator: ${toPrintableLine(error.message)}\n`);
   process.exit(2);
 }
 

@@ -1,4 +1,3 @@
-import { connectEmulator } from '../client/client.ts';
 import type { Case, Target } from '../conformance/case-context.ts';
 import { allCases } from '../conformance/cases/index.ts';
 import { sampleCases } from '../conformance/cases/samples.ts';
@@ -43,9 +42,10 @@ async function drift({ dir, url, adminToken, format }: DriftOptions): Promise<nu
   const ownEmulator = url === undefined ? await startInProcess({}) : undefined;
   const emulatorUrl = url ?? ownEmulator!.url;
   try {
-    const control = ownEmulator ? connectEmulator(emulatorUrl) : await connectControl({ url: emulatorUrl, adminToken });
+    const control = await connectControl({ url: emulatorUrl, adminToken });
     if (!control) throw new SetupError(`${emulatorUrl} is not an emulator: it has no control plane.`);
-    const emulated = new Map<string, RecordedSample>();
+    /** As JSON, which needs less memory than the values. */
+    const emulated = new Map<string, string>();
     const log = createExchangeLog({ url: emulatorUrl, keys: [], nowMs: systemClock.nowMs, getFourSecondVideo });
     const target: Target = {
       ...{ url: emulatorUrl, key: undefined, control, getFourSecondVideo },
@@ -54,7 +54,7 @@ async function drift({ dir, url, adminToken, format }: DriftOptions): Promise<nu
       sleep: async () => {},
       onExchange(exchange, caseInfo) {
         const sample = log.add(exchange, caseInfo);
-        if (sample) emulated.set(`${caseInfo.id} ${sample.exchange}`, sample);
+        if (sample) emulated.set(`${caseInfo.id} ${sample.exchange}`, JSON.stringify(sample));
       },
     };
     const outcomes = new Map((await runCases(cases, target, validator)).map((outcome) => [outcome.id, outcome]));
@@ -67,8 +67,9 @@ async function drift({ dir, url, adminToken, format }: DriftOptions): Promise<nu
         const { id } = caseBySample.get(sample)!;
         const { exchange: _, ...withoutExchange } = sample;
         const exchangeNumber = getExchangeNumber(id === (sample.case ?? id) ? sample : withoutExchange);
+        const emulatedJson = emulated.get(`${id} ${exchangeNumber}`);
         const evidence = {
-          emulated: emulated.get(`${id} ${exchangeNumber}`),
+          emulated: emulatedJson === undefined ? undefined : (JSON.parse(emulatedJson) as RecordedSample),
           outcome: emulated.has(`${id} ${exchangeNumber + 1}`) ? undefined : outcomes.get(id),
           documented: documented.find((one) => one.id === id),
         };

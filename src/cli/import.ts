@@ -1,14 +1,15 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { ControlError, connectEmulator } from '../client/client.ts';
+import { existsSync, writeFileSync } from 'node:fs';
+import { ControlError } from '../client/client.ts';
 import type { Rule } from '../client/types.ts';
+import { connectControlPlane } from '../conformance/control-client.ts';
 import { loadSamples } from '../conformance/recordings/load-samples.ts';
 import { ruleFromSample } from '../conformance/recordings/sample-to-rule.ts';
-import { escapeControlChars } from '../conformance/report.ts';
 import { createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
+import { toPrintableJson, toPrintableLine } from '../core/control-chars.ts';
 import { SetupError } from '../core/errors.ts';
 import { FAMILIES } from '../families/index.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
-import { parseSeedFile } from '../server/seed-file.ts';
+import { parseSeedFile, readJsonFile } from '../server/seed-file.ts';
 import { parseBaseUrl, parseFlags } from './flags.ts';
 
 const DEFAULT_KEY = 'np_test_default';
@@ -31,7 +32,7 @@ async function importSamples(options: ImportOptions): Promise<void> {
   } else if (key !== undefined) {
     await addRules(url, adminToken, key, rules);
     print(`Added ${count} for ${key} at ${url}.`);
-  } else print(JSON.stringify(rules, null, 2));
+  } else print(toPrintableJson(rules));
 }
 
 const print = (text: string) => process.stdout.write(`${text}\n`);
@@ -46,7 +47,7 @@ function loadRules(paths: readonly string[]): Rule[] {
     const [issue] = parsed?.error?.issues ?? [];
     const reason = typeof rule === 'string' ? rule : issue && `${issue.path.join('.')}: ${issue.message}`;
     if (reason === undefined) rules.push(rule as Rule);
-    else process.stderr.write(`skipped ${escapeControlChars(`${sample.id}: ${reason}`)}\n`);
+    else process.stderr.write(`skipped ${toPrintableLine(`${sample.id}: ${reason}`)}\n`);
   }
   if (rules.length === 0) throw new SetupError(`${paths.join(', ')}: none of the samples can be converted to a rule.`);
   return rules;
@@ -54,7 +55,7 @@ function loadRules(paths: readonly string[]): Rule[] {
 
 /** Adds all rules or none. @throws SetupError when the emulator rejects a rule or does not respond */
 async function addRules(url: string, adminToken: string | undefined, key: string, rules: readonly Rule[]) {
-  const control = connectEmulator(url, adminToken === undefined ? {} : { adminToken });
+  const control = connectControlPlane(url, adminToken);
   const addedIds: string[] = [];
   try {
     for (const rule of rules) addedIds.push((await control.account(key).faults.add(rule)).id);
@@ -73,9 +74,9 @@ interface SeedFile {
 
 /** Adds rules to a seed file. A file without accounts, which stands for the built-in accounts, keeps these. */
 function addToSeedFile(file: string, key: string, rules: readonly Rule[]): void {
-  if (existsSync(file)) parseSeedFile(file, readJson(file));
-  const content: SeedFile = existsSync(file) ? readJson(file) : {};
-  const accounts = content.accounts ?? readJson(DEFAULT_SEED_FILE).accounts ?? [];
+  const content = existsSync(file) ? (readJsonFile(file) as SeedFile) : {};
+  parseSeedFile(file, content);
+  const accounts = content.accounts ?? (readJsonFile(DEFAULT_SEED_FILE) as SeedFile).accounts ?? [];
   const account = accounts.find((one) => one.key === key);
   const updatedAccount = { ...(account ?? { key }), faults: [...(account?.faults ?? []), ...rules] };
   const updated = {
@@ -87,14 +88,6 @@ function addToSeedFile(file: string, key: string, rules: readonly Rule[]): void 
     writeFileSync(file, `${JSON.stringify(updated, null, 2)}\n`);
   } catch (cause) {
     throw new SetupError(`${file} cannot be written: ${(cause as Error).message}.`, { cause });
-  }
-}
-
-function readJson(file: string): SeedFile {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new SetupError(`${file} cannot be read: ${(cause as Error).message}.`, { cause });
   }
 }
 

@@ -2,10 +2,10 @@ import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync } fr
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Control } from '../client/api.ts';
-import { connectEmulator } from '../client/client.ts';
 import type { Target } from '../conformance/case-context.ts';
 import { allCases } from '../conformance/cases/index.ts';
 import { createContractValidator } from '../conformance/contract-validator.ts';
+import { connectControlPlane } from '../conformance/control-client.ts';
 import { describeError, request } from '../conformance/http-client.ts';
 import { createExchangeLog } from '../conformance/recordings/exchange-log.ts';
 import { createRecorder, withWriteErrors } from '../conformance/recordings/recorder.ts';
@@ -120,7 +120,7 @@ export async function connectControl({
     throw new SetupError(`The control plane of ${url} only accepts local requests; ${remedy}.`);
   }
   if (status !== 200 || !Array.isArray(body?.accounts)) return undefined;
-  return connectEmulator(url, adminToken === undefined ? {} : { adminToken });
+  return connectControlPlane(url, adminToken);
 }
 
 function writeReport(text: string, file: string | undefined): void {

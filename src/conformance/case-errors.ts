@@ -1,14 +1,18 @@
 import type { Json } from '../openapi/json-schema.ts';
 
+/** Reports keep the errors of all cases, and the texts come from the server. */
+const MAX_CHARACTERS = 4000;
+export const truncate = (text: string) => (text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS)}…` : text);
+
 /** The server does not keep the promise. */
 export class Mismatch extends Error {
   readonly expected: string;
   readonly actual: string;
 
   constructor(expected: string, actual: string) {
-    super(`expected ${expected}, got ${actual}`);
-    this.expected = expected;
-    this.actual = actual;
+    super(`expected ${truncate(expected)}, got ${truncate(actual)}`);
+    this.expected = truncate(expected);
+    this.actual = truncate(actual);
   }
 }
 

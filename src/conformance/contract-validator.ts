@@ -4,6 +4,12 @@ import formats from 'ajv-formats';
 import type { Price, Provenance } from '../http/pipeline/route-docs.ts';
 import type { Json } from '../openapi/json-schema.ts';
 import { excerpt, Mismatch } from './case-errors.ts';
+import { parseBody } from './http-client.ts';
+
+/** A longer response may have so many errors that finding all of them takes minutes. */
+const MAX_CHARACTERS_FOR_ALL_ERRORS = 32 * 1024;
+/** Errors that a report lists for one response; a response may have one for each of its fields. */
+const MAX_ERRORS = 10;
 
 export interface ResponseToValidate {
   status: number;
@@ -13,22 +19,29 @@ export interface ResponseToValidate {
 
 export type ContractValidator = ReturnType<typeof createContractValidator>;
 
-/** Validates responses, and looks up prices and error codes, by the OpenAPI document of the contract. */
-export function createContractValidator(document: Json) {
-  const ajv = new Ajv2020({ strict: false, allErrors: true });
+function createSchemaCompiler(document: Json, allErrors: boolean) {
+  const ajv = new Ajv2020({ strict: false, allErrors });
   formats.default(ajv);
   ajv.addSchema({ $id: 'contract', ...document });
   const validators = new Map<string, ValidateFunction>();
-  const getOperation = (path: string) => document.paths[path]?.post;
+  return {
+    ajv,
+    /** Compiles the schema at a path in the document. */
+    compile(...parts: (string | number)[]): ValidateFunction {
+      const pointer = parts
+        .map((part) => `/${encodeURIComponent(String(part).replaceAll('~', '~0').replaceAll('/', '~1'))}`)
+        .join('');
+      const known = validators.get(pointer) ?? ajv.compile({ $ref: `contract#${pointer}` });
+      validators.set(pointer, known);
+      return known;
+    },
+  };
+}
 
-  function getValidator(...parts: (string | number)[]): ValidateFunction {
-    const pointer = parts
-      .map((part) => `/${encodeURIComponent(String(part).replaceAll('~', '~0').replaceAll('/', '~1'))}`)
-      .join('');
-    const known = validators.get(pointer) ?? ajv.compile({ $ref: `contract#${pointer}` });
-    validators.set(pointer, known);
-    return known;
-  }
+/** Validates responses, and looks up prices and error codes, by the OpenAPI document of the contract. */
+export function createContractValidator(document: Json) {
+  const [allErrors, firstError] = [createSchemaCompiler(document, true), createSchemaCompiler(document, false)];
+  const getOperation = (path: string) => document.paths[path]?.post;
 
   /** Describes what the document expects instead of this response. Undefined: it is valid, or not documented. */
   function findMismatch(method: string, path: string, response: ResponseToValidate): string | undefined {
@@ -37,16 +50,14 @@ export function createContractValidator(document: Json) {
     const documented = operation.responses[response.status];
     if (!documented) return `one of the statuses ${Object.keys(operation.responses).join(', ')}`;
     const type = (response.headers.get('content-type') ?? '').split(';', 1)[0]!;
-    if (!documented.content[type]) return `the content type ${Object.keys(documented.content).join(' or ')}`;
-    let value: Json = response.text;
-    try {
-      if (type === 'application/json') value = JSON.parse(response.text);
-    } catch {
-      return 'JSON';
-    }
-    const validate = getValidator('paths', path, 'post', 'responses', response.status, 'content', type, 'schema');
+    if (!Object.hasOwn(documented.content, type))
+      return `the content type ${Object.keys(documented.content).join(' or ')}`;
+    const value: Json = type === 'application/json' ? parseBody(response.text) : response.text;
+    if (value === undefined) return 'JSON';
+    const { ajv, compile } = response.text.length > MAX_CHARACTERS_FOR_ALL_ERRORS ? firstError : allErrors;
+    const validate = compile('paths', path, 'post', 'responses', response.status, 'content', type, 'schema');
     if (validate(value)) return undefined;
-    return `a body in which ${ajv.errorsText(validate.errors, { dataVar: 'the body' })}`;
+    return `a body in which ${ajv.errorsText(validate.errors?.slice(0, MAX_ERRORS), { dataVar: 'the body' })}`;
   }
 
   return {

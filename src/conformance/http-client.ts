@@ -1,10 +1,11 @@
+import { parseJson } from '../core/json.ts';
 import type { Json } from '../openapi/json-schema.ts';
 
 export interface HttpResponse {
   status: number;
   headers: Headers;
   text: string;
-  /** Parsed JSON. Undefined: the body is not JSON. */
+  /** Parsed JSON. Undefined: the body is not JSON, or nested deeper than any in the contract. */
   body: Json;
   /** Whether the body arrived completely. */
   isWhole: boolean;
@@ -13,22 +14,32 @@ export interface HttpResponse {
 }
 
 /** The longest text in the contract has a few kilobytes. */
-const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
+const MAX_RESPONSE_BYTES = 512 * 1024;
+/** Deeper than any body of the API, so that no function that recurses into a body overflows the call stack. */
+const MAX_NESTING = 64;
 /** Text streams take up to a minute. */
 const RESPONSE_TIMEOUT_MS = 120_000;
 
-/** Sends a request. @throws TypeError or DOMException when the server does not respond, as fetch does */
-export async function request(url: string, init: RequestInit): Promise<HttpResponse> {
-  const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
+/**
+ * Sends a request to a server that may be hostile: the response is limited in time, size and depth, and redirects are
+ * not followed.
+ *
+ * @throws TypeError or DOMException when the server does not respond, as fetch does
+ */
+export async function request(url: string, init: RequestInit, timeoutMs = RESPONSE_TIMEOUT_MS): Promise<HttpResponse> {
+  const signal = AbortSignal.timeout(timeoutMs);
   const response = await fetch(url, { ...init, redirect: 'manual', signal });
   const { text, isWhole, isCut } = await readBody(response);
-  let body: Json;
+  return { status: response.status, headers: response.headers, text, body: parseBody(text), isWhole, isCut };
+}
+
+/** Parses a body. Undefined: it is not JSON, or nested deeper than any body of the API. */
+export function parseBody(text: string): Json {
   try {
-    body = JSON.parse(text);
+    return parseJson(text, MAX_NESTING);
   } catch {
-    body = undefined;
+    return undefined;
   }
-  return { status: response.status, headers: response.headers, text, body, isWhole, isCut };
 }
 
 /** Reads a body up to its end, its maximum size or the point where the connection breaks. */

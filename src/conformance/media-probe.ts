@@ -14,8 +14,9 @@ export interface MediaInfo {
 
 /** Long enough for a 4K video over a slow connection. */
 const FETCH_TIMEOUT_MS = 120_000;
-/** Results have at most a few tens of MB. */
-const MAX_FILE_BYTES = 512 * 1024 * 1024;
+/** Results have at most a few tens of MB. Videos are not held in memory. */
+const MAX_VIDEO_BYTES = 512 * 1024 * 1024;
+const MAX_IMAGE_BYTES = 64 * 1024 * 1024;
 
 /** Fetches a file and reads its properties. @throws Mismatch when it is neither a video nor an image */
 export async function probeMedia(url: string): Promise<MediaInfo> {
@@ -36,7 +37,7 @@ export async function probeMedia(url: string): Promise<MediaInfo> {
 
 async function probeVideo(body: AsyncIterable<Uint8Array>): Promise<MediaInfo | undefined> {
   const probe = new Mp4Probe();
-  for await (const chunk of readChunks(body)) probe.write(chunk);
+  for await (const chunk of readChunks(body, MAX_VIDEO_BYTES)) probe.write(chunk);
   const movie = await probe.end();
   if (!movie.ok) return undefined;
   const { width, height, durationMs, hasSound } = movie;
@@ -45,17 +46,17 @@ async function probeVideo(body: AsyncIterable<Uint8Array>): Promise<MediaInfo | 
 
 async function probeImage(body: AsyncIterable<Uint8Array>): Promise<MediaInfo> {
   const chunks: Buffer[] = [];
-  for await (const chunk of readChunks(body)) chunks.push(chunk);
+  for await (const chunk of readChunks(body, MAX_IMAGE_BYTES)) chunks.push(chunk);
   const { default: sharp } = await import('sharp');
   const { width, height } = await sharp(Buffer.concat(chunks)).metadata();
   return { kind: 'image', width, height, seconds: 0, hasSound: false };
 }
 
-async function* readChunks(body: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+async function* readChunks(body: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Buffer> {
   let bytes = 0;
   for await (const chunk of body) {
     bytes += chunk.length;
-    if (bytes > MAX_FILE_BYTES) throw new RangeError('the file is larger than any result');
+    if (bytes > maxBytes) throw new RangeError('the file is larger than any result');
     yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   }
 }

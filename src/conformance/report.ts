@@ -1,4 +1,5 @@
 import { XMLBuilder } from 'fast-xml-parser';
+import { escapeControlChars, toPrintableJson } from '../core/control-chars.ts';
 import type { Provenance } from '../http/pipeline/route-docs.ts';
 import type { CaseOutcome } from './runner.ts';
 
@@ -79,7 +80,7 @@ function toJson(report: VerifyReport): string {
       Object.fromEntries(RESULTS.map((result) => [result, countOutcomes(report, result, provenance)])),
     ]),
   );
-  return JSON.stringify({ ...report, totals }, null, 2);
+  return toPrintableJson({ ...report, totals });
 }
 
 /** Formats the report for Jenkins, GitLab and other CI servers, with one test suite per provenance. */
@@ -110,15 +111,3 @@ function toJUnit(report: VerifyReport): string {
 
 /** Replaces the characters that XML does not allow, not even escaped. */
 const toXmlText = (text: string) => text.replace(/(?![\t\n\r])\p{Cc}|[\ufffe\uffff]|\p{Surrogate}/gu, '\ufffd');
-
-const SHORT_ESCAPES: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
-
-/**
- * Escapes the characters that move the cursor of a terminal, change its colours or reverse the direction of text. Text
- * from servers and files must pass through here before it is printed.
- */
-export const escapeControlChars = (text: string): string =>
-  text.replace(
-    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
-    (character) => SHORT_ESCAPES[character] ?? `\\u{${character.codePointAt(0)!.toString(16)}}`,
-  );

@@ -1,7 +1,7 @@
 import PQueue from 'p-queue';
 import type { Provenance } from '../http/pipeline/route-docs.ts';
 import { type Case, createCaseContext, type Target } from './case-context.ts';
-import { Aborted, Mismatch, Skipped } from './case-errors.ts';
+import { Aborted, Mismatch, Skipped, truncate } from './case-errors.ts';
 import type { ContractValidator } from './contract-validator.ts';
 
 export interface CaseOutcome {
@@ -55,7 +55,12 @@ export async function runCases(
       else if (error instanceof Aborted) {
         abortReason = error.message;
         recordOutcome({ result: 'not checked', why: abortReason, isLast: true });
-      } else recordOutcome({ result: 'differs', expected: 'a response that can be parsed', actual: String(error) });
+      } else
+        recordOutcome({
+          result: 'differs',
+          expected: 'a response that can be parsed',
+          actual: truncate(String(error)),
+        });
     } finally {
       await context.end().catch(() => {});
     }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseJson } from '../core/json.ts';
 import type { Provenance } from '../http/pipeline/route-docs.ts';
 import type { Json } from './json-schema.ts';
 
@@ -62,12 +63,15 @@ export function readSamples(dir: string): WireSample[] {
     .map((file) => parseWireSample(file.slice(0, -'.json'.length), readFileSync(join(dir, file), 'utf8')));
 }
 
+/** Deeper than any body of the API. Recordings of other servers may be nested up to here. */
+const MAX_NESTING = 64;
+
 /** Earlier versions wrote provenance as a letter in `mark`. */
 const PROVENANCE_OF_MARK: Record<string, Provenance> = { D: 'documented', C: 'observed', X: 'assumed' };
 
-/** Parses a sample file. `path` without its extension becomes the id, unless the file has one. */
+/** Parses a sample file. `path` without its extension becomes the id, unless the file has one. @throws Error if invalid */
 export function parseWireSample(path: string, json: string): WireSample {
-  const { mark, ...sample } = JSON.parse(json);
+  const { mark, ...sample } = parseJson(json, MAX_NESTING) as Json;
   return {
     id: path.replaceAll('\\', '/'),
     ...(mark !== undefined && { provenance: PROVENANCE_OF_MARK[mark] ?? mark }),

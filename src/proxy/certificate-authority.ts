@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { SetupError } from '../core/errors.ts';
 import { lazy } from '../core/file-descriptors.ts';
-import { makeDir } from '../core/storage/database.ts';
+import { makeDir, readTextFile } from '../core/files.ts';
 import { systemClock } from '../core/time/clock.ts';
 import type { KeyAndCertificate, Validity } from './certificates.ts';
 import { isVendorHost, VENDOR_HOST } from './vendor-hosts.ts';
 
 const FILE = 'authority.pem';
+/** A key and a certificate have about two kilobytes. */
+const MAX_FILE_BYTES = 64 * 1024;
 const DAY_MS = 86_400_000;
 const AUTHORITY_DAYS = 3650;
 /** Some systems reject server certificates that are valid for longer. */
@@ -83,9 +85,7 @@ async function loadOrCreate(path: string): Promise<KeyAndCertificate> {
 
 function readIfExists(path: string): string | undefined {
   try {
-    // Reading a named pipe would wait for a writer.
-    if (!statSync(path).isFile()) throw new Error('it is not a regular file');
-    return readFileSync(path, 'utf8');
+    return readTextFile(path, MAX_FILE_BYTES);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new SetupError(`${path} cannot be read: ${(cause as Error).message}.`, { cause });
@@ -98,7 +98,7 @@ async function createFile(path: string): Promise<string> {
   const { key, certificate } = await toPem(await generateAuthority());
   const tempPath = `${path}.${randomUUID()}`;
   try {
-    makeDir(dirname(path));
+    makeDir(dirname(path), 0o700);
     writeFileSync(tempPath, `${key}\n${certificate}\n`, { mode: 0o600, flag: 'wx' });
     linkOrRename(tempPath, path);
   } catch (cause) {

@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import { SetupError } from '../core/errors.ts';
 import type { Rule } from '../core/faults/fault-rules.ts';
+import { readTextFile } from '../core/files.ts';
+import { parseJson } from '../core/json.ts';
 import type { PriceOverrides, PriceTable } from '../core/ledger/prices.ts';
 import type { ClockMode } from '../core/time/clock.ts';
 import { FAMILIES } from '../families/index.ts';
@@ -11,6 +12,10 @@ import { apiKey, PROFILE, resolveProfile, strict } from '../http/account-profile
 import { DEFAULT_SEED_FILE } from '../paths.ts';
 
 const MAX_PRICE = 1_000_000_000;
+/** Enough for a hundred thousand accounts. */
+const MAX_FILE_BYTES = 32 * 1024 * 1024;
+/** As deep as the body of a request, because a fault rule may have such a body. */
+const MAX_NESTING = 512;
 
 /** A strict object of optional fields whose error for an unknown field lists the known ones. */
 function partialObject<T extends z.ZodType>(shape: Record<string, T>) {
@@ -74,8 +79,8 @@ export function readSeedFile(file: string | undefined, defaults: SeedDefaults): 
     accounts = loadSeedFile(DEFAULT_SEED_FILE).accounts ?? [],
     prices,
   } = loadSeedFile(file ?? DEFAULT_SEED_FILE);
-  const keys = accounts.map(({ key }) => key);
-  const duplicateKey = keys.find((key, index) => keys.indexOf(key) !== index);
+  const keys = new Set<string>();
+  const duplicateKey = accounts.find(({ key }) => keys.size === keys.add(key).size)?.key;
   if (duplicateKey)
     throw new SetupError(`The seed file ${file} has the key ${duplicateKey} twice; remove one of the two.`);
 
@@ -110,16 +115,19 @@ export function parseSeedFile(file: string, content: unknown): z.output<typeof S
   throw new SetupError(`The seed file ${file} is invalid at ${location.replace(/^\./, '') || 'its top'}: ${message}.`);
 }
 
-function readJsonFile(file: string): unknown {
+/** Reads the content of a seed file without validating it. @throws SetupError when it cannot be read or is not JSON */
+export function readJsonFile(file: string): unknown {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
-  } catch {
-    throw new SetupError(`The seed file ${file} cannot be read; check the path after --seed-file.`);
+    text = readTextFile(file, MAX_FILE_BYTES);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason = code === 'ENOENT' ? '; check the path after --seed-file' : `: ${message}`;
+    throw new SetupError(`The seed file ${file} cannot be read${reason}.`, { cause });
   }
   try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new SetupError(`The seed file ${file} is not valid JSON: ${(error as Error).message}.`);
+    return parseJson(text, MAX_NESTING);
+  } catch (cause) {
+    throw new SetupError(`The seed file ${file} is not valid JSON: ${(cause as Error).message}.`, { cause });
   }
 }

@@ -179,7 +179,11 @@ describe('import', () => {
   });
 
   it.each<[string, (dir: string) => void, string]>([
-    ['a named pipe', (dir) => execFileSync('mkfifo', [join(dir, 'a.json')]), 'a.json cannot be read: it is not a file'],
+    [
+      'a named pipe',
+      (dir) => execFileSync('mkfifo', [join(dir, 'a.json')]),
+      'a.json cannot be read: it is not a regular file',
+    ],
     [
       'a name with control characters',
       (dir) => writeSample(dir, 'a.json', createSample({ name: 'a\u001b[31mb' })),

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
+import { readRegularFile } from '../../core/files.ts';
 import { VENDOR_HOST } from '../../proxy/vendor-hosts.ts';
 
 export interface ProxyEnvironment {
@@ -20,6 +20,8 @@ const CA_BUNDLE_VARIABLES = [
   'REQUESTS_CA_BUNDLE',
   'DENO_CERT',
 ];
+/** The bundles of operating systems have less than half a megabyte. */
+const MAX_BUNDLE_BYTES = 16 * 1024 * 1024;
 const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '::1'];
 
 /**
@@ -72,7 +74,7 @@ export function buildCaBundle(certificate: string, env: NodeJS.ProcessEnv): stri
 
 function readOrEmpty(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readRegularFile(file, MAX_BUNDLE_BYTES).toString('utf8');
   } catch {
     return '';
   }

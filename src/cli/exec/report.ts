@@ -1,4 +1,5 @@
 import type { Finding, LedgerEntry } from '../../client/types.ts';
+import { toPrintableLine } from '../../core/control-chars.ts';
 import type { App } from '../../http/context.ts';
 
 /**
@@ -45,7 +46,8 @@ export async function createReport(
   const { payload } = await app.inject('/metrics');
   const unauthorized = Number(/^nanophoto_unauthorized_total (\d+)$/m.exec(payload)?.[1]);
   if (unauthorized > 0) lines.push(`${pluralize(unauthorized, 'request')} with an unknown or missing key got 401.`);
-  return { text: lines.join('\n'), findingCount };
+  // Findings quote the client.
+  return { text: lines.map(toPrintableLine).join('\n'), findingCount };
 }
 
 const pluralize = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;

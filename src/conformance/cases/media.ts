@@ -147,6 +147,9 @@ export function getExpectedTraits(validator: ContractValidator, path: string, bo
   );
 }
 
+/** More than any response of the API has. */
+const MAX_FILES = 50;
+
 /** Fetches all files of a response and checks them. A storyboard is only checked to be an image. */
 export async function assertFiles(
   context: CaseContext,
@@ -155,6 +158,7 @@ export async function assertFiles(
 ): Promise<void> {
   const urls = [...text.matchAll(/"(\w+)":\s*"(https?:\/\/[^"]+)"/g)];
   if (urls.length === 0) throw new Mismatch('the URL of a file', text);
+  if (urls.length > MAX_FILES) throw new Mismatch(`at most ${MAX_FILES} URLs of files`, text);
   for (const [, field, url = ''] of urls) {
     const file = await context.probeMedia(url);
     const applicableTraits = file.kind === 'image' && field !== 'imageUrl' ? [] : traits;

@@ -1,8 +1,8 @@
+import { toPrintableJson, toPrintableLine } from '../../core/control-chars.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import type { WireSample } from '../../openapi/wire-samples.ts';
 import { excerpt, Mismatch } from '../case-errors.ts';
 import type { ContractValidator } from '../contract-validator.ts';
-import { escapeControlChars } from '../report.ts';
 import type { CaseOutcome } from '../runner.ts';
 import type { RecordedSample } from './exchange-log.ts';
 import { isVolatileMatch } from './sample-matching.ts';
@@ -127,12 +127,14 @@ function firstDifference(recorded: Json, emulated: Json, path = '', name = ''): 
   }
   for (const field of new Set([...Object.keys(recorded), ...Object.keys(emulated)])) {
     const childPath = Array.isArray(recorded) ? `${path}[${field}]` : path ? `${path}.${field}` : field;
-    const found = firstDifference(recorded[field], emulated[field], childPath, field);
+    const found = firstDifference(getOwn(recorded, field), getOwn(emulated, field), childPath, field);
     if (found) return found;
   }
   return Object.keys(recorded).join() === Object.keys(emulated).join() ? undefined : { path, isOrder: true };
 }
 
+/** Not inherited: a recording may have fields with names such as `constructor`. */
+const getOwn = (value: Json, field: string): Json => (Object.hasOwn(value, field) ? value[field] : undefined);
 const isContainer = (value: Json) => typeof value === 'object' && value !== null;
 
 export interface DriftReport {
@@ -150,7 +152,7 @@ export function formatDriftReport(report: DriftReport, format: 'human' | 'json')
   const differing = getDriftedRows(report);
   const agree = report.rows.length - differing.length;
   if (format === 'json') {
-    return JSON.stringify({ ...report, rows: differing, agree, differ: differing.length }, null, 2);
+    return toPrintableJson({ ...report, rows: differing, agree, differ: differing.length });
   }
   const { dir, emulator, version } = report;
   return [
@@ -172,5 +174,5 @@ function formatRow({ id, name, contract, emulator, recorded, difference }: Drift
     `           recorded  ${formatStatus(recorded)}, ${recorded.at ?? 'no date'}, ${recorded.source}`,
     `           first     ${difference}`,
   ];
-  return ['', ...lines.map(escapeControlChars)];
+  return ['', ...lines.map(toPrintableLine)];
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createRedactor, redactDeep } from '../../http/redaction.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import type { WireSample } from '../../openapi/wire-samples.ts';
@@ -26,7 +27,7 @@ export function createExchangeLog(options: {
   getFourSecondVideo: () => Buffer;
 }) {
   const { url, nowMs } = options;
-  const cases = new Map<string, { count: number; last: Exchange | undefined; keys: Set<string> }>();
+  const cases = new Map<string, { count: number; lastPoll: string | undefined; keys: Set<string> }>();
   const { origin, pathname } = new URL(url);
   const source = `Recorded from ${(origin + pathname).replace(/\/+$/, '')}`;
   const fourSecondUpload = options.getFourSecondVideo().toString('base64');
@@ -38,10 +39,11 @@ export function createExchangeLog(options: {
      */
     add(exchange: Exchange, { id, name, provenance }: CaseInfo): RecordedSample | undefined {
       if (!exchange.response.isWhole) return undefined;
-      const known = cases.get(id) ?? { count: 0, last: undefined, keys: new Set(options.keys) };
+      const known = cases.get(id) ?? { count: 0, lastPoll: undefined, keys: new Set(options.keys) };
       if (exchange.key !== null) known.keys.add(exchange.key);
-      const isRepeatedPoll = known.last && isInProgress(known.last.response) && isSameRequest(known.last, exchange);
-      cases.set(id, { ...known, count: known.count + (isRepeatedPoll ? 0 : 1), last: exchange });
+      const digest = getRequestDigest(exchange);
+      const lastPoll = isInProgress(exchange.response) ? digest : undefined;
+      cases.set(id, { ...known, count: known.count + (known.lastPoll === digest ? 0 : 1), lastPoll });
       const sample = {
         name,
         source,
@@ -65,8 +67,11 @@ export function createExchangeLog(options: {
   };
 }
 
-const isSameRequest = (a: Exchange, b: Exchange) =>
-  a.method === b.method && a.path === b.path && JSON.stringify(a.requestBody) === JSON.stringify(b.requestBody);
+/** Identifies equal requests. Keeping whole exchanges would add up: bodies and responses can be large. */
+const getRequestDigest = ({ method, path, requestBody }: Exchange) =>
+  createHash('sha256')
+    .update(JSON.stringify([method, path, requestBody]))
+    .digest('base64');
 
 function toSampleRequest({ method, path, requestBody, isRawText: isText }: Exchange): WireSample['request'] {
   return {

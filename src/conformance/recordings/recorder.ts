@@ -1,18 +1,12 @@
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { accessSync, constants, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { SetupError } from '../../core/errors.ts';
+import { makeDir, readTextFile } from '../../core/files.ts';
 import type { CaseInfo, Exchange } from '../case-context.ts';
 import type { ExchangeLog } from './exchange-log.ts';
+
+/** Far more than the sample of the largest response has. */
+const MAX_SAMPLE_BYTES = 32 * 1024 * 1024;
 
 /** Replaces the characters that are not allowed in file names on every system. */
 const sampleFilePath = (dir: string, id: string, exchange = 1) =>
@@ -25,7 +19,7 @@ const sampleFilePath = (dir: string, id: string, exchange = 1) =>
  */
 export function createRecorder(dir: string, ids: readonly string[], log: ExchangeLog) {
   withWriteErrors(dir, () => {
-    mkdirSync(dir, { recursive: true });
+    makeDir(resolve(dir), 0o777);
     accessSync(dir, constants.W_OK);
     for (const id of ids) assertOwnRecording(sampleFilePath(dir, id), id);
   });
@@ -41,7 +35,7 @@ export function createRecorder(dir: string, ids: readonly string[], log: Exchang
         withWriteErrors(file, () => {
           if (sample.exchange === 1) removeOldRecordings(dir, caseInfo.id);
           assertOwnRecording(file, caseInfo.id);
-          mkdirSync(dirname(file), { recursive: true });
+          makeDir(resolve(dirname(file)), 0o777);
           writeFileSync(file, `${JSON.stringify(sample, null, 2)}\n`);
         });
       } catch (error) {
@@ -76,8 +70,7 @@ function assertOwnRecording(file: string, id: string): void {
 
 function isRecordingOf(file: string, id: string): boolean {
   try {
-    if (!statSync(file).isFile()) return false;
-    const sample = JSON.parse(readFileSync(file, 'utf8'));
+    const sample = JSON.parse(readTextFile(file, MAX_SAMPLE_BYTES));
     return sample.case === id && typeof sample.recordedAt === 'string';
   } catch {
     return false;

@@ -1,6 +1,7 @@
 import type { CannedResponse, Rule } from '../../client/types.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import type { WireSample } from '../../openapi/wire-samples.ts';
+import { parseBody } from '../http-client.ts';
 
 /** Fields with text by the user, the most distinctive first. */
 const DISTINCTIVE_FIELDS = ['prompt', 'topic', 'adTheme', 'share_link', 'videoUrl', 'imageUrl'];
@@ -13,7 +14,7 @@ const KEY_PLACEHOLDER = '[key]';
 export function ruleFromSample({ request, response }: WireSample): Rule | string {
   const { method = 'POST', path, text } = request;
   if (method !== 'POST') return `rules only apply to POST requests, not to ${method}`;
-  const body = text === undefined ? request.body : parseJson(text);
+  const body = text === undefined ? request.body : parseBody(text);
   if (body === undefined) return 'a request that is not JSON is rejected before any rule applies';
   if (Array.isArray(response.text)) return 'it has patterns instead of a text';
   const contains = findDistinctiveText(body);
@@ -29,14 +30,6 @@ function toCannedResponse({ status, contentType, headers, body, text }: WireSamp
     // If a sample has both, `text` is the exact text of `body`.
     ...(text ? { text: text as string } : body !== undefined && { body }),
   };
-}
-
-function parseJson(text: string): Json {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Finds a text that identifies the request, escaped as in JSON. */

@@ -3,29 +3,34 @@ import { lazy } from '../../core/file-descriptors.ts';
 import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { getRequestOrigin } from '../../http/urls.ts';
+import { cacheDocument } from '../../openapi/document-cache.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 
 const loadModule = lazy(() => import('../openapi-document.ts'));
 
 /** Serves the OpenAPI document of the control plane, which describes this operation as well. */
-export const openApiOperations = ({ settings }: HttpContext, getOperations: () => Operation[]): Operation[] => [
-  defineOperation({
-    method: 'GET',
-    path: '/__admin/openapi.json',
-    name: 'getOpenApi',
-    tag: 'emulator',
-    summary: 'Get this document',
-    description: 'Generated from the schemas that validate the requests.',
-    query: strict({}),
-    responses: { 200: z.looseObject({ openapi: z.string() }) },
-    codes: ['TOO_MANY_OPEN_FILES'],
-    isOpen: true,
-    async handler(request, reply) {
-      const { createControlDocument } = await loadModule();
-      // Browser-based API tools read the document from other origins; it contains no secrets.
-      reply.header('access-control-allow-origin', '*');
-      const url = getRequestOrigin(request);
-      return createControlDocument({ operations: getOperations(), version: settings.version, url });
-    },
-  }),
-];
+export const openApiOperations = ({ settings }: HttpContext, getOperations: () => Operation[]): Operation[] => {
+  const getDocument = cacheDocument(async (url) => {
+    const { createControlDocument } = await loadModule();
+    return createControlDocument({ operations: getOperations(), version: settings.version, url });
+  });
+  return [
+    defineOperation({
+      method: 'GET',
+      path: '/__admin/openapi.json',
+      name: 'getOpenApi',
+      tag: 'emulator',
+      summary: 'Get this document',
+      description: 'Generated from the schemas that validate the requests.',
+      query: strict({}),
+      responses: { 200: z.looseObject({ openapi: z.string() }) },
+      codes: ['TOO_MANY_OPEN_FILES'],
+      isOpen: true,
+      async handler(request, reply) {
+        // Browser-based API tools read the document from other origins; it contains no secrets.
+        reply.header('access-control-allow-origin', '*');
+        return reply.type('application/json; charset=utf-8').send(await getDocument(getRequestOrigin(request)));
+      },
+    }),
+  ];
+};

@@ -1,7 +1,8 @@
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { SetupError } from '../errors.ts';
+import { makeDir } from '../files.ts';
 
 export type Db = Database.Database;
 
@@ -41,7 +42,8 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
   const file = join(dataDir, FILE_NAME);
   let db: Db | undefined;
   try {
-    makeDir(dataDir);
+    // Prompts and keys are stored here, so the mode does not depend on the umask.
+    makeDir(dataDir, 0o700);
     // Owner only: the file holds keys and prompts. SQLite gives its -wal and -shm files the same mode.
     if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600));
     db = connect(file);
@@ -73,15 +75,6 @@ function connect(file: string): Db {
       { cause },
     );
   }
-}
-
-/** Creates a directory and its parents; mkdirSync's `recursive` option never returns for a path below /proc. */
-export function makeDir(dir: string): void {
-  if (dirname(dir) !== dir) makeDir(dirname(dir));
-  const stats = statSync(dir, { throwIfNoEntry: false });
-  // Prompts and keys are stored here, so the mode does not depend on the umask.
-  if (!stats) mkdirSync(dir, { mode: 0o700 });
-  else if (!stats.isDirectory()) throw new SetupError(`${dir} is a file; choose a directory with --data-dir.`);
 }
 
 /** Statements that must live as long as their database, see `queryValue`. */
@@ -165,5 +158,5 @@ function toSetupError(error: unknown, dataDir: string, file: string): Error {
   const matchedCode = Object.keys(advice).find((prefix) => code === prefix || code?.startsWith(`${prefix}_`));
   return matchedCode
     ? new SetupError(advice[matchedCode], { cause: error })
-    : new SetupError(`${file}: ${message}`, { cause: error });
+    : new SetupError(`${file} cannot be opened: ${message}.`, { cause: error });
 }

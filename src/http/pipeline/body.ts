@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { EmulatorError } from '../../core/errors.ts';
+import { JsonNestingError, parseJson } from '../../core/json.ts';
 
 /**
  * A client that is still sending its body may never read an error response. Up to this many bytes over the limit are
@@ -76,37 +77,12 @@ export function parseJsonBody(request: FastifyRequest, bytes: Buffer): unknown {
 
 /** Parses JSON. @throws BODY_NOT_JSON when the text is not JSON or nested too deep to be processed */
 export function parseJsonText(text: string): unknown {
-  let value: unknown;
   try {
-    value = JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
-  } catch {
-    throw new EmulatorError('BODY_NOT_JSON', 'the body is not valid JSON');
-  }
-  if (text.length > 2 * MAX_NESTING && isNestedDeeper(text, MAX_NESTING)) {
-    throw new EmulatorError('BODY_NOT_JSON', `the body is nested deeper than ${MAX_NESTING} levels`);
-  }
-  return value;
-}
-
-function isNestedDeeper(json: string, max: number): boolean {
-  let depth = 0;
-  for (let at = 0; at < json.length; at++) {
-    const character = json[at];
-    if (character === '"') at = findStringEnd(json, at);
-    else if (character === '[' || character === '{') {
-      depth += 1;
-      if (depth > max) return true;
-    } else if (character === ']' || character === '}') depth -= 1;
-  }
-  return false;
-}
-
-/** Returns the index of the quote that ends the string starting at `start`. */
-function findStringEnd(json: string, start: number): number {
-  for (let end = json.indexOf('"', start + 1); ; end = json.indexOf('"', end + 1)) {
-    let backslashes = 0;
-    while (json[end - 1 - backslashes] === '\\') backslashes += 1;
-    if (backslashes % 2 === 0) return end;
+    return parseJson(text, MAX_NESTING);
+  } catch (error) {
+    // The message of a SyntaxError quotes the body, which must not get into the log.
+    const reason = error instanceof JsonNestingError ? error.message : 'not valid JSON';
+    throw new EmulatorError('BODY_NOT_JSON', `the body is ${reason}`);
   }
 }
 

@@ -79,7 +79,7 @@ describe('database file', () => {
   it('is rejected when the data directory, or a parent of it, is a file', () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'file'), '');
-    expect(() => open(join(dir, 'file'))).toThrow(/is a file; choose a directory with --data-dir/);
+    expect(() => open(join(dir, 'file'))).toThrow(/is a file; choose a directory\.$/);
     expect(() => open(join(dir, 'file', 'below'))).toThrow(/file is a file; choose a directory/);
   });
 

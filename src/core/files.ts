@@ -1,0 +1,54 @@
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { SetupError } from './errors.ts';
+
+const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * Reads a file that its user names. It never waits, as reading a named pipe or a terminal would, and never reads more
+ * than `maxBytes`, as reading a device might.
+ *
+ * @throws Error when the path is not a regular file, or it is larger or not readable
+ */
+export function readRegularFile(path: string, maxBytes: number): Buffer {
+  // Opening a device can already have an effect. The second check is for a path that has been replaced meanwhile.
+  if (!statSync(path).isFile()) throw new Error('it is not a regular file');
+  const fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    if (!fstatSync(fd).isFile()) throw new Error('it is not a regular file');
+    const chunks: Buffer[] = [];
+    // The size of the file does not say how much there is to read: the files below /proc have the size 0.
+    for (let bytes = 0; ; ) {
+      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+      const count = readSync(fd, chunk);
+      if (count === 0) return Buffer.concat(chunks);
+      chunks.push(chunk.subarray(0, count));
+      bytes += count;
+      if (bytes > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Reads a text in UTF-8, as `readRegularFile` does. @throws Error also when it is not valid UTF-8 */
+export function readTextFile(path: string, maxBytes: number): string {
+  const bytes = readRegularFile(path, maxBytes);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new Error('it is not valid UTF-8', { cause });
+  }
+}
+
+/**
+ * Creates a directory and its parents; mkdirSync's `recursive` option never returns for a path below /proc.
+ *
+ * @throws SetupError when one of them is a file, and Error when one cannot be created
+ */
+export function makeDir(dir: string, mode: number): void {
+  if (dirname(dir) !== dir) makeDir(dirname(dir), mode);
+  const stats = statSync(dir, { throwIfNoEntry: false });
+  if (!stats) mkdirSync(dir, { mode });
+  else if (!stats.isDirectory()) throw new SetupError(`${dir} is a file; choose a directory.`);
+}
