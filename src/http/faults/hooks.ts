@@ -105,6 +105,7 @@ export function createFaultHooks(context: HttpContext) {
      */
     async beforeSend(request: FastifyRequest, reply: FastifyReply, original: unknown): Promise<unknown> {
       let payload = original;
+      const { journalEntry: entry } = request.state;
       const isAccepted = !request.state.faults?.hasCannedResponse && reply.statusCode === 200 && isChargeable(request);
       const fault = isAccepted && !core.faults.isEmpty() ? fireRule(context, request, 'accepted') : undefined;
       if (fault) {
@@ -120,10 +121,12 @@ export function createFaultHooks(context: HttpContext) {
         const errorBody = await applyToAccepted(effect, request, reply);
         // The client disconnected meanwhile, and a text has been read to its end: there is nothing left to send.
         if (isFinished) throw new LostResponse();
+        if (entry && (answer || errorBody !== undefined)) entry.isReplaced = true;
         if (errorBody !== undefined) return errorBody;
         if (answer) payload = applyCannedResponse(answer as unknown as CannedResponse, request, reply);
       }
       const { truncateAfter, malformed } = request.state.faults?.responseEffect ?? {};
+      if (entry && malformed) entry.isReplaced = true;
       if (payload instanceof Readable) {
         if (malformed) return Readable.from(corrupt(payload), { objectMode: true });
         const truncatesAtAccepted = fault?.effect.truncateAfter !== undefined;
