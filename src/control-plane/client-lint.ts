@@ -38,8 +38,8 @@ export function lintClient(context: HttpContext, account: Account): LintFinding[
 const hadReceived = (later: Entry, earlier: Entry) =>
   earlier.deliveredAtSeq !== null && earlier.deliveredAtSeq < later.seq;
 
-/** The client retried if it did not receive a response: that is not a mistake. */
-const isDelivered = (entry: Entry) => entry.deliveredAtSeq !== null;
+/** Whether the client could read the result of the request. Otherwise a retry is not a mistake. */
+const isDelivered = (entry: Entry) => entry.deliveredAtSeq !== null && !entry.isReplaced;
 
 /** Groups entries by the keys that each of them has, in order. */
 function groupEntries(entries: readonly Entry[], toKeys: (entry: Entry) => readonly string[]): Map<string, Entry[]> {

@@ -45,7 +45,7 @@ export class Entry implements LogEntry {
   durationMs: number | null = null;
   /**
    * Number of the account's latest request when the response had been sent completely. Null: the response is pending,
-   * was lost, truncated or made unreadable by a fault.
+   * lost or truncated.
    */
   deliveredAtSeq: number | null = null;
   /** Whether a fault replaced or corrupted the body, so that the client cannot learn the result from it. */
@@ -138,7 +138,7 @@ export class Entry implements LogEntry {
 
   /** Records that the response has been sent completely. */
   setDelivered(): void {
-    if (!this.isReplaced) this.deliveredAtSeq = this.log.last!.seq;
+    this.deliveredAtSeq = this.log.last!.seq;
   }
 
   /** Records the end of the request; without `setResponseHead`, the response was lost. */

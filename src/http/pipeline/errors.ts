@@ -2,8 +2,9 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../../core/errors.ts';
 import { sendCannedResponse } from '../faults/canned-response.ts';
 import { dropResponse } from '../faults/effects.ts';
+import { renderInjectedError } from '../faults/injected-error.ts';
 import { InjectedError, InjectedResponse, LostResponse } from '../faults/pending-faults.ts';
-import { type CommonCode, type ErrorTable, renderError, renderInjectedError } from './error-table.ts';
+import { type CommonCode, type ErrorTable, renderError } from './error-table.ts';
 import { InvalidBody } from './validation.ts';
 
 /** Codes of the common error table for errors that Fastify throws. */
@@ -36,7 +37,7 @@ export function sendError(
     error instanceof InvalidBody
       ? renderInvalidBody(error, errors)
       : error instanceof InjectedError
-        ? renderInjectedError(error, errors, documentedErrors)
+        ? renderInjectedError(error, reply, errors, documentedErrors)
         : error instanceof EmulatorError
           ? renderError(error.code, errors, error.facts)
           : renderError(FASTIFY_CODES[(error as FastifyError).code] ?? 'INTERNAL_ERROR', errors);
