@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { describe, expect, it, vi } from 'vitest';
 import type { Rule } from '../../../src/core/faults/fault-rules.ts';
+import { chunkText } from '../../../src/families/kit/text-stream.ts';
 import { createTestEmulator } from '../../support/emulator.ts';
 import { sendRawBytes } from '../../support/raw-http.ts';
 
@@ -343,6 +344,21 @@ describe('faults in streamed texts', () => {
       expect(kinds()).toEqual(['grant', 'hold', last]);
       expect(bytes.toString('latin1').endsWith('0\r\n\r\n')).toBe(last === 'capture');
     }
+  });
+
+  it('pause once at a position between two chunks', async () => {
+    const whole = await listening();
+    const text = await (await fetch(whole.url + PROMPT, request(TOPIC))).text();
+    const truncateAfter = Buffer.byteLength(chunkText(text)[0]!);
+    const { raw, clock, kinds } = await listening(at('stream', { delayMs: 50, truncateAfter }));
+    const sleep = vi.spyOn(clock, 'sleep');
+    const response = raw(PROMPT, TOPIC);
+    while (kinds().length < 3) {
+      clock.advance(50);
+      await new Promise(setImmediate);
+    }
+    expect(dechunked((await response).bytes).toString()).toBe(text);
+    expect(sleep.mock.calls.filter(([ms]) => ms === 50)).toHaveLength(1);
   });
 
   it('hang in the middle of the text until the client disconnects', async () => {
