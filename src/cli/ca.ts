@@ -1,7 +1,7 @@
 import { SetupError } from '../core/errors.ts';
 import { openAuthority } from '../proxy/certificate-authority.ts';
 import type { Config } from '../settings/config.ts';
-import { toLocalUrl } from './healthcheck.ts';
+import { toLocalUrl } from '../settings/config.ts';
 
 /**
  * Reads the CA certificate in PEM. With a data directory, it is the one stored there, which is created if necessary;

@@ -57,7 +57,10 @@ export async function registerAdmin(app: App, context: HttpContext, families: re
       // Many clients label an empty body as a form: `curl -d ''`, wget and Python's urllib.
       guarded.addContentTypeParser('*', async (request: FastifyRequest) => {
         if (request.headers['content-length'] === '0') return {};
-        throw new EmulatorError('UNSUPPORTED_MEDIA_TYPE', 'send the body as JSON, with "Content-Type: application/json"');
+        throw new EmulatorError(
+          'UNSUPPORTED_MEDIA_TYPE',
+          'send the body as JSON, with "Content-Type: application/json"',
+        );
       });
       guarded.addHook('preValidation', async (request) => {
         if (request.body === undefined) request.body = {};

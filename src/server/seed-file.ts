@@ -118,7 +118,8 @@ function readJsonFile(file: string): unknown {
     throw new SetupError(`The seed file ${file} cannot be read; check the path after --seed-file.`);
   }
   try {
-    return JSON.parse(text);
+    // Windows editors put a byte order mark in front of the text.
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     throw new SetupError(`The seed file ${file} is not valid JSON: ${(error as Error).message}.`);
   }
