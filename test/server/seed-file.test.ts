@@ -1,5 +1,3 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readSeedFile } from '../../src/server/seed-file.ts';
 import { createTestCore } from '../support/core.ts';
@@ -29,9 +27,7 @@ describe('default seed file', () => {
 
 describe('seed file', () => {
   it('may start with a byte order mark', () => {
-    const file = join(tempDir(), 'seed.json');
-    writeFileSync(file, '\uFEFF{"accounts":[{"key":"a"}]}');
-    expect(readSeedFile(file, DEFAULTS).accounts).toMatchObject([{ key: 'a' }]);
+    expect(seedOf('\uFEFF{"accounts":[{"key":"a"}]}').accounts).toMatchObject([{ key: 'a' }]);
   });
 
   it('completes accounts from its defaults, then from the settings', () => {
