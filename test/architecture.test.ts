@@ -29,7 +29,7 @@ const LAYERS: Record<string, Layer> = {
     ],
     packages: /^(node:|fastify$|pino$|pino-pretty$|zod$)/,
   },
-  settings: { imports: ['core'], packages: /^(node:util$|zod$)/ },
+  settings: { imports: ['core'], packages: /^(node:os$|node:util$|zod$)/ },
   conformance: {
     imports: ['openapi', 'http', 'client', 'uploads', 'core'],
     packages: /^(node:|ajv(\/.*)?$|ajv-formats$|fast-xml-parser$|p-queue$|sharp$)/,

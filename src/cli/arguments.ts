@@ -47,6 +47,9 @@ const EXEC_DEFAULTS: Flags = { port: '0', 'log-level': 'warn', clock: 'auto', 'j
 /** Settings that `exec` ignores in its environment: they may be meant for another emulator that the program starts. */
 const IGNORED_BY_EXEC: readonly SettingName[] = ['port', 'data-dir', 'https-port', 'host'];
 
+/** Variables that Kubernetes sets for a service with our name. */
+const SERVICE_VARIABLE = /_SERVICE_(HOST|PORT)(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$/;
+
 /**
  * Reads the command line and the environment.
  *
@@ -91,6 +94,7 @@ export function readCommand(
   if (name === 'exec') return readExec(flags, env, [program!, ...args]);
   const warnings = Object.keys(env)
     .filter((variable) => variable.startsWith(ENV_PREFIX) && !SETTING_NAMES.map(toEnvVariable).includes(variable))
+    .filter((variable) => !SERVICE_VARIABLE.test(variable))
     .map((variable) => `${variable} is not a setting and has no effect; --help lists the settings.`);
   return { name, env, config: readConfig(flags, env), warnings };
 }

@@ -3,7 +3,7 @@ import { request } from '../conformance/http-client.ts';
 import { SetupError } from '../core/errors.ts';
 import { openAuthority } from '../proxy/certificate-authority.ts';
 import type { Config } from '../settings/config.ts';
-import { toLocalUrl } from './healthcheck.ts';
+import { toLocalUrl } from '../settings/config.ts';
 
 const TIMEOUT_MS = 10_000;
 

@@ -6,7 +6,6 @@ import type { Config } from '../settings/config.ts';
 /** Starts an emulator that runs until SIGTERM or SIGINT. @throws SetupError when it cannot start */
 export async function start(config: Config, warnings: readonly string[]): Promise<void> {
   const { logger, flush } = await createLogger(config);
-  for (const warning of warnings) logger.warn(warning);
   // Registered before anything is opened: PID 1 of a container ignores signals that it has no handler for.
   const stop = (signal: NodeJS.Signals) => {
     // A second signal exits at once.
@@ -23,7 +22,10 @@ export async function start(config: Config, warnings: readonly string[]): Promis
   const emulator = await opening;
 
   const url = await emulator.listen();
-  logger.info(
+  // A program that asked for any free port has to learn which one it is, even if it wants few lines.
+  const isPortUnknown = config.port === 0 || config.httpsPort === 0;
+  const level = isPortUnknown && !logger.isLevelEnabled('info') ? config.logLevel : 'info';
+  logger[level](
     {
       url,
       ...(config.httpsPort !== undefined && { httpsPort: emulator.httpsPort() }),
@@ -33,4 +35,6 @@ export async function start(config: Config, warnings: readonly string[]): Promis
     },
     `ready at ${url}`,
   );
+  // After the ready line, which test harnesses expect first.
+  for (const warning of warnings) logger.warn(warning);
 }

@@ -1,5 +1,12 @@
 import type * as t from './types.ts';
 
+export interface WaitOptions {
+  /** Default: `completed` or `failed`. */
+  status?: t.TaskStatus;
+  /** In wall-clock time; 10 s by default. */
+  timeoutMs?: number;
+}
+
 /** Fault rules of an account, or of all accounts: see docs/faults.md. */
 export interface FaultControl {
   /** Creates a rule. */
@@ -36,7 +43,7 @@ export interface AccountControl {
     /** The file behind a field of the task's result, such as `videoUrl`. */
     file(id: string, field: string): Promise<Uint8Array>;
     /** Resolves when the task has finished, or has the given `status`. */
-    wait(id: string, options?: { status?: t.TaskStatus; timeoutMs?: number }): Promise<t.Task>;
+    wait(id: string, options?: WaitOptions): Promise<t.Task>;
   };
   readonly faults: FaultControl;
   /** The journal: the client's requests and their responses. */

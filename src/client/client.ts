@@ -1,4 +1,4 @@
-import type { AccountControl, Control, FaultControl } from './api.ts';
+import type { AccountControl, Control, FaultControl, WaitOptions } from './api.ts';
 import type * as t from './types.ts';
 
 /** An error response of the control plane: its message, code and HTTP status. */
@@ -16,6 +16,9 @@ export class ControlError extends Error {
 
 /** Sends a request and returns the status and the parsed body, or its bytes if `isFileType` is true for its type. */
 export type Transport = (method: string, path: string, body?: unknown) => Promise<{ status: number; body: unknown }>;
+
+/** Node's `fetch` fails when a response has not started after five minutes. */
+const MAX_WAIT_PER_REQUEST_MS = 120_000;
 
 /** Whether a response of this content type is a file instead of JSON. */
 export const isFileType = (contentType: unknown) => /^(?:video|image)\//.test(String(contentType));
@@ -42,6 +45,21 @@ export function createControl(transport: Transport): Control {
       after = page.next as string | null;
     }
     return items;
+  }
+
+  /** Waits in several requests if `timeoutMs` is long. */
+  async function wait(path: string, task: string, { status, timeoutMs }: WaitOptions): Promise<t.Task> {
+    const waitOnce = (ms: number | undefined) =>
+      request<t.Task>('GET', `${path}/wait${toQueryString({ task, status, timeoutMs: ms })}`);
+    if (timeoutMs === undefined || !(timeoutMs > MAX_WAIT_PER_REQUEST_MS)) return waitOnce(timeoutMs);
+    for (let leftMs = timeoutMs; leftMs > 0; leftMs -= MAX_WAIT_PER_REQUEST_MS) {
+      try {
+        return await waitOnce(Math.min(leftMs, MAX_WAIT_PER_REQUEST_MS));
+      } catch (error) {
+        if (!(error instanceof ControlError) || error.code !== 'WAIT_TIMEOUT') throw error;
+      }
+    }
+    throw new ControlError(`Task ${task} did not reach the status within ${timeoutMs} ms.`, 'WAIT_TIMEOUT', 408);
   }
 
   const createFaultControl = (path: string): FaultControl => ({
@@ -79,7 +97,7 @@ export function createControl(transport: Transport): Control {
         complete: (id) => request('POST', `${taskPath(id)}/complete`, {}),
         fail: (id, error) => request('POST', `${taskPath(id)}/fail`, { error }),
         file: (id, field) => request('GET', `${taskPath(id)}/files/${encodeSegment(field)}`),
-        wait: (id, options = {}) => request('GET', `${accountPath}/wait${toQueryString({ task: id, ...options })}`),
+        wait: (id, options = {}) => wait(accountPath, id, options),
       },
       faults: createFaultControl(`${accountPath}/faults`),
       requests: {

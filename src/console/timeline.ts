@@ -1,4 +1,5 @@
 import type { Account, Task } from '../client/types.ts';
+import { formatDuration } from './components/format.ts';
 
 /** The account's time, `sinceMs` of wall time after the account was read. */
 export const accountNowMs = ({ clock }: Account, sinceMs: number): number =>
@@ -41,4 +42,17 @@ export function untilEndMs(tasks: readonly Task[], account: Account, nowMs: numb
   // Steps begin at whole milliseconds, so each may be rounded up by one: add a margin.
   const lastEndMs = ends.reduce((latest, one) => Math.max(latest, one), Number.NEGATIVE_INFINITY);
   return ends.length === 0 ? undefined : Math.max(0, Math.ceil(lastEndMs - nowMs) + 10);
+}
+
+/** Describes a task's current step and progress, or its outcome. */
+export function describeState(task: Task, account: Account, nowMs: number): string {
+  const { status, step, plan, result } = task;
+  if (status === 'completed') return `completed in ${formatDuration(task.simulatedMs ?? 0)}`;
+  if (status === 'failed') return `failed: ${result?.errorCode ?? ''}`;
+  const elapsedMs = simulatedMs(task, account, nowMs);
+  const stepName = step ?? 'processing';
+  if (task.dueAt === null && plan.outcome.status === 'hangs') return `${stepName}, hangs`;
+  // Shots are generated one after the other; other tasks without a due time end with their request.
+  if (task.dueAt === null) return task.family === 'veo-3' ? 'waits for an earlier shot' : stepName;
+  return `${stepName} · ${Math.floor((elapsedMs / Math.max(1, plan.endMs)) * 100)} %`;
 }

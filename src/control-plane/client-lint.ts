@@ -37,23 +37,32 @@ export function lintClient(context: HttpContext, account: Account, redact: Redac
   ];
 }
 
-/** The polls of each task, in order. */
-function groupPollsByTask(entries: readonly Entry[]): Map<string, Entry[]> {
-  const polls = new Map<string, Entry[]>();
+/** Whether the client had received the response to `earlier` when it sent `later`. */
+const hadReceived = (later: Entry, earlier: Entry) =>
+  earlier.deliveredAtSeq !== null && earlier.deliveredAtSeq < later.seq;
+
+/** Whether the client could read the result of the request. Otherwise a retry is not a mistake. */
+const isDelivered = (entry: Entry) => entry.deliveredAtSeq !== null && !entry.isReplaced;
+
+/** Groups entries by the keys that each of them has, in order. */
+function groupEntries(entries: readonly Entry[], toKeys: (entry: Entry) => readonly string[]): Map<string, Entry[]> {
+  const groups = new Map<string, Entry[]>();
   for (const entry of entries) {
-    for (const { taskId } of entry.polled) append(polls, taskId, entry);
+    for (const key of toKeys(entry)) append(groups, key, entry);
   }
-  return polls;
+  return groups;
 }
 
 function findFrequentPolls(entries: readonly Entry[]): LintFinding[] {
-  return [...groupPollsByTask(entries)].flatMap(([taskId, polls]) => {
+  const pollsByTask = groupEntries(entries, ({ polled }) => polled.map(({ taskId }) => taskId));
+  return [...pollsByTask].flatMap(([taskId, polls]) => {
     let run: Entry[] = [];
     let longestRun: Entry[] = [];
     for (const poll of polls) {
       const previous = run.at(-1);
       const minGapMs = (RECOMMENDED_POLL_INTERVALS_MS[poll.path] ?? DEFAULT_POLL_INTERVAL_MS) / 2;
-      run = previous && poll.atMs - previous.atMs < minGapMs ? [...run, poll] : [poll];
+      if (previous && isDelivered(previous) && poll.atMs - previous.atMs < minGapMs) run.push(poll);
+      else run = [poll];
       if (run.length > longestRun.length) longestRun = run;
     }
     if (longestRun.length <= MIN_SHORT_GAPS) return [];
@@ -67,41 +76,64 @@ function findFrequentPolls(entries: readonly Entry[]): LintFinding[] {
   });
 }
 
+/**
+ * A poll is late if the client already knew the end of every task that it names: vendor page "Veo 3.1", whose sample
+ * names all shots in each poll until the last one has ended.
+ */
 function findPollsAfterEnd(entries: readonly Entry[]): LintFinding[] {
-  return [...groupPollsByTask(entries)].flatMap(([taskId, polls]) => {
-    const hasReportedEnd = (entry: Entry) =>
-      entry.polled.some((poll) => poll.taskId === taskId && poll.status !== 'processing');
-    const end = polls.findIndex(hasReportedEnd);
-    const late = end === -1 ? [] : polls.slice(end + 1);
-    return createFindings('POLLED_AFTER_END', `Task ${taskId} was polled after a response had reported its end.`, late);
-  });
+  /** The first delivered response that reported the end of a task. */
+  const endOf = new Map<string, Entry>();
+  const latePolls: Entry[] = [];
+  for (const entry of entries) {
+    const isKnown = ({ taskId }: { taskId: string }) => {
+      const end = endOf.get(taskId);
+      return end !== undefined && hadReceived(entry, end);
+    };
+    if (entry.polled.length > 0 && entry.polled.every(isKnown)) latePolls.push(entry);
+    if (!isDelivered(entry)) continue;
+    for (const { taskId, status } of entry.polled) {
+      if (status !== 'processing' && !endOf.has(taskId)) endOf.set(taskId, entry);
+    }
+  }
+  const bySubject = groupEntries(latePolls, ({ polled: [first, ...others] }) => [
+    others.length === 0 ? `Task ${first!.taskId} was` : `Task ${first!.taskId} and ${others.length} more were`,
+  ]);
+  return [...bySubject].flatMap(([subject, polls]) =>
+    createFindings('POLLED_AFTER_END', `${subject} polled after a response had reported the end.`, polls),
+  );
+}
+
+/** Returns the latest response that the client had received when it sent the request at `index`. */
+function findLatestReceived(entries: readonly Entry[], index: number): Entry | undefined {
+  for (let earlier = index - 1; earlier >= 0; earlier -= 1) {
+    if (hadReceived(entries[index]!, entries[earlier]!)) return entries[earlier];
+  }
+  return undefined;
 }
 
 function findIgnoredRetryAfter(entries: readonly Entry[]): LintFinding[] {
   const early = entries.filter((entry, index) => {
-    const previous = entries[index - 1];
-    if (previous?.status !== 429) return false;
-    const waitMs = (previous.retryAfterSeconds ?? 0) * 1000;
-    return entry.atMs < previous.atMs + waitMs;
+    const latest = findLatestReceived(entries, index);
+    if (latest?.status !== 429) return false;
+    const waitMs = (latest.retryAfterSeconds ?? 0) * 1000;
+    return entry.atMs < latest.atMs + waitMs;
   });
   return createFindings('IGNORED_RETRY_AFTER', 'Requests were sent before the delay in Retry-After had passed.', early);
 }
 
 function findDuplicateSubmits({ core }: HttpContext, account: Account, entries: readonly Entry[]): LintFinding[] {
-  const seen = new Map<string, Entry[]>();
-  for (const entry of entries) {
-    if (entry.submitted.length === 0) continue;
-    append(seen, `${entry.path} ${entry.body}`, entry);
-  }
+  const jobs = groupEntries(entries, ({ submitted, path, body }) =>
+    submitted.length === 0 ? [] : [`${path} ${body}`],
+  );
   const getEndMs = (id: string) => {
     const task = core.tasks.find(account.id, id);
     return task ? (task.finishedAtMs ?? Number.POSITIVE_INFINITY) : Number.NEGATIVE_INFINITY;
   };
-  return [...seen.values()].flatMap((group) => {
+  return [...jobs.values()].flatMap((group) => {
     let latestEndMs = Number.NEGATIVE_INFINITY;
-    const resubmitted = group.filter(({ atMs, submitted }) => {
-      const wasRunning = latestEndMs > atMs;
-      latestEndMs = Math.max(latestEndMs, ...submitted.map(getEndMs));
+    const resubmitted = group.filter((entry) => {
+      const wasRunning = latestEndMs > entry.atMs;
+      if (isDelivered(entry)) latestEndMs = Math.max(latestEndMs, ...entry.submitted.map(getEndMs));
       return wasRunning;
     });
     if (resubmitted.length === 0) return [];
@@ -115,9 +147,12 @@ function findDuplicateSubmits({ core }: HttpContext, account: Account, entries: 
 function findUncollectedTasks({ core }: HttpContext, account: Account, entries: readonly Entry[]): LintFinding[] {
   const nowMs = core.timeline.nowMs(account);
   const collected = new Set(
-    entries.flatMap(({ polled }) => polled.filter(({ status }) => status !== 'processing').map(({ taskId }) => taskId)),
+    entries
+      .filter(isDelivered)
+      .flatMap(({ polled }) => polled.filter(({ status }) => status !== 'processing').map(({ taskId }) => taskId)),
   );
-  return entries.flatMap((entry) => {
+  // Without a response to the submission, the client does not know the task.
+  return entries.filter(isDelivered).flatMap((entry) => {
     const uncollected = entry.submitted.filter((id) => {
       const finishedAtMs = core.tasks.find(account.id, id)?.finishedAtMs ?? null;
       return finishedAtMs !== null && finishedAtMs + MAX_COLLECTION_DELAY_MS < nowMs && !collected.has(id);

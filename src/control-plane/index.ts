@@ -1,3 +1,5 @@
+import type { FastifyRequest } from 'fastify';
+import { EmulatorError } from '../core/errors.ts';
 import type { App, HttpContext } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
 import { createJsonParser } from '../http/pipeline/body.ts';
@@ -52,6 +54,14 @@ export async function registerAdmin(app: App, context: HttpContext, families: re
       const parse = createJsonParser(context.settings.bodyLimitBytes, {});
       guarded.removeAllContentTypeParsers();
       guarded.addContentTypeParser('application/json', parse);
+      // Many clients label an empty body as a form: `curl -d ''`, wget and Python's urllib.
+      guarded.addContentTypeParser('*', async (request: FastifyRequest) => {
+        if (request.headers['content-length'] === '0') return {};
+        throw new EmulatorError(
+          'UNSUPPORTED_MEDIA_TYPE',
+          'send the body as JSON, with "Content-Type: application/json"',
+        );
+      });
       guarded.addHook('preValidation', async (request) => {
         if (request.body === undefined) request.body = {};
       });

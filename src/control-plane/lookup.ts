@@ -7,8 +7,10 @@ import type { AccountParams, TaskParams } from './schemas.ts';
 /**
  * Finds an account by its key and applies the transitions that are due for it.
  * @throws ACCOUNT_NOT_FOUND when no account has the key
+ * @throws NOT_FOUND when the key is empty: a path such as `/__admin/accounts/` names no account
  */
 export function requireAccount(core: Core, { key }: AccountParams): Account {
+  if (key === '') throw new AdminError('NOT_FOUND');
   const account = core.accounts.find(key);
   if (!account) throw new AdminError('ACCOUNT_NOT_FOUND', key);
   core.timeline.applyIfDue(account);

@@ -105,19 +105,21 @@ function findErrorCode({
 
 const YOUTUBE_HOST = /^(?:(?:www|m|music)\.)?(?:youtube\.com|youtube-nocookie\.com)$/;
 const YOUTUBE_ID = /^[\w-]{11}$/;
+/** Embeds of a playlist and of a channel's live stream. Their names are as long as the id of a video. */
+const EMBEDS_WITHOUT_ID = ['videoseries', 'live_stream'];
 
 /** The video id of a watch, youtu.be, shorts, embed or live link; undefined for other URLs. */
 function parseYoutubeId(link: string): string | undefined {
   if (!isPublicUrl(link)) return undefined;
   const { hostname, pathname, searchParams } = new URL(link);
   const id = YOUTUBE_HOST.test(hostname)
-    ? pathname === '/watch'
+    ? /^\/watch\/?$/.test(pathname)
       ? searchParams.get('v')
       : /^\/(?:shorts|embed|live|v)\/([^/]+)\/?$/.exec(pathname)?.[1]
     : /^(?:www\.)?youtu\.be$/.test(hostname)
       ? /^\/([^/]+)\/?$/.exec(pathname)?.[1]
       : undefined;
-  return id && YOUTUBE_ID.test(id) ? id : undefined;
+  return id && YOUTUBE_ID.test(id) && !EMBEDS_WITHOUT_ID.includes(id) ? id : undefined;
 }
 
 /**

@@ -35,9 +35,13 @@ export const apiKey = z
   })
   .meta({ description: '1 to 200 visible ASCII characters, not "." or "..".' });
 export const Timestamp = z.iso
-  .datetime({ error: 'expected a timestamp such as 2026-01-31T12:00:00.000Z' })
+  .datetime()
   .meta({ id: 'Timestamp', description: "In UTC, on the account's clock.", pattern: 'Z$' });
-export const timestampMs = Timestamp.transform((text) => Date.parse(text));
+/** A timestamp in a request. Its offset is often +00:00, as in Python's `isoformat()`. */
+export const timestampMs = z.iso
+  .datetime({ offset: true, error: 'expected a timestamp with an offset, such as 2026-01-31T12:00:00.000Z' })
+  .meta({ description: "On the account's clock, with Z or an offset.", pattern: '(Z|[+-]\\d\\d:\\d\\d)$' })
+  .transform((text) => Date.parse(text));
 export const mode = z.enum(MODES).meta({ id: 'ClockMode' });
 export const requestLimit = integer(1, MAX_REQUESTS)
   .nullable()

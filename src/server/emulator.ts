@@ -8,7 +8,7 @@ import { type Clock, systemClock } from '../core/time/clock.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from '../paths.ts';
 import { openAuthority } from '../proxy/certificate-authority.ts';
 import { createConnectProxy } from '../proxy/connect-proxy.ts';
-import type { Config } from '../settings/config.ts';
+import { type Config, toLocalUrl } from '../settings/config.ts';
 import { buildApp } from './app.ts';
 import { fitToDescriptors, limitConnections } from './connection-limit.ts';
 import { LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dual-stack-listener.ts';
@@ -120,16 +120,15 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     /** Applies due transitions, then listens. Returns the URL. @throws SetupError when the address is not available */
     async listen(): Promise<string> {
       core.worker.start((error) => logger.error({ err: error }, 'the worker could not apply due transitions'));
-      if (secure) await listenOn(secure, { ...config, port: config.httpsPort! });
-      let url: string;
+      if (secure) await listenOn(secure, { flag: '--https-port', port: config.httpsPort!, host: config.host });
       try {
-        url = await app.listen({ port: config.port, host });
+        await app.listen({ port: config.port, host });
       } catch (error) {
-        throw toListenError(error, config);
+        throw toListenError(error, { flag: '--port', ...config });
       }
       if (secondHost !== undefined) await tryListenOnSecondAddress(secondHost);
       for (const server of [app.server, ...extraServers]) surviveAcceptErrors(server);
-      return url;
+      return toLocalUrl({ host, port: (app.server.address() as AddressInfo).port });
     },
     /** Returns the port for HTTPS; undefined without one. */
     httpsPort: () => (secure?.address() as AddressInfo | null)?.port,
@@ -148,7 +147,12 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
   };
 }
 
-async function listenOn(server: Server, address: Pick<Config, 'port' | 'host'>): Promise<void> {
+interface ListenAddress extends Pick<Config, 'port' | 'host'> {
+  /** The flag that sets the port. */
+  flag: string;
+}
+
+async function listenOn(server: Server, address: ListenAddress): Promise<void> {
   server.listen(address.port, address.host);
   try {
     await once(server, 'listening');
@@ -157,12 +161,12 @@ async function listenOn(server: Server, address: Pick<Config, 'port' | 'host'>):
   }
 }
 
-function toListenError(error: unknown, { port, host }: Pick<Config, 'port' | 'host'>): Error {
+function toListenError(error: unknown, { flag, port, host }: ListenAddress): Error {
   const advice: Record<string, string> = {
     EADDRINUSE:
       `Port ${port} on ${host} is in use; ` +
-      'stop the other program or choose another with --port (0 picks a free one).',
-    EACCES: `Port ${port} needs more privileges; choose one from 1024 up with --port.`,
+      `stop the other program or choose another with ${flag} (0 picks a free one).`,
+    EACCES: `Port ${port} needs more privileges; choose one from 1024 up with ${flag}.`,
     EADDRNOTAVAIL: `This machine has no address ${host}; choose another with --host.`,
     ENOTFOUND: `The name ${host} has no address; choose another with --host.`,
     EAI_AGAIN: `The name ${host} has no address; choose another with --host.`,

@@ -52,7 +52,7 @@ export function findRawValue(
   const variable = toEnvVariable(name);
   const value = env[variable];
   // Kubernetes sets …_PORT=tcp://… for a service with our name, and compose files unset a variable by emptying it.
-  if (value && !(name === 'port' && value.startsWith('tcp://'))) return { source: variable, value };
+  if (value && !(name.endsWith('port') && value.startsWith('tcp://'))) return { source: variable, value };
   if (name === 'port' && env.PORT) return { source: 'PORT', value: env.PORT };
   return undefined;
 }
@@ -85,4 +85,10 @@ export function formatSetting(name: SettingName, value: unknown): string {
   if (value === undefined) return '(none)';
   if (SECRET_SETTINGS.has(name)) return '(set)';
   return value === true ? 'on' : value === false || value === null ? 'off' : String(value);
+}
+
+/** The URL at which programs on this machine reach an emulator with these settings. */
+export function toLocalUrl({ host, port }: Pick<Config, 'host' | 'port'>): string {
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }

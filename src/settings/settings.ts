@@ -1,3 +1,4 @@
+import { homedir } from 'node:os';
 import { z } from 'zod';
 
 /** A setting. Its flag is `--name`, its environment variable NANOPHOTO_EMULATOR_NAME. */
@@ -24,6 +25,8 @@ const integerSetting = (min: number, max: number, fallback: number, description:
   setting(integer(min, max), fallback, `a whole number from ${min} to ${max}`, description);
 const onOff = z.enum(['on', 'off']).transform((word) => word === 'on');
 const nonEmpty = z.string().min(1);
+/** Shells expand `~` only at the start of a word, so not in `--data-dir=~/data`. */
+const path = nonEmpty.transform((name) => name.replace(/^~(?=\/|$)/, homedir()));
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
@@ -37,7 +40,7 @@ export const SETTINGS = {
     "also listen for HTTPS on this port, with certificates for the vendor's hosts; 0 picks a free one",
   ),
   'data-dir': setting<string | undefined>(
-    nonEmpty,
+    path,
     undefined,
     'a directory',
     'directory for accounts and tasks; without it everything is kept in memory',
@@ -66,7 +69,7 @@ export const SETTINGS = {
     'default random seed of accounts; determines ids, durations and texts',
   ),
   'seed-file': setting<string | undefined>(
-    nonEmpty,
+    path,
     undefined,
     'a file',
     'JSON file with the initial accounts; --seed with a value that ends in .json also sets this',

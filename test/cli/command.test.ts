@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { packageVersion } from '../../src/paths.ts';
 import { hasProgram, MAIN, postJson, runCommand, startCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -185,9 +186,36 @@ describe('the command', () => {
     expect(stdout).not.toContain('very-secret');
   });
 
-  it('warns about a variable with the prefix of settings that is not a setting', async () => {
-    const { lines } = await startCommand([], { NANOPHOTO_EMULATOR_SPED: '1' });
-    expect(lines()[0]).toMatchObject({ level: 40, msg: expect.stringContaining('NANOPHOTO_EMULATOR_SPED') });
+  it('warns about variables that are not settings, after the ready line, but not about those of Kubernetes', async () => {
+    const { lines } = await startCommand([], {
+      NANOPHOTO_EMULATOR_SPED: '1',
+      NANOPHOTO_EMULATOR_SERVICE_HOST: '10.0.0.1',
+      NANOPHOTO_EMULATOR_SERVICE_PORT_HTTP: '6266',
+      NANOPHOTO_EMULATOR_PORT_6266_TCP: 'tcp://10.0.0.1:6266',
+      NANOPHOTO_EMULATOR_PORT_6266_TCP_ADDR: '10.0.0.1',
+      NANOPHOTO_EMULATOR_HTTPS_PORT: 'tcp://10.0.0.1:443',
+    });
+    await vi.waitUntil(() => lines().length > 1);
+    expect(lines()).toMatchObject([
+      { level: 30, msg: expect.stringMatching(/^ready at/) },
+      { level: 40, msg: expect.stringContaining('NANOPHOTO_EMULATOR_SPED') },
+    ]);
+  });
+
+  it('announces an address that the control plane accepts when it listens on all interfaces', async () => {
+    const hasIpv6 = Object.values(networkInterfaces())
+      .flat()
+      .some((address) => address?.address === '::1');
+    for (const host of ['0.0.0.0', ...(hasIpv6 ? ['::'] : [])]) {
+      const { url } = await startCommand(['--host', host]);
+      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+      expect((await fetch(`${url}/__admin/accounts`)).status).toBe(200);
+    }
+  });
+
+  it('announces a port that it chose at any log level but silent', async () => {
+    const { ready, url } = await startCommand(['--log-level', 'error']);
+    expect(ready).toMatchObject({ level: 50, msg: `ready at ${url}` });
   });
 });
 
@@ -214,7 +242,9 @@ describe('the command exits with 2 and one sentence', () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as { port: number };
-    expect(await refused(['--port', String(port)])).toContain(`Port ${port} on 127.0.0.1 is in use`);
+    const sentence = `Port ${port} on 127.0.0.1 is in use; stop the other program or choose another with`;
+    expect(await refused(['--port', String(port)])).toContain(`${sentence} --port (0`);
+    expect(await refused(['--port', '0', '--https-port', String(port)])).toContain(`${sentence} --https-port (0`);
     other.close();
   });
 

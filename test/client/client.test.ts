@@ -53,6 +53,29 @@ describe('control-plane client', () => {
     expect((await account.tasks.fail(await order())).result).toEqual({ errorCode: 'GENERATION_FAILED' });
   });
 
+  it('tasks.wait() waits longer than one request may take', async () => {
+    const timeouts: unknown[] = [];
+    const wait = (timeoutMs: number, finishedAfter: number) => {
+      timeouts.length = 0;
+      const transport: Transport = async (_method, path) => {
+        timeouts.push(Number(new URL(path, 'http://x').searchParams.get('timeoutMs')));
+        return timeouts.length > finishedAfter
+          ? { status: 200, body: { id: 'task_1' } }
+          : { status: 408, body: { error: 'Task task_1 did not …', code: 'WAIT_TIMEOUT' } };
+      };
+      return createControl(transport).account('k').tasks.wait('task_1', { timeoutMs });
+    };
+    expect(await wait(600_000, 2)).toEqual({ id: 'task_1' });
+    expect(timeouts).toEqual([120_000, 120_000, 120_000]);
+    await expect(wait(250_000, 9)).rejects.toMatchObject({
+      message: 'Task task_1 did not reach the status within 250000 ms.',
+      code: 'WAIT_TIMEOUT',
+      status: 408,
+    });
+    expect(timeouts).toEqual([120_000, 120_000, 10_000]);
+    await expect(wait(Number.NaN, 0)).resolves.toEqual({ id: 'task_1' });
+  });
+
   it('tasks.wait() sends the task, the status and the timeout', async () => {
     const { account, clock, core, order, calls } = await createControlledEmulator();
     const [task, other] = [await order(), await order()];

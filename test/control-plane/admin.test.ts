@@ -161,6 +161,9 @@ describe('control plane', () => {
       status: 404,
       body: { error: 'No account has the key nobody.', code: 'ACCOUNT_NOT_FOUND' },
     });
+    for (const path of ['/__admin/accounts/', '/__admin/accounts//ledger']) {
+      expect(await get(path)).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
+    }
     expect(await get('/__admin/nowhere')).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
     expect(await send('POST', '/__admin/accounts/x/nowhere')).toMatchObject({
       status: 404,
@@ -187,6 +190,21 @@ describe('control plane', () => {
     expect([response.status, response.body.code]).toEqual([status, code]);
     expect(response.body.error).toContain(expectedText);
   });
+
+  it.each(['application/x-www-form-urlencoded', 'text/plain', 'application/octet-stream'])(
+    'accepts an empty body of the type %s',
+    async (contentType) => {
+      const { send } = await createTestEmulator();
+      const post = (body: string) =>
+        send('POST', '/__admin/accounts', {
+          key: null,
+          body,
+          headers: { 'content-type': contentType, 'content-length': String(body.length) },
+        });
+      expect((await post('')).status).toBe(201);
+      expect((await post('{}')).status).toBe(415);
+    },
+  );
 
   it.each(['/__admin/accounts', '/health'])(
     'requires a Host header in HTTP/1.1, in its own error format: %s',

@@ -197,7 +197,7 @@ describe('clock', () => {
   it('changes the mode and moves forward in one request', async () => {
     const { call, submit, clock } = await createControlledEmulator();
     await submit();
-    const response = await call('PUT', '/clock', { mode: 'auto', now: '2026-01-15T13:00:00.000Z' });
+    const response = await call('PUT', '/clock', { mode: 'auto', now: '2026-01-15T14:00:00.000000+01:00' });
     expect(response.body).toMatchObject({
       mode: 'auto',
       now: '2026-01-15T13:00:00.000Z',

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import type { Effect } from '../../src/core/faults/fault-rules.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 
 const GENERATE = '/api/sora-2/generate';
@@ -380,6 +381,68 @@ describe('verdict', () => {
     advance(10_000);
     await poll(taskId);
     expect((await verdict()).findings).toMatchObject([{ code: 'POLLED_AFTER_END', requests: ['3'] }]);
+  });
+
+  it('accepts polls that name finished tasks together with a running one', async () => {
+    const { post, core, account, verdict } = await createJournaledEmulator();
+    const shot = { prompt: 'p', generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' };
+    const shots = ['a', 'b'].map((id) => ({ ...shot, id }));
+    const { body } = await post('/api/veo-3/generate', { shots }, 'np_journaled');
+    const taskIds = body.shots.map(({ shotId, taskId }: Record<string, string>) => ({ shotId, taskId }));
+    const pollAll = async () => (await post('/api/veo-3/check-status', { taskIds }, 'np_journaled')).body.status;
+    for (const { taskId } of taskIds) {
+      core.timeline.advance(account('np_journaled').id, 10_000);
+      expect(await pollAll()).toBe('processing');
+      core.tasks.complete(account('np_journaled').id, taskId);
+    }
+    core.timeline.advance(account('np_journaled').id, 10_000);
+    expect(await pollAll()).toBe('completed');
+    expect(await verdict()).toEqual({ ok: true, findings: [] });
+    core.timeline.advance(account('np_journaled').id, 10_000);
+    expect(await pollAll()).toBe('completed');
+    expect((await verdict()).findings).toMatchObject([
+      { code: 'POLLED_AFTER_END', message: expect.stringMatching(/^Task task_\w+ and 1 more were polled/) },
+    ]);
+  });
+
+  it.each<[fault: string, effect: Effect]>([
+    ['truncated', { truncateAfter: 5 }],
+    ['malformed', { malformed: true }],
+    ['reset', { reset: true }],
+    ['empty', { empty: true }],
+    ['replaced by a canned response', { answer: { status: 200, text: '' } }],
+    ['replaced by an error', { errorCode: 'INTERNAL_ERROR' }],
+  ])('accepts an immediate retry after a poll whose response was %s', async (_fault, effect) => {
+    const { app, core, account, submit, advance, verdict } = await createJournaledEmulator();
+    const url = await app.listen({ port: 0, host: '127.0.0.1' });
+    const pollOnce = (taskId: string) =>
+      fetch(`${url}${CHECK}`, {
+        method: 'POST',
+        headers: { authorization: 'Bearer np_journaled', 'content-type': 'application/json' },
+        body: JSON.stringify({ taskId }),
+      })
+        .then((response) => response.json() as Promise<{ status: string }>)
+        .catch(() => undefined);
+    const taskId = await submit();
+    advance(3_600_000);
+    core.faults.add(account('np_journaled').id, { match: { endpoint: CHECK }, at: 'request', times: 5, effect });
+    for (let n = 0; n < 5; n++) expect((await pollOnce(taskId))?.status).not.toBe('completed');
+    expect((await verdict()).findings).toMatchObject([{ code: 'NEVER_COLLECTED' }]);
+    expect(await pollOnce(taskId)).toMatchObject({ status: 'completed' });
+    expect(await verdict()).toEqual({ ok: true, findings: [] });
+  });
+
+  it('accepts a second submission and an uncollected task if the response to the first was lost', async () => {
+    const { app, core, account, submit, advance, verdict, poll } = await createJournaledEmulator();
+    const url = await app.listen({ port: 0, host: '127.0.0.1' });
+    core.faults.add(account('np_journaled').id, { match: {}, at: 'accepted', times: 1, effect: { reset: true } });
+    const headers = { authorization: 'Bearer np_journaled', 'content-type': 'application/json' };
+    const body = JSON.stringify(VALID);
+    await expect(fetch(`${url}${GENERATE}`, { method: 'POST', headers, body })).rejects.toThrow();
+    const taskId = await submit();
+    advance(3_600_000);
+    await poll(taskId);
+    expect(await verdict()).toEqual({ ok: true, findings: [] });
   });
 
   it('finds requests before the Retry-After delay has passed', async () => {

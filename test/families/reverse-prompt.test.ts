@@ -62,6 +62,8 @@ describe('reverse prompt', () => {
     [{ videoSource: 'youtube', videoUrl: 'https://notyoutube.com/watch?v=W-15-UmGP5s' }, 'INVALID_YOUTUBE_URL'],
     [{ videoSource: 'youtube', videoUrl: 'https://youtube.com.evil.test/watch?v=W-15-UmGP5s' }, 'INVALID_YOUTUBE_URL'],
     [{ videoSource: 'youtube', videoUrl: 'https://example.com/a.mp4' }, 'INVALID_YOUTUBE_URL'],
+    [{ videoSource: 'youtube', videoUrl: 'https://youtube.com/embed/videoseries?list=PL1' }, 'INVALID_YOUTUBE_URL'],
+    [{ videoSource: 'youtube', videoUrl: 'https://youtube.com/embed/live_stream?channel=U' }, 'INVALID_YOUTUBE_URL'],
     [{ videoSource: 'url', videoUrl: 'a.mp4' }, 'INVALID_VIDEO_URL'],
     [{ videoSource: 'url', videoUrl: 'ftp://example.com/a.mp4' }, 'INVALID_VIDEO_URL'],
     [{ videoSource: 'url', videoUrl: 'https://example.com/a.mov' }, 'INVALID_VIDEO_URL'],
@@ -88,6 +90,7 @@ describe('reverse prompt', () => {
   it.each([
     LINK,
     'http://youtube.com/watch?list=x&v=W-15-UmGP5s',
+    'https://www.youtube.com/watch/?v=W-15-UmGP5s',
     'https://m.youtube.com/watch?v=W-15-UmGP5s&t=5',
     'https://music.youtube.com/watch?v=W-15-UmGP5s',
     'https://youtu.be/W-15-UmGP5s?si=abc',

@@ -26,6 +26,10 @@ describe('default seed file', () => {
 });
 
 describe('seed file', () => {
+  it('may start with a byte order mark', () => {
+    expect(seedOf('\uFEFF{"accounts":[{"key":"a"}]}').accounts).toMatchObject([{ key: 'a' }]);
+  });
+
   it('completes accounts from its defaults, then from the settings', () => {
     const seed = seedOf({
       defaults: { credits: 5, speed: 2 },

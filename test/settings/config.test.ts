@@ -1,3 +1,5 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readCommand } from '../../src/cli/arguments.ts';
 import { readProgrammaticOptions } from '../../src/settings/config.ts';
@@ -45,9 +47,18 @@ describe('settings', () => {
     expect(config([], { ...env, NANOPHOTO_EMULATOR_PORT: '1' })).toMatchObject({ port: 1, speed: 2 });
   });
 
-  it('ignore empty variables, and the port variable that Kubernetes sets for a service', () => {
-    const env = { NANOPHOTO_EMULATOR_PORT: 'tcp://10.0.0.1:6266', NANOPHOTO_EMULATOR_SPEED: '' };
-    expect(config([], env)).toMatchObject({ port: 6266, speed: 60 });
+  it('ignore empty variables, and the port variables that Kubernetes sets for services', () => {
+    const link = 'tcp://10.0.0.1:6266';
+    const env = { NANOPHOTO_EMULATOR_PORT: link, NANOPHOTO_EMULATOR_HTTPS_PORT: link, NANOPHOTO_EMULATOR_SPEED: '' };
+    expect(config([], env)).toMatchObject({ port: 6266, httpsPort: undefined, speed: 60 });
+  });
+
+  it('expand ~ at the start of a path', () => {
+    expect(config(['--data-dir=~/data', '--seed-file=~'])).toMatchObject({
+      dataDir: join(homedir(), 'data'),
+      seedFile: homedir(),
+    });
+    expect(config(['--data-dir=a~/b', '--seed-file=~x']).dataDir).toBe('a~/b');
   });
 
   it('treat a --seed that ends in .json as the seed file', () => {

@@ -1,5 +1,4 @@
 import type { Account, Task } from '../../client/types.ts';
-import { formatDuration } from '../components/format.ts';
 import type { AccountState } from '../state/account.ts';
 import { tickMs, wallMs } from '../time.ts';
 import { accountNowMs, simulatedMs } from '../timeline.ts';
@@ -41,15 +40,4 @@ export function TaskBar({ task, account, nowMs, scaleMs }: Props) {
       </span>
     </span>
   );
-}
-
-/** Describes a task's current step and progress, or its outcome. */
-export function describeState(task: Task, account: Account, nowMs: number): string {
-  const { status, step, plan, result } = task;
-  if (status === 'completed') return `completed in ${formatDuration(task.simulatedMs ?? 0)}`;
-  if (status === 'failed') return `failed: ${result?.errorCode ?? ''}`;
-  const elapsedMs = simulatedMs(task, account, nowMs);
-  const stepName = step ?? 'processing';
-  if (task.dueAt === null) return `${stepName}, hangs`;
-  return `${stepName} · ${Math.floor((elapsedMs / Math.max(1, plan.endMs)) * 100)} %`;
 }

@@ -16,9 +16,9 @@ import type { AccountState } from '../state/account.ts';
 import { accountPath, requestAction } from '../state/api.ts';
 import { contract } from '../state/contract.ts';
 import { getResultFields } from '../state/result-cache.ts';
-import { endsAtMs } from '../timeline.ts';
+import { describeState, endsAtMs } from '../timeline.ts';
 import { advance } from './advance.ts';
-import { currentTimeMs, describeState, exactTimeMs, TaskBar } from './task-bar.tsx';
+import { currentTimeMs, exactTimeMs, TaskBar } from './task-bar.tsx';
 
 const DEFAULT_CODE = 'GENERATION_FAILED';
 /** A documented code that tasks cannot fail with: requests get it when a concurrency limit is reached. */

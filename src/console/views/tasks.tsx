@@ -7,8 +7,9 @@ import { Thumbnail } from '../components/media.tsx';
 import { VirtualList } from '../components/virtual-list.tsx';
 import { accountHref, navigate } from '../route.ts';
 import { type AccountState, isUntouched } from '../state/account.ts';
+import { describeState } from '../timeline.ts';
 import { FirstRun } from './first-run.tsx';
-import { currentTimeMs, describeState, TaskBar } from './task-bar.tsx';
+import { currentTimeMs, TaskBar } from './task-bar.tsx';
 import { TaskDetail } from './task-detail.tsx';
 
 const ROW_PX = 64;

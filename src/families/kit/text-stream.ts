@@ -68,12 +68,14 @@ export function streamText(
     // Lets the client know at once that the request was accepted, before the first chunk.
     reply.raw.flushHeaders();
     let sentBytes = 0;
+    let hasApplied = false;
     try {
       for (const [index, chunk] of chunks.entries()) {
         if (!(await work.waitForShare((index + 1) / chunks.length))) return;
         const bytes = Buffer.from(chunk);
         const left = breakAt === undefined ? bytes.length + 1 : breakAt - sentBytes;
-        if (left >= 0 && left <= bytes.length) {
+        if (!hasApplied && left <= bytes.length) {
+          hasApplied = true;
           if (left > 0) yield bytes.subarray(0, left);
           if (!(await applyEffect())) return;
           if (left < bytes.length) yield bytes.subarray(left);

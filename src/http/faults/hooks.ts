@@ -4,7 +4,6 @@ import type { Effect, Fault, FaultContext, Stage } from '../../core/faults/fault
 import type { PlanOverrides, TaskOutcome } from '../../core/tasks/plan.ts';
 import type { HttpContext } from '../context.ts';
 import { getTaskIds } from '../journal/entry.ts';
-import { COMMON_ERRORS, type ErrorTable, renderInjectedError } from '../pipeline/error-table.ts';
 import { getAccount, getPendingFaults } from '../pipeline/request-state.ts';
 import { onFinished } from '../pipeline/response-lifecycle.ts';
 import { applyCannedResponse, type CannedResponse } from './canned-response.ts';
@@ -16,22 +15,12 @@ import {
   parseDirective,
 } from './directives.ts';
 import { closeConnection, createEffects } from './effects.ts';
+import { renderInjectedError } from './injected-error.ts';
 import { InjectedError, InjectedResponse, LostResponse } from './pending-faults.ts';
 
 const FAULT_HEADER = 'x-emulator-fault';
 /** The error code of `fail` without a code at stages where the response fails instead of a task. */
 const DEFAULT_FAILURE_CODE = 'GENERATION_FAILED';
-
-/** Common error codes that a vendor page documents. The other common errors have internal names. */
-const DOCUMENTED_COMMON_CODES = Object.keys(COMMON_ERRORS).filter(
-  (code) => !('errorCode' in COMMON_ERRORS[code as keyof typeof COMMON_ERRORS]),
-);
-
-/** Returns a predicate for the error codes that a route with this error table can send. */
-const createCodePredicate =
-  (errors: ErrorTable = {}) =>
-  (code: string) =>
-    Object.hasOwn(errors, code) ? errors[code]!.errorCode === undefined : DOCUMENTED_COMMON_CODES.includes(code);
 
 /** Applies fault rules and directives at the stages outside of a route: `request`, `charge` and `accepted`. */
 export function createFaultHooks(context: HttpContext) {
@@ -73,7 +62,7 @@ export function createFaultHooks(context: HttpContext) {
 
     /** Applies directives and the rules at `request`. Call it when the body is parsed, before validation. */
     async beforeValidation(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-      const { directive, warnings } = readDirectives(request);
+      const { directive, warnings } = readDirectives(context, request);
       request.state.journalEntry?.setWarnings(warnings);
       if (Object.keys(directive).length > 0) {
         const { errorCode, delayMs, truncateAfter } = directive;
@@ -105,6 +94,7 @@ export function createFaultHooks(context: HttpContext) {
      */
     async beforeSend(request: FastifyRequest, reply: FastifyReply, original: unknown): Promise<unknown> {
       let payload = original;
+      const { journalEntry: entry } = request.state;
       const isAccepted = !request.state.faults?.hasCannedResponse && reply.statusCode === 200 && isChargeable(request);
       const fault = isAccepted && !core.faults.isEmpty() ? fireRule(context, request, 'accepted') : undefined;
       if (fault) {
@@ -120,10 +110,12 @@ export function createFaultHooks(context: HttpContext) {
         const errorBody = await applyToAccepted(effect, request, reply);
         // The client disconnected meanwhile, and a text has been read to its end: there is nothing left to send.
         if (isFinished) throw new LostResponse();
+        if (entry && (answer || errorBody !== undefined)) entry.isReplaced = true;
         if (errorBody !== undefined) return errorBody;
         if (answer) payload = applyCannedResponse(answer as unknown as CannedResponse, request, reply);
       }
       const { truncateAfter, malformed } = request.state.faults?.responseEffect ?? {};
+      if (entry && malformed) entry.isReplaced = true;
       if (payload instanceof Readable) {
         if (malformed) return Readable.from(corrupt(payload), { objectMode: true });
         const truncatesAtAccepted = fault?.effect.truncateAfter !== undefined;
@@ -178,6 +170,7 @@ export function createFaultHooks(context: HttpContext) {
       });
       const { status, errorCode, body } = renderInjectedError(
         injected,
+        reply,
         getErrorTable(request),
         context.documentedErrors,
       );
@@ -203,7 +196,7 @@ const isChargeable = (request: FastifyRequest) => request.routeOptions.config.ki
 
 const getErrorTable = (request: FastifyRequest) => request.routeOptions.config.errors;
 const getFailureCode = (request: FastifyRequest) =>
-  createCodePredicate(getErrorTable(request))(DEFAULT_FAILURE_CODE) ? DEFAULT_FAILURE_CODE : 'INTERNAL_ERROR';
+  getErrorTable(request)?.[DEFAULT_FAILURE_CODE] ? DEFAULT_FAILURE_CODE : 'INTERNAL_ERROR';
 
 /**
  * Fires the first rule that matches at this stage and records it in the journal. Rules match the route's family and
@@ -252,9 +245,16 @@ export const formatDirective = (directive: Directive) =>
     .map(([option, value]) => (value === true ? option : `${option}=${value}`))
     .join(',');
 
-/** Reads the directives in the fault header and in the texts of a body. The header takes precedence. */
-export function readDirectives(request: FastifyRequest, body: unknown = request.body): DirectiveResult {
-  const isErrorCode = createCodePredicate(getErrorTable(request));
+/**
+ * Reads the directives in the fault header and in the texts of a body. The header takes precedence. Like rules, they
+ * can name the documented error codes of all routes.
+ */
+export function readDirectives(
+  { documentedErrors }: Pick<HttpContext, 'documentedErrors'>,
+  request: FastifyRequest,
+  body: unknown = request.body,
+): DirectiveResult {
+  const isErrorCode = (code: string) => Object.hasOwn(documentedErrors, code);
   const result = collectDirectives(body, isErrorCode);
   const header = request.headers[FAULT_HEADER];
   if (typeof header !== 'string') return result;
@@ -270,13 +270,13 @@ const NO_OVERRIDES: PlanOverrides = {};
  * texts, or by the fault header. Directives take precedence over the rule.
  */
 export function planOverridesFor(
-  context: Pick<HttpContext, 'core'>,
+  context: Pick<HttpContext, 'core' | 'documentedErrors'>,
   request: FastifyRequest,
   input: unknown,
 ): PlanOverrides {
   const ruleEffect = fireRule(context, request, 'task', { text: () => JSON.stringify(input) })?.effect;
   if (!ruleEffect && !request.state.faults) return NO_OVERRIDES;
-  const directive = request.state.faults ? readDirectives(request, input).directive : {};
+  const directive = request.state.faults ? readDirectives(context, request, input).directive : {};
   const durationMs = directive.durationMs ?? ruleEffect?.durationMs;
   const errorCode = ruleEffect?.errorCode ?? DEFAULT_FAILURE_CODE;
   const outcome: TaskOutcome | undefined =

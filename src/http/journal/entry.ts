@@ -60,6 +60,13 @@ export class Entry implements LogEntry {
   errorCode: string | null = null;
   /** Null: the request is in progress. */
   durationMs: number | null = null;
+  /**
+   * Number of the account's latest request when the response had been sent completely. Null: the response is pending,
+   * lost or truncated.
+   */
+  deliveredAtSeq: number | null = null;
+  /** Whether a fault replaced or corrupted the body, so that the client cannot learn the result from it. */
+  isReplaced = false;
   readonly headers: FastifyRequest['headers'];
   /** Names and values alternately, as they arrived. */
   readonly rawHeaders: readonly string[];
@@ -175,6 +182,11 @@ export class Entry implements LogEntry {
     this.resetSeconds = reply.getHeader('x-ratelimit-reset') as number | undefined;
     if (this.status === 429) this.retryAfterSeconds = reply.getHeader('retry-after') as number | undefined;
     this.setDuration(reply);
+  }
+
+  /** Records that the response has been sent completely. */
+  setDelivered(): void {
+    this.deliveredAtSeq = this.log.last!.seq;
   }
 
   /** Records the end of the request; without `setResponseHead`, the response was lost. */

@@ -70,4 +70,10 @@ export function registerApiHooks(app: App, context: HttpContext): void {
       })
       .catch(done);
   });
+
+  // Not called for a response that the client did not wait for, or that a fault truncated.
+  app.addHook('onResponse', (request, _reply, done) => {
+    request.state.journalEntry?.setDelivered();
+    done();
+  });
 }

@@ -1,5 +1,4 @@
 import { EmulatorError, type ErrorFacts } from '../../core/errors.ts';
-import type { InjectedError } from '../faults/pending-faults.ts';
 import type { Provenance } from './route-docs.ts';
 
 /** The response to one error code. */
@@ -145,17 +144,4 @@ export function renderError(
   const errorCode = known ? (spec.errorCode ?? code) : 'INTERNAL_ERROR';
   const body = spec.body?.(facts) ?? { success: false, error: detail ?? spec.error, errorCode };
   return { status: spec.status, errorCode, body };
-}
-
-/**
- * Returns the response to an injected error. Its code may be missing from the route's own table; `documentedErrors` has
- * the codes of all routes.
- */
-export function renderInjectedError(
-  { code, status, facts }: InjectedError,
-  errors: ErrorTable = {},
-  documentedErrors: ErrorTable = {},
-) {
-  const rendered = renderError(code, code in errors ? errors : documentedErrors, facts);
-  return { ...rendered, status: status ?? rendered.status };
 }

@@ -3,8 +3,9 @@ import { EmulatorError } from '../../core/errors.ts';
 import { isOutOfDescriptors } from '../../core/file-descriptors.ts';
 import { sendCannedResponse } from '../faults/canned-response.ts';
 import { dropResponse } from '../faults/effects.ts';
+import { renderInjectedError } from '../faults/injected-error.ts';
 import { InjectedError, InjectedResponse, LostResponse } from '../faults/pending-faults.ts';
-import { type CommonCode, type ErrorTable, renderError, renderInjectedError } from './error-table.ts';
+import { type CommonCode, type ErrorTable, renderError } from './error-table.ts';
 import { InvalidBody } from './validation.ts';
 
 /** Codes of the common error table for errors that Fastify throws. */
@@ -37,7 +38,7 @@ export function sendError(
     error instanceof InvalidBody
       ? renderInvalidBody(error, errors)
       : error instanceof InjectedError
-        ? renderInjectedError(error, errors, documentedErrors)
+        ? renderInjectedError(error, reply, errors, documentedErrors)
         : error instanceof EmulatorError
           ? renderError(error.code, errors, error.facts)
           : renderError(findCommonCode(error), errors);

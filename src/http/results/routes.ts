@@ -93,7 +93,7 @@ export function registerResultRoutes(app: App, context: HttpContext, families: r
    * @throws InjectedError or LostResponse when the file is not served
    */
   async function applyFaults({ family, task }: LocatedFile, request: FastifyRequest, reply: FastifyReply) {
-    const { directive, warnings } = readDirectives(request);
+    const { directive, warnings } = readDirectives(context, request);
     request.state.journalEntry?.setWarnings(warnings);
     if (Object.keys(directive).length > 0) {
       recordFault(context, request, `@emulator(${formatDirective(directive)})`);

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { describe, expect, it, vi } from 'vitest';
 import type { Rule } from '../../../src/core/faults/fault-rules.ts';
+import { chunkText } from '../../../src/families/kit/text-stream.ts';
 import { createTestEmulator } from '../../support/emulator.ts';
 import { sendRawBytes } from '../../support/raw-http.ts';
 
@@ -345,6 +346,21 @@ describe('faults in streamed texts', () => {
     }
   });
 
+  it('pause once at a position between two chunks', async () => {
+    const whole = await listening();
+    const text = await (await fetch(whole.url + PROMPT, request(TOPIC))).text();
+    const truncateAfter = Buffer.byteLength(chunkText(text)[0]!);
+    const { raw, clock, kinds } = await listening(at('stream', { delayMs: 50, truncateAfter }));
+    const sleep = vi.spyOn(clock, 'sleep');
+    const response = raw(PROMPT, TOPIC);
+    while (kinds().length < 3) {
+      clock.advance(50);
+      await new Promise(setImmediate);
+    }
+    expect(dechunked((await response).bytes).toString()).toBe(text);
+    expect(sleep.mock.calls.filter(([ms]) => ms === 50)).toHaveLength(1);
+  });
+
   it('hang in the middle of the text until the client disconnects', async () => {
     const { url, kinds, core, id } = await listening(at('stream', { hang: true }));
     const body = JSON.stringify(TOPIC);
@@ -423,20 +439,59 @@ describe('directives', () => {
     expect(tasks).toMatchObject([{ status: 'failed', simulatedMs: 120_000 }]);
   });
 
-  it('reject the request with an error code of the endpoint, without charging it', async () => {
+  it('reject the request with a documented error code of any endpoint, without charging it', async () => {
     for (const code of ['GENERATION_FAILED', 'INTERNAL_ERROR', 'INSUFFICIENT_CREDITS', 'API_KEY_RATE_LIMIT_EXCEEDED']) {
       const { answer, tasks, core, id } = await statusOf({ ...VALID, prompt: `a @emulator(fail=${code})` });
       expect(answer.body.errorCode).toBe(code);
       expect([tasks, core.accounts.get(id).balance]).toEqual([[], 1000]);
     }
+    const otherRoute = await statusOf({ ...VALID, prompt: 'a @emulator(fail=AI_SERVICE_ERROR)' });
+    expect(otherRoute.answer).toMatchObject({ status: 503, body: { errorCode: 'AI_SERVICE_ERROR' } });
     const { answer } = await statusOf({ taskId: 'x' }, { 'x-emulator-fault': 'fail=INTERNAL_ERROR' }, CHECK);
     expect(answer.body.errorCode).toBe('INTERNAL_ERROR');
   });
 
   it.each([
+    ['a directive', {}, { 'x-emulator-fault': 'fail=API_KEY_RATE_LIMIT_EXCEEDED' }],
+    ['a rule at request', at('request', { errorCode: 'API_KEY_RATE_LIMIT_EXCEEDED' }), {}],
+    ['a rule at charge', at('charge', { errorCode: 'API_KEY_RATE_LIMIT_EXCEEDED' }), {}],
+    ['a rule at accepted', at('accepted', { errorCode: 'API_KEY_RATE_LIMIT_EXCEEDED' }), {}],
+  ])('inject a 429 by %s with the headers and the verdict of a real one', async (_fault, rule, headers) => {
+    const limitHeaders = async (rateLimit: number, isInjected: boolean) => {
+      const { send, createAccount, core, get } = await createTestEmulator();
+      const { id } = createAccount('k', { clock: { mode: 'frozen' }, rateLimit });
+      await send('POST', CHECK, { key: 'k', body: { taskId: 'x' } });
+      core.timeline.advance(id, 600_000);
+      if (isInjected && 'at' in rule) core.faults.add(id, rule);
+      const refused = await send('POST', GENERATE, { key: 'k', body: VALID, headers: isInjected ? headers : {} });
+      await send('POST', CHECK, { key: 'k', body: { taskId: 'x' } });
+      const { findings } = (await get('/__admin/accounts/k/verdict')).body;
+      const { 'x-ratelimit-limit': _limit, date: _date, ...rest } = refused.headers;
+      return { ...refused, headers: rest, findings };
+    };
+    const real = await limitHeaders(1, false);
+    expect(real.headers).toMatchObject({ 'retry-after': '3000', 'x-ratelimit-remaining': '0' });
+    expect(real.findings).toMatchObject([{ code: 'IGNORED_RETRY_AFTER', requests: ['3'] }]);
+    expect(await limitHeaders(50, true)).toEqual(real);
+  });
+
+  it('inject a 429 into a request of an account without a limit with the documented one', async () => {
+    const { send, createAccount } = await createTestEmulator();
+    createAccount('k', { rateLimit: null });
+    const faultHeaders = { 'x-emulator-fault': 'fail=API_KEY_RATE_LIMIT_EXCEEDED' };
+    const { headers } = await send('POST', GENERATE, { key: 'k', body: VALID, headers: faultHeaders });
+    expect(headers).toMatchObject({
+      'x-ratelimit-limit': '100',
+      'x-ratelimit-remaining': '0',
+      'x-ratelimit-reset': '3600',
+      'retry-after': '3600',
+    });
+  });
+
+  it.each([
     'explode',
     'fail=NO_SUCH_CODE',
-    'fail=SHOTS_REQUIRED',
+    'fail=BODY_NOT_JSON',
     'duration=3',
     'duration=-1s',
     'cut=x',
