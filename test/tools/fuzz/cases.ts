@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { mangled, misframed, tunnels } from './bytes.ts';
 import type { Delivery, FuzzCase, Message } from './case.ts';
+import { createConnectionCases } from './connection-cases.ts';
 import type { Fixture } from './fixture.ts';
 import { oddTargets, withOddHead } from './header-mutations.ts';
 import { createRequestArbitraries, toMessage } from './requests.ts';
@@ -46,7 +47,7 @@ type CaseDraft = Omit<FuzzCase, 'index'>;
 /** Returns a function that creates the case with a given index; it depends only on the seed and the index. */
 export function createCases(fixture: Fixture, seed: number, hasGlobalFaults: boolean): (index: number) => FuzzCase {
   const requests = createRequestArbitraries(fixture, createUploads(), hasGlobalFaults);
-  const { valid, mutated, corrupted, large } = requests;
+  const { valid, mutated, corrupted, large, repeatable, charging } = requests;
   const toMessages = (draft: typeof valid) => draft.map((one) => toMessage(one, fixture.host));
   const validMessages = toMessages(valid);
   // In mangled bytes, a global rule could lose the marker that limits it, and a broken reset could become a valid one.
@@ -110,6 +111,11 @@ export function createCases(fixture: Fixture, seed: number, hasGlobalFaults: boo
   );
   const oldVersion = nonGlobal.map((draft) => toMessage({ ...draft, isLoose: true }, fixture.host, '1.0'));
 
+  const { matched, upgrading, refused, tunnelled } = createConnectionCases(
+    toMessages(repeatable),
+    toMessages(charging),
+  );
+
   const any: fc.Arbitrary<CaseDraft> = fc.oneof(
     { weight: 240, arbitrary: createSingle('valid', validMessages, keepAlive) },
     { weight: 300, arbitrary: createSingle('mutated', toMessages(mutated), keepAlive) },
@@ -136,6 +142,10 @@ export function createCases(fixture: Fixture, seed: number, hasGlobalFaults: boo
     { weight: 15, arbitrary: pipelined },
     { weight: 100, arbitrary: createRaw('mangled', mangled(nonGlobalMessages)) },
     { weight: 25, arbitrary: createRaw('misframed', misframed(nonGlobalMessages)) },
+    { weight: 10, arbitrary: matched },
+    { weight: 3, arbitrary: upgrading },
+    { weight: 15, arbitrary: refused },
+    { weight: 10, arbitrary: tunnelled },
     { weight: 8, arbitrary: createRaw('tunnel', tunnels(nonGlobalMessages)) },
   );
 

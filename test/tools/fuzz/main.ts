@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { integerBetween, readFlags } from '../../support/flags.ts';
 import { startServerProcess } from '../../support/server-process.ts';
-import { type FuzzFinding, isFaultEpoch, runEpoch, type Tally } from './epoch.ts';
-import { createFixture } from './fixture.ts';
+import { createEpochRunner, type FuzzFinding, isFaultEpoch, type Tally } from './epoch.ts';
 import { createMemoryWatch } from './memory.ts';
 
 const REQUESTS = { full: 100_000, short: 4000 };
@@ -59,15 +58,15 @@ print(`fuzz: seed ${seed}, ${only ? `cases ${only.first} to ${only.last}` : `${t
 const startedMs = performance.now();
 const findings: FuzzFinding[] = [];
 const memory = createMemoryWatch({ slackBytes: 6 * 1024 * 1024, maxBytesPerRequest: 200 });
-// Descriptors that are opened once (log, fonts) do not count as leaks.
-await createFixture(server.url);
+// The fixture opens some descriptors once (log, fonts), which do not count as leaks.
+const runEpoch = await createEpochRunner(server, { seed, tally });
 let baseDescriptors = (await server.measure()).descriptors;
 
 const [first, end] = only ? [only.first, only.last + 1] : [0, total];
 for (let from = first; from < end && findings.length < MAX_FINDINGS && !server.ended(); ) {
   const epoch = Math.floor(from / EPOCH_SIZE);
   const to = Math.min(end, (epoch + 1) * EPOCH_SIZE);
-  findings.push(...(await runEpoch(server, { seed, epoch, from, to, tally, baseDescriptors })));
+  findings.push(...(await runEpoch({ epoch, from, to, baseDescriptors })));
   if (server.ended()) break;
   const measured = await server.measure();
   // The first epoch opens what is needed once, such as the image renderer.
@@ -81,10 +80,12 @@ for (let from = first; from < end && findings.length < MAX_FINDINGS && !server.e
   from = to;
 }
 // Repeats the same cases: memory that grows from one repetition to the next is leaked by them.
-const repeatedMemory = createMemoryWatch({ slackBytes: 0.6 * 1024 * 1024, maxBytesPerRequest: 350 });
+const repeatedMemory = createMemoryWatch({
+  ...{ slackBytes: 0.6 * 1024 * 1024, maxBytesPerRequest: 350, minWarmUpPoints: 1 },
+});
 for (let round = 1; round <= REPEATS && !only && findings.length === 0; round++) {
   const to = Math.min(REPEATED_CASES, total);
-  findings.push(...(await runEpoch(server, { seed, epoch: 0, from: 0, to, tally, baseDescriptors })));
+  findings.push(...(await runEpoch({ epoch: 0, from: 0, to, baseDescriptors })));
   if (server.ended()) break;
   repeatedMemory.add(round * to, await server.measure());
   print(`the first ${to} again, ${repeatedMemory.formatLatest()}`);

@@ -4,6 +4,7 @@ import { computeSlope } from '../../support/trend.ts';
 const MIB = 1024 * 1024;
 /** Share of the points to ignore at first, while code is compiled and caches fill. */
 const WARM_UP_SHARE = 0.3;
+const MIN_WARM_UP_POINTS = 5;
 const MIN_POINTS = 3;
 /** Limit for memory outside the heap. */
 const MAX_BYTES_PER_REQUEST = 200;
@@ -24,14 +25,16 @@ interface Point {
 export function createMemoryWatch({
   slackBytes,
   maxBytesPerRequest,
+  minWarmUpPoints = MIN_WARM_UP_POINTS,
 }: {
   /** Allowance for caches and compiled code, which vary between cases. */
   slackBytes: number;
   maxBytesPerRequest: number;
+  minWarmUpPoints?: number;
 }) {
   const points: Point[] = [];
   const measureGrowth = (select: (point: Point) => number, max: number, slack: number): number | undefined => {
-    const steady = points.slice(Math.max(1, Math.floor(points.length * WARM_UP_SHARE)));
+    const steady = points.slice(Math.max(minWarmUpPoints, Math.floor(points.length * WARM_UP_SHARE)));
     if (steady.length < MIN_POINTS) return undefined;
     const perRequest = computeSlope(steady.map((point) => [point.requests, select(point)]));
     const requests = steady.at(-1)!.requests - steady[0]!.requests;

@@ -1,0 +1,3 @@
+export interface AttackPlan {
+  name: string;
+}
