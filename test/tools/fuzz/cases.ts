@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
+import { createAttackPlan } from './attacks/plan.ts';
+import { ATTACK_NAMES } from './attacks/scenarios.ts';
 import { mangled, misframed, tunnels } from './bytes.ts';
 import type { Delivery, FuzzCase, Message } from './case.ts';
 import { createConnectionCases } from './connection-cases.ts';
@@ -41,6 +43,11 @@ function createUploads(): string[] {
     `${texts[0]!.slice(0, 99)}\n${texts[0]!.slice(99)}`,
   ];
 }
+
+/** One case in this many is an attack: the last one of every other epoch, which never has global fault rules. */
+const ATTACK_INTERVAL = 2000;
+const FIRST_ATTACK = 999;
+const isAttack = (index: number) => index % ATTACK_INTERVAL === FIRST_ATTACK;
 
 type CaseDraft = Omit<FuzzCase, 'index'>;
 
@@ -149,7 +156,18 @@ export function createCases(fixture: Fixture, seed: number, hasGlobalFaults: boo
     { weight: 8, arbitrary: createRaw('tunnel', tunnels(nonGlobalMessages)) },
   );
 
-  return (index) => ({ index, ...fc.sample(any, { seed: mixSeed(seed, index), numRuns: 1 })[0]! });
+  return (index) => {
+    const sample = <T>(arbitrary: fc.Arbitrary<T>): T =>
+      fc.sample(arbitrary, { seed: mixSeed(seed, index), numRuns: 1 })[0]!;
+    if (!isAttack(index)) return { index, ...sample(any) };
+    const choices = sample(fc.array(fc.nat(1_000_000), { minLength: 8, maxLength: 8 }));
+    const attack = createAttackPlan(ATTACK_NAMES, { seed, number: Math.floor(index / ATTACK_INTERVAL), choices });
+    const bytes = Buffer.from(JSON.stringify(attack));
+    return {
+      ...{ index, kind: 'attack', messages: [], bytes, expectedResponses: undefined, attack },
+      delivery: { how: 'settled' },
+    };
+  };
 }
 
 /** Spreads neighboring indexes: similar seeds would produce similar values. */

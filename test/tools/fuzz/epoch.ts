@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RawResponse } from '../../support/response-reader.ts';
 import type { ServerProcess } from '../../support/server-process.ts';
+import { findResidentProblem } from './attacks/limits.ts';
+import type { AttackRunner } from './attacks/runner.ts';
+import type { AttackName } from './attacks/scenarios.ts';
 import { type FuzzCase, getRisks, type Message } from './case.ts';
 import { createCases } from './cases.ts';
 import { assertHealthy, createFixture, type Fixture, fetchDocuments, findLedgerProblems } from './fixture.ts';
@@ -39,6 +42,7 @@ export interface Tally {
   kinds: Map<string, number>;
   /** Number of cases whose responses were checked against the contract because no fault could apply. */
   checked: number;
+  attacks: { name: AttackName; peakBytes: number | undefined; p99Ms: number }[];
 }
 
 export const isFaultEpoch = (epoch: number): boolean => epoch % FAULT_EPOCH_INTERVAL === FIRST_FAULT_EPOCH;
@@ -57,7 +61,10 @@ function findLogProblems(lines: readonly string[]): string[] {
 }
 
 /** Runs epochs against one server, and keeps what they share. */
-export async function createEpochRunner(server: ServerProcess, { seed, tally }: { seed: number; tally: Tally }) {
+export async function createEpochRunner(
+  server: ServerProcess,
+  { seed, tally, attacks }: { seed: number; tally: Tally; attacks: AttackRunner },
+) {
   const documents = await fetchDocuments(server.url);
   /** The state that the next epoch starts from; undefined when it has to be created. */
   let nextFixture: Fixture | undefined = await createFixture(server.url, documents);
@@ -87,6 +94,7 @@ export async function createEpochRunner(server: ServerProcess, { seed, tally }: 
     const findings: FuzzFinding[] = [];
     const inFlight = new Map<number, FuzzCase>();
     const soloResponses = new Map<string, RawResponse | undefined>();
+    const attackCases: FuzzCase[] = [];
     let next = from;
 
     /** The response to the message on a connection of its own; undefined if there is none. */
@@ -114,6 +122,10 @@ export async function createEpochRunner(server: ServerProcess, { seed, tally }: 
     async function runLane(): Promise<void> {
       while (next < to && server.ended() === undefined) {
         const testCase = getCase(next++);
+        if (testCase.attack) {
+          attackCases.push(testCase);
+          continue;
+        }
         inFlight.set(testCase.index, testCase);
         const { mayMeetFault, mayBeAborted, isLongLived } = getRisks(testCase);
         const isPatient = !hasGlobalFaults && !mayMeetFault && !mayBeAborted && !isLongLived;
@@ -138,6 +150,7 @@ export async function createEpochRunner(server: ServerProcess, { seed, tally }: 
         }
       }
     }
+    server.resetPeak();
     await Promise.all(Array.from({ length: CONCURRENCY }, runLane));
     client.closeAll();
 
@@ -147,6 +160,15 @@ export async function createEpochRunner(server: ServerProcess, { seed, tally }: 
       return findings;
     }
     const report = (problem: string) => findings.push({ problem });
+    const casesPeak = findResidentProblem(server.peakResidentBytes());
+    if (casesPeak) report(casesPeak);
+    for (const testCase of attackCases) {
+      const { problems, peakBytes, p99Ms } = await attacks.run(testCase.attack!, fixture);
+      for (const problem of problems) findings.push({ index: testCase.index, testCase, problem });
+      if (server.ended() !== undefined) return findings;
+      count(tally.kinds, testCase.kind);
+      tally.attacks.push({ name: testCase.attack!.name, peakBytes, p99Ms });
+    }
     if (client.getUnsolicitedCount() > 0)
       report(`bytes arrived ${client.getUnsolicitedCount()} times on a connection without a request in flight`);
     await attempt(report, async () => {

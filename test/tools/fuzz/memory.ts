@@ -13,6 +13,8 @@ const EXTERNAL_SLACK_BYTES = 80 * MIB;
 /** The allocator's page cache varies by tens of MiB; only steady growth counts. */
 const MAX_RESIDENT_BYTES_PER_REQUEST = 400;
 const RESIDENT_SLACK_BYTES = 32 * MIB;
+/** Limit for resident memory that stays after attacks. */
+const MAX_SETTLED_BYTES = 400 * MIB;
 
 interface Point {
   requests: number;
@@ -52,7 +54,11 @@ export function createMemoryWatch({
       const held = measureGrowth(({ held }) => held, maxBytesPerRequest, slackBytes);
       const external = measureGrowth(({ external }) => external, MAX_BYTES_PER_REQUEST, EXTERNAL_SLACK_BYTES);
       const resident = measureGrowth(({ resident }) => resident, MAX_RESIDENT_BYTES_PER_REQUEST, RESIDENT_SLACK_BYTES);
+      const settled = points.at(-1)?.resident ?? 0;
       return [
+        ...(settled > MAX_SETTLED_BYTES
+          ? [`resident memory is still ${Math.round(settled / MIB)} MiB after a reset and a garbage collection`]
+          : []),
         ...(held === undefined ? [] : [`the heap grows by ${Math.round(held)} bytes per request`]),
         ...(external === undefined
           ? []
