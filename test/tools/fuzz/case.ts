@@ -38,7 +38,7 @@ export interface Message {
   isRepeatable?: boolean;
 }
 
-/** What follows the messages and cannot be served: the connection ends with its refusal. */
+/** Bytes after the messages that cannot be served: the connection ends with their refusal. */
 export interface Breaker {
   name: string;
   bytes: Buffer;
@@ -68,7 +68,7 @@ export interface FuzzCase {
   attack?: AttackPlan | undefined;
 }
 
-/** What the requests of a case may meet, which allows other outcomes. */
+/** Events that the requests of a case may meet, and which allow other outcomes. */
 export interface Risks {
   /** A fault rule may apply, so any response is allowed, or none. */
   mayMeetFault: boolean;

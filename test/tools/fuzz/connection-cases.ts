@@ -5,7 +5,7 @@ type CaseDraft = Omit<FuzzCase, 'index'>;
 
 const HEAD = 'Host: 127.0.0.1\r\n';
 
-/** What ends a connection, with the statuses of its refusal. */
+/** Bytes that end a connection, with the statuses of their refusal. */
 const BREAKERS: readonly Omit<Breaker, 'afterMs'>[] = [
   { name: 'garbage', bytes: 'this is not HTTP\r\n\r\n', statuses: [400] },
   { name: 'a TLS handshake', bytes: '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n', statuses: [400] },

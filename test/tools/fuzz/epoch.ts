@@ -68,16 +68,20 @@ export async function createEpochRunner(
   const documents = await fetchDocuments(server.url);
   /** The state that the next epoch starts from; undefined when it has to be created. */
   let nextFixture: Fixture | undefined = await createFixture(server.url, documents);
-  const generators = new Map<string, (index: number) => FuzzCase>();
+  const generators = new Map<string, { fixture: Fixture; getCase: (index: number) => FuzzCase }>();
 
-  /** Building the generators takes as long as a hundred cases, and the fixture is usually the same in each epoch. */
+  /** Returns the generator of an epoch. It is kept, because it takes as long to build as a hundred cases. */
   function getGenerator(fixture: Fixture, hasGlobalFaults: boolean): (index: number) => FuzzCase {
-    const { tasks, media, ruleIds } = fixture;
-    const id = JSON.stringify([hasGlobalFaults, tasks, media, ruleIds]);
-    const generator = generators.get(id) ?? createCases(fixture, seed, hasGlobalFaults);
-    if (generators.size > 4) generators.clear();
-    generators.set(id, generator);
-    return generator;
+    const id = JSON.stringify([hasGlobalFaults, fixture.tasks, fixture.media]);
+    let generator = generators.get(id);
+    if (!generator) {
+      const own = { ...fixture };
+      generator = { fixture: own, getCase: createCases(own, seed, hasGlobalFaults) };
+      generators.set(id, generator);
+    }
+    // The rest of the fixture is the same in each epoch.
+    generator.fixture.ruleIds = fixture.ruleIds;
+    return generator.getCase;
   }
 
   /**

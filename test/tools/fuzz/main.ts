@@ -9,7 +9,7 @@ import { ATTACK_NAMES } from './attacks/scenarios.ts';
 import { createEpochRunner, type FuzzFinding, isFaultEpoch, type Tally } from './epoch.ts';
 import { createMemoryWatch } from './memory.ts';
 
-const REQUESTS = { full: 100_000, short: 4000 };
+const REQUESTS = { full: 100_000, short: 3000 };
 /**
  * Cases per epoch. Each epoch starts from the initial state, so reproducing a finding takes at most this many cases.
  */
@@ -19,8 +19,8 @@ const ALL_ACCEPTED_FROM = 50_000;
 /** Share of the operations that a shorter run may leave without an accepted request. */
 const MAX_NEVER_ACCEPTED_SHARE = 0.3;
 /** The first cases are repeated at the end, to measure memory. */
-const REPEATED_CASES = 500;
-const REPEATS = 5;
+const REPEATED_CASES = 300;
+const REPEATS = 8;
 /** Stops after this many findings. */
 const MAX_FINDINGS = 20;
 const MAX_PRINTED_PER_KIND = 3;

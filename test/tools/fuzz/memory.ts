@@ -40,6 +40,10 @@ export function createMemoryWatch({
     if (steady.length < MIN_POINTS) return undefined;
     const perRequest = computeSlope(steady.map((point) => [point.requests, select(point)]));
     const requests = steady.at(-1)!.requests - steady[0]!.requests;
+    // Memory that is freed from time to time goes up in steps and down again; leaked memory only goes up.
+    const half = Math.floor(steady.length / 2);
+    const [first, second] = [steady.slice(0, half), steady.slice(half)].map((part) => part.map(select));
+    if (Math.min(...second!) <= Math.max(...first!)) return undefined;
     return perRequest > max && perRequest * requests > slack ? perRequest : undefined;
   };
   return {

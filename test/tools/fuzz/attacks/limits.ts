@@ -31,7 +31,7 @@ export function computePollTimes({ polls, idlePolls }: ProbeResult): PollTimes {
   return { p99Ms, limitMs: MAX_POLL_P99_MS + IDLE_FACTOR * (computeQuantile(idlePolls, 0.99) || 0) };
 }
 
-/** What is wrong with another client's polls during an attack, except for their times. */
+/** Problems of another client's polls during an attack, except for their times. */
 export function findPollProblems({ polls, unanswered }: ProbeResult): string[] {
   const wrong = polls.filter(({ status }) => status !== 200 && status !== 503);
   return [

@@ -85,7 +85,7 @@ export async function startAttackRunner(server: ServerProcess) {
       if (!server.ended()) report(`the attack failed: ${(error as Error).stack}`);
     }
     traffic.closeAll();
-    // What the server still has to do for the attacker counts, too.
+    // The work that the server still has to do for the attacker counts, too.
     if (!server.ended()) await call(server.url, '/health').catch(({ message }) => report(message));
     const reply = once(worker, 'message');
     worker.postMessage('stop');
