@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -70,7 +71,10 @@ export async function startServerProcess(args: string[]) {
       const [measurement] = await reply;
       return { ...measurement, descriptors: countDescriptors(pid) };
     },
-    residentBytes: () => readResidentBytes(pid),
+    residentBytes: () => readMemoryField(pid, 'VmRSS'),
+    /** The highest resident memory since the start or `resetPeak`; undefined without /proc. */
+    peakResidentBytes: () => readMemoryField(pid, 'VmHWM'),
+    resetPeak: () => resetPeak(pid),
     /** CPU time since the process started; undefined without /proc. */
     cpuMs: () => readCpuMs(pid),
     descriptors: () => countDescriptors(pid),
@@ -123,8 +127,18 @@ function readCpuMs(pid: number): number | undefined {
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
-function readResidentBytes(pid: number): number | undefined {
+function readMemoryField(pid: number, field: 'VmRSS' | 'VmHWM'): number | undefined {
   if (!hasProc) return undefined;
-  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  const kib = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return Number(kib) * 1024;
+}
+
+/** Makes the peak of resident memory start again from its present value, if the system allows it. */
+function resetPeak(pid: number): void {
+  try {
+    // See proc(5): 5 resets the peak of the resident set size.
+    if (hasProc) writeFileSync(`/proc/${pid}/clear_refs`, '5');
+  } catch {
+    // The peak since the start of the process is too high, but never too low.
+  }
 }

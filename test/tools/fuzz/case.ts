@@ -1,3 +1,5 @@
+import type { AttackPlan } from './attacks/plan.ts';
+
 /** How the bytes of a case are sent, and what happens to the connection. */
 export type Delivery =
   /** On a keep-alive connection. */
@@ -30,7 +32,24 @@ export interface Message {
   bytes: Buffer;
   /** Checks only the form of the response, not the operation's contract, because the head itself is invalid. */
   isLoose: boolean;
+  /**
+   * The request changes nothing and always gets the same response, which shows whether a response belongs to it.
+   */
+  isRepeatable?: boolean;
 }
+
+/** Bytes after the messages that cannot be served: the connection ends with their refusal. */
+export interface Breaker {
+  name: string;
+  bytes: Buffer;
+  /** The refusals that are allowed. */
+  statuses: readonly number[];
+  /** Sent this long after the messages; 0: in the same packet. */
+  afterMs: number;
+}
+
+/** Through which tunnel a case is sent: `plain` to port 80, `tls` to port 443. */
+export type TunnelKind = 'plain' | 'tls';
 
 export interface FuzzCase {
   index: number;
@@ -42,16 +61,40 @@ export interface FuzzCase {
   /** Undefined if the number of requests depends on how the server parses the bytes. */
   expectedResponses: number | undefined;
   delivery: Delivery;
+  tunnel?: TunnelKind | undefined;
+  /** All responses to the messages must arrive, in order and whole, and then the refusal. */
+  breaker?: Breaker | undefined;
+  /** The case is an attack on resources, which runs alone; the other fields only describe it. */
+  attack?: AttackPlan | undefined;
 }
 
-/** A fault rule may apply, so any response is allowed, or none. */
-export const mayMeetFault = ({ bytes }: FuzzCase): boolean => /faulty|forked|emulator/i.test(bytes.toString('latin1'));
+/** Events that the requests of a case may meet, and which allow other outcomes. */
+export interface Risks {
+  /** A fault rule may apply, so any response is allowed, or none. */
+  mayMeetFault: boolean;
+  /**
+   * The account may be reset or removed meanwhile; the server then closes the connection instead of sending a stale
+   * response.
+   */
+  mayBeAborted: boolean;
+  /** The request waits or streams events; the client gives up after a while. */
+  isLongLived: boolean;
+}
 
-/**
- * The account may be reset or removed meanwhile; the server then closes the connection instead of sending a stale
- * response.
- */
-export const mayBeAborted = ({ bytes }: FuzzCase): boolean => /churned|made-|restore/i.test(bytes.toString('latin1'));
+const risksByCase = new WeakMap<FuzzCase, Risks>();
 
-/** The request waits or streams events; the client gives up after a while. */
-export const isLongLived = ({ bytes }: FuzzCase): boolean => /\/wait|\/events/i.test(bytes.toString('latin1'));
+/** Finds the risks in the bytes of the case, once. */
+export function getRisks(testCase: FuzzCase): Risks {
+  let risks = risksByCase.get(testCase);
+  if (!risks) {
+    const text = testCase.bytes.toString('latin1');
+    risks = {
+      mayMeetFault: /faulty|forked|emulator/i.test(text),
+      mayBeAborted: /churned|made-|restore/i.test(text),
+      // Waits of a case with a breaker are short, and it must get their responses.
+      isLongLived: !testCase.breaker && /\/wait|\/events/i.test(text),
+    };
+    risksByCase.set(testCase, risks);
+  }
+  return risks;
+}

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
+import { createAttackPlan } from './attacks/plan.ts';
+import { ATTACK_NAMES } from './attacks/scenarios.ts';
 import { mangled, misframed, tunnels } from './bytes.ts';
 import type { Delivery, FuzzCase, Message } from './case.ts';
+import { createConnectionCases } from './connection-cases.ts';
 import type { Fixture } from './fixture.ts';
 import { oddTargets, withOddHead } from './header-mutations.ts';
 import { createRequestArbitraries, toMessage } from './requests.ts';
@@ -41,12 +44,17 @@ function createUploads(): string[] {
   ];
 }
 
+/** One case in this many is an attack: the last one of every other epoch, which never has global fault rules. */
+const ATTACK_INTERVAL = 2000;
+const FIRST_ATTACK = 999;
+const isAttack = (index: number) => index % ATTACK_INTERVAL === FIRST_ATTACK;
+
 type CaseDraft = Omit<FuzzCase, 'index'>;
 
 /** Returns a function that creates the case with a given index; it depends only on the seed and the index. */
 export function createCases(fixture: Fixture, seed: number, hasGlobalFaults: boolean): (index: number) => FuzzCase {
   const requests = createRequestArbitraries(fixture, createUploads(), hasGlobalFaults);
-  const { valid, mutated, corrupted, large } = requests;
+  const { valid, mutated, corrupted, large, repeatable, charging } = requests;
   const toMessages = (draft: typeof valid) => draft.map((one) => toMessage(one, fixture.host));
   const validMessages = toMessages(valid);
   // In mangled bytes, a global rule could lose the marker that limits it, and a broken reset could become a valid one.
@@ -110,6 +118,11 @@ export function createCases(fixture: Fixture, seed: number, hasGlobalFaults: boo
   );
   const oldVersion = nonGlobal.map((draft) => toMessage({ ...draft, isLoose: true }, fixture.host, '1.0'));
 
+  const { matched, upgrading, refused, tunnelled } = createConnectionCases(
+    toMessages(repeatable),
+    toMessages(charging),
+  );
+
   const any: fc.Arbitrary<CaseDraft> = fc.oneof(
     { weight: 240, arbitrary: createSingle('valid', validMessages, keepAlive) },
     { weight: 300, arbitrary: createSingle('mutated', toMessages(mutated), keepAlive) },
@@ -136,10 +149,25 @@ export function createCases(fixture: Fixture, seed: number, hasGlobalFaults: boo
     { weight: 15, arbitrary: pipelined },
     { weight: 100, arbitrary: createRaw('mangled', mangled(nonGlobalMessages)) },
     { weight: 25, arbitrary: createRaw('misframed', misframed(nonGlobalMessages)) },
+    { weight: 10, arbitrary: matched },
+    { weight: 3, arbitrary: upgrading },
+    { weight: 15, arbitrary: refused },
+    { weight: 10, arbitrary: tunnelled },
     { weight: 8, arbitrary: createRaw('tunnel', tunnels(nonGlobalMessages)) },
   );
 
-  return (index) => ({ index, ...fc.sample(any, { seed: mixSeed(seed, index), numRuns: 1 })[0]! });
+  return (index) => {
+    const sample = <T>(arbitrary: fc.Arbitrary<T>): T =>
+      fc.sample(arbitrary, { seed: mixSeed(seed, index), numRuns: 1 })[0]!;
+    if (!isAttack(index)) return { index, ...sample(any) };
+    const choices = sample(fc.array(fc.nat(1_000_000), { minLength: 8, maxLength: 8 }));
+    const attack = createAttackPlan(ATTACK_NAMES, { seed, number: Math.floor(index / ATTACK_INTERVAL), choices });
+    const bytes = Buffer.from(JSON.stringify(attack));
+    return {
+      ...{ index, kind: 'attack', messages: [], bytes, expectedResponses: undefined, attack },
+      delivery: { how: 'settled' },
+    };
+  };
 }
 
 /** Spreads neighboring indexes: similar seeds would produce similar values. */

@@ -15,12 +15,16 @@ const KEYS = {
 /** Text that global fault rules have to match, so that they apply only to requests that contain it. */
 export const FAULT_MARKER = '@emulator-marked';
 
-/** The accounts, tasks, rules and files that requests refer to; the same in each epoch. */
-export interface Fixture {
-  /** `host:port` of the server. */
-  host: string;
+/** OpenAPI documents. */
+export interface Documents {
   vendor: Json;
   control: Json;
+}
+
+/** The accounts, tasks, rules and files that requests refer to; the same in each epoch. */
+export interface Fixture extends Documents {
+  /** `host:port` of the server. */
+  host: string;
   keys: typeof KEYS;
   tasks: KnownTask[];
   snapshots: string[];
@@ -106,8 +110,16 @@ const PROFILES: Record<string, object> = {
   limited: { rateLimit: 5 },
 };
 
+/** The two OpenAPI documents of the server. */
+export async function fetchDocuments(url: string): Promise<Documents> {
+  const [vendor, control] = await Promise.all(
+    ['/openapi.json', '/__admin/openapi.json'].map((path) => expectStatus(200, url, path)),
+  );
+  return { vendor, control };
+}
+
 /** Resets the server to its initial state, then creates the accounts, tasks, rules and files that requests refer to. */
-export async function createFixture(url: string): Promise<Fixture> {
+export async function createFixture(url: string, documents: Documents): Promise<Fixture> {
   // A reset keeps the accounts that were created here.
   for (const key of await listKeys(url)) {
     await expectStatus(204, url, `/__admin/accounts/${encodeURIComponent(key)}`, { method: 'DELETE' });
@@ -115,8 +127,7 @@ export async function createFixture(url: string): Promise<Fixture> {
   await expectStatus(200, url, '/__admin/reset', { method: 'POST' });
   const fixture: Fixture = {
     host: new URL(url).host,
-    vendor: await expectStatus(200, url, '/openapi.json'),
-    control: await expectStatus(200, url, '/__admin/openapi.json'),
+    ...documents,
     keys: KEYS,
     ...{ tasks: [], snapshots: ['kept'], media: [], ruleIds: [] },
   };

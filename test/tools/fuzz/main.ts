@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { integerBetween, readFlags } from '../../support/flags.ts';
 import { startServerProcess } from '../../support/server-process.ts';
-import { type FuzzFinding, isFaultEpoch, runEpoch, type Tally } from './epoch.ts';
-import { createFixture } from './fixture.ts';
+import { computeMedian } from '../../support/trend.ts';
+import { startAttackRunner } from './attacks/runner.ts';
+import { ATTACK_NAMES } from './attacks/scenarios.ts';
+import { createEpochRunner, type FuzzFinding, isFaultEpoch, type Tally } from './epoch.ts';
 import { createMemoryWatch } from './memory.ts';
 
-const REQUESTS = { full: 100_000, short: 4000 };
+const REQUESTS = { full: 100_000, short: 3000 };
 /**
  * Cases per epoch. Each epoch starts from the initial state, so reproducing a finding takes at most this many cases.
  */
@@ -17,10 +19,11 @@ const ALL_ACCEPTED_FROM = 50_000;
 /** Share of the operations that a shorter run may leave without an accepted request. */
 const MAX_NEVER_ACCEPTED_SHARE = 0.3;
 /** The first cases are repeated at the end, to measure memory. */
-const REPEATED_CASES = 500;
-const REPEATS = 5;
+const REPEATED_CASES = 300;
+const REPEATS = 8;
 /** Stops after this many findings. */
 const MAX_FINDINGS = 20;
+const MAX_PRINTED_PER_KIND = 3;
 /** Tasks end at once; each request is logged; the journal reaches its maximum size early. */
 const SERVER_FLAGS = ['--speed', '1000000', '--log-level', 'info', '--journal-entries', '50'];
 
@@ -52,22 +55,24 @@ const flags = readFlags('test:fuzz', {
 const { seed = Math.floor(Math.random() * 2 ** 31), only } = flags;
 const total = flags.requests ?? (flags.short ? REQUESTS.short : REQUESTS.full);
 const print = (text: string) => process.stdout.write(`${text}\n`);
-const tally: Tally = { responses: new Map(), kinds: new Map(), checked: 0 };
+const tally: Tally = { responses: new Map(), kinds: new Map(), checked: 0, attacks: [] };
 
 const server = await startServerProcess(SERVER_FLAGS);
 print(`fuzz: seed ${seed}, ${only ? `cases ${only.first} to ${only.last}` : `${total} requests`}`);
 const startedMs = performance.now();
 const findings: FuzzFinding[] = [];
+let printedAttacks = 0;
 const memory = createMemoryWatch({ slackBytes: 6 * 1024 * 1024, maxBytesPerRequest: 200 });
-// Descriptors that are opened once (log, fonts) do not count as leaks.
-await createFixture(server.url);
+// The fixture opens some descriptors once (log, fonts), which do not count as leaks.
+const attacks = await startAttackRunner(server);
+const runEpoch = await createEpochRunner(server, { seed, tally, attacks });
 let baseDescriptors = (await server.measure()).descriptors;
 
 const [first, end] = only ? [only.first, only.last + 1] : [0, total];
 for (let from = first; from < end && findings.length < MAX_FINDINGS && !server.ended(); ) {
   const epoch = Math.floor(from / EPOCH_SIZE);
   const to = Math.min(end, (epoch + 1) * EPOCH_SIZE);
-  findings.push(...(await runEpoch(server, { seed, epoch, from, to, tally, baseDescriptors })));
+  findings.push(...(await runEpoch({ epoch, from, to, baseDescriptors })));
   if (server.ended()) break;
   const measured = await server.measure();
   // The first epoch opens what is needed once, such as the image renderer.
@@ -76,15 +81,17 @@ for (let from = first; from < end && findings.length < MAX_FINDINGS && !server.e
   const rate = Math.round((to - first) / ((performance.now() - startedMs) / 1000));
   print(
     `${String(to).padStart(7)} requests${isFaultEpoch(epoch) ? ', global faults' : ''}, ${rate}/s, ` +
-      `${memory.formatLatest()}, ${findings.length} findings`,
+      `${memory.formatLatest()}, ${formatAttack()}${findings.length} findings`,
   );
   from = to;
 }
 // Repeats the same cases: memory that grows from one repetition to the next is leaked by them.
-const repeatedMemory = createMemoryWatch({ slackBytes: 0.6 * 1024 * 1024, maxBytesPerRequest: 350 });
+const repeatedMemory = createMemoryWatch({
+  ...{ slackBytes: 0.6 * 1024 * 1024, maxBytesPerRequest: 350, minWarmUpPoints: 1 },
+});
 for (let round = 1; round <= REPEATS && !only && findings.length === 0; round++) {
   const to = Math.min(REPEATED_CASES, total);
-  findings.push(...(await runEpoch(server, { seed, epoch: 0, from: 0, to, tally, baseDescriptors })));
+  findings.push(...(await runEpoch({ epoch: 0, from: 0, to, baseDescriptors })));
   if (server.ended()) break;
   repeatedMemory.add(round * to, await server.measure());
   print(`the first ${to} again, ${repeatedMemory.formatLatest()}`);
@@ -93,17 +100,19 @@ if (!only) {
   for (const problem of [...memory.findProblems(), ...repeatedMemory.findProblems()]) findings.push({ problem });
   for (const problem of findCoverageProblems()) findings.push({ problem });
 }
+await attacks.stop();
 await server.stop();
 
 const dir = findings.length > 0 ? mkdtempSync(join(tmpdir(), 'nanophoto-emulator-fuzz-')) : '';
-for (const { index, problem, testCase } of findings.slice(0, MAX_FINDINGS)) {
-  const caseText = index === undefined ? '' : `case ${index}, ${testCase?.kind}, ${testCase?.delivery.how}: `;
-  print(`\n✗ ${caseText}${problem.slice(0, 1500)}`);
-  if (!testCase) continue;
-  const file = join(dir, `${seed}-${index}.http`);
-  writeFileSync(file, testCase.bytes);
-  print(`  sent (complete in ${file}): ${JSON.stringify(testCase.bytes.subarray(0, 400).toString('latin1'))}`);
-  print(`  repeat: npm run test:fuzz -- --seed ${seed} --only ${index}`);
+const groups = new Map<string, FuzzFinding[]>();
+for (const finding of findings) {
+  // Findings that differ only in numbers are of one kind.
+  const group = `${finding.testCase?.kind} ${finding.problem.replace(/\d+/g, '').slice(0, 50)}`;
+  groups.set(group, [...(groups.get(group) ?? []), finding]);
+}
+for (const group of groups.values()) {
+  for (const finding of group.slice(0, MAX_PRINTED_PER_KIND)) printFinding(finding);
+  if (group.length > MAX_PRINTED_PER_KIND) print(`\n  … and ${group.length - MAX_PRINTED_PER_KIND} like these`);
 }
 const seconds = Math.round((performance.now() - startedMs) / 1000);
 const responseCount = [...tally.responses.values()]
@@ -117,8 +126,38 @@ print(
     .map(([status, count]) => `${status} × ${count}`)
     .join(', ')}`,
 );
+for (const name of ATTACK_NAMES) {
+  const runs = tally.attacks.filter((attack) => attack.name === name);
+  if (runs.length === 0) continue;
+  const [peak, p99] = [
+    Math.max(...runs.map(({ peakBytes = Number.NaN }) => peakBytes)) / 1024 ** 2,
+    computeMedian(runs.map(({ p99Ms }) => p99Ms)),
+  ];
+  print(`${name} × ${runs.length}: at most ${peak.toFixed(0)} MiB, polls ${p99.toFixed(0)} ms at p99 (median)`);
+}
 print(`fuzz: seed ${seed}, ${seconds} s, ${findings.length === 0 ? 'no findings' : `${findings.length} findings`}`);
 process.exitCode = findings.length > 0 ? 1 : 0;
+
+function printFinding({ index, problem, testCase }: FuzzFinding): void {
+  const caseText = index === undefined ? '' : `case ${index}, ${testCase?.kind}, ${testCase?.delivery.how}: `;
+  print(`\n✗ ${caseText}${problem.slice(0, 1500)}`);
+  if (!testCase) return;
+  const bytes = Buffer.concat([testCase.bytes, testCase.breaker?.bytes ?? Buffer.alloc(0)]);
+  const file = join(dir, `${seed}-${index}.http`);
+  writeFileSync(file, bytes);
+  const through = testCase.tunnel ? `, through a ${testCase.tunnel} tunnel` : '';
+  print(`  sent (complete in ${file})${through}: ${JSON.stringify(bytes.subarray(0, 400).toString('latin1'))}`);
+  print(`  repeat: npm run test:fuzz -- --seed ${seed} --only ${index}`);
+}
+
+/** The attack of the last epoch. */
+function formatAttack(): string {
+  const attack = tally.attacks[printedAttacks];
+  if (!attack) return '';
+  printedAttacks += 1;
+  const { name, peakBytes = Number.NaN, p99Ms } = attack;
+  return `${name}: peak ${(peakBytes / 1024 ** 2).toFixed(0)} MiB, polls ${p99Ms.toFixed(0)} ms at p99, `;
+}
 
 function countStatuses(): Map<number, number> {
   const all = new Map<number, number>();

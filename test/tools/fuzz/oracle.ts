@@ -1,7 +1,7 @@
 import { createContractCheck, type ResponseCheck } from '../../support/contract-check.ts';
 import type { RawResponse } from '../../support/response-reader.ts';
-import { type FuzzCase, isLongLived, type Message, mayBeAborted, mayMeetFault } from './case.ts';
-import type { Fixture } from './fixture.ts';
+import { type Breaker, type FuzzCase, getRisks, type Message } from './case.ts';
+import type { Fixture, Json } from './fixture.ts';
 import type { DeliveryOutcome } from './send.ts';
 
 /** Internals of the program, which no response may reveal. */
@@ -25,12 +25,52 @@ const NON_JSON_TYPES: Record<string, RegExp> = {
   'multipart/byteranges': /^\/media\//,
 };
 
+/** All responses to the messages come first, then the refusal. */
+function findRefusalViolation({ name, statuses }: Breaker, messageCount: number, outcome: DeliveryOutcome) {
+  const { responses, end } = outcome;
+  const list = responses.map(({ status }) => status).join(', ');
+  if (responses.length <= messageCount)
+    return `${messageCount} requests, then ${name}: only ${responses.length} responses (${list}), then ${end}`;
+  const { status } = responses[messageCount]!;
+  return statuses.includes(status) ? undefined : `${name} after ${messageCount} requests was refused with ${status}`;
+}
+
+/**
+ * Describes how a response differs from the one that the same request gets on a connection of its own. The origin of
+ * URLs may differ, because it depends on the connection.
+ */
+export function findMismatch(message: Message, response: RawResponse, expected: RawResponse): string | undefined {
+  const normalize = ({ status, headers, body }: RawResponse) => {
+    const type = headers['content-type'] ?? '';
+    const content = type.startsWith('application/json')
+      ? body.toString().replaceAll(/https?:\/\/[^/"]+/g, '')
+      : body.toString('latin1');
+    return `${status} ${type} ${content}`;
+  };
+  const [found, wanted] = [normalize(response), normalize(expected)];
+  if (found === wanted) return undefined;
+  const { method, path, body } = message;
+  return (
+    `the response does not belong to its request; ${method} ${path} ${body.slice(0, 200)} got ` +
+    `${found.slice(0, 500)}; alone, it gets ${wanted.slice(0, 500)}`
+  );
+}
+
 const isVendorError = (body: Record<string, unknown>) =>
   typeof body.error === 'string' &&
   typeof body.errorCode === 'string' &&
   Object.keys(body).every((name) => ['success', 'error', 'errorCode', 'requiredCredits'].includes(name));
 const isControlError = (body: Record<string, unknown>) =>
   typeof body.error === 'string' && typeof body.code === 'string' && Object.keys(body).length === 2;
+
+/** By document: compiling the schemas takes longer than checking a thousand responses. */
+const checksByDocument = new WeakMap<Json, ResponseCheck>();
+
+function getContractCheck(document: Json): ResponseCheck {
+  const check = checksByDocument.get(document) ?? createContractCheck(document);
+  checksByDocument.set(document, check);
+  return check;
+}
 
 export type Oracle = ReturnType<typeof createOracle>;
 
@@ -39,7 +79,7 @@ export type Oracle = ReturnType<typeof createOracle>;
  * `hasGlobalFaults`: fault rules may apply to any request.
  */
 export function createOracle(fixture: Fixture, hasGlobalFaults: boolean) {
-  const checks: ResponseCheck[] = [fixture.vendor, fixture.control].map(createContractCheck);
+  const checks: ResponseCheck[] = [fixture.vendor, fixture.control].map(getContractCheck);
 
   /** Checks that hold for a response to any request. `path` undefined: the request may have been read differently. */
   function findFormViolation({ status, headers, body }: RawResponse, path: string | undefined): string | undefined {
@@ -99,12 +139,17 @@ export function createOracle(fixture: Fixture, hasGlobalFaults: boolean) {
   }
 
   return function findViolation(testCase: FuzzCase, outcome: DeliveryOutcome): string | undefined {
-    if (hasGlobalFaults || mayMeetFault(testCase)) return undefined;
+    const { mayMeetFault, mayBeAborted, isLongLived } = getRisks(testCase);
+    if (hasGlobalFaults || mayMeetFault) return undefined;
     const { responses, protocolError, end } = outcome;
-    const mayLoseResponses = outcome.hasClientLeft || mayBeAborted(testCase) || isLongLived(testCase);
+    const mayLoseResponses = outcome.hasClientLeft || mayBeAborted || isLongLived;
     if (protocolError && !mayLoseResponses) return `${protocolError}; after ${responses.length} responses`;
     if (testCase.expectedResponses !== undefined && responses.length > testCase.expectedResponses)
       return `${responses.length} responses to ${testCase.expectedResponses} requests`;
+    if (testCase.breaker && !mayLoseResponses) {
+      const problem = findRefusalViolation(testCase.breaker, testCase.messages.length, outcome);
+      if (problem) return problem;
+    }
     for (const [index, response] of responses.entries()) {
       const message = testCase.messages[index];
       const violation = message

@@ -25,6 +25,7 @@ export interface Draft {
   headers: [string, string][];
   body: Buffer;
   isLoose: boolean;
+  isRepeatable?: boolean;
 }
 
 const LARGE_HEAD_BYTES = 14_000;
@@ -191,20 +192,38 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
         ? createControlDraft('GET', '/__admin/accounts/{key}/tasks/{id}', key, taskId)
         : createControlDraft('POST', `/__admin/accounts/{key}/tasks/{id}${end}`, key, taskId);
     });
-  const ruleRequests = fc
-    .constantFrom(...fixture.ruleIds)
-    .map(({ key, id }) =>
-      key === undefined
-        ? createControlDraft('DELETE', '/__admin/faults/{id}', '', id)
-        : createControlDraft('DELETE', '/__admin/accounts/{key}/faults/{id}', key, id),
-    );
+  const ruleRequests = fc.nat(fixture.ruleIds.length - 1).map((index) => {
+    // Each epoch has other rule ids.
+    const { key, id } = fixture.ruleIds[index]!;
+    return key === undefined
+      ? createControlDraft('DELETE', '/__admin/faults/{id}', '', id)
+      : createControlDraft('DELETE', '/__admin/accounts/{key}/faults/{id}', key, id);
+  });
 
   const large = fc
     .tuple(fc.constantFrom(...vendorOperations), fc.constantFrom(...stable), fc.constantFrom(...LARGE_BODY_BYTES))
     .map(([{ template }, key, bytes]) => createVendorDraft(key, template, { prompt: 'z'.repeat(bytes - 13) }));
 
+  const isStable = ({ headers }: Draft) => headers.some(([, value]) => stable.includes(value.replace('Bearer ', '')));
+  const frozenTasks = fixture.tasks.filter(({ key }) => key === 'stable-frozen');
+  /** Stays pending for a while. */
+  const waits = fc
+    .tuple(fc.constantFrom(...frozenTasks), fc.constantFrom(5, 30, 100))
+    .map(([{ key, taskId }, ms]) =>
+      createControlDraft('GET', '/__admin/accounts/{key}/wait', key, '', `?task=${taskId}&timeoutMs=${ms}`),
+    );
+
   return {
     operations,
+    repeatable: createRepeatableDrafts(fixture, createVendorDraft, createControlDraft).map((draft) => ({
+      ...draft,
+      isRepeatable: true,
+    })),
+    /** Orders and texts of accounts without faults, and waits. */
+    charging: fc.oneof(
+      { weight: 4, arbitrary: createDraftArbitrary(vendorOperations, 'valid').filter(isStable) },
+      { weight: 1, arbitrary: waits },
+    ),
     valid: fc.oneof(
       { weight: 24, arbitrary: createDraftArbitrary(vendorOperations, 'valid') },
       { weight: 8, arbitrary: polls },
@@ -222,6 +241,42 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
     ),
     large,
   };
+}
+
+/** Requests that change nothing, each of which always gets the same response. */
+function createRepeatableDrafts(
+  { tasks, media }: Fixture,
+  createVendorDraft: (key: string, path: string, body: Json) => Draft,
+  createControlDraft: (method: string, template: string, key: string, name: string) => Draft,
+): fc.Arbitrary<Draft> {
+  // Only these are completed and never change.
+  const completed = fc.constantFrom(...tasks.filter(({ key }) => key === 'stable-real'));
+  const number = fc.nat(50);
+  return fc.oneof(
+    {
+      weight: 4,
+      arbitrary: completed.map(({ key, api, poll }) => createVendorDraft(key, `${api}/check-status`, poll)),
+    },
+    {
+      weight: 2,
+      arbitrary: completed.map(({ key, taskId }) =>
+        createControlDraft('GET', '/__admin/accounts/{key}/tasks/{id}', key, taskId),
+      ),
+    },
+    {
+      weight: 2,
+      arbitrary: number.map((n) => createControlDraft('GET', '/__admin/accounts/{key}', `nobody-${n}`, '')),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.tuple(fc.constantFrom(...media), number).map(
+        ([path, from]): Draft => ({
+          ...{ operation: 'GET /media', method: 'GET', path, isLoose: true, body: Buffer.alloc(0) },
+          headers: [['Range', `bytes=${from}-${from * 40}`]],
+        }),
+      ),
+    },
+  );
 }
 
 /** Replaces some fields of `base` with the values they have in `other`. */
@@ -273,7 +328,7 @@ export function toMessage(draft: Draft, host: string, version = '1.1'): Message 
   const headerLines = allHeaders.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   const head = `${method} ${target} HTTP/${version}\r\n${headerLines}\r\n`;
   return {
-    ...{ operation, method, path },
+    ...{ operation, method, path, isRepeatable: draft.isRepeatable === true },
     // A head that is too large is refused before the request is routed.
     isLoose: draft.isLoose || head.length > LARGE_HEAD_BYTES,
     body: body.toString(),

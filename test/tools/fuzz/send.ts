@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import { createResponseReader, type RawResponse } from '../../support/response-reader.ts';
-import type { FuzzCase } from './case.ts';
+import type { FuzzCase, TunnelKind } from './case.ts';
 
 export interface DeliveryOutcome {
   responses: RawResponse[];
@@ -59,8 +61,21 @@ export function createClient(port: number, { timeoutMs, lingerMs }: { timeoutMs:
       };
     }
     const isKeepAlive = delivery.how === 'kept';
+    let connection: Socket;
+    try {
+      connection = testCase.tunnel
+        ? await openTunnel(openSocket(), testCase.tunnel, timeoutMs)
+        : isKeepAlive
+          ? acquireSocket()
+          : openSocket();
+    } catch (error) {
+      return {
+        ...{ responses: [], partialResponse: undefined, end: 'closed', hasClientLeft: false },
+        protocolError: (error as Error).message,
+      };
+    }
     return new Promise((resolve) => {
-      const socket = isKeepAlive ? acquireSocket() : openSocket();
+      const socket = connection;
       const outcome: DeliveryOutcome = {
         responses: [],
         partialResponse: undefined,
@@ -148,7 +163,42 @@ export function createClient(port: number, { timeoutMs, lingerMs }: { timeoutMs:
   };
 }
 
-async function send({ delivery, bytes }: FuzzCase, socket: Socket, isDone: () => boolean): Promise<void> {
+const TUNNEL_TARGET: Record<TunnelKind, string> = { plain: 'nanophoto.ai:80', tls: 'nanophoto.ai:443' };
+
+/** Opens a tunnel through the server to itself. @throws Error when the server refuses it or does not respond in time */
+export async function openTunnel(socket: Socket, kind: TunnelKind, timeoutMs: number): Promise<Socket> {
+  const target = TUNNEL_TARGET[kind];
+  const timeout = setTimeout(() => socket.destroy(new Error('no response to CONNECT')), timeoutMs);
+  try {
+    socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`);
+    const [head] = (await once(socket, 'data')) as [Buffer];
+    if (!head.toString('latin1').startsWith(ESTABLISHED)) {
+      socket.destroy();
+      throw new Error(`CONNECT was refused: ${head.toString('latin1')}`);
+    }
+    if (kind === 'plain') return socket;
+    const secure = connectTls({
+      ...{ socket, servername: 'nanophoto.ai', ALPNProtocols: ['http/1.1'] },
+      // Other tests verify the certificate.
+      rejectUnauthorized: false,
+    });
+    await once(secure, 'secureConnect');
+    return secure;
+  } finally {
+    clearTimeout(timeout);
+  }
+}
+
+async function send({ delivery, bytes, breaker }: FuzzCase, socket: Socket, isDone: () => boolean): Promise<void> {
+  if (breaker) {
+    if (breaker.afterMs === 0) socket.write(Buffer.concat([bytes, breaker.bytes]));
+    else {
+      socket.write(bytes);
+      await sleep(breaker.afterMs);
+      if (!isDone()) socket.write(breaker.bytes);
+    }
+    return;
+  }
   switch (delivery.how) {
     case 'kept':
     case 'settled':

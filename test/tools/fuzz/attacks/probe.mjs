@@ -1,0 +1,56 @@
+// Another client: polls the emulator and an idle server in turn at a fixed rate, and reports how long each poll took.
+import { Agent, request } from 'node:http';
+import { parentPort, workerData } from 'node:worker_threads';
+
+const { url, idleUrl, path, key, body, intervalMs } = workerData;
+let agent;
+
+function poll(origin, done) {
+  const startedMs = performance.now();
+  const finish = (status) => done({ status, ms: performance.now() - startedMs });
+  const outgoing = request(
+    origin + path,
+    {
+      method: 'POST',
+      agent,
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'content-length': body.length },
+    },
+    (response) => response.resume().on('end', () => finish(response.statusCode)),
+  );
+  // A connection that the server closed while it was idle: as allowed as any other retry.
+  outgoing.on('error', () => finish(0));
+  outgoing.end(body);
+}
+
+let polls = [];
+let idlePolls = [];
+let pending = 0;
+let timer;
+
+function start() {
+  polls = [];
+  idlePolls = [];
+  agent = new Agent({ keepAlive: true, maxSockets: 32 });
+  timer = setInterval(() => {
+    const own = polls;
+    pending += 2;
+    poll(url, (result) => {
+      pending -= 1;
+      own.push(result);
+    });
+    poll(idleUrl, ({ ms }) => {
+      pending -= 1;
+      idlePolls.push(ms);
+    });
+  }, intervalMs);
+}
+
+async function stop() {
+  clearInterval(timer);
+  const deadlineMs = performance.now() + 20_000;
+  while (pending > 0 && performance.now() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, 5));
+  agent.destroy();
+  parentPort.postMessage({ polls, idlePolls, unanswered: pending / 2 });
+}
+
+parentPort.on('message', (command) => (command === 'start' ? start() : stop()));
