@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../core/time/clock.ts';
+import type { SocketGuard } from './socket-guard.ts';
 
 /** Time that a refused client has to read the response. */
 const REFUSAL_GRACE_MS = 1000;
@@ -11,6 +12,7 @@ export interface ConnectionLimitOptions {
   server: Server;
   max: number;
   clock: Clock;
+  guard: SocketGuard;
   /** HTTP response, as text, that connections over the limit receive. */
   refusal: string;
 }
@@ -20,7 +22,7 @@ export interface ConnectionLimitOptions {
  * new connections, because `server.maxConnections` closes the connections over the limit without one. Remove this when
  * Node offers a way to respond to them.
  */
-export function limitConnections({ server, max, clock, refusal }: ConnectionLimitOptions) {
+export function limitConnections({ server, max, clock, guard, refusal }: ConnectionLimitOptions) {
   let openConnections = 0;
   const pendingRefusals = new Set<Socket>();
   const nodeListeners = server.listeners('connection');
@@ -28,6 +30,7 @@ export function limitConnections({ server, max, clock, refusal }: ConnectionLimi
 
   /** Lets Node handle the requests of a connection that has been admitted. */
   function serve(socket: Socket): void {
+    guard.protect(socket);
     for (const listener of nodeListeners) listener.call(server, socket);
   }
 
@@ -42,6 +45,7 @@ export function limitConnections({ server, max, clock, refusal }: ConnectionLimi
   }
 
   function refuse(socket: Socket): void {
+    guard.protect(socket);
     socket.on('error', () => socket.destroy());
     if (pendingRefusals.size >= MAX_PENDING_REFUSALS) {
       socket.destroy();
