@@ -193,7 +193,9 @@ function registerRequestChecks(app: App): void {
       return done(new EmulatorError('PROXY_REFUSED', `the request is for ${foreignAuthority}`));
     }
     const { httpVersion, rawHeaders } = request.raw;
-    if (httpVersion === '0.9') return done(new EmulatorError('MALFORMED_REQUEST', 'HTTP/0.9 is not supported'));
+    if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+      return done(new EmulatorError('MALFORMED_REQUEST', `HTTP/${httpVersion} is not supported`));
+    }
     if (request.headers.host === undefined && httpVersion === '1.1') {
       return done(new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host'));
     }
@@ -203,15 +205,9 @@ function registerRequestChecks(app: App): void {
     }
     const coding = request.headers['transfer-encoding'];
     if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0')) {
-      // RFC 9112, section 6.1: the end of the body is uncertain, and so is where the next request starts.
+      // RFC 9112, section 6.1. It recommends 501 for unknown codings; but clients may retry after a 5xx.
       reply.header('connection', 'close');
-      const isUnknown = httpVersion !== '1.0';
-      return done(
-        new EmulatorError(
-          isUnknown ? 'UNSUPPORTED_TRANSFER_CODING' : 'MALFORMED_REQUEST',
-          isUnknown ? `the transfer coding is ${coding}` : 'an HTTP/1.0 request with Transfer-Encoding',
-        ),
-      );
+      return done(new EmulatorError('MALFORMED_REQUEST', `HTTP/${httpVersion} with the transfer coding ${coding}`));
     }
     done();
   });

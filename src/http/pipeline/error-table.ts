@@ -56,7 +56,6 @@ export const COMMON_ERRORS = {
   BODY_NOT_JSON: internal(400, 'INVALID_INPUT', 'The request body is not valid JSON'),
   BODY_TOO_LARGE: internal(413, 'INVALID_INPUT', 'The request body is too large'),
   UNSUPPORTED_MEDIA_TYPE: internal(415, 'INVALID_INPUT', 'Content-Type must be application/json'),
-  UNSUPPORTED_TRANSFER_CODING: internal(501, 'INVALID_INPUT', 'Transfer-Encoding must be chunked'),
   PROXY_REFUSED: internal(403, 'FORBIDDEN', 'This proxy only connects to nanophoto.ai'),
   AUTHORITY_FAILED: internal(
     503,
