@@ -38,6 +38,7 @@ const SHARED_RESPONSES: Record<string, string> = {
   BODY_TOO_LARGE: 'BodyTooLarge',
   UNSUPPORTED_MEDIA_TYPE: 'NoJson',
   INTERNAL_ERROR: 'Failed',
+  OUT_OF_MEMORY: 'OutOfMemory',
 };
 
 /** Generates the OpenAPI 3.1 document of the control plane from its operations. */
@@ -158,6 +159,8 @@ function collectErrorCodes({ params, query, body, codes = [], isOpen }: Operatio
     ...codes,
     ...(body ? (['BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const) : []),
     'INTERNAL_ERROR',
+    // A large body or response.
+    'OUT_OF_MEMORY',
   ];
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
 import { type BodyParser, defineFamily, defineRoute } from '../http/family.ts';
-import { parseJsonBody, readChunks } from '../http/pipeline/body.ts';
+import { parseJsonBody, readBody } from '../http/pipeline/body.ts';
 import { COMMON_ERRORS, createError, type ErrorCode, type ErrorTable } from '../http/pipeline/error-table.ts';
 import { ifSchema, routeProvenance } from '../http/pipeline/route-docs.ts';
 import { type AnalysisRequest, writeAnalysis } from '../texts/analysis.ts';
@@ -132,7 +132,7 @@ const readUpload: BodyParser = async (request, payload) => {
     keepLimitBytes: MAX_OTHER_FIELDS_BYTES,
     sink: () => new VideoUpload(MAX_FILE_BYTES),
   });
-  await readChunks(request, payload, MAX_BODY_BYTES, (chunk) => extractor.write(chunk));
+  await readBody(request, payload, MAX_BODY_BYTES, extractor);
   if (extractor.overflowed) throw createError(ERRORS, 'BODY_TOO_LARGE', 'the fields besides the file are too large');
   const body = parseJsonBody(request, extractor.end());
   if (!extractor.sink) return body;

@@ -85,5 +85,7 @@ declare module 'fastify' {
     family?: string;
     /** Absent on routes that are not part of a family. */
     kind?: RouteKind;
+    /** Whether all responses with the same content share one buffer. */
+    isSharedBody?: boolean;
   }
 }

@@ -63,10 +63,22 @@ export function registerStaticPage(
 
   app.get(`${path}/`, async (_request, reply) => reply.redirect(`..${path}`, 308));
 
+  /** The contents of files, as sent: a client that does not read its responses costs no memory. */
+  const contents = new Map<string, Promise<Buffer>>();
+  function getContent(name: string, load: () => Promise<Buffer>): Promise<Buffer> {
+    let content = contents.get(name);
+    if (!content) {
+      content = load();
+      contents.set(name, content);
+      content.catch(() => contents.delete(name));
+    }
+    return content;
+  }
+
   const files = `${path}/${folder}:file(^${filePattern}$)`;
-  app.get(files, async (request, reply) => {
+  app.get(files, { config: { isSharedBody: true } }, async (request, reply) => {
     const { file } = request.params as { file: string };
-    const compressed = await readPageFile(`${folder}${file}.gz`, 'NOT_FOUND');
+    const compressed = await getContent(`${file}.gz`, () => readPageFile(`${folder}${file}.gz`, 'NOT_FOUND'));
     const [{ default: Negotiator }, { gunzip }] = await loadModules();
     reply.headers({
       ...SECURITY_HEADERS,
@@ -75,7 +87,9 @@ export function registerStaticPage(
       'cache-control': 'public, max-age=31536000, immutable',
       vary: 'accept-encoding',
     });
-    if (new Negotiator(request).encoding(['gzip', 'identity']) !== 'gzip') return promisify(gunzip)(compressed);
+    if (new Negotiator(request).encoding(['gzip', 'identity']) !== 'gzip') {
+      return getContent(file, () => promisify(gunzip)(compressed));
+    }
     return reply.header('content-encoding', 'gzip').send(compressed);
   });
 

@@ -18,6 +18,12 @@ export interface ConnectProxyOptions {
     serve: (socket: Socket) => void;
     /** Admits a connection on another port. Returns false when the limit is reached. */
     admit: (socket: Socket) => boolean;
+    /** Confines the errors of a connection's listeners to that connection. */
+    protect: (socket: Socket) => void;
+    /**
+     * Calls `callback` when all earlier responses of a connection have been sent, with `head` and the data that followed.
+     */
+    afterResponses: (socket: Socket, head: Buffer, callback: (head: Buffer) => void) => void;
   };
   /** Opens the authority on first use. */
   authority: () => Promise<Authority>;
@@ -54,6 +60,7 @@ export function createConnectProxy({
 
   /** Tracks a connection, and closes it after the handshake timeout, until the returned function is called. */
   function trackHandshake(socket: Socket): () => void {
+    connections.protect(socket);
     pendingSockets.add(socket);
     socket.on('error', () => socket.destroy());
     const cancel = clock.after(HANDSHAKE_TIMEOUT_MS, () => socket.destroy());
@@ -90,6 +97,7 @@ export function createConnectProxy({
         );
       },
     });
+    connections.protect(tlsSocket);
     tlsSocket.on('error', () => tlsSocket.destroy());
     tlsSocket.once('close', () => socket.destroy());
     // Sockets of node:http allow half-open connections; until the server takes over, nothing else would close this one.
@@ -134,7 +142,10 @@ export function createConnectProxy({
     connections.serve(socket);
   }
 
-  server.on('connect', (request, socket, head) => handleConnect(request, socket as Socket, head));
+  server.on('connect', (request, stream, head) => {
+    const socket = stream as Socket;
+    connections.afterResponses(socket, head, (data) => handleConnect(request, socket, data));
+  });
 
   return {
     /** Creates the server for clients whose DNS resolves the vendor's hosts to this machine. It does not listen yet. */

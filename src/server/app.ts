@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import Fastify, { type FastifyBaseLogger } from 'fastify';
+import { TLSSocket } from 'node:tls';
+import Fastify, { type FastifyBaseLogger, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { ADMIN_ERRORS } from '../control-plane/error-codes.ts';
 import { sendAdminError } from '../control-plane/guard.ts';
@@ -20,6 +21,7 @@ import { createNotFoundHandler } from '../http/pipeline/not-found.ts';
 import { registerRateLimit } from '../http/pipeline/rate-limit.ts';
 import { createFastifyLogger, RequestLog } from '../http/pipeline/request-log.ts';
 import { createRequestState, registerRequestState } from '../http/pipeline/request-state.ts';
+import { onFinished } from '../http/pipeline/response-lifecycle.ts';
 import { type ZodTypeProvider, zodValidator } from '../http/pipeline/validation.ts';
 import { registerResultRoutes } from '../http/results/routes.ts';
 import { registerVendorDocument } from '../openapi/routes.ts';
@@ -28,9 +30,11 @@ import { registerDocsPage } from '../pages/docs-page.ts';
 import { CONSOLE_DIR, REFERENCE_DIR } from '../paths.ts';
 import type { Authority } from '../proxy/certificate-authority.ts';
 import { createResults } from '../rendering/result-renderer.ts';
-import { rejectExpectations, sendClientError, stopKeepAlive } from './node-http.ts';
+import { createClientErrorHandler, rejectExpectations, stopKeepAlive } from './node-http.ts';
+import { limitPipelining } from './pipelining.ts';
 import { findForeignAuthority, normalizeRequestTarget } from './request-target.ts';
 import { createResponseBatcher } from './response-batching.ts';
+import type { SocketGuard } from './socket-guard.ts';
 
 /** Upper bound of the time in which the headers have to arrive: they are small, even on a slow connection. */
 const MAX_HEADERS_TIMEOUT_MS = 60_000;
@@ -80,8 +84,12 @@ export async function buildApp(
   settings: AppSettings,
   logger: Logger,
   authority: () => Promise<Authority>,
+  guard: SocketGuard,
 ): Promise<App> {
   const app = createServer(core, settings, logger);
+  guard.protectServer(app.server);
+  limitPipelining({ server: app.server, memory: core.memory, clock: core.clock, guard });
+  app.decorate('memory', core.memory);
   const context = createHttpContext(app, core, settings);
 
   registerRequestState(app);
@@ -89,8 +97,8 @@ export async function buildApp(
   app.setErrorHandler<Error>((error, request, reply) => sendError(error, request, reply, context.documentedErrors));
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', createJsonParser(settings.bodyLimitBytes));
-  registerHostChecks(app);
-  registerResponseBatching(app, core);
+  registerRequestChecks(app);
+  registerResponseBatching(app, core, guard);
 
   app.get('/ca.pem', async (_request, reply) => {
     reply.type('application/x-pem-file');
@@ -125,20 +133,22 @@ function createServer(core: Core, settings: AppSettings, logger: Logger): App {
     // API keys in paths of the control plane are longer than the router's default.
     routerOptions: { maxParamLength: 1000 },
     http: {
-      // Checked by registerHostChecks, because Node would respond without a body.
+      // Checked by registerRequestChecks, because Node would respond without a body.
       requireHostHeader: false,
       maxHeaderSize: settings.headerLimitBytes,
       headersTimeout: Math.min(requestTimeoutMs, MAX_HEADERS_TIMEOUT_MS),
       connectionsCheckingInterval: Math.min(requestTimeoutMs / 4, MAX_CHECK_INTERVAL_MS),
     },
-    clientErrorHandler: sendClientError,
+    clientErrorHandler: createClientErrorHandler(core.clock),
     frameworkErrors(error, request, reply) {
       // Fastify rejects these requests before its first hook.
-      request.state = createRequestState();
+      request.state = createRequestState(reply);
       const send = isControlPlaneUrl(request.url) ? sendAdminError : sendError;
       send(error, request, reply);
     },
   }).withTypeProvider<ZodTypeProvider>();
+  // All of them count: the limit of their bytes applies, and requests with headers left out would change their meaning.
+  app.server.maxHeadersCount = 0;
   rejectExpectations(app.server);
   return app;
 }
@@ -172,21 +182,32 @@ function createHttpContext(app: App, core: Core, settings: AppSettings): HttpCon
   };
 }
 
-/** Rejects requests for other hosts, which clients send to a proxy, and requests without exactly one Host header. */
-function registerHostChecks(app: App): void {
-  app.addHook('onRequest', (request, _reply, done) => {
+/**
+ * Rejects requests for other hosts, which clients send to a proxy, requests without exactly one Host header, and transfer
+ * codings that Node would ignore.
+ */
+function registerRequestChecks(app: App): void {
+  app.addHook('onRequest', (request, reply, done) => {
     const foreignAuthority = findForeignAuthority(request.originalUrl, request.socket.localPort);
     if (foreignAuthority !== undefined) {
       return done(new EmulatorError('PROXY_REFUSED', `the request is for ${foreignAuthority}`));
     }
     const { httpVersion, rawHeaders } = request.raw;
-    if (httpVersion === '0.9') return done(new EmulatorError('MALFORMED_REQUEST', 'HTTP/0.9 is not supported'));
+    if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+      return done(new EmulatorError('MALFORMED_REQUEST', `HTTP/${httpVersion} is not supported`));
+    }
     if (request.headers.host === undefined && httpVersion === '1.1') {
       return done(new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host'));
     }
     // RFC 9112, section 3.2. Node keeps the first of several Host headers.
     if (hasSeveralHosts(rawHeaders)) {
       return done(new EmulatorError('MALFORMED_REQUEST', 'a request with several Host headers'));
+    }
+    const coding = request.headers['transfer-encoding'];
+    if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0')) {
+      // RFC 9112, section 6.1. It recommends 501 for unknown codings; but clients may retry after a 5xx.
+      reply.header('connection', 'close');
+      return done(new EmulatorError('MALFORMED_REQUEST', `HTTP/${httpVersion} with the transfer coding ${coding}`));
     }
     done();
   });
@@ -202,24 +223,46 @@ function hasSeveralHosts(rawHeaders: readonly string[]): boolean {
   return count > 1;
 }
 
+/** Responses up to this size are not counted in the memory account: most are smaller, and most clients read them. */
+const SMALL_RESPONSE_BYTES = 2048;
+
+/** Returns the memory that a response takes until its client has read it. */
+function getResponseBytes(request: FastifyRequest, payload: unknown): number {
+  if (typeof payload === 'string') return payload.length <= SMALL_RESPONSE_BYTES ? 0 : Buffer.byteLength(payload);
+  if (!Buffer.isBuffer(payload)) return 0;
+  // Encryption makes a copy for each connection.
+  const isShared = request.routeOptions.config.isSharedBody && !(request.raw.socket instanceof TLSSocket);
+  return isShared ? 0 : payload.length;
+}
+
 /**
  * Sends responses in batches, and only when everything written before is committed: a response must remain true if the
- * process is killed right after it.
+ * process is killed right after it. Large responses count in the memory account until they are sent.
  */
-function registerResponseBatching(app: App, core: Core): void {
-  const responseBatcher = createResponseBatcher(core);
+function registerResponseBatching(app: App, core: Core, guard: SocketGuard): void {
+  const responseBatcher = createResponseBatcher(core, guard);
   app.addHook('onSend', (request, reply, payload, done) => {
-    responseBatcher.flushBeforeHalfClose(request.raw.socket);
-    if (!core.transactions.hasPendingBatch()) return responseBatcher.enqueue(() => done(null, payload));
+    const { socket } = request.raw;
+    responseBatcher.flushBeforeHalfClose(socket);
+    const bytes = getResponseBytes(request, payload);
+    if (bytes > 0) {
+      if (!core.memory.reserve('responses', bytes)) {
+        return done(new EmulatorError('OUT_OF_MEMORY', 'the response exceeds the memory budget'));
+      }
+      onFinished(request, reply, () => core.memory.add('responses', -bytes));
+    }
+    if (!core.transactions.hasPendingBatch()) return responseBatcher.enqueue(socket, () => done(null, payload));
     core.transactions.afterCommit((failure) => {
-      if (failure === null) return done(null, payload);
-      if (request.state.errorCode === null) return done(failure as Error);
-      // The response is an error already, and for a second one Fastify would send a body in its own format.
-      request.log.error({ err: failure }, 'request failed');
-      request.state.errorCode = 'INTERNAL_ERROR';
-      reply.code(500);
-      const body = isControlPlaneUrl(request.url) ? ADMIN_INTERNAL_ERROR : renderError('INTERNAL_ERROR').body;
-      done(null, JSON.stringify(body));
+      guard.run(socket, () => {
+        if (failure === null) return done(null, payload);
+        if (request.state.errorCode === null) return done(failure as Error);
+        // The response is an error already, and for a second one Fastify would send a body in its own format.
+        request.log.error({ err: failure }, 'request failed');
+        request.state.errorCode = 'INTERNAL_ERROR';
+        reply.code(500);
+        const body = isControlPlaneUrl(request.url) ? ADMIN_INTERNAL_ERROR : renderError('INTERNAL_ERROR').body;
+        done(null, JSON.stringify(body));
+      });
     });
   });
 }

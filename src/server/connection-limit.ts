@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../core/time/clock.ts';
+import type { SocketGuard } from './socket-guard.ts';
 
 /** Time that a refused client has to read the response. */
 const REFUSAL_GRACE_MS = 1000;
@@ -14,6 +15,7 @@ export interface ConnectionLimitOptions {
   /** Maximum refused connections that are still open. Further ones are closed without a response. */
   maxPendingRefusals: number;
   clock: Clock;
+  guard: SocketGuard;
   /** HTTP response, as text, that connections over the limit receive. */
   refusal: string;
 }
@@ -37,7 +39,7 @@ export function fitToDescriptors(
  * new connections, because `server.maxConnections` closes the connections over the limit without one. Remove this when
  * Node offers a way to respond to them.
  */
-export function limitConnections({ server, max, maxPendingRefusals, clock, refusal }: ConnectionLimitOptions) {
+export function limitConnections({ server, max, maxPendingRefusals, clock, guard, refusal }: ConnectionLimitOptions) {
   let openConnections = 0;
   const pendingRefusals = new Set<Socket>();
   const nodeListeners = server.listeners('connection');
@@ -45,6 +47,7 @@ export function limitConnections({ server, max, maxPendingRefusals, clock, refus
 
   /** Lets Node handle the requests of a connection that has been admitted. */
   function serve(socket: Socket): void {
+    guard.protect(socket);
     for (const listener of nodeListeners) listener.call(server, socket);
   }
 
@@ -59,6 +62,7 @@ export function limitConnections({ server, max, maxPendingRefusals, clock, refus
   }
 
   function refuse(socket: Socket): void {
+    guard.protect(socket);
     socket.on('error', () => socket.destroy());
     if (pendingRefusals.size >= maxPendingRefusals) {
       socket.destroy();

@@ -12,8 +12,10 @@ import { type Config, toLocalUrl } from '../settings/config.ts';
 import { buildApp } from './app.ts';
 import { fitToDescriptors, limitConnections } from './connection-limit.ts';
 import { LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dual-stack-listener.ts';
-import { rawErrorResponse } from './node-http.ts';
+import { ignoreUpgrades, rawErrorResponse } from './node-http.ts';
+import { afterDetachedResponses } from './pipelining.ts';
 import { readSeedFile } from './seed-file.ts';
+import { createSocketGuard } from './socket-guard.ts';
 
 /** Time that open streams and requests have to end, when the emulator stops, before their connections are closed. */
 const GRACE_MS = 1500;
@@ -38,6 +40,7 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
   }
   // After a failure the user can fix the file without restarting.
   const authority = lazy(() => openAuthority(config.dataDir));
+  const guard = createSocketGuard((error) => logger.error({ err: error }, 'a listener of a connection failed'));
   const app = await buildApp(
     core,
     {
@@ -50,6 +53,7 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     },
     logger,
     authority,
+    guard,
   );
   core.accounts.createMissing(seed.accounts);
 
@@ -66,11 +70,13 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
     max,
     maxPendingRefusals,
     clock,
+    guard,
     refusal: rawErrorResponse('TOO_MANY_CONNECTIONS'),
   });
+  ignoreUpgrades(app.server, connections.serve);
   const connectProxy = createConnectProxy({
     server: app.server,
-    connections,
+    connections: { ...connections, protect: guard.protect, afterResponses: afterDetachedResponses },
     authority,
     clock,
     refusalResponse: rawErrorResponse('PROXY_REFUSED'),

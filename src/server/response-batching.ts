@@ -1,18 +1,22 @@
 import type { Socket } from 'node:net';
 import type { Core } from '../core/core.ts';
+import type { SocketGuard } from './socket-guard.ts';
 
 /**
  * Batches the responses of one event-loop turn and flushes them together at the end of the turn. Sending each response
  * on its own wakes the client once per response, which costs more than the rest of a poll.
  */
-export function createResponseBatcher({ clock, transactions }: Pick<Core, 'clock' | 'transactions'>) {
-  let pending: (() => void)[] = [];
+export function createResponseBatcher(
+  { clock, transactions }: Pick<Core, 'clock' | 'transactions'>,
+  guard: SocketGuard,
+) {
+  let pending: { socket: Socket; send: () => void }[] = [];
   const watchedSockets = new WeakSet<Socket>();
 
   function flush(): void {
     const batch = pending;
     pending = [];
-    for (const send of batch) send();
+    for (const { socket, send } of batch) guard.run(socket, send);
   }
 
   function flushNow(): void {
@@ -21,10 +25,10 @@ export function createResponseBatcher({ clock, transactions }: Pick<Core, 'clock
   }
 
   return {
-    /** Calls `send` at the end of the current event-loop turn. */
-    enqueue(send: () => void): void {
+    /** Calls `send` at the end of the current event-loop turn. If it throws, only this connection ends. */
+    enqueue(socket: Socket, send: () => void): void {
       if (pending.length === 0) clock.atTurnEnd(flush);
-      pending.push(send);
+      pending.push({ socket, send });
     },
     /**
      * Flushes early when the client half-closes the connection, which it may do together with its last request:

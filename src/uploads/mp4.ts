@@ -27,6 +27,11 @@ export class Mp4Probe {
   #moov: Buffer | undefined;
   readonly #fragments = new FragmentDurations();
 
+  /** Memory held at present. */
+  get heldBytes(): number {
+    return this.#bufferedBytes + (this.#moov?.length ?? 0);
+  }
+
   /** Copies the data that it keeps: the caller may reuse the chunk. */
   write(chunk: Buffer): void {
     let offset = 0;

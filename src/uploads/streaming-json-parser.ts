@@ -14,6 +14,8 @@ const MAX_REST_BYTES = 11;
  * call.
  */
 export interface FieldSink {
+  /** Memory that the sink holds at present. */
+  readonly heldBytes: number;
   write(bytes: Buffer): void;
 }
 
@@ -60,6 +62,19 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
     this.#field = options.field;
     this.#keepLimitBytes = options.keepLimitBytes;
     this.#openSink = options.sink;
+  }
+
+  /** Memory held at present, including that of the sink. */
+  get heldBytes(): number {
+    return this.#buffered.length + this.#resolved.length + (this.sink?.heldBytes ?? 0);
+  }
+
+  /** Releases all memory and ignores further chunks. The document stays invalid. */
+  discard(): void {
+    this.#discardRest();
+    this.#buffered = EMPTY;
+    this.#bufferedBytes = 0;
+    this.#resolved = EMPTY;
   }
 
   write(chunk: Buffer): void {
@@ -203,9 +218,7 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
     const needed = this.#bufferedBytes + bytes.length;
     if (needed > this.#keepLimitBytes) {
       this.overflowed = true;
-      this.#discardRest();
-      this.#buffered = EMPTY;
-      this.#bufferedBytes = 0;
+      this.discard();
       return false;
     }
     if (needed > this.#buffered.length) {

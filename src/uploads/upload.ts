@@ -23,6 +23,11 @@ export class VideoUpload {
     this.#decoder = new Base64Decoder({ maxBytes, consume: (bytes) => this.#probe.write(bytes) });
   }
 
+  /** Memory held at present. */
+  get heldBytes(): number {
+    return this.#probe.heldBytes;
+  }
+
   write(text: Buffer): void {
     if (text.length > 0) this.isEmpty = false;
     this.#decoder.write(text);

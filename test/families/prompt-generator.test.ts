@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { openAuthority } from '../../src/proxy/certificate-authority.ts';
 import { buildApp } from '../../src/server/app.ts';
+import { createSocketGuard } from '../../src/server/socket-guard.ts';
 import { buildProfile } from '../support/core.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 
@@ -120,8 +121,12 @@ describe('prompt generator', () => {
 
   it('refunds the credits when the text cannot be written', async () => {
     const { account, core } = await createTestEmulator();
-    const broken = await buildApp(core, { ...WIRE, fixturesDir: '/nowhere' }, pino({ level: 'silent' }), () =>
-      openAuthority(undefined),
+    const broken = await buildApp(
+      core,
+      { ...WIRE, fixturesDir: '/nowhere' },
+      pino({ level: 'silent' }),
+      () => openAuthority(undefined),
+      createSocketGuard(() => {}),
     );
     const answer = await broken.inject({
       method: 'POST',

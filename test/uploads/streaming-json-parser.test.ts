@@ -6,6 +6,7 @@ const FIELD = 'videoFile';
 
 class CollectingSink {
   readonly pieces: Buffer[] = [];
+  readonly heldBytes = 0;
   write(bytes: Buffer): void {
     this.pieces.push(Buffer.from(bytes));
   }

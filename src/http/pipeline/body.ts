@@ -1,8 +1,11 @@
 import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { EmulatorError } from '../../core/errors.ts';
 import { JsonNestingError, parseJson } from '../../core/json.ts';
+import type { CommonCode } from './error-table.ts';
+import { onFinished } from './response-lifecycle.ts';
 
 /**
  * A client that is still sending its body may never read an error response. Up to this many bytes over the limit are
@@ -16,20 +19,39 @@ const DRAIN_BYTES = 64 * 1024 * 1024;
  */
 const MAX_NESTING = 512;
 
+const EMPTY = Buffer.alloc(0);
+
 const createTooLargeError = (limitBytes: number) =>
   new EmulatorError('BODY_TOO_LARGE', `the body is larger than ${limitBytes} bytes`);
 
+/** Bodies up to this size are not counted in the memory account: most are smaller, and counting would slow them down. */
+const SMALL_BODY_BYTES = 2048;
+/** Estimated memory of a parsed value per character that separates values. */
+const VALUE_BYTES = 32;
+
+/** Receives the chunks of a body. */
+export interface BodySink {
+  /** Memory that the sink holds at present. */
+  readonly heldBytes: number;
+  /** Must not keep the chunk after `discard`. */
+  write(chunk: Buffer): void;
+  /** Releases all memory. Further chunks are not written. */
+  discard(): void;
+}
+
 /**
- * Calls `onChunk` with the chunks of a body as they arrive, and resolves at its end.
+ * Reads the chunks of a body into `sink` as they arrive, and resolves at its end. The memory that the sink holds counts
+ * until the response is sent.
  * @throws BODY_TOO_LARGE when the body is larger than `limitBytes`
+ * @throws OUT_OF_MEMORY when it exceeds the memory budget
  * @throws UNSUPPORTED_MEDIA_TYPE when the body is compressed
  * @throws MALFORMED_REQUEST when the client disconnects before the end
  */
-export function readChunks(
+export function readBody(
   request: FastifyRequest,
   payload: Readable,
   limitBytes: number,
-  onChunk: (chunk: Buffer) => void,
+  sink: BodySink,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const encoding = request.headers['content-encoding'];
@@ -43,36 +65,139 @@ export function readChunks(
       reject(createTooLargeError(limitBytes));
       return;
     }
+    /** The error that the client gets when it has sent the rest of the body, which is not kept. */
+    let refusal: Error | undefined;
+    const refuse = (error: Error) => {
+      refusal = error;
+      sink.discard();
+      countBody(request, 0);
+    };
     payload.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes <= limitBytes) onChunk(chunk);
-      else if (bytes > limitBytes + DRAIN_BYTES) {
+      if (bytes > limitBytes + DRAIN_BYTES) {
         payload.pause();
         reject(createTooLargeError(limitBytes));
+      } else if (refusal) return;
+      else if (bytes > limitBytes) refuse(createTooLargeError(limitBytes));
+      else {
+        try {
+          sink.write(chunk);
+          if (!countBody(request, sink.heldBytes)) refuse(createOutOfMemoryError());
+        } catch (error) {
+          // Thrown to Node's parser, it would end the process.
+          refuse(error as Error);
+        }
       }
     });
     let hasEnded = false;
     payload.on('end', () => {
       hasEnded = true;
-      if (bytes > limitBytes) reject(createTooLargeError(limitBytes));
+      if (refusal) reject(refusal);
       else resolve();
     });
-    const onAborted = () => {
-      if (!hasEnded)
-        reject(new EmulatorError('MALFORMED_REQUEST', 'the client disconnected before the end of the body'));
+    const onBroken = () => {
+      if (hasEnded) return;
+      sink.discard();
+      const code = brokenBodies.get(request.raw) ?? 'MALFORMED_REQUEST';
+      reject(new EmulatorError(code, 'the body is malformed or incomplete'));
     };
-    payload.on('error', onAborted);
-    payload.on('close', onAborted);
+    payload.on('error', onBroken);
+    payload.on('close', onBroken);
+    if (brokenBodies.has(request.raw)) onBroken();
   });
 }
 
-/** Parses a body and keeps its text in the request state, for the journal. @throws BODY_NOT_JSON if it is not JSON */
+/** The errors of requests whose bodies will never be complete, although their connections are open. */
+const brokenBodies = new WeakMap<IncomingMessage, CommonCode>();
+
+/** Fails the reading of a body with the error `code`, now or when it begins. The request then gets its response. */
+export function failBody(request: IncomingMessage, code: CommonCode): void {
+  brokenBodies.set(request, code);
+  if (request.listenerCount('error') > 0) request.emit('error', new EmulatorError(code, 'the body is malformed'));
+}
+
+const createOutOfMemoryError = () => new EmulatorError('OUT_OF_MEMORY', 'the body exceeds the memory budget');
+
+/**
+ * Counts the memory held for the body of a request until the response is sent. Returns false when the budget is
+ * exceeded; the previous count then remains.
+ */
+function countBody(request: FastifyRequest, heldBytes: number): boolean {
+  const { state, server } = request;
+  const { memory } = server;
+  const added = heldBytes - state.bodyBytes;
+  if (added === 0 || (state.bodyBytes === 0 && heldBytes <= SMALL_BODY_BYTES)) return true;
+  if (added < 0) memory.add('bodies', added);
+  else if (!memory.reserve('bodies', added)) return false;
+  if (state.bodyBytes === 0) {
+    onFinished(request, state.reply, () => {
+      memory.add('bodies', -state.bodyBytes);
+      state.bodyBytes = 0;
+    });
+  }
+  state.bodyBytes = heldBytes;
+  return true;
+}
+
+/** A sink that keeps the whole body. Clients decide on the size of chunks, so each chunk is not kept on its own. */
+export class BodyBuffer implements BodySink {
+  #buffer: Buffer = EMPTY;
+  #length = 0;
+
+  get heldBytes(): number {
+    return this.#buffer.length;
+  }
+
+  get bytes(): Buffer {
+    return this.#buffer.length === this.#length ? this.#buffer : this.#buffer.subarray(0, this.#length);
+  }
+
+  write(chunk: Buffer): void {
+    if (this.#length === 0) {
+      // Most bodies are a single chunk.
+      this.#buffer = chunk;
+      this.#length = chunk.length;
+      return;
+    }
+    const needed = this.#length + chunk.length;
+    if (needed > this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2, SMALL_BODY_BYTES));
+      this.#buffer.copy(larger, 0, 0, this.#length);
+      this.#buffer = larger;
+    }
+    chunk.copy(this.#buffer, this.#length);
+    this.#length = needed;
+  }
+
+  discard(): void {
+    this.#buffer = EMPTY;
+    this.#length = 0;
+  }
+}
+
+/**
+ * Parses a body and keeps its text in the request state, for the journal.
+ * @throws BODY_NOT_JSON if it is not JSON
+ * @throws OUT_OF_MEMORY if the parsed value exceeds the memory budget
+ */
 export function parseJsonBody(request: FastifyRequest, bytes: Buffer): unknown {
   // JSON is UTF-8, whatever the charset parameter says (RFC 8259, section 8.1).
   if (!isUtf8(bytes)) throw new EmulatorError('BODY_NOT_JSON', 'the body is not valid UTF-8');
   const text = bytes.toString('utf8');
+  if (bytes.length > SMALL_BODY_BYTES && !countBody(request, estimateParsedBytes(bytes)))
+    throw createOutOfMemoryError();
   request.state.bodyText = text;
   return parseJsonText(text);
+}
+
+/** Estimates the memory of a text and its parsed value. Many small values take far more than their text. */
+function estimateParsedBytes(json: Buffer): number {
+  let separators = 0;
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at];
+    if (byte === 0x2c || byte === 0x5b || byte === 0x7b) separators += 1;
+  }
+  return 2 * json.length + VALUE_BYTES * separators;
 }
 
 /** Parses JSON. @throws BODY_NOT_JSON when the text is not JSON or nested too deep to be processed */
@@ -92,9 +217,10 @@ export function parseJsonText(text: string): unknown {
  */
 export function createJsonParser(limitBytes: number, emptyValue?: object) {
   return async (request: FastifyRequest, payload: Readable): Promise<unknown> => {
-    const chunks: Buffer[] = [];
-    await readChunks(request, payload, limitBytes, (chunk) => chunks.push(chunk));
-    if (chunks.length === 0 && emptyValue) return emptyValue;
-    return parseJsonBody(request, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    const body = new BodyBuffer();
+    await readBody(request, payload, limitBytes, body);
+    const { bytes } = body;
+    if (bytes.length === 0 && emptyValue) return emptyValue;
+    return parseJsonBody(request, bytes);
   };
 }

@@ -1,12 +1,14 @@
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Account } from '../../core/accounts/accounts.ts';
 import { EmulatorError } from '../../core/errors.ts';
+import type { MemoryBudget } from '../../core/memory-budget.ts';
 import type { App } from '../context.ts';
 import type { PendingFaults } from '../faults/pending-faults.ts';
 import type { Entry } from '../journal/entry.ts';
 
 /** State that the hooks and the route of a request share, in `request.state`. */
 export interface RequestState {
+  reply: FastifyReply;
   /**
    * The account of the API key, set by authentication; on routes for result files, which need no key, the owner of the
    * file. Null for requests without a valid key and for the control plane.
@@ -16,6 +18,8 @@ export interface RequestState {
   journalEntry: Entry | null;
   /** The JSON text of the body, without uploaded files. Set by the body parser; empty without a readable body. */
   bodyText: string;
+  /** The part of the memory account that the body has taken. Set by the body parser; 0 for small bodies. */
+  bodyBytes: number;
   /** The parsed body before validation replaced `request.body`. Set by the preValidation hook of the API. */
   rawBody: unknown;
   /** Faults that apply to this request. Set by `getPendingFaults`; null when there are none. */
@@ -34,12 +38,18 @@ declare module 'fastify' {
     /** Created by the first hook of every request. */
     state: RequestState;
   }
+  interface FastifyInstance {
+    /** The account of all memory held on behalf of clients. */
+    memory: MemoryBudget;
+  }
 }
 
-export const createRequestState = (): RequestState => ({
+export const createRequestState = (reply: FastifyReply): RequestState => ({
+  reply,
   account: null,
   journalEntry: null,
   bodyText: '',
+  bodyBytes: 0,
   rawBody: null,
   faults: null,
   errorCode: null,
@@ -49,8 +59,8 @@ export const createRequestState = (): RequestState => ({
 /** Gives every request of `app` and of its child contexts a fresh state. Register it before any other hook. */
 export function registerRequestState(app: App): void {
   app.decorateRequest('state');
-  app.addHook('onRequest', (request, _reply, done) => {
-    request.state = createRequestState();
+  app.addHook('onRequest', (request, reply, done) => {
+    request.state = createRequestState(reply);
     done();
   });
 }

@@ -16,7 +16,13 @@ export function onFinished(request: FastifyRequest, reply: FastifyReply, callbac
   }
   const callbacks = pendingCallbacks.get(socket) ?? watchSocket(socket);
   const runOnce = () => {
-    if (callbacks.delete(runOnce)) callback();
+    if (!callbacks.delete(runOnce)) return;
+    try {
+      callback();
+    } catch (error) {
+      // Thrown to the connection, it would keep the other callbacks from running.
+      request.log.error({ err: error }, 'work at the end of a response failed');
+    }
   };
   callbacks.add(runOnce);
   reply.raw.once('close', runOnce);

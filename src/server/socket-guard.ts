@@ -1,0 +1,70 @@
+import type { Server } from 'node:http';
+import { Socket } from 'node:net';
+
+type Emit = (event: string | symbol, ...args: unknown[]) => boolean;
+
+export type SocketGuard = ReturnType<typeof createSocketGuard>;
+
+/**
+ * Confines an error that a listener of a server or connection throws to that connection: it is logged and the connection
+ * is destroyed. Node would end the process, so one client could take it from all others. Node's `captureRejections` only
+ * covers promises.
+ *
+ * Other errors still end the process, with their stack and an exit code. The command does not handle
+ * `uncaughtException`: after an error in an unknown place the state may be inconsistent, while a restart recovers
+ * everything that was committed.
+ */
+export function createSocketGuard(onError: (error: unknown) => void) {
+  const guarded = new WeakSet<Socket>();
+
+  function fail(socket: Socket, error: unknown): void {
+    onError(error);
+    socket.destroy();
+  }
+
+  return {
+    /** Runs `work` on behalf of a connection. */
+    run(socket: Socket, work: () => void): void {
+      try {
+        work();
+      } catch (error) {
+        fail(socket, error);
+      }
+    },
+
+    /** Guards all listeners of a connection, including those added later. */
+    protect(socket: Socket): void {
+      if (guarded.has(socket)) return;
+      guarded.add(socket);
+      const emit = socket.emit as Emit;
+      socket.emit = (...args: Parameters<Emit>) => {
+        try {
+          return emit.apply(socket, args);
+        } catch (error) {
+          fail(socket, error);
+          return true;
+        }
+      };
+    },
+
+    /** Guards all listeners of a server whose event concerns a connection, such as `request` and `clientError`. */
+    protectServer(server: Server): void {
+      const emit = server.emit as Emit;
+      server.emit = (event: string | symbol, ...args: unknown[]) => {
+        try {
+          return emit.call(server, event, ...args);
+        } catch (error) {
+          const socket = findSocket(args);
+          if (!socket) throw error;
+          fail(socket, error);
+          return true;
+        }
+      };
+    },
+  };
+}
+
+function findSocket(args: readonly unknown[]): Socket | undefined {
+  const socket = args.find((arg) => arg instanceof Socket) ?? (args[0] as { socket?: unknown } | undefined)?.socket;
+  return socket instanceof Socket ? socket : undefined;
+}
