@@ -44,7 +44,7 @@ export interface BodySink {
  * until the response is sent.
  * @throws BODY_TOO_LARGE when the body is larger than `limitBytes`
  * @throws OUT_OF_MEMORY when it exceeds the memory budget
- * @throws UNSUPPORTED_MEDIA_TYPE when the body is compressed
+ * @throws UNSUPPORTED_CONTENT_CODING when the body is compressed
  * @throws MALFORMED_REQUEST when the client disconnects before the end
  */
 export function readBody(
@@ -56,7 +56,7 @@ export function readBody(
   return new Promise((resolve, reject) => {
     const encoding = request.headers['content-encoding'];
     if (encoding !== undefined && encoding !== 'identity') {
-      reject(new EmulatorError('UNSUPPORTED_MEDIA_TYPE', `the body is encoded as ${encoding}`));
+      reject(new EmulatorError('UNSUPPORTED_CONTENT_CODING', `the body is encoded as ${encoding}`));
       return;
     }
     let bytes = 0;

@@ -55,6 +55,7 @@ export const COMMON_ERRORS = {
   BODY_NOT_JSON: internal(400, 'INVALID_INPUT', 'The request body is not valid JSON'),
   BODY_TOO_LARGE: internal(413, 'INVALID_INPUT', 'The request body is too large'),
   UNSUPPORTED_MEDIA_TYPE: internal(415, 'INVALID_INPUT', 'Content-Type must be application/json'),
+  UNSUPPORTED_CONTENT_CODING: internal(415, 'INVALID_INPUT', 'Content-Encoding is not supported: send plain JSON'),
   PROXY_REFUSED: internal(403, 'FORBIDDEN', 'This proxy only connects to nanophoto.ai'),
   AUTHORITY_FAILED: internal(
     503,

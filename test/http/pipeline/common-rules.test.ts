@@ -263,7 +263,9 @@ describe('request validation', () => {
   it.each(ENDPOINTS)('POST %s rejects a compressed body', async (path) => {
     const { send } = await createTestEmulator();
     const sent = (encoding: string) => send('POST', path, { body: VALID, headers: { 'content-encoding': encoding } });
-    expect(await sent('gzip')).toMatchObject({ status: 415, body: envelope('INVALID_INPUT') });
+    const refused = await sent('gzip');
+    expect(refused).toMatchObject({ status: 415, body: envelope('INVALID_INPUT') });
+    expect(refused.body.error).toContain('Content-Encoding');
     expect((await sent('identity')).status).not.toBe(415);
   });
 
