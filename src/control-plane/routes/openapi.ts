@@ -15,6 +15,7 @@ export const openApiOperations = ({ settings }: HttpContext, getOperations: () =
     description: 'Generated from the schemas that validate the requests.',
     query: strict({}),
     responses: { 200: z.looseObject({ openapi: z.string() }) },
+    codes: ['OUT_OF_MEMORY'],
     isOpen: true,
     async handler(request, reply) {
       // Loaded on demand: the document is rarely requested and would slow down the start.
