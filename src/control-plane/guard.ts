@@ -21,6 +21,9 @@ const LOOPBACK_ADDRESS = /^(127\.|::1$|::ffff:127\.)/;
 /** Control-plane codes for errors thrown by Fastify and other layers. */
 const CODE_ALIASES: Record<string, AdminErrorCode> = {
   HOST_REQUIRED: 'MALFORMED_REQUEST',
+  // The rest of a body that does not arrive, and trailers.
+  REQUEST_TIMEOUT: 'MALFORMED_REQUEST',
+  HEADERS_TOO_LARGE: 'MALFORMED_REQUEST',
   SERVICE_UNAVAILABLE: 'TOO_MANY_IMAGES',
   UNSUPPORTED_CONTENT_CODING: 'UNSUPPORTED_MEDIA_TYPE',
   FST_ERR_BAD_URL: 'NOT_FOUND',

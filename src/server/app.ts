@@ -223,8 +223,11 @@ function hasSeveralHosts(rawHeaders: readonly string[]): boolean {
   return count > 1;
 }
 
-/** Responses up to this size are not counted in the memory account: most are smaller, and most clients read them. */
-const SMALL_RESPONSE_BYTES = 2048;
+/**
+ * Responses up to this size are not counted in the memory account, because most are smaller, except when they are
+ * pipelined. `/metrics` therefore works when the budget is exceeded.
+ */
+const SMALL_RESPONSE_BYTES = 8192;
 
 /** Returns the memory that a response takes until its client has read it. */
 function getResponseBytes(request: FastifyRequest, payload: unknown): number {

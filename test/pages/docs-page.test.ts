@@ -1,6 +1,7 @@
+import { ServerResponse } from 'node:http';
 import { gunzipSync } from 'node:zlib';
 import Fastify from 'fastify';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { App } from '../../src/http/context.ts';
 import { sendError } from '../../src/http/pipeline/errors.ts';
 import { registerRequestState } from '../../src/http/pipeline/request-state.ts';
@@ -62,6 +63,23 @@ describe('docs page', () => {
       expect(plain.headers.vary).toBe('accept-encoding');
       expect(plain.rawPayload.equals(gunzipSync(compressed.rawPayload))).toBe(true);
     }
+  });
+
+  it('sends the same buffer to all clients, so that those that do not read it cost no memory', async () => {
+    const { app, requestScript } = await openDocsPage();
+    const sent = vi.spyOn(ServerResponse.prototype, 'write');
+    onTestFinished(() => void sent.mockRestore());
+    const contents = [];
+    for (const headers of [{}, {}, { 'accept-encoding': 'gzip' }, { 'accept-encoding': 'gzip' }]) {
+      sent.mockClear();
+      await requestScript('GET', headers);
+      contents.push(sent.mock.calls[0]![0]);
+    }
+    expect(contents[0]).toBeInstanceOf(Buffer);
+    expect(contents[1]).toBe(contents[0]);
+    expect(contents[3]).toBe(contents[2]);
+    expect(contents[2]).not.toBe(contents[0]);
+    expect(app.memory.usedBytes.responses).toBe(0);
   });
 
   it('responds to HEAD with the same headers and no body', async () => {

@@ -24,7 +24,7 @@ export const openApiOperations = ({ settings }: HttpContext, getOperations: () =
       description: 'Generated from the schemas that validate the requests.',
       query: strict({}),
       responses: { 200: z.looseObject({ openapi: z.string() }) },
-      codes: ['TOO_MANY_OPEN_FILES'],
+      codes: ['OUT_OF_MEMORY', 'TOO_MANY_OPEN_FILES'],
       isOpen: true,
       async handler(request, reply) {
         // Browser-based API tools read the document from other origins; it contains no secrets.
