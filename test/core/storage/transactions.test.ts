@@ -271,3 +271,49 @@ describe('caches of accounts and tasks', () => {
     );
   });
 });
+
+describe('undoOnRollback', () => {
+  it('reverts a change in memory at once when its transaction is rolled back, the last change first', () => {
+    const { transactions } = createTestCore();
+    const undone: number[] = [];
+    const change = transactions.exclusive((fails: boolean) => {
+      for (const number of [1, 2]) transactions.undoOnRollback(() => undone.push(number));
+      if (fails) throw new Error('no');
+    });
+    change(false);
+    expect(undone).toEqual([]);
+    expect(() => change(true)).toThrow('no');
+    expect(undone).toEqual([2, 1]);
+    // Changes of a committed transaction are not reverted by a later rollback, nor are those outside of any.
+    transactions.undoOnRollback(() => undone.push(3));
+    expect(() => transactions.exclusive(() => expect.fail('again'))()).toThrow('again');
+    expect(undone).toEqual([2, 1]);
+  });
+
+  it('reverts the changes of every submission when the commit of their batch fails', async () => {
+    const core = createTestCore();
+    const { id } = createAccount(core);
+    failCommitsWith(core, -7);
+    const undone: number[] = [];
+    const submit = (price: number) =>
+      core.tasks.submit(id, [
+        buildOrder({
+          price,
+          overrides: () => {
+            core.transactions.undoOnRollback(() => undone.push(price));
+            return {};
+          },
+        }),
+      ]);
+    submit(1);
+    submit(7);
+    // Belongs to the batch as well.
+    core.transactions.undoOnRollback(() => undone.push(0));
+    expect(undone).toEqual([]);
+    expect(await waitForCommit(core)).not.toBeNull();
+    expect(undone).toEqual([0, 7, 1]);
+    submit(2);
+    expect(await waitForCommit(core)).toBeNull();
+    expect(undone).toEqual([0, 7, 1]);
+  });
+});
