@@ -16,7 +16,10 @@ const DAY_MS = 86_400_000;
 const AUTHORITY_DAYS = 3650;
 /** Some systems reject server certificates that are valid for longer. */
 const LEAF_DAYS = 397;
-/** Size of the cache. Clients use few host names; the limit protects against clients that make up subdomains. */
+/**
+ * Host names with a certificate of their own. Clients use few, and creating one takes 10 ms: for further subdomains, which
+ * a client made up, there is the certificate of the main host.
+ */
 const MAX_CONTEXTS = 50;
 
 /** The module is slow to load, and most processes create no certificates. */
@@ -51,10 +54,10 @@ export async function openAuthority(dataDir: string | undefined): Promise<Author
     contextFor(host) {
       // The main host and its direct subdomains share a wildcard certificate.
       const isDeepSubdomain = isVendorHost(host) && host.split('.').length > 3;
-      const name = isDeepSubdomain ? host.toLowerCase() : VENDOR_HOST;
+      const ownName = isDeepSubdomain ? host.toLowerCase() : VENDOR_HOST;
+      const name = contexts.has(ownName) || contexts.size < MAX_CONTEXTS ? ownName : VENDOR_HOST;
       const cached = contexts.get(name);
       if (cached) return cached;
-      if (contexts.size >= MAX_CONTEXTS) contexts.clear();
       const context = createContext(name);
       contexts.set(name, context);
       context.catch(() => contexts.delete(name));

@@ -6,6 +6,11 @@ const EMPTY = Buffer.alloc(0);
 
 /** Large enough to amortize native calls, small enough that their garbage is collected young. */
 const PIECE_BYTES = 32 * 1024;
+/**
+ * Values of the field in one document. Each opens a sink, which costs far more than its bytes do, and no client sends the
+ * field twice.
+ */
+const MAX_VALUES = 100;
 /** The longest incomplete end of a piece: a surrogate pair of two \uXXXX escapes, the second one truncated. */
 const MAX_REST_BYTES = 11;
 
@@ -23,7 +28,7 @@ export interface FieldSink {
  * Buffers a JSON document as it arrives, except for the string value of one member of the root object: its unescaped
  * characters go to a sink, and the buffered document has an empty string instead.
  *
- * The buffered document is valid JSON exactly if the original is, so that `JSON.parse` can judge it: if the diverted
+ * The buffered document is valid JSON exactly if the original is and has the field at most 100 times, so that `JSON.parse` can judge it: if the diverted
  * string is invalid, the buffered document is left incomplete.
  *
  * Never throws. If more than `keepLimitBytes` would have to be buffered, sets `overflowed`, discards the buffer and
@@ -52,6 +57,7 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
   #expected: 'name' | 'colon' | 'value' | 'comma' = 'comma';
   #nameOffset = -1;
   #isField = false;
+  #valueCount = 0;
 
   #diverting = false;
   /** The end of the last piece, if it ends inside of an escape or a character. */
@@ -117,6 +123,12 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
         if (inRoot && this.#expected === 'value' && this.#isField) {
           this.#expected = 'comma';
           if (!this.#append(chunk.subarray(unbuffered, at + 1))) return at;
+          this.#valueCount += 1;
+          if (this.#valueCount > MAX_VALUES) {
+            // The buffered string is never closed, so the document is invalid.
+            this.#discardRest();
+            return at;
+          }
           this.#diverting = true;
           this.sink = this.#openSink();
           return at + 1;

@@ -132,6 +132,14 @@ describe('StreamingFieldExtractor', () => {
     expect(isValid(extract(document, allOffsets(document)).kept)).toBe(false);
   });
 
+  // id: repeated-field-bounded
+  it('makes a document invalid that has more than 100 values', () => {
+    const repeat = (count: number) => `{${'"videoFile":"a",'.repeat(count)}"x":1}`;
+    expect(isValid(extract(repeat(100)).kept)).toBe(true);
+    expect(isValid(extract(repeat(101)).kept)).toBe(false);
+    expect(extract(repeat(101)).text).toBeUndefined();
+  });
+
   it('counts only buffered bytes against the limit', () => {
     const around = '{"videoFile":""}'.length;
     const large = `{"videoFile":"${'A'.repeat(100_000)}"}`;
