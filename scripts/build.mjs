@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 import { writeConsolePage } from './console.mjs';
-import { SCALAR, writeDocsPage } from './docs-page.mjs';
+import { readReferenceNotices, SCALAR, writeDocsPage } from './docs-page.mjs';
 import { noticesOf } from './notices.mjs';
 
 // One file: loading hundreds of small modules is most of a start. What a start does not need (the MP4 reader, the
@@ -40,4 +40,16 @@ const program = await build({
 await writeDocsPage('dist/reference');
 const inConsole = await writeConsolePage('dist/console');
 const bundled = [program, preload].flatMap(({ metafile }) => Object.keys(metafile.inputs));
-await writeFile('dist/THIRD-PARTY-LICENSES.txt', noticesOf([...bundled, ...inConsole, SCALAR]));
+await writeFile(
+  'dist/THIRD-PARTY-LICENSES.txt',
+  `nanophoto-emulator contains these packages.
+
+${noticesOf([...bundled, ...inConsole, SCALAR])}
+
+${'='.repeat(80)}
+
+The reference page at /docs contains @scalar/fastify-api-reference, which contains these packages.
+
+${await readReferenceNotices()}
+`,
+);

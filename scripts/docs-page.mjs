@@ -18,8 +18,21 @@ export async function writeDocsPage(dir) {
   await writeFile(`${dir}/page.html`, page.replace('docs/reference.js', `docs/reference-${hash}.js`));
 }
 
+/** The packages in Scalar's script; `npm run notices` writes it. Its first line is the hash of the script. */
+export const NOTICES_FILE = 'scripts/reference-notices.txt';
+
+export const hashScript = (script) => createHash('sha256').update(script).digest('hex');
+
+/** Returns the license notices of the packages in Scalar's script. */
+export async function readReferenceNotices() {
+  const [hash, ...lines] = (await readFile(NOTICES_FILE, 'utf8')).split('\n');
+  if (hash !== hashScript(await readScalarScript()))
+    throw new Error(`${NOTICES_FILE} belongs to another version of Scalar: run "npm run notices"`);
+  return lines.join('\n').trim();
+}
+
 /** Gets Scalar's browser script from its Fastify plugin, which bundles it without the packages it is built from. */
-async function readScalarScript() {
+export async function readScalarScript() {
   const app = Fastify();
   app.register(scalar, { routePrefix: '/scalar', configuration: { url: '/openapi.json' } });
   const { statusCode, payload } = await app.inject('/scalar/js/scalar.js');
