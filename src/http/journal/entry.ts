@@ -11,8 +11,8 @@ const MAX_BODY_LENGTH = 16 * 1024;
 /** Maximum length of a name that is shown. */
 const MAX_NAME_LENGTH = 200;
 
-/** Size of an entry and its places in the lists of its log, without its texts and lists. */
-const ENTRY_BYTES = 800;
+/** Size of an entry and its places in the lists of its log, with one task, without its texts and lists. */
+const ENTRY_BYTES = 900;
 /** Size of a header without its name and value: its places in the list, and in the object with its name in lower case. */
 const HEADER_BYTES = 120;
 /** Size of a task's id, with its status and its place in a list. */
@@ -72,6 +72,7 @@ export class Entry implements LogEntry {
   readonly rawHeaders: readonly string[];
   readonly #headersBytes: number;
   body = '';
+  #bodyBytes = 0;
   isBodyTruncated = false;
   /** Paths of fields in the body that the route does not know. */
   unknownFields = NO_NAMES;
@@ -125,14 +126,19 @@ export class Entry implements LogEntry {
   setBody(bodyText: string): void {
     const maxLength = MAX_BODY_LENGTH + this.#marginLength;
     this.isBodyTruncated = bodyText.length > maxLength;
-    if (this.isBodyTruncated) this.body = copyPrefix(bodyText, maxLength);
-    else this.body = this.#previous?.body === bodyText ? this.#previous.body : bodyText;
-    this.#grow(stringBytes(this.body));
+    if (this.#previous?.body === bodyText) {
+      this.body = this.#previous.body;
+      this.#bodyBytes = this.#previous.#bodyBytes;
+    } else {
+      this.body = this.isBodyTruncated ? copyPrefix(bodyText, maxLength) : bodyText;
+      this.#bodyBytes = stringBytes(this.body);
+    }
+    this.#grow(this.#bodyBytes);
   }
 
   setSubmitted(tasks: readonly Task[]): void {
     this.submitted = tasks.map(({ id }) => id);
-    this.#grow(tasks.length * TASK_BYTES);
+    this.#growByTasks(tasks.length);
   }
 
   setPolled(tasks: readonly Task[]): void {
@@ -141,7 +147,7 @@ export class Entry implements LogEntry {
       previous.length === tasks.length &&
       previous.every(({ taskId, status }, index) => taskId === tasks[index]!.id && status === tasks[index]!.status);
     this.polled = isSame ? previous : tasks.map(({ id, status }) => ({ taskId: id, status }));
-    this.#grow(tasks.length * TASK_BYTES);
+    this.#growByTasks(tasks.length);
   }
 
   setUnknownFields(fields: BoundedNames): void {
@@ -159,17 +165,17 @@ export class Entry implements LogEntry {
   }
 
   appendResponseBody(text: string): void {
-    const maxLength = MAX_BODY_LENGTH + this.#marginLength;
-    const remainingLength = maxLength - this.responseBody.length;
-    if (text.length > remainingLength) {
-      this.isResponseBodyTruncated = true;
-      this.responseBody += copyPrefix(text, remainingLength);
-    } else if (this.responseBody === '' && this.#previous?.responseBody === text) {
+    const previousBytes = this.#responseBodyBytes;
+    if (this.responseBody === '' && this.#previous?.responseBody === text) {
       this.responseBody = this.#previous.responseBody;
-    } else this.responseBody += text;
-    const bytes = stringBytes(this.responseBody);
-    this.#grow(bytes - this.#responseBodyBytes);
-    this.#responseBodyBytes = bytes;
+      this.#responseBodyBytes = this.#previous.#responseBodyBytes;
+    } else {
+      const remainingLength = MAX_BODY_LENGTH + this.#marginLength - this.responseBody.length;
+      if (text.length > remainingLength) this.isResponseBodyTruncated = true;
+      this.responseBody += text.length > remainingLength ? copyPrefix(text, remainingLength) : text;
+      this.#responseBodyBytes = stringBytes(this.responseBody);
+    }
+    this.#grow(this.#responseBodyBytes - previousBytes);
   }
 
   /** Records status, error code, headers and duration of a response that is about to be sent. */
@@ -218,6 +224,10 @@ export class Entry implements LogEntry {
     const copies = names.map((name) => copyPrefix(name, maxLength));
     for (const copy of copies) this.#grow(stringBytes(copy));
     return { names: copies, omittedCount };
+  }
+
+  #growByTasks(count: number): void {
+    if (count > 1) this.#grow((count - 1) * TASK_BYTES);
   }
 
   #grow(bytes: number): void {

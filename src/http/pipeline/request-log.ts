@@ -62,7 +62,7 @@ export class RequestLog extends LogController {
   #redact(request: FastifyRequest): { path: string; reason: string | null } {
     const { logReason } = request.state;
     const pathname = getPathname(request);
-    if (logReason === null && request.routeOptions.url === pathname) return { path: pathname, reason: null };
+    if (logReason === null && request.routeOptions?.url === pathname) return { path: pathname, reason: null };
     const path = maskKeyInPath(pathname);
     const segments = path.split('/', MAX_SEGMENTS).map(decodeSegment);
     const keys = [...findKeys(request), ...segments.filter((segment) => this.#isKey(segment))];
