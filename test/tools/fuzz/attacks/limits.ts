@@ -11,6 +11,7 @@ const IDLE_FACTOR = 4;
 const MIN_POLLS = 20;
 
 export interface ProbeResult {
+  /** `ms`: how long the poll took, or the processor time that the server used meanwhile if that is less. */
   polls: { status: number; ms: number }[];
   /** Response times of an idle server at the same time. */
   idlePolls: number[];

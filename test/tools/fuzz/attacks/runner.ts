@@ -45,7 +45,7 @@ export async function startAttackRunner(server: ServerProcess) {
     const worker = new Worker(new URL('./probe.mjs', import.meta.url), {
       execArgv: [],
       workerData: {
-        ...{ url: server.url, idleUrl: `http://127.0.0.1:${idlePort}`, intervalMs: POLL_INTERVAL_MS },
+        ...{ url: server.url, pid: server.pid, idleUrl: `http://127.0.0.1:${idlePort}`, intervalMs: POLL_INTERVAL_MS },
         ...{ path: `${api}/check-status`, key, body: JSON.stringify(poll) },
       },
     });

@@ -100,7 +100,7 @@ export const SCENARIOS = {
       fixture.vendor.paths[path].post.requestBody.content['application/json'].examples,
     ) as [{ value: object }];
     const request = toBytes('POST', path, { key, body: JSON.stringify(value) });
-    await Promise.all(createList(100, () => traffic.sendUnread([request, request, request], UNREAD)));
+    await Promise.all(createList(30, () => traffic.sendUnread([request, request, request], UNREAD)));
   },
 
   /** Listeners that do not read, while there are many large events. */
