@@ -62,11 +62,13 @@ export class RequestLog extends LogController {
   #redact(request: FastifyRequest): { path: string; reason: string | null } {
     const { logReason } = request.state;
     const pathname = getPathname(request);
-    if (logReason === null && request.routeOptions?.url === pathname) return { path: pathname, reason: null };
+    // The path of a route without parameters contains nothing that the client chose.
+    const isFixedPath = request.routeOptions?.url === pathname;
+    if (isFixedPath && logReason === null) return { path: pathname, reason: null };
     const path = maskKeyInPath(pathname);
-    const segments = path.split('/', MAX_SEGMENTS).map(decodeSegment);
-    const keys = [...findKeys(request), ...segments.filter((segment) => this.#isKey(segment))];
-    const redact = createRedactor(keys.filter(isSecret), maskKey);
+    const segments = isFixedPath ? [] : path.split('/', MAX_SEGMENTS).map(decodeSegment).filter(isSecret);
+    const keys = [...findKeys(request).filter(isSecret), ...segments.filter((segment) => this.#isKey(segment))];
+    const redact = createRedactor(keys, maskKey);
     // Keys are redacted before the reason is cut: a part of a key would not be recognized.
     const maxLength = MAX_REASON_LENGTH + Math.max(0, ...keys.map(getMaxEncodedLength));
     const reason = logReason && redact(logReason.slice(0, maxLength)).slice(0, MAX_REASON_LENGTH);
