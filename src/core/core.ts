@@ -120,8 +120,12 @@ export function openCore(options: CoreOptions) {
       if (!db.open) return;
       worker.stop();
       transactions.flush();
-      rateLimiter.save();
-      timeRecord?.save();
+      try {
+        rateLimiter.save();
+        timeRecord?.save();
+      } catch {
+        // On a full disk, the last second of both is lost, as after a kill; that must not prevent the stop.
+      }
       db.close();
     },
   };
