@@ -67,7 +67,8 @@ export function openCore(options: CoreOptions) {
   const snapshots = createSnapshots(db, transactions, clock, snapshotDeps);
   const resets = createResets(transactions, accounts, rateLimiter, faults, lifetimes, events, storage);
   const autoAccounts = createAutoAccounts(db, { clock, accounts, resets, lifetimes, maxAccounts: autoAccountLimit });
-  storage.onPressure(() => tasks.evictOldest() || autoAccounts.evictOldest());
+  // Accounts are small: evicting them would hardly help if something else takes the memory.
+  storage.onPressure(() => tasks.evictOldest() || (storage.isLarge() && autoAccounts.evictOldest()));
   // The time is read by later starts with the same data directory.
   const timeRecord = isInMemory ? undefined : createTimeRecord(db, clock);
   const worker = createWorker(clock, accounts, timeline, () => {
@@ -119,8 +120,12 @@ export function openCore(options: CoreOptions) {
       if (!db.open) return;
       worker.stop();
       transactions.flush();
-      rateLimiter.save();
-      timeRecord?.save();
+      try {
+        rateLimiter.save();
+        timeRecord?.save();
+      } catch {
+        // On a full disk, the last second of both is lost, as after a kill; that must not prevent the stop.
+      }
       db.close();
     },
   };

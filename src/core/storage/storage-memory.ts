@@ -60,8 +60,12 @@ export function createStorageMemory(
     const { usedBytes, freeBytes } = measure();
     if (freeBytes < MIN_VACUUM_BYTES || freeBytes < usedBytes) return;
     transactions.flush();
-    db.exec('VACUUM');
-    trimHeap(db);
+    try {
+      db.exec('VACUUM');
+      trimHeap(db);
+    } catch {
+      // The copy did not fit into memory. The free pages are used again.
+    }
   }
 
   function measureAtTurnEnd(): void {
@@ -108,6 +112,8 @@ export function createStorageMemory(
     },
     /** Measures the database at the end of the event-loop turn, after writes that were not estimated. */
     measureAtTurnEnd,
+    /** Whether stored data is most of what the budget allows. */
+    isLarge: (): boolean => memory.usedBytes.storage > memory.maxBytes / 2,
     /** Sets the function that frees the oldest data. It returns false when nothing is left to free. */
     onPressure(evictOldest: () => boolean): void {
       evict = evictOldest;

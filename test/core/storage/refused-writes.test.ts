@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { buildOrder, buildProfile, createTestCore, type TestCore } from '../../support/core.ts';
 import { createTestEmulator } from '../../support/emulator.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 
 /** Makes COMMIT fail for transactions with this write, as on a full disk: every statement before it succeeds. */
 function failCommits({ db }: Pick<TestCore, 'db'>, triggerEvent: string): () => void {
@@ -76,6 +77,17 @@ describe('failed commits', () => {
     core.clock.advance(1000);
     expect(core.tasks.list(id, 1)[0]!.status).toBe('completed');
     core.close();
+  });
+});
+
+describe('a stop while writes fail', () => {
+  it('closes the database all the same', () => {
+    const core = createTestCore(undefined, tempDir());
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    core.rateLimiter.hit(id, core.clock.nowMs());
+    core.db.exec('PRAGMA query_only = ON');
+    core.close();
+    expect(core.db.open).toBe(false);
   });
 });
 

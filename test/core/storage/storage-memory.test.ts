@@ -144,6 +144,14 @@ describe('stored data in memory', () => {
     expect(core.ledger.verify(id)).toEqual([]);
   });
 
+  it('does not lose accounts when other memory takes the whole budget', () => {
+    const core = createSmallCore();
+    core.autoAccounts.create('np_test_1', buildProfile());
+    core.autoAccounts.create('np_test_2', buildProfile());
+    expect(core.memory.reserve('bodies', 3.99 * MIB)).toBe(false);
+    expect(core.accounts.find('np_test_1')).toBeDefined();
+  });
+
   it('is not evicted inside a transaction, whose rows must not disappear', async () => {
     const core = createSmallCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile());
