@@ -67,8 +67,7 @@ export function openCore(options: CoreOptions) {
   const snapshots = createSnapshots(db, transactions, clock, snapshotDeps);
   const resets = createResets(transactions, accounts, rateLimiter, faults, lifetimes, events, storage);
   const autoAccounts = createAutoAccounts(db, { clock, accounts, resets, lifetimes, maxAccounts: autoAccountLimit });
-  // Accounts are small: evicting them would hardly help if something else takes the memory.
-  storage.onPressure(() => tasks.evictOldest() || (storage.isLarge() && autoAccounts.evictOldest()));
+  storage.onPressure(() => tasks.evictOldest() || autoAccounts.evictOldest());
   // The time is read by later starts with the same data directory.
   const timeRecord = isInMemory ? undefined : createTimeRecord(db, clock);
   const worker = createWorker(clock, accounts, timeline, () => {

@@ -10,13 +10,22 @@
 export const MEMORY_USES = ['journal', 'storage', 'bodies', 'responses', 'listeners'] as const;
 export type MemoryUse = (typeof MEMORY_USES)[number];
 
-/** Frees the oldest part of the memory of one use. Returns false when nothing is left to free. */
+/** Frees some memory of one use, such as its oldest part. Returns false when nothing is left to free. */
 type Evict = () => boolean;
 
+/** A part of the budget that several uses have together. */
+interface Share {
+  readonly uses: readonly MemoryUse[];
+  readonly maxBytes: number;
+  bytes: number;
+}
+
 /**
- * Accounts for all memory held on behalf of clients. Over `maxBytes`, the oldest data is evicted from the largest use
- * that supports eviction. When nothing is left to evict, `reserve` returns false; its caller then refuses the request
- * or stops reading.
+ * Accounts for all memory held on behalf of clients. Stored data gets at most half of the budget, and so does data in
+ * flight (bodies, responses and listeners): neither can displace the other. The journal gets what they leave.
+ *
+ * Over its share, a use is evicted if it has an evictor; over the budget, the journal is. When nothing is left to
+ * evict, `reserve` returns false; its caller then refuses the request or stops reading.
  *
  * Sizes are estimates: until the garbage collector runs, the process holds more. Code and caches with limits of their
  * own, such as the one of rendered images, are not counted.
@@ -24,17 +33,29 @@ type Evict = () => boolean;
 export class MemoryBudget {
   readonly maxBytes: number;
   readonly #usedBytes: Record<MemoryUse, number> = { journal: 0, storage: 0, bodies: 0, responses: 0, listeners: 0 };
+  readonly #journal: Share;
+  readonly #shares: Record<MemoryUse, Share>;
   #totalBytes = 0;
   readonly #evictors = new Map<MemoryUse, Evict>();
   #isEvicting = false;
 
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes;
+    const journal: Share = { uses: ['journal'], maxBytes, bytes: 0 };
+    const stored: Share = { uses: ['storage'], maxBytes: maxBytes / 2, bytes: 0 };
+    const inFlight: Share = { uses: ['bodies', 'responses', 'listeners'], maxBytes: maxBytes / 2, bytes: 0 };
+    this.#journal = journal;
+    this.#shares = { journal, storage: stored, bodies: inFlight, responses: inFlight, listeners: inFlight };
   }
 
   /** Bytes held at present, by use. */
   get usedBytes(): Readonly<Record<MemoryUse, number>> {
     return this.#usedBytes;
+  }
+
+  /** The most that a use may hold. */
+  maxBytesOf(use: MemoryUse): number {
+    return this.#shares[use].maxBytes;
   }
 
   /** Registers how to free memory of a use, which must also call `add` with the freed bytes. */
@@ -45,38 +66,39 @@ export class MemoryBudget {
   /** Counts bytes that are already held, or that were freed if negative. Evicts when the budget is exceeded. */
   add(use: MemoryUse, bytes: number): void {
     this.#count(use, bytes);
-    if (bytes > 0) this.#evictUntilFree(0);
+    if (bytes > 0) this.#evictUntilFree(this.#shares[use], 0);
   }
 
-  /** Counts bytes that will be held. Returns false, and counts nothing, when they exceed the budget. */
+  /** Counts bytes that will be held. Returns false, and counts nothing, when they exceed the share of the use. */
   reserve(use: MemoryUse, bytes: number): boolean {
-    const isFree = this.#evictUntilFree(bytes);
+    const isFree = this.#evictUntilFree(this.#shares[use], bytes);
     if (isFree) this.#count(use, bytes);
     return isFree;
   }
 
   #count(use: MemoryUse, bytes: number): void {
     this.#usedBytes[use] += bytes;
+    this.#shares[use].bytes += bytes;
     this.#totalBytes += bytes;
   }
 
-  /** Evicts until `bytes` are free. Returns false when nothing is left to evict. */
-  #evictUntilFree(bytes: number): boolean {
-    const isFree = () => this.#totalBytes + bytes <= this.maxBytes;
-    // An evictor that counts bytes, such as those of an event, must not start another round.
-    if (isFree() || this.#isEvicting) return isFree();
+  /** Evicts until `bytes` more fit into the share and into the budget. Returns false when nothing is left to evict. */
+  #evictUntilFree(share: Share, bytes: number): boolean {
+    const isShareFree = () => share.bytes + bytes <= share.maxBytes;
+    const isFree = () => isShareFree() && this.#totalBytes + bytes <= this.maxBytes;
+    // Evicting would be in vain; and an evictor that counts bytes, such as those of an event, must not start another.
+    if (isFree() || bytes > share.maxBytes || this.#isEvicting) return isFree();
     this.#isEvicting = true;
     try {
-      const evictable = new Map(this.#evictors);
-      while (!isFree() && evictable.size > 0) {
-        const [[use, evict]] = [...evictable].sort(
-          ([one], [other]) => this.#usedBytes[other] - this.#usedBytes[one],
-        ) as [[MemoryUse, Evict]];
-        if (!evict()) evictable.delete(use);
-      }
+      while (!isShareFree() && this.#evictOnce(share.uses));
+      while (!isFree() && this.#evictOnce(this.#journal.uses));
       return isFree();
     } finally {
       this.#isEvicting = false;
     }
+  }
+
+  #evictOnce(uses: readonly MemoryUse[]): boolean {
+    return uses.some((use) => this.#evictors.get(use)?.() === true);
   }
 }

@@ -96,8 +96,8 @@ export function createStorageMemory(
      */
     write<T>(bytes: number, work: () => T): T {
       if (!isInMemory || transactions.isInTransaction()) return work();
-      // More than half of the budget is a copy that cannot fit beside its original: nothing is evicted in vain.
-      if (bytes > memory.maxBytes / 2 || !memory.reserve('storage', bytes)) {
+      // Such a copy cannot fit beside its original: nothing is evicted in vain.
+      if (bytes > memory.maxBytesOf('storage') / 2 || !memory.reserve('storage', bytes)) {
         throw new CoreError('OUT_OF_MEMORY', 'the memory for data of clients is full (--memory-budget-mb)');
       }
       try {
@@ -112,8 +112,6 @@ export function createStorageMemory(
     },
     /** Measures the database at the end of the event-loop turn, after writes that were not estimated. */
     measureAtTurnEnd,
-    /** Whether stored data is most of what the budget allows. */
-    isLarge: (): boolean => memory.usedBytes.storage > memory.maxBytes / 2,
     /** Sets the function that frees the oldest data. It returns false when nothing is left to free. */
     onPressure(evictOldest: () => boolean): void {
       evict = evictOldest;
