@@ -1,7 +1,9 @@
 import { getEventListeners } from 'node:events';
 import { connect } from 'node:net';
+import Fastify, { type FastifyBaseLogger } from 'fastify';
 import { pino } from 'pino';
-import { expect, it, vi } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { onFinished } from '../../../src/http/pipeline/response-lifecycle.ts';
 import { createTestEmulator } from '../../support/emulator.ts';
 
 const AUTHORIZED = 'Host: 127.0.0.1\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\n';
@@ -107,4 +109,27 @@ it('a text whose client disconnects before it starts is charged, without a warni
   await vi.waitFor(() => expect(kinds()).toEqual(['grant', 'hold', 'capture']));
   await app.close();
   expect(lines).toEqual([]);
+});
+
+it('work at the end of a response that fails is logged, and does not keep other work from running', async () => {
+  const lines: string[] = [];
+  const app = Fastify({
+    loggerInstance: pino({ level: 'error' }, { write: (line) => void lines.push(line) }) as FastifyBaseLogger,
+  });
+  onTestFinished(() => app.close());
+  const ran: string[] = [];
+  app.get('/', (request, reply) => {
+    reply.hijack();
+    onFinished(request, reply, () => {
+      ran.push('first');
+      throw new Error('broken');
+    });
+    onFinished(request, reply, () => void ran.push('second'));
+    socket.destroy();
+  });
+  const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
+  const socket = connect(Number(port), '127.0.0.1');
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await vi.waitFor(() => expect(ran).toEqual(['first', 'second']));
+  expect(lines.map((line) => JSON.parse(line).err.message)).toEqual(['broken']);
 });
