@@ -62,15 +62,9 @@ export function collectDirectives(value: unknown, isErrorCode: (code: string) =>
   return result;
 }
 
-/** Cheap check whether any text in `value` may contain a directive. */
-export function mayContainDirective(value: unknown, depth = MAX_DEPTH): boolean {
-  if (typeof value === 'string') return value.includes('emulator(') || value.includes('emulator%28');
-  if (typeof value !== 'object' || value === null || depth === 0) return false;
-  for (const name in value) {
-    if (mayContainDirective((value as Record<string, unknown>)[name], depth - 1)) return true;
-  }
-  return false;
-}
+/** Cheap check whether a JSON text may contain a directive, in a text of its value or in the fragment of a URL. */
+export const mayContainDirective = (json: string): boolean =>
+  json.includes('emulator(') || json.includes('emulator%28') || /\\u00[2-7]/.test(json);
 
 function* findDirectives(value: unknown, depth: number): Generator<string> {
   if (typeof value === 'string') {

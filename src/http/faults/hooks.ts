@@ -58,7 +58,7 @@ export function createFaultHooks(context: HttpContext) {
   return {
     /** Cheap check whether any fault can apply to the request. */
     mayApply: (request: FastifyRequest): boolean =>
-      !core.faults.isEmpty() || FAULT_HEADER in request.headers || mayContainDirective(request.body),
+      !core.faults.isEmpty() || FAULT_HEADER in request.headers || mayContainDirective(request.state.bodyText),
 
     /** Applies directives and the rules at `request`. Call it when the body is parsed, before validation. */
     async beforeValidation(request: FastifyRequest, reply: FastifyReply): Promise<void> {

@@ -439,6 +439,18 @@ describe('directives', () => {
     expect(tasks).toMatchObject([{ status: 'failed', simulatedMs: 120_000 }]);
   });
 
+  it('are found in JSON with escaped characters', async () => {
+    const { send, createAccount } = await createTestEmulator();
+    createAccount('k');
+    const body = JSON.stringify({ ...VALID, prompt: '@emulator(fail=GENERATION_FAILED)' });
+    for (const [plain, escaped] of [
+      ['emulator', '\\u0065mulator'],
+      ['(', '\\u0028'],
+    ] as const) {
+      expect((await send('POST', GENERATE, { key: 'k', body: body.replace(plain, escaped) })).status).toBe(500);
+    }
+  });
+
   it('reject the request with a documented error code of any endpoint, without charging it', async () => {
     for (const code of ['GENERATION_FAILED', 'INTERNAL_ERROR', 'INSUFFICIENT_CREDITS', 'API_KEY_RATE_LIMIT_EXCEEDED']) {
       const { answer, tasks, core, id } = await statusOf({ ...VALID, prompt: `a @emulator(fail=${code})` });
