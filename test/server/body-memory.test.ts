@@ -34,9 +34,9 @@ describe('bodies that have not arrived completely', () => {
     const connections = await Promise.all(Array.from({ length: 40 }, open));
     const request = sized(ORDER);
     for (const connection of connections) connection.write(request.slice(0, -1));
-    await expect.poll(bodies).toBeGreaterThan(12 * MIB);
+    await expect.poll(bodies).toBeGreaterThan(6 * MIB);
     await expect.poll(() => connections.every(({ socket }) => socket.writableLength === 0)).toBe(true);
-    expect(bodies()).toBeLessThanOrEqual(16 * MIB);
+    expect(bodies()).toBeLessThanOrEqual(8 * MIB);
     for (const connection of connections) connection.write('}');
     const responses = await Promise.all(connections.map(({ receive }) => receive(1)));
     const statuses = responses.map(([response]) => response!.status);

@@ -251,7 +251,8 @@ describe('responses that are not read', () => {
   // id: unread-responses-bounded
   it('get 503 when they exceed the memory budget, while small ones are sent', async () => {
     const { open, core, get: request } = await listening(['--memory-budget-mb', '16']);
-    const filled = 16 * 1024 * 1024 - 40_000;
+    // Responses have half of the budget.
+    const filled = 8 * 1024 * 1024 - 40_000;
     core.memory.add('responses', filled);
     const connection = await open();
     connection.write(get('/openapi.json') + get('/metrics') + get('/__admin/openapi.json'));
