@@ -159,7 +159,7 @@ function collectErrorCodes({ params, query, body, codes = [], isOpen }: Operatio
     ...codes,
     ...(body ? (['BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const) : []),
     'INTERNAL_ERROR',
-    // A large body or response; the open operations have small ones.
+    // A large body or response, or data to store; the open operations have small ones.
     ...(isOpen ? [] : (['OUT_OF_MEMORY'] as const)),
   ];
 }

@@ -1,18 +1,26 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { packageVersion } from '../../src/paths.ts';
-import { hasProgram, MAIN, postJson, runCommand, startCommand } from '../support/command.ts';
+import { MAIN, postJson, runCommand, startCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const GENERATE = '/api/sora-2/generate';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
+
+/** Returns the file behind a descriptor of a process; undefined when it has been closed. */
+function findOpenFile(pid: number, fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch {
+    return undefined;
+  }
+}
 
 describe('the command', () => {
   it('starts, logs its URL and responds', async () => {
@@ -82,17 +90,20 @@ describe('the command', () => {
     expect(await ended).toMatchObject({ code: 0, stderr: '' });
   });
 
-  it.skipIf(!hasProgram('mkfifo', '--version')).each([[[]], [['--host', 'localhost', '--https-port', '0']]])(
+  it.skipIf(process.platform !== 'linux').each([[[]], [['--host', 'localhost', '--https-port', '0']]])(
     'shuts down gracefully on a signal during the start, with %j',
     async (flags) => {
-      // The start blocks until this pipe has a writer.
-      const seedFile = join(tempDir(), 'seed.json');
-      execFileSync('mkfifo', [seedFile]);
-      const { child, ended } = runCommand(['--port', '0', '--seed-file', seedFile, ...flags]);
-      const seed = await open(seedFile, 'w');
+      const dir = tempDir();
+      const file = join(dir, 'emulator.sqlite');
+      const other = new Database(file);
+      // The start waits for this lock.
+      other.exec('BEGIN EXCLUSIVE');
+      const { child, ended } = runCommand(['--port', '0', '--data-dir', dir, ...flags]);
+      const openFiles = () => readdirSync(`/proc/${child.pid}/fd`).map((fd) => findOpenFile(child.pid!, fd));
+      await vi.waitUntil(() => openFiles().includes(file), { timeout: 20_000, interval: 5 });
       child.kill('SIGTERM');
-      await seed.writeFile('{}');
-      await seed.close();
+      other.exec('ROLLBACK');
+      other.close();
       expect(await ended).toMatchObject({ code: 0, stderr: '' });
     },
   );

@@ -25,7 +25,7 @@ const head = (framing: string, path = '/api/sora-2/generate', headers = '') =>
   `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer np_test_unlimited\r\n${headers}Content-Type: application/json\r\n${framing}\r\n\r\n`;
 const sized = (body: string, path?: string, headers?: string) =>
   head(`Content-Length: ${body.length}`, path, headers) + body;
-const ORDER = JSON.stringify({ prompt: 'x'.repeat(900_000), mode: 'textToVideo' });
+const ORDER = JSON.stringify({ prompt: 'x', mode: 'textToVideo', unknown: 'x'.repeat(900_000) });
 
 describe('bodies that have not arrived completely', () => {
   // id: unfinished-bodies-bounded

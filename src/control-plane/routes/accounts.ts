@@ -47,7 +47,7 @@ export const accountOperations = ({ core, settings }: HttpContext): Operation[] 
     description: 'Omitted fields default to `defaults` of the seed file, then to the settings.',
     body: NewAccount,
     responses: { 201: AccountSchema },
-    codes: ['ACCOUNT_EXISTS', 'OUT_OF_MEMORY'],
+    codes: ['ACCOUNT_EXISTS'],
     async handler({ body }, reply) {
       const { key = `np_${randomBytes(12).toString('hex')}`, ...profile } = body;
       if (core.accounts.find(key)) throw new AdminError('ACCOUNT_EXISTS', key);

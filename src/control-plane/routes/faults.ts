@@ -51,7 +51,7 @@ export function faultOperations({ core, settings }: HttpContext, families: reado
       params,
       body: NewRule,
       responses: { 201: FaultSchema },
-      codes: ['TOO_MANY_FAULTS', 'OUT_OF_MEMORY'],
+      codes: ['TOO_MANY_FAULTS'],
       async handler({ params, body }, reply) {
         const owner = ownerFor(params);
         if (core.faults.list(owner).length >= settings.faultLimit) {

@@ -20,7 +20,7 @@ export const ledgerOperations = ({ core }: HttpContext): Operation[] => [
     params: AccountParams,
     body: strict({ amount: credits, reason: reason.optional() }),
     responses: { 200: AccountSchema },
-    codes: ['BALANCE_TOO_HIGH', 'BALANCE_TOO_LOW', 'OUT_OF_MEMORY'],
+    codes: ['BALANCE_TOO_HIGH', 'BALANCE_TOO_LOW'],
     async handler({ params, body }) {
       const account = requireAccount(core, params);
       const { amount, reason = 'by the control plane' } = body;

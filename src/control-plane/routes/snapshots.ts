@@ -70,7 +70,7 @@ export const snapshotOperations = ({ core, settings }: HttpContext): Operation[]
     params: AccountParams,
     body: strict({ name: snapshotName }),
     responses: { 201: SnapshotSchema },
-    codes: ['TOO_MANY_SNAPSHOTS', 'OUT_OF_MEMORY'],
+    codes: ['TOO_MANY_SNAPSHOTS'],
     async handler({ params, body }, reply) {
       const snapshot = core.snapshots.take(requireAccount(core, params).id, body.name);
       reply.code(201);
@@ -104,7 +104,7 @@ export const snapshotOperations = ({ core, settings }: HttpContext): Operation[]
     params: AccountParams,
     body: strict({ to: apiKey }),
     responses: { 201: AccountSchema },
-    codes: ['ACCOUNT_EXISTS', 'OUT_OF_MEMORY'],
+    codes: ['ACCOUNT_EXISTS'],
     async handler({ params, body }, reply) {
       const account = core.snapshots.fork(requireAccount(core, params).id, body.to);
       reply.code(201);
