@@ -53,6 +53,7 @@ describe('stored data', () => {
   const FLAGS = ['--memory-budget-mb', '16', '--rate-limit', 'off', '--journal-entries', '0'];
   const REQUEST = { prompt: 'x'.repeat(90_000), mode: 'textToVideo' };
 
+  // id: evicted-tasks-not-found
   it('of an evicted task is not found, neither by polls nor by its result URL, and its ledger is valid', async () => {
     const { post, send, get, clock, core, account } = await createTestEmulator(FLAGS);
     const { taskId } = (await post('/api/sora-2/generate', REQUEST)).body;
@@ -72,6 +73,7 @@ describe('stored data', () => {
     expect((await get('/metrics')).text).toMatch(/nanophoto_memory_bytes{use="storage"} [78]\d{6}\n/);
   });
 
+  // id: storage-refused-in-each-format
   it('that does not fit is refused with 503 in the format of the API and of the control plane', async () => {
     const { post, send, account } = await createTestEmulator(FLAGS);
     let response = await post('/api/sora-2/generate', REQUEST);
