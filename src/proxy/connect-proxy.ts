@@ -98,6 +98,11 @@ export function createConnectProxy({
       },
     });
     connections.protect(tlsSocket);
+    // Node resets TCP connections only, so for a fault that resets, this one passes the call on.
+    tlsSocket.resetAndDestroy = () => {
+      socket.resetAndDestroy();
+      return tlsSocket;
+    };
     tlsSocket.on('error', () => tlsSocket.destroy());
     tlsSocket.once('close', () => socket.destroy());
     // Sockets of node:http allow half-open connections; until the server takes over, nothing else would close this one.
