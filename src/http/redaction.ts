@@ -6,6 +6,12 @@ const ENTITIES: Record<string, string> = { '&': 'amp', '<': 'lt', '>': 'gt', '"'
 /** Text without any of these contains no escaped key. */
 const ESCAPE = /[\\%&]/;
 
+/**
+ * Maximum length of a key whose escaped and encoded forms are replaced: the one of an account's key. A client can send
+ * longer ones, whose patterns would be larger than a regular expression can be.
+ */
+const MAX_PATTERN_KEY_LENGTH = 200;
+
 /** Number of keys whose patterns are kept. */
 const MAX_CACHED_PATTERNS = 100;
 
@@ -34,6 +40,7 @@ export function createRedactor(
 }
 
 function createKeyRedactor(key: string, replacement: string): Redact {
+  if (key.length > MAX_PATTERN_KEY_LENGTH) return (text) => text.replaceAll(key, () => replacement);
   const lowerCaseKey = key.toLowerCase();
   const patterns = getPatterns(key);
   return (text) => {

@@ -86,7 +86,7 @@ export async function buildApp(
   authority: () => Promise<Authority>,
   guard: SocketGuard,
 ): Promise<App> {
-  const app = createServer(core, settings, logger);
+  const app = createServer(core, settings, logger, guard);
   guard.protectServer(app.server);
   limitPipelining({ server: app.server, memory: core.memory, clock: core.clock, guard });
   app.decorate('memory', core.memory);
@@ -118,7 +118,7 @@ export async function buildApp(
   return app;
 }
 
-function createServer(core: Core, settings: AppSettings, logger: Logger): App {
+function createServer(core: Core, settings: AppSettings, logger: Logger, guard: SocketGuard): App {
   const requestTimeoutMs = settings.requestTimeoutSeconds * 1000;
   const app: App = Fastify({
     loggerInstance: createFastifyLogger(logger) as FastifyBaseLogger,
@@ -133,6 +133,7 @@ function createServer(core: Core, settings: AppSettings, logger: Logger): App {
     // API keys in paths of the control plane are longer than the router's default.
     routerOptions: { maxParamLength: 1000 },
     http: {
+      ...guard.messageClasses,
       // Checked by registerRequestChecks, because Node would respond without a body.
       requireHostHeader: false,
       maxHeaderSize: settings.headerLimitBytes,

@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import { IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 
 type Emit = (event: string | symbol, ...args: unknown[]) => boolean;
@@ -6,7 +6,7 @@ type Emit = (event: string | symbol, ...args: unknown[]) => boolean;
 export type SocketGuard = ReturnType<typeof createSocketGuard>;
 
 /**
- * Confines an error that a listener of a server or connection throws to that connection: it is logged and the connection
+ * Confines an error that a listener of a server, connection, request or response throws to that connection: it is logged and the connection
  * is destroyed. Node would end the process, so one client could take it from all others. Node's `captureRejections` only
  * covers promises.
  *
@@ -22,7 +22,33 @@ export function createSocketGuard(onError: (error: unknown) => void) {
     socket.destroy();
   }
 
+  class GuardedRequest extends IncomingMessage {
+    override emit(event: string | symbol, ...args: unknown[]): boolean {
+      try {
+        return super.emit(event as string, ...args);
+      } catch (error) {
+        fail(this.socket, error);
+        return true;
+      }
+    }
+  }
+
+  class GuardedResponse<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
+    override emit(event: string | symbol, ...args: unknown[]): boolean {
+      try {
+        return super.emit(event, ...args);
+      } catch (error) {
+        // When a response is finished, it is already detached from its connection.
+        fail(this.req.socket, error);
+        return true;
+      }
+    }
+  }
+
   return {
+    /** Classes for `createServer` that guard all listeners of requests and responses, such as of `finish`. */
+    messageClasses: { IncomingMessage: GuardedRequest, ServerResponse: GuardedResponse },
+
     /** Runs `work` on behalf of a connection. */
     run(socket: Socket, work: () => void): void {
       try {

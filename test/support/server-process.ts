@@ -30,6 +30,14 @@ export interface Measurement {
   descriptors: number | undefined;
 }
 
+/** The start of a process's output. Lines of the bundled code are long, and its stack comes after one of them. */
+const summarizeOutput = (output: string): string =>
+  output
+    .split('\n')
+    .map((line) => line.slice(0, 300))
+    .join('\n')
+    .slice(0, 4000);
+
 export type ServerProcess = Awaited<ReturnType<typeof startServerProcess>>;
 
 /** Starts the built emulator in its own process, on a free port, with a memory probe. Its output goes to files. */
@@ -63,7 +71,7 @@ export async function startServerProcess(args: string[]) {
     ended: () =>
       child.exitCode === null && child.signalCode === null
         ? undefined
-        : `ended with ${child.exitCode ?? child.signalCode}: ${readFileSync(errors, 'utf8').slice(-4000)}`,
+        : `ended with ${child.exitCode ?? child.signalCode}: ${summarizeOutput(readFileSync(errors, 'utf8'))}`,
     /** Memory after a garbage collection, active resources and open descriptors. */
     async measure(): Promise<Measurement> {
       const reply = once(child, 'message', { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });

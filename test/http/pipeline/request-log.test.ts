@@ -10,6 +10,18 @@ describe('request log', () => {
     expect(maskKey('sk_live_0123456789')).toBe('sk_l…');
   });
 
+  // id: log-masks-keys-of-any-length
+  it.each([200, 201, 15_000, 200_000])('masks a key of %d characters', async (length) => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'info' }, { write: (line) => void lines.push(line) });
+    const { send } = await createTestEmulator(['--header-limit-bytes', '1000000'], createTestClock(), logger);
+    const key = 'secret'.repeat(Math.ceil(length / 6)).slice(0, length);
+    expect((await send('POST', '/api/sora-2/check-status', { key, body: { taskId: key } })).status).toBe(401);
+    expect((await send('GET', `/__admin/nothing/${key}`, { key })).status).toBe(404);
+    expect(lines).toHaveLength(2);
+    expect(lines.join('')).not.toContain('secretsecret');
+  });
+
   it('has the error code of a failed task whose poll is 200', async () => {
     const lines: Record<string, unknown>[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
