@@ -36,7 +36,7 @@ export async function request(url: string, init: RequestInit, timeoutMs = RESPON
 /** Parses a body. Undefined: it is not JSON, or nested deeper than any body of the API. */
 export function parseBody(text: string): Json {
   try {
-    return parseJson(text, MAX_NESTING);
+    return parseJson(text, { maxNesting: MAX_NESTING });
   } catch {
     return undefined;
   }

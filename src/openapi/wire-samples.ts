@@ -71,7 +71,7 @@ const PROVENANCE_OF_MARK: Record<string, Provenance> = { D: 'documented', C: 'ob
 
 /** Parses a sample file. `path` without its extension becomes the id, unless the file has one. @throws Error if invalid */
 export function parseWireSample(path: string, json: string): WireSample {
-  const { mark, ...sample } = parseJson(json, MAX_NESTING) as Json;
+  const { mark, ...sample } = parseJson(json, { maxNesting: MAX_NESTING }) as Json;
   return {
     id: path.replaceAll('\\', '/'),
     ...(mark !== undefined && { provenance: PROVENANCE_OF_MARK[mark] ?? mark }),

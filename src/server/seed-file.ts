@@ -126,7 +126,7 @@ export function readJsonFile(file: string): unknown {
     throw new SetupError(`The seed file ${file} cannot be read${reason}.`, { cause });
   }
   try {
-    return parseJson(text, MAX_NESTING);
+    return parseJson(text, { maxNesting: MAX_NESTING });
   } catch (cause) {
     throw new SetupError(`The seed file ${file} is not valid JSON: ${(cause as Error).message}.`, { cause });
   }
