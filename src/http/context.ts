@@ -13,6 +13,8 @@ import type { ZodTypeProvider } from './pipeline/validation.ts';
 interface ApiSettings {
   /** HTTP status of a poll that reports a failed task: the vendor page's sample has 200, its table of codes 500. */
   failedTaskStatus: 200 | 500;
+  /** Whether chunks of streamed texts end inside of characters. */
+  splitCharacters: boolean;
   /** Base of result URLs; undefined: the request's Host; `vendor`: the vendor's own hosts. */
   publicUrl: string | undefined;
   /** How long the files of a result exist, on the account's clock; null: forever. */

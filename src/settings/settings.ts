@@ -87,6 +87,12 @@ export const SETTINGS = {
     '200 or 500',
     'HTTP status of the response to a poll of a failed task',
   ),
+  'split-characters': setting(
+    onOff,
+    false,
+    'on or off',
+    'end the chunks of streamed texts inside of characters, if these have several bytes',
+  ),
   'public-url': setting<string | undefined>(
     z
       .string()

@@ -13,6 +13,7 @@ const IMAGE = 'https://example.com/a.png';
 const KEY = 'np_test_auto';
 const WIRE = {
   failedTaskStatus: 200 as const,
+  splitCharacters: false,
   publicUrl: undefined,
   resultTtlSeconds: null,
   version: '0.0.0',

@@ -21,6 +21,7 @@ describe('settings', () => {
       autoAccounts: true,
       rateLimit: 100,
       failedTaskStatus: 200,
+      splitCharacters: false,
       publicUrl: undefined,
       resultTtlSeconds: null,
       adminToken: undefined,

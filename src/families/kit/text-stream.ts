@@ -24,6 +24,27 @@ export function chunkText(text: string): string[] {
   return chunks;
 }
 
+/** First byte of a character that UTF-8 encodes in several bytes. */
+const isLeadByte = (byte: number) => byte >= 0xc0;
+const countBytes = (leadByte: number) => (leadByte >= 0xf0 ? 4 : leadByte >= 0xe0 ? 3 : 2);
+
+/**
+ * Moves the boundaries between chunks into the next character of several bytes, if the following chunk has one. Clients
+ * that decode each chunk on its own then show replacement characters.
+ */
+export function splitCharacters(chunks: readonly Buffer[], random: Random): Buffer[] {
+  const split = [...chunks];
+  for (let index = 1; index < split.length; index++) {
+    const next = split[index]!;
+    const lead = next.findIndex(isLeadByte);
+    if (lead === -1) continue;
+    const end = lead + random.int(1, countBytes(next[lead]!) - 1);
+    split[index - 1] = Buffer.concat([split[index - 1]!, next.subarray(0, end)]);
+    split[index] = next.subarray(end);
+  }
+  return split;
+}
+
 /**
  * Charges for a text and streams it. On a real clock, its chunks are spread over the task's simulated time; on a frozen
  * or auto clock, they are sent without waiting. The hold is captured when the text is complete or the client
@@ -48,6 +69,11 @@ export function streamText(
     throw error;
   }
   const chunks = chunkText(text);
+  const encoded = chunks.map((chunk) => Buffer.from(chunk));
+  const splits = context.settings.splitCharacters || request.state.faults?.directive.split === true;
+  const pieces = splits
+    ? splitCharacters(encoded, seededRandom('split', getAccount(request).seed, work.task.seq))
+    : encoded;
   const effect = getStreamEffect(context, request, work.task.plan.outcome);
   const breakAt = isEmptyEffect(effect) ? undefined : (effect.truncateAfter ?? Buffer.byteLength(text) >> 1);
   const { journalEntry: entry } = request.state;
@@ -72,7 +98,7 @@ export function streamText(
     try {
       for (const [index, chunk] of chunks.entries()) {
         if (!(await work.waitForShare((index + 1) / chunks.length))) return;
-        const bytes = Buffer.from(chunk);
+        const bytes = pieces[index]!;
         const left = breakAt === undefined ? bytes.length + 1 : breakAt - sentBytes;
         if (!hasApplied && left <= bytes.length) {
           hasApplied = true;

@@ -12,6 +12,8 @@ export interface Directive {
   truncateAfter?: number;
   /** Delay of the response, in wall time. */
   delayMs?: number;
+  /** A streamed text is split inside of characters. */
+  split?: true;
 }
 
 export interface DirectiveResult {
@@ -36,6 +38,7 @@ export function parseDirective(text: string, isErrorCode: (code: string) => bool
     if (name === 'fail' && value === undefined) directive.fail = true;
     else if (name === 'fail' && isErrorCode(value!)) directive.errorCode = value!;
     else if (name === 'hang' && value === undefined) directive.hang = true;
+    else if (name === 'split' && value === undefined) directive.split = true;
     else if (name === 'duration' && parseDurationMs(value) !== undefined)
       directive.durationMs = parseDurationMs(value)!;
     else if (name === 'delay' && parseDurationMs(value) !== undefined) directive.delayMs = parseDurationMs(value)!;

@@ -1,20 +1,24 @@
 import { connect } from 'node:net';
 import { describe, expect, it, vi } from 'vitest';
-import { chunkText } from '../../../src/families/kit/text-stream.ts';
+import { seededRandom } from '../../../src/core/random.ts';
+import { chunkText, splitCharacters } from '../../../src/families/kit/text-stream.ts';
 import { createTestEmulator } from '../../support/emulator.ts';
 
 const PATH = '/api/sora-2/generate-prompt';
 const BODY = { topic: 'a lighthouse in a storm', technique: 'montage', duration: 10 };
 
-async function listen(options: Parameters<Awaited<ReturnType<typeof createTestEmulator>>['createAccount']>[1]) {
-  const emulator = await createTestEmulator();
+async function listen(
+  options: Parameters<Awaited<ReturnType<typeof createTestEmulator>>['createAccount']>[1],
+  flags: string[] = [],
+) {
+  const emulator = await createTestEmulator(flags);
   const { id } = emulator.createAccount('k', options);
   const url = await emulator.app.listen({ port: 0, host: '127.0.0.1' });
-  const start = () =>
+  const start = (fields: object = {}) =>
     fetch(url + PATH, {
       method: 'POST',
       headers: { authorization: 'Bearer k', 'content-type': 'application/json' },
-      body: JSON.stringify(BODY),
+      body: JSON.stringify({ ...BODY, ...fields }),
     });
   const kinds = () => emulator.core.ledger.entries(id, 10).map(({ kind }) => kind);
   return { ...emulator, id, url, start, kinds };
@@ -31,7 +35,39 @@ describe('chunkText', () => {
   });
 });
 
+describe('splitCharacters', () => {
+  const toBuffers = (...texts: string[]) => texts.map((text) => Buffer.from(text));
+
+  it('ends each chunk inside of the first character of several bytes in the next one, and keeps the text', () => {
+    const chunks = toBuffers('ab', 'xé', '漢字', '🎬', 'yz');
+    for (let seed = 0; seed < 20; seed++) {
+      const split = splitCharacters(chunks, seededRandom(seed));
+      expect(Buffer.concat(split)).toEqual(Buffer.concat(chunks));
+      expect(split[0]).toEqual(Buffer.from([...Buffer.from('abx'), 0xc3]));
+      for (const chunk of split.slice(0, 3)) expect(chunk.toString()).toMatch(/\ufffd$/);
+    }
+  });
+
+  it('changes nothing without such characters', () => {
+    const chunks = toBuffers('ab', 'cd');
+    expect(splitCharacters(chunks, seededRandom(1))).toEqual(chunks);
+  });
+});
+
 describe('text stream', () => {
+  it.each([
+    ['a directive', [], '@emulator(split)'],
+    ['--split-characters on', ['--split-characters', 'on'], ''],
+  ])('is split inside of characters by %s', async (_how, flags, directive) => {
+    const { start, kinds } = await listen({ clock: { mode: 'frozen' } }, flags);
+    const response = await start({ topic: `嵐の中の灯台 ${directive}`, locale: 'ja' });
+    const pieces: Buffer[] = [];
+    for await (const piece of response.body!) pieces.push(Buffer.from(piece));
+    expect(Buffer.concat(pieces).toString()).not.toContain('\ufffd');
+    expect(pieces.map(String).join('')).toContain('\ufffd');
+    expect(kinds()).toEqual(['grant', 'hold', 'capture']);
+  });
+
   it.each(['frozen', 'auto'] as const)('is sent in several chunks without waiting on a %s clock', async (mode) => {
     const { start, kinds } = await listen({ clock: { mode } });
     const response = await start();
