@@ -208,6 +208,7 @@ export interface StartOptions {
   autoAccounts?: boolean;
   rateLimit?: number | null;
   failedTaskStatus?: 200 | 500;
+  cors?: boolean;
   splitCharacters?: boolean;
   publicUrl?: string;
   resultTtlSeconds?: number | null;

@@ -15,6 +15,7 @@ import { registerApiHooks } from '../http/pipeline/api-hooks.ts';
 import { createAuthenticate } from '../http/pipeline/auth.ts';
 import { createJsonParser } from '../http/pipeline/body.ts';
 import { createConcurrencyLimit } from '../http/pipeline/concurrency-limit.ts';
+import { registerCors } from '../http/pipeline/cors.ts';
 import { renderError } from '../http/pipeline/error-table.ts';
 import { sendError } from '../http/pipeline/errors.ts';
 import { createNotFoundHandler } from '../http/pipeline/not-found.ts';
@@ -46,6 +47,8 @@ const ADMIN_INTERNAL_ERROR = { error: ADMIN_ERRORS.INTERNAL_ERROR.example, code:
 export interface AppSettings extends HttpSettings {
   /** Whether unknown keys that start with `np_test_` get an auto-created account. */
   autoAccounts: boolean;
+  /** Whether web pages of other origins may use the API. */
+  cors: boolean;
   /** Maximum size of the request line and the headers together. */
   headerLimitBytes: number;
   /** Time in which a request has to arrive completely. */
@@ -110,6 +113,7 @@ export async function buildApp(
   await app.register(async (admin: App) => registerAdmin(admin, context, FAMILIES));
   await app.register(async (results: App) => registerResultRoutes(results, context, FAMILIES));
   await app.register(async (api: App) => {
+    if (settings.cors) registerCors(api);
     await registerAuthentication(api, context, settings);
     registerApiHooks(api, context);
     registerFamilies(api, context, FAMILIES);

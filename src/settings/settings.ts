@@ -87,6 +87,7 @@ export const SETTINGS = {
     '200 or 500',
     'HTTP status of the response to a poll of a failed task',
   ),
+  cors: setting(onOff, false, 'on or off', 'allow web pages of any origin to use the API (CORS)'),
   'split-characters': setting(
     onOff,
     false,

@@ -64,6 +64,7 @@ describe('README.md', () => {
       seed: config.seed,
       'rate-limit': String(config.rateLimit),
       'failed-task-status': String(config.failedTaskStatus),
+      cors: 'off',
       'split-characters': 'off',
       'result-ttl-seconds': 'off',
       'journal-entries': String(config.journalEntries),

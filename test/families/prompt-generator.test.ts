@@ -14,6 +14,7 @@ const KEY = 'np_test_auto';
 const WIRE = {
   failedTaskStatus: 200 as const,
   splitCharacters: false,
+  cors: false,
   publicUrl: undefined,
   resultTtlSeconds: null,
   version: '0.0.0',

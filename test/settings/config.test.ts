@@ -21,6 +21,7 @@ describe('settings', () => {
       autoAccounts: true,
       rateLimit: 100,
       failedTaskStatus: 200,
+      cors: false,
       splitCharacters: false,
       publicUrl: undefined,
       resultTtlSeconds: null,
