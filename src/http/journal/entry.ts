@@ -61,10 +61,11 @@ export class Entry implements LogEntry {
   /** Null: the request is in progress. */
   durationMs: number | null = null;
   /**
-   * Number of the account's latest request when the response had been sent completely. Null: the response is pending,
-   * lost or truncated.
+   * Number of the account's latest request when the response was sent. Null: the response is pending, lost or truncated.
+   * Requests after that one may depend on the response: a client can have read it before its end is known here.
    */
   deliveredAtSeq: number | null = null;
+  #sentAtSeq = 0;
   /** Whether a fault replaced or corrupted the body, so that the client cannot learn the result from it. */
   isReplaced = false;
   readonly headers: FastifyRequest['headers'];
@@ -180,6 +181,7 @@ export class Entry implements LogEntry {
 
   /** Records status, error code, headers and duration of a response that is about to be sent. */
   setResponseHead(request: FastifyRequest, reply: FastifyReply): void {
+    this.#sentAtSeq = this.log.last!.seq;
     this.status = reply.statusCode;
     this.errorCode = request.state.errorCode;
     this.contentType = reply.getHeader('content-type') as string | undefined;
@@ -192,7 +194,7 @@ export class Entry implements LogEntry {
 
   /** Records that the response has been sent completely. */
   setDelivered(): void {
-    this.deliveredAtSeq = this.log.last!.seq;
+    this.deliveredAtSeq = this.#sentAtSeq;
   }
 
   /** Records the end of the request; without `setResponseHead`, the response was lost. */
