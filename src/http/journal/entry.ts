@@ -181,7 +181,8 @@ export class Entry implements LogEntry {
 
   /** Records status, error code, headers and duration of a response that is about to be sent. */
   setResponseHead(request: FastifyRequest, reply: FastifyReply): void {
-    this.#sentAtSeq = this.log.last!.seq;
+    // The log may have been cleared meanwhile.
+    this.#sentAtSeq = this.log.last?.seq ?? this.seq;
     this.status = reply.statusCode;
     this.errorCode = request.state.errorCode;
     this.contentType = reply.getHeader('content-type') as string | undefined;
