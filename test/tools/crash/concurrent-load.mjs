@@ -53,7 +53,8 @@ export function createConcurrentLoad({ client, accounts, report }) {
       ...(faultDirective && { headers: { 'x-emulator-fault': faultDirective } }),
     });
     if (!response.isComplete) {
-      if (response.hasLeft) record.state = 'left';
+      // A client can also leave in the middle of an injected error.
+      if (response.hasLeft) record.state = response.status === 200 ? 'left' : 'refused';
       else if (response.status === 200 && known.isStream) record.state = 'head';
       return response.hasLeft || (known.isStream && directive === 'fail' && response.status === 200);
     }
