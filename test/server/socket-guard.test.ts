@@ -64,17 +64,16 @@ describe('errors of listeners', () => {
   );
 
   it.each([
-    ['request', 'end'],
-    ['request', 'close'],
-    ['response', 'prefinish'],
-    ['response', 'finish'],
-    ['response', 'close'],
-  ])('of a %s for %s end its connection, and nothing else', async (message, event) => {
+    ['end', 'request'],
+    ['close', 'request'],
+    ['prefinish', 'response'],
+    ['finish', 'response'],
+    ['close', 'response'],
+  ])('of %s on a %s end its connection, and nothing else', async (event, message) => {
     const { app, port, errors, isServing } = await listening();
     app.server.prependOnceListener('request', (request, response) => {
       (message === 'request' ? request : response).prependOnceListener(event, fail(event));
     });
-    // The request is read to its end because it has a body.
     const client = connect(Number(port), '127.0.0.1');
     client.on('error', () => {}).resume();
     client.write('POST /__admin/reset HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n');

@@ -8,6 +8,7 @@ import type { Entry } from '../journal/entry.ts';
 
 /** State that the hooks and the route of a request share, in `request.state`. */
 export interface RequestState {
+  /** The response to the request, for code that only has the request. */
   reply: FastifyReply;
   /**
    * The account of the API key, set by authentication; on routes for result files, which need no key, the owner of the
