@@ -14,6 +14,7 @@ import { createJournal } from '../http/journal/journal.ts';
 import { registerApiHooks } from '../http/pipeline/api-hooks.ts';
 import { createAuthenticate } from '../http/pipeline/auth.ts';
 import { createJsonParser } from '../http/pipeline/body.ts';
+import { BodyTurns } from '../http/pipeline/body-turns.ts';
 import { createConcurrencyLimit } from '../http/pipeline/concurrency-limit.ts';
 import { registerCors } from '../http/pipeline/cors.ts';
 import { renderError } from '../http/pipeline/error-table.ts';
@@ -93,6 +94,7 @@ export async function buildApp(
   guard.protectServer(app.server);
   limitPipelining({ server: app.server, memory: core.memory, clock: core.clock, guard });
   app.decorate('memory', core.memory);
+  app.decorate('bodyTurns', new BodyTurns(core.clock));
   const context = createHttpContext(app, core, settings);
 
   registerRequestState(app);

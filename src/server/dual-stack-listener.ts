@@ -6,6 +6,12 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 export const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1'] as const;
 
 /**
+ * Connections that wait to be accepted. With Node's 511, a burst of connections makes other clients repeat their
+ * handshakes after a second or three. The system may lower the number.
+ */
+export const LISTEN_BACKLOG = 4096;
+
+/**
  * Accepts connections for a listening server at a second address, on the same port, and hands them to it. Fastify
  * listens on both addresses of `localhost` with a second HTTP server, to which neither the CONNECT proxy nor the
  * connection limit would apply. Remove this when Fastify lets both addresses share one server.
@@ -16,7 +22,7 @@ export async function listenOnSecondAddress(server: HttpServer, host: string): P
   const secondServer = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
     server.emit('connection', socket),
   );
-  secondServer.listen((server.address() as AddressInfo).port, host);
+  secondServer.listen((server.address() as AddressInfo).port, host, LISTEN_BACKLOG);
   await once(secondServer, 'listening');
   return secondServer;
 }

@@ -11,7 +11,7 @@ import { createConnectProxy } from '../proxy/connect-proxy.ts';
 import { type Config, toLocalUrl } from '../settings/config.ts';
 import { buildApp } from './app.ts';
 import { fitToDescriptors, limitConnections } from './connection-limit.ts';
-import { LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dual-stack-listener.ts';
+import { LISTEN_BACKLOG, LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dual-stack-listener.ts';
 import { ignoreUpgrades, rawErrorResponse } from './node-http.ts';
 import { afterDetachedResponses } from './pipelining.ts';
 import { readSeedFile } from './seed-file.ts';
@@ -128,7 +128,7 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
       core.worker.start((error) => logger.error({ err: error }, 'the worker could not apply due transitions'));
       if (secure) await listenOn(secure, { flag: '--https-port', port: config.httpsPort!, host: config.host });
       try {
-        await app.listen({ port: config.port, host });
+        await app.listen({ port: config.port, host, backlog: LISTEN_BACKLOG });
       } catch (error) {
         throw toListenError(error, { flag: '--port', ...config });
       }
@@ -159,7 +159,7 @@ interface ListenAddress extends Pick<Config, 'port' | 'host'> {
 }
 
 async function listenOn(server: Server, address: ListenAddress): Promise<void> {
-  server.listen(address.port, address.host);
+  server.listen(address.port, address.host, LISTEN_BACKLOG);
   try {
     await once(server, 'listening');
   } catch (error) {

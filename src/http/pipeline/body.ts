@@ -75,8 +75,11 @@ export function readBody(
       if (bytes > limitBytes + DRAIN_BYTES) {
         payload.pause();
         reject(createTooLargeError(limitBytes));
-      } else if (refusal) return;
-      else if (bytes > limitBytes) refuse(createTooLargeError(limitBytes));
+        return;
+      }
+      request.server.bodyTurns.onChunk(payload, chunk.length);
+      if (refusal) return;
+      if (bytes > limitBytes) refuse(createTooLargeError(limitBytes));
       else {
         try {
           sink.write(chunk);

@@ -5,6 +5,7 @@ import type { MemoryBudget } from '../../core/memory-budget.ts';
 import type { App } from '../context.ts';
 import type { PendingFaults } from '../faults/pending-faults.ts';
 import type { Entry } from '../journal/entry.ts';
+import type { BodyTurns } from './body-turns.ts';
 
 /** State that the hooks and the route of a request share, in `request.state`. */
 export interface RequestState {
@@ -42,6 +43,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The account of all memory held on behalf of clients. */
     memory: MemoryBudget;
+    bodyTurns: BodyTurns;
   }
 }
 
