@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
-import scalar from '@scalar/fastify-api-reference';
-import Fastify from 'fastify';
 
 /** Path of Scalar's entry file, for the license notices. */
 export const SCALAR = fileURLToPath(import.meta.resolve('@scalar/fastify-api-reference'));
@@ -31,12 +30,12 @@ export async function readReferenceNotices() {
   return lines.join('\n').trim();
 }
 
-/** Gets Scalar's browser script from its Fastify plugin, which bundles it without the packages it is built from. */
+/**
+ * Gets Scalar's browser script from its Fastify plugin, which contains it as a string. The plugin itself is not loaded:
+ * the packages it imports need a newer Node.js and are replaced by empty ones (`overrides` in package.json).
+ */
 export async function readScalarScript() {
-  const app = Fastify();
-  app.register(scalar, { routePrefix: '/scalar', configuration: { url: '/openapi.json' } });
-  const { statusCode, payload } = await app.inject('/scalar/js/scalar.js');
-  if (statusCode !== 200)
-    throw new Error('@scalar/fastify-api-reference no longer serves its script at /scalar/js/scalar.js');
-  return payload;
+  const [, literal] = /^var standalone_default = (".*");$/m.exec(await readFile(SCALAR, 'utf8')) ?? [];
+  if (!literal) throw new Error('@scalar/fastify-api-reference no longer contains its script as standalone_default');
+  return runInNewContext(literal);
 }

@@ -1,5 +1,4 @@
 import { mkdir } from 'node:fs/promises';
-import type { Browser } from 'playwright-core';
 import sharp from 'sharp';
 import { startEmulator } from '../src/index.ts';
 import { CHROMIUM, openBrowser } from '../test/support/browser.ts';
@@ -100,7 +99,7 @@ interface ScreenshotOptions {
 }
 
 async function takeScreenshot(
-  browser: Browser,
+  browser: Awaited<ReturnType<typeof openBrowser>>,
   name: string,
   hash: string,
   { selector = '.row', size = WIDE, isDark = false }: ScreenshotOptions,

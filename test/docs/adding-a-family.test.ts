@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { tempDir } from '../support/temp-dir.ts';
@@ -34,8 +34,10 @@ const bin = (name: string) => join(ROOT, 'node_modules/.bin', name);
 /** A copy of the project that shares its installed packages. */
 function copyProject(): string {
   const dir = tempDir();
-  for (const name of [...COPIED, ...COPIED_FILES]) cpSync(join(ROOT, name), join(dir, name), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
+  const filter = (source: string) => basename(source) !== 'node_modules';
+  for (const name of [...COPIED, ...COPIED_FILES])
+    cpSync(join(ROOT, name), join(dir, name), { recursive: true, filter });
+  for (const name of ['node_modules', 'test/node_modules']) symlinkSync(join(ROOT, name), join(dir, name));
   return dir;
 }
 

@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { build } from 'esbuild';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startEmulator } from '../../src/index.ts';
 import { lastingTempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
+const TOOLS = join(ROOT, 'test/node_modules');
 const EXAMPLE = join(ROOT, 'docs/examples/typed-client/client.ts');
 const page = readFileSync(join(ROOT, 'docs/contract.md'), 'utf8');
 const run = promisify(execFile);
@@ -15,34 +15,11 @@ const run = promisify(execFile);
 const dir = lastingTempDir();
 const client = join(dir, 'client');
 
-/** Bundles the generator with TypeScript 5, because it needs a compiler API that our version no longer has. */
-async function bundleGenerator(): Promise<string> {
-  const from = join(ROOT, 'node_modules/openapi-typescript');
-  const outfile = join(dir, 'generator/bin/cli.js');
-  await build({
-    entryPoints: [join(from, 'bin/cli.js')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    alias: { typescript: 'typescript-5' },
-    external: ['typescript-5'],
-    banner: {
-      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
-    },
-    logLevel: 'error',
-  });
-  // It reads its version from there.
-  cpSync(join(from, 'package.json'), join(dir, 'generator/package.json'));
-  return outfile;
-}
-
 async function generateTypes() {
-  const generator = await bundleGenerator();
   const emulator = await startEmulator();
   const [, line] = /^npx (openapi-typescript .*)$/m.exec(page)!;
   const [, ...args] = line!.replace('http://127.0.0.1:6266', emulator.url).split(' ');
-  await run(process.execPath, [generator, ...args], { cwd: client });
+  await run(process.execPath, [join(TOOLS, 'openapi-typescript/bin/cli.js'), ...args], { cwd: client });
   await emulator.close();
 }
 
@@ -57,7 +34,7 @@ function compile(): Promise<string> {
 
 beforeAll(async () => {
   mkdirSync(client);
-  symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
+  symlinkSync(TOOLS, join(dir, 'node_modules'));
   writeFileSync(join(client, 'package.json'), '{"type":"module"}');
   const compilerOptions = { noEmit: false, outDir: 'out', allowImportingTsExtensions: false };
   writeFileSync(

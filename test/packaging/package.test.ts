@@ -9,6 +9,7 @@ import { lastingTempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const MODULES = join(ROOT, 'node_modules');
+const TOOLS = join(ROOT, 'test/node_modules');
 const run = promisify(execFile);
 const environment = { PATH: process.env.PATH!, HOME: process.env.HOME! };
 const runInProject = (command: string, ...args: string[]) => run(command, args, { cwd: project, env: environment });
@@ -21,7 +22,7 @@ beforeAll(async () => {
   // Packs a copy, because packing builds and other tests use this build.
   const copy = lastingTempDir();
   for (const name of readdirSync(ROOT)) {
-    if (!['node_modules', 'dist', '.git'].includes(name))
+    if (!['node_modules', 'dist', '.git', 'test'].includes(name))
       cpSync(join(ROOT, name), join(copy, name), { recursive: true });
   }
   symlinkSync(MODULES, join(copy, 'node_modules'));
@@ -119,9 +120,9 @@ describe('npm package', () => {
   });
 
   it('passes publint and arethetypeswrong', async () => {
-    const publint = await runInProject('node', join(MODULES, 'publint/src/cli.js'), tarball, '--strict');
+    const publint = await runInProject('node', join(TOOLS, 'publint/src/cli.js'), tarball, '--strict');
     expect(publint.stdout).toContain('All good!');
-    const attw = join(MODULES, '@arethetypeswrong/cli/dist/index.js');
+    const attw = join(TOOLS, '@arethetypeswrong/cli/dist/index.js');
     const { stdout } = await runInProject(
       'node',
       attw,
@@ -162,7 +163,7 @@ describe('examples with the npm package', () => {
     const dir = copyExample('jest');
     const args = [
       '--experimental-vm-modules',
-      join(MODULES, 'jest/bin/jest.js'),
+      join(TOOLS, 'jest/bin/jest.js'),
       '--rootDir',
       dir,
       '--testMatch',

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 
-export default function build(): void {
+/** Builds the command, and installs the tools that some tests need. */
+export default function prepare(): void {
+  execFileSync(process.execPath, ['scripts/test-tools.mjs'], { stdio: 'inherit' });
   execFileSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' });
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const PRISM = join(import.meta.dirname, '../../node_modules/@stoplight/prism-cli/dist/index.js');
+const PRISM = join(import.meta.dirname, '../node_modules/@stoplight/prism-cli/dist/index.js');
 
 /** A violation of the document that Prism reports. */
 export interface Violation {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSafe } from 'redos-detector';
-import ts from 'typescript-5';
+import ts from 'typescript';
 import { expect, it } from 'vitest';
 
 const SRC = join(import.meta.dirname, '../../src');
