@@ -24,6 +24,8 @@ export interface Account {
   rateLimit: { limit: number | null; remaining: number | null; resetAt: string | null };
   clock: { mode: ClockMode; now: string };
   speed: number;
+  /** Share of tasks that fail without a fault, from 0 to 1. */
+  failureRate: number;
   seed: string;
   createdAt: string;
   revoked: boolean;
@@ -36,6 +38,7 @@ export interface NewAccount {
   /** Requests per hour; null for no limit. */
   rateLimit?: number | null;
   speed?: number;
+  failureRate?: number;
   clock?: ClockMode | { mode: ClockMode; now?: string };
   seed?: string | number;
 }
@@ -43,6 +46,7 @@ export interface NewAccount {
 export interface AccountChanges {
   rateLimit?: number | null;
   speed?: number;
+  failureRate?: number;
   seed?: string | number;
   revoked?: boolean;
 }
@@ -207,6 +211,7 @@ export interface StartOptions {
   seedFile?: string;
   autoAccounts?: boolean;
   rateLimit?: number | null;
+  failureRate?: number;
   failedTaskStatus?: 200 | 500;
   cors?: boolean;
   splitCharacters?: boolean;

@@ -106,7 +106,7 @@ export function createCaseContext(target: Target, validator: ContractValidator, 
     if (control) {
       const { credits = 1_000_000, rateLimit = null } = requirements;
       const name = `np_verify_${randomBytes(9).toString('hex')}`;
-      await control.accounts.create({ key: name, credits, rateLimit, clock: 'frozen' });
+      await control.accounts.create({ key: name, credits, rateLimit, clock: 'frozen', failureRate: 0 });
       // Not the key of the response: reports and recordings remove this key from texts with regular expressions.
       createdAccounts.push(control.account(name));
       return name;

@@ -34,6 +34,7 @@ export const AccountSchema = z
     }),
     clock: z.strictObject({ mode, now: Timestamp }),
     speed: z.number(),
+    failureRate: z.number().meta({ description: 'Share of tasks that fail without a fault.' }),
     seed: text,
     createdAt: Timestamp,
     revoked: z.boolean(),

@@ -52,6 +52,12 @@ export const speed = z
   .min(0.000_001, { error: SPEED_ERROR })
   .max(1_000_000, { error: SPEED_ERROR })
   .meta({ description: 'How many times faster than real time tasks run.' });
+const RATE_ERROR = 'expected a number from 0 to 1';
+export const failureRate = z
+  .number({ error: RATE_ERROR })
+  .min(0, { error: RATE_ERROR })
+  .max(1, { error: RATE_ERROR })
+  .meta({ description: 'Share of tasks that fail without a fault; the seed decides which.' });
 export const seed = z
   .union([z.string().min(1).max(200), z.int().transform(String)], {
     error: 'expected a string or a whole number',
@@ -77,18 +83,20 @@ export const PROFILE = {
     )
     .optional(),
   speed: speed.optional(),
+  failureRate: failureRate.optional(),
   seed: seed.optional(),
 };
 const Profile = strict(PROFILE);
 
 /** Completes a profile with `defaults`. */
 export function resolveProfile(profile: z.output<typeof Profile>, defaults: AccountProfile): AccountProfile {
-  const { credits, rateLimit, clock, speed, seed } = profile;
+  const { credits, rateLimit, clock, speed, failureRate, seed } = profile;
   return {
     credits: credits ?? defaults.credits,
     rateLimit: rateLimit === undefined ? defaults.rateLimit : rateLimit,
     clock: clock ?? defaults.clock,
     speed: speed ?? defaults.speed,
+    failureRate: failureRate ?? defaults.failureRate,
     seed: seed ?? defaults.seed,
   };
 }

@@ -65,6 +65,7 @@ export interface Seed {
 export interface SeedDefaults {
   rateLimit: number | null;
   speed: number;
+  failureRate: number;
   seed: string;
   clock: ClockMode;
   faultLimit?: number;
@@ -84,7 +85,7 @@ export function readSeedFile(file: string | undefined, defaults: SeedDefaults): 
   if (duplicateKey)
     throw new SetupError(`The seed file ${file} has the key ${duplicateKey} twice; remove one of the two.`);
 
-  const { rateLimit, speed, seed, clock: mode, faultLimit = Number.POSITIVE_INFINITY } = defaults;
+  const { rateLimit, speed, failureRate, seed, clock: mode, faultLimit = Number.POSITIVE_INFINITY } = defaults;
   const overLimit = accounts.find(({ faults = [] }) => faults.length > faultLimit);
   if (overLimit) {
     throw new SetupError(
@@ -92,7 +93,7 @@ export function readSeedFile(file: string | undefined, defaults: SeedDefaults): 
         `more than the limit of ${faultLimit}; remove some or raise --fault-limit.`,
     );
   }
-  const profileDefaults = { credits: DEFAULT_CREDITS, rateLimit, speed, seed, clock: { mode } };
+  const profileDefaults = { credits: DEFAULT_CREDITS, rateLimit, speed, failureRate, seed, clock: { mode } };
   const newAccount = resolveProfile(fileDefaults, profileDefaults);
   return {
     newAccount,

@@ -23,6 +23,13 @@ const integer = (min: number, max: number) =>
   z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(min).max(max));
 const integerSetting = (min: number, max: number, fallback: number, description: string) =>
   setting(integer(min, max), fallback, `a whole number from ${min} to ${max}`, description);
+/** The exponent is for `start()`, whose numbers are converted to text: 0.0000001 becomes 1e-7. */
+const decimal = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?(e-\d+)?$/)
+    .transform(Number)
+    .pipe(z.number().min(min).max(max));
 const onOff = z.enum(['on', 'off']).transform((word) => word === 'on');
 const nonEmpty = z.string().min(1);
 /** Shells expand `~` only at the start of a word, so not in `--data-dir=~/data`. */
@@ -53,11 +60,7 @@ export const SETTINGS = {
     'default clock of accounts; auto: each poll advances the time',
   ),
   speed: setting(
-    z
-      .string()
-      .regex(/^\d+(\.\d+)?$/)
-      .transform(Number)
-      .pipe(z.number().min(0.000_001).max(1_000_000)),
+    decimal(0.000_001, 1_000_000),
     60,
     'a number from 0.000001 to 1000000',
     'default speed of generation, as a multiple of real time',
@@ -80,6 +83,12 @@ export const SETTINGS = {
     100,
     'a whole number above 0, or off',
     'default limit of accounts, in requests per hour',
+  ),
+  'failure-rate': setting(
+    decimal(0, 1),
+    0,
+    'a number from 0 to 1',
+    'default share of tasks that fail without a fault; the seed decides which',
   ),
   'failed-task-status': setting<200 | 500>(
     z.enum(['200', '500']).transform((status) => Number(status) as 200 | 500),

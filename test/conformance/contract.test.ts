@@ -13,7 +13,8 @@ describe('conformance cases', () => {
   });
 
   it('hold for this emulator, and cover every error code of every endpoint', async () => {
-    const emulator = await startEmulator();
+    // The failure rate does not apply to the accounts of the cases.
+    const emulator = await startEmulator({ failureRate: 1 });
     onTestFinished(() => emulator.close());
     const before = await emulator.accounts.list();
     const { outcomes, exchanges } = await verifyServer(emulator.url);

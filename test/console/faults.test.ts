@@ -62,6 +62,18 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
     expect((await read(KEY, '/faults')).faults).toMatchObject(expectedRules);
   });
 
+  it('shows and sets the failure rate', async () => {
+    const { origin, read } = await startListeningEmulator();
+    const { form, expectToast, press, region } = await openPage(origin, accountHref(KEY, 'faults'));
+    await region('Failure rate').getByText('fail without a rule: 0').waitFor();
+    await press('Set failure rate …');
+    await form('Set the failure rate').getByLabel('Failure rate').fill('0.25');
+    await press('Set failure rate');
+    await expectToast('Failure rate: 0.25.');
+    await region('Failure rate').getByText('fail without a rule: 0.25').waitFor();
+    expect((await read(KEY)).failureRate).toBe(0.25);
+  });
+
   it('ignores choices in fields that are no longer shown', async () => {
     const { origin, order, callAdmin, read } = await startListeningEmulator();
     await order(KEY);

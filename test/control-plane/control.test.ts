@@ -29,6 +29,7 @@ describe('accounts', () => {
       credits: 7,
       rateLimit: null,
       speed: 2,
+      failureRate: 0.25,
       clock: 'frozen',
       seed: 42,
     };
@@ -40,6 +41,7 @@ describe('accounts', () => {
       rateLimit: { limit: null, remaining: null, resetAt: null },
       clock: { mode: 'frozen', now: '2026-01-15T12:00:00.000Z' },
       speed: 2,
+      failureRate: 0.25,
       seed: '42',
       createdAt: '2026-01-15T12:00:00.000Z',
       revoked: false,
@@ -47,7 +49,7 @@ describe('accounts', () => {
     const created = await callControl('POST', '/accounts');
     expect(created).toMatchObject({
       status: 201,
-      body: { credits: 1000, rateLimit: { limit: 100 }, speed: 60 },
+      body: { credits: 1000, rateLimit: { limit: 100 }, speed: 60, failureRate: 0 },
     });
     expect(created.body.key).toMatch(/^np_[0-9a-f]{24}$/);
     const clock = { mode: 'auto', now: '2030-01-01T00:00:00.000Z' };
@@ -59,12 +61,13 @@ describe('accounts', () => {
     expect(response).toMatchObject({ status: 409, body: { code: 'ACCOUNT_EXISTS' } });
   });
 
-  it('can change only limit, speed, seed and revocation', async () => {
+  it('can change only limit, speed, failure rate, seed and revocation', async () => {
     const { call, post, account, key } = await createControlledEmulator();
-    const changes = { rateLimit: 5, speed: 3, seed: 'other', revoked: true };
+    const changes = { rateLimit: 5, speed: 3, failureRate: 0.5, seed: 'other', revoked: true };
     expect((await call('PATCH', '', changes)).body).toMatchObject({
       rateLimit: { limit: 5 },
       speed: 3,
+      failureRate: 0.5,
       seed: 'other',
       revoked: true,
       credits: 1000,
@@ -80,7 +83,7 @@ describe('accounts', () => {
       speed: 3,
       revoked: false,
     });
-    expect(account(key)).toMatchObject({ rateLimit: null, speed: 3, seed: 'other' });
+    expect(account(key)).toMatchObject({ rateLimit: null, speed: 3, failureRate: 0.5, seed: 'other' });
     expect((await post(GENERATE, VALID, key)).status).toBe(200);
   });
 
@@ -562,7 +565,7 @@ describe('reset', () => {
     const { taskId } = (await post(GENERATE, VALID, 'k')).body;
     await call('POST', '/faults', { at: 'request', effect: { fail: true } });
     await call('POST', '/snapshots', { name: 's' });
-    await call('PATCH', '', { speed: 7, rateLimit: 1, seed: 'z' });
+    await call('PATCH', '', { speed: 7, failureRate: 0.5, rateLimit: 1, seed: 'z' });
     await call('PUT', '/clock', { mode: 'auto' });
     await call('POST', '/clock/advance', { ms: 5 });
     expect((await call('POST', '/reset')).body).toEqual(created);
@@ -648,7 +651,12 @@ describe('reset', () => {
 
 describe('control-plane requests', () => {
   it.each<[string, string, unknown, string]>([
-    ['POST', '/accounts', { nonsense: 1 }, 'There is no "nonsense", only key, credits, rateLimit, clock, speed, seed'],
+    [
+      'POST',
+      '/accounts',
+      { nonsense: 1 },
+      'There is no "nonsense", only key, credits, rateLimit, clock, speed, failureRate, seed',
+    ],
     ['POST', '/accounts', { key: '' }, 'key'],
     ['POST', '/accounts', { key: 'a b' }, 'visible ASCII'],
     ['POST', '/accounts', { key: '..' }, 'not "." or ".."'],
@@ -671,9 +679,13 @@ describe('control-plane requests', () => {
       'PATCH',
       '/accounts/np_test_default',
       { credits: 5 },
-      'There is no "credits", only rateLimit, speed, seed, revoked',
+      'There is no "credits", only rateLimit, speed, failureRate, seed, revoked',
     ],
     ['PATCH', '/accounts/np_test_default', { revoked: 'yes' }, 'revoked'],
+    ...[-0.1, 1.5, 'x', null, Number.NaN].flatMap((failureRate): [string, string, unknown, string][] => [
+      ['POST', '/accounts', { failureRate }, 'failureRate: expected a number from 0 to 1'],
+      ['PATCH', '/accounts/np_test_default', { failureRate }, 'failureRate: expected a number from 0 to 1'],
+    ]),
     ['POST', '/accounts/np_test_default/credits', {}, 'amount'],
     ['POST', '/accounts/np_test_default/credits', { amount: 0 }, 'amount: expected a number of credits other than 0'],
     ['POST', '/accounts/np_test_default/credits', { amount: '5' }, 'amount'],

@@ -193,6 +193,7 @@ describe.skipIf(!hasCurl)('docs/faults.md › commands', () => {
   const accepted = String.raw`\{"success":true,"status":"processing","taskId":"task_\w+","message":"[^"]+"\} 200\n`;
   /** The output of each block, in the order of the page. */
   const PRINTED = [
+    String.raw`\s*3\n`,
     String.raw`\{"id".*"fired":0\} 201\nHTTP/1.1 418 I'm a Teapot\r\nx-pot: 1\r\ncontent-type: text/html\r\ncontent-length: 12\r\n\r\n<h1>Tea</h1>\n`,
     String.raw`\{"id":"\d+","match":\{"family":"sora-2"\},"at":"charge",.*"times":1,"fired":0\} 201\n`,
     String.raw`\{.*"errorCode":"GENERATION_FAILED"\} 500\n${accepted}`,

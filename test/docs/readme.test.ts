@@ -63,6 +63,7 @@ describe('README.md', () => {
       speed: String(config.speed),
       seed: config.seed,
       'rate-limit': String(config.rateLimit),
+      'failure-rate': String(config.failureRate),
       'failed-task-status': String(config.failedTaskStatus),
       cors: 'off',
       'split-characters': 'off',
@@ -94,7 +95,13 @@ describe('README.md', () => {
 
   it('has an example of prices that the seed file accepts, and says where family names come from', async () => {
     const example = /```json\n(\{\n {2}"prices"[\s\S]*?)```/.exec(readme)![1]!;
-    const seed = readSeedFile(writeSeedFile(example), { rateLimit: 100, speed: 60, seed: 's', clock: 'real' });
+    const seed = readSeedFile(writeSeedFile(example), {
+      rateLimit: 100,
+      speed: 60,
+      failureRate: 0,
+      seed: 's',
+      clock: 'real',
+    });
     expect(Object.keys(seed.priceOverrides).length).toBeGreaterThan(5);
     for (const { name } of FAMILIES) {
       expect(existsSync(join(ROOT, `src/families/${name}.ts`))).toBe(true);

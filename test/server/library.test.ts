@@ -37,10 +37,17 @@ describe('in-process emulator', () => {
 
   it('accepts the settings of the command and no others', async () => {
     expectTypeOf<keyof StartOptions>().toEqualTypeOf<keyof Config>();
-    const { emulator } = await started({ rateLimit: null, speed: 5, seed: 'mine', autoAccounts: false });
+    const { emulator } = await started({
+      rateLimit: null,
+      speed: 5,
+      failureRate: 1e-7,
+      seed: 'mine',
+      autoAccounts: false,
+    });
     expect(await emulator.account('np_test_default').get()).toMatchObject({
       rateLimit: { limit: null },
       speed: 5,
+      failureRate: 1e-7,
       seed: 'mine',
     });
   });
@@ -48,6 +55,9 @@ describe('in-process emulator', () => {
   it.each([
     [{ speed: 0 }, 'speed must be a number from 0.000001 to 1000000, not "0".'],
     [{ rateLimit: 1.5 }, 'rateLimit must be a whole number above 0, or off, not "1.5".'],
+    [{ failureRate: -0.1 }, 'failureRate must be a number from 0 to 1, not "-0.1".'],
+    [{ failureRate: Number.NaN }, 'failureRate must be a number from 0 to 1, not "NaN".'],
+    [{ failureRate: null }, 'failureRate must be a number from 0 to 1, not null.'],
     [{ clock: 'fast' }, 'clock must be real, frozen or auto, not "fast".'],
     [{ sped: 1 }, /^Unknown option sped; the options are port, host, /],
     [{ seedFile: '/no/such.json' }, 'The seed file /no/such.json cannot be read; check the path after seedFile.'],
@@ -138,7 +148,7 @@ describe('client of the in-process emulator', () => {
     const account = await emulator.accounts.create({ credits: 7, rateLimit: 3, clock: 'frozen', seed: 1 });
     expect(account.key).toMatch(/^np_\w{24}$/);
     expect(await account.get()).toMatchObject({ credits: 7, clock: { mode: 'frozen' }, seed: '1' });
-    expect(await account.change({ speed: 2 })).toMatchObject({ speed: 2 });
+    expect(await account.change({ speed: 2, failureRate: 0.5 })).toMatchObject({ speed: 2, failureRate: 0.5 });
     expect(await account.credit(3, 'more')).toMatchObject({ credits: 10 });
     expect(await account.rateLimit({ remaining: 0 })).toMatchObject({
       rateLimit: { limit: 3, remaining: 0 },

@@ -5,7 +5,7 @@ import { createTestEmulator } from '../support/emulator.ts';
 import { writeSeedFile } from '../support/seed-file.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const DEFAULTS = { rateLimit: 100, speed: 60, seed: 'nanophoto', clock: 'real' as const };
+const DEFAULTS = { rateLimit: 100, speed: 60, failureRate: 0.05, seed: 'nanophoto', clock: 'real' as const };
 
 const seedOf = (content: unknown) => readSeedFile(writeSeedFile(content), DEFAULTS);
 
@@ -35,7 +35,7 @@ describe('seed file', () => {
       defaults: { credits: 5, speed: 2 },
       accounts: [
         { key: 'a' },
-        { key: 'b', credits: 0, rateLimit: null, speed: 9, seed: 7 },
+        { key: 'b', credits: 0, rateLimit: null, speed: 9, failureRate: 0, seed: 7 },
         { key: 'c', clock: { mode: 'frozen', now: '2026-01-01T00:00:00.000Z' } },
       ],
     });
@@ -44,11 +44,12 @@ describe('seed file', () => {
       rateLimit: 100,
       clock: { mode: 'real' },
       speed: 2,
+      failureRate: 0.05,
       seed: 'nanophoto',
     });
     expect(seed.accounts.map(({ profile }) => profile)).toMatchObject([
-      { credits: 5, rateLimit: 100, speed: 2 },
-      { credits: 0, rateLimit: null, speed: 9, seed: '7' },
+      { credits: 5, rateLimit: 100, speed: 2, failureRate: 0.05 },
+      { credits: 0, rateLimit: null, speed: 9, failureRate: 0, seed: '7' },
       { clock: { mode: 'frozen', nowMs: Date.UTC(2026, 0, 1) } },
     ]);
   });
@@ -86,6 +87,8 @@ describe('seed file', () => {
     [{ accounts: [{ key: 'a', credit: 5 }] }, /accounts\[0\]: there is no "credit", only key, credits, /],
     [{ defaults: { speed: 0 } }, /defaults\.speed: expected a number from 0\.000001 to 1000000\.$/],
     [{ accounts: [{ key: 'a', speed: 1e-300 }] }, /accounts\[0\]\.speed: expected a number from/],
+    [{ defaults: { failureRate: 1.5 } }, /defaults\.failureRate: expected a number from 0 to 1\.$/],
+    [{ accounts: [{ key: 'a', failureRate: null }] }, /accounts\[0\]\.failureRate: expected a number from 0 to 1\.$/],
     [{ accounts: [{ key: 'a' }, { key: 'a' }] }, /has the key a twice/],
     [
       {

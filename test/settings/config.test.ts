@@ -20,6 +20,7 @@ describe('settings', () => {
       seedFile: undefined,
       autoAccounts: true,
       rateLimit: 100,
+      failureRate: 0,
       failedTaskStatus: 200,
       cors: false,
       splitCharacters: false,
@@ -47,6 +48,11 @@ describe('settings', () => {
     const env = { NANOPHOTO_EMULATOR_SPEED: '2', NANOPHOTO_EMULATOR_RATE_LIMIT: 'off', PORT: '8080' };
     expect(config(['--speed=3'], env)).toMatchObject({ speed: 3, rateLimit: null, port: 8080 });
     expect(config([], { ...env, NANOPHOTO_EMULATOR_PORT: '1' })).toMatchObject({ port: 1, speed: 2 });
+  });
+
+  it('accept every failure rate from 0 to 1', () => {
+    for (const rate of [0, 1e-7, 0.05, 1]) expect(config([`--failure-rate=${rate}`]).failureRate).toBe(rate);
+    expect(config([], { NANOPHOTO_EMULATOR_FAILURE_RATE: '0.25' }).failureRate).toBe(0.25);
   });
 
   it('ignore empty variables, and the port variables that Kubernetes sets for services', () => {
@@ -95,6 +101,12 @@ describe('settings', () => {
     ['speed', '-1'],
     ['speed', 'Infinity'],
     ['speed', '1e9'],
+    ['failure-rate', '-0.1'],
+    ['failure-rate', '1.5'],
+    ['failure-rate', 'x'],
+    ['failure-rate', 'NaN'],
+    ['failure-rate', '5%'],
+    ['failure-rate', ''],
     ['rate-limit', '0'],
     ['rate-limit', 'none'],
     ['failed-task-status', '404'],

@@ -23,6 +23,7 @@ export const buildProfile = (overrides: Partial<AccountProfile> = {}): AccountPr
   rateLimit: 100,
   clock: { mode: 'real' },
   speed: 1,
+  failureRate: 0,
   seed: 'test',
   ...overrides,
 });

@@ -1,9 +1,9 @@
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Fault } from '../../client/types.ts';
-import { ConfirmButton } from '../components/buttons.tsx';
+import { ConfirmButton, Field, FormPopover } from '../components/buttons.tsx';
 import type { AccountState } from '../state/account.ts';
-import { accountPath, requestAction } from '../state/api.ts';
+import { accountPath, requestAction, requestJson } from '../state/api.ts';
 import { listen } from '../state/event-stream.ts';
 import { createResource } from '../state/resource.ts';
 import { scheduleEvery } from '../time.ts';
@@ -35,6 +35,36 @@ export function FaultsView({ state }: { state: AccountState }) {
       <FaultForm path={faultsPath} target="this account" />
       <FaultList title="Rules for this account" path={faultsPath} faults={state.faults.value.value?.faults} />
       <SharedRules />
+      <FailureRate state={state} />
+    </section>
+  );
+}
+
+function FailureRate({ state }: { state: AccountState }) {
+  return (
+    <section aria-label="Failure rate">
+      <h2>Failure rate</h2>
+      <p class="quiet">Share of this account's tasks that fail without a rule: {state.account.value?.failureRate}</p>
+      <FormPopover
+        button="Set failure rate …"
+        label="Set the failure rate"
+        submit="Set failure rate"
+        do={async ({ rate }) => {
+          await requestJson('PATCH', accountPath(state.key), { failureRate: Number(rate) });
+          return `Failure rate: ${rate}.`;
+        }}
+      >
+        <Field
+          label="Failure rate"
+          name="rate"
+          type="number"
+          required
+          min={0}
+          max={1}
+          step="any"
+          hint="From 0, no task fails, to 1, every task fails."
+        />
+      </FormPopover>
     </section>
   );
 }

@@ -2,7 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Account } from '../../core/accounts/accounts.ts';
 import type { Core } from '../../core/core.ts';
-import { apiKey, PROFILE, requestLimit, resolveProfile, seed, speed, strict } from '../../http/account-profile.ts';
+import {
+  apiKey,
+  failureRate,
+  PROFILE,
+  requestLimit,
+  resolveProfile,
+  seed,
+  speed,
+  strict,
+} from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { AdminError } from '../error-codes.ts';
 import { requireAccount } from '../lookup.ts';
@@ -15,6 +24,7 @@ export const NewAccount = strict({ key: apiKey.optional(), ...PROFILE });
 export const AccountChanges = strict({
   rateLimit: requestLimit.optional(),
   speed: speed.optional(),
+  failureRate: failureRate.optional(),
   seed: seed.optional(),
   revoked: z.boolean().optional(),
 });
@@ -77,7 +87,7 @@ export const accountOperations = ({ core, settings }: HttpContext): Operation[] 
     summary: 'Change an account',
     description:
       'Omitted fields keep their values. A new speed also applies to the remaining time of running tasks; a new ' +
-      'seed only to later tasks. The API answers a revoked key with 401; the control plane still serves its ' +
+      'failure rate and a new seed only to later tasks. The API answers a revoked key with 401; the control plane still serves its ' +
       'account.',
     params: AccountParams,
     body: AccountChanges,
@@ -142,6 +152,7 @@ export function toAccountJson(core: Core, account: Account) {
     },
     clock: { mode: account.clockMode, now: toTimestamp(nowMs) },
     speed: account.speed,
+    failureRate: account.failureRate,
     seed: account.seed,
     createdAt: toTimestamp(account.createdAtMs),
     revoked: account.revoked,

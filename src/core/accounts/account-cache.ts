@@ -6,7 +6,7 @@ import type { Account } from './account.ts';
 type AccountRow = Omit<Account, 'revoked'> & { revoked: number };
 
 const COLUMNS = `id, key, origin, balance, rate_limit AS rateLimit, clock_mode AS clockMode, clock_ms AS clockMs,
-  speed, seed, revoked, created_at AS createdAtMs, entry_count AS entryCount,
+  speed, failure_rate AS failureRate, seed, revoked, created_at AS createdAtMs, entry_count AS entryCount,
   task_count AS taskCount, wake_at_ms AS wakeAtMs`;
 
 /** Number of accounts kept in memory. */

@@ -11,6 +11,8 @@ export interface Account extends AccountClock {
   balance: number;
   /** Requests per hour; null means no limit. */
   rateLimit: number | null;
+  /** Share of tasks that fail without a fault, from 0 to 1. */
+  failureRate: number;
   seed: string;
   revoked: boolean;
   /** On the account's clock. */

@@ -18,13 +18,16 @@ export interface AccountProfile {
   rateLimit: number | null;
   clock: { mode: ClockMode; nowMs?: number | undefined };
   speed: number;
+  failureRate: number;
   seed: string;
   /** Fault rules of the account. */
   faults?: readonly Rule[];
 }
 
 /** Settings that do not affect running tasks; undefined leaves a setting unchanged. */
-export type AccountSettings = { [Name in 'rateLimit' | 'seed' | 'revoked']?: Account[Name] | undefined };
+export type AccountSettings = {
+  [Name in 'rateLimit' | 'failureRate' | 'seed' | 'revoked']?: Account[Name] | undefined;
+};
 
 /** Approximate size of an account without tasks, with its index entries and its cached row. */
 const ACCOUNT_BYTES = 1000;
@@ -51,15 +54,18 @@ export function createAccounts(
     clockMode: ClockMode;
     clockMs: number;
     speed: number;
+    failureRate: number;
     seed: string;
     createdAtMs: number;
     profile: string;
-  }>(`INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, seed, created_at, profile)
-      VALUES (@id, @key, @origin, @rateLimit, @clockMode, @clockMs, @speed, @seed, @createdAtMs, @profile)`);
+  }>(`INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, failure_rate, seed,
+                            created_at, profile)
+      VALUES (@id, @key, @origin, @rateLimit, @clockMode, @clockMs, @speed, @failureRate, @seed,
+              @createdAtMs, @profile)`);
   const profileById = db.prepare<[number], string>('SELECT profile FROM accounts WHERE id = ?').pluck();
-  const update = db.prepare<{ id: number; rateLimit: number | null; seed: string; revoked: number }>(
-    'UPDATE accounts SET rate_limit = @rateLimit, seed = @seed, revoked = @revoked WHERE id = @id',
-  );
+  const update = db.prepare<Pick<Account, 'id' | 'rateLimit' | 'failureRate' | 'seed'> & { revoked: number }>(`
+    UPDATE accounts SET rate_limit = @rateLimit, failure_rate = @failureRate, seed = @seed, revoked = @revoked
+    WHERE id = @id`);
   const setSpeed = db.prepare<{ id: number; speed: number }>('UPDATE accounts SET speed = @speed WHERE id = @id');
   const remove = db.prepare<[number]>('DELETE FROM accounts WHERE id = ?');
   const allAccounts = db.prepare<[], Pick<Account, 'id' | 'origin'>>(
@@ -105,6 +111,7 @@ export function createAccounts(
       clockMode: mode,
       clockMs,
       speed: profile.speed,
+      failureRate: profile.failureRate,
       seed: profile.seed,
       createdAtMs,
       profile: JSON.stringify(profile),
@@ -151,9 +158,14 @@ export function createAccounts(
     /** @throws ACCOUNT_NOT_FOUND when the account does not exist */
     change(id: number, settings: AccountSettings): void {
       const account = get(id);
-      const { rateLimit = account.rateLimit, seed = account.seed, revoked = account.revoked } = settings;
-      update.run({ id, rateLimit, seed, revoked: Number(revoked) });
-      cache.patch(id, { rateLimit, seed, revoked });
+      const {
+        rateLimit = account.rateLimit,
+        failureRate = account.failureRate,
+        seed = account.seed,
+        revoked = account.revoked,
+      } = settings;
+      update.run({ id, rateLimit, failureRate, seed, revoked: Number(revoked) });
+      cache.patch(id, { rateLimit, failureRate, seed, revoked });
       events.emit({ type: 'account', accountId: id, change: 'changed' });
     },
     setSpeed(id: number, speed: number): void {

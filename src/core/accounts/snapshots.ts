@@ -52,10 +52,10 @@ export function createSnapshots(
   const { accounts, tasks, timeline, rateLimiter, faults, lifetimes, events, storage, maxSnapshots } = deps;
   // The trigger of ledger_entries restores the balance and the number of entries.
   const copyAccount = db.prepare<CopyParams>(`
-    INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, seed, revoked, created_at,
-                          task_count, evicted_tasks, profile, snapshot_of, snapshot_name, snapshot_at)
-    SELECT @id, @key, ifnull(@origin, origin), rate_limit, clock_mode, ifnull(@clockMs, clock_ms), speed, seed, revoked,
-           created_at, task_count, evicted_tasks, profile, @snapshotOf, @snapshotName, @snapshotAtMs
+    INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, failure_rate, seed, revoked,
+                          created_at, task_count, evicted_tasks, profile, snapshot_of, snapshot_name, snapshot_at)
+    SELECT @id, @key, ifnull(@origin, origin), rate_limit, clock_mode, ifnull(@clockMs, clock_ms), speed, failure_rate,
+           seed, revoked, created_at, task_count, evicted_tasks, profile, @snapshotOf, @snapshotName, @snapshotAtMs
     FROM accounts WHERE id = @fromId`);
   const copyEntries = db.prepare<CopyParams>(`
     INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_id, hold_seq, reason, at)

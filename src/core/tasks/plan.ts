@@ -33,9 +33,19 @@ export interface Plan {
 }
 
 export const COMPLETED: TerminalOutcome = { status: 'completed' };
+/** The error code of tasks that fail without another one. */
+export const DEFAULT_FAILURE_CODE = 'GENERATION_FAILED';
 
-/** Draws a plan from a template. Durations are whole seconds because the API reports generation times in seconds. */
-export function drawPlan(template: PlanTemplate, random: Random, overrides: PlanOverrides = {}): Plan {
+/**
+ * Draws a plan from a template; `outcome` is how the task ends unless `overrides` has an outcome. Durations are whole
+ * seconds because the API reports generation times in seconds.
+ */
+export function drawPlan(
+  template: PlanTemplate,
+  random: Random,
+  outcome: TerminalOutcome,
+  overrides: PlanOverrides = {},
+): Plan {
   const drawnMs = random.int(...template.typicalSeconds) * 1000;
   const endMs = overrides.durationMs ?? drawnMs;
   let elapsedShare = 0;
@@ -44,7 +54,7 @@ export function drawPlan(template: PlanTemplate, random: Random, overrides: Plan
     elapsedShare += share;
     return step;
   });
-  return { steps, endMs, outcome: overrides.outcome ?? COMPLETED };
+  return { steps, endMs, outcome: overrides.outcome ?? outcome };
 }
 
 /** Returns when the task leaves `step`, in simulated milliseconds from its start; null when it never does. */

@@ -7,7 +7,14 @@ import type { Db } from '../storage/database.ts';
 import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import { accountTimeMs, type Clock, LATEST_MS, timeScale, wallTimeMs } from '../time/clock.ts';
-import { COMPLETED, drawPlan, nextTransitionMs, type Plan, type TerminalOutcome } from './plan.ts';
+import {
+  COMPLETED,
+  DEFAULT_FAILURE_CODE,
+  drawPlan,
+  nextTransitionMs,
+  type Plan,
+  type TerminalOutcome,
+} from './plan.ts';
 import type { Order, Task, TaskStatus, Transition } from './task.ts';
 import type { DueRow } from './task-queries.ts';
 import { createTaskStore } from './task-store.ts';
@@ -28,6 +35,17 @@ const SEQ_MODULUS = 0x1000_0000;
 function taskIdFor({ seed, key }: Account, seq: number): string {
   const seqHex = (seq % SEQ_MODULUS).toString(16).padStart(7, '0');
   return `task_${seededHex(6, 'account', seed, key)}${seqHex}${seededHex(11, 'task', seed, key, seq)}`;
+}
+
+const FAILED: TerminalOutcome = { status: 'failed', errorCode: DEFAULT_FAILURE_CODE };
+
+/**
+ * Decides whether a task belongs to the share of the account's tasks that fail. A task that fails at one failure rate
+ * fails at every higher one, too. The generator differs from that of the plan, so that the rate changes no durations.
+ */
+function drawOutcome({ failureRate, seed, key }: Account, seq: number): TerminalOutcome {
+  if (failureRate === 0) return COMPLETED;
+  return seededRandom('failure', seed, key, seq).next() < failureRate ? FAILED : COMPLETED;
 }
 
 /**
@@ -95,7 +113,8 @@ export function createTasks(
     const tasks = orders.map((order, index): Task => {
       const seq = account.taskCount + 1 + index;
       const id = taskIdFor(account, seq);
-      const plan = drawPlan(order.template, seededRandom('plan', account.seed, seq), order.overrides?.());
+      const random = seededRandom('plan', account.seed, seq);
+      const plan = drawPlan(order.template, random, drawOutcome(account, seq), order.overrides?.());
       const isWaiting = chained && index > 0;
       const dueAtMs = isWaiting || driver === 'stream' ? null : nextDueMs(account, plan, 0, nowMs);
       const task: Task = {

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Effect, Fault, FaultContext, Stage } from '../../core/faults/fault-rules.ts';
-import type { PlanOverrides, TaskOutcome } from '../../core/tasks/plan.ts';
+import { DEFAULT_FAILURE_CODE, type PlanOverrides, type TaskOutcome } from '../../core/tasks/plan.ts';
 import type { HttpContext } from '../context.ts';
 import { getTaskIds } from '../journal/entry.ts';
 import { getAccount, getPendingFaults } from '../pipeline/request-state.ts';
@@ -19,8 +19,6 @@ import { renderInjectedError } from './injected-error.ts';
 import { InjectedError, InjectedResponse, LostResponse } from './pending-faults.ts';
 
 const FAULT_HEADER = 'x-emulator-fault';
-/** The error code of `fail` without a code at stages where the response fails instead of a task. */
-const DEFAULT_FAILURE_CODE = 'GENERATION_FAILED';
 
 /** Applies fault rules and directives at the stages outside of a route: `request`, `charge` and `accepted`. */
 export function createFaultHooks(context: HttpContext) {

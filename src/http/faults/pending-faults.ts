@@ -15,12 +15,12 @@ export interface PendingFaults {
   hasCannedResponse?: true;
 }
 
-/** An error that a fault rule or a directive injects. `status` overrides the documented status of the code. */
+/** An error that a fault rule, a directive or the failure rate injects. `status` overrides the documented status of the code. */
 export class InjectedError extends EmulatorError {
   readonly status: number | undefined;
 
   constructor(code: string, status?: number, facts: Record<string, number> = {}) {
-    super(code, 'injected by a fault', facts);
+    super(code, 'injected by the emulator', facts);
     this.status = status;
   }
 }

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { SetupError } from '../../../src/core/errors.ts';
 import { openDb } from '../../../src/core/storage/database.ts';
 import { MIGRATIONS_DIR } from '../../../src/paths.ts';
-import { createTestCore } from '../../support/core.ts';
+import { buildProfile, createTestCore } from '../../support/core.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 
@@ -38,7 +38,7 @@ describe('database file', () => {
     newer.close();
     const before = readFileSync(dbFile(dir));
     expect(() => open(dir)).toThrow(SetupError);
-    expect(() => open(dir)).toThrow(/has schema 99, but this version knows schemas up to 4/);
+    expect(() => open(dir)).toThrow(/has schema 99, but this version knows schemas up to 5/);
     expect(readFileSync(dbFile(dir)).equals(before)).toBe(true);
   });
 
@@ -106,7 +106,7 @@ describe('database file', () => {
     db.close();
   });
 
-  it.each([1, 2, 3])('is migrated from schema %i to the newest one with all its rows', (version) => {
+  it.each([1, 2, 3, 4])('is migrated from schema %i to the newest one with all its rows', (version) => {
     const dir = tempDir();
     const migrationsDir = tempDir();
     const migrations = readdirSync(MIGRATIONS_DIR).sort();
@@ -119,6 +119,8 @@ describe('database file', () => {
         VALUES (7, 'k', 'seed', 'real', 0, 1, 's', 0);
       INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, at) VALUES (7, 1, 'grant', 5, 5, 0);
       INSERT INTO rate_windows (account_id, started_at, count) VALUES (7, 1000, 3)`);
+    const { failureRate: _addedBySchema5, ...profile } = buildProfile({ credits: 5 });
+    if (version > 1) old.prepare('UPDATE accounts SET profile = ?').run(JSON.stringify(profile));
     old.close();
     const core = createTestCore(createTestClock(2000), dir);
     expect(core.db.pragma('user_version', { simple: true })).toBe(migrations.length);
@@ -127,7 +129,10 @@ describe('database file', () => {
     expect(core.rateLimiter.peek(7, 2000).count).toBe(3);
     expect(core.db.pragma('foreign_key_check')).toEqual([]);
     expect(core.db.pragma('integrity_check', { simple: true })).toBe('ok');
-    core.resets.remove(7);
+    expect(core.accounts.get(7).failureRate).toBe(0);
+    const reset = core.resets.reset(7);
+    expect(reset).toMatchObject({ key: 'k', balance: 5, failureRate: 0 });
+    core.resets.remove(reset.id);
     expect(core.db.prepare('SELECT count(*) FROM rate_windows').pluck().get()).toBe(0);
     core.close();
   });
