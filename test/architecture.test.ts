@@ -14,6 +14,7 @@ interface Layer {
 
 /** Layers from the outside in. Imports only point inwards. A layer is a folder of `src`, or a folder of `families`. */
 const LAYERS: Record<string, Layer> = {
+  testing: { imports: ['main', 'client'], packages: /^(node:|vitest$|@playwright\/test$)/ },
   main: { imports: ['cli', 'server', 'settings', 'proxy', 'client', 'core', 'paths'], packages: /^$/ },
   cli: {
     imports: [
@@ -157,8 +158,8 @@ describe('source layout', () => {
     expect(filesMatching(usesTime, ['core/time/clock.ts', 'console/time.ts'])).toEqual([]);
   });
 
-  it('reads flags and the environment only in cli/arguments, and in the preload of another program', () => {
-    const exceptions = ['cli/arguments.ts', 'cli/exec/preload.ts'];
+  it('reads flags and the environment only in cli/arguments, and where it sets them for other programs and tests', () => {
+    const exceptions = ['cli/arguments.ts', 'cli/exec/preload.ts', 'testing/test-account.ts'];
     expect(filesMatching(/process\.(env|argv)/, exceptions)).toEqual([]);
   });
 

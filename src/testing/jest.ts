@@ -1,0 +1,59 @@
+import type { RunningEmulator } from '../client/api.ts';
+import type { NewAccount, StartOptions } from '../client/types.ts';
+import { startEmulator } from '../index.ts';
+import { type AccountMatchers, accountMatchers } from './matchers.ts';
+import { createTestAccount, setEnvironment, type TestAccount } from './test-account.ts';
+
+export type { AccountMatchers, TestAccount };
+
+declare global {
+  namespace jest {
+    // biome-ignore lint/complexity/noBannedTypes: the type parameters must be those of @types/jest
+    interface Matchers<R, T = {}> extends AccountMatchers<Promise<R>> {}
+  }
+}
+
+type Hook = (work: () => unknown) => void;
+declare const beforeAll: Hook | undefined;
+declare const beforeEach: Hook;
+declare const afterEach: Hook;
+declare const afterAll: Hook;
+declare const expect: { extend(matchers: object): void };
+
+export interface EmulatorOptions extends StartOptions {
+  /** Settings of the account of each test, such as `{ credits: 3 }`. */
+  account?: NewAccount;
+}
+
+/**
+ * Registers hooks that start an emulator for this file, and create an account on an auto clock for each test. Returns
+ * that account; it can only be used in tests and in hooks that are registered later. The environment variables of the
+ * API's clients lead to it. Also adds the matchers of `AccountMatchers`.
+ */
+export function useEmulator({ account: settings, ...options }: EmulatorOptions = {}): TestAccount {
+  if (typeof beforeAll !== 'function') {
+    throw new Error('nanophoto-emulator/jest needs the globals of Jest: call useEmulator() in a file that Jest runs.');
+  }
+  let emulator: RunningEmulator;
+  let account: TestAccount | undefined;
+  let restoreEnvironment: () => void;
+  expect.extend(accountMatchers);
+  beforeAll(async () => {
+    emulator = await startEmulator(options);
+  });
+  beforeEach(async () => {
+    account = await createTestAccount(emulator, settings);
+    restoreEnvironment = setEnvironment(account);
+  });
+  afterEach(() => {
+    restoreEnvironment();
+    account = undefined;
+  });
+  afterAll(() => emulator.close());
+  return new Proxy({} as TestAccount, {
+    get(_, name) {
+      if (!account) throw new Error('The account of useEmulator() exists only while a test runs.');
+      return account[name as keyof TestAccount];
+    },
+  });
+}

@@ -1,0 +1,55 @@
+import { createRequire } from 'node:module';
+import type { RunningEmulator } from '../client/api.ts';
+import type { NewAccount } from '../client/types.ts';
+import { startEmulator } from '../index.ts';
+import { type AccountMatchers, accountMatchers } from './matchers.ts';
+import { createTestAccount, setEnvironment, type TestAccount } from './test-account.ts';
+
+export type { AccountMatchers, TestAccount };
+
+const playwright = loadPlaywright();
+
+function loadPlaywright(): typeof import('@playwright/test') {
+  try {
+    return createRequire(`${import.meta.dirname}/`)('@playwright/test');
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'MODULE_NOT_FOUND') throw error;
+    throw new Error('nanophoto-emulator/playwright needs @playwright/test: npm install --save-dev @playwright/test');
+  }
+}
+
+export interface NanophotoFixtures {
+  /** The account of this test. The environment variables of the API's clients lead to it. */
+  nanophoto: TestAccount;
+  /** Settings of that account: change them with `test.use({ nanophotoAccount: { credits: 3 } })`. */
+  nanophotoAccount: NewAccount;
+}
+
+export interface NanophotoWorkerFixtures {
+  /** The emulator of this worker. */
+  nanophotoEmulator: RunningEmulator;
+}
+
+/** Playwright's `test` with an emulator that each worker starts once, and an account on an auto clock for each test. */
+export const test = playwright.test.extend<NanophotoFixtures, NanophotoWorkerFixtures>({
+  nanophotoEmulator: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures that this one needs
+    async ({}, use) => {
+      await using emulator = await startEmulator();
+      await use(emulator);
+    },
+    { scope: 'worker' },
+  ],
+  nanophotoAccount: [{}, { option: true }],
+  nanophoto: [
+    async ({ nanophotoEmulator, nanophotoAccount }, use) => {
+      const account = await createTestAccount(nanophotoEmulator, nanophotoAccount);
+      const restoreEnvironment = setEnvironment(account);
+      await use(account);
+      restoreEnvironment();
+    },
+    { auto: true },
+  ],
+});
+
+export const expect = playwright.expect.extend(accountMatchers);

@@ -1,0 +1,49 @@
+import type { RunningEmulator } from '../client/api.ts';
+import type { NewAccount } from '../client/types.ts';
+import { startEmulator } from '../index.ts';
+import { type AccountMatchers, accountMatchers } from './matchers.ts';
+import { createTestAccount, setEnvironment, type TestAccount } from './test-account.ts';
+
+export type { AccountMatchers, TestAccount };
+
+const { expect, test: base } = await import('vitest').catch(() => {
+  throw new Error('nanophoto-emulator/vitest needs vitest 3.2 or later: npm install --save-dev vitest');
+});
+expect.extend(accountMatchers);
+
+declare module 'vitest' {
+  // biome-ignore lint/suspicious/noExplicitAny: the declaration that it extends
+  interface Matchers<T = any> extends AccountMatchers<Promise<void>> {}
+}
+
+export interface NanophotoFixtures {
+  /** The account of this test. The environment variables of the API's clients lead to it. */
+  nanophoto: TestAccount;
+  /** Settings of that account: change them with `test.extend({ nanophotoAccount: { credits: 3 } })`. */
+  nanophotoAccount: NewAccount;
+  /** The emulator of this worker. */
+  nanophotoEmulator: RunningEmulator;
+}
+
+/** Vitest's `test` with an emulator that each worker starts once, and an account on an auto clock for each test. */
+export const test = base.extend<NanophotoFixtures>({
+  nanophotoEmulator: [
+    // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of the fixtures that this one needs
+    async ({}, use) => {
+      await using emulator = await startEmulator();
+      await use(emulator);
+    },
+    { scope: 'worker' },
+  ],
+  nanophotoAccount: {},
+  nanophoto: [
+    async ({ nanophotoEmulator, nanophotoAccount }, use) => {
+      const account = await createTestAccount(nanophotoEmulator, nanophotoAccount);
+      const restoreEnvironment = setEnvironment(account);
+      await use(account);
+      restoreEnvironment();
+    },
+    { auto: true },
+  ],
+});
+export { expect, test as it };
