@@ -10,10 +10,16 @@ export interface BoxHeader {
   bodyBytes: number;
 }
 
+export interface Box {
+  type: string;
+  body: Buffer;
+}
+
 /** Reads a box header; undefined if `bytes` ends inside of it. */
 export function readBoxHeader(bytes: Buffer, offset = 0): BoxHeader | undefined {
   if (bytes.length - offset < SHORT_HEADER_BYTES) return undefined;
-  const type = bytes.toString('latin1', offset + 4, offset + 8);
+  // Several times faster than a call of toString.
+  const type = String.fromCharCode(bytes[offset + 4]!, bytes[offset + 5]!, bytes[offset + 6]!, bytes[offset + 7]!);
   const size = bytes.readUInt32BE(offset);
   if (size === 0) return { type, headerBytes: SHORT_HEADER_BYTES, bodyBytes: Number.POSITIVE_INFINITY };
   if (size !== 1) return { type, headerBytes: SHORT_HEADER_BYTES, bodyBytes: size - SHORT_HEADER_BYTES };
@@ -23,22 +29,18 @@ export function readBoxHeader(bytes: Buffer, offset = 0): BoxHeader | undefined 
 }
 
 /**
- * Iterates over the direct children of a box.
- * @throws RangeError when a box exceeds its container, or there are more than MAX_BOXES
+ * Iterates over the direct children of a box up to the first malformed header. A child that exceeds its container ends
+ * with it, as in players. If `body` lacks the end of the container, a child that continues there is left out.
  */
-export function* readBoxes(body: Buffer): Generator<{ type: string; body: Buffer }> {
+export function* readBoxes(body: Buffer, containerBytes = body.length): Generator<Box> {
   let offset = 0;
-  // Some writers leave a few zero bytes at the end.
-  for (let boxes = 0; body.length - offset >= SHORT_HEADER_BYTES; boxes++) {
+  for (let boxes = 0; boxes < MAX_BOXES; boxes++) {
     const header = readBoxHeader(body, offset);
-    if (!header) throw new RangeError('a header is truncated');
-    if (boxes === MAX_BOXES) throw new RangeError('too many boxes');
-    offset += header.headerBytes;
-    const remaining = body.length - offset;
-    const bodyBytes = header.bodyBytes === Number.POSITIVE_INFINITY ? remaining : header.bodyBytes;
-    if (bodyBytes < 0 || bodyBytes > remaining) throw new RangeError('a box exceeds its container');
-    yield { type: header.type, body: body.subarray(offset, offset + bodyBytes) };
-    offset += bodyBytes;
+    if (!header || header.bodyBytes < 0) return;
+    const start = offset + header.headerBytes;
+    offset = Math.min(start + header.bodyBytes, containerBytes);
+    if (offset > body.length) return;
+    yield { type: header.type, body: body.subarray(start, offset) };
   }
 }
 

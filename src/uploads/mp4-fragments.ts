@@ -1,7 +1,7 @@
 import { findBox, readBoxes } from './mp4-boxes.ts';
 
-/** Maximum number of tracks, far above that of real files, against files made to exhaust memory. */
-const MAX_TRACKS = 256;
+/** Maximum number of tracks, far above that of real files, against files made to waste memory or CPU time. */
+export const MAX_TRACKS = 256;
 
 const TFHD_BASE_DATA_OFFSET = 0x1;
 const TFHD_SAMPLE_DESCRIPTION = 0x2;
@@ -19,9 +19,13 @@ const TRUN_FIELDS = [TRUN_DURATIONS, 0x200, 0x400, 0x800];
 export class FragmentDurations {
   readonly #tracks = new Map<number, { ticks: number; untimedSamples: number }>();
 
-  /** @throws RangeError when the fragment is malformed */
-  add(moof: Buffer): void {
-    for (const { type, body } of readBoxes(moof)) if (type === 'traf') this.#addTrack(body);
+  /**
+   * Adds a movie fragment box. `body` may lack the end of its `boxBytes`.
+   *
+   * @throws RangeError when the fragment is malformed
+   */
+  add(body: Buffer, boxBytes: number): void {
+    for (const { type, body: traf } of readBoxes(body, boxBytes)) if (type === 'traf') this.#addTrack(traf);
   }
 
   /** In units of the track's time scale. */
@@ -47,6 +51,15 @@ export class FragmentDurations {
       else track.untimedSamples += run.samples;
     }
   }
+}
+
+/** Reads the default sample durations of a movie's fragments, by track. */
+export function readDefaultDurations(mvex: Buffer): Map<number, number> {
+  const durations = new Map<number, number>();
+  for (const { type, body: trex } of readBoxes(mvex)) {
+    if (type === 'trex' && trex.length >= 16) durations.set(trex.readUInt32BE(4), trex.readUInt32BE(12));
+  }
+  return durations;
 }
 
 function parseDefaultDuration(tfhd: Buffer): number | undefined {

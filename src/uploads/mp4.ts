@@ -13,43 +13,46 @@ export type Mp4Result = ({ ok: true } & Movie) | { ok: false; reason: 'not-mp4' 
 /**
  * Streaming parser for the duration, size and audio of an MP4 file. Buffers the movie box and one movie fragment box at
  * a time, and skips media data.
+ *
+ * Tolerates what players tolerate: reads boxes up to the first malformed header or the end of the file, and then judges
+ * by what it found.
  */
 export class Mp4Probe {
-  #failure: 'not-mp4' | 'unreadable' | undefined;
+  /** Whether the rest of the file is not read: because of a malformed header or fragment, or too many boxes. */
+  #stopped = false;
+  #hasFileType = false;
   /** The start of a header that continues in the next chunk. */
   #partialHeader = EMPTY;
   #boxCount = 0;
   /** Type of the current box; undefined between boxes. */
   #type: string | undefined;
+  #bodyBytes = 0;
   #bodyBytesLeft = 0;
   #buffered = EMPTY;
   #bufferedBytes = 0;
-  #moov: Buffer | undefined;
+  #moov: { body: Buffer; boxBytes: number } | undefined;
   readonly #fragments = new FragmentDurations();
 
   /** Memory held at present. */
   get heldBytes(): number {
-    return this.#bufferedBytes + (this.#moov?.length ?? 0);
+    return this.#bufferedBytes + (this.#moov?.body.length ?? 0);
   }
 
   /** Copies the data that it keeps: the caller may reuse the chunk. */
   write(chunk: Buffer): void {
     let offset = 0;
-    while (offset < chunk.length && !this.#failure) {
+    while (offset < chunk.length && !this.#stopped) {
       offset = this.#type === undefined ? this.#openBox(chunk, offset) : this.#consumeBody(chunk, offset);
     }
   }
 
   async end(): Promise<Mp4Result> {
-    if (!this.#failure && this.#bodyBytesLeft === Number.POSITIVE_INFINITY) this.#closeBox();
-    if (this.#boxCount === 0) this.#failure = 'not-mp4';
-    if (this.#failure) return { ok: false, reason: this.#failure };
-    if (this.#type !== undefined || this.#partialHeader.length > 0 || !this.#moov) {
-      return { ok: false, reason: 'unreadable' };
-    }
+    if (this.#type !== undefined) this.#closeBox();
+    if (!this.#hasFileType) return { ok: false, reason: 'not-mp4' };
+    if (!this.#moov) return { ok: false, reason: 'unreadable' };
     const mp4box = await loadMp4box();
     try {
-      return { ok: true, ...readMovie(mp4box, this.#moov, this.#fragments) };
+      return { ok: true, ...readMovie(mp4box, this.#moov.body, this.#moov.boxBytes, this.#fragments) };
     } catch {
       return { ok: false, reason: 'unreadable' };
     }
@@ -65,32 +68,24 @@ export class Mp4Probe {
       return chunk.length;
     }
     this.#partialHeader = EMPTY;
-    if (this.#boxCount === 0 && header.type !== 'ftyp') {
-      this.#failure = 'not-mp4';
+    if (header.bodyBytes < 0 || this.#boxCount === MAX_BOXES) {
+      this.#stopped = true;
       return chunk.length;
     }
     this.#boxCount++;
     this.#type = header.type;
+    this.#bodyBytes = header.bodyBytes;
     this.#bodyBytesLeft = header.bodyBytes;
-    if (header.bodyBytes < 0 || this.#boxCount > MAX_BOXES) this.#failure = 'unreadable';
-    else {
-      // The system commits only memory that is written to, so a false size costs nothing.
-      if (this.#isBuffered()) this.#buffered = Buffer.allocUnsafe(Math.min(header.bodyBytes, MAX_BUFFERED_BYTES));
-      if (header.bodyBytes === 0) this.#closeBox();
-    }
+    if (header.type === 'ftyp') this.#hasFileType = true;
+    // The system commits only memory that is written to, so a false size costs nothing.
+    if (this.#isBuffered()) this.#buffered = Buffer.allocUnsafe(Math.min(header.bodyBytes, MAX_BUFFERED_BYTES));
+    if (header.bodyBytes === 0) this.#closeBox();
     return offset + header.headerBytes - pendingBytes;
   }
 
   #consumeBody(chunk: Buffer, offset: number): number {
     const part = chunk.subarray(offset, offset + Math.min(this.#bodyBytesLeft, chunk.length - offset));
-    if (this.#isBuffered()) {
-      if (this.#bufferedBytes + part.length > MAX_BUFFERED_BYTES) {
-        this.#failure = 'unreadable';
-        return chunk.length;
-      }
-      part.copy(this.#buffered, this.#bufferedBytes);
-      this.#bufferedBytes += part.length;
-    }
+    if (this.#isBuffered()) this.#bufferedBytes += part.copy(this.#buffered, this.#bufferedBytes);
     this.#bodyBytesLeft -= part.length;
     if (this.#bodyBytesLeft === 0) this.#closeBox();
     return offset + part.length;
@@ -103,20 +98,22 @@ export class Mp4Probe {
   #closeBox(): void {
     if (this.#isBuffered()) {
       const body = this.#buffered.subarray(0, this.#bufferedBytes);
+      // A box that extends to the end of the file is complete there.
+      const boxBytes = this.#bodyBytes === Number.POSITIVE_INFINITY ? body.length : this.#bodyBytes;
       this.#buffered = EMPTY;
       this.#bufferedBytes = 0;
-      if (this.#type === 'moov') this.#moov = body;
-      else this.#addFragment(body);
+      if (this.#type === 'moov') this.#moov = { body, boxBytes };
+      else this.#addFragment(body, boxBytes);
     }
     this.#type = undefined;
     this.#bodyBytesLeft = 0;
   }
 
-  #addFragment(moof: Buffer): void {
+  #addFragment(body: Buffer, boxBytes: number): void {
     try {
-      this.#fragments.add(moof);
+      this.#fragments.add(body, boxBytes);
     } catch {
-      this.#failure = 'unreadable';
+      this.#stopped = true;
     }
   }
 }

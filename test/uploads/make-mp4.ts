@@ -71,21 +71,30 @@ export function movie(options: Mp4Options = {}): Buffer {
   );
 }
 
-/** Builds a valid file with one box in its movie box replaced. */
+/** Builds a valid file with one kind of box in its movie box replaced. */
 export function movieWith(type: string, other: Buffer, options?: Mp4Options): Buffer {
-  const moov = movie(options);
+  return replaceBoxes(Buffer.concat([ftyp(), movie(options), mediaData(8)]), type, () => other);
+}
+
+const CONTAINERS = ['moov', 'trak', 'edts', 'mdia', 'minf', 'stbl', 'mvex', 'moof', 'traf'];
+
+/** Replaces all boxes of a type, and adjusts the sizes of the boxes around them. The index counts boxes of the type. */
+export function replaceBoxes(file: Buffer, type: string, replace: (box: Buffer, index: number) => Buffer): Buffer {
+  let index = 0;
   // Rebuilt from the inside, to adjust the sizes of the enclosing boxes.
-  const inside = (body: Buffer): Buffer => {
+  const rebuild = (body: Buffer): Buffer => {
     const parts: Buffer[] = [];
     for (let at = 0; at < body.length; at += body.readUInt32BE(at)) {
       const child = body.subarray(at, at + body.readUInt32BE(at));
       const name = child.toString('latin1', 4, 8);
-      const holds = ['moov', 'trak', 'mdia', 'minf', 'stbl', 'mvex'].includes(name);
-      parts.push(name === type ? other : holds ? box(name, inside(child.subarray(8))) : child);
+      if (name === type) parts.push(replace(child, index++));
+      else parts.push(CONTAINERS.includes(name) ? box(name, rebuild(child.subarray(8))) : child);
     }
     return Buffer.concat(parts);
   };
-  return Buffer.concat([ftyp(), inside(moov), mediaData(8)]);
+  const replaced = rebuild(file);
+  if (index === 0) throw new RangeError(`the file has no box ${type}`);
+  return replaced;
 }
 
 export function mediaData(bytes: number, size: '32' | '64' | 'open' = '32'): Buffer {
@@ -152,21 +161,22 @@ function getSampleDuration({ duration = 5000, unfragmented = 0, fragments = 1 }:
 }
 
 function buildFragments(options: Mp4Options): Buffer[] {
-  const { fragments = 1, sampleDurations = 'trun', mdatBytes = 64 } = options;
+  const { fragments = 1, sampleDurations = 'trun', mdatBytes = 64, unfragmented = 0 } = options;
   const duration = getSampleDuration(options);
   const runs = Array.from({ length: SAMPLES_PER_FRAGMENT }, () =>
     sampleDurations === 'trun' ? [u32(duration), u32(1)] : [u32(1)],
   ).flat();
-  const traf = box(
-    'traf',
-    sampleDurations === 'tfhd'
-      ? fullBox('tfhd', 0, 0x20008, u32(VIDEO_TRACK), u32(duration))
-      : fullBox('tfhd', 0, 0x20000, u32(VIDEO_TRACK)),
-    fullBox('tfdt', 0, 0, u32(0)),
-    fullBox('trun', 0, sampleDurations === 'trun' ? 0x301 : 0x201, u32(SAMPLES_PER_FRAGMENT), u32(0), ...runs),
-  );
+  const traf = (index: number) =>
+    box(
+      'traf',
+      sampleDurations === 'tfhd'
+        ? fullBox('tfhd', 0, 0x20008, u32(VIDEO_TRACK), u32(duration))
+        : fullBox('tfhd', 0, 0x20000, u32(VIDEO_TRACK)),
+      fullBox('tfdt', 0, 0, u32(unfragmented + index * SAMPLES_PER_FRAGMENT * duration)),
+      fullBox('trun', 0, sampleDurations === 'trun' ? 0x301 : 0x201, u32(SAMPLES_PER_FRAGMENT), u32(0), ...runs),
+    );
   return Array.from({ length: fragments }, (_, index) =>
-    Buffer.concat([box('moof', fullBox('mfhd', 0, 0, u32(index + 1)), traf), mediaData(mdatBytes)]),
+    Buffer.concat([box('moof', fullBox('mfhd', 0, 0, u32(index + 1)), traf(index)), mediaData(mdatBytes)]),
   );
 }
 
