@@ -20,6 +20,8 @@ export interface ConnectProxyOptions {
     admit: (socket: Socket) => boolean;
     /** Confines the errors of a connection's listeners to that connection. */
     protect: (socket: Socket) => void;
+    /** Closes a connection after a last response, as text, in a way that lets the client read it. */
+    end: (socket: Socket, response: string) => void;
     /**
      * Calls `callback` when all earlier responses of a connection have been sent, with `head` and the data that followed.
      */
@@ -121,8 +123,7 @@ export function createConnectProxy({
     if (tunnels.has(socket) || !host || !isVendorHost(host) || (port !== '443' && port !== '80')) {
       onRefused(target);
       trackHandshake(socket);
-      // Reads to the end: otherwise a client that is still sending would keep the connection open.
-      socket.resume().end(refusalResponse, () => socket.destroySoon());
+      connections.end(socket, refusalResponse);
       return;
     }
     const establish = () => {
@@ -133,7 +134,7 @@ export function createConnectProxy({
       // The tunnel is confirmed only when there is a certificate; after that no error response is possible.
       upgradeToTls(socket, host, serveTunnel, establish).catch((error) => {
         onError(error);
-        socket.resume().end(failureResponse, () => socket.destroySoon());
+        connections.end(socket, failureResponse);
       });
       return;
     }

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { TLSSocket } from 'node:tls';
-import Fastify, { type FastifyBaseLogger, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { ADMIN_ERRORS } from '../control-plane/error-codes.ts';
 import { sendAdminError } from '../control-plane/guard.ts';
@@ -13,7 +13,7 @@ import { getDocumentedErrors, registerFamilies } from '../http/family.ts';
 import { createJournal } from '../http/journal/journal.ts';
 import { registerApiHooks } from '../http/pipeline/api-hooks.ts';
 import { createAuthenticate } from '../http/pipeline/auth.ts';
-import { createJsonParser } from '../http/pipeline/body.ts';
+import { createJsonParser, DRAIN_BYTES } from '../http/pipeline/body.ts';
 import { BodyTurns } from '../http/pipeline/body-turns.ts';
 import { createConcurrencyLimit } from '../http/pipeline/concurrency-limit.ts';
 import { registerCors } from '../http/pipeline/cors.ts';
@@ -246,6 +246,17 @@ function getResponseBytes(request: FastifyRequest, payload: unknown): number {
 }
 
 /**
+ * Closes the connection after a response to a request whose body is still arriving and may never end. The rest of any
+ * other body is read and discarded, and the connection remains usable. Call it right before the response is sent: bodies
+ * that arrive with their head are complete then.
+ */
+function limitUnreadBody({ raw }: FastifyRequest, reply: FastifyReply): void {
+  if (raw.complete !== false) return;
+  const { 'transfer-encoding': coding, 'content-length': bytes } = raw.headers;
+  if (coding !== undefined || Number(bytes) > DRAIN_BYTES) reply.header('connection', 'close');
+}
+
+/**
  * Sends responses in batches, and only when everything written before is committed: a response must remain true if the
  * process is killed right after it. Large responses count in the memory account until they are sent.
  */
@@ -261,10 +272,14 @@ function registerResponseBatching(app: App, core: Core, guard: SocketGuard): voi
       }
       onFinished(request, reply, () => core.memory.add('responses', -bytes));
     }
-    if (!core.transactions.hasPendingBatch()) return responseBatcher.enqueue(socket, () => done(null, payload));
+    const send = () => {
+      limitUnreadBody(request, reply);
+      done(null, payload);
+    };
+    if (!core.transactions.hasPendingBatch()) return responseBatcher.enqueue(socket, send);
     core.transactions.afterCommit((failure) => {
       guard.run(socket, () => {
-        if (failure === null) return done(null, payload);
+        if (failure === null) return send();
         if (request.state.errorCode === null) return done(failure as Error);
         // The response is an error already, and for a second one Fastify would send a body in its own format.
         request.log.error({ err: failure }, 'request failed');

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../core/time/clock.ts';
+import { lingerAfterEarlyResponses, lingerAndClose } from './lingering-close.ts';
 import type { SocketGuard } from './socket-guard.ts';
 
 /** Time that a refused client has to read the response. */
@@ -48,6 +49,7 @@ export function limitConnections({ server, max, maxPendingRefusals, clock, guard
   /** Lets Node handle the requests of a connection that has been admitted. */
   function serve(socket: Socket): void {
     guard.protect(socket);
+    lingerAfterEarlyResponses(socket, clock);
     for (const listener of nodeListeners) listener.call(server, socket);
   }
 
@@ -69,13 +71,8 @@ export function limitConnections({ server, max, maxPendingRefusals, clock, guard
       return;
     }
     pendingRefusals.add(socket);
-    const cancel = clock.after(REFUSAL_GRACE_MS, () => socket.destroy());
-    socket.once('close', () => {
-      cancel();
-      pendingRefusals.delete(socket);
-    });
-    // Closing a socket with unread data resets the connection, and the client would lose the response.
-    socket.resume().end(refusal);
+    socket.once('close', () => pendingRefusals.delete(socket));
+    lingerAndClose(socket, clock, refusal, REFUSAL_GRACE_MS);
   }
 
   server.on('connection', (socket) => (admit(socket) ? serve(socket) : refuse(socket)));

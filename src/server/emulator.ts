@@ -12,6 +12,7 @@ import { type Config, toLocalUrl } from '../settings/config.ts';
 import { buildApp } from './app.ts';
 import { fitToDescriptors, limitConnections } from './connection-limit.ts';
 import { LISTEN_BACKLOG, LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dual-stack-listener.ts';
+import { lingerAndClose } from './lingering-close.ts';
 import { ignoreUpgrades, rawErrorResponse } from './node-http.ts';
 import { afterDetachedResponses } from './pipelining.ts';
 import { readSeedFile } from './seed-file.ts';
@@ -76,7 +77,12 @@ export async function openEmulator(config: Config, logger: Logger, clock: Clock 
   ignoreUpgrades(app.server, connections.serve);
   const connectProxy = createConnectProxy({
     server: app.server,
-    connections: { ...connections, protect: guard.protect, afterResponses: afterDetachedResponses },
+    connections: {
+      ...connections,
+      protect: guard.protect,
+      end: (socket, response) => lingerAndClose(socket, clock, response),
+      afterResponses: afterDetachedResponses,
+    },
     authority,
     clock,
     refusalResponse: rawErrorResponse('PROXY_REFUSED'),

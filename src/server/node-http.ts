@@ -3,16 +3,14 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../core/time/clock.ts';
 import { failBody } from '../http/pipeline/body.ts';
 import { type CommonCode, renderError } from '../http/pipeline/error-table.ts';
+import { lingerAndClose } from './lingering-close.ts';
 import { afterDetachedResponses, afterResponses, getLastResponse, setLastResponse } from './pipelining.ts';
 
 /*
  * Responses and settings of `node:http` that Fastify does not cover: requests that never become a Fastify request, and
  * keep-alive connections while the server stops. Other changes to Node's behavior are in connection-limit.ts,
- * dual-stack-listener.ts, pipelining.ts, response-batching.ts and socket-guard.ts.
+ * dual-stack-listener.ts, lingering-close.ts, pipelining.ts, response-batching.ts and socket-guard.ts.
  */
-
-/** Time that a client has to read the last response before its connection is destroyed. */
-const CLOSE_GRACE_MS = 1000;
 
 const CLIENT_ERROR_CODES: Record<string, CommonCode> = {
   HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE',
@@ -47,18 +45,8 @@ export function createClientErrorHandler(clock: Clock) {
       socket.end();
       return;
     }
-    afterResponses(socket, () => endConnection(socket, clock, isInBody ? '' : rawErrorResponse(code)));
+    afterResponses(socket, () => lingerAndClose(socket, clock, isInBody ? '' : rawErrorResponse(code)));
   };
-}
-
-/** Closes a connection after a last response, as text, and gives the client time to read it. */
-export function endConnection(socket: Socket, clock: Clock, response: string): void {
-  // A response with `Connection: close` has ended it already.
-  if (!socket.writable) return;
-  const cancel = clock.after(CLOSE_GRACE_MS, () => socket.destroy());
-  socket.once('close', cancel);
-  // Closing a socket with unread data resets the connection, and the client would lose the response.
-  socket.resume().end(response);
 }
 
 /** Returns an HTTP response as text, for sockets without a Fastify request. */

@@ -168,7 +168,9 @@ class Pipeline {
   }
 
   #startWaiting(): void {
-    while (this.#waiting.length > 0 && !this.#socket.destroyed && !this.#isFull()) {
+    // Requests that follow a response with `Connection: close` are not processed (RFC 9112, section 9.6).
+    if (!this.#socket.writable) this.#waiting.length = 0;
+    while (this.#waiting.length > 0 && !this.#isFull()) {
       const [request, response] = this.#waiting.shift()!;
       this.#track(response, REQUEST_BYTES);
       this.#handle(request, response);

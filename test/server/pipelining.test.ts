@@ -194,6 +194,15 @@ describe('pipelined requests', () => {
     await expect.poll(() => core.memory.usedBytes.responses).toBe(0);
   });
 
+  it('are not processed when they wait behind a response that closes the connection', async () => {
+    const { open, account } = await listening();
+    const connection = await open();
+    connection.write(GENERATE.replace('"prompt"', 'nonsense') + GENERATE.repeat(50));
+    await connection.closed();
+    expect(codesOf(connection)).toEqual([[400, 'INVALID_INPUT']]);
+    expect(account('np_test_unlimited').taskCount).toBe(15);
+  });
+
   it('wait when the client does not read the responses, which are counted until it disconnects', async () => {
     const { open, roundTrip, core, get: request } = await listening();
     const { length } = (await request('/openapi.json')).text;

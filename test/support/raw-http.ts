@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { createResponseReader, type RawResponse } from './response-reader.ts';
 
 /** Sends raw bytes to a local port and returns all bytes of the response, and how the connection ended. */
@@ -26,13 +26,23 @@ export async function sendRawForJson(
   return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)![1]), body: JSON.parse(body) };
 }
 
-export type RawConnection = Awaited<ReturnType<typeof openRawConnection>>;
+export type RawConnection = ReturnType<typeof collectResponses>;
 
 /**
  * Opens a connection that collects the responses on it. `isHead` returns whether the request with this index was a HEAD.
  */
-export async function openRawConnection(port: number | string, isHead: (index: number) => boolean = () => false) {
+export async function openRawConnection(
+  port: number | string,
+  isHead?: (index: number) => boolean,
+): Promise<RawConnection> {
   const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
+  const connection = collectResponses(socket, isHead);
+  await once(socket, 'connect');
+  return connection;
+}
+
+/** Collects the responses on a connection. */
+export function collectResponses(socket: Socket, isHead: (index: number) => boolean = () => false) {
   const responses: RawResponse[] = [];
   /** Violations of the protocol, such as a response inside of another one. */
   const violations: string[] = [];
@@ -58,7 +68,6 @@ export async function openRawConnection(port: number | string, isHead: (index: n
     isClosed = true;
     notify();
   });
-  await once(socket, 'connect');
   const until = async (condition: () => boolean) => {
     while (!condition()) {
       await new Promise<void>((resolve) => {

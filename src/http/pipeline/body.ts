@@ -8,10 +8,10 @@ import type { CommonCode } from './error-table.ts';
 import { onFinished } from './response-lifecycle.ts';
 
 /**
- * A client that is still sending its body may never read an error response. Up to this many bytes over the limit are
- * therefore read and discarded before the response is sent.
+ * A client that is still sending its body may never read an error response. Up to this many bytes are therefore read and
+ * discarded: of a body over the limit before the response is sent, and of any other after an early response.
  */
-const DRAIN_BYTES = 64 * 1024 * 1024;
+export const DRAIN_BYTES = 64 * 1024 * 1024;
 
 /**
  * Far more than any documented body has, and far from what takes long: a body with 70,000 fields occupies the event loop

@@ -58,6 +58,16 @@ describe('fuzz scenarios', () => {
     ]);
   });
 
+  it('report a server that reads refused uploads without end', async () => {
+    const server = createHttpServer((request, response) => {
+      request.resume();
+      response.writeHead(401).end();
+    });
+    expect(await runScenario('refused uploads', await listen(server), 1)).toEqual([
+      '2 refused uploads of 80 MiB were not cut off',
+    ]);
+  });
+
   it('report requests without a response', async () => {
     let count = 0;
     const server = createHttpServer((request, response) => {

@@ -22,6 +22,8 @@ const UNREAD = { writeMs: HOLD_MS, holdMs: HOLD_MS };
 /** Enough to see whether responses are in order and whole. */
 const MAX_READ_BYTES = 48 * 1024 * 1024;
 const MIB = 1024 * 1024;
+/** Limit of a refused upload: what the server discards of it, and what the system buffers. */
+const MAX_DISCARDED_MIB = 80;
 
 const createList = <T>(count: number, create: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => create(index));
@@ -184,6 +186,23 @@ export const SCENARIOS = {
     const unfinished = request.subarray(0, request.length - 1);
     const count = pick([400, 500]);
     await Promise.all(createList(count, () => traffic.sendUnread([unfinished], { writeMs: 4000, holdMs: 2000 })));
+  },
+
+  /** Uploads that go on after their refusal, which the client does not read. */
+  async 'refused uploads'({ traffic, pick, report }: AttackContext) {
+    const [count, writeMs] = pick([
+      [2, 4000],
+      [2, 4000],
+      [100, 1000],
+    ] as const);
+    const target = pick([GENERATE, '/api/none', '/__admin/accounts']);
+    const connection = pick(['Connection: close\r\n', '']);
+    const headers = `${connection}Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n`;
+    const chunk = Buffer.from(`${MIB.toString(16)}\r\n${'x'.repeat(MIB)}\r\n`);
+    const requests = [toBytes('POST', target, { headers }), ...createList(MAX_DISCARDED_MIB + 30, () => chunk)];
+    const sockets = await Promise.all(createList(count, () => traffic.sendUnread(requests, { writeMs, holdMs: 200 })));
+    const endless = sockets.filter((socket) => !socket.destroyed && socket.bytesWritten > MAX_DISCARDED_MIB * MIB);
+    if (endless.length > 0) report(`${endless.length} refused uploads of ${MAX_DISCARDED_MIB} MiB were not cut off`);
   },
 
   /** Tunnels in tunnels in tunnels. */
