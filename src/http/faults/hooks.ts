@@ -227,6 +227,7 @@ export function recordFault({ core }: Pick<HttpContext, 'core'>, request: Fastif
   const { journalEntry: entry } = request.state;
   if (entry) {
     const { faults } = entry;
+    if (faults.length === 0) onFinished(request, request.state.reply, () => entry.setEnded());
     entry.addFault(fault);
     core.transactions.undoOnRollback(() => {
       entry.faults = faults;
