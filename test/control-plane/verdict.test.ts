@@ -294,19 +294,19 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
   RETRIED_WITHOUT_BACKOFF: {
     guilty: [
       {
-        title: 'repeats a request five times in a row without a wait',
+        title: 'repeats a poll three times in a row without a wait',
         async run(client) {
-          await retryFailing(client, [500, 99, 0, 0, 99, 0, 500]);
-          return [{ message: expect.stringContaining('repeated 5 times'), requests: ['2', '3', '4', '5', '6', '7'] }];
+          await retryFailing(client, [500, 49, 0, 49, 500, 0, 0]);
+          return [{ message: expect.stringContaining('repeated 3 times'), requests: ['2', '3', '4', '5'] }];
         },
       },
       {
-        title: 'repeats a request until it succeeds',
+        title: 'repeats a text until it succeeds',
         async run({ inject, attempt }) {
-          inject('request', { reset: true }, { times: 5 });
-          for (let n = 0; n < 5; n++) expect(await attempt(TEXT, TOPIC)).toBeUndefined();
+          inject('request', { reset: true }, { times: 10 });
+          for (let n = 0; n < 10; n++) expect(await attempt(TEXT, TOPIC)).toBeUndefined();
           expect(await attempt(TEXT, TOPIC)).toMatchObject({ status: 200 });
-          return [{ requests: ['1', '2', '3', '4', '5', '6'] }];
+          return [{ requests: ['1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11'] }];
         },
       },
       {
@@ -315,15 +315,19 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
         async run({ submit, inject, attempt }) {
           const taskId = await submit();
           inject('request', { truncateAfter: 5 });
-          for (let n = 0; n < 6; n++) expect(await attempt(CHECK, { taskId })).toBeUndefined();
-          return [{ requests: ['2', '3', '4', '5', '6', '7'] }];
+          for (let n = 0; n < 4; n++) expect(await attempt(CHECK, { taskId })).toBeUndefined();
+          return [{ requests: ['2', '3', '4', '5'] }];
         },
       },
     ],
     innocent: [
       {
-        title: 'retries four times without a wait',
-        run: (client) => retryFailing(client, [0, 0, 0, 0]),
+        title: 'repeats a poll twice in a row without a wait',
+        run: (client) => retryFailing(client, [0, 49, 50, 0, 0, 50, 0]),
+      },
+      {
+        title: 'sends ten equal requests without a wait, which all fail',
+        run: (client) => retryFailing(client, Array(9).fill(0), TEXT, TOPIC),
       },
       ...Object.entries({
         'OpenAI and Stripe, with their jitter': [375, 750, 1500, 3000, 6000, 6000],
@@ -359,41 +363,42 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
         run: (client) => retryFailing(client, [0, 0, 0, 0, 0, 0, 0, 0]),
       },
       {
-        title: 'sends eight equal requests at the same time, which all fail',
+        title: 'sends twelve equal requests at the same time, which all fail',
         async run({ send, inject, sleep, countRequests }) {
           inject('request', { delayMs: 10, errorCode: 'INTERNAL_ERROR' });
-          const responses = Array.from({ length: 8 }, () => send(TEXT, TOPIC));
-          await vi.waitUntil(async () => (await countRequests()) === 8, { interval: 5 });
+          const responses = Array.from({ length: 12 }, () => send(TEXT, TOPIC));
+          await vi.waitUntil(async () => (await countRequests()) === 12, { interval: 5 });
           sleep(10);
           for (const { status } of await Promise.all(responses)) expect(status).toBe(500);
         },
       },
       {
-        title: 'sends eight different requests, which all fail',
+        title: 'sends twelve different requests, which all fail',
         async run({ send, inject }) {
           inject('request', { errorCode: 'INTERNAL_ERROR' });
-          for (let n = 0; n < 8; n++) await send(GENERATE, { ...VIDEO, prompt: `dog ${n}` });
+          for (let n = 0; n < 12; n++) await send(GENERATE, { ...VIDEO, prompt: `dog ${n}` });
         },
       },
       {
-        title: 'sends eight long requests that differ at their ends, and all fail',
+        title: 'sends twelve long requests that differ at their ends, and all fail',
         async run({ send, inject }) {
           inject('request', { errorCode: 'INTERNAL_ERROR' });
-          for (let n = 0; n < 8; n++) await send(GENERATE, { ...VIDEO, prompt: `${'x'.repeat(20_000)}${n}` });
+          for (let n = 0; n < 12; n++) await send(GENERATE, { ...VIDEO, prompt: `${'x'.repeat(20_000)}${n}` });
         },
       },
       {
-        title: 'uploads eight files with the same name, which all fail',
+        title: 'uploads twelve files with the same name, which all fail',
         async run({ send, inject }) {
           inject('request', { errorCode: 'AI_SERVICE_ERROR' });
-          for (let n = 0; n < 8; n++) await send(REVERSE, uploadOf(Buffer.concat([UPLOAD, Buffer.alloc(8 * n)])));
+          for (let n = 0; n < 12; n++) await send(REVERSE, uploadOf(Buffer.concat([UPLOAD, Buffer.alloc(8 * n)])));
         },
       },
       {
-        title: 'disconnects from six equal requests in a row',
+        title: 'disconnects from twelve equal requests in a row',
         account: { clock: { mode: 'real' }, rateLimit: null },
         async run({ leave }) {
-          for (let n = 0; n < 6; n++) await leave('/api/sora/remove-watermark', { share_link: 'sora.chatgpt.com/p/1' });
+          for (let n = 0; n < 12; n++)
+            await leave('/api/sora/remove-watermark', { share_link: 'sora.chatgpt.com/p/1' });
         },
       },
     ],
@@ -825,7 +830,7 @@ describe('verdict', () => {
     ),
   );
 
-  it.each(LOST_REQUESTS)('accepts four retries at once of %s after a response that was, at %s, %s', async (...args) => {
+  it.each(LOST_REQUESTS)('accepts two retries at once of %s after a response that was, at %s, %s', async (...args) => {
     const [path, at, , { effect, leaves }] = args;
     const client = await createClient();
     const { advance, attempt, leave, inject, poll, submit, verdict } = client;
@@ -833,8 +838,8 @@ describe('verdict', () => {
     const polledId = isPoll ? await submit() : '';
     advance(HOUR_MS);
     const body = isPoll ? { taskId: polledId } : VIDEO;
-    inject(at, effect, { times: 4, match: { endpoint: path } });
-    for (let n = 0; n < 4; n++) {
+    inject(at, effect, { times: 2, match: { endpoint: path } });
+    for (let n = 0; n < 2; n++) {
       if (leaves) await leave(path, body);
       else expect((await attempt(path, body))?.body?.success).not.toBe(true);
     }

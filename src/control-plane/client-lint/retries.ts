@@ -2,12 +2,17 @@ import type { Entry } from '../../http/journal/entry.ts';
 import { createFindings, findLongestRun, groupEntries, hadLost, hadReceived, type LintFinding } from './findings.ts';
 
 /**
- * Number of consecutive retries without a wait that counts as a finding. Assumed. A few may be other requests of the
- * same text that the client sent in parallel.
+ * Number of consecutive retries without a wait that counts as a finding. Assumed. Clients that request several versions
+ * of a result send equal requests in parallel, which may arrive one after the other; nobody polls a task in parallel.
  */
-const MIN_HASTY_RETRIES = 5;
-/** A retry that follows the start of the failed attempt sooner than this had no wait. Assumed; SDKs wait 0.1 to 1 s. */
-const MIN_BACKOFF_MS = 100;
+const MIN_HASTY_RETRIES = 10;
+const MIN_HASTY_POLL_RETRIES = 3;
+const POLL_PATH = /\/check-status$/;
+/**
+ * A retry that follows the start of the failed attempt sooner than this had no wait. Assumed. SDKs first wait 0.1 to 1 s;
+ * with full jitter, some of their waits are shorter, but hardly several in a row.
+ */
+const MIN_BACKOFF_MS = 50;
 
 /** Returns the latest response that the client had received when it sent the request at `index`. */
 function findLatestReceived(entries: readonly Entry[], index: number): Entry | undefined {
@@ -53,7 +58,7 @@ export function findRetriesWithoutBackoff(entries: readonly Entry[]): LintFindin
         hadFailed(entry, previous),
     );
     const retryCount = run.length - 1;
-    if (retryCount < MIN_HASTY_RETRIES) return [];
+    if (retryCount < (POLL_PATH.test(group[0]!.path) ? MIN_HASTY_POLL_RETRIES : MIN_HASTY_RETRIES)) return [];
     return createFindings(
       'RETRIED_WITHOUT_BACKOFF',
       `A request was repeated ${retryCount} times in a row without a wait, although each attempt before had failed.`,
