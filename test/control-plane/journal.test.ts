@@ -280,12 +280,17 @@ describe('journal', () => {
     ]);
   });
 
-  it.each(['empty', 'reset', 'hang'])(
+  it.each([
+    ['empty', 'request', { empty: true }],
+    ['reset', 'request', { reset: true }],
+    ['hang', 'request', { hang: true }],
+    ['delay', 'accepted', { delayMs: 1000 }],
+  ] as const)(
     'distinguishes a lost response (%s) from a pending one, and emits its event',
-    async (effect) => {
+    async (_title, at, effect) => {
       const { app, core, account, requests } = await createJournaledEmulator();
       const { id } = account('np_journaled');
-      core.faults.add(id, { match: {}, at: 'request', effect: { [effect]: true } });
+      core.faults.add(id, { match: {}, at, effect });
       const emitted: object[] = [];
       core.events.listen((event) => {
         if (event.type === 'request') emitted.push(event.detail);
@@ -297,8 +302,8 @@ describe('journal', () => {
         headers: { authorization: 'Bearer np_journaled', 'content-type': 'application/json' },
       });
       response.catch(() => {});
-      if (effect === 'hang') {
-        await vi.waitUntil(async () => (await requests()).length === 1);
+      if ('hang' in effect || 'delayMs' in effect) {
+        await vi.waitUntil(async () => (await requests())[0]?.fault);
         expect([await requests(), emitted]).toMatchObject([[{ status: null, durationMs: null }], []]);
         disconnect.abort();
       }

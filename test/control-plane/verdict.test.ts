@@ -383,7 +383,8 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
         title: 'sends twelve long requests that differ at their ends, and all fail',
         async run({ send, inject }) {
           inject('request', { errorCode: 'INTERNAL_ERROR' });
-          for (let n = 0; n < 12; n++) await send(GENERATE, { ...VIDEO, prompt: `${'x'.repeat(20_000)}${n}` });
+          for (let n = 0; n < 12; n++)
+            await send(GENERATE, { ...VIDEO, prompt: `${'x'.repeat(20_000)}${n.toString(36)}` });
         },
       },
       {
