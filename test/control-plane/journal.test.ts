@@ -1,5 +1,4 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { Effect } from '../../src/core/faults/fault-rules.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 
 const GENERATE = '/api/sora-2/generate';
@@ -13,12 +12,9 @@ async function createJournaledEmulator(key = 'np_journaled', flags: string[] = [
   const requests = async (query = '') => (await emulator.get(`${path}/requests${query}`)).body.requests;
   const count = async (query = '') => (await emulator.get(`${path}/requests/count${query}`)).body.count;
   const verdict = async () => (await emulator.get(`${path}/verdict`)).body;
-  const codes = async () => (await verdict()).findings.map(({ code }: { code: string }) => code);
-  const advance = (ms: number) => emulator.core.timeline.advance(emulator.account(key).id, ms);
-  const submit = async (body: object = VALID): Promise<string> =>
-    (await emulator.post(GENERATE, body, key)).body.taskId;
+  const submit = async (): Promise<string> => (await emulator.post(GENERATE, VALID, key)).body.taskId;
   const poll = (taskId: string) => emulator.post(CHECK, { taskId }, key);
-  return { ...emulator, path, requests, count, verdict, codes, advance, submit, poll };
+  return { ...emulator, path, requests, count, verdict, submit, poll };
 }
 
 describe('journal', () => {
@@ -284,12 +280,17 @@ describe('journal', () => {
     ]);
   });
 
-  it.each(['empty', 'reset', 'hang'])(
+  it.each([
+    ['empty', 'request', { empty: true }],
+    ['reset', 'request', { reset: true }],
+    ['hang', 'request', { hang: true }],
+    ['delay', 'accepted', { delayMs: 1000 }],
+  ] as const)(
     'distinguishes a lost response (%s) from a pending one, and emits its event',
-    async (effect) => {
+    async (_title, at, effect) => {
       const { app, core, account, requests } = await createJournaledEmulator();
       const { id } = account('np_journaled');
-      core.faults.add(id, { match: {}, at: 'request', effect: { [effect]: true } });
+      core.faults.add(id, { match: {}, at, effect });
       const emitted: object[] = [];
       core.events.listen((event) => {
         if (event.type === 'request') emitted.push(event.detail);
@@ -301,8 +302,8 @@ describe('journal', () => {
         headers: { authorization: 'Bearer np_journaled', 'content-type': 'application/json' },
       });
       response.catch(() => {});
-      if (effect === 'hang') {
-        await vi.waitUntil(async () => (await requests()).length === 1);
+      if ('hang' in effect || 'delayMs' in effect) {
+        await vi.waitUntil(async () => (await requests())[0]?.fault);
         expect([await requests(), emitted]).toMatchObject([[{ status: null, durationMs: null }], []]);
         disconnect.abort();
       }
@@ -328,183 +329,5 @@ describe('journal', () => {
       return requests.map((entry: object) => ({ ...entry, durationMs: null }));
     };
     expect(await readJournal(['k1', 'k2', 'k3'])).toEqual(await readJournal(['k1']));
-  });
-});
-
-describe('verdict', () => {
-  it('is ok for a well-behaved client', async () => {
-    const { submit, poll, advance, verdict } = await createJournaledEmulator();
-    const taskId = await submit();
-    for (;;) {
-      advance(5000);
-      if ((await poll(taskId)).body.status === 'completed') break;
-    }
-    advance(3_600_000);
-    expect(await verdict()).toEqual({ ok: true, findings: [] });
-  });
-
-  it('finds three polls in a row at less than half the recommended interval', async () => {
-    const { submit, poll, advance, verdict } = await createJournaledEmulator();
-    const taskId = await submit();
-    const gaps = async (...ms: number[]) => {
-      for (const gap of ms) {
-        advance(gap);
-        await poll(taskId);
-      }
-    };
-    await gaps(0, 2499, 2499, 2500, 100, 100, 2500);
-    expect((await verdict()).ok).toBe(true);
-    await gaps(2499, 2499, 2499);
-    expect((await verdict()).findings).toEqual([
-      {
-        code: 'POLLED_TOO_OFTEN',
-        message: expect.stringContaining(taskId),
-        requests: ['8', '9', '10', '11'],
-      },
-    ]);
-  });
-
-  it('ignores the poll interval on an auto clock', async () => {
-    const { createAccount, post, get } = await createTestEmulator();
-    createAccount('np_journaled', { clock: { mode: 'auto' } });
-    const { taskId } = (await post('/api/sora-2-tvc/generate', { adTheme: 'a' }, 'np_journaled')).body;
-    for (let n = 0; n < 3; n++) await post('/api/sora-2-tvc/check-status', { taskId }, 'np_journaled');
-    expect((await get('/__admin/accounts/np_journaled/verdict')).body).toEqual({ ok: true, findings: [] });
-  });
-
-  it('finds polls after a response reported the end', async () => {
-    const { submit, poll, advance, verdict } = await createJournaledEmulator();
-    const taskId = await submit();
-    advance(3_600_000);
-    await poll(taskId);
-    expect((await verdict()).ok).toBe(true);
-    advance(10_000);
-    await poll(taskId);
-    expect((await verdict()).findings).toMatchObject([{ code: 'POLLED_AFTER_END', requests: ['3'] }]);
-  });
-
-  it('accepts polls that name finished tasks together with a running one', async () => {
-    const { post, core, account, verdict } = await createJournaledEmulator();
-    const shot = { prompt: 'p', generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' };
-    const shots = ['a', 'b'].map((id) => ({ ...shot, id }));
-    const { body } = await post('/api/veo-3/generate', { shots }, 'np_journaled');
-    const taskIds = body.shots.map(({ shotId, taskId }: Record<string, string>) => ({ shotId, taskId }));
-    const pollAll = async () => (await post('/api/veo-3/check-status', { taskIds }, 'np_journaled')).body.status;
-    for (const { taskId } of taskIds) {
-      core.timeline.advance(account('np_journaled').id, 10_000);
-      expect(await pollAll()).toBe('processing');
-      core.tasks.complete(account('np_journaled').id, taskId);
-    }
-    core.timeline.advance(account('np_journaled').id, 10_000);
-    expect(await pollAll()).toBe('completed');
-    expect(await verdict()).toEqual({ ok: true, findings: [] });
-    core.timeline.advance(account('np_journaled').id, 10_000);
-    expect(await pollAll()).toBe('completed');
-    expect((await verdict()).findings).toMatchObject([
-      { code: 'POLLED_AFTER_END', message: expect.stringMatching(/^Task task_\w+ and 1 more were polled/) },
-    ]);
-  });
-
-  it.each<[fault: string, effect: Effect]>([
-    ['truncated', { truncateAfter: 5 }],
-    ['malformed', { malformed: true }],
-    ['reset', { reset: true }],
-    ['empty', { empty: true }],
-    ['replaced by a canned response', { answer: { status: 200, text: '' } }],
-    ['replaced by an error', { errorCode: 'INTERNAL_ERROR' }],
-  ])('accepts an immediate retry after a poll whose response was %s', async (_fault, effect) => {
-    const { app, core, account, submit, advance, verdict } = await createJournaledEmulator();
-    const url = await app.listen({ port: 0, host: '127.0.0.1' });
-    const pollOnce = (taskId: string) =>
-      fetch(`${url}${CHECK}`, {
-        method: 'POST',
-        headers: { authorization: 'Bearer np_journaled', 'content-type': 'application/json' },
-        body: JSON.stringify({ taskId }),
-      })
-        .then((response) => response.json() as Promise<{ status: string }>)
-        .catch(() => undefined);
-    const taskId = await submit();
-    advance(3_600_000);
-    core.faults.add(account('np_journaled').id, { match: { endpoint: CHECK }, at: 'request', times: 5, effect });
-    for (let n = 0; n < 5; n++) expect((await pollOnce(taskId))?.status).not.toBe('completed');
-    expect((await verdict()).findings).toMatchObject([{ code: 'NEVER_COLLECTED' }]);
-    expect(await pollOnce(taskId)).toMatchObject({ status: 'completed' });
-    expect(await verdict()).toEqual({ ok: true, findings: [] });
-  });
-
-  it('accepts a second submission and an uncollected task if the response to the first was lost', async () => {
-    const { app, core, account, submit, advance, verdict, poll } = await createJournaledEmulator();
-    const url = await app.listen({ port: 0, host: '127.0.0.1' });
-    core.faults.add(account('np_journaled').id, { match: {}, at: 'accepted', times: 1, effect: { reset: true } });
-    const headers = { authorization: 'Bearer np_journaled', 'content-type': 'application/json' };
-    const body = JSON.stringify(VALID);
-    await expect(fetch(`${url}${GENERATE}`, { method: 'POST', headers, body })).rejects.toThrow();
-    const taskId = await submit();
-    advance(3_600_000);
-    await poll(taskId);
-    expect(await verdict()).toEqual({ ok: true, findings: [] });
-  });
-
-  it('finds requests before the Retry-After delay has passed', async () => {
-    const { post, createAccount, core, get } = await createTestEmulator();
-    const { id } = createAccount('np_journaled', { clock: { mode: 'frozen' }, rateLimit: 1 });
-    const findings = async () => (await get('/__admin/accounts/np_journaled/verdict')).body.findings;
-    for (let n = 0; n < 2; n++) await post(CHECK, { taskId: 'x' }, 'np_journaled');
-    core.timeline.advance(id, 3_600_000);
-    await post(CHECK, { taskId: 'x' }, 'np_journaled');
-    expect(await findings()).toEqual([]);
-    for (let n = 0; n < 2; n++) await post(CHECK, { taskId: 'x' }, 'np_journaled');
-    expect(await findings()).toMatchObject([{ code: 'IGNORED_RETRY_AFTER', requests: ['5'] }]);
-  });
-
-  it('finds a job that is submitted again while the first one is running', async () => {
-    const { submit, poll, advance, codes, verdict } = await createJournaledEmulator();
-    const first = await submit();
-    await submit({ ...VALID, prompt: 'another' });
-    advance(3_600_000);
-    await poll(first);
-    await submit();
-    expect(await codes()).toEqual(['NEVER_COLLECTED']);
-    await submit();
-    expect((await verdict()).findings[0]).toMatchObject({ code: 'DUPLICATE_SUBMIT', requests: ['1', '5'] });
-  });
-
-  it('finds tasks that are not collected within a minute of their end', async () => {
-    const { submit, advance, codes, verdict, core, account } = await createJournaledEmulator();
-    const taskId = await submit();
-    core.tasks.complete(account('np_journaled').id, taskId);
-    advance(60_000);
-    expect(await codes()).toEqual([]);
-    advance(1);
-    expect((await verdict()).findings).toEqual([
-      { code: 'NEVER_COLLECTED', message: expect.stringContaining(taskId), requests: ['1'] },
-    ]);
-  });
-
-  it('finds undocumented fields, including nested ones', async () => {
-    const { post, verdict } = await createJournaledEmulator();
-    const shot = (id: string) => ({
-      id,
-      prompt: 'a',
-      generationType: 'TEXT_2_VIDEO',
-      aspectRatio: '16:9',
-      fps: 24,
-    });
-    await post('/api/veo-3/generate', { shots: [shot('a'), shot('b')], quality: 'high' }, 'np_journaled');
-    await post(CHECK, { taskId: 'x', shotId: 'y' }, 'np_journaled');
-    const { findings } = await verdict();
-    expect(findings).toEqual([
-      {
-        code: 'UNDOCUMENTED_FIELD',
-        message: '/api/veo-3/generate has no field shots[].fps.',
-        requests: ['1'],
-      },
-      { code: 'UNDOCUMENTED_FIELD', message: '/api/veo-3/generate has no field quality.', requests: ['1'] },
-      {
-        code: 'UNDOCUMENTED_FIELD',
-        message: '/api/sora-2/check-status has no field shotId.',
-        requests: ['2'],
-      },
-    ]);
   });
 });

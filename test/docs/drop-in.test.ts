@@ -7,7 +7,7 @@ import { hasProgram, MAIN, startCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/drop-in.md'), 'utf8');
-const [first, second, third] = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, lines]) => lines!);
+const [first, second, third, fourth] = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, lines]) => lines!);
 
 /** Runs these lines in a shell and returns their output. */
 async function paste(lines: string): Promise<string> {
@@ -23,13 +23,20 @@ describe('docs/drop-in.md', () => {
     expect(await paste(first!)).toContain("'status': 'completed', 'videoUrl': 'https://nanophoto.ai/media/sora/task_");
   });
 
+  it.skipIf(!hasProgram('curl', '--version'))(
+    "has an example with the key of the vendor's samples that runs",
+    async () => {
+      expect(await paste(second!)).toContain('"errorCode":"TASK_NOT_FOUND"');
+    },
+  );
+
   it.skipIf(!hasProgram('curl', '--version'))('has a proxy example that runs', async () => {
     const { url } = await startCommand();
-    expect(await paste(second!.replace('http://127.0.0.1:6266', url))).toContain('"status":"processing"');
+    expect(await paste(third!.replace('http://127.0.0.1:6266', url))).toContain('"status":"processing"');
   });
 
   it.skipIf(!hasProgram('curl', '--version'))('has an HTTPS example that runs', async () => {
     const port = String(20_000 + (process.pid % 20_000));
-    expect(await paste(third!.replaceAll('7443', port))).toContain('{"status":"ok"}');
+    expect(await paste(fourth!.replaceAll('7443', port))).toContain('{"status":"ok"}');
   });
 });

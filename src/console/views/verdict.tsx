@@ -8,8 +8,12 @@ const ADVICE: Record<string, string> = {
   POLLED_TOO_OFTEN: 'Wait at least the recommended interval between polls.',
   POLLED_AFTER_END: 'Stop polling once the status is completed or failed.',
   IGNORED_RETRY_AFTER: 'After a 429, wait for the number of seconds in Retry-After.',
+  RETRIED_WITHOUT_BACKOFF: 'After each failure, wait longer before the next attempt, and give up after a few.',
   DUPLICATE_SUBMIT: 'Each submission is charged: look for the first task before submitting again.',
+  PAID_TWICE:
+    'A lost response may have been charged: wait long enough for it, and leave the decision to try again to a person.',
   NEVER_COLLECTED: 'The task was charged, but its result was never requested.',
+  FETCHED_AFTER_EXPIRY: 'Download a result when its task has completed, and store it: its URL does not last.',
   UNDOCUMENTED_FIELD: 'The real service may reject the field or interpret it differently.',
 };
 

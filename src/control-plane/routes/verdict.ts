@@ -1,6 +1,6 @@
 import type { HttpContext } from '../../http/context.ts';
 import { createRedactor } from '../../http/redaction.ts';
-import { lintClient } from '../client-lint.ts';
+import { lintClient } from '../client-lint/index.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { Verdict } from '../response-schemas.ts';

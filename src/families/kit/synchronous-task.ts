@@ -7,7 +7,7 @@ import type { HttpContext } from '../../http/context.ts';
 import { planOverridesFor, throwInjectedRefusal } from '../../http/faults/hooks.ts';
 import { InjectedError } from '../../http/faults/pending-faults.ts';
 import { getAccount } from '../../http/pipeline/request-state.ts';
-import { responseSignal } from '../../http/pipeline/response-lifecycle.ts';
+import { onFinished, responseSignal } from '../../http/pipeline/response-lifecycle.ts';
 
 /** The longest delay of a Node timer. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -31,6 +31,7 @@ export function startSynchronousTask(context: HttpContext, request: FastifyReque
   const { journalEntry: entry } = request.state;
   if (entry) {
     entry.synchronousTaskId = task.id;
+    onFinished(request, reply, () => entry.setEnded());
     core.transactions.undoOnRollback(() => {
       entry.synchronousTaskId = null;
     });

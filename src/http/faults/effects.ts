@@ -47,6 +47,8 @@ export function createEffects({ core, journal, streamLimit, stopping }: HttpCont
   }
 
   return {
+    recordAborted,
+
     /**
      * Applies a delay, a hang, a lost connection or an error, in this order.
      * @throws LostResponse when the client gets no response

@@ -107,7 +107,10 @@ export function createFaultHooks(context: HttpContext) {
         const { answer, ...effect } = fault.effect;
         const errorBody = await applyToAccepted(effect, request, reply);
         // The client disconnected meanwhile, and a text has been read to its end: there is nothing left to send.
-        if (isFinished) throw new LostResponse();
+        if (isFinished) {
+          effects.recordAborted(request, reply);
+          throw new LostResponse();
+        }
         if (entry && (answer || errorBody !== undefined)) entry.isReplaced = true;
         if (errorBody !== undefined) return errorBody;
         if (answer) payload = applyCannedResponse(answer as unknown as CannedResponse, request, reply);
@@ -225,6 +228,7 @@ export function recordFault({ core }: Pick<HttpContext, 'core'>, request: Fastif
   const { journalEntry: entry } = request.state;
   if (entry) {
     const { faults } = entry;
+    if (faults.length === 0) onFinished(request, request.state.reply, () => entry.setEnded());
     entry.addFault(fault);
     core.transactions.undoOnRollback(() => {
       entry.faults = faults;

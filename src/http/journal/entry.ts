@@ -30,6 +30,7 @@ export interface EntryOptions {
   marginLength: number;
   seq: number;
   atMs: number;
+  wallMs: number;
   mediaTaskId: string | null;
 }
 
@@ -53,6 +54,8 @@ export class Entry implements LogEntry {
   readonly seq: number;
   /** Time of the request on the account's clock. */
   readonly atMs: number;
+  /** Wall time of the request. */
+  readonly wallMs: number;
   readonly method: string;
   readonly path: string;
   /** Null: no response has been sent, or not yet. */
@@ -65,6 +68,11 @@ export class Entry implements LogEntry {
    * Requests after that one may depend on the response: a client can have read it before its end is known here.
    */
   deliveredAtSeq: number | null = null;
+  /**
+   * Number of the account's latest request when the connection ended without a complete response. Null: the response is
+   * pending or delivered. Recorded for requests with faults and synchronous tasks only.
+   */
+  lostAtSeq: number | null = null;
   #sentAtSeq = 0;
   /** Whether a fault replaced or corrupted the body, so that the client cannot learn the result from it. */
   isReplaced = false;
@@ -99,7 +107,7 @@ export class Entry implements LogEntry {
   warnings = NO_NAMES;
 
   /** Creates the entry and adds it to its log. */
-  constructor(request: FastifyRequest, { log, marginLength, seq, atMs, mediaTaskId }: EntryOptions) {
+  constructor(request: FastifyRequest, { log, marginLength, seq, atMs, wallMs, mediaTaskId }: EntryOptions) {
     const previous = log.last;
     previous?.releasePrevious();
     this.log = log;
@@ -107,6 +115,7 @@ export class Entry implements LogEntry {
     this.#previous = previous;
     this.seq = seq;
     this.atMs = atMs;
+    this.wallMs = wallMs;
     this.method = request.method;
     const path = getPathname(request);
     this.path = previous?.path === path ? previous.path : path;
@@ -196,6 +205,12 @@ export class Entry implements LogEntry {
   /** Records that the response has been sent completely. */
   setDelivered(): void {
     this.deliveredAtSeq = this.#sentAtSeq;
+  }
+
+  /** Records the end of the connection; the response is lost unless it has been sent completely. */
+  setEnded(): void {
+    // The log may have been cleared meanwhile.
+    if (this.deliveredAtSeq === null) this.lostAtSeq = this.log.last?.seq ?? this.seq;
   }
 
   /** Records the end of the request; without `setResponseHead`, the response was lost. */

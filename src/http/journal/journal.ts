@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Account } from '../../core/accounts/accounts.ts';
 import type { Core } from '../../core/core.ts';
+import { accountTimeMs } from '../../core/time/clock.ts';
 import { getMaxEncodedLength } from '../redaction.ts';
 import { BoundedLog, LogGroup } from './bounded-log.ts';
 import { Entry, getTaskIds } from './entry.ts';
@@ -63,7 +64,9 @@ export function createJournal(core: Core, maxEntries: number) {
       accountLogs.count += 1;
       const { marginLength, count: seq, requests, media } = accountLogs;
       const log = mediaTaskId === null ? requests : media;
-      return new Entry(request, { log, marginLength, seq, atMs: core.timeline.nowMs(account), mediaTaskId });
+      const wallMs = core.clock.nowMs();
+      const atMs = accountTimeMs(account, wallMs);
+      return new Entry(request, { log, marginLength, seq, atMs, wallMs, mediaTaskId });
     },
 
     /** Counts a request without a valid key. Such requests have no entry. */

@@ -147,6 +147,11 @@ export function registerResultRoutes(app: App, context: HttpContext, families: r
     recordResponse(context, request, reply, payload);
     done(null, payload);
   });
+  // Not called for a file that the client did not wait for, or that a fault truncated.
+  app.addHook('onResponse', (request, _reply, done) => {
+    request.state.journalEntry?.setDelivered();
+    done();
+  });
   const config = { errors: ERRORS };
   app.options(`${MEDIA_PREFIX}/*`, { config }, async (_request, reply) =>
     reply.code(204).headers(PREFLIGHT_HEADERS).send(),

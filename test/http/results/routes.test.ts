@@ -504,20 +504,6 @@ describe('result files in the journal', () => {
     expect((await get(`/__admin/accounts/${KEY}/verdict`)).body.ok).toBe(true);
   });
 
-  it('cause no finding right after a 429', async () => {
-    const emulator = await createTestEmulator();
-    const { post, get, core, account } = emulator;
-    const { taskId } = (await post('/api/sora-2/generate', ORDERS['sora-2'].body, 'np_test_limited')).body;
-    core.tasks.complete(account('np_test_limited').id, taskId);
-    const statuses = [];
-    for (let n = 0; n < 3; n++)
-      statuses.push((await post('/api/sora-2/check-status', { taskId: 'x' }, 'np_test_limited')).status);
-    expect(statuses).toEqual([404, 404, 429]);
-    expect((await get(`/media/sora/${taskId}.mp4`)).status).toBe(200);
-    const { findings } = (await get('/__admin/accounts/np_test_limited/verdict')).body;
-    expect(findings.filter(({ code }: { code: string }) => code === 'IGNORED_RETRY_AFTER')).toEqual([]);
-  });
-
   it('do not evict API requests', async () => {
     const { fetch, get, path } = await withVideo();
     for (let n = 0; n < 1005; n++) await fetch({ range: 'bytes=0-1' });

@@ -1,0 +1,77 @@
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { hasProgram, runCommand } from '../support/command.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const SAMPLES = join(import.meta.dirname, 'vendor-samples');
+const TYPESCRIPT_LOADER = join(import.meta.dirname, '../../node_modules/tsx/dist/loader.mjs');
+/** The key in all samples, which the pages ask readers to replace. The emulator has an account with it instead. */
+const PLACEHOLDER = 'YOUR_API_KEY';
+
+const hasCurl = hasProgram('curl', '--version');
+
+/** Patterns of the output of each page's programs, in the order of the page. */
+const OUTPUTS: Record<string, RegExp[]> = {
+  'prompt-generator': [/koi pond/, /Animate this landscape/, /\n\nFull prompt: .*futuristic cityscape/s],
+  'reverse-prompt': [/\|.*\|/, /\|.*\|/, /\|.*\|/],
+  'sora-2': [
+    /^\{"success":true,"status":"processing","taskId":"task_\w+"/,
+    /^\{"success":true,"status":"processing","taskId":"task_\w+"/,
+    /^Video URL: https:\/\/nanophoto\.ai\/\S+\.mp4\n$/m,
+    // The page's task id is an example.
+    /"errorCode":"TASK_NOT_FOUND"/,
+  ],
+  'veo-3': [
+    /^\{"status":"processing","shots":\[\{/,
+    /^\{"status":"processing","shots":\[\{/,
+    /^\{"status":"processing","shots":\[(?:\{[^}]*\},?){3}\]/,
+    /^Shot shot-1 Video URL: https:\/\/nanophoto\.ai\/\S+\.mp4\n$/m,
+    /"errorCode":"TASK_NOT_FOUND"/,
+  ],
+};
+
+/** Calls of functions that a page defines but does not call. */
+const CALLS: Record<string, string> = { 'prompt-generator': `\nawait generatePrompt("${PLACEHOLDER}");\n` };
+
+const PROGRAMS = Object.entries(OUTPUTS).flatMap(([page, outputs]) => {
+  const blocks = [...readFileSync(join(SAMPLES, `${page}.md`), 'utf8').matchAll(/^```(sh|ts)\n(.*?)^```$/gms)];
+  expect(blocks).toHaveLength(outputs.length);
+  return blocks.map(([, language, code], index) => {
+    const program = language === 'ts' ? `${code}${CALLS[page] ?? ''}` : code!;
+    return {
+      title: `${page}, program ${index + 1}`,
+      language: language as 'sh' | 'ts',
+      program,
+      output: outputs[index]!,
+    };
+  });
+});
+
+/** Runs a program under `exec`, in a directory with the video that one of the samples uploads. */
+async function run(language: 'sh' | 'ts', program: string, flags: string[]) {
+  const dir = tempDir();
+  copyFileSync(join(import.meta.dirname, '../uploads/tiny.mp4'), join(dir, 'your-video.mp4'));
+  writeFileSync(join(dir, 'seed.json'), JSON.stringify({ accounts: [{ key: PLACEHOLDER }] }));
+  writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
+  const file = join(dir, `sample.${language}`);
+  writeFileSync(file, program);
+  const command = language === 'ts' ? [process.execPath, '--import', TYPESCRIPT_LOADER, file] : ['sh', '-eu', file];
+  const execFlags = ['--seed-file', join(dir, 'seed.json'), '--report', '--fail-on-verdict', ...flags];
+  return runCommand(['exec', ...execFlags, '--', 'sh', '-euc', 'cd "$0"; exec "$@"', dir, ...command]).ended;
+}
+
+describe('programs of the vendor pages, unchanged, under exec --fail-on-verdict', () => {
+  it.for(PROGRAMS)('exit with 0 and without findings: $title', async ({ language, program, output }, { skip }) => {
+    skip(language === 'sh' && !hasCurl, 'curl is not installed');
+    const runs = [run(language, program, [])];
+    // Samples that poll wait for 5 s each time. At this speed, every task has ended before the first poll.
+    if (language === 'ts') runs.push(run(language, program, ['--clock', 'real', '--speed', '1000']));
+    for (const { code, stdout, stderr } of await Promise.all(runs)) {
+      expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^YOUR_API_KEY: [12] requests?, /m) });
+      expect(stderr).toContain('verdict: no findings');
+      expect(stderr).not.toContain('got 401');
+      expect(stdout).toMatch(output);
+    }
+  });
+});
