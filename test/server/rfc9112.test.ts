@@ -241,6 +241,7 @@ describe('RFC 9112 message bodies', () => {
 describe('RFC 9112 connections', () => {
   it.each<Case>([
     ['section 9.3: HTTP/1.1 connections persist', POLL.concat('Content-Length: 14\r\n\r\n', BODY) + LAST, [POLLED, OK]],
+    ['section 9.3: connections persist after a body that is not JSON', sized('14', '{"taskId":"x"]') + LAST, [400, OK]],
     ['section 9.3: HTTP/1.0 connections close after the response', 'GET /health HTTP/1.0\r\n\r\n', [OK]],
     [
       'section 9.3: HTTP/1.0 connections persist with keep-alive',

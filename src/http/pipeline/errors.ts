@@ -45,6 +45,10 @@ export function sendError(
   if (rendered.status >= 500 && !isExpected(error)) request.log.error({ err: error }, 'request failed');
   request.state.errorCode = rendered.errorCode;
   request.state.logReason = error.message;
+  // Fastify closes the connection after each error of a body parser, although the whole body may have arrived.
+  if (request.raw.complete && error instanceof EmulatorError && error.code !== 'MALFORMED_REQUEST') {
+    reply.removeHeader('connection');
+  }
   void reply.code(rendered.status).type('application/json; charset=utf-8').send(rendered.body);
 }
 
