@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from '../http/context.ts';
 import { registerStaticPage } from './static-page.ts';
 
@@ -33,3 +34,11 @@ export const registerConsolePage = (app: App, dir: string): void =>
       'cross-origin-resource-policy': 'same-origin',
     },
   });
+
+/** Whether a browser requests the page at `/`, which the API does not have. Other clients do not accept HTML. */
+export const isPageRequest = ({ method, url, headers }: FastifyRequest): boolean =>
+  url === '/' && (method === 'GET' || method === 'HEAD') && headers.accept?.includes('text/html') === true;
+
+/** Redirects to the console, by a relative URL because a balancer may serve the emulator below a prefix. */
+export const redirectToConsole = (reply: FastifyReply): FastifyReply =>
+  reply.header('vary', 'accept').redirect('console', 302);
