@@ -33,6 +33,7 @@ describe.skipIf(process.platform === 'win32')('directory of detached emulators',
     expect([openStateDir(), openStateDir()]).toEqual([path(), path()]);
   });
 
+  // id: state-dir-open-refused
   it('is refused when other users may enter it', () => {
     mkdirSync(path());
     for (const mode of [0o755, 0o710, 0o702]) {
@@ -41,6 +42,7 @@ describe.skipIf(process.platform === 'win32')('directory of detached emulators',
     }
   });
 
+  // id: state-dir-link-refused
   it('is refused when it is a link or a file', () => {
     const target = join(dir, 'target');
     mkdirSync(target, { mode: 0o700 });
@@ -48,6 +50,7 @@ describe.skipIf(process.platform === 'win32')('directory of detached emulators',
     expect(openStateDir).toThrow(sentence());
   });
 
+  // id: state-dir-foreign-refused
   it('is refused when it belongs to another user', () => {
     openStateDir();
     const uid = process.getuid!();

@@ -117,12 +117,10 @@ describe.skipIf(process.platform !== 'linux')('start --detach', () => {
     expect(await refused('start', '--detach', '--port', '0')).toContain(`${stateDir} is not a directory of this user`);
   });
 
-  it('starts no emulator when it is killed before the emulator is ready', async () => {
-    const { dir, run } = createShell();
+  /** Runs the command, whose emulator waits for a lock until `release` is called. */
+  async function startLocked({ dir, run }: ReturnType<typeof createShell>) {
     const data = tempDir();
-    const file = join(data, 'emulator.sqlite');
-    const other = new Database(file);
-    // The emulator waits for this lock.
+    const other = new Database(join(data, 'emulator.sqlite'));
     other.exec('BEGIN EXCLUSIVE');
     const { child, ended } = run(['start', '--detach', '--port', '0', '--data-dir', data]);
     const findPids = () =>
@@ -135,11 +133,33 @@ describe.skipIf(process.platform !== 'linux')('start --detach', () => {
         }
       });
     await vi.waitUntil(() => findPids().length === 1, { timeout: 20_000, interval: 20 });
+    const [pid] = findPids();
+    const release = () => {
+      other.exec('ROLLBACK');
+      other.close();
+    };
+    return { child, ended, pid: Number(pid), release };
+  }
+
+  it('starts no emulator when it is killed before the emulator is ready', async () => {
+    const { child, ended, pid, release } = await startLocked(createShell());
     child.kill('SIGKILL');
     await ended;
-    other.exec('ROLLBACK');
-    other.close();
-    await vi.waitUntil(() => findPids().length === 0, { timeout: 20_000, interval: 20 });
+    release();
+    await vi.waitUntil(() => !isRunning(pid), { timeout: 20_000, interval: 20 });
+  });
+
+  it('exits with 2 when the emulator is killed before it is ready', async () => {
+    const shell = createShell();
+    const { ended, pid, release } = await startLocked(shell);
+    process.kill(pid, 'SIGKILL');
+    expect(await ended).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: 'nanophoto-emulator: The emulator ended before it was ready.\n',
+    });
+    release();
+    expect(readdirSync(shell.stateDir)).toEqual([]);
   });
 });
 
@@ -179,6 +199,7 @@ describe.skipIf(process.platform !== 'linux')('stop', () => {
     expect(child.exitCode).toBe(null);
   });
 
+  // id: stale-socket-harmless
   it('does not mistake the socket file of a killed emulator for a running one', async () => {
     const { start, refused, run, stateDir } = createShell();
     const { at, port, pid } = await start();
@@ -208,6 +229,7 @@ describe('wait', () => {
 });
 
 describe.skipIf(process.platform !== 'linux')('env', () => {
+  // id: env-values-quoted
   it('prints only export lines, with the URL and the first key', async () => {
     const { start, run, dir } = createShell();
     const seed = join(dir, 'seed.json');

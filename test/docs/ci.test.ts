@@ -149,16 +149,16 @@ describe.skipIf(!hasProgram('bash', '--version') || !hasProgram('curl', '--versi
   });
 
   it.each([
-    ['ci', 'others', 'Submit and poll a video'],
-    ['release', 'package', 'Run one flow with the tarball in an empty directory'],
-  ])('%s has a flow that runs', async (file, job, name) => {
+    ['ci', 'others', 'Submit and poll a video', '"status":"completed"'],
+    ['release', 'package', 'Run one flow with the tarball in an empty directory', '"taskId":'],
+  ])('%s has a flow that runs', async (file, job, name, part) => {
     const { run, port, dir } = await createShell();
     writeFileSync(join(dir, 'nanophoto-emulator-0.1.0.tgz'), '');
     const { steps } = parse(read(`.github/workflows/${file}.yml`)).jobs[job];
     const flow: string = steps.find((step: { name: string }) => step.name === name).run;
     const lines = flow.replaceAll('node dist/main.js', 'nanophoto-emulator').replaceAll('6266', port);
-    expect(await run(`${lines}\n${isStopped}`)).toMatch(
-      /"status":"(completed|processing)"[\s\S]*\nstopped\n$|"taskId":"[\s\S]*stopped\n$/,
-    );
+    const output = await run(`${lines}\n${isStopped}`);
+    expect(output).toContain(part);
+    expect(output).toMatch(/stopped\n$/);
   });
 });

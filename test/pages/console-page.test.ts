@@ -50,9 +50,11 @@ describe('console page', () => {
   it.each(['GET', 'HEAD'])('is where %s / leads a browser, also below a prefix', async (method) => {
     const { send } = await createTestEmulator();
     const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
-    const response = await send(method, '/', { key: null, headers: { accept } });
-    expect([response.status, response.text]).toEqual([302, '']);
-    expect(response.headers).toMatchObject({ location: 'console', vary: 'accept' });
+    for (const url of ['/', '/?from=bookmark']) {
+      const response = await send(method, url, { key: null, headers: { accept } });
+      expect([response.status, response.text]).toEqual([302, '']);
+      expect(response.headers).toMatchObject({ location: 'console', vary: 'accept' });
+    }
   });
 
   it('does not replace the error that API clients get for / and unknown paths', async () => {

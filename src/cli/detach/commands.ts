@@ -40,7 +40,7 @@ async function noneDetached(config: Config): Promise<SetupError> {
   const { port } = config;
   if (await isReady(config)) {
     return new SetupError(
-      `The emulator on port ${port} was not started by start --detach of this user and TMPDIR; stop it where it was started.`,
+      `The emulator on port ${port} was not started by start --detach of this user and this TMPDIR; stop it where it was started.`,
     );
   }
   return new SetupError(

@@ -17,7 +17,7 @@ async function run(config: Config): Promise<void> {
     const emulator = { ...ready, pid: process.pid };
     await serveControlSocket(Number(new URL(ready.url).port), emulator, once(stop));
     process.off('disconnect', stop);
-    process.send!({ emulator } satisfies DetachedReport);
+    process.send!({ emulator } satisfies DetachedReport, (error: Error | null) => error && stop());
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     process.send!({ error: error.message } satisfies DetachedReport, () => process.exit(2));

@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SetupError } from '../../core/errors.ts';
@@ -7,8 +6,8 @@ import { DETACHED_FILE } from '../../paths.ts';
 import type { Config } from '../../settings/config.ts';
 import { alreadyRuns, type DetachedEmulator, findDetached, openStateDir } from './control-socket.ts';
 
-/** Message of the detached process: the emulator that is ready, or the sentence of a SetupError. */
-export type DetachedReport = { emulator: DetachedEmulator } | { error: string };
+/** Message of the detached process: the emulator that is ready, or the sentence of a SetupError, if there is one. */
+export type DetachedReport = { emulator: DetachedEmulator } | { error: string | undefined };
 
 /**
  * Starts an emulator in a process of its own, which outlives this one. Resolves when it is ready.
@@ -28,17 +27,26 @@ export async function startDetached(config: Config): Promise<DetachedEmulator & 
     serialization: 'advanced',
   });
   closeSync(fd);
-  child.send(config);
-  const ended = once(child, 'exit').then((): DetachedReport => {
-    const hasOutput = statSync(log).size > 0;
-    return { error: `The emulator ended before it was ready${hasOutput ? `; ${log} says why` : ''}.` };
-  });
-  const report = await Promise.race([once(child, 'message').then(([message]) => message as DetachedReport), ended]);
+  const report = await readReport(child, config);
   if ('error' in report) {
-    if (statSync(log).size === 0) rmSync(log, { force: true });
-    throw new SetupError(report.error);
+    const hasOutput = statSync(log).size > 0;
+    if (!hasOutput) rmSync(log, { force: true });
+    const reason = hasOutput ? `; ${log} says why` : '';
+    throw new SetupError(report.error ?? `The emulator ended before it was ready${reason}.`);
   }
   child.disconnect();
   child.unref();
   return { ...report.emulator, port: Number(new URL(report.emulator.url).port), log };
+}
+
+/** Sends the settings to the detached process and waits until it is ready or has ended. */
+function readReport(child: ChildProcess, config: Config): Promise<DetachedReport> {
+  return new Promise((resolve) => {
+    child.on('message', (report: DetachedReport) => resolve(report));
+    // After 'close', unlike after 'exit', all messages have arrived.
+    child.on('close', () => resolve({ error: undefined }));
+    child.on('error', ({ message }) => resolve({ error: `The emulator cannot be started: ${message}.` }));
+    // A process that does not receive them ends.
+    child.send(config, () => {});
+  });
 }
