@@ -116,6 +116,12 @@ describe.skipIf(!hasProgram('bash', '--version') || !hasProgram('curl', '--versi
     expect(await run(`${find('Stop the emulator')}\n${isStopped}`, later)).toBe('stopped\n');
   });
 
+  it('fails for an unknown command', async () => {
+    const { run } = await createShell();
+    const stdout = '::error::The input command must be start or stop, not "restart".\n';
+    await expect(run(find('Check the command'), { COMMAND: 'restart' })).rejects.toMatchObject({ code: 2, stdout });
+  });
+
   it('fails when the emulator cannot start', async () => {
     const { run } = await createShell();
     const failure = run(find('Start the emulator'), { PORT: '0', ARGS: '--speed fast' });
