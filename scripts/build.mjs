@@ -26,7 +26,11 @@ const preload = await build({
 });
 const program = await build({
   ...common,
-  entryPoints: ['src/main.ts', 'src/index.ts'],
+  entryPoints: {
+    main: 'src/main.ts',
+    index: 'src/index.ts',
+    detached: 'src/cli/detach/detached-process.ts',
+  },
   outdir: 'dist',
   splitting: true,
   chunkNames: 'chunk-[name]-[hash]',

@@ -2,8 +2,10 @@
 import { type Command, readCommand } from './cli/arguments.ts';
 import { readCaCertificate } from './cli/ca.ts';
 import { formatConfig } from './cli/config.ts';
+import { formatEnv, stop } from './cli/detach/commands.ts';
+import { startDetached } from './cli/detach/start-detached.ts';
 import { exec } from './cli/exec/exec.ts';
-import { isReady } from './cli/healthcheck.ts';
+import { isReady, waitUntilReady } from './cli/healthcheck.ts';
 import { formatHelp } from './cli/help.ts';
 import { start } from './cli/start.ts';
 import { toPrintableLine } from './core/control-chars.ts';
@@ -18,9 +20,20 @@ try {
   process.exit(2);
 }
 
-async function run({ name, config, env, warnings, exec: options, args = [] }: Command): Promise<void> {
+async function run(command: Command): Promise<void> {
+  const {
+    name,
+    config,
+    env,
+    warnings,
+    exec: options,
+    detach = false,
+    proxy = false,
+    timeoutMs = 0,
+    args = [],
+  } = command;
   // A reader that closes the pipe early, such as head, is not an error.
-  if (name !== 'start' && name !== 'exec') process.stdout.on('error', () => {});
+  if (detach || (name !== 'start' && name !== 'exec')) process.stdout.on('error', () => {});
   switch (name) {
     case 'help':
       return print(formatHelp());
@@ -37,7 +50,15 @@ async function run({ name, config, env, warnings, exec: options, args = [] }: Co
       return process.exit(await exec(config, options!));
     case 'start':
       setFontconfig(env);
-      return start(config, warnings);
+      if (!detach) return void (await start(config, warnings));
+      for (const warning of warnings) process.stderr.write(`nanophoto-emulator: ${toPrintableLine(warning)}\n`);
+      return print(JSON.stringify(await startDetached(config)));
+    case 'wait':
+      return waitUntilReady(config, timeoutMs);
+    case 'stop':
+      return stop(config);
+    case 'env':
+      return print(await formatEnv(config, proxy, env));
     // The tools are imported on demand: loading their packages would slow down the start of the emulator.
     case 'verify':
       return (await import('./cli/verify.ts')).runVerify(args, env);

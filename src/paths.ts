@@ -8,6 +8,8 @@ export const MIGRATIONS_DIR = fromRoot('migrations');
 export const FIXTURES_DIR = fromRoot('fixtures');
 /** Built from src/cli/exec/preload.ts. */
 export const PRELOAD_FILE = fromRoot('dist/preload.cjs');
+/** Built from src/cli/detach/detached-process.ts. */
+export const DETACHED_FILE = fromRoot('dist/detached.js');
 /** Built by scripts/docs-page.mjs. */
 export const REFERENCE_DIR = fromRoot('dist/reference');
 /** Built from src/console/. */

@@ -42,7 +42,7 @@ const LAYERS: Record<string, Layer> = {
   },
   'families/shared': { imports: ['families/kit', 'http', 'rendering', 'core'], packages: /^(zod$|fastify$)/ },
   'families/kit': { imports: ['http', 'rendering', 'core'], packages: /^(node:stream$|zod$|fastify$)/ },
-  pages: { imports: ['http', 'core'], packages: /^(node:|negotiator$)/ },
+  pages: { imports: ['http', 'core'], packages: /^(node:|fastify$|negotiator$)/ },
   openapi: { imports: ['http', 'core'], packages: /^(node:|zod$)/ },
   http: {
     imports: ['rendering', 'core'],

@@ -13,7 +13,7 @@ import {
 import { SETTINGS } from '../settings/settings.ts';
 
 /** Subcommands that run or configure an emulator and take its settings as flags. */
-const EMULATOR_COMMANDS = ['start', 'exec', 'ca', 'healthcheck', 'config'] as const;
+const EMULATOR_COMMANDS = ['start', 'wait', 'stop', 'env', 'exec', 'ca', 'healthcheck', 'config'] as const;
 /** Subcommands with flags of their own. */
 const TOOL_COMMANDS = ['verify', 'drift', 'import'] as const;
 
@@ -25,6 +25,12 @@ export interface Command {
   env: NodeJS.ProcessEnv;
   /** Only for `exec`. */
   exec?: ExecOptions;
+  /** Only for `start`: whether the emulator runs in a process of its own, in the background. */
+  detach?: boolean;
+  /** Only for `env`: whether to print the variables that redirect https://nanophoto.ai as well. */
+  proxy?: boolean;
+  /** Only for `wait`. */
+  timeoutMs?: number;
   /** Unparsed arguments of a subcommand with flags of its own. */
   args?: readonly string[];
   /** Problems to log that do not prevent the start. */
@@ -41,7 +47,19 @@ export interface ExecOptions {
   failOnVerdict: boolean;
 }
 
-const EXEC_FLAGS = ['report', 'fail-on-verdict'] as const;
+/** Flags of one subcommand, in addition to the settings. */
+const COMMAND_FLAGS = {
+  detach: { command: 'start', type: 'boolean' },
+  'timeout-ms': { command: 'wait', type: 'string' },
+  proxy: { command: 'env', type: 'boolean' },
+  report: { command: 'exec', type: 'boolean' },
+  'fail-on-verdict': { command: 'exec', type: 'boolean' },
+} as const;
+const DEFAULT_TIMEOUT_MS = 30_000;
+const TIMEOUT_EXPECTS = 'a whole number from 0 to 999999999';
+/** Subcommands for an emulator that is already running. */
+const ADDRESSED_COMMANDS: readonly string[] = ['wait', 'stop', 'env'];
+
 /** Defaults of `exec`: a free port, little output, no waiting for tasks, and a journal large enough for any run. */
 const EXEC_DEFAULTS: Flags = { port: '0', 'log-level': 'warn', clock: 'auto', 'journal-entries': '100000' };
 /** Settings that `exec` ignores in its environment: they may be meant for another emulator that the program starts. */
@@ -88,15 +106,36 @@ export function readCommand(
     flags['seed-file'] ??= flags.seed;
     delete flags.seed;
   }
-  for (const flag of EXEC_FLAGS) {
-    if (flags[flag] && name !== 'exec') throw new SetupError(`--${flag} is only valid with exec; leave it out.`);
+  for (const [flag, { command }] of Object.entries(COMMAND_FLAGS)) {
+    if (flags[flag] !== undefined && name !== command) {
+      throw new SetupError(`--${flag} is only valid with ${command}; leave it out.`);
+    }
   }
   if (name === 'exec') return readExec(flags, env, [program!, ...args]);
   const warnings = Object.keys(env)
     .filter((variable) => variable.startsWith(ENV_PREFIX) && !SETTING_NAMES.map(toEnvVariable).includes(variable))
     .filter((variable) => !SERVICE_VARIABLE.test(variable))
     .map((variable) => `${variable} is not a setting and has no effect; --help lists the settings.`);
-  return { name, env, config: readConfig(flags, env), warnings };
+  const config = readConfig(flags, env);
+  if (config.port === 0 && ADDRESSED_COMMANDS.includes(name)) {
+    throw new SetupError(`${name} needs the port of a running emulator; write --port and the port that start printed.`);
+  }
+  const { detach = false, proxy = false, 'timeout-ms': timeout } = flags;
+  return {
+    name,
+    env,
+    config,
+    detach: detach === true,
+    proxy: proxy === true,
+    timeoutMs: readTimeout(timeout),
+    warnings,
+  };
+}
+
+function readTimeout(value: Flags[string]): number {
+  if (value === undefined) return DEFAULT_TIMEOUT_MS;
+  if (/^\d{1,9}$/.test(String(value))) return Number(value);
+  throw new SetupError(`--timeout-ms must be ${TIMEOUT_EXPECTS}, not "${value}".`);
 }
 
 const isEmulatorCommand = (name: string): name is EmulatorCommand =>
@@ -131,7 +170,7 @@ function parseFlags(argv: readonly string[]): { flags: Flags; positionals: strin
         ...Object.fromEntries(SETTING_NAMES.map((name) => [name, { type: 'string' as const }])),
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' },
-        ...Object.fromEntries(EXEC_FLAGS.map((flag) => [flag, { type: 'boolean' as const }])),
+        ...COMMAND_FLAGS,
       },
       allowPositionals: true,
     });
@@ -142,7 +181,8 @@ function parseFlags(argv: readonly string[]): { flags: Flags; positionals: strin
     if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
       throw new SetupError(`Unknown flag ${flag}; nanophoto-emulator --help lists the flags.`);
     }
-    const expects = SETTINGS[flag.replace(/^-+/, '') as SettingName]?.expects;
+    const name = flag.replace(/^-+/, '');
+    const expects = name === 'timeout-ms' ? TIMEOUT_EXPECTS : SETTINGS[name as SettingName]?.expects;
     throw new SetupError(expects ? `${flag} needs a value: ${expects}.` : `${flag} takes no value.`);
   }
 }

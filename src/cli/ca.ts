@@ -15,7 +15,12 @@ const TIMEOUT_MS = 10_000;
  */
 export async function readCaCertificate(config: Config): Promise<string> {
   if (config.dataDir !== undefined) return (await openAuthority(config.dataDir)).certificate;
-  const url = `${toLocalUrl(config)}/ca.pem`;
+  return fetchCaCertificate(toLocalUrl(config));
+}
+
+/** Fetches the CA certificate of the emulator at `emulatorUrl`. @throws SetupError as `readCaCertificate` does */
+export async function fetchCaCertificate(emulatorUrl: string): Promise<string> {
+  const url = `${emulatorUrl}/ca.pem`;
   const response = await request(url, {}, TIMEOUT_MS).catch(() => undefined);
   if (response?.status === 200) return parseCertificate(response.text, url);
   throw new SetupError(`No emulator responds at ${url}; start one, set --host and --port, or set --data-dir.`);

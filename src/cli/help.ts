@@ -12,6 +12,10 @@ export function formatHelp(): string {
   return `nanophoto-emulator: a self-hosted emulator of the NanoPhoto.AI API
 
 Usage: nanophoto-emulator [start] [flags]               start the emulator
+       nanophoto-emulator start --detach [flags]        start it in the background and print its URL and pid as JSON
+       nanophoto-emulator wait [flags]                  wait until an emulator is ready at --host and --port
+       nanophoto-emulator stop [flags]                  stop the emulator that start --detach started at --port
+       nanophoto-emulator env [flags]                   print "export" lines for a shell that uses that emulator
        nanophoto-emulator exec [flags] -- <command> …   run a command with an emulator of its own
        nanophoto-emulator ca [flags]                    print the CA certificate that clients must trust
        nanophoto-emulator healthcheck [flags]           exit with 0 if an emulator is ready at --host and --port, else 1
@@ -25,6 +29,10 @@ Every flag can be set by an environment variable, for example --data-dir by ${to
 Flags take precedence. PORT sets the port, too.
 
 ${settings.join('\n')}
+
+${formatFlag('detach', 'only start: return when the emulator is ready; it runs until stop')}
+${formatFlag('timeout-ms', 'only wait: exit with 2 if no emulator is ready after this time (default 30000)')}
+${formatFlag('proxy', 'only env: print also what redirects https://nanophoto.ai to the emulator, as exec sets it')}
 
 exec keeps everything in memory and listens on a free port. Its defaults are --clock auto and --log-level warn.
 Flags of exec:

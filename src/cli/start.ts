@@ -1,15 +1,24 @@
+import { systemClock } from '../core/time/clock.ts';
 import { packageVersion } from '../paths.ts';
 import { openEmulator } from '../server/emulator.ts';
 import { createLogger } from '../server/logger.ts';
 import type { Config } from '../settings/config.ts';
 
-/** Starts an emulator that runs until SIGTERM or SIGINT. @throws SetupError when it cannot start */
-export async function start(config: Config, warnings: readonly string[]): Promise<void> {
+/** Ctrl-C sends its signal once from the terminal, which reaches all processes, and once from npm, which forwards it. */
+const REPEATED_SIGNAL_MS = 1000;
+
+/**
+ * Starts an emulator that runs until SIGTERM or SIGINT. Resolves when it is ready.
+ *
+ * @throws SetupError when it cannot start
+ */
+export async function start(config: Config, warnings: readonly string[]) {
   const { logger, flush } = await createLogger(config);
   // Registered before anything is opened: PID 1 of a container ignores signals that it has no handler for.
   const stop = (signal: NodeJS.Signals) => {
-    // A second signal exits at once.
-    process.once(signal, () => process.exit(1));
+    // A later signal exits at once.
+    process.on(signal, () => {});
+    systemClock.after(REPEATED_SIGNAL_MS, () => process.once(signal, () => process.exit(1)));
     logger.info({ signal }, 'stopping');
     void opening
       .then((emulator) => emulator.close())
@@ -25,16 +34,15 @@ export async function start(config: Config, warnings: readonly string[]): Promis
   // A program that asked for any free port has to learn which one it is, even if it wants few lines.
   const isPortUnknown = config.port === 0 || config.httpsPort === 0;
   const level = isPortUnknown && !logger.isLevelEnabled('info') ? config.logLevel : 'info';
-  logger[level](
-    {
-      url,
-      ...(config.httpsPort !== undefined && { httpsPort: emulator.httpsPort() }),
-      data: config.dataDir ?? 'in memory',
-      firstKey: emulator.firstKey ?? null,
-      version: packageVersion(),
-    },
-    `ready at ${url}`,
-  );
+  const ready = {
+    url,
+    ...(config.httpsPort !== undefined && { httpsPort: emulator.httpsPort()! }),
+    data: config.dataDir ?? 'in memory',
+    firstKey: emulator.firstKey ?? null,
+    version: packageVersion(),
+  };
+  logger[level](ready, `ready at ${url}`);
   // After the ready line, which test harnesses expect first.
   for (const warning of warnings) logger.warn(warning);
+  return ready;
 }

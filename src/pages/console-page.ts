@@ -1,4 +1,6 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from '../http/context.ts';
+import { getPathname } from '../http/urls.ts';
 import { registerStaticPage } from './static-page.ts';
 
 /**
@@ -33,3 +35,13 @@ export const registerConsolePage = (app: App, dir: string): void =>
       'cross-origin-resource-policy': 'same-origin',
     },
   });
+
+/** Whether a browser requests the page at `/`, which the API does not have. Other clients do not accept HTML. */
+export const isPageRequest = (request: FastifyRequest): boolean =>
+  (request.method === 'GET' || request.method === 'HEAD') &&
+  getPathname(request) === '/' &&
+  request.headers.accept?.includes('text/html') === true;
+
+/** Redirects to the console, by a relative URL because a balancer may serve the emulator below a prefix. */
+export const redirectToConsole = (reply: FastifyReply): FastifyReply =>
+  reply.header('vary', 'accept').redirect('console', 302);

@@ -27,7 +27,7 @@ import { onFinished } from '../http/pipeline/response-lifecycle.ts';
 import { type ZodTypeProvider, zodValidator } from '../http/pipeline/validation.ts';
 import { registerResultRoutes } from '../http/results/routes.ts';
 import { registerVendorDocument } from '../openapi/routes.ts';
-import { registerConsolePage } from '../pages/console-page.ts';
+import { isPageRequest, redirectToConsole, registerConsolePage } from '../pages/console-page.ts';
 import { registerDocsPage } from '../pages/docs-page.ts';
 import { CONSOLE_DIR, REFERENCE_DIR } from '../paths.ts';
 import type { Authority } from '../proxy/certificate-authority.ts';
@@ -302,6 +302,7 @@ async function registerAuthentication(api: App, context: HttpContext, settings: 
   const countRequest = api.rateLimit();
   const notFound = createNotFoundHandler(api);
   api.addHook('onRequest', (request, reply, done) => {
+    if (request.is404 && isPageRequest(request)) return void redirectToConsole(reply);
     authenticate(request);
     if (!request.is404) return done();
     countRequest

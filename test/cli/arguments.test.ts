@@ -13,6 +13,36 @@ describe('arguments', () => {
   });
 });
 
+describe('flags of one command', () => {
+  it('are rejected for other commands, and read for their own', () => {
+    expect(readError(['--report'])).toBe('--report is only valid with exec; leave it out.');
+    expect(readError(['exec', '--detach', '--', 'true'])).toBe('--detach is only valid with start; leave it out.');
+    expect(readError(['stop', '--proxy'])).toBe('--proxy is only valid with env; leave it out.');
+    expect(readError(['healthcheck', '--timeout-ms', '1'])).toBe('--timeout-ms is only valid with wait; leave it out.');
+    expect(readCommand(['--detach'], {})).toMatchObject({ name: 'start', detach: true });
+    expect(readCommand(['env', '--proxy'], {})).toMatchObject({ name: 'env', proxy: true });
+    expect(readCommand(['wait'], {})).toMatchObject({ name: 'wait', timeoutMs: 30_000 });
+    expect(readCommand(['wait', '--timeout-ms', '0'], {})).toMatchObject({ timeoutMs: 0 });
+  });
+
+  it('include a timeout, which must be a whole number', () => {
+    const expected = 'a whole number from 0 to 999999999';
+    for (const value of ['', '1s', '-1', '1.5', '1000000000']) {
+      expect(readError(['wait', `--timeout-ms=${value}`])).toBe(`--timeout-ms must be ${expected}, not "${value}".`);
+    }
+    expect(readError(['wait', '--timeout-ms'])).toBe(`--timeout-ms needs a value: ${expected}.`);
+  });
+});
+
+describe('wait, stop and env', () => {
+  it.each(['wait', 'stop', 'env'])('%s takes the default port, and rejects port 0', (name) => {
+    expect(readCommand([name], {}).config.port).toBe(6266);
+    expect(readCommand([name], { NANOPHOTO_EMULATOR_PORT: '7000' }).config.port).toBe(7000);
+    const sentence = 'needs the port of a running emulator; write --port and the port that start printed.';
+    expect(readError([name, '--port', '0'])).toBe(`${name} ${sentence}`);
+  });
+});
+
 describe('settings of exec', () => {
   const exec = (flags: string[] = [], env: Record<string, string> = {}) =>
     readCommand(['exec', ...flags, '--', 'true'], env);

@@ -22,6 +22,19 @@ function findOpenFile(pid: number, fd: string): string | undefined {
   }
 }
 
+/** Sends a request whose body never arrives: a graceful shutdown waits for it for 1.5 s. */
+async function sendUnfinishedRequest(url: string): Promise<void> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.on('error', () => {});
+  socket.write(
+    `POST ${GENERATE} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer np_test_default\r\n` +
+      'Content-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n',
+  );
+  // The 100 Continue shows that the emulator has the request headers.
+  await once(socket, 'data');
+}
+
 describe('the command', () => {
   it('starts, logs its URL and responds', async () => {
     const { ready, url } = await startCommand();
@@ -110,17 +123,26 @@ describe('the command', () => {
 
   it('shuts down although a client never finishes its request', async () => {
     const { child, ended, url } = await startCommand();
-    const socket = connect(Number(new URL(url).port), '127.0.0.1');
-    socket.on('error', () => {});
-    socket.write(
-      `POST ${GENERATE} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer np_test_default\r\n` +
-        'Content-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n',
-    );
-    // The 100 Continue shows that the emulator has the request headers.
-    await once(socket, 'data');
+    await sendUnfinishedRequest(url);
     child.kill('SIGTERM');
     expect(await ended).toMatchObject({ code: 0, stderr: '' });
-    socket.destroy();
+  });
+
+  it('shuts down gracefully on a Ctrl-C that npm repeats, and at once on a later one', async () => {
+    const npm = await startCommand();
+    await sendUnfinishedRequest(npm.url);
+    npm.child.kill('SIGINT');
+    await vi.waitUntil(() => npm.lines().some(({ msg }) => msg === 'stopping'), { interval: 1 });
+    npm.child.kill('SIGINT');
+    expect((await npm.ended).code).toBe(0);
+
+    const user = await startCommand();
+    await sendUnfinishedRequest(user.url);
+    await vi.waitUntil(() => !user.child.kill('SIGINT') || user.child.exitCode !== null, {
+      timeout: 20_000,
+      interval: 20,
+    });
+    expect((await user.ended).code).toBe(1);
   });
 
   it('keeps tasks, credits and rate limits in its data directory across a graceful shutdown', async () => {

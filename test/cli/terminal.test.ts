@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import { promisify, stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { hasProgram, MAIN } from '../support/command.ts';
 
@@ -75,27 +75,33 @@ describe.skipIf(!hasPython)('exec in a terminal', () => {
   );
 });
 
-/** Starts the emulator in a terminal and prints its first line. */
-const FIRST_LINE = `
+/** Starts the emulator in a terminal and prints what it writes until the line about its data. */
+const READY_MESSAGE = `
 import os, pty, signal, sys
 pid, terminal = pty.fork()
 if pid == 0:
     os.execv(sys.argv[1], sys.argv[1:])
 output = b''
-while b'\\n' not in output:
+while b'data ' not in output:
     output += os.read(terminal, 4096)
 os.kill(pid, signal.SIGKILL)
 sys.stdout.buffer.write(output)
 `;
 
 describe.skipIf(!hasPython)('the emulator in a terminal', () => {
-  it('prints its URL and the URL of the console', async () => {
-    const args = ['-c', FIRST_LINE, process.execPath, MAIN, '--port', '0'];
+  it('prints its URL, the console, the first key and where its data is, one per line', async () => {
+    const args = ['-c', READY_MESSAGE, process.execPath, MAIN, '--port', '0', '--https-port', '0'];
     const { stdout } = await promisify(execFile)('python3', args, {
       env: { PATH: process.env.PATH! },
       timeout: 20_000,
     });
-    const [, url] = /ready at (http:\S+) /.exec(stdout)!;
-    expect(stdout).toContain(`console at ${url}/console`);
+    const lines = stripVTControlCharacters(stdout).trimEnd().split(/\r?\n/);
+    const [, url] = /INFO: ready at (http:\S+)$/.exec(lines[0]!)!;
+    expect(lines.slice(1).map((line) => line.trim().split(/ {2,}/))).toEqual([
+      ['console', `${url}/console`],
+      ['https port', expect.stringMatching(/^\d+$/)],
+      ['first key', 'np_test_default'],
+      ['data', 'in memory'],
+    ]);
   });
 });

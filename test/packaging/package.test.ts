@@ -73,6 +73,24 @@ describe('npm package', () => {
     expect((await fetch(`${url}/docs`)).status).toBe(200);
   });
 
+  it('starts in the background with npx, and stops', async () => {
+    const env = { ...environment, TMPDIR: lastingTempDir() };
+    const npx = async (...args: string[]) =>
+      (await run('npx', ['--offline', 'nanophoto-emulator', ...args], { cwd: project, env })).stdout;
+    const { url, port, pid } = JSON.parse(await npx('start', '--detach', '--port', '0'));
+    onTestFinished(() => {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has been stopped.
+      }
+    });
+    expect(await npx('env', '--port', String(port))).toContain(`NANOPHOTO_API_BASE_URL='${url}'`);
+    expect((await fetch(`${url}/ready`)).status).toBe(200);
+    await npx('stop', '--port', String(port));
+    await expect(fetch(`${url}/ready`)).rejects.toThrow();
+  });
+
   it('runs a command with npx exec that renders an image', async () => {
     const script = `
       const { NANOPHOTO_API_BASE_URL: url, NANOPHOTO_API_KEY: key } = process.env;

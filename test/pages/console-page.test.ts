@@ -47,6 +47,27 @@ async function servePage(isBuilt = true) {
 }
 
 describe('console page', () => {
+  it.each(['GET', 'HEAD'])('is where %s / leads a browser, also below a prefix', async (method) => {
+    const { send } = await createTestEmulator();
+    const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
+    for (const url of ['/', '/?from=bookmark']) {
+      const response = await send(method, url, { key: null, headers: { accept } });
+      expect([response.status, response.text]).toEqual([302, '']);
+      expect(response.headers).toMatchObject({ location: 'console', vary: 'accept' });
+    }
+  });
+
+  it('does not replace the error that API clients get for / and unknown paths', async () => {
+    const { send } = await createTestEmulator();
+    const accept = 'text/html';
+    for (const headers of [{}, { accept: '*/*' }, { accept: 'application/json' }]) {
+      expect((await send('GET', '/', { key: null, headers })).body.errorCode).toBe('NOT_FOUND');
+      expect((await send('GET', '/', { headers })).body.errorCode).toBe('NOT_FOUND');
+    }
+    expect((await send('POST', '/', { key: null, headers: { accept } })).body.errorCode).toBe('NOT_FOUND');
+    expect((await send('GET', '/unknown', { headers: { accept } })).body.errorCode).toBe('NOT_FOUND');
+  });
+
   it('is revalidated on each load, and served with a strict policy', async () => {
     const { request } = await servePage();
     const { statusCode, headers, payload } = await request('/console');

@@ -1,4 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
 
@@ -70,6 +72,15 @@ export async function postJson(url: string, path: string, body: unknown, key = '
   });
   // biome-ignore lint/suspicious/noExplicitAny: responses of every shape
   return { status: response.status, headers: response.headers, body: (await response.json()) as any };
+}
+
+/** Finds a port on which nothing listens now. */
+export async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 /** Whether a program is installed on this machine. */

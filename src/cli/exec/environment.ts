@@ -12,6 +12,9 @@ export interface ProxyEnvironment {
   preloadFile: string;
 }
 
+/** The key of programs when the seed file has no account. */
+export const FALLBACK_KEY = 'np_test_exec';
+
 /** Variables that may name further CA certificates that the program must trust. */
 const CA_BUNDLE_VARIABLES = [
   'SSL_CERT_FILE',
@@ -29,15 +32,24 @@ const LOOPBACK_HOSTS = ['localhost', '127.0.0.1', '::1'];
  * that curl, Python, Node.js, Go, Ruby and Deno read. The emulator rejects HTTPS requests to other hosts; plain HTTP
  * requests are not redirected.
  */
-export function environmentFor(
-  { url, key, trustFile, preloadFile }: ProxyEnvironment,
-  env: NodeJS.ProcessEnv,
-): NodeJS.ProcessEnv {
+export const environmentFor = (proxy: ProxyEnvironment, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
+  ...env,
+  ...toApiVariables(proxy),
+  ...toProxyVariables(proxy, env),
+});
+
+/** Creates the variables that give a program the URL of the API and a key. */
+export const toApiVariables = ({ url, key }: Pick<ProxyEnvironment, 'url' | 'key'>) => ({
+  NANOPHOTO_API_BASE_URL: url,
+  NANOPHOTO_API_KEY: key,
+});
+
+/** Creates the variables that redirect https://nanophoto.ai to the emulator, for a program with the variables `env`. */
+export function toProxyVariables({ url, trustFile, preloadFile }: ProxyEnvironment, env: NodeJS.ProcessEnv) {
   const noProxy = noProxyList(`${env.NO_PROXY ?? ''},${env.no_proxy ?? ''}`);
+  const preload = `--require=${JSON.stringify(preloadFile)}`;
+  const nodeOptions = env.NODE_OPTIONS ?? '';
   return {
-    ...env,
-    NANOPHOTO_API_BASE_URL: url,
-    NANOPHOTO_API_KEY: key,
     HTTPS_PROXY: url,
     https_proxy: url,
     NO_PROXY: noProxy,
@@ -48,7 +60,7 @@ export function environmentFor(
     NODE_EXTRA_CA_CERTS: trustFile,
     DENO_CERT: trustFile,
     NODE_USE_ENV_PROXY: '1',
-    NODE_OPTIONS: `${env.NODE_OPTIONS ?? ''} --require=${JSON.stringify(preloadFile)}`.trim(),
+    NODE_OPTIONS: nodeOptions.includes(preload) ? nodeOptions : `${nodeOptions} ${preload}`.trim(),
   };
 }
 
@@ -66,9 +78,14 @@ function noProxyList(list: string): string {
   return [...new Set([...otherHosts, ...LOOPBACK_HOSTS])].join(',');
 }
 
-/** Combines our CA certificate with all others that the program trusts, since a program reads only one bundle. */
-export function buildCaBundle(certificate: string, env: NodeJS.ProcessEnv): string {
-  const bundleFiles = CA_BUNDLE_VARIABLES.map((name) => env[name]).filter((file) => file !== undefined);
+/**
+ * Combines our CA certificate with all others that the program trusts, since a program reads only one bundle. The
+ * variables may already name `trustFile`, which the bundle replaces.
+ */
+export function buildCaBundle(certificate: string, env: NodeJS.ProcessEnv, trustFile?: string): string {
+  const bundleFiles = CA_BUNDLE_VARIABLES.map((name) => env[name])
+    .filter((file) => file !== undefined)
+    .filter((file) => file !== trustFile);
   return [certificate, ...[...new Set(bundleFiles)].map(readOrEmpty), ...rootCertificates].join('\n');
 }
 

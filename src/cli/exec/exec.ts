@@ -8,7 +8,7 @@ import { openEmulator } from '../../server/emulator.ts';
 import { createLogger } from '../../server/logger.ts';
 import type { Config } from '../../settings/config.ts';
 import type { ExecOptions } from '../arguments.ts';
-import { buildCaBundle, environmentFor } from './environment.ts';
+import { buildCaBundle, environmentFor, FALLBACK_KEY } from './environment.ts';
 import { createReport } from './report.ts';
 
 const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
@@ -36,7 +36,7 @@ export async function exec(config: Config, options: ExecOptions): Promise<number
     dir = makeTempDir();
     const trustFile = join(dir, 'trusted.pem');
     writeFileSync(trustFile, buildCaBundle(certificate, env));
-    const key = emulator.firstKey ?? 'np_test_exec';
+    const key = emulator.firstKey ?? FALLBACK_KEY;
     const proxyEnvironment = { url, key, trustFile, preloadFile: PRELOAD_FILE };
     const code = await runCommand(command, environmentFor(proxyEnvironment, env), signals);
     if (!report && !failOnVerdict) return code;
