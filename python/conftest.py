@@ -1,5 +1,6 @@
 """Runs the tests with the sources and the build of this repository."""
 
+import importlib.metadata
 import json
 import os
 import shlex
@@ -16,14 +17,20 @@ SOURCES = Path(__file__).parent / "src"
 PLUGIN = "nanophoto_emulator_pytest.plugin"
 COMMAND = f"node {shlex.quote(str(ROOT / 'dist' / 'main.js'))}"
 
-# If the package is installed, pytest has loaded the plugin by now.
-IS_INSTALLED = PLUGIN in sys.modules
-if not IS_INSTALLED:
+try:
+    # An installed package has an entry point, from which pytest loads the plugin.
+    importlib.metadata.distribution("nanophoto-emulator-pytest")
+    PLUGIN_ARGS = []
+except importlib.metadata.PackageNotFoundError:
+    PLUGIN_ARGS = ["-p", PLUGIN]
     sys.path.insert(0, str(SOURCES))
     # For the processes that tests start.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCES), os.environ.get("PYTHONPATH")]))
 
-pytest_plugins = ["pytester"] if IS_INSTALLED else ["pytester", PLUGIN]
+# Arguments of each pytest that a test runs.
+PYTEST_ARGS = ["-p", "no:cacheprovider", *PLUGIN_ARGS]
+
+pytest_plugins = ["pytester", *([] if PLUGIN in sys.modules else [PLUGIN])]
 
 Run = Callable[..., pytest.RunResult]
 
@@ -52,12 +59,12 @@ def post() -> Callable[[str, dict[str, Any]], Any]:
 
 @pytest.fixture
 def run_pytest(pytester: pytest.Pytester) -> Run:
-    """Runs pytest in a process of its own, on test code and with arguments."""
+    """Runs pytest on test code, with arguments."""
 
-    def run(code: str, *args: str, command: str = COMMAND) -> pytest.RunResult:
+    def run(code: str, *args: str, command: str = COMMAND, in_process: bool = True) -> pytest.RunResult:
         pytester.makepyfile(code)
-        own: list[str] = [] if IS_INSTALLED else ["-p", PLUGIN]
+        run_it = pytester.runpytest_inprocess if in_process else pytester.runpytest_subprocess
         command_args = ["--nanophoto-command", command] if command else []
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *own, *command_args, *args, timeout=60)
+        return run_it(*PYTEST_ARGS, *command_args, *args)
 
     return run

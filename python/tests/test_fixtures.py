@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from conftest import COMMAND
 
 VIDEO = {"prompt": "A cat", "mode": "textToVideo"}
 GENERATE = "/api/sora-2/generate"
@@ -102,8 +103,6 @@ def test_settings_of_the_shell_do_not_change_the_emulator(run_pytest, monkeypatc
 
 
 def test_flags_of_the_command_change_the_emulator(run_pytest):
-    from conftest import COMMAND
-
     code = "def test_one(nanophoto_emulator): assert nanophoto_emulator.accounts.create().get()['speed'] == 7"
     run_pytest(code, command=f"{COMMAND} --speed 7 --log-level trace --port 1").assert_outcomes(passed=1)
 
@@ -159,15 +158,14 @@ def test_an_invalid_marker_is_one_sentence(nanophoto_emulator, run_pytest, marke
     result.stdout.no_fnmatch_line("*plugin.py*")
 
 
-def test_each_worker_of_xdist_has_an_emulator(run_pytest):
+def test_each_worker_of_xdist_has_an_emulator(run_pytest, pytester):
     pytest.importorskip("xdist")
     code = """
-        import pytest
+        import pathlib
 
-        @pytest.mark.parametrize("index", range(4))
-        def test_one(nanophoto, index, capsys, worker_id):
-            with capsys.disabled():
-                print(f"{worker_id} {nanophoto.base_url}")
+        def test_one(nanophoto, worker_id):
+            pathlib.Path(worker_id).write_text(nanophoto.base_url)
     """
-    result = run_pytest(code, "-n", "2", "-v")
-    result.assert_outcomes(passed=4)
+    result = run_pytest(code, "--dist=each", "--tx=2*popen", in_process=False)
+    result.assert_outcomes(passed=2)
+    assert (pytester.path / "gw0").read_text() != (pytester.path / "gw1").read_text()

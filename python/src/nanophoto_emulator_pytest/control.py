@@ -5,6 +5,7 @@ import math
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+
 # List, because `list` is the name of a method of several classes.
 from typing import Any, List, Optional, Union
 

@@ -32,7 +32,7 @@ class HttpClient:
     def open(self, method: str, path: str, body: Any = None, timeout_s: float = REQUEST_TIMEOUT_S) -> HTTPResponse:
         """Sends a request and returns the response, whose body is not read yet.
 
-        Raises ControlError for an error response, and with the code NO_EMULATOR if there is no response.
+        Raises ControlError for an error response, or with the code NO_EMULATOR if none is received.
         """
         headers, data = dict(self._headers), None
         if body is not None:

@@ -170,4 +170,4 @@ def _parse_version(text: str) -> tuple[int, ...]:
 def _with_last_lines(sentence: str, output: _Output) -> str:
     if not output.last_lines:
         return sentence
-    return "\n".join([sentence, "Its last lines:", *(f"  {line}" for line in list(output.last_lines))])
+    return "\n".join([sentence, "Its last lines:", *(f"  {line}" for line in output.last_lines)])

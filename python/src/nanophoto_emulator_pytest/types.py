@@ -187,7 +187,7 @@ class CannedResponse(_CannedResponse, total=False):
 
 
 class Effect(TypedDict, total=False):
-    """What a fault rule injects. `durationMs` is simulated time, `delayMs` wall-clock time."""
+    """The effect of a fault rule. `durationMs` is simulated time, `delayMs` wall-clock time."""
 
     errorCode: str
     status: int
