@@ -1,6 +1,7 @@
 """The fixtures, against a running emulator."""
 
 import os
+import time
 
 import pytest
 from conftest import COMMAND
@@ -53,6 +54,13 @@ def test_sleep_advances_the_clock_by_at_least_the_given_time(nanophoto):
     assert nanophoto.get()["clock"]["now"] == "2030-01-01T00:00:02.500Z"
     nanophoto.sleep(0.0001)
     assert nanophoto.get()["clock"]["now"] == "2030-01-01T00:00:02.501Z"
+
+
+def test_sleep_can_replace_the_one_of_the_time_module(nanophoto, monkeypatch):
+    monkeypatch.setattr(time, "sleep", nanophoto.sleep)
+    before = nanophoto.get()["clock"]["now"]
+    time.sleep(3600)
+    assert nanophoto.get()["clock"]["now"] > before
 
 
 @pytest.mark.nanophoto(credits=3, speed=2)

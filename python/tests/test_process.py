@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def test_the_ready_line_may_follow_other_lines():
 
 def test_output_after_the_ready_line_does_not_block_the_emulator(tmp_path):
     done = tmp_path / "done"
-    code = f"{READY}; [print('x' * 1000) for _ in range(3000)]; open({str(done)!r}, 'w')"
+    code = f"import time; {READY}; [print('x' * 1000) for _ in range(3000)]; open({str(done)!r}, 'w'); time.sleep(60)"
     with running_emulator([PYTHON, "-c", code], tmp_path, 20):
         wait_until(done.exists)
 
@@ -72,6 +73,17 @@ def test_a_failed_start_has_the_exit_code_and_the_last_lines():
 def test_a_start_without_output_is_one_sentence():
     (sentence,) = read_error("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert sentence.endswith("ended with exit code 137 before it was ready.")
+
+
+def test_an_emulator_that_ends_during_the_tests_is_reported(tmp_path):
+    code = f"import sys; {READY}; sys.exit('out of memory')"
+    threads = threading.active_count()
+    with pytest.raises(StartError) as error, running_emulator([PYTHON, "-c", code], tmp_path, 20):
+        # The thread that reads the output ends when it has noted the exit code.
+        wait_until(lambda: threading.active_count() <= threads)
+    first, _, *lines = str(error.value).split("\n")
+    assert first.endswith("ended with exit code 1 during the tests.")
+    assert lines[-1] == "  out of memory"
 
 
 def test_a_start_that_takes_too_long_ends():

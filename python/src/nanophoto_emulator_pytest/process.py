@@ -61,7 +61,7 @@ def find_command(option: str, folder: Path) -> list[str]:
 def running_emulator(command: list[str], folder: Path, timeout_s: float) -> Generator[str, None, None]:
     """Starts an emulator on a free port, yields its URL, and stops it at the end.
 
-    Raises StartError if it does not start, or takes longer than `timeout_s`.
+    Raises StartError if it does not start, takes longer than `timeout_s`, or ends before it is stopped.
     """
     process = subprocess.Popen(
         # Isolated and without site packages, which would take longer to start.
@@ -77,6 +77,9 @@ def running_emulator(command: list[str], folder: Path, timeout_s: float) -> Gene
     output = _Output(process)
     try:
         yield _wait_for_url(output, command, timeout_s)
+        if output.exit_code is not None:
+            sentence = f'"{shlex.join(command)}" ended with exit code {output.exit_code} during the tests.'
+            raise StartError(_with_last_lines(sentence, output))
     finally:
         assert process.stdin is not None
         process.stdin.close()
