@@ -35,7 +35,7 @@ class StartError(Exception):
 def find_command(option: str, folder: Path) -> list[str]:
     """Returns the command of the option, or by default the emulator in node_modules of a parent folder, or on PATH.
 
-    Raises StartError if there is none. Nothing is downloaded, as `npx` does: a test run needs a known version.
+    Raises StartError if there is none. Nothing is downloaded, unlike with `npx`: a test run needs a known version.
     """
     if option:
         try:
