@@ -34,9 +34,9 @@ const REPLACED: readonly [words: RegExp, instead: string][] = [
   [/\bwrong copy\b|\buncontrolled\b/i, 'mutation, without a control plane'],
 ];
 /** Comments that start without a subject. */
-const FRAGMENT = /^\s*(\/\/|\/?\*\*?) ?(What|Who|That which|Of (?!course)|In (?=all\b))\b/;
+const FRAGMENT = /^\s*(\/\/|\/?\*\*?|#|""") ?(What|Who|That which|Of (?!course)|In (?=all\b))\b/;
 
-const EXTENSIONS = /\.(ts|tsx|mjs|js|md|css|html|yaml|conf|sh)$/;
+const EXTENSIONS = /\.(ts|tsx|mjs|js|py|toml|md|css|html|yaml|conf|sh)$/;
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
   cwd: ROOT,
   encoding: 'utf8',
@@ -57,15 +57,18 @@ function findReplacedWords(file: string): string[] {
       const found = words.exec(line)?.[0];
       return found === undefined ? [] : [`"${found}": write ${instead}`];
     });
-    if (/\.(ts|tsx|mjs|js)$/.test(file) && FRAGMENT.test(line)) hits.push('a comment starts with its subject');
+    if (/\.(ts|tsx|mjs|js|py)$/.test(file) && FRAGMENT.test(line)) hits.push('a comment starts with its subject');
     return hits.map((hit) => `${file}:${index + 1} ${hit}`);
   });
 }
 
 describe('language', () => {
-  it.each(['src', 'test', 'docs', 'scripts', 'bench', 'docker', ''])('uses the words of the field in %s', (folder) => {
-    const own = files.filter((file) => (folder === '' ? !file.includes('/') : file.startsWith(`${folder}/`)));
-    expect(own.length).toBeGreaterThan(0);
-    expect(own.flatMap(findReplacedWords)).toEqual([]);
-  });
+  it.each(['src', 'test', 'docs', 'scripts', 'bench', 'docker', 'python', ''])(
+    'uses the words of the field in %s',
+    (folder) => {
+      const own = files.filter((file) => (folder === '' ? !file.includes('/') : file.startsWith(`${folder}/`)));
+      expect(own.length).toBeGreaterThan(0);
+      expect(own.flatMap(findReplacedWords)).toEqual([]);
+    },
+  );
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { hasProgram } from '../support/command.ts';
+import { NO_PYTEST, NO_PYTEST_REASON, runPytest } from '../support/pytest.ts';
 import { lastingTempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -192,10 +192,8 @@ describe('examples with the npm package', () => {
     expect(stderr).not.toContain('did not exit');
   });
 
-  it.skipIf(!hasProgram('python3', '-m', 'pytest', '--version'))('pass with pytest', async () => {
-    const dir = copyExample('pytest');
-    const args = ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', 'test_fixture.py'];
-    const { stdout } = await run('python3', args, { cwd: dir, env: environment });
-    expect(stdout).toContain('1 passed');
+  it('pass with pytest, which finds the emulator in node_modules', async ({ skip }) => {
+    skip(NO_PYTEST, NO_PYTEST_REASON);
+    expect(await runPytest(copyExample('pytest'))).toContain('4 passed');
   });
 });
