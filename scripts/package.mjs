@@ -16,3 +16,5 @@ for (const file of readdirSync(types)) {
   const text = readFileSync(types + file, 'utf8');
   writeFileSync(types + file, text.replace(/(from '\.\/\w+)\.ts'/g, "$1.js'"));
 }
+// The declarations are those of CommonJS, as dist/package.json says.
+writeFileSync(`${root}dist/index.d.mts`, "export * from './types/entry.js';\n");
