@@ -5,9 +5,7 @@ import { describe, expect, it } from 'vitest';
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 const { dependencies, devDependencies, overrides, allowScripts } = JSON.parse(read('package.json'));
-const { packages } = JSON.parse(read('package-lock.json')) as {
-  packages: Record<string, { integrity?: string; link?: true; version?: string }>;
-};
+const tooling = JSON.parse(read('test/tooling/package.json'));
 
 /** The packages in a section of the page, each with its reason. */
 const [, ...parts] = read('docs/dependencies.md').split(/^## /m);
@@ -25,6 +23,7 @@ describe('docs/dependencies.md', () => {
   it('gives a reason for each package in package.json, and lists no others', () => {
     expect(namesOf('Installed with the emulator')).toEqual(Object.keys(dependencies).sort());
     expect(DEVELOPMENT.flatMap(namesOf).sort()).toEqual(Object.keys(devDependencies).sort());
+    expect(namesOf('To test, in a package of their own')).toEqual(Object.keys(tooling.dependencies).sort());
     expect(namesOf('Overrides')).toEqual(Object.keys(overrides).sort());
     expect(namesOf('Scripts at installation')).toEqual(Object.keys(allowScripts).sort());
     const rows = parts.flatMap((part) => rowsOf(part.slice(0, part.indexOf('\n'))));
@@ -41,11 +40,12 @@ describe('docs/dependencies.md', () => {
 
 describe('package.json', () => {
   it('pins exact versions', () => {
-    const versions = Object.values<string>({ ...dependencies, ...devDependencies });
+    const versions = Object.values<string>({ ...dependencies, ...devDependencies, ...tooling.dependencies });
     expect(versions.filter((version) => !/^(npm:[\w-]+@)?\d+\.\d+\.\d+$/.test(version))).toEqual([]);
   });
 
-  it('has a lock file with a checksum for each package', () => {
+  it.each(['package-lock.json', 'test/tooling/package-lock.json'])('has a checksum for each package in %s', (file) => {
+    const { packages } = JSON.parse(read(file)) as { packages: Record<string, { integrity?: string; link?: true }> };
     const without = Object.entries(packages)
       .filter(([path, { integrity, link }]) => path !== '' && !integrity && !link)
       .map(([path]) => path);

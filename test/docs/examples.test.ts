@@ -25,7 +25,7 @@ describe('documented examples', () => {
     expect(quoted).toBe(readFileSync(join(ROOT, 'docs/examples', file), 'utf8'));
   });
 
-  it.each(['library/video.test.ts', 'jest/video.test.mjs', 'pytest/conftest.py', 'pytest/test_fixture.py'])(
+  it.each(['library/video.test.ts', 'jest/video.test.cjs', 'pytest/conftest.py', 'pytest/test_fixture.py'])(
     'are quoted unchanged in docs/library.md: %s',
     (file) => {
       const page = readFileSync(join(ROOT, 'docs/library.md'), 'utf8');

@@ -22,7 +22,10 @@ beforeAll(async () => {
   const copy = lastingTempDir();
   for (const name of readdirSync(ROOT)) {
     if (!['node_modules', 'dist', '.git'].includes(name))
-      cpSync(join(ROOT, name), join(copy, name), { recursive: true });
+      cpSync(join(ROOT, name), join(copy, name), {
+        recursive: true,
+        filter: (path) => !path.endsWith('/node_modules'),
+      });
   }
   symlinkSync(MODULES, join(copy, 'node_modules'));
   const { stdout } = await run('npm', ['pack', '--json'], { cwd: copy, env: environment, maxBuffer: 1e7 });
@@ -42,6 +45,7 @@ beforeAll(async () => {
     '--no-fund',
     tarball,
   );
+  symlinkSync(join(MODULES, '@types'), join(project, 'node_modules/@types'));
 }, 120_000);
 
 describe('npm package', () => {
@@ -86,66 +90,60 @@ describe('npm package', () => {
     expect((await runInProject('npx', ...args)).stdout).toBe('image/jpeg true\n');
   });
 
-  it('has types that work in a strict project', async () => {
-    symlinkSync(join(MODULES, '@types'), join(project, 'node_modules/@types'));
-    const file = join(project, 'use.ts');
-    writeFileSync(
-      file,
-      `import { type AccountControl, ControlError, connectEmulator, type Task, startEmulator } from 'nanophoto-emulator';
-      await using emulator = await startEmulator({ clock: 'auto', rateLimit: null });
-      const account: AccountControl = await emulator.accounts.create({ credits: 5 });
-      const tasks: Task[] = await account.tasks.list({ status: 'completed' });
-      const remote = connectEmulator(emulator.url);
-      console.log(tasks.length, new ControlError('', '', 1).status, remote.account('a').key);
-      // @ts-expect-error: unknown option
-      await startEmulator({ sped: 1 });
-      // @ts-expect-error: unknown stage
-      await account.faults.add({ at: 'never', effect: {} });`,
-    );
-    const options = [
-      '--noEmit',
-      '--strict',
-      '--target',
-      'es2022',
-      '--lib',
-      'esnext,dom',
-      '--module',
-      'nodenext',
-      '--types',
-      'node',
-    ];
-    const tsc = join(MODULES, 'typescript/bin/tsc');
-    expect((await runInProject('node', tsc, ...options, '--skipLibCheck', 'false', file)).stdout).toBe('');
+  it.each([
+    { resolution: 'nodenext', module: 'nodenext', extensions: ['mts', 'cts'] },
+    { resolution: 'node16', module: 'node16', extensions: ['mts', 'cts'] },
+    { resolution: 'bundler', module: 'esnext', extensions: ['ts'] },
+    { resolution: 'node10', module: 'commonjs', extensions: ['ts'] },
+  ])('has types that work in a strict project with $resolution', async ({ resolution, module, extensions }) => {
+    const text = `import { type AccountControl, ControlError, connectEmulator, type Task, startEmulator } from 'nanophoto-emulator';
+      async function main(): Promise<void> {
+        await using emulator = await startEmulator({ clock: 'auto', rateLimit: null });
+        const account: AccountControl = await emulator.accounts.create({ credits: 5 });
+        const tasks: Task[] = await account.tasks.list({ status: 'completed' });
+        const remote = connectEmulator(emulator.url);
+        console.log(tasks.length, new ControlError('', '', 1).status, remote.account('a').key);
+        // @ts-expect-error: unknown option
+        await startEmulator({ sped: 1 });
+        // @ts-expect-error: unknown stage
+        await account.faults.add({ at: 'never', effect: {} });
+      }
+      void main();`;
+    const files = extensions.map((extension) => join(project, `use-${resolution}.${extension}`));
+    for (const file of files) writeFileSync(file, text);
+    const flags = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'esnext,dom', '--types', 'node'];
+    const modules = ['--module', module, '--moduleResolution', resolution, '--skipLibCheck', 'false'];
+    // TypeScript 7 does not have node10.
+    const tsc = join(MODULES, resolution === 'node10' ? 'typescript-5' : 'typescript', 'bin/tsc');
+    expect((await runInProject('node', tsc, ...flags, ...modules, ...files)).stdout).toBe('');
+  });
+
+  it('is one module, however it is loaded', async () => {
+    const script = `
+      import * as imported from 'nanophoto-emulator';
+      import { createRequire } from 'node:module';
+      const required = createRequire(import.meta.url)('nanophoto-emulator');
+      const names = Object.keys(imported);
+      console.log(names.join(), names.every((name) => imported[name] === required[name]));`;
+    const { stdout } = await runInProject('node', '--input-type=module', '-e', script);
+    expect(stdout).toBe('ControlError,connectEmulator,startEmulator true\n');
   });
 
   it('passes publint and arethetypeswrong', async () => {
     const publint = await runInProject('node', join(MODULES, 'publint/src/cli.js'), tarball, '--strict');
     expect(publint.stdout).toContain('All good!');
     const attw = join(MODULES, '@arethetypeswrong/cli/dist/index.js');
-    const { stdout } = await runInProject(
-      'node',
-      attw,
-      tarball,
-      '--profile',
-      'esm-only',
-      '--format',
-      'json',
-      '--no-emoji',
-    );
+    const { stdout } = await runInProject('node', attw, tarball, '--format', 'json', '--no-emoji');
     const { analysis } = JSON.parse(stdout);
-    const unsupported = ['node10', 'node16-cjs'];
-    const problems = analysis.problems.filter(
-      ({ resolutionKind }: { resolutionKind: string }) => !unsupported.includes(resolutionKind),
-    );
     expect(analysis.types).toMatchObject({ kind: 'included' });
-    expect(problems).toEqual([]);
+    expect(analysis.problems).toEqual([]);
   });
 });
 
 describe('examples with the npm package', () => {
   const copyExample = (name: string) => {
     const dir = join(project, name);
-    mkdirSync(dir);
+    mkdirSync(dir, { recursive: true });
     cpSync(join(ROOT, 'docs/examples', name), dir, { recursive: true });
     return dir;
   };
@@ -158,17 +156,13 @@ describe('examples with the npm package', () => {
     expect(stdout).toMatch(/Tests {2}3 passed/);
   });
 
-  it('pass with jest', async () => {
+  it.each([
+    ['29', MODULES],
+    ['30', join(ROOT, 'test/tooling/node_modules')],
+  ])('pass with jest %s', async (_, modules) => {
     const dir = copyExample('jest');
-    const args = [
-      '--experimental-vm-modules',
-      join(MODULES, 'jest/bin/jest.js'),
-      '--rootDir',
-      dir,
-      '--testMatch',
-      '**/*.test.mjs',
-    ];
-    const { stderr } = await runInProject('node', '--no-warnings', ...args);
+    const args = [join(modules, 'jest/bin/jest.js'), '--rootDir', dir, '--testMatch', '**/*.test.cjs'];
+    const { stderr } = await runInProject('node', ...args);
     expect(stderr).toMatch(/Tests: +1 passed, 1 total/);
     expect(stderr).not.toContain('did not exit');
   });

@@ -1,4 +1,4 @@
-import { startEmulator } from 'nanophoto-emulator';
+const { startEmulator } = require('nanophoto-emulator');
 
 let emulator;
 
