@@ -1,5 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 import { writeConsolePage } from './console.mjs';
 import { readReferenceNotices, SCALAR, writeDocsPage } from './docs-page.mjs';
 import { noticesOf } from './notices.mjs';
@@ -30,16 +30,48 @@ const program = await build({
     main: 'src/main.ts',
     index: 'src/index.ts',
     detached: 'src/cli/detach/detached-process.ts',
+    jest: 'src/testing/jest.ts',
+    playwright: 'src/testing/playwright.ts',
   },
   outdir: 'dist',
   splitting: true,
   chunkNames: 'chunk-[name]-[hash]',
   format: 'esm',
   external: ['better-sqlite3', 'sharp'],
-  // Bundled CommonJS packages still call require() for Node's own modules.
-  banner: {
-    js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
-  },
+  // Packages get Node's own versions of globals that tests replace, as our code does by importing them.
+  inject: ['src/core/globals.ts'],
+  define: { 'import.meta.dirname': '__dirname' },
+  write: false,
+});
+// CommonJS, which everything can load: jest cannot import ES modules. esbuild only splits ES modules, so each chunk is
+// converted on its own.
+for (const { path, text } of program.outputFiles) {
+  const { code } = await transform(text, {
+    format: 'cjs',
+    platform: 'node',
+    target: common.target,
+    supported: { 'dynamic-import': false },
+    minifySyntax: true,
+    minifyWhitespace: true,
+  });
+  // esbuild marks a copy of the exports as those of an ES module, in which every use of an import looks its name up.
+  // Marking the exports themselves makes that three times faster.
+  const direct = code.replace(
+    'module.exports=__toCommonJS(stdin_exports)',
+    'module.exports=__defProp(stdin_exports,"__esModule",{value:!0})',
+  );
+  await writeFile(path, direct, { mode: path.endsWith('/main.js') ? 0o755 : 0o644 });
+}
+await writeFile('dist/package.json', '{"type":"commonjs"}\n');
+// The same module object for `import` as for `require`.
+await writeFile('dist/index.mjs', "export { ControlError, connectEmulator, startEmulator } from './index.js';\n");
+// Vitest can only be imported.
+await build({
+  ...common,
+  entryPoints: ['src/testing/vitest.ts'],
+  outfile: 'dist/vitest.mjs',
+  format: 'esm',
+  external: ['vitest', 'nanophoto-emulator'],
 });
 await writeDocsPage('dist/reference');
 const inConsole = await writeConsolePage('dist/console');

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 // Builds the package: the bundles and the type declarations. npm runs it before packing.
@@ -12,7 +12,11 @@ execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '--pro
   stdio: 'inherit',
 });
 // The compiler keeps `.ts` in the imports of declarations, but the package does not contain the sources.
-for (const file of readdirSync(types)) {
+const files = readdirSync(types, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.d.ts'));
+for (const file of files) {
   const text = readFileSync(types + file, 'utf8');
-  writeFileSync(types + file, text.replace(/(from '\.\/\w+)\.ts'/g, "$1.js'"));
+  writeFileSync(types + file, text.replace(/(['"]\.{1,2}\/[\w/-]+)\.ts(?=['"])/g, '$1.js'));
 }
+// The declarations are those of CommonJS, as dist/package.json says.
+writeFileSync(`${root}dist/index.d.mts`, "export * from './types/client/entry.js';\n");
+renameSync(`${types}testing/vitest.d.ts`, `${types}testing/vitest.d.mts`);

@@ -1,9 +1,11 @@
 import { ControlError, createControl, type Transport } from './client/client.ts';
 import type * as declared from './client/entry.ts';
 import { lazy } from './core/file-descriptors.ts';
+import { URL } from './core/globals.ts';
 
 export type * from './client/api.ts';
-export { ControlError, connectEmulator } from './client/client.ts';
+export { ControlError } from './client/client.ts';
+export { connectEmulator } from './client/connect.ts';
 export type * from './client/types.ts';
 
 /** Loaded on demand: a module that only connects to a running emulator does not need the server. */

@@ -12,12 +12,17 @@ import { toPrintableLine } from './core/control-chars.ts';
 import { SetupError } from './core/errors.ts';
 import { FONTCONFIG_FILE, packageVersion } from './paths.ts';
 
-try {
-  await run(readCommand());
-} catch (error) {
-  if (!(error instanceof SetupError)) throw error;
-  process.stderr.write(`nanophoto-emulator: ${toPrintableLine(error.message)}\n`);
-  process.exit(2);
+// The bundle is CommonJS, which has no top-level await.
+void main();
+
+async function main(): Promise<void> {
+  try {
+    await run(readCommand());
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    process.stderr.write(`nanophoto-emulator: ${toPrintableLine(error.message)}\n`);
+    process.exit(2);
+  }
 }
 
 async function run(command: Command): Promise<void> {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 
 /** Resolves a path from the root of the package; works in `src/` and in `dist/`. */
-const fromRoot = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const fromRoot = (path: string) => join(import.meta.dirname, '..', path);
 
 export const MIGRATIONS_DIR = fromRoot('migrations');
 export const FIXTURES_DIR = fromRoot('fixtures');

@@ -26,10 +26,10 @@ CALLS = {
     "listen": lambda emulator, account: emulator.events("k").__enter__(),
     "listAccounts": lambda emulator, account: emulator.accounts.list(),
     "createAccount": lambda emulator, account: emulator.accounts.create(
-        key="k", credits=1, rate_limit=2, clock="auto", speed=3, seed=4
+        key="k", credits=1, rate_limit=2, clock="auto", speed=3, failure_rate=0.5, seed=4
     ),
     "getAccount": lambda emulator, account: account.get(),
-    "changeAccount": lambda emulator, account: account.change(rate_limit=1, speed=2, seed=3, revoked=True),
+    "changeAccount": lambda emulator, account: account.change(rate_limit=1, speed=2, failure_rate=0.5, seed=3, revoked=True),
     "removeAccount": lambda emulator, account: account.remove(),
     "setRateLimit": lambda emulator, account: account.rate_limit(5, remaining=4),
     "credit": lambda emulator, account: account.credit(1, "a present"),

@@ -1,3 +1,4 @@
+import { URLSearchParams } from 'node:url';
 import type { AccountControl, Control, FaultControl, WaitOptions } from './api.ts';
 import type * as t from './types.ts';
 
@@ -17,7 +18,7 @@ export class ControlError extends Error {
 /** Sends a request and returns the status and the parsed body, or its bytes if `isFileType` is true for its type. */
 export type Transport = (method: string, path: string, body?: unknown) => Promise<{ status: number; body: unknown }>;
 
-/** Node's `fetch` fails when a response has not started after five minutes. */
+/** Proxies and `fetch` give up when a response has not started after some minutes. */
 const MAX_WAIT_PER_REQUEST_MS = 120_000;
 
 /** Whether a response of this content type is a file instead of JSON. */
@@ -150,28 +151,4 @@ function toQueryString(values: object): string {
   return defined.length === 0
     ? ''
     : `?${new URLSearchParams(Object.fromEntries(defined.map(([name, value]) => [name, String(value)])))}`;
-}
-
-/** Connects to the control plane of a running emulator. */
-export function connectEmulator(url: string, { adminToken }: { adminToken?: string } = {}): Control {
-  return createControl(async (method, path, body) => {
-    const response = await fetch(url.replace(/\/+$/, '') + path, {
-      method,
-      headers: {
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...(adminToken !== undefined && { 'x-admin-token': adminToken }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
-    const { status } = response;
-    if (isFileType(response.headers.get('content-type'))) {
-      return { status, body: new Uint8Array(await response.arrayBuffer()) };
-    }
-    const text = await response.text();
-    try {
-      return { status, body: text === '' ? undefined : JSON.parse(text) };
-    } catch {
-      throw new ControlError(`${url} is not an emulator: its response is not JSON.`, 'NO_EMULATOR', status);
-    }
-  });
 }

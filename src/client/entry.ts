@@ -4,7 +4,8 @@ import type { StartOptions } from './types.ts';
 // The type declarations of the package are generated from this file and its imports.
 
 export type * from './api.ts';
-export { ControlError, connectEmulator } from './client.ts';
+export { ControlError } from './client.ts';
+export { connectEmulator } from './connect.ts';
 export type * from './types.ts';
 
 /**

@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../core/errors.ts';
 import { isOutOfDescriptors } from '../core/file-descriptors.ts';
+import { URL } from '../core/globals.ts';
 import type { HttpSettings } from '../http/context.ts';
 import { parseBearerKey } from '../http/pipeline/auth.ts';
 import { sendError } from '../http/pipeline/errors.ts';

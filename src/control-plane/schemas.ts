@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Date } from '../core/globals.ts';
 import { boundedText, integer, MAX_CREDITS, MAX_REQUESTS } from '../http/account-profile.ts';
 
 /** A path of the vendor API. */

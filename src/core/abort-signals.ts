@@ -1,3 +1,5 @@
+import { AbortController, type AbortSignal } from './globals.ts';
+
 /** A string, not an Error: an Error's stack would retain the frames that created it for as long as the signal lives. */
 const ABORT_REASON = 'over';
 

@@ -1,3 +1,4 @@
+import { AbortController, AbortSignal } from './globals.ts';
 import type { LedgerEntry } from './ledger/ledger-entry.ts';
 import type { Transactions } from './storage/transactions.ts';
 import type { Transition } from './tasks/task.ts';

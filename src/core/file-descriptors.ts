@@ -43,7 +43,7 @@ export function assertFreeDescriptors(): void {
 /** Whether the process or the machine had too many open files. */
 export function isOutOfDescriptors(error: unknown): boolean {
   const { code, cause } = error as { code?: unknown; cause?: unknown };
-  return OUT_OF_DESCRIPTORS_CODES.includes(code) || (cause instanceof Error && isOutOfDescriptors(cause));
+  return OUT_OF_DESCRIPTORS_CODES.includes(code) || (cause != null && isOutOfDescriptors(cause));
 }
 
 /**

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SetupError } from './errors.ts';
+import { TextDecoder } from './globals.ts';
 
 const CHUNK_BYTES = 64 * 1024;
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { URL } from '../core/globals.ts';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
 import { type BodyParser, defineFamily, defineRoute } from '../http/family.ts';
 import { parseJsonBody, readBody } from '../http/pipeline/body.ts';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
+import { Date } from '../core/globals.ts';
 
 /** A strict object whose error for an unknown field lists the allowed ones. */
 export const strict = <T extends z.core.$ZodLooseShape>(shape: T) =>

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import type { Core } from '../core/core.ts';
+import type { AbortSignal } from '../core/globals.ts';
 import type { PriceOverrides } from '../core/ledger/prices.ts';
 import type { Results } from '../rendering/result-renderer.ts';
 import type { Journal } from './journal/journal.ts';

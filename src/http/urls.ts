@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import { URL } from '../core/globals.ts';
 import type { Task } from '../core/tasks/task.ts';
 import { getFileName, type ResultFile, type ResultFiles } from './results/result-file.ts';
 

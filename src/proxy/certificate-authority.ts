@@ -5,6 +5,7 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { SetupError } from '../core/errors.ts';
 import { lazy } from '../core/file-descriptors.ts';
 import { makeDir, readTextFile } from '../core/files.ts';
+import { Date } from '../core/globals.ts';
 import { systemClock } from '../core/time/clock.ts';
 import type { KeyAndCertificate, Validity } from './certificates.ts';
 import { isVendorHost, VENDOR_HOST } from './vendor-hosts.ts';

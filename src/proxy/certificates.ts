@@ -1,3 +1,4 @@
+import type { Date } from '../core/globals.ts';
 import 'reflect-metadata';
 import { randomBytes, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';

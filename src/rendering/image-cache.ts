@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import PQueue from 'p-queue';
 import { anySignal } from '../core/abort-signals.ts';
 import { EmulatorError } from '../core/errors.ts';
+import { AbortController, type AbortSignal } from '../core/globals.ts';
 
 /** Cache size, enough for 30 to 100 images in 4K, or 1000 in 1K. */
 const MAX_CACHE_BYTES = 64 * 1024 * 1024;

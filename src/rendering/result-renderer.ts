@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { assertFreeDescriptors } from '../core/file-descriptors.ts';
+import type { AbortSignal } from '../core/globals.ts';
 import type { Content, Picture, ResultBytes, Storyboard } from './content.ts';
 import { createImageCache } from './image-cache.ts';
 import { createImageRenderer } from './image-renderer.ts';

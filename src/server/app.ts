@@ -7,6 +7,7 @@ import { sendAdminError } from '../control-plane/guard.ts';
 import { registerAdmin } from '../control-plane/index.ts';
 import type { Core } from '../core/core.ts';
 import { EmulatorError } from '../core/errors.ts';
+import { AbortController } from '../core/globals.ts';
 import { FAMILIES } from '../families/index.ts';
 import type { App, HttpContext, HttpSettings } from '../http/context.ts';
 import { getDocumentedErrors, registerFamilies } from '../http/family.ts';

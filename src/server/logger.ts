@@ -1,6 +1,7 @@
 import { fstatSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { Date } from '../core/globals.ts';
 import { systemClock } from '../core/time/clock.ts';
 import type { Config } from '../settings/config.ts';
 

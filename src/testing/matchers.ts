@@ -11,7 +11,7 @@ export interface AccountMatchers<R> {
   toBeWellBehaved(): R;
 }
 
-interface MatcherResult {
+export interface MatcherResult {
   pass: boolean;
   message: () => string;
 }

@@ -1,6 +1,6 @@
+import { startEmulator } from 'nanophoto-emulator';
 import type { RunningEmulator } from '../client/api.ts';
 import type { NewAccount } from '../client/types.ts';
-import { startEmulator } from '../index.ts';
 import { type AccountMatchers, accountMatchers } from './matchers.ts';
 import { createTestAccount, setEnvironment, type TestAccount } from './test-account.ts';
 

@@ -1,6 +1,7 @@
-import { createServer } from 'node:http';
+import http, { createServer, type OutgoingHttpHeaders } from 'node:http';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { ControlError, connectEmulator, createControl, type Transport } from '../../src/client/client.ts';
+import { ControlError, createControl, type Transport } from '../../src/client/client.ts';
+import { connectEmulator } from '../../src/client/connect.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 
 const GENERATE = '/api/sora-2/generate';
@@ -217,18 +218,58 @@ describe('connectEmulator', () => {
     });
   });
 
-  it('throws NO_EMULATOR when the response is not JSON', async () => {
-    const server = createServer((_request, response) => response.writeHead(404).end('<html>'));
+  /** A server that responds with this status, these headers and this body. */
+  async function startServer(status: number, headers: OutgoingHttpHeaders, body: string) {
+    const paths: (string | undefined)[] = [];
+    const server = createServer((request, response) => {
+      paths.push(request.url);
+      response.writeHead(status, headers).end(body);
+    });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => {
       server.closeAllConnections();
       server.close();
     });
-    const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+    return { url: `http://127.0.0.1:${(server.address() as { port: number }).port}`, paths };
+  }
+
+  it('throws NO_EMULATOR when the response is not JSON', async () => {
+    const { url } = await startServer(404, {}, '<html>');
     await expect(connectEmulator(url).reset()).rejects.toMatchObject({
       message: `${url} is not an emulator: its response is not JSON.`,
       code: 'NO_EMULATOR',
       status: 404,
     });
+  });
+
+  it('does not follow redirects, whose target would receive the token', async () => {
+    const { url, paths } = await startServer(307, { location: '/elsewhere' }, '{}');
+    await expect(connectEmulator(url, { adminToken: 'secret' }).reset()).rejects.toMatchObject({
+      message: `${url} is not an emulator: it redirects to another address.`,
+      code: 'NO_EMULATOR',
+      status: 307,
+    });
+    expect(paths).toEqual(['/__admin/reset']);
+  });
+
+  it('works when fetch and the functions of node:http are replaced', async () => {
+    const replaced = () => {
+      throw new Error('replaced');
+    };
+    vi.stubGlobal('fetch', replaced);
+    vi.spyOn(http, 'request').mockImplementation(replaced);
+    onTestFinished(() => {
+      vi.unstubAllGlobals();
+      vi.restoreAllMocks();
+    });
+    const { url } = await startServer(200, { 'content-type': 'application/json' }, '{"accounts":1}');
+    expect(await connectEmulator(url).reset()).toEqual({ accounts: 1 });
+  });
+
+  it('rejects when nothing responds, or the response is incomplete', async () => {
+    const { url } = await startServer(200, { 'content-length': '100', connection: 'close' }, '{');
+    await expect(connectEmulator(url).reset()).rejects.toThrow();
+    await expect(connectEmulator('http://127.0.0.1:1').reset()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(connectEmulator('no URL').reset()).rejects.toThrow('Invalid URL');
   });
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { connectEmulator } from '../../src/client/client.ts';
+import { connectEmulator } from '../../src/client/connect.ts';
 import type { Json } from '../../src/openapi/json-schema.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
 import { postJson, startCommand } from '../support/command.ts';

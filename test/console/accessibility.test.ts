@@ -1,5 +1,5 @@
+import type { Locator, Page } from '@playwright/test';
 import axe from 'axe-core';
-import type { Locator, Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
 import {

@@ -1,4 +1,4 @@
-import type { Locator } from 'playwright-core';
+import type { Locator } from '@playwright/test';
 import { describe, expect, it } from 'vitest';
 import type { Fault } from '../../src/client/types.ts';
 import { CHROMIUM } from '../support/browser.ts';

@@ -1,4 +1,4 @@
-import type { Locator, Page } from 'playwright-core';
+import type { Locator, Page } from '@playwright/test';
 import { describe, expect, it } from 'vitest';
 import type { JournalEntry } from '../../src/client/types.ts';
 import { CHROMIUM } from '../support/browser.ts';

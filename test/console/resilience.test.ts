@@ -1,4 +1,4 @@
-import type { Page, Route } from 'playwright-core';
+import type { Page, Route } from '@playwright/test';
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
 import {

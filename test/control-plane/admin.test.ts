@@ -74,6 +74,7 @@ describe('control plane', () => {
       rateLimit: { limit: 100, remaining: 99, resetAt: '2026-01-15T13:00:00.000Z' },
       clock: { mode: 'real', now: '2026-01-15T12:00:00.000Z' },
       speed: 60,
+      failureRate: 0,
       seed: 'nanophoto',
       createdAt: '2026-01-15T12:00:00.000Z',
       revoked: false,

@@ -21,6 +21,7 @@ const COPIED = [
 const COPIED_FILES = [
   'CHANGELOG.md',
   'LICENSE',
+  'SECURITY.md',
   'Dockerfile',
   'package.json',
   'tsconfig.json',

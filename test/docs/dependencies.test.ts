@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
-const { dependencies, devDependencies, overrides, allowScripts } = JSON.parse(read('package.json'));
+const { dependencies, devDependencies, peerDependencies, overrides, allowScripts } = JSON.parse(read('package.json'));
 const tools = JSON.parse(read('test/package.json'));
 
 /** The packages in a section of the page, each with its reason. */
@@ -25,6 +25,7 @@ describe('docs/dependencies.md', () => {
     expect(namesOf('Installed with the emulator')).toEqual(Object.keys(dependencies).sort());
     expect(DEVELOPMENT.flatMap(namesOf).sort()).toEqual(Object.keys(devDependencies).sort());
     expect(namesOf('To test, in `test/package.json`')).toEqual(Object.keys(tools.dependencies).sort());
+    expect(namesOf('Peers')).toEqual(Object.keys(peerDependencies).sort());
     expect(namesOf('Overrides')).toEqual(Object.keys(overrides).sort());
     expect(namesOf('Scripts at installation')).toEqual(Object.keys({ ...allowScripts, ...tools.allowScripts }).sort());
     const rows = parts.flatMap((part) => rowsOf(part.slice(0, part.indexOf('\n'))));
@@ -43,7 +44,7 @@ describe.each(['package.json', 'test/package.json'])('%s', (file) => {
   it('pins exact versions', () => {
     const { dependencies, devDependencies } = JSON.parse(read(file));
     const versions = Object.values<string>({ ...dependencies, ...devDependencies });
-    expect(versions.filter((version) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+    expect(versions.filter((version) => !/^(npm:[\w-]+@)?\d+\.\d+\.\d+$/.test(version))).toEqual([]);
   });
 
   it('has a lock file with a checksum for each package', () => {

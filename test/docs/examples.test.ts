@@ -21,7 +21,10 @@ describe('documented examples', () => {
 
   it.each([
     ['library/video.test.ts', 'docs/library.md'],
-    ['jest/video.test.mjs', 'docs/library.md'],
+    ['fixtures/vitest/make-video.ts', 'docs/library.md'],
+    ['fixtures/vitest/video.test.ts', 'docs/library.md'],
+    ['fixtures/vitest/video.test.ts', 'README.md'],
+    ['fixtures/jest/video.test.js', 'docs/library.md'],
     ['pytest/video.py', 'docs/library.md'],
     ['pytest/test_video.py', 'docs/library.md'],
     ['pytest/test_video.py', 'python/README.md'],

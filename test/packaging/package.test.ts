@@ -43,6 +43,7 @@ beforeAll(async () => {
     '--no-fund',
     tarball,
   );
+  symlinkSync(join(MODULES, '@types'), join(project, 'node_modules/@types'));
 }, 120_000);
 
 describe('npm package', () => {
@@ -105,91 +106,150 @@ describe('npm package', () => {
     expect((await runInProject('npx', ...args)).stdout).toBe('image/jpeg true\n');
   });
 
-  it('has types that work in a strict project', async () => {
-    symlinkSync(join(MODULES, '@types'), join(project, 'node_modules/@types'));
-    const file = join(project, 'use.ts');
-    writeFileSync(
-      file,
-      `import { type AccountControl, ControlError, connectEmulator, type Task, startEmulator } from 'nanophoto-emulator';
-      await using emulator = await startEmulator({ clock: 'auto', rateLimit: null });
-      const account: AccountControl = await emulator.accounts.create({ credits: 5 });
-      const tasks: Task[] = await account.tasks.list({ status: 'completed' });
-      const remote = connectEmulator(emulator.url);
-      console.log(tasks.length, new ControlError('', '', 1).status, remote.account('a').key);
-      // @ts-expect-error: unknown option
-      await startEmulator({ sped: 1 });
-      // @ts-expect-error: unknown stage
-      await account.faults.add({ at: 'never', effect: {} });`,
-    );
-    const options = [
-      '--noEmit',
-      '--strict',
-      '--target',
-      'es2022',
-      '--lib',
-      'esnext,dom',
-      '--module',
-      'nodenext',
-      '--types',
-      'node',
-    ];
-    const tsc = join(MODULES, 'typescript/bin/tsc');
-    expect((await runInProject('node', tsc, ...options, '--skipLibCheck', 'false', file)).stdout).toBe('');
+  it.each([
+    { resolution: 'nodenext', module: 'nodenext', extensions: ['mts', 'cts'] },
+    { resolution: 'node16', module: 'node16', extensions: ['mts', 'cts'] },
+    { resolution: 'bundler', module: 'esnext', extensions: ['ts'] },
+    { resolution: 'node10', module: 'commonjs', extensions: ['ts'] },
+  ])('has types that work in a strict project with $resolution', async ({ resolution, module, extensions }) => {
+    const text = `import { type AccountControl, ControlError, connectEmulator, type Task, startEmulator } from 'nanophoto-emulator';
+      async function main(): Promise<void> {
+        await using emulator = await startEmulator({ clock: 'auto', rateLimit: null });
+        const account: AccountControl = await emulator.accounts.create({ credits: 5 });
+        const tasks: Task[] = await account.tasks.list({ status: 'completed' });
+        const remote = connectEmulator(emulator.url);
+        console.log(tasks.length, new ControlError('', '', 1).status, remote.account('a').key);
+        // @ts-expect-error: unknown option
+        await startEmulator({ sped: 1 });
+        // @ts-expect-error: unknown stage
+        await account.faults.add({ at: 'never', effect: {} });
+      }
+      void main();`;
+    const files = extensions.map((extension) => join(project, `use-${resolution}.${extension}`));
+    for (const file of files) writeFileSync(file, text);
+    const flags = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'esnext,dom', '--types', 'node'];
+    const modules = ['--module', module, '--moduleResolution', resolution, '--skipLibCheck', 'false'];
+    // TypeScript 7 does not have node10.
+    const tsc = join(resolution === 'node10' ? TOOLS : MODULES, 'typescript/bin/tsc');
+    expect((await runInProject('node', tsc, ...flags, ...modules, ...files)).stdout).toBe('');
+  });
+
+  it('is one module, however it is loaded', async () => {
+    const script = `
+      import * as imported from 'nanophoto-emulator';
+      import { createRequire } from 'node:module';
+      const required = createRequire(import.meta.url)('nanophoto-emulator');
+      const names = Object.keys(imported);
+      console.log(names.join(), names.every((name) => imported[name] === required[name]));`;
+    const { stdout } = await runInProject('node', '--input-type=module', '-e', script);
+    expect(stdout).toBe('ControlError,connectEmulator,startEmulator true\n');
   });
 
   it('passes publint and arethetypeswrong', async () => {
     const publint = await runInProject('node', join(TOOLS, 'publint/src/cli.js'), tarball, '--strict');
     expect(publint.stdout).toContain('All good!');
     const attw = join(TOOLS, '@arethetypeswrong/cli/dist/index.js');
-    const { stdout } = await runInProject(
-      'node',
-      attw,
-      tarball,
-      '--profile',
-      'esm-only',
-      '--format',
-      'json',
-      '--no-emoji',
+    // It exits with 1 when there are problems.
+    const { stdout } = await runInProject('node', attw, tarball, '--format', 'json', '--no-emoji').catch(
+      (error) => error,
     );
     const { analysis } = JSON.parse(stdout);
-    const unsupported = ['node10', 'node16-cjs'];
-    const problems = analysis.problems.filter(
-      ({ resolutionKind }: { resolutionKind: string }) => !unsupported.includes(resolutionKind),
-    );
     expect(analysis.types).toMatchObject({ kind: 'included' });
+    // Vitest can only be imported.
+    const problems = analysis.problems.filter(
+      ({ entrypoint, kind }: { entrypoint: string; kind: string }) =>
+        entrypoint !== './vitest' || kind !== 'CJSResolvesToESM',
+    );
     expect(problems).toEqual([]);
   });
 });
 
 describe('examples with the npm package', () => {
+  beforeAll(() => {
+    for (const name of ['vitest', '@playwright']) {
+      symlinkSync(join(MODULES, name), join(project, 'node_modules', name));
+    }
+  });
+
   const copyExample = (name: string) => {
     const dir = join(project, name);
-    mkdirSync(dir);
+    mkdirSync(dir, { recursive: true });
     cpSync(join(ROOT, 'docs/examples', name), dir, { recursive: true });
     return dir;
   };
 
   it('pass with vitest', async () => {
     const dir = copyExample('library');
-    symlinkSync(join(MODULES, 'vitest'), join(project, 'node_modules/vitest'));
-    const vitest = join(MODULES, 'vitest/vitest.mjs');
+    const vitest = join(project, 'node_modules/vitest/vitest.mjs');
     const { stdout } = await runInProject('node', vitest, 'run', '--root', dir, '--no-color');
     expect(stdout).toMatch(/Tests {2}3 passed/);
   });
 
-  it('pass with jest', async () => {
-    const dir = copyExample('jest');
-    const args = [
-      '--experimental-vm-modules',
-      join(TOOLS, 'jest/bin/jest.js'),
-      '--rootDir',
-      dir,
-      '--testMatch',
-      '**/*.test.mjs',
-    ];
-    const { stderr } = await runInProject('node', '--no-warnings', ...args);
-    expect(stderr).toMatch(/Tests: +1 passed, 1 total/);
+  it.each([
+    ['real', ''],
+    ['fake', "import { vi } from 'vitest'; vi.useFakeTimers();"],
+  ])('pass with the fixture of vitest and %s timers', async (_, setup) => {
+    const dir = copyExample('fixtures/vitest');
+    writeFileSync(join(dir, 'setup.ts'), setup);
+    writeFileSync(join(dir, 'vitest.config.ts'), "export default { test: { setupFiles: ['./setup.ts'] } };");
+    const vitest = join(project, 'node_modules/vitest/vitest.mjs');
+    const { stdout } = await runInProject('node', vitest, 'run', '--root', dir, '--no-color');
+    expect(stdout).toMatch(/Tests {2}3 passed/);
+  });
+
+  it.each([
+    ['jest', 'real'],
+    ['jest', 'fake'],
+    ['jest-30', 'real'],
+    ['jest-30', 'fake'],
+  ])('pass with the hooks of %s and %s timers', async (jest, timers) => {
+    const dir = copyExample('fixtures/jest');
+    writeFileSync(join(dir, 'package.json'), '{"type":"commonjs"}');
+    const config = JSON.stringify({ rootDir: dir, fakeTimers: { enableGlobally: timers === 'fake' } });
+    const { stderr } = await runInProject('node', join(TOOLS, jest, 'bin/jest.js'), '--config', config);
+    expect(stderr).toMatch(/Tests: +3 passed, 3 total/);
     expect(stderr).not.toContain('did not exit');
+  });
+
+  it('pass with the fixture of Playwright', async () => {
+    const dir = copyExample('fixtures/playwright');
+    const { stdout } = await runInProject('node', join(project, 'node_modules/@playwright/test/cli.js'), 'test', dir);
+    expect(stdout).toMatch(/3 passed/);
+  });
+
+  it('have types that work in a strict project', async () => {
+    const dir = copyExample('fixtures/vitest');
+    cpSync(join(ROOT, 'docs/examples/fixtures/playwright/video.spec.ts'), join(dir, 'video.spec.ts'));
+    const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', 'node'];
+    const tsc = join(MODULES, 'typescript/bin/tsc');
+    const flags = [...options, '--allowImportingTsExtensions', '--skipLibCheck'];
+    const files = ['video.test.ts', 'video.spec.ts'].map((name) => join(dir, name));
+    const { stdout } = await runInProject('node', tsc, ...flags, ...files).catch((error) => error);
+    expect(stdout).toBe('');
+  });
+
+  it.each([
+    ['vitest', 'import', 'nanophoto-emulator/vitest needs vitest 3.2 or later: npm install --save-dev vitest'],
+    [
+      'playwright',
+      'require',
+      'nanophoto-emulator/playwright needs @playwright/test: npm install --save-dev @playwright/test',
+    ],
+    [
+      'jest',
+      'require',
+      'nanophoto-emulator/jest needs the globals of Jest: call useEmulator() in a file that Jest runs.',
+    ],
+  ])('report in one sentence that %s is missing', async (runner, load, sentence) => {
+    const dir = lastingTempDir();
+    mkdirSync(join(dir, 'node_modules'));
+    cpSync(join(project, 'node_modules/nanophoto-emulator'), join(dir, 'node_modules/nanophoto-emulator'), {
+      recursive: true,
+    });
+    const script = `(async () => { const { useEmulator } = await ${load}('nanophoto-emulator/${runner}'); useEmulator?.(); })()
+      .catch((error) => console.log(error.message));`;
+    const { stdout } = await run('node', ['-e', script], { cwd: dir, env: environment });
+    expect(stdout).toBe(`${sentence}\n`);
   });
 
   it('pass with pytest, which finds the emulator in node_modules', async ({ skip }) => {

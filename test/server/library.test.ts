@@ -131,7 +131,7 @@ describe('in-process emulator', () => {
 
   it('lets the process exit after close', async () => {
     const script = `
-      import { startEmulator } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)};
+      import { startEmulator } from ${JSON.stringify(new URL('../../dist/index.mjs', import.meta.url).href)};
       const emulator = await startEmulator();
       await fetch(emulator.url + '/health');
       await emulator.close();

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { type Browser, chromium } from 'playwright-core';
+import { type Browser, chromium } from '@playwright/test';
 
 /** Path of Chromium or Chrome, from the environment variable CHROMIUM or else from PATH; undefined if not installed. */
 export const CHROMIUM: string | undefined = [

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { promisify } from 'node:util';
-import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from '@playwright/test';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished } from 'vitest';
 import { openBrowser } from './browser.ts';
 import { createTestEmulator } from './emulator.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connectEmulator } from '../../src/client/client.ts';
+import { connectEmulator } from '../../src/client/connect.ts';
 import type { Exchange, Target } from '../../src/conformance/case-context.ts';
 import { allCases } from '../../src/conformance/cases/index.ts';
 import { createContractValidator } from '../../src/conformance/contract-validator.ts';

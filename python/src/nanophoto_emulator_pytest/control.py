@@ -215,11 +215,12 @@ class AccountControl:
         *,
         rate_limit: Union[int, None, Absent] = ABSENT,
         speed: Optional[float] = None,
+        failure_rate: Optional[float] = None,
         seed: Union[str, int, None] = None,
         revoked: Optional[bool] = None,
     ) -> t.Account:
         """Changes the given fields. `rate_limit` is the number of requests per hour, or None for no limit."""
-        changes = _without_none({"speed": speed, "seed": seed, "revoked": revoked})
+        changes = _without_none({"speed": speed, "failureRate": failure_rate, "seed": seed, "revoked": revoked})
         if rate_limit is not ABSENT:
             changes["rateLimit"] = rate_limit
         account: t.Account = self._http.send_json("PATCH", self._path, changes)
@@ -383,10 +384,12 @@ class Accounts:
         rate_limit: Union[int, None, Absent] = ABSENT,
         clock: Union[t.ClockMode, t.ClockStart, None] = None,
         speed: Optional[float] = None,
+        failure_rate: Optional[float] = None,
         seed: Union[str, int, None] = None,
     ) -> AccountControl:
         """Creates an account. `key` is generated when absent; `rate_limit` is None for no limit."""
-        body = _without_none({"key": key, "credits": credits, "clock": clock, "speed": speed, "seed": seed})
+        settings = {"clock": clock, "speed": speed, "failureRate": failure_rate, "seed": seed}
+        body = _without_none({"key": key, "credits": credits, **settings})
         if rate_limit is not ABSENT:
             body["rateLimit"] = rate_limit
         account: t.Account = self._http.send_json("POST", "/__admin/accounts", body)

@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the marker."""
-    fields = "key, credits, rate_limit, clock, speed, seed"
+    fields = "key, credits, rate_limit, clock, speed, failure_rate, seed"
     config.addinivalue_line("markers", f"{MARKER}({fields}): settings of the account of the fixture nanophoto")
 
 

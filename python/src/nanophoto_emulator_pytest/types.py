@@ -45,6 +45,7 @@ class Account(TypedDict):
     rateLimit: AccountRateLimit
     clock: AccountClock
     speed: float
+    failureRate: float
     seed: str
     createdAt: str
     revoked: bool

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { AbortController, type AbortSignal } from '../globals.ts';
 
 export type AccountLifetimes = ReturnType<typeof createAccountLifetimes>;
 

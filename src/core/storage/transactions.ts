@@ -1,3 +1,4 @@
+import { queueMicrotask } from '../globals.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Db } from './database.ts';
 

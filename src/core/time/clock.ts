@@ -1,3 +1,14 @@
+import {
+  type AbortSignal,
+  clearInterval,
+  clearTimeout,
+  Date,
+  now,
+  setImmediate,
+  setInterval,
+  setTimeout,
+} from '../globals.ts';
+
 /** Wall time and timers. No other code of the product reads the system clock or sets a timer. */
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -22,7 +33,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
  * Wraps a clock so that it never goes back: when the system clock is set back, time continues from the last value. No
  * task regresses and no progress decreases.
  */
-export function monotonic(readMs: () => number): () => number {
+function monotonic(readMs: () => number): () => number {
   let aheadMs = 0;
   let lastMs = Number.NEGATIVE_INFINITY;
   return () => {
@@ -33,6 +44,9 @@ export function monotonic(readMs: () => number): () => number {
   };
 }
 
+/** Returns a system clock that never goes back. Each emulator has its own: one does not affect the time of another. */
+export const createMonotonicClock = (): Clock => ({ ...systemClock, nowMs: monotonic(systemClock.nowMs) });
+
 /** Returns a clock that starts at `minMs` or later, and how far the given clock is behind `minMs`. */
 export function clampTo(clock: Clock, minMs: number): { clock: Clock; behindMs: number } {
   const behindMs = Math.max(0, minMs - clock.nowMs());
@@ -41,7 +55,7 @@ export function clampTo(clock: Clock, minMs: number): { clock: Clock; behindMs: 
 }
 
 export const systemClock: Clock = {
-  nowMs: monotonic(() => Date.now()),
+  nowMs: now,
   sleep(ms, signal) {
     const boundedMs = Math.min(ms, MAX_TIMER_MS);
     return new Promise((resolve) => {

@@ -1,6 +1,7 @@
 import type { Account, Accounts } from '../accounts/accounts.ts';
 import { CoreError } from '../errors.ts';
 import type { Events } from '../events.ts';
+import { Date } from '../globals.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Task, Transition } from '../tasks/task.ts';
 import type { Tasks } from '../tasks/task-engine.ts';

@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { anySignal } from '../../core/abort-signals.ts';
 import type { Effect } from '../../core/faults/fault-rules.ts';
+import type { AbortSignal } from '../../core/globals.ts';
 import type { HttpContext } from '../context.ts';
 import { getAccount } from '../pipeline/request-state.ts';
 import { onFinished, responseSignal } from '../pipeline/response-lifecycle.ts';

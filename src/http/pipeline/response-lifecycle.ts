@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AbortController, type AbortSignal } from '../../core/globals.ts';
 
 /** Callbacks to run when a connection closes, so that one listener serves all pipelined requests of a connection. */
 const pendingCallbacks = new WeakMap<Socket, Set<() => void>>();

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import fresh from 'fresh';
+import { Date } from '../../core/globals.ts';
 
 /** The validators of a file, which clients repeat in conditional requests (RFC 9110, section 8.8). */
 export interface Validators {

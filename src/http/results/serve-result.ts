@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../../core/errors.ts';
+import { Date } from '../../core/globals.ts';
 import type { Task } from '../../core/tasks/task.ts';
 import type { HttpContext } from '../context.ts';
 import { responseSignal } from '../pipeline/response-lifecycle.ts';

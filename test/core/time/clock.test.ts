@@ -1,6 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { monotonic, systemClock } from '../../../src/core/time/clock.ts';
+import { createMonotonicClock, systemClock } from '../../../src/core/time/clock.ts';
 import { buildProfile, createTestCore } from '../../support/core.ts';
+
+// The real module keeps Node's own functions, which fake timers do not replace.
+vi.mock('../../../src/core/globals.ts', async (importOriginal) => ({
+  ...(await importOriginal<object>()),
+  now: () => Date.now(),
+  setTimeout: (work: () => void, ms: number) => setTimeout(work, ms),
+  clearTimeout: (timer: NodeJS.Timeout) => clearTimeout(timer),
+  setInterval: (work: () => void, ms: number) => setInterval(work, ms),
+  clearInterval: (timer: NodeJS.Timeout) => clearInterval(timer),
+}));
 
 beforeEach(() => void vi.useFakeTimers({ now: 1000 }));
 afterEach(() => void vi.useRealTimers());
@@ -72,12 +82,22 @@ describe("an account's clock", () => {
 describe('monotonic clock', () => {
   it('continues from its last value when the system clock is set back, and follows it forward', () => {
     let systemMs = 1000;
-    const nowMs = monotonic(() => systemMs);
+    const clock = createMonotonicClock();
     const seen: number[] = [];
     for (const move of [0, 10, -500, 10, 10, -5, 3000, 1]) {
       systemMs += move;
-      seen.push(nowMs());
+      vi.setSystemTime(systemMs);
+      seen.push(clock.nowMs());
     }
     expect(seen).toEqual([1000, 1010, 1010, 1020, 1030, 1030, 4030, 4031]);
+  });
+
+  it('does not affect the time of another clock', () => {
+    const clock = createMonotonicClock();
+    vi.setSystemTime(5000);
+    expect(clock.nowMs()).toBe(5000);
+    vi.setSystemTime(2000);
+    expect(clock.nowMs()).toBe(5000);
+    expect(createMonotonicClock().nowMs()).toBe(2000);
   });
 });

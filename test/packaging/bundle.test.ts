@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { transform } from 'esbuild';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = join(import.meta.dirname, '../..');
+const REPLACED_GLOBALS: string[] = createRequire(import.meta.url)('./runners/replaced-globals.cjs');
+
+/** The built files that `require('nanophoto-emulator')` loads, now or later. */
+function findLoadedFiles(file = 'index.js', found = new Map<string, string>()): Map<string, string> {
+  if (found.has(file)) return found;
+  const text = readFileSync(join(ROOT, 'dist', file), 'utf8');
+  found.set(file, text);
+  for (const [, next] of text.matchAll(/require\("\.\/([^"]+)"\)/g)) findLoadedFiles(next, found);
+  return found;
+}
+
+/** Returns which of the names, some of which have dots, the code uses as globals. esbuild knows the scopes. */
+async function findGlobals(code: string, names: readonly string[]): Promise<string[]> {
+  const define = Object.fromEntries(names.map((name, index) => [name, `__global_${index}`]));
+  const marked = await transform(code, { define });
+  return names.filter((_, index) => new RegExp(`\\b__global_${index}\\b`).test(marked.code));
+}
+
+describe('the library', () => {
+  it('has a lint rule against each global that tests replace', () => {
+    const { overrides } = JSON.parse(readFileSync(join(ROOT, 'biome.json'), 'utf8'));
+    const { deniedGlobals } = overrides[0].linter.rules.style.noRestrictedGlobals.options;
+    expect(REPLACED_GLOBALS.filter((name) => !(name in deniedGlobals))).toEqual([]);
+  });
+
+  it('uses no global that tests replace, in our code or a bundled package', async () => {
+    const names = [
+      ...REPLACED_GLOBALS,
+      ...REPLACED_GLOBALS.map((name) => `globalThis.${name}`),
+      ...['process.nextTick', 'process.hrtime'],
+    ];
+    const files = findLoadedFiles();
+    const uses: Record<string, string[]> = {};
+    for (const [file, code] of files) uses[file] = await findGlobals(code, names);
+    const [captured] = Object.entries(uses).find(([, used]) => used.includes('globalThis.Date'))!;
+    // core/globals.ts reads these once.
+    expect(uses[captured]).toEqual(['globalThis.Date', 'process.nextTick', 'process.hrtime']);
+    const wrong = Object.entries(uses).filter(([file, used]) => file !== captured && used.length > 0);
+    expect(wrong).toEqual([]);
+    expect(files.size).toBeGreaterThan(5);
+  });
+});

@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config';
+
+const createProject = (pool, environment, include = ['late.vitest.mjs']) => ({
+  test: { name: `${pool}, ${environment}`, pool, environment, include, testTimeout: 20_000 },
+});
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      createProject('forks', 'node', ['modes.vitest.mjs', 'late.vitest.mjs']),
+      createProject('forks', 'happy-dom'),
+      createProject('forks', 'jsdom'),
+      createProject('threads', 'node'),
+      createProject('vmThreads', 'jsdom'),
+      createProject('vmForks', 'node'),
+    ],
+  },
+});
