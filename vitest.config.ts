@@ -7,8 +7,8 @@ export default defineConfig({
     // Most test files spend most of their time waiting for processes and browsers.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     // Generous, so that tests do not fail on a busy machine.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     // Builds the command, which some tests run.
     globalSetup: 'test/support/build.ts',
     // CI reads its counts from this file.
