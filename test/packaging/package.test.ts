@@ -1,6 +1,15 @@
 import { execFile, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -10,6 +19,8 @@ import { lastingTempDir } from '../support/temp-dir.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const MODULES = join(ROOT, 'node_modules');
 const TOOLS = join(ROOT, 'test/node_modules');
+/** Bytes. The fonts (2.2 MB), the videos (2 MB) and the script of `/docs` (1.3 MB) are most of it. */
+const MAX_TARBALL_BYTES = 6_700_000;
 const run = promisify(execFile);
 const environment = { PATH: process.env.PATH!, HOME: process.env.HOME! };
 const runInProject = (command: string, ...args: string[]) => run(command, args, { cwd: project, env: environment });
@@ -53,13 +64,33 @@ describe('npm package', () => {
       ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'docs', 'fixtures', 'migrations', 'package.json'].sort(),
     );
     expect(readdirSync(join(at, 'fixtures')).sort()).toEqual(['accounts.json', 'fonts', 'texts', 'videos', 'wire']);
-    expect(existsSync(join(at, 'docs/examples'))).toBe(false);
+    const docs = readdirSync(join(at, 'docs'));
+    expect(docs).toContain('openapi.json');
+    expect(docs.filter((name) => !/\.(md|json)$/.test(name))).toEqual([]);
+    for (const name of ['adding-a-family.md', 'bench.md', 'bench.json', 'dependencies.md', 'unbreakable.md'])
+      expect(docs).not.toContain(name);
     const { dependencies } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8'));
     expect(Object.keys(dependencies)).toEqual(['better-sqlite3', 'sharp']);
     const notices = readFileSync(join(at, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8');
     for (const name of ['fastify', 'zod', 'pino', '@peculiar/x509', 'undici', '@scalar/fastify-api-reference']) {
       expect(notices).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+\\n\\n`, 'm'));
     }
+  });
+
+  it('is not larger than it has to be', () => {
+    expect(statSync(tarball).size).toBeLessThan(MAX_TARBALL_BYTES);
+  });
+
+  it('has no links to files that it does not contain', () => {
+    const at = join(project, 'node_modules/nanophoto-emulator');
+    const pages = readdirSync(at, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'));
+    const links = pages.flatMap((page) =>
+      [
+        ...readFileSync(join(at, page), 'utf8').matchAll(/\]\((?![a-z]+:)([^)#]+)|(?:src|href)="(?![a-z]+:)([^"#]+)/g),
+      ].map(([, link, attribute]) => ({ page, link: (link ?? attribute)! })),
+    );
+    expect(links.length).toBeGreaterThan(50);
+    expect(links.filter(({ page, link }) => !existsSync(join(at, dirname(page), link)))).toEqual([]);
   });
 
   it('starts with npx', async () => {
