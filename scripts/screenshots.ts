@@ -3,7 +3,7 @@ import sharp from 'sharp';
 import { startEmulator } from '../src/index.ts';
 import { CHROMIUM, openBrowser } from '../test/support/browser.ts';
 
-// Takes the screenshots for the README and docs/console.md, of an account with a frozen clock and plausible data.
+// Takes the screenshots in docs/screenshots/README.md, of an account with a frozen clock and plausible data.
 
 const OUTPUT_DIR = 'docs/screenshots';
 const WIDE = { width: 1280, height: 860 };

@@ -1,5 +1,5 @@
 import { Mp4Probe } from '../uploads/mp4.ts';
-import { Mismatch } from './case-errors.ts';
+import { Mismatch, Skipped } from './case-errors.ts';
 
 /** Properties of a media file, from its content. */
 export interface MediaInfo {
@@ -18,7 +18,7 @@ const FETCH_TIMEOUT_MS = 120_000;
 const MAX_VIDEO_BYTES = 512 * 1024 * 1024;
 const MAX_IMAGE_BYTES = 64 * 1024 * 1024;
 
-/** Fetches a file and reads its properties. @throws Mismatch when it is neither a video nor an image */
+/** Fetches a file and reads its properties. @throws Mismatch when it is not a video or an image */
 export async function probeMedia(url: string): Promise<MediaInfo> {
   const response = await fetch(url, { signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) }).catch(() => undefined);
   if (!response) throw new Mismatch(`a file at ${url}`, 'no response');
@@ -28,9 +28,10 @@ export async function probeMedia(url: string): Promise<MediaInfo> {
     await response.body?.cancel();
     throw new Mismatch(`a video or an image at ${url}`, `${response.status}, ${type}`);
   }
-  const mediaInfo = await (kind === 'video' ? probeVideo(response.body) : probeImage(response.body)).catch(
-    () => undefined,
-  );
+  const mediaInfo = await (kind === 'video' ? probeVideo(response.body) : probeImage(response.body)).catch((error) => {
+    if (error instanceof Skipped) throw error;
+    return undefined;
+  });
   if (!mediaInfo) throw new Mismatch(`a valid ${type} file at ${url}`, 'a file of another type, or a damaged one');
   return mediaInfo;
 }
@@ -47,7 +48,9 @@ async function probeVideo(body: AsyncIterable<Uint8Array>): Promise<MediaInfo | 
 async function probeImage(body: AsyncIterable<Uint8Array>): Promise<MediaInfo> {
   const chunks: Buffer[] = [];
   for await (const chunk of readChunks(body, MAX_IMAGE_BYTES)) chunks.push(chunk);
-  const { default: sharp } = await import('sharp');
+  const { default: sharp } = await import('sharp').catch(() => {
+    throw new Skipped('sharp, which reads images, cannot be loaded: run npm install --include=optional sharp');
+  });
   const { width, height } = await sharp(Buffer.concat(chunks)).metadata();
   return { kind: 'image', width, height, seconds: 0, hasSound: false };
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { STAGES } from '../core/faults/fault-rules.ts';
 import { boundedText, integer, seed, strict } from '../http/account-profile.ts';
 import { type Family, getDocumentedErrors } from '../http/family.ts';

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { strict } from '../http/account-profile.ts';
 import type { AdminErrorCode } from './error-codes.ts';
 

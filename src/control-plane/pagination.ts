@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Clock } from '../core/time/clock.ts';
 import { integerMeta } from './schemas.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { STAGES } from '../core/faults/fault-rules.ts';
 import { mode, Timestamp } from '../http/account-profile.ts';
 import { Effect } from './fault-rule-schema.ts';

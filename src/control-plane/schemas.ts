@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Date } from '../core/globals.ts';
 import { boundedText, integer, MAX_CREDITS, MAX_REQUESTS } from '../http/account-profile.ts';
 

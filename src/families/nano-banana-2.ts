@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { routeProvenance } from '../http/pipeline/route-docs.ts';
 import { defineImageFamily } from './shared/image-task.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
 import { defineFamily, defineRoute } from '../http/family.ts';
 import type { ErrorTable } from '../http/pipeline/error-table.ts';

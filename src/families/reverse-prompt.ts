@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { URL } from '../core/globals.ts';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
 import { type BodyParser, defineFamily, defineRoute } from '../http/family.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { seededHex } from '../core/random.ts';
 import type { PlanTemplate } from '../core/tasks/plan.ts';
 import { defineFamily, defineRoute } from '../http/family.ts';

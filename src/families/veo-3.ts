@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Task, TaskStatus } from '../core/tasks/task.ts';
 import {
   BARE_INSUFFICIENT_CREDITS,

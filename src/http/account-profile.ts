@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import { Date } from '../core/globals.ts';
 

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { applyPriceOverrides, type PriceOverrides, type PriceTable } from '../core/ledger/prices.ts';
 import type { Task } from '../core/tasks/task.ts';
 import type { App, HttpContext, RouteKind } from './context.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Route } from '../http/family.ts';
 import { COMMON_ERRORS, type ErrorSpec, type ErrorTable, renderError } from '../http/pipeline/error-table.ts';
 import type { Price, Provenance, RouteDocs } from '../http/pipeline/route-docs.ts';

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Sharp } from 'sharp';
-import { lazy } from '../core/file-descriptors.ts';
+import { EmulatorError } from '../core/errors.ts';
+import { isOutOfDescriptors, lazy } from '../core/file-descriptors.ts';
 import type { Picture, Size, Storyboard } from './content.ts';
 import { escapeXml, toDisplayText, toXmpText } from './text-sanitizing.ts';
 
@@ -21,7 +22,7 @@ async function initSharp(fontsDir: string): Promise<SharpModule> {
   // standard output. With symlinked packages (pnpm), sharp would then not find its binaries. A stat() of a folder
   // avoids it.
   statSync(fontsDir);
-  const { default: sharp } = await import('sharp');
+  const { default: sharp } = await importSharp();
   // Each image is rendered only once, so libvips' operation cache would never hit.
   sharp.cache(false);
   // One core per image, so that the others serve requests.
@@ -31,6 +32,16 @@ async function initSharp(fontsDir: string): Promise<SharpModule> {
     await sharp({ text: { text: 'a', fontfile: join(fontsDir, fontfile) } }).toBuffer();
   }
   return sharp;
+}
+
+async function importSharp(): Promise<typeof import('sharp')> {
+  try {
+    return await import('sharp');
+  } catch (cause) {
+    if (isOutOfDescriptors(cause)) throw cause;
+    const [reason] = (cause as Error).message.split('\n');
+    throw new EmulatorError('IMAGES_UNAVAILABLE', `${reason}; run npm install --include=optional sharp`);
+  }
 }
 
 /** Renders images in libvips' thread pool, without blocking the event loop. */

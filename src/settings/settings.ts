@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { z } from 'zod';
+import * as z from 'zod';
 import { URL } from '../core/globals.ts';
 
 /** A setting. Its flag is `--name`, its environment variable NANOPHOTO_EMULATOR_NAME. */

@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, it } from 'vitest';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type * as t from '../../src/client/types.ts';
 import type { CannedResponse } from '../../src/control-plane/canned-response-schema.ts';
 import type { createFaultRuleSchema, Effect } from '../../src/control-plane/fault-rule-schema.ts';

@@ -127,6 +127,8 @@ describe('README.md', () => {
     'docs/fidelity.md',
     'docs/faults.md',
     'docs/control-plane.md',
+    'docs/console.md',
+    'docs/screenshots/README.md',
     'docs/testing-without-sleeping.md',
     'docs/adding-a-family.md',
     'docs/results.md',

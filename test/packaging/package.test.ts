@@ -1,15 +1,26 @@
 import { execFile, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { NO_PYTEST, NO_PYTEST_REASON, runPytest } from '../support/pytest.ts';
-import { lastingTempDir } from '../support/temp-dir.ts';
+import { lastingTempDir, tempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const MODULES = join(ROOT, 'node_modules');
 const TOOLS = join(ROOT, 'test/node_modules');
+/** Bytes. The fonts (2.2 MB), the videos (2 MB) and the script of `/docs` (1.3 MB) are most of it. */
+const MAX_TARBALL_BYTES = 6_600_000;
 const run = promisify(execFile);
 const environment = { PATH: process.env.PATH!, HOME: process.env.HOME! };
 const runInProject = (command: string, ...args: string[]) => run(command, args, { cwd: project, env: environment });
@@ -53,13 +64,33 @@ describe('npm package', () => {
       ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'docs', 'fixtures', 'migrations', 'package.json'].sort(),
     );
     expect(readdirSync(join(at, 'fixtures')).sort()).toEqual(['accounts.json', 'fonts', 'texts', 'videos', 'wire']);
-    expect(existsSync(join(at, 'docs/examples'))).toBe(false);
+    const docs = readdirSync(join(at, 'docs'));
+    expect(docs).toContain('openapi.json');
+    expect(docs.filter((name) => !/\.(md|json)$/.test(name))).toEqual([]);
+    for (const name of ['adding-a-family.md', 'bench.md', 'bench.json', 'dependencies.md', 'unbreakable.md'])
+      expect(docs).not.toContain(name);
     const { dependencies } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8'));
     expect(Object.keys(dependencies)).toEqual(['better-sqlite3', 'sharp']);
     const notices = readFileSync(join(at, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8');
     for (const name of ['fastify', 'zod', 'pino', '@peculiar/x509', 'undici', '@scalar/fastify-api-reference']) {
       expect(notices).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+\\n\\n`, 'm'));
     }
+  });
+
+  it('is not larger than it has to be', () => {
+    expect(statSync(tarball).size).toBeLessThan(MAX_TARBALL_BYTES);
+  });
+
+  it('has no links to files that it does not contain', () => {
+    const at = join(project, 'node_modules/nanophoto-emulator');
+    const pages = readdirSync(at, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'));
+    const links = pages.flatMap((page) =>
+      [
+        ...readFileSync(join(at, page), 'utf8').matchAll(/\]\((?![a-z]+:)([^)#]+)|(?:src|href)="(?![a-z]+:)([^"#]+)/g),
+      ].map(([, link, attribute]) => ({ page, link: (link ?? attribute)! })),
+    );
+    expect(links.length).toBeGreaterThan(50);
+    expect(links.filter(({ page, link }) => !existsSync(join(at, dirname(page), link)))).toEqual([]);
   });
 
   it('starts with npx', async () => {
@@ -161,6 +192,70 @@ describe('npm package', () => {
         entrypoint !== './vitest' || kind !== 'CJSResolvesToESM',
     );
     expect(problems).toEqual([]);
+  });
+});
+
+describe('npm package without a native binary', () => {
+  /** Copies the package and its dependencies into an empty project, except for the folders that match `omitted`. */
+  function copyWithout(omitted: RegExp): string {
+    const modules = join(tempDir(), 'node_modules');
+    cpSync(join(project, 'node_modules/nanophoto-emulator'), join(modules, 'nanophoto-emulator'), { recursive: true });
+    for (const name of ['better-sqlite3', 'bindings', 'file-uri-to-path', 'sharp', '@img', 'detect-libc', 'semver']) {
+      cpSync(join(MODULES, name), join(modules, name), {
+        recursive: true,
+        filter: (source) => !omitted.test(source.slice(MODULES.length)),
+      });
+    }
+    return dirname(modules);
+  }
+
+  /** Runs the command and `startEmulator`, which must fail with the same sentence. Returns it. */
+  async function readSetupError(dir: string): Promise<string> {
+    const main = join(dir, 'node_modules/nanophoto-emulator/dist/main.js');
+    const command = await run('node', [main, '--port', '0'], { env: environment }).catch((error) => error);
+    const script = `require('nanophoto-emulator').startEmulator().catch((error) => console.log(error.message));`;
+    const { stdout } = await run('node', ['-e', script], { cwd: dir, env: environment });
+    expect(command).toMatchObject({ code: 2, stdout: '', stderr: `nanophoto-emulator: ${stdout}` });
+    return stdout.trimEnd();
+  }
+
+  it('of better-sqlite3 names the command that installs it', async () => {
+    expect(await readSetupError(copyWithout(/^\/better-sqlite3\/(build|deps|src)/))).toBe(
+      'The native binding of better-sqlite3 is missing, because its install script did not run; ' +
+        'run npm rebuild better-sqlite3 or pnpm approve-builds.',
+    );
+  });
+
+  it('of better-sqlite3 for this version of Node.js names the command that installs it', async () => {
+    const dir = copyWithout(/^\/better-sqlite3\/(build|deps|src)/);
+    const build = join(dir, 'node_modules/better-sqlite3/build/Release');
+    mkdirSync(build, { recursive: true });
+    writeFileSync(join(build, 'better_sqlite3.node'), 'not a binary of this platform');
+    expect(await readSetupError(dir)).toBe(
+      `The native binding of better-sqlite3 is not for Node.js ${process.version} on ${process.platform}-${process.arch}; ` +
+        'run npm rebuild better-sqlite3 or pnpm rebuild better-sqlite3.',
+    );
+  });
+
+  it('of sharp names the command that installs it when an image is requested', async () => {
+    const dir = copyWithout(/^\/(@img\/sharp-|better-sqlite3\/(deps|src))/);
+    const script = `
+      require('nanophoto-emulator').startEmulator({ clock: 'auto' }).then(async (emulator) => {
+        const headers = { authorization: 'Bearer ' + emulator.apiKey, 'content-type': 'application/json' };
+        const post = async (path, body) =>
+          (await fetch(emulator.url + path, { method: 'POST', headers, body: JSON.stringify(body) })).json();
+        const { generationId } = await post('/api/nano-banana-2/generate', { prompt: 'a', mode: 'generate' });
+        let poll = {};
+        while (poll.status !== 'completed') poll = await post('/api/nano-banana-2/check-status', { generationId });
+        const image = await fetch(poll.imageUrl);
+        console.log(image.status, await image.text());
+        await emulator.close();
+      });`;
+    const { stdout } = await run('node', ['-e', script], { cwd: dir, env: environment });
+    expect(stdout).toBe(
+      '500 {"success":false,"error":"Images cannot be rendered without the binary of sharp: ' +
+        'run npm install --include=optional sharp","errorCode":"INTERNAL_ERROR"}\n',
+    );
   });
 });
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HttpContext } from '../../http/context.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { anySignal } from '../../core/abort-signals.ts';
 import type { Task, TaskStatus } from '../../core/tasks/task.ts';
 import { boundedText, strict } from '../../http/account-profile.ts';

@@ -63,15 +63,23 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
   }
 }
 
-/** Opens a connection. @throws SetupError when the native addon was built for another version of Node.js */
+/** Opens a connection. @throws SetupError when the native binding of better-sqlite3 is missing or cannot be loaded */
 function connect(file: string): Db {
   try {
     return new Database(file, { timeout: LOCK_TIMEOUT_MS });
   } catch (cause) {
-    if ((cause as { code?: string }).code !== 'ERR_DLOPEN_FAILED') throw cause;
+    const { code, message } = cause as { code?: string; message: string };
+    if (message.startsWith('Could not locate the bindings file')) {
+      throw new SetupError(
+        'The native binding of better-sqlite3 is missing, because its install script did not run; ' +
+          'run npm rebuild better-sqlite3 or pnpm approve-builds.',
+        { cause },
+      );
+    }
+    if (code !== 'ERR_DLOPEN_FAILED') throw cause;
     throw new SetupError(
-      `better-sqlite3 was installed with another version of Node.js than ${process.version}; ` +
-        'run npm rebuild better-sqlite3, or use that version.',
+      `The native binding of better-sqlite3 is not for Node.js ${process.version} on ${process.platform}-${process.arch}; ` +
+        'run npm rebuild better-sqlite3 or pnpm rebuild better-sqlite3.',
       { cause },
     );
   }

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { URL } from '../../core/globals.ts';
 import type { ErrorCode, ErrorTable } from '../../http/pipeline/error-table.ts';
 import { ifSchema, type Provenance } from '../../http/pipeline/route-docs.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { PlanTemplate } from '../../core/tasks/plan.ts';
 import type { Task } from '../../core/tasks/task.ts';
 import type { Family } from '../../http/family.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Task } from '../../core/tasks/task.ts';
 import { createError, type ErrorTable } from '../../http/pipeline/error-table.ts';
 import { type Size, swapSides } from '../../rendering/content.ts';

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { PriceTable } from '../../core/ledger/prices.ts';
 
 /** How a fact about the API is known: documented by the vendor, observed in public clients, or assumed by us. */

@@ -1,5 +1,5 @@
 import type { FastifySchemaCompiler, FastifyTypeProvider } from 'fastify';
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 /** Gives a route's handler the output type of the route's zod schema. */
 export interface ZodTypeProvider extends FastifyTypeProvider {

@@ -31,6 +31,11 @@ const ERRORS: ErrorTable = {
     error: 'The file has no bytes in the requested range',
   },
   SERVICE_UNAVAILABLE: { status: 503, error: 'Too many images are waiting to be rendered' },
+  IMAGES_UNAVAILABLE: {
+    status: 500,
+    errorCode: 'INTERNAL_ERROR',
+    error: 'Images cannot be rendered without the binary of sharp: run npm install --include=optional sharp',
+  },
 };
 
 /** Pages of any origin may show and read the files. */

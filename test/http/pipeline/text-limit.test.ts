@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { createLimitingValidator, type InvalidBody } from '../../../src/http/pipeline/validation.ts';
 import { createTestEmulator } from '../../support/emulator.ts';
 
