@@ -1,4 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { build, transform } from 'esbuild';
 import { writeConsolePage } from './console.mjs';
 import { readReferenceNotices, SCALAR, writeDocsPage } from './docs-page.mjs';
@@ -60,7 +61,7 @@ for (const { path, text } of program.outputFiles) {
     'module.exports=__toCommonJS(stdin_exports)',
     'module.exports=__defProp(stdin_exports,"__esModule",{value:!0})',
   );
-  await writeFile(path, direct, { mode: path.endsWith('/main.js') ? 0o755 : 0o644 });
+  await writeFile(path, direct, { mode: basename(path) === 'main.js' ? 0o755 : 0o644 });
 }
 await writeFile('dist/package.json', '{"type":"commonjs"}\n');
 // The same module object for `import` as for `require`.
