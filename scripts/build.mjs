@@ -1,4 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { build, transform } from 'esbuild';
 import { writeConsolePage } from './console.mjs';
 import { readReferenceNotices, SCALAR, writeDocsPage } from './docs-page.mjs';
@@ -24,6 +25,8 @@ const preload = await build({
   outfile: 'dist/preload.cjs',
   format: 'cjs',
 });
+/** The messages of zod in all languages, 260 kB that would be parsed at every start. English is imported separately. */
+const ZOD_LOCALES = /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/;
 const program = await build({
   ...common,
   entryPoints: {
@@ -40,6 +43,12 @@ const program = await build({
   external: ['better-sqlite3', 'sharp'],
   // Packages get Node's own versions of globals that tests replace, as our code does by importing them.
   inject: ['src/core/globals.ts'],
+  plugins: [
+    {
+      name: 'leave-out-locales',
+      setup: ({ onLoad }) => onLoad({ filter: ZOD_LOCALES }, () => ({ contents: '' })),
+    },
+  ],
   define: { 'import.meta.dirname': '__dirname' },
   write: false,
 });
@@ -60,7 +69,7 @@ for (const { path, text } of program.outputFiles) {
     'module.exports=__toCommonJS(stdin_exports)',
     'module.exports=__defProp(stdin_exports,"__esModule",{value:!0})',
   );
-  await writeFile(path, direct, { mode: path.endsWith('/main.js') ? 0o755 : 0o644 });
+  await writeFile(path, direct, { mode: basename(path) === 'main.js' ? 0o755 : 0o644 });
 }
 await writeFile('dist/package.json', '{"type":"commonjs"}\n');
 // The same module object for `import` as for `require`.

@@ -1,4 +1,5 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'vite';
 
@@ -14,7 +15,7 @@ export async function writeConsolePage(dir) {
     // Relative URLs, for a balancer that serves the page below a prefix.
     base: './',
     build: {
-      outDir: new URL(`../${dir}`, import.meta.url).pathname,
+      outDir: fileURLToPath(new URL(`../${dir}`, import.meta.url)),
       emptyOutDir: true,
       target: ['chrome123', 'firefox120', 'safari17.5'],
       modulePreload: { polyfill: false },

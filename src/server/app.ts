@@ -99,7 +99,6 @@ export async function buildApp(
   const context = createHttpContext(app, core, settings);
 
   registerRequestState(app);
-  app.setValidatorCompiler(zodValidator);
   app.setErrorHandler<Error>((error, request, reply) => sendError(error, request, reply, context.documentedErrors));
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', createJsonParser(settings.bodyLimitBytes));
@@ -136,6 +135,11 @@ function createServer(core: Core, settings: AppSettings, logger: Logger, guard: 
     forceCloseConnections: 'idle',
     // While it closes, Fastify would send a 503 in its own format.
     return503OnClosing: false,
+    // Fastify would load its own compilers, Ajv among them, at every start, and its types only know
+    // those. No route has a schema for its responses.
+    schemaController: {
+      compilersFactory: { buildValidator: () => zodValidator as never, buildSerializer: () => () => JSON.stringify },
+    },
     rewriteUrl: normalizeRequestTarget,
     // API keys in paths of the control plane are longer than the router's default.
     routerOptions: { maxParamLength: 1000 },

@@ -178,7 +178,7 @@ function toListenError(error: unknown, { flag, port, host }: ListenAddress): Err
     EADDRINUSE:
       `Port ${port} on ${host} is in use; ` +
       `stop the other program or choose another with ${flag} (0 picks a free one).`,
-    EACCES: `Port ${port} needs more privileges; choose one from 1024 up with ${flag}.`,
+    EACCES: `Port ${port} needs more privileges or is reserved; choose another from 1024 up with ${flag}.`,
     EADDRNOTAVAIL: `This machine has no address ${host}; choose another with --host.`,
     ENOTFOUND: `The name ${host} has no address; choose another with --host.`,
     EAI_AGAIN: `The name ${host} has no address; choose another with --host.`,

@@ -104,6 +104,22 @@ describe('exec', () => {
     expect(await ended).toMatchObject({ code: 5, stdout: 'ready\ncaught\n' });
   });
 
+  it('leaves signals to the console on Windows, which sends them to the command too', async () => {
+    // The exit code is that of `read`, unless a forwarded signal arrives within 0.3 s.
+    const script = `trap 'exit 5' INT; echo ready; read line; sleep 0.3; exit 3`;
+    const preload = join(tempDir(), 'windows.cjs');
+    writeFileSync(
+      preload,
+      "process.once('SIGINT', () => Object.defineProperty(process, 'platform', { value: 'win32' }));",
+    );
+    const env = { NODE_OPTIONS: `--require=${preload}` };
+    const { child, ended } = runCommand(['exec', '--', 'sh', '-c', script], env, { detached: true });
+    await once(child.stdout, 'data');
+    child.kill('SIGINT');
+    child.stdin.end('\n');
+    expect(await ended).toMatchObject({ code: 3 });
+  });
+
   it('passes its standard input to the command', async () => {
     const { child, ended } = exec(['cat']);
     child.stdin.end('from outside');

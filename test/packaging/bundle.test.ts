@@ -24,6 +24,11 @@ async function findGlobals(code: string, names: readonly string[]): Promise<stri
 }
 
 describe('the library', () => {
+  it('has the messages of zod in English only, since it is parsed at every start', () => {
+    const messages = [...findLoadedFiles().values()].join('\n').match(/Invalid input: expected|Ung\\xFCltige Eingabe/g);
+    expect([...new Set(messages)]).toEqual(['Invalid input: expected']);
+  });
+
   it('has a lint rule against each global that tests replace', () => {
     const { overrides } = JSON.parse(readFileSync(join(ROOT, 'biome.json'), 'utf8'));
     const { deniedGlobals } = overrides[0].linter.rules.style.noRestrictedGlobals.options;

@@ -2,9 +2,10 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
-export const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
+export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 export interface ExitResult {
   code: number | null;

@@ -70,7 +70,7 @@ function forwardSignals() {
   let pendingSignal: NodeJS.Signals | undefined;
   const forward = (signal: NodeJS.Signals) => {
     if (!child) pendingSignal = signal;
-    else if (!TERMINAL_SIGNALS.includes(signal) || !hasTerminal()) child.kill(signal);
+    else if (!isSentToCommand(signal)) child.kill(signal);
   };
   for (const signal of FORWARDED_SIGNALS) process.on(signal, forward);
   return {
@@ -82,6 +82,13 @@ function forwardSignals() {
       for (const signal of FORWARDED_SIGNALS) process.off(signal, forward);
     },
   };
+}
+
+/** Whether the sender of a signal that reached this process sends it to the command too. */
+function isSentToCommand(signal: NodeJS.Signals): boolean {
+  // Only the console sends signals there, to all of its processes, and kill() would end the command at once.
+  if (process.platform === 'win32') return true;
+  return TERMINAL_SIGNALS.includes(signal) && hasTerminal();
 }
 
 /** Whether this process has a controlling terminal, even with redirected input. */
