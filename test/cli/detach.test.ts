@@ -83,6 +83,12 @@ describe.skipIf(process.platform !== 'linux')('start --detach', () => {
     expect([statSync(stateDir).mode & 0o777, statSync(printed.log).mode & 0o777]).toEqual([0o700, 0o600]);
   });
 
+  it('prints the admin token that other machines need', async () => {
+    const { start } = createShell();
+    const printed = await start(['--port', '0', '--host', '0.0.0.0']);
+    expect(printed).toMatchObject({ adminToken: expect.stringMatching(/^[0-9a-f]{32}$/) });
+  });
+
   it('prints warnings about the environment to stderr', async () => {
     const { run } = createShell();
     const { stdout, stderr } = await run(['--detach', '--port', '0'], { NANOPHOTO_EMULATOR_SPED: '1' }).ended;
