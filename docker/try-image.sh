@@ -16,7 +16,7 @@ if [ -z "${TRY_IMAGE_TIMED:-}" ]; then
   TRY_IMAGE_TIMED=1 exec timeout --foreground --kill-after=60 2400 "$0" "$@"
 fi
 
-BASE=node:24-bookworm-slim
+BASE=$(sed -n 's/^ARG BASE=//p' Dockerfile)
 IMAGE=nanophoto-emulator:try-$$
 NAME=nanophoto-emulator-try-$$
 PORT=$((20000 + RANDOM % 10000))
@@ -60,7 +60,7 @@ clean_up() {
   if [ -n "$long" ] && kill "$long" 2>/dev/null; then wait "$long"; fi
   if [ -n "$engine" ]; then
     for one in "$NAME" "$NAME-other"; do limit 60 "$engine" rm --force --volumes "$one" >/dev/null 2>&1; done
-    limit 60 "$engine" volume rm --force "$NAME" >/dev/null 2>&1
+    limit 60 "$engine" volume rm --force "$NAME" "$NAME-other" >/dev/null 2>&1
     limit 60 "$engine" rmi --force "$IMAGE" >/dev/null 2>&1
   fi
   # podman's storage contains mounts.
@@ -102,6 +102,8 @@ use_podman() {
   engine=podman
   limit_long 300 podman pull --quiet "docker.io/library/$BASE" >>"$log" 2>&1 && return
   local tar=${BASE_TAR:-$work/base.tar}
+  # An imported image cannot have a digest.
+  BASE=${BASE%@*}
   [ -f "$tar" ] || build_substitute "$tar" >>"$log" 2>&1 || give_up "building a substitute for $BASE failed"
   limit_long 200 podman import --change 'CMD ["node"]' "$tar" "docker.io/library/$BASE" >>"$log" 2>&1 ||
     give_up "importing the substitute for $BASE failed"
@@ -121,7 +123,8 @@ build() {
     printf 'cafile=/run/authorities.pem\nregistry=%s\n' "$(npm config get registry 2>/dev/null)" >"$work/npmrc"
     mounts=(--volume "$authorities:/run/authorities.pem:ro" --volume "$work/npmrc:/usr/local/etc/npmrc:ro")
   fi
-  limit_long 1000 podman build --format docker --isolation chroot --network host --pull=never "${mounts[@]}" --tag "$IMAGE" .
+  limit_long 1000 podman build --format docker --isolation chroot --network host --pull=never "${mounts[@]}" \
+    --build-arg "BASE=docker.io/library/$BASE" --tag "$IMAGE" .
 }
 
 base=$BASE
@@ -198,12 +201,12 @@ size=$("$engine" image inspect --format '{{.Size}}' "$IMAGE")
 base_size=$("$engine" image inspect --format '{{.Size}}' "$BASE")
 ok "the image size is $(as_mb "$size"), of which $(as_mb $((size - base_size))) are on top of the base"
 
-check 'config prints the settings of the image' grep -q '^data-dir  */data$' <(once config 2>>"$log")
+check 'config prints the settings of the image' grep -q '^host  *0.0.0.0$' <(once config 2>>"$log")
 check 'an invalid flag exits with code 2' eval 'once --speed fast; [ $? = 2 ]'
 check 'healthcheck exits with 1 when no emulator runs' eval 'once healthcheck; [ $? = 1 ]'
 
 "$engine" volume create "$NAME" >>"$log" 2>&1
-OWN=(--volume "$NAME:/data" --env "NANOPHOTO_EMULATOR_ADMIN_TOKEN=$TOKEN")
+OWN=(--volume "$NAME:/data" --env NANOPHOTO_EMULATOR_DATA_DIR=/data --env "NANOPHOTO_EMULATOR_ADMIN_TOKEN=$TOKEN")
 took=$(start "$NAME" "${OWN[@]}" "$IMAGE" --log-level info) || give_up 'it starts with a read-only root and without capabilities'
 ok "it starts with a read-only root and without capabilities; /ready responds $took ms after \"$engine run\""
 check 'its root is read-only, including /tmp' inside sh -c 'grep -q "^[^ ]* / [^ ]* ro[, ]" /proc/mounts && ! touch /tmp/a'
@@ -213,6 +216,8 @@ check 'it is the first process, without a shell in between' inside sh -c 'tr "\0
 check 'it contains no compiler and no sources' \
   inside sh -c '! command -v gcc && ! command -v python3 && [ -z "$(find /app -name "*.cc" -o -name "*.o" -o -name "*.gyp")" ]'
 check 'healthcheck exits with 0' inside node /app/dist/main.js healthcheck
+check 'the script of the health check exits with 0, and with 1 for another port' \
+  inside sh -c 'bash /app/healthcheck.sh && ! NANOPHOTO_EMULATOR_PORT=1 bash /app/healthcheck.sh'
 healthy() {
   if [ "$engine" = podman ]; then
     limit 30 podman healthcheck run "$NAME"
@@ -267,6 +272,21 @@ limit 60 "$engine" kill --signal KILL "$NAME" >>"$log" 2>&1
 remove "$NAME"
 took=$(start "$NAME" "${OWN[@]}" "$IMAGE") || give_up 'another container starts after the first was killed'
 check 'a container started after a kill has the same credits' eval '[ "$(admin accounts/np_test_default/ledger)" = "$ledger" ]'
+remove "$NAME"
+
+# Another user, with a volume of its own and the token that it prints.
+"$engine" volume create "$NAME-other" >>"$log" 2>&1
+if start "$NAME" --user 1000660000:0 --volume "$NAME-other:/data" --env NANOPHOTO_EMULATOR_DATA_DIR=/data "$IMAGE" >>"$log"; then
+  check 'it runs as a user without name, who owns the stored data' inside sh -c '[ "$(stat -c %u /data/emulator.sqlite)" = 1000660000 ]'
+  TOKEN=$("$engine" logs "$NAME" 2>>"$log" | field adminToken)
+  # On the network that podman's containers share, callers at 127.0.0.1 need no token.
+  [ "$engine" = docker ] && far=$URL || far=http://$(hostname -I | cut -d ' ' -f 1):$PORT
+  check 'from outside, the control plane requires the admin token that it prints' eval \
+    '[ "$(curl -s -o /dev/null -w "%{http_code}" "$far/__admin/accounts")" = 401 ] &&
+     [ "$(curl -s -o /dev/null -w "%{http_code}" -H "x-admin-token: $TOKEN" "$far/__admin/accounts")" = 200 ]'
+else
+  fail 'it runs as a user without name'
+fi
 remove "$NAME"
 
 # Fonts: the same request yields the same image in a new container, and a different one when the fonts are hidden.

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { systemClock } from '../core/time/clock.ts';
 import { packageVersion } from '../paths.ts';
 import { openEmulator } from '../server/emulator.ts';
@@ -6,6 +7,9 @@ import type { Config } from '../settings/config.ts';
 
 /** Ctrl-C sends its signal once from the terminal, which reaches all processes, and once from npm, which forwards it. */
 const REPEATED_SIGNAL_MS = 1000;
+
+/** Values of `--host` with which only this machine can connect. */
+const LOCAL_HOST = /^(?:localhost$|127\.|::1$)/i;
 
 /**
  * Starts an emulator that runs until SIGTERM or SIGINT. Resolves when it is ready.
@@ -27,22 +31,30 @@ export async function start(config: Config, warnings: readonly string[]) {
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
-  const opening = openEmulator(config, logger);
+  const remoteToken = createRemoteToken(config);
+  const opening = openEmulator({ ...config, remoteToken }, logger);
   const emulator = await opening;
 
   const url = await emulator.listen();
-  // A program that asked for any free port has to learn which one it is, even if it wants few lines.
-  const isPortUnknown = config.port === 0 || config.httpsPort === 0;
-  const level = isPortUnknown && !logger.isLevelEnabled('info') ? config.logLevel : 'info';
+  // Nothing else contains the token, or the port if any free one was requested, so a higher log level still logs them.
+  const isNeeded = remoteToken !== undefined || config.port === 0 || config.httpsPort === 0;
+  const level = isNeeded && !logger.isLevelEnabled('info') ? config.logLevel : 'info';
   const ready = {
     url,
     ...(config.httpsPort !== undefined && { httpsPort: emulator.httpsPort()! }),
     data: config.dataDir ?? 'in memory',
     firstKey: emulator.firstKey ?? null,
+    ...(remoteToken !== undefined && { adminToken: remoteToken }),
     version: packageVersion(),
   };
   logger[level](ready, `ready at ${url}`);
   // After the ready line, which test harnesses expect first.
   for (const warning of warnings) logger.warn(warning);
   return ready;
+}
+
+/** Creates an admin token if other machines can connect but the settings give them no access to the control plane. */
+function createRemoteToken({ host, adminToken, adminRemote }: Config): string | undefined {
+  if (adminToken !== undefined || adminRemote || LOCAL_HOST.test(host)) return undefined;
+  return randomBytes(16).toString('hex');
 }

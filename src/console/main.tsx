@@ -92,7 +92,7 @@ function TokenForm() {
   return (
     <main class="page" ref={root}>
       <h1>Admin token required</h1>
-      <p>Enter the token that the emulator was started with (--admin-token). It is stored for this tab only.</p>
+      <p>Enter the token that was set by --admin-token or printed at the start. It is stored for this tab only.</p>
       <Form
         label="Admin token"
         submit="Continue"

@@ -27,7 +27,12 @@ export const ADMIN_ERRORS = {
   ),
   BODY_NOT_JSON: external(400, 'The body is not valid JSON.'),
   MALFORMED_REQUEST: external(400, 'An HTTP/1.1 request without Host.'),
-  ADMIN_TOKEN_REQUIRED: own(401, () => 'Send the admin token as "Authorization: Bearer …" or "x-admin-token: …".'),
+  ADMIN_TOKEN_REQUIRED: own(
+    401,
+    () =>
+      'Send the admin token, set by --admin-token or printed at the start, as "Authorization: Bearer …" or ' +
+      '"x-admin-token: …".',
+  ),
   LOOPBACK_ONLY: own(
     403,
     () =>

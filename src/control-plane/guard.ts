@@ -39,9 +39,10 @@ const MESSAGE_OVERRIDES: Record<string, string> = {
 
 /**
  * Creates the hook that authorizes callers: with an admin token, those that send it; without one, those on this
- * machine, or all if `adminRemote` is set. It also rejects foreign web pages and DNS rebinding.
+ * machine, those that send `remoteToken`, or all if `adminRemote` is set. It also rejects foreign web pages and DNS
+ * rebinding.
  */
-export function createGuard({ adminToken, adminRemote, adminHosts = [] }: HttpSettings) {
+export function createGuard({ adminToken, remoteToken, adminRemote, adminHosts = [] }: HttpSettings) {
   const isAllowedHost = (hostname: string) =>
     LOOPBACK_HOSTNAME.test(hostname) ||
     adminHosts.includes(hostname.toLowerCase()) ||
@@ -66,13 +67,14 @@ export function createGuard({ adminToken, adminRemote, adminHosts = [] }: HttpSe
         `Web pages must send the header ${CONSOLE_HEADER} with every request except GET (CSRF protection).`,
       );
     }
-    if (adminToken !== undefined) {
+    const expectedToken = adminToken ?? remoteToken;
+    if (expectedToken !== undefined) {
       const token = request.headers['x-admin-token'] ?? parseBearerKey(request.headers.authorization);
-      if (typeof token === 'string' && isSameToken(token, adminToken)) return;
-      throw new AdminError('ADMIN_TOKEN_REQUIRED');
+      if (typeof token === 'string' && isSameToken(token, expectedToken)) return;
     }
+    if (adminToken !== undefined) throw new AdminError('ADMIN_TOKEN_REQUIRED');
     if (!adminRemote && !LOOPBACK_ADDRESS.test(request.ip)) {
-      throw new AdminError('LOOPBACK_ONLY');
+      throw new AdminError(remoteToken === undefined ? 'LOOPBACK_ONLY' : 'ADMIN_TOKEN_REQUIRED');
     }
     // A page that uses DNS rebinding has our origin in its browser; only the host name reveals it.
     const hostname = host?.replace(PORT_SUFFIX, '');

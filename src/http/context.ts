@@ -36,6 +36,8 @@ interface ControlPlaneSettings {
   /** The accounts of the seed file, for the reset of all accounts. */
   seedAccounts: readonly { key: string; profile: AccountProfile }[];
   adminToken: string | undefined;
+  /** Token with which clients on other machines may use the control plane; those on this machine need none. */
+  remoteToken?: string | undefined;
   /** Whether clients on other machines may use the control plane without a token. */
   adminRemote: boolean;
   /** Host names, besides the local ones, under which the control plane may be used without a token. */

@@ -5,6 +5,7 @@ import { openCore } from '../core/core.ts';
 import { SetupError } from '../core/errors.ts';
 import { countFreeDescriptors, lazy } from '../core/file-descriptors.ts';
 import { type Clock, createMonotonicClock } from '../core/time/clock.ts';
+import type { HttpSettings } from '../http/context.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from '../paths.ts';
 import { openAuthority } from '../proxy/certificate-authority.ts';
 import { createConnectProxy } from '../proxy/connect-proxy.ts';
@@ -32,7 +33,11 @@ const CLOCK_SKEW_WARNING_MS = 1000;
 export type RunningEmulator = Awaited<ReturnType<typeof openEmulator>>;
 
 /** Assembles core, seed file and HTTP side, without listening. @throws SetupError when a setting or file is invalid */
-export async function openEmulator(config: Config, logger: Logger, clock: Clock = createMonotonicClock()) {
+export async function openEmulator(
+  config: Config & Pick<HttpSettings, 'remoteToken'>,
+  logger: Logger,
+  clock: Clock = createMonotonicClock(),
+) {
   const seed = readSeedFile(config.seedFile, config);
   const core = openCore({ ...config, migrationsDir: MIGRATIONS_DIR, clock });
   if (core.behindMs >= CLOCK_SKEW_WARNING_MS) {

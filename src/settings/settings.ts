@@ -34,7 +34,7 @@ const decimal = (min: number, max: number) =>
 const onOff = z.enum(['on', 'off']).transform((word) => word === 'on');
 const nonEmpty = z.string().min(1);
 /** Shells expand `~` only at the start of a word, so not in `--data-dir=~/data`. */
-const path = nonEmpty.transform((name) => name.replace(/^~(?=\/|$)/, homedir()));
+const path = nonEmpty.transform((name) => name.replace(/^~(?=\/|$)/, () => homedir()));
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 

@@ -51,6 +51,33 @@ describe('the command', () => {
     expect(await (await fetch(`${url}/ready`)).json()).toEqual({ status: 'ready' });
   });
 
+  it('prints an admin token if other machines can connect, whatever the log level', async () => {
+    const { ready, ended, child, url, lines } = await startCommand(['--host', '0.0.0.0', '--log-level', 'warn']);
+    const [address] = Object.values(networkInterfaces()).flatMap((all = []) =>
+      all.filter((one) => !one.internal && one.family === 'IPv4'),
+    );
+    const accounts = '/__admin/accounts';
+    expect((await fetch(url + accounts)).status).toBe(200);
+    if (address) {
+      const remote = `http://${address.address}:${new URL(url).port}${accounts}`;
+      expect((await fetch(remote)).status).toBe(401);
+      expect((await fetch(remote, { headers: { 'x-admin-token': String(ready.adminToken) } })).status).toBe(200);
+    }
+    child.kill();
+    await ended;
+    expect(ready.adminToken).toMatch(/^[0-9a-f]{32}$/);
+    expect(JSON.stringify(lines()).match(new RegExp(String(ready.adminToken), 'g'))).toHaveLength(1);
+  });
+
+  it.each([
+    ['--host', 'localhost'],
+    ['--host', '127.0.0.2'],
+    ['--host', '0.0.0.0', '--admin-token', 'very-secret'],
+    ['--host', '0.0.0.0', '--admin-remote', 'on'],
+  ])('prints no admin token with %s %s %s', async (...flags) => {
+    expect((await startCommand(flags)).ready).not.toHaveProperty('adminToken');
+  });
+
   it('healthcheck exits with 0 if an emulator is ready, else with 1', async () => {
     const { url } = await startCommand();
     const { port } = new URL(url);

@@ -78,9 +78,17 @@ describe.skipIf(process.platform !== 'linux')('start --detach', () => {
     });
     const { status } = await postJson(printed.url, '/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' });
     expect(status).toBe(200);
+    // The line of a request may be written after the response.
+    await vi.waitUntil(() => readFileSync(printed.log, 'utf8').split('\n').length > 2, { timeout: 20_000 });
     const log = readFileSync(printed.log, 'utf8').trim().split('\n');
     expect(log.map((line) => JSON.parse(line).msg)).toEqual([`ready at ${printed.url}`, 'request']);
     expect([statSync(stateDir).mode & 0o777, statSync(printed.log).mode & 0o777]).toEqual([0o700, 0o600]);
+  });
+
+  it('prints the admin token that other machines need', async () => {
+    const { start } = createShell();
+    const printed = await start(['--port', '0', '--host', '0.0.0.0']);
+    expect(printed).toMatchObject({ adminToken: expect.stringMatching(/^[0-9a-f]{32}$/) });
   });
 
   it('prints warnings about the environment to stderr', async () => {

@@ -89,8 +89,8 @@ sys.stdout.buffer.write(output)
 `;
 
 describe.skipIf(!hasPython)('the emulator in a terminal', () => {
-  it('prints its URL, the console, the first key and where its data is, one per line', async () => {
-    const args = ['-c', READY_MESSAGE, process.execPath, MAIN, '--port', '0', '--https-port', '0'];
+  it('prints its URL, the console, the first key, the admin token and where its data is, one per line', async () => {
+    const args = ['-c', READY_MESSAGE, process.execPath, MAIN, '--port', '0', '--https-port', '0', '--host', '0.0.0.0'];
     const { stdout } = await promisify(execFile)('python3', args, {
       env: { PATH: process.env.PATH! },
       timeout: 20_000,
@@ -101,6 +101,7 @@ describe.skipIf(!hasPython)('the emulator in a terminal', () => {
       ['console', `${url}/console`],
       ['https port', expect.stringMatching(/^\d+$/)],
       ['first key', 'np_test_default'],
+      ['admin token', expect.stringMatching(/^[0-9a-f]{32}$/)],
       ['data', 'in memory'],
     ]);
   });

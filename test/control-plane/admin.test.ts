@@ -246,6 +246,26 @@ describe('control plane', () => {
     expect(await statusFrom('10.0.0.5', ['--admin-remote', 'on'])).toBe(200);
   });
 
+  // id: remote-token-required
+  it('accepts callers on other machines that send the printed token, and those on this machine without it', async () => {
+    const remoteToken = 'a-token-that-was-printed';
+    const { app } = await createTestEmulator([], undefined, undefined, { remoteToken });
+    const statusOf = async (remoteAddress: string, headers: Record<string, string> = {}) =>
+      (await app.inject({ method: 'GET', url: LEDGER, remoteAddress, headers })).statusCode;
+    const sent = { 'x-admin-token': remoteToken };
+    expect(await statusOf('10.0.0.5', sent)).toBe(200);
+    expect(await statusOf('10.0.0.5', { authorization: `Bearer ${remoteToken}`, host: 'emulator.example.org' })).toBe(
+      200,
+    );
+    expect(await statusOf('10.0.0.5')).toBe(401);
+    expect(await statusOf('10.0.0.5', { host: 'localhost' })).toBe(401);
+    expect(await statusOf('10.0.0.5', { 'x-admin-token': `${remoteToken}x` })).toBe(401);
+    expect(await statusOf('10.0.0.5', { ...sent, host: 'a.test', origin: 'http://evil.test' })).toBe(403);
+    expect(await statusOf('127.0.0.1')).toBe(200);
+    expect(await statusOf('127.0.0.1', { host: 'evil.test' })).toBe(403);
+    expect(await statusOf('127.0.0.1', { ...sent, host: 'emulator.example.org' })).toBe(200);
+  });
+
   it('rejects foreign origins and host names that DNS rebinding could use', async () => {
     const status = async (headers: object, flags: string[] = []) =>
       (await (await createTestEmulator(flags)).send('GET', LEDGER, { key: null, headers })).status;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
+import { readCommand } from '../../src/cli/arguments.ts';
 import { findFreePort, hasProgram, MAIN } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -76,8 +77,24 @@ describe.skipIf(!hasProgram('bash', '--version') || !hasProgram('curl', '--versi
     const { emulator, tests } = parse(readBlock('Docker Compose', 'yaml')).services;
     const tried = parse(read('docker/compose.yaml')).services;
     expect(emulator.healthcheck).toEqual(tried.emulator.healthcheck);
-    expect(emulator.environment).toEqual(tried.emulator.environment);
+    expect(tried.emulator.environment).toMatchObject(emulator.environment);
     expect([tests.environment, tests.depends_on]).toEqual([tried.app.environment, tried.app.depends_on]);
+  });
+
+  it('has service containers with valid settings and the token of the tests', () => {
+    const github = parse(readBlock('As a service container', 'yaml')).jobs.test;
+    const { emulator } = github.services;
+    expect(emulator.ports).toEqual([new URL(github.env.NANOPHOTO_API_BASE_URL).port].map((port) => `${port}:${port}`));
+    const gitlab = parse(readBlock('As a service', 'yaml')).test;
+    expect(new URL(gitlab.variables.NANOPHOTO_API_BASE_URL).hostname).toBe(gitlab.services[0].alias);
+    for (const [service, tests] of [
+      [emulator.env, github.env],
+      [gitlab.variables, gitlab.variables],
+    ]) {
+      const { config, warnings } = readCommand([], { ...service, NANOPHOTO_EMULATOR_HOST: '0.0.0.0' });
+      expect(warnings).toEqual([]);
+      expect(config.adminToken).toBe(tests.NANOPHOTO_EMULATOR_ADMIN_TOKEN);
+    }
   });
 
   it('lists the inputs of action.yml with their defaults', () => {

@@ -59,7 +59,7 @@ describe('files for several emulators', () => {
       expect(services['emulator-1'][field], field).toEqual(
         typeof one[field] === 'object' && !Array.isArray(one[field]) ? expect.objectContaining(one[field]) : one[field],
       );
-    expect(services['emulator-1'].healthcheck.test).toEqual(one.healthcheck.test);
+    for (const { healthcheck } of [services['emulator-1'], one]) expect(healthcheck).not.toHaveProperty('test');
     expect(services.balancer.ports).toEqual(one.ports);
   });
 });

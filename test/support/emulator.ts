@@ -24,9 +24,14 @@ export interface TestResponse {
 }
 
 /** Starts the whole product in memory on a test clock, with command-line `flags`; it is closed after the test. */
-export async function createTestEmulator(flags: string[] = [], clock: TestClock = createTestClock(), logger = SILENT) {
+export async function createTestEmulator(
+  flags: string[] = [],
+  clock: TestClock = createTestClock(),
+  logger = SILENT,
+  { remoteToken }: { remoteToken?: string } = {},
+) {
   const { config } = readCommand(flags, {});
-  const emulator = await openEmulator(config, logger, clock);
+  const emulator = await openEmulator({ ...config, remoteToken }, logger, clock);
   openEmulators.add(emulator);
   const { app, core } = emulator;
   checkInjectedResponses(app, core);
