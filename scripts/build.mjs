@@ -25,8 +25,6 @@ const preload = await build({
   outfile: 'dist/preload.cjs',
   format: 'cjs',
 });
-/** The messages of zod in all languages, 260 kB that would be parsed at every start. English is imported separately. */
-const ZOD_LOCALES = /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/;
 const program = await build({
   ...common,
   entryPoints: {
@@ -43,12 +41,6 @@ const program = await build({
   external: ['better-sqlite3', 'sharp'],
   // Packages get Node's own versions of globals that tests replace, as our code does by importing them.
   inject: ['src/core/globals.ts'],
-  plugins: [
-    {
-      name: 'leave-out-locales',
-      setup: ({ onLoad }) => onLoad({ filter: ZOD_LOCALES }, () => ({ contents: '' })),
-    },
-  ],
   define: { 'import.meta.dirname': '__dirname' },
   write: false,
 });

@@ -66,7 +66,7 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
 /** Opens a connection. @throws SetupError when the native binding of better-sqlite3 is missing or cannot be loaded */
 function connect(file: string): Db {
   try {
-    return new Database(file, { timeout: LOCK_TIMEOUT_MS });
+    return retain(new Database(file, { timeout: LOCK_TIMEOUT_MS }));
   } catch (cause) {
     const { code, message } = cause as { code?: string; message: string };
     if (message.startsWith('Could not locate the bindings file')) {
@@ -85,18 +85,30 @@ function connect(file: string): Db {
   }
 }
 
-/** Statements that must live as long as their database, see `queryValue`. */
-const retainedStatements = new WeakMap<Db, Database.Statement[]>();
+/** Databases and statements that are never garbage-collected, see `retain`. */
+const retained: unknown[] = [];
+const MUST_RETAIN = Number(process.versions.node.split('.')[0]) >= 24;
 
 /**
- * Returns the single value of a one-off query. The statement is retained, and pragmas are set with `exec`, because an
- * addon compiled against Node 24.21 aborts the process when a statement is garbage-collected (Node's ObjectWrap looks
- * up its environment when there is none).
+ * Keeps a database and its statements from being garbage-collected, even after they are closed. An addon compiled
+ * against Node 24.21 aborts the process when one is (Node's ObjectWrap looks up its environment when there is none).
+ * For the same reason, pragmas are set with `exec`.
  */
+function retain(db: Db): Db {
+  if (!MUST_RETAIN) return db;
+  const prepare = db.prepare.bind(db) as (sql: string) => Database.Statement;
+  db.prepare = ((sql: string) => {
+    const statement = prepare(sql);
+    retained.push(statement);
+    return statement;
+  }) as Db['prepare'];
+  retained.push(db);
+  return db;
+}
+
+/** Returns the single value of a one-off query. */
 export function queryValue(db: Db, sql: string): unknown {
-  const statement = db.prepare(sql).pluck();
-  retainedStatements.set(db, [...(retainedStatements.get(db) ?? []), statement]);
-  return statement.get();
+  return db.prepare(sql).pluck().get();
 }
 
 function configure(db: Db): void {
