@@ -33,6 +33,12 @@ describe('documented examples', () => {
     expect(readFileSync(join(ROOT, page), 'utf8')).toContain(`\n${example}\`\`\``);
   });
 
+  it('are quoted in README.md: the first three tests with pytest', () => {
+    const [, quoted] = /```python\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))!;
+    expect(quoted!.match(/^def test_/gm)).toHaveLength(3);
+    expect(readFileSync(join(ROOT, 'docs/examples/pytest/test_video.py'), 'utf8').startsWith(quoted!)).toBe(true);
+  });
+
   it('pass with vitest', async () => {
     const { url } = await startCommand();
     const dir = tempDir();
