@@ -46,9 +46,8 @@ export function sendError(
   request.state.errorCode = rendered.errorCode;
   request.state.logReason = error.message;
   // Fastify closes the connection after each error of a body parser, although the whole body may have arrived.
-  if (request.raw.complete && error instanceof EmulatorError && error.code === 'BODY_NOT_JSON') {
-    reply.header('connection', reply.raw.shouldKeepAlive ? 'keep-alive' : 'close');
-  }
+  const isBodyNotJson = error instanceof EmulatorError && error.code === 'BODY_NOT_JSON';
+  if (isBodyNotJson && request.raw.complete) reply.removeHeader('connection');
   void reply.code(rendered.status).type('application/json; charset=utf-8').send(rendered.body);
 }
 
