@@ -135,8 +135,8 @@ function createServer(core: Core, settings: AppSettings, logger: Logger, guard: 
     forceCloseConnections: 'idle',
     // While it closes, Fastify would send a 503 in its own format.
     return503OnClosing: false,
-    // Fastify would load its own compilers, Ajv among them, at every start, and its types only know
-    // those. No route has a schema for its responses.
+    // Otherwise Fastify loads its own compilers, Ajv among them, at every start. Its types know no other validators. No
+    // route has a schema for its responses.
     schemaController: {
       compilersFactory: { buildValidator: () => zodValidator as never, buildSerializer: () => () => JSON.stringify },
     },
@@ -277,21 +277,21 @@ function registerResponseBatching(app: App, core: Core, guard: SocketGuard): voi
       }
       onFinished(request, reply, () => core.memory.add('responses', -bytes));
     }
-    const send = () => {
+    const send = (body: unknown) => {
       limitUnreadBody(request, reply);
-      done(null, payload);
+      done(null, body);
     };
-    if (!core.transactions.hasPendingBatch()) return responseBatcher.enqueue(socket, send);
+    if (!core.transactions.hasPendingBatch()) return responseBatcher.enqueue(socket, () => send(payload));
     core.transactions.afterCommit((failure) => {
       guard.run(socket, () => {
-        if (failure === null) return send();
+        if (failure === null) return send(payload);
         if (request.state.errorCode === null) return done(failure as Error);
         // The response is an error already, and for a second one Fastify would send a body in its own format.
         request.log.error({ err: failure }, 'request failed');
         request.state.errorCode = 'INTERNAL_ERROR';
         reply.code(500);
         const body = isControlPlaneUrl(request.url) ? ADMIN_INTERNAL_ERROR : renderError('INTERNAL_ERROR').body;
-        done(null, JSON.stringify(body));
+        send(JSON.stringify(body));
       });
     });
   });
