@@ -20,10 +20,10 @@ export interface ControlDocumentOptions {
 const DESCRIPTION = `Under \`/__admin\`, a test controls time, credits, tasks and faults, reads the client's requests, and resets
 state. These operations need no API key, do not count towards rate limits, and do not appear in the journal.
 
-Programs on other machines must send the admin token: the one of \`--admin-token\`, which programs on the same machine must
-then send as well, or the one that an emulator without that setting prints at the start if other machines can connect. In a
-browser, only the emulator's own pages may call them, and must send the header \`x-emulator-console\` with every request
-except GET. A 409 changes nothing.`;
+With \`--admin-token\`, every caller must send that token. Without it, programs on the same machine need no token, and
+programs on other machines must send the one that the emulator prints at the start, unless \`--admin-remote\` is on. In a
+browser, only the emulator's own pages may call these operations, and must send the header \`x-emulator-console\` with
+every request except GET. A 409 changes nothing.`;
 
 const JSON_TYPE = 'application/json';
 

@@ -247,7 +247,7 @@ describe('control plane', () => {
   });
 
   // id: remote-token-required
-  it('accepts callers on other machines that send the printed token, and those on this machine without it', async () => {
+  it('requires the printed token from callers on other machines, but not from those on this machine', async () => {
     const remoteToken = 'a-token-that-was-printed';
     const { app } = await createTestEmulator([], undefined, undefined, { remoteToken });
     const statusOf = async (remoteAddress: string, headers: Record<string, string> = {}) =>

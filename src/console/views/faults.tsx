@@ -62,7 +62,7 @@ function FailureRate({ state }: { state: AccountState }) {
           min={0}
           max={1}
           step="any"
-          hint="From 0, no task fails, to 1, every task fails."
+          hint="A number from 0 to 1: with 0, no task fails; with 1, every task fails."
         />
       </FormPopover>
     </section>

@@ -9,8 +9,8 @@ const MIN_HASTY_RETRIES = 10;
 const MIN_HASTY_POLL_RETRIES = 3;
 const POLL_PATH = /\/check-status$/;
 /**
- * A retry that follows the start of the failed attempt sooner than this had no wait. Assumed. SDKs first wait 0.1 to 1 s;
- * with full jitter, some of their waits are shorter, but hardly several in a row.
+ * A retry that is sent sooner than this after the start of the failed attempt had no wait. Assumed. SDKs first wait 0.1
+ * to 1 s; with full jitter, some of their waits are shorter, but rarely several in a row.
  */
 const MIN_BACKOFF_MS = 50;
 
@@ -45,8 +45,8 @@ function hadFailed(later: Entry, earlier: Entry): boolean {
  * clock, which a test advances instead of sleeping, or in wall time. A 429 is a matter of Retry-After.
  */
 export function findRetriesWithoutBackoff(entries: readonly Entry[]): LintFinding[] {
-  // Different requests may have the same truncated body. The text of a body does not contain an uploaded file, but files
-  // differ in length.
+  // Different requests may have the same truncated body. The journal leaves uploaded files out of bodies, but different
+  // files hardly ever have the same length.
   const attempts = groupEntries(entries, ({ path, body, isBodyTruncated, headers }) =>
     body === '' || isBodyTruncated ? [] : [`${path} ${headers['content-length']} ${body}`],
   );
@@ -61,7 +61,7 @@ export function findRetriesWithoutBackoff(entries: readonly Entry[]): LintFindin
     if (retryCount < (POLL_PATH.test(group[0]!.path) ? MIN_HASTY_POLL_RETRIES : MIN_HASTY_RETRIES)) return [];
     return createFindings(
       'RETRIED_WITHOUT_BACKOFF',
-      `A request was repeated ${retryCount} times in a row without a wait, although each attempt before had failed.`,
+      `A request was repeated ${retryCount} times in a row without a wait, although each earlier attempt had failed.`,
       run,
     );
   });

@@ -87,8 +87,8 @@ export const accountOperations = ({ core, settings }: HttpContext): Operation[] 
     summary: 'Change an account',
     description:
       'Omitted fields keep their values. A new speed also applies to the remaining time of running tasks; a new ' +
-      'failure rate and a new seed only to later tasks. The API answers a revoked key with 401; the control plane still serves its ' +
-      'account.',
+      'failure rate and a new seed only to later tasks. The API answers a revoked key with 401; the control plane ' +
+      'still serves its account.',
     params: AccountParams,
     body: AccountChanges,
     responses: { 200: AccountSchema },

@@ -78,8 +78,8 @@ function connect(file: string): Db {
     }
     if (code !== 'ERR_DLOPEN_FAILED') throw cause;
     throw new SetupError(
-      `The native binding of better-sqlite3 is not for Node.js ${process.version} on ${process.platform}-${process.arch}; ` +
-        'run npm rebuild better-sqlite3 or pnpm rebuild better-sqlite3.',
+      `The native binding of better-sqlite3 is not for Node.js ${process.version} ` +
+        `on ${process.platform}-${process.arch}; run npm rebuild better-sqlite3 or pnpm rebuild better-sqlite3.`,
       { cause },
     );
   }

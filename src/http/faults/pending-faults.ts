@@ -15,7 +15,10 @@ export interface PendingFaults {
   hasCannedResponse?: true;
 }
 
-/** An error that a fault rule, a directive or the failure rate injects. `status` overrides the documented status of the code. */
+/**
+ * An error that a fault rule, a directive or the failure rate injects. `status` overrides the documented status of the
+ * code.
+ */
 export class InjectedError extends EmulatorError {
   readonly status: number | undefined;
 

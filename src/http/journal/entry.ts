@@ -64,8 +64,8 @@ export class Entry implements LogEntry {
   /** Null: the request is in progress. */
   durationMs: number | null = null;
   /**
-   * Number of the account's latest request when the response was sent. Null: the response is pending, lost or truncated.
-   * Requests after that one may depend on the response: a client can have read it before its end is known here.
+   * Number of the account's latest request when the response was sent. Null: the response is pending, lost or
+   * truncated. Requests after that one may depend on the response: a client can have read it before its end is known here.
    */
   deliveredAtSeq: number | null = null;
   /**
