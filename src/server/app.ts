@@ -252,8 +252,8 @@ function getResponseBytes(request: FastifyRequest, payload: unknown): number {
 
 /**
  * Closes the connection after a response to a request whose body is still arriving and may never end. The rest of any
- * other body is read and discarded, and the connection remains usable. Call it right before the response is sent: bodies
- * that arrive with their head are complete then.
+ * other body is read and discarded, and the connection remains usable. Call it right before the response is sent:
+ * bodies that arrive with their head are complete then.
  */
 function limitUnreadBody({ raw }: FastifyRequest, reply: FastifyReply): void {
   if (raw.complete !== false) return;

@@ -6,8 +6,8 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 export const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1'] as const;
 
 /**
- * Connections that wait to be accepted. With Node's 511, a burst of connections makes other clients repeat their
- * handshakes after a second or three. The system may lower the number.
+ * Maximum connections that wait to be accepted. With Node's 511, a burst of connections makes other clients repeat their
+ * handshakes after one or three seconds. The operating system may lower the number.
  */
 export const LISTEN_BACKLOG = 4096;
 

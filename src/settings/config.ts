@@ -15,7 +15,7 @@ const SECRET_SETTINGS: ReadonlySet<SettingName> = new Set(['admin-token']);
 export const ENV_PREFIX = 'NANOPHOTO_EMULATOR_';
 
 export const toEnvVariable = (name: SettingName) => ENV_PREFIX + name.replaceAll('-', '_').toUpperCase();
-/** Converts the name of a flag to the name of the option of `start()`. */
+/** Converts the name of a flag to the name of the option of `startEmulator`. */
 export const toCamelCase = (name: string): string => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 const toFlag = (name: SettingName) => `--${name}`;
 
@@ -58,7 +58,7 @@ export function findRawValue(
 }
 
 /**
- * Reads the options of `start()`, which ignores the environment of its process.
+ * Reads the options of `startEmulator`, which ignores the environment of its process.
  *
  * @throws SetupError when an option is unknown or has an invalid value
  */

@@ -24,7 +24,7 @@ const integer = (min: number, max: number) =>
   z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(min).max(max));
 const integerSetting = (min: number, max: number, fallback: number, description: string) =>
   setting(integer(min, max), fallback, `a whole number from ${min} to ${max}`, description);
-/** The exponent is for `start()`, whose numbers are converted to text: 0.0000001 becomes 1e-7. */
+/** The exponent is for `startEmulator`, whose numbers are converted to text: 0.0000001 becomes 1e-7. */
 const decimal = (min: number, max: number) =>
   z
     .string()

@@ -11,9 +11,9 @@ const ADVICE: Record<string, string> = {
   RETRIED_WITHOUT_BACKOFF: 'After each failure, wait longer before the next attempt, and give up after a few.',
   DUPLICATE_SUBMIT: 'Each submission is charged: look for the first task before submitting again.',
   PAID_TWICE:
-    'A lost response may have been charged: wait long enough for it, and leave the decision to try again to a person.',
+    'A request whose response was lost may have been charged: allow more time, and let a person decide on a retry.',
   NEVER_COLLECTED: 'The task was charged, but its result was never requested.',
-  FETCHED_AFTER_EXPIRY: 'Download a result when its task has completed, and store it: its URL does not last.',
+  FETCHED_AFTER_EXPIRY: 'Download a result as soon as its task completes, and store it: its URL expires.',
   UNDOCUMENTED_FIELD: 'The real service may reject the field or interpret it differently.',
 };
 

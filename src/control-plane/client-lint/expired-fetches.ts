@@ -3,12 +3,15 @@ import type { HttpContext } from '../../http/context.ts';
 import type { Entry } from '../../http/journal/entry.ts';
 import { createFindings, groupEntries, isDelivered, type LintFinding } from './findings.ts';
 
-/** A client that learns of a URL when less than this share of its lifetime is left is not blamed. Assumed. */
+/**
+ * Share of a URL's lifetime that must be left when the client receives it. With less, a late download is not a finding.
+ * Assumed.
+ */
 const MIN_REMAINING_SHARE = 0.5;
 
 /**
- * Finds downloads of expired files by clients that had time for them. A client that repeats or continues a download,
- * which it began in time and did not complete, is not blamed, and neither is one that checks a link with HEAD.
+ * Finds downloads of expired files by clients that had enough time for them. Repeating or continuing an incomplete
+ * download that began in time is not a finding, and neither is checking a URL with HEAD.
  * @param entries The entries of the journal, including those for result files
  */
 export function findExpiredFetches(

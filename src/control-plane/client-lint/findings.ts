@@ -54,7 +54,7 @@ export function append<Key>(groups: Map<Key, Entry[]>, key: Key, entry: Entry): 
   else groups.set(key, [entry]);
 }
 
-/** Returns the longest run of consecutive entries of which each continues the one before. */
+/** Returns the longest run of consecutive entries in which each continues the previous one. */
 export function findLongestRun(
   entries: readonly Entry[],
   isContinuation: (entry: Entry, previous: Entry) => boolean,

@@ -8,8 +8,8 @@ import type { CommonCode } from './error-table.ts';
 import { onFinished } from './response-lifecycle.ts';
 
 /**
- * A client that is still sending its body may never read an error response. Up to this many bytes are therefore read and
- * discarded: of a body over the limit before the response is sent, and of any other after an early response.
+ * A client that is still sending its body may never read an error response. Up to this many bytes are therefore read
+ * and discarded: of a body over the limit before the response is sent, and of any other after an early response.
  */
 export const DRAIN_BYTES = 64 * 1024 * 1024;
 
