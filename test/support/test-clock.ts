@@ -29,11 +29,16 @@ export function createTestClock(startMs = START_MS): TestClock {
       new Promise((resolve) => {
         if (signal?.aborted) return resolve(false);
         if (ms <= 0) return void setImmediate(() => resolve(true));
-        const cancel = add({ atMs: nowMs + ms, everyMs: undefined, work: () => resolve(true) });
-        signal?.addEventListener('abort', () => {
+        const abort = () => {
           cancel();
           resolve(false);
-        });
+        };
+        const work = () => {
+          signal?.removeEventListener('abort', abort);
+          resolve(true);
+        };
+        const cancel = add({ atMs: nowMs + ms, everyMs: undefined, work });
+        signal?.addEventListener('abort', abort, { once: true });
       }),
     repeat: (ms, work) => add({ atMs: nowMs + ms, everyMs: ms, work }),
     after: (ms, work) => add({ atMs: nowMs + ms, everyMs: undefined, work }),
