@@ -67,7 +67,7 @@ export function startSynchronousTask(context: HttpContext, request: FastifyReque
     /**
      * Waits until the task ends. Throws like `waitForShare`.
      *
-     * @throws InjectedError when a fault makes the task fail
+     * @throws InjectedError when a fault or the failure rate makes the task fail
      */
     async finish(): Promise<void> {
       await waitForShare(1);
