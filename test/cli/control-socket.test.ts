@@ -99,6 +99,14 @@ describe.skipIf(process.platform === 'win32')('control socket', () => {
     expect(await findDetached(PORT)).toEqual(EMULATOR);
   });
 
+  it('takes an error of the connection for the end of the process', async () => {
+    // Closes the connection before the client writes to it.
+    const server = createServer((socket) => socket.write(`${JSON.stringify(EMULATOR)}\n`, () => socket.destroy()));
+    onTestFinished(() => void server.close());
+    await new Promise<void>((resolve) => server.listen(getSocketPath(PORT), resolve));
+    expect(await stopDetached(PORT, 5000)).toBe(true);
+  });
+
   it('is not found when it closes or stays silent before it has sent the facts', async () => {
     const server = createServer((socket) => socket.end('{"url":'));
     onTestFinished(() => void server.close());

@@ -194,6 +194,7 @@ describe.skipIf(process.platform !== 'linux')('stop', () => {
     const { at: again, log } = await start();
     const ends = await Promise.all([run(['stop', ...again]).ended, run(['stop', ...again]).ended]);
     expect(ends.map(({ code }) => code)).toContain(0);
+    for (const { stderr } of ends) expect(stderr).toMatch(/^(nanophoto-emulator: No detached emulator .*\n)?$/);
     expect(readFileSync(log, 'utf8').match(/"msg":"stopping"/g)).toHaveLength(1);
   });
 

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -84,13 +83,11 @@ export async function serveControlSocket(port: number, emulator: DetachedEmulato
   });
 }
 
+/** Listens at a path. Later errors have no effect: a connection that cannot be accepted must not end the process. */
 const listen = (server: Server, path: string) =>
   new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, () => {
-      server.off('error', reject);
-      resolve();
-    });
+    server.on('error', reject);
+    server.listen(path, resolve);
   });
 
 export const alreadyRuns = (port: number, { pid }: DetachedEmulator) =>
@@ -115,13 +112,13 @@ export async function stopDetached(port: number, timeoutMs: number): Promise<boo
   const connection = await connectTo(port, timeoutMs);
   if (!connection) return false;
   const { socket, emulator } = connection;
-  let isLate = false;
-  socket.on('timeout', () => {
-    isLate = true;
+  const isGone = await new Promise<boolean>((resolve) => {
+    socket.on('timeout', () => resolve(false));
+    // Also after an error, which is how the connection ends if the process exits before it has read the command.
+    socket.on('close', () => resolve(true));
+    socket.write(STOP);
   });
-  socket.write(STOP);
-  if (!socket.destroyed) await once(socket, 'close');
-  if (!isLate) return true;
+  if (isGone) return true;
   throw new SetupError(`The emulator on port ${port} does not end; end its process ${emulator.pid}.`);
 }
 
