@@ -5,7 +5,7 @@ import { openEmulator } from '../server/emulator.ts';
 import { createLogger } from '../server/logger.ts';
 import type { Config } from '../settings/config.ts';
 
-/** Ctrl-C sends its signal once from the terminal, which reaches all processes, and once from npm, which forwards it. */
+/** Ctrl-C in a terminal can send its signal twice: the terminal sends it to all processes, and npm forwards it. */
 const REPEATED_SIGNAL_MS = 1000;
 
 /** Values of `--host` with which only this machine can connect. */
@@ -50,7 +50,7 @@ export async function start(config: Config, warnings: readonly string[]) {
   logger[level](ready, `ready at ${url}`);
   // After the ready line, which test harnesses expect first.
   for (const warning of warnings) logger.warn(warning);
-  return ready;
+  return { ...ready, port: emulator.httpPort() };
 }
 
 /** Creates an admin token if other machines can connect but the settings give them no access to the control plane. */

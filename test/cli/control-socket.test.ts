@@ -15,7 +15,14 @@ import { systemClock } from '../../src/core/time/clock.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const PORT = 6266;
-const EMULATOR = { url: 'http://127.0.0.1:6266', pid: 1, data: 'in memory', firstKey: 'k', version: '1.0.0' };
+const EMULATOR = {
+  url: 'http://127.0.0.1:6266',
+  port: PORT,
+  pid: 1,
+  data: 'in memory',
+  firstKey: 'k',
+  version: '1.0.0',
+};
 
 let dir: string;
 beforeEach(() => {
@@ -74,7 +81,7 @@ describe.skipIf(process.platform === 'win32')('directory of detached emulators',
 describe.skipIf(process.platform === 'win32')('control socket', () => {
   it('reports the emulator, and passes on stop', async () => {
     const stop = vi.fn();
-    await serveControlSocket(PORT, EMULATOR, stop);
+    await serveControlSocket(EMULATOR, stop);
     expect(await findDetached(PORT)).toEqual(EMULATOR);
     expect(await findDetached(PORT + 1)).toBeUndefined();
     expect(stop).not.toHaveBeenCalled();
@@ -86,8 +93,8 @@ describe.skipIf(process.platform === 'win32')('control socket', () => {
   });
 
   it('rejects a second emulator at the port', async () => {
-    await serveControlSocket(PORT, EMULATOR, () => {});
-    await expect(serveControlSocket(PORT, EMULATOR, () => {})).rejects.toThrow(
+    await serveControlSocket(EMULATOR, () => {});
+    await expect(serveControlSocket(EMULATOR, () => {})).rejects.toThrow(
       'An emulator already runs on port 6266 (pid 1); stop it with nanophoto-emulator stop --port 6266',
     );
   });
@@ -95,7 +102,7 @@ describe.skipIf(process.platform === 'win32')('control socket', () => {
   it('replaces a file that accepts no connection', async () => {
     writeFileSync(getSocketPath(PORT), '');
     expect(await findDetached(PORT)).toBeUndefined();
-    await serveControlSocket(PORT, EMULATOR, () => {});
+    await serveControlSocket(EMULATOR, () => {});
     expect(await findDetached(PORT)).toEqual(EMULATOR);
   });
 

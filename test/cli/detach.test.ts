@@ -85,6 +85,13 @@ describe.skipIf(process.platform !== 'linux')('start --detach', () => {
     expect([statSync(stateDir).mode & 0o777, statSync(printed.log).mode & 0o777]).toEqual([0o700, 0o600]);
   });
 
+  it('serves port 80, which URLs leave out, if this user may', async ({ skip }) => {
+    skip(!(await isFree(80)));
+    const { start, run } = createShell();
+    expect(await start(['--port', '80'])).toMatchObject({ url: 'http://127.0.0.1:80', port: 80 });
+    expect((await run(['stop', '--port', '80']).ended).code).toBe(0);
+  });
+
   it('prints the admin token that other machines need', async () => {
     const { start } = createShell();
     const printed = await start(['--port', '0', '--host', '0.0.0.0']);

@@ -7,11 +7,14 @@ import { SetupError } from '../../core/errors.ts';
 /** Facts about an emulator that runs in the background. */
 export interface DetachedEmulator {
   url: string;
+  port: number;
   pid: number;
   httpsPort?: number;
   /** Data directory, or `in memory`. */
   data: string;
   firstKey: string | null;
+  /** Token that other machines need for the control plane, if they can reach it and the settings have none. */
+  adminToken?: string;
   version: string;
 }
 
@@ -46,7 +49,11 @@ export function openStateDir(): string {
 /** Returns the file for the CA bundle of programs that use the emulator at `port`. */
 export const getTrustFile = (port: number) => join(openStateDir(), `${port}.pem`);
 
-/** Windows has named pipes in a namespace of their own instead of socket files. */
+/**
+ * Returns the path of the control socket of the emulator at `port`. On Windows, it is a named pipe, which is not a file.
+ *
+ * @throws SetupError when the path is too long, and as `openStateDir` does
+ */
 export function getSocketPath(port: number): string {
   if (process.platform === 'win32') return `\\\\.\\pipe\\nanophoto-emulator-${port}`;
   const path = join(openStateDir(), `${port}.sock`);
@@ -55,13 +62,14 @@ export function getSocketPath(port: number): string {
 }
 
 /**
- * Accepts the commands of `stop` and `env` for the emulator at `port`. The operating system closes the socket with the
+ * Accepts the connections of `stop` and `env` to this emulator. The operating system closes the socket with the
  * process, so that a connection proves that the emulator runs, and its end that the process is gone. A socket file of
  * a process that was killed accepts no connection and is replaced.
  *
  * @throws SetupError when an emulator of this user at the same port runs already
  */
-export async function serveControlSocket(port: number, emulator: DetachedEmulator, stop: () => void): Promise<void> {
+export async function serveControlSocket(emulator: DetachedEmulator, stop: () => void): Promise<void> {
+  const { port } = emulator;
   const path = getSocketPath(port);
   const server = createServer((socket) => {
     socket.on('error', () => {});
@@ -73,7 +81,7 @@ export async function serveControlSocket(port: number, emulator: DetachedEmulato
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     const running = await findDetached(port);
-    if (running) throw alreadyRuns(port, running);
+    if (running) throw alreadyRuns(running);
     rmSync(path, { force: true });
     await listen(server, path);
   }
@@ -90,7 +98,7 @@ const listen = (server: Server, path: string) =>
     server.listen(path, resolve);
   });
 
-export const alreadyRuns = (port: number, { pid }: DetachedEmulator) =>
+export const alreadyRuns = ({ port, pid }: DetachedEmulator) =>
   new SetupError(
     `An emulator already runs on port ${port} (pid ${pid}); ` +
       `stop it with nanophoto-emulator stop --port ${port}, or choose another port with --port.`,
