@@ -68,7 +68,7 @@ describe.skipIf(process.platform === 'win32')('directory of detached emulators',
     expect(openStateDir).toThrow(`${other} is not a directory of this user alone`);
   });
 
-  it('needs a writable directory for temporary files with a short path', async () => {
+  it('needs a writable TMPDIR with a short path', async () => {
     vi.stubEnv('TMPDIR', join(dir, 'none'));
     expect(openStateDir).toThrow(`${join(dir, 'none')} is not writable; set TMPDIR to a writable directory.`);
     const long = join(dir, 'x'.repeat(80));
@@ -125,7 +125,7 @@ describe.skipIf(process.platform === 'win32')('control socket', () => {
 });
 
 describe('wait', () => {
-  it('asks ten times a second until the time is over', async () => {
+  it('checks ten times a second until the timeout', async () => {
     let nowMs = 0;
     const slept: number[] = [];
     const clock = {

@@ -194,7 +194,8 @@ describe.skipIf(process.platform !== 'linux')('stop', () => {
     const { at, port, pid } = await start();
     process.kill(pid, 'SIGTERM');
     await vi.waitUntil(() => !isRunning(pid), { interval: 5 });
-    const sentence = `No detached emulator runs on port ${port}; nanophoto-emulator start --detach --port ${port} starts one.`;
+    const advice = `nanophoto-emulator start --detach --port ${port} starts one.`;
+    const sentence = `No detached emulator runs on port ${port}; ${advice}`;
     expect(await refused('stop', ...at)).toBe(sentence);
     expect(await refused('env', ...at)).toBe(sentence);
     // Several stops at the same time stop an emulator once, and gracefully.

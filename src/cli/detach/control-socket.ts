@@ -50,7 +50,7 @@ export function openStateDir(): string {
 export const getTrustFile = (port: number) => join(openStateDir(), `${port}.pem`);
 
 /**
- * Returns the path of the control socket of the emulator at `port`. On Windows, it is a named pipe, which is not a file.
+ * Returns the path of the control socket of the emulator at `port`. On Windows, it is a named pipe instead of a file.
  *
  * @throws SetupError when the path is too long, and as `openStateDir` does
  */
@@ -62,9 +62,9 @@ export function getSocketPath(port: number): string {
 }
 
 /**
- * Accepts the connections of `stop` and `env` to this emulator. The operating system closes the socket with the
- * process, so that a connection proves that the emulator runs, and its end that the process is gone. A socket file of
- * a process that was killed accepts no connection and is replaced.
+ * Accepts the connections of `stop` and `env` to this emulator. The operating system closes the socket with
+ * the process: an open connection proves that the emulator runs, a closed one that its process is gone. The socket
+ * file of a killed process accepts no connections and is replaced.
  *
  * @throws SetupError when an emulator of this user at the same port runs already
  */
