@@ -276,8 +276,10 @@ remove "$NAME"
 
 # Another user, with a volume of its own and the token that it prints.
 "$engine" volume create "$NAME-other" >>"$log" 2>&1
-if start "$NAME" --user 1000660000:0 --volume "$NAME-other:/data" --env NANOPHOTO_EMULATOR_DATA_DIR=/data "$IMAGE" >>"$log"; then
-  check 'it runs as a user without name, who owns the stored data' inside sh -c '[ "$(stat -c %u /data/emulator.sqlite)" = 1000660000 ]'
+if start "$NAME" --user 1000660000:0 --volume "$NAME-other:/data" --env NANOPHOTO_EMULATOR_DATA_DIR=/data "$IMAGE" \
+  >>"$log"; then
+  check 'it runs as a user without a name, which owns the stored data' \
+    inside sh -c '[ "$(stat -c %u /data/emulator.sqlite)" = 1000660000 ]'
   TOKEN=$("$engine" logs "$NAME" 2>>"$log" | field adminToken)
   # On the network that podman's containers share, callers at 127.0.0.1 need no token.
   [ "$engine" = docker ] && far=$URL || far=http://$(hostname -I | cut -d ' ' -f 1):$PORT
@@ -285,7 +287,7 @@ if start "$NAME" --user 1000660000:0 --volume "$NAME-other:/data" --env NANOPHOT
     '[ "$(curl -s -o /dev/null -w "%{http_code}" "$far/__admin/accounts")" = 401 ] &&
      [ "$(curl -s -o /dev/null -w "%{http_code}" -H "x-admin-token: $TOKEN" "$far/__admin/accounts")" = 200 ]'
 else
-  fail 'it runs as a user without name'
+  fail 'it runs as a user without a name'
 fi
 remove "$NAME"
 

@@ -1,7 +1,6 @@
 import { ControlError, createControl, type Transport } from './client/client.ts';
 import type * as declared from './client/entry.ts';
 import { lazy } from './core/file-descriptors.ts';
-import { URL } from './core/globals.ts';
 
 export type * from './client/api.ts';
 export { ControlError } from './client/client.ts';
@@ -29,7 +28,7 @@ export const startEmulator: typeof declared.startEmulator = async (options = {})
   return {
     ...createControl(transport),
     url: emulator.url,
-    port: Number(new URL(emulator.url).port),
+    port: emulator.port,
     httpsPort: emulator.httpsPort,
     apiKey: emulator.firstKey,
     certificate: async () => {

@@ -27,9 +27,9 @@ export interface Command {
   exec?: ExecOptions;
   /** Only for `start`: whether the emulator runs in a process of its own, in the background. */
   detach?: boolean;
-  /** Only for `env`: whether to print the variables that redirect https://nanophoto.ai as well. */
+  /** Only for `env`: whether to also print the variables that redirect https://nanophoto.ai. */
   proxy?: boolean;
-  /** Only for `wait`. */
+  /** Only for `wait`: how long it waits for the emulator. */
   timeoutMs?: number;
   /** Unparsed arguments of a subcommand with flags of its own. */
   args?: readonly string[];

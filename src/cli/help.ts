@@ -32,7 +32,7 @@ ${settings.join('\n')}
 
 ${formatFlag('detach', 'only start: return when the emulator is ready; it runs until stop')}
 ${formatFlag('timeout-ms', 'only wait: exit with 2 if no emulator is ready after this time (default 30000)')}
-${formatFlag('proxy', 'only env: print also what redirects https://nanophoto.ai to the emulator, as exec sets it')}
+${formatFlag('proxy', 'only env: also print the variables that redirect https://nanophoto.ai to the emulator')}
 
 exec keeps everything in memory and listens on a free port. Its defaults are --clock auto and --log-level warn.
 Flags of exec:

@@ -5,14 +5,17 @@ import { openEmulator } from '../server/emulator.ts';
 import { createLogger } from '../server/logger.ts';
 import type { Config } from '../settings/config.ts';
 
-/** Ctrl-C sends its signal once from the terminal, which reaches all processes, and once from npm, which forwards it. */
+/**
+ * How long a repeated signal is ignored. Under npm, one Ctrl-C arrives twice: the terminal sends the signal to all
+ * processes, and npm forwards it.
+ */
 const REPEATED_SIGNAL_MS = 1000;
 
 /** Values of `--host` with which only this machine can connect. */
 const LOCAL_HOST = /^(?:localhost$|127\.|::1$)/i;
 
 /**
- * Starts an emulator that runs until SIGTERM or SIGINT. Resolves when it is ready.
+ * Starts an emulator that runs until SIGTERM or SIGINT. When it is ready, resolves with the facts that it has logged.
  *
  * @throws SetupError when it cannot start
  */
@@ -50,7 +53,7 @@ export async function start(config: Config, warnings: readonly string[]) {
   logger[level](ready, `ready at ${url}`);
   // After the ready line, which test harnesses expect first.
   for (const warning of warnings) logger.warn(warning);
-  return ready;
+  return { ...ready, port: emulator.httpPort() };
 }
 
 /** Creates an admin token if other machines can connect but the settings give them no access to the control plane. */

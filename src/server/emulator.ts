@@ -118,6 +118,8 @@ export async function openEmulator(
     });
   }
 
+  const getHttpPort = () => (app.server.address() as AddressInfo).port;
+
   /** Listens on a second address, and only logs a failure: most programs find the emulator at the first address. */
   async function tryListenOnSecondAddress(address: string): Promise<void> {
     try {
@@ -145,8 +147,10 @@ export async function openEmulator(
       }
       if (secondHost !== undefined) await tryListenOnSecondAddress(secondHost);
       for (const server of [app.server, ...extraServers]) surviveAcceptErrors(server);
-      return toLocalUrl({ host, port: (app.server.address() as AddressInfo).port });
+      return toLocalUrl({ host, port: getHttpPort() });
     },
+    /** Returns the port for HTTP. */
+    httpPort: getHttpPort,
     /** Returns the port for HTTPS; undefined without one. */
     httpsPort: () => (secure?.address() as AddressInfo | null)?.port,
     /** Stops gracefully: ends and refunds open streams, completes other responses and stores all counters. */

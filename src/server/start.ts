@@ -34,6 +34,7 @@ async function open(config: Config) {
   const headers = config.adminToken === undefined ? {} : { 'x-admin-token': config.adminToken };
   return {
     url,
+    port: emulator.httpPort(),
     httpsPort: emulator.httpsPort(),
     firstKey: emulator.firstKey ?? '',
     certificate: async () => (await authority()).certificate,

@@ -15,7 +15,14 @@ import { systemClock } from '../../src/core/time/clock.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const PORT = 6266;
-const EMULATOR = { url: 'http://127.0.0.1:6266', pid: 1, data: 'in memory', firstKey: 'k', version: '1.0.0' };
+const EMULATOR = {
+  url: 'http://127.0.0.1:6266',
+  port: PORT,
+  pid: 1,
+  data: 'in memory',
+  firstKey: 'k',
+  version: '1.0.0',
+};
 
 let dir: string;
 beforeEach(() => {
@@ -61,7 +68,7 @@ describe.skipIf(process.platform === 'win32')('directory of detached emulators',
     expect(openStateDir).toThrow(`${other} is not a directory of this user alone`);
   });
 
-  it('needs a writable directory for temporary files with a short path', async () => {
+  it('needs a writable TMPDIR with a short path', async () => {
     vi.stubEnv('TMPDIR', join(dir, 'none'));
     expect(openStateDir).toThrow(`${join(dir, 'none')} is not writable; set TMPDIR to a writable directory.`);
     const long = join(dir, 'x'.repeat(80));
@@ -74,7 +81,7 @@ describe.skipIf(process.platform === 'win32')('directory of detached emulators',
 describe.skipIf(process.platform === 'win32')('control socket', () => {
   it('reports the emulator, and passes on stop', async () => {
     const stop = vi.fn();
-    await serveControlSocket(PORT, EMULATOR, stop);
+    await serveControlSocket(EMULATOR, stop);
     expect(await findDetached(PORT)).toEqual(EMULATOR);
     expect(await findDetached(PORT + 1)).toBeUndefined();
     expect(stop).not.toHaveBeenCalled();
@@ -86,8 +93,8 @@ describe.skipIf(process.platform === 'win32')('control socket', () => {
   });
 
   it('rejects a second emulator at the port', async () => {
-    await serveControlSocket(PORT, EMULATOR, () => {});
-    await expect(serveControlSocket(PORT, EMULATOR, () => {})).rejects.toThrow(
+    await serveControlSocket(EMULATOR, () => {});
+    await expect(serveControlSocket(EMULATOR, () => {})).rejects.toThrow(
       'An emulator already runs on port 6266 (pid 1); stop it with nanophoto-emulator stop --port 6266',
     );
   });
@@ -95,8 +102,16 @@ describe.skipIf(process.platform === 'win32')('control socket', () => {
   it('replaces a file that accepts no connection', async () => {
     writeFileSync(getSocketPath(PORT), '');
     expect(await findDetached(PORT)).toBeUndefined();
-    await serveControlSocket(PORT, EMULATOR, () => {});
+    await serveControlSocket(EMULATOR, () => {});
     expect(await findDetached(PORT)).toEqual(EMULATOR);
+  });
+
+  it('takes an error of the connection for the end of the process', async () => {
+    // Closes the connection before the client writes to it.
+    const server = createServer((socket) => socket.write(`${JSON.stringify(EMULATOR)}\n`, () => socket.destroy()));
+    onTestFinished(() => void server.close());
+    await new Promise<void>((resolve) => server.listen(getSocketPath(PORT), resolve));
+    expect(await stopDetached(PORT, 5000)).toBe(true);
   });
 
   it('is not found when it closes or stays silent before it has sent the facts', async () => {
@@ -110,7 +125,7 @@ describe.skipIf(process.platform === 'win32')('control socket', () => {
 });
 
 describe('wait', () => {
-  it('asks ten times a second until the time is over', async () => {
+  it('checks ten times a second until the timeout', async () => {
     let nowMs = 0;
     const slept: number[] = [];
     const clock = {

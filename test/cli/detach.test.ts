@@ -85,6 +85,13 @@ describe.skipIf(process.platform !== 'linux')('start --detach', () => {
     expect([statSync(stateDir).mode & 0o777, statSync(printed.log).mode & 0o777]).toEqual([0o700, 0o600]);
   });
 
+  it('serves port 80, which URLs leave out, if this user may', async ({ skip }) => {
+    skip(!(await isFree(80)));
+    const { start, run } = createShell();
+    expect(await start(['--port', '80'])).toMatchObject({ url: 'http://127.0.0.1:80', port: 80 });
+    expect((await run(['stop', '--port', '80']).ended).code).toBe(0);
+  });
+
   it('prints the admin token that other machines need', async () => {
     const { start } = createShell();
     const printed = await start(['--port', '0', '--host', '0.0.0.0']);
@@ -187,13 +194,15 @@ describe.skipIf(process.platform !== 'linux')('stop', () => {
     const { at, port, pid } = await start();
     process.kill(pid, 'SIGTERM');
     await vi.waitUntil(() => !isRunning(pid), { interval: 5 });
-    const sentence = `No detached emulator runs on port ${port}; nanophoto-emulator start --detach --port ${port} starts one.`;
+    const advice = `nanophoto-emulator start --detach --port ${port} starts one.`;
+    const sentence = `No detached emulator runs on port ${port}; ${advice}`;
     expect(await refused('stop', ...at)).toBe(sentence);
     expect(await refused('env', ...at)).toBe(sentence);
     // Several stops at the same time stop an emulator once, and gracefully.
     const { at: again, log } = await start();
     const ends = await Promise.all([run(['stop', ...again]).ended, run(['stop', ...again]).ended]);
     expect(ends.map(({ code }) => code)).toContain(0);
+    for (const { stderr } of ends) expect(stderr).toMatch(/^(nanophoto-emulator: No detached emulator .*\n)?$/);
     expect(readFileSync(log, 'utf8').match(/"msg":"stopping"/g)).toHaveLength(1);
   });
 

@@ -105,19 +105,23 @@ describe('exec', () => {
   });
 
   it('leaves signals to the console on Windows, which sends them to the command too', async () => {
-    // The exit code is that of `read`, unless a forwarded signal arrives within 0.3 s.
-    const script = `trap 'exit 5' INT; echo ready; read line; sleep 0.3; exit 3`;
+    // A forwarded signal arrives before the line.
+    const script = `trap 'exit 5' INT; echo ready; read line; exit 3`;
     const preload = join(tempDir(), 'windows.cjs');
     writeFileSync(
       preload,
-      "process.once('SIGINT', () => Object.defineProperty(process, 'platform', { value: 'win32' }));",
+      `process.once('SIGINT', () => {
+        Object.defineProperty(process, 'platform', { value: 'win32' });
+        setImmediate(() => process.stdout.write('handled\\n'));
+      });`,
     );
     const env = { NODE_OPTIONS: `--require=${preload}` };
     const { child, ended } = runCommand(['exec', '--', 'sh', '-c', script], env, { detached: true });
     await once(child.stdout, 'data');
     child.kill('SIGINT');
+    await once(child.stdout, 'data');
     child.stdin.end('\n');
-    expect(await ended).toMatchObject({ code: 3 });
+    expect(await ended).toMatchObject({ code: 3, stdout: 'ready\nhandled\n' });
   });
 
   it('passes its standard input to the command', async () => {

@@ -45,7 +45,7 @@ const base = instructions.find(({ name }) => name === 'ARG')!.rest.replace('BASE
 const environment = parsePairs(findOnly('ENV'));
 const config = readCommand([], environment).config;
 
-/** The arguments of the findOnly command of the Dockerfile that starts with `prefix`. */
+/** The arguments of the only command of the Dockerfile that starts with `prefix`. */
 const argumentsAfter = (prefix: string) => {
   const commands = instructions.flatMap(({ rest }) => rest.split(/\s*&&\s*/));
   const found = commands.filter((command) => command.startsWith(`${prefix} `));
@@ -169,7 +169,7 @@ describe('image contents', () => {
     }
   });
 
-  it('suffice to store data, serve a video and render an image, as a user without name and home', async () => {
+  it('suffice to store data, serve a video and render an image, as a user without a name and a home', async () => {
     const data = lastingTempDir();
     chmodSync(product, 0o755);
     chmodSync(data, 0o1777);
@@ -223,7 +223,7 @@ describe('compose', () => {
     expect(own.warnings).toEqual([]);
     expect(own.config).toMatchObject({ ...config, adminRemote: true, dataDir: '/data' });
     expect(emulator.volumes).toEqual([`${Object.keys(volumes)[0]}:${own.config.dataDir}`]);
-    // Every client that reaches the port controls the emulator, so it is published to this machine findOnly.
+    // Every client that reaches the port controls the emulator, so it is published to this machine only.
     expect(emulator.ports).toEqual([`127.0.0.1:${config.port}:${config.port}`]);
     // Without a test of its own, the service uses that of the image.
     expect(emulator.healthcheck).not.toHaveProperty('test');

@@ -47,15 +47,18 @@ async function servePage(isBuilt = true) {
 }
 
 describe('console page', () => {
-  it.each(['GET', 'HEAD'])('is where %s / leads a browser, also below a prefix', async (method) => {
-    const { send } = await createTestEmulator();
-    const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
-    for (const url of ['/', '/?from=bookmark']) {
-      const response = await send(method, url, { key: null, headers: { accept } });
-      expect([response.status, response.text]).toEqual([302, '']);
-      expect(response.headers).toMatchObject({ location: 'console', vary: 'accept' });
-    }
-  });
+  it.each(['GET', 'HEAD'])(
+    'is where %s / redirects browsers, by a relative URL that also works below a path prefix',
+    async (method) => {
+      const { send } = await createTestEmulator();
+      const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
+      for (const url of ['/', '/?from=bookmark']) {
+        const response = await send(method, url, { key: null, headers: { accept } });
+        expect([response.status, response.text]).toEqual([302, '']);
+        expect(response.headers).toMatchObject({ location: 'console', vary: 'accept' });
+      }
+    },
+  );
 
   it('does not replace the error that API clients get for / and unknown paths', async () => {
     const { send } = await createTestEmulator();

@@ -40,7 +40,8 @@ async function noneDetached(config: Config): Promise<SetupError> {
   const { port } = config;
   if (await isReady(config)) {
     return new SetupError(
-      `The emulator on port ${port} was not started by start --detach of this user and this TMPDIR; stop it where it was started.`,
+      `The emulator on port ${port} was not started by start --detach with this user and this TMPDIR; ` +
+        'use those of its start, or Ctrl-C if it runs in the foreground.',
     );
   }
   return new SetupError(

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,11 +7,14 @@ import { SetupError } from '../../core/errors.ts';
 /** Facts about an emulator that runs in the background. */
 export interface DetachedEmulator {
   url: string;
+  port: number;
   pid: number;
   httpsPort?: number;
   /** Data directory, or `in memory`. */
   data: string;
   firstKey: string | null;
+  /** Token that other machines need for the control plane, if they can reach it and the settings have none. */
+  adminToken?: string;
   version: string;
 }
 
@@ -47,7 +49,11 @@ export function openStateDir(): string {
 /** Returns the file for the CA bundle of programs that use the emulator at `port`. */
 export const getTrustFile = (port: number) => join(openStateDir(), `${port}.pem`);
 
-/** Windows has named pipes in a namespace of their own instead of socket files. */
+/**
+ * Returns the path of the control socket of the emulator at `port`. On Windows, it is a named pipe instead of a file.
+ *
+ * @throws SetupError when the path is too long, and as `openStateDir` does
+ */
 export function getSocketPath(port: number): string {
   if (process.platform === 'win32') return `\\\\.\\pipe\\nanophoto-emulator-${port}`;
   const path = join(openStateDir(), `${port}.sock`);
@@ -56,13 +62,14 @@ export function getSocketPath(port: number): string {
 }
 
 /**
- * Accepts the commands of `stop` and `env` for the emulator at `port`. The operating system closes the socket with the
- * process, so that a connection proves that the emulator runs, and its end that the process is gone. A socket file of
- * a process that was killed accepts no connection and is replaced.
+ * Accepts the connections of `stop` and `env` to this emulator. The operating system closes the socket with
+ * the process: an open connection proves that the emulator runs, a closed one that its process is gone. The socket
+ * file of a killed process accepts no connections and is replaced.
  *
  * @throws SetupError when an emulator of this user at the same port runs already
  */
-export async function serveControlSocket(port: number, emulator: DetachedEmulator, stop: () => void): Promise<void> {
+export async function serveControlSocket(emulator: DetachedEmulator, stop: () => void): Promise<void> {
+  const { port } = emulator;
   const path = getSocketPath(port);
   const server = createServer((socket) => {
     socket.on('error', () => {});
@@ -74,7 +81,7 @@ export async function serveControlSocket(port: number, emulator: DetachedEmulato
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     const running = await findDetached(port);
-    if (running) throw alreadyRuns(port, running);
+    if (running) throw alreadyRuns(running);
     rmSync(path, { force: true });
     await listen(server, path);
   }
@@ -84,16 +91,14 @@ export async function serveControlSocket(port: number, emulator: DetachedEmulato
   });
 }
 
+/** Listens at a path. Later errors have no effect: a connection that cannot be accepted must not end the process. */
 const listen = (server: Server, path: string) =>
   new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, () => {
-      server.off('error', reject);
-      resolve();
-    });
+    server.on('error', reject);
+    server.listen(path, resolve);
   });
 
-export const alreadyRuns = (port: number, { pid }: DetachedEmulator) =>
+export const alreadyRuns = ({ port, pid }: DetachedEmulator) =>
   new SetupError(
     `An emulator already runs on port ${port} (pid ${pid}); ` +
       `stop it with nanophoto-emulator stop --port ${port}, or choose another port with --port.`,
@@ -115,13 +120,13 @@ export async function stopDetached(port: number, timeoutMs: number): Promise<boo
   const connection = await connectTo(port, timeoutMs);
   if (!connection) return false;
   const { socket, emulator } = connection;
-  let isLate = false;
-  socket.on('timeout', () => {
-    isLate = true;
+  const isGone = await new Promise<boolean>((resolve) => {
+    socket.on('timeout', () => resolve(false));
+    // Also after an error, which is how the connection ends if the process exits before it has read the command.
+    socket.on('close', () => resolve(true));
+    socket.write(STOP);
   });
-  socket.write(STOP);
-  if (!socket.destroyed) await once(socket, 'close');
-  if (!isLate) return true;
+  if (isGone) return true;
   throw new SetupError(`The emulator on port ${port} does not end; end its process ${emulator.pid}.`);
 }
 

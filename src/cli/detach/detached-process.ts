@@ -15,7 +15,7 @@ async function run(config: Config): Promise<void> {
   try {
     const ready = await start(config, []);
     const emulator = { ...ready, pid: process.pid };
-    await serveControlSocket(Number(new URL(ready.url).port), emulator, once(stop));
+    await serveControlSocket(emulator, once(stop));
     process.off('disconnect', stop);
     process.send!({ emulator } satisfies DetachedReport, (error: Error | null) => error && stop());
   } catch (error) {

@@ -14,9 +14,9 @@ export type DetachedReport = { emulator: DetachedEmulator } | { error: string | 
  *
  * @throws SetupError when it cannot start
  */
-export async function startDetached(config: Config): Promise<DetachedEmulator & { port: number; log: string }> {
+export async function startDetached(config: Config): Promise<DetachedEmulator & { log: string }> {
   const running = config.port === 0 ? undefined : await findDetached(config.port);
-  if (running) throw alreadyRuns(config.port, running);
+  if (running) throw alreadyRuns(running);
   const log = join(openStateDir(), `emulator-${process.pid}.log`);
   const fd = openSync(log, 'a', 0o600);
   const child = spawn(process.execPath, [...process.execArgv, DETACHED_FILE], {
@@ -36,7 +36,7 @@ export async function startDetached(config: Config): Promise<DetachedEmulator & 
   }
   child.disconnect();
   child.unref();
-  return { ...report.emulator, port: Number(new URL(report.emulator.url).port), log };
+  return { ...report.emulator, log };
 }
 
 /** Sends the settings to the detached process and waits until it is ready or has ended. */

@@ -12,7 +12,7 @@ export interface ProxyEnvironment {
   preloadFile: string;
 }
 
-/** The key of programs when the seed file has no account. */
+/** The key that programs get if the seed file has no account. */
 export const FALLBACK_KEY = 'np_test_exec';
 
 /** Variables that may name further CA certificates that the program must trust. */

@@ -86,7 +86,7 @@ function forwardSignals() {
 
 /** Whether the sender of a signal that reached this process sends it to the command too. */
 function isSentToCommand(signal: NodeJS.Signals): boolean {
-  // Only the console sends signals there, to all of its processes, and kill() would end the command at once.
+  // On Windows, only the console sends signals, and to all of its processes. kill() would end the command at once.
   if (process.platform === 'win32') return true;
   return TERMINAL_SIGNALS.includes(signal) && hasTerminal();
 }

@@ -26,7 +26,7 @@ export const CHECKS: Record<string, Check> = {
   require: (project) => runTest(project, 'required.test.cjs'),
 };
 
-/** Runs the flow against the command, which ends with SIGTERM. */
+/** Runs the flow against the command, then ends the command with SIGTERM. */
 async function start({ node, dir }: Project): Promise<void> {
   const child = spawn(node.file, [MAIN, '--port', '0', '--clock', 'auto'], {
     cwd: dir,
