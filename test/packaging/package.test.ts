@@ -315,6 +315,22 @@ describe('examples with the npm package', () => {
     expect(stderr).not.toContain('did not exit');
   });
 
+  it('fail with only the reason when the hooks of jest cannot start the emulator or create the account', async () => {
+    const dir = join(project, 'failing-hooks');
+    mkdirSync(dir);
+    writeFileSync(join(dir, 'package.json'), '{"type":"commonjs"}');
+    for (const [name, options] of Object.entries({ start: '{ port: -1 }', account: '{ account: { credits: -1 } }' })) {
+      const text = `require('nanophoto-emulator/jest').useEmulator(${options});\ntest('a test', () => {});\n`;
+      writeFileSync(join(dir, `${name}.test.js`), text);
+    }
+    const args = [join(TOOLS, 'jest-30/bin/jest.js'), '--config', JSON.stringify({ rootDir: dir })];
+    const { stderr } = await runInProject('node', ...args).catch((error) => error);
+    expect(stderr.match(/^ +\w*Error: .*$/gm).sort()).toEqual([
+      '    ControlError: Invalid parameter credits: expected a whole number from 0 to 1000000000000.',
+      '    SetupError: port must be a port from 0 to 65535, not "-1".',
+    ]);
+  });
+
   it('pass with the fixture of Playwright', async () => {
     const playwright = join(project, 'node_modules/@playwright/test/cli.js');
     const { stdout } = await runInProject('node', playwright, 'test', copyPlaywrightExample());
