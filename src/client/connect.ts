@@ -16,8 +16,8 @@ interface RawResponse {
 }
 
 /**
- * Sends a request with `node:http` instead of `fetch`, which tests replace and which has a time limit. Does not follow
- * redirects: their target would receive the admin token.
+ * Sends a request with `node:http`: tests replace `fetch`, which also limits how long a response may take. Does not
+ * follow redirects, because their target would receive the admin token.
  */
 function send(method: string, url: URL, headers: OutgoingHttpHeaders, body: string | undefined): Promise<RawResponse> {
   const sendRequest = url.protocol === 'https:' ? requestHttps : requestHttp;

@@ -38,7 +38,7 @@ export const queueMicrotask = (work: () => void): void => void resolved.then(wor
 const currentDate: DateConstructor = globalThis.Date;
 export const Date: DateConstructor = isNative(currentDate.now) ? currentDate : runInNewContext('Date');
 export type Date = globalThis.Date;
-/** `Date.now` as it is now: a test may replace the method of the real `Date`. */
+/** Read separately: a test may later replace this method of the real `Date`. */
 export const now = Date.now;
 
 export const performance = { now: nodePerformance.now.bind(nodePerformance) };
@@ -49,7 +49,7 @@ export type AbortController = globalThis.AbortController;
 export const AbortSignal = controller.signal.constructor as typeof globalThis.AbortSignal;
 export type AbortSignal = globalThis.AbortSignal;
 
-// Those of `Buffer`: in the contexts of jest, others have the same names.
+// The classes of `Buffer`: jest's contexts have others under the same names.
 const Uint8Array = Object.getPrototypeOf(Buffer) as Uint8ArrayConstructor;
 const ArrayBuffer = new Uint8Array().buffer.constructor as ArrayBufferConstructor;
 

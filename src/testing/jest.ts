@@ -34,22 +34,23 @@ export function useEmulator({ account: settings, ...options }: EmulatorOptions =
   if (typeof beforeAll !== 'function') {
     throw new Error('nanophoto-emulator/jest needs the globals of Jest: call useEmulator() in a file that Jest runs.');
   }
-  let emulator: RunningEmulator;
+  // Jest runs the hooks after the tests even if those before them failed; then the variables are undefined.
+  let emulator: RunningEmulator | undefined;
   let account: TestAccount | undefined;
-  let restoreEnvironment: () => void;
+  let restoreEnvironment: (() => void) | undefined;
   expect.extend(accountMatchers);
   beforeAll(async () => {
     emulator = await startEmulator(options);
   });
   beforeEach(async () => {
-    account = await createTestAccount(emulator, settings);
+    account = await createTestAccount(emulator!, settings);
     restoreEnvironment = setEnvironment(account);
   });
   afterEach(() => {
-    restoreEnvironment();
+    restoreEnvironment?.();
     account = undefined;
   });
-  afterAll(() => emulator.close());
+  afterAll(() => emulator?.close());
   return new Proxy({} as TestAccount, {
     get(_, name) {
       if (!account) throw new Error('The account of useEmulator() exists only while a test runs.');

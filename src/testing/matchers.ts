@@ -3,7 +3,7 @@ import type { Ledger, Verdict } from '../client/types.ts';
 
 /** Matchers for an account. `R` is what the runner's own asynchronous matchers return. */
 export interface AccountMatchers<R> {
-  /** Passes if the account has spent exactly this many credits: deducted for tasks, including open ones, not refunded. */
+  /** Passes if exactly this many credits were deducted for tasks, including open ones, and not refunded. */
   toHaveSpent(credits: number): R;
   /** Passes if the account has exactly this many credits left. */
   toHaveBalance(credits: number): R;

@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
-import { startEmulator } from 'nanophoto-emulator';
 import type { RunningEmulator } from '../client/api.ts';
 import type { NewAccount } from '../client/types.ts';
+import { provideAccount, provideEmulator } from './fixtures.ts';
 import { type AccountMatchers, accountMatchers } from './matchers.ts';
-import { createTestAccount, setEnvironment, type TestAccount } from './test-account.ts';
+import type { TestAccount } from './test-account.ts';
 
 export type { AccountMatchers, TestAccount };
 
@@ -32,24 +32,9 @@ export interface NanophotoWorkerFixtures {
 
 /** Playwright's `test` with an emulator that each worker starts once, and an account on an auto clock for each test. */
 export const test = playwright.test.extend<NanophotoFixtures, NanophotoWorkerFixtures>({
-  nanophotoEmulator: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures that this one needs
-    async ({}, use) => {
-      await using emulator = await startEmulator();
-      await use(emulator);
-    },
-    { scope: 'worker' },
-  ],
+  nanophotoEmulator: [provideEmulator, { scope: 'worker' }],
   nanophotoAccount: [{}, { option: true }],
-  nanophoto: [
-    async ({ nanophotoEmulator, nanophotoAccount }, use) => {
-      const account = await createTestAccount(nanophotoEmulator, nanophotoAccount);
-      const restoreEnvironment = setEnvironment(account);
-      await use(account);
-      restoreEnvironment();
-    },
-    { auto: true },
-  ],
+  nanophoto: [provideAccount, { auto: true }],
 });
 
 export const expect = playwright.expect.extend(accountMatchers);

@@ -1,8 +1,8 @@
-import { startEmulator } from 'nanophoto-emulator';
 import type { RunningEmulator } from '../client/api.ts';
 import type { NewAccount } from '../client/types.ts';
+import { provideAccount, provideEmulator } from './fixtures.ts';
 import { type AccountMatchers, accountMatchers } from './matchers.ts';
-import { createTestAccount, setEnvironment, type TestAccount } from './test-account.ts';
+import type { TestAccount } from './test-account.ts';
 
 export type { AccountMatchers, TestAccount };
 
@@ -27,23 +27,8 @@ export interface NanophotoFixtures {
 
 /** Vitest's `test` with an emulator that each worker starts once, and an account on an auto clock for each test. */
 export const test = base.extend<NanophotoFixtures>({
-  nanophotoEmulator: [
-    // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of the fixtures that this one needs
-    async ({}, use) => {
-      await using emulator = await startEmulator();
-      await use(emulator);
-    },
-    { scope: 'worker' },
-  ],
+  nanophotoEmulator: [provideEmulator, { scope: 'worker' }],
   nanophotoAccount: {},
-  nanophoto: [
-    async ({ nanophotoEmulator, nanophotoAccount }, use) => {
-      const account = await createTestAccount(nanophotoEmulator, nanophotoAccount);
-      const restoreEnvironment = setEnvironment(account);
-      await use(account);
-      restoreEnvironment();
-    },
-    { auto: true },
-  ],
+  nanophoto: [provideAccount, { auto: true }],
 });
 export { expect, test as it };

@@ -106,8 +106,9 @@ function getShortest(...seconds: number[]): number {
 
 /** Converts a duration in units of a time scale; 0 when it is unknown. All bits set mean an unknown duration. */
 function toSeconds(ticks: number, timescale: number): number {
+  if (ticks === 0xffffffff || ticks >= 2 ** 63) return 0;
   const seconds = ticks / timescale;
-  return ticks !== 0xffffffff && seconds > 0 && seconds * 1000 <= Number.MAX_SAFE_INTEGER ? seconds : 0;
+  return seconds > 0 && seconds * 1000 <= Number.MAX_SAFE_INTEGER ? seconds : 0;
 }
 
 /** Sums the sample durations of a time-to-sample table. */

@@ -18,7 +18,7 @@ export type Mp4Result = ({ ok: true } & Movie) | { ok: false; reason: 'not-mp4' 
  * by what it found.
  */
 export class Mp4Probe {
-  /** Whether the rest of the file is not read: because of a malformed header or fragment, or too many boxes. */
+  /** Whether the rest of the file is ignored, after a malformed header or fragment, or too many boxes. */
   #stopped = false;
   #hasFileType = false;
   /** The start of a header that continues in the next chunk. */

@@ -29,6 +29,13 @@ describe('the library', () => {
     expect([...new Set(messages)]).toEqual(['Invalid input: expected']);
   });
 
+  it('exports no copies of exports, whose getters call other getters', () => {
+    const files = [...findLoadedFiles()].filter(([, code]) => code.includes('__export(stdin_exports,'));
+    expect(files.length).toBeGreaterThan(5);
+    const copies = files.filter(([, code]) => !code.includes('module.exports=__defProp(stdin_exports,'));
+    expect(copies.map(([file]) => file)).toEqual([]);
+  });
+
   it('has a lint rule against each global that tests replace', () => {
     const { overrides } = JSON.parse(readFileSync(join(ROOT, 'biome.json'), 'utf8'));
     const { deniedGlobals } = overrides[0].linter.rules.style.noRestrictedGlobals.options;

@@ -266,18 +266,29 @@ describe('examples with the npm package', () => {
     }
   });
 
-  const copyExample = (name: string) => {
-    const dir = join(project, name);
+  const copyExample = (name: string, target = name) => {
+    const dir = join(project, target);
     mkdirSync(dir, { recursive: true });
     cpSync(join(ROOT, 'docs/examples', name), dir, { recursive: true });
     return dir;
   };
 
-  it('pass with vitest', async () => {
-    const dir = copyExample('library');
+  /** The tests for Playwright are those for vitest with another import, as docs/library.md says. */
+  const copyPlaywrightExample = () => {
+    const dir = copyExample('fixtures/vitest', 'fixtures/playwright');
+    const file = join(dir, 'video.test.ts');
+    const tests = readFileSync(file, 'utf8');
+    writeFileSync(file, tests.replace("'nanophoto-emulator/vitest'", "'nanophoto-emulator/playwright'"));
+    return dir;
+  };
+
+  const runVitest = async (dir: string) => {
     const vitest = join(project, 'node_modules/vitest/vitest.mjs');
-    const { stdout } = await runInProject('node', vitest, 'run', '--root', dir, '--no-color');
-    expect(stdout).toMatch(/Tests {2}3 passed/);
+    return (await runInProject('node', vitest, 'run', '--root', dir, '--no-color')).stdout;
+  };
+
+  it('pass with vitest', async () => {
+    expect(await runVitest(copyExample('library'))).toMatch(/Tests {2}3 passed/);
   });
 
   it.each([
@@ -287,9 +298,7 @@ describe('examples with the npm package', () => {
     const dir = copyExample('fixtures/vitest');
     writeFileSync(join(dir, 'setup.ts'), setup);
     writeFileSync(join(dir, 'vitest.config.ts'), "export default { test: { setupFiles: ['./setup.ts'] } };");
-    const vitest = join(project, 'node_modules/vitest/vitest.mjs');
-    const { stdout } = await runInProject('node', vitest, 'run', '--root', dir, '--no-color');
-    expect(stdout).toMatch(/Tests {2}3 passed/);
+    expect(await runVitest(dir)).toMatch(/Tests {2}3 passed/);
   });
 
   it.each([
@@ -306,19 +315,33 @@ describe('examples with the npm package', () => {
     expect(stderr).not.toContain('did not exit');
   });
 
+  it('fail with only the reason when the hooks of jest cannot start the emulator or create the account', async () => {
+    const dir = join(project, 'failing-hooks');
+    mkdirSync(dir);
+    writeFileSync(join(dir, 'package.json'), '{"type":"commonjs"}');
+    for (const [name, options] of Object.entries({ start: '{ port: -1 }', account: '{ account: { credits: -1 } }' })) {
+      const text = `require('nanophoto-emulator/jest').useEmulator(${options});\ntest('a test', () => {});\n`;
+      writeFileSync(join(dir, `${name}.test.js`), text);
+    }
+    const args = [join(TOOLS, 'jest-30/bin/jest.js'), '--config', JSON.stringify({ rootDir: dir })];
+    const { stderr } = await runInProject('node', ...args).catch((error) => error);
+    expect(stderr.match(/^ +\w*Error: .*$/gm).sort()).toEqual([
+      '    ControlError: Invalid parameter credits: expected a whole number from 0 to 1000000000000.',
+      '    SetupError: port must be a port from 0 to 65535, not "-1".',
+    ]);
+  });
+
   it('pass with the fixture of Playwright', async () => {
-    const dir = copyExample('fixtures/playwright');
-    const { stdout } = await runInProject('node', join(project, 'node_modules/@playwright/test/cli.js'), 'test', dir);
+    const playwright = join(project, 'node_modules/@playwright/test/cli.js');
+    const { stdout } = await runInProject('node', playwright, 'test', copyPlaywrightExample());
     expect(stdout).toMatch(/3 passed/);
   });
 
   it('have types that work in a strict project', async () => {
-    const dir = copyExample('fixtures/vitest');
-    cpSync(join(ROOT, 'docs/examples/fixtures/playwright/video.spec.ts'), join(dir, 'video.spec.ts'));
     const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', 'node'];
     const tsc = join(MODULES, 'typescript/bin/tsc');
     const flags = [...options, '--allowImportingTsExtensions', '--skipLibCheck'];
-    const files = ['video.test.ts', 'video.spec.ts'].map((name) => join(dir, name));
+    const files = [copyExample('fixtures/vitest'), copyPlaywrightExample()].map((dir) => join(dir, 'video.test.ts'));
     const { stdout } = await runInProject('node', tsc, ...flags, ...files).catch((error) => error);
     expect(stdout).toBe('');
   });

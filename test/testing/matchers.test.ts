@@ -31,7 +31,7 @@ const submit = (prompt = 'A cat') => post('/api/sora-2/generate', { prompt, mode
 const poll = (taskId: string) => post('/api/sora-2/check-status', { taskId });
 
 describe('toHaveSpent', () => {
-  it('counts completed and open tasks, but no refunded ones', async () => {
+  it('counts completed and open tasks, but not refunded ones', async () => {
     expect((await toHaveSpent(account, 0)).pass).toBe(true);
     const { taskId } = await submit();
     expect((await toHaveSpent(account, 4)).pass).toBe(true);

@@ -76,8 +76,8 @@ const withLongSize = (original: Buffer) =>
   Buffer.concat([u32(1), original.subarray(4, 8), u64(original.length + 8), original.subarray(8)]);
 const withOpenSize = (original: Buffer) => Buffer.concat([u32(0), original.subarray(4)]);
 /** Converts `mvhd`, `tkhd` or `mdhd` to version 1, which has 64-bit times. */
-const withLongTimes = (type: string, middleBytes: number) =>
-  replaceBoxes(REAL, type, (original) =>
+const withLongTimes = (type: string, middleBytes: number, file: Buffer = REAL) =>
+  replaceBoxes(file, type, (original) =>
     fullBox(
       type,
       1,
@@ -114,6 +114,8 @@ const trackOf = (index: number) => {
 const onlyTracks = (...tracks: Buffer[]) =>
   Buffer.concat([FTYP, MDAT, box('moov', MOOV.subarray(8, 116), ...tracks, MOOV.subarray(-61))]);
 const fragmented = (options: Mp4Options) => makeMp4({ fragments: 5, ...options });
+/** The time scale of Smooth Streaming. */
+const IN_100_NS = { timescale: 10_000_000, duration: 50_000_000 };
 
 /** Cuts the file behind these many bytes of its last box of a type. */
 const truncateIn = (type: string, bytes: number, file: Buffer) => file.subarray(0, file.lastIndexOf(type) - 4 + bytes);
@@ -286,6 +288,10 @@ const PLAYABLE: [name: string, file: Buffer][] = [
   ['fragments and 9 s in the movie header', setInHeaders(MVHD, DURATION, u32(9000), FRAGMENTED)],
   ['fragments and 9 s in the media header', setInHeaders(['mdhd'], DURATION, u32(9000), FRAGMENTED)],
   ['fragments and 3 s in the media header', setInHeaders(['mdhd'], DURATION, u32(3000), FRAGMENTED)],
+  [
+    'fragments and an unknown 64-bit duration in the media header',
+    overwrite('mdhd', 32, u64(2n ** 64n - 1n), withLongTimes('mdhd', 4, fragmented(IN_100_NS))),
+  ],
   [
     'fragments and an extension header of 9 s',
     replace('mehd', fullBox('mehd', 0, 0, u32(9000)), fragmented({ declared: 'mehd' })),
