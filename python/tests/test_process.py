@@ -1,6 +1,7 @@
 """Starting and stopping an emulator."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -235,6 +236,22 @@ def test_the_emulator_ends_with_pytest(pytester, name, workers):
         if is_running(pytest_pid):
             os.kill(pytest_pid, signal.SIGKILL)
         runner.communicate()
+
+
+@linux_only
+def test_a_forked_process_does_not_keep_the_emulator_running(tmp_path):
+    pid_file = tmp_path / "pid"
+    code = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); {READY}; time.sleep(60)"
+    with running_emulator([PYTHON, "-c", code], tmp_path, 20):
+        emulator_pid = int(pid_file.read_text())
+        # It inherits the pipe to the supervisor.
+        forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
+        forked.start()
+    try:
+        assert not is_running(emulator_pid)
+    finally:
+        forked.kill()
+        forked.join()
 
 
 @linux_only
