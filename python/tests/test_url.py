@@ -37,7 +37,7 @@ def test_takes_the_admin_token_from_an_option_or_the_environment(guarded_url, ru
     run_pytest(CODE, "--nanophoto-url", guarded_url).assert_outcomes(passed=1)
 
 
-def test_a_missing_admin_token_is_one_sentence(guarded_url, run_pytest, monkeypatch):
+def test_a_missing_admin_token_is_reported_in_one_sentence(guarded_url, run_pytest, monkeypatch):
     monkeypatch.delenv("NANOPHOTO_EMULATOR_ADMIN_TOKEN", raising=False)
     result = run_pytest(CODE, "--nanophoto-url", guarded_url)
     result.assert_outcomes(errors=1)
@@ -69,7 +69,7 @@ def test_a_redirect_is_not_followed(run_pytest):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1", "ftp://127.0.0.1:1", "http://[", " \t "])
-def test_a_url_without_an_emulator_is_one_sentence(run_pytest, url):
+def test_a_url_without_an_emulator_is_reported_in_one_sentence(run_pytest, url):
     result = run_pytest(CODE, "--nanophoto-url", url)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*cannot be used: No emulator responds at*"])
