@@ -158,7 +158,7 @@ def test_a_failed_test_is_reported_when_the_account_is_gone(run_pytest):
         ("3", "*The marker nanophoto takes keyword arguments only, such as credits=3.*"),
     ],
 )
-def test_an_invalid_marker_is_one_sentence(nanophoto_emulator, run_pytest, marker, sentence):
+def test_an_invalid_marker_is_reported_in_one_sentence(nanophoto_emulator, run_pytest, marker, sentence):
     code = f"import pytest\n@pytest.mark.nanophoto({marker})\ndef test_one(nanophoto): pass"
     result = run_pytest(code, "--strict-markers", "--nanophoto-url", nanophoto_emulator.url)
     result.assert_outcomes(errors=1)

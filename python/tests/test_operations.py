@@ -29,7 +29,9 @@ CALLS = {
         key="k", credits=1, rate_limit=2, clock="auto", speed=3, failure_rate=0.5, seed=4
     ),
     "getAccount": lambda emulator, account: account.get(),
-    "changeAccount": lambda emulator, account: account.change(rate_limit=1, speed=2, failure_rate=0.5, seed=3, revoked=True),
+    "changeAccount": lambda emulator, account: account.change(
+        rate_limit=1, speed=2, failure_rate=0.5, seed=3, revoked=True
+    ),
     "removeAccount": lambda emulator, account: account.remove(),
     "setRateLimit": lambda emulator, account: account.rate_limit(5, remaining=4),
     "credit": lambda emulator, account: account.credit(1, "a present"),

@@ -1,6 +1,7 @@
 """Starting and stopping an emulator."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from nanophoto_emulator_pytest.process import StartError, find_command, running_
 
 PYTHON = sys.executable
 READY = 'print(\'{"url": "http://127.0.0.1:1", "version": "9.0.0"}\', flush=True)'
+# Without the wait, the program could end before `running_emulator` returns, which would be an error.
+RUN = f"{READY}; import time; time.sleep(60)"
 
 
 def start(code, timeout_s=20.0):
@@ -42,7 +45,7 @@ def is_running(pid):
 def wait_until(condition):
     deadline = time.monotonic() + 60
     while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
+        assert time.monotonic() < deadline, "the condition was not met within a minute"
         time.sleep(0.02)
 
 
@@ -50,10 +53,7 @@ linux_only = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="ne
 
 
 def test_the_ready_line_may_follow_other_lines():
-    assert (
-        start(f"print('> start'); print('{{}}'); print('{{no json'); print('[1]'); {READY}; input()")
-        == "http://127.0.0.1:1"
-    )
+    assert start(f"print('> start'); print('{{}}'); print('{{no json'); print('[1]'); {RUN}") == "http://127.0.0.1:1"
 
 
 def test_output_after_the_ready_line_does_not_block_the_emulator(tmp_path):
@@ -70,17 +70,17 @@ def test_a_failed_start_has_the_exit_code_and_the_last_lines():
     assert lines == [f"  {number}" for number in range(31, 50)] + ["  no port"]
 
 
-def test_a_start_without_output_is_one_sentence():
+def test_a_failed_start_without_output_is_reported_in_one_sentence():
     (sentence,) = read_error("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert sentence.endswith("ended with exit code 137 before it was ready.")
 
 
 def test_an_emulator_that_ends_during_the_tests_is_reported(tmp_path):
     code = f"import sys; {READY}; sys.exit('out of memory')"
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     with pytest.raises(StartError) as error, running_emulator([PYTHON, "-c", code], tmp_path, 20):
         # The thread that reads the output ends when it has noted the exit code.
-        wait_until(lambda: threading.active_count() <= threads)
+        wait_until(lambda: set(threading.enumerate()) <= threads)
     first, _, *lines = str(error.value).split("\n")
     assert first.endswith("ended with exit code 1 during the tests.")
     assert lines[-1] == "  out of memory"
@@ -92,7 +92,7 @@ def test_a_start_that_takes_too_long_ends():
     assert lines == ["  loading"]
 
 
-def test_an_emulator_that_is_too_old_is_one_sentence():
+def test_an_emulator_that_is_too_old_is_reported_in_one_sentence():
     for version, shown in [('"0.0.9"', "0.0.9"), ("null", "None")]:
         (sentence,) = read_error(READY.replace('"9.0.0"', version))
         assert sentence.endswith(f"is version {shown} of the emulator; 0.1.0 or later is needed.")
@@ -141,7 +141,7 @@ class TestFindCommand:
         local = self.make_program(tmp_path / "a" / "node_modules" / ".bin" / "nanophoto-emulator")
         assert find_command("", tmp_path / "a" / "b") == [str(local)]
 
-    def test_is_one_sentence_without_the_package(self, tmp_path, monkeypatch):
+    def test_reports_a_missing_package_in_one_sentence(self, tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(StartError) as error:
             find_command("", tmp_path)
@@ -152,14 +152,14 @@ class TestFindCommand:
 
     def test_splits_the_option_like_a_shell(self, tmp_path):
         program = self.make_program(tmp_path / "my emulator")
-        assert find_command(f"'./my emulator' --seed 'a b'", tmp_path) == [str(program), "--seed", "a b"]
+        assert find_command("'./my emulator' --seed 'a b'", tmp_path) == [str(program), "--seed", "a b"]
 
     @pytest.mark.parametrize("option", ["no-such-program --port 1", " ", "./missing"])
-    def test_is_one_sentence_for_an_option_that_names_no_program(self, tmp_path, option):
+    def test_reports_an_option_without_a_program_in_one_sentence(self, tmp_path, option):
         with pytest.raises(StartError, match=f'^The command "{option}" was not found; [^\n]*$'):
             find_command(option, tmp_path)
 
-    def test_is_one_sentence_for_an_unclosed_quote(self, tmp_path):
+    def test_reports_an_unclosed_quote_in_one_sentence(self, tmp_path):
         with pytest.raises(StartError, match='^The command "node \'a" cannot be read: No closing quotation.$'):
             find_command("node 'a", tmp_path)
 
@@ -183,7 +183,7 @@ def test_every_test_reports_a_failed_start_but_there_is_only_one(run_pytest, pyt
 
 
 @pytest.mark.parametrize("value", ["soon", "0", "-1", "nan", "inf"])
-def test_an_invalid_time_limit_is_one_sentence(run_pytest, value):
+def test_an_invalid_time_limit_is_reported_in_one_sentence(run_pytest, value):
     result = run_pytest("def test_one(nanophoto): pass", f"--nanophoto-start-timeout={value}")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f'--nanophoto-start-timeout needs a number of seconds, not "{value}".'])
@@ -238,6 +238,22 @@ def test_the_emulator_ends_with_pytest(pytester, name, workers):
 
 
 @linux_only
+def test_a_forked_process_does_not_keep_the_emulator_running(tmp_path):
+    pid_file = tmp_path / "pid"
+    code = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); {READY}; time.sleep(60)"
+    with running_emulator([PYTHON, "-c", code], tmp_path, 20):
+        emulator_pid = int(pid_file.read_text())
+        # It inherits the pipe to the supervisor.
+        forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
+        forked.start()
+    try:
+        assert not is_running(emulator_pid)
+    finally:
+        forked.kill()
+        forked.join()
+
+
+@linux_only
 def test_an_emulator_that_ignores_signals_is_killed(monkeypatch, tmp_path):
     monkeypatch.setattr(process, "STOP_TIMEOUT_S", 20)
     pids = tmp_path / "pids"
@@ -263,4 +279,4 @@ def test_the_minimum_node_version_is_the_one_of_the_package():
 
 
 def test_the_port_is_free_whatever_the_command_says():
-    assert start(f"import sys; assert sys.argv[-2:] == ['--port', '0']; {READY}")
+    assert start(f"import sys; assert sys.argv[-2:] == ['--port', '0']; {RUN}")

@@ -1,5 +1,9 @@
 """The option for a running emulator."""
 
+import shlex
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
 import pytest
 
 from conftest import COMMAND, ROOT
@@ -11,8 +15,6 @@ CODE = "def test_one(nanophoto): nanophoto.assert_balance(1000)"
 @pytest.fixture(scope="module")
 def guarded_url():
     """The URL of an emulator with the admin token `secret-token`."""
-    import shlex
-
     with running_emulator([*shlex.split(COMMAND), "--admin-token", "secret-token"], ROOT, 60) as url:
         yield url
 
@@ -35,15 +37,39 @@ def test_takes_the_admin_token_from_an_option_or_the_environment(guarded_url, ru
     run_pytest(CODE, "--nanophoto-url", guarded_url).assert_outcomes(passed=1)
 
 
-def test_a_missing_admin_token_is_one_sentence(guarded_url, run_pytest, monkeypatch):
+def test_a_missing_admin_token_is_reported_in_one_sentence(guarded_url, run_pytest, monkeypatch):
     monkeypatch.delenv("NANOPHOTO_EMULATOR_ADMIN_TOKEN", raising=False)
     result = run_pytest(CODE, "--nanophoto-url", guarded_url)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f"{guarded_url} needs an admin token; pass --nanophoto-admin-token."])
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1", "ftp://127.0.0.1:1", "http://[", """ \t """])
-def test_a_url_without_an_emulator_is_one_sentence(run_pytest, url):
+def test_a_redirect_is_not_followed(run_pytest):
+    paths = []
+
+    class Redirect(BaseHTTPRequestHandler):
+        def do_GET(self):
+            paths.append(self.path.partition("?")[0])
+            self.send_response(302)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Redirect) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        result = run_pytest(CODE, "--nanophoto-url", url, "--nanophoto-admin-token", "secret-token")
+        server.shutdown()
+    result.assert_outcomes(errors=1)
+    sentence = f"{url} cannot be used: {url} is not an emulator: it redirects to another address."
+    result.stdout.fnmatch_lines([sentence])
+    assert paths == ["/__admin/faults"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1", "ftp://127.0.0.1:1", "http://[", " \t "])
+def test_a_url_without_an_emulator_is_reported_in_one_sentence(run_pytest, url):
     result = run_pytest(CODE, "--nanophoto-url", url)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*cannot be used: No emulator responds at*"])

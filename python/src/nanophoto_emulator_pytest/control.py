@@ -120,7 +120,10 @@ class Tasks:
         return task
 
     def wait(self, id: str, *, status: Optional[t.TaskStatus] = None, timeout_ms: int = DEFAULT_WAIT_MS) -> t.Task:
-        """Returns the task when it has ended, or has the given status. This does not move the clock."""
+        """Waits until the task has the given status, by default until it has ended, and returns it.
+
+        This does not move the clock. `timeout_ms` is wall-clock time, at most ten minutes.
+        """
         query = to_query_string(task=id, status=status, timeoutMs=timeout_ms)
         timeout_s = timeout_ms / 1000 + REQUEST_TIMEOUT_S
         task: t.Task = self._http.send_json("GET", f"{self._account_path}/wait{query}", timeout_s=timeout_s)
@@ -281,9 +284,9 @@ class AccountControl:
         return _sum_spent(self.ledger())
 
     def fail_next(self, error_code: Optional[str] = None, *, match: Optional[t.Match] = None) -> t.Fault:
-        """Lets the next generation fail: the task is created and fails at its end, with a refund.
+        """Makes the next task fail: it is created, fails at its end, and is refunded.
 
-        With an error code, the request is rejected with that code instead of creating a task, and is not charged.
+        With an error code, the next request is rejected with that code: it creates no task and is not charged.
         """
         if error_code is None:
             return self.faults.add("task", {"fail": True}, times=1, match=match)
@@ -334,7 +337,7 @@ class Emulator:
         return AccountControl(self._http, api_key)
 
     def reset(self) -> int:
-        """Returns everything to the state of the first start. Returns the number of accounts."""
+        """Resets everything to the state of the first start and returns the number of accounts."""
         accounts: int = self._http.send_json("POST", "/__admin/reset", {})["accounts"]
         return accounts
 

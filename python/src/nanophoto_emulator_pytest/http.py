@@ -20,6 +20,13 @@ class ControlError(Exception):
         self.status = status
 
 
+class _RefusedRedirects(urllib.request.HTTPRedirectHandler):
+    """Turns redirects into errors: their target would receive the admin token."""
+
+    def redirect_request(self, *args: Any) -> None:
+        """Returns no request to follow."""
+
+
 class HttpClient:
     """Sends requests to one emulator."""
 
@@ -27,7 +34,7 @@ class HttpClient:
         self.url = url.rstrip("/")
         self._headers = {} if admin_token is None else {"X-Admin-Token": admin_token}
         # Without the proxies of the environment: an emulator is on this machine or in a local network.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _RefusedRedirects)
 
     def open(self, method: str, path: str, body: Any = None, timeout_s: float = REQUEST_TIMEOUT_S) -> HTTPResponse:
         """Sends a request and returns the response, whose body is not read yet.
@@ -44,7 +51,7 @@ class HttpClient:
             return response
         except urllib.error.HTTPError as error:
             with error:
-                raise _to_control_error(error) from None
+                raise self._to_control_error(error) from None
         except (OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise ControlError(f"No emulator responds at {self.url}: {reason}.", "NO_EMULATOR", 0) from None
@@ -67,13 +74,15 @@ class HttpClient:
             message = f"{self.url} is not an emulator: its response is not JSON."
             raise ControlError(message, "NO_EMULATOR", 200) from None
 
-
-def _to_control_error(error: urllib.error.HTTPError) -> ControlError:
-    try:
-        body = json.loads(error.read())
-        return ControlError(str(body["error"]), str(body["code"]), error.code)
-    except (OSError, HTTPException, ValueError, KeyError, TypeError):
-        return ControlError(f"HTTP status {error.code}", "UNKNOWN", error.code)
+    def _to_control_error(self, error: urllib.error.HTTPError) -> ControlError:
+        if 300 <= error.code < 400:
+            message = f"{self.url} is not an emulator: it redirects to another address."
+            return ControlError(message, "NO_EMULATOR", error.code)
+        try:
+            body = json.loads(error.read())
+            return ControlError(str(body["error"]), str(body["code"]), error.code)
+        except (OSError, HTTPException, ValueError, KeyError, TypeError):
+            return ControlError(f"HTTP status {error.code}", "UNKNOWN", error.code)
 
 
 def encode_segment(name: str) -> str:

@@ -78,7 +78,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     report: pytest.TestReport = (yield).get_result()
     account = getattr(item, "funcargs", {}).get("nanophoto")
     if report.when == "call" and report.failed and isinstance(account, AccountControl):
-        # An error here would end the test session, and what the test has patched is still in place.
+        # An error here would end the test session, and is possible: the patches of the test are still in place.
         with suppress(Exception):
             requests = account.requests.list()
             if requests:

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Optional
 
@@ -61,7 +61,7 @@ def find_command(option: str, folder: Path) -> list[str]:
 def running_emulator(command: list[str], folder: Path, timeout_s: float) -> Generator[str, None, None]:
     """Starts an emulator on a free port, yields its URL, and stops it at the end.
 
-    Raises StartError if it does not start, takes longer than `timeout_s`, or ends before it is stopped.
+    Raises StartError if it is not ready within `timeout_s`, or ends before it is stopped.
     """
     process = subprocess.Popen(
         # Isolated and without site packages, which would take longer to start.
@@ -82,7 +82,9 @@ def running_emulator(command: list[str], folder: Path, timeout_s: float) -> Gene
             raise StartError(_with_last_lines(sentence, output))
     finally:
         assert process.stdin is not None
-        process.stdin.close()
+        # A byte: the pipe does not end while a process that the tests have forked holds it open, too.
+        with suppress(OSError), process.stdin as supervisor_input:
+            supervisor_input.write(b"\n")
         try:
             process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:

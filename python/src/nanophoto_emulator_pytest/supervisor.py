@@ -1,4 +1,4 @@
-"""Runs a command until standard input ends, which happens however the parent process ends, even if it is killed.
+"""Runs a command until standard input has a byte or ends. It also ends when the parent process is killed.
 
 Usage: python supervisor.py COMMAND [ARGUMENT ...]
 """
@@ -14,20 +14,19 @@ import time
 STOP_TIMEOUT_S = 5.0
 
 
-def run(command: "list[str]") -> int:
+def run(command: list[str]) -> int:
     """Runs the command and returns its exit code."""
     # A process group of its own: the command may be a script such as npx, which does not forward signals.
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    threading.Thread(target=_stop_at_end_of_input, args=(child.pid,), daemon=True).start()
+    threading.Thread(target=_stop_on_input, args=(child.pid,), daemon=True).start()
     code = child.wait()
     # Processes that the command left behind would keep the port and the output open.
     _end_group(child.pid, force=True)
     return code if code >= 0 else 128 - code
 
 
-def _stop_at_end_of_input(pid: int) -> None:
-    while os.read(0, 1024):
-        pass
+def _stop_on_input(pid: int) -> None:
+    os.read(0, 1)
     _end_group(pid, force=False)
     time.sleep(STOP_TIMEOUT_S)
     _end_group(pid, force=True)
