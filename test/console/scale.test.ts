@@ -52,9 +52,9 @@ async function watchFrames(page: Page): Promise<void> {
     }).observe({ type: 'longtask' });
     setTimeout(() => { for (const began = performance.now(); performance.now() < began + 80; ); });
   })()`);
-  // Proves that long tasks are recorded at all.
-  await eventually(() => longFrames(page)).toEqual([expect.any(Number)]);
-  await page.evaluate('document.longFrames.pop()');
+  // Proves that long tasks are recorded at all. The page may have had others.
+  await eventually(async () => Math.max(...(await longFrames(page)))).toBeGreaterThanOrEqual(80);
+  await page.evaluate('document.longFrames = []');
 }
 const longFrames = (page: Page) => page.evaluate<number[]>('document.longFrames');
 
