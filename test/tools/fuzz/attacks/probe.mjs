@@ -43,10 +43,13 @@ let pending = 0;
 let pendingIdle = 0;
 let timer;
 
-function start() {
+async function start() {
   polls = [];
   idlePolls = [];
-  agent = new Agent({ keepAlive: true, maxSockets: 32 });
+  // Connected before the attack: a new connection waits for all that were opened before it, as on any server.
+  agent = new Agent({ keepAlive: true, maxSockets: MAX_PENDING });
+  await Promise.all(Array.from({ length: MAX_PENDING }, () => new Promise((resolve) => poll(url, resolve))));
+  parentPort.postMessage('connected');
   const [own, ownIdle] = [polls, idlePolls];
   timer = setInterval(() => {
     // More would only wait for each other where the machine is busy with something else.

@@ -76,7 +76,9 @@ export async function startAttackRunner(server: ServerProcess) {
     const worker = await getProbe(fixture);
     const before = await measureHeld();
     server.resetPeak();
+    const connected = once(worker, 'message');
     worker.postMessage('start');
+    await connected;
     const report = (problem: string) => problems.push(problem);
     try {
       const pick = createPicker(plan);
