@@ -7,6 +7,8 @@ import { stringBytes } from '../core/string-memory.ts';
 const MAX_UNREAD_BYTES = 1024 * 1024;
 /** Data that is handed to the connection at once. */
 const MAX_CHUNK_LENGTH = 16 * 1024;
+/** Data that all listeners together get in one turn of the event loop, because other clients wait meanwhile. */
+const MAX_LENGTH_PER_TURN = 1024 * 1024;
 /** Size of an event that waits for a listener, in the listener's queue. */
 const QUEUE_ITEM_BYTES = 16;
 
@@ -30,8 +32,14 @@ export type EventBroadcast = ReturnType<typeof createEventBroadcast>;
  * memory once, until the last listener has read it. What listeners have not read counts towards the memory budget: when
  * that is exceeded, the listener with the most unread data is disconnected.
  */
-export function createEventBroadcast({ events, memory }: Pick<Core, 'events' | 'memory'>, toData: ToData) {
+export function createEventBroadcast(
+  { clock, events, memory }: Pick<Core, 'clock' | 'events' | 'memory'>,
+  toData: ToData,
+) {
   const listeners = new Set<Listener>();
+  /** Listeners whose connections take more data than this turn had left. */
+  const delayed = new Set<Listener>();
+  let lengthInTurn = 0;
   let unsubscribe: (() => void) | undefined;
 
   const count = (bytes: number) => memory.add('listeners', bytes);
@@ -59,8 +67,16 @@ export function createEventBroadcast({ events, memory }: Pick<Core, 'events' | '
     }
   }
 
+  function startTurn(): void {
+    lengthInTurn = 0;
+    const turn = [...delayed];
+    delayed.clear();
+    for (const listener of turn) listener.continue();
+  }
+
   function remove(listener: Listener): void {
     listeners.delete(listener);
+    delayed.delete(listener);
     if (listeners.size > 0) return;
     unsubscribe?.();
     unsubscribe = undefined;
@@ -97,7 +113,15 @@ export function createEventBroadcast({ events, memory }: Pick<Core, 'events' | '
       // Counting may have disconnected this listener.
       if (this.destroyed) return;
       if (this.unreadBytes > MAX_UNREAD_BYTES) this.destroy();
-      else if (this.#isReading) this.#pushChunk();
+      else if (this.#isReading) this.continue();
+    }
+
+    /** Sends the next chunk in this turn of the event loop, or in one that has enough data left. */
+    continue(): void {
+      if (lengthInTurn >= MAX_LENGTH_PER_TURN) {
+        this.#isReading = false;
+        delayed.add(this);
+      } else this.#pushChunk();
     }
 
     /** Sends an empty comment, unless other data is waiting. */
@@ -116,7 +140,7 @@ export function createEventBroadcast({ events, memory }: Pick<Core, 'events' | '
     }
 
     override _read(): void {
-      if (this.#queue.length > 0) this.#pushChunk();
+      if (this.#queue.length > 0) this.continue();
       else {
         this.#isReading = true;
         this.#countChunk(0);
@@ -147,6 +171,8 @@ export function createEventBroadcast({ events, memory }: Pick<Core, 'events' | '
       this.#release(this.#queue.splice(0, taken));
       this.#countChunk(length);
       this.#isReading = false;
+      if (lengthInTurn === 0) clock.atTurnEnd(startTurn);
+      lengthInTurn += length;
       this.push(chunk);
     }
 

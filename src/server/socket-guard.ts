@@ -6,9 +6,9 @@ type Emit = (event: string | symbol, ...args: unknown[]) => boolean;
 export type SocketGuard = ReturnType<typeof createSocketGuard>;
 
 /**
- * Confines an error that a listener of a server, connection, request or response throws to that connection: it is logged and the connection
- * is destroyed. Node would end the process, so one client could take it from all others. Node's `captureRejections` only
- * covers promises.
+ * Confines an error that a listener of a server, connection, request or response throws to that connection: it is logged
+ * and the connection is destroyed. Node would end the process, so one client could take it from all others. Node's
+ * `captureRejections` only covers promises.
  *
  * Other errors still end the process, with their stack and an exit code. The command does not handle
  * `uncaughtException`: after an error in an unknown place the state may be inconsistent, while a restart recovers
@@ -62,6 +62,9 @@ export function createSocketGuard(onError: (error: unknown) => void) {
     protect(socket: Socket): void {
       if (guarded.has(socket)) return;
       guarded.add(socket);
+      // A client that disconnects is no failure. Between two owners, such as Node's parser and a tunnel, a connection has
+      // no other listener, and the error of a write would count as thrown.
+      socket.on('error', () => {});
       const emit = socket.emit as Emit;
       socket.emit = (...args: Parameters<Emit>) => {
         try {

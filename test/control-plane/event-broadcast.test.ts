@@ -15,7 +15,8 @@ function createBroadcast(maxBytes = 1e9) {
       return () => void subscribers.delete(listener);
     },
   };
-  const { listen } = createEventBroadcast({ events, memory } as never, (event) => {
+  const clock = { atTurnEnd: (work: () => void) => void setImmediate(work) };
+  const { listen } = createEventBroadcast({ clock, events, memory } as never, (event) => {
     const { key, bytes } = event as never as { key: string | null; bytes: number };
     return { key, data: { text: 'x'.repeat(bytes) } };
   });
@@ -61,6 +62,32 @@ describe('event broadcast', () => {
     expect((await read(listeners[0]!)).match(/^id: /gm)).toHaveLength(50);
     await read(listeners[0]!);
     expect(used()).toBe(0);
+  });
+
+  // id: listeners-share-turns
+  it('sends all listeners together about 1 MB per turn of the event loop, so that other clients can be served', async () => {
+    const { listen, emit, used } = createBroadcast();
+    let bytes = 0;
+    const count = (chunk: Buffer) => {
+      bytes += chunk.length;
+    };
+    const listeners = Array.from({ length: 300 }, () => listen(undefined).on('data', count));
+    await new Promise(setImmediate);
+    const perTurn: number[] = [];
+    bytes = 0;
+    emit(15 * KB);
+    while (used() > 0) {
+      await new Promise(setImmediate);
+      perTurn.push(bytes);
+      bytes = 0;
+    }
+    const [first, ...others] = perTurn;
+    // Includes what was sent in the turn of the event itself.
+    expect(first).toBeLessThan(2200 * KB);
+    expect(Math.max(...others)).toBeLessThan(1100 * KB);
+    expect(perTurn.reduce((one, other) => one + other, 0)).toBeGreaterThan(300 * 15 * KB);
+    expect(perTurn.length).toBeLessThan(8);
+    for (const listener of listeners) listener.destroy();
   });
 
   // id: listeners-that-do-not-read-disconnected

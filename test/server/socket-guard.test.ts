@@ -124,6 +124,12 @@ describe('errors of listeners', () => {
     expect(errors).toEqual(['writeHead']);
   });
 
+  it('do not include an error of a connection that has no listener for it, such as EPIPE', () => {
+    const socket = new Socket();
+    createSocketGuard(fail('reported')).protect(socket);
+    socket.emit('error', Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+  });
+
   it('that concern no connection are not caught', () => {
     const server = createServer();
     createSocketGuard(fail('reported')).protectServer(server);

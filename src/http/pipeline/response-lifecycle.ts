@@ -1,13 +1,17 @@
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AbortController, type AbortSignal } from '../../core/globals.ts';
 
-/** Callbacks to run when a connection closes, so that one listener serves all pipelined requests of a connection. */
-const pendingCallbacks = new WeakMap<Socket, Set<() => void>>();
+/** What is to be done at the end of a response. */
+const callbacksOf = new WeakMap<ServerResponse, Set<() => void>>();
+/** The same for the responses of a connection that have not ended yet. */
+const endingsOf = new WeakMap<Socket, Set<() => void>>();
 
 /**
- * Calls `callback` once, when the response has been sent or the connection has closed. If a client pipelines requests,
- * Node emits `close` only on the response that is being sent, hence the listener on the socket.
+ * Calls `callback` once, when the response has been sent or the connection has closed. All callbacks of a response share
+ * a listener, and all responses of a connection another: if a client pipelines requests, Node emits `close` only on the
+ * response that is being sent.
  */
 export function onFinished(request: FastifyRequest, reply: FastifyReply, callback: () => void): void {
   const { socket } = request.raw;
@@ -15,27 +19,41 @@ export function onFinished(request: FastifyRequest, reply: FastifyReply, callbac
     callback();
     return;
   }
-  const callbacks = pendingCallbacks.get(socket) ?? watchSocket(socket);
-  const runOnce = () => {
-    if (!callbacks.delete(runOnce)) return;
+  const callbacks = callbacksOf.get(reply.raw) ?? watchResponse(socket, reply.raw);
+  callbacks.add(() => {
     try {
       callback();
     } catch (error) {
       // Thrown to the connection, it would keep the other callbacks from running.
       request.log.error({ err: error }, 'work at the end of a response failed');
     }
+  });
+}
+
+function watchResponse(socket: Socket, response: ServerResponse): Set<() => void> {
+  const callbacks = new Set<() => void>();
+  callbacksOf.set(response, callbacks);
+  const endings = endingsOf.get(socket) ?? watchSocket(socket);
+  const end = () => {
+    endings.delete(end);
+    callbacksOf.delete(response);
+    for (const callback of callbacks) {
+      callbacks.delete(callback);
+      callback();
+    }
   };
-  callbacks.add(runOnce);
-  reply.raw.once('close', runOnce);
+  endings.add(end);
+  response.once('close', end);
+  return callbacks;
 }
 
 function watchSocket(socket: Socket): Set<() => void> {
-  const callbacks = new Set<() => void>();
-  pendingCallbacks.set(socket, callbacks);
+  const endings = new Set<() => void>();
+  endingsOf.set(socket, endings);
   socket.once('close', () => {
-    for (const callback of [...callbacks]) callback();
+    for (const end of endings) end();
   });
-  return callbacks;
+  return endings;
 }
 
 /** Returns a signal that aborts when the response has been sent or the connection has closed. */

@@ -133,3 +133,18 @@ it('work at the end of a response that fails is logged, and does not keep other 
   await vi.waitFor(() => expect(ran).toEqual(['first', 'second']));
   expect(lines.map((line) => JSON.parse(line).err.message)).toEqual(['broken']);
 });
+
+it('work at the end of a response needs one listener, however much there is', async () => {
+  const app = Fastify();
+  onTestFinished(() => app.close());
+  const ran: number[] = [];
+  app.get('/', (request, reply) => {
+    const [response, socket] = [reply.raw.listenerCount('close'), request.raw.socket.listenerCount('close')];
+    for (let n = 0; n < 20; n++) onFinished(request, reply, () => void ran.push(n));
+    expect(reply.raw.listenerCount('close')).toBe(response + 1);
+    expect(request.raw.socket.listenerCount('close')).toBe(socket + 1);
+    return 'sent';
+  });
+  await fetch(await app.listen({ port: 0, host: '127.0.0.1' }));
+  await vi.waitFor(() => expect(ran).toHaveLength(20));
+});

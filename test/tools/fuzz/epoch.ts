@@ -67,6 +67,7 @@ export async function createEpochRunner(
 ) {
   const documents = await fetchDocuments(server.url);
   /** The state that the next epoch starts from; undefined when it has to be created. */
+  let reportedLength = 0;
   let nextFixture: Fixture | undefined = await createFixture(server.url, documents);
   const generators = new Map<string, { fixture: Fixture; getCase: (index: number) => FuzzCase }>();
 
@@ -185,7 +186,9 @@ export async function createEpochRunner(
     const left = await countLeakedDescriptors(server, baseDescriptors);
     if (left > 0) report(`${left} descriptors are still open`);
     for (const problem of findLogProblems(server.takeLog())) report(problem);
-    if (server.errorOutput()) report(`something was written to stderr: ${server.errorOutput().slice(0, 3000)}`);
+    const errorOutput = server.errorOutput().slice(reportedLength);
+    reportedLength += errorOutput.length;
+    if (errorOutput !== '') report(`something was written to stderr: ${errorOutput.slice(0, 3000)}`);
     return findings;
   };
 }
