@@ -2,28 +2,13 @@ import { CoreError } from '../errors.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Db } from './database.ts';
+import { trimHeap } from './heap-trim.ts';
 import type { Transactions } from './transactions.ts';
 
 /** Estimated bytes after which the size of the database is measured. */
 const BYTES_PER_MEASUREMENT = 1024 * 1024;
 /** Free pages below this size are never worth a VACUUM. */
 const MIN_VACUUM_BYTES = 16 * 1024 * 1024;
-
-/**
- * Returns free memory of the C heap to the operating system. VACUUM only frees it, and glibc keeps whatever lies below
- * an allocation that is still in use: almost all of it. Node.js cannot call malloc_trim, but SQLite can, as the entry
- * point of an extension: it ignores its arguments, apart from keeping free memory at the top of the heap, and SQLite
- * takes its result, "memory was released", for an error. Other C libraries have no such function, or need none.
- */
-function trimHeap(db: Db): void {
-  if (process.platform !== 'linux') return;
-  try {
-    // The types lack the second parameter.
-    (db as { loadExtension(path: string, entryPoint: string): void }).loadExtension('libc.so.6', 'malloc_trim');
-  } catch {
-    // Expected, see above.
-  }
-}
 
 export type StorageMemory = ReturnType<typeof createStorageMemory>;
 

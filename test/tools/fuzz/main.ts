@@ -72,7 +72,10 @@ const [first, end] = only ? [only.first, only.last + 1] : [0, total];
 for (let from = first; from < end && findings.length < MAX_FINDINGS && !server.ended(); ) {
   const epoch = Math.floor(from / EPOCH_SIZE);
   const to = Math.min(end, (epoch + 1) * EPOCH_SIZE);
-  findings.push(...(await runEpoch({ epoch, from, to, baseDescriptors })));
+  const found = await runEpoch({ epoch, from, to, baseDescriptors });
+  findings.push(...found);
+  for (const { index, problem } of found)
+    print(`  ✗ ${index === undefined ? '' : `case ${index}: `}${problem.slice(0, 200)}`);
   if (server.ended()) break;
   const measured = await server.measure();
   // The first epoch opens what is needed once, such as the image renderer.
