@@ -39,7 +39,8 @@ export async function startAttackRunner(server: ServerProcess) {
 
   /** The probe of a fixture; each fixture has the same tasks. */
   async function getProbe({ tasks }: Fixture): Promise<Worker> {
-    const { key, api, taskId, poll } = tasks.find((task) => task.key === 'stable-real')!;
+    // Its tasks do not end: finished ones may be evicted to make room for those of the attacker.
+    const { key, api, taskId, poll } = tasks.find((task) => task.key === 'stable-frozen')!;
     if (probe?.taskId === taskId) return probe.worker;
     await probe?.worker.terminate();
     const worker = new Worker(new URL('./probe.mjs', import.meta.url), {
