@@ -9,7 +9,7 @@ import { createFaults } from './faults/fault-rules.ts';
 import { createLedger } from './ledger/ledger.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { type DbOptions, openDb } from './storage/database.ts';
-import { trimHeapIfFreed } from './storage/heap-trim.ts';
+import { trimHeap } from './storage/heap-trim.ts';
 import { createStorageMemory } from './storage/storage-memory.ts';
 import { createTransactions } from './storage/transactions.ts';
 import { createTasks } from './tasks/task-engine.ts';
@@ -75,7 +75,7 @@ export function openCore(options: CoreOptions) {
     rateLimiter.save();
     timeRecord?.saveIfStale();
     storage.measureAtTurnEnd();
-    trimHeapIfFreed(db, memory);
+    trimHeap(db);
   });
   tasks.failInterrupted();
   rateLimiter.restore();

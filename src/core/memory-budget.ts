@@ -36,7 +36,6 @@ export class MemoryBudget {
   readonly #journal: Share;
   readonly #shares: Record<MemoryUse, Share>;
   #totalBytes = 0;
-  #peakBytes = 0;
   readonly #evictors = new Map<MemoryUse, Evict>();
   #isEvicting = false;
 
@@ -52,13 +51,6 @@ export class MemoryBudget {
   /** Bytes held at present, by use. */
   get usedBytes(): Readonly<Record<MemoryUse, number>> {
     return this.#usedBytes;
-  }
-
-  /** Returns how much less is held than at the peak since the last call, and starts over. */
-  takeFreedBytes(): number {
-    const freedBytes = this.#peakBytes - this.#totalBytes;
-    this.#peakBytes = this.#totalBytes;
-    return freedBytes;
   }
 
   /** The most that a use may hold. */
@@ -88,7 +80,6 @@ export class MemoryBudget {
     this.#usedBytes[use] += bytes;
     this.#shares[use].bytes += bytes;
     this.#totalBytes += bytes;
-    this.#peakBytes = Math.max(this.#peakBytes, this.#totalBytes);
   }
 
   /** Evicts until `bytes` more fit into the share and into the budget. Returns false when nothing is left to evict. */

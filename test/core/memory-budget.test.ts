@@ -21,16 +21,6 @@ describe('the memory budget', () => {
     expect(memory.usedBytes).toEqual({ journal: 10, storage: 0, bodies: 15, responses: 0, listeners: 0 });
   });
 
-  it('knows how much was freed since the peak', () => {
-    const memory = new MemoryBudget(100);
-    memory.add('journal', 10);
-    expect(memory.takeFreedBytes()).toBe(0);
-    memory.add('bodies', 30);
-    memory.add('bodies', -25);
-    expect(memory.takeFreedBytes()).toBe(25);
-    expect(memory.takeFreedBytes()).toBe(0);
-  });
-
   it('refuses a reservation that exceeds its share when nothing can be evicted, and counts nothing', () => {
     const memory = new MemoryBudget(100);
     expect(memory.reserve('bodies', 40)).toBe(true);

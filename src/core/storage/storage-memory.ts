@@ -2,7 +2,6 @@ import { CoreError } from '../errors.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Db } from './database.ts';
-import { trimHeap } from './heap-trim.ts';
 import type { Transactions } from './transactions.ts';
 
 /** Estimated bytes after which the size of the database is measured. */
@@ -40,14 +39,13 @@ export function createStorageMemory(
     return { usedBytes, freeBytes: free * size };
   }
 
-  /** Measures, and returns free pages to the operating system when they are most of the database. */
+  /** Measures, and frees the unused pages when they are most of the database. */
   function measureAndVacuum(): void {
     const { usedBytes, freeBytes } = measure();
     if (freeBytes < MIN_VACUUM_BYTES || freeBytes < usedBytes) return;
     transactions.flush();
     try {
       db.exec('VACUUM');
-      trimHeap(db);
     } catch {
       // The copy did not fit into memory. The free pages are used again.
     }
