@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { ServerProcess } from '../../../support/server-process.ts';
@@ -19,6 +20,9 @@ import { createTraffic } from './traffic.ts';
 
 const IDLE_SERVER = fileURLToPath(new URL('../../soak/baseline.mjs', import.meta.url));
 const POLL_INTERVAL_MS = 10;
+/** Time within which bodies of disconnected clients must be released, except for what other clients send meanwhile. */
+const RELEASE_MS = 10_000;
+const MAX_HELD_BYTES = 100_000;
 /** An attack that slows polls down is repeated this often: only a server that is slow each time is at fault. */
 const MAX_ATTEMPTS = 2;
 
@@ -62,6 +66,16 @@ export async function startAttackRunner(server: ServerProcess) {
     return { heapBytes: memory.heapUsed, accountedBytes: accounted.reduce((sum, bytes) => sum + bytes, 0) };
   }
 
+  /** Waits until what disconnected clients have sent is no longer held. Returns false when it still is after a while. */
+  async function waitForRelease(): Promise<boolean> {
+    for (const deadline = performance.now() + RELEASE_MS; performance.now() < deadline; await sleep(20)) {
+      const { text } = await call(server.url, '/metrics');
+      const held = Number(/^nanophoto_memory_bytes\{use="bodies"\} (\d+)$/m.exec(text)?.[1]);
+      if (held < MAX_HELD_BYTES) return true;
+    }
+    return false;
+  }
+
   async function createAccounts(count: number): Promise<string[]> {
     const keys = Array.from({ length: count }, () => `attacker-${++accountCount}`);
     for (const key of keys) {
@@ -89,7 +103,10 @@ export async function startAttackRunner(server: ServerProcess) {
     }
     traffic.closeAll();
     // The work that the server still has to do for the attacker counts, too.
-    if (!server.ended()) await call(server.url, '/health').catch(({ message }) => report(message));
+    if (!server.ended()) {
+      const isReleased = await waitForRelease().catch(({ message }) => report(message));
+      if (isReleased === false) report(`bodies of disconnected clients are still held after ${RELEASE_MS} ms`);
+    }
     const reply = once(worker, 'message');
     worker.postMessage('stop');
     const [result] = (await reply) as [ProbeResult];
