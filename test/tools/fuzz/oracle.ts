@@ -151,6 +151,8 @@ export function createOracle(fixture: Fixture, hasGlobalFaults: boolean) {
       if (problem) return problem;
     }
     for (const [index, response] of responses.entries()) {
+      // Other requests change the failure rates of the same accounts.
+      if (mayBeAborted && response.status === 500 && response.body.includes('"GENERATION_FAILED"')) continue;
       const message = testCase.messages[index];
       const violation = message
         ? findMessageViolation(message, response)
