@@ -54,21 +54,20 @@ function toCopyId(id, number) {
 const digest = (text) => createHash('sha256').update(String(text)).digest('hex');
 
 function copyAll(db, template, copies) {
-  const { id: from, tasks } = db.prepare('SELECT id, task_count AS tasks FROM accounts WHERE key = ?').get(template);
+  const { id: from, tasks } = db
+    .prepare('SELECT id, (SELECT count(*) FROM tasks WHERE account_id = accounts.id) AS tasks FROM accounts WHERE key = ?')
+    .get(template);
   const last = db.prepare('SELECT last FROM account_ids').pluck().get();
-  // A trigger updates the balance and the number of entries as the entries are inserted.
-  const own = { id: '@id', key: '@key', account_id: '@id', balance: 0, entry_count: 0 };
-  const copyAccount = prepareCopy(db, 'accounts', own, 'id');
-  const inCopy = (column) => ({ account_id: '@id', [column]: `copy_id(${column}, @number)` });
-  const copyEntries = prepareCopy(db, 'ledger_entries', inCopy('task_id'), 'account_id');
-  const copyTasks = prepareCopy(db, 'tasks', inCopy('id'), 'account_id');
+  const copyAccount = prepareCopy(db, 'accounts', { id: '@id', key: '@key' }, 'id');
+  const copyEntries = prepareCopy(db, 'ledger_entries', { account_id: '@id' }, 'account_id');
+  const copyTasks = prepareCopy(db, 'tasks', { account_id: '@id', id: 'copy_id(id, @number)' }, 'account_id');
   const takeIds = db.prepare('UPDATE account_ids SET last = ?');
 
   const perTransaction = Math.max(1, Math.floor(TASKS_PER_TRANSACTION / tasks));
   const copyBatch = db.transaction((first, count) => {
     for (let number = first; number < first + count; number++) {
       const values = { from, id: last + number, key: filledKey(number), number };
-      // The triggers require the entries that pay for and resolve a task to exist before the task.
+      // Entries are copied before the tasks, whose triggers would otherwise write new ones.
       copyAccount.run(values);
       copyEntries.run(values);
       copyTasks.run(values);

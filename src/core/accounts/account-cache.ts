@@ -5,9 +5,12 @@ import type { Account } from './account.ts';
 
 type AccountRow = Omit<Account, 'revoked'> & { revoked: number };
 
-const COLUMNS = `id, key, origin, balance, rate_limit AS rateLimit, clock_mode AS clockMode, clock_ms AS clockMs,
-  speed, failure_rate AS failureRate, seed, revoked, created_at AS createdAtMs, entry_count AS entryCount,
-  task_count AS taskCount, wake_at_ms AS wakeAtMs`;
+const COLUMNS = `id, key, origin, rate_limit AS rateLimit, clock_mode AS clockMode, clock_ms AS clockMs, speed,
+  failure_rate AS failureRate, seed, revoked, created_at AS createdAtMs, wake_at_ms AS wakeAtMs,
+  ifnull((SELECT balance FROM ledger_entries WHERE account_id = accounts.id ORDER BY seq DESC LIMIT 1), 0) AS balance,
+  ifnull((SELECT max(seq) FROM ledger_entries WHERE account_id = accounts.id), 0) AS entryCount,
+  max(ifnull((SELECT max(seq) FROM tasks WHERE account_id = accounts.id), 0),
+      ifnull((SELECT max(seq) FROM evicted_tasks WHERE account_id = accounts.id), 0)) AS taskCount`;
 
 /** Number of accounts kept in memory. */
 const CACHE_SIZE = 2000;

@@ -73,9 +73,6 @@ export function createAccounts(
   );
   const snapshotIds = db.prepare<[number], number>('SELECT id FROM accounts WHERE snapshot_of = ?').pluck();
   const count = db.prepare<[], number>('SELECT count(*) FROM accounts WHERE snapshot_of IS NULL').pluck();
-  const setTaskCounters = db.prepare<{ id: number; taskCount: number; wakeAtMs: number | null }>(
-    'UPDATE accounts SET task_count = @taskCount, wake_at_ms = @wakeAtMs WHERE id = @id',
-  );
   const setWake = db.prepare<{ id: number; wakeAtMs: number | null }>(
     'UPDATE accounts SET wake_at_ms = @wakeAtMs WHERE id = @id',
   );
@@ -180,11 +177,9 @@ export function createAccounts(
     },
     /** Clears the cache after account rows were written elsewhere. */
     invalidate: cache.invalidate,
-    /** Stores the number of tasks so far and the wall time of the next due transition. */
-    setTaskCounters(id: number, taskCount: number, wakeAtMs: number | null): void {
-      setTaskCounters.run({ id, taskCount, wakeAtMs });
-      cache.patch(id, { taskCount, wakeAtMs });
-    },
+    /** Must be called after the insertion of tasks: the cached row then shows their number. */
+    reflectTasks: (id: number, taskCount: number): void => cache.patch(id, { taskCount }),
+    /** Stores the wall time of the next due transition. */
     setWake(id: number, wakeAtMs: number | null): void {
       setWake.run({ id, wakeAtMs });
       cache.patch(id, { wakeAtMs });

@@ -50,16 +50,16 @@ export function createSnapshots(
   },
 ) {
   const { accounts, tasks, timeline, rateLimiter, faults, lifetimes, events, storage, maxSnapshots } = deps;
-  // The trigger of ledger_entries restores the balance and the number of entries.
   const copyAccount = db.prepare<CopyParams>(`
     INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, failure_rate, seed, revoked,
-                          created_at, task_count, evicted_tasks, profile, snapshot_of, snapshot_name, snapshot_at)
+                          created_at, profile, snapshot_of, snapshot_name, snapshot_at)
     SELECT @id, @key, ifnull(@origin, origin), rate_limit, clock_mode, ifnull(@clockMs, clock_ms), speed, failure_rate,
-           seed, revoked, created_at, task_count, evicted_tasks, profile, @snapshotOf, @snapshotName, @snapshotAtMs
+           seed, revoked, created_at, profile, @snapshotOf, @snapshotName, @snapshotAtMs
     FROM accounts WHERE id = @fromId`);
+  // Entries are copied before the tasks, whose triggers would otherwise write new ones.
   const copyEntries = db.prepare<CopyParams>(`
-    INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_id, hold_seq, reason, at)
-    SELECT @id, seq, kind, amount, balance, task_id, hold_seq, reason, at
+    INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_seq, hold_seq, reason, at)
+    SELECT @id, seq, kind, amount, balance, task_seq, hold_seq, reason, at
     FROM ledger_entries WHERE account_id = @fromId ORDER BY seq`);
   const copyTasks = db.prepare<CopyParams>(`
     INSERT INTO tasks (account_id, seq, id, family, driver, status, price, hold_seq, client_ref, input, plan, step,
@@ -67,6 +67,9 @@ export function createSnapshots(
     SELECT @id, seq, id, family, driver, status, price, hold_seq, client_ref, input, plan, step, follows,
            created_at, started_at, due_at, finished_at, simulated_ms, error_code
     FROM tasks WHERE account_id = @fromId ORDER BY seq`);
+  const copyEvicted = db.prepare<CopyParams>(
+    'INSERT INTO evicted_tasks (account_id, seq, id) SELECT @id, seq, id FROM evicted_tasks WHERE account_id = @fromId',
+  );
   const page = db.prepare<{ accountId: number; after: string; limit: number }, Snapshot>(`
     SELECT snapshot_name AS name, snapshot_at AS takenAtMs FROM accounts
     WHERE snapshot_of = @accountId AND snapshot_name > @after ORDER BY snapshot_name LIMIT @limit`);
@@ -105,6 +108,7 @@ export function createSnapshots(
     if (change) events.emit({ type: 'account', accountId: id, change });
     copyEntries.run(values);
     copyTasks.run(values);
+    copyEvicted.run(values);
     rateLimiter.copy(fromId, id);
     faults.copy(fromId, id);
     // The copy's synchronous tasks have no request that could end them.

@@ -2,33 +2,34 @@ import type { Db } from '../storage/database.ts';
 
 /** SQL per invariant that lists its violations; an account is consistent when every query returns no rows. */
 const INVARIANTS: Record<string, string> = {
-  'the balance is not the sum of the entries': `
-    SELECT 'balance ' || balance FROM accounts WHERE id = @accountId
-      AND balance <> (SELECT ifnull(sum(amount), 0) FROM ledger_entries WHERE account_id = @accountId)`,
-  'an entry does not continue the balance of the previous one': `
+  'an entry does not follow the previous one': `
     SELECT 'entry ' || seq FROM (
-      SELECT seq, balance, sum(amount) OVER (ORDER BY seq) AS expected
-      FROM ledger_entries WHERE account_id = @accountId) WHERE balance <> expected`,
+      SELECT seq, balance, row_number() OVER entries AS position, sum(amount) OVER entries AS sum
+      FROM ledger_entries WHERE account_id = @accountId WINDOW entries AS (ORDER BY seq))
+    WHERE seq <> position OR balance <> sum OR balance < 0`,
   'a hold was resolved more than once': `
     SELECT 'hold ' || hold_seq FROM ledger_entries WHERE account_id = @accountId AND hold_seq IS NOT NULL
     GROUP BY hold_seq HAVING count(*) > 1`,
+  'a capture or refund does not resolve a hold of its task': `
+    SELECT 'entry ' || entry.seq FROM ledger_entries AS entry WHERE account_id = @accountId AND hold_seq IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM ledger_entries AS hold
+                      WHERE hold.account_id = @accountId AND hold.seq = entry.hold_seq AND hold.kind = 'hold'
+                        AND hold.task_seq = entry.task_seq
+                        AND entry.amount = iif(entry.kind = 'refund', -hold.amount, 0))`,
   'a hold does not belong to a task': `
-    SELECT 'hold ' || hold.seq FROM ledger_entries AS hold WHERE hold.account_id = @accountId AND hold.kind = 'hold'
-      AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.account_id = @accountId AND tasks.id = hold.task_id
-                      AND tasks.hold_seq = hold.seq)
-      -- A finished task may have been evicted from memory.
-      AND NOT (EXISTS (SELECT 1 FROM accounts WHERE id = @accountId AND evicted_tasks > 0)
+    SELECT 'hold ' || hold.seq FROM ledger_entries AS hold WHERE account_id = @accountId AND kind = 'hold'
+      AND NOT EXISTS (SELECT 1 FROM tasks
+                      WHERE account_id = @accountId AND seq = task_seq AND hold_seq = hold.seq AND price = -amount)
+      AND NOT (EXISTS (SELECT 1 FROM evicted_tasks WHERE account_id = @accountId AND seq = task_seq)
                AND EXISTS (SELECT 1 FROM ledger_entries AS entry
                            WHERE entry.account_id = @accountId AND entry.hold_seq = hold.seq))`,
-  'a finished task has an open hold': `
-    SELECT 'task ' || id FROM tasks WHERE account_id = @accountId AND status <> 'processing' AND hold_seq IS NOT NULL
-      AND NOT EXISTS (SELECT 1 FROM ledger_entries AS entry
-                      WHERE entry.account_id = @accountId AND entry.hold_seq = tasks.hold_seq
-                        AND entry.kind = CASE tasks.status WHEN 'completed' THEN 'capture' ELSE 'refund' END)`,
-  'the hold of a running task was resolved': `
-    SELECT 'task ' || id FROM tasks WHERE account_id = @accountId AND status = 'processing' AND hold_seq IS NOT NULL
-      AND EXISTS (SELECT 1 FROM ledger_entries AS entry
-                  WHERE entry.account_id = @accountId AND entry.hold_seq = tasks.hold_seq)`,
+  'a task does not match its entries': `
+    SELECT 'task ' || id FROM tasks WHERE account_id = @accountId AND hold_seq IS NOT NULL
+      AND ((SELECT kind, task_seq, amount FROM ledger_entries
+            WHERE account_id = @accountId AND seq = tasks.hold_seq) IS NOT ('hold', seq, -price)
+        OR (SELECT kind FROM ledger_entries
+            WHERE account_id = @accountId AND hold_seq = tasks.hold_seq AND hold_seq IS NOT NULL)
+           IS NOT CASE status WHEN 'completed' THEN 'capture' WHEN 'failed' THEN 'refund' END)`,
 };
 
 /**

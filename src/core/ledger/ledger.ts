@@ -3,75 +3,56 @@ import { CoreError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Db } from '../storage/database.ts';
 import type { StorageMemory } from '../storage/storage-memory.ts';
-import type { EntryKind, LedgerEntry } from './ledger-entry.ts';
+import type { LedgerEntry } from './ledger-entry.ts';
 import { createLedgerVerifier } from './ledger-verification.ts';
 
 /** Approximate size of an entry with a reason. */
 const ENTRY_BYTES = 500;
 
+type Change = Pick<LedgerEntry, 'kind' | 'amount' | 'atMs'> & Partial<Pick<LedgerEntry, 'taskId' | 'reason'>>;
+
 export type Ledger = ReturnType<typeof createLedger>;
 
 /**
- * Append-only entries per account. Constraints and triggers enforce the invariants: a balance is never negative, each
- * entry continues the balance of the previous one, a hold is resolved once, and a refund returns it in full. Callers
- * write an entry and the task that it pays for in one transaction.
+ * Append-only entries per account. The database moves the money of tasks: triggers of the table `tasks` write holds,
+ * captures and refunds. Only grants and adjustments are written here. Constraints and triggers enforce the invariants:
+ * a balance is never negative, each entry continues the balance of the previous one, a hold is resolved once, and a
+ * refund returns it in full.
  */
 export function createLedger(db: Db, accountCache: AccountCache, events: Events, storage: StorageMemory) {
-  // Positional parameters: binding by name costs as much as the insert. The trigger entry_follows_the_last checks seq
-  // and balance.
-  const insert = db.prepare<
-    [
-      accountId: number,
-      seq: number,
-      kind: EntryKind,
-      amount: number,
-      balance: number,
-      taskId: string | null,
-      holdSeq: number | null,
-      reason: string | null,
-      atMs: number,
-    ]
-  >(`
-    INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_id, hold_seq, reason, at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-  const holdAmount = db
-    .prepare<[number, number], number>(
-      "SELECT amount FROM ledger_entries WHERE account_id = ? AND seq = ? AND kind = 'hold'",
-    )
-    .pluck();
+  const insert = db.prepare<{ accountId: number } & Omit<LedgerEntry, 'taskId'>>(`
+    INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, reason, at)
+    VALUES (@accountId, @seq, @kind, @amount, @balance, @reason, @atMs)`);
   const page = db.prepare<{ accountId: number; after: number; limit: number }, LedgerEntry>(`
-    SELECT seq, kind, amount, balance, task_id AS taskId, hold_seq AS holdSeq, reason, at AS atMs
-    FROM ledger_entries WHERE account_id = @accountId AND seq > @after ORDER BY seq LIMIT @limit`);
-  const openHolds = db
-    .prepare<[number], number>(`
-      SELECT ifnull(-sum(hold.amount), 0) FROM ledger_entries AS hold
-      WHERE hold.account_id = ? AND hold.kind = 'hold'
-        AND NOT EXISTS (SELECT 1 FROM ledger_entries AS resolution
-                        WHERE resolution.account_id = hold.account_id AND resolution.hold_seq = hold.seq)`)
+    SELECT entry.seq, kind, amount, balance, reason, at AS atMs,
+           ifnull((SELECT id FROM tasks WHERE account_id = @accountId AND seq = task_seq),
+                  (SELECT id FROM evicted_tasks WHERE account_id = @accountId AND seq = task_seq)) AS taskId
+    FROM ledger_entries AS entry WHERE account_id = @accountId AND seq > @after ORDER BY seq LIMIT @limit`);
+  const held = db
+    .prepare<[number], number>("SELECT ifnull(sum(price), 0) FROM tasks WHERE account_id = ? AND status = 'processing'")
     .pluck();
 
-  function append(
-    accountId: number,
-    kind: EntryKind,
-    amount: number,
-    atMs: number,
-    details: { taskId?: string; holdSeq?: number; reason?: string } = {},
-  ): number {
-    const { taskId = null, holdSeq = null, reason = null } = details;
+  /** Returns the account's next entry. @throws BALANCE_TOO_HIGH when the balance would exceed 2^53 - 1 */
+  function toNextEntry(accountId: number, { kind, amount, atMs, taskId = null, reason = null }: Change): LedgerEntry {
     const account = accountCache.get(accountId);
     if (!account) throw new CoreError('ACCOUNT_NOT_FOUND', `account ${accountId} does not exist`);
-    const seq = account.entryCount + 1;
     const balance = account.balance + amount;
     if (!Number.isSafeInteger(balance)) {
       throw new CoreError('BALANCE_TOO_HIGH', `${account.balance} plus ${amount} credits exceed the largest balance`);
     }
-    insert.run(accountId, seq, kind, amount, balance, taskId, holdSeq, reason, atMs);
-    accountCache.patch(accountId, { balance, entryCount: seq });
-    if (events.hasListeners()) {
-      const entry = { seq, kind, amount, balance, taskId, holdSeq, reason, atMs };
-      events.emit({ type: 'ledger', accountId, entry });
-    }
-    return seq;
+    return { seq: account.entryCount + 1, kind, amount, balance, taskId, reason, atMs };
+  }
+
+  /** Updates the cached account after an entry was written, and reports the entry. */
+  function reflect(accountId: number, entry: LedgerEntry): void {
+    accountCache.patch(accountId, { balance: entry.balance, entryCount: entry.seq });
+    events.emit({ type: 'ledger', accountId, entry });
+  }
+
+  function append(accountId: number, change: Change): void {
+    const entry = toNextEntry(accountId, change);
+    insert.run({ accountId, ...entry });
+    reflect(accountId, entry);
   }
 
   return {
@@ -80,38 +61,29 @@ export function createLedger(db: Db, accountCache: AccountCache, events: Events,
      * @throws BALANCE_TOO_HIGH when the balance would exceed 2^53 - 1, the largest exact integer
      * @throws OUT_OF_MEMORY when the entry exceeds the memory budget
      */
-    grant: (accountId: number, credits: number, reason: string, atMs: number): number =>
-      storage.write(ENTRY_BYTES, () => append(accountId, 'grant', credits, atMs, { reason })),
+    grant: (accountId: number, credits: number, reason: string, atMs: number): void =>
+      storage.write(ENTRY_BYTES, () => append(accountId, { kind: 'grant', amount: credits, reason, atMs })),
 
     /**
      * Adds or deducts credits manually.
      * @throws BALANCE_TOO_LOW when the balance would become negative
      * @throws OUT_OF_MEMORY when the entry exceeds the memory budget
      */
-    adjust(accountId: number, amount: number, reason: string, atMs: number): number {
+    adjust(accountId: number, amount: number, reason: string, atMs: number): void {
       const balance = accountCache.get(accountId)?.balance ?? 0;
       if (balance + amount < 0) {
         throw new CoreError('BALANCE_TOO_LOW', `${-amount} credits cannot be deducted from ${balance}`);
       }
-      return storage.write(ENTRY_BYTES, () => append(accountId, 'adjust', amount, atMs, { reason }));
+      storage.write(ENTRY_BYTES, () => append(accountId, { kind: 'adjust', amount, reason, atMs }));
     },
 
-    /** Deducts a task's price and returns the entry's `seq`. @throws an SQLite error when the balance is too low */
-    hold: (accountId: number, credits: number, taskId: string, atMs: number): number =>
-      append(accountId, 'hold', -credits, atMs, { taskId }),
-
-    capture: (accountId: number, holdSeq: number, taskId: string, atMs: number) =>
-      append(accountId, 'capture', 0, atMs, { taskId, holdSeq }),
-
-    refund(accountId: number, holdSeq: number, taskId: string, reason: string, atMs: number) {
-      const held = holdAmount.get(accountId, holdSeq);
-      if (held === undefined) throw new CoreError('INTERNAL_ERROR', `hold ${holdSeq} does not exist`);
-      return append(accountId, 'refund', -held, atMs, { taskId, holdSeq, reason });
-    },
+    /** Must be called after each insertion or end of a task, whose trigger has written this hold, capture or refund. */
+    reflectTask: (accountId: number, change: Change & { taskId: string }): void =>
+      reflect(accountId, toNextEntry(accountId, change)),
 
     balance: (accountId: number): number => accountCache.get(accountId)?.balance ?? 0,
     /** Returns the positive sum of holds that are neither captured nor refunded. */
-    held: (accountId: number): number => openHolds.get(accountId) ?? 0,
+    held: (accountId: number): number => held.get(accountId) ?? 0,
     /** Returns up to `limit` entries, oldest first, starting after the entry with `seq` `after`. */
     entries: (accountId: number, limit: number, after = 0): LedgerEntry[] => page.all({ accountId, after, limit }),
     verify: createLedgerVerifier(db),

@@ -24,7 +24,7 @@ const CACHE_KIB = 16_384;
 
 interface Migration {
   version: number;
-  sql: string;
+  file: string;
 }
 
 /**
@@ -32,11 +32,12 @@ interface Migration {
  * @throws SetupError when the file is newer, foreign, damaged, locked or not writable; the file is left unchanged
  */
 export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
-  const migrations = readMigrations(migrationsDir);
+  const migrations = listMigrations(migrationsDir);
+  const newestSchema = join(migrationsDir, 'schema.sql');
   if (dataDir === undefined) {
     const db = connect(':memory:');
     configure(db);
-    migrate(db, migrations);
+    migrate(db, migrations, newestSchema);
     return db;
   }
   const file = join(dataDir, FILE_NAME);
@@ -55,7 +56,7 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
     db.exec('PRAGMA synchronous = NORMAL');
     db.exec(`PRAGMA wal_autocheckpoint = ${PAGES_PER_CHECKPOINT}; PRAGMA cache_size = -${CACHE_KIB}`);
     configure(db);
-    migrate(db, migrations);
+    migrate(db, migrations, newestSchema);
     return db;
   } catch (error) {
     db?.close();
@@ -116,23 +117,24 @@ function configure(db: Db): void {
   db.exec('PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON; PRAGMA temp_store = MEMORY');
 }
 
-function readMigrations(dir: string): Migration[] {
+function listMigrations(dir: string): Migration[] {
   return readdirSync(dir)
     .filter((name) => /^\d{4}-.*\.sql$/.test(name))
     .sort()
-    .map((name) => ({ version: Number(name.slice(0, 4)), sql: readFileSync(join(dir, name), 'utf8') }));
+    .map((name) => ({ version: Number(name.slice(0, 4)), file: join(dir, name) }));
 }
 
 function schemaVersion(db: Db): number {
   return queryValue(db, 'PRAGMA user_version') as number;
 }
 
+const isEmpty = (db: Db) => queryValue(db, 'SELECT count(*) FROM sqlite_schema') === 0;
+
 /** @throws SetupError when another program or a newer version of the emulator wrote the file */
 function assertOwnDatabase(db: Db, file: string, newestVersion: number): void {
   const version = schemaVersion(db);
   const applicationId = queryValue(db, 'PRAGMA application_id');
-  const isEmpty = queryValue(db, 'SELECT count(*) FROM sqlite_schema') === 0;
-  if (!isEmpty && applicationId !== APPLICATION_ID) {
+  if (!isEmpty(db) && applicationId !== APPLICATION_ID) {
     throw new SetupError(`${file} is a database of another program; choose another data directory with --data-dir.`);
   }
   if (version > newestVersion) {
@@ -143,13 +145,18 @@ function assertOwnDatabase(db: Db, file: string, newestVersion: number): void {
   }
 }
 
-/** Applies the pending migrations, each in one transaction with its version number. Down migrations do not exist. */
-function migrate(db: Db, migrations: Migration[]): void {
+/**
+ * Creates the newest schema in a new database, or applies the pending migrations to another, each in one transaction
+ * with its version number. Down migrations do not exist.
+ */
+function migrate(db: Db, migrations: Migration[], newestSchema: string): void {
   const version = schemaVersion(db);
-  for (const migration of migrations) {
+  const isNew = isEmpty(db) && existsSync(newestSchema);
+  for (const migration of isNew ? [{ version: migrations.length, file: newestSchema }] : migrations) {
     if (migration.version <= version) continue;
+    const sql = readFileSync(migration.file, 'utf8');
     db.transaction(() => {
-      db.exec(migration.sql);
+      db.exec(sql);
       db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${migration.version}`);
     })();
   }
@@ -172,6 +179,9 @@ function toSetupError(error: unknown, dataDir: string, file: string): Error {
     SQLITE_IOERR:
       `${file} cannot be read or written (${code}); see whether the disk is full or faulty, ` +
       'or choose another data directory with --data-dir.',
+    SQLITE_CONSTRAINT:
+      `${file} has rows that break a rule of this version (${message}); ` +
+      'restore a copy or choose another data directory with --data-dir.',
     SQLITE_CORRUPT: `${file} is damaged; restore a copy or choose another data directory with --data-dir.`,
   };
   // Extended codes such as SQLITE_READONLY_DIRECTORY need the same advice as their prefix.

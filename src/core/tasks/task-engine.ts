@@ -7,6 +7,7 @@ import type { Db } from '../storage/database.ts';
 import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import { accountTimeMs, type Clock, LATEST_MS, timeScale, wallTimeMs } from '../time/clock.ts';
+import type { DueTask } from './due-queue.ts';
 import {
   COMPLETED,
   DEFAULT_FAILURE_CODE,
@@ -16,13 +17,15 @@ import {
   type TerminalOutcome,
 } from './plan.ts';
 import type { Order, Task, TaskStatus, Transition } from './task.ts';
-import type { DueRow } from './task-queries.ts';
 import { createTaskStore } from './task-store.ts';
 
 export type Tasks = ReturnType<typeof createTasks>;
 
 /** Approximate size of a stored task with its ledger entries, without its input. */
 const TASK_BYTES = 1000;
+
+/** Maximum number of transitions that one call applies: bounds the duration of a transaction. */
+export const MAX_TRANSITIONS = 500;
 
 /** Seven hexadecimal digits. */
 const SEQ_MODULUS = 0x1000_0000;
@@ -62,7 +65,10 @@ export function createTasks(
   storage: StorageMemory,
 ) {
   const store = createTaskStore(db, transactions);
-  const { find, earliestDueMs } = store;
+  const { find } = store;
+
+  /** Returns when the account's next transition is due; null when none is. */
+  const earliestDueMs = (accountId: number): number | null => store.nextDue(accountId)?.dueAtMs ?? null;
 
   function emitTransition(accountId: number, transition: Transition): Transition {
     events.emit({ type: 'task', accountId, transition });
@@ -75,19 +81,32 @@ export function createTasks(
    */
   function catchUp(accountId: number): Account {
     const account = accounts.get(accountId);
-    const applied = applyDue(account, accountTimeMs(account, clock.nowMs()), Number.POSITIVE_INFINITY);
-    return applied.length > 0 ? accounts.get(accountId) : account;
+    const nowMs = accountTimeMs(account, clock.nowMs());
+    while (applyDue(account, nowMs).length === MAX_TRANSITIONS);
+    return accounts.get(accountId);
   }
 
-  /** Applies up to `max` transitions due by `nowMs`, earliest first. Must run inside a transaction. */
-  function applyDue(account: Account, nowMs: number, max: number): Transition[] {
+  /** Applies up to `MAX_TRANSITIONS` transitions due by `nowMs`, earliest first. Must run inside a transaction. */
+  function applyDue(account: Account, nowMs: number): Transition[] {
     const transitions: Transition[] = [];
-    while (transitions.length < max) {
-      const due = store.nextDue(account.id, nowMs);
-      if (!due) break;
-      transitions.push(applyTransition(account, due));
+    while (transitions.length < MAX_TRANSITIONS) {
+      const task = store.nextDue(account.id);
+      if (!task || task.dueAtMs > nowMs) break;
+      transitions.push(applyTransition(account, task));
     }
     return transitions;
+  }
+
+  /** Applies the due transition of a task: its next step or its end. Must run inside a transaction. */
+  function applyTransition(account: Account, task: DueTask): Transition {
+    const { id, plan, dueAtMs: atMs } = task;
+    const current = plan.steps[task.step];
+    const next = plan.steps[task.step + 1];
+    // A plan that hangs has no due time after its last step, so its outcome is terminal here.
+    if (!current || !next) return finish(account, task, plan.outcome as TerminalOutcome, atMs, plan.endMs);
+    const step = task.step + 1;
+    store.update(task, { step, dueAtMs: nextDueMs(account, plan, step, atMs) });
+    return emitTransition(account.id, { taskId: id, from: current.name, to: next.name, atMs });
   }
 
   /**
@@ -110,6 +129,7 @@ export function createTasks(
       });
     }
     const nowMs = accountTimeMs(account, clock.nowMs());
+    let { entryCount } = account;
     const tasks = orders.map((order, index): Task => {
       const seq = account.taskCount + 1 + index;
       const id = taskIdFor(account, seq);
@@ -124,7 +144,6 @@ export function createTasks(
         family: order.family,
         status: 'processing',
         price: order.price,
-        holdSeq: order.price > 0 ? ledger.hold(accountId, order.price, id, nowMs) : null,
         clientRef: order.clientRef ?? null,
         plan,
         step: 0,
@@ -136,11 +155,15 @@ export function createTasks(
         simulatedMs: null,
         errorCode: null,
       };
-      store.insert(task, driver, inputs[index]!);
+      const isPaid = order.price > 0;
+      if (isPaid) entryCount += 1;
+      store.insert(task, driver, isPaid ? entryCount : null, inputs[index]!);
+      if (isPaid) ledger.reflectTask(accountId, { kind: 'hold', amount: -order.price, taskId: id, atMs: nowMs });
       emitTransition(accountId, { taskId: id, from: 'created', to: 'processing', atMs: nowMs });
       return task;
     });
-    accounts.setTaskCounters(accountId, account.taskCount + tasks.length, nextWakeMs(account));
+    accounts.reflectTasks(accountId, account.taskCount + tasks.length);
+    scheduleWake(account);
     return tasks;
   }
 
@@ -164,42 +187,31 @@ export function createTasks(
     return Math.max(atMs, Math.min(atMs + waitMs, LATEST_MS));
   }
 
-  /** Resolves the hold, ends the task and starts its successor. Must run inside a transaction. */
+  /** Ends the task, which resolves its hold, and starts its successor. Must run inside a transaction. */
   function finish(
     account: Account,
-    task: Pick<Task, 'accountId' | 'seq' | 'id' | 'holdSeq' | 'startedAtMs' | 'predecessorSeq'>,
+    task: Task,
     outcome: TerminalOutcome,
     atMs: number,
     simulatedMs: number,
   ): Transition {
+    const { id, price } = task;
     const errorCode = outcome.status === 'failed' ? outcome.errorCode : null;
-    if (task.holdSeq !== null) {
-      if (errorCode === null) ledger.capture(account.id, task.holdSeq, task.id, atMs);
-      else ledger.refund(account.id, task.holdSeq, task.id, errorCode, atMs);
+    store.finish(task, { status: outcome.status, finishedAtMs: atMs, simulatedMs, errorCode });
+    if (price > 0) {
+      const [kind, amount] = errorCode === null ? (['capture', 0] as const) : (['refund', price] as const);
+      ledger.reflectTask(account.id, { kind, amount, taskId: id, reason: errorCode, atMs });
     }
-    store.finish(task, { status: outcome.status, atMs, simulatedMs, errorCode });
     const successor = store.findSuccessor(account.id, task.seq);
     if (successor) {
-      const next = { accountId: account.id, seq: successor.seq, id: successor.id };
       // If the task ended while it was waiting, its successor waits for the task's own predecessor instead.
-      if (task.startedAtMs === null) store.setPredecessor(next, task.predecessorSeq);
-      else store.start(next, atMs, nextDueMs(account, store.parsePlan(successor), 0, atMs));
+      const changes =
+        task.startedAtMs === null
+          ? { predecessorSeq: task.predecessorSeq }
+          : { startedAtMs: atMs, dueAtMs: nextDueMs(account, successor.plan, 0, atMs) };
+      store.update(successor, changes);
     }
-    return emitTransition(account.id, { taskId: task.id, from: 'processing', to: outcome.status, atMs });
-  }
-
-  /** Applies the due transition of a task: its next step or its end. Must run inside a transaction. */
-  function applyTransition(account: Account, row: DueRow): Transition {
-    const plan = store.parsePlan(row);
-    const atMs = row.dueAtMs!;
-    const current = plan.steps[row.step];
-    const next = plan.steps[row.step + 1];
-    // A plan that hangs has no due time after its last step, so its outcome is terminal here.
-    if (!current || !next) return finish(account, row, plan.outcome as TerminalOutcome, atMs, plan.endMs);
-    const step = row.step + 1;
-    const dueAtMs = nextDueMs(account, plan, step, atMs);
-    store.advanceStep(row, step, dueAtMs);
-    return emitTransition(account.id, { taskId: row.id, from: current.name, to: next.name, atMs });
+    return emitTransition(account.id, { taskId: id, from: 'processing', to: outcome.status, atMs });
   }
 
   const finishNow = transactions.exclusive((accountId: number, id: string, outcome: TerminalOutcome): boolean => {

@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import type { Db } from '../storage/database.ts';
 import type { Transactions } from '../storage/transactions.ts';
-import type { Plan } from './plan.ts';
+import { DueQueue, type DueTask, READ_AHEAD } from './due-queue.ts';
 import type { Task, TaskStatus } from './task.ts';
-import { type DueRow, prepareTaskQueries, type TaskRow } from './task-queries.ts';
+import { prepareTaskQueries, type TaskRow } from './task-queries.ts';
 
-/** Number of tasks, and of accounts' next due times, kept in memory. */
+/** Number of tasks, and of accounts' due tasks, kept in memory. */
 const CACHE_SIZE = 2000;
 
 /** Limits of one eviction. */
@@ -14,9 +14,6 @@ const MAX_EVICTED_BYTES = 1024 * 1024;
 /** Evictions between two that start with the oldest task of all, which may have been running before. */
 const EVICTIONS_PER_SCAN = 16;
 
-/** Identifies a task for a write. */
-export type TaskKey = Pick<Task, 'accountId' | 'seq' | 'id'>;
-
 /**
  * Reads and writes task rows, with a cache of recently created and polled tasks because polls repeat. All writes to the
  * table go through here; a snapshot's copy calls `invalidate`.
@@ -24,17 +21,19 @@ export type TaskKey = Pick<Task, 'accountId' | 'seq' | 'id'>;
 export function createTaskStore(db: Db, transactions: Transactions) {
   const queries = prepareTaskQueries(db);
   const cache = new LRUCache<string, Task>({ max: CACHE_SIZE });
-  const earliestDueCache = new LRUCache<number, { dueAtMs: number | null }>({ max: CACHE_SIZE });
+  const dueQueues = new LRUCache<number, DueQueue>({ max: CACHE_SIZE });
   transactions.onRollback(() => {
     cache.clear();
-    earliestDueCache.clear();
+    dueQueues.clear();
   });
 
   /** Tasks up to this row were finished and evicted, or still running at the last eviction. */
   let evictedUpToRowid = 0;
   let evictions = 0;
 
+  const isDue = (task: Task): task is DueTask => task.dueAtMs !== null;
   const toTask = (row: TaskRow): Task => ({ ...row, plan: JSON.parse(row.plan) });
+  const toTaskIfAny = (row: TaskRow | undefined): Task | undefined => row && toTask(row);
   const toCacheKey = (accountId: number, id: string) => `${accountId} ${id}`;
 
   function store(task: Task): Task {
@@ -42,18 +41,22 @@ export function createTaskStore(db: Db, transactions: Transactions) {
     return task;
   }
 
-  function invalidateTask({ accountId, id }: TaskKey): void {
-    cache.delete(toCacheKey(accountId, id));
-    earliestDueCache.delete(accountId);
+  /** Repeats a change of a row in the cache and in the account's queue. */
+  function replace(task: Task): void {
+    if (cache.has(toCacheKey(task.accountId, task.id))) store(task);
+    const queue = dueQueues.get(task.accountId);
+    queue?.remove(task.seq);
+    if (isDue(task)) queue?.add(task);
   }
 
-  /** Returns when the account's next transition is due; null when none is. */
-  function earliestDueMs(accountId: number): number | null {
-    const cached = earliestDueCache.get(accountId);
-    if (cached) return cached.dueAtMs;
-    const dueAtMs = queries.earliestDue.get(accountId) ?? null;
-    earliestDueCache.set(accountId, { dueAtMs });
-    return dueAtMs;
+  /** Returns the account's task with the earliest transition. */
+  function nextDue(accountId: number): DueTask | undefined {
+    let queue = dueQueues.get(accountId);
+    if (!queue || queue.isExhausted) {
+      queue = new DueQueue(queries.due.all(accountId, READ_AHEAD).map(toTask).filter(isDue));
+      dueQueues.set(accountId, queue);
+    }
+    return queue.next;
   }
 
   return {
@@ -63,16 +66,8 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       const row = queries.byId.get(id, accountId);
       return row && store(toTask(row));
     },
-    earliestDueMs,
-    /** Returns the task with the earliest transition due by `nowMs`. */
-    nextDue(accountId: number, nowMs: number): DueRow | undefined {
-      const dueAtMs = earliestDueMs(accountId);
-      return dueAtMs === null || dueAtMs > nowMs ? undefined : queries.nextDue.get(accountId, nowMs);
-    },
-    bySeq(accountId: number, seq: number): Task | undefined {
-      const row = queries.bySeq.get(accountId, seq);
-      return row && toTask(row);
-    },
+    nextDue,
+    bySeq: (accountId: number, seq: number): Task | undefined => toTaskIfAny(queries.bySeq.get(accountId, seq)),
     findAcrossAccounts: (id: string, family: string): Task[] => queries.acrossAccounts.all(id, family).map(toTask),
     findByClientRef: (ref: string, family: string): Task[] => queries.byClientRef.all(ref, family).map(toTask),
     existsAnywhere: (id: string, family: string): boolean => queries.acrossAccounts.get(id, family) !== undefined,
@@ -84,43 +79,37 @@ export function createTaskStore(db: Db, transactions: Transactions) {
     },
     counts: () => queries.counts.all(),
     /** Lists running synchronous tasks of one account, or of all accounts with null. */
-    listSynchronous: (accountId: number | null) => queries.synchronous.all(accountId),
+    listSynchronous: (accountId: number | null) => queries.synchronous.all({ accountId }),
     /** Finds the task that waits for the task `seq`. */
-    findSuccessor: (accountId: number, seq: number) => queries.successor.get(accountId, seq),
+    findSuccessor: (accountId: number, seq: number): Task | undefined =>
+      toTaskIfAny(queries.successor.get(accountId, seq)),
 
-    /** Stores a new task; `inputJson` is the request body. */
-    insert(task: Task, driver: 'worker' | 'stream', inputJson: string): void {
-      queries.insert.run({ ...task, driver, input: inputJson, plan: JSON.stringify(task.plan) });
+    /**
+     * Stores a new task. A trigger writes its hold, as the ledger entry `holdSeq`; null: the task is free. `inputJson` is
+     * the request body.
+     */
+    insert(task: Task, driver: 'worker' | 'stream', holdSeq: number | null, inputJson: string): void {
+      queries.insert.run({ ...task, driver, holdSeq, input: inputJson, plan: JSON.stringify(task.plan) });
       store(task);
-      const cached = earliestDueCache.get(task.accountId);
-      if (cached && task.dueAtMs !== null && task.dueAtMs < (cached.dueAtMs ?? Number.POSITIVE_INFINITY)) {
-        earliestDueCache.set(task.accountId, { dueAtMs: task.dueAtMs });
-      }
+      if (isDue(task)) dueQueues.get(task.accountId)?.add(task);
     },
-    start(task: TaskKey, atMs: number, dueAtMs: number | null): void {
-      queries.start.run({ accountId: task.accountId, seq: task.seq, atMs, dueAtMs });
-      invalidateTask(task);
+    /** Changes the step, predecessor, start or due time of a running task. */
+    update(task: Task, changes: Partial<Pick<Task, 'step' | 'predecessorSeq' | 'startedAtMs' | 'dueAtMs'>>): void {
+      const changed = { ...task, ...changes };
+      queries.update.run(changed);
+      replace(changed);
     },
-    setPredecessor(task: TaskKey, predecessorSeq: number | null): void {
-      queries.setPredecessor.run({ accountId: task.accountId, seq: task.seq, predecessorSeq });
-      invalidateTask(task);
-    },
-    advanceStep(task: TaskKey, step: number, dueAtMs: number | null): void {
-      queries.advanceStep.run({ accountId: task.accountId, seq: task.seq, step, dueAtMs });
-      invalidateTask(task);
-    },
-    finish(
-      task: TaskKey,
-      outcome: { status: TaskStatus; atMs: number; simulatedMs: number; errorCode: string | null },
-    ): void {
-      queries.finish.run({ accountId: task.accountId, seq: task.seq, ...outcome });
-      invalidateTask(task);
+    /** Ends a task. A trigger writes its capture or refund. */
+    finish(task: Task, end: Pick<Task, 'status' | 'finishedAtMs' | 'simulatedMs' | 'errorCode'>): void {
+      const finished = { ...task, ...end, dueAtMs: null };
+      queries.finish.run(finished);
+      replace(finished);
     },
     /** Multiplies the remaining waits by `factor`. */
     rescale(accountId: number, nowMs: number, factor: number, latestMs: number): void {
       queries.rescale.run({ accountId, nowMs, factor, latestMs });
       cache.clear();
-      earliestDueCache.delete(accountId);
+      dueQueues.delete(accountId);
     },
     /** Deletes some of the oldest finished tasks of all accounts and snapshots. Returns false when there are none. */
     evictOldest: transactions.exclusive((): boolean => {
@@ -131,7 +120,6 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       let evictedBytes = 0;
       for (const { rowid, bytes, accountId, id } of rows) {
         queries.remove.run(rowid);
-        queries.countEvicted.run(accountId);
         cache.delete(toCacheKey(accountId, id));
         evictedUpToRowid = rowid;
         evictedBytes += bytes;
@@ -139,11 +127,10 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       }
       return rows.length > 0;
     }),
-    parsePlan: (row: Pick<TaskRow, 'plan'>): Plan => JSON.parse(row.plan),
     /** Clears the cache after rows of the account were written elsewhere. */
     invalidate(accountId: number): void {
       cache.clear();
-      earliestDueCache.delete(accountId);
+      dueQueues.delete(accountId);
     },
   };
 }

@@ -11,7 +11,6 @@ export interface Task {
   family: string;
   status: TaskStatus;
   price: number;
-  holdSeq: number | null;
   /** The client's own id of the task, in families that accept one: the id of a shot. */
   clientRef: string | null;
   plan: Plan;

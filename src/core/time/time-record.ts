@@ -38,10 +38,9 @@ export function readLastRecordedMs(db: Db): number {
   const latestMs = queryValue(
     db,
     `SELECT max((SELECT latest_ms FROM wall_clock),
-                ifnull((SELECT max(entry.at - account.clock_ms) FROM accounts AS account
-                        JOIN ledger_entries AS entry
-                          ON entry.account_id = account.id AND entry.seq = account.entry_count
-                        WHERE account.clock_mode = 'real' AND account.snapshot_of IS NULL), 0))`,
+                ifnull((SELECT max((SELECT at FROM ledger_entries WHERE account_id = accounts.id
+                                    ORDER BY seq DESC LIMIT 1) - clock_ms)
+                        FROM accounts WHERE clock_mode = 'real' AND snapshot_of IS NULL), 0))`,
   );
   return latestMs as number;
 }

@@ -4,11 +4,8 @@ import type { Events } from '../events.ts';
 import { Date } from '../globals.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Task, Transition } from '../tasks/task.ts';
-import type { Tasks } from '../tasks/task-engine.ts';
+import { MAX_TRANSITIONS, type Tasks } from '../tasks/task-engine.ts';
 import { accountTimeMs, type Clock, type ClockMode, LATEST_MS, timeScale } from './clock.ts';
-
-/** Bounds the duration of one transaction, and thereby of one event-loop turn. */
-const MAX_TRANSITIONS_PER_TRANSACTION = 500;
 
 export type Timeline = ReturnType<typeof createTimeline>;
 
@@ -20,9 +17,9 @@ export function createTimeline(
   tasks: Tasks,
   events: Events,
 ) {
-  const applyBatch = transactions.exclusive((accountId: number, max: number): Transition[] => {
+  const applyBatch = transactions.exclusive((accountId: number): Transition[] => {
     const account = accounts.get(accountId);
-    const applied = tasks.applyDue(account, accountTimeMs(account, clock.nowMs()), max);
+    const applied = tasks.applyDue(account, accountTimeMs(account, clock.nowMs()));
     tasks.scheduleWake(account);
     return applied;
   });
@@ -31,9 +28,9 @@ export function createTimeline(
   function applyDue(accountId: number): Transition[] {
     const all: Transition[] = [];
     for (;;) {
-      const batch = applyBatch(accountId, MAX_TRANSITIONS_PER_TRANSACTION);
+      const batch = applyBatch(accountId);
       for (const transition of batch) all.push(transition);
-      if (batch.length < MAX_TRANSITIONS_PER_TRANSACTION) return all;
+      if (batch.length < MAX_TRANSITIONS) return all;
     }
   }
 
@@ -55,8 +52,8 @@ export function createTimeline(
     (accountId: number, atMs: number): { applied: Transition[]; reached: boolean } => {
       const account = accounts.get(accountId);
       const nowMs = accountTimeMs(account, clock.nowMs());
-      const applied = tasks.applyDue(account, Math.max(atMs, nowMs), MAX_TRANSITIONS_PER_TRANSACTION);
-      const reached = applied.length < MAX_TRANSITIONS_PER_TRANSACTION;
+      const applied = tasks.applyDue(account, Math.max(atMs, nowMs));
+      const reached = applied.length < MAX_TRANSITIONS;
       const toMs = reached ? atMs : applied.at(-1)!.atMs;
       if (toMs > nowMs) {
         accounts.setClock(accountId, account.clockMode, account.clockMs + (toMs - nowMs));

@@ -70,16 +70,21 @@ describe('ledger', () => {
     core.tasks.submit(id, [buildOrder({ price: 0, seconds: 1 })]);
     core.clock.advance(1000);
     core.worker.tick();
-    expect(core.tasks.list(id, 10)[0]).toMatchObject({ status: 'completed', holdSeq: null });
+    expect(core.tasks.list(id, 10)[0]).toMatchObject({ status: 'completed', price: 0 });
     expect(listEntries(core, id)).toEqual([]);
   });
 
   it('verification finds every violated invariant when triggers and constraints are off', () => {
     const corruptions: [string, RegExp][] = [
-      ['UPDATE accounts SET balance = balance + 1', /balance is not the sum/],
-      ['UPDATE ledger_entries SET balance = balance + 1 WHERE seq = 2', /entry 2/],
-      ['UPDATE ledger_entries SET hold_seq = 2 WHERE seq = 5', /hold 2/],
-      ["UPDATE ledger_entries SET task_id = 'task_x' WHERE seq = 3", /hold 3/],
+      ['UPDATE ledger_entries SET balance = balance + 1 WHERE seq = 2', /not follow the previous one: entry 2/],
+      ['UPDATE ledger_entries SET amount = -990, balance = 6 WHERE seq = 3', /not follow the previous one: entry 4/],
+      ['UPDATE ledger_entries SET seq = 7 WHERE seq = 6', /not follow the previous one: entry 7/],
+      ['UPDATE ledger_entries SET hold_seq = 2 WHERE seq = 6', /more than once: hold 2/],
+      ['UPDATE ledger_entries SET hold_seq = 1 WHERE seq = 6', /not resolve a hold of its task: entry 6/],
+      ['UPDATE ledger_entries SET task_seq = 3 WHERE seq = 3', /not belong to a task: hold 3/],
+      ['UPDATE tasks SET price = 5 WHERE seq = 2', /not belong to a task: hold 3/],
+      ['UPDATE tasks SET hold_seq = 9 WHERE seq = 2', /a task does not match its entries: task task_/],
+      ['DELETE FROM tasks WHERE seq = 2', /not belong to a task: hold 3/],
       ["UPDATE tasks SET status = 'completed', finished_at = 1, due_at = NULL WHERE seq = 2", /task task_/],
       ["UPDATE tasks SET status = 'processing', finished_at = NULL WHERE seq = 1", /task task_/],
     ];

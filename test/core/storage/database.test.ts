@@ -38,7 +38,7 @@ describe('database file', () => {
     newer.close();
     const before = readFileSync(dbFile(dir));
     expect(() => open(dir)).toThrow(SetupError);
-    expect(() => open(dir)).toThrow(/has schema 99, but this version knows schemas up to 5/);
+    expect(() => open(dir)).toThrow(/has schema 99, but this version knows schemas up to 6/);
     expect(readFileSync(dbFile(dir)).equals(before)).toBe(true);
   });
 
@@ -106,35 +106,92 @@ describe('database file', () => {
     db.close();
   });
 
-  it.each([1, 2, 3, 4])('is migrated from schema %i to the newest one with all its rows', (version) => {
+  /** Creates a database file of an earlier schema. */
+  function createOld(version: number, rows: string): string {
     const dir = tempDir();
     const migrationsDir = tempDir();
-    const migrations = readdirSync(MIGRATIONS_DIR).sort();
-    for (const name of migrations.slice(0, version)) {
+    for (const name of readdirSync(MIGRATIONS_DIR).sort().slice(0, version)) {
       copyFileSync(join(MIGRATIONS_DIR, name), join(migrationsDir, name));
     }
     const old = openDb({ dataDir: dir, migrationsDir });
-    old.exec(`
-      INSERT INTO accounts (id, key, origin, clock_mode, clock_ms, speed, seed, created_at)
-        VALUES (7, 'k', 'seed', 'real', 0, 1, 's', 0);
-      INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, at) VALUES (7, 1, 'grant', 5, 5, 0);
-      INSERT INTO rate_windows (account_id, started_at, count) VALUES (7, 1000, 3)`);
-    const { failureRate: _addedBySchema5, ...profile } = buildProfile({ credits: 5 });
-    if (version > 1) old.prepare('UPDATE accounts SET profile = ?').run(JSON.stringify(profile));
+    old.exec(rows);
+    const { failureRate, ...profile } = buildProfile({ credits: 50 });
+    const addedBySchema5 = version < 5 ? {} : { failureRate };
+    if (version > 1)
+      old.prepare('UPDATE accounts SET profile = ?').run(JSON.stringify({ ...profile, ...addedBySchema5 }));
+    // Checkpoints the write-ahead log, so that the file holds everything.
     old.close();
-    const core = createTestCore(createTestClock(2000), dir);
-    expect(core.db.pragma('user_version', { simple: true })).toBe(migrations.length);
-    expect(core.ledger.balance(7)).toBe(5);
+    return dir;
+  }
+
+  const PLAN = JSON.stringify({
+    steps: [{ name: 'generating', atMs: 0 }],
+    endMs: 100,
+    outcome: { status: 'completed' },
+  });
+  const toTaskRow = (seq: number, price: number, holdSeq: number | null, end: string) =>
+    `(7, ${seq}, 'task_${seq}', 'sora-2', 'worker', ${price}, ${holdSeq}, '{}', '${PLAN}', 0, 0, ${end})`;
+  const OLD_ROWS = `
+    INSERT INTO accounts (id, key, origin, clock_mode, clock_ms, speed, seed, created_at)
+      VALUES (7, 'k', 'seed', 'real', 0, 1, 's', 0);
+    INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_id, hold_seq, reason, at) VALUES
+      (7, 1, 'grant', 50, 50, NULL, NULL, 'initial credits', 0), (7, 2, 'hold', -1, 49, 'task_1', NULL, NULL, 0),
+      (7, 3, 'hold', -2, 47, 'task_2', NULL, NULL, 0), (7, 4, 'hold', -4, 43, 'task_3', NULL, NULL, 0),
+      (7, 5, 'capture', 0, 43, 'task_1', 2, NULL, 1), (7, 6, 'refund', 2, 45, 'task_2', 3, 'X', 1);
+    INSERT INTO tasks (account_id, seq, id, family, driver, price, hold_seq, input, plan, created_at, started_at, status,
+                       finished_at, error_code, due_at) VALUES
+      ${toTaskRow(1, 1, 2, "'completed', 1, NULL, NULL")}, ${toTaskRow(2, 2, 3, "'failed', 1, 'X', NULL")},
+      ${toTaskRow(3, 4, 4, "'processing', NULL, NULL, 3000")}, ${toTaskRow(4, 0, null, "'completed', 1, NULL, NULL")};
+    INSERT INTO rate_windows (account_id, started_at, count) VALUES (7, 1000, 3);`;
+
+  it.each([1, 2, 3, 4, 5])('is migrated from schema %i to the newest one with all its rows', (version) => {
+    const clock = createTestClock(2000);
+    const core = createTestCore(clock, createOld(version, OLD_ROWS));
+    expect(core.db.pragma('user_version', { simple: true })).toBe(6);
+    expect(core.ledger.entries(7, 10).map(({ kind, amount, taskId }) => [kind, amount, taskId])).toEqual([
+      ['grant', 50, null],
+      ['hold', -1, 'task_1'],
+      ['hold', -2, 'task_2'],
+      ['hold', -4, 'task_3'],
+      ['capture', 0, 'task_1'],
+      ['refund', 2, 'task_2'],
+    ]);
+    expect(core.accounts.get(7)).toMatchObject({ balance: 45, entryCount: 6, taskCount: 4, failureRate: 0 });
+    expect(core.ledger.held(7)).toBe(4);
     expect(core.ledger.verify(7)).toEqual([]);
     expect(core.rateLimiter.peek(7, 2000).count).toBe(3);
     expect(core.db.pragma('foreign_key_check')).toEqual([]);
     expect(core.db.pragma('integrity_check', { simple: true })).toBe('ok');
-    expect(core.accounts.get(7).failureRate).toBe(0);
+
+    clock.advance(1000);
+    core.timeline.applyDue(7);
+    expect(core.tasks.find(7, 'task_3')?.status).toBe('completed');
+    expect(core.ledger.entries(7, 1, 6)).toMatchObject([{ seq: 7, kind: 'capture', balance: 45, taskId: 'task_3' }]);
     const reset = core.resets.reset(7);
-    expect(reset).toMatchObject({ key: 'k', balance: 5, failureRate: 0 });
+    expect(reset).toMatchObject({ key: 'k', balance: 50, failureRate: 0 });
     core.resets.remove(reset.id);
     expect(core.db.prepare('SELECT count(*) FROM rate_windows').pluck().get()).toBe(0);
     core.close();
+  });
+
+  it('is rejected and left unchanged when rows of an earlier schema do not match', () => {
+    const noTriggers = ['task_ends_once', 'task_ends_with_its_hold_resolved', 'entry_is_never_changed'];
+    const bypass = noTriggers.map((name) => `DROP TRIGGER ${name};`).join('');
+    const cases: [string, string][] = [
+      ["UPDATE ledger_entries SET task_id = 'task_9' WHERE seq = 4", 'each kind of entry has its fields'],
+      ['UPDATE ledger_entries SET balance = 44 WHERE seq = 4', 'each ledger entry continues'],
+      ['UPDATE ledger_entries SET seq = 7 WHERE seq = 6', 'each ledger entry continues'],
+      ['UPDATE tasks SET price = 3 WHERE seq = 3', 'each task matches'],
+      ["UPDATE tasks SET status = 'completed', finished_at = 1, due_at = NULL WHERE seq = 3", 'each task matches'],
+    ];
+    for (const [change, reason] of cases) {
+      const dir = createOld(5, `${OLD_ROWS}${bypass}${change}`);
+      const before = readFileSync(dbFile(dir));
+      const sentence = new RegExp(`has rows that break a rule of this version \\(.*${reason}.*\\); restore a copy or`);
+      expect(() => open(dir)).toThrow(SetupError);
+      expect(() => open(dir)).toThrow(sentence);
+      expect(readFileSync(dbFile(dir)).equals(before)).toBe(true);
+    }
   });
 
   it('keeps its schema when a migration fails halfway', () => {

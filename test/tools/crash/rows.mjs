@@ -39,16 +39,18 @@ function readAccounts(db) {
   const byId = new Map();
   for (const account of db.prepare('SELECT * FROM accounts').all())
     byId.set(account.id, { account, entries: [], tasks: [], faults: [], snapshots: new Map() });
-  const read = (table, into, order) => {
-    for (const row of db.prepare(`SELECT * FROM ${table} ORDER BY ${order}`).iterate())
+  const read = (table, into, order, more = '') => {
+    for (const row of db.prepare(`SELECT *${more} FROM ${table} ORDER BY ${order}`).iterate())
       byId.get(row.account_id)?.[into].push(row);
   };
-  read('ledger_entries', 'entries', 'account_id, seq');
+  const taskId = '(SELECT id FROM tasks WHERE account_id = ledger_entries.account_id AND seq = task_seq) AS task_id';
+  read('ledger_entries', 'entries', 'account_id, seq', `, ${taskId}`);
   read('tasks', 'tasks', 'account_id, seq');
   read('faults', 'faults', 'id');
   for (const { account_id: id, count } of db.prepare('SELECT * FROM rate_windows').all()) byId.get(id).counted = count;
   const accounts = new Map();
   for (const rows of byId.values()) {
+    rows.account.balance = rows.entries.at(-1)?.balance ?? 0;
     const { key, snapshot_of: of, snapshot_name: name } = rows.account;
     if (of === null) accounts.set(key, rows);
     else byId.get(of).snapshots.set(name, rows);
