@@ -9,7 +9,7 @@ import { createFaults } from './faults/fault-rules.ts';
 import { createLedger } from './ledger/ledger.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { type DbOptions, openDb } from './storage/database.ts';
-import { trimHeap } from './storage/heap-trim.ts';
+import { createHeapTrimmer } from './storage/heap-trimmer.ts';
 import { createStorageMemory } from './storage/storage-memory.ts';
 import { createTransactions } from './storage/transactions.ts';
 import { createTasks } from './tasks/task-engine.ts';
@@ -71,11 +71,12 @@ export function openCore(options: CoreOptions) {
   storage.onPressure(() => tasks.evictOldest() || autoAccounts.evictOldest());
   // The time is read by later starts with the same data directory.
   const timeRecord = isInMemory ? undefined : createTimeRecord(db, clock);
+  const heap = createHeapTrimmer();
   const worker = createWorker(clock, accounts, timeline, () => {
     rateLimiter.save();
     timeRecord?.saveIfStale();
     storage.measureAtTurnEnd();
-    trimHeap(db);
+    heap.trim();
   });
   tasks.failInterrupted();
   rateLimiter.restore();
@@ -120,6 +121,7 @@ export function openCore(options: CoreOptions) {
     close() {
       if (!db.open) return;
       worker.stop();
+      heap.close();
       transactions.flush();
       try {
         rateLimiter.save();

@@ -65,7 +65,7 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
 }
 
 /** Opens a connection. @throws SetupError when the native binding of better-sqlite3 is missing or cannot be loaded */
-function connect(file: string): Db {
+export function connect(file: string): Db {
   try {
     return retain(new Database(file, { timeout: LOCK_TIMEOUT_MS }));
   } catch (cause) {

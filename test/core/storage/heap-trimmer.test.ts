@@ -1,0 +1,37 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, it } from 'vitest';
+import { createHeapTrimmer } from '../../../src/core/storage/heap-trimmer.ts';
+
+const KIB = 1024;
+
+describe.skipIf(process.platform !== 'linux')('heap trimmer', () => {
+  it('returns memory that lies below what is still in use', () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc');
+    const trimmer = createHeapTrimmer();
+    const kept: Buffer[] = [];
+    let freed: Buffer[] = [];
+    for (let n = 0; n < 2000; n++) {
+      // Too small for pages of their own, which glibc would return by itself.
+      freed.push(Buffer.allocUnsafeSlow(100 * KIB).fill(1));
+      if (n % 10 === 0) kept.push(Buffer.allocUnsafeSlow(20 * KIB).fill(1));
+    }
+    const usedBytes = process.memoryUsage.rss();
+    freed = [];
+    collectGarbage();
+    trimmer.trim();
+    expect(process.memoryUsage.rss()).toBeLessThan(usedBytes - 100 * 1024 * KIB);
+    // Alive until here.
+    expect(kept).toHaveLength(200);
+    trimmer.close();
+  });
+
+  it('can be called for days', () => {
+    const trimmer = createHeapTrimmer();
+    for (let n = 0; n < 2500; n++) trimmer.trim();
+    trimmer.close();
+    trimmer.trim();
+    trimmer.close();
+  });
+});
