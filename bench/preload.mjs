@@ -55,7 +55,9 @@ const digest = (text) => createHash('sha256').update(String(text)).digest('hex')
 
 function copyAll(db, template, copies) {
   const { id: from, tasks } = db
-    .prepare('SELECT id, (SELECT count(*) FROM tasks WHERE account_id = accounts.id) AS tasks FROM accounts WHERE key = ?')
+    .prepare(
+      'SELECT id, (SELECT count(*) FROM tasks WHERE account_id = accounts.id) AS tasks FROM accounts WHERE key = ?',
+    )
     .get(template);
   const last = db.prepare('SELECT last FROM account_ids').pluck().get();
   const copyAccount = prepareCopy(db, 'accounts', { id: '@id', key: '@key' }, 'id');

@@ -62,7 +62,7 @@ export function createSocketGuard(onError: (error: unknown) => void) {
     protect(socket: Socket): void {
       if (guarded.has(socket)) return;
       guarded.add(socket);
-      // A client that disconnects is no failure. Between two owners, such as Node's parser and a tunnel, a connection has
+      // A client that disconnects is not a failure. Between two owners, such as Node's parser and a tunnel, a connection has
       // no other listener, and the error of a write would count as thrown.
       socket.on('error', () => {});
       const emit = socket.emit as Emit;

@@ -3,9 +3,9 @@ import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AbortController, type AbortSignal } from '../../core/globals.ts';
 
-/** What is to be done at the end of a response. */
+/** Callbacks to run at the end of a response. */
 const callbacksOf = new WeakMap<ServerResponse, Set<() => void>>();
-/** The same for the responses of a connection that have not ended yet. */
+/** Callbacks that end the pending responses of a connection. */
 const endingsOf = new WeakMap<Socket, Set<() => void>>();
 
 /**

@@ -43,7 +43,7 @@ export async function startAttackRunner(server: ServerProcess) {
 
   /** The probe of a fixture; each fixture has the same tasks. */
   async function getProbe({ tasks }: Fixture): Promise<Worker> {
-    // Its tasks do not end: finished ones may be evicted to make room for those of the attacker.
+    // Its tasks do not end: finished ones may be evicted when the attacker fills the storage.
     const { key, api, taskId, poll } = tasks.find((task) => task.key === 'stable-frozen')!;
     if (probe?.taskId === taskId) return probe.worker;
     await probe?.worker.terminate();
