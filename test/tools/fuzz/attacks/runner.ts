@@ -66,7 +66,7 @@ export async function startAttackRunner(server: ServerProcess) {
     return { heapBytes: memory.heapUsed, accountedBytes: accounted.reduce((sum, bytes) => sum + bytes, 0) };
   }
 
-  /** Waits until what disconnected clients have sent is no longer held. Returns false when it still is after a while. */
+  /** Waits until the bodies of disconnected clients are released. Returns false if that takes over `RELEASE_MS`. */
   async function waitForRelease(): Promise<boolean> {
     for (const deadline = performance.now() + RELEASE_MS; performance.now() < deadline; await sleep(20)) {
       const { text } = await call(server.url, '/metrics');
