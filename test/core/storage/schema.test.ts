@@ -146,7 +146,7 @@ describe('schema: entries of the ledger', () => {
 
   it('cannot refund another amount than that of the hold, or resolve what is not a hold of the task', () => {
     const { db, insertEntry } = createTaskWithHold();
-    // An entry can only precede its task: that is the order in which an account is copied.
+    // A hold may precede its task: accounts are copied in this order.
     insertEntry({ kind: 'hold', amount: -4, balance: 2, task_seq: 2 });
     const refund = (amount: number, taskSeq: number, holdSeq: number) => () =>
       insertEntry({ seq: 4, kind: 'refund', amount, balance: 2 + amount, task_seq: taskSeq, hold_seq: holdSeq });
