@@ -43,7 +43,8 @@ export function openCore(options: CoreOptions) {
   const { clock, behindMs } = clampTo(options.clock, readLastRecordedMs(db));
   const transactions = createTransactions(db, clock);
   const isInMemory = options.dataDir === undefined;
-  const storage = createStorageMemory(db, { clock, transactions, memory, isInMemory });
+  const heap = createHeapTrimmer();
+  const storage = createStorageMemory(db, { clock, transactions, memory, heap, isInMemory });
   const events = createEvents(transactions, clock);
   const accountCache = createAccountCache(db, transactions);
   const ledger = createLedger(db, accountCache, events, storage);
@@ -71,7 +72,6 @@ export function openCore(options: CoreOptions) {
   storage.onPressure(() => tasks.evictOldest() || autoAccounts.evictOldest());
   // The time is read by later starts with the same data directory.
   const timeRecord = isInMemory ? undefined : createTimeRecord(db, clock);
-  const heap = createHeapTrimmer();
   const worker = createWorker(clock, accounts, timeline, () => {
     rateLimiter.save();
     timeRecord?.saveIfStale();

@@ -2,6 +2,7 @@ import { CoreError } from '../errors.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Db } from './database.ts';
+import type { HeapTrimmer } from './heap-trimmer.ts';
 import type { Transactions } from './transactions.ts';
 
 /** Estimated bytes after which the size of the database is measured. */
@@ -18,9 +19,9 @@ export type StorageMemory = ReturnType<typeof createStorageMemory>;
  */
 export function createStorageMemory(
   db: Db,
-  deps: { clock: Clock; transactions: Transactions; memory: MemoryBudget; isInMemory: boolean },
+  deps: { clock: Clock; transactions: Transactions; memory: MemoryBudget; heap: HeapTrimmer; isInMemory: boolean },
 ) {
-  const { clock, transactions, memory, isInMemory } = deps;
+  const { clock, transactions, memory, heap, isInMemory } = deps;
   const readPages = db.prepare<[], { count: number; free: number; size: number }>(
     `SELECT page_count AS count, freelist_count AS free, page_size AS size
      FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
@@ -39,13 +40,14 @@ export function createStorageMemory(
     return { usedBytes, freeBytes: free * size };
   }
 
-  /** Measures, and frees the unused pages when they are most of the database. */
+  /** Measures, and returns free pages to the operating system when they are most of the database. */
   function measureAndVacuum(): void {
     const { usedBytes, freeBytes } = measure();
     if (freeBytes < MIN_VACUUM_BYTES || freeBytes < usedBytes) return;
     transactions.flush();
     try {
       db.exec('VACUUM');
+      heap.trim();
     } catch {
       // The copy did not fit into memory. The free pages are used again.
     }
