@@ -4,8 +4,8 @@ import { anySignal } from '../core/abort-signals.ts';
 import { EmulatorError } from '../core/errors.ts';
 import { AbortController, type AbortSignal } from '../core/globals.ts';
 
-/** Cache size, enough for 15 to 50 images in 4K, or 500 in 1K. */
-const MAX_CACHE_BYTES = 32 * 1024 * 1024;
+/** Cache size, enough for about ten images in 4K, or 250 in 1K. */
+const MAX_CACHE_BYTES = 16 * 1024 * 1024;
 
 interface PendingImage {
   image: Promise<Buffer>;

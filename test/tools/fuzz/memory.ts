@@ -8,8 +8,8 @@ const MIN_WARM_UP_POINTS = 5;
 const MIN_POINTS = 3;
 /** Limit for memory outside the heap. */
 const MAX_BYTES_PER_REQUEST = 200;
-/** The image cache holds up to 32 MiB, so external memory may grow until it is full. */
-const EXTERNAL_SLACK_BYTES = 48 * MIB;
+/** The image cache holds up to 16 MiB, so external memory may grow until it is full. */
+const EXTERNAL_SLACK_BYTES = 32 * MIB;
 /** The allocator's page cache varies by tens of MiB; only steady growth counts. */
 const MAX_RESIDENT_BYTES_PER_REQUEST = 400;
 const RESIDENT_SLACK_BYTES = 32 * MIB;

@@ -50,7 +50,7 @@ const LONG_PROFILE: Omit<SoakProfile, 'loadMs'> = {
     windowMs: MINUTE_MS,
     sampleMs: 5000,
     checksResident: true,
-    imageBytes: 66 * MIB,
+    imageBytes: 34 * MIB,
   },
   limits: { mibPerMinute: 1, p99Factor: 1.5, p99SlackMs: 5, cpuFactor: 1.25 },
 };
