@@ -20,15 +20,14 @@ export interface ProbeResult {
 }
 
 export interface PollTimes {
+  /** NaN: too few polls. */
   p99Ms: number;
   limitMs: number;
 }
 
 export function computePollTimes({ polls, idlePolls }: ProbeResult): PollTimes {
-  const p99Ms = computeQuantile(
-    polls.map(({ ms }) => ms),
-    0.99,
-  );
+  const times = polls.map(({ ms }) => ms);
+  const p99Ms = times.length < MIN_POLLS ? Number.NaN : computeQuantile(times, 0.99);
   return { p99Ms, limitMs: MAX_POLL_P99_MS + IDLE_FACTOR * (computeQuantile(idlePolls, 0.99) || 0) };
 }
 
@@ -43,7 +42,7 @@ export function findPollProblems({ polls, unanswered }: ProbeResult): string[] {
 
 export const isSlow = (result: ProbeResult): boolean => {
   const { p99Ms, limitMs } = computePollTimes(result);
-  return result.polls.length >= MIN_POLLS && p99Ms > limitMs;
+  return p99Ms > limitMs;
 };
 
 export const findResidentProblem = (peakBytes: number | undefined): string | undefined =>
