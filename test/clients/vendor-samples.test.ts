@@ -55,8 +55,8 @@ async function run(language: 'sh' | 'ts', program: string, flags: string[]) {
   const file = join(dir, `sample.${language}`);
   writeFileSync(file, program);
   const command = language === 'ts' ? [process.execPath, '--import', TYPESCRIPT_LOADER, file] : ['sh', '-eu', file];
-  const logFlags = ['--report', '--fail-on-verdict', '--log-level', 'info'];
-  const execFlags = ['--seed-file', join(dir, 'seed.json'), ...logFlags, ...flags];
+  const reportFlags = ['--report', '--fail-on-verdict', '--log-level', 'info'];
+  const execFlags = ['--seed-file', join(dir, 'seed.json'), ...reportFlags, ...flags];
   return runCommand(['exec', ...execFlags, '--', 'sh', '-euc', 'cd "$0"; exec "$@"', dir, ...command]).ended;
 }
 
