@@ -1,10 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { createContractValidator, getBodySchema, getProperties } from '../src/conformance/contract-validator.ts';
+import { createContractValidator } from '../src/conformance/contract-validator.ts';
 import type { Json } from '../src/openapi/json-schema.ts';
-import { createFaultRequests, createShortBody, isFree, listCodes, withDirective } from './fault-requests.ts';
+import { readSamples } from '../src/openapi/wire-samples.ts';
+import { DRIVEN_ENDPOINTS } from '../test/clients/driven-endpoints.ts';
+import { countEvidence, describeEvidence, EVIDENCE_HEADER, listFacts, toCode, toEvidenceRows } from './evidence.ts';
+import { createFaultRequests, createShortBody, isFree, withDirective } from './fault-requests.ts';
 
-// Writes the tables of the docs that follow from the OpenAPI document, each between `<!-- generated: NAME -->` and
+// Writes the tables of the docs that follow from the OpenAPI document, the wire samples and the tests, each between `<!-- generated: NAME -->` and
 // `<!-- /generated -->`. With --check it writes nothing and fails if a table is out of date.
 
 const ROOT = new URL('..', import.meta.url);
@@ -21,7 +25,6 @@ interface Price {
   credits: number;
 }
 
-const toCode = (value: unknown) => `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 const toTable = (header: string[], rows: string[][]): string => {
   const [head, ...body] = [header, ...rows].map((cells) => `| ${cells.join(' | ')} |`);
   return [head, `|${'---|'.repeat(header.length)}`, ...body].join('\n');
@@ -69,29 +72,15 @@ function groupByProvenance(entries: { name: string; provenance: string }[]): str
 }
 
 function provenanceTable(): string {
-  const rows = operations.map(({ path, operation }) => {
-    const { then } = getBodySchema(operation);
-    const fields = Object.entries(getProperties(operation)).flatMap(([field, property]) => [
-      { name: toCode(field), provenance: property['x-source'] },
-      ...(property['x-default-source']
-        ? [{ name: `default of ${toCode(field)}`, provenance: property['x-default-source'] }]
-        : []),
-    ]);
-    const conditional = ((then?.['x-source'] && then.required) ?? []).map((field: string) => ({
-      name: `when ${toCode(field)} is required`,
-      provenance: then['x-source'],
-    }));
-    const codes = listCodes(operation).map(({ code: name, provenance }) => ({ name: toCode(name), provenance }));
-    return [
-      toCode(path),
-      operation['x-source'],
-      groupByProvenance([...fields, ...conditional]),
-      operation.responses[200]['x-source'],
-      groupByProvenance(codes),
-    ];
+  const rows = operations.map(({ path }) => {
+    const { existence, requestFields, responseBodies, errorCodes } = listFacts(document, path);
+    return [toCode(path), ...[existence, requestFields, responseBodies, errorCodes].map(groupByProvenance)];
   });
   return toTable(['endpoint', 'existence', 'request fields', 'successful responses', 'error codes'], rows);
 }
+
+const countAllEvidence = () =>
+  countEvidence(document, readSamples(fileURLToPath(new URL('fixtures/wire', ROOT))), DRIVEN_ENDPOINTS);
 
 function faultTables(): string {
   const requests = createFaultRequests(document);
@@ -120,8 +109,12 @@ function failedTaskTable(): string {
 }
 
 const TABLES: Record<string, Record<string, () => string>> = {
-  'README.md': { endpoints: endpointTable },
-  'docs/fidelity.md': { provenance: provenanceTable, prices: priceTable },
+  'README.md': { evidence: () => describeEvidence(countAllEvidence()), endpoints: endpointTable },
+  'docs/fidelity.md': {
+    evidence: () => toTable(EVIDENCE_HEADER, toEvidenceRows(countAllEvidence())),
+    provenance: provenanceTable,
+    prices: priceTable,
+  },
   'docs/faults.md': { 'error codes': faultTables, 'failed tasks': failedTaskTable },
 };
 

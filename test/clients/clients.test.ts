@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { startCommand } from '../support/command.ts';
+import { DRIVEN_ENDPOINTS } from './driven-endpoints.ts';
 
 /*
  * Clients written only from the vendor's pages, like their examples: submit, wait, poll until `status` is final. They
@@ -50,6 +51,7 @@ const VIDEO = { prompt: 'A golden retriever running on a beach at sunset', mode:
 const listProgress = (polls: Json[]) => polls.map((poll) => poll.progress ?? poll.status);
 
 describe('clients written from the vendor pages', () => {
+  // id: own-client-drives-endpoints
   it('complete a task of every family without waiting', async () => {
     const { url } = await startCommand();
     const { post, run, read } = createClient(url, 'np_test_auto');
@@ -106,5 +108,11 @@ describe('clients written from the vendor pages', () => {
 
     const ledger = (await (await fetch(`${url}/__admin/accounts/np_test_auto/ledger`)).json()) as Json;
     expect(ledger).toMatchObject({ balance: 1000 - 4 - 16 - 8 - 4 - 4 - 20 - 2 - 1, held: 0 });
+
+    const { requests } = (await (await fetch(`${url}/__admin/accounts/np_test_auto/requests?limit=1000`)).json()) as {
+      requests: { path: string; status: number }[];
+    };
+    const successful = requests.filter(({ status }) => status === 200).map(({ path }) => path);
+    expect([...new Set(successful)].sort()).toEqual(DRIVEN_ENDPOINTS.ownClient);
   });
 });

@@ -1,10 +1,10 @@
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hasProgram, runCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { listCalledEndpoints, readPrograms, VENDOR_PAGES } from './driven-endpoints.ts';
 
-const SAMPLES = join(import.meta.dirname, 'vendor-samples');
 const TYPESCRIPT_LOADER = join(import.meta.dirname, '../../node_modules/tsx/dist/loader.mjs');
 /** The key in all samples, which the pages ask readers to replace. The emulator has an account with it instead. */
 const PLACEHOLDER = 'YOUR_API_KEY';
@@ -34,18 +34,16 @@ const OUTPUTS: Record<string, RegExp[]> = {
 /** Calls of functions that a page defines but does not call. */
 const CALLS: Record<string, string> = { 'prompt-generator': `\nawait generatePrompt("${PLACEHOLDER}");\n` };
 
-const PROGRAMS = Object.entries(OUTPUTS).flatMap(([page, outputs]) => {
-  const blocks = [...readFileSync(join(SAMPLES, `${page}.md`), 'utf8').matchAll(/^```(sh|ts)\n(.*?)^```$/gms)];
-  expect(blocks).toHaveLength(outputs.length);
-  return blocks.map(([, language, code], index) => {
-    const program = language === 'ts' ? `${code}${CALLS[page] ?? ''}` : code!;
-    return {
-      title: `${page}, program ${index + 1}`,
-      language: language as 'sh' | 'ts',
-      program,
-      output: outputs[index]!,
-    };
-  });
+const PROGRAMS = VENDOR_PAGES.flatMap((page) => {
+  const programs = readPrograms(page);
+  const outputs = OUTPUTS[page] ?? [];
+  expect(programs).toHaveLength(outputs.length);
+  return programs.map(({ language, program }, index) => ({
+    title: `${page}, program ${index + 1}`,
+    language,
+    program: language === 'ts' ? `${program}${CALLS[page] ?? ''}` : program,
+    output: outputs[index]!,
+  }));
 });
 
 /** Runs a program under `exec`, in a directory with the video that one of the samples uploads. */
@@ -57,11 +55,19 @@ async function run(language: 'sh' | 'ts', program: string, flags: string[]) {
   const file = join(dir, `sample.${language}`);
   writeFileSync(file, program);
   const command = language === 'ts' ? [process.execPath, '--import', TYPESCRIPT_LOADER, file] : ['sh', '-eu', file];
-  const execFlags = ['--seed-file', join(dir, 'seed.json'), '--report', '--fail-on-verdict', ...flags];
+  const reportFlags = ['--report', '--fail-on-verdict', '--log-level', 'info'];
+  const execFlags = ['--seed-file', join(dir, 'seed.json'), ...reportFlags, ...flags];
   return runCommand(['exec', ...execFlags, '--', 'sh', '-euc', 'cd "$0"; exec "$@"', dir, ...command]).ended;
 }
 
+/** Lists the endpoints that responded with 200, from the log of the emulator. */
+const listSuccessfulEndpoints = (log: string) => {
+  const paths = [...log.matchAll(/^\{.*"path":"(\/api\/[^"]+)".*"status":200\b/gm)].map(([, path]) => path!);
+  return [...new Set(paths)].sort();
+};
+
 describe('programs of the vendor pages, unchanged, under exec --fail-on-verdict', () => {
+  // id: vendor-programs-drive-endpoints
   it.for(PROGRAMS)('exit with 0 and without findings: $title', async ({ language, program, output }, { skip }) => {
     skip(language === 'sh' && !hasCurl, 'curl is not installed');
     const runs = [run(language, program, [])];
@@ -72,6 +78,7 @@ describe('programs of the vendor pages, unchanged, under exec --fail-on-verdict'
       expect(stderr).toContain('verdict: no findings');
       expect(stderr).not.toContain('got 401');
       expect(stdout).toMatch(output);
+      if (language === 'ts') expect(listSuccessfulEndpoints(stderr)).toEqual(listCalledEndpoints(program));
     }
   });
 });

@@ -34,6 +34,11 @@ const testFiles = list('test')
   .map((file) => `test/${file}`);
 const ids = testFiles.flatMap((file) => parseTests(file).flatMap(({ id }) => id ?? []));
 
+/** The ids that a text mentions as in: (test `connection-limit-503`). */
+function listMentionedIds(text: string): string[] {
+  return [...text.matchAll(/\(test\s+`([^`]+)`\)/g)].map(([, id]) => id!);
+}
+
 const ID_LIST = /^`[a-z0-9-]+`(, `[a-z0-9-]+`)*$/;
 /** The rows of the tables whose last column is "shown by": the tests' ids are in the last cell. */
 const rows = page
@@ -43,7 +48,7 @@ const rows = page
   .map((row) => ({ row, testIds: row.slice(0, -1).split('|').at(-1)!.trim() }));
 const namedIds = [
   ...rows.flatMap(({ testIds }) => [...testIds.matchAll(/`([^`]+)`/g)].map(([, id]) => id!)),
-  ...[...page.matchAll(/\(test `([^`]+)`\)/g)].map(([, id]) => id!),
+  ...listMentionedIds(page),
 ];
 
 describe('docs/threats.md', () => {
@@ -70,6 +75,12 @@ describe('docs/threats.md', () => {
 });
 
 describe('test ids', () => {
+  it('that any page mentions exist', () => {
+    const mentioned = pages.flatMap(listMentionedIds);
+    expect(mentioned.length).toBeGreaterThan(2);
+    for (const id of mentioned) expect(ids).toContain(id);
+  });
+
   it('are unique, and each belongs to a test that runs', () => {
     expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
     const comments = testFiles.flatMap((file) => read(file).match(/^ *\/\/ id: .*$/gm) ?? []);
