@@ -8,6 +8,10 @@ import { noticesOf } from './notices.mjs';
 // One file: loading hundreds of small modules is most of a start. What a start does not need (the MP4 reader, the
 // pretty printer) is imported when it is used and becomes a chunk of its own. Native addons (better-sqlite3, sharp)
 // stay outside.
+const COMMAND_FILES = ['main.js', 'detached.js'];
+// Node 22.1 and later then keep the compiled code on disk. The setting applies to the whole process, so the library
+// does not enable it in its host.
+const ENABLE_COMPILE_CACHE = 'require("node:module").enableCompileCache?.();';
 await rm('dist', { recursive: true, force: true });
 const common = {
   bundle: true,
@@ -38,7 +42,8 @@ const program = await build({
   splitting: true,
   chunkNames: 'chunk-[name]-[hash]',
   format: 'esm',
-  external: ['better-sqlite3', 'sharp'],
+  // server/app.ts replaces Fastify's own compilers, so it never loads them.
+  external: ['better-sqlite3', 'sharp', '@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler'],
   // Packages get Node's own versions of globals that tests replace, as our code does by importing them.
   inject: ['src/core/globals.ts'],
   define: { 'import.meta.dirname': '__dirname' },
@@ -61,7 +66,9 @@ for (const { path, text } of program.outputFiles) {
     'module.exports=__toCommonJS(stdin_exports)',
     'module.exports=__defProp(stdin_exports,"__esModule",{value:!0})',
   );
-  await writeFile(path, direct, { mode: basename(path) === 'main.js' ? 0o755 : 0o644 });
+  const isCommand = COMMAND_FILES.includes(basename(path));
+  const output = isCommand ? direct.replace(/^(#!.*\n)?/, `$&${ENABLE_COMPILE_CACHE}`) : direct;
+  await writeFile(path, output, { mode: basename(path) === 'main.js' ? 0o755 : 0o644 });
 }
 await writeFile('dist/package.json', '{"type":"commonjs"}\n');
 // The same module object for `import` as for `require`.

@@ -29,6 +29,16 @@ describe('the library', () => {
     expect([...new Set(messages)]).toEqual(['Invalid input: expected']);
   });
 
+  it("does not contain Fastify's compilers, which it replaces, since they would be parsed at every start", () => {
+    const files = [...findLoadedFiles()].filter(([, code]) => /node_modules\/(ajv|fast-uri)\//.test(code));
+    expect(files.map(([file]) => file)).toEqual([]);
+  });
+
+  it('leaves the compile cache of its host as it is', () => {
+    const files = [...findLoadedFiles()].filter(([, code]) => code.includes('enableCompileCache'));
+    expect(files.map(([file]) => file)).toEqual([]);
+  });
+
   it('exports no copies of exports, whose getters call other getters', () => {
     const files = [...findLoadedFiles()].filter(([, code]) => code.includes('__export(stdin_exports,'));
     expect(files.length).toBeGreaterThan(5);
@@ -57,5 +67,12 @@ describe('the library', () => {
     const wrong = Object.entries(uses).filter(([file, used]) => file !== captured && used.length > 0);
     expect(wrong).toEqual([]);
     expect(files.size).toBeGreaterThan(5);
+  });
+});
+
+describe('the command', () => {
+  it.each(['main.js', 'detached.js'])('enables the compile cache before %s loads any other module', (file) => {
+    const text = readFileSync(join(ROOT, 'dist', file), 'utf8');
+    expect(text.match(/require\(.*?\)[.\w?]*/)?.[0]).toBe('require("node:module").enableCompileCache?.');
   });
 });

@@ -24,7 +24,7 @@ describe('third-party notices', () => {
       splitting: true,
       format: 'esm',
       platform: 'node',
-      external: ['better-sqlite3', 'sharp'],
+      external: ['better-sqlite3', 'sharp', '@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler'],
     });
     const packages = Object.keys(metafile.inputs).flatMap((file) => {
       const [, dir, name] = /^(.*node_modules\/((?:@[^/]+\/)?[^/]+))\//.exec(file) ?? [];
