@@ -5,13 +5,14 @@ import { writeConsolePage } from './console.mjs';
 import { readReferenceNotices, SCALAR, writeDocsPage } from './docs-page.mjs';
 import { noticesOf } from './notices.mjs';
 
-// One file: loading hundreds of small modules is most of a start. What a start does not need (the MP4 reader, the
-// pretty printer) is imported when it is used and becomes a chunk of its own. Native addons (better-sqlite3, sharp)
-// stay outside.
 const COMMAND_FILES = ['main.js', 'detached.js'];
 // Node 22.1 and later then keep the compiled code on disk. The setting applies to the whole process, so the library
 // does not enable it in its host.
 const ENABLE_COMPILE_CACHE = 'require("node:module").enableCompileCache?.();';
+
+// One file: loading hundreds of small modules is most of a start. What a start does not need (the MP4 reader, the
+// pretty printer) is imported when it is used and becomes a chunk of its own. Native addons (better-sqlite3, sharp)
+// stay outside.
 await rm('dist', { recursive: true, force: true });
 const common = {
   bundle: true,
