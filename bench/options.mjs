@@ -1,7 +1,8 @@
 // The command-line options.
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { here } from './process-runner.mjs';
+import { here } from './support/process-runner.mjs';
 
 /** In the order of measurement. `isOptIn`: runs only when requested by name, because it takes long. */
 export const SECTIONS = {
@@ -15,6 +16,7 @@ export const SECTIONS = {
   streams: {},
   uploads: {},
   minute: {},
+  retained: {},
   growth: { isOptIn: true },
   peers: { isOptIn: true },
 };
@@ -22,28 +24,41 @@ export const SECTIONS = {
 const FULL = {
   rounds: 5,
   windowSeconds: 2,
-  warmUpSeconds: 1.5,
-  startRounds: 7,
-  longRounds: 3,
+  warmUpSeconds: 1,
+  fixedRounds: 3,
+  startRounds: 5,
+  /** Rounds of images, streams, concurrent uploads and the starts of peers. */
+  longRounds: 2,
+  burst: { images: 200, pollsPerSecond: 200, quietSeconds: 4 },
   streams: { count: 1000, speed: 1, openSeconds: 2, windowSeconds: 8 },
   uploadRounds: 7,
   libraryStarts: 20,
   minuteSeconds: 60,
+  /** Number of requests of each kind, which must fit in 8 MiB of the journal. */
+  retained: 5000,
   growth: { tasks: 1_000_000, accounts: 10_000 },
+  /** Nearly equal servers need more rounds to compare than ones that differ by half. */
+  growthRounds: 7,
+  peerRounds: 3,
 };
 
 /** Shows whether everything works; the figures mean little. */
 const QUICK = {
-  rounds: 2,
-  windowSeconds: 1,
-  warmUpSeconds: 1,
-  startRounds: 2,
+  rounds: 1,
+  windowSeconds: 0.5,
+  warmUpSeconds: 0.5,
+  fixedRounds: 1,
+  startRounds: 1,
   longRounds: 1,
-  streams: { count: 200, speed: 4, openSeconds: 0.5, windowSeconds: 1.5 },
-  uploadRounds: 2,
-  libraryStarts: 5,
-  minuteSeconds: 5,
+  burst: { images: 20, pollsPerSecond: 200, quietSeconds: 1 },
+  streams: { count: 100, speed: 2, openSeconds: 0.5, windowSeconds: 1 },
+  uploadRounds: 1,
+  libraryStarts: 3,
+  minuteSeconds: 2,
+  retained: 1000,
   growth: { tasks: 20_000, accounts: 200 },
+  growthRounds: 1,
+  peerRounds: 1,
 };
 
 const MAX_ROUNDS = 50;
@@ -57,8 +72,16 @@ Usage: npm run bench -- [flags]
   --peers        also measure other mock servers, which npm installs into a temporary directory
   --rounds n     rounds per comparison (default ${FULL.rounds})
   --quick        short windows and few rounds, to check that everything works
+  --beside file  also show the figures of another run, such as one with another Node.js, from its bench.json
   --out dir      directory of the report (default: docs; none with --only or --quick)
   --help         print this help
+
+The Node.js that runs the bench runs all servers too. For another one, in a copy of the clone:
+
+  npm install --prefix /tmp/node24 node@24
+  export PATH=/tmp/node24/node_modules/node/bin:$PATH
+  npm rebuild better-sqlite3
+  npm run bench -- --out /tmp/bench24
 `;
 
 class WrongFlag extends Error {}
@@ -75,7 +98,7 @@ export function readOptions(args = process.argv.slice(2)) {
 }
 
 function read(args) {
-  const { out, help, ...given } = parse(args);
+  const { out, beside, help, ...given } = parse(args);
   if (help) {
     process.stdout.write(HELP);
     process.exit(0);
@@ -96,13 +119,16 @@ function read(args) {
   const isComplete = only === undefined && !quick;
   // A partial or quick report must not replace the complete one.
   const outDir = out === undefined ? (isComplete ? here('../docs') : undefined) : resolve(out);
-  return { settings, sections: new Set(chosen), outDir, command: formatCommand(given) };
+  return { settings, sections: new Set(chosen), outDir, beside: readBeside(beside), command: formatCommand(given) };
 }
 
 function parse(args) {
   const text = { type: 'string' };
   const word = { type: 'boolean' };
-  const options = { only: text, out: text, rounds: text, quick: word, growth: word, peers: word, help: word };
+  const options = {
+    ...{ only: text, out: text, beside: text, rounds: text },
+    ...{ quick: word, growth: word, peers: word, help: word },
+  };
   try {
     return parseArgs({ args, options }).values;
   } catch ({ code, message }) {
@@ -115,6 +141,16 @@ function parse(args) {
     }
     const stray = /'([^']*)'/.exec(message)?.[1];
     throw new WrongFlag(`"${stray}" is not a flag; ${instead}.`);
+  }
+}
+
+/** The raw figures of another run. */
+function readBeside(file) {
+  if (file === undefined) return undefined;
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch ({ message }) {
+    throw new WrongFlag(`--beside must name the bench.json of another run, not ${file}: ${message}.`);
   }
 }
 

@@ -1,24 +1,23 @@
 // Compares the emulator with a bare Fastify server: throughput, latency, start and memory. `npm run bench` builds the
-// emulator first. Writes bench.json, bench.md and bench.svg to docs. Exits with 1, and writes nothing, when a response
+// emulator first. Writes bench.json and bench.md to docs. Exits with 1, and writes nothing, when a response
 // was wrong.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { measureBurst } from './burst.mjs';
-import { CHART_NAME, toChart } from './chart.mjs';
-import { measurePeers } from './competitors.mjs';
-import { measureGrowth } from './growth.mjs';
-import { measureMinute } from './memory-soak.mjs';
 import { readOptions } from './options.mjs';
-import { here, startLoadTool, tempDir, tempIsMemory } from './process-runner.mjs';
-import { toMarkdown, toTables } from './report.mjs';
-import { measureLibrary, measureStarts } from './starts.mjs';
-import { measureStreams } from './streams.mjs';
-import { SEED } from './tasks.mjs';
-import { measureLoads } from './throughput.mjs';
-import { measureUploads } from './uploads.mjs';
+import { toMarkdown, toTables } from './report/report.mjs';
+import { measureBurst } from './sections/burst.mjs';
+import { measureGrowth } from './sections/growth.mjs';
+import { measureMinute, measureRetained } from './sections/memory.mjs';
+import { measurePeers } from './sections/peers.mjs';
+import { measureLibrary, measureStarts } from './sections/starts.mjs';
+import { measureStreams } from './sections/streams.mjs';
+import { measureLoads } from './sections/throughput.mjs';
+import { measureUploads } from './sections/uploads.mjs';
+import { here, startFixedRate, startLoadTool, tempDir, tempIsMemory } from './support/process-runner.mjs';
+import { SEED } from './support/tasks.mjs';
 
-const { settings, sections, outDir, command } = readOptions();
+const { settings, sections, outDir, beside, command } = readOptions();
 const seedFile = join(tempDir, 'seed.json');
 /** Time limits in minutes. */
 const MAX_MINUTES = { load: 8, growth: 20, peers: 20 };
@@ -40,11 +39,12 @@ async function main() {
   writeFileSync(seedFile, JSON.stringify(SEED));
   const run = {
     emulator: [here('../dist/main.js'), '--port=0', `--seed-file=${seedFile}`],
-    bare: [here('bare.mjs')],
+    bare: [here('servers/bare.mjs')],
     settings,
     sections,
     log,
     fire: startLoadTool(),
+    fixedRate: startFixedRate(),
   };
   const raw = {
     date: new Date().toISOString(),
@@ -64,26 +64,27 @@ async function main() {
   await measure('streams', () => measureStreams(run));
   await measure('uploads', () => measureUploads(run));
   await measure('minute', () => measureMinute(run));
+  await measure('retained', () => measureRetained(run));
   await measure('growth', () => measureGrowth(run));
   await measure('peers', () => measurePeers(run));
   raw.minutes = Math.round((performance.now() - startedMs) / 6000) / 10;
 
-  const tables = toTables(raw);
+  const tables = toTables(raw, beside);
   process.stdout.write(`\n${tables}`);
   if (outDir === undefined) return;
   mkdirSync(outDir, { recursive: true });
-  const chart = toChart(raw);
   writeFileSync(join(outDir, 'bench.json'), `${JSON.stringify(raw, null, 2)}\n`);
-  writeFileSync(join(outDir, 'bench.md'), toMarkdown(raw, tables, chart));
-  if (chart) writeFileSync(join(outDir, CHART_NAME), chart);
+  writeFileSync(join(outDir, 'bench.md'), toMarkdown(raw, tables));
 
   /** Sections that were not requested leave nothing in the report. */
   async function measure(part, work, of = [part]) {
     if (!of.some((name) => sections.has(name))) return;
     const minutes = MAX_MINUTES[part] ?? DEFAULT_MAX_MINUTES;
     const limit = setTimeout(() => fail(new Error(`${part} timed out`)), minutes * 60_000);
+    const partStartedMs = performance.now();
     raw[part] = await work();
     clearTimeout(limit);
+    log(`${part} took ${((performance.now() - partStartedMs) / 1000).toFixed(0)} s`);
   }
 }
 

@@ -1,9 +1,9 @@
 // Uploads videos of the maximum size to reverse-prompt, one at a time and several at once.
 import { readFileSync } from 'node:fs';
-import { peakMib } from './proc-stats.mjs';
-import { here, postForText, startServer } from './process-runner.mjs';
-import { roundToTenth } from './stats.mjs';
-import { FROZEN_HEADERS } from './tasks.mjs';
+import { roundToTenth } from '../report/stats.mjs';
+import { peakMib } from '../support/proc-stats.mjs';
+import { here, postForText, startServer } from '../support/process-runner.mjs';
+import { FROZEN_HEADERS } from '../support/tasks.mjs';
 
 const PATH = '/api/sora-2/reverse-prompt';
 const FILE_BYTES = 30 * 1024 * 1024;

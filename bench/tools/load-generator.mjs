@@ -1,28 +1,14 @@
 // The load tool, in its own process: it needs most of a core and would slow down anything that shares its event loop.
+// One process generates the load of all windows, so that after the warm-up no window runs on a cold load tool.
 import { createHistogram } from 'node:perf_hooks';
 import autocannon from 'autocannon';
+import { createChecker, serve, toLatencies } from './responses.mjs';
 
-// One process generates the load of all windows, so that after the warm-up no window runs on a cold load tool.
-process.on('message', async (window) => {
-  try {
-    process.send({ result: await fire(window) });
-  } catch (error) {
-    process.send({ error: String(error?.message ?? error) });
-  }
-});
-// The parent process has ended, for whatever reason.
-process.on('disconnect', () => process.exit());
-
-/** All of the first responses of a window are checked, then one in this many. */
-const CHECK_ONE_IN = 50;
-const CHECK_FIRST = 200;
-const TASK_ID = /"taskId":"([^"]+)"/;
-/** Number of the last task ids to return, for a check that the tasks exist. */
-const TASK_IDS_RETURNED = 20;
+serve(fire);
 
 /**
- * `length`: the expected length of each body, for files. `expected`: the expected values of fields, for JSON.
- * `mustBeNew`: each response must have a different task id.
+ * Sends as many requests as the connections can within `seconds`, or `amount` in total. `length`: the expected length of
+ * each body, for files. `expected`: the expected values of fields, for JSON. `mustBeNew`: see `createChecker`.
  */
 async function fire({ seconds, length, expected, mustBeNew, ...target }) {
   if (new URL(target.url).hostname !== '127.0.0.1') throw new Error('the load tool only targets loopback');
@@ -31,21 +17,14 @@ async function fire({ seconds, length, expected, mustBeNew, ...target }) {
   const micros = createHistogram();
   let wrongLength = 0;
   let lost = 0;
-  let responses = 0;
-  let read = 0;
-  const wrong = [];
-  const taskIds = new Set();
+  const checker = createChecker({ expected, mustBeNew });
   const verifyBody = (body) => {
-    responses += 1;
-    if (mustBeNew) taskIds.add(TASK_ID.exec(body)?.[1]);
-    if (responses > CHECK_FIRST && responses % CHECK_ONE_IN > 0) return true;
-    read += 1;
-    if (!matches(body, expected)) wrong.push(body);
+    checker.check(body);
     return true;
   };
   const instance = autocannon({
     ...target,
-    duration: seconds,
+    ...(seconds && { duration: seconds }),
     // A window ends with a sample; by default, samples are a second apart.
     sampleInt: 100,
     timeout: 5,
@@ -62,32 +41,13 @@ async function fire({ seconds, length, expected, mustBeNew, ...target }) {
     requests: result.requests.total,
     seconds: result.duration,
     perSecond: Math.round(result.requests.total / result.duration),
-    p50Ms: micros.percentile(50) / 1000,
-    p99Ms: micros.percentile(99) / 1000,
-    maxMs: micros.max / 1000,
+    ...toLatencies(micros),
     non2xx: result.non2xx,
     errors: Math.max(result.errors, lost),
     wrongLength,
-    ...(mustBeNew && { taskIds: [...taskIds].slice(-TASK_IDS_RETURNED), notNew: responses - taskIds.size }),
-    read,
-    wrongBodies: wrong.length,
-    wrongBody: wrong[0]?.slice(0, 200),
+    ...checker.result(),
     loadToolBusy: Math.round((user + system) / (result.duration * 1e4)) / 100,
   };
-}
-
-/** In `expected`, '*' matches any non-empty string, and a list matches any of its values. */
-function matches(body, expected) {
-  try {
-    const response = JSON.parse(body);
-    return Object.entries(expected).every(([field, value]) => {
-      const actual = response[field];
-      if (value === '*') return typeof actual === 'string' && actual !== '';
-      return Array.isArray(value) ? value.includes(actual) : actual === value;
-    });
-  } catch {
-    return false;
-  }
 }
 
 /** Counts connections that the server ended, perhaps within a response: autocannon itself ignores them. */

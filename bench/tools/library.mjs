@@ -1,22 +1,16 @@
 // The package as tests use it: starts emulators one after another in this process.
-import { GENERATE, SORA_ORDER } from './requests.mjs';
-import { round } from './stats.mjs';
+import { round } from '../report/stats.mjs';
+import { GENERATE, SORA_ORDER } from '../support/requests.mjs';
+import { serve } from './responses.mjs';
 
 /** The first starts load and compile the code and are not counted. */
 const WARM_UPS = 5;
 
-process.on('message', async ({ starts }) => {
-  try {
-    process.send({ result: await measure(starts) });
-  } catch (error) {
-    process.send({ error: String(error?.message ?? error) });
-  }
-});
-process.on('disconnect', () => process.exit());
+serve(measure);
 
-async function measure(starts) {
+async function measure({ starts }) {
   const startedMs = performance.now();
-  const { startEmulator } = await import('../dist/index.js');
+  const { startEmulator } = await import('../../dist/index.js');
   const importMs = performance.now() - startedMs;
   const startMs = [];
   for (let number = 1; number <= WARM_UPS + starts; number++) {

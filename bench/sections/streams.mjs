@@ -1,11 +1,11 @@
 // Streams many texts at once, each at its own pace, while a client polls: whether each chunk arrives when it is due,
 // and how many polls succeed meanwhile.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { measureWindow } from './measure.mjs';
-import { maxOpenFiles, peakMib } from './proc-stats.mjs';
-import { get, startServer, startTool } from './process-runner.mjs';
-import { maxOf, round, roundToTenth } from './stats.mjs';
-import { addAccount, HEADERS } from './tasks.mjs';
+import { maxOf, round, roundToTenth } from '../report/stats.mjs';
+import { measureWindow } from '../support/measure.mjs';
+import { maxOpenFiles, peakMib } from '../support/proc-stats.mjs';
+import { get, startServer, startTool } from '../support/process-runner.mjs';
+import { addAccount, HEADERS } from '../support/tasks.mjs';
 import { pollTargets } from './throughput.mjs';
 
 const PATH = '/api/sora-2/generate-prompt';
@@ -56,7 +56,7 @@ async function measureRound(server, { fire, settings }, aloneFirst) {
   const { it: target } = await pollTargets({ it: server });
   const calls = { method: 'POST', headers: HEADERS, connections: 32 };
   const poll = (seconds) => measureWindow(fire, target, { ...calls, seconds }, 'polls with streams');
-  const client = startTool('stream-client.mjs');
+  const client = startTool('tools/stream-client.mjs');
 
   await poll(settings.warmUpSeconds);
   const before = aloneFirst ? await poll(windowSeconds) : undefined;

@@ -1,12 +1,12 @@
 // Compares an emulator that has many tasks with an empty one: both on a data directory, side by side.
 import { join } from 'node:path';
-import { measureRounds } from './measure.mjs';
+import { roundToTenth } from '../report/stats.mjs';
+import { measureRounds } from '../support/measure.mjs';
+import { get, post, startServer, tempDir } from '../support/process-runner.mjs';
+import { CHECK_STATUS, GENERATE, running, SORA_ORDER } from '../support/requests.mjs';
+import { addAccount, HEADERS, SLOW_SPEED } from '../support/tasks.mjs';
 import { fillDatabase, filledKey } from './preload.mjs';
-import { get, post, startServer, tempDir } from './process-runner.mjs';
-import { CHECK_STATUS, GENERATE, running, SORA_ORDER } from './requests.mjs';
 import { measureStarts } from './starts.mjs';
-import { roundToTenth } from './stats.mjs';
-import { addAccount, HEADERS, SLOW_SPEED } from './tasks.mjs';
 import { countPaid, generateTargets, pollTargets } from './throughput.mjs';
 
 const TEMPLATE = 'np_test_template';
@@ -15,8 +15,6 @@ const SAMPLES = 25;
 const CONNECTIONS = 32;
 /** Number of accounts that poll in turn, so that caches do not hold all that a poll needs. */
 const POLLING_ACCOUNTS = 200;
-/** Nearly equal servers need more rounds to compare than ones that differ by half. */
-const ROUNDS_FACTOR = 2;
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 export async function measureGrowth(run) {
@@ -33,7 +31,7 @@ export async function measureGrowth(run) {
   const servers = { empty: await startServer(kinds.empty), full: await startServer(kinds.full) };
   await checkSamples(servers.full.url, accounts, tasks / accounts);
   const measured = {};
-  const longer = { ...run, settings: { ...settings, rounds: settings.rounds * ROUNDS_FACTOR } };
+  const longer = { ...run, settings: { ...settings, rounds: settings.growthRounds } };
   const calls = { method: 'POST', headers: HEADERS, connections: CONNECTIONS };
   measured.poll32 = await measureRounds({ name: 'growth poll32', calls, targets: await pollTargets(servers) }, longer);
   measured.manyPoll32 = await measureRounds(

@@ -1,10 +1,10 @@
 // Time from the start of a server to its first response, and the memory of an idle server.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { residentMib } from './proc-stats.mjs';
-import { post, startServer, startTool } from './process-runner.mjs';
-import { GENERATE, SORA_ORDER } from './requests.mjs';
-import { round, roundToTenth } from './stats.mjs';
-import { HEADERS } from './tasks.mjs';
+import { round, roundToTenth } from '../report/stats.mjs';
+import { residentMib } from '../support/proc-stats.mjs';
+import { post, startServer, startTool } from '../support/process-runner.mjs';
+import { GENERATE, SORA_ORDER } from '../support/requests.mjs';
+import { HEADERS } from '../support/tasks.mjs';
 
 const IDLE_MS = 1000;
 const ORDER = JSON.stringify(SORA_ORDER);
@@ -37,7 +37,7 @@ async function measureStart(args) {
 
 /** Times the package's `startEmulator` in one process that has loaded it. */
 export async function measureLibrary({ settings, log }) {
-  const tool = startTool('library.mjs');
+  const tool = startTool('tools/library.mjs');
   const measured = await tool.ask({ starts: settings.libraryStarts }, LIBRARY_TIMEOUT_MS);
   tool.end();
   log(`startEmulator  ${measured.startMs.join('  ')} ms`);

@@ -1,7 +1,7 @@
 // Fills a data directory with accounts and finished tasks, which are copies of rows that the emulator created.
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
+import { openDatabase } from '../support/database.mjs';
 
 /** Bounds a transaction to about a thousand tasks and twice as many ledger entries. */
 const TASKS_PER_TRANSACTION = 1000;
@@ -21,7 +21,7 @@ export const filledKey = (number) => `np_test_filled_${number}`;
  * resulting numbers of accounts, finished tasks and ledger entries, and the file size.
  */
 export function fillDatabase({ dataDir, template, copies }) {
-  const db = new Database(join(dataDir, 'emulator.sqlite'), { fileMustExist: true });
+  const db = openDatabase(join(dataDir, 'emulator.sqlite'), { fileMustExist: true });
   try {
     db.exec(`PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -${CACHE_KIB}`);
     db.function('copy_id', { deterministic: true }, toCopyId);

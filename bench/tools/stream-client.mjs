@@ -1,33 +1,27 @@
 // Opens many text streams shortly after one another, in its own process, and records when each chunk arrives.
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { serve } from './responses.mjs';
 
 /** No stream is silent for this long. */
 const SILENCE_MS = 20_000;
 /** The emulator sends texts in chunks of this many characters; the last one may be shorter. */
 const CHUNK_CHARACTERS = 48;
 
-process.on('message', async ({ url, headers, orders, openSeconds }) => {
-  try {
-    if (new URL(url).hostname !== '127.0.0.1') throw new Error('streams only target loopback');
-    let open = 0;
-    const onOpen = () => {
-      open += 1;
-      if (open === orders.length) process.send({ result: 'open' });
-    };
-    const streams = await Promise.all(
-      orders.map(async (order, index) => {
-        await sleep((openSeconds * 1000 * index) / orders.length);
-        return stream(url, headers, order, onOpen);
-      }),
-    );
-    process.send({ result: streams });
-  } catch (error) {
-    process.send({ error: String(error?.message ?? error) });
-  }
+serve(async ({ url, headers, orders, openSeconds }) => {
+  if (new URL(url).hostname !== '127.0.0.1') throw new Error('streams only target loopback');
+  let open = 0;
+  const onOpen = () => {
+    open += 1;
+    if (open === orders.length) process.send({ result: 'open' });
+  };
+  return Promise.all(
+    orders.map(async (order, index) => {
+      await sleep((openSeconds * 1000 * index) / orders.length);
+      return stream(url, headers, order, onOpen);
+    }),
+  );
 });
-// The parent process has ended, for whatever reason.
-process.on('disconnect', () => process.exit());
 
 /** Resolves to the times at which the request was sent, accepted and finished, and at which each chunk was complete. */
 function stream(url, headers, order, onOpen) {

@@ -7,12 +7,12 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { measureRounds } from './measure.mjs';
-import { residentMib } from './proc-stats.mjs';
-import { here, post, spawnServer, tempDir } from './process-runner.mjs';
-import { CHECK_STATUS, GENERATE, SORA_ORDER } from './requests.mjs';
-import { round, roundToTenth } from './stats.mjs';
-import { HEADERS } from './tasks.mjs';
+import { round, roundToTenth } from '../report/stats.mjs';
+import { measureRounds } from '../support/measure.mjs';
+import { residentMib } from '../support/proc-stats.mjs';
+import { here, post, spawnServer, tempDir } from '../support/process-runner.mjs';
+import { CHECK_STATUS, GENERATE, SORA_ORDER } from '../support/requests.mjs';
+import { HEADERS } from '../support/tasks.mjs';
 import { countPaid, generateTargets, pollTargets } from './throughput.mjs';
 
 const INSTALL_TIMEOUT_MS = 240_000;
@@ -34,13 +34,43 @@ const RESPONSES = {
     ...{ message: 'Video generation generating', taskId: TASK_ID },
   },
 };
+/** The requests that these servers receive, and the fields of their responses. */
+const CONSTANT = {
+  submit: { path: GENERATE, body: JSON.stringify(SORA_ORDER), expected: { success: true, taskId: '*' } },
+  poll: () => ({
+    path: CHECK_STATUS,
+    body: JSON.stringify({ taskId: TASK_ID }),
+    expected: { success: true, status: ['processing', 'completed'], taskId: '*' },
+  }),
+};
 
-/** `args`: the arguments of node when the package is installed in `dir`. */
+const ARK_TASKS = '/api/v3/contents/generations/tasks';
+const ARK_ORDER = { model: 'seedance-1-5-pro', content: [{ type: 'text', text: SORA_ORDER.prompt }] };
+
+const PAYMENTS = '/v1/payment_intents';
+/** emulate allows 5,000 requests per hour and key, so the requests come from this many keys. */
+const STRIPE_KEYS = 200;
+/** The same request once per key. */
+const withKeys = (call) =>
+  Array.from({ length: STRIPE_KEYS }, (_, number) => ({
+    ...{ headers: { ...HEADERS, authorization: `Bearer sk_test_${number}` } },
+    ...call,
+  }));
+const PAYMENT = JSON.stringify({ amount: 400, currency: 'usd' });
+const UNPAID = { id: '*', status: 'requires_payment_method' };
+
+const aimockArgs = (dir, port) => [here('servers/peer-aimock.mjs'), dir, String(port), JSON.stringify(RESPONSES)];
+
+/**
+ * `args`: the arguments of node when the package is installed in `dir`. `submit`: the request that creates an object;
+ * `poll`: the one that reads it, given the response to a submit.
+ */
 const PEERS = [
   {
     name: 'Prism',
     package: '@stoplight/prism-cli',
-    how: 'the examples of docs/openapi.json',
+    how: 'static: the examples of docs/openapi.json',
+    ...CONSTANT,
     args: (dir, port) => [
       join(dir, 'node_modules/@stoplight/prism-cli/dist/index.js'),
       ...['mock', here('../docs/openapi.json'), `--port=${port}`, `--host=${HOST}`],
@@ -49,7 +79,8 @@ const PEERS = [
   {
     name: 'Mockoon',
     package: '@mockoon/cli',
-    how: 'two routes with constant bodies',
+    how: 'static: two routes with constant bodies',
+    ...CONSTANT,
     args: (dir, port) => {
       const data = join(dir, 'mockoon.json');
       writeFileSync(data, JSON.stringify(mockoonData(port)));
@@ -60,10 +91,34 @@ const PEERS = [
     },
   },
   {
-    name: 'aimock',
+    name: 'aimock, static',
     package: '@copilotkit/aimock',
-    how: 'a mounted handler with constant bodies',
-    args: (dir, port) => [here('peer-aimock.mjs'), dir, String(port), JSON.stringify(RESPONSES)],
+    how: 'static: a mounted handler with constant bodies',
+    ...CONSTANT,
+    args: aimockArgs,
+  },
+  {
+    name: 'aimock, jobs',
+    package: '@copilotkit/aimock',
+    how: 'state: its video jobs (BytePlus Ark), at most 10,000 in memory',
+    submit: { path: ARK_TASKS, body: JSON.stringify(ARK_ORDER), expected: { id: '*' } },
+    poll: ({ id }) => ({ method: 'GET', path: `${ARK_TASKS}/${id}`, expected: { id, status: ['queued', 'running'] } }),
+    args: aimockArgs,
+  },
+  {
+    name: 'emulate',
+    // Version 1 of the package is an unrelated library.
+    package: 'emulate@0',
+    how: 'state: its payment intents (Stripe), in memory',
+    submit: {
+      ...{ path: PAYMENTS, body: PAYMENT, expected: UNPAID },
+      requests: withKeys({ method: 'POST', path: PAYMENTS, body: PAYMENT }),
+    },
+    poll: ({ id }) => ({
+      ...{ path: '', expected: { ...UNPAID, id } },
+      requests: withKeys({ method: 'GET', path: `${PAYMENTS}/${id}` }),
+    }),
+    args: (dir, port) => [here('servers/peer-emulate.mjs'), dir, String(port)],
   },
 ];
 
@@ -95,8 +150,12 @@ function mockoonData(port) {
 export async function measurePeers(run) {
   const { emulator, bare, settings, log } = run;
   const all = {
-    bare: { how: 'constant JSON', args: (port) => [...bare, String(port)] },
-    emulator: { how: 'all features, in memory', args: (port) => [...emulator, `--port=${port}`] },
+    bare: { how: 'constant JSON', args: (port) => [...bare, String(port)], submit: CONSTANT.submit },
+    emulator: {
+      how: 'state: all features, in memory',
+      args: (port) => [...emulator, `--port=${port}`],
+      submit: CONSTANT.submit,
+    },
   };
   const missing = [];
   const leaveOut = (name, version, error) => {
@@ -105,24 +164,24 @@ export async function measurePeers(run) {
     missing.push({ name, version, reason });
     delete all[name];
   };
-  for (const { name, package: id, how, args } of PEERS) {
-    log(`peers: installing ${id}`);
+  for (const { package: spec, args, ...peer } of PEERS) {
+    log(`peers: installing ${spec} for ${peer.name}`);
     try {
-      const { dir, version } = await install(name, id);
-      all[name] = { how, version, args: (port) => args(dir, port) };
+      const { dir, version } = await install(spec);
+      all[peer.name] = { ...peer, version, args: (port) => args(dir, port) };
     } catch (error) {
-      leaveOut(name, undefined, error);
+      leaveOut(peer.name, undefined, error);
     }
   }
 
   const servers = {};
-  for (const [name, { args, version }] of Object.entries(all)) {
+  for (const [name, { args, version, submit }] of Object.entries(all)) {
     try {
       const starts = [];
       // The first start fills the file cache and is not counted.
       for (let number = 0; number <= settings.longRounds; number++) {
         await servers[name]?.stop();
-        servers[name] = await startUntilResponding(args);
+        servers[name] = await startUntilResponding(args, submit);
         const { firstResponseMs } = servers[name];
         await sleep(IDLE_MS);
         if (number > 0) starts.push({ firstResponseMs, idleMib: roundToTenth(residentMib(servers[name].pid)) });
@@ -143,41 +202,43 @@ export async function measurePeers(run) {
     leaveOut(name, all[name].version, error);
   };
   const calls = { method: 'POST', headers: HEADERS, connections: CONNECTIONS };
-  const measure = (name, targets) => measureRounds({ name: `peers ${name}`, calls, targets, onDropped }, run);
+  const rounds = { ...run, settings: { ...settings, rounds: settings.peerRounds } };
+  const measure = (name, targets) => measureRounds({ name: `peers ${name}`, calls, targets, onDropped }, rounds);
   const { bare: bareServer, emulator: ours, ...peers } = servers;
+  const targetsOf = (figure) =>
+    Object.fromEntries(
+      Object.entries(peers)
+        .filter(([name]) => servers[name])
+        .map(([name, server]) => [name, { server, ...figure(all[name], server) }]),
+    );
   const poll32 = await measure('poll32', {
     ...(await pollTargets({ bare: bareServer, emulator: ours })),
-    ...constantTargets(peers, CHECK_STATUS, { taskId: TASK_ID }, ['processing', 'completed']),
+    ...targetsOf(({ poll }, { first }) => poll(first)),
   });
   const paid = await countPaid({ emulator: ours });
-  const remaining = Object.fromEntries(Object.entries(peers).filter(([name]) => servers[name]));
   const generate32 = await measure('generate32', {
     ...generateTargets({ bare: bareServer, emulator: ours }),
-    ...constantTargets(remaining, GENERATE, SORA_ORDER, 'processing'),
+    ...targetsOf(({ submit }) => submit),
   });
   await paid.check(generate32);
   for (const server of Object.values(servers)) await server.stop();
-  const kinds = Object.entries(all).map(([name, { how, version, starts }]) => ({
-    name,
-    how,
-    version,
-    starts,
-  }));
+  const kinds = Object.entries(all).map(([name, { how, version, starts }]) => ({ name, how, version, starts }));
   return { kinds, missing, poll32, generate32 };
 }
 
-function constantTargets(servers, path, order, status) {
-  const expected = { success: true, status, taskId: '*' };
-  const body = JSON.stringify(order);
-  return Object.fromEntries(Object.entries(servers).map(([name, server]) => [name, { server, path, body, expected }]));
+const installations = new Map();
+/** Installs a package once, however many peers it has. */
+function install(spec) {
+  if (!installations.has(spec))
+    installations.set(spec, installInto(join(tempDir, 'peers', String(installations.size)), spec));
+  return installations.get(spec);
 }
 
 /** Each package gets its own directory, so that a failed installation does not affect the others. */
-async function install(name, id) {
-  const dir = join(tempDir, 'peers', name);
+async function installInto(dir, spec) {
   mkdirSync(dir, { recursive: true });
   writeFileSync(join(dir, 'package.json'), '{ "private": true }\n');
-  const args = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', id];
+  const args = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', spec];
   try {
     await promisify(execFile)('npm', args, { cwd: dir, timeout: INSTALL_TIMEOUT_MS });
   } catch (error) {
@@ -185,12 +246,13 @@ async function install(name, id) {
     const code = /^npm error code (\S+)/m.exec(error.stderr ?? '')?.[1];
     throw new Error(code ? `npm could not install it (${code})` : 'npm could not install it');
   }
+  const id = spec.replace(/(?<=.)@.*/, '');
   const { version } = JSON.parse(readFileSync(join(dir, 'node_modules', id, 'package.json'), 'utf8'));
   return { dir, version };
 }
 
 /** Some servers do not announce that they are ready, so all are polled until they respond. */
-async function startUntilResponding(argsFor) {
+async function startUntilResponding(argsFor, { path, body }) {
   const port = await freePort();
   const args = argsFor(port);
   const server = spawnServer(args, { cwd: tempDir, stderr: 'log' });
@@ -199,8 +261,8 @@ async function startUntilResponding(argsFor) {
     for (;;) {
       server.checkAlive();
       try {
-        await post(url + GENERATE, HEADERS, JSON.stringify(SORA_ORDER));
-        return { ...server, url, firstResponseMs: round(performance.now() - server.startedMs, 1) };
+        const first = await post(url + path, HEADERS, body);
+        return { ...server, url, first, firstResponseMs: round(performance.now() - server.startedMs, 1) };
       } catch (error) {
         if (error.code !== 'ECONNREFUSED') throw error;
         if (performance.now() - server.startedMs > START_TIMEOUT_MS) throw new Error('it did not become ready');

@@ -4,13 +4,14 @@ import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
-import { peakMib } from './proc-stats.mjs';
-import { startPolls, startServer } from './process-runner.mjs';
-import { SORA, SORA_ORDER } from './requests.mjs';
-import { roundToTenth } from './stats.mjs';
-import { complete, generate, HEADERS } from './tasks.mjs';
+import { roundToTenth } from '../report/stats.mjs';
+import { assertCorrect } from '../support/measure.mjs';
+import { peakMib } from '../support/proc-stats.mjs';
+import { startFixedRate, startServer } from '../support/process-runner.mjs';
+import { CHECK_STATUS, running, SORA, SORA_ORDER } from '../support/requests.mjs';
+import { complete, generate, HEADERS } from '../support/tasks.mjs';
 
-const BURST = { images: 200, pollsPerSecond: 200, quietSeconds: 4 };
+const MAX_CONNECTIONS = 64;
 
 const IMAGES = '/api/nano-banana-pro';
 const WARM_UP_SECONDS = 1.5;
@@ -20,40 +21,42 @@ const WIDTH = 5504;
 
 /** Each round uses a new server: one that has rendered before is warm and uses more memory. */
 export async function measureBurst({ emulator, settings, log }) {
-  const polls = startPolls();
+  const polls = startFixedRate();
   const rounds = [];
   for (let number = 1; number <= settings.longRounds; number++) {
     const server = await startServer(emulator);
-    const measured = await measureRound(server, polls);
+    const measured = await measureRound(server, polls, settings.burst);
     await server.stop();
     rounds.push(measured);
     const { seconds, during, maxMib } = measured;
     log(`burst ${number}/${settings.longRounds}  ${seconds} s  p99 of polls ${during.p99Ms} ms  ${maxMib} MiB`);
   }
-  return { ...BURST, rounds };
+  return { ...settings.burst, rounds };
 }
 
-async function measureRound({ url, pid }, polls) {
+async function measureRound({ url, pid }, polls, { images: count, pollsPerSecond, quietSeconds }) {
   const { taskId } = await generate(url, SORA, SORA_ORDER);
   const images = [];
-  for (let number = 1; number <= BURST.images; number++) {
+  for (let number = 1; number <= count; number++) {
     const prompt = `A lighthouse in storm number ${number}`;
     const order = { prompt, mode: 'generate', aspectRatio: '16:9', imageQuality: '4K' };
     images.push((await complete(url, IMAGES, order)).imageUrl);
   }
-  const target = {
-    url: `${url}${SORA}/check-status`,
-    headers: HEADERS,
-    body: JSON.stringify({ taskId }),
-    expected: 'processing',
-    perSecond: BURST.pollsPerSecond,
+  const window = {
+    ...{ url: url + CHECK_STATUS, method: 'POST', headers: HEADERS, body: JSON.stringify({ taskId }) },
+    ...{ expected: running(taskId), connections: MAX_CONNECTIONS, perSecond: pollsPerSecond },
+  };
+  const measure = async (work) => {
+    const { result, figures } = await polls.during(work, window);
+    assertCorrect('polls with images', figures);
+    return { result, figures };
   };
   const wait = (seconds) => () => sleep(seconds * 1000);
 
-  await polls(target, wait(WARM_UP_SECONDS));
-  const { figures: before } = await polls(target, wait(BURST.quietSeconds));
+  await measure(wait(WARM_UP_SECONDS));
+  const { figures: before } = await measure(wait(quietSeconds));
   const maxMibBefore = roundToTenth(peakMib(pid));
-  const { result, figures: during } = await polls(target, () => fetchConcurrently(images));
+  const { result, figures: during } = await measure(() => fetchConcurrently(images));
   const maxMib = roundToTenth(peakMib(pid));
   const bytes = await checkImages(result.responses);
   return { seconds: result.seconds, bytes, before, during, maxMibBefore, maxMib };

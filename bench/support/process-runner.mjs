@@ -10,10 +10,13 @@ import { fileURLToPath } from 'node:url';
 
 const START_TIMEOUT_MS = 10_000;
 const WINDOW_GRACE_MS = 8000;
+/** Time limit of windows that have an amount of requests instead of a duration. */
+const MAX_AMOUNT_SECONDS = 30;
 const RESPONSE_TIMEOUT_MS = 30_000;
 const TMPFS_MAGIC = 0x01021994;
 
-export const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+/** The absolute path of a file, given relative to the directory `bench`. */
+export const here = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 export const tempDir = mkdtempSync(join(tmpdir(), 'nanophoto-bench-'));
 /** Whether the temporary directory is in memory, as on some systems; writing there is cheaper than on a disk. */
 export const tempIsMemory = statfsSync(tempDir).type === TMPFS_MAGIC;
@@ -45,17 +48,18 @@ let started = 0;
  * Starts a server. Its stdout goes to a file, as with `> emulator.log`: the reader of a pipe would wake for every log
  * line and take CPU time from the measured processes.
  */
-export function spawnServer(args, { cwd, stderr = 'inherit' } = {}) {
+export function spawnServer(args, { cwd, stderr = 'inherit', ipc = [] } = {}) {
   started += 1;
   const log = join(tempDir, `stdout-${started}.log`);
   const startedMs = performance.now();
   // Append mode: only then does the file restart at offset 0 after it is truncated under its writer.
   const stdout = openSync(log, 'a');
-  const stdio = ['ignore', stdout, stderr === 'inherit' ? stderr : stdout];
+  const stdio = ['ignore', stdout, stderr === 'inherit' ? stderr : stdout, ...ipc];
   const child = adopt(spawn(process.execPath, args, { stdio, env, cwd }));
   closeSync(stdout);
   return {
     pid: child.pid,
+    child,
     startedMs,
     output: () => readFileSync(log, 'utf8'),
     /** @throws Error when the process has ended unexpectedly */
@@ -76,8 +80,8 @@ export function spawnServer(args, { cwd, stderr = 'inherit' } = {}) {
 }
 
 /** Starts a server that logs its URL, and waits for that line. */
-export async function startServer(args) {
-  const server = spawnServer(args);
+export async function startServer(args, options) {
+  const server = spawnServer(args, options);
   let url;
   while (!url) {
     server.checkAlive();
@@ -120,7 +124,8 @@ function ask(method, url, headers, body) {
 /** The body of a 2xx response. @throws Error for another status */
 export const postForText = (url, headers, body) => ask('POST', url, headers, body);
 export const post = async (url, headers, body) => JSON.parse(await ask('POST', url, headers, body));
-export const get = async (url) => JSON.parse(await ask('GET', url, {}));
+export const getText = (url) => ask('GET', url, {});
+export const get = async (url) => JSON.parse(await getText(url));
 
 /** The next message of the child. @throws Error when `name` fails or times out */
 async function next(child, name, ms) {
@@ -149,18 +154,21 @@ export function startTool(script, args = []) {
 }
 
 export function startLoadTool() {
-  const tool = startTool('load-generator.mjs');
+  const tool = startTool('tools/load-generator.mjs');
   /** Generates load for `window.seconds` and returns the results. */
-  return (window) => tool.ask(window, window.seconds * 1000 + WINDOW_GRACE_MS);
+  return (window) => tool.ask(window, (window.seconds ?? MAX_AMOUNT_SECONDS) * 1000 + WINDOW_GRACE_MS);
 }
 
-export function startPolls() {
-  const tool = startTool('polls.mjs');
-  /** Polls while `work` runs; returns the results of both. */
-  return async function polls(target, work) {
-    tool.send(target);
-    const result = await work();
-    const figures = await tool.ask('stop', WINDOW_GRACE_MS);
-    return { result, figures };
+export function startFixedRate() {
+  const tool = startTool('tools/fixed-rate.mjs');
+  return {
+    fire: (window) => tool.ask(window, window.seconds * 1000 + WINDOW_GRACE_MS),
+    /** Sends requests while `work` runs; returns the results of both. */
+    async during(work, window) {
+      tool.send(window);
+      const result = await work();
+      const figures = await tool.ask('stop', WINDOW_GRACE_MS);
+      return { result, figures };
+    },
   };
 }

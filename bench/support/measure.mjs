@@ -1,7 +1,6 @@
 // Windows of load on the servers to compare, in turns.
-
+import { round, roundToTenth } from '../report/stats.mjs';
 import { cpuSeconds, watchMemory } from './proc-stats.mjs';
-import { round, roundToTenth } from './stats.mjs';
 import { checkRunning } from './tasks.mjs';
 
 /**
@@ -63,7 +62,11 @@ export async function measureWindow(fire, { server, path, expected, mustBeNew, .
   };
 }
 
-function assertCorrect(name, { requests, non2xx, wrongLength, errors, read, wrongBodies, wrongBody, notNew = 0 }) {
+/** @throws Error when a response of the window was wrong */
+export function assertCorrect(
+  name,
+  { requests, non2xx, wrongLength, errors, read, wrongBodies, wrongBody, notNew = 0 },
+) {
   const problems = [
     requests === 0 && 'there was none',
     non2xx > 0 && `${non2xx} were not 2xx`,
