@@ -30,7 +30,7 @@ const FULL = {
   /** Rounds of images, streams, concurrent uploads and the starts of peers. */
   longRounds: 2,
   burst: { images: 200, pollsPerSecond: 200, quietSeconds: 4 },
-  streams: { count: 1000, speed: 1, openSeconds: 2, windowSeconds: 8 },
+  streams: { count: 1000, speed: 1, openSeconds: 2, windowSeconds: 5 },
   uploadRounds: 7,
   libraryStarts: 20,
   minuteSeconds: 60,
