@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { SetupError } from '../core/errors.ts';
+import { VENDOR_HOST } from '../proxy/vendor-hosts.ts';
 import {
   type Config,
   ENV_PREFIX,
@@ -11,6 +12,7 @@ import {
   toEnvVariable,
 } from '../settings/config.ts';
 import { SETTINGS } from '../settings/settings.ts';
+import type { RecordingOptions } from './exec/recording.ts';
 
 /** Subcommands that run or configure an emulator and take its settings as flags. */
 const EMULATOR_COMMANDS = ['start', 'wait', 'stop', 'env', 'exec', 'ca', 'healthcheck', 'config'] as const;
@@ -45,20 +47,33 @@ export interface ExecOptions {
   /** Prints the ledger and the verdict of every account when the program ends. */
   report: boolean;
   failOnVerdict: boolean;
+  /** Undefined: the program uses an emulator instead of the real service. */
+  recording: RecordingOptions | undefined;
 }
 
+const TIMEOUT_EXPECTS = 'a whole number from 0 to 999999999';
+const SPEND_EXPECTS = 'a whole number of credits from 0 to 999999999';
 /** Flags of one subcommand, in addition to the settings. */
 const COMMAND_FLAGS = {
   detach: { command: 'start', type: 'boolean' },
-  'timeout-ms': { command: 'wait', type: 'string' },
+  'timeout-ms': { command: 'wait', type: 'string', expects: TIMEOUT_EXPECTS },
   proxy: { command: 'env', type: 'boolean' },
   report: { command: 'exec', type: 'boolean' },
   'fail-on-verdict': { command: 'exec', type: 'boolean' },
+  record: { command: 'exec', type: 'string', expects: 'a directory' },
+  upstream: { command: 'exec', type: 'string', expects: 'the URL of the service to record' },
+  spend: { command: 'exec', type: 'string', expects: SPEND_EXPECTS },
+  'record-files': { command: 'exec', type: 'boolean' },
 } as const;
+/** Flags of `exec` that only apply to a recording. */
+const RECORDING_FLAGS = ['upstream', 'spend', 'record-files'] as const;
+/** Flags that also apply to a recording; all others are for the emulator, which does not run then. */
+const FLAGS_FOR_RECORDING: readonly string[] = ['record', ...RECORDING_FLAGS, 'port', 'log-level'];
 const DEFAULT_TIMEOUT_MS = 30_000;
-const TIMEOUT_EXPECTS = 'a whole number from 0 to 999999999';
 /** Subcommands for an emulator that is already running. */
 const ADDRESSED_COMMANDS: readonly string[] = ['wait', 'stop', 'env'];
+
+const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/;
 
 /** Defaults of `exec`: a free port, little output, no waiting for tasks, and a journal large enough for any run. */
 const EXEC_DEFAULTS: Flags = { port: '0', 'log-level': 'warn', clock: 'auto', 'journal-entries': '100000' };
@@ -158,8 +173,44 @@ function readExec(flags: Flags, env: NodeJS.ProcessEnv, command: ExecOptions['co
     throw new SetupError('--report and --fail-on-verdict need the journal; leave out --journal-entries 0.');
   }
   // A copy: later changes to our own environment are not meant for the program.
-  const exec = { command, env: { ...env }, report: report === true, failOnVerdict: failOnVerdict === true };
+  const exec = {
+    ...{ command, env: { ...env }, report: report === true, failOnVerdict: failOnVerdict === true },
+    recording: readRecording(flags, config.port),
+  };
   return { name: 'exec', env, config, exec, warnings: [] };
+}
+
+function readRecording(flags: Flags, port: number): RecordingOptions | undefined {
+  const { record, upstream, spend = '0', 'record-files': recordFiles } = flags;
+  if (record === undefined) {
+    const flag = RECORDING_FLAGS.find((name) => flags[name] !== undefined);
+    if (flag) throw new SetupError(`--${flag} needs --record and a directory for the recorded samples.`);
+    return undefined;
+  }
+  if (record === '') throw new SetupError('--record needs a value: a directory.');
+  if (upstream === undefined) {
+    throw new SetupError(`--record needs the service to record; write --upstream https://${VENDOR_HOST}.`);
+  }
+  const other = Object.keys(flags).find((name) => !FLAGS_FOR_RECORDING.includes(name));
+  if (other) throw new SetupError(`--${other} is for an emulator, which exec --record does not start; leave it out.`);
+  if (!/^\d{1,9}$/.test(String(spend))) throw new SetupError(`--spend must be ${SPEND_EXPECTS}, not "${spend}".`);
+  const url = parseUpstream(String(upstream));
+  if (Number(url.port) === port && port !== 0) {
+    throw new SetupError(`--upstream and --port name the same port; leave out --port.`);
+  }
+  return { dir: String(record), upstream: url.origin, spend: Number(spend), recordFiles: recordFiles === true };
+}
+
+/** The service receives the program's key, so a mistyped host must not be accepted. */
+function parseUpstream(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isService = url?.origin === `https://${VENDOR_HOST}`;
+  const isLocal = url !== undefined && ['http:', 'https:'].includes(url.protocol) && LOOPBACK_HOST.test(url.hostname);
+  const isPlain = url?.pathname === '/' && url.search + url.hash + url.username + url.password === '';
+  if ((isService || isLocal) && isPlain) return url;
+  throw new SetupError(
+    `--upstream must be https://${VENDOR_HOST} or the URL of a server on this machine, such as http://127.0.0.1:6266.`,
+  );
 }
 
 function parseFlags(argv: readonly string[]): { flags: Flags; positionals: string[] } {
@@ -182,7 +233,9 @@ function parseFlags(argv: readonly string[]): { flags: Flags; positionals: strin
       throw new SetupError(`Unknown flag ${flag}; nanophoto-emulator --help lists the flags.`);
     }
     const name = flag.replace(/^-+/, '');
-    const expects = name === 'timeout-ms' ? TIMEOUT_EXPECTS : SETTINGS[name as SettingName]?.expects;
+    const commandFlag: { type: string; expects?: string } | undefined =
+      COMMAND_FLAGS[name as keyof typeof COMMAND_FLAGS];
+    const expects = commandFlag?.expects ?? SETTINGS[name as SettingName]?.expects;
     throw new SetupError(expects ? `${flag} needs a value: ${expects}.` : `${flag} takes no value.`);
   }
 }

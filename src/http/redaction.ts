@@ -131,6 +131,37 @@ function buildEncodedPattern(key: string): RegExp | undefined {
 
 const escapeRegExp = (text: string) => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 
+/** Text without white space, quotation marks and angle brackets: a URL in prose, JSON or HTML is part of one. */
+const TOKEN = /[^\s"'<>]+/g;
+/** `://` or its percent-encoded form, with slashes that may be escaped as in JSON. */
+const AUTHORITY_START = /(?::|%(?:25){0,8}3a)(?:\\{0,8}\/|%(?:25){0,8}2f){2}/i;
+const AUTHORITY_END = /[/?#\\]|%(?:25){0,8}(?:2f|3f)|$/i;
+const QUERY_START = /\?|%(?:25){0,8}3f/i;
+/** A parameter that usually holds a secret, or a value so long that it may be one. */
+const SECRET_PARAMETER =
+  /(?:sig|token|cred|secret|passw|policy|key|auth|hmac|hash|jwt|session|expires)[\w.-]{0,40}(?:=|%(?:25){0,8}3d|\\{0,8}u003d)|[\w.~%+-]{20}/i;
+
+/**
+ * Replaces the queries of signed URLs, which grant access to any client that has them, and user names and passwords in URLs. The
+ * time that it takes is proportional to the length of the text.
+ */
+export const redactSignedUrls: Redact = (text) => text.replaceAll(TOKEN, redactUrls);
+
+function redactUrls(token: string): string {
+  const start = AUTHORITY_START.exec(token);
+  if (!start) return token;
+  const authorityStart = start.index + start[0].length;
+  const authorityEnd = authorityStart + token.slice(authorityStart).search(AUTHORITY_END);
+  const authority = token.slice(authorityStart, authorityEnd).replace(/^.*@/, `${REPLACEMENT}@`);
+  const rest = token.slice(authorityEnd);
+  const queryStart = QUERY_START.exec(rest);
+  const query = queryStart ? rest.slice(queryStart.index + queryStart[0].length) : '';
+  // A backslash at the end escapes the quotation mark after it.
+  const [, secret = '', end = ''] = /^(.*?)(\\*)$/s.exec(query) ?? [];
+  const keptRest = SECRET_PARAMETER.test(secret) ? rest.slice(0, rest.length - query.length) + REPLACEMENT + end : rest;
+  return token.slice(0, authorityStart) + authority + keptRest;
+}
+
 /** Copies a value and redacts every string, field name and number in it. */
 export function redactDeep<T>(value: T, redact: Redact): T {
   const walk = (one: unknown): unknown => {

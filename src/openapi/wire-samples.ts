@@ -19,9 +19,13 @@ export interface WireSample {
     requestsBefore?: number;
     submitted?: { path: string; body: Json };
     submittedBy?: 'np_another';
+    /** The request has no valid key. */
+    unauthorized?: true;
     /** The number of step changes of the submitted task before the request. */
     changes?: number;
     ended?: 'completed' | 'failed';
+    /** Tasks of a submit with several ones that have ended, by their placeholders such as `task_abc123_2`. */
+    endedTasks?: Record<string, 'completed' | 'failed'>;
     /** An error code that no request can cause, so the test injects it. */
     refusal?: string;
   };

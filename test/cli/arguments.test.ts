@@ -91,6 +91,66 @@ describe('settings of exec', () => {
       env: {},
       report: true,
       failOnVerdict: false,
+      recording: undefined,
     });
+  });
+
+  const readRecording = (...flags: string[]) =>
+    readCommand(['exec', '--record', 'dir', ...flags, '--', 'true'], {}).exec!.recording;
+
+  it('include those of a recording, which may not cost anything by default', () => {
+    expect(readRecording('--upstream', 'https://nanophoto.ai')).toEqual({
+      ...{ dir: 'dir', upstream: 'https://nanophoto.ai', spend: 0, recordFiles: false },
+    });
+    expect(readRecording('--upstream', 'http://localhost:80/', '--spend', '12', '--record-files')).toEqual({
+      ...{ dir: 'dir', upstream: 'http://localhost', spend: 12, recordFiles: true },
+    });
+  });
+
+  it.each([
+    [['--record', 'dir'], '--record needs the service to record; write --upstream https://nanophoto.ai.'],
+    [['--upstream', 'https://nanophoto.ai'], '--upstream needs --record and a directory for the recorded samples.'],
+    [['--spend', '1'], '--spend needs --record and a directory for the recorded samples.'],
+    [['--record-files'], '--record-files needs --record and a directory for the recorded samples.'],
+    [['--record'], '--record needs a value: a directory.'],
+    [['--record='], '--record needs a value: a directory.'],
+  ])('of a recording are rejected if one is missing: %s', (flags, message) => {
+    expect(readError(['exec', ...flags, '--', 'true'])).toBe(message);
+  });
+
+  it.each([
+    [['--spend', '1.5'], '--spend must be a whole number of credits from 0 to 999999999, not "1.5".'],
+    [['--clock', 'real'], '--clock is for an emulator, which exec --record does not start; leave it out.'],
+    [['--report'], '--report is for an emulator, which exec --record does not start; leave it out.'],
+  ])('of a recording are rejected if they do not fit: %s', (flags, message) => {
+    const argv = ['exec', '--record', 'dir', '--upstream', 'https://nanophoto.ai', ...flags, '--', 'true'];
+    expect(readError(argv)).toBe(message);
+  });
+
+  it.each([
+    ...[
+      'http://nanophoto.ai',
+      'https://nanophoto.al',
+      'https://nanophoto.ai.example.com',
+      'https://video.nanophoto.ai',
+    ],
+    ...[
+      'https://nanophoto.ai:8443',
+      'https://nanophoto.ai/api',
+      'https://me:secret@nanophoto.ai',
+      'http://10.0.0.1:80',
+    ],
+    ...['nanophoto.ai', 'ftp://localhost', 'http://localhost.example.com', ''],
+  ])('of a recording are rejected for another service, which would get the key: %s', (upstream) => {
+    expect(readError(['exec', '--record', 'dir', '--upstream', upstream, '--', 'true'])).toBe(
+      '--upstream must be https://nanophoto.ai or the URL of a server on this machine, such as http://127.0.0.1:6266.',
+    );
+  });
+
+  it('of a recording are rejected if the proxy would forward requests to itself', () => {
+    const flags = ['--upstream', 'http://127.0.0.1:7000', '--port', '7000'];
+    expect(readError(['exec', '--record', 'dir', ...flags, '--', 'true'])).toBe(
+      '--upstream and --port name the same port; leave out --port.',
+    );
   });
 });

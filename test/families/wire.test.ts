@@ -28,10 +28,10 @@ describe.each(families)('samples of %s', (family) => {
     });
     emulator.createAccount('np_another', { clock: { mode: 'frozen' } });
     for (let n = 0; n < (given.requestsBefore ?? 0); n++) await emulator.post(request.path, request.body, KEY);
-    const ids = given.submitted ? await submit(emulator, given.submitted, given.submittedBy) : {};
+    const ids = given.submitted ? await submit(emulator, given.submitted, given.submittedBy) : new Map();
     for (let n = 0; n < (given.changes ?? 0); n++) emulator.core.timeline.advanceToNext(account.id);
     if (given.ended === 'completed') emulator.core.timeline.advance(account.id, 86_400_000);
-    if (given.ended === 'failed') emulator.core.tasks.fail(account.id, ids.taskId!, 'GENERATION_FAILED');
+    if (given.ended === 'failed') emulator.core.tasks.fail(account.id, ids.get('task_abc123')!, 'GENERATION_FAILED');
     if (given.refusal) injectRejection(emulator, given.refusal);
 
     const answer = await emulator.send(request.method ?? 'POST', request.path, {

@@ -5,11 +5,24 @@ import { VENDOR_HOST } from '../../proxy/vendor-hosts.ts';
 export interface ProxyEnvironment {
   /** URL of the emulator. */
   url: string;
-  key: string;
+  /** Undefined: the program keeps its own key. */
+  key: string | undefined;
   /** CA bundle in PEM. */
   trustFile: string;
   /** CommonJS module that Node.js processes load first. */
   preloadFile: string;
+}
+
+/** The server that the command reaches instead of https://nanophoto.ai. */
+export interface ExecServer {
+  url: string;
+  /** Key for the command. Undefined: the command has one. */
+  key: string | undefined;
+  /** Certificate authority of the server, in PEM. */
+  certificate: string;
+  /** Reports the run on standard error. Resolves with the exit code, given that of the command. */
+  end(code: number): Promise<number>;
+  close(): Promise<void>;
 }
 
 /** The key that programs get if the seed file has no account. */
@@ -41,7 +54,7 @@ export const environmentFor = (proxy: ProxyEnvironment, env: NodeJS.ProcessEnv):
 /** Creates the variables that give a program the URL of the API and a key. */
 export const toApiVariables = ({ url, key }: Pick<ProxyEnvironment, 'url' | 'key'>) => ({
   NANOPHOTO_API_BASE_URL: url,
-  NANOPHOTO_API_KEY: key,
+  ...(key !== undefined && { NANOPHOTO_API_KEY: key }),
 });
 
 /** Creates the variables that redirect https://nanophoto.ai to the emulator, for a program with the variables `env`. */

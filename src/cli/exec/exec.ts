@@ -2,13 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Logger } from 'pino';
 import { SetupError } from '../../core/errors.ts';
 import { PRELOAD_FILE } from '../../paths.ts';
 import { openEmulator } from '../../server/emulator.ts';
 import { createLogger } from '../../server/logger.ts';
 import type { Config } from '../../settings/config.ts';
 import type { ExecOptions } from '../arguments.ts';
-import { buildCaBundle, environmentFor, FALLBACK_KEY } from './environment.ts';
+import { buildCaBundle, type ExecServer, environmentFor, FALLBACK_KEY } from './environment.ts';
 import { createReport } from './report.ts';
 
 const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
@@ -17,37 +18,61 @@ const TERMINAL_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
 const FINDINGS_EXIT_CODE = 1;
 
 /**
- * Runs a command with an emulator of its own, in an environment that redirects https://nanophoto.ai to the emulator.
- * Resolves with the exit code for this process: the command's own, or 128 plus the number of the signal that ended it.
+ * Runs a command in an environment that redirects https://nanophoto.ai to an emulator of its own, or to a proxy that
+ * records the real service. Resolves with the exit code for this process: the command's own, or 128 plus the number of
+ * the signal that ended it.
  *
  * @throws SetupError when the command cannot be started
  */
 export async function exec(config: Config, options: ExecOptions): Promise<number> {
-  const { command, env, report, failOnVerdict } = options;
+  const { command, env } = options;
   // The reader of our output may be gone; the exit code of the command must survive that.
   process.stderr.on('error', () => {});
   const signals = forwardSignals();
   const { logger, flush } = await createLogger({ ...config, to: 'stderr' });
-  const emulator = await openEmulator(config, logger);
   let dir: string | undefined;
+  let server: ExecServer | undefined;
   try {
-    const url = toLoopback(await emulator.listen());
-    const { certificate } = await emulator.authority();
+    server = await startServer(config, options, logger);
+    const { url, key, certificate } = server;
     dir = makeTempDir();
     const trustFile = join(dir, 'trusted.pem');
     writeFileSync(trustFile, buildCaBundle(certificate, env));
-    const key = emulator.firstKey ?? FALLBACK_KEY;
     const proxyEnvironment = { url, key, trustFile, preloadFile: PRELOAD_FILE };
     const code = await runCommand(command, environmentFor(proxyEnvironment, env), signals);
-    if (!report && !failOnVerdict) return code;
-    const { text, findingCount } = await createReport(emulator.app, config.adminToken);
-    if (report || findingCount > 0) process.stderr.write(`\n${text}\n`);
-    return code === 0 && findingCount > 0 && failOnVerdict ? FINDINGS_EXIT_CODE : code;
+    return await server.end(code);
   } finally {
-    await emulator.close();
+    await server?.close();
     if (dir) rmSync(dir, { recursive: true, force: true });
     await flush();
     signals.stop();
+  }
+}
+
+async function startServer(config: Config, options: ExecOptions, logger: Logger): Promise<ExecServer> {
+  const { env, recording, report, failOnVerdict } = options;
+  if (recording) {
+    // Imported on demand, as its packages would slow down the start of the emulator.
+    const { startRecordingServer } = await import('./recording.ts');
+    return startRecordingServer(recording, config, env, logger);
+  }
+  const emulator = await openEmulator(config, logger);
+  try {
+    return {
+      url: toLoopback(await emulator.listen()),
+      key: emulator.firstKey ?? FALLBACK_KEY,
+      certificate: (await emulator.authority()).certificate,
+      async end(code) {
+        if (!report && !failOnVerdict) return code;
+        const { text, findingCount } = await createReport(emulator.app, config.adminToken);
+        if (report || findingCount > 0) process.stderr.write(`\n${text}\n`);
+        return code === 0 && findingCount > 0 && failOnVerdict ? FINDINGS_EXIT_CODE : code;
+      },
+      close: emulator.close,
+    };
+  } catch (error) {
+    await emulator.close();
+    throw error;
   }
 }
 

@@ -4,6 +4,8 @@ import type { Case, CaseContext } from '../case-context.ts';
 import { excerpt, Mismatch, Skipped } from '../case-errors.ts';
 import { extractIds, type Ids, normalizeToSample, substituteValues } from '../recordings/sample-matching.ts';
 
+const SECOND_MS = 1000;
+
 /** One case for each sample: it sends the request and compares the response. */
 export const sampleCases = (samples: readonly WireSample[]): Case[] =>
   samples.flatMap((sample) => {
@@ -24,7 +26,7 @@ export const sampleCases = (samples: readonly WireSample[]): Case[] =>
   });
 
 async function replay(context: CaseContext, { given = {}, request, response }: WireSample): Promise<void> {
-  const { credits, requestsBefore, refusal } = given;
+  const { credits, requestsBefore, refusal, unauthorized } = given;
   const key = await context.getKey({
     ...(credits !== undefined && { credits }),
     ...(requestsBefore !== undefined && { rateLimit: requestsBefore }),
@@ -37,7 +39,8 @@ async function replay(context: CaseContext, { given = {}, request, response }: W
   const ids = await prepareTask(context, key, given);
   const body = substituteValues(request.body, ids, context.getFourSecondVideo);
   const { method = 'POST', text } = request;
-  const send = () => context.call(request.path, body, { key, method, ...(text !== undefined && { text }) });
+  const sender = unauthorized ? null : key;
+  const send = () => context.call(request.path, body, { key: sender, method, ...(text !== undefined && { text }) });
   const actual = given.ended === 'completed' ? await context.pollUntilDone(key, send) : await send();
 
   context.validator.assert(method, request.path, actual);
@@ -57,14 +60,21 @@ async function replay(context: CaseContext, { given = {}, request, response }: W
 
 /** Submits the task of a sample and brings it into the state that the sample starts from. */
 async function prepareTask(context: CaseContext, key: string, given: NonNullable<WireSample['given']>): Promise<Ids> {
-  const { submitted: submission, submittedBy, changes, ended } = given;
-  if (!submission) return {};
+  const { submitted: submission, submittedBy, changes = 0, ended, endedTasks = {} } = given;
+  if (!submission) return new Map();
   if (submittedBy && !context.isControlled) throw new Skipped('needs a second account');
   const owner = submittedBy ? await context.getKey() : key;
   const ids = extractIds((await context.call(submission.path, submission.body, { key: owner })).text);
-  if (!changes && ended !== 'failed') return ids;
+  const placeholders = [...ids.keys()].filter((placeholder) => placeholder.startsWith('task_'));
+  const endings = ended === 'failed' ? placeholders.map((one) => [one, ended] as const) : Object.entries(endedTasks);
+  if (changes === 0 && endings.length === 0) return ids;
   const account = context.requireAccountControl(owner, 'needs the control plane to advance the task or to let it fail');
-  for (let n = 0; n < (changes ?? 0); n++) await account.clock.advanceToNext();
-  if (ended === 'failed') await account.tasks.fail(ids.taskId ?? '');
+  for (let n = 0; n < changes; n++) await account.clock.advanceToNext();
+  // A generation takes time.
+  if (endings.length > 0) await account.clock.advance(SECOND_MS);
+  for (const [placeholder, outcome] of endings) {
+    const id = ids.get(placeholder) ?? '';
+    await (outcome === 'failed' ? account.tasks.fail(id) : account.tasks.complete(id));
+  }
   return ids;
 }

@@ -5,7 +5,7 @@ import { excerpt, Mismatch } from '../case-errors.ts';
 import type { ContractValidator } from '../contract-validator.ts';
 import type { CaseOutcome } from '../runner.ts';
 import type { RecordedSample } from './exchange-log.ts';
-import { isVolatileMatch } from './sample-matching.ts';
+import { getOwn, isVolatileMatch } from './sample-matching.ts';
 
 /** A recorded exchange next to the contract and the emulator. */
 export interface DriftRow {
@@ -133,8 +133,6 @@ function firstDifference(recorded: Json, emulated: Json, path = '', name = ''): 
   return Object.keys(recorded).join() === Object.keys(emulated).join() ? undefined : { path, isOrder: true };
 }
 
-/** Not inherited: a recording may have fields with names such as `constructor`. */
-const getOwn = (value: Json, field: string): Json => (Object.hasOwn(value, field) ? value[field] : undefined);
 const isContainer = (value: Json) => typeof value === 'object' && value !== null;
 
 export interface DriftReport {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createRedactor, redactDeep } from '../../http/redaction.ts';
+import { createRedactor, redactDeep, redactSignedUrls } from '../../http/redaction.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import type { WireSample } from '../../openapi/wire-samples.ts';
 import { isInProgress } from '../assertions.ts';
@@ -15,10 +15,28 @@ export type RecordedSample = Omit<WireSample, 'id'> & { recordedAt: string; case
 
 export type ExchangeLog = ReturnType<typeof createExchangeLog>;
 
+export type SampleConverter = ReturnType<typeof createSampleConverter>;
+
 /**
- * Converts exchanges to samples, case by case. It removes keys, and replaces uploads with their size.
+ * Returns a function that converts an exchange with the server at `url` to the name, source, request and response of a
+ * sample. It redacts keys and signed URLs, and replaces uploads with their size.
+ */
+export function createSampleConverter(url: string, getFourSecondVideo: () => Buffer) {
+  const { origin, pathname } = new URL(url);
+  const source = `Recorded from ${(origin + pathname).replace(/\/+$/, '')}`;
+  const fourSecondUpload = getFourSecondVideo().toString('base64');
+  return (exchange: Exchange, name: string, keys: Iterable<string>) => {
+    const sample = { name, source, request: toSampleRequest(exchange), response: toSampleResponse(exchange) };
+    const redactKeys = createRedactor(keys);
+    const withoutUploads = replaceUploads(sample, exchange.requestBody, fourSecondUpload);
+    return redactDeep(withoutUploads, (text) => redactSignedUrls(redactKeys(text)));
+  };
+}
+
+/**
+ * Converts exchanges to samples, case by case.
  *
- * @param options.keys Keys to remove in addition to those that the requests use.
+ * @param options.keys Keys to redact in addition to those that the requests use.
  */
 export function createExchangeLog(options: {
   url: string;
@@ -26,11 +44,8 @@ export function createExchangeLog(options: {
   nowMs: () => number;
   getFourSecondVideo: () => Buffer;
 }) {
-  const { url, nowMs } = options;
+  const toSample = createSampleConverter(options.url, options.getFourSecondVideo);
   const cases = new Map<string, { count: number; lastPoll: string | undefined; keys: Set<string> }>();
-  const { origin, pathname } = new URL(url);
-  const source = `Recorded from ${(origin + pathname).replace(/\/+$/, '')}`;
-  const fourSecondUpload = options.getFourSecondVideo().toString('base64');
 
   return {
     /**
@@ -44,20 +59,11 @@ export function createExchangeLog(options: {
       const digest = getRequestDigest(exchange);
       const lastPoll = isInProgress(exchange.response) ? digest : undefined;
       cases.set(id, { ...known, count: known.count + (known.lastPoll === digest ? 0 : 1), lastPoll });
-      const sample = {
-        name,
-        source,
-        request: toSampleRequest(exchange),
-        response: toSampleResponse(exchange),
-      };
-      const { request, response, ...metadata } = redactDeep(
-        replaceUploads(sample, exchange.requestBody, fourSecondUpload),
-        createRedactor(known.keys),
-      );
+      const { request, response, ...metadata } = toSample(exchange, name, known.keys);
       return {
         ...metadata,
         provenance,
-        recordedAt: new Date(nowMs()).toISOString(),
+        recordedAt: new Date(options.nowMs()).toISOString(),
         case: id,
         exchange: cases.get(id)!.count,
         request,
@@ -68,7 +74,7 @@ export function createExchangeLog(options: {
 }
 
 /** Identifies equal requests. Keeping whole exchanges would add up: bodies and responses can be large. */
-const getRequestDigest = ({ method, path, requestBody }: Exchange) =>
+export const getRequestDigest = ({ method, path, requestBody }: Exchange) =>
   createHash('sha256')
     .update(JSON.stringify([method, path, requestBody]))
     .digest('base64');

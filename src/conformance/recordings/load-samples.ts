@@ -5,7 +5,7 @@ import { SetupError } from '../../core/errors.ts';
 import { readTextFile } from '../../core/files.ts';
 import { parseWireSample, type WireSample } from '../../openapi/wire-samples.ts';
 
-const LIMITS = {
+export const SAMPLE_LIMITS = {
   /** All samples together: recorded responses have at most half a megabyte, and recorded requests contain no uploads. */
   bytes: 32 * 1024 * 1024,
   /** Files and directories. A recording of all cases has about a thousand. */
@@ -20,7 +20,7 @@ const LIMITS = {
  *
  * @throws SetupError when a file cannot be read or is not a sample
  */
-export function loadSamples(path: string, limits = LIMITS): WireSample[] {
+export function loadSamples(path: string, limits = SAMPLE_LIMITS): WireSample[] {
   const files = withReadErrors(path, () => statSync(path)).isDirectory()
     ? listJsonFiles(path, limits.entries).map((file) => [file, relative(path, file).slice(0, -'.json'.length)] as const)
     : [[path, basename(path, '.json')] as const];
@@ -91,7 +91,8 @@ const getSortKey = ({ id, case: caseId = id, exchange = 1 }: WireSample) =>
 /** Fields that reports print; each may be absent, or a text of one line. */
 const DISPLAYED_FIELDS = ['id', 'name', 'source', 'recordedAt', 'case'] as const;
 
-function findValidationError(sample: Partial<WireSample>): string | undefined {
+/** Describes why `drift` and `import` reject a sample. Undefined: they accept it. */
+export function findValidationError(sample: Partial<WireSample>): string | undefined {
   const { request, response, given, exchange } = sample;
   const invalidField = DISPLAYED_FIELDS.find((field) => !isSingleLineText(sample[field]));
   if (invalidField) return `has ${invalidField} that is not a text of one line`;
@@ -109,7 +110,7 @@ function findValidationError(sample: Partial<WireSample>): string | undefined {
 }
 
 /** Whether `drift` may send a request to this path. It must not reach the control plane or another host. */
-const isApiPath = (path: unknown) => typeof path === 'string' && /^\/api\/[\w/-]{1,200}$/.test(path);
+export const isApiPath = (path: unknown) => typeof path === 'string' && /^\/api\/[\w/-]{1,200}$/.test(path);
 const isMethod = (method: unknown) => typeof method === 'string' && /^[A-Z]{1,20}$/.test(method);
 const isCount = (value: unknown) => Number.isInteger(value) && (value as number) >= 0;
 

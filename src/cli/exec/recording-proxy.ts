@@ -1,0 +1,312 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { pipeline } from 'node:stream/promises';
+import type { Logger } from 'pino';
+import type { Dispatcher } from 'undici';
+import { parseBody } from '../../conformance/http-client.ts';
+import type { ResultRecording, RunRecorder } from '../../conformance/recordings/run-recorder.ts';
+import { SetupError } from '../../core/errors.ts';
+import { AbortController, TextDecoder } from '../../core/globals.ts';
+import type { Clock } from '../../core/time/clock.ts';
+import { renderError } from '../../http/pipeline/error-table.ts';
+import type { Authority } from '../../proxy/certificate-authority.ts';
+import { createConnectProxy } from '../../proxy/connect-proxy.ts';
+import { isVendorHost, VENDOR_HOST } from '../../proxy/vendor-hosts.ts';
+import { lingerAndClose } from '../../server/lingering-close.ts';
+import { rawErrorResponse } from '../../server/node-http.ts';
+import type { SpendBudget } from './spend-budget.ts';
+import { createUpstream, isNotConnected, toClientHeaders } from './upstream.ts';
+
+/** More than an upload of the largest video has in base64. */
+const MAX_REQUEST_BYTES = 192 * 1024 * 1024;
+/** The longest text in the contract has a few kilobytes. */
+const MAX_API_RESPONSE_BYTES = 512 * 1024;
+const MAX_FILE_BYTES = 1024 * 1024 * 1024;
+/** The service removes watermarks and writes texts while the request waits. */
+const RESPONSE_TIMEOUT_MS = 300_000;
+
+const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)(.*)$/i;
+const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/i;
+
+export interface RecordingProxyOptions {
+  /** URL of the service. */
+  url: string;
+  port: number;
+  recorder: RunRecorder;
+  budget: SpendBudget;
+  /** Whether result files are kept. */
+  recordFiles: boolean;
+  authority: Authority;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** The response of the service is not usable; the message is the reason. */
+class UnusableResponse extends Error {}
+/** The client has closed its connection. */
+class ClientGone extends Error {}
+
+interface Target {
+  /** One of the vendor's hosts. */
+  host: string;
+  /** With the query. */
+  path: string;
+}
+
+/**
+ * Starts a proxy on this machine that forwards requests for the vendor's hosts to the real service and records the
+ * exchanges. All other requests get 403. Resolves when the proxy listens.
+ *
+ * @throws SetupError when the port is not available
+ */
+export async function startRecordingProxy(options: RecordingProxyOptions) {
+  const { recorder, budget, clock, logger, authority } = options;
+  const upstream = createUpstream(options.url);
+  const pending = new Set<Promise<void>>();
+  const server = createServer({ keepAliveTimeout: 60_000, requireHostHeader: false }, (request, response) => {
+    const handled = handle(request, response)
+      .catch((error) => {
+        if (!(error instanceof ClientGone)) logger.error({ err: error }, 'a request could not be recorded');
+        response.destroy();
+      })
+      .finally(() => pending.delete(handled));
+    pending.add(handled);
+  });
+  const connectProxy = createConnectProxy({
+    server,
+    connections: {
+      serve: (socket) => void server.emit('connection', socket),
+      admit: () => true,
+      protect: () => {},
+      end: (socket, response) => lingerAndClose(socket, clock, response),
+      afterResponses: (_socket, head, callback) => callback(head),
+    },
+    authority: async () => authority,
+    clock,
+    refusalResponse: rawErrorResponse('PROXY_REFUSED'),
+    failureResponse: rawErrorResponse('AUTHORITY_FAILED'),
+    onRefused: (target) => logger.warn({ method: 'CONNECT', path: target, status: 403 }, 'refused'),
+    onError: (error) => logger.error({ err: error }, 'TLS setup of a connection failed'),
+  });
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const target = readTarget(request);
+    if (!target) {
+      logger.warn({ method: request.method, status: 403 }, 'refused');
+      return sendError(response, renderError('PROXY_REFUSED'));
+    }
+    const body = await readRequestBody(request);
+    if (body === undefined) return sendError(response, renderError('BODY_TOO_LARGE'));
+    recorder.addCredentials(request.headers);
+    const method = request.method ?? 'GET';
+    const [path = ''] = target.path.split('?', 1);
+    const text = new TextDecoder().decode(body);
+    const parsed = body.length === 0 ? undefined : parseBody(text);
+    const refund = budget.reserve(method, path, parsed);
+    if (typeof refund === 'string') {
+      const error = `The recording stopped this request: ${refund}. Nothing was sent.`;
+      return sendError(response, toVendorError(402, 'SPEND_LIMIT_REACHED', error));
+    }
+    const isRawText = parsed === undefined;
+    const requestBody = body.length === 0 ? undefined : (parsed ?? text);
+    await forward({ request, response, target, body, refund }, (status, headers, responseText) => {
+      const parsedResponse = parseBody(responseText);
+      const recordedResponse = { status, headers, text: responseText, body: parsedResponse };
+      recorder.add({
+        ...{ method, path, requestBody, isRawText, key: null },
+        response: { ...recordedResponse, isWhole: true, isCut: false },
+      });
+    });
+  }
+
+  interface Forwarding {
+    request: IncomingMessage;
+    response: ServerResponse;
+    target: Target;
+    body: Buffer;
+    /** Reverts the reservation of the price. */
+    refund: () => void;
+  }
+
+  async function forward(
+    { request, response, target, body, refund }: Forwarding,
+    record: (status: number, headers: Headers, text: string) => void,
+  ): Promise<void> {
+    const isApi = target.path.startsWith('/api/');
+    const abort = new AbortController();
+    response.once('close', () => abort.abort(new ClientGone()));
+    const cancelTimeout = clock.after(RESPONSE_TIMEOUT_MS, () =>
+      abort.abort(new UnusableResponse(`it did not end within ${RESPONSE_TIMEOUT_MS / 1000} s`)),
+    );
+    const { method = 'GET', headers } = request;
+    try {
+      const received = await upstream.send({ ...target, method, headers, body, signal: abort.signal });
+      if (received.statusCode >= 400 && received.statusCode < 500) refund();
+      if (!isApi) {
+        // Files may take longer; the pauses in them are limited.
+        cancelTimeout();
+        const isFile = options.recordFiles && method === 'GET' && received.statusCode === 200;
+        const file = isFile ? recorder.createFile(target.host, target.path.split('?', 1)[0]!) : undefined;
+        return await sendFile(received, response, file);
+      }
+      assertPlain(received);
+      const text = isJson(received) ? await sendJson(received, response) : await sendStream(received, response);
+      record(received.statusCode, toHeaders(received), text);
+    } catch (thrown) {
+      const error = getFirstError(thrown);
+      if (isNotConnected(error)) refund();
+      if (error instanceof ClientGone || isPrematureClose(error)) return;
+      fail(error);
+    } finally {
+      cancelTimeout();
+    }
+
+    function fail(error: unknown): void {
+      const reason = (error as Error).message;
+      const failure = toVendorError(502, 'UPSTREAM_FAILED', `${options.url} gave no usable response: ${reason}`);
+      logger.warn({ method, path: target.path.split('?', 1)[0], status: 502, reason }, 'the service failed');
+      if (isApi) {
+        record(502, new Headers({ 'content-type': 'application/json' }), JSON.stringify(failure.body));
+      }
+      if (response.headersSent) response.destroy();
+      else sendError(response, failure);
+    }
+  }
+
+  server.listen(options.port, '127.0.0.1');
+  await once(server, 'listening').catch((cause) => {
+    throw new SetupError(`Port ${options.port} is not available; choose another with --port (0 picks a free one).`, {
+      cause,
+    });
+  });
+
+  let closed: Promise<void> | undefined;
+  async function close(): Promise<void> {
+    connectProxy.close();
+    server.close();
+    server.closeAllConnections();
+    await Promise.all(pending);
+    await upstream.close();
+  }
+
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    /** Closes all connections. Resolves when the last sample is written. */
+    close: () => (closed ??= close()),
+  };
+}
+
+/** Returns the vendor's host and the path of a request. Undefined: it is for another host. */
+function readTarget({ url = '', headers }: IncomingMessage): Target | undefined {
+  const [, authority, rest = ''] = ABSOLUTE_FORM.exec(url) ?? [];
+  const name = (authority ?? headers.host ?? '').replace(/:\d{1,5}$/, '').toLowerCase();
+  const path = authority === undefined ? url : rest.replace(/^(?!\/)/, '/');
+  if (!path.startsWith('/')) return undefined;
+  if (isVendorHost(name)) return { host: name, path };
+  // The program uses the base URL that it got in its environment.
+  return LOOPBACK_NAME.test(name) ? { host: VENDOR_HOST, path } : undefined;
+}
+
+/** Reads a body. Undefined: it is too large. @throws ClientGone when it does not arrive completely */
+async function readRequestBody(request: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      bytes += chunk.length;
+      if (bytes > MAX_REQUEST_BYTES) return undefined;
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    throw new ClientGone('the connection was closed in the middle of a request', { cause });
+  }
+  return Buffer.concat(chunks);
+}
+
+const toVendorError = (status: number, errorCode: string, error: string) => ({
+  status,
+  body: { success: false, error, errorCode } as Record<string, unknown>,
+});
+
+function sendError(response: ServerResponse, { status, body }: { status: number; body: Record<string, unknown> }) {
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+    // The body of a request that is too large has not been read.
+    ...(!response.req.complete && { connection: 'close' }),
+  });
+  response.end(text);
+}
+
+/** @throws UnusableResponse for a redirect or a compressed response */
+function assertPlain({ statusCode, headers, body }: Dispatcher.ResponseData): void {
+  const { location, 'content-encoding': encoding = 'identity' } = headers;
+  const isRedirect = statusCode >= 300 && statusCode < 400 && location !== undefined;
+  if (!isRedirect && encoding === 'identity') return;
+  body.on('error', () => {}).destroy();
+  const [target] = String(location).split('?', 1);
+  throw new UnusableResponse(isRedirect ? `it redirects to ${target}` : `it is compressed with ${encoding}`);
+}
+
+const isJson = ({ headers }: Dispatcher.ResponseData) => /^application\/json\b/i.test(String(headers['content-type']));
+
+const toHeaders = ({ headers }: Dispatcher.ResponseData) =>
+  new Headers(Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)]));
+
+/** Limits a body, and passes each chunk to `onChunk` on its way. @throws UnusableResponse when it is too long */
+async function* limit(body: AsyncIterable<Buffer>, maxBytes: number, onChunk: (chunk: Buffer) => void) {
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new UnusableResponse(`it has more than ${maxBytes} bytes`);
+    onChunk(chunk);
+    yield chunk;
+  }
+}
+
+/** Sends JSON when it has arrived completely: until then, the client can still get an error. Returns the text. */
+async function sendJson(received: Dispatcher.ResponseData, response: ServerResponse): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of limit(received.body, MAX_API_RESPONSE_BYTES, () => {})) chunks.push(chunk);
+  const bytes = Buffer.concat(chunks);
+  response.writeHead(received.statusCode, toClientHeaders(received.headers)).end(bytes);
+  return new TextDecoder().decode(bytes);
+}
+
+/** Passes a text on as it arrives. Returns the text. */
+async function sendStream(received: Dispatcher.ResponseData, response: ServerResponse): Promise<string> {
+  const chunks: Buffer[] = [];
+  response.writeHead(received.statusCode, toClientHeaders(received.headers)).flushHeaders();
+  await pipeline(
+    limit(received.body, MAX_API_RESPONSE_BYTES, (chunk) => chunks.push(chunk)),
+    response,
+  );
+  return new TextDecoder().decode(Buffer.concat(chunks));
+}
+
+/** Passes a file on as it arrives. */
+async function sendFile(
+  received: Dispatcher.ResponseData,
+  response: ServerResponse,
+  file: ResultRecording | undefined,
+) {
+  let isWhole = false;
+  try {
+    response.writeHead(received.statusCode, toClientHeaders(received.headers)).flushHeaders();
+    await pipeline(
+      limit(received.body, MAX_FILE_BYTES, (chunk) => file?.write(chunk)),
+      response,
+    );
+    isWhole = true;
+  } finally {
+    file?.end(isWhole);
+  }
+}
+
+/** Several errors are thrown as one without a message: the client has gone and so on, or no address can be reached. */
+const getFirstError = (error: unknown): unknown => (error as { errors?: unknown[] }).errors?.[0] ?? error;
+
+/** Whether `pipeline` failed because the client has closed the connection. */
+const isPrematureClose = (error: unknown) => (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE';

@@ -1,0 +1,291 @@
+import { accessSync, closeSync, constants, existsSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { makeDir } from '../../core/files.ts';
+import { createRedactor, redactDeep, redactSignedUrls } from '../../http/redaction.ts';
+import type { Json } from '../../openapi/json-schema.ts';
+import { parseWireSample, type WireSample } from '../../openapi/wire-samples.ts';
+import { isInProgress } from '../assertions.ts';
+import type { Exchange } from '../case-context.ts';
+import type { ContractValidator } from '../contract-validator.ts';
+import { createSampleConverter, getRequestDigest } from './exchange-log.ts';
+import { findValidationError, isApiPath, SAMPLE_LIMITS } from './load-samples.ts';
+import { withWriteErrors } from './recorder.ts';
+import { extractIds, type Ids } from './sample-matching.ts';
+
+const LIMITS = {
+  /** Samples of one run. `drift` repeats up to three requests for each. */
+  samples: 3000,
+  /** All samples of one run together. */
+  bytes: SAMPLE_LIMITS.bytes,
+  /** Different credentials of one run. Each makes redacting slower. */
+  credentials: 100,
+  /** Result files of one run. */
+  files: 1000,
+};
+/** Tasks whose submit is kept for the samples of their polls. */
+const MAX_SUBMITS = 1000;
+/** A submit with a longer body, after uploads are replaced, is not kept. */
+const MAX_SUBMIT_CHARACTERS = 16_384;
+const MAX_IDS_PER_SUBMIT = 100;
+/** A shorter id could be part of unrelated text. */
+const MIN_ID_LENGTH = 6;
+/** Cookies and unknown credentials that are shorter would match unrelated text. */
+const MIN_CREDENTIAL_LENGTH = 8;
+const CREDENTIAL_HEADER = /auth|key|token|secret|cookie|session/i;
+
+/** A request that created tasks. */
+interface Submit {
+  submitted: Required<NonNullable<WireSample['given']>>['submitted'];
+  ids: Ids;
+}
+
+/** A result file that is being written. */
+export interface ResultRecording {
+  write(chunk: Uint8Array): void;
+  /** Closes the file, and removes it if it is not whole. */
+  end(isWhole: boolean): void;
+}
+
+export type RunRecorder = ReturnType<typeof createRunRecorder>;
+
+export interface RunRecorderOptions {
+  dir: string;
+  /** URL of the service. */
+  url: string;
+  /** Credentials to redact in addition to those that requests use. */
+  credentials: readonly string[];
+  nowMs: () => number;
+  getFourSecondVideo: () => Buffer;
+  validator: ContractValidator;
+  /** The project's own samples, which show the steps of tasks. */
+  documented: readonly WireSample[];
+  /** Called once when a limit is reached, or a file cannot be written. */
+  onIncomplete: (reason: string) => void;
+  limits?: typeof LIMITS;
+}
+
+/**
+ * Records the exchanges of a program with the real service as samples, which `drift` can replay one by one: the sample of
+ * a poll contains the submit of its task. It never overwrites a file of another run.
+ *
+ * @throws SetupError when the directory is not writable
+ */
+export function createRunRecorder(options: RunRecorderOptions) {
+  const { dir, nowMs, validator, documented, onIncomplete, limits = LIMITS } = options;
+  withWriteErrors(dir, () => {
+    makeDir(resolve(dir), 0o777);
+    accessSync(dir, constants.W_OK | constants.X_OK);
+  });
+  const toSample = createSampleConverter(options.url, options.getFourSecondVideo);
+  const credentials = new Set(options.credentials);
+  /** By task id and generation id, the oldest first. */
+  const submits = new Map<string, Submit>();
+  /** Samples of polls whose task was in progress. */
+  const steps = new Map<string, { file: string; size: number }>();
+  let sampleCount = 0;
+  let fileCount = 0;
+  let bytes = 0;
+  let incompleteReason: string | undefined;
+
+  function endRecording(reason: string): void {
+    if (incompleteReason !== undefined) return;
+    incompleteReason = reason;
+    onIncomplete(reason);
+  }
+
+  /** Describes the state in which the emulator responds as the service did. */
+  function describeGiven({ path, response }: Exchange, submit: Submit | undefined): WireSample['given'] {
+    const { status, body } = response;
+    if (status === 401) return { unauthorized: true };
+    if (status === 402) return { credits: 0 };
+    if (status === 429) return { requestsBefore: 1 };
+    const refusal = status >= 500 && isDocumentedCode(path, body?.errorCode) && { refusal: body.errorCode };
+    if (!submit) return refusal || undefined;
+    const { submitted } = submit;
+    const endedTasks = findEndedTasks(body, submit.ids);
+    const outcomes = new Set(Object.values(endedTasks));
+    if (isInProgress(response) ? outcomes.size > 0 : outcomes.size > 1) return { submitted, endedTasks };
+    if (hasEnded(body)) return { submitted, ended: body.status };
+    if (status === 403) return { submitted, submittedBy: 'np_another' };
+    return { submitted, ...refusal, ...(isInProgress(response) && findChanges(path, body)) };
+  }
+
+  const isDocumentedCode = (path: string, code: unknown) =>
+    typeof code === 'string' && validator.operationOf(path) !== undefined && validator.hasErrorCode(path, code);
+
+  /** Returns the number of step changes after which the project's samples show this step. */
+  function findChanges(path: string, { status, progress }: Json): { changes: number } | undefined {
+    const changes = documented.find(({ request, response: { body } }) => {
+      const isSameStep = typeof progress !== 'string' || body?.progress === progress;
+      return request.path === path && body?.status === status && isSameStep;
+    })?.given?.changes;
+    return changes === undefined ? undefined : { changes };
+  }
+
+  /** Finds the submit of the task that a request names. */
+  const findSubmit = (body: Json): Submit | undefined =>
+    [...extractIds(JSON.stringify(body) ?? '').values()].map((id) => submits.get(id)).find(Boolean);
+
+  /** Remembers the request that created the tasks of a response. */
+  function noteSubmit({ path, response }: Exchange, { body }: WireSample['request']): Submit | undefined {
+    if (response.status !== 200 || validator.operationOf(path) === undefined) return undefined;
+    const ids = extractIds(response.text);
+    const submit = { submitted: { path, body }, ids };
+    if ([...ids.values()].some((id) => id.length < MIN_ID_LENGTH)) return undefined;
+    if (ids.size > MAX_IDS_PER_SUBMIT || JSON.stringify(body).length > MAX_SUBMIT_CHARACTERS) return undefined;
+    for (const id of ids.values()) {
+      if (submits.size >= MAX_SUBMITS) submits.delete(submits.keys().next().value!);
+      submits.set(id, submit);
+    }
+    return submit;
+  }
+
+  function addSample(exchange: Exchange): void {
+    const { method, path, response } = exchange;
+    const { errorCode } = response.body ?? {};
+    const isCode = typeof errorCode === 'string' && /^\w{1,100}$/.test(errorCode);
+    const outcome = isCode ? `${response.status} ${errorCode}` : response.status;
+    const converted = toSample(exchange, `${method} ${path} gets ${outcome}`, credentials);
+    const polled = findSubmit(exchange.requestBody);
+    const given = describeGiven(exchange, polled);
+    const submit =
+      polled ?? (converted.request.body === undefined ? undefined : noteSubmit(exchange, converted.request));
+    const { name, source, ...wire } = converted;
+    const { request, response: recordedResponse } = replaceIds(wire, submit?.ids);
+    const recordedAt = new Date(nowMs()).toISOString();
+    const sample = {
+      ...{ name, source, provenance: 'observed', recordedAt, ...(given && { given }), request },
+      response: recordedResponse,
+    };
+    const text = `${JSON.stringify(sample, null, 2)}\n`;
+    if (!isLoadable(text)) return;
+    const step = getStep(exchange);
+    const previous = step === undefined ? undefined : steps.get(step);
+    const size = Buffer.byteLength(text) - (previous?.size ?? 0);
+    if (bytes + size > limits.bytes) {
+      endRecording(`the samples of this run have reached the limit of ${limits.bytes} bytes`);
+    } else if (!previous && sampleCount >= limits.samples) {
+      endRecording(`this run has reached the limit of ${limits.samples} samples`);
+    } else {
+      bytes += size;
+      if (!previous) sampleCount += 1;
+      const fileName = `${recordedAt.replaceAll(':', '')}-${String(sampleCount).padStart(4, '0')}.json`;
+      const file = previous?.file ?? join(dir, request.path.slice('/api/'.length), fileName);
+      makeDir(resolve(dirname(file)), 0o777);
+      writeFileSync(file, text, { flag: previous ? 'w' : 'wx' });
+      if (step !== undefined) steps.set(step, { file, size: size + (previous?.size ?? 0) });
+    }
+  }
+
+  return {
+    /** Adds the credentials of a request to those that are redacted. */
+    addCredentials(headers: NodeJS.Dict<string | string[]>): void {
+      for (const credential of findCredentials(headers)) {
+        if (credentials.has(credential)) continue;
+        if (credentials.size >= limits.credentials) {
+          endRecording(`this run has used more than ${limits.credentials} different credentials`);
+          return;
+        }
+        credentials.add(credential);
+      }
+    },
+    /** Writes a sample. An exchange that cannot be replayed, such as one outside of /api/, is not recorded. */
+    add(exchange: Exchange): void {
+      if (incompleteReason !== undefined || !isApiPath(exchange.path)) return;
+      try {
+        addSample(exchange);
+      } catch (error) {
+        endRecording(`a sample cannot be written: ${(error as Error).message}`);
+      }
+    },
+    /** Creates the file of a result. Undefined: it exists already, or the limit of files is reached. */
+    createFile(host: string, path: string): ResultRecording | undefined {
+      if (incompleteReason !== undefined) return undefined;
+      if (fileCount >= limits.files) {
+        endRecording(`this run has reached the limit of ${limits.files} files`);
+        return undefined;
+      }
+      const redact = createRedactor(credentials);
+      const segments = [host, ...redactSignedUrls(redact(path)).split('/')]
+        .map((segment) => segment.replaceAll(/[^\w.-]/g, '_').slice(-100))
+        .filter((segment) => !/^\.*$/.test(segment))
+        .slice(-8);
+      // `drift` reads all files that end in .json as samples.
+      const file = join(dir, 'files', ...segments).replace(/\.json$/i, '.json.txt');
+      if (existsSync(file)) return undefined;
+      try {
+        makeDir(resolve(dirname(file)), 0o777);
+        const fd = openSync(file, 'wx');
+        fileCount += 1;
+        return {
+          write: (chunk) => void writeSync(fd, chunk),
+          end(isWhole) {
+            closeSync(fd);
+            if (!isWhole) rmSync(file);
+          },
+        };
+      } catch (error) {
+        endRecording(`${file} cannot be written: ${(error as Error).message}`);
+        return undefined;
+      }
+    },
+    /** The number of samples. */
+    count: () => sampleCount,
+  };
+}
+
+const hasEnded = (task: Json): boolean => task?.status === 'completed' || task?.status === 'failed';
+
+/** Finds the tasks of a response about several ones that have ended, by the placeholders of their ids. */
+function findEndedTasks(body: Json, ids: Ids): Record<string, 'completed' | 'failed'> {
+  const ended: Json[] = Array.isArray(body?.shots) ? body.shots.filter(hasEnded) : [];
+  return Object.fromEntries(
+    [...ids].flatMap(([placeholder, id]) => {
+      const task = ended.find(({ taskId }) => taskId === id);
+      return task ? [[placeholder, task.status]] : [];
+    }),
+  );
+}
+
+/** Identifies the step of a task in progress. Of the polls that show the same step, only the last one is kept. */
+function getStep(exchange: Exchange): string | undefined {
+  if (!isInProgress(exchange.response)) return undefined;
+  const { status, progress, shots } = exchange.response.body;
+  const statuses = Array.isArray(shots) && shots.slice(0, MAX_IDS_PER_SUBMIT).map((shot) => hasEnded(shot));
+  return JSON.stringify([getRequestDigest(exchange), status, typeof progress === 'string' && progress, statuses]);
+}
+
+/** Whether `drift` and `import` accept a sample. Bodies of a hostile service may be nested too deep for them. */
+function isLoadable(text: string): boolean {
+  try {
+    return findValidationError(parseWireSample('recorded', text)) === undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** Replaces ids by their placeholders, for which `drift` inserts the ids of the emulator. */
+function replaceIds<T>(value: T, ids: Ids = new Map()): T {
+  if (ids.size === 0) return value;
+  return redactDeep(value, (text) =>
+    [...ids].reduce((rest, [placeholder, id]) => rest.replaceAll(id, () => placeholder), text),
+  );
+}
+
+function findCredentials(headers: NodeJS.Dict<string | string[]>): string[] {
+  return Object.entries(headers).flatMap(([name, value]) => {
+    if (!CREDENTIAL_HEADER.test(name)) return [];
+    const values = [value ?? []].flat();
+    const withoutScheme = values.map((one) => one.replace(/^\w+\s+/, '').trim());
+    if (name === 'authorization') return [...withoutScheme, ...withoutScheme.flatMap(decodeBasic)];
+    const cookies = values.flatMap((one) => one.split(';')).map((one) => one.slice(one.indexOf('=') + 1).trim());
+    return [...withoutScheme, ...cookies].filter((one) => one.length >= MIN_CREDENTIAL_LENGTH);
+  });
+}
+
+/** Returns the user name and password of Basic authentication, and the password alone. */
+function decodeBasic(token: string): string[] {
+  const decoded = Buffer.from(token, 'base64').toString();
+  if (!/^[\x20-\x7e]+:[\x20-\x7e]+$/.test(decoded)) return [];
+  return [decoded, decoded.slice(decoded.indexOf(':') + 1)].filter((one) => one.length >= MIN_CREDENTIAL_LENGTH);
+}

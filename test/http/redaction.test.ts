@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { redactSignedUrls } from '../../src/http/redaction.ts';
+
+describe('redaction of signed URLs', () => {
+  const SIGNED = 'https://video.example.com/sora/a.mp4?X-Amz-Date=20260101T000000Z&X-Amz-Signature=0123abcd';
+
+  it.each([
+    [SIGNED, 'https://video.example.com/sora/a.mp4?[key]'],
+    [`see <a href="${SIGNED}">here</a>`, 'see <a href="https://video.example.com/sora/a.mp4?[key]">here</a>'],
+    [JSON.stringify({ url: SIGNED }), '{"url":"https://video.example.com/sora/a.mp4?[key]"}'],
+    [
+      JSON.stringify(JSON.stringify({ url: SIGNED })),
+      JSON.stringify(JSON.stringify({ url: 'https://video.example.com/sora/a.mp4?[key]' })),
+    ],
+    [String.raw`"https:\/\/x.com\/a.mp4?a=1\u0026sig=b"`, String.raw`"https:\/\/x.com\/a.mp4?[key]"`],
+    ['https%3A%2F%2Fx.com%2Fa.mp4%3Ftoken%3Dabc', 'https%3A%2F%2Fx.com%2Fa.mp4%3F[key]'],
+    ['https://x.com/a.mp4?a=1&amp;Signature=b', 'https://x.com/a.mp4?[key]'],
+    ['https://x.com/a:b/c.mp4?psh=HXVzZXItTUpXU1hCQW45', 'https://x.com/a:b/c.mp4?[key]'],
+    ['https://me:secret@x.com/a.mp4 and ftp://me@x.com', 'https://[key]@x.com/a.mp4 and ftp://[key]@x.com'],
+  ])('replaces the query: %s', (text, redacted) => {
+    expect(redactSignedUrls(text)).toBe(redacted);
+  });
+
+  it.each([
+    'https://www.youtube.com/watch?v=W-15-UmGP5s',
+    'https://example.com/cat.png?width=300&height=200',
+    'https://example.com/a/very/long/path/without/any/query/at/all.mp4',
+    'A dog? key=value, token=1: https://example.com, and what?signature=none',
+  ])('keeps a text without one: %s', (text) => {
+    expect(redactSignedUrls(text)).toBe(text);
+  });
+
+  // id: signed-url-redaction-takes-linear-time
+  it.each(['://', '%3a%2f%2f', '://a?', '://?sig', 'sig', '@', '\\', '://a@', '://a?%'])(
+    'takes little time for long runs of %s',
+    (run) => {
+      const text = run.repeat(200_000);
+      expect(redactSignedUrls(text).length).toBeLessThanOrEqual(text.length + 20);
+    },
+  );
+});
