@@ -17,6 +17,17 @@ OPERATIONS = {
 }
 
 # One call of each method, with all of its parameters.
+JOURNAL_FILTER = {
+    "path": "/a",
+    "method": "POST",
+    "status": 200,
+    "error_code": "E",
+    "task_id": "t",
+    "contains": "x",
+    "since": "2030-01-01T00:00:00Z",
+    "until": "2030-01-02T00:00:00Z",
+}
+
 CALLS = {
     "getHealth": lambda emulator, account: emulator.is_healthy(),
     "getReady": lambda emulator, account: emulator.is_ready(),
@@ -58,9 +69,9 @@ CALLS = {
     "setFaultForEverybody": lambda emulator, account: add_fault(emulator.faults),
     "clearFaultsForEverybody": lambda emulator, account: emulator.faults.clear(),
     "removeFaultForEverybody": lambda emulator, account: emulator.faults.remove("1"),
-    "listRequests": lambda emulator, account: account.requests.list(path="/a", status=200),
+    "listRequests": lambda emulator, account: account.requests.list(**JOURNAL_FILTER),
     "clearRequests": lambda emulator, account: account.requests.clear(),
-    "countRequests": lambda emulator, account: account.requests.count(path="/a", status=200),
+    "countRequests": lambda emulator, account: account.requests.count(**JOURNAL_FILTER),
     "getRequest": lambda emulator, account: account.requests.get("1"),
     "getVerdict": lambda emulator, account: account.verdict(),
 }

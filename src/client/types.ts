@@ -176,6 +176,18 @@ export interface JournalEntry {
 export interface JournalFilter {
   path?: string;
   status?: number;
+  /** An HTTP method in upper case. */
+  method?: string;
+  /** The error code of the response. */
+  errorCode?: string;
+  /** A task that the request created, polled or fetched. */
+  taskId?: string;
+  /** A text in the body of the request or of the response, as it was sent. */
+  contains?: string;
+  /** The earliest time of the request, on the account's clock: a timestamp with an offset. */
+  since?: string;
+  /** The latest time of the request, on the account's clock: a timestamp with an offset. */
+  until?: string;
 }
 
 export interface Finding {

@@ -126,6 +126,10 @@ describe('control-plane client filters', () => {
       [{ status: 200 }, ['1', '3']],
       [{ path: GENERATE, status: 200 }, ['1']],
       [{ path: CHECK, status: 400 }, []],
+      [{ method: 'POST', errorCode: 'PROMPT_REQUIRED' }, ['2']],
+      [{ taskId }, ['1', '3']],
+      [{ contains: 'No "such" text & more' }, []],
+      [{ since: '2026-01-01T00:00:00+01:00', until: '2999-01-01T00:00:00Z' }, ['1', '2', '3']],
     ] as const) {
       const entries = await account.requests.list(filter);
       expect(entries.map(({ id }) => id)).toEqual(expected);

@@ -78,6 +78,50 @@ describe('journal', () => {
       expect((await send('GET', `${path}/requests${query}`, { key: null })).status).toBe(400);
   });
 
+  it('can be filtered by method, error code, task, text and time', async () => {
+    const { post, send, count, submit, poll } = await createJournaledEmulator();
+    const taskId = await submit();
+    await poll(taskId);
+    await post(GENERATE, { ...VALID, prompt: 'A "quoted" é' }, 'np_journaled');
+    await post(GENERATE, {}, 'np_journaled');
+    await send('GET', GENERATE, { key: 'np_journaled' });
+    const at = '2026-01-15T12:00:00.000Z';
+    const expected = {
+      ...{ 'method=POST': 4, 'method=GET': 1, 'method=PUT': 0 },
+      ...{ 'errorCode=PROMPT_REQUIRED': 1, 'errorCode=LOGIN_REQUIRED': 0 },
+      ...{ [`taskId=${taskId}`]: 2, 'taskId=x': 0, [`taskId=${taskId}&path=${CHECK}`]: 1 },
+      // Both the poll and the response to the order contain the id.
+      ...{
+        [`contains=${taskId}`]: 2,
+        'contains=quoted%5C%22%20%C3%A9': 1,
+        'contains=PROMPT_REQUIRED': 1,
+        'contains=QUOTED': 0,
+      },
+      ...{ [`since=${at}`]: 5, [`until=${at}`]: 5, 'since=2026-01-15T13:00:00.001%2B01:00': 0 },
+      ...{ 'until=2026-01-15T11:59:59.999Z': 0 },
+    };
+    const counts: Record<string, number> = {};
+    for (const query of Object.keys(expected)) counts[query] = await count(`?${query}`);
+    expect(counts).toEqual(expected);
+  });
+
+  it.each([
+    ['method', 'post'],
+    ['method', ''],
+    ['errorCode', 'no code'],
+    ['taskId', ''],
+    ['contains', ''],
+    ['contains', 'x'.repeat(1001)],
+    ['since', 'noon'],
+    ['until', '2026-01-15T12:00:00'],
+  ])('reject the filter %s=%.20s with 400, which names it', async (name, value) => {
+    const { send, path } = await createJournaledEmulator();
+    for (const list of ['requests', 'requests/count']) {
+      const { status, body } = await send('GET', `${path}/${list}?${name}=${value}`, { key: null });
+      expect([status, body.error]).toEqual([400, expect.stringContaining(name)]);
+    }
+  });
+
   it('returns single entries, also before their response', async () => {
     const { post, get, send, path, requests, submit, poll } = await createJournaledEmulator('sk-secret');
     await poll(await submit());

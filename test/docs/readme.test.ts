@@ -16,7 +16,10 @@ const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 const readme = read('README.md');
 
 /** Flags that are not settings. */
-const OTHER_FLAGS = ['detach', 'timeout-ms', 'proxy', 'report', 'fail-on-verdict', 'help', 'version'];
+const OTHER_FLAGS = [
+  ...['detach', 'timeout-ms', 'proxy', 'report', 'fail-on-verdict', 'help', 'version'],
+  ...['record', 'upstream', 'spend', 'record-files'],
+];
 
 const hasCurl = hasProgram('curl', '--version');
 

@@ -144,18 +144,64 @@ class Requests:
         self._http = http
         self._path = path
 
-    def list(self, *, path: Optional[str] = None, status: Optional[int] = None) -> List[t.JournalEntry]:
-        """Returns the requests, oldest first."""
-        return _list_all(self._http, self._path, "requests", path=path, status=status)
+    def list(
+        self,
+        *,
+        path: Optional[str] = None,
+        method: Optional[str] = None,
+        status: Optional[int] = None,
+        error_code: Optional[str] = None,
+        task_id: Optional[str] = None,
+        contains: Optional[str] = None,
+        since: Optional[str] = None,
+        until: Optional[str] = None,
+    ) -> List[t.JournalEntry]:
+        """Returns the requests that match all filters, oldest first.
+
+        `contains` is a text in the body of the request or of the response, as it was sent. `since` and `until` are
+        timestamps with an offset, on the account's clock.
+        """
+        filters = {
+            "path": path,
+            "method": method,
+            "status": status,
+            "errorCode": error_code,
+            "taskId": task_id,
+            "contains": contains,
+            "since": since,
+            "until": until,
+        }
+        return _list_all(self._http, self._path, "requests", **filters)
 
     def get(self, id: str) -> t.JournalEntry:
         """Returns a request."""
         entry: t.JournalEntry = self._http.send_json("GET", f"{self._path}/{encode_segment(id)}")
         return entry
 
-    def count(self, *, path: Optional[str] = None, status: Optional[int] = None) -> int:
-        """Returns the number of requests."""
-        query = to_query_string(path=path, status=status)
+    def count(
+        self,
+        *,
+        path: Optional[str] = None,
+        method: Optional[str] = None,
+        status: Optional[int] = None,
+        error_code: Optional[str] = None,
+        task_id: Optional[str] = None,
+        contains: Optional[str] = None,
+        since: Optional[str] = None,
+        until: Optional[str] = None,
+    ) -> int:
+        """Returns the number of requests that match all filters, which are those of `list`."""
+        filters = {
+            "path": path,
+            "method": method,
+            "status": status,
+            "errorCode": error_code,
+            "taskId": task_id,
+            "contains": contains,
+            "since": since,
+            "until": until,
+        }
+        query = to_query_string(**filters)
         count: int = self._http.send_json("GET", f"{self._path}/count{query}")["count"]
         return count
 

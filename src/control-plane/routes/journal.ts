@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { strict } from '../../http/account-profile.ts';
+import { strict, timestampMs } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { describeOmitted } from '../../http/journal/bounded-names.ts';
 import { type Entry, getTaskIds, toResponseHeaders } from '../../http/journal/entry.ts';
@@ -12,6 +12,7 @@ import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
 import { CountResponse, Journal, JournalEntrySchema } from '../response-schemas.ts';
 import { AccountParams, apiPath, integerMeta, toTimestamp } from '../schemas.ts';
 
+const searchText = z.string().min(1).max(1000).optional();
 const FILTER_FIELDS = {
   path: apiPath.optional().meta({ description: 'The path as requested; every path when absent.' }),
   status: z
@@ -20,15 +21,27 @@ const FILTER_FIELDS = {
     .transform(Number)
     .optional()
     .meta({ description: 'The status of the response.', ...integerMeta(100, 999) }),
+  method: z
+    .string()
+    .regex(/^[A-Z-]{1,32}$/, { error: 'expected an HTTP method in upper case' })
+    .optional()
+    .meta({ description: 'The HTTP method.' }),
+  errorCode: z
+    .string()
+    .regex(/^[A-Z0-9_]{1,100}$/, { error: 'expected an error code such as INVALID_INPUT' })
+    .optional()
+    .meta({ description: 'The error code of the response.' }),
+  taskId: searchText.meta({ description: 'The id of a task that the request created, polled or fetched.' }),
+  contains: searchText.meta({ description: 'A text in the body of the request or of the response, as it was sent.' }),
+  since: timestampMs.optional().meta({ description: "The earliest time of the request, on the account's clock." }),
+  until: timestampMs.optional().meta({ description: "The latest time of the request, on the account's clock." }),
 };
 const CountQuery = strict(FILTER_FIELDS);
 
 /** Operations on the journal of an account: the requests of its client and their responses. */
 export function journalOperations({ core, journal }: HttpContext): Operation[] {
-  const findEntries = (accountId: number, { path, status }: z.output<typeof CountQuery>) =>
-    journal
-      .listEntries(accountId)
-      .filter((entry) => entry.path === (path ?? entry.path) && entry.status === (status ?? entry.status));
+  const findEntries = (accountId: number, filter: z.output<typeof CountQuery>) =>
+    journal.listEntries(accountId).filter((entry) => matches(entry, filter));
 
   return [
     defineOperation({
@@ -99,6 +112,20 @@ export function journalOperations({ core, journal }: HttpContext): Operation[] {
       },
     }),
   ];
+}
+
+function matches(entry: Entry, filter: z.output<typeof CountQuery>): boolean {
+  const { taskId, contains, since = -Infinity, until = Infinity } = filter;
+  return (
+    entry.path === (filter.path ?? entry.path) &&
+    entry.method === (filter.method ?? entry.method) &&
+    entry.status === (filter.status ?? entry.status) &&
+    entry.errorCode === (filter.errorCode ?? entry.errorCode) &&
+    entry.atMs >= since &&
+    entry.atMs <= until &&
+    (taskId === undefined || getTaskIds(entry).includes(taskId)) &&
+    (contains === undefined || entry.body.includes(contains) || entry.responseBody.includes(contains))
+  );
 }
 
 /** Headers left out of the journal. */
