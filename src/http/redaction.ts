@@ -156,8 +156,10 @@ function redactUrls(token: string): string {
   const rest = token.slice(authorityEnd);
   const queryStart = QUERY_START.exec(rest);
   const query = queryStart ? rest.slice(queryStart.index + queryStart[0].length) : '';
-  // A backslash at the end escapes the quotation mark after it.
-  const [, secret = '', end = ''] = /^(.*?)(\\*)$/s.exec(query) ?? [];
+  // Backslashes at the end escape the quotation mark after it.
+  let secretLength = query.length;
+  while (query[secretLength - 1] === '\\') secretLength -= 1;
+  const [secret, end] = [query.slice(0, secretLength), query.slice(secretLength)];
   const keptRest = SECRET_PARAMETER.test(secret) ? rest.slice(0, rest.length - query.length) + REPLACEMENT + end : rest;
   return token.slice(0, authorityStart) + authority + keptRest;
 }

@@ -35,7 +35,9 @@ describe('redaction of signed URLs', () => {
     'takes little time for long runs of %s',
     (run) => {
       const text = run.repeat(200_000);
-      expect(redactSignedUrls(text).length).toBeLessThanOrEqual(text.length + 20);
+      for (const one of [text, `https://x.com/?${text}x`]) {
+        expect(redactSignedUrls(one).length).toBeLessThanOrEqual(one.length + 20);
+      }
     },
   );
 });

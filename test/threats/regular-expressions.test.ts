@@ -47,6 +47,17 @@ const WORST: Record<string, string[]> = {
     `@emulator(${'x'.repeat(BODY)}`,
     '@emulator(x'.repeat(BODY / 11),
   ],
+  'http/redaction.ts /(?::|%(?:25)': [
+    '%25'.repeat(BODY / 3),
+    `:${'\\'.repeat(BODY)}`,
+    ':\\\\\\\\'.repeat(BODY / 5),
+    '%3a%2525'.repeat(BODY / 8),
+  ],
+  'http/redaction.ts /(?:sig|token': [
+    'sig.sig.sig.sig&'.repeat(BODY / 16),
+    'key%252525&'.repeat(BODY / 11),
+    'auth\\\\\\\\u003'.repeat(BODY / 12),
+  ],
   'server/request-target.ts /^(https?)': [`http://${'a'.repeat(HEAD)}\n`, `http://${'@:'.repeat(HEAD / 2)}`],
   // Input: settings.
   'settings/settings.ts /\\/+$/': [`${'/'.repeat(1000)}x`],
