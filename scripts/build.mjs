@@ -24,11 +24,16 @@ const common = {
   logLevel: 'warning',
   metafile: true,
 };
-const preload = await build({
+// A file of its own, because both the preload script of `exec` and the recording proxy need it.
+const undici = await build({ ...common, entryPoints: ['undici'], outfile: 'dist/undici.cjs', format: 'cjs' });
+const SHARED_UNDICI = { undici: './undici.cjs' };
+await build({
   ...common,
   entryPoints: ['src/cli/exec/preload.ts'],
   outfile: 'dist/preload.cjs',
   format: 'cjs',
+  alias: SHARED_UNDICI,
+  external: ['./undici.cjs'],
 });
 const program = await build({
   ...common,
@@ -43,8 +48,12 @@ const program = await build({
   splitting: true,
   chunkNames: 'chunk-[name]-[hash]',
   format: 'esm',
-  // server/app.ts replaces Fastify's own compilers, so it never loads them.
-  external: ['better-sqlite3', 'sharp', '@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler'],
+  alias: SHARED_UNDICI,
+  external: [
+    ...['better-sqlite3', 'sharp', './undici.cjs'],
+    // server/app.ts replaces Fastify's own compilers, so it never loads them.
+    ...['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler'],
+  ],
   // Packages get Node's own versions of globals that tests replace, as our code does by importing them.
   inject: ['src/core/globals.ts'],
   define: { 'import.meta.dirname': '__dirname' },
@@ -84,7 +93,7 @@ await build({
 });
 await writeDocsPage('dist/reference');
 const inConsole = await writeConsolePage('dist/console');
-const bundled = [program, preload].flatMap(({ metafile }) => Object.keys(metafile.inputs));
+const bundled = [program, undici].flatMap(({ metafile }) => Object.keys(metafile.inputs));
 await writeFile(
   'dist/THIRD-PARTY-LICENSES.txt',
   `nanophoto-emulator contains these packages.
