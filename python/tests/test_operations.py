@@ -16,7 +16,6 @@ OPERATIONS = {
     for method, operation in methods.items()
 }
 
-# One call of each method, with all of its parameters.
 JOURNAL_FILTER = {
     "path": "/a",
     "method": "POST",
@@ -28,6 +27,7 @@ JOURNAL_FILTER = {
     "until": "2030-01-02T00:00:00Z",
 }
 
+# One call of each method, with all of its parameters.
 CALLS = {
     "getHealth": lambda emulator, account: emulator.is_healthy(),
     "getReady": lambda emulator, account: emulator.is_ready(),

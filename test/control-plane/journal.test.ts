@@ -114,7 +114,7 @@ describe('journal', () => {
     ['contains', 'x'.repeat(1001)],
     ['since', 'noon'],
     ['until', '2026-01-15T12:00:00'],
-  ])('reject the filter %s=%.20s with 400, which names it', async (name, value) => {
+  ])('rejects the filter %s=%.20s with 400, which names it', async (name, value) => {
     const { send, path } = await createJournaledEmulator();
     for (const list of ['requests', 'requests/count']) {
       const { status, body } = await send('GET', `${path}/${list}?${name}=${value}`, { key: null });

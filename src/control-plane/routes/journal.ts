@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { strict, timestampMs } from '../../http/account-profile.ts';
+import { boundedText, strict, timestampMs } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { describeOmitted } from '../../http/journal/bounded-names.ts';
 import { type Entry, getTaskIds, toResponseHeaders } from '../../http/journal/entry.ts';
@@ -12,7 +12,6 @@ import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
 import { CountResponse, Journal, JournalEntrySchema } from '../response-schemas.ts';
 import { AccountParams, apiPath, integerMeta, toTimestamp } from '../schemas.ts';
 
-const searchText = z.string().min(1).max(1000).optional();
 const FILTER_FIELDS = {
   path: apiPath.optional().meta({ description: 'The path as requested; every path when absent.' }),
   status: z
@@ -31,8 +30,12 @@ const FILTER_FIELDS = {
     .regex(/^[A-Z0-9_]{1,100}$/, { error: 'expected an error code such as INVALID_INPUT' })
     .optional()
     .meta({ description: 'The error code of the response.' }),
-  taskId: searchText.meta({ description: 'The id of a task that the request created, polled or fetched.' }),
-  contains: searchText.meta({ description: 'A text in the body of the request or of the response, as it was sent.' }),
+  taskId: boundedText(200)
+    .optional()
+    .meta({ description: 'The id of a task that the request created, polled or fetched.' }),
+  contains: boundedText(1000)
+    .optional()
+    .meta({ description: 'A text in the body of the request or of the response, as it was sent.' }),
   since: timestampMs.optional().meta({ description: "The earliest time of the request, on the account's clock." }),
   until: timestampMs.optional().meta({ description: "The latest time of the request, on the account's clock." }),
 };

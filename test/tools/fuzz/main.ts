@@ -134,9 +134,7 @@ for (const name of ATTACK_NAMES) {
   if (runs.length === 0) continue;
   const peak = Math.max(...runs.map(({ peakBytes = 0 }) => peakBytes)) / 1024 ** 2;
   const p99s = runs.map(({ p99Ms }) => p99Ms).filter((p99Ms) => !Number.isNaN(p99Ms));
-  print(
-    `${name} × ${runs.length}: at most ${peak.toFixed(0)} MiB, polls ${formatMs(computeMedian(p99s))} at p99 (median)`,
-  );
+  print(`${name} × ${runs.length}: at most ${peak.toFixed(0)} MiB, polls ${formatP99(computeMedian(p99s))} (median)`);
 }
 print(`fuzz: seed ${seed}, ${seconds} s, ${findings.length === 0 ? 'no findings' : `${findings.length} findings`}`);
 process.exitCode = findings.length > 0 ? 1 : 0;
@@ -159,12 +157,12 @@ function formatAttack(): string {
   if (!attack) return '';
   printedAttacks += 1;
   const { name, peakBytes = Number.NaN, p99Ms } = attack;
-  return `${name}: peak ${(peakBytes / 1024 ** 2).toFixed(0)} MiB, polls ${formatMs(p99Ms)} at p99, `;
+  return `${name}: peak ${(peakBytes / 1024 ** 2).toFixed(0)} MiB, polls ${formatP99(p99Ms)}, `;
 }
 
 /** Too few polls have no 99th percentile. */
-function formatMs(ms: number): string {
-  return Number.isNaN(ms) ? 'not measured' : `${ms.toFixed(0)} ms`;
+function formatP99(ms: number): string {
+  return Number.isNaN(ms) ? 'not measured' : `${ms.toFixed(0)} ms at p99`;
 }
 
 function countStatuses(): Map<number, number> {
