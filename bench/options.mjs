@@ -76,7 +76,7 @@ Usage: npm run bench -- [flags]
   --out dir      directory of the report (default: docs; none with --only or --quick)
   --help         print this help
 
-The Node.js that runs the bench runs all servers too. For another one, in a copy of the clone:
+The Node.js that runs the benchmark also runs all servers. To use another version, in a copy of the clone:
 
   npm install --prefix /tmp/node24 node@24
   export PATH=/tmp/node24/node_modules/node/bin:$PATH

@@ -14,7 +14,7 @@ interface Fact {
   provenance: Provenance;
 }
 
-/** The facts about an endpoint, each with its provenance. */
+/** Lists the facts about an endpoint. */
 export function listFacts(document: Json, path: string) {
   const operation = document.paths[path].post;
   const { then } = getBodySchema(operation);
@@ -46,14 +46,14 @@ export function listFacts(document: Json, path: string) {
 
 export const toCode = (value: unknown) => `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 
-/** The clients of the tests, with their names in the table. */
+/** The names in the table of the clients that the tests run. */
 const CLIENT_NAMES = { vendorPrograms: "the vendor's program", ownClient: 'our client' };
 type Client = keyof typeof CLIENT_NAMES;
 
 export interface Evidence {
   path: string;
   facts: Record<Provenance, number>;
-  /** The dates of all recorded responses of the real service, in their order. */
+  /** The dates of all recorded responses of the real service, in ascending order. */
   recordedOn: string[];
   clients: Client[];
 }
@@ -104,7 +104,7 @@ function countByDate(dates: readonly string[]): string {
   return distinct.map((date) => `${date} (${dates.filter((one) => one === date).length})`).join(', ');
 }
 
-/** Two lines for the README. */
+/** Summarizes the evidence for the README. */
 export function describeEvidence(evidence: readonly Evidence[]): string {
   const { total, facts, recorded, driven, drivenByVendor, lastDate } = sumUp(evidence);
   const { documented, observed, assumed } = facts;
@@ -114,8 +114,8 @@ export function describeEvidence(evidence: readonly Evidence[]): string {
       : `Responses of ${recorded} endpoints are recorded from the real service, the last on ${lastDate}.`;
   return [
     `Of ${documented + observed + assumed} [facts about the ${total} endpoints](docs/fidelity.md#evidence-for-each-endpoint), such as ` +
-      `fields, error codes and prices, ` +
-      `${documented} are documented by the vendor, ${observed} observed in public clients and ${assumed} assumed. ${recordings}`,
+      `fields, error codes and prices,`,
+    `${documented} are documented by the vendor, ${observed} observed in public clients and ${assumed} assumed. ${recordings}`,
     `In the tests, clients use ${driven === total ? `all ${total}` : `${driven} of the ${total}`} endpoints from request to ` +
       `result; the vendor's own sample programs, unchanged, use ${drivenByVendor} of them.`,
   ].join('\n');

@@ -37,7 +37,7 @@ const SERVERS = {
 const serversOf = ({ rounds }) => Object.keys(SERVERS).filter((server) => rounds[0][server]);
 const nameOf = (run, server) => (run === 'video32' && server === 'bare' ? '@fastify/static' : SERVERS[server]);
 
-/** One table per run: as many requests as the server can answer, then a fixed rate. */
+/** One or two tables per run: at full speed, and at a fixed rate. */
 export function loadTables({ load = {} }) {
   return Object.entries(load).flatMap(([run, measured]) => [
     ceilingTable(run, measured),

@@ -113,14 +113,14 @@ had started ${library.warmUps} before. Each emulator created a video task before
 function aboutMemory({ minute, retained }) {
   const texts = [];
   if (minute) {
-    texts.push(`The load of ${minute.seconds} s comes from 32 connections, in memory mode. Every tenth request orders a video,
-whose task ends meanwhile as at the default speed; the others are polls. There were ${rate(minute.requests)} requests and
-${rate(minute.videos)} tasks.`);
+    texts.push(`The load of ${minute.seconds} s comes from 32 connections; the emulator keeps everything in memory. Every tenth
+request orders a video, whose task ends within seconds, as at the default settings; the others are polls. There were
+${rate(minute.requests)} requests and ${rate(minute.videos)} tasks.`);
   }
   if (retained) {
-    texts.push(`What a journal entry and a task retain is the growth of the heap and of SQLite's pages, each after a garbage
-collection, divided by the number of polls or generate requests (${rate(retained.amount)}). The journal of the account
-with the polls is empty at first, that of the account with the tasks is full.`);
+    texts.push(`The memory that a journal entry or a task retains is the growth of the heap and of SQLite's pages, each after a
+garbage collection, divided by the number of polls or generate requests (${rate(retained.amount)}). The journal of the
+account with the polls is empty at first, that of the account with the tasks is full.`);
   }
   return texts.join('\n\n');
 }
@@ -139,7 +139,7 @@ function aboutPeers({ peers }) {
   if (!peers) return undefined;
   return `The peers were installed by npm for this run, at the versions shown, and run at their default settings, under the
 same load in the same ${peers.poll32.rounds.length} rounds. Static peers receive the emulator's requests and return
-constant bodies. Peers with state create an object of their own (a job, a payment intent) and read it, the closest that
-they have to a task. Only the emulator keeps accounts, credits, limits and time. For all of them, the start ends with the
-first response; requests are sent every 5 ms.`;
+constant bodies. Peers with state create an object of their own (a job, a payment intent) and read it, the closest thing
+that they have to a task. Only the emulator keeps accounts, credits, limits and time. For all of them, the start ends
+with the first response; requests are sent every 5 ms.`;
 }

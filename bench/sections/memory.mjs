@@ -18,7 +18,7 @@ import {
 } from '../support/tasks.mjs';
 import { generateTargets } from './throughput.mjs';
 
-/** Each ten requests order one video and poll a running and a completed task. */
+/** The mix of ten requests: orders of a video, polls of a running task, and polls of a completed one. */
 const MIX = { generates: 1, running: 5, completed: 4 };
 const CONNECTIONS = 32;
 const EITHER = { success: true, status: ['processing', 'completed'], taskId: '*' };
@@ -49,7 +49,7 @@ export async function measureMinute({ emulator, fire, settings, log }) {
   return { seconds, requests, videos, afterMib, maxMib };
 }
 
-/** Replies to each message with the memory that is left after a garbage collection. */
+/** Replies to each message with the memory that is in use after a garbage collection. */
 const PROBE = `process.on('message', () => { gc(); gc(); process.send({ result: process.memoryUsage() }); });
 process.channel.unref();`;
 

@@ -1,5 +1,5 @@
-// Polls, generates and video downloads, compared with servers that return constant data: at full speed, and at a fixed
-// rate.
+// Polls, generate requests and video downloads, compared with servers that return constant data: at full speed, and at
+// a fixed rate.
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { median, round } from '../report/stats.mjs';
@@ -21,7 +21,7 @@ const SEEDANCE_ORDER = {
 /** The fixture file behind the result of that order. */
 const VIDEO = '1280x720-8s.mp4';
 
-// Polls come first: every generate leaves a task in the emulator and takes memory.
+// Polls come first: every generate request leaves a task in the emulator and takes memory.
 const RUNS = {
   poll32: { servers: ['memory', 'bare', 'unjournaled'], connections: 32, path: CHECK_STATUS },
   poll256: { servers: ['memory', 'bare'], connections: 256, path: CHECK_STATUS },
@@ -75,7 +75,7 @@ async function createTemplate(args) {
   await server.stop('SIGTERM');
 }
 
-/** The size of a task and its entries in each file. @throws Error when they differ by more than a tenth */
+/** Returns the size of a task and its entries in each file. @throws Error when they differ by more than a tenth */
 function compareSizes(files) {
   const sizes = {};
   for (const [name, file] of Object.entries(files)) {
@@ -105,7 +105,7 @@ async function measureCalls(name, servers, run) {
   return measured;
 }
 
-/** Sends requests to all servers at half the rate that the slowest of bare and the emulators can serve. */
+/** Sends requests to all servers at half the rate that the slowest of the emulators and bare Fastify can serve. */
 async function measureFixedRate(name, { calls, targets }, rounds, run) {
   const { unjournaled: _, ...compared } = targets;
   const ceilings = ['bare', 'memory', 'disk']
@@ -146,7 +146,7 @@ export const generateTargets = (servers) =>
     ]),
   );
 
-/** Checks that each emulator has as many more paid tasks as generate requests succeeded. */
+/** Counts paid tasks. `check` throws unless each emulator has charged since for as many as requests succeeded. */
 export async function countPaid({ bare: _, sqlite: _1, sqliteDisk: _2, ...emulators }) {
   const before = {};
   for (const [name, { url }] of Object.entries(emulators)) before[name] = await countPaidVideos(url);

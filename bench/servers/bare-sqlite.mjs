@@ -1,7 +1,7 @@
-// The limit of a server that stores tasks with better-sqlite3: bare Fastify that writes the rows that a task of the
-// emulator costs, in one transaction per event-loop turn, and responds after the commit. Tables, indexes and pragmas are
-// the emulator's, without triggers, checks and foreign keys. Arguments: a database of the emulator with one task,
-// whose rows are the template, and the file to write or `:memory:`.
+// The upper bound for a server that stores tasks with better-sqlite3: bare Fastify that writes the emulator's rows of a
+// task, in one transaction per event-loop turn, and responds after the commit. Tables, indexes and pragmas are the
+// emulator's, without triggers, checks and foreign keys. Arguments: a database of the emulator with one task, whose
+// rows are the template, and the file to write or `:memory:`.
 import Fastify from 'fastify';
 import { openDatabase } from '../support/database.mjs';
 import { CHECK_STATUS, GENERATE } from '../support/requests.mjs';

@@ -8,7 +8,7 @@ const file = createRequire(`${directory}/package.json`).resolve('@copilotkit/aim
 const { LLMock } = await import(pathToFileURL(file).href);
 const bodies = JSON.parse(responses);
 
-// Jobs run until they have been polled very often.
+// So many polls that no job ends during a run.
 const progression = { pollsBeforeInProgress: 0, pollsBeforeCompleted: 1e12 };
 const mock = new LLMock({ port: Number(port), host: '127.0.0.1', bytePlusVideo: progression });
 mock.addFixture({

@@ -1,6 +1,6 @@
 // Sends requests at a fixed rate, in its own process: each one when it is due, however late earlier responses are. Its
-// latency counts from when it was due. A load tool that waits for a response before it sends the next request leaves out
-// the requests that a stalled server holds back (coordinated omission).
+// latency counts from when it was due. A load tool that waits for a response before it sends the next request leaves
+// out the requests that a stalled server holds back (coordinated omission).
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { createHistogram } from 'node:perf_hooks';

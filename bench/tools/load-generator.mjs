@@ -7,8 +7,8 @@ import { createChecker, serve, toLatencies } from './responses.mjs';
 serve(fire);
 
 /**
- * Sends as many requests as the connections can within `seconds`, or `amount` in total. `length`: the expected length of
- * each body, for files. `expected`: the expected values of fields, for JSON. `mustBeNew`: see `createChecker`.
+ * Sends as many requests as the connections can within `seconds`, or `amount` in total. `length`: the expected length
+ * of each body, for files. `expected`: the expected values of fields, for JSON. `mustBeNew`: see `createChecker`.
  */
 async function fire({ seconds, length, expected, mustBeNew, ...target }) {
   if (new URL(target.url).hostname !== '127.0.0.1') throw new Error('the load tool only targets loopback');

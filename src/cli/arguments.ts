@@ -201,7 +201,7 @@ function readRecording(flags: Flags, port: number): RecordingOptions | undefined
   return { dir: String(record), upstream: url.origin, spend: Number(spend), recordFiles: recordFiles === true };
 }
 
-/** The service receives the program's key, so a mistyped host must not be accepted. */
+/** Parses the URL of `--upstream`. That server receives the program's key, so a mistyped host must be rejected. */
 function parseUpstream(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isService = url?.origin === `https://${VENDOR_HOST}`;

@@ -38,10 +38,10 @@ exec keeps everything in memory and listens on a free port. Its defaults are --c
 Flags of exec:
 ${formatFlag('report', 'print credits spent and lint findings about the client when the command ends')}
 ${formatFlag('fail-on-verdict', 'exit with 1 if the verdict has findings')}
-${formatFlag('record', 'without an emulator: forward requests to --upstream and record the responses in this directory')}
-${formatFlag('upstream', 'only with --record: the service, https://nanophoto.ai')}
+${formatFlag('record', 'start no emulator: forward requests to --upstream and record the responses in this directory')}
+${formatFlag('upstream', 'only with --record: URL of the service, https://nanophoto.ai')}
 ${formatFlag('spend', 'only with --record: maximum credits that the requests may cost (default 0)')}
-${formatFlag('record-files', 'only with --record: keep the result files, too')}
+${formatFlag('record-files', 'only with --record: also keep the result files')}
 
 ${formatFlag('help', 'print this text')}
 ${formatFlag('version', 'print the version')}`;

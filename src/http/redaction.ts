@@ -131,7 +131,7 @@ function buildEncodedPattern(key: string): RegExp | undefined {
 
 const escapeRegExp = (text: string) => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 
-/** Text without white space, quotation marks and angle brackets: a URL in prose, JSON or HTML is part of one. */
+/** Text without white space, quotation marks and angle brackets, which contains a URL in prose, JSON or HTML whole. */
 const TOKEN = /[^\s"'<>]+/g;
 /** `://` or its percent-encoded form, with slashes that may be escaped as in JSON. */
 const AUTHORITY_START = /(?::|%(?:25){0,8}3a)(?:\\{0,8}\/|%(?:25){0,8}2f){2}/i;
@@ -142,8 +142,8 @@ const SECRET_PARAMETER =
   /(?:sig|token|cred|secret|passw|policy|key|auth|hmac|hash|jwt|session|expires)[\w.-]{0,40}(?:=|%(?:25){0,8}3d|\\{0,8}u003d)|[\w.~%+-]{20}/i;
 
 /**
- * Replaces the queries of signed URLs, which grant access to any client that has them, and user names and passwords in URLs. The
- * time that it takes is proportional to the length of the text.
+ * Replaces the queries of signed URLs, which grant access to any client that has them, and user names and passwords in
+ * URLs. Takes time proportional to the length of the text.
  */
 export const redactSignedUrls: Redact = (text) => text.replaceAll(TOKEN, redactUrls);
 

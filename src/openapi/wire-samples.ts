@@ -24,7 +24,7 @@ export interface WireSample {
     /** The number of step changes of the submitted task before the request. */
     changes?: number;
     ended?: 'completed' | 'failed';
-    /** Tasks of a submit with several ones that have ended, by their placeholders such as `task_abc123_2`. */
+    /** The outcomes of tasks, if `submitted` created several, by their placeholders such as `task_abc123_2`. */
     endedTasks?: Record<string, 'completed' | 'failed'>;
     /** An error code that no request can cause, so the test injects it. */
     refusal?: string;
@@ -73,7 +73,7 @@ const MAX_NESTING = 64;
 /** Earlier versions wrote provenance as a letter in `mark`. */
 const PROVENANCE_OF_MARK: Record<string, Provenance> = { D: 'documented', C: 'observed', X: 'assumed' };
 
-/** Parses a sample file. `path` without its extension becomes the id, unless the file has one. @throws Error if invalid */
+/** Parses a sample file. Without an id of its own, its id is `path` without the extension. @throws Error if invalid */
 export function parseWireSample(path: string, json: string): WireSample {
   const { mark, ...sample } = parseJson(json, { maxNesting: MAX_NESTING }) as Json;
   return {

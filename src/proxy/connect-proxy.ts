@@ -42,7 +42,7 @@ export interface ConnectProxyOptions {
 
 /**
  * Serves requests for the vendor's hosts, both through tunnels (CONNECT) on the server's own port and over TLS on a
- * port of its own. Tunnels end in this process; it never opens a connection to another host.
+ * port of its own. Tunnels end in this process: none leads to another host.
  */
 export function createConnectProxy({
   server,

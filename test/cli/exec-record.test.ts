@@ -98,7 +98,7 @@ describe('exec --record', () => {
     expect(JSON.parse(imported.stdout).length).toBeGreaterThan(count - 3);
   });
 
-  it('records exactly the five differences of another service', async () => {
+  it('records samples in which drift finds exactly the differences of another service', async () => {
     const { url } = await startUpstream();
     const json = (body: unknown, status = 200) => ({ status, contentType: 'application/json', body });
     const planted = [
@@ -147,7 +147,7 @@ describe('exec --record', () => {
     ]);
   });
 
-  it('verifies the certificate of the service by the usual authorities and NODE_EXTRA_CA_CERTS', async () => {
+  it('verifies the certificate of the service with the usual authorities and NODE_EXTRA_CA_CERTS', async () => {
     const httpsPort = await findFreePort();
     const { url } = await startUpstream('--https-port', String(httpsPort));
     const caFile = join(tempDir(), 'ca.pem');

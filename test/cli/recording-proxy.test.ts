@@ -298,7 +298,7 @@ describe('recording proxy with an upstream that fails', () => {
     expect(samples()).toMatchObject([{ request: { path: CHECK }, response: { status: 502, body: response.body } }]);
   });
 
-  it('responds with 502 when it is down, and does not count the request as charged', async () => {
+  it('responds with 502 when the upstream is down, and does not count the request as charged', async () => {
     const { send, budget } = await startProxy(`http://127.0.0.1:${await findFreePort()}`, { spend: 9 });
     const response = await send(GENERATE, SORA);
     expect(response).toMatchObject({ status: 502, body: { errorCode: 'UPSTREAM_FAILED' } });
@@ -312,7 +312,7 @@ describe('recording proxy with an upstream that fails', () => {
     expect(budget.spent()).toBe(4);
   });
 
-  it('responds with 502 when it does not respond within five minutes', async () => {
+  it('responds with 502 when the upstream does not respond within five minutes', async () => {
     let onReceived = () => {};
     const received = new Promise<void>((resolve) => {
       onReceived = resolve;
@@ -332,7 +332,7 @@ describe('recording proxy with an upstream that fails', () => {
     expect(samples()).toHaveLength(1);
   });
 
-  it('cuts a text that breaks off, as the service did, and records the reason', async () => {
+  it('cuts off a text when the upstream does, and records the reason', async () => {
     const url = await startRawServer((socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\n');
       // In a later packet than the text.

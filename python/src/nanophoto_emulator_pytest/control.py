@@ -190,7 +190,7 @@ class Requests:
         since: Optional[str] = None,
         until: Optional[str] = None,
     ) -> int:
-        """Returns the number of requests that match all filters, which are those of `list`."""
+        """Returns the number of requests that match all filters. The filters are those of `list`."""
         filters = {
             "path": path,
             "method": method,

@@ -3,7 +3,7 @@ import { readRegularFile } from '../../core/files.ts';
 import { VENDOR_HOST } from '../../proxy/vendor-hosts.ts';
 
 export interface ProxyEnvironment {
-  /** URL of the emulator. */
+  /** URL of the emulator or of the recording proxy. */
   url: string;
   /** Undefined: the program keeps its own key. */
   key: string | undefined;
@@ -16,7 +16,7 @@ export interface ProxyEnvironment {
 /** The server that the command reaches instead of https://nanophoto.ai. */
 export interface ExecServer {
   url: string;
-  /** Key for the command. Undefined: the command has one. */
+  /** Key for the command. Undefined: the command keeps its own. */
   key: string | undefined;
   /** Certificate authority of the server, in PEM. */
   certificate: string;

@@ -18,7 +18,7 @@ import { rawErrorResponse } from '../../server/node-http.ts';
 import type { SpendBudget } from './spend-budget.ts';
 import { createUpstream, isNotConnected, toClientHeaders } from './upstream.ts';
 
-/** More than an upload of the largest video has in base64. */
+/** Larger than the largest video in base64. */
 const MAX_REQUEST_BYTES = 192 * 1024 * 1024;
 /** The longest text in the contract has a few kilobytes. */
 const MAX_API_RESPONSE_BYTES = 512 * 1024;
@@ -255,7 +255,7 @@ const isJson = ({ headers }: Dispatcher.ResponseData) => /^application\/json\b/i
 const toHeaders = ({ headers }: Dispatcher.ResponseData) =>
   new Headers(Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)]));
 
-/** Limits a body, and passes each chunk to `onChunk` on its way. @throws UnusableResponse when it is too long */
+/** Yields the chunks of a body and passes each one to `onChunk`. @throws UnusableResponse when the body is too long */
 async function* limit(body: AsyncIterable<Buffer>, maxBytes: number, onChunk: (chunk: Buffer) => void) {
   let bytes = 0;
   for await (const chunk of body) {
@@ -305,7 +305,7 @@ async function sendFile(
   }
 }
 
-/** Several errors are thrown as one without a message: the client has gone and so on, or no address can be reached. */
+/** Returns the first error of an AggregateError, which has no message of its own; any other error as it is. */
 const getFirstError = (error: unknown): unknown => (error as { errors?: unknown[] }).errors?.[0] ?? error;
 
 /** Whether `pipeline` failed because the client has closed the connection. */

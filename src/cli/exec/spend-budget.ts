@@ -16,7 +16,7 @@ export function createSpendBudget(validator: ContractValidator, credits: number)
     reserve(method: string, path: string, body: Json): (() => void) | string {
       if (SAFE_METHODS.includes(method)) return () => {};
       if (method !== 'POST' || validator.operationOf(path) === undefined) {
-        return `${method} ${path} is not in the contract, and its price is not known`;
+        return `${method} ${path} is not in the contract, so its price is not known`;
       }
       const price = validator.estimatePrice(path, body);
       // False for a price that is not a number, too.
@@ -28,7 +28,7 @@ export function createSpendBudget(validator: ContractValidator, credits: number)
         spent -= price;
       };
     },
-    /** The maximum of what the requests so far have cost. */
+    /** The maximum that the requests so far may have cost. */
     spent: () => spent,
   };
 }

@@ -15,7 +15,7 @@ export interface UpstreamRequest {
 
 /** Headers that apply to one connection only (RFC 9110, section 7.6.1). */
 const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'];
-/** The client sets these itself, or must not: compressed responses cannot be recorded. */
+/** The HTTP client sets these itself or must not send them: compressed responses cannot be recorded. */
 const NOT_SENT = ['host', 'content-length', 'expect', 'accept-encoding', 'proxy-authorization', 'proxy-authenticate'];
 /** `alt-svc` would lead clients past this proxy. */
 const NOT_RETURNED = ['proxy-authenticate', 'alt-svc'];

@@ -70,7 +70,7 @@ async function prepareTask(context: CaseContext, key: string, given: NonNullable
   if (changes === 0 && endings.length === 0) return ids;
   const account = context.requireAccountControl(owner, 'needs the control plane to advance the task or to let it fail');
   for (let n = 0; n < changes; n++) await account.clock.advanceToNext();
-  // A generation takes time.
+  // So that the time of the generation is not 0.
   if (endings.length > 0) await account.clock.advance(SECOND_MS);
   for (const [placeholder, outcome] of endings) {
     const id = ids.get(placeholder) ?? '';

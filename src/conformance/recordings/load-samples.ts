@@ -6,7 +6,7 @@ import { readTextFile } from '../../core/files.ts';
 import { parseWireSample, type WireSample } from '../../openapi/wire-samples.ts';
 
 export const SAMPLE_LIMITS = {
-  /** All samples together: recorded responses have at most half a megabyte, and recorded requests contain no uploads. */
+  /** All samples together: recorded responses have up to half a megabyte, and recorded requests contain no uploads. */
   bytes: 32 * 1024 * 1024,
   /** Files and directories. A recording of all cases has about a thousand. */
   entries: 50_000,

@@ -65,8 +65,8 @@ export interface RunRecorderOptions {
 }
 
 /**
- * Records the exchanges of a program with the real service as samples, which `drift` can replay one by one: the sample of
- * a poll contains the submit of its task. It never overwrites a file of another run.
+ * Records the exchanges of a program with the real service as samples, which `drift` can replay one by one: the sample
+ * of a poll contains the request that submitted its task. It never overwrites a file of another run.
  *
  * @throws SetupError when the directory is not writable
  */
@@ -189,7 +189,7 @@ export function createRunRecorder(options: RunRecorderOptions) {
         credentials.add(credential);
       }
     },
-    /** Writes a sample. An exchange that cannot be replayed, such as one outside of /api/, is not recorded. */
+    /** Writes a sample. An exchange that cannot be replayed, such as one outside /api/, is not recorded. */
     add(exchange: Exchange): void {
       if (incompleteReason !== undefined || !isApiPath(exchange.path)) return;
       try {
@@ -236,7 +236,7 @@ export function createRunRecorder(options: RunRecorderOptions) {
 
 const hasEnded = (task: Json): boolean => task?.status === 'completed' || task?.status === 'failed';
 
-/** Finds the tasks of a response about several ones that have ended, by the placeholders of their ids. */
+/** Returns the outcomes of the ended tasks of a response about several, by the placeholders of their ids. */
 function findEndedTasks(body: Json, ids: Ids): Record<string, 'completed' | 'failed'> {
   const ended: Json[] = Array.isArray(body?.shots) ? body.shots.filter(hasEnded) : [];
   return Object.fromEntries(

@@ -55,7 +55,7 @@ const PLACEHOLDERS = { taskId: 'task_abc123', generationId: 'gen_abc123' };
 /** The placeholder of a further task of the same request ends in its number. */
 const PLACEHOLDER = /\b(task_abc123|gen_abc123)(?:_(\d{1,4}))?\b/g;
 const ID = /"(taskId|generationId)":\s*"([^"]+)"/g;
-/** Recordings have the size of an upload in its place. A video that can be replayed stands for it. */
+/** Recordings have its size in place of an upload. A replay sends a video of 4 s instead. */
 const UPLOAD_PLACEHOLDER = /\{\{(?:video of 4 s|file of \d{1,12} bytes)\}\}/g;
 
 /** Ids that a server has assigned, by the placeholders that samples have instead. */

@@ -49,8 +49,7 @@ async function findScriptPath(url: string): Promise<string> {
   return `/${/src="(docs\/[^"]+)"/.exec(text)?.[1] ?? 'openapi.json'}`;
 }
 
-/** Each attack runs alone for a second or two; its connections are closed afterwards. */
-/** Opens up to 80 tunnels inside each other. Returns a problem unless one of them is refused with 403. */
+/** Opens up to 80 nested tunnels. Returns a problem unless one of them is refused with 403. */
 async function nestTunnels(connection: Socket, kind: 'tls' | 'plain'): Promise<string | undefined> {
   let socket = connection;
   for (let depth = 1; depth <= 80; depth++) {
@@ -66,6 +65,7 @@ async function nestTunnels(connection: Socket, kind: 'tls' | 'plain'): Promise<s
   return '80 tunnels inside each other were established';
 }
 
+/** Each attack runs alone for a second or two; its connections are closed afterwards. */
 export const SCENARIOS = {
   /** Many requests on few connections, whose responses are read late, slowly or never. */
   async 'pipelining without reading'(context: AttackContext) {
