@@ -70,8 +70,8 @@ for (const { path, text } of program.outputFiles) {
     minifySyntax: true,
     minifyWhitespace: true,
   });
-  // esbuild exports a copy of the exports object, whose getters call those of the original. Exporting the original makes
-  // every use of an import three times faster. test/packaging/bundle.test.ts checks that the text was found.
+  // esbuild exports a copy of the exports object, whose getters call those of the original. Exporting the original
+  // makes every use of an import three times faster. test/packaging/bundle.test.ts checks that the text was found.
   const direct = code.replace(
     'module.exports=__toCommonJS(stdin_exports)',
     'module.exports=__defProp(stdin_exports,"__esModule",{value:!0})',

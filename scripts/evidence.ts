@@ -111,7 +111,7 @@ export function describeEvidence(evidence: readonly Evidence[]): string {
   const recordings =
     recorded === 0
       ? 'No response of the real service is recorded yet.'
-      : `Responses of ${recorded} endpoints are recorded from the real service, the last on ${lastDate}.`;
+      : `Responses of ${recorded === 1 ? 'one endpoint' : `${recorded} endpoints`} are recorded from the real service, the last on ${lastDate}.`;
   return [
     `Of ${documented + observed + assumed} [facts about the ${total} endpoints](docs/fidelity.md#evidence-for-each-endpoint), such as ` +
       `fields, error codes and prices,`,
