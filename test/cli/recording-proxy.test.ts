@@ -128,6 +128,13 @@ describe('recording proxy', () => {
     expect(received).toHaveLength(3);
   });
 
+  it('records each body as it was sent: JSON, other text, or none', async () => {
+    const { send, samples } = await startProxy(await startJsonService());
+    for (const body of ['null', '"null"', '{"a":', '']) await send(CHECK, body);
+    const requests = samples().map(({ request: { path: _, ...rest } }) => rest);
+    expect(requests).toEqual([{ body: null }, { body: 'null' }, { text: '{"a":' }, {}]);
+  });
+
   it('serves tunnels to the vendor with a certificate of the emulator', async () => {
     const { port, samples } = await startProxy(await startJsonService());
     const { head, socket } = await openTunnel(port, 'nanophoto.ai:443');

@@ -109,7 +109,8 @@ export async function startRecordingProxy(options: RecordingProxyOptions) {
       return sendError(response, toVendorError(402, 'SPEND_LIMIT_REACHED', error));
     }
     const isRawText = parsed === undefined;
-    const requestBody = body.length === 0 ? undefined : (parsed ?? text);
+    // JSON may be null.
+    const requestBody = isRawText && body.length > 0 ? text : parsed;
     await forward({ request, response, target, body, refund }, (status, headers, responseText) => {
       const parsedResponse = parseBody(responseText);
       const recordedResponse = { status, headers, text: responseText, body: parsedResponse };
