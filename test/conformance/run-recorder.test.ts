@@ -82,6 +82,13 @@ describe('recording of a run', () => {
     });
   });
 
+  it('adds no submit to polls of a task of another run', () => {
+    const { add, samples } = startRecorder();
+    for (let n = 0; n < 2; n++) add(CHECK, { taskId: 'task_0001' }, { status: 'completed', taskId: 'task_0001' });
+    expect(samples().map(({ given }) => given)).toEqual([undefined, undefined]);
+    expect(JSON.stringify(samples())).not.toContain('task_0001');
+  });
+
   it('knows the later steps of a task from the samples of the project', () => {
     const { add, samples } = startRecorder();
     add('/api/sora-2-tvc/generate', { adTheme: 'water' }, ACCEPTED);

@@ -126,13 +126,15 @@ export function createRunRecorder(options: RunRecorderOptions) {
   const findSubmit = (body: Json): Submit | undefined =>
     [...extractIds(JSON.stringify(body) ?? '').values()].map((id) => submits.get(id)).find(Boolean);
 
-  /** Remembers the request that created the tasks of a response. */
+  /** Returns the tasks of a response, and remembers the request if it created them. */
   function noteSubmit({ path, response }: Exchange, { body }: WireSample['request']): Submit | undefined {
     if (response.status !== 200 || validator.operationOf(path) === undefined) return undefined;
     const ids = extractIds(response.text);
     const submit = { submitted: { path, body }, ids };
     if ([...ids.values()].some((id) => id.length < MIN_ID_LENGTH)) return undefined;
     if (ids.size > MAX_IDS_PER_SUBMIT || JSON.stringify(body).length > MAX_SUBMIT_CHARACTERS) return undefined;
+    // A request that names tasks polls them. Another run has created these.
+    if (extractIds(JSON.stringify(body)).size > 0) return submit;
     for (const id of ids.values()) {
       if (submits.size >= MAX_SUBMITS) submits.delete(submits.keys().next().value!);
       submits.set(id, submit);
