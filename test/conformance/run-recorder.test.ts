@@ -171,6 +171,7 @@ describe('recording of a run', () => {
     const second = startRecorder({ dir: first.dir });
     second.add(GENERATE, { prompt: 'another' }, ACCEPTED);
     expect(second.onIncomplete).toHaveBeenCalledWith(expect.stringMatching(/^a sample cannot be written: EEXIST/));
+    expect(second.recorder.count()).toBe(0);
     expect(first.samples().map(({ request }) => request.body.prompt)).toEqual(['a dog']);
   });
 

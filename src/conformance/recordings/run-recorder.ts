@@ -169,12 +169,12 @@ export function createRunRecorder(options: RunRecorderOptions) {
     } else if (!previous && sampleCount >= limits.samples) {
       endRecording(`this run has reached the limit of ${limits.samples} samples`);
     } else {
-      bytes += size;
-      if (!previous) sampleCount += 1;
-      const fileName = `${recordedAt.replaceAll(':', '')}-${String(sampleCount).padStart(4, '0')}.json`;
+      const fileName = `${recordedAt.replaceAll(':', '')}-${String(sampleCount + 1).padStart(4, '0')}.json`;
       const file = previous?.file ?? join(dir, request.path.slice('/api/'.length), fileName);
       makeDir(resolve(dirname(file)), 0o777);
       writeFileSync(file, text, { flag: previous ? 'w' : 'wx' });
+      bytes += size;
+      if (!previous) sampleCount += 1;
       if (step !== undefined) steps.set(step, { file, size: size + (previous?.size ?? 0) });
     }
   }
