@@ -165,6 +165,14 @@ describe('recording of a run', () => {
     expect(everything[0]).toContain('a.mp4?[key]');
   });
 
+  it('does not redact the scheme of a request without a key', () => {
+    const { add, recorder, samples } = startRecorder();
+    for (const authorization of ['Bearer', 'bearer ', 'Basic']) recorder.addCredentials({ authorization });
+    const body = { error: 'Send a Bearer token, not Basic credentials' };
+    add(GENERATE, REQUEST, body, 401);
+    expect(samples()).toMatchObject([{ response: { body } }]);
+  });
+
   it('never overwrites files of another run', () => {
     const first = startRecorder();
     first.add(GENERATE, REQUEST, ACCEPTED);

@@ -7,6 +7,7 @@ import { parseWireSample, type WireSample } from '../../openapi/wire-samples.ts'
 import { isInProgress } from '../assertions.ts';
 import type { Exchange } from '../case-context.ts';
 import type { ContractValidator } from '../contract-validator.ts';
+import { findCredentials } from './credentials.ts';
 import { createSampleConverter, getRequestDigest } from './exchange-log.ts';
 import { findValidationError, isApiPath, SAMPLE_LIMITS } from './load-samples.ts';
 import { withWriteErrors } from './recorder.ts';
@@ -29,9 +30,6 @@ const MAX_SUBMIT_CHARACTERS = 16_384;
 const MAX_IDS_PER_SUBMIT = 100;
 /** A shorter id could be part of unrelated text. */
 const MIN_ID_LENGTH = 6;
-/** Cookies and unknown credentials that are shorter would match unrelated text. */
-const MIN_CREDENTIAL_LENGTH = 8;
-const CREDENTIAL_HEADER = /auth|key|token|secret|cookie|session/i;
 
 /** A request that created tasks. */
 interface Submit {
@@ -272,22 +270,4 @@ function replaceIds<T>(value: T, ids: Ids = new Map()): T {
   return redactDeep(value, (text) =>
     [...ids].reduce((rest, [placeholder, id]) => rest.replaceAll(id, () => placeholder), text),
   );
-}
-
-function findCredentials(headers: NodeJS.Dict<string | string[]>): string[] {
-  return Object.entries(headers).flatMap(([name, value]) => {
-    if (!CREDENTIAL_HEADER.test(name)) return [];
-    const values = [value ?? []].flat();
-    const withoutScheme = values.map((one) => one.replace(/^\w+\s+/, '').trim());
-    if (name === 'authorization') return [...withoutScheme, ...withoutScheme.flatMap(decodeBasic)];
-    const cookies = values.flatMap((one) => one.split(';')).map((one) => one.slice(one.indexOf('=') + 1).trim());
-    return [...withoutScheme, ...cookies].filter((one) => one.length >= MIN_CREDENTIAL_LENGTH);
-  });
-}
-
-/** Returns the user name and password of Basic authentication, and the password alone. */
-function decodeBasic(token: string): string[] {
-  const decoded = Buffer.from(token, 'base64').toString();
-  if (!/^[\x20-\x7e]+:[\x20-\x7e]+$/.test(decoded)) return [];
-  return [decoded, decoded.slice(decoded.indexOf(':') + 1)].filter((one) => one.length >= MIN_CREDENTIAL_LENGTH);
 }
