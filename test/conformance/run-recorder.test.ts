@@ -242,6 +242,22 @@ describe('recording of a run', () => {
     expect(files.sort()).toEqual(['video.nanophoto.ai/sora/task_1.mp4', 'video.nanophoto.ai/x/_2e_2e/a_b.json.txt']);
   });
 
+  it('ends when a result file cannot be created or written, and removes the file', () => {
+    const unwritable = startRecorder();
+    const file = unwritable.recorder.createFile('video.nanophoto.ai', '/task_1.mp4');
+    // Like a full disk: each write fails.
+    file?.write(undefined as never);
+    file?.write(Buffer.from('abc'));
+    file?.end(true);
+    expect(unwritable.onIncomplete.mock.calls).toEqual([[expect.stringMatching(/task_1\.mp4 cannot be written: /)]]);
+    expect(readdirSync(join(unwritable.dir, 'files/video.nanophoto.ai'))).toEqual([]);
+
+    const uncreatable = startRecorder();
+    writeFileSync(join(uncreatable.dir, 'files'), '');
+    expect(uncreatable.recorder.createFile('video.nanophoto.ai', '/task_1.mp4')).toBeUndefined();
+    expect(uncreatable.onIncomplete.mock.calls).toEqual([[expect.stringMatching(/cannot be written: .* is a file/)]]);
+  });
+
   it('rejects a directory that is not writable', () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'file'), '');

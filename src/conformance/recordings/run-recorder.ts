@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, existsSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { makeDir } from '../../core/files.ts';
 import { createRedactor, redactDeep, redactSignedUrls } from '../../http/redaction.ts';
@@ -11,6 +11,7 @@ import { findCredentials } from './credentials.ts';
 import { createSampleConverter, getRequestDigest } from './exchange-log.ts';
 import { findValidationError, isApiPath, SAMPLE_LIMITS } from './load-samples.ts';
 import { withWriteErrors } from './recorder.ts';
+import { createResultFile, type ResultRecording, toResultPath } from './result-file.ts';
 import { extractIds, type Ids } from './sample-matching.ts';
 
 const LIMITS = {
@@ -37,13 +38,6 @@ interface Submit {
   ids: Ids;
 }
 
-/** A result file that is being written. */
-export interface ResultRecording {
-  write(chunk: Uint8Array): void;
-  /** Closes the file, and removes it if it is not whole. */
-  end(isWhole: boolean): void;
-}
-
 export type RunRecorder = ReturnType<typeof createRunRecorder>;
 
 export interface RunRecorderOptions {
@@ -63,8 +57,8 @@ export interface RunRecorderOptions {
 }
 
 /**
- * Records the exchanges of a program with the real service as samples, which `drift` can replay one by one: the sample of
- * a poll contains the submit of its task. It never overwrites a file of another run.
+ * Records the exchanges of a program with the real service as samples, which `drift` can replay one by one: the sample
+ * of a poll contains the submit of its task. It never overwrites a file of another run.
  *
  * @throws SetupError when the directory is not writable
  */
@@ -206,28 +200,11 @@ export function createRunRecorder(options: RunRecorderOptions) {
         return undefined;
       }
       const redact = createRedactor(credentials);
-      const segments = [host, ...redactSignedUrls(redact(path)).split('/')]
-        .map((segment) => segment.replaceAll(/[^\w.-]/g, '_').slice(-100))
-        .filter((segment) => !/^\.*$/.test(segment))
-        .slice(-8);
-      // `drift` reads all files that end in .json as samples.
-      const file = join(dir, 'files', ...segments).replace(/\.json$/i, '.json.txt');
-      if (existsSync(file)) return undefined;
-      try {
-        makeDir(resolve(dirname(file)), 0o777);
-        const fd = openSync(file, 'wx');
-        fileCount += 1;
-        return {
-          write: (chunk) => void writeSync(fd, chunk),
-          end(isWhole) {
-            closeSync(fd);
-            if (!isWhole) rmSync(file);
-          },
-        };
-      } catch (error) {
-        endRecording(`${file} cannot be written: ${(error as Error).message}`);
-        return undefined;
-      }
+      const file = toResultPath(join(dir, 'files'), host, redactSignedUrls(redact(path)));
+      const onError = (error: unknown) => endRecording(`${file} cannot be written: ${(error as Error).message}`);
+      const created = createResultFile(file, onError);
+      if (created) fileCount += 1;
+      return created;
     },
     /** The number of samples. */
     count: () => sampleCount,
