@@ -9,6 +9,7 @@ import type { ResultRecording } from '../../conformance/recordings/result-file.t
 import type { RunRecorder } from '../../conformance/recordings/run-recorder.ts';
 import { SetupError } from '../../core/errors.ts';
 import { AbortController, TextDecoder } from '../../core/globals.ts';
+import { isLoopbackHost } from '../../core/loopback-hosts.ts';
 import type { Clock } from '../../core/time/clock.ts';
 import { renderError } from '../../http/pipeline/error-table.ts';
 import type { Authority } from '../../proxy/certificate-authority.ts';
@@ -28,7 +29,6 @@ const MAX_FILE_BYTES = 1024 * 1024 * 1024;
 const RESPONSE_TIMEOUT_MS = 300_000;
 
 const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)(.*)$/i;
-const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/i;
 
 export interface RecordingProxyOptions {
   /** URL of the service. */
@@ -207,7 +207,7 @@ function readTarget({ url = '', headers }: IncomingMessage): Target | undefined 
   if (!path.startsWith('/')) return undefined;
   if (isVendorHost(name)) return { host: name, path };
   // The program uses the base URL that it got in its environment.
-  return LOOPBACK_NAME.test(name) ? { host: VENDOR_HOST, path } : undefined;
+  return isLoopbackHost(name) ? { host: VENDOR_HOST, path } : undefined;
 }
 
 /** Reads a body. Undefined: it is too large. @throws ClientGone when it does not arrive completely */
