@@ -247,6 +247,19 @@ describe('recording proxy', () => {
     expect(paths).toEqual([GENERATE, GENERATE, GENERATE, CHECK]);
     expect(samples()).toHaveLength(4);
   });
+
+  it('counts a body that it cannot parse at the highest price', async () => {
+    const { send } = await startProxy(await startJsonService(), { spend: 9 });
+    const nested = `{"modelTier":"sora2-pro-high","more":${'['.repeat(100)}${']'.repeat(100)}}`;
+    const expectStopped = async (path: string, body: string, price: number) => {
+      const error = expect.stringContaining(`it could cost ${price} credits, and 9 may still be spent`);
+      expect(await send(path, body)).toMatchObject({ status: 402, body: { error } });
+    };
+    await expectStopped(GENERATE, nested, 240);
+    // 21 shots in 4k.
+    await expectStopped('/api/veo-3/generate', nested, 630);
+    expect((await send('/api/sora-2/generate-prompt', nested)).status).toBe(200);
+  });
 });
 
 describe('recording proxy with an upstream that fails', () => {

@@ -104,14 +104,14 @@ export async function startRecordingProxy(options: RecordingProxyOptions) {
     const [path = ''] = target.path.split('?', 1);
     const text = new TextDecoder().decode(body);
     const parsed = body.length === 0 ? undefined : parseBody(text);
-    const refund = budget.reserve(method, path, parsed);
+    const isRawText = parsed === undefined;
+    // JSON may be null.
+    const requestBody = isRawText && body.length > 0 ? text : parsed;
+    const refund = budget.reserve(method, path, requestBody);
     if (typeof refund === 'string') {
       const error = `The recording stopped this request: ${refund}. Nothing was sent.`;
       return sendError(response, toVendorError(402, 'SPEND_LIMIT_REACHED', error));
     }
-    const isRawText = parsed === undefined;
-    // JSON may be null.
-    const requestBody = isRawText && body.length > 0 ? text : parsed;
     await forward({ request, response, target, body, refund }, (status, headers, responseText) => {
       const parsedResponse = parseBody(responseText);
       const recordedResponse = { status, headers, text: responseText, body: parsedResponse };
