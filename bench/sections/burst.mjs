@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { roundToTenth } from '../report/stats.mjs';
 import { assertCorrect } from '../support/measure.mjs';
 import { peakMib } from '../support/proc-stats.mjs';
-import { startFixedRate, startServer } from '../support/process-runner.mjs';
+import { startServer } from '../support/process-runner.mjs';
 import { CHECK_STATUS, running, SORA, SORA_ORDER } from '../support/requests.mjs';
 import { complete, generate, HEADERS } from '../support/tasks.mjs';
 
@@ -20,12 +20,11 @@ const TIMEOUT_MS = 45_000;
 const WIDTH = 5504;
 
 /** Each round uses a new server: one that has rendered before is warm and uses more memory. */
-export async function measureBurst({ emulator, settings, log }) {
-  const polls = startFixedRate();
+export async function measureBurst({ emulator, settings, fixedRate, log }) {
   const rounds = [];
   for (let number = 1; number <= settings.longRounds; number++) {
     const server = await startServer(emulator);
-    const measured = await measureRound(server, polls, settings.burst);
+    const measured = await measureRound(server, fixedRate, settings.burst);
     await server.stop();
     rounds.push(measured);
     const { seconds, during, maxMib } = measured;
@@ -34,7 +33,7 @@ export async function measureBurst({ emulator, settings, log }) {
   return { ...settings.burst, rounds };
 }
 
-async function measureRound({ url, pid }, polls, { images: count, pollsPerSecond, quietSeconds }) {
+async function measureRound({ url, pid }, fixedRate, { images: count, pollsPerSecond, quietSeconds }) {
   const { taskId } = await generate(url, SORA, SORA_ORDER);
   const images = [];
   for (let number = 1; number <= count; number++) {
@@ -47,7 +46,7 @@ async function measureRound({ url, pid }, polls, { images: count, pollsPerSecond
     ...{ expected: running(taskId), connections: MAX_CONNECTIONS, perSecond: pollsPerSecond },
   };
   const measure = async (work) => {
-    const { result, figures } = await polls.during(work, window);
+    const { result, figures } = await fixedRate.during(work, window);
     assertCorrect('polls with images', figures);
     return { result, figures };
   };

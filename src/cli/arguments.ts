@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { SetupError } from '../core/errors.ts';
+import { isLoopbackHost } from '../core/loopback-hosts.ts';
 import { VENDOR_HOST } from '../proxy/vendor-hosts.ts';
 import {
   type Config,
@@ -72,8 +73,6 @@ const FLAGS_FOR_RECORDING: readonly string[] = ['record', ...RECORDING_FLAGS, 'p
 const DEFAULT_TIMEOUT_MS = 30_000;
 /** Subcommands for an emulator that is already running. */
 const ADDRESSED_COMMANDS: readonly string[] = ['wait', 'stop', 'env'];
-
-const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/;
 
 /** Defaults of `exec`: a free port, little output, no waiting for tasks, and a journal large enough for any run. */
 const EXEC_DEFAULTS: Flags = { port: '0', 'log-level': 'warn', clock: 'auto', 'journal-entries': '100000' };
@@ -205,7 +204,7 @@ function readRecording(flags: Flags, port: number): RecordingOptions | undefined
 function parseUpstream(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isService = url?.origin === `https://${VENDOR_HOST}`;
-  const isLocal = url !== undefined && ['http:', 'https:'].includes(url.protocol) && LOOPBACK_HOST.test(url.hostname);
+  const isLocal = url !== undefined && ['http:', 'https:'].includes(url.protocol) && isLoopbackHost(url.hostname);
   const isPlain = url?.pathname === '/' && url.search + url.hash + url.username + url.password === '';
   if ((isService || isLocal) && isPlain) return url;
   throw new SetupError(

@@ -70,17 +70,22 @@ export function createContractValidator(document: Json) {
       const type = response.headers.get('content-type') ?? 'no content type';
       throw new Mismatch(mismatch, `${response.status}, ${type}: ${excerpt(response.text)}`);
     },
-    /** Computes the price of a request if it is accepted; the highest price if the body does not determine it. */
+    /**
+     * Computes the price of a request if it is accepted; the highest price if the body does not determine it, such as a
+     * text that could not be parsed as JSON.
+     */
     estimatePrice(path: string, body: Json): number {
       const prices = getOperation(path)?.['x-prices'];
       if (!prices) return 0;
       const properties = getProperties(getOperation(path));
       const fieldValue = (field: string) => body?.[field] ?? properties[field]?.default;
+      const isText = typeof body === 'string';
       const found = (prices.list as Price[]).find(({ when }) =>
-        Object.entries(when).every(([field, value]) => fieldValue(field) === value),
+        Object.entries(when).every(([field, value]) => !isText && fieldValue(field) === value),
       );
       const credits = found?.credits ?? Math.max(...prices.list.map((price: Price) => price.credits));
-      return prices.per === 'shot' ? credits * Math.max(1, body?.shots?.length ?? 1) : credits;
+      const shots = isText ? properties.shots?.maxItems : body?.shots?.length;
+      return prices.per === 'shot' ? credits * Math.max(1, shots ?? 1) : credits;
     },
     /** Whether the price is documented or observed, not assumed. */
     isPriceKnown: (path: string) => getOperation(path)?.['x-prices']?.['x-source'] !== 'assumed',

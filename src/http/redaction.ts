@@ -136,6 +136,8 @@ const TOKEN = /[^\s"'<>]+/g;
 /** `://` or its percent-encoded form, with slashes that may be escaped as in JSON. */
 const AUTHORITY_START = /(?::|%(?:25){0,8}3a)(?:\\{0,8}\/|%(?:25){0,8}2f){2}/i;
 const AUTHORITY_END = /[/?#\\]|%(?:25){0,8}(?:2f|3f)|$/i;
+/** The user name and password of a URL. */
+const USER_INFO = new RegExp(`(${AUTHORITY_START.source})(?:(?!%(?:25){0,8}(?:2f|3f))[^/?#\\\\])*@`, 'i');
 const QUERY_START = /\?|%(?:25){0,8}3f/i;
 /** A parameter that usually holds a secret, or a value so long that it may be one. */
 const SECRET_PARAMETER =
@@ -153,15 +155,23 @@ function redactUrls(token: string): string {
   const authorityStart = start.index + start[0].length;
   const authorityEnd = authorityStart + token.slice(authorityStart).search(AUTHORITY_END);
   const authority = token.slice(authorityStart, authorityEnd).replace(/^.*@/, `${REPLACEMENT}@`);
-  const rest = token.slice(authorityEnd);
-  const queryStart = QUERY_START.exec(rest);
-  const query = queryStart ? rest.slice(queryStart.index + queryStart[0].length) : '';
+  return token.slice(0, authorityStart) + authority + redactAfterAuthority(token.slice(authorityEnd));
+}
+
+/** Replaces everything from a secret query on, or from the user name of a further URL on. */
+function redactAfterAuthority(text: string): string {
+  const queryStart = QUERY_START.exec(text);
+  const query = queryStart ? queryStart.index + queryStart[0].length : text.length;
+  const userInfo = USER_INFO.exec(text);
+  const secretStart = Math.min(
+    SECRET_PARAMETER.test(text.slice(query)) ? query : text.length,
+    userInfo ? userInfo.index + userInfo[1]!.length : text.length,
+  );
+  if (secretStart === text.length) return text;
   // Backslashes at the end escape the quotation mark after it.
-  let secretLength = query.length;
-  while (query[secretLength - 1] === '\\') secretLength -= 1;
-  const [secret, end] = [query.slice(0, secretLength), query.slice(secretLength)];
-  const keptRest = SECRET_PARAMETER.test(secret) ? rest.slice(0, rest.length - query.length) + REPLACEMENT + end : rest;
-  return token.slice(0, authorityStart) + authority + keptRest;
+  let secretEnd = text.length;
+  while (text[secretEnd - 1] === '\\') secretEnd -= 1;
+  return text.slice(0, secretStart) + REPLACEMENT + text.slice(secretEnd);
 }
 
 /** Copies a value and redacts every string, field name and number in it. */

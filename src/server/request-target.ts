@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
+import { isLoopbackHost } from '../core/loopback-hosts.ts';
 import { toLocalPath } from '../http/urls.ts';
 import { isVendorHost } from '../proxy/vendor-hosts.ts';
 
 /** The absolute form of a request target, which clients send to a proxy (RFC 9112, section 3.2.2). */
 const ABSOLUTE_FORM = /^(https?):\/\/([^/?#]*)(.*)$/i;
 const NAME_AND_PORT = /^(.*?)(?::(\d{1,5}))?$/;
-const LOOPBACK_HOST = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/i;
 
 /** Returns the local path of a request and sets `Host` from an absolute target. For Fastify's `rewriteUrl`. */
 export function normalizeRequestTarget(request: IncomingMessage): string {
@@ -28,6 +28,6 @@ export function findForeignAuthority(originalUrl: string, localPort: number | un
   const [, , authority] = ABSOLUTE_FORM.exec(originalUrl) ?? [];
   if (authority === undefined) return undefined;
   const [, name = '', port = '80'] = NAME_AND_PORT.exec(authority) ?? [];
-  const isOurs = isVendorHost(name) || (LOOPBACK_HOST.test(name) && Number(port) === localPort);
+  const isOurs = isVendorHost(name) || (isLoopbackHost(name) && Number(port) === localPort);
   return isOurs ? undefined : authority;
 }

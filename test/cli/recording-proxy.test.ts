@@ -128,6 +128,13 @@ describe('recording proxy', () => {
     expect(received).toHaveLength(3);
   });
 
+  it('records each body as it was sent: JSON, other text, or none', async () => {
+    const { send, samples } = await startProxy(await startJsonService());
+    for (const body of ['null', '"null"', '{"a":', '']) await send(CHECK, body);
+    const requests = samples().map(({ request: { path: _, ...rest } }) => rest);
+    expect(requests).toEqual([{ body: null }, { body: 'null' }, { text: '{"a":' }, {}]);
+  });
+
   it('serves tunnels to the vendor with a certificate of the emulator', async () => {
     const { port, samples } = await startProxy(await startJsonService());
     const { head, socket } = await openTunnel(port, 'nanophoto.ai:443');
@@ -239,6 +246,19 @@ describe('recording proxy', () => {
     expect((await send(CHECK)).status).toBe(200);
     expect(paths).toEqual([GENERATE, GENERATE, GENERATE, CHECK]);
     expect(samples()).toHaveLength(4);
+  });
+
+  it('counts a body that it cannot parse at the highest price', async () => {
+    const { send } = await startProxy(await startJsonService(), { spend: 9 });
+    const nested = `{"modelTier":"sora2-pro-high","more":${'['.repeat(100)}${']'.repeat(100)}}`;
+    const expectStopped = async (path: string, body: string, price: number) => {
+      const error = expect.stringContaining(`it could cost ${price} credits, and 9 may still be spent`);
+      expect(await send(path, body)).toMatchObject({ status: 402, body: { error } });
+    };
+    await expectStopped(GENERATE, nested, 240);
+    // 21 shots in 4k.
+    await expectStopped('/api/veo-3/generate', nested, 630);
+    expect((await send('/api/sora-2/generate-prompt', nested)).status).toBe(200);
   });
 });
 

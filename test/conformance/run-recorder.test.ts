@@ -82,6 +82,13 @@ describe('recording of a run', () => {
     });
   });
 
+  it('adds no submit to polls of a task of another run', () => {
+    const { add, samples } = startRecorder();
+    for (let n = 0; n < 2; n++) add(CHECK, { taskId: 'task_0001' }, { status: 'completed', taskId: 'task_0001' });
+    expect(samples().map(({ given }) => given)).toEqual([undefined, undefined]);
+    expect(JSON.stringify(samples())).not.toContain('task_0001');
+  });
+
   it('knows the later steps of a task from the samples of the project', () => {
     const { add, samples } = startRecorder();
     add('/api/sora-2-tvc/generate', { adTheme: 'water' }, ACCEPTED);
@@ -158,12 +165,21 @@ describe('recording of a run', () => {
     expect(everything[0]).toContain('a.mp4?[key]');
   });
 
+  it('does not redact the scheme of a request without a key', () => {
+    const { add, recorder, samples } = startRecorder();
+    for (const authorization of ['Bearer', 'bearer ', 'Basic']) recorder.addCredentials({ authorization });
+    const body = { error: 'Send a Bearer token, not Basic credentials' };
+    add(GENERATE, REQUEST, body, 401);
+    expect(samples()).toMatchObject([{ response: { body } }]);
+  });
+
   it('never overwrites files of another run', () => {
     const first = startRecorder();
     first.add(GENERATE, REQUEST, ACCEPTED);
     const second = startRecorder({ dir: first.dir });
     second.add(GENERATE, { prompt: 'another' }, ACCEPTED);
     expect(second.onIncomplete).toHaveBeenCalledWith(expect.stringMatching(/^a sample cannot be written: EEXIST/));
+    expect(second.recorder.count()).toBe(0);
     expect(first.samples().map(({ request }) => request.body.prompt)).toEqual(['a dog']);
   });
 
@@ -224,6 +240,22 @@ describe('recording of a run', () => {
       (one) => one.includes('.m') || one.includes('json'),
     );
     expect(files.sort()).toEqual(['video.nanophoto.ai/sora/task_1.mp4', 'video.nanophoto.ai/x/_2e_2e/a_b.json.txt']);
+  });
+
+  it('ends when a result file cannot be created or written, and removes the file', () => {
+    const unwritable = startRecorder();
+    const file = unwritable.recorder.createFile('video.nanophoto.ai', '/task_1.mp4');
+    // Like a full disk: each write fails.
+    file?.write(undefined as never);
+    file?.write(Buffer.from('abc'));
+    file?.end(true);
+    expect(unwritable.onIncomplete.mock.calls).toEqual([[expect.stringMatching(/task_1\.mp4 cannot be written: /)]]);
+    expect(readdirSync(join(unwritable.dir, 'files/video.nanophoto.ai'))).toEqual([]);
+
+    const uncreatable = startRecorder();
+    writeFileSync(join(uncreatable.dir, 'files'), '');
+    expect(uncreatable.recorder.createFile('video.nanophoto.ai', '/task_1.mp4')).toBeUndefined();
+    expect(uncreatable.onIncomplete.mock.calls).toEqual([[expect.stringMatching(/cannot be written: .* is a file/)]]);
   });
 
   it('rejects a directory that is not writable', () => {

@@ -16,6 +16,10 @@ describe('redaction of signed URLs', () => {
     ['https%3A%2F%2Fx.com%2Fa.mp4%3Ftoken%3Dabc', 'https%3A%2F%2Fx.com%2Fa.mp4%3F[key]'],
     ['https://x.com/a.mp4?a=1&amp;Signature=b', 'https://x.com/a.mp4?[key]'],
     ['https://x.com/a:b/c.mp4?psh=HXVzZXItTUpXU1hCQW45', 'https://x.com/a:b/c.mp4?[key]'],
+    ['https://x.com/a,https://me:secret@x.com/b?token=1', 'https://x.com/a,https://[key]'],
+    ['https://x.com/?token=1,https://me:secret@x.com/b', 'https://x.com/?[key]'],
+    ['https://x.com/?to=https://me:p@ss@y.com', 'https://x.com/?to=https://[key]'],
+    ['https://x.com/?u=http%3A%2F%2Fme:p%40s@y.com', 'https://x.com/?u=http%3A%2F%2F[key]'],
     ['https://me:secret@x.com/a.mp4 and ftp://me@x.com', 'https://[key]@x.com/a.mp4 and ftp://[key]@x.com'],
   ])('replaces the query: %s', (text, redacted) => {
     expect(redactSignedUrls(text)).toBe(redacted);
@@ -25,13 +29,14 @@ describe('redaction of signed URLs', () => {
     'https://www.youtube.com/watch?v=W-15-UmGP5s',
     'https://example.com/cat.png?width=300&height=200',
     'https://example.com/a/very/long/path/without/any/query/at/all.mp4',
+    'https://example.com/,https://example.com/@user?to=https://example.com/a@b',
     'A dog? key=value, token=1: https://example.com, and what?signature=none',
   ])('keeps a text without one: %s', (text) => {
     expect(redactSignedUrls(text)).toBe(text);
   });
 
   // id: signed-url-redaction-takes-linear-time
-  it.each(['://', '%3a%2f%2f', '://a?', '://?sig', 'sig', '@', '\\', '://a@', '://a?%'])(
+  it.each(['://', '%3a%2f%2f', '://a?', '://?sig', 'sig', '@', '\\', '://a@', '://a?%', '://a%25', '%25', ':%25'])(
     'takes little time for long runs of %s',
     (run) => {
       const text = run.repeat(200_000);

@@ -5,9 +5,11 @@ import { pipeline } from 'node:stream/promises';
 import type { Logger } from 'pino';
 import type { Dispatcher } from 'undici';
 import { parseBody } from '../../conformance/http-client.ts';
-import type { ResultRecording, RunRecorder } from '../../conformance/recordings/run-recorder.ts';
+import type { ResultRecording } from '../../conformance/recordings/result-file.ts';
+import type { RunRecorder } from '../../conformance/recordings/run-recorder.ts';
 import { SetupError } from '../../core/errors.ts';
 import { AbortController, TextDecoder } from '../../core/globals.ts';
+import { isLoopbackHost } from '../../core/loopback-hosts.ts';
 import type { Clock } from '../../core/time/clock.ts';
 import { renderError } from '../../http/pipeline/error-table.ts';
 import type { Authority } from '../../proxy/certificate-authority.ts';
@@ -27,7 +29,6 @@ const MAX_FILE_BYTES = 1024 * 1024 * 1024;
 const RESPONSE_TIMEOUT_MS = 300_000;
 
 const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)(.*)$/i;
-const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/i;
 
 export interface RecordingProxyOptions {
   /** URL of the service. */
@@ -103,13 +104,14 @@ export async function startRecordingProxy(options: RecordingProxyOptions) {
     const [path = ''] = target.path.split('?', 1);
     const text = new TextDecoder().decode(body);
     const parsed = body.length === 0 ? undefined : parseBody(text);
-    const refund = budget.reserve(method, path, parsed);
+    const isRawText = parsed === undefined;
+    // JSON may be null.
+    const requestBody = isRawText && body.length > 0 ? text : parsed;
+    const refund = budget.reserve(method, path, requestBody);
     if (typeof refund === 'string') {
       const error = `The recording stopped this request: ${refund}. Nothing was sent.`;
       return sendError(response, toVendorError(402, 'SPEND_LIMIT_REACHED', error));
     }
-    const isRawText = parsed === undefined;
-    const requestBody = body.length === 0 ? undefined : (parsed ?? text);
     await forward({ request, response, target, body, refund }, (status, headers, responseText) => {
       const parsedResponse = parseBody(responseText);
       const recordedResponse = { status, headers, text: responseText, body: parsedResponse };
@@ -205,7 +207,7 @@ function readTarget({ url = '', headers }: IncomingMessage): Target | undefined 
   if (!path.startsWith('/')) return undefined;
   if (isVendorHost(name)) return { host: name, path };
   // The program uses the base URL that it got in its environment.
-  return LOOPBACK_NAME.test(name) ? { host: VENDOR_HOST, path } : undefined;
+  return isLoopbackHost(name) ? { host: VENDOR_HOST, path } : undefined;
 }
 
 /** Reads a body. Undefined: it is too large. @throws ClientGone when it does not arrive completely */

@@ -15,8 +15,6 @@ export type RecordedSample = Omit<WireSample, 'id'> & { recordedAt: string; case
 
 export type ExchangeLog = ReturnType<typeof createExchangeLog>;
 
-export type SampleConverter = ReturnType<typeof createSampleConverter>;
-
 /**
  * Returns a function that converts an exchange with the server at `url` to the name, source, request and response of a
  * sample. It redacts keys and signed URLs, and replaces uploads with their size.

@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, existsSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { makeDir } from '../../core/files.ts';
 import { createRedactor, redactDeep, redactSignedUrls } from '../../http/redaction.ts';
@@ -7,9 +7,11 @@ import { parseWireSample, type WireSample } from '../../openapi/wire-samples.ts'
 import { isInProgress } from '../assertions.ts';
 import type { Exchange } from '../case-context.ts';
 import type { ContractValidator } from '../contract-validator.ts';
+import { findCredentials } from './credentials.ts';
 import { createSampleConverter, getRequestDigest } from './exchange-log.ts';
 import { findValidationError, isApiPath, SAMPLE_LIMITS } from './load-samples.ts';
 import { withWriteErrors } from './recorder.ts';
+import { createResultFile, type ResultRecording, toResultPath } from './result-file.ts';
 import { extractIds, type Ids } from './sample-matching.ts';
 
 const LIMITS = {
@@ -29,21 +31,11 @@ const MAX_SUBMIT_CHARACTERS = 16_384;
 const MAX_IDS_PER_SUBMIT = 100;
 /** A shorter id could be part of unrelated text. */
 const MIN_ID_LENGTH = 6;
-/** Cookies and unknown credentials that are shorter would match unrelated text. */
-const MIN_CREDENTIAL_LENGTH = 8;
-const CREDENTIAL_HEADER = /auth|key|token|secret|cookie|session/i;
 
 /** A request that created tasks. */
 interface Submit {
   submitted: Required<NonNullable<WireSample['given']>>['submitted'];
   ids: Ids;
-}
-
-/** A result file that is being written. */
-export interface ResultRecording {
-  write(chunk: Uint8Array): void;
-  /** Closes the file, and removes it if it is not whole. */
-  end(isWhole: boolean): void;
 }
 
 export type RunRecorder = ReturnType<typeof createRunRecorder>;
@@ -126,13 +118,15 @@ export function createRunRecorder(options: RunRecorderOptions) {
   const findSubmit = (body: Json): Submit | undefined =>
     [...extractIds(JSON.stringify(body) ?? '').values()].map((id) => submits.get(id)).find(Boolean);
 
-  /** Remembers the request that created the tasks of a response. */
+  /** Returns the tasks of a response, and remembers the request if it created them. */
   function noteSubmit({ path, response }: Exchange, { body }: WireSample['request']): Submit | undefined {
     if (response.status !== 200 || validator.operationOf(path) === undefined) return undefined;
     const ids = extractIds(response.text);
     const submit = { submitted: { path, body }, ids };
     if ([...ids.values()].some((id) => id.length < MIN_ID_LENGTH)) return undefined;
     if (ids.size > MAX_IDS_PER_SUBMIT || JSON.stringify(body).length > MAX_SUBMIT_CHARACTERS) return undefined;
+    // A request that names tasks polls them. Another run has created these.
+    if (extractIds(JSON.stringify(body)).size > 0) return submit;
     for (const id of ids.values()) {
       if (submits.size >= MAX_SUBMITS) submits.delete(submits.keys().next().value!);
       submits.set(id, submit);
@@ -167,12 +161,12 @@ export function createRunRecorder(options: RunRecorderOptions) {
     } else if (!previous && sampleCount >= limits.samples) {
       endRecording(`this run has reached the limit of ${limits.samples} samples`);
     } else {
-      bytes += size;
-      if (!previous) sampleCount += 1;
-      const fileName = `${recordedAt.replaceAll(':', '')}-${String(sampleCount).padStart(4, '0')}.json`;
+      const fileName = `${recordedAt.replaceAll(':', '')}-${String(sampleCount + 1).padStart(4, '0')}.json`;
       const file = previous?.file ?? join(dir, request.path.slice('/api/'.length), fileName);
       makeDir(resolve(dirname(file)), 0o777);
       writeFileSync(file, text, { flag: previous ? 'w' : 'wx' });
+      bytes += size;
+      if (!previous) sampleCount += 1;
       if (step !== undefined) steps.set(step, { file, size: size + (previous?.size ?? 0) });
     }
   }
@@ -206,28 +200,11 @@ export function createRunRecorder(options: RunRecorderOptions) {
         return undefined;
       }
       const redact = createRedactor(credentials);
-      const segments = [host, ...redactSignedUrls(redact(path)).split('/')]
-        .map((segment) => segment.replaceAll(/[^\w.-]/g, '_').slice(-100))
-        .filter((segment) => !/^\.*$/.test(segment))
-        .slice(-8);
-      // `drift` reads all files that end in .json as samples.
-      const file = join(dir, 'files', ...segments).replace(/\.json$/i, '.json.txt');
-      if (existsSync(file)) return undefined;
-      try {
-        makeDir(resolve(dirname(file)), 0o777);
-        const fd = openSync(file, 'wx');
-        fileCount += 1;
-        return {
-          write: (chunk) => void writeSync(fd, chunk),
-          end(isWhole) {
-            closeSync(fd);
-            if (!isWhole) rmSync(file);
-          },
-        };
-      } catch (error) {
-        endRecording(`${file} cannot be written: ${(error as Error).message}`);
-        return undefined;
-      }
+      const file = toResultPath(join(dir, 'files'), host, redactSignedUrls(redact(path)));
+      const onError = (error: unknown) => endRecording(`${file} cannot be written: ${(error as Error).message}`);
+      const created = createResultFile(file, onError);
+      if (created) fileCount += 1;
+      return created;
     },
     /** The number of samples. */
     count: () => sampleCount,
@@ -270,22 +247,4 @@ function replaceIds<T>(value: T, ids: Ids = new Map()): T {
   return redactDeep(value, (text) =>
     [...ids].reduce((rest, [placeholder, id]) => rest.replaceAll(id, () => placeholder), text),
   );
-}
-
-function findCredentials(headers: NodeJS.Dict<string | string[]>): string[] {
-  return Object.entries(headers).flatMap(([name, value]) => {
-    if (!CREDENTIAL_HEADER.test(name)) return [];
-    const values = [value ?? []].flat();
-    const withoutScheme = values.map((one) => one.replace(/^\w+\s+/, '').trim());
-    if (name === 'authorization') return [...withoutScheme, ...withoutScheme.flatMap(decodeBasic)];
-    const cookies = values.flatMap((one) => one.split(';')).map((one) => one.slice(one.indexOf('=') + 1).trim());
-    return [...withoutScheme, ...cookies].filter((one) => one.length >= MIN_CREDENTIAL_LENGTH);
-  });
-}
-
-/** Returns the user name and password of Basic authentication, and the password alone. */
-function decodeBasic(token: string): string[] {
-  const decoded = Buffer.from(token, 'base64').toString();
-  if (!/^[\x20-\x7e]+:[\x20-\x7e]+$/.test(decoded)) return [];
-  return [decoded, decoded.slice(decoded.indexOf(':') + 1)].filter((one) => one.length >= MIN_CREDENTIAL_LENGTH);
 }
