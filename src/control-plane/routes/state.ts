@@ -3,8 +3,9 @@ import * as z from 'zod';
 import { apiKey, strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
+import type { Entry } from '../../http/journal/entry.ts';
 import { readBody } from '../../http/pipeline/body.ts';
-import { createRedactor } from '../../http/redaction.ts';
+import { createRedactor, type Redact } from '../../http/redaction.ts';
 import { lintClient } from '../client-lint/index.ts';
 import { AdminError } from '../error-codes.ts';
 import { requireAccount } from '../lookup.ts';
@@ -69,7 +70,7 @@ export function stateOperations(context: HttpContext, families: readonly Family[
         const entries = journal.listEntries(id);
         const findings = request.query.include.includes('verdict') ? lintClient(context, exported.account, redact) : [];
         const members = {
-          requests: () => entries.values().map((entry) => toJournalEntryJson(entry, redact)),
+          requests: () => formatEntries(entries, redact),
           verdict: () => ({ ok: findings.length === 0, findings }),
         };
         const included = INCLUDES.filter((name) => request.query.include.includes(name));
@@ -112,7 +113,7 @@ export function stateOperations(context: HttpContext, families: readonly Family[
               discard: () => reader.discard(),
             });
             reader.end();
-          } else handleDocument(documentImport.handler, body);
+          } else documentImport.write(0, () => handleDocument(documentImport.handler, body));
           const account = documentImport.commit({ key, replace, origin: 'control' });
           reply.code(201);
           return toAccountJson(core, account);
@@ -123,4 +124,9 @@ export function stateOperations(context: HttpContext, families: readonly Family[
       },
     }),
   ];
+}
+
+/** Formats entries only as they are written. */
+function* formatEntries(entries: readonly Entry[], redact: Redact): Generator<object> {
+  for (const entry of entries) yield toJournalEntryJson(entry, redact);
 }

@@ -6,6 +6,7 @@ import { DocumentError } from './document-schema.ts';
 /** The input of a task is nested one level deeper than the body of its request. */
 const MAX_NESTING = 520;
 
+const NEWLINE = 0x0a;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const COLON = 0x3a;
@@ -76,7 +77,9 @@ export class DocumentReader implements BodySink {
       if (this.#part) at = this.#readPart(chunk, at, this.#part);
       else {
         const byte = chunk[at]!;
-        if (SPACES.includes(byte) || this.#readPunctuation(byte)) at += 1;
+        const lineEnd = byte === OPEN_OBJECT && this.#isList ? this.#readLine(chunk, at) : -1;
+        if (lineEnd !== -1) at = lineEnd;
+        else if (SPACES.includes(byte) || this.#readPunctuation(byte)) at += 1;
         else if (this.#expected === 'first name' || this.#expected === 'name') this.#beginPart(byte === QUOTE);
         else this.#beginPart(this.#isValueExpected() && !DELIMITERS.includes(byte));
       }
@@ -124,6 +127,28 @@ export class DocumentReader implements BodySink {
       default:
         return false;
     }
+  }
+
+  /**
+   * Handles an element that fills its line, as in an exported document: finding the end of the line is much faster than
+   * finding the end of the element. Returns the offset after the line, or -1 if the line is anything else.
+   */
+  #readLine(chunk: Buffer, from: number): number {
+    if (!this.#isValueExpected()) return -1;
+    const end = chunk.indexOf(NEWLINE, from);
+    if (end === -1 || end - from > this.#maxPartBytes) return -1;
+    const hasComma = chunk[end - 1] === COMMA;
+    const line = chunk.subarray(from, hasComma ? end - 1 : end);
+    if (line[line.length - 1] !== CLOSE_OBJECT) return -1;
+    let value: unknown;
+    try {
+      value = this.#parse(line);
+    } catch {
+      return -1;
+    }
+    this.#handle(value);
+    if (hasComma) this.#expected = 'element';
+    return end;
   }
 
   #endList(): true {

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { EntryRecord, EvictedRecord, TaskRecord } from '../../core/accounts/account-export.ts';
+import type { EntryRecord, TaskRecord } from '../../core/accounts/account-export.ts';
 import { type ImportedAccount, InconsistentRow, type StagedAccount } from '../../core/accounts/account-import.ts';
 import type { Account, AccountOrigin, AccountProfile } from '../../core/accounts/accounts.ts';
 import type { Core } from '../../core/core.ts';
@@ -93,9 +93,9 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         const path = `${name}[${index}]`;
         if (name === 'ledger') {
           const entry = toEntryRecord(parse(LedgerEntry, element, path));
-          locate(path, () => staged.addEntry(entry));
+          staged.addEntry(entry, index);
           if (entry.atMs > latest.atMs) latest = { index, atMs: entry.atMs };
-        } else if (name === 'tasks') addTask(staged, parse(Task, element, path), path);
+        } else if (name === 'tasks') addTask(staged, parse(Task, element, path), index);
         else if (name === 'faults') {
           const { rule, matched, fired } = parse(Fault, element, path);
           parse(RuleSchema, rule, `${path}.rule`);
@@ -110,7 +110,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
     return {
       handler,
       /** Runs `work`, which passes about `bytes` of the document to the handler, in a transaction. */
-      write: (bytes: number, work: () => void): void => staged.write(2 * bytes, work),
+      write: (bytes: number, work: () => void): void => withPaths(() => staged.write(2 * bytes, work)),
       discard: (): void => staged.discard(),
       /**
        * Creates the account when the document is complete.
@@ -129,7 +129,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         if (latest.atMs > imported.nowMs) {
           throw new DocumentError(`ledger[${latest.index}].at`, 'expected a time up to account.clock.now');
         }
-        return staged.commit({ ...imported, ...(key !== undefined && { key }) }, replace);
+        return withPaths(() => staged.commit({ ...imported, ...(key !== undefined && { key }) }, replace));
       },
     };
   };
@@ -146,15 +146,14 @@ export function handleDocument(handler: DocumentHandler, document: unknown): voi
 }
 
 /** @throws DocumentError */
-function addTask(staged: StagedAccount, task: TaskJson, path: string): void {
+function addTask(staged: StagedAccount, task: TaskJson, index: number): void {
   if (task.status === 'evicted') {
-    const evicted: EvictedRecord = { seq: task.seq, id: task.id, family: null };
-    locate(path, () => staged.addTask(evicted, undefined));
+    staged.addEvicted({ seq: task.seq, id: task.id, family: null }, index);
     return;
   }
   const fault = findTaskFault(task);
-  if (fault) throw new DocumentError(`${path}.${fault[0]}`, fault[1]);
-  locate(path, () => staged.addTask(toTaskRecord(task), task.plan));
+  if (fault) throw new DocumentError(`tasks[${index}].${fault[0]}`, fault[1]);
+  staged.addTask(toTaskRecord(task), task.plan, index);
 }
 
 type UnevictedTask = Exclude<TaskJson, { status: 'evicted' }>;
@@ -172,11 +171,10 @@ function findTaskFault(task: UnevictedTask): [field: string, expected: string] |
   if ((plan.steps.at(-1)?.atMs ?? 0) > plan.endMs) return ['plan.endMs', 'expected a time after the last step'];
   if (stepIndex >= plan.steps.length) return ['stepIndex', 'expected the index of a step of the plan'];
   const hasEnded = status !== 'processing';
-  const ended = { finishedAt, simulatedMs };
-  for (const [field, value] of Object.entries(ended)) {
-    if ((value !== undefined) !== hasEnded) return [field, hasEnded ? `expected with ${status}` : 'expected none yet'];
-  }
-  if (hasEnded && dueAt !== undefined) return ['dueAt', `expected none with ${status}`];
+  const whenEnded = hasEnded ? `expected with ${status}` : 'expected none before the end';
+  if ((finishedAt !== undefined) !== hasEnded) return ['finishedAt', whenEnded];
+  if ((simulatedMs !== undefined) !== hasEnded) return ['simulatedMs', whenEnded];
+  if (hasEnded && dueAt !== undefined) return ['dueAt', 'expected none after the end'];
   if ((errorCode !== undefined) !== (status === 'failed'))
     return ['errorCode', 'expected exactly if the task has failed'];
   return undefined;
@@ -192,14 +190,15 @@ function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, path: s
   throw new DocumentError(path + location, reason.replace(/, received undefined$/, ', but it is missing'));
 }
 
-/** Adds the path to the errors of `work`. @throws DocumentError */
-function locate(path: string, work: () => void): void {
+/** Adds the path to errors about rows. @throws DocumentError */
+function withPaths<T>(work: () => T): T {
   try {
-    work();
+    return work();
   } catch (error) {
     if (!(error instanceof InconsistentRow)) throw error;
-    const field = error.column === undefined ? '' : `.${FIELD_NAMES[error.column] ?? error.column}`;
-    throw new DocumentError(path + field, error.message);
+    const { table, index, column, message } = error;
+    const field = column === undefined ? '' : `.${FIELD_NAMES[column] ?? column}`;
+    throw new DocumentError(`${table === 'tasks' ? 'tasks' : 'ledger'}[${index}]${field}`, message);
   }
 }
 
@@ -208,19 +207,30 @@ const toMsOrNull = (timestamp: string | undefined): number | null =>
   timestamp === undefined ? null : Date.parse(timestamp);
 
 function toEntryRecord({ seq, kind, amount, balance, task, hold, reason, at }: EntryJson): EntryRecord {
-  const references = { taskSeq: task ?? null, holdSeq: hold ?? null };
-  return { seq, kind, amount, balance, ...references, reason: reason ?? null, atMs: toMs(at) };
+  return {
+    seq,
+    kind,
+    amount,
+    balance,
+    taskSeq: task ?? null,
+    holdSeq: hold ?? null,
+    reason: reason ?? null,
+    atMs: toMs(at),
+  };
 }
 
 function toTaskRecord(task: UnevictedTask): TaskRecord {
-  const { seq, id, family, status, price, plan, input } = task;
   return {
-    ...{ seq, id, family, status, price },
+    seq: task.seq,
+    id: task.id,
+    family: task.family,
+    status: task.status,
+    price: task.price,
     driver: task.synchronous ? 'stream' : 'worker',
     holdSeq: task.hold ?? null,
     clientRef: task.clientRef ?? null,
-    input: JSON.stringify(input),
-    plan: JSON.stringify(plan),
+    input: JSON.stringify(task.input),
+    plan: JSON.stringify(task.plan),
     step: task.stepIndex,
     predecessorSeq: task.predecessor ?? null,
     createdAtMs: toMs(task.createdAt),

@@ -3,7 +3,14 @@ import type { Rule } from '../../core/faults/fault-rules.ts';
 import type { Clock } from '../../core/time/clock.ts';
 import { WINDOW_MS } from '../../core/time/rate-limiter.ts';
 import { toTimestamp } from '../schemas.ts';
-import { type AccountJson, type EntryJson, FORMAT, type RateLimitJson, VERSION } from './document-schema.ts';
+import {
+  type AccountJson,
+  type EntryJson,
+  FORMAT,
+  type RateLimitJson,
+  type TaskJson,
+  VERSION,
+} from './document-schema.ts';
 
 /**
  * Writes an account document piece by piece, with one line per entry, task and rule. Other requests have their turn
@@ -18,7 +25,7 @@ export async function* writeDocument(
   try {
     yield `{\n"format": "${FORMAT}",\n"version": ${VERSION},\n`;
     yield `"account": ${JSON.stringify(toAccountStateJson(exported), null, 2)},\n"ledger": [`;
-    yield* writePages(exported.readEntries, (entry) => JSON.stringify(toEntryJson(entry)), clock);
+    yield* writePages(exported.readEntries, formatEntry, clock);
     yield '\n],\n"tasks": [';
     yield* writePages(exported.readTasks, formatTask, clock);
     const rules = exported.faults.map((fault) => `\n${JSON.stringify(toStoredFaultJson(fault))}`);
@@ -72,38 +79,52 @@ function toAccountStateJson({ account, nowMs, profile }: AccountExport): Account
   };
 }
 
-function toEntryJson({ seq, kind, amount, balance, taskSeq, holdSeq, reason, atMs }: EntryRecord): EntryJson {
-  return {
-    ...{ seq, kind, amount, balance },
-    ...(taskSeq !== null && { task: taskSeq }),
-    ...(holdSeq !== null && { hold: holdSeq }),
-    ...(reason !== null && { reason }),
+/** Returns an entry as JSON. Undefined fields are omitted; spreading optional ones would take three times as long. */
+function formatEntry({ seq, kind, amount, balance, taskSeq, holdSeq, reason, atMs }: EntryRecord): string {
+  const entry: WithUndefined<EntryJson> = {
+    seq,
+    kind,
+    amount,
+    balance,
+    task: taskSeq ?? undefined,
+    hold: holdSeq ?? undefined,
+    reason: reason ?? undefined,
     at: toTimestamp(atMs),
   };
+  return JSON.stringify(entry);
 }
+
+type WithUndefined<T> = { [Name in keyof T]: T[Name] | undefined };
 
 /** Returns a task as JSON. Its plan and its input are JSON already. */
 function formatTask(task: TaskRecord | EvictedRecord): string {
   const { seq, id } = task;
   if (task.family === null) return JSON.stringify({ seq, id, status: 'evicted' });
-  const { family, status, price, plan, input } = task;
-  const toText = (atMs: number | null) => (atMs === null ? undefined : toTimestamp(atMs));
-  const fields = {
-    ...{ seq, id, family, status, price },
+  const fields: WithUndefined<
+    Omit<Extract<TaskJson, { plan: unknown }>, 'plan' | 'input' | 'family'> & { family: string }
+  > = {
+    seq,
+    id,
+    family: task.family,
+    status: task.status,
+    price: task.price,
     hold: task.holdSeq ?? undefined,
     clientRef: task.clientRef ?? undefined,
     synchronous: task.driver === 'stream' ? true : undefined,
     stepIndex: task.step,
     predecessor: task.predecessorSeq ?? undefined,
     createdAt: toTimestamp(task.createdAtMs),
-    startedAt: toText(task.startedAtMs),
-    dueAt: toText(task.dueAtMs),
-    finishedAt: toText(task.finishedAtMs),
+    startedAt: toTimestampOrUndefined(task.startedAtMs),
+    dueAt: toTimestampOrUndefined(task.dueAtMs),
+    finishedAt: toTimestampOrUndefined(task.finishedAtMs),
     simulatedMs: task.simulatedMs ?? undefined,
     errorCode: task.errorCode ?? undefined,
   };
-  return `${JSON.stringify(fields).slice(0, -1)},"plan":${plan},"input":${input}}`;
+  return `${JSON.stringify(fields).slice(0, -1)},"plan":${task.plan},"input":${task.input}}`;
 }
+
+const toTimestampOrUndefined = (atMs: number | null): string | undefined =>
+  atMs === null ? undefined : toTimestamp(atMs);
 
 const toStoredFaultJson = ({ matched, fired, ...rule }: AccountExport['faults'][number]) => ({
   rule: toRuleJson(rule),

@@ -1,6 +1,7 @@
 import { CoreError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Faults, Rule } from '../faults/fault-rules.ts';
+import { prepareBulkInsert, RejectedRow } from '../storage/bulk-insert.ts';
 import type { Db } from '../storage/database.ts';
 import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
@@ -14,11 +15,16 @@ import type { Account, AccountOrigin, AccountProfile, Accounts } from './account
 
 /** A row that contradicts another one, or itself. The message says what was expected. */
 export class InconsistentRow extends Error {
+  readonly table: 'ledger_entries' | 'tasks';
+  /** The index that the row was added with. */
+  readonly index: number;
   /** The column; undefined if it is not a single one. */
   readonly column: string | undefined;
 
-  constructor(message: string, column?: string) {
+  constructor(message: string, table: InconsistentRow['table'], index: number, column?: string) {
     super(message);
+    this.table = table;
+    this.index = index;
     this.column = column;
   }
 }
@@ -42,10 +48,15 @@ export interface StagedAccount {
    * @throws OUT_OF_MEMORY when they do not fit into the memory budget
    */
   write(bytes: number, work: () => void): void;
-  /** Adds the next ledger entry. Must run inside `write`. @throws InconsistentRow */
-  addEntry(entry: EntryRecord): void;
-  /** Adds the next task, after all ledger entries. Must run inside `write`. @throws InconsistentRow */
-  addTask(task: TaskRecord | EvictedRecord, plan: Plan | undefined): void;
+  /**
+   * Adds the next ledger entry. Must run inside `write`; `index` is for errors.
+   * @throws InconsistentRow for this row or an earlier one, as do all methods that add rows, and `commit`
+   */
+  addEntry(entry: EntryRecord, index: number): void;
+  /** Adds the next task, after all ledger entries. Must run inside `write`. */
+  addTask(task: TaskRecord, plan: Plan, index: number): void;
+  /** Adds the next task, which was evicted. Must run inside `write`. */
+  addEvicted(task: EvictedRecord, index: number): void;
   /** Adds the next fault rule. Must run inside `write`. */
   addFault(rule: Rule, matched: number, fired: number): void;
   /** Returns the number of a hold without a task, if there is one, after all tasks. */
@@ -91,19 +102,15 @@ export function createImports(
         speed = @speed, failure_rate = @failureRate, seed = @seed, revoked = @revoked, created_at = @createdAtMs,
         profile = @profile, snapshot_of = NULL, snapshot_name = NULL, snapshot_at = NULL
     WHERE id = @id`);
-  const insertEntry = db.prepare<EntryRecord & { accountId: number }>(`
-    INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_seq, hold_seq, reason, at)
-    VALUES (@accountId, @seq, @kind, @amount, @balance, @taskSeq, @holdSeq, @reason, @atMs)`);
-  const insertTask = db.prepare<TaskRecord & { accountId: number }>(`
-    INSERT INTO tasks (account_id, seq, id, family, driver, status, price, hold_seq, client_ref, input, plan, step,
-                       follows, created_at, started_at, due_at, finished_at, simulated_ms, error_code)
-    VALUES (@accountId, @seq, @id, @family, @driver, @status, @price, @holdSeq, @clientRef, @input, @plan, @step,
-            @predecessorSeq, @createdAtMs, @startedAtMs, @dueAtMs, @finishedAtMs, @simulatedMs, @errorCode)`);
+  const prepareEntries = prepareBulkInsert(db, 'ledger_entries', [
+    ...['account_id', 'seq', 'kind', 'amount', 'balance', 'task_seq', 'hold_seq', 'reason', 'at'],
+  ]);
+  const prepareTasks = prepareBulkInsert(db, 'tasks', [
+    ...['account_id', 'seq', 'id', 'family', 'driver', 'status', 'price', 'hold_seq', 'client_ref', 'input', 'plan'],
+    ...['step', 'follows', 'created_at', 'started_at', 'due_at', 'finished_at', 'simulated_ms', 'error_code'],
+  ]);
   const insertEvicted = db.prepare<{ accountId: number; seq: number; id: string }>(
     'INSERT INTO evicted_tasks (account_id, seq, id) VALUES (@accountId, @seq, @id)',
-  );
-  const isRunning = db.prepare<[number, number], 1>(
-    "SELECT 1 FROM tasks WHERE account_id = ? AND seq = ? AND status = 'processing'",
   );
   const removeAbandoned = db.prepare('DELETE FROM accounts WHERE snapshot_of = id');
 
@@ -145,61 +152,79 @@ export function createImports(
     /** Begins an import. Its caller must call `commit` or `discard`. */
     begin(): StagedAccount {
       const id = stage();
+      const [entries, taskRows] = [prepareEntries(), prepareTasks()];
       let isCommitted = false;
       /** Holds without a task so far, by the number of their task. */
       const unusedHolds = new Map<number, { seq: number; isResolved: boolean }>();
+      const runningSeqs = new Set<number>();
       let lastTaskSeq = 0;
 
-      function addTask(task: TaskRecord, plan: Plan): void {
-        const { seq, holdSeq, status, predecessorSeq, startedAtMs, dueAtMs } = task;
-        const hold = unusedHolds.get(seq);
-        if (holdSeq === null && task.price > 0) throw new InconsistentRow('expected the hold of the price', 'holdSeq');
-        if ((hold?.seq ?? null) !== holdSeq) {
-          throw new InconsistentRow(
-            `expected ${hold ? `${hold.seq}, ` : 'none without '}a hold of the task`,
-            'holdSeq',
-          );
-        }
-        if (predecessorSeq !== null && predecessorSeq >= seq) {
-          throw new InconsistentRow('expected the number of an earlier task', 'predecessorSeq');
-        }
-        if (status === 'processing') {
-          const isWaiting = startedAtMs === null;
-          if (isWaiting && !(predecessorSeq !== null && isRunning.get(id, predecessorSeq))) {
-            throw new InconsistentRow('expected a time, unless a running task precedes this one', 'startedAtMs');
-          }
-          const isDue = !isWaiting && task.driver === 'worker' && nextTransitionMs(plan, task.step) !== null;
-          if (isDue !== (dueAtMs !== null)) {
-            throw new InconsistentRow(isDue ? 'expected the time of the next transition' : 'expected none', 'dueAtMs');
-          }
-        }
-        insertTask.run({ accountId: id, ...task });
-        unusedHolds.delete(seq);
+      function takeSeq(seq: number, index: number): void {
+        if (seq <= lastTaskSeq) throw createTaskError(`expected a number above ${lastTaskSeq}`, index, 'seq');
+        lastTaskSeq = seq;
       }
 
-      function addEvicted({ seq, id: taskId }: EvictedRecord): void {
-        if (unusedHolds.get(seq)?.isResolved === false) {
-          throw new InconsistentRow('expected a capture or refund of its hold, because it has ended');
+      /** @throws InconsistentRow when the times of a running task contradict its plan or its predecessor */
+      function assertContinues(task: TaskRecord, plan: Plan, index: number): void {
+        const { predecessorSeq, startedAtMs, dueAtMs, driver, step } = task;
+        const isWaiting = startedAtMs === null;
+        if (isWaiting && !(predecessorSeq !== null && runningSeqs.has(predecessorSeq))) {
+          throw createTaskError('expected a time, unless a running task precedes this one', index, 'startedAtMs');
         }
-        insertEvicted.run({ accountId: id, seq, id: taskId });
-        unusedHolds.delete(seq);
+        const isDue = !isWaiting && driver === 'worker' && nextTransitionMs(plan, step) !== null;
+        if (isDue === (dueAtMs !== null)) return;
+        const message = isDue ? 'expected the time of the next transition' : 'expected none for this task';
+        throw createTaskError(message, index, 'dueAtMs');
       }
 
       return {
-        write: (bytes, work) => storage.write(bytes, transactions.exclusive(work)),
-        addEntry(entry) {
-          const { kind, seq, taskSeq } = entry;
-          if (kind === 'hold' && taskSeq !== null && unusedHolds.has(taskSeq)) {
-            throw new InconsistentRow('expected one hold per task', 'taskSeq');
-          }
-          translateConstraints(() => insertEntry.run({ accountId: id, ...entry }));
-          if (kind === 'hold') unusedHolds.set(taskSeq!, { seq, isResolved: false });
-          else if (taskSeq !== null) unusedHolds.get(taskSeq)!.isResolved = true;
+        write: (bytes, work) => storage.write(bytes, () => translateRejections(transactions.exclusive(work))),
+        addEntry({ seq, kind, amount, balance, taskSeq, holdSeq, reason, atMs }, index) {
+          const hold = taskSeq === null ? undefined : unusedHolds.get(taskSeq);
+          if (kind !== 'hold') {
+            if (hold) hold.isResolved = true;
+          } else if (hold) {
+            throw new InconsistentRow('expected one hold per task', 'ledger_entries', index, 'taskSeq');
+          } else if (taskSeq !== null) unusedHolds.set(taskSeq, { seq, isResolved: false });
+          entries.add([id, seq, kind, amount, balance, taskSeq, holdSeq, reason, atMs], index);
         },
-        addTask(task, plan) {
-          if (task.seq <= lastTaskSeq) throw new InconsistentRow(`expected a number above ${lastTaskSeq}`, 'seq');
-          translateConstraints(() => (task.family === null ? addEvicted(task) : addTask(task, plan!)));
-          lastTaskSeq = task.seq;
+        addTask(task, plan, index) {
+          const { seq, status, price, holdSeq, predecessorSeq } = task;
+          takeSeq(seq, index);
+          // The trigger of the first task would otherwise write a hold that is not there yet.
+          entries.flush();
+          const hold = unusedHolds.get(seq)?.seq ?? null;
+          if (holdSeq !== hold) {
+            const message = hold === null ? 'the ledger has no hold of this task' : `expected its hold, ${hold}`;
+            throw createTaskError(message, index, 'holdSeq');
+          }
+          if (holdSeq === null && price > 0) {
+            throw createTaskError('expected 0, or a hold of the price', index, 'price');
+          }
+          if (predecessorSeq !== null && predecessorSeq >= seq) {
+            throw createTaskError('expected the number of an earlier task', index, 'predecessorSeq');
+          }
+          if (status === 'processing') {
+            assertContinues(task, plan, index);
+            runningSeqs.add(seq);
+          }
+          unusedHolds.delete(seq);
+          taskRows.add(
+            [
+              ...[id, seq, task.id, task.family, task.driver, status, price, holdSeq, task.clientRef, task.input],
+              ...[task.plan, task.step, predecessorSeq, task.createdAtMs, task.startedAtMs, task.dueAtMs],
+              ...[task.finishedAtMs, task.simulatedMs, task.errorCode],
+            ],
+            index,
+          );
+        },
+        addEvicted({ seq, id: taskId }, index) {
+          takeSeq(seq, index);
+          if (unusedHolds.get(seq)?.isResolved === false) {
+            throw createTaskError('expected a capture or refund of its hold, because the task has ended', index);
+          }
+          unusedHolds.delete(seq);
+          insertEvicted.run({ accountId: id, seq, id: taskId });
         },
         addFault: (rule, matched, fired) => faults.addCounted(id, rule, matched, fired),
         findUnusedHold(): number | undefined {
@@ -207,7 +232,12 @@ export function createImports(
           return hold?.seq;
         },
         commit(account, replace) {
-          const created = commit(id, account, replace);
+          const flushAndCommit = transactions.exclusive(() => {
+            entries.flush();
+            taskRows.flush();
+            return commit(id, account, replace);
+          });
+          const created = translateRejections(flushAndCommit);
           isCommitted = true;
           return created;
         },
@@ -229,14 +259,17 @@ interface PublishedColumns {
   profile: string;
 }
 
-/** Runs an insertion. @throws InconsistentRow when a constraint or trigger of the database rejects the row */
-function translateConstraints(insert: () => void): void {
+/** @throws InconsistentRow instead of RejectedRow */
+function translateRejections<T>(work: () => T): T {
   try {
-    insert();
+    return work();
   } catch (error) {
-    const { code = '', message } = error as { code?: string; message: string };
-    if (!code.startsWith('SQLITE_CONSTRAINT')) throw error;
-    if (message.includes('tasks.id')) throw new InconsistentRow('another task has this id', 'id');
-    throw new InconsistentRow(message.replace(/^.*?: /, ''));
+    if (!(error instanceof RejectedRow)) throw error;
+    const { message, index } = error;
+    if (message.includes('tasks.id')) throw createTaskError('another task has this id', index, 'id');
+    throw new InconsistentRow(message.replace(/^.*?: /, ''), error.table as InconsistentRow['table'], index);
   }
 }
+
+const createTaskError = (message: string, index: number, column?: string) =>
+  new InconsistentRow(message, 'tasks', index, column);

@@ -1,0 +1,74 @@
+import type { Db } from './database.ts';
+
+type Values = readonly (string | number | null)[];
+
+/** Rows per statement: more do not make it faster. */
+const BATCH_ROWS = 40;
+
+/** A constraint or trigger of the database rejects a row. */
+export class RejectedRow extends Error {
+  readonly table: string;
+  /** The index that the row was added with. */
+  readonly index: number;
+
+  constructor(message: string, table: string, index: number) {
+    super(message);
+    this.table = table;
+    this.index = index;
+  }
+}
+
+export type BulkInsert = ReturnType<ReturnType<typeof prepareBulkInsert>>;
+
+/** Prepares the insertion of very many rows into a table: with several in one statement, each takes half the time. */
+export function prepareBulkInsert(db: Db, table: string, columns: readonly string[]) {
+  const placeholders = `(${columns.map(() => '?').join()})`;
+  const prepare = (rows: number) =>
+    db.prepare<[Values]>(`INSERT INTO ${table} (${columns.join()}) VALUES ${Array(rows).fill(placeholders).join()}`);
+  const insertOne = prepare(1);
+  const insertBatch = prepare(BATCH_ROWS);
+
+  function insertEach(rows: readonly { values: Values; index: number }[]): void {
+    for (const { values, index } of rows) {
+      try {
+        insertOne.run(values);
+      } catch (error) {
+        throw isConstraintError(error) ? new RejectedRow(error.message, table, index) : error;
+      }
+    }
+  }
+
+  return () => {
+    let rows: { values: Values; index: number }[] = [];
+
+    /** Inserts the added rows. Must run inside a transaction. @throws RejectedRow */
+    function flush(): void {
+      if (rows.length === 0) return;
+      const added = rows;
+      rows = [];
+      if (added.length < BATCH_ROWS) {
+        insertEach(added);
+        return;
+      }
+      try {
+        insertBatch.run(added.flatMap(({ values }) => values));
+      } catch (error) {
+        if (!isConstraintError(error)) throw error;
+        // The statement has inserted none of them; inserted one by one, they show which one is wrong.
+        insertEach(added);
+      }
+    }
+
+    return {
+      /** Adds a row, which `flush` inserts at the latest. Must run inside a transaction. @throws RejectedRow */
+      add(values: Values, index: number): void {
+        rows.push({ values, index });
+        if (rows.length === BATCH_ROWS) flush();
+      },
+      flush,
+    };
+  };
+}
+
+const isConstraintError = (error: unknown): error is Error =>
+  error instanceof Error && ((error as { code?: string }).code ?? '').startsWith('SQLITE_CONSTRAINT');
