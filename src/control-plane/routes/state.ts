@@ -37,7 +37,7 @@ const replace = z
   .enum(['true', 'false'], REPLACE_ERROR)
   .transform((word) => word === 'true')
   .default(false)
-  .meta({ description: 'Whether to replace an account with the same key.', type: 'boolean', enum: undefined });
+  .meta({ description: 'Whether to replace an account with the same key.', default: 'false' });
 
 /** Operations that export an account as a document and import it. */
 export function stateOperations(context: HttpContext, families: readonly Family[]): Operation[] {

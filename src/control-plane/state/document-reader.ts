@@ -25,7 +25,7 @@ export interface DocumentHandler {
   handleElement(name: string, index: number, element: unknown): void;
 }
 
-/** What the next byte between two parts may be, besides white space. */
+/** Restricts the next byte between two parts, besides white space. */
 type Expected =
   | 'document'
   | 'first name'
@@ -233,7 +233,7 @@ export class DocumentReader implements BodySink {
   }
 
   #fail(reason: string): never {
-    const suffix = this.#isList ? `[${this.#index}]` : '';
+    const suffix = this.#isList && this.#expected !== 'value' ? `[${this.#index}]` : '';
     throw new DocumentError(this.#member === undefined ? 'document' : `${this.#member}${suffix}`, reason);
   }
 }

@@ -51,8 +51,8 @@ export interface AccountExport {
 }
 
 /** Limits of a page, so that reading one takes about a millisecond. */
-const MAX_PAGE_ROWS = 100;
-const MAX_PAGE_CHARACTERS = 128 * 1024;
+const MAX_PAGE_ROWS = 50;
+const MAX_PAGE_CHARACTERS = 64 * 1024;
 
 export type Exports = ReturnType<typeof createExports>;
 

@@ -243,7 +243,11 @@ export function createImports(
         },
         discard(): void {
           if (isCommitted || !db.open) return;
-          remove(id);
+          try {
+            remove(id);
+          } catch {
+            // On a full disk, the next start removes it.
+          }
           faults.invalidate();
           storage.measureAtTurnEnd();
         },

@@ -28,10 +28,10 @@ export function prepareBulkInsert(db: Db, table: string, columns: readonly strin
   const insertOne = prepare(1);
   const insertBatch = prepare(BATCH_ROWS);
 
-  function insertEach(rows: readonly { values: Values; index: number }[]): void {
-    for (const { values, index } of rows) {
+  function insertEach(values: Values, indexes: readonly number[]): void {
+    for (const [row, index] of indexes.entries()) {
       try {
-        insertOne.run(values);
+        insertOne.run(values.slice(row * columns.length, (row + 1) * columns.length));
       } catch (error) {
         throw isConstraintError(error) ? new RejectedRow(error.message, table, index) : error;
       }
@@ -39,31 +39,35 @@ export function prepareBulkInsert(db: Db, table: string, columns: readonly strin
   }
 
   return () => {
-    let rows: { values: Values; index: number }[] = [];
+    /** The values of all added rows, one row after the other. */
+    let values: (string | number | null)[] = [];
+    let indexes: number[] = [];
 
     /** Inserts the added rows. Must run inside a transaction. @throws RejectedRow */
     function flush(): void {
-      if (rows.length === 0) return;
-      const added = rows;
-      rows = [];
-      if (added.length < BATCH_ROWS) {
-        insertEach(added);
+      if (indexes.length === 0) return;
+      const [addedValues, addedIndexes] = [values, indexes];
+      values = [];
+      indexes = [];
+      if (addedIndexes.length < BATCH_ROWS) {
+        insertEach(addedValues, addedIndexes);
         return;
       }
       try {
-        insertBatch.run(added.flatMap(({ values }) => values));
+        insertBatch.run(addedValues);
       } catch (error) {
         if (!isConstraintError(error)) throw error;
         // The statement has inserted none of them; inserted one by one, they show which one is wrong.
-        insertEach(added);
+        insertEach(addedValues, addedIndexes);
       }
     }
 
     return {
       /** Adds a row, which `flush` inserts at the latest. Must run inside a transaction. @throws RejectedRow */
-      add(values: Values, index: number): void {
-        rows.push({ values, index });
-        if (rows.length === BATCH_ROWS) flush();
+      add(row: Values, index: number): void {
+        values.push(...row);
+        indexes.push(index);
+        if (indexes.length === BATCH_ROWS) flush();
       },
       flush,
     };
