@@ -34,7 +34,7 @@ export async function registerAdmin(app: App, context: HttpContext, families: re
     ...clockOperations(context),
     ...taskOperations(context, families),
     ...taskFileOperations(context, families),
-    ...snapshotOperations(context),
+    ...snapshotOperations(context, families),
     ...stateOperations(context, families),
     ...faultOperations(context, families),
     ...journalOperations(context),
