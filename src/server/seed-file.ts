@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
+import { createFamilySchema, createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
 import { createDocumentSchemas } from '../control-plane/state/document-schema.ts';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import { SetupError } from '../core/errors.ts';
@@ -44,9 +44,11 @@ const PriceOverridesSchema = partialObject(
   Object.fromEntries(FAMILIES.map(({ name, prices }) => [name, priceOverrideSchema(prices).optional()])),
 ) as z.ZodType<Readonly<Record<string, PriceOverrides>>>;
 
-const Faults = z.array(createFaultRuleSchema(FAMILIES));
+/** Shared, because a JSON Schema can have only one definition of an id. */
+const familyName = createFamilySchema(FAMILIES);
+const Faults = z.array(createFaultRuleSchema(FAMILIES, familyName));
 
-const { Document } = createDocumentSchemas(FAMILIES);
+const { Document } = createDocumentSchemas(FAMILIES, familyName);
 type Document = z.output<typeof Document>;
 const SeedAccount = strict({ key: apiKey, ...PROFILE, faults: Faults.optional() });
 
@@ -60,16 +62,24 @@ const AccountOrDocument = z.unknown().transform((value, ctx): z.output<typeof Se
   return z.NEVER;
 });
 
-const SeedFile = strict({
+const FIELDS = {
   /** Initial values of all accounts that do not give their own, including auto-created ones. */
   defaults: strict(PROFILE).default({}),
-  /** Absent: the accounts of the default seed file. */
-  accounts: z.array(AccountOrDocument).optional(),
   /** Prices that differ from the vendor's, by family. */
   prices: PriceOverridesSchema.default({}),
   /** For editors. */
   $schema: z.string().optional(),
-});
+};
+/** Absent accounts: those of the default seed file. */
+const SeedFile = strict({ accounts: z.array(AccountOrDocument).optional(), ...FIELDS });
+
+/** The schemas of files, for editors. A seed file that is the document of an export has the schema of that. */
+export const FILE_SCHEMAS = {
+  state: Document,
+  seedFile: strict({ accounts: z.array(z.union([SeedAccount, Document])).optional(), ...FIELDS }).meta({
+    title: 'A seed file of nanophoto-emulator',
+  }),
+};
 
 export interface Seed {
   /** Initial values of accounts that do not give their own. */

@@ -48,9 +48,8 @@ const RateLimit = strict({
 });
 
 /** The parts of an account document. All values are as in the document; nothing is transformed. */
-export function createDocumentSchemas(families: readonly Family[]) {
-  const Family = createFamilySchema(families);
-  const StoredRule = createStoredRuleSchema(Family).meta({ id: 'StoredRule' });
+export function createDocumentSchemas(families: readonly Family[], familyName = createFamilySchema(families)) {
+  const StoredRule = createStoredRuleSchema(familyName).meta({ id: 'StoredRule' });
   const Account = strict({
     key: apiKey,
     seed: text,
@@ -74,7 +73,7 @@ export function createDocumentSchemas(families: readonly Family[]) {
       strict({
         seq: sequence.meta({ description: 'The number of the task within the account; ascending.' }),
         id,
-        family: Family,
+        family: familyName,
         status: z.enum(['processing', 'completed', 'failed']),
         price: integer(0, MAX_CREDITS),
         hold: sequence.exactOptional().meta({ description: 'The `seq` of the ledger entry that holds the price.' }),
