@@ -25,6 +25,10 @@ describe('types of the package', () => {
     expectTypeOf<z.output<typeof schemas.FindingSchema>>().toEqualTypeOf<t.Finding>();
     expectTypeOf<z.output<typeof schemas.Verdict>>().toEqualTypeOf<t.Verdict>();
     expectTypeOf<z.output<typeof schemas.SnapshotSchema>>().toEqualTypeOf<t.Snapshot>();
+    expectTypeOf<State<'Document'>>().toExtend<WithAnyFamily<t.AccountState>>();
+    expectTypeOf<t.AccountState>().toExtend<State<'Document'>>();
+    expectTypeOf<keyof t.StoredTask>().toEqualTypeOf<keyof Extract<State<'Task'>, { plan: unknown }>>();
+    expectTypeOf<keyof t.AccountState>().toEqualTypeOf<keyof State<'Document'>>();
   });
 
   it('are accepted by the request schemas', () => {
