@@ -352,6 +352,7 @@ function setPath(document: Json, path: string, value: unknown): void {
 }
 
 describe('import of an invalid document', () => {
+  // id: contradictory-accounts-rejected
   it.each(INVALID)('names the fault and creates nothing: %s', async (expected, changes) => {
     const emulator = await createTestEmulator();
     const before = listEveryAccount(emulator);
@@ -399,6 +400,7 @@ describe('import of an invalid document', () => {
     expect((await importDocument(emulator, document)).body.code).toBe('TOO_MANY_FAULTS');
   });
 
+  // id: import-out-of-memory-503
   it('responds with 503 if the ledger does not fit into the memory budget', async () => {
     const emulator = await createTestEmulator(['--memory-budget-mb', '16']);
     const before = listEveryAccount(emulator);

@@ -78,7 +78,7 @@ describe('seed file', () => {
   it.each([
     ['{', /is not valid JSON/],
     [[], /is invalid at its top: /],
-    [{ acounts: [] }, /is invalid at its top: there is no "acounts", only defaults, accounts, prices, \$schema\.$/],
+    [{ acounts: [] }, /is invalid at its top: there is no "acounts", only accounts, defaults, prices, \$schema\.$/],
     [{ accounts: [{}] }, /is invalid at accounts\[0\]\.key: /],
     [{ accounts: [{ key: 'a b' }] }, /accounts\[0\]\.key: expected 1 to 200 visible ASCII characters/],
     [{ accounts: [{ key: 'a', credits: 1.5 }] }, /accounts\[0\]\.credits/],
