@@ -29,9 +29,12 @@ async function exportState(options: StateOptions): Promise<void> {
   const cutShort = (cause: unknown) =>
     new SetupError(`The document of ${key} is cut short: ${(cause as Error).message}.`, { cause });
   if (file === '-') {
-    await pipeline(response, process.stdout, { end: false }).catch((cause) => {
-      throw cutShort(cause);
-    });
+    try {
+      await pipeline(response, process.stdout, { end: false });
+    } catch (cause) {
+      // A reader that closes the pipe early, such as head, is not an error.
+      if ((cause as { code?: string }).code !== 'EPIPE') throw cutShort(cause);
+    }
     return;
   }
   // An existing file is replaced only by a complete document.

@@ -143,6 +143,27 @@ describe('export of an account', () => {
     );
   });
 
+  it('keeps nothing in memory when the client disconnects', async () => {
+    const emulator = await createUsedAccount(await createTestEmulator());
+    const { app, core } = emulator;
+    const count = core.db.prepare('SELECT count(*) FROM temp.exported_tasks').pluck();
+    const { begin } = core.exports;
+    let copied: unknown;
+    app.server.on('connection', (socket) => {
+      core.exports.begin = (id) => {
+        const exported = begin(id);
+        copied = count.get();
+        // Before the first byte of the response.
+        socket.destroy();
+        return exported;
+      };
+    });
+    const url = await app.listen({ port: 0 });
+    await expect(fetch(`${url}/__admin/accounts/${KEY}/export`)).rejects.toThrow();
+    expect(copied).toBeGreaterThan(0);
+    expect(count.get()).toBe(0);
+  });
+
   it('fails with 404 for an unknown key', async () => {
     const { get } = await createTestEmulator();
     expect((await get('/__admin/accounts/np_none/export')).body.code).toBe('ACCOUNT_NOT_FOUND');

@@ -111,9 +111,11 @@ describe('in-process emulator', () => {
     };
     setImmediate(count);
     const account = await emulator.accounts.importState(state, { key: 'np_copy' });
-    isDone = true;
     expect(turns).toBeGreaterThan(20);
+    const turnsBefore = turns;
     const exported = await account.exportState({ include: ['verdict'] });
+    isDone = true;
+    expect(turns - turnsBefore).toBeGreaterThan(50);
     expect(exported).toEqual({
       ...state,
       account: { ...state.account, key: 'np_copy' },

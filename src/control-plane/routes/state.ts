@@ -5,6 +5,7 @@ import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
 import type { Entry } from '../../http/journal/entry.ts';
 import { readBody } from '../../http/pipeline/body.ts';
+import { onFinished } from '../../http/pipeline/response-lifecycle.ts';
 import { createRedactor, type Redact } from '../../http/redaction.ts';
 import { lintClient } from '../client-lint/index.ts';
 import { AdminError } from '../error-codes.ts';
@@ -67,6 +68,8 @@ export function stateOperations(context: HttpContext, families: readonly Family[
         listenerLimit.acquire(request, reply);
         const redact = createRedactor([key]);
         const exported = core.exports.begin(id);
+        // A generator that has not started would run no `finally` when the client disconnects.
+        onFinished(request, reply, exported.close);
         const entries = journal.listEntries(id);
         const findings = request.query.include.includes('verdict') ? lintClient(context, exported.account, redact) : [];
         const members = {
@@ -107,7 +110,7 @@ export function stateOperations(context: HttpContext, families: readonly Family[
           if (body instanceof Readable) {
             await readBody(request, body, MAX_DOCUMENT_BYTES, {
               get heldBytes() {
-                return reader.heldBytes;
+                return reader.heldBytes + documentImport.heldBytes;
               },
               write: (chunk) => documentImport.write(chunk.length, () => reader.write(chunk)),
               discard: () => reader.discard(),

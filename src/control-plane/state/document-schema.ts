@@ -89,9 +89,12 @@ export function createDocumentSchemas(families: readonly Family[], familyName = 
         errorCode: text.exactOptional(),
         plan: Plan,
         input: z
-          .custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null, {
-            error: 'expected the request body',
-          })
+          .custom<Record<string, unknown>>(
+            (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+            {
+              error: 'expected the request body',
+            },
+          )
           .meta({ type: 'object', description: 'The request body, with defaults filled in.' }),
       }),
       strict({ seq: sequence, id, status: z.literal('evicted') }).meta({

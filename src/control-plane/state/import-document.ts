@@ -112,6 +112,10 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
       /** Runs `work`, which passes about `bytes` of the document to the handler, in a transaction. */
       write: (bytes: number, work: () => void): void => withPaths(() => staged.write(2 * bytes, work)),
       discard: (): void => staged.discard(),
+      /** Memory held at present. */
+      get heldBytes(): number {
+        return staged.heldBytes;
+      },
       /**
        * Creates the account when the document is complete.
        * @throws DocumentError when a part is missing or contradicts another one

@@ -22,31 +22,27 @@ export async function* writeDocument(
   clock: Clock,
   extras: Readonly<Record<string, () => Iterable<object> | object>>,
 ): AsyncGenerator<string> {
-  try {
-    yield `{\n"format": "${FORMAT}",\n"version": ${VERSION},\n`;
-    yield `"account": ${JSON.stringify(toAccountStateJson(exported), null, 2)},\n"ledger": [`;
-    yield* writePages(exported.readEntries, formatEntry, clock);
-    yield '\n],\n"tasks": [';
-    yield* writePages(exported.readTasks, formatTask, clock);
-    const rules = exported.faults.map((fault) => `\n${JSON.stringify(toStoredFaultJson(fault))}`);
-    yield `\n],\n"faults": [${rules.join(',')}\n],\n"rateLimit": ${JSON.stringify(toRateLimitJson(exported))}`;
-    for (const [name, read] of Object.entries(extras)) {
-      const value = read();
-      if (Symbol.iterator in value) {
-        yield `,\n"${name}": [`;
-        const elements = value[Symbol.iterator]();
-        const readNext = () => {
-          const { done, value: element } = elements.next();
-          return done ? [] : [element as object];
-        };
-        yield* writePages(readNext, (element) => JSON.stringify(element), clock);
-        yield '\n]';
-      } else yield `,\n"${name}": ${JSON.stringify(value)}`;
-    }
-    yield '\n}\n';
-  } finally {
-    exported.close();
+  yield `{\n"format": "${FORMAT}",\n"version": ${VERSION},\n`;
+  yield `"account": ${JSON.stringify(toAccountStateJson(exported), null, 2)},\n"ledger": [`;
+  yield* writePages(exported.readEntries, formatEntry, clock);
+  yield '\n],\n"tasks": [';
+  yield* writePages(exported.readTasks, formatTask, clock);
+  const rules = exported.faults.map((fault) => `\n${JSON.stringify(toStoredFaultJson(fault))}`);
+  yield `\n],\n"faults": [${rules.join(',')}\n],\n"rateLimit": ${JSON.stringify(toRateLimitJson(exported))}`;
+  for (const [name, read] of Object.entries(extras)) {
+    const value = read();
+    if (Symbol.iterator in value) {
+      yield `,\n"${name}": [`;
+      const elements = value[Symbol.iterator]();
+      const readNext = () => {
+        const { done, value: element } = elements.next();
+        return done ? [] : [element as object];
+      };
+      yield* writePages(readNext, (element) => JSON.stringify(element), clock);
+      yield '\n]';
+    } else yield `,\n"${name}": ${JSON.stringify(value)}`;
   }
+  yield '\n}\n';
 }
 
 /** Writes the rows of all pages, separated by commas. */

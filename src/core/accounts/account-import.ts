@@ -29,6 +29,10 @@ export class InconsistentRow extends Error {
   }
 }
 
+/** Approximate size of an entry of the maps that an import keeps. */
+const HOLD_BYTES = 100;
+const RUNNING_BYTES = 40;
+
 /** The values of an account's row. */
 export interface ImportedAccount extends Pick<Account, 'key' | 'rateLimit' | 'speed' | 'failureRate' | 'seed'> {
   origin: AccountOrigin;
@@ -59,6 +63,8 @@ export interface StagedAccount {
   addEvicted(task: EvictedRecord, index: number): void;
   /** Adds the next fault rule. Must run inside `write`. */
   addFault(rule: Rule, matched: number, fired: number): void;
+  /** Memory held at present, besides the rows. */
+  readonly heldBytes: number;
   /** Returns the number of a hold without a task, if there is one, after all tasks. */
   findUnusedHold(): number | undefined;
   /**
@@ -227,6 +233,9 @@ export function createImports(
           insertEvicted.run({ accountId: id, seq, id: taskId });
         },
         addFault: (rule, matched, fired) => faults.addCounted(id, rule, matched, fired),
+        get heldBytes(): number {
+          return HOLD_BYTES * unusedHolds.size + RUNNING_BYTES * runningSeqs.size;
+        },
         findUnusedHold(): number | undefined {
           const [hold] = unusedHolds.values();
           return hold?.seq;

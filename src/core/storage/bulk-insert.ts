@@ -25,13 +25,13 @@ export function prepareBulkInsert(db: Db, table: string, columns: readonly strin
   const placeholders = `(${columns.map(() => '?').join()})`;
   const prepare = (rows: number) =>
     db.prepare<[Values]>(`INSERT INTO ${table} (${columns.join()}) VALUES ${Array(rows).fill(placeholders).join()}`);
-  const insertOne = prepare(1);
-  const insertBatch = prepare(BATCH_ROWS);
+  /** Prepared on first use, because most emulators never need them. */
+  let statements: { insertOne: ReturnType<typeof prepare>; insertBatch: ReturnType<typeof prepare> } | undefined;
 
   function insertEach(values: Values, indexes: readonly number[]): void {
     for (const [row, index] of indexes.entries()) {
       try {
-        insertOne.run(values.slice(row * columns.length, (row + 1) * columns.length));
+        statements!.insertOne.run(values.slice(row * columns.length, (row + 1) * columns.length));
       } catch (error) {
         throw isConstraintError(error) ? new RejectedRow(error.message, table, index) : error;
       }
@@ -39,6 +39,7 @@ export function prepareBulkInsert(db: Db, table: string, columns: readonly strin
   }
 
   return () => {
+    statements ??= { insertOne: prepare(1), insertBatch: prepare(BATCH_ROWS) };
     /** The values of all added rows, one row after the other. */
     let values: (string | number | null)[] = [];
     let indexes: number[] = [];
@@ -54,7 +55,7 @@ export function prepareBulkInsert(db: Db, table: string, columns: readonly strin
         return;
       }
       try {
-        insertBatch.run(addedValues);
+        statements!.insertBatch.run(addedValues);
       } catch (error) {
         if (!isConstraintError(error)) throw error;
         // The statement has inserted none of them; inserted one by one, they show which one is wrong.
