@@ -1,16 +1,17 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createContractValidator } from '../src/conformance/contract-validator.ts';
-import type { Json } from '../src/openapi/json-schema.ts';
+import { type Json, toFileSchema } from '../src/openapi/json-schema.ts';
 import { readSamples } from '../src/openapi/wire-samples.ts';
+import { FILE_SCHEMAS } from '../src/server/seed-file.ts';
 import { DRIVEN_ENDPOINTS } from '../test/clients/driven-endpoints.ts';
 import { countEvidence, describeEvidence, EVIDENCE_HEADER, listFacts, toCode, toEvidenceRows } from './evidence.ts';
 import { createFaultRequests, createShortBody, isFree, withDirective } from './fault-requests.ts';
 
-// Writes the parts of the docs that follow from the OpenAPI document, the wire samples and the tests, each between
-// `<!-- generated: NAME -->` and `<!-- /generated -->`. With --check it writes nothing and fails if a part is out of
-// date.
+// Writes the JSON Schemas of files, and the parts of the docs that follow from the OpenAPI document, the wire samples and
+// the tests, each between `<!-- generated: NAME -->` and `<!-- /generated -->`. With --check it writes nothing and fails if
+// one is out of date.
 
 const ROOT = new URL('..', import.meta.url);
 const read = (file: string) => readFileSync(new URL(file, ROOT), 'utf8');
@@ -129,10 +130,20 @@ function withTables(text: string, tables: Record<string, () => string>): string 
   }, text);
 }
 
+const formatSchema = (schema: Parameters<typeof toFileSchema>[0]) =>
+  `${JSON.stringify(toFileSchema(schema), null, 2)}\n`;
+
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
-for (const [file, tables] of Object.entries(TABLES)) {
-  const text = read(file);
-  const generated = withTables(text, tables);
+const generatedFiles = {
+  'docs/account-state.schema.json': () => formatSchema(FILE_SCHEMAS.state),
+  'docs/seed-file.schema.json': () => formatSchema(FILE_SCHEMAS.seedFile),
+  ...Object.fromEntries(
+    Object.entries(TABLES).map(([file, tables]) => [file, () => withTables(read(file), tables)] as const),
+  ),
+};
+for (const [file, generate] of Object.entries(generatedFiles)) {
+  const text = existsSync(new URL(file, ROOT)) ? read(file) : '';
+  const generated = generate();
   if (generated === text) continue;
   if (values.check) {
     console.error(`${file} is out of date: run \`npm run openapi && npm run docs\` and commit the result.`);

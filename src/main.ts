@@ -71,6 +71,8 @@ async function run(command: Command): Promise<void> {
       return (await import('./cli/drift.ts')).runDrift(args, env);
     case 'import':
       return (await import('./cli/import.ts')).runImport(args, env);
+    case 'state':
+      return (await import('./cli/state.ts')).runState(args, env);
   }
 }
 

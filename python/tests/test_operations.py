@@ -26,6 +26,7 @@ JOURNAL_FILTER = {
     "since": "2030-01-01T00:00:00Z",
     "until": "2030-01-02T00:00:00Z",
 }
+STATE_FIELDS = DOCUMENT["components"]["schemas"]["AccountState"]["properties"]
 
 # One call of each method, with all of its parameters.
 CALLS = {
@@ -61,6 +62,10 @@ CALLS = {
     "takeSnapshot": lambda emulator, account: account.snapshots.take("s"),
     "restoreSnapshot": lambda emulator, account: account.snapshots.restore("s"),
     "forkAccount": lambda emulator, account: account.fork("l"),
+    "exportAccount": lambda emulator, account: account.export_state(include=["requests", "verdict"]),
+    "importAccount": lambda emulator, account: emulator.accounts.import_state(
+        dict.fromkeys(STATE_FIELDS, []), key="k", replace=True
+    ),
     "listFaults": lambda emulator, account: account.faults.list(),
     "setFault": lambda emulator, account: add_fault(account.faults),
     "clearFaults": lambda emulator, account: account.faults.clear(),
@@ -152,6 +157,18 @@ def test_lists_have_all_pages(nanophoto, monkeypatch):
     for number in range(4):
         nanophoto.credit(1, str(number))
         assert [entry["reason"] for entry in nanophoto.ledger()["entries"][1:]] == list("0123"[: number + 1])
+
+
+def test_states_are_exported_and_imported(nanophoto, nanophoto_emulator):
+    nanophoto.credit(5, "a present")
+    state = nanophoto.export_state(include=["verdict"])
+    assert state["verdict"]["ok"] is True
+    copy = nanophoto_emulator.accounts.import_state(state, key=f"{nanophoto.api_key}_copy")
+    assert copy.balance == nanophoto.balance
+    with pytest.raises(ControlError) as error:
+        nanophoto_emulator.accounts.import_state(state)
+    assert error.value.code == "ACCOUNT_EXISTS"
+    assert nanophoto_emulator.accounts.import_state(state, replace=True).api_key == nanophoto.api_key
 
 
 def test_keys_and_names_are_encoded(nanophoto_emulator):

@@ -9,8 +9,9 @@ from conftest import ROOT
 from nanophoto_emulator_pytest import types as t
 
 SCHEMAS = json.loads((ROOT / "docs" / "openapi-control-plane.json").read_text())["components"]["schemas"]
-# An error response is an exception in Python, a timestamp a string, and a rule the parameters of Faults.add.
-WITHOUT_TYPE = {"Error", "Timestamp", "Rule"}
+# An error response is an exception in Python, a timestamp a string, and a rule the parameters of Faults.add. The
+# document of an account is passed on unchanged.
+WITHOUT_TYPE = {"Error", "Timestamp", "Rule", "AccountState", "StoredLedgerEntry", "StoredRule", "StoredTask"}
 PRIMITIVES = {"string": str, "integer": int, "boolean": bool, "null": type(None)}
 
 

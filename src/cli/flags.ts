@@ -21,14 +21,14 @@ export function parseFlags<const T extends Options>(
   }
 }
 
-/** Parses --base-url and removes trailing slashes. @throws SetupError when it is not a plain http or https URL */
-export function parseBaseUrl(url: string): string {
+/** Parses a base URL and removes trailing slashes. @throws SetupError when it is not a plain http or https URL */
+export function parseBaseUrl(url: string, flag = '--base-url'): string {
   const { username = '', password = '', search = '', hash = '' } = URL.canParse(url) ? new URL(url) : {};
   if (username + password + search + hash !== '') {
-    throw new SetupError('--base-url must be a URL without credentials, query and fragment.');
+    throw new SetupError(`${flag} must be a URL without credentials, query and fragment.`);
   }
   if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
-    throw new SetupError(`--base-url must be an http or https URL, not "${url}".`);
+    throw new SetupError(`${flag} must be an http or https URL, not "${url}".`);
   }
   return url.replace(/\/+$/, '');
 }

@@ -69,7 +69,8 @@ async function addRules(url: string, adminToken: string | undefined, key: string
 }
 
 interface SeedFile {
-  accounts?: { key: string; faults?: Rule[] }[];
+  format?: string;
+  accounts?: { key: string; faults?: Rule[]; account?: { key: string } }[];
 }
 
 /** Adds rules to a seed file. A file without accounts, which stands for the built-in accounts, keeps these. */
@@ -77,6 +78,9 @@ function addToSeedFile(file: string, key: string, rules: readonly Rule[]): void 
   const content = existsSync(file) ? (readJsonFile(file) as SeedFile) : {};
   parseSeedFile(file, content);
   const accounts = content.accounts ?? (readJsonFile(DEFAULT_SEED_FILE) as SeedFile).accounts ?? [];
+  if (content.format !== undefined || accounts.some(({ account }) => account?.key === key)) {
+    throw new SetupError(`${file} has ${key} as the state of an export; add the rules to a running emulator instead.`);
+  }
   const account = accounts.find((one) => one.key === key);
   const updatedAccount = { ...(account ?? { key }), faults: [...(account?.faults ?? []), ...rules] };
   const updated = {

@@ -59,6 +59,8 @@ export interface AccountControl {
     list(): Promise<t.Snapshot[]>;
     restore(name: string): Promise<t.Account>;
   };
+  /** Exports the account as a document, optionally with its journal and the verdict. */
+  exportState(options?: { include?: readonly ('requests' | 'verdict')[] }): Promise<t.AccountState>;
   /** Copies everything except the journal and the snapshots to a new account. */
   fork(to: string): Promise<AccountControl>;
   reset(): Promise<t.Account>;
@@ -74,6 +76,8 @@ export interface Control {
   readonly accounts: {
     create(account?: t.NewAccount): Promise<AccountControl>;
     list(): Promise<t.Account[]>;
+    /** Creates an account from a document of `exportState`. `replace`: in place of one with the same key. */
+    importState(state: t.AccountState, options?: { key?: string; replace?: boolean }): Promise<AccountControl>;
   };
   /** Global fault rules. */
   readonly faults: FaultControl;

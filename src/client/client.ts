@@ -114,6 +114,8 @@ export function createControl(transport: Transport): Control {
         list: () => listAll(`${accountPath}/snapshots`, 'snapshots'),
         restore: (name) => request('POST', `${snapshotPath(name)}/restore`, {}),
       },
+      exportState: ({ include = [] } = {}) =>
+        request('GET', `${accountPath}/export${toQueryString({ include: include.join() || undefined })}`),
       async fork(to) {
         await request('POST', `${accountPath}/fork`, { to });
         return account(to);
@@ -129,6 +131,9 @@ export function createControl(transport: Transport): Control {
         return account((await request<t.Account>('POST', '/accounts', profile)).key);
       },
       list: () => listAll('/accounts', 'accounts'),
+      async importState(state, options = {}) {
+        return account((await request<t.Account>('POST', `/accounts/import${toQueryString(options)}`, state)).key);
+      },
     },
     faults: createFaultControl('/faults'),
     reset: () => request<{ accounts: number }>('POST', '/reset', {}),

@@ -207,8 +207,85 @@ export interface Snapshot {
   at: string;
 }
 
+/** A fault rule in a document of an account. */
+export interface StoredRule extends Omit<Rule, 'seed' | 'match'> {
+  match: NonNullable<Rule['match']>;
+  seed?: string;
+}
+
+/** A task in a document of an account. */
+export interface StoredTask {
+  /** Number of the task within the account, from 1. */
+  seq: number;
+  id: string;
+  family: Family;
+  status: TaskStatus;
+  price: number;
+  /** The `seq` of the ledger entry that holds the price. */
+  hold?: number;
+  /** The client's own id of the task: the id of a shot. */
+  clientRef?: string;
+  /** The task ends with its request. */
+  synchronous?: true;
+  stepIndex: number;
+  /** The `seq` of the task that must end first. */
+  predecessor?: number;
+  createdAt: string;
+  startedAt?: string;
+  /** The next transition of a running task. */
+  dueAt?: string;
+  finishedAt?: string;
+  simulatedMs?: number;
+  errorCode?: string;
+  plan: Task['plan'];
+  input: Record<string, unknown>;
+}
+
+/** An account as a document: see docs/control-plane.md. */
+export interface AccountState {
+  $schema?: string;
+  format: 'nanophoto-emulator/account';
+  version: 1;
+  account: {
+    key: string;
+    seed: string;
+    clock: { mode: ClockMode; now: string };
+    speed: number;
+    failureRate: number;
+    revoked: boolean;
+    createdAt: string;
+    /** The state to which a reset returns the account. */
+    initial: {
+      credits: number;
+      rateLimit: number | null;
+      clock: { mode: ClockMode; now?: string };
+      speed: number;
+      failureRate: number;
+      seed: string;
+      faults?: StoredRule[];
+    };
+  };
+  ledger: {
+    seq: number;
+    kind: LedgerEntry['kind'];
+    amount: number;
+    balance: number;
+    task?: number;
+    hold?: number;
+    reason?: string;
+    at: string;
+  }[];
+  tasks: (StoredTask | { seq: number; id: string; status: 'evicted' })[];
+  faults: { rule: StoredRule; matched: number; fired: number }[];
+  rateLimit: { limit: number | null; count?: number; resetAt?: string };
+  requests?: JournalEntry[];
+  verdict?: Verdict;
+}
+
 /** The settings of the command, with names in camelCase: see the README. */
 export interface StartOptions {
+  /** Accounts from documents of an export, or paths of files with such documents. */
+  state?: AccountState | string | readonly (AccountState | string)[];
   /** Default: 0, a free port. */
   port?: number;
   host?: string;

@@ -60,11 +60,11 @@ export const createFamilySchema = (families: readonly Family[]) =>
   z.enum(families.map(({ name }) => name)).meta({ id: 'Family' });
 
 /** A fault rule, as the control plane and the seed file take it. Its error code must be one that a route documents. */
-export function createFaultRuleSchema(families: readonly Family[]) {
+export function createFaultRuleSchema(families: readonly Family[], familyName = createFamilySchema(families)) {
   const documentedErrors = getDocumentedErrors(families);
   return strict({
     match: strict({
-      family: createFamilySchema(families).exactOptional(),
+      family: familyName.exactOptional(),
       endpoint: apiPath.exactOptional(),
       contains: boundedText(1000).exactOptional().meta({ description: 'Text that the request body must contain.' }),
     })

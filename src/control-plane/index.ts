@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { EmulatorError } from '../core/errors.ts';
 import type { App, HttpContext } from '../http/context.ts';
@@ -16,6 +17,7 @@ import { ledgerOperations } from './routes/ledger.ts';
 import { metricsOperations } from './routes/metrics.ts';
 import { openApiOperations } from './routes/openapi.ts';
 import { snapshotOperations } from './routes/snapshots.ts';
+import { stateOperations } from './routes/state.ts';
 import { taskFileOperations } from './routes/task-files.ts';
 import { taskOperations } from './routes/tasks.ts';
 import { verdictOperations } from './routes/verdict.ts';
@@ -32,7 +34,8 @@ export async function registerAdmin(app: App, context: HttpContext, families: re
     ...clockOperations(context),
     ...taskOperations(context, families),
     ...taskFileOperations(context, families),
-    ...snapshotOperations(context),
+    ...snapshotOperations(context, families),
+    ...stateOperations(context, families),
     ...faultOperations(context, families),
     ...journalOperations(context),
     ...verdictOperations(context),
@@ -65,7 +68,21 @@ export async function registerAdmin(app: App, context: HttpContext, families: re
       guarded.addHook('preValidation', async (request) => {
         if (request.body === undefined) request.body = {};
       });
-      for (const operation of operations.filter(({ isOpen }) => !isOpen)) guarded.route(toRoute(operation));
+      const guardedOperations = operations.filter(({ isOpen }) => !isOpen);
+      for (const operation of guardedOperations.filter(({ isStreamedBody }) => !isStreamedBody)) {
+        guarded.route(toRoute(operation));
+      }
+      // Content type parsers belong to a context, so these operations get one of their own.
+      await guarded.register(async (streamed) => {
+        streamed.removeContentTypeParser('application/json');
+        streamed.addContentTypeParser(
+          'application/json',
+          async (_request: FastifyRequest, payload: Readable) => payload,
+        );
+        for (const operation of guardedOperations.filter(({ isStreamedBody }) => isStreamedBody)) {
+          streamed.route(toRoute(operation));
+        }
+      });
     },
     { prefix: '/__admin' },
   );

@@ -35,6 +35,8 @@ export interface Operation {
   params?: z.ZodObject | undefined;
   query?: z.ZodObject | undefined;
   body?: z.ZodType | undefined;
+  /** Whether the handler gets the body as a stream, and validates it. */
+  isStreamedBody?: true;
   /** Schemas of the successful responses by status; null for a response without a body. */
   responses: Readonly<Record<number, z.ZodType | NonJsonResponse | null>>;
   /** Error codes besides those that all operations with the same parameters share. */
@@ -83,11 +85,16 @@ export function defineOperation<
 }
 
 /** The Fastify route of an operation. */
-export function toRoute({ method, path, params, query, body, head, handler }: Operation): RouteOptions {
+export function toRoute(operation: Operation): RouteOptions {
+  const { method, path, params, query, body, isStreamedBody, head, handler } = operation;
   return {
     method: head === 'handler' ? [method, 'HEAD'] : method,
     url: path,
-    schema: { ...(params && { params }), ...(query && { querystring: query }), ...(body && { body }) },
+    schema: {
+      ...(params && { params }),
+      ...(query && { querystring: query }),
+      ...(body && !isStreamedBody && { body }),
+    },
     ...(head && { exposeHeadRoute: false }),
     handler,
   };

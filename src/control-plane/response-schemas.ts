@@ -76,6 +76,11 @@ const TaskOutcome = z.union([
   z.strictObject({ status: z.literal('failed'), errorCode: text }),
   z.strictObject({ status: z.literal('hangs') }),
 ]);
+export const Plan = z.strictObject({
+  steps: z.array(z.strictObject({ name: text, atMs: count })),
+  endMs: count,
+  outcome: TaskOutcome,
+});
 export const createTaskSchema = <Family extends z.ZodType>(family: Family) =>
   z
     .strictObject({
@@ -85,11 +90,7 @@ export const createTaskSchema = <Family extends z.ZodType>(family: Family) =>
       status,
       price: count.meta({ description: 'In credits.' }),
       input: z.record(text, z.unknown()).meta({ description: 'The request body, with defaults filled in.' }),
-      plan: z.strictObject({
-        steps: z.array(z.strictObject({ name: text, atMs: count })),
-        endMs: count,
-        outcome: TaskOutcome,
-      }),
+      plan: Plan,
       step: text.nullable(),
       createdAt: Timestamp,
       dueAt: Timestamp.nullable(),
@@ -101,24 +102,25 @@ export const createTaskSchema = <Family extends z.ZodType>(family: Family) =>
     })
     .meta({ id: 'Task' });
 
+const fired = count.meta({ description: 'How many times the rule has fired.' });
+
+/** A fault rule in a response. */
+export const createStoredRuleSchema = <Family extends z.ZodType>(family: Family) =>
+  z.strictObject({
+    match: z.strictObject({
+      family: family.exactOptional(),
+      endpoint: text.exactOptional(),
+      contains: text.exactOptional(),
+    }),
+    at: z.enum(STAGES),
+    effect: Effect,
+    times: count.exactOptional(),
+    after: count.exactOptional(),
+    probability: z.number().exactOptional(),
+    seed: text.exactOptional(),
+  });
 export const createFaultSchema = <Family extends z.ZodType>(family: Family) =>
-  z
-    .strictObject({
-      id: text,
-      match: z.strictObject({
-        family: family.exactOptional(),
-        endpoint: text.exactOptional(),
-        contains: text.exactOptional(),
-      }),
-      at: z.enum(STAGES),
-      effect: Effect,
-      times: count.exactOptional(),
-      after: count.exactOptional(),
-      probability: z.number().exactOptional(),
-      seed: text.exactOptional(),
-      fired: count.meta({ description: 'How many times the rule has fired.' }),
-    })
-    .meta({ id: 'Fault' });
+  z.strictObject({ id: text, ...createStoredRuleSchema(family).shape, fired }).meta({ id: 'Fault' });
 
 const truncated = z.literal(true).exactOptional().meta({ description: 'The body is truncated.' });
 export const JournalEntrySchema = z

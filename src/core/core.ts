@@ -1,4 +1,6 @@
 import { createAccountCache } from './accounts/account-cache.ts';
+import { createExports } from './accounts/account-export.ts';
+import { createImports } from './accounts/account-import.ts';
 import { createAccountLifetimes } from './accounts/account-lifetimes.ts';
 import { createResets } from './accounts/account-reset.ts';
 import { type AccountSettings, createAccounts } from './accounts/accounts.ts';
@@ -68,6 +70,9 @@ export function openCore(options: CoreOptions) {
   };
   const snapshots = createSnapshots(db, transactions, clock, snapshotDeps);
   const resets = createResets(transactions, accounts, rateLimiter, faults, lifetimes, events, storage);
+  const exports = createExports(db, transactions, { accounts, faults, rateLimiter, timeline });
+  const importDeps = { accounts, tasks, faults, rateLimiter, resets, events, storage };
+  const imports = createImports(db, transactions, clock, importDeps);
   const autoAccounts = createAutoAccounts(db, { clock, accounts, resets, lifetimes, maxAccounts: autoAccountLimit });
   storage.onPressure(() => tasks.evictOldest() || autoAccounts.evictOldest());
   // The time is read by later starts with the same data directory.
@@ -78,6 +83,7 @@ export function openCore(options: CoreOptions) {
     storage.measureAtTurnEnd();
     heap.trim();
   });
+  imports.removeAbandoned();
   tasks.failInterrupted();
   rateLimiter.restore();
 
@@ -100,6 +106,8 @@ export function openCore(options: CoreOptions) {
     lifetimes,
     snapshots,
     resets,
+    exports,
+    imports,
     autoAccounts,
     worker,
     /** Changes an account's settings and speed in one transaction; undefined leaves a value unchanged. */

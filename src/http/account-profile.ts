@@ -36,7 +36,7 @@ export const apiKey = z
   })
   .meta({ description: '1 to 200 visible ASCII characters, not "." or "..".' });
 export const Timestamp = z.iso
-  .datetime()
+  .datetime({ error: 'expected a timestamp in UTC, such as 2026-01-31T12:00:00.000Z' })
   .meta({ id: 'Timestamp', description: "In UTC, on the account's clock.", pattern: 'Z$' });
 /** A timestamp in a request. Its offset is often +00:00, as in Python's `isoformat()`. */
 export const timestampMs = z.iso

@@ -11,11 +11,16 @@ export type Components = Map<string, Json>;
  * requests, `output` responses. Refinements and custom types, which zod cannot convert, are described in `meta`.
  */
 export function toJsonSchema(schema: z.ZodType, io: 'input' | 'output', components: Components): Json {
-  const {
-    $schema: _,
-    $defs = {},
-    ...rootSchema
-  }: Json = z.toJSONSchema(schema, {
+  const { $schema: _, $defs = {}, ...rootSchema } = convert(schema, io);
+  for (const [id, component] of Object.entries($defs)) components.set(id, normalizeSchema(component));
+  return normalizeSchema(rootSchema);
+}
+
+/** Converts the zod schema of a file to JSON Schema, for editors. */
+export const toFileSchema = (schema: z.ZodType): Json => normalizeSchema(convert(schema, 'input'), '#/$defs/');
+
+const convert = (schema: z.ZodType, io: 'input' | 'output'): Json =>
+  z.toJSONSchema(schema, {
     io,
     unrepresentable: 'any',
     // zod omits the default of fields that are transformed.
@@ -24,9 +29,6 @@ export function toJsonSchema(schema: z.ZodType, io: 'input' | 'output', componen
       if (defaultValue !== undefined && io === 'input') Object.assign(jsonSchema, { default: defaultValue });
     },
   });
-  for (const [id, component] of Object.entries($defs)) components.set(id, normalizeSchema(component));
-  return normalizeSchema(rootSchema);
-}
 
 /** Creates the schema of an error body whose `field` is one of `codes`. */
 export function createErrorSchema(
@@ -47,15 +49,16 @@ export const toSortedSchemas = (components: Components): Json =>
 
 const NUMBER_LIMITS = [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
 
-/** Rewrites references for OpenAPI, and removes undocumented fields and meaningless number limits. */
-function normalizeSchema(value: Json): Json {
-  if (Array.isArray(value)) return value.map(normalizeSchema);
+/** Rewrites references to `definitions`, and removes undocumented fields and meaningless number limits. */
+function normalizeSchema(value: Json, definitions = '#/components/schemas/'): Json {
+  const normalize = (inner: Json) => normalizeSchema(inner, definitions);
+  if (Array.isArray(value)) return value.map(normalize);
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value as Record<string, Json>).flatMap(([name, inner]): [string, Json][] => {
     if (inner?.['x-undocumented']) return [];
     if ((name === 'minimum' || name === 'maximum') && NUMBER_LIMITS.includes(inner)) return [];
-    if (name === '$ref') return [[name, inner.replace('#/$defs/', '#/components/schemas/')]];
-    return [[name, name === 'default' || name === 'enum' ? inner : normalizeSchema(inner)]];
+    if (name === '$ref') return [[name, inner.replace('#/$defs/', definitions)]];
+    return [[name, name === 'default' || name === 'enum' ? inner : normalize(inner)]];
   });
   return Object.fromEntries(entries);
 }

@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import type { AddressInfo, Server } from 'node:net';
 import type { Logger } from 'pino';
-import { openCore } from '../core/core.ts';
-import { SetupError } from '../core/errors.ts';
+import { DocumentError } from '../control-plane/state/document-schema.ts';
+import { createSeedStates } from '../control-plane/state/seed-states.ts';
+import { type Core, openCore } from '../core/core.ts';
+import { EmulatorError, SetupError } from '../core/errors.ts';
 import { countFreeDescriptors, lazy } from '../core/file-descriptors.ts';
 import { type Clock, createMonotonicClock } from '../core/time/clock.ts';
+import { FAMILIES } from '../families/index.ts';
 import type { HttpSettings } from '../http/context.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from '../paths.ts';
 import { openAuthority } from '../proxy/certificate-authority.ts';
@@ -16,7 +19,7 @@ import { LISTEN_BACKLOG, LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dua
 import { lingerAndClose } from './lingering-close.ts';
 import { ignoreUpgrades, rawErrorResponse } from './node-http.ts';
 import { afterDetachedResponses } from './pipelining.ts';
-import { readSeedFile } from './seed-file.ts';
+import { readSeedFile, type Seed } from './seed-file.ts';
 import { createSocketGuard } from './socket-guard.ts';
 
 /** Time that open streams and requests have to end, when the emulator stops, before their connections are closed. */
@@ -34,11 +37,11 @@ export type RunningEmulator = Awaited<ReturnType<typeof openEmulator>>;
 
 /** Assembles core, seed file and HTTP side, without listening. @throws SetupError when a setting or file is invalid */
 export async function openEmulator(
-  config: Config & Pick<HttpSettings, 'remoteToken'>,
+  config: Config & Pick<HttpSettings, 'remoteToken'> & { states?: readonly unknown[] },
   logger: Logger,
   clock: Clock = createMonotonicClock(),
 ) {
-  const seed = readSeedFile(config.seedFile, config);
+  const seed = readSeedFile(config.seedFile, config, config.states);
   const core = openCore({ ...config, migrationsDir: MIGRATIONS_DIR, clock });
   if (core.behindMs >= CLOCK_SKEW_WARNING_MS) {
     const { behindMs } = core;
@@ -54,6 +57,7 @@ export async function openEmulator(
       priceOverrides: seed.priceOverrides,
       newAccountProfile: seed.newAccount,
       seedAccounts: seed.accounts,
+      seedStates: seed.states,
       fixturesDir: FIXTURES_DIR,
       version: packageVersion(),
     },
@@ -61,6 +65,7 @@ export async function openEmulator(
     authority,
     guard,
   );
+  createStates(core, seed, config);
   core.accounts.createMissing(seed.accounts);
 
   const { connectionLimit } = config;
@@ -135,7 +140,7 @@ export async function openEmulator(
     core,
     app,
     authority,
-    firstKey: seed.accounts[0]?.key,
+    firstKey: seed.firstKey,
     /** Applies due transitions, then listens. Returns the URL. @throws SetupError when the address is not available */
     async listen(): Promise<string> {
       core.worker.start((error) => logger.error({ err: error }, 'the worker could not apply due transitions'));
@@ -166,6 +171,18 @@ export async function openEmulator(
       core.close();
     },
   };
+}
+
+/** @throws SetupError when a document of the seed file contradicts itself */
+function createStates(core: Core, { states }: Seed, { seedFile, faultLimit }: Config): void {
+  try {
+    createSeedStates(core, FAMILIES, { seedStates: states, faultLimit }, { isReset: false });
+  } catch (error) {
+    if (!(error instanceof DocumentError || error instanceof EmulatorError)) throw error;
+    const source = seedFile === undefined ? 'The state' : `A state in the seed file ${seedFile}`;
+    const { message } = error;
+    throw new SetupError(`${source} is invalid: ${message.replace(/\.$/, '')}.`, { cause: error });
+  }
 }
 
 interface ListenAddress extends Pick<Config, 'port' | 'host'> {

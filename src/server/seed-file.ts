@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
+import { createFamilySchema, createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
+import { createDocumentSchemas } from '../control-plane/state/document-schema.ts';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import { SetupError } from '../core/errors.ts';
 import type { Rule } from '../core/faults/fault-rules.ts';
@@ -43,21 +44,51 @@ const PriceOverridesSchema = partialObject(
   Object.fromEntries(FAMILIES.map(({ name, prices }) => [name, priceOverrideSchema(prices).optional()])),
 ) as z.ZodType<Readonly<Record<string, PriceOverrides>>>;
 
-const Faults = z.array(createFaultRuleSchema(FAMILIES));
+/** Shared, because a JSON Schema can have only one definition of an id. */
+const familyName = createFamilySchema(FAMILIES);
+const Faults = z.array(createFaultRuleSchema(FAMILIES, familyName));
 
-const SeedFile = strict({
+const { Document } = createDocumentSchemas(FAMILIES, familyName);
+type Document = z.output<typeof Document>;
+const SeedAccount = strict({ key: apiKey, ...PROFILE, faults: Faults.optional() });
+
+const isDocument = (value: unknown): boolean => typeof value === 'object' && value !== null && 'format' in value;
+
+/** An account, or the document of an export. The error of a union would be about both. */
+const AccountOrDocument = z.unknown().transform((value, ctx): z.output<typeof SeedAccount> | Document => {
+  const parsed = (isDocument(value) ? Document : SeedAccount).safeParse(value);
+  if (parsed.success) return parsed.data;
+  for (const { path, message } of parsed.error.issues) ctx.addIssue({ code: 'custom', path: [...path], message });
+  return z.NEVER;
+});
+
+const FIELDS = {
   /** Initial values of all accounts that do not give their own, including auto-created ones. */
   defaults: strict(PROFILE).default({}),
-  /** Absent: the accounts of the default seed file. */
-  accounts: z.array(strict({ key: apiKey, ...PROFILE, faults: Faults.optional() })).optional(),
   /** Prices that differ from the vendor's, by family. */
   prices: PriceOverridesSchema.default({}),
-});
+  /** For editors. */
+  $schema: z.string().optional(),
+};
+/** Absent accounts: those of the default seed file. */
+const SeedFile = strict({ accounts: z.array(AccountOrDocument).optional(), ...FIELDS });
+
+/** The schemas of files, for editors. A seed file that is the document of an export has the schema of that. */
+export const FILE_SCHEMAS = {
+  state: Document,
+  seedFile: strict({ accounts: z.array(z.union([SeedAccount, Document])).optional(), ...FIELDS }).meta({
+    title: 'A seed file of nanophoto-emulator',
+  }),
+};
 
 export interface Seed {
   /** Initial values of accounts that do not give their own. */
   newAccount: AccountProfile;
   accounts: { key: string; profile: AccountProfile }[];
+  /** The accounts that are documents of an export. */
+  states: Document[];
+  /** The key of the first account; undefined without accounts. */
+  firstKey: string | undefined;
   priceOverrides: Readonly<Record<string, PriceOverrides>>;
 }
 
@@ -73,20 +104,33 @@ export interface SeedDefaults {
 
 const DEFAULT_CREDITS = 1000;
 
-/** Reads a seed file, or the default one. @throws SetupError naming the first error in the file */
-export function readSeedFile(file: string | undefined, defaults: SeedDefaults): Seed {
+/**
+ * Reads a seed file, or the default one.
+ * @param extraStates Documents of exports, which precede the accounts of the file and replace those with the same keys
+ * @throws SetupError naming the first error
+ */
+export function readSeedFile(
+  file: string | undefined,
+  defaults: SeedDefaults,
+  extraStates: readonly unknown[] = [],
+): Seed {
   const {
     defaults: fileDefaults,
     accounts = loadSeedFile(DEFAULT_SEED_FILE).accounts ?? [],
     prices,
   } = loadSeedFile(file ?? DEFAULT_SEED_FILE);
-  const keys = new Set<string>();
-  const duplicateKey = accounts.find(({ key }) => keys.size === keys.add(key).size)?.key;
+  const duplicateKey = findDuplicateKey(accounts);
   if (duplicateKey)
     throw new SetupError(`The seed file ${file} has the key ${duplicateKey} twice; remove one of the two.`);
 
   const { rateLimit, speed, failureRate, seed, clock: mode, faultLimit = Number.POSITIVE_INFINITY } = defaults;
-  const overLimit = accounts.find(({ faults = [] }) => faults.length > faultLimit);
+  const extraDocuments = extraStates.map(parseState);
+  const duplicateState = findDuplicateKey(extraDocuments);
+  if (duplicateState) throw new SetupError(`Two states have the key ${duplicateState}; remove one of the two.`);
+  const extraKeys = new Set(extraDocuments.map(keyOf));
+  const all = [...extraDocuments, ...accounts.filter((account) => !extraKeys.has(keyOf(account)))];
+  const profiles = all.flatMap((account) => ('format' in account ? [] : [account]));
+  const overLimit = profiles.find(({ faults = [] }) => faults.length > faultLimit);
   if (overLimit) {
     throw new SetupError(
       `The seed file ${file} has ${overLimit.faults?.length} fault rules for ${overLimit.key}, ` +
@@ -97,38 +141,61 @@ export function readSeedFile(file: string | undefined, defaults: SeedDefaults): 
   const newAccount = resolveProfile(fileDefaults, profileDefaults);
   return {
     newAccount,
-    accounts: accounts.map(({ key, faults, ...profile }) => ({
+    accounts: profiles.map(({ key, faults, ...profile }) => ({
       key,
       profile: { ...resolveProfile(profile, newAccount), ...(faults && { faults: faults as Rule[] }) },
     })),
+    states: all.flatMap((account) => ('format' in account ? [account] : [])),
+    firstKey: all[0] && keyOf(all[0]),
     priceOverrides: prices,
   };
+}
+
+const keyOf = (account: z.output<typeof AccountOrDocument>): string =>
+  'format' in account ? account.account.key : account.key;
+
+function findDuplicateKey(accounts: readonly z.output<typeof AccountOrDocument>[]): string | undefined {
+  const keys = new Set<string>();
+  return accounts.map(keyOf).find((key) => keys.size === keys.add(key).size);
+}
+
+/** @throws SetupError naming the first error */
+function parseState(content: unknown): Document {
+  const parsed = Document.safeParse(content);
+  if (parsed.success) return parsed.data;
+  const { location, message } = describeFirstIssue(parsed.error);
+  throw new SetupError(`The state is invalid at ${location}: ${message}.`);
 }
 
 const loadSeedFile = (file: string) => parseSeedFile(file, readJsonFile(file));
 
 /** Validates the content of a seed file. @throws SetupError naming the first error */
 export function parseSeedFile(file: string, content: unknown): z.output<typeof SeedFile> {
-  const parsed = SeedFile.safeParse(content);
+  const parsed = SeedFile.safeParse(isDocument(content) ? { accounts: [content] } : content);
   if (parsed.success) return parsed.data;
-  const [{ path, message } = { path: [], message: '' }] = parsed.error.issues;
-  const location = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
-  throw new SetupError(`The seed file ${file} is invalid at ${location.replace(/^\./, '') || 'its top'}: ${message}.`);
+  const { location, message } = describeFirstIssue(parsed.error);
+  throw new SetupError(`The seed file ${file} is invalid at ${location}: ${message}.`);
 }
 
-/** Reads the content of a seed file without validating it. @throws SetupError when it cannot be read or is not JSON */
-export function readJsonFile(file: string): unknown {
+function describeFirstIssue({ issues }: z.ZodError): { location: string; message: string } {
+  const [{ path, message } = { path: [], message: '' }] = issues;
+  const location = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
+  return { location: location.replace(/^\./, '') || 'its top', message };
+}
+
+/** Reads the content of a seed file or a state without validating it. @throws SetupError when it cannot be read or is not JSON */
+export function readJsonFile(file: string, noun = 'seed file', option = '--seed-file'): unknown {
   let text: string;
   try {
     text = readTextFile(file, MAX_FILE_BYTES);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const reason = code === 'ENOENT' ? '; check the path after --seed-file' : `: ${message}`;
-    throw new SetupError(`The seed file ${file} cannot be read${reason}.`, { cause });
+    const reason = code === 'ENOENT' ? `; check the path after ${option}` : `: ${message}`;
+    throw new SetupError(`The ${noun} ${file} cannot be read${reason}.`, { cause });
   }
   try {
     return parseJson(text, { maxNesting: MAX_NESTING });
   } catch (cause) {
-    throw new SetupError(`The seed file ${file} is not valid JSON: ${(cause as Error).message}.`, { cause });
+    throw new SetupError(`The ${noun} ${file} is not valid JSON: ${(cause as Error).message}.`, { cause });
   }
 }

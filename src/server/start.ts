@@ -1,17 +1,34 @@
+import { Readable } from 'node:stream';
 import { isFileType } from '../client/client.ts';
 import type { StartOptions } from '../client/types.ts';
 import { SetupError } from '../core/errors.ts';
 import { type Config, readProgrammaticOptions, toCamelCase } from '../settings/config.ts';
 import { openEmulator } from './emulator.ts';
 import { createLogger } from './logger.ts';
+import { readJsonFile } from './seed-file.ts';
+
+const CHUNK_BYTES = 64 * 1024;
 
 /** Starts a listening emulator in the current process. @throws SetupError when an option is invalid */
 export async function startInProcess(options: StartOptions) {
   try {
-    return await open(readProgrammaticOptions(options));
+    const config = readProgrammaticOptions(options);
+    return await open({ ...config, states: readStates(options.state) });
   } catch (error) {
     throw error instanceof SetupError ? withOptionNames(error) : error;
   }
+}
+
+/** Reads the option `state`: documents of exports, or paths of files with them. @throws SetupError */
+function readStates(state: StartOptions['state'] = []): unknown[] {
+  const states: readonly unknown[] = Array.isArray(state) ? state : [state];
+  return states.map((one) => (typeof one === 'string' ? readJsonFile(one, 'state', 'state') : one));
+}
+
+/** A payload in chunks, because a large document must not occupy the event loop as a whole. */
+function* toChunks(text: string): Generator<Buffer> {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) yield bytes.subarray(at, at + CHUNK_BYTES);
 }
 
 /** Replaces the flags in the message with option names. */
@@ -20,7 +37,7 @@ function withOptionNames({ message, cause }: SetupError): SetupError {
   return new SetupError(sentence, { cause });
 }
 
-async function open(config: Config) {
+async function open(config: Config & { states: readonly unknown[] }) {
   const { logger, flush } = await createLogger(config);
   const emulator = await openEmulator(config, logger);
   const { app, authority } = emulator;
@@ -40,7 +57,9 @@ async function open(config: Config) {
     certificate: async () => (await authority()).certificate,
     /** Calls the control plane without a network connection. */
     async transport(method: string, path: string, body?: unknown) {
-      const payload = body === undefined ? {} : { payload: JSON.stringify(body) };
+      const text = JSON.stringify(body);
+      const payload =
+        body === undefined ? {} : { payload: text.length > CHUNK_BYTES ? Readable.from(toChunks(text)) : text };
       const typeHeader = body === undefined ? {} : { 'content-type': 'application/json' };
       const response = await app.inject({
         method: method as 'POST',

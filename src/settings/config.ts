@@ -58,7 +58,7 @@ export function findRawValue(
 }
 
 /**
- * Reads the options of `startEmulator`, which ignores the environment of its process.
+ * Reads the options of `startEmulator` that are settings. The environment of its process is ignored.
  *
  * @throws SetupError when an option is unknown or has an invalid value
  */
@@ -68,7 +68,9 @@ export function readProgrammaticOptions(options: object): Config {
   const names = new Map(SETTING_NAMES.map((name) => [toCamelCase(name), name]));
   for (const [option, value] of Object.entries(options)) {
     const name = names.get(option);
-    if (!name) throw new SetupError(`Unknown option ${option}; the options are ${[...names.keys()].join(', ')}.`);
+    if (option === 'state') continue;
+    if (!name)
+      throw new SetupError(`Unknown option ${option}; the options are ${[...names.keys()].join(', ')}, state.`);
     if (value === undefined) continue;
     const { schema, expects } = SETTINGS[name] as Setting<unknown>;
     // Null stands for "off" only in settings that can be off: "off" is also a valid host name.

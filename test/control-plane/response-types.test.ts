@@ -5,8 +5,10 @@ import type { CannedResponse } from '../../src/control-plane/canned-response-sch
 import type { createFaultRuleSchema, Effect } from '../../src/control-plane/fault-rule-schema.ts';
 import type * as schemas from '../../src/control-plane/response-schemas.ts';
 import type { AccountChanges, NewAccount } from '../../src/control-plane/routes/accounts.ts';
+import type { DocumentSchemas } from '../../src/control-plane/state/document-schema.ts';
 
 type Family = z.ZodType<t.Family>;
+type Document = z.output<DocumentSchemas['Document']>;
 
 describe('types of the package', () => {
   it('equal the response schemas', () => {
@@ -25,6 +27,19 @@ describe('types of the package', () => {
     expectTypeOf<z.output<typeof schemas.FindingSchema>>().toEqualTypeOf<t.Finding>();
     expectTypeOf<z.output<typeof schemas.Verdict>>().toEqualTypeOf<t.Verdict>();
     expectTypeOf<z.output<typeof schemas.SnapshotSchema>>().toEqualTypeOf<t.Snapshot>();
+  });
+
+  it('equal the schema of an exported account, in which a family is any string', () => {
+    expectTypeOf<t.AccountState>().toExtend<Document>();
+    expectTypeOf<keyof t.AccountState>().toEqualTypeOf<keyof Document>();
+    expectTypeOf<Omit<t.AccountState['account'], 'initial'>>().toEqualTypeOf<Omit<Document['account'], 'initial'>>();
+    expectTypeOf<keyof t.AccountState['account']['initial']>().toEqualTypeOf<keyof Document['account']['initial']>();
+    expectTypeOf<t.AccountState['ledger']>().toEqualTypeOf<Document['ledger']>();
+    expectTypeOf<t.AccountState['rateLimit']>().toEqualTypeOf<Document['rateLimit']>();
+    expectTypeOf<Omit<t.StoredTask, 'family'>>().toEqualTypeOf<
+      Omit<Extract<Document['tasks'][number], { plan: unknown }>, 'family'>
+    >();
+    expectTypeOf<keyof t.StoredRule>().toEqualTypeOf<keyof Document['faults'][number]['rule']>();
   });
 
   it('are accepted by the request schemas', () => {

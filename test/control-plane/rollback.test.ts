@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { buildDocument } from '../support/account-document.ts';
 import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
 
 const KEY = 'np_test_default';
@@ -23,6 +24,7 @@ const OPERATIONS: Record<string, (ids: { task: string; fault: string; globalFaul
   takeSnapshot: () => ['POST', `${ACCOUNT}/snapshots`, { name: 'two' }],
   restoreSnapshot: () => ['POST', `${ACCOUNT}/snapshots/one/restore`, {}],
   forkAccount: () => ['POST', `${ACCOUNT}/fork`, { to: 'forked' }],
+  importAccount: () => ['POST', '/__admin/accounts/import?replace=true', buildDocument({ key: KEY })],
   setFault: () => ['POST', `${ACCOUNT}/faults`, { at: 'task', effect: { fail: true } }],
   clearFaults: () => ['DELETE', `${ACCOUNT}/faults`],
   removeFault: ({ fault }) => ['DELETE', `${ACCOUNT}/faults/${fault}`],

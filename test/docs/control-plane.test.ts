@@ -78,7 +78,8 @@ describe('docs/control-plane.md', () => {
       // The error for an unknown field lists the known ones; an operation without fields may ignore it.
       const requiredFields = documented.filter((field) => field in required).map((field) => [field, required[field]]);
       const body = Object.fromEntries([['nonsense', '1'], ...requiredFields]);
-      const isRead = method === 'GET';
+      // The body of an import is a document.
+      const isRead = method === 'GET' || path.endsWith('/import');
       const response = await send(method, isRead ? `${url}?${new URLSearchParams(body)}` : url, {
         key: null,
         ...(!isRead && { body }),

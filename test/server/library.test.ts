@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, expectTypeOf, it, onTestFinished } from 'vitest';
-import { ControlError, connectEmulator, type StartOptions, startEmulator } from '../../src/index.ts';
+import { type AccountState, ControlError, connectEmulator, type StartOptions, startEmulator } from '../../src/index.ts';
 import type { Config } from '../../src/settings/config.ts';
+import { buildDocument } from '../support/account-document.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 async function started(options?: StartOptions) {
@@ -36,7 +39,7 @@ describe('in-process emulator', () => {
   });
 
   it('accepts the settings of the command and no others', async () => {
-    expectTypeOf<keyof StartOptions>().toEqualTypeOf<keyof Config>();
+    expectTypeOf<Exclude<keyof StartOptions, 'state'>>().toEqualTypeOf<keyof Config>();
     const { emulator } = await started({
       rateLimit: null,
       speed: 5,
@@ -68,6 +71,60 @@ describe('in-process emulator', () => {
     [{ port: 'x' }, /^port must be /],
   ] as [object, string | RegExp][])('refuses %j with one sentence', async (options, sentence) => {
     await expect(startEmulator(options)).rejects.toThrow(sentence);
+  });
+
+  it('starts with states, given as documents or as files', async () => {
+    const document = buildDocument() as AccountState;
+    const file = join(tempDir(), 'state.json');
+    writeFileSync(file, JSON.stringify(buildDocument({ key: 'np_test_default' })));
+    const { emulator } = await started({ state: [document, file] });
+    expect(emulator.apiKey).toBe('np_imported');
+    for (const key of ['np_imported', 'np_test_default']) {
+      expect(await emulator.account(key).get()).toMatchObject({ credits: 2, rateLimit: { remaining: 43 } });
+    }
+    expect(await emulator.account('np_test_empty').get()).toMatchObject({ credits: 0 });
+    const one = await started({ state: document });
+    expect(await one.emulator.account('np_imported').exportState()).toEqual(document);
+  });
+
+  it.each([
+    ['/no/such.json', 'The state /no/such.json cannot be read; check the path after state.'],
+    [{ ...buildDocument(), version: 2 }, /^The state is invalid at version: /],
+    [{ ...buildDocument(), tasks: [] }, 'The state is invalid: ledger[1]: the hold has no task.'],
+    [[buildDocument(), buildDocument()], 'Two states have the key np_imported; remove one of the two.'],
+    [7, /^The state is invalid at its top: /],
+  ] as [AccountState, string | RegExp][])('refuses a state that is not valid (%#)', async (state, sentence) => {
+    await expect(startEmulator({ state })).rejects.toThrow(sentence);
+  });
+
+  it('exports and imports states without occupying the event loop', async () => {
+    const { emulator } = await started();
+    const state = buildDocument() as AccountState;
+    for (let seq = 5; seq <= 20_000; seq++) {
+      state.ledger.push({ seq, kind: 'adjust', amount: 1, balance: seq - 2, at: state.account.createdAt });
+    }
+    let turns = 0;
+    let isDone = false;
+    const count = () => {
+      turns += 1;
+      if (!isDone) setImmediate(count);
+    };
+    setImmediate(count);
+    const account = await emulator.accounts.importState(state, { key: 'np_copy' });
+    expect(turns).toBeGreaterThan(20);
+    const turnsBefore = turns;
+    const exported = await account.exportState({ include: ['verdict'] });
+    isDone = true;
+    expect(turns - turnsBefore).toBeGreaterThan(50);
+    expect(exported).toEqual({
+      ...state,
+      account: { ...state.account, key: 'np_copy' },
+      verdict: { ok: true, findings: [] },
+    });
+    await emulator.accounts.importState(state, { key: 'np_copy', replace: true });
+    await expect(emulator.accounts.importState(state, { key: 'np_copy' })).rejects.toMatchObject({
+      code: 'ACCOUNT_EXISTS',
+    });
   });
 
   it('ignores the environment of the process', async () => {
@@ -273,6 +330,6 @@ describe('client of the in-process emulator', () => {
         0,
       );
     // The operations of docs/control-plane.md without health, ready, metrics and events; wait and advance count twice.
-    expect(methods(account)).toBe(30);
+    expect(methods(account)).toBe(31);
   });
 });

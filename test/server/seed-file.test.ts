@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readSeedFile } from '../../src/server/seed-file.ts';
+import { buildDocument } from '../support/account-document.ts';
 import { createTestCore } from '../support/core.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { writeSeedFile } from '../support/seed-file.ts';
@@ -77,7 +78,7 @@ describe('seed file', () => {
   it.each([
     ['{', /is not valid JSON/],
     [[], /is invalid at its top: /],
-    [{ acounts: [] }, /is invalid at its top: there is no "acounts", only defaults, accounts, prices\.$/],
+    [{ acounts: [] }, /is invalid at its top: there is no "acounts", only accounts, defaults, prices, \$schema\.$/],
     [{ accounts: [{}] }, /is invalid at accounts\[0\]\.key: /],
     [{ accounts: [{ key: 'a b' }] }, /accounts\[0\]\.key: expected 1 to 200 visible ASCII characters/],
     [{ accounts: [{ key: 'a', credits: 1.5 }] }, /accounts\[0\]\.credits/],
@@ -179,5 +180,56 @@ describe('fault rules of seeded accounts', () => {
     );
     const { account } = await createTestEmulator(['--data-dir', dataDir]);
     expect([account('a'), account('b')]).toEqual([undefined, undefined]);
+  });
+});
+
+describe('documents of exports in the seed file', () => {
+  const KEY = 'np_imported';
+  const open = (content: unknown, flags: string[] = []) =>
+    createTestEmulator(['--seed-file', writeSeedFile(content), ...flags]);
+
+  it('are accounts among others, with the key of the first one as the default', async () => {
+    const emulator = await open({ $schema: 'x', accounts: [buildDocument(), { key: 'other', credits: 3 }] });
+    expect(emulator.firstKey).toBe(KEY);
+    expect(emulator.account(KEY).balance).toBe(2);
+    expect(emulator.account('other').balance).toBe(3);
+    expect(emulator.core.tasks.find(emulator.account(KEY).id, 'task_two')).toMatchObject({ status: 'processing' });
+  });
+
+  it('can be the whole file', async () => {
+    const emulator = await open({ $schema: 'x', ...buildDocument() });
+    expect((await emulator.get('/__admin/accounts')).body.accounts).toMatchObject([{ key: KEY }]);
+  });
+
+  it('are the state to which a reset of the account or of all accounts returns', async () => {
+    const emulator = await open({ accounts: [buildDocument(), { key: 'other' }] });
+    const before = (await emulator.get(`/__admin/accounts/${KEY}/export`)).text;
+    for (const path of [`/__admin/accounts/${KEY}/reset`, '/__admin/reset']) {
+      await emulator.post(`/__admin/accounts/${KEY}/clock/advance`, { ms: 100_000 }, null);
+      await emulator.post(`/__admin/accounts/${KEY}/faults`, { at: 'task', effect: { fail: true } }, null);
+      expect((await emulator.post(path, {}, null)).status).toBe(200);
+      expect((await emulator.get(`/__admin/accounts/${KEY}/export`)).text).toBe(before);
+    }
+    await emulator.send('DELETE', `/__admin/accounts/${KEY}`, { key: null });
+    await emulator.post('/__admin/reset', {}, null);
+    expect((await emulator.get(`/__admin/accounts/${KEY}/export`)).text).toBe(before);
+  });
+
+  it('keep their state across restarts', async () => {
+    const flags = ['--data-dir', tempDir()];
+    const first = await open(buildDocument(), flags);
+    await first.post(`/__admin/accounts/${KEY}/credits`, { amount: 7 }, null);
+    await first.close();
+    const second = await open(buildDocument(), flags);
+    expect(second.account(KEY).balance).toBe(9);
+  });
+
+  it.each([
+    [{ ...buildDocument(), version: 2 }, /is invalid at accounts\[0\]\.version: /],
+    [{ ...buildDocument(), tasks: [] }, /is invalid: ledger\[1\]: the hold has no task\.$/],
+    [{ accounts: [buildDocument(), { key: KEY }] }, /has the key np_imported twice/],
+    [{ accounts: [{ key: 'a' }, { ...buildDocument(), ledger: [{}] }] }, /at accounts\[1\]\.ledger\[0\]\.seq: /],
+  ])('are refused with one sentence if they are invalid (%#)', async (content, sentence) => {
+    await expect(open(content)).rejects.toThrow(sentence);
   });
 });

@@ -1,11 +1,12 @@
 import { vi } from 'vitest';
 import { runDrift } from '../../src/cli/drift.ts';
 import { runImport } from '../../src/cli/import.ts';
+import { runState } from '../../src/cli/state.ts';
 import { runVerify } from '../../src/cli/verify.ts';
 import { toPrintableLine } from '../../src/core/control-chars.ts';
 import { SetupError } from '../../src/core/errors.ts';
 
-const TOOLS = { verify: runVerify, drift: runDrift, import: runImport };
+const TOOLS = { verify: runVerify, drift: runDrift, import: runImport, state: runState };
 
 /** Runs a tool in this process, as the command does. Rejects with any error for which the command prints a stack. */
 export async function runTool(name: keyof typeof TOOLS, ...args: string[]) {

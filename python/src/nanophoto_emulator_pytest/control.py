@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from enum import Enum
 
 # List, because `list` is the name of a method of several classes.
-from typing import Any, List, Optional, Union
+from typing import Any, List, Literal, Optional, Union
 
 from . import types as t
 from .http import REQUEST_TIMEOUT_S, ControlError, HttpClient, encode_segment, to_query_string
@@ -314,6 +314,12 @@ class AccountControl:
         self._http.send("POST", f"{self._path}/fork", {"to": to})
         return AccountControl(self._http, to)
 
+    def export_state(self, *, include: Iterable[Literal["requests", "verdict"]] = ()) -> t.AccountState:
+        """Returns the account as a document, optionally with its journal and the verdict."""
+        query = to_query_string(include=",".join(include) or None)
+        state: t.AccountState = self._http.send_json("GET", f"{self._path}/export{query}")
+        return state
+
     def reset(self) -> t.Account:
         """Resets the account to its initial state."""
         account: t.Account = self._http.send_json("POST", f"{self._path}/reset", {})
@@ -442,6 +448,17 @@ class Accounts:
         if rate_limit is not ABSENT:
             body["rateLimit"] = rate_limit
         account: t.Account = self._http.send_json("POST", "/__admin/accounts", body)
+        return AccountControl(self._http, account["key"])
+
+    def import_state(
+        self, state: t.AccountState, *, key: Optional[str] = None, replace: bool = False
+    ) -> AccountControl:
+        """Creates an account from a document of `export_state`. `key` renames it.
+
+        `replace` is for an account that takes the place of one with the same key.
+        """
+        query = to_query_string(key=key, replace="true" if replace else None)
+        account: t.Account = self._http.send_json("POST", f"/__admin/accounts/import{query}", state)
         return AccountControl(self._http, account["key"])
 
     def list(self) -> List[t.Account]:

@@ -22,6 +22,10 @@ Family = Literal[
 ]
 
 
+# The document of an exported account. Code passes it on unchanged, so its fields have no types here.
+AccountState = dict[str, Any]
+
+
 class AccountRateLimit(TypedDict):
     """The rate limiter of an account. All fields are None if it is off."""
 

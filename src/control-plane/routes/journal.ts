@@ -135,7 +135,7 @@ function matches(entry: Entry, filter: z.output<typeof CountQuery>): boolean {
 const CREDENTIAL_HEADERS = /^(proxy-)?authorization$|cookie|token|secret|api-?key|password/i;
 
 /** An entry with the API key redacted everywhere, including where the client repeated it. */
-function toJournalEntryJson(entry: Entry, redact: Redact) {
+export function toJournalEntryJson(entry: Entry, redact: Redact) {
   const { seq, atMs, method, path, status, errorCode, durationMs, faults, warnings, unknownFields } = entry;
   const { body, isBodyTruncated, responseBody, isResponseBodyTruncated, contentType } = entry;
   const headers = Object.entries(entry.headers).filter(([name]) => !CREDENTIAL_HEADERS.test(name));

@@ -2,15 +2,17 @@ import * as z from 'zod';
 import type { Snapshot } from '../../core/accounts/snapshots.ts';
 import { apiKey, strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
+import type { Family } from '../../http/family.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, textCursor } from '../pagination.ts';
 import { AccountSchema, ResetResponse, SnapshotSchema, Snapshots } from '../response-schemas.ts';
 import { AccountParams, snapshotName, toTimestamp } from '../schemas.ts';
+import { createSeedStates } from '../state/seed-states.ts';
 import { toAccountJson } from './accounts.ts';
 
 /** Operations that save, restore, copy and reset the state of accounts. */
-export const snapshotOperations = ({ core, settings }: HttpContext): Operation[] => [
+export const snapshotOperations = ({ core, settings }: HttpContext, families: readonly Family[]): Operation[] => [
   defineOperation({
     method: 'POST',
     path: '/accounts/:key/reset',
@@ -22,7 +24,13 @@ export const snapshotOperations = ({ core, settings }: HttpContext): Operation[]
       'requests in progress.',
     params: AccountParams,
     responses: { 200: AccountSchema },
-    handler: async ({ params }) => toAccountJson(core, core.resets.reset(requireAccount(core, params).id)),
+    async handler({ params }) {
+      const { id, key, origin } = requireAccount(core, params);
+      const seedStates = (settings.seedStates ?? []).filter(({ account }) => origin === 'seed' && account.key === key);
+      if (seedStates.length === 0) core.resets.reset(id);
+      else createSeedStates(core, families, { ...settings, seedStates }, { isReset: true });
+      return toAccountJson(core, requireAccount(core, params));
+    },
   }),
 
   defineOperation({
@@ -36,7 +44,10 @@ export const snapshotOperations = ({ core, settings }: HttpContext): Operation[]
       'and global fault rules.',
     responses: { 200: ResetResponse },
     async handler() {
-      core.resets.resetAll(() => core.accounts.createMissing(settings.seedAccounts));
+      core.resets.resetAll(() => {
+        core.accounts.createMissing(settings.seedAccounts);
+        createSeedStates(core, families, settings, { isReset: true });
+      });
       return { accounts: core.accounts.count() };
     },
   }),

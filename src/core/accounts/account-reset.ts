@@ -77,6 +77,14 @@ export function createResets(
     /** Removes the account with all its data. @throws ACCOUNT_NOT_FOUND when it does not exist */
     remove: (accountId: number): void => cleanUp([removeOne(accountId)]),
     /**
+     * Removes an account that another one replaces. Must run inside a transaction; returns the clean-up to call after
+     * its commit.
+     */
+    removeRows(accountId: number): () => void {
+      const removed = removeRows(accountId);
+      return () => cleanUp([removed]);
+    },
+    /**
      * Resets all accounts, but removes auto-created ones and global rules; `inSameTransaction` runs before the commit.
      */
     resetAll: (inSameTransaction: () => void = () => {}): void => cleanUp(resetAllRows(inSameTransaction)),

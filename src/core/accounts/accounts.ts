@@ -6,7 +6,7 @@ import type { Db } from '../storage/database.ts';
 import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Clock, ClockMode } from '../time/clock.ts';
-import { accountTimeMs } from '../time/clock.ts';
+import { accountTimeMs, toClockMs } from '../time/clock.ts';
 import type { Account, AccountOrigin } from './account.ts';
 import type { AccountCache } from './account-cache.ts';
 
@@ -97,7 +97,7 @@ export function createAccounts(
   ): Account {
     const { mode, nowMs } = profile.clock;
     const wallMs = clock.nowMs();
-    const clockMs = mode === 'real' ? (nowMs === undefined ? 0 : nowMs - wallMs) : (nowMs ?? wallMs);
+    const clockMs = toClockMs(mode, nowMs ?? wallMs, wallMs);
     const createdAtMs = accountTimeMs({ clockMode: mode, clockMs, speed: profile.speed }, wallMs);
     const id = nextId.get()!;
     insert.run({

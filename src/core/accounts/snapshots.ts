@@ -5,7 +5,7 @@ import type { Db } from '../storage/database.ts';
 import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Tasks } from '../tasks/task-engine.ts';
-import { accountTimeMs, type Clock } from '../time/clock.ts';
+import { accountTimeMs, type Clock, toClockMs } from '../time/clock.ts';
 import type { RateLimiter } from '../time/rate-limiter.ts';
 import type { Timeline } from '../time/timeline.ts';
 import type { AccountLifetimes } from './account-lifetimes.ts';
@@ -148,7 +148,7 @@ export function createSnapshots(
     if (!snapshot) throw new CoreError('SNAPSHOT_NOT_FOUND', `snapshot ${name} of ${key} does not exist`);
     releaseKey.run(accountId);
     accounts.invalidate();
-    const id = copy(snapshot.id, { key, clockMs: toClockMs(snapshot) }, 'restored');
+    const id = copy(snapshot.id, { key, clockMs: clockMsOf(snapshot) }, 'restored');
     reassignSnapshots.run({ fromId: accountId, id });
     accounts.remove(accountId);
     tasks.scheduleWake(accounts.get(id));
@@ -199,7 +199,7 @@ export function createSnapshots(
   };
 
   /** Returns the `clock_ms` that sets the account back to the snapshot's time. */
-  function toClockMs({ id, takenAtMs }: { id: number; takenAtMs: number }): number {
-    return accounts.get(id).clockMode === 'real' ? takenAtMs - clock.nowMs() : takenAtMs;
+  function clockMsOf({ id, takenAtMs }: { id: number; takenAtMs: number }): number {
+    return toClockMs(accounts.get(id).clockMode, takenAtMs, clock.nowMs());
   }
 }

@@ -81,8 +81,8 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
     'SELECT id, account_id AS accountId, rule, matched, fired FROM faults WHERE account_id IS ? ORDER BY id',
   );
   const findAny = db.prepare<[]>('SELECT 1 FROM faults LIMIT 1');
-  const insert = db.prepare<{ accountId: number | null; rule: string }>(
-    'INSERT INTO faults (account_id, rule) VALUES (@accountId, @rule)',
+  const insert = db.prepare<Omit<FaultRow, 'id'>>(
+    'INSERT INTO faults (account_id, rule, matched, fired) VALUES (@accountId, @rule, @matched, @fired)',
   );
   const updateCounts = db.prepare<Pick<Fault, 'id' | 'matched' | 'fired'>>(
     'UPDATE faults SET matched = @matched, fired = @fired WHERE id = @id',
@@ -149,6 +149,13 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
     return !isSkipped;
   }
 
+  /** Adds a rule with its counts to an account that is being created; emits no event of its own. */
+  function addCounted(accountId: number, rule: Rule, matched: number, fired: number): void {
+    insert.run({ accountId, rule: JSON.stringify(rule), matched, fired });
+    cache.delete(accountId);
+    isEmpty = undefined;
+  }
+
   return {
     /** Whether no rule exists, neither of an account nor global. */
     isEmpty: hasNoRules,
@@ -176,7 +183,7 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
       const previous = listRules(accountId);
       const text = JSON.stringify(rule);
       const { lastInsertRowid } = storage.write(RULE_BYTES + text.length * BYTES_PER_RULE_CHARACTER, () =>
-        insert.run({ accountId, rule: text }),
+        insert.run({ accountId, rule: text, matched: 0, fired: 0 }),
       );
       const fault = toFault({ id: Number(lastInsertRowid), accountId, rule: text, matched: 0, fired: 0 });
       cache.set(accountId, [...previous, fault]);
@@ -186,11 +193,9 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
     },
     /** Adds the rules of a new account's profile; emits no event of its own. */
     addAll(accountId: number, added: readonly Rule[]): void {
-      if (added.length === 0) return;
-      for (const rule of added) insert.run({ accountId, rule: JSON.stringify(rule) });
-      cache.delete(accountId);
-      isEmpty = undefined;
+      for (const rule of added) addCounted(accountId, rule, 0, 0);
     },
+    addCounted,
     /** Lists an account's rules, or the global ones with null, in the order they were set. */
     list: listRules,
     /** Removes a rule; returns false when the account has no such rule. */

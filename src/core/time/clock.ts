@@ -101,6 +101,10 @@ export function accountTimeMs(clock: AccountClock, wallMs: number): number {
   return clock.clockMode === 'real' ? wallMs + clock.clockMs : clock.clockMs;
 }
 
+/** Returns the `clockMs` of a clock that shows `accountMs` at wall time `wallMs`. */
+export const toClockMs = (mode: ClockMode, accountMs: number, wallMs: number): number =>
+  mode === 'real' ? accountMs - wallMs : accountMs;
+
 /** Returns the wall time at which an account's clock reaches `accountMs`; null on clocks that must be advanced. */
 export function wallTimeMs(clock: AccountClock, accountMs: number): number | null {
   return clock.clockMode === 'real' ? accountMs - clock.clockMs : null;

@@ -4,7 +4,8 @@ import type { Transactions } from '../storage/transactions.ts';
 /** One hour. */
 export const WINDOW_MS = 3_600_000;
 
-interface Window {
+/** The counted requests of one hour. */
+export interface RateWindow {
   startedAtMs: number;
   count: number;
 }
@@ -25,20 +26,20 @@ export type RateLimiter = ReturnType<typeof createRateLimiter>;
  * costs no write; `save` persists the changed ones, at intervals and at a graceful shutdown.
  */
 export function createRateLimiter(db: Db, transactions: Transactions) {
-  const windows = new Map<number, Window>();
+  const windows = new Map<number, RateWindow>();
   /** Accounts whose window has changed since the last `save`. */
   let dirty = new Set<number>();
-  const load = db.prepare<[], Window & { accountId: number }>(
+  const load = db.prepare<[], RateWindow & { accountId: number }>(
     'SELECT account_id AS accountId, started_at AS startedAtMs, count FROM rate_windows',
   );
   const deleteWindow = db.prepare<[number]>('DELETE FROM rate_windows WHERE account_id = ?');
-  const upsertWindow = db.prepare<Window & { accountId: number }>(
+  const upsertWindow = db.prepare<RateWindow & { accountId: number }>(
     `INSERT INTO rate_windows (account_id, started_at, count)
      SELECT id, @startedAtMs, @count FROM accounts WHERE id = @accountId
      ON CONFLICT DO UPDATE SET started_at = excluded.started_at, count = excluded.count`,
   );
 
-  function findCurrent(accountId: number, nowMs: number): Window | undefined {
+  function findCurrent(accountId: number, nowMs: number): RateWindow | undefined {
     const window = windows.get(accountId);
     // A clock that was set back must not lock an account out for more than an hour.
     const isRunning = window && nowMs < window.startedAtMs + WINDOW_MS && nowMs >= window.startedAtMs;
@@ -54,13 +55,13 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
   });
 
   /** Replaces a window, until the running transaction is rolled back. */
-  function replaceWindow(accountId: number, window: Window | undefined): void {
+  function replaceWindow(accountId: number, window: RateWindow | undefined): void {
     const previous = windows.get(accountId);
     transactions.undoOnRollback(() => storeWindow(accountId, previous));
     storeWindow(accountId, window);
   }
 
-  function storeWindow(accountId: number, window: Window | undefined): void {
+  function storeWindow(accountId: number, window: RateWindow | undefined): void {
     dirty.add(accountId);
     if (window) windows.set(accountId, window);
     else windows.delete(accountId);
@@ -104,6 +105,18 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
       const window = findCurrent(accountId, nowMs);
       const isUnchanged = count === 0 && !window;
       replaceWindow(accountId, isUnchanged ? undefined : { startedAtMs: window?.startedAtMs ?? nowMs, count });
+      save();
+    },
+
+    /** Returns the current window. */
+    getWindow: (accountId: number, nowMs: number): RateWindow | undefined => {
+      const window = findCurrent(accountId, nowMs);
+      return window && { ...window };
+    },
+
+    /** Sets and persists the window of an imported account. Must run inside a transaction. */
+    setWindow(accountId: number, window: RateWindow): void {
+      replaceWindow(accountId, window);
       save();
     },
 

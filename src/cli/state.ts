@@ -1,0 +1,201 @@
+import { closeSync, constants, createReadStream, createWriteStream, fstatSync, openSync, rmSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import http, { type IncomingMessage } from 'node:http';
+import https from 'node:https';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { toPrintableLine } from '../core/control-chars.ts';
+import { SetupError } from '../core/errors.ts';
+import { parseBaseUrl, parseFlags } from './flags.ts';
+
+/** How long the emulator may send and receive nothing. */
+const TIMEOUT_MS = 60_000;
+/** Far more than an error response or a page of accounts has. */
+const MAX_RESPONSE_BYTES = 1024 * 1024;
+
+/** Runs `state` with these arguments. @throws SetupError when one is invalid, or the emulator rejects the request */
+export async function runState(args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  const options = readStateOptions(args, env);
+  if (!options) process.stdout.write(`${STATE_HELP}\n`);
+  else if (options.verb === 'export') await exportState(options);
+  else await importState(options);
+}
+
+async function exportState(options: StateOptions): Promise<void> {
+  const { file, include } = options;
+  const key = options.key ?? (await findOnlyKey(options));
+  const query = include === undefined ? '' : `?include=${encodeURIComponent(include)}`;
+  const response = await send(options, 'GET', `/accounts/${encodeURIComponent(key)}/export${query}`);
+  const cutShort = (cause: unknown) =>
+    new SetupError(`The document of ${key} is cut short: ${(cause as Error).message}.`, { cause });
+  if (file === '-') {
+    try {
+      await pipeline(response, process.stdout, { end: false });
+    } catch (cause) {
+      // A reader that closes the pipe early, such as head, is not an error.
+      if ((cause as { code?: string }).code !== 'EPIPE') throw cutShort(cause);
+    }
+    return;
+  }
+  // An existing file is replaced only by a complete document.
+  const partialFile = `${file}.partial`;
+  try {
+    await pipeline(response, createWriteStream(partialFile, { mode: 0o600 }));
+    await rename(partialFile, file);
+  } catch (cause) {
+    rmSync(partialFile, { force: true });
+    if ('syscall' in (cause as object) && !response.errored) {
+      throw new SetupError(`${file} cannot be written: ${(cause as Error).message}.`, { cause });
+    }
+    throw cutShort(cause);
+  }
+  process.stdout.write(`Exported ${key} to ${file}.\n`);
+}
+
+async function importState(options: StateOptions): Promise<void> {
+  const { file, key, replace } = options;
+  const query = new URLSearchParams({ ...(key !== undefined && { key }), ...(replace && { replace: 'true' }) });
+  const response = await send(options, 'POST', `/accounts/import?${query}`, openInput(file));
+  const account = parseObject(await readText(response, options));
+  process.stdout.write(`Imported ${toPrintableLine(String(account.key))} at ${options.url}.\n`);
+}
+
+/** Opens a file, or standard input for `-`. A pipe or a device could be endless. @throws SetupError */
+function openInput(file: string): Readable {
+  if (file === '-') return process.stdin;
+  let fd: number | undefined;
+  try {
+    fd = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    if (!fstatSync(fd).isFile()) throw new Error('it is not a regular file');
+    return createReadStream(file, { fd });
+  } catch (cause) {
+    if (fd !== undefined) closeSync(fd);
+    throw new SetupError(`${file} cannot be read: ${(cause as Error).message}.`, { cause });
+  }
+}
+
+/** @throws SetupError when the emulator has several accounts, or none */
+async function findOnlyKey(options: StateOptions): Promise<string> {
+  const { accounts } = parseObject(await readText(await send(options, 'GET', '/accounts?limit=2'), options));
+  const keys = Array.isArray(accounts) ? accounts.map((account) => String(account?.key)) : [];
+  if (keys.length === 1) return keys[0]!;
+  throw new SetupError(
+    `state export needs --key: ${options.url} has ${keys.length === 0 ? 'no' : 'several'} accounts.`,
+  );
+}
+
+/** Sends a request, and returns the response if it is successful. @throws SetupError for any other */
+async function send(
+  options: StateOptions,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: Readable,
+): Promise<IncomingMessage> {
+  const { url, adminToken } = options;
+  const target = new URL(`${url}/__admin${path}`);
+  const headers = {
+    ...(body && { 'content-type': 'application/json' }),
+    ...(adminToken !== undefined && { 'x-admin-token': adminToken }),
+  };
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const { request } = target.protocol === 'https:' ? https : http;
+    const sent = request(target, { method, headers, agent: false, timeout: TIMEOUT_MS }, resolve);
+    sent.on('timeout', () => sent.destroy(new Error(`nothing for ${TIMEOUT_MS / 1000} seconds`)));
+    sent.on('error', (cause) =>
+      reject(new SetupError(`No emulator responds at ${url} (${cause.message}); check --url.`, { cause })),
+    );
+    if (body) {
+      body.on('error', (cause) => {
+        sent.destroy();
+        reject(new SetupError(`The state cannot be read: ${cause.message}.`, { cause }));
+      });
+      body.pipe(sent);
+    } else sent.end();
+  });
+  if (response.statusCode! < 300) return response;
+  const { error } = parseObject(await readText(response, options));
+  const reason = typeof error === 'string' ? toPrintableLine(error).replace(/\.$/, '') : 'it is not an emulator';
+  throw new SetupError(`${url} rejects the request: ${reason}.`);
+}
+
+/** @throws SetupError when the response is cut short */
+async function readText(response: IncomingMessage, { url }: StateOptions): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of response) {
+      chunks.push(chunk as Buffer);
+      bytes += (chunk as Buffer).length;
+      if (bytes > MAX_RESPONSE_BYTES) break;
+    }
+  } catch (cause) {
+    throw new SetupError(`The response of ${url} is cut short: ${(cause as Error).message}.`, { cause });
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+/** Parses an object; anything else is an empty one. */
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    return { ...JSON.parse(text) };
+  } catch {
+    return {};
+  }
+}
+
+interface StateOptions {
+  verb: 'export' | 'import';
+  /** A path, or `-` for standard input or output. */
+  file: string;
+  url: string;
+  adminToken: string | undefined;
+  key: string | undefined;
+  include: string | undefined;
+  replace: boolean;
+}
+
+const OPTIONS = {
+  url: { type: 'string', default: 'http://127.0.0.1:6266' },
+  key: { type: 'string' },
+  'admin-token': { type: 'string' },
+  include: { type: 'string' },
+  replace: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** Reads the arguments after `state`. Undefined: --help is among them. @throws SetupError when one is invalid */
+function readStateOptions(argv: readonly string[], env: NodeJS.ProcessEnv): StateOptions | undefined {
+  const { values, positionals } = parseFlags('state', argv, OPTIONS, true);
+  if (values.help) return undefined;
+  const [verb, file, ...others] = positionals;
+  if (verb !== 'export' && verb !== 'import') {
+    throw new SetupError(`state needs export or import${verb === undefined ? '' : `, not "${verb}"`}.`);
+  }
+  if (file === undefined)
+    throw new SetupError(`state ${verb} needs a file, or - for standard ${verb === 'export' ? 'output' : 'input'}.`);
+  if (others.length > 0)
+    throw new SetupError(`Unexpected "${others[0]}" after "${file}"; state --help lists the flags.`);
+  const { url, key, 'admin-token': adminToken, include, replace } = values;
+  if (verb === 'export' && replace) throw new SetupError('--replace is only valid with import; leave it out.');
+  if (verb === 'import' && include !== undefined)
+    throw new SetupError('--include is only valid with export; leave it out.');
+  return {
+    ...{ verb, file, key, include, replace },
+    url: parseBaseUrl(url, '--url'),
+    adminToken: adminToken ?? (env.NANOPHOTO_EMULATOR_ADMIN_TOKEN || undefined),
+  };
+}
+
+const STATE_HELP = `nanophoto-emulator state: exports an account of a running emulator as a file, and imports it
+
+Usage: nanophoto-emulator state export [flags] <file>
+       nanophoto-emulator state import [flags] <file>
+
+The file is a JSON document, which a seed file can contain, too. Write - for standard output or input.
+
+  --url          URL of the emulator (default ${OPTIONS.url.default})
+  --key          export: the key of the account; not needed if there is only one
+                 import: the key of the new account (default: the one in the file)
+  --include      only export: add requests, verdict or requests,verdict
+  --replace      only import: replace an account with the same key
+  --admin-token  token of the control plane, if it requires one`;

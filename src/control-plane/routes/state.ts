@@ -1,0 +1,135 @@
+import { Readable } from 'node:stream';
+import * as z from 'zod';
+import { apiKey, strict } from '../../http/account-profile.ts';
+import type { HttpContext } from '../../http/context.ts';
+import type { Family } from '../../http/family.ts';
+import type { Entry } from '../../http/journal/entry.ts';
+import { readBody } from '../../http/pipeline/body.ts';
+import { onFinished } from '../../http/pipeline/response-lifecycle.ts';
+import { createRedactor, type Redact } from '../../http/redaction.ts';
+import { lintClient } from '../client-lint/index.ts';
+import { AdminError } from '../error-codes.ts';
+import { requireAccount } from '../lookup.ts';
+import { defineOperation, type Operation } from '../operation.ts';
+import { AccountSchema } from '../response-schemas.ts';
+import { AccountParams } from '../schemas.ts';
+import { DocumentReader } from '../state/document-reader.ts';
+import { createDocumentSchemas, DocumentError } from '../state/document-schema.ts';
+import { createDocumentImports, handleDocument } from '../state/import-document.ts';
+import { writeDocument } from '../state/write-document.ts';
+import { toAccountJson } from './accounts.ts';
+import { toJournalEntryJson } from './journal.ts';
+
+/** A document is stored as it arrives, so the limit for other bodies does not apply. */
+const MAX_DOCUMENT_BYTES = 1024 * 1024 * 1024;
+/** Size of a task in a document, besides its input, which is the body of a request. */
+const MAX_TASK_BYTES = 64 * 1024;
+
+const INCLUDES = ['requests', 'verdict'] as const;
+const INCLUDE_ERROR = `expected ${INCLUDES.join(' or ')}, or both separated by a comma`;
+const include = z
+  .string()
+  .transform((names) => names.split(','))
+  .pipe(z.array(z.enum(INCLUDES, { error: INCLUDE_ERROR })))
+  .default([])
+  .meta({ description: `Members to add: ${INCLUDE_ERROR.replace('expected ', '')}.`, default: undefined });
+const REPLACE_ERROR = { error: 'expected true or false' };
+const replace = z
+  .enum(['true', 'false'], REPLACE_ERROR)
+  .transform((word) => word === 'true')
+  .default(false)
+  .meta({ description: 'Whether to replace an account with the same key.', default: 'false' });
+
+/** Operations that export an account as a document and import it. */
+export function stateOperations(context: HttpContext, families: readonly Family[]): Operation[] {
+  const { core, settings, journal, listenerLimit } = context;
+  const { Document } = createDocumentSchemas(families);
+  const beginImport = createDocumentImports(core, families, settings.faultLimit);
+
+  return [
+    defineOperation({
+      method: 'GET',
+      // A HEAD request would read the whole account.
+      head: 'none',
+      path: '/accounts/:key/export',
+      name: 'exportAccount',
+      tag: 'states',
+      summary: 'Export an account',
+      description:
+        'One document with everything that belongs to the account, as it is at the beginning of the response, with ' +
+        'one line per ledger entry, task and fault rule. It does not contain snapshots. The response is cut short ' +
+        'when the account is reset, restored or removed meanwhile.',
+      params: AccountParams,
+      query: strict({ include }),
+      responses: { 200: Document },
+      codes: ['TOO_MANY_LISTENERS'],
+      async handler(request, reply) {
+        const { id, key } = requireAccount(core, request.params);
+        listenerLimit.acquire(request, reply);
+        const redact = createRedactor([key]);
+        const exported = core.exports.begin(id);
+        // A generator that has not started would run no `finally` when the client disconnects.
+        onFinished(request, reply, exported.close);
+        const entries = journal.listEntries(id);
+        const findings = request.query.include.includes('verdict') ? lintClient(context, exported.account, redact) : [];
+        const members = {
+          requests: () => formatEntries(entries, redact),
+          verdict: () => ({ ok: findings.length === 0, findings }),
+        };
+        const included = INCLUDES.filter((name) => request.query.include.includes(name));
+        const extras = Object.fromEntries(included.map((name) => [name, members[name]]));
+        const body = Readable.from(writeDocument(exported, core.clock, extras), { objectMode: false });
+        return reply.type('application/json; charset=utf-8').send(body);
+      },
+    }),
+
+    defineOperation({
+      method: 'POST',
+      path: '/accounts/import',
+      name: 'importAccount',
+      tag: 'states',
+      summary: 'Import an account',
+      description:
+        'Creates an account from the document of an export: with the same ids, timestamps, plans and balances. ' +
+        'Running tasks continue, but synchronous ones fail and are refunded. All or nothing.',
+      query: strict({
+        key: apiKey.optional().meta({ description: 'The key of the account; the one in the document when absent.' }),
+        replace,
+      }),
+      body: Document,
+      isStreamedBody: true,
+      responses: { 201: AccountSchema },
+      codes: ['ACCOUNT_EXISTS', 'TOO_MANY_FAULTS'],
+      async handler(request, reply) {
+        const { key, replace } = request.query;
+        if (key !== undefined && !replace && core.accounts.find(key)) throw new AdminError('ACCOUNT_EXISTS', key);
+        const documentImport = beginImport();
+        const reader = new DocumentReader(documentImport.handler, settings.bodyLimitBytes + MAX_TASK_BYTES);
+        try {
+          const body: unknown = request.body;
+          if (body instanceof Readable) {
+            await readBody(request, body, MAX_DOCUMENT_BYTES, {
+              get heldBytes() {
+                return reader.heldBytes + documentImport.heldBytes;
+              },
+              write: (chunk) => documentImport.write(chunk.length, () => reader.write(chunk)),
+              discard: () => reader.discard(),
+            });
+            reader.end();
+          } else documentImport.write(0, () => handleDocument(documentImport.handler, body));
+          const account = documentImport.commit({ key, replace, origin: 'control' });
+          reply.code(201);
+          return toAccountJson(core, account);
+        } catch (error) {
+          documentImport.discard();
+          throw error instanceof DocumentError ? new AdminError('INVALID_INPUT', error.path, error.reason) : error;
+        }
+      },
+    }),
+  ];
+}
+
+/** Formats entries only as they are written. */
+function* formatEntries(entries: readonly Entry[], redact: Redact): Generator<object> {
+  for (const entry of entries) yield toJournalEntryJson(entry, redact);
+}

@@ -1,0 +1,141 @@
+import * as z from 'zod';
+import {
+  apiKey,
+  failureRate,
+  integer,
+  MAX_CREDITS,
+  MAX_REQUESTS,
+  mode,
+  requestLimit,
+  speed,
+  strict,
+  Timestamp,
+} from '../../http/account-profile.ts';
+import type { Family } from '../../http/family.ts';
+import { createFamilySchema } from '../fault-rule-schema.ts';
+import { createStoredRuleSchema, JournalEntrySchema, Plan, Verdict } from '../response-schemas.ts';
+
+export const FORMAT = 'nanophoto-emulator/account';
+/** Increases when the document changes in a way that earlier emulators cannot read. */
+export const VERSION = 1;
+
+const MAX_COUNT = 1_000_000_000_000;
+const MAX_ID_LENGTH = 200;
+
+const text = z.string();
+const sequence = integer(1, MAX_COUNT);
+const count = integer(0, MAX_COUNT);
+const id = text.min(1).max(MAX_ID_LENGTH);
+const wholeNumber = z.int({ error: 'expected a whole number' });
+
+const LedgerEntry = strict({
+  seq: sequence.meta({ description: 'The position of the entry, from 1.' }),
+  kind: z.enum(['grant', 'hold', 'capture', 'refund', 'adjust']),
+  amount: wholeNumber,
+  balance: wholeNumber.min(0).meta({ description: 'After this entry.' }),
+  task: sequence.exactOptional().meta({ description: 'The `seq` of the task of a hold, capture or refund.' }),
+  hold: sequence.exactOptional().meta({ description: 'The `seq` of the hold that a capture or refund resolves.' }),
+  reason: text.exactOptional(),
+  at: Timestamp,
+}).meta({ id: 'StoredLedgerEntry' });
+
+const RateLimit = strict({
+  limit: requestLimit,
+  count: integer(0, MAX_REQUESTS)
+    .exactOptional()
+    .meta({ description: 'Requests in the current hour, if there is one.' }),
+  resetAt: Timestamp.exactOptional().meta({ description: 'The end of the current hour.' }),
+});
+
+/** The parts of an account document. All values are as in the document; nothing is transformed. */
+export function createDocumentSchemas(families: readonly Family[], familyName = createFamilySchema(families)) {
+  const StoredRule = createStoredRuleSchema(familyName).meta({ id: 'StoredRule' });
+  const Account = strict({
+    key: apiKey,
+    seed: text,
+    clock: strict({ mode, now: Timestamp }).meta({ description: 'A `real` clock continues from `now`.' }),
+    speed,
+    failureRate,
+    revoked: z.boolean(),
+    createdAt: Timestamp,
+    initial: strict({
+      credits: integer(0, MAX_CREDITS),
+      rateLimit: requestLimit,
+      clock: strict({ mode, now: Timestamp.exactOptional() }),
+      speed,
+      failureRate,
+      seed: text,
+      faults: z.array(StoredRule).exactOptional(),
+    }).meta({ description: 'The state to which a reset returns the account.' }),
+  });
+  const Task = z
+    .discriminatedUnion('status', [
+      strict({
+        seq: sequence.meta({ description: 'The number of the task within the account; ascending.' }),
+        id,
+        family: familyName,
+        status: z.enum(['processing', 'completed', 'failed']),
+        price: integer(0, MAX_CREDITS),
+        hold: sequence.exactOptional().meta({ description: 'The `seq` of the ledger entry that holds the price.' }),
+        clientRef: text.exactOptional().meta({ description: "The client's own id of the task: the id of a shot." }),
+        synchronous: z.literal(true).exactOptional().meta({ description: 'The task ends with its request.' }),
+        stepIndex: integer(0, 1000),
+        predecessor: sequence.exactOptional().meta({ description: 'The `seq` of the task that must end first.' }),
+        createdAt: Timestamp,
+        startedAt: Timestamp.exactOptional(),
+        dueAt: Timestamp.exactOptional().meta({ description: 'The next transition of a running task.' }),
+        finishedAt: Timestamp.exactOptional(),
+        simulatedMs: wholeNumber.min(0).exactOptional(),
+        errorCode: text.exactOptional(),
+        plan: Plan,
+        input: z
+          .custom<Record<string, unknown>>(
+            (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+            {
+              error: 'expected the request body',
+            },
+          )
+          .meta({ type: 'object', description: 'The request body, with defaults filled in.' }),
+      }),
+      strict({ seq: sequence, id, status: z.literal('evicted') }).meta({
+        description: 'A finished task that was evicted from memory.',
+      }),
+    ])
+    .meta({ id: 'StoredTask' });
+  const Fault = strict({ rule: StoredRule, matched: count, fired: count });
+  const Document = strict({
+    $schema: text.exactOptional(),
+    format: z.literal(FORMAT),
+    version: z.literal(VERSION),
+    account: Account,
+    ledger: z.array(LedgerEntry),
+    tasks: z.array(Task),
+    faults: z.array(Fault),
+    rateLimit: RateLimit,
+    requests: z.array(JournalEntrySchema).exactOptional().meta({ description: 'Ignored by an import.' }),
+    verdict: Verdict.exactOptional().meta({ description: 'Ignored by an import.' }),
+  }).meta({ id: 'AccountState', title: 'An account of nanophoto-emulator' });
+  return { Document, Account, LedgerEntry, Task, Fault, RateLimit };
+}
+
+export type DocumentSchemas = ReturnType<typeof createDocumentSchemas>;
+export type AccountJson = z.output<DocumentSchemas['Account']>;
+export type EntryJson = z.output<typeof LedgerEntry>;
+export type TaskJson = z.output<DocumentSchemas['Task']>;
+export type RateLimitJson = z.output<typeof RateLimit>;
+/** The names of the document's members. */
+export type MemberName = keyof DocumentSchemas['Document']['shape'];
+
+/** A fault in a document. */
+export class DocumentError extends Error {
+  /** Names the part, such as `tasks[17].status`. */
+  readonly path: string;
+  /** Says what is wrong, without a full stop. */
+  readonly reason: string;
+
+  constructor(path: string, reason: string) {
+    super(`${path}: ${reason}`);
+    this.path = path;
+    this.reason = reason;
+  }
+}

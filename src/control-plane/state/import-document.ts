@@ -1,0 +1,269 @@
+import type * as z from 'zod';
+import type { EntryRecord, TaskRecord } from '../../core/accounts/account-export.ts';
+import { type ImportedAccount, InconsistentRow, type StagedAccount } from '../../core/accounts/account-import.ts';
+import type { Account, AccountOrigin, AccountProfile } from '../../core/accounts/accounts.ts';
+import type { Core } from '../../core/core.ts';
+import type { Rule } from '../../core/faults/fault-rules.ts';
+import { Date } from '../../core/globals.ts';
+import { LATEST_MS } from '../../core/time/clock.ts';
+import { WINDOW_MS } from '../../core/time/rate-limiter.ts';
+import type { Family } from '../../http/family.ts';
+import { AdminError } from '../error-codes.ts';
+import { createFaultRuleSchema } from '../fault-rule-schema.ts';
+import type { DocumentHandler } from './document-reader.ts';
+import {
+  type AccountJson,
+  createDocumentSchemas,
+  DocumentError,
+  type EntryJson,
+  type MemberName,
+  type RateLimitJson,
+  type TaskJson,
+} from './document-schema.ts';
+
+/** Members whose elements are handled one by one. */
+const LISTS: readonly string[] = ['ledger', 'tasks', 'faults', 'requests'] satisfies MemberName[];
+/** Members that an import ignores. */
+const IGNORED: readonly string[] = ['$schema', 'requests', 'verdict'] satisfies MemberName[];
+
+/** Names of columns in the document. */
+const FIELD_NAMES: Readonly<Record<string, string>> = {
+  holdSeq: 'hold',
+  taskSeq: 'task',
+  predecessorSeq: 'predecessor',
+  startedAtMs: 'startedAt',
+  dueAtMs: 'dueAt',
+};
+
+/** The form of a generated id; the group is the number of its task. */
+const GENERATED_ID = /^task_[0-9a-f]{6}([0-9a-f]{7})[0-9a-f]{11}$/;
+
+interface ImportTarget {
+  /** Replaces the key of the document. */
+  key?: string | undefined;
+  origin: AccountOrigin;
+  /** Whether the account takes the place of one with the same key. */
+  replace: boolean;
+}
+
+export type DocumentImport = ReturnType<ReturnType<typeof createDocumentImports>>;
+
+/** Creates the function that begins the import of a document; its caller must call `commit` or `discard`. */
+export function createDocumentImports(core: Core, families: readonly Family[], faultLimit: number) {
+  const schemas = createDocumentSchemas(families);
+  const { Document, Account, LedgerEntry, Task, Fault, RateLimit } = schemas;
+  const RuleSchema = createFaultRuleSchema(families);
+  const members = Object.keys(Document.shape);
+  const required = Object.entries<z.ZodType>(Document.shape)
+    .filter(([, schema]) => !schema.safeParse(undefined).success)
+    .map(([name]) => name)
+    .filter((name) => !IGNORED.includes(name));
+
+  return () => {
+    const staged = core.imports.begin();
+    const seen = new Set<string>();
+    let account: AccountJson | undefined;
+    let rateLimit: RateLimitJson | undefined;
+    let faultCount = 0;
+    /** The latest ledger entry. */
+    let latest = { index: 0, atMs: Number.NEGATIVE_INFINITY };
+
+    const handler: DocumentHandler = {
+      beginMember(name) {
+        if (!members.includes(name)) {
+          throw new DocumentError('document', `there is no ${JSON.stringify(name)}, only ${members.join(', ')}`);
+        }
+        if (seen.has(name)) throw new DocumentError(name, 'expected only once');
+        if (name === 'tasks' && !seen.has('ledger')) throw new DocumentError(name, 'expected after ledger');
+        seen.add(name);
+        return LISTS.includes(name);
+      },
+      handleValue(name, value) {
+        if (name === 'account') {
+          account = parse(Account, value, name);
+          for (const [index, rule] of (account.initial.faults ?? []).entries()) {
+            parse(RuleSchema, rule, `account.initial.faults[${index}]`);
+          }
+        } else if (name === 'rateLimit') rateLimit = parse(RateLimit, value, name);
+        else if (name === 'version' && typeof value === 'number' && value > 1) {
+          throw new DocumentError(name, `expected 1; a newer emulator wrote version ${value}`);
+        } else if (!IGNORED.includes(name)) parse(Document.shape[name as MemberName], value, name);
+      },
+      handleElement(name, index, element) {
+        const path = `${name}[${index}]`;
+        if (name === 'ledger') {
+          const entry = toEntryRecord(parse(LedgerEntry, element, path));
+          staged.addEntry(entry, index);
+          if (entry.atMs > latest.atMs) latest = { index, atMs: entry.atMs };
+        } else if (name === 'tasks') addTask(staged, parse(Task, element, path), index);
+        else if (name === 'faults') {
+          const { rule, matched, fired } = parse(Fault, element, path);
+          parse(RuleSchema, rule, `${path}.rule`);
+          if (fired > matched) throw new DocumentError(`${path}.fired`, 'expected at most matched');
+          faultCount += 1;
+          if (faultCount > faultLimit) throw new AdminError('TOO_MANY_FAULTS', faultLimit);
+          staged.addFault(rule as Rule, matched, fired);
+        }
+      },
+    };
+
+    return {
+      handler,
+      /** Runs `work`, which passes about `bytes` of the document to the handler, in a transaction. */
+      write: (bytes: number, work: () => void): void => withPaths(() => staged.write(2 * bytes, work)),
+      discard: (): void => staged.discard(),
+      /** Memory held at present. */
+      get heldBytes(): number {
+        return staged.heldBytes;
+      },
+      /**
+       * Creates the account when the document is complete.
+       * @throws DocumentError when a part is missing or contradicts another one
+       * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
+       */
+      commit({ key, origin, replace }: ImportTarget): Account {
+        const missing = required.find((name) => !seen.has(name));
+        if (missing !== undefined) throw new DocumentError(missing, 'expected, but missing');
+        const unusedHold = staged.findUnusedHold();
+        if (unusedHold !== undefined) throw new DocumentError(`ledger[${unusedHold - 1}]`, 'the hold has no task');
+        const imported = toImportedAccount(account!, rateLimit!, origin);
+        if (imported.nowMs > LATEST_MS)
+          throw new DocumentError('account.clock.now', 'expected a time before 9999-12-31');
+        // Otherwise a later start would conclude that the system clock was set back.
+        if (latest.atMs > imported.nowMs) {
+          throw new DocumentError(`ledger[${latest.index}].at`, 'expected a time up to account.clock.now');
+        }
+        return withPaths(() => staged.commit({ ...imported, ...(key !== undefined && { key }) }, replace));
+      },
+    };
+  };
+}
+
+/** Passes a document that is already parsed to the handler. @throws DocumentError */
+export function handleDocument(handler: DocumentHandler, document: unknown): void {
+  if (typeof document !== 'object' || document === null) throw new DocumentError('document', 'expected an object');
+  for (const [name, value] of Object.entries(document)) {
+    if (!handler.beginMember(name)) handler.handleValue(name, value);
+    else if (!Array.isArray(value)) throw new DocumentError(name, 'expected a list');
+    else for (const [index, element] of value.entries()) handler.handleElement(name, index, element);
+  }
+}
+
+/** @throws DocumentError */
+function addTask(staged: StagedAccount, task: TaskJson, index: number): void {
+  if (task.status === 'evicted') {
+    staged.addEvicted({ seq: task.seq, id: task.id, family: null }, index);
+    return;
+  }
+  const fault = findTaskFault(task);
+  if (fault) throw new DocumentError(`tasks[${index}].${fault[0]}`, fault[1]);
+  staged.addTask(toTaskRecord(task), task.plan, index);
+}
+
+type UnevictedTask = Exclude<TaskJson, { status: 'evicted' }>;
+
+/** Finds a field that contradicts another one of the task, and says what is expected. */
+function findTaskFault(task: UnevictedTask): [field: string, expected: string] | undefined {
+  const { seq, id, status, stepIndex, plan, finishedAt, simulatedMs, errorCode, dueAt } = task;
+  const [, seqInId] = GENERATED_ID.exec(id) ?? [];
+  if (seqInId !== undefined && Number.parseInt(seqInId, 16) !== seq % 0x1000_0000) {
+    // A later task of the account could get this id.
+    return ['id', 'expected the number of the task in the last but one group of digits'];
+  }
+  const unordered = plan.steps.findIndex(({ atMs }, index) => atMs < (plan.steps[index - 1]?.atMs ?? 0));
+  if (unordered >= 0) return [`plan.steps[${unordered}].atMs`, 'expected ascending times'];
+  if ((plan.steps.at(-1)?.atMs ?? 0) > plan.endMs) return ['plan.endMs', 'expected a time after the last step'];
+  if (stepIndex >= plan.steps.length) return ['stepIndex', 'expected the index of a step of the plan'];
+  const hasEnded = status !== 'processing';
+  const whenEnded = hasEnded ? `expected with ${status}` : 'expected none before the end';
+  if ((finishedAt !== undefined) !== hasEnded) return ['finishedAt', whenEnded];
+  if ((simulatedMs !== undefined) !== hasEnded) return ['simulatedMs', whenEnded];
+  if (hasEnded && dueAt !== undefined) return ['dueAt', 'expected none after the end'];
+  if ((errorCode !== undefined) !== (status === 'failed'))
+    return ['errorCode', 'expected exactly if the task has failed'];
+  return undefined;
+}
+
+/** Parses a part of a document. @throws DocumentError */
+function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, path: string): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const location = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
+  const reason = issue.message.replace(/^Invalid (input|option): /, '').replace(/, received (?!undefined).*$/, '');
+  throw new DocumentError(path + location, reason.replace(/, received undefined$/, ', but it is missing'));
+}
+
+/** Adds the path to errors about rows. @throws DocumentError */
+function withPaths<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof InconsistentRow)) throw error;
+    const { table, index, column, message } = error;
+    const field = column === undefined ? '' : `.${FIELD_NAMES[column] ?? column}`;
+    throw new DocumentError(`${table === 'tasks' ? 'tasks' : 'ledger'}[${index}]${field}`, message);
+  }
+}
+
+const toMs = (timestamp: string): number => Date.parse(timestamp);
+const toMsOrNull = (timestamp: string | undefined): number | null =>
+  timestamp === undefined ? null : Date.parse(timestamp);
+
+function toEntryRecord({ seq, kind, amount, balance, task, hold, reason, at }: EntryJson): EntryRecord {
+  return {
+    seq,
+    kind,
+    amount,
+    balance,
+    taskSeq: task ?? null,
+    holdSeq: hold ?? null,
+    reason: reason ?? null,
+    atMs: toMs(at),
+  };
+}
+
+function toTaskRecord(task: UnevictedTask): TaskRecord {
+  return {
+    seq: task.seq,
+    id: task.id,
+    family: task.family,
+    status: task.status,
+    price: task.price,
+    driver: task.synchronous ? 'stream' : 'worker',
+    holdSeq: task.hold ?? null,
+    clientRef: task.clientRef ?? null,
+    input: JSON.stringify(task.input),
+    plan: JSON.stringify(task.plan),
+    step: task.stepIndex,
+    predecessorSeq: task.predecessor ?? null,
+    createdAtMs: toMs(task.createdAt),
+    startedAtMs: toMsOrNull(task.startedAt),
+    dueAtMs: toMsOrNull(task.dueAt),
+    finishedAtMs: toMsOrNull(task.finishedAt),
+    simulatedMs: task.simulatedMs ?? null,
+    errorCode: task.errorCode ?? null,
+  };
+}
+
+function toImportedAccount(account: AccountJson, rateLimit: RateLimitJson, origin: AccountOrigin): ImportedAccount {
+  const { key, seed, speed, failureRate, revoked, clock, initial } = account;
+  const { count = 0, resetAt } = rateLimit;
+  const { faults, clock: initialClock, ...profile } = initial;
+  return {
+    ...{ key, seed, speed, failureRate, revoked, origin },
+    rateLimit: rateLimit.limit,
+    clockMode: clock.mode,
+    nowMs: toMs(clock.now),
+    createdAtMs: toMs(account.createdAt),
+    profile: {
+      ...profile,
+      clock: {
+        mode: initialClock.mode,
+        ...(initialClock.now !== undefined && { nowMs: toMs(initialClock.now) }),
+      },
+      ...(faults && { faults: faults as AccountProfile['faults'] & object }),
+    },
+    window: resetAt === undefined ? undefined : { startedAtMs: toMs(resetAt) - WINDOW_MS, count },
+  };
+}

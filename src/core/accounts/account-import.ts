@@ -1,0 +1,288 @@
+import { CoreError } from '../errors.ts';
+import type { Events } from '../events.ts';
+import type { Faults, Rule } from '../faults/fault-rules.ts';
+import { prepareBulkInsert, RejectedRow } from '../storage/bulk-insert.ts';
+import type { Db } from '../storage/database.ts';
+import type { StorageMemory } from '../storage/storage-memory.ts';
+import type { Transactions } from '../storage/transactions.ts';
+import { nextTransitionMs, type Plan } from '../tasks/plan.ts';
+import type { Tasks } from '../tasks/task-engine.ts';
+import { type Clock, type ClockMode, toClockMs } from '../time/clock.ts';
+import type { RateLimiter, RateWindow } from '../time/rate-limiter.ts';
+import type { EntryRecord, EvictedRecord, TaskRecord } from './account-export.ts';
+import type { Resets } from './account-reset.ts';
+import type { Account, AccountOrigin, AccountProfile, Accounts } from './accounts.ts';
+
+/** A row that contradicts another one, or itself. The message says what was expected. */
+export class InconsistentRow extends Error {
+  readonly table: 'ledger_entries' | 'tasks';
+  /** The index that the row was added with. */
+  readonly index: number;
+  /** The column; undefined if it is not a single one. */
+  readonly column: string | undefined;
+
+  constructor(message: string, table: InconsistentRow['table'], index: number, column?: string) {
+    super(message);
+    this.table = table;
+    this.index = index;
+    this.column = column;
+  }
+}
+
+/** Approximate size of an entry of the maps that an import keeps. */
+const HOLD_BYTES = 100;
+const RUNNING_BYTES = 40;
+
+/** The values of an account's row. */
+export interface ImportedAccount extends Pick<Account, 'key' | 'rateLimit' | 'speed' | 'failureRate' | 'seed'> {
+  origin: AccountOrigin;
+  revoked: boolean;
+  clockMode: ClockMode;
+  /** The account's time. */
+  nowMs: number;
+  createdAtMs: number;
+  profile: AccountProfile;
+  window: RateWindow | undefined;
+}
+
+/** An account that is being imported. It does not exist for anything else until `commit`. */
+export interface StagedAccount {
+  /**
+   * Runs `work`, which adds rows of about `bytes`, in a transaction.
+   * @throws OUT_OF_MEMORY when they do not fit into the memory budget
+   */
+  write(bytes: number, work: () => void): void;
+  /**
+   * Adds the next ledger entry. Must run inside `write`; `index` is for errors.
+   * @throws InconsistentRow for this row or an earlier one, as do all methods that add rows, and `commit`
+   */
+  addEntry(entry: EntryRecord, index: number): void;
+  /** Adds the next task, after all ledger entries. Must run inside `write`. */
+  addTask(task: TaskRecord, plan: Plan, index: number): void;
+  /** Adds the next task, which was evicted. Must run inside `write`. */
+  addEvicted(task: EvictedRecord, index: number): void;
+  /** Adds the next fault rule. Must run inside `write`. */
+  addFault(rule: Rule, matched: number, fired: number): void;
+  /** Memory held at present, besides the rows. */
+  readonly heldBytes: number;
+  /** Returns the number of a hold without a task, if there is one, after all tasks. */
+  findUnusedHold(): number | undefined;
+  /**
+   * Creates the account. With `replace`, it takes the place of an account with the same key; work in progress for that
+   * one is cancelled after the commit.
+   * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
+   */
+  commit(account: ImportedAccount, replace: boolean): Account;
+  /** Removes everything, unless it is committed. */
+  discard(): void;
+}
+
+export type Imports = ReturnType<typeof createImports>;
+
+/**
+ * Imports accounts row by row, in any number of transactions. Until the last one, the rows belong to a staging account:
+ * a snapshot of itself, which nothing finds. The constraints and triggers of the database check every row.
+ */
+export function createImports(
+  db: Db,
+  transactions: Transactions,
+  clock: Clock,
+  deps: {
+    accounts: Accounts;
+    tasks: Tasks;
+    faults: Faults;
+    rateLimiter: RateLimiter;
+    resets: Resets;
+    events: Events;
+    storage: StorageMemory;
+  },
+) {
+  const { accounts, tasks, faults, rateLimiter, resets, events, storage } = deps;
+  const insertStaging = db.prepare<{ id: number }>(`
+    INSERT INTO accounts (id, key, origin, clock_mode, clock_ms, speed, seed, created_at,
+                          snapshot_of, snapshot_name, snapshot_at)
+    VALUES (@id, char(0) || 'import' || char(0) || @id, 'control', 'frozen', 0, 1, '', 0, @id, 'import', 0)`);
+  const publish = db.prepare<Omit<ImportedAccount, 'revoked' | 'profile' | 'window' | 'nowMs'> & PublishedColumns>(`
+    UPDATE accounts
+    SET key = @key, origin = @origin, rate_limit = @rateLimit, clock_mode = @clockMode, clock_ms = @clockMs,
+        speed = @speed, failure_rate = @failureRate, seed = @seed, revoked = @revoked, created_at = @createdAtMs,
+        profile = @profile, snapshot_of = NULL, snapshot_name = NULL, snapshot_at = NULL
+    WHERE id = @id`);
+  const prepareEntries = prepareBulkInsert(db, 'ledger_entries', [
+    ...['account_id', 'seq', 'kind', 'amount', 'balance', 'task_seq', 'hold_seq', 'reason', 'at'],
+  ]);
+  const prepareTasks = prepareBulkInsert(db, 'tasks', [
+    ...['account_id', 'seq', 'id', 'family', 'driver', 'status', 'price', 'hold_seq', 'client_ref', 'input', 'plan'],
+    ...['step', 'follows', 'created_at', 'started_at', 'due_at', 'finished_at', 'simulated_ms', 'error_code'],
+  ]);
+  const insertEvicted = db.prepare<{ accountId: number; seq: number; id: string }>(
+    'INSERT INTO evicted_tasks (account_id, seq, id) VALUES (@accountId, @seq, @id)',
+  );
+  const removeAbandoned = db.prepare('DELETE FROM accounts WHERE snapshot_of = id');
+
+  const stage = transactions.exclusive((): number => {
+    const id = accounts.nextId();
+    insertStaging.run({ id });
+    return id;
+  });
+  const remove = transactions.exclusive((id: number): void => accounts.remove(id));
+
+  const commit = transactions.exclusive((id: number, imported: ImportedAccount, replace: boolean): Account => {
+    const { key, clockMode, nowMs, revoked, profile, window, ...columns } = imported;
+    const existing = accounts.find(key);
+    if (existing && !replace) throw new CoreError('ACCOUNT_EXISTS', `there is an account ${key} already`);
+    if (existing) {
+      const cleanUp = resets.removeRows(existing.id);
+      transactions.afterCommit((failure) => {
+        if (failure === null) cleanUp();
+      });
+    }
+    publish.run({
+      ...columns,
+      ...{ id, key, clockMode, revoked: Number(revoked), profile: JSON.stringify(profile) },
+      clockMs: toClockMs(clockMode, nowMs, clock.nowMs()),
+    });
+    accounts.invalidate();
+    if (window) rateLimiter.setWindow(id, window);
+    events.emit({ type: 'account', accountId: id, change: existing ? 'restored' : 'created' });
+    // Synchronous tasks have no request here that could end them.
+    tasks.failInterrupted(id);
+    tasks.scheduleWake(accounts.get(id));
+    return accounts.get(id);
+  });
+
+  return {
+    /** Removes staging accounts that a killed process has left. */
+    removeAbandoned: (): void => void removeAbandoned.run(),
+
+    /** Begins an import. Its caller must call `commit` or `discard`. */
+    begin(): StagedAccount {
+      const id = stage();
+      const [entries, taskRows] = [prepareEntries(), prepareTasks()];
+      let isCommitted = false;
+      /** Holds without a task so far, by the number of their task. */
+      const unusedHolds = new Map<number, { seq: number; isResolved: boolean }>();
+      const runningSeqs = new Set<number>();
+      let lastTaskSeq = 0;
+
+      function takeSeq(seq: number, index: number): void {
+        if (seq <= lastTaskSeq) throw createTaskError(`expected a number above ${lastTaskSeq}`, index, 'seq');
+        lastTaskSeq = seq;
+      }
+
+      /** @throws InconsistentRow when the times of a running task contradict its plan or its predecessor */
+      function assertContinues(task: TaskRecord, plan: Plan, index: number): void {
+        const { predecessorSeq, startedAtMs, dueAtMs, driver, step } = task;
+        const isWaiting = startedAtMs === null;
+        if (isWaiting && !(predecessorSeq !== null && runningSeqs.has(predecessorSeq))) {
+          throw createTaskError('expected a time, unless a running task precedes this one', index, 'startedAtMs');
+        }
+        const isDue = !isWaiting && driver === 'worker' && nextTransitionMs(plan, step) !== null;
+        if (isDue === (dueAtMs !== null)) return;
+        const message = isDue ? 'expected the time of the next transition' : 'expected none for this task';
+        throw createTaskError(message, index, 'dueAtMs');
+      }
+
+      return {
+        write: (bytes, work) => storage.write(bytes, () => translateRejections(transactions.exclusive(work))),
+        addEntry({ seq, kind, amount, balance, taskSeq, holdSeq, reason, atMs }, index) {
+          const hold = taskSeq === null ? undefined : unusedHolds.get(taskSeq);
+          if (kind !== 'hold') {
+            if (hold) hold.isResolved = true;
+          } else if (hold) {
+            throw new InconsistentRow('expected one hold per task', 'ledger_entries', index, 'taskSeq');
+          } else if (taskSeq !== null) unusedHolds.set(taskSeq, { seq, isResolved: false });
+          entries.add([id, seq, kind, amount, balance, taskSeq, holdSeq, reason, atMs], index);
+        },
+        addTask(task, plan, index) {
+          const { seq, status, price, holdSeq, predecessorSeq } = task;
+          takeSeq(seq, index);
+          // The trigger of the first task would otherwise write a hold that is not there yet.
+          entries.flush();
+          const hold = unusedHolds.get(seq)?.seq ?? null;
+          if (holdSeq !== hold) {
+            const message = hold === null ? 'the ledger has no hold of this task' : `expected its hold, ${hold}`;
+            throw createTaskError(message, index, 'holdSeq');
+          }
+          if (holdSeq === null && price > 0) {
+            throw createTaskError('expected 0, or a hold of the price', index, 'price');
+          }
+          if (predecessorSeq !== null && predecessorSeq >= seq) {
+            throw createTaskError('expected the number of an earlier task', index, 'predecessorSeq');
+          }
+          if (status === 'processing') {
+            assertContinues(task, plan, index);
+            runningSeqs.add(seq);
+          }
+          unusedHolds.delete(seq);
+          taskRows.add(
+            [
+              ...[id, seq, task.id, task.family, task.driver, status, price, holdSeq, task.clientRef, task.input],
+              ...[task.plan, task.step, predecessorSeq, task.createdAtMs, task.startedAtMs, task.dueAtMs],
+              ...[task.finishedAtMs, task.simulatedMs, task.errorCode],
+            ],
+            index,
+          );
+        },
+        addEvicted({ seq, id: taskId }, index) {
+          takeSeq(seq, index);
+          if (unusedHolds.get(seq)?.isResolved === false) {
+            throw createTaskError('expected a capture or refund of its hold, because the task has ended', index);
+          }
+          unusedHolds.delete(seq);
+          insertEvicted.run({ accountId: id, seq, id: taskId });
+        },
+        addFault: (rule, matched, fired) => faults.addCounted(id, rule, matched, fired),
+        get heldBytes(): number {
+          return HOLD_BYTES * unusedHolds.size + RUNNING_BYTES * runningSeqs.size;
+        },
+        findUnusedHold(): number | undefined {
+          const [hold] = unusedHolds.values();
+          return hold?.seq;
+        },
+        commit(account, replace) {
+          const flushAndCommit = transactions.exclusive(() => {
+            entries.flush();
+            taskRows.flush();
+            return commit(id, account, replace);
+          });
+          const created = translateRejections(flushAndCommit);
+          isCommitted = true;
+          return created;
+        },
+        discard(): void {
+          if (isCommitted || !db.open) return;
+          try {
+            remove(id);
+          } catch {
+            // On a full disk, the next start removes it.
+          }
+          faults.invalidate();
+          storage.measureAtTurnEnd();
+        },
+      };
+    },
+  };
+}
+
+interface PublishedColumns {
+  id: number;
+  clockMs: number;
+  revoked: number;
+  profile: string;
+}
+
+/** @throws InconsistentRow instead of RejectedRow */
+function translateRejections<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof RejectedRow)) throw error;
+    const { message, index } = error;
+    if (message.includes('tasks.id')) throw createTaskError('another task has this id', index, 'id');
+    throw new InconsistentRow(message.replace(/^.*?: /, ''), error.table as InconsistentRow['table'], index);
+  }
+}
+
+const createTaskError = (message: string, index: number, column?: string) =>
+  new InconsistentRow(message, 'tasks', index, column);

@@ -1,0 +1,435 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { buildDocument, useAccount } from '../support/account-document.ts';
+import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { createTestClock } from '../support/test-clock.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: tests change documents in every way
+type Json = any;
+
+const KEY = 'np_used';
+const RESET_AT = '2026-01-15T13:00:00.000Z';
+
+const exportText = async ({ get }: TestEmulator, key: string): Promise<string> =>
+  (await get(`/__admin/accounts/${key}/export`)).text;
+const importDocument = ({ send }: TestEmulator, body: unknown, query = '') =>
+  send('POST', `/__admin/accounts/import${query}`, { key: null, body });
+const control = ({ send }: TestEmulator, method: string, path: string, body?: object) =>
+  send(method, `/__admin/accounts${path}`, { key: null, body });
+
+async function createUsedAccount(emulator: TestEmulator, mode: 'real' | 'frozen' | 'auto' = 'frozen') {
+  const account = { key: KEY, clock: 'frozen', speed: 3, failureRate: 0.2, seed: 'x', rateLimit: 500 };
+  await control(emulator, 'POST', '', account);
+  await useAccount(emulator, KEY);
+  await control(emulator, 'PUT', `/${KEY}/clock`, { mode });
+  return emulator;
+}
+
+/** The accounts that clients and the database know, staged ones included. */
+const listEveryAccount = ({ core }: TestEmulator) => core.db.prepare('SELECT key FROM accounts').pluck().all();
+
+describe('export and import of accounts', () => {
+  it.each(['real', 'frozen', 'auto'] as const)('are exact, in another emulator, on a %s clock', async (mode) => {
+    const clock = createTestClock();
+    const text = await exportText(await createUsedAccount(await createTestEmulator([], clock), mode), KEY);
+    const other = await createTestEmulator([], clock);
+    expect(await importDocument(other, text)).toMatchObject({ status: 201, body: { key: KEY, speed: 3 } });
+    expect(await exportText(other, KEY)).toBe(text);
+    expect((await other.get(`/__admin/accounts/${KEY}/ledger/verify`)).body).toEqual({ ok: true, problems: [] });
+  });
+
+  it('are exact with any white space and any order of members in which the ledger precedes the tasks', async () => {
+    const emulator = await createUsedAccount(await createTestEmulator());
+    const text = await exportText(emulator, KEY);
+    const { tasks, ledger, ...members } = JSON.parse(text);
+    const document = { ledger, ...members, tasks, $schema: './account.schema.json' };
+    expect((await importDocument(emulator, JSON.stringify(document, null, 2), '?replace=true')).status).toBe(201);
+    expect(await exportText(emulator, KEY)).toBe(text);
+  });
+
+  it('are exact for random accounts, and across restarts', async () => {
+    const step = fc.oneof(
+      fc.record({
+        path: fc.constant('/api/sora-2/generate'),
+        body: fc.record({ prompt: fc.string({ minLength: 1 }) }),
+      }),
+      fc.record({ path: fc.constant('advance'), body: fc.record({ ms: fc.nat(200_000) }) }),
+      fc.record({ path: fc.constant('credits'), body: fc.record({ amount: fc.integer({ min: -5, max: 5 }) }) }),
+      fc.record({ path: fc.constant('evict'), body: fc.constant({}) }),
+      fc.record({
+        path: fc.constant('faults'),
+        body: fc.record(
+          {
+            at: fc.constant('task'),
+            effect: fc.constantFrom({ fail: true }, { hang: true }, { durationMs: 7 }),
+            match: fc.record({ contains: fc.string({ minLength: 1, maxLength: 1 }) }, { requiredKeys: [] }),
+            times: fc.integer({ min: 1, max: 3 }),
+            probability: fc.double({ min: 0, max: 1, noNaN: true }),
+          },
+          { requiredKeys: ['at', 'effect'] },
+        ),
+      }),
+    );
+    const dir = tempDir();
+    const clock = createTestClock();
+    let emulator = await createTestEmulator(['--data-dir', dir], clock);
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 25 }),
+        fc.constantFrom('real', 'frozen', 'auto'),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        async (steps, mode, failureRate) => {
+          run += 1;
+          const key = `np_${run}`;
+          await control(emulator, 'POST', '', { key, clock: mode, credits: 30, failureRate });
+          for (const { path, body } of steps) {
+            const isSubmit = path.startsWith('/');
+            if (path === 'evict') emulator.core.tasks.evictOldest();
+            else if (path === 'advance') await control(emulator, 'POST', `/${key}/clock/advance`, body);
+            else if (isSubmit) await emulator.post(path, { mode: 'textToVideo', ...body }, key);
+            else await control(emulator, 'POST', `/${key}/${path}`, body);
+          }
+          const text = await exportText(emulator, key);
+          expect((await importDocument(emulator, text, '?key=np_copy&replace=true')).status).toBe(201);
+          if (run % 8 === 0) {
+            await emulator.close();
+            emulator = await createTestEmulator(['--data-dir', dir], clock);
+            expect(await exportText(emulator, key)).toBe(text);
+          }
+          expect((await exportText(emulator, 'np_copy')).replace('np_copy', key)).toBe(text);
+          expect(emulator.core.ledger.verify(emulator.account('np_copy').id)).toEqual([]);
+        },
+      ),
+      { numRuns: 40 },
+    );
+    await emulator.close();
+  }, 30_000);
+
+  it('read documents of version 1 as the first emulator wrote them', async () => {
+    const emulator = await createTestEmulator();
+    const text = readFileSync(new URL('./account-v1.json', import.meta.url), 'utf8');
+    expect((await importDocument(emulator, text)).status).toBe(201);
+    expect(await exportText(emulator, KEY)).toBe(text);
+  });
+});
+
+describe('export of an account', () => {
+  it('has one line per ledger entry, task and rule', async () => {
+    const emulator = await createTestEmulator();
+    const document = buildDocument();
+    await importDocument(emulator, document);
+    const lines = (await exportText(emulator, 'np_imported')).split('\n');
+    for (const row of [...document.ledger, ...document.tasks, ...document.faults]) {
+      expect(
+        lines.filter((line) => line.startsWith('{"') && isEqual(JSON.parse(line.replace(/,$/, '')), row)),
+      ).toHaveLength(1);
+    }
+  });
+
+  it('adds the journal and the verdict on request', async () => {
+    const emulator = await createUsedAccount(await createTestEmulator());
+    const path = `/__admin/accounts/${KEY}`;
+    const { requests } = (await emulator.get(`${path}/requests?limit=1000`)).body;
+    const verdict = (await emulator.get(`${path}/verdict`)).body;
+    const { body, text } = await emulator.get(`${path}/export?include=requests,verdict`);
+    expect(body).toMatchObject({ requests, verdict });
+    expect((await emulator.get(`${path}/export?include=verdict`)).body).toMatchObject({ verdict });
+    expect(await importDocument(emulator, text, '?key=np_copy')).toMatchObject({ status: 201 });
+    expect((await emulator.get(`${path}/export?include=tasks`)).body.error).toBe(
+      'Invalid parameter include[0]: expected requests or verdict, or both separated by a comma.',
+    );
+  });
+
+  it('keeps nothing in memory when the client disconnects', async () => {
+    const emulator = await createUsedAccount(await createTestEmulator());
+    const { app, core } = emulator;
+    const count = core.db.prepare('SELECT count(*) FROM temp.exported_tasks').pluck();
+    const { begin } = core.exports;
+    let copied: unknown;
+    app.server.on('connection', (socket) => {
+      core.exports.begin = (id) => {
+        const exported = begin(id);
+        copied = count.get();
+        // Before the first byte of the response.
+        socket.destroy();
+        return exported;
+      };
+    });
+    const url = await app.listen({ port: 0 });
+    await expect(fetch(`${url}/__admin/accounts/${KEY}/export`)).rejects.toThrow();
+    expect(copied).toBeGreaterThan(0);
+    expect(count.get()).toBe(0);
+  });
+
+  it('fails with 404 for an unknown key', async () => {
+    const { get } = await createTestEmulator();
+    expect((await get('/__admin/accounts/np_none/export')).body.code).toBe('ACCOUNT_NOT_FOUND');
+  });
+});
+
+const isEqual = (one: unknown, other: unknown) => {
+  try {
+    expect(one).toEqual(other);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+describe('import of an account', () => {
+  it('restores balance, rate limit, clock and rules, and continues running tasks', async () => {
+    const emulator = await createTestEmulator();
+    expect((await importDocument(emulator, buildDocument())).body).toEqual({
+      ...{ key: 'np_imported', credits: 2, speed: 1, failureRate: 0, seed: 'test', revoked: false },
+      clock: { mode: 'frozen', now: '2026-01-15T12:02:00.000Z' },
+      rateLimit: { limit: 50, remaining: 43, resetAt: RESET_AT },
+      createdAt: '2026-01-15T12:00:00.000Z',
+    });
+    const poll = (taskId: string) => emulator.post('/api/sora-2/check-status', { taskId }, 'np_imported');
+    expect((await poll('task_one')).body).toMatchObject({ status: 'completed', generationTime: 100 });
+    expect((await poll('task_two')).body).toMatchObject({ status: 'processing' });
+    await control(emulator, 'POST', '/np_imported/clock/advance', { ms: 80_000 });
+    expect((await poll('task_two')).body).toMatchObject({ status: 'completed', creditsUsed: 4 });
+    const { body } = await control(emulator, 'GET', '/np_imported/faults');
+    expect(body.faults).toMatchObject([{ at: 'request', times: 3, fired: 3 }]);
+  });
+
+  it('lets a real clock continue from the time of the export, and the worker end its tasks', async () => {
+    const emulator = await createTestEmulator();
+    const document = buildDocument();
+    document.account.clock.mode = 'real';
+    emulator.clock.advance(7 * 24 * 3_600_000);
+    expect((await importDocument(emulator, document)).body.clock.now).toBe('2026-01-15T12:02:00.000Z');
+    emulator.clock.advance(80_000);
+    emulator.core.worker.tick();
+    expect(emulator.core.tasks.find(emulator.account('np_imported').id, 'task_two')?.status).toBe('completed');
+  });
+
+  it('fails and refunds synchronous tasks that were running, as a restart does', async () => {
+    const emulator = await createTestEmulator();
+    const document: Json = buildDocument();
+    Object.assign(document.tasks[1], { synchronous: true });
+    delete document.tasks[1].dueAt;
+    expect((await importDocument(emulator, document)).body.credits).toBe(6);
+    const { id } = emulator.account('np_imported');
+    expect(emulator.core.tasks.find(id, 'task_two')).toMatchObject({ status: 'failed', errorCode: 'INTERNAL_ERROR' });
+  });
+
+  it('responds with 409 if the key exists, unless it replaces the account or renames the new one', async () => {
+    const emulator = await createTestEmulator();
+    await importDocument(emulator, buildDocument());
+    await control(emulator, 'POST', '/np_imported/snapshots', { name: 'one' });
+    const lifetime = emulator.core.lifetimes.signalFor(emulator.account('np_imported').id);
+    for (const query of ['', '?key=np_test_default', '?key=np_imported&replace=false']) {
+      expect((await importDocument(emulator, buildDocument(), query)).body.code).toBe('ACCOUNT_EXISTS');
+    }
+    expect((await importDocument(emulator, buildDocument(), '?key=np_new')).body.key).toBe('np_new');
+    await control(emulator, 'POST', '/np_imported/credits', { amount: 5 });
+    expect(lifetime.aborted).toBe(false);
+    expect((await importDocument(emulator, buildDocument(), '?replace=true')).body.credits).toBe(2);
+    expect(lifetime.aborted).toBe(true);
+    expect((await control(emulator, 'GET', '/np_imported/snapshots')).body.snapshots).toEqual([]);
+    expect((await importDocument(emulator, buildDocument(), '?replace=yes')).status).toBe(400);
+  });
+
+  it('keeps the ids of tasks that another account has, too', async () => {
+    const emulator = await createTestEmulator();
+    await importDocument(emulator, buildDocument());
+    await importDocument(emulator, buildDocument(), '?key=np_new');
+    for (const key of ['np_imported', 'np_new']) {
+      const poll = await emulator.post('/api/sora-2/check-status', { taskId: 'task_one' }, key);
+      expect(poll.body.status).toBe('completed');
+    }
+  });
+
+  it('resets the account to its initial state', async () => {
+    const emulator = await createTestEmulator();
+    const document: Json = buildDocument();
+    document.account.initial.faults = [{ match: {}, at: 'task', effect: { hang: true } }];
+    await importDocument(emulator, document);
+    expect((await control(emulator, 'POST', '/np_imported/reset')).body).toMatchObject({
+      credits: 10,
+      rateLimit: { limit: 100 },
+    });
+    expect((await control(emulator, 'GET', '/np_imported/faults')).body.faults).toMatchObject([
+      { effect: { hang: true } },
+    ]);
+  });
+
+  it('is invisible until it is complete, and leaves nothing after a failure', async () => {
+    const emulator = await createTestEmulator();
+    const before = listEveryAccount(emulator);
+    const text = JSON.stringify(buildDocument());
+    expect((await importDocument(emulator, text.slice(0, -1))).status).toBe(400);
+    expect((await importDocument(emulator, text.replace('"seq":2,"id"', '"seq":1,"id"'))).status).toBe(400);
+    expect(listEveryAccount(emulator)).toEqual(before);
+    const staged = emulator.core.imports.begin();
+    expect(listEveryAccount(emulator)).toHaveLength(before.length + 1);
+    expect((await emulator.get('/__admin/accounts')).body.accounts).toHaveLength(before.length);
+    expect(emulator.core.accounts.count()).toBe(before.length);
+    staged.discard();
+    expect(listEveryAccount(emulator)).toEqual(before);
+  });
+
+  it('is removed at the next start if a killed process has left it incomplete', async () => {
+    const dir = tempDir();
+    const first = await createTestEmulator(['--data-dir', dir]);
+    const before = listEveryAccount(first);
+    first.core.imports.begin();
+    await first.close();
+    const second = await createTestEmulator(['--data-dir', dir]);
+    expect(listEveryAccount(second)).toEqual(before);
+  });
+
+  it('accepts an empty list of tasks, and a key that is not in use any more', async () => {
+    const emulator = await createTestEmulator();
+    const document: Json = buildDocument();
+    Object.assign(document, { ledger: [], tasks: [], faults: [], rateLimit: { limit: null } });
+    expect((await importDocument(emulator, document)).body.credits).toBe(0);
+    await control(emulator, 'DELETE', '/np_imported');
+    expect((await importDocument(emulator, document)).status).toBe(201);
+  });
+});
+
+const STEPS = [
+  { name: 'a', atMs: 5 },
+  { name: 'b', atMs: 4 },
+];
+const [GRANT, , SECOND_HOLD, CAPTURE] = buildDocument().ledger;
+const [COMPLETED, RUNNING] = buildDocument().tasks;
+
+/** Values to set in a valid document, by path; undefined removes the member. And the errors that they lead to. */
+const INVALID: readonly (readonly [expected: string, changes: Record<string, unknown>])[] = [
+  ['version: expected 1; a newer emulator wrote version 2', { version: 2 }],
+  ['version: expected 1', { version: '1' }],
+  ['format: expected "nanophoto-emulator/account"', { format: 'other' }],
+  ['document: there is no "extra", only $schema, format, ', { extra: 1 }],
+  ['account: there is no "extra", only key, ', { 'account.extra': 1 }],
+  ['account.key: expected 1 to 200 visible ASCII characters', { 'account.key': 'ä' }],
+  ['account.clock.now: expected a timestamp in UTC', { 'account.clock.now': 'noon' }],
+  ['account.clock.now: expected a time before 9999-12-31', { 'account.clock.now': '9999-12-31T12:00:00Z' }],
+  ['account.initial.credits: expected a whole number', { 'account.initial.credits': -1 }],
+  [
+    'account.initial.faults[0].effect: expected ',
+    { 'account.initial.faults': [{ match: {}, at: 'task', effect: {} }] },
+  ],
+  ['rateLimit: expected, but missing', { rateLimit: undefined }],
+  ['rateLimit.count: expected a whole number', { 'rateLimit.count': 1.5 }],
+  ['tasks: expected after ledger', { ledger: undefined }],
+  ['ledger: expected a list', { ledger: {} }],
+  ['ledger[1]: an entry must follow the last one', { 'ledger.1.balance': 7 }],
+  ['ledger[1]: an entry must follow the last one', { ledger: [GRANT, SECOND_HOLD, CAPTURE] }],
+  ['ledger[1].kind: ', { 'ledger.1.kind': 'gift' }],
+  ['ledger[0]: each kind of entry has its fields', { 'ledger.0.task': 1 }],
+  ['ledger[3]: a capture or refund must resolve an open hold', { 'ledger.3.hold': 3 }],
+  ['ledger[2].task: expected one hold per task', { 'ledger.2.task': 1 }],
+  ['ledger[3].at: expected a time up to account.clock.now', { 'ledger.3.at': '2026-01-15T12:02:00.001Z' }],
+  ['ledger[2]: the hold has no task', { tasks: [COMPLETED] }],
+  ['tasks[1].seq: expected a number above 1', { 'tasks.1.seq': 1 }],
+  ['tasks[1].id: another task has this id', { 'tasks.1.id': 'task_one' }],
+  ['tasks[1].id: expected the number of the task', { 'tasks.1.id': 'task_1f7f5800000031d956d0f520' }],
+  ['tasks[0].id: expected string, but it is missing', { 'tasks.0.id': undefined }],
+  ['tasks[1].status: ', { 'tasks.1.status': 'running' }],
+  ['tasks[1].family: ', { 'tasks.1.family': 'sora-9' }],
+  ['tasks[1].hold: expected its hold, 3', { 'tasks.1.hold': 2 }],
+  ['tasks[1].hold: expected its hold, 3', { 'tasks.1.hold': undefined }],
+  ['tasks[1]: a task must match the entries that exist for it', { 'tasks.1.price': 3 }],
+  ['tasks[2].price: expected 0, or a hold', { 'tasks.2': { ...RUNNING, seq: 3, id: 'c', hold: undefined } }],
+  ['tasks[2].hold: the ledger has no hold of this task', { 'tasks.2': { ...RUNNING, seq: 3, id: 'c', hold: 5 } }],
+  ['tasks[1].finishedAt: expected with completed', { 'tasks.1.status': 'completed' }],
+  ['tasks[0].simulatedMs: expected with completed', { 'tasks.0.simulatedMs': undefined }],
+  ['tasks[0].errorCode: expected exactly if', { 'tasks.0.errorCode': 'X' }],
+  ['tasks[0].dueAt: expected none after the end', { 'tasks.0.dueAt': RESET_AT }],
+  ['tasks[0].stepIndex: expected the index of a step', { 'tasks.0.stepIndex': 1 }],
+  [
+    'tasks[1].plan.endMs: expected a time after the last step',
+    { 'tasks.1.plan.steps': [{ name: 'a', atMs: 200_001 }] },
+  ],
+  ['tasks[1].plan.steps[1].atMs: expected ascending times', { 'tasks.1.plan.steps': STEPS }],
+  ['tasks[1].dueAt: expected the time of the next transition', { 'tasks.1.dueAt': undefined }],
+  ['tasks[1].dueAt: expected none for this task', { 'tasks.1.plan.outcome': { status: 'hangs' } }],
+  [
+    'tasks[1].startedAt: expected a time, unless a running task',
+    { 'tasks.1.startedAt': undefined, 'tasks.1.dueAt': undefined, 'tasks.1.predecessor': 1 },
+  ],
+  ['tasks[1].predecessor: expected the number of an earlier task', { 'tasks.1.predecessor': 2 }],
+  ['tasks[1].input: expected the request body', { 'tasks.1.input': 'x' }],
+  ['tasks[1]: there is no "extra", only seq, ', { 'tasks.1.extra': 1 }],
+  ['tasks[1]: expected a capture or refund of its hold', { 'tasks.1': { seq: 2, id: 'task_two', status: 'evicted' } }],
+  ['faults[0].fired: expected at most matched', { 'faults.0.fired': 2 }],
+  ['faults[0].rule.effect.hang: ', { 'faults.0.rule.effect': { hang: false } }],
+  ['faults[0].rule.effect.durationMs: ', { 'faults.0.rule.effect': { durationMs: 5 } }],
+];
+
+function setPath(document: Json, path: string, value: unknown): void {
+  const names = path.split('.');
+  const last = names.pop()!;
+  const parent = names.reduce((object, name) => object[name], document);
+  if (value === undefined) delete parent[last];
+  else parent[last] = value;
+}
+
+describe('import of an invalid document', () => {
+  // id: contradictory-accounts-rejected
+  it.each(INVALID)('names the fault and creates nothing: %s', async (expected, changes) => {
+    const emulator = await createTestEmulator();
+    const before = listEveryAccount(emulator);
+    const document = buildDocument();
+    for (const [path, value] of Object.entries(changes)) setPath(document, path, value);
+    const { status, body } = await importDocument(emulator, document);
+    const [path, reason] = expected.split(/: (.*)/s);
+    expect(body).toEqual({
+      error: expect.stringContaining(`Invalid parameter ${path}: ${reason}`),
+      code: 'INVALID_INPUT',
+    });
+    expect(status).toBe(400);
+    expect(listEveryAccount(emulator)).toEqual(before);
+  });
+
+  it.each([
+    ['document', ''],
+    ['document', '[]'],
+    ['format', '{"format":"nanophoto-emulator/account","format":1}'],
+    ['tasks', '{"tasks":[],"ledger":[]}'],
+    ['ledger[0]', `{"ledger":[${'['.repeat(100_000)}`],
+    ['ledger[0]', `{"ledger":[${'['.repeat(1000)}${']'.repeat(1000)}]}`],
+  ])('names the part that is not valid: %s (%#)', async (path, text) => {
+    const emulator = await createTestEmulator();
+    const { status, body } = await importDocument(emulator, text);
+    expect([status, body.code]).toEqual([400, 'INVALID_INPUT']);
+    expect(body.error).toContain(`Invalid parameter ${path}: `);
+  });
+
+  it('names a row that the database rejects among many', async () => {
+    const emulator = await createTestEmulator();
+    const document = buildDocument();
+    for (let seq = 5; seq <= 205; seq++) {
+      const { at } = document.ledger[3]!;
+      document.ledger.push({ seq, kind: 'adjust', amount: 1, balance: seq - 2, at } as Json);
+    }
+    document.ledger[177]!.balance += 1;
+    expect((await importDocument(emulator, document)).body.error).toContain('ledger[177]: an entry must follow');
+  });
+
+  it('responds with 409 to more fault rules than the limit', async () => {
+    const emulator = await createTestEmulator(['--fault-limit', '1']);
+    const document = buildDocument();
+    document.faults.push(document.faults[0]!);
+    expect((await importDocument(emulator, document)).body.code).toBe('TOO_MANY_FAULTS');
+  });
+
+  // id: import-out-of-memory-503
+  it('responds with 503 if the ledger does not fit into the memory budget', async () => {
+    const emulator = await createTestEmulator(['--memory-budget-mb', '16']);
+    const before = listEveryAccount(emulator);
+    const document = buildDocument();
+    const { at } = document.ledger[0]!;
+    document.ledger = [{ seq: 1, kind: 'grant', amount: 1, balance: 1, reason: 'x'.repeat(500_000), at }];
+    for (let seq = 2; seq <= 30; seq++) document.ledger.push({ ...document.ledger[0]!, seq, balance: seq } as Json);
+    expect((await importDocument(emulator, document)).body.code).toBe('OUT_OF_MEMORY');
+    expect(listEveryAccount(emulator)).toEqual(before);
+  });
+});
