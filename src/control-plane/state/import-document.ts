@@ -190,8 +190,8 @@ function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, path: s
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const location = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
-  const reason = issue.message.replace(/^Invalid (input|option): /, '').replace(/, received (?!undefined).*$/, '');
-  throw new DocumentError(path + location, reason.replace(/, received undefined$/, ', but it is missing'));
+  const [expected, received] = issue.message.replace(/^Invalid (input|option): /, '').split(', received ');
+  throw new DocumentError(path + location, received === 'undefined' ? `${expected}, but it is missing` : expected!);
 }
 
 /** Adds the path to errors about rows. @throws DocumentError */
