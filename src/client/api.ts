@@ -7,6 +7,13 @@ export interface WaitOptions {
   timeoutMs?: number;
 }
 
+export interface RequestWaitOptions extends t.JournalFilter {
+  /** Number of requests to wait for; default 1. */
+  count?: number;
+  /** In wall-clock time; 10 s by default. */
+  timeoutMs?: number;
+}
+
 /** Fault rules of an account, or of all accounts: see docs/faults.md. */
 export interface FaultControl {
   /** Creates a rule. */
@@ -51,6 +58,8 @@ export interface AccountControl {
     list(filter?: t.JournalFilter): Promise<t.JournalEntry[]>;
     get(id: string): Promise<t.JournalEntry>;
     count(filter?: t.JournalFilter): Promise<number>;
+    /** Resolves when `count` requests match and have been answered, with the last of these. */
+    wait(options?: RequestWaitOptions): Promise<t.JournalEntry>;
     clear(): Promise<void>;
   };
   verdict(): Promise<t.Verdict>;

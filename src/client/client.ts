@@ -1,5 +1,5 @@
 import { URLSearchParams } from 'node:url';
-import type { AccountControl, Control, FaultControl, WaitOptions } from './api.ts';
+import type { AccountControl, Control, FaultControl } from './api.ts';
 import type * as t from './types.ts';
 
 /** An error response of the control plane: its message, code and HTTP status. */
@@ -49,18 +49,19 @@ export function createControl(transport: Transport): Control {
   }
 
   /** Waits in several requests if `timeoutMs` is long. */
-  async function wait(path: string, task: string, { status, timeoutMs }: WaitOptions): Promise<t.Task> {
+  async function wait<Result>(path: string, query: object, timeoutMs: number | undefined): Promise<Result> {
     const waitOnce = (ms: number | undefined) =>
-      request<t.Task>('GET', `${path}/wait${toQueryString({ task, status, timeoutMs: ms })}`);
+      request<Result>('GET', `${path}${toQueryString({ ...query, timeoutMs: ms })}`);
     if (timeoutMs === undefined || !(timeoutMs > MAX_WAIT_PER_REQUEST_MS)) return waitOnce(timeoutMs);
-    for (let leftMs = timeoutMs; leftMs > 0; leftMs -= MAX_WAIT_PER_REQUEST_MS) {
+    for (let leftMs = timeoutMs; ; leftMs -= MAX_WAIT_PER_REQUEST_MS) {
       try {
         return await waitOnce(Math.min(leftMs, MAX_WAIT_PER_REQUEST_MS));
       } catch (error) {
         if (!(error instanceof ControlError) || error.code !== 'WAIT_TIMEOUT') throw error;
+        if (leftMs > MAX_WAIT_PER_REQUEST_MS) continue;
+        throw new ControlError(error.message.replace(/\d+ ms\.$/, `${timeoutMs} ms.`), error.code, error.status);
       }
     }
-    throw new ControlError(`Task ${task} did not reach the status within ${timeoutMs} ms.`, 'WAIT_TIMEOUT', 408);
   }
 
   const createFaultControl = (path: string): FaultControl => ({
@@ -98,7 +99,7 @@ export function createControl(transport: Transport): Control {
         complete: (id) => request('POST', `${taskPath(id)}/complete`, {}),
         fail: (id, error) => request('POST', `${taskPath(id)}/fail`, { error }),
         file: (id, field) => request('GET', `${taskPath(id)}/files/${encodeSegment(field)}`),
-        wait: (id, options = {}) => wait(accountPath, id, options),
+        wait: (id, { status, timeoutMs } = {}) => wait(`${accountPath}/wait`, { task: id, status }, timeoutMs),
       },
       faults: createFaultControl(`${accountPath}/faults`),
       requests: {
@@ -106,6 +107,7 @@ export function createControl(transport: Transport): Control {
         get: (id) => request('GET', `${accountPath}/requests/${encodeSegment(id)}`),
         count: async (filter = {}) =>
           (await request<{ count: number }>('GET', `${accountPath}/requests/count${toQueryString(filter)}`)).count,
+        wait: ({ timeoutMs, ...filter } = {}) => wait(`${accountPath}/requests/wait`, filter, timeoutMs),
         clear: () => request('DELETE', `${accountPath}/requests`),
       },
       verdict: () => request('GET', `${accountPath}/verdict`),

@@ -55,8 +55,8 @@ export const ADMIN_ERRORS = {
   FAULT_NOT_FOUND: own(404, (id: string) => `Fault rule ${id} does not exist.`, '7'),
   WAIT_TIMEOUT: own(
     408,
-    (id: string, timeoutMs: number) => `Task ${id} did not reach the status within ${timeoutMs} ms.`,
-    'task_1',
+    (missed: string, timeoutMs: number) => `${missed} within ${timeoutMs} ms.`,
+    'Task task_1 did not reach the status',
     10_000,
   ),
   ACCOUNT_EXISTS: own(409, (key: string) => `An account with the key ${key} already exists.`, 'demo'),

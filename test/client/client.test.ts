@@ -62,19 +62,28 @@ describe('control-plane client', () => {
         timeouts.push(Number(new URL(path, 'http://x').searchParams.get('timeoutMs')));
         return timeouts.length > finishedAfter
           ? { status: 200, body: { id: 'task_1' } }
-          : { status: 408, body: { error: 'Task task_1 did not …', code: 'WAIT_TIMEOUT' } };
+          : { status: 408, body: { error: `Too late within ${timeouts.at(-1)} ms.`, code: 'WAIT_TIMEOUT' } };
       };
       return createControl(transport).account('k').tasks.wait('task_1', { timeoutMs });
     };
     expect(await wait(600_000, 2)).toEqual({ id: 'task_1' });
     expect(timeouts).toEqual([120_000, 120_000, 120_000]);
     await expect(wait(250_000, 9)).rejects.toMatchObject({
-      message: 'Task task_1 did not reach the status within 250000 ms.',
+      message: 'Too late within 250000 ms.',
       code: 'WAIT_TIMEOUT',
       status: 408,
     });
     expect(timeouts).toEqual([120_000, 120_000, 10_000]);
     await expect(wait(Number.NaN, 0)).resolves.toEqual({ id: 'task_1' });
+  });
+
+  it('requests.wait() sends the filter, the count and the timeout', async () => {
+    const { account, post } = await createControlledEmulator();
+    const waiting = account.requests.wait({ errorCode: 'PROMPT_REQUIRED', count: 2 });
+    for (let n = 0; n < 2; n++) await post(GENERATE, {}, 'k');
+    expect(await waiting).toMatchObject({ id: '2', errorCode: 'PROMPT_REQUIRED' });
+    expect(await account.requests.wait()).toMatchObject({ id: '1' });
+    await expect(account.requests.wait({ count: 3, timeoutMs: 1 })).rejects.toMatchObject({ code: 'WAIT_TIMEOUT' });
   });
 
   it('tasks.wait() sends the task, the status and the timeout', async () => {

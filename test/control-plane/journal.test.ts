@@ -122,6 +122,52 @@ describe('journal', () => {
     }
   });
 
+  describe('wait', () => {
+    it('returns the request with which as many match as were asked for', async () => {
+      const { post, get, submit, poll, path } = await createJournaledEmulator();
+      const wait = (query: string) => get(`${path}/requests/wait${query}`);
+      const taskId = await submit();
+      expect((await wait('')).body).toMatchObject({ id: '1', path: GENERATE });
+      const second = wait(`?taskId=${taskId}&count=2`);
+      const failed = wait('?errorCode=PROMPT_REQUIRED');
+      await post(GENERATE, VALID, 'np_journaled');
+      await poll(taskId);
+      expect((await second).body).toMatchObject({ id: '3', path: CHECK, taskIds: [taskId] });
+      await post(GENERATE, {}, 'np_journaled');
+      expect((await failed).body).toMatchObject({ id: '4', status: 400 });
+      expect((await wait(`?path=${GENERATE}&count=2`)).body).toMatchObject({ id: '2' });
+    });
+
+    it('ends when the request is answered, not when it arrives, and also when its response is lost', async () => {
+      const { app, core, account, post, get, path } = await createJournaledEmulator();
+      core.faults.add(account('np_journaled').id, { match: {}, at: 'request', effect: { empty: true }, times: 1 });
+      const url = await app.listen({ port: 0, host: '127.0.0.1' });
+      const waiting = get(`${path}/requests/wait?path=${GENERATE}`);
+      const headers = { authorization: 'Bearer np_journaled', 'content-type': 'application/json' };
+      await expect(fetch(url + GENERATE, { method: 'POST', headers, body: JSON.stringify(VALID) })).rejects.toThrow();
+      expect((await waiting).body).toMatchObject({ id: '1', status: null });
+      const missing = await get(`${path}/requests/wait?status=200&timeoutMs=0`);
+      expect([missing.status, missing.body]).toEqual([
+        408,
+        { error: 'The journal did not get 1 such requests with responses within 0 ms.', code: 'WAIT_TIMEOUT' },
+      ]);
+      await post(GENERATE, VALID, 'np_journaled');
+      expect((await get(`${path}/requests/wait?status=200&timeoutMs=0`)).status).toBe(200);
+    });
+
+    it('ends with 409 when the account is reset, and rejects a count that is not 1 to 1000', async () => {
+      const { core, get, send, path } = await createJournaledEmulator();
+      const waiting = get(`${path}/requests/wait`);
+      await vi.waitUntil(() => core.events.hasListeners());
+      await send('POST', `${path}/reset`, { key: null, body: {} });
+      expect((await waiting).body).toMatchObject({ code: 'ACCOUNT_CHANGED' });
+      for (const count of ['0', '1001', '-1', '1.5', 'x', '']) {
+        const { status, body } = await get(`${path}/requests/wait?count=${count}`);
+        expect([status, body.error]).toEqual([400, expect.stringContaining('count')]);
+      }
+    });
+  });
+
   it('returns single entries, also before their response', async () => {
     const { post, get, send, path, requests, submit, poll } = await createJournaledEmulator('sk-secret');
     await poll(await submit());

@@ -205,6 +205,42 @@ class Requests:
         count: int = self._http.send_json("GET", f"{self._path}/count{query}")["count"]
         return count
 
+    def wait(
+        self,
+        count: int = 1,
+        *,
+        path: Optional[str] = None,
+        method: Optional[str] = None,
+        status: Optional[int] = None,
+        error_code: Optional[str] = None,
+        task_id: Optional[str] = None,
+        contains: Optional[str] = None,
+        since: Optional[str] = None,
+        until: Optional[str] = None,
+        timeout_ms: int = DEFAULT_WAIT_MS,
+    ) -> t.JournalEntry:
+        """Waits until `count` requests match all filters and have been answered, and returns the last of these.
+
+        The filters are those of `list`. `timeout_ms` is wall-clock time, at most ten minutes.
+        """
+        query = to_query_string(
+            **{
+                "path": path,
+                "method": method,
+                "status": status,
+                "errorCode": error_code,
+                "taskId": task_id,
+                "contains": contains,
+                "since": since,
+                "until": until,
+                "count": count,
+                "timeoutMs": timeout_ms,
+            }
+        )
+        timeout_s = timeout_ms / 1000 + REQUEST_TIMEOUT_S
+        entry: t.JournalEntry = self._http.send_json("GET", f"{self._path}/wait{query}", timeout_s=timeout_s)
+        return entry
+
     def clear(self) -> None:
         """Clears the journal."""
         self._http.send("DELETE", self._path)

@@ -11,6 +11,7 @@ import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
 import { CountResponse, Journal, JournalEntrySchema } from '../response-schemas.ts';
 import { AccountParams, apiPath, integerMeta, toTimestamp } from '../schemas.ts';
+import { WAIT_CODES, waitTimeoutMs, waitUntil } from '../wait.ts';
 
 const FILTER_FIELDS = {
   path: apiPath.optional().meta({ description: 'The path as requested; every path when absent.' }),
@@ -40,10 +41,24 @@ const FILTER_FIELDS = {
   until: timestampMs.optional().meta({ description: "The latest time of the request, on the account's clock." }),
 };
 const CountQuery = strict(FILTER_FIELDS);
+type Filter = z.output<typeof CountQuery>;
+const COUNT_ERROR = { error: 'expected a whole number from 1 to 1000' };
+const WaitQuery = strict({
+  ...FILTER_FIELDS,
+  count: z
+    .string()
+    .regex(/^\d{1,4}$/, COUNT_ERROR)
+    .transform(Number)
+    .pipe(z.number().min(1, COUNT_ERROR).max(1000, COUNT_ERROR))
+    .default(1)
+    .meta({ description: 'Number of requests to wait for.', ...integerMeta(1, 1000), default: 1 }),
+  timeoutMs: waitTimeoutMs,
+});
 
 /** Operations on the journal of an account: the requests of its client and their responses. */
-export function journalOperations({ core, journal }: HttpContext): Operation[] {
-  const findEntries = (accountId: number, filter: z.output<typeof CountQuery>) =>
+export function journalOperations(context: HttpContext): Operation[] {
+  const { core, journal } = context;
+  const findEntries = (accountId: number, filter: Filter) =>
     journal.listEntries(accountId).filter((entry) => matches(entry, filter));
 
   return [
@@ -78,6 +93,31 @@ export function journalOperations({ core, journal }: HttpContext): Operation[] {
       query: CountQuery,
       responses: { 200: CountResponse },
       handler: async ({ params, query }) => ({ count: findEntries(requireAccount(core, params).id, query).length }),
+    }),
+
+    defineOperation({
+      method: 'GET',
+      path: '/accounts/:key/requests/wait',
+      name: 'waitForRequests',
+      tag: 'requests',
+      summary: 'Wait for requests',
+      description:
+        'Responds as soon as `count` requests match and have been answered, also if they were before, and returns the ' +
+        'last of these. Lost responses count as answers.',
+      params: AccountParams,
+      query: WaitQuery,
+      responses: { 200: JournalEntrySchema },
+      codes: WAIT_CODES,
+      async handler(request, reply) {
+        const { count, timeoutMs, ...filter } = request.query;
+        const { id: accountId, key } = requireAccount(core, request.params);
+        const findNth = createNthMatchFinder(() => journal.listEntries(accountId), filter, count);
+        await waitUntil(context, request, reply, {
+          ...{ accountId, timeoutMs, missed: `The journal did not get ${count} such requests with responses` },
+          isReached: () => findNth() !== undefined,
+        });
+        return toJournalEntryJson(findNth()!, createRedactor([key]));
+      },
     }),
 
     defineOperation({
@@ -117,7 +157,7 @@ export function journalOperations({ core, journal }: HttpContext): Operation[] {
   ];
 }
 
-function matches(entry: Entry, filter: z.output<typeof CountQuery>): boolean {
+function matches(entry: Entry, filter: Filter): boolean {
   const { taskId, contains, since = -Infinity, until = Infinity } = filter;
   return (
     entry.path === (filter.path ?? entry.path) &&
@@ -129,6 +169,31 @@ function matches(entry: Entry, filter: z.output<typeof CountQuery>): boolean {
     (taskId === undefined || getTaskIds(entry).includes(taskId)) &&
     (contains === undefined || entry.body.includes(contains) || entry.responseBody.includes(contains))
   );
+}
+
+/**
+ * Returns a function that finds the request with which `count` requests match and have been answered; undefined while
+ * there are fewer. It is called after each event, so it decides only once about each request.
+ */
+function createNthMatchFinder(listEntries: () => readonly Entry[], filter: Filter, count: number) {
+  let missing = count;
+  let last: Entry | undefined;
+  let lastSeq = 0;
+  let pending: Entry[] = [];
+  return (): Entry | undefined => {
+    const added = listEntries().filter(({ seq }) => seq > lastSeq);
+    lastSeq = added.at(-1)?.seq ?? lastSeq;
+    const undecided = [...pending, ...added];
+    pending = [];
+    for (const entry of undecided) {
+      if (entry.durationMs === null) pending.push(entry);
+      else if (missing > 0 && matches(entry, filter)) {
+        missing -= 1;
+        last = entry;
+      }
+    }
+    return missing === 0 ? last : undefined;
+  };
 }
 
 /** Headers left out of the journal. */

@@ -1,11 +1,9 @@
 import type { FastifyRequest } from 'fastify';
 import * as z from 'zod';
-import { anySignal } from '../../core/abort-signals.ts';
 import type { Task, TaskStatus } from '../../core/tasks/task.ts';
 import { boundedText, strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
-import { responseSignal } from '../../http/pipeline/response-lifecycle.ts';
 import { buildResultUrls } from '../../http/urls.ts';
 import { AdminError } from '../error-codes.ts';
 import { createFamilySchema } from '../fault-rule-schema.ts';
@@ -13,10 +11,8 @@ import { requireAccount, requireAccountTask, requireTask } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, textCursor } from '../pagination.ts';
 import { createListSchema, createTaskSchema } from '../response-schemas.ts';
-import { AccountParams, integerMeta, TaskParams, toTimestamp, toTimestampOrNull } from '../schemas.ts';
-
-const MAX_WAIT_MS = 600_000;
-const DEFAULT_WAIT_MS = 10_000;
+import { AccountParams, TaskParams, toTimestamp, toTimestampOrNull } from '../schemas.ts';
+import { WAIT_CODES, waitTimeoutMs, waitUntil } from '../wait.ts';
 
 const status = z.enum(['processing', 'completed', 'failed']);
 const TasksQuery = strict({
@@ -30,22 +26,15 @@ const FailTaskRequest = strict({
     .default('GENERATION_FAILED')
     .meta({ description: 'The error code of the task.' }),
 });
-const TIMEOUT_ERROR = { error: `expected whole milliseconds from 0 to ${MAX_WAIT_MS}` };
 const WaitQuery = strict({
   task: boundedText(200).meta({ description: 'The id of the task.' }),
   status: status.optional().meta({ description: '`completed` or `failed` when absent.' }),
-  timeoutMs: z
-    .string()
-    .regex(/^\d{1,6}$/, TIMEOUT_ERROR)
-    .transform(Number)
-    .pipe(z.number().max(MAX_WAIT_MS, TIMEOUT_ERROR))
-    .default(DEFAULT_WAIT_MS)
-    .meta({ description: 'In wall-clock time.', ...integerMeta(0, MAX_WAIT_MS), default: DEFAULT_WAIT_MS }),
+  timeoutMs: waitTimeoutMs,
 });
 
 /** Operations that read tasks, finish them and wait for them. */
 export function taskOperations(context: HttpContext, families: readonly Family[]): Operation[] {
-  const { core, settings, listenerLimit, stopping } = context;
+  const { core, settings } = context;
   const familiesByName = new Map(families.map((family) => [family.name, family]));
   const TaskSchema = createTaskSchema(createFamilySchema(families));
   const getTask = (accountId: number, id: string) => requireAccountTask(core, accountId, id);
@@ -153,28 +142,14 @@ export function taskOperations(context: HttpContext, families: readonly Family[]
       params: AccountParams,
       query: WaitQuery,
       responses: { 200: TaskSchema },
-      codes: [
-        ...(['TASK_NOT_FOUND', 'WAIT_TIMEOUT', 'TASK_ENDED', 'ACCOUNT_CHANGED'] as const),
-        ...(['STOPPING', 'TOO_MANY_LISTENERS'] as const),
-      ],
+      codes: ['TASK_NOT_FOUND', 'TASK_ENDED', ...WAIT_CODES],
       async handler(request, reply) {
         const { task: id, status, timeoutMs } = request.query;
         const { id: accountId } = requireAccount(core, request.params);
-        const isReached = () => hasReachedStatus(getTask(accountId, id), status);
-        if (!isReached()) {
-          listenerLimit.acquire(request, reply);
-          const responseEnded = responseSignal(request, reply);
-          const accountEnded = core.lifetimes.signalFor(accountId);
-          await core.events.waitFor(
-            accountId,
-            isReached,
-            timeoutMs,
-            anySignal([responseEnded, stopping, accountEnded]),
-          );
-          if (accountEnded.aborted) throw new AdminError('ACCOUNT_CHANGED');
-        }
-        if (!isReached() && stopping.aborted) throw new AdminError('STOPPING');
-        if (!isReached()) throw new AdminError('WAIT_TIMEOUT', id, timeoutMs);
+        await waitUntil(context, request, reply, {
+          ...{ accountId, timeoutMs, missed: `Task ${id} did not reach the status` },
+          isReached: () => hasReachedStatus(getTask(accountId, id), status),
+        });
         return toTaskJson(getTask(accountId, id), request);
       },
     }),
