@@ -78,12 +78,17 @@ describe('control-plane client', () => {
   });
 
   it('requests.wait() sends the filter, the count and the timeout', async () => {
-    const { account, post } = await createControlledEmulator();
+    const { account, clock, core, post } = await createControlledEmulator();
     const waiting = account.requests.wait({ errorCode: 'PROMPT_REQUIRED', count: 2 });
     for (let n = 0; n < 2; n++) await post(GENERATE, {}, 'k');
     expect(await waiting).toMatchObject({ id: '2', errorCode: 'PROMPT_REQUIRED' });
     expect(await account.requests.wait()).toMatchObject({ id: '1' });
-    await expect(account.requests.wait({ count: 3, timeoutMs: 1 })).rejects.toMatchObject({ code: 'WAIT_TIMEOUT' });
+    const rejected = expect(account.requests.wait({ count: 3, timeoutMs: 5000 })).rejects.toMatchObject({
+      code: 'WAIT_TIMEOUT',
+    });
+    await vi.waitUntil(() => core.events.hasListeners());
+    clock.advance(5000);
+    await rejected;
   });
 
   it('tasks.wait() sends the task, the status and the timeout', async () => {
