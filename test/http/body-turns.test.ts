@@ -7,8 +7,10 @@ const LARGE_BYTES = 64 * 1024;
 
 function createTurns() {
   let work: (() => void)[] = [];
-  const turns = new BodyTurns({ atTurnEnd: (next: () => void) => void work.push(next) } as Clock);
-  const endTurn = () => {
+  let nowMs = 0;
+  const turns = new BodyTurns({ nowMs: () => nowMs, atTurnEnd: (next: () => void) => void work.push(next) } as Clock);
+  const endTurn = (turnMs = 0) => {
+    nowMs += turnMs;
     const due = work;
     work = [];
     for (const next of due) next();
@@ -30,6 +32,18 @@ describe('turns of large bodies', () => {
     endTurn();
     expect(getReading()).toEqual([1, 2]);
     endTurn();
+    expect(getReading()).toEqual([0, 1, 2]);
+    expect(endTurn()).toBe(0);
+  });
+
+  it('resumes more bodies after a long turn', () => {
+    const { turns, endTurn, bodies, getReading } = createTurns();
+    for (const body of bodies) turns.onChunk(body, LARGE_BYTES);
+    endTurn(2);
+    expect(getReading()).toEqual([0, 1]);
+    turns.onChunk(bodies[0]!, LARGE_BYTES);
+    turns.onChunk(bodies[1]!, LARGE_BYTES);
+    endTurn(1000);
     expect(getReading()).toEqual([0, 1, 2]);
     expect(endTurn()).toBe(0);
   });
