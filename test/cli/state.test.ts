@@ -137,7 +137,7 @@ describe('state', () => {
       response.end(request.url!.includes('/export') ? '{}' : JSON.stringify({ accounts: [{ key: 'a\u001b[31m' }] }));
     });
     const { stdout } = await runTool('state', 'export', join(tempDir(), 'state.json'), '--url', url);
-    expect(stdout).toMatch(/^Exported a\\u001b\[31m to /);
+    expect(stdout).toMatch(/^Exported a\\u\{1b\}\[31m to /);
   });
 
   it('says what is wrong with the file or the server', async () => {
