@@ -228,6 +228,15 @@ describe('import of an account', () => {
     expect(emulator.core.tasks.find(emulator.account('np_imported').id, 'task_two')?.status).toBe('completed');
   });
 
+  it('applies what is due', async () => {
+    const emulator = await createTestEmulator();
+    const document = buildDocument();
+    document.account.clock.now = '2026-01-15T12:30:00.000Z';
+    await importDocument(emulator, document);
+    const { body } = await emulator.post('/api/sora-2/check-status', { taskId: 'task_two' }, 'np_imported');
+    expect(body).toMatchObject({ status: 'completed', generationTime: 200 });
+  });
+
   it('fails and refunds synchronous tasks that were running, as a restart does', async () => {
     const emulator = await createTestEmulator();
     const document: Json = buildDocument();
@@ -398,7 +407,7 @@ const INVALID: readonly (readonly [expected: string, changes: Record<string, unk
   ['tasks[1].createdAt: expected a time up to account.clock.now', { 'tasks.1.createdAt': RESET_AT }],
   ['tasks[1].startedAt: expected a time up to account.clock.now', { 'tasks.1.startedAt': RESET_AT }],
   ['tasks[0].finishedAt: expected a time up to account.clock.now', { 'tasks.0.finishedAt': RESET_AT }],
-  ['tasks[1].dueAt: expected a time from account.clock.now on', { 'tasks.1.dueAt': '2026-01-15T12:01:59.999Z' }],
+  ['tasks[1].dueAt: expected a time from ledger[3].at on', { 'tasks.1.dueAt': '2026-01-15T12:01:39.999Z' }],
   ['tasks[1].dueAt: expected a time before 9999-12-31', { 'tasks.1.dueAt': '9999-12-31T12:00:00Z' }],
   ['tasks[0].errorCode: expected a string', { 'tasks.0.errorCode': 'x'.repeat(501) }],
   ['tasks[1].input: expected the request body', { 'tasks.1.input': 'x' }],

@@ -66,7 +66,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
     let account: AccountJson | undefined;
     let rateLimit: RateLimitJson | undefined;
     let faultCount = 0;
-    /** The latest time that must have passed, and the earliest that must not. */
+    /** The latest time of an event, and the earliest of a transition. */
     let latestPast = { path: '', atMs: Number.NEGATIVE_INFINITY };
     let earliestDue = { path: '', atMs: Number.POSITIVE_INFINITY };
 
@@ -153,8 +153,9 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         if (latestPast.atMs > imported.nowMs) {
           throw new DocumentError(latestPast.path, 'expected a time up to account.clock.now');
         }
-        if (earliestDue.atMs < imported.nowMs) {
-          throw new DocumentError(earliestDue.path, 'expected a time from account.clock.now on');
+        // Otherwise a later ledger entry would precede an earlier one in time.
+        if (earliestDue.atMs < latestPast.atMs) {
+          throw new DocumentError(earliestDue.path, `expected a time from ${latestPast.path} on`);
         }
         return staged.commit({ ...imported, ...(key !== undefined && { key }) }, replace, isReset);
       },

@@ -9,6 +9,7 @@ import { nextTransitionMs, type Plan } from '../tasks/plan.ts';
 import type { Tasks } from '../tasks/task-engine.ts';
 import { type Clock, type ClockMode, toClockMs } from '../time/clock.ts';
 import type { RateLimiter, RateWindow } from '../time/rate-limiter.ts';
+import type { Timeline } from '../time/timeline.ts';
 import type { EntryRecord, EvictedRecord, TaskRecord } from './account-export.ts';
 import type { Resets } from './account-reset.ts';
 import type { Account, AccountOrigin, AccountProfile, Accounts } from './accounts.ts';
@@ -89,6 +90,7 @@ export function createImports(
   deps: {
     accounts: Accounts;
     tasks: Tasks;
+    timeline: Timeline;
     faults: Faults;
     rateLimiter: RateLimiter;
     resets: Resets;
@@ -96,7 +98,7 @@ export function createImports(
     storage: StorageMemory;
   },
 ) {
-  const { accounts, tasks, faults, rateLimiter, resets, events, storage } = deps;
+  const { accounts, tasks, timeline, faults, rateLimiter, resets, events, storage } = deps;
   const insertStaging = db.prepare<{ id: number }>(`
     INSERT INTO accounts (id, key, origin, clock_mode, clock_ms, speed, seed, created_at,
                           snapshot_of, snapshot_name, snapshot_at)
@@ -147,7 +149,7 @@ export function createImports(
     events.emit({ type: 'account', accountId: id, change: existing ? replacedBy : 'created' });
     // Synchronous tasks have no request here that could end them.
     tasks.failInterrupted(id);
-    tasks.scheduleWake(accounts.get(id));
+    timeline.applyDue(id);
     storage.measureAtTurnEnd();
     return accounts.get(id);
   });
