@@ -1,4 +1,13 @@
-import { closeSync, constants, createReadStream, createWriteStream, fstatSync, openSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  createWriteStream,
+  fstatSync,
+  openSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { rename } from 'node:fs/promises';
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
@@ -23,6 +32,7 @@ export async function runState(args: readonly string[], env: NodeJS.ProcessEnv):
 
 async function exportState(options: StateOptions): Promise<void> {
   const { file, include } = options;
+  if (file !== '-') assertReplaceable(file);
   const key = options.key ?? (await findOnlyKey(options));
   const query = include === undefined ? '' : `?include=${encodeURIComponent(include)}`;
   const response = await send(options, 'GET', `/accounts/${encodeURIComponent(key)}/export${query}`);
@@ -38,18 +48,28 @@ async function exportState(options: StateOptions): Promise<void> {
     return;
   }
   // An existing file is replaced only by a complete document.
-  const partialFile = `${file}.partial`;
+  const partialFile = `${file}.${process.pid}.partial`;
   try {
-    await pipeline(response, createWriteStream(partialFile, { mode: 0o600 }));
+    await pipeline(response, createWriteStream(partialFile, { flags: 'wx', mode: 0o600 }));
     await rename(partialFile, file);
   } catch (cause) {
-    rmSync(partialFile, { force: true });
+    if ((cause as { code?: string }).code !== 'EEXIST') rmSync(partialFile, { force: true });
     if ('syscall' in (cause as object) && !response.errored) {
       throw new SetupError(`${file} cannot be written: ${(cause as Error).message}.`, { cause });
     }
     throw cutShort(cause);
   }
-  process.stdout.write(`Exported ${key} to ${file}.\n`);
+  process.stdout.write(`Exported ${toPrintableLine(key)} to ${file}.\n`);
+}
+
+/** Replacing a device, such as /dev/null, would break other programs. @throws SetupError when the file is not regular */
+function assertReplaceable(file: string): void {
+  try {
+    const isOther = statSync(file, { throwIfNoEntry: false })?.isFile() === false;
+    if (isOther) throw new Error('it is not a regular file');
+  } catch (cause) {
+    throw new SetupError(`${file} cannot be written: ${(cause as Error).message}.`, { cause });
+  }
 }
 
 async function importState(options: StateOptions): Promise<void> {

@@ -70,8 +70,8 @@ export function openCore(options: CoreOptions) {
   };
   const snapshots = createSnapshots(db, transactions, clock, snapshotDeps);
   const resets = createResets(transactions, accounts, rateLimiter, faults, lifetimes, events, storage);
-  const exports = createExports(db, transactions, { accounts, faults, rateLimiter, timeline });
-  const importDeps = { accounts, tasks, faults, rateLimiter, resets, events, storage };
+  const exports = createExports(db, transactions, { accounts, faults, rateLimiter, timeline, memory });
+  const importDeps = { accounts, tasks, timeline, faults, rateLimiter, resets, events, storage };
   const imports = createImports(db, transactions, clock, importDeps);
   const autoAccounts = createAutoAccounts(db, { clock, accounts, resets, lifetimes, maxAccounts: autoAccountLimit });
   storage.onPressure(() => tasks.evictOldest() || autoAccounts.evictOldest());

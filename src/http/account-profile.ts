@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import { Date } from '../core/globals.ts';
+import { LATEST_MS } from '../core/time/clock.ts';
 
 /** A strict object whose error for an unknown field lists the allowed ones. */
 export const strict = <T extends z.core.$ZodLooseShape>(shape: T) =>
@@ -73,7 +74,7 @@ export const PROFILE = {
     .union(
       [
         mode.transform((word) => ({ mode: word, nowMs: undefined })),
-        strict({ mode, now: timestampMs.optional() }).transform(({ now, ...rest }) => ({
+        strict({ mode, now: timestampMs.refine((ms) => ms <= LATEST_MS).optional() }).transform(({ now, ...rest }) => ({
           ...rest,
           nowMs: now,
         })),

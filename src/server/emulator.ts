@@ -65,8 +65,15 @@ export async function openEmulator(
     authority,
     guard,
   );
-  createStates(core, seed, config);
-  core.accounts.createMissing(seed.accounts);
+  try {
+    createStates(core, seed, config);
+    core.accounts.createMissing(seed.accounts);
+  } catch (error) {
+    // Otherwise this process could not open the data directory again.
+    await app.close();
+    core.close();
+    throw error;
+  }
 
   const { connectionLimit } = config;
   const { max, maxPendingRefusals } = fitToDescriptors(connectionLimit, countFreeDescriptors());
@@ -173,15 +180,16 @@ export async function openEmulator(
   };
 }
 
-/** @throws SetupError when a document of the seed file contradicts itself */
-function createStates(core: Core, { states }: Seed, { seedFile, faultLimit }: Config): void {
-  try {
-    createSeedStates(core, FAMILIES, { seedStates: states, faultLimit }, { isReset: false });
-  } catch (error) {
-    if (!(error instanceof DocumentError || error instanceof EmulatorError)) throw error;
-    const source = seedFile === undefined ? 'The state' : `A state in the seed file ${seedFile}`;
-    const { message } = error;
-    throw new SetupError(`${source} is invalid: ${message.replace(/\.$/, '')}.`, { cause: error });
+/** @throws SetupError when a document contradicts itself */
+function createStates(core: Core, { states }: Seed, { faultLimit }: Config): void {
+  for (const state of states) {
+    try {
+      createSeedStates(core, FAMILIES, { seedStates: [state], faultLimit }, { isReset: false });
+    } catch (error) {
+      if (!(error instanceof DocumentError || error instanceof EmulatorError)) throw error;
+      const reason = error.message.replace(/\.$/, '');
+      throw new SetupError(`The state of ${state.account.key} is invalid: ${reason}.`, { cause: error });
+    }
   }
 }
 

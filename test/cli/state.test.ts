@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type StartOptions, startEmulator } from '../../src/index.ts';
 import { buildDocument } from '../support/account-document.ts';
@@ -99,6 +99,7 @@ describe('state', () => {
       "/no/such.json cannot be read: ENOENT: no such file or directory, open '/no/such.json'.",
     ],
     [['import', '/dev/zero'], '/dev/zero cannot be read: it is not a regular file.'],
+    [['export', '/dev/null'], '/dev/null cannot be written: it is not a regular file.'],
   ])('rejects %j with one sentence', async (args, sentence) => {
     expect(await runTool('state', ...args)).toMatchObject({ code: 2, sentence });
   });
@@ -121,11 +122,22 @@ describe('state', () => {
       else response.writeHead(200, { 'content-length': 1000 }).write('{"a":', () => response.destroy());
     });
     const file = writeDocument('before');
+    const otherFile = `${file}.partial`;
+    writeFileSync(otherFile, 'other');
     const run = (key: string) => runTool('state', 'export', file, '--url', url, '--key', key);
     expect((await run('missing')).sentence).toBe(`${url} rejects the request: No account.`);
     expect((await run('half')).sentence).toMatch(/^The document of half is cut short: /);
     expect(readFileSync(file, 'utf8')).toBe('before');
-    expect(existsSync(`${file}.partial`)).toBe(false);
+    expect(readdirSync(dirname(file)).toSorted()).toEqual([basename(file), basename(otherFile)]);
+    expect(readFileSync(otherFile, 'utf8')).toBe('other');
+  });
+
+  it('escapes control characters in a key that the server names', async () => {
+    const url = await serve((request, response) => {
+      response.end(request.url!.includes('/export') ? '{}' : JSON.stringify({ accounts: [{ key: 'a\u001b[31m' }] }));
+    });
+    const { stdout } = await runTool('state', 'export', join(tempDir(), 'state.json'), '--url', url);
+    expect(stdout).toMatch(/^Exported a\\u\{1b\}\[31m to /);
   });
 
   it('says what is wrong with the file or the server', async () => {

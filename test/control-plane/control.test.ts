@@ -665,6 +665,7 @@ describe('control-plane requests', () => {
     ['POST', '/accounts', { rateLimit: 0 }, 'rateLimit'],
     ['POST', '/accounts', { speed: 0 }, 'speed: expected a number from 0.000001 to 1000000'],
     ['POST', '/accounts', { clock: 'sometimes' }, 'clock: expected real, frozen, auto, or {mode, now}'],
+    ['POST', '/accounts', { clock: { mode: 'real', now: '9999-12-31T23:59:59Z' } }, 'clock: expected real, frozen'],
     ['POST', '/accounts', { clock: { mode: 'auto', now: '2026-02-30T00:00:00.000Z' } }, 'clock: expected real'],
     ['POST', '/accounts', null, 'object'],
     ['POST', '/accounts/np_test_default/clock/advance', {}, 'expected either ms or toNext'],

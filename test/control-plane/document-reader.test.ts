@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type DocumentHandler, DocumentReader } from '../../src/control-plane/state/document-reader.ts';
 import { DocumentError } from '../../src/control-plane/state/document-schema.ts';
 
@@ -127,6 +127,14 @@ describe('reader of documents', () => {
 
   it('accepts a byte order mark', () => {
     expect(read('\uFEFF{"a":1}')).toEqual({ a: 1 });
+  });
+
+  it('does not parse the rest of a line again for each element in it', () => {
+    const parse = vi.spyOn(JSON, 'parse');
+    onTestFinished(() => parse.mockRestore());
+    const json = `{"list":[\n${'{},'.repeat(1000)}{}\n]}`;
+    read(json);
+    expect(parse.mock.calls.reduce((sum, [text]) => sum + text.length, 0)).toBeLessThan(2 * json.length);
   });
 
   it('holds only the part that is incomplete', () => {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import http from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildDocument, useAccount } from '../support/account-document.ts';
@@ -164,6 +165,25 @@ describe('export of an account', () => {
     expect(count.get()).toBe(0);
   });
 
+  it('counts the requests that it holds, which the journal may evict', async () => {
+    const emulator = await createUsedAccount(await createTestEmulator());
+    const { app, core } = emulator;
+    const usedBytes: number[] = [];
+    const { begin } = core.exports;
+    core.exports.begin = (id) => {
+      const exported = begin(id);
+      const close = () => {
+        usedBytes.push(core.memory.usedBytes.responses);
+        exported.close();
+      };
+      return { ...exported, close };
+    };
+    await app.inject({ url: `/__admin/accounts/${KEY}/export?include=requests` });
+    await app.inject({ url: `/__admin/accounts/${KEY}/export` });
+    expect(usedBytes[0]! - usedBytes[1]!).toBeGreaterThan(10_000);
+    expect(core.memory.usedBytes.responses).toBe(0);
+  });
+
   it('fails with 404 for an unknown key', async () => {
     const { get } = await createTestEmulator();
     expect((await get('/__admin/accounts/np_none/export')).body.code).toBe('ACCOUNT_NOT_FOUND');
@@ -206,6 +226,15 @@ describe('import of an account', () => {
     emulator.clock.advance(80_000);
     emulator.core.worker.tick();
     expect(emulator.core.tasks.find(emulator.account('np_imported').id, 'task_two')?.status).toBe('completed');
+  });
+
+  it('applies what is due', async () => {
+    const emulator = await createTestEmulator();
+    const document = buildDocument();
+    document.account.clock.now = '2026-01-15T12:30:00.000Z';
+    await importDocument(emulator, document);
+    const { body } = await emulator.post('/api/sora-2/check-status', { taskId: 'task_two' }, 'np_imported');
+    expect(body).toMatchObject({ status: 'completed', generationTime: 200 });
   });
 
   it('fails and refunds synchronous tasks that were running, as a restart does', async () => {
@@ -300,6 +329,10 @@ const STEPS = [
 ];
 const [GRANT, , SECOND_HOLD, CAPTURE] = buildDocument().ledger;
 const [COMPLETED, RUNNING] = buildDocument().tasks;
+const FREE = { ...RUNNING, seq: 3, id: 'task_c', hold: undefined, price: 0 };
+const WAITING = { ...FREE, startedAt: undefined, dueAt: undefined, predecessor: 2 };
+/** The id of an account's third task. */
+const GENERATED_FOR_3 = 'task_1f7f5800000031d956d0f520';
 
 /** Values to set in a valid document, by path; undefined removes the member. And the errors that they lead to. */
 const INVALID: readonly (readonly [expected: string, changes: Record<string, unknown>])[] = [
@@ -311,6 +344,9 @@ const INVALID: readonly (readonly [expected: string, changes: Record<string, unk
   ['account.key: expected 1 to 200 visible ASCII characters', { 'account.key': 'ä' }],
   ['account.clock.now: expected a timestamp in UTC', { 'account.clock.now': 'noon' }],
   ['account.clock.now: expected a time before 9999-12-31', { 'account.clock.now': '9999-12-31T12:00:00Z' }],
+  ['account.initial.clock.now: expected a time before', { 'account.initial.clock.now': '9999-12-31T12:00:00Z' }],
+  ['account.seed: expected a string of 1 to 200 characters', { 'account.seed': 'x'.repeat(201) }],
+  ['account.initial.seed: expected a string of 1 to 200 characters', { 'account.initial.seed': '' }],
   ['account.initial.credits: expected a whole number', { 'account.initial.credits': -1 }],
   [
     'account.initial.faults[0].effect: expected ',
@@ -323,6 +359,7 @@ const INVALID: readonly (readonly [expected: string, changes: Record<string, unk
   ['ledger[1]: an entry must follow the last one', { 'ledger.1.balance': 7 }],
   ['ledger[1]: an entry must follow the last one', { ledger: [GRANT, SECOND_HOLD, CAPTURE] }],
   ['ledger[1].kind: ', { 'ledger.1.kind': 'gift' }],
+  ['ledger[0].reason: expected a string of 1 to 500', { 'ledger.0.reason': 'x'.repeat(501) }],
   ['ledger[0]: each kind of entry has its fields', { 'ledger.0.task': 1 }],
   ['ledger[3]: a capture or refund must resolve an open hold', { 'ledger.3.hold': 3 }],
   ['ledger[2].task: expected one hold per task', { 'ledger.2.task': 1 }],
@@ -330,15 +367,21 @@ const INVALID: readonly (readonly [expected: string, changes: Record<string, unk
   ['ledger[2]: the hold has no task', { tasks: [COMPLETED] }],
   ['tasks[1].seq: expected a number above 1', { 'tasks.1.seq': 1 }],
   ['tasks[1].id: another task has this id', { 'tasks.1.id': 'task_one' }],
-  ['tasks[1].id: expected the number of the task', { 'tasks.1.id': 'task_1f7f5800000031d956d0f520' }],
-  ['tasks[0].id: expected string, but it is missing', { 'tasks.0.id': undefined }],
+  ['tasks[1].id: expected the number of the task', { 'tasks.1.id': GENERATED_FOR_3 }],
+  ['tasks[1].id: expected the number of the task', { 'tasks.1': { seq: 2, id: GENERATED_FOR_3, status: 'evicted' } }],
+  ['tasks[0].id: expected task_ and 1 to 59', { 'tasks.0.id': undefined }],
+  ['tasks[0].id: expected task_ and 1 to 59', { 'tasks.0.id': 'task_a/b' }],
+  [
+    'tasks[1].id: expected task_ and 1 to 59',
+    { 'tasks.1': { seq: 2, id: `task_${'a'.repeat(60)}`, status: 'evicted' } },
+  ],
   ['tasks[1].status: ', { 'tasks.1.status': 'running' }],
   ['tasks[1].family: ', { 'tasks.1.family': 'sora-9' }],
   ['tasks[1].hold: expected its hold, 3', { 'tasks.1.hold': 2 }],
   ['tasks[1].hold: expected its hold, 3', { 'tasks.1.hold': undefined }],
   ['tasks[1]: a task must match the entries that exist for it', { 'tasks.1.price': 3 }],
-  ['tasks[2].price: expected 0, or a hold', { 'tasks.2': { ...RUNNING, seq: 3, id: 'c', hold: undefined } }],
-  ['tasks[2].hold: the ledger has no hold of this task', { 'tasks.2': { ...RUNNING, seq: 3, id: 'c', hold: 5 } }],
+  ['tasks[2].price: expected 0, or a hold', { 'tasks.2': { ...RUNNING, seq: 3, id: 'task_c', hold: undefined } }],
+  ['tasks[2].hold: the ledger has no hold of this task', { 'tasks.2': { ...RUNNING, seq: 3, id: 'task_c', hold: 5 } }],
   ['tasks[1].finishedAt: expected with completed', { 'tasks.1.status': 'completed' }],
   ['tasks[0].simulatedMs: expected with completed', { 'tasks.0.simulatedMs': undefined }],
   ['tasks[0].errorCode: expected exactly if', { 'tasks.0.errorCode': 'X' }],
@@ -356,6 +399,17 @@ const INVALID: readonly (readonly [expected: string, changes: Record<string, unk
     { 'tasks.1.startedAt': undefined, 'tasks.1.dueAt': undefined, 'tasks.1.predecessor': 1 },
   ],
   ['tasks[1].predecessor: expected the number of an earlier task', { 'tasks.1.predecessor': 2 }],
+  ['tasks[2].startedAt: expected none before its predecessor ends', { 'tasks.2': { ...FREE, predecessor: 2 } }],
+  [
+    'tasks[3].predecessor: expected a task that precedes no other one',
+    { 'tasks.2': WAITING, 'tasks.3': { ...WAITING, seq: 4, id: 'task_d' } },
+  ],
+  ['tasks[1].createdAt: expected a time up to account.clock.now', { 'tasks.1.createdAt': RESET_AT }],
+  ['tasks[1].startedAt: expected a time up to account.clock.now', { 'tasks.1.startedAt': RESET_AT }],
+  ['tasks[0].finishedAt: expected a time up to account.clock.now', { 'tasks.0.finishedAt': RESET_AT }],
+  ['tasks[1].dueAt: expected a time from ledger[3].at on', { 'tasks.1.dueAt': '2026-01-15T12:01:39.999Z' }],
+  ['tasks[1].dueAt: expected a time before 9999-12-31', { 'tasks.1.dueAt': '9999-12-31T12:00:00Z' }],
+  ['tasks[0].errorCode: expected a string', { 'tasks.0.errorCode': 'x'.repeat(501) }],
   ['tasks[1].input: expected the request body', { 'tasks.1.input': 'x' }],
   ['tasks[1]: there is no "extra", only seq, ', { 'tasks.1.extra': 1 }],
   ['tasks[1]: expected a capture or refund of its hold', { 'tasks.1': { seq: 2, id: 'task_two', status: 'evicted' } }],
@@ -419,6 +473,49 @@ describe('import of an invalid document', () => {
     const document = buildDocument();
     document.faults.push(document.faults[0]!);
     expect((await importDocument(emulator, document)).body.code).toBe('TOO_MANY_FAULTS');
+    const other: Json = buildDocument();
+    other.account.initial.faults = Array(2).fill({ match: {}, at: 'task', effect: { hang: true } });
+    expect((await importDocument(emulator, other)).body.code).toBe('TOO_MANY_FAULTS');
+  });
+
+  it('removes the rows while the client still sends the rest', async () => {
+    const emulator = await createTestEmulator();
+    const before = listEveryAccount(emulator);
+    const url = await emulator.app.listen({ port: 0 });
+    const { begin } = emulator.core.imports;
+    const isRefused = new Promise<void>((resolve) => {
+      emulator.core.imports.begin = () => {
+        const staged = begin();
+        const discard = () => {
+          staged.discard();
+          resolve();
+        };
+        return { ...staged, discard };
+      };
+    });
+    const headers = { 'content-type': 'application/json' };
+    const request = http.request(`${url}/__admin/accounts/import`, { method: 'POST', headers });
+    request.on('error', () => {});
+    request.write('{"extra":');
+    await isRefused;
+    expect(listEveryAccount(emulator)).toEqual(before);
+    request.destroy();
+  });
+
+  it('responds with 503 if the tasks do not fit into the memory budget, and evicts none of them', async () => {
+    const emulator = await createTestEmulator(['--memory-budget-mb', '16']);
+    const before = listEveryAccount(emulator);
+    const document: Json = buildDocument();
+    for (let seq = 3; seq < 400; seq++) {
+      const free = { seq, id: `task_${seq}`, hold: undefined, price: 0, input: { prompt: 'x'.repeat(50_000) } };
+      document.tasks.push({ ...COMPLETED, ...free });
+    }
+    const url = await emulator.app.listen({ port: 0 });
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify(document);
+    const response = await fetch(`${url}/__admin/accounts/import`, { method: 'POST', headers, body });
+    expect(await response.json()).toMatchObject({ code: 'OUT_OF_MEMORY' });
+    expect(listEveryAccount(emulator)).toEqual(before);
   });
 
   // id: import-out-of-memory-503

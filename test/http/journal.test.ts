@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { MemoryBudget } from '../../src/core/memory-budget.ts';
 import { BoundedLog, type LogEntry, LogGroup } from '../../src/http/journal/bounded-log.ts';
 import { findUnknownFields } from '../../src/http/journal/unknown-fields.ts';
@@ -28,6 +28,23 @@ describe('unknown fields', () => {
 });
 
 describe('bounded log', () => {
+  it('lists only new entries, without a look at all others', () => {
+    const log = new BoundedLog<LogEntry>(new LogGroup(new MemoryBudget(1000), 1000), 10);
+    const entries = Array.from({ length: 25 }, (): LogEntry => {
+      const links = { bytes: 0, isRetained: true, olderInGroup: null, newerInGroup: null };
+      const entry = { log, ...links, releasePrevious: () => {} };
+      log.add(entry, 1);
+      return entry;
+    });
+    const isKnown = vi.fn((entry) => entries.indexOf(entry) < 22);
+    expect(log.list(isKnown)).toEqual(entries.slice(22));
+    expect(isKnown).toHaveBeenCalledTimes(4);
+    expect(log.list(() => false)).toEqual(entries.slice(15));
+    expect(log.list(() => true)).toEqual([]);
+    log.clear();
+    expect(log.list(() => false)).toEqual([]);
+  });
+
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc') as () => void;
 

@@ -90,11 +90,18 @@ describe('in-process emulator', () => {
   it.each([
     ['/no/such.json', 'The state /no/such.json cannot be read; check the path after state.'],
     [{ ...buildDocument(), version: 2 }, /^The state is invalid at version: /],
-    [{ ...buildDocument(), tasks: [] }, 'The state is invalid: ledger[1]: the hold has no task.'],
+    [{ ...buildDocument(), tasks: [] }, 'The state of np_imported is invalid: ledger[1]: the hold has no task.'],
     [[buildDocument(), buildDocument()], 'Two states have the key np_imported; remove one of the two.'],
     [7, /^The state is invalid at its top: /],
   ] as [AccountState, string | RegExp][])('refuses a state that is not valid (%#)', async (state, sentence) => {
     await expect(startEmulator({ state })).rejects.toThrow(sentence);
+  });
+
+  it('releases the data directory when a state is not valid', async () => {
+    const dataDir = tempDir();
+    const state = { ...buildDocument(), tasks: [] } as unknown as AccountState;
+    await expect(startEmulator({ dataDir, state })).rejects.toThrow('the hold has no task');
+    await (await startEmulator({ dataDir })).close();
   });
 
   it('exports and imports states without occupying the event loop', async () => {
@@ -330,6 +337,6 @@ describe('client of the in-process emulator', () => {
         0,
       );
     // The operations of docs/control-plane.md without health, ready, metrics and events; wait and advance count twice.
-    expect(methods(account)).toBe(31);
+    expect(methods(account)).toBe(32);
   });
 });

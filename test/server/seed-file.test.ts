@@ -204,12 +204,17 @@ describe('documents of exports in the seed file', () => {
   it('are the state to which a reset of the account or of all accounts returns', async () => {
     const emulator = await open({ accounts: [buildDocument(), { key: 'other' }] });
     const before = (await emulator.get(`/__admin/accounts/${KEY}/export`)).text;
+    const changes: string[] = [];
+    emulator.core.events.listen((event) => {
+      if (event.type === 'account' && event.accountId === emulator.account(KEY)?.id) changes.push(event.change);
+    });
     for (const path of [`/__admin/accounts/${KEY}/reset`, '/__admin/reset']) {
       await emulator.post(`/__admin/accounts/${KEY}/clock/advance`, { ms: 100_000 }, null);
       await emulator.post(`/__admin/accounts/${KEY}/faults`, { at: 'task', effect: { fail: true } }, null);
       expect((await emulator.post(path, {}, null)).status).toBe(200);
       expect((await emulator.get(`/__admin/accounts/${KEY}/export`)).text).toBe(before);
     }
+    expect(changes).toEqual(['clock', 'faults', 'reset', 'clock', 'faults', 'reset']);
     await emulator.send('DELETE', `/__admin/accounts/${KEY}`, { key: null });
     await emulator.post('/__admin/reset', {}, null);
     expect((await emulator.get(`/__admin/accounts/${KEY}/export`)).text).toBe(before);
@@ -226,7 +231,7 @@ describe('documents of exports in the seed file', () => {
 
   it.each([
     [{ ...buildDocument(), version: 2 }, /is invalid at accounts\[0\]\.version: /],
-    [{ ...buildDocument(), tasks: [] }, /is invalid: ledger\[1\]: the hold has no task\.$/],
+    [{ ...buildDocument(), tasks: [] }, /^The state of np_imported is invalid: ledger\[1\]: the hold has no task\.$/],
     [{ accounts: [buildDocument(), { key: KEY }] }, /has the key np_imported twice/],
     [{ accounts: [{ key: 'a' }, { ...buildDocument(), ledger: [{}] }] }, /at accounts\[1\]\.ledger\[0\]\.seq: /],
   ])('are refused with one sentence if they are invalid (%#)', async (content, sentence) => {

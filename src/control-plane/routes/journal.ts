@@ -111,10 +111,12 @@ export function journalOperations(context: HttpContext): Operation[] {
       async handler(request, reply) {
         const { count, timeoutMs, ...filter } = request.query;
         const { id: accountId, key } = requireAccount(core, request.params);
-        const findNth = createNthMatchFinder(() => journal.listEntries(accountId), filter, count);
+        const findNth = createNthMatchFinder((after) => journal.listEntries(accountId, after), filter, count);
         await waitUntil(context, request, reply, {
-          ...{ accountId, timeoutMs, missed: `The journal did not get ${count} such requests with responses` },
-          isReached: () => findNth() !== undefined,
+          ...{ accountId, timeoutMs, isReached: () => findNth() !== undefined },
+          missed: `The journal did not get ${
+            count === 1 ? 'such a request with a response' : `${count} such requests with responses`
+          }`,
         });
         return toJournalEntryJson(findNth()!, createRedactor([key]));
       },
@@ -175,13 +177,13 @@ function matches(entry: Entry, filter: Filter): boolean {
  * Returns a function that finds the request with which `count` requests match and have been answered; undefined while
  * there are fewer. It is called after each event, so it decides only once about each request.
  */
-function createNthMatchFinder(listEntries: () => readonly Entry[], filter: Filter, count: number) {
+function createNthMatchFinder(listEntries: (after: number) => readonly Entry[], filter: Filter, count: number) {
   let missing = count;
   let last: Entry | undefined;
   let lastSeq = 0;
   let pending: Entry[] = [];
   return (): Entry | undefined => {
-    const added = listEntries().filter(({ seq }) => seq > lastSeq);
+    const added = listEntries(lastSeq);
     lastSeq = added.at(-1)?.seq ?? lastSeq;
     const undecided = [...pending, ...added];
     pending = [];

@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import * as z from 'zod';
+import { EmulatorError } from '../../core/errors.ts';
 import { apiKey, strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
@@ -15,7 +17,7 @@ import { AccountSchema } from '../response-schemas.ts';
 import { AccountParams } from '../schemas.ts';
 import { DocumentReader } from '../state/document-reader.ts';
 import { createDocumentSchemas, DocumentError } from '../state/document-schema.ts';
-import { createDocumentImports, handleDocument } from '../state/import-document.ts';
+import { createDocumentImports } from '../state/import-document.ts';
 import { writeDocument } from '../state/write-document.ts';
 import { toAccountJson } from './accounts.ts';
 import { toJournalEntryJson } from './journal.ts';
@@ -70,7 +72,8 @@ export function stateOperations(context: HttpContext, families: readonly Family[
         const exported = core.exports.begin(id);
         // A generator that has not started would run no `finally` when the client disconnects.
         onFinished(request, reply, exported.close);
-        const entries = journal.listEntries(id);
+        const entries = request.query.include.includes('requests') ? journal.listEntries(id) : [];
+        holdMemory(context, request, reply, entries);
         const findings = request.query.include.includes('verdict') ? lintClient(context, exported.account, redact) : [];
         const members = {
           requests: () => formatEntries(entries, redact),
@@ -106,17 +109,20 @@ export function stateOperations(context: HttpContext, families: readonly Family[
         const documentImport = beginImport();
         const reader = new DocumentReader(documentImport.handler, settings.bodyLimitBytes + MAX_TASK_BYTES);
         try {
-          const body: unknown = request.body;
-          if (body instanceof Readable) {
-            await readBody(request, body, MAX_DOCUMENT_BYTES, {
+          // A request without a content type has no stream.
+          if (request.body instanceof Readable) {
+            await readBody(request, request.body, MAX_DOCUMENT_BYTES, {
               get heldBytes() {
                 return reader.heldBytes + documentImport.heldBytes;
               },
               write: (chunk) => documentImport.write(chunk.length, () => reader.write(chunk)),
-              discard: () => reader.discard(),
+              discard() {
+                reader.discard();
+                documentImport.discard();
+              },
             });
-            reader.end();
-          } else documentImport.write(0, () => handleDocument(documentImport.handler, body));
+          }
+          reader.end();
           const account = documentImport.commit({ key, replace, origin: 'control' });
           reply.code(201);
           return toAccountJson(core, account);
@@ -127,6 +133,20 @@ export function stateOperations(context: HttpContext, families: readonly Family[
       },
     }),
   ];
+}
+
+/** Counts entries that the journal may evict before they are written. @throws OUT_OF_MEMORY */
+function holdMemory(
+  { core: { memory } }: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  entries: readonly Entry[],
+): void {
+  const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+  if (!memory.reserve('responses', bytes)) {
+    throw new EmulatorError('OUT_OF_MEMORY', 'the memory for data of clients is full (--memory-budget-mb)');
+  }
+  onFinished(request, reply, () => memory.add('responses', -bytes));
 }
 
 /** Formats entries only as they are written. */

@@ -77,7 +77,8 @@ export class DocumentReader implements BodySink {
       if (this.#part) at = this.#readPart(chunk, at, this.#part);
       else {
         const byte = chunk[at]!;
-        const lineEnd = byte === OPEN_OBJECT && this.#isList ? this.#readLine(chunk, at) : -1;
+        const isLineStart = at === 0 || chunk[at - 1] === NEWLINE;
+        const lineEnd = isLineStart && byte === OPEN_OBJECT && this.#isList ? this.#readLine(chunk, at) : -1;
         if (lineEnd !== -1) at = lineEnd;
         else if (SPACES.includes(byte) || this.#readPunctuation(byte)) at += 1;
         else if (this.#expected === 'first name' || this.#expected === 'name') this.#beginPart(byte === QUOTE);

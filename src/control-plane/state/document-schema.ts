@@ -1,6 +1,9 @@
 import * as z from 'zod';
+import { Date } from '../../core/globals.ts';
+import { LATEST_MS } from '../../core/time/clock.ts';
 import {
   apiKey,
+  boundedText,
   failureRate,
   integer,
   MAX_CREDITS,
@@ -20,12 +23,19 @@ export const FORMAT = 'nanophoto-emulator/account';
 export const VERSION = 1;
 
 const MAX_COUNT = 1_000_000_000_000;
-const MAX_ID_LENGTH = 200;
+const ID_ERROR = { error: 'expected task_ and 1 to 59 lower-case letters, digits or underscores' };
 
 const text = z.string();
 const sequence = integer(1, MAX_COUNT);
 const count = integer(0, MAX_COUNT);
-const id = text.min(1).max(MAX_ID_LENGTH);
+/** Part of the URLs of results. */
+const id = z.string(ID_ERROR).regex(/^task_[a-z0-9_]{1,59}$/, ID_ERROR);
+const seed = boundedText(200);
+const shortText = boundedText(500);
+/** A time that the account's clock can reach. */
+const ReachableTime = Timestamp.refine((timestamp) => Date.parse(timestamp) <= LATEST_MS, {
+  error: 'expected a time before 9999-12-31',
+});
 const wholeNumber = z.int({ error: 'expected a whole number' });
 
 const LedgerEntry = strict({
@@ -35,7 +45,7 @@ const LedgerEntry = strict({
   balance: wholeNumber.min(0).meta({ description: 'After this entry.' }),
   task: sequence.exactOptional().meta({ description: 'The `seq` of the task of a hold, capture or refund.' }),
   hold: sequence.exactOptional().meta({ description: 'The `seq` of the hold that a capture or refund resolves.' }),
-  reason: text.exactOptional(),
+  reason: shortText.exactOptional(),
   at: Timestamp,
 }).meta({ id: 'StoredLedgerEntry' });
 
@@ -52,8 +62,8 @@ export function createDocumentSchemas(families: readonly Family[], familyName = 
   const StoredRule = createStoredRuleSchema(familyName).meta({ id: 'StoredRule' });
   const Account = strict({
     key: apiKey,
-    seed: text,
-    clock: strict({ mode, now: Timestamp }).meta({ description: 'A `real` clock continues from `now`.' }),
+    seed,
+    clock: strict({ mode, now: ReachableTime }).meta({ description: 'A `real` clock continues from `now`.' }),
     speed,
     failureRate,
     revoked: z.boolean(),
@@ -61,10 +71,10 @@ export function createDocumentSchemas(families: readonly Family[], familyName = 
     initial: strict({
       credits: integer(0, MAX_CREDITS),
       rateLimit: requestLimit,
-      clock: strict({ mode, now: Timestamp.exactOptional() }),
+      clock: strict({ mode, now: ReachableTime.exactOptional() }),
       speed,
       failureRate,
-      seed: text,
+      seed,
       faults: z.array(StoredRule).exactOptional(),
     }).meta({ description: 'The state to which a reset returns the account.' }),
   });
@@ -83,10 +93,10 @@ export function createDocumentSchemas(families: readonly Family[], familyName = 
         predecessor: sequence.exactOptional().meta({ description: 'The `seq` of the task that must end first.' }),
         createdAt: Timestamp,
         startedAt: Timestamp.exactOptional(),
-        dueAt: Timestamp.exactOptional().meta({ description: 'The next transition of a running task.' }),
+        dueAt: ReachableTime.exactOptional().meta({ description: 'The next transition of a running task.' }),
         finishedAt: Timestamp.exactOptional(),
         simulatedMs: wholeNumber.min(0).exactOptional(),
-        errorCode: text.exactOptional(),
+        errorCode: shortText.exactOptional(),
         plan: Plan,
         input: z
           .custom<Record<string, unknown>>(

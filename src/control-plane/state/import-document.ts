@@ -1,11 +1,10 @@
 import type * as z from 'zod';
 import type { EntryRecord, TaskRecord } from '../../core/accounts/account-export.ts';
-import { type ImportedAccount, InconsistentRow, type StagedAccount } from '../../core/accounts/account-import.ts';
+import { type ImportedAccount, InconsistentRow } from '../../core/accounts/account-import.ts';
 import type { Account, AccountOrigin, AccountProfile } from '../../core/accounts/accounts.ts';
 import type { Core } from '../../core/core.ts';
 import type { Rule } from '../../core/faults/fault-rules.ts';
 import { Date } from '../../core/globals.ts';
-import { LATEST_MS } from '../../core/time/clock.ts';
 import { WINDOW_MS } from '../../core/time/rate-limiter.ts';
 import type { Family } from '../../http/family.ts';
 import { AdminError } from '../error-codes.ts';
@@ -44,6 +43,8 @@ interface ImportTarget {
   origin: AccountOrigin;
   /** Whether the account takes the place of one with the same key. */
   replace: boolean;
+  /** Whether to report the replacement as a reset. */
+  isReset?: boolean;
 }
 
 export type DocumentImport = ReturnType<ReturnType<typeof createDocumentImports>>;
@@ -65,8 +66,29 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
     let account: AccountJson | undefined;
     let rateLimit: RateLimitJson | undefined;
     let faultCount = 0;
-    /** The latest ledger entry. */
-    let latest = { index: 0, atMs: Number.NEGATIVE_INFINITY };
+    /** The latest time of an event, and the earliest of a transition. */
+    let latestPast = { path: '', atMs: Number.NEGATIVE_INFINITY };
+    let earliestDue = { path: '', atMs: Number.POSITIVE_INFINITY };
+
+    function addPast(path: string, atMs: number | null): void {
+      if (atMs !== null && atMs > latestPast.atMs) latestPast = { path, atMs };
+    }
+
+    function addTask(task: TaskJson, path: string, index: number): void {
+      const fault = findTaskFault(task);
+      if (fault) throw new DocumentError(`${path}.${fault[0]}`, fault[1]);
+      if (task.status === 'evicted') {
+        staged.addEvicted({ seq: task.seq, id: task.id, family: null }, index);
+        return;
+      }
+      const record = toTaskRecord(task);
+      staged.addTask(record, task.plan, index);
+      const { createdAtMs, startedAtMs, dueAtMs, finishedAtMs } = record;
+      addPast(`${path}.createdAt`, createdAtMs);
+      addPast(`${path}.startedAt`, startedAtMs);
+      addPast(`${path}.finishedAt`, finishedAtMs);
+      if (dueAtMs !== null && dueAtMs < earliestDue.atMs) earliestDue = { path: `${path}.dueAt`, atMs: dueAtMs };
+    }
 
     const handler: DocumentHandler = {
       beginMember(name) {
@@ -81,9 +103,9 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
       handleValue(name, value) {
         if (name === 'account') {
           account = parse(Account, value, name);
-          for (const [index, rule] of (account.initial.faults ?? []).entries()) {
-            parse(RuleSchema, rule, `account.initial.faults[${index}]`);
-          }
+          const { faults = [] } = account.initial;
+          if (faults.length > faultLimit) throw new AdminError('TOO_MANY_FAULTS', faultLimit);
+          for (const [index, rule] of faults.entries()) parse(RuleSchema, rule, `account.initial.faults[${index}]`);
         } else if (name === 'rateLimit') rateLimit = parse(RateLimit, value, name);
         else if (name === 'version' && typeof value === 'number' && value > 1) {
           throw new DocumentError(name, `expected 1; a newer emulator wrote version ${value}`);
@@ -94,8 +116,8 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         if (name === 'ledger') {
           const entry = toEntryRecord(parse(LedgerEntry, element, path));
           staged.addEntry(entry, index);
-          if (entry.atMs > latest.atMs) latest = { index, atMs: entry.atMs };
-        } else if (name === 'tasks') addTask(staged, parse(Task, element, path), index);
+          addPast(`${path}.at`, entry.atMs);
+        } else if (name === 'tasks') addTask(parse(Task, element, path), path, index);
         else if (name === 'faults') {
           const { rule, matched, fired } = parse(Fault, element, path);
           parse(RuleSchema, rule, `${path}.rule`);
@@ -121,19 +143,21 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
        * @throws DocumentError when a part is missing or contradicts another one
        * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
        */
-      commit({ key, origin, replace }: ImportTarget): Account {
+      commit({ key, origin, replace, isReset }: ImportTarget): Account {
         const missing = required.find((name) => !seen.has(name));
         if (missing !== undefined) throw new DocumentError(missing, 'expected, but missing');
         const unusedHold = staged.findUnusedHold();
         if (unusedHold !== undefined) throw new DocumentError(`ledger[${unusedHold - 1}]`, 'the hold has no task');
         const imported = toImportedAccount(account!, rateLimit!, origin);
-        if (imported.nowMs > LATEST_MS)
-          throw new DocumentError('account.clock.now', 'expected a time before 9999-12-31');
         // Otherwise a later start would conclude that the system clock was set back.
-        if (latest.atMs > imported.nowMs) {
-          throw new DocumentError(`ledger[${latest.index}].at`, 'expected a time up to account.clock.now');
+        if (latestPast.atMs > imported.nowMs) {
+          throw new DocumentError(latestPast.path, 'expected a time up to account.clock.now');
         }
-        return withPaths(() => staged.commit({ ...imported, ...(key !== undefined && { key }) }, replace));
+        // Otherwise a later ledger entry would precede an earlier one in time.
+        if (earliestDue.atMs < latestPast.atMs) {
+          throw new DocumentError(earliestDue.path, `expected a time from ${latestPast.path} on`);
+        }
+        return staged.commit({ ...imported, ...(key !== undefined && { key }) }, replace, isReset);
       },
     };
   };
@@ -149,27 +173,17 @@ export function handleDocument(handler: DocumentHandler, document: unknown): voi
   }
 }
 
-/** @throws DocumentError */
-function addTask(staged: StagedAccount, task: TaskJson, index: number): void {
-  if (task.status === 'evicted') {
-    staged.addEvicted({ seq: task.seq, id: task.id, family: null }, index);
-    return;
-  }
-  const fault = findTaskFault(task);
-  if (fault) throw new DocumentError(`tasks[${index}].${fault[0]}`, fault[1]);
-  staged.addTask(toTaskRecord(task), task.plan, index);
-}
-
 type UnevictedTask = Exclude<TaskJson, { status: 'evicted' }>;
 
 /** Finds a field that contradicts another one of the task, and says what is expected. */
-function findTaskFault(task: UnevictedTask): [field: string, expected: string] | undefined {
-  const { seq, id, status, stepIndex, plan, finishedAt, simulatedMs, errorCode, dueAt } = task;
-  const [, seqInId] = GENERATED_ID.exec(id) ?? [];
-  if (seqInId !== undefined && Number.parseInt(seqInId, 16) !== seq % 0x1000_0000) {
+function findTaskFault(task: TaskJson): [field: string, expected: string] | undefined {
+  const [, seqInId] = GENERATED_ID.exec(task.id) ?? [];
+  if (seqInId !== undefined && Number.parseInt(seqInId, 16) !== task.seq % 0x1000_0000) {
     // A later task of the account could get this id.
-    return ['id', 'expected the number of the task in the last but one group of digits'];
+    return ['id', 'expected the number of the task, hexadecimal, in its 7th to 13th digit'];
   }
+  if (task.status === 'evicted') return undefined;
+  const { status, stepIndex, plan, finishedAt, simulatedMs, errorCode, dueAt } = task;
   const unordered = plan.steps.findIndex(({ atMs }, index) => atMs < (plan.steps[index - 1]?.atMs ?? 0));
   if (unordered >= 0) return [`plan.steps[${unordered}].atMs`, 'expected ascending times'];
   if ((plan.steps.at(-1)?.atMs ?? 0) > plan.endMs) return ['plan.endMs', 'expected a time after the last step'];
@@ -195,9 +209,9 @@ function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, path: s
 }
 
 /** Adds the path to errors about rows. @throws DocumentError */
-function withPaths<T>(work: () => T): T {
+function withPaths(work: () => void): void {
   try {
-    return work();
+    work();
   } catch (error) {
     if (!(error instanceof InconsistentRow)) throw error;
     const { table, index, column, message } = error;

@@ -22,7 +22,7 @@ export function createSeedStates(
     const documentImport = beginImport();
     try {
       documentImport.write(0, () => handleDocument(documentImport.handler, document));
-      documentImport.commit({ origin: 'seed', replace: true });
+      documentImport.commit({ origin: 'seed', replace: true, isReset: true });
     } catch (error) {
       documentImport.discard();
       throw error;

@@ -27,22 +27,27 @@ export async function* writeDocument(
   yield* writePages(exported.readEntries, formatEntry, clock);
   yield '\n],\n"tasks": [';
   yield* writePages(exported.readTasks, formatTask, clock);
-  const rules = exported.faults.map((fault) => `\n${JSON.stringify(toStoredFaultJson(fault))}`);
-  yield `\n],\n"faults": [${rules.join(',')}\n],\n"rateLimit": ${JSON.stringify(toRateLimitJson(exported))}`;
+  yield '\n],\n"faults": [';
+  yield* writePages(readOneByOne(exported.faults), (fault) => JSON.stringify(toStoredFaultJson(fault)), clock);
+  yield `\n],\n"rateLimit": ${JSON.stringify(toRateLimitJson(exported))}`;
   for (const [name, read] of Object.entries(extras)) {
     const value = read();
     if (Symbol.iterator in value) {
       yield `,\n"${name}": [`;
-      const elements = value[Symbol.iterator]();
-      const readNext = () => {
-        const { done, value: element } = elements.next();
-        return done ? [] : [element as object];
-      };
-      yield* writePages(readNext, (element) => JSON.stringify(element), clock);
+      yield* writePages(readOneByOne(value), (element) => JSON.stringify(element), clock);
       yield '\n]';
     } else yield `,\n"${name}": ${JSON.stringify(value)}`;
   }
   yield '\n}\n';
+}
+
+/** Returns a function that returns the next element as a page. */
+function readOneByOne<Element>(elements: Iterable<Element>): () => Element[] {
+  const iterator = elements[Symbol.iterator]();
+  return () => {
+    const { done, value } = iterator.next();
+    return done ? [] : [value];
+  };
 }
 
 /** Writes the rows of all pages, separated by commas. */

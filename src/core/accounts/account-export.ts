@@ -1,6 +1,7 @@
 import { CoreError } from '../errors.ts';
 import type { Fault, Faults } from '../faults/fault-rules.ts';
 import type { LedgerEntry } from '../ledger/ledger-entry.ts';
+import type { MemoryBudget } from '../memory-budget.ts';
 import type { Db } from '../storage/database.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Task } from '../tasks/task.ts';
@@ -46,13 +47,15 @@ export interface AccountExport {
   readEntries(): EntryRecord[];
   /** Reads the next tasks, ordered by number; an empty page is the end. @throws ACCOUNT_NOT_FOUND */
   readTasks(): (TaskRecord | EvictedRecord)[];
-  /** Must be called at the end. */
+  /** Must be called at the end. Can be called repeatedly. */
   close(): void;
 }
 
 /** Limits of a page, so that reading one takes about a millisecond. */
 const MAX_PAGE_ROWS = 50;
 const MAX_PAGE_CHARACTERS = 64 * 1024;
+/** Approximate size of a copied row. */
+const COPY_BYTES = 50;
 
 export type Exports = ReturnType<typeof createExports>;
 
@@ -63,9 +66,9 @@ export type Exports = ReturnType<typeof createExports>;
 export function createExports(
   db: Db,
   transactions: Transactions,
-  deps: { accounts: Accounts; faults: Faults; rateLimiter: RateLimiter; timeline: Timeline },
+  deps: { accounts: Accounts; faults: Faults; rateLimiter: RateLimiter; timeline: Timeline; memory: MemoryBudget },
 ) {
-  const { accounts, faults, rateLimiter, timeline } = deps;
+  const { accounts, faults, rateLimiter, timeline, memory } = deps;
   db.exec(`CREATE TEMP TABLE exported_tasks (
     export_id INTEGER, seq INTEGER, step INTEGER, follows INTEGER, started_at INTEGER, due_at INTEGER,
     PRIMARY KEY (export_id, seq)) WITHOUT ROWID`);
@@ -97,17 +100,25 @@ export function createExports(
   const isRunningCopy = db.prepare<[number, number], 1>('SELECT 1 FROM exported_tasks WHERE export_id = ? AND seq = ?');
   let lastExportId = 0;
 
-  const copy = transactions.exclusive((accountId: number, exportId: number) => {
+  /** Returns the number of copied rows. */
+  const copy = transactions.exclusive((accountId: number, exportId: number): number => {
     timeline.applyDue(accountId);
-    copyRunning.run({ exportId, accountId });
+    return copyRunning.run({ exportId, accountId }).changes;
   });
 
   return {
-    /** Begins an export, after applying the account's due transitions. */
+    /**
+     * Begins an export, after applying the account's due transitions.
+     * @throws OUT_OF_MEMORY when the copy of its running tasks exceeds the memory budget
+     */
     begin(accountId: number): AccountExport {
       lastExportId += 1;
       const exportId = lastExportId;
-      copy(accountId, exportId);
+      let copiedBytes = COPY_BYTES * copy(accountId, exportId);
+      if (!memory.reserve('responses', copiedBytes)) {
+        deleteCopy.run(exportId);
+        throw new CoreError('OUT_OF_MEMORY', 'the memory for data of clients is full (--memory-budget-mb)');
+      }
       const account = accounts.get(accountId);
       const nowMs = timeline.nowMs(account);
       let [entrySeq, taskSeq] = [0, 0];
@@ -152,6 +163,8 @@ export function createExports(
         },
         close(): void {
           if (db.open) deleteCopy.run(exportId);
+          memory.add('responses', -copiedBytes);
+          copiedBytes = 0;
         },
       };
     },

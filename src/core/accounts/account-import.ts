@@ -9,6 +9,7 @@ import { nextTransitionMs, type Plan } from '../tasks/plan.ts';
 import type { Tasks } from '../tasks/task-engine.ts';
 import { type Clock, type ClockMode, toClockMs } from '../time/clock.ts';
 import type { RateLimiter, RateWindow } from '../time/rate-limiter.ts';
+import type { Timeline } from '../time/timeline.ts';
 import type { EntryRecord, EvictedRecord, TaskRecord } from './account-export.ts';
 import type { Resets } from './account-reset.ts';
 import type { Account, AccountOrigin, AccountProfile, Accounts } from './accounts.ts';
@@ -31,7 +32,7 @@ export class InconsistentRow extends Error {
 
 /** Approximate size of an entry of the maps that an import keeps. */
 const HOLD_BYTES = 100;
-const RUNNING_BYTES = 40;
+const RUNNING_BYTES = 50;
 
 /** The values of an account's row. */
 export interface ImportedAccount extends Pick<Account, 'key' | 'rateLimit' | 'speed' | 'failureRate' | 'seed'> {
@@ -49,13 +50,11 @@ export interface ImportedAccount extends Pick<Account, 'key' | 'rateLimit' | 'sp
 export interface StagedAccount {
   /**
    * Runs `work`, which adds rows of about `bytes`, in a transaction.
+   * @throws InconsistentRow when a row contradicts another one
    * @throws OUT_OF_MEMORY when they do not fit into the memory budget
    */
   write(bytes: number, work: () => void): void;
-  /**
-   * Adds the next ledger entry. Must run inside `write`; `index` is for errors.
-   * @throws InconsistentRow for this row or an earlier one, as do all methods that add rows, and `commit`
-   */
+  /** Adds the next ledger entry. Must run inside `write`; `index` is for errors. */
   addEntry(entry: EntryRecord, index: number): void;
   /** Adds the next task, after all ledger entries. Must run inside `write`. */
   addTask(task: TaskRecord, plan: Plan, index: number): void;
@@ -70,10 +69,11 @@ export interface StagedAccount {
   /**
    * Creates the account. With `replace`, it takes the place of an account with the same key; work in progress for that
    * one is cancelled after the commit.
+   * @param isReset Whether to report the replacement as a reset
    * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
    */
-  commit(account: ImportedAccount, replace: boolean): Account;
-  /** Removes everything, unless it is committed. */
+  commit(account: ImportedAccount, replace: boolean, isReset?: boolean): Account;
+  /** Removes everything, unless it is committed. Can be called repeatedly. */
   discard(): void;
 }
 
@@ -90,6 +90,7 @@ export function createImports(
   deps: {
     accounts: Accounts;
     tasks: Tasks;
+    timeline: Timeline;
     faults: Faults;
     rateLimiter: RateLimiter;
     resets: Resets;
@@ -97,7 +98,7 @@ export function createImports(
     storage: StorageMemory;
   },
 ) {
-  const { accounts, tasks, faults, rateLimiter, resets, events, storage } = deps;
+  const { accounts, tasks, timeline, faults, rateLimiter, resets, events, storage } = deps;
   const insertStaging = db.prepare<{ id: number }>(`
     INSERT INTO accounts (id, key, origin, clock_mode, clock_ms, speed, seed, created_at,
                           snapshot_of, snapshot_name, snapshot_at)
@@ -127,7 +128,7 @@ export function createImports(
   });
   const remove = transactions.exclusive((id: number): void => accounts.remove(id));
 
-  const commit = transactions.exclusive((id: number, imported: ImportedAccount, replace: boolean): Account => {
+  const commit = transactions.exclusive((id: number, imported: ImportedAccount, replace: boolean, isReset: boolean) => {
     const { key, clockMode, nowMs, revoked, profile, window, ...columns } = imported;
     const existing = accounts.find(key);
     if (existing && !replace) throw new CoreError('ACCOUNT_EXISTS', `there is an account ${key} already`);
@@ -144,10 +145,12 @@ export function createImports(
     });
     accounts.invalidate();
     if (window) rateLimiter.setWindow(id, window);
-    events.emit({ type: 'account', accountId: id, change: existing ? 'restored' : 'created' });
+    const replacedBy = isReset ? 'reset' : 'restored';
+    events.emit({ type: 'account', accountId: id, change: existing ? replacedBy : 'created' });
     // Synchronous tasks have no request here that could end them.
     tasks.failInterrupted(id);
-    tasks.scheduleWake(accounts.get(id));
+    timeline.applyDue(id);
+    storage.measureAtTurnEnd();
     return accounts.get(id);
   });
 
@@ -159,10 +162,11 @@ export function createImports(
     begin(): StagedAccount {
       const id = stage();
       const [entries, taskRows] = [prepareEntries(), prepareTasks()];
-      let isCommitted = false;
+      let hasEnded = false;
       /** Holds without a task so far, by the number of their task. */
       const unusedHolds = new Map<number, { seq: number; isResolved: boolean }>();
-      const runningSeqs = new Set<number>();
+      /** Running tasks by number; true when another one waits for the end of this one. */
+      const runningTasks = new Map<number, boolean>();
       let lastTaskSeq = 0;
 
       function takeSeq(seq: number, index: number): void {
@@ -174,9 +178,16 @@ export function createImports(
       function assertContinues(task: TaskRecord, plan: Plan, index: number): void {
         const { predecessorSeq, startedAtMs, dueAtMs, driver, step } = task;
         const isWaiting = startedAtMs === null;
-        if (isWaiting && !(predecessorSeq !== null && runningSeqs.has(predecessorSeq))) {
-          throw createTaskError('expected a time, unless a running task precedes this one', index, 'startedAtMs');
+        const hasSuccessor = predecessorSeq === null ? undefined : runningTasks.get(predecessorSeq);
+        if (isWaiting !== (hasSuccessor !== undefined)) {
+          const message = isWaiting
+            ? 'a time, unless a running task precedes this one'
+            : 'none before its predecessor ends';
+          throw createTaskError(`expected ${message}`, index, 'startedAtMs');
         }
+        // The end of a task starts a single one.
+        if (hasSuccessor) throw createTaskError('expected a task that precedes no other one', index, 'predecessorSeq');
+        if (isWaiting) runningTasks.set(predecessorSeq!, true);
         const isDue = !isWaiting && driver === 'worker' && nextTransitionMs(plan, step) !== null;
         if (isDue === (dueAtMs !== null)) return;
         const message = isDue ? 'expected the time of the next transition' : 'expected none for this task';
@@ -184,7 +195,16 @@ export function createImports(
       }
 
       return {
-        write: (bytes, work) => storage.write(bytes, () => translateRejections(transactions.exclusive(work))),
+        write: (bytes, work) =>
+          storage.write(bytes, () => {
+            const writeRows = transactions.exclusive(() => {
+              work();
+              // Rows that are not in the database would be missing in the next measurement of its size.
+              entries.flush();
+              taskRows.flush();
+            });
+            translateRejections(writeRows);
+          }),
         addEntry({ seq, kind, amount, balance, taskSeq, holdSeq, reason, atMs }, index) {
           const hold = taskSeq === null ? undefined : unusedHolds.get(taskSeq);
           if (kind !== 'hold') {
@@ -212,7 +232,7 @@ export function createImports(
           }
           if (status === 'processing') {
             assertContinues(task, plan, index);
-            runningSeqs.add(seq);
+            runningTasks.set(seq, false);
           }
           unusedHolds.delete(seq);
           taskRows.add(
@@ -234,24 +254,22 @@ export function createImports(
         },
         addFault: (rule, matched, fired) => faults.addCounted(id, rule, matched, fired),
         get heldBytes(): number {
-          return HOLD_BYTES * unusedHolds.size + RUNNING_BYTES * runningSeqs.size;
+          return HOLD_BYTES * unusedHolds.size + RUNNING_BYTES * runningTasks.size;
         },
         findUnusedHold(): number | undefined {
           const [hold] = unusedHolds.values();
           return hold?.seq;
         },
-        commit(account, replace) {
-          const flushAndCommit = transactions.exclusive(() => {
-            entries.flush();
-            taskRows.flush();
-            return commit(id, account, replace);
-          });
-          const created = translateRejections(flushAndCommit);
-          isCommitted = true;
+        commit(account, replace, isReset = false) {
+          const created = commit(id, account, replace, isReset);
+          hasEnded = true;
           return created;
         },
         discard(): void {
-          if (isCommitted || !db.open) return;
+          if (hasEnded || !db.open) return;
+          hasEnded = true;
+          unusedHolds.clear();
+          runningTasks.clear();
           try {
             remove(id);
           } catch {
@@ -273,9 +291,9 @@ interface PublishedColumns {
 }
 
 /** @throws InconsistentRow instead of RejectedRow */
-function translateRejections<T>(work: () => T): T {
+function translateRejections(work: () => void): void {
   try {
-    return work();
+    work();
   } catch (error) {
     if (!(error instanceof RejectedRow)) throw error;
     const { message, index } = error;

@@ -13,6 +13,10 @@ const COLUMNS = `account_id AS accountId, seq, id, family, status, price, client
 /** Excludes the copies of tasks that belong to snapshots. */
 const NOT_IN_SNAPSHOT = 'EXISTS (SELECT 1 FROM accounts WHERE accounts.id = account_id AND snapshot_of IS NULL)';
 
+/** Excludes the tasks of an unfinished import, which must be complete or fail. */
+const NOT_BEING_IMPORTED =
+  'NOT EXISTS (SELECT 1 FROM accounts WHERE accounts.id = account_id AND snapshot_of = accounts.id)';
+
 /** Prepares every SQL statement on the table `tasks`, except the copy made for a snapshot. */
 export function prepareTaskQueries(db: Db) {
   return {
@@ -66,7 +70,7 @@ export function prepareTaskQueries(db: Db) {
     ),
     oldestFinished: db.prepare<[number, number], TaskId & { rowid: number; bytes: number }>(
       `SELECT rowid, account_id AS accountId, id, octet_length(input) AS bytes FROM tasks
-       WHERE rowid > ? AND status <> 'processing' ORDER BY rowid LIMIT ?`,
+       WHERE rowid > ? AND status <> 'processing' AND ${NOT_BEING_IMPORTED} ORDER BY rowid LIMIT ?`,
     ),
     remove: db.prepare<[number]>('DELETE FROM tasks WHERE rowid = ?'),
     counts: db.prepare<[], { family: string; status: TaskStatus; count: number }>(`

@@ -112,8 +112,10 @@ export class BoundedLog<Entry extends LogEntry> {
     while (this.#length > 0) this.evictFirst();
   }
 
-  list(): Entry[] {
-    return this.#entries.slice(this.#first) as Entry[];
+  /** Returns the entries, oldest first; with `isKnown`, only those after the newest one for which it is true. */
+  list(isKnown?: (entry: Entry) => boolean): Entry[] {
+    const known = isKnown ? this.#entries.findLastIndex((entry) => entry === undefined || isKnown(entry)) : -1;
+    return this.#entries.slice(Math.max(this.#first, known + 1)) as Entry[];
   }
 
   get #length(): number {

@@ -91,12 +91,13 @@ export function createJournal(core: Core, maxEntries: number) {
       return { id: String(seq), method, path, status, errorCode, taskIds: getTaskIds(entry) };
     },
 
-    /** Returns the entries of an account, oldest first. */
-    listEntries(accountId: number): readonly Entry[] {
+    /** Returns the entries of an account with a `seq` above `after`, oldest first. */
+    listEntries(accountId: number, after = 0): readonly Entry[] {
       const accountLogs = logs.get(accountId);
       if (!accountLogs) return [];
-      const entries = accountLogs.requests.list();
-      const mediaEntries = accountLogs.media.list();
+      const isKnown = after === 0 ? undefined : ({ seq }: Entry) => seq <= after;
+      const entries = accountLogs.requests.list(isKnown);
+      const mediaEntries = accountLogs.media.list(isKnown);
       if (mediaEntries.length === 0) return entries;
       return [...entries, ...mediaEntries].sort((one, other) => one.seq - other.seq);
     },

@@ -94,12 +94,31 @@ describe('export of an account', () => {
     const count = core.db.prepare('SELECT count(*) FROM exported_tasks').pluck();
     const exported = core.exports.begin(id);
     expect(count.get()).toBeGreaterThan(0);
+    expect(core.memory.usedBytes.responses).toBeGreaterThan(0);
+    exported.close();
     exported.close();
     expect(count.get()).toBe(0);
+    expect(core.memory.usedBytes.responses).toBe(0);
+  });
+
+  it('fails if its copy of the running tasks exceeds the memory budget', () => {
+    const core = createTestCore();
+    const id = createUsedAccount(core);
+    core.memory.reserve('bodies', core.memory.maxBytesOf('bodies'));
+    expect(() => core.exports.begin(id)).toThrow('the memory for data of clients is full');
+    expect(core.db.prepare('SELECT count(*) FROM exported_tasks').pluck().get()).toBe(0);
   });
 });
 
 describe('import of an account', () => {
+  it('writes all rows at once, because only rows in the database are counted', () => {
+    const core = createTestCore();
+    const staged = core.imports.begin();
+    const grant = { kind: 'grant', taskSeq: null, holdSeq: null, reason: null, atMs: 0 } as const;
+    staged.write(100, () => staged.addEntry({ ...grant, seq: 1, amount: 5, balance: 5 }, 0));
+    expect(core.db.prepare('SELECT count(*) FROM ledger_entries').pluck().get()).toBe(1);
+  });
+
   it('is not a task, an account or an account of its key for anything before the commit', () => {
     const core = createTestCore();
     const id = createUsedAccount(core, 3);
