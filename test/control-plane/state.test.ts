@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import fc from 'fast-check';
+import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { buildDocument, useAccount } from '../support/account-document.ts';
 import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
@@ -163,6 +164,24 @@ describe('export of an account', () => {
     await expect(fetch(`${url}/__admin/accounts/${KEY}/export`)).rejects.toThrow();
     expect(copied).toBeGreaterThan(0);
     expect(count.get()).toBe(0);
+  });
+
+  it('is cut short when the account is reset meanwhile, which is not logged', async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+    const { app, core } = await createUsedAccount(await createTestEmulator([], createTestClock(), logger));
+    const { begin } = core.exports;
+    core.exports.begin = (id) => {
+      const exported = begin(id);
+      const readTasks = () => {
+        core.resets.reset(id);
+        return exported.readTasks();
+      };
+      return { ...exported, readTasks };
+    };
+    const response = await fetch(`${await app.listen({ port: 0 })}/__admin/accounts/${KEY}/export`);
+    await expect(response.text()).rejects.toThrow('terminated');
+    expect(lines).toEqual([]);
   });
 
   it('counts the requests that it holds, which the journal may evict', async () => {

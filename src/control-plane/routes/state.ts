@@ -81,7 +81,8 @@ export function stateOperations(context: HttpContext, families: readonly Family[
         };
         const included = INCLUDES.filter((name) => request.query.include.includes(name));
         const extras = Object.fromEntries(included.map((name) => [name, members[name]]));
-        const body = Readable.from(writeDocument(exported, core.clock, extras), { objectMode: false });
+        const document = cutShort(writeDocument(exported, core.clock, extras), reply);
+        const body = Readable.from(document, { objectMode: false });
         return reply.type('application/json; charset=utf-8').send(body);
       },
     }),
@@ -147,6 +148,16 @@ function holdMemory(
     throw new EmulatorError('OUT_OF_MEMORY', 'the memory for data of clients is full (--memory-budget-mb)');
   }
   onFinished(request, reply, () => memory.add('responses', -bytes));
+}
+
+/** Closes the connection when the account is reset, restored or removed during its export, which is not an error. */
+async function* cutShort(document: AsyncIterable<string>, reply: FastifyReply): AsyncGenerator<string> {
+  try {
+    yield* document;
+  } catch (error) {
+    if (!(error instanceof EmulatorError)) throw error;
+    reply.raw.destroy();
+  }
 }
 
 /** Formats entries only as they are written. */
