@@ -56,6 +56,8 @@ export interface AccountControl {
   /** The journal: the client's requests and their responses. */
   readonly requests: {
     list(filter?: t.JournalFilter): Promise<t.JournalEntry[]>;
+    /** The requests as an HTTP Archive, which browsers and HTTP tools can open. */
+    har(filter?: t.JournalFilter): Promise<t.Har>;
     get(id: string): Promise<t.JournalEntry>;
     count(filter?: t.JournalFilter): Promise<number>;
     /** Resolves when `count` requests match and have been answered, with the last of these. */

@@ -104,6 +104,7 @@ export function createControl(transport: Transport): Control {
       faults: createFaultControl(`${accountPath}/faults`),
       requests: {
         list: (filter = {}) => listAll(`${accountPath}/requests`, 'requests', filter),
+        har: (filter = {}) => request('GET', `${accountPath}/requests${toQueryString({ ...filter, format: 'har' })}`),
         get: (id) => request('GET', `${accountPath}/requests/${encodeSegment(id)}`),
         count: async (filter = {}) =>
           (await request<{ count: number }>('GET', `${accountPath}/requests/count${toQueryString(filter)}`)).count,

@@ -190,6 +190,16 @@ export interface JournalFilter {
   until?: string;
 }
 
+/** An HTTP Archive 1.2. The entries have the type `Entry` of `@types/har-format`. */
+export interface Har {
+  log: {
+    version: '1.2';
+    creator: { name: string; version: string };
+    comment: string;
+    entries: Record<string, unknown>[];
+  };
+}
+
 export interface Finding {
   code: string;
   message: string;

@@ -173,6 +173,32 @@ class Requests:
         }
         return _list_all(self._http, self._path, "requests", **filters)
 
+    def har(
+        self,
+        *,
+        path: Optional[str] = None,
+        method: Optional[str] = None,
+        status: Optional[int] = None,
+        error_code: Optional[str] = None,
+        task_id: Optional[str] = None,
+        contains: Optional[str] = None,
+        since: Optional[str] = None,
+        until: Optional[str] = None,
+    ) -> t.Har:
+        """Returns the requests that match all filters as an HTTP Archive. The filters are those of `list`."""
+        filters = {
+            "path": path,
+            "method": method,
+            "status": status,
+            "errorCode": error_code,
+            "taskId": task_id,
+            "contains": contains,
+            "since": since,
+            "until": until,
+        }
+        har: t.Har = self._http.send_json("GET", self._path + to_query_string(**filters, format="har"))
+        return har
+
     def get(self, id: str) -> t.JournalEntry:
         """Returns a request."""
         entry: t.JournalEntry = self._http.send_json("GET", f"{self._path}/{encode_segment(id)}")

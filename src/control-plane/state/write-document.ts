@@ -33,20 +33,29 @@ export async function* writeDocument(
     const value = read();
     if (Symbol.iterator in value) {
       yield `,\n"${name}": [`;
-      const elements = value[Symbol.iterator]();
-      const readNext = () => {
-        const { done, value: element } = elements.next();
-        return done ? [] : [element as object];
-      };
-      yield* writePages(readNext, (element) => JSON.stringify(element), clock);
+      yield* writeElements(value as Iterable<object>, clock);
       yield '\n]';
     } else yield `,\n"${name}": ${JSON.stringify(value)}`;
   }
   yield '\n}\n';
 }
 
+/** Writes the elements of a list, separated by commas. They are formatted one by one. */
+export function writeElements(elements: Iterable<object>, clock: Clock): AsyncGenerator<string> {
+  const iterator = elements[Symbol.iterator]();
+  const readNext = () => {
+    const { done, value } = iterator.next();
+    return done ? [] : [value as object];
+  };
+  return writePages(readNext, (element) => JSON.stringify(element), clock);
+}
+
 /** Writes the rows of all pages, separated by commas. */
-async function* writePages<Row>(readPage: () => Row[], format: (row: Row) => string, clock: Clock) {
+async function* writePages<Row>(
+  readPage: () => Row[],
+  format: (row: Row) => string,
+  clock: Clock,
+): AsyncGenerator<string> {
   let separator = '';
   for (let page = readPage(); page.length > 0; page = readPage()) {
     yield page.reduce((text, row) => {
