@@ -83,6 +83,7 @@ CALLS = {
     "countRequests": lambda emulator, account: account.requests.count(**JOURNAL_FILTER),
     "getRequest": lambda emulator, account: account.requests.get("1"),
     "getVerdict": lambda emulator, account: account.verdict(),
+    "getSummary": lambda emulator, account: account.summary(),
 }
 
 

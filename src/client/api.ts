@@ -65,6 +65,8 @@ export interface AccountControl {
     clear(): Promise<void>;
   };
   verdict(): Promise<t.Verdict>;
+  /** One page of Markdown for people: balance, verdict, tasks, the last requests and the fault rules. */
+  summary(): Promise<string>;
   readonly snapshots: {
     take(name: string): Promise<t.Snapshot>;
     list(): Promise<t.Snapshot[]>;

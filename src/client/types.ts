@@ -296,6 +296,8 @@ export interface AccountState {
 export interface StartOptions {
   /** Accounts from documents of an export, or paths of files with such documents. */
   state?: AccountState | string | readonly (AccountState | string)[];
+  /** Directory in which `close` writes the artifacts of each account that received requests: see docs/library.md. */
+  artifacts?: string;
   /** Default: 0, a free port. */
   port?: number;
   host?: string;

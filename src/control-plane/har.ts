@@ -36,7 +36,11 @@ export function toHarEntry(entry: JournalEntryJson, startedMs: number) {
   const { id, at, method, path, status, durationMs, fault, warnings } = entry;
   // While a request is in progress, its duration is not known.
   const time = durationMs ?? 0;
-  const notes = [`Request ${id}, at ${at} on the account's clock`, ...(fault === null ? [] : [fault]), ...warnings];
+  const notes = [
+    `Request ${id}, at ${at} on the account's clock`,
+    ...(fault === null ? [] : [`fault: ${fault}`]),
+    ...warnings,
+  ];
   return {
     startedDateTime: toTimestamp(startedMs),
     time,

@@ -98,9 +98,9 @@ describe('the journal as HAR', () => {
 
 describe('an entry of a HAR document', () => {
   it('has the status 0 without a response', () => {
-    const entry = toHarEntry(buildEntry({ status: null, durationMs: null, fault: 'rule 1' }), 0);
+    const entry = toHarEntry(buildEntry({ status: null, durationMs: null, fault: '1' }), 0);
     expect(entry).toMatchObject({ time: 0, response: { status: 0, statusText: '' } });
-    expect(entry.comment).toBe("Request 1, at 2030-01-01T00:00:00.000Z on the account's clock; rule 1");
+    expect(entry.comment).toBe("Request 1, at 2030-01-01T00:00:00.000Z on the account's clock; fault: 1");
   });
 
   it.each([
