@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 
 import pytest
 from conftest import COMMAND
+from nanophoto_emulator_pytest.plugin import to_folder_name
 
 VIDEO = {"prompt": "A cat", "mode": "textToVideo"}
 GENERATE = "/api/sora-2/generate"
@@ -176,7 +177,7 @@ def test_a_failed_test_leaves_artifacts(run_pytest, pytester):
     result.assert_outcomes(passed=1, failed=2, errors=1)
     folders = sorted((pytester.path / "made" / "artifacts").iterdir())
     result.stdout.fnmatch_lines([f"{folders[0]}"])
-    names = ["fails-a-..-b-np_test_fixed-*", "fails-a-b-np_test_fixed-*", "fails_in_a_fixture-np_test_*"]
+    names = ["fails-a-..-b-np_test_fixed-*", "fails-a-b-np_test_fixed-*", "fails_in_a_fixture-np_*"]
     pattern = "test_a_failed_test_leaves_artifacts.py-test_{}"
     assert [fnmatch(folder.name, pattern.format(name)) for folder, name in zip(folders, names)] == [True] * 3
     for folder in folders:
@@ -187,6 +188,12 @@ def test_a_failed_test_leaves_artifacts(run_pytest, pytester):
         assert len(json.loads((folder / "requests.har").read_text())["log"]["entries"]) == 1
         summary = (folder / "summary.md").read_text()
         assert "## Requests: 1\n" in summary and "npx nanophoto-emulator open ." in summary
+
+
+def test_folders_of_artifacts_have_the_same_names_as_in_the_npm_package():
+    name = "tests/test_a.py::test_b[é] np_test_1"
+    assert to_folder_name(name) == "tests-test_a.py-test_b-np_test_1-a757611f"
+    assert to_folder_name("..").startswith("account-")
 
 
 def test_artifacts_that_cannot_be_written_do_not_hide_the_failure(run_pytest, pytester):

@@ -63,7 +63,7 @@ export function toDirName(name: string): string {
   return `${readable.slice(0, MAX_READABLE_CHARACTERS) || 'account'}-${hash}`;
 }
 
-/** Formats a document as the export does: with one line per ledger entry, task, fault rule and request. */
+/** Formats a document with one line per ledger entry, task, fault rule and request, so that differences are readable. */
 function formatState(state: AccountState): string {
   const members = Object.entries(state).map(([name, value]) => {
     const text = Array.isArray(value)

@@ -80,6 +80,8 @@ describe('the name of a directory for artifacts', () => {
 
   it.each([
     ['video.test.ts pays for a video np_test_1', /^video\.test\.ts-pays-for-a-video-np_test_1-[0-9a-f]{8}$/],
+    // As in python/tests/test_fixtures.py.
+    ['tests/test_a.py::test_b[é] np_test_1', /^tests-test_a\.py-test_b-np_test_1-a757611f$/],
     ['np_test_A', /^np_test_A-[0-9a-f]{8}$/],
     ['../../etc/passwd', /^etc-passwd-[0-9a-f]{8}$/],
     ['..', /^account-[0-9a-f]{8}$/],

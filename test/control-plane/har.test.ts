@@ -26,6 +26,7 @@ const buildEntry = (overrides: object = {}): Parameters<typeof toHarEntry>[0] =>
 });
 
 describe('the journal as HAR', () => {
+  // id: har-has-no-credentials
   it('is a valid document with the requests, their responses and no credentials', async () => {
     const { send, getHar } = await createArchivedEmulator();
     const headers = { host: '127.0.0.1:4711', 'x-mine': `${KEY}!`, cookie: 'session=1' };

@@ -14,7 +14,8 @@ async function createSummarizedEmulator() {
 }
 
 describe('summary of an account', () => {
-  it('is one page of Markdown', async () => {
+  // id: summary-has-no-key
+  it('is one page of Markdown without the key', async () => {
     const { send, post, get, getSummary } = await createSummarizedEmulator();
     const rule = { at: 'task', match: { contains: KEY }, effect: { fail: true }, times: 2 };
     await send('POST', `${PATH}/faults`, { key: null, body: rule });
@@ -82,6 +83,7 @@ describe('summary of an account', () => {
     );
   });
 
+  // id: summary-escapes-markup
   it('escapes what a client sends', async () => {
     const { send, getSummary } = await createSummarizedEmulator();
     await send('POST', '/api/<img src=x>|`a`[b](javascript:1)', { key: KEY });

@@ -320,6 +320,7 @@ describe('client of the in-process emulator', () => {
     const { key } = await far.accounts.create({ key: 'from-afar' });
     const { clock: _, ...near } = await emulator.account(key).get();
     expect(await far.account(key).get()).toMatchObject(near);
+    expect(await far.account(key).summary()).toMatch(/^# Account\n/);
     await far.account(key).remove();
     await expect(connectEmulator(emulator.url).accounts.list()).rejects.toMatchObject({ status: 401 });
   });
@@ -333,6 +334,6 @@ describe('client of the in-process emulator', () => {
         0,
       );
     // The operations of docs/control-plane.md without health, ready, metrics and events; wait and advance count twice.
-    expect(methods(account)).toBe(31);
+    expect(methods(account)).toBe(34);
   });
 });

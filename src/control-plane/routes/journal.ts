@@ -91,7 +91,9 @@ export function journalOperations(context: HttpContext): Operation[] {
         if (query.format === 'har') {
           // The response holds the entries, also when the journal evicts them.
           listenerLimit.acquire(request, reply);
-          const body = Readable.from(writeHar(toHarEntries(entries, redact), settings.version, core.clock));
+          const body = Readable.from(writeHar(toHarEntries(entries, redact), settings.version, core.clock), {
+            objectMode: false,
+          });
           return reply.type('application/json; charset=utf-8').send(body);
         }
         const toJson = (entry: Entry) => toJournalEntryJson(entry, redact);
