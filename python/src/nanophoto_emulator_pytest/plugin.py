@@ -19,6 +19,8 @@ MARKER = "nanophoto"
 # Maximum number of requests that the report of a failed test lists.
 MAX_REPORTED_REQUESTS = 20
 MAX_READABLE_CHARACTERS = 100
+# The account of a test, also when another of its fixtures fails.
+ACCOUNT = pytest.StashKey[AccountControl]()
 
 # Each option is also a setting of pytest.ini or pyproject.toml: `nanophoto_url`, ...
 OPTIONS = {
@@ -68,6 +70,7 @@ def nanophoto(
     The marker `nanophoto` changes its settings: `@pytest.mark.nanophoto(credits=3)`.
     """
     account = _create_account(nanophoto_emulator, _read_marker(request.node))
+    request.node.stash[ACCOUNT] = account
     monkeypatch.setenv("NANOPHOTO_API_BASE_URL", account.base_url)
     monkeypatch.setenv("NANOPHOTO_API_KEY", account.api_key)
     yield account
@@ -80,9 +83,9 @@ def nanophoto(
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     """Lists the requests of a failed test in its report, and writes its artifacts."""
     report: pytest.TestReport = (yield).get_result()
-    account = getattr(item, "funcargs", {}).get("nanophoto")
+    account = item.stash.get(ACCOUNT, None)
     # The account does not exist any more after the teardown.
-    if report.when != "teardown" and report.failed and isinstance(account, AccountControl):
+    if report.when != "teardown" and report.failed and account:
         # An error here would end the test session, and is possible: the patches of the test are still in place.
         with suppress(Exception):
             requests = account.requests.list()
