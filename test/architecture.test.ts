@@ -59,7 +59,7 @@ const LAYERS: Record<string, Layer> = {
     imports: ['client'],
     packages: /^(preact$|preact\/|@preact\/signals$|@tanstack\/virtual-core$|eventsource-parser$|p-queue$)/,
   },
-  client: { imports: [], packages: /^node:(https?|url)$/ },
+  client: { imports: [], packages: /^node:(https?|url|fs\/promises|path|crypto)$/ },
 };
 
 /** `main.ts` and `index.ts` are the entry points; `paths.ts` finds the files of the package. */

@@ -1,10 +1,13 @@
 """The fixtures, against a running emulator."""
 
+import json
 import os
 import time
+from fnmatch import fnmatch
 
 import pytest
 from conftest import COMMAND
+from nanophoto_emulator_pytest.plugin import to_folder_name
 
 VIDEO = {"prompt": "A cat", "mode": "textToVideo"}
 GENERATE = "/api/sora-2/generate"
@@ -138,6 +141,66 @@ def test_a_failed_test_lists_its_requests(run_pytest):
             *["POST /api/veo-3/generate -> 400, SHOTS_REQUIRED"] * 20,
         ]
     )
+
+
+def test_a_failed_test_leaves_artifacts(run_pytest, pytester):
+    result = run_pytest(
+        """
+        import os, pytest, urllib.request
+
+        def submit(nanophoto):
+            headers = {"Authorization": f"Bearer {nanophoto.api_key}", "Content-Type": "application/json"}
+            body = b'{"prompt":"A cat","mode":"textToVideo"}'
+            urllib.request.urlopen(urllib.request.Request(nanophoto.base_url + "/api/sora-2/generate", body, headers))
+
+        @pytest.fixture
+        def broken(nanophoto):
+            submit(nanophoto)
+            raise ValueError
+
+        def test_passes(nanophoto):
+            submit(nanophoto)
+
+        @pytest.mark.parametrize("name", ["a/../b", "a ~~ b"])
+        @pytest.mark.nanophoto(key="np_test_fixed")
+        def test_fails(nanophoto, name):
+            os.chdir("/")
+            submit(nanophoto)
+            nanophoto.assert_spent(1)
+
+        def test_fails_in_a_fixture(broken):
+            pass
+        """,
+        "--nanophoto-artifacts",
+        "made/artifacts",
+    )
+    result.assert_outcomes(passed=1, failed=2, errors=1)
+    folders = sorted((pytester.path / "made" / "artifacts").iterdir())
+    result.stdout.fnmatch_lines([f"{folders[0]}"])
+    names = ["fails-a-..-b-np_test_fixed-*", "fails-a-b-np_test_fixed-*", "fails_in_a_fixture-np_*"]
+    pattern = "test_a_failed_test_leaves_artifacts.py-test_{}"
+    assert [fnmatch(folder.name, pattern.format(name)) for folder, name in zip(folders, names)] == [True] * 3
+    for folder in folders:
+        state = json.loads((folder / "account.json").read_text())
+        assert [task["status"] for task in state["tasks"]] == ["processing"]
+        assert [request["path"] for request in state["requests"]] == [GENERATE]
+        assert state["verdict"]["ok"] is True
+        assert len(json.loads((folder / "requests.har").read_text())["log"]["entries"]) == 1
+        summary = (folder / "summary.md").read_text()
+        assert "## Requests: 1\n" in summary and "npx nanophoto-emulator open ." in summary
+
+
+def test_folders_of_artifacts_have_the_same_names_as_in_the_npm_package():
+    name = "tests/test_a.py::test_b[é] np_test_1"
+    assert to_folder_name(name) == "tests-test_a.py-test_b-np_test_1-a757611f"
+    assert to_folder_name("..").startswith("account-")
+
+
+def test_artifacts_that_cannot_be_written_do_not_hide_the_failure(run_pytest, pytester):
+    (pytester.path / "file").touch()
+    result = run_pytest("def test_one(nanophoto): assert False, 'the reason'", "--nanophoto-artifacts", "file")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*AssertionError: the reason*", "Artifacts cannot be written: *file*"])
 
 
 def test_a_failed_test_is_reported_when_the_account_is_gone(run_pytest):

@@ -74,12 +74,16 @@ CALLS = {
     "setFaultForEverybody": lambda emulator, account: add_fault(emulator.faults),
     "clearFaultsForEverybody": lambda emulator, account: emulator.faults.clear(),
     "removeFaultForEverybody": lambda emulator, account: emulator.faults.remove("1"),
-    "listRequests": lambda emulator, account: account.requests.list(**JOURNAL_FILTER),
+    "listRequests": lambda emulator, account: (
+        account.requests.list(**JOURNAL_FILTER),
+        account.requests.har(**JOURNAL_FILTER),
+    ),
     "clearRequests": lambda emulator, account: account.requests.clear(),
     "waitForRequests": lambda emulator, account: account.requests.wait(2, timeout_ms=5, **JOURNAL_FILTER),
     "countRequests": lambda emulator, account: account.requests.count(**JOURNAL_FILTER),
     "getRequest": lambda emulator, account: account.requests.get("1"),
     "getVerdict": lambda emulator, account: account.verdict(),
+    "getSummary": lambda emulator, account: account.summary(),
 }
 
 

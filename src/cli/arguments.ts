@@ -48,6 +48,8 @@ export interface ExecOptions {
   /** Prints the ledger and the verdict of every account when the program ends. */
   report: boolean;
   failOnVerdict: boolean;
+  /** Directory for the artifacts of every account. */
+  artifacts: string | undefined;
   /** Undefined: the program uses an emulator instead of the real service. */
   recording: RecordingOptions | undefined;
 }
@@ -61,6 +63,7 @@ const COMMAND_FLAGS = {
   proxy: { command: 'env', type: 'boolean' },
   report: { command: 'exec', type: 'boolean' },
   'fail-on-verdict': { command: 'exec', type: 'boolean' },
+  artifacts: { command: 'exec', type: 'string', expects: 'a directory' },
   record: { command: 'exec', type: 'string', expects: 'a directory' },
   upstream: { command: 'exec', type: 'string', expects: 'the URL of the service to record' },
   spend: { command: 'exec', type: 'string', expects: SPEND_EXPECTS },
@@ -167,13 +170,17 @@ function readExec(flags: Flags, env: NodeJS.ProcessEnv, command: ExecOptions['co
     flags[name],
   ]);
   const config = readConfig({ ...EXEC_DEFAULTS, ...Object.fromEntries(explicitFlags) }, remainingEnv);
-  const { report, 'fail-on-verdict': failOnVerdict } = flags;
-  if (config.journalEntries === 0 && (report || failOnVerdict)) {
-    throw new SetupError('--report and --fail-on-verdict need the journal; leave out --journal-entries 0.');
+  const { report, 'fail-on-verdict': failOnVerdict, artifacts } = flags;
+  if (artifacts === '') throw new SetupError('--artifacts needs a value: a directory.');
+  if (config.journalEntries === 0 && (report || failOnVerdict || artifacts !== undefined)) {
+    throw new SetupError(
+      '--report, --fail-on-verdict and --artifacts need the journal; leave out --journal-entries 0.',
+    );
   }
   // A copy: later changes to our own environment are not meant for the program.
   const exec = {
     ...{ command, env: { ...env }, report: report === true, failOnVerdict: failOnVerdict === true },
+    artifacts: artifacts === undefined ? undefined : String(artifacts),
     recording: readRecording(flags, config.port),
   };
   return { name: 'exec', env, config, exec, warnings: [] };

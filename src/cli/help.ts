@@ -39,6 +39,7 @@ exec keeps everything in memory and listens on a free port. Its defaults are --c
 Flags of exec:
 ${formatFlag('report', 'print credits spent and lint findings about the client when the command ends')}
 ${formatFlag('fail-on-verdict', 'exit with 1 if the verdict has findings')}
+${formatFlag('artifacts', 'write the state, the requests and a summary of each account to this directory')}
 ${formatFlag('record', 'start no emulator: forward requests to --upstream and record the responses in this directory')}
 ${formatFlag('upstream', 'only with --record: URL of the service, https://nanophoto.ai')}
 ${formatFlag('spend', 'only with --record: maximum credits that the requests may cost (default 0)')}

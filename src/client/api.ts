@@ -56,6 +56,8 @@ export interface AccountControl {
   /** The journal: the client's requests and their responses. */
   readonly requests: {
     list(filter?: t.JournalFilter): Promise<t.JournalEntry[]>;
+    /** The requests as an HTTP Archive, which browsers and HTTP tools can open. */
+    har(filter?: t.JournalFilter): Promise<t.Har>;
     get(id: string): Promise<t.JournalEntry>;
     count(filter?: t.JournalFilter): Promise<number>;
     /** Resolves when `count` requests match and have been answered, with the last of these. */
@@ -63,6 +65,8 @@ export interface AccountControl {
     clear(): Promise<void>;
   };
   verdict(): Promise<t.Verdict>;
+  /** One page of Markdown for people: balance, verdict, tasks, the last requests and the fault rules. */
+  summary(): Promise<string>;
   readonly snapshots: {
     take(name: string): Promise<t.Snapshot>;
     list(): Promise<t.Snapshot[]>;

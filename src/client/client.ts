@@ -15,7 +15,10 @@ export class ControlError extends Error {
   }
 }
 
-/** Sends a request and returns the status and the parsed body, or its bytes if `isFileType` is true for its type. */
+/**
+ * Sends a request and returns the status and the parsed body: its bytes if `isFileType` is true for its type, its text if
+ * `isPageType` is.
+ */
 export type Transport = (method: string, path: string, body?: unknown) => Promise<{ status: number; body: unknown }>;
 
 /** Proxies and `fetch` give up when a response has not started after some minutes. */
@@ -23,6 +26,9 @@ const MAX_WAIT_PER_REQUEST_MS = 120_000;
 
 /** Whether a response of this content type is a file instead of JSON. */
 export const isFileType = (contentType: unknown) => /^(?:video|image)\//.test(String(contentType));
+
+/** Whether a response of this content type is a page for people instead of JSON. */
+export const isPageType = (contentType: unknown) => String(contentType).startsWith('text/markdown');
 
 /** Creates the control-plane client on top of any transport. */
 export function createControl(transport: Transport): Control {
@@ -104,6 +110,7 @@ export function createControl(transport: Transport): Control {
       faults: createFaultControl(`${accountPath}/faults`),
       requests: {
         list: (filter = {}) => listAll(`${accountPath}/requests`, 'requests', filter),
+        har: (filter = {}) => request('GET', `${accountPath}/requests${toQueryString({ ...filter, format: 'har' })}`),
         get: (id) => request('GET', `${accountPath}/requests/${encodeSegment(id)}`),
         count: async (filter = {}) =>
           (await request<{ count: number }>('GET', `${accountPath}/requests/count${toQueryString(filter)}`)).count,
@@ -111,6 +118,7 @@ export function createControl(transport: Transport): Control {
         clear: () => request('DELETE', `${accountPath}/requests`),
       },
       verdict: () => request('GET', `${accountPath}/verdict`),
+      summary: () => request('GET', `${accountPath}/summary`),
       snapshots: {
         take: (name) => request('POST', `${accountPath}/snapshots`, { name }),
         list: () => listAll(`${accountPath}/snapshots`, 'snapshots'),

@@ -3,7 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { URL } from 'node:url';
 import type { Control } from './api.ts';
-import { ControlError, createControl, isFileType } from './client.ts';
+import { ControlError, createControl, isFileType, isPageType } from './client.ts';
 
 // Read once: libraries that mock HTTP replace these functions later.
 const { request: requestHttp } = http;
@@ -51,6 +51,7 @@ export function connectEmulator(url: string, { adminToken }: { adminToken?: stri
     if (status >= 300 && status < 400) throw createError('it redirects to another address');
     if (isFileType(contentType)) return { status, body: new Uint8Array(body) };
     const text = body.toString();
+    if (isPageType(contentType)) return { status, body: text };
     try {
       return { status, body: text === '' ? undefined : JSON.parse(text) };
     } catch {

@@ -190,6 +190,16 @@ export interface JournalFilter {
   until?: string;
 }
 
+/** An HTTP Archive 1.2. The entries have the type `Entry` of `@types/har-format`. */
+export interface Har {
+  log: {
+    version: '1.2';
+    creator: { name: string; version: string };
+    comment: string;
+    entries: Record<string, unknown>[];
+  };
+}
+
 export interface Finding {
   code: string;
   message: string;
@@ -286,6 +296,8 @@ export interface AccountState {
 export interface StartOptions {
   /** Accounts from documents of an export, or paths of files with such documents. */
   state?: AccountState | string | readonly (AccountState | string)[];
+  /** Directory in which `close` writes the artifacts of each account that received requests: see docs/library.md. */
+  artifacts?: string;
   /** Default: 0, a free port. */
   port?: number;
   host?: string;

@@ -18,6 +18,7 @@ import { metricsOperations } from './routes/metrics.ts';
 import { openApiOperations } from './routes/openapi.ts';
 import { snapshotOperations } from './routes/snapshots.ts';
 import { stateOperations } from './routes/state.ts';
+import { summaryOperations } from './routes/summary.ts';
 import { taskFileOperations } from './routes/task-files.ts';
 import { taskOperations } from './routes/tasks.ts';
 import { verdictOperations } from './routes/verdict.ts';
@@ -39,6 +40,7 @@ export async function registerAdmin(app: App, context: HttpContext, families: re
     ...faultOperations(context, families),
     ...journalOperations(context),
     ...verdictOperations(context),
+    ...summaryOperations(context),
     ...eventOperations(context),
   ];
   app.setErrorHandler(sendAdminError);

@@ -148,6 +148,16 @@ export const JournalEntrySchema = z
   })
   .meta({ id: 'JournalEntry' });
 export const Journal = createListSchema('requests', JournalEntrySchema);
+export const Har = z
+  .strictObject({
+    log: z.strictObject({
+      version: z.literal('1.2'),
+      creator: z.strictObject({ name: text, version: text }),
+      comment: text,
+      entries: z.array(z.record(text, z.unknown())),
+    }),
+  })
+  .meta({ id: 'Har', description: 'An HTTP Archive, which browsers and HTTP tools can open.' });
 export const CountResponse = z.strictObject({ count });
 
 export const FindingSchema = z

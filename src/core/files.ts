@@ -1,5 +1,5 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { accessSync, closeSync, constants, fstatSync, mkdirSync, openSync, readSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { SetupError } from './errors.ts';
 import { TextDecoder } from './globals.ts';
 
@@ -52,4 +52,22 @@ export function makeDir(dir: string, mode: number): void {
   const stats = statSync(dir, { throwIfNoEntry: false });
   if (!stats) mkdirSync(dir, { mode });
   else if (!stats.isDirectory()) throw new SetupError(`${dir} is a file; choose a directory.`);
+}
+
+/** Creates a directory for files that are written later. @throws SetupError when files cannot be written to it */
+export function prepareOutputDir(dir: string): void {
+  withWriteErrors(dir, () => {
+    makeDir(resolve(dir), 0o777);
+    accessSync(dir, constants.W_OK | constants.X_OK);
+  });
+}
+
+/** Runs `write` and turns its errors into sentences that name the path. @throws SetupError */
+export function withWriteErrors(path: string, write: () => void): void {
+  try {
+    write();
+  } catch (cause) {
+    if (cause instanceof SetupError) throw cause;
+    throw new SetupError(`${path} cannot be written: ${(cause as Error).message}.`, { cause });
+  }
 }

@@ -46,13 +46,16 @@ export function getPathname(request: FastifyRequest): string {
   return end === -1 ? request.url : request.url.slice(0, end);
 }
 
+/** Whether a Host header can be a part of a URL. */
+export const isHost = (host: string): boolean => HOST.test(host) && URL.canParse(`http://${host}`);
+
 /** Returns scheme and host as the client addressed them; without a usable Host header, the connection's own address. */
 export function getRequestOrigin(request: FastifyRequest): string {
   const { host } = request.headers;
   const { localAddress, localPort } = request.socket;
   // A client of a proxy may request an https URL without a tunnel.
   const protocol = request.originalUrl.startsWith('https:') ? 'https' : request.protocol;
-  if (host && HOST.test(host) && URL.canParse(`http://${host}`)) return `${protocol}://${host}`;
+  if (host && isHost(host)) return `${protocol}://${host}`;
   // The addresses are undefined when the connection has been closed.
   if (localAddress === undefined || localPort === undefined) return `${protocol}://localhost`;
   return `${protocol}://${localAddress.includes(':') ? `[${localAddress}]` : localAddress}:${localPort}`;

@@ -1,19 +1,21 @@
-import { Readable } from 'node:stream';
-import { isFileType } from '../client/client.ts';
+import { resolve } from 'node:path';
+import { writeAllArtifacts } from '../client/artifacts.ts';
+import { createControl } from '../client/client.ts';
 import type { StartOptions } from '../client/types.ts';
 import { SetupError } from '../core/errors.ts';
+import { prepareOutputDir } from '../core/files.ts';
 import { type Config, readProgrammaticOptions, toCamelCase } from '../settings/config.ts';
+import { createControlTransport } from './control-transport.ts';
 import { openEmulator } from './emulator.ts';
 import { createLogger } from './logger.ts';
 import { readJsonFile } from './seed-file.ts';
-
-const CHUNK_BYTES = 64 * 1024;
 
 /** Starts a listening emulator in the current process. @throws SetupError when an option is invalid */
 export async function startInProcess(options: StartOptions) {
   try {
     const config = readProgrammaticOptions(options);
-    return await open({ ...config, states: readStates(options.state) });
+    const artifactsDir = prepareArtifacts(options.artifacts, config);
+    return await open({ ...config, states: readStates(options.state), artifactsDir });
   } catch (error) {
     throw error instanceof SetupError ? withOptionNames(error) : error;
   }
@@ -25,10 +27,13 @@ function readStates(state: StartOptions['state'] = []): unknown[] {
   return states.map((one) => (typeof one === 'string' ? readJsonFile(one, 'state', 'state') : one));
 }
 
-/** A payload in chunks, because a large document must not occupy the event loop as a whole. */
-function* toChunks(text: string): Generator<Buffer> {
-  const bytes = Buffer.from(text);
-  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) yield bytes.subarray(at, at + CHUNK_BYTES);
+/** Creates the directory of the option `artifacts`, and returns its path. @throws SetupError */
+function prepareArtifacts(dir: StartOptions['artifacts'], { journalEntries }: Config): string | undefined {
+  if (dir === undefined) return undefined;
+  if (typeof dir !== 'string' || dir === '') throw new SetupError('--artifacts must be a directory.');
+  if (journalEntries === 0) throw new SetupError('--artifacts needs the journal; leave out --journal-entries 0.');
+  prepareOutputDir(dir);
+  return resolve(dir);
 }
 
 /** Replaces the flags in the message with option names. */
@@ -37,7 +42,7 @@ function withOptionNames({ message, cause }: SetupError): SetupError {
   return new SetupError(sentence, { cause });
 }
 
-async function open(config: Config & { states: readonly unknown[] }) {
+async function open(config: Config & { states: readonly unknown[]; artifactsDir: string | undefined }) {
   const { logger, flush } = await createLogger(config);
   const emulator = await openEmulator(config, logger);
   const { app, authority } = emulator;
@@ -48,30 +53,16 @@ async function open(config: Config & { states: readonly unknown[] }) {
     await emulator.close();
     throw error;
   }
-  const headers = config.adminToken === undefined ? {} : { 'x-admin-token': config.adminToken };
+  const transport = createControlTransport(app, config.adminToken);
   return {
     url,
     port: emulator.httpPort(),
     httpsPort: emulator.httpsPort(),
     firstKey: emulator.firstKey ?? '',
     certificate: async () => (await authority()).certificate,
-    /** Calls the control plane without a network connection. */
-    async transport(method: string, path: string, body?: unknown) {
-      const text = JSON.stringify(body);
-      const payload =
-        body === undefined ? {} : { payload: text.length > CHUNK_BYTES ? Readable.from(toChunks(text)) : text };
-      const typeHeader = body === undefined ? {} : { 'content-type': 'application/json' };
-      const response = await app.inject({
-        method: method as 'POST',
-        url: path,
-        headers: { ...headers, ...typeHeader },
-        ...payload,
-      });
-      const status = response.statusCode;
-      if (isFileType(response.headers['content-type'])) return { status, body: new Uint8Array(response.rawPayload) };
-      return { status, body: response.payload === '' ? undefined : response.json() };
-    },
+    transport,
     async close() {
+      if (config.artifactsDir !== undefined) await writeAllArtifacts(createControl(transport), config.artifactsDir);
       await emulator.close();
       await flush();
     },

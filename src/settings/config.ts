@@ -57,6 +57,9 @@ export function findRawValue(
   return undefined;
 }
 
+/** Options of `startEmulator` that are not settings. */
+const OTHER_OPTIONS: readonly string[] = ['state', 'artifacts'];
+
 /**
  * Reads the options of `startEmulator` that are settings. The environment of its process is ignored.
  *
@@ -68,9 +71,11 @@ export function readProgrammaticOptions(options: object): Config {
   const names = new Map(SETTING_NAMES.map((name) => [toCamelCase(name), name]));
   for (const [option, value] of Object.entries(options)) {
     const name = names.get(option);
-    if (option === 'state') continue;
-    if (!name)
-      throw new SetupError(`Unknown option ${option}; the options are ${[...names.keys()].join(', ')}, state.`);
+    if (OTHER_OPTIONS.includes(option)) continue;
+    if (!name) {
+      const known = [...names.keys(), ...OTHER_OPTIONS].join(', ');
+      throw new SetupError(`Unknown option ${option}; the options are ${known}.`);
+    }
     if (value === undefined) continue;
     const { schema, expects } = SETTINGS[name] as Setting<unknown>;
     // Null stands for "off" only in settings that can be off: "off" is also a valid host name.

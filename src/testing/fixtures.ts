@@ -1,13 +1,16 @@
+import { resolve } from 'node:path';
 import { startEmulator } from 'nanophoto-emulator';
 import type { RunningEmulator } from '../client/api.ts';
+import { writeArtifacts } from '../client/artifacts.ts';
 import type { NewAccount } from '../client/types.ts';
 import { createTestAccount, setEnvironment, type TestAccount } from './test-account.ts';
 
 // The fixtures of vitest and Playwright, which read the names in the first parameter: those that a fixture needs.
 
-interface AccountNeeds {
+export interface AccountNeeds {
   nanophotoEmulator: RunningEmulator;
   nanophotoAccount: NewAccount;
+  nanophotoArtifacts: string;
 }
 
 /** Provides an emulator. */
@@ -19,11 +22,17 @@ export async function provideEmulator({}, use: (emulator: RunningEmulator) => Pr
 
 /** Provides an account for one test, to which the environment variables of the API's clients lead meanwhile. */
 export async function provideAccount(
-  { nanophotoEmulator, nanophotoAccount }: AccountNeeds,
+  { nanophotoEmulator, nanophotoAccount }: Omit<AccountNeeds, 'nanophotoArtifacts'>,
   use: (account: TestAccount) => Promise<void>,
-): Promise<void> {
+): Promise<TestAccount> {
   const account = await createTestAccount(nanophotoEmulator, nanophotoAccount);
   const restoreEnvironment = setEnvironment(account);
   await use(account);
   restoreEnvironment();
+  return account;
+}
+
+/** Writes the artifacts of a failed test to a directory of its own in `dir`. Without `dir`, there are none. */
+export async function writeTestArtifacts(account: TestAccount, dir: string, titles: readonly string[]): Promise<void> {
+  if (dir !== '') await writeArtifacts(account, resolve(dir), [...titles, account.key].join(' '));
 }

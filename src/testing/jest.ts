@@ -1,6 +1,8 @@
+import { basename } from 'node:path';
 import { startEmulator } from 'nanophoto-emulator';
 import type { RunningEmulator } from '../client/api.ts';
 import type { NewAccount, StartOptions } from '../client/types.ts';
+import { writeTestArtifacts } from './fixtures.ts';
 import { type AccountMatchers, accountMatchers } from './matchers.ts';
 import { createTestAccount, setEnvironment, type TestAccount } from './test-account.ts';
 
@@ -13,16 +15,34 @@ declare global {
   }
 }
 
+interface CircusState {
+  currentlyRunningTest: { errors: unknown[] } | null;
+}
+
 type Hook = (work: () => unknown) => void;
 declare const beforeAll: Hook | undefined;
 declare const beforeEach: Hook;
 declare const afterEach: Hook;
 declare const afterAll: Hook;
-declare const expect: { extend(matchers: object): void };
+declare const expect: {
+  extend(matchers: object): void;
+  getState(): { currentTestName?: string; testPath?: string };
+};
 
 export interface EmulatorOptions extends StartOptions {
   /** Settings of the account of each test, such as `{ credits: 3 }`. */
   account?: NewAccount;
+  /** Directory for the artifacts of failed tests. Needs jest-circus, the default runner of Jest. */
+  artifacts?: string;
+}
+
+/** Whether the running test has failed so far. Hooks have no other access to that than the state of jest-circus. */
+function isTestFailed(): boolean {
+  // biome-ignore lint/style/noRestrictedGlobals: jest-circus has its state in the global object of the test
+  const globals = globalThis as Record<symbol, CircusState | undefined>;
+  const symbol = Object.getOwnPropertySymbols(globals).find(({ description }) => description === 'JEST_STATE_SYMBOL');
+  const errors = symbol && globals[symbol]?.currentlyRunningTest?.errors;
+  return errors !== undefined && errors.length > 0;
 }
 
 /**
@@ -30,7 +50,7 @@ export interface EmulatorOptions extends StartOptions {
  * that account; it can only be used in tests and in hooks that are registered later. The environment variables of the
  * API's clients lead to it. Also adds the matchers of `AccountMatchers`.
  */
-export function useEmulator({ account: settings, ...options }: EmulatorOptions = {}): TestAccount {
+export function useEmulator({ account: settings, artifacts = '', ...options }: EmulatorOptions = {}): TestAccount {
   if (typeof beforeAll !== 'function') {
     throw new Error('nanophoto-emulator/jest needs the globals of Jest: call useEmulator() in a file that Jest runs.');
   }
@@ -46,8 +66,12 @@ export function useEmulator({ account: settings, ...options }: EmulatorOptions =
     account = await createTestAccount(emulator!, settings);
     restoreEnvironment = setEnvironment(account);
   });
-  afterEach(() => {
+  afterEach(async () => {
     restoreEnvironment?.();
+    if (account && isTestFailed()) {
+      const { testPath = '', currentTestName = '' } = expect.getState();
+      await writeTestArtifacts(account, artifacts, [basename(testPath), currentTestName]);
+    }
     account = undefined;
   });
   afterAll(() => emulator?.close());

@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
+import type { TestInfo } from '@playwright/test';
 import type { RunningEmulator } from '../client/api.ts';
 import type { NewAccount } from '../client/types.ts';
-import { provideAccount, provideEmulator } from './fixtures.ts';
+import { type AccountNeeds, provideAccount, provideEmulator, writeTestArtifacts } from './fixtures.ts';
 import { type AccountMatchers, accountMatchers } from './matchers.ts';
 import type { TestAccount } from './test-account.ts';
 
@@ -23,6 +24,8 @@ export interface NanophotoFixtures {
   nanophoto: TestAccount;
   /** Settings of that account: change them with `test.use({ nanophotoAccount: { credits: 3 } })`. */
   nanophotoAccount: NewAccount;
+  /** Directory for the artifacts of failed tests, such as `use: { nanophotoArtifacts: 'artifacts' }` in the config. */
+  nanophotoArtifacts: string;
 }
 
 export interface NanophotoWorkerFixtures {
@@ -30,11 +33,22 @@ export interface NanophotoWorkerFixtures {
   nanophotoEmulator: RunningEmulator;
 }
 
+async function provideAccountAndArtifacts(
+  { nanophotoEmulator, nanophotoAccount, nanophotoArtifacts }: AccountNeeds,
+  use: (account: TestAccount) => Promise<void>,
+  testInfo: TestInfo,
+): Promise<void> {
+  const account = await provideAccount({ nanophotoEmulator, nanophotoAccount }, use);
+  if (testInfo.status === testInfo.expectedStatus) return;
+  await writeTestArtifacts(account, nanophotoArtifacts, testInfo.titlePath);
+}
+
 /** Playwright's `test` with an emulator that each worker starts once, and an account on an auto clock for each test. */
 export const test = playwright.test.extend<NanophotoFixtures, NanophotoWorkerFixtures>({
   nanophotoEmulator: [provideEmulator, { scope: 'worker' }],
   nanophotoAccount: [{}, { option: true }],
-  nanophoto: [provideAccount, { auto: true }],
+  nanophotoArtifacts: ['', { option: true }],
+  nanophoto: [provideAccountAndArtifacts, { auto: true }],
 });
 
 export const expect = playwright.expect.extend(accountMatchers);

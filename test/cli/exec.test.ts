@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
@@ -178,7 +178,13 @@ describe('exec', () => {
     [['exec', '--', '/dev/null'], '/dev/null cannot be started: it is not executable.'],
     [
       ['exec', '--report', '--journal-entries', '0', '--', 'true'],
-      '--report and --fail-on-verdict need the journal; leave out --journal-entries 0.',
+      '--report, --fail-on-verdict and --artifacts need the journal; leave out --journal-entries 0.',
+    ],
+    [['exec', '--artifacts', '', '--', 'true'], '--artifacts needs a value: a directory.'],
+    [['exec', '--artifacts', '/dev/null', '--', 'echo'], '/dev/null is a file; choose a directory.'],
+    [
+      ['exec', '--artifacts', '/proc/nowhere', '--', 'echo'],
+      "/proc/nowhere cannot be written: ENOENT: no such file or directory, mkdir '/proc/nowhere'.",
     ],
     [['exec', '--', '/no/such/command'], '/no/such/command cannot be started: command not found.'],
     [['start', '--report'], '--report is only valid with exec; leave it out.'],
@@ -240,6 +246,49 @@ describe('exec --report', () => {
   it('works with an admin token', async () => {
     const { stderr } = await exec(['true'], ['--report', '--admin-token', 'abcdefgh']).ended;
     expect(stderr).toBe('\nNo request with a known key reached the emulator.\n');
+  });
+});
+
+describe('exec --artifacts', () => {
+  const node = (script: string) => [process.execPath, '--input-type=module', '-e', script];
+
+  it('writes them when the command ends, and keeps its exit code', async () => {
+    const dir = join(tempDir(), 'made/artifacts');
+    const { code, stderr } = await exec(node(`${NODE}; process.exit(9)`), ['--artifacts', dir]).ended;
+    expect([code, stderr]).toEqual([9, `nanophoto-emulator: Artifacts of 1 account are in ${dir}.\n`]);
+    expect(readdirSync(dir)).toEqual(['np_test_default']);
+    expect(readdirSync(join(dir, 'np_test_default')).sort()).toEqual(['account.json', 'requests.har', 'summary.md']);
+    const { requests, tasks, verdict } = JSON.parse(readFileSync(join(dir, 'np_test_default/account.json'), 'utf8'));
+    expect([requests.length, tasks[0].status, verdict.ok]).toEqual([3, 'completed', true]);
+    const { log } = JSON.parse(readFileSync(join(dir, 'np_test_default/requests.har'), 'utf8'));
+    expect(log.entries[0].request.url).toBe(`${HTTPS}/api/sora-2/generate`);
+  });
+
+  it('writes them when a signal ends the command', async () => {
+    const dir = tempDir();
+    const submit = NODE.slice(0, NODE.indexOf('let status'));
+    const { child, ended } = exec(node(`${submit} console.log('waits'); setInterval(() => {}, 1e6);`), [
+      ...['--artifacts', dir, '--admin-token', 'very-secret'],
+    ]);
+    await once(child.stdout, 'data');
+    child.kill('SIGTERM');
+    expect((await ended).code).toBe(128 + 15);
+    expect(readdirSync(dir)).toEqual(['np_test_default']);
+  });
+
+  it('writes none for accounts without requests', async () => {
+    const dir = tempDir();
+    const { code, stderr } = await exec(['true'], ['--artifacts', dir, '--report']).ended;
+    expect([code, stderr.split('\n')[0]]).toEqual([0, `nanophoto-emulator: Artifacts of 0 accounts are in ${dir}.`]);
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it('only warns when they cannot be written at the end', async () => {
+    const dir = tempDir();
+    const script = `${NODE}; (await import('node:fs')).writeFileSync(process.argv[1] + '/np_test_default', '');`;
+    const { code, stdout, stderr } = await exec([...node(script), dir], ['--artifacts', dir]).ended;
+    expect([code, stdout]).toEqual([0, 'completed video/mp4 true\n']);
+    expect(stderr).toContain('nanophoto-emulator: Artifacts cannot be written: ');
   });
 });
 

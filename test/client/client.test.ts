@@ -149,6 +149,7 @@ describe('control-plane client filters', () => {
       expect(entries.map(({ id }) => id)).toEqual(expected);
       for (const entry of entries) expect(await account.requests.get(entry.id)).toEqual(entry);
       expect(await account.requests.count(filter)).toBe(expected.length);
+      expect((await account.requests.har(filter)).log.entries).toHaveLength(expected.length);
     }
     expect(await account.requests.count()).toBe(3);
   });

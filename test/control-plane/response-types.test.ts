@@ -24,6 +24,7 @@ describe('types of the package', () => {
     expectTypeOf<z.output<typeof Effect>>().toEqualTypeOf<t.Effect>();
     expectTypeOf<z.output<ReturnType<typeof schemas.createFaultSchema<Family>>>>().toEqualTypeOf<t.Fault>();
     expectTypeOf<z.output<typeof schemas.JournalEntrySchema>>().toEqualTypeOf<t.JournalEntry>();
+    expectTypeOf<z.output<typeof schemas.Har>>().toEqualTypeOf<t.Har>();
     expectTypeOf<z.output<typeof schemas.FindingSchema>>().toEqualTypeOf<t.Finding>();
     expectTypeOf<z.output<typeof schemas.Verdict>>().toEqualTypeOf<t.Verdict>();
     expectTypeOf<z.output<typeof schemas.SnapshotSchema>>().toEqualTypeOf<t.Snapshot>();

@@ -108,7 +108,7 @@ describe.skipIf(!hasProgram('bash', '--version') || !hasProgram('curl', '--versi
 
   it('says of every recipe how far it was run', () => {
     const recipes = page.split(/^##? /m).filter((section) => section.includes('```'));
-    expect(recipes).toHaveLength(6);
+    expect(recipes).toHaveLength(7);
     for (const recipe of recipes) expect(recipe).toMatch(/^How far (it was|they were) run: /m);
   });
 });

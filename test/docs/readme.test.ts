@@ -17,7 +17,7 @@ const readme = read('README.md');
 
 /** Flags that are not settings. */
 const OTHER_FLAGS = [
-  ...['detach', 'timeout-ms', 'proxy', 'report', 'fail-on-verdict', 'help', 'version'],
+  ...['detach', 'timeout-ms', 'proxy', 'report', 'fail-on-verdict', 'artifacts', 'help', 'version'],
   ...['record', 'upstream', 'spend', 'record-files'],
 ];
 

@@ -39,7 +39,7 @@ describe('in-process emulator', () => {
   });
 
   it('accepts the settings of the command and no others', async () => {
-    expectTypeOf<Exclude<keyof StartOptions, 'state'>>().toEqualTypeOf<keyof Config>();
+    expectTypeOf<Exclude<keyof StartOptions, 'state' | 'artifacts'>>().toEqualTypeOf<keyof Config>();
     const { emulator } = await started({
       rateLimit: null,
       speed: 5,
@@ -65,6 +65,9 @@ describe('in-process emulator', () => {
     [{ sped: 1 }, /^Unknown option sped; the options are port, host, /],
     [{ seedFile: '/no/such.json' }, 'The seed file /no/such.json cannot be read; check the path after seedFile.'],
     [{ host: '192.0.2.1' }, 'This machine has no address 192.0.2.1; choose another with host.'],
+    [{ artifacts: '' }, 'artifacts must be a directory.'],
+    [{ artifacts: '/dev/null' }, '/dev/null is a file; choose a directory.'],
+    [{ artifacts: 'x', journalEntries: 0 }, 'artifacts needs the journal; leave out journalEntries 0.'],
     [null, 'The options must be an object.'],
     ['port', 'The options must be an object.'],
     [{ host: null }, 'host must be an address to listen on, not null.'],
@@ -324,6 +327,7 @@ describe('client of the in-process emulator', () => {
     const { key } = await far.accounts.create({ key: 'from-afar' });
     const { clock: _, ...near } = await emulator.account(key).get();
     expect(await far.account(key).get()).toMatchObject(near);
+    expect(await far.account(key).summary()).toMatch(/^# Account\n/);
     await far.account(key).remove();
     await expect(connectEmulator(emulator.url).accounts.list()).rejects.toMatchObject({ status: 401 });
   });
@@ -337,6 +341,6 @@ describe('client of the in-process emulator', () => {
         0,
       );
     // The operations of docs/control-plane.md without health, ready, metrics and events; wait and advance count twice.
-    expect(methods(account)).toBe(32);
+    expect(methods(account)).toBe(34);
   });
 });

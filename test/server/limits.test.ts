@@ -235,6 +235,7 @@ describe('--listener-limit', () => {
         code: 'TOO_MANY_LISTENERS',
       },
     ]);
+    expect((await fetch(`${url}/__admin/accounts/np_test_default/requests?format=har`)).status).toBe(503);
     // A wait that ends at once takes no slot.
     expect((await fetch(`${url}/__admin/accounts`)).status).toBe(200);
     client.abort();

@@ -5,6 +5,7 @@ import math
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from pathlib import Path
 
 # List, because `list` is the name of a method of several classes.
 from typing import Any, List, Literal, Optional, Union
@@ -15,6 +16,7 @@ from .http import REQUEST_TIMEOUT_S, ControlError, HttpClient, encode_segment, t
 # Maximum number of items in a page of a list.
 PAGE_SIZE = 1000
 DEFAULT_WAIT_MS = 10_000
+OPEN_NOTE = "To see all of it in the console, run `npx nanophoto-emulator open .` in the directory of this file."
 
 
 class Absent(Enum):
@@ -172,6 +174,32 @@ class Requests:
             "until": until,
         }
         return _list_all(self._http, self._path, "requests", **filters)
+
+    def har(
+        self,
+        *,
+        path: Optional[str] = None,
+        method: Optional[str] = None,
+        status: Optional[int] = None,
+        error_code: Optional[str] = None,
+        task_id: Optional[str] = None,
+        contains: Optional[str] = None,
+        since: Optional[str] = None,
+        until: Optional[str] = None,
+    ) -> t.Har:
+        """Returns the requests that match all filters as an HTTP Archive. The filters are those of `list`."""
+        filters = {
+            "path": path,
+            "method": method,
+            "status": status,
+            "errorCode": error_code,
+            "taskId": task_id,
+            "contains": contains,
+            "since": since,
+            "until": until,
+        }
+        har: t.Har = self._http.send_json("GET", self._path + to_query_string(**filters, format="har"))
+        return har
 
     def get(self, id: str) -> t.JournalEntry:
         """Returns a request."""
@@ -344,6 +372,21 @@ class AccountControl:
         """Returns the findings about the client: what it does wrong, according to the journal."""
         verdict: t.Verdict = self._http.send_json("GET", f"{self._path}/verdict")
         return verdict
+
+    def summary(self) -> str:
+        """Returns one page of Markdown for people: balance, verdict, tasks, the last requests and the fault rules."""
+        return self._http.send("GET", f"{self._path}/summary").decode()
+
+    def write_artifacts(self, folder: Path) -> None:
+        """Writes the account to a folder: `account.json` with its state, `requests.har` and `summary.md`."""
+        files = {
+            "account.json": self._http.send("GET", f"{self._path}/export?include=requests,verdict"),
+            "requests.har": self._http.send("GET", f"{self._path}/requests?format=har"),
+            "summary.md": f"{self.summary()}\n{OPEN_NOTE}\n".encode(),
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
 
     def fork(self, to: str) -> "AccountControl":
         """Copies everything except the journal and the snapshots to a new account with the key `to`."""

@@ -1,6 +1,8 @@
 """The pytest plugin: an emulator for the test session, and an account for each test that asks for one."""
 
+import hashlib
 import os
+import re
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from typing import Any
@@ -16,12 +18,16 @@ DEFAULT_START_TIMEOUT_S = 60.0
 MARKER = "nanophoto"
 # Maximum number of requests that the report of a failed test lists.
 MAX_REPORTED_REQUESTS = 20
+MAX_READABLE_CHARACTERS = 100
+# The account of a test, also when another of its fixtures fails.
+ACCOUNT = pytest.StashKey[AccountControl]()
 
 # Each option is also a setting of pytest.ini or pyproject.toml: `nanophoto_url`, ...
 OPTIONS = {
     "url": "URL of a running emulator to use instead of starting one",
     "admin-token": "admin token of that emulator; default: the variable NANOPHOTO_EMULATOR_ADMIN_TOKEN",
     "command": "command that starts the emulator; default: nanophoto-emulator in node_modules or on PATH",
+    "artifacts": "folder for the state, the requests and a summary of the account of each failed test",
     "start-timeout": f"seconds that the start may take; default: {DEFAULT_START_TIMEOUT_S:g}",
 }
 
@@ -64,6 +70,7 @@ def nanophoto(
     The marker `nanophoto` changes its settings: `@pytest.mark.nanophoto(credits=3)`.
     """
     account = _create_account(nanophoto_emulator, _read_marker(request.node))
+    request.node.stash[ACCOUNT] = account
     monkeypatch.setenv("NANOPHOTO_API_BASE_URL", account.base_url)
     monkeypatch.setenv("NANOPHOTO_API_KEY", account.api_key)
     yield account
@@ -74,15 +81,19 @@ def nanophoto(
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
-    """Lists the requests of a failed test in its report."""
+    """Lists the requests of a failed test in its report, and writes its artifacts."""
     report: pytest.TestReport = (yield).get_result()
-    account = getattr(item, "funcargs", {}).get("nanophoto")
-    if report.when == "call" and report.failed and isinstance(account, AccountControl):
+    account = item.stash.get(ACCOUNT, None)
+    # The account does not exist any more after the teardown.
+    if report.when != "teardown" and report.failed and account:
         # An error here would end the test session, and is possible: the patches of the test are still in place.
         with suppress(Exception):
             requests = account.requests.list()
             if requests:
                 report.sections.append(("requests to the emulator", _describe_requests(requests)))
+        artifacts = _read_option(item.config, "artifacts")
+        if artifacts:
+            report.sections.append(("artifacts of the emulator", _write_artifacts(item, account, artifacts)))
 
 
 def _to_ini_name(option: str) -> str:
@@ -133,6 +144,24 @@ def _create_account(emulator: Emulator, settings: dict[str, Any]) -> AccountCont
         return emulator.accounts.create(**settings)
     except (ControlError, TypeError) as error:
         pytest.fail(f"The account of the test cannot be created: {error}", pytrace=False)
+
+
+def _write_artifacts(item: pytest.Item, account: AccountControl, artifacts: str) -> str:
+    """Returns where the artifacts are, or why there are none."""
+    folder = item.config.rootpath / artifacts / to_folder_name(f"{item.nodeid} {account.api_key}")
+    try:
+        account.write_artifacts(folder)
+    # The patches of the test are still in place, so any error is possible.
+    except Exception as error:
+        return f"Artifacts cannot be written: {error}"
+    return str(folder)
+
+
+def to_folder_name(name: str) -> str:
+    """Turns a name into that of a folder, as the npm package does. A hash keeps names apart that would be equal."""
+    readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).lstrip(".-")[:MAX_READABLE_CHARACTERS]
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{readable or 'account'}-{digest}"
 
 
 def _describe_requests(requests: list[t.JournalEntry]) -> str:

@@ -263,6 +263,28 @@ class JournalEntry(TypedDict):
     warnings: list[str]
 
 
+class HarCreator(TypedDict):
+    """The program that wrote an HTTP Archive."""
+
+    name: str
+    version: str
+
+
+class HarLog(TypedDict):
+    """The contents of an HTTP Archive."""
+
+    version: Literal["1.2"]
+    creator: HarCreator
+    comment: str
+    entries: list[dict[str, Any]]
+
+
+class Har(TypedDict):
+    """An HTTP Archive 1.2."""
+
+    log: HarLog
+
+
 class Finding(TypedDict):
     """A mistake of the client. `requests` are ids of journal entries."""
 

@@ -3,14 +3,19 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { writeAllArtifacts } from '../../client/artifacts.ts';
+import { createControl } from '../../client/client.ts';
+import { toPrintableLine } from '../../core/control-chars.ts';
 import { SetupError } from '../../core/errors.ts';
+import { prepareOutputDir } from '../../core/files.ts';
 import { PRELOAD_FILE } from '../../paths.ts';
+import { createControlTransport } from '../../server/control-transport.ts';
 import { openEmulator } from '../../server/emulator.ts';
 import { createLogger } from '../../server/logger.ts';
 import type { Config } from '../../settings/config.ts';
 import type { ExecOptions } from '../arguments.ts';
 import { buildCaBundle, type ExecServer, environmentFor, FALLBACK_KEY } from './environment.ts';
-import { createReport } from './report.ts';
+import { createReport, pluralize } from './report.ts';
 
 const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 /** Signals that a terminal sends to all of its foreground processes when a key is pressed. */
@@ -50,12 +55,13 @@ export async function exec(config: Config, options: ExecOptions): Promise<number
 }
 
 async function startServer(config: Config, options: ExecOptions, logger: Logger): Promise<ExecServer> {
-  const { env, recording, report, failOnVerdict } = options;
+  const { env, recording, report, failOnVerdict, artifacts } = options;
   if (recording) {
     // Imported on demand, as its packages would slow down the start of the emulator.
     const { startRecordingServer } = await import('./recording.ts');
     return startRecordingServer(recording, config, env, logger);
   }
+  if (artifacts !== undefined) prepareOutputDir(artifacts);
   const emulator = await openEmulator(config, logger);
   try {
     return {
@@ -63,8 +69,14 @@ async function startServer(config: Config, options: ExecOptions, logger: Logger)
       key: emulator.firstKey ?? FALLBACK_KEY,
       certificate: (await emulator.authority()).certificate,
       async end(code) {
+        const control = createControl(createControlTransport(emulator.app, config.adminToken));
+        if (artifacts !== undefined) {
+          const count = await writeAllArtifacts(control, artifacts);
+          const sentence = `Artifacts of ${pluralize(count, 'account')} are in ${artifacts}.`;
+          process.stderr.write(`nanophoto-emulator: ${toPrintableLine(sentence)}\n`);
+        }
         if (!report && !failOnVerdict) return code;
-        const { text, findingCount } = await createReport(emulator.app, config.adminToken);
+        const { text, findingCount } = await createReport(emulator.app, control);
         if (report || findingCount > 0) process.stderr.write(`\n${text}\n`);
         return code === 0 && findingCount > 0 && failOnVerdict ? FINDINGS_EXIT_CODE : code;
       },

@@ -1,4 +1,5 @@
-import type { Finding, LedgerEntry } from '../../client/types.ts';
+import type { Control } from '../../client/api.ts';
+import type { LedgerEntry } from '../../client/types.ts';
 import { toPrintableLine } from '../../core/control-chars.ts';
 import type { App } from '../../http/context.ts';
 
@@ -6,34 +7,15 @@ import type { App } from '../../http/context.ts';
  * Reports, for every account that received requests, its ledger and the lint findings about its client, and how many
  * requests were unauthorized. All of it comes from the control plane.
  */
-export async function createReport(
-  app: App,
-  adminToken: string | undefined,
-): Promise<{ text: string; findingCount: number }> {
-  // biome-ignore lint/suspicious/noExplicitAny: responses of every shape
-  const fetchJson = async (path: string): Promise<any> => {
-    const headers = adminToken === undefined ? {} : { 'x-admin-token': adminToken };
-    return (await app.inject({ url: `/__admin${path}`, headers })).json();
-  };
-  const fetchAll = async (path: string, list: string) => {
-    const items = [];
-    for (let next: string | null = ''; next !== null; ) {
-      const page = await fetchJson(`${path}?limit=1000${next && `&after=${encodeURIComponent(next)}`}`);
-      items.push(...page[list]);
-      next = page.next;
-    }
-    return items;
-  };
-
+export async function createReport(app: App, control: Control): Promise<{ text: string; findingCount: number }> {
   const lines: string[] = [];
   let findingCount = 0;
-  for (const { key } of await fetchAll('/accounts', 'accounts')) {
-    const accountPath = `/accounts/${encodeURIComponent(key)}`;
-    const { count: requests } = await fetchJson(`${accountPath}/requests/count`);
+  for (const { key } of await control.accounts.list()) {
+    const account = control.account(key);
+    const requests = await account.requests.count();
     if (requests === 0) continue;
-    const { balance, held } = await fetchJson(`${accountPath}/ledger?limit=1`);
-    const entries: LedgerEntry[] = await fetchAll(`${accountPath}/ledger`, 'entries');
-    const { findings }: { findings: Finding[] } = await fetchJson(`${accountPath}/verdict`);
+    const { balance, held, entries } = await account.ledger();
+    const { findings } = await account.verdict();
     findingCount += findings.length;
     lines.push(
       `${key}: ${pluralize(requests, 'request')}, ${balance} credits left, ${held} held`,
@@ -50,7 +32,7 @@ export async function createReport(
   return { text: lines.map(toPrintableLine).join('\n'), findingCount };
 }
 
-const pluralize = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+export const pluralize = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 function formatEntry({ id, kind, amount, balance, taskId, reason }: LedgerEntry): string {
   const signedAmount = amount > 0 ? `+${amount}` : String(amount);

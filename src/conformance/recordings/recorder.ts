@@ -1,7 +1,7 @@
-import { accessSync, constants, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { SetupError } from '../../core/errors.ts';
-import { makeDir, readTextFile } from '../../core/files.ts';
+import { makeDir, prepareOutputDir, readTextFile, withWriteErrors } from '../../core/files.ts';
 import type { CaseInfo, Exchange } from '../case-context.ts';
 import type { ExchangeLog } from './exchange-log.ts';
 
@@ -18,9 +18,8 @@ const sampleFilePath = (dir: string, id: string, exchange = 1) =>
  * @throws SetupError when the directory is not writable, or another file has the name of a recording
  */
 export function createRecorder(dir: string, ids: readonly string[], log: ExchangeLog) {
+  prepareOutputDir(dir);
   withWriteErrors(dir, () => {
-    makeDir(resolve(dir), 0o777);
-    accessSync(dir, constants.W_OK);
     for (const id of ids) assertOwnRecording(sampleFilePath(dir, id), id);
   });
   let failure: unknown;
@@ -74,15 +73,5 @@ function isRecordingOf(file: string, id: string): boolean {
     return sample.case === id && typeof sample.recordedAt === 'string';
   } catch {
     return false;
-  }
-}
-
-/** @throws SetupError naming the path when `write` fails */
-export function withWriteErrors(path: string, write: () => void): void {
-  try {
-    write();
-  } catch (cause) {
-    if (cause instanceof SetupError) throw cause;
-    throw new SetupError(`${path} cannot be written: ${(cause as Error).message}.`, { cause });
   }
 }

@@ -1,6 +1,6 @@
-import { accessSync, constants, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { makeDir } from '../../core/files.ts';
+import { makeDir, prepareOutputDir } from '../../core/files.ts';
 import { createRedactor, redactDeep, redactSignedUrls } from '../../http/redaction.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import { parseWireSample, type WireSample } from '../../openapi/wire-samples.ts';
@@ -10,7 +10,6 @@ import type { ContractValidator } from '../contract-validator.ts';
 import { findCredentials } from './credentials.ts';
 import { createSampleConverter, getRequestDigest } from './exchange-log.ts';
 import { findValidationError, isApiPath, SAMPLE_LIMITS } from './load-samples.ts';
-import { withWriteErrors } from './recorder.ts';
 import { createResultFile, type ResultRecording, toResultPath } from './result-file.ts';
 import { extractIds, type Ids } from './sample-matching.ts';
 
@@ -64,10 +63,7 @@ export interface RunRecorderOptions {
  */
 export function createRunRecorder(options: RunRecorderOptions) {
   const { dir, nowMs, validator, documented, onIncomplete, limits = LIMITS } = options;
-  withWriteErrors(dir, () => {
-    makeDir(resolve(dir), 0o777);
-    accessSync(dir, constants.W_OK | constants.X_OK);
-  });
+  prepareOutputDir(dir);
   const toSample = createSampleConverter(options.url, options.getFourSecondVideo);
   const credentials = new Set(options.credentials);
   /** By task id and generation id, the oldest first. */

@@ -102,6 +102,6 @@ export function faultOperations({ core, settings }: HttpContext, families: reado
   ];
 }
 
-function toFaultJson({ id, match, at, effect, times, after, probability, seed, fired }: Fault) {
+export function toFaultJson({ id, match, at, effect, times, after, probability, seed, fired }: Fault) {
   return { id: String(id), match, at, effect, times, after, probability, seed, fired };
 }

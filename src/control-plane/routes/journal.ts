@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import * as z from 'zod';
 import { boundedText, strict, timestampMs } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
@@ -6,10 +7,11 @@ import { type Entry, getTaskIds, toResponseHeaders } from '../../http/journal/en
 import { parseJsonText } from '../../http/pipeline/body.ts';
 import { createRedactor, type Redact, redactDeep } from '../../http/redaction.ts';
 import { AdminError } from '../error-codes.ts';
+import { toHarEntry, writeHar } from '../har.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
-import { CountResponse, Journal, JournalEntrySchema } from '../response-schemas.ts';
+import { CountResponse, Har, Journal, JournalEntrySchema } from '../response-schemas.ts';
 import { AccountParams, apiPath, integerMeta, toTimestamp } from '../schemas.ts';
 import { WAIT_CODES, waitTimeoutMs, waitUntil } from '../wait.ts';
 
@@ -42,6 +44,14 @@ const FILTER_FIELDS = {
 };
 const CountQuery = strict(FILTER_FIELDS);
 type Filter = z.output<typeof CountQuery>;
+const ListQuery = strict({
+  ...FILTER_FIELDS,
+  ...paginationParams(sequenceCursor),
+  format: z
+    .enum(['json', 'har'], { error: 'expected json or har' })
+    .default('json')
+    .meta({ description: '`har`: one HAR 1.2 document with all requests that match; `limit` does not apply.' }),
+});
 const COUNT_ERROR = { error: 'expected a whole number from 1 to 1000' };
 const WaitQuery = strict({
   ...FILTER_FIELDS,
@@ -57,7 +67,7 @@ const WaitQuery = strict({
 
 /** Operations on the journal of an account: the requests of its client and their responses. */
 export function journalOperations(context: HttpContext): Operation[] {
-  const { core, journal } = context;
+  const { core, settings, journal, listenerLimit } = context;
   const findEntries = (accountId: number, filter: Filter) =>
     journal.listEntries(accountId).filter((entry) => matches(entry, filter));
 
@@ -70,12 +80,22 @@ export function journalOperations(context: HttpContext): Operation[] {
       summary: 'List requests and their responses',
       description: 'Oldest first. The API key is redacted, and headers that carry credentials are left out.',
       params: AccountParams,
-      query: strict({ ...FILTER_FIELDS, ...paginationParams(sequenceCursor) }),
-      responses: { 200: Journal },
-      async handler({ params, query }) {
-        const { id, key } = requireAccount(core, params);
+      query: ListQuery,
+      responses: { 200: z.union([Journal, Har]) },
+      codes: ['TOO_MANY_LISTENERS'],
+      async handler(request, reply) {
+        const { query } = request;
+        const { id, key } = requireAccount(core, request.params);
         const entries = findEntries(id, query).filter(({ seq }) => seq > query.after);
         const redact = createRedactor([key]);
+        if (query.format === 'har') {
+          // The response holds the entries, also when the journal evicts them.
+          listenerLimit.acquire(request, reply);
+          const body = Readable.from(writeHar(toHarEntries(entries, redact), settings.version, core.clock), {
+            objectMode: false,
+          });
+          return reply.type('application/json; charset=utf-8').send(body);
+        }
         const toJson = (entry: Entry) => toJournalEntryJson(entry, redact);
         const { items, next } = await paginate(entries, query.limit, ({ seq }) => String(seq), toJson, core);
         return { requests: items, next };
@@ -205,7 +225,9 @@ const CREDENTIAL_HEADERS = /^(proxy-)?authorization$|cookie|token|secret|api-?ke
 export function toJournalEntryJson(entry: Entry, redact: Redact) {
   const { seq, atMs, method, path, status, errorCode, durationMs, faults, warnings, unknownFields } = entry;
   const { body, isBodyTruncated, responseBody, isResponseBodyTruncated, contentType } = entry;
-  const headers = Object.entries(entry.headers).filter(([name]) => !CREDENTIAL_HEADERS.test(name));
+  const headers = (Object.entries(entry.headers) as [string, string | string[]][]).filter(
+    ([name]) => !CREDENTIAL_HEADERS.test(name),
+  );
   const isJsonResponse = responseBody === '' || contentType?.startsWith('application/json') === true;
   return {
     ...{ id: String(seq), at: toTimestamp(atMs), method, path: redact(path), status, errorCode, durationMs },
@@ -230,7 +252,12 @@ export function toJournalEntryJson(entry: Entry, redact: Redact) {
   };
 }
 
-const toTruncatedFlag = (isTruncated: boolean) => (isTruncated ? { truncated: true } : {});
+/** Converts entries only as they are written. */
+function* toHarEntries(entries: readonly Entry[], redact: Redact): Generator<object> {
+  for (const entry of entries) yield toHarEntry(toJournalEntryJson(entry, redact), entry.wallMs);
+}
+
+const toTruncatedFlag = (isTruncated: boolean): { truncated?: true } => (isTruncated ? { truncated: true } : {});
 
 /** A body as JSON if it is, else as text. */
 function toBodyJson(entry: Entry, body: string, isTruncated: boolean, mayBeJson: boolean, redact: Redact): unknown {

@@ -34,12 +34,16 @@ export async function* writeDocument(
     const value = read();
     if (Symbol.iterator in value) {
       yield `,\n"${name}": [`;
-      yield* writePages(readOneByOne(value), (element) => JSON.stringify(element), clock);
+      yield* writeElements(value as Iterable<object>, clock);
       yield '\n]';
     } else yield `,\n"${name}": ${JSON.stringify(value)}`;
   }
   yield '\n}\n';
 }
+
+/** Writes the elements of a list, separated by commas. They are formatted one by one. */
+export const writeElements = (elements: Iterable<object>, clock: Clock): AsyncGenerator<string> =>
+  writePages(readOneByOne(elements), (element) => JSON.stringify(element), clock);
 
 /** Returns a function that returns the next element as a page. */
 function readOneByOne<Element>(elements: Iterable<Element>): () => Element[] {
@@ -51,7 +55,11 @@ function readOneByOne<Element>(elements: Iterable<Element>): () => Element[] {
 }
 
 /** Writes the rows of all pages, separated by commas. */
-async function* writePages<Row>(readPage: () => Row[], format: (row: Row) => string, clock: Clock) {
+async function* writePages<Row>(
+  readPage: () => Row[],
+  format: (row: Row) => string,
+  clock: Clock,
+): AsyncGenerator<string> {
   let separator = '';
   for (let page = readPage(); page.length > 0; page = readPage()) {
     yield page.reduce((text, row) => {

@@ -285,6 +285,8 @@ export function createTasks(
     find,
     /** Returns the number of tasks per family and status, over all accounts. */
     counts: store.counts,
+    /** Returns the number of an account's tasks per status and error code. */
+    outcomes: store.outcomes,
     /** Whether any account has this task: some families distinguish a foreign task from one that does not exist. */
     existsAnywhere: store.existsAnywhere,
     /**

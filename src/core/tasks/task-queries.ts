@@ -73,6 +73,9 @@ export function prepareTaskQueries(db: Db) {
        WHERE rowid > ? AND status <> 'processing' AND ${NOT_BEING_IMPORTED} ORDER BY rowid LIMIT ?`,
     ),
     remove: db.prepare<[number]>('DELETE FROM tasks WHERE rowid = ?'),
+    outcomes: db.prepare<[number], { status: TaskStatus; errorCode: string | null; count: number }>(`
+      SELECT status, error_code AS errorCode, count(*) AS count FROM tasks
+      WHERE account_id = ? GROUP BY status, error_code ORDER BY status, count DESC`),
     counts: db.prepare<[], { family: string; status: TaskStatus; count: number }>(`
       SELECT family, status, count(*) AS count FROM tasks
       JOIN accounts ON accounts.id = account_id AND snapshot_of IS NULL GROUP BY family, status`),

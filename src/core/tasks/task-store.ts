@@ -78,6 +78,7 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       return input === undefined ? undefined : JSON.parse(input);
     },
     counts: () => queries.counts.all(),
+    outcomes: (accountId: number) => queries.outcomes.all(accountId),
     /** Lists running synchronous tasks of one account, or of all accounts with null. */
     listSynchronous: (accountId: number | null) => queries.synchronous.all({ accountId }),
     /** Finds the task that waits for the task `seq`. */

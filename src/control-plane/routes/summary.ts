@@ -1,0 +1,43 @@
+import type { HttpContext } from '../../http/context.ts';
+import { createRedactor, redactDeep } from '../../http/redaction.ts';
+import { lintClient } from '../client-lint/index.ts';
+import { requireAccount } from '../lookup.ts';
+import { defineOperation, type Operation } from '../operation.ts';
+import { AccountParams } from '../schemas.ts';
+import { formatSummary, MAX_ROWS } from '../summary.ts';
+import { toAccountJson } from './accounts.ts';
+import { toFaultJson } from './faults.ts';
+import { toJournalEntryJson } from './journal.ts';
+
+/** A page about an account, for people. */
+export const summaryOperations = (context: HttpContext): Operation[] => [
+  defineOperation({
+    method: 'GET',
+    path: '/accounts/:key/summary',
+    name: 'getSummary',
+    tag: 'requests',
+    summary: 'Get a summary for people',
+    description:
+      'One page of Markdown: balance, verdict, tasks by status and error code, the last requests, and the fault rules ' +
+      'with the number of times that they fired. The API key is redacted.',
+    params: AccountParams,
+    responses: { 200: { types: ['text/markdown'], description: 'A page of Markdown.' } },
+    async handler({ params }, reply) {
+      const { core, journal } = context;
+      const account = requireAccount(core, params);
+      const { id } = account;
+      const redact = createRedactor([account.key]);
+      const entries = journal.listEntries(id);
+      const text = formatSummary({
+        account: toAccountJson(core, account),
+        held: core.ledger.held(id),
+        outcomes: core.tasks.outcomes(id),
+        findings: lintClient(context, account, redact),
+        requests: entries.slice(-MAX_ROWS).map((entry) => toJournalEntryJson(entry, redact)),
+        requestCount: entries.length,
+        faults: redactDeep(core.faults.list(id).map(toFaultJson), redact),
+      });
+      return reply.type('text/markdown; charset=utf-8').send(text);
+    },
+  }),
+];
