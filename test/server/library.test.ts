@@ -330,6 +330,6 @@ describe('client of the in-process emulator', () => {
         0,
       );
     // The operations of docs/control-plane.md without health, ready, metrics and events; wait and advance count twice.
-    expect(methods(account)).toBe(31);
+    expect(methods(account)).toBe(33);
   });
 });
