@@ -23,6 +23,7 @@ JOURNAL_FILTER = {
     "error_code": "E",
     "task_id": "t",
     "contains": "x",
+    "request_id": "r",
     "since": "2030-01-01T00:00:00Z",
     "until": "2030-01-02T00:00:00Z",
 }
@@ -69,10 +70,12 @@ CALLS = {
     "listFaults": lambda emulator, account: account.faults.list(),
     "setFault": lambda emulator, account: add_fault(account.faults),
     "clearFaults": lambda emulator, account: account.faults.clear(),
+    "getFault": lambda emulator, account: account.faults.get("1"),
     "removeFault": lambda emulator, account: account.faults.remove("1"),
     "listFaultsForEverybody": lambda emulator, account: emulator.faults.list(),
     "setFaultForEverybody": lambda emulator, account: add_fault(emulator.faults),
     "clearFaultsForEverybody": lambda emulator, account: emulator.faults.clear(),
+    "getFaultForEverybody": lambda emulator, account: emulator.faults.get("1"),
     "removeFaultForEverybody": lambda emulator, account: emulator.faults.remove("1"),
     "listRequests": lambda emulator, account: (
         account.requests.list(**JOURNAL_FILTER),

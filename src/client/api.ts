@@ -19,6 +19,8 @@ export interface FaultControl {
   /** Creates a rule. */
   add(rule: t.Rule): Promise<t.Fault>;
   list(): Promise<t.Fault[]>;
+  /** The rule, with the last requests that came close to it and what kept it from firing. */
+  get(id: string): Promise<t.FaultDetails>;
   remove(id: string): Promise<void>;
   clear(): Promise<void>;
 }

@@ -73,6 +73,7 @@ export function createControl(transport: Transport): Control {
   const createFaultControl = (path: string): FaultControl => ({
     add: (rule) => request('POST', path, rule),
     list: () => listAll(path, 'faults'),
+    get: (id) => request('GET', `${path}/${encodeSegment(id)}`),
     remove: (id) => request('DELETE', `${path}/${encodeSegment(id)}`),
     clear: () => request('DELETE', path),
   });

@@ -157,8 +157,25 @@ export interface Fault extends Omit<Rule, 'seed' | 'match'> {
   fired: number;
 }
 
+/** A request that came close to a fault rule. */
+export interface NearMiss {
+  /** The header `x-request-id` of the response. */
+  requestId: string;
+  at: string;
+  path: string;
+  /** The reason why the rule did not fire. */
+  reason: string;
+}
+
+export interface FaultDetails extends Fault {
+  /** The last ten requests that came close to the rule, oldest first. */
+  nearMisses: NearMiss[];
+}
+
 export interface JournalEntry {
   id: string;
+  /** The header `x-request-id` of the response. */
+  requestId: string;
   at: string;
   method: string;
   path: string;
@@ -184,6 +201,8 @@ export interface JournalFilter {
   taskId?: string;
   /** A text in the body of the request or of the response, as it was sent. */
   contains?: string;
+  /** The header `x-request-id` of the response. */
+  requestId?: string;
   /** The earliest time of the request, on the account's clock: a timestamp with an offset. */
   since?: string;
   /** The latest time of the request, on the account's clock: a timestamp with an offset. */

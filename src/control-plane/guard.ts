@@ -6,6 +6,7 @@ import { URL } from '../core/globals.ts';
 import type { HttpSettings } from '../http/context.ts';
 import { parseBearerKey } from '../http/pipeline/auth.ts';
 import { sendError } from '../http/pipeline/errors.ts';
+import { toLoggedRequestId } from '../http/pipeline/request-log.ts';
 import { InvalidBody } from '../http/pipeline/validation.ts';
 import { ADMIN_ERRORS, AdminError, type AdminErrorCode, isAdminErrorCode } from './error-codes.ts';
 
@@ -117,7 +118,7 @@ export function sendAdminError(
   const thrownCode = (error as EmulatorError | FastifyError).code ?? '';
   const code = CODE_ALIASES[thrownCode] ?? thrownCode;
   if (!isAdminErrorCode(code) || code === 'INTERNAL_ERROR') {
-    request.log.error({ err: error }, 'control-plane operation failed');
+    request.log.error({ err: error, requestId: toLoggedRequestId(request) }, 'control-plane operation failed');
     request.state.errorCode = 'INTERNAL_ERROR';
     const { status, example } = ADMIN_ERRORS.INTERNAL_ERROR;
     void reply.code(status).send({ error: example, code: 'INTERNAL_ERROR' });

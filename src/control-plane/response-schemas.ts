@@ -121,11 +121,27 @@ export const createStoredRuleSchema = <Family extends z.ZodType>(family: Family)
   });
 export const createFaultSchema = <Family extends z.ZodType>(family: Family) =>
   z.strictObject({ id: text, ...createStoredRuleSchema(family).shape, fired }).meta({ id: 'Fault' });
+export const NearMissSchema = z
+  .strictObject({
+    requestId: text.meta({ description: 'The header `x-request-id` of the response.' }),
+    at: Timestamp,
+    path: text,
+    reason: text.meta({ description: 'What kept the rule from firing.' }),
+  })
+  .meta({ id: 'NearMiss', description: 'A request that came close to a rule.' });
+export const createFaultDetailsSchema = <Family extends z.ZodType>(family: Family) =>
+  z
+    .strictObject({
+      ...createFaultSchema(family).shape,
+      nearMisses: z.array(NearMissSchema).max(10).meta({ description: 'Oldest first.' }),
+    })
+    .meta({ id: 'FaultDetails' });
 
 const truncated = z.literal(true).exactOptional().meta({ description: 'The body is truncated.' });
 export const JournalEntrySchema = z
   .strictObject({
     id: text,
+    requestId: text.meta({ description: 'The header `x-request-id` of the response.' }),
     at: Timestamp,
     method: text,
     path: text,

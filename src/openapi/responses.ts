@@ -10,7 +10,8 @@ const JSON_TYPE = 'application/json';
 /** Codes that are not listed per route: their requests reach no route, or, for STOPPING, INTERNAL_ERROR covers it. */
 const CODES_WITHOUT_ROUTE = ['NOT_FOUND', 'METHOD_NOT_ALLOWED', 'PROXY_REFUSED', 'AUTHORITY_FAILED', 'STOPPING'];
 
-const RATE_LIMIT_HEADERS = {
+const COMMON_HEADERS = {
+  'x-request-id': { $ref: '#/components/headers/RequestId' },
   'x-ratelimit-limit': { $ref: '#/components/headers/RateLimitLimit' },
   'x-ratelimit-remaining': { $ref: '#/components/headers/RateLimitRemaining' },
   'x-ratelimit-reset': { $ref: '#/components/headers/RateLimitReset' },
@@ -80,7 +81,7 @@ function toSuccessResponse(
   samples: readonly WireSample[],
   components: Components,
 ) {
-  const sharedFields = { 'x-source': provenance.responses, headers: RATE_LIMIT_HEADERS };
+  const sharedFields = { 'x-source': provenance.responses, headers: COMMON_HEADERS };
   if (responses === 'text') {
     return {
       description: 'The text, streamed as it is generated.',
@@ -133,7 +134,7 @@ function toErrorResponse(
   for (const { code, provenance } of errors) if (!codes.has(code)) codes.set(code, provenance);
   return {
     description: [...codes.keys()].join(', ') || 'A failed task, if --failed-task-status is 500.',
-    headers: status === 429 ? { ...RATE_LIMIT_HEADERS, ...RETRY_AFTER } : RATE_LIMIT_HEADERS,
+    headers: status === 429 ? { ...COMMON_HEADERS, ...RETRY_AFTER } : COMMON_HEADERS,
     'x-error-codes': [...codes].map(([code, provenance]) => ({ code, 'x-source': provenance })),
     content: { [JSON_TYPE]: { schema: oneOf(schemas), examples: Object.fromEntries(examples) } },
   };

@@ -82,6 +82,11 @@ const createIntegerHeader = (description: string) => ({
   'x-source': 'assumed',
 });
 const HEADERS = {
+  RequestId: {
+    description: 'The header of that name of the request, or a generated id. No vendor page mentions it.',
+    schema: { type: 'string', pattern: '^[!-~]{1,128}$' },
+    'x-source': 'assumed',
+  },
   RateLimitLimit: createIntegerHeader(
     'Requests per hour. Keys without a limit do not get this header, nor the other two.',
   ),

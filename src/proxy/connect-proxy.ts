@@ -30,12 +30,10 @@ export interface ConnectProxyOptions {
   /** Opens the authority on first use. */
   authority: () => Promise<Authority>;
   clock: Clock;
-  /** HTTP response, as text, to CONNECT requests for other hosts and to those inside a tunnel. */
-  refusalResponse: string;
-  /** HTTP response, as text, to CONNECT requests that fail for lack of a certificate. */
-  failureResponse: string;
-  /** Called with the target of a refused CONNECT request. */
-  onRefused: (target: string) => void;
+  /** Returns the HTTP response, as text, to a CONNECT request for another host or inside a tunnel. */
+  refuse: (request: IncomingMessage) => string;
+  /** Returns the HTTP response, as text, to a CONNECT request that fails for lack of a certificate. */
+  createFailure: (request: IncomingMessage) => string;
   /** Called when no certificate can be created for a connection. */
   onError: (error: Error) => void;
 }
@@ -49,9 +47,8 @@ export function createConnectProxy({
   connections,
   authority,
   clock,
-  refusalResponse,
-  failureResponse,
-  onRefused,
+  refuse,
+  createFailure,
   onError,
 }: ConnectProxyOptions) {
   /** Connections during the TLS handshake and refused connections, which the server does not know. */
@@ -121,9 +118,8 @@ export function createConnectProxy({
     const target = request.url ?? '';
     const [, host, port] = TARGET_PATTERN.exec(target) ?? [];
     if (tunnels.has(socket) || !host || !isVendorHost(host) || (port !== '443' && port !== '80')) {
-      onRefused(target);
       trackHandshake(socket);
-      connections.end(socket, refusalResponse);
+      connections.end(socket, refuse(request));
       return;
     }
     const establish = () => {
@@ -134,7 +130,7 @@ export function createConnectProxy({
       // The tunnel is confirmed only when there is a certificate; after that no error response is possible.
       upgradeToTls(socket, host, serveTunnel, establish).catch((error) => {
         onError(error);
-        connections.end(socket, failureResponse);
+        connections.end(socket, createFailure(request));
       });
       return;
     }

@@ -22,8 +22,8 @@ import { renderError } from '../http/pipeline/error-table.ts';
 import { sendError } from '../http/pipeline/errors.ts';
 import { createNotFoundHandler } from '../http/pipeline/not-found.ts';
 import { registerRateLimit } from '../http/pipeline/rate-limit.ts';
-import { createFastifyLogger, RequestLog } from '../http/pipeline/request-log.ts';
-import { createRequestState, registerRequestState } from '../http/pipeline/request-state.ts';
+import { createFastifyLogger, RequestLog, toLoggedRequestId } from '../http/pipeline/request-log.ts';
+import { beginRequest, registerRequestState } from '../http/pipeline/request-state.ts';
 import { onFinished } from '../http/pipeline/response-lifecycle.ts';
 import { type ZodTypeProvider, zodValidator } from '../http/pipeline/validation.ts';
 import { registerResultRoutes } from '../http/results/routes.ts';
@@ -35,6 +35,7 @@ import type { Authority } from '../proxy/certificate-authority.ts';
 import { createResults } from '../rendering/result-renderer.ts';
 import { createClientErrorHandler, rejectExpectations, stopKeepAlive } from './node-http.ts';
 import { limitPipelining } from './pipelining.ts';
+import { getRequestId } from './request-id.ts';
 import { findForeignAuthority, normalizeRequestTarget } from './request-target.ts';
 import { createResponseBatcher } from './response-batching.ts';
 import type { SocketGuard } from './socket-guard.ts';
@@ -69,8 +70,8 @@ export interface AppSettings extends HttpSettings {
  * A request to the vendor's API passes through:
  *
  *  1. Node's parser and `normalizeRequestTarget`, which turns the request target into a path.
- *  2. onRequest: a fresh `request.state`; requests for foreign hosts and requests without exactly one Host
- *     are rejected.
+ *  2. onRequest: a fresh `request.state`, and the response's `x-request-id`; requests for foreign hosts and requests
+ *     without exactly one Host are rejected.
  *  3. onRequest of the API: `authenticate` finds the account and opens the journal entry; then the rate limit counts.
  *  4. The body parser.
  *  5. preValidation: the journal records the body; directives and fault rules at `request` apply.
@@ -129,7 +130,7 @@ function createServer(core: Core, settings: AppSettings, logger: Logger, guard: 
   const app: App = Fastify({
     loggerInstance: createFastifyLogger(logger) as FastifyBaseLogger,
     logController: new RequestLog(logger, (key) => core.accounts.find(key) !== undefined),
-    // A child logger for each request would only add a request id that no other line has.
+    // A child logger for each request would cost more than its lines, which have the id of the request themselves.
     childLoggerFactory: (parent) => parent,
     requestTimeout: requestTimeoutMs,
     forceCloseConnections: 'idle',
@@ -141,6 +142,7 @@ function createServer(core: Core, settings: AppSettings, logger: Logger, guard: 
       compilersFactory: { buildValidator: () => zodValidator as never, buildSerializer: () => () => JSON.stringify },
     },
     rewriteUrl: normalizeRequestTarget,
+    genReqId: getRequestId,
     // API keys in paths of the control plane are longer than the router's default.
     routerOptions: { maxParamLength: 1000 },
     http: {
@@ -154,7 +156,7 @@ function createServer(core: Core, settings: AppSettings, logger: Logger, guard: 
     clientErrorHandler: createClientErrorHandler(core.clock),
     frameworkErrors(error, request, reply) {
       // Fastify rejects these requests before its first hook.
-      request.state = createRequestState(reply);
+      beginRequest(request, reply);
       const send = isControlPlaneUrl(request.url) ? sendAdminError : sendError;
       send(error, request, reply);
     },
@@ -287,7 +289,7 @@ function registerResponseBatching(app: App, core: Core, guard: SocketGuard): voi
         if (failure === null) return send(payload);
         if (request.state.errorCode === null) return done(failure as Error);
         // The response is an error already, and for a second one Fastify would send a body in its own format.
-        request.log.error({ err: failure }, 'request failed');
+        request.log.error({ err: failure, requestId: toLoggedRequestId(request) }, 'request failed');
         request.state.errorCode = 'INTERNAL_ERROR';
         reply.code(500);
         const body = isControlPlaneUrl(request.url) ? ADMIN_INTERNAL_ERROR : renderError('INTERNAL_ERROR').body;

@@ -17,8 +17,8 @@ export interface ConnectionLimitOptions {
   maxPendingRefusals: number;
   clock: Clock;
   guard: SocketGuard;
-  /** HTTP response, as text, that connections over the limit receive. */
-  refusal: string;
+  /** Returns the HTTP response, as text, to a connection over the limit. */
+  createRefusal: () => string;
 }
 
 /**
@@ -40,7 +40,14 @@ export function fitToDescriptors(
  * new connections, because `server.maxConnections` closes the connections over the limit without one. Remove this when
  * Node offers a way to respond to them.
  */
-export function limitConnections({ server, max, maxPendingRefusals, clock, guard, refusal }: ConnectionLimitOptions) {
+export function limitConnections({
+  server,
+  max,
+  maxPendingRefusals,
+  clock,
+  guard,
+  createRefusal,
+}: ConnectionLimitOptions) {
   let openConnections = 0;
   const pendingRefusals = new Set<Socket>();
   const nodeListeners = server.listeners('connection');
@@ -72,7 +79,7 @@ export function limitConnections({ server, max, maxPendingRefusals, clock, guard
     }
     pendingRefusals.add(socket);
     socket.once('close', () => pendingRefusals.delete(socket));
-    lingerAndClose(socket, clock, refusal, REFUSAL_GRACE_MS);
+    lingerAndClose(socket, clock, createRefusal(), REFUSAL_GRACE_MS);
   }
 
   server.on('connection', (socket) => (admit(socket) ? serve(socket) : refuse(socket)));

@@ -9,6 +9,8 @@ import { countFreeDescriptors, lazy } from '../core/file-descriptors.ts';
 import { type Clock, createMonotonicClock } from '../core/time/clock.ts';
 import { FAMILIES } from '../families/index.ts';
 import type { HttpSettings } from '../http/context.ts';
+import { parseBearerKey } from '../http/pipeline/auth.ts';
+import { maskKeys } from '../http/pipeline/request-log.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from '../paths.ts';
 import { openAuthority } from '../proxy/certificate-authority.ts';
 import { createConnectProxy } from '../proxy/connect-proxy.ts';
@@ -19,6 +21,7 @@ import { LISTEN_BACKLOG, LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dua
 import { lingerAndClose } from './lingering-close.ts';
 import { ignoreUpgrades, rawErrorResponse } from './node-http.ts';
 import { afterDetachedResponses } from './pipelining.ts';
+import { getRequestId } from './request-id.ts';
 import { readSeedFile, type Seed } from './seed-file.ts';
 import { createSocketGuard } from './socket-guard.ts';
 
@@ -89,7 +92,7 @@ export async function openEmulator(
     maxPendingRefusals,
     clock,
     guard,
-    refusal: rawErrorResponse('TOO_MANY_CONNECTIONS'),
+    createRefusal: () => rawErrorResponse('TOO_MANY_CONNECTIONS'),
   });
   ignoreUpgrades(app.server, connections.serve);
   const connectProxy = createConnectProxy({
@@ -102,9 +105,13 @@ export async function openEmulator(
     },
     authority,
     clock,
-    refusalResponse: rawErrorResponse('PROXY_REFUSED'),
-    failureResponse: rawErrorResponse('AUTHORITY_FAILED'),
-    onRefused: (target) => logger.warn({ method: 'CONNECT', path: target, status: 403 }, 'refused'),
+    refuse(request) {
+      const id = getRequestId(request);
+      const requestId = maskKeys(id, [parseBearerKey(request.headers.authorization) ?? '']);
+      logger.warn({ method: 'CONNECT', path: request.url, status: 403, requestId }, 'refused');
+      return rawErrorResponse('PROXY_REFUSED', id);
+    },
+    createFailure: (request) => rawErrorResponse('AUTHORITY_FAILED', getRequestId(request)),
     onError: (error) => logger.error({ err: error }, 'TLS setup of a connection failed'),
   });
   const secure = config.httpsPort === undefined ? undefined : connectProxy.secureServer();

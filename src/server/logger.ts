@@ -12,7 +12,7 @@ const FLUSH_TIMEOUT_MS = 300;
 
 /** Fields that are left out on a terminal, because the message already contains them. */
 const PRETTY_FIELDS =
-  'method,path,account,status,errorCode,reason,durationMs,url,httpsPort,data,firstKey,adminToken,version,signal';
+  'method,path,account,status,errorCode,reason,durationMs,requestId,url,httpsPort,data,firstKey,adminToken,version,signal';
 
 /** Creates a logger: formatted lines on a terminal, else JSON lines. `flush` waits a short time for pending lines. */
 export async function createLogger({
@@ -111,9 +111,9 @@ function isoTime(): string {
 }
 
 function formatMessage(line: Record<string, unknown>, messageKey: string): string {
-  const { method, path, status, errorCode, reason, account, durationMs, url, data } = line;
+  const { method, path, status, errorCode, reason, account, durationMs, requestId, url, data } = line;
   if (method) {
-    const text = [method, path, status, errorCode, account, `${durationMs} ms`].filter(Boolean).join(' ');
+    const text = [method, path, status, errorCode, account, `${durationMs} ms`, requestId].filter(Boolean).join(' ');
     // Paths come from clients and may contain control characters, which a terminal would interpret.
     return (reason ? `${text} (${reason})` : text).replace(/\p{Cc}/gu, '\uFFFD');
   }

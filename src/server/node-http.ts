@@ -5,6 +5,7 @@ import { failBody } from '../http/pipeline/body.ts';
 import { type CommonCode, renderError } from '../http/pipeline/error-table.ts';
 import { lingerAndClose } from './lingering-close.ts';
 import { afterDetachedResponses, afterResponses, getLastResponse, setLastResponse } from './pipelining.ts';
+import { createRequestId, getRequestId } from './request-id.ts';
 
 /*
  * Responses and settings of `node:http` that Fastify does not cover: requests that never become a Fastify request, and
@@ -50,12 +51,12 @@ export function createClientErrorHandler(clock: Clock) {
 }
 
 /** Returns an HTTP response as text, for sockets without a Fastify request. */
-export function rawErrorResponse(code: CommonCode): string {
+export function rawErrorResponse(code: CommonCode, requestId = createRequestId()): string {
   const { status, body } = renderError(code);
   const text = JSON.stringify(body);
   return (
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json; charset=utf-8\r\n` +
-    `Content-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`
+    `Content-Length: ${Buffer.byteLength(text)}\r\nX-Request-Id: ${requestId}\r\nConnection: close\r\n\r\n${text}`
   );
 }
 
@@ -72,6 +73,7 @@ export function rejectExpectations(server: Server): void {
       .writeHead(status, {
         'content-type': 'application/json; charset=utf-8',
         'content-length': Buffer.byteLength(text),
+        'x-request-id': getRequestId(request),
         connection: 'close',
       })
       .end(text);

@@ -111,6 +111,7 @@ describe('the command', () => {
       path: GENERATE,
       account: 'np_test_default',
       durationMs: expect.any(Number),
+      requestId: expect.any(String),
       ...own,
     });
     expect(requests).toEqual([

@@ -14,7 +14,7 @@ function parseShellWords(line: string): string[] {
 
 const entry = (overrides: object = {}): JournalEntry => ({
   ...{ id: '1', at: '2026-01-31T12:00:00.000Z', method: 'POST', path: '/api/sora-2/generate', status: 200 },
-  ...{ errorCode: null, durationMs: 1, taskIds: [], fault: null, warnings: [] },
+  ...{ requestId: 'r', errorCode: null, durationMs: 1, taskIds: [], fault: null, warnings: [] },
   request: { headers: { 'content-type': 'application/json' }, body: { prompt: 'a dog' } },
   response: { headers: {}, body: null },
   ...overrides,

@@ -17,7 +17,15 @@ async function createArchivedEmulator(flags: string[] = []) {
 }
 
 const buildEntry = (overrides: object = {}): Parameters<typeof toHarEntry>[0] => ({
-  ...{ id: '1', at: '2030-01-01T00:00:00.000Z', method: 'POST', path: GENERATE, status: 200, errorCode: null },
+  ...{
+    id: '1',
+    requestId: 'r-1',
+    at: '2030-01-01T00:00:00.000Z',
+    method: 'POST',
+    path: GENERATE,
+    status: 200,
+    errorCode: null,
+  },
   durationMs: 1.5,
   request: { headers: {}, body: null },
   response: { headers: {}, body: null },

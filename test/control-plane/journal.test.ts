@@ -31,6 +31,7 @@ describe('journal', () => {
     expect(entries).toEqual([
       {
         id: '1',
+        requestId: expect.stringMatching(/^[0-9a-f]{12}-\d+$/),
         at: '2026-01-15T12:00:00.000Z',
         method: 'POST',
         path: GENERATE,
@@ -416,7 +417,7 @@ describe('journal', () => {
       for (const key of keys) createAccount(key, { clock: { mode: 'frozen' } });
       for (const [path, body] of calls) await Promise.all(keys.map((key) => post(path, body, key)));
       const { requests } = (await get('/__admin/accounts/k1/requests')).body;
-      return requests.map((entry: object) => ({ ...entry, durationMs: null }));
+      return requests.map((entry: object) => ({ ...entry, durationMs: null, requestId: null }));
     };
     expect(await readJournal(['k1', 'k2', 'k3'])).toEqual(await readJournal(['k1']));
   });

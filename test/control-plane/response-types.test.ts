@@ -23,6 +23,9 @@ describe('types of the package', () => {
     expectTypeOf<z.output<typeof CannedResponse>>().toEqualTypeOf<t.CannedResponse>();
     expectTypeOf<z.output<typeof Effect>>().toEqualTypeOf<t.Effect>();
     expectTypeOf<z.output<ReturnType<typeof schemas.createFaultSchema<Family>>>>().toEqualTypeOf<t.Fault>();
+    expectTypeOf<
+      z.output<ReturnType<typeof schemas.createFaultDetailsSchema<Family>>>
+    >().toEqualTypeOf<t.FaultDetails>();
     expectTypeOf<z.output<typeof schemas.JournalEntrySchema>>().toEqualTypeOf<t.JournalEntry>();
     expectTypeOf<z.output<typeof schemas.Har>>().toEqualTypeOf<t.Har>();
     expectTypeOf<z.output<typeof schemas.FindingSchema>>().toEqualTypeOf<t.Finding>();

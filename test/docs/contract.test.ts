@@ -43,7 +43,7 @@ async function behindPrism(...flags: string[]) {
 
 describe('docs/contract.md', () => {
   it('explains every extension of the document', () => {
-    const used = new Set(JSON.stringify(document).match(/"x-(?!ratelimit)[a-z-]+"(?=:)/g));
+    const used = new Set(JSON.stringify(document).match(/"x-(?!ratelimit|request-id)[a-z-]+"(?=:)/g));
     const explained = [...page.matchAll(/^\| (`x-.*?) \|/gm)].flatMap(([, cell]) => cell!.match(/x-[a-z-]+/g));
     expect(explained.sort()).toEqual([...used].map((one) => JSON.parse(one)).sort());
   });

@@ -200,7 +200,8 @@ describe.skipIf(!hasCurl)('docs/faults.md › commands', () => {
     String.raw`\{"faults":\[\{"id":"\d+",.*"times":1,"fired":1\}\],"next":null\} 200\n`,
     '204\n204\n',
     String.raw`\{"id".*"fired":0\} 201\ncurl: 52\n\{"faults":\[\{.*"fired":1\}\],"next":null\} 200\n`,
-    '204\n204\n',
+    String.raw`\{.*"fired":0,"nearMisses":\[\]\} 200\n204\n204\n`,
+    String.raw`\{.*"fired":0,"nearMisses":\[\{"requestId":"my-request","at":"[^"]*","path":"/api/sora-2/generate","reason":"match.contains: the body does not contain \\"a kitten\\""\}\]\} 200\n204\n`,
     String.raw`\{"success":false,"status":"failed",.*"errorCode":"GENERATION_FAILED",.*\} 200\n`,
     String.raw`\{.*"errorCode":"INSUFFICIENT_CREDITS","requiredCredits":2\} 402\n`,
     String.raw`[^{}]{12} curl: 18\n`,
@@ -228,6 +229,7 @@ describe.skipIf(!hasCurl)('docs/faults.md › commands', () => {
         .filter((line) => line.includes(`6266${base}`));
       expect(lines.some((line) => line.includes("-d '"))).toBe(true);
       expect(lines.some((line) => line.endsWith(base))).toBe(true);
+      expect(lines.some((line) => line.endsWith(`%{http_code}\\n' http://127.0.0.1:6266${base}/$RULE`))).toBe(true);
       expect(lines.some((line) => line.endsWith(`DELETE http://127.0.0.1:6266${base}`))).toBe(true);
       expect(lines.some((line) => line.endsWith(`DELETE http://127.0.0.1:6266${base}/$RULE`))).toBe(true);
     }

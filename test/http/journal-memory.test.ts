@@ -24,6 +24,7 @@ const CALLS: [title: string, count: number, build: (n: number) => Call][] = [
     100,
     (n) => ({ headers: Object.fromEntries(Array.from({ length: 900 }, (_, index) => [`h${index}`, `${n}`])) }),
   ],
+  ['ids', 500, (n) => ({ headers: { 'x-request-id': `${'x'.repeat(120)}${n}` } })],
   ['large headers', 300, (n) => ({ headers: { a: `${n}${'x'.repeat(15_000)}` } })],
   ['a long path', 300, (n) => ({ path: `/api/${'x'.repeat(7000)}${n}` })],
   ['a long query', 300, (n) => ({ path: `${CHECK}?q=${'x'.repeat(7000)}${n}` })],

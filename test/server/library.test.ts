@@ -341,6 +341,6 @@ describe('client of the in-process emulator', () => {
         0,
       );
     // The operations of docs/control-plane.md without health, ready, metrics and events; wait and advance count twice.
-    expect(methods(account)).toBe(34);
+    expect(methods(account)).toBe(35);
   });
 });

@@ -1,5 +1,6 @@
 import type { AccountProfile } from '../../src/core/accounts/accounts.ts';
 import { type Core, openCore } from '../../src/core/core.ts';
+import type { FaultContext } from '../../src/core/faults/fault-rules.ts';
 import type { Order } from '../../src/core/tasks/task.ts';
 import { MIGRATIONS_DIR } from '../../src/paths.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';
@@ -39,3 +40,13 @@ export const buildOrder = (overrides: Partial<Order> & { seconds?: number } = {}
     ...rest,
   };
 };
+
+/** A request of an account, as fault rules see it. */
+export const buildFaultContext = (accountId: number, overrides: Partial<FaultContext> = {}): FaultContext => ({
+  accountId,
+  family: 'sora-2',
+  endpoint: '/api/sora-2/generate',
+  text: () => '',
+  identify: () => ({ requestId: 'r', atMs: 0 }),
+  ...overrides,
+});

@@ -59,6 +59,9 @@ describe('hostile clients', () => {
       `GET /__admin/accounts/a%0d%0aSet-Cookie:%20evil=1 HTTP/1.1\r\nHost: localhost\r\n`,
       `GET /docs/%0d%0aSet-Cookie:%20evil=1 HTTP/1.1\r\nHost: localhost\r\n`,
       `GET ${path} HTTP/1.1\r\nHost: x\r\nx-emulator-fault: fail=A%0d%0aSet-Cookie: evil=1\r\n`,
+      ...['\n', '\r', '\0', '\x85', '\r\n\t', '%0d%0a'].map(
+        (ending) => `GET /health HTTP/1.1\r\nHost: x\r\nX-Request-Id: a${ending}Set-Cookie: evil=1\r\n`,
+      ),
     ];
     for (const head of lines) {
       const answer = (await sendRawBytes(port, `${head}Connection: close\r\n\r\n`)).bytes.toString('latin1');

@@ -63,6 +63,11 @@ class Faults:
         """Returns the rules in the order of their creation, including those that are used up."""
         return _list_all(self._http, self._path, "faults")
 
+    def get(self, id: str) -> t.FaultDetails:
+        """Returns a rule, with the last requests that came close to it and what kept it from firing."""
+        fault: t.FaultDetails = self._http.send_json("GET", f"{self._path}/{encode_segment(id)}")
+        return fault
+
     def remove(self, id: str) -> None:
         """Removes a rule."""
         self._http.send("DELETE", f"{self._path}/{encode_segment(id)}")
@@ -155,13 +160,14 @@ class Requests:
         error_code: Optional[str] = None,
         task_id: Optional[str] = None,
         contains: Optional[str] = None,
+        request_id: Optional[str] = None,
         since: Optional[str] = None,
         until: Optional[str] = None,
     ) -> List[t.JournalEntry]:
         """Returns the requests that match all filters, oldest first.
 
-        `contains` is a text in the body of the request or of the response, as it was sent. `since` and `until` are
-        timestamps with an offset, on the account's clock.
+        `contains` is a text in the body of the request or of the response, as it was sent. `request_id` is the header
+        `x-request-id` of the response. `since` and `until` are timestamps with an offset, on the account's clock.
         """
         filters = {
             "path": path,
@@ -170,6 +176,7 @@ class Requests:
             "errorCode": error_code,
             "taskId": task_id,
             "contains": contains,
+            "requestId": request_id,
             "since": since,
             "until": until,
         }
@@ -215,6 +222,7 @@ class Requests:
         error_code: Optional[str] = None,
         task_id: Optional[str] = None,
         contains: Optional[str] = None,
+        request_id: Optional[str] = None,
         since: Optional[str] = None,
         until: Optional[str] = None,
     ) -> int:
@@ -226,6 +234,7 @@ class Requests:
             "errorCode": error_code,
             "taskId": task_id,
             "contains": contains,
+            "requestId": request_id,
             "since": since,
             "until": until,
         }
@@ -243,6 +252,7 @@ class Requests:
         error_code: Optional[str] = None,
         task_id: Optional[str] = None,
         contains: Optional[str] = None,
+        request_id: Optional[str] = None,
         since: Optional[str] = None,
         until: Optional[str] = None,
         timeout_ms: int = DEFAULT_WAIT_MS,
@@ -259,6 +269,7 @@ class Requests:
                 "errorCode": error_code,
                 "taskId": task_id,
                 "contains": contains,
+                "requestId": request_id,
                 "since": since,
                 "until": until,
                 "count": count,

@@ -224,6 +224,21 @@ class Fault(_Fault, total=False):
     seed: str
 
 
+class NearMiss(TypedDict):
+    """A request that came close to a fault rule, and what kept the rule from firing."""
+
+    requestId: str
+    at: str
+    path: str
+    reason: str
+
+
+class FaultDetails(Fault):
+    """A fault rule with the last ten requests that came close to it, oldest first."""
+
+    nearMisses: list[NearMiss]
+
+
 class _JournalRequest(TypedDict):
     headers: dict[str, Union[str, list[str]]]
     body: Any
@@ -247,9 +262,13 @@ class JournalResponse(_JournalResponse, total=False):
 
 
 class JournalEntry(TypedDict):
-    """A request of the client and its response. `status` is None if no response was sent, or not yet."""
+    """A request of the client and its response.
+
+    `status` is None if no response was sent, or not yet. `requestId` is the header `x-request-id` of the response.
+    """
 
     id: str
+    requestId: str
     at: str
     method: str
     path: str

@@ -85,9 +85,11 @@ export async function startRecordingProxy(options: RecordingProxyOptions) {
     },
     authority: async () => authority,
     clock,
-    refusalResponse: rawErrorResponse('PROXY_REFUSED'),
-    failureResponse: rawErrorResponse('AUTHORITY_FAILED'),
-    onRefused: (target) => logger.warn({ method: 'CONNECT', path: target, status: 403 }, 'refused'),
+    refuse({ url }) {
+      logger.warn({ method: 'CONNECT', path: url, status: 403 }, 'refused');
+      return rawErrorResponse('PROXY_REFUSED');
+    },
+    createFailure: () => rawErrorResponse('AUTHORITY_FAILED'),
     onError: (error) => logger.error({ err: error }, 'TLS setup of a connection failed'),
   });
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Fault, Rule } from '../../core/faults/fault-rules.ts';
+import type { NearMiss } from '../../core/faults/near-misses.ts';
 import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
@@ -8,13 +9,15 @@ import { createFamilySchema, createFaultRuleSchema } from '../fault-rule-schema.
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
-import { createFaultSchema, createListSchema } from '../response-schemas.ts';
-import { AccountParams } from '../schemas.ts';
+import { createFaultDetailsSchema, createFaultSchema, createListSchema } from '../response-schemas.ts';
+import { AccountParams, toTimestamp } from '../schemas.ts';
 
 /** Operations on fault rules: those of one account and the global ones. */
 export function faultOperations({ core, settings }: HttpContext, families: readonly Family[]): Operation[] {
   const NewRule = createFaultRuleSchema(families);
-  const FaultSchema = createFaultSchema(createFamilySchema(families));
+  const FamilySchema = createFamilySchema(families);
+  const FaultSchema = createFaultSchema(FamilySchema);
+  const FaultDetailsSchema = createFaultDetailsSchema(FamilySchema);
 
   /** `ownerFor` finds the account that owns the rules; null for global rules. */
   const operationsFor = (
@@ -63,6 +66,25 @@ export function faultOperations({ core, settings }: HttpContext, families: reado
     }),
 
     defineOperation({
+      method: 'GET',
+      path: `${path}/:id`,
+      name: `getFault${suffix}`,
+      tag: 'faults',
+      summary: `Get a fault rule ${scope}`,
+      description: 'With the last ten requests that came close to it, and what kept it from firing.',
+      params: withId(params),
+      responses: { 200: FaultDetailsSchema },
+      codes: ['FAULT_NOT_FOUND'],
+      async handler({ params }) {
+        const id = String(params.id);
+        const fault = core.faults.find(ownerFor(params), Number(id));
+        if (!fault) throw new AdminError('FAULT_NOT_FOUND', id);
+        const nearMisses = core.faults.listNearMisses(fault.id).map((nearMiss) => toNearMissJson(nearMiss, fault));
+        return { ...toFaultJson(fault), nearMisses };
+      },
+    }),
+
+    defineOperation({
       method: 'DELETE',
       path,
       name: `clearFaults${suffix}`,
@@ -84,7 +106,7 @@ export function faultOperations({ core, settings }: HttpContext, families: reado
       tag: 'faults',
       summary: `Remove a fault rule ${scope}`,
       description: 'The rule no longer fires.',
-      params: params.extend({ id: z.string().meta({ description: 'The id of the rule.' }) }),
+      params: withId(params),
       responses: { 204: null },
       codes: ['FAULT_NOT_FOUND'],
       async handler({ params }, reply) {
@@ -102,6 +124,34 @@ export function faultOperations({ core, settings }: HttpContext, families: reado
   ];
 }
 
+const withId = (params: z.ZodObject) => params.extend({ id: z.string().meta({ description: 'The id of the rule.' }) });
+
 export function toFaultJson({ id, match, at, effect, times, after, probability, seed, fired }: Fault) {
   return { id: String(id), match, at, effect, times, after, probability, seed, fired };
+}
+
+function toNearMissJson(nearMiss: NearMiss, fault: Fault) {
+  const { requestId, atMs, path } = nearMiss;
+  return { requestId, at: toTimestamp(atMs), path, reason: describeObstacle(nearMiss, fault) };
+}
+
+function describeObstacle({ obstacle, family, path, number }: NearMiss, { match, at, ...rule }: Fault): string {
+  switch (obstacle) {
+    case 'family':
+      return `match.family: the family is ${family}, not ${match.family}`;
+    case 'endpoint':
+      return `match.endpoint: the path is ${path}, not ${match.endpoint}`;
+    case 'contains': {
+      const text = at === 'task' || at === 'media' ? 'input of the task' : 'body';
+      return `match.contains: the ${text} does not contain ${JSON.stringify(match.contains)}`;
+    }
+    case 'times':
+      return `times: the rule had already fired ${rule.times === 1 ? 'once' : `${rule.times} times`}`;
+    case 'after':
+      return `after: this was matching request ${number}, and the rule lets ${rule.after} pass`;
+    case 'probability':
+      return `probability: the random number was not below ${rule.probability}`;
+    case 'earlier rule':
+      return `rule ${number} fired first`;
+  }
 }

@@ -39,6 +39,9 @@ const FILTER_FIELDS = {
   contains: boundedText(1000)
     .optional()
     .meta({ description: 'A text in the body of the request or of the response, as it was sent.' }),
+  requestId: boundedText(128)
+    .optional()
+    .meta({ description: 'The id of the request: the header x-request-id of its response.' }),
   since: timestampMs.optional().meta({ description: "The earliest time of the request, on the account's clock." }),
   until: timestampMs.optional().meta({ description: "The latest time of the request, on the account's clock." }),
 };
@@ -184,6 +187,7 @@ function matches(entry: Entry, filter: Filter): boolean {
   return (
     entry.path === (filter.path ?? entry.path) &&
     entry.method === (filter.method ?? entry.method) &&
+    entry.requestId === (filter.requestId ?? entry.requestId) &&
     entry.status === (filter.status ?? entry.status) &&
     entry.errorCode === (filter.errorCode ?? entry.errorCode) &&
     entry.atMs >= since &&
@@ -223,14 +227,15 @@ const CREDENTIAL_HEADERS = /^(proxy-)?authorization$|cookie|token|secret|api-?ke
 
 /** An entry with the API key redacted everywhere, including where the client repeated it. */
 export function toJournalEntryJson(entry: Entry, redact: Redact) {
-  const { seq, atMs, method, path, status, errorCode, durationMs, faults, warnings, unknownFields } = entry;
+  const { seq, requestId, atMs, method, path, status, errorCode, durationMs, faults, warnings, unknownFields } = entry;
   const { body, isBodyTruncated, responseBody, isResponseBodyTruncated, contentType } = entry;
   const headers = (Object.entries(entry.headers) as [string, string | string[]][]).filter(
     ([name]) => !CREDENTIAL_HEADERS.test(name),
   );
   const isJsonResponse = responseBody === '' || contentType?.startsWith('application/json') === true;
   return {
-    ...{ id: String(seq), at: toTimestamp(atMs), method, path: redact(path), status, errorCode, durationMs },
+    ...{ id: String(seq), requestId: redact(requestId), at: toTimestamp(atMs), method, path: redact(path) },
+    ...{ status, errorCode, durationMs },
     request: {
       headers: redactDeep(Object.fromEntries(headers), redact),
       body: toBodyJson(entry, body, isBodyTruncated, true, redact),

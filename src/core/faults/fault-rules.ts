@@ -3,6 +3,7 @@ import { seededRandom } from '../random.ts';
 import type { Db } from '../storage/database.ts';
 import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
+import { NearMisses, type Obstacle } from './near-misses.ts';
 import { TextMatcher } from './text-matcher.ts';
 
 /** Points of a request or task at which a rule can fire; see docs/faults.md. */
@@ -58,6 +59,8 @@ export interface FaultContext {
   endpoint: string;
   /** Returns the client's text fields; called at most once, when a rule has `match.contains`. */
   text: () => string;
+  /** Identifies the request among the near misses of a rule; called only if there are any. */
+  identify: () => { requestId: string; atMs: number };
 }
 
 /** Approximate size of a stored rule. */
@@ -134,19 +137,20 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
 
   const emitChange = (accountId: number | null) => events.emit({ type: 'account', accountId, change: 'faults' });
 
-  /** Counts the match and decides whether the rule fires. */
-  function shouldFire(fault: Fault, accountSeed: string): boolean {
-    if (fault.times !== undefined && fault.fired >= fault.times) return false;
+  const nearMisses = new NearMisses();
+
+  /** Counts the match. Returns what keeps the rule from firing; null if it fires. */
+  function countMatch(fault: Fault, accountSeed: string): Obstacle | null {
     const matched = fault.matched + 1;
-    const isSkipped =
-      matched <= (fault.after ?? 0) ||
-      (fault.probability !== undefined &&
-        seededRandom('fault', fault.seed ?? accountSeed, matched).next() >= fault.probability);
-    const fired = fault.fired + (isSkipped ? 0 : 1);
+    const isUnlucky = () =>
+      fault.probability !== undefined &&
+      seededRandom('fault', fault.seed ?? accountSeed, matched).next() >= fault.probability;
+    const obstacle = matched <= (fault.after ?? 0) ? 'after' : isUnlucky() ? 'probability' : null;
+    const fired = fault.fired + (obstacle === null ? 1 : 0);
     // Database first: a rule whose counts cannot be written has not fired.
     updateCounts.run({ id: fault.id, matched, fired });
     Object.assign(fault, { matched, fired });
-    return !isSkipped;
+    return obstacle;
   }
 
   /** Adds a rule with its counts to an account that is being created; emits no event of its own. */
@@ -159,7 +163,10 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
   return {
     /** Whether no rule exists, neither of an account nor global. */
     isEmpty: hasNoRules,
-    /** Returns the first rule that fires: the account's rules before global ones, each in the order they were set. */
+    /**
+     * Returns the first rule that fires: the account's rules before global ones, each in the order they were set. Records
+     * the request for the rules that it came close to.
+     */
     fire(stage: Stage, context: FaultContext, accountSeed: string): Fault | undefined {
       if (hasNoRules()) return undefined;
       const own = listRules(context.accountId);
@@ -169,13 +176,30 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
         textContains ??= searchText(context.text(), own, global);
         return textContains(pattern);
       };
+      let fired: Fault | undefined;
+      let identity: ReturnType<FaultContext['identify']> | undefined;
+      const recordNearMiss = (fault: Fault, obstacle: Obstacle) => {
+        identity ??= context.identify();
+        const { family, endpoint: path } = context;
+        const number = (obstacle === 'earlier rule' ? fired?.id : fault.matched) ?? 0;
+        nearMisses.add(fault.id, { ...identity, family, path, obstacle, number });
+      };
       for (const rules of [own, global]) {
         for (const fault of rules) {
-          if (fault.at === stage && matches(fault, context, containsText) && shouldFire(fault, accountSeed))
-            return fault;
+          if (fault.at !== stage) continue;
+          const unmet = findUnmet(fault, context, containsText);
+          if (unmet !== null) {
+            // Once a rule has matched, its `match` is right, and other requests are of no interest.
+            if (unmet !== 'several' && fault.matched === 0 && !fired) recordNearMiss(fault, unmet);
+            continue;
+          }
+          const isUsedUp = fault.times !== undefined && fault.fired >= fault.times;
+          const obstacle = isUsedUp ? 'times' : fired ? 'earlier rule' : countMatch(fault, accountSeed);
+          if (obstacle === null) fired = fault;
+          else recordNearMiss(fault, obstacle);
         }
       }
-      return undefined;
+      return fired;
     },
 
     /** Adds a rule to an account, or a global rule with null. @throws OUT_OF_MEMORY when it exceeds the budget */
@@ -198,6 +222,11 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
     addCounted,
     /** Lists an account's rules, or the global ones with null, in the order they were set. */
     list: listRules,
+    /** Finds a rule of an account, or a global one with null. */
+    find: (accountId: number | null, id: number): Fault | undefined =>
+      listRules(accountId).find((fault) => fault.id === id),
+    /** Lists the latest requests that came close to a rule since the start, oldest first. */
+    listNearMisses: (id: number) => nearMisses.list(id),
     /** Removes a rule; returns false when the account has no such rule. */
     remove(accountId: number | null, id: number): boolean {
       const previous = listRules(accountId);
@@ -230,10 +259,21 @@ const toFault = ({ rule, ...row }: FaultRow): Fault => ({ ...JSON.parse(rule), .
 
 type TextPredicate = (pattern: string) => boolean;
 
-function matches({ match }: Fault, { family, endpoint }: FaultContext, containsText: TextPredicate): boolean {
-  return (
-    (match.family === undefined || match.family === family) &&
-    (match.endpoint === undefined || match.endpoint === endpoint) &&
-    (match.contains === undefined || containsText(match.contains))
-  );
+/**
+ * Returns the condition of `match` that a request does not meet, or null if it meets all. The text is searched last,
+ * because that is expensive.
+ */
+function findUnmet(
+  { match, matched }: Fault,
+  { family, endpoint }: FaultContext,
+  containsText: TextPredicate,
+): Obstacle | 'several' | null {
+  const isFamily = match.family === undefined || match.family === family;
+  const isEndpoint = match.endpoint === undefined || match.endpoint === endpoint;
+  const containsPattern = () => match.contains === undefined || containsText(match.contains);
+  if (isFamily && isEndpoint) return containsPattern() ? null : 'contains';
+  // Which one it is only matters before the first match.
+  if (isFamily === isEndpoint || matched > 0) return 'several';
+  if (!containsPattern()) return 'several';
+  return isFamily ? 'endpoint' : 'family';
 }

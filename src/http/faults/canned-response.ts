@@ -27,7 +27,9 @@ export function applyCannedResponse(
   const bodyText = text ?? (body === undefined ? '' : JSON.stringify(body));
   // Headers set so far, such as those of the rate limit, are not part of a canned response. With --cors on, web pages
   // must be able to read it.
-  for (const name of Object.keys(reply.getHeaders())) if (!name.startsWith('access-control-')) reply.removeHeader(name);
+  for (const name of Object.keys(reply.getHeaders())) {
+    if (name !== 'x-request-id' && !name.startsWith('access-control-')) reply.removeHeader(name);
+  }
   const defaultType = body === undefined ? 'text/plain; charset=utf-8' : 'application/json; charset=utf-8';
   reply.code(status).headers(headers);
   if (contentType !== undefined || bodyText !== '') reply.header('content-type', contentType ?? defaultType);

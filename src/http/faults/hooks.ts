@@ -2,10 +2,12 @@ import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Effect, Fault, FaultContext, Stage } from '../../core/faults/fault-rules.ts';
 import { DEFAULT_FAILURE_CODE, type PlanOverrides, type TaskOutcome } from '../../core/tasks/plan.ts';
+import { accountTimeMs } from '../../core/time/clock.ts';
 import type { HttpContext } from '../context.ts';
 import { getTaskIds } from '../journal/entry.ts';
 import { getAccount, getPendingFaults } from '../pipeline/request-state.ts';
 import { onFinished } from '../pipeline/response-lifecycle.ts';
+import { createRedactor } from '../redaction.ts';
 import { applyCannedResponse, type CannedResponse } from './canned-response.ts';
 import {
   collectDirectives,
@@ -217,6 +219,10 @@ export function fireRule(
     family: family ?? request.routeOptions.config.family ?? '',
     endpoint: endpoint ?? request.routeOptions.url ?? '',
     text: text ?? (() => JSON.stringify(request.body ?? null)),
+    identify: () => ({
+      requestId: createRedactor([account.key])(request.id),
+      atMs: accountTimeMs(account, core.clock.nowMs()),
+    }),
   };
   const fault = core.faults.fire(stage, faultContext, account.seed);
   if (fault) recordFault(context, request, String(fault.id));

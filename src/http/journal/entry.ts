@@ -11,8 +11,8 @@ const MAX_BODY_LENGTH = 16 * 1024;
 /** Maximum length of a name that is shown. */
 const MAX_NAME_LENGTH = 200;
 
-/** Size of an entry and its places in the lists of its log, with one task, without its texts and lists. */
-const ENTRY_BYTES = 900;
+/** Size of an entry and its places in the lists of its log, with one task and a generated id, without its texts and lists. */
+const ENTRY_BYTES = 960;
 /** Size of a header without its name and value: its places in the list, and in the object with its name in lower case. */
 const HEADER_BYTES = 120;
 /** Size of a task's id, with its status and its place in a list. */
@@ -58,6 +58,7 @@ export class Entry implements LogEntry {
   readonly wallMs: number;
   readonly method: string;
   readonly path: string;
+  readonly requestId: string;
   /** Null: no response has been sent, or not yet. */
   status: number | null = null;
   errorCode: string | null = null;
@@ -119,6 +120,7 @@ export class Entry implements LogEntry {
     this.method = request.method;
     const path = getPathname(request);
     this.path = previous?.path === path ? previous.path : path;
+    this.requestId = previous?.requestId === request.id ? previous.requestId : request.id;
     const { rawHeaders } = request.raw;
     const hasSameHeaders = previous !== null && areEqual(previous.rawHeaders, rawHeaders);
     this.headers = hasSameHeaders ? previous.headers : request.headers;

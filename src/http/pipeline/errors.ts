@@ -6,6 +6,7 @@ import { dropResponse } from '../faults/effects.ts';
 import { renderInjectedError } from '../faults/injected-error.ts';
 import { InjectedError, InjectedResponse, LostResponse } from '../faults/pending-faults.ts';
 import { type CommonCode, type ErrorTable, renderError } from './error-table.ts';
+import { toLoggedRequestId } from './request-log.ts';
 import { InvalidBody } from './validation.ts';
 
 /** Codes of the common error table for errors that Fastify throws. */
@@ -42,7 +43,9 @@ export function sendError(
         : error instanceof EmulatorError
           ? renderError(error.code, errors, error.facts)
           : renderError(findCommonCode(error), errors);
-  if (rendered.status >= 500 && !isExpected(error)) request.log.error({ err: error }, 'request failed');
+  if (rendered.status >= 500 && !isExpected(error)) {
+    request.log.error({ err: error, requestId: toLoggedRequestId(request) }, 'request failed');
+  }
   request.state.errorCode = rendered.errorCode;
   request.state.logReason = error.message;
   // Fastify closes the connection after each error of a body parser, although the whole body may have arrived.

@@ -43,7 +43,7 @@ export class RequestLog extends LogController {
   override requestCompleted(_error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     // Health checks arrive every few seconds and would flood the log.
     const level = request.url === '/ready' || request.url === '/health' ? 'debug' : 'info';
-    const { path, reason } = this.#redact(request);
+    const { path, reason, requestId } = this.#redact(request);
     this.#logger[level](
       {
         method: request.method,
@@ -53,18 +53,21 @@ export class RequestLog extends LogController {
         errorCode: request.state.errorCode,
         ...(reason !== null && { reason }),
         durationMs: Math.round(reply.elapsedTime * 10) / 10,
+        requestId,
       },
       'request',
     );
   }
 
-  /** Returns the path and the reason for an error, with all keys masked that the request contains. */
-  #redact(request: FastifyRequest): { path: string; reason: string | null } {
+  /** Returns the path, the reason for an error and the id, with all keys masked that the request contains. */
+  #redact(request: FastifyRequest): { path: string; reason: string | null; requestId: string } {
     const { logReason } = request.state;
     const pathname = getPathname(request);
     // The path of a route without parameters contains nothing that the client chose.
     const isFixedPath = request.routeOptions?.url === pathname;
-    if (isFixedPath && logReason === null) return { path: pathname, reason: null };
+    const isFromClient = request.id === request.headers['x-request-id'];
+    if (isFixedPath && logReason === null && !isFromClient)
+      return { path: pathname, reason: null, requestId: request.id };
     const path = maskKeyInPath(pathname);
     const segments = isFixedPath ? [] : path.split('/', MAX_SEGMENTS).map(decodeSegment).filter(isSecret);
     const keys = [...findKeys(request).filter(isSecret), ...segments.filter((segment) => this.#isKey(segment))];
@@ -72,9 +75,16 @@ export class RequestLog extends LogController {
     // Keys are redacted before the reason is cut: a part of a key would not be recognized.
     const maxLength = MAX_REASON_LENGTH + Math.max(0, ...keys.map(getMaxEncodedLength));
     const reason = logReason && redact(logReason.slice(0, maxLength)).slice(0, MAX_REASON_LENGTH);
-    return { path: redact(path), reason };
+    return { path: redact(path), reason, requestId: redact(request.id) };
   }
 }
+
+/** Returns the id of a request for a log line, with the keys masked that the request contains. */
+export const toLoggedRequestId = (request: FastifyRequest): string => maskKeys(request.id, findKeys(request));
+
+/** Masks keys in a text. */
+export const maskKeys = (text: string, keys: readonly string[]): string =>
+  createRedactor(keys.filter(isSecret), maskKey)(text);
 
 /** Returns the API keys that a request contains in the places for them. */
 function findKeys({ state, headers, params, body }: FastifyRequest): string[] {

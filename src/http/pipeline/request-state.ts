@@ -47,7 +47,7 @@ declare module 'fastify' {
   }
 }
 
-export const createRequestState = (reply: FastifyReply): RequestState => ({
+const createRequestState = (reply: FastifyReply): RequestState => ({
   reply,
   account: null,
   journalEntry: null,
@@ -59,11 +59,17 @@ export const createRequestState = (reply: FastifyReply): RequestState => ({
   logReason: null,
 });
 
-/** Gives every request of `app` and of its child contexts a fresh state. Register it before any other hook. */
+/** Begins a request: gives it a fresh state, and its response the id of the request. */
+export function beginRequest(request: FastifyRequest, reply: FastifyReply): void {
+  request.state = createRequestState(reply);
+  reply.header('x-request-id', request.id);
+}
+
+/** Begins every request of `app` and of its child contexts. Register it before any other hook. */
 export function registerRequestState(app: App): void {
   app.decorateRequest('state');
   app.addHook('onRequest', (request, reply, done) => {
-    request.state = createRequestState(reply);
+    beginRequest(request, reply);
     done();
   });
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AccountExport } from '../../../src/core/accounts/account-export.ts';
-import { buildOrder, buildProfile, createTestCore, type TestCore } from '../../support/core.ts';
+import { buildFaultContext, buildOrder, buildProfile, createTestCore, type TestCore } from '../../support/core.ts';
 
 const FROZEN = buildProfile({ credits: 100_000, clock: { mode: 'frozen' } });
 
@@ -42,7 +42,7 @@ describe('export of an account', () => {
       core.timeline.advance(id, 20_000);
       core.tasks.submit(id, [buildOrder()]);
       core.ledger.grant(id, 5, 'present', 0);
-      core.faults.fire('task', { accountId: id, family: 'sora-2', endpoint: '/', text: () => '' }, 'seed');
+      core.faults.fire('task', buildFaultContext(id), 'seed');
       core.faults.clear(id);
       core.rateLimiter.hit(id, 0);
       if (changes === 2) core.timeline.setClock(id, 'real');

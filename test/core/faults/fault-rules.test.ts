@@ -1,7 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { buildProfile, createTestCore } from '../../support/core.ts';
-
-const ROUTE = { family: 'sora-2', endpoint: '/api/sora-2/generate' };
+import { buildFaultContext, buildProfile, createTestCore } from '../../support/core.ts';
 
 describe('fault rules with texts', () => {
   function createRules(patterns: string[]) {
@@ -9,7 +7,7 @@ describe('fault rules with texts', () => {
     const { id: accountId } = core.accounts.create('k', 'seed', buildProfile());
     for (const contains of patterns)
       core.faults.add(accountId, { match: { contains }, at: 'request', effect: { fail: true } });
-    const fire = (text: () => string) => core.faults.fire('request', { ...ROUTE, accountId, text }, 'seed');
+    const fire = (text: () => string) => core.faults.fire('request', buildFaultContext(accountId, { text }), 'seed');
     return { core, accountId, fire };
   }
 

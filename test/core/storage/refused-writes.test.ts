@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { buildOrder, buildProfile, createTestCore, type TestCore } from '../../support/core.ts';
+import { buildFaultContext, buildOrder, buildProfile, createTestCore, type TestCore } from '../../support/core.ts';
 import { createTestEmulator } from '../../support/emulator.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
@@ -28,7 +28,7 @@ describe('failed commits', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile());
     core.faults.add(id, { match: {}, at: 'charge', effect: { fail: true }, times: 1 });
-    const context = { accountId: id, family: 'sora-2', endpoint: '/', text: () => '' };
+    const context = buildFaultContext(id);
     const allowCommits = failCommits(core, 'UPDATE ON faults');
     expect(() => core.faults.fire('charge', context, 's')).toThrow(/FOREIGN KEY/);
     expect(core.faults.list(id)).toMatchObject([{ matched: 0, fired: 0 }]);

@@ -42,29 +42,38 @@ describe('canned responses', () => {
     ['request', ['grant']],
     ['charge', ['grant']],
     ['accepted', ['grant', 'hold']],
-  ] as const)('are sent byte for byte by a rule at %s, without headers of the emulator', async (at, entries) => {
-    const { ask, kinds } = await listening(at, TEAPOT);
-    const answer = await ask(GENERATE, VALID);
-    expect(answer.line).toBe("HTTP/1.1 418 I'm a Teapot");
-    expect(answer.text).toBe(TEAPOT.text);
-    expect(answer.headers.filter((header) => !/^(Date|Connection):/i.test(header)).sort()).toEqual(
-      [
-        `content-length: ${Buffer.byteLength(TEAPOT.text)}`,
-        'content-type: application/problem+json',
-        'retry-after: 7',
-        'x-odd: a\tb; c="d"',
-      ].sort(),
-    );
-    expect(kinds()).toEqual(entries);
-    // The rule has `times: 1`.
-    expect((await ask(GENERATE, VALID)).line).toBe('HTTP/1.1 200 OK');
-  });
+  ] as const)(
+    'are sent byte for byte by a rule at %s, without headers of the emulator except x-request-id',
+    async (at, entries) => {
+      const { ask, kinds } = await listening(at, TEAPOT);
+      const answer = await ask(GENERATE, VALID);
+      expect(answer.line).toBe("HTTP/1.1 418 I'm a Teapot");
+      expect(answer.text).toBe(TEAPOT.text);
+      expect(answer.headers.filter((header) => !/^(Date|Connection|x-request-id):/i.test(header)).sort()).toEqual(
+        [
+          `content-length: ${Buffer.byteLength(TEAPOT.text)}`,
+          'content-type: application/problem+json',
+          'retry-after: 7',
+          'x-odd: a\tb; c="d"',
+        ].sort(),
+      );
+      expect(kinds()).toEqual(entries);
+      // The rule has `times: 1`.
+      expect((await ask(GENERATE, VALID)).line).toBe('HTTP/1.1 200 OK');
+    },
+  );
 
   it('are not replaced by a rule at accepted when their status is 200', async () => {
     const { ask, core, kinds, id } = await listening('request', { status: 200, body: { success: true } });
     core.faults.add(id, { match: {}, at: 'accepted', effect: { errorCode: 'INTERNAL_ERROR' } });
     expect((await ask(GENERATE, VALID)).text).toBe('{"success":true}');
     expect(kinds()).toEqual(['grant']);
+  });
+
+  it('can have an x-request-id of their own', async () => {
+    const { ask } = await listening('request', { status: 418, text: '', headers: { 'X-Request-Id': 'tea' } });
+    const { headers } = await ask(GENERATE, VALID);
+    expect(headers.filter((header) => /^x-request-id/i.test(header))).toEqual(['x-request-id: tea']);
   });
 
   it('replace errors, polls and streamed texts', async () => {

@@ -478,7 +478,7 @@ describe('directives', () => {
       const refused = await send('POST', GENERATE, { key: 'k', body: VALID, headers: isInjected ? headers : {} });
       await send('POST', CHECK, { key: 'k', body: { taskId: 'x' } });
       const { findings } = (await get('/__admin/accounts/k/verdict')).body;
-      const { 'x-ratelimit-limit': _limit, date: _date, ...rest } = refused.headers;
+      const { 'x-ratelimit-limit': _limit, 'x-request-id': _id, date: _date, ...rest } = refused.headers;
       return { ...refused, headers: rest, findings };
     };
     const real = await limitHeaders(1, false);

@@ -83,7 +83,10 @@ async function startFaulty() {
     }
     const response = Buffer.concat(chunks).toString('latin1');
     // Ids depend on the key.
-    return { response: response.replace(/^date: .*\r\n/im, '').replaceAll(/task_\w+/g, 'task_id'), end: 'closed' };
+    return {
+      response: response.replace(/^(?:date|x-request-id): .*\r\n/gim, '').replaceAll(/task_\w+/g, 'task_id'),
+      end: 'closed',
+    };
   }
   return send;
 }

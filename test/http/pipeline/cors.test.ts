@@ -40,7 +40,11 @@ describe('web pages of other origins', () => {
     ] as const) {
       expect(await send('POST', path, { key, body: VALID, headers: FROM_PAGE })).toMatchObject({
         status,
-        headers: { 'access-control-allow-origin': '*', 'access-control-expose-headers': '*' },
+        headers: {
+          'access-control-allow-origin': '*',
+          'access-control-expose-headers': '*',
+          'x-request-id': expect.any(String),
+        },
       });
     }
   });
