@@ -6,7 +6,7 @@ import { createSeedStates } from '../control-plane/state/seed-states.ts';
 import { type Core, openCore } from '../core/core.ts';
 import { EmulatorError, SetupError } from '../core/errors.ts';
 import { countFreeDescriptors, lazy } from '../core/file-descriptors.ts';
-import { type Clock, createMonotonicClock } from '../core/time/clock.ts';
+import { type Clock, createMonotonicClock, stopClock } from '../core/time/clock.ts';
 import { FAMILIES } from '../families/index.ts';
 import type { HttpSettings } from '../http/context.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from '../paths.ts';
@@ -18,6 +18,7 @@ import { fitToDescriptors, limitConnections } from './connection-limit.ts';
 import { LISTEN_BACKLOG, LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dual-stack-listener.ts';
 import { lingerAndClose } from './lingering-close.ts';
 import { ignoreUpgrades, rawErrorResponse } from './node-http.ts';
+import { type FilesToOpen, openFiles } from './opened-files.ts';
 import { afterDetachedResponses } from './pipelining.ts';
 import { readSeedFile, type Seed } from './seed-file.ts';
 import { createSocketGuard } from './socket-guard.ts';
@@ -35,18 +36,23 @@ const CLOCK_SKEW_WARNING_MS = 1000;
 
 export type RunningEmulator = Awaited<ReturnType<typeof openEmulator>>;
 
+export interface EmulatorOptions extends Config, Pick<HttpSettings, 'remoteToken'> {
+  /** Documents of exports, whose accounts precede those of the seed file. */
+  states?: readonly unknown[];
+  /** When given, the emulator is read-only and has the accounts of these files alone. */
+  filesToOpen?: FilesToOpen;
+}
+
 /** Assembles core, seed file and HTTP side, without listening. @throws SetupError when a setting or file is invalid */
-export async function openEmulator(
-  config: Config & Pick<HttpSettings, 'remoteToken'> & { states?: readonly unknown[] },
-  logger: Logger,
-  clock: Clock = createMonotonicClock(),
-) {
+export async function openEmulator(config: EmulatorOptions, logger: Logger, clock: Clock = createMonotonicClock()) {
   const seed = readSeedFile(config.seedFile, config, config.states);
-  const core = openCore({ ...config, migrationsDir: MIGRATIONS_DIR, clock });
+  const { filesToOpen } = config;
+  const core = openCore({ ...config, migrationsDir: MIGRATIONS_DIR, clock: filesToOpen ? stopClock(clock) : clock });
   if (core.behindMs >= CLOCK_SKEW_WARNING_MS) {
     const { behindMs } = core;
     logger.warn({ behindMs }, 'the system clock is behind the stored data; time continues from the last recorded time');
   }
+  const opened = filesToOpen && openFiles(core, filesToOpen);
   // After a failure the user can fix the file without restarting.
   const authority = lazy(() => openAuthority(config.dataDir));
   const guard = createSocketGuard((error) => logger.error({ err: error }, 'a listener of a connection failed'));
@@ -60,13 +66,16 @@ export async function openEmulator(
       seedStates: seed.states,
       fixturesDir: FIXTURES_DIR,
       version: packageVersion(),
+      opened,
     },
     logger,
     authority,
     guard,
   );
-  createStates(core, seed, config);
-  core.accounts.createMissing(seed.accounts);
+  if (!opened) {
+    createStates(core, seed, config);
+    core.accounts.createMissing(seed.accounts);
+  }
 
   const { connectionLimit } = config;
   const { max, maxPendingRefusals } = fitToDescriptors(connectionLimit, countFreeDescriptors());
@@ -140,7 +149,7 @@ export async function openEmulator(
     core,
     app,
     authority,
-    firstKey: seed.firstKey,
+    firstKey: opened ? undefined : seed.firstKey,
     /** Applies due transitions, then listens. Returns the URL. @throws SetupError when the address is not available */
     async listen(): Promise<string> {
       core.worker.start((error) => logger.error({ err: error }, 'the worker could not apply due transitions'));

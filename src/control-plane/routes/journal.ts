@@ -2,11 +2,12 @@ import * as z from 'zod';
 import { boundedText, strict, timestampMs } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { describeOmitted } from '../../http/journal/bounded-names.ts';
-import { type Entry, getTaskIds, toResponseHeaders } from '../../http/journal/entry.ts';
+import { type Entry, getTaskIds, type ListedEntry, toResponseHeaders } from '../../http/journal/entry.ts';
+import { OpenedEntry } from '../../http/journal/opened-entry.ts';
 import { parseJsonText } from '../../http/pipeline/body.ts';
 import { createRedactor, type Redact, redactDeep } from '../../http/redaction.ts';
 import { AdminError } from '../error-codes.ts';
-import { requireAccount } from '../lookup.ts';
+import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
 import { CountResponse, Journal, JournalEntrySchema } from '../response-schemas.ts';
@@ -59,7 +60,7 @@ const WaitQuery = strict({
 export function journalOperations(context: HttpContext): Operation[] {
   const { core, journal } = context;
   const findEntries = (accountId: number, filter: Filter) =>
-    journal.listEntries(accountId).filter((entry) => matches(entry, filter));
+    listRequests(context, accountId).filter((entry) => matches(entry, filter));
 
   return [
     defineOperation({
@@ -76,7 +77,7 @@ export function journalOperations(context: HttpContext): Operation[] {
         const { id, key } = requireAccount(core, params);
         const entries = findEntries(id, query).filter(({ seq }) => seq > query.after);
         const redact = createRedactor([key]);
-        const toJson = (entry: Entry) => toJournalEntryJson(entry, redact);
+        const toJson = (entry: ListedEntry) => toJournalEntryJson(entry, redact);
         const { items, next } = await paginate(entries, query.limit, ({ seq }) => String(seq), toJson, core);
         return { requests: items, next };
       },
@@ -111,7 +112,7 @@ export function journalOperations(context: HttpContext): Operation[] {
       async handler(request, reply) {
         const { count, timeoutMs, ...filter } = request.query;
         const { id: accountId, key } = requireAccount(core, request.params);
-        const findNth = createNthMatchFinder(() => journal.listEntries(accountId), filter, count);
+        const findNth = createNthMatchFinder(() => listRequests(context, accountId), filter, count);
         await waitUntil(context, request, reply, {
           ...{ accountId, timeoutMs, missed: `The journal did not get ${count} such requests with responses` },
           isReached: () => findNth() !== undefined,
@@ -132,7 +133,7 @@ export function journalOperations(context: HttpContext): Operation[] {
       codes: ['REQUEST_NOT_FOUND'],
       async handler({ params }) {
         const { id, key } = requireAccount(core, params);
-        const entry = journal.listEntries(id).find(({ seq }) => String(seq) === params.id);
+        const entry = listRequests(context, id).find(({ seq }) => String(seq) === params.id);
         if (!entry) throw new AdminError('REQUEST_NOT_FOUND', params.id);
         return toJournalEntryJson(entry, createRedactor([key]));
       },
@@ -157,7 +158,7 @@ export function journalOperations(context: HttpContext): Operation[] {
   ];
 }
 
-function matches(entry: Entry, filter: Filter): boolean {
+function matches(entry: ListedEntry, filter: Filter): boolean {
   const { taskId, contains, since = -Infinity, until = Infinity } = filter;
   return (
     entry.path === (filter.path ?? entry.path) &&
@@ -175,12 +176,12 @@ function matches(entry: Entry, filter: Filter): boolean {
  * Returns a function that finds the request with which `count` requests match and have been answered; undefined while
  * there are fewer. It is called after each event, so it decides only once about each request.
  */
-function createNthMatchFinder(listEntries: () => readonly Entry[], filter: Filter, count: number) {
+function createNthMatchFinder(listEntries: () => readonly ListedEntry[], filter: Filter, count: number) {
   let missing = count;
-  let last: Entry | undefined;
+  let last: ListedEntry | undefined;
   let lastSeq = 0;
-  let pending: Entry[] = [];
-  return (): Entry | undefined => {
+  let pending: ListedEntry[] = [];
+  return (): ListedEntry | undefined => {
     const added = listEntries().filter(({ seq }) => seq > lastSeq);
     lastSeq = added.at(-1)?.seq ?? lastSeq;
     const undecided = [...pending, ...added];
@@ -200,7 +201,8 @@ function createNthMatchFinder(listEntries: () => readonly Entry[], filter: Filte
 const CREDENTIAL_HEADERS = /^(proxy-)?authorization$|cookie|token|secret|api-?key|password/i;
 
 /** An entry with the API key redacted everywhere, including where the client repeated it. */
-export function toJournalEntryJson(entry: Entry, redact: Redact) {
+export function toJournalEntryJson(entry: ListedEntry, redact: Redact) {
+  if (entry instanceof OpenedEntry) return entry.json;
   const { seq, atMs, method, path, status, errorCode, durationMs, faults, warnings, unknownFields } = entry;
   const { body, isBodyTruncated, responseBody, isResponseBodyTruncated, contentType } = entry;
   const headers = Object.entries(entry.headers).filter(([name]) => !CREDENTIAL_HEADERS.test(name));

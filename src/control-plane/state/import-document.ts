@@ -44,6 +44,8 @@ interface ImportTarget {
   origin: AccountOrigin;
   /** Whether the account takes the place of one with the same key. */
   replace: boolean;
+  /** Whether nothing will change the account: synchronous tasks remain as they are. */
+  readOnly?: boolean;
 }
 
 export type DocumentImport = ReturnType<ReturnType<typeof createDocumentImports>>;
@@ -112,6 +114,10 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
       /** Runs `work`, which passes about `bytes` of the document to the handler, in a transaction. */
       write: (bytes: number, work: () => void): void => withPaths(() => staged.write(2 * bytes, work)),
       discard: (): void => staged.discard(),
+      /** The key in the document; undefined before it has been read. */
+      get key(): string | undefined {
+        return account?.key;
+      },
       /** Memory held at present. */
       get heldBytes(): number {
         return staged.heldBytes;
@@ -121,7 +127,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
        * @throws DocumentError when a part is missing or contradicts another one
        * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
        */
-      commit({ key, origin, replace }: ImportTarget): Account {
+      commit({ key, origin, replace, readOnly = false }: ImportTarget): Account {
         const missing = required.find((name) => !seen.has(name));
         if (missing !== undefined) throw new DocumentError(missing, 'expected, but missing');
         const unusedHold = staged.findUnusedHold();
@@ -133,7 +139,9 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         if (latest.atMs > imported.nowMs) {
           throw new DocumentError(`ledger[${latest.index}].at`, 'expected a time up to account.clock.now');
         }
-        return withPaths(() => staged.commit({ ...imported, ...(key !== undefined && { key }) }, replace));
+        return withPaths(() =>
+          staged.commit({ ...imported, ...(key !== undefined && { key }) }, { replace, readOnly }),
+        );
       },
     };
   };
@@ -185,7 +193,7 @@ function findTaskFault(task: UnevictedTask): [field: string, expected: string] |
 }
 
 /** Parses a part of a document. @throws DocumentError */
-function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, path: string): z.output<Schema> {
+export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, path: string): z.output<Schema> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;

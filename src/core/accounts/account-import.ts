@@ -45,6 +45,11 @@ export interface ImportedAccount extends Pick<Account, 'key' | 'rateLimit' | 'sp
   window: RateWindow | undefined;
 }
 
+export interface CommitOptions {
+  replace: boolean;
+  readOnly: boolean;
+}
+
 /** An account that is being imported. It does not exist for anything else until `commit`. */
 export interface StagedAccount {
   /**
@@ -69,10 +74,10 @@ export interface StagedAccount {
   findUnusedHold(): number | undefined;
   /**
    * Creates the account. With `replace`, it takes the place of an account with the same key; work in progress for that
-   * one is cancelled after the commit.
+   * one is cancelled after the commit. Synchronous tasks fail, unless the account is `readOnly`.
    * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
    */
-  commit(account: ImportedAccount, replace: boolean): Account;
+  commit(account: ImportedAccount, options: CommitOptions): Account;
   /** Removes everything, unless it is committed. */
   discard(): void;
 }
@@ -127,10 +132,10 @@ export function createImports(
   });
   const remove = transactions.exclusive((id: number): void => accounts.remove(id));
 
-  const commit = transactions.exclusive((id: number, imported: ImportedAccount, replace: boolean): Account => {
+  const commit = transactions.exclusive((id: number, imported: ImportedAccount, options: CommitOptions): Account => {
     const { key, clockMode, nowMs, revoked, profile, window, ...columns } = imported;
     const existing = accounts.find(key);
-    if (existing && !replace) throw new CoreError('ACCOUNT_EXISTS', `there is an account ${key} already`);
+    if (existing && !options.replace) throw new CoreError('ACCOUNT_EXISTS', `there is an account ${key} already`);
     if (existing) {
       const cleanUp = resets.removeRows(existing.id);
       transactions.afterCommit((failure) => {
@@ -146,7 +151,7 @@ export function createImports(
     if (window) rateLimiter.setWindow(id, window);
     events.emit({ type: 'account', accountId: id, change: existing ? 'restored' : 'created' });
     // Synchronous tasks have no request here that could end them.
-    tasks.failInterrupted(id);
+    if (!options.readOnly) tasks.failInterrupted(id);
     tasks.scheduleWake(accounts.get(id));
     return accounts.get(id);
   });
@@ -240,11 +245,11 @@ export function createImports(
           const [hold] = unusedHolds.values();
           return hold?.seq;
         },
-        commit(account, replace) {
+        commit(account, options) {
           const flushAndCommit = transactions.exclusive(() => {
             entries.flush();
             taskRows.flush();
-            return commit(id, account, replace);
+            return commit(id, account, options);
           });
           const created = translateRejections(flushAndCommit);
           isCommitted = true;
