@@ -211,11 +211,11 @@ describe('an emulator that shows files', () => {
   });
 
   it.each([
-    ['', 'document: the document is cut short here'],
-    ['[]', 'document: not valid JSON'],
-    [JSON.stringify(buildDocument()).slice(0, 800), 'the document is cut short here'],
-    ['{"format":"\xff"}', 'format: '],
-  ])('names the file and the fault: %j', async (text, sentence) => {
+    ['an empty file', '', 'document: the document is cut short here'],
+    ['a list', '[]', 'document: not valid JSON'],
+    ['the first half', JSON.stringify(buildDocument()).slice(0, 800), 'the document is cut short here'],
+    ['text that is not JSON', 'one, two', 'document: not valid JSON'],
+  ])('names the file in a directory and the fault: %s', async (_fault, text, sentence) => {
     const dir = writeFiles({ 'good/account.json': buildDocument(), 'wrong/account.json': text });
     const read = await readSentence(() => openFiles(createTestCore(), findFiles(dir)));
     expect(read).toContain(`${join(dir, 'wrong/account.json')} cannot be opened: `);
