@@ -7,6 +7,7 @@ import { startDetached } from './cli/detach/start-detached.ts';
 import { exec } from './cli/exec/exec.ts';
 import { isReady, waitUntilReady } from './cli/healthcheck.ts';
 import { formatHelp } from './cli/help.ts';
+import { runOpen } from './cli/open.ts';
 import { start } from './cli/start.ts';
 import { toPrintableLine } from './core/control-chars.ts';
 import { SetupError } from './core/errors.ts';
@@ -38,7 +39,7 @@ async function run(command: Command): Promise<void> {
     args = [],
   } = command;
   // A reader that closes the pipe early, such as head, is not an error.
-  if (detach || (name !== 'start' && name !== 'exec')) process.stdout.on('error', () => {});
+  if (detach || !['start', 'exec', 'open'].includes(name)) process.stdout.on('error', () => {});
   switch (name) {
     case 'help':
       return print(formatHelp());
@@ -64,6 +65,9 @@ async function run(command: Command): Promise<void> {
       return stop(config);
     case 'env':
       return print(await formatEnv(config, proxy, env));
+    case 'open':
+      setFontconfig(env);
+      return runOpen(args);
     // The tools are imported on demand: loading their packages would slow down the start of the emulator.
     case 'verify':
       return (await import('./cli/verify.ts')).runVerify(args, env);

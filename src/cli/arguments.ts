@@ -18,7 +18,7 @@ import type { RecordingOptions } from './exec/recording.ts';
 /** Subcommands that run or configure an emulator and take its settings as flags. */
 const EMULATOR_COMMANDS = ['start', 'wait', 'stop', 'env', 'exec', 'ca', 'healthcheck', 'config'] as const;
 /** Subcommands with flags of their own. */
-const TOOL_COMMANDS = ['verify', 'drift', 'import', 'state'] as const;
+const TOOL_COMMANDS = ['verify', 'drift', 'import', 'state', 'open'] as const;
 
 type EmulatorCommand = (typeof EMULATOR_COMMANDS)[number];
 

@@ -25,6 +25,7 @@ Usage: nanophoto-emulator [start] [flags]               start the emulator
                                                         see drift --help
        nanophoto-emulator import [flags] <path> …       replay recorded responses; see import --help
        nanophoto-emulator state export|import <file>    save an account as a file, and load it; see state --help
+       nanophoto-emulator open [flags] <path>           show accounts of files in the console, read-only; see open --help
 
 Every flag can be set by an environment variable, for example --data-dir by ${toEnvVariable('data-dir')}.
 Flags take precedence. PORT sets the port, too.

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '../core/time/clock.ts';
 import { packageVersion } from '../paths.ts';
-import { openEmulator } from '../server/emulator.ts';
+import { type EmulatorOptions, openEmulator } from '../server/emulator.ts';
 import { createLogger } from '../server/logger.ts';
 import type { Config } from '../settings/config.ts';
 
@@ -19,7 +19,7 @@ const LOCAL_HOST = /^(?:localhost$|127\.|::1$)/i;
  *
  * @throws SetupError when it cannot start
  */
-export async function start(config: Config, warnings: readonly string[]) {
+export async function start(config: EmulatorOptions, warnings: readonly string[]) {
   const { logger, flush } = await createLogger(config);
   // Registered before anything is opened: PID 1 of a container ignores signals that it has no handler for.
   const stop = (signal: NodeJS.Signals) => {
@@ -45,7 +45,7 @@ export async function start(config: Config, warnings: readonly string[]) {
   const ready = {
     url,
     ...(config.httpsPort !== undefined && { httpsPort: emulator.httpsPort()! }),
-    data: config.dataDir ?? 'in memory',
+    data: config.filesToOpen ? `read-only: ${config.filesToOpen.path}` : (config.dataDir ?? 'in memory'),
     firstKey: emulator.firstKey ?? null,
     ...(remoteToken !== undefined && { adminToken: remoteToken }),
     version: packageVersion(),

@@ -8,6 +8,7 @@ import { followAccounts } from './state/accounts.ts';
 import { type ApiError, accountPath, isTokenRequired, ORIGIN, tryToken } from './state/api.ts';
 import { contract, readContract } from './state/contract.ts';
 import { connection, connectionError, runEventStream, watchAccount } from './state/event-stream.ts';
+import { isReadOnly, readOnlyPath } from './state/read-only.ts';
 import { AccountView } from './views/account.tsx';
 import { AccountsView } from './views/accounts.tsx';
 import { SharedFaultsView } from './views/faults.tsx';
@@ -34,6 +35,11 @@ function Page() {
           </a>
           <a href="docs">Docs</a>
         </nav>
+        {isReadOnly() && (
+          <span class="mark read-only">
+            read-only: from <bdi>{readOnlyPath.value}</bdi>
+          </span>
+        )}
         <span class={`connection ${connection.value}`}>{CONNECTION_LABELS[connection.value]}</span>
       </header>
       <Content />
@@ -96,6 +102,7 @@ function TokenForm() {
       <Form
         label="Admin token"
         submit="Continue"
+        isRead
         do={async ({ token = '' }) => {
           const currentRoute = route.peek();
           await tryToken(

@@ -1,9 +1,10 @@
 import type { Account, Task } from '../client/types.ts';
 import { formatDuration } from './components/format.ts';
+import { isReadOnly } from './state/read-only.ts';
 
 /** The account's time, `sinceMs` of wall time after the account was read. */
 export const accountNowMs = ({ clock }: Account, sinceMs: number): number =>
-  Date.parse(clock.now) + (clock.mode === 'real' ? Math.max(0, sinceMs) : 0);
+  Date.parse(clock.now) + (clock.mode === 'real' && !isReadOnly() ? Math.max(0, sinceMs) : 0);
 
 /** Simulated milliseconds per millisecond of the account's clock; `speed` only applies to real clocks. */
 const timeScale = ({ clock, speed }: Account) => (clock.mode === 'real' ? speed : 1);

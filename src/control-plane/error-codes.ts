@@ -46,12 +46,18 @@ export const ADMIN_ERRORS = {
     'emulator.example.org',
   ),
   FOREIGN_PAGE: withReason(403, 'Web pages of another origin may not call the control plane.'),
+  READ_ONLY: own(403, (path: string) => `This emulator is read-only: it shows ${path}.`, 'artifacts'),
   NOT_FOUND: own(404, () => 'The control plane has no such operation.'),
   ACCOUNT_NOT_FOUND: own(404, (key: string) => `No account has the key ${key}.`, 'demo'),
   TASK_NOT_FOUND: own(404, (id: string) => `The account has no task ${id}.`, 'task_1'),
   FILE_NOT_FOUND: withReason(404, 'Task task_1 has no file videoUrl.'),
   SNAPSHOT_NOT_FOUND: external(404, 'Snapshot two-videos of demo does not exist.'),
   REQUEST_NOT_FOUND: own(404, (id: string) => `The journal of the account has no request ${id}.`, '7'),
+  VERDICT_NOT_FOUND: own(
+    404,
+    (key: string) => `The file of ${key} has no verdict; export it with include=requests,verdict.`,
+    'demo',
+  ),
   FAULT_NOT_FOUND: own(404, (id: string) => `Fault rule ${id} does not exist.`, '7'),
   WAIT_TIMEOUT: own(
     408,

@@ -83,6 +83,18 @@ export function createGuard({ adminToken, remoteToken, adminRemote, adminHosts =
   };
 }
 
+/** The response header of a read-only emulator: the percent-encoded path of the file or directory that it shows. */
+const READ_ONLY_HEADER = 'x-emulator-read-only';
+
+/** Creates the hook that marks all responses as read-only and rejects requests that would change something. */
+export function createReadOnlyGuard(path: string) {
+  const encodedPath = encodeURIComponent(path);
+  return async function guardReadOnly(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    reply.header(READ_ONLY_HEADER, encodedPath);
+    if (!isReadMethod(request.method)) throw new AdminError('READ_ONLY', path);
+  };
+}
+
 /** Sent by the emulator's own pages. */
 const CONSOLE_HEADER = 'x-emulator-console';
 

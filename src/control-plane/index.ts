@@ -5,7 +5,7 @@ import type { App, HttpContext } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
 import { createJsonParser } from '../http/pipeline/body.ts';
 import { AdminError } from './error-codes.ts';
-import { createGuard, sendAdminError } from './guard.ts';
+import { createGuard, createReadOnlyGuard, sendAdminError } from './guard.ts';
 import { type Operation, toRoute } from './operation.ts';
 import { accountOperations } from './routes/accounts.ts';
 import { clockOperations } from './routes/clock.ts';
@@ -53,6 +53,8 @@ export async function registerAdmin(app: App, context: HttpContext, families: re
       guarded.addHook('onRequest', async (request) => {
         if (request.is404) throw new AdminError('NOT_FOUND');
       });
+      const { opened } = context.settings;
+      if (opened) guarded.addHook('onRequest', createReadOnlyGuard(opened.path));
       // Fastify runs the hooks for unknown paths only in a context that has a not-found handler.
       guarded.setNotFoundHandler(() => {});
       // A request without a body means the same as one with an empty object.

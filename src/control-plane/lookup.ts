@@ -1,6 +1,8 @@
 import type { Account } from '../core/accounts/accounts.ts';
 import type { Core } from '../core/core.ts';
 import type { Task } from '../core/tasks/task.ts';
+import type { HttpContext } from '../http/context.ts';
+import type { ListedEntry } from '../http/journal/entry.ts';
 import { AdminError } from './error-codes.ts';
 import type { AccountParams, TaskParams } from './schemas.ts';
 
@@ -31,3 +33,16 @@ export function requireAccountTask(core: Core, accountId: number, id: string): T
   if (!task) throw new AdminError('TASK_NOT_FOUND', id);
   return task;
 }
+
+/**
+ * Returns the requests of an account with a number above `after`, oldest first: those in the journal or, if a file is
+ * open, those in the file.
+ */
+export const listRequests = (
+  { journal, settings }: Pick<HttpContext, 'journal' | 'settings'>,
+  accountId: number,
+  after = 0,
+): readonly ListedEntry[] =>
+  settings.opened
+    ? settings.opened.journals.get(accountId)!.requests.filter(({ seq }) => seq > after)
+    : journal.listEntries(accountId, after);

@@ -34,6 +34,7 @@ const SHARED_RESPONSES: Record<string, string> = {
   'INVALID_INPUT, BODY_NOT_JSON, MALFORMED_REQUEST': 'InvalidBody',
   ADMIN_TOKEN_REQUIRED: 'TokenRequired',
   'LOOPBACK_ONLY, FOREIGN_HOST, FOREIGN_PAGE': 'NotAllowed',
+  'LOOPBACK_ONLY, FOREIGN_HOST, FOREIGN_PAGE, READ_ONLY': 'NoChange',
   'NOT_FOUND, ACCOUNT_NOT_FOUND': 'NoAccount',
   'NOT_FOUND, ACCOUNT_NOT_FOUND, TASK_NOT_FOUND': 'NoTask',
   BODY_TOO_LARGE: 'BodyTooLarge',
@@ -148,12 +149,13 @@ function toResponseObject(response: z.ZodType | NonJsonResponse | null, componen
 const GUARD_CODES = ['ADMIN_TOKEN_REQUIRED', 'LOOPBACK_ONLY', 'FOREIGN_HOST', 'FOREIGN_PAGE'] as const;
 
 /** All error codes of an operation: its own and those of its parameters, its body and the guard. */
-function collectErrorCodes({ params, query, body, codes = [], isOpen }: Operation): AdminErrorCode[] {
+function collectErrorCodes({ method, params, query, body, codes = [], isOpen }: Operation): AdminErrorCode[] {
   return [
     ...(query ? (['INVALID_INPUT'] as const) : []),
     ...(body ? (['BODY_NOT_JSON'] as const) : []),
     'MALFORMED_REQUEST',
     ...(isOpen ? [] : GUARD_CODES),
+    ...(method === 'GET' ? [] : (['READ_ONLY'] as const)),
     // A path segment that cannot be decoded.
     ...(params && Object.keys(params.shape).length > 0 ? (['NOT_FOUND'] as const) : []),
     ...(params && 'key' in params.shape ? (['ACCOUNT_NOT_FOUND'] as const) : []),

@@ -6,30 +6,42 @@ import { TextDecoder } from './globals.ts';
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Reads a file that its user names. It never waits, as reading a named pipe or a terminal would, and never reads more
- * than `maxBytes`, as reading a device might.
+ * Reads a file that its user names, in chunks. It never waits, as reading a named pipe or a terminal would.
  *
- * @throws Error when the path is not a regular file, or it is larger or not readable
+ * @throws Error when the path is not a regular file, or not readable
  */
-export function readRegularFile(path: string, maxBytes: number): Buffer {
+export function* readChunks(path: string): Generator<Buffer, void, void> {
   // Opening a device can already have an effect. The second check is for a path that has been replaced meanwhile.
   if (!statSync(path).isFile()) throw new Error('it is not a regular file');
   const fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     if (!fstatSync(fd).isFile()) throw new Error('it is not a regular file');
-    const chunks: Buffer[] = [];
     // The size of the file does not say how much there is to read: the files below /proc have the size 0.
-    for (let bytes = 0; ; ) {
+    for (;;) {
       const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
       const count = readSync(fd, chunk);
-      if (count === 0) return Buffer.concat(chunks);
-      chunks.push(chunk.subarray(0, count));
-      bytes += count;
-      if (bytes > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
+      if (count === 0) return;
+      yield chunk.subarray(0, count);
     }
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * Reads a file as `readChunks` does, but never more than `maxBytes`, as reading a device might.
+ *
+ * @throws Error also when the file is larger
+ */
+export function readRegularFile(path: string, maxBytes: number): Buffer {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for (const chunk of readChunks(path)) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
+  }
+  return Buffer.concat(chunks);
 }
 
 /** Reads a text in UTF-8, as `readRegularFile` does. @throws Error also when it is not valid UTF-8 */

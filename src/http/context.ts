@@ -6,6 +6,7 @@ import type { AbortSignal } from '../core/globals.ts';
 import type { PriceOverrides } from '../core/ledger/prices.ts';
 import type { Results } from '../rendering/result-renderer.ts';
 import type { Journal } from './journal/journal.ts';
+import type { OpenedEntry } from './journal/opened-entry.ts';
 import type { ConcurrencyLimit } from './pipeline/concurrency-limit.ts';
 import type { ErrorTable } from './pipeline/error-table.ts';
 import type { ZodTypeProvider } from './pipeline/validation.ts';
@@ -49,7 +50,25 @@ interface ControlPlaneSettings {
   faultLimit: number;
 }
 
-export interface HttpSettings extends ApiSettings, ControlPlaneSettings {}
+/** The accounts of files, which the emulator shows without changing them. */
+export interface OpenedState {
+  /** The file or directory, as the user wrote it. */
+  path: string;
+  /** By account id. */
+  journals: ReadonlyMap<number, OpenedJournal>;
+}
+
+/** The parts of a file that an import ignores. */
+export interface OpenedJournal {
+  requests: readonly OpenedEntry[];
+  /** Undefined: the file has none. */
+  verdict: object | undefined;
+}
+
+export interface HttpSettings extends ApiSettings, ControlPlaneSettings {
+  /** When given, the emulator is read-only. */
+  opened?: OpenedState | undefined;
+}
 
 /** The services that routes use. */
 export interface HttpContext {

@@ -8,7 +8,9 @@ import { toExamples, type WireSample } from './wire-samples.ts';
 const JSON_TYPE = 'application/json';
 
 /** Codes that are not listed per route: their requests reach no route, or, for STOPPING, INTERNAL_ERROR covers it. */
-const CODES_WITHOUT_ROUTE = ['NOT_FOUND', 'METHOD_NOT_ALLOWED', 'PROXY_REFUSED', 'AUTHORITY_FAILED', 'STOPPING'];
+const CODES_WITHOUT_ROUTE = [
+  ...['NOT_FOUND', 'METHOD_NOT_ALLOWED', 'PROXY_REFUSED', 'READ_ONLY', 'AUTHORITY_FAILED', 'STOPPING'],
+];
 
 const COMMON_HEADERS = {
   'x-request-id': { $ref: '#/components/headers/RequestId' },

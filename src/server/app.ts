@@ -308,8 +308,10 @@ async function registerAuthentication(api: App, context: HttpContext, settings: 
   await registerRateLimit(api, context.core);
   const countRequest = api.rateLimit();
   const notFound = createNotFoundHandler(api);
+  const isReadOnly = settings.opened !== undefined;
   api.addHook('onRequest', (request, reply, done) => {
     if (request.is404 && isPageRequest(request)) return void redirectToConsole(reply);
+    if (isReadOnly) throw new EmulatorError('READ_ONLY', 'the emulator shows a file');
     authenticate(request);
     if (!request.is404) return done();
     countRequest

@@ -6,7 +6,7 @@ import { createSeedStates } from '../control-plane/state/seed-states.ts';
 import { type Core, openCore } from '../core/core.ts';
 import { EmulatorError, SetupError } from '../core/errors.ts';
 import { countFreeDescriptors, lazy } from '../core/file-descriptors.ts';
-import { type Clock, createMonotonicClock } from '../core/time/clock.ts';
+import { type Clock, createMonotonicClock, stopClock } from '../core/time/clock.ts';
 import { FAMILIES } from '../families/index.ts';
 import type { HttpSettings } from '../http/context.ts';
 import { parseBearerKey } from '../http/pipeline/auth.ts';
@@ -20,6 +20,7 @@ import { fitToDescriptors, limitConnections } from './connection-limit.ts';
 import { LISTEN_BACKLOG, LOOPBACK_ADDRESSES, listenOnSecondAddress } from './dual-stack-listener.ts';
 import { lingerAndClose } from './lingering-close.ts';
 import { ignoreUpgrades, rawErrorResponse } from './node-http.ts';
+import { type FilesToOpen, openFiles } from './opened-files.ts';
 import { afterDetachedResponses } from './pipelining.ts';
 import { getRequestId } from './request-id.ts';
 import { readSeedFile, type Seed } from './seed-file.ts';
@@ -38,18 +39,23 @@ const CLOCK_SKEW_WARNING_MS = 1000;
 
 export type RunningEmulator = Awaited<ReturnType<typeof openEmulator>>;
 
+export interface EmulatorOptions extends Config, Pick<HttpSettings, 'remoteToken'> {
+  /** Documents of exports, whose accounts precede those of the seed file. */
+  states?: readonly unknown[];
+  /** When given, the emulator is read-only and has the accounts of these files alone. */
+  filesToOpen?: FilesToOpen;
+}
+
 /** Assembles core, seed file and HTTP side, without listening. @throws SetupError when a setting or file is invalid */
-export async function openEmulator(
-  config: Config & Pick<HttpSettings, 'remoteToken'> & { states?: readonly unknown[] },
-  logger: Logger,
-  clock: Clock = createMonotonicClock(),
-) {
+export async function openEmulator(config: EmulatorOptions, logger: Logger, clock: Clock = createMonotonicClock()) {
   const seed = readSeedFile(config.seedFile, config, config.states);
-  const core = openCore({ ...config, migrationsDir: MIGRATIONS_DIR, clock });
+  const { filesToOpen } = config;
+  const core = openCore({ ...config, migrationsDir: MIGRATIONS_DIR, clock: filesToOpen ? stopClock(clock) : clock });
   if (core.behindMs >= CLOCK_SKEW_WARNING_MS) {
     const { behindMs } = core;
     logger.warn({ behindMs }, 'the system clock is behind the stored data; time continues from the last recorded time');
   }
+  const opened = filesToOpen && openFiles(core, filesToOpen);
   // After a failure the user can fix the file without restarting.
   const authority = lazy(() => openAuthority(config.dataDir));
   const guard = createSocketGuard((error) => logger.error({ err: error }, 'a listener of a connection failed'));
@@ -63,14 +69,17 @@ export async function openEmulator(
       seedStates: seed.states,
       fixturesDir: FIXTURES_DIR,
       version: packageVersion(),
+      opened,
     },
     logger,
     authority,
     guard,
   );
   try {
-    createStates(core, seed, config);
-    core.accounts.createMissing(seed.accounts);
+    if (!opened) {
+      createStates(core, seed, config);
+      core.accounts.createMissing(seed.accounts);
+    }
   } catch (error) {
     // Otherwise this process could not open the data directory again.
     await app.close();
@@ -154,7 +163,7 @@ export async function openEmulator(
     core,
     app,
     authority,
-    firstKey: seed.firstKey,
+    firstKey: opened ? undefined : seed.firstKey,
     /** Applies due transitions, then listens. Returns the URL. @throws SetupError when the address is not available */
     async listen(): Promise<string> {
       core.worker.start((error) => logger.error({ err: error }, 'the worker could not apply due transitions'));

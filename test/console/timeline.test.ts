@@ -1,6 +1,7 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Account, Task } from '../../src/client/types.ts';
+import { readOnlyPath } from '../../src/console/state/read-only.ts';
 import { accountNowMs, endsAtMs, simulatedMs, untilEndMs } from '../../src/console/timeline.ts';
 import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
 
@@ -106,5 +107,19 @@ describe('endsAtMs and untilEndMs', () => {
       }),
       { numRuns: 12 },
     );
+  });
+});
+
+describe('accountNowMs', () => {
+  it('follows the wall clock only on a real clock, and not if the emulator is read-only', () => {
+    onTestFinished(() => {
+      readOnlyPath.value = undefined;
+    });
+    const nowMs = Date.UTC(2026, 0, 15);
+    const at = (mode: 'real' | 'frozen') =>
+      accountNowMs({ clock: { mode, now: new Date(nowMs).toISOString() } } as Account, 1000) - nowMs;
+    expect([at('real'), at('frozen')]).toEqual([1000, 0]);
+    readOnlyPath.value = 'state.json';
+    expect([at('real'), at('frozen')]).toEqual([0, 0]);
   });
 });

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from '@playwright/test';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished } from 'vitest';
+import type { EmulatorOptions } from '../../src/server/emulator.ts';
 import { openBrowser } from './browser.ts';
 import { createTestEmulator } from './emulator.ts';
 import { accountPath } from './nginx-cluster.ts';
@@ -28,8 +29,12 @@ export async function runInShell(shell: 'sh' | 'bash', script: string, cwd?: str
 }
 
 /** Starts an emulator on a free port. Time stands still unless the test advances the clock. */
-export async function startListeningEmulator(flags: string[] = [], clock = createTestClock()) {
-  const emulator = await createTestEmulator(['--port', '0', ...flags], clock);
+export async function startListeningEmulator(
+  flags: string[] = [],
+  clock = createTestClock(),
+  options: Pick<EmulatorOptions, 'filesToOpen'> = {},
+) {
+  const emulator = await createTestEmulator(['--port', '0', ...flags], clock, undefined, options);
   const origin = await emulator.listen();
   const { post, get, send } = emulator;
   return {

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { afterEach } from 'vitest';
 import { readCommand } from '../../src/cli/arguments.ts';
 import type { Account, AccountProfile } from '../../src/core/accounts/accounts.ts';
-import { openEmulator } from '../../src/server/emulator.ts';
+import { type EmulatorOptions, openEmulator } from '../../src/server/emulator.ts';
 import { checkInjectedResponses } from './checked-inject.ts';
 import { buildProfile } from './core.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';
@@ -28,10 +28,10 @@ export async function createTestEmulator(
   flags: string[] = [],
   clock: TestClock = createTestClock(),
   logger = SILENT,
-  { remoteToken }: { remoteToken?: string } = {},
+  options: Pick<EmulatorOptions, 'remoteToken' | 'filesToOpen'> = {},
 ) {
   const { config } = readCommand(flags, {});
-  const emulator = await openEmulator({ ...config, remoteToken }, logger, clock);
+  const emulator = await openEmulator({ ...config, ...options }, logger, clock);
   openEmulators.add(emulator);
   const { app, core } = emulator;
   checkInjectedResponses(app, core);

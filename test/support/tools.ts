@@ -1,12 +1,13 @@
 import { vi } from 'vitest';
 import { runDrift } from '../../src/cli/drift.ts';
 import { runImport } from '../../src/cli/import.ts';
+import { runOpen } from '../../src/cli/open.ts';
 import { runState } from '../../src/cli/state.ts';
 import { runVerify } from '../../src/cli/verify.ts';
 import { toPrintableLine } from '../../src/core/control-chars.ts';
 import { SetupError } from '../../src/core/errors.ts';
 
-const TOOLS = { verify: runVerify, drift: runDrift, import: runImport, state: runState };
+const TOOLS = { verify: runVerify, drift: runDrift, import: runImport, state: runState, open: runOpen };
 
 /** Runs a tool in this process, as the command does. Rejects with any error for which the command prints a stack. */
 export async function runTool(name: keyof typeof TOOLS, ...args: string[]) {

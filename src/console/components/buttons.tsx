@@ -1,11 +1,21 @@
 import type { ComponentChildren, InputHTMLAttributes, TargetedSubmitEvent } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { isReadOnly } from '../state/read-only.ts';
 import { schedule } from '../time.ts';
 import './focus-restoration.ts';
 import { runAction } from './toast.tsx';
 import { useDismiss, useViewportShift } from './use-popover.ts';
 
 export { CopyButton } from './copy.tsx';
+
+/** Shows its content unless the emulator is read-only. */
+const UnlessReadOnly = ({ children, isRead = false }: ReadProps & { children: ComponentChildren }) =>
+  isReadOnly() && !isRead ? null : children;
+
+interface ReadProps {
+  /** Whether the action changes nothing, so that a read-only emulator offers it as well. */
+  isRead?: boolean | undefined;
+}
 
 interface ActionProps {
   /** The action; resolves to the message for the toast. */
@@ -54,7 +64,11 @@ function Button({ do: work, children, disabled = false, kind, label, ignoreRepea
 }
 
 /** A button that runs an action and shows its outcome as a toast. */
-export const ActionButton = ({ do: work, ...rest }: ActionProps) => <Button {...rest} do={() => runAction(work)} />;
+export const ActionButton = ({ do: work, isRead, ...rest }: ActionProps & ReadProps) => (
+  <UnlessReadOnly isRead={isRead}>
+    <Button {...rest} do={() => runAction(work)} />
+  </UnlessReadOnly>
+);
 
 /** Minimum time between the two clicks, so that the second one is deliberate. */
 const CONFIRM_DELAY_MS = 500;
@@ -86,15 +100,17 @@ export function ConfirmButton({ do: work, children, target, disabled = false }: 
   const text = isConfirming ? `Really ${children.charAt(0).toLowerCase()}${children.slice(1)}` : children;
   const questionMark = isConfirming ? '?' : '';
   return (
-    <Button
-      do={handlePress}
-      ignoreRepeats
-      label={target && `${text} ${target}${questionMark}`}
-      disabled={disabled || phase === 'delay'}
-      kind={isConfirming ? 'danger' : undefined}
-    >
-      {text + questionMark}
-    </Button>
+    <UnlessReadOnly>
+      <Button
+        do={handlePress}
+        ignoreRepeats
+        label={target && `${text} ${target}${questionMark}`}
+        disabled={disabled || phase === 'delay'}
+        kind={isConfirming ? 'danger' : undefined}
+      >
+        {text + questionMark}
+      </Button>
+    </UnlessReadOnly>
   );
 }
 
@@ -119,20 +135,22 @@ export function Popover({ label, children }: PopoverProps) {
     if (isOpen) popover.current?.querySelector<HTMLElement>('input, select, button')?.focus();
   }, [isOpen]);
   return (
-    <div class="pop-box" ref={container}>
-      <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-        {label}
-      </button>
-      {isOpen && (
-        <div class="pop" ref={popover} style={shift}>
-          {children(close)}
-        </div>
-      )}
-    </div>
+    <UnlessReadOnly>
+      <div class="pop-box" ref={container}>
+        <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+          {label}
+        </button>
+        {isOpen && (
+          <div class="pop" ref={popover} style={shift}>
+            {children(close)}
+          </div>
+        )}
+      </div>
+    </UnlessReadOnly>
   );
 }
 
-interface FormProps {
+interface FormProps extends ReadProps {
   label: string;
   submit: string;
   /** Receives the values of all fields that are not blank; resolves to the message for the toast. */
@@ -141,7 +159,7 @@ interface FormProps {
   children: ComponentChildren;
 }
 
-export function Form({ label, submit, do: work, onDone, children }: FormProps) {
+export function Form({ label, submit, do: work, onDone, isRead, children }: FormProps) {
   // Ignores a second submit while the first one runs.
   const isBusy = useRef(false);
   async function handleSubmit(event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> {
@@ -155,12 +173,14 @@ export function Form({ label, submit, do: work, onDone, children }: FormProps) {
     if (isSuccess) onDone?.();
   }
   return (
-    <form aria-label={label} onSubmit={(event) => void handleSubmit(event)}>
-      {children}
-      <button type="submit" class="main">
-        {submit}
-      </button>
-    </form>
+    <UnlessReadOnly isRead={isRead}>
+      <form aria-label={label} onSubmit={(event) => void handleSubmit(event)}>
+        {children}
+        <button type="submit" class="main">
+          {submit}
+        </button>
+      </form>
+    </UnlessReadOnly>
   );
 }
 

@@ -3,6 +3,7 @@ import type { Account, Fault, JournalEntry, LedgerEntry, Snapshot, Task, Verdict
 import { scheduleEvery, wallMs } from '../time.ts';
 import { ApiError, accountPath, requestJson } from './api.ts';
 import { connection, type LiveEvent, listen } from './event-stream.ts';
+import { isReadOnly } from './read-only.ts';
 import { createResource } from './resource.ts';
 import { clearResultCache } from './result-cache.ts';
 import { createSingleFlight } from './single-flight.ts';
@@ -125,7 +126,7 @@ export function openAccount(key: string) {
   });
   // Changes caused by time alone have no event: the rate limiter's hour ends, a result remains uncollected.
   const stopRefreshing = scheduleEvery(REFRESH_INTERVAL_MS, () => {
-    if (account.peek()?.clock.mode !== 'real' || connection.peek() !== 'live') return;
+    if (account.peek()?.clock.mode !== 'real' || connection.peek() !== 'live' || isReadOnly()) return;
     accountSync.request();
     verdict.refresh();
   });
@@ -141,12 +142,13 @@ export function openAccount(key: string) {
 }
 
 /**
- * Whether the account has never been used, as far as its data shows. An empty journal alone proves nothing: it may be
- * switched off or cleared.
+ * Whether the account has never been used, as far as its data shows, but can be. An empty journal alone proves nothing:
+ * it may be switched off or cleared.
  */
 export function isUntouched({ account, tasks, ledger, requests }: AccountState): boolean {
   const { limit = null, remaining = null } = account.value?.rateLimit ?? {};
   return (
+    !isReadOnly() &&
     requests.items.value.length === 0 &&
     tasks.items.value.length === 0 &&
     ledger.items.value.every(({ kind }) => kind === 'grant' || kind === 'adjust') &&

@@ -2,6 +2,7 @@ import { signal } from '@preact/signals';
 import { createParser } from 'eventsource-parser';
 import { pause, schedule } from '../time.ts';
 import { ApiError, isTokenRequired, sendRequest } from './api.ts';
+import { readReadOnlyPath } from './read-only.ts';
 
 /** An event of `GET /__admin/events`. */
 export interface LiveEvent {
@@ -76,12 +77,13 @@ export async function runEventStream(): Promise<void> {
     const { signal } = controller;
     const query = watchedKey === undefined ? '' : `?${new URLSearchParams({ key: watchedKey })}`;
     try {
-      const { body } = await sendRequest('GET', `__admin/events${query}`, undefined, signal);
+      const response = await sendRequest('GET', `__admin/events${query}`, undefined, signal);
+      readReadOnlyPath(response);
       connection.value = 'live';
       connectionError.value = undefined;
       retryMs = INITIAL_RETRY_MS;
       resync();
-      await readEvents(body!);
+      await readEvents(response.body!);
     } catch (error) {
       if (error instanceof ApiError && !signal.aborted) connectionError.value = error;
     }

@@ -1,21 +1,23 @@
 import { type ReadonlySignal, signal } from '@preact/signals';
 import { requestJson } from './api.ts';
-import { createSingleFlight } from './single-flight.ts';
+import { createSingleFlight, isNotFound } from './single-flight.ts';
 
 /** A control-plane response that is kept up to date; `refresh` schedules another read. */
 export interface Resource<T> {
-  readonly value: ReadonlySignal<T | undefined>;
+  /** Undefined before it has been read; null if it does not exist. */
+  readonly value: ReadonlySignal<T | null | undefined>;
   refresh(): void;
   stop(): void;
 }
 
-export function createResource<T>(path: string, onRead: (value: T) => void = () => {}): Resource<T> {
-  const value = signal<T | undefined>(undefined);
+export function createResource<T>(path: string): Resource<T> {
+  const value = signal<T | null | undefined>(undefined);
   const singleFlight = createSingleFlight(async () => {
-    const loaded = await requestJson<T>('GET', path);
-    if (singleFlight.isStopped()) return;
-    value.value = loaded;
-    onRead(loaded);
+    const loaded = await requestJson<T>('GET', path).catch((error) => {
+      if (isNotFound(error)) return null;
+      throw error;
+    });
+    if (!singleFlight.isStopped()) value.value = loaded;
   });
   return { value, refresh: singleFlight.request, stop: singleFlight.stop };
 }

@@ -46,4 +46,4 @@ export function createSingleFlight(work: () => Promise<void>) {
 }
 
 /** Whether the resource does not exist, so that a retry would not help. */
-const isNotFound = (error: unknown) => error instanceof ApiError && error.code.endsWith('_NOT_FOUND');
+export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.code.endsWith('_NOT_FOUND');

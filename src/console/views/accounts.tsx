@@ -6,6 +6,7 @@ import { VirtualList } from '../components/virtual-list.tsx';
 import { accountHref, navigate } from '../route.ts';
 import { accounts, accountTimeMs, isUsed, lastActiveKey, unauthorizedCount } from '../state/accounts.ts';
 import { ORIGIN, requestJson } from '../state/api.ts';
+import { isReadOnly } from '../state/read-only.ts';
 import { tickMs } from '../time.ts';
 import { FirstRun } from './first-run.tsx';
 
@@ -26,7 +27,7 @@ export function AccountsView() {
   return (
     <main class="page">
       <h1>Accounts</h1>
-      {isUsed.value === false && <FirstRun accountKey={exampleKey} />}
+      {isUsed.value === false && !isReadOnly() && <FirstRun accountKey={exampleKey} />}
       {unauthorizedCount.value > 0 && (
         <p class="finding">{pluralize(unauthorizedCount.value, 'request')} with a missing or unknown key got a 401.</p>
       )}

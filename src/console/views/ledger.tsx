@@ -34,6 +34,7 @@ export function LedgerView({ state }: { state: AccountState }) {
         </span>
         <span class="quiet">{entryCount}</span>
         <ActionButton
+          isRead
           do={async () => {
             const { ok, problems } = await requestJson<Verification>('GET', accountPath(key, '/ledger/verify'));
             if (!ok) throw new ApiError('LEDGER', `The ledger does not add up: ${problems.join('; ')}`);

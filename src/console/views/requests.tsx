@@ -7,6 +7,7 @@ import { VirtualList } from '../components/virtual-list.tsx';
 import { accountHref, navigate } from '../route.ts';
 import { type AccountState, isUntouched } from '../state/account.ts';
 import { accountPath, requestAction } from '../state/api.ts';
+import { isReadOnly } from '../state/read-only.ts';
 import { FirstRun } from './first-run.tsx';
 import { RequestDetail } from './request-detail.tsx';
 
@@ -101,5 +102,6 @@ function Empty({ state }: { state: AccountState }) {
   const { requests } = state;
   if (!requests.isLoaded.value) return <>Loading …</>;
   if (requests.items.value.length > 0) return <>No matching request.</>;
+  if (isReadOnly()) return <>The file has no requests.</>;
   return isUntouched(state) ? <FirstRun accountKey={state.key} /> : <>The journal is empty or switched off.</>;
 }

@@ -4,10 +4,12 @@ import { formatDateTime } from '../components/format.ts';
 import { accountHref, navigate } from '../route.ts';
 import type { AccountState } from '../state/account.ts';
 import { accountPath, requestAction, requestJson } from '../state/api.ts';
+import { isReadOnly } from '../state/read-only.ts';
 
 /** The tab for snapshots, forks and resets of an account. */
 export function SnapshotsView({ state }: { state: AccountState }) {
   const { key } = state;
+  if (isReadOnly()) return <p class="quiet">A file has no snapshots.</p>;
   const snapshots = state.snapshots.value.value?.snapshots;
   const restorePath = (name: string) => accountPath(key, `/snapshots/${encodeURIComponent(name)}/restore`);
   return (

@@ -1,5 +1,6 @@
 import { accountHref } from '../route.ts';
 import type { AccountState } from '../state/account.ts';
+import { isReadOnly } from '../state/read-only.ts';
 
 const MAX_LINKS = 30;
 
@@ -21,6 +22,7 @@ export function VerdictView({ state }: { state: AccountState }) {
   const { key } = state;
   const verdict = state.verdict.value.value;
   const isEmpty = state.requests.items.value.length === 0;
+  if (verdict === null && isReadOnly()) return <p class="quiet">The file has no verdict.</p>;
   if (!verdict || !state.requests.isLoaded.value) return <p class="quiet">Loading …</p>;
   return (
     <section class="sheet" aria-label="Verdict">

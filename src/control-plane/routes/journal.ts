@@ -3,12 +3,13 @@ import * as z from 'zod';
 import { boundedText, strict, timestampMs } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { describeOmitted } from '../../http/journal/bounded-names.ts';
-import { type Entry, getTaskIds, toResponseHeaders } from '../../http/journal/entry.ts';
+import { type Entry, getTaskIds, type ListedEntry, toResponseHeaders } from '../../http/journal/entry.ts';
+import { OpenedEntry } from '../../http/journal/opened-entry.ts';
 import { parseJsonText } from '../../http/pipeline/body.ts';
 import { createRedactor, type Redact, redactDeep } from '../../http/redaction.ts';
 import { AdminError } from '../error-codes.ts';
 import { toHarEntry, writeHar } from '../har.ts';
-import { requireAccount } from '../lookup.ts';
+import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
 import { CountResponse, Har, Journal, JournalEntrySchema } from '../response-schemas.ts';
@@ -72,7 +73,7 @@ const WaitQuery = strict({
 export function journalOperations(context: HttpContext): Operation[] {
   const { core, settings, journal, listenerLimit } = context;
   const findEntries = (accountId: number, filter: Filter) =>
-    journal.listEntries(accountId).filter((entry) => matches(entry, filter));
+    listRequests(context, accountId).filter((entry) => matches(entry, filter));
 
   return [
     defineOperation({
@@ -99,7 +100,7 @@ export function journalOperations(context: HttpContext): Operation[] {
           });
           return reply.type('application/json; charset=utf-8').send(body);
         }
-        const toJson = (entry: Entry) => toJournalEntryJson(entry, redact);
+        const toJson = (entry: ListedEntry) => toJournalEntryJson(entry, redact);
         const { items, next } = await paginate(entries, query.limit, ({ seq }) => String(seq), toJson, core);
         return { requests: items, next };
       },
@@ -134,7 +135,7 @@ export function journalOperations(context: HttpContext): Operation[] {
       async handler(request, reply) {
         const { count, timeoutMs, ...filter } = request.query;
         const { id: accountId, key } = requireAccount(core, request.params);
-        const findNth = createNthMatchFinder((after) => journal.listEntries(accountId, after), filter, count);
+        const findNth = createNthMatchFinder((after) => listRequests(context, accountId, after), filter, count);
         await waitUntil(context, request, reply, {
           ...{ accountId, timeoutMs, isReached: () => findNth() !== undefined },
           missed: `The journal did not get ${
@@ -157,7 +158,7 @@ export function journalOperations(context: HttpContext): Operation[] {
       codes: ['REQUEST_NOT_FOUND'],
       async handler({ params }) {
         const { id, key } = requireAccount(core, params);
-        const entry = journal.listEntries(id).find(({ seq }) => String(seq) === params.id);
+        const entry = listRequests(context, id).find(({ seq }) => String(seq) === params.id);
         if (!entry) throw new AdminError('REQUEST_NOT_FOUND', params.id);
         return toJournalEntryJson(entry, createRedactor([key]));
       },
@@ -182,7 +183,7 @@ export function journalOperations(context: HttpContext): Operation[] {
   ];
 }
 
-function matches(entry: Entry, filter: Filter): boolean {
+function matches(entry: ListedEntry, filter: Filter): boolean {
   const { taskId, contains, since = -Infinity, until = Infinity } = filter;
   return (
     entry.path === (filter.path ?? entry.path) &&
@@ -201,12 +202,12 @@ function matches(entry: Entry, filter: Filter): boolean {
  * Returns a function that finds the request with which `count` requests match and have been answered; undefined while
  * there are fewer. It is called after each event, so it decides only once about each request.
  */
-function createNthMatchFinder(listEntries: (after: number) => readonly Entry[], filter: Filter, count: number) {
+function createNthMatchFinder(listEntries: (after: number) => readonly ListedEntry[], filter: Filter, count: number) {
   let missing = count;
-  let last: Entry | undefined;
+  let last: ListedEntry | undefined;
   let lastSeq = 0;
-  let pending: Entry[] = [];
-  return (): Entry | undefined => {
+  let pending: ListedEntry[] = [];
+  return (): ListedEntry | undefined => {
     const added = listEntries(lastSeq);
     lastSeq = added.at(-1)?.seq ?? lastSeq;
     const undecided = [...pending, ...added];
@@ -226,7 +227,8 @@ function createNthMatchFinder(listEntries: (after: number) => readonly Entry[], 
 const CREDENTIAL_HEADERS = /^(proxy-)?authorization$|cookie|token|secret|api-?key|password/i;
 
 /** An entry with the API key redacted everywhere, including where the client repeated it. */
-export function toJournalEntryJson(entry: Entry, redact: Redact) {
+export function toJournalEntryJson(entry: ListedEntry, redact: Redact) {
+  if (entry instanceof OpenedEntry) return entry.json;
   const { seq, requestId, atMs, method, path, status, errorCode, durationMs, faults, warnings, unknownFields } = entry;
   const { body, isBodyTruncated, responseBody, isResponseBodyTruncated, contentType } = entry;
   const headers = (Object.entries(entry.headers) as [string, string | string[]][]).filter(
@@ -258,7 +260,7 @@ export function toJournalEntryJson(entry: Entry, redact: Redact) {
 }
 
 /** Converts entries only as they are written. */
-function* toHarEntries(entries: readonly Entry[], redact: Redact): Generator<object> {
+function* toHarEntries(entries: readonly ListedEntry[], redact: Redact): Generator<object> {
   for (const entry of entries) yield toHarEntry(toJournalEntryJson(entry, redact), entry.wallMs);
 }
 

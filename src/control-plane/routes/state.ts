@@ -5,13 +5,12 @@ import { EmulatorError } from '../../core/errors.ts';
 import { apiKey, strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
-import type { Entry } from '../../http/journal/entry.ts';
+import type { ListedEntry } from '../../http/journal/entry.ts';
 import { readBody } from '../../http/pipeline/body.ts';
 import { onFinished } from '../../http/pipeline/response-lifecycle.ts';
 import { createRedactor, type Redact } from '../../http/redaction.ts';
-import { lintClient } from '../client-lint/index.ts';
 import { AdminError } from '../error-codes.ts';
-import { requireAccount } from '../lookup.ts';
+import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { AccountSchema } from '../response-schemas.ts';
 import { AccountParams } from '../schemas.ts';
@@ -21,6 +20,7 @@ import { createDocumentImports } from '../state/import-document.ts';
 import { writeDocument } from '../state/write-document.ts';
 import { toAccountJson } from './accounts.ts';
 import { toJournalEntryJson } from './journal.ts';
+import { getVerdict } from './verdict.ts';
 
 /** A document is stored as it arrives, so the limit for other bodies does not apply. */
 const MAX_DOCUMENT_BYTES = 1024 * 1024 * 1024;
@@ -44,7 +44,7 @@ const replace = z
 
 /** Operations that export an account as a document and import it. */
 export function stateOperations(context: HttpContext, families: readonly Family[]): Operation[] {
-  const { core, settings, journal, listenerLimit } = context;
+  const { core, settings, listenerLimit } = context;
   const { Document } = createDocumentSchemas(families);
   const beginImport = createDocumentImports(core, families, settings.faultLimit);
 
@@ -64,7 +64,7 @@ export function stateOperations(context: HttpContext, families: readonly Family[
       params: AccountParams,
       query: strict({ include }),
       responses: { 200: Document },
-      codes: ['TOO_MANY_LISTENERS'],
+      codes: ['TOO_MANY_LISTENERS', 'VERDICT_NOT_FOUND'],
       async handler(request, reply) {
         const { id, key } = requireAccount(core, request.params);
         listenerLimit.acquire(request, reply);
@@ -72,12 +72,12 @@ export function stateOperations(context: HttpContext, families: readonly Family[
         const exported = core.exports.begin(id);
         // A generator that has not started would run no `finally` when the client disconnects.
         onFinished(request, reply, exported.close);
-        const entries = request.query.include.includes('requests') ? journal.listEntries(id) : [];
+        const entries = request.query.include.includes('requests') ? listRequests(context, id) : [];
         holdMemory(context, request, reply, entries);
-        const findings = request.query.include.includes('verdict') ? lintClient(context, exported.account, redact) : [];
+        const verdict = request.query.include.includes('verdict') ? getVerdict(context, exported.account, redact) : {};
         const members = {
           requests: () => formatEntries(entries, redact),
-          verdict: () => ({ ok: findings.length === 0, findings }),
+          verdict: () => verdict,
         };
         const included = INCLUDES.filter((name) => request.query.include.includes(name));
         const extras = Object.fromEntries(included.map((name) => [name, members[name]]));
@@ -141,7 +141,7 @@ function holdMemory(
   { core: { memory } }: HttpContext,
   request: FastifyRequest,
   reply: FastifyReply,
-  entries: readonly Entry[],
+  entries: readonly ListedEntry[],
 ): void {
   const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
   if (!memory.reserve('responses', bytes)) {
@@ -161,6 +161,6 @@ async function* cutShort(document: AsyncIterable<string>, reply: FastifyReply): 
 }
 
 /** Formats entries only as they are written. */
-function* formatEntries(entries: readonly Entry[], redact: Redact): Generator<object> {
+function* formatEntries(entries: readonly ListedEntry[], redact: Redact): Generator<object> {
   for (const entry of entries) yield toJournalEntryJson(entry, redact);
 }

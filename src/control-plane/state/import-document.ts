@@ -45,6 +45,8 @@ interface ImportTarget {
   replace: boolean;
   /** Whether to report the replacement as a reset. */
   isReset?: boolean;
+  /** Whether nothing will change the account: synchronous tasks remain as they are. */
+  readOnly?: boolean;
 }
 
 export type DocumentImport = ReturnType<ReturnType<typeof createDocumentImports>>;
@@ -134,6 +136,10 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
       /** Runs `work`, which passes about `bytes` of the document to the handler, in a transaction. */
       write: (bytes: number, work: () => void): void => withPaths(() => staged.write(2 * bytes, work)),
       discard: (): void => staged.discard(),
+      /** The key in the document; undefined before it has been read. */
+      get key(): string | undefined {
+        return account?.key;
+      },
       /** Memory held at present. */
       get heldBytes(): number {
         return staged.heldBytes;
@@ -143,7 +149,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
        * @throws DocumentError when a part is missing or contradicts another one
        * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
        */
-      commit({ key, origin, replace, isReset }: ImportTarget): Account {
+      commit({ key, origin, replace, isReset = false, readOnly = false }: ImportTarget): Account {
         const missing = required.find((name) => !seen.has(name));
         if (missing !== undefined) throw new DocumentError(missing, 'expected, but missing');
         const unusedHold = staged.findUnusedHold();
@@ -157,7 +163,8 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         if (earliestDue.atMs < latestPast.atMs) {
           throw new DocumentError(earliestDue.path, `expected a time from ${latestPast.path} on`);
         }
-        return staged.commit({ ...imported, ...(key !== undefined && { key }) }, replace, isReset);
+        const options = { replace, isReset, readOnly };
+        return staged.commit({ ...imported, ...(key !== undefined && { key }) }, options);
       },
     };
   };
@@ -199,7 +206,7 @@ function findTaskFault(task: TaskJson): [field: string, expected: string] | unde
 }
 
 /** Parses a part of a document. @throws DocumentError */
-function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, path: string): z.output<Schema> {
+export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, path: string): z.output<Schema> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;

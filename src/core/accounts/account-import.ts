@@ -46,6 +46,15 @@ export interface ImportedAccount extends Pick<Account, 'key' | 'rateLimit' | 'sp
   window: RateWindow | undefined;
 }
 
+export interface CommitOptions {
+  /** Whether the account takes the place of one with the same key. */
+  replace: boolean;
+  /** Whether to report the replacement as a reset. */
+  isReset: boolean;
+  /** Whether synchronous tasks remain as they are; otherwise they fail. */
+  readOnly: boolean;
+}
+
 /** An account that is being imported. It does not exist for anything else until `commit`. */
 export interface StagedAccount {
   /**
@@ -69,10 +78,9 @@ export interface StagedAccount {
   /**
    * Creates the account. With `replace`, it takes the place of an account with the same key; work in progress for that
    * one is cancelled after the commit.
-   * @param isReset Whether to report the replacement as a reset
    * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
    */
-  commit(account: ImportedAccount, replace: boolean, isReset?: boolean): Account;
+  commit(account: ImportedAccount, options: CommitOptions): Account;
   /** Removes everything, unless it is committed. Can be called repeatedly. */
   discard(): void;
 }
@@ -128,10 +136,10 @@ export function createImports(
   });
   const remove = transactions.exclusive((id: number): void => accounts.remove(id));
 
-  const commit = transactions.exclusive((id: number, imported: ImportedAccount, replace: boolean, isReset: boolean) => {
+  const commit = transactions.exclusive((id: number, imported: ImportedAccount, options: CommitOptions): Account => {
     const { key, clockMode, nowMs, revoked, profile, window, ...columns } = imported;
     const existing = accounts.find(key);
-    if (existing && !replace) throw new CoreError('ACCOUNT_EXISTS', `there is an account ${key} already`);
+    if (existing && !options.replace) throw new CoreError('ACCOUNT_EXISTS', `there is an account ${key} already`);
     if (existing) {
       const cleanUp = resets.removeRows(existing.id);
       transactions.afterCommit((failure) => {
@@ -145,10 +153,10 @@ export function createImports(
     });
     accounts.invalidate();
     if (window) rateLimiter.setWindow(id, window);
-    const replacedBy = isReset ? 'reset' : 'restored';
+    const replacedBy = options.isReset ? 'reset' : 'restored';
     events.emit({ type: 'account', accountId: id, change: existing ? replacedBy : 'created' });
     // Synchronous tasks have no request here that could end them.
-    tasks.failInterrupted(id);
+    if (!options.readOnly) tasks.failInterrupted(id);
     timeline.applyDue(id);
     storage.measureAtTurnEnd();
     return accounts.get(id);
@@ -260,8 +268,8 @@ export function createImports(
           const [hold] = unusedHolds.values();
           return hold?.seq;
         },
-        commit(account, replace, isReset = false) {
-          const created = commit(id, account, replace, isReset);
+        commit(account, options) {
+          const created = commit(id, account, options);
           hasEnded = true;
           return created;
         },

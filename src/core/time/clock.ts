@@ -54,6 +54,12 @@ export function clampTo(clock: Clock, minMs: number): { clock: Clock; behindMs: 
   return { clock: { ...clock, nowMs: () => clock.nowMs() + behindMs }, behindMs };
 }
 
+/** Returns a clock whose time stands still; its timers run. */
+export function stopClock(clock: Clock): Clock {
+  const stoppedMs = clock.nowMs();
+  return { ...clock, nowMs: () => stoppedMs };
+}
+
 export const systemClock: Clock = {
   nowMs: now,
   sleep(ms, signal) {

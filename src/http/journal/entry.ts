@@ -5,6 +5,7 @@ import type { Redact } from '../redaction.ts';
 import { getPathname } from '../urls.ts';
 import type { BoundedLog, LogEntry } from './bounded-log.ts';
 import { type BoundedNames, MAX_NAMES, NO_NAMES } from './bounded-names.ts';
+import { OpenedEntry } from './opened-entry.ts';
 
 /** Maximum length of a body that is shown. */
 const MAX_BODY_LENGTH = 16 * 1024;
@@ -255,13 +256,20 @@ export class Entry implements LogEntry {
   }
 }
 
+/** A request in the journal, or in an opened file. */
+export type ListedEntry = Entry | OpenedEntry;
+
 /** Returns the ids of all tasks that a request is about. */
-export const getTaskIds = ({ submitted, synchronousTaskId, polled, mediaTaskId }: Entry): string[] => [
-  ...submitted,
-  ...(synchronousTaskId === null ? [] : [synchronousTaskId]),
-  ...polled.map(({ taskId }) => taskId),
-  ...(mediaTaskId === null ? [] : [mediaTaskId]),
-];
+export function getTaskIds(entry: ListedEntry): string[] {
+  if (entry instanceof OpenedEntry) return entry.json.taskIds;
+  const { submitted, synchronousTaskId, polled, mediaTaskId } = entry;
+  return [
+    ...submitted,
+    ...(synchronousTaskId === null ? [] : [synchronousTaskId]),
+    ...polled.map(({ taskId }) => taskId),
+    ...(mediaTaskId === null ? [] : [mediaTaskId]),
+  ];
+}
 
 /** Returns the response headers that the emulator sets, without those that Node adds. */
 export function toResponseHeaders(entry: Entry): Record<string, string | number> {

@@ -57,6 +57,7 @@ export const COMMON_ERRORS = {
   UNSUPPORTED_MEDIA_TYPE: internal(415, 'INVALID_INPUT', 'Content-Type must be application/json'),
   UNSUPPORTED_CONTENT_CODING: internal(415, 'INVALID_INPUT', 'Content-Encoding is not supported: send plain JSON'),
   PROXY_REFUSED: internal(403, 'FORBIDDEN', 'This proxy only connects to nanophoto.ai'),
+  READ_ONLY: internal(403, 'FORBIDDEN', 'This emulator is read-only (nanophoto-emulator open): start another one'),
   AUTHORITY_FAILED: internal(
     503,
     'SERVICE_UNAVAILABLE',

@@ -67,6 +67,7 @@ interface LocatedFile {
 /** Serves result files, without a key and without a rate limit, like the vendor's hosts of result files. */
 export function registerResultRoutes(app: App, context: HttpContext, families: readonly Family[]): void {
   const { core, journal } = context;
+  const isReadOnly = context.settings.opened !== undefined;
   const effects = createEffects(context);
   const resultServer = createResultServer(context);
   const files = indexFiles(families);
@@ -118,11 +119,13 @@ export function registerResultRoutes(app: App, context: HttpContext, families: r
 
   async function serveFile(request: FastifyRequest, reply: FastifyReply) {
     let located = locate(getPathname(request));
-    request.state.account = core.accounts.get(located.task.accountId);
-    request.state.journalEntry = journal.begin(request, request.state.account, located.task.id);
+    if (!isReadOnly) {
+      request.state.account = core.accounts.get(located.task.accountId);
+      request.state.journalEntry = journal.begin(request, request.state.account, located.task.id);
+    }
     assertAvailable(located);
     let truncateAfter: number | undefined;
-    if (mayApplyFaults(request)) {
+    if (!isReadOnly && mayApplyFaults(request)) {
       truncateAfter = await applyFaults(located, request, reply);
       // After a delay the task may be gone or belong to another account.
       located = locate(getPathname(request));

@@ -144,7 +144,7 @@ describe('import of an account', () => {
     expect(before).toMatchObject({ accounts: 1, listed: 1, byId: 1, snapshots: 0 });
     core.worker.tick();
     const row = { ...account, key: 'copy', origin: 'control' as const, nowMs, profile, window };
-    const copy = staged.commit(row, false);
+    const copy = staged.commit(row, { replace: false, isReset: false, readOnly: false });
     expect(counts()).toMatchObject({ accounts: 2, listed: 2, byId: 2, snapshots: 0 });
     expect(readAll(core.exports.begin(copy.id))).toEqual(readAll(core.exports.begin(id)));
     expect(core.ledger.verify(copy.id)).toEqual([]);

@@ -1,0 +1,93 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { findFiles } from '../../src/cli/open.ts';
+import { buildDocument } from '../support/account-document.ts';
+import { CHROMIUM } from '../support/browser.ts';
+import { accountHref, eventually, startListeningEmulator, statusError, useConsole } from '../support/console.ts';
+import { createPopulatedEmulator, POPULATED_KEY } from '../support/populated-emulator.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const EMPTY_KEY = 'np_imported';
+
+/** Starts an emulator that shows a directory of two accounts: one of a client of every kind, and one without requests. */
+async function openArtifacts() {
+  const { get, views } = await createPopulatedEmulator();
+  const dir = join(tempDir(), 'artifacts of "tests" ü');
+  const documents = {
+    used: (await get(`/__admin/accounts/${POPULATED_KEY}/export?include=requests,verdict`)).text,
+    empty: JSON.stringify({ ...buildDocument(), tasks: [], ledger: [], faults: [] }),
+  };
+  for (const [name, text] of Object.entries(documents)) {
+    mkdirSync(join(dir, name), { recursive: true });
+    writeFileSync(join(dir, name, 'account.json'), text);
+  }
+  const { origin } = await startListeningEmulator([], undefined, { filesToOpen: findFiles(dir) });
+  return { origin, dir, views, document: JSON.parse(documents.used) };
+}
+
+describe.skipIf(!CHROMIUM)('console of a read-only emulator', () => {
+  const { openPage } = useConsole();
+
+  it('shows the tasks, requests, ledger, verdict and faults of the files', async () => {
+    const { origin, document } = await openArtifacts();
+    const { page, rows, row, press, expectToast } = await openPage(origin);
+    await row(POPULATED_KEY).click();
+    await eventually(() => rows.count()).toBe(document.tasks.length);
+    await row(/A wolf/).click();
+    await page
+      .getByRole('article', { name: /^Task / })
+      .getByText('failed: GENERATION_FAILED')
+      .waitFor();
+
+    await page.goto(`${origin}/console${accountHref(POPULATED_KEY, 'requests')}`);
+    await eventually(() => rows.count()).toBe(document.requests.length);
+    await row(/400 POST \/api\/veo-3\/generate/).click();
+    const request = page.getByRole('article', { name: /^Request / });
+    const body = await request.getByRole('region', { name: 'Request body' }).innerText();
+    expect(JSON.parse(body)).toEqual({ shots: [] });
+    await page.goto(`${origin}/console${accountHref(POPULATED_KEY, 'verdict')}`);
+    for (const { message } of document.verdict.findings) await page.getByText(message, { exact: true }).waitFor();
+    await page.goto(`${origin}/console${accountHref(POPULATED_KEY, 'faults')}`);
+    await page.getByText('used up').waitFor();
+    await page.goto(`${origin}/console${accountHref(POPULATED_KEY, 'ledger')}`);
+    await press('Verify the ledger');
+    await expectToast(/^The ledger adds up: /);
+  });
+
+  it('marks every view as read-only and offers no action', async () => {
+    const { origin, dir, views, document } = await openArtifacts();
+    const running = document.tasks.find(({ status }: { status: string }) => status === 'processing').id;
+    const { page } = await openPage(origin);
+    for (const { hash, text } of [
+      { hash: '#/', text: '2 accounts' },
+      { hash: '#/faults', text: 'No rules.' },
+      ...[views.tasks, views['a task'], views.ledger, views.requests, views['a request'], views.verdict, views.faults],
+      { hash: accountHref(POPULATED_KEY, 'tasks', running), text: 'Input' },
+      { hash: accountHref(POPULATED_KEY, 'states'), text: 'A file has no snapshots.' },
+    ]) {
+      await page.goto(`${origin}/console${hash}`);
+      await page.getByText(text).first().waitFor();
+      await page.getByText(`read-only: from ${dir}`, { exact: true }).waitFor();
+      expect(await page.getByRole('form').count(), hash).toBe(0);
+      const names = await page.getByRole('button').allInnerTexts();
+      const changes = names.filter((name) => !/^(Copy|Copy address|Copy as curl|Verify the ledger)$/.test(name));
+      expect(changes, hash).toEqual([]);
+    }
+  });
+
+  it('says that a file has no requests, verdict and snapshots', async () => {
+    const { origin } = await openArtifacts();
+    const { page } = await openPage(origin, accountHref(EMPTY_KEY, 'requests'), { expected: [statusError(404)] });
+    await page.getByText('The file has no requests.').waitFor();
+    await page.goto(`${origin}/console${accountHref(EMPTY_KEY, 'verdict')}`);
+    await page.getByText('The file has no verdict.').waitFor();
+    await page.goto(`${origin}/console${accountHref(EMPTY_KEY, 'states')}`);
+    await page.getByText('A file has no snapshots.').waitFor();
+    await page.goto(`${origin}/console${accountHref(EMPTY_KEY)}`);
+    await page.getByText('No tasks yet.').waitFor();
+    await page.goto(`${origin}/console#/`);
+    await page.getByText('2 accounts').waitFor();
+    expect(await page.getByText('No requests yet').count()).toBe(0);
+  });
+});
