@@ -5,6 +5,7 @@ import { EmulatorError } from '../../core/errors.ts';
 import { apiKey, strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
+import { closeConnection } from '../../http/faults/effects.ts';
 import type { ListedEntry } from '../../http/journal/entry.ts';
 import { readBody } from '../../http/pipeline/body.ts';
 import { onFinished } from '../../http/pipeline/response-lifecycle.ts';
@@ -81,7 +82,7 @@ export function stateOperations(context: HttpContext, families: readonly Family[
         };
         const included = INCLUDES.filter((name) => request.query.include.includes(name));
         const extras = Object.fromEntries(included.map((name) => [name, members[name]]));
-        const document = cutShort(writeDocument(exported, core.clock, extras), reply);
+        const document = cutShort(writeDocument(exported, core.clock, extras), request);
         const body = Readable.from(document, { objectMode: false });
         return reply.type('application/json; charset=utf-8').send(body);
       },
@@ -150,13 +151,16 @@ function holdMemory(
   onFinished(request, reply, () => memory.add('responses', -bytes));
 }
 
-/** Closes the connection when the account is reset, restored or removed during its export, which is not an error. */
-async function* cutShort(document: AsyncIterable<string>, reply: FastifyReply): AsyncGenerator<string> {
+/**
+ * Resets the connection when the account is reset, restored or removed during its export, which is not an error. After
+ * a response of HTTP/1.0, a connection that is only closed would mark the end of the document.
+ */
+async function* cutShort(document: AsyncIterable<string>, request: FastifyRequest): AsyncGenerator<string> {
   try {
     yield* document;
   } catch (error) {
     if (!(error instanceof EmulatorError)) throw error;
-    reply.raw.destroy();
+    closeConnection(request, true);
   }
 }
 
