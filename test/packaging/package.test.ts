@@ -13,6 +13,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { startCommand } from '../support/command.ts';
 import { expectValidHar } from '../support/har.ts';
 import { NO_PYTEST, NO_PYTEST_REASON, runPytest } from '../support/pytest.ts';
 import { lastingTempDir, tempDir } from '../support/temp-dir.ts';
@@ -367,16 +368,19 @@ describe('examples with the npm package', () => {
       return { dir, output };
     }
 
-    function expectArtifacts(dir: string, name: RegExp): void {
+    async function expectArtifacts(dir: string, name: RegExp): Promise<void> {
       const artifacts = join(dir, 'artifacts');
       expect(readdirSync(artifacts)).toEqual([expect.stringMatching(name)]);
       const read = (file: string) => readFileSync(join(artifacts, readdirSync(artifacts)[0]!, file), 'utf8');
-      const { format, requests, ledger, verdict } = JSON.parse(read('account.json'));
+      const { format, account, requests, ledger, verdict } = JSON.parse(read('account.json'));
       expect([format, requests.length, ledger.at(-1).amount, verdict.ok]).toEqual([
         ...['nanophoto-emulator/account', 1, -1, true],
       ]);
       expectValidHar(JSON.parse(read('requests.har')));
       expect(read('summary.md')).toContain('| PROMPT_REQUIRED |');
+      const { url } = await startCommand(['open', artifacts]);
+      const response = await fetch(`${url}/__admin/accounts/${account.key}/requests`);
+      expect(await response.json()).toMatchObject({ requests: [{ errorCode: 'PROMPT_REQUIRED' }] });
     }
 
     it('with the fixture of vitest', async () => {
@@ -386,7 +390,7 @@ describe('examples with the npm package', () => {
       };
       const vitest = join(project, 'node_modules/vitest/vitest.mjs');
       const { dir } = await runFailing('vitest', files, (dir) => [vitest, 'run', '--root', dir, '--no-color']);
-      expectArtifacts(dir, /^some\.test\.ts-fails-a-np_\w+-[0-9a-f]{8}$/);
+      await expectArtifacts(dir, /^some\.test\.ts-fails-a-np_\w+-[0-9a-f]{8}$/);
     });
 
     it.each(['jest', 'jest-30'])('with the hooks of %s', async (jest) => {
@@ -396,7 +400,7 @@ describe('examples with the npm package', () => {
           const nanophoto = useEmulator({ artifacts: 'artifacts' });${TESTS}`,
       };
       const { dir } = await runFailing(jest, files, (dir) => [...[join(TOOLS, jest, 'bin/jest.js'), '--rootDir', dir]]);
-      expectArtifacts(dir, /^some\.test\.js-fails-a-np_\w+-[0-9a-f]{8}$/);
+      await expectArtifacts(dir, /^some\.test\.js-fails-a-np_\w+-[0-9a-f]{8}$/);
     });
 
     it('with the fixture of Playwright', async () => {
@@ -406,7 +410,7 @@ describe('examples with the npm package', () => {
       };
       const playwright = join(project, 'node_modules/@playwright/test/cli.js');
       const { dir } = await runFailing('playwright', files, () => [playwright, 'test']);
-      expectArtifacts(dir, /^some\.test\.ts-fails-a-np_\w+-[0-9a-f]{8}$/);
+      await expectArtifacts(dir, /^some\.test\.ts-fails-a-np_\w+-[0-9a-f]{8}$/);
     });
 
     it('unless that is not possible, which is only a warning', async () => {
