@@ -184,7 +184,7 @@ describe('export of an account', () => {
     await app.listen({ port: 0 });
     const { port } = app.server.address() as AddressInfo;
     const socket = connect({ port, host: '127.0.0.1' });
-    // Without chunks, only a reset tells the client that the document is incomplete.
+    // Without chunks, only a reset shows the client that the document is incomplete.
     socket.write(`GET /__admin/accounts/${KEY}/export HTTP/1.0\r\n\r\n`);
     const [error] = await once(socket.resume(), 'error');
     expect(error).toMatchObject({ code: 'ECONNRESET' });

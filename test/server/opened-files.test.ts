@@ -16,7 +16,7 @@ type Json = any;
 
 const KEY = 'np_test_used';
 const REQUEST = {
-  ...{ id: '3', at: '2026-01-15T12:00:00.000Z', method: 'POST', path: '/api/sora-2/generate' },
+  ...{ id: '3', requestId: 'r-3', at: '2026-01-15T12:00:00.000Z', method: 'POST', path: '/api/sora-2/generate' },
   ...{ status: 200, errorCode: null, durationMs: 1.5, taskIds: ['task_one'], fault: null, warnings: [] },
   request: { headers: { 'content-type': 'application/json' }, body: { prompt: 'a cat' } },
   response: { headers: {}, body: { success: true, taskId: 'task_one' } },

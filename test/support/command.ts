@@ -49,7 +49,7 @@ export function runCommand(
 
 /** Starts the emulator on a free port and waits for its ready line. */
 export async function startCommand(args: string[] = [], env: Record<string, string> = {}) {
-  const command = runCommand([...args, '--port', '0'], env);
+  const command = runCommand(args.includes('--port') ? args : [...args, '--port', '0'], env);
   const ready = await waitForReadyLine(command.child);
   return { ...command, ready, url: ready.url as string };
 }

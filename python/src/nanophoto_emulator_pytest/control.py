@@ -191,6 +191,7 @@ class Requests:
         error_code: Optional[str] = None,
         task_id: Optional[str] = None,
         contains: Optional[str] = None,
+        request_id: Optional[str] = None,
         since: Optional[str] = None,
         until: Optional[str] = None,
     ) -> t.Har:
@@ -202,6 +203,7 @@ class Requests:
             "errorCode": error_code,
             "taskId": task_id,
             "contains": contains,
+            "requestId": request_id,
             "since": since,
             "until": until,
         }
