@@ -18,6 +18,7 @@ const NON_JSON_TYPES: Record<string, RegExp> = {
   'font/woff2': /^\/docs/,
   'image/svg+xml': /^\/(docs|console)/,
   'text/event-stream': /^\/__admin\/events/,
+  'text/markdown': /^\/__admin\/accounts\/[^/]*\/summary/,
   'text/plain': /^\/(metrics|api\/sora-2\/(generate|reverse)-prompt|docs)/,
   'application/x-pem-file': /^\/ca\.pem/,
   'video/mp4': /^\/(media\/|\w)/,
