@@ -50,7 +50,7 @@ describe('fuzz limits: memory', () => {
   it('report a peak of resident memory over the limit', () => {
     expect(findResidentProblem(390 * MIB)).toBeUndefined();
     expect(findResidentProblem(undefined)).toBeUndefined();
-    expect(findResidentProblem(520 * MIB)).toBe('resident memory reached 520 MiB, more than 512');
+    expect(findResidentProblem(410 * MIB)).toBe('resident memory reached 410 MiB, more than 400');
   });
 
   it('report growth of the heap that the memory account does not contain', () => {

@@ -1,11 +1,8 @@
 import { computeQuantile } from '../../../support/trend.ts';
 
 const MIB = 1024 * 1024;
-/**
- * Resident memory of the server at any time, under any attack, with the default settings: what it holds at rest after long
- * use (250 MiB), the memory budget (96), and what the garbage collector has not freed yet.
- */
-export const MAX_RESIDENT_BYTES = 512 * MIB;
+/** Resident memory of the server at any time, under any attack, with the default settings. */
+export const MAX_RESIDENT_BYTES = 400 * MIB;
 /** 99th percentile of another client's polls during an attack, on a quiet machine. */
 const MAX_POLL_P99_MS = 100;
 /** The limit grows with the 99th percentile of an idle server's response times, which shows the load of the machine. */
