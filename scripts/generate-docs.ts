@@ -9,9 +9,9 @@ import { DRIVEN_ENDPOINTS } from '../test/clients/driven-endpoints.ts';
 import { countEvidence, describeEvidence, EVIDENCE_HEADER, listFacts, toCode, toEvidenceRows } from './evidence.ts';
 import { createFaultRequests, createShortBody, isFree, withDirective } from './fault-requests.ts';
 
-// Writes the JSON Schemas of files, and the parts of the docs that follow from the OpenAPI document, the wire samples and
-// the tests, each between `<!-- generated: NAME -->` and `<!-- /generated -->`. With --check it writes nothing and fails if
-// one is out of date.
+// Writes the JSON Schemas of files, and the parts of the docs that follow from the OpenAPI document, the wire samples
+// and the tests, each between `<!-- generated: NAME -->` and `<!-- /generated -->`. With --check it writes nothing and
+// fails if one is out of date.
 
 const ROOT = new URL('..', import.meta.url);
 const read = (file: string) => readFileSync(new URL(file, ROOT), 'utf8');

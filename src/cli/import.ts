@@ -79,7 +79,9 @@ function addToSeedFile(file: string, key: string, rules: readonly Rule[]): void 
   parseSeedFile(file, content);
   const accounts = content.accounts ?? (readJsonFile(DEFAULT_SEED_FILE) as SeedFile).accounts ?? [];
   if (content.format !== undefined || accounts.some(({ account }) => account?.key === key)) {
-    throw new SetupError(`${file} has ${key} as the state of an export; add the rules to a running emulator instead.`);
+    throw new SetupError(
+      `${file} contains an exported account, to which no rules can be added; add them to a running emulator.`,
+    );
   }
   const account = accounts.find((one) => one.key === key);
   const updatedAccount = { ...(account ?? { key }), faults: [...(account?.faults ?? []), ...rules] };

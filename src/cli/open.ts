@@ -71,7 +71,7 @@ const OPEN_HELP = `nanophoto-emulator open: shows exported accounts in the conso
 Usage: nanophoto-emulator open [flags] <file or directory>
 
 The file is the document of an export: state export --include requests,verdict writes one. A directory contains several:
-account.json in each of its directories, as --artifacts writes them, or files *.json. Time stands still, and every
+account.json in each of its directories, as --artifacts writes them, or *.json files. Time stands still, and every
 request that would change something gets a 403.
 
   --port  port to listen on (default ${OPTIONS.port.default}: a free one)

@@ -19,7 +19,7 @@ import { parseBaseUrl, parseFlags } from './flags.ts';
 
 /** How long the emulator may send and receive nothing. */
 const TIMEOUT_MS = 60_000;
-/** Far more than an error response or a page of accounts has. */
+/** Much larger than any error response or page of accounts. */
 const MAX_RESPONSE_BYTES = 1024 * 1024;
 
 /** Runs `state` with these arguments. @throws SetupError when one is invalid, or the emulator rejects the request */
@@ -154,7 +154,7 @@ async function readText(response: IncomingMessage, { url }: StateOptions): Promi
   return Buffer.concat(chunks).toString();
 }
 
-/** Parses an object; anything else is an empty one. */
+/** Parses a JSON object. Returns an empty object for anything else. */
 function parseObject(text: string): Record<string, unknown> {
   try {
     return { ...JSON.parse(text) };

@@ -62,7 +62,7 @@ export interface AccountControl {
     har(filter?: t.JournalFilter): Promise<t.Har>;
     get(id: string): Promise<t.JournalEntry>;
     count(filter?: t.JournalFilter): Promise<number>;
-    /** Resolves when `count` requests match and have been answered, with the last of these. */
+    /** Resolves when `count` requests match and have been answered, with the last of them. */
     wait(options?: RequestWaitOptions): Promise<t.JournalEntry>;
     clear(): Promise<void>;
   };
@@ -91,7 +91,7 @@ export interface Control {
   readonly accounts: {
     create(account?: t.NewAccount): Promise<AccountControl>;
     list(): Promise<t.Account[]>;
-    /** Creates an account from a document of `exportState`. `replace`: in place of one with the same key. */
+    /** Creates an account from a document of `exportState`; with `replace`, in place of one with the same key. */
     importState(state: t.AccountState, options?: { key?: string; replace?: boolean }): Promise<AccountControl>;
   };
   /** Global fault rules. */

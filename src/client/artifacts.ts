@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { AccountControl, Control } from './api.ts';
 import type { AccountState } from './types.ts';
 
-/** Names that are safe on every system and the same in upper and lower case. */
+/** Names that are safe on every system, also where upper and lower case are the same. */
 const SAFE_NAME = /^np_[a-z0-9_-]{1,100}$/;
 const MAX_READABLE_CHARACTERS = 100;
 
@@ -55,7 +55,7 @@ async function warnOnError(write: () => Promise<void>): Promise<boolean> {
   }
 }
 
-/** Turns a name into that of a directory. A hash keeps names apart that would be equal otherwise. */
+/** Turns a name into that of a directory. A hash distinguishes names that would otherwise be equal. */
 export function toDirName(name: string): string {
   if (SAFE_NAME.test(name)) return name;
   const readable = name.replaceAll(/[^\w.-]+/g, '-').replace(/^[.-]+/, '');

@@ -313,7 +313,7 @@ export interface AccountState {
 
 /** The settings of the command, with names in camelCase: see the README. */
 export interface StartOptions {
-  /** Accounts from documents of an export, or paths of files with such documents. */
+  /** Exported accounts: documents, or paths of files that contain them. */
   state?: AccountState | string | readonly (AccountState | string)[];
   /** Directory in which `close` writes the artifacts of each account that received requests: see docs/library.md. */
   artifacts?: string;

@@ -14,9 +14,9 @@ type Headers = Readonly<Record<string, string | number | readonly string[]>>;
 const LOG_COMMENT = 'Headers with credentials are left out, and the API key is replaced by [key].';
 const TRUNCATED_COMMENT = 'The journal only has the first 16 KB of this body.';
 const FILE_COMMENT = 'The journal does not contain result files.';
-/** The type that RFC 9110, section 8.3, assumes for a body without one. */
+/** The type that RFC 9110, section 8.3, lets a recipient assume for a body without one. */
 const UNKNOWN_TYPE = 'application/octet-stream';
-/** A size that is not known: the journal contains bodies after the redaction. */
+/** The size of a message: unknown, because the journal contains redacted bodies. */
 const UNKNOWN_SIZE = -1;
 
 /** Writes a HAR document piece by piece, with one line per entry. Other requests have their turn between two pieces. */
@@ -94,7 +94,7 @@ const toText = (body: unknown): string => (typeof body === 'string' ? body : JSO
 
 /**
  * Returns the URL of a request. The journal does not contain the protocol: a Host without a port is the vendor's, which
- * clients reach through the proxy, or that of a server in front of the emulator, and both use HTTPS.
+ * clients reach through the proxy, or that of a reverse proxy in front of the emulator, and both use HTTPS.
  */
 function toUrl(hostHeader: unknown, path: string): string {
   const host = typeof hostHeader === 'string' && isHost(hostHeader) ? hostHeader : 'localhost';

@@ -36,7 +36,7 @@ interface Wait {
  * @throws WAIT_TIMEOUT after `timeoutMs`
  * @throws ACCOUNT_CHANGED when the account is reset, restored or removed meanwhile
  * @throws STOPPING when the emulator is stopping
- * @throws TOO_MANY_LISTENERS when too many requests wait already
+ * @throws TOO_MANY_LISTENERS when too many requests are waiting already
  */
 export async function waitUntil(
   { core, listenerLimit, stopping }: HttpContext,

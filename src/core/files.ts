@@ -6,7 +6,7 @@ import { TextDecoder } from './globals.ts';
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Reads a file that its user names, in chunks. It never waits, as reading a named pipe or a terminal would.
+ * Reads a file that the user names, in chunks. It never waits, as reading a named pipe or a terminal would.
  *
  * @throws Error when the path is not a regular file, or not readable
  */
@@ -29,7 +29,7 @@ export function* readChunks(path: string): Generator<Buffer, void, void> {
 }
 
 /**
- * Reads a file as `readChunks` does, but never more than `maxBytes`, as reading a device might.
+ * Reads a file as `readChunks` does, but not much more than `maxBytes`, so that a huge file does not fill the memory.
  *
  * @throws Error also when the file is larger
  */

@@ -36,7 +36,7 @@ interface ControlPlaneSettings {
   newAccountProfile: AccountProfile;
   /** The accounts of the seed file, for the reset of all accounts. */
   seedAccounts: readonly { key: string; profile: AccountProfile }[];
-  /** Those that are documents of an export; in the order of the seed file. */
+  /** The accounts of the seed file that are documents of an export, in the order of the file. */
   seedStates?: readonly { account: { key: string } }[];
   adminToken: string | undefined;
   /** Token with which clients on other machines may use the control plane; those on this machine need none. */

@@ -26,7 +26,7 @@ export function createControlTransport(app: App, adminToken: string | undefined)
   };
 }
 
-/** A payload in chunks, because a large document must not occupy the event loop as a whole. */
+/** Splits a payload into chunks, so that a large document does not block the event loop. */
 function* toChunks(text: string): Generator<Buffer> {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) yield bytes.subarray(at, at + CHUNK_BYTES);

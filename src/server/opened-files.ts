@@ -21,7 +21,7 @@ export interface FilesToOpen {
 }
 
 /**
- * Imports the documents as they are. Accounts that have their key in common get the name of their file as a suffix.
+ * Imports the documents as they are. Accounts with the same key get the name of their file as a suffix.
  * @throws SetupError naming the file that cannot be read or is invalid
  */
 export function openFiles(core: Core, { path, files }: FilesToOpen): OpenedState {

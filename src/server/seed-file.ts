@@ -183,7 +183,10 @@ function describeFirstIssue({ issues }: z.ZodError): { location: string; message
   return { location: location.replace(/^\./, '') || 'its top', message };
 }
 
-/** Reads the content of a seed file or a state without validating it. @throws SetupError when it cannot be read or is not JSON */
+/**
+ * Reads the content of a seed file or a state without validating it.
+ * @throws SetupError when it cannot be read or is not JSON
+ */
 export function readJsonFile(file: string, noun = 'seed file', option = '--seed-file'): unknown {
   let text: string;
   try {

@@ -36,7 +36,7 @@ export interface EmulatorOptions extends StartOptions {
   artifacts?: string;
 }
 
-/** Whether the running test has failed so far. Hooks have no other access to that than the state of jest-circus. */
+/** Whether the running test has failed so far. Hooks can only find that in the state of jest-circus. */
 function isTestFailed(): boolean {
   // biome-ignore lint/style/noRestrictedGlobals: jest-circus has its state in the global object of the test
   const globals = globalThis as Record<symbol, CircusState | undefined>;

@@ -104,7 +104,7 @@ describe('state', () => {
     expect(await runTool('state', ...args)).toMatchObject({ code: 2, sentence });
   });
 
-  it('names the fault in a file', async () => {
+  it('names the error in a file', async () => {
     const { url } = await start();
     const document = buildDocument();
     document.tasks[1]!.status = 'runs';

@@ -92,7 +92,7 @@ describe('the name of a directory for artifacts', () => {
     expect(toDirName(name)).toMatch(expected);
   });
 
-  it('differs for different names', () => {
+  it('is different for different names', () => {
     const names = ['np_a', 'np_A', 'np a', 'np/a', 'np-a', 'np:a', `${'x'.repeat(200)}1`, `${'x'.repeat(200)}2`];
     expect(new Set(names.map((name) => toDirName(name).toLowerCase())).size).toBe(names.length);
   });

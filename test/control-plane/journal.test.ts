@@ -124,7 +124,7 @@ describe('journal', () => {
   });
 
   describe('wait', () => {
-    it('returns the request with which as many match as were asked for', async () => {
+    it('returns the request that completes the count', async () => {
       const { post, get, submit, poll, path } = await createJournaledEmulator();
       const wait = (query: string) => get(`${path}/requests/wait${query}`);
       const taskId = await submit();

@@ -35,7 +35,7 @@ async function createUsedAccount(emulator: TestEmulator, mode: 'real' | 'frozen'
 const listEveryAccount = ({ core }: TestEmulator) => core.db.prepare('SELECT key FROM accounts').pluck().all();
 
 describe('export and import of accounts', () => {
-  it.each(['real', 'frozen', 'auto'] as const)('are exact, in another emulator, on a %s clock', async (mode) => {
+  it.each(['real', 'frozen', 'auto'] as const)('are exact in another emulator with a %s clock', async (mode) => {
     const clock = createTestClock();
     const text = await exportText(await createUsedAccount(await createTestEmulator([], clock), mode), KEY);
     const other = await createTestEmulator([], clock);
@@ -329,7 +329,7 @@ describe('import of an account', () => {
     expect(listEveryAccount(emulator)).toEqual(before);
   });
 
-  it('is removed at the next start if a killed process has left it incomplete', async () => {
+  it('is removed at the next start if a killed process left it incomplete', async () => {
     const dir = tempDir();
     const first = await createTestEmulator(['--data-dir', dir]);
     const before = listEveryAccount(first);
@@ -454,7 +454,7 @@ function setPath(document: Json, path: string, value: unknown): void {
 
 describe('import of an invalid document', () => {
   // id: contradictory-accounts-rejected
-  it.each(INVALID)('names the fault and creates nothing: %s', async (expected, changes) => {
+  it.each(INVALID)('names the error and creates nothing: %s', async (expected, changes) => {
     const emulator = await createTestEmulator();
     const before = listEveryAccount(emulator);
     const document = buildDocument();

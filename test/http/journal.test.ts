@@ -28,7 +28,7 @@ describe('unknown fields', () => {
 });
 
 describe('bounded log', () => {
-  it('lists only new entries, without a look at all others', () => {
+  it('lists only new entries, without examining all others', () => {
     const log = new BoundedLog<LogEntry>(new LogGroup(new MemoryBudget(1000), 1000), 10);
     const entries = Array.from({ length: 25 }, (): LogEntry => {
       const links = { bytes: 0, isRetained: true, olderInGroup: null, newerInGroup: null };

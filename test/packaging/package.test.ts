@@ -413,7 +413,7 @@ describe('examples with the npm package', () => {
       await expectArtifacts(dir, /^some\.test\.ts-fails-a-np_\w+-[0-9a-f]{8}$/);
     });
 
-    it('unless that is not possible, which is only a warning', async () => {
+    it('or only warn if that is not possible', async () => {
       const files = {
         artifacts: '',
         'some.test.ts': `import { expect, test as base } from 'nanophoto-emulator/vitest';

@@ -547,7 +547,7 @@ class Accounts:
     ) -> AccountControl:
         """Creates an account from a document of `export_state`. `key` renames it.
 
-        `replace` is for an account that takes the place of one with the same key.
+        With `replace`, it takes the place of an account with the same key.
         """
         query = to_query_string(key=key, replace="true" if replace else None)
         account: t.Account = self._http.send_json("POST", f"/__admin/accounts/import{query}", state)

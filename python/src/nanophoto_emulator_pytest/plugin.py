@@ -19,7 +19,7 @@ MARKER = "nanophoto"
 # Maximum number of requests that the report of a failed test lists.
 MAX_REPORTED_REQUESTS = 20
 MAX_READABLE_CHARACTERS = 100
-# The account of a test, also when another of its fixtures fails.
+# The account of a test, which is stored even if another fixture of the test fails.
 ACCOUNT = pytest.StashKey[AccountControl]()
 
 # Each option is also a setting of pytest.ini or pyproject.toml: `nanophoto_url`, ...
@@ -84,7 +84,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     """Lists the requests of a failed test in its report, and writes its artifacts."""
     report: pytest.TestReport = (yield).get_result()
     account = item.stash.get(ACCOUNT, None)
-    # The account does not exist any more after the teardown.
+    # After the teardown, the account no longer exists.
     if report.when != "teardown" and report.failed and account:
         # An error here would end the test session, and is possible: the patches of the test are still in place.
         with suppress(Exception):
@@ -158,7 +158,7 @@ def _write_artifacts(item: pytest.Item, account: AccountControl, artifacts: str)
 
 
 def to_folder_name(name: str) -> str:
-    """Turns a name into that of a folder, as the npm package does. A hash keeps names apart that would be equal."""
+    """Turns a name into that of a folder, as the npm package does. A hash distinguishes similar names."""
     readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).lstrip(".-")[:MAX_READABLE_CHARACTERS]
     digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
     return f"{readable or 'account'}-{digest}"

@@ -22,7 +22,7 @@ Family = Literal[
 ]
 
 
-# The document of an exported account. Code passes it on unchanged, so its fields have no types here.
+# The document of an exported account. Tests pass it on unchanged, so its fields have no types here.
 AccountState = dict[str, Any]
 
 

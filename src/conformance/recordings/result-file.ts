@@ -9,7 +9,7 @@ export interface ResultRecording {
   end(isWhole: boolean): void;
 }
 
-/** Returns where the file behind a URL is kept, always below `dir`. */
+/** Returns the path at which the file of a URL is stored, always below `dir`. */
 export function toResultPath(dir: string, host: string, path: string): string {
   const segments = [host, ...path.split('/')]
     .map((segment) => segment.replaceAll(/[^\w.-]/g, '_').slice(-100))

@@ -121,7 +121,7 @@ export function createRunRecorder(options: RunRecorderOptions) {
     const submit = { submitted: { path, body }, ids };
     if ([...ids.values()].some((id) => id.length < MIN_ID_LENGTH)) return undefined;
     if (ids.size > MAX_IDS_PER_SUBMIT || JSON.stringify(body).length > MAX_SUBMIT_CHARACTERS) return undefined;
-    // A request that names tasks polls them. Another run has created these.
+    // A request that names tasks polls them; another run has created these.
     if (extractIds(JSON.stringify(body)).size > 0) return submit;
     for (const id of ids.values()) {
       if (submits.size >= MAX_SUBMITS) submits.delete(submits.keys().next().value!);

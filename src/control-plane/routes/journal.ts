@@ -93,7 +93,7 @@ export function journalOperations(context: HttpContext): Operation[] {
         const entries = findEntries(id, query).filter(({ seq }) => seq > query.after);
         const redact = createRedactor([key]);
         if (query.format === 'har') {
-          // The response holds the entries, also when the journal evicts them.
+          // The response holds the entries even if the journal evicts them.
           listenerLimit.acquire(request, reply);
           const body = Readable.from(writeHar(toHarEntries(entries, redact), settings.version, core.clock), {
             objectMode: false,
@@ -126,8 +126,8 @@ export function journalOperations(context: HttpContext): Operation[] {
       tag: 'requests',
       summary: 'Wait for requests',
       description:
-        'Responds as soon as `count` requests match and have been answered, also if they were before, and returns the ' +
-        'last of these. Lost responses count as answers.',
+        'Responds when `count` requests match and have been answered, with the last of them. Earlier requests that are ' +
+        'still in the journal count, too, and lost responses count as answers.',
       params: AccountParams,
       query: WaitQuery,
       responses: { 200: JournalEntrySchema },
@@ -199,8 +199,8 @@ function matches(entry: ListedEntry, filter: Filter): boolean {
 }
 
 /**
- * Returns a function that finds the request with which `count` requests match and have been answered; undefined while
- * there are fewer. It is called after each event, so it decides only once about each request.
+ * Returns a function that returns the last of the first `count` requests that match and have been answered; undefined
+ * while there are fewer. It is called after each event, so it checks each answered request only once.
  */
 function createNthMatchFinder(listEntries: (after: number) => readonly ListedEntry[], filter: Filter, count: number) {
   let missing = count;

@@ -25,7 +25,7 @@ import { getVerdict } from './verdict.ts';
 
 /** A document is stored as it arrives, so the limit for other bodies does not apply. */
 const MAX_DOCUMENT_BYTES = 1024 * 1024 * 1024;
-/** Size of a task in a document, besides its input, which is the body of a request. */
+/** Maximum size of a task in a document, besides its input, which is the body of a request. */
 const MAX_TASK_BYTES = 64 * 1024;
 
 const INCLUDES = ['requests', 'verdict'] as const;
@@ -152,8 +152,8 @@ function holdMemory(
 }
 
 /**
- * Resets the connection when the account is reset, restored or removed during its export, which is not an error. After
- * a response of HTTP/1.0, a connection that is only closed would mark the end of the document.
+ * Resets the connection when the account is reset, restored or removed during its export, which is not an error. In
+ * HTTP/1.0, closing the connection normally would mark the end of the document.
  */
 async function* cutShort(document: AsyncIterable<string>, request: FastifyRequest): AsyncGenerator<string> {
   try {

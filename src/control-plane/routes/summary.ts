@@ -9,7 +9,7 @@ import { toAccountJson } from './accounts.ts';
 import { toFaultJson } from './faults.ts';
 import { toJournalEntryJson } from './journal.ts';
 
-/** A page about an account, for people. */
+/** The operation that returns a page about an account, for people. */
 export const summaryOperations = (context: HttpContext): Operation[] => [
   defineOperation({
     method: 'GET',

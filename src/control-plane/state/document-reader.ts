@@ -25,7 +25,7 @@ export interface DocumentHandler {
   handleElement(name: string, index: number, element: unknown): void;
 }
 
-/** Restricts the next byte between two parts, besides white space. */
+/** The syntax that is allowed next between two parts, besides white space. */
 type Expected =
   | 'document'
   | 'first name'

@@ -19,7 +19,7 @@ import { createFamilySchema } from '../fault-rule-schema.ts';
 import { createStoredRuleSchema, JournalEntrySchema, Plan, Verdict } from '../response-schemas.ts';
 
 export const FORMAT = 'nanophoto-emulator/account';
-/** Increases when the document changes in a way that earlier emulators cannot read. */
+/** Incremented when the format changes in a way that earlier emulators cannot read. */
 export const VERSION = 1;
 
 const MAX_COUNT = 1_000_000_000_000;
@@ -136,7 +136,7 @@ export type RateLimitJson = z.output<typeof RateLimit>;
 /** The names of the document's members. */
 export type MemberName = keyof DocumentSchemas['Document']['shape'];
 
-/** A fault in a document. */
+/** An error in a document. */
 export class DocumentError extends Error {
   /** Names the part, such as `tasks[17].status`. */
   readonly path: string;

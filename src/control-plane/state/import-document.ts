@@ -34,7 +34,7 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   dueAtMs: 'dueAt',
 };
 
-/** The form of a generated id; the group is the number of its task. */
+/** The form of a generated id; the group is the number of the task. */
 const GENERATED_ID = /^task_[0-9a-f]{6}([0-9a-f]{7})[0-9a-f]{11}$/;
 
 interface ImportTarget {
@@ -45,7 +45,7 @@ interface ImportTarget {
   replace: boolean;
   /** Whether to report the replacement as a reset. */
   isReset?: boolean;
-  /** Whether nothing will change the account: synchronous tasks remain as they are. */
+  /** Whether nothing will change the account, so that synchronous tasks remain as they are. */
   readOnly?: boolean;
 }
 
@@ -77,8 +77,8 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
     }
 
     function addTask(task: TaskJson, path: string, index: number): void {
-      const fault = findTaskFault(task);
-      if (fault) throw new DocumentError(`${path}.${fault[0]}`, fault[1]);
+      const contradiction = findContradiction(task);
+      if (contradiction) throw new DocumentError(`${path}.${contradiction[0]}`, contradiction[1]);
       if (task.status === 'evicted') {
         staged.addEvicted({ seq: task.seq, id: task.id, family: null }, index);
         return;
@@ -183,7 +183,7 @@ export function handleDocument(handler: DocumentHandler, document: unknown): voi
 type UnevictedTask = Exclude<TaskJson, { status: 'evicted' }>;
 
 /** Finds a field that contradicts another one of the task, and says what is expected. */
-function findTaskFault(task: TaskJson): [field: string, expected: string] | undefined {
+function findContradiction(task: TaskJson): [field: string, expected: string] | undefined {
   const [, seqInId] = GENERATED_ID.exec(task.id) ?? [];
   if (seqInId !== undefined && Number.parseInt(seqInId, 16) !== task.seq % 0x1000_0000) {
     // A later task of the account could get this id.

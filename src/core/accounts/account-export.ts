@@ -154,7 +154,7 @@ export function createExports(
             if (record.family !== null) characters += record.input.length + record.plan.length;
             if (characters > MAX_PAGE_CHARACTERS) break;
           }
-          // The entries of its end are not part of the export, so it cannot be exported as an evicted task.
+          // The export lacks the ledger entries of the task's end, so the task must not be exported as evicted.
           if (page.some(({ family, seq }) => family === null && isRunningCopy.get(exportId, seq))) {
             throw new CoreError('OUT_OF_MEMORY', 'a running task ended and was evicted during the export');
           }

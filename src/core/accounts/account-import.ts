@@ -55,7 +55,7 @@ export interface CommitOptions {
   readOnly: boolean;
 }
 
-/** An account that is being imported. It does not exist for anything else until `commit`. */
+/** An account that is being imported. Nothing else can find it until `commit`. */
 export interface StagedAccount {
   /**
    * Runs `work`, which adds rows of about `bytes`, in a transaction.
@@ -163,7 +163,7 @@ export function createImports(
   });
 
   return {
-    /** Removes staging accounts that a killed process has left. */
+    /** Removes staging accounts that a killed process has left behind. */
     removeAbandoned: (): void => void removeAbandoned.run(),
 
     /** Begins an import. Its caller must call `commit` or `discard`. */
@@ -173,7 +173,7 @@ export function createImports(
       let hasEnded = false;
       /** Holds without a task so far, by the number of their task. */
       const unusedHolds = new Map<number, { seq: number; isResolved: boolean }>();
-      /** Running tasks by number; true when another one waits for the end of this one. */
+      /** Running tasks by number; true if another task waits for the end of this one. */
       const runningTasks = new Map<number, boolean>();
       let lastTaskSeq = 0;
 
@@ -193,7 +193,7 @@ export function createImports(
             : 'none before its predecessor ends';
           throw createTaskError(`expected ${message}`, index, 'startedAtMs');
         }
-        // The end of a task starts a single one.
+        // The end of a task starts only one other task.
         if (hasSuccessor) throw createTaskError('expected a task that precedes no other one', index, 'predecessorSeq');
         if (isWaiting) runningTasks.set(predecessorSeq!, true);
         const isDue = !isWaiting && driver === 'worker' && nextTransitionMs(plan, step) !== null;
@@ -225,7 +225,7 @@ export function createImports(
         addTask(task, plan, index) {
           const { seq, status, price, holdSeq, predecessorSeq } = task;
           takeSeq(seq, index);
-          // The trigger of the first task would otherwise write a hold that is not there yet.
+          // Otherwise the trigger of the first task would not find its hold, and would write another one.
           entries.flush();
           const hold = unusedHolds.get(seq)?.seq ?? null;
           if (holdSeq !== hold) {

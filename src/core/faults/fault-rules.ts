@@ -189,7 +189,7 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
           if (fault.at !== stage) continue;
           const unmet = findUnmet(fault, context, containsText);
           if (unmet !== null) {
-            // Once a rule has matched, its `match` is right, and other requests are of no interest.
+            // Once a rule has matched, its `match` is right, and requests that it excludes are of no interest.
             if (unmet !== 'several' && fault.matched === 0 && !fired) recordNearMiss(fault, unmet);
             continue;
           }
@@ -260,8 +260,8 @@ const toFault = ({ rule, ...row }: FaultRow): Fault => ({ ...JSON.parse(rule), .
 type TextPredicate = (pattern: string) => boolean;
 
 /**
- * Returns the condition of `match` that a request does not meet, or null if it meets all. The text is searched last,
- * because that is expensive.
+ * Returns the condition of `match` that a request does not meet, 'several' if there are more or it does not matter
+ * which one it is, or null if it meets all. The text is searched last, because that is expensive.
  */
 function findUnmet(
   { match, matched }: Fault,
@@ -272,7 +272,7 @@ function findUnmet(
   const isEndpoint = match.endpoint === undefined || match.endpoint === endpoint;
   const containsPattern = () => match.contains === undefined || containsText(match.contains);
   if (isFamily && isEndpoint) return containsPattern() ? null : 'contains';
-  // Which one it is only matters before the first match.
+  // Which condition it is matters only before the first match.
   if (isFamily === isEndpoint || matched > 0) return 'several';
   if (!containsPattern()) return 'several';
   return isFamily ? 'endpoint' : 'family';

@@ -1,8 +1,8 @@
 import { copyPrefix } from '../string-memory.ts';
 
-/** Number of near misses that are kept of each rule. */
+/** Maximum number of near misses that are kept for each rule. */
 const MAX_PER_RULE = 10;
-/** Number of rules whose near misses are kept: of all rules together, they then take a few MB at most. */
+/** Maximum number of rules whose near misses are kept, so that all of them take a few MB at most. */
 const MAX_RULES = 1000;
 /** Every path that rules are matched against is shorter. */
 const MAX_PATH_LENGTH = 200;
@@ -33,7 +33,7 @@ export class NearMisses {
       nearMisses = [];
       this.#byRule.set(ruleId, nearMisses);
     }
-    // The path may be a slice of a URL, which would be kept, too.
+    // If the path is a slice of a URL, it would keep the whole URL in memory.
     nearMisses.push({ ...nearMiss, path: copyPrefix(nearMiss.path, MAX_PATH_LENGTH) });
     if (nearMisses.length > MAX_PER_RULE) nearMisses.shift();
   }

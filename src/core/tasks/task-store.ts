@@ -112,7 +112,10 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       cache.clear();
       dueQueues.delete(accountId);
     },
-    /** Deletes some of the oldest finished tasks of accounts and snapshots, not of imports. Returns false when there are none. */
+    /**
+     * Deletes some of the oldest finished tasks of accounts and snapshots, but not of imports. Returns false when there
+     * are none.
+     */
     evictOldest: transactions.exclusive((): boolean => {
       evictions += 1;
       if (evictions % EVICTIONS_PER_SCAN === 0) evictedUpToRowid = 0;

@@ -12,7 +12,10 @@ const MAX_BODY_LENGTH = 16 * 1024;
 /** Maximum length of a name that is shown. */
 const MAX_NAME_LENGTH = 200;
 
-/** Size of an entry and its places in the lists of its log, with one task and a generated id, without its texts and lists. */
+/**
+ * Size of an entry and its places in the lists of its log, with one task and a generated id, without its texts and
+ * lists.
+ */
 const ENTRY_BYTES = 960;
 /** Size of a header without its name and value: its places in the list, and in the object with its name in lower case. */
 const HEADER_BYTES = 120;

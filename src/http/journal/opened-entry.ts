@@ -23,12 +23,12 @@ interface EntryJson {
  */
 export class OpenedEntry {
   readonly json: EntryJson;
-  /** The memory account does not contain them, because they stay. */
+  /** Not counted: entries of a file are never evicted. */
   readonly bytes = 0;
   readonly seq: number;
   readonly requestId: string;
   readonly atMs: number;
-  /** The file does not have the wall time. */
+  /** The account's time, because the file does not have the wall time. */
   readonly wallMs: number;
   readonly method: string;
   readonly path: string;

@@ -4,7 +4,7 @@ import type { Clock } from '../../core/time/clock.ts';
 /** Chunks of at least this size cost a turn. Most bodies are smaller. */
 const LARGE_CHUNK_BYTES = 16 * 1024;
 
-/** A long turn resumes one body for this time. Reading a chunk takes less than a tenth of it. */
+/** A long turn resumes one more body for each such period. Reading a chunk takes less than a tenth of it. */
 const MS_PER_BODY = 2;
 const MAX_BODIES_PER_TURN = 16;
 

@@ -119,7 +119,7 @@ describe('import of an account', () => {
     expect(core.db.prepare('SELECT count(*) FROM ledger_entries').pluck().get()).toBe(1);
   });
 
-  it('is not a task, an account or an account of its key for anything before the commit', () => {
+  it('does not affect counts, lists and lookups before the commit', () => {
     const core = createTestCore();
     const id = createUsedAccount(core, 3);
     const exported = core.exports.begin(id);

@@ -50,13 +50,13 @@ describe('near misses', () => {
     expect(obstacles()).toEqual([]);
   });
 
-  it('are, once the rule has matched, only requests that match', () => {
+  it('are only matching requests once the rule has matched', () => {
     const { fire, obstacles } = createRules({ match: { contains: 'kitten' }, after: 1, times: 1 });
     for (const text of ['a dog', 'a kitten', 'a dog', 'a kitten', 'a dog', 'a kitten']) fire({ text: () => text });
     expect(obstacles()).toEqual(['contains', 'after', 'times']);
   });
 
-  it('are requests that match while the rule waits, by chance does not fire, or is used up', () => {
+  it('are requests that match while the rule lets them pass, does not fire by chance, or is used up', () => {
     const waiting = createRules({ after: 2 });
     expect([waiting.fire(), waiting.fire(), waiting.fire()]).toEqual([undefined, undefined, waiting.ids[0]]);
     expect(waiting.core.faults.listNearMisses(waiting.ids[0]!)).toMatchObject([
