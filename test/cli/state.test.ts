@@ -96,7 +96,7 @@ describe('state', () => {
     [['export', 'a', '--file'], 'Unknown flag --file; nanophoto-emulator state --help lists the flags.'],
     [
       ['import', '/no/such.json'],
-      "/no/such.json cannot be read: ENOENT: no such file or directory, open '/no/such.json'.",
+      "/no/such.json cannot be read: ENOENT: no such file or directory, stat '/no/such.json'.",
     ],
     [['import', '/dev/zero'], '/dev/zero cannot be read: it is not a regular file.'],
     [['export', '/dev/null'], '/dev/null cannot be written: it is not a regular file.'],
