@@ -120,7 +120,9 @@ async function send(
       body.pipe(sent);
     } else sent.end();
   });
-  if (response.statusCode! < 300) return response;
+  // A development server may respond to every path with its page.
+  const isJson = response.headers['content-type']?.startsWith('application/json');
+  if (response.statusCode! < 300 && isJson) return response;
   const { error } = parseObject(await readText(response, options));
   const reason = typeof error === 'string' ? toPrintableLine(error).replace(/\.$/, '') : 'it is not an emulator';
   throw new SetupError(`${url} rejects the request: ${reason}.`);
