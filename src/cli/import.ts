@@ -78,10 +78,10 @@ function addToSeedFile(file: string, key: string, rules: readonly Rule[]): void 
   const content = existsSync(file) ? (readJsonFile(file) as SeedFile) : {};
   parseSeedFile(file, content);
   const accounts = content.accounts ?? (readJsonFile(DEFAULT_SEED_FILE) as SeedFile).accounts ?? [];
-  if (content.format !== undefined || accounts.some(({ account }) => account?.key === key)) {
-    throw new SetupError(
-      `${file} contains an exported account, to which no rules can be added; add them to a running emulator.`,
-    );
+  const isExport = content.format !== undefined;
+  if (isExport || accounts.some(({ account }) => account?.key === key)) {
+    const subject = isExport ? `${file} is` : `${file} has ${key} as`;
+    throw new SetupError(`${subject} an exported account; add the rules to a running emulator instead.`);
   }
   const account = accounts.find((one) => one.key === key);
   const updatedAccount = { ...(account ?? { key }), faults: [...(account?.faults ?? []), ...rules] };

@@ -1,13 +1,4 @@
-import {
-  closeSync,
-  constants,
-  createReadStream,
-  createWriteStream,
-  fstatSync,
-  openSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { createReadStream, createWriteStream, rmSync, statSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
@@ -15,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { toPrintableLine } from '../core/control-chars.ts';
 import { SetupError } from '../core/errors.ts';
+import { openRegularFile } from '../core/files.ts';
 import { parseBaseUrl, parseFlags } from './flags.ts';
 
 /** How long the emulator may send and receive nothing. */
@@ -83,13 +75,9 @@ async function importState(options: StateOptions): Promise<void> {
 /** Opens a file, or standard input for `-`. A pipe or a device could be endless. @throws SetupError */
 function openInput(file: string): Readable {
   if (file === '-') return process.stdin;
-  let fd: number | undefined;
   try {
-    fd = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    if (!fstatSync(fd).isFile()) throw new Error('it is not a regular file');
-    return createReadStream(file, { fd });
+    return createReadStream(file, { fd: openRegularFile(file) });
   } catch (cause) {
-    if (fd !== undefined) closeSync(fd);
     throw new SetupError(`${file} cannot be read: ${(cause as Error).message}.`, { cause });
   }
 }
@@ -132,7 +120,9 @@ async function send(
       body.pipe(sent);
     } else sent.end();
   });
-  if (response.statusCode! < 300) return response;
+  // A development server may respond to every path with its page.
+  const isJson = response.headers['content-type']?.startsWith('application/json');
+  if (response.statusCode! < 300 && isJson) return response;
   const { error } = parseObject(await readText(response, options));
   const reason = typeof error === 'string' ? toPrintableLine(error).replace(/\.$/, '') : 'it is not an emulator';
   throw new SetupError(`${url} rejects the request: ${reason}.`);

@@ -6,16 +6,23 @@ import { TextDecoder } from './globals.ts';
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Reads a file that the user names, in chunks. It never waits, as reading a named pipe or a terminal would.
+ * Opens a file that the user names for reading. It never waits, as opening a named pipe would.
  *
  * @throws Error when the path is not a regular file, or not readable
  */
-export function* readChunks(path: string): Generator<Buffer, void, void> {
+export function openRegularFile(path: string): number {
   // Opening a device can already have an effect. The second check is for a path that has been replaced meanwhile.
   if (!statSync(path).isFile()) throw new Error('it is not a regular file');
   const fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  if (fstatSync(fd).isFile()) return fd;
+  closeSync(fd);
+  throw new Error('it is not a regular file');
+}
+
+/** Reads a file in chunks, as `openRegularFile` opens it. @throws Error also when reading fails */
+export function* readChunks(path: string): Generator<Buffer, void, void> {
+  const fd = openRegularFile(path);
   try {
-    if (!fstatSync(fd).isFile()) throw new Error('it is not a regular file');
     // The size of the file does not say how much there is to read: the files below /proc have the size 0.
     for (;;) {
       const chunk = Buffer.allocUnsafe(CHUNK_BYTES);

@@ -29,6 +29,8 @@ function writeDocument(document: unknown = buildDocument()): string {
   return file;
 }
 
+const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' };
+
 describe('state', () => {
   it('imports a file and exports it again', async () => {
     const { url } = await start();
@@ -96,7 +98,7 @@ describe('state', () => {
     [['export', 'a', '--file'], 'Unknown flag --file; nanophoto-emulator state --help lists the flags.'],
     [
       ['import', '/no/such.json'],
-      "/no/such.json cannot be read: ENOENT: no such file or directory, open '/no/such.json'.",
+      "/no/such.json cannot be read: ENOENT: no such file or directory, stat '/no/such.json'.",
     ],
     [['import', '/dev/zero'], '/dev/zero cannot be read: it is not a regular file.'],
     [['export', '/dev/null'], '/dev/null cannot be written: it is not a regular file.'],
@@ -119,7 +121,7 @@ describe('state', () => {
   it('keeps an existing file when the export fails', async () => {
     const url = await serve((request, response) => {
       if (request.url!.includes('missing')) response.writeHead(404).end('{"error":"No account."}');
-      else response.writeHead(200, { 'content-length': 1000 }).write('{"a":', () => response.destroy());
+      else response.writeHead(200, { ...JSON_TYPE, 'content-length': 1000 }).write('{"a":', () => response.destroy());
     });
     const file = writeDocument('before');
     const otherFile = `${file}.partial`;
@@ -132,9 +134,27 @@ describe('state', () => {
     expect(readFileSync(otherFile, 'utf8')).toBe('other');
   });
 
+  it('rejects a server that is not an emulator but responds to every path with a page', async () => {
+    const url = await serve((_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
+    });
+    const file = writeDocument('before');
+    for (const args of [
+      ['export', file],
+      ['export', file, '--key', 'np_a'],
+      ['import', file],
+    ]) {
+      const { code, sentence } = await runTool('state', ...args, '--url', url);
+      expect([code, sentence], `${args}`).toEqual([2, `${url} rejects the request: it is not an emulator.`]);
+    }
+    expect(readFileSync(file, 'utf8')).toBe('before');
+  });
+
   it('escapes control characters in a key that the server names', async () => {
     const url = await serve((request, response) => {
-      response.end(request.url!.includes('/export') ? '{}' : JSON.stringify({ accounts: [{ key: 'a\u001b[31m' }] }));
+      response
+        .writeHead(200, JSON_TYPE)
+        .end(request.url!.includes('/export') ? '{}' : JSON.stringify({ accounts: [{ key: 'a\u001b[31m' }] }));
     });
     const { stdout } = await runTool('state', 'export', join(tempDir(), 'state.json'), '--url', url);
     expect(stdout).toMatch(/^Exported a\\u\{1b\}\[31m to /);

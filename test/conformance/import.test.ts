@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { buildDocument } from '../support/account-document.ts';
 import { runCommand, startCommand } from '../support/command.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { writeSeedFile } from '../support/seed-file.ts';
@@ -178,6 +179,24 @@ describe('import', () => {
     const refused = await runImport(dir, '--seed-file', other);
     expect(refused.stderr).toContain(`The seed file ${other} is invalid at its top: there is no "mine"`);
     expect([refused.code, readFileSync(other, 'utf8')]).toEqual([2, '{"mine":true}']);
+  });
+
+  it('does not change an exported account in a seed file', async () => {
+    const dir = writeSamples(createSample());
+    const document = buildDocument({ key: 'np_mine' });
+    for (const [content, subject] of [
+      [document, 'is'],
+      [{ accounts: [document] }, 'has np_mine as'],
+    ] as const) {
+      const file = writeSeedFile(content);
+      const before = readFileSync(file, 'utf8');
+      const refused = await runImport(dir, '--seed-file', file, ...('format' in content ? [] : ['--key', 'np_mine']));
+      expect(refused).toMatchObject({
+        code: 2,
+        stderr: `nanophoto-emulator: ${file} ${subject} an exported account; add the rules to a running emulator instead.\n`,
+      });
+      expect(readFileSync(file, 'utf8')).toBe(before);
+    }
   });
 
   it.each<[string, (dir: string) => void, string]>([

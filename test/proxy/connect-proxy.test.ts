@@ -4,14 +4,12 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { pino } from 'pino';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startEmulator } from '../../src/index.ts';
-import { createTestEmulator } from '../support/emulator.ts';
+import { createTestEmulator, startLoggingEmulator } from '../support/emulator.ts';
 import { sendRawBytes, sendRawForJson } from '../support/raw-http.ts';
 import { completeTask } from '../support/results.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { createTestClock } from '../support/test-clock.ts';
 import { openTunnel, sendOverTls } from '../support/tunnel.ts';
 
 const get = (path: string, host = 'nanophoto.ai', more = '') =>
@@ -23,15 +21,6 @@ async function listening(flags: string[] = []) {
   const { port } = new URL(await emulator.listen());
   const { certificate: ca } = await emulator.authority();
   return { ...emulator, emulator, port, ca };
-}
-
-/** Like `listening`, and returns the log lines. */
-async function logging(flags: string[] = []) {
-  const lines: Record<string, unknown>[] = [];
-  const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
-  const emulator = await createTestEmulator(['--port', '0', ...flags], createTestClock(), logger);
-  const { port } = new URL(await emulator.listen());
-  return { ...emulator, port, lines };
 }
 
 /** Opens an encrypted connection through a tunnel. */
@@ -221,7 +210,7 @@ describe('CONNECT tunnels', () => {
   });
 
   it('are logged with their target when refused', async () => {
-    const { port, lines } = await logging();
+    const { port, lines } = await startLoggingEmulator();
     await openTunnel(port, 'example.com:443');
     await openTunnel(port, 'nanophoto.ai:22');
     const line = { level: 40, method: 'CONNECT', status: 403, msg: 'refused' };
@@ -397,7 +386,7 @@ describe('unreadable certificate authority', () => {
   it('is logged, for tunnels and for the HTTPS port', async () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'authority.pem'), 'damaged');
-    const { port, httpsPort, lines } = await logging(['--data-dir', dir, '--https-port', '0']);
+    const { port, httpsPort, lines } = await startLoggingEmulator(['--data-dir', dir, '--https-port', '0']);
     await openTunnel(port, 'nanophoto.ai:443');
     expect((await sendRawBytes(httpsPort()!, '\x16')).bytes.toString()).toBe('');
     expect(await sendRawForJson(port, get('/health', 'x'))).toMatchObject({ status: 200 });

@@ -1,24 +1,13 @@
-import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { createRequestId, getRequestId } from '../../src/server/request-id.ts';
-import { createTestEmulator } from '../support/emulator.ts';
+import { createTestEmulator, startLoggingEmulator } from '../support/emulator.ts';
 import { exchange, openRawConnection, sendRawBytes } from '../support/raw-http.ts';
 import { completeTask } from '../support/results.ts';
-import { createTestClock } from '../support/test-clock.ts';
 
 const GENERATE = '/api/sora-2/generate';
 const VALID = { prompt: 'a dog', mode: 'textToVideo' };
 const TOPIC = { topic: 'A lighthouse in a storm', technique: 'match-cut', duration: 15 };
 const GENERATED = /^[0-9a-f]{12}-\d+$/;
-
-/** Starts an emulator that listens, and returns its log lines. */
-async function listening(flags: string[] = []) {
-  const lines: Record<string, unknown>[] = [];
-  const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
-  const emulator = await createTestEmulator(['--port', '0', ...flags], createTestClock(), logger);
-  const { port } = new URL(await emulator.listen());
-  return { ...emulator, port, lines };
-}
 
 describe('request ids', () => {
   it('are those that the client sent, if they are visible ASCII of at most 128 characters', () => {
@@ -100,13 +89,13 @@ describe('request ids', () => {
     ['a CONNECT to another host', 'CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n', 403],
     ['a request to another host', 'GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\n\r\n', 403],
   ])('are in the response to %s', async (_title, request, status) => {
-    const { port } = await listening();
+    const { port } = await startLoggingEmulator();
     const [response] = await exchange(port, request.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
     expect(response).toMatchObject({ status, headers: { 'x-request-id': expect.stringMatching(GENERATED) } });
   });
 
   it('are those that the client sent, in responses to requests that Fastify does not handle', async () => {
-    const { port, lines } = await listening();
+    const { port, lines } = await startLoggingEmulator();
     const headers = 'Host: x\r\nX-Request-Id: mine\r\nConnection: close\r\n';
     for (const head of ['GET / HTTP/1.1\r\nExpect: tea\r\n', 'CONNECT example.com:443 HTTP/1.1\r\n']) {
       const [response] = await exchange(port, `${head}${headers}\r\n`);
@@ -116,7 +105,7 @@ describe('request ids', () => {
   });
 
   it('are in a truncated response', async () => {
-    const { port, core } = await listening();
+    const { port, core } = await startLoggingEmulator();
     core.faults.add(null, { match: {}, at: 'request', effect: { truncateAfter: 5 } });
     const body = JSON.stringify(VALID);
     const head = `POST ${GENERATE} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer np_test_default\r\n`;
@@ -133,7 +122,7 @@ describe('request ids', () => {
     ['connection over the limit', ['--connection-limit', '1'], 503],
     ['request that times out', ['--request-timeout-seconds', '1'], 408],
   ])('are generated for each %s', async (_title, flags, status) => {
-    const { port } = await listening(flags);
+    const { port } = await startLoggingEmulator(flags);
     const idle = status === 503 ? await openRawConnection(port) : undefined;
     const [[one], [other]] = await Promise.all([
       exchange(port, 'GET / HTTP/1.1\r\n'),
@@ -146,7 +135,7 @@ describe('request ids', () => {
   });
 
   it('are the same in the response, the journal and the log', async () => {
-    const { send, get, lines } = await listening();
+    const { send, get, lines } = await startLoggingEmulator();
     const responses = [
       await send('POST', GENERATE, { body: VALID }),
       await send('POST', GENERATE, { body: VALID, headers: { 'x-request-id': 'mine' } }),
@@ -165,7 +154,7 @@ describe('request ids', () => {
   });
 
   it('name the log line of an unexpected error', async () => {
-    const { send, core, lines } = await listening();
+    const { send, core, lines } = await startLoggingEmulator();
     core.tasks.submit = () => {
       throw new Error('a bug');
     };
@@ -179,7 +168,7 @@ describe('request ids', () => {
 
   // id: request-id-redacted
   it('that contain the key of the client are redacted in the journal and in the log, but not in the response', async () => {
-    const { send, get, createAccount, core, lines } = await listening();
+    const { send, get, createAccount, core, lines } = await startLoggingEmulator();
     const key = 'sk_secret_01234567890';
     const { id: accountId } = createAccount(key);
     core.faults.add(accountId, { match: { contains: 'kitten' }, at: 'request', effect: { fail: true } });

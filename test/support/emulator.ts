@@ -76,3 +76,12 @@ export async function createTestEmulator(
 }
 
 export type TestEmulator = Awaited<ReturnType<typeof createTestEmulator>>;
+
+/** Like `createTestEmulator`, and also listens on a free port and returns the log lines from level info. */
+export async function startLoggingEmulator(flags: string[] = []) {
+  const lines: Record<string, unknown>[] = [];
+  const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
+  const emulator = await createTestEmulator(['--port', '0', ...flags], createTestClock(), logger);
+  const { port } = new URL(await emulator.listen());
+  return { ...emulator, port, lines };
+}
