@@ -50,7 +50,7 @@ type DocumentImport = ReturnType<ReturnType<typeof createDocumentImports>>;
 function readDocument(documentImport: DocumentImport, path: string) {
   const { handler } = documentImport;
   const requests: OpenedEntry[] = [];
-  let verdict: object | undefined;
+  let verdict: OpenedJournal['verdict'];
   const withJournal: DocumentHandler = {
     ...handler,
     handleValue(name, value) {
