@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { EmulatorError } from '../../core/errors.ts';
 import { apiKey, strict } from '../../http/account-profile.ts';
@@ -11,6 +11,7 @@ import { readBody } from '../../http/pipeline/body.ts';
 import { onFinished } from '../../http/pipeline/response-lifecycle.ts';
 import { createRedactor, type Redact } from '../../http/redaction.ts';
 import { AdminError } from '../error-codes.ts';
+import { holdEntries } from '../held-entries.ts';
 import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { AccountSchema } from '../response-schemas.ts';
@@ -74,7 +75,7 @@ export function stateOperations(context: HttpContext, families: readonly Family[
         // A generator that has not started would run no `finally` when the client disconnects.
         onFinished(request, reply, exported.close);
         const entries = request.query.include.includes('requests') ? listRequests(context, id) : [];
-        holdMemory(context, request, reply, entries);
+        holdEntries(core.memory, request, reply, entries);
         const verdict = request.query.include.includes('verdict') ? getVerdict(context, exported.account, redact) : {};
         const members = {
           requests: () => formatEntries(entries, redact),
@@ -135,20 +136,6 @@ export function stateOperations(context: HttpContext, families: readonly Family[
       },
     }),
   ];
-}
-
-/** Counts entries that the journal may evict before they are written. @throws OUT_OF_MEMORY */
-function holdMemory(
-  { core: { memory } }: HttpContext,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  entries: readonly ListedEntry[],
-): void {
-  const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
-  if (!memory.reserve('responses', bytes)) {
-    throw new EmulatorError('OUT_OF_MEMORY', 'the memory for data of clients is full (--memory-budget-mb)');
-  }
-  onFinished(request, reply, () => memory.add('responses', -bytes));
 }
 
 /**
