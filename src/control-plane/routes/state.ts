@@ -74,15 +74,13 @@ export function stateOperations(context: HttpContext, families: readonly Family[
         const exported = core.exports.begin(id);
         // A generator that has not started would run no `finally` when the client disconnects.
         onFinished(request, reply, exported.close);
-        const entries = request.query.include.includes('requests') ? listRequests(context, id) : [];
+        const included = new Set(request.query.include);
+        const entries = included.has('requests') ? listRequests(context, id) : [];
         holdEntries(core.memory, request, reply, entries);
-        const verdict = request.query.include.includes('verdict') ? getVerdict(context, exported.account, redact) : {};
-        const members = {
-          requests: () => formatEntries(entries, redact),
-          verdict: () => verdict,
+        const extras = {
+          ...(included.has('requests') && { requests: formatEntries(entries, redact) }),
+          ...(included.has('verdict') && { verdict: getVerdict(context, exported.account, redact) }),
         };
-        const included = INCLUDES.filter((name) => request.query.include.includes(name));
-        const extras = Object.fromEntries(included.map((name) => [name, members[name]]));
         const document = cutShort(writeDocument(exported, core.clock, extras), request);
         const body = Readable.from(document, { objectMode: false });
         return reply.type('application/json; charset=utf-8').send(body);
