@@ -23,7 +23,7 @@ interface EntryJson {
  */
 export class OpenedEntry {
   readonly json: EntryJson;
-  /** The memory account does not contain them, because they stay. */
+  /** The memory budget does not count them, because they stay. */
   readonly bytes = 0;
   readonly seq: number;
   readonly requestId: string;
