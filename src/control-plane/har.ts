@@ -100,6 +100,6 @@ function toUrl(hostHeader: unknown, path: string): string {
   const host = typeof hostHeader === 'string' && isHost(hostHeader) ? hostHeader : 'localhost';
   const hasPort = host.lastIndexOf(':') > host.lastIndexOf(']');
   // A request target may contain characters that a URL must not.
-  const encodedPath = path.replaceAll(/%(?![\da-f]{2})|[^\w\-.~!$&'()*+,;=:@%/]/giu, encodeURIComponent);
+  const encodedPath = path.replaceAll(/%(?![\da-f]{2})|[^\w\-.~!$&'()*+,;=:@%/]/gi, encodeURIComponent);
   return `${hasPort ? 'http' : 'https'}://${host}${encodedPath}`;
 }

@@ -85,13 +85,16 @@ export class MemoryBudget {
   /** Evicts until `bytes` more fit into the share and into the budget. Returns false when nothing is left to evict. */
   #evictUntilFree(share: Share, bytes: number): boolean {
     const isShareFree = () => share.bytes + bytes <= share.maxBytes;
-    const isFree = () => isShareFree() && this.#totalBytes + bytes <= this.maxBytes;
+    const isBudgetFree = () => this.#totalBytes + bytes <= this.maxBytes;
+    const isFree = () => isShareFree() && isBudgetFree();
     // Evicting would be in vain; and an evictor that counts bytes, such as those of an event, must not start another.
     if (isFree() || bytes > share.maxBytes || this.#isEvicting) return isFree();
     this.#isEvicting = true;
     try {
       while (!isShareFree() && this.#evictOnce(share.uses));
-      while (!isFree() && this.#evictOnce(this.#journal.uses));
+      // Evicting the journal frees only the budget: for a reservation over its share, it would be in vain.
+      if (bytes > 0 && !isShareFree()) return false;
+      while (!isBudgetFree() && this.#evictOnce(this.#journal.uses));
       return isFree();
     } finally {
       this.#isEvicting = false;

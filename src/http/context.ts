@@ -62,7 +62,13 @@ export interface OpenedState {
 export interface OpenedJournal {
   requests: readonly OpenedEntry[];
   /** Undefined: the file has none. */
-  verdict: object | undefined;
+  verdict: VerdictJson | undefined;
+}
+
+/** A verdict as the control plane returns it. */
+export interface VerdictJson {
+  ok: boolean;
+  findings: { code: string; message: string; requests: string[] }[];
 }
 
 export interface HttpSettings extends ApiSettings, ControlPlaneSettings {

@@ -2,7 +2,7 @@ import { constants } from 'node:buffer';
 import { JournalEntrySchema, Verdict } from '../control-plane/response-schemas.ts';
 import { type DocumentHandler, DocumentReader } from '../control-plane/state/document-reader.ts';
 import { DocumentError } from '../control-plane/state/document-schema.ts';
-import { createDocumentImports, parse } from '../control-plane/state/import-document.ts';
+import { createDocumentImports, type DocumentImport, parse } from '../control-plane/state/import-document.ts';
 import type { Core } from '../core/core.ts';
 import { EmulatorError, SetupError } from '../core/errors.ts';
 import { readChunks } from '../core/files.ts';
@@ -44,13 +44,11 @@ export function openFiles(core: Core, { path, files }: FilesToOpen): OpenedState
   return { path, journals };
 }
 
-type DocumentImport = ReturnType<ReturnType<typeof createDocumentImports>>;
-
 /** Reads a document up to its end, without creating its account. @throws DocumentError when it is invalid */
 function readDocument(documentImport: DocumentImport, path: string) {
   const { handler } = documentImport;
   const requests: OpenedEntry[] = [];
-  let verdict: object | undefined;
+  let verdict: OpenedJournal['verdict'];
   const withJournal: DocumentHandler = {
     ...handler,
     handleValue(name, value) {

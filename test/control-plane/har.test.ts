@@ -81,6 +81,18 @@ describe('the journal as HAR', () => {
     expect((await getHar('&status=x')).status).toBe(400);
   });
 
+  it('counts the requests that it holds towards the memory budget', async () => {
+    const { core, post, getHar } = await createArchivedEmulator();
+    for (let n = 0; n < 20; n++) await post(GENERATE, VIDEO, KEY);
+    const otherBytes = core.memory.maxBytesOf('responses') - 10_000;
+    core.memory.add('bodies', otherBytes);
+    expect(await getHar()).toMatchObject({ status: 503, body: { code: 'OUT_OF_MEMORY' } });
+    expect((await getHar('&after=19')).body.log.entries).toHaveLength(1);
+    core.memory.add('bodies', -otherBytes);
+    expect((await getHar()).body.log.entries).toHaveLength(20);
+    expect(core.memory.usedBytes.responses).toBe(0);
+  });
+
   it('says which bodies are truncated', async () => {
     const { post, getHar } = await createArchivedEmulator();
     await post(GENERATE, { ...VIDEO, prompt: 'x'.repeat(20_000) }, KEY);

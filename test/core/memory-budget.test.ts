@@ -45,6 +45,15 @@ describe('the memory budget', () => {
     expect(memory.usedBytes.storage).toBe(40);
   });
 
+  it('keeps the journal when a reservation exceeds its share', () => {
+    const memory = new MemoryBudget(100);
+    createEvictable(memory, 'journal', [10, 10]);
+    expect(memory.reserve('bodies', 40)).toBe(true);
+    expect(memory.reserve('responses', 11)).toBe(false);
+    memory.add('bodies', 15);
+    expect(memory.usedBytes).toMatchObject({ journal: 20, bodies: 55 });
+  });
+
   // id: memory-in-flight-evicts-no-tasks
   it('evicts the journal, but not stored data, for data in flight', () => {
     const memory = new MemoryBudget(100);

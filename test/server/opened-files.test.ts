@@ -152,10 +152,21 @@ describe('an emulator that shows files', () => {
     }
   });
 
+  it('summarizes the requests and the verdict of the file', async () => {
+    const finding = { code: 'POLLED_TOO_OFTEN', message: 'Task task_two was polled too often.', requests: ['7'] };
+    const verdict = { ok: false, findings: [finding] };
+    const opened = await open(writeDocument({ ...buildDocument({ key: KEY }), requests: [REQUEST, POLL], verdict }));
+    const { text } = await opened.get(`/__admin/accounts/${KEY}/summary`);
+    expect(text).toContain('\n## Findings about the client: 1\n');
+    expect(text).toContain('\n| POLLED_TOO_OFTEN | Task task_two was polled too often. | 7 |\n');
+    expect(text).toContain('\n## Requests: 2\n');
+    expect(text).toContain('| POST /api/sora-2/check-status | 404 | TASK_NOT_FOUND |');
+  });
+
   it('has an empty journal and no verdict if the file contains neither', async () => {
     const opened = await open(writeDocument(buildDocument({ key: KEY })));
     expect((await opened.get(`/__admin/accounts/${KEY}/requests`)).body.requests).toEqual([]);
-    for (const path of ['verdict', 'export?include=verdict']) {
+    for (const path of ['verdict', 'summary', 'export?include=verdict']) {
       expect(await opened.get(`/__admin/accounts/${KEY}/${path}`), path).toMatchObject({
         status: 404,
         body: { code: 'VERDICT_NOT_FOUND', error: expect.stringContaining(`The file of ${KEY} has no verdict`) },

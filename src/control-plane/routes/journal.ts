@@ -9,6 +9,7 @@ import { parseJsonText } from '../../http/pipeline/body.ts';
 import { createRedactor, type Redact, redactDeep } from '../../http/redaction.ts';
 import { AdminError } from '../error-codes.ts';
 import { toHarEntry, writeHar } from '../har.ts';
+import { holdEntries } from '../held-entries.ts';
 import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
@@ -93,8 +94,8 @@ export function journalOperations(context: HttpContext): Operation[] {
         const entries = findEntries(id, query).filter(({ seq }) => seq > query.after);
         const redact = createRedactor([key]);
         if (query.format === 'har') {
-          // The response holds the entries even if the journal evicts them.
           listenerLimit.acquire(request, reply);
+          holdEntries(core.memory, request, reply, entries);
           const body = Readable.from(writeHar(toHarEntries(entries, redact), settings.version, core.clock), {
             objectMode: false,
           });

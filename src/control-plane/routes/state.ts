@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { EmulatorError } from '../../core/errors.ts';
 import { apiKey, strict } from '../../http/account-profile.ts';
@@ -11,6 +11,7 @@ import { readBody } from '../../http/pipeline/body.ts';
 import { onFinished } from '../../http/pipeline/response-lifecycle.ts';
 import { createRedactor, type Redact } from '../../http/redaction.ts';
 import { AdminError } from '../error-codes.ts';
+import { holdEntries } from '../held-entries.ts';
 import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { AccountSchema } from '../response-schemas.ts';
@@ -73,15 +74,13 @@ export function stateOperations(context: HttpContext, families: readonly Family[
         const exported = core.exports.begin(id);
         // A generator that has not started would run no `finally` when the client disconnects.
         onFinished(request, reply, exported.close);
-        const entries = request.query.include.includes('requests') ? listRequests(context, id) : [];
-        holdMemory(context, request, reply, entries);
-        const verdict = request.query.include.includes('verdict') ? getVerdict(context, exported.account, redact) : {};
-        const members = {
-          requests: () => formatEntries(entries, redact),
-          verdict: () => verdict,
+        const included = new Set(request.query.include);
+        const entries = included.has('requests') ? listRequests(context, id) : [];
+        holdEntries(core.memory, request, reply, entries);
+        const extras = {
+          ...(included.has('requests') && { requests: formatEntries(entries, redact) }),
+          ...(included.has('verdict') && { verdict: getVerdict(context, exported.account, redact) }),
         };
-        const included = INCLUDES.filter((name) => request.query.include.includes(name));
-        const extras = Object.fromEntries(included.map((name) => [name, members[name]]));
         const document = cutShort(writeDocument(exported, core.clock, extras), request);
         const body = Readable.from(document, { objectMode: false });
         return reply.type('application/json; charset=utf-8').send(body);
@@ -135,20 +134,6 @@ export function stateOperations(context: HttpContext, families: readonly Family[
       },
     }),
   ];
-}
-
-/** Counts entries that the journal may evict before they are written. @throws OUT_OF_MEMORY */
-function holdMemory(
-  { core: { memory } }: HttpContext,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  entries: readonly ListedEntry[],
-): void {
-  const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
-  if (!memory.reserve('responses', bytes)) {
-    throw new EmulatorError('OUT_OF_MEMORY', 'the memory for data of clients is full (--memory-budget-mb)');
-  }
-  onFinished(request, reply, () => memory.add('responses', -bytes));
 }
 
 /**

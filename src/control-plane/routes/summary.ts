@@ -1,13 +1,13 @@
 import type { HttpContext } from '../../http/context.ts';
 import { createRedactor, redactDeep } from '../../http/redaction.ts';
-import { lintClient } from '../client-lint/index.ts';
-import { requireAccount } from '../lookup.ts';
+import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { AccountParams } from '../schemas.ts';
 import { formatSummary, MAX_ROWS } from '../summary.ts';
 import { toAccountJson } from './accounts.ts';
 import { toFaultJson } from './faults.ts';
 import { toJournalEntryJson } from './journal.ts';
+import { getVerdict } from './verdict.ts';
 
 /** The operation that returns a page about an account, for people. */
 export const summaryOperations = (context: HttpContext): Operation[] => [
@@ -22,17 +22,18 @@ export const summaryOperations = (context: HttpContext): Operation[] => [
       'with the number of times that they fired. The API key is redacted.',
     params: AccountParams,
     responses: { 200: { types: ['text/markdown'], description: 'A page of Markdown.' } },
+    codes: ['VERDICT_NOT_FOUND'],
     async handler({ params }, reply) {
-      const { core, journal } = context;
+      const { core } = context;
       const account = requireAccount(core, params);
       const { id } = account;
       const redact = createRedactor([account.key]);
-      const entries = journal.listEntries(id);
+      const entries = listRequests(context, id);
       const text = formatSummary({
         account: toAccountJson(core, account),
         held: core.ledger.held(id),
         outcomes: core.tasks.outcomes(id),
-        findings: lintClient(context, account, redact),
+        findings: getVerdict(context, account, redact).findings,
         requests: entries.slice(-MAX_ROWS).map((entry) => toJournalEntryJson(entry, redact)),
         requestCount: entries.length,
         faults: redactDeep(core.faults.list(id).map(toFaultJson), redact),

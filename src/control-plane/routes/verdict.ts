@@ -1,5 +1,5 @@
 import type { Account } from '../../core/accounts/accounts.ts';
-import type { HttpContext } from '../../http/context.ts';
+import type { HttpContext, VerdictJson } from '../../http/context.ts';
 import { createRedactor, type Redact } from '../../http/redaction.ts';
 import { lintClient } from '../client-lint/index.ts';
 import { AdminError } from '../error-codes.ts';
@@ -28,7 +28,7 @@ export const verdictOperations = (context: HttpContext): Operation[] => [
 ];
 
 /** @throws VERDICT_NOT_FOUND when a file is open that has no verdict */
-export function getVerdict(context: HttpContext, account: Account, redact: Redact): object {
+export function getVerdict(context: HttpContext, account: Account, redact: Redact): VerdictJson {
   const { opened } = context.settings;
   if (!opened) {
     const findings = lintClient(context, account, redact);

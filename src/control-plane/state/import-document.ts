@@ -18,6 +18,7 @@ import {
   type MemberName,
   type RateLimitJson,
   type TaskJson,
+  VERSION,
 } from './document-schema.ts';
 
 /** Members whose elements are handled one by one. */
@@ -109,8 +110,8 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
           if (faults.length > faultLimit) throw new AdminError('TOO_MANY_FAULTS', faultLimit);
           for (const [index, rule] of faults.entries()) parse(RuleSchema, rule, `account.initial.faults[${index}]`);
         } else if (name === 'rateLimit') rateLimit = parse(RateLimit, value, name);
-        else if (name === 'version' && typeof value === 'number' && value > 1) {
-          throw new DocumentError(name, `expected 1; a newer emulator wrote version ${value}`);
+        else if (name === 'version' && typeof value === 'number' && value > VERSION) {
+          throw new DocumentError(name, `expected ${VERSION}; a newer emulator wrote version ${value}`);
         } else if (!IGNORED.includes(name)) parse(Document.shape[name as MemberName], value, name);
       },
       handleElement(name, index, element) {

@@ -15,12 +15,12 @@ import {
 /**
  * Writes an account document piece by piece, with one line per entry, task and rule. Other requests have their turn
  * between two pieces.
- * @param extras Further members: values, or lists whose elements are formatted one by one
+ * @param extras Further members: values, or iterables whose elements are formatted one by one
  */
 export async function* writeDocument(
   exported: AccountExport,
   clock: Clock,
-  extras: Readonly<Record<string, () => Iterable<object> | object>>,
+  extras: Readonly<Record<string, Iterable<object> | object>>,
 ): AsyncGenerator<string> {
   yield `{\n"format": "${FORMAT}",\n"version": ${VERSION},\n`;
   yield `"account": ${JSON.stringify(toAccountStateJson(exported), null, 2)},\n"ledger": [`;
@@ -30,8 +30,7 @@ export async function* writeDocument(
   yield '\n],\n"faults": [';
   yield* writePages(readOneByOne(exported.faults), (fault) => JSON.stringify(toStoredFaultJson(fault)), clock);
   yield `\n],\n"rateLimit": ${JSON.stringify(toRateLimitJson(exported))}`;
-  for (const [name, read] of Object.entries(extras)) {
-    const value = read();
+  for (const [name, value] of Object.entries(extras)) {
     if (Symbol.iterator in value) {
       yield `,\n"${name}": [`;
       yield* writeElements(value as Iterable<object>, clock);

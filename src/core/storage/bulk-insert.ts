@@ -18,8 +18,6 @@ export class RejectedRow extends Error {
   }
 }
 
-export type BulkInsert = ReturnType<ReturnType<typeof prepareBulkInsert>>;
-
 /** Prepares the insertion of very many rows into a table: with several in one statement, each takes half the time. */
 export function prepareBulkInsert(db: Db, table: string, columns: readonly string[]) {
   const placeholders = `(${columns.map(() => '?').join()})`;
