@@ -1,8 +1,10 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { finished } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { fitToDescriptors } from '../../src/server/connection-limit.ts';
@@ -30,7 +32,7 @@ async function startLimited(...flags: string[]) {
   return { url, port: Number(new URL(url).port), logged };
 }
 
-async function openConnections(port: number, count: number): Promise<Socket[]> {
+async function openConnections(port: number, count: number): Promise<void> {
   const sockets: Socket[] = [];
   onTestFinished(() => sockets.forEach((socket) => void socket.destroy()));
   while (sockets.length < count) {
@@ -38,17 +40,18 @@ async function openConnections(port: number, count: number): Promise<Socket[]> {
     sockets.push(socket);
     await once(socket, 'connect');
   }
-  return sockets;
 }
 
-async function getStatus(socket: Socket, path: string): Promise<number> {
-  let text = '';
-  socket.on('data', (bytes) => {
-    text += bytes.toString('latin1');
-  });
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-  await expect.poll(() => text, { timeout: 10_000 }).toContain('\r\n\r\n');
-  return Number(text.slice(9, 12));
+/** Sends one request after the other on one connection. */
+function createClient(port: number) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  onTestFinished(() => agent.destroy());
+  return async (path: string) => {
+    const [response] = (await once(get({ agent, port, path, host: '127.0.0.1' }), 'response')) as [IncomingMessage];
+    const { localPort } = response.socket;
+    await finished(response.resume());
+    return { status: response.statusCode, port: localPort };
+  };
 }
 
 describe('file descriptors', () => {
@@ -61,9 +64,12 @@ describe('file descriptors', () => {
     while (poll.status !== 'completed') {
       poll = (await postJson(url, '/api/nano-banana-2/check-status', { generationId: body.generationId })).body;
     }
-    const [socket] = await openConnections(port, 2 * MAX_DESCRIPTORS);
+    const request = createClient(port);
+    const first = await request('/health');
+    expect(first.status).toBe(200);
+    await openConnections(port, 2 * MAX_DESCRIPTORS);
     const paths = [new URL(poll.imageUrl!).pathname, '/ca.pem', '/openapi.json', '/__admin/openapi.json', '/metrics'];
-    for (const path of paths) expect([path, await getStatus(socket!, path)]).toEqual([path, 200]);
+    for (const path of paths) expect([path, await request(path)]).toEqual([path, first]);
     expect(logged).toContainEqual(
       expect.objectContaining({ level: 40, connectionLimit: 5000, max: expect.any(Number) }),
     );
