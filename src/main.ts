@@ -12,6 +12,7 @@ import { start } from './cli/start.ts';
 import { toPrintableLine } from './core/control-chars.ts';
 import { SetupError } from './core/errors.ts';
 import { FONTCONFIG_FILE, packageVersion } from './paths.ts';
+import { RENDER_CONCURRENCY } from './rendering/result-renderer.ts';
 
 // The bundle is CommonJS, which has no top-level await.
 void main();
@@ -52,10 +53,10 @@ async function run(command: Command): Promise<void> {
     case 'healthcheck':
       return process.exit((await isReady(config)) ? 0 : 1);
     case 'exec':
-      setFontconfig(env);
+      prepareRendering(env);
       return process.exit(await exec(config, options!));
     case 'start':
-      setFontconfig(env);
+      prepareRendering(env);
       if (!detach) return void (await start(config, warnings));
       for (const warning of warnings) process.stderr.write(`nanophoto-emulator: ${toPrintableLine(warning)}\n`);
       return print(JSON.stringify(await startDetached(config)));
@@ -66,7 +67,7 @@ async function run(command: Command): Promise<void> {
     case 'env':
       return print(await formatEnv(config, proxy, env));
     case 'open':
-      setFontconfig(env);
+      prepareRendering(env);
       return runOpen(args);
     // The tools are imported on demand: loading their packages would slow down the start of the emulator.
     case 'verify':
@@ -85,9 +86,11 @@ function print(text: string): void {
 }
 
 /**
- * Points Fontconfig, which finds the fonts for images, at our own configuration; it only reads its location from the
- * environment. It then uses our fonts alone: images are the same on every machine, and machines without fonts work.
+ * Configures what images are rendered with, which is only possible in the environment and before it is first used.
+ * Fontconfig finds our fonts alone: images are the same on every machine, and machines without fonts work. Each thread
+ * of libuv's pool that has rendered an image keeps 20 MB of memory, so the pool has one more than are needed at once.
  */
-function setFontconfig(env: NodeJS.ProcessEnv): void {
+function prepareRendering(env: NodeJS.ProcessEnv): void {
   if (!env.FONTCONFIG_FILE && !env.FONTCONFIG_PATH) env.FONTCONFIG_FILE = FONTCONFIG_FILE;
+  env.UV_THREADPOOL_SIZE ||= String(RENDER_CONCURRENCY + 1);
 }

@@ -9,7 +9,7 @@ import { createImageRenderer } from './image-renderer.ts';
 import { createVideoFixtures } from './video-fixtures.ts';
 
 /** Leaves one core for requests. Rendering an image in 4K takes about 200 MB. */
-const RENDER_CONCURRENCY = Math.max(1, Math.min(2, availableParallelism() - 1));
+export const RENDER_CONCURRENCY = Math.max(1, Math.min(2, availableParallelism() - 1));
 const MAX_QUEUED = 1000;
 
 export interface ResultsOptions {

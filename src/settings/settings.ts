@@ -153,7 +153,7 @@ export const SETTINGS = {
   'memory-budget-mb': integerSetting(
     16,
     1_048_576,
-    96,
+    64,
     'memory for all data of clients, in MiB; the oldest is evicted, then new requests get 503',
   ),
   'connection-limit': integerSetting(1, 1_000_000, 5000, 'maximum connections; further ones get 503'),

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { packageVersion } from '../../src/paths.ts';
+import { RENDER_CONCURRENCY } from '../../src/rendering/result-renderer.ts';
 import { MAIN, postJson, runCommand, startCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -49,6 +50,25 @@ describe('the command', () => {
     });
     expect((await postJson(url, GENERATE, VALID)).status).toBe(200);
     expect(await (await fetch(`${url}/ready`)).json()).toEqual({ status: 'ready' });
+  });
+
+  it.runIf(process.platform === 'linux')('limits the threads of the pool that renders images', async () => {
+    const program = join(tempDir(), 'count-threads.cjs');
+    writeFileSync(
+      program,
+      `const { readdirSync } = require('node:fs');
+      const { pbkdf2 } = require('node:crypto');
+      const countThreads = () => readdirSync('/proc/self/task').length;
+      process.once('SIGUSR2', async () => {
+        const before = countThreads();
+        const hash = () => new Promise((resolve) => pbkdf2('a', 'b', 1000, 32, 'sha1', resolve));
+        await Promise.all(Array.from({ length: 8 }, hash));
+        console.log(JSON.stringify({ started: countThreads() - before }));
+      });`,
+    );
+    const { child, lines } = await startCommand([], { NODE_OPTIONS: `--require=${program}` });
+    child.kill('SIGUSR2');
+    await expect.poll(lines, { timeout: 10_000 }).toContainEqual({ started: RENDER_CONCURRENCY + 1 });
   });
 
   it('prints an admin token if other machines can connect, whatever the log level', async () => {

@@ -34,7 +34,7 @@ describe('settings', () => {
       textLimitCharacters: 100_000,
       headerLimitBytes: 16_384,
       requestTimeoutSeconds: 120,
-      memoryBudgetMb: 96,
+      memoryBudgetMb: 64,
       connectionLimit: 5000,
       streamLimit: 5000,
       listenerLimit: 1000,

@@ -18,7 +18,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-const PROBE = new URL('./probe.mjs', import.meta.url).href;
+const PROBE = fileURLToPath(new URL('./probe.cjs', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
 const PROBE_TIMEOUT_MS = 30_000;
 
@@ -46,7 +46,7 @@ export async function startServerProcess(args: string[]) {
   const [log, errors] = [join(dir, 'stdout.log'), join(dir, 'stderr.log')];
   // Append mode: only then does a file restart at offset 0 after it is truncated under its writer.
   const [stdout, stderr] = [openSync(log, 'a'), openSync(errors, 'a')];
-  const child = spawn(process.execPath, ['--expose-gc', '--import', PROBE, MAIN, '--port', '0', ...args], {
+  const child = spawn(process.execPath, ['--expose-gc', '--require', PROBE, MAIN, '--port', '0', ...args], {
     stdio: ['ignore', stdout, stderr, 'ipc'],
     // Settings that the user made for another emulator must not apply to this one.
     env: Object.fromEntries(
