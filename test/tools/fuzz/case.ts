@@ -89,7 +89,8 @@ export function getRisks(testCase: FuzzCase): Risks {
   if (!risks) {
     const text = testCase.bytes.toString('latin1');
     risks = {
-      mayMeetFault: /faulty|forked|emulator/i.test(text),
+      // The format of a document, nanophoto-emulator/account, asks for no fault.
+      mayMeetFault: /faulty|forked|emulator(?!\/account)/i.test(text),
       mayBeAborted: /churned|made-|restore/i.test(text),
       // Waits of a case with a breaker are short, and it must get their responses.
       isLongLived: !testCase.breaker && /\/wait|\/events/i.test(text),

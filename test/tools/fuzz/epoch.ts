@@ -80,7 +80,7 @@ export async function createEpochRunner(
       generator = { fixture: own, getCase: createCases(own, seed, hasGlobalFaults) };
       generators.set(id, generator);
     }
-    // The rest of the fixture is the same in each epoch.
+    // The rest of the fixture is the same in each epoch, except for the times in its documents.
     generator.fixture.ruleIds = fixture.ruleIds;
     return generator.getCase;
   }

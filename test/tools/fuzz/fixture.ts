@@ -10,7 +10,12 @@ const KEYS = {
   churned: ['churned-real', 'churned-auto', 'churned-frozen', 'churned-limited'],
   /** Have fault rules with any effect. */
   faulty: ['faulty-real', 'faulty-auto'],
+  /** Get no request of a case that is journaled, so that their journals keep every entry. */
+  quiet: ['quiet-auto'],
 };
+
+/** Accounts whose documents are imported: with finished tasks, with running ones, and with a fault rule. */
+const EXPORTED = ['quiet-auto', 'stable-frozen', 'faulty-auto'];
 
 /** Text that global fault rules have to match, so that they apply only to requests that contain it. */
 export const FAULT_MARKER = '@emulator-marked';
@@ -30,6 +35,12 @@ export interface Fixture extends Documents {
   snapshots: string[];
   /** Paths of result files. */
   media: string[];
+  /** The same files by task and field of its result. */
+  files: { key: string; taskId: string; field: string }[];
+  /** Journal entries of the `quiet` accounts. */
+  entries: { key: string; id: string }[];
+  /** Exported accounts, with the key of an account that may be replaced. */
+  documents: Json[];
   /** Global rules, which apply to few requests, and rules of the `faulty` accounts. */
   ruleIds: { key: string | undefined; id: string }[];
 }
@@ -129,7 +140,7 @@ export async function createFixture(url: string, documents: Documents): Promise<
     host: new URL(url).host,
     ...documents,
     keys: KEYS,
-    ...{ tasks: [], snapshots: ['kept'], media: [], ruleIds: [] },
+    ...{ tasks: [], snapshots: ['kept'], media: [], files: [], entries: [], documents: [], ruleIds: [] },
   };
   for (const key of Object.values(KEYS).flat()) {
     const [kind, clock = ''] = key.split('-');
@@ -150,7 +161,7 @@ export async function createFixture(url: string, documents: Documents): Promise<
         : generationId === undefined
           ? { taskId }
           : { generationId };
-      fixture.tasks.push({ key, taskId, poll, api: path.slice(0, -'/generate'.length) });
+      if (kind !== 'quiet') fixture.tasks.push({ key, taskId, poll, api: path.slice(0, -'/generate'.length) });
     }
     if (kind === 'faulty') fixture.ruleIds.push({ key, id: await addRule(url, `/__admin/accounts/${key}/faults`) });
     if (clock !== 'frozen') {
@@ -165,8 +176,21 @@ export async function createFixture(url: string, documents: Documents): Promise<
     });
     if (kind === 'stable') {
       const { tasks } = await expectStatus(200, url, `/__admin/accounts/${key}/tasks?status=completed`);
-      const urls: string[] = tasks.flatMap(({ result }: Json) => Object.values(result ?? {}));
-      fixture.media.push(...urls.filter((one) => one.startsWith('http')).map((one) => new URL(one).pathname));
+      for (const { id, result } of tasks) {
+        for (const [field, value] of Object.entries<string>(result ?? {})) {
+          if (!value.startsWith('http')) continue;
+          fixture.media.push(new URL(value).pathname);
+          fixture.files.push({ key, taskId: id, field });
+        }
+      }
+    }
+    if (kind === 'quiet') {
+      const { requests } = await expectStatus(200, url, `/__admin/accounts/${key}/requests?limit=1000`);
+      fixture.entries.push(...requests.map(({ id }: Json) => ({ key, id })));
+    }
+    if (EXPORTED.includes(key)) {
+      const { account, ...rest } = await expectStatus(200, url, `/__admin/accounts/${key}/export`);
+      fixture.documents.push({ account: { ...account, key: kind === 'faulty' ? 'forked-1' : 'made-1' }, ...rest });
     }
   }
   for (let count = 0; count < 3; count++) {

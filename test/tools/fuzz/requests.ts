@@ -192,13 +192,50 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
         ? createControlDraft('GET', '/__admin/accounts/{key}/tasks/{id}', key, taskId)
         : createControlDraft('POST', `/__admin/accounts/{key}/tasks/{id}${end}`, key, taskId);
     });
-  const ruleRequests = fc.nat(fixture.ruleIds.length - 1).map((index) => {
-    // Each epoch has other rule ids.
-    const { key, id } = fixture.ruleIds[index]!;
-    return key === undefined
-      ? createControlDraft('DELETE', '/__admin/faults/{id}', '', id)
-      : createControlDraft('DELETE', '/__admin/accounts/{key}/faults/{id}', key, id);
+  const fileRequests = fc.constantFrom(...fixture.files).map(({ key, taskId, field }) => {
+    const draft = createControlDraft('GET', '/__admin/accounts/{key}/tasks/{id}/files/{field}', key, taskId);
+    return { ...draft, path: draft.path.replace('{field}', field) };
   });
+  const ruleRequests = fc
+    .tuple(fc.constantFrom('GET', 'GET', 'DELETE'), fc.nat(fixture.ruleIds.length - 1))
+    .map(([method, index]) => {
+      // Each epoch has other rule ids.
+      const { key, id } = fixture.ruleIds[index]!;
+      return key === undefined
+        ? createControlDraft(method, '/__admin/faults/{id}', '', id)
+        : createControlDraft(method, '/__admin/accounts/{key}/faults/{id}', key, id);
+    });
+  const entryRequests = fc
+    .constantFrom(...fixture.entries)
+    .map(({ key, id }) => createControlDraft('GET', '/__admin/accounts/{key}/requests/{id}', key, id));
+  /** The last count is never reached. */
+  const entryWaits = fc
+    .record({
+      key: fc.constantFrom(...fixture.entries.map(({ key }) => key)),
+      filter: fc.constantFrom('', '&status=200', '&method=POST', '&path=/api/sora-2/generate'),
+      count: fc.constantFrom(1, 2, 1000),
+      timeoutMs: fc.constantFrom(0, 5, 30),
+    })
+    .map(({ key, filter, count, timeoutMs }) => {
+      const query = `?count=${count}&timeoutMs=${timeoutMs}${filter}`;
+      return createControlDraft('GET', '/__admin/accounts/{key}/requests/wait', key, '', query);
+    });
+
+  /**
+   * Imports of documents, none of which can replace a stable account. A mutated rule may match any request, so documents
+   * with rules get keys whose requests may meet faults.
+   */
+  const createImports = (createBody: (document: Json) => fc.Arbitrary<string | Buffer>): fc.Arbitrary<Draft> =>
+    fc.constantFrom(...fixture.documents).chain((document) => {
+      const keys = document.faults.length > 0 ? ['forked-1', 'forked-2'] : ['made-1', 'made-2', 'churned-frozen'];
+      const query = fc.constantFrom('', `?key=${keys[0]}`, ...keys.map((key) => `?key=${key}&replace=true`));
+      const template = '/__admin/accounts/import';
+      return fc.tuple(query, createBody(document)).map(([chosen, body]) => ({
+        ...createControlDraft('POST', template, '', '', chosen),
+        ...{ headers: [JSON_TYPE], body: Buffer.from(body) },
+      }));
+    });
+  const mutatedText = (document: Json) => mutated(fc.constant(document)).map(stringify);
 
   const large = fc
     .tuple(fc.constantFrom(...vendorOperations), fc.constantFrom(...stable), fc.constantFrom(...LARGE_BODY_BYTES))
@@ -229,15 +266,26 @@ export function createRequestArbitraries(fixture: Fixture, uploads: readonly str
       { weight: 8, arbitrary: polls },
       { weight: 20, arbitrary: createDraftArbitrary(operations.slice(vendorOperations.length), 'valid') },
       { weight: 4, arbitrary: taskRequests },
-      { weight: 1, arbitrary: ruleRequests },
+      { weight: 2, arbitrary: ruleRequests },
+      { weight: 1, arbitrary: fileRequests },
+      { weight: 1, arbitrary: entryRequests },
+      { weight: 1, arbitrary: entryWaits },
+      { weight: 1, arbitrary: createImports((document) => fc.constant(stringify(document))) },
     ),
     mutated: fc.oneof(
-      { weight: 1, arbitrary: createDraftArbitrary(vendorOperations, 'mutated') },
-      { weight: 1, arbitrary: createDraftArbitrary(operations, 'mutated') },
+      { weight: 10, arbitrary: createDraftArbitrary(vendorOperations, 'mutated') },
+      { weight: 10, arbitrary: createDraftArbitrary(operations, 'mutated') },
+      { weight: 1, arbitrary: createImports(mutatedText) },
     ),
-    corrupted: createDraftArbitrary(
-      operations.filter(({ body }) => body),
-      'corrupted',
+    corrupted: fc.oneof(
+      {
+        weight: 20,
+        arbitrary: createDraftArbitrary(
+          operations.filter(({ body }) => body),
+          'corrupted',
+        ),
+      },
+      { weight: 1, arbitrary: createImports((document) => mutatedText(document).chain(corruptJson)) },
     ),
     large,
   };

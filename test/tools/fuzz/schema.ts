@@ -24,7 +24,8 @@ export function createValues(document: Json, fixture: Fixture, uploads: readonly
     shotId: ['shot-1', 'shot-2'],
     name: [...fixture.snapshots, 'another', 'a-third'],
     to: ['stable-real', 'forked-1', 'forked-2', 'forked-3'],
-    key: ['stable-real', 'np_test_default', 'made-1', 'made-2', 'made-3'],
+    // An import may replace any of these.
+    key: ['churned-real', 'np_test_default', 'made-1', 'made-2', 'made-3'],
     videoUrl: URLS,
     videoFile: uploads,
     errorCode: ['INTERNAL_ERROR', 'GENERATION_FAILED', 'INSUFFICIENT_CREDITS', 'LOGIN_REQUIRED', 'NONE_SUCH'],
