@@ -8,6 +8,7 @@ import { createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
 import { toPrintableJson, toPrintableLine } from '../core/control-chars.ts';
 import { SetupError } from '../core/errors.ts';
 import { FAMILIES } from '../families/index.ts';
+import { parseUntrusted } from '../http/parse-untrusted.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
 import { parseSeedFile, readJsonFile } from '../server/seed-file.ts';
 import { parseBaseUrl, parseFlags } from './flags.ts';
@@ -43,7 +44,7 @@ function loadRules(paths: readonly string[]): Rule[] {
   const rules: Rule[] = [];
   for (const sample of paths.flatMap((path) => loadSamples(path))) {
     const rule = ruleFromSample(sample);
-    const parsed = typeof rule === 'string' ? undefined : schema.safeParse(rule);
+    const parsed = typeof rule === 'string' ? undefined : parseUntrusted(schema, rule);
     const [issue] = parsed?.error?.issues ?? [];
     const reason = typeof rule === 'string' ? rule : issue && `${issue.path.join('.')}: ${issue.message}`;
     if (reason === undefined) rules.push(rule as Rule);

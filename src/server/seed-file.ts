@@ -10,6 +10,7 @@ import type { PriceOverrides, PriceTable } from '../core/ledger/prices.ts';
 import type { ClockMode } from '../core/time/clock.ts';
 import { FAMILIES } from '../families/index.ts';
 import { apiKey, PROFILE, resolveProfile, strict } from '../http/account-profile.ts';
+import { parseUntrusted } from '../http/parse-untrusted.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
 
 const MAX_PRICE = 1_000_000_000;
@@ -56,7 +57,7 @@ const isDocument = (value: unknown): boolean => typeof value === 'object' && val
 
 /** An account, or the document of an export. The error of a union would be about both. */
 const AccountOrDocument = z.unknown().transform((value, ctx): z.output<typeof SeedAccount> | Document => {
-  const parsed = (isDocument(value) ? Document : SeedAccount).safeParse(value);
+  const parsed = parseUntrusted(isDocument(value) ? Document : SeedAccount, value);
   if (parsed.success) return parsed.data;
   for (const { path, message } of parsed.error.issues) ctx.addIssue({ code: 'custom', path: [...path], message });
   return z.NEVER;
@@ -161,7 +162,7 @@ function findDuplicateKey(accounts: readonly z.output<typeof AccountOrDocument>[
 
 /** @throws SetupError naming the first error */
 function parseState(content: unknown): Document {
-  const parsed = Document.safeParse(content);
+  const parsed = parseUntrusted(Document, content);
   if (parsed.success) return parsed.data;
   const { location, message } = describeFirstIssue(parsed.error);
   throw new SetupError(`The state is invalid at ${location}: ${message}.`);
@@ -171,7 +172,7 @@ const loadSeedFile = (file: string) => parseSeedFile(file, readJsonFile(file));
 
 /** Validates the content of a seed file. @throws SetupError naming the first error */
 export function parseSeedFile(file: string, content: unknown): z.output<typeof SeedFile> {
-  const parsed = SeedFile.safeParse(isDocument(content) ? { accounts: [content] } : content);
+  const parsed = parseUntrusted(SeedFile, isDocument(content) ? { accounts: [content] } : content);
   if (parsed.success) return parsed.data;
   const { location, message } = describeFirstIssue(parsed.error);
   throw new SetupError(`The seed file ${file} is invalid at ${location}: ${message}.`);

@@ -360,6 +360,8 @@ const WAITING = { ...FREE, startedAt: undefined, dueAt: undefined, predecessor: 
 /** The id of an account's third task. */
 const GENERATED_FOR_3 = 'task_1f7f5800000031d956d0f520';
 
+const UNCOMPARABLE = { length: { toString: 1, valueOf: 1 } };
+
 /** Values to set in a valid document, by path; undefined removes the member. And the errors that they lead to. */
 const INVALID: readonly (readonly [expected: string, changes: Record<string, unknown>])[] = [
   ['version: expected 1; a newer emulator wrote version 2', { version: 2 }],
@@ -368,6 +370,8 @@ const INVALID: readonly (readonly [expected: string, changes: Record<string, unk
   ['document: there is no "extra", only $schema, format, ', { extra: 1 }],
   ['account: there is no "extra", only key, ', { 'account.extra': 1 }],
   ['account.key: expected 1 to 200 visible ASCII characters', { 'account.key': 'ä' }],
+  ['account.seed: expected a string of 1 to 200 characters', { 'account.seed': UNCOMPARABLE }],
+  ['ledger[0].reason: expected a string of 1 to 500 characters', { 'ledger.0.reason': UNCOMPARABLE }],
   ['account.clock.now: expected a timestamp in UTC', { 'account.clock.now': 'noon' }],
   ['account.clock.now: expected a time before 9999-12-31', { 'account.clock.now': '9999-12-31T12:00:00Z' }],
   ['account.initial.clock.now: expected a time before', { 'account.initial.clock.now': '9999-12-31T12:00:00Z' }],

@@ -80,6 +80,10 @@ describe('seed file', () => {
     [[], /is invalid at its top: /],
     [{ acounts: [] }, /is invalid at its top: there is no "acounts", only accounts, defaults, prices, \$schema\.$/],
     [{ accounts: [{}] }, /is invalid at accounts\[0\]\.key: /],
+    [
+      { accounts: [{ key: 'a', seed: { length: { toString: 1, valueOf: 1 } } }] },
+      /is invalid at accounts\[0\]\.seed: /,
+    ],
     [{ accounts: [{ key: 'a b' }] }, /accounts\[0\]\.key: expected 1 to 200 visible ASCII characters/],
     [{ accounts: [{ key: 'a', credits: 1.5 }] }, /accounts\[0\]\.credits/],
     [{ accounts: [{ key: 'a', credits: -1 }] }, /accounts\[0\]\.credits/],

@@ -7,6 +7,7 @@ import type { Rule } from '../../core/faults/fault-rules.ts';
 import { Date } from '../../core/globals.ts';
 import { WINDOW_MS } from '../../core/time/rate-limiter.ts';
 import type { Family } from '../../http/family.ts';
+import { parseUntrusted } from '../../http/parse-untrusted.ts';
 import { AdminError } from '../error-codes.ts';
 import { createFaultRuleSchema } from '../fault-rule-schema.ts';
 import type { DocumentHandler } from './document-reader.ts';
@@ -208,7 +209,7 @@ function findContradiction(task: TaskJson): [field: string, expected: string] | 
 
 /** Parses a part of a document. @throws DocumentError */
 export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, path: string): z.output<Schema> {
-  const parsed = schema.safeParse(value);
+  const parsed = parseUntrusted(schema, value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const location = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');

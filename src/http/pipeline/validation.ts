@@ -1,5 +1,6 @@
 import type { FastifySchemaCompiler, FastifyTypeProvider } from 'fastify';
 import type * as z from 'zod';
+import { parseUntrusted } from '../parse-untrusted.ts';
 
 /** Gives a route's handler the output type of the route's zod schema. */
 export interface ZodTypeProvider extends FastifyTypeProvider {
@@ -51,7 +52,7 @@ const getCode = (issue: z.core.$ZodIssue): string | undefined =>
 export const zodValidator: FastifySchemaCompiler<z.ZodType> =
   ({ schema }) =>
   (data: unknown) => {
-    const parsed = safeParse(schema, data);
+    const parsed = parseUntrusted(schema, data);
     return parsed.success ? { value: parsed.data } : { error: new InvalidBody(parsed.error.issues, data) };
   };
 
@@ -100,27 +101,3 @@ const createExcessIssue = (limit: string): z.core.$ZodIssue => ({
   message: `expected at most ${limit}`,
   input: undefined,
 });
-
-/**
- * Works around zod: for a value that is neither a string nor an array, zod compares the value's `length` before it
- * reports the wrong type, and throws a TypeError if `length` is an object that cannot be compared. The value stays
- * invalid without its `length`, so it is parsed again without it.
- */
-function safeParse(schema: z.ZodType, data: unknown) {
-  try {
-    return schema.safeParse(data);
-  } catch (error) {
-    const parsed = error instanceof TypeError ? schema.safeParse(withoutLengths(data)) : undefined;
-    // A valid result would describe a body that the client did not send.
-    if (!parsed || parsed.success) throw error;
-    return parsed;
-  }
-}
-
-/** A copy in which no object has an object as its `length`. */
-function withoutLengths(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutLengths);
-  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
-  const fields = Object.entries(value).filter(([name, inner]) => name !== 'length' || typeof inner !== 'object');
-  return Object.fromEntries(fields.map(([name, inner]) => [name, withoutLengths(inner)]));
-}

@@ -1,0 +1,26 @@
+import type * as z from 'zod';
+
+/**
+ * Parses a value that someone else wrote. Works around zod, whose `safeParse` can throw: for a value that is neither a
+ * string nor an array, zod compares the value's `length` before it reports the wrong type, and throws a TypeError if
+ * `length` is an object that cannot be compared. The value stays invalid without its `length`, so it is parsed again
+ * without it.
+ */
+export function parseUntrusted<Schema extends z.ZodType>(schema: Schema, data: unknown) {
+  try {
+    return schema.safeParse(data);
+  } catch (error) {
+    const parsed = error instanceof TypeError ? schema.safeParse(withoutLengths(data)) : undefined;
+    // A valid result would describe a body that the client did not send.
+    if (!parsed || parsed.success) throw error;
+    return parsed;
+  }
+}
+
+/** A copy in which no object has an object as its `length`. */
+function withoutLengths(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutLengths);
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  const fields = Object.entries(value).filter(([name, inner]) => name !== 'length' || typeof inner !== 'object');
+  return Object.fromEntries(fields.map(([name, inner]) => [name, withoutLengths(inner)]));
+}
