@@ -110,6 +110,12 @@ describe('reader of documents', () => {
   it.each([
     ['', 'document: the document is cut short here'],
     ['[]', 'document: not valid JSON'],
+    ['\uFEFF\uFEFF{"a":1}', 'document: not valid JSON'],
+    [' \uFEFF{"a":1}', 'document: not valid JSON'],
+    [Buffer.from([0xef, 0xbb, 0x7b, 0x7d]), 'document: not valid JSON'],
+    ['{\uFEFF"a":1}', 'document: not valid JSON'],
+    ['{"a":\uFEFF1}', 'a: not valid JSON'],
+    ['{"list":[\uFEFF1]}', 'list[0]: not valid JSON'],
     ['{"list":[1,{"a":2}', 'list[2]: the document is cut short here'],
     ['{"list":[1,{"a":', 'list[1]: the document is cut short here'],
     ['{"list":{}}', 'list: expected a list'],

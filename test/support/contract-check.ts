@@ -44,7 +44,8 @@ export function createContractCheck(document: Json): ResponseCheck {
   ): string | undefined {
     const { requestBody, parameters = [] } = operation;
     if (requestBody && (requestText !== '' || requestBody.required)) {
-      const body = JSON.parse(requestText.replace(/^\uFEFF/, ''));
+      const body = tryParse(requestText.replace(/^\uFEFF/, ''));
+      if (body === undefined) return 'a request that is not JSON was accepted';
       const error = findSchemaError(body, ...operationPath, 'requestBody', 'content', 'application/json', 'schema');
       if (error) return `an invalid request was accepted: ${error}`;
     }
@@ -102,3 +103,12 @@ export function createContractCheck(document: Json): ResponseCheck {
 /** A JSON pointer as a fragment (RFC 6901). */
 const toJsonPointer = (parts: (string | number)[]) =>
   parts.map((part) => `/${encodeURIComponent(String(part).replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('');
+
+/** Returns undefined for a text that is not JSON. */
+function tryParse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

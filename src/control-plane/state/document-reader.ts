@@ -45,6 +45,8 @@ export class DocumentReader implements BodySink {
   readonly #handler: DocumentHandler;
   readonly #maxPartBytes: number;
   #expected: Expected = 'document';
+  /** How much of the byte order mark has been read. */
+  #markBytes = 0;
   #member: string | undefined;
   /** Whether the current member is a list whose elements are handled one by one. */
   #isList = false;
@@ -77,12 +79,17 @@ export class DocumentReader implements BodySink {
       if (this.#part) at = this.#readPart(chunk, at, this.#part);
       else {
         const byte = chunk[at]!;
+        if (this.#expected === 'document') {
+          this.#readStart(byte);
+          at += 1;
+          continue;
+        }
         const isLineStart = at === 0 || chunk[at - 1] === NEWLINE;
         const lineEnd = isLineStart && byte === OPEN_OBJECT && this.#isList ? this.#readLine(chunk, at) : -1;
         if (lineEnd !== -1) at = lineEnd;
         else if (SPACES.includes(byte) || this.#readPunctuation(byte)) at += 1;
         else if (this.#expected === 'first name' || this.#expected === 'name') this.#beginPart(byte === QUOTE);
-        else this.#beginPart(this.#isValueExpected() && !DELIMITERS.includes(byte));
+        else this.#beginPart(this.#isValueExpected() && byte !== BYTE_ORDER_MARK[0] && !DELIMITERS.includes(byte));
       }
     }
   }
@@ -95,12 +102,18 @@ export class DocumentReader implements BodySink {
   readonly #isValueExpected = () =>
     this.#expected === 'value' || this.#expected === 'first element' || this.#expected === 'element';
 
+  /** Handles a byte before the document's object: at most one byte order mark, then white space. */
+  #readStart(byte: number): void {
+    if (byte === BYTE_ORDER_MARK[this.#markBytes]) this.#markBytes += 1;
+    else if (this.#markBytes % BYTE_ORDER_MARK.length !== 0) this.#fail('not valid JSON');
+    else if (byte === OPEN_OBJECT) this.#expected = 'first name';
+    else if (SPACES.includes(byte)) this.#markBytes = BYTE_ORDER_MARK.length;
+    else this.#fail('not valid JSON');
+  }
+
   /** Handles a byte that separates, opens or closes parts; returns false for any other. */
   #readPunctuation(byte: number): boolean {
     switch (this.#expected) {
-      case 'document':
-        if (byte === OPEN_OBJECT) this.#expected = 'first name';
-        return byte === OPEN_OBJECT || BYTE_ORDER_MARK.includes(byte);
       case 'first name':
         if (byte === CLOSE_OBJECT) this.#expected = 'nothing';
         return byte === CLOSE_OBJECT;
