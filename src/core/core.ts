@@ -56,7 +56,11 @@ export function openCore(options: CoreOptions) {
   const timeline = createTimeline(transactions, clock, accounts, tasks, events);
   const rateLimiter = createRateLimiter(db, transactions);
   const lifetimes = createAccountLifetimes();
-  lifetimes.onEnd((endedId) => tasks.invalidate(endedId));
+  lifetimes.onEnd((endedId) => {
+    tasks.invalidate(endedId);
+    faults.invalidate();
+    rateLimiter.clear(endedId);
+  });
   const snapshotDeps = {
     accounts,
     tasks,
@@ -69,7 +73,7 @@ export function openCore(options: CoreOptions) {
     maxSnapshots: snapshotLimit,
   };
   const snapshots = createSnapshots(db, transactions, clock, snapshotDeps);
-  const resets = createResets(transactions, accounts, rateLimiter, faults, lifetimes, events, storage);
+  const resets = createResets(transactions, accounts, faults, lifetimes, events, storage);
   const exports = createExports(db, transactions, { accounts, faults, rateLimiter, timeline, memory });
   const importDeps = { accounts, tasks, timeline, faults, rateLimiter, resets, events, storage };
   const imports = createImports(db, transactions, clock, importDeps);
@@ -85,7 +89,6 @@ export function openCore(options: CoreOptions) {
   });
   imports.removeAbandoned();
   tasks.failInterrupted();
-  rateLimiter.restore();
 
   return {
     clock,

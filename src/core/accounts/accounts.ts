@@ -71,7 +71,6 @@ export function createAccounts(
   const allAccounts = db.prepare<[], Pick<Account, 'id' | 'origin'>>(
     'SELECT id, origin FROM accounts WHERE snapshot_of IS NULL ORDER BY id',
   );
-  const snapshotIds = db.prepare<[number], number>('SELECT id FROM accounts WHERE snapshot_of = ?').pluck();
   const count = db.prepare<[], number>('SELECT count(*) FROM accounts WHERE snapshot_of IS NULL').pluck();
   const setWake = db.prepare<{ id: number; wakeAtMs: number | null }>(
     'UPDATE accounts SET wake_at_ms = @wakeAtMs WHERE id = @id',
@@ -169,7 +168,6 @@ export function createAccounts(
       setSpeed.run({ id, speed });
       cache.patch(id, { speed });
     },
-    listSnapshotIds: (id: number): number[] => snapshotIds.all(id),
     /** Deletes the account with all its data, including its snapshots. */
     remove(id: number): void {
       remove.run(id);
