@@ -57,7 +57,7 @@ export function openCore(options: CoreOptions) {
   const rateLimiter = createRateLimiter(db, transactions);
   const lifetimes = createAccountLifetimes();
   lifetimes.onEnd((endedId) => {
-    tasks.invalidate(endedId);
+    tasks.invalidate();
     faults.invalidate();
     rateLimiter.clear(endedId);
   });

@@ -1,11 +1,10 @@
 import { LRUCache } from 'lru-cache';
 import type { Db } from '../storage/database.ts';
 import type { Transactions } from '../storage/transactions.ts';
-import { DueQueue, type DueTask, READ_AHEAD } from './due-queue.ts';
 import type { Task, TaskStatus } from './task.ts';
 import { prepareTaskQueries, type TaskRow } from './task-queries.ts';
 
-/** Number of tasks, and of accounts' due tasks, kept in memory. */
+/** Number of tasks kept in memory. */
 const CACHE_SIZE = 2000;
 
 /** Limits of one eviction. */
@@ -16,22 +15,17 @@ const EVICTIONS_PER_SCAN = 16;
 
 /**
  * Reads and writes task rows, with a cache of recently created and polled tasks because polls repeat. All writes to the
- * table go through here; a snapshot's copy calls `invalidate`.
+ * table go through here, except those of copies and imports, whose accounts are new.
  */
 export function createTaskStore(db: Db, transactions: Transactions) {
   const queries = prepareTaskQueries(db);
   const cache = new LRUCache<string, Task>({ max: CACHE_SIZE });
-  const dueQueues = new LRUCache<number, DueQueue>({ max: CACHE_SIZE });
-  transactions.onRollback(() => {
-    cache.clear();
-    dueQueues.clear();
-  });
+  transactions.onRollback(() => cache.clear());
 
   /** Tasks up to this row were finished and evicted, or still running at the last eviction. */
   let evictedUpToRowid = 0;
   let evictions = 0;
 
-  const isDue = (task: Task): task is DueTask => task.dueAtMs !== null;
   const toTask = (row: TaskRow): Task => ({ ...row, plan: JSON.parse(row.plan) });
   const toTaskIfAny = (row: TaskRow | undefined): Task | undefined => row && toTask(row);
   const toCacheKey = (accountId: number, id: string) => `${accountId} ${id}`;
@@ -41,22 +35,9 @@ export function createTaskStore(db: Db, transactions: Transactions) {
     return task;
   }
 
-  /** Repeats a change of a row in the cache and in the account's queue. */
-  function replace(task: Task): void {
-    if (cache.has(toCacheKey(task.accountId, task.id))) store(task);
-    const queue = dueQueues.get(task.accountId);
-    queue?.remove(task.seq);
-    if (isDue(task)) queue?.add(task);
-  }
-
-  /** Returns the account's task with the earliest transition. */
-  function nextDue(accountId: number): DueTask | undefined {
-    let queue = dueQueues.get(accountId);
-    if (!queue || queue.isExhausted) {
-      queue = new DueQueue(queries.due.all(accountId, READ_AHEAD).map(toTask).filter(isDue));
-      dueQueues.set(accountId, queue);
-    }
-    return queue.next;
+  /** Repeats a change of a row in the cache. */
+  function replace(task: Task): Task {
+    return cache.has(toCacheKey(task.accountId, task.id)) ? store(task) : task;
   }
 
   return {
@@ -66,7 +47,10 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       const row = queries.byId.get(id, accountId);
       return row && store(toTask(row));
     },
-    nextDue,
+    /** Lists up to `MAX_TRANSITIONS` tasks with a transition due by `nowMs`, ordered by due time and number. */
+    listDue: (accountId: number, nowMs: number): Task[] => queries.due.all(accountId, nowMs).map(toTask),
+    /** Returns when the account's next transition is due; null when none is. */
+    earliestDueMs: (accountId: number): number | null => queries.earliestDue.get(accountId) ?? null,
     bySeq: (accountId: number, seq: number): Task | undefined => toTaskIfAny(queries.bySeq.get(accountId, seq)),
     findAcrossAccounts: (id: string, family: string): Task[] => queries.acrossAccounts.all(id, family).map(toTask),
     findByClientRef: (ref: string, family: string): Task[] => queries.byClientRef.all(ref, family).map(toTask),
@@ -92,13 +76,12 @@ export function createTaskStore(db: Db, transactions: Transactions) {
     insert(task: Task, driver: 'worker' | 'stream', holdSeq: number | null, inputJson: string): void {
       queries.insert.run({ ...task, driver, holdSeq, input: inputJson, plan: JSON.stringify(task.plan) });
       store(task);
-      if (isDue(task)) dueQueues.get(task.accountId)?.add(task);
     },
-    /** Changes the step, predecessor, start or due time of a running task. */
-    update(task: Task, changes: Partial<Pick<Task, 'step' | 'predecessorSeq' | 'startedAtMs' | 'dueAtMs'>>): void {
+    /** Changes the step, predecessor, start or due time of a running task. Returns the changed task. */
+    update(task: Task, changes: Partial<Pick<Task, 'step' | 'predecessorSeq' | 'startedAtMs' | 'dueAtMs'>>): Task {
       const changed = { ...task, ...changes };
       queries.update.run(changed);
-      replace(changed);
+      return replace(changed);
     },
     /** Ends a task. A trigger writes its capture or refund. */
     finish(task: Task, end: Pick<Task, 'status' | 'finishedAtMs' | 'simulatedMs' | 'errorCode'>): void {
@@ -110,7 +93,6 @@ export function createTaskStore(db: Db, transactions: Transactions) {
     rescale(accountId: number, nowMs: number, factor: number, latestMs: number): void {
       queries.rescale.run({ accountId, nowMs, factor, latestMs });
       cache.clear();
-      dueQueues.delete(accountId);
     },
     /**
      * Deletes some of the oldest finished tasks of accounts and snapshots, but not of imports. Returns false when there
@@ -131,10 +113,7 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       }
       return rows.length > 0;
     }),
-    /** Clears the cache after rows of the account were written elsewhere. */
-    invalidate(accountId: number): void {
-      cache.clear();
-      dueQueues.delete(accountId);
-    },
+    /** Clears the cache after rows were deleted together with their account. */
+    invalidate: (): void => cache.clear(),
   };
 }
