@@ -47,7 +47,7 @@ export function openCore(options: CoreOptions) {
   const isInMemory = options.dataDir === undefined;
   const heap = createHeapTrimmer();
   const storage = createStorageMemory(db, { clock, transactions, memory, heap, isInMemory });
-  const events = createEvents(transactions, clock);
+  const events = createEvents(transactions);
   const accountCache = createAccountCache(db, transactions);
   const ledger = createLedger(db, accountCache, events, storage);
   const faults = createFaults(db, transactions, events, storage);
