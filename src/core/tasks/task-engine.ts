@@ -15,7 +15,7 @@ import {
   type Plan,
   type TerminalOutcome,
 } from './plan.ts';
-import type { Order, Task, TaskStatus, Transition } from './task.ts';
+import type { Order, Task, Transition } from './task.ts';
 import { MAX_TRANSITIONS } from './task-queries.ts';
 import { createTaskStore } from './task-store.ts';
 
@@ -42,8 +42,6 @@ interface Applied {
   transition: Transition;
   changed: Task | undefined;
 }
-
-const isDue = ({ dueAtMs }: Task, nowMs: number): boolean => dueAtMs !== null && dueAtMs <= nowMs;
 
 /** Inserts a due task into a list of due tasks that is ordered by due time and number. */
 function insertInOrder(due: Task[], task: Task): void {
@@ -77,7 +75,7 @@ export function createTasks(
   storage: StorageMemory,
 ) {
   const store = createTaskStore(db, transactions);
-  const { find, earliestDueMs } = store;
+  const { find, earliestDueMs } = store.published;
 
   function emitTransition(accountId: number, transition: Transition): Transition {
     events.emit({ type: 'task', accountId, transition });
@@ -102,7 +100,7 @@ export function createTasks(
     while (due.length > 0 && transitions.length < MAX_TRANSITIONS) {
       const { transition, changed } = applyTransition(account, due.shift()!);
       transitions.push(transition);
-      if (changed && isDue(changed, nowMs)) insertInOrder(due, changed);
+      if (changed && (changed.dueAtMs ?? Number.POSITIVE_INFINITY) <= nowMs) insertInOrder(due, changed);
     }
     return transitions;
   }
@@ -263,6 +261,7 @@ export function createTasks(
   }
 
   return {
+    ...store.published,
     /**
      * Holds the price of every order and stores its task, all or nothing. With `chained`, each task starts when the one
      * before it has ended.
@@ -290,29 +289,11 @@ export function createTasks(
         .filter(({ accountId, id }) => finishNow(accountId, id, { status: 'failed', errorCode: 'INTERNAL_ERROR' }))
         .length,
 
-    find,
-    /** Returns the number of tasks per family and status, over all accounts. */
-    counts: store.counts,
-    /** Returns the number of an account's tasks per status and error code. */
-    outcomes: store.outcomes,
-    /** Whether any account has this task: some families distinguish a foreign task from one that does not exist. */
-    existsAnywhere: store.existsAnywhere,
-    /**
-     * Finds tasks of a family in all accounts. By id: an account and its forks can share one; oldest account first. By
-     * `clientRef`: only completed synchronous tasks, at most ten, newest first.
-     */
-    findAcrossAccounts: (family: string, by: 'id' | 'clientRef', value: string): Task[] =>
-      (by === 'id' ? store.findAcrossAccounts : store.findByClientRef)(value, family),
     /** Returns a task's simulated time so far. */
     elapsedMs: (task: Task): number => {
       const account = accounts.get(task.accountId);
       return elapsedMs(account, task, accountTimeMs(account, clock.nowMs()));
     },
-    /** Returns the stored request body of a task; undefined when the account has no such task. */
-    getInput: store.getInput,
-    /** Returns up to `limit` tasks, oldest first, starting after the task with `seq` `after`. */
-    list: (accountId: number, limit: number, after = 0, status: TaskStatus | null = null): Task[] =>
-      store.list(accountId, limit, after, status),
     /** Returns the running task for which this one waits, directly or through others; itself when it is not waiting. */
     headOfChain(task: Task): Task {
       let head = task;
@@ -323,15 +304,7 @@ export function createTasks(
       }
       return head;
     },
-    /** Deletes some of the oldest finished tasks of all accounts. Returns false when there are none. */
-    evictOldest: store.evictOldest,
     applyDue,
-    earliestDueMs,
     scheduleWake,
-    /** Multiplies the remaining waits by `factor`, after a change of the account's time scale. */
-    rescaleDue: (accountId: number, nowMs: number, factor: number) =>
-      store.rescale(accountId, nowMs, factor, LATEST_MS),
-    /** Clears the cache after the account's task rows were written elsewhere. */
-    invalidate: store.invalidate,
   };
 }

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Db } from '../storage/database.ts';
 import type { Transactions } from '../storage/transactions.ts';
+import { LATEST_MS } from '../time/clock.ts';
 import type { Task, TaskStatus } from './task.ts';
 import { prepareTaskQueries, type TaskRow } from './task-queries.ts';
 
@@ -40,29 +41,69 @@ export function createTaskStore(db: Db, transactions: Transactions) {
     return cache.has(toCacheKey(task.accountId, task.id)) ? store(task) : task;
   }
 
-  return {
+  /** Functions that the task engine passes on to its users. */
+  const published = {
     find(accountId: number, id: string): Task | undefined {
       const cached = cache.get(toCacheKey(accountId, id));
       if (cached) return cached;
       const row = queries.byId.get(id, accountId);
       return row && store(toTask(row));
     },
-    /** Lists up to `MAX_TRANSITIONS` tasks with a transition due by `nowMs`, ordered by due time and number. */
-    listDue: (accountId: number, nowMs: number): Task[] => queries.due.all(accountId, nowMs).map(toTask),
-    /** Returns when the account's next transition is due; null when none is. */
-    earliestDueMs: (accountId: number): number | null => queries.earliestDue.get(accountId) ?? null,
-    bySeq: (accountId: number, seq: number): Task | undefined => toTaskIfAny(queries.bySeq.get(accountId, seq)),
-    findAcrossAccounts: (id: string, family: string): Task[] => queries.acrossAccounts.all(id, family).map(toTask),
-    findByClientRef: (ref: string, family: string): Task[] => queries.byClientRef.all(ref, family).map(toTask),
-    existsAnywhere: (id: string, family: string): boolean => queries.acrossAccounts.get(id, family) !== undefined,
-    list: (accountId: number, limit: number, after: number, status: TaskStatus | null): Task[] =>
+    /** Returns up to `limit` tasks, oldest first, starting after the task with `seq` `after`. */
+    list: (accountId: number, limit: number, after = 0, status: TaskStatus | null = null): Task[] =>
       queries.page.all({ accountId, limit, after, status }).map(toTask),
+    /**
+     * Finds tasks of a family in all accounts. By id: an account and its forks can share one; oldest account first. By
+     * `clientRef`: only completed synchronous tasks, at most ten, newest first.
+     */
+    findAcrossAccounts: (family: string, by: 'id' | 'clientRef', value: string): Task[] =>
+      (by === 'id' ? queries.acrossAccounts : queries.byClientRef).all(value, family).map(toTask),
+    /** Whether any account has this task: some families distinguish a foreign task from one that does not exist. */
+    existsAnywhere: (id: string, family: string): boolean => queries.acrossAccounts.get(id, family) !== undefined,
+    /** Returns the stored request body of a task; undefined when the account has no such task. */
     getInput(accountId: number, id: string): unknown {
       const input = queries.inputById.get(id, accountId);
       return input === undefined ? undefined : JSON.parse(input);
     },
+    /** Returns the number of tasks per family and status, over all accounts. */
     counts: () => queries.counts.all(),
+    /** Returns the number of an account's tasks per status and error code. */
     outcomes: (accountId: number) => queries.outcomes.all(accountId),
+    /** Returns when the account's next transition is due; null when none is. */
+    earliestDueMs: (accountId: number): number | null => queries.earliestDue.get(accountId) ?? null,
+    /** Multiplies the remaining waits by `factor`, after a change of the account's time scale. */
+    rescaleDue(accountId: number, nowMs: number, factor: number): void {
+      queries.rescale.run({ accountId, nowMs, factor, latestMs: LATEST_MS });
+      cache.clear();
+    },
+    /**
+     * Deletes some of the oldest finished tasks of accounts and snapshots, but not of imports. Returns false when there
+     * are none.
+     */
+    evictOldest: transactions.exclusive((): boolean => {
+      evictions += 1;
+      if (evictions % EVICTIONS_PER_SCAN === 0) evictedUpToRowid = 0;
+      let rows = queries.oldestFinished.all(evictedUpToRowid, MAX_EVICTED_TASKS);
+      if (rows.length === 0 && evictedUpToRowid > 0) rows = queries.oldestFinished.all(0, MAX_EVICTED_TASKS);
+      let evictedBytes = 0;
+      for (const { rowid, bytes, accountId, id } of rows) {
+        queries.remove.run(rowid);
+        cache.delete(toCacheKey(accountId, id));
+        evictedUpToRowid = rowid;
+        evictedBytes += bytes;
+        if (evictedBytes >= MAX_EVICTED_BYTES) break;
+      }
+      return rows.length > 0;
+    }),
+    /** Clears the cache after rows were deleted together with their account. */
+    invalidate: (): void => cache.clear(),
+  };
+
+  return {
+    published,
+    /** Lists up to `MAX_TRANSITIONS` tasks with a transition due by `nowMs`, ordered by due time and number. */
+    listDue: (accountId: number, nowMs: number): Task[] => queries.due.all(accountId, nowMs).map(toTask),
+    bySeq: (accountId: number, seq: number): Task | undefined => toTaskIfAny(queries.bySeq.get(accountId, seq)),
     /** Lists running synchronous tasks of one account, or of all accounts with null. */
     listSynchronous: (accountId: number | null) => queries.synchronous.all({ accountId }),
     /** Finds the task that waits for the task `seq`. */
@@ -89,31 +130,5 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       queries.finish.run(finished);
       replace(finished);
     },
-    /** Multiplies the remaining waits by `factor`. */
-    rescale(accountId: number, nowMs: number, factor: number, latestMs: number): void {
-      queries.rescale.run({ accountId, nowMs, factor, latestMs });
-      cache.clear();
-    },
-    /**
-     * Deletes some of the oldest finished tasks of accounts and snapshots, but not of imports. Returns false when there
-     * are none.
-     */
-    evictOldest: transactions.exclusive((): boolean => {
-      evictions += 1;
-      if (evictions % EVICTIONS_PER_SCAN === 0) evictedUpToRowid = 0;
-      let rows = queries.oldestFinished.all(evictedUpToRowid, MAX_EVICTED_TASKS);
-      if (rows.length === 0 && evictedUpToRowid > 0) rows = queries.oldestFinished.all(0, MAX_EVICTED_TASKS);
-      let evictedBytes = 0;
-      for (const { rowid, bytes, accountId, id } of rows) {
-        queries.remove.run(rowid);
-        cache.delete(toCacheKey(accountId, id));
-        evictedUpToRowid = rowid;
-        evictedBytes += bytes;
-        if (evictedBytes >= MAX_EVICTED_BYTES) break;
-      }
-      return rows.length > 0;
-    }),
-    /** Clears the cache after rows were deleted together with their account. */
-    invalidate: (): void => cache.clear(),
   };
 }
