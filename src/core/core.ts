@@ -61,18 +61,9 @@ export function openCore(options: CoreOptions) {
     faults.invalidate();
     rateLimiter.clear(endedId);
   });
-  const snapshotDeps = {
-    accounts,
-    tasks,
-    timeline,
-    rateLimiter,
-    faults,
-    lifetimes,
-    events,
-    storage,
-    maxSnapshots: snapshotLimit,
-  };
-  const snapshots = createSnapshots(db, transactions, clock, snapshotDeps);
+  const snapshots = createSnapshots(db, transactions, clock, {
+    ...{ accounts, tasks, timeline, rateLimiter, faults, lifetimes, events, storage, maxSnapshots: snapshotLimit },
+  });
   const resets = createResets(transactions, accounts, faults, lifetimes, events, storage);
   const exports = createExports(db, transactions, { accounts, faults, rateLimiter, timeline, memory });
   const importDeps = { accounts, tasks, timeline, faults, rateLimiter, resets, events, storage };
