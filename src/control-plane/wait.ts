@@ -49,6 +49,7 @@ export async function waitUntil(
   listenerLimit.acquire(request, reply);
   const accountEnded = core.lifetimes.signalFor(accountId);
   const done = new AbortController();
+  const signal = anySignal([done.signal, responseSignal(request, reply), stopping, accountEnded]);
   const stopListening = core.events.listen((event) => {
     // Events of type `account` are skipped because the account may be gone, which aborts `accountEnded`.
     if (event.accountId !== accountId || event.type === 'account') return;
@@ -59,8 +60,7 @@ export async function waitUntil(
       done.abort();
     }
   });
-  const signals = [done.signal, responseSignal(request, reply), stopping, accountEnded];
-  await core.clock.sleep(timeoutMs, anySignal(signals)).finally(stopListening);
+  await core.clock.sleep(timeoutMs, signal).finally(stopListening);
   if (accountEnded.aborted) throw new AdminError('ACCOUNT_CHANGED');
   if (isReached()) return;
   if (stopping.aborted) throw new AdminError('STOPPING');

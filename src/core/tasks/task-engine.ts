@@ -176,14 +176,10 @@ export function createTasks(
     return tasks;
   }
 
-  function nextWakeMs(account: Account): number | null {
-    const dueAtMs = earliestDueMs(account.id);
-    return dueAtMs === null ? null : wallTimeMs(account, dueAtMs);
-  }
-
   /** Stores when the worker must process the account next. Must be called after every change of a due time. */
   function scheduleWake(account: Account): void {
-    const wakeAtMs = nextWakeMs(account);
+    const dueAtMs = earliestDueMs(account.id);
+    const wakeAtMs = dueAtMs === null ? null : wallTimeMs(account, dueAtMs);
     if (wakeAtMs !== account.wakeAtMs) accounts.setWake(account.id, wakeAtMs);
   }
 

@@ -6,7 +6,7 @@ import type { Transactions } from '../storage/transactions.ts';
 import type { Task, Transition } from '../tasks/task.ts';
 import type { Tasks } from '../tasks/task-engine.ts';
 import { MAX_TRANSITIONS } from '../tasks/task-queries.ts';
-import { accountTimeMs, type Clock, type ClockMode, LATEST_MS, timeScale } from './clock.ts';
+import { accountTimeMs, type Clock, type ClockMode, LATEST_MS, timeScale, toClockMs } from './clock.ts';
 
 export type Timeline = ReturnType<typeof createTimeline>;
 
@@ -122,7 +122,7 @@ export function createTimeline(
         const wallMs = clock.nowMs();
         const accountMs = accountTimeMs(previous, wallMs);
         if (nowMs !== undefined) assertReachable(previous, accountMs, nowMs);
-        accounts.setClock(accountId, mode, mode === 'real' ? accountMs - wallMs : accountMs);
+        accounts.setClock(accountId, mode, toClockMs(mode, accountMs, wallMs));
         events.emit({ type: 'account', accountId, change: 'clock' });
         rescalePending(previous);
       })();
