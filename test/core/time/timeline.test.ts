@@ -358,12 +358,13 @@ describe('advancing the clock', () => {
   it('applies the transitions of many tasks in the order of their due times and numbers', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 10_000 }));
-    for (let n = 0; n < 6; n++) {
+    // The steps of short tasks end before, at and after those of long ones.
+    for (const seconds of [60, 50, 40, 30, 20, 10]) {
+      const template = { ...THREE_STEPS, typicalSeconds: [seconds, seconds] as const };
       core.tasks.submit(
         id,
-        Array.from({ length: 100 }, () => buildOrder({ template: THREE_STEPS })),
+        Array.from({ length: 100 }, () => buildOrder({ template })),
       );
-      core.clock.advance(1500);
     }
     const transitions = core.timeline.advance(id, 100_000);
     expect(transitions).toHaveLength(1800);
