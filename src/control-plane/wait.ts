@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { anySignal } from '../core/abort-signals.ts';
+import { AbortController } from '../core/globals.ts';
 import type { HttpContext } from '../http/context.ts';
 import { responseSignal } from '../http/pipeline/response-lifecycle.ts';
 import { AdminError } from './error-codes.ts';
@@ -47,8 +48,19 @@ export async function waitUntil(
   if (isReached()) return;
   listenerLimit.acquire(request, reply);
   const accountEnded = core.lifetimes.signalFor(accountId);
-  const signal = anySignal([responseSignal(request, reply), stopping, accountEnded]);
-  await core.events.waitFor(accountId, isReached, timeoutMs, signal);
+  const done = new AbortController();
+  const signal = anySignal([done.signal, responseSignal(request, reply), stopping, accountEnded]);
+  const stopListening = core.events.listen((event) => {
+    // Events of type `account` are skipped because the account may be gone, which aborts `accountEnded`.
+    if (event.accountId !== accountId || event.type === 'account') return;
+    try {
+      if (isReached()) done.abort();
+    } catch {
+      // It is thrown again below.
+      done.abort();
+    }
+  });
+  await core.clock.sleep(timeoutMs, signal).finally(stopListening);
   if (accountEnded.aborted) throw new AdminError('ACCOUNT_CHANGED');
   if (isReached()) return;
   if (stopping.aborted) throw new AdminError('STOPPING');

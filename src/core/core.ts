@@ -47,7 +47,7 @@ export function openCore(options: CoreOptions) {
   const isInMemory = options.dataDir === undefined;
   const heap = createHeapTrimmer();
   const storage = createStorageMemory(db, { clock, transactions, memory, heap, isInMemory });
-  const events = createEvents(transactions, clock);
+  const events = createEvents(transactions);
   const accountCache = createAccountCache(db, transactions);
   const ledger = createLedger(db, accountCache, events, storage);
   const faults = createFaults(db, transactions, events, storage);
@@ -56,20 +56,15 @@ export function openCore(options: CoreOptions) {
   const timeline = createTimeline(transactions, clock, accounts, tasks, events);
   const rateLimiter = createRateLimiter(db, transactions);
   const lifetimes = createAccountLifetimes();
-  lifetimes.onEnd((endedId) => tasks.invalidate(endedId));
-  const snapshotDeps = {
-    accounts,
-    tasks,
-    timeline,
-    rateLimiter,
-    faults,
-    lifetimes,
-    events,
-    storage,
-    maxSnapshots: snapshotLimit,
-  };
-  const snapshots = createSnapshots(db, transactions, clock, snapshotDeps);
-  const resets = createResets(transactions, accounts, rateLimiter, faults, lifetimes, events, storage);
+  lifetimes.onEnd((endedId) => {
+    tasks.invalidate();
+    faults.invalidate();
+    rateLimiter.clear(endedId);
+  });
+  const snapshots = createSnapshots(db, transactions, clock, {
+    ...{ accounts, tasks, timeline, rateLimiter, faults, lifetimes, events, storage, maxSnapshots: snapshotLimit },
+  });
+  const resets = createResets(transactions, accounts, faults, lifetimes, events, storage);
   const exports = createExports(db, transactions, { accounts, faults, rateLimiter, timeline, memory });
   const importDeps = { accounts, tasks, timeline, faults, rateLimiter, resets, events, storage };
   const imports = createImports(db, transactions, clock, importDeps);
@@ -85,7 +80,6 @@ export function openCore(options: CoreOptions) {
   });
   imports.removeAbandoned();
   tasks.failInterrupted();
-  rateLimiter.restore();
 
   return {
     clock,

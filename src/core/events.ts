@@ -1,8 +1,6 @@
-import { AbortController, AbortSignal } from './globals.ts';
 import type { LedgerEntry } from './ledger/ledger-entry.ts';
 import type { Transactions } from './storage/transactions.ts';
 import type { Transition } from './tasks/task.ts';
-import type { Clock } from './time/clock.ts';
 
 /** Changes of an account that no other event type reports. */
 export type AccountChange =
@@ -33,15 +31,8 @@ export type Events = ReturnType<typeof createEvents>;
  * Publishes events to listeners once the change is committed; a change that is rolled back is never published.
  * Emitting costs next to nothing without listeners.
  */
-export function createEvents(transactions: Transactions, clock: Clock) {
+export function createEvents(transactions: Transactions) {
   const listeners = new Set<Listener>();
-
-  /** Calls `listener` with every event until the returned function is called. */
-  function listen(listener: Listener): () => void {
-    listeners.add(listener);
-    return () => void listeners.delete(listener);
-  }
-
   return {
     /** Publishes an event. An event that belongs to a transaction must be emitted inside of it. */
     emit(event: CoreEvent): void {
@@ -51,30 +42,10 @@ export function createEvents(transactions: Transactions, clock: Clock) {
       });
     },
     hasListeners: (): boolean => listeners.size > 0,
-    listen,
-    /**
-     * Resolves when an event of the account makes `condition` true, when `timeoutMs` of wall time have passed, or when
-     * `signal` aborts; the caller must check the condition again. Rejects with any error that `condition` throws.
-     */
-    async waitFor(accountId: number, condition: () => boolean, timeoutMs: number, signal: AbortSignal): Promise<void> {
-      const done = new AbortController();
-      let failure: { error: unknown } | undefined;
-      const stop = listen((event) => {
-        // Events of type `account` are skipped because the account may be gone; the caller's `signal` covers that.
-        if (event.accountId !== accountId || event.type === 'account') return;
-        try {
-          if (condition()) done.abort();
-        } catch (error) {
-          failure = { error };
-          done.abort();
-        }
-      });
-      try {
-        await clock.sleep(timeoutMs, AbortSignal.any([done.signal, signal]));
-      } finally {
-        stop();
-      }
-      if (failure) throw failure.error;
+    /** Calls `listener` with every event until the returned function is called. */
+    listen(listener: Listener): () => void {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
   };
 }

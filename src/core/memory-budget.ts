@@ -7,8 +7,7 @@
  * - `responses`: responses that their clients have not read yet
  * - `listeners`: events that their listeners have not read yet
  */
-export const MEMORY_USES = ['journal', 'storage', 'bodies', 'responses', 'listeners'] as const;
-export type MemoryUse = (typeof MEMORY_USES)[number];
+export type MemoryUse = 'journal' | 'storage' | 'bodies' | 'responses' | 'listeners';
 
 /** Frees some memory of one use, such as its oldest part. Returns false when nothing is left to free. */
 type Evict = () => boolean;
@@ -33,7 +32,6 @@ interface Share {
 export class MemoryBudget {
   readonly maxBytes: number;
   readonly #usedBytes: Record<MemoryUse, number> = { journal: 0, storage: 0, bodies: 0, responses: 0, listeners: 0 };
-  readonly #journal: Share;
   readonly #shares: Record<MemoryUse, Share>;
   #totalBytes = 0;
   readonly #evictors = new Map<MemoryUse, Evict>();
@@ -44,7 +42,6 @@ export class MemoryBudget {
     const journal: Share = { uses: ['journal'], maxBytes, bytes: 0 };
     const stored: Share = { uses: ['storage'], maxBytes: maxBytes / 2, bytes: 0 };
     const inFlight: Share = { uses: ['bodies', 'responses', 'listeners'], maxBytes: maxBytes / 2, bytes: 0 };
-    this.#journal = journal;
     this.#shares = { journal, storage: stored, bodies: inFlight, responses: inFlight, listeners: inFlight };
   }
 
@@ -94,7 +91,7 @@ export class MemoryBudget {
       while (!isShareFree() && this.#evictOnce(share.uses));
       // Evicting the journal frees only the budget: for a reservation over its share, it would be in vain.
       if (bytes > 0 && !isShareFree()) return false;
-      while (!isBudgetFree() && this.#evictOnce(this.#journal.uses));
+      while (!isBudgetFree() && this.#evictOnce(['journal']));
       return isFree();
     } finally {
       this.#isEvicting = false;

@@ -30,7 +30,7 @@ describe('restart', () => {
     const before = createTestCore(clock, dir);
     const { id } = before.accounts.create('k', 'seed', buildProfile({ credits: 10 }));
     const stream = before.tasks.submitSynchronous(id, buildOrder({ price: 2 }));
-    expect(before.ledger.balance(id)).toBe(8);
+    expect(before.accounts.get(id).balance).toBe(8);
     before.close();
 
     for (const _restart of [1, 2]) {
@@ -39,7 +39,7 @@ describe('restart', () => {
         status: 'failed',
         errorCode: 'INTERNAL_ERROR',
       });
-      expect(after.ledger.balance(id)).toBe(10);
+      expect(after.accounts.get(id).balance).toBe(10);
       expect(after.ledger.entries(id, 10).map(({ kind }) => kind)).toEqual(['grant', 'hold', 'refund']);
       after.close();
     }

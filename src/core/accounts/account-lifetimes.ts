@@ -1,5 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import { AbortController, type AbortSignal } from '../globals.ts';
+import type { Account } from './account.ts';
+
+/**
+ * `successor` is the account that has the key now. `keepsHistory`: it continues the history of the ended one, as a
+ * restored account does.
+ */
+type EndListener = (endedId: number, successor: Account | undefined, keepsHistory: boolean) => void;
 
 export type AccountLifetimes = ReturnType<typeof createAccountLifetimes>;
 
@@ -10,12 +17,10 @@ export type AccountLifetimes = ReturnType<typeof createAccountLifetimes>;
  */
 export function createAccountLifetimes() {
   const controllers = new Map<number, AbortController>();
-  const listeners: ((endedId: number, successorId: number | undefined) => void)[] = [];
+  const listeners: EndListener[] = [];
   return {
-    /**
-     * Calls `listener` after the end of a lifetime. `successorId` is set if a restored account continues its history.
-     */
-    onEnd: (listener: (typeof listeners)[number]) => void listeners.push(listener),
+    /** Calls `listener` after the end of a lifetime. */
+    onEnd: (listener: EndListener) => void listeners.push(listener),
     /** Returns the signal that aborts when the lifetime of this id ends. */
     signalFor(accountId: number): AbortSignal {
       let controller = controllers.get(accountId);
@@ -27,10 +32,10 @@ export function createAccountLifetimes() {
       }
       return controller.signal;
     },
-    end(accountId: number, successorId?: number): void {
+    end(accountId: number, successor?: Account, keepsHistory = false): void {
       controllers.get(accountId)?.abort();
       controllers.delete(accountId);
-      for (const listener of listeners) listener(accountId, successorId);
+      for (const listener of listeners) listener(accountId, successor, keepsHistory);
     },
   };
 }

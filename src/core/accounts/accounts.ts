@@ -63,21 +63,18 @@ export function createAccounts(
       VALUES (@id, @key, @origin, @rateLimit, @clockMode, @clockMs, @speed, @failureRate, @seed,
               @createdAtMs, @profile)`);
   const profileById = db.prepare<[number], string>('SELECT profile FROM accounts WHERE id = ?').pluck();
-  const update = db.prepare<Pick<Account, 'id' | 'rateLimit' | 'failureRate' | 'seed'> & { revoked: number }>(`
-    UPDATE accounts SET rate_limit = @rateLimit, failure_rate = @failureRate, seed = @seed, revoked = @revoked
+  const updateRow = db.prepare<Omit<Account, 'revoked'> & { revoked: number }>(`
+    UPDATE accounts
+    SET rate_limit = @rateLimit, failure_rate = @failureRate, seed = @seed, revoked = @revoked, speed = @speed,
+        clock_mode = @clockMode, clock_ms = @clockMs
     WHERE id = @id`);
-  const setSpeed = db.prepare<{ id: number; speed: number }>('UPDATE accounts SET speed = @speed WHERE id = @id');
   const remove = db.prepare<[number]>('DELETE FROM accounts WHERE id = ?');
   const allAccounts = db.prepare<[], Pick<Account, 'id' | 'origin'>>(
     'SELECT id, origin FROM accounts WHERE snapshot_of IS NULL ORDER BY id',
   );
-  const snapshotIds = db.prepare<[number], number>('SELECT id FROM accounts WHERE snapshot_of = ?').pluck();
   const count = db.prepare<[], number>('SELECT count(*) FROM accounts WHERE snapshot_of IS NULL').pluck();
   const setWake = db.prepare<{ id: number; wakeAtMs: number | null }>(
     'UPDATE accounts SET wake_at_ms = @wakeAtMs WHERE id = @id',
-  );
-  const setClock = db.prepare<{ id: number; mode: ClockMode; clockMs: number }>(
-    'UPDATE accounts SET clock_mode = @mode, clock_ms = @clockMs WHERE id = @id',
   );
   const dueAccounts = db
     .prepare<[number, number], number>('SELECT id FROM accounts WHERE wake_at_ms <= ? ORDER BY wake_at_ms LIMIT ?')
@@ -87,6 +84,12 @@ export function createAccounts(
     const account = cache.get(id);
     if (!account) throw new CoreError('ACCOUNT_NOT_FOUND', `account ${id} does not exist`);
     return account;
+  }
+
+  function update(id: number, values: Partial<Omit<Account, 'id' | 'key' | 'origin'>>): void {
+    const account = { ...get(id), ...values };
+    updateRow.run({ ...account, revoked: Number(account.revoked) });
+    cache.patch(id, values);
   }
 
   function insertAccount(
@@ -114,7 +117,7 @@ export function createAccounts(
       profile: JSON.stringify(profile),
     });
     events.emit({ type: 'account', accountId: id, change });
-    faults.addAll(id, profile.faults ?? []);
+    for (const rule of profile.faults ?? []) faults.addCounted(id, rule, 0, 0);
     if (profile.credits > 0) ledger.grant(id, profile.credits, 'initial credits', createdAtMs);
     return get(id);
   }
@@ -161,15 +164,10 @@ export function createAccounts(
         seed = account.seed,
         revoked = account.revoked,
       } = settings;
-      update.run({ id, rateLimit, failureRate, seed, revoked: Number(revoked) });
-      cache.patch(id, { rateLimit, failureRate, seed, revoked });
+      update(id, { rateLimit, failureRate, seed, revoked });
       events.emit({ type: 'account', accountId: id, change: 'changed' });
     },
-    setSpeed(id: number, speed: number): void {
-      setSpeed.run({ id, speed });
-      cache.patch(id, { speed });
-    },
-    listSnapshotIds: (id: number): number[] => snapshotIds.all(id),
+    setSpeed: (id: number, speed: number): void => update(id, { speed }),
     /** Deletes the account with all its data, including its snapshots. */
     remove(id: number): void {
       remove.run(id);
@@ -184,10 +182,7 @@ export function createAccounts(
       setWake.run({ id, wakeAtMs });
       cache.patch(id, { wakeAtMs });
     },
-    setClock(id: number, mode: ClockMode, clockMs: number): void {
-      setClock.run({ id, mode, clockMs });
-      cache.patch(id, { clockMode: mode, clockMs });
-    },
+    setClock: (id: number, clockMode: ClockMode, clockMs: number): void => update(id, { clockMode, clockMs }),
     /** Returns the ids of accounts with a transition due at `wallMs`, longest overdue first. */
     dueAccounts: (wallMs: number, limit: number): number[] => dueAccounts.all(wallMs, limit),
   };

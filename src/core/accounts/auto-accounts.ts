@@ -25,9 +25,11 @@ export function createAutoAccounts(
   deps: { clock: Clock; accounts: Accounts; resets: Resets; lifetimes: AccountLifetimes; maxAccounts: number },
 ) {
   const { clock, accounts, resets, lifetimes, maxAccounts } = deps;
-  const byLastTask = db.prepare<[], { id: number; key: string }>(`
-    SELECT id, key FROM accounts AS account WHERE origin = 'self' AND snapshot_of IS NULL
-    ORDER BY (SELECT rowid FROM tasks WHERE account_id = account.id ORDER BY seq DESC LIMIT 1), id`);
+  const byLastTask = db
+    .prepare<[], number>(`
+      SELECT id FROM accounts AS account WHERE origin = 'self' AND snapshot_of IS NULL
+      ORDER BY (SELECT rowid FROM tasks WHERE account_id = account.id ORDER BY seq DESC LIMIT 1), id`)
+    .pluck();
   const synchronousPlans = db
     .prepare<[number], string>(
       "SELECT plan FROM tasks WHERE account_id = ? AND driver = 'stream' AND status = 'processing'",
@@ -35,31 +37,18 @@ export function createAutoAccounts(
     .pluck();
 
   /**
-   * Keys by account id. The cache never evicts by itself, because accounts with running tasks must be skipped; a `max`
-   * instead of a `maxSize` would also allocate memory for the maximum at once.
+   * Ids by their last use. The cache never evicts by itself, because accounts with running tasks must be skipped; a
+   * `max` instead of a `maxSize` would also allocate memory for the maximum at once.
    */
-  const keyById = new LRUCache<number, string>({ maxSize: Number.MAX_SAFE_INTEGER, sizeCalculation: () => 1 });
-  /** Keys whose account's lifetime ended; after a reset or restore the key has an account with a new id. */
-  const endedKeys = new Set<string>();
-  for (const { id, key } of byLastTask.all()) keyById.set(id, key);
-  lifetimes.onEnd((endedId) => {
-    const key = keyById.peek(endedId);
-    if (key === undefined) return;
-    keyById.delete(endedId);
-    endedKeys.add(key);
+  const used = new LRUCache<number, true>({ maxSize: Number.MAX_SAFE_INTEGER, sizeCalculation: () => 1 });
+  for (const id of byLastTask.all()) used.set(id, true);
+  lifetimes.onEnd((endedId, successor) => {
+    if (used.delete(endedId) && successor) touch(successor);
   });
 
   /** Marks the account as the most recently used one. */
-  function touch({ id, key, origin }: Account): void {
-    if (origin === 'self' && keyById.get(id) === undefined) keyById.set(id, key);
-  }
-
-  function relinkAfterReset(): void {
-    for (const key of endedKeys) {
-      const account = accounts.find(key);
-      if (account && !keyById.has(account.id)) touch(account);
-    }
-    endedKeys.clear();
+  function touch({ id, origin }: Account): void {
+    if (origin === 'self' && used.get(id) === undefined) used.set(id, true);
   }
 
   /** Whether a task of the account is going to end soon without further requests. */
@@ -73,21 +62,19 @@ export function createAutoAccounts(
     });
   }
 
-  /** @throws TOO_MANY_ACCOUNTS when the scanned accounts all have running tasks */
-  function evictLeastRecentlyUsed(): void {
-    // More than one account is over the limit when an earlier process ran with a higher limit.
-    for (let scans = Math.min(keyById.size, MAX_EVICTION_SCANS); keyById.size >= maxAccounts && scans > 0; scans -= 1) {
-      const id = keyById.rkeys().next().value!;
-      if (!isInUse(id)) resets.remove(id);
-      // Counts as used now, so that the next eviction does not scan it again.
-      else keyById.get(id);
+  /** Removes up to `count` of the `candidates` least recently used accounts. Returns how many could be removed. */
+  function evict(count: number, candidates: number): number {
+    let evicted = 0;
+    for (let scans = Math.min(candidates, MAX_EVICTION_SCANS); evicted < count && scans > 0; scans -= 1) {
+      const id = used.rkeys().next().value!;
+      // An account in use counts as used now, so that the next eviction does not scan it again.
+      if (isInUse(id)) used.get(id);
+      else {
+        resets.remove(id);
+        evicted += 1;
+      }
     }
-    if (keyById.size < maxAccounts) return;
-    throw new CoreError(
-      'TOO_MANY_ACCOUNTS',
-      `the limit of ${maxAccounts} auto-created accounts is reached, and the least recently used ones have running ` +
-        'tasks (--auto-account-limit)',
-    );
+    return evicted;
   }
 
   return {
@@ -95,28 +82,22 @@ export function createAutoAccounts(
      * Removes the least recently used account without running tasks. Returns false when there is none but the most
      * recently used one, whose request may be in progress.
      */
-    evictOldest(): boolean {
-      if (endedKeys.size > 0) relinkAfterReset();
-      for (let scans = Math.min(keyById.size - 1, MAX_EVICTION_SCANS); scans > 0; scans -= 1) {
-        const id = keyById.rkeys().next().value!;
-        if (!isInUse(id)) {
-          resets.remove(id);
-          return true;
-        }
-        keyById.get(id);
-      }
-      return false;
-    },
+    evictOldest: (): boolean => evict(1, used.size - 1) === 1,
     /** Records a request of this account; ignores accounts that were not auto-created. */
     touch,
     /** Creates an account; evicts another at the limit. @throws TOO_MANY_ACCOUNTS when none can be evicted */
     create(key: string, profile: AccountProfile): Account {
-      if (endedKeys.size > 0) relinkAfterReset();
-      if (keyById.size >= maxAccounts) evictLeastRecentlyUsed();
+      // More than one account is over the limit when an earlier process ran with a higher limit.
+      const excess = used.size + 1 - maxAccounts;
+      if (excess > 0 && evict(excess, used.size) < excess) {
+        throw new CoreError(
+          'TOO_MANY_ACCOUNTS',
+          `the limit of ${maxAccounts} auto-created accounts is reached, and the least recently used ones have running ` +
+            'tasks (--auto-account-limit)',
+        );
+      }
       const account = accounts.create(key, 'self', profile);
       touch(account);
-      // Evicted accounts have no successor.
-      endedKeys.clear();
       return account;
     },
   };

@@ -5,7 +5,7 @@ import type { Db } from '../storage/database.ts';
 import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Tasks } from '../tasks/task-engine.ts';
-import { accountTimeMs, type Clock, toClockMs } from '../time/clock.ts';
+import { type Clock, toClockMs } from '../time/clock.ts';
 import type { RateLimiter } from '../time/rate-limiter.ts';
 import type { Timeline } from '../time/timeline.ts';
 import type { AccountLifetimes } from './account-lifetimes.ts';
@@ -118,29 +118,19 @@ export function createSnapshots(
     return id;
   }
 
-  const take = transactions.exclusive(
-    (accountId: number, name: string): { snapshot: Snapshot; replacedId: number | undefined } => {
-      timeline.applyDue(accountId);
-      const account = accounts.get(accountId);
-      const existing = byName.get(accountId, name);
-      if (existing) accounts.remove(existing.id);
-      if (!existing && count.get(accountId)! >= maxSnapshots) {
-        throw new CoreError(
-          'TOO_MANY_SNAPSHOTS',
-          `an account has at most ${maxSnapshots} snapshots (--snapshot-limit)`,
-        );
-      }
-      const takenAtMs = accountTimeMs(account, clock.nowMs());
-      copy(accountId, {
-        key: `\u0000${accountId}\u0000${name}`,
-        snapshotOf: accountId,
-        snapshotName: name,
-        snapshotAtMs: takenAtMs,
-      });
-      events.emit({ type: 'account', accountId, change: 'snapshots' });
-      return { snapshot: { name, takenAtMs }, replacedId: existing?.id };
-    },
-  );
+  const take = transactions.exclusive((accountId: number, name: string): Snapshot => {
+    timeline.applyDue(accountId);
+    const existing = byName.get(accountId, name);
+    if (existing) accounts.remove(existing.id);
+    if (!existing && count.get(accountId)! >= maxSnapshots) {
+      throw new CoreError('TOO_MANY_SNAPSHOTS', `an account has at most ${maxSnapshots} snapshots (--snapshot-limit)`);
+    }
+    const takenAtMs = timeline.nowMs(accounts.get(accountId));
+    const key = `\u0000${accountId}\u0000${name}`;
+    copy(accountId, { key, snapshotOf: accountId, snapshotName: name, snapshotAtMs: takenAtMs });
+    events.emit({ type: 'account', accountId, change: 'snapshots' });
+    return { name, takenAtMs };
+  });
 
   const restore = transactions.exclusive((accountId: number, name: string): Account => {
     const { key } = accounts.get(accountId);
@@ -148,7 +138,8 @@ export function createSnapshots(
     if (!snapshot) throw new CoreError('SNAPSHOT_NOT_FOUND', `snapshot ${name} of ${key} does not exist`);
     releaseKey.run(accountId);
     accounts.invalidate();
-    const id = copy(snapshot.id, { key, clockMs: clockMsOf(snapshot) }, 'restored');
+    const clockMs = toClockMs(accounts.get(snapshot.id).clockMode, snapshot.takenAtMs, clock.nowMs());
+    const id = copy(snapshot.id, { key, clockMs }, 'restored');
     reassignSnapshots.run({ fromId: accountId, id });
     accounts.remove(accountId);
     tasks.scheduleWake(accounts.get(id));
@@ -169,11 +160,7 @@ export function createSnapshots(
      * @throws TOO_MANY_SNAPSHOTS when the limit per account is reached
      * @throws OUT_OF_MEMORY when the copy does not fit into the memory budget
      */
-    take(accountId: number, name: string): Snapshot {
-      const { snapshot, replacedId } = storage.write(getSize(accountId), () => take(accountId, name));
-      if (replacedId !== undefined) rateLimiter.clear(replacedId);
-      return snapshot;
-    },
+    take: (accountId: number, name: string): Snapshot => storage.write(getSize(accountId), () => take(accountId, name)),
 
     /** Returns up to `limit` snapshots ordered by name, starting after the name `after`. */
     list: (accountId: number, limit: number, after = ''): Snapshot[] => page.all({ accountId, limit, after }),
@@ -185,8 +172,7 @@ export function createSnapshots(
      */
     restore(accountId: number, name: string): Account {
       const account = restore(accountId, name);
-      rateLimiter.clear(accountId);
-      lifetimes.end(accountId, account.id);
+      lifetimes.end(accountId, account, true);
       return account;
     },
 
@@ -197,9 +183,4 @@ export function createSnapshots(
      */
     fork: (accountId: number, key: string): Account => storage.write(getSize(accountId), () => fork(accountId, key)),
   };
-
-  /** Returns the `clock_ms` that sets the account back to the snapshot's time. */
-  function clockMsOf({ id, takenAtMs }: { id: number; takenAtMs: number }): number {
-    return toClockMs(accounts.get(id).clockMode, takenAtMs, clock.nowMs());
-  }
 }

@@ -215,10 +215,6 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
       emitChange(accountId);
       return fault;
     },
-    /** Adds the rules of a new account's profile; emits no event of its own. */
-    addAll(accountId: number, added: readonly Rule[]): void {
-      for (const rule of added) addCounted(accountId, rule, 0, 0);
-    },
     addCounted,
     /** Lists an account's rules, or the global ones with null, in the order they were set. */
     list: listRules,

@@ -11,40 +11,37 @@ export class TextMatcher {
   readonly #parents: Int32Array;
   /** UTF-16 code unit that leads from the parent to the node. */
   readonly #units: Uint16Array;
-  /** Zero until computed, or for the root; no pattern needs most of them. */
   readonly #fallbacks: Int32Array;
-  readonly #hasFallback: Uint8Array;
   /** Hash table of the nodes by parent and code unit, with linear probing. */
   readonly #slots: Int32Array;
   readonly #patternNodes = new Map<string, number>();
-  /** The code units with which patterns start. Most of a usual text is skipped by them. */
-  readonly #firstUnits = new Uint8Array(2 ** 16);
 
   constructor(patterns: Iterable<string>) {
-    const distinct = new Set(patterns);
+    for (const pattern of patterns) this.#patternNodes.set(pattern, ROOT);
     let maxNodes = 1;
-    for (const pattern of distinct) maxNodes += pattern.length;
+    for (const pattern of this.#patternNodes.keys()) maxNodes += pattern.length;
     this.#parents = new Int32Array(maxNodes);
     this.#units = new Uint16Array(maxNodes);
     this.#fallbacks = new Int32Array(maxNodes);
-    this.#hasFallback = new Uint8Array(maxNodes);
     // At most half of the slots are in use.
     this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * maxNodes)));
     let nodes = 1;
-    for (const pattern of distinct) {
-      this.#firstUnits[pattern.charCodeAt(0)] = 1;
-      let node = ROOT;
-      for (let index = 0; index < pattern.length; index++) {
-        const unit = pattern.charCodeAt(index);
-        const slot = this.#findSlot(node, unit);
+    let unfinished = [...this.#patternNodes.keys()];
+    // Level by level, because a fallback is on a higher level than its node.
+    for (let depth = 0; unfinished.length > 0; depth++) {
+      unfinished = unfinished.filter(({ length }) => length > depth);
+      for (const pattern of unfinished) {
+        const parent = this.#patternNodes.get(pattern)!;
+        const unit = pattern.charCodeAt(depth);
+        const slot = this.#findSlot(parent, unit);
         if (this.#slots[slot] === 0) {
-          this.#parents[nodes] = node;
+          this.#parents[nodes] = parent;
           this.#units[nodes] = unit;
+          this.#fallbacks[nodes] = parent === ROOT ? ROOT : this.#step(this.#fallbacks[parent]!, unit);
           this.#slots[slot] = nodes++;
         }
-        node = this.#slots[slot]!;
+        this.#patternNodes.set(pattern, this.#slots[slot]!);
       }
-      this.#patternNodes.set(pattern, node);
     }
   }
 
@@ -54,40 +51,19 @@ export class TextMatcher {
     found[ROOT] = 1;
     let node = ROOT;
     for (let index = 0; index < text.length; index++) {
-      const unit = text.charCodeAt(index);
-      if (node === ROOT && this.#firstUnits[unit] === 0) continue;
-      let next = this.#findChild(node, unit);
-      while (next === 0 && node !== ROOT) {
-        node = this.#fallbackOf(node);
-        next = this.#findChild(node, unit);
-      }
-      node = next;
+      node = this.#step(node, text.charCodeAt(index));
       // The text contains all suffixes of what it contains.
-      for (let suffix = node; found[suffix] === 0; suffix = this.#fallbackOf(suffix)) found[suffix] = 1;
+      for (let suffix = node; found[suffix] === 0; suffix = this.#fallbacks[suffix]!) found[suffix] = 1;
     }
     return (pattern) => found[this.#patternNodes.get(pattern)!] === 1;
   }
 
-  #fallbackOf(node: number): number {
-    if (this.#hasFallback[node] === 1) return this.#fallbacks[node]!;
-    const parent = this.#parents[node]!;
-    let fallback = ROOT;
-    if (parent !== ROOT) {
-      let suffix = this.#fallbackOf(parent);
-      fallback = this.#findChild(suffix, this.#units[node]!);
-      while (fallback === 0 && suffix !== ROOT) {
-        suffix = this.#fallbackOf(suffix);
-        fallback = this.#findChild(suffix, this.#units[node]!);
-      }
+  /** Returns the node of the longest suffix of a node's prefix and a code unit. */
+  #step(node: number, unit: number): number {
+    for (let suffix = node; ; suffix = this.#fallbacks[suffix]!) {
+      const child = this.#slots[this.#findSlot(suffix, unit)]!;
+      if (child !== 0 || suffix === ROOT) return child;
     }
-    this.#hasFallback[node] = 1;
-    this.#fallbacks[node] = fallback;
-    return fallback;
-  }
-
-  /** Returns 0 when the node has no such child. */
-  #findChild(node: number, unit: number): number {
-    return this.#slots[this.#findSlot(node, unit)]!;
   }
 
   /** Returns the slot of a child, or the free slot for it. */

@@ -81,7 +81,6 @@ export function createLedger(db: Db, accountCache: AccountCache, events: Events,
     reflectTask: (accountId: number, change: Change & { taskId: string }): void =>
       reflect(accountId, toNextEntry(accountId, change)),
 
-    balance: (accountId: number): number => accountCache.get(accountId)?.balance ?? 0,
     /** Returns the positive sum of holds that are neither captured nor refunded. */
     held: (accountId: number): number => held.get(accountId) ?? 0,
     /** Returns up to `limit` entries, oldest first, starting after the entry with `seq` `after`. */

@@ -5,6 +5,12 @@ import type { Db } from './database.ts';
 /** Receives null after the commit, or the error that rolled the writes back. */
 type CommitCallback = (error: unknown) => void;
 
+/** The callbacks of a transaction or batch: those that wait for its commit, and those that revert changes in memory. */
+interface Pending {
+  waiters: CommitCallback[];
+  undos: (() => void)[];
+}
+
 const runNow = (callback: () => void) => callback();
 
 export type Transactions = ReturnType<typeof createTransactions>;
@@ -21,16 +27,10 @@ export function createTransactions(db: Db, clock: Clock) {
   const rollback = db.prepare('ROLLBACK');
   const savepoint = db.transaction((work: () => unknown) => work());
   const rollbackListeners: (() => void)[] = [];
-  let isBatchOpen = false;
-  /** Whether the current call stack is inside a transaction. */
-  let isInTransaction = false;
-  /** Callbacks that wait for the commit of the batch. */
-  let batchWaiters: CommitCallback[] = [];
-  /** Callbacks registered inside the running transaction. */
-  let transactionWaiters: CommitCallback[] = [];
-  /** Changes of state in memory that belong to the batch, and those of the running transaction. */
-  let batchUndos: (() => void)[] = [];
-  let transactionUndos: (() => void)[] = [];
+  /** The open batch. */
+  let batch: Pending | undefined;
+  /** The transaction that the current call stack is inside of. */
+  let current: Pending | undefined;
 
   /** Reverts changes in memory, the last one first, and notifies the row caches, which then clear themselves. */
   function notifyRollback(undos: readonly (() => void)[]): void {
@@ -39,46 +39,33 @@ export function createTransactions(db: Db, clock: Clock) {
   }
 
   function runInSavepoint<T>(work: () => T): T {
-    isInTransaction = true;
-    let failure: unknown = null;
+    const { waiters, undos }: Pending = { waiters: [], undos: [] };
+    current = { waiters, undos };
     try {
       const result = savepoint.immediate(work) as T;
-      if (isBatchOpen) batchUndos.push(...transactionUndos);
+      current = undefined;
+      batch?.undos.push(...undos);
+      for (const callback of waiters) afterCommit(callback);
       return result;
     } catch (error) {
-      failure = error;
-      notifyRollback(transactionUndos);
+      notifyRollback(undos);
+      current = undefined;
+      for (const callback of waiters) queueMicrotask(() => callback(error));
       throw error;
-    } finally {
-      isInTransaction = false;
-      transactionUndos = [];
-      if (transactionWaiters.length > 0) notifyTransactionWaiters(failure);
-    }
-  }
-
-  function notifyTransactionWaiters(failure: unknown): void {
-    const waiters = transactionWaiters;
-    transactionWaiters = [];
-    for (const callback of waiters) {
-      if (failure === null) afterCommit(callback);
-      else queueMicrotask(() => callback(failure));
     }
   }
 
   function afterCommit(callback: CommitCallback): void {
-    if (isInTransaction) transactionWaiters.push(callback);
-    else if (isBatchOpen) batchWaiters.push(callback);
+    const pending = current ?? batch;
+    if (pending) pending.waiters.push(callback);
     else queueMicrotask(() => callback(null));
   }
 
   /** Commits the open batch and calls its waiters through `schedule`. */
   function commitBatch(schedule: (callback: () => void) => void = runNow): void {
-    if (!isBatchOpen) return;
-    isBatchOpen = false;
-    const waiters = batchWaiters;
-    batchWaiters = [];
-    const undos = batchUndos;
-    batchUndos = [];
+    if (!batch) return;
+    const { waiters, undos } = batch;
+    batch = undefined;
     let failure: unknown = null;
     try {
       // Also fails when SQLite has rolled the transaction back on its own, as it does when the disk is full.
@@ -92,11 +79,11 @@ export function createTransactions(db: Db, clock: Clock) {
   }
 
   function openBatch(): void {
-    if (isBatchOpen && db.inTransaction) return;
+    if (batch && db.inTransaction) return;
     // Deferred, because waiters must not run inside the caller of this function.
     commitBatch(queueMicrotask);
     begin.run();
-    isBatchOpen = true;
+    batch = { waiters: [], undos: [] };
     clock.atTurnEnd(() => commitBatch());
   }
 
@@ -107,7 +94,7 @@ export function createTransactions(db: Db, clock: Clock) {
      */
     exclusive<Args extends unknown[], T>(work: (...args: Args) => T): (...args: Args) => T {
       return (...args) => {
-        if (isInTransaction) return work(...args);
+        if (current) return work(...args);
         commitBatch(queueMicrotask);
         return runInSavepoint(() => work(...args));
       };
@@ -116,29 +103,26 @@ export function createTransactions(db: Db, clock: Clock) {
     /** Like `exclusive`, but shares its commit with all batched transactions of the current event-loop turn. */
     batched<Args extends unknown[], T>(work: (...args: Args) => T): (...args: Args) => T {
       return (...args) => {
-        if (isInTransaction) return work(...args);
+        if (current) return work(...args);
         openBatch();
         return runInSavepoint(() => work(...args));
       };
     },
 
     /** Whether there are writes that a killed process would lose. */
-    hasPendingBatch: (): boolean => isBatchOpen,
+    hasPendingBatch: (): boolean => batch !== undefined,
     /**
      * Calls `callback` asynchronously when everything written so far is committed (with null) or rolled back (with the
      * error), including the running transaction.
      */
     afterCommit,
     /** Whether the caller runs inside a transaction. */
-    isInTransaction: (): boolean => isInTransaction,
+    isInTransaction: (): boolean => current !== undefined,
     /**
      * Calls `undo` if the writes made so far are rolled back: for state in memory that is changed together with them.
      * Does nothing when these writes are committed already.
      */
-    undoOnRollback(undo: () => void): void {
-      if (isInTransaction) transactionUndos.push(undo);
-      else if (isBatchOpen) batchUndos.push(undo);
-    },
+    undoOnRollback: (undo: () => void): void => void (current ?? batch)?.undos.push(undo),
     /** Calls `listener` after every rollback. */
     onRollback: (listener: () => void) => void rollbackListeners.push(listener),
     /** Commits the open batch without waiting for the end of the turn. */

@@ -7,7 +7,6 @@ import type { Db } from '../storage/database.ts';
 import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import { accountTimeMs, type Clock, LATEST_MS, timeScale, wallTimeMs } from '../time/clock.ts';
-import type { DueTask } from './due-queue.ts';
 import {
   COMPLETED,
   DEFAULT_FAILURE_CODE,
@@ -16,16 +15,14 @@ import {
   type Plan,
   type TerminalOutcome,
 } from './plan.ts';
-import type { Order, Task, TaskStatus, Transition } from './task.ts';
+import type { Order, Task, Transition } from './task.ts';
+import { MAX_TRANSITIONS } from './task-queries.ts';
 import { createTaskStore } from './task-store.ts';
 
 export type Tasks = ReturnType<typeof createTasks>;
 
 /** Approximate size of a stored task with its ledger entries, without its input. */
 const TASK_BYTES = 1000;
-
-/** Maximum number of transitions that one call applies: bounds the duration of a transaction. */
-export const MAX_TRANSITIONS = 500;
 
 /** Seven hexadecimal digits. */
 const SEQ_MODULUS = 0x1000_0000;
@@ -38,6 +35,19 @@ const SEQ_MODULUS = 0x1000_0000;
 function taskIdFor({ seed, key }: Account, seq: number): string {
   const seqHex = (seq % SEQ_MODULUS).toString(16).padStart(7, '0');
   return `task_${seededHex(6, 'account', seed, key)}${seqHex}${seededHex(11, 'task', seed, key, seq)}`;
+}
+
+/** A transition, and the task whose next transition it has determined: the same or, at its end, its successor. */
+interface Applied {
+  transition: Transition;
+  changed: Task | undefined;
+}
+
+/** Inserts a due task into a list of due tasks that is ordered by due time and number. */
+function insertInOrder(due: Task[], task: Task): void {
+  const [dueAtMs, seq] = [task.dueAtMs!, task.seq];
+  const isEarlier = (other: Task) => other.dueAtMs! < dueAtMs || (other.dueAtMs === dueAtMs && other.seq < seq);
+  due.splice(1 + due.findLastIndex(isEarlier), 0, task);
 }
 
 const FAILED: TerminalOutcome = { status: 'failed', errorCode: DEFAULT_FAILURE_CODE };
@@ -65,10 +75,7 @@ export function createTasks(
   storage: StorageMemory,
 ) {
   const store = createTaskStore(db, transactions);
-  const { find } = store;
-
-  /** Returns when the account's next transition is due; null when none is. */
-  const earliestDueMs = (accountId: number): number | null => store.nextDue(accountId)?.dueAtMs ?? null;
+  const { find, earliestDueMs } = store.published;
 
   function emitTransition(accountId: number, transition: Transition): Transition {
     events.emit({ type: 'task', accountId, transition });
@@ -89,24 +96,26 @@ export function createTasks(
   /** Applies up to `MAX_TRANSITIONS` transitions due by `nowMs`, earliest first. Must run inside a transaction. */
   function applyDue(account: Account, nowMs: number): Transition[] {
     const transitions: Transition[] = [];
-    while (transitions.length < MAX_TRANSITIONS) {
-      const task = store.nextDue(account.id);
-      if (!task || task.dueAtMs > nowMs) break;
-      transitions.push(applyTransition(account, task));
+    const due = store.listDue(account.id, nowMs);
+    while (due.length > 0 && transitions.length < MAX_TRANSITIONS) {
+      const { transition, changed } = applyTransition(account, due.shift()!);
+      transitions.push(transition);
+      if (changed && (changed.dueAtMs ?? Number.POSITIVE_INFINITY) <= nowMs) insertInOrder(due, changed);
     }
     return transitions;
   }
 
   /** Applies the due transition of a task: its next step or its end. Must run inside a transaction. */
-  function applyTransition(account: Account, task: DueTask): Transition {
-    const { id, plan, dueAtMs: atMs } = task;
+  function applyTransition(account: Account, task: Task): Applied {
+    const { id, plan } = task;
+    const atMs = task.dueAtMs!;
     const current = plan.steps[task.step];
     const next = plan.steps[task.step + 1];
     // A plan that hangs has no due time after its last step, so its outcome is terminal here.
     if (!current || !next) return finish(account, task, plan.outcome as TerminalOutcome, atMs, plan.endMs);
     const step = task.step + 1;
-    store.update(task, { step, dueAtMs: nextDueMs(account, plan, step, atMs) });
-    return emitTransition(account.id, { taskId: id, from: current.name, to: next.name, atMs });
+    const changed = store.update(task, { step, dueAtMs: nextDueMs(account, plan, step, atMs) });
+    return { transition: emitTransition(account.id, { taskId: id, from: current.name, to: next.name, atMs }), changed };
   }
 
   /**
@@ -167,14 +176,10 @@ export function createTasks(
     return tasks;
   }
 
-  function nextWakeMs(account: Account): number | null {
-    const dueAtMs = earliestDueMs(account.id);
-    return dueAtMs === null ? null : wallTimeMs(account, dueAtMs);
-  }
-
   /** Stores when the worker must process the account next. Must be called after every change of a due time. */
   function scheduleWake(account: Account): void {
-    const wakeAtMs = nextWakeMs(account);
+    const dueAtMs = earliestDueMs(account.id);
+    const wakeAtMs = dueAtMs === null ? null : wallTimeMs(account, dueAtMs);
     if (wakeAtMs !== account.wakeAtMs) accounts.setWake(account.id, wakeAtMs);
   }
 
@@ -188,13 +193,7 @@ export function createTasks(
   }
 
   /** Ends the task, which resolves its hold, and starts its successor. Must run inside a transaction. */
-  function finish(
-    account: Account,
-    task: Task,
-    outcome: TerminalOutcome,
-    atMs: number,
-    simulatedMs: number,
-  ): Transition {
+  function finish(account: Account, task: Task, outcome: TerminalOutcome, atMs: number, simulatedMs: number): Applied {
     const { id, price } = task;
     const errorCode = outcome.status === 'failed' ? outcome.errorCode : null;
     store.finish(task, { status: outcome.status, finishedAtMs: atMs, simulatedMs, errorCode });
@@ -202,16 +201,19 @@ export function createTasks(
       const [kind, amount] = errorCode === null ? (['capture', 0] as const) : (['refund', price] as const);
       ledger.reflectTask(account.id, { kind, amount, taskId: id, reason: errorCode, atMs });
     }
-    const successor = store.findSuccessor(account.id, task.seq);
-    if (successor) {
+    let changed = store.findSuccessor(account.id, task.seq);
+    if (changed) {
       // If the task ended while it was waiting, its successor waits for the task's own predecessor instead.
       const changes =
         task.startedAtMs === null
           ? { predecessorSeq: task.predecessorSeq }
-          : { startedAtMs: atMs, dueAtMs: nextDueMs(account, successor.plan, 0, atMs) };
-      store.update(successor, changes);
+          : { startedAtMs: atMs, dueAtMs: nextDueMs(account, changed.plan, 0, atMs) };
+      changed = store.update(changed, changes);
     }
-    return emitTransition(account.id, { taskId: id, from: 'processing', to: outcome.status, atMs });
+    return {
+      transition: emitTransition(account.id, { taskId: id, from: 'processing', to: outcome.status, atMs }),
+      changed,
+    };
   }
 
   const finishNow = transactions.exclusive((accountId: number, id: string, outcome: TerminalOutcome): boolean => {
@@ -255,6 +257,7 @@ export function createTasks(
   }
 
   return {
+    ...store.published,
     /**
      * Holds the price of every order and stores its task, all or nothing. With `chained`, each task starts when the one
      * before it has ended.
@@ -282,29 +285,11 @@ export function createTasks(
         .filter(({ accountId, id }) => finishNow(accountId, id, { status: 'failed', errorCode: 'INTERNAL_ERROR' }))
         .length,
 
-    find,
-    /** Returns the number of tasks per family and status, over all accounts. */
-    counts: store.counts,
-    /** Returns the number of an account's tasks per status and error code. */
-    outcomes: store.outcomes,
-    /** Whether any account has this task: some families distinguish a foreign task from one that does not exist. */
-    existsAnywhere: store.existsAnywhere,
-    /**
-     * Finds tasks of a family in all accounts. By id: an account and its forks can share one; oldest account first. By
-     * `clientRef`: only completed synchronous tasks, at most ten, newest first.
-     */
-    findAcrossAccounts: (family: string, by: 'id' | 'clientRef', value: string): Task[] =>
-      (by === 'id' ? store.findAcrossAccounts : store.findByClientRef)(value, family),
     /** Returns a task's simulated time so far. */
     elapsedMs: (task: Task): number => {
       const account = accounts.get(task.accountId);
       return elapsedMs(account, task, accountTimeMs(account, clock.nowMs()));
     },
-    /** Returns the stored request body of a task; undefined when the account has no such task. */
-    getInput: store.getInput,
-    /** Returns up to `limit` tasks, oldest first, starting after the task with `seq` `after`. */
-    list: (accountId: number, limit: number, after = 0, status: TaskStatus | null = null): Task[] =>
-      store.list(accountId, limit, after, status),
     /** Returns the running task for which this one waits, directly or through others; itself when it is not waiting. */
     headOfChain(task: Task): Task {
       let head = task;
@@ -315,15 +300,7 @@ export function createTasks(
       }
       return head;
     },
-    /** Deletes some of the oldest finished tasks of all accounts. Returns false when there are none. */
-    evictOldest: store.evictOldest,
     applyDue,
-    earliestDueMs,
     scheduleWake,
-    /** Multiplies the remaining waits by `factor`, after a change of the account's time scale. */
-    rescaleDue: (accountId: number, nowMs: number, factor: number) =>
-      store.rescale(accountId, nowMs, factor, LATEST_MS),
-    /** Clears the cache after the account's task rows were written elsewhere. */
-    invalidate: store.invalidate,
   };
 }

@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import type { Db } from '../storage/database.ts';
 import type { Transactions } from '../storage/transactions.ts';
-import { DueQueue, type DueTask, READ_AHEAD } from './due-queue.ts';
+import { LATEST_MS } from '../time/clock.ts';
 import type { Task, TaskStatus } from './task.ts';
 import { prepareTaskQueries, type TaskRow } from './task-queries.ts';
 
-/** Number of tasks, and of accounts' due tasks, kept in memory. */
+/** Number of tasks kept in memory. */
 const CACHE_SIZE = 2000;
 
 /** Limits of one eviction. */
@@ -16,22 +16,17 @@ const EVICTIONS_PER_SCAN = 16;
 
 /**
  * Reads and writes task rows, with a cache of recently created and polled tasks because polls repeat. All writes to the
- * table go through here; a snapshot's copy calls `invalidate`.
+ * table go through here, except those of copies and imports, whose accounts are new.
  */
 export function createTaskStore(db: Db, transactions: Transactions) {
   const queries = prepareTaskQueries(db);
   const cache = new LRUCache<string, Task>({ max: CACHE_SIZE });
-  const dueQueues = new LRUCache<number, DueQueue>({ max: CACHE_SIZE });
-  transactions.onRollback(() => {
-    cache.clear();
-    dueQueues.clear();
-  });
+  transactions.onRollback(() => cache.clear());
 
   /** Tasks up to this row were finished and evicted, or still running at the last eviction. */
   let evictedUpToRowid = 0;
   let evictions = 0;
 
-  const isDue = (task: Task): task is DueTask => task.dueAtMs !== null;
   const toTask = (row: TaskRow): Task => ({ ...row, plan: JSON.parse(row.plan) });
   const toTaskIfAny = (row: TaskRow | undefined): Task | undefined => row && toTask(row);
   const toCacheKey = (accountId: number, id: string) => `${accountId} ${id}`;
@@ -41,76 +36,45 @@ export function createTaskStore(db: Db, transactions: Transactions) {
     return task;
   }
 
-  /** Repeats a change of a row in the cache and in the account's queue. */
-  function replace(task: Task): void {
-    if (cache.has(toCacheKey(task.accountId, task.id))) store(task);
-    const queue = dueQueues.get(task.accountId);
-    queue?.remove(task.seq);
-    if (isDue(task)) queue?.add(task);
+  /** Repeats a change of a row in the cache. */
+  function replace(task: Task): Task {
+    return cache.has(toCacheKey(task.accountId, task.id)) ? store(task) : task;
   }
 
-  /** Returns the account's task with the earliest transition. */
-  function nextDue(accountId: number): DueTask | undefined {
-    let queue = dueQueues.get(accountId);
-    if (!queue || queue.isExhausted) {
-      queue = new DueQueue(queries.due.all(accountId, READ_AHEAD).map(toTask).filter(isDue));
-      dueQueues.set(accountId, queue);
-    }
-    return queue.next;
-  }
-
-  return {
+  /** Functions that the task engine passes on to its users. */
+  const published = {
     find(accountId: number, id: string): Task | undefined {
       const cached = cache.get(toCacheKey(accountId, id));
       if (cached) return cached;
       const row = queries.byId.get(id, accountId);
       return row && store(toTask(row));
     },
-    nextDue,
-    bySeq: (accountId: number, seq: number): Task | undefined => toTaskIfAny(queries.bySeq.get(accountId, seq)),
-    findAcrossAccounts: (id: string, family: string): Task[] => queries.acrossAccounts.all(id, family).map(toTask),
-    findByClientRef: (ref: string, family: string): Task[] => queries.byClientRef.all(ref, family).map(toTask),
-    existsAnywhere: (id: string, family: string): boolean => queries.acrossAccounts.get(id, family) !== undefined,
-    list: (accountId: number, limit: number, after: number, status: TaskStatus | null): Task[] =>
+    /** Returns up to `limit` tasks, oldest first, starting after the task with `seq` `after`. */
+    list: (accountId: number, limit: number, after = 0, status: TaskStatus | null = null): Task[] =>
       queries.page.all({ accountId, limit, after, status }).map(toTask),
+    /**
+     * Finds tasks of a family in all accounts. By id: an account and its forks can share one; oldest account first. By
+     * `clientRef`: only completed synchronous tasks, at most ten, newest first.
+     */
+    findAcrossAccounts: (family: string, by: 'id' | 'clientRef', value: string): Task[] =>
+      (by === 'id' ? queries.acrossAccounts : queries.byClientRef).all(value, family).map(toTask),
+    /** Whether any account has this task: some families distinguish a foreign task from one that does not exist. */
+    existsAnywhere: (id: string, family: string): boolean => queries.acrossAccounts.get(id, family) !== undefined,
+    /** Returns the stored request body of a task; undefined when the account has no such task. */
     getInput(accountId: number, id: string): unknown {
       const input = queries.inputById.get(id, accountId);
       return input === undefined ? undefined : JSON.parse(input);
     },
+    /** Returns the number of tasks per family and status, over all accounts. */
     counts: () => queries.counts.all(),
+    /** Returns the number of an account's tasks per status and error code. */
     outcomes: (accountId: number) => queries.outcomes.all(accountId),
-    /** Lists running synchronous tasks of one account, or of all accounts with null. */
-    listSynchronous: (accountId: number | null) => queries.synchronous.all({ accountId }),
-    /** Finds the task that waits for the task `seq`. */
-    findSuccessor: (accountId: number, seq: number): Task | undefined =>
-      toTaskIfAny(queries.successor.get(accountId, seq)),
-
-    /**
-     * Stores a new task. A trigger writes its hold, as the ledger entry `holdSeq`; null: the task is free. `inputJson` is
-     * the request body.
-     */
-    insert(task: Task, driver: 'worker' | 'stream', holdSeq: number | null, inputJson: string): void {
-      queries.insert.run({ ...task, driver, holdSeq, input: inputJson, plan: JSON.stringify(task.plan) });
-      store(task);
-      if (isDue(task)) dueQueues.get(task.accountId)?.add(task);
-    },
-    /** Changes the step, predecessor, start or due time of a running task. */
-    update(task: Task, changes: Partial<Pick<Task, 'step' | 'predecessorSeq' | 'startedAtMs' | 'dueAtMs'>>): void {
-      const changed = { ...task, ...changes };
-      queries.update.run(changed);
-      replace(changed);
-    },
-    /** Ends a task. A trigger writes its capture or refund. */
-    finish(task: Task, end: Pick<Task, 'status' | 'finishedAtMs' | 'simulatedMs' | 'errorCode'>): void {
-      const finished = { ...task, ...end, dueAtMs: null };
-      queries.finish.run(finished);
-      replace(finished);
-    },
-    /** Multiplies the remaining waits by `factor`. */
-    rescale(accountId: number, nowMs: number, factor: number, latestMs: number): void {
-      queries.rescale.run({ accountId, nowMs, factor, latestMs });
+    /** Returns when the account's next transition is due; null when none is. */
+    earliestDueMs: (accountId: number): number | null => queries.earliestDue.get(accountId) ?? null,
+    /** Multiplies the remaining waits by `factor`, after a change of the account's time scale. */
+    rescaleDue(accountId: number, nowMs: number, factor: number): void {
+      queries.rescale.run({ accountId, nowMs, factor, latestMs: LATEST_MS });
       cache.clear();
-      dueQueues.delete(accountId);
     },
     /**
      * Deletes some of the oldest finished tasks of accounts and snapshots, but not of imports. Returns false when there
@@ -131,10 +95,40 @@ export function createTaskStore(db: Db, transactions: Transactions) {
       }
       return rows.length > 0;
     }),
-    /** Clears the cache after rows of the account were written elsewhere. */
-    invalidate(accountId: number): void {
-      cache.clear();
-      dueQueues.delete(accountId);
+    /** Clears the cache after rows were deleted together with their account. */
+    invalidate: (): void => cache.clear(),
+  };
+
+  return {
+    published,
+    /** Lists up to `MAX_TRANSITIONS` tasks with a transition due by `nowMs`, ordered by due time and number. */
+    listDue: (accountId: number, nowMs: number): Task[] => queries.due.all(accountId, nowMs).map(toTask),
+    bySeq: (accountId: number, seq: number): Task | undefined => toTaskIfAny(queries.bySeq.get(accountId, seq)),
+    /** Lists running synchronous tasks of one account, or of all accounts with null. */
+    listSynchronous: (accountId: number | null) => queries.synchronous.all({ accountId }),
+    /** Finds the task that waits for the task `seq`. */
+    findSuccessor: (accountId: number, seq: number): Task | undefined =>
+      toTaskIfAny(queries.successor.get(accountId, seq)),
+
+    /**
+     * Stores a new task. A trigger writes its hold, as the ledger entry `holdSeq`; null: the task is free. `inputJson` is
+     * the request body.
+     */
+    insert(task: Task, driver: 'worker' | 'stream', holdSeq: number | null, inputJson: string): void {
+      queries.insert.run({ ...task, driver, holdSeq, input: inputJson, plan: JSON.stringify(task.plan) });
+      store(task);
+    },
+    /** Changes the step, predecessor, start or due time of a running task. Returns the changed task. */
+    update(task: Task, changes: Partial<Pick<Task, 'step' | 'predecessorSeq' | 'startedAtMs' | 'dueAtMs'>>): Task {
+      const changed = { ...task, ...changes };
+      queries.update.run(changed);
+      return replace(changed);
+    },
+    /** Ends a task. A trigger writes its capture or refund. */
+    finish(task: Task, end: Pick<Task, 'status' | 'finishedAtMs' | 'simulatedMs' | 'errorCode'>): void {
+      const finished = { ...task, ...end, dueAtMs: null };
+      queries.finish.run(finished);
+      replace(finished);
     },
   };
 }

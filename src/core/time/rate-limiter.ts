@@ -26,21 +26,34 @@ export type RateLimiter = ReturnType<typeof createRateLimiter>;
  * costs no write; `save` persists the changed ones, at intervals and at a graceful shutdown.
  */
 export function createRateLimiter(db: Db, transactions: Transactions) {
+  /** Windows by account, read on first use. */
   const windows = new Map<number, RateWindow>();
   /** Accounts whose window has changed since the last `save`. */
   let dirty = new Set<number>();
-  const load = db.prepare<[], RateWindow & { accountId: number }>(
-    'SELECT account_id AS accountId, started_at AS startedAtMs, count FROM rate_windows',
+  const load = db.prepare<[number], RateWindow>(
+    'SELECT started_at AS startedAtMs, count FROM rate_windows WHERE account_id = ?',
   );
-  const deleteWindow = db.prepare<[number]>('DELETE FROM rate_windows WHERE account_id = ?');
   const upsertWindow = db.prepare<RateWindow & { accountId: number }>(
     `INSERT INTO rate_windows (account_id, started_at, count)
      SELECT id, @startedAtMs, @count FROM accounts WHERE id = @accountId
      ON CONFLICT DO UPDATE SET started_at = excluded.started_at, count = excluded.count`,
   );
+  const copyWindow = db.prepare<{ fromId: number; toId: number }>(
+    `INSERT INTO rate_windows (account_id, started_at, count)
+     SELECT @toId, started_at, count FROM rate_windows WHERE account_id = @fromId`,
+  );
+
+  function find(accountId: number): RateWindow | undefined {
+    let window = windows.get(accountId);
+    if (!window) {
+      window = load.get(accountId);
+      if (window) windows.set(accountId, window);
+    }
+    return window;
+  }
 
   function findCurrent(accountId: number, nowMs: number): RateWindow | undefined {
-    const window = windows.get(accountId);
+    const window = find(accountId);
     // A clock that was set back must not lock an account out for more than an hour.
     const isRunning = window && nowMs < window.startedAtMs + WINDOW_MS && nowMs >= window.startedAtMs;
     return isRunning ? window : undefined;
@@ -50,22 +63,8 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
     for (const accountId of accountIds) {
       const window = windows.get(accountId);
       if (window) upsertWindow.run({ accountId, ...window });
-      else deleteWindow.run(accountId);
     }
   });
-
-  /** Replaces a window, until the running transaction is rolled back. */
-  function replaceWindow(accountId: number, window: RateWindow | undefined): void {
-    const previous = windows.get(accountId);
-    transactions.undoOnRollback(() => storeWindow(accountId, previous));
-    storeWindow(accountId, window);
-  }
-
-  function storeWindow(accountId: number, window: RateWindow | undefined): void {
-    dirty.add(accountId);
-    if (window) windows.set(accountId, window);
-    else windows.delete(accountId);
-  }
 
   /** Persists the windows that have changed since the last call. */
   function save(): void {
@@ -76,6 +75,18 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
     transactions.undoOnRollback(() => {
       for (const accountId of saved) dirty.add(accountId);
     });
+  }
+
+  /** Replaces and persists a window, unless the running transaction is rolled back. */
+  function setWindow(accountId: number, window: RateWindow): void {
+    const previous = find(accountId);
+    transactions.undoOnRollback(() => {
+      if (previous) windows.set(accountId, previous);
+      else windows.delete(accountId);
+    });
+    windows.set(accountId, window);
+    dirty.add(accountId);
+    save();
   }
 
   return {
@@ -103,9 +114,7 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
      */
     set(accountId: number, count: number, nowMs: number): void {
       const window = findCurrent(accountId, nowMs);
-      const isUnchanged = count === 0 && !window;
-      replaceWindow(accountId, isUnchanged ? undefined : { startedAtMs: window?.startedAtMs ?? nowMs, count });
-      save();
+      if (count > 0 || window) setWindow(accountId, { startedAtMs: window?.startedAtMs ?? nowMs, count });
     },
 
     /** Returns the current window. */
@@ -115,27 +124,18 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
     },
 
     /** Sets and persists the window of an imported account. Must run inside a transaction. */
-    setWindow(accountId: number, window: RateWindow): void {
-      replaceWindow(accountId, window);
-      save();
-    },
+    setWindow,
 
-    /** Copies the window of one account to another, and persists it. Must run inside a transaction. */
+    /** Copies the window of an account to a new one, and persists it. Must run inside a transaction. */
     copy(fromId: number, toId: number): void {
-      const window = windows.get(fromId);
-      replaceWindow(toId, window && { ...window });
       save();
+      copyWindow.run({ fromId, toId });
     },
 
     /** Discards the window of a removed account; its stored row was deleted with the account. */
     clear(accountId: number): void {
       windows.delete(accountId);
       dirty.delete(accountId);
-    },
-
-    /** Loads the stored windows at startup. */
-    restore() {
-      for (const { accountId, ...window } of load.all()) windows.set(accountId, window);
     },
 
     save,

@@ -4,8 +4,9 @@ import type { Events } from '../events.ts';
 import { Date } from '../globals.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Task, Transition } from '../tasks/task.ts';
-import { MAX_TRANSITIONS, type Tasks } from '../tasks/task-engine.ts';
-import { accountTimeMs, type Clock, type ClockMode, LATEST_MS, timeScale } from './clock.ts';
+import type { Tasks } from '../tasks/task-engine.ts';
+import { MAX_TRANSITIONS } from '../tasks/task-queries.ts';
+import { accountTimeMs, type Clock, type ClockMode, LATEST_MS, timeScale, toClockMs } from './clock.ts';
 
 export type Timeline = ReturnType<typeof createTimeline>;
 
@@ -17,36 +18,9 @@ export function createTimeline(
   tasks: Tasks,
   events: Events,
 ) {
-  const applyBatch = transactions.exclusive((accountId: number): Transition[] => {
-    const account = accounts.get(accountId);
-    const applied = tasks.applyDue(account, accountTimeMs(account, clock.nowMs()));
-    tasks.scheduleWake(account);
-    return applied;
-  });
-
-  /** Applies all due transitions of the account. */
-  function applyDue(accountId: number): Transition[] {
-    const all: Transition[] = [];
-    for (;;) {
-      const batch = applyBatch(accountId);
-      for (const transition of batch) all.push(transition);
-      if (batch.length < MAX_TRANSITIONS) return all;
-    }
-  }
-
   /**
-   * Applies due transitions if there are any, and returns whether there were. Cheap enough for every request, so that
-   * responses are exact to the millisecond and independent of the worker.
-   */
-  function applyIfDue(account: Account): boolean {
-    const isDue = account.wakeAtMs !== null && account.wakeAtMs <= clock.nowMs();
-    if (isDue) applyDue(account.id);
-    return isDue;
-  }
-
-  /**
-   * Advances the clock and applies the transitions on the way, up to a maximum per transaction. The clock stops at the
-   * last applied transition, so that both are always consistent.
+   * Advances the clock to `atMs`, unless it shows a later time, and applies the transitions on the way, up to a maximum
+   * per transaction. The clock stops at the last applied transition, so that both are always consistent.
    */
   const advanceBatch = transactions.exclusive(
     (accountId: number, atMs: number): { applied: Transition[]; reached: boolean } => {
@@ -63,6 +37,28 @@ export function createTimeline(
       return { applied, reached };
     },
   );
+
+  function advanceInBatches(accountId: number, atMs: number): Transition[] {
+    const all: Transition[] = [];
+    for (;;) {
+      const { applied, reached } = advanceBatch(accountId, atMs);
+      for (const transition of applied) all.push(transition);
+      if (reached) return all;
+    }
+  }
+
+  /** Applies all due transitions of the account. */
+  const applyDue = (accountId: number): Transition[] => advanceInBatches(accountId, Number.NEGATIVE_INFINITY);
+
+  /**
+   * Applies due transitions if there are any, and returns whether there were. Cheap enough for every request, so that
+   * responses are exact to the millisecond and independent of the worker.
+   */
+  function applyIfDue(account: Account): boolean {
+    const isDue = account.wakeAtMs !== null && account.wakeAtMs <= clock.nowMs();
+    if (isDue) applyDue(account.id);
+    return isDue;
+  }
 
   /** @throws CLOCK_BACKWARDS when `atMs` is in the past, CLOCK_TOO_FAR when it is after the year 9999 */
   function assertReachable(account: Account, nowMs: number, atMs: number): void {
@@ -86,12 +82,7 @@ export function createTimeline(
     const nowMs = accountTimeMs(account, clock.nowMs());
     const atMs = getTargetMs(nowMs);
     assertReachable(account, nowMs, atMs);
-    const all: Transition[] = [];
-    for (;;) {
-      const { applied, reached } = advanceBatch(accountId, atMs);
-      for (const transition of applied) all.push(transition);
-      if (reached) return all;
-    }
+    return advanceInBatches(accountId, atMs);
   }
 
   /** Converts the remaining waits after a change of clock or speed. Must run inside a transaction. */
@@ -131,7 +122,7 @@ export function createTimeline(
         const wallMs = clock.nowMs();
         const accountMs = accountTimeMs(previous, wallMs);
         if (nowMs !== undefined) assertReachable(previous, accountMs, nowMs);
-        accounts.setClock(accountId, mode, mode === 'real' ? accountMs - wallMs : accountMs);
+        accounts.setClock(accountId, mode, toClockMs(mode, accountMs, wallMs));
         events.emit({ type: 'account', accountId, change: 'clock' });
         rescalePending(previous);
       })();

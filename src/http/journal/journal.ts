@@ -32,11 +32,11 @@ export function createJournal(core: Core, maxEntries: number) {
   const group = new LogGroup(core.memory, MAX_LOG_BYTES);
   const responseCounts = new Map<number, number>();
   let unauthorizedCount = 0;
-  core.lifetimes.onEnd((accountId, successorId) => {
+  core.lifetimes.onEnd((accountId, successor, keepsHistory) => {
     const accountLogs = logs.get(accountId);
     if (!accountLogs) return;
     logs.delete(accountId);
-    if (successorId !== undefined) logs.set(successorId, accountLogs);
+    if (successor && keepsHistory) logs.set(successor.id, accountLogs);
     else clearLogs(accountLogs);
   });
 

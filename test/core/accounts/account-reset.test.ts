@@ -8,9 +8,8 @@ it('a global reset handles more accounts than a function call can have arguments
   const resets = createResets(
     ...([
       { exclusive: (run: unknown) => run },
-      { all: () => accounts, get: () => ({ key: 'k' }), listSnapshotIds: () => [], remove: nothing },
+      { all: () => accounts, get: () => ({ key: 'k' }), remove: nothing },
       { clear: nothing },
-      { clear: nothing, invalidate: nothing },
       { end: (id: number) => ended.push(id) },
       { emit: nothing },
       { measureAtTurnEnd: nothing },

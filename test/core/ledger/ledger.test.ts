@@ -41,7 +41,7 @@ describe('ledger', () => {
     });
     expect(core.tasks.fail(id, task!.id, 'AGAIN')).toBe(false);
     expect(core.tasks.complete(id, task!.id)).toBe(false);
-    expect(core.ledger.balance(id)).toBe(1000);
+    expect(core.accounts.get(id).balance).toBe(1000);
     expect(core.ledger.verify(id)).toEqual([]);
   });
 
@@ -61,7 +61,7 @@ describe('ledger', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 4 }));
     core.tasks.submit(id, [buildOrder({ price: 4 })]);
-    expect(core.ledger.balance(id)).toBe(0);
+    expect(core.accounts.get(id).balance).toBe(0);
   });
 
   it('records no hold for a free task', () => {
@@ -162,7 +162,7 @@ describe('ledger', () => {
             model.open.delete(taskId);
             if (status === 'failed') model.spendable += price;
           }
-          expect(core.ledger.balance(id)).toBe(model.spendable);
+          expect(core.accounts.get(id).balance).toBe(model.spendable);
           expect(core.ledger.held(id)).toBe([...model.open.values()].reduce((one, other) => one + other, 0));
           expect(core.ledger.verify(id)).toEqual([]);
         }

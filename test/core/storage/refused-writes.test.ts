@@ -19,7 +19,7 @@ describe('failed commits', () => {
     const allowCommits = failCommits(core, 'INSERT ON ledger_entries');
     const response = await send('POST', path, { body: { amount: 5 } });
     expect(response).toMatchObject({ status: 500, body: { code: 'INTERNAL_ERROR' } });
-    expect(core.ledger.balance(id)).toBe(1000);
+    expect(core.accounts.get(id).balance).toBe(1000);
     allowCommits();
     expect((await send('POST', path, { body: { amount: 5 } })).body.credits).toBe(1005);
   });
@@ -55,7 +55,7 @@ describe('failed commits', () => {
       expect(operations[name]).toThrow(/FOREIGN KEY/);
       expect(lifetime.aborted).toBe(false);
       expect(core.rateLimiter.peek(id, core.clock.nowMs()).count).toBe(2);
-      expect(core.ledger.balance(id)).toBe(1000);
+      expect(core.accounts.get(id).balance).toBe(1000);
       allowCommits();
       operations[name]();
       expect(lifetime.aborted).toBe(true);

@@ -61,12 +61,12 @@ describe('stored data in memory', () => {
     expect(core.tasks.list(one.id, 10)).toEqual([running]);
     // Their credits are still accounted for.
     for (const { id } of [one, other]) expect(core.ledger.verify(id)).toEqual([]);
-    expect(core.ledger.balance(one.id)).toBe(1000 - 21 * 4);
+    expect(core.accounts.get(one.id).balance).toBe(1000 - 21 * 4);
     core.snapshots.restore(one.id, 'kept');
     const restored = core.accounts.find('one')!;
     expect(core.ledger.verify(restored.id)).toEqual([]);
     expect(countTasks(core, restored.id)).toBe(0);
-    expect(core.ledger.balance(restored.id)).toBe(1000 - 20 * 4);
+    expect(core.accounts.get(restored.id).balance).toBe(1000 - 20 * 4);
     // Numbers of evicted tasks are not assigned again.
     expect(submit(core, restored.id).seq).toBe(21);
   });
@@ -77,7 +77,7 @@ describe('stored data in memory', () => {
     const { id } = core.accounts.create('k', 'seed', buildProfile());
     const count = fillWithRunningTasks(core, id);
     expect(count).toBeGreaterThan(30);
-    expect(core.ledger.balance(id)).toBe(1000 - count * 4);
+    expect(core.accounts.get(id).balance).toBe(1000 - count * 4);
     expect(countTasks(core, id)).toBe(count);
     const fault = { match: { contains: 'x'.repeat(20_000) }, at: 'task', effect: { fail: true } } as const;
     expect(() => core.tasks.submitSynchronous(id, buildOrder({ input: 'x'.repeat(65_536) }))).toThrow(OUT_OF_MEMORY);

@@ -74,7 +74,7 @@ describe('group commit', () => {
     expect(core.accounts.get(id)).toMatchObject({ balance: 100, taskCount: 0, wakeAtMs: null });
     core.tasks.submit(id, [buildOrder({ price: 5 })]);
     expect(await waitForCommit(core)).toBeNull();
-    expect(core.ledger.balance(id)).toBe(95);
+    expect(core.accounts.get(id).balance).toBe(95);
     expect(core.ledger.verify(id)).toEqual([]);
   });
 

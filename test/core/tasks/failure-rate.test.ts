@@ -96,7 +96,7 @@ describe('failure rate', () => {
     const failed = core.tasks.list(id, 100, 0, 'failed');
     expect(failed).toHaveLength(failures);
     for (const task of failed) expect(task).toMatchObject({ errorCode: 'GENERATION_FAILED', simulatedMs: 100_000 });
-    expect(core.ledger.balance(id)).toBe(100_000 - 4 * (100 - failures));
+    expect(core.accounts.get(id).balance).toBe(100_000 - 4 * (100 - failures));
     expect(core.ledger.verify(id)).toEqual([]);
   });
 

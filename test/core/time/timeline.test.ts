@@ -180,15 +180,20 @@ describe('changing the clock', () => {
 describe('clock under random advances', () => {
   it('ends every task at the same time, regardless of how the total advance is split', () => {
     const pieces = fc.array(fc.integer({ min: 1, max: 30_000 }), { minLength: 1, maxLength: 40 });
-    const seconds = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 6 });
+    const { steps } = THREE_STEPS;
+    const template = fc.record({
+      typicalSeconds: fc.integer({ min: 1, max: 300 }).map((seconds) => [seconds, seconds] as const),
+      steps: fc.constantFrom(steps, [{ name: 'generating', share: 1 }]),
+    });
+    const templates = fc.array(template, { minLength: 1, maxLength: 6 });
     fc.assert(
-      fc.property(pieces, seconds, fc.boolean(), (moves, durations, chained) => {
+      fc.property(pieces, templates, fc.boolean(), (moves, tasks, chained) => {
         const run = (advances: number[]) => {
           const core = createTestCore();
           const { id } = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen', nowMs: 0 } }));
           core.tasks.submit(
             id,
-            durations.map((length) => buildOrder({ seconds: length })),
+            tasks.map((template) => buildOrder({ template })),
             { chained },
           );
           const transitions = advances.flatMap((ms) => core.timeline.advance(id, ms));
@@ -348,5 +353,23 @@ describe('advancing the clock', () => {
     core.clock.advance(10_000);
     expect(core.timeline.applyDue(id)).toHaveLength(1200);
     expect(core.accounts.get(id).wakeAtMs).toBeNull();
+  });
+
+  it('applies the transitions of many tasks in the order of their due times and numbers', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 10_000 }));
+    // The steps of short tasks end before, at and after those of long ones.
+    for (const seconds of [60, 50, 40, 30, 20, 10]) {
+      const template = { ...THREE_STEPS, typicalSeconds: [seconds, seconds] as const };
+      core.tasks.submit(
+        id,
+        Array.from({ length: 100 }, () => buildOrder({ template })),
+      );
+    }
+    const transitions = core.timeline.advance(id, 100_000);
+    expect(transitions).toHaveLength(1800);
+    const places = transitions.map(({ atMs, taskId }) => [atMs, core.tasks.find(id, taskId)!.seq] as const);
+    expect(places).toEqual(places.toSorted(([oneMs, one], [otherMs, other]) => oneMs - otherMs || one - other));
+    expect(core.ledger.verify(id)).toEqual([]);
   });
 });

@@ -15,7 +15,7 @@ async function createFailingEmulator(failureRate = 1) {
     return emulator.core.tasks.list(id, 100);
   };
   const expectFullRefund = () => {
-    expect(emulator.core.ledger.balance(id)).toBe(1000);
+    expect(emulator.core.accounts.get(id).balance).toBe(1000);
     expect(emulator.core.ledger.entries(id, 10).map(({ kind }) => kind)).toEqual(['grant', 'hold', 'refund']);
     expect(emulator.core.ledger.verify(id)).toEqual([]);
   };
@@ -64,7 +64,7 @@ describe('failure rate', () => {
     expect(new Set(statuses)).toEqual(new Set(['completed', 'failed']));
     expect(statuses.lastIndexOf('completed')).toBeGreaterThan(statuses.indexOf('failed'));
     const completed = statuses.filter((status) => status === 'completed').length;
-    expect(core.ledger.balance(id)).toBe(1000 - 10 * completed);
+    expect(core.accounts.get(id).balance).toBe(1000 - 10 * completed);
   });
 
   it('makes a watermark removal respond with GENERATION_FAILED', async () => {
