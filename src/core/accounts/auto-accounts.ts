@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import { CoreError } from '../errors.ts';
 import type { Db } from '../storage/database.ts';
+import { createRecentCache } from '../storage/recent-cache.ts';
 import type { Plan } from '../tasks/plan.ts';
 import { type Clock, timeScale } from '../time/clock.ts';
 import type { AccountLifetimes } from './account-lifetimes.ts';
@@ -34,11 +34,8 @@ export function createAutoAccounts(
     )
     .pluck();
 
-  /**
-   * Keys by account id. The cache never evicts by itself, because accounts with running tasks must be skipped; a `max`
-   * instead of a `maxSize` would also allocate memory for the maximum at once.
-   */
-  const keyById = new LRUCache<number, string>({ maxSize: Number.MAX_SAFE_INTEGER, sizeCalculation: () => 1 });
+  /** Keys by account id. The cache never evicts by itself, because accounts with running tasks must be skipped. */
+  const keyById = createRecentCache<number, string>(Number.MAX_SAFE_INTEGER);
   /** Keys whose account's lifetime ended; after a reset or restore the key has an account with a new id. */
   const endedKeys = new Set<string>();
   for (const { id, key } of byLastTask.all()) keyById.set(id, key);
