@@ -1,7 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { SetupError } from '../../../src/core/errors.ts';
 import { openDb } from '../../../src/core/storage/database.ts';
 import { MIGRATIONS_DIR } from '../../../src/paths.ts';
@@ -69,14 +69,14 @@ describe('database file', () => {
   });
 
   it('compiles a statement on first use, and only once', () => {
-    const db = open(tempDir());
-    const statement = db.prepare('SELECT 1 FROM later').pluck();
-    expect(() => statement.get()).toThrow('no such table: later');
-    db.exec('CREATE TABLE later (a); INSERT INTO later VALUES (1)');
-    expect(statement.get()).toBe(1);
     const compile = vi.spyOn(Database.prototype, 'prepare');
-    expect(statement.all()).toEqual([1]);
-    expect(compile).not.toHaveBeenCalled();
+    onTestFinished(() => compile.mockRestore());
+    const db = open(tempDir());
+    const sql = 'SELECT count(*) FROM accounts';
+    const compilations = () => compile.mock.calls.filter(([compiled]) => compiled === sql).length;
+    const statement = db.prepare(sql).pluck();
+    expect(compilations()).toBe(0);
+    expect([statement.get(), statement.all(), compilations()]).toEqual([0, [0], 1]);
     db.close();
   });
 
