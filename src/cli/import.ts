@@ -4,7 +4,7 @@ import type { Rule } from '../client/types.ts';
 import { connectControlPlane } from '../conformance/control-client.ts';
 import { loadSamples } from '../conformance/recordings/load-samples.ts';
 import { ruleFromSample } from '../conformance/recordings/sample-to-rule.ts';
-import { createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
+import { getFamilySchemas } from '../control-plane/state/family-schemas.ts';
 import { toPrintableJson, toPrintableLine } from '../core/control-chars.ts';
 import { SetupError } from '../core/errors.ts';
 import { FAMILIES } from '../families/index.ts';
@@ -40,11 +40,11 @@ const print = (text: string) => process.stdout.write(`${text}\n`);
 
 /** Converts samples to rules and reports the ones that it skips. @throws SetupError when no rule is left */
 function loadRules(paths: readonly string[]): Rule[] {
-  const schema = createFaultRuleSchema(FAMILIES);
+  const { NewRule } = getFamilySchemas(FAMILIES);
   const rules: Rule[] = [];
   for (const sample of paths.flatMap((path) => loadSamples(path))) {
     const rule = ruleFromSample(sample);
-    const parsed = typeof rule === 'string' ? undefined : parseUntrusted(schema, rule);
+    const parsed = typeof rule === 'string' ? undefined : parseUntrusted(NewRule, rule);
     const [issue] = parsed?.error?.issues ?? [];
     const reason = typeof rule === 'string' ? rule : issue && `${issue.path.join('.')}: ${issue.message}`;
     if (reason === undefined) rules.push(rule as Rule);

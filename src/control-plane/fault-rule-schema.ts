@@ -59,8 +59,10 @@ const EFFECTS_BY_STAGE: Record<(typeof STAGES)[number], EffectName[]> = {
 export const createFamilySchema = (families: readonly Family[]) =>
   z.enum(families.map(({ name }) => name)).meta({ id: 'Family' });
 
+export type FamilySchema = ReturnType<typeof createFamilySchema>;
+
 /** A fault rule, as the control plane and the seed file take it. Its error code must be one that a route documents. */
-export function createFaultRuleSchema(families: readonly Family[], familyName = createFamilySchema(families)) {
+export function createFaultRuleSchema(families: readonly Family[], familyName: FamilySchema) {
   const documentedErrors = getDocumentedErrors(families);
   return strict({
     match: strict({

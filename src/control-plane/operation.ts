@@ -64,7 +64,8 @@ type Definition<
   ): unknown;
 };
 
-const NO_FIELDS = strict({});
+/** An object that must be empty. */
+export const NO_FIELDS = strict({});
 
 /**
  * Types an operation's handler by its schemas and fills in the defaults. Behind the guard, operations without a `query`

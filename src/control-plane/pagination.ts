@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Clock } from '../core/time/clock.ts';
+import { strict } from '../http/account-profile.ts';
 import { integerMeta } from './schemas.ts';
 
 /** A page ends with the item that exceeds this size. */
@@ -9,29 +10,33 @@ const MAX_TURN_BYTES = 128 * 1024;
 
 const LIMIT_ERROR = { error: 'expected a whole number from 1 to 1000' };
 
-/** The query parameters of every list. */
-export const paginationParams = <Cursor extends z.ZodType>(after: Cursor) => ({
-  limit: z
-    .string()
-    .regex(/^\d+$/, LIMIT_ERROR)
-    .transform(Number)
-    .pipe(z.number().min(1, LIMIT_ERROR).max(1000, LIMIT_ERROR))
-    .default(100)
-    .meta({
-      description: 'Maximum number of items. A page of more than 4 MB has fewer.',
-      ...integerMeta(1, 1000),
-      default: 100,
-    }),
-  after,
-});
+const limit = z
+  .string()
+  .regex(/^\d+$/, LIMIT_ERROR)
+  .transform(Number)
+  .pipe(z.number().min(1, LIMIT_ERROR).max(1000, LIMIT_ERROR))
+  .default(100)
+  .meta({
+    description: 'Maximum number of items. A page of more than 4 MB has fewer.',
+    ...integerMeta(1, 1000),
+    default: 100,
+  });
 const CURSOR_META = { description: '`next` of the previous page; the first page when absent.' };
-export const textCursor = z.string().default('').meta(CURSOR_META);
-export const sequenceCursor = z
+const textCursor = z.string().default('').meta(CURSOR_META);
+const sequenceCursor = z
   .string()
   .regex(/^\d{1,15}$/, { error: 'expected the id of the last entry seen' })
   .transform(Number)
   .prefault('0')
   .meta(CURSOR_META);
+
+/** The query parameters of a list whose items are sorted by a text, such as a name. */
+export const PAGE_BY_TEXT = { limit, after: textCursor };
+/** The query parameters of a list whose items are numbered. */
+export const PAGE_BY_NUMBER = { limit, after: sequenceCursor };
+/** The query of a list without filters. */
+export const PageByText = strict(PAGE_BY_TEXT);
+export const PageByNumber = strict(PAGE_BY_NUMBER);
 
 /**
  * Formats the first page of `rows`. It has fewer than `limit` items when they are large, so that a response has a

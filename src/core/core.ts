@@ -40,11 +40,11 @@ export function openCore(options: CoreOptions) {
   const { autoAccountLimit, snapshotLimit, memoryBudgetMb } = options;
   const memory = new MemoryBudget(memoryBudgetMb * 1024 * 1024);
   const db = openDb(options);
+  const isInMemory = options.dataDir === undefined;
   // If the system clock was set back while the emulator was stopped, continue from the last recorded time: no task
   // regresses, and none stalls until the system clock has caught up.
-  const { clock, behindMs } = clampTo(options.clock, readLastRecordedMs(db));
+  const { clock, behindMs } = clampTo(options.clock, isInMemory ? 0 : readLastRecordedMs(db));
   const transactions = createTransactions(db, clock);
-  const isInMemory = options.dataDir === undefined;
   const heap = createHeapTrimmer();
   const storage = createStorageMemory(db, { clock, transactions, memory, heap, isInMemory });
   const events = createEvents(transactions);
@@ -78,8 +78,10 @@ export function openCore(options: CoreOptions) {
     storage.measureAtTurnEnd();
     heap.trim();
   });
-  imports.removeAbandoned();
-  tasks.failInterrupted();
+  if (!isInMemory) {
+    imports.removeAbandoned();
+    tasks.failInterrupted();
+  }
 
   return {
     clock,

@@ -23,7 +23,8 @@ export async function createLogger({
   flush: () => Promise<unknown>;
 }> {
   const options = { level: logLevel, base: null, timestamp: isoTime };
-  if (logLevel === 'silent') return { logger: pino(options), flush: async () => {} };
+  // Without a destination, pino would open one that is flushed to the disk when the process exits.
+  if (logLevel === 'silent') return { logger: pino(options, { write() {} }), flush: async () => {} };
   const fd = FILE_DESCRIPTORS[to];
   if (process[to].isTTY) {
     const { default: pretty } = await import('pino-pretty');
@@ -38,7 +39,8 @@ export async function createLogger({
   }
   const stats = fstatSync(fd);
   if (!stats.isFIFO() && !stats.isSocket()) {
-    return { logger: pino(options, openFile(fd)), flush: async () => {} };
+    const file = openFile(fd);
+    return { logger: pino(options, file), flush: async () => file.close() };
   }
   const pipe = openPipe(fd);
   return {
@@ -48,7 +50,7 @@ export async function createLogger({
 }
 
 /** Opens a file and writes the lines of one event-loop turn at once: a write per line costs more than the line. */
-function openFile(fd: number): DestinationStream {
+function openFile(fd: number): DestinationStream & { close: () => void } {
   const file = pino.destination({ fd, sync: true });
   let lines = '';
   const flush = () => {
@@ -61,6 +63,10 @@ function openFile(fd: number): DestinationStream {
     write(line) {
       if (lines === '') systemClock.atTurnEnd(flush);
       lines += line;
+    },
+    close() {
+      flush();
+      process.off('exit', flush);
     },
   };
 }

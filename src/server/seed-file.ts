@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import { createFamilySchema, createFaultRuleSchema } from '../control-plane/fault-rule-schema.ts';
-import { createDocumentSchemas } from '../control-plane/state/document-schema.ts';
+import { getFamilySchemas } from '../control-plane/state/family-schemas.ts';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import { SetupError } from '../core/errors.ts';
 import type { Rule } from '../core/faults/fault-rules.ts';
@@ -45,13 +44,10 @@ const PriceOverridesSchema = partialObject(
   Object.fromEntries(FAMILIES.map(({ name, prices }) => [name, priceOverrideSchema(prices).optional()])),
 ) as z.ZodType<Readonly<Record<string, PriceOverrides>>>;
 
-/** Shared, because a JSON Schema can have only one definition of an id. */
-const familyName = createFamilySchema(FAMILIES);
-const Faults = z.array(createFaultRuleSchema(FAMILIES, familyName));
-
-const { Document } = createDocumentSchemas(FAMILIES, familyName);
+const { NewRule, document } = getFamilySchemas(FAMILIES);
+const { Document } = document;
 type Document = z.output<typeof Document>;
-const SeedAccount = strict({ key: apiKey, ...PROFILE, faults: Faults.optional() });
+const SeedAccount = strict({ key: apiKey, ...PROFILE, faults: z.array(NewRule).optional() });
 
 const isDocument = (value: unknown): boolean => typeof value === 'object' && value !== null && 'format' in value;
 

@@ -1,12 +1,15 @@
-import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, expectTypeOf, it, onTestFinished } from 'vitest';
+import { describe, expect, expectTypeOf, it, onTestFinished, vi } from 'vitest';
+import * as z from 'zod';
 import { type AccountState, ControlError, connectEmulator, type StartOptions, startEmulator } from '../../src/index.ts';
 import type { Config } from '../../src/settings/config.ts';
 import { buildDocument } from '../support/account-document.ts';
 import { tempDir } from '../support/temp-dir.ts';
+
+const LIBRARY = new URL('../../dist/index.mjs', import.meta.url).href;
 
 async function started(options?: StartOptions) {
   const emulator = await startEmulator(options);
@@ -196,9 +199,17 @@ describe('in-process emulator', () => {
     expect((await started()).emulator.httpsPort).toBeUndefined();
   });
 
+  it('shares its schemas with other instances, because creating them takes longer than the rest of a start', async () => {
+    await started();
+    const register = vi.spyOn(z.globalRegistry, 'add');
+    onTestFinished(() => register.mockRestore());
+    await started();
+    expect(register).not.toHaveBeenCalled();
+  });
+
   it('lets the process exit after close', async () => {
     const script = `
-      import { startEmulator } from ${JSON.stringify(new URL('../../dist/index.mjs', import.meta.url).href)};
+      import { startEmulator } from ${JSON.stringify(LIBRARY)};
       const emulator = await startEmulator();
       await fetch(emulator.url + '/health');
       await emulator.close();
@@ -206,6 +217,17 @@ describe('in-process emulator', () => {
     const args = ['--input-type=module', '-e', script];
     const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 10_000 });
     expect([stdout, stderr]).toEqual(['closed\n', '']);
+  });
+
+  it('leaves no listener at the process when it has logged to a file', () => {
+    const script = `
+      import { startEmulator } from ${JSON.stringify(LIBRARY)};
+      for (let number = 0; number < 12; number++) await (await startEmulator({ logLevel: 'info' })).close();`;
+    const file = openSync(join(tempDir(), 'log'), 'w');
+    onTestFinished(() => closeSync(file));
+    const args = ['--input-type=module', '-e', script];
+    const { status, stderr } = spawnSync(process.execPath, args, { stdio: ['ignore', file, 'pipe'], encoding: 'utf8' });
+    expect([status, stderr]).toEqual([0, '']);
   });
 });
 

@@ -16,7 +16,7 @@ import type { HttpContext } from '../../http/context.ts';
 import { AdminError } from '../error-codes.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
-import { paginate, paginationParams, textCursor } from '../pagination.ts';
+import { PageByText, paginate } from '../pagination.ts';
 import { AccountSchema, Accounts } from '../response-schemas.ts';
 import { AccountParams, remainingRequests, toTimestamp, toTimestampOrNull } from '../schemas.ts';
 
@@ -28,6 +28,7 @@ export const AccountChanges = strict({
   seed: seed.optional(),
   revoked: z.boolean().optional(),
 });
+const RateLimitChanges = strict({ limit: requestLimit.optional(), remaining: remainingRequests.optional() });
 
 /** Operations on accounts and their rate limits. */
 export const accountOperations = ({ core, settings }: HttpContext): Operation[] => [
@@ -38,7 +39,7 @@ export const accountOperations = ({ core, settings }: HttpContext): Operation[] 
     tag: 'accounts',
     summary: 'List accounts',
     description: 'Sorted by key.',
-    query: strict(paginationParams(textCursor)),
+    query: PageByText,
     responses: { 200: Accounts },
     async handler({ query }) {
       const accounts = core.accounts.list(query.limit + 1, query.after);
@@ -123,7 +124,7 @@ export const accountOperations = ({ core, settings }: HttpContext): Operation[] 
     summary: 'Set the rate limit',
     description: '`remaining` applies to the current hour, or starts one. Omitted fields keep their values.',
     params: AccountParams,
-    body: strict({ limit: requestLimit.optional(), remaining: remainingRequests.optional() }),
+    body: RateLimitChanges,
     responses: { 200: AccountSchema },
     async handler({ params, body }) {
       const account = requireAccount(core, params);

@@ -21,6 +21,10 @@ const EVENT_STREAM = {
 also sent to listeners of one account.`,
 } as const;
 
+const ListenQuery = strict({
+  key: z.string().optional().meta({ description: 'Only events of this account, which need not exist yet.' }),
+});
+
 /** Server-sent events about tasks, ledgers, requests, faults and accounts. */
 export function eventOperations({ core, listenerLimit, stopping }: HttpContext): Operation[] {
   /** The key for an event: null if it is global, undefined if the account is gone and its removal has been reported. */
@@ -47,9 +51,7 @@ export function eventOperations({ core, listenerLimit, stopping }: HttpContext):
         'Server-sent events of all accounts or of one. An empty comment is sent at once and every 15 seconds. A ' +
         'listener with 1 MB of unread data is disconnected; so is the one with the most when memory runs out ' +
         '(`--memory-budget-mb`).',
-      query: strict({
-        key: z.string().optional().meta({ description: 'Only events of this account, which need not exist yet.' }),
-      }),
+      query: ListenQuery,
       responses: { 200: EVENT_STREAM },
       codes: ['TOO_MANY_LISTENERS'],
       async handler(request, reply) {

@@ -1,28 +1,27 @@
 import * as z from 'zod';
 import type { Fault, Rule } from '../../core/faults/fault-rules.ts';
 import type { NearMiss } from '../../core/faults/near-misses.ts';
-import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
 import { AdminError } from '../error-codes.ts';
-import { createFamilySchema, createFaultRuleSchema } from '../fault-rule-schema.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
-import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
-import { createFaultDetailsSchema, createFaultSchema, createListSchema } from '../response-schemas.ts';
+import { PageByNumber, paginate } from '../pagination.ts';
 import { AccountParams, toTimestamp } from '../schemas.ts';
+import { getFamilySchemas } from '../state/family-schemas.ts';
+
+const id = z.string().meta({ description: 'The id of the rule.' });
+const ACCOUNT_SCHEMAS = { params: AccountParams, ruleParams: AccountParams.extend({ id }) };
+const GLOBAL_SCHEMAS = { params: z.strictObject({}), ruleParams: z.strictObject({ id }) };
 
 /** Operations on fault rules: those of one account and the global ones. */
 export function faultOperations({ core, settings }: HttpContext, families: readonly Family[]): Operation[] {
-  const NewRule = createFaultRuleSchema(families);
-  const FamilySchema = createFamilySchema(families);
-  const FaultSchema = createFaultSchema(FamilySchema);
-  const FaultDetailsSchema = createFaultDetailsSchema(FamilySchema);
+  const { NewRule, Fault: FaultSchema, FaultDetails, Faults } = getFamilySchemas(families);
 
   /** `ownerFor` finds the account that owns the rules; null for global rules. */
   const operationsFor = (
     path: string,
-    params: z.ZodObject,
+    { params, ruleParams }: { params: z.ZodObject; ruleParams: z.ZodObject },
     ownerFor: (params: object) => number | null,
     suffix: string,
     scope: string,
@@ -35,8 +34,8 @@ export function faultOperations({ core, settings }: HttpContext, families: reado
       summary: `List the fault rules ${scope}`,
       description: 'In order of creation, including rules that are used up.',
       params,
-      query: strict(paginationParams(sequenceCursor)),
-      responses: { 200: createListSchema('faults', FaultSchema) },
+      query: PageByNumber,
+      responses: { 200: Faults },
       async handler({ params, query }) {
         const rules = core.faults.list(ownerFor(params)).filter(({ id }) => id > query.after);
         const { items, next } = await paginate(rules, query.limit, ({ id }) => String(id), toFaultJson);
@@ -72,8 +71,8 @@ export function faultOperations({ core, settings }: HttpContext, families: reado
       tag: 'faults',
       summary: `Get a fault rule ${scope}`,
       description: 'With the last ten requests that came close to it, and what kept it from firing.',
-      params: withId(params),
-      responses: { 200: FaultDetailsSchema },
+      params: ruleParams,
+      responses: { 200: FaultDetails },
       codes: ['FAULT_NOT_FOUND'],
       async handler({ params }) {
         const id = String(params.id);
@@ -106,7 +105,7 @@ export function faultOperations({ core, settings }: HttpContext, families: reado
       tag: 'faults',
       summary: `Remove a fault rule ${scope}`,
       description: 'The rule no longer fires.',
-      params: withId(params),
+      params: ruleParams,
       responses: { 204: null },
       codes: ['FAULT_NOT_FOUND'],
       async handler({ params }, reply) {
@@ -119,12 +118,10 @@ export function faultOperations({ core, settings }: HttpContext, families: reado
 
   const accountIdFor = (params: object) => requireAccount(core, params as AccountParams).id;
   return [
-    ...operationsFor('/accounts/:key/faults', AccountParams, accountIdFor, '', 'of an account'),
-    ...operationsFor('/faults', z.strictObject({}), () => null, 'ForEverybody', 'for all accounts'),
+    ...operationsFor('/accounts/:key/faults', ACCOUNT_SCHEMAS, accountIdFor, '', 'of an account'),
+    ...operationsFor('/faults', GLOBAL_SCHEMAS, () => null, 'ForEverybody', 'for all accounts'),
   ];
 }
-
-const withId = (params: z.ZodObject) => params.extend({ id: z.string().meta({ description: 'The id of the rule.' }) });
 
 export function toFaultJson({ id, match, at, effect, times, after, probability, seed, fired }: Fault) {
   return { id: String(id), match, at, effect, times, after, probability, seed, fired };

@@ -2,7 +2,9 @@ import * as z from 'zod';
 import type { HttpContext } from '../../http/context.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 
-const createStatusSchema = (status: string) => z.strictObject({ status: z.literal(status) });
+const Healthy = z.strictObject({ status: z.literal('ok') });
+const Ready = z.strictObject({ status: z.literal('ready') });
+const Stopping = z.strictObject({ status: z.literal('stopping') });
 
 /** Liveness and readiness. */
 export const healthOperations = ({ core, stopping }: HttpContext): Operation[] => [
@@ -13,7 +15,7 @@ export const healthOperations = ({ core, stopping }: HttpContext): Operation[] =
     tag: 'emulator',
     summary: 'Check liveness',
     description: 'Responds as long as the process serves requests.',
-    responses: { 200: createStatusSchema('ok') },
+    responses: { 200: Healthy },
     isOpen: true,
     handler: async () => ({ status: 'ok' }),
   }),
@@ -25,7 +27,7 @@ export const healthOperations = ({ core, stopping }: HttpContext): Operation[] =
     tag: 'emulator',
     summary: 'Check readiness',
     description: '503 while the emulator is stopping.',
-    responses: { 200: createStatusSchema('ready'), 503: createStatusSchema('stopping') },
+    responses: { 200: Ready, 503: Stopping },
     isOpen: true,
     async handler(_request, reply) {
       const isReady = core.isOpen() && !stopping.aborted;

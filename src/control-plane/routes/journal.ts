@@ -12,7 +12,7 @@ import { toHarEntry, writeHar } from '../har.ts';
 import { holdEntries } from '../held-entries.ts';
 import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
-import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
+import { PAGE_BY_NUMBER, paginate } from '../pagination.ts';
 import { CountResponse, Har, Journal, JournalEntrySchema } from '../response-schemas.ts';
 import { AccountParams, apiPath, integerMeta, toTimestamp } from '../schemas.ts';
 import { WAIT_CODES, waitTimeoutMs, waitUntil } from '../wait.ts';
@@ -51,12 +51,14 @@ const CountQuery = strict(FILTER_FIELDS);
 type Filter = z.output<typeof CountQuery>;
 const ListQuery = strict({
   ...FILTER_FIELDS,
-  ...paginationParams(sequenceCursor),
+  ...PAGE_BY_NUMBER,
   format: z
     .enum(['json', 'har'], { error: 'expected json or har' })
     .default('json')
     .meta({ description: '`har`: one HAR 1.2 document with all requests that match; `limit` does not apply.' }),
 });
+const ListResponse = z.union([Journal, Har]);
+const EntryParams = AccountParams.extend({ id: z.string().meta({ description: 'The id of the entry.' }) });
 const COUNT_ERROR = { error: 'expected a whole number from 1 to 1000' };
 const WaitQuery = strict({
   ...FILTER_FIELDS,
@@ -86,7 +88,7 @@ export function journalOperations(context: HttpContext): Operation[] {
       description: 'Oldest first. The API key is redacted, and headers that carry credentials are left out.',
       params: AccountParams,
       query: ListQuery,
-      responses: { 200: z.union([Journal, Har]) },
+      responses: { 200: ListResponse },
       codes: ['TOO_MANY_LISTENERS'],
       async handler(request, reply) {
         const { query } = request;
@@ -154,7 +156,7 @@ export function journalOperations(context: HttpContext): Operation[] {
       tag: 'requests',
       summary: 'Get a request',
       description: 'In the same form as in the list, as long as the journal keeps it.',
-      params: AccountParams.extend({ id: z.string().meta({ description: 'The id of the entry.' }) }),
+      params: EntryParams,
       responses: { 200: JournalEntrySchema },
       codes: ['REQUEST_NOT_FOUND'],
       async handler({ params }) {

@@ -3,10 +3,12 @@ import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
-import { paginate, paginationParams, sequenceCursor } from '../pagination.ts';
+import { PageByNumber, paginate } from '../pagination.ts';
 import { AccountSchema, Ledger, Verification } from '../response-schemas.ts';
 import { AccountParams, credits, reason, toTimestamp } from '../schemas.ts';
 import { toAccountJson } from './accounts.ts';
+
+const CreditRequest = strict({ amount: credits, reason: reason.optional() });
 
 /** Operations that change a balance, list its ledger entries and verify them. */
 export const ledgerOperations = ({ core }: HttpContext): Operation[] => [
@@ -18,7 +20,7 @@ export const ledgerOperations = ({ core }: HttpContext): Operation[] => [
     summary: 'Grant or deduct credits',
     description: 'Recorded in the ledger as `grant` or `adjust`.',
     params: AccountParams,
-    body: strict({ amount: credits, reason: reason.optional() }),
+    body: CreditRequest,
     responses: { 200: AccountSchema },
     codes: ['BALANCE_TOO_HIGH', 'BALANCE_TOO_LOW'],
     async handler({ params, body }) {
@@ -39,7 +41,7 @@ export const ledgerOperations = ({ core }: HttpContext): Operation[] => [
     description:
       'Oldest first. Kinds: `grant` (+), `hold` (−), `capture` (0, the hold became final), `refund` (+), `adjust` (±).',
     params: AccountParams,
-    query: strict(paginationParams(sequenceCursor)),
+    query: PageByNumber,
     responses: { 200: Ledger },
     async handler({ params, query }) {
       const { id, balance } = requireAccount(core, params);

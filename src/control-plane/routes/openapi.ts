@@ -1,12 +1,13 @@
 import * as z from 'zod';
 import { lazy } from '../../core/file-descriptors.ts';
-import { strict } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { getRequestOrigin } from '../../http/urls.ts';
 import { cacheDocument } from '../../openapi/document-cache.ts';
-import { defineOperation, type Operation } from '../operation.ts';
+import { defineOperation, NO_FIELDS, type Operation } from '../operation.ts';
 
 const loadModule = lazy(() => import('../openapi-document.ts'));
+
+const OpenApiDocument = z.looseObject({ openapi: z.string() });
 
 /** Serves the OpenAPI document of the control plane, which describes this operation as well. */
 export const openApiOperations = ({ settings }: HttpContext, getOperations: () => Operation[]): Operation[] => {
@@ -22,8 +23,8 @@ export const openApiOperations = ({ settings }: HttpContext, getOperations: () =
       tag: 'emulator',
       summary: 'Get this document',
       description: 'Generated from the schemas that validate the requests.',
-      query: strict({}),
-      responses: { 200: z.looseObject({ openapi: z.string() }) },
+      query: NO_FIELDS,
+      responses: { 200: OpenApiDocument },
       codes: ['OUT_OF_MEMORY', 'TOO_MANY_OPEN_FILES'],
       isOpen: true,
       async handler(request, reply) {

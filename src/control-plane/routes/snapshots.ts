@@ -5,11 +5,15 @@ import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
-import { paginate, paginationParams, textCursor } from '../pagination.ts';
+import { PageByText, paginate } from '../pagination.ts';
 import { AccountSchema, ResetResponse, SnapshotSchema, Snapshots } from '../response-schemas.ts';
 import { AccountParams, snapshotName, toTimestamp } from '../schemas.ts';
 import { createSeedStates } from '../state/seed-states.ts';
 import { toAccountJson } from './accounts.ts';
+
+const SnapshotParams = AccountParams.extend({ name: z.string().meta({ description: 'The name of the snapshot.' }) });
+const NewSnapshot = strict({ name: snapshotName });
+const ForkRequest = strict({ to: apiKey });
 
 /** Operations that save, restore, copy and reset the state of accounts. */
 export const snapshotOperations = ({ core, settings }: HttpContext, families: readonly Family[]): Operation[] => [
@@ -60,7 +64,7 @@ export const snapshotOperations = ({ core, settings }: HttpContext, families: re
     summary: 'List the snapshots of an account',
     description: 'Sorted by name.',
     params: AccountParams,
-    query: strict(paginationParams(textCursor)),
+    query: PageByText,
     responses: { 200: Snapshots },
     async handler({ params, query }) {
       const snapshots = core.snapshots.list(requireAccount(core, params).id, query.limit + 1, query.after);
@@ -79,7 +83,7 @@ export const snapshotOperations = ({ core, settings }: HttpContext, families: re
       'Saves credits, ledger, tasks, clock, rate limit and fault rules under a name, replacing an existing snapshot ' +
       'of that name.',
     params: AccountParams,
-    body: strict({ name: snapshotName }),
+    body: NewSnapshot,
     responses: { 201: SnapshotSchema },
     codes: ['TOO_MANY_SNAPSHOTS'],
     async handler({ params, body }, reply) {
@@ -98,7 +102,7 @@ export const snapshotOperations = ({ core, settings }: HttpContext, families: re
     description:
       'Returns the account, including its clock, to the saved state. Keeps its snapshots and journal, and aborts ' +
       'requests in progress.',
-    params: AccountParams.extend({ name: z.string().meta({ description: 'The name of the snapshot.' }) }),
+    params: SnapshotParams,
     responses: { 200: AccountSchema },
     codes: ['SNAPSHOT_NOT_FOUND'],
     handler: async ({ params }) =>
@@ -113,7 +117,7 @@ export const snapshotOperations = ({ core, settings }: HttpContext, families: re
     summary: 'Copy an account',
     description: 'Copies everything except the journal and the snapshots to a new key.',
     params: AccountParams,
-    body: strict({ to: apiKey }),
+    body: ForkRequest,
     responses: { 201: AccountSchema },
     codes: ['ACCOUNT_EXISTS'],
     async handler({ params, body }, reply) {

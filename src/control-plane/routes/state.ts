@@ -17,7 +17,8 @@ import { defineOperation, type Operation } from '../operation.ts';
 import { AccountSchema } from '../response-schemas.ts';
 import { AccountParams } from '../schemas.ts';
 import { DocumentReader } from '../state/document-reader.ts';
-import { createDocumentSchemas, DocumentError } from '../state/document-schema.ts';
+import { DocumentError } from '../state/document-schema.ts';
+import { getFamilySchemas } from '../state/family-schemas.ts';
 import { createDocumentImports } from '../state/import-document.ts';
 import { writeDocument } from '../state/write-document.ts';
 import { toAccountJson } from './accounts.ts';
@@ -44,10 +45,16 @@ const replace = z
   .default(false)
   .meta({ description: 'Whether to replace an account with the same key.', default: 'false' });
 
+const ExportQuery = strict({ include });
+const ImportQuery = strict({
+  key: apiKey.optional().meta({ description: 'The key of the account; the one in the document when absent.' }),
+  replace,
+});
+
 /** Operations that export an account as a document and import it. */
 export function stateOperations(context: HttpContext, families: readonly Family[]): Operation[] {
   const { core, settings, listenerLimit } = context;
-  const { Document } = createDocumentSchemas(families);
+  const { Document } = getFamilySchemas(families).document;
   const beginImport = createDocumentImports(core, families, settings.faultLimit);
 
   return [
@@ -64,7 +71,7 @@ export function stateOperations(context: HttpContext, families: readonly Family[
         'one line per ledger entry, task and fault rule. It does not contain snapshots. The response is cut short ' +
         'when the account is reset, restored or removed meanwhile.',
       params: AccountParams,
-      query: strict({ include }),
+      query: ExportQuery,
       responses: { 200: Document },
       codes: ['TOO_MANY_LISTENERS', 'VERDICT_NOT_FOUND'],
       async handler(request, reply) {
@@ -96,10 +103,7 @@ export function stateOperations(context: HttpContext, families: readonly Family[
       description:
         'Creates an account from the document of an export: with the same ids, timestamps, plans and balances. ' +
         'Running tasks continue, but synchronous ones fail and are refunded. All or nothing.',
-      query: strict({
-        key: apiKey.optional().meta({ description: 'The key of the account; the one in the document when absent.' }),
-        replace,
-      }),
+      query: ImportQuery,
       body: Document,
       isStreamedBody: true,
       responses: { 201: AccountSchema },

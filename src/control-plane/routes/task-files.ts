@@ -9,6 +9,10 @@ import { TaskParams } from '../schemas.ts';
 
 const types = Object.values(CONTENT_TYPES);
 
+const FileParams = TaskParams.extend({
+  field: z.string().meta({ description: "A field of the task's `result`, such as `videoUrl`." }),
+});
+
 /** Serves a task's files to tests and the console, without journal entries and faults. */
 export function taskFileOperations(context: HttpContext, families: readonly Family[]): Operation[] {
   const { core } = context;
@@ -27,9 +31,7 @@ export function taskFileOperations(context: HttpContext, families: readonly Fami
       description:
         'The file behind a URL in the result of the task. Supports conditional and range requests like the URL ' +
         'itself, but is not journaled, and no fault rule applies.',
-      params: TaskParams.extend({
-        field: z.string().meta({ description: "A field of the task's `result`, such as `videoUrl`." }),
-      }),
+      params: FileParams,
       responses: {
         200: { types, description: 'The file.' },
         206: { types, description: 'The requested byte range.' },

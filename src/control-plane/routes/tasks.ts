@@ -6,18 +6,17 @@ import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
 import { buildResultUrls } from '../../http/urls.ts';
 import { AdminError } from '../error-codes.ts';
-import { createFamilySchema } from '../fault-rule-schema.ts';
 import { requireAccount, requireAccountTask, requireTask } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
-import { paginate, paginationParams, textCursor } from '../pagination.ts';
-import { createListSchema, createTaskSchema } from '../response-schemas.ts';
+import { PAGE_BY_TEXT, paginate } from '../pagination.ts';
 import { AccountParams, TaskParams, toTimestamp, toTimestampOrNull } from '../schemas.ts';
+import { getFamilySchemas } from '../state/family-schemas.ts';
 import { WAIT_CODES, waitTimeoutMs, waitUntil } from '../wait.ts';
 
 const status = z.enum(['processing', 'completed', 'failed']);
 const TasksQuery = strict({
   status: status.optional().meta({ description: 'Tasks of every status when absent.' }),
-  ...paginationParams(textCursor),
+  ...PAGE_BY_TEXT,
 });
 const FailTaskRequest = strict({
   error: z
@@ -36,7 +35,7 @@ const WaitQuery = strict({
 export function taskOperations(context: HttpContext, families: readonly Family[]): Operation[] {
   const { core, settings } = context;
   const familiesByName = new Map(families.map((family) => [family.name, family]));
-  const TaskSchema = createTaskSchema(createFamilySchema(families));
+  const { Task: TaskSchema, Tasks } = getFamilySchemas(families);
   const getTask = (accountId: number, id: string) => requireAccountTask(core, accountId, id);
 
   function toTaskJson(task: Task, request: FastifyRequest) {
@@ -69,7 +68,7 @@ export function taskOperations(context: HttpContext, families: readonly Family[]
       description: 'Oldest first.',
       params: AccountParams,
       query: TasksQuery,
-      responses: { 200: createListSchema('tasks', TaskSchema) },
+      responses: { 200: Tasks },
       codes: ['TASK_NOT_FOUND'],
       async handler(request) {
         const { id } = requireAccount(core, request.params);

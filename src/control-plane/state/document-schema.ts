@@ -14,8 +14,7 @@ import {
   strict,
   Timestamp,
 } from '../../http/account-profile.ts';
-import type { Family } from '../../http/family.ts';
-import { createFamilySchema } from '../fault-rule-schema.ts';
+import type { FamilySchema } from '../fault-rule-schema.ts';
 import { createStoredRuleSchema, JournalEntrySchema, Plan, Verdict } from '../response-schemas.ts';
 
 export const FORMAT = 'nanophoto-emulator/account';
@@ -58,7 +57,7 @@ const RateLimit = strict({
 });
 
 /** The parts of an account document. All values are as in the document; nothing is transformed. */
-export function createDocumentSchemas(families: readonly Family[], familyName = createFamilySchema(families)) {
+export function createDocumentSchemas(familyName: FamilySchema) {
   const StoredRule = createStoredRuleSchema(familyName).meta({ id: 'StoredRule' });
   const Account = strict({
     key: apiKey,

@@ -9,11 +9,9 @@ import { WINDOW_MS } from '../../core/time/rate-limiter.ts';
 import type { Family } from '../../http/family.ts';
 import { parseUntrusted } from '../../http/parse-untrusted.ts';
 import { AdminError } from '../error-codes.ts';
-import { createFaultRuleSchema } from '../fault-rule-schema.ts';
 import type { DocumentHandler } from './document-reader.ts';
 import {
   type AccountJson,
-  createDocumentSchemas,
   DocumentError,
   type EntryJson,
   type MemberName,
@@ -21,6 +19,7 @@ import {
   type TaskJson,
   VERSION,
 } from './document-schema.ts';
+import { getFamilySchemas } from './family-schemas.ts';
 
 /** Members whose elements are handled one by one. */
 const LISTS: readonly string[] = ['ledger', 'tasks', 'faults', 'requests'] satisfies MemberName[];
@@ -55,9 +54,8 @@ export type DocumentImport = ReturnType<ReturnType<typeof createDocumentImports>
 
 /** Creates the function that begins the import of a document; its caller must call `commit` or `discard`. */
 export function createDocumentImports(core: Core, families: readonly Family[], faultLimit: number) {
-  const schemas = createDocumentSchemas(families);
-  const { Document, Account, LedgerEntry, Task, Fault, RateLimit } = schemas;
-  const RuleSchema = createFaultRuleSchema(families);
+  const { document, NewRule } = getFamilySchemas(families);
+  const { Document, Account, LedgerEntry, Task, Fault, RateLimit } = document;
   const members = Object.keys(Document.shape);
   const required = Object.entries<z.ZodType>(Document.shape)
     .filter(([, schema]) => !schema.safeParse(undefined).success)
@@ -109,7 +107,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
           account = parse(Account, value, name);
           const { faults = [] } = account.initial;
           if (faults.length > faultLimit) throw new AdminError('TOO_MANY_FAULTS', faultLimit);
-          for (const [index, rule] of faults.entries()) parse(RuleSchema, rule, `account.initial.faults[${index}]`);
+          for (const [index, rule] of faults.entries()) parse(NewRule, rule, `account.initial.faults[${index}]`);
         } else if (name === 'rateLimit') rateLimit = parse(RateLimit, value, name);
         else if (name === 'version' && typeof value === 'number' && value > VERSION) {
           throw new DocumentError(name, `expected ${VERSION}; a newer emulator wrote version ${value}`);
@@ -124,7 +122,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         } else if (name === 'tasks') addTask(parse(Task, element, path), path, index);
         else if (name === 'faults') {
           const { rule, matched, fired } = parse(Fault, element, path);
-          parse(RuleSchema, rule, `${path}.rule`);
+          parse(NewRule, rule, `${path}.rule`);
           if (fired > matched) throw new DocumentError(`${path}.fired`, 'expected at most matched');
           faultCount += 1;
           if (faultCount > faultLimit) throw new AdminError('TOO_MANY_FAULTS', faultLimit);

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import type { Db } from '../storage/database.ts';
+import { createRecentCache } from '../storage/recent-cache.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import type { Account } from './account.ts';
 
@@ -27,8 +27,8 @@ export function createAccountCache(db: Db, transactions: Transactions) {
   const page = db.prepare<{ after: string; limit: number }, AccountRow>(
     `SELECT ${COLUMNS} FROM accounts WHERE key > @after AND snapshot_of IS NULL ORDER BY key LIMIT @limit`,
   );
-  const idByKey = new LRUCache<string, number>({ max: CACHE_SIZE });
-  const accountById = new LRUCache<number, Account>({ max: CACHE_SIZE });
+  const idByKey = createRecentCache<string, number>(CACHE_SIZE);
+  const accountById = createRecentCache<number, Account>(CACHE_SIZE);
 
   const toAccount = (row: AccountRow): Account => ({ ...row, revoked: row.revoked === 1 });
 

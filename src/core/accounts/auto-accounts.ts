@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import { CoreError } from '../errors.ts';
 import type { Db } from '../storage/database.ts';
+import { createRecentCache } from '../storage/recent-cache.ts';
 import type { Plan } from '../tasks/plan.ts';
 import { type Clock, timeScale } from '../time/clock.ts';
 import type { AccountLifetimes } from './account-lifetimes.ts';
@@ -36,11 +36,8 @@ export function createAutoAccounts(
     )
     .pluck();
 
-  /**
-   * Ids by their last use. The cache never evicts by itself, because accounts with running tasks must be skipped; a
-   * `max` instead of a `maxSize` would also allocate memory for the maximum at once.
-   */
-  const used = new LRUCache<number, true>({ maxSize: Number.MAX_SAFE_INTEGER, sizeCalculation: () => 1 });
+  /** Ids by their last use. The cache never evicts by itself, because accounts with running tasks must be skipped. */
+  const used = createRecentCache<number, true>(Number.MAX_SAFE_INTEGER);
   for (const id of byLastTask.all()) used.set(id, true);
   lifetimes.onEnd((endedId, successor) => {
     if (used.delete(endedId) && successor) touch(successor);

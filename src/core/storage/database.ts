@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { SetupError } from '../errors.ts';
 import { makeDir } from '../files.ts';
+import { LazyStatement } from './lazy-statement.ts';
 
 export type Db = Database.Database;
 
@@ -67,7 +68,7 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
 /** Opens a connection. @throws SetupError when the native binding of better-sqlite3 is missing or cannot be loaded */
 export function connect(file: string): Db {
   try {
-    return retain(new Database(file, { timeout: LOCK_TIMEOUT_MS }));
+    return compileLazily(new Database(file, { timeout: LOCK_TIMEOUT_MS }));
   } catch (cause) {
     const { code, message } = cause as { code?: string; message: string };
     if (message.startsWith('Could not locate the bindings file')) {
@@ -90,21 +91,21 @@ export function connect(file: string): Db {
 const retained: unknown[] = [];
 const MUST_RETAIN = Number(process.versions.node.split('.')[0]) >= 24;
 
+/** Makes `prepare` return lazy statements. */
+function compileLazily(db: Db): Db {
+  const prepare = db.prepare.bind(db) as (sql: string) => Database.Statement;
+  db.prepare = ((sql: string) => new LazyStatement(() => retain(prepare(sql)))) as unknown as Db['prepare'];
+  return retain(db);
+}
+
 /**
- * Keeps a database and its statements from being garbage-collected, even after they are closed. An addon compiled
+ * Keeps a database or statement from being garbage-collected, even after the database is closed. An addon compiled
  * against Node 24.21 aborts the process when one is (Node's ObjectWrap looks up its environment when there is none).
  * For the same reason, pragmas are set with `exec`.
  */
-function retain(db: Db): Db {
-  if (!MUST_RETAIN) return db;
-  const prepare = db.prepare.bind(db) as (sql: string) => Database.Statement;
-  db.prepare = ((sql: string) => {
-    const statement = prepare(sql);
-    retained.push(statement);
-    return statement;
-  }) as Db['prepare'];
-  retained.push(db);
-  return db;
+function retain<T extends object>(object: T): T {
+  if (MUST_RETAIN) retained.push(object);
+  return object;
 }
 
 /** Returns the single value of a one-off query. */

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import type { Db } from '../storage/database.ts';
+import { createRecentCache } from '../storage/recent-cache.ts';
 import type { Transactions } from '../storage/transactions.ts';
 import { LATEST_MS } from '../time/clock.ts';
 import type { Task, TaskStatus } from './task.ts';
@@ -20,7 +20,7 @@ const EVICTIONS_PER_SCAN = 16;
  */
 export function createTaskStore(db: Db, transactions: Transactions) {
   const queries = prepareTaskQueries(db);
-  const cache = new LRUCache<string, Task>({ max: CACHE_SIZE });
+  const cache = createRecentCache<string, Task>(CACHE_SIZE);
   transactions.onRollback(() => cache.clear());
 
   /** Tasks up to this row were finished and evicted, or still running at the last eviction. */

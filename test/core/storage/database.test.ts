@@ -1,7 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { SetupError } from '../../../src/core/errors.ts';
 import { openDb } from '../../../src/core/storage/database.ts';
 import { MIGRATIONS_DIR } from '../../../src/paths.ts';
@@ -66,6 +66,18 @@ describe('database file', () => {
     writeFileSync(dbFile(dir), 'this is a letter, not a database. '.repeat(100));
     expect(() => open(dir)).toThrow(/is not an SQLite database/);
     expect(readFileSync(dbFile(dir), 'utf8')).toMatch(/^this is a letter/);
+  });
+
+  it('compiles a statement on first use, and only once', () => {
+    const compile = vi.spyOn(Database.prototype, 'prepare');
+    onTestFinished(() => compile.mockRestore());
+    const db = open(tempDir());
+    const sql = 'SELECT count(*) FROM accounts';
+    const compilations = () => compile.mock.calls.filter(([compiled]) => compiled === sql).length;
+    const statement = db.prepare(sql).pluck();
+    expect(compilations()).toBe(0);
+    expect([statement.get(), statement.all(), compilations()]).toEqual([0, [0], 1]);
+    db.close();
   });
 
   it('is locked by one process when it was just created', () => {
