@@ -15,6 +15,7 @@ export const SECTIONS = {
   burst: {},
   streams: {},
   uploads: {},
+  forwarding: {},
   minute: {},
   retained: {},
   growth: { isOptIn: true },
@@ -32,6 +33,7 @@ const FULL = {
   burst: { images: 200, pollsPerSecond: 200, quietSeconds: 4 },
   streams: { count: 1000, speed: 1, openSeconds: 2, windowSeconds: 5 },
   uploadRounds: 7,
+  forwardingTurns: 25,
   libraryStarts: 20,
   minuteSeconds: 60,
   /** Number of requests of each kind, which must fit in 8 MiB of the journal. */
@@ -53,6 +55,7 @@ const QUICK = {
   burst: { images: 20, pollsPerSecond: 200, quietSeconds: 1 },
   streams: { count: 100, speed: 2, openSeconds: 0.5, windowSeconds: 1 },
   uploadRounds: 1,
+  forwardingTurns: 3,
   libraryStarts: 3,
   minuteSeconds: 2,
   retained: 1000,

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { readOptions } from './options.mjs';
 import { toMarkdown, toTables } from './report/report.mjs';
 import { measureBurst } from './sections/burst.mjs';
+import { measureForwarding } from './sections/forwarding.mjs';
 import { measureGrowth } from './sections/growth.mjs';
 import { measureMinute, measureRetained } from './sections/memory.mjs';
 import { measurePeers } from './sections/peers.mjs';
@@ -63,6 +64,7 @@ async function main() {
   await measure('burst', () => measureBurst(run));
   await measure('streams', () => measureStreams(run));
   await measure('uploads', () => measureUploads(run));
+  await measure('forwarding', () => measureForwarding(run));
   await measure('minute', () => measureMinute(run));
   await measure('retained', () => measureRetained(run));
   await measure('growth', () => measureGrowth(run));

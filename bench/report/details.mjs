@@ -117,6 +117,28 @@ export function burstTable({ burst }) {
   ];
 }
 
+const KINDS = { poll: 'check-status', generate: 'generate' };
+const ROUTES = {
+  direct: 'direct',
+  forwarded: 'to the URL of the proxy',
+  tunnelled: 'to https://nanophoto.ai through the proxy',
+};
+
+/** What `exec --record` adds to the latencies of a client. */
+export function forwardingTable({ forwarding }) {
+  if (!forwarding) return [];
+  const rows = Object.entries(KINDS).flatMap(([kind, label]) =>
+    Object.entries(ROUTES).map(([route, title]) => [
+      `${label}, ${title}`,
+      ...['p50Ms', 'p95Ms'].flatMap((figure) => {
+        const latency = forwarding[kind][route][figure];
+        return [exactMs(latency), route === 'direct' ? '' : exactMs(latency - forwarding[kind].direct[figure])];
+      }),
+    ]),
+  );
+  return [table(['`exec --record`', 'p50', 'added', 'p95', 'added'], rows)];
+}
+
 /** Starts, uploads and sizes. */
 export function restTable({ start, uploads, load }) {
   const rows = [];

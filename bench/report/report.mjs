@@ -1,5 +1,5 @@
 // The complete report as Markdown; contains only what was measured in this run.
-import { burstTable, growthTable, loadTables, peerTable, restTable, streamTable } from './details.mjs';
+import { burstTable, forwardingTable, growthTable, loadTables, peerTable, restTable, streamTable } from './details.mjs';
 import { median, percent, rate, spread } from './stats.mjs';
 import { summaryTable } from './summary.mjs';
 
@@ -8,7 +8,7 @@ const NOISY = 0.3;
 /** Share of a core that a server uses under continuous load. */
 const BUSY = 0.9;
 
-const DETAILS = [loadTables, peerTable, streamTable, burstTable, growthTable, restTable];
+const DETAILS = [loadTables, peerTable, streamTable, burstTable, forwardingTable, growthTable, restTable];
 
 export function toTables(raw, beside) {
   const details = DETAILS.flatMap((tablesOf) => tablesOf(raw));
@@ -31,8 +31,10 @@ function noise({ loadAverageBefore, load = {}, peers = {} }) {
 
 export function toMarkdown(raw, tables) {
   const { date, node, platform, cpu, settings, command, minutes } = raw;
-  const texts = [about, aboutLoad, aboutPeers, aboutStreams, aboutBurst, aboutUploads, aboutLibrary, aboutMemory];
-  const descriptions = [...texts, aboutGrowth].map((describe) => describe(raw)).filter(Boolean);
+  const loads = [about, aboutLoad, aboutPeers, aboutStreams, aboutBurst, aboutUploads, aboutForwarding];
+  const descriptions = [...loads, aboutLibrary, aboutMemory, aboutGrowth]
+    .map((describe) => describe(raw))
+    .filter(Boolean);
   const quick = settings.quick
     ? '\nThis was a quick run with short windows and less load than the labels say. Its figures mean little.\n'
     : '';
@@ -102,6 +104,13 @@ function aboutUploads({ uploads }) {
 ${megabytes} MB as JSON. The account's clock is frozen, so that the text is not paced. The time covers receiving,
 decoding and reading the file, from the first byte sent to the last byte of the response, which must mention the video's
 length.`;
+}
+
+function aboutForwarding({ forwarding }) {
+  if (!forwarding) return undefined;
+  return `The client of \`exec --record\` sends one request at a time over connections that are kept alive: 10 directly
+to an emulator, 10 to the recording proxy in front of it, and 10 over HTTPS through this proxy, in turns. The proxy writes
+a sample after each response, for which the next request waits. "Added" is the difference to the direct requests.`;
 }
 
 function aboutLibrary({ library }) {

@@ -1,6 +1,6 @@
 // The table at the top of the report: each figure with its target. Targets are those of the project's plan; missing one
 // does not fail the run.
-import { bytes, exactPercent, isMeasured, maxOf, median, mib, ms, ratio, ratioOf, table } from './stats.mjs';
+import { bytes, exactMs, exactPercent, isMeasured, maxOf, median, mib, ms, ratio, ratioOf, table } from './stats.mjs';
 
 const atLeast = (min) => ({ sign: '≥', limit: min, isMet: (value) => value >= min });
 const atMost = (max) => ({ sign: '≤', limit: max, isMet: (value) => value <= max });
@@ -100,7 +100,19 @@ const FIGURES = [
     ({ uploads }) => uploads && maxOf(uploads.atOnce.map(({ maxMib }) => maxMib)),
     atMost(600),
   ],
+  [
+    'time that `exec --record` adds to a request, p50',
+    exactMs,
+    ({ forwarding }) => forwarding && worstForwarding(forwarding),
+    atMost(5),
+  ],
 ];
+
+/** The difference of the medians, for the kind of request and the route where it is largest. */
+function worstForwarding(kinds) {
+  const added = ({ direct, forwarded, tunnelled }) => [forwarded, tunnelled].map(({ p50Ms }) => p50Ms - direct.p50Ms);
+  return maxOf(Object.values(kinds).flatMap(added));
+}
 
 /** `beside`: the raw figures of another run, or undefined. */
 export function summaryTable(raw, beside) {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { makeDir, prepareOutputDir } from '../../core/files.ts';
 import { createRedactor, redactDeep, redactSignedUrls } from '../../http/redaction.ts';
@@ -160,7 +160,9 @@ export function createRunRecorder(options: RunRecorderOptions) {
       const fileName = `${recordedAt.replaceAll(':', '')}-${String(sampleCount + 1).padStart(4, '0')}.json`;
       const file = previous?.file ?? join(dir, request.path.slice('/api/'.length), fileName);
       makeDir(resolve(dirname(file)), 0o777);
-      writeFileSync(file, text, { flag: previous ? 'w' : 'wx' });
+      // Truncating the file would take milliseconds on ext4, which writes a truncated file to the disk at once.
+      if (previous) rmSync(file, { force: true });
+      writeFileSync(file, text, { flag: 'wx' });
       bytes += size;
       if (!previous) sampleCount += 1;
       if (step !== undefined) steps.set(step, { file, size: size + (previous?.size ?? 0) });
