@@ -124,7 +124,7 @@ const ROUTES = {
   tunnelled: 'to https://nanophoto.ai through the proxy',
 };
 
-/** What `exec --record` adds to the latencies of a client. */
+/** The time that `exec --record` adds to the requests of a client. */
 export function forwardingTable({ forwarding }) {
   if (!forwarding) return [];
   const rows = Object.entries(KINDS).flatMap(([kind, label]) =>
