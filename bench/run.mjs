@@ -12,6 +12,7 @@ import { measureGrowth } from './sections/growth.mjs';
 import { measureMinute, measureRetained } from './sections/memory.mjs';
 import { measurePeers } from './sections/peers.mjs';
 import { measureLibrary, measureStarts } from './sections/starts.mjs';
+import { measureState } from './sections/state.mjs';
 import { measureStreams } from './sections/streams.mjs';
 import { measureLoads } from './sections/throughput.mjs';
 import { measureUploads } from './sections/uploads.mjs';
@@ -65,6 +66,7 @@ async function main() {
   await measure('streams', () => measureStreams(run));
   await measure('uploads', () => measureUploads(run));
   await measure('forwarding', () => measureForwarding(run));
+  await measure('state', () => measureState(run));
   await measure('minute', () => measureMinute(run));
   await measure('retained', () => measureRetained(run));
   await measure('growth', () => measureGrowth(run));

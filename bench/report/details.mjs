@@ -3,6 +3,7 @@ import {
   bytes,
   exactMs,
   exactPercent,
+  exactSeconds,
   maxOf,
   median,
   medianOf,
@@ -112,6 +113,29 @@ export function burstTable({ burst }) {
         ['memory, max', mib(maxOf(all('maxMib'))), mib(maxOf(all('maxMibBefore')))],
         ['from the first request to the last image', `${median(all('seconds')).toFixed(1)} s`, ''],
         ['total size of the images', `${(median(all('bytes')) / 1e6).toFixed(0)} MB`, ''],
+      ],
+    ),
+  ];
+}
+
+/** Imports and exports of a large account, and how they affect clients of other accounts. */
+export function stateTable({ state }) {
+  if (!state) return [];
+  const { tasks, pollsPerSecond, rounds } = state;
+  const row = (label, show, of, valueOf) => [
+    label,
+    ...['imported', 'exported'].map((name) => show(of(rounds.map((round) => valueOf(round[name]))))),
+  ];
+  const polls = `check-status, ${pollsPerSecond} per second`;
+  return [
+    table(
+      [`an account with ${rate(tasks)} tasks, on a data directory`, 'import', 'export'],
+      [
+        row('time', exactSeconds, median, ({ seconds }) => seconds),
+        row('additional memory, max', mib, maxOf, ({ extraMib }) => extraMib),
+        row(`${polls}, p50`, exactMs, median, ({ polls }) => polls.p50Ms),
+        row(`${polls}, p99`, exactMs, median, ({ polls }) => polls.p99Ms),
+        row(`${polls}, max`, exactMs, maxOf, ({ polls }) => polls.maxMs),
       ],
     ),
   ];
