@@ -52,7 +52,9 @@ type Filter = z.output<typeof CountQuery>;
 const ListQuery = strict({
   ...FILTER_FIELDS,
   limit: limitParam.optional().meta({
-    description: `Maximum number of requests. A page of JSON has at most ${DEFAULT_LIMIT} by default, and fewer if they have more than 4 MB.`,
+    description:
+      `Maximum number of requests. A page of JSON has at most ${DEFAULT_LIMIT} by default, and fewer if they have ` +
+      'more than 4 MB.',
     ...integerMeta(1, 1000),
   }),
   after: sequenceCursor,
