@@ -34,7 +34,7 @@ const FULL = {
   burst: { images: 200, pollsPerSecond: 200, quietSeconds: 4 },
   streams: { count: 1000, speed: 1, openSeconds: 2, windowSeconds: 5 },
   uploadRounds: 7,
-  forwardingTurns: 25,
+  forwardingTurns: 20,
   state: { tasks: 100_000, pollsPerSecond: 200 },
   libraryStarts: 20,
   minuteSeconds: 60,

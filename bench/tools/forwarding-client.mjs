@@ -8,7 +8,7 @@ import { toLatencies } from './responses.mjs';
  * next request on the same route waits for it.
  */
 const REQUESTS_PER_TURN = 10;
-const WARM_UP_TURNS = 3;
+const WARM_UP_TURNS = 10;
 
 const { url, headers, requests, turns } = JSON.parse(process.argv[2]);
 /** The tunnel is for programs that have the vendor's address: HTTPS through the proxy. */
