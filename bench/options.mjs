@@ -15,6 +15,8 @@ export const SECTIONS = {
   burst: {},
   streams: {},
   uploads: {},
+  forwarding: {},
+  state: {},
   minute: {},
   retained: {},
   growth: { isOptIn: true },
@@ -27,11 +29,13 @@ const FULL = {
   warmUpSeconds: 1,
   fixedRounds: 3,
   startRounds: 5,
-  /** Rounds of images, streams, concurrent uploads and the starts of peers. */
+  /** Rounds of images, streams, concurrent uploads, imports, exports and the starts of peers. */
   longRounds: 2,
   burst: { images: 200, pollsPerSecond: 200, quietSeconds: 4 },
   streams: { count: 1000, speed: 1, openSeconds: 2, windowSeconds: 5 },
   uploadRounds: 7,
+  forwardingTurns: 20,
+  state: { tasks: 100_000, pollsPerSecond: 200 },
   libraryStarts: 20,
   minuteSeconds: 60,
   /** Number of requests of each kind, which must fit in 8 MiB of the journal. */
@@ -53,6 +57,8 @@ const QUICK = {
   burst: { images: 20, pollsPerSecond: 200, quietSeconds: 1 },
   streams: { count: 100, speed: 2, openSeconds: 0.5, windowSeconds: 1 },
   uploadRounds: 1,
+  forwardingTurns: 3,
+  state: { tasks: 2000, pollsPerSecond: 200 },
   libraryStarts: 3,
   minuteSeconds: 2,
   retained: 1000,

@@ -3,6 +3,7 @@ import {
   bytes,
   exactMs,
   exactPercent,
+  exactSeconds,
   maxOf,
   median,
   medianOf,
@@ -115,6 +116,51 @@ export function burstTable({ burst }) {
       ],
     ),
   ];
+}
+
+/** Imports and exports of a large account, and how they affect clients of other accounts. */
+export function stateTable({ state }) {
+  if (!state) return [];
+  const { tasks, pollsPerSecond, rounds } = state;
+  const row = (label, show, of, valueOf) => [
+    label,
+    ...['imported', 'exported'].map((name) => show(of(rounds.map((round) => valueOf(round[name]))))),
+  ];
+  const polls = `check-status, ${pollsPerSecond} per second`;
+  return [
+    table(
+      [`an account with ${rate(tasks)} tasks, on a data directory`, 'import', 'export'],
+      [
+        row('time', exactSeconds, median, ({ seconds }) => seconds),
+        row('additional memory, max', mib, maxOf, ({ extraMib }) => extraMib),
+        row(`${polls}, p50`, exactMs, median, ({ polls }) => polls.p50Ms),
+        row(`${polls}, p99`, exactMs, median, ({ polls }) => polls.p99Ms),
+        row(`${polls}, max`, exactMs, maxOf, ({ polls }) => polls.maxMs),
+      ],
+    ),
+  ];
+}
+
+const KINDS = { poll: 'check-status', generate: 'generate' };
+const ROUTES = {
+  direct: 'direct',
+  forwarded: 'to the URL of the proxy',
+  tunnelled: 'to https://nanophoto.ai through the proxy',
+};
+
+/** The time that `exec --record` adds to the requests of a client. */
+export function forwardingTable({ forwarding }) {
+  if (!forwarding) return [];
+  const rows = Object.entries(KINDS).flatMap(([kind, label]) =>
+    Object.entries(ROUTES).map(([route, title]) => [
+      `${label}, ${title}`,
+      ...['p50Ms', 'p95Ms'].flatMap((figure) => {
+        const latency = forwarding[kind][route][figure];
+        return [exactMs(latency), route === 'direct' ? '' : exactMs(latency - forwarding[kind].direct[figure])];
+      }),
+    ]),
+  );
+  return [table(['`exec --record`', 'p50', 'added', 'p95', 'added'], rows)];
 }
 
 /** Starts, uploads and sizes. */

@@ -1,5 +1,14 @@
 // The complete report as Markdown; contains only what was measured in this run.
-import { burstTable, growthTable, loadTables, peerTable, restTable, streamTable } from './details.mjs';
+import {
+  burstTable,
+  forwardingTable,
+  growthTable,
+  loadTables,
+  peerTable,
+  restTable,
+  stateTable,
+  streamTable,
+} from './details.mjs';
 import { median, percent, rate, spread } from './stats.mjs';
 import { summaryTable } from './summary.mjs';
 
@@ -8,7 +17,7 @@ const NOISY = 0.3;
 /** Share of a core that a server uses under continuous load. */
 const BUSY = 0.9;
 
-const DETAILS = [loadTables, peerTable, streamTable, burstTable, growthTable, restTable];
+const DETAILS = [loadTables, peerTable, streamTable, burstTable, forwardingTable, stateTable, growthTable, restTable];
 
 export function toTables(raw, beside) {
   const details = DETAILS.flatMap((tablesOf) => tablesOf(raw));
@@ -31,8 +40,10 @@ function noise({ loadAverageBefore, load = {}, peers = {} }) {
 
 export function toMarkdown(raw, tables) {
   const { date, node, platform, cpu, settings, command, minutes } = raw;
-  const texts = [about, aboutLoad, aboutPeers, aboutStreams, aboutBurst, aboutUploads, aboutLibrary, aboutMemory];
-  const descriptions = [...texts, aboutGrowth].map((describe) => describe(raw)).filter(Boolean);
+  const loads = [about, aboutLoad, aboutPeers, aboutStreams, aboutBurst, aboutUploads, aboutForwarding, aboutState];
+  const descriptions = [...loads, aboutLibrary, aboutMemory, aboutGrowth]
+    .map((describe) => describe(raw))
+    .filter(Boolean);
   const quick = settings.quick
     ? '\nThis was a quick run with short windows and less load than the labels say. Its figures mean little.\n'
     : '';
@@ -102,6 +113,21 @@ function aboutUploads({ uploads }) {
 ${megabytes} MB as JSON. The account's clock is frozen, so that the text is not paced. The time covers receiving,
 decoding and reading the file, from the first byte sent to the last byte of the response, which must mention the video's
 length.`;
+}
+
+function aboutForwarding({ forwarding }) {
+  if (!forwarding) return undefined;
+  return `The client of \`exec --record\` sends one request at a time over connections that are kept alive: 10 directly
+to an emulator, 10 to the recording proxy in front of it, and 10 over HTTPS through this proxy, in turns. The proxy writes
+a sample after each response, for which the next request waits. "Added" is the difference to the direct requests.`;
+}
+
+function aboutState({ state }) {
+  if (!state) return undefined;
+  return `The account that is imported and exported has ${rate(state.tasks)} completed tasks and ${rate(2 * state.tasks + 1)} ledger
+entries. A client polls a running task of another account meanwhile. The time covers the whole transfer; the client writes
+the export to a file, which must equal the imported document. Additional memory is that above the memory before.
+Rounds: ${state.rounds.length}.`;
 }
 
 function aboutLibrary({ library }) {

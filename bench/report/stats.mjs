@@ -52,6 +52,7 @@ export const percent = format((share) => `${Math.round(share * 100)} %`);
 export const exactPercent = format((share) => `${(share * 100).toFixed(1)} %`);
 export const ms = fixed(0, ' ms');
 export const exactMs = fixed(2, ' ms');
+export const exactSeconds = fixed(1, ' s');
 export const micros = fixed(1, ' µs');
 export const mib = fixed(0, ' MiB');
 export const bytes = format((value) => `${rate(value)} B`);

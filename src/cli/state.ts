@@ -11,6 +11,7 @@ import { parseBaseUrl, parseFlags } from './flags.ts';
 
 /** How long the emulator may send and receive nothing. */
 const TIMEOUT_MS = 60_000;
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** Much larger than any error response or page of accounts. */
 const MAX_RESPONSE_BYTES = 1024 * 1024;
 
@@ -41,6 +42,7 @@ async function exportState(options: StateOptions): Promise<void> {
   }
   // An existing file is replaced only by a complete document.
   const partialFile = `${file}.${process.pid}.partial`;
+  const keepOnSignal = removeOnSignal(partialFile);
   try {
     await pipeline(response, createWriteStream(partialFile, { flags: 'wx', mode: 0o600 }));
     await rename(partialFile, file);
@@ -50,8 +52,25 @@ async function exportState(options: StateOptions): Promise<void> {
       throw new SetupError(`${file} cannot be written: ${(cause as Error).message}.`, { cause });
     }
     throw cutShort(cause);
+  } finally {
+    keepOnSignal();
   }
   process.stdout.write(`Exported ${toPrintableLine(key)} to ${file}.\n`);
+}
+
+/** Removes a file when a signal ends this process. Returns a function that cancels this. */
+function removeOnSignal(file: string): () => void {
+  const onSignal = (signal: NodeJS.Signals) => {
+    cancel();
+    rmSync(file, { force: true });
+    // Without a listener, the signal ends the process.
+    process.kill(process.pid, signal);
+  };
+  const cancel = () => {
+    for (const signal of ENDING_SIGNALS) process.off(signal, onSignal);
+  };
+  for (const signal of ENDING_SIGNALS) process.on(signal, onSignal);
+  return cancel;
 }
 
 /** Replacing a device, such as /dev/null, would break other programs. @throws SetupError when the file is not regular */

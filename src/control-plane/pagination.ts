@@ -8,19 +8,20 @@ const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 /** Items of this size are formatted before other requests have their turn. */
 const MAX_TURN_BYTES = 128 * 1024;
 
+export const DEFAULT_LIMIT = 100;
 const LIMIT_ERROR = { error: 'expected a whole number from 1 to 1000' };
-
-const limit = z
+/** A maximum number of items, without a default. */
+export const limitParam = z
   .string()
   .regex(/^\d+$/, LIMIT_ERROR)
   .transform(Number)
-  .pipe(z.number().min(1, LIMIT_ERROR).max(1000, LIMIT_ERROR))
-  .default(100)
-  .meta({
-    description: 'Maximum number of items. A page of more than 4 MB has fewer.',
-    ...integerMeta(1, 1000),
-    default: 100,
-  });
+  .pipe(z.number().min(1, LIMIT_ERROR).max(1000, LIMIT_ERROR));
+
+const limit = limitParam.default(DEFAULT_LIMIT).meta({
+  description: 'Maximum number of items. A page of more than 4 MB has fewer.',
+  ...integerMeta(1, 1000),
+  default: DEFAULT_LIMIT,
+});
 const CURSOR_META = { description: '`next` of the previous page; the first page when absent.' };
 const textCursor = z.string().default('').meta(CURSOR_META);
 const sequenceCursor = z

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { Date } from '../core/globals.ts';
-import { boundedText, integer, MAX_CREDITS, MAX_REQUESTS } from '../http/account-profile.ts';
+import { boundedText, integer, MAX_CREDITS, MAX_REQUESTS, wellFormed } from '../http/account-profile.ts';
 
 /** A path of the vendor API. */
 export const apiPath = z
@@ -20,8 +20,13 @@ export const credits = integer(-MAX_CREDITS, MAX_CREDITS)
 export const reason = z
   .string()
   .trim()
-  .pipe(boundedText(500))
-  .meta({ minLength: 1, maxLength: 500, pattern: '\\S', default: 'by the control plane' });
+  .pipe(wellFormed(boundedText(500)))
+  .meta({
+    minLength: 1,
+    maxLength: 500,
+    pattern: '^[^\\uD800-\\uDFFF]*[^\\s\\uD800-\\uDFFF][^\\uD800-\\uDFFF]*$',
+    default: 'by the control plane',
+  });
 /**
  * JSON Schema keywords of an integer in a query: the OpenAPI document describes the number, not the string that zod
  * reads.

@@ -24,6 +24,15 @@ export const boundedText = (max: number) => {
   return z.string({ error }).min(1, { error }).max(max, { error });
 };
 
+/**
+ * Rejects unpaired surrogates in a text that has a column of its own: UTF-8 does not have them, so that the text would
+ * be another one when it is read again.
+ */
+export const wellFormed = (schema: z.ZodString) =>
+  schema
+    .refine((text) => !/\p{Surrogate}/u.test(text), { error: 'expected a text without unpaired surrogates' })
+    .meta({ pattern: '^[^\\uD800-\\uDFFF]*$' });
+
 export const integer = (min: number, max: number) => {
   const error = `expected a whole number from ${min} to ${max}`;
   return z.int({ error }).min(min, { error }).max(max, { error });
@@ -61,7 +70,7 @@ export const failureRate = z
   .max(1, { error: RATE_ERROR })
   .meta({ description: 'Share of tasks that fail without a fault; the seed decides which.' });
 export const seed = z
-  .union([z.string().min(1).max(200), z.int().transform(String)], {
+  .union([wellFormed(z.string().min(1).max(200)), z.int().transform(String)], {
     error: 'expected a string or a whole number',
   })
   .meta({ description: 'The same seed and the same calls give the same ids, durations and texts.' });

@@ -49,13 +49,23 @@ export interface EmulatorOptions extends Config, Pick<HttpSettings, 'remoteToken
 /** Assembles core, seed file and HTTP side, without listening. @throws SetupError when a setting or file is invalid */
 export async function openEmulator(config: EmulatorOptions, logger: Logger, clock: Clock = createMonotonicClock()) {
   const seed = readSeedFile(config.seedFile, config, config.states);
-  const { filesToOpen } = config;
-  const core = openCore({ ...config, migrationsDir: MIGRATIONS_DIR, clock: filesToOpen ? stopClock(clock) : clock });
+  const coreClock = config.filesToOpen ? stopClock(clock) : clock;
+  const core = openCore({ ...config, migrationsDir: MIGRATIONS_DIR, clock: coreClock });
+  try {
+    return await assembleEmulator(core, seed, config, logger, clock);
+  } catch (error) {
+    // Otherwise this process could not open the data directory again.
+    core.close();
+    throw error;
+  }
+}
+
+async function assembleEmulator(core: Core, seed: Seed, config: EmulatorOptions, logger: Logger, clock: Clock) {
   if (core.behindMs >= CLOCK_SKEW_WARNING_MS) {
     const { behindMs } = core;
     logger.warn({ behindMs }, 'the system clock is behind the stored data; time continues from the last recorded time');
   }
-  const opened = filesToOpen && openFiles(core, filesToOpen);
+  const opened = config.filesToOpen && openFiles(core, config.filesToOpen);
   // After a failure the user can fix the file without restarting.
   const authority = lazy(() => openAuthority(config.dataDir));
   const guard = createSocketGuard((error) => logger.error({ err: error }, 'a listener of a connection failed'));
@@ -81,9 +91,7 @@ export async function openEmulator(config: EmulatorOptions, logger: Logger, cloc
       core.accounts.createMissing(seed.accounts);
     }
   } catch (error) {
-    // Otherwise this process could not open the data directory again.
     await app.close();
-    core.close();
     throw error;
   }
 

@@ -67,9 +67,10 @@ export const SETTINGS = {
     'default speed of generation, as a multiple of real time',
   ),
   seed: setting(
-    nonEmpty,
+    // As a seed of the control plane, so that exports can be imported.
+    nonEmpty.max(200).refine((text) => !/\p{Surrogate}/u.test(text)),
     'nanophoto',
-    'any text',
+    'a text of 1 to 200 characters',
     'default random seed of accounts; determines ids, durations and texts',
   ),
   'seed-file': setting<string | undefined>(

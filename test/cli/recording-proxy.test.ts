@@ -17,7 +17,7 @@ import { type Authority, openAuthority } from '../../src/proxy/certificate-autho
 import { findFreePort } from '../support/command.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { createTestClock } from '../support/test-clock.ts';
+import { createTestClock, type TestClock } from '../support/test-clock.ts';
 import { openTunnel } from '../support/tunnel.ts';
 
 const CHECK = '/api/sora-2/check-status';
@@ -264,6 +264,14 @@ describe('recording proxy', () => {
 
 describe('recording proxy with an upstream that fails', () => {
   const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n';
+  const TEXT = 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\n';
+
+  /** Writes chunks until the socket is closed. */
+  function writeForever(socket: Socket): void {
+    const chunk = `10000\r\n${'x'.repeat(65_536)}\r\n`;
+    while (socket.writable && socket.write(chunk));
+    socket.once('drain', () => writeForever(socket));
+  }
 
   it.each<[string, (socket: Socket) => void, string]>([
     ['closes the connection', (socket) => socket.destroy(), 'other side closed'],
@@ -298,12 +306,7 @@ describe('recording proxy with an upstream that fails', () => {
       'never ends',
       (socket) => {
         socket.write(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
-        const chunk = `10000\r\n${'x'.repeat(65_536)}\r\n`;
-        const write = () => {
-          while (socket.writable && socket.write(chunk));
-          socket.once('drain', write);
-        };
-        write();
+        writeForever(socket);
       },
       'it has more than 524288 bytes',
     ],
@@ -319,10 +322,11 @@ describe('recording proxy with an upstream that fails', () => {
   });
 
   it('responds with 502 when the upstream is down, and does not count the request as charged', async () => {
-    const { send, budget } = await startProxy(`http://127.0.0.1:${await findFreePort()}`, { spend: 9 });
+    const { send, budget, samples } = await startProxy(`http://127.0.0.1:${await findFreePort()}`, { spend: 9 });
     const response = await send(GENERATE, SORA);
-    expect(response).toMatchObject({ status: 502, body: { errorCode: 'UPSTREAM_FAILED' } });
+    expect(response).toMatchObject({ status: 502, body: { success: false, errorCode: 'UPSTREAM_FAILED' } });
     expect(response.body.error).toContain('ECONNREFUSED');
+    expect(samples()).toMatchObject([{ request: { path: GENERATE }, response: { status: 502, body: response.body } }]);
     expect(budget.spent()).toBe(0);
   });
 
@@ -332,13 +336,16 @@ describe('recording proxy with an upstream that fails', () => {
     expect(budget.spent()).toBe(4);
   });
 
-  it('responds with 502 when the upstream does not respond within five minutes', async () => {
+  it.each([
+    ['begin', ''],
+    ['end', `${HEAD}Content-Length: 9\r\n\r\n{`],
+  ])('responds with 502 when a response does not %s within five minutes', async (_, part) => {
     let onReceived = () => {};
     const received = new Promise<void>((resolve) => {
       onReceived = resolve;
     });
     const url = await startRawServer((socket) => {
-      socket.write(`${HEAD}Content-Length: 9\r\n\r\n{`);
+      socket.write(part);
       onReceived();
     });
     const { send, clock, samples } = await startProxy(url);
@@ -347,22 +354,34 @@ describe('recording proxy with an upstream that fails', () => {
     clock.advance(299_999);
     expect(samples()).toEqual([]);
     clock.advance(1);
-    expect(await response).toMatchObject({ status: 502 });
-    expect((await response).body.error).toContain('it did not end within 300 s');
-    expect(samples()).toHaveLength(1);
+    const { status, body } = await response;
+    expect([status, body.errorCode]).toEqual([502, 'UPSTREAM_FAILED']);
+    expect(body.error).toContain('it did not end within 300 s');
+    expect(samples()).toMatchObject([{ response: { status: 502, body } }]);
   });
 
-  it('cuts off a text when the upstream does, and records the reason', async () => {
+  it.each<[string, (socket: Socket, clock: TestClock) => void, string]>([
+    ['closes the connection', (socket) => socket.destroy(), 'other side closed'],
+    ['never ends it', writeForever, 'it has more than 524288 bytes'],
+    ['stops sending', (_socket, clock) => clock.advance(300_000), 'it did not end within 300 s'],
+  ])('cuts off a text when the upstream %s, and records the reason', async (_, goOn, reason) => {
+    let upstreamSocket: Socket | undefined;
     const url = await startRawServer((socket) => {
-      socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\n');
-      // In a later packet than the text.
-      setImmediate(() => setImmediate(() => socket.destroy()));
+      upstreamSocket = socket;
+      socket.write(TEXT);
     });
-    const { send, samples } = await startProxy(url);
-    expect(await send(CHECK)).toMatchObject({ status: 200, text: 'text', isCut: true });
-    await expect
-      .poll(() => samples())
-      .toMatchObject([{ response: { status: 502, body: { errorCode: 'UPSTREAM_FAILED' } } }]);
+    const { open, samples, clock } = await startProxy(url);
+    const [response] = await once(open(CHECK), 'response');
+    expect(response.statusCode).toBe(200);
+    const [text] = await once(response, 'data');
+    expect(String(text)).toBe('text');
+    goOn(upstreamSocket!, clock);
+    const [error] = await once(response, 'error');
+    expect(error.code).toBe('ECONNRESET');
+    await expect.poll(() => samples()).toHaveLength(1);
+    const [sample] = samples();
+    expect(sample!.response).toMatchObject({ status: 502, body: { success: false, errorCode: 'UPSTREAM_FAILED' } });
+    expect(sample!.response.body.error).toContain(reason);
   });
 
   it('records nothing for a client that closes its connection', async () => {
@@ -371,7 +390,7 @@ describe('recording proxy with an upstream that fails', () => {
       onClosed = resolve;
     });
     const url = await startRawServer((socket) => {
-      socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\n');
+      socket.write(TEXT);
       socket.on('close', () => onClosed());
     });
     const { open, samples, close } = await startProxy(url);

@@ -134,6 +134,21 @@ describe('state', () => {
     expect(readFileSync(otherFile, 'utf8')).toBe('other');
   });
 
+  // Windows cannot send signals to a process.
+  it.skipIf(process.platform === 'win32')('leaves no incomplete file when a signal ends it', async () => {
+    const url = await serve((_request, response) => void response.writeHead(200, JSON_TYPE).write('{"a":'));
+    const file = writeDocument('before');
+    const partialFiles = () => readdirSync(dirname(file)).filter((name) => name.endsWith('.partial'));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      const { child, ended } = runCommand(['state', 'export', file, '--url', url, '--key', 'np_a']);
+      await expect.poll(partialFiles, { timeout: 30_000 }).toHaveLength(1);
+      child.kill(signal);
+      expect(await ended).toMatchObject({ signal, code: null });
+      expect(partialFiles()).toEqual([]);
+    }
+    expect(readFileSync(file, 'utf8')).toBe('before');
+  });
+
   it('rejects a server that is not an emulator but responds to every path with a page', async () => {
     const url = await serve((_request, response) => {
       response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');

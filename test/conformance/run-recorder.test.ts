@@ -224,6 +224,12 @@ describe('recording of a run', () => {
     expect(samples().map(({ response }) => response.body.progress)).toEqual([99, undefined]);
   });
 
+  it('keeps equal submits', () => {
+    const { add, samples } = startRecorder();
+    for (let n = 0; n < 2; n++) add(GENERATE, REQUEST, { ...ACCEPTED, taskId: `task_000${n}` });
+    expect(samples()).toHaveLength(2);
+  });
+
   it('keeps whole result files only, under names that cannot leave the directory', () => {
     const { dir, recorder } = startRecorder();
     const write = (path: string, isWhole = true) => {

@@ -1,14 +1,84 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { findFiles } from '../../src/cli/open.ts';
 import { buildDocument } from '../support/account-document.ts';
 import { CHROMIUM } from '../support/browser.ts';
+import { MAIN, startCommand } from '../support/command.ts';
 import { accountHref, eventually, startListeningEmulator, statusError, useConsole } from '../support/console.ts';
 import { createPopulatedEmulator, POPULATED_KEY } from '../support/populated-emulator.ts';
+import { NO_PYTEST, NO_PYTEST_REASON, runPytest } from '../support/pytest.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
+const ROOT = join(import.meta.dirname, '../..');
 const EMPTY_KEY = 'np_imported';
+
+/** A test that fails after a submit and a request that the emulator rejects, and one that passes. */
+const VITEST_TESTS = `
+import { expect, test } from 'nanophoto-emulator/vitest';
+const submit = (nanophoto, body) =>
+  fetch(nanophoto.baseUrl + '/api/sora-2/generate', {
+    method: 'POST',
+    headers: { authorization: 'Bearer ' + nanophoto.apiKey, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+test('fails', async ({ nanophoto }) => {
+  await submit(nanophoto, { prompt: 'A cat at the piano', mode: 'textToVideo' });
+  await submit(nanophoto, { mode: 'textToVideo' });
+  await expect(nanophoto).toHaveSpent(1);
+});
+test('passes', ({ nanophoto }) => submit(nanophoto, {}));
+`;
+const PYTEST_TESTS = `
+import json, urllib.error, urllib.request
+
+def submit(nanophoto, **body):
+    headers = {"Authorization": "Bearer " + nanophoto.api_key, "Content-Type": "application/json"}
+    url = nanophoto.base_url + "/api/sora-2/generate"
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers))
+    except urllib.error.HTTPError:
+        pass
+
+def test_fails(nanophoto):
+    submit(nanophoto, prompt="A cat at the piano", mode="textToVideo")
+    submit(nanophoto, mode="textToVideo")
+    nanophoto.assert_spent(1)
+
+def test_passes(nanophoto):
+    submit(nanophoto)
+`;
+
+/** Runs VITEST_TESTS in a project that has the built package. Returns the directory of the artifacts. */
+async function runFailingVitest(): Promise<string> {
+  const project = tempDir();
+  const modules = join(project, 'node_modules');
+  for (const path of ['dist', 'migrations', 'fixtures', 'package.json']) {
+    cpSync(join(ROOT, path), join(modules, 'nanophoto-emulator', path), { recursive: true });
+  }
+  for (const name of ['vitest', 'better-sqlite3', 'sharp']) {
+    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
+  }
+  writeFileSync(join(project, 'video.test.ts'), VITEST_TESTS);
+  const config = "export default { test: { provide: { nanophotoArtifacts: 'artifacts' } } };";
+  writeFileSync(join(project, 'vitest.config.ts'), config);
+  const args = [join(modules, 'vitest/vitest.mjs'), 'run', '--no-color'];
+  const env = { PATH: process.env.PATH! };
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: project, env }).catch((error) => error);
+  expect(stdout).toMatch(/Tests {2}1 failed \| 1 passed/);
+  return join(project, 'artifacts');
+}
+
+/** Runs PYTEST_TESTS. Returns the directory of the artifacts. */
+async function runFailingPytest(): Promise<string> {
+  const project = tempDir();
+  writeFileSync(join(project, 'test_video.py'), PYTEST_TESTS);
+  const flags = ['--nanophoto-command', `${process.execPath} ${MAIN}`, '--nanophoto-artifacts', 'artifacts'];
+  expect(await runPytest(project, flags)).toContain('1 failed, 1 passed');
+  return join(project, 'artifacts');
+}
 
 /** Starts an emulator that shows a directory of two accounts: one of a client of every kind, and one without requests. */
 async function openArtifacts() {
@@ -28,6 +98,25 @@ async function openArtifacts() {
 
 describe.skipIf(!CHROMIUM)('console of a read-only emulator', () => {
   const { openPage } = useConsole();
+
+  it.for([
+    ['vitest', false, runFailingVitest],
+    ['pytest', NO_PYTEST, runFailingPytest],
+  ] as const)('shows the artifacts that a failed test of %s has left', async ([, isMissing, run], { skip }) => {
+    skip(isMissing, NO_PYTEST_REASON);
+    const { url } = await startCommand(['open', await run()]);
+    const { page, rows, row, tab } = await openPage(url);
+    await page.getByText('1 account', { exact: true }).waitFor();
+    await row(/^np_/).click();
+    await row(/A cat at the piano/).waitFor();
+    await tab('Ledger').click();
+    await row(/hold.*4/).waitFor();
+    await tab('Requests').click();
+    await eventually(() => rows.count()).toBe(2);
+    await row(/400 POST \/api\/sora-2\/generate.*PROMPT_REQUIRED/).click();
+    const body = page.getByRole('article', { name: /^Request / }).getByRole('region', { name: 'Request body' });
+    expect(JSON.parse(await body.innerText())).toEqual({ mode: 'textToVideo' });
+  });
 
   it('shows the tasks, requests, ledger, verdict and faults of the files', async () => {
     const { origin, document } = await openArtifacts();

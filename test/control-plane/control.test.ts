@@ -675,6 +675,7 @@ describe('control-plane requests', () => {
     ['GET', '/accounts/np_test_default/verdict?status=1', undefined, 'There is no "status" here'],
     ['POST', '/reset?key=k', undefined, 'There is no "key" here'],
     ['POST', '/accounts', { seed: {} }, 'seed: expected a string or a whole number'],
+    ['POST', '/accounts', { seed: '\ud800' }, 'seed: expected a text without unpaired surrogates'],
     ['POST', '/accounts', [], 'object'],
     [
       'PATCH',
@@ -695,6 +696,12 @@ describe('control-plane requests', () => {
       '/accounts/np_test_default/credits',
       { amount: 5, reason: ' ' },
       'reason: expected a string of 1 to 500 characters',
+    ],
+    [
+      'POST',
+      '/accounts/np_test_default/credits',
+      { amount: 5, reason: 'a\udc00' },
+      'reason: expected a text without unpaired surrogates',
     ],
     ['GET', '/accounts/np_test_default/wait?task=', undefined, 'task: expected a string of 1 to 200 characters'],
     ['PUT', '/accounts/np_test_default/rate-limit', { limit: -5 }, 'limit'],

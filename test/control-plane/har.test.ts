@@ -71,11 +71,12 @@ describe('the journal as HAR', () => {
     expect(third.request).not.toHaveProperty('postData');
   });
 
-  it('has all requests that match the filters, without pages', async () => {
+  it('has all requests that match the filters, or the first ones up to a limit', async () => {
     const { post, getHar } = await createArchivedEmulator(['--journal-entries', '2000']);
     for (let n = 0; n < 120; n++) await post(GENERATE, n % 2 === 0 ? {} : VIDEO, KEY);
     const count = async (query: string) => (await getHar(query)).body.log.entries.length;
     expect([await count(''), await count('&status=400'), await count('&after=100')]).toEqual([120, 60, 20]);
+    expect([await count('&limit=110'), await count('&limit=5&after=118')]).toEqual([110, 2]);
     expect((await getHar('&status=418')).body.log.entries).toEqual([]);
     expectValidHar((await getHar('&status=418')).body);
     expect((await getHar('&status=x')).status).toBe(400);
@@ -131,6 +132,8 @@ describe('an entry of a HAR document', () => {
     [undefined, '/a', 'https://localhost/a'],
     ['a b', '/a', 'https://localhost/a'],
     ['x:1', '//evil.test/[key]/%41%zz|é', 'http://x:1//evil.test/%5Bkey%5D/%41%25zz%7C%C3%A9'],
+    // From an opened file; the last two are word characters for a regular expression that ignores the case of Unicode.
+    ['x:1', '/🎂\ud800/\udc00ſ\u212a', 'http://x:1/%F0%9F%8E%82%EF%BF%BD/%EF%BF%BD%C5%BF%E2%84%AA'],
   ])('has a URL from the Host %j and the path %j', (host, path, url) => {
     const request = { headers: host === undefined ? {} : { host }, body: null };
     expect(toHarEntry(buildEntry({ path, request }), 0).request.url).toBe(url);
@@ -148,9 +151,16 @@ describe('an entry of a HAR document', () => {
 
   it('is valid whatever the client sends', () => {
     const latin1 = fc.string({ unit: fc.integer({ min: 0x21, max: 0xff }).map((code) => String.fromCharCode(code)) });
+    const utf16 = fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)) });
     const body = fc.oneof(fc.jsonValue(), fc.string());
     const headers = fc.dictionary(fc.string(), fc.oneof(fc.string(), fc.array(fc.string())));
-    const entries = fc.record({ host: latin1, path: latin1, headers, body, status: fc.constantFrom(null, 200, 599) });
+    const entries = fc.record({
+      host: latin1,
+      path: fc.oneof(latin1, utf16),
+      headers,
+      body,
+      status: fc.constantFrom(null, 200, 599),
+    });
     fc.assert(
       fc.property(entries, ({ host, path, headers, body, status }) => {
         const request = { headers: { ...headers, host }, body };

@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { buildDocument, useAccount } from '../support/account-document.ts';
 import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
+import { ORDERS, SHOT } from '../support/results.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestClock } from '../support/test-clock.ts';
 
@@ -34,6 +35,49 @@ async function createUsedAccount(emulator: TestEmulator, mode: 'real' | 'frozen'
 /** The accounts that clients and the database know, staged ones included. */
 const listEveryAccount = ({ core }: TestEmulator) => core.db.prepare('SELECT key FROM accounts').pluck().all();
 
+/** Also with unpaired surrogates, which only prompts may have. */
+const randomText = fc.string({ minLength: 1, unit: fc.nat(0xffff).map((code) => String.fromCharCode(code)) });
+const randomRate = fc.nat(10).map((tenths) => tenths / 10);
+const randomClock = fc.constantFrom('real', 'frozen', 'auto');
+const randomRule = fc.record(
+  {
+    at: fc.constant('task'),
+    effect: fc.constantFrom({ fail: true }, { hang: true }, { durationMs: 7 }),
+    match: fc.record({ contains: fc.string({ minLength: 1, maxLength: 1 }) }, { requiredKeys: [] }),
+    times: fc.integer({ min: 1, max: 3 }),
+    probability: randomRate,
+  },
+  { requiredKeys: ['at', 'effect'] },
+);
+const randomChanges = fc.record(
+  { speed: fc.double({ min: 0.5, max: 100, noNaN: true }), failureRate: randomRate, seed: randomText },
+  { requiredKeys: [] },
+);
+const stepOf = (method: string, path: string, body: fc.Arbitrary<object>) =>
+  body.map((value) => [method, path, value] as const);
+/** A request of a client, an operation on its account, or the eviction of a task. */
+const randomStep = fc.oneof(
+  stepOf('POST', '/api/sora-2/generate', fc.record({ prompt: randomText, mode: fc.constant('textToVideo') })),
+  stepOf(
+    'POST',
+    '/api/veo-3/generate',
+    fc.uniqueArray(fc.constantFrom('one', 'two', 'three'), { minLength: 1 }).map((ids) => ({
+      shots: ids.map((id) => ({ ...SHOT, id })),
+    })),
+  ),
+  fc.constantFrom(...Object.values(ORDERS)).map(({ path, body }) => ['POST', `${path}/generate`, body] as const),
+  stepOf('POST', '/clock/advance', fc.oneof(fc.record({ ms: fc.nat(200_000) }), fc.constant({ toNext: true }))),
+  stepOf('POST', '/clock/advance', fc.constant({ ms: 400_000 })),
+  stepOf('PUT', '/clock', fc.record({ mode: randomClock })),
+  stepOf('POST', '/credits', fc.record({ amount: fc.integer({ min: -5, max: 5 }), reason: randomText })),
+  stepOf('PUT', '/rate-limit', fc.record({ limit: fc.option(fc.integer({ min: 5, max: 50 })) })),
+  stepOf('PATCH', '', randomChanges),
+  stepOf('POST', '/faults', randomRule),
+  stepOf('POST', '/snapshots', fc.constant({ name: 'one' })),
+  stepOf('POST', '/snapshots/one/restore', fc.constant({})),
+  stepOf('POST', 'evict', fc.constant({})),
+);
+
 describe('export and import of accounts', () => {
   it.each(['real', 'frozen', 'auto'] as const)('are exact in another emulator with a %s clock', async (mode) => {
     const clock = createTestClock();
@@ -54,49 +98,31 @@ describe('export and import of accounts', () => {
   });
 
   it('are exact for random accounts, and across restarts', async () => {
-    const step = fc.oneof(
-      fc.record({
-        path: fc.constant('/api/sora-2/generate'),
-        body: fc.record({ prompt: fc.string({ minLength: 1 }) }),
-      }),
-      fc.record({ path: fc.constant('advance'), body: fc.record({ ms: fc.nat(200_000) }) }),
-      fc.record({ path: fc.constant('credits'), body: fc.record({ amount: fc.integer({ min: -5, max: 5 }) }) }),
-      fc.record({ path: fc.constant('evict'), body: fc.constant({}) }),
-      fc.record({
-        path: fc.constant('faults'),
-        body: fc.record(
-          {
-            at: fc.constant('task'),
-            effect: fc.constantFrom({ fail: true }, { hang: true }, { durationMs: 7 }),
-            match: fc.record({ contains: fc.string({ minLength: 1, maxLength: 1 }) }, { requiredKeys: [] }),
-            times: fc.integer({ min: 1, max: 3 }),
-            probability: fc.double({ min: 0, max: 1, noNaN: true }),
-          },
-          { requiredKeys: ['at', 'effect'] },
-        ),
-      }),
-    );
     const dir = tempDir();
     const clock = createTestClock();
     let emulator = await createTestEmulator(['--data-dir', dir], clock);
     let run = 0;
+    const families = new Set<unknown>();
+    const statuses = new Set<unknown>();
     await fc.assert(
       fc.asyncProperty(
-        fc.array(step, { maxLength: 25 }),
-        fc.constantFrom('real', 'frozen', 'auto'),
-        fc.double({ min: 0, max: 1, noNaN: true }),
-        async (steps, mode, failureRate) => {
+        fc.array(randomStep, { maxLength: 25, size: 'max' }),
+        randomClock,
+        randomRate,
+        async (steps, mode, rate) => {
           run += 1;
           const key = `np_${run}`;
-          await control(emulator, 'POST', '', { key, clock: mode, credits: 30, failureRate });
-          for (const { path, body } of steps) {
-            const isSubmit = path.startsWith('/');
+          await control(emulator, 'POST', '', { key, clock: mode, credits: 60, failureRate: rate });
+          for (const [method, path, body] of steps) {
             if (path === 'evict') emulator.core.tasks.evictOldest();
-            else if (path === 'advance') await control(emulator, 'POST', `/${key}/clock/advance`, body);
-            else if (isSubmit) await emulator.post(path, { mode: 'textToVideo', ...body }, key);
-            else await control(emulator, 'POST', `/${key}/${path}`, body);
+            else if (path.startsWith('/api/')) await emulator.send(method, path, { key, body });
+            else await control(emulator, method, `/${key}${path}`, body);
           }
           const text = await exportText(emulator, key);
+          for (const task of JSON.parse(text).tasks) {
+            families.add(task.family);
+            statuses.add(task.status);
+          }
           expect((await importDocument(emulator, text, '?key=np_copy&replace=true')).status).toBe(201);
           if (run % 8 === 0) {
             await emulator.close();
@@ -110,7 +136,10 @@ describe('export and import of accounts', () => {
       { numRuns: 40 },
     );
     await emulator.close();
-  }, 30_000);
+    // The steps above are frequent enough for all of them.
+    expect(families.size).toBeGreaterThan(5);
+    expect(statuses).toEqual(new Set(['processing', 'completed', 'failed', 'evicted']));
+  }, 60_000);
 
   it('read documents of version 1 as the first emulator wrote them', async () => {
     const emulator = await createTestEmulator();
@@ -399,6 +428,9 @@ const INVALID: readonly (readonly [expected: string, changes: Record<string, unk
   ['tasks[1].id: another task has this id', { 'tasks.1.id': 'task_one' }],
   ['tasks[1].id: expected the number of the task', { 'tasks.1.id': GENERATED_FOR_3 }],
   ['tasks[1].id: expected the number of the task', { 'tasks.1': { seq: 2, id: GENERATED_FOR_3, status: 'evicted' } }],
+  ['account.seed: expected a text without unpaired surrogates', { 'account.seed': '\ud800' }],
+  ['ledger[0].reason: expected a text without unpaired surrogates', { 'ledger.0.reason': '\udc00' }],
+  ['tasks[1].clientRef: expected a text without unpaired surrogates', { 'tasks.1.clientRef': 'a\ud800' }],
   ['tasks[0].id: expected task_ and 1 to 59', { 'tasks.0.id': undefined }],
   ['tasks[0].id: expected task_ and 1 to 59', { 'tasks.0.id': 'task_a/b' }],
   [
@@ -485,6 +517,25 @@ describe('import of an invalid document', () => {
     const { status, body } = await importDocument(emulator, text);
     expect([status, body.code]).toEqual([400, 'INVALID_INPUT']);
     expect(body.error).toContain(`Invalid parameter ${path}: `);
+  });
+
+  it('names the part where a document is cut short, wherever that is, and creates nothing', async () => {
+    const emulator = await createTestEmulator();
+    const before = listEveryAccount(emulator);
+    const document = buildDocument();
+    const text = JSON.stringify(document);
+    const partAt = (length: number): RegExp => {
+      const names = Object.keys(document).filter((name) => text.lastIndexOf(`"${name}":`) < length);
+      return new RegExp(
+        `^Invalid parameter (?:${names.slice(-2).join('|')}|document)(?:\\[\\d+\\])?: the document is cut`,
+      );
+    };
+    for (let length = 0; length < text.length; length += 7) {
+      const { status, body } = await importDocument(emulator, text.slice(0, length));
+      expect([status, body.code], `${length}`).toEqual([400, 'INVALID_INPUT']);
+      expect(body.error).toMatch(partAt(length));
+    }
+    expect(listEveryAccount(emulator)).toEqual(before);
   });
 
   it('names a row that the database rejects among many', async () => {

@@ -221,6 +221,14 @@ describe('an emulator that shows files', () => {
     );
   });
 
+  it('closes its database if a file is invalid', async () => {
+    const flags = ['--data-dir', tempDir()];
+    const options = { filesToOpen: findFiles(writeDocument('[]')) };
+    await expect(createTestEmulator(flags, createTestClock(), undefined, options)).rejects.toThrow('cannot be opened');
+    // Fails while the same directory is open.
+    await createTestEmulator(flags);
+  });
+
   it.each([
     ['an empty file', '', 'document: the document is cut short here'],
     ['a list', '[]', 'document: not valid JSON'],

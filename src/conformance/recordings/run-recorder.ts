@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { makeDir, prepareOutputDir } from '../../core/files.ts';
 import { createRedactor, redactDeep, redactSignedUrls } from '../../http/redaction.ts';
@@ -122,7 +122,7 @@ export function createRunRecorder(options: RunRecorderOptions) {
     if ([...ids.values()].some((id) => id.length < MIN_ID_LENGTH)) return undefined;
     if (ids.size > MAX_IDS_PER_SUBMIT || JSON.stringify(body).length > MAX_SUBMIT_CHARACTERS) return undefined;
     // A request that names tasks polls them; another run has created these.
-    if (extractIds(JSON.stringify(body)).size > 0) return submit;
+    if (namesTasks(body)) return submit;
     for (const id of ids.values()) {
       if (submits.size >= MAX_SUBMITS) submits.delete(submits.keys().next().value!);
       submits.set(id, submit);
@@ -160,7 +160,9 @@ export function createRunRecorder(options: RunRecorderOptions) {
       const fileName = `${recordedAt.replaceAll(':', '')}-${String(sampleCount + 1).padStart(4, '0')}.json`;
       const file = previous?.file ?? join(dir, request.path.slice('/api/'.length), fileName);
       makeDir(resolve(dirname(file)), 0o777);
-      writeFileSync(file, text, { flag: previous ? 'w' : 'wx' });
+      // Truncating the file would take milliseconds on ext4, which writes a truncated file to the disk at once.
+      if (previous) rmSync(file, { force: true });
+      writeFileSync(file, text, { flag: 'wx' });
       bytes += size;
       if (!previous) sampleCount += 1;
       if (step !== undefined) steps.set(step, { file, size: size + (previous?.size ?? 0) });
@@ -207,6 +209,9 @@ export function createRunRecorder(options: RunRecorderOptions) {
   };
 }
 
+/** Whether a request is about tasks that exist. */
+const namesTasks = (requestBody: Json): boolean => extractIds(JSON.stringify(requestBody) ?? '').size > 0;
+
 const hasEnded = (task: Json): boolean => task?.status === 'completed' || task?.status === 'failed';
 
 /** Returns the outcomes of the ended tasks of a response about several, by the placeholders of their ids. */
@@ -220,9 +225,9 @@ function findEndedTasks(body: Json, ids: Ids): Record<string, 'completed' | 'fai
   );
 }
 
-/** Identifies the step of a task in progress. Of the polls that show the same step, only the last one is kept. */
+/** Identifies the step that a poll shows of a task in progress. Of the polls of a step, only the last one is kept. */
 function getStep(exchange: Exchange): string | undefined {
-  if (!isInProgress(exchange.response)) return undefined;
+  if (!isInProgress(exchange.response) || !namesTasks(exchange.requestBody)) return undefined;
   const { status, progress, shots } = exchange.response.body;
   const statuses = Array.isArray(shots) && shots.slice(0, MAX_IDS_PER_SUBMIT).map((shot) => hasEnded(shot));
   return JSON.stringify([getRequestDigest(exchange), status, typeof progress === 'string' && progress, statuses]);

@@ -12,7 +12,7 @@ import { toHarEntry, writeHar } from '../har.ts';
 import { holdEntries } from '../held-entries.ts';
 import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
-import { PAGE_BY_NUMBER, paginate } from '../pagination.ts';
+import { DEFAULT_LIMIT, limitParam, PAGE_BY_NUMBER, paginate } from '../pagination.ts';
 import { CountResponse, Har, Journal, JournalEntrySchema } from '../response-schemas.ts';
 import { AccountParams, apiPath, integerMeta, toTimestamp } from '../schemas.ts';
 import { WAIT_CODES, waitTimeoutMs, waitUntil } from '../wait.ts';
@@ -52,10 +52,16 @@ type Filter = z.output<typeof CountQuery>;
 const ListQuery = strict({
   ...FILTER_FIELDS,
   ...PAGE_BY_NUMBER,
+  limit: limitParam.optional().meta({
+    description:
+      `Maximum number of requests. A page of JSON has at most ${DEFAULT_LIMIT} by default, and fewer if they have ` +
+      'more than 4 MB.',
+    ...integerMeta(1, 1000),
+  }),
   format: z
     .enum(['json', 'har'], { error: 'expected json or har' })
     .default('json')
-    .meta({ description: '`har`: one HAR 1.2 document with all requests that match; `limit` does not apply.' }),
+    .meta({ description: '`har`: one HAR 1.2 document with all requests that match, or at most `limit` of them.' }),
 });
 const ListResponse = z.union([Journal, Har]);
 const EntryParams = AccountParams.extend({ id: z.string().meta({ description: 'The id of the entry.' }) });
@@ -93,9 +99,11 @@ export function journalOperations(context: HttpContext): Operation[] {
       async handler(request, reply) {
         const { query } = request;
         const { id, key } = requireAccount(core, request.params);
-        const entries = findEntries(id, query).filter(({ seq }) => seq > query.after);
+        const { limit, after, format } = query;
+        const found = findEntries(id, query).filter(({ seq }) => seq > after);
         const redact = createRedactor([key]);
-        if (query.format === 'har') {
+        if (format === 'har') {
+          const entries = found.slice(0, limit);
           listenerLimit.acquire(request, reply);
           holdEntries(core.memory, request, reply, entries);
           const body = Readable.from(writeHar(toHarEntries(entries, redact), settings.version, core.clock), {
@@ -104,7 +112,7 @@ export function journalOperations(context: HttpContext): Operation[] {
           return reply.type('application/json; charset=utf-8').send(body);
         }
         const toJson = (entry: ListedEntry) => toJournalEntryJson(entry, redact);
-        const { items, next } = await paginate(entries, query.limit, ({ seq }) => String(seq), toJson, core);
+        const { items, next } = await paginate(found, limit ?? DEFAULT_LIMIT, ({ seq }) => String(seq), toJson, core);
         return { requests: items, next };
       },
     }),

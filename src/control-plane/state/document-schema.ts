@@ -13,6 +13,7 @@ import {
   speed,
   strict,
   Timestamp,
+  wellFormed,
 } from '../../http/account-profile.ts';
 import type { FamilySchema } from '../fault-rule-schema.ts';
 import { createStoredRuleSchema, JournalEntrySchema, Plan, Verdict } from '../response-schemas.ts';
@@ -24,13 +25,12 @@ export const VERSION = 1;
 const MAX_COUNT = 1_000_000_000_000;
 const ID_ERROR = { error: 'expected task_ and 1 to 59 lower-case letters, digits or underscores' };
 
-const text = z.string();
 const sequence = integer(1, MAX_COUNT);
 const count = integer(0, MAX_COUNT);
 /** Part of the URLs of results. */
 const id = z.string(ID_ERROR).regex(/^task_[a-z0-9_]{1,59}$/, ID_ERROR);
-const seed = boundedText(200);
-const shortText = boundedText(500);
+const seed = wellFormed(boundedText(200));
+const shortText = wellFormed(boundedText(500));
 /** A time that the account's clock can reach. */
 const ReachableTime = Timestamp.refine((timestamp) => Date.parse(timestamp) <= LATEST_MS, {
   error: 'expected a time before 9999-12-31',
@@ -86,7 +86,9 @@ export function createDocumentSchemas(familyName: FamilySchema) {
         status: z.enum(['processing', 'completed', 'failed']),
         price: integer(0, MAX_CREDITS),
         hold: sequence.exactOptional().meta({ description: 'The `seq` of the ledger entry that holds the price.' }),
-        clientRef: text.exactOptional().meta({ description: "The client's own id of the task: the id of a shot." }),
+        clientRef: wellFormed(z.string())
+          .exactOptional()
+          .meta({ description: "The client's own id of the task: the id of a shot." }),
         synchronous: z.literal(true).exactOptional().meta({ description: 'The task ends with its request.' }),
         stepIndex: integer(0, 1000),
         predecessor: sequence.exactOptional().meta({ description: 'The `seq` of the task that must end first.' }),
@@ -113,7 +115,7 @@ export function createDocumentSchemas(familyName: FamilySchema) {
     .meta({ id: 'StoredTask' });
   const Fault = strict({ rule: StoredRule, matched: count, fired: count });
   const Document = strict({
-    $schema: text.exactOptional(),
+    $schema: z.string().exactOptional(),
     format: z.literal(FORMAT),
     version: z.literal(VERSION),
     account: Account,
