@@ -99,7 +99,9 @@ const toText = (body: unknown): string => (typeof body === 'string' ? body : JSO
 function toUrl(hostHeader: unknown, path: string): string {
   const host = typeof hostHeader === 'string' && isHost(hostHeader) ? hostHeader : 'localhost';
   const hasPort = host.lastIndexOf(':') > host.lastIndexOf(']');
-  // A request target may contain characters that a URL must not.
-  const encodedPath = path.replaceAll(/%(?![\da-f]{2})|[^\w\-.~!$&'()*+,;=:@%/]/gi, encodeURIComponent);
+  // A request target may contain characters that a URL must not, and the path in an opened file any character.
+  const encodedPath = path
+    .replaceAll(/\p{Surrogate}/gu, '\uFFFD')
+    .replaceAll(/%(?![\da-fA-F]{2})|[^\w\-.~!$&'()*+,;=:@%/]/gu, encodeURIComponent);
   return `${hasPort ? 'http' : 'https'}://${host}${encodedPath}`;
 }

@@ -131,6 +131,7 @@ describe('an entry of a HAR document', () => {
     [undefined, '/a', 'https://localhost/a'],
     ['a b', '/a', 'https://localhost/a'],
     ['x:1', '//evil.test/[key]/%41%zz|é', 'http://x:1//evil.test/%5Bkey%5D/%41%25zz%7C%C3%A9'],
+    [undefined, '/😀\ud83d', 'https://localhost/%F0%9F%98%80%EF%BF%BD'],
   ])('has a URL from the Host %j and the path %j', (host, path, url) => {
     const request = { headers: host === undefined ? {} : { host }, body: null };
     expect(toHarEntry(buildEntry({ path, request }), 0).request.url).toBe(url);
