@@ -67,7 +67,13 @@ export const seedance = defineTaskFamily({
     videoUrl: resultFile(
       'seedance',
       'mp4',
-      ({ resolution, aspectRatio, duration, generateAudio }: z.output<typeof Body>) =>
+      {
+        resolution: Body.shape.resolution.catch('480p'),
+        aspectRatio: Body.shape.aspectRatio.catch('portrait'),
+        duration: Body.shape.duration.catch('4'),
+        generateAudio: Body.shape.generateAudio.catch(false),
+      },
+      ({ resolution, aspectRatio, duration, generateAudio }) =>
         video(orient(VIDEO_SIZES[resolution], aspectRatio), duration, generateAudio),
     ),
   },

@@ -28,7 +28,7 @@ const Body = z
     const field = findMisplacedImageField(body);
     if (field) ctx.addIssue(fields.createIssue('IMAGE_URLS_REQUIRED', field));
   });
-type Input = z.output<typeof Body>;
+const aspectRatio = Body.shape.aspectRatio.catch('portrait');
 
 const CompletedAd = CompletedVideo.extend({ storyboardImageUrl: z.url() }).meta({ id: 'CompletedAd' });
 
@@ -63,15 +63,23 @@ export const sora2Tvc = defineTaskFamily({
   }),
   ...videoTask(CompletedAd),
   files: {
-    videoUrl: resultFile('sora-2-tvc', 'mp4', ({ aspectRatio, videoDuration }: Input) =>
-      video(orient(VIDEO_SIZE, aspectRatio), videoDuration, true),
+    videoUrl: resultFile(
+      'sora-2-tvc',
+      'mp4',
+      { aspectRatio, videoDuration: Body.shape.videoDuration.catch('10') },
+      ({ aspectRatio, videoDuration }) => video(orient(VIDEO_SIZE, aspectRatio), videoDuration, true),
     ),
-    storyboardImageUrl: resultFile('sora-2-tvc', 'jpg', ({ aspectRatio, adTheme }: Input, { id }) => ({
-      kind: 'storyboard',
-      size: orient(STORYBOARD_SIZE, aspectRatio),
-      model: 'Sora 2 TVC',
-      prompt: adTheme,
-      taskId: id,
-    })),
+    storyboardImageUrl: resultFile(
+      'sora-2-tvc',
+      'jpg',
+      { aspectRatio, adTheme: z.string().catch('') },
+      ({ aspectRatio, adTheme }, { id }) => ({
+        kind: 'storyboard',
+        size: orient(STORYBOARD_SIZE, aspectRatio),
+        model: 'Sora 2 TVC',
+        prompt: adTheme,
+        taskId: id,
+      }),
+    ),
   },
 });

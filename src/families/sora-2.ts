@@ -68,8 +68,15 @@ export const sora2 = defineTaskFamily({
   }),
   ...videoTask(),
   files: {
-    videoUrl: resultFile('sora', 'mp4', ({ modelTier, aspectRatio, videoDuration }: z.output<typeof Body>) =>
-      video(orient(SIZES[modelTier], aspectRatio), videoDuration, true),
+    videoUrl: resultFile(
+      'sora',
+      'mp4',
+      {
+        modelTier: Body.shape.modelTier.catch('sora2'),
+        aspectRatio: Body.shape.aspectRatio.catch('portrait'),
+        videoDuration: Body.shape.videoDuration.catch('10'),
+      },
+      ({ modelTier, aspectRatio, videoDuration }) => video(orient(SIZES[modelTier], aspectRatio), videoDuration, true),
     ),
   },
 });

@@ -43,7 +43,7 @@ const RemovedWatermark = z
 
 /** Names the file by key and link: the same link always has the same URL, and keys never share one. */
 const toClientRef = (key: string, link: string) => seededHex(32, 'watermark', key, link.trim());
-const FILES = { url: resultFile('sora/watermark-remover', 'mp4', () => WATERMARK_REMOVED, 'clientRef') };
+const FILES = { url: resultFile('sora/watermark-remover', 'mp4', {}, () => WATERMARK_REMOVED, 'clientRef') };
 
 /** Sora watermark removal. The vendor only names the API; everything else is known from public clients. */
 export const soraWatermark = defineFamily({

@@ -193,10 +193,15 @@ export const veo3 = defineTaskFamily({
     },
   },
   files: {
-    videoUrl: resultFile('veo', 'mp4', ({ aspectRatio, resolution }: Input) => {
-      const size = VIDEO_SIZES[resolution];
-      return video(aspectRatio === '9:16' ? swapSides(size) : size, VIDEO_SECONDS, true);
-    }),
+    videoUrl: resultFile(
+      'veo',
+      'mp4',
+      { aspectRatio: Shot.shape.aspectRatio.catch('16:9'), resolution: resolution.catch('720p') },
+      ({ aspectRatio, resolution }) => {
+        const size = VIDEO_SIZES[resolution];
+        return video(aspectRatio === '9:16' ? swapSides(size) : size, VIDEO_SECONDS, true);
+      },
+    ),
   },
 });
 

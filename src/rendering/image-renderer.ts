@@ -109,10 +109,16 @@ export function createImageRenderer(fontsDir: string) {
       const sharp = await loadSharp();
       const [width, height] = size;
       const cell: Size = [Math.round((width / 3) * 0.9), Math.round((height / 3) * 0.17)];
-      const captionMarkup = `<span foreground="#000000">${escapeXml(toDisplayText(prompt, 60))}</span>`;
-      const { data, info } = await (
-        await fitText(sharp, () => captionMarkup, cell, MAX_TEXT_SHARE * (Math.min(...size) / 3))
-      )
+      const fitCaption = (text: string) => {
+        const markup = `<span foreground="#000000">${escapeXml(text)}</span>`;
+        return fitText(sharp, () => markup, cell, MAX_TEXT_SHARE * (Math.min(...size) / 3));
+      };
+      const caption = await fitCaption(toDisplayText(prompt, 60)).catch((error: Error) => {
+        // The prompt has only invisible characters.
+        if (error.message.includes('no text to render')) return fitCaption(taskId);
+        throw error;
+      });
+      const { data, info } = await caption
         .resize(cell[0], cell[1], { fit: 'inside', withoutEnlargement: true })
         .raw()
         .toBuffer({ resolveWithObject: true });

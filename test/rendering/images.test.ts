@@ -88,6 +88,14 @@ describe('result images', () => {
     }
   });
 
+  it('renders a storyboard for a theme of invisible characters', async () => {
+    const emulator = await createTestEmulator();
+    for (const adTheme of ['\u0001', '\u200b', '\u2800\u3164']) {
+      const { storyboardImageUrl } = await completeTask(emulator, 'sora-2-tvc', { adTheme });
+      expect((await fetchFile(emulator, storyboardImageUrl)).status).toBe(200);
+    }
+  });
+
   it.each([
     ['portrait', 768, 1376],
     ['landscape', 1376, 768],

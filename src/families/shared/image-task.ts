@@ -61,8 +61,6 @@ export function defineImageFamily({ maxImages, typicalSeconds, extraFields, ...f
       max: { images: maxImages, code: 'TOO_MANY_IMAGES' },
     },
   );
-  type Input = z.output<typeof body>;
-
   const template: PlanTemplate = {
     typicalSeconds,
     // Clients see `pending`, then `generating`; the shares are assumed.
@@ -84,15 +82,25 @@ export function defineImageFamily({ maxImages, typicalSeconds, extraFields, ...f
     clientIds: ({ id }) => ({ generationId: toGenerationId(id) }),
     ...imageTask,
     files: {
-      imageUrl: resultFile(family.name, 'jpg', (input: Input, { id }) => {
-        const { prompt, mode, aspectRatio, imageQuality, inputImageUrls } = input;
-        const scale = SCALES[imageQuality];
-        const [width, height] = SIZES[aspectRatio];
-        const size: Size = [width * scale, height * scale];
-        const edited = mode === 'edit' ? `, edit of ${inputImageUrls.length}` : '';
-        const note = `${imageQuality}, ${aspectRatio}, ${size.join('×')}${edited}`;
-        return { kind: 'picture', size, model: family.title, prompt, taskId: id, note };
-      }),
+      imageUrl: resultFile(
+        family.name,
+        'jpg',
+        {
+          prompt: z.string().catch(''),
+          mode: body.shape.mode.catch('generate'),
+          aspectRatio: body.shape.aspectRatio.catch('16:9'),
+          imageQuality: body.shape.imageQuality.catch('1K'),
+          inputImageUrls: body.shape.inputImageUrls.catch([]),
+        },
+        ({ prompt, mode, aspectRatio, imageQuality, inputImageUrls }, { id }) => {
+          const scale = SCALES[imageQuality];
+          const [width, height] = SIZES[aspectRatio];
+          const size: Size = [width * scale, height * scale];
+          const edited = mode === 'edit' ? `, edit of ${inputImageUrls.length}` : '';
+          const note = `${imageQuality}, ${aspectRatio}, ${size.join('×')}${edited}`;
+          return { kind: 'picture', size, model: family.title, prompt, taskId: id, note };
+        },
+      ),
     },
   });
 }
