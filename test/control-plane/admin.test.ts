@@ -42,7 +42,7 @@ describe('metrics', () => {
       ...['storage', 'bodies', 'responses', 'listeners'].map((use) =>
         expect.stringMatching(new RegExp(`^nanophoto_memory_bytes\\{use="${use}"\\} \\d+$`)),
       ),
-      'nanophoto_memory_budget_bytes 100663296',
+      'nanophoto_memory_budget_bytes 67108864',
       expect.stringMatching(/^nanophoto_resident_memory_bytes \d+$/),
       expect.stringMatching(/^nanophoto_heap_used_bytes \d+$/),
     ]);
