@@ -169,7 +169,9 @@ export function createTasks(
 
   function nextWakeMs(account: Account): number | null {
     const dueAtMs = earliestDueMs(account.id);
-    return dueAtMs === null ? null : wallTimeMs(account, dueAtMs);
+    if (dueAtMs === null) return null;
+    // A task without a duration is due at once, also on a clock that stands still.
+    return wallTimeMs(account, dueAtMs) ?? (dueAtMs <= account.clockMs ? clock.nowMs() : null);
   }
 
   /** Stores when the worker must process the account next. Must be called after every change of a due time. */
