@@ -150,6 +150,17 @@ describe('auto clock', () => {
 });
 
 describe('changing the clock', () => {
+  it('changes neither mode nor time when a transition on the way fails', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    core.tasks.submit(id, [buildOrder({ seconds: 10 })]);
+    core.transactions.flush();
+    core.db.exec("CREATE TRIGGER broken BEFORE UPDATE ON tasks BEGIN SELECT RAISE(ABORT, 'a full disk'); END");
+    const before = core.accounts.get(id);
+    expect(() => core.timeline.setClock(id, 'frozen', core.clock.nowMs() + 60_000)).toThrow('a full disk');
+    expect(core.accounts.get(id)).toEqual(before);
+  });
+
   it('preserves the remaining simulated time of running tasks', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile({ speed: 60 }));
