@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { setImmediate as turnEnds } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import type { Core } from '../../src/core/core.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { createTestClock } from '../support/test-clock.ts';
 
@@ -27,6 +28,14 @@ async function heldTurns() {
 async function soon<T>(promise: Promise<T>): Promise<T | undefined> {
   for (let turn = 0; turn < 20; turn++) await turnEnds();
   return Promise.race([promise, Promise.resolve(undefined)]);
+}
+
+/** Makes the commit of the first task of each account fail. */
+function breakFirstCommit({ db }: Core): void {
+  db.exec(`
+    CREATE TABLE promises (entry INTEGER REFERENCES accounts (id) DEFERRABLE INITIALLY DEFERRED);
+    CREATE TRIGGER broken AFTER INSERT ON tasks WHEN NEW.seq = 1
+    BEGIN INSERT INTO promises (entry) VALUES (-1); END`);
 }
 
 describe('responses', () => {
@@ -79,15 +88,12 @@ describe('responses', () => {
 
   it('are errors when the commit fails: nothing is charged, and the next request succeeds', async () => {
     const { post, get, core } = await createTestEmulator();
-    core.db.exec(`
-      CREATE TABLE promises (entry INTEGER REFERENCES accounts (id) DEFERRABLE INITIALLY DEFERRED);
-      CREATE TRIGGER broken AFTER INSERT ON tasks WHEN NEW.seq = 1
-      BEGIN INSERT INTO promises (entry) VALUES (-1); END`);
+    breakFirstCommit(core);
     const before = await get('/__admin/accounts/np_test_default');
     const refused = await post(GENERATE, ORDER);
     expect(refused).toMatchObject({ status: 500, body: { success: false, errorCode: 'INTERNAL_ERROR' } });
     const after = await get('/__admin/accounts/np_test_default');
-    expect(after.body.balance).toBe(before.body.balance);
+    expect(after.body.credits).toBe(before.body.credits);
     core.db.exec('DROP TRIGGER broken');
     expect(await post(GENERATE, ORDER)).toMatchObject({ status: 200 });
     expect((await get('/__admin/accounts/np_test_default/tasks')).body.tasks).toHaveLength(1);
@@ -95,6 +101,19 @@ describe('responses', () => {
       { status: 500 },
       { status: 200 },
     ]);
+  });
+
+  it('to a watermark removal are errors when the commit of its task fails', async () => {
+    const { post, core, createAccount } = await createTestEmulator();
+    const { id } = createAccount('np_frozen', { clock: { mode: 'frozen' } });
+    breakFirstCommit(core);
+    const refused = await post(
+      '/api/sora/remove-watermark',
+      { share_link: 'https://sora.chatgpt.com/p/s_1' },
+      'np_frozen',
+    );
+    expect(refused).toMatchObject({ status: 500, body: { success: false, errorCode: 'INTERNAL_ERROR' } });
+    expect(core.tasks.list(id, 1)).toEqual([]);
   });
 
   it('that are streams start after the commit of their hold', async () => {

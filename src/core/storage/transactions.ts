@@ -116,6 +116,9 @@ export function createTransactions(db: Db, clock: Clock) {
      * error), including the running transaction.
      */
     afterCommit,
+    /** Resolves when everything written so far is committed; rejects with the error that rolled it back. */
+    committed: (): Promise<void> =>
+      new Promise((resolve, reject) => afterCommit((failure) => (failure === null ? resolve() : reject(failure)))),
     /** Whether the caller runs inside a transaction. */
     isInTransaction: (): boolean => current !== undefined,
     /**

@@ -176,10 +176,16 @@ export function createTasks(
     return tasks;
   }
 
+  function nextWakeMs(account: Account): number | null {
+    const dueAtMs = earliestDueMs(account.id);
+    if (dueAtMs === null) return null;
+    // A task without a duration is due at once, also on a clock that stands still.
+    return wallTimeMs(account, dueAtMs) ?? (dueAtMs <= account.clockMs ? clock.nowMs() : null);
+  }
+
   /** Stores when the worker must process the account next. Must be called after every change of a due time. */
   function scheduleWake(account: Account): void {
-    const dueAtMs = earliestDueMs(account.id);
-    const wakeAtMs = dueAtMs === null ? null : wallTimeMs(account, dueAtMs);
+    const wakeAtMs = nextWakeMs(account);
     if (wakeAtMs !== account.wakeAtMs) accounts.setWake(account.id, wakeAtMs);
   }
 

@@ -117,7 +117,7 @@ export function createTimeline(
      */
     setClock(accountId: number, mode: ClockMode, nowMs?: number): Transition[] {
       const applied = applyDue(accountId);
-      transactions.exclusive(() => {
+      const advanced = transactions.exclusive(() => {
         const previous = accounts.get(accountId);
         const wallMs = clock.nowMs();
         const accountMs = accountTimeMs(previous, wallMs);
@@ -125,8 +125,12 @@ export function createTimeline(
         accounts.setClock(accountId, mode, toClockMs(mode, accountMs, wallMs));
         events.emit({ type: 'account', accountId, change: 'clock' });
         rescalePending(previous);
+        // In the same transaction: if the advance fails, the mode stays the same, too.
+        return nowMs === undefined ? undefined : advanceBatch(accountId, nowMs);
       })();
-      return nowMs === undefined ? applied : [...applied, ...advanceTo(accountId, atLeast(nowMs))];
+      if (nowMs === undefined || !advanced) return applied;
+      const rest = advanced.reached ? [] : advanceTo(accountId, atLeast(nowMs));
+      return [...applied, ...advanced.applied, ...rest];
     },
 
     /** Changes the speed; running tasks keep their remaining simulated time and wait for it at the new speed. */

@@ -65,11 +65,14 @@ export function startSynchronousTask(context: HttpContext, request: FastifyReque
     /** Like `waitForShare`, for a number of milliseconds of wall time. */
     pause,
     /**
-     * Waits until the task ends. Throws like `waitForShare`.
+     * Waits until the task is committed and ends. Throws like `waitForShare`.
      *
      * @throws InjectedError when a fault or the failure rate makes the task fail
+     * @throws the error of SQLite when the commit fails
      */
     async finish(): Promise<void> {
+      // If the commit fails, the task does not exist and has no result.
+      await core.transactions.committed();
       await waitForShare(1);
       const { outcome } = task.plan;
       if (outcome.status === 'hangs') await pause(MAX_TIMER_MS);

@@ -65,6 +65,17 @@ describe('real clock', () => {
 });
 
 describe('frozen clock', () => {
+  it('completes a task without a duration, although time stands still', () => {
+    const core = createTestCore();
+    const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen' } }));
+    const [polled, unpolled] = core.tasks.submit(account.id, [buildOrder({ seconds: 0 }), buildOrder({ seconds: 0 })]);
+    expect(core.timeline.poll(account.id, [polled!.id])[0]!.status).toBe('completed');
+    core.tasks.submit(account.id, [buildOrder({ seconds: 0 })]);
+    core.worker.tick();
+    expect(core.tasks.list(account.id, 3).map(({ status }) => status)).toEqual(['completed', 'completed', 'completed']);
+    expect(core.tasks.find(account.id, unpolled!.id)!.finishedAtMs).toBe(account.createdAtMs);
+  });
+
   it('ignores wall time, and applies everything due when it is advanced', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen' }, speed: 60 }));
@@ -139,6 +150,17 @@ describe('auto clock', () => {
 });
 
 describe('changing the clock', () => {
+  it('changes neither mode nor time when a transition on the way fails', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    core.tasks.submit(id, [buildOrder({ seconds: 10 })]);
+    core.transactions.flush();
+    core.db.exec("CREATE TRIGGER broken BEFORE UPDATE ON tasks BEGIN SELECT RAISE(ABORT, 'a full disk'); END");
+    const before = core.accounts.get(id);
+    expect(() => core.timeline.setClock(id, 'frozen', core.clock.nowMs() + 60_000)).toThrow('a full disk');
+    expect(core.accounts.get(id)).toEqual(before);
+  });
+
   it('preserves the remaining simulated time of running tasks', () => {
     const core = createTestCore();
     const account = core.accounts.create('k', 'seed', buildProfile({ speed: 60 }));

@@ -1,0 +1,67 @@
+import { DEFAULT_PROFILE } from './model/facts.ts';
+import { adoptEndedStreams, adoptSavedWindow, findRowDifference } from './model/rows.ts';
+import { findFault } from './operations/operation.ts';
+import type { Pending, SimulationContext } from './simulation.ts';
+
+/**
+ * Starts a process on the files of the one that died, and compares them with the model: each request that got no
+ * response took effect completely or not at all, and everything else is as it was.
+ */
+export async function recoverFromDeath(
+  context: SimulationContext,
+  lost: readonly Pending[],
+  step: number,
+): Promise<void> {
+  const { world, model, line, find } = context;
+  await world.reopen();
+  const isFirst = ({ step: sentIn }: Pending) => sentIn === step;
+  for (const { id, response, expectation, operation } of lost) {
+    if (!response) continue;
+    line(`${id} < ${response.status} ${response.text}`);
+    const problem = findFault(response, expectation);
+    if (problem) find(`${id} ${operation.method} ${operation.path}: ${problem}; it is ${response.text}`);
+  }
+  for (const request of lost.filter(isFirst)) if (!request.response) decide(context, request);
+  model.restart();
+  for (const account of model.accounts.values()) {
+    const problem =
+      adoptEndedStreams(world.rows, model, account, true) ??
+      adoptSavedWindow(world.rows, account) ??
+      findRowDifference(world.rows, model, account.key);
+    if (problem) find(`after a death: ${problem}`);
+  }
+}
+
+/** Finds out whether a request without a response, or with an error, took effect, and adapts the model. */
+export function decide(
+  { world, model, line, find }: SimulationContext,
+  { operation, undo, id }: Pick<Pending, 'operation' | 'undo' | 'id'>,
+): boolean {
+  const { touches, key } = operation;
+  const compare = () => {
+    for (const touched of touches) {
+      const account = model.accounts.get(touched);
+      const problem =
+        (account && adoptEndedStreams(world.rows, model, account, true)) ??
+        findRowDifference(world.rows, model, touched);
+      if (problem) return problem;
+    }
+    return undefined;
+  };
+  undo();
+  const withoutIt = compare();
+  line(`${id} took ${withoutIt ? 'effect' : 'no effect'}`);
+  if (!withoutIt) return false;
+  undo();
+  operation.apply();
+  const withIt = operation.adopt?.(world.rows) ?? compare();
+  if (!withIt) return true;
+  undo();
+  // The account of an unknown key is created first, and stays.
+  if (key !== undefined && !model.accounts.has(key)) {
+    model.create(key, { ...DEFAULT_PROFILE }, true);
+    if (!compare()) return false;
+  }
+  find(`${id} ${operation.method} ${operation.path} took effect in part: ${withoutIt}; ${withIt}`);
+  return true;
+}
