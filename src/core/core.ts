@@ -49,7 +49,7 @@ export function openCore(options: CoreOptions) {
   const storage = createStorageMemory(db, { clock, transactions, memory, heap, isInMemory });
   const events = createEvents(transactions);
   const accountCache = createAccountCache(db, transactions);
-  const ledger = createLedger(db, accountCache, events, storage);
+  const ledger = createLedger(db, transactions, accountCache, events, storage);
   const faults = createFaults(db, transactions, events, storage);
   const accounts = createAccounts(db, transactions, clock, accountCache, ledger, faults, events, storage);
   const tasks = createTasks(db, transactions, clock, accounts, ledger, events, storage);

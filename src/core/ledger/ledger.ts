@@ -3,6 +3,7 @@ import { CoreError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Db } from '../storage/database.ts';
 import type { StorageMemory } from '../storage/storage-memory.ts';
+import type { Transactions } from '../storage/transactions.ts';
 import type { LedgerEntry } from './ledger-entry.ts';
 import { createLedgerVerifier } from './ledger-verification.ts';
 
@@ -19,7 +20,13 @@ export type Ledger = ReturnType<typeof createLedger>;
  * a balance is never negative, each entry continues the balance of the previous one, a hold is resolved once, and a
  * refund returns it in full.
  */
-export function createLedger(db: Db, accountCache: AccountCache, events: Events, storage: StorageMemory) {
+export function createLedger(
+  db: Db,
+  transactions: Transactions,
+  accountCache: AccountCache,
+  events: Events,
+  storage: StorageMemory,
+) {
   const insert = db.prepare<{ accountId: number } & Omit<LedgerEntry, 'taskId'>>(`
     INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, reason, at)
     VALUES (@accountId, @seq, @kind, @amount, @balance, @reason, @atMs)`);
@@ -49,11 +56,12 @@ export function createLedger(db: Db, accountCache: AccountCache, events: Events,
     events.emit({ type: 'ledger', accountId, entry });
   }
 
-  function append(accountId: number, change: Change): void {
+  // A transaction of its own: otherwise it would be lost, or its event, when a submission of the same turn fails.
+  const append = transactions.exclusive((accountId: number, change: Change): void => {
     const entry = toNextEntry(accountId, change);
     insert.run({ accountId, ...entry });
     reflect(accountId, entry);
-  }
+  });
 
   return {
     /**

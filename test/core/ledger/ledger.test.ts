@@ -22,6 +22,23 @@ describe('ledger', () => {
     expect(core.ledger.held(id)).toBe(0);
   });
 
+  it('commits and reports a change of credits on its own, whatever happens to a submission of the same turn', async () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    const kinds: string[] = [];
+    core.events.listen((event) => void (event.type === 'ledger' && kinds.push(event.entry.kind)));
+    core.tasks.submit(id, [buildOrder({ price: 4 })]);
+    // As SQLite does on a full disk.
+    core.db.exec('ROLLBACK');
+    core.ledger.adjust(id, 50, 'a test', core.clock.nowMs());
+    await core.transactions.committed();
+    expect(kinds).toEqual(['adjust']);
+    expect(listEntries(core, id)).toEqual([
+      ['grant', 1000, 1000],
+      ['adjust', 50, 1050],
+    ]);
+  });
+
   it('refunds the hold of a failed task in full, exactly once', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile());

@@ -107,7 +107,7 @@ export function createWorld(storage: SimulatedStorage, random: Random, baseDir: 
             const { statusCode: status, payload } = response;
             // The memory of this process and the time that it takes are not part of the simulation.
             const text = payload
-              .replace(/^(nanophoto_\w+_bytes) \d+$/gm, '$1')
+              .replace(/^(nanophoto_\w+_bytes|nanophoto_memory_bytes\{use="responses"\}) \d+$/gm, '$1')
               .replace(/"durationMs":[\d.]+/g, '"durationMs":0');
             const kept = HEADERS.map((name) => [name, response.headers[name]]).filter(
               ([, value]) => value !== undefined,
