@@ -33,8 +33,12 @@ export interface Route {
   docs: RouteDocs;
   /** Reads and parses the request body, if not as plain JSON. */
   parseBody?: BodyParser;
-  /** Returns the response body. `prices` are the prices in effect: the vendor's with the overrides of the seed file. */
-  handle(context: HttpContext, request: FastifyRequest, reply: FastifyReply, prices: PriceTable): Promise<unknown>;
+  /**
+   * Returns the response body, or a promise of it. `prices` are the prices in effect: the vendor's with the overrides of
+   * the seed file. After writing, it must return without a promise or wait for `transactions.committed()`: otherwise
+   * another request can commit the writes before the response waits for them, and an error of that commit is lost.
+   */
+  handle(context: HttpContext, request: FastifyRequest, reply: FastifyReply, prices: PriceTable): unknown;
 }
 
 /** Reads and parses a request body. */
@@ -45,7 +49,7 @@ type Handle<Body extends z.ZodType, Prices extends PriceTable> = (
   request: FastifyRequest & { body: z.output<Body> },
   reply: FastifyReply,
   prices: Prices,
-) => Promise<unknown>;
+) => unknown;
 
 /** Defines a route whose handler gets the body as its schema returns it. */
 export const defineRoute = <Body extends z.ZodType, Prices extends PriceTable>(

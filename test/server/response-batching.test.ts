@@ -103,6 +103,28 @@ describe('responses', () => {
     ]);
   });
 
+  it.each([
+    [GENERATE, ORDER],
+    ['/api/sora-2/generate-prompt', { topic: 'a cat' }],
+    ['/api/sora/remove-watermark', { share_link: 'https://sora.chatgpt.com/p/s_1' }],
+  ])('to %s are errors when another transaction of the turn fails to commit its task', async (path, body) => {
+    const { post, core, createAccount } = await createTestEmulator();
+    const { id } = createAccount('np_frozen', { clock: { mode: 'frozen' } });
+    const other = createAccount('np_other');
+    breakFirstCommit(core);
+    const { submit, submitSynchronous } = core.tasks;
+    const grantNext = <T>(tasks: T): T => {
+      queueMicrotask(() => core.ledger.grant(other.id, 5, 'meanwhile', 0));
+      return tasks;
+    };
+    core.tasks.submit = (...args) => grantNext(submit(...args));
+    core.tasks.submitSynchronous = (...args) => grantNext(submitSynchronous(...args));
+    const refused = await post(path, body, 'np_frozen');
+    expect(refused).toMatchObject({ status: 500, body: { success: false, errorCode: 'INTERNAL_ERROR' } });
+    expect(core.tasks.list(id, 1)).toEqual([]);
+    expect(core.accounts.get(other.id).balance).toBe(other.balance + 5);
+  });
+
   it('to a watermark removal are errors when the commit of its task fails', async () => {
     const { post, core, createAccount } = await createTestEmulator();
     const { id } = createAccount('np_frozen', { clock: { mode: 'frozen' } });

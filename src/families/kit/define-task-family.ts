@@ -94,7 +94,7 @@ export function defineTaskFamily<
     body,
     errors,
     docs: { summary, provenance, responses: [accepted], prices: { per: pricedPer, by: pricedBy } },
-    handle: async (context, request, _reply, effectivePrices) => {
+    handle: (context, request, _reply, effectivePrices) => {
       const orders = toInputs(request.body).map((input) => toOrder(input, effectivePrices as SameShape<Prices>));
       return toAccepted(submit(context, request, orders));
     },
@@ -106,7 +106,7 @@ export function defineTaskFamily<
     body: poll.body,
     errors: poll.errors,
     docs: { summary: poll.summary, provenance, responses: poll.responses, failed: poll.failed },
-    handle: async (context, request, reply) => {
+    handle: (context, request, reply) => {
       const { settings } = context;
       const tasks = pollTasks(context, request, name, poll.toTaskIds(request.body));
       const urlsOf = (task: Task) => buildResultUrls(request, settings, files, task);
