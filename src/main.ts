@@ -86,9 +86,9 @@ function print(text: string): void {
 }
 
 /**
- * Configures what images are rendered with, which is only possible in the environment and before it is first used.
- * Fontconfig finds our fonts alone: images are the same on every machine, and machines without fonts work. Each thread
- * of libuv's pool that has rendered an image keeps 20 MB of memory, so the pool has one more than are needed at once.
+ * Configures the rendering of images, which is only possible through the environment and before the first use.
+ * Fontconfig finds only our fonts: images are the same on every machine, and machines without fonts work. Each thread
+ * of libuv's pool that has rendered an image keeps 20 MB of memory, so the pool has only one more than render at once.
  */
 function prepareRendering(env: NodeJS.ProcessEnv): void {
   if (!env.FONTCONFIG_FILE && !env.FONTCONFIG_PATH) env.FONTCONFIG_FILE = FONTCONFIG_FILE;

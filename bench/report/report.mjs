@@ -124,9 +124,10 @@ a sample after each response, for which the next request waits. "Added" is the d
 
 function aboutState({ state }) {
   if (!state) return undefined;
-  return `The account that is imported and exported has ${rate(state.tasks)} completed tasks and ${rate(2 * state.tasks + 1)} ledger
-entries. A client polls a running task of another account meanwhile. The time covers the whole transfer; the client writes
-the export to a file, which must equal the imported document. Additional memory is that above the memory before.
+  return `The account that is imported and exported has ${rate(state.tasks)} completed tasks and
+${rate(2 * state.tasks + 1)} ledger entries. A client polls a running task of another account meanwhile. The time covers
+the whole transfer; the client writes the export to a file, which must equal the imported document. Additional memory is
+the growth since the start of the transfer.
 Rounds: ${state.rounds.length}.`;
 }
 

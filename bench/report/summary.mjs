@@ -125,11 +125,11 @@ const FIGURES = [
     (raw) => worstState(raw, median, ({ seconds }) => seconds),
     atMost(5),
   ],
-  ['additional memory of both', mib, (raw) => worstState(raw, maxOf, ({ extraMib }) => extraMib), atMost(100)],
-  ['check-status during both, p99', ms, (raw) => worstState(raw, median, ({ polls }) => polls.p99Ms), atMost(50)],
+  ['additional memory of either', mib, (raw) => worstState(raw, maxOf, ({ extraMib }) => extraMib), atMost(100)],
+  ['check-status during either, p99', ms, (raw) => worstState(raw, median, ({ polls }) => polls.p99Ms), atMost(50)],
 ];
 
-/** The higher one of the figures of imports and exports. */
+/** The higher of the figures of imports and exports. */
 const worstState = ({ state }, of, valueOf) =>
   state && maxOf(['imported', 'exported'].map((name) => of(state.rounds.map((round) => valueOf(round[name])))));
 

@@ -6,7 +6,7 @@ import { here, spawnServer, startServer, tempDir } from '../support/process-runn
 import { CHECK_STATUS, GENERATE, SORA, SORA_ORDER } from '../support/requests.mjs';
 import { generate, HEADERS } from '../support/tasks.mjs';
 
-/** More than all requests cost. */
+/** Exceeds the price of all requests. */
 const SPEND = 1_000_000;
 
 export async function measureForwarding({ emulator, settings, log }) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { AccountControl, Control } from './api.ts';
 import type { AccountState } from './types.ts';
 
-/** Names that are safe on every system, also where upper and lower case are the same. */
+/** Names that are safe on every file system, including case-insensitive ones. */
 const SAFE_NAME = /^np_[a-z0-9_-]{1,100}$/;
 const MAX_READABLE_CHARACTERS = 100;
 

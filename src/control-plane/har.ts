@@ -99,7 +99,7 @@ const toText = (body: unknown): string => (typeof body === 'string' ? body : JSO
 function toUrl(hostHeader: unknown, path: string): string {
   const host = typeof hostHeader === 'string' && isHost(hostHeader) ? hostHeader : 'localhost';
   const hasPort = host.lastIndexOf(':') > host.lastIndexOf(']');
-  // An opened file may contain lone surrogates, which have no UTF-8: a Buffer replaces them.
+  // An opened file may contain lone surrogates, which UTF-8 cannot represent: a Buffer replaces them.
   const wellFormedPath = Buffer.from(path).toString();
   // A request target may contain characters that a URL must not.
   const encodedPath = wellFormedPath.replaceAll(/%(?![\da-fA-F]{2})|[^\w\-.~!$&'()*+,;=:@%/]/gu, encodeURIComponent);

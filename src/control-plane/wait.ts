@@ -56,7 +56,7 @@ export async function waitUntil(
     try {
       if (isReached()) done.abort();
     } catch {
-      // It is thrown again below.
+      // The check after the wait throws again.
       done.abort();
     }
   });

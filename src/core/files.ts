@@ -19,7 +19,7 @@ export function openRegularFile(path: string): number {
   throw new Error('it is not a regular file');
 }
 
-/** Reads a file in chunks, as `openRegularFile` opens it. @throws Error also when reading fails */
+/** Reads a regular file in chunks. @throws Error when `openRegularFile` does, or when reading fails */
 export function* readChunks(path: string): Generator<Buffer, void, void> {
   const fd = openRegularFile(path);
   try {

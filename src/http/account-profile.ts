@@ -25,12 +25,12 @@ export const boundedText = (max: number) => {
 };
 
 /**
- * Rejects unpaired surrogates in a text that has a column of its own: UTF-8 does not have them, so that the text would
- * be another one when it is read again.
+ * Rejects lone surrogates in a text that is stored in a column of its own: UTF-8 cannot represent them, so that a
+ * different text would be read.
  */
 export const wellFormed = (schema: z.ZodString) =>
   schema
-    .refine((text) => !/\p{Surrogate}/u.test(text), { error: 'expected a text without unpaired surrogates' })
+    .refine((text) => !/\p{Surrogate}/u.test(text), { error: 'expected a text without lone surrogates' })
     .meta({ pattern: '^[^\\uD800-\\uDFFF]*$' });
 
 export const integer = (min: number, max: number) => {

@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 
 /**
- * Parses a value that someone else wrote. Works around zod, whose `safeParse` can throw: for a value that is neither a
+ * Parses a value from an untrusted source. Works around zod, whose `safeParse` can throw: for a value that is neither a
  * string nor an array, zod compares the value's `length` before it reports the wrong type, and throws a TypeError if
  * `length` is an object that cannot be compared. The value stays invalid without its `length`, so it is parsed again
  * without it.

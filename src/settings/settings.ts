@@ -67,7 +67,7 @@ export const SETTINGS = {
     'default speed of generation, as a multiple of real time',
   ),
   seed: setting(
-    // As a seed of the control plane, so that exports can be imported.
+    // The control plane has the same limits, so that exports can be imported.
     nonEmpty.max(200).refine((text) => !/\p{Surrogate}/u.test(text)),
     'nanophoto',
     'a text of 1 to 200 characters',

@@ -86,7 +86,7 @@ describe.skipIf(!CHROMIUM)('console, hostile input', () => {
     });
     await callAdmin('POST', KEY, '/faults', { at: 'task', effect: { hang: true }, match });
     await send('POST', GENERATE, { key: KEY, body: { prompt: text } });
-    // Unpaired surrogates are allowed in prompts only.
+    // Lone surrogates are allowed in prompts only.
     const reason = text.slice(0, 500).replaceAll(/\p{Surrogate}/gu, '\uFFFD');
     await callAdmin('POST', KEY, '/credits', { amount: 1, reason });
     return id;

@@ -675,7 +675,7 @@ describe('control-plane requests', () => {
     ['GET', '/accounts/np_test_default/verdict?status=1', undefined, 'There is no "status" here'],
     ['POST', '/reset?key=k', undefined, 'There is no "key" here'],
     ['POST', '/accounts', { seed: {} }, 'seed: expected a string or a whole number'],
-    ['POST', '/accounts', { seed: '\ud800' }, 'seed: expected a text without unpaired surrogates'],
+    ['POST', '/accounts', { seed: '\ud800' }, 'seed: expected a text without lone surrogates'],
     ['POST', '/accounts', [], 'object'],
     [
       'PATCH',
@@ -701,7 +701,7 @@ describe('control-plane requests', () => {
       'POST',
       '/accounts/np_test_default/credits',
       { amount: 5, reason: 'a\udc00' },
-      'reason: expected a text without unpaired surrogates',
+      'reason: expected a text without lone surrogates',
     ],
     ['GET', '/accounts/np_test_default/wait?task=', undefined, 'task: expected a string of 1 to 200 characters'],
     ['PUT', '/accounts/np_test_default/rate-limit', { limit: -5 }, 'limit'],

@@ -35,7 +35,7 @@ async function createUsedAccount(emulator: TestEmulator, mode: 'real' | 'frozen'
 /** The accounts that clients and the database know, staged ones included. */
 const listEveryAccount = ({ core }: TestEmulator) => core.db.prepare('SELECT key FROM accounts').pluck().all();
 
-/** Also with unpaired surrogates, which only prompts may have. */
+/** Any text, including lone surrogates, which only prompts may contain. */
 const randomText = fc.string({ minLength: 1, unit: fc.nat(0xffff).map((code) => String.fromCharCode(code)) });
 const randomRate = fc.nat(10).map((tenths) => tenths / 10);
 const randomClock = fc.constantFrom('real', 'frozen', 'auto');
@@ -136,7 +136,7 @@ describe('export and import of accounts', () => {
       { numRuns: 40 },
     );
     await emulator.close();
-    // The steps above are frequent enough for all of them.
+    // The steps are random, but frequent enough to reach all of these.
     expect(families.size).toBeGreaterThan(5);
     expect(statuses).toEqual(new Set(['processing', 'completed', 'failed', 'evicted']));
   }, 60_000);
@@ -428,9 +428,9 @@ const INVALID: readonly (readonly [expected: string, changes: Record<string, unk
   ['tasks[1].id: another task has this id', { 'tasks.1.id': 'task_one' }],
   ['tasks[1].id: expected the number of the task', { 'tasks.1.id': GENERATED_FOR_3 }],
   ['tasks[1].id: expected the number of the task', { 'tasks.1': { seq: 2, id: GENERATED_FOR_3, status: 'evicted' } }],
-  ['account.seed: expected a text without unpaired surrogates', { 'account.seed': '\ud800' }],
-  ['ledger[0].reason: expected a text without unpaired surrogates', { 'ledger.0.reason': '\udc00' }],
-  ['tasks[1].clientRef: expected a text without unpaired surrogates', { 'tasks.1.clientRef': 'a\ud800' }],
+  ['account.seed: expected a text without lone surrogates', { 'account.seed': '\ud800' }],
+  ['ledger[0].reason: expected a text without lone surrogates', { 'ledger.0.reason': '\udc00' }],
+  ['tasks[1].clientRef: expected a text without lone surrogates', { 'tasks.1.clientRef': 'a\ud800' }],
   ['tasks[0].id: expected task_ and 1 to 59', { 'tasks.0.id': undefined }],
   ['tasks[0].id: expected task_ and 1 to 59', { 'tasks.0.id': 'task_a/b' }],
   [

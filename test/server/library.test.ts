@@ -219,7 +219,7 @@ describe('in-process emulator', () => {
     expect([stdout, stderr]).toEqual(['closed\n', '']);
   });
 
-  it('leaves no listener at the process when it has logged to a file', () => {
+  it('leaves no listener on the process when it has logged to a file', () => {
     const script = `
       import { startEmulator } from ${JSON.stringify(LIBRARY)};
       for (let number = 0; number < 12; number++) await (await startEmulator({ logLevel: 'info' })).close();`;

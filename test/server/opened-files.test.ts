@@ -225,7 +225,7 @@ describe('an emulator that shows files', () => {
     const flags = ['--data-dir', tempDir()];
     const options = { filesToOpen: findFiles(writeDocument('[]')) };
     await expect(createTestEmulator(flags, createTestClock(), undefined, options)).rejects.toThrow('cannot be opened');
-    // Fails while the same directory is open.
+    // This would fail while the same directory is open.
     await createTestEmulator(flags);
   });
 

@@ -259,7 +259,7 @@ class Requests:
         until: Optional[str] = None,
         timeout_ms: int = DEFAULT_WAIT_MS,
     ) -> t.JournalEntry:
-        """Waits until `count` requests match all filters and have been answered, and returns the last of these.
+        """Waits until `count` requests match all filters and have been answered, and returns the last of them.
 
         The filters are those of `list`. `timeout_ms` is wall-clock time, at most ten minutes.
         """

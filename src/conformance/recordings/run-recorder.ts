@@ -225,7 +225,7 @@ function findEndedTasks(body: Json, ids: Ids): Record<string, 'completed' | 'fai
   );
 }
 
-/** Identifies the step that a poll shows of a task in progress. Of the polls of a step, only the last one is kept. */
+/** Identifies the step of a task in progress. Of the polls that show the same step, only the last one is kept. */
 function getStep(exchange: Exchange): string | undefined {
   if (!isInProgress(exchange.response) || !namesTasks(exchange.requestBody)) return undefined;
   const { status, progress, shots } = exchange.response.body;

@@ -54,14 +54,13 @@ const ListQuery = strict({
   ...PAGE_BY_NUMBER,
   limit: limitParam.optional().meta({
     description:
-      `Maximum number of requests. A page of JSON has at most ${DEFAULT_LIMIT} by default, and fewer if they have ` +
-      'more than 4 MB.',
+      `Maximum number of requests. With \`json\`, the default is ${DEFAULT_LIMIT}, and a page of more than 4 MB has ` +
+      'fewer.',
     ...integerMeta(1, 1000),
   }),
-  format: z
-    .enum(['json', 'har'], { error: 'expected json or har' })
-    .default('json')
-    .meta({ description: '`har`: one HAR 1.2 document with all requests that match, or at most `limit` of them.' }),
+  format: z.enum(['json', 'har'], { error: 'expected json or har' }).default('json').meta({
+    description: '`har`: one HAR 1.2 document with all requests that match, or with the first `limit` of them.',
+  }),
 });
 const ListResponse = z.union([Journal, Har]);
 const EntryParams = AccountParams.extend({ id: z.string().meta({ description: 'The id of the entry.' }) });

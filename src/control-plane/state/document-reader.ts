@@ -45,7 +45,7 @@ export class DocumentReader implements BodySink {
   readonly #handler: DocumentHandler;
   readonly #maxPartBytes: number;
   #expected: Expected = 'document';
-  /** How much of the byte order mark has been read. */
+  /** Number of bytes of the byte order mark that have been read. */
   #markBytes = 0;
   #member: string | undefined;
   /** Whether the current member is a list whose elements are handled one by one. */

@@ -58,7 +58,7 @@ export class TextMatcher {
     return (pattern) => found[this.#patternNodes.get(pattern)!] === 1;
   }
 
-  /** Returns the node of the longest suffix of a node's prefix and a code unit. */
+  /** Returns the node of the longest pattern prefix with which the text of `node`, followed by `unit`, ends. */
   #step(node: number, unit: number): number {
     for (let suffix = node; ; suffix = this.#fallbacks[suffix]!) {
       const child = this.#slots[this.#findSlot(suffix, unit)]!;

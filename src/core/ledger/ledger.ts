@@ -56,7 +56,7 @@ export function createLedger(
     events.emit({ type: 'ledger', accountId, entry });
   }
 
-  // A transaction of its own: otherwise it would be lost, or its event, when a submission of the same turn fails.
+  // Not batched: a submission of the same turn that fails would otherwise undo the change, or lose its event.
   const append = transactions.exclusive((accountId: number, change: Change): void => {
     const entry = toNextEntry(accountId, change);
     insert.run({ accountId, ...entry });

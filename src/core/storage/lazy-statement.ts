@@ -1,8 +1,9 @@
 import type { Statement } from 'better-sqlite3';
 
 /**
- * A statement that SQLite compiles on first use. An emulator uses a few of its eighty statements, and compiling all of
- * them takes longer than creating the schema. It has the methods of better-sqlite3's statements that are used here.
+ * A statement that SQLite compiles on first use. Most tests use only a few of the emulator's eighty statements, and
+ * compiling all of them takes longer than creating the schema. It has only those methods of better-sqlite3's statements
+ * that are used here.
  */
 export class LazyStatement {
   readonly #compile: () => Statement;

@@ -37,7 +37,7 @@ function taskIdFor({ seed, key }: Account, seq: number): string {
   return `task_${seededHex(6, 'account', seed, key)}${seqHex}${seededHex(11, 'task', seed, key, seq)}`;
 }
 
-/** A transition, and the task whose next transition it has determined: the same or, at its end, its successor. */
+/** A transition, and the task whose due time it changed: the same task or, if that has ended, its successor. */
 interface Applied {
   transition: Transition;
   changed: Task | undefined;

@@ -10,7 +10,7 @@ const COLUMNS = `account_id AS accountId, seq, id, family, status, price, client
   follows AS predecessorSeq, created_at AS createdAtMs, started_at AS startedAtMs, due_at AS dueAtMs,
   finished_at AS finishedAtMs, simulated_ms AS simulatedMs, error_code AS errorCode`;
 
-/** Maximum number of transitions that one transaction applies, and so of due tasks that are read: bounds its duration. */
+/** Maximum number of transitions that a transaction applies, and so of due tasks that it reads. Bounds its duration. */
 export const MAX_TRANSITIONS = 500;
 
 /** Excludes the copies of tasks that belong to snapshots. */

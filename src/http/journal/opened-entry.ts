@@ -23,7 +23,7 @@ interface EntryJson {
  */
 export class OpenedEntry {
   readonly json: EntryJson;
-  /** Not counted: entries of a file are never evicted. */
+  /** Zero, because the entries of a file are never evicted. */
   readonly bytes = 0;
   readonly seq: number;
   readonly requestId: string;

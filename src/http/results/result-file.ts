@@ -18,7 +18,7 @@ export type ResultFiles = Readonly<Record<string, ResultFile>>;
 
 /**
  * Defines a file.
- * @param fields The fields of the input that the content depends on, each with a value for an invalid one
+ * @param fields The fields of the input that the content depends on, each with the value to use if it is invalid
  */
 export function resultFile<Fields extends Readonly<Record<string, z.ZodCatch>>>(
   folder: string,

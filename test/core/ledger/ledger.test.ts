@@ -28,7 +28,7 @@ describe('ledger', () => {
     const kinds: string[] = [];
     core.events.listen((event) => void (event.type === 'ledger' && kinds.push(event.entry.kind)));
     core.tasks.submit(id, [buildOrder({ price: 4 })]);
-    // As SQLite does on a full disk.
+    // SQLite does the same on a full disk.
     core.db.exec('ROLLBACK');
     core.ledger.adjust(id, 50, 'a test', core.clock.nowMs());
     await core.transactions.committed();

@@ -89,7 +89,7 @@ export function getRisks(testCase: FuzzCase): Risks {
   if (!risks) {
     const text = testCase.bytes.toString('latin1');
     risks = {
-      // The format of a document, nanophoto-emulator/account, asks for no fault.
+      // The format of a document, nanophoto-emulator/account, does not inject a fault.
       mayMeetFault: /faulty|forked|emulator(?!\/account)/i.test(text),
       mayBeAborted: /churned|made-|restore/i.test(text),
       // Waits of a case with a breaker are short, and it must get their responses.

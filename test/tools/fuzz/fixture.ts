@@ -10,7 +10,7 @@ const KEYS = {
   churned: ['churned-real', 'churned-auto', 'churned-frozen', 'churned-limited'],
   /** Have fault rules with any effect. */
   faulty: ['faulty-real', 'faulty-auto'],
-  /** Get no request of a case that is journaled, so that their journals keep every entry. */
+  /** Get only requests that are not journaled from the cases, so that their journals keep every entry. */
   quiet: ['quiet-auto'],
 };
 

@@ -30,7 +30,7 @@ const flags = readFlags('test:simulation', {
   steps: {
     read: integerBetween(0, MAX_STEPS),
     expects: `a whole number from 0 to ${MAX_STEPS}`,
-    describes: 'runs only so many steps of the schedule',
+    describes: `number of steps of each schedule; default ${MAX_STEPS}`,
   },
   fail: {
     read: parseFailing,
@@ -45,7 +45,7 @@ const flags = readFlags('test:simulation', {
   findings: {
     read: integerBetween(1, 1e6),
     expects: 'a whole number from 1',
-    describes: `stops after so many findings; default ${MAX_FINDINGS}`,
+    describes: `number of findings after which it stops; default ${MAX_FINDINGS}`,
   },
   transcript: { describes: 'prints the transcript of each seed' },
   short: { describes: `${SEEDS.short} seeds` },

@@ -7,14 +7,14 @@ import { createSimulation } from './simulation.ts';
 
 export interface SeedOptions {
   seed: number;
-  /** Only so many steps of the schedule, then the final checks. */
+  /** Number of steps to run before the final checks. */
   steps: number;
   storage: SimulatedStorage;
   /** A data directory to start from. */
   templateDir: string;
   /** A directory that does not exist. */
   workDir: string;
-  /** Fails this statement, counted from the start, and no other; otherwise the seed decides. */
+  /** The only statement that fails, counted from the start; if absent, the seed decides. */
   failing?: { at: number; failure: Failure };
   /** Receives each line of the transcript. */
   onLine?: (line: string) => void;

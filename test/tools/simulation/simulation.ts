@@ -27,7 +27,7 @@ export interface SimulationContext {
   failure: Failure | undefined;
 }
 
-/** A request in progress, and what must come of it. */
+/** A request in progress, and its expected result. */
 export interface Pending extends Sent {
   expectation: Expectation;
   /** Takes back what the request did to the model. */
@@ -44,7 +44,7 @@ const JUMPS_MS = [1, 40, 60, 1000, 3000, 30_000, 200_000, HOUR_MS];
 /** Longer than the pause of the emulator after a failed write. */
 const RETRY_MS = 1100;
 
-/** The rows are searched for violations after so many steps. */
+/** Number of steps after which the rows are searched for violations. */
 const STEPS_PER_AUDIT = 8;
 
 /** Runs the steps of a schedule and checks each. */
@@ -86,7 +86,7 @@ export function createSimulation(context: SimulationContext) {
     await world.settle();
   }
 
-  /** Checks all that has come of the last step. */
+  /** Checks all results of the last step. */
   async function collect(mayFail = false): Promise<void> {
     if (storage.isDead()) return recover();
     const failed = storage.takeFired();
@@ -125,7 +125,7 @@ export function createSimulation(context: SimulationContext) {
     line(`${id} < ${status} ${JSON.stringify(headers)} ${text}`);
     const isFailure = status === 0 || [json?.errorCode, json?.code].includes('INTERNAL_ERROR');
     if (isExcused && isFailure) {
-      // Other requests were sent earlier and have taken effect: what breaks off is their response.
+      // Other requests were sent earlier and have taken effect: only their response is cut off.
       if (request.step === step) decideFailed({ id, operation, ...request });
       return;
     }
@@ -134,7 +134,7 @@ export function createSimulation(context: SimulationContext) {
     if (problem) find(`${id} ${operation.method} ${operation.path}: ${problem}; it is ${status} ${text}`);
   }
 
-  /** Finds out whether a failed request took effect: only after an error while reading it may. */
+  /** Finds out whether a failed request took effect, which it may only after an I/O error. */
   function decideFailed(request: Pick<Pending, 'operation' | 'undo' | 'id'>): void {
     const { key, touches } = request.operation;
     for (const touched of touches) world.applyDue(touched);
@@ -157,7 +157,7 @@ export function createSimulation(context: SimulationContext) {
     state.window = window ?? null;
   }
 
-  /** Begins with events anew, when the rows show that everything that is due has been applied. */
+  /** Clears the received and expected events, when the rows show that everything due has been applied. */
   function forgetEvents(): void {
     events.collect();
     events.clear();

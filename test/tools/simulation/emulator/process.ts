@@ -8,14 +8,14 @@ import { createSimulatedClock, type SimulatedClock } from './clock.ts';
 import type { SimulatedStorage } from './storage.ts';
 
 export const START_MS = Date.UTC(2026, 0, 15, 12);
-/** A request that is still in progress when nothing happens any more waits for time to pass. */
+/** Maximum number of event-loop turns to run without letting time pass. */
 export const MAX_TURNS = 5000;
 export const turn = () => new Promise<void>((resolve) => void setImmediate(resolve));
 
 /** Requests in progress by the address of their client, which is different for each. */
 export const clients = new Map<string, () => void>();
 
-/** The sockets of `inject` lack the method with which the emulator closes a connection without a response. */
+/** Adds the methods with which the emulator closes a connection, because the sockets of `inject` lack them. */
 function giveSocketsDestroy(socket: object): void {
   const prototype = Object.getPrototypeOf(socket);
   const destroy = function (this: Socket) {

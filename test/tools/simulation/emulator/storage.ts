@@ -19,14 +19,14 @@ type Method = (this: Statement, ...args: unknown[]) => unknown;
 
 const METHODS = ['run', 'get', 'all', 'iterate'] as const;
 
-/** SQLite can always roll back, and a write that is not flushed ends nothing. */
+/** A rollback always succeeds, and the release of a nested savepoint writes nothing. */
 const NEVER_FAILS = /^\s*(ROLLBACK|RELEASE)/i;
-/** A full disk fails what writes. `BEGIN` and `SAVEPOINT` do not write. */
+/** Statements that write, and so fail on a full disk. */
 const MAY_BE_FULL = /^\s*(INSERT|UPDATE|DELETE|COMMIT|CREATE)/i;
 
 export type SimulatedStorage = ReturnType<typeof installSimulatedStorage>;
 
-/** Makes the statements of all databases of this process countable, and one of them fail. Installed once. */
+/** Patches better-sqlite3 to count statements and to make one of them fail. Must be called once per process. */
 export function installSimulatedStorage() {
   let observed: Database.Database | undefined;
   let count = 0;
@@ -100,11 +100,11 @@ export function installSimulatedStorage() {
       armed = undefined;
       fired = undefined;
     },
-    /** Plants a fault into the storage itself: some commits do nothing. The checks must find it. */
+    /** Makes some commits do nothing: a bug that the checks must find. */
     loseCommits(isOn: boolean): void {
       losesCommits = isOn;
     },
-    /** Makes a statement fail: the `after`-th from now, or the first one behind it that can fail in this way. */
+    /** Makes a statement fail: the `after`-th from now, or the first one after it that can fail in this way. */
     arm(after: number, failure: Failure, onDeath: () => void): void {
       armed = { at: count + after, failure, onDeath };
       fired = undefined;

@@ -38,7 +38,7 @@ export function createWorld(storage: SimulatedStorage, random: Random, baseDir: 
     for (let index = 0; index < count; index++) await turn();
   }
 
-  /** Lets everything happen that does not need time to pass. */
+  /** Runs everything that does not need time to pass. */
   async function settle(): Promise<void> {
     const { clock } = current();
     let quiet = 0;
@@ -137,7 +137,7 @@ export function createWorld(storage: SimulatedStorage, random: Random, baseDir: 
       current().clock.jumpTo(nowMs);
       await settle();
     },
-    /** Returns what ends the process at once; the files stay as they are at that moment. */
+    /** Ends the process at once, and copies its files for the next one. */
     die(): void {
       generation += 1;
       const next = join(baseDir, String(generation));

@@ -7,7 +7,7 @@ export interface ModelAccount {
   isAutoCreated: boolean;
   state: AccountState;
   snapshots: Map<string, { state: AccountState; takenAt: number }>;
-  /** Method, path and status of each request since the account was created or reset, or the process was started. Undefined when unknown. */
+  /** The requests since the account was created or reset, or the process was started. Undefined when unknown. */
   journal: JournalEntry[] | undefined;
 }
 
@@ -72,7 +72,7 @@ export class Model {
     return now;
   }
 
-  /** Returns a function that takes back everything that happens to a key from now on. */
+  /** Returns a function that reverts all later changes of a key. */
   checkpoint(key: string): () => void {
     const account = this.accounts.get(key);
     const saved = account && structuredClone({ ...account });
@@ -84,7 +84,7 @@ export class Model {
     };
   }
 
-  /** Forgets what a process keeps in memory, as its end does. */
+  /** Clears what a process keeps only in memory. */
   restart(): void {
     for (const account of this.accounts.values()) account.journal = [];
     this.events.clear();

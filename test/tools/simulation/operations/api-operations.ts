@@ -64,7 +64,7 @@ export function order(context: OperationContext): Operation {
   };
 }
 
-/** A text or a watermark removal, whose task lasts as long as its response; it takes no time unless the clock is real. */
+/** A text or a watermark removal. Its task lasts as long as its response, which takes time only on a `real` clock. */
 export function text(context: OperationContext): Operation {
   const { random, model, accounts } = context;
   const { path, family, body, price, seconds, step } = random.pick(TEXT_CALLS);

@@ -31,11 +31,11 @@ export interface Operation {
   key?: string;
   body?: object;
   headers?: Record<string, string>;
-  /** Whether the rows show the task of a request that lasts as long as its response: it stays, refunded, after a failure. */
+  /** Whether the rows have the task of a text or watermark removal, which remains, refunded, after a failure. */
   hasStarted?(rows: Rows): boolean;
-  /** Nothing else is sent in the same turn. */
+  /** Whether nothing else may be sent in the same turn. */
   isAlone?: boolean;
-  /** When it succeeds, all requests in progress of the account end. */
+  /** Whether its success ends all requests in progress of the account. */
   endsLifetime?: boolean;
   /** Changes the model as the request must change the emulator, and returns the response that must follow. */
   apply(): Expectation;
