@@ -62,7 +62,15 @@ export function openCore(options: CoreOptions) {
     rateLimiter.clear(endedId);
   });
   const snapshots = createSnapshots(db, transactions, clock, {
-    ...{ accounts, tasks, timeline, rateLimiter, faults, lifetimes, events, storage, maxSnapshots: snapshotLimit },
+    accounts,
+    tasks,
+    timeline,
+    rateLimiter,
+    faults,
+    lifetimes,
+    events,
+    storage,
+    maxSnapshots: snapshotLimit,
   });
   const resets = createResets(transactions, accounts, faults, lifetimes, events, storage);
   const exports = createExports(db, transactions, { accounts, faults, rateLimiter, timeline, memory });
