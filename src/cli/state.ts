@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream, rmSync, statSync } from 'node:fs';
+import { createReadStream, createWriteStream, openSync, rmSync, statSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
@@ -44,7 +44,9 @@ async function exportState(options: StateOptions): Promise<void> {
   const partialFile = `${file}.${process.pid}.partial`;
   const keepOnSignal = removeOnSignal(partialFile);
   try {
-    await pipeline(response, createWriteStream(partialFile, { flags: 'wx', mode: 0o600 }));
+    // A stream that opens the file itself could do so after an error, when the file has been removed.
+    const fd = openSync(partialFile, 'wx', 0o600);
+    await pipeline(response, createWriteStream(partialFile, { fd }));
     await rename(partialFile, file);
   } catch (cause) {
     if ((cause as { code?: string }).code !== 'EEXIST') rmSync(partialFile, { force: true });

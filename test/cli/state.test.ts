@@ -1,8 +1,11 @@
+import { scrypt } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { runState } from '../../src/cli/state.ts';
 import { type StartOptions, startEmulator } from '../../src/index.ts';
 import { buildDocument } from '../support/account-document.ts';
 import { runCommand } from '../support/command.ts';
@@ -132,6 +135,17 @@ describe('state', () => {
     expect(readFileSync(file, 'utf8')).toBe('before');
     expect(readdirSync(dirname(file)).toSorted()).toEqual([basename(file), basename(otherFile)]);
     expect(readFileSync(otherFile, 'utf8')).toBe('other');
+  });
+
+  it('leaves no incomplete file when the response ends before a busy thread pool could open the file', async () => {
+    const url = await serve((_request, response) => {
+      response.writeHead(200, JSON_TYPE).write('{"a":', () => response.destroy());
+    });
+    const file = writeDocument('before');
+    const busyThreads = Array.from({ length: 16 }, () => promisify(scrypt)('a', 'b', 64));
+    await expect(runState(['export', file, '--url', url, '--key', 'np_a'], {})).rejects.toThrow('is cut short');
+    await Promise.all(busyThreads);
+    expect(readdirSync(dirname(file))).toEqual([basename(file)]);
   });
 
   // Windows cannot send signals to a process.
