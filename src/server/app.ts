@@ -243,13 +243,15 @@ function hasSeveralHosts(rawHeaders: readonly string[]): boolean {
  */
 const SMALL_RESPONSE_BYTES = 8192;
 
-/** Returns the memory that a response takes until its client has read it. */
-function getResponseBytes(request: FastifyRequest, payload: unknown): number {
+/** Returns the size of a response's body; 0 for a small text, and for a stream. */
+function getResponseBytes(payload: unknown): number {
   if (typeof payload === 'string') return payload.length <= SMALL_RESPONSE_BYTES ? 0 : Buffer.byteLength(payload);
-  if (!Buffer.isBuffer(payload)) return 0;
-  // Encryption makes a copy for each connection.
-  const isShared = request.routeOptions.config.isSharedBody && !(request.raw.socket instanceof TLSSocket);
-  return isShared ? 0 : payload.length;
+  return Buffer.isBuffer(payload) ? payload.length : 0;
+}
+
+/** Whether all responses of the route share one body. Encryption makes a copy for each connection. */
+function isSharedBody({ routeOptions, raw }: FastifyRequest): boolean {
+  return routeOptions.config.isSharedBody === true && !(raw.socket instanceof TLSSocket);
 }
 
 /**
@@ -272,18 +274,21 @@ function registerResponseBatching(app: App, core: Core, guard: SocketGuard): voi
   app.addHook('onSend', (request, reply, payload, done) => {
     const { socket } = request.raw;
     responseBatcher.flushBeforeHalfClose(socket);
-    const bytes = getResponseBytes(request, payload);
-    if (bytes > 0) {
-      if (!core.memory.reserve('responses', bytes)) {
+    const bytes = getResponseBytes(payload);
+    const heldBytes = isSharedBody(request) ? 0 : bytes;
+    if (heldBytes > 0) {
+      if (!core.memory.reserve('responses', heldBytes)) {
         return done(new EmulatorError('OUT_OF_MEMORY', 'the response exceeds the memory budget'));
       }
-      onFinished(request, reply, () => core.memory.add('responses', -bytes));
+      onFinished(request, reply, () => core.memory.add('responses', -heldBytes));
     }
     const send = (body: unknown) => {
       limitUnreadBody(request, reply);
       done(null, body);
     };
-    if (!core.transactions.hasPendingBatch()) return responseBatcher.enqueue(socket, () => send(payload));
+    if (!core.transactions.hasPendingBatch()) {
+      return responseBatcher.enqueue({ socket, bytes, send: () => send(payload) });
+    }
     core.transactions.afterCommit((failure) => {
       guard.run(socket, () => {
         if (failure === null) return send(payload);

@@ -70,6 +70,26 @@ describe('responses', () => {
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 404]);
   });
 
+  it('that are large are spread over several turns, while small ones are sent in theirs', async () => {
+    const { get, endTurn } = await heldTurns();
+    const document = get('/openapi.json');
+    await soon(document);
+    endTurn();
+    const bytes = Buffer.byteLength((await document).text);
+    const count = Math.ceil((12 * 1024 * 1024) / bytes);
+    const large = Array.from({ length: count }, () => get('/openapi.json'));
+    const small = get('/ready');
+    await Promise.all([...large, small].map(soon));
+    endTurn();
+    expect(await soon(small)).toMatchObject({ status: 200 });
+    const countSent = async () => (await Promise.all(large.map(soon))).filter(Boolean).length;
+    expect(await countSent()).toBe(Math.ceil((4 * 1024 * 1024) / bytes));
+    endTurn();
+    expect(await countSent()).toBe(2 * Math.ceil((4 * 1024 * 1024) / bytes));
+    endTurn();
+    expect(await countSent()).toBe(count);
+  });
+
   it('to other clients wait as well, because they may report the same', async () => {
     const { post, get, send, endTurn, core } = await heldTurns();
     const accepted = post(GENERATE, ORDER);
