@@ -15,7 +15,10 @@ interface Layer {
 /** Layers from the outside in. Imports only point inwards. A layer is a folder of `src`, or a folder of `families`. */
 const LAYERS: Record<string, Layer> = {
   testing: { imports: ['client'], packages: /^(node:|vitest$|@playwright\/test$|nanophoto-emulator$)/ },
-  main: { imports: ['cli', 'server', 'settings', 'proxy', 'rendering', 'client', 'core', 'paths'], packages: /^node:v8$/ },
+  main: {
+    imports: ['cli', 'server', 'settings', 'proxy', 'rendering', 'client', 'core', 'paths'],
+    packages: /^node:v8$/,
+  },
   cli: {
     imports: [
       ...['server', 'settings', 'conformance', 'control-plane', 'families', 'openapi', 'http', 'proxy'],
