@@ -66,7 +66,10 @@ export function findRowDifference(rows: Rows, model: Model, key: string): string
 
 function findStateDifference(rows: Rows, id: number, state: AccountState, label: string): string | undefined {
   const actual = {
-    account: rows.all('SELECT clock_mode, speed, seed, rate_limit, revoked FROM accounts WHERE id = ?', id)[0],
+    account: rows.all(
+      'SELECT clock_mode, clock_ms, speed, seed, rate_limit, revoked FROM accounts WHERE id = ?',
+      id,
+    )[0],
     entries: rows.all(
       `SELECT kind, amount, balance, reason, at, (SELECT id FROM tasks WHERE account_id = entry.account_id
          AND seq = task_seq) AS taskId FROM ledger_entries AS entry WHERE account_id = ? ORDER BY seq`,
@@ -85,8 +88,8 @@ function findStateDifference(rows: Rows, id: number, state: AccountState, label:
   };
   const expected = {
     account: {
-      ...{ clock_mode: state.mode, speed: state.speed, seed: state.seed, rate_limit: state.limit },
-      revoked: Number(state.revoked),
+      ...{ clock_mode: state.mode, clock_ms: state.clockMs, speed: state.speed, seed: state.seed },
+      ...{ rate_limit: state.limit, revoked: Number(state.revoked) },
     },
     entries: state.entries,
     tasks: state.tasks.map(({ isStream, ref, steps, endMs, outcome, follows, ...task }) => task),
