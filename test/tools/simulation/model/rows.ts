@@ -76,7 +76,7 @@ function findStateDifference(rows: Rows, id: number, state: AccountState, label:
       id,
     ),
     tasks: rows.all(
-      `SELECT seq, id, family, price, status, step, created_at AS createdAt, started_at AS startedAt, due_at AS dueAt,
+      `SELECT seq, id, family, price, status, step, follows, created_at AS createdAt, started_at AS startedAt, due_at AS dueAt,
          finished_at AS finishedAt, simulated_ms AS simulatedMs, error_code AS errorCode
        FROM tasks WHERE account_id = ? ORDER BY seq`,
       id,
@@ -92,7 +92,7 @@ function findStateDifference(rows: Rows, id: number, state: AccountState, label:
       ...{ rate_limit: state.limit, revoked: Number(state.revoked) },
     },
     entries: state.entries,
-    tasks: state.tasks.map(({ isStream, ref, steps, endMs, outcome, follows, ...task }) => task),
+    tasks: state.tasks.map(({ isStream, ref, steps, endMs, outcome, ...task }) => task),
     rules: state.rules.map(({ family, fired }) => ({ family, fired })),
   };
   return findDifference(actual, expected, label);
