@@ -1,5 +1,5 @@
 import { DEFAULT_PROFILE } from './model/facts.ts';
-import { adoptEndedStreams, adoptSavedWindow, findRowDifference } from './model/rows.ts';
+import { adoptEndedStreams, adoptInterruptedStreams, adoptSavedWindow, findRowDifference } from './model/rows.ts';
 import { findFault } from './operations/operation.ts';
 import type { Pending, SimulationContext } from './simulation.ts';
 
@@ -24,7 +24,7 @@ export async function recoverFromDeath(
   model.restart();
   for (const account of model.accounts.values()) {
     const problem =
-      adoptEndedStreams(world.rows, model, account, true) ??
+      adoptInterruptedStreams(world.rows, model, account) ??
       adoptSavedWindow(world.rows, account) ??
       findRowDifference(world.rows, model, account.key);
     if (problem) find(`after a death: ${problem}`);

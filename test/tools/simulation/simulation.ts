@@ -5,7 +5,7 @@ import type { Sent, World } from './emulator/world.ts';
 import { createEventLog } from './event-log.ts';
 import { HOUR_MS } from './model/facts.ts';
 import type { Model } from './model/model.ts';
-import { adoptEndedStreams, findRowDifference, findViolations } from './model/rows.ts';
+import { adoptEndedStreams, adoptInterruptedStreams, findRowDifference, findViolations } from './model/rows.ts';
 import { createAccount, drawOperation, KEYS } from './operations/draw.ts';
 import { type Expectation, findFault, type Operation } from './operations/operation.ts';
 import { decide, recoverFromDeath } from './recovery.ts';
@@ -239,7 +239,7 @@ export function createSimulation(context: SimulationContext) {
       await world.start();
       for (const account of model.accounts.values()) {
         const problem =
-          adoptEndedStreams(world.rows, model, account, true) ?? findRowDifference(world.rows, model, account.key);
+          adoptInterruptedStreams(world.rows, model, account) ?? findRowDifference(world.rows, model, account.key);
         if (problem) find(`after a restart: ${problem}`);
       }
       reportUnexpected();

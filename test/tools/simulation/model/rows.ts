@@ -134,6 +134,14 @@ export function adoptEndedStreams(
   return undefined;
 }
 
+/** Reads how the requests in progress of a process that has ended were resolved. Returns what is wrong with that. */
+export function adoptInterruptedStreams(rows: Rows, model: Model, account: ModelAccount): string | undefined {
+  const problem = adoptEndedStreams(rows, model, account, true);
+  if (problem) return problem;
+  const running = account.state.tasks.find((task) => task.isStream && isRunning(task));
+  return running && `${running.id} of ${account.key} is running, but its request is gone`;
+}
+
 /** Reads the windows that a killed process had saved, which may be a second old. Returns what is wrong with one. */
 export function adoptSavedWindow(rows: Rows, { key, state }: ModelAccount): string | undefined {
   const [row] = rows.all(
