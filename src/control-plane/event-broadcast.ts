@@ -22,9 +22,6 @@ interface SharedEvent {
   holders: number;
 }
 
-/** Converts an event to its data and the key of its account; undefined if nobody is to receive it. */
-type ToData = (event: CoreEvent) => { key: string | null; data: object } | undefined;
-
 export type EventBroadcast = ReturnType<typeof createEventBroadcast>;
 
 /**
@@ -34,7 +31,7 @@ export type EventBroadcast = ReturnType<typeof createEventBroadcast>;
  */
 export function createEventBroadcast(
   { clock, events, memory }: Pick<Core, 'clock' | 'events' | 'memory'>,
-  toData: ToData,
+  toData: (event: CoreEvent) => object,
 ) {
   const listeners = new Set<Listener>();
   /** Listeners whose connections take more data than this turn had left. */
@@ -52,15 +49,12 @@ export function createEventBroadcast(
     return slowest !== undefined;
   });
 
-  function publish(event: CoreEvent): void {
-    const message = toData(event);
-    if (!message) return;
-    const { key, data } = message;
+  function publish(event: CoreEvent, key: string | null): void {
     let shared: SharedEvent | undefined;
     for (const listener of [...listeners]) {
       if (listener.key !== undefined && key !== null && listener.key !== key) continue;
       if (!shared) {
-        const text = `event: ${event.type}\ndata: ${JSON.stringify({ key, ...data })}\n\n`;
+        const text = `event: ${event.type}\ndata: ${JSON.stringify({ key, ...toData(event) })}\n\n`;
         shared = { text, bytes: stringBytes(text), holders: 0 };
       }
       listener.enqueue(shared);

@@ -47,8 +47,8 @@ export function openCore(options: CoreOptions) {
   const transactions = createTransactions(db, clock);
   const heap = createHeapTrimmer();
   const storage = createStorageMemory(db, { clock, transactions, memory, heap, isInMemory });
-  const events = createEvents(transactions);
   const accountCache = createAccountCache(db, transactions);
+  const events = createEvents(transactions, accountCache);
   const ledger = createLedger(db, transactions, accountCache, events, storage);
   const faults = createFaults(db, transactions, events, storage);
   const accounts = createAccounts(db, transactions, clock, accountCache, ledger, faults, events, storage);

@@ -5,23 +5,25 @@ import { MemoryBudget } from '../../src/core/memory-budget.ts';
 
 const KB = 1024;
 
+type Subscriber = (event: CoreEvent, key: string | null) => void;
+
 /** A broadcast whose events are numbers of bytes, sent to the listeners of one key or, with null, of all. */
 function createBroadcast(maxBytes = 1e9) {
   const memory = new MemoryBudget(maxBytes);
-  const subscribers = new Set<(event: CoreEvent) => void>();
+  const subscribers = new Set<Subscriber>();
   const events = {
-    listen(listener: (event: CoreEvent) => void) {
+    listen(listener: Subscriber) {
       subscribers.add(listener);
       return () => void subscribers.delete(listener);
     },
   };
   const clock = { atTurnEnd: (work: () => void) => void setImmediate(work) };
   const { listen } = createEventBroadcast({ clock, events, memory } as never, (event) => {
-    const { key, bytes } = event as never as { key: string | null; bytes: number };
-    return { key, data: { text: 'x'.repeat(bytes) } };
+    const { bytes } = event as never as { bytes: number };
+    return { text: 'x'.repeat(bytes) };
   });
   const emit = (bytes: number, key: string | null = null) => {
-    for (const subscriber of [...subscribers]) subscriber({ type: 'request', key, bytes } as never);
+    for (const subscriber of [...subscribers]) subscriber({ type: 'request', bytes } as never, key);
   };
   return { memory, subscribers, listen, emit, used: () => memory.usedBytes.listeners };
 }

@@ -114,6 +114,32 @@ describe('events', () => {
     await Promise.all([mine.ended, all.ended]);
     expect(core.events.hasListeners()).toBe(false);
   });
+
+  it('are published when their account is restored, reset or removed in the same turn', async () => {
+    const { listen, core, submit, getAccountId } = await createListeningEmulator();
+    core.snapshots.take(getAccountId('k'), 'a');
+    const all = await listen();
+    for (const end of [
+      (id: number) => core.snapshots.restore(id, 'a'),
+      (id: number) => core.resets.reset(id),
+      (id: number) => core.resets.remove(id),
+    ]) {
+      await submit();
+      await all.changes();
+      const { length } = all.events();
+      core.timeline.advanceToNext(getAccountId('k'));
+      end(getAccountId('k'));
+      await all.changes();
+      const kinds = all.events().map(({ kind, to, change }) => kind ?? to ?? change);
+      expect(kinds.slice(length, length + 3)).toEqual(['capture', 'completed', 'clock']);
+    }
+    const changes = await all.changes();
+    expect(changes.filter(([, change]) => change !== 'clock')).toEqual([
+      ['k', 'restored'],
+      ['k', 'reset'],
+      ['k', 'removed'],
+    ]);
+  });
 });
 
 describe('account events', () => {

@@ -1,10 +1,5 @@
 import type { Clock } from '../../src/core/time/clock.ts';
-
-interface Timer {
-  atMs: number;
-  everyMs: number | undefined;
-  work: () => void;
-}
+import { createTimers } from './timers.ts';
 
 /** A wall clock that only moves when a test advances it. */
 export interface TestClock extends Clock {
@@ -18,30 +13,13 @@ export const START_MS = Date.UTC(2026, 0, 15, 12);
 
 export function createTestClock(startMs = START_MS): TestClock {
   let nowMs = startMs;
-  const timers = new Set<Timer>();
-  const add = (timer: Timer) => {
-    timers.add(timer);
-    return () => void timers.delete(timer);
-  };
+  const { timers, sleep, repeat, after, fire } = createTimers(() => nowMs);
   return {
     nowMs: () => nowMs,
     sleep: (ms, signal) =>
-      new Promise((resolve) => {
-        if (signal?.aborted) return resolve(false);
-        if (ms <= 0) return void setImmediate(() => resolve(true));
-        const abort = () => {
-          cancel();
-          resolve(false);
-        };
-        const work = () => {
-          signal?.removeEventListener('abort', abort);
-          resolve(true);
-        };
-        const cancel = add({ atMs: nowMs + ms, everyMs: undefined, work });
-        signal?.addEventListener('abort', abort, { once: true });
-      }),
-    repeat: (ms, work) => add({ atMs: nowMs + ms, everyMs: ms, work }),
-    after: (ms, work) => add({ atMs: nowMs + ms, everyMs: undefined, work }),
+      ms > 0 || signal?.aborted ? sleep(ms, signal) : new Promise((resolve) => void setImmediate(() => resolve(true))),
+    repeat,
+    after,
     atTurnEnd: (work) => void setImmediate(work),
     advance(ms) {
       const endMs = nowMs + ms;
@@ -49,9 +27,7 @@ export function createTestClock(startMs = START_MS): TestClock {
         const [next] = [...timers].filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs);
         if (!next) break;
         nowMs = next.atMs;
-        if (next.everyMs === undefined) timers.delete(next);
-        else next.atMs += next.everyMs;
-        next.work();
+        fire(next, nowMs);
       }
       nowMs = endMs;
     },

@@ -27,16 +27,7 @@ const ListenQuery = strict({
 
 /** Server-sent events about tasks, ledgers, requests, faults and accounts. */
 export function eventOperations({ core, listenerLimit, stopping }: HttpContext): Operation[] {
-  /** The key for an event: null if it is global, undefined if the account is gone and its removal has been reported. */
-  function accountKeyFor(event: CoreEvent): string | null | undefined {
-    if (event.accountId === null) return null;
-    if (event.type === 'account' && event.removedKey !== undefined) return event.removedKey;
-    return core.accounts.findKey(event.accountId);
-  }
-  const broadcast = createEventBroadcast(core, (event) => {
-    const key = accountKeyFor(event);
-    return key === undefined ? undefined : { key, data: toEventJson(event) };
-  });
+  const broadcast = createEventBroadcast(core, toEventJson);
 
   return [
     defineOperation({

@@ -12,6 +12,9 @@ const COLUMNS = `id, key, origin, rate_limit AS rateLimit, clock_mode AS clockMo
   max(ifnull((SELECT max(seq) FROM tasks WHERE account_id = accounts.id), 0),
       ifnull((SELECT max(seq) FROM evicted_tasks WHERE account_id = accounts.id), 0)) AS taskCount`;
 
+/** Snapshots have keys that start with a NUL character, which an API key cannot contain. */
+export const isSnapshotKey = (key: string) => key.startsWith('\u0000');
+
 /** Number of accounts kept in memory. */
 const CACHE_SIZE = 2000;
 
@@ -53,6 +56,12 @@ export function createAccountCache(db: Db, transactions: Transactions) {
     find(key: string): Account | undefined {
       const id = idByKey.get(key);
       return (id === undefined ? undefined : accountById.get(id)) ?? store(byKey.get(key));
+    },
+    /** Returns the key of an account; undefined for unknown ids and for snapshots. Caches nothing. */
+    findKey(id: number): string | undefined {
+      // The row of an account that is being copied is not complete yet.
+      const key = (accountById.peek(id) ?? byId.get(id))?.key;
+      return key === undefined || isSnapshotKey(key) ? undefined : key;
     },
     /** Returns up to `limit` accounts ordered by key, starting after the key `after`; reads the database. */
     list: (limit: number, after: string): Account[] => page.all({ after, limit }).map(toAccount),

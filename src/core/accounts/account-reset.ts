@@ -25,9 +25,9 @@ export function createResets(
 
   /** Removes an account that gets no successor. */
   const removeForGood = transactions.exclusive((accountId: number): void => {
-    const { key: removedKey } = accounts.get(accountId);
-    events.emit({ type: 'account', accountId, change: 'removed', removedKey });
-    accounts.remove(accountId);
+    const { id } = accounts.get(accountId);
+    events.emit({ type: 'account', accountId: id, change: 'removed' });
+    accounts.remove(id);
   });
 
   const resetAllRows = transactions.exclusive((inSameTransaction: () => void): number[] => {

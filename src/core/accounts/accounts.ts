@@ -8,7 +8,7 @@ import type { Transactions } from '../storage/transactions.ts';
 import type { Clock, ClockMode } from '../time/clock.ts';
 import { accountTimeMs, toClockMs } from '../time/clock.ts';
 import type { Account, AccountOrigin } from './account.ts';
-import type { AccountCache } from './account-cache.ts';
+import { type AccountCache, isSnapshotKey } from './account-cache.ts';
 
 export type { Account, AccountOrigin };
 
@@ -148,11 +148,6 @@ export function createAccounts(
     /** Returns an id that was never used before. */
     nextId: (): number => nextId.get()!,
     has: (id: number): boolean => cache.get(id) !== undefined,
-    /** Returns the account's key; undefined for unknown ids and for snapshots. */
-    findKey(id: number): string | undefined {
-      const key = cache.get(id)?.key;
-      return key === undefined || isSnapshotKey(key) ? undefined : key;
-    },
     /** Returns the profile with which the account was created. */
     getProfile: (id: number): AccountProfile => JSON.parse(profileById.get(id)!),
     /** @throws ACCOUNT_NOT_FOUND when the account does not exist */
@@ -187,6 +182,3 @@ export function createAccounts(
     dueAccounts: (wallMs: number, limit: number): number[] => dueAccounts.all(wallMs, limit),
   };
 }
-
-/** Snapshots have keys that start with a NUL character, which an API key cannot contain. */
-const isSnapshotKey = (key: string) => key.startsWith('\u0000');

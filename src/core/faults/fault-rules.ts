@@ -139,6 +139,10 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
 
   const nearMisses = new NearMisses();
 
+  const writeCounts = transactions.exclusive((id: number, matched: number, fired: number) => {
+    updateCounts.run({ id, matched, fired });
+  });
+
   /** Counts the match. Returns what keeps the rule from firing; null if it fires. */
   function countMatch(fault: Fault, accountSeed: string): Obstacle | null {
     const matched = fault.matched + 1;
@@ -148,7 +152,7 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
     const obstacle = matched <= (fault.after ?? 0) ? 'after' : isUnlucky() ? 'probability' : null;
     const fired = fault.fired + (obstacle === null ? 1 : 0);
     // Database first: a rule whose counts cannot be written has not fired.
-    updateCounts.run({ id: fault.id, matched, fired });
+    writeCounts(fault.id, matched, fired);
     Object.assign(fault, { matched, fired });
     return obstacle;
   }
@@ -159,6 +163,18 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
     cache.delete(accountId);
     isEmpty = undefined;
   }
+
+  // Like all changes here, not in the transaction of a submission of the same turn, whose failure would undo them.
+  const insertRule = transactions.exclusive((accountId: number | null, rule: string): Fault => {
+    const previous = listRules(accountId);
+    const counts = { matched: 0, fired: 0 };
+    const id = Number(insert.run({ accountId, rule, ...counts }).lastInsertRowid);
+    const fault = toFault({ id, accountId, rule, ...counts });
+    cache.set(accountId, [...previous, fault]);
+    isEmpty = false;
+    emitChange(accountId);
+    return fault;
+  });
 
   return {
     /** Whether no rule exists, neither of an account nor global. */
@@ -204,16 +220,9 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
 
     /** Adds a rule to an account, or a global rule with null. @throws OUT_OF_MEMORY when it exceeds the budget */
     add(accountId: number | null, rule: Rule): Fault {
-      const previous = listRules(accountId);
       const text = JSON.stringify(rule);
-      const { lastInsertRowid } = storage.write(RULE_BYTES + text.length * BYTES_PER_RULE_CHARACTER, () =>
-        insert.run({ accountId, rule: text, matched: 0, fired: 0 }),
-      );
-      const fault = toFault({ id: Number(lastInsertRowid), accountId, rule: text, matched: 0, fired: 0 });
-      cache.set(accountId, [...previous, fault]);
-      isEmpty = false;
-      emitChange(accountId);
-      return fault;
+      const bytes = RULE_BYTES + text.length * BYTES_PER_RULE_CHARACTER;
+      return storage.write(bytes, () => insertRule(accountId, text));
     },
     addCounted,
     /** Lists an account's rules, or the global ones with null, in the order they were set. */
@@ -224,7 +233,7 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
     /** Lists the latest requests that came close to a rule since the start, oldest first. */
     listNearMisses: (id: number) => nearMisses.list(id),
     /** Removes a rule; returns false when the account has no such rule. */
-    remove(accountId: number | null, id: number): boolean {
+    remove: transactions.exclusive((accountId: number | null, id: number): boolean => {
       const previous = listRules(accountId);
       const remaining = previous.filter((fault) => fault.id !== id);
       if (remaining.length === previous.length) return false;
@@ -233,13 +242,13 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
       isEmpty = undefined;
       emitChange(accountId);
       return true;
-    },
-    clear(accountId: number | null): void {
+    }),
+    clear: transactions.exclusive((accountId: number | null): void => {
       const { changes } = removeAll.run(accountId);
       cache.delete(accountId);
       isEmpty = undefined;
       if (changes > 0) emitChange(accountId);
-    },
+    }),
     /** Copies an account's rules, with their counts, to another account. Must run inside a transaction. */
     copy(fromId: number, toId: number): void {
       copyRules.run({ fromId, toId });

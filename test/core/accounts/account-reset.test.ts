@@ -8,7 +8,7 @@ it('a global reset handles more accounts than a function call can have arguments
   const resets = createResets(
     ...([
       { exclusive: (run: unknown) => run },
-      { all: () => accounts, get: () => ({ key: 'k' }), remove: nothing },
+      { all: () => accounts, get: () => ({ id: 0 }), remove: nothing },
       { clear: nothing },
       { end: (id: number) => ended.push(id) },
       { emit: nothing },

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { buildFaultContext, buildProfile, createTestCore } from '../../support/core.ts';
+import { buildFaultContext, buildOrder, buildProfile, createTestCore } from '../../support/core.ts';
 
 describe('fault rules with texts', () => {
   function createRules(patterns: string[]) {
@@ -40,5 +40,34 @@ describe('fault rules with texts', () => {
     expect(fire(() => `a dragon${padding}`)?.id).toBe(rules[1]!.id);
     core.faults.add(null, { match: { contains: '  ' }, at: 'request', effect: { fail: true } });
     expect(fire(() => padding)?.accountId).toBeNull();
+  });
+});
+
+describe('changes of fault rules', () => {
+  it('are committed and reported on their own, whatever happens to a submission of the same turn', async () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    let changeCount = 0;
+    core.events.listen((event) => {
+      if (event.type === 'account' && event.change === 'faults') changeCount += 1;
+    });
+    const add = () => core.faults.add(id, { match: {}, at: 'charge', effect: { fail: true } });
+    const rules = [add(), add()];
+    const listCounts = () => core.db.prepare('SELECT fired FROM faults ORDER BY id').pluck().all();
+    for (const [change, expectedCounts] of [
+      [() => core.faults.remove(id, rules[1]!.id), [0]],
+      [() => core.faults.fire('charge', buildFaultContext(id), 'seed'), [1]],
+      [() => add(), [1, 0]],
+      [() => core.faults.clear(id), []],
+    ] as const) {
+      core.tasks.submit(id, [buildOrder({ price: 4 })]);
+      // As SQLite does on a full disk.
+      core.db.exec('ROLLBACK');
+      change();
+      await core.transactions.committed();
+      expect(listCounts()).toEqual(expectedCounts);
+    }
+    expect(changeCount).toBe(5);
+    expect(core.tasks.list(id, 1)).toEqual([]);
   });
 });

@@ -3,17 +3,21 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Job, JobResult } from './worker.ts';
 
-/** Runs jobs in several processes, in order; `onResult` returns false to skip the rest. */
+/**
+ * Runs jobs in several processes, in order; `onResult` returns false to skip the rest. `dir` is the folder of the
+ * simulation, which may be that of a copy of the repository.
+ */
 export async function runJobs(
   jobs: Iterable<Job>,
   workers: number,
   onResult: (job: Job, result: JobResult) => boolean,
+  dir = import.meta.dirname,
 ): Promise<void> {
   const iterator = jobs[Symbol.iterator]();
   let isStopped = false;
 
   async function work(): Promise<void> {
-    const child = fork(join(import.meta.dirname, 'worker.ts'), { stdio: 'inherit' });
+    const child = fork(join(dir, 'worker.ts'), { stdio: 'inherit' });
     try {
       await next(child);
       for (let { done, value: job } = iterator.next(); !done && !isStopped; { done, value: job } = iterator.next()) {

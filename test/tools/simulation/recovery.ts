@@ -1,5 +1,5 @@
 import { DEFAULT_PROFILE } from './model/facts.ts';
-import { adoptEndedStreams, adoptSavedWindow, findRowDifference } from './model/rows.ts';
+import { adoptEndedStreams, adoptInterruptedStreams, adoptSavedWindow, findRowDifference } from './model/rows.ts';
 import { findFault } from './operations/operation.ts';
 import type { Pending, SimulationContext } from './simulation.ts';
 
@@ -15,20 +15,24 @@ export async function recoverFromDeath(
   const { world, model, line, find } = context;
   await world.reopen();
   const isFirst = ({ step: sentIn }: Pending) => sentIn === step;
-  for (const { id, response, expectation, operation } of lost) {
-    if (!response) continue;
+  const unexpected = lost.filter(({ id, response, expectation }) => {
+    if (!response) return false;
     line(`${id} < ${response.status} ${response.text}`);
-    const problem = findFault(response, expectation);
-    if (problem) find(`${id} ${operation.method} ${operation.path}: ${problem}; it is ${response.text}`);
-  }
+    return findFault(response, expectation) !== undefined;
+  });
   for (const request of lost.filter(isFirst)) if (!request.response) decide(context, request);
   model.restart();
   for (const account of model.accounts.values()) {
     const problem =
-      adoptEndedStreams(world.rows, model, account, true) ??
+      adoptInterruptedStreams(world.rows, model, account) ??
       adoptSavedWindow(world.rows, account) ??
       findRowDifference(world.rows, model, account.key);
     if (problem) find(`after a death: ${problem}`);
+  }
+  // A wait may have seen the end of a task that the model has only now read.
+  for (const { id, response, expectation, operation } of unexpected) {
+    const problem = findFault(response!, expectation);
+    if (problem) find(`${id} ${operation.method} ${operation.path}: ${problem}; it is ${response!.text}`);
   }
 }
 

@@ -5,7 +5,7 @@ import type { Sent, World } from './emulator/world.ts';
 import { createEventLog } from './event-log.ts';
 import { HOUR_MS } from './model/facts.ts';
 import type { Model } from './model/model.ts';
-import { adoptEndedStreams, findRowDifference, findViolations } from './model/rows.ts';
+import { adoptEndedStreams, adoptInterruptedStreams, findRowDifference, findViolations } from './model/rows.ts';
 import { createAccount, drawOperation, KEYS } from './operations/draw.ts';
 import { type Expectation, findFault, type Operation } from './operations/operation.ts';
 import { decide, recoverFromDeath } from './recovery.ts';
@@ -97,7 +97,7 @@ export function createSimulation(context: SimulationContext) {
     const isExcused = mayFail || failed !== undefined;
     const answered = pending.filter(({ response }) => response !== undefined);
     pending = pending.filter(({ response }) => response === undefined);
-    for (const request of answered) checkResponse(request, isExcused);
+    const reportUnexpected = checkResponses(answered, isExcused);
     for (const { id, orphanedIn, expectation } of isExcused ? [] : pending) {
       if (orphanedIn !== undefined) find(`${id} has no response although the lifetime of its account has ended`);
       if (expectation.untilMs !== undefined && expectation.untilMs < world.nowMs())
@@ -107,6 +107,7 @@ export function createSimulation(context: SimulationContext) {
       const problem = adoptEndedStreams(world.rows, model, account, isExcused);
       if (problem) find(problem);
     }
+    reportUnexpected();
     const logged = world.log().splice(0);
     for (const text of logged) {
       const { msg, err } = JSON.parse(text);
@@ -120,18 +121,39 @@ export function createSimulation(context: SimulationContext) {
     }
   }
 
-  function checkResponse({ id, response, expectation, operation, ...request }: Pending, isExcused: boolean): void {
-    const { status, headers, text, json } = response!;
-    line(`${id} < ${status} ${JSON.stringify(headers)} ${text}`);
+  /**
+   * Checks responses. The returned function reports those that are still unexpected; it must be called when the model
+   * knows which tasks of requests in progress have ended, because a wait may have seen the state before or after that.
+   */
+  function checkResponses(answered: readonly Pending[], isExcused: boolean): () => void {
+    for (const { id, response } of answered) {
+      const { status, headers, text } = response!;
+      line(`${id} < ${status} ${JSON.stringify(headers)} ${text}`);
+    }
+    const unexpected = answered.filter((request) => findProblem(request, isExcused));
+    return () => {
+      for (const request of unexpected) {
+        const problem = findProblem(request, isExcused);
+        if (problem) find(problem);
+      }
+    };
+  }
+
+  /** Returns what is wrong with a response, once it is known whether a failed request took effect. */
+  function findProblem(
+    { id, response, expectation, operation, ...request }: Pending,
+    isExcused: boolean,
+  ): string | undefined {
+    const { status, text, json } = response!;
     const isFailure = status === 0 || [json?.errorCode, json?.code].includes('INTERNAL_ERROR');
     if (isExcused && isFailure) {
       // Other requests were sent earlier and have taken effect: only their response is cut off.
       if (request.step === step) decideFailed({ id, operation, ...request });
-      return;
+      return undefined;
     }
-    if (request.orphanedIn !== undefined) return;
+    if (request.orphanedIn !== undefined) return undefined;
     const problem = request.adoptProblem ?? findFault(response!, expectation);
-    if (problem) find(`${id} ${operation.method} ${operation.path}: ${problem}; it is ${status} ${text}`);
+    return problem && `${id} ${operation.method} ${operation.path}: ${problem}; it is ${status} ${text}`;
   }
 
   /** Finds out whether a failed request took effect, which it may only after an I/O error. */
@@ -209,18 +231,18 @@ export function createSimulation(context: SimulationContext) {
       line('restart');
       const resumeFailures = storage.pause();
       await world.close();
-      for (const request of pending) {
-        if (request.response) checkResponse(request, true);
-        else find(`${request.id} got no response when the process stopped`);
-      }
+      for (const { id, response } of pending) if (!response) find(`${id} got no response when the process stopped`);
+      const answered = pending.filter(({ response }) => response !== undefined);
+      const reportUnexpected = checkResponses(answered, true);
       pending = [];
       model.restart();
       await world.start();
       for (const account of model.accounts.values()) {
         const problem =
-          adoptEndedStreams(world.rows, model, account, true) ?? findRowDifference(world.rows, model, account.key);
+          adoptInterruptedStreams(world.rows, model, account) ?? findRowDifference(world.rows, model, account.key);
         if (problem) find(`after a restart: ${problem}`);
       }
+      reportUnexpected();
       forgetEvents();
       resumeFailures();
     },

@@ -1,10 +1,5 @@
 import type { Clock } from '../../../../src/core/time/clock.ts';
-
-interface Timer {
-  atMs: number;
-  everyMs: number | undefined;
-  work: () => void;
-}
+import { createTimers } from '../../../support/timers.ts';
 
 export interface SimulatedClock extends Clock {
   /**
@@ -31,49 +26,24 @@ export function createSimulatedClock(
   guard: (work: () => void) => void,
 ): SimulatedClock {
   let nowMs = startMs;
-  let timers: Timer[] = [];
   let turnEnd: (() => void)[] = [];
-
-  function add(timer: Timer): () => void {
-    timers.push(timer);
-    return () => {
-      timers = timers.filter((other) => other !== timer);
-    };
-  }
+  const { timers, sleep, repeat, after, fire, clear } = createTimers(() => nowMs);
 
   return {
     nowMs: () => nowMs,
-    sleep: (ms, signal) =>
-      new Promise((resolve) => {
-        if (signal?.aborted) return resolve(false);
-        const abort = () => {
-          cancel();
-          resolve(false);
-        };
-        const work = () => {
-          signal?.removeEventListener('abort', abort);
-          resolve(true);
-        };
-        const cancel = add({ atMs: nowMs + Math.max(0, ms), everyMs: undefined, work });
-        signal?.addEventListener('abort', abort, { once: true });
-      }),
-    repeat: (everyMs, work) => add({ atMs: nowMs + everyMs, everyMs, work }),
-    after: (ms, work) => add({ atMs: nowMs + ms, everyMs: undefined, work }),
+    ...{ sleep, repeat, after },
     atTurnEnd: (work) => void turnEnd.push(work),
     jumpTo(toMs) {
       nowMs = toMs;
-      const due = timers.filter(({ atMs }) => atMs <= nowMs);
+      const due = [...timers].filter(({ atMs }) => atMs <= nowMs);
       while (due.length > 0) {
-        const [timer] = due.splice(pick(due.length), 1) as [Timer];
+        const timer = due.splice(pick(due.length), 1)[0]!;
         // An earlier timer may have cancelled it.
-        if (!timers.includes(timer)) continue;
-        if (timer.everyMs === undefined) timers.splice(timers.indexOf(timer), 1);
-        else timer.atMs = nowMs + timer.everyMs;
-        guard(timer.work);
+        if (timers.has(timer)) fire(timer, nowMs, guard);
       }
     },
     nextTimerMs() {
-      const times = timers.filter(({ everyMs }) => everyMs === undefined).map(({ atMs }) => atMs);
+      const times = [...timers].filter(({ everyMs }) => everyMs === undefined).map(({ atMs }) => atMs);
       return times.length === 0 ? undefined : Math.min(...times);
     },
     runOneAtTurnEnd() {
@@ -82,7 +52,7 @@ export function createSimulatedClock(
       return work !== undefined;
     },
     stop() {
-      timers = [];
+      clear();
       turnEnd = [];
     },
   };

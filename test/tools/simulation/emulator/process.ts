@@ -4,10 +4,10 @@ import type { Statement } from 'better-sqlite3';
 import { pino } from 'pino';
 import { readCommand } from '../../../../src/cli/arguments.ts';
 import { openEmulator } from '../../../../src/server/emulator.ts';
+import { START_MS } from '../../../support/test-clock.ts';
 import { createSimulatedClock, type SimulatedClock } from './clock.ts';
 import type { SimulatedStorage } from './storage.ts';
 
-export const START_MS = Date.UTC(2026, 0, 15, 12);
 /** Maximum number of event-loop turns to run without letting time pass. */
 export const MAX_TURNS = 5000;
 export const turn = () => new Promise<void>((resolve) => void setImmediate(resolve));

@@ -1,8 +1,9 @@
 import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Random } from '../../../../src/core/random.ts';
+import { START_MS } from '../../../support/test-clock.ts';
 import type { Operation, Rows, SimulatedResponse } from '../operations/operation.ts';
-import { clients, MAX_TURNS, runUntil, type SimulatedProcess, START_MS, startProcess, turn } from './process.ts';
+import { clients, MAX_TURNS, runUntil, type SimulatedProcess, startProcess, turn } from './process.ts';
 import type { SimulatedStorage } from './storage.ts';
 
 const DATABASE_FILES = ['emulator.sqlite', 'emulator.sqlite-wal'];

@@ -66,14 +66,17 @@ export function findRowDifference(rows: Rows, model: Model, key: string): string
 
 function findStateDifference(rows: Rows, id: number, state: AccountState, label: string): string | undefined {
   const actual = {
-    account: rows.all('SELECT clock_mode, speed, seed, rate_limit, revoked FROM accounts WHERE id = ?', id)[0],
+    account: rows.all(
+      'SELECT clock_mode, clock_ms, speed, seed, rate_limit, revoked FROM accounts WHERE id = ?',
+      id,
+    )[0],
     entries: rows.all(
       `SELECT kind, amount, balance, reason, at, (SELECT id FROM tasks WHERE account_id = entry.account_id
          AND seq = task_seq) AS taskId FROM ledger_entries AS entry WHERE account_id = ? ORDER BY seq`,
       id,
     ),
     tasks: rows.all(
-      `SELECT seq, id, family, price, status, step, created_at AS createdAt, started_at AS startedAt, due_at AS dueAt,
+      `SELECT seq, id, family, price, status, step, follows, created_at AS createdAt, started_at AS startedAt, due_at AS dueAt,
          finished_at AS finishedAt, simulated_ms AS simulatedMs, error_code AS errorCode
        FROM tasks WHERE account_id = ? ORDER BY seq`,
       id,
@@ -85,11 +88,11 @@ function findStateDifference(rows: Rows, id: number, state: AccountState, label:
   };
   const expected = {
     account: {
-      ...{ clock_mode: state.mode, speed: state.speed, seed: state.seed, rate_limit: state.limit },
-      revoked: Number(state.revoked),
+      ...{ clock_mode: state.mode, clock_ms: state.clockMs, speed: state.speed, seed: state.seed },
+      ...{ rate_limit: state.limit, revoked: Number(state.revoked) },
     },
     entries: state.entries,
-    tasks: state.tasks.map(({ isStream, ref, steps, endMs, outcome, follows, ...task }) => task),
+    tasks: state.tasks.map(({ isStream, ref, steps, endMs, outcome, ...task }) => task),
     rules: state.rules.map(({ family, fired }) => ({ family, fired })),
   };
   return findDifference(actual, expected, label);
@@ -129,6 +132,14 @@ export function adoptEndedStreams(
     finish(state, task, errorCode, at, simulatedMs, emit);
   }
   return undefined;
+}
+
+/** Reads how the requests in progress of a process that has ended were resolved. Returns what is wrong with that. */
+export function adoptInterruptedStreams(rows: Rows, model: Model, account: ModelAccount): string | undefined {
+  const problem = adoptEndedStreams(rows, model, account, true);
+  if (problem) return problem;
+  const running = account.state.tasks.find((task) => task.isStream && isRunning(task));
+  return running && `${running.id} of ${account.key} is running, but its request is gone`;
 }
 
 /** Reads the windows that a killed process had saved, which may be a second old. Returns what is wrong with one. */

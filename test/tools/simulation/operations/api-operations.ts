@@ -29,7 +29,7 @@ export function order(context: OperationContext): Operation {
   const prompt = `A storm ${directive?.text ?? ''}`;
   const key = random.pick(accounts).key;
   const isMultiple = family.form === 'shots' && !('resolution' in body);
-  const refs = family.form === 'shots' ? ['a', 'b', 'c'].slice(0, isMultiple ? random.int(1, 3) : 1) : [null];
+  const refs = family.form === 'shots' ? ['a', 'b', 'c', 'd'].slice(0, isMultiple ? random.int(1, 4) : 1) : [null];
   const shots = refs.map((id) => ({ id, prompt, generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' }));
   const texts = family.name === 'sora-2-tvc' ? { adTheme: prompt } : { prompt };
   const credits = price * refs.length;

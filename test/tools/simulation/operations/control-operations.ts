@@ -39,7 +39,7 @@ const CONTROL_REQUESTS: readonly (readonly [weight: number, build: Build])[] = [
   [3, ledger],
   [8, advance],
   [3, setClock],
-  [4, endTask],
+  [6, endTask],
   [2, setRateLimit],
   [3, change],
   [2, takeSnapshot],

@@ -39,7 +39,9 @@ export function setClock({ random, model }: OperationContext, { key, state }: Mo
 
 export function endTask({ random, model }: OperationContext, { key, state }: ModelAccount): ControlRequest | undefined {
   if (state.tasks.length === 0) return undefined;
-  const { id } = random.pick(state.tasks);
+  const running = state.tasks.filter(isRunning);
+  const waiting = running.filter(({ startedAt }) => startedAt === null);
+  const { id } = random.pick(random.pick([waiting, running, state.tasks].filter(({ length }) => length > 0)));
   const isCompleted = random.next() < 0.5;
   return {
     ...{ method: 'POST', path: `/tasks/${id}/${isCompleted ? 'complete' : 'fail'}`, touches: [key] },

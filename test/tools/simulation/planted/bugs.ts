@@ -71,9 +71,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a transition has the time at which it was noticed',
     file: 'src/core/tasks/task-engine.ts',
-    find: 'const { id, plan, dueAtMs: atMs } = task;',
-    replace:
-      'const { id, plan } = task;\n    const atMs = Math.max(task.dueAtMs, accountTimeMs(account, clock.nowMs()));',
+    find: 'const atMs = task.dueAtMs!;',
+    replace: 'const atMs = Math.max(task.dueAtMs!, accountTimeMs(account, clock.nowMs()));',
   },
   {
     name: 'all credits but one can be spent',
@@ -114,7 +113,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a restore does not set the clock back',
     file: 'src/core/accounts/snapshots.ts',
-    find: "copy(snapshot.id, { key, clockMs: clockMsOf(snapshot) }, 'restored')",
+    find: "copy(snapshot.id, { key, clockMs }, 'restored')",
     replace: "copy(snapshot.id, { key, clockMs: accounts.get(accountId).clockMs }, 'restored')",
   },
   {
@@ -144,8 +143,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a wait outlives its account',
     file: 'src/control-plane/wait.ts',
-    find: 'anySignal([responseSignal(request, reply), stopping, accountEnded])',
-    replace: 'anySignal([responseSignal(request, reply), stopping])',
+    find: 'anySignal([done.signal, responseSignal(request, reply), stopping, accountEnded])',
+    replace: 'anySignal([done.signal, responseSignal(request, reply), stopping])',
   },
   {
     name: 'a revoked key is still accepted',
