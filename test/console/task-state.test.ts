@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Account, Task } from '../../src/client/types.ts';
-import { describeState } from '../../src/console/timeline.ts';
+import { describeState } from '../../src/console/task-progress.ts';
 
 const ACCOUNT = { speed: 1, clock: { mode: 'frozen' } } as Account;
 

@@ -2,7 +2,7 @@ import { signal } from '@preact/signals';
 import type { Account } from '../../client/types.ts';
 import { quoteForShell } from '../curl.ts';
 import { scheduleEvery, wallMs } from '../time.ts';
-import { accountNowMs } from '../timeline.ts';
+import { accountNowMs } from '../task-progress.ts';
 import { accountPath, ORIGIN, sendRequest } from './api.ts';
 import { connection, isWatchingAll, listen } from './event-stream.ts';
 import { createSyncedList } from './synced-list.ts';

@@ -16,7 +16,7 @@ import type { AccountState } from '../state/account.ts';
 import { accountPath, requestAction } from '../state/api.ts';
 import { contract } from '../state/contract.ts';
 import { getResultFields } from '../state/result-cache.ts';
-import { describeState, endsAtMs } from '../timeline.ts';
+import { describeState, endsAtMs } from '../task-progress.ts';
 import { advance } from './advance.ts';
 import { currentTimeMs, exactTimeMs, TaskBar } from './task-bar.tsx';
 

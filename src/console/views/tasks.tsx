@@ -7,7 +7,7 @@ import { Thumbnail } from '../components/media.tsx';
 import { VirtualList } from '../components/virtual-list.tsx';
 import { accountHref, navigate } from '../route.ts';
 import { type AccountState, isUntouched } from '../state/account.ts';
-import { describeState } from '../timeline.ts';
+import { describeState } from '../task-progress.ts';
 import { FirstRun } from './first-run.tsx';
 import { currentTimeMs, TaskBar } from './task-bar.tsx';
 import { TaskDetail } from './task-detail.tsx';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Account, Task } from '../../src/client/types.ts';
 import { readOnlyPath } from '../../src/console/state/read-only.ts';
-import { accountNowMs, endsAtMs, simulatedMs, untilEndMs } from '../../src/console/timeline.ts';
+import { accountNowMs, endsAtMs, simulatedMs, untilEndMs } from '../../src/console/task-progress.ts';
 import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
 
 const ORDERS = [
