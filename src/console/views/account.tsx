@@ -6,7 +6,7 @@ import { accountHref, TABS, type Tab } from '../route.ts';
 import { type AccountState, openAccount } from '../state/account.ts';
 import { ApiError, accountPath, requestJson } from '../state/api.ts';
 import { advance, advanceToEnd, advanceToNext } from './advance.ts';
-import { FaultsView } from './faults.tsx';
+import { FaultsView } from './faults/faults.tsx';
 import { LedgerView } from './ledger.tsx';
 import { RequestsView } from './requests.tsx';
 import { SnapshotsView } from './snapshots.tsx';
