@@ -6,6 +6,8 @@ import { toTimestamp, toTimestampOrNull } from '../schemas.ts';
 
 /** Number of the latest requests. */
 const MAX_REQUESTS = 50;
+/** Every path of the API is shorter. */
+const MAX_PATH_LENGTH = 200;
 /** Number of the busiest accounts. */
 const MAX_ACCOUNTS = 1000;
 
@@ -91,6 +93,7 @@ function listLatest({ journal, settings }: HttpContext): KeyedEntry[] {
 }
 
 function toRequestJson(entry: ListedEntry) {
-  const { seq, requestId, wallMs, method, path, status, errorCode, durationMs } = entry;
+  const { seq, requestId, wallMs, method, status, errorCode, durationMs } = entry;
+  const path = entry.path.slice(0, MAX_PATH_LENGTH);
   return { id: String(seq), requestId, receivedAt: toTimestamp(wallMs), method, path, status, errorCode, durationMs };
 }
