@@ -23,12 +23,13 @@ try {
   const ids = await populate();
   const accountHash = (rest: string) => `#/accounts/np_test_shop/${rest}`;
   await takeScreenshot(browser, 'accounts', '#/', {});
+  await takeScreenshot(browser, 'timeline', accountHash('timeline'), { selector: '.event-row' });
   await takeScreenshot(browser, 'tasks', accountHash(`tasks/${ids.done}`), { selector: 'video.result' });
   await takeScreenshot(browser, 'request', accountHash(`requests/${ids.refused}`), { selector: 'article' });
   await takeScreenshot(browser, 'ledger', accountHash('ledger'), { isDark: true });
   await takeScreenshot(browser, 'verdict', accountHash('verdict'), { selector: '.finding' });
   await takeScreenshot(browser, 'faults', accountHash('faults'), { selector: '.rules li' });
-  await takeScreenshot(browser, 'phone', accountHash('tasks'), { size: PHONE });
+  await takeScreenshot(browser, 'phone', accountHash('timeline'), { size: PHONE, selector: '.event-row' });
 } finally {
   await browser.close();
   await emulator.close();
@@ -42,8 +43,8 @@ async function populate(): Promise<{ done: string; refused: string }> {
     credits: 500,
     clock: { mode: 'frozen', now: START_TIME },
   });
-  const post = async (path: string, body: object) => {
-    const headers = { ...JSON_TYPE, authorization: `Bearer ${key}` };
+  const post = async (path: string, body: object, bearer = key) => {
+    const headers = { ...JSON_TYPE, authorization: `Bearer ${bearer}` };
     const response = await fetch(emulator.url + path, {
       method: 'POST',
       headers,
@@ -83,10 +84,22 @@ async function populate(): Promise<{ done: string; refused: string }> {
     ...{ prompt: 'A cat watches snow fall outside the window', mode: 'textToVideo' },
     ...{ aspectRatio: 'landscape', resolution: '720p', duration: '8' },
   });
+  const shot = { generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' };
+  await post('/api/veo-3/generate', {
+    shots: [
+      { ...shot, id: 'opening', prompt: 'A train leaves the station' },
+      { ...shot, id: 'end', prompt: 'It arrives at the sea' },
+    ],
+    resolution: '720p',
+  });
   await account.clock.advance(31_000);
   await video('A paper boat on a river, seen from above', { modelTier: 'sora2-pro-standard' });
   await post('/api/nano-banana-pro/generate', { prompt: 'A lighthouse as a woodcut', mode: 'generate' });
   await account.clock.advance(9000);
+  const order = { prompt: 'A cat at the piano', mode: 'textToVideo' };
+  for (const bearer of ['np_test_frozen', 'np_test_ci_17', 'sk_live_0123456789abcdef']) {
+    await post('/api/sora-2/generate', order, bearer);
+  }
   const [refused] = await account.requests.list({ status: 400 });
   return { done: done!, refused: refused!.id };
 }

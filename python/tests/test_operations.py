@@ -37,6 +37,7 @@ CALLS = {
     "getReady": lambda emulator, account: emulator.is_ready(),
     "getMetrics": lambda emulator, account: emulator.metrics(),
     "getOpenApi": lambda emulator, account: emulator.openapi(),
+    "getActivity": lambda emulator, account: emulator.activity(),
     "reset": lambda emulator, account: emulator.reset(),
     "listen": lambda emulator, account: emulator.events("k").__enter__(),
     "listAccounts": lambda emulator, account: emulator.accounts.list(),

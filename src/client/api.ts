@@ -96,6 +96,8 @@ export interface Control {
   };
   /** Global fault rules. */
   readonly faults: FaultControl;
+  /** The busiest accounts, the latest requests of all accounts, and those without a valid key. */
+  activity(): Promise<t.Activity>;
   /** Returns everything to the state of the first start. */
   reset(): Promise<{ accounts: number }>;
 }

@@ -147,6 +147,7 @@ export function createControl(transport: Transport): Control {
       },
     },
     faults: createFaultControl('/faults'),
+    activity: () => request('GET', '/activity'),
     reset: () => request<{ accounts: number }>('POST', '/reset', {}),
   };
 }

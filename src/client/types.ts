@@ -190,6 +190,50 @@ export interface JournalEntry {
   warnings: string[];
 }
 
+/** What the clients of all accounts are doing. */
+export interface Activity {
+  /** Wall time, like `receivedAt` and `lastRequestAt`. */
+  now: string;
+  /** Number of requests with a known key since the start. */
+  requestCount: number;
+  /** The accounts with tasks or requests, those with the most running tasks first. */
+  accounts: {
+    key: string;
+    /** Number of running tasks. */
+    processing: number;
+    /** Number of failed tasks. */
+    failed: number;
+    /** Number of requests since the start or the last reset. */
+    requestCount: number;
+    lastRequestAt: string | null;
+  }[];
+  /** The latest requests of all accounts, newest first. */
+  requests: {
+    key: string;
+    /** The id of the journal entry. */
+    id: string;
+    /** The header `x-request-id` of the response. */
+    requestId: string;
+    receivedAt: string;
+    method: string;
+    path: string;
+    status: number | null;
+    errorCode: string | null;
+    durationMs: number | null;
+  }[];
+  /** The latest requests without a valid key, which got 401, newest first. */
+  unauthorized: {
+    requestId: string;
+    receivedAt: string;
+    method: string;
+    path: string;
+    /** The masked key; null if the request has none. */
+    key: string | null;
+    /** `malformed`: the header `Authorization` is not `Bearer` and a key. */
+    reason: 'missing' | 'malformed' | 'unknown' | 'revoked';
+  }[];
+}
+
 export interface JournalFilter {
   path?: string;
   status?: number;

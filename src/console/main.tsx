@@ -11,7 +11,7 @@ import { connection, connectionError, runEventStream, watchAccount } from './sta
 import { isReadOnly, readOnlyPath } from './state/read-only.ts';
 import { AccountView } from './views/account.tsx';
 import { AccountsView } from './views/accounts.tsx';
-import { SharedFaultsView } from './views/faults.tsx';
+import { SharedFaultsView } from './views/faults/faults.tsx';
 
 /** Codes with which the control plane rejects every request of this page; the page then shows only the reason. */
 const BLOCKING_CODES = ['LOOPBACK_ONLY', 'FOREIGN_HOST', 'FOREIGN_PAGE', 'NODE_REQUIRED'];

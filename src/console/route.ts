@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals';
 
 /** The views of an account, in the order of their tabs. */
-export const TABS = ['tasks', 'ledger', 'requests', 'verdict', 'faults', 'states'] as const;
+export const TABS = ['tasks', 'timeline', 'ledger', 'requests', 'verdict', 'faults', 'states'] as const;
 export type Tab = (typeof TABS)[number];
 
 export type Route =

@@ -8,6 +8,7 @@ import { AdminError } from './error-codes.ts';
 import { createGuard, createReadOnlyGuard, sendAdminError } from './guard.ts';
 import { type Operation, toRoute } from './operation.ts';
 import { accountOperations } from './routes/accounts.ts';
+import { activityOperations } from './routes/activity.ts';
 import { clockOperations } from './routes/clock.ts';
 import { eventOperations } from './routes/events.ts';
 import { faultOperations } from './routes/faults.ts';
@@ -30,6 +31,7 @@ export async function registerAdmin(app: App, context: HttpContext, families: re
     ...healthOperations(context),
     ...metricsOperations(context),
     ...openApiOperations(context, () => operations),
+    ...activityOperations(context),
     ...accountOperations(context),
     ...ledgerOperations(context),
     ...clockOperations(context),

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { STAGES } from '../core/faults/fault-rules.ts';
 import { mode, Timestamp } from '../http/account-profile.ts';
+import { REFUSAL_REASONS } from '../http/journal/unauthorized-log.ts';
 import { Effect } from './fault-rule-schema.ts';
 
 // Response bodies of the operations, for the OpenAPI document; those with an id are its components. client/types.ts
@@ -174,6 +175,45 @@ export const Har = z
     }),
   })
   .meta({ id: 'Har', description: 'An HTTP Archive, which browsers and HTTP tools can open.' });
+const wallTimestamp = z.iso.datetime().meta({ description: 'In UTC, in wall time.' });
+const receivedRequest = { requestId: text, receivedAt: wallTimestamp, method: text, path: text };
+export const Activity = z
+  .strictObject({
+    now: wallTimestamp,
+    requestCount: count.meta({ description: 'Number of requests with a known key since the start.' }),
+    accounts: z
+      .array(
+        z.strictObject({
+          key: text,
+          processing: count.meta({ description: 'Number of running tasks.' }),
+          failed: count.meta({ description: 'Number of failed tasks.' }),
+          requestCount: count.meta({ description: 'Number of requests since the start or the last reset.' }),
+          lastRequestAt: wallTimestamp.nullable(),
+        }),
+      )
+      .meta({ description: 'Accounts with tasks or requests, those with the most running tasks first.' }),
+    requests: z
+      .array(
+        z.strictObject({
+          ...{ key: text, id: text.meta({ description: 'The id of the journal entry.' }), ...receivedRequest },
+          ...{ status: z.int().nullable(), errorCode: text.nullable(), durationMs: z.number().min(0).nullable() },
+        }),
+      )
+      .meta({ description: 'Newest first.' }),
+    unauthorized: z
+      .array(
+        z.strictObject({
+          ...receivedRequest,
+          key: text.nullable().meta({ description: 'The masked key; null if the request has none.' }),
+          reason: z.enum(REFUSAL_REASONS).meta({
+            description: '`malformed`: the header `Authorization` is not `Bearer` and a key.',
+          }),
+        }),
+      )
+      .meta({ description: 'Requests without a valid key, which got 401. Newest first.' }),
+  })
+  .meta({ id: 'Activity' });
+
 export const CountResponse = z.strictObject({ count });
 
 export const FindingSchema = z

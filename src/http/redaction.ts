@@ -1,4 +1,7 @@
 const REPLACEMENT = '[key]';
+const TEST_KEY_PREFIX = 'np_test_';
+/** Shorter keys would match unrelated text. */
+const MIN_MASKED_LENGTH = 6;
 /** The encoded form of a shorter key would match unrelated text. */
 const MIN_ENCODED_BYTES = 6;
 
@@ -38,6 +41,16 @@ export function createRedactor(
     .map((key) => createKeyRedactor(key, getReplacement(key)));
   return (text) => redactors.reduce((rest, redact) => redact(rest), text);
 }
+
+/** Shortens a key to a recognizable prefix. Test keys are not secret and stay as they are. */
+export const maskKey = (key: string): string => (key.startsWith(TEST_KEY_PREFIX) ? key : `${key.slice(0, 4)}…`);
+
+export const isSecretKey = (key: string): boolean =>
+  key.length >= MIN_MASKED_LENGTH && !key.startsWith(TEST_KEY_PREFIX);
+
+/** Masks keys in a text. */
+export const maskKeys = (text: string, keys: readonly string[]): string =>
+  createRedactor(keys.filter(isSecretKey), maskKey)(text);
 
 function createKeyRedactor(key: string, replacement: string): Redact {
   if (key.length > MAX_PATTERN_KEY_LENGTH) return (text) => text.replaceAll(key, () => replacement);

@@ -10,7 +10,7 @@ import { type Clock, createMonotonicClock, stopClock } from '../core/time/clock.
 import { FAMILIES } from '../families/index.ts';
 import type { HttpSettings } from '../http/context.ts';
 import { parseBearerKey } from '../http/pipeline/auth.ts';
-import { maskKeys } from '../http/pipeline/request-log.ts';
+import { maskKeys } from '../http/redaction.ts';
 import { FIXTURES_DIR, MIGRATIONS_DIR, packageVersion } from '../paths.ts';
 import { openAuthority } from '../proxy/certificate-authority.ts';
 import { createConnectProxy } from '../proxy/connect-proxy.ts';

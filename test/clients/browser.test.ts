@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Browser } from '@playwright/test';
+import type { Browser, BrowserContextOptions } from '@playwright/test';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { CHROMIUM, openBrowser } from '../support/browser.ts';
 import { createTestEmulator } from '../support/emulator.ts';
@@ -94,9 +94,11 @@ describe.skipIf(!CHROMIUM)('browser', () => {
 
   describe('page at /docs', () => {
     /** Opens the page and records its requests and console messages. */
-    async function openDocsPage() {
+    async function openDocsPage(options: BrowserContextOptions = {}) {
       const { origin, get, post } = await startEmulatorOnPort();
-      const page = await browser.newPage();
+      const page = await browser.newPage(options);
+      // The page's script is large.
+      page.setDefaultTimeout(90_000);
       onTestFinished(() => page.close());
       const requests: string[] = [];
       const consoleMessages: string[] = [];
@@ -127,7 +129,7 @@ describe.skipIf(!CHROMIUM)('browser', () => {
         return dialog;
       }
       const findForeignRequests = () => requests.filter((one) => !one.includes(` ${origin}/`));
-      return { origin, get, post, requests, findForeignRequests, consoleMessages, choose, send };
+      return { origin, get, post, page, requests, findForeignRequests, consoleMessages, choose, send };
     }
 
     it('shows both documents and sends requests only to the emulator', async () => {
@@ -135,6 +137,23 @@ describe.skipIf(!CHROMIUM)('browser', () => {
       await choose('Control plane', '/__admin/openapi.json');
       await choose('API', '/openapi.json');
       expect(findForeignRequests()).toEqual([]);
+      expect(consoleMessages).toEqual([]);
+    });
+
+    it('fits on a phone, where its menu leads to the operations, and links to the console', async () => {
+      const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+      const { origin, page, consoleMessages } = await openDocsPage(phone);
+      const hasOverflow = () =>
+        page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth');
+      const toConsole = page.getByRole('link', { name: 'Console' });
+      await page.getByRole('button', { name: 'Open Menu' }).tap();
+      await page.getByRole('link', { name: /^Poll a video/ }).first().tap();
+      await page.getByRole('heading', { name: 'Poll a video' }).first().waitFor();
+      expect(await hasOverflow()).toBe(false);
+      // The link stays in view.
+      expect((await toConsole.boundingBox())!.y).toBeLessThan(40);
+      await toConsole.tap();
+      await page.waitForURL(`${origin}/console`);
       expect(consoleMessages).toEqual([]);
     });
 

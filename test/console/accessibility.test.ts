@@ -148,7 +148,7 @@ describe.skipIf(!CHROMIUM)('console accessibility', () => {
       }
       await press('Adjust …');
       await form('Adjust credits').getByLabel('Amount').fill('-99999');
-      await press('Apply');
+      await press('Update');
       await expectToast(/cannot be deducted/);
       await check();
       await navigate(page, { hash: accountHref(POPULATED_KEY, 'states'), text: 'before-the-party' });

@@ -18,18 +18,18 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     await amount.fill('250');
     await form('Adjust credits').getByLabel('Reason').fill('a present');
     // A double-click submits once.
-    await button('Apply').dblclick();
+    await button('Update').dblclick();
     await expectToast('New balance: 1\u202f250.');
     await amount.waitFor({ state: 'detached' });
     await region('Credits').getByText('1\u202f250', { exact: true }).waitFor();
 
     await press('Adjust …');
     await amount.fill('-1251');
-    await press('Apply');
+    await press('Update');
     await expectToast('1251 credits cannot be deducted from 1250.');
     // The form stays open, so that the amount can be corrected.
     await amount.fill('-1250');
-    await press('Apply');
+    await press('Update');
     await expectToast('New balance: 0.');
     await region('Credits').getByText('0', { exact: true }).waitFor();
 
@@ -39,7 +39,7 @@ describe.skipIf(!CHROMIUM)('console account', () => {
       { kind: 'grant', amount: 250, reason: 'a present' },
       { kind: 'adjust', amount: -1250 },
     ]);
-    expect(await button('Apply').count()).toBe(0);
+    expect(await button('Update').count()).toBe(0);
   });
 
   it('sets the rate limit and what is left of it, and switches it off', async () => {
@@ -52,17 +52,17 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     await press('Set …');
     await set.getByLabel('Requests per hour').fill('5');
     await set.getByLabel('Left this hour').fill('6');
-    await press('Set');
+    await press('Update');
     await expectToast('Invalid parameter remaining: the limit is 5.');
     await set.getByLabel('Left this hour').fill('2');
-    await press('Set');
+    await press('Update');
     await expectToast('Rate limit set.');
     await region('Rate limit').getByText('2 of 5').waitFor();
     await region('Rate limit').getByText('left until 13:00:00').waitFor();
     expect((await read(KEY)).rateLimit).toMatchObject({ limit: 5, remaining: 2 });
 
     await press('Set …');
-    await press('Set');
+    await press('Update');
     await expectToast('Nothing changed: both fields are empty.');
     await press('Switch off');
     await expectToast('Rate limit off.');
@@ -81,7 +81,7 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     expect(await change.getByLabel('Mode').inputValue()).toBe('frozen');
     await change.getByLabel('Mode').selectOption('real');
     await change.getByLabel('Speed').fill('2.5');
-    await press('Change');
+    await press('Update');
     await expectToast('Clock mode: real.');
     await clock.getByText('follows the wall clock; generation is 2.5 times as fast').waitFor();
     expect(await read(KEY)).toMatchObject({ clock: { mode: 'real' }, speed: 2.5 });
@@ -90,7 +90,7 @@ describe.skipIf(!CHROMIUM)('console account', () => {
 
     await press('Change …');
     await change.getByLabel('Mode').selectOption('auto');
-    await press('Change');
+    await press('Update');
     await expectToast('Clock mode: auto.');
     await clock.getByText('each poll advances it', { exact: true }).waitFor();
     expect(await read(KEY)).toMatchObject({ clock: { mode: 'auto' }, speed: 2.5 });
@@ -98,22 +98,23 @@ describe.skipIf(!CHROMIUM)('console account', () => {
 
   it('lists and verifies the ledger, and opens the task of an entry', async () => {
     const { origin, order, callAdmin, core, account } = await startListeningEmulator();
-    const done = await order(KEY);
+    const done = await order(KEY, 'done');
     await callAdmin('POST', KEY, `/tasks/${done}/complete`);
-    const failed = await order(KEY);
+    const failed = await order(KEY, 'failed');
     await callAdmin('POST', KEY, `/tasks/${failed}/fail`);
-    const running = await order(KEY);
+    const running = await order(KEY, 'running');
     await callAdmin('POST', KEY, '/credits', { amount: -6, reason: 'taken by hand' });
     const { page, press, expectToast, rowLabels, row, tab, region } = await openPage(origin, accountHref(KEY));
     await tab('ledger').click();
+    const shorten = (id: string) => `${id.slice(0, 8)}…${id.slice(-6)}`;
     const entry = (...words: string[]) => `2026-01-15 12:00:00 ${words.join(' ')}`;
     await eventually(rowLabels).toEqual([
       entry('adjust taken by hand −6 986'),
-      entry(`hold ${running} −4 992`),
-      entry(`refund ${failed} +4 996`),
-      entry(`hold ${failed} −4 992`),
-      entry(`capture ${done} 0 996`),
-      entry(`hold ${done} −4 996`),
+      entry(`hold running ${shorten(running)} −4 992`),
+      entry(`refund failed ${shorten(failed)} +4 996`),
+      entry(`hold failed ${shorten(failed)} −4 992`),
+      entry(`capture done ${shorten(done)} 0 996`),
+      entry(`hold done ${shorten(done)} −4 996`),
       entry('grant initial credits +1 000 1 000'),
     ]);
     await region('Ledger')

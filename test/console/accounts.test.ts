@@ -5,6 +5,9 @@ import { eventually, runInShell, startListeningEmulator, statusError, useConsole
 
 const hasCurl = hasProgram('curl', '--version');
 
+/** The columns of an account without tasks and requests. */
+const UNUSED = '0 running 0 failed – never';
+
 describe.skipIf(!CHROMIUM)('console accounts', () => {
   const { openPage } = useConsole();
 
@@ -29,7 +32,7 @@ describe.skipIf(!CHROMIUM)('console accounts', () => {
         const { taskId } = JSON.parse(await runInShell('sh', lines[1]!));
         expect(await read('np_test_default', `/tasks/${taskId}`)).toMatchObject({ status: 'processing' });
         await page.getByRole('heading', { name: 'No requests yet' }).waitFor({ state: 'detached' });
-        await row(/^np_test_default active 996 99 of 100 real/).waitFor();
+        await row(/^np_test_default 1 running 0 failed no findings just now 996 credits 99 of 100 real/).waitFor();
       },
     );
 
@@ -43,20 +46,20 @@ describe.skipIf(!CHROMIUM)('console accounts', () => {
     });
   });
 
-  it('lists accounts with their data, newest first', async () => {
+  it('lists accounts with their data, the newest first if none is used', async () => {
     const { origin, clock, callAdmin, post } = await startListeningEmulator();
     clock.advance(1000);
     await post('/__admin/accounts', { key: 'the-latest', credits: 12345, clock: 'frozen' }, null);
     await callAdmin('PATCH', 'np_test_empty', '', { revoked: true });
     const { page, rowLabels, row } = await openPage(origin);
     await eventually(rowLabels).toEqual([
-      'the-latest 12 345 100 of 100 frozen 2026-01-15 12:00:01',
-      'np_test_auto 1 000 100 of 100 auto 2026-01-15 12:00:00',
-      expect.stringMatching(/^np_test_default 1 000 100 of 100 real 2026-01-15 12:0\d:\d\d$/),
-      expect.stringMatching(/^np_test_empty revoked 0 100 of 100 real /),
-      'np_test_frozen 1 000 100 of 100 frozen 2026-01-15 12:00:00',
-      expect.stringMatching(/^np_test_limited 1 000 3 of 3 real /),
-      expect.stringMatching(/^np_test_unlimited 1 000 000 no limit real /),
+      `the-latest ${UNUSED} 12 345 credits 100 of 100 frozen 2026-01-15 12:00:01`,
+      `np_test_auto ${UNUSED} 1 000 credits 100 of 100 auto 2026-01-15 12:00:00`,
+      expect.stringMatching(/^np_test_default .* 1 000 credits 100 of 100 real 2026-01-15 12:0\d:\d\d$/),
+      expect.stringMatching(/^np_test_empty revoked .* 0 credits 100 of 100 real /),
+      `np_test_frozen ${UNUSED} 1 000 credits 100 of 100 frozen 2026-01-15 12:00:00`,
+      expect.stringMatching(/^np_test_limited .* 1 000 credits 3 of 3 real /),
+      expect.stringMatching(/^np_test_unlimited .* 1 000 000 credits no limit real /),
     ]);
     // The time of a real clock advances by itself.
     const real = row(/^np_test_default/);
@@ -135,19 +138,70 @@ describe.skipIf(!CHROMIUM)('console accounts', () => {
     await press('Really reset everything?');
     await expectToast('Everything was reset: 7 accounts.');
     await row(/^np_test_auto_created/).waitFor({ state: 'detached' });
-    await row(/^np_test_frozen 1 000 /).waitFor();
+    await row(/^np_test_frozen .* 1 000 credits /).waitFor();
     expect((await get('/__admin/faults')).body.faults).toEqual([]);
     expect((await get('/__admin/accounts')).body.accounts).toHaveLength(7);
   });
 
-  it('counts requests with a missing or unknown key', async () => {
+  it('sorts the busiest accounts first, with their tasks, findings and latest request', async () => {
+    const { origin, clock, order, callAdmin, postOk } = await startListeningEmulator();
+    await order('np_test_limited');
+    const failed = await order('np_test_limited', 'a cat');
+    await callAdmin('POST', 'np_test_limited', `/tasks/${failed}/fail`);
+    clock.advance(1000);
+    await order('np_test_unlimited', 'the same');
+    await order('np_test_unlimited', 'the same');
+    clock.advance(90_000);
+    const { rowLabels } = await openPage(origin);
+    await eventually(async () => (await rowLabels()).slice(0, 3)).toEqual([
+      expect.stringMatching(/^np_test_unlimited 0 running 0 failed 3 findings 1 min ago /),
+      expect.stringMatching(/^np_test_limited 0 running 1 failed 2 findings 1 min ago /),
+      expect.stringMatching(/^np_test_auto 0 running 0 failed – never /),
+    ]);
+    await postOk('/api/sora-2/generate', { prompt: 'a dog', mode: 'textToVideo' }, 'np_test_frozen');
+    await eventually(async () => (await rowLabels())[0]).toMatch(
+      /^np_test_frozen 1 running 0 failed no findings just now /,
+    );
+  });
+
+  it('links the latest requests of all accounts', async () => {
+    const { origin, order, post } = await startListeningEmulator();
+    await order('np_test_frozen');
+    await post('/api/veo-3/generate', {}, 'np_test_auto');
+    const { page, region } = await openPage(origin);
+    const links = region('Recent requests').getByRole('link');
+    await eventually(() =>
+      links.allInnerTexts().then((texts) => texts.map((text) => text.replaceAll(/\s+/g, ' '))),
+    ).toEqual([
+      '12:00:00 400 np_test_auto POST /api/veo-3/generate SHOTS_REQUIRED',
+      '12:00:00 200 np_test_frozen POST /api/sora-2/generate',
+    ]);
+    await links.first().click();
+    await page.getByRole('heading', { level: 1, name: 'np_test_auto' }).waitFor();
+    await page.getByRole('article', { name: 'Request 1' }).getByText('SHOTS_REQUIRED').first().waitFor();
+  });
+
+  it('shows requests without a valid key, with the path, the reason and the masked key', async () => {
     const { origin, post } = await startListeningEmulator();
-    await post('/api/sora-2/generate', {}, 'nobody');
-    const { page } = await openPage(origin);
-    await page.getByText('1 request with a missing or unknown key got a 401.').waitFor();
-    await post('/api/sora-2/generate', {}, null);
+    await post('/api/sora-2/generate', {}, 'sk_live_0123456789abcdef');
+    const { page, region } = await openPage(origin);
+    const refused = region('Requests without a valid key');
+    await refused.getByText('1 request without a valid key got a 401.').waitFor();
+    expect(await refused.getByRole('listitem').allInnerTexts()).toEqual([
+      expect.stringMatching(/^12:00:00\s+POST \/api\/sora-2\/generate\s+unknown key sk_l…cdef$/),
+    ]);
+    // Equal requests are one line, and only the latest lines are shown at once.
+    for (let n = 0; n < 3; n++) await post('/api/sora-2/generate', {}, null);
+    for (const key of ['sk_b_0123456789abcdef', 'sk_c_0123456789abcdef']) await post('/api/veo-3/generate', {}, key);
     await page.getByRole('link', { name: 'Faults' }).click();
     await page.getByRole('link', { name: 'Accounts' }).click();
-    await page.getByText('2 requests with a missing or unknown key got a 401.').waitFor();
+    await refused.getByText('6 requests without a valid key got a 401.').waitFor();
+    expect(await refused.getByRole('listitem').allInnerTexts()).toEqual([
+      expect.stringMatching(/unknown key sk_c…cdef$/),
+      expect.stringMatching(/unknown key sk_b…cdef$/),
+      expect.stringMatching(/no Authorization header × 3$/),
+    ]);
+    await refused.getByText('1 more').click();
+    await refused.getByText('sk_l…cdef').waitFor();
   });
 });

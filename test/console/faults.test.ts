@@ -53,9 +53,9 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
           const field = rule.getByRole('spinbutton', { name: amount, exact: true });
           if (await field.isVisible()) await field.fill('7');
         }
-        await press('Add rule');
+        await press('Create rule');
         expectedRules.push({ at: stage, effect: { [effect]: expect.anything() } });
-        await expectToast(`Rule ${expectedRules.length} added for this account.`);
+        await expectToast(`Rule ${expectedRules.length} created for this account.`);
       }
     }
     expect([...untried]).toEqual([]);
@@ -68,7 +68,7 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
     await region('Failure rate').getByText('fail without a rule: 0').waitFor();
     await press('Set failure rate …');
     await form('Set the failure rate').getByLabel('Failure rate').fill('0.25');
-    await press('Set failure rate');
+    await press('Update');
     await expectToast('Failure rate: 0.25.');
     await region('Failure rate').getByText('fail without a rule: 0.25').waitFor();
     expect((await read(KEY)).failureRate).toBe(0.25);
@@ -82,8 +82,8 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
     const rule = form('New rule for this account');
     await findSelect(rule, 'Endpoint').selectOption(GENERATE);
     await findSelect(rule, 'Stage').selectOption('media');
-    await press('Add rule');
-    await expectToast('Rule 1 added for this account.');
+    await press('Create rule');
+    await expectToast('Rule 1 created for this account.');
     const [task] = (await read(KEY, '/tasks')).tasks;
     expect((await fetch(origin + new URL(task.result.videoUrl).pathname)).status).toBeGreaterThanOrEqual(400);
     expect((await read(KEY, '/faults')).faults).toMatchObject([{ at: 'media', match: {}, fired: 1 }]);
@@ -91,8 +91,8 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
     // When the field is shown again, its visible value counts.
     await findSelect(rule, 'Stage').selectOption('request');
     expect(await findSelect(rule, 'Endpoint').inputValue()).toBe(GENERATE);
-    await press('Add rule');
-    await expectToast('Rule 2 added for this account.');
+    await press('Create rule');
+    await expectToast('Rule 2 created for this account.');
     expect((await read(KEY, '/faults')).faults[1].match).toEqual({ endpoint: GENERATE });
   });
 
@@ -132,15 +132,15 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
     const status = rule.getByRole('spinbutton', { name: 'Status', exact: true });
     await findSelect(rule, 'Code').selectOption('INTERNAL_ERROR');
     await status.fill('502');
-    await press('Add rule');
-    await expectToast('Rule 1 added for this account.');
+    await press('Create rule');
+    await expectToast('Rule 1 created for this account.');
     const response = await post(GENERATE, { prompt: 'a dog', mode: 'textToVideo' }, KEY);
     expect([response.status, response.body.errorCode]).toEqual([502, 'INTERNAL_ERROR']);
     // A failed task is reported by polls, whose status cannot be set.
     await findSelect(rule, 'Stage').selectOption('task');
     await status.waitFor({ state: 'detached' });
-    await press('Add rule');
-    await expectToast('Rule 2 added for this account.');
+    await press('Create rule');
+    await expectToast('Rule 2 created for this account.');
     const effects = (await read(KEY, '/faults')).faults.map(({ effect }: Fault) => effect);
     expect(effects[0]).toEqual({ errorCode: 'INTERNAL_ERROR', status: 502 });
     expect(Object.keys(effects[1])).toEqual(['errorCode']);
@@ -157,7 +157,9 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
     );
     const rule = form('New rule for this account');
     const ruleItems = region('Rules for this account').getByRole('listitem');
-    await region('Rules for this account').getByText('No rules.').waitFor();
+    await region('Rules for this account')
+      .getByText(/^No rules\./)
+      .waitFor();
     await findSelect(rule, 'Code').selectOption('INTERNAL_ERROR');
     await findSelect(rule, 'Family').selectOption('sora-2');
     await findSelect(rule, 'Endpoint').selectOption(GENERATE);
@@ -165,16 +167,16 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
     await rule.getByLabel('Times').fill('1');
     await rule.getByLabel('Skip first').fill('1');
     await rule.getByLabel('Probability').fill('1');
-    await press('Add rule');
-    await expectToast('Rule 1 added for this account.');
+    await press('Create rule');
+    await expectToast('Rule 1 created for this account.');
     const [fault] = (await read(KEY, '/faults')).faults as Fault[];
     expect(fault).toMatchObject({
       ...{ at: 'request', effect: { errorCode: 'INTERNAL_ERROR' }, times: 1, after: 1, probability: 1 },
       match: { family: 'sora-2', endpoint: GENERATE, contains: 'a cat' },
     });
-    const match = `where family sora-2, endpoint ${GENERATE}, contains a cat`;
     const sentence = ruleItems.getByText(
-      `at request: errorCode INTERNAL_ERROR · ${match} · once · skips the first 1 · with probability 1`,
+      `The next submission of the family sora-2 to ${GENERATE} whose body contains “a cat”, after the first one, ` +
+        'gets INTERNAL_ERROR, with a probability of 100 %.',
     );
     await sentence.waitFor();
     await ruleItems.getByText('rule 1 · has not fired yet').waitFor();
@@ -187,13 +189,13 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
 
     await findSelect(rule, 'Effect').selectOption('answer');
     await rule.getByLabel('Content type').fill('text/…');
-    await press('Add rule');
+    await press('Create rule');
     await expectToast(/^Invalid parameter effect/);
     await rule.getByLabel('Content type').fill('text/html');
     await rule.getByLabel('Text', { exact: true }).fill('<h1>Bad gateway</h1>');
     for (const name of ['Times', 'Skip first', 'Probability', 'Body contains']) await rule.getByLabel(name).fill('');
-    await press('Add rule');
-    await expectToast('Rule 2 added for this account.');
+    await press('Create rule');
+    await expectToast('Rule 2 created for this account.');
     const response = await post(GENERATE, { prompt: 'a dog' }, KEY);
     expect([response.status, response.text, response.headers['content-type']]).toEqual([
       ...[502, '<h1>Bad gateway</h1>', 'text/html'],
@@ -204,11 +206,13 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
     await expectToast('Rule 1 removed.');
     await sentence.waitFor({ state: 'detached' });
     expect((await read(KEY, '/faults')).faults).toMatchObject([{ id: '2' }]);
-    await press('Add rule');
-    await expectToast('Rule 3 added for this account.');
-    await pressAndConfirm('Remove all rules for this account', region('Rules for this account'));
+    await press('Create rule');
+    await expectToast('Rule 3 created for this account.');
+    await pressAndConfirm('Clear rules for this account', region('Rules for this account'));
     await expectToast('All rules removed.');
-    await region('Rules for this account').getByText('No rules.').waitFor();
+    await region('Rules for this account')
+      .getByText(/^No rules\./)
+      .waitFor();
     expect((await read(KEY, '/faults')).faults).toEqual([]);
   });
 
@@ -216,13 +220,15 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
     const { origin, get, post, read } = await startListeningEmulator();
     const { page, form, expectToast, press, pressAndConfirm, region } = await openPage(origin, '#/faults');
     const rule = form('New rule for all accounts');
-    await region('Rules for all accounts').getByText('No rules.').waitFor();
+    await region('Rules for all accounts')
+      .getByText(/^No rules\./)
+      .waitFor();
     await findSelect(rule, 'Stage').selectOption('charge');
     await findSelect(rule, 'Effect').selectOption('fail');
-    await press('Add rule');
-    await expectToast('Rule 1 added for all accounts.');
+    await press('Create rule');
+    await expectToast('Rule 1 created for all accounts.');
     expect((await get('/__admin/faults')).body.faults).toMatchObject([{ at: 'charge', effect: { fail: true } }]);
-    const text = 'at charge: fail · all requests';
+    const text = 'Every request fails before its credits are held.';
     await region('Rules for all accounts').getByText(text).waitFor();
     for (const [key, times] of [
       ['np_test_default', 'once'],
@@ -233,11 +239,15 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
     }
 
     await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'faults'))}`);
-    await region('Rules for this account').getByText('No rules.').waitFor();
+    await region('Rules for this account')
+      .getByText(/^No rules\./)
+      .waitFor();
     await region('Rules for all accounts').getByText(text).waitFor();
     await pressAndConfirm('Remove rule 1', region('Rules for all accounts'));
     await expectToast('Rule 1 removed.');
-    await region('Rules for all accounts').getByText('No rules.').waitFor();
+    await region('Rules for all accounts')
+      .getByText(/^No rules\./)
+      .waitFor();
     expect((await get('/__admin/faults')).body.faults).toEqual([]);
     expect((await read(KEY, '/faults')).faults).toEqual([]);
   });

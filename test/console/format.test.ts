@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { formatDateTime, formatTime, toIsoString, truncate } from '../../src/console/components/format.ts';
+import {
+  formatAgo,
+  formatDateTime,
+  formatTime,
+  shortenId,
+  toIsoString,
+  truncate,
+} from '../../src/console/components/format.ts';
 
 describe('timestamps', () => {
   it.each([
@@ -20,5 +27,28 @@ describe('truncate', () => {
     ['ab😀d', 3, 'ab'],
   ])('does not split surrogate pairs: %s, %d', (text, maxLength, expected) => {
     expect(truncate(text, maxLength)).toBe(expected);
+  });
+});
+
+describe('shortenId', () => {
+  it.each([
+    ['task_10b2650000001ca9e7bc90ed', 'task_10b…bc90ed'],
+    ['task_1234567890', 'task_1234567890'],
+    ['', ''],
+  ])('shortens long ids in the middle: %s', (id, expected) => {
+    expect(shortenId(id)).toBe(expected);
+  });
+});
+
+describe('formatAgo', () => {
+  it.each([
+    [0, 'just now'],
+    [4999, 'just now'],
+    [5000, '5 s ago'],
+    [119_999, '1 min ago'],
+    [7_200_000, '2 h ago'],
+    [172_800_000, '2 d ago'],
+  ])('uses the largest unit: %d ms', (ms, expected) => {
+    expect(formatAgo(ms)).toBe(expected);
   });
 });

@@ -37,7 +37,7 @@ describe.skipIf(!CHROMIUM)('console forms', () => {
     expect([await inputValue(mode), await inputValue(form('Change the clock').getByLabel('Speed'))]).toEqual([
       ...['auto', '3'],
     ]);
-    await press('Change');
+    await press('Update');
     await expectToast('Clock mode: auto.');
     expect((await read(KEY)).clock.mode).toBe('auto');
     // The form starts with the current values.
@@ -134,7 +134,7 @@ describe.skipIf(!CHROMIUM)('console forms', () => {
     await press('Adjust …');
     const opened = form('Adjust credits');
     await eventually(() => opened.getByLabel('Amount').evaluate(isActive)).toBe(true);
-    for (const _ of ['Reason', 'Apply']) await page.keyboard.press('Tab');
+    for (const _ of ['Reason', 'Update']) await page.keyboard.press('Tab');
     expect(await opened.isVisible()).toBe(true);
     await page.keyboard.press('Tab');
     await opened.waitFor({ state: 'detached' });

@@ -42,12 +42,12 @@ describe.skipIf(!CHROMIUM)('console live updates', () => {
     await callAdmin('POST', KEY, `/tasks/${first}/fail`, { error: 'INTERNAL_ERROR' });
     await eventually(rowLabels).toEqual([
       expect.stringMatching(/^the second/),
-      'the first sora-2 failed: INTERNAL_ERROR 4 cr',
+      'the first sora-2 failed, refunded: INTERNAL_ERROR 4 cr',
     ]);
     await callAdmin('POST', KEY, '/clock/advance', { toNext: true });
     await eventually(rowLabels).toEqual([
       expect.stringMatching(/^the second sora-2 completed in \d:\d\d min 4 cr$/),
-      'the first sora-2 failed: INTERNAL_ERROR 4 cr',
+      'the first sora-2 failed, refunded: INTERNAL_ERROR 4 cr',
     ]);
     await credits!.getByText('none held').waitFor();
 
@@ -112,9 +112,11 @@ describe.skipIf(!CHROMIUM)('console live updates', () => {
     await tab('faults').click();
     await page.getByText(`rule ${rule.id} · has fired once · used up`).waitFor();
     await callAdmin('DELETE', KEY, `/faults/${rule.id}`);
-    await region('Rules for this account').getByText('No rules.').waitFor();
+    await region('Rules for this account')
+      .getByText(/^No rules\./)
+      .waitFor();
     await post('/__admin/faults', { at: 'task', effect: { fail: true } }, null);
-    await region('Rules for all accounts').getByText('at task: fail · all requests').waitFor();
+    await region('Rules for all accounts').getByText('Every task fails.').waitFor();
 
     await tab('states').click();
     await callAdmin('POST', KEY, '/snapshots', { name: 'external-snapshot' });
@@ -124,7 +126,9 @@ describe.skipIf(!CHROMIUM)('console live updates', () => {
     await callAdmin('POST', KEY, '/credits', { amount: 5 });
     await callAdmin('POST', KEY, '/snapshots/external-snapshot/restore');
     await tab('ledger').click();
-    await eventually(async () => (await rowLabels())[0]).toMatch(/^2026-01-15 12:00:00 hold task_\w+ −4 997$/);
+    await eventually(async () => (await rowLabels())[0]).toMatch(
+      /^2026-01-15 12:00:00 hold A golden retriever on a beach task_\S+ −4 997$/,
+    );
   });
 
   it('shows that an account was reset, removed and created again', async () => {
@@ -158,10 +162,12 @@ describe.skipIf(!CHROMIUM)('console live updates', () => {
     await post('/__admin/faults', { at: 'task', effect: { fail: true } }, null);
     await order(KEY);
     const { region, tab, page } = await openPage(origin, accountHref(KEY, 'faults'));
-    await region('Rules for all accounts').getByText('at task: fail').waitFor();
+    await region('Rules for all accounts').getByText('Every task fails.').waitFor();
     await eventually(() => tab('tasks').innerText()).toMatch(/1$/);
     await post('/__admin/reset', undefined, null);
-    await region('Rules for all accounts').getByText('No rules.').waitFor();
+    await region('Rules for all accounts')
+      .getByText(/^No rules\./)
+      .waitFor();
     await eventually(() => tab('tasks').innerText()).toMatch(/^tasks$/i);
     await region('Credits').getByText('1\u202f000').waitFor();
     await page.getByRole('link', { name: 'Accounts' }).click();
@@ -179,11 +185,10 @@ describe.skipIf(!CHROMIUM)('console live updates', () => {
     expect(await rows.first().innerText()).toMatch(/^the-latest/);
     clock.advance(1000);
     await order('np_test_auto_created');
-    await row(/^np_test_auto_created active 996 99 of 100 real/).waitFor();
+    await row(/^np_test_auto_created [01] running 0 failed .* 996 credits 99 of 100 real/).waitFor();
     expect(await rows.first().innerText()).toMatch(/^np_test_auto_created/);
     await callAdmin('POST', 'the-latest', '/credits', { amount: 6 });
-    await row(/^the-latest active 11 /).waitFor();
-    expect(await row(/active/).count()).toBe(1);
+    await row(/^the-latest .* 11 credits /).waitFor();
     await callAdmin('POST', KEY, '/clock/advance', { ms: 60_000 });
     await row(/^np_test_frozen .* frozen 2026-01-15 12:01:00$/).waitFor();
     await callAdmin('POST', KEY, '/fork', { to: 'the-fork' });
@@ -204,14 +209,18 @@ describe.skipIf(!CHROMIUM)('console live updates', () => {
     await waitUntilLive();
     await row(/^soon-gone/).waitFor();
     const { isHeld, release } = await holdResponses(page, '**/__admin/accounts/soon-gone');
-    await callAdmin('POST', 'soon-gone', '/credits', { amount: 5 });
-    await eventually(isHeld).toBe(true);
+    // Repeated, because a periodic reload of the list can replace the read of the single account.
+    const triggerRead = async () => {
+      await callAdmin('POST', 'soon-gone', '/credits', { amount: 5 });
+      return isHeld();
+    };
+    await eventually(triggerRead).toBe(true);
     await callAdmin('DELETE', 'soon-gone', '');
     await row(/^soon-gone/).waitFor({ state: 'detached' });
     release();
     await callAdmin('POST', KEY, '/credits', { amount: 5 });
     // A later change is shown, so the page has processed the late response.
-    await row(/^np_test_frozen active 1 005/).waitFor();
+    await row(/^np_test_frozen .* 1 005 credits/).waitFor();
     expect(await row(/^soon-gone/).count()).toBe(0);
   });
 

@@ -126,7 +126,7 @@ describe.skipIf(!CHROMIUM)('console of a read-only emulator', () => {
     await row(/A wolf/).click();
     await page
       .getByRole('article', { name: /^Task / })
-      .getByText('failed: GENERATION_FAILED')
+      .getByText('failed, refunded: GENERATION_FAILED')
       .waitFor();
 
     await page.goto(`${origin}/console${accountHref(POPULATED_KEY, 'requests')}`);

@@ -137,7 +137,7 @@ describe.skipIf(!CHROMIUM)('console resilience', () => {
     await page.getByRole('link', { name: 'Accounts' }).click();
     await page.getByRole('heading', { name: 'Accounts' }).waitFor();
     await post('/api/sora-2/generate', {}, 'sk-wrong');
-    await page.getByText('1 request with a missing or unknown key').waitFor();
+    await page.getByText('1 request without a valid key got a 401.').waitFor();
   });
 
   it('does not call a used account unused if the journal is off', async () => {

@@ -25,6 +25,8 @@ const INPUT = {
 };
 /** More rows than fit on any screen. */
 const MAX_ROWS = 100;
+/** More marks than the chart has columns. */
+const MAX_MARKS = 2000;
 /** Generous, so that tests do not fail on a busy machine. */
 const MAX_FRAME_MS = 2000;
 
@@ -150,6 +152,14 @@ describe.skipIf(!CHROMIUM)('console with many items', () => {
     await page.getByText('10\u202f002 tasks', { exact: true }).waitFor();
     await page.getByRole('region', { name: 'Credits' }).getByText('none held').waitFor();
     expect(await rows.count()).toBeLessThan(MAX_ROWS);
+
+    await tab('timeline').click();
+    await page.getByText(/10\u202f00\d events$/).waitFor();
+    const marks = page.locator('.chart-body span');
+    expect(await marks.count()).toBeLessThan(MAX_MARKS);
+    for (let turn = 0; turn < 5; turn++) await page.getByRole('button', { name: 'Zoom in' }).click();
+    await eventually(() => page.getByText(/ events$/).innerText()).not.toMatch(/10\u202f00\d events$/);
+    expect(await marks.count()).toBeLessThan(MAX_MARKS);
     expect(Math.max(0, ...(await longFrames(page)))).toBeLessThan(MAX_FRAME_MS);
   });
 

@@ -159,7 +159,8 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
     const { page, row } = await openPage(origin, accountHref(KEY));
     await row(/a wolf/).click();
     const article = page.getByRole('article', { name: `Task ${id}` });
-    await article.getByRole('heading', { name: id }).waitFor();
+    await article.getByRole('heading', { name: /a wolf/ }).waitFor();
+    await article.getByTitle(id, { exact: true }).waitFor();
     const steps = article.getByRole('list').nth(0).getByRole('listitem');
     expect(await steps.allInnerTexts()).toEqual([
       'generating at 0 ms',
@@ -172,7 +173,7 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
     await article.getByRole('link', { name: '/api/sora-2/check-status → 200' }).waitFor();
 
     await callAdmin('POST', KEY, '/clock/advance', { toNext: true });
-    await article.getByText('failed: GENERATION_FAILED').waitFor();
+    await article.getByText('failed, refunded: GENERATION_FAILED').waitFor();
     await article.getByText(/refund\s\+4/).waitFor();
     await article.getByText('Finished at').waitFor();
     expect(await steps.nth(0).getAttribute('aria-current')).toBeNull();
@@ -245,7 +246,7 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
     await codes.selectOption('INTERNAL_ERROR');
     await press('Fail');
     await expectToast(`Task ${other} failed; its credits were refunded.`);
-    await row(/^other sora-2 failed: INTERNAL_ERROR/).waitFor();
+    await row(/^other sora-2 failed, refunded: INTERNAL_ERROR/).waitFor();
     await region('Credits').getByText('996', { exact: true }).waitFor();
     await region('Credits').getByText('none held').waitFor();
     expect(await read(KEY, `/tasks/${other}`)).toMatchObject({

@@ -30,6 +30,7 @@ describe('types of the package', () => {
     expectTypeOf<z.output<typeof schemas.Har>>().toEqualTypeOf<t.Har>();
     expectTypeOf<z.output<typeof schemas.FindingSchema>>().toEqualTypeOf<t.Finding>();
     expectTypeOf<z.output<typeof schemas.Verdict>>().toEqualTypeOf<t.Verdict>();
+    expectTypeOf<z.output<typeof schemas.Activity>>().toEqualTypeOf<t.Activity>();
     expectTypeOf<z.output<typeof schemas.SnapshotSchema>>().toEqualTypeOf<t.Snapshot>();
   });
 

@@ -152,6 +152,18 @@ describe('an emulator that shows files', () => {
     }
   });
 
+  it('lists the activity in the file', async () => {
+    const opened = await open(writeDocument({ ...buildDocument({ key: KEY }), requests: [REQUEST, POLL] }));
+    const { accounts, requests } = (await opened.get('/__admin/activity')).body;
+    expect(accounts).toEqual([
+      { key: KEY, processing: 1, failed: 0, requestCount: 2, lastRequestAt: '2026-01-15T12:01:00.000Z' },
+    ]);
+    expect(requests).toMatchObject([
+      { key: KEY, id: '7', requestId: 'r-3', receivedAt: '2026-01-15T12:01:00.000Z', status: 404 },
+      { key: KEY, id: '3', receivedAt: '2026-01-15T12:00:00.000Z', path: '/api/sora-2/generate' },
+    ]);
+  });
+
   it('summarizes the requests and the verdict of the file', async () => {
     const finding = { code: 'POLLED_TOO_OFTEN', message: 'Task task_two was polled too often.', requests: ['7'] };
     const verdict = { ok: false, findings: [finding] };

@@ -8,6 +8,11 @@ export const CHROMIUM: string | undefined = [
   ...['chromium', 'chromium-browser', 'google-chrome'].map(findProgram),
 ].find((path) => path && existsSync(path));
 
+/** Path of Firefox, from the environment variable FIREFOX or else from PATH; undefined if not installed. */
+export const FIREFOX: string | undefined = [process.env.FIREFOX, ...['firefox-esr', 'firefox'].map(findProgram)].find(
+  (path) => path && existsSync(path),
+);
+
 function findProgram(program: string): string | undefined {
   try {
     return execFileSync('sh', ['-c', `command -v ${program}`], { encoding: 'utf8' }).trim();

@@ -42,6 +42,7 @@ export async function createPopulatedEmulator(flags: string[] = []) {
       'faults for all accounts': { hash: '#/faults', text: 'has not fired yet' },
       tasks: { hash: accountHref(POPULATED_KEY), text: /^\d+ tasks$/ },
       'a task': { hash: accountHref(POPULATED_KEY, 'tasks', done), text: 'Copy address' },
+      timeline: { hash: accountHref(POPULATED_KEY, 'timeline'), text: 'Show all' },
       ledger: { hash: accountHref(POPULATED_KEY, 'ledger'), text: /^\d+ entries$/ },
       requests: { hash: accountHref(POPULATED_KEY, 'requests'), text: /^\d+ requests$/ },
       'a request': { hash: accountHref(POPULATED_KEY, 'requests', requests[0].id), text: 'Copy as curl' },

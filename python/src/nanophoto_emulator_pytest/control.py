@@ -485,6 +485,11 @@ class Emulator:
         accounts: int = self._http.send_json("POST", "/__admin/reset", {})["accounts"]
         return accounts
 
+    def activity(self) -> t.Activity:
+        """Returns the busiest accounts, the latest requests of all accounts, and those without a valid key."""
+        activity: t.Activity = self._http.send_json("GET", "/__admin/activity")
+        return activity
+
     def is_healthy(self) -> bool:
         """Returns True if the emulator responds."""
         return bool(self._http.send_json("GET", "/health")["status"] == "ok")

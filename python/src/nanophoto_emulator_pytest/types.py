@@ -304,6 +304,51 @@ class Har(TypedDict):
     log: HarLog
 
 
+class ActiveAccount(TypedDict):
+    """The numbers of running and of failed tasks of an account, and its requests since the start or the last reset."""
+
+    key: str
+    processing: int
+    failed: int
+    requestCount: int
+    lastRequestAt: Optional[str]
+
+
+class LatestRequest(TypedDict):
+    """A request of any account. `id` is the id of its journal entry."""
+
+    key: str
+    id: str
+    requestId: str
+    receivedAt: str
+    method: str
+    path: str
+    status: Optional[int]
+    errorCode: Optional[str]
+    durationMs: Optional[float]
+
+
+class UnauthorizedRequest(TypedDict):
+    """A request without a valid key. `key` is masked, and None if the request has none."""
+
+    requestId: str
+    receivedAt: str
+    method: str
+    path: str
+    key: Optional[str]
+    reason: Literal["missing", "malformed", "unknown", "revoked"]
+
+
+class Activity(TypedDict):
+    """The busiest accounts and the latest requests of all accounts. All timestamps are wall time."""
+
+    now: str
+    requestCount: int
+    accounts: list[ActiveAccount]
+    requests: list[LatestRequest]
+    unauthorized: list[UnauthorizedRequest]
+
+
 class Finding(TypedDict):
     """A mistake of the client. `requests` are ids of journal entries."""
 

@@ -22,7 +22,7 @@ interface ActionProps {
   do: () => Promise<string>;
   children: ComponentChildren;
   disabled?: boolean;
-  kind?: 'main' | 'danger';
+  kind?: 'main' | 'destructive' | 'danger';
 }
 
 interface ButtonProps extends Omit<ActionProps, 'do' | 'kind'> {
@@ -106,7 +106,7 @@ export function ConfirmButton({ do: work, children, target, disabled = false }: 
         ignoreRepeats
         label={target && `${text} ${target}${questionMark}`}
         disabled={disabled || phase === 'delay'}
-        kind={isConfirming ? 'danger' : undefined}
+        kind={isConfirming ? 'danger' : 'destructive'}
       >
         {text + questionMark}
       </Button>

@@ -26,11 +26,27 @@ export const toIsoString = (ms: number): string => new Date(Math.min(ms, MAX_DAT
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   const seconds = ms / 1000;
-  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  if (seconds < 60) return `${seconds < 10 ? Number(seconds.toFixed(1)) : Math.round(seconds)} s`;
   const wholeSeconds = Math.round(seconds);
   if (wholeSeconds < 3600) return `${Math.floor(wholeSeconds / 60)}:${pad(wholeSeconds % 60)} min`;
   return `${Math.floor(wholeSeconds / 3600)}:${pad(Math.floor(wholeSeconds / 60) % 60)} h`;
 }
+
+/** How long ago something happened, in its largest unit. */
+export function formatAgo(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 5) return 'just now';
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h ago` : `${Math.floor(seconds / 86_400)} d ago`;
+}
+
+/** Lengths of an id's start and end: the ids of an account share a prefix and differ in what follows. */
+const [ID_START_LENGTH, ID_END_LENGTH] = [8, 6];
+
+/** Shortens an id in the middle. */
+export const shortenId = (id: string): string =>
+  id.length <= ID_START_LENGTH + ID_END_LENGTH + 1 ? id : `${id.slice(0, ID_START_LENGTH)}…${id.slice(-ID_END_LENGTH)}`;
 
 export const formatNumber = (value: number): string => value.toLocaleString('en').replaceAll(',', '\u202f');
 

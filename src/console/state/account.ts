@@ -1,5 +1,6 @@
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import type { Account, Fault, JournalEntry, LedgerEntry, Snapshot, Task, Verdict } from '../../client/types.ts';
+import { isWaitingShot } from '../task-progress.ts';
 import { scheduleEvery, wallMs } from '../time.ts';
 import { ApiError, accountPath, requestJson } from './api.ts';
 import { connection, type LiveEvent, listen } from './event-stream.ts';
@@ -38,6 +39,16 @@ export function openAccount(key: string) {
     heldCredits.value = held as number;
   };
   const ledger = createAccountList<LedgerEntry>('ledger', { name: 'entries', onPage });
+  /** The task for which each waiting shot waits: the shot before it in the same request, whose tasks are neighbours. */
+  const previousShots = computed<ReadonlyMap<string, Task>>(
+    () =>
+      new Map(
+        tasks.items.value.flatMap((task, index, all) => {
+          const previous = all[index - 1];
+          return previous && isWaitingShot(task) ? [[task.id, previous] as const] : [];
+        }),
+      ),
+  );
   const verdict = createResource<Verdict>(subPath('/verdict'));
   const faults = createResource<{ faults: Fault[] }>(subPath('/faults?limit=1000'));
   const snapshots = createResource<{ snapshots: Snapshot[] }>(subPath('/snapshots?limit=1000'));
@@ -132,7 +143,7 @@ export function openAccount(key: string) {
   });
   return {
     ...{ key, account, readAtMs, isMissing, heldCredits },
-    ...{ tasks, ledger, requests, verdict, faults, snapshots },
+    ...{ tasks, previousShots, ledger, requests, verdict, faults, snapshots },
     stop() {
       stopListening();
       stopRefreshing();

@@ -2,7 +2,7 @@ import { pause, wallMs } from '../time.ts';
 import { ApiError } from './api.ts';
 
 const MIN_PAUSE_MS = 80;
-/** The pause after a run, as a multiple of its duration: runs take up at most a third of the time. */
+/** The pause after a run, as a multiple of its duration: by default, runs take up at most a third of the time. */
 const PAUSE_FACTOR = 2;
 const RETRY_MS = 3000;
 
@@ -10,7 +10,10 @@ const RETRY_MS = 3000;
  * Runs `work` on request, one run at a time. Requests that arrive during a run share a single further run, so that many
  * small changes cause one read. A failed run is retried, unless the resource does not exist.
  */
-export function createSingleFlight(work: () => Promise<void>) {
+export function createSingleFlight(
+  work: () => Promise<void>,
+  { minPauseMs = MIN_PAUSE_MS, pauseFactor = PAUSE_FACTOR } = {},
+) {
   let isPending = false;
   let isRunning = false;
   let isStopped = false;
@@ -24,7 +27,7 @@ export function createSingleFlight(work: () => Promise<void>) {
         () => undefined,
         (error: unknown) => error,
       );
-      await pause(Math.max(MIN_PAUSE_MS, (wallMs() - startedMs) * PAUSE_FACTOR));
+      await pause(Math.max(minPauseMs, (wallMs() - startedMs) * pauseFactor));
       if (failure === undefined || isNotFound(failure)) continue;
       // Retry here: a resync only follows a reconnect, and the event stream may still be connected.
       isPending = true;

@@ -1,17 +1,19 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Account } from '../../client/types.ts';
 import { ActionButton, CopyButton, Field, Form, FormPopover, Popover, SelectField } from '../components/buttons.tsx';
-import { formatDateTime, formatNumber, formatTime, toIsoString } from '../components/format.ts';
+import { formatDateTime, formatNumber, formatTime, pluralize, toIsoString } from '../components/format.ts';
 import { accountHref, TABS, type Tab } from '../route.ts';
 import { type AccountState, openAccount } from '../state/account.ts';
 import { ApiError, accountPath, requestJson } from '../state/api.ts';
+import { isNarrow } from '../state/viewport.ts';
 import { advance, advanceToEnd, advanceToNext } from './advance.ts';
-import { FaultsView } from './faults.tsx';
+import { FaultsView } from './faults/faults.tsx';
 import { LedgerView } from './ledger.tsx';
 import { RequestsView } from './requests.tsx';
 import { SnapshotsView } from './snapshots.tsx';
 import { currentTimeMs } from './task-bar.tsx';
 import { TasksView } from './tasks.tsx';
+import { TimelineView } from './timeline/timeline.tsx';
 import { VerdictView } from './verdict.tsx';
 
 const MINUTE_MS = 60_000;
@@ -49,6 +51,8 @@ function TabContent({ state, tab, id }: { state: AccountState; tab: Tab; id: str
   switch (tab) {
     case 'tasks':
       return <TasksView state={state} id={id} />;
+    case 'timeline':
+      return <TimelineView state={state} />;
     case 'ledger':
       return <LedgerView state={state} />;
     case 'requests':
@@ -66,6 +70,7 @@ function Tabs({ state, tab }: { state: AccountState; tab: Tab }) {
   const { tasks, ledger, requests, verdict, faults, snapshots } = state;
   const counts: Record<Tab, number | undefined> = {
     tasks: tasks.items.value.length,
+    timeline: undefined,
     ledger: ledger.items.value.length,
     requests: requests.items.value.length,
     verdict: verdict.value.value?.findings.length,
@@ -99,14 +104,31 @@ function AccountHeader({ state }: { state: AccountState }) {
         </CopyButton>
         {account?.revoked && <span class="mark fault">revoked</span>}
       </div>
-      {account && (
-        <div class="cards">
-          <CreditsCard state={state} account={account} />
-          <RateLimitCard state={state} account={account} />
-          <ClockCard state={state} account={account} />
-        </div>
-      )}
+      {account &&
+        (isNarrow.value ? <FoldedCards state={state} account={account} /> : <Cards {...{ state, account }} />)}
     </header>
+  );
+}
+
+const Cards = ({ state, account }: CardProps) => (
+  <div class="cards">
+    <CreditsCard state={state} account={account} />
+    <RateLimitCard state={state} account={account} />
+    <ClockCard state={state} account={account} />
+  </div>
+);
+
+/** The figures of the cards on one line, which unfolds them: on a phone they would leave no space for the list. */
+function FoldedCards({ state, account }: CardProps) {
+  const { limit, remaining } = account.rateLimit;
+  return (
+    <details class="folded">
+      <summary>
+        {pluralize(account.credits, 'credit')}
+        {limit !== null && ` · ${formatNumber(remaining ?? 0)} of ${formatNumber(limit)} left`} · {account.clock.mode}
+      </summary>
+      <Cards state={state} account={account} />
+    </details>
   );
 }
 
@@ -125,7 +147,7 @@ function CreditsCard({ state, account }: CardProps) {
       <FormPopover
         button="Adjust …"
         label="Adjust credits"
-        submit="Apply"
+        submit="Update"
         do={async ({ amount, reason }) => {
           const { credits } = await requestJson<Account>('POST', accountPath(state.key, '/credits'), {
             amount: Number(amount),
@@ -160,7 +182,7 @@ function RateLimitCard({ state, account: { rateLimit } }: CardProps) {
           <>
             <Form
               label="Set the rate limit"
-              submit="Set"
+              submit="Update"
               onDone={close}
               do={async (fields) => {
                 if (Object.keys(fields).length === 0)
@@ -222,7 +244,7 @@ function ClockCard({ state, account }: CardProps) {
         <FormPopover
           button="Change …"
           label="Change the clock"
-          submit="Change"
+          submit="Update"
           do={async ({ mode: newMode, speed }) => {
             await requestJson('PUT', accountPath(state.key, '/clock'), { mode: newMode });
             if (speed !== undefined) await requestJson('PATCH', accountPath(state.key), { speed: Number(speed) });

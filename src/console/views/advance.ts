@@ -2,7 +2,7 @@ import type { Advance } from '../../client/types.ts';
 import { formatDuration, pluralize } from '../components/format.ts';
 import type { AccountState } from '../state/account.ts';
 import { ApiError, accountPath, requestJson } from '../state/api.ts';
-import { untilEndMs } from '../timeline.ts';
+import { untilEndMs } from '../task-progress.ts';
 import { exactTimeMs } from './task-bar.tsx';
 
 /** Maximum number of transitions after the known end; more than any plan has steps. */

@@ -6,6 +6,7 @@ import { VirtualList } from '../components/virtual-list.tsx';
 import { accountHref, navigate } from '../route.ts';
 import type { AccountState } from '../state/account.ts';
 import { ApiError, accountPath, requestJson } from '../state/api.ts';
+import { TaskName } from './task-name.tsx';
 
 const ROW_PX = 40;
 
@@ -57,20 +58,25 @@ export function LedgerView({ state }: { state: AccountState }) {
         getId={(entry) => entry.id}
         rowPx={ROW_PX}
         onOpen={({ taskId }) => taskId !== null && navigate(accountHref(key, 'tasks', taskId))}
-        renderRow={(entry) => <Row entry={entry} />}
-        empty="No entries."
+        renderRow={(entry) => <Row state={state} entry={entry} />}
+        empty="No entries yet: add credits with Adjust …, or submit a task."
       />
     </section>
   );
 }
 
-const Row = ({ entry: { at, kind, taskId, reason, amount, balance } }: { entry: LedgerEntry }) => (
+interface RowProps {
+  state: AccountState;
+  entry: LedgerEntry;
+}
+
+const Row = ({ state, entry: { at, kind, taskId, reason, amount, balance } }: RowProps) => (
   <span class="ledger-row">
     <span class="quiet">{formatDateTime(at)}</span>
     <span class={`kind ${kind}`} title={KIND_DESCRIPTIONS[kind]}>
       {kind}
     </span>
-    <bdi class="clip">{taskId === null ? reason : <span class="mono">{taskId}</span>}</bdi>
+    {taskId === null ? <bdi class="clip">{reason}</bdi> : <TaskName state={state} id={taskId} />}
     <span class="number">{formatSigned(amount)}</span>
     <span class="number">{formatNumber(balance)}</span>
   </span>

@@ -7,6 +7,7 @@ import { accountHref } from '../route.ts';
 import type { AccountState } from '../state/account.ts';
 import { ORIGIN } from '../state/api.ts';
 import { docsHref, findEndpoint } from '../state/contract.ts';
+import { TaskName } from './task-name.tsx';
 
 export function RequestDetail({ state, entry }: { state: AccountState; entry: JournalEntry }) {
   const { key } = state;
@@ -21,6 +22,14 @@ export function RequestDetail({ state, entry }: { state: AccountState; entry: Jo
         <span class={`status ${statusClass(entry)}`}>{formatStatus(entry)}</span>{' '}
         {entry.errorCode !== null && <Code entry={entry} />} · {formatDateTime(entry.at)} UTC
         {entry.durationMs !== null && ` · ${formatDuration(entry.durationMs)}`}
+      </p>
+      <p class="actions">
+        <span>
+          Request id <bdi class="mono">{entry.requestId}</bdi>
+        </span>
+        <CopyButton text={() => entry.requestId} label="Copy the request id">
+          Copy id
+        </CopyButton>
       </p>
       <div class="actions">
         <CopyButton text={() => toCurl(entry, key, ORIGIN)}>Copy as curl</CopyButton>
@@ -51,8 +60,8 @@ export function RequestDetail({ state, entry }: { state: AccountState; entry: Jo
       {entry.taskIds.length > 0 && (
         <p>
           {entry.taskIds.map((id) => (
-            <a key={id} class="mono task-link" href={accountHref(key, 'tasks', id)}>
-              {id}
+            <a key={id} class="task-link" href={accountHref(key, 'tasks', id)} title={id}>
+              <TaskName state={state} id={id} />
             </a>
           ))}
         </p>

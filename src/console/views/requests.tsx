@@ -3,6 +3,7 @@ import type { JournalEntry } from '../../client/types.ts';
 import { ConfirmButton, SelectField } from '../components/buttons.tsx';
 import { formatDuration, formatTime, isPending, pluralize, statusClass } from '../components/format.ts';
 import { ListDetail } from '../components/list-detail.tsx';
+import { Path } from '../components/path.tsx';
 import { VirtualList } from '../components/virtual-list.tsx';
 import { accountHref, navigate } from '../route.ts';
 import { type AccountState, isUntouched } from '../state/account.ts';
@@ -30,6 +31,8 @@ export function RequestsView({ state, id }: { state: AccountState; id: string | 
     const matches = (entry: JournalEntry) =>
       FILTERS[filter](entry) &&
       (text === '' ||
+        // A part of an id would match by chance.
+        entry.requestId.toLowerCase() === text ||
         `${entry.method} ${entry.path} ${entry.status} ${entry.errorCode ?? ''}`.toLowerCase().includes(text));
     return all.filter(matches).reverse();
   }, [all, filter, query]);
@@ -42,7 +45,7 @@ export function RequestsView({ state, id }: { state: AccountState; id: string | 
             <input
               type="search"
               aria-label="Find requests"
-              placeholder="Find in paths, statuses, codes"
+              placeholder="Find in paths, statuses, codes, ids"
               onInput={(event) => setQuery(event.currentTarget.value)}
             />
             <SelectField
@@ -86,9 +89,7 @@ const Row = ({ entry }: { entry: JournalEntry }) => (
   <span class="request-row">
     <span class="quiet">{formatTime(entry.at)}</span>
     <span class={`status ${statusClass(entry)}`}>{isPending(entry) ? '…' : (entry.status ?? '–')}</span>
-    <bdi class="clip">
-      {entry.method} {entry.path}
-    </bdi>
+    <Path {...entry} />
     <span class="clip code">
       {entry.fault !== null && <span class="mark fault">fault</span>}
       {entry.warnings.length > 0 && <span class="mark">warning</span>}

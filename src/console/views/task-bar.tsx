@@ -1,7 +1,7 @@
 import type { Account, Task } from '../../client/types.ts';
 import type { AccountState } from '../state/account.ts';
+import { accountNowMs, simulatedMs } from '../task-progress.ts';
 import { tickMs, wallMs } from '../time.ts';
-import { accountNowMs, simulatedMs } from '../timeline.ts';
 
 /** The account's current time. Updates with each tick if its clock is real. */
 export function currentTimeMs({ account, readAtMs }: AccountState): number {

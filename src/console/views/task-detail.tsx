@@ -7,7 +7,9 @@ import {
   formatStatus,
   formatTime,
   pluralize,
+  shortenId,
   toIsoString,
+  truncate,
 } from '../components/format.ts';
 import { Json } from '../components/json.tsx';
 import { ResultFile } from '../components/media.tsx';
@@ -16,10 +18,11 @@ import type { AccountState } from '../state/account.ts';
 import { accountPath, requestAction } from '../state/api.ts';
 import { contract } from '../state/contract.ts';
 import { getResultFields } from '../state/result-cache.ts';
-import { describeState, endsAtMs } from '../timeline.ts';
+import { describeState, endsAtMs, summarize } from '../task-progress.ts';
 import { advance } from './advance.ts';
 import { currentTimeMs, exactTimeMs, TaskBar } from './task-bar.tsx';
 
+const MAX_TITLE_LENGTH = 120;
 const DEFAULT_CODE = 'GENERATION_FAILED';
 /** A documented code that tasks cannot fail with: requests get it when a concurrency limit is reached. */
 const OVERLOADED_CODE = 'SERVICE_UNAVAILABLE';
@@ -31,13 +34,24 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
   const isRunning = status === 'processing';
   const nowMs = isRunning ? currentTimeMs(state) : 0;
   const endMs = endsAtMs(task, account);
+  const previousShot = state.previousShots.value.get(id);
   const entries = state.ledger.items.value.filter((entry) => entry.taskId === id);
   const requests = state.requests.items.value.filter(({ taskIds }) => taskIds.includes(id));
   return (
     <article aria-label={`Task ${id}`}>
-      <h2 class="mono">{id}</h2>
+      <h2>
+        <bdi>{truncate(summarize(task), MAX_TITLE_LENGTH)}</bdi>
+      </h2>
+      <p class="actions">
+        <span class="mono" title={id}>
+          {shortenId(id)}
+        </span>
+        <CopyButton text={() => id} label="Copy the id">
+          Copy id
+        </CopyButton>
+      </p>
       <p>
-        <span class={`state ${status}`}>{describeState(task, account, nowMs)}</span>
+        <bdi class={`state ${status}`}>{describeState(task, account, nowMs, previousShot)}</bdi>
         {isRunning && task.dueAt !== null && ` of ${formatDuration(plan.endMs)}`} · {family} ·{' '}
         {price === 0 ? 'free' : pluralize(price, 'credit')}
       </p>
@@ -89,6 +103,16 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
         <Fact name="Created at">{formatDateTime(task.createdAt)}</Fact>
         {isRunning && endMs !== undefined && <Fact name="Finishes at">{formatDateTime(toIsoString(endMs))}</Fact>}
         {task.finishedAt && <Fact name="Finished at">{formatDateTime(task.finishedAt)}</Fact>}
+        {previousShot && (
+          <>
+            <dt>Waits for</dt>
+            <dd>
+              <a href={accountHref(key, 'tasks', previousShot.id)}>
+                shot <bdi>{String(previousShot.input.id)}</bdi>
+              </a>
+            </dd>
+          </>
+        )}
         {task.generationId && (
           <Fact name="Generation id" class="mono">
             {task.generationId}

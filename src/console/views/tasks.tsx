@@ -7,7 +7,7 @@ import { Thumbnail } from '../components/media.tsx';
 import { VirtualList } from '../components/virtual-list.tsx';
 import { accountHref, navigate } from '../route.ts';
 import { type AccountState, isUntouched } from '../state/account.ts';
-import { describeState } from '../timeline.ts';
+import { describeState, summarize } from '../task-progress.ts';
 import { FirstRun } from './first-run.tsx';
 import { currentTimeMs, TaskBar } from './task-bar.tsx';
 import { TaskDetail } from './task-detail.tsx';
@@ -16,12 +16,6 @@ const ROW_PX = 64;
 const ALL = 'all';
 /** Longer texts never fit into a row. */
 const MAX_TEXT_LENGTH = 300;
-
-const summarize = ({ input }: Task): string => {
-  const text =
-    input.prompt ?? input.topic ?? input.adTheme ?? input.videoUrl ?? input.videoFileName ?? input.share_link;
-  return typeof text === 'string' ? text : JSON.stringify(input);
-};
 
 export function TasksView({ state, id }: { state: AccountState; id: string | undefined }) {
   const { key } = state;
@@ -91,11 +85,21 @@ function Row({ state, task, scaleMs }: { state: AccountState; task: Task; scaleM
       <Thumbnail accountKey={state.key} task={task} />
       <span class="task-title">
         <bdi class="clip">{truncate(summarize(task), MAX_TEXT_LENGTH)}</bdi>
-        <span class="quiet clip">{task.family}</span>
+        <span class="quiet clip">
+          {task.family}
+          {task.family === 'veo-3' && (
+            <>
+              {' '}
+              · shot <bdi>{String(task.input.id)}</bdi>
+            </>
+          )}
+        </span>
       </span>
       <span class="task-progress">
         <TaskBar task={task} account={account} nowMs={nowMs} scaleMs={scaleMs} />
-        <span class={`state clip ${task.status}`}>{describeState(task, account, nowMs)}</span>
+        <bdi class={`state clip ${task.status}`}>
+          {describeState(task, account, nowMs, state.previousShots.value.get(task.id))}
+        </bdi>
       </span>
       <span class="price">{task.price === 0 ? 'free' : `${task.price} cr`}</span>
     </span>

@@ -16,7 +16,10 @@ const NewSnapshot = strict({ name: snapshotName });
 const ForkRequest = strict({ to: apiKey });
 
 /** Operations that save, restore, copy and reset the state of accounts. */
-export const snapshotOperations = ({ core, settings }: HttpContext, families: readonly Family[]): Operation[] => [
+export const snapshotOperations = (
+  { core, settings, journal }: HttpContext,
+  families: readonly Family[],
+): Operation[] => [
   defineOperation({
     method: 'POST',
     path: '/accounts/:key/reset',
@@ -52,6 +55,7 @@ export const snapshotOperations = ({ core, settings }: HttpContext, families: re
         core.accounts.createMissing(settings.seedAccounts);
         createSeedStates(core, families, settings, { isReset: true });
       });
+      journal.clearUnauthorized();
       return { accounts: core.accounts.count() };
     },
   }),

@@ -67,6 +67,8 @@ export function createTaskStore(db: Db, transactions: Transactions) {
     },
     /** Returns the number of tasks per family and status, over all accounts. */
     counts: () => queries.counts.all(),
+    /** Returns the numbers of running and failed tasks of each account, snapshots included. */
+    countsByAccount: () => queries.countsByAccount.all(),
     /** Returns the number of an account's tasks per status and error code. */
     outcomes: (accountId: number) => queries.outcomes.all(accountId),
     /** Returns when the account's next transition is due; null when none is. */

@@ -44,6 +44,13 @@ export class LogGroup {
     entry.newerInGroup = null;
   }
 
+  /** Returns the latest entries of all logs, newest first. */
+  listNewest(limit: number): LogEntry[] {
+    const entries: LogEntry[] = [];
+    for (let entry = this.#newest; entry && entries.length < limit; entry = entry.olderInGroup) entries.push(entry);
+    return entries;
+  }
+
   /** Counts bytes that a log has added, or removed if negative. */
   addBytes(bytes: number): void {
     this.#memory.add('journal', bytes);

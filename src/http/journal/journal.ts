@@ -5,6 +5,7 @@ import { accountTimeMs } from '../../core/time/clock.ts';
 import { getMaxEncodedLength } from '../redaction.ts';
 import { BoundedLog, LogGroup } from './bounded-log.ts';
 import { Entry, getTaskIds } from './entry.ts';
+import { type RefusalReason, UnauthorizedLog } from './unauthorized-log.ts';
 
 /** Maximum size of each log of an account. */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
@@ -14,10 +15,13 @@ const MAX_MEDIA_ENTRIES = 200;
 export type Journal = ReturnType<typeof createJournal>;
 
 interface AccountLogs {
+  accountId: number;
   /** See `EntryOptions`. */
   marginLength: number;
   /** Number of requests so far, evicted ones included. */
   count: number;
+  /** Wall time of the latest request; null before the first one. */
+  lastWallMs: number | null;
   requests: BoundedLog<Entry>;
   /** Requests for result files. Video players send so many that they would evict all others. */
   media: BoundedLog<Entry>;
@@ -30,21 +34,27 @@ interface AccountLogs {
 export function createJournal(core: Core, maxEntries: number) {
   const logs = new Map<number, AccountLogs>();
   const group = new LogGroup(core.memory, MAX_LOG_BYTES);
+  const logsOf = new WeakMap<object, AccountLogs>();
   const responseCounts = new Map<number, number>();
-  let unauthorizedCount = 0;
+  const unauthorized = new UnauthorizedLog();
   core.lifetimes.onEnd((accountId, successor, keepsHistory) => {
     const accountLogs = logs.get(accountId);
     if (!accountLogs) return;
     logs.delete(accountId);
-    if (successor && keepsHistory) logs.set(successor.id, accountLogs);
-    else clearLogs(accountLogs);
+    if (successor && keepsHistory) {
+      accountLogs.accountId = successor.id;
+      logs.set(successor.id, accountLogs);
+    } else clearLogs(accountLogs);
   });
 
   function createLogs({ id, key }: Account): AccountLogs {
     const requests = new BoundedLog<Entry>(group, maxEntries);
     const media = new BoundedLog<Entry>(group, Math.min(maxEntries, MAX_MEDIA_ENTRIES));
-    const accountLogs = { marginLength: getMaxEncodedLength(key), count: 0, requests, media };
+    const accountLogs = {
+      ...{ accountId: id, marginLength: getMaxEncodedLength(key), count: 0, lastWallMs: null, requests, media },
+    };
     logs.set(id, accountLogs);
+    for (const log of [requests, media]) logsOf.set(log, accountLogs);
     return accountLogs;
   }
 
@@ -66,15 +76,19 @@ export function createJournal(core: Core, maxEntries: number) {
       const log = mediaTaskId === null ? requests : media;
       const wallMs = core.clock.nowMs();
       const atMs = accountTimeMs(account, wallMs);
+      accountLogs.lastWallMs = wallMs;
       return new Entry(request, { log, marginLength, seq, atMs, wallMs, mediaTaskId });
     },
 
-    /** Counts a request without a valid key. Such requests have no entry. */
-    countUnauthorized(): void {
-      unauthorizedCount += 1;
+    /** Records a request without a valid key, which has no entry; when the journal is off, it is only counted. */
+    recordUnauthorized(request: FastifyRequest, key: string | undefined, reason: RefusalReason): void {
+      unauthorized.add(request, core.clock.nowMs(), key, reason, maxEntries > 0);
     },
     /** Returns the number of requests without a valid key since the start. */
-    getUnauthorizedCount: () => unauthorizedCount,
+    getUnauthorizedCount: () => unauthorized.count,
+    /** Returns the latest requests without a valid key, newest first. */
+    listUnauthorized: () => unauthorized.list(),
+    clearUnauthorized: () => unauthorized.clear(),
 
     /** Counts a response to an authenticated request, even when the journal is off. */
     countResponse(status: number): void {
@@ -100,6 +114,17 @@ export function createJournal(core: Core, maxEntries: number) {
       const mediaEntries = accountLogs.media.list(isKnown);
       if (mediaEntries.length === 0) return entries;
       return [...entries, ...mediaEntries].sort((one, other) => one.seq - other.seq);
+    },
+
+    /** Returns how often each account was used, and when last. */
+    listUses: (): Pick<AccountLogs, 'accountId' | 'count' | 'lastWallMs'>[] => [...logs.values()],
+
+    /** Returns the latest entries of all accounts, newest first. */
+    listLatest(limit: number): { accountId: number; entry: Entry }[] {
+      return group.listNewest(limit).flatMap((entry) => {
+        const accountLogs = logsOf.get(entry.log);
+        return accountLogs ? [{ accountId: accountLogs.accountId, entry: entry as Entry }] : [];
+      });
     },
 
     clear(accountId: number): void {

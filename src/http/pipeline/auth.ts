@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Account, AccountProfile } from '../../core/accounts/accounts.ts';
 import { EmulatorError } from '../../core/errors.ts';
 import type { HttpContext } from '../context.ts';
+import type { RefusalReason } from '../journal/unauthorized-log.ts';
 
 /** Keys for which an account is auto-created on first use, if the setting is on. At most 200 characters. */
 const AUTO_ACCOUNT_KEY = /^np_test_[\x21-\x7e]{0,192}$/;
@@ -19,15 +20,14 @@ export function createAuthenticate(
   { core, journal }: Pick<HttpContext, 'core' | 'journal'>,
   newAccountProfile: AccountProfile | undefined,
 ) {
-  function findAccount(request: FastifyRequest): Account | null {
-    const key = parseBearerKey(request.headers.authorization);
-    if (key === undefined) return null;
+  function findAccount(key: string | undefined): Account | RefusalReason {
+    if (key === undefined) return 'missing';
     const account = core.accounts.find(key);
     if (account) {
       core.autoAccounts.touch(account);
-      return account.revoked ? null : account;
+      return account.revoked ? 'revoked' : account;
     }
-    if (!newAccountProfile || !AUTO_ACCOUNT_KEY.test(key)) return null;
+    if (!newAccountProfile || !AUTO_ACCOUNT_KEY.test(key)) return 'unknown';
     return core.autoAccounts.create(key, newAccountProfile);
   }
 
@@ -38,12 +38,14 @@ export function createAuthenticate(
    * @throws TOO_MANY_ACCOUNTS when no account can be auto-created
    */
   return function authenticate(request: FastifyRequest): void {
-    const account = findAccount(request);
-    request.state.account = account;
-    if (account) {
+    const { authorization } = request.headers;
+    const key = parseBearerKey(authorization);
+    const account = findAccount(key);
+    if (typeof account === 'object') {
+      request.state.account = account;
       request.state.journalEntry = journal.begin(request, account);
     } else if (!request.is404) {
-      journal.countUnauthorized();
+      journal.recordUnauthorized(request, key, key === undefined && authorization ? 'malformed' : account);
       throw new EmulatorError('LOGIN_REQUIRED', 'the key is missing, unknown or revoked');
     }
   };

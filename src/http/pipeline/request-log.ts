@@ -1,21 +1,13 @@
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
-import { createRedactor, getMaxEncodedLength } from '../redaction.ts';
+import { createRedactor, getMaxEncodedLength, isSecretKey, maskKey, maskKeys } from '../redaction.ts';
 import { getPathname } from '../urls.ts';
 import { parseBearerKey } from './auth.ts';
 
 /** Maximum length of the reason for an error. */
 const MAX_REASON_LENGTH = 1000;
-/** Shorter keys would match unrelated text. */
-const MIN_KEY_LENGTH = 6;
 /** Maximum number of segments of a path that are compared with the keys of accounts. */
 const MAX_SEGMENTS = 20;
-const TEST_KEY_PREFIX = 'np_test_';
-
-/** Shortens a key to a recognizable prefix for the log. Test keys are not secret and are logged in full. */
-export function maskKey(key: string): string {
-  return key.startsWith(TEST_KEY_PREFIX) ? key : `${key.slice(0, 4)}…`;
-}
 
 const ACCOUNT_PATH = /^\/__admin\/accounts\/([^/]+)/;
 
@@ -69,8 +61,8 @@ export class RequestLog extends LogController {
     if (isFixedPath && logReason === null && !isFromClient)
       return { path: pathname, reason: null, requestId: request.id };
     const path = maskKeyInPath(pathname);
-    const segments = isFixedPath ? [] : path.split('/', MAX_SEGMENTS).map(decodeSegment).filter(isSecret);
-    const keys = [...findKeys(request).filter(isSecret), ...segments.filter((segment) => this.#isKey(segment))];
+    const segments = isFixedPath ? [] : path.split('/', MAX_SEGMENTS).map(decodeSegment).filter(isSecretKey);
+    const keys = [...findKeys(request).filter(isSecretKey), ...segments.filter((segment) => this.#isKey(segment))];
     const redact = createRedactor(keys, maskKey);
     // Keys are redacted before the reason is cut: a part of a key would not be recognized.
     const maxLength = MAX_REASON_LENGTH + Math.max(0, ...keys.map(getMaxEncodedLength));
@@ -82,10 +74,6 @@ export class RequestLog extends LogController {
 /** Returns the id of a request for a log line, with the keys masked that the request contains. */
 export const toLoggedRequestId = (request: FastifyRequest): string => maskKeys(request.id, findKeys(request));
 
-/** Masks keys in a text. */
-export const maskKeys = (text: string, keys: readonly string[]): string =>
-  createRedactor(keys.filter(isSecret), maskKey)(text);
-
 /** Returns the API keys that a request contains in the places for them. */
 function findKeys({ state, headers, params, body }: FastifyRequest): string[] {
   const { key: pathKey } = (params ?? {}) as { key?: unknown };
@@ -93,8 +81,6 @@ function findKeys({ state, headers, params, body }: FastifyRequest): string[] {
   const keys = [state.account?.key, parseBearerKey(headers.authorization), pathKey, bodyKey, to];
   return keys.filter((key) => typeof key === 'string');
 }
-
-const isSecret = (key: string) => key.length >= MIN_KEY_LENGTH && !key.startsWith(TEST_KEY_PREFIX);
 
 function decodeSegment(segment: string): string {
   try {

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { maskKey } from '../../../src/http/pipeline/request-log.ts';
+import { maskKey } from '../../../src/http/redaction.ts';
 import { createTestEmulator } from '../../support/emulator.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 

@@ -1,13 +1,16 @@
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import type { Fault } from '../../client/types.ts';
-import { ConfirmButton, Field, FormPopover } from '../components/buttons.tsx';
-import type { AccountState } from '../state/account.ts';
-import { accountPath, requestAction, requestJson } from '../state/api.ts';
-import { listen } from '../state/event-stream.ts';
-import { createResource } from '../state/resource.ts';
-import { scheduleEvery } from '../time.ts';
+import type { Fault } from '../../../client/types.ts';
+import { ConfirmButton, Field, FormPopover } from '../../components/buttons.tsx';
+import type { AccountState } from '../../state/account.ts';
+import { accountPath, requestAction, requestJson } from '../../state/api.ts';
+import { listen } from '../../state/event-stream.ts';
+import { isReadOnly } from '../../state/read-only.ts';
+import { createResource } from '../../state/resource.ts';
+import { scheduleEvery } from '../../time.ts';
 import { FaultForm } from './fault-form.tsx';
+import { describeRule, type SentencePart } from './fault-sentence.ts';
+import { NearMisses } from './near-misses.tsx';
 
 const SHARED_FAULTS_PATH = '__admin/faults';
 const REFRESH_INTERVAL_MS = 3000;
@@ -31,11 +34,18 @@ function subscribeShared(): void {
 export function FaultsView({ state }: { state: AccountState }) {
   const faultsPath = accountPath(state.key, '/faults');
   return (
-    <section class="sheet" aria-label="Faults">
+    <section class="faults" aria-label="Faults">
+      <div class="sheet">
+        <FaultList
+          title="Rules for this account"
+          state={state}
+          path={faultsPath}
+          faults={state.faults.value.value?.faults}
+        />
+        <SharedRules state={state} />
+        <FailureRate state={state} />
+      </div>
       <FaultForm path={faultsPath} target="this account" />
-      <FaultList title="Rules for this account" path={faultsPath} faults={state.faults.value.value?.faults} />
-      <SharedRules />
-      <FailureRate state={state} />
     </section>
   );
 }
@@ -48,7 +58,7 @@ function FailureRate({ state }: { state: AccountState }) {
       <FormPopover
         button="Set failure rate …"
         label="Set the failure rate"
-        submit="Set failure rate"
+        submit="Update"
         do={async ({ rate }) => {
           await requestJson('PATCH', accountPath(state.key), { failureRate: Number(rate) });
           return `Failure rate: ${rate}.`;
@@ -73,42 +83,66 @@ export function SharedFaultsView() {
   return (
     <main class="page">
       <h1>Faults for all accounts</h1>
-      <section class="sheet" aria-label="Faults for all accounts">
+      <section class="faults" aria-label="Faults for all accounts">
+        <div class="sheet">
+          <SharedRules />
+        </div>
         <FaultForm path={SHARED_FAULTS_PATH} target="all accounts" />
-        <SharedRules />
       </section>
     </main>
   );
 }
 
-function SharedRules() {
+function SharedRules({ state }: { state?: AccountState }) {
   useEffect(subscribeShared, []);
   return (
-    <FaultList title="Rules for all accounts" path={SHARED_FAULTS_PATH} faults={sharedFaults.value.value?.faults} />
+    <FaultList
+      title="Rules for all accounts"
+      state={state}
+      path={SHARED_FAULTS_PATH}
+      faults={sharedFaults.value.value?.faults}
+    />
   );
 }
 
-function FaultList({ title, path, faults }: { title: string; path: string; faults: Fault[] | undefined }) {
+interface FaultListProps {
+  title: string;
+  /** The account that is open; undefined: all accounts. */
+  state: AccountState | undefined;
+  path: string;
+  faults: Fault[] | undefined;
+}
+
+function FaultList({ title, state, path, faults }: FaultListProps) {
   return (
     <section aria-label={title}>
-      <h2>{title}</h2>
-      {faults?.length === 0 && <p class="quiet">No rules.</p>}
+      <div class="rules-head">
+        <h2>{title}</h2>
+        {faults !== undefined && faults.length > 1 && (
+          <ConfirmButton
+            target={title.charAt(0).toLowerCase() + title.slice(1)}
+            do={() => requestAction('DELETE', path, 'All rules removed.')}
+          >
+            Clear
+          </ConfirmButton>
+        )}
+      </div>
+      {faults === undefined && <p class="quiet">Loading …</p>}
+      {faults?.length === 0 && (
+        <p class="quiet">
+          {isReadOnly() ? 'No rules.' : 'No rules. Create one to see how a client copes with a fault.'}
+        </p>
+      )}
       <ul class="rules">
         {faults?.map((fault) => (
-          <li key={fault.id}>
+          <li key={fault.id} class={isUsedUp(fault) ? 'used-up' : undefined}>
             <div>
-              <p>
-                {describeFault(fault).map((part, index) => (
-                  <span key={part}>
-                    {index > 0 && ' · '}
-                    <bdi>{part}</bdi>
-                  </span>
-                ))}
-              </p>
+              <p>{describeRule(fault).map(toElement)}</p>
               <p class="quiet">
                 rule {fault.id} · {describeFired(fault.fired)}
-                {fault.times !== undefined && fault.fired >= fault.times && ' · used up'}
+                {isUsedUp(fault) && ' · used up'}
               </p>
+              <NearMisses state={state} path={path} fault={fault} />
             </div>
             <ConfirmButton
               target={`rule ${fault.id}`}
@@ -119,14 +153,6 @@ function FaultList({ title, path, faults }: { title: string; path: string; fault
           </li>
         ))}
       </ul>
-      {faults !== undefined && faults.length > 1 && (
-        <ConfirmButton
-          target={title.charAt(0).toLowerCase() + title.slice(1)}
-          do={() => requestAction('DELETE', path, 'All rules removed.')}
-        >
-          Remove all
-        </ConfirmButton>
-      )}
     </section>
   );
 }
@@ -134,17 +160,6 @@ function FaultList({ title, path, faults }: { title: string; path: string; fault
 const describeFired = (count: number) =>
   count === 0 ? 'has not fired yet' : count === 1 ? 'has fired once' : `has fired ${count} times`;
 
-/** Describes a rule as phrases, to be joined. */
-function describeFault({ at, effect, match, times, after, probability }: Fault): string[] {
-  const effectTexts = Object.entries(effect).map(([name, value]) =>
-    value === true ? name : `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`,
-  );
-  const matchTexts = Object.entries(match).map(([name, value]) => `${name} ${value}`);
-  return [
-    `at ${at}: ${effectTexts.join(', ')}`,
-    matchTexts.length > 0 ? `where ${matchTexts.join(', ')}` : 'all requests',
-    ...(times === undefined ? [] : [times === 1 ? 'once' : `${times} times`]),
-    ...(after ? [`skips the first ${after}`] : []),
-    ...(probability === undefined ? [] : [`with probability ${probability}`]),
-  ];
-}
+const isUsedUp = ({ times, fired }: Fault) => times !== undefined && fired >= times;
+
+const toElement = (part: SentencePart) => (typeof part === 'string' ? part : <bdi class="quoted">{part.quoted}</bdi>);

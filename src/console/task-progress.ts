@@ -31,6 +31,19 @@ export function endsAtMs(task: Task, account: Account): number | undefined {
   return Date.parse(task.dueAt) + Math.ceil(restMs);
 }
 
+/** How long a shot waited for the shots before it until it started, on its account's clock. */
+export const waitMs = (task: Task, account: Account): number =>
+  task.family === 'veo-3' && task.finishedAt !== null && task.simulatedMs !== null
+    ? Math.max(
+        0,
+        Date.parse(task.finishedAt) - Date.parse(task.createdAt) - Math.ceil(task.simulatedMs / timeScale(account)),
+      )
+    : 0;
+
+/** When a shot that starts at `startMs` will finish. */
+export const endOfShotMs = ({ plan }: Task, account: Account, startMs: number): number =>
+  startMs + Math.ceil(plan.endMs / timeScale(account));
+
 /** The latest time to which the control plane advances a clock. */
 const MAX_CLOCK_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
@@ -45,15 +58,30 @@ export function untilEndMs(tasks: readonly Task[], account: Account, nowMs: numb
   return ends.length === 0 ? undefined : Math.max(0, Math.ceil(lastEndMs - nowMs) + 10);
 }
 
-/** Describes a task's current step and progress, or its outcome. */
-export function describeState(task: Task, account: Account, nowMs: number): string {
+/** The text by which a person recognizes a task: its prompt, or what takes the place of one. */
+export function summarize({ input }: Task): string {
+  const text =
+    input.prompt ?? input.topic ?? input.adTheme ?? input.videoUrl ?? input.videoFileName ?? input.share_link;
+  return typeof text === 'string' ? text : JSON.stringify(input);
+}
+
+/** Whether a running task is a shot that has not started. Other tasks without a due time end with their request. */
+export const isWaitingShot = ({ family, status, dueAt, plan }: Task): boolean =>
+  family === 'veo-3' && status === 'processing' && dueAt === null && plan.outcome.status !== 'hangs';
+
+/**
+ * Describes a task's current step and progress, or its outcome.
+ * @param previousShot The task for which a shot waits, if it is known
+ */
+export function describeState(task: Task, account: Account, nowMs: number, previousShot?: Task): string {
   const { status, step, plan, result } = task;
   if (status === 'completed') return `completed in ${formatDuration(task.simulatedMs ?? 0)}`;
-  if (status === 'failed') return `failed: ${result?.errorCode ?? ''}`;
+  if (status === 'failed') return `failed${task.price > 0 ? ', refunded' : ''}: ${result?.errorCode ?? ''}`;
   const elapsedMs = simulatedMs(task, account, nowMs);
   const stepName = step ?? 'processing';
   if (task.dueAt === null && plan.outcome.status === 'hangs') return `${stepName}, hangs`;
-  // Shots are generated one after the other; other tasks without a due time end with their request.
-  if (task.dueAt === null) return task.family === 'veo-3' ? 'waits for an earlier shot' : stepName;
+  // Shots are generated one after the other.
+  if (isWaitingShot(task)) return `waits for ${previousShot ? `shot ${previousShot.input.id}` : 'an earlier shot'}`;
+  if (task.dueAt === null) return stepName;
   return `${stepName} · ${Math.floor((elapsedMs / Math.max(1, plan.endMs)) * 100)} %`;
 }

@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
-import type { Fault, Stage } from '../../client/types.ts';
-import { Field, Form, SelectField } from '../components/buttons.tsx';
-import { requestJson } from '../state/api.ts';
-import { type Contract, contract } from '../state/contract.ts';
+import type { Fault, Stage } from '../../../client/types.ts';
+import { Field, Form, SelectField } from '../../components/buttons.tsx';
+import { requestJson } from '../../state/api.ts';
+import { type Contract, contract } from '../../state/contract.ts';
 
 const STAGE_LABELS: Record<Stage, string> = {
   request: 'request – before validation',
@@ -64,80 +64,88 @@ export function FaultForm({ path, target }: { path: string; target: string }) {
   const selectedEffect = effects.includes(effect) ? effect : effects[0]!;
   const endpoints = loadedContract.endpoints.filter((one) => family === ANY || one.family === family);
   return (
-    <Form
-      label={`New rule for ${target}`}
-      submit="Add rule"
-      // `fields` only has the fields that are shown: values chosen in hidden fields do not become part of the rule.
-      do={async ({ bodyContains: contains, times, afterCount, probability, ...fields }) => {
-        const match = { family: fields.family, endpoint: fields.endpoint, contains };
-        const rule = {
-          ...{ at, effect: toEffect(selectedEffect, fields), match },
-          times: toOptionalNumber(times),
-          after: toOptionalNumber(afterCount),
-          probability: toOptionalNumber(probability),
-        };
-        const { id } = await requestJson<Fault>('POST', path, rule);
-        return `Rule ${id} added for ${target}.`;
-      }}
-    >
-      <fieldset>
-        <legend>Fault</legend>
-        <SelectField
-          label="Stage"
-          name="at"
-          value={at}
-          options={(Object.keys(loadedContract.effects) as Stage[]).map((stage) => [
-            stage,
-            STAGE_LABELS[stage] ?? stage,
-          ])}
-          onChange={(value) => setAt(value as Stage)}
-        />
-        <SelectField
-          label="Effect"
-          name="effect"
-          value={selectedEffect}
-          options={effects.map((name) => [name, EFFECT_LABELS[name]!])}
-          onChange={setEffect}
-        />
-        <EffectFields
-          key={selectedEffect}
-          name={selectedEffect}
-          codes={codesFor(loadedContract, endpoints, endpoint)}
-          hasStatus={loadedContract.effects[at].includes('status')}
-        />
-      </fieldset>
-      <fieldset>
-        <legend>Requests</legend>
-        <SelectField
-          label="Family"
-          name="family"
-          value={family}
-          options={[[ANY, 'all'], ...loadedContract.families]}
-          onChange={(value) => {
-            setFamily(value);
-            setEndpoint(ANY);
-          }}
-        />
-        {at !== 'media' && (
+    <section class="sheet" aria-label="New rule">
+      <h2>New rule for {target}</h2>
+      <Form
+        label={`New rule for ${target}`}
+        submit="Create rule"
+        // `fields` only has the fields that are shown: values chosen in hidden fields do not become part of the rule.
+        do={async ({ bodyContains: contains, times, afterCount, probability, ...fields }) => {
+          const match = { family: fields.family, endpoint: fields.endpoint, contains };
+          const rule = {
+            ...{ at, effect: toEffect(selectedEffect, fields), match },
+            times: toOptionalNumber(times),
+            after: toOptionalNumber(afterCount),
+            probability: toOptionalNumber(probability),
+          };
+          const { id } = await requestJson<Fault>('POST', path, rule);
+          return `Rule ${id} created for ${target}.`;
+        }}
+      >
+        <fieldset>
+          <legend>Fault</legend>
           <SelectField
-            label="Endpoint"
-            name="endpoint"
-            value={endpoint}
-            options={[[ANY, 'all'], ...endpoints.map((one) => one.path)]}
-            onChange={setEndpoint}
+            label="Stage"
+            name="at"
+            value={at}
+            options={(Object.keys(loadedContract.effects) as Stage[]).map((stage) => [
+              stage,
+              STAGE_LABELS[stage] ?? stage,
+            ])}
+            onChange={(value) => setAt(value as Stage)}
           />
-        )}
-        <Field label="Body contains" name="bodyContains" maxLength={1000} />
-      </fieldset>
-      <fieldset>
-        <legend>Frequency</legend>
-        <Field label="Times" name="times" type="number" min={1} placeholder="always" />
-        <Field label="Skip first" name="afterCount" type="number" min={0} placeholder="0" />
-        <Field label="Probability" name="probability" type="number" min={0} max={1} step="any" placeholder="1" />
-      </fieldset>
-    </Form>
+          <SelectField
+            label="Effect"
+            name="effect"
+            value={selectedEffect}
+            options={effects.map((name) => [name, EFFECT_LABELS[name]!])}
+            onChange={setEffect}
+          />
+          <EffectFields
+            key={`${at} ${selectedEffect}`}
+            name={selectedEffect}
+            usualCode={USUAL_CODES[at] ?? USUAL_CODE}
+            codes={codesFor(loadedContract, endpoints, endpoint)}
+            hasStatus={loadedContract.effects[at].includes('status')}
+          />
+        </fieldset>
+        <fieldset>
+          <legend>Requests</legend>
+          <SelectField
+            label="Family"
+            name="family"
+            value={family}
+            options={[[ANY, 'all'], ...loadedContract.families]}
+            onChange={(value) => {
+              setFamily(value);
+              setEndpoint(ANY);
+            }}
+          />
+          {at !== 'media' && (
+            <SelectField
+              label="Endpoint"
+              name="endpoint"
+              value={endpoint}
+              options={[[ANY, 'all'], ...endpoints.map((one) => one.path)]}
+              onChange={setEndpoint}
+            />
+          )}
+          <Field label="Body contains" name="bodyContains" maxLength={1000} />
+        </fieldset>
+        <fieldset class="counts">
+          <legend>Frequency</legend>
+          <Field label="Times" name="times" type="number" min={1} placeholder="always" />
+          <Field label="Skip first" name="afterCount" type="number" min={0} placeholder="0" />
+          <Field label="Probability" name="probability" type="number" min={0} max={1} step="any" placeholder="1" />
+        </fieldset>
+      </Form>
+    </section>
   );
 }
+
+/** The codes to offer first: those that a client must expect of every endpoint. */
+const USUAL_CODES: Partial<Record<Stage, string>> = { task: 'GENERATION_FAILED' };
+const USUAL_CODE = 'INTERNAL_ERROR';
 
 function codesFor({ codes }: Contract, endpoints: Contract['endpoints'], endpoint: string): string[] {
   const matching = endpoint === ANY ? endpoints : endpoints.filter((one) => one.path === endpoint);
@@ -148,16 +156,18 @@ function codesFor({ codes }: Contract, endpoints: Contract['endpoints'], endpoin
 interface EffectProps {
   name: string;
   codes: string[];
+  /** The code that is selected at first, if the endpoint documents it. */
+  usualCode: string;
   /** Whether the code is sent in a response, so that its status can be set. */
   hasStatus: boolean;
 }
 
-function EffectFields({ name, codes, hasStatus }: EffectProps) {
+function EffectFields({ name, codes, usualCode, hasStatus }: EffectProps) {
   switch (name) {
     case 'errorCode':
       return (
         <>
-          <SelectField label="Code" name="errorCode" options={codes} />
+          <SelectField label="Code" name="errorCode" value={usualCode} options={codes} />
           {hasStatus && (
             <Field label="Status" name="status" type="number" min={400} max={599} placeholder="as documented" />
           )}

@@ -1,0 +1,158 @@
+import type { Account, JournalEntry, LedgerEntry, Task } from '../../../client/types.ts';
+import { endOfShotMs, endsAtMs, isWaitingShot, waitMs } from '../../task-progress.ts';
+
+/** Something that happened in an account, on its clock. */
+export type TimelineEvent = { id: string; atMs: number; credits: number } & (
+  | { kind: 'request'; entry: JournalEntry }
+  | { kind: 'task'; task: Task }
+  | { kind: 'credits'; ledgerEntry: LedgerEntry }
+);
+
+/** The time from a task's creation to its end. */
+export interface TaskSpan {
+  task: Task;
+  startMs: number;
+  /** When it starts to run: a shot waits for the one before it. */
+  runsFromMs: number;
+  /** Infinite if the task never ends. */
+  endMs: number;
+}
+
+/** The balance from a time on. */
+export interface BalanceStep {
+  atMs: number;
+  balance: number;
+}
+
+export interface TimelineData {
+  /** In the order in which they happened. */
+  events: TimelineEvent[];
+  /** The requests among the events. */
+  requests: (TimelineEvent & { kind: 'request' })[];
+  /** In order of creation. */
+  spans: TaskSpan[];
+  balances: BalanceStep[];
+}
+
+/** Polls and fetches of files charge nothing, although they are about tasks that were charged. */
+const FREE_PATH = /\/check-status$|^\/media\//;
+
+/**
+ * Combines what an account's journal, tasks and ledger have recorded. The holds of a submission are part of its event,
+ * and captures and refunds are part of the end of their task.
+ */
+export function combineEvents(
+  requests: readonly JournalEntry[],
+  tasks: readonly Task[],
+  ledger: readonly LedgerEntry[],
+  account: Account,
+): TimelineData {
+  const holds = new Map<string, number>();
+  const resolutions = new Map<string, number>();
+  const creditEvents: TimelineEvent[] = [];
+  const balances: BalanceStep[] = [];
+  for (const ledgerEntry of ledger) {
+    const { id, kind, taskId, amount, balance } = ledgerEntry;
+    const atMs = Date.parse(ledgerEntry.at);
+    balances.push({ atMs, balance });
+    if (taskId === null)
+      creditEvents.push({ kind: 'credits', id: `credits ${id}`, atMs, credits: amount, ledgerEntry });
+    else (kind === 'hold' ? holds : resolutions).set(taskId, amount);
+  }
+  const requestEvents = requests.map((entry) => {
+    let credits = 0;
+    if (!FREE_PATH.test(entry.path)) for (const id of entry.taskIds) credits += holds.get(id) ?? 0;
+    return { kind: 'request' as const, id: `request ${entry.id}`, atMs: Date.parse(entry.at), credits, entry };
+  });
+  const spans: TaskSpan[] = [];
+  for (const task of tasks) spans.push(toSpan(task, account, spans.at(-1)));
+  const taskEvents = spans
+    .filter(({ task }) => task.finishedAt !== null)
+    .map(({ task, endMs }) => ({
+      ...{ kind: 'task' as const, id: `task ${task.id}`, atMs: endMs, credits: resolutions.get(task.id) ?? 0, task },
+    }))
+    .sort(byTime);
+  return { events: merge([creditEvents, requestEvents, taskEvents]), requests: requestEvents, spans, balances };
+}
+
+function toSpan(task: Task, account: Account, previous: TaskSpan | undefined): TaskSpan {
+  const startMs = Date.parse(task.createdAt);
+  if (previous && isWaitingShot(task)) {
+    return { task, startMs, runsFromMs: previous.endMs, endMs: endOfShotMs(task, account, previous.endMs) };
+  }
+  const endMs = task.finishedAt ? Date.parse(task.finishedAt) : (endsAtMs(task, account) ?? Number.POSITIVE_INFINITY);
+  return { task, startMs, runsFromMs: startMs + waitMs(task, account), endMs };
+}
+
+const byTime = (one: { atMs: number }, other: { atMs: number }) => one.atMs - other.atMs;
+
+/** Merges sorted lists. At equal times, the events of earlier lists are first. */
+function merge(lists: readonly (readonly TimelineEvent[])[]): TimelineEvent[] {
+  const merged: TimelineEvent[] = [];
+  const positions = lists.map(() => 0);
+  for (;;) {
+    let first = -1;
+    for (let index = 0; index < lists.length; index++) {
+      const next = lists[index]![positions[index]!];
+      if (next && (first < 0 || next.atMs < lists[first]![positions[first]!]!.atMs)) first = index;
+    }
+    if (first < 0) return merged;
+    merged.push(lists[first]![positions[first]!++]!);
+  }
+}
+
+/** A section of the account's time. */
+export interface TimeRange {
+  fromMs: number;
+  toMs: number;
+}
+
+/** The shortest section, so that there is always something between its ends. */
+export const MIN_RANGE_MS = 20;
+/** Margin at both ends, as a share of the section. */
+const MARGIN = 0.03;
+
+/** Adds a margin to a section. */
+export function widen({ fromMs, toMs }: TimeRange): TimeRange {
+  const marginMs = Math.max((toMs - fromMs) * MARGIN, (MIN_RANGE_MS - (toMs - fromMs)) / 2);
+  return { fromMs: fromMs - marginMs, toMs: toMs + marginMs };
+}
+
+/** The section with all events and planned ends. The first credits do not count: the account may have waited long. */
+export function getFullRange({ events, spans, requests }: TimelineData, nowMs: number): TimeRange {
+  const firstMs = Math.min(requests[0]?.atMs ?? nowMs, spans[0]?.startMs ?? nowMs);
+  const lastEventMs = events.at(-1)?.atMs ?? firstMs;
+  // A task that never ends lasts until now.
+  const lastEndMs = spans.reduce(
+    (lastMs, { endMs }) => Math.max(lastMs, Number.isFinite(endMs) ? endMs : nowMs),
+    Math.max(firstMs, lastEventMs),
+  );
+  return widen({ fromMs: firstMs, toMs: lastEndMs });
+}
+
+/** Zooms by a factor, so that `atMs` stays where it is. */
+export function zoom({ fromMs, toMs }: TimeRange, factor: number, atMs: number): TimeRange {
+  const lengthMs = Math.max(MIN_RANGE_MS, (toMs - fromMs) * factor);
+  const share = (atMs - fromMs) / (toMs - fromMs);
+  return { fromMs: atMs - share * lengthMs, toMs: atMs + (1 - share) * lengthMs };
+}
+
+/** The events of a section. */
+export function listInRange<Event extends { atMs: number }>(
+  events: readonly Event[],
+  { fromMs, toMs }: TimeRange,
+): readonly Event[] {
+  // Timestamps are whole milliseconds.
+  return events.slice(findIndexAtOrAfter(events, fromMs), findIndexAtOrAfter(events, Math.floor(toMs) + 1));
+}
+
+/** The index of the first event at or after a time, by binary search. */
+export function findIndexAtOrAfter(events: readonly { atMs: number }[], atMs: number): number {
+  let [low, high] = [0, events.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (events[middle]!.atMs < atMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
