@@ -125,33 +125,40 @@ CREATE TRIGGER entry_is_never_removed BEFORE DELETE ON ledger_entries
 WHEN EXISTS (SELECT 1 FROM accounts WHERE id = OLD.account_id)
 BEGIN SELECT RAISE(ABORT, 'ledger: entries are append-only'); END;
 
+CREATE TRIGGER task_matches_its_entries AFTER INSERT ON tasks
+WHEN NEW.hold_seq IS NOT NULL
+ AND EXISTS (SELECT 1 FROM ledger_entries WHERE account_id = NEW.account_id AND seq = NEW.hold_seq
+               AND ((kind, task_seq, amount) IS NOT ('hold', NEW.seq, -NEW.price)
+                 OR (SELECT kind FROM ledger_entries
+                     WHERE account_id = NEW.account_id AND hold_seq = NEW.hold_seq AND hold_seq IS NOT NULL)
+                    IS NOT CASE NEW.status WHEN 'completed' THEN 'capture' WHEN 'failed' THEN 'refund' END))
+BEGIN SELECT RAISE(ABORT, 'tasks: a task must match the entries that exist for it'); END;
+
+-- The triggers insert with VALUES: INSERT … SELECT into a table with triggers would create a temporary table each time.
 CREATE TRIGGER task_holds_its_price AFTER INSERT ON tasks
 WHEN NEW.hold_seq IS NOT NULL
+ AND NOT EXISTS (SELECT 1 FROM ledger_entries WHERE account_id = NEW.account_id AND seq = NEW.hold_seq)
 BEGIN
-  SELECT RAISE(ABORT, 'tasks: a task must match the entries that exist for it')
-  FROM ledger_entries WHERE account_id = NEW.account_id AND seq = NEW.hold_seq
-    AND ((kind, task_seq, amount) IS NOT ('hold', NEW.seq, -NEW.price)
-      OR (SELECT kind FROM ledger_entries
-          WHERE account_id = NEW.account_id AND hold_seq = NEW.hold_seq AND hold_seq IS NOT NULL)
-         IS NOT CASE NEW.status WHEN 'completed' THEN 'capture' WHEN 'failed' THEN 'refund' END);
   INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_seq, at)
-  SELECT NEW.account_id, NEW.hold_seq, 'hold', -NEW.price,
-         ifnull((SELECT balance FROM ledger_entries
-                 WHERE account_id = NEW.account_id ORDER BY seq DESC LIMIT 1), 0) - NEW.price,
-         NEW.seq, NEW.created_at
-  WHERE NOT EXISTS (SELECT 1 FROM ledger_entries WHERE account_id = NEW.account_id AND seq = NEW.hold_seq);
+  VALUES (NEW.account_id, NEW.hold_seq, 'hold', -NEW.price,
+          ifnull((SELECT balance FROM ledger_entries
+                  WHERE account_id = NEW.account_id ORDER BY seq DESC LIMIT 1), 0) - NEW.price,
+          NEW.seq, NEW.created_at);
 END;
 
+CREATE TRIGGER task_ends_once AFTER UPDATE OF status ON tasks
+WHEN OLD.status <> 'processing'
+BEGIN SELECT RAISE(ABORT, 'tasks: a finished task stays as it is'); END;
+
 CREATE TRIGGER task_resolves_its_hold AFTER UPDATE OF status ON tasks
+WHEN OLD.status = 'processing' AND NEW.status <> 'processing' AND NEW.hold_seq IS NOT NULL
 BEGIN
-  SELECT RAISE(ABORT, 'tasks: a finished task stays as it is') WHERE OLD.status <> 'processing';
   INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_seq, hold_seq, reason, at)
-  SELECT account_id, seq + 1, iif(NEW.status = 'completed', 'capture', 'refund'),
-         iif(NEW.status = 'completed', 0, NEW.price), balance + iif(NEW.status = 'completed', 0, NEW.price),
-         NEW.seq, NEW.hold_seq, NEW.error_code, NEW.finished_at
-  FROM ledger_entries
-  WHERE account_id = NEW.account_id AND NEW.status <> 'processing' AND NEW.hold_seq IS NOT NULL
-  ORDER BY seq DESC LIMIT 1;
+  VALUES (NEW.account_id, (SELECT max(seq) FROM ledger_entries WHERE account_id = NEW.account_id) + 1,
+          iif(NEW.status = 'completed', 'capture', 'refund'), iif(NEW.status = 'completed', 0, NEW.price),
+          (SELECT balance FROM ledger_entries WHERE account_id = NEW.account_id ORDER BY seq DESC LIMIT 1)
+            + iif(NEW.status = 'completed', 0, NEW.price),
+          NEW.seq, NEW.hold_seq, NEW.error_code, NEW.finished_at);
 END;
 
 CREATE TRIGGER task_keeps_its_order BEFORE UPDATE OF account_id, seq, id, price, hold_seq ON tasks

@@ -38,7 +38,7 @@ describe('database file', () => {
     newer.close();
     const before = readFileSync(dbFile(dir));
     expect(() => open(dir)).toThrow(SetupError);
-    expect(() => open(dir)).toThrow(/has schema 99, but this version knows schemas up to 6/);
+    expect(() => open(dir)).toThrow(/has schema 99, but this version knows schemas up to 7/);
     expect(readFileSync(dbFile(dir)).equals(before)).toBe(true);
   });
 
@@ -155,11 +155,14 @@ describe('database file', () => {
       ${toTaskRow(1, 1, 2, "'completed', 1, NULL, NULL")}, ${toTaskRow(2, 2, 3, "'failed', 1, 'X', NULL")},
       ${toTaskRow(3, 4, 4, "'processing', NULL, NULL, 3000")}, ${toTaskRow(4, 0, null, "'completed', 1, NULL, NULL")};
     INSERT INTO rate_windows (account_id, started_at, count) VALUES (7, 1000, 3);`;
+  /** Since schema 6, a ledger entry names its task by its number. */
+  const toSchema6 = (rows: string) =>
+    rows.replace('balance, task_id,', 'balance, task_seq,').replace(/(\d, )'task_(\d)'(, (?:NULL|\d), )/g, '$1$2$3');
 
-  it.each([1, 2, 3, 4, 5])('is migrated from schema %i to the newest one with all its rows', (version) => {
+  it.each([1, 2, 3, 4, 5, 6])('is migrated from schema %i to the newest one with all its rows', (version) => {
     const clock = createTestClock(2000);
-    const core = createTestCore(clock, createOld(version, OLD_ROWS));
-    expect(core.db.pragma('user_version', { simple: true })).toBe(6);
+    const core = createTestCore(clock, createOld(version, version < 6 ? OLD_ROWS : toSchema6(OLD_ROWS)));
+    expect(core.db.pragma('user_version', { simple: true })).toBe(7);
     expect(core.ledger.entries(7, 10).map(({ kind, amount, taskId }) => [kind, amount, taskId])).toEqual([
       ['grant', 50, null],
       ['hold', -1, 'task_1'],

@@ -11,8 +11,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a failed task is not refunded',
     file: 'migrations/schema.sql',
-    find: "iif(NEW.status = 'completed', 0, NEW.price), balance + iif(NEW.status = 'completed', 0, NEW.price)",
-    replace: "iif(NEW.status = 'completed', 0, 1), balance + iif(NEW.status = 'completed', 0, 1)",
+    find: `iif(NEW.status = 'completed', 0, NEW.price),
+          (SELECT balance FROM ledger_entries WHERE account_id = NEW.account_id ORDER BY seq DESC LIMIT 1)
+            + iif(NEW.status = 'completed', 0, NEW.price)`,
+    replace: `iif(NEW.status = 'completed', 0, 1),
+          (SELECT balance FROM ledger_entries WHERE account_id = NEW.account_id ORDER BY seq DESC LIMIT 1)
+            + iif(NEW.status = 'completed', 0, 1)`,
   },
   {
     name: 'a finished task can be ended again',
