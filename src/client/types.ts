@@ -1,5 +1,5 @@
-// Requests and responses of the control plane: see docs/control-plane.md. Timestamps are ISO 8601 in UTC, durations
-// milliseconds.
+// Requests and responses of the control plane: see docs/reference/control-plane.md. Timestamps are ISO 8601 in UTC,
+// durations milliseconds.
 //
 // Written by hand instead of inferred from the zod schemas: the compiler would emit declarations that import zod, which
 // users of the package do not have. test/control-plane/response-types.test.ts keeps both equal.
@@ -270,7 +270,7 @@ export interface StoredTask {
   input: Record<string, unknown>;
 }
 
-/** An account as a document: see docs/control-plane.md. */
+/** An account as a document: see docs/reference/control-plane.md. */
 export interface AccountState {
   $schema?: string;
   format: 'nanophoto-emulator/account';
@@ -315,7 +315,10 @@ export interface AccountState {
 export interface StartOptions {
   /** Exported accounts: documents, or paths of files that contain them. */
   state?: AccountState | string | readonly (AccountState | string)[];
-  /** Directory in which `close` writes the artifacts of each account that received requests: see docs/library.md. */
+  /**
+   * Directory in which `close` writes the artifacts of each account that received requests: see
+   * docs/reference/library.md.
+   */
   artifacts?: string;
   /** Default: 0, a free port. */
   port?: number;

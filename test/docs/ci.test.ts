@@ -10,7 +10,7 @@ import { tempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
-const page = read('docs/ci.md');
+const page = read('docs/guides/ci.md');
 
 /** Returns the first code block in this language of a section. */
 function readBlock(section: string, language: string): string {
@@ -49,7 +49,7 @@ async function createShell() {
 const noop = () => {};
 const isStopped = 'nanophoto-emulator wait --timeout-ms 0 2>/dev/null || echo stopped';
 
-describe.skipIf(!hasProgram('bash', '--version') || !hasProgram('curl', '--version'))('docs/ci.md', () => {
+describe.skipIf(!hasProgram('bash', '--version') || !hasProgram('curl', '--version'))('docs/guides/ci.md', () => {
   it('has lines for a shell that run', async () => {
     const { run, port } = await createShell();
     const [started, ...rest] = (await run(`${readBlock('In a shell and in CI', 'sh')}${isStopped}`)).split('\n');

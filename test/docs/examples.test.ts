@@ -13,20 +13,20 @@ const run = promisify(execFile);
 const environment = (url: string) => ({ PATH: process.env.PATH!, NANOPHOTO_API_BASE_URL: url });
 
 describe('documented examples', () => {
-  it('are quoted unchanged in docs/testing-without-sleeping.md', () => {
-    const page = readFileSync(join(ROOT, 'docs/testing-without-sleeping.md'), 'utf8');
+  it('are quoted unchanged in docs/guides/testing-without-sleeping.md', () => {
+    const page = readFileSync(join(ROOT, 'docs/guides/testing-without-sleeping.md'), 'utf8');
     const [, quoted] = /```ts\n([\s\S]*?)```/.exec(page)!;
     expect(quoted).toBe(readFileSync(join(ROOT, 'docs/examples/vitest/video.test.ts'), 'utf8'));
   });
 
   it.each([
-    ['library/video.test.ts', 'docs/library.md'],
-    ['fixtures/vitest/make-video.ts', 'docs/library.md'],
-    ['fixtures/vitest/video.test.ts', 'docs/library.md'],
+    ['library/video.test.ts', 'docs/reference/library.md'],
+    ['fixtures/vitest/make-video.ts', 'docs/reference/library.md'],
+    ['fixtures/vitest/video.test.ts', 'docs/reference/library.md'],
     ['fixtures/vitest/video.test.ts', 'README.md'],
-    ['fixtures/jest/video.test.js', 'docs/library.md'],
-    ['pytest/video.py', 'docs/library.md'],
-    ['pytest/test_video.py', 'docs/library.md'],
+    ['fixtures/jest/video.test.js', 'docs/reference/library.md'],
+    ['pytest/video.py', 'docs/reference/library.md'],
+    ['pytest/test_video.py', 'docs/reference/library.md'],
     ['pytest/test_video.py', 'python/README.md'],
   ])('are quoted unchanged: %s in %s', (file, page) => {
     const example = readFileSync(join(ROOT, 'docs/examples', file), 'utf8');
