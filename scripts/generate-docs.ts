@@ -111,11 +111,11 @@ function failedTaskTable(): string {
 }
 
 const TABLES: Record<string, Record<string, () => string>> = {
-  'README.md': { evidence: () => describeEvidence(countAllEvidence()), endpoints: endpointTable },
+  'README.md': { evidence: () => describeEvidence(countAllEvidence()) },
+  'docs/reference/api.md': { endpoints: endpointTable, prices: priceTable },
   'docs/reference/fidelity.md': {
     evidence: () => toTable(EVIDENCE_HEADER, toEvidenceRows(countAllEvidence())),
     provenance: provenanceTable,
-    prices: priceTable,
   },
   'docs/reference/faults.md': { 'error codes': faultTables, 'failed tasks': failedTaskTable },
 };

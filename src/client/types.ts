@@ -311,7 +311,7 @@ export interface AccountState {
   verdict?: Verdict;
 }
 
-/** The settings of the command, with names in camelCase: see the README. */
+/** The settings of the command, with names in camelCase: see docs/reference/settings.md. */
 export interface StartOptions {
   /** Exported accounts: documents, or paths of files that contain them. */
   state?: AccountState | string | readonly (AccountState | string)[];

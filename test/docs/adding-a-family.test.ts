@@ -75,7 +75,7 @@ describe('docs/contributing/adding-a-family.md', () => {
     await run('sh', ['-c', updateDocuments!], { cwd: dir });
 
     const tests = [
-      ...['families/photo-upscale', 'families/prices', 'families/wire', 'docs/readme', 'docs/faults'],
+      ...['families/photo-upscale', 'families/prices', 'families/wire', 'docs/reference', 'docs/faults'],
       ...['server/seed-file', 'architecture', 'conformance/contract', 'openapi/vendor-document', 'client/types'],
     ];
     const [, , { stdout }] = await Promise.all([

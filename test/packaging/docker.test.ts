@@ -55,7 +55,7 @@ const argumentsAfter = (prefix: string) => {
 
 describe('Dockerfile', () => {
   it('copies everything from the package that is needed at run time', () => {
-    const needed = manifest.files.filter((file: string) => !/^!|^docs|\.md$/.test(file));
+    const needed = manifest.files.filter((file: string) => !/^!|^docs|\.md$|^llms\.txt$/.test(file));
     const [target, ...copied] = argumentsAfter('cp -r --parents').reverse();
     expect(target).toBe('/product/');
     expect(copied.sort()).toEqual([...needed, 'LICENSE', 'package.json'].sort());
