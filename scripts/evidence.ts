@@ -113,8 +113,8 @@ export function describeEvidence(evidence: readonly Evidence[]): string {
       ? 'No response of the real service is recorded yet.'
       : `Responses of ${recorded === 1 ? 'one endpoint' : `${recorded} endpoints`} are recorded from the real service, the last on ${lastDate}.`;
   return [
-    `Of ${documented + observed + assumed} [facts about the ${total} endpoints](docs/fidelity.md#evidence-for-each-endpoint), such as ` +
-      `fields, error codes and prices,`,
+    `Of ${documented + observed + assumed} [facts about the ${total} endpoints]` +
+      '(docs/reference/fidelity.md#evidence-for-each-endpoint), such as fields, error codes and prices,',
     `${documented} are documented by the vendor, ${observed} observed in public clients and ${assumed} assumed. ${recordings}`,
     `In the tests, clients use ${driven === total ? `all ${total}` : `${driven} of the ${total}`} endpoints from request to ` +
       `result; the vendor's own sample programs, unchanged, use ${drivenByVendor} of them.`,

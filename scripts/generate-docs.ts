@@ -111,13 +111,13 @@ function failedTaskTable(): string {
 }
 
 const TABLES: Record<string, Record<string, () => string>> = {
-  'README.md': { evidence: () => describeEvidence(countAllEvidence()), endpoints: endpointTable },
-  'docs/fidelity.md': {
+  'README.md': { evidence: () => describeEvidence(countAllEvidence()) },
+  'docs/reference/api.md': { endpoints: endpointTable, prices: priceTable },
+  'docs/reference/fidelity.md': {
     evidence: () => toTable(EVIDENCE_HEADER, toEvidenceRows(countAllEvidence())),
     provenance: provenanceTable,
-    prices: priceTable,
   },
-  'docs/faults.md': { 'error codes': faultTables, 'failed tasks': failedTaskTable },
+  'docs/reference/faults.md': { 'error codes': faultTables, 'failed tasks': failedTaskTable },
 };
 
 function withTables(text: string, tables: Record<string, () => string>): string {

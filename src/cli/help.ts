@@ -47,5 +47,7 @@ ${formatFlag('spend', 'only with --record: maximum credits that the requests may
 ${formatFlag('record-files', 'only with --record: also keep the result files')}
 
 ${formatFlag('help', 'print this text')}
-${formatFlag('version', 'print the version')}`;
+${formatFlag('version', 'print the version')}
+
+The documentation is in the folder docs of the package. docs/guides/i-see.md leads from a symptom to its fix.`;
 }

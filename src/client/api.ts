@@ -14,7 +14,7 @@ export interface RequestWaitOptions extends t.JournalFilter {
   timeoutMs?: number;
 }
 
-/** Fault rules of an account, or of all accounts: see docs/faults.md. */
+/** Fault rules of an account, or of all accounts: see docs/reference/faults.md. */
 export interface FaultControl {
   /** Creates a rule. */
   add(rule: t.Rule): Promise<t.Fault>;
@@ -82,7 +82,7 @@ export interface AccountControl {
 }
 
 /**
- * The control plane: one method per operation of docs/control-plane.md.
+ * The control plane: one method per operation of docs/reference/control-plane.md.
  * @throws ControlError when the emulator rejects the request
  */
 export interface Control {
@@ -110,7 +110,7 @@ export interface RunningEmulator extends Control, AsyncDisposable {
   httpsPort: number | undefined;
   /** The key of the first account. */
   apiKey: string;
-  /** The CA certificate that clients must trust to use the proxy or HTTPS, in PEM: see docs/drop-in.md. */
+  /** The CA certificate, in PEM, that clients of the proxy must trust: see docs/guides/unmodified-clients.md. */
   certificate(): Promise<string>;
   /** Stops the emulator and releases everything that would keep the process running. */
   close(): Promise<void>;

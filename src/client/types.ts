@@ -1,5 +1,5 @@
-// Requests and responses of the control plane: see docs/control-plane.md. Timestamps are ISO 8601 in UTC, durations
-// milliseconds.
+// Requests and responses of the control plane: see docs/reference/control-plane.md. Timestamps are ISO 8601 in UTC,
+// durations milliseconds.
 //
 // Written by hand instead of inferred from the zod schemas: the compiler would emit declarations that import zod, which
 // users of the package do not have. test/control-plane/response-types.test.ts keeps both equal.
@@ -314,7 +314,7 @@ export interface StoredTask {
   input: Record<string, unknown>;
 }
 
-/** An account as a document: see docs/control-plane.md. */
+/** An account as a document: see docs/reference/control-plane.md. */
 export interface AccountState {
   $schema?: string;
   format: 'nanophoto-emulator/account';
@@ -355,11 +355,14 @@ export interface AccountState {
   verdict?: Verdict;
 }
 
-/** The settings of the command, with names in camelCase: see the README. */
+/** The settings of the command, with names in camelCase: see docs/reference/settings.md. */
 export interface StartOptions {
   /** Exported accounts: documents, or paths of files that contain them. */
   state?: AccountState | string | readonly (AccountState | string)[];
-  /** Directory in which `close` writes the artifacts of each account that received requests: see docs/library.md. */
+  /**
+   * Directory in which `close` writes the artifacts of each account that received requests: see
+   * docs/reference/library.md.
+   */
   artifacts?: string;
   /** Default: 0, a free port. */
   port?: number;

@@ -3,7 +3,7 @@ import type * as z from 'zod';
 import { strict } from '../http/account-profile.ts';
 import type { AdminErrorCode } from './error-codes.ts';
 
-/** The groups of operations, as in docs/control-plane.md. */
+/** The groups of operations, as in docs/reference/control-plane.md. */
 export const TAGS = {
   emulator: 'The emulator as a whole',
   accounts: 'API keys with their credits, rate limits and ledgers',

@@ -9,7 +9,15 @@ const JSON_TYPE = 'application/json';
 
 /** Codes that are not listed per route: their requests reach no route, or, for STOPPING, INTERNAL_ERROR covers it. */
 const CODES_WITHOUT_ROUTE = [
-  ...['NOT_FOUND', 'METHOD_NOT_ALLOWED', 'PROXY_REFUSED', 'READ_ONLY', 'AUTHORITY_FAILED', 'STOPPING'],
+  ...[
+    'NOT_FOUND',
+    'MCP_NOT_EMULATED',
+    'METHOD_NOT_ALLOWED',
+    'PROXY_REFUSED',
+    'READ_ONLY',
+    'AUTHORITY_FAILED',
+    'STOPPING',
+  ],
 ];
 
 const COMMON_HEADERS = {

@@ -22,8 +22,8 @@ export const listCalledEndpoints = (program: string): string[] =>
   [...new Set(program.match(/(?<=https:\/\/nanophoto\.ai)\/api\/[\w/-]+/g))].sort();
 
 /**
- * The endpoints that each client drives from the request to the result. docs/fidelity.md shows them, and the tests of
- * the clients compare them with the requests that the emulator received.
+ * The endpoints that each client drives from the request to the result. docs/reference/fidelity.md shows them, and the
+ * tests of the clients compare them with the requests that the emulator received.
  */
 export const DRIVEN_ENDPOINTS = {
   // The programs in TypeScript wait for the results. Those in sh only show single requests.

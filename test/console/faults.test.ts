@@ -14,7 +14,7 @@ import {
 const KEY = 'np_test_frozen';
 const GENERATE = '/api/sora-2/generate';
 
-/** The effects that docs/faults.md lists for each stage. */
+/** The effects that docs/reference/faults.md lists for each stage. */
 const EFFECTS_BY_STAGE = {
   request: 'errorCode fail hang delayMs reset empty truncateAfter malformed answer',
   charge: 'errorCode fail hang delayMs reset empty truncateAfter malformed answer',

@@ -764,7 +764,7 @@ describe('verdict', () => {
   it('has a guilty and an innocent client for every finding, and a row in the docs', () => {
     expect(Object.keys(CASES)).toEqual(FINDING_CODES);
     for (const { guilty, innocent } of Object.values(CASES)) expect([guilty, innocent]).not.toContainEqual([]);
-    const page = readFileSync(join(import.meta.dirname, '../../docs/control-plane.md'), 'utf8');
+    const page = readFileSync(join(import.meta.dirname, '../../docs/reference/control-plane.md'), 'utf8');
     const [, rows] = /^\| code \| finding \|\n.*\n((?:\|.*\n)+)/m.exec(page)!;
     expect(rows!.match(/(?<=^\| `)[A-Z_]+/gm)).toEqual(FINDING_CODES);
   });

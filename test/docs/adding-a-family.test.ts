@@ -65,17 +65,17 @@ function follow(page: string, dir: string): string[] {
   return blocks.map(([, , name]) => name!);
 }
 
-describe('docs/adding-a-family.md', () => {
+describe('docs/contributing/adding-a-family.md', () => {
   // Runs a build and a test run of its own, besides the checks.
   it('leads to a family that passes every check', async () => {
-    const page = readFileSync(join(ROOT, 'docs/adding-a-family.md'), 'utf8');
+    const page = readFileSync(join(ROOT, 'docs/contributing/adding-a-family.md'), 'utf8');
     const dir = copyProject();
     expect(follow(page, dir)).toHaveLength(8);
     const [, updateDocuments] = /^```sh\n(npm run openapi && npm run docs)\n```$/m.exec(page)!;
     await run('sh', ['-c', updateDocuments!], { cwd: dir });
 
     const tests = [
-      ...['families/photo-upscale', 'families/prices', 'families/wire', 'docs/readme', 'docs/faults'],
+      ...['families/photo-upscale', 'families/prices', 'families/wire', 'docs/reference', 'docs/faults'],
       ...['server/seed-file', 'architecture', 'conformance/contract', 'openapi/vendor-document', 'client/types'],
     ];
     const [, , { stdout }] = await Promise.all([

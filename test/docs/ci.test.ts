@@ -1,16 +1,17 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { readCommand } from '../../src/cli/arguments.ts';
-import { findFreePort, hasProgram, MAIN } from '../support/command.ts';
+import { hasProgram } from '../support/command.ts';
+import { createShell, IS_STOPPED } from '../support/documented-shell.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
-const page = read('docs/ci.md');
+const page = read('docs/guides/ci.md');
 
 /** Returns the first code block in this language of a section. */
 function readBlock(section: string, language: string): string {
@@ -18,41 +19,10 @@ function readBlock(section: string, language: string): string {
   return new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(text)![1]!;
 }
 
-/**
- * Runs lines of a shell with this build of the emulator as `nanophoto-emulator`, also through npx. A substitute for npm
- * prints its arguments, and for `npm test` the variables that the tests get and the status of the emulator.
- */
-async function createShell() {
-  const dir = tempDir();
-  const bin = join(dir, 'bin');
-  mkdirSync(bin);
-  const emulator = `"${process.execPath}" "${MAIN}"`;
-  const programs = {
-    'nanophoto-emulator': `exec ${emulator} "$@"`,
-    npx: `shift; exec ${emulator} "$@"`,
-    npm: `echo "npm $*"
-      if [ "$*" = test ]; then echo "$NANOPHOTO_API_KEY"; curl -sS "$NANOPHOTO_API_BASE_URL/ready"; echo; fi`,
-  };
-  for (const [name, lines] of Object.entries(programs)) {
-    writeFileSync(join(bin, name), `#!/bin/sh\n${lines}\n`);
-    chmodSync(join(bin, name), 0o755);
-  }
-  const port = String(await findFreePort());
-  const env = { PATH: `${bin}:${process.env.PATH}`, TMPDIR: dir, NANOPHOTO_EMULATOR_PORT: port };
-  const run = async (lines: string, more: Record<string, string> = {}) =>
-    (await promisify(execFile)('bash', ['-eo', 'pipefail', '-c', lines], { cwd: dir, env: { ...env, ...more } }))
-      .stdout;
-  onTestFinished(() => run('nanophoto-emulator stop').then(noop, noop));
-  return { dir, port, run };
-}
-
-const noop = () => {};
-const isStopped = 'nanophoto-emulator wait --timeout-ms 0 2>/dev/null || echo stopped';
-
-describe.skipIf(!hasProgram('bash', '--version') || !hasProgram('curl', '--version'))('docs/ci.md', () => {
+describe.skipIf(!hasProgram('bash', '--version') || !hasProgram('curl', '--version'))('docs/guides/ci.md', () => {
   it('has lines for a shell that run', async () => {
     const { run, port } = await createShell();
-    const [started, ...rest] = (await run(`${readBlock('In a shell and in CI', 'sh')}${isStopped}`)).split('\n');
+    const [started, ...rest] = (await run(`${readBlock('In a shell and in CI', 'sh')}${IS_STOPPED}`)).split('\n');
     expect(JSON.parse(started!)).toMatchObject({ port: Number(port) });
     expect(rest).toEqual(['npm test', 'np_test_default', '{"status":"ready"}', 'stopped', '']);
   });
@@ -62,7 +32,7 @@ describe.skipIf(!hasProgram('bash', '--version') || !hasProgram('curl', '--versi
     const { test } = parse(readBlock('GitLab CI', 'yaml'));
     const output = await run(test.script.join('\n'));
     expect(output).toMatch(/^npm ci\n\{"url".*\}\nnpm test\nnp_test_default\n\{"status":"ready"\}\n$/);
-    expect(await run(`${test.after_script.join('\n')}\n${isStopped}`)).toBe('stopped\n');
+    expect(await run(`${test.after_script.join('\n')}\n${IS_STOPPED}`)).toBe('stopped\n');
   });
 
   it('has a command for dev containers that runs', async () => {
@@ -130,7 +100,7 @@ describe.skipIf(!hasProgram('bash', '--version') || !hasProgram('curl', '--versi
     const account = await (await fetch(`${url}/__admin/accounts/np_test_default`)).json();
     expect(account).toMatchObject({ speed: 5, clock: { mode: 'auto' } });
     const later = { NANOPHOTO_EMULATOR_PORT: String(port) };
-    expect(await run(`${find('Stop the emulator')}\n${isStopped}`, later)).toBe('stopped\n');
+    expect(await run(`${find('Stop the emulator')}\n${IS_STOPPED}`, later)).toBe('stopped\n');
   });
 
   it('fails for an unknown command', async () => {
@@ -180,7 +150,7 @@ describe.skipIf(!hasProgram('bash', '--version') || !hasProgram('curl', '--versi
     const { steps } = parse(read(`.github/workflows/${file}.yml`)).jobs[job];
     const flow: string = steps.find((step: { name: string }) => step.name === name).run;
     const lines = flow.replaceAll('node dist/main.js', 'nanophoto-emulator').replaceAll('6266', port);
-    const output = await run(`${lines}\n${isStopped}`);
+    const output = await run(`${lines}\n${IS_STOPPED}`);
     expect(output).toContain(part);
     expect(output).toMatch(/stopped\n$/);
   });

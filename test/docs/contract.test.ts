@@ -11,7 +11,7 @@ import { startRelay } from '../support/relay.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { loadContract } from '../support/verify.ts';
 
-const page = readFileSync(join(import.meta.dirname, '../../docs/contract.md'), 'utf8');
+const page = readFileSync(join(import.meta.dirname, '../../docs/reference/contract.md'), 'utf8');
 const document = JSON.parse(readFileSync(join(import.meta.dirname, '../../docs/openapi.json'), 'utf8'));
 
 /** The shell blocks of the page that start with a command. */
@@ -41,7 +41,7 @@ async function behindPrism(...flags: string[]) {
   return { relay, url: prism.url };
 }
 
-describe('docs/contract.md', () => {
+describe('docs/reference/contract.md', () => {
   it('explains every extension of the document', () => {
     const used = new Set(JSON.stringify(document).match(/"x-(?!ratelimit|request-id)[a-z-]+"(?=:)/g));
     const explained = [...page.matchAll(/^\| (`x-.*?) \|/gm)].flatMap(([, cell]) => cell!.match(/x-[a-z-]+/g));
@@ -83,7 +83,7 @@ describe('docs/contract.md', () => {
   });
 });
 
-describe('docs/contract.md › verify', () => {
+describe('docs/reference/contract.md › verify', () => {
   it('uses flags that verify accepts', () => {
     const lines = linesOf('nanophoto-emulator verify').join('').trim().split('\n');
     expect(lines.length).toBeGreaterThan(2);

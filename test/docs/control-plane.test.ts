@@ -7,7 +7,7 @@ import { hasProgram, startCommand } from '../support/command.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const page = readFileSync(join(import.meta.dirname, '../../docs/control-plane.md'), 'utf8');
+const page = readFileSync(join(import.meta.dirname, '../../docs/reference/control-plane.md'), 'utf8');
 
 /** The operations of the page: method, path and status of the heading, the documented fields, and the example lines. */
 const OPERATIONS = page
@@ -23,7 +23,7 @@ const OPERATIONS = page
 
 const hasCurl = hasProgram('curl', '--version');
 
-describe('docs/control-plane.md', () => {
+describe('docs/reference/control-plane.md', () => {
   it.skipIf(!hasCurl)('has examples that run one after the other and return the documented statuses', async () => {
     const { url } = await startCommand();
     const codes = join(tempDir(), 'codes');

@@ -9,7 +9,7 @@ const { dependencies, devDependencies, peerDependencies, overrides, allowScripts
 const tools = JSON.parse(read('test/package.json'));
 
 /** The packages in a section of the page, each with its reason. */
-const [, ...parts] = read('docs/dependencies.md').split(/^## /m);
+const [, ...parts] = read('docs/contributing/dependencies.md').split(/^## /m);
 const rowsOf = (title: string) =>
   [...parts.find((part) => part.startsWith(`${title}\n`))!.matchAll(/^\| `([^`]+)` \| (.*) \|$/gm)].map(
     ([, name, why]) => ({ name: name!, why: why! }),
@@ -20,7 +20,7 @@ const namesOf = (title: string) =>
     .sort();
 const DEVELOPMENT = ['Bundled', 'To build and to check', 'To test', 'To measure'];
 
-describe('docs/dependencies.md', () => {
+describe('docs/contributing/dependencies.md', () => {
   it('gives a reason for each package in package.json, and lists no others', () => {
     expect(namesOf('Installed with the emulator')).toEqual(Object.keys(dependencies).sort());
     expect(DEVELOPMENT.flatMap(namesOf).sort()).toEqual(Object.keys(devDependencies).sort());

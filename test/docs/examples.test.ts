@@ -13,30 +13,31 @@ const run = promisify(execFile);
 const environment = (url: string) => ({ PATH: process.env.PATH!, NANOPHOTO_API_BASE_URL: url });
 
 describe('documented examples', () => {
-  it('are quoted unchanged in docs/testing-without-sleeping.md', () => {
-    const page = readFileSync(join(ROOT, 'docs/testing-without-sleeping.md'), 'utf8');
+  it('are quoted unchanged in docs/guides/testing-without-sleeping.md', () => {
+    const page = readFileSync(join(ROOT, 'docs/guides/testing-without-sleeping.md'), 'utf8');
     const [, quoted] = /```ts\n([\s\S]*?)```/.exec(page)!;
     expect(quoted).toBe(readFileSync(join(ROOT, 'docs/examples/vitest/video.test.ts'), 'utf8'));
   });
 
   it.each([
-    ['library/video.test.ts', 'docs/library.md'],
-    ['fixtures/vitest/make-video.ts', 'docs/library.md'],
-    ['fixtures/vitest/video.test.ts', 'docs/library.md'],
+    ['library/video.test.ts', 'docs/reference/library.md'],
+    ['fixtures/vitest/make-video.ts', 'docs/guides/first-test.md'],
+    ['fixtures/vitest/video.test.ts', 'docs/guides/first-test.md'],
     ['fixtures/vitest/video.test.ts', 'README.md'],
-    ['fixtures/jest/video.test.js', 'docs/library.md'],
-    ['pytest/video.py', 'docs/library.md'],
-    ['pytest/test_video.py', 'docs/library.md'],
+    ['fixtures/vitest/refund.test.ts', 'README.md'],
+    ['fixtures/vitest/refund.test.ts', 'SKILL.md'],
+    ['fixtures/vitest/failures.test.ts', 'docs/guides/make-it-fail.md'],
+    ['fixtures/vitest/submit-video.ts', 'docs/guides/retries.md'],
+    ['fixtures/vitest/retries.test.ts', 'docs/guides/retries.md'],
+    ['fixtures/vitest/generate-prompt.ts', 'docs/guides/streaming.md'],
+    ['fixtures/vitest/streaming.test.ts', 'docs/guides/streaming.md'],
+    ['fixtures/jest/video.test.js', 'docs/guides/first-test.md'],
+    ['pytest/video.py', 'docs/guides/first-test.md'],
+    ['pytest/test_video.py', 'docs/guides/first-test.md'],
     ['pytest/test_video.py', 'python/README.md'],
   ])('are quoted unchanged: %s in %s', (file, page) => {
     const example = readFileSync(join(ROOT, 'docs/examples', file), 'utf8');
     expect(readFileSync(join(ROOT, page), 'utf8')).toContain(`\n${example}\`\`\``);
-  });
-
-  it('are quoted in README.md: the first three tests with pytest', () => {
-    const [, quoted] = /```python\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))!;
-    expect(quoted!.match(/^def test_/gm)).toHaveLength(3);
-    expect(readFileSync(join(ROOT, 'docs/examples/pytest/test_video.py'), 'utf8').startsWith(quoted!)).toBe(true);
   });
 
   it('pass with vitest', async () => {

@@ -25,7 +25,7 @@ async function documentedCodes(): Promise<string[]> {
   });
 }
 
-describe('docs/faults.md › tables of error codes', () => {
+describe('docs/reference/faults.md › tables of error codes', () => {
   it('have exactly one row for each documented error code of each endpoint', async () => {
     const listed = ROWS.map(({ path, code }) => `${path} ${code}`);
     expect(listed.length).toBeGreaterThan(90);
@@ -76,7 +76,7 @@ async function sendRow({ post, core }: TestEmulator, { path, code, status, key, 
   expect(core.accounts.find(key)?.balance, label).toBe(before);
 }
 
-describe('docs/faults.md › table of failed tasks', () => {
+describe('docs/reference/faults.md › table of failed tasks', () => {
   const failed = parseTableRows(readSection('## Failed tasks'));
 
   it('has a row for every endpoint that creates tasks', async () => {
@@ -106,7 +106,7 @@ describe('docs/faults.md › table of failed tasks', () => {
   );
 });
 
-describe('docs/faults.md › table of effects', () => {
+describe('docs/reference/faults.md › table of effects', () => {
   const VALUES: Record<string, unknown> = {
     errorCode: 'INTERNAL_ERROR',
     status: 503,
@@ -144,7 +144,7 @@ describe('docs/faults.md › table of effects', () => {
   });
 });
 
-describe('docs/faults.md › directives', () => {
+describe('docs/reference/faults.md › directives', () => {
   const VIDEO = { prompt: 'a dog', mode: 'textToVideo' };
 
   /** How a task with this request ends. */
@@ -189,7 +189,7 @@ describe('docs/faults.md › directives', () => {
 
 const hasCurl = hasProgram('curl', '--version');
 
-describe.skipIf(!hasCurl)('docs/faults.md › commands', () => {
+describe.skipIf(!hasCurl)('docs/reference/faults.md › commands', () => {
   const accepted = String.raw`\{"success":true,"status":"processing","taskId":"task_\w+","message":"[^"]+"\} 200\n`;
   /** The output of each block, in the order of the page. */
   const PRINTED = [

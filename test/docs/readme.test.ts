@@ -1,33 +1,23 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { readCommand } from '../../src/cli/arguments.ts';
-import { FAMILIES } from '../../src/families/index.ts';
-import { readSeedFile } from '../../src/server/seed-file.ts';
-import { hasProgram, postJson, runCommand, startCommand } from '../support/command.ts';
-import { createTestEmulator } from '../support/emulator.ts';
-import { writeSeedFile } from '../support/seed-file.ts';
+import { hasProgram, postJson, startCommand } from '../support/command.ts';
+import { createShell, IS_STOPPED } from '../support/documented-shell.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 const readme = read('README.md');
-
-/** Flags that are not settings. */
-const OTHER_FLAGS = [
-  ...['detach', 'timeout-ms', 'proxy', 'report', 'fail-on-verdict', 'artifacts', 'help', 'version'],
-  ...['record', 'upstream', 'spend', 'record-files'],
-];
-
+const blocks = [...readme.matchAll(/^```sh\n([\s\S]*?)```/gm)].map(([, lines]) => lines!);
 const hasCurl = hasProgram('curl', '--version');
 
-describe('README.md', () => {
+describe('docs/guides/first-session.md', () => {
   it.skipIf(!hasCurl)(
-    'has a first session that runs as written and ends with a completed video and a charged ledger',
+    'has commands that run as written and end with a completed video and a charged ledger',
     async () => {
-      const session = /## First session[\s\S]*?```sh\n([\s\S]*?)```/.exec(readme)![1]!;
+      const session = /```sh\n([\s\S]*?)```/.exec(read('docs/guides/first-session.md'))![1]!;
       // At this speed no task has to be waited for.
       const { url } = await startCommand(['--speed', '1000000']);
       const script = session.replace('http://127.0.0.1:6266', url).replace(/^sleep 3$/m, '');
@@ -42,10 +32,12 @@ describe('README.md', () => {
       expect(stdout).toContain('–15s]');
     },
   );
+});
 
+describe('README.md', () => {
   it('mentions only npm scripts that exist', () => {
     const { scripts } = JSON.parse(read('package.json'));
-    for (const file of ['README.md', 'CONTRIBUTING.md', 'docs/adding-a-family.md']) {
+    for (const file of ['README.md', 'CONTRIBUTING.md', 'docs/contributing/adding-a-family.md']) {
       for (const [, script] of read(file).matchAll(/`npm run ([\w:-]+)`/g)) expect(scripts).toHaveProperty([script!]);
     }
     expect(scripts).toHaveProperty('start');
@@ -54,62 +46,16 @@ describe('README.md', () => {
     expect(read('.ci/run')).toContain('npm ci && npm test');
   });
 
-  it('lists every setting with its default', async () => {
-    const { stdout } = await runCommand(['--help']).ended;
-    const flags = [...stdout.matchAll(/^ {2}--([\w-]+)/gm)].map(([, flag]) => flag!);
-    const listed = [...readme.matchAll(/^\| `--([\w-]+)` \| (\S+)/gm)].map(([, flag, value]) => [flag, value]);
-    expect(listed.map(([flag]) => flag)).toEqual(flags.filter((flag) => !OTHER_FLAGS.includes(flag)));
-    const { config } = readCommand([], {});
-    expect(Object.fromEntries(listed)).toMatchObject({
-      port: String(config.port),
-      host: config.host,
-      clock: config.clock,
-      speed: String(config.speed),
-      seed: config.seed,
-      'rate-limit': String(config.rateLimit),
-      'failure-rate': String(config.failureRate),
-      'failed-task-status': String(config.failedTaskStatus),
-      cors: 'off',
-      'split-characters': 'off',
-      'result-ttl-seconds': 'off',
-      'journal-entries': String(config.journalEntries),
-      'body-limit-bytes': String(config.bodyLimitBytes),
-      'text-limit-characters': String(config.textLimitCharacters),
-      'header-limit-bytes': String(config.headerLimitBytes),
-      'request-timeout-seconds': String(config.requestTimeoutSeconds),
-      'memory-budget-mb': String(config.memoryBudgetMb),
-      'connection-limit': String(config.connectionLimit),
-      'stream-limit': String(config.streamLimit),
-      'listener-limit': String(config.listenerLimit),
-      'auto-account-limit': String(config.autoAccountLimit),
-      'snapshot-limit': String(config.snapshotLimit),
-      'fault-limit': String(config.faultLimit),
-    });
-  });
-
-  it('lists every endpoint of /openapi.json', async () => {
-    const { app } = await createTestEmulator();
-    const served = Object.keys((await app.inject('/openapi.json')).json().paths);
-    for (const url of served) expect(app.hasRoute({ method: 'POST', url })).toBe(true);
-    const listed = [...readme.matchAll(/^\| `(\/api\/[^`]+)` \|/gm)].map(([, path]) => path);
-    expect(served.length).toBeGreaterThan(5);
-    expect([...listed].sort()).toEqual([...served].sort());
-    for (const path of served) expect(read('docs/fidelity.md')).toContain(path);
-  });
-
-  it('has an example of prices that the seed file accepts, and says where family names come from', async () => {
-    const example = /```json\n(\{\n {2}"prices"[\s\S]*?)```/.exec(readme)![1]!;
-    const seed = readSeedFile(writeSeedFile(example), {
-      rateLimit: 100,
-      speed: 60,
-      failureRate: 0,
-      seed: 's',
-      clock: 'real',
-    });
-    expect(Object.keys(seed.priceOverrides).length).toBeGreaterThan(5);
-    for (const { name } of FAMILIES) {
-      expect(existsSync(join(ROOT, `src/families/${name}.ts`))).toBe(true);
-    }
+  it('has exactly two commands for a clone, and ways in that run', async () => {
+    const [start, test, shell, exec, container, ...rest] = blocks;
+    expect([start, test, rest]).toEqual(['npm ci && npm start\n', 'npm ci && npm test\n', []]);
+    expect(read('docs/guides/docker.md')).toContain(container);
+    const { run, port } = await createShell();
+    const [started, ...output] = (await run(`${shell}${IS_STOPPED}`)).split('\n');
+    expect(JSON.parse(started!)).toMatchObject({ port: Number(port) });
+    const tested = ['npm test', 'np_test_default', '{"status":"ready"}'];
+    expect(output).toEqual([...tested, 'stopped', '']);
+    expect(await run(exec!)).toBe(`${tested.join('\n')}\n`);
   });
 
   it('lists the keys of the seed file, which behave as described', async () => {
@@ -121,35 +67,5 @@ describe('README.md', () => {
     expect(await status('np_test_empty')).toBe(402);
     for (let n = 0; n < 3; n++) expect(await status('np_test_limited')).toBe(200);
     expect(await status('np_test_limited')).toBe(429);
-  });
-
-  it.each([
-    'README.md',
-    'CONTRIBUTING.md',
-    'CHANGELOG.md',
-    'docs/fidelity.md',
-    'docs/faults.md',
-    'docs/control-plane.md',
-    'docs/console.md',
-    'docs/screenshots/README.md',
-    'docs/testing-without-sleeping.md',
-    'docs/adding-a-family.md',
-    'docs/results.md',
-    'docs/drop-in.md',
-    'docs/library.md',
-    'docs/contract.md',
-    'docs/dependencies.md',
-    'docs/docker.md',
-    'docs/scaling.md',
-    'docs/ci.md',
-    'SECURITY.md',
-    'docs/threats.md',
-    'docs/drift.md',
-    'docs/unbreakable.md',
-    'fixtures/fonts/README.md',
-  ])('%s has no broken links', (file) => {
-    for (const [, target] of read(file).matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
-      expect([target, existsSync(join(ROOT, dirname(file), target!))]).toEqual([target, true]);
-    }
   });
 });

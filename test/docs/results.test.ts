@@ -7,10 +7,10 @@ import { FIXTURES_DIR } from '../../src/paths.ts';
 import { hasProgram, startCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const page = readFileSync(join(import.meta.dirname, '../../docs/results.md'), 'utf8');
+const page = readFileSync(join(import.meta.dirname, '../../docs/reference/results.md'), 'utf8');
 const hasCurl = hasProgram('curl', '--version');
 
-describe('docs/results.md', () => {
+describe('docs/reference/results.md', () => {
   it.skipIf(!hasCurl)('has examples that run one after the other', async () => {
     const { url } = await startCommand();
     const blocks = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, lines]) => lines);

@@ -39,7 +39,7 @@ function* createVariants(schema: Json, base: Json): Generator<{ field: string; v
   for (const value of VALUES) yield { field: '', value, body: value };
 }
 
-/** Rules that a schema cannot express (docs/contract.md): lengths in other units, invalid hosts, kinds of links. */
+/** Rules that a schema cannot express (docs/reference/contract.md): lengths in other units, invalid hosts, links. */
 function isBeyondSchemas(value: Json, code: string, max: number | undefined): boolean {
   const [text] = Array.isArray(value) ? value : [value];
   if (typeof text !== 'string') return false;

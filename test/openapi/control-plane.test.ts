@@ -6,7 +6,7 @@ import { createTestEmulator } from '../support/emulator.ts';
 type Json = any;
 
 const PATH = '/__admin/openapi.json';
-const page = readFileSync(new URL('../../docs/control-plane.md', import.meta.url), 'utf8');
+const page = readFileSync(new URL('../../docs/reference/control-plane.md', import.meta.url), 'utf8');
 const [head, ...parts] = page.split(/^##+ /m);
 
 const operationsOf = (document: Json): [string, Json][] =>
@@ -32,7 +32,7 @@ async function fetchDocument(): Promise<Json> {
 }
 
 describe('control-plane document', () => {
-  it('has every operation of docs/control-plane.md with its status', async () => {
+  it('has every operation of docs/reference/control-plane.md with its status', async () => {
     const described = parts.flatMap((part) => {
       const [, call, status] = /^`(\w+ \S+)` → (\d+)\n/.exec(part) ?? [];
       return call ? [`${call} ${status}`] : [];
@@ -43,7 +43,7 @@ describe('control-plane document', () => {
     expect(documented.sort()).toEqual(described.sort());
   });
 
-  it('has the error codes of docs/control-plane.md, each with an example and its status', async () => {
+  it('has the error codes of docs/reference/control-plane.md, each with an example and its status', async () => {
     const document = await fetchDocument();
     const common = [...head!.matchAll(/^\| (\d{3}) \|((?: `\w+`,?)+) \|/gm)].flatMap(([, status, codes]) =>
       [...codes!.matchAll(/\w+/g)].map(([code]) => `${status} ${code}`),

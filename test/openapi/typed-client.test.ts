@@ -9,7 +9,7 @@ import { lastingTempDir } from '../support/temp-dir.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const TOOLS = join(ROOT, 'test/node_modules');
 const EXAMPLE = join(ROOT, 'docs/examples/typed-client/client.ts');
-const page = readFileSync(join(ROOT, 'docs/contract.md'), 'utf8');
+const page = readFileSync(join(ROOT, 'docs/reference/contract.md'), 'utf8');
 const run = promisify(execFile);
 
 const dir = lastingTempDir();
@@ -95,7 +95,7 @@ ${MISTAKES.map(([right, wrong]) => `void (${right});\n// @ts-expect-error\nvoid 
 `;
 
 describe('typed client', () => {
-  it('is quoted on docs/contract.md without changes', () => {
+  it('is quoted on docs/reference/contract.md without changes', () => {
     expect(page).toContain(`\n\`\`\`ts\n${readFileSync(EXAMPLE, 'utf8')}\`\`\``);
   });
 

@@ -55,7 +55,7 @@ const argumentsAfter = (prefix: string) => {
 
 describe('Dockerfile', () => {
   it('copies everything from the package that is needed at run time', () => {
-    const needed = manifest.files.filter((file: string) => !/^!|^docs|\.md$/.test(file));
+    const needed = manifest.files.filter((file: string) => !/^!|^docs|\.md$|^llms\.txt$/.test(file));
     const [target, ...copied] = argumentsAfter('cp -r --parents').reverse();
     expect(target).toBe('/product/');
     expect(copied.sort()).toEqual([...needed, 'LICENSE', 'package.json'].sort());
@@ -257,9 +257,9 @@ describe('compose', () => {
   });
 });
 
-it.skipIf(!hasProgram('curl', '--version'))('docs/docker.md reads the printed token from the log', async () => {
+it.skipIf(!hasProgram('curl', '--version'))('docs/guides/docker.md has lines that read the printed token', async () => {
   const { ready, url } = await startCommand(['--host', '0.0.0.0']);
-  const [, lines] = /\n(TOKEN=[\s\S]*?)```/.exec(read('docs/docker.md'))!;
+  const [, lines] = /\n(TOKEN=[\s\S]*?)```/.exec(read('docs/guides/docker.md'))!;
   const here = lines!
     .replace('docker logs emulator', `echo '${JSON.stringify(ready)}'`)
     .replace('http://127.0.0.1:6266', url);
@@ -268,7 +268,7 @@ it.skipIf(!hasProgram('curl', '--version'))('docs/docker.md reads the printed to
   expect(stdout.trimEnd().split('\n').at(-1)).toContain(String(ready.adminToken));
 });
 
-it.each(['docs/docker.md', 'docker/try-image.sh'])('settings named in %s exist', (file) => {
+it.each(['docs/guides/docker.md', 'docker/try-image.sh'])('settings named in %s exist', (file) => {
   const names = read(file).match(/NANOPHOTO_EMULATOR_\w+/g)!;
   const unknown = [...new Set(names)].flatMap((name) => {
     try {

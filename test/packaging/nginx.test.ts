@@ -161,9 +161,9 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
     );
   });
 
-  it.skipIf(!hasProgram('curl', '--version'))('run the examples of docs/scaling.md', async () => {
+  it.skipIf(!hasProgram('curl', '--version'))('run the examples of docs/guides/scaling.md', async () => {
     const { url } = await startNginxCluster();
-    const page = readFileSync(join(DOCKER, '../docs/scaling.md'), 'utf8');
+    const page = readFileSync(join(DOCKER, '../docs/guides/scaling.md'), 'utf8');
     const [start, ...blocks] = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, lines]) => lines!);
     expect(start).toContain('compose.scale.yaml');
     const lines = blocks

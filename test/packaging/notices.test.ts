@@ -34,8 +34,8 @@ describe('third-party notices', () => {
     expect([...new Set(packages)].filter((one) => !listed.includes(one))).toEqual([]);
   });
 
-  it('have the license of every package that docs/dependencies.md calls bundled', () => {
-    const [, section] = /\n## Bundled\n([\s\S]*?)\n## /.exec(read('docs/dependencies.md'))!;
+  it('have the license of every package that docs/contributing/dependencies.md calls bundled', () => {
+    const [, section] = /\n## Bundled\n([\s\S]*?)\n## /.exec(read('docs/contributing/dependencies.md'))!;
     const packages = [...section!.matchAll(/^\| `([^`]+)`/gm)].map(([, name]) => name!);
     expect(packages).toContain('preact');
     const missing = packages.filter((name) => !listed.includes(`${name} ${installedVersion(`node_modules/${name}`)}`));

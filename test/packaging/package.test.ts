@@ -63,14 +63,16 @@ describe('npm package', () => {
   it('contains exactly the files it needs and has two dependencies', () => {
     const at = join(project, 'node_modules/nanophoto-emulator');
     expect(readdirSync(at).sort()).toEqual(
-      ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'docs', 'fixtures', 'migrations', 'package.json'].sort(),
+      [
+        ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SKILL.md', 'llms.txt', 'package.json'],
+        ...['dist', 'docs', 'fixtures', 'migrations'],
+      ].sort(),
     );
     expect(readdirSync(join(at, 'fixtures')).sort()).toEqual(['accounts.json', 'fonts', 'texts', 'videos', 'wire']);
     const docs = readdirSync(join(at, 'docs'));
     expect(docs).toContain('openapi.json');
-    expect(docs.filter((name) => !/\.(md|json)$/.test(name))).toEqual([]);
-    for (const name of ['adding-a-family.md', 'bench.md', 'bench.json', 'dependencies.md', 'unbreakable.md'])
-      expect(docs).not.toContain(name);
+    expect(docs.filter((name) => !/\.(md|json)$/.test(name)).sort()).toEqual(['guides', 'reference']);
+    for (const name of ['bench.md', 'bench.json', 'unbreakable.md']) expect(docs).not.toContain(name);
     const { dependencies } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8'));
     expect(Object.keys(dependencies)).toEqual(['better-sqlite3', 'sharp']);
     const notices = readFileSync(join(at, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8');
@@ -85,7 +87,9 @@ describe('npm package', () => {
 
   it('has no links to files that it does not contain', () => {
     const at = join(project, 'node_modules/nanophoto-emulator');
-    const pages = readdirSync(at, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'));
+    const pages = readdirSync(at, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      /\.md$|^llms\.txt$/.test(name),
+    );
     const links = pages.flatMap((page) =>
       [
         ...readFileSync(join(at, page), 'utf8').matchAll(/\]\((?![a-z]+:)([^)#]+)|(?:src|href)="(?![a-z]+:)([^"#]+)/g),
@@ -275,12 +279,13 @@ describe('examples with the npm package', () => {
     return dir;
   };
 
-  /** The tests for Playwright are those for vitest with another import, as docs/library.md says. */
+  /** The tests for Playwright are those for vitest with another import, as docs/guides/first-test.md says. */
   const copyPlaywrightExample = () => {
     const dir = copyExample('fixtures/vitest', 'fixtures/playwright');
-    const file = join(dir, 'video.test.ts');
-    const tests = readFileSync(file, 'utf8');
-    writeFileSync(file, tests.replace("'nanophoto-emulator/vitest'", "'nanophoto-emulator/playwright'"));
+    for (const name of readdirSync(dir).filter((one) => one.endsWith('.ts'))) {
+      const text = readFileSync(join(dir, name), 'utf8');
+      writeFileSync(join(dir, name), text.replace("'nanophoto-emulator/vitest'", "'nanophoto-emulator/playwright'"));
+    }
     return dir;
   };
 
@@ -300,7 +305,7 @@ describe('examples with the npm package', () => {
     const dir = copyExample('fixtures/vitest');
     writeFileSync(join(dir, 'setup.ts'), setup);
     writeFileSync(join(dir, 'vitest.config.ts'), "export default { test: { setupFiles: ['./setup.ts'] } };");
-    expect(await runVitest(dir)).toMatch(/Tests {2}3 passed/);
+    expect(await runVitest(dir)).toMatch(/Tests {2}14 passed/);
   });
 
   it.each([
@@ -336,7 +341,7 @@ describe('examples with the npm package', () => {
   it('pass with the fixture of Playwright', async () => {
     const playwright = join(project, 'node_modules/@playwright/test/cli.js');
     const { stdout } = await runInProject('node', playwright, 'test', copyPlaywrightExample());
-    expect(stdout).toMatch(/3 passed/);
+    expect(stdout).toMatch(/14 passed/);
   });
 
   describe('leave artifacts of failed tests, and of no others', () => {

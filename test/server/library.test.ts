@@ -362,7 +362,8 @@ describe('client of the in-process emulator', () => {
         (sum, part) => sum + (typeof part === 'function' ? 1 : typeof part === 'object' ? methods(part) : 0),
         0,
       );
-    // The operations of docs/control-plane.md without health, ready, metrics and events; wait and advance count twice.
+    // The operations of docs/reference/control-plane.md without health, ready, metrics and events. Wait and advance
+    // count twice.
     expect(methods(account)).toBe(35);
   });
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const page = readFileSync(join(import.meta.dirname, '../../docs/faults.md'), 'utf8');
+export const page = readFileSync(join(import.meta.dirname, '../../docs/reference/faults.md'), 'utf8');
 
 const prose = page.replace(/^```sh\n[\s\S]*?^```$/gm, '');
 

@@ -76,7 +76,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** The configuration with a fourth emulator, added as docs/scaling.md describes. */
+/** The configuration with a fourth emulator, added as docs/guides/scaling.md describes. */
 export const addFourthEmulator = (conf: string) =>
   conf
     .replace(/^( *server emulator-)3(:6266 max_fails=0;\n)(?= *keepalive 64)/m, '$13$2$14$2')

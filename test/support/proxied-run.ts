@@ -162,7 +162,7 @@ export function createProxiedRun(url: string, document: Json) {
       await hanging;
     },
 
-    /** Triggers each error code of each endpoint, with the requests of docs/faults.md and some more. */
+    /** Triggers each error code of each endpoint, with the requests of docs/reference/faults.md and some more. */
     async triggerErrors(emulator: RunningEmulator): Promise<void> {
       for (const { path, key, body } of ROWS) {
         await emulator.reset();

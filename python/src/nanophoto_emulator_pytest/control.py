@@ -1,4 +1,4 @@
-"""The control plane as typed methods, one per operation of docs/control-plane.md."""
+"""The control plane as typed methods, one per operation of docs/reference/control-plane.md."""
 
 import json
 import math
@@ -29,7 +29,7 @@ ABSENT = Absent.ABSENT
 
 
 class Faults:
-    """The fault rules of one account, or of all accounts: see docs/faults.md."""
+    """The fault rules of one account, or of all accounts: see docs/reference/faults.md."""
 
     def __init__(self, http: HttpClient, path: str) -> None:
         self._http = http

@@ -1,4 +1,4 @@
-"""Requests and responses of the control plane: see docs/control-plane.md of the emulator.
+"""Requests and responses of the control plane: see docs/reference/control-plane.md of the emulator.
 
 Timestamps are ISO 8601 in UTC, durations are milliseconds. tests/test_types.py keeps these types equal to the
 emulator's OpenAPI document.

@@ -6,7 +6,7 @@ import type { Transactions } from '../storage/transactions.ts';
 import { NearMisses, type Obstacle } from './near-misses.ts';
 import { TextMatcher } from './text-matcher.ts';
 
-/** Points of a request or task at which a rule can fire; see docs/faults.md. */
+/** Points of a request or task at which a rule can fire; see docs/reference/faults.md. */
 export const STAGES = ['request', 'charge', 'accepted', 'task', 'stream', 'media'] as const;
 export type Stage = (typeof STAGES)[number];
 

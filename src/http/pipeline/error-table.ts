@@ -51,6 +51,11 @@ export const COMMON_ERRORS = {
   // For requests that are in progress when the server stops.
   STOPPING: internal(500, 'INTERNAL_ERROR', 'Internal server error'),
   NOT_FOUND: { status: 404, provenance: 'assumed', error: 'Not found' },
+  MCP_NOT_EMULATED: internal(
+    404,
+    'NOT_FOUND',
+    'The MCP server of NanoPhoto.AI is not emulated. Use the HTTP API: /docs lists its endpoints',
+  ),
   METHOD_NOT_ALLOWED: { status: 405, provenance: 'assumed', error: 'Method not allowed. Use POST.' },
   BODY_NOT_JSON: internal(400, 'INVALID_INPUT', 'The request body is not valid JSON'),
   BODY_TOO_LARGE: internal(413, 'INVALID_INPUT', 'The request body is too large'),

@@ -213,6 +213,25 @@ describe('request validation', () => {
     }
   });
 
+  it.each(['/mcp', '/mcp/', '/mcp/sse', '/mcp?session=1'])(
+    'responds to every request to %s with 404 and what to use instead of the MCP server',
+    async (path) => {
+      const { send } = await createTestEmulator();
+      for (const key of ['np_test_default', null]) {
+        for (const method of ['GET', 'POST', 'DELETE', 'OPTIONS']) {
+          const body = { jsonrpc: '2.0', id: 1, method: 'initialize' };
+          const answer = await send(method, path, { key, ...(method === 'POST' && { body }) });
+          expect(answer.status).toBe(404);
+          expect(answer.text).toBe(
+            '{"success":false,"error":"The MCP server of NanoPhoto.AI is not emulated. Use the HTTP API: /docs lists ' +
+              'its endpoints","errorCode":"NOT_FOUND"}',
+          );
+        }
+      }
+      expect((await send('POST', '/mcp2', { key: null })).body.error).toBe('Not found');
+    },
+  );
+
   it.each(['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'])(
     'responds to %s on a known path with 405',
     async (method) => {

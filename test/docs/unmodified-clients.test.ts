@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { hasProgram, MAIN, startCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const page = readFileSync(join(import.meta.dirname, '../../docs/drop-in.md'), 'utf8');
+const page = readFileSync(join(import.meta.dirname, '../../docs/guides/unmodified-clients.md'), 'utf8');
 const [first, second, third, fourth] = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, lines]) => lines!);
 
 /** Runs these lines in a shell and returns their output. */
@@ -18,7 +18,7 @@ async function paste(lines: string): Promise<string> {
   return stdout;
 }
 
-describe('docs/drop-in.md', () => {
+describe('docs/guides/unmodified-clients.md', () => {
   it.skipIf(!hasProgram('python3', '--version'))('has an exec example that runs', async () => {
     expect(await paste(first!)).toContain("'status': 'completed', 'videoUrl': 'https://nanophoto.ai/media/sora/task_");
   });

@@ -7,12 +7,12 @@ import { MAIN, startCommand } from '../support/command.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const page = readFileSync(join(import.meta.dirname, '../../docs/drift.md'), 'utf8');
+const page = readFileSync(join(import.meta.dirname, '../../docs/guides/recording.md'), 'utf8');
 const LINES = [...page.matchAll(/^```sh\n([\s\S]*?)```$/gm)].map(([, lines]) => lines!);
 const [SAMPLE] = [...page.matchAll(/^```json\n([\s\S]*?)```$/gm)].map(([, text]) => JSON.parse(text!));
 const [, SHOWN] = /^```\n(DIFFERS[\s\S]*?)```$/m.exec(page)!;
 
-it('docs/drift.md has commands with the documented results', async () => {
+it('docs/guides/recording.md has commands with the documented results', async () => {
   const { url } = await startCommand();
   let isOdd = false;
   const service = await startService(async (body, { url: path, method, headers }, response) => {
