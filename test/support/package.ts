@@ -23,22 +23,25 @@ export function usePackage() {
     dir = await oncePerRun('package', installPackage);
   });
   const project = () => join(dir, 'project');
+
+  /** Copies an example into the project. Returns its path. */
+  function copyExample(name: string, target = name): string {
+    const copy = join(project(), target);
+    mkdirSync(copy, { recursive: true });
+    cpSync(join(ROOT, 'docs/examples', name), copy, { recursive: true });
+    return copy;
+  }
+
   return {
     project,
     /** The installed package. */
     installed: () => join(project(), 'node_modules/nanophoto-emulator'),
     tarball: () => join(dir, readdirSync(dir).find((name) => name.endsWith('.tgz'))!),
     runInProject: (command: string, ...args: string[]) => run(command, args, { cwd: project(), env: environment }),
-    /** Copies an example into the project. Returns its path. */
-    copyExample(name: string, target = name): string {
-      const copy = join(project(), target);
-      mkdirSync(copy, { recursive: true });
-      cpSync(join(ROOT, 'docs/examples', name), copy, { recursive: true });
-      return copy;
-    },
+    copyExample,
     /** The tests for Playwright are those for vitest with another import, as docs/library.md says. */
     copyPlaywrightExample(target: string): string {
-      const copy = this.copyExample('fixtures/vitest', target);
+      const copy = copyExample('fixtures/vitest', target);
       const file = join(copy, 'video.test.ts');
       const tests = readFileSync(file, 'utf8');
       writeFileSync(file, tests.replace("'nanophoto-emulator/vitest'", "'nanophoto-emulator/playwright'"));
