@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { readCommand } from '../../src/cli/arguments.ts';
 import { buildCaBundle, environmentFor } from '../../src/cli/exec/environment.ts';
+import { SetupError } from '../../src/core/errors.ts';
 import { hasProgram, runCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -173,24 +175,29 @@ describe('exec', () => {
     [['exec', '--nonsense', '--', 'true'], 'Unknown flag --nonsense; nanophoto-emulator --help lists the flags.'],
     [['exec', '--data-dir', 'x', '--', 'true'], 'exec keeps everything in memory; leave out --data-dir, or use start.'],
     [['exec', '--clock', 'x', '--', 'true'], '--clock must be real, frozen or auto, not "x".'],
-    [['exec', '--', ''], '"" cannot be started: ERR_INVALID_ARG_VALUE.'],
-    [['exec', '--', '/dev/null/x'], '/dev/null/x cannot be started: ENOTDIR.'],
-    [['exec', '--', '/dev/null'], '/dev/null cannot be started: it is not executable.'],
     [
       ['exec', '--report', '--journal-entries', '0', '--', 'true'],
       '--report, --fail-on-verdict and --artifacts need the journal; leave out --journal-entries 0.',
     ],
     [['exec', '--artifacts', '', '--', 'true'], '--artifacts needs a value: a directory.'],
-    [['exec', '--artifacts', '/dev/null', '--', 'echo'], '/dev/null is a file; choose a directory.'],
-    [
-      ['exec', '--artifacts', '/proc/nowhere', '--', 'echo'],
-      "/proc/nowhere cannot be written: ENOENT: no such file or directory, mkdir '/proc/nowhere'.",
-    ],
-    [['exec', '--', '/no/such/command'], '/no/such/command cannot be started: command not found.'],
     [['start', '--report'], '--report is only valid with exec; leave it out.'],
     [['start', '--', 'x'], '"--" is only valid with exec; write nanophoto-emulator exec -- x.'],
-  ])('rejects %j with one sentence', async (args, sentence) => {
-    const { code, stdout, stderr } = await runCommand(args).ended;
+  ])('rejects the arguments %j', (args, sentence) => {
+    expect(() => readCommand(args, {})).toThrow(new SetupError(sentence));
+  });
+
+  it.each([
+    [['--', ''], '"" cannot be started: ERR_INVALID_ARG_VALUE.'],
+    [['--', '/dev/null/x'], '/dev/null/x cannot be started: ENOTDIR.'],
+    [['--', '/dev/null'], '/dev/null cannot be started: it is not executable.'],
+    [['--artifacts', '/dev/null', '--', 'echo'], '/dev/null is a file; choose a directory.'],
+    [
+      ['--artifacts', '/proc/nowhere', '--', 'echo'],
+      "/proc/nowhere cannot be written: ENOENT: no such file or directory, mkdir '/proc/nowhere'.",
+    ],
+    [['--', '/no/such/command'], '/no/such/command cannot be started: command not found.'],
+  ])('exits with 2 and one sentence for %j', async (args, sentence) => {
+    const { code, stdout, stderr } = await runCommand(['exec', ...args]).ended;
     expect({ code, stdout, stderr }).toEqual({
       code: 2,
       stdout: '',

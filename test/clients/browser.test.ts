@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Browser, BrowserContextOptions } from '@playwright/test';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { CHROMIUM, openBrowser } from '../support/browser.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { completeTask } from '../support/results.ts';
@@ -15,7 +15,6 @@ describe.skipIf(!CHROMIUM)('browser', () => {
   beforeAll(async () => {
     browser = await openBrowser();
   });
-  afterAll(() => browser?.close());
 
   /** Opens a page of another origin with this content. */
   async function openPage(html: string) {
@@ -147,7 +146,10 @@ describe.skipIf(!CHROMIUM)('browser', () => {
         page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth');
       const toConsole = page.getByRole('link', { name: 'Console' });
       await page.getByRole('button', { name: 'Open Menu' }).tap();
-      await page.getByRole('link', { name: /^Poll a video/ }).first().tap();
+      await page
+        .getByRole('link', { name: /^Poll a video/ })
+        .first()
+        .tap();
       await page.getByRole('heading', { name: 'Poll a video' }).first().waitFor();
       expect(await hasOverflow()).toBe(false);
       // The link stays in view.

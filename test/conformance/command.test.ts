@@ -4,11 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { runCommand, startCommand } from '../support/command.ts';
+import { runCommand } from '../support/command.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { runToolCommand } from '../support/tools.ts';
 
-const runVerify = (...args: string[]) => runCommand(['verify', ...args]).ended;
+const runVerify = (...args: string[]) => runToolCommand('verify', ...args);
 
 /** Starts a server that sends the same response to every request. */
 async function stub(status: number, text: string): Promise<string> {
@@ -22,7 +24,7 @@ async function stub(status: number, text: string): Promise<string> {
 
 describe('verify', () => {
   it('reports that every case holds for an emulator, and exits with 0', async () => {
-    const { url } = await startCommand(['--admin-token', 'sesame-sesame']);
+    const url = await serveEmulator(['--admin-token', 'sesame-sesame']);
     const output = join(tempDir(), 'report.xml');
     const { code, stdout, stderr } = await runVerify(
       ...['--base-url', `${url}/`, '--admin-token', 'sesame-sesame', '--provenance', 'documented', '--format', 'junit'],
@@ -83,7 +85,7 @@ describe('verify', () => {
   });
 
   it('runs only the cases that --only selects', async () => {
-    const { url } = await startCommand();
+    const url = await serveEmulator();
     const selection = ['--only', 'veo-3/generate/price,sora/remove', '--format', 'json'];
     const { stdout } = await runVerify('--base-url', url, ...selection);
     const ids = JSON.parse(stdout).outcomes.map(({ id }: { id: string }) => id);
@@ -128,7 +130,7 @@ describe('verify', () => {
   });
 
   it('asks for --admin-token when the control plane requires one', async () => {
-    const { url } = await startCommand(['--admin-token', 'sesame-sesame']);
+    const url = await serveEmulator(['--admin-token', 'sesame-sesame']);
     const closed = await runVerify('--base-url', url);
     expect([closed.code, closed.stderr]).toEqual([
       2,

@@ -2,17 +2,18 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../src/openapi/json-schema.ts';
-import { runCommand, startCommand } from '../support/command.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { runToolCommand } from '../support/tools.ts';
 
-const runDrift = (...args: string[]) => runCommand(['drift', ...args]).ended;
+const runDrift = (...args: string[]) => runToolCommand('drift', ...args);
 
 /** Records the responses of a new emulator to these cases. */
 async function recordEmulator(only: string): Promise<{ dir: string; url: string }> {
-  const { url } = await startCommand();
+  const url = await serveEmulator();
   const dir = tempDir();
-  const { code } = await runCommand(['verify', '--base-url', url, '--only', only, '--record', dir]).ended;
+  const { code } = await runToolCommand('verify', '--base-url', url, '--only', only, '--record', dir);
   expect(code).toBe(0);
   return { dir, url };
 }
@@ -97,9 +98,9 @@ describe('drift', () => {
   });
 
   it('reports an emulator that matches the recording but not the contract', async () => {
-    const { url } = await startCommand(['--failed-task-status', '500']);
+    const url = await serveEmulator(['--failed-task-status', '500']);
     const dir = tempDir();
-    await runCommand(['verify', '--base-url', url, '--only', 'sora-2/check-status-failed', '--record', dir]).ended;
+    await runToolCommand('verify', '--base-url', url, '--only', 'sora-2/check-status-failed', '--record', dir);
     const { rows, agree } = JSON.parse((await runDrift(dir, '--base-url', url, '--format', 'json')).stdout);
     expect([agree, rows.length]).toEqual([1, 1]);
     expect(rows[0]).toMatchObject({

@@ -7,9 +7,11 @@ import { createExchangeLog } from '../../src/conformance/recordings/exchange-log
 import { createRecorder } from '../../src/conformance/recordings/recorder.ts';
 import { createRedactor } from '../../src/http/redaction.ts';
 import { readSamples } from '../../src/openapi/wire-samples.ts';
-import { runCommand, startCommand } from '../support/command.ts';
+import { startCommand } from '../support/command.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { runToolCommand } from '../support/tools.ts';
 
 const CASE_INFO = { id: 'sora-2/some-case', name: 'it is so', provenance: 'documented' as const, isFree: false };
 const VIDEO = Buffer.from('not really a video, but long enough to be one: '.repeat(10));
@@ -229,7 +231,7 @@ describe('verify --record', () => {
     });
   const KEY = 'np_live_0123456789';
   const runRecord = (url: string, dir: string, ...more: string[]) =>
-    runCommand(['verify', '--base-url', url, '--key', KEY, '--only', 'sora-2/', '--record', dir, ...more]).ended;
+    runToolCommand('verify', '--base-url', url, '--key', KEY, '--only', 'sora-2/', '--record', dir, ...more);
 
   it('writes a file for each response, with the time and without the key', async () => {
     const url = await service();
@@ -259,10 +261,10 @@ describe('verify --record', () => {
   });
 
   it('records every exchange of an emulator in a file of its case, and replaces earlier recordings', async () => {
-    const { url } = await startCommand();
+    const url = await serveEmulator();
     const dir = tempDir();
     const runVerify = () =>
-      runCommand(['verify', '--base-url', url, '--only', 'nano-banana-2,sora-2/check', '--record', dir]).ended;
+      runToolCommand('verify', '--base-url', url, '--only', 'nano-banana-2,sora-2/check', '--record', dir);
     expect((await runVerify()).code).toBe(0);
     const readIds = () => readSamples(dir).map(({ id, case: caseId, exchange }) => [id, caseId, exchange]);
     const first = readIds();
@@ -302,7 +304,7 @@ describe('verify --record', () => {
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
       expect(stderr).toMatch(/^nanophoto-emulator: \S+file is a file; choose a directory\.\n$/);
     }
-    expect((await runCommand(['verify', '--record']).ended).stderr).toContain('--record needs a value.');
+    expect((await runToolCommand('verify', '--record')).stderr).toContain('--record needs a value.');
   });
 
   it('continues after a file conflict, and fails at the end', () => {

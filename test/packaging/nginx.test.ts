@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { hasProgram } from '../support/command.ts';
+import { hasProgram, startCommand } from '../support/command.ts';
 import {
   accountPath,
   addFourthEmulator,
@@ -321,19 +321,25 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
 
   it('keep serving other keys while one emulator is down, and its own after it is back', async () => {
     const kept = ['--data-dir', tempDir()];
-    const { sendRequest, emulators, startEmulator, findNodesByKey } = await startNginxCluster((n) =>
-      n === 2 ? kept : [],
-    );
-    const second = emulators[1]!;
-    const { port } = new URL(second.url);
+    const started: Awaited<ReturnType<typeof startCommand>>[] = [];
+    const { sendRequest, startEmulator, findNodesByKey } = await startNginxCluster({
+      async 2(flags) {
+        const port = started.length > 0 ? ['--port', new URL(started[0]!.url).port] : [];
+        const command = await startCommand([...flags, ...kept, ...port]);
+        started.push(command);
+        return command;
+      },
+    });
+    const [second] = started;
+    const { port } = new URL(second!.url);
     const keys = Array.from({ length: 60 }, (_, n) => `np_test_${n}`);
     const use = (key: string) => sendRequest('POST', '/api/sora-2/generate', { key, body: VIDEO });
     await Promise.all(keys.map(use));
     const before = await findNodesByKey();
     const belongsToSecond = (key: string) => before(key)[0] === 2;
 
-    second.child.kill('SIGKILL');
-    await second.ended;
+    second!.child.kill('SIGKILL');
+    await second!.ended;
     for (let round = 0; round < 2; round++) {
       await Promise.all(
         keys.map(async (key) => {
@@ -355,7 +361,7 @@ describe.skipIf(!hasProgram('nginx', '-v'))('several emulators behind nginx', ()
       expect((await sendRequest('GET', '/nodes/2/ready')).status).toBe(502);
     }
 
-    await startEmulator(2, [...kept, '--port', port]);
+    await startEmulator(2);
     for (const key of keys) {
       const { entries } = (await sendRequest('GET', `${accountPath(key)}/ledger`)).body;
       const holds = entries.filter(({ kind }: { kind: string }) => kind === 'hold');

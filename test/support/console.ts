@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from '@playwright/test';
-import { afterAll, afterEach, beforeAll, expect, onTestFinished } from 'vitest';
+import { afterEach, beforeAll, expect, onTestFinished } from 'vitest';
 import type { EmulatorOptions } from '../../src/server/emulator.ts';
 import { openBrowser } from './browser.ts';
 import { createTestEmulator } from './emulator.ts';
@@ -79,9 +79,8 @@ interface PageOptions extends BrowserContextOptions {
 export const statusError = (status: number): RegExp => new RegExp(`the server responded with a status of ${status} `);
 
 /**
- * Provides a browser for the tests of a file, and closes its pages after each test. A test fails if a page logs an
- * unexpected error or warning, contacts another host, opens a dialog, or runs code that a client sent (which sets
- * `hit`).
+ * Opens pages of the console, and closes them after each test. A test fails if a page logs an unexpected error or
+ * warning, contacts another host, opens a dialog, or runs code that a client sent (which sets `hit`).
  */
 export function useConsole() {
   let browser: Browser;
@@ -89,7 +88,6 @@ export function useConsole() {
   beforeAll(async () => {
     browser = await openBrowser();
   });
-  afterAll(() => browser?.close());
   afterEach(async () => {
     for (const { context } of openContexts) await context.close();
     const messages = [...openContexts].flatMap((one) => one.unexpectedMessages);

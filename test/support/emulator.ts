@@ -1,19 +1,13 @@
 import { pino } from 'pino';
-import { afterEach } from 'vitest';
+import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { readCommand } from '../../src/cli/arguments.ts';
 import type { Account, AccountProfile } from '../../src/core/accounts/accounts.ts';
-import { type EmulatorOptions, openEmulator } from '../../src/server/emulator.ts';
+import { type EmulatorOptions, openEmulator, type RunningEmulator } from '../../src/server/emulator.ts';
 import { checkInjectedResponses } from './checked-inject.ts';
 import { buildProfile } from './core.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';
 
 const SILENT = pino({ level: 'silent' });
-const openEmulators = new Set<{ close(): Promise<void> }>();
-
-afterEach(async () => {
-  for (const emulator of openEmulators) await emulator.close();
-  openEmulators.clear();
-});
 
 export interface TestResponse {
   status: number;
@@ -24,7 +18,54 @@ export interface TestResponse {
 }
 
 /** Starts the whole product in memory on a test clock, with command-line `flags`; it is closed after the test. */
-export async function createTestEmulator(
+export async function createTestEmulator(...args: Parameters<typeof openTestEmulator>) {
+  const emulator = await openTestEmulator(...args);
+  onTestFinished(() => closeAtOnce(emulator));
+  return emulator;
+}
+
+/**
+ * Closes an emulator and its connections. fetch replaces an aborted connection with a new one, and browsers open some in
+ * advance. Without a request, a server waits until the client closes them.
+ */
+async function closeAtOnce({ app, close }: Pick<RunningEmulator, 'app' | 'close'>): Promise<void> {
+  const closed = close();
+  app.server.closeAllConnections();
+  await closed;
+}
+
+/** Starts an emulator in real time on a free port, in this process, for the running test. Resolves with its URL. */
+export async function serveEmulator(flags: string[] = []): Promise<string> {
+  const emulator = await openEmulator(readCommand(['--port', '0', ...flags], {}).config, SILENT);
+  onTestFinished(() => closeAtOnce(emulator));
+  return emulator.listen();
+}
+
+let accountCount = 0;
+
+/**
+ * Starts an emulator once for all tests of the suite that calls it, because a start takes longer than most requests.
+ * Each test must use accounts of its own.
+ */
+export function useTestEmulator() {
+  let emulator: TestEmulator;
+  beforeAll(async () => {
+    emulator = await openTestEmulator();
+  });
+  afterAll(() => closeAtOnce(emulator));
+  return {
+    emulator: () => emulator,
+    /** Creates an account, and returns its key. */
+    createKey(credits: number): string {
+      accountCount += 1;
+      const key = `np_own_${accountCount}`;
+      emulator.createAccount(key, { credits });
+      return key;
+    },
+  };
+}
+
+async function openTestEmulator(
   flags: string[] = [],
   clock: TestClock = createTestClock(),
   logger = SILENT,
@@ -32,7 +73,6 @@ export async function createTestEmulator(
 ) {
   const { config } = readCommand(flags, {});
   const emulator = await openEmulator({ ...config, ...options }, logger, clock);
-  openEmulators.add(emulator);
   const { app, core } = emulator;
   checkInjectedResponses(app, core);
 

@@ -5,7 +5,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
-import { startCommand } from './command.ts';
+import { serveEmulator } from './emulator.ts';
 import { tempDir } from './temp-dir.ts';
 
 /** The configuration in docker/nginx. */
@@ -90,19 +90,23 @@ const renderConf = (conf: string, port: number, emulators: string[], dir: string
     .replace('listen 6266;', `listen 127.0.0.1:${port};`)
     .replaceAll('/tmp/', `${dir}/`);
 
-/** Starts three emulators behind nginx; all end with the test. */
-export async function startNginxCluster(flagsFor: (n: number) => string[] = () => []) {
+/**
+ * Starts three emulators behind nginx; all end with the test. They run in this process, except for those with a function
+ * in `starters`, which gets the flags.
+ */
+export async function startNginxCluster(starters: Record<number, (flags: string[]) => Promise<{ url: string }>> = {}) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const dir = tempDir();
   const file = join(dir, 'nginx.conf');
 
-  const startEmulator = (n: number, flags = flagsFor(n)) =>
-    startCommand([
-      ...['--public-url', `${url}/nodes/${n}`, '--admin-token', TOKEN, '--rate-limit', 'off'],
-      ...['--speed', '1000000', ...flags],
-    ]);
-  const emulators = await Promise.all([1, 2, 3].map((n) => startEmulator(n)));
+  const flagsOf = (n: number) => [
+    ...['--public-url', `${url}/nodes/${n}`, '--admin-token', TOKEN, '--rate-limit', 'off'],
+    ...['--speed', '1000000'],
+  ];
+  const startEmulator = (n: number) =>
+    starters[n]?.(flagsOf(n)) ?? serveEmulator(flagsOf(n)).then((served) => ({ url: served }));
+  const emulators = await Promise.all([1, 2, 3].map(startEmulator));
   const configure = (conf: string) => {
     const text = renderConf(
       conf,

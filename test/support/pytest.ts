@@ -1,14 +1,15 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { hasProgram } from './command.ts';
+import { reportMissing, succeeds } from './programs.ts';
 
 const PYTHON_PACKAGE = join(import.meta.dirname, '../../python');
 const SUPPORTED = 'import sys, pytest; assert sys.version_info >= (3, 9) and pytest.version_tuple >= (7,)';
 
 /** A Python with pytest: the first one on PATH, or else the one of the system. Undefined if there is none. */
-const PYTHON = ['python3', '/usr/bin/python3'].find((python) => hasProgram(python, '-c', SUPPORTED));
+const PYTHON = ['python3', '/usr/bin/python3'].find((python) => succeeds(python, '-c', SUPPORTED));
 export const NO_PYTEST = PYTHON === undefined;
+if (NO_PYTEST) reportMissing('pytest');
 export const NO_PYTEST_REASON = 'no python3 with pytest 7 or later is installed';
 
 /** Runs pytest in a folder with our plugin, without installing it. Returns the output, also if tests fail. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createTestEmulator } from './emulator.ts';
+import { useTestEmulator } from './emulator.ts';
 
 export const IMAGE = 'https://example.com/a.png';
 
@@ -46,12 +46,14 @@ export function createMisplacedImageCases(valid: object, list?: string): [object
 
 /** Tests that each body gets 400 with its code, with and without credits, and is not charged. */
 export function itRejects(path: string, cases: readonly (readonly [object, string])[]): void {
+  const { emulator, createKey } = useTestEmulator();
   it.each(cases)('rejects %j with %s without charging', async (body, errorCode) => {
-    const { post, account } = await createTestEmulator();
+    const { post, account } = emulator();
     const expected = { status: 400, body: { success: false, error: expect.any(String), errorCode } };
-    expect(await post(path, body)).toMatchObject(expected);
-    expect(await post(path, body, 'np_test_empty')).toMatchObject(expected);
-    expect(account('np_test_default')).toMatchObject({ balance: 1000, taskCount: 0 });
+    const key = createKey(1000);
+    expect(await post(path, body, key)).toMatchObject(expected);
+    expect(await post(path, body, createKey(0))).toMatchObject(expected);
+    expect(account(key)).toMatchObject({ balance: 1000, taskCount: 0 });
   });
 }
 
@@ -70,16 +72,17 @@ export function itReportsFirstError(path: string, valid: object, mistakes: reado
       // If both change the same field, the earlier one wins.
       .map(([later, other]): [string, string, object] => [code, later, { ...valid, ...other, ...patch }]),
   );
+  const { emulator, createKey } = useTestEmulator();
   it.each(pairs)('reports %s before %s for %j', async (code, _later, body) => {
-    const { post } = await createTestEmulator();
-    for (const key of ['np_test_default', 'np_test_empty']) {
-      expect((await post(path, body, key)).body.errorCode).toBe(code);
+    for (const credits of [1000, 0]) {
+      expect((await emulator().post(path, body, createKey(credits))).body.errorCode).toBe(code);
     }
   });
 
   it.each(mistakes)('reports %s before INSUFFICIENT_CREDITS for %j', async (code, patch) => {
-    const { post } = await createTestEmulator();
-    expect((await post(path, { ...valid, ...patch }, 'np_test_empty')).body.errorCode).toBe(code);
-    expect((await post(path, valid, 'np_test_empty')).body.errorCode).toBe('INSUFFICIENT_CREDITS');
+    const { post } = emulator();
+    const key = createKey(0);
+    expect((await post(path, { ...valid, ...patch }, key)).body.errorCode).toBe(code);
+    expect((await post(path, valid, key)).body.errorCode).toBe('INSUFFICIENT_CREDITS');
   });
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, onTestFinished } from 'vitest';
+import { onTestFinished } from 'vitest';
 
 const createDir = () => mkdtempSync(join(tmpdir(), 'nanophoto-emulator-'));
 const removeDir = (dir: string) => rmSync(dir, { recursive: true, force: true });
@@ -14,7 +14,8 @@ export function tempDir(): string {
 }
 
 const lasting: string[] = [];
-afterAll(() => lasting.splice(0).forEach(removeDir));
+/** Deletes the directories of `lastingTempDir`. `setup.ts` calls it after each file. */
+export const removeLastingTempDirs = (): void => lasting.splice(0).forEach(removeDir);
 
 /** A temporary directory that is deleted after all tests of the file. */
 export function lastingTempDir(): string {

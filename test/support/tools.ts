@@ -27,6 +27,12 @@ export async function runTool(name: keyof typeof TOOLS, ...args: string[]) {
   }
 }
 
+/** Runs a tool in this process. Returns what its command prints, and the exit code. */
+export async function runToolCommand(name: keyof typeof TOOLS, ...args: string[]) {
+  const { code, sentence, stdout, stderr } = await runTool(name, ...args);
+  return { code, stdout, stderr: sentence === undefined ? stderr : `${stderr}nanophoto-emulator: ${sentence}\n` };
+}
+
 /** Returns the sentence that the command prints for a setup error. Undefined: there was none. */
 export async function readSentence(run: () => unknown): Promise<string | undefined> {
   try {

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Browser, Page } from '@playwright/test';
-import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { CHROMIUM, openBrowser } from '../support/browser.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 
@@ -21,10 +21,8 @@ afterEach(() => {
 describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
   let browser: Browser;
   beforeAll(async () => {
-    // Host names that an attacker can resolve to this machine.
-    browser = await openBrowser(['--host-resolver-rules=MAP *.evil.test 127.0.0.1']);
+    browser = await openBrowser();
   });
-  afterAll(() => browser?.close());
 
   async function emulatorOnPort(flags: string[] = []) {
     const emulator = await createTestEmulator(flags);
