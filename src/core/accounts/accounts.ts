@@ -148,6 +148,8 @@ export function createAccounts(
     /** Returns an id that was never used before. */
     nextId: (): number => nextId.get()!,
     has: (id: number): boolean => cache.get(id) !== undefined,
+    /** Returns the account's key; undefined for unknown ids and for snapshots. */
+    findKey: (id: number): string | undefined => cache.findKey(id),
     /** Returns the profile with which the account was created. */
     getProfile: (id: number): AccountProfile => JSON.parse(profileById.get(id)!),
     /** @throws ACCOUNT_NOT_FOUND when the account does not exist */
