@@ -45,11 +45,11 @@ const CONTROL_REQUESTS: readonly (readonly [weight: number, build: Build])[] = [
   [2, takeSnapshot],
   [2, restore],
   [1, fork],
-  [1, reset],
+  [2, reset],
   [1, remove],
   [3, addRule],
   [1, removeRules],
-  [2, wait],
+  [6, wait],
 ];
 const TOTAL_WEIGHT = CONTROL_REQUESTS.reduce((sum, [weight]) => sum + weight, 0);
 

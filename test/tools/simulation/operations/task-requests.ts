@@ -1,4 +1,5 @@
-import { isRunning, type Mode } from '../model/account-model.ts';
+import type { Random } from '../../../../src/core/random.ts';
+import { type AccountState, isRunning, type Mode, type ModelTask } from '../model/account-model.ts';
 import { HOUR_MS, TASK_FAMILIES } from '../model/facts.ts';
 import type { ModelAccount } from '../model/model.ts';
 import { advanceTo, changeScale, earliestDue, elapsed, finish } from '../model/transitions.ts';
@@ -37,11 +38,16 @@ export function setClock({ random, model }: OperationContext, { key, state }: Mo
   };
 }
 
+/** Picks a task; those that run, and of these those that wait for another one, more often than others. */
+function pickTask(random: Random, { tasks }: AccountState): ModelTask {
+  const running = tasks.filter(isRunning);
+  const waiting = running.filter(({ startedAt }) => startedAt === null);
+  return random.pick(random.pick([waiting, running, tasks].filter(({ length }) => length > 0)));
+}
+
 export function endTask({ random, model }: OperationContext, { key, state }: ModelAccount): ControlRequest | undefined {
   if (state.tasks.length === 0) return undefined;
-  const running = state.tasks.filter(isRunning);
-  const waiting = running.filter(({ startedAt }) => startedAt === null);
-  const { id } = random.pick(random.pick([waiting, running, state.tasks].filter(({ length }) => length > 0)));
+  const { id } = pickTask(random, state);
   const isCompleted = random.next() < 0.5;
   return {
     ...{ method: 'POST', path: `/tasks/${id}/${isCompleted ? 'complete' : 'fail'}`, touches: [key] },
@@ -62,8 +68,8 @@ export function endTask({ random, model }: OperationContext, { key, state }: Mod
 /** A wait for the end of a task; its response is checked when it comes. */
 export function wait({ random, model }: OperationContext, { key, state }: ModelAccount): ControlRequest | undefined {
   if (state.tasks.length === 0) return undefined;
-  const { id } = random.pick(state.tasks);
-  const timeoutMs = random.pick([0, 5000, 600_000]);
+  const { id } = pickTask(random, state);
+  const timeoutMs = random.pick([0, 5000, 600_000, 600_000]);
   const find = () => model.accounts.get(key)?.state.tasks.find((task) => task.id === id);
   return {
     ...{ method: 'GET', path: `/wait?task=${id}&timeoutMs=${timeoutMs}`, touches: [key] },
