@@ -22,6 +22,13 @@ const OTHER_FLAGS = [
 
 const getHelp = async () => (await runCommand(['--help']).ended).stdout;
 
+const DEFAULTS = { rateLimit: 100, speed: 60, failureRate: 0, seed: 's', clock: 'real' } as const;
+/** Reads the example of a seed file that begins with this field. */
+const readExample = (name: string) => {
+  const example = new RegExp(`\`\`\`json\\n(\\{\\n {2}"${name}"[\\s\\S]*?)\`\`\``).exec(settings)![1]!;
+  return readSeedFile(writeSeedFile(example), DEFAULTS);
+};
+
 describe('docs/reference/settings.md', () => {
   it('lists every setting with its default', async () => {
     const flags = [...(await getHelp()).matchAll(/^ {2}--([\w-]+)/gm)].map(([, flag]) => flag!);
@@ -55,16 +62,12 @@ describe('docs/reference/settings.md', () => {
     });
   });
 
+  it('has an example of a seed file that is valid', () => {
+    expect(readExample('defaults').accounts.map(({ key }) => key)).toEqual(['team-a', 'team-b']);
+  });
+
   it('has an example of prices that the seed file accepts, and says where family names come from', async () => {
-    const example = /```json\n(\{\n {2}"prices"[\s\S]*?)```/.exec(settings)![1]!;
-    const seed = readSeedFile(writeSeedFile(example), {
-      rateLimit: 100,
-      speed: 60,
-      failureRate: 0,
-      seed: 's',
-      clock: 'real',
-    });
-    expect(Object.keys(seed.priceOverrides).length).toBeGreaterThan(5);
+    expect(Object.keys(readExample('prices').priceOverrides).length).toBeGreaterThan(5);
     for (const { name } of FAMILIES) {
       expect(existsSync(join(ROOT, `src/families/${name}.ts`))).toBe(true);
     }
