@@ -337,19 +337,19 @@ describe('journal', () => {
       count,
       createAccount,
       get: read,
-    } = await createJournaledEmulator('np_journaled', ['--memory-budget-mb', '64']);
-    for (let n = 0; n < 9; n++) createAccount(`np_noisy_${n}`, { rateLimit: null, clock: { mode: 'frozen' } });
+    } = await createJournaledEmulator('np_journaled', ['--memory-budget-mb', '16']);
+    for (let n = 0; n < 3; n++) createAccount(`np_noisy_${n}`, { rateLimit: null, clock: { mode: 'frozen' } });
     await post(GENERATE, VALID, 'np_journaled');
     const prompt = 'x'.repeat(16_000);
-    for (let n = 0; n < 9; n++) {
+    for (let n = 0; n < 3; n++) {
       for (let m = 0; m < 460; m++) await post(CHECK, { taskId: prompt }, `np_noisy_${n}`);
     }
     // The oldest entry is evicted, the latest ones are kept.
     for (let n = 0; n < 3; n++) await post(GENERATE, VALID, 'np_journaled');
     expect(await count()).toBe(3);
-    await post(CHECK, { taskId: prompt }, 'np_noisy_8');
+    await post(CHECK, { taskId: prompt }, 'np_noisy_2');
     expect(await count()).toBe(3);
-    expect((await read('/__admin/accounts/np_noisy_8/requests/count')).body.count).toBeGreaterThan(400);
+    expect((await read('/__admin/accounts/np_noisy_2/requests/count')).body.count).toBeGreaterThan(400);
   });
 
   it('names the fault that fired, and has a null status without a response', async () => {
