@@ -180,7 +180,7 @@ describe('exec', () => {
       ['exec', '--report', '--journal-entries', '0', '--', 'true'],
       '--report, --fail-on-verdict and --artifacts need the journal; leave out --journal-entries 0.',
     ],
-    [['exec', '--artifacts', '', '--', 'true'], '--artifacts needs a value: a directory.'],
+    [['exec', '--artifacts', '', '--', 'true'], '--artifacts needs a value: the path of a directory.'],
     [['exec', '--artifacts', '/dev/null', '--', 'echo'], '/dev/null is a file; choose a directory.'],
     [
       ['exec', '--artifacts', '/proc/nowhere', '--', 'echo'],
@@ -189,6 +189,7 @@ describe('exec', () => {
     [['exec', '--', '/no/such/command'], '/no/such/command cannot be started: command not found.'],
     [['start', '--report'], '--report is only valid with exec; leave it out.'],
     [['start', '--', 'x'], '"--" is only valid with exec; write nanophoto-emulator exec -- x.'],
+    [['start', '--'], '"--" is only valid with exec; write nanophoto-emulator exec -- python script.py.'],
   ])('rejects %j with one sentence', async (args, sentence) => {
     const { code, stdout, stderr } = await runCommand(args).ended;
     expect({ code, stdout, stderr }).toEqual({
