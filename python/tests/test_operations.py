@@ -192,7 +192,7 @@ def test_keys_and_names_are_encoded(nanophoto_emulator):
         assert (second["id"], second["event"], second["data"]["amount"]) == ("2", "ledger", 1000)
     account.remove()
     for name in ("", ".", ".."):
-        with pytest.raises(ControlError, match=f'"{re.escape(name)}" is not a valid name'):
+        with pytest.raises(ControlError, match=f'"{re.escape(name)}" is not a valid key, id or name'):
             nanophoto_emulator.account(name)
 
 

@@ -66,7 +66,7 @@ def test_output_after_the_ready_line_does_not_block_the_emulator(tmp_path):
 def test_a_failed_start_has_the_exit_code_and_the_last_lines():
     first, second, *lines = read_error("import sys; print(*range(50), sep='\\n', flush=True); sys.exit('no port')")
     assert first.startswith(f'"{PYTHON} -c ') and first.endswith('" ended with exit code 1 before it was ready.')
-    assert second == "Its last lines:"
+    assert second == "The last lines of the output:"
     assert lines == [f"  {number}" for number in range(31, 50)] + ["  no port"]
 
 
@@ -88,7 +88,7 @@ def test_an_emulator_that_ends_during_the_tests_is_reported(tmp_path):
 
 def test_a_start_that_takes_too_long_ends():
     first, _, *lines = read_error("import time; print('loading', flush=True); time.sleep(60)", 1)
-    assert first.endswith("was not ready within 1 s.")
+    assert first.endswith("was not ready within 1 s; raise --nanophoto-start-timeout.")
     assert lines == ["  loading"]
 
 
@@ -156,11 +156,12 @@ class TestFindCommand:
 
     @pytest.mark.parametrize("option", ["no-such-program --port 1", " ", "./missing"])
     def test_reports_an_option_without_a_program_in_one_sentence(self, tmp_path, option):
-        with pytest.raises(StartError, match=f'^The command "{option}" was not found; [^\n]*$'):
+        with pytest.raises(StartError, match=f'^The command "{option}" of --nanophoto-command was not found; [^\n]*$'):
             find_command(option, tmp_path)
 
     def test_reports_an_unclosed_quote_in_one_sentence(self, tmp_path):
-        with pytest.raises(StartError, match='^The command "node \'a" cannot be read: No closing quotation.$'):
+        sentence = '^The command "node \'a" of --nanophoto-command cannot be parsed: No closing quotation.$'
+        with pytest.raises(StartError, match=sentence):
             find_command("node 'a", tmp_path)
 
     def make_program(self, path):
@@ -177,7 +178,7 @@ def test_every_test_reports_a_failed_start_but_there_is_only_one(run_pytest, pyt
         command=f"{PYTHON} fake.py",
     )
     result.assert_outcomes(passed=1, errors=2)
-    result.stdout.fnmatch_lines(["*ended with exit code 0 before it was ready.", "*Its last lines:", "*  no license"])
+    result.stdout.fnmatch_lines(["*ended with exit code 0 before it was ready.", "*The last lines of the output:", "*  no license"])
     result.stdout.no_fnmatch_line("*Traceback*")
     assert (pytester.path / "starts").read_text() == "x"
 
@@ -186,7 +187,7 @@ def test_every_test_reports_a_failed_start_but_there_is_only_one(run_pytest, pyt
 def test_an_invalid_time_limit_is_reported_in_one_sentence(run_pytest, value):
     result = run_pytest("def test_one(nanophoto): pass", f"--nanophoto-start-timeout={value}")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f'--nanophoto-start-timeout needs a number of seconds, not "{value}".'])
+    result.stdout.fnmatch_lines([f'--nanophoto-start-timeout must be a number of seconds above 0, at most 86400, not "{value}".'])
 
 
 def test_the_time_limit_is_an_option(run_pytest):
@@ -196,7 +197,7 @@ def test_the_time_limit_is_an_option(run_pytest):
         command=f"{PYTHON} -c 'import time; time.sleep(60)'",
     )
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*was not ready within 0.5 s."])
+    result.stdout.fnmatch_lines(["*was not ready within 0.5 s; raise --nanophoto-start-timeout."])
 
 
 # A test that writes the process ids of the emulator and of pytest, and then waits.

@@ -63,8 +63,8 @@ const COMMAND_FLAGS = {
   proxy: { command: 'env', type: 'boolean' },
   report: { command: 'exec', type: 'boolean' },
   'fail-on-verdict': { command: 'exec', type: 'boolean' },
-  artifacts: { command: 'exec', type: 'string', expects: 'a directory' },
-  record: { command: 'exec', type: 'string', expects: 'a directory' },
+  artifacts: { command: 'exec', type: 'string', expects: 'the path of a directory' },
+  record: { command: 'exec', type: 'string', expects: 'the path of a directory' },
   upstream: { command: 'exec', type: 'string', expects: 'the URL of the service to record' },
   spend: { command: 'exec', type: 'string', expects: SPEND_EXPECTS },
   'record-files': { command: 'exec', type: 'boolean' },
@@ -105,11 +105,13 @@ export function readCommand(
     throw new SetupError(`exec needs a command after "--", for example: nanophoto-emulator exec -- ${example}.`);
   }
   if (name !== 'exec' && end !== -1) {
-    const command = [program, ...args].join(' ');
+    const command = program === undefined ? 'python script.py' : [program, ...args].join(' ');
     throw new SetupError(`"--" is only valid with exec; write nanophoto-emulator exec -- ${command}.`);
   }
   if (others.length > 0) {
-    throw new SetupError(`Unexpected "${others[0]}" after "${name}"; try nanophoto-emulator --help.`);
+    throw new SetupError(
+      `Unexpected "${others[0]}" after "${name}"; nanophoto-emulator --help lists the commands and flags.`,
+    );
   }
   if (!isEmulatorCommand(name)) {
     const names = [...EMULATOR_COMMANDS, ...TOOL_COMMANDS].join(', ');
@@ -171,7 +173,7 @@ function readExec(flags: Flags, env: NodeJS.ProcessEnv, command: ExecOptions['co
   ]);
   const config = readConfig({ ...EXEC_DEFAULTS, ...Object.fromEntries(explicitFlags) }, remainingEnv);
   const { report, 'fail-on-verdict': failOnVerdict, artifacts } = flags;
-  if (artifacts === '') throw new SetupError('--artifacts needs a value: a directory.');
+  if (artifacts === '') throw new SetupError('--artifacts needs a value: the path of a directory.');
   if (config.journalEntries === 0 && (report || failOnVerdict || artifacts !== undefined)) {
     throw new SetupError(
       '--report, --fail-on-verdict and --artifacts need the journal; leave out --journal-entries 0.',
@@ -193,7 +195,7 @@ function readRecording(flags: Flags, port: number): RecordingOptions | undefined
     if (flag) throw new SetupError(`--${flag} needs --record and a directory for the recorded samples.`);
     return undefined;
   }
-  if (record === '') throw new SetupError('--record needs a value: a directory.');
+  if (record === '') throw new SetupError('--record needs a value: the path of a directory.');
   if (upstream === undefined) {
     throw new SetupError(`--record needs the service to record; write --upstream https://${VENDOR_HOST}.`);
   }

@@ -43,7 +43,7 @@ async function drift({ dir, url, adminToken, format }: DriftOptions): Promise<nu
   const emulatorUrl = url ?? ownEmulator!.url;
   try {
     const control = await connectControl({ url: emulatorUrl, adminToken });
-    if (!control) throw new SetupError(`${emulatorUrl} is not an emulator: it has no control plane.`);
+    if (!control) throw new SetupError(`${emulatorUrl} is not an emulator: it has no control plane; check --base-url.`);
     /** As JSON, which needs less memory than the values. */
     const emulated = new Map<string, string>();
     const log = createExchangeLog({ url: emulatorUrl, keys: [], nowMs: systemClock.nowMs, getFourSecondVideo });
@@ -135,4 +135,5 @@ Usage: nanophoto-emulator drift [flags] <directory>
   --admin-token  token of its control plane, if it requires one
   --format       human or json (default human)
 
-Exits with 0 if all three agree, with 1 if something differs, with 2 if the directory has no samples.`;
+Exits with 0 if recordings, contract and emulator agree, with 1 if something differs, with 2 if the directory has no
+samples.`;

@@ -14,8 +14,11 @@ export function parseFlags<const T extends Options>(
     return parseArgs({ args: [...argv], options, allowPositionals });
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
-    const [, argument = ''] = /'([\w-]+)/.exec(message) ?? [];
-    if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') throw new SetupError(`${argument} needs a value.`);
+    const [, argument = ''] = /'(?:-\w, )?([\w-]+)/.exec(message) ?? [];
+    if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
+      if (message.includes('does not take an argument')) throw new SetupError(`${argument} takes no value.`);
+      throw new SetupError(`${argument} needs a value; nanophoto-emulator ${command} --help describes it.`);
+    }
     const problem = code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? `Unknown flag ${argument}` : `Unexpected "${argument}"`;
     throw new SetupError(`${problem}; nanophoto-emulator ${command} --help lists the flags.`);
   }

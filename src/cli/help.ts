@@ -28,13 +28,13 @@ Usage: nanophoto-emulator [start] [flags]               start the emulator
        nanophoto-emulator open [flags] <path>           show accounts of files in the console, read-only; see open --help
 
 Every flag can be set by an environment variable, for example --data-dir by ${toEnvVariable('data-dir')}.
-Flags take precedence. PORT sets the port, too.
+A flag overrides its variable. PORT also sets the port.
 
 ${settings.join('\n')}
 
-${formatFlag('detach', 'only start: return when the emulator is ready; it runs until stop')}
-${formatFlag('timeout-ms', 'only wait: exit with 2 if no emulator is ready after this time (default 30000)')}
-${formatFlag('proxy', 'only env: also print the variables that redirect https://nanophoto.ai to the emulator')}
+${formatFlag('detach', 'only with start: return when the emulator is ready; the emulator runs until stop')}
+${formatFlag('timeout-ms', 'only with wait: exit with 2 if no emulator is ready after this time (default 30000)')}
+${formatFlag('proxy', 'only with env: also print the variables that redirect https://nanophoto.ai to the emulator')}
 
 exec keeps everything in memory and listens on a free port. Its defaults are --clock auto and --log-level warn.
 Flags of exec:

@@ -63,7 +63,7 @@ async function addRules(url: string, adminToken: string | undefined, key: string
   } catch (cause) {
     await Promise.all(addedIds.map((id) => control.account(key).faults.remove(id))).catch(() => {});
     if (cause instanceof ControlError) {
-      throw new SetupError(`${url} rejects rules for ${key}: ${cause.message.replace(/\.$/, '')}.`, { cause });
+      throw new SetupError(`${url} rejects a rule for ${key}: ${cause.message.replace(/\.$/, '')}.`, { cause });
     }
     throw new SetupError(`No emulator responds at ${url}; check --base-url.`, { cause });
   }
@@ -81,8 +81,8 @@ function addToSeedFile(file: string, key: string, rules: readonly Rule[]): void 
   const accounts = content.accounts ?? (readJsonFile(DEFAULT_SEED_FILE) as SeedFile).accounts ?? [];
   const isExport = content.format !== undefined;
   if (isExport || accounts.some(({ account }) => account?.key === key)) {
-    const subject = isExport ? `${file} is` : `${file} has ${key} as`;
-    throw new SetupError(`${subject} an exported account; add the rules to a running emulator instead.`);
+    const subject = isExport ? file : `${key} in ${file}`;
+    throw new SetupError(`${subject} is an exported account; add the rules to a running emulator instead.`);
   }
   const account = accounts.find((one) => one.key === key);
   const updatedAccount = { ...(account ?? { key }), faults: [...(account?.faults ?? []), ...rules] };
@@ -146,7 +146,7 @@ const IMPORT_HELP = `nanophoto-emulator import: replays recorded responses
 
 Usage: nanophoto-emulator import [flags] <file or directory> …
 
-Converts each sample to a fault rule, and prints the rules as JSON.
+Converts each recorded response to a fault rule that replays it, and prints the rules as JSON.
 
   --key          add the rules to this account of a running emulator
   --base-url     URL of that emulator (default ${DEFAULT_URL})

@@ -59,9 +59,9 @@ function readOpenOptions(argv: readonly string[]): { path: string; config: Confi
   const { values, positionals } = parseFlags('open', argv, OPTIONS, true);
   if (values.help) return undefined;
   const [path, ...others] = positionals;
-  if (!path) throw new SetupError('open needs a file or a directory.');
-  if (others.length > 0)
-    throw new SetupError(`Unexpected "${others[0]}" after "${path}"; open --help lists the flags.`);
+  if (!path)
+    throw new SetupError('open needs a file or a directory; state export --include requests,verdict writes a file.');
+  if (others.length > 0) throw new SetupError(`open takes one file or directory; leave out "${others[0]}".`);
   const { port, host } = values;
   return { path, config: readConfig({ port, host, 'memory-budget-mb': MEMORY_BUDGET_MB }, {}) };
 }
@@ -70,9 +70,9 @@ const OPEN_HELP = `nanophoto-emulator open: shows exported accounts in the conso
 
 Usage: nanophoto-emulator open [flags] <file or directory>
 
-The file is the document of an export: state export --include requests,verdict writes one. A directory contains several:
-account.json in each of its directories, as --artifacts writes them, or *.json files. Time stands still, and every
-request that would change something gets a 403.
+The file is the document of an export: state export --include requests,verdict writes one. A directory can contain
+several: account.json in each subdirectory, as --artifacts writes them, or else *.json files. Time stands still, and
+every request that would change something gets a 403.
 
   --port  port to listen on (default ${OPTIONS.port.default}: a free one)
   --host  address to listen on (default ${OPTIONS.host.default})`;

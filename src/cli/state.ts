@@ -109,7 +109,9 @@ async function findOnlyKey(options: StateOptions): Promise<string> {
   const keys = Array.isArray(accounts) ? accounts.map((account) => String(account?.key)) : [];
   if (keys.length === 1) return keys[0]!;
   throw new SetupError(
-    `state export needs --key: ${options.url} has ${keys.length === 0 ? 'no' : 'several'} accounts.`,
+    keys.length === 0
+      ? `${options.url} has no account to export; send a request with an API key first, or check --url.`
+      : `state export needs --key: ${options.url} has several accounts.`,
   );
 }
 
@@ -129,7 +131,7 @@ async function send(
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const { request } = target.protocol === 'https:' ? https : http;
     const sent = request(target, { method, headers, agent: false, timeout: TIMEOUT_MS }, resolve);
-    sent.on('timeout', () => sent.destroy(new Error(`nothing for ${TIMEOUT_MS / 1000} seconds`)));
+    sent.on('timeout', () => sent.destroy(new Error(`no data for ${TIMEOUT_MS / 1000} seconds`)));
     sent.on('error', (cause) =>
       reject(new SetupError(`No emulator responds at ${url} (${cause.message}); check --url.`, { cause })),
     );
@@ -145,8 +147,8 @@ async function send(
   const isJson = response.headers['content-type']?.startsWith('application/json');
   if (response.statusCode! < 300 && isJson) return response;
   const { error } = parseObject(await readText(response, options));
-  const reason = typeof error === 'string' ? toPrintableLine(error).replace(/\.$/, '') : 'it is not an emulator';
-  throw new SetupError(`${url} rejects the request: ${reason}.`);
+  if (typeof error !== 'string') throw new SetupError(`${url} is not an emulator; check --url.`);
+  throw new SetupError(`${url} rejects the request: ${toPrintableLine(error).replace(/\.$/, '')}.`);
 }
 
 /** @throws SetupError when the response is cut short */
@@ -204,8 +206,7 @@ function readStateOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Stat
   }
   if (file === undefined)
     throw new SetupError(`state ${verb} needs a file, or - for standard ${verb === 'export' ? 'output' : 'input'}.`);
-  if (others.length > 0)
-    throw new SetupError(`Unexpected "${others[0]}" after "${file}"; state --help lists the flags.`);
+  if (others.length > 0) throw new SetupError(`state ${verb} takes one file; leave out "${others[0]}".`);
   const { url, key, 'admin-token': adminToken, include, replace } = values;
   if (verb === 'export' && replace) throw new SetupError('--replace is only valid with import; leave it out.');
   if (verb === 'import' && include !== undefined)
@@ -222,11 +223,12 @@ const STATE_HELP = `nanophoto-emulator state: exports an account of a running em
 Usage: nanophoto-emulator state export [flags] <file>
        nanophoto-emulator state import [flags] <file>
 
-The file is a JSON document, which a seed file can contain, too. Write - for standard output or input.
+The file is a JSON document, which can also be an account in a seed file. In place of the file, - stands for standard
+output or input.
 
   --url          URL of the emulator (default ${OPTIONS.url.default})
-  --key          export: the key of the account; not needed if there is only one
-                 import: the key of the new account (default: the one in the file)
-  --include      only export: add requests, verdict or requests,verdict
-  --replace      only import: replace an account with the same key
+  --key          with export: the key of the account; not needed if there is only one
+                 with import: the key of the new account (default: the one in the file)
+  --include      only with export: add requests, verdict or both (requests,verdict) to the file
+  --replace      only with import: replace an account with the same key
   --admin-token  token of the control plane, if it requires one`;

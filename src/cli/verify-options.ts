@@ -71,13 +71,14 @@ export function readVerifyOptions(argv: readonly string[], env: NodeJS.ProcessEn
 /** Removes white space around the key: secrets often end with a line break. */
 function parseKey(value: string | undefined): string | undefined {
   const key = value?.trim();
-  if (key && !/^[\x21-\x7e]+$/.test(key)) throw new SetupError('The key must consist of visible ASCII characters.');
+  if (key && !/^[\x21-\x7e]+$/.test(key))
+    throw new SetupError('The API key, from --key or NANOPHOTO_API_KEY, must consist of visible ASCII characters.');
   return key || undefined;
 }
 
 function parseInteger(name: string, text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new SetupError(`--${name} must be a whole number, not "${text}".`);
+  throw new SetupError(`--${name} must be a whole number from 0 to 999999999, not "${text}".`);
 }
 
 export const VERIFY_HELP = `nanophoto-emulator verify: checks a server against the API contract

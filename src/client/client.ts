@@ -158,7 +158,7 @@ export function createControl(transport: Transport): Control {
  */
 function encodeSegment(name: string): string {
   if (name === '' || name === '.' || name === '..') {
-    throw new ControlError(`"${name}" is not a valid name.`, 'INVALID_NAME', 400);
+    throw new ControlError(`"${name}" is not a valid key, id or name.`, 'INVALID_NAME', 400);
   }
   return encodeURIComponent(name);
 }

@@ -135,7 +135,7 @@ export function createCaseContext(target: Target, validator: ContractValidator, 
     if (!isSafe && !validator.isPriceKnown(path)) throw new Skipped('its price is not documented');
     const price = isSafe ? 0 : validator.estimatePrice(path, body);
     if (price > budget.left) {
-      throw new Skipped(`could cost ${price} credits, and ${budget.left} may be spent (--spend)`);
+      throw new Skipped(`could cost ${price} credits, but --spend leaves ${budget.left}`);
     }
     const bodyText = text ?? (body === undefined ? undefined : JSON.stringify(body));
     /** Counts a request that may have been charged as charged, even one that should be free. */

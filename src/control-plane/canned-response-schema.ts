@@ -23,7 +23,7 @@ const FORBIDDEN_HEADERS = new Set([
 const BODYLESS_STATUSES = [204, 205, 304];
 
 const STATUS_ERROR = 'expected a whole number from 200 to 599';
-const VALUE_ERROR = `expected visible ASCII of ${MAX_HEADER_LENGTH} characters at most, without line breaks`;
+const VALUE_ERROR = `expected at most ${MAX_HEADER_LENGTH} visible ASCII characters, without line breaks`;
 /** A line break would start another header or the body. */
 const headerValue = z
   .string({ error: VALUE_ERROR })
@@ -32,7 +32,7 @@ const headerValue = z
 
 const headerName = z
   .string()
-  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, { error: 'expected header names' })
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, { error: 'expected a valid header name' })
   .refine((name) => !FORBIDDEN_HEADERS.has(name.toLowerCase()), {
     error: 'expected no connection or framing headers; set the content type with contentType',
   });
@@ -68,7 +68,7 @@ export const CannedResponse = strict({
         : bytes > MAX_BODY_BYTES
           ? `expected ${MAX_BODY_BYTES} bytes at most`
           : bytes > 0 && BODYLESS_STATUSES.includes(status)
-            ? `expected none with status ${status}`
+            ? `not allowed with status ${status}`
             : undefined;
     const path = [text === undefined ? 'body' : 'text'];
     if (issue) ctx.addIssue({ code: 'custom', path, message: issue });

@@ -26,7 +26,7 @@ export const ADMIN_ERRORS = {
     'expected a number from 0.000001 to 1000000',
   ),
   BODY_NOT_JSON: external(400, 'The body is not valid JSON.'),
-  MALFORMED_REQUEST: external(400, 'An HTTP/1.1 request without Host.'),
+  MALFORMED_REQUEST: external(400, 'The Host header is missing.'),
   ADMIN_TOKEN_REQUIRED: own(
     401,
     () =>
@@ -62,7 +62,7 @@ export const ADMIN_ERRORS = {
   WAIT_TIMEOUT: own(
     408,
     (missed: string, timeoutMs: number) => `${missed} within ${timeoutMs} ms.`,
-    'Task task_1 did not reach the status',
+    'Task task_1 did not end',
     10_000,
   ),
   ACCOUNT_EXISTS: own(409, (key: string) => `An account with the key ${key} already exists.`, 'demo'),
@@ -72,7 +72,7 @@ export const ADMIN_ERRORS = {
   CLOCK_BACKWARDS: external(409, 'The clock of demo shows 2026-01-31T12:00:00.000Z and cannot go back.'),
   CLOCK_TOO_FAR: external(409, 'The clock of demo cannot go past the year 9999.'),
   TASK_ENDED: own(409, (id: string, status: string) => `Task ${id} has already ${status}.`, 'task_1', 'completed'),
-  TOO_MANY_SNAPSHOTS: external(409, 'An account has at most 100 snapshots (--snapshot-limit).'),
+  TOO_MANY_SNAPSHOTS: external(409, 'The limit of 100 snapshots per account is reached (--snapshot-limit).'),
   TOO_MANY_FAULTS: own(409, (limit: number) => `The limit of ${limit} fault rules is reached (--fault-limit).`, 1000),
   PRECONDITION_FAILED: external(412, 'The file does not match If-Match or If-Unmodified-Since.'),
   BODY_TOO_LARGE: external(413, 'The body is larger than 1048576 bytes.'),

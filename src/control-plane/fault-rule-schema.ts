@@ -90,11 +90,11 @@ export function createFaultRuleSchema(families: readonly Family[], familyName: F
         ctx.addIssue({ code: 'custom', path: ['effect', ...(field ? [field] : [])], message });
       const effectNames = Object.keys(effect) as EffectName[];
       const invalidEffect = effectNames.find((name) => !EFFECTS_BY_STAGE[at].includes(name));
-      const message = `expected ${EFFECTS_BY_STAGE[at].filter((name) => name !== 'status').join(', ')} at ${at}`;
+      const effects = EFFECTS_BY_STAGE[at].filter((name) => name !== 'status').join(', ');
       const conflictingEffect = effect.answer && effectNames.find((name) => EXCLUDED_BY_CANNED_RESPONSE.includes(name));
-      if (invalidEffect) reject(invalidEffect, message);
-      else if (effectNames.every((name) => name === 'status')) reject(undefined, message);
-      else if (conflictingEffect) reject(conflictingEffect, 'expected none beside answer');
+      if (invalidEffect) reject(invalidEffect, `not allowed at ${at}; the effects are ${effects}`);
+      else if (effectNames.every((name) => name === 'status')) reject(undefined, `expected at least one of ${effects}`);
+      else if (conflictingEffect) reject(conflictingEffect, 'not allowed together with answer');
       else if (effect.errorCode !== undefined && !Object.hasOwn(documentedErrors, effect.errorCode)) {
         reject('errorCode', 'expected a documented error code');
       }

@@ -8,11 +8,12 @@ export const strict = <T extends z.core.$ZodLooseShape>(shape: T) =>
   z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `there is no ${JSON.stringify(issue.keys[0])}${formatAllowedFields(Object.keys(shape))}`
+        ? `unknown field ${JSON.stringify(issue.keys[0])}; ${formatAllowedFields(Object.keys(shape))}`
         : undefined,
   });
 
-const formatAllowedFields = (fields: string[]) => (fields.length > 0 ? `, only ${fields.join(', ')}` : ' here');
+const formatAllowedFields = (fields: string[]) =>
+  fields.length > 0 ? `the fields are ${fields.join(', ')}` : 'no field is allowed';
 
 const MODES = ['real', 'frozen', 'auto'] as const;
 export const MAX_CREDITS = 1_000_000_000_000;
@@ -71,7 +72,7 @@ export const failureRate = z
   .meta({ description: 'Share of tasks that fail without a fault; the seed decides which.' });
 export const seed = z
   .union([wellFormed(z.string().min(1).max(200)), z.int().transform(String)], {
-    error: 'expected a string or a whole number',
+    error: 'expected a string of 1 to 200 characters or a whole number',
   })
   .meta({ description: 'The same seed and the same calls give the same ids, durations and texts.' });
 

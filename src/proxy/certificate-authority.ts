@@ -79,10 +79,10 @@ async function loadOrCreate(path: string): Promise<KeyAndCertificate> {
   try {
     authority = await fromPem(pem);
   } catch (cause) {
-    throw new SetupError(`${path} is damaged; remove it, and a new certificate authority is created.`, { cause });
+    throw new SetupError(`${path} is damaged; remove it to create a new certificate authority.`, { cause });
   }
   if (authority.certificate.notAfter.getTime() < systemClock.nowMs()) {
-    throw new SetupError(`${path} has expired; remove it, and a new certificate authority is created.`);
+    throw new SetupError(`${path} has expired; remove it to create a new certificate authority.`);
   }
   return authority;
 }

@@ -211,17 +211,19 @@ function registerRequestChecks(app: App): void {
       return done(new EmulatorError('MALFORMED_REQUEST', `HTTP/${httpVersion} is not supported`));
     }
     if (request.headers.host === undefined && httpVersion === '1.1') {
-      return done(new EmulatorError('HOST_REQUIRED', 'an HTTP/1.1 request without Host'));
+      return done(new EmulatorError('HOST_REQUIRED', 'the Host header is missing'));
     }
     // RFC 9112, section 3.2. Node keeps the first of several Host headers.
     if (hasSeveralHosts(rawHeaders)) {
-      return done(new EmulatorError('MALFORMED_REQUEST', 'a request with several Host headers'));
+      return done(new EmulatorError('MALFORMED_REQUEST', 'the request has several Host headers'));
     }
     const coding = request.headers['transfer-encoding'];
     if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0')) {
       // RFC 9112, section 6.1. It recommends 501 for unknown codings; but clients may retry after a 5xx.
       reply.header('connection', 'close');
-      return done(new EmulatorError('MALFORMED_REQUEST', `HTTP/${httpVersion} with the transfer coding ${coding}`));
+      return done(
+        new EmulatorError('MALFORMED_REQUEST', `the transfer coding ${coding} is not supported in HTTP/${httpVersion}`),
+      );
     }
     done();
   });

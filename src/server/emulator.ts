@@ -68,7 +68,9 @@ async function assembleEmulator(core: Core, seed: Seed, config: EmulatorOptions,
   const opened = config.filesToOpen && openFiles(core, config.filesToOpen);
   // After a failure the user can fix the file without restarting.
   const authority = lazy(() => openAuthority(config.dataDir));
-  const guard = createSocketGuard((error) => logger.error({ err: error }, 'a listener of a connection failed'));
+  const guard = createSocketGuard((error) =>
+    logger.error({ err: error }, 'an event handler of a connection failed, and the connection was closed'),
+  );
   const app = await buildApp(
     core,
     {
@@ -100,7 +102,7 @@ async function assembleEmulator(core: Core, seed: Seed, config: EmulatorOptions,
   if (max < connectionLimit) {
     logger.warn(
       { connectionLimit, max },
-      `the connection limit is ${max}, because the process may not open more files (ulimit -n)`,
+      `the connection limit is lowered to ${max}, because the process may not open more files; raise ulimit -n`,
     );
   }
   const connections = limitConnections({

@@ -70,7 +70,7 @@ function readDocument(documentImport: DocumentImport, path: string) {
   for (const chunk of readFile(path)) documentImport.write(chunk.length, () => reader.write(chunk));
   reader.end();
   const { key } = documentImport;
-  if (key === undefined) throw new DocumentError('account', 'expected, but missing');
+  if (key === undefined) throw new DocumentError('account', 'it is missing');
   return { documentImport, key, journal: { requests, verdict } };
 }
 

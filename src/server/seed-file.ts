@@ -24,7 +24,7 @@ function partialObject<T extends z.ZodType>(shape: Record<string, T>) {
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `there is no ${JSON.stringify(issue.keys[0])}, only ${known}`
+        ? `unknown field ${JSON.stringify(issue.keys[0])}; the fields are ${known}`
         : `expected an object with prices for ${known}`,
   });
 }
@@ -177,20 +177,23 @@ export function parseSeedFile(file: string, content: unknown): z.output<typeof S
 function describeFirstIssue({ issues }: z.ZodError): { location: string; message: string } {
   const [{ path, message } = { path: [], message: '' }] = issues;
   const location = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
-  return { location: location.replace(/^\./, '') || 'its top', message };
+  return {
+    location: location.replace(/^\./, '') || 'the top level',
+    message: message.replace(/^Invalid (input|option): /, ''),
+  };
 }
 
 /**
  * Reads the content of a seed file or a state without validating it.
  * @throws SetupError when it cannot be read or is not JSON
  */
-export function readJsonFile(file: string, noun = 'seed file', option = '--seed-file'): unknown {
+export function readJsonFile(file: string, noun = 'seed file', source = 'after --seed-file'): unknown {
   let text: string;
   try {
     text = readTextFile(file, MAX_FILE_BYTES);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const reason = code === 'ENOENT' ? `; check the path after ${option}` : `: ${message}`;
+    const reason = code === 'ENOENT' ? `; check the path ${source}` : `: ${message}`;
     throw new SetupError(`The ${noun} ${file} cannot be read${reason}.`, { cause });
   }
   try {

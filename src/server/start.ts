@@ -24,13 +24,13 @@ export async function startInProcess(options: StartOptions) {
 /** Reads the option `state`: documents of exports, or paths of files with them. @throws SetupError */
 function readStates(state: StartOptions['state'] = []): unknown[] {
   const states: readonly unknown[] = Array.isArray(state) ? state : [state];
-  return states.map((one) => (typeof one === 'string' ? readJsonFile(one, 'state', 'state') : one));
+  return states.map((one) => (typeof one === 'string' ? readJsonFile(one, 'state', 'in the option state') : one));
 }
 
 /** Creates the directory of the option `artifacts`, and returns its path. @throws SetupError */
 function prepareArtifacts(dir: StartOptions['artifacts'], { journalEntries }: Config): string | undefined {
   if (dir === undefined) return undefined;
-  if (typeof dir !== 'string' || dir === '') throw new SetupError('--artifacts must be a directory.');
+  if (typeof dir !== 'string' || dir === '') throw new SetupError('--artifacts must be the path of a directory.');
   if (journalEntries === 0) throw new SetupError('--artifacts needs the journal; leave out --journal-entries 0.');
   prepareOutputDir(dir);
   return resolve(dir);

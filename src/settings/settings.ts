@@ -40,7 +40,12 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 
 export const SETTINGS = {
   port: setting(integer(0, 65535), 6266, 'a port from 0 to 65535', 'port to listen on; 0 picks a free one'),
-  host: setting(nonEmpty, '127.0.0.1', 'an address to listen on', 'address to listen on; 0.0.0.0 for all interfaces'),
+  host: setting(
+    nonEmpty,
+    '127.0.0.1',
+    'an address to listen on, such as 127.0.0.1',
+    'address to listen on; 0.0.0.0 for all interfaces',
+  ),
   'https-port': setting<number | undefined>(
     integer(0, 65535),
     undefined,
@@ -50,7 +55,7 @@ export const SETTINGS = {
   'data-dir': setting<string | undefined>(
     path,
     undefined,
-    'a directory',
+    'the path of a directory',
     'directory for accounts and tasks; without it everything is kept in memory',
   ),
   'log-level': setting(z.enum(LOG_LEVELS), 'info', `one of ${LOG_LEVELS.join(', ')}`, 'minimum level of log lines'),
@@ -76,14 +81,14 @@ export const SETTINGS = {
   'seed-file': setting<string | undefined>(
     path,
     undefined,
-    'a file',
+    'the path of a file',
     'JSON file with the initial accounts; --seed with a value that ends in .json also sets this',
   ),
   'auto-accounts': setting(onOff, true, 'on or off', 'create an account for each unknown key np_test_…'),
   'rate-limit': setting<number | null>(
     z.union([z.literal('off').transform(() => null), integer(1, 1_000_000_000)]),
     100,
-    'a whole number above 0, or off',
+    'a whole number from 1 to 1000000000, or off',
     'default limit of accounts, in requests per hour',
   ),
   'failure-rate': setting(
@@ -103,7 +108,7 @@ export const SETTINGS = {
     onOff,
     false,
     'on or off',
-    'end the chunks of streamed texts inside of characters, if these have several bytes',
+    'end the chunks of streamed texts in the middle of multi-byte characters',
   ),
   'public-url': setting<string | undefined>(
     z
@@ -111,8 +116,8 @@ export const SETTINGS = {
       .refine((url) => url === 'vendor' || (/^https?:\/\/[^?#@]+$/.test(url) && URL.canParse(url)))
       .transform((url) => url.replace(/\/+$/, '')),
     undefined,
-    'an http or https URL without user, query and fragment, or vendor',
-    "base of result URLs; without it the request's Host header is used; vendor: the vendor's hosts",
+    'vendor, or an http or https URL without user, query and fragment',
+    "base of result URLs, or vendor for the vendor's hosts; without it, the request's Host header is used",
   ),
   'result-ttl-seconds': setting<number | null>(
     z.union([z.literal('off').transform(() => null), integer(1, 1_000_000_000)]),
@@ -142,12 +147,17 @@ export const SETTINGS = {
     'additional host names under which the control plane accepts requests without a token',
   ),
   'journal-entries': integerSetting(0, 100_000, 1000, "requests kept in each account's journal; 0 turns it off"),
-  'body-limit-bytes': integerSetting(1024, 1_073_741_824, 1_048_576, 'maximum JSON body, except for video uploads'),
+  'body-limit-bytes': integerSetting(
+    1024,
+    1_073_741_824,
+    1_048_576,
+    'maximum size of a JSON body, except for video uploads',
+  ),
   'text-limit-characters': integerSetting(
     1000,
     1_073_741_824,
     100_000,
-    'maximum length of a text in a request for which no maximum is documented',
+    'maximum length of request texts that have no documented maximum',
   ),
   'header-limit-bytes': integerSetting(4096, 1_048_576, 16_384, 'maximum size of the request line and the headers'),
   'request-timeout-seconds': integerSetting(1, 3600, 120, 'time limit for receiving a request'),
@@ -155,7 +165,7 @@ export const SETTINGS = {
     16,
     1_048_576,
     64,
-    'memory for all data of clients, in MiB; the oldest is evicted, then new requests get 503',
+    'memory for all data of clients, in MiB; when it is full, the oldest data is evicted, or new requests get 503',
   ),
   'connection-limit': integerSetting(1, 1_000_000, 5000, 'maximum connections; further ones get 503'),
   'stream-limit': integerSetting(1, 1_000_000, 5000, 'maximum streams and delayed responses; further ones get 503'),

@@ -77,7 +77,10 @@ export function useEmulator({ account: settings, artifacts = '', ...options }: E
   afterAll(() => emulator?.close());
   return new Proxy({} as TestAccount, {
     get(_, name) {
-      if (!account) throw new Error('The account of useEmulator() exists only while a test runs.');
+      if (!account)
+        throw new Error(
+          'The account of useEmulator() exists only while a test runs; use it in tests and in later hooks.',
+        );
       return account[name as keyof TestAccount];
     },
   });

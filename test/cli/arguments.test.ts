@@ -112,8 +112,8 @@ describe('settings of exec', () => {
     [['--upstream', 'https://nanophoto.ai'], '--upstream needs --record and a directory for the recorded samples.'],
     [['--spend', '1'], '--spend needs --record and a directory for the recorded samples.'],
     [['--record-files'], '--record-files needs --record and a directory for the recorded samples.'],
-    [['--record'], '--record needs a value: a directory.'],
-    [['--record='], '--record needs a value: a directory.'],
+    [['--record'], '--record needs a value: the path of a directory.'],
+    [['--record='], '--record needs a value: the path of a directory.'],
   ])('of a recording are rejected if one is missing: %s', (flags, message) => {
     expect(readError(['exec', ...flags, '--', 'true'])).toBe(message);
   });

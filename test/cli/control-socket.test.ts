@@ -34,7 +34,7 @@ beforeEach(() => {
 describe.skipIf(process.platform === 'win32')('directory of detached emulators', () => {
   const path = () => join(dir, `nanophoto-emulator-user-${process.getuid!()}`);
   const sentence = () =>
-    `${path()} is not a directory of this user alone; remove it, or set TMPDIR to another directory.`;
+    `${path()} is not a directory that only this user can use; remove it, or set TMPDIR to another directory.`;
 
   it('is created for this user alone, and used again', () => {
     expect([openStateDir(), openStateDir()]).toEqual([path(), path()]);
@@ -65,7 +65,7 @@ describe.skipIf(process.platform === 'win32')('directory of detached emulators',
     mkdirSync(other, { mode: 0o700 });
     const getuid = vi.spyOn(process as Required<NodeJS.Process>, 'getuid').mockReturnValue(uid + 1);
     onTestFinished(() => getuid.mockRestore());
-    expect(openStateDir).toThrow(`${other} is not a directory of this user alone`);
+    expect(openStateDir).toThrow(`${other} is not a directory that only this user can use`);
   });
 
   it('needs a writable TMPDIR with a short path', async () => {
@@ -86,7 +86,7 @@ describe.skipIf(process.platform === 'win32')('control socket', () => {
     expect(await findDetached(PORT + 1)).toBeUndefined();
     expect(stop).not.toHaveBeenCalled();
     // The process does not end.
-    const sentence = `The emulator on port ${PORT} does not end; end its process 1.`;
+    const sentence = `The emulator on port ${PORT} did not stop within 0.05 s; end the process 1.`;
     await expect(stopDetached(PORT, 50)).rejects.toThrow(sentence);
     expect(stop).toHaveBeenCalledOnce();
     expect(await stopDetached(PORT + 1, 50)).toBe(false);

@@ -129,7 +129,9 @@ describe.skipIf(process.platform !== 'linux')('start --detach', () => {
   it('rejects a directory for temporary files that other users control', async () => {
     const { stateDir, refused } = createShell();
     writeFileSync(stateDir, '');
-    expect(await refused('start', '--detach', '--port', '0')).toContain(`${stateDir} is not a directory of this user`);
+    expect(await refused('start', '--detach', '--port', '0')).toContain(
+      `${stateDir} is not a directory that only this user can use`,
+    );
   });
 
   /** Runs the command, whose emulator waits for a lock until `release` is called. */

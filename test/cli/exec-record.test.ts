@@ -79,7 +79,7 @@ describe('exec --record', () => {
     expect(ended).toEqual({
       ...{ code: 0, signal: null, stdout: 'not reached\n' },
       stderr: expect.stringMatching(
-        /^nanophoto-emulator: \d+ samples in \S+\. The requests cost up to \d+ of 1000 credits\.\n$/,
+        /^nanophoto-emulator: \d+ samples in \S+\. The requests cost at most \d+ credits \(--spend 1000\)\.\n$/,
       ),
     });
     const count = Number(/\d+/.exec(ended.stderr)![0]);

@@ -179,9 +179,10 @@ describe('exec', () => {
       ['exec', '--report', '--journal-entries', '0', '--', 'true'],
       '--report, --fail-on-verdict and --artifacts need the journal; leave out --journal-entries 0.',
     ],
-    [['exec', '--artifacts', '', '--', 'true'], '--artifacts needs a value: a directory.'],
+    [['exec', '--artifacts', '', '--', 'true'], '--artifacts needs a value: the path of a directory.'],
     [['start', '--report'], '--report is only valid with exec; leave it out.'],
     [['start', '--', 'x'], '"--" is only valid with exec; write nanophoto-emulator exec -- x.'],
+    [['start', '--'], '"--" is only valid with exec; write nanophoto-emulator exec -- python script.py.'],
   ])('rejects the arguments %j', (args, sentence) => {
     expect(() => readCommand(args, {})).toThrow(new SetupError(sentence));
   });

@@ -142,9 +142,9 @@ describe('hostile directories of recordings', () => {
     const limits = { bytes: 5000, entries: 4, repetitions: 100 };
     expect(loadSamples(dir, limits)).toHaveLength(2);
     for (const [stricter, reason] of [
-      [{ entries: 3 }, 'has more than 3 files and directories.'],
-      [{ bytes: 700 }, 'has more than 700 bytes of samples.'],
-      [{ repetitions: 99 }, 'has more than 99 repetitions.'],
+      [{ entries: 3 }, 'has more than 3 files and directories; choose a part of it.'],
+      [{ bytes: 700 }, 'has more than 700 bytes of samples; choose fewer of them.'],
+      [{ repetitions: 99 }, 'has samples that repeat more than 99 requests; choose fewer of them.'],
     ] as const) {
       expect(await readSentence(() => loadSamples(dir, { ...limits, ...stricter }))).toBe(`${dir} ${reason}`);
     }

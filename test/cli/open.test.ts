@@ -39,8 +39,8 @@ describe('open', () => {
   });
 
   it.each([
-    [[], 'open needs a file or a directory.'],
-    [['a', 'b'], 'Unexpected "b" after "a"; open --help lists the flags.'],
+    [[], 'open needs a file or a directory; state export --include requests,verdict writes a file.'],
+    [['a', 'b'], 'open takes one file or directory; leave out "b".'],
     [['a', '--data-dir', 'b'], 'Unknown flag --data-dir; nanophoto-emulator open --help lists the flags.'],
     [['a', '--port', 'x'], '--port must be a port from 0 to 65535, not "x".'],
     [['/no/such'], "/no/such cannot be read: ENOENT: no such file or directory, stat '/no/such'."],

@@ -235,8 +235,7 @@ describe('recording proxy', () => {
     for (let n = 0; n < 2; n++) expect((await send(GENERATE, SORA)).status).toBe(200);
     expect(budget.spent()).toBe(8);
     const stopped = {
-      error:
-        'The recording stopped this request: it could cost 4 credits, and 1 may still be spent (--spend). Nothing was sent.',
+      error: 'The recording stopped this request: it could cost 4 credits, but --spend leaves 1. Nothing was sent.',
       ...{ success: false, errorCode: 'SPEND_LIMIT_REACHED' },
     };
     expect(await send(GENERATE, SORA)).toMatchObject({ status: 402, body: stopped });
@@ -252,7 +251,7 @@ describe('recording proxy', () => {
     const { send } = await startProxy(await startJsonService(), { spend: 9 });
     const nested = `{"modelTier":"sora2-pro-high","more":${'['.repeat(100)}${']'.repeat(100)}}`;
     const expectStopped = async (path: string, body: string, price: number) => {
-      const error = expect.stringContaining(`it could cost ${price} credits, and 9 may still be spent`);
+      const error = expect.stringContaining(`it could cost ${price} credits, but --spend leaves 9`);
       expect(await send(path, body)).toMatchObject({ status: 402, body: { error } });
     };
     await expectStopped(GENERATE, nested, 240);

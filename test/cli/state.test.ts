@@ -50,12 +50,16 @@ describe('state', () => {
   });
 
   it('exports the only account without --key', async () => {
-    const { url, accounts } = await start({ seedFile: writeDocument() });
+    const { url, account, accounts } = await start({ seedFile: writeDocument() });
     const file = join(tempDir(), 'exported.json');
     expect((await runTool('state', 'export', file, '--url', url)).code).toBe(0);
     await accounts.create({ key: 'np_other' });
     expect((await runTool('state', 'export', file, '--url', url)).sentence).toBe(
       `state export needs --key: ${url} has several accounts.`,
+    );
+    for (const { key } of await accounts.list()) await account(key).remove();
+    expect((await runTool('state', 'export', file, '--url', url)).sentence).toBe(
+      `${url} has no account to export; send a request with an API key first, or check --url.`,
     );
   });
 
@@ -94,7 +98,7 @@ describe('state', () => {
     [['save', 'x'], 'state needs export or import, not "save".'],
     [['export'], 'state export needs a file, or - for standard output.'],
     [['import'], 'state import needs a file, or - for standard input.'],
-    [['import', 'a', 'b'], 'Unexpected "b" after "a"; state --help lists the flags.'],
+    [['import', 'a', 'b'], 'state import takes one file; leave out "b".'],
     [['import', 'a', '--url', 'x'], '--url must be an http or https URL, not "x".'],
     [['import', 'a', '--include', 'verdict'], '--include is only valid with export; leave it out.'],
     [['export', 'a', '--replace'], '--replace is only valid with import; leave it out.'],
@@ -174,7 +178,7 @@ describe('state', () => {
       ['import', file],
     ]) {
       const { code, sentence } = await runTool('state', ...args, '--url', url);
-      expect([code, sentence], `${args}`).toEqual([2, `${url} rejects the request: it is not an emulator.`]);
+      expect([code, sentence], `${args}`).toEqual([2, `${url} is not an emulator; check --url.`]);
     }
     expect(readFileSync(file, 'utf8')).toBe('before');
   });
@@ -207,7 +211,7 @@ describe('state', () => {
     expect(toNowhere.sentence).toMatch(/no\/file cannot be written: ENOENT/);
     const other = await serve((_request, response) => void response.writeHead(302, { location: '/' }).end());
     expect((await runTool('state', 'import', writeDocument(), '--url', other)).sentence).toBe(
-      `${other} rejects the request: it is not an emulator.`,
+      `${other} is not an emulator; check --url.`,
     );
     const nothing = await runTool('state', 'import', writeDocument(), '--url', 'http://127.0.0.1:1');
     expect(nothing.sentence).toMatch(/^No emulator responds at http:\/\/127.0.0.1:1 \(.*\); check --url\.$/);

@@ -108,10 +108,10 @@ describe('verify', () => {
   it.each([
     [['--base-url', 'http://127.0.0.1:1'], 'No server responds at http://127.0.0.1:1 (bad port); check --base-url.'],
     [['--base-url', 'http://me:secret@localhost'], '--base-url must be a URL without credentials, query and fragment.'],
-    [['--key', 'two words'], 'The key must consist of visible ASCII characters.'],
+    [['--key', 'two words'], 'The API key, from --key or NANOPHOTO_API_KEY, must consist of visible ASCII characters.'],
     [['--base-url', 'nanophoto.ai'], '--base-url must be an http or https URL, not "nanophoto.ai".'],
-    [['--spend=-1'], '--spend must be a whole number, not "-1".'],
-    [['--spend', '1.5'], '--spend must be a whole number, not "1.5".'],
+    [['--spend=-1'], '--spend must be a whole number from 0 to 999999999, not "-1".'],
+    [['--spend', '1.5'], '--spend must be a whole number from 0 to 999999999, not "1.5".'],
     [
       ['--provenance', 'documented,Y'],
       '--provenance must be a comma-separated list of documented, observed, assumed, not "documented,Y".',
@@ -119,7 +119,8 @@ describe('verify', () => {
     [['--format', 'xml'], '--format must be one of human, json, junit, not "xml".'],
     [['--nonsense'], 'Unknown flag --nonsense; nanophoto-emulator verify --help lists the flags.'],
     [['nonsense'], 'Unexpected "nonsense"; nanophoto-emulator verify --help lists the flags.'],
-    [['--key'], '--key needs a value.'],
+    [['--key'], '--key needs a value; nanophoto-emulator verify --help describes it.'],
+    [['--help=yes'], '--help takes no value.'],
   ])('rejects %j with one sentence', async (args, sentence) => {
     const { code, stdout, stderr } = await runVerify(...args);
     expect({ code, stdout, stderr }).toEqual({

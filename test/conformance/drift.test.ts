@@ -90,9 +90,9 @@ describe('drift', () => {
     const human = await runDrift(dir);
     expect(human.stdout).toMatch(
       new RegExp(
-        'DIFFERS {2}sora-2/check-status/unknown-task: .*\\n +contract {2}404 TASK_NOT_FOUND; expected .*\\n' +
-          ' +emulator {2}404 TASK_NOT_FOUND\\n +recorded {2}418 TEAPOT, 20\\d\\d-.*Z, Recorded from http.*\\n' +
-          ' +first {5}status: recorded 418, emulator 404\\n',
+        'DIFFERS {2}sora-2/check-status/unknown-task: .*\\n +contract {4}404 TASK_NOT_FOUND; expected .*\\n' +
+          ' +emulator {4}404 TASK_NOT_FOUND\\n +recorded {4}418 TEAPOT, 20\\d\\d-.*Z, Recorded from http.*\\n' +
+          ' +difference {2}status: recorded 418, emulator 404\\n',
       ),
     );
   });
@@ -152,7 +152,10 @@ describe('drift', () => {
       [[join(empty, 'nowhere')], 'nowhere cannot be read: ENOENT'],
       [[foreign], `${foreign} contains an invalid sample: a has no response.status.`],
       [[broken], `${broken}/b/c.json cannot be read: `],
-      [[validDir, '--base-url', otherServer], `${otherServer} is not an emulator: it has no control plane.`],
+      [
+        [validDir, '--base-url', otherServer],
+        `${otherServer} is not an emulator: it has no control plane; check --base-url.`,
+      ],
       [[validDir, '--base-url', 'http://127.0.0.1:1'], 'No server responds at http://127.0.0.1:1'],
       [[validDir, '--base-url', 'x'], '--base-url must be an http or https URL, not "x".'],
       [[validDir, '--format', 'xml'], '--format must be human or json, not "xml".'],

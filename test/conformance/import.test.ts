@@ -61,7 +61,7 @@ describe('import', () => {
     const drifted = await runCommand(['drift', dir]).ended;
     expect(drifted.code).toBe(1);
     expect(drifted.stdout).toMatch(
-      /DIFFERS {2}sora-2\/check-status\/unknown-task: [\s\S]*?first {5}status: recorded 418, emulator 404\n/,
+      /DIFFERS {2}sora-2\/check-status\/unknown-task: [\s\S]*?difference {2}status: recorded 418, emulator 404\n/,
     );
 
     const { url } = await startCommand(['--admin-token', 'sesame-sesame']);
@@ -133,9 +133,9 @@ describe('import', () => {
     expect(none.stderr.split('\n')).toEqual([
       'skipped 0: a request that is not JSON is rejected before any rule applies',
       'skipped 1: rules only apply to POST requests, not to GET',
-      'skipped 2: it has patterns instead of a text',
+      'skipped 2: its response has patterns instead of a text',
       'skipped 3: effect.answer.text: expected 65536 bytes at most',
-      expect.stringMatching(/^skipped 4: effect\.answer\.headers\.retry-after: expected visible ASCII/),
+      expect.stringMatching(/^skipped 4: effect\.answer\.headers\.retry-after: expected at most 8192 visible ASCII/),
       `nanophoto-emulator: ${dir}: none of the samples can be converted to a rule.`,
       '',
     ]);
@@ -177,23 +177,23 @@ describe('import', () => {
     expect(faults).toHaveLength(1);
     const other = writeSeedFile('{"mine":true}');
     const refused = await runImport(dir, '--seed-file', other);
-    expect(refused.stderr).toContain(`The seed file ${other} is invalid at its top: there is no "mine"`);
+    expect(refused.stderr).toContain(`The seed file ${other} is invalid at the top level: unknown field "mine"`);
     expect([refused.code, readFileSync(other, 'utf8')]).toEqual([2, '{"mine":true}']);
   });
 
   it('does not change an exported account in a seed file', async () => {
     const dir = writeSamples(createSample());
     const document = buildDocument({ key: 'np_mine' });
-    for (const [content, subject] of [
-      [document, 'is'],
-      [{ accounts: [document] }, 'has np_mine as'],
+    for (const [content, prefix] of [
+      [document, ''],
+      [{ accounts: [document] }, 'np_mine in '],
     ] as const) {
       const file = writeSeedFile(content);
       const before = readFileSync(file, 'utf8');
       const refused = await runImport(dir, '--seed-file', file, ...('format' in content ? [] : ['--key', 'np_mine']));
       expect(refused).toMatchObject({
         code: 2,
-        stderr: `nanophoto-emulator: ${file} ${subject} an exported account; add the rules to a running emulator instead.\n`,
+        stderr: `nanophoto-emulator: ${prefix}${file} is an exported account; add the rules to a running emulator instead.\n`,
       });
       expect(readFileSync(file, 'utf8')).toBe(before);
     }
@@ -208,22 +208,22 @@ describe('import', () => {
     [
       'a name with control characters',
       (dir) => writeSample(dir, 'a.json', createSample({ name: 'a\u001b[31mb' })),
-      'a has name that is not a text of one line',
+      'a has an invalid name, which must be one line of text',
     ],
     [
       'a source of two lines',
       (dir) => writeSample(dir, 'a.json', createSample({ source: 'a\nb' })),
-      'a has source that is not a text',
+      'a has an invalid source, which must be one line of text',
     ],
     [
       'a case that is a number',
       (dir) => writeSample(dir, 'a.json', createSample({ case: 5 })),
-      'a has case that is not a text',
+      'a has an invalid case, which must be one line of text',
     ],
     [
       'a file name with control characters',
       (dir) => writeSample(dir, 'a\u001b[31m.json', createSample()),
-      'a\\u{1b}[31m has id that is not a text',
+      'a\\u{1b}[31m has an invalid id, which must be one line of text',
     ],
     [
       'an invalid method',
@@ -261,10 +261,10 @@ describe('import', () => {
     for (const [args, sentence] of [
       [
         [dir, writeSamples(createSample()), '--key', 'np_test_default', '--base-url', url],
-        'rejects rules for np_test_default: ',
+        'rejects a rule for np_test_default: ',
       ],
-      [[dir, '--key', 'np_nobody', '--base-url', url], `${url} rejects rules for np_nobody: `],
-      [[dir, '--key', '..', '--base-url', url], 'rejects rules for ..: '],
+      [[dir, '--key', 'np_nobody', '--base-url', url], `${url} rejects a rule for np_nobody: `],
+      [[dir, '--key', '..', '--base-url', url], 'rejects a rule for ..: '],
       [[dir, '--key', 'x', '--base-url', 'http://127.0.0.1:1'], 'No emulator responds at http://127.0.0.1:1'],
       [[dir, '--base-url', url], '--base-url needs --key, the account'],
       [

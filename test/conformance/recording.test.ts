@@ -304,7 +304,9 @@ describe('verify --record', () => {
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
       expect(stderr).toMatch(/^nanophoto-emulator: \S+file is a file; choose a directory\.\n$/);
     }
-    expect((await runToolCommand('verify', '--record')).stderr).toContain('--record needs a value.');
+    expect((await runToolCommand('verify', '--record')).stderr).toContain(
+      '--record needs a value; nanophoto-emulator verify --help describes it.',
+    );
   });
 
   it('continues after a file conflict, and fails at the end', () => {

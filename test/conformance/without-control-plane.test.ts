@@ -55,7 +55,7 @@ describe('verify without a control plane', () => {
     for (const { result, why } of outcomes)
       if (result === 'not checked')
         expect(why).toMatch(
-          /^(could cost \d+ credits, and 0 may be spent|needs |would exhaust|its price|\w+ cannot be provoked)/,
+          /^(could cost \d+ credits, but --spend leaves 0|needs |would exhaust|its price|\w+ cannot be provoked)/,
         );
   });
 

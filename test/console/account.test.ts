@@ -53,7 +53,7 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     await set.getByLabel('Requests per hour').fill('5');
     await set.getByLabel('Left this hour').fill('6');
     await press('Update');
-    await expectToast('Invalid parameter remaining: the limit is 5.');
+    await expectToast('Invalid parameter remaining: expected at most the limit, 5.');
     await set.getByLabel('Left this hour').fill('2');
     await press('Update');
     await expectToast('Rate limit set.');

@@ -150,7 +150,7 @@ describe('journal', () => {
       const missing = await get(`${path}/requests/wait?status=200&timeoutMs=0`);
       expect([missing.status, missing.body]).toEqual([
         408,
-        { error: 'The journal did not get such a request with a response within 0 ms.', code: 'WAIT_TIMEOUT' },
+        { error: 'No matching request was answered within 0 ms.', code: 'WAIT_TIMEOUT' },
       ]);
       await post(GENERATE, VALID, 'np_journaled');
       expect((await get(`${path}/requests/wait?status=200&timeoutMs=0`)).status).toBe(200);

@@ -60,7 +60,7 @@ describe('in-process emulator', () => {
 
   it.each([
     [{ speed: 0 }, 'speed must be a number from 0.000001 to 1000000, not "0".'],
-    [{ rateLimit: 1.5 }, 'rateLimit must be a whole number above 0, or off, not "1.5".'],
+    [{ rateLimit: 1.5 }, 'rateLimit must be a whole number from 1 to 1000000000, or off, not "1.5".'],
     [{ failureRate: -0.1 }, 'failureRate must be a number from 0 to 1, not "-0.1".'],
     [{ failureRate: Number.NaN }, 'failureRate must be a number from 0 to 1, not "NaN".'],
     [{ failureRate: null }, 'failureRate must be a number from 0 to 1, not null.'],
@@ -68,12 +68,12 @@ describe('in-process emulator', () => {
     [{ sped: 1 }, /^Unknown option sped; the options are port, host, /],
     [{ seedFile: '/no/such.json' }, 'The seed file /no/such.json cannot be read; check the path after seedFile.'],
     [{ host: '192.0.2.1' }, 'This machine has no address 192.0.2.1; choose another with host.'],
-    [{ artifacts: '' }, 'artifacts must be a directory.'],
+    [{ artifacts: '' }, 'artifacts must be the path of a directory.'],
     [{ artifacts: '/dev/null' }, '/dev/null is a file; choose a directory.'],
     [{ artifacts: 'x', journalEntries: 0 }, 'artifacts needs the journal; leave out journalEntries 0.'],
     [null, 'The options must be an object.'],
     ['port', 'The options must be an object.'],
-    [{ host: null }, 'host must be an address to listen on, not null.'],
+    [{ host: null }, 'host must be an address to listen on, such as 127.0.0.1, not null.'],
     [{ port: 'x' }, /^port must be /],
   ] as [object, string | RegExp][])('refuses %j with one sentence', async (options, sentence) => {
     await expect(startEmulator(options)).rejects.toThrow(sentence);
@@ -94,11 +94,11 @@ describe('in-process emulator', () => {
   });
 
   it.each([
-    ['/no/such.json', 'The state /no/such.json cannot be read; check the path after state.'],
+    ['/no/such.json', 'The state /no/such.json cannot be read; check the path in the option state.'],
     [{ ...buildDocument(), version: 2 }, /^The state is invalid at version: /],
     [{ ...buildDocument(), tasks: [] }, 'The state of np_imported is invalid: ledger[1]: the hold has no task.'],
     [[buildDocument(), buildDocument()], 'Two states have the key np_imported; remove one of the two.'],
-    [7, /^The state is invalid at its top: /],
+    [7, /^The state is invalid at the top level: /],
   ] as [AccountState, string | RegExp][])('refuses a state that is not valid (%#)', async (state, sentence) => {
     await expect(startEmulator({ state })).rejects.toThrow(sentence);
   });

@@ -275,7 +275,10 @@ describe('control plane limits', () => {
     for (const name of ['a', 'b', 'a']) expect((await take(name)).status).toBe(201);
     expect(await take('c')).toMatchObject({
       status: 409,
-      body: { error: 'An account has at most 2 snapshots (--snapshot-limit).', code: 'TOO_MANY_SNAPSHOTS' },
+      body: {
+        error: 'The limit of 2 snapshots per account is reached (--snapshot-limit).',
+        code: 'TOO_MANY_SNAPSHOTS',
+      },
     });
     expect((await take('c', 'np_test_auto')).status).toBe(201);
   });

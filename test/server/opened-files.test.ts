@@ -210,8 +210,8 @@ describe('an emulator that shows files', () => {
   it.each<[fault: string, change: (document: Json) => void, sentence: string]>([
     ['another version', (document) => (document.version = 2), 'version: expected 1; a newer emulator wrote version 2'],
     ['another format', (document) => (document.format = 'har'), 'format: '],
-    ['without an account', (document) => delete document.account, 'account: expected, but missing'],
-    ['without tasks', (document) => delete document.tasks, 'tasks: expected, but missing'],
+    ['without an account', (document) => delete document.account, 'account: it is missing'],
+    ['without tasks', (document) => delete document.tasks, 'tasks: it is missing'],
     ['an unbalanced ledger', (document) => (document.ledger[2].balance = 3), 'ledger[2]'],
     ['a status that contradicts', (document) => (document.tasks[0].status = 'failed'), 'tasks[0].errorCode'],
     ['a request without a path', (document) => (document.requests = [{ ...REQUEST, path: 1 }]), 'requests[0].path'],

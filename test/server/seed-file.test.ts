@@ -77,8 +77,11 @@ describe('seed file', () => {
 
   it.each([
     ['{', /is not valid JSON/],
-    [[], /is invalid at its top: /],
-    [{ acounts: [] }, /is invalid at its top: there is no "acounts", only accounts, defaults, prices, \$schema\.$/],
+    [[], /is invalid at the top level: /],
+    [
+      { acounts: [] },
+      /is invalid at the top level: unknown field "acounts"; the fields are accounts, defaults, prices, \$schema\.$/,
+    ],
     [{ accounts: [{}] }, /is invalid at accounts\[0\]\.key: /],
     [
       { accounts: [{ key: 'a', seed: { length: { toString: 1, valueOf: 1 } } }] },
@@ -89,7 +92,7 @@ describe('seed file', () => {
     [{ accounts: [{ key: 'a', credits: -1 }] }, /accounts\[0\]\.credits/],
     [{ accounts: [{ key: 'a', rateLimit: 0 }] }, /accounts\[0\]\.rateLimit/],
     [{ accounts: [{ key: 'a', clock: 'fast' }] }, /accounts\[0\]\.clock/],
-    [{ accounts: [{ key: 'a', credit: 5 }] }, /accounts\[0\]: there is no "credit", only key, credits, /],
+    [{ accounts: [{ key: 'a', credit: 5 }] }, /accounts\[0\]: unknown field "credit"; the fields are key, credits, /],
     [{ defaults: { speed: 0 } }, /defaults\.speed: expected a number from 0\.000001 to 1000000\.$/],
     [{ accounts: [{ key: 'a', speed: 1e-300 }] }, /accounts\[0\]\.speed: expected a number from/],
     [{ defaults: { failureRate: 1.5 } }, /defaults\.failureRate: expected a number from 0 to 1\.$/],
@@ -107,7 +110,7 @@ describe('seed file', () => {
           },
         ],
       },
-      /accounts\[0\]\.faults\[1\]\.effect: expected errorCode, fail, hang, durationMs at task\.$/,
+      /accounts\[0\]\.faults\[1\]\.effect: expected at least one of errorCode, fail, hang, durationMs\.$/,
     ],
     [
       { accounts: [{ key: 'a', faults: [{ at: 'request', effect: { answer: { status: 99 } } }] }] },
@@ -117,13 +120,13 @@ describe('seed file', () => {
       {
         accounts: [{ key: 'a', faults: [{ at: 'request', effect: { fail: true }, match: { famly: 'x' } }] }],
       },
-      /accounts\[0\]\.faults\[0\]\.match: there is no "famly", only family, endpoint, contains\.$/,
+      /accounts\[0\]\.faults\[0\]\.match: unknown field "famly"; the fields are family, endpoint, contains\.$/,
     ],
     [{ accounts: [{ key: 'a', faults: {} }] }, /accounts\[0\]\.faults: /],
     [{ prices: 5 }, /is invalid at prices: expected an object with prices for sora-2, veo-3, /],
-    [{ prices: { sora2: {} } }, /at prices: there is no "sora2", only sora-2, veo-3, [\w, -]+\.$/],
+    [{ prices: { sora2: {} } }, /at prices: unknown field "sora2"; the fields are sora-2, veo-3, [\w, -]+\.$/],
     [{ prices: { 'veo-3': 10 } }, /at prices\.veo-3: expected an object with prices for 720p, 1080p, 4k\.$/],
-    [{ prices: { 'veo-3': { '8k': 5 } } }, /at prices\.veo-3: there is no "8k", only 720p, 1080p, 4k\.$/],
+    [{ prices: { 'veo-3': { '8k': 5 } } }, /at prices\.veo-3: unknown field "8k"; the fields are 720p, 1080p, 4k\.$/],
     [{ prices: { 'prompt-generator': { en: 2 } } }, /at prices\.prompt-generator: expected a whole number/],
     [{ prices: { 'sora-2': { sora2: { '10': 1.5 } } } }, /at prices\.sora-2\.sora2\.10: expected a whole number/],
     [{ prices: { 'sora-2': { sora2: { '10': '4' } } } }, /at prices\.sora-2\.sora2\.10: expected a whole/],

@@ -88,7 +88,7 @@ class HttpClient:
 def encode_segment(name: str) -> str:
     """Encodes one segment of a path. Raises ControlError if the name would change the path: empty, `.` or `..`."""
     if name in ("", ".", ".."):
-        raise ControlError(f'"{name}" is not a valid name.', "INVALID_NAME", 400)
+        raise ControlError(f'"{name}" is not a valid key, id or name.', "INVALID_NAME", 400)
     return quote(name, safe="")
 
 

@@ -113,7 +113,7 @@ def _read_timeout(config: pytest.Config) -> float:
         timeout_s = 0
     # Not more than a day: larger numbers do not fit into the timers of every system.
     if not 0 < timeout_s <= 86_400:
-        raise StartError(f'--nanophoto-start-timeout needs a number of seconds, not "{text}".')
+        raise StartError(f'--nanophoto-start-timeout must be a number of seconds above 0, at most 86400, not "{text}".')
     return timeout_s
 
 

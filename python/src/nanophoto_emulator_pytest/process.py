@@ -41,11 +41,11 @@ def find_command(option: str, folder: Path) -> list[str]:
         try:
             program, *arguments = shlex.split(option, posix=os.name != "nt") or [""]
         except ValueError as error:
-            raise StartError(f'The command "{option}" cannot be read: {error}.') from None
+            raise StartError(f'The command "{option}" of --nanophoto-command cannot be parsed: {error}.') from None
         # The command runs in the folder, so that its paths may be relative to it.
         found = shutil.which(str(folder / program) if os.path.dirname(program) else program)
         if found is None:
-            raise StartError(f'The command "{option}" was not found; --nanophoto-command starts an emulator.')
+            raise StartError(f'The command "{option}" of --nanophoto-command was not found; check its name or path.')
         return [found, *arguments]
     bins = [str(parent / "node_modules" / ".bin") for parent in (folder, *folder.parents)]
     found = shutil.which(PROGRAM, path=os.pathsep.join([*bins, os.environ.get("PATH", os.defpath)]))
@@ -136,7 +136,7 @@ def _parse_ready_line(text: str) -> Optional[dict[str, Any]]:
 def _wait_for_url(output: _Output, command: list[str], timeout_s: float) -> str:
     name = shlex.join(command)
     if not output.is_settled.wait(timeout_s):
-        raise StartError(_with_last_lines(f'"{name}" was not ready within {timeout_s:g} s.', output))
+        raise StartError(_with_last_lines(f'"{name}" was not ready within {timeout_s:g} s; raise --nanophoto-start-timeout.', output))
     if output.ready_line is None:
         sentence = (
             _find_node_problem(command) or f'"{name}" ended with exit code {output.exit_code} before it was ready.'
@@ -175,4 +175,4 @@ def _parse_version(text: str) -> tuple[int, ...]:
 def _with_last_lines(sentence: str, output: _Output) -> str:
     if not output.last_lines:
         return sentence
-    return "\n".join([sentence, "Its last lines:", *(f"  {line}" for line in output.last_lines)])
+    return "\n".join([sentence, "The last lines of the output:", *(f"  {line}" for line in output.last_lines)])

@@ -41,7 +41,7 @@ async function noneDetached(config: Config): Promise<SetupError> {
   if (await isReady(config)) {
     return new SetupError(
       `The emulator on port ${port} was not started by start --detach with this user and this TMPDIR; ` +
-        'use those of its start, or Ctrl-C if it runs in the foreground.',
+        'use the user and the TMPDIR that started it, or press Ctrl-C where it runs in the foreground.',
     );
   }
   return new SetupError(

@@ -43,7 +43,9 @@ export function openStateDir(): string {
   const stats = lstatSync(dir);
   const isPrivate = uid === undefined || (stats.uid === uid && (stats.mode & 0o077) === 0);
   if (stats.isDirectory() && isPrivate) return dir;
-  throw new SetupError(`${dir} is not a directory of this user alone; remove it, or set TMPDIR to another directory.`);
+  throw new SetupError(
+    `${dir} is not a directory that only this user can use; remove it, or set TMPDIR to another directory.`,
+  );
 }
 
 /** Returns the file for the CA bundle of programs that use the emulator at `port`. */
@@ -127,7 +129,9 @@ export async function stopDetached(port: number, timeoutMs: number): Promise<boo
     socket.write(STOP);
   });
   if (isGone) return true;
-  throw new SetupError(`The emulator on port ${port} does not end; end its process ${emulator.pid}.`);
+  throw new SetupError(
+    `The emulator on port ${port} did not stop within ${timeoutMs / 1000} s; end the process ${emulator.pid}.`,
+  );
 }
 
 /**

@@ -63,7 +63,7 @@ export async function startRecordingServer(
     async end(code) {
       await proxy.close();
       const samples = recorder.count() === 1 ? '1 sample' : `${recorder.count()} samples`;
-      const cost = `The requests cost up to ${budget.spent()} of ${spend} credits.`;
+      const cost = `The requests cost at most ${budget.spent()} credits (--spend ${spend}).`;
       const warning = incompleteReason === undefined ? '' : ` The recording is not complete: ${incompleteReason}.`;
       process.stderr.write(`${toPrintableLine(`nanophoto-emulator: ${samples} in ${dir}. ${cost}${warning}`)}\n`);
       return code === 0 && incompleteReason !== undefined ? INCOMPLETE_EXIT_CODE : code;

@@ -21,7 +21,7 @@ export function createSpendBudget(validator: ContractValidator, credits: number)
       const price = validator.estimatePrice(path, body);
       // False for a price that is not a number, too.
       if (!(price <= credits - spent)) {
-        return `it could cost ${price} credits, and ${credits - spent} may still be spent (--spend)`;
+        return `it could cost ${price} credits, but --spend leaves ${credits - spent}`;
       }
       spent += price;
       return () => {

@@ -18,7 +18,7 @@ export const sampleCases = (samples: readonly WireSample[]): Case[] =>
     // It is documented that the response is text; the form of the text is assumed.
     const formCase = {
       id: `${id}-form`,
-      name: `${name}, in the form of the emulator's texts`,
+      name: `${name}, with a text in the emulator's format`,
       provenance: 'assumed' as const,
       isFree,
     };

@@ -91,7 +91,7 @@ export function taskCases(validator: ContractValidator, path: string): Case[] {
         assertRefused(pollResponse, validator.getErrorCode(pollPath, code).status, code);
       },
     ),
-    defineCase('task-elsewhere', 'no other API finds its tasks, for any key', 'assumed', async (context) => {
+    defineCase('task-elsewhere', 'its tasks are not found through any other API', 'assumed', async (context) => {
       const key = await context.getKey();
       const response = await context.callAndValidate(path, body, { key });
       assertAccepted(response);

@@ -29,7 +29,9 @@ export function textCases(validator: ContractValidator, path: string): Case[] {
     });
     return [
       defineTextCase('rows-add-up', 'the shots of a 4 s video add up to its length', requestBody, (text) =>
-        sum([...text.matchAll(ROW)].map(([, seconds]) => Number(seconds))) === 4 ? undefined : 'rows of 4 s',
+        sum([...text.matchAll(ROW)].map(([, seconds]) => Number(seconds))) === 4
+          ? undefined
+          : 'rows that add up to 4 s',
       ),
     ];
   }

@@ -46,7 +46,7 @@ export function compareSample(
         : (outcome?.expected ?? 'nothing');
   const difference = emulated
     ? (findDifference(response, emulated.response) ??
-      (mismatch && `the document: ${mismatch}`) ??
+      (mismatch && `the contract: ${mismatch}`) ??
       (isConforming ? null : `the emulator does not conform to the contract: expected ${outcome?.expected}`))
     : 'the emulator has no such exchange';
   return {
@@ -164,13 +164,13 @@ export function formatDriftReport(report: DriftReport, format: 'human' | 'json')
 function formatRow({ id, name, contract, emulator, recorded, difference }: DriftRow): string[] {
   const formatStatus = ({ status, errorCode }: { status: number; errorCode: string | null }) =>
     errorCode === null ? `${status}` : `${status} ${errorCode}`;
-  const conformance = contract.problem === null ? 'the document allows the recorded response' : contract.problem;
+  const conformance = contract.problem === null ? 'the contract allows the recorded response' : contract.problem;
   const lines = [
     `DIFFERS  ${id}: ${name}`,
-    `           contract  ${contract.expected}; ${conformance}`,
-    `           emulator  ${emulator ? formatStatus(emulator) : 'no response'}`,
-    `           recorded  ${formatStatus(recorded)}, ${recorded.at ?? 'no date'}, ${recorded.source}`,
-    `           first     ${difference}`,
+    `           contract    ${contract.expected}; ${conformance}`,
+    `           emulator    ${emulator ? formatStatus(emulator) : 'no response'}`,
+    `           recorded    ${formatStatus(recorded)}, ${recorded.at ?? 'no date'}, ${recorded.source}`,
+    `           difference  ${difference}`,
   ];
   return ['', ...lines.map(toPrintableLine)];
 }

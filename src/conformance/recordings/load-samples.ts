@@ -36,9 +36,12 @@ export function loadSamples(path: string, limits = SAMPLE_LIMITS): WireSample[] 
     if (validationError) throw new SetupError(`${path} contains an invalid sample: ${sample.id} ${validationError}.`);
     const { requestsBefore = 0, changes = 0 } = sample.given ?? {};
     repetitions += requestsBefore + changes;
-    if (bytes > limits.bytes) throw new SetupError(`${path} has more than ${limits.bytes} bytes of samples.`);
+    if (bytes > limits.bytes)
+      throw new SetupError(`${path} has more than ${limits.bytes} bytes of samples; choose fewer of them.`);
     if (repetitions > limits.repetitions) {
-      throw new SetupError(`${path} has more than ${limits.repetitions} repetitions.`);
+      throw new SetupError(
+        `${path} has samples that repeat more than ${limits.repetitions} requests; choose fewer of them.`,
+      );
     }
     return sample;
   });
@@ -56,7 +59,8 @@ function listJsonFiles(path: string, maxEntries: number): string[] {
   for (let dir = pending.pop(); dir !== undefined; dir = pending.pop()) {
     for (const entry of readDirectory(dir)) {
       entryCount += 1;
-      if (entryCount > maxEntries) throw new SetupError(`${path} has more than ${maxEntries} files and directories.`);
+      if (entryCount > maxEntries)
+        throw new SetupError(`${path} has more than ${maxEntries} files and directories; choose a part of it.`);
       const child = join(dir, entry.name);
       if (entry.isDirectory()) pending.push(child);
       else if (entry.name.endsWith('.json')) files.push(child);
@@ -95,7 +99,7 @@ const DISPLAYED_FIELDS = ['id', 'name', 'source', 'recordedAt', 'case'] as const
 export function findValidationError(sample: Partial<WireSample>): string | undefined {
   const { request, response, given, exchange } = sample;
   const invalidField = DISPLAYED_FIELDS.find((field) => !isSingleLineText(sample[field]));
-  if (invalidField) return `has ${invalidField} that is not a text of one line`;
+  if (invalidField) return `has an invalid ${invalidField}, which must be one line of text`;
   // drift sends the requests of samples again.
   if (!request || !isApiPath(request.path)) return 'has no request.path below /api/';
   if (!isMethod(request.method ?? 'POST')) return 'has an invalid request.method';
@@ -105,7 +109,8 @@ export function findValidationError(sample: Partial<WireSample>): string | undef
   if (exchange !== undefined && !isCount(exchange)) return 'has an invalid exchange';
   const { submitted, requestsBefore = 0, changes = 0 } = given ?? {};
   if (submitted && !isApiPath(submitted.path)) return 'has no given.submitted.path below /api/';
-  if (![requestsBefore, changes].every(isCount)) return 'has an invalid number of repetitions in given';
+  if (![requestsBefore, changes].every(isCount))
+    return 'has a given.requestsBefore or given.changes that is not a whole number';
   return undefined;
 }
 

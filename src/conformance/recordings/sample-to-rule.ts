@@ -16,7 +16,7 @@ export function ruleFromSample({ request, response }: WireSample): Rule | string
   if (method !== 'POST') return `rules only apply to POST requests, not to ${method}`;
   const body = text === undefined ? request.body : parseBody(text);
   if (body === undefined) return 'a request that is not JSON is rejected before any rule applies';
-  if (Array.isArray(response.text)) return 'it has patterns instead of a text';
+  if (Array.isArray(response.text)) return 'its response has patterns instead of a text';
   const contains = findDistinctiveText(body);
   const match = { endpoint: path, ...(contains !== undefined && { contains }) };
   return { at: 'request', match, effect: { answer: toCannedResponse(response) }, times: 1 };

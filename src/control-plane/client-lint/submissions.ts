@@ -85,6 +85,6 @@ export function findUncollectedTasks(
       return finishedAtMs !== null && finishedAtMs + MAX_COLLECTION_DELAY_MS < nowMs && !collected.has(id);
     });
     if (uncollected.length === 0) return [];
-    return createFindings('NEVER_COLLECTED', `Not polled until finished: ${uncollected.join(', ')}.`, [entry]);
+    return createFindings('NEVER_COLLECTED', `No poll received the outcome of ${uncollected.join(', ')}.`, [entry]);
   });
 }

@@ -131,7 +131,7 @@ export const accountOperations = ({ core, settings }: HttpContext): Operation[] 
       const limit = body.limit === undefined ? account.rateLimit : body.limit;
       const { remaining } = body;
       if (remaining !== undefined && (limit === null || remaining > limit)) {
-        const reason = limit === null ? 'no limit is set' : `the limit is ${limit}`;
+        const reason = limit === null ? 'not allowed without a limit' : `expected at most the limit, ${limit}`;
         throw new AdminError('INVALID_INPUT', 'remaining', reason);
       }
       core.setRateLimit(account.id, limit, remaining === undefined ? undefined : limit! - remaining);

@@ -148,9 +148,8 @@ export function journalOperations(context: HttpContext): Operation[] {
         const findNth = createNthMatchFinder((after) => listRequests(context, accountId, after), filter, count);
         await waitUntil(context, request, reply, {
           ...{ accountId, timeoutMs, isReached: () => findNth() !== undefined },
-          missed: `The journal did not get ${
-            count === 1 ? 'such a request with a response' : `${count} such requests with responses`
-          }`,
+          missed:
+            count === 1 ? 'No matching request was answered' : `Fewer than ${count} matching requests were answered`,
         });
         return toJournalEntryJson(findNth()!, createRedactor([key]));
       },

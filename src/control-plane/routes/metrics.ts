@@ -38,9 +38,12 @@ export const metricsOperations = ({ core, journal }: HttpContext): Operation[] =
           'Memory held on behalf of clients, by use.',
           Object.entries(core.memory.usedBytes).map(([use, bytes]) => [`{use="${use}"}`, bytes]),
         ),
-        ...formatMetric('nanophoto_memory_budget_bytes', 'gauge', 'Limit of that memory (--memory-budget-mb).', [
-          ['', core.memory.maxBytes],
-        ]),
+        ...formatMetric(
+          'nanophoto_memory_budget_bytes',
+          'gauge',
+          'Limit of nanophoto_memory_bytes (--memory-budget-mb).',
+          [['', core.memory.maxBytes]],
+        ),
         ...formatMetric('nanophoto_resident_memory_bytes', 'gauge', 'Resident memory.', [['', rss]]),
         ...formatMetric('nanophoto_heap_used_bytes', 'gauge', 'Used heap.', [['', heapUsed]]),
       ];

@@ -146,7 +146,11 @@ export function taskOperations(context: HttpContext, families: readonly Family[]
         const { task: id, status, timeoutMs } = request.query;
         const { id: accountId } = requireAccount(core, request.params);
         await waitUntil(context, request, reply, {
-          ...{ accountId, timeoutMs, missed: `Task ${id} did not reach the status` },
+          ...{
+            accountId,
+            timeoutMs,
+            missed: `Task ${id} did not ${status === undefined ? 'end' : `reach the status ${status}`}`,
+          },
           isReached: () => hasReachedStatus(getTask(accountId, id), status),
         });
         return toTaskJson(getTask(accountId, id), request);

@@ -95,7 +95,10 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
     const handler: DocumentHandler = {
       beginMember(name) {
         if (!members.includes(name)) {
-          throw new DocumentError('document', `there is no ${JSON.stringify(name)}, only ${members.join(', ')}`);
+          throw new DocumentError(
+            'document',
+            `unknown field ${JSON.stringify(name)}; the fields are ${members.join(', ')}`,
+          );
         }
         if (seen.has(name)) throw new DocumentError(name, 'expected only once');
         if (name === 'tasks' && !seen.has('ledger')) throw new DocumentError(name, 'expected after ledger');
@@ -123,7 +126,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         else if (name === 'faults') {
           const { rule, matched, fired } = parse(Fault, element, path);
           parse(NewRule, rule, `${path}.rule`);
-          if (fired > matched) throw new DocumentError(`${path}.fired`, 'expected at most matched');
+          if (fired > matched) throw new DocumentError(`${path}.fired`, 'expected at most the value of matched');
           faultCount += 1;
           if (faultCount > faultLimit) throw new AdminError('TOO_MANY_FAULTS', faultLimit);
           staged.addFault(rule as Rule, matched, fired);
@@ -151,7 +154,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
        */
       commit({ key, origin, replace, isReset = false, readOnly = false }: ImportTarget): Account {
         const missing = required.find((name) => !seen.has(name));
-        if (missing !== undefined) throw new DocumentError(missing, 'expected, but missing');
+        if (missing !== undefined) throw new DocumentError(missing, 'it is missing');
         const unusedHold = staged.findUnusedHold();
         if (unusedHold !== undefined) throw new DocumentError(`ledger[${unusedHold - 1}]`, 'the hold has no task');
         const imported = toImportedAccount(account!, rateLimit!, origin);
@@ -161,7 +164,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         }
         // Otherwise a later ledger entry would precede an earlier one in time.
         if (earliestDue.atMs < latestPast.atMs) {
-          throw new DocumentError(earliestDue.path, `expected a time from ${latestPast.path} on`);
+          throw new DocumentError(earliestDue.path, `expected a time that is not before ${latestPast.path}`);
         }
         const options = { replace, isReset, readOnly };
         return staged.commit({ ...imported, ...(key !== undefined && { key }) }, options);
@@ -187,7 +190,7 @@ function findContradiction(task: TaskJson): [field: string, expected: string] | 
   const [, seqInId] = GENERATED_ID.exec(task.id) ?? [];
   if (seqInId !== undefined && Number.parseInt(seqInId, 16) !== task.seq % 0x1000_0000) {
     // A later task of the account could get this id.
-    return ['id', 'expected the number of the task, hexadecimal, in its 7th to 13th digit'];
+    return ['id', 'expected the number of the task as the 7th to 13th hexadecimal digits'];
   }
   if (task.status === 'evicted') return undefined;
   const { status, stepIndex, plan, finishedAt, simulatedMs, errorCode, dueAt } = task;
@@ -196,12 +199,12 @@ function findContradiction(task: TaskJson): [field: string, expected: string] | 
   if ((plan.steps.at(-1)?.atMs ?? 0) > plan.endMs) return ['plan.endMs', 'expected a time after the last step'];
   if (stepIndex >= plan.steps.length) return ['stepIndex', 'expected the index of a step of the plan'];
   const hasEnded = status !== 'processing';
-  const whenEnded = hasEnded ? `expected with ${status}` : 'expected none before the end';
+  const whenEnded = hasEnded ? `required with the status ${status}` : 'not allowed before the task has ended';
   if ((finishedAt !== undefined) !== hasEnded) return ['finishedAt', whenEnded];
   if ((simulatedMs !== undefined) !== hasEnded) return ['simulatedMs', whenEnded];
-  if (hasEnded && dueAt !== undefined) return ['dueAt', 'expected none after the end'];
+  if (hasEnded && dueAt !== undefined) return ['dueAt', 'not allowed after the task has ended'];
   if ((errorCode !== undefined) !== (status === 'failed'))
-    return ['errorCode', 'expected exactly if the task has failed'];
+    return ['errorCode', status === 'failed' ? whenEnded : 'only allowed with the status failed'];
   return undefined;
 }
 

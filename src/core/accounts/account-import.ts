@@ -139,7 +139,8 @@ export function createImports(
   const commit = transactions.exclusive((id: number, imported: ImportedAccount, options: CommitOptions): Account => {
     const { key, clockMode, nowMs, revoked, profile, window, ...columns } = imported;
     const existing = accounts.find(key);
-    if (existing && !options.replace) throw new CoreError('ACCOUNT_EXISTS', `there is an account ${key} already`);
+    if (existing && !options.replace)
+      throw new CoreError('ACCOUNT_EXISTS', `an account with the key ${key} already exists`);
     if (existing) {
       const cleanUp = resets.removeRows(existing.id);
       transactions.afterCommit((failure) => {
@@ -189,16 +190,18 @@ export function createImports(
         const hasSuccessor = predecessorSeq === null ? undefined : runningTasks.get(predecessorSeq);
         if (isWaiting !== (hasSuccessor !== undefined)) {
           const message = isWaiting
-            ? 'a time, unless a running task precedes this one'
-            : 'none before its predecessor ends';
-          throw createTaskError(`expected ${message}`, index, 'startedAtMs');
+            ? 'expected a time, unless a running task precedes this one'
+            : 'not allowed before the predecessor has ended';
+          throw createTaskError(message, index, 'startedAtMs');
         }
         // The end of a task starts only one other task.
-        if (hasSuccessor) throw createTaskError('expected a task that precedes no other one', index, 'predecessorSeq');
+        if (hasSuccessor) throw createTaskError('expected a task without another successor', index, 'predecessorSeq');
         if (isWaiting) runningTasks.set(predecessorSeq!, true);
         const isDue = !isWaiting && driver === 'worker' && nextTransitionMs(plan, step) !== null;
         if (isDue === (dueAtMs !== null)) return;
-        const message = isDue ? 'expected the time of the next transition' : 'expected none for this task';
+        const message = isDue
+          ? 'expected the time of the next transition'
+          : 'not allowed for a task that waits, hangs or is synchronous';
         throw createTaskError(message, index, 'dueAtMs');
       }
 
@@ -229,7 +232,8 @@ export function createImports(
           entries.flush();
           const hold = unusedHolds.get(seq)?.seq ?? null;
           if (holdSeq !== hold) {
-            const message = hold === null ? 'the ledger has no hold of this task' : `expected its hold, ${hold}`;
+            const message =
+              hold === null ? 'the ledger has no hold of this task' : `expected ${hold}, the number of its hold`;
             throw createTaskError(message, index, 'holdSeq');
           }
           if (holdSeq === null && price > 0) {

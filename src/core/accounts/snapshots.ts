@@ -123,7 +123,10 @@ export function createSnapshots(
     const existing = byName.get(accountId, name);
     if (existing) accounts.remove(existing.id);
     if (!existing && count.get(accountId)! >= maxSnapshots) {
-      throw new CoreError('TOO_MANY_SNAPSHOTS', `an account has at most ${maxSnapshots} snapshots (--snapshot-limit)`);
+      throw new CoreError(
+        'TOO_MANY_SNAPSHOTS',
+        `the limit of ${maxSnapshots} snapshots per account is reached (--snapshot-limit)`,
+      );
     }
     const takenAtMs = timeline.nowMs(accounts.get(accountId));
     const key = `\u0000${accountId}\u0000${name}`;
@@ -147,7 +150,7 @@ export function createSnapshots(
   });
 
   const fork = transactions.exclusive((accountId: number, key: string): Account => {
-    if (accounts.find(key)) throw new CoreError('ACCOUNT_EXISTS', `there is an account ${key} already`);
+    if (accounts.find(key)) throw new CoreError('ACCOUNT_EXISTS', `an account with the key ${key} already exists`);
     timeline.applyDue(accountId);
     const id = copy(accountId, { key, origin: 'control' }, 'created');
     tasks.scheduleWake(accounts.get(id));

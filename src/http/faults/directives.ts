@@ -25,6 +25,9 @@ export interface DirectiveResult {
 const DIRECTIVE = /@emulator\(([^()]*)\)/g;
 const DURATION = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m)$/;
 const UNITS_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000 };
+/** Ends the warning about an invalid directive. */
+export const OPTIONS_HINT =
+  'the options are fail, fail=<documented error code>, hang, duration=3s, delay=500ms, cut=<bytes> and split';
 const MAX_TRUNCATE_BYTES = 1_000_000_000;
 /** Maximum nesting depth at which directives are found; documented bodies are less deep. */
 const MAX_DEPTH = 6;
@@ -60,7 +63,7 @@ export function collectDirectives(value: unknown, isErrorCode: (code: string) =>
   for (const text of findDirectives(value, MAX_DEPTH)) {
     const directive = parseDirective(text, isErrorCode);
     if (directive) result.directive = { ...directive, ...result.directive };
-    else result.warnings.push(`@emulator(${text}) is not a valid directive and was kept as text`);
+    else result.warnings.push(`@emulator(${text}) is not a valid directive and was kept as text; ${OPTIONS_HINT}`);
   }
   return result;
 }

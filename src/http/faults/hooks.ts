@@ -14,6 +14,7 @@ import {
   type Directive,
   type DirectiveResult,
   mayContainDirective,
+  OPTIONS_HINT,
   parseDirective,
 } from './directives.ts';
 import { closeConnection, createEffects } from './effects.ts';
@@ -268,7 +269,8 @@ export function readDirectives(
   if (typeof header !== 'string') return result;
   const directive = parseDirective(header, isErrorCode);
   if (directive) return { ...result, directive: { ...result.directive, ...directive } };
-  return { ...result, warnings: [...result.warnings, `${FAULT_HEADER}: "${header}" is not a valid directive`] };
+  const warning = `${FAULT_HEADER}: "${header}" is not a valid directive; ${OPTIONS_HINT}`;
+  return { ...result, warnings: [...result.warnings, warning] };
 }
 
 const NO_OVERRIDES: PlanOverrides = {};

@@ -142,9 +142,12 @@ describe('canned responses', () => {
     [{ status: 199 }, /answer\.status: expected a whole number from 200 to 599/],
     [{}, /effect\.answer\.status/],
     [{ status: 200, body: 1, text: '1' }, /answer\.text: expected either body or text/],
-    [{ status: 204, text: 'x' }, /answer\.text: expected none with status 204/],
-    [{ status: 200, boddy: 1 }, /no "boddy", only status, body, text, headers, contentType/],
-    [{ status: 200, headers: { 'x-a': 'b\r\nset-cookie: c=d' } }, /headers\.x-a: expected visible ASCII of/],
+    [{ status: 204, text: 'x' }, /answer\.text: not allowed with status 204/],
+    [{ status: 200, boddy: 1 }, /Unknown field "boddy"; the fields are status, body, text, headers, contentType/],
+    [
+      { status: 200, headers: { 'x-a': 'b\r\nset-cookie: c=d' } },
+      /headers\.x-a: expected at most 8192 visible ASCII characters/,
+    ],
     [{ status: 200, headers: { 'x-a': 'b\nc' } }, /headers\.x-a/],
     [{ status: 200, headers: { 'x-a': 'b\0' } }, /headers\.x-a/],
     [{ status: 200, headers: { 'x-a': 'ÿ' } }, /headers\.x-a/],
@@ -192,7 +195,7 @@ describe('canned responses', () => {
       { answer, fail: true },
       { answer, status: 500 },
     ]) {
-      expect((await set({ at: 'request', effect })).body.error).toContain('expected none beside answer');
+      expect((await set({ at: 'request', effect })).body.error).toContain('not allowed together with answer');
     }
     for (const at of ['task', 'stream', 'media']) expect((await set({ at, effect: { answer } })).status).toBe(400);
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
