@@ -147,7 +147,10 @@ describe.skipIf(!CHROMIUM)('browser', () => {
         page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth');
       const toConsole = page.getByRole('link', { name: 'Console' });
       await page.getByRole('button', { name: 'Open Menu' }).tap();
-      await page.getByRole('link', { name: /^Poll a video/ }).first().tap();
+      await page
+        .getByRole('link', { name: /^Poll a video/ })
+        .first()
+        .tap();
       await page.getByRole('heading', { name: 'Poll a video' }).first().waitFor();
       expect(await hasOverflow()).toBe(false);
       // The link stays in view.
