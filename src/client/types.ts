@@ -190,7 +190,7 @@ export interface JournalEntry {
   warnings: string[];
 }
 
-/** What the clients of all accounts are doing. */
+/** The latest activity of the clients of all accounts. */
 export interface Activity {
   /** Wall time, like `receivedAt` and `lastRequestAt`. */
   now: string;

@@ -7,7 +7,7 @@ import { createSingleFlight } from './single-flight.ts';
 /** The emulator counts all tasks for each read, which takes a while when there are many. */
 const PAUSES = { minPauseMs: 300, pauseFactor: 10 };
 
-/** What the clients of all accounts are doing; undefined until loaded. */
+/** The latest activity of the clients of all accounts; undefined until loaded. */
 export const activity = signal<Activity | undefined>(undefined);
 let readAtMs = wallMs();
 

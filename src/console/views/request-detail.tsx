@@ -27,7 +27,7 @@ export function RequestDetail({ state, entry }: { state: AccountState; entry: Jo
         <span>
           Request id <bdi class="mono">{entry.requestId}</bdi>
         </span>
-        <CopyButton text={() => entry.requestId} label="Copy the request id">
+        <CopyButton text={() => entry.requestId} label="Copy id of the request">
           Copy id
         </CopyButton>
       </p>

@@ -14,7 +14,7 @@ export function SnapshotsView({ state }: { state: AccountState }) {
   const restorePath = (name: string) => accountPath(key, `/snapshots/${encodeURIComponent(name)}/restore`);
   return (
     <section class="sheet" aria-label="States">
-      <h3>Snapshots</h3>
+      <h2>Snapshots</h2>
       <p class="quiet">A snapshot saves credits, ledger, tasks, clock, rate limit and faults under a name.</p>
       <ul class="rules">
         {snapshots?.map(({ name, at: takenAt }) => (
@@ -39,7 +39,7 @@ export function SnapshotsView({ state }: { state: AccountState }) {
       >
         <Field label="Name" name="name" required pattern="[A-Za-z0-9._\-]+" maxLength={100} />
       </Form>
-      <h3>Fork</h3>
+      <h2>Fork</h2>
       <p class="quiet">Copies the account to a new key, without its journal and snapshots. The copy is independent.</p>
       <Form
         label="Fork this account"
@@ -52,7 +52,7 @@ export function SnapshotsView({ state }: { state: AccountState }) {
       >
         <Field label="New key" name="to" required maxLength={200} />
       </Form>
-      <h3>Reset and removal</h3>
+      <h2>Reset and removal</h2>
       <p class="quiet">
         A reset returns the account to its initial state, deletes its journal, faults and snapshots, and aborts its
         requests in progress.

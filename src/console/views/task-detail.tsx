@@ -46,7 +46,7 @@ export function TaskDetail({ state, task }: { state: AccountState; task: Task })
         <span class="mono" title={id}>
           {shortenId(id)}
         </span>
-        <CopyButton text={() => id} label="Copy the id">
+        <CopyButton text={() => id} label="Copy id of the task">
           Copy id
         </CopyButton>
       </p>

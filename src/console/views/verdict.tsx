@@ -35,9 +35,9 @@ export function VerdictView({ state }: { state: AccountState }) {
       )}
       {verdict.findings.map(({ code, message, requests }) => (
         <article class="finding" key={`${code} ${message}`}>
-          <h3>
+          <h2>
             <code>{code}</code>
-          </h3>
+          </h2>
           <p>
             <bdi>{message}</bdi>
           </p>

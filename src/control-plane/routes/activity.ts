@@ -24,7 +24,7 @@ interface KeyedEntry {
   entry: ListedEntry;
 }
 
-/** What the clients of all accounts are doing. */
+/** The operation that returns the latest activity of all accounts. */
 export const activityOperations = (context: HttpContext): Operation[] => [
   defineOperation({
     method: 'GET',

@@ -6,7 +6,7 @@ import { accountHref, navigate } from '../../route.ts';
 import type { AccountState } from '../../state/account.ts';
 import { summarize } from '../../task-progress.ts';
 import { currentTimeMs } from '../task-bar.tsx';
-import type { TimelineData, TimeRange } from './events.ts';
+import { getEventId, type TimelineData, type TimeRange } from './events.ts';
 import * as layout from './layout.ts';
 
 const BAR_PX = 18;
@@ -181,17 +181,14 @@ function RequestLane({ state, data, scale, select }: LaneContentProps & Pick<Pro
         return (
           // biome-ignore lint/a11y/useKeyWithClickEvents lint/a11y/noStaticElementInteractions: the list has the same
           <span
-            key={first!.id}
+            key={first!.entry.id}
             class={`request-mark ${status}`}
             style={at(leftPx)}
             title={`${formatMs(first!.atMs)} ${isOne ? `${method} ${path}` : pluralize(requests.length, 'request')}`}
             onClick={() =>
               isOne
                 ? navigate(accountHref(state.key, 'requests', first!.entry.id))
-                : select(
-                    requests.map(({ id }) => id),
-                    { fromMs: first!.atMs, toMs: last.atMs },
-                  )
+                : select(requests.map(getEventId), { fromMs: first!.atMs, toMs: last.atMs })
             }
           >
             {isOne ? '' : formatNumber(requests.length)}
@@ -240,7 +237,7 @@ function TaskLane({ state, data, scale }: LaneContentProps) {
 function BalanceLane({ state, data, scale }: LaneContentProps) {
   const nowMs = currentTimeMs(state);
   const { bars, min, max } = useMemo(
-    () => layout.layoutBalances(data.balances, scale, nowMs),
+    () => layout.layoutBalances(data.ledger, scale, nowMs),
     [data, scale.fromMs, scale.toMs, scale.widthPx, nowMs],
   );
   const note = bars.length === 0 ? '' : min === max ? formatNumber(max) : `${formatNumber(min)} – ${formatNumber(max)}`;

@@ -2,7 +2,7 @@ import type { Account, JournalEntry, LedgerEntry, Task } from '../../../client/t
 import { endOfShotMs, endsAtMs, isWaitingShot, waitMs } from '../../task-progress.ts';
 
 /** Something that happened in an account, on its clock. */
-export type TimelineEvent = { id: string; atMs: number; credits: number } & (
+export type TimelineEvent = { atMs: number } & (
   | { kind: 'request'; entry: JournalEntry }
   | { kind: 'task'; task: Task }
   | { kind: 'credits'; ledgerEntry: LedgerEntry }
@@ -18,12 +18,6 @@ export interface TaskSpan {
   endMs: number;
 }
 
-/** The balance from a time on. */
-export interface BalanceStep {
-  atMs: number;
-  balance: number;
-}
-
 export interface TimelineData {
   /** In the order in which they happened. */
   events: TimelineEvent[];
@@ -31,48 +25,58 @@ export interface TimelineData {
   requests: (TimelineEvent & { kind: 'request' })[];
   /** In order of creation. */
   spans: TaskSpan[];
-  balances: BalanceStep[];
+  /** Each entry has the balance from its time on. */
+  ledger: readonly LedgerEntry[];
 }
 
-/** Polls and fetches of files charge nothing, although they are about tasks that were charged. */
-const FREE_PATH = /\/check-status$|^\/media\//;
-
-/**
- * Combines what an account's journal, tasks and ledger have recorded. The holds of a submission are part of its event,
- * and captures and refunds are part of the end of their task.
- */
+/** Combines what an account's journal, tasks and ledger have recorded. */
 export function combineEvents(
   requests: readonly JournalEntry[],
   tasks: readonly Task[],
   ledger: readonly LedgerEntry[],
   account: Account,
 ): TimelineData {
-  const holds = new Map<string, number>();
-  const resolutions = new Map<string, number>();
-  const creditEvents: TimelineEvent[] = [];
-  const balances: BalanceStep[] = [];
-  for (const ledgerEntry of ledger) {
-    const { id, kind, taskId, amount, balance } = ledgerEntry;
-    const atMs = Date.parse(ledgerEntry.at);
-    balances.push({ atMs, balance });
-    if (taskId === null)
-      creditEvents.push({ kind: 'credits', id: `credits ${id}`, atMs, credits: amount, ledgerEntry });
-    else (kind === 'hold' ? holds : resolutions).set(taskId, amount);
-  }
-  const requestEvents = requests.map((entry) => {
-    let credits = 0;
-    if (!FREE_PATH.test(entry.path)) for (const id of entry.taskIds) credits += holds.get(id) ?? 0;
-    return { kind: 'request' as const, id: `request ${entry.id}`, atMs: Date.parse(entry.at), credits, entry };
-  });
+  // The other entries belong to a request or to the end of a task.
+  const creditEvents = ledger
+    .filter(({ taskId }) => taskId === null)
+    .map((ledgerEntry) => ({ kind: 'credits' as const, atMs: Date.parse(ledgerEntry.at), ledgerEntry }));
+  const requestEvents = requests.map((entry) => ({ kind: 'request' as const, atMs: Date.parse(entry.at), entry }));
   const spans: TaskSpan[] = [];
   for (const task of tasks) spans.push(toSpan(task, account, spans.at(-1)));
   const taskEvents = spans
     .filter(({ task }) => task.finishedAt !== null)
-    .map(({ task, endMs }) => ({
-      ...{ kind: 'task' as const, id: `task ${task.id}`, atMs: endMs, credits: resolutions.get(task.id) ?? 0, task },
-    }))
+    .map(({ task, endMs }) => ({ kind: 'task' as const, atMs: endMs, task }))
     .sort(byTime);
-  return { events: merge([creditEvents, requestEvents, taskEvents]), requests: requestEvents, spans, balances };
+  return { events: merge([creditEvents, requestEvents, taskEvents]), requests: requestEvents, spans, ledger };
+}
+
+/** A text that is unique among the events of an account. */
+export function getEventId(event: TimelineEvent): string {
+  switch (event.kind) {
+    case 'request':
+      return `request ${event.entry.id}`;
+    case 'task':
+      return `task ${event.task.id}`;
+    case 'credits':
+      return `credits ${event.ledgerEntry.id}`;
+  }
+}
+
+/** Polls and fetches of files charge nothing, although they are about tasks that were charged. */
+const FREE_PATH = /\/check-status$|^\/media\//;
+
+/** The credits that an event added to the balance: a request holds the prices of its tasks, a failure returns one. */
+export function getCredits(event: TimelineEvent, findTask: (id: string) => Task | undefined): number {
+  switch (event.kind) {
+    case 'request': {
+      const { path, taskIds } = event.entry;
+      return FREE_PATH.test(path) ? 0 : -taskIds.reduce((sum, id) => sum + (findTask(id)?.price ?? 0), 0);
+    }
+    case 'task':
+      return event.task.status === 'failed' ? event.task.price : 0;
+    case 'credits':
+      return event.ledgerEntry.amount;
+  }
 }
 
 function toSpan(task: Task, account: Account, previous: TaskSpan | undefined): TaskSpan {
@@ -146,13 +150,17 @@ export function listInRange<Event extends { atMs: number }>(
   return events.slice(findIndexAtOrAfter(events, fromMs), findIndexAtOrAfter(events, Math.floor(toMs) + 1));
 }
 
-/** The index of the first event at or after a time, by binary search. */
-export function findIndexAtOrAfter(events: readonly { atMs: number }[], atMs: number): number {
-  let [low, high] = [0, events.length];
+/** The index of the first event at or after a time. */
+export const findIndexAtOrAfter = (events: readonly { atMs: number }[], atMs: number): number =>
+  findFirstIndex(0, events.length, (index) => events[index]!.atMs >= atMs);
+
+/** The first index from which on `isReached` is true, by binary search. */
+export function findFirstIndex(from: number, to: number, isReached: (index: number) => boolean): number {
+  let [low, high] = [from, to];
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (events[middle]!.atMs < atMs) low = middle + 1;
-    else high = middle;
+    if (isReached(middle)) high = middle;
+    else low = middle + 1;
   }
   return low;
 }

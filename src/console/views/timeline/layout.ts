@@ -1,7 +1,7 @@
 import type { Task } from '../../../client/types.ts';
 import { statusClass } from '../../components/format.ts';
 import {
-  type BalanceStep,
+  findFirstIndex,
   findIndexAtOrAfter,
   listInRange,
   type TaskSpan,
@@ -176,31 +176,33 @@ export interface BalanceLane {
 /** The lowest bar, so that the smallest balance is visible. */
 const MIN_HEIGHT = 0.08;
 
-/** The balance over time, up to now. */
-export function layoutBalances(balances: readonly BalanceStep[], scale: Scale, nowMs: number): BalanceLane {
+/** The balance over time, up to now. Parses only as many timestamps as there are columns, times a few. */
+export function layoutBalances(ledger: TimelineData['ledger'], scale: Scale, nowMs: number): BalanceLane {
   const bars: BalanceBar[] = [];
   let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  const add = (leftPx: number, rightPx: number, balance: number) => {
-    if (rightPx <= leftPx) return;
+  const add = (leftPx: number, rightPx: number, balance: number | undefined) => {
+    if (balance === undefined || rightPx <= leftPx) return;
     min = Math.min(min, balance);
     max = Math.max(max, balance);
     const last = bars.at(-1);
     if (last?.balance === balance) last.widthPx = rightPx - last.leftPx;
     else bars.push({ leftPx, widthPx: rightPx - leftPx, balance, height: 0 });
   };
+  const atMs = (index: number) => Date.parse(ledger[index]!.at);
+  const findIndex = (from: number, ms: number) => findFirstIndex(from, ledger.length, (index) => atMs(index) >= ms);
   const endPx = Math.min(scale.widthPx, toPx(scale, nowMs));
-  const first = findIndexAtOrAfter(balances, scale.fromMs);
-  let balance = balances[first - 1]?.balance;
+  let index = findIndex(0, scale.fromMs);
+  let balance = ledger[index - 1]?.balance;
   let fromPx = 0;
-  for (let index = first; index < balances.length && balances[index]!.atMs <= scale.toMs; index++) {
-    const { atMs, balance: next } = balances[index]!;
+  while (index < ledger.length && atMs(index) <= scale.toMs) {
+    const column = Math.floor(toPx(scale, atMs(index)) / COLUMN_PX);
+    add(fromPx, Math.min(endPx, column * COLUMN_PX), balance);
     // The last balance of a column counts.
-    const atPx = Math.floor(toPx(scale, atMs) / COLUMN_PX) * COLUMN_PX;
-    if (balance !== undefined) add(fromPx, Math.min(endPx, atPx), balance);
-    balance = next;
-    fromPx = Math.max(fromPx, atPx);
+    index = findIndex(index + 1, toMs(scale, (column + 1) * COLUMN_PX));
+    balance = ledger[index - 1]!.balance;
+    fromPx = column * COLUMN_PX;
   }
-  if (balance !== undefined) add(fromPx, endPx, balance);
+  add(fromPx, endPx, balance);
   for (const bar of bars) {
     bar.height = max === min ? 1 : MIN_HEIGHT + ((bar.balance - min) / (max - min)) * (1 - MIN_HEIGHT);
   }

@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { Account } from '../../../client/types.ts';
 import {
   formatDateTime,
@@ -17,10 +17,22 @@ import { VirtualList } from '../../components/virtual-list.tsx';
 import { accountHref, navigate } from '../../route.ts';
 import { type AccountState, isUntouched } from '../../state/account.ts';
 import { describeState, summarize } from '../../task-progress.ts';
+import { schedule } from '../../time.ts';
 import { FirstRun } from '../first-run.tsx';
 import { currentTimeMs } from '../task-bar.tsx';
 import { Chart } from './chart.tsx';
-import { combineEvents, getFullRange, listInRange, type TimelineEvent, type TimeRange, widen, zoom } from './events.ts';
+import {
+  combineEvents,
+  getCredits,
+  getEventId,
+  getFullRange,
+  listInRange,
+  type TimelineData,
+  type TimelineEvent,
+  type TimeRange,
+  widen,
+  zoom,
+} from './events.ts';
 
 const ROW_PX = 36;
 const ZOOM_FACTOR = 0.5;
@@ -40,17 +52,27 @@ export function TimelineView({ state }: { state: AccountState }) {
       <p class="quiet">Nothing has happened yet: the timeline shows requests and tasks as they arrive.</p>
     );
   }
-  return <LoadedTimeline state={state} account={account} />;
+  return <LoadedTimeline key={state.key} state={state} account={account} />;
 }
 
 function LoadedTimeline({ state, account }: { state: AccountState; account: Account }) {
-  const { key } = state;
   const [tasks, requests, ledger] = [state.tasks.items.value, state.requests.items.value, state.ledger.items.value];
   const { mode } = account.clock;
-  const data = useMemo(
-    () => combineEvents(requests, tasks, ledger, account),
-    [requests, tasks, ledger, mode, account.speed],
-  );
+  const [data, setData] = useState<TimelineData>();
+  useEffect(() => {
+    // Combining and drawing are tasks of their own, so that none of them blocks the page for long.
+    let cancel = schedule(0, () => {
+      const combined = combineEvents(requests, tasks, ledger, account);
+      cancel = schedule(0, () => setData(combined));
+    });
+    return () => cancel();
+  }, [requests, tasks, ledger, mode, account.speed]);
+  if (!data) return <p class="quiet">Loading …</p>;
+  return <CombinedTimeline state={state} account={account} data={data} />;
+}
+
+function CombinedTimeline({ state, account, data }: { state: AccountState; account: Account; data: TimelineData }) {
+  const { key } = state;
   /** Undefined: the section with everything, which grows with new events. */
   const [chosenRange, setChosenRange] = useState<TimeRange>();
   const fullRange = useMemo(() => getFullRange(data, Date.parse(account.clock.now)), [data, account]);
@@ -99,7 +121,7 @@ function LoadedTimeline({ state, account }: { state: AccountState; account: Acco
       <VirtualList
         label="Events, oldest first"
         items={visible}
-        getId={({ id }) => id}
+        getId={getEventId}
         rowPx={ROW_PX}
         openId={selectedIds[0]}
         onOpen={(event) => navigate(hrefOf(key, event))}
@@ -121,13 +143,16 @@ function hrefOf(key: string, event: TimelineEvent): string {
   }
 }
 
-const Row = ({ state, event }: { state: AccountState; event: TimelineEvent }) => (
-  <span class="event-row">
-    <span class="quiet">{formatTime(toIsoString(event.atMs))}</span>
-    <EventText state={state} event={event} />
-    <span class="number">{event.credits === 0 ? '' : formatSigned(event.credits)}</span>
-  </span>
-);
+function Row({ state, event }: { state: AccountState; event: TimelineEvent }) {
+  const credits = getCredits(event, state.tasks.find);
+  return (
+    <span class="event-row">
+      <span class="quiet">{formatTime(toIsoString(event.atMs))}</span>
+      <EventText state={state} event={event} />
+      <span class="number">{credits === 0 ? '' : formatSigned(credits)}</span>
+    </span>
+  );
+}
 
 function EventText({ state, event }: { state: AccountState; event: TimelineEvent }) {
   switch (event.kind) {
