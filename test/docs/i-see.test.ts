@@ -22,7 +22,7 @@ const SHOWN: Record<string, RegExp> = {
   'A poll that never ends': /"clock":\{"mode":"frozen","now".*"status":"processing".*"dueAt":null.*"mode":"auto"/s,
   'Certificate errors': /^\{"status":"ok"\}$/,
   'Broken pipe or connection reset': /"fault":"\d+"/,
-  '401 with a key that should work': /^nanophoto_unauthorized_total 1$/m,
+  '401 with a key that should work': /^"unauthorized":\[\{.*"path":"\/api\/.*"reason":"unknown".*"key":"unkn…"/,
   '402 although the account had credits': /"held":12.*"credits":1488/s,
   'The real service answers': /^\{"count":\d+\}$/,
   'My fault does not happen':
