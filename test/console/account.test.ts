@@ -201,7 +201,7 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     });
     await form('Fork this account').getByLabel('New key').fill('np_test_auto');
     await press('Fork');
-    await expectToast('There is an account np_test_auto already.');
+    await expectToast('An account with the key np_test_auto already exists.');
     await form('Fork this account').getByLabel('New key').fill('the-fork');
     await press('Fork');
     await expectToast('Forked to the-fork.');

@@ -160,7 +160,9 @@ describe.skipIf(!CHROMIUM)('console of a read-only emulator', () => {
       await page.getByText(`read-only: from ${dir}`, { exact: true }).waitFor();
       expect(await page.getByRole('form').count(), hash).toBe(0);
       const names = await page.getByRole('button').allInnerTexts();
-      const changes = names.filter((name) => !/^(Copy|Copy address|Copy as curl|Verify the ledger)$/.test(name));
+      const changes = names.filter(
+        (name) => !/^(Copy|Copy id|Copy address|Copy as curl|Verify the ledger)$/.test(name),
+      );
       expect(changes, hash).toEqual([]);
     }
   });
