@@ -111,6 +111,12 @@ describe('control-plane client', () => {
     expect((await account.rateLimit({ remaining: 2 })).rateLimit).toMatchObject({ limit: 7, remaining: 2 });
     expect((await account.rateLimit({ limit: null })).rateLimit).toMatchObject({ limit: null });
   });
+
+  it('activity() lists the accounts that are used', async () => {
+    const { control, order } = await createControlledEmulator();
+    await order();
+    expect(await control.activity()).toMatchObject({ requestCount: 1, accounts: [{ key: 'k', processing: 1 }] });
+  });
 });
 
 describe('control-plane client filters', () => {

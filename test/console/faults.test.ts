@@ -216,6 +216,25 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
     expect((await read(KEY, '/faults')).faults).toEqual([]);
   });
 
+  it('shows the requests that came close to a rule, and what kept it from firing', async () => {
+    const { origin, post, callAdmin } = await startListeningEmulator();
+    const match = { endpoint: GENERATE, contains: 'a cat' };
+    await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { fail: true }, match, times: 1 });
+    const { page, region } = await openPage(origin, accountHref(KEY, 'faults'));
+    const rules = region('Rules for this account');
+    await rules.getByText(/^Why has it not fired/).click();
+    await rules.getByText('No request has come close to this rule.').waitFor();
+    await post(GENERATE, { prompt: 'a dog', mode: 'textToVideo' }, KEY);
+    await rules.getByText('match.contains: the body does not contain "a cat"').waitFor();
+    await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo' }, KEY);
+    await rules.getByText('rule 1 · has fired once · used up').waitFor();
+    await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo' }, KEY);
+    await rules.getByText('times: the rule had already fired once').waitFor();
+    // The latest first.
+    await rules.getByRole('link').first().click();
+    await page.getByRole('article', { name: 'Request 3' }).waitFor();
+  });
+
   it("adds rules for all accounts, and shows them with each account's own", async () => {
     const { origin, get, post, read } = await startListeningEmulator();
     const { page, form, expectToast, press, pressAndConfirm, region } = await openPage(origin, '#/faults');

@@ -64,6 +64,9 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
       await search.fill(text);
       await eventually(rowLabels).toEqual(expected);
     }
+    const [{ requestId }] = (await read(KEY, '/requests')).requests;
+    await search.fill(requestId);
+    await eventually(rowLabels).toEqual([good]);
     await search.fill('no match');
     await page.getByText('No matching request.').waitFor();
     await search.fill('');
