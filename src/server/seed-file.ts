@@ -45,7 +45,7 @@ const PriceOverridesSchema = partialObject(
 ) as z.ZodType<Readonly<Record<string, PriceOverrides>>>;
 
 const { NewRule, document } = getFamilySchemas(FAMILIES);
-const { Document } = document;
+const { ImportedDocument: Document } = document;
 type Document = z.output<typeof Document>;
 const SeedAccount = strict({ key: apiKey, ...PROFILE, faults: z.array(NewRule).optional() });
 

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { toFileSchema } from '../../src/openapi/json-schema.ts';
 import { FILE_SCHEMAS } from '../../src/server/seed-file.ts';
 import { buildDocument } from '../support/account-document.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 
 const read = (file: string) => JSON.parse(readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'));
 
@@ -31,10 +32,16 @@ describe('JSON Schemas of files', () => {
     ['a document with an unknown field', { ...buildDocument(), extra: 1 }, false],
     ['a document without a rate limit', { ...buildDocument(), rateLimit: undefined }, false],
     ['a task without an id', { ...buildDocument(), tasks: [{ ...buildDocument().tasks[0], id: undefined }] }, false],
-  ])('account-state.schema.json judges %s like an import', (_name, document, isValid) => {
+    ['a document with any requests and verdict', { ...buildDocument(), requests: [{ id: 5 }], verdict: 5 }, true],
+    ['a document with requests that are no list', { ...buildDocument(), requests: { id: 'a' } }, false],
+    ['a document whose $schema is no text', { $schema: 5, ...buildDocument() }, false],
+  ])('account-state.schema.json judges %s like an import', async (_name, document, isValid) => {
+    const { send } = await createTestEmulator();
     const content = JSON.parse(JSON.stringify(document));
     expect(createValidator('docs/account-state.schema.json')(content)).toBe(isValid);
     expect(FILE_SCHEMAS.state.safeParse(content).success).toBe(isValid);
+    const { status } = await send('POST', '/__admin/accounts/import', { key: null, body: content });
+    expect(status).toBe(isValid ? 201 : 400);
   });
 
   it.each([

@@ -54,7 +54,7 @@ const ImportQuery = strict({
 /** Operations that export an account as a document and import it. */
 export function stateOperations(context: HttpContext, families: readonly Family[]): Operation[] {
   const { core, settings, listenerLimit } = context;
-  const { Document } = getFamilySchemas(families).document;
+  const { Document, ImportedDocument } = getFamilySchemas(families).document;
   const beginImport = createDocumentImports(core, families, settings.faultLimit);
 
   return [
@@ -104,7 +104,7 @@ export function stateOperations(context: HttpContext, families: readonly Family[
         'Creates an account from the document of an export: with the same ids, timestamps, plans and balances. ' +
         'Running tasks continue, but synchronous ones fail and are refunded. All or nothing.',
       query: ImportQuery,
-      body: Document,
+      body: ImportedDocument,
       isStreamedBody: true,
       responses: { 201: AccountSchema },
       codes: ['ACCOUNT_EXISTS', 'TOO_MANY_FAULTS'],

@@ -123,10 +123,15 @@ export function createDocumentSchemas(familyName: FamilySchema) {
     tasks: z.array(Task),
     faults: z.array(Fault),
     rateLimit: RateLimit,
-    requests: z.array(JournalEntrySchema).exactOptional().meta({ description: 'Ignored by an import.' }),
-    verdict: Verdict.exactOptional().meta({ description: 'Ignored by an import.' }),
+    requests: z.array(JournalEntrySchema).exactOptional(),
+    verdict: Verdict.exactOptional(),
   }).meta({ id: 'AccountState', title: 'An account of nanophoto-emulator' });
-  return { Document, Account, LedgerEntry, Task, Fault, RateLimit };
+  /** What an import accepts. */
+  const ImportedDocument = Document.extend({
+    requests: z.array(z.unknown()).exactOptional().meta({ description: 'Ignored.' }),
+    verdict: z.unknown().exactOptional().meta({ description: 'Ignored.' }),
+  }).meta({ id: 'ImportedAccountState', title: 'An account of nanophoto-emulator' });
+  return { Document, ImportedDocument, Account, LedgerEntry, Task, Fault, RateLimit };
 }
 
 export type DocumentSchemas = ReturnType<typeof createDocumentSchemas>;
@@ -135,7 +140,7 @@ export type EntryJson = z.output<typeof LedgerEntry>;
 export type TaskJson = z.output<DocumentSchemas['Task']>;
 export type RateLimitJson = z.output<typeof RateLimit>;
 /** The names of the document's members. */
-export type MemberName = keyof DocumentSchemas['Document']['shape'];
+export type MemberName = keyof DocumentSchemas['ImportedDocument']['shape'];
 
 /** An error in a document. */
 export class DocumentError extends Error {

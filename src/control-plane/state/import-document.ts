@@ -23,8 +23,8 @@ import { getFamilySchemas } from './family-schemas.ts';
 
 /** Members whose elements are handled one by one. */
 const LISTS: readonly string[] = ['ledger', 'tasks', 'faults', 'requests'] satisfies MemberName[];
-/** Members that an import ignores. */
-const IGNORED: readonly string[] = ['$schema', 'requests', 'verdict'] satisfies MemberName[];
+/** Members that may be absent. */
+const OPTIONAL: readonly string[] = ['$schema', 'requests', 'verdict'] satisfies MemberName[];
 
 /** Names of columns in the document. */
 const FIELD_NAMES: Readonly<Record<string, string>> = {
@@ -55,12 +55,12 @@ export type DocumentImport = ReturnType<ReturnType<typeof createDocumentImports>
 /** Creates the function that begins the import of a document; its caller must call `commit` or `discard`. */
 export function createDocumentImports(core: Core, families: readonly Family[], faultLimit: number) {
   const { document, NewRule } = getFamilySchemas(families);
-  const { Document, Account, LedgerEntry, Task, Fault, RateLimit } = document;
-  const members = Object.keys(Document.shape);
-  const required = Object.entries<z.ZodType>(Document.shape)
+  const { ImportedDocument, Account, LedgerEntry, Task, Fault, RateLimit } = document;
+  const members = Object.keys(ImportedDocument.shape);
+  const required = Object.entries<z.ZodType>(ImportedDocument.shape)
     .filter(([, schema]) => !schema.safeParse(undefined).success)
     .map(([name]) => name)
-    .filter((name) => !IGNORED.includes(name));
+    .filter((name) => !OPTIONAL.includes(name));
 
   return () => {
     const staged = core.imports.begin();
@@ -114,7 +114,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         } else if (name === 'rateLimit') rateLimit = parse(RateLimit, value, name);
         else if (name === 'version' && typeof value === 'number' && value > VERSION) {
           throw new DocumentError(name, `expected ${VERSION}; a newer emulator wrote version ${value}`);
-        } else if (!IGNORED.includes(name)) parse(Document.shape[name as MemberName], value, name);
+        } else parse(ImportedDocument.shape[name as MemberName], value, name);
       },
       handleElement(name, index, element) {
         const path = `${name}[${index}]`;
