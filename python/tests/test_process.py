@@ -178,7 +178,9 @@ def test_every_test_reports_a_failed_start_but_there_is_only_one(run_pytest, pyt
         command=f"{PYTHON} fake.py",
     )
     result.assert_outcomes(passed=1, errors=2)
-    result.stdout.fnmatch_lines(["*ended with exit code 0 before it was ready.", "*The last lines of the output:", "*  no license"])
+    result.stdout.fnmatch_lines(
+        ["*ended with exit code 0 before it was ready.", "*The last lines of the output:", "*  no license"]
+    )
     result.stdout.no_fnmatch_line("*Traceback*")
     assert (pytester.path / "starts").read_text() == "x"
 
@@ -187,7 +189,8 @@ def test_every_test_reports_a_failed_start_but_there_is_only_one(run_pytest, pyt
 def test_an_invalid_time_limit_is_reported_in_one_sentence(run_pytest, value):
     result = run_pytest("def test_one(nanophoto): pass", f"--nanophoto-start-timeout={value}")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f'--nanophoto-start-timeout must be a number of seconds above 0, at most 86400, not "{value}".'])
+    sentence = f'--nanophoto-start-timeout must be a number of seconds above 0, at most 86400, not "{value}".'
+    result.stdout.fnmatch_lines([sentence])
 
 
 def test_the_time_limit_is_an_option(run_pytest):

@@ -136,7 +136,8 @@ def _parse_ready_line(text: str) -> Optional[dict[str, Any]]:
 def _wait_for_url(output: _Output, command: list[str], timeout_s: float) -> str:
     name = shlex.join(command)
     if not output.is_settled.wait(timeout_s):
-        raise StartError(_with_last_lines(f'"{name}" was not ready within {timeout_s:g} s; raise --nanophoto-start-timeout.', output))
+        sentence = f'"{name}" was not ready within {timeout_s:g} s; raise --nanophoto-start-timeout.'
+        raise StartError(_with_last_lines(sentence, output))
     if output.ready_line is None:
         sentence = (
             _find_node_problem(command) or f'"{name}" ended with exit code {output.exit_code} before it was ready.'

@@ -27,8 +27,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a response is sent before its commit',
     file: 'src/server/app.ts',
-    find: 'if (!core.transactions.hasPendingBatch()) return',
-    replace: 'if (Date.now() > 0) return',
+    find: 'if (!core.transactions.hasPendingBatch()) {',
+    replace: 'if (Date.now() > 0) {',
   },
   {
     name: 'a failed commit counts as a success',
@@ -153,7 +153,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a revoked key is still accepted',
     file: 'src/http/pipeline/auth.ts',
-    find: 'return account.revoked ? null : account;',
+    find: "return account.revoked ? 'revoked' : account;",
     replace: 'return account;',
   },
 ];
