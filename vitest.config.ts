@@ -41,8 +41,8 @@ export default defineConfig({
       },
       { test: { ...common, name: 'isolated', include: ISOLATED } },
     ],
-    // One more than cores, because many tests wait for processes and browsers.
-    maxWorkers: availableParallelism() + 1,
+    // Most test files spend most of their time waiting for processes and browsers.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     globalSetup: 'test/support/global-setup.ts',
     // CI reads its counts from this file.
     reporters: ['default', 'json'],

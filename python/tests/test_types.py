@@ -11,7 +11,16 @@ from nanophoto_emulator_pytest import types as t
 SCHEMAS = json.loads((ROOT / "docs" / "openapi-control-plane.json").read_text())["components"]["schemas"]
 # An error response is an exception in Python, a timestamp a string, and a rule the parameters of Faults.add. The
 # document of an account is passed on unchanged.
-WITHOUT_TYPE = {"Error", "Timestamp", "Rule", "AccountState", "StoredLedgerEntry", "StoredRule", "StoredTask"}
+WITHOUT_TYPE = {
+    "Error",
+    "Timestamp",
+    "Rule",
+    "AccountState",
+    "ImportedAccountState",
+    "StoredLedgerEntry",
+    "StoredRule",
+    "StoredTask",
+}
 PRIMITIVES = {"string": str, "integer": int, "boolean": bool, "null": type(None)}
 
 

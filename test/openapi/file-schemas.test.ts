@@ -33,8 +33,8 @@ describe('JSON Schemas of files', () => {
     ['a document without a rate limit', { ...buildDocument(), rateLimit: undefined }, false],
     ['a task without an id', { ...buildDocument(), tasks: [{ ...buildDocument().tasks[0], id: undefined }] }, false],
     ['a document with any requests and verdict', { ...buildDocument(), requests: [{ id: 5 }], verdict: 5 }, true],
-    ['a document with requests that are no list', { ...buildDocument(), requests: { id: 'a' } }, false],
-    ['a document whose $schema is no text', { $schema: 5, ...buildDocument() }, false],
+    ['a document with an object as requests', { ...buildDocument(), requests: { id: 'a' } }, false],
+    ['a document with a number as $schema', { $schema: 5, ...buildDocument() }, false],
   ])('account-state.schema.json judges %s like an import', async (_name, document, isValid) => {
     const { send } = await createTestEmulator();
     const content = JSON.parse(JSON.stringify(document));

@@ -1,3 +1,5 @@
+import type { ServerResponse } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { readCommand } from '../../src/cli/arguments.ts';
@@ -25,19 +27,36 @@ export async function createTestEmulator(...args: Parameters<typeof openTestEmul
 }
 
 /**
- * Closes an emulator and its connections. fetch replaces an aborted connection with a new one, and browsers open some in
- * advance. Without a request, a server waits until the client closes them.
+ * Closes an emulator, and its connections when their responses have ended. fetch replaces an aborted connection with a
+ * new one, and browsers open some in advance. Without a request, a server waits until the client closes them.
  */
-async function closeAtOnce({ app, close }: Pick<RunningEmulator, 'app' | 'close'>): Promise<void> {
-  const closed = close();
+async function closeAtOnce({ app, close, openResponses }: ClosableEmulator): Promise<void> {
+  let isClosed = false;
+  const closed = close().finally(() => {
+    isClosed = true;
+  });
+  while (openResponses.size > 0 && !isClosed) await nextTurn();
   app.server.closeAllConnections();
   await closed;
+}
+
+type ClosableEmulator = Pick<RunningEmulator, 'app' | 'close'> & { openResponses: ReadonlySet<ServerResponse> };
+
+/** Returns the responses of a server that have not ended. */
+function watchResponses({ app }: Pick<RunningEmulator, 'app'>): ReadonlySet<ServerResponse> {
+  const responses = new Set<ServerResponse>();
+  app.server.on('request', (_request, response: ServerResponse) => {
+    responses.add(response);
+    response.once('close', () => responses.delete(response));
+  });
+  return responses;
 }
 
 /** Starts an emulator in real time on a free port, in this process, for the running test. Resolves with its URL. */
 export async function serveEmulator(flags: string[] = []): Promise<string> {
   const emulator = await openEmulator(readCommand(['--port', '0', ...flags], {}).config, SILENT);
-  onTestFinished(() => closeAtOnce(emulator));
+  const openResponses = watchResponses(emulator);
+  onTestFinished(() => closeAtOnce({ ...emulator, openResponses }));
   return emulator.listen();
 }
 
@@ -102,6 +121,7 @@ async function openTestEmulator(
 
   return {
     ...emulator,
+    openResponses: watchResponses(emulator),
     core,
     clock,
     send,

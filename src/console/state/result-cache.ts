@@ -20,7 +20,13 @@ export function clearResultCache(): void {
   cacheVersion.value += 1;
 }
 
-const revoke = (url: Promise<string>) => void url.then(URL.revokeObjectURL, () => {});
+/** An element that has just received the URL may not have loaded it yet. */
+const REVOKE_DELAY_MS = 10_000;
+const revoke = (url: Promise<string>) =>
+  void url.then(
+    (one) => setTimeout(() => URL.revokeObjectURL(one), REVOKE_DELAY_MS),
+    () => {},
+  );
 
 const cacheIdFor = (key: string, { id, createdAt, finishedAt }: Task, field: string) =>
   [key, id, field, createdAt, finishedAt].join(' ');

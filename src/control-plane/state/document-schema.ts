@@ -126,7 +126,7 @@ export function createDocumentSchemas(familyName: FamilySchema) {
     requests: z.array(JournalEntrySchema).exactOptional(),
     verdict: Verdict.exactOptional(),
   }).meta({ id: 'AccountState', title: 'An account of nanophoto-emulator' });
-  /** What an import accepts. */
+  /** The document that an import accepts. */
   const ImportedDocument = Document.extend({
     requests: z.array(z.unknown()).exactOptional().meta({ description: 'Ignored.' }),
     verdict: z.unknown().exactOptional().meta({ description: 'Ignored.' }),
