@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals';
 import PQueue from 'p-queue';
 import type { Task } from '../../client/types.ts';
-import { wallMs } from '../time.ts';
+import { schedule, wallMs } from '../time.ts';
 import { accountPath, sendRequest } from './api.ts';
 
 /** Limits concurrent fetches: the emulator renders images on request. */
@@ -24,7 +24,7 @@ export function clearResultCache(): void {
 const REVOKE_DELAY_MS = 10_000;
 const revoke = (url: Promise<string>) =>
   void url.then(
-    (one) => setTimeout(() => URL.revokeObjectURL(one), REVOKE_DELAY_MS),
+    (one) => schedule(REVOKE_DELAY_MS, () => URL.revokeObjectURL(one)),
     () => {},
   );
 
