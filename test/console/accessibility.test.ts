@@ -184,6 +184,9 @@ describe.skipIf(!CHROMIUM)('console accessibility', () => {
         for (const viewport of phone.includes(name) ? [WIDE, PHONE] : [WIDE]) {
           await page.setViewportSize(viewport);
           await navigate(page, view);
+          // The page exchanges the header for its folded form some time after its size has changed.
+          const isFolded = viewport === PHONE;
+          await page.locator('details.folded').waitFor({ state: isFolded ? 'attached' : 'detached' });
           const { stops, missed } = await tabThrough(page);
           expect(stops.length, name).toBeGreaterThan(5);
           const bad = stops.filter(({ isOutlined, isVisible }) => !isOutlined || !isVisible);
