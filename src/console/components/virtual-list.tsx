@@ -39,7 +39,8 @@ export function VirtualList<Item>({ items, getId, label, renderRow, rowPx, openI
   useLayoutEffect(() => virtualizer._willUpdate());
 
   const [activeId, setActiveId] = useState<string | undefined>(openId);
-  useEffect(() => {
+  // A layout effect: a key that is pressed before a later effect ran would be undone.
+  useLayoutEffect(() => {
     if (openId !== undefined) setActiveId(openId);
   }, [openId]);
   const activeIndex = activeId === undefined ? -1 : items.findIndex((item) => getId(item) === activeId);
