@@ -261,8 +261,10 @@ function isSharedBody({ routeOptions, raw }: FastifyRequest): boolean {
  * other body is read and discarded, and the connection remains usable. Call it right before the response is sent:
  * bodies that arrive with their head are complete then.
  */
-function limitUnreadBody({ raw }: FastifyRequest, reply: FastifyReply): void {
+function limitUnreadBody({ raw, server }: FastifyRequest, reply: FastifyReply): void {
   if (raw.complete !== false) return;
+  // Node would read it without a pause.
+  if (raw.listenerCount('data') === 0) raw.on('data', (chunk) => server.bodyTurns.onChunk(raw, chunk.length));
   const { 'transfer-encoding': coding, 'content-length': bytes } = raw.headers;
   if (coding !== undefined || Number(bytes) > DRAIN_BYTES) reply.header('connection', 'close');
 }

@@ -20,7 +20,13 @@ export function lingerAndClose(socket: Socket, clock: Clock, response = '', maxM
   // This listener replaces that of Node's parser, so that no further requests are processed.
   socket.removeAllListeners('data').on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > DRAIN_BYTES) socket.destroy();
+    if (bytes > DRAIN_BYTES) {
+      socket.destroy();
+      return;
+    }
+    // libuv would read up to 2 MB of each connection in every turn of the event loop.
+    socket.pause();
+    clock.atTurnEnd(() => socket.resume());
   });
   // Ends the read that Node may have paused for its parser: otherwise `resume` would not start another.
   socket.push('');

@@ -234,6 +234,27 @@ describe('responses that are sent before the end of an upload', () => {
     expect(core.memory.usedBytes.bodies).toBe(0);
   });
 
+  // id: refused-uploads-in-turns
+  it.each<[string, Partial<Upload>]>([
+    ['the connection closes', { isChunked: true }],
+    ['the connection remains open', {}],
+  ])('leave time for other clients while the rest of an upload is read: %s', async (_case, upload) => {
+    const { app, open } = await listening();
+    const connected = once(app.server, 'connection');
+    const socket = await open();
+    const [serverSocket] = (await connected) as [Socket];
+    let largestTurn = 0;
+    const watchTurn = (bytesBefore: number) => {
+      largestTurn = Math.max(largestTurn, serverSocket.bytesRead - bytesBefore);
+      if (!serverSocket.destroyed) setImmediate(watchTurn, serverSocket.bytesRead);
+    };
+    watchTurn(0);
+    expect(await send(socket, { headers: [JSON_TYPE], connection: 'keep-alive', bytes: 10 * MB, ...upload })).toBe(401);
+    expect(serverSocket.bytesRead).toBeGreaterThan(2 * MB);
+    // A read of libuv has 64 KiB.
+    expect(largestTurn).toBeLessThanOrEqual(2 * 64 * 1024);
+  });
+
   // id: refused-uploads-closed
   it('close the connection after 30 s if the client does not', async () => {
     const { open, clock, app } = await listening();

@@ -217,9 +217,15 @@ export const SCENARIOS = {
     ] as const);
     const target = pick([GENERATE, '/api/none', '/__admin/accounts']);
     const connection = pick(['Connection: close\r\n', '']);
-    const headers = `${connection}Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n`;
-    const chunk = Buffer.from(`${MIB.toString(16)}\r\n${'x'.repeat(MIB)}\r\n`);
-    const requests = [toBytes('POST', target, { headers }), ...createList(MAX_DISCARDED_MIB + 30, () => chunk)];
+    const isChunked = pick([true, false]);
+    // After a longer body the connection would close, as after a chunked one.
+    const framing = isChunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${60 * MIB}`;
+    const headers = `${connection}Content-Type: text/plain\r\n${framing}\r\n`;
+    const chunk = Buffer.from(isChunked ? `${MIB.toString(16)}\r\n${'x'.repeat(MIB)}\r\n` : 'x'.repeat(MIB));
+    const requests = [
+      toBytes('POST', target, { headers }),
+      ...createList(isChunked ? MAX_DISCARDED_MIB + 30 : 60, () => chunk),
+    ];
     const sockets = await Promise.all(createList(count, () => traffic.sendUnread(requests, { writeMs, holdMs: 200 })));
     const endless = sockets.filter((socket) => !socket.destroyed && socket.bytesWritten > MAX_DISCARDED_MIB * MIB);
     if (endless.length > 0) report(`${endless.length} refused uploads of ${MAX_DISCARDED_MIB} MiB were not cut off`);
