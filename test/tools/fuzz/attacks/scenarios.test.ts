@@ -63,7 +63,7 @@ describe('fuzz scenarios', () => {
       request.resume();
       response.writeHead(401).end();
     });
-    expect(await runScenario('refused uploads', await listen(server))).toEqual([
+    expect(await runScenario('refused uploads', await listen(server), 1)).toEqual([
       '2 refused uploads of 80 MiB were not cut off',
     ]);
   });
