@@ -3,7 +3,7 @@ import { request } from 'node:http';
 // biome-ignore lint/suspicious/noExplicitAny: JSON of every shape
 export type Json = any;
 
-/** Accounts by how the cases use them. `stable` ones are only read, so that every response can be checked. */
+/** Accounts by how the cases use them. `stable` ones are read and advanced, so that every response can be checked. */
 const KEYS = {
   stable: ['stable-real', 'stable-auto', 'stable-frozen', 'stable-poor'],
   /** Reset, removed, revoked and restored at any time: a response may be aborted, but never wrong. */
@@ -32,6 +32,8 @@ export interface Fixture extends Documents {
   host: string;
   keys: typeof KEYS;
   tasks: KnownTask[];
+  /** A task that no case changes and that never ends: a finished one could be evicted. */
+  unchanged: KnownTask;
   snapshots: string[];
   /** Paths of result files. */
   media: string[];
@@ -140,6 +142,7 @@ export async function createFixture(url: string, documents: Documents): Promise<
     host: new URL(url).host,
     ...documents,
     keys: KEYS,
+    unchanged: await createUnchangedTask(url),
     ...{ tasks: [], snapshots: ['kept'], media: [], files: [], entries: [], documents: [], ruleIds: [] },
   };
   for (const key of Object.values(KEYS).flat()) {
@@ -197,6 +200,15 @@ export async function createFixture(url: string, documents: Documents): Promise<
     fixture.ruleIds.push({ key: undefined, id: await addRule(url, '/__admin/faults') });
   }
   return fixture;
+}
+
+async function createUnchangedTask(url: string): Promise<KnownTask> {
+  const [key, api] = ['unchanged', '/api/sora-2'];
+  const account = { key, seed: key, rateLimit: null, clock: 'frozen' };
+  await expectStatus(201, url, '/__admin/accounts', { method: 'POST', body: account });
+  const body = { prompt: 'A lighthouse in a storm', mode: 'textToVideo' };
+  const { taskId } = await expectStatus(200, url, `${api}/generate`, { method: 'POST', key, body });
+  return { key, api, taskId, poll: { taskId } };
 }
 
 async function addRule(url: string, path: string): Promise<string> {

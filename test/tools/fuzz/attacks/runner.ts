@@ -42,9 +42,7 @@ export async function startAttackRunner(server: ServerProcess) {
   let probe: { taskId: string; worker: Worker } | undefined;
 
   /** The probe of a fixture; each fixture has the same tasks. */
-  async function getProbe({ tasks }: Fixture): Promise<Worker> {
-    // Its tasks do not end: finished ones may be evicted when the attacker fills the storage.
-    const { key, api, taskId, poll } = tasks.find((task) => task.key === 'stable-frozen')!;
+  async function getProbe({ unchanged: { key, api, taskId, poll } }: Fixture): Promise<Worker> {
     if (probe?.taskId === taskId) return probe.worker;
     await probe?.worker.terminate();
     const worker = new Worker(new URL('./probe.mjs', import.meta.url), {
