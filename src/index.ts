@@ -7,6 +7,9 @@ export { ControlError } from './client/client.ts';
 export { connectEmulator } from './client/connect.ts';
 export type * from './client/types.ts';
 
+/** Contexts of `vm` have no such symbol before Node.js 24. `await using` that was compiled looks for this one there. */
+const ASYNC_DISPOSE: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
+
 /** Loaded on demand: a module that only connects to a running emulator does not need the server. */
 const loadServer = lazy(() => import('./server/start.ts'));
 
@@ -36,6 +39,6 @@ export const startEmulator: typeof declared.startEmulator = async (options = {})
       return emulator.certificate();
     },
     close,
-    [Symbol.asyncDispose]: close,
+    [ASYNC_DISPOSE]: close,
   };
 };

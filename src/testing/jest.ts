@@ -1,8 +1,7 @@
 import { basename } from 'node:path';
-import { startEmulator } from 'nanophoto-emulator';
 import type { RunningEmulator } from '../client/api.ts';
 import type { NewAccount, StartOptions } from '../client/types.ts';
-import { writeTestArtifacts } from './fixtures.ts';
+import { startTestEmulator, writeTestArtifacts } from './fixtures.ts';
 import { type AccountMatchers, accountMatchers } from './matchers.ts';
 import { createTestAccount, setEnvironment, type TestAccount } from './test-account.ts';
 
@@ -60,7 +59,7 @@ export function useEmulator({ account: settings, artifacts = '', ...options }: E
   let restoreEnvironment: (() => void) | undefined;
   expect.extend(accountMatchers);
   beforeAll(async () => {
-    emulator = await startEmulator(options);
+    emulator = await startTestEmulator(options);
   });
   beforeEach(async () => {
     account = await createTestAccount(emulator!, settings);

@@ -13,7 +13,7 @@ describe('the emulator in the process of', () => {
     const env = { JSDOM_ENVIRONMENT: environment };
     const { passed, failures, stderr } = await runTests(jest, ['--runInBand', '--json', '--rootDir', project()], env);
     expect(failures).toEqual([]);
-    expect(passed).toBe(16);
+    expect(passed).toBe(22);
     expect(stderr).not.toContain('did not exit');
   });
 });

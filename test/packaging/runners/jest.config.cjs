@@ -1,5 +1,5 @@
 const createProjects = (name, testEnvironment) => [
-  { displayName: name, testEnvironment, testMatch: ['**/modes.jest.cjs'] },
+  { displayName: name, testEnvironment, testMatch: ['**/modes.jest.cjs', '**/fixture.jest.cjs'] },
   {
     displayName: `${name}, fake timers everywhere`,
     testEnvironment,

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-const createProject = (pool, environment, include = ['late.vitest.mjs']) => ({
+const createProject = (pool, environment, include = ['late.vitest.mjs', 'fixture.vitest.mjs']) => ({
   test: { name: `${pool}, ${environment}`, pool, environment, include, testTimeout: 20_000 },
 });
 
@@ -8,7 +8,7 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      createProject('forks', 'node', ['modes.vitest.mjs', 'late.vitest.mjs']),
+      createProject('forks', 'node', ['*.vitest.mjs']),
       createProject('forks', 'happy-dom'),
       createProject('forks', 'jsdom'),
       createProject('threads', 'node'),
