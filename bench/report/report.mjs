@@ -69,8 +69,8 @@ emulator's columns, indexes and pragmas) with better-sqlite3 before it responds.
 a transaction. It has no triggers, checks or foreign keys, and reads nothing. The emulator is
 \`node dist/main.js --port 0\` at its default settings: log level ${settings.logLevel}, stdout redirected to a file, a
 journal of every request, and everything in memory unless the row says "on disk". Data directories were on ${dataDirOn}.
-The account's rate limit is never reached, but the rate limiter runs for every request. Polled and created tasks are
-running.`;
+The account's rate limit is never reached, but the rate limiter runs for every request. Tasks that are polled or created
+have not ended yet.`;
 }
 
 function aboutLoad({ settings }) {
@@ -95,7 +95,8 @@ function aboutStreams({ streams }) {
 whose speed is ${speed}. Each is planned to take ${12 / speed} to ${24 / speed} s and has about ${chunks} chunks. A
 chunk is due in proportion to its position in the text, within the duration that the control plane reports for the
 task, counted from when the client sent the request. The polls "with" streams run for ${windowSeconds} s at full speed
-while all streams are open, those "without" for as long before or after. Rounds: ${streams.rounds.length}.`;
+while all streams are open. The polls "without" run for the same time before or after that.
+Rounds: ${streams.rounds.length}.`;
 }
 
 function aboutBurst({ burst }) {
@@ -119,7 +120,7 @@ function aboutForwarding({ forwarding }) {
   if (!forwarding) return undefined;
   return `The client of \`exec --record\` sends one request at a time over connections that are kept alive: 10 directly
 to an emulator, 10 to the recording proxy in front of it, and 10 over HTTPS through this proxy, in turns. The proxy writes
-a sample after each response, for which the next request waits. "Added" is the difference to the direct requests.`;
+a sample after each response, and the next request waits for it. "Added" is the difference to the direct requests.`;
 }
 
 function aboutState({ state }) {
