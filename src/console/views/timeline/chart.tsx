@@ -103,6 +103,8 @@ function usePanAndZoom(
       if (event.button === 0) drag.current = { fromX: event.clientX, scale, isMoved: false };
     },
     onPointerMove(event: PointerEvent) {
+      // The press may have ended outside of the chart, before the chart had captured the pointer.
+      if (event.buttons === 0) drag.current = undefined;
       const dragged = drag.current;
       if (!dragged) return;
       const movedPx = event.clientX - dragged.fromX;
