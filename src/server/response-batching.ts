@@ -26,6 +26,8 @@ export function createResponseBatcher(
 ) {
   let pending: PendingResponse[] = [];
   let isScheduled = false;
+  /** Size of the large responses that this turn has sent. */
+  let largeBytes = 0;
   const watchedSockets = new WeakSet<Socket>();
 
   function schedule(): void {
@@ -34,6 +36,7 @@ export function createResponseBatcher(
     clock.atTurnEnd(() => {
       isScheduled = false;
       flush();
+      largeBytes = 0;
     });
   }
 
@@ -41,11 +44,11 @@ export function createResponseBatcher(
   function flush(endingSocket?: Socket): void {
     const due: PendingResponse[] = [];
     const waiting: PendingResponse[] = [];
-    let largeBytes = 0;
     for (const response of pending) {
-      const isLarge = response.bytes >= LARGE_RESPONSE_BYTES && response.socket !== endingSocket;
-      (isLarge && largeBytes >= MAX_LARGE_BYTES_PER_TURN ? waiting : due).push(response);
-      if (isLarge) largeBytes += response.bytes;
+      const isLarge = response.bytes >= LARGE_RESPONSE_BYTES;
+      const mustWait = isLarge && largeBytes >= MAX_LARGE_BYTES_PER_TURN && response.socket !== endingSocket;
+      (mustWait ? waiting : due).push(response);
+      if (isLarge && !mustWait) largeBytes += response.bytes;
     }
     pending = waiting;
     if (waiting.length > 0) schedule();

@@ -14,6 +14,7 @@ describe('timestamps', () => {
     // A real clock can be set to the end of the year 9999, and then runs on.
     [Date.UTC(10_000, 0, 1, 0, 0, 1), '10000-01-01 00:00:01', '00:00:01.000'],
     [Number.MAX_SAFE_INTEGER, '275760-09-13 00:00:00', '00:00:00.000'],
+    [Number.MIN_SAFE_INTEGER, '-271821-04-20 00:00:00', '00:00:00.000'],
   ])('are formatted in any year: %d', (ms, day, time) => {
     expect([formatDateTime(toIsoString(ms)), formatTime(toIsoString(ms))]).toEqual([day, time]);
   });

@@ -60,14 +60,24 @@ describe.skipIf(!CHROMIUM)('console timeline', () => {
     await press('Show all');
 
     // A drag moves the section and is not a click.
-    const before = await region('Timeline').getByText(/UTC/).innerText();
+    const section = () => region('Timeline').getByText(/UTC/).innerText();
+    const before = await section();
     const bar = chart.locator('.task-mark').first();
     const { x, y } = (await bar.boundingBox())!;
     await page.mouse.move(x + 5, y + 5);
     await page.mouse.down();
     await page.mouse.move(x + 105, y + 5, { steps: 3 });
     await page.mouse.up();
-    await eventually(() => region('Timeline').getByText(/UTC/).innerText()).not.toBe(before);
+    await eventually(section).not.toBe(before);
+
+    // A press that ends outside of the chart, before it has become a drag, drags nothing later.
+    await page.mouse.move(x + 5, y + 5);
+    await page.mouse.down();
+    await page.mouse.move(x + 5, 1);
+    await page.mouse.up();
+    const after = await section();
+    await page.mouse.move(x + 25, y + 5, { steps: 5 });
+    expect(await section()).toBe(after);
     expect(page.url()).toBe(`${origin}/console${accountHref(KEY, 'timeline')}`);
 
     await press('Show all');

@@ -7,6 +7,7 @@ import {
   getEventId,
   getFullRange,
   listInRange,
+  MAX_RANGE_MS,
   MIN_RANGE_MS,
   type TimelineData,
   zoom,
@@ -91,6 +92,12 @@ describe('events of the timeline', () => {
     expect(events.map(getEventId)).toEqual(['request 1', 'task a']);
   });
 
+  it('are in the order of their times after a restore has turned the clock back', () => {
+    const { events, requests } = combine([buildRequest(1, 0), buildRequest(2, 60), buildRequest(3, 30)]);
+    expect(events.map(getEventId)).toEqual(['request 1', 'request 3', 'request 2']);
+    expect(requests.map(({ entry }) => entry.id)).toEqual(['1', '3', '2']);
+  });
+
   it('lets a shot wait for the one before it, and start when that one ends', () => {
     const shot = { family: 'veo-3' } as const;
     const { spans } = combine(
@@ -140,11 +147,12 @@ describe('section of the timeline', () => {
     expect(toMs - fromMs).toBe(MIN_RANGE_MS);
   });
 
-  it('keeps the time under the pointer when it is zoomed, up to a limit', () => {
+  it('keeps the time under the pointer when it is zoomed, within limits', () => {
     const range = { fromMs: 0, toMs: 1000 };
     expect(zoom(range, 0.5, 250)).toEqual({ fromMs: 125, toMs: 625 });
     expect(zoom(range, 0.000001, 250)).toEqual({ fromMs: 245, toMs: 265 });
     expect(zoom(zoom(range, 4, 900), 0.25, 900)).toEqual(range);
+    expect(zoom(range, 1e30, 250)).toEqual({ fromMs: 250 - MAX_RANGE_MS / 4, toMs: 250 + (MAX_RANGE_MS * 3) / 4 });
   });
 });
 
@@ -192,7 +200,7 @@ describe('layout of the timeline', () => {
   it('shows how many tasks run if they need too many rows', () => {
     const tasks = Array.from({ length: MAX_ROWS + 1 }, (_, n) => buildTask(`${n}`, n, 50));
     const lane = layoutTasks(combine([], tasks).spans, buildScale(100));
-    expect(lane).toMatchObject({ kind: 'columns', maxCount: MAX_ROWS + 1, taskCount: MAX_ROWS + 1 });
+    expect(lane).toMatchObject({ kind: 'columns', maxCount: MAX_ROWS + 1 });
     const columns = lane.kind === 'columns' ? lane.columns : [];
     expect(columns[0]).toEqual({ leftPx: 0, runningCount: 1, hasFailed: false });
     expect(columns.at(-1)).toEqual({ leftPx: 500, runningCount: MAX_ROWS + 1, hasFailed: false });

@@ -1,7 +1,8 @@
-import { connect } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { setImmediate as turnEnds } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Core } from '../../src/core/core.ts';
+import { createResponseBatcher } from '../../src/server/response-batching.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { createTestClock } from '../support/test-clock.ts';
 
@@ -88,6 +89,24 @@ describe('responses', () => {
     expect(await countSent()).toBe(2 * Math.ceil((4 * 1024 * 1024) / bytes));
     endTurn();
     expect(await countSent()).toBe(count);
+  });
+
+  it('that are large count towards the limit of their turn when a client half-closes the connection', () => {
+    const held: (() => void)[] = [];
+    const core = { clock: { atTurnEnd: (work: () => void) => held.push(work) }, transactions: { flush() {} } };
+    const guard = { run: (_socket: Socket, send: () => void) => send() };
+    const batcher = createResponseBatcher(core as never, guard as never);
+    const sent: number[] = [];
+    const sockets = Array.from({ length: 4 }, (_, index) => {
+      const socket = new Socket();
+      batcher.flushBeforeHalfClose(socket);
+      batcher.enqueue({ socket, bytes: 4 * 1024 * 1024, send: () => sent.push(index) });
+      return socket;
+    });
+    for (const socket of sockets.slice(2)) socket.emit('end');
+    expect(sent).toEqual([0, 2, 3]);
+    for (let turn = 0; turn < 2; turn++) for (const work of held.splice(0)) work();
+    expect(sent).toEqual([0, 2, 3, 1]);
   });
 
   it('to other clients wait as well, because they may report the same', async () => {

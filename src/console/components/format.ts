@@ -19,9 +19,10 @@ function splitTimestamp(timestamp: string): { day: string; time: string } {
   return { day: day.replace(/^\+0*/, ''), time: time.replace('Z', '') };
 }
 
-/** The latest time that a `Date` can represent. */
+/** The latest time that a `Date` can represent; the earliest one is as far from 1970. */
 const MAX_DATE_MS = 8_640_000_000_000_000;
-export const toIsoString = (ms: number): string => new Date(Math.min(ms, MAX_DATE_MS)).toISOString();
+export const toIsoString = (ms: number): string =>
+  new Date(Math.max(-MAX_DATE_MS, Math.min(ms, MAX_DATE_MS))).toISOString();
 
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;

@@ -93,6 +93,7 @@ function Tabs({ state, tab }: { state: AccountState; tab: Tab }) {
 
 function AccountHeader({ state }: { state: AccountState }) {
   const account = state.account.value;
+  const Figures = isNarrow.value ? FoldedCards : Cards;
   return (
     <header class="account-head">
       <div class="account-title">
@@ -104,8 +105,7 @@ function AccountHeader({ state }: { state: AccountState }) {
         </CopyButton>
         {account?.revoked && <span class="mark fault">revoked</span>}
       </div>
-      {account &&
-        (isNarrow.value ? <FoldedCards state={state} account={account} /> : <Cards {...{ state, account }} />)}
+      {account && <Figures state={state} account={account} />}
     </header>
   );
 }

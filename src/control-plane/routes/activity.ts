@@ -71,14 +71,18 @@ function listBusiest({ core, journal, settings }: HttpContext, keyOf: (accountId
     const lastWallMs = requests.at(-1)?.wallMs ?? null;
     Object.assign(useOf(accountId), { requestCount: requests.length, lastWallMs });
   }
-  return [...uses]
-    .sort(([, one], [, other]) => other.processing - one.processing || lastMs(other) - lastMs(one))
-    .flatMap(([accountId, { lastWallMs, ...counts }]) => {
-      // A snapshot has tasks, but no key.
-      const key = keyOf(accountId);
-      return key === undefined ? [] : [{ key, ...counts, lastRequestAt: toTimestampOrNull(lastWallMs) }];
-    })
-    .slice(0, MAX_ACCOUNTS);
+  const accounts = [];
+  const busiestFirst = [...uses].sort(
+    ([, one], [, other]) => other.processing - one.processing || lastMs(other) - lastMs(one),
+  );
+  for (const [accountId, { lastWallMs, ...counts }] of busiestFirst) {
+    // There can be many accounts, and each key is read from the database.
+    if (accounts.length === MAX_ACCOUNTS) break;
+    const key = keyOf(accountId);
+    // A snapshot has tasks, but no key.
+    if (key !== undefined) accounts.push({ key, ...counts, lastRequestAt: toTimestampOrNull(lastWallMs) });
+  }
+  return accounts;
 }
 
 const lastMs = ({ lastWallMs }: Use) => lastWallMs ?? 0;

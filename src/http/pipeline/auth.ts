@@ -20,8 +20,8 @@ export function createAuthenticate(
   { core, journal }: Pick<HttpContext, 'core' | 'journal'>,
   newAccountProfile: AccountProfile | undefined,
 ) {
-  function findAccount(key: string | undefined): Account | RefusalReason {
-    if (key === undefined) return 'missing';
+  function findAccount(authorization: string | undefined, key: string | undefined): Account | RefusalReason {
+    if (key === undefined) return authorization ? 'malformed' : 'missing';
     const account = core.accounts.find(key);
     if (account) {
       core.autoAccounts.touch(account);
@@ -40,12 +40,12 @@ export function createAuthenticate(
   return function authenticate(request: FastifyRequest): void {
     const { authorization } = request.headers;
     const key = parseBearerKey(authorization);
-    const account = findAccount(key);
+    const account = findAccount(authorization, key);
     if (typeof account === 'object') {
       request.state.account = account;
       request.state.journalEntry = journal.begin(request, account);
     } else if (!request.is404) {
-      journal.recordUnauthorized(request, key, key === undefined && authorization ? 'malformed' : account);
+      journal.recordUnauthorized(request, key, account);
       throw new EmulatorError('LOGIN_REQUIRED', 'the key is missing, unknown or revoked');
     }
   };

@@ -15,7 +15,6 @@ const COLUMNS_PX = 44;
 /** The width of the shortest bar with a text. */
 const MIN_TEXT_PX = 40;
 const MAX_TITLE_LENGTH = 100;
-const DAY_MS = 86_400_000;
 /** A movement of the pointer below this distance is a click. */
 const CLICK_PX = 4;
 /** How far one notch of a mouse wheel zooms. */
@@ -103,6 +102,8 @@ function usePanAndZoom(
       if (event.button === 0) drag.current = { fromX: event.clientX, scale, isMoved: false };
     },
     onPointerMove(event: PointerEvent) {
+      // The press may have ended outside of the chart, before the chart had captured the pointer.
+      if (event.buttons === 0) drag.current = undefined;
       const dragged = drag.current;
       if (!dragged) return;
       const movedPx = event.clientX - dragged.fromX;
@@ -148,7 +149,7 @@ const formatMs = (ms: number) => formatTime(toIsoString(ms));
 function Axis({ scale }: { scale: Scale }) {
   const { ticks, stepMs } = layout.layoutTicks(scale);
   const format = (atMs: number) =>
-    stepMs >= DAY_MS ? toIsoString(atMs).slice(0, 10) : formatMs(atMs).slice(0, stepMs < 1000 ? 12 : 8);
+    stepMs >= layout.DAY_MS ? toIsoString(atMs).slice(0, 10) : formatMs(atMs).slice(0, stepMs < 1000 ? 12 : 8);
   return (
     <>
       {ticks.map(({ atMs, leftPx }) => (

@@ -40,7 +40,10 @@ export function combineEvents(
   const creditEvents = ledger
     .filter(({ taskId }) => taskId === null)
     .map((ledgerEntry) => ({ kind: 'credits' as const, atMs: Date.parse(ledgerEntry.at), ledgerEntry }));
-  const requestEvents = requests.map((entry) => ({ kind: 'request' as const, atMs: Date.parse(entry.at), entry }));
+  const requestEvents = requests
+    .map((entry) => ({ kind: 'request' as const, atMs: Date.parse(entry.at), entry }))
+    // A restore turns the account's clock back, but keeps the journal.
+    .sort(byTime);
   const spans: TaskSpan[] = [];
   for (const task of tasks) spans.push(toSpan(task, account, spans.at(-1)));
   const taskEvents = spans
@@ -113,6 +116,8 @@ export interface TimeRange {
 
 /** The shortest section, so that there is always something between its ends. */
 export const MIN_RANGE_MS = 20;
+/** The longest section that zooming out leads to: 10,000 years, as long as a clock can run. */
+export const MAX_RANGE_MS = 10_000 * 365.25 * 86_400_000;
 /** Margin at both ends, as a share of the section. */
 const MARGIN = 0.03;
 
@@ -136,7 +141,7 @@ export function getFullRange({ events, spans, requests }: TimelineData, nowMs: n
 
 /** Zooms by a factor, so that `atMs` stays where it is. */
 export function zoom({ fromMs, toMs }: TimeRange, factor: number, atMs: number): TimeRange {
-  const lengthMs = Math.max(MIN_RANGE_MS, (toMs - fromMs) * factor);
+  const lengthMs = Math.min(MAX_RANGE_MS, Math.max(MIN_RANGE_MS, (toMs - fromMs) * factor));
   const share = (atMs - fromMs) / (toMs - fromMs);
   return { fromMs: atMs - share * lengthMs, toMs: atMs + (1 - share) * lengthMs };
 }

@@ -39,9 +39,9 @@ export const toMs = ({ fromMs, toMs: endMs, widthPx }: Scale, px: number): numbe
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
+export const DAY_MS = 24 * HOUR_MS;
 const TICK_STEPS_MS = [
-  ...[1, 2, 5, 10, 20, 50, 100, 200, 500].map((ms) => ms),
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500],
   ...[1, 2, 5, 10, 15, 30].map((seconds) => seconds * SECOND_MS),
   ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE_MS),
   ...[1, 2, 3, 6, 12].map((hours) => hours * HOUR_MS),
@@ -109,7 +109,7 @@ export interface TaskColumn {
 
 export type TaskLane =
   | { kind: 'bars'; bars: TaskBar[]; rowCount: number }
-  | { kind: 'columns'; columns: TaskColumn[]; maxCount: number; taskCount: number };
+  | { kind: 'columns'; columns: TaskColumn[]; maxCount: number };
 
 /** Bars for the tasks in the section; with too many of them, columns. */
 export function layoutTasks(spans: readonly TaskSpan[], scale: Scale): TaskLane {
@@ -155,7 +155,7 @@ function layoutColumns(spans: readonly TaskSpan[], scale: Scale): TaskLane {
       columns.push({ leftPx: column * COLUMN_PX, runningCount, hasFailed: hasFailed[column] === 1 });
     }
   }
-  return { kind: 'columns', columns, maxCount, taskCount: spans.length };
+  return { kind: 'columns', columns, maxCount };
 }
 
 /** A section with the same balance. */

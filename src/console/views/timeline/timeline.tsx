@@ -8,7 +8,6 @@ import {
   formatTime,
   isPending,
   pluralize,
-  shortenId,
   statusClass,
   toIsoString,
 } from '../../components/format.ts';
@@ -16,10 +15,11 @@ import { Path } from '../../components/path.tsx';
 import { VirtualList } from '../../components/virtual-list.tsx';
 import { accountHref, navigate } from '../../route.ts';
 import { type AccountState, isUntouched } from '../../state/account.ts';
-import { describeState, summarize } from '../../task-progress.ts';
+import { describeState } from '../../task-progress.ts';
 import { schedule } from '../../time.ts';
 import { FirstRun } from '../first-run.tsx';
 import { currentTimeMs } from '../task-bar.tsx';
+import { TaskName } from '../task-name.tsx';
 import { Chart } from './chart.tsx';
 import {
   combineEvents,
@@ -174,9 +174,7 @@ function EventText({ state, event }: { state: AccountState; event: TimelineEvent
       return (
         <>
           <span class={`state ${task.status}`}>{task.status === 'failed' ? '✕' : '✓'}</span>
-          <bdi class="clip" title={task.id}>
-            {summarize(task).slice(0, 300)} <span class="quiet mono">{shortenId(task.id)}</span>
-          </bdi>
+          <TaskName state={state} id={task.id} />
           <span class={`state clip ${task.status}`}>
             {describeState(task, state.account.value!, currentTimeMs(state))}
           </span>
