@@ -49,19 +49,21 @@ export async function waitUntil(
   listenerLimit.acquire(request, reply);
   const accountEnded = core.lifetimes.signalFor(accountId);
   const done = new AbortController();
+  let failure: unknown;
   const signal = anySignal([done.signal, responseSignal(request, reply), stopping, accountEnded]);
   const stopListening = core.events.listen((event) => {
     // Events of type `account` are skipped because the account may be gone, which aborts `accountEnded`.
     if (event.accountId !== accountId || event.type === 'account') return;
     try {
       if (isReached()) done.abort();
-    } catch {
-      // The check after the wait throws again.
+    } catch (error) {
+      failure = error;
       done.abort();
     }
   });
   await core.clock.sleep(timeoutMs, signal).finally(stopListening);
   if (accountEnded.aborted) throw new AdminError('ACCOUNT_CHANGED');
+  if (failure !== undefined) throw failure;
   if (isReached()) return;
   if (stopping.aborted) throw new AdminError('STOPPING');
   throw new AdminError('WAIT_TIMEOUT', missed, timeoutMs);

@@ -18,11 +18,10 @@ import { createJsonParser, DRAIN_BYTES } from '../http/pipeline/body.ts';
 import { BodyTurns } from '../http/pipeline/body-turns.ts';
 import { createConcurrencyLimit } from '../http/pipeline/concurrency-limit.ts';
 import { registerCors } from '../http/pipeline/cors.ts';
-import { renderError } from '../http/pipeline/error-table.ts';
-import { sendError } from '../http/pipeline/errors.ts';
+import { failSending, sendError } from '../http/pipeline/errors.ts';
 import { createNotFoundHandler } from '../http/pipeline/not-found.ts';
 import { registerRateLimit } from '../http/pipeline/rate-limit.ts';
-import { createFastifyLogger, RequestLog, toLoggedRequestId } from '../http/pipeline/request-log.ts';
+import { createFastifyLogger, RequestLog } from '../http/pipeline/request-log.ts';
 import { beginRequest, registerRequestState } from '../http/pipeline/request-state.ts';
 import { onFinished } from '../http/pipeline/response-lifecycle.ts';
 import { type ZodTypeProvider, zodValidator } from '../http/pipeline/validation.ts';
@@ -278,11 +277,15 @@ function registerResponseBatching(app: App, core: Core, guard: SocketGuard): voi
   app.addHook('onSend', (request, reply, payload, done) => {
     const { socket } = request.raw;
     responseBatcher.flushBeforeHalfClose(socket);
+    const fail = (error: Error) => {
+      const body = isControlPlaneUrl(request.url) ? ADMIN_INTERNAL_ERROR : undefined;
+      failSending(error, request, reply, (failure, text) => (failure ? done(failure) : send(text)), body);
+    };
     const bytes = getResponseBytes(payload);
     const heldBytes = isSharedBody(request) ? 0 : bytes;
     if (heldBytes > 0) {
       if (!core.memory.reserve('responses', heldBytes)) {
-        return done(new EmulatorError('OUT_OF_MEMORY', 'the response exceeds the memory budget'));
+        return fail(new EmulatorError('OUT_OF_MEMORY', 'the response exceeds the memory budget'));
       }
       onFinished(request, reply, () => core.memory.add('responses', -heldBytes));
     }
@@ -295,14 +298,8 @@ function registerResponseBatching(app: App, core: Core, guard: SocketGuard): voi
     }
     core.transactions.afterCommit((failure) => {
       guard.run(socket, () => {
-        if (failure === null) return send(payload);
-        if (request.state.errorCode === null) return done(failure as Error);
-        // The response is an error already, and for a second one Fastify would send a body in its own format.
-        request.log.error({ err: failure, requestId: toLoggedRequestId(request) }, 'request failed');
-        request.state.errorCode = 'INTERNAL_ERROR';
-        reply.code(500);
-        const body = isControlPlaneUrl(request.url) ? ADMIN_INTERNAL_ERROR : renderError('INTERNAL_ERROR').body;
-        send(JSON.stringify(body));
+        if (failure === null) send(payload);
+        else fail(failure as Error);
       });
     });
   });

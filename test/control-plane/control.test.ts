@@ -395,6 +395,18 @@ describe('wait', () => {
       expect((await call('GET', `/wait${query}`)).status).toBe(400);
   });
 
+  it('responds 500, not 408, when the task cannot be read', async () => {
+    const { call, submit, core } = await createControlledEmulator();
+    const taskId = await submit();
+    const waiting = call('GET', `/wait?task=${taskId}&timeoutMs=60000`);
+    await vi.waitUntil(() => core.events.hasListeners());
+    vi.spyOn(core.tasks, 'find').mockImplementationOnce(() => {
+      throw new Error('disk I/O error');
+    });
+    await call('POST', '/credits', { amount: 1 });
+    expect(await waiting).toMatchObject({ status: 500, body: { code: 'INTERNAL_ERROR' } });
+  });
+
   it('ends when the client disconnects', async () => {
     const { app, core, call, submit } = await createControlledEmulator();
     const taskId = await submit();

@@ -1,6 +1,6 @@
 import { connect, Socket } from 'node:net';
 import { setImmediate as turnEnds } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Core } from '../../src/core/core.ts';
 import { createResponseBatcher } from '../../src/server/response-batching.ts';
 import { createTestEmulator } from '../support/emulator.ts';
@@ -60,6 +60,21 @@ describe('responses', () => {
     expect(await soon(accepted)).toBeUndefined();
     endTurn();
     expect(await accepted).toMatchObject({ status: 200 });
+  });
+
+  it.each([
+    ['a result', 'np_test_default'],
+    ['an error', 'np_test_empty'],
+  ])('are errors in the right format if recording them fails: %s', async (_response, key) => {
+    const { core, post } = await createTestEmulator();
+    core.events.listen(() => {});
+    vi.spyOn(core.events, 'emit').mockImplementation(({ type }) => {
+      if (type === 'request') throw new Error('disk I/O error');
+    });
+    expect(await post(GENERATE, ORDER, key)).toMatchObject({
+      status: 500,
+      body: { success: false, error: 'Internal server error', errorCode: 'INTERNAL_ERROR' },
+    });
   });
 
   it('of one event-loop turn are sent together', async () => {

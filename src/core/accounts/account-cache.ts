@@ -12,6 +12,9 @@ const COLUMNS = `id, key, origin, rate_limit AS rateLimit, clock_mode AS clockMo
   max(ifnull((SELECT max(seq) FROM tasks WHERE account_id = accounts.id), 0),
       ifnull((SELECT max(seq) FROM evicted_tasks WHERE account_id = accounts.id), 0)) AS taskCount`;
 
+/** Snapshots have keys that start with a NUL character, which an API key cannot contain. */
+export const isSnapshotKey = (key: string) => key.startsWith('\u0000');
+
 /** Number of accounts kept in memory. */
 const CACHE_SIZE = 2000;
 
@@ -55,11 +58,13 @@ export function createAccountCache(db: Db, transactions: Transactions) {
       const id = idByKey.get(key);
       return (id === undefined ? undefined : accountById.get(id)) ?? store(byKey.get(key));
     },
-    /**
-     * Returns the key of an account; undefined for unknown ids and for snapshots. Reads the database, because the row of
-     * an account that is being copied must not be cached before it is complete.
-     */
-    findKey: (id: number): string | undefined => keyById.get(id),
+    /** Returns the key of an account; undefined for unknown ids and for snapshots. Caches nothing. */
+    findKey(id: number): string | undefined {
+      // The row of an account that is being copied is not complete yet.
+      const cached = accountById.peek(id);
+      if (!cached) return keyById.get(id);
+      return isSnapshotKey(cached.key) ? undefined : cached.key;
+    },
     /** Returns up to `limit` accounts ordered by key, starting after the key `after`; reads the database. */
     list: (limit: number, after: string): Account[] => page.all({ after, limit }).map(toAccount),
     /** Applies a write to the cached row. Account objects handed out earlier are immutable and do not change. */

@@ -8,7 +8,7 @@ import type { Transactions } from '../storage/transactions.ts';
 import type { Clock, ClockMode } from '../time/clock.ts';
 import { accountTimeMs, toClockMs } from '../time/clock.ts';
 import type { Account, AccountOrigin } from './account.ts';
-import type { AccountCache } from './account-cache.ts';
+import { type AccountCache, isSnapshotKey } from './account-cache.ts';
 
 export type { Account, AccountOrigin };
 
@@ -184,6 +184,3 @@ export function createAccounts(
     dueAccounts: (wallMs: number, limit: number): number[] => dueAccounts.all(wallMs, limit),
   };
 }
-
-/** Snapshots have keys that start with a NUL character, which an API key cannot contain. */
-const isSnapshotKey = (key: string) => key.startsWith('\u0000');

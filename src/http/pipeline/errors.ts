@@ -54,6 +54,27 @@ export function sendError(
   void reply.code(rendered.status).type('application/json; charset=utf-8').send(rendered.body);
 }
 
+/**
+ * Handles an error in an `onSend` hook: the client gets a 500. For an error that occurs while another one is sent,
+ * Fastify would send a body in its own format, so that `body` is sent in its place.
+ */
+export function failSending(
+  error: Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: (error: Error | null, payload?: string) => void,
+  body: object = renderError('INTERNAL_ERROR').body,
+): void {
+  if (request.state.errorCode === null) {
+    done(error);
+    return;
+  }
+  request.log.error({ err: error, requestId: toLoggedRequestId(request) }, 'request failed');
+  request.state.errorCode = 'INTERNAL_ERROR';
+  reply.code(500);
+  done(null, JSON.stringify(body));
+}
+
 function findCommonCode(error: FastifyError | Error): CommonCode {
   if (isOutOfDescriptors(error)) return 'TOO_MANY_OPEN_FILES';
   return FASTIFY_CODES[(error as FastifyError).code] ?? 'INTERNAL_ERROR';

@@ -152,6 +152,9 @@ export function createSimulation(context: SimulationContext) {
       return undefined;
     }
     if (request.orphanedIn !== undefined) return undefined;
+    // A failed write ends a task later, perhaps after the time of a wait for it.
+    const isTimeout = json?.code === 'WAIT_TIMEOUT' && world.nowMs() >= (expectation.untilMs ?? Infinity);
+    if (isExcused && isTimeout) return undefined;
     const problem = request.adoptProblem ?? findFault(response!, expectation);
     return problem && `${id} ${operation.method} ${operation.path}: ${problem}; it is ${status} ${text}`;
   }
@@ -163,6 +166,9 @@ export function createSimulation(context: SimulationContext) {
     const hasStarted = request.operation.hasStarted?.(world.rows);
     const tookEffect = decide(context, request);
     if (tookEffect && !hasStarted && failure !== 'error') find(`${request.id} failed and took effect`);
+    if (!tookEffect && request.operation.endsLifetime) {
+      for (const other of pending) if (other.orphanedIn === step) other.orphanedIn = undefined;
+    }
     for (const touched of touches) adoptMemory(touched, key !== undefined);
   }
 
