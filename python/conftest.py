@@ -27,8 +27,9 @@ except importlib.metadata.PackageNotFoundError:
     # For the processes that tests start.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCES), os.environ.get("PYTHONPATH")]))
 
-# Arguments of each pytest that a test runs.
-PYTEST_ARGS = ["-p", "no:cacheprovider", *PLUGIN_ARGS]
+# Arguments of each pytest that a test runs. The plugin of hypothesis, where it is installed, loads hypothesis at the end
+# of each run, which takes a second.
+PYTEST_ARGS = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest", *PLUGIN_ARGS]
 
 pytest_plugins = ["pytester", *([] if PLUGIN in sys.modules else [PLUGIN])]
 

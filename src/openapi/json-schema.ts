@@ -6,14 +6,30 @@ export type Json = any;
 /** Schemas that several operations share, by their `id`. */
 export type Components = Map<string, Json>;
 
+interface Converted {
+  root: Json;
+  components: Components;
+}
+
+/** Converting takes most of the time of building a document, and operations share schemas, such as those of errors. */
+const CONVERTED = { input: new WeakMap<z.ZodType, Converted>(), output: new WeakMap<z.ZodType, Converted>() };
+
 /**
  * Converts a zod schema to JSON Schema for OpenAPI 3.1. Schemas with an `id` become components. `input` describes
- * requests, `output` responses. Refinements and custom types, which zod cannot convert, are described in `meta`.
+ * requests, `output` responses. Refinements and custom types, which zod cannot convert, are described in `meta`. All
+ * calls for a schema return the same object, which must not be changed.
  */
 export function toJsonSchema(schema: z.ZodType, io: 'input' | 'output', components: Components): Json {
+  const converted = CONVERTED[io].get(schema) ?? convertForDocument(schema, io);
+  CONVERTED[io].set(schema, converted);
+  for (const [id, component] of converted.components) components.set(id, component);
+  return converted.root;
+}
+
+function convertForDocument(schema: z.ZodType, io: 'input' | 'output'): Converted {
   const { $schema: _, $defs = {}, ...rootSchema } = convert(schema, io);
-  for (const [id, component] of Object.entries($defs)) components.set(id, normalizeSchema(component));
-  return normalizeSchema(rootSchema);
+  const components = Object.entries<Json>($defs).map(([id, one]): [string, Json] => [id, normalizeSchema(one)]);
+  return { root: normalizeSchema(rootSchema), components: new Map(components) };
 }
 
 /** Converts the zod schema of a file to JSON Schema, for editors. */

@@ -1,11 +1,11 @@
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { transform } from 'esbuild';
 import { describe, expect, it } from 'vitest';
 import { hasProgram, runCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { listCalledEndpoints, readPrograms, VENDOR_PAGES } from './driven-endpoints.ts';
 
-const TYPESCRIPT_LOADER = join(import.meta.dirname, '../../node_modules/tsx/dist/loader.mjs');
 /** The key in all samples, which the pages ask readers to replace. The emulator has an account with it instead. */
 const PLACEHOLDER = 'YOUR_API_KEY';
 
@@ -51,10 +51,9 @@ async function run(language: 'sh' | 'ts', program: string, flags: string[]) {
   const dir = tempDir();
   copyFileSync(join(import.meta.dirname, '../uploads/tiny.mp4'), join(dir, 'your-video.mp4'));
   writeFileSync(join(dir, 'seed.json'), JSON.stringify({ accounts: [{ key: PLACEHOLDER }] }));
-  writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
-  const file = join(dir, `sample.${language}`);
-  writeFileSync(file, program);
-  const command = language === 'ts' ? [process.execPath, '--import', TYPESCRIPT_LOADER, file] : ['sh', '-eu', file];
+  const file = join(dir, language === 'ts' ? 'sample.mjs' : 'sample.sh');
+  writeFileSync(file, language === 'ts' ? (await transform(program, { loader: 'ts' })).code : program);
+  const command = language === 'ts' ? [process.execPath, file] : ['sh', '-eu', file];
   const reportFlags = ['--report', '--fail-on-verdict', '--log-level', 'info'];
   const execFlags = ['--seed-file', join(dir, 'seed.json'), ...reportFlags, ...flags];
   return runCommand(['exec', ...execFlags, '--', 'sh', '-euc', 'cd "$0"; exec "$@"', dir, ...command]).ended;

@@ -91,7 +91,7 @@ describe('verify without a control plane', () => {
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
     onTestFinished(() => void server.close().closeAllConnections());
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const { outcomes } = await verifyServer(url, { spend: 0, only: /without-key$/ });
+    const { outcomes } = await verifyServer(url, { spend: 0, only: (id) => id.endsWith('without-key') });
     expect(outcomes.length).toBeGreaterThan(10);
     for (const outcome of outcomes) {
       expect(outcome).toMatchObject({ result: 'differs', expected: expect.stringContaining(expected) });

@@ -64,13 +64,15 @@ describe.skipIf(!CHROMIUM)('console forms', () => {
   it('do not treat a double-click or a held key as a confirmation', async () => {
     const { origin, order, get } = await startListeningEmulator();
     await order('np_test_other');
-    const { page, button, expectToast } = await openPage(origin);
+    const { page, button, expectToast } = await openPage(origin, '#/', { isClockControlled: true });
     await page.getByText('7 accounts', { exact: true }).waitFor();
     const reset = button('Reset everything');
     const confirmButton = button('Really reset everything?');
     await reset.dblclick();
     await eventually(() => confirmButton.isEnabled()).toBe(true);
     expect((await get('/__admin/accounts')).body.accounts).toHaveLength(7);
+    // The confirmation times out.
+    await page.clock.fastForward(5000);
     await reset.waitFor();
 
     await reset.focus();

@@ -19,6 +19,8 @@ declare const document: any;
 const KEY = 'np_test_frozen';
 const REAL_CLOCK_KEY = 'np_test_default';
 const IMAGE = '/api/nano-banana-2/generate';
+/** After this time, the page repeats a failed read, reads what has no events, and disconnects while hidden. */
+const PAUSE_MS = 3000;
 
 /** Simulates a page that becomes hidden or visible. */
 const setVisibility = (page: Page, state: 'hidden' | 'visible') =>
@@ -42,10 +44,11 @@ describe.skipIf(!CHROMIUM)('console resilience', () => {
 
   it('disconnects while hidden, and catches up when visible', async () => {
     const { origin, core, order } = await startListeningEmulator();
-    const { page, waitUntilLive, rowLabels } = await openPage(origin, accountHref(KEY));
+    const { page, waitUntilLive, rowLabels } = await openPage(origin, accountHref(KEY), { isClockControlled: true });
     await waitUntilLive();
     expect(core.events.hasListeners()).toBe(true);
     await setVisibility(page, 'hidden');
+    await page.clock.fastForward(PAUSE_MS);
     await eventually(() => core.events.hasListeners()).toBe(false);
     await order(KEY, 'unseen');
     expect(core.events.hasListeners()).toBe(false);
@@ -130,13 +133,19 @@ describe.skipIf(!CHROMIUM)('console resilience', () => {
   it('shows changes without events: the end of a rate limit hour, an unauthorized request', async () => {
     const { origin, order, clock, post } = await startListeningEmulator();
     await order(REAL_CLOCK_KEY);
-    const { page, region } = await openPage(origin, accountHref(REAL_CLOCK_KEY));
+    const { page, region, waitUntilLive } = await openPage(origin, accountHref(REAL_CLOCK_KEY), {
+      isClockControlled: true,
+    });
+    await waitUntilLive();
     await region('Rate limit').getByText('99 of 100').waitFor();
     clock.advance(3_600_000);
+    await page.clock.fastForward(PAUSE_MS);
     await region('Rate limit').getByText('100 of 100').waitFor();
     await page.getByRole('link', { name: 'Accounts' }).click();
     await page.getByRole('heading', { name: 'Accounts' }).waitFor();
+    await waitUntilLive();
     await post('/api/sora-2/generate', {}, 'sk-wrong');
+    await page.clock.fastForward(PAUSE_MS);
     await page.getByText('1 request without a valid key got a 401.').waitFor();
   });
 
@@ -157,6 +166,7 @@ describe.skipIf(!CHROMIUM)('console resilience', () => {
     const { origin, order } = await startListeningEmulator();
     const { page, waitUntilLive, rowLabels } = await openPage(origin, accountHref(KEY), {
       expected: [statusError(503)],
+      isClockControlled: true,
     });
     await waitUntilLive();
     await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
@@ -166,8 +176,12 @@ describe.skipIf(!CHROMIUM)('console resilience', () => {
       return count <= 2 ? respondWithError('INTERNAL_ERROR', 503)(route) : route.continue();
     });
     await order(KEY, 'late');
+    await eventually(async () => {
+      // In parts, so that the connection for events does not seem silent.
+      await page.clock.fastForward(PAUSE_MS / 6);
+      return count;
+    }).toBeGreaterThan(2);
     await eventually(rowLabels).toEqual(['late sora-2 generating · 0 % 4 cr']);
-    expect(count).toBeGreaterThan(2);
   });
 
   it('shows data and the reason when the listener limit is reached', async () => {
@@ -187,11 +201,7 @@ describe.skipIf(!CHROMIUM)('console resilience', () => {
   it('detects a stalled emulator that closes no connection', async () => {
     const { origin } = await startListeningEmulator();
     const proxy = await openSwitchableProxy(origin);
-    const { page, waitUntilLive } = await openPage(proxy.origin, '#/', { expected: [/./] });
-    await waitUntilLive();
-    await page.clock.install();
-    // After the reload, the page's timeouts use the fake clock.
-    await page.reload();
+    const { page, waitUntilLive } = await openPage(proxy.origin, '#/', { expected: [/./], isClockControlled: true });
     await waitUntilLive();
     proxy.pause();
     await page.clock.fastForward(40_000);

@@ -29,6 +29,9 @@ const COPIED_FILES = [
   'vitest.config.ts',
 ];
 
+/** The tests of other families, and those of the control plane's document, have the same result as in this project. */
+const AFFECTED = '^(?!.*cover every error code: (?!photo-upscale))(?!.*/__admin/openapi\\.json )';
+
 const run = promisify(execFile);
 const bin = (name: string) => join(ROOT, 'node_modules/.bin', name);
 
@@ -70,7 +73,8 @@ describe('docs/contributing/adding-a-family.md', () => {
   it('leads to a family that passes every check', async () => {
     const page = readFileSync(join(ROOT, 'docs/contributing/adding-a-family.md'), 'utf8');
     const dir = copyProject();
-    expect(follow(page, dir)).toHaveLength(8);
+    const changed = follow(page, dir);
+    expect(changed).toHaveLength(8);
     const [, updateDocuments] = /^```sh\n(npm run openapi && npm run docs)\n```$/m.exec(page)!;
     await run('sh', ['-c', updateDocuments!], { cwd: dir });
 
@@ -78,14 +82,14 @@ describe('docs/contributing/adding-a-family.md', () => {
       ...['families/photo-upscale', 'families/prices', 'families/wire', 'docs/reference', 'docs/faults'],
       ...['server/seed-file', 'architecture', 'conformance/contract', 'openapi/vendor-document', 'client/types'],
     ];
+    const files = tests.map((name) => `test/${name}.test.ts`);
     const [, , { stdout }] = await Promise.all([
       run(bin('tsc'), ['--project', 'tsconfig.json'], { cwd: dir }),
-      run(bin('biome'), ['ci', '--colors=off', 'src', 'test', 'fixtures'], { cwd: dir }),
-      run(bin('vitest'), ['run', '--reporter=verbose', '--no-color', ...tests.map((name) => `test/${name}.test.ts`)], {
-        cwd: dir,
-      }),
+      run(bin('biome'), ['ci', '--colors=off', ...changed.filter((name) => !name.endsWith('.md'))], { cwd: dir }),
+      run(bin('vitest'), ['run', '--reporter=verbose', '--no-color', '-t', AFFECTED, ...files], { cwd: dir }),
     ]);
     expect(stdout).toContain('Photo Upscale > completes a task after its simulated time');
+    expect(stdout).toContain('cover every error code: photo-upscale');
     expect(stdout).toMatch(/photo-upscale > '?a completed picture has its URL/);
     expect(stdout).toContain(`Test Files  ${tests.length} passed`);
   }, 300_000);

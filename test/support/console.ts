@@ -73,6 +73,8 @@ interface OpenContext {
 interface PageOptions extends BrowserContextOptions {
   /** Patterns of messages in the browser's console, with the URL that they concern, that do not fail the test. */
   expected?: RegExp[];
+  /** Whether the test advances the page's timers with `page.clock`, besides the time that passes. */
+  isClockControlled?: boolean;
 }
 
 /** The message that browsers log for an error response with this status. */
@@ -99,12 +101,17 @@ export function useConsole() {
   });
 
   /** Opens the console of an emulator at a hash. */
-  async function openPage(origin: string, hash = '#/', { expected = [], ...options }: PageOptions = {}) {
+  async function openPage(
+    origin: string,
+    hash = '#/',
+    { expected = [], isClockControlled = false, ...options }: PageOptions = {},
+  ) {
     const context = await browser.newContext({
       permissions: ['clipboard-read', 'clipboard-write'],
       ...options,
     });
     context.setDefaultTimeout(POLL_TIMEOUT_MS);
+    if (isClockControlled) await context.clock.install();
     const unexpectedMessages: string[] = [];
     const recordMessage = (message: string) => {
       if (![...expected, READ_AFTER_REMOVAL].some((one) => one.test(message))) unexpectedMessages.push(message);

@@ -20,7 +20,11 @@ export async function runPytest(cwd: string, args: readonly string[] = []): Prom
     PYTHONPATH: join(PYTHON_PACKAGE, 'src'),
     PYTHONDONTWRITEBYTECODE: '1',
   };
-  const plugins = ['-p', 'no:cacheprovider', '-p', 'nanophoto_emulator_pytest.plugin'];
+  // The plugin of hypothesis, where it is installed, loads hypothesis at the end of each run, which takes a second.
+  const plugins = ['no:cacheprovider', 'no:hypothesispytest', 'nanophoto_emulator_pytest.plugin'].flatMap((name) => [
+    '-p',
+    name,
+  ]);
   return promisify(execFile)(PYTHON!, ['-m', 'pytest', '-q', ...plugins, ...args], { cwd, env }).then(
     ({ stdout }) => stdout,
     ({ stdout, stderr }) => `${stdout}${stderr}`,

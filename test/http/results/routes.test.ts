@@ -1,16 +1,30 @@
 import { connect } from 'node:net';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Rule } from '../../../src/core/faults/fault-rules.ts';
-import { createTestEmulator } from '../../support/emulator.ts';
+import { createTestEmulator, type TestEmulator, useTestEmulator } from '../../support/emulator.ts';
 import { sendRawBytes, sendRawForJson } from '../../support/raw-http.ts';
 import { completeTask, fetchFile, ORDERS } from '../../support/results.ts';
 
 const NOT_FOUND = { success: false, error: 'Not found', errorCode: 'NOT_FOUND' };
 const KEY = 'np_test_unlimited';
 
-async function withVideo(flags: string[] = []) {
-  const emulator = await createTestEmulator(flags);
+/** An emulator of its own with a video, for a test that changes one of them. */
+const withVideo = async () => createVideo(await createTestEmulator());
+
+/** A video that all tests of the suite read, because the start of an emulator takes longer than a test. */
+function useVideo() {
+  const { emulator } = useTestEmulator();
+  let video: Awaited<ReturnType<typeof createVideo>>;
+  let port: string;
+  beforeAll(async () => {
+    video = await createVideo(emulator());
+    ({ port } = new URL(await emulator().app.listen({ port: 0, host: '127.0.0.1' })));
+  });
+  return { video: () => video, port: () => port };
+}
+
+async function createVideo(emulator: TestEmulator) {
   const { videoUrl, taskId } = await completeTask(emulator, 'sora-2');
   // The account's clock was ahead of the system clock.
   emulator.clock.advance(3_600_000);
@@ -21,8 +35,10 @@ async function withVideo(flags: string[] = []) {
 const jsonOf = ({ bytes }: { bytes: Buffer }) => JSON.parse(bytes.toString());
 
 describe('result files', () => {
+  const { video, port } = useVideo();
+
   it('are served without a key, with their metadata', async () => {
-    const { fetch } = await withVideo();
+    const { fetch } = video();
     const { status, headers, bytes } = await fetch();
     expect(status).toBe(200);
     expect(headers).toMatchObject({
@@ -39,7 +55,7 @@ describe('result files', () => {
   });
 
   it('have the same headers for HEAD, without a body', async () => {
-    const { emulator, fetch, videoUrl } = await withVideo();
+    const { emulator, fetch, videoUrl } = video();
     const { headers } = await fetch();
     const head = await fetchFile(emulator, videoUrl, { range: 'bytes=0-9' }, 'HEAD');
     expect(head.status).toBe(200);
@@ -57,7 +73,7 @@ describe('result files', () => {
     ['bytes=-99999999', 0, -1],
     ['Bytes= 5-9 ', 5, 9],
   ])('are served in byte ranges: %s', async (range, first, last) => {
-    const { fetch } = await withVideo();
+    const { fetch } = video();
     const { bytes: whole } = await fetch();
     const { status, headers, bytes } = await fetch({ range });
     const [start, end] = [first, last].map((place) => (place < 0 ? whole.length + place : place)) as [number, number];
@@ -83,7 +99,7 @@ describe('result files', () => {
     'bytes=0x1-',
     '',
   ])('are sent whole when the range is malformed or multiple: "%s"', async (range) => {
-    const { fetch } = await withVideo();
+    const { fetch } = video();
     const [whole, answer] = [await fetch(), await fetch({ range })];
     expect(answer.status).toBe(200);
     expect(answer.bytes.equals(whole.bytes)).toBe(true);
@@ -92,7 +108,7 @@ describe('result files', () => {
   it.each(['bytes=99999999-', 'bytes=99999998-99999999', 'bytes=-0'])(
     'are 416 for %s, with their size',
     async (range) => {
-      const { fetch } = await withVideo();
+      const { fetch } = video();
       const { length } = (await fetch()).bytes;
       const answer = await fetch({ range });
       expect(answer.status).toBe(416);
@@ -111,14 +127,14 @@ describe('result files', () => {
   );
 
   it('end with their last byte for open ranges', async () => {
-    const { fetch } = await withVideo();
+    const { fetch } = video();
     const { length } = (await fetch()).bytes;
     expect((await fetch({ range: `bytes=${length}-` })).status).toBe(416);
     expect((await fetch({ range: `bytes=${length - 1}-` })).bytes).toHaveLength(1);
   });
 
   it('contain the id of their task in every byte range', async () => {
-    const { fetch, taskId } = await withVideo();
+    const { fetch, taskId } = video();
     const { bytes: whole } = await fetch();
     const at = whole.indexOf(taskId);
     for (const [start, end] of [
@@ -134,7 +150,7 @@ describe('result files', () => {
   });
 
   it('are cut correctly for random ranges', async () => {
-    const { fetch } = await withVideo();
+    const { fetch } = video();
     const { bytes: whole } = await fetch();
     const number = fc.oneof(fc.integer({ min: 0, max: whole.length + 10 }), fc.constant(''), fc.bigInt({ min: 0n }));
     const range = fc.tuple(number, number).map(([from, to]) => `bytes=${from}-${to}`);
@@ -164,7 +180,7 @@ describe('result files', () => {
   });
 
   it('are 304 for clients with a current copy', async () => {
-    const { fetch } = await withVideo();
+    const { fetch } = video();
     const { headers } = await fetch();
     const etag = String(headers.etag);
     const lastModified = String(headers['last-modified']);
@@ -189,7 +205,7 @@ describe('result files', () => {
   });
 
   it('are 412 when a precondition fails', async () => {
-    const { fetch } = await withVideo();
+    const { fetch } = video();
     const { headers } = await fetch();
     const etag = String(headers.etag);
     const statusFor = async (condition: Record<string, string>) => (await fetch(condition)).status;
@@ -208,7 +224,7 @@ describe('result files', () => {
   });
 
   it('are sent whole when If-Range does not match', async () => {
-    const { fetch } = await withVideo();
+    const { fetch } = video();
     const { headers } = await fetch();
     const statusFor = async (ifRange: string) => (await fetch({ range: 'bytes=5-', 'if-range': ifRange })).status;
     expect(await statusFor(String(headers.etag))).toBe(206);
@@ -242,7 +258,7 @@ describe('result files', () => {
     ['?download=..', /^attachment; filename="task_\w{24}\.mp4"$/],
     ['?download=%20', /^attachment; filename="task_\w{24}\.mp4"$/],
   ])('are sent as attachments for %s', async (query, expected) => {
-    const { fetch, videoUrl } = await withVideo();
+    const { fetch, videoUrl } = video();
     const { status, headers } = await fetch({}, videoUrl + query);
     expect(status).toBe(200);
     expect(headers['content-disposition']).toMatch(expected);
@@ -252,7 +268,7 @@ describe('result files', () => {
   it.each([['x'.repeat(5000)], [`${'a'.repeat(199)}😀b`], ['😀'.repeat(300)]])(
     'are attachments with a truncated name if it is too long',
     async (name) => {
-      const { fetch, videoUrl } = await withVideo();
+      const { fetch, videoUrl } = video();
       const { status, headers } = await fetch({}, `${videoUrl}?download=${encodeURIComponent(name)}`);
       const [, encoded] = /(?:filename\*=UTF-8''|filename=")([^"]+)"?$/.exec(String(headers['content-disposition']))!;
       expect([status, decodeURIComponent(encoded!)]).toEqual([200, Array.from(name).slice(0, 200).join('')]);
@@ -270,18 +286,16 @@ describe('result files', () => {
   });
 
   it('are 304 without Content-Length', async () => {
-    const { app, path } = await withVideo();
-    const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
     for (const method of ['GET', 'HEAD']) {
-      const request = `${method} ${path} HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n`;
-      const head = (await sendRawBytes(port, request)).bytes.toString();
+      const request = `${method} ${video().path} HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n`;
+      const head = (await sendRawBytes(port(), request)).bytes.toString();
       expect(head).toMatch(/^HTTP\/1\.1 304 /);
       expect(head).not.toMatch(/content-length/i);
     }
   });
 
   it('are readable by pages of other origins', async () => {
-    const { app, fetch, path } = await withVideo();
+    const { app, fetch, path } = video();
     const { headers } = await fetch({ origin: 'https://app.example' });
     expect(headers).toMatchObject({
       'access-control-allow-origin': '*',
@@ -301,7 +315,7 @@ describe('result files', () => {
   });
 
   it.each(['POST', 'PUT', 'PATCH', 'DELETE'])('are 405 for %s', async (method) => {
-    const { send, path } = await withVideo();
+    const { send, path } = video();
     const answer = await send(method, path, {
       key: null,
       body: '{"no json',
@@ -323,6 +337,8 @@ describe('result files', () => {
 });
 
 describe('missing result files', () => {
+  const { video, port } = useVideo();
+
   it.each(Object.entries(ORDERS))('are 404 for a %s task that is in progress or has failed', async (_family, order) => {
     const emulator = await createTestEmulator();
     const { body } = await emulator.post(`${order.path}/generate`, order.body, 'np_test_frozen');
@@ -380,12 +396,10 @@ describe('missing result files', () => {
     '/media/%',
     '/media/constructor/__proto__.mp4',
   ])('are 404 for %s', async (path) => {
-    const { app, taskId } = await withVideo();
-    const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
     // Sent raw, because HTTP libraries normalize paths.
     const answer = await sendRawForJson(
-      Number(port),
-      `GET ${path.replace('TASK', taskId)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+      Number(port()),
+      `GET ${path.replace('TASK', video().taskId)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
     );
     expect(answer.status).toBe(404);
     expect(answer.body).toEqual(NOT_FOUND);
