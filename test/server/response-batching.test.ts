@@ -65,7 +65,7 @@ describe('responses', () => {
   it.each([
     ['a result', 'np_test_default'],
     ['an error', 'np_test_empty'],
-  ])('are errors in the right format if recording them fails: %s', async (_response, key) => {
+  ])('are errors in the right format if the database cannot be read before they are sent: %s', async (_case, key) => {
     const { core, post } = await createTestEmulator();
     core.events.listen(() => {});
     vi.spyOn(core.events, 'emit').mockImplementation(({ type }) => {

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { App, HttpContext } from '../context.ts';
 import { createFaultHooks } from '../faults/hooks.ts';
 import { findUnknownFields } from '../journal/unknown-fields.ts';
-import { failSending } from './errors.ts';
+import { addSendHook } from './errors.ts';
 
 /** Records a response in the journal, with its body if that is text, and emits the `request` event. */
 export function recordResponse(
@@ -53,18 +53,13 @@ export function registerApiHooks(app: App, context: HttpContext): void {
       .catch(done);
   });
 
-  app.addHook('onSend', (request, reply, payload, done) => {
+  addSendHook(app, (request, reply, payload, done) => {
     const { account, journalEntry: entry } = request.state;
     if (!account) return done(null, payload);
     // A body that is not JSON fails in the parser, before the hook that records it.
     if (entry?.body === '' && request.state.bodyText !== '') entry.setBody(request.state.bodyText);
-    const fail = (error: Error) => failSending(error, request, reply, done);
     const send = (finalPayload: unknown) => {
-      try {
-        recordResponse(context, request, reply, finalPayload);
-      } catch (error) {
-        return fail(error as Error);
-      }
+      recordResponse(context, request, reply, finalPayload);
       done(null, finalPayload);
     };
     if (core.faults.isEmpty() && !request.state.faults) return send(payload);
@@ -74,7 +69,7 @@ export function registerApiHooks(app: App, context: HttpContext): void {
         // A truncated response has been sent and recorded already.
         if (!reply.sent) send(finalPayload);
       })
-      .catch(fail);
+      .catch(done);
   });
 
   // Not called for a response that the client did not wait for, or that a fault truncated.

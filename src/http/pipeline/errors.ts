@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../../core/errors.ts';
 import { isOutOfDescriptors } from '../../core/file-descriptors.ts';
+import type { App } from '../context.ts';
 import { sendCannedResponse } from '../faults/canned-response.ts';
 import { dropResponse } from '../faults/effects.ts';
 import { renderInjectedError } from '../faults/injected-error.ts';
@@ -52,6 +53,32 @@ export function sendError(
   const isBodyNotJson = error instanceof EmulatorError && error.code === 'BODY_NOT_JSON';
   if (isBodyNotJson && request.raw.complete) reply.removeHeader('connection');
   void reply.code(rendered.status).type('application/json; charset=utf-8').send(rendered.body);
+}
+
+type SendHook = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  payload: unknown,
+  done: (error: Error | null, payload?: unknown) => void,
+) => void;
+
+/** Registers an `onSend` hook whose errors are handled by `failSending`. */
+export function addSendHook(app: App, hook: SendHook): void {
+  app.addHook<unknown>('onSend', (request, reply, payload, done) => {
+    let isDone = false;
+    const next = (error: Error | null, newPayload?: unknown) => {
+      isDone = true;
+      if (error) failSending(error, request, reply, done);
+      else done(null, newPayload);
+    };
+    try {
+      hook(request, reply, payload, next);
+    } catch (error) {
+      // An error of what follows this hook.
+      if (isDone) throw error;
+      next(error as Error);
+    }
+  });
 }
 
 /**

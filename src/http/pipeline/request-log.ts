@@ -51,6 +51,15 @@ export class RequestLog extends LogController {
     );
   }
 
+  /** When the database cannot be read, a text counts as a key: its response has been sent, and must not fail. */
+  #mayBeKey(text: string): boolean {
+    try {
+      return this.#isKey(text);
+    } catch {
+      return true;
+    }
+  }
+
   /** Returns the path, the reason for an error and the id, with all keys masked that the request contains. */
   #redact(request: FastifyRequest): { path: string; reason: string | null; requestId: string } {
     const { logReason } = request.state;
@@ -62,7 +71,7 @@ export class RequestLog extends LogController {
       return { path: pathname, reason: null, requestId: request.id };
     const path = maskKeyInPath(pathname);
     const segments = isFixedPath ? [] : path.split('/', MAX_SEGMENTS).map(decodeSegment).filter(isSecretKey);
-    const keys = [...findKeys(request).filter(isSecretKey), ...segments.filter((segment) => this.#isKey(segment))];
+    const keys = [...findKeys(request).filter(isSecretKey), ...segments.filter((segment) => this.#mayBeKey(segment))];
     const redact = createRedactor(keys, maskKey);
     // Keys are redacted before the reason is cut: a part of a key would not be recognized.
     const maxLength = MAX_REASON_LENGTH + Math.max(0, ...keys.map(getMaxEncodedLength));

@@ -8,7 +8,7 @@ import { createEffects } from '../faults/effects.ts';
 import { fireRule, formatDirective, readDirectives, recordFault } from '../faults/hooks.ts';
 import { recordResponse } from '../pipeline/api-hooks.ts';
 import type { ErrorTable } from '../pipeline/error-table.ts';
-import { failSending } from '../pipeline/errors.ts';
+import { addSendHook } from '../pipeline/errors.ts';
 import { getPathname, MEDIA_PREFIX } from '../urls.ts';
 import type { ResultFile } from './result-file.ts';
 import { createResultServer } from './serve-result.ts';
@@ -151,13 +151,9 @@ export function registerResultRoutes(app: App, context: HttpContext, families: r
     reply.header('allow', ALLOWED_METHODS);
     done(new EmulatorError('METHOD_NOT_ALLOWED', `${request.method} ${getPathname(request)} is not served`));
   });
-  app.addHook('onSend', (request, reply, payload, done) => {
+  addSendHook(app, (request, reply, payload, done) => {
     if (reply.statusCode === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
-    try {
-      recordResponse(context, request, reply, payload);
-    } catch (error) {
-      return failSending(error as Error, request, reply, done);
-    }
+    recordResponse(context, request, reply, payload);
     done(null, payload);
   });
   // Not called for a file that the client did not wait for, or that a fault truncated.

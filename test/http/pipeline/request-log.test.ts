@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { maskKey } from '../../../src/http/redaction.ts';
 import { createTestEmulator } from '../../support/emulator.ts';
 import { createTestClock } from '../../support/test-clock.ts';
@@ -20,6 +20,19 @@ describe('request log', () => {
     expect((await send('GET', `/__admin/nothing/${key}`, { key })).status).toBe(404);
     expect(lines).toHaveLength(2);
     expect(lines.join('')).not.toContain('secretsecret');
+  });
+
+  it('masks what may be a key when the database cannot be read, and the response is sent', async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'info' }, { write: (line) => void lines.push(line) });
+    const { send, core, createAccount } = await createTestEmulator([], createTestClock(), logger);
+    createAccount('secret-of-somebody');
+    const find = vi.spyOn(core.accounts, 'find').mockImplementation(() => {
+      throw new Error('disk I/O error');
+    });
+    expect((await send('GET', '/__admin/nothing/secret-of-somebody', { key: null })).status).toBe(404);
+    expect(find).toHaveBeenCalled();
+    expect(lines.join('')).not.toContain('secret-of-somebody');
   });
 
   it('has the error code of a failed task whose poll is 200', async () => {

@@ -20,12 +20,17 @@ export async function recoverFromDeath(
     line(`${id} < ${response.status} ${response.text}`);
     return findFault(response, expectation) !== undefined;
   });
-  for (const request of lost.filter(isFirst)) if (!request.response) decide(context, request);
+  const undecided = lost.filter((request) => isFirst(request) && !request.response);
+  for (const request of undecided) decide(context, request);
   model.restart();
   for (const account of model.accounts.values()) {
     const problem =
       adoptInterruptedStreams(world.rows, model, account) ??
-      adoptSavedWindow(world.rows, account) ??
+      adoptSavedWindow(
+        world.rows,
+        account,
+        undecided.filter(({ operation }) => operation.key === account.key).length,
+      ) ??
       findRowDifference(world.rows, model, account.key);
     if (problem) find(`after a death: ${problem}`);
   }

@@ -142,14 +142,17 @@ export function adoptInterruptedStreams(rows: Rows, model: Model, account: Model
   return running && `${running.id} of ${account.key} is running, but its request is gone`;
 }
 
-/** Reads the windows that a killed process had saved, which may be a second old. Returns what is wrong with one. */
-export function adoptSavedWindow(rows: Rows, { key, state }: ModelAccount): string | undefined {
+/**
+ * Reads the window that a killed process had saved, which may be a second old, and may count any of `lost` requests that
+ * took no effect otherwise. Returns what is wrong with it.
+ */
+export function adoptSavedWindow(rows: Rows, { key, state }: ModelAccount, lost: number): string | undefined {
   const [row] = rows.all(
     `SELECT started_at AS startedAt, count FROM rate_windows JOIN accounts ON accounts.id = account_id WHERE key = ?`,
     key,
   );
   const { window } = state;
-  if (row && window && row.startedAt === window.startedAt && row.count > window.count) {
+  if (row && window && row.startedAt === window.startedAt && row.count > window.count + lost) {
     return `${key} has counted ${row.count} requests instead of ${window.count}`;
   }
   state.window = row ? { startedAt: row.startedAt, count: row.count } : null;
