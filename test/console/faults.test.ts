@@ -230,6 +230,8 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
     await rules.getByText('rule 1 · has fired once · used up').waitFor();
     await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo' }, KEY);
     await rules.getByText('times: the rule had already fired once').waitFor();
+    // A request becomes a link when the page has read it.
+    await eventually(() => rules.getByRole('link').count()).toBe(2);
     // The latest first.
     await rules.getByRole('link').first().click();
     await page.getByRole('article', { name: 'Request 3' }).waitFor();
