@@ -22,15 +22,16 @@ export async function recoverFromDeath(
   });
   const undecided = lost.filter((request) => isFirst(request) && !request.response);
   for (const request of undecided) decide(context, request);
+  /** How many requests the saved window may count more; a request of the control plane may have set it. */
+  const countUncertain = (key: string) => {
+    const own = undecided.filter(({ operation }) => operation.touches.includes(key));
+    return own.some(({ operation }) => operation.key === undefined) ? Number.POSITIVE_INFINITY : own.length;
+  };
   model.restart();
   for (const account of model.accounts.values()) {
     const problem =
       adoptInterruptedStreams(world.rows, model, account) ??
-      adoptSavedWindow(
-        world.rows,
-        account,
-        undecided.filter(({ operation }) => operation.key === account.key).length,
-      ) ??
+      adoptSavedWindow(world.rows, account, countUncertain(account.key)) ??
       findRowDifference(world.rows, model, account.key);
     if (problem) find(`after a death: ${problem}`);
   }
