@@ -114,6 +114,7 @@ export function sendAdminError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
+  request.state.isErrorHandled = true;
   const error = isOutOfDescriptors(thrown) ? new AdminError('TOO_MANY_OPEN_FILES') : thrown;
   // A request to the proxy gets the vendor's error format, even if its path starts with /__admin.
   if (error instanceof EmulatorError && error.code === 'PROXY_REFUSED') {

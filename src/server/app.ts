@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import Fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -262,10 +263,19 @@ function isSharedBody({ routeOptions, raw }: FastifyRequest): boolean {
  */
 function limitUnreadBody({ raw, server }: FastifyRequest, reply: FastifyReply): void {
   if (raw.complete !== false) return;
-  // Node would read it without a pause.
-  if (raw.listenerCount('data') === 0) raw.on('data', (chunk) => server.bodyTurns.onChunk(raw, chunk.length));
+  if (raw.listenerCount('data') === 0) discardBody(raw, server.bodyTurns);
   const { 'transfer-encoding': coding, 'content-length': bytes } = raw.headers;
   if (coding !== undefined || Number(bytes) > DRAIN_BYTES) reply.header('connection', 'close');
+}
+
+/** Reads a body in turns, which Node would do without a pause, and not beyond the limit while its response is open. */
+function discardBody(body: IncomingMessage, turns: BodyTurns): void {
+  let bytes = 0;
+  body.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > DRAIN_BYTES) body.pause();
+    else turns.onChunk(body, chunk.length);
+  });
 }
 
 /**
@@ -277,6 +287,10 @@ function registerResponseBatching(app: App, core: Core, guard: SocketGuard): voi
   app.addHook('onSend', (request, reply, payload, done) => {
     const { socket } = request.raw;
     responseBatcher.flushBeforeHalfClose(socket);
+    const send = (body: unknown) => {
+      limitUnreadBody(request, reply);
+      done(null, body);
+    };
     const fail = (error: Error) => {
       const body = isControlPlaneUrl(request.url) ? ADMIN_INTERNAL_ERROR : undefined;
       failSending(error, request, reply, (failure, text) => (failure ? done(failure) : send(text)), body);
@@ -289,10 +303,6 @@ function registerResponseBatching(app: App, core: Core, guard: SocketGuard): voi
       }
       onFinished(request, reply, () => core.memory.add('responses', -heldBytes));
     }
-    const send = (body: unknown) => {
-      limitUnreadBody(request, reply);
-      done(null, body);
-    };
     if (!core.transactions.hasPendingBatch()) {
       return responseBatcher.enqueue({ socket, bytes, send: () => send(payload) });
     }

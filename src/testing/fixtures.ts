@@ -20,7 +20,7 @@ declare const document: unknown;
  * would get no responses.
  */
 export const startTestEmulator = (options: StartOptions = {}): Promise<RunningEmulator> =>
-  startEmulator({ cors: typeof document !== 'undefined', ...options });
+  startEmulator({ ...options, cors: options.cors ?? typeof document !== 'undefined' });
 
 /** Provides an emulator. */
 // biome-ignore lint/correctness/noEmptyPattern: it needs no other fixture

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
 import { collectResponses } from '../support/raw-http.ts';
 import { openTunnel } from '../support/tunnel.ts';
@@ -253,6 +253,25 @@ describe('responses that are sent before the end of an upload', () => {
     expect(serverSocket.bytesRead).toBeGreaterThan(2 * MB);
     // A read of libuv has 64 KiB.
     expect(largestTurn).toBeLessThanOrEqual(2 * 64 * 1024);
+  });
+
+  it('do not read an endless body while they are still being sent', async () => {
+    const { app, open } = await listening();
+    const connected = once(app.server, 'connection');
+    const socket = await open();
+    const [serverSocket] = (await connected) as [Socket];
+    socket.write('GET /__admin/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n');
+    await once(socket, 'data');
+    const piece = Buffer.alloc(MB, 'x');
+    let written = 0;
+    const write = () => {
+      while (written < 100 && socket.write(piece)) written += 1;
+    };
+    socket.on('drain', write);
+    write();
+    await vi.waitUntil(() => serverSocket.bytesRead > 64 * MIB);
+    for (let turn = 0; turn < 1000; turn++) await new Promise(setImmediate);
+    expect(serverSocket.bytesRead).toBeLessThan(66 * MIB);
   });
 
   // id: refused-uploads-closed

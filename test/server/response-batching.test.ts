@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { connect, Socket } from 'node:net';
 import { setImmediate as turnEnds } from 'node:timers/promises';
+import { pino } from 'pino';
 import { describe, expect, it, vi } from 'vitest';
 import type { Core } from '../../src/core/core.ts';
 import { createResponseBatcher } from '../../src/server/response-batching.ts';
@@ -75,6 +77,46 @@ describe('responses', () => {
       status: 500,
       body: { success: false, error: 'Internal server error', errorCode: 'INTERNAL_ERROR' },
     });
+  });
+
+  it.each([
+    ['without an error code', { status: 200, text: 'x'.repeat(20_000) }],
+    ['with an error code', { status: 418, body: { errorCode: 'TEAPOT', text: 'x'.repeat(20_000) } }],
+  ])('that a rule answers are errors in the right format if the memory is full: %s', async (_case, answer) => {
+    const { core, post } = await createTestEmulator();
+    const headers = { 'content-encoding': 'br', 'cache-control': 'public' };
+    core.faults.add(null, { match: {}, at: 'request', effect: { answer: { ...answer, headers } } });
+    const reserve = core.memory.reserve.bind(core.memory);
+    vi.spyOn(core.memory, 'reserve').mockImplementation((use, bytes) => use !== 'responses' && reserve(use, bytes));
+    const response = await post(GENERATE, ORDER);
+    expect(response).toMatchObject({
+      status: 500,
+      body: { success: false, error: 'Internal server error', errorCode: 'INTERNAL_ERROR' },
+    });
+    expect(response.headers).toMatchObject({ 'content-type': 'application/json; charset=utf-8' });
+    expect(Object.keys(response.headers)).not.toContain('content-encoding');
+  });
+
+  it('that a fault delays and replaces are dropped without an error in the log when the client disconnects', async () => {
+    const lines: { msg: string }[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(JSON.parse(line)) });
+    const emulator = await createTestEmulator(['--port', '0'], createTestClock(), logger);
+    const { core, clock, account } = emulator;
+    core.faults.add(null, { match: {}, at: 'accepted', effect: { delayMs: 1000, errorCode: 'INTERNAL_ERROR' } });
+    const socket = connect(Number(new URL(await emulator.listen()).port), '127.0.0.1');
+    const closed = once(socket, 'close');
+    const body = JSON.stringify(ORDER);
+    const head = `POST ${GENERATE} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer np_test_default\r\n`;
+    socket.write(`${head}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    await vi.waitUntil(() => core.accounts.find('np_test_default') && account('np_test_default').taskCount === 1);
+    socket.destroy();
+    await closed;
+    await vi.waitUntil(async () => {
+      clock.advance(1000);
+      const { requests } = (await emulator.get('/__admin/accounts/np_test_default/requests')).body;
+      return requests[0].durationMs !== null;
+    });
+    expect(lines).toEqual([]);
   });
 
   it('of one event-loop turn are sent together', async () => {

@@ -80,8 +80,8 @@ interface PageOptions extends BrowserContextOptions {
 /** The message that browsers log for an error response with this status. */
 export const statusError = (status: number): RegExp => new RegExp(`the server responded with a status of ${status} `);
 
-/** The list of accounts may read an account in the moment in which it is removed. */
-const READ_AFTER_REMOVAL = /status of 404 .*\/__admin\/accounts\/[^/]+(?:\/verdict)?$/;
+/** The list of accounts may read the verdict of an account in the moment in which the account is removed. */
+const READ_AFTER_REMOVAL = /status of 404 .*\/__admin\/accounts\/[^/]+\/verdict$/;
 
 /**
  * Opens pages of the console, and closes them after each test. A test fails if a page logs an unexpected error or

@@ -25,16 +25,22 @@ export function applyCannedResponse(
   reply: FastifyReply,
 ): string {
   const bodyText = text ?? (body === undefined ? '' : JSON.stringify(body));
-  // Headers set so far, such as those of the rate limit, are not part of a canned response. With --cors on, web pages
-  // must be able to read it.
-  for (const name of Object.keys(reply.getHeaders())) {
-    if (name !== 'x-request-id' && !name.startsWith('access-control-')) reply.removeHeader(name);
-  }
+  removeHeaders(reply);
   const defaultType = body === undefined ? 'text/plain; charset=utf-8' : 'application/json; charset=utf-8';
   reply.code(status).headers(headers);
   if (contentType !== undefined || bodyText !== '') reply.header('content-type', contentType ?? defaultType);
   request.state.errorCode = parseErrorCode(bodyText);
   return bodyText;
+}
+
+/**
+ * Removes the headers of a response that another one replaces, such as those of the rate limit. With --cors on, web pages
+ * must be able to read the other one.
+ */
+export function removeHeaders(reply: FastifyReply): void {
+  for (const name of Object.keys(reply.getHeaders())) {
+    if (name !== 'x-request-id' && !name.startsWith('access-control-')) reply.removeHeader(name);
+  }
 }
 
 function parseErrorCode(text: string): string | null {

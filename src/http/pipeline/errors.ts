@@ -2,7 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../../core/errors.ts';
 import { isOutOfDescriptors } from '../../core/file-descriptors.ts';
 import type { App } from '../context.ts';
-import { sendCannedResponse } from '../faults/canned-response.ts';
+import { removeHeaders, sendCannedResponse } from '../faults/canned-response.ts';
 import { dropResponse } from '../faults/effects.ts';
 import { renderInjectedError } from '../faults/injected-error.ts';
 import { InjectedError, InjectedResponse, LostResponse } from '../faults/pending-faults.ts';
@@ -26,15 +26,12 @@ export function sendError(
   reply: FastifyReply,
   documentedErrors?: ErrorTable,
 ): void {
+  request.state.isErrorHandled = true;
   if (error instanceof InjectedResponse) {
     sendCannedResponse(error.cannedResponse, request, reply);
     return;
   }
-  // If the account was reset or removed during the request, no response would be correct; a 401 would blame the key.
-  if (error instanceof LostResponse || (error instanceof EmulatorError && error.code === 'ACCOUNT_NOT_FOUND')) {
-    dropResponse(request, reply, error instanceof LostResponse && error.reset);
-    return;
-  }
+  if (dropIfLost(error, request, reply)) return;
   const errors = request.routeOptions?.config?.errors;
   const rendered =
     error instanceof InvalidBody
@@ -55,6 +52,15 @@ export function sendError(
   void reply.code(rendered.status).type('application/json; charset=utf-8').send(rendered.body);
 }
 
+/** Drops the response if the error says so. Returns whether it did. */
+function dropIfLost(error: Error, request: FastifyRequest, reply: FastifyReply): boolean {
+  // If the account was reset or removed during the request, no response would be correct; a 401 would blame the key.
+  const isLost =
+    error instanceof LostResponse || (error instanceof EmulatorError && error.code === 'ACCOUNT_NOT_FOUND');
+  if (isLost) dropResponse(request, reply, error instanceof LostResponse && error.reset);
+  return isLost;
+}
+
 type SendHook = (
   request: FastifyRequest,
   reply: FastifyReply,
@@ -67,6 +73,12 @@ export function addSendHook(app: App, hook: SendHook): void {
   app.addHook<unknown>('onSend', (request, reply, payload, done) => {
     let isDone = false;
     const next = (error: Error | null, newPayload?: unknown) => {
+      if (isDone) {
+        // What follows this hook has failed, and the response may have been sent in part.
+        request.log.error({ err: error, requestId: toLoggedRequestId(request) }, 'response failed');
+        request.raw.socket.destroy();
+        return;
+      }
       isDone = true;
       if (error) failSending(error, request, reply, done);
       else done(null, newPayload);
@@ -74,8 +86,6 @@ export function addSendHook(app: App, hook: SendHook): void {
     try {
       hook(request, reply, payload, next);
     } catch (error) {
-      // An error of what follows this hook.
-      if (isDone) throw error;
       next(error as Error);
     }
   });
@@ -92,13 +102,15 @@ export function failSending(
   done: (error: Error | null, payload?: string) => void,
   body: object = renderError('INTERNAL_ERROR').body,
 ): void {
-  if (request.state.errorCode === null) {
+  if (!request.state.isErrorHandled) {
     done(error);
     return;
   }
+  if (dropIfLost(error, request, reply)) return;
   request.log.error({ err: error, requestId: toLoggedRequestId(request) }, 'request failed');
   request.state.errorCode = 'INTERNAL_ERROR';
-  reply.code(500);
+  removeHeaders(reply);
+  reply.code(500).type('application/json; charset=utf-8');
   done(null, JSON.stringify(body));
 }
 

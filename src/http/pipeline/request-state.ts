@@ -31,6 +31,8 @@ export interface RequestState {
    * tasks and by faults that replace the body, which send an error without throwing one.
    */
   errorCode: string | null;
+  /** Whether an error handler has run. Fastify runs none for a second error. */
+  isErrorHandled: boolean;
   /** The reason for an error, for the log only; the client does not see it. Set by the error handlers. */
   logReason: string | null;
 }
@@ -56,6 +58,7 @@ const createRequestState = (reply: FastifyReply): RequestState => ({
   rawBody: null,
   faults: null,
   errorCode: null,
+  isErrorHandled: false,
   logReason: null,
 });
 
