@@ -119,6 +119,7 @@ describe('reader of documents', () => {
     ['{"list":[1,{"a":2}', 'list[2]: the document is cut short here'],
     ['{"list":[1,{"a":', 'list[1]: the document is cut short here'],
     ['{"list":{}}', 'list: expected a list'],
+    ['{"list":\n{}\n]}', 'list: expected a list'],
     ['{"list":[1,{"a":2 3}]}', 'list[1]: not valid JSON'],
     ['{"list":[1,]}', 'list[1]: not valid JSON'],
     ['{"a":1}}', 'document: not valid JSON'],

@@ -148,7 +148,7 @@ export class DocumentReader implements BodySink {
    * finding the end of the element. Returns the offset after the line, or -1 if the line is anything else.
    */
   #readLine(chunk: Buffer, from: number): number {
-    if (!this.#isValueExpected()) return -1;
+    if (this.#expected !== 'first element' && this.#expected !== 'element') return -1;
     const end = chunk.indexOf(NEWLINE, from);
     if (end === -1 || end - from > this.#maxPartBytes) return -1;
     const hasComma = chunk[end - 1] === COMMA;

@@ -74,7 +74,7 @@ export function addSendHook(app: App, hook: SendHook): void {
     let isDone = false;
     const next = (error: Error | null, newPayload?: unknown) => {
       if (isDone) {
-        // What follows this hook has failed, and the response may have been sent in part.
+        // A later hook has failed, or the response: it may have been sent in part.
         request.log.error({ err: error, requestId: toLoggedRequestId(request) }, 'response failed');
         request.raw.socket.destroy();
         return;
