@@ -7,6 +7,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 const { dependencies, devDependencies, peerDependencies, overrides, allowScripts } = JSON.parse(read('package.json'));
 const tools = JSON.parse(read('test/package.json'));
+const MUTATION = 'test/tools/mutation/package.json';
 
 /** The packages in a section of the page, each with its reason. */
 const [, ...parts] = read('docs/contributing/dependencies.md').split(/^## /m);
@@ -25,6 +26,9 @@ describe('docs/contributing/dependencies.md', () => {
     expect(namesOf('Installed with the emulator')).toEqual(Object.keys(dependencies).sort());
     expect(DEVELOPMENT.flatMap(namesOf).sort()).toEqual(Object.keys(devDependencies).sort());
     expect(namesOf('To test, in `test/package.json`')).toEqual(Object.keys(tools.dependencies).sort());
+    expect(namesOf(`To find untested code, in \`${MUTATION}\``)).toEqual(
+      Object.keys(JSON.parse(read(MUTATION)).dependencies).sort(),
+    );
     expect(namesOf('Peers')).toEqual(Object.keys(peerDependencies).sort());
     expect(namesOf('Overrides')).toEqual(Object.keys(overrides).sort());
     expect(namesOf('Scripts at installation')).toEqual(Object.keys({ ...allowScripts, ...tools.allowScripts }).sort());
@@ -40,7 +44,7 @@ describe('docs/contributing/dependencies.md', () => {
   });
 });
 
-describe.each(['package.json', 'test/package.json'])('%s', (file) => {
+describe.each(['package.json', 'test/package.json', MUTATION])('%s', (file) => {
   it('pins exact versions', () => {
     const { dependencies, devDependencies } = JSON.parse(read(file));
     const versions = Object.values<string>({ ...dependencies, ...devDependencies });
