@@ -7,7 +7,7 @@ export { ControlError } from './client/client.ts';
 export { connectEmulator } from './client/connect.ts';
 export type * from './client/types.ts';
 
-/** Contexts of `vm` have no such symbol before Node.js 24. Code of `await using` that esbuild made looks for this one. */
+/** `vm` contexts lack `Symbol.asyncDispose` before Node.js 24; code compiled by esbuild then looks for this symbol. */
 const ASYNC_DISPOSE: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
 
 /** Loaded on demand: a module that only connects to a running emulator does not need the server. */

@@ -115,6 +115,14 @@ async function listening(flags: string[] = []) {
   return { ...emulator, port, open: (allowHalfOpen?: boolean) => openConnection(port, allowHalfOpen) };
 }
 
+/** Opens a connection. Returns both of its ends. */
+async function openWithServerSocket({ app, open }: Awaited<ReturnType<typeof listening>>) {
+  const connected = once(app.server, 'connection');
+  const socket = await open();
+  const [serverSocket] = (await connected) as [Socket];
+  return { socket, serverSocket };
+}
+
 interface Upload extends Pick<Refusal, 'target' | 'headers' | 'body'> {
   connection: Connection;
   bytes: number;
@@ -239,10 +247,7 @@ describe('responses that are sent before the end of an upload', () => {
     ['the connection closes', { isChunked: true }],
     ['the connection remains open', {}],
   ])('leave time for other clients while the rest of an upload is read: %s', async (_case, upload) => {
-    const { app, open } = await listening();
-    const connected = once(app.server, 'connection');
-    const socket = await open();
-    const [serverSocket] = (await connected) as [Socket];
+    const { socket, serverSocket } = await openWithServerSocket(await listening());
     let largestTurn = 0;
     const watchTurn = (bytesBefore: number) => {
       largestTurn = Math.max(largestTurn, serverSocket.bytesRead - bytesBefore);
@@ -256,10 +261,7 @@ describe('responses that are sent before the end of an upload', () => {
   });
 
   it('do not read an endless body while they are still being sent', async () => {
-    const { app, open } = await listening();
-    const connected = once(app.server, 'connection');
-    const socket = await open();
-    const [serverSocket] = (await connected) as [Socket];
+    const { socket, serverSocket } = await openWithServerSocket(await listening());
     socket.write('GET /__admin/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n');
     await once(socket, 'data');
     const piece = Buffer.alloc(MB, 'x');

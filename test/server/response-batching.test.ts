@@ -82,7 +82,7 @@ describe('responses', () => {
   it.each([
     ['without an error code', { status: 200, text: 'x'.repeat(20_000) }],
     ['with an error code', { status: 418, body: { errorCode: 'TEAPOT', text: 'x'.repeat(20_000) } }],
-  ])('that a rule answers are errors in the right format if the memory is full: %s', async (_case, answer) => {
+  ])('set by a rule are errors in the right format if the memory is full: %s', async (_case, answer) => {
     const { core, post } = await createTestEmulator();
     const headers = { 'content-encoding': 'br', 'cache-control': 'public' };
     core.faults.add(null, { match: {}, at: 'request', effect: { answer: { ...answer, headers } } });
@@ -97,7 +97,7 @@ describe('responses', () => {
     expect(Object.keys(response.headers)).not.toContain('content-encoding');
   });
 
-  it('that a fault delays and replaces are dropped without an error in the log when the client disconnects', async () => {
+  it('delayed and replaced by a fault are dropped without an error in the log when the client disconnects', async () => {
     const lines: { msg: string }[] = [];
     const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(JSON.parse(line)) });
     const emulator = await createTestEmulator(['--port', '0'], createTestClock(), logger);

@@ -8,12 +8,13 @@ import { runCases } from '../../src/conformance/runner.ts';
 import { readSamples } from '../../src/openapi/wire-samples.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
 
+let loaded: ReturnType<typeof createContract> | undefined;
+
 /** All conformance cases, from the OpenAPI document in the repository. */
 export const loadContract = () => {
   loaded ??= createContract();
   return loaded;
 };
-let loaded: ReturnType<typeof createContract> | undefined;
 
 function createContract() {
   const document = JSON.parse(readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8'));

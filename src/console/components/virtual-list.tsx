@@ -39,7 +39,7 @@ export function VirtualList<Item>({ items, getId, label, renderRow, rowPx, openI
   useLayoutEffect(() => virtualizer._willUpdate());
 
   const [activeId, setActiveId] = useState<string | undefined>(openId);
-  // A layout effect: a key that is pressed before a later effect ran would be undone.
+  // A layout effect: a later one could undo a key press that came before it.
   useLayoutEffect(() => {
     if (openId !== undefined) setActiveId(openId);
   }, [openId]);

@@ -74,7 +74,7 @@ export function addSendHook(app: App, hook: SendHook): void {
     let isDone = false;
     const next = (error: Error | null, newPayload?: unknown) => {
       if (isDone) {
-        // A later hook has failed, or the response: it may have been sent in part.
+        // A later hook or the sending has failed: a part of the response may have been sent.
         request.log.error({ err: error, requestId: toLoggedRequestId(request) }, 'response failed');
         request.raw.socket.destroy();
         return;
@@ -92,8 +92,8 @@ export function addSendHook(app: App, hook: SendHook): void {
 }
 
 /**
- * Handles an error in an `onSend` hook: the client gets a 500. For an error that occurs while another one is sent,
- * Fastify would send a body in its own format, so that `body` is sent in its place.
+ * Handles an error in an `onSend` hook. The first error of a request goes to its error handler. Fastify runs none for a
+ * second error and would send a body in its own format: the client gets a 500 with `body` instead.
  */
 export function failSending(
   error: Error,

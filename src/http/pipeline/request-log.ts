@@ -51,7 +51,7 @@ export class RequestLog extends LogController {
     );
   }
 
-  /** When the database cannot be read, a text counts as a key: its response has been sent, and must not fail. */
+  /** Whether a text is a key; also true if the database cannot be read, because the response has been sent already. */
   #mayBeKey(text: string): boolean {
     try {
       return this.#isKey(text);

@@ -22,7 +22,7 @@ describe('request log', () => {
     expect(lines.join('')).not.toContain('secretsecret');
   });
 
-  it('masks what may be a key when the database cannot be read, and the response is sent', async () => {
+  it('masks possible keys when the database cannot be read, without failing the response', async () => {
     const lines: string[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => void lines.push(line) });
     const { send, core, createAccount } = await createTestEmulator([], createTestClock(), logger);
