@@ -143,7 +143,6 @@ export function startTool(script, args = []) {
   child.on('exit', () => child.emit('message', { error: 'it ended' }));
   return {
     pid: child.pid,
-    send: (message) => child.send(message),
     next: (ms) => next(child, script, ms),
     ask(message, ms) {
       child.send(message);
@@ -163,9 +162,9 @@ export function startFixedRate() {
   const tool = startTool('tools/fixed-rate.mjs');
   return {
     fire: (window) => tool.ask(window, window.seconds * 1000 + WINDOW_GRACE_MS),
-    /** Sends requests while `work` runs; returns the results of both. */
+    /** Does `work` while requests are sent; returns the results of both. */
     async during(work, window) {
-      tool.send(window);
+      await tool.ask(window, START_TIMEOUT_MS);
       const result = await work();
       const figures = await tool.ask('stop', WINDOW_GRACE_MS);
       return { result, figures };
