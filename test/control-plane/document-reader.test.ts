@@ -121,6 +121,8 @@ describe('reader of documents', () => {
     ['{"list":{}}', 'list: expected a list'],
     ['{"list":\n{}\n]}', 'list: expected a list'],
     ['{"list":[1,{"a":2 3}]}', 'list[1]: not valid JSON'],
+    ['{"list":[{},{"a":2 3},{}]}', 'list[1]: not valid JSON'],
+    ['{"list":[{},{}{}]}', 'list[2]: not valid JSON'],
     ['{"list":[1,]}', 'list[1]: not valid JSON'],
     ['{"a":1}}', 'document: not valid JSON'],
     ['{"a":1,}', 'a: not valid JSON'],

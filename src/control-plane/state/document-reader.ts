@@ -5,6 +5,8 @@ import { DocumentError } from './document-schema.ts';
 
 /** The input of a task is nested one level deeper than the body of its request. */
 const MAX_NESTING = 520;
+/** Elements up to this size cannot be nested deeper. */
+const MAX_BATCHED_BYTES = 2 * MAX_NESTING;
 
 const NEWLINE = 0x0a;
 const QUOTE = 0x22;
@@ -51,6 +53,8 @@ export class DocumentReader implements BodySink {
   /** Whether the current member is a list whose elements are handled one by one. */
   #isList = false;
   #index = 0;
+  /** Whether short elements are parsed together. */
+  #isBatching = true;
 
   /** The beginning of a part whose end has not arrived. */
   #part: BodyBuffer | undefined;
@@ -84,9 +88,8 @@ export class DocumentReader implements BodySink {
           at += 1;
           continue;
         }
-        const isLineStart = at === 0 || chunk[at - 1] === NEWLINE;
-        const lineEnd = isLineStart && byte === OPEN_OBJECT && this.#isList ? this.#readLine(chunk, at) : -1;
-        if (lineEnd !== -1) at = lineEnd;
+        const end = byte === OPEN_OBJECT && this.#isBatching ? this.#readElements(chunk, at) : -1;
+        if (end !== -1) at = end;
         else if (SPACES.includes(byte) || this.#readPunctuation(byte)) at += 1;
         else if (this.#expected === 'first name' || this.#expected === 'name') this.#beginPart(byte === QUOTE);
         else this.#beginPart(this.#isValueExpected() && byte !== BYTE_ORDER_MARK[0] && !DELIMITERS.includes(byte));
@@ -144,25 +147,33 @@ export class DocumentReader implements BodySink {
   }
 
   /**
-   * Handles an element that fills its line, as in an exported document: finding the end of the line is much faster than
-   * finding the end of the element. Returns the offset after the line, or -1 if the line is anything else.
+   * Handles the short elements that follow each other from `from` on, which are objects: parsing many together takes two
+   * thirds of the time. Returns the offset after the last one, or -1 if none is complete or one is invalid.
    */
-  #readLine(chunk: Buffer, from: number): number {
+  #readElements(chunk: Buffer, from: number): number {
     if (this.#expected !== 'first element' && this.#expected !== 'element') return -1;
-    const end = chunk.indexOf(NEWLINE, from);
-    if (end === -1 || end - from > this.#maxPartBytes) return -1;
-    const hasComma = chunk[end - 1] === COMMA;
-    const line = chunk.subarray(from, hasComma ? end - 1 : end);
-    if (line[line.length - 1] !== CLOSE_OBJECT) return -1;
-    let value: unknown;
-    try {
-      value = this.#parse(line);
-    } catch {
-      return -1;
+    const maxBytes = Math.min(MAX_BATCHED_BYTES, this.#maxPartBytes);
+    let lastEnd = -1;
+    let at = from;
+    while (chunk[at] === OPEN_OBJECT) {
+      const end = findObjectEnd(chunk, at, Math.min(at + maxBytes, chunk.length));
+      if (end === -1) break;
+      lastEnd = end;
+      if (chunk[end] !== COMMA) break;
+      at = chunk[end + 1] === NEWLINE ? end + 2 : end + 1;
     }
-    this.#handle(value);
-    if (hasComma) this.#expected = 'element';
-    return end;
+    if (lastEnd === -1) return -1;
+    const bytes = chunk.subarray(from, lastEnd);
+    let elements: unknown[];
+    try {
+      elements = isUtf8(bytes) ? JSON.parse(`[${bytes}]`) : [];
+    } catch {
+      elements = [];
+    }
+    // Parsed one by one, they show which one is wrong.
+    this.#isBatching = elements.length > 0;
+    for (const element of elements) this.#handle(element);
+    return this.#isBatching ? lastEnd : -1;
   }
 
   #endList(): true {
@@ -250,4 +261,21 @@ export class DocumentReader implements BodySink {
     const suffix = this.#isList && this.#expected !== 'value' ? `[${this.#index}]` : '';
     throw new DocumentError(this.#member === undefined ? 'document' : `${this.#member}${suffix}`, reason);
   }
+}
+
+/** Returns the offset after the object that starts at `from`; -1 if it does not end before `limit`. */
+function findObjectEnd(chunk: Buffer, from: number, limit: number): number {
+  let depth = 0;
+  for (let at = from; at < limit; at++) {
+    const byte = chunk[at]!;
+    if (byte === QUOTE) {
+      at += 1;
+      while (at < limit && chunk[at] !== QUOTE) at += chunk[at] === BACKSLASH ? 2 : 1;
+    } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) depth += 1;
+    else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) {
+      depth -= 1;
+      if (depth === 0) return at + 1;
+    }
+  }
+  return -1;
 }
