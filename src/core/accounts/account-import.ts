@@ -249,9 +249,25 @@ export function createImports(
           unusedHolds.delete(seq);
           taskRows.add(
             [
-              ...[id, seq, task.id, task.family, task.driver, status, price, holdSeq, task.clientRef, task.input],
-              ...[task.plan, task.step, predecessorSeq, task.createdAtMs, task.startedAtMs, task.dueAtMs],
-              ...[task.finishedAtMs, task.simulatedMs, task.errorCode],
+              id,
+              seq,
+              task.id,
+              task.family,
+              task.driver,
+              status,
+              price,
+              holdSeq,
+              task.clientRef,
+              task.input,
+              task.plan,
+              task.step,
+              predecessorSeq,
+              task.createdAtMs,
+              task.startedAtMs,
+              task.dueAtMs,
+              task.finishedAtMs,
+              task.simulatedMs,
+              task.errorCode,
             ],
             index,
           );

@@ -64,7 +64,7 @@ export function prepareBulkInsert(db: Db, table: string, columns: readonly strin
     return {
       /** Adds a row, which `flush` inserts at the latest. Must run inside a transaction. @throws RejectedRow */
       add(row: Values, index: number): void {
-        values.push(...row);
+        for (const value of row) values.push(value);
         indexes.push(index);
         if (indexes.length === BATCH_ROWS) flush();
       },
