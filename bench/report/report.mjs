@@ -126,9 +126,9 @@ a sample after each response, and the next request waits for it. "Added" is the 
 function aboutState({ state }) {
   if (!state) return undefined;
   return `The account that is imported and exported has ${rate(state.tasks)} completed tasks and
-${rate(2 * state.tasks + 1)} ledger entries. A client polls a running task of another account meanwhile. The time covers
-the whole transfer; the client writes the export to a file, which must equal the imported document. Additional memory is
-the growth since the start of the transfer.
+${rate(2 * state.tasks + 1)} ledger entries. A client polls a running task of another account meanwhile, over
+connections that are kept alive. The time covers the whole transfer; the client writes the export to a file, which must
+equal the imported document. Additional memory is the growth since the start of the transfer.
 Rounds: ${state.rounds.length}.`;
 }
 
