@@ -260,6 +260,9 @@ def test_a_forked_process_does_not_keep_the_emulator_running(tmp_path):
 @linux_only
 def test_an_emulator_that_ignores_signals_is_killed(monkeypatch, tmp_path):
     monkeypatch.setattr(process, "STOP_TIMEOUT_S", 20)
+    impatient = tmp_path / "supervisor.py"
+    impatient.write_text(process.SUPERVISOR.read_text().replace("STOP_TIMEOUT_S = 5.0", "STOP_TIMEOUT_S = 0.2"))
+    monkeypatch.setattr(process, "SUPERVISOR", impatient)
     pids = tmp_path / "pids"
     code = f"""
 import os, pathlib, signal, subprocess, time

@@ -2,27 +2,39 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import type { Task } from '../../src/core/tasks/task.ts';
+import { FAMILIES } from '../../src/families/index.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { completeTask, fetchFile } from '../support/results.ts';
 
-const FAMILIES = ['nano-banana-pro', 'nano-banana-2'] as const;
+const TITLES = { 'nano-banana-pro': 'Nano Banana Pro', 'nano-banana-2': 'Nano Banana 2' } as const;
 const SIZES_1K = { '16:9': [1376, 768], '9:16': [768, 1376], '4:3': [1200, 896], '3:4': [896, 1200] } as const;
 const SCALES = { '1K': 1, '2K': 2, '4K': 4 } as const;
 
-const CASES = FAMILIES.flatMap((family) =>
-  Object.entries(SIZES_1K).flatMap(([aspectRatio, [width, height]]) =>
-    Object.entries(SCALES).map(
-      ([imageQuality, scale]) => [family, aspectRatio, imageQuality, width * scale, height * scale] as const,
-    ),
-  ),
-);
+const CASES = Object.entries(SIZES_1K).flatMap(([aspectRatio, [width, height]]) =>
+  Object.entries(SCALES).map(([imageQuality, scale]) => [aspectRatio, imageQuality, width * scale, height * scale]),
+) as [string, string, number, number][];
+/** Every ratio, every quality and both families: the images of a ratio differ only in their scale. */
+const RENDERED = CASES.map(([aspectRatio, imageQuality, ...size]) => {
+  const family = imageQuality === '1K' ? 'nano-banana-pro' : 'nano-banana-2';
+  return [family, aspectRatio, imageQuality, ...size] as const;
+}).filter(([family, aspectRatio]) => family === 'nano-banana-pro' || aspectRatio === '3:4');
 
 const getDeviations = async (image: Buffer) => (await sharp(image).stats()).channels.map(({ stdev }) => stdev);
 const getPixels = (image: Buffer) => sharp(image).greyscale().raw().toBuffer();
 
 describe('result images', () => {
-  it.each(CASES)('%s %s in %s is a JPEG of %i×%i', async (family, aspectRatio, imageQuality, width, height) => {
+  it.each(CASES)('%s in %s have %i×%i pixels', (aspectRatio, imageQuality, width, height) => {
+    const families = FAMILIES.filter(({ name }) => name in TITLES);
+    const contents = families.map(({ files }) =>
+      files.imageUrl!.contentOf({ aspectRatio, imageQuality }, { id: 'task_abc123' } as Task),
+    );
+    expect(contents).toHaveLength(2);
+    for (const content of contents) expect(content).toMatchObject({ kind: 'picture', size: [width, height] });
+  });
+
+  it.each(RENDERED)('%s %s in %s is a JPEG of %i×%i', async (family, aspectRatio, imageQuality, width, height) => {
     const emulator = await createTestEmulator();
     const prompt = 'A <b>"cat"</b> & a dog on the moon';
     const { imageUrl, taskId } = await completeTask(emulator, family, {
@@ -36,7 +48,7 @@ describe('result images', () => {
     expect(known).toMatchObject({ format: 'jpeg', width, height, space: 'srgb', channels: 3 });
     expect(xmpAsString).toContain(`<dc:identifier>${taskId}</dc:identifier>`);
     expect(xmpAsString).toContain('A &lt;b&gt;&quot;cat&quot;&lt;/b&gt; &amp; a dog on the moon');
-    expect(xmpAsString).toContain(family === 'nano-banana-pro' ? 'Nano Banana Pro' : 'Nano Banana 2');
+    expect(xmpAsString).toContain(TITLES[family]);
     // The image is not a plain color.
     expect(Math.min(...(await getDeviations(bytes)))).toBeGreaterThan(5);
   });
