@@ -29,16 +29,16 @@ const hasCurl = hasProgram('curl', '--version') && hasProgram('bash', '--version
 
 /** Texts that would do harm if they were treated as anything but text. */
 const HOSTILE = {
-  'markup and scripts': [
+  'markup, scripts, and characters that are invisible or change the text direction': [
     IMAGE,
     '</script><script>hit=2</script>',
     '<iframe srcdoc="<script>parent.hit=3</script>"></iframe><svg onload=hit=4>',
     '<style>*{display:none}</style><base href="//example.com/"><meta http-equiv=refresh content=0>',
     'javascript:hit=5// {{7*7}} %s %d __proto__ constructor $& $1',
-  ].join(''),
-  'characters that change the text direction': '\u202eevil\u2066 \u200f\u202b',
-  'control characters, invisible characters and lone surrogates':
+    '\u202eevil\u2066 \u200f\u202b',
+    // Control characters, invisible characters and lone surrogates.
     'a\u0000b\u0007c\u001b[31md\u200be\ufeff \ud83d and \udc00',
+  ].join(''),
   'a very long word': 'w'.repeat(16_000),
   'very many lines': 'line\n'.repeat(500),
 };
