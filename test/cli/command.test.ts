@@ -1,13 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { pino } from 'pino';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { readCommand } from '../../src/cli/arguments.ts';
+import { SetupError } from '../../src/core/errors.ts';
 import { packageVersion } from '../../src/paths.ts';
 import { RENDER_CONCURRENCY } from '../../src/rendering/result-renderer.ts';
+import { openEmulator } from '../../src/server/emulator.ts';
 import { MAIN, postJson, runCommand, startCommand } from '../support/command.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -300,74 +304,72 @@ describe('the command', () => {
   });
 });
 
-describe('the command exits with 2 and one sentence', () => {
+describe('a start that is impossible', () => {
+  it('ends the command with exit code 2 and one sentence', async () => {
+    const { code, stdout, stderr } = await runCommand(['--port', '99999']).ended;
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^nanophoto-emulator: --port must be a port from 0 to 65535, not "99999"[^\n]*\.\n$/);
+  });
+
+  it('ends the command when another process uses its data directory', async () => {
+    const dir = tempDir();
+    await startCommand(['--data-dir', dir]);
+    const { code, stdout, stderr } = await runCommand(['--data-dir', dir, '--port', '0']).ended;
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^nanophoto-emulator: [^\n]* in use by another emulator[^\n]*\.\n$/);
+  });
+
+  /** Starts an emulator in this process as the command does. Returns the sentence with which that fails. */
   async function refused(args: string[], env: Record<string, string> = {}): Promise<string> {
-    const { code, stdout, stderr } = await runCommand(args, env).ended;
-    expect(code).toBe(2);
-    expect(stdout).toBe('');
-    expect(stderr).toMatch(/^nanophoto-emulator: [^\n]+\.\n$/);
-    return stderr;
+    const start = async () => {
+      const emulator = await openEmulator(readCommand(args, env).config, pino({ level: 'silent' }));
+      onTestFinished(() => emulator.close());
+      await emulator.listen();
+    };
+    const error = await start().then(
+      () => undefined,
+      (reason) => reason,
+    );
+    expect(error).toBeInstanceOf(SetupError);
+    expect(error.message).toMatch(/^[^\n]+\.$/);
+    return error.message;
   }
 
-  it('for an invalid setting', async () => {
-    expect(await refused(['--port', '99999'])).toContain('--port must be a port from 0 to 65535, not "99999"');
+  it('is explained for an invalid setting', async () => {
     expect(await refused([], { NANOPHOTO_EMULATOR_SPEED: 'fast' })).toContain('NANOPHOTO_EMULATOR_SPEED must be');
   });
 
-  it('for an unknown flag or command', async () => {
+  it('is explained for an unknown flag or command', async () => {
     expect(await refused(['--prot', '1'])).toContain('Unknown flag --prot');
     expect(await refused(['strat'])).toContain('Unknown command "strat"');
   });
 
-  it('for a port in use', async () => {
+  it('is explained for a port in use', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void other.close());
     const { port } = other.address() as { port: number };
     const sentence = `Port ${port} on 127.0.0.1 is in use; stop the other program or choose another with`;
     expect(await refused(['--port', String(port)])).toContain(`${sentence} --port (0`);
     expect(await refused(['--port', '0', '--https-port', String(port)])).toContain(`${sentence} --https-port (0`);
-    other.close();
   });
 
-  it('for a host that is not an address of this machine', async () => {
+  it('is explained for a host that is not an address of this machine', async () => {
     expect(await refused(['--port', '0', '--host', '203.0.113.7'])).toContain('has no address 203.0.113.7');
   });
 
-  it('for a database with a newer schema, which it does not change', async () => {
-    const dir = tempDir();
-    const file = join(dir, 'emulator.sqlite');
-    const { child, ended } = await startCommand(['--data-dir', dir]);
-    child.kill('SIGTERM');
-    await ended;
-    const db = new Database(file);
-    db.pragma('user_version = 99');
-    db.close();
-    const before = readFileSync(file);
-    expect(await refused(['--data-dir', dir])).toContain('has schema 99');
-    expect(readFileSync(file).equals(before)).toBe(true);
-  });
-
-  it('for a data directory that another emulator uses', async () => {
-    const dir = tempDir();
-    await startCommand(['--data-dir', dir]);
-    expect(await refused(['--data-dir', dir, '--port', '0'])).toContain('in use by another emulator');
-  });
-
-  it('for a data directory that cannot be created', async () => {
-    const dir = tempDir();
-    writeFileSync(join(dir, 'file'), '');
-    expect(await refused(['--data-dir', join(dir, 'file')])).toContain('is a file');
+  it('is explained for a data directory that cannot be created', async () => {
     expect(await refused(['--data-dir', '/proc/nowhere'])).toContain('choose another with --data-dir');
   });
 
-  it.skipIf(process.getuid?.() === 0)('for a data directory that is not writable', async () => {
+  it.skipIf(process.getuid?.() === 0)('is explained for a data directory that is not writable', async () => {
     const dir = join(tempDir(), 'closed');
     mkdirSync(dir);
     chmodSync(dir, 0o500);
     expect(await refused(['--data-dir', dir])).toContain('--data-dir');
   });
 
-  it('for a missing or invalid seed file', async () => {
+  it('is explained for a missing or invalid seed file', async () => {
     const file = join(tempDir(), 'seed.json');
     expect(await refused(['--seed', file])).toContain(`The seed file ${file} cannot be read`);
     writeFileSync(file, '{"accounts":[{"key":"k","credits":-1}]}');
