@@ -43,7 +43,7 @@ describe('README.md', () => {
     expect(scripts).toHaveProperty('start');
     expect(scripts).toHaveProperty('test');
     expect(readme).toContain('npm ci && npm start');
-    expect(read('.ci/run')).toContain('npm ci && npm test');
+    expect(read('.ci/run')).toMatch(/^npm ci && .*npm test$/m);
   });
 
   it('has exactly two commands for a clone, and ways in that run', async () => {
