@@ -124,8 +124,7 @@ describe.skipIf(!CHROMIUM)('console accounts', () => {
     await order('np_test_auto_created');
     await order('np_test_frozen');
     await post('/__admin/faults', { at: 'request', effect: { fail: true } }, null);
-    const { page, button, press, row, expectToast } = await openPage(origin);
-    await page.clock.install();
+    const { page, button, press, row, expectToast } = await openPage(origin, '#/', { isClockControlled: true });
     await row(/^np_test_auto_created/).waitFor();
 
     await press('Reset everything');

@@ -12,6 +12,8 @@ import {
 } from '../support/console.ts';
 
 const KEY = 'np_test_frozen';
+/** A toast is gone after this time. */
+const TOAST_MS = 6000;
 const GENERATE = '/api/sora-2/generate';
 
 /** The effects that docs/reference/faults.md lists for each stage. */
@@ -148,12 +150,10 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
 
   it('adds rules that apply as configured, counts how often they fire, and removes them', async () => {
     const { origin, read, post } = await startListeningEmulator();
-    const { form, expectToast, press, pressAndConfirm, region, tab } = await openPage(
+    const { page, form, expectToast, press, pressAndConfirm, region, tab } = await openPage(
       origin,
       accountHref(KEY, 'faults'),
-      {
-        expected: [statusError(400)],
-      },
+      { expected: [statusError(400)], isClockControlled: true },
     );
     const rule = form('New rule for this account');
     const ruleItems = region('Rules for this account').getByRole('listitem');
@@ -191,6 +191,8 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
     await rule.getByLabel('Content type').fill('text/…');
     await press('Create rule');
     await expectToast(/^Invalid parameter effect/);
+    // It covers the button for some seconds.
+    await page.clock.fastForward(TOAST_MS);
     await rule.getByLabel('Content type').fill('text/html');
     await rule.getByLabel('Text', { exact: true }).fill('<h1>Bad gateway</h1>');
     for (const name of ['Times', 'Skip first', 'Probability', 'Body contains']) await rule.getByLabel(name).fill('');
