@@ -6,7 +6,7 @@ import type { Json } from '../../src/openapi/json-schema.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
 import { postJson, startCommand } from '../support/command.ts';
 import { writeSeedFile } from '../support/seed-file.ts';
-import { verifyServer } from '../support/verify.ts';
+import { loadContract, verifyServer } from '../support/verify.ts';
 import { type ProxiedRequest, type ProxyHooks, startMutatingProxy } from './mutating-proxy.ts';
 
 /** A mistake that another implementation of the API could make, and the conformance cases that must find it. */
@@ -372,13 +372,22 @@ const MASKED_CASES = /^(sora-2|veo-3)\/(?!reverse-prompt|file)|^nano-banana-2\/f
 
 const MUTATIONS = [...RESPONSE_MUTATIONS, ...STATEFUL_MUTATIONS];
 
+/** Of the cases that no mistake concerns, every fifth is checked. */
+const SAMPLED = new Set(
+  loadContract()
+    .cases.map(({ id }) => id)
+    .filter((id, index) => index % 5 === 0 || MUTATIONS.some(({ expectedCases }) => expectedCases.test(id))),
+);
+
 describe('verify', () => {
   it.each([
     ['26 mistakes', 26, MUTATIONS.filter(({ isMasked }) => !isMasked), /./],
     ['4 mistakes that others would hide', 4, MUTATIONS.filter(({ isMasked }) => isMasked), MASKED_CASES],
   ])('finds each of %s, and reports nothing else', async (_title, count, mutations, checkedCases) => {
     expect(mutations).toHaveLength(count);
-    const { outcomes } = await verifyServer(await startMutant(mutations), { only: (id) => checkedCases.test(id) });
+    const only = (id: string) => SAMPLED.has(id) && checkedCases.test(id);
+    const { outcomes } = await verifyServer(await startMutant(mutations), { only });
+    expect(outcomes.length).toBeGreaterThan(50);
     const mismatched = outcomes.filter(({ result }) => result === 'differs').map(({ id }) => id);
     const mistakesFor = (id: string) =>
       mutations.filter(({ expectedCases }) => expectedCases.test(id)).map(({ mistake }) => mistake);
