@@ -23,19 +23,19 @@ async function stub(status: number, text: string): Promise<string> {
 }
 
 describe('verify', () => {
-  it('reports that every case holds for an emulator, and exits with 0', async () => {
+  it('reports that cases hold for an emulator, and exits with 0', async () => {
     const url = await serveEmulator(['--admin-token', 'sesame-sesame']);
     const output = join(tempDir(), 'report.xml');
     const { code, stdout, stderr } = await runVerify(
       ...['--base-url', `${url}/`, '--admin-token', 'sesame-sesame', '--provenance', 'documented', '--format', 'junit'],
-      ...['--output', output],
+      ...['--output', output, '--only', 'veo-3/,sora/,sora-2/check-status'],
     );
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '', stderr: '' });
     const xml = readFileSync(output, 'utf8');
     expect(XMLValidator.validate(xml)).toBe(true);
     const [documented, ...others] = new XMLParser({ ignoreAttributes: false }).parse(xml).testsuites.testsuite;
     expect(documented).toMatchObject({ '@_failures': '0', '@_skipped': '0' });
-    expect(documented.testcase.length).toBeGreaterThan(250);
+    expect(documented.testcase.length).toBeGreaterThan(50);
     for (const suite of others) expect(suite).toMatchObject({ '@_tests': '0' });
   });
 
@@ -64,6 +64,7 @@ describe('verify', () => {
     );
     expect([junit.code, XMLValidator.validate(junit.stdout)]).toEqual([1, true]);
     const [{ testcase }] = new XMLParser().parse(junit.stdout).testsuites.testsuite;
+    expect(testcase.length).toBeGreaterThan(250);
     const [failed] = testcase.filter((one: object) => 'failure' in one);
     expect(failed.failure).toContain('<hello> & \ufffd "you" 🎬');
 

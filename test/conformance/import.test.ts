@@ -3,13 +3,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { buildDocument } from '../support/account-document.ts';
-import { runCommand, startCommand } from '../support/command.ts';
-import { createTestEmulator } from '../support/emulator.ts';
+import { createTestEmulator, serveEmulator } from '../support/emulator.ts';
 import { writeSeedFile } from '../support/seed-file.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { runToolCommand } from '../support/tools.ts';
 
-const runImport = (...args: string[]) => runCommand(['import', ...args]).ended;
+const runImport = (...args: string[]) => runToolCommand('import', ...args);
 const CHECK = '/api/sora-2/check-status';
 const GENERATE = '/api/sora-2/generate';
 const VALID = { prompt: 'A dog\n"in" snow', mode: 'textToVideo' };
@@ -56,15 +56,15 @@ describe('import', () => {
     });
     const dir = tempDir();
     const flags = ['--base-url', service, '--key', 'np_live_secret_key', '--only', 'sora-2/check-status/'];
-    expect((await runCommand(['verify', ...flags, '--record', dir]).ended).code).toBe(1);
+    expect((await runToolCommand('verify', ...flags, '--record', dir)).code).toBe(1);
 
-    const drifted = await runCommand(['drift', dir]).ended;
+    const drifted = await runToolCommand('drift', dir);
     expect(drifted.code).toBe(1);
     expect(drifted.stdout).toMatch(
       /DIFFERS {2}sora-2\/check-status\/unknown-task: [\s\S]*?difference {2}status: recorded 418, emulator 404\n/,
     );
 
-    const { url } = await startCommand(['--admin-token', 'sesame-sesame']);
+    const url = await serveEmulator(['--admin-token', 'sesame-sesame']);
     const file = join(dir, 'sora-2/check-status/unknown-task.json');
     const target = ['--key', 'np_test_default', '--base-url', url, '--admin-token', 'sesame-sesame'];
     expect(await runImport(file, ...target)).toMatchObject({
@@ -238,8 +238,8 @@ describe('import', () => {
   ])('rejects %s with one sentence, as drift does', async (_title, make, sentence) => {
     const dir = tempDir();
     make(dir);
-    for (const command of ['import', 'drift']) {
-      const { code, stdout, stderr } = await runCommand([command, dir]).ended;
+    for (const command of ['import', 'drift'] as const) {
+      const { code, stdout, stderr } = await runToolCommand(command, dir);
       expect({ command, code, stdout }).toEqual({ command, code: 2, stdout: '' });
       expect(stderr).toMatch(/^nanophoto-emulator: \P{Cc}+\.\n$/u);
       expect(stderr).toContain(sentence);
@@ -247,7 +247,7 @@ describe('import', () => {
   });
 
   it('adds all rules or none, and exits with one sentence on an error', async () => {
-    const { url } = await startCommand();
+    const url = await serveEmulator();
     const dir = writeSamples(createSample());
     // One less than the limit.
     const rule = { at: 'task', effect: { hang: true }, match: { contains: 'nobody says this' } };

@@ -59,7 +59,7 @@ describe('verify without a control plane', () => {
         );
   });
 
-  it.each([1, 9, 40])('spends at most the %i credits of --spend', async (spend) => {
+  it.each([1, 40])('spends at most the %i credits of --spend', async (spend) => {
     const service = await startService();
     const { outcomes, spent } = await verifyServer(service.url, { key: KEY, spend });
     expect(spent).toBe(1000 - (await getCredits(service)));
