@@ -5,6 +5,7 @@ import { readSamples } from '../../src/openapi/wire-samples.ts';
 import { findFreePort, postJson, runCommand, startCommand } from '../support/command.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { runToolCommand } from '../support/tools.ts';
 
 /** A client of the real service that uses most of it, and gets most of its errors. */
 const CLIENT = `
@@ -43,29 +44,22 @@ console.log(status);
 `;
 
 /** Records the client with an emulator as the real service. */
-async function record(upstream: string, env: Record<string, string> = {}, ...flags: string[]) {
+async function record(upstream: string) {
   const dir = join(tempDir(), 'recorded');
   const ended = await runCommand(
-    [
-      'exec',
-      '--record',
-      dir,
-      '--upstream',
-      upstream,
-      '--spend',
-      '1000',
-      '--log-level',
-      'silent',
-      ...flags,
-      '--',
-    ].concat([process.execPath, '--input-type=module', '-e', CLIENT]),
-    { NANOPHOTO_API_KEY: 'np_test_default', ...env },
+    ['exec', '--record', dir, '--upstream', upstream, '--spend', '1000', '--log-level', 'silent', '--'].concat([
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      CLIENT,
+    ]),
+    { NANOPHOTO_API_KEY: 'np_test_default' },
   ).ended;
   return { dir, ended };
 }
 
 const startUpstream = (...flags: string[]) => startCommand(['--clock', 'auto', '--rate-limit', 'off', ...flags]);
-const runDrift = (dir: string) => runCommand(['drift', dir, '--format', 'json']).ended;
+const runDrift = (dir: string) => runToolCommand('drift', dir, '--format', 'json');
 
 const readAll = (dir: string) =>
   readdirSync(dir, { recursive: true, encoding: 'utf8' })
@@ -153,18 +147,21 @@ describe('exec --record', () => {
     const caFile = join(tempDir(), 'ca.pem');
     writeFileSync(caFile, await (await fetch(`${url}/ca.pem`)).text());
     const upstream = `https://127.0.0.1:${httpsPort}`;
-    const trusted = await record(upstream, { NODE_EXTRA_CA_CERTS: caFile });
-    expect(trusted.ended).toMatchObject({ code: 0, stdout: 'not reached\n' });
-    expect(readSamples(trusted.dir).some(({ response }) => response.status === 502)).toBe(false);
-
-    const dir = tempDir();
     const script = `fetch('https://nanophoto.ai/api/sora-2/check-status', { method: 'POST', body: '{}' })
       .then(async (response) => console.log(response.status, await response.text()))`;
-    const command = [process.execPath, '-e', script];
-    const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' };
-    const { stdout } = await runCommand(['exec', '--record', dir, '--upstream', upstream, '--', ...command], env).ended;
-    expect(stdout).toMatch(/^502 .*certificate/);
-    expect(readSamples(dir)).toMatchObject([{ response: { status: 502 } }]);
+    const recordPoll = async (env: Record<string, string>) => {
+      const dir = tempDir();
+      const command = [process.execPath, '-e', script];
+      const flags = ['--record', dir, '--upstream', upstream];
+      const { stdout } = await runCommand(['exec', ...flags, '--', ...command], env).ended;
+      return { stdout, samples: readSamples(dir) };
+    };
+    const trusted = await recordPoll({ NODE_EXTRA_CA_CERTS: caFile });
+    expect(trusted.stdout).toMatch(/^401 /);
+    expect(trusted.samples).toMatchObject([{ response: { status: 401 } }]);
+    const untrusted = await recordPoll({ NODE_TLS_REJECT_UNAUTHORIZED: '0' });
+    expect(untrusted.stdout).toMatch(/^502 .*certificate/);
+    expect(untrusted.samples).toMatchObject([{ response: { status: 502 } }]);
   });
 
   it('spends nothing without --spend', async () => {

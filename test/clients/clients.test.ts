@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { startCommand } from '../support/command.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { DRIVEN_ENDPOINTS } from './driven-endpoints.ts';
 
 /*
@@ -53,7 +53,7 @@ const listProgress = (polls: Json[]) => polls.map((poll) => poll.progress ?? pol
 describe('clients written from the vendor pages', () => {
   // id: own-client-drives-endpoints
   it('complete a task of every family without waiting', async () => {
-    const { url } = await startCommand();
+    const url = await serveEmulator();
     const { post, run, read } = createClient(url, 'np_test_auto');
 
     const video = await run('sora-2', { ...VIDEO, aspectRatio: 'landscape', videoDuration: '10' }, 'taskId');

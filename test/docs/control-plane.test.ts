@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { hasProgram, startCommand } from '../support/command.ts';
-import { createTestEmulator } from '../support/emulator.ts';
+import { hasProgram } from '../support/command.ts';
+import { createTestEmulator, serveEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/reference/control-plane.md'), 'utf8');
@@ -25,7 +25,7 @@ const hasCurl = hasProgram('curl', '--version');
 
 describe('docs/reference/control-plane.md', () => {
   it.skipIf(!hasCurl)('has examples that run one after the other and return the documented statuses', async () => {
-    const { url } = await startCommand();
+    const url = await serveEmulator();
     const codes = join(tempDir(), 'codes');
     // Statuses go to a file, so that the output of the lines stays as it is for a reader.
     const curl = `curl() { command curl -w '%{stderr}%{http_code} ' "$@" 2>>'${codes}'; }`;

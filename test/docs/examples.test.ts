@@ -3,7 +3,7 @@ import { cpSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { startCommand } from '../support/command.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -41,7 +41,7 @@ describe('documented examples', () => {
   });
 
   it('pass with vitest', async () => {
-    const { url } = await startCommand();
+    const url = await serveEmulator();
     const dir = tempDir();
     cpSync(join(ROOT, 'docs/examples/vitest'), dir, { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));

@@ -3,8 +3,8 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { FAMILIES } from '../../src/families/index.ts';
 import { COMMON_ERRORS } from '../../src/http/pipeline/error-table.ts';
-import { hasProgram, startCommand } from '../support/command.ts';
-import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
+import { hasProgram } from '../support/command.ts';
+import { createTestEmulator, serveEmulator, type TestEmulator } from '../support/emulator.ts';
 import { page, parseTableRows, ROWS, type Row, readSection } from '../support/faults-page.ts';
 import { listRegisteredRoutes } from '../support/routes.ts';
 
@@ -211,7 +211,7 @@ describe.skipIf(!hasCurl)('docs/reference/faults.md › commands', () => {
   ];
 
   it('print what the page says', async () => {
-    const { url } = await startCommand();
+    const url = await serveEmulator();
     const blocks = [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, block]) => block!);
     expect(blocks).toHaveLength(PRINTED.length);
     for (const [index, block] of blocks.entries()) {

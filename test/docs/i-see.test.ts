@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { connectEmulator } from '../../src/index.ts';
 import { findFreePort, hasProgram, postJson, runCommand, startCommand } from '../support/command.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/guides/i-see.md'), 'utf8');
@@ -32,7 +33,7 @@ const SHOWN: Record<string, RegExp> = {
 
 describe('docs/guides/i-see.md', () => {
   it.skipIf(!hasProgram('curl', '--version'))('has commands that show the cause of each symptom', async () => {
-    const { url } = await startCommand();
+    const url = await serveEmulator();
     const account = connectEmulator(url).account('np_test_default');
     await account.clock.set('frozen');
     // The same video twice, neither of which ends, and a request with an unknown key.

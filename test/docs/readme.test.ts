@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { hasProgram, postJson, startCommand } from '../support/command.ts';
+import { hasProgram, postJson } from '../support/command.ts';
 import { createShell, IS_STOPPED } from '../support/documented-shell.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -19,7 +20,7 @@ describe('docs/guides/first-session.md', () => {
     async () => {
       const session = /```sh\n([\s\S]*?)```/.exec(read('docs/guides/first-session.md'))![1]!;
       // At this speed no task has to be waited for.
-      const { url } = await startCommand(['--speed', '1000000']);
+      const url = await serveEmulator(['--speed', '1000000']);
       const script = session.replace('http://127.0.0.1:6266', url).replace(/^sleep 3$/m, '');
       expect(script).not.toContain('6266');
       const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], {
@@ -61,7 +62,7 @@ describe('README.md', () => {
   it('lists the keys of the seed file, which behave as described', async () => {
     const { accounts } = JSON.parse(read('fixtures/accounts.json'));
     for (const { key } of accounts) expect(readme).toContain(`\`${key}\``);
-    const { url } = await startCommand();
+    const url = await serveEmulator();
     const body = { prompt: 'a', mode: 'textToVideo' };
     const status = async (key: string) => (await postJson(url, '/api/sora-2/generate', body, key)).status;
     expect(await status('np_test_empty')).toBe(402);

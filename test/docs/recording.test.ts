@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
-import { MAIN, startCommand } from '../support/command.ts';
+import { MAIN } from '../support/command.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -13,7 +14,7 @@ const [SAMPLE] = [...page.matchAll(/^```json\n([\s\S]*?)```$/gm)].map(([, text])
 const [, SHOWN] = /^```\n(DIFFERS[\s\S]*?)```$/m.exec(page)!;
 
 it('docs/guides/recording.md has commands with the documented results', async () => {
-  const { url } = await startCommand();
+  const url = await serveEmulator();
   let isOdd = false;
   const service = await startService(async (body, { url: path, method, headers }, response) => {
     const odd = isOdd && body.includes('task_nobodyhasthisone');

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { FIXTURES_DIR } from '../../src/paths.ts';
-import { hasProgram, startCommand } from '../support/command.ts';
+import { hasProgram } from '../support/command.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/reference/results.md'), 'utf8');
@@ -12,7 +13,7 @@ const hasCurl = hasProgram('curl', '--version');
 
 describe('docs/reference/results.md', () => {
   it.skipIf(!hasCurl)('has examples that run one after the other', async () => {
-    const { url } = await startCommand();
+    const url = await serveEmulator();
     const blocks = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, lines]) => lines);
     const pasted = blocks.join('').replaceAll('http://127.0.0.1:6266', url);
     expect(pasted).not.toContain('6266');

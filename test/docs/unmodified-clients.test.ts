@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { hasProgram, MAIN, startCommand } from '../support/command.ts';
+import { hasProgram, MAIN } from '../support/command.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/guides/unmodified-clients.md'), 'utf8');
@@ -31,7 +32,7 @@ describe('docs/guides/unmodified-clients.md', () => {
   );
 
   it.skipIf(!hasProgram('curl', '--version'))('has a proxy example that runs', async () => {
-    const { url } = await startCommand();
+    const url = await serveEmulator();
     expect(await paste(third!.replace('http://127.0.0.1:6266', url))).toContain('"status":"processing"');
   });
 
