@@ -43,8 +43,8 @@ export interface Operation {
   codes?: readonly AdminErrorCode[];
   /** Served to every caller, outside of the guard. */
   isOpen?: true;
-  /** HEAD requests. Default: Fastify's route derived from GET. `handler`: served by the handler; `none`: not found. */
-  head?: 'handler' | 'none';
+  /** HEAD requests are handled like GET requests, or not found. */
+  head?: 'none';
   handler(request: FastifyRequest, reply: FastifyReply): unknown;
 }
 
@@ -89,14 +89,13 @@ export function defineOperation<
 export function toRoute(operation: Operation): RouteOptions {
   const { method, path, params, query, body, isStreamedBody, head, handler } = operation;
   return {
-    method: head === 'handler' ? [method, 'HEAD'] : method,
+    method: method === 'GET' && head !== 'none' ? ['GET', 'HEAD'] : method,
     url: path,
     schema: {
       ...(params && { params }),
       ...(query && { querystring: query }),
       ...(body && !isStreamedBody && { body }),
     },
-    ...(head && { exposeHeadRoute: false }),
     handler,
   };
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { lazy } from '../core/file-descriptors.ts';
 import type { App, HttpContext } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
-import { rejectWriteMethods } from '../http/pipeline/not-found.ts';
+import { registerPageRoute } from '../http/pipeline/not-found.ts';
 import { getRequestOrigin } from '../http/urls.ts';
 import { cacheDocument } from './document-cache.ts';
 
@@ -16,10 +16,9 @@ export function registerVendorDocument(app: App, { settings }: HttpContext, fami
     const { version, priceOverrides, textLimitCharacters: maxTextLength } = settings;
     return createVendorDocument({ families, priceOverrides, samples, version, maxTextLength, url });
   });
-  app.get('/openapi.json', async (request, reply) => {
+  registerPageRoute(app, '/openapi.json', async (request, reply) => {
     // Lets editors in browsers load it from other origins; it does not hold secrets.
     reply.header('access-control-allow-origin', '*');
     return reply.type('application/json; charset=utf-8').send(await getDocument(getRequestOrigin(request)));
   });
-  rejectWriteMethods(app, '/openapi.json');
 }

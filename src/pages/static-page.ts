@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { promisify } from 'node:util';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../core/errors.ts';
 import { isOutOfDescriptors, lazy } from '../core/file-descriptors.ts';
 import type { App } from '../http/context.ts';
 import type { ErrorTable } from '../http/pipeline/error-table.ts';
-import { rejectWriteMethods } from '../http/pipeline/not-found.ts';
+import { registerPageRoute } from '../http/pipeline/not-found.ts';
 
 const SECURITY_HEADERS = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' };
 
@@ -54,14 +55,12 @@ export function registerStaticPage(
       throw new EmulatorError(codeIfMissing, error.message);
     });
 
-  app.get(path, { config: { errors: ERRORS } }, async (_request, reply) => {
+  async function sendPage(_request: FastifyRequest, reply: FastifyReply) {
     const page = await readPageFile('page.html', 'SERVICE_UNAVAILABLE');
     reply.headers({ ...SECURITY_HEADERS, ...headers });
     reply.headers({ 'content-security-policy': policy.join('; '), 'cache-control': 'no-cache' });
     return reply.type('text/html; charset=utf-8').send(page);
-  });
-
-  app.get(`${path}/`, async (_request, reply) => reply.redirect(`..${path}`, 308));
+  }
 
   /** The contents of files, as sent: a client that does not read its responses costs no memory. */
   const contents = new Map<string, Promise<Buffer>>();
@@ -75,8 +74,7 @@ export function registerStaticPage(
     return content;
   }
 
-  const files = `${path}/${folder}:file(^${filePattern}$)`;
-  app.get(files, { config: { isSharedBody: true } }, async (request, reply) => {
+  async function sendFile(request: FastifyRequest, reply: FastifyReply) {
     const { file } = request.params as { file: string };
     const compressed = await getContent(`${file}.gz`, () => readPageFile(`${folder}${file}.gz`, 'NOT_FOUND'));
     const [{ default: Negotiator }, { gunzip }] = await loadModules();
@@ -91,7 +89,10 @@ export function registerStaticPage(
       return getContent(file, () => promisify(gunzip)(compressed));
     }
     return reply.header('content-encoding', 'gzip').send(compressed);
-  });
+  }
 
-  for (const url of [path, `${path}/`, files]) rejectWriteMethods(app, url);
+  registerPageRoute(app, path, sendPage, { errors: ERRORS });
+  // Fastify adds the length of an empty body only to GET.
+  registerPageRoute(app, `${path}/`, (_request, reply) => reply.header('content-length', 0).redirect(`..${path}`, 308));
+  registerPageRoute(app, `${path}/${folder}:file(^${filePattern}$)`, sendFile, { isSharedBody: true });
 }

@@ -106,9 +106,13 @@ export async function buildApp(
   registerRequestChecks(app);
   registerResponseBatching(app, core, guard);
 
-  app.get('/ca.pem', async (_request, reply) => {
-    reply.type('application/x-pem-file');
-    return (await authority()).certificate;
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/ca.pem',
+    async handler(_request, reply) {
+      reply.type('application/x-pem-file');
+      return (await authority()).certificate;
+    },
   });
   registerVendorDocument(app, context, FAMILIES);
   registerDocsPage(app, REFERENCE_DIR);
@@ -145,6 +149,8 @@ function createServer(core: Core, settings: AppSettings, logger: Logger, guard: 
     genReqId: getRequestId,
     // API keys in paths of the control plane are longer than the router's default.
     routerOptions: { maxParamLength: 1000 },
+    // Routes that serve HEAD as well have both methods: a second route for each takes time when an emulator starts.
+    exposeHeadRoutes: false,
     http: {
       ...guard.messageClasses,
       // Checked by registerRequestChecks, because Node would respond without a body.

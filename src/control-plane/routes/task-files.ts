@@ -22,8 +22,6 @@ export function taskFileOperations(context: HttpContext, families: readonly Fami
   return [
     defineOperation({
       method: 'GET',
-      // Fastify's own HEAD response would have the length of its body, not of the file.
-      head: 'handler',
       path: '/accounts/:key/tasks/:id/files/:field',
       name: 'getTaskFile',
       tag: 'tasks',

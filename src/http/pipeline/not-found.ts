@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyContextConfig, FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../../core/errors.ts';
 import type { App } from '../context.ts';
 import { getPathname } from '../urls.ts';
@@ -35,16 +35,25 @@ const GET_ONLY_ERRORS: ErrorTable = {
   METHOD_NOT_ALLOWED: { status: 405, error: 'Method not allowed. Use GET.' },
 };
 
-/** Rejects all methods but GET and HEAD for a page, before the body is read, with 405 instead of 404. */
-export function rejectWriteMethods(app: App, url: string): void {
+/**
+ * Registers a route for GET and HEAD. It rejects other methods before the body is read, with 405 instead of 404. One
+ * route serves all methods, because each takes time when an emulator starts.
+ */
+export function registerPageRoute(
+  app: App,
+  url: string,
+  handler: (request: FastifyRequest, reply: FastifyReply) => unknown,
+  { errors, ...config }: FastifyContextConfig = {},
+): void {
   app.route({
-    method: ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+    method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     url,
-    config: { errors: GET_ONLY_ERRORS },
+    config: { ...config, errors: { ...errors, ...GET_ONLY_ERRORS } },
     onRequest(request, reply, done) {
+      if (request.method === 'GET' || request.method === 'HEAD') return done();
       reply.header('allow', 'GET, HEAD');
       done(new EmulatorError('METHOD_NOT_ALLOWED', `${request.method} ${url} is not served`));
     },
-    handler() {},
+    handler,
   });
 }

@@ -169,7 +169,6 @@ export function registerResultRoutes(app: App, context: HttpContext, families: r
     // The hook above rejects all methods but the first two with 405; without a route they would get 404.
     method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     url: `${MEDIA_PREFIX}/*`,
-    exposeHeadRoute: false,
     config,
     handler: serveFile,
   });
