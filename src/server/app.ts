@@ -145,6 +145,8 @@ function createServer(core: Core, settings: AppSettings, logger: Logger, guard: 
     schemaController: {
       compilersFactory: { buildValidator: () => zodValidator as never, buildSerializer: () => () => JSON.stringify },
     },
+    // No plugin waits for anything, and a timer for each route would take time.
+    pluginTimeout: 0,
     rewriteUrl: normalizeRequestTarget,
     genReqId: getRequestId,
     // API keys in paths of the control plane are longer than the router's default.
