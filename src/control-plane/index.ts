@@ -24,6 +24,26 @@ import { taskFileOperations } from './routes/task-files.ts';
 import { taskOperations } from './routes/tasks.ts';
 import { verdictOperations } from './routes/verdict.ts';
 
+/**
+ * Rejects requests for unknown paths of the control plane, behind the guard. `app` is the context whose hooks run for all
+ * unknown paths, and has no hooks yet: a not-found handler for the paths below `/__admin` would add 70 routes, two for
+ * each HTTP method that Node knows.
+ */
+export function rejectUnknownOperations(app: App, { settings }: HttpContext): void {
+  const guard = createGuard(settings);
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.is404 || !isControlPlanePath(request)) return done();
+    guard(request)
+      .then(() => {
+        throw new AdminError('NOT_FOUND');
+      })
+      .catch((error) => sendAdminError(error, request, reply));
+  });
+}
+
+/** Whether the router, which decodes paths, finds the path of a request below `/__admin`. */
+const isControlPlanePath = ({ url }: FastifyRequest) => /^\/__admin(?:\/|$)/.test(decodeURI(url.split(/[?#]/, 1)[0]!));
+
 /** Serves the control plane: health, metrics and its OpenAPI document to every caller, the rest behind the guard. */
 export async function registerAdmin(app: App, context: HttpContext, families: readonly Family[]): Promise<void> {
   // In the order of the OpenAPI document.
@@ -52,13 +72,8 @@ export async function registerAdmin(app: App, context: HttpContext, families: re
   await app.register(
     async (guarded) => {
       guarded.addHook('onRequest', createGuard(context.settings));
-      guarded.addHook('onRequest', async (request) => {
-        if (request.is404) throw new AdminError('NOT_FOUND');
-      });
       const { opened } = context.settings;
       if (opened) guarded.addHook('onRequest', createReadOnlyGuard(opened.path));
-      // Fastify runs the hooks for unknown paths only in a context that has a not-found handler.
-      guarded.setNotFoundHandler(() => {});
       // A request without a body means the same as one with an empty object.
       const parse = createJsonParser(context.settings.bodyLimitBytes, {});
       guarded.removeAllContentTypeParsers();

@@ -5,7 +5,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest
 import type { Logger } from 'pino';
 import { ADMIN_ERRORS } from '../control-plane/error-codes.ts';
 import { sendAdminError } from '../control-plane/guard.ts';
-import { registerAdmin } from '../control-plane/index.ts';
+import { registerAdmin, rejectUnknownOperations } from '../control-plane/index.ts';
 import type { Core } from '../core/core.ts';
 import { EmulatorError } from '../core/errors.ts';
 import { AbortController } from '../core/globals.ts';
@@ -120,6 +120,7 @@ export async function buildApp(
   await app.register(async (admin: App) => registerAdmin(admin, context, FAMILIES));
   await app.register(async (results: App) => registerResultRoutes(results, context, FAMILIES));
   await app.register(async (api: App) => {
+    rejectUnknownOperations(api, context);
     if (settings.cors) registerCors(api);
     await registerAuthentication(api, context, settings);
     registerApiHooks(api, context);

@@ -176,11 +176,23 @@ describe('control plane', () => {
     for (const path of ['/__admin/accounts/', '/__admin/accounts//ledger']) {
       expect(await get(path)).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
     }
-    expect(await get('/__admin/nowhere')).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
+    for (const path of ['/__admin', '/__admin/', '/__admin/nowhere', '/__admin?x=%zz', '/%5f%5Fadmin/nowhere']) {
+      expect(await get(path)).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
+    }
+    expect((await get('/__administration')).body).toMatchObject({ success: false });
     expect(await send('POST', '/__admin/accounts/x/nowhere')).toMatchObject({
       status: 404,
       body: { code: 'NOT_FOUND' },
     });
+  });
+
+  it('guards unknown paths, too, and opens them to no web page', async () => {
+    const { send } = await createTestEmulator(['--admin-token', 'very-secret', '--cors', 'on']);
+    for (const method of ['GET', 'OPTIONS']) {
+      const response = await send(method, '/__admin/nowhere');
+      expect(response).toMatchObject({ status: 401, body: { code: 'ADMIN_TOKEN_REQUIRED' } });
+      expect(response.headers).not.toHaveProperty('access-control-allow-origin');
+    }
   });
 
   it('responds to malformed paths in its own error format', async () => {
