@@ -1,17 +1,39 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+// @ts-expect-error: Stryker reads its configuration without a compiler.
+import { ALL_TESTS } from './areas.mjs';
+import { KeptThread } from './kept-thread.ts';
 
-/** The tests that must notice the mutants, without those that need a process of their own or that build the command. */
+/** Tests that need a process of their own. */
+const ISOLATED = ['test/core/time/clock.test.ts', 'test/core/storage/heap-trimmer.test.ts'];
+
+/** The first failed test ends the run of a mutant, so those that start an emulator come after those of the domain. */
+class FastestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const order = ['/test/core/ledger/', '/test/core/t', '/test/core/', '/test/http/', '/test/', 'model.test.ts'];
+    const rank = ({ moduleId }: TestSpecification) => order.findLastIndex((part) => moduleId.includes(part));
+    return files.toSorted((one, other) => rank(one) - rank(other));
+  }
+}
+
 export default defineConfig({
+  plugins: [
+    {
+      name: 'kept-thread',
+      // After Stryker has chosen its own pool.
+      configureVitest({ project: { config } }) {
+        if (process.env.STRYKER_MUTATOR_WORKER === undefined) return;
+        config.pool = 'kept-thread';
+        config.poolRunner = { name: 'kept-thread', createPoolWorker: (options) => new KeptThread(options) };
+      },
+    },
+  ],
   test: {
-    include: [
-      'test/core/**/*.test.ts',
-      'test/http/{journal,body-turns}.test.ts',
-      'test/http/pipeline/*.test.ts',
-      'test/control-plane/verdict.test.ts',
-      'test/uploads/*.test.ts',
-    ],
-    exclude: ['test/core/{file-descriptors,globals,abort-signals}.test.ts', 'test/core/storage/heap-trimmer.test.ts'],
+    include: ALL_TESTS,
+    exclude: ISOLATED,
     setupFiles: 'test/support/setup.ts',
     testTimeout: 60_000,
+    isolate: false,
+    sequence: { sequencer: FastestFirst },
   },
 });

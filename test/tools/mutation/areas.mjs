@@ -1,0 +1,39 @@
+const TIME_AND_MONEY = [
+  'test/core/{ledger,time,tasks}/*.test.ts',
+  'test/core/storage/transactions.test.ts',
+  'test/core/restart.test.ts',
+  'test/control-plane/control.test.ts',
+];
+
+/** The tests that guard each part of the mutated code. With all others, a run would take days. */
+const AREAS = {
+  'src/core/ledger/': TIME_AND_MONEY,
+  'src/core/tasks/': [...TIME_AND_MONEY, 'test/core/storage/storage-memory.test.ts'],
+  'src/core/time/rate-limiter.ts': [
+    ...TIME_AND_MONEY,
+    'test/core/accounts/account-export.test.ts',
+    'test/control-plane/rollback.test.ts',
+  ],
+  'src/core/time/': TIME_AND_MONEY,
+  'src/core/storage/transactions.ts': [...TIME_AND_MONEY, 'test/control-plane/rollback.test.ts'],
+  'src/core/': ['test/core/**/*.test.ts', 'test/control-plane/control.test.ts'],
+  'src/http/journal/': ['test/http/{journal,redaction}.test.ts', 'test/control-plane/journal.test.ts'],
+  'src/http/pipeline/rate-limit.ts': ['test/http/pipeline/common-rules.test.ts', 'test/http/faults/faults.test.ts'],
+  'src/control-plane/client-lint/': ['test/control-plane/verdict.test.ts'],
+  'src/uploads/': ['test/uploads/{base64,streaming-json-parser,mp4,mp4-hostile}.test.ts'],
+};
+
+export const MUTATED = Object.keys(AREAS).map((path) => (path.endsWith('/') ? `${path}**/*.ts` : path));
+
+export const ALL_TESTS = [...new Set(Object.values(AREAS).flat())];
+
+/** Returns the tests of the mutated files that the command line names; all tests without such a file. */
+export function testsFor(args) {
+  const named = args
+    .flatMap((arg) => arg.split(','))
+    .flatMap((file) => {
+      const area = Object.keys(AREAS).find((path) => file.startsWith(path));
+      return area ? AREAS[area] : [];
+    });
+  return named.length === 0 ? ALL_TESTS : [...new Set(named)];
+}
