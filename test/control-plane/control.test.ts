@@ -128,7 +128,10 @@ describe('accounts', () => {
     core.ledger.grant(getAccountId(), Number.MAX_SAFE_INTEGER - 2000, 'a gift', 0);
     expect(await call('POST', '/credits', { amount: 2000 })).toMatchObject({
       status: 409,
-      body: { code: 'BALANCE_TOO_HIGH' },
+      body: {
+        error: '9007199254739991 plus 2000 credits exceed the largest balance.',
+        code: 'BALANCE_TOO_HIGH',
+      },
     });
   });
 
@@ -138,7 +141,7 @@ describe('accounts', () => {
     expect((await call('POST', '/credits', { amount: -1005 })).body.credits).toBe(0);
     expect(await call('POST', '/credits', { amount: -1 })).toMatchObject({
       status: 409,
-      body: { code: 'BALANCE_TOO_LOW' },
+      body: { error: '1 credits cannot be deducted from 0.', code: 'BALANCE_TOO_LOW' },
     });
     expect(core.ledger.entries(getAccountId(), 10).map(({ kind, amount, reason }) => [kind, amount, reason])).toEqual([
       ['grant', 1000, 'initial credits'],
@@ -267,7 +270,7 @@ describe('clock', () => {
     await call('PUT', '/clock', { mode: 'frozen', now: '9999-12-30T00:00:00.000Z' });
     expect(await call('POST', '/clock/advance', { ms: 100_000_000 })).toMatchObject({
       status: 409,
-      body: { code: 'CLOCK_TOO_FAR' },
+      body: { error: 'The clock of k cannot go past the year 9999.', code: 'CLOCK_TOO_FAR' },
     });
   });
 });

@@ -39,11 +39,16 @@ export function createLedger(
     .prepare<[number], number>("SELECT ifnull(sum(price), 0) FROM tasks WHERE account_id = ? AND status = 'processing'")
     .pluck();
 
-  /** Returns the account's next entry. @throws BALANCE_TOO_HIGH when the balance would exceed 2^53 - 1 */
+  /**
+   * Returns the account's next entry.
+   * @throws BALANCE_TOO_LOW when the balance would become negative, BALANCE_TOO_HIGH when it would exceed 2^53 - 1
+   */
   function toNextEntry(accountId: number, { kind, amount, atMs, taskId = null, reason = null }: Change): LedgerEntry {
-    const account = accountCache.get(accountId);
-    if (!account) throw new CoreError('ACCOUNT_NOT_FOUND', `account ${accountId} does not exist`);
+    const account = accountCache.get(accountId)!;
     const balance = account.balance + amount;
+    if (balance < 0) {
+      throw new CoreError('BALANCE_TOO_LOW', `${-amount} credits cannot be deducted from ${account.balance}`);
+    }
     if (!Number.isSafeInteger(balance)) {
       throw new CoreError('BALANCE_TOO_HIGH', `${account.balance} plus ${amount} credits exceed the largest balance`);
     }
@@ -77,13 +82,8 @@ export function createLedger(
      * @throws BALANCE_TOO_LOW when the balance would become negative
      * @throws OUT_OF_MEMORY when the entry exceeds the memory budget
      */
-    adjust(accountId: number, amount: number, reason: string, atMs: number): void {
-      const balance = accountCache.get(accountId)?.balance ?? 0;
-      if (balance + amount < 0) {
-        throw new CoreError('BALANCE_TOO_LOW', `${-amount} credits cannot be deducted from ${balance}`);
-      }
-      storage.write(ENTRY_BYTES, () => append(accountId, { kind: 'adjust', amount, reason, atMs }));
-    },
+    adjust: (accountId: number, amount: number, reason: string, atMs: number): void =>
+      storage.write(ENTRY_BYTES, () => append(accountId, { kind: 'adjust', amount, reason, atMs })),
 
     /** Must be called after each insertion or end of a task, whose trigger has written this hold, capture or refund. */
     reflectTask: (accountId: number, change: Change & { taskId: string }): void =>
