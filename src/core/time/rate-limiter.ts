@@ -26,8 +26,8 @@ export type RateLimiter = ReturnType<typeof createRateLimiter>;
  * costs no write; `save` persists the changed ones, at intervals and at a graceful shutdown.
  */
 export function createRateLimiter(db: Db, transactions: Transactions) {
-  /** Windows by account, read on first use. */
-  const windows = new Map<number, RateWindow>();
+  /** Windows by account, read on first use; undefined for accounts without one. */
+  const windows = new Map<number, RateWindow | undefined>();
   /** Accounts whose window has changed since the last `save`. */
   let dirty = new Set<number>();
   const load = db.prepare<[number], RateWindow>(
@@ -44,12 +44,8 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
   );
 
   function find(accountId: number): RateWindow | undefined {
-    let window = windows.get(accountId);
-    if (!window) {
-      window = load.get(accountId);
-      if (window) windows.set(accountId, window);
-    }
-    return window;
+    if (!windows.has(accountId)) windows.set(accountId, load.get(accountId));
+    return windows.get(accountId);
   }
 
   function findCurrent(accountId: number, nowMs: number): RateWindow | undefined {
@@ -80,10 +76,7 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
   /** Replaces and persists a window, unless the running transaction is rolled back. */
   function setWindow(accountId: number, window: RateWindow): void {
     const previous = find(accountId);
-    transactions.undoOnRollback(() => {
-      if (previous) windows.set(accountId, previous);
-      else windows.delete(accountId);
-    });
+    transactions.undoOnRollback(() => windows.set(accountId, previous));
     windows.set(accountId, window);
     dirty.add(accountId);
     save();

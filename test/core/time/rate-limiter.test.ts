@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { WINDOW_MS } from '../../../src/core/time/rate-limiter.ts';
-import { buildProfile, createTestCore } from '../../support/core.ts';
+import { buildOrder, buildProfile, createTestCore } from '../../support/core.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 
@@ -29,6 +29,27 @@ describe('rate limiter', () => {
     expect(rateLimiter.hit(1, 7000)).toEqual({ count: 1, leftMs: WINDOW_MS - 2000 });
   });
 
+  it('starts no window when the count is set to zero', () => {
+    const { rateLimiter } = createTestCore();
+    rateLimiter.set(1, 0, 5000);
+    expect(rateLimiter.peek(1, 5000)).toEqual({ count: 0, resetAtMs: null });
+  });
+
+  it('discards the window of a removed account', () => {
+    const { rateLimiter, accounts, resets } = createTestCore();
+    const { id } = accounts.create('k', 'seed', buildProfile());
+    rateLimiter.hit(id, 5000);
+    resets.remove(id);
+    expect(rateLimiter.peek(id, 5000)).toEqual({ count: 0, resetAtMs: null });
+  });
+
+  it('does not commit the submissions of a turn early when no window has changed', () => {
+    const { rateLimiter, accounts, tasks, transactions } = createTestCore();
+    tasks.submit(accounts.create('k', 'seed', buildProfile()).id, [buildOrder()]);
+    rateLimiter.save();
+    expect(transactions.hasPendingBatch()).toBe(true);
+  });
+
   it('keeps windows and counts across a graceful restart', () => {
     const dir = tempDir();
     const clock = createTestClock();
@@ -39,6 +60,7 @@ describe('rate limiter', () => {
     before.close();
     const after = createTestCore(clock, dir);
     expect(after.rateLimiter.hit(id, 7000)).toEqual({ count: 3, leftMs: WINDOW_MS - 2000 });
+    expect(after.rateLimiter.hit(id, 7000)).toEqual({ count: 4, leftMs: WINDOW_MS - 2000 });
     after.close();
   });
 
