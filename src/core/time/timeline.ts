@@ -88,9 +88,7 @@ export function createTimeline(
   /** Converts the remaining waits after a change of clock or speed. Must run inside a transaction. */
   function rescalePending(previous: Account): void {
     const current = accounts.get(previous.id);
-    if (timeScale(previous) !== timeScale(current)) {
-      tasks.rescaleDue(current.id, accountTimeMs(current, clock.nowMs()), timeScale(previous) / timeScale(current));
-    }
+    tasks.rescaleDue(current.id, accountTimeMs(current, clock.nowMs()), timeScale(previous) / timeScale(current));
     tasks.scheduleWake(accounts.get(current.id));
   }
 
@@ -107,8 +105,7 @@ export function createTimeline(
     /** Advances the clock to the next transition of any task; does nothing when none is pending. */
     advanceToNext(accountId: number): Transition[] {
       applyDue(accountId);
-      const dueAtMs = tasks.earliestDueMs(accountId);
-      return dueAtMs === null ? [] : advanceTo(accountId, atLeast(dueAtMs));
+      return advanceTo(accountId, atLeast(tasks.earliestDueMs(accountId)));
     },
 
     /**
@@ -117,6 +114,7 @@ export function createTimeline(
      */
     setClock(accountId: number, mode: ClockMode, nowMs?: number): Transition[] {
       const applied = applyDue(accountId);
+      const toMs = nowMs ?? Number.NEGATIVE_INFINITY;
       const advanced = transactions.exclusive(() => {
         const previous = accounts.get(accountId);
         const wallMs = clock.nowMs();
@@ -126,10 +124,9 @@ export function createTimeline(
         events.emit({ type: 'account', accountId, change: 'clock' });
         rescalePending(previous);
         // In the same transaction: if the advance fails, the mode stays the same, too.
-        return nowMs === undefined ? undefined : advanceBatch(accountId, nowMs);
+        return advanceBatch(accountId, toMs);
       })();
-      if (nowMs === undefined || !advanced) return applied;
-      const rest = advanced.reached ? [] : advanceTo(accountId, atLeast(nowMs));
+      const rest = advanced.reached ? [] : advanceInBatches(accountId, toMs);
       return [...applied, ...advanced.applied, ...rest];
     },
 
@@ -161,14 +158,13 @@ export function createTimeline(
       if (account.clockMode !== 'auto') return applyIfDue(account) ? find() : polled;
       applyDue(accountId);
       const running = find().find(isRunning);
-      const dueAtMs = running && tasks.headOfChain(running).dueAtMs;
-      if (typeof dueAtMs === 'number') advanceTo(accountId, atLeast(dueAtMs));
+      advanceTo(accountId, atLeast(running && tasks.headOfChain(running).dueAtMs));
       return find();
     },
   };
 }
 
-/** A target for `advanceTo` that is allowed to be in the past; the clock then stays where it is. */
-const atLeast = (atMs: number) => (nowMs: number) => Math.max(nowMs, atMs);
+/** A target for `advanceTo` that is allowed to be in the past or missing; the clock then stays where it is. */
+const atLeast = (atMs: number | null | undefined) => (nowMs: number) => Math.max(nowMs, atMs ?? nowMs);
 
 const isRunning = (task: Task | undefined) => task?.status === 'processing';

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { CoreEvent } from '../../../src/core/events.ts';
 import { buildOrder, buildProfile, createTestCore } from '../../support/core.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 
@@ -146,6 +147,88 @@ describe('auto clock', () => {
     core.tasks.submit(account.id, [buildOrder()]);
     expect(core.timeline.poll(account.id, ['task_unknown'])).toEqual([undefined]);
     expect(core.accounts.get(account.id).clockMs).toBe(account.clockMs);
+  });
+
+  it('advances to the transition of the first polled task that is running', () => {
+    const core = createTestCore();
+    const account = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'auto' } }));
+    const ids = [10, 20, 30].map((seconds) => core.tasks.submit(account.id, [buildOrder({ seconds })])[0]!.id);
+    const poll = () => core.timeline.poll(account.id, ids).map((task) => task!.status);
+    expect(poll()).toEqual(['completed', 'processing', 'processing']);
+    expect(poll()).toEqual(['completed', 'completed', 'processing']);
+  });
+});
+
+describe('a poll', () => {
+  it('does not find a task of another family', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    const [task] = core.tasks.submit(id, [buildOrder({ family: 'sora-2' })]);
+    expect(core.timeline.poll(id, [task!.id], 'sora-2')).toEqual([task]);
+    expect(core.timeline.poll(id, [task!.id], 'veo-3')).toEqual([undefined]);
+  });
+
+  it('applies due transitions if only some of its tasks are running', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    const ids = [10, 20].map((seconds) => core.tasks.submit(id, [buildOrder({ seconds })])[0]!.id);
+    for (const statuses of [
+      ['completed', 'processing'],
+      ['completed', 'completed'],
+    ]) {
+      core.clock.advance(10_000);
+      expect(core.timeline.poll(id, ids).map((task) => task!.status)).toEqual(statuses);
+    }
+  });
+
+  it.each(['real', 'auto'] as const)('writes nothing on a clock that is %s when its task has ended', (mode) => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile({ clock: { mode } }));
+    const [ended] = core.tasks.submit(id, [buildOrder()]);
+    core.tasks.complete(id, ended!.id);
+    core.tasks.submit(id, [buildOrder()]);
+    core.timeline.poll(id, [ended!.id]);
+    // A transaction of the poll would have committed the batch of the submission.
+    expect(core.transactions.hasPendingBatch()).toBe(true);
+  });
+});
+
+describe('applyIfDue', () => {
+  it('returns whether a transition was due, and writes nothing if none was', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    const applyIfDue = () => core.timeline.applyIfDue(core.accounts.get(id));
+    expect(applyIfDue()).toBe(false);
+    core.tasks.submit(id, [buildOrder({ seconds: 10 })]);
+    expect(applyIfDue()).toBe(false);
+    expect(core.transactions.hasPendingBatch()).toBe(true);
+    core.clock.advance(10_000);
+    expect(applyIfDue()).toBe(true);
+    expect(core.tasks.list(id, 1)[0]!.status).toBe('completed');
+  });
+});
+
+describe('events of clock and speed', () => {
+  it('are emitted for each change, and not for an advance that does not move the clock', async () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile({ clock: { mode: 'frozen' } }));
+    await core.transactions.committed();
+    const events: CoreEvent[] = [];
+    core.events.listen((event) => void events.push(event));
+    const change = async (work: () => void) => {
+      work();
+      await core.transactions.committed();
+      return events.splice(0);
+    };
+    const [clock, changed] = (['clock', 'changed'] as const).map((change) => ({
+      type: 'account',
+      accountId: id,
+      change,
+    }));
+    expect(await change(() => core.timeline.advance(id, 1))).toEqual([clock]);
+    expect(await change(() => core.timeline.advance(id, 0))).toEqual([]);
+    expect(await change(() => core.timeline.setClock(id, 'auto'))).toEqual([clock]);
+    expect(await change(() => core.timeline.setSpeed(id, 2))).toEqual([changed]);
   });
 });
 
@@ -363,6 +446,24 @@ describe('advancing the clock', () => {
     expect(core.tasks.list(id, 10).map(({ status }) => status)).toEqual(['processing', 'processing']);
     core.db.exec('DROP TRIGGER full');
     expect(core.timeline.advance(id, 30_000)).toHaveLength(2);
+  });
+
+  it('stops at the last transition of the transaction before the one that fails', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create(
+      'k',
+      'seed',
+      buildProfile({ credits: 10_000, clock: { mode: 'frozen', nowMs: 0 } }),
+    );
+    core.tasks.submit(
+      id,
+      Array.from({ length: 600 }, (_, index) => buildOrder({ seconds: index + 1 })),
+    );
+    core.db.exec(`CREATE TRIGGER full BEFORE UPDATE ON tasks WHEN NEW.seq = 550
+                  BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
+    expect(() => core.timeline.advance(id, 600_000)).toThrow('the disk is full');
+    expect(core.accounts.get(id).clockMs).toBe(500_000);
+    expect(core.tasks.list(id, 1, 500)[0]!.status).toBe('processing');
   });
 
   it('applies any number of transitions', () => {
