@@ -172,9 +172,8 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
             advance(gap);
             await poll(taskId);
           }
-          return [
-            { message: expect.stringContaining(`${taskId} was polled 4 times`), requests: ['8', '9', '10', '11'] },
-          ];
+          const message = `Task ${taskId} was polled 4 times in a row at less than half the recommended interval of 5 s.`;
+          return [{ message, requests: ['8', '9', '10', '11'] }];
         },
       },
     ],
@@ -218,7 +217,20 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
           const { taskId } = await createVideo();
           advance(10_000);
           await poll(taskId);
-          return [{ message: expect.stringContaining(taskId), requests: ['3'] }];
+          const message = `Task ${taskId} was polled after a response had reported the end.`;
+          return [{ message, requests: ['3'] }];
+        },
+      },
+      {
+        title: 'polls a completed task again, twice at the same time',
+        async run({ createVideo, poll, inject, sleep, countRequests }) {
+          const { taskId } = await createVideo();
+          inject('request', { delayMs: 10 });
+          const polls = [poll(taskId), poll(taskId)];
+          await waitUntil(async () => (await countRequests()) === 4);
+          sleep(10);
+          await Promise.all(polls);
+          return [{ requests: ['3', '4'] }];
         },
       },
       {
@@ -227,7 +239,10 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
           const { pollAll } = await createShots(client);
           client.advance(10_000);
           await pollAll();
-          return [{ message: expect.stringMatching(/^Task task_\w+ and 1 more were polled/), requests: ['5'] }];
+          const message = expect.stringMatching(
+            /^Task task_\w+ and 1 more were polled after a response had reported the end\.$/,
+          );
+          return [{ message, requests: ['5'] }];
         },
       },
       {
@@ -257,7 +272,18 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
         account: { rateLimit: 1 },
         async run({ send }) {
           for (let n = 0; n < 8; n++) await send(CHECK, { taskId: 'x' });
-          return [{ requests: ['3', '4', '5', '6', '7', '8'] }];
+          const message = 'Requests were sent before the delay in Retry-After had passed.';
+          return [{ message, requests: ['3', '4', '5', '6', '7', '8'] }];
+        },
+      },
+      {
+        title: 'waits a millisecond less than its first response demands',
+        async run({ send, inject, advance }) {
+          inject('request', { errorCode: 'API_KEY_RATE_LIMIT_EXCEEDED' }, { times: 1 });
+          await send(CHECK, { taskId: 'x' });
+          advance(HOUR_MS - 1);
+          await send(CHECK, { taskId: 'x' });
+          return [{ requests: ['2'] }];
         },
       },
     ],
@@ -300,7 +326,9 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
         title: 'repeats a poll three times in a row without a wait',
         async run(client) {
           await retryFailing(client, [500, 49, 0, 49, 500, 0, 0]);
-          return [{ message: expect.stringContaining('repeated 3 times'), requests: ['2', '3', '4', '5'] }];
+          const message =
+            'A request was repeated 3 times in a row without a wait, although each earlier attempt had failed.';
+          return [{ message, requests: ['2', '3', '4', '5'] }];
         },
       },
       {
@@ -418,7 +446,8 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
           for (const id of ids) await poll(id);
           await submit();
           await submit();
-          return [{ requests: ['1', '6'] }];
+          const message = 'The same job was submitted again while the first one was running.';
+          return [{ message, requests: ['1', '6'] }];
         },
       },
     ],
@@ -456,7 +485,8 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
             expect(await attempt(TEXT, TOPIC)).toMatchObject({ status: 200 });
             // It has its text now; this is another version.
             await attempt(TEXT, TOPIC);
-            return [{ requests: ['1', '2', '3'] }];
+            const message = 'The same request was paid for again after the response to the first one had been lost.';
+            return [{ message, requests: ['1', '2', '3'] }];
           },
         }),
       ),
@@ -570,7 +600,7 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
           const taskId = await submit();
           complete(taskId);
           advance(60_001);
-          return [{ message: expect.stringContaining(taskId), requests: ['1'] }];
+          return [{ message: `No poll received the outcome of ${taskId}.`, requests: ['1'] }];
         },
       },
       {
@@ -613,7 +643,8 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
           const { taskId, videoUrl } = await createVideo();
           advance(600_000);
           for (let n = 0; n < 2; n++) expect((await download(videoUrl)).status).toBe(404);
-          return [{ message: expect.stringContaining(taskId), requests: ['3', '4'] }];
+          const message = `The file of task ${taskId} was requested after it had expired.`;
+          return [{ message, requests: ['3', '4'] }];
         },
       },
       {
@@ -738,6 +769,24 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
             { message: '/api/veo-3/generate has no field shots[].fps.', requests: ['1'] },
             { message: '/api/veo-3/generate has no field quality.', requests: ['1'] },
             { message: '/api/sora-2/check-status has no field shotId.', requests: ['2'] },
+          ];
+        },
+      },
+      {
+        title: 'sends more than ten such fields in a request, and more than a hundred in all',
+        async run({ send }) {
+          const fields = (from: number, to: number) =>
+            Object.fromEntries(Array.from({ length: to - from }, (_, index) => [`f${from + index}`, 0]));
+          await send(CHECK, { taskId: 'x', ...fields(0, 11) });
+          for (let from = 10; from < 100; from += 10) await send(CHECK, { taskId: 'x', ...fields(from, from + 10) });
+          await send(CHECK, { taskId: 'x', ...fields(99, 101) });
+          const toRequest = (field: number) => String(Math.floor(field / 10) + 1);
+          return [
+            ...Array.from({ length: 100 }, (_, field) => ({
+              message: `/api/sora-2/check-status has no field f${field}.`,
+              requests: field === 99 ? ['10', '11'] : [toRequest(field)],
+            })),
+            { message: 'Requests have further undocumented fields.', requests: ['1', '11'] },
           ];
         },
       },
