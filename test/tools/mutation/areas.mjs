@@ -1,14 +1,14 @@
-const TIME_AND_MONEY = [
+const TASKS = [
   'test/core/{ledger,time,tasks}/*.test.ts',
   'test/core/storage/transactions.test.ts',
   'test/core/restart.test.ts',
-  'test/control-plane/control.test.ts',
 ];
+const TIME_AND_MONEY = [...TASKS, 'test/control-plane/control.test.ts'];
 
 /** The tests that guard each part of the mutated code. With all others, a run would take days. */
 const AREAS = {
   'src/core/ledger/': TIME_AND_MONEY,
-  'src/core/tasks/': [...TIME_AND_MONEY, 'test/core/storage/storage-memory.test.ts'],
+  'src/core/tasks/': TASKS,
   'src/core/time/rate-limiter.ts': [
     ...TIME_AND_MONEY,
     'test/core/accounts/account-export.test.ts',

@@ -13,7 +13,7 @@ export default {
   // A mutant in code that runs once, when a module is loaded, would need a process of its own.
   ignoreStatic: true,
   disableTypeChecks: false,
-  timeoutMS: 5_000,
+  timeoutMS: 3_000,
   timeoutFactor: 1,
   dryRunTimeoutMinutes: 20,
   reporters: ['clear-text', 'progress-append-only', 'json'],
