@@ -131,6 +131,36 @@ describe('worker', () => {
     core.tasks.submit(id, [buildOrder({ seconds: 10 })]);
     core.clock.advance(20_000);
     expect(core.tasks.list(id, 2)[1]!.status).toBe('processing');
+    core.worker.start(() => expect.unreachable());
+    expect(core.tasks.list(id, 2)[1]!.status).toBe('completed');
+  });
+
+  it('starts only once', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    for (let n = 0; n < 2; n++) core.worker.start(() => expect.unreachable());
+    core.worker.stop();
+    core.tasks.submit(id, [buildOrder({ seconds: 10 })]);
+    core.clock.advance(20_000);
+    expect(core.tasks.list(id, 1)[0]!.status).toBe('processing');
+  });
+
+  it('pauses for a second when the database rejects every write', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    core.tasks.submit(id, [buildOrder({ seconds: 10 })]);
+    core.db.exec(`CREATE TRIGGER full_tasks BEFORE UPDATE ON tasks BEGIN SELECT RAISE(ABORT, 'the disk is full'); END;
+      CREATE TRIGGER full_accounts BEFORE UPDATE ON accounts BEGIN SELECT RAISE(ABORT, 'no postponement'); END`);
+    const errors: unknown[] = [];
+    core.worker.start((error) => errors.push(error));
+    core.clock.advance(10_950);
+    expect(errors).toEqual([expect.objectContaining({ message: 'the disk is full' })]);
+    core.clock.advance(50);
+    expect(errors).toHaveLength(2);
+    core.db.exec('DROP TRIGGER full_tasks; DROP TRIGGER full_accounts');
+    core.clock.advance(1000);
+    expect(core.tasks.list(id, 1)[0]!.status).toBe('completed');
+    core.worker.stop();
   });
 
   it('processes many due accounts in one tick, and reports a failed tick to its error handler', () => {
@@ -166,6 +196,7 @@ describe('an account whose transitions fail', () => {
     expect(core.tasks.list(good.id, 1)[0]!.status).toBe('completed');
     expect(errors.length).toBeGreaterThan(1);
     expect(errors.length).toBeLessThan(6);
+    for (const error of errors) expect(error).toMatchObject({ message: 'broken' });
     core.db.exec('DROP TRIGGER broken');
     core.clock.advance(2000);
     expect(core.tasks.list(bad.id, 1)[0]!.status).toBe('completed');
@@ -203,6 +234,17 @@ describe('determinism', () => {
     expect(durations('one', 'a')).not.toEqual(durations('two', 'a'));
     const ids = [...run('one', 'a'), ...run('one', 'b')].map((task) => task.id);
     expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('keeps the ids and durations of earlier versions', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    const template = { typicalSeconds: [60, 180] as const, steps: [{ name: 'generating', share: 1 }] };
+    const tasks = core.tasks.submit(id, [buildOrder({ template }), buildOrder({ template })]);
+    expect(tasks.map((task) => [task.id, task.plan.endMs])).toEqual([
+      ['task_65f4040000001861832727b5', 151_000],
+      ['task_65f4040000002fd8dc1caff2', 110_000],
+    ]);
   });
 
   it('draws durations in whole seconds over the whole typical range', () => {

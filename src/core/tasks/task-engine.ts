@@ -299,12 +299,11 @@ export function createTasks(
     /** Returns the running task for which this one waits, directly or through others; itself when it is not waiting. */
     headOfChain(task: Task): Task {
       let head = task;
-      while (head.dueAtMs === null && head.predecessorSeq !== null) {
+      for (;;) {
         const predecessor = store.bySeq(head.accountId, head.predecessorSeq);
-        if (predecessor?.status !== 'processing') break;
+        if (predecessor?.status !== 'processing') return head;
         head = predecessor;
       }
-      return head;
     },
     applyDue,
     scheduleWake,

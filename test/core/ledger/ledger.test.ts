@@ -39,6 +39,22 @@ describe('ledger', () => {
     ]);
   });
 
+  it('reports every entry as it is stored', async () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    await core.transactions.committed();
+    const reported: unknown[] = [];
+    core.events.listen((event) => void (event.type === 'ledger' && reported.push(event.entry)));
+    const [completed, failed] = core.tasks.submit(id, [buildOrder(), buildOrder()]);
+    core.tasks.complete(id, completed!.id);
+    core.tasks.fail(id, failed!.id, 'X');
+    core.ledger.grant(id, 5, 'a gift', core.clock.nowMs());
+    core.ledger.adjust(id, -1, 'a fee', core.clock.nowMs());
+    await core.transactions.committed();
+    expect(reported).toEqual(core.ledger.entries(id, 10, 1));
+    expect(reported).toHaveLength(6);
+  });
+
   it('refunds the hold of a failed task in full, exactly once', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile());
@@ -68,7 +84,13 @@ describe('ledger', () => {
     const submit = () =>
       core.tasks.submit(id, [buildOrder({ price: 10 }), buildOrder({ price: 10 }), buildOrder({ price: 10 })]);
     expect(submit).toThrow(EmulatorError);
-    expect(submit).toThrow(expect.objectContaining({ code: 'INSUFFICIENT_CREDITS', facts: { requiredCredits: 30 } }));
+    expect(submit).toThrow(
+      expect.objectContaining({
+        code: 'INSUFFICIENT_CREDITS',
+        message: 'needs 30 credits, has 25',
+        facts: { requiredCredits: 30 },
+      }),
+    );
     expect(listEntries(core, id)).toEqual([['grant', 25, 25]]);
     expect(core.tasks.list(id, 10)).toEqual([]);
     expect(core.accounts.get(id).taskCount).toBe(0);
@@ -89,6 +111,7 @@ describe('ledger', () => {
     core.worker.tick();
     expect(core.tasks.list(id, 10)[0]).toMatchObject({ status: 'completed', price: 0 });
     expect(listEntries(core, id)).toEqual([]);
+    expect(core.accounts.get(id).entryCount).toBe(0);
   });
 
   it('verification finds every violated invariant when triggers and constraints are off', () => {

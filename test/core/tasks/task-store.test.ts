@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { buildOrder, buildProfile, createTestCore, type TestCore } from '../../support/core.ts';
+import { createTestClock } from '../../support/test-clock.ts';
 
 const createAccount = (core: TestCore, key = 'k') =>
   core.accounts.create(key, 'seed', buildProfile({ credits: 100_000 })).id;
@@ -98,6 +99,19 @@ describe('tasks of an account', () => {
     expect(core.tasks.find(other, kept.id)!.status).toBe('processing');
     expect(core.tasks.failInterrupted()).toBe(1);
     expect(core.tasks.failInterrupted()).toBe(0);
+  });
+});
+
+describe('a submission', () => {
+  it.each([
+    ['inputs are large', 1, 5 * 1024 * 1024],
+    ['tasks are many', 5000, 0],
+  ])('is refused if it exceeds the memory budget because its %s', (_reason, count, inputBytes) => {
+    const core = createTestCore(createTestClock(), undefined, { memoryBudgetMb: 8 });
+    const id = createAccount(core);
+    const orders = Array.from({ length: count }, () => buildOrder({ input: 'x'.repeat(inputBytes) }));
+    expect(() => core.tasks.submit(id, orders)).toThrow(expect.objectContaining({ code: 'OUT_OF_MEMORY' }));
+    expect(core.tasks.list(id, 1)).toEqual([]);
   });
 });
 

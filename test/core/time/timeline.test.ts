@@ -83,6 +83,7 @@ describe('frozen clock', () => {
     const [task] = core.tasks.submit(account.id, [buildOrder({ template: THREE_STEPS })]);
     core.clock.advance(1_000_000);
     expect(core.worker.tick()).toBe(0);
+    expect(core.accounts.get(account.id).wakeAtMs).toBeNull();
     const { createdAtMs } = task!;
     expect(core.timeline.advance(account.id, 100_000)).toEqual([
       { taskId: task!.id, from: 'script', to: 'image', atMs: createdAtMs + 10_000 },
@@ -326,6 +327,12 @@ describe('chained tasks', () => {
     return { core, id, ids, states };
   };
 
+  it('have no simulated time while they wait', () => {
+    const { core, id, ids } = chain();
+    core.clock.advance(1000);
+    expect(ids.map((taskId) => core.tasks.elapsedMs(core.tasks.find(id, taskId)!))).toEqual([1000, 0, 0]);
+  });
+
   it('keep their order when a waiting task in the middle is ended manually', () => {
     const { core, id, ids, states } = chain();
     const [[, startMs]] = states() as [[string, number]];
@@ -410,7 +417,55 @@ describe('due transitions', () => {
   });
 });
 
+describe('a task that hangs', () => {
+  it('stays in its last step until it is ended manually', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile({ speed: 10 }));
+    const overrides = () => ({ outcome: { status: 'hangs' } }) as const;
+    const [task] = core.tasks.submit(id, [buildOrder({ template: THREE_STEPS, overrides })]);
+    core.clock.advance(1_000_000);
+    expect(core.timeline.applyDue(id).map(({ to }) => to)).toEqual(['image', 'video']);
+    const hanging = core.tasks.find(id, task!.id)!;
+    expect(hanging).toMatchObject({ status: 'processing', step: 2, dueAtMs: null });
+    expect(core.tasks.elapsedMs(hanging)).toBe(10_000_000);
+    expect(core.tasks.complete(id, task!.id)).toBe(true);
+    core.clock.advance(1000);
+    const ended = core.tasks.find(id, task!.id)!;
+    expect(ended).toMatchObject({ status: 'completed', simulatedMs: 10_000_000 });
+    expect(core.tasks.elapsedMs(ended)).toBe(10_000_000);
+  });
+});
+
 describe('a task that is ended manually', () => {
+  it('is reported with the transitions of all others', async () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    const events: CoreEvent[] = [];
+    core.events.listen((event) => void (event.type === 'task' && events.push(event)));
+    const [waiting, running] = core.tasks.submit(id, [buildOrder(), buildOrder()]).toReversed();
+    core.tasks.fail(id, waiting!.id, 'X');
+    core.clock.advance(100_000);
+    core.worker.tick();
+    await core.transactions.committed();
+    const { createdAtMs } = running!;
+    const transitions = [
+      { taskId: running!.id, from: 'created', to: 'processing', atMs: createdAtMs },
+      { taskId: waiting!.id, from: 'created', to: 'processing', atMs: createdAtMs },
+      { taskId: waiting!.id, from: 'processing', to: 'failed', atMs: createdAtMs },
+      { taskId: running!.id, from: 'processing', to: 'completed', atMs: createdAtMs + 100_000 },
+    ];
+    expect(events).toEqual(transitions.map((transition) => ({ type: 'task', accountId: id, transition })));
+  });
+
+  it('must exist, and so must its account', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'seed', buildProfile());
+    expect(core.tasks.complete(id, 'task_unknown')).toBe(false);
+    const [task] = core.tasks.submit(id, [buildOrder()]);
+    core.resets.remove(id);
+    expect(core.tasks.complete(id, task!.id)).toBe(false);
+  });
+
   it('reports its simulated time so far, across changes of clock and speed', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile({ speed: 60 }));
@@ -481,16 +536,16 @@ describe('advancing the clock', () => {
   it('applies the transitions of many tasks in the order of their due times and numbers', () => {
     const core = createTestCore();
     const { id } = core.accounts.create('k', 'seed', buildProfile({ credits: 10_000 }));
-    // The steps of short tasks end before, at and after those of long ones.
-    for (const seconds of [60, 50, 40, 30, 20, 10]) {
+    // The steps of short tasks end before, at and after those of long ones with higher and lower numbers.
+    for (const seconds of [30, 60, 50, 40, 20, 10, 30, 60]) {
       const template = { ...THREE_STEPS, typicalSeconds: [seconds, seconds] as const };
       core.tasks.submit(
         id,
-        Array.from({ length: 100 }, () => buildOrder({ template })),
+        Array.from({ length: 50 }, () => buildOrder({ template })),
       );
     }
     const transitions = core.timeline.advance(id, 100_000);
-    expect(transitions).toHaveLength(1800);
+    expect(transitions).toHaveLength(1200);
     const places = transitions.map(({ atMs, taskId }) => [atMs, core.tasks.find(id, taskId)!.seq] as const);
     expect(places).toEqual(places.toSorted(([oneMs, one], [otherMs, other]) => oneMs - otherMs || one - other));
     expect(core.ledger.verify(id)).toEqual([]);
