@@ -303,17 +303,6 @@ describe('journal', () => {
     ]);
   });
 
-  it('limits the number of findings about undocumented fields', async () => {
-    const { post, verdict } = await createJournaledEmulator();
-    for (let n = 0; n < 12; n++) {
-      const fields = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`field${n}_${index}`, 0]));
-      await post(CHECK, { taskId: 'x', ...fields }, 'np_journaled');
-    }
-    const { findings } = await verdict();
-    expect(findings).toHaveLength(101);
-    expect(findings[100]).toMatchObject({ code: 'UNDOCUMENTED_FIELD', requests: ['11', '12'] });
-  });
-
   it('keeps --journal-entries entries, or none, without affecting faults', async () => {
     for (const [entries, expectedCount] of [
       ['3', 3],

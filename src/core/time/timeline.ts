@@ -38,17 +38,18 @@ export function createTimeline(
     },
   );
 
-  function advanceInBatches(accountId: number, atMs: number): Transition[] {
+  /** Like `advanceBatch`, for any number of transitions. Without a time, the clock stays where it is. */
+  function advanceInBatches(accountId: number, atMs?: number | null): Transition[] {
     const all: Transition[] = [];
     for (;;) {
-      const { applied, reached } = advanceBatch(accountId, atMs);
+      const { applied, reached } = advanceBatch(accountId, atMs ?? Number.NEGATIVE_INFINITY);
       for (const transition of applied) all.push(transition);
       if (reached) return all;
     }
   }
 
   /** Applies all due transitions of the account. */
-  const applyDue = (accountId: number): Transition[] => advanceInBatches(accountId, Number.NEGATIVE_INFINITY);
+  const applyDue = (accountId: number): Transition[] => advanceInBatches(accountId);
 
   /**
    * Applies due transitions if there are any, and returns whether there were. Cheap enough for every request, so that
@@ -72,19 +73,6 @@ export function createTimeline(
     }
   }
 
-  /**
-   * Advances the clock to `getTargetMs(nowMs)`. The target is computed from the same `nowMs` that it is checked
-   * against, because the wall clock continues between two reads.
-   * @throws CLOCK_BACKWARDS when the target is in the past, CLOCK_TOO_FAR when it is after the year 9999
-   */
-  function advanceTo(accountId: number, getTargetMs: (nowMs: number) => number): Transition[] {
-    const account = accounts.get(accountId);
-    const nowMs = accountTimeMs(account, clock.nowMs());
-    const atMs = getTargetMs(nowMs);
-    assertReachable(account, nowMs, atMs);
-    return advanceInBatches(accountId, atMs);
-  }
-
   /** Converts the remaining waits after a change of clock or speed. Must run inside a transaction. */
   function rescalePending(previous: Account): void {
     const current = accounts.get(previous.id);
@@ -99,13 +87,16 @@ export function createTimeline(
 
     /** Advances the clock by `ms`. @throws CLOCK_BACKWARDS when `ms` is negative, CLOCK_TOO_FAR after the year 9999 */
     advance(accountId: number, ms: number): Transition[] {
-      return advanceTo(accountId, (nowMs) => nowMs + ms);
+      const account = accounts.get(accountId);
+      const nowMs = accountTimeMs(account, clock.nowMs());
+      assertReachable(account, nowMs, nowMs + ms);
+      return advanceInBatches(accountId, nowMs + ms);
     },
 
     /** Advances the clock to the next transition of any task; does nothing when none is pending. */
     advanceToNext(accountId: number): Transition[] {
       applyDue(accountId);
-      return advanceTo(accountId, atLeast(tasks.earliestDueMs(accountId)));
+      return advanceInBatches(accountId, tasks.earliestDueMs(accountId));
     },
 
     /**
@@ -114,7 +105,6 @@ export function createTimeline(
      */
     setClock(accountId: number, mode: ClockMode, nowMs?: number): Transition[] {
       const applied = applyDue(accountId);
-      const toMs = nowMs ?? Number.NEGATIVE_INFINITY;
       const advanced = transactions.exclusive(() => {
         const previous = accounts.get(accountId);
         const wallMs = clock.nowMs();
@@ -124,9 +114,9 @@ export function createTimeline(
         events.emit({ type: 'account', accountId, change: 'clock' });
         rescalePending(previous);
         // In the same transaction: if the advance fails, the mode stays the same, too.
-        return advanceBatch(accountId, toMs);
+        return advanceBatch(accountId, nowMs ?? accountMs);
       })();
-      const rest = advanced.reached ? [] : advanceInBatches(accountId, toMs);
+      const rest = advanced.reached ? [] : advanceInBatches(accountId, nowMs);
       return [...applied, ...advanced.applied, ...rest];
     },
 
@@ -158,13 +148,10 @@ export function createTimeline(
       if (account.clockMode !== 'auto') return applyIfDue(account) ? find() : polled;
       applyDue(accountId);
       const running = find().find(isRunning);
-      advanceTo(accountId, atLeast(running && tasks.headOfChain(running).dueAtMs));
+      advanceInBatches(accountId, running && tasks.headOfChain(running).dueAtMs);
       return find();
     },
   };
 }
-
-/** A target for `advanceTo` that is allowed to be in the past or missing; the clock then stays where it is. */
-const atLeast = (atMs: number | null | undefined) => (nowMs: number) => Math.max(nowMs, atMs ?? nowMs);
 
 const isRunning = (task: Task | undefined) => task?.status === 'processing';
