@@ -76,7 +76,10 @@ export function createTimeline(
   /** Converts the remaining waits after a change of clock or speed. Must run inside a transaction. */
   function rescalePending(previous: Account): void {
     const current = accounts.get(previous.id);
-    tasks.rescaleDue(current.id, accountTimeMs(current, clock.nowMs()), timeScale(previous) / timeScale(current));
+    // Otherwise every waiting task would be written without a change.
+    if (timeScale(previous) !== timeScale(current)) {
+      tasks.rescaleDue(current.id, accountTimeMs(current, clock.nowMs()), timeScale(previous) / timeScale(current));
+    }
     tasks.scheduleWake(accounts.get(current.id));
   }
 
@@ -148,7 +151,7 @@ export function createTimeline(
       if (account.clockMode !== 'auto') return applyIfDue(account) ? find() : polled;
       applyDue(accountId);
       const running = find().find(isRunning);
-      advanceInBatches(accountId, running && tasks.headOfChain(running).dueAtMs);
+      if (running) advanceInBatches(accountId, tasks.headOfChain(running).dueAtMs);
       return find();
     },
   };
