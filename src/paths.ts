@@ -17,6 +17,9 @@ export const CONSOLE_DIR = fromRoot('dist/console');
 export const FONTCONFIG_FILE = fromRoot('fixtures/fonts/fonts.conf');
 export const DEFAULT_SEED_FILE = fromRoot('fixtures/accounts.json');
 
+let version: string | undefined;
+
 export function packageVersion(): string {
-  return JSON.parse(readFileSync(fromRoot('package.json'), 'utf8')).version;
+  version ??= JSON.parse(readFileSync(fromRoot('package.json'), 'utf8')).version as string;
+  return version;
 }

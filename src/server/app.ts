@@ -150,8 +150,9 @@ function createServer(core: Core, settings: AppSettings, logger: Logger, guard: 
     pluginTimeout: 0,
     rewriteUrl: normalizeRequestTarget,
     genReqId: getRequestId,
-    // API keys in paths of the control plane are longer than the router's default.
-    routerOptions: { maxParamLength: 1000 },
+    // API keys in paths of the control plane are longer than the router's default. The patterns in paths are constants
+    // without nested repetitions, so the router need not analyze them at each start.
+    routerOptions: { maxParamLength: 1000, allowUnsafeRegex: true },
     // Routes that serve HEAD as well have both methods: a second route for each takes time when an emulator starts.
     exposeHeadRoutes: false,
     http: {

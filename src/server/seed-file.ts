@@ -111,11 +111,7 @@ export function readSeedFile(
   defaults: SeedDefaults,
   extraStates: readonly unknown[] = [],
 ): Seed {
-  const {
-    defaults: fileDefaults,
-    accounts = loadSeedFile(DEFAULT_SEED_FILE).accounts ?? [],
-    prices,
-  } = loadSeedFile(file ?? DEFAULT_SEED_FILE);
+  const { defaults: fileDefaults, accounts = loadSeedFile(undefined).accounts ?? [], prices } = loadSeedFile(file);
   const duplicateKey = findDuplicateKey(accounts);
   if (duplicateKey)
     throw new SetupError(`The seed file ${file} has the key ${duplicateKey} twice; remove one of the two.`);
@@ -164,7 +160,14 @@ function parseState(content: unknown): Document {
   throw new SetupError(`The state is invalid at ${location}: ${message}.`);
 }
 
-const loadSeedFile = (file: string) => parseSeedFile(file, readJsonFile(file));
+let defaultSeedFile: z.output<typeof SeedFile> | undefined;
+
+/** Reads and validates a seed file; the default one only once, because it is a part of the package. */
+function loadSeedFile(file: string | undefined): z.output<typeof SeedFile> {
+  if (file !== undefined) return parseSeedFile(file, readJsonFile(file));
+  defaultSeedFile ??= parseSeedFile(DEFAULT_SEED_FILE, readJsonFile(DEFAULT_SEED_FILE));
+  return defaultSeedFile;
+}
 
 /** Validates the content of a seed file. @throws SetupError naming the first error */
 export function parseSeedFile(file: string, content: unknown): z.output<typeof SeedFile> {
