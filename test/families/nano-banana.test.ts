@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import { createTestEmulator } from '../support/emulator.ts';
+import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
 import { createMisplacedImageCases, IMAGE, itRejects, itReportsFirstError } from '../support/refusals.ts';
 
 const VALID = { prompt: 'a dog', mode: 'generate' };
@@ -14,11 +14,12 @@ describe.each([
   const GENERATE = `/api/${family}/generate`;
   const CHECK = `/api/${family}/check-status`;
 
-  async function startTask(flags: string[] = []) {
-    const emulator = await createTestEmulator(flags);
-    const { id } = emulator.createAccount('k', { speed: 1 });
-    const { taskId, generationId } = (await emulator.post(GENERATE, VALID, 'k')).body;
-    const poll = () => emulator.post(CHECK, { generationId }, 'k');
+  const startTask = async (flags: string[] = []) => startTaskIn(await createTestEmulator(flags));
+
+  async function startTaskIn(emulator: TestEmulator, key = 'k') {
+    const { id } = emulator.createAccount(key, { speed: 1 });
+    const { taskId, generationId } = (await emulator.post(GENERATE, VALID, key)).body;
+    const poll = () => emulator.post(CHECK, { generationId }, key);
     return { ...emulator, id, taskId, generationId, poll, plan: emulator.core.tasks.find(id, taskId)!.plan };
   }
 
@@ -195,9 +196,12 @@ describe.each([
         ),
         { maxLength: 25 },
       );
+      const emulator = await createTestEmulator();
+      let runs = 0;
       await fc.assert(
         fc.asyncProperty(moves, async (sequence) => {
-          const { poll, core, id, clock, close } = await startTask();
+          runs += 1;
+          const { poll, core, id, clock } = await startTaskIn(emulator, `k${runs}`);
           let last = -1;
           for (const move of sequence) {
             if ('ms' in move) clock.advance(move.ms);
@@ -208,7 +212,6 @@ describe.each([
             expect(progress).toBeLessThanOrEqual({ pending: 0, generating: 99, completed: 100 }[status as 'pending']);
             last = progress;
           }
-          await close();
         }),
         { numRuns: 40 },
       );

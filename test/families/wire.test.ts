@@ -10,32 +10,32 @@ import {
 import { EmulatorError } from '../../src/core/errors.ts';
 import { getTextPatterns, readSamples } from '../../src/openapi/wire-samples.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
-import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
+import { type TestEmulator, useTestEmulator } from '../support/emulator.ts';
 
-const KEY = 'np_wire';
 const WIRE_DIR = join(FIXTURES_DIR, 'wire');
 const families = readdirSync(WIRE_DIR);
 const videoOf4s = () => readFileSync(join(FIXTURES_DIR, 'videos/480x848-4s.mp4'));
 
 describe.each(families)('samples of %s', (family) => {
-  const samples = readSamples(join(WIRE_DIR, family));
+  const samples = readSamples(join(WIRE_DIR, family)).map((sample, index) => ({ ...sample, key: `np_wire_${index}` }));
+  const shared = useTestEmulator();
 
-  it.each(samples)('$name', async ({ given = {}, request, response }) => {
-    const emulator = await createTestEmulator();
-    const account = emulator.createAccount(KEY, {
+  it.each(samples)('$name', async ({ key, given = {}, request, response }) => {
+    const emulator = shared.emulator();
+    const account = emulator.createAccount(key, {
       credits: given.credits ?? 1000,
       clock: { mode: 'frozen' },
     });
-    emulator.createAccount('np_another', { clock: { mode: 'frozen' } });
-    for (let n = 0; n < (given.requestsBefore ?? 0); n++) await emulator.post(request.path, request.body, KEY);
-    const ids = given.submitted ? await submit(emulator, given.submitted, given.submittedBy) : new Map();
+    for (let n = 0; n < (given.requestsBefore ?? 0); n++) await emulator.post(request.path, request.body, key);
+    const owner = given.submittedBy && emulator.createAccount(given.submittedBy, { clock: { mode: 'frozen' } }).key;
+    const ids = given.submitted ? await submit(emulator, given.submitted, owner ?? key) : new Map();
     for (let n = 0; n < (given.changes ?? 0); n++) emulator.core.timeline.advanceToNext(account.id);
     if (given.ended === 'completed') emulator.core.timeline.advance(account.id, 86_400_000);
     if (given.ended === 'failed') emulator.core.tasks.fail(account.id, ids.get('task_abc123')!, 'GENERATION_FAILED');
     if (given.refusal) injectRejection(emulator, given.refusal);
 
     const answer = await emulator.send(request.method ?? 'POST', request.path, {
-      key: KEY,
+      key,
       body: request.text ?? substituteValues(request.body, ids, videoOf4s),
     });
 
@@ -54,7 +54,7 @@ describe.each(families)('samples of %s', (family) => {
 async function submit(
   emulator: TestEmulator,
   { path, body }: { path: string; body: unknown },
-  key = KEY,
+  key: string,
 ): Promise<Ids> {
   return extractIds((await emulator.post(path, body, key)).text);
 }
