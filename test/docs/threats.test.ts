@@ -29,10 +29,17 @@ function parseTests(file: string): { title: string; id: string | undefined }[] {
   return tests;
 }
 
-const testFiles = list('test')
-  .filter((file) => file.endsWith('.test.ts'))
-  .map((file) => `test/${file}`);
-const ids = testFiles.flatMap((file) => parseTests(file).flatMap(({ id }) => id ?? []));
+/** Without the tests of installed packages. */
+const testFiles = readdirSync(join(ROOT, 'test'), { withFileTypes: true })
+  .filter(({ name }) => name !== 'node_modules')
+  .flatMap((entry) =>
+    entry.isDirectory() ? list(`test/${entry.name}`).map((file) => `${entry.name}/${file}`) : entry.name,
+  )
+  .map((file) => `test/${file}`)
+  .filter((file) => file.endsWith('.test.ts'));
+const ids = testFiles
+  .filter((file) => read(file).includes('// id: '))
+  .flatMap((file) => parseTests(file).flatMap(({ id }) => id ?? []));
 
 /** The ids that a text mentions as in: (test `connection-limit-503`). */
 function listMentionedIds(text: string): string[] {
