@@ -372,7 +372,7 @@ const MASKED_CASES = /^(sora-2|veo-3)\/(?!reverse-prompt|file)|^nano-banana-2\/f
 
 const MUTATIONS = [...RESPONSE_MUTATIONS, ...STATEFUL_MUTATIONS];
 
-/** Of the cases that no mistake concerns, every fifth is checked. */
+/** The cases that a mistake concerns, and every fifth of the others. */
 const SAMPLED = new Set(
   loadContract()
     .cases.map(({ id }) => id)
