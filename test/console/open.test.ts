@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { findFiles } from '../../src/cli/open.ts';
 import { buildDocument } from '../support/account-document.ts';
@@ -12,25 +10,9 @@ import { createPopulatedEmulator, POPULATED_KEY } from '../support/populated-emu
 import { NO_PYTEST, NO_PYTEST_REASON, runPytest } from '../support/pytest.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
 const EMPTY_KEY = 'np_imported';
 
 /** A test that fails after a submit and a request that the emulator rejects, and one that passes. */
-const VITEST_TESTS = `
-import { expect, test } from 'nanophoto-emulator/vitest';
-const submit = (nanophoto, body) =>
-  fetch(nanophoto.baseUrl + '/api/sora-2/generate', {
-    method: 'POST',
-    headers: { authorization: 'Bearer ' + nanophoto.apiKey, 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-test('fails', async ({ nanophoto }) => {
-  await submit(nanophoto, { prompt: 'A cat at the piano', mode: 'textToVideo' });
-  await submit(nanophoto, { mode: 'textToVideo' });
-  await expect(nanophoto).toHaveSpent(1);
-});
-test('passes', ({ nanophoto }) => submit(nanophoto, {}));
-`;
 const PYTEST_TESTS = `
 import json, urllib.error, urllib.request
 
@@ -50,26 +32,6 @@ def test_fails(nanophoto):
 def test_passes(nanophoto):
     submit(nanophoto)
 `;
-
-/** Runs VITEST_TESTS in a project that has the built package. Returns the directory of the artifacts. */
-async function runFailingVitest(): Promise<string> {
-  const project = tempDir();
-  const modules = join(project, 'node_modules');
-  for (const path of ['dist', 'migrations', 'fixtures', 'package.json']) {
-    cpSync(join(ROOT, path), join(modules, 'nanophoto-emulator', path), { recursive: true });
-  }
-  for (const name of ['vitest', 'better-sqlite3', 'sharp']) {
-    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
-  }
-  writeFileSync(join(project, 'video.test.ts'), VITEST_TESTS);
-  const config = "export default { test: { provide: { nanophotoArtifacts: 'artifacts' } } };";
-  writeFileSync(join(project, 'vitest.config.ts'), config);
-  const args = [join(modules, 'vitest/vitest.mjs'), 'run', '--no-color'];
-  const env = { PATH: process.env.PATH! };
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: project, env }).catch((error) => error);
-  expect(stdout).toMatch(/Tests {2}1 failed \| 1 passed/);
-  return join(project, 'artifacts');
-}
 
 /** Runs PYTEST_TESTS. Returns the directory of the artifacts. */
 async function runFailingPytest(): Promise<string> {
@@ -99,12 +61,9 @@ async function openArtifacts() {
 describe.skipIf(!CHROMIUM)('console of a read-only emulator', () => {
   const { openPage } = useConsole();
 
-  it.for([
-    ['vitest', false, runFailingVitest],
-    ['pytest', NO_PYTEST, runFailingPytest],
-  ] as const)('shows the artifacts that a failed test of %s has left', async ([, isMissing, run], { skip }) => {
-    skip(isMissing, NO_PYTEST_REASON);
-    const { url } = await startCommand(['open', await run()]);
+  it('shows the artifacts that a failed test of pytest has left', async ({ skip }) => {
+    skip(NO_PYTEST, NO_PYTEST_REASON);
+    const { url } = await startCommand(['open', await runFailingPytest()]);
     const { page, rows, row, tab } = await openPage(url);
     await page.getByText('1 account', { exact: true }).waitFor();
     await row(/^np_/).click();

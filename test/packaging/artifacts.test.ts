@@ -1,9 +1,11 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { startCommand } from '../support/command.ts';
+import { findFiles } from '../../src/cli/open.ts';
+import { createTestEmulator } from '../support/emulator.ts';
 import { expectValidHar } from '../support/har.ts';
 import { environment, run, TOOLS, usePackage } from '../support/package.ts';
+import { createTestClock } from '../support/test-clock.ts';
 
 const { project } = usePackage();
 
@@ -46,9 +48,9 @@ describe('artifacts of failed tests, and of no others, are left', () => {
     ]);
     expectValidHar(JSON.parse(read('requests.har')));
     expect(read('summary.md')).toContain('| PROMPT_REQUIRED |');
-    const { url } = await startCommand(['open', artifacts]);
-    const response = await fetch(`${url}/__admin/accounts/${account.key}/requests`);
-    expect(await response.json()).toMatchObject({ requests: [{ errorCode: 'PROMPT_REQUIRED' }] });
+    const opened = await createTestEmulator([], createTestClock(), undefined, { filesToOpen: findFiles(artifacts) });
+    const { body } = await opened.get(`/__admin/accounts/${account.key}/requests`);
+    expect(body).toMatchObject({ requests: [{ errorCode: 'PROMPT_REQUIRED' }] });
   }
 
   it('with the fixture of vitest', async () => {
