@@ -1,7 +1,5 @@
-import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { environment, run, TOOLS, usePackage } from '../support/package.ts';
 import { lastingTempDir } from '../support/temp-dir.ts';
@@ -51,23 +49,10 @@ describe('npm package', () => {
     expect(links.filter(({ page, link }) => !existsSync(join(at, dirname(page), link)))).toEqual([]);
   });
 
-  it('starts with npx', async () => {
-    const args = ['--offline', 'nanophoto-emulator', '--port', '0'];
-    const child = spawn('npx', args, { cwd: project(), env: environment, detached: true });
-    onTestFinished(() => void process.kill(-child.pid!, 'SIGKILL'));
-    const [line] = await new Promise<string[]>((resolve) => {
-      createInterface({ input: child.stdout }).once('line', (line) => resolve([line]));
-    });
-    const { url } = JSON.parse(line!);
-    expect(await (await fetch(`${url}/ready`)).json()).toEqual({ status: 'ready' });
-    expect((await fetch(`${url}/docs`)).status).toBe(200);
-  });
-
   it('starts in the background with npx, and stops', async () => {
     const env = { ...environment, TMPDIR: lastingTempDir() };
-    const npx = async (...args: string[]) =>
-      (await run('npx', ['--offline', 'nanophoto-emulator', ...args], { cwd: project(), env })).stdout;
-    const { url, port, pid } = JSON.parse(await npx('start', '--detach', '--port', '0'));
+    const npxArgs = ['--offline', 'nanophoto-emulator', 'start', '--detach', '--port', '0'];
+    const { url, port, pid } = JSON.parse((await run('npx', npxArgs, { cwd: project(), env })).stdout);
     onTestFinished(() => {
       try {
         process.kill(pid, 'SIGKILL');
@@ -75,9 +60,12 @@ describe('npm package', () => {
         // It has been stopped.
       }
     });
-    expect(await npx('env', '--port', String(port))).toContain(`NANOPHOTO_API_BASE_URL='${url}'`);
-    expect((await fetch(`${url}/ready`)).status).toBe(200);
-    await npx('stop', '--port', String(port));
+    const command = join(project(), 'node_modules/.bin/nanophoto-emulator');
+    const { stdout } = await run(command, ['env', '--port', String(port)], { env });
+    expect(stdout).toContain(`NANOPHOTO_API_BASE_URL='${url}'`);
+    expect(await (await fetch(`${url}/ready`)).json()).toEqual({ status: 'ready' });
+    expect((await fetch(`${url}/docs`)).status).toBe(200);
+    await run(command, ['stop', '--port', String(port)], { env });
     await expect(fetch(`${url}/ready`)).rejects.toThrow();
   });
 
