@@ -286,6 +286,19 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
           return [{ requests: ['2'] }];
         },
       },
+      {
+        title: 'sends two requests at the same time during the wait',
+        async run({ send, inject, sleep, countRequests }) {
+          inject('request', { errorCode: 'API_KEY_RATE_LIMIT_EXCEEDED' }, { times: 1 });
+          await send(CHECK, { taskId: 'x' });
+          inject('request', { delayMs: 10 });
+          const responses = ['x', 'y'].map((taskId) => send(CHECK, { taskId }));
+          await waitUntil(async () => (await countRequests()) === 3);
+          sleep(10);
+          await Promise.all(responses);
+          return [{ requests: ['2', '3'] }];
+        },
+      },
     ],
     innocent: [
       {
@@ -325,7 +338,7 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
       {
         title: 'repeats a poll three times in a row without a wait',
         async run(client) {
-          await retryFailing(client, [500, 49, 0, 49, 500, 0, 0]);
+          await retryFailing(client, [500, 49, 0, 49, 500, 0, 0, 0]);
           const message =
             'A request was repeated 3 times in a row without a wait, although each earlier attempt had failed.';
           return [{ message, requests: ['2', '3', '4', '5'] }];
@@ -460,6 +473,14 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
         },
       },
       {
+        title: 'submits a job again while the first one is running, and is refused',
+        async run({ submit, inject, send }) {
+          await submit();
+          inject('request', { errorCode: 'INTERNAL_ERROR' });
+          expect((await send(GENERATE, VIDEO)).status).toBe(500);
+        },
+      },
+      {
         title: 'submits long jobs that differ at their ends',
         async run({ submit }) {
           for (const end of ['one', 'two']) await submit({ ...VIDEO, prompt: `${'x'.repeat(20_000)}${end}` });
@@ -490,6 +511,16 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
           },
         }),
       ),
+      {
+        title: 'requests a lost text again after five minutes',
+        async run({ inject, attempt, advance }) {
+          inject('accepted', { reset: true }, { times: 1 });
+          await attempt(TEXT, TOPIC);
+          advance(300_000);
+          await attempt(TEXT, TOPIC);
+          return [{ requests: ['1', '2'] }];
+        },
+      },
       {
         title: 'disconnects from a text on the way, and requests it again',
         account: { clock: { mode: 'real' } },
@@ -596,11 +627,21 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
     guilty: [
       {
         title: 'does not poll a task within a minute of its end',
-        async run({ submit, complete, advance }) {
+        async run({ submit, poll, complete, advance }) {
           const taskId = await submit();
+          await poll(taskId);
           complete(taskId);
           advance(60_001);
           return [{ message: `No poll received the outcome of ${taskId}.`, requests: ['1'] }];
+        },
+      },
+      {
+        title: 'never polls the shots that it has ordered',
+        async run({ send, advance }) {
+          const { body } = await send('/api/veo-3/generate', { shots: [shot('a'), shot('b')], resolution: '720p' });
+          advance(HOUR_MS);
+          const ids = body.shots.map(({ taskId }: { taskId: string }) => taskId);
+          return [{ message: `No poll received the outcome of ${ids.join(', ')}.`, requests: ['1'] }];
         },
       },
       {
@@ -616,6 +657,14 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
       },
     ],
     innocent: [
+      {
+        title: 'does not poll a task that has been evicted',
+        async run({ submit, complete, advance, emulator }) {
+          complete(await submit());
+          expect(emulator.core.tasks.evictOldest()).toBe(true);
+          advance(HOUR_MS);
+        },
+      },
       {
         title: 'has had a minute only',
         async run({ submit, complete, advance }) {
@@ -762,7 +811,10 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
       {
         title: 'sends fields that are not documented, also nested ones',
         async run({ send }) {
-          const shots = ['a', 'b'].map((id) => ({ ...shot(id), fps: 24 }));
+          const shots = Array.from({ length: 11 }, (_, index) => ({
+            ...shot(`${index}`),
+            ...(index % 10 === 0 && { fps: 24 }),
+          }));
           await send('/api/veo-3/generate', { shots, quality: 'high' });
           await send(CHECK, { taskId: 'x', shotId: 'y' });
           return [

@@ -30,7 +30,8 @@ export async function registerRateLimit(app: App, core: Core): Promise<void> {
     store: AccountStore,
     keyGenerator: (request) => request.state.account?.id ?? 0,
     allowList: (request) => request.state.account === null || request.state.account.rateLimit === null,
-    max: (request) => request.state.account?.rateLimit ?? Number.MAX_SAFE_INTEGER,
+    // Not called for requests of the allow list.
+    max: (request) => request.state.account!.rateLimit!,
     errorResponseBuilder: (_request, { max }) =>
       new EmulatorError('API_KEY_RATE_LIMIT_EXCEEDED', `more than ${max} requests in this hour`),
   });

@@ -478,6 +478,7 @@ describe('directives', () => {
       const refused = await send('POST', GENERATE, { key: 'k', body: VALID, headers: isInjected ? headers : {} });
       await send('POST', CHECK, { key: 'k', body: { taskId: 'x' } });
       const { findings } = (await get('/__admin/accounts/k/verdict')).body;
+      expect(refused.headers['x-ratelimit-limit']).toBe(String(rateLimit));
       const { 'x-ratelimit-limit': _limit, 'x-request-id': _id, date: _date, ...rest } = refused.headers;
       return { ...refused, headers: rest, findings };
     };

@@ -35,6 +35,15 @@ describe('request log', () => {
     expect(lines.join('')).not.toContain('secret-of-somebody');
   });
 
+  it('has the reason of a 429, with the limit of the account', async () => {
+    const lines: Record<string, unknown>[] = [];
+    const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
+    const { post, createAccount } = await createTestEmulator([], createTestClock(), logger);
+    createAccount('k', { rateLimit: 1 });
+    for (let n = 0; n < 2; n++) await post('/api/sora-2/check-status', { taskId: 'x' }, 'k');
+    expect(lines[1]).toMatchObject({ status: 429, reason: 'more than 1 requests in this hour' });
+  });
+
   it('has the error code of a failed task whose poll is 200', async () => {
     const lines: Record<string, unknown>[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });

@@ -18,7 +18,7 @@ const AREAS = {
   'src/core/storage/transactions.ts': [...TIME_AND_MONEY, 'test/control-plane/rollback.test.ts'],
   'src/core/': ['test/core/**/*.test.ts', 'test/control-plane/control.test.ts'],
   'src/http/journal/': ['test/http/{journal,redaction}.test.ts', 'test/control-plane/journal.test.ts'],
-  'src/http/pipeline/rate-limit.ts': ['test/http/pipeline/common-rules.test.ts', 'test/http/faults/faults.test.ts'],
+  'src/http/pipeline/rate-limit.ts': ['test/http/pipeline/{common-rules,request-log}.test.ts', 'test/http/faults/faults.test.ts'],
   'src/control-plane/client-lint/': ['test/control-plane/verdict.test.ts'],
   'src/uploads/': ['test/uploads/{base64,streaming-json-parser,mp4,mp4-hostile}.test.ts'],
 };
@@ -27,13 +27,16 @@ export const MUTATED = Object.keys(AREAS).map((path) => (path.endsWith('/') ? `$
 
 export const ALL_TESTS = [...new Set(Object.values(AREAS).flat())];
 
-/** Returns the tests of the mutated files that the command line names; all tests without such a file. */
-export function testsFor(args) {
-  const named = args
+/** The files that the arguments of the command line name with `--mutate`, without line ranges. */
+export const findMutated = (args) =>
+  args
     .flatMap((arg) => arg.split(','))
-    .flatMap((file) => {
-      const area = Object.keys(AREAS).find((path) => file.startsWith(path));
-      return area ? AREAS[area] : [];
-    });
-  return named.length === 0 ? ALL_TESTS : [...new Set(named)];
+    .map((file) => file.replace(/:[\d:-]+$/, ''))
+    .filter((file) => file.startsWith('src/'));
+
+/** Returns the tests of some mutated files; all tests without such a file. */
+export function testsFor(files) {
+  if (files.length === 0) return ALL_TESTS;
+  const areas = files.map((file) => Object.keys(AREAS).find((path) => file.startsWith(path)));
+  return [...new Set(areas.flatMap((area) => AREAS[area] ?? []))];
 }

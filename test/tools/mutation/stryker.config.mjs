@@ -1,4 +1,8 @@
-import { MUTATED, testsFor } from './areas.mjs';
+import { findMutated, MUTATED, testsFor } from './areas.mjs';
+
+const files = findMutated(process.argv);
+// Read by the processes that run the tests. Patterns name no files.
+process.env.MUTATED_FILES = files.filter((file) => !file.includes('*')).join(',');
 
 /** Mutates the code whose mistakes would cost the most: the domain, what is recorded and judged, and what is parsed. */
 export default {
@@ -6,7 +10,7 @@ export default {
   plugins: [import.meta.resolve('@stryker-mutator/vitest-runner')],
   vitest: { configFile: 'test/tools/mutation/vitest.config.ts', related: false },
   mutate: MUTATED,
-  testFiles: testsFor(process.argv.slice(2)),
+  testFiles: testsFor(files),
   // Otherwise Stryker rewrites the TypeScript settings of its copy, which needs an older version of TypeScript.
   tsconfigFile: 'none',
   ignorePatterns: ['dist', 'bench', 'python', 'docker', 'test/tools/mutation/node_modules'],

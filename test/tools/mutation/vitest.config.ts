@@ -23,6 +23,7 @@ export default defineConfig({
       // After Stryker has chosen its own pool.
       configureVitest({ project: { config } }) {
         if (process.env.STRYKER_MUTATOR_WORKER === undefined) return;
+        if (process.env.MUTATED_FILES) config.runner = `${import.meta.dirname}/related-first.ts`;
         config.pool = 'kept-thread';
         config.poolRunner = { name: 'kept-thread', createPoolWorker: (options) => new KeptThread(options) };
       },
