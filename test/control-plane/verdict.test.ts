@@ -370,6 +370,12 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
         run: (client) => retryFailing(client, [0, 49, 50, 0, 0, 50, 0]),
       },
       {
+        title: 'repeats a poll of an unknown task without a wait',
+        async run({ poll }) {
+          for (let n = 0; n < 5; n++) expect((await poll('task_unknown')).status).toBe(404);
+        },
+      },
+      {
         title: 'sends ten equal requests without a wait, which all fail',
         run: (client) => retryFailing(client, Array(9).fill(0), TEXT, TOPIC),
       },
@@ -697,6 +703,34 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
         },
       },
       {
+        title: 'receives the URL when half of the lifetime is left, and again when less is left',
+        ...TTL,
+        async run({ submit, complete, poll, download, advance }) {
+          const taskId = await submit();
+          complete(taskId);
+          advance(300_000);
+          const { videoUrl } = (await poll(taskId)).body;
+          advance(1);
+          await poll(taskId);
+          advance(299_999);
+          await download(videoUrl);
+          return [{ code: 'POLLED_AFTER_END' }, { requests: ['4'] }];
+        },
+      },
+      {
+        title: 'revalidates a file before it expires, and downloads it afterwards',
+        ...TTL,
+        async run({ createVideo, download, advance }) {
+          const { videoUrl } = await createVideo();
+          // Without a Cache-Control of its own, fetch would ask for a complete response.
+          const headers = { 'if-none-match': '*', 'cache-control': 'max-age=0' };
+          expect((await download(videoUrl, { headers })).status).toBe(304);
+          advance(600_000);
+          await download(videoUrl);
+          return [{ requests: ['4'] }];
+        },
+      },
+      {
         title: 'uses the URL of a file that it has downloaded before',
         ...TTL,
         async run({ createVideo, download, advance }) {
@@ -731,6 +765,7 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
         ...TTL,
         async run({ submit, complete, poll, attempt, inject, download, advance }) {
           const taskId = await submit();
+          await poll(taskId);
           complete(taskId);
           inject('request', { malformed: true }, { times: 1 });
           await attempt(CHECK, { taskId });
@@ -792,6 +827,15 @@ const CASES: Record<FindingCode, { guilty: Guilty[]; innocent: Innocent[] }> = {
           const { videoUrl } = await createVideo();
           advance(600_000);
           expect((await download(videoUrl, { method: 'HEAD' })).status).toBe(404);
+        },
+      },
+      {
+        title: 'asks for the file of a task that has been evicted',
+        ...TTL,
+        async run({ createVideo, download, emulator }) {
+          const { videoUrl } = await createVideo();
+          expect(emulator.core.tasks.evictOldest()).toBe(true);
+          expect((await download(videoUrl)).status).toBe(404);
         },
       },
       {
