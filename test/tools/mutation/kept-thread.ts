@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { type PoolOptions, type PoolWorker, ThreadsPoolWorker, type WorkerRequest } from 'vitest/node';
 
-/** Tests of the code of one mutant. Afterwards, what they left behind is discarded together with the thread. */
+/** Number of mutants per thread. What their tests have left behind ends with the thread. */
 const MAX_RUNS = 40;
 
 let thread: { worker: ThreadsPoolWorker; runs: number; current: EventEmitter } | undefined;

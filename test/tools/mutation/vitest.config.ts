@@ -5,7 +5,11 @@ import { ALL_TESTS } from './areas.mjs';
 import { KeptThread } from './kept-thread.ts';
 
 /** Tests that need a process of their own. */
-const ISOLATED = ['test/core/time/clock.test.ts', 'test/core/storage/heap-trimmer.test.ts'];
+const ISOLATED = [
+  'test/core/{abort-signals,file-descriptors,globals}.test.ts',
+  'test/core/storage/heap-trimmer.test.ts',
+  'test/core/time/clock.test.ts',
+];
 
 /** The first failed test ends the run of a mutant, so those that start an emulator come after those of the domain. */
 class FastestFirst extends BaseSequencer {
