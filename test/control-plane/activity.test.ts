@@ -84,7 +84,8 @@ describe('activity', () => {
     await call({});
     await call({ authorization: 'np_test_default' });
     await call({ authorization: 'Bearer sk_live_0123456789abcdef', 'x-request-id': 'of-sk_live_0123456789abcdef' });
-    await call({ authorization: 'Bearer short-key' });
+    await call({ authorization: 'Bearer of-15-character' });
+    await call({ authorization: 'Bearer of-16-characters' });
     await call({ authorization: 'Bearer sk_revoked_0123456789' });
     // Unknown paths need no key.
     await send('POST', '/api/nothing', { key: 'short-key', body: {} });
@@ -92,7 +93,8 @@ describe('activity', () => {
     const common = { receivedAt: START, method: 'POST', path: GENERATE, requestId: expect.any(String) };
     expect(unauthorized).toEqual([
       { ...common, key: 'sk_r…6789', reason: 'revoked' },
-      { ...common, key: 'shor…', reason: 'unknown' },
+      { ...common, key: 'of-1…ters', reason: 'unknown' },
+      { ...common, key: 'of-1…', reason: 'unknown' },
       { ...common, key: 'sk_l…cdef', reason: 'unknown', requestId: 'of-sk_l…' },
       { ...common, key: null, reason: 'malformed' },
       { ...common, key: null, reason: 'missing' },

@@ -17,8 +17,11 @@ const AREAS = {
   'src/core/time/': TIME_AND_MONEY,
   'src/core/storage/transactions.ts': [...TIME_AND_MONEY, 'test/control-plane/rollback.test.ts'],
   'src/core/': ['test/core/**/*.test.ts', 'test/control-plane/control.test.ts'],
-  'src/http/journal/': ['test/http/{journal,redaction}.test.ts', 'test/control-plane/journal.test.ts'],
-  'src/http/pipeline/rate-limit.ts': ['test/http/pipeline/{common-rules,request-log}.test.ts', 'test/http/faults/faults.test.ts'],
+  'src/http/journal/': ['test/http/{journal,redaction}.test.ts', 'test/control-plane/{activity,admin,journal}.test.ts'],
+  'src/http/pipeline/rate-limit.ts': [
+    'test/http/pipeline/{common-rules,request-log}.test.ts',
+    'test/http/faults/faults.test.ts',
+  ],
   'src/control-plane/client-lint/': ['test/control-plane/verdict.test.ts'],
   'src/uploads/': ['test/uploads/{base64,streaming-json-parser,mp4,mp4-hostile}.test.ts'],
 };
