@@ -7,6 +7,8 @@ import { CannedResponse } from './canned-response-schema.ts';
 import { apiPath } from './schemas.ts';
 
 const MAX_DURATION_MS = 100_000_000_000;
+/** As much as a seed file. An exported account contains these rules as one part, which an import has to hold. */
+export const MAX_INITIAL_RULES_BYTES = 32 * 1024 * 1024;
 
 const trueFlag = z.literal(true, { error: 'expected true' }).exactOptional();
 
@@ -101,6 +103,15 @@ export function createFaultRuleSchema(families: readonly Family[], familyName: F
     })
     .meta({ id: 'Rule', allOf: [...new Set(Object.values(EFFECTS_BY_STAGE))].map(restrictEffects) });
 }
+
+/** The fault rules that an account has from the start, and again after a reset. */
+export const createInitialRulesSchema = <Rule extends z.ZodType>(rule: Rule) =>
+  z.array(rule).refine(areWithinSize, { error: `expected at most ${MAX_INITIAL_RULES_BYTES} bytes in total` });
+
+/** Each rule is on a line of its own. */
+const areWithinSize = (rules: readonly unknown[]): boolean =>
+  rules.reduce<number>((bytes, rule) => bytes + Buffer.byteLength(JSON.stringify(rule)) + 2, 0) <=
+  MAX_INITIAL_RULES_BYTES;
 
 /** JSON Schema condition that allows only these effects at the stages that share the list. */
 const restrictEffects = (effects: EffectName[]) =>

@@ -66,7 +66,7 @@ function readDocument(documentImport: DocumentImport, path: string) {
       requests.push(entry);
     },
   };
-  const reader = new DocumentReader(withJournal, constants.MAX_STRING_LENGTH);
+  const reader = new DocumentReader(withJournal, () => ({ bytes: constants.MAX_STRING_LENGTH }));
   for (const chunk of readFile(path)) documentImport.write(chunk.length, () => reader.write(chunk));
   reader.end();
   const { key } = documentImport;

@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import { createInitialRulesSchema } from '../control-plane/fault-rule-schema.ts';
+import { MAX_NESTING } from '../control-plane/state/document-reader.ts';
 import { getFamilySchemas } from '../control-plane/state/family-schemas.ts';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import { SetupError } from '../core/errors.ts';
@@ -15,8 +17,6 @@ import { DEFAULT_SEED_FILE } from '../paths.ts';
 const MAX_PRICE = 1_000_000_000;
 /** Enough for a hundred thousand accounts. */
 const MAX_FILE_BYTES = 32 * 1024 * 1024;
-/** As deep as the body of a request, because a fault rule may have such a body. */
-const MAX_NESTING = 512;
 
 /** A strict object of optional fields whose error for an unknown field lists the known ones. */
 function partialObject<T extends z.ZodType>(shape: Record<string, T>) {
@@ -47,7 +47,7 @@ const PriceOverridesSchema = partialObject(
 const { NewRule, document } = getFamilySchemas(FAMILIES);
 const { ImportedDocument: Document } = document;
 type Document = z.output<typeof Document>;
-const SeedAccount = strict({ key: apiKey, ...PROFILE, faults: z.array(NewRule).optional() });
+const SeedAccount = strict({ key: apiKey, ...PROFILE, faults: createInitialRulesSchema(NewRule).optional() });
 
 const isDocument = (value: unknown): boolean => typeof value === 'object' && value !== null && 'format' in value;
 

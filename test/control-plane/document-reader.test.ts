@@ -29,7 +29,7 @@ function createCollector() {
 function read(text: string | Buffer, cuts: readonly number[] = [], maxPartBytes = 10_000): Record<string, unknown> {
   const bytes = Buffer.from(text as string);
   const { document, handler } = createCollector();
-  const reader = new DocumentReader(handler, maxPartBytes);
+  const reader = new DocumentReader(handler, () => ({ bytes: maxPartBytes, flag: '--body-limit-bytes' }));
   const ends = [...cuts, bytes.length].map((cut) => Math.min(cut, bytes.length)).sort((a, b) => a - b);
   let from = 0;
   for (const end of ends) {
@@ -127,7 +127,7 @@ describe('reader of documents', () => {
     ['{"a":1}}', 'document: not valid JSON'],
     ['{"a":1,}', 'a: not valid JSON'],
     [`{"list":[${'['.repeat(1000)}`, 'list[0]: the document is cut short here'],
-    [`{"list":[${'['.repeat(2000)}${']'.repeat(2000)}]}`, 'list[0]: nested deeper than 520 levels'],
+    [`{"list":[${'['.repeat(2000)}${']'.repeat(2000)}]}`, 'list[0]: nested deeper than 530 levels'],
     [`{"list":[1,"${'x'.repeat(10_001)}"]}`, 'list[1]: expected at most 10000 bytes (--body-limit-bytes)'],
     [Buffer.from([0x7b, 0x22, 0x61, 0x22, 0x3a, 0x22, 0xff, 0x22, 0x7d]), 'a: not valid UTF-8'],
   ])('names the part of an invalid document: %j', (invalid, message) => {
@@ -148,7 +148,7 @@ describe('reader of documents', () => {
 
   it('holds only the part that is incomplete', () => {
     const { handler } = createCollector();
-    const reader = new DocumentReader(handler, 1_000_000);
+    const reader = new DocumentReader(handler, () => ({ bytes: 1_000_000 }));
     reader.write(Buffer.from('{"list":['));
     for (let index = 0; index < 1000; index++) {
       reader.write(Buffer.from(`"${'x'.repeat(1000)}`));

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { buildDocument, useAccount } from '../support/account-document.ts';
 import { createTestEmulator, type TestEmulator } from '../support/emulator.ts';
 import { ORDERS, SHOT } from '../support/results.ts';
+import { writeSeedFile } from '../support/seed-file.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestClock } from '../support/test-clock.ts';
 
@@ -141,6 +142,26 @@ describe('export and import of accounts', () => {
     expect(statuses).toEqual(new Set(['processing', 'completed', 'failed', 'evicted']));
   }, 60_000);
 
+  it('are exact for accounts whose rules and tasks are as large as the emulator allows', async () => {
+    const nested = JSON.parse(`${'['.repeat(500)}"${'x'.repeat(30_000)}"${']'.repeat(500)}`);
+    const answers = [
+      { status: 200, text: '\u0001'.repeat(65_536) },
+      { status: 200, body: nested },
+      { status: 200, body: Array(2900).fill(1e20) },
+      { status: 200, headers: Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`h-${n}`, '"'.repeat(8192)])) },
+    ];
+    const faults = [...answers, ...answers].map((answer) => ({ at: 'request', effect: { answer }, after: 9 }));
+    const seedFile = writeSeedFile({ accounts: [{ key: KEY, credits: 10_000, faults }] });
+    const flags = ['--seed-file', seedFile, '--body-limit-bytes', '300000', '--text-limit-characters', '300000'];
+    const emulator = await createTestEmulator(flags);
+    const shots = [{ ...SHOT, id: '\u0001'.repeat(45_000) }];
+    expect((await emulator.send('POST', '/api/veo-3/generate', { key: KEY, body: { shots } })).status).toBe(200);
+    const text = await exportText(emulator, KEY);
+    expect(text.length).toBeGreaterThan(4_000_000);
+    expect((await importDocument(emulator, text, '?key=np_copy')).body).toMatchObject({ key: 'np_copy' });
+    expect((await exportText(emulator, 'np_copy')).replace('np_copy', KEY)).toBe(text);
+  });
+
   it('read documents of version 1 as the first emulator wrote them', async () => {
     const emulator = await createTestEmulator();
     const text = readFileSync(new URL('./account-v1.json', import.meta.url), 'utf8');
@@ -170,7 +191,7 @@ describe('export of an account', () => {
     const { body, text } = await emulator.get(`${path}/export?include=requests,verdict`);
     expect(body).toMatchObject({ requests, verdict });
     expect((await emulator.get(`${path}/export?include=verdict`)).body).toMatchObject({ verdict });
-    expect(await importDocument(emulator, text, '?key=np_copy')).toMatchObject({ status: 201 });
+    expect((await importDocument(emulator, text, '?key=np_copy')).body).toMatchObject({ key: 'np_copy' });
     expect((await emulator.get(`${path}/export?include=tasks`)).body.error).toBe(
       'Invalid parameter include[0]: expected requests or verdict, or both separated by a comma.',
     );

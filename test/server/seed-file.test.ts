@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { createInitialRulesSchema } from '../../src/control-plane/fault-rule-schema.ts';
 import { readSeedFile } from '../../src/server/seed-file.ts';
 import { buildDocument } from '../support/account-document.ts';
 import { createTestCore } from '../support/core.ts';
@@ -165,6 +167,15 @@ describe('fault rules of seeded accounts', () => {
       expect(await statuses()).toEqual([418, 200]);
     }
     expect(core.faults.list(account('np_test_odd').id)).toMatchObject([{ times: 1, fired: 1 }]);
+  });
+
+  it('are limited in total, so that an import can hold an exported account', () => {
+    const Rules = createInitialRulesSchema(z.string());
+    const rule = 'x'.repeat(1024 * 1024 - 4);
+    expect(Rules.safeParse(Array(32).fill(rule)).success).toBe(true);
+    expect(Rules.safeParse([...Array(31).fill(rule), `${rule}x`]).error?.issues).toMatchObject([
+      { message: 'expected at most 33554432 bytes in total' },
+    ]);
   });
 
   it('are not created again by a later start with the same data', async () => {

@@ -11,12 +11,13 @@ import { readBody } from '../../http/pipeline/body.ts';
 import { onFinished } from '../../http/pipeline/response-lifecycle.ts';
 import { createRedactor, type Redact } from '../../http/redaction.ts';
 import { AdminError } from '../error-codes.ts';
+import { MAX_INITIAL_RULES_BYTES } from '../fault-rule-schema.ts';
 import { holdEntries } from '../held-entries.ts';
 import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { AccountSchema } from '../response-schemas.ts';
 import { AccountParams } from '../schemas.ts';
-import { DocumentReader } from '../state/document-reader.ts';
+import { DocumentReader, type PartLimit } from '../state/document-reader.ts';
 import { DocumentError } from '../state/document-schema.ts';
 import { getFamilySchemas } from '../state/family-schemas.ts';
 import { createDocumentImports } from '../state/import-document.ts';
@@ -27,8 +28,10 @@ import { getVerdict } from './verdict.ts';
 
 /** A document is stored as it arrives, so the limit for other bodies does not apply. */
 const MAX_DOCUMENT_BYTES = 1024 * 1024 * 1024;
-/** Maximum size of a task in a document, besides its input, which is the body of a request. */
+/** Maximum size of a task in a document, besides the texts of its request. */
 const MAX_TASK_BYTES = 64 * 1024;
+/** A part that does not depend on a request, such as an account with its initial fault rules. */
+const OTHER_LIMIT: PartLimit = { bytes: MAX_INITIAL_RULES_BYTES + 64 * 1024 };
 
 const INCLUDES = ['requests', 'verdict'] as const;
 const INCLUDE_ERROR = `expected ${INCLUDES.join(' or ')}, or both separated by a comma`;
@@ -56,6 +59,9 @@ export function stateOperations(context: HttpContext, families: readonly Family[
   const { core, settings, listenerLimit } = context;
   const { Document, ImportedDocument } = getFamilySchemas(families).document;
   const beginImport = createDocumentImports(core, families, settings.faultLimit);
+  // The client's own id of a task is in its input, too.
+  const taskLimit: PartLimit = { bytes: 2 * settings.bodyLimitBytes + MAX_TASK_BYTES, flag: '--body-limit-bytes' };
+  const getLimit = (member: string | undefined) => (member === 'tasks' ? taskLimit : OTHER_LIMIT);
 
   return [
     defineOperation({
@@ -112,7 +118,7 @@ export function stateOperations(context: HttpContext, families: readonly Family[
         const { key, replace } = request.query;
         if (key !== undefined && !replace && core.accounts.find(key)) throw new AdminError('ACCOUNT_EXISTS', key);
         const documentImport = beginImport();
-        const reader = new DocumentReader(documentImport.handler, settings.bodyLimitBytes + MAX_TASK_BYTES);
+        const reader = new DocumentReader(documentImport.handler, getLimit);
         try {
           // A request without a content type has no stream.
           if (request.body instanceof Readable) {

@@ -3,8 +3,8 @@ import { parseJson } from '../../core/json.ts';
 import { BodyBuffer, type BodySink } from '../../http/pipeline/body.ts';
 import { DocumentError } from './document-schema.ts';
 
-/** The input of a task is nested one level deeper than the body of its request. */
-const MAX_NESTING = 520;
+/** The input of a task, and the rules of an account, are nested a few levels deeper than the body of their request. */
+export const MAX_NESTING = 530;
 /** Elements up to this size cannot be nested deeper. */
 const MAX_BATCHED_BYTES = 2 * MAX_NESTING;
 
@@ -18,6 +18,13 @@ const SPACES: readonly number[] = [0x20, 0x0a, 0x0d, 0x09];
 const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
 /** The bytes that end a number, `true`, `false` or `null`. */
 const DELIMITERS: readonly number[] = [...SPACES, COMMA, COLON, CLOSE_LIST, CLOSE_OBJECT];
+
+/** The maximum size of a part of a document. */
+export interface PartLimit {
+  bytes: number;
+  /** The flag that changes it, if there is one. */
+  flag?: string;
+}
 
 /** Receives the members of a document in their order. Each method may throw a DocumentError. */
 export interface DocumentHandler {
@@ -45,7 +52,8 @@ type Expected =
  */
 export class DocumentReader implements BodySink {
   readonly #handler: DocumentHandler;
-  readonly #maxPartBytes: number;
+  readonly #getLimit: (member: string | undefined) => PartLimit;
+  #limit: PartLimit;
   #expected: Expected = 'document';
   /** Number of bytes of the byte order mark that have been read. */
   #markBytes = 0;
@@ -62,10 +70,11 @@ export class DocumentReader implements BodySink {
   #isInString = false;
   #isEscaped = false;
 
-  /** @param maxPartBytes Maximum size of an element, and of a member that is not a list */
-  constructor(handler: DocumentHandler, maxPartBytes: number) {
+  /** @param getLimit Returns the limit of a member's elements, or of its value; without a member, that of a name */
+  constructor(handler: DocumentHandler, getLimit: (member: string | undefined) => PartLimit) {
     this.#handler = handler;
-    this.#maxPartBytes = maxPartBytes;
+    this.#getLimit = getLimit;
+    this.#limit = getLimit(undefined);
   }
 
   get heldBytes(): number {
@@ -140,6 +149,7 @@ export class DocumentReader implements BodySink {
           this.#expected = 'nothing';
           this.#member = undefined;
         }
+        this.#limit = this.#getLimit(undefined);
         return byte === COMMA || byte === CLOSE_OBJECT;
       default:
         return false;
@@ -152,7 +162,7 @@ export class DocumentReader implements BodySink {
    */
   #readElements(chunk: Buffer, from: number): number {
     if (this.#expected !== 'first element' && this.#expected !== 'element') return -1;
-    const maxBytes = Math.min(MAX_BATCHED_BYTES, this.#maxPartBytes);
+    const maxBytes = Math.min(MAX_BATCHED_BYTES, this.#limit.bytes);
     let lastEnd = -1;
     let at = from;
     while (chunk[at] === OPEN_OBJECT) {
@@ -194,9 +204,8 @@ export class DocumentReader implements BodySink {
   #readPart(chunk: Buffer, from: number, part: BodyBuffer): number {
     const end = this.#findEnd(chunk, from, part.heldBytes === 0);
     part.write(chunk.subarray(from, end === -1 ? chunk.length : end));
-    if (part.bytes.length > this.#maxPartBytes) {
-      this.#fail(`expected at most ${this.#maxPartBytes} bytes (--body-limit-bytes)`);
-    }
+    const { bytes, flag } = this.#limit;
+    if (part.bytes.length > bytes) this.#fail(`expected at most ${bytes} bytes${flag ? ` (${flag})` : ''}`);
     if (end === -1) return chunk.length;
     this.#part = undefined;
     this.#handle(this.#parse(part.bytes));
@@ -246,6 +255,7 @@ export class DocumentReader implements BodySink {
     if (this.#expected === 'first name' || this.#expected === 'name') {
       this.#member = value as string;
       this.#isList = this.#handler.beginMember(this.#member);
+      this.#limit = this.#getLimit(this.#member);
       this.#index = 0;
       this.#expected = 'colon';
       return;

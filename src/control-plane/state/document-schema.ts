@@ -15,7 +15,7 @@ import {
   Timestamp,
   wellFormed,
 } from '../../http/account-profile.ts';
-import type { FamilySchema } from '../fault-rule-schema.ts';
+import { createInitialRulesSchema, type FamilySchema } from '../fault-rule-schema.ts';
 import { createStoredRuleSchema, JournalEntrySchema, Plan, Verdict } from '../response-schemas.ts';
 
 export const FORMAT = 'nanophoto-emulator/account';
@@ -74,7 +74,7 @@ export function createDocumentSchemas(familyName: FamilySchema) {
       speed,
       failureRate,
       seed,
-      faults: z.array(StoredRule).exactOptional(),
+      faults: createInitialRulesSchema(StoredRule).exactOptional(),
     }).meta({ description: 'The state to which a reset returns the account.' }),
   });
   const Task = z

@@ -23,7 +23,7 @@ export async function* writeDocument(
   extras: Readonly<Record<string, Iterable<object> | object>>,
 ): AsyncGenerator<string> {
   yield `{\n"format": "${FORMAT}",\n"version": ${VERSION},\n`;
-  yield `"account": ${JSON.stringify(toAccountStateJson(exported), null, 2)},\n"ledger": [`;
+  yield `"account": ${formatAccount(toAccountStateJson(exported))},\n"ledger": [`;
   yield* writePages(exported.readEntries, formatEntry, clock);
   yield '\n],\n"tasks": [';
   yield* writePages(exported.readTasks, formatTask, clock);
@@ -85,6 +85,14 @@ function toAccountStateJson({ account, nowMs, profile }: AccountExport): Account
       ...(faults && { faults: faults.map(toRuleJson) as NonNullable<AccountJson['initial']['faults']> }),
     },
   };
+}
+
+/** Indents the account, except for its rules, whose bodies can be nested so deeply that they would become much larger. */
+function formatAccount(account: AccountJson): string {
+  const { faults = [] } = account.initial;
+  const lines = faults.map((rule) => `\n${JSON.stringify(rule)}`);
+  const format = (_name: string, value: unknown) => (value === faults ? [] : value);
+  return JSON.stringify(account, format, 2).replace(/"faults": \[\]/, () => `"faults": [${lines.join()}\n    ]`);
 }
 
 /** Returns an entry as JSON. Undefined fields are omitted; spreading optional ones would take three times as long. */
