@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { STAGES } from '../core/faults/fault-rules.ts';
-import { mode, Timestamp } from '../http/account-profile.ts';
+import { boundedText, mode, Timestamp, wellFormed } from '../http/account-profile.ts';
 import { REFUSAL_REASONS } from '../http/journal/unauthorized-log.ts';
 import { Effect } from './fault-rule-schema.ts';
 
@@ -72,9 +72,9 @@ export const AdvanceSchema = z
   .meta({ id: 'Advance', description: 'The new time and the transitions due on the way.' });
 export const ClockChange = z.strictObject({ mode, ...AdvanceSchema.shape }).meta({ id: 'ClockChange' });
 
-const TaskOutcome = z.union([
+const TaskOutcome = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('completed') }),
-  z.strictObject({ status: z.literal('failed'), errorCode: text }),
+  z.strictObject({ status: z.literal('failed'), errorCode: wellFormed(boundedText(500)) }),
   z.strictObject({ status: z.literal('hangs') }),
 ]);
 export const Plan = z.strictObject({

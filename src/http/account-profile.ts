@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import { Date } from '../core/globals.ts';
-import { LATEST_MS } from '../core/time/clock.ts';
+import { EARLIEST_MS, LATEST_MS } from '../core/time/clock.ts';
 
 /** A strict object whose error for an unknown field lists the allowed ones. */
 export const strict = <T extends z.core.$ZodLooseShape>(shape: T) =>
@@ -84,10 +84,12 @@ export const PROFILE = {
     .union(
       [
         mode.transform((word) => ({ mode: word, nowMs: undefined })),
-        strict({ mode, now: timestampMs.refine((ms) => ms <= LATEST_MS).optional() }).transform(({ now, ...rest }) => ({
-          ...rest,
-          nowMs: now,
-        })),
+        strict({ mode, now: timestampMs.refine((ms) => ms >= EARLIEST_MS && ms <= LATEST_MS).optional() }).transform(
+          ({ now, ...rest }) => ({
+            ...rest,
+            nowMs: now,
+          }),
+        ),
       ],
       {
         error: `expected ${MODES.join(', ')}, or {mode, now} with a timestamp such as 2026-01-31T12:00:00.000Z`,

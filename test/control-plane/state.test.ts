@@ -44,11 +44,16 @@ const randomRule = fc.record(
   {
     at: fc.constant('task'),
     effect: fc.constantFrom({ fail: true }, { hang: true }, { durationMs: 7 }),
-    match: fc.record({ contains: fc.string({ minLength: 1, maxLength: 1 }) }, { requiredKeys: [] }),
+    // A stream that hangs would not end.
+    match: fc.record(
+      { family: fc.constant('sora-2'), contains: fc.string({ minLength: 1, maxLength: 1 }) },
+      { requiredKeys: ['family'] },
+    ),
     times: fc.integer({ min: 1, max: 3 }),
+    after: fc.integer({ min: 0, max: 2 }),
     probability: randomRate,
   },
-  { requiredKeys: ['at', 'effect'] },
+  { requiredKeys: ['at', 'effect', 'match'] },
 );
 const randomChanges = fc.record(
   { speed: fc.double({ min: 0.5, max: 100, noNaN: true }), failureRate: randomRate, seed: randomText },
@@ -56,7 +61,12 @@ const randomChanges = fc.record(
 );
 const stepOf = (method: string, path: string, body: fc.Arbitrary<object>) =>
   body.map((value) => [method, path, value] as const);
-/** A request of a client, an operation on its account, or the eviction of a task. */
+/** Synchronous tasks. */
+const STREAMS = [
+  { path: '/api/sora/remove-watermark', body: { share_link: 'https://sora.chatgpt.com/p/s_1' } },
+  { path: '/api/sora-2/generate-prompt', body: { topic: 'a topic', locale: 'en' } },
+];
+/** A request of a client, an operation on its account, the eviction of a task, or time that passes. */
 const randomStep = fc.oneof(
   stepOf('POST', '/api/sora-2/generate', fc.record({ prompt: randomText, mode: fc.constant('textToVideo') })),
   stepOf(
@@ -70,6 +80,11 @@ const randomStep = fc.oneof(
   stepOf('POST', '/clock/advance', fc.oneof(fc.record({ ms: fc.nat(200_000) }), fc.constant({ toNext: true }))),
   stepOf('POST', '/clock/advance', fc.constant({ ms: 400_000 })),
   stepOf('PUT', '/clock', fc.record({ mode: randomClock })),
+  stepOf(
+    'PUT',
+    '/clock',
+    fc.record({ mode: randomClock, now: fc.constantFrom('2026-02-01T00:00:00Z', '9999-12-31T00:00:00Z') }),
+  ),
   stepOf('POST', '/credits', fc.record({ amount: fc.integer({ min: -5, max: 5 }), reason: randomText })),
   stepOf('PUT', '/rate-limit', fc.record({ limit: fc.option(fc.integer({ min: 5, max: 50 })) })),
   stepOf('PATCH', '', randomChanges),
@@ -77,6 +92,10 @@ const randomStep = fc.oneof(
   stepOf('POST', '/snapshots', fc.constant({ name: 'one' })),
   stepOf('POST', '/snapshots/one/restore', fc.constant({})),
   stepOf('POST', 'evict', fc.constant({})),
+  stepOf('POST', 'pass', fc.record({ ms: fc.nat(3_000_000) })),
+  stepOf('POST', 'complete', fc.constant({})),
+  stepOf('POST', 'fail', fc.constant({ error: 'GENERATION_FAILED' })),
+  fc.constantFrom(...STREAMS).map(({ path, body }) => ['POST', path, body] as const),
 );
 
 describe('export and import of accounts', () => {
@@ -113,10 +132,19 @@ describe('export and import of accounts', () => {
         async (steps, mode, rate) => {
           run += 1;
           const key = `np_${run}`;
+          // A stream on a real clock would wait for the time to pass.
+          const isReal = async () => (await control(emulator, 'GET', `/${key}`)).body.clock.mode === 'real';
           await control(emulator, 'POST', '', { key, clock: mode, credits: 60, failureRate: rate });
           for (const [method, path, body] of steps) {
             if (path === 'evict') emulator.core.tasks.evictOldest();
-            else if (path.startsWith('/api/')) await emulator.send(method, path, { key, body });
+            else if (path === 'pass') clock.advance((body as { ms: number }).ms);
+            else if (path === 'complete' || path === 'fail') {
+              const { tasks } = (await control(emulator, 'GET', `/${key}/tasks?status=processing`)).body;
+              if (tasks.length > 0) await control(emulator, 'POST', `/${key}/tasks/${tasks.at(-1).id}/${path}`, body);
+            } else if (STREAMS.some((stream) => stream.path === path)) {
+              // A stream that fails resets its connection.
+              if (!(await isReal())) await emulator.send(method, path, { key, body }).catch(() => {});
+            } else if (path.startsWith('/api/')) await emulator.send(method, path, { key, body });
             else await control(emulator, method, `/${key}${path}`, body);
           }
           const text = await exportText(emulator, key);
@@ -160,6 +188,29 @@ describe('export and import of accounts', () => {
     expect(text.length).toBeGreaterThan(4_000_000);
     expect((await importDocument(emulator, text, '?key=np_copy')).body).toMatchObject({ key: 'np_copy' });
     expect((await exportText(emulator, 'np_copy')).replace('np_copy', KEY)).toBe(text);
+  });
+
+  it('are exact for the largest values that a document may have, and after they have grown', async () => {
+    const emulator = await createTestEmulator();
+    const document: Json = buildDocument();
+    document.account.clock.mode = 'real';
+    document.account.initial.clock.now = '0000-01-01T00:00:00.000Z';
+    document.faults = [{ rule: { match: {}, at: 'request', effect: { delayMs: 0 } }, matched: 1e12, fired: 1e12 }];
+    document.rateLimit = { ...document.rateLimit, limit: 1e9, count: 1_000_000_001 };
+    document.tasks[1].plan.outcome = { status: 'hangs' };
+    delete document.tasks[1].dueAt;
+    expect((await importDocument(emulator, document)).status).toBe(201);
+    await emulator.post('/api/sora-2/check-status', { taskId: 'task_one' }, 'np_imported');
+    await control(emulator, 'PATCH', '/np_imported', { speed: 1_000_000 });
+    await control(emulator, 'PUT', '/np_imported/clock', { mode: 'real', now: '9999-12-31T00:00:00Z' });
+    emulator.clock.advance(48 * 3_600_000);
+    const { body } = await control(emulator, 'POST', '/np_imported/tasks/task_two/complete', {});
+    expect(body).toMatchObject({ status: 'completed', simulatedMs: Number.MAX_SAFE_INTEGER });
+    const text = await exportText(emulator, 'np_imported');
+    expect((await importDocument(emulator, text, '?replace=true')).status).toBe(201);
+    expect(await exportText(emulator, 'np_imported')).toBe(text);
+    const early = { mode: 'frozen', now: '0000-01-01T00:00:00+14:00' };
+    expect((await control(emulator, 'POST', '', { key: 'np_early', clock: early })).status).toBe(400);
   });
 
   it('read documents of version 1 as the first emulator wrote them', async () => {
@@ -406,6 +457,12 @@ const STEPS = [
 const [GRANT, , SECOND_HOLD, CAPTURE] = buildDocument().ledger;
 const [COMPLETED, RUNNING] = buildDocument().tasks;
 const FREE = { ...RUNNING, seq: 3, id: 'task_c', hold: undefined, price: 0 };
+const FREE_OF_CHARGE = { seq: 3, id: 'task_c', hold: undefined, price: 0 };
+const NEVER_STARTED = { 'tasks.0.startedAt': undefined, 'tasks.0.finishedAt': '2026-01-15T11:59:59.999Z' };
+const EARLIER = '2026-01-15T11:59:59.999Z';
+const LATER = '2026-01-15T12:02:00.001Z';
+const LATER_THAN_ALL = '2026-01-15T12:00:00.001Z';
+const FAILURE = { status: 'failed', errorCode: 'x'.repeat(501) };
 const WAITING = { ...FREE, startedAt: undefined, dueAt: undefined, predecessor: 2 };
 /** The id of an account's third task. */
 const GENERATED_FOR_3 = 'task_1f7f5800000031d956d0f520';
@@ -443,9 +500,11 @@ const INVALID: readonly (readonly [expected: string, changes: Record<string, unk
   ['ledger[0]: each kind of entry has its fields', { 'ledger.0.task': 1 }],
   ['ledger[3]: a capture or refund must resolve an open hold', { 'ledger.3.hold': 3 }],
   ['ledger[2].task: expected one hold per task', { 'ledger.2.task': 1 }],
-  ['ledger[3].at: expected a time up to account.clock.now', { 'ledger.3.at': '2026-01-15T12:02:00.001Z' }],
+  ['ledger[3].at: expected a time up to account.clock.now', { 'ledger.3.at': LATER, 'tasks.0.finishedAt': LATER }],
   ['ledger[2]: the hold has no task', { tasks: [COMPLETED] }],
-  ['tasks[1].seq: expected a number above 1', { 'tasks.1.seq': 1 }],
+  ['tasks[1].seq: expected 2', { 'tasks.1.seq': 1 }],
+  ['tasks[1].seq: expected 2', { 'tasks.1.seq': 3 }],
+  ['tasks[2].seq: expected 3', { 'tasks.2': { seq: 1e12, id: 'task_c', status: 'evicted' } }],
   ['tasks[1].id: another task has this id', { 'tasks.1.id': 'task_one' }],
   ['tasks[1].id: expected the number of the task', { 'tasks.1.id': GENERATED_FOR_3 }],
   ['tasks[1].id: expected the number of the task', { 'tasks.1': { seq: 2, id: GENERATED_FOR_3, status: 'evicted' } }],
@@ -490,9 +549,34 @@ const INVALID: readonly (readonly [expected: string, changes: Record<string, unk
     'tasks[3].predecessor: expected a task without another successor',
     { 'tasks.2': WAITING, 'tasks.3': { ...WAITING, seq: 4, id: 'task_d' } },
   ],
-  ['tasks[1].createdAt: expected a time up to account.clock.now', { 'tasks.1.createdAt': RESET_AT }],
+  [
+    'tasks[2].createdAt: expected a time up to account.clock.now',
+    { 'tasks.2': { ...FREE, createdAt: RESET_AT, startedAt: RESET_AT } },
+  ],
   ['tasks[1].startedAt: expected a time up to account.clock.now', { 'tasks.1.startedAt': RESET_AT }],
-  ['tasks[0].finishedAt: expected a time up to account.clock.now', { 'tasks.0.finishedAt': RESET_AT }],
+  [
+    'tasks[2].finishedAt: expected a time up to account.clock.now',
+    { 'tasks.2': { ...COMPLETED, ...FREE_OF_CHARGE, finishedAt: RESET_AT } },
+  ],
+  ['account.createdAt: expected a time up to account.clock.now', { 'account.createdAt': '2099-01-01T00:00:00.000Z' }],
+  ['ledger[0].at: expected a time that is not before account.createdAt', { 'account.createdAt': LATER_THAN_ALL }],
+  ['ledger[3].at: expected a time that is not before ledger[2].at', { 'ledger.3.at': '2020-01-15T12:01:40.000Z' }],
+  [
+    'tasks[0].createdAt: expected the time of ledger[1]',
+    { 'tasks.0.createdAt': EARLIER, 'tasks.0.startedAt': EARLIER },
+  ],
+  ['tasks[0].finishedAt: expected the time of its capture or refund', { 'tasks.0.finishedAt': LATER }],
+  ['tasks[2].createdAt: expected a time that is not before that of', { 'tasks.2': { ...FREE, createdAt: EARLIER } }],
+  ['tasks[0].startedAt: expected a time that is not before createdAt', { 'tasks.0.startedAt': EARLIER }],
+  ['tasks[0].finishedAt: expected a time that is not before startedAt', { 'tasks.0.finishedAt': EARLIER }],
+  ['tasks[0].finishedAt: expected a time that is not before createdAt', NEVER_STARTED],
+  ['tasks[1].plan.outcome.errorCode: expected a string of 1 to 500', { 'tasks.1.plan.outcome': FAILURE }],
+  ['rateLimit.resetAt: it is missing', { 'rateLimit.resetAt': undefined }],
+  ['rateLimit.count: it is missing', { 'rateLimit.count': undefined }],
+  ['rateLimit.count: expected a whole number from 0 to 1000000001', { 'rateLimit.count': 1_000_000_002 }],
+  ['rateLimit.resetAt: expected a time in the hour after', { 'rateLimit.resetAt': '2099-01-01T00:00:00.000Z' }],
+  ['rateLimit.resetAt: expected a time in the hour after', { 'rateLimit.resetAt': '2026-01-15T12:02:00.000Z' }],
+  ['rateLimit.resetAt: expected a time in the hour after', { 'rateLimit.resetAt': '2026-01-15T13:02:00.001Z' }],
   ['tasks[1].dueAt: expected a time that is not before ledger[3].at', { 'tasks.1.dueAt': '2026-01-15T12:01:39.999Z' }],
   ['tasks[1].dueAt: expected a time before 9999-12-31', { 'tasks.1.dueAt': '9999-12-31T12:00:00Z' }],
   ['tasks[0].errorCode: expected a string', { 'tasks.0.errorCode': 'x'.repeat(501) }],
@@ -500,6 +584,11 @@ const INVALID: readonly (readonly [expected: string, changes: Record<string, unk
   ['tasks[1]: unknown field "extra"; the fields are seq, ', { 'tasks.1.extra': 1 }],
   ['tasks[1]: expected a capture or refund of its hold', { 'tasks.1': { seq: 2, id: 'task_two', status: 'evicted' } }],
   ['faults[0].fired: expected at most the value of matched', { 'faults.0.fired': 2 }],
+  ['faults[0].fired: expected at most the value of matched, less that of rule.after', { 'faults.0.rule.after': 1 }],
+  ['faults[0].fired: expected at most the value of rule.times', { 'faults.0.fired': 4, 'faults.0.matched': 5 }],
+  ['ledger[0].amount: expected a whole number from -9007199254740991 to', { 'ledger.0.amount': 1e30 }],
+  ['ledger[0].balance: expected a whole number from 0 to', { 'ledger.0.balance': -4 }],
+  ['tasks[0].simulatedMs: expected a whole number from 0 to', { 'tasks.0.simulatedMs': -1 }],
   ['faults[0].rule.effect.hang: ', { 'faults.0.rule.effect': { hang: false } }],
   ['faults[0].rule.effect.durationMs: ', { 'faults.0.rule.effect': { durationMs: 5 } }],
 ];

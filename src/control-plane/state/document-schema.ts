@@ -1,13 +1,14 @@
 import * as z from 'zod';
+import { MAX_MATCHES } from '../../core/faults/fault-rules.ts';
 import { Date } from '../../core/globals.ts';
 import { LATEST_MS } from '../../core/time/clock.ts';
+import { MAX_COUNT } from '../../core/time/rate-limiter.ts';
 import {
   apiKey,
   boundedText,
   failureRate,
   integer,
   MAX_CREDITS,
-  MAX_REQUESTS,
   mode,
   requestLimit,
   speed,
@@ -22,11 +23,11 @@ export const FORMAT = 'nanophoto-emulator/account';
 /** Incremented when the format changes in a way that earlier emulators cannot read. */
 export const VERSION = 1;
 
-const MAX_COUNT = 1_000_000_000_000;
+const MAX_SEQ = 1_000_000_000_000;
 const ID_ERROR = { error: 'expected task_ and 1 to 59 lower-case letters, digits or underscores' };
 
-const sequence = integer(1, MAX_COUNT);
-const count = integer(0, MAX_COUNT);
+const sequence = integer(1, MAX_SEQ);
+const count = integer(0, MAX_MATCHES);
 /** Part of the URLs of results. */
 const id = z.string(ID_ERROR).regex(/^task_[a-z0-9_]{1,59}$/, ID_ERROR);
 const seed = wellFormed(boundedText(200));
@@ -35,13 +36,13 @@ const shortText = wellFormed(boundedText(500));
 const ReachableTime = Timestamp.refine((timestamp) => Date.parse(timestamp) <= LATEST_MS, {
   error: 'expected a time before 9999-12-31',
 });
-const wholeNumber = z.int({ error: 'expected a whole number' });
+const wholeNumber = (min: number) => integer(min, Number.MAX_SAFE_INTEGER);
 
 const LedgerEntry = strict({
   seq: sequence.meta({ description: 'The position of the entry, from 1.' }),
   kind: z.enum(['grant', 'hold', 'capture', 'refund', 'adjust']),
-  amount: wholeNumber,
-  balance: wholeNumber.min(0).meta({ description: 'After this entry.' }),
+  amount: wholeNumber(Number.MIN_SAFE_INTEGER),
+  balance: wholeNumber(0).meta({ description: 'After this entry.' }),
   task: sequence.exactOptional().meta({ description: 'The `seq` of the task of a hold, capture or refund.' }),
   hold: sequence.exactOptional().meta({ description: 'The `seq` of the hold that a capture or refund resolves.' }),
   reason: shortText.exactOptional(),
@@ -50,9 +51,9 @@ const LedgerEntry = strict({
 
 const RateLimit = strict({
   limit: requestLimit,
-  count: integer(0, MAX_REQUESTS)
+  count: integer(0, MAX_COUNT)
     .exactOptional()
-    .meta({ description: 'Requests in the current hour, if there is one.' }),
+    .meta({ description: 'Requests in the current hour; together with resetAt.' }),
   resetAt: Timestamp.exactOptional().meta({ description: 'The end of the current hour.' }),
 });
 
@@ -80,7 +81,7 @@ export function createDocumentSchemas(familyName: FamilySchema) {
   const Task = z
     .discriminatedUnion('status', [
       strict({
-        seq: sequence.meta({ description: 'The number of the task within the account; ascending.' }),
+        seq: sequence.meta({ description: 'The number of the task within the account, from 1, without gaps.' }),
         id,
         family: familyName,
         status: z.enum(['processing', 'completed', 'failed']),
@@ -96,7 +97,7 @@ export function createDocumentSchemas(familyName: FamilySchema) {
         startedAt: Timestamp.exactOptional(),
         dueAt: ReachableTime.exactOptional().meta({ description: 'The next transition of a running task.' }),
         finishedAt: Timestamp.exactOptional(),
-        simulatedMs: wholeNumber.min(0).exactOptional(),
+        simulatedMs: wholeNumber(0).exactOptional(),
         errorCode: shortText.exactOptional(),
         plan: Plan,
         input: z

@@ -5,7 +5,7 @@ import type { Account, AccountOrigin, AccountProfile } from '../../core/accounts
 import type { Core } from '../../core/core.ts';
 import type { Rule } from '../../core/faults/fault-rules.ts';
 import { Date } from '../../core/globals.ts';
-import { WINDOW_MS } from '../../core/time/rate-limiter.ts';
+import { isCurrent, WINDOW_MS } from '../../core/time/rate-limiter.ts';
 import type { Family } from '../../http/family.ts';
 import { parseUntrusted } from '../../http/parse-untrusted.ts';
 import { AdminError } from '../error-codes.ts';
@@ -33,6 +33,8 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   predecessorSeq: 'predecessor',
   startedAtMs: 'startedAt',
   dueAtMs: 'dueAt',
+  createdAtMs: 'createdAt',
+  finishedAtMs: 'finishedAt',
 };
 
 /** The form of a generated id; the group is the number of the task. */
@@ -68,12 +70,25 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
     let account: AccountJson | undefined;
     let rateLimit: RateLimitJson | undefined;
     let faultCount = 0;
-    /** The latest time of an event, and the earliest of a transition. */
+    let lastEntryMs = Number.NEGATIVE_INFINITY;
+    let lastTaskMs = Number.NEGATIVE_INFINITY;
+    /** The earliest and the latest time of an event, and the earliest of a transition. */
+    let earliestPast = { path: '', atMs: Number.POSITIVE_INFINITY };
     let latestPast = { path: '', atMs: Number.NEGATIVE_INFINITY };
     let earliestDue = { path: '', atMs: Number.POSITIVE_INFINITY };
 
     function addPast(path: string, atMs: number | null): void {
       if (atMs !== null && atMs > latestPast.atMs) latestPast = { path, atMs };
+      if (atMs !== null && atMs < earliestPast.atMs) earliestPast = { path, atMs };
+    }
+
+    function addEntry(entry: EntryRecord, path: string, index: number): void {
+      if (entry.atMs < lastEntryMs) {
+        throw new DocumentError(`${path}.at`, `expected a time that is not before ledger[${index - 1}].at`);
+      }
+      lastEntryMs = entry.atMs;
+      staged.addEntry(entry, index);
+      addPast(`${path}.at`, entry.atMs);
     }
 
     function addTask(task: TaskJson, path: string, index: number): void {
@@ -84,6 +99,10 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         return;
       }
       const record = toTaskRecord(task);
+      if (record.createdAtMs < lastTaskMs) {
+        throw new DocumentError(`${path}.createdAt`, 'expected a time that is not before that of an earlier task');
+      }
+      lastTaskMs = record.createdAtMs;
       staged.addTask(record, task.plan, index);
       const { createdAtMs, startedAtMs, dueAtMs, finishedAtMs } = record;
       addPast(`${path}.createdAt`, createdAtMs);
@@ -111,22 +130,28 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
           const { faults = [] } = account.initial;
           if (faults.length > faultLimit) throw new AdminError('TOO_MANY_FAULTS', faultLimit);
           for (const [index, rule] of faults.entries()) parse(NewRule, rule, `account.initial.faults[${index}]`);
-        } else if (name === 'rateLimit') rateLimit = parse(RateLimit, value, name);
-        else if (name === 'version' && typeof value === 'number' && value > VERSION) {
+        } else if (name === 'rateLimit') {
+          rateLimit = parse(RateLimit, value, name);
+          const { count, resetAt } = rateLimit;
+          if (count === undefined && resetAt !== undefined) throw new DocumentError(`${name}.count`, 'it is missing');
+          if (resetAt === undefined && count !== undefined) throw new DocumentError(`${name}.resetAt`, 'it is missing');
+        } else if (name === 'version' && typeof value === 'number' && value > VERSION) {
           throw new DocumentError(name, `expected ${VERSION}; a newer emulator wrote version ${value}`);
         } else parse(ImportedDocument.shape[name as MemberName], value, name);
       },
       handleElement(name, index, element) {
         const path = `${name}[${index}]`;
         if (name === 'ledger') {
-          const entry = toEntryRecord(parse(LedgerEntry, element, path));
-          staged.addEntry(entry, index);
-          addPast(`${path}.at`, entry.atMs);
+          addEntry(toEntryRecord(parse(LedgerEntry, element, path)), path, index);
         } else if (name === 'tasks') addTask(parse(Task, element, path), path, index);
         else if (name === 'faults') {
           const { rule, matched, fired } = parse(Fault, element, path);
           parse(NewRule, rule, `${path}.rule`);
-          if (fired > matched) throw new DocumentError(`${path}.fired`, 'expected at most the value of matched');
+          const { after = 0, times = Number.POSITIVE_INFINITY } = rule;
+          if (fired > Math.max(0, matched - after)) {
+            throw new DocumentError(`${path}.fired`, 'expected at most the value of matched, less that of rule.after');
+          }
+          if (fired > times) throw new DocumentError(`${path}.fired`, 'expected at most the value of rule.times');
           faultCount += 1;
           if (faultCount > faultLimit) throw new AdminError('TOO_MANY_FAULTS', faultLimit);
           staged.addFault(rule as Rule, matched, fired);
@@ -158,9 +183,17 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         const unusedHold = staged.findUnusedHold();
         if (unusedHold !== undefined) throw new DocumentError(`ledger[${unusedHold - 1}]`, 'the hold has no task');
         const imported = toImportedAccount(account!, rateLimit!, origin);
+        addPast('account.createdAt', imported.createdAtMs);
         // Otherwise a later start would conclude that the system clock was set back.
         if (latestPast.atMs > imported.nowMs) {
           throw new DocumentError(latestPast.path, 'expected a time up to account.clock.now');
+        }
+        if (earliestPast.atMs < imported.createdAtMs) {
+          throw new DocumentError(earliestPast.path, 'expected a time that is not before account.createdAt');
+        }
+        const { window, nowMs } = imported;
+        if (window && !isCurrent(window, nowMs)) {
+          throw new DocumentError('rateLimit.resetAt', 'expected a time in the hour after account.clock.now');
         }
         // Otherwise a later ledger entry would precede an earlier one in time.
         if (earliestDue.atMs < latestPast.atMs) {
@@ -193,7 +226,7 @@ function findContradiction(task: TaskJson): [field: string, expected: string] | 
     return ['id', 'expected the number of the task as the 7th to 13th hexadecimal digits'];
   }
   if (task.status === 'evicted') return undefined;
-  const { status, stepIndex, plan, finishedAt, simulatedMs, errorCode, dueAt } = task;
+  const { status, stepIndex, plan, createdAt, startedAt, finishedAt, simulatedMs, errorCode, dueAt } = task;
   const unordered = plan.steps.findIndex(({ atMs }, index) => atMs < (plan.steps[index - 1]?.atMs ?? 0));
   if (unordered >= 0) return [`plan.steps[${unordered}].atMs`, 'expected ascending times'];
   if ((plan.steps.at(-1)?.atMs ?? 0) > plan.endMs) return ['plan.endMs', 'expected a time after the last step'];
@@ -202,6 +235,14 @@ function findContradiction(task: TaskJson): [field: string, expected: string] | 
   const whenEnded = hasEnded ? `required with the status ${status}` : 'not allowed before the task has ended';
   if ((finishedAt !== undefined) !== hasEnded) return ['finishedAt', whenEnded];
   if ((simulatedMs !== undefined) !== hasEnded) return ['simulatedMs', whenEnded];
+  const times = {
+    createdAt,
+    ...(startedAt !== undefined && { startedAt }),
+    ...(finishedAt !== undefined && { finishedAt }),
+  };
+  const fields = Object.entries(times);
+  const early = fields.findIndex(([, time], index) => index > 0 && toMs(time) < toMs(fields[index - 1]![1]));
+  if (early > 0) return [fields[early]![0], `expected a time that is not before ${fields[early - 1]![0]}`];
   if (hasEnded && dueAt !== undefined) return ['dueAt', 'not allowed after the task has ended'];
   if ((errorCode !== undefined) !== (status === 'failed'))
     return ['errorCode', status === 'failed' ? whenEnded : 'only allowed with the status failed'];
@@ -272,7 +313,7 @@ function toTaskRecord(task: UnevictedTask): TaskRecord {
 
 function toImportedAccount(account: AccountJson, rateLimit: RateLimitJson, origin: AccountOrigin): ImportedAccount {
   const { key, seed, speed, failureRate, revoked, clock, initial } = account;
-  const { count = 0, resetAt } = rateLimit;
+  const { count, resetAt } = rateLimit;
   const { faults, clock: initialClock, ...profile } = initial;
   return {
     ...{ key, seed, speed, failureRate, revoked, origin },
@@ -288,6 +329,7 @@ function toImportedAccount(account: AccountJson, rateLimit: RateLimitJson, origi
       },
       ...(faults && { faults: faults as AccountProfile['faults'] & object }),
     },
-    window: resetAt === undefined ? undefined : { startedAtMs: toMs(resetAt) - WINDOW_MS, count },
+    window:
+      resetAt === undefined || count === undefined ? undefined : { startedAtMs: toMs(resetAt) - WINDOW_MS, count },
   };
 }

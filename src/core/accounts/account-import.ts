@@ -31,7 +31,7 @@ export class InconsistentRow extends Error {
 }
 
 /** Approximate size of an entry of the maps that an import keeps. */
-const HOLD_BYTES = 100;
+const HOLD_BYTES = 120;
 const RUNNING_BYTES = 50;
 
 /** The values of an account's row. */
@@ -173,13 +173,14 @@ export function createImports(
       const [entries, taskRows] = [prepareEntries(), prepareTasks()];
       let hasEnded = false;
       /** Holds without a task so far, by the number of their task. */
-      const unusedHolds = new Map<number, { seq: number; isResolved: boolean }>();
+      const unusedHolds = new Map<number, { seq: number; atMs: number; resolvedAtMs: number | null }>();
       /** Running tasks by number; true if another task waits for the end of this one. */
       const runningTasks = new Map<number, boolean>();
       let lastTaskSeq = 0;
 
       function takeSeq(seq: number, index: number): void {
-        if (seq <= lastTaskSeq) throw createTaskError(`expected a number above ${lastTaskSeq}`, index, 'seq');
+        // Without gaps: a huge number would leave none for later tasks.
+        if (seq !== lastTaskSeq + 1) throw createTaskError(`expected ${lastTaskSeq + 1}`, index, 'seq');
         lastTaskSeq = seq;
       }
 
@@ -219,10 +220,10 @@ export function createImports(
         addEntry({ seq, kind, amount, balance, taskSeq, holdSeq, reason, atMs }, index) {
           const hold = taskSeq === null ? undefined : unusedHolds.get(taskSeq);
           if (kind !== 'hold') {
-            if (hold) hold.isResolved = true;
+            if (hold) hold.resolvedAtMs = atMs;
           } else if (hold) {
             throw new InconsistentRow('expected one hold per task', 'ledger_entries', index, 'taskSeq');
-          } else if (taskSeq !== null) unusedHolds.set(taskSeq, { seq, isResolved: false });
+          } else if (taskSeq !== null) unusedHolds.set(taskSeq, { seq, atMs, resolvedAtMs: null });
           entries.add([id, seq, kind, amount, balance, taskSeq, holdSeq, reason, atMs], index);
         },
         addTask(task, plan, index) {
@@ -230,11 +231,18 @@ export function createImports(
           takeSeq(seq, index);
           // Otherwise the trigger of the first task would not find its hold, and would write another one.
           entries.flush();
-          const hold = unusedHolds.get(seq)?.seq ?? null;
-          if (holdSeq !== hold) {
-            const message =
-              hold === null ? 'the ledger has no hold of this task' : `expected ${hold}, the number of its hold`;
+          const hold = unusedHolds.get(seq);
+          if (holdSeq !== (hold?.seq ?? null)) {
+            const message = hold
+              ? `expected ${hold.seq}, the number of its hold`
+              : 'the ledger has no hold of this task';
             throw createTaskError(message, index, 'holdSeq');
+          }
+          if (hold && hold.atMs !== task.createdAtMs) {
+            throw createTaskError(`expected the time of ledger[${hold.seq - 1}]`, index, 'createdAtMs');
+          }
+          if (hold && hold.resolvedAtMs !== null && hold.resolvedAtMs !== task.finishedAtMs) {
+            throw createTaskError('expected the time of its capture or refund', index, 'finishedAtMs');
           }
           if (holdSeq === null && price > 0) {
             throw createTaskError('expected 0, or a hold of the price', index, 'price');
@@ -274,7 +282,7 @@ export function createImports(
         },
         addEvicted({ seq, id: taskId }, index) {
           takeSeq(seq, index);
-          if (unusedHolds.get(seq)?.isResolved === false) {
+          if (unusedHolds.get(seq)?.resolvedAtMs === null) {
             throw createTaskError('expected a capture or refund of its hold, because the task has ended', index);
           }
           unusedHolds.delete(seq);

@@ -63,6 +63,9 @@ export interface FaultContext {
   identify: () => { requestId: string; atMs: number };
 }
 
+/** The largest count of matches, and the largest of firings; further ones do not increase them. */
+export const MAX_MATCHES = 1_000_000_000_000;
+
 /** Approximate size of a stored rule. */
 const RULE_BYTES = 300;
 /** A rule is stored as UTF-8, and cached as an object. */
@@ -145,12 +148,12 @@ export function createFaults(db: Db, transactions: Transactions, events: Events,
 
   /** Counts the match. Returns what keeps the rule from firing; null if it fires. */
   function countMatch(fault: Fault, accountSeed: string): Obstacle | null {
-    const matched = fault.matched + 1;
+    const matched = Math.min(fault.matched + 1, MAX_MATCHES);
     const isUnlucky = () =>
       fault.probability !== undefined &&
       seededRandom('fault', fault.seed ?? accountSeed, matched).next() >= fault.probability;
     const obstacle = matched <= (fault.after ?? 0) ? 'after' : isUnlucky() ? 'probability' : null;
-    const fired = fault.fired + (obstacle === null ? 1 : 0);
+    const fired = Math.min(fault.fired + (obstacle === null ? 1 : 0), MAX_MATCHES - (fault.after ?? 0));
     // Database first: a rule whose counts cannot be written has not fired.
     writeCounts(fault.id, matched, fired);
     Object.assign(fault, { matched, fired });

@@ -240,7 +240,7 @@ export function createTasks(
     if (task.startedAtMs === null) return 0;
     const scale = timeScale(account);
     return task.dueAtMs === null
-      ? Math.round((nowMs - task.startedAtMs) * scale)
+      ? Math.min(Math.round((nowMs - task.startedAtMs) * scale), Number.MAX_SAFE_INTEGER)
       : // The wait was rounded to milliseconds of the account's clock.
         Math.max(0, Math.round(nextTransitionMs(task.plan, task.step)! - (task.dueAtMs - nowMs) * scale));
   }

@@ -25,6 +25,8 @@ export interface Clock {
 
 /** The last timestamp of every account's clock: the API formats timestamps with a four-digit year. */
 export const LATEST_MS = Date.UTC(9999, 11, 31);
+/** The first timestamp: the beginning of the year 0. */
+export const EARLIEST_MS = Date.parse('0000-01-01T00:00:00Z');
 
 /** The maximum delay of a Node.js timer, almost 25 days; longer ones fire immediately. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -104,7 +106,7 @@ export interface AccountClock {
 
 /** Returns the account's time at wall time `wallMs`. */
 export function accountTimeMs(clock: AccountClock, wallMs: number): number {
-  return clock.clockMode === 'real' ? wallMs + clock.clockMs : clock.clockMs;
+  return clock.clockMode === 'real' ? Math.min(wallMs + clock.clockMs, LATEST_MS) : clock.clockMs;
 }
 
 /** Returns the `clockMs` of a clock that shows `accountMs` at wall time `wallMs`. */

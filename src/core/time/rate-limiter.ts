@@ -18,6 +18,16 @@ export interface Hit {
   leftMs: number;
 }
 
+/**
+ * The largest count, which further requests do not increase: one more than the highest limit, so that an exported count
+ * is always in the range that an import accepts.
+ */
+export const MAX_COUNT = 1_000_000_001;
+
+/** Whether the hour of a window contains this time. A clock that was set back must not lock an account out for longer. */
+export const isCurrent = ({ startedAtMs }: RateWindow, nowMs: number): boolean =>
+  nowMs >= startedAtMs && nowMs < startedAtMs + WINDOW_MS;
+
 export type RateLimiter = ReturnType<typeof createRateLimiter>;
 
 /**
@@ -50,9 +60,7 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
 
   function findCurrent(accountId: number, nowMs: number): RateWindow | undefined {
     const window = find(accountId);
-    // A clock that was set back must not lock an account out for more than an hour.
-    const isRunning = window && nowMs < window.startedAtMs + WINDOW_MS && nowMs >= window.startedAtMs;
-    return isRunning ? window : undefined;
+    return window && isCurrent(window, nowMs) ? window : undefined;
   }
 
   const writeWindows = transactions.exclusive((accountIds: ReadonlySet<number>) => {
@@ -90,7 +98,7 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
         window = { startedAtMs: nowMs, count: 0 };
         windows.set(accountId, window);
       }
-      window.count += 1;
+      window.count = Math.min(window.count + 1, MAX_COUNT);
       dirty.add(accountId);
       return { count: window.count, leftMs: window.startedAtMs + WINDOW_MS - nowMs };
     },
