@@ -2,18 +2,14 @@ import * as z from 'zod';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import { Date } from '../core/globals.ts';
 import { EARLIEST_MS, LATEST_MS } from '../core/time/clock.ts';
+import { formatUnknownField } from './issue-messages.ts';
 
 /** A strict object whose error for an unknown field lists the allowed ones. */
 export const strict = <T extends z.core.$ZodLooseShape>(shape: T) =>
   z.strictObject(shape, {
     error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? `unknown field ${JSON.stringify(issue.keys[0])}; ${formatAllowedFields(Object.keys(shape))}`
-        : undefined,
+      issue.code === 'unrecognized_keys' ? formatUnknownField(issue.keys[0]!, Object.keys(shape)) : undefined,
   });
-
-const formatAllowedFields = (fields: string[]) =>
-  fields.length > 0 ? `the fields are ${fields.join(', ')}` : 'no field is allowed';
 
 const MODES = ['real', 'frozen', 'auto'] as const;
 export const MAX_CREDITS = 1_000_000_000_000;
@@ -60,7 +56,7 @@ export const requestLimit = integer(1, MAX_REQUESTS)
   .meta({ description: 'Requests per hour; null for no limit.' });
 const SPEED_ERROR = 'expected a number from 0.000001 to 1000000';
 export const speed = z
-  .number()
+  .number({ error: SPEED_ERROR })
   .min(0.000_001, { error: SPEED_ERROR })
   .max(1_000_000, { error: SPEED_ERROR })
   .meta({ description: 'How many times faster than real time tasks run.' });

@@ -23,7 +23,7 @@ import { ignoreUpgrades, rawErrorResponse } from './node-http.ts';
 import { type FilesToOpen, openFiles } from './opened-files.ts';
 import { afterDetachedResponses } from './pipelining.ts';
 import { getRequestId } from './request-id.ts';
-import { readSeedFile, type Seed } from './seed-file.ts';
+import { type ExtraState, formatInvalid, readSeedFile, type Seed } from './seed-file.ts';
 import { createSocketGuard } from './socket-guard.ts';
 
 /** Time that open streams and requests have to end, when the emulator stops, before their connections are closed. */
@@ -41,7 +41,7 @@ export type RunningEmulator = Awaited<ReturnType<typeof openEmulator>>;
 
 export interface EmulatorOptions extends Config, Pick<HttpSettings, 'remoteToken'> {
   /** Documents of exports, whose accounts precede those of the seed file. */
-  states?: readonly unknown[];
+  states?: readonly ExtraState[];
   /** When given, the emulator is read-only and has the accounts of these files alone. */
   filesToOpen?: FilesToOpen;
 }
@@ -78,7 +78,7 @@ async function assembleEmulator(core: Core, seed: Seed, config: EmulatorOptions,
       priceOverrides: seed.priceOverrides,
       newAccountProfile: seed.newAccount,
       seedAccounts: seed.accounts,
-      seedStates: seed.states,
+      seedStates: seed.states.map(({ document }) => document),
       fixturesDir: FIXTURES_DIR,
       version: packageVersion(),
       opened,
@@ -208,13 +208,13 @@ async function assembleEmulator(core: Core, seed: Seed, config: EmulatorOptions,
 
 /** @throws SetupError when a document contradicts itself */
 function createStates(core: Core, { states }: Seed, { faultLimit }: Config): void {
-  for (const state of states) {
+  for (const { document, source } of states) {
     try {
-      createSeedStates(core, FAMILIES, { seedStates: [state], faultLimit }, { isReset: false });
+      createSeedStates(core, FAMILIES, { seedStates: [document], faultLimit }, { isReset: false });
     } catch (error) {
       if (!(error instanceof DocumentError || error instanceof EmulatorError)) throw error;
-      const reason = error.message.replace(/\.$/, '');
-      throw new SetupError(`The state of ${state.account.key} is invalid: ${reason}.`, { cause: error });
+      const [part, reason] = error instanceof DocumentError ? [error.path, error.reason] : ['', error.message];
+      throw new SetupError(formatInvalid(source, part, reason), { cause: error });
     }
   }
 }

@@ -11,6 +11,7 @@ import type { PriceOverrides, PriceTable } from '../core/ledger/prices.ts';
 import type { ClockMode } from '../core/time/clock.ts';
 import { FAMILIES } from '../families/index.ts';
 import { apiKey, PROFILE, resolveProfile, strict } from '../http/account-profile.ts';
+import { formatPath, formatUnknownField } from '../http/issue-messages.ts';
 import { parseUntrusted } from '../http/parse-untrusted.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
 
@@ -24,7 +25,7 @@ function partialObject<T extends z.ZodType>(shape: Record<string, T>) {
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `unknown field ${JSON.stringify(issue.keys[0])}; the fields are ${known}`
+        ? formatUnknownField(issue.keys[0]!, Object.keys(shape))
         : `expected an object with prices for ${known}`,
   });
 }
@@ -83,10 +84,23 @@ export interface Seed {
   newAccount: AccountProfile;
   accounts: { key: string; profile: AccountProfile }[];
   /** The accounts that are documents of an export. */
-  states: Document[];
+  states: { document: Document; source: StateSource }[];
   /** The key of the first account; undefined without accounts. */
   firstKey: string | undefined;
   priceOverrides: Readonly<Record<string, PriceOverrides>>;
+}
+
+/** Where the document of an export comes from, for errors. */
+export interface StateSource {
+  /** Such as "The seed file a.json". */
+  name: string;
+  /** The path of the document in its file, such as `accounts[1]`; empty if it is the whole file. */
+  path: string;
+}
+
+/** The content of a state besides the seed file, with the name for errors. */
+export interface ExtraState extends Pick<StateSource, 'name'> {
+  content: unknown;
 }
 
 /** Values for everything that the seed file omits. */
@@ -109,20 +123,32 @@ const DEFAULT_CREDITS = 1000;
 export function readSeedFile(
   file: string | undefined,
   defaults: SeedDefaults,
-  extraStates: readonly unknown[] = [],
+  extraStates: readonly ExtraState[] = [],
 ): Seed {
-  const { defaults: fileDefaults, accounts = loadSeedFile(undefined).accounts ?? [], prices } = loadSeedFile(file);
+  const content = file === undefined ? undefined : readJsonFile(file);
+  const {
+    defaults: fileDefaults,
+    accounts = readDefaultSeedFile().accounts ?? [],
+    prices,
+  } = file === undefined ? readDefaultSeedFile() : parseSeedFile(file, content);
   const duplicateKey = findDuplicateKey(accounts);
   if (duplicateKey)
     throw new SetupError(`The seed file ${file} has the key ${duplicateKey} twice; remove one of the two.`);
 
   const { rateLimit, speed, failureRate, seed, clock: mode, faultLimit = Number.POSITIVE_INFINITY } = defaults;
-  const extraDocuments = extraStates.map(parseState);
-  const duplicateState = findDuplicateKey(extraDocuments);
+  const extraDocuments = extraStates.map(({ content, name }) => ({
+    account: parse(Document, content, name),
+    source: { name, path: '' },
+  }));
+  const duplicateState = findDuplicateKey(extraDocuments.map(({ account }) => account));
   if (duplicateState) throw new SetupError(`Two states have the key ${duplicateState}; remove one of the two.`);
-  const extraKeys = new Set(extraDocuments.map(keyOf));
-  const all = [...extraDocuments, ...accounts.filter((account) => !extraKeys.has(keyOf(account)))];
-  const profiles = all.flatMap((account) => ('format' in account ? [] : [account]));
+  const extraKeys = new Set(extraDocuments.map(({ account }) => keyOf(account)));
+  const inFile = accounts.map((account, index) => ({
+    account,
+    source: { name: nameSeedFile(file), path: isDocument(content) ? '' : `accounts[${index}]` },
+  }));
+  const all = [...extraDocuments, ...inFile.filter(({ account }) => !extraKeys.has(keyOf(account)))];
+  const profiles = all.flatMap(({ account }) => ('format' in account ? [] : [account]));
   const overLimit = profiles.find(({ faults = [] }) => faults.length > faultLimit);
   if (overLimit) {
     throw new SetupError(
@@ -138,8 +164,8 @@ export function readSeedFile(
       key,
       profile: { ...resolveProfile(profile, newAccount), ...(faults && { faults: faults as Rule[] }) },
     })),
-    states: all.flatMap((account) => ('format' in account ? [account] : [])),
-    firstKey: all[0] && keyOf(all[0]),
+    states: all.flatMap(({ account, source }) => ('format' in account ? [{ document: account, source }] : [])),
+    firstKey: all[0] && keyOf(all[0].account),
     priceOverrides: prices,
   };
 }
@@ -152,38 +178,34 @@ function findDuplicateKey(accounts: readonly z.output<typeof AccountOrDocument>[
   return accounts.map(keyOf).find((key) => keys.size === keys.add(key).size);
 }
 
+const nameSeedFile = (file: string | undefined): string => `The seed file ${file}`;
+
 /** @throws SetupError naming the first error */
-function parseState(content: unknown): Document {
-  const parsed = parseUntrusted(Document, content);
+function parse<Schema extends z.ZodType>(schema: Schema, content: unknown, name: string): z.output<Schema> {
+  const parsed = parseUntrusted(schema, content);
   if (parsed.success) return parsed.data;
-  const { location, message } = describeFirstIssue(parsed.error);
-  throw new SetupError(`The state is invalid at ${location}: ${message}.`);
+  const [{ path, message }] = parsed.error.issues as [z.core.$ZodIssue];
+  throw new SetupError(formatInvalid({ name, path: '' }, formatPath(path), message));
+}
+
+/** The sentence about an error in a part of a file. */
+export function formatInvalid({ name, path }: StateSource, part: string, reason: string): string {
+  const location = [path, part].filter((text) => text !== '').join('.');
+  return `${name} is invalid at ${location || 'the top level'}: ${reason.replace(/\.$/, '')}.`;
 }
 
 let defaultSeedFile: z.output<typeof SeedFile> | undefined;
 
-/** Reads and validates a seed file; the default one only once, because it is a part of the package. */
-function loadSeedFile(file: string | undefined): z.output<typeof SeedFile> {
-  if (file !== undefined) return parseSeedFile(file, readJsonFile(file));
+/** Reads and validates the default seed file only once, because it is a part of the package. */
+function readDefaultSeedFile(): z.output<typeof SeedFile> {
   defaultSeedFile ??= parseSeedFile(DEFAULT_SEED_FILE, readJsonFile(DEFAULT_SEED_FILE));
   return defaultSeedFile;
 }
 
 /** Validates the content of a seed file. @throws SetupError naming the first error */
 export function parseSeedFile(file: string, content: unknown): z.output<typeof SeedFile> {
-  const parsed = parseUntrusted(SeedFile, isDocument(content) ? { accounts: [content] } : content);
-  if (parsed.success) return parsed.data;
-  const { location, message } = describeFirstIssue(parsed.error);
-  throw new SetupError(`The seed file ${file} is invalid at ${location}: ${message}.`);
-}
-
-function describeFirstIssue({ issues }: z.ZodError): { location: string; message: string } {
-  const [{ path, message } = { path: [], message: '' }] = issues;
-  const location = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
-  return {
-    location: location.replace(/^\./, '') || 'the top level',
-    message: message.replace(/^Invalid (input|option): /, ''),
-  };
+  if (!isDocument(content)) return parse(SeedFile, content, nameSeedFile(file));
+  return { accounts: [parse(Document, content, nameSeedFile(file))], defaults: {}, prices: {} };
 }
 
 /**

@@ -2,13 +2,15 @@ import { resolve } from 'node:path';
 import { writeAllArtifacts } from '../client/artifacts.ts';
 import { createControl } from '../client/client.ts';
 import type { StartOptions } from '../client/types.ts';
+import { MAX_NESTING } from '../control-plane/state/document-reader.ts';
 import { SetupError } from '../core/errors.ts';
 import { prepareOutputDir } from '../core/files.ts';
+import { parseJson } from '../core/json.ts';
 import { type Config, readProgrammaticOptions, toCamelCase } from '../settings/config.ts';
 import { createControlTransport } from './control-transport.ts';
 import { openEmulator } from './emulator.ts';
 import { createLogger } from './logger.ts';
-import { readJsonFile } from './seed-file.ts';
+import { type ExtraState, readJsonFile } from './seed-file.ts';
 
 /** Starts a listening emulator in the current process. @throws SetupError when an option is invalid */
 export async function startInProcess(options: StartOptions) {
@@ -22,9 +24,25 @@ export async function startInProcess(options: StartOptions) {
 }
 
 /** Reads the option `state`: documents of exports, or paths of files with them. @throws SetupError */
-function readStates(state: StartOptions['state'] = []): unknown[] {
+function readStates(state: StartOptions['state'] = []): ExtraState[] {
   const states: readonly unknown[] = Array.isArray(state) ? state : [state];
-  return states.map((one) => (typeof one === 'string' ? readJsonFile(one, 'state', 'in the option state') : one));
+  return states.map((one, index) => {
+    if (typeof one === 'string') {
+      return { name: `The state ${one}`, content: readJsonFile(one, 'state', 'in the option state') };
+    }
+    const name = states.length > 1 ? `The state number ${index + 1}` : 'The state';
+    return { name, content: toJson(one, name) };
+  });
+}
+
+/** Returns the value as a file with it would be read. @throws SetupError when it is not JSON, such as a cyclic object */
+function toJson(value: unknown, name: string): unknown {
+  try {
+    return parseJson(JSON.stringify(value) ?? '', { maxNesting: MAX_NESTING });
+  } catch (cause) {
+    const [reason] = (cause as Error).message.split('\n', 1);
+    throw new SetupError(`${name} is not valid JSON: ${reason}.`, { cause });
+  }
 }
 
 /** Creates the directory of the option `artifacts`, and returns its path. @throws SetupError */
@@ -42,7 +60,7 @@ function withOptionNames({ message, cause }: SetupError): SetupError {
   return new SetupError(sentence, { cause });
 }
 
-async function open(config: Config & { states: readonly unknown[]; artifactsDir: string | undefined }) {
+async function open(config: Config & { states: readonly ExtraState[]; artifactsDir: string | undefined }) {
   const { logger, flush } = await createLogger(config);
   const emulator = await openEmulator(config, logger);
   const { app, authority } = emulator;

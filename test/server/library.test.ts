@@ -30,6 +30,9 @@ async function started(options?: StartOptions) {
   return { emulator, post, order, poll };
 }
 
+const CYCLIC: { self?: object } = {};
+CYCLIC.self = CYCLIC;
+
 describe('in-process emulator', () => {
   it('listens on a free port, in memory, independently of other instances', async () => {
     const [one, other] = [await started({ clock: 'auto' }), await started()];
@@ -96,9 +99,12 @@ describe('in-process emulator', () => {
   it.each([
     ['/no/such.json', 'The state /no/such.json cannot be read; check the path in the option state.'],
     [{ ...buildDocument(), version: 2 }, /^The state is invalid at version: /],
-    [{ ...buildDocument(), tasks: [] }, 'The state of np_imported is invalid: ledger[1]: the hold has no task.'],
+    [{ ...buildDocument(), tasks: [] }, 'The state is invalid at ledger[1]: the hold has no task.'],
     [[buildDocument(), buildDocument()], 'Two states have the key np_imported; remove one of the two.'],
-    [7, /^The state is invalid at the top level: /],
+    [[buildDocument({ key: 'a' }), { ...buildDocument(), tasks: [] }], 'The state number 2 is invalid at ledger[1]: '],
+    [CYCLIC, 'The state is not valid JSON: Converting circular structure to JSON.'],
+    [{ ...buildDocument(), account: 5n }, /^The state is not valid JSON: Do not know how to serialize a BigInt\.$/],
+    [7, /^The state is invalid at the top level: expected an object\.$/],
   ] as [AccountState, string | RegExp][])('refuses a state that is not valid (%#)', async (state, sentence) => {
     await expect(startEmulator({ state })).rejects.toThrow(sentence);
   });
@@ -114,7 +120,7 @@ describe('in-process emulator', () => {
     const { emulator } = await started();
     const state = buildDocument() as AccountState;
     for (let seq = 5; seq <= 20_000; seq++) {
-      state.ledger.push({ seq, kind: 'adjust', amount: 1, balance: seq - 2, at: state.account.createdAt });
+      state.ledger.push({ seq, kind: 'adjust', amount: 1, balance: seq - 2, at: '2026-01-15T12:02:00.000Z' });
     }
     let turns = 0;
     let isDone = false;

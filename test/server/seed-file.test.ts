@@ -248,8 +248,23 @@ describe('documents of exports in the seed file', () => {
   });
 
   it.each([
-    [{ ...buildDocument(), version: 2 }, /is invalid at accounts\[0\]\.version: /],
-    [{ ...buildDocument(), tasks: [] }, /^The state of np_imported is invalid: ledger\[1\]: the hold has no task\.$/],
+    [
+      { ...buildDocument(), version: 2 },
+      /seed\.json is invalid at version: expected 1; a newer emulator wrote version 2\.$/,
+    ],
+    [{ ...buildDocument(), tasks: undefined }, /seed\.json is invalid at tasks: it is missing\.$/],
+    [
+      { ...buildDocument(), defaults: {} },
+      /seed\.json is invalid at the top level: unknown field "defaults"; the fields are /,
+    ],
+    [
+      { ...buildDocument(), tasks: [] },
+      /^The seed file \S+seed\.json is invalid at ledger\[1\]: the hold has no task\.$/,
+    ],
+    [
+      { accounts: [{ key: 'a' }, { ...buildDocument(), tasks: [] }] },
+      /^The seed file \S+seed\.json is invalid at accounts\[1\]\.ledger\[1\]: the hold has no task\.$/,
+    ],
     [{ accounts: [buildDocument(), { key: KEY }] }, /has the key np_imported twice/],
     [{ accounts: [{ key: 'a' }, { ...buildDocument(), ledger: [{}] }] }, /at accounts\[1\]\.ledger\[0\]\.seq: /],
   ])('are refused with one sentence if they are invalid (%#)', async (content, sentence) => {

@@ -40,8 +40,6 @@ const WORST: Record<string, string[]> = {
     `data:;${' '.repeat(1018)}`,
     `data:${'; base64'.repeat(127)}`,
   ],
-  // Input: messages of zod.
-  'http/pipeline/validation.ts /, received .*$/': [`${', received '.repeat(HEAD / 11)}\n`],
   'http/faults/directives.ts /@emulator': [
     '@emulator('.repeat(BODY / 10),
     `@emulator(${'x'.repeat(BODY)}`,

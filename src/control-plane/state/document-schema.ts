@@ -118,7 +118,7 @@ export function createDocumentSchemas(familyName: FamilySchema) {
   const Document = strict({
     $schema: z.string().exactOptional(),
     format: z.literal(FORMAT),
-    version: z.literal(VERSION),
+    version: z.literal(VERSION, { error: ({ input }) => describeVersion(input) }),
     account: Account,
     ledger: z.array(LedgerEntry),
     tasks: z.array(Task),
@@ -134,6 +134,13 @@ export function createDocumentSchemas(familyName: FamilySchema) {
   }).meta({ id: 'ImportedAccountState', title: 'An account of nanophoto-emulator' });
   return { Document, ImportedDocument, Account, LedgerEntry, Task, Fault, RateLimit };
 }
+
+const describeVersion = (version: unknown): string =>
+  version === undefined
+    ? 'it is missing'
+    : typeof version === 'number' && version > VERSION
+      ? `expected ${VERSION}; a newer emulator wrote version ${version}`
+      : `expected ${VERSION}`;
 
 export type DocumentSchemas = ReturnType<typeof createDocumentSchemas>;
 export type AccountJson = z.output<DocumentSchemas['Account']>;

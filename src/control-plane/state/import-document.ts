@@ -7,6 +7,7 @@ import type { Rule } from '../../core/faults/fault-rules.ts';
 import { Date } from '../../core/globals.ts';
 import { isCurrent, WINDOW_MS } from '../../core/time/rate-limiter.ts';
 import type { Family } from '../../http/family.ts';
+import { formatPath, formatUnknownField } from '../../http/issue-messages.ts';
 import { parseUntrusted } from '../../http/parse-untrusted.ts';
 import { AdminError } from '../error-codes.ts';
 import type { DocumentHandler } from './document-reader.ts';
@@ -17,7 +18,6 @@ import {
   type MemberName,
   type RateLimitJson,
   type TaskJson,
-  VERSION,
 } from './document-schema.ts';
 import { getFamilySchemas } from './family-schemas.ts';
 
@@ -114,10 +114,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
     const handler: DocumentHandler = {
       beginMember(name) {
         if (!members.includes(name)) {
-          throw new DocumentError(
-            'document',
-            `unknown field ${JSON.stringify(name)}; the fields are ${members.join(', ')}`,
-          );
+          throw new DocumentError('document', formatUnknownField(name, members));
         }
         if (seen.has(name)) throw new DocumentError(name, 'expected only once');
         if (name === 'tasks' && !seen.has('ledger')) throw new DocumentError(name, 'expected after ledger');
@@ -135,8 +132,6 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
           const { count, resetAt } = rateLimit;
           if (count === undefined && resetAt !== undefined) throw new DocumentError(`${name}.count`, 'it is missing');
           if (resetAt === undefined && count !== undefined) throw new DocumentError(`${name}.resetAt`, 'it is missing');
-        } else if (name === 'version' && typeof value === 'number' && value > VERSION) {
-          throw new DocumentError(name, `expected ${VERSION}; a newer emulator wrote version ${value}`);
         } else parse(ImportedDocument.shape[name as MemberName], value, name);
       },
       handleElement(name, index, element) {
@@ -254,9 +249,7 @@ export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, 
   const parsed = parseUntrusted(schema, value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  const location = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
-  const [expected, received] = issue.message.replace(/^Invalid (input|option): /, '').split(', received ');
-  throw new DocumentError(path + location, received === 'undefined' ? `${expected}, but it is missing` : expected!);
+  throw new DocumentError(formatPath([path, ...issue.path]), issue.message);
 }
 
 /** Adds the path to errors about rows. @throws DocumentError */

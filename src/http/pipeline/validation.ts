@@ -1,5 +1,6 @@
 import type { FastifySchemaCompiler, FastifyTypeProvider } from 'fastify';
 import type * as z from 'zod';
+import { formatPath } from '../issue-messages.ts';
 import { parseUntrusted } from '../parse-untrusted.ts';
 
 /** Gives a route's handler the output type of the route's zod schema. */
@@ -35,13 +36,11 @@ export class InvalidBody extends Error {
     const { path, message } = issue;
     if (issue.code === 'unrecognized_keys') return message;
     if (path.length === 0) return 'The request body must be a JSON object';
-    const field = path.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`));
-    const name = field.join('');
+    const name = formatPath(path);
     const received = path.reduce<unknown>((value, part) => (value as Record<PropertyKey, unknown>)?.[part], this.data);
     if (received === undefined && !message.startsWith('expected either')) return `Missing required parameters: ${name}`;
     if (getCode(issue) !== undefined) return `Invalid parameter: ${name}`;
-    const reason = message.replace(/^Invalid (input|option): /, '').replace(/, received .*$/, '');
-    return `Invalid parameter ${name}: ${reason}`;
+    return `Invalid parameter ${name}: ${message}`;
   }
 }
 

@@ -85,6 +85,6 @@ it('values with a length that cannot be compared are rejected where the length i
   }
   expect(await ask('/accounts/np_test_default/credits', { amount: 5, reason: value })).toMatchObject({
     status: 400,
-    body: { code: 'INVALID_INPUT', error: 'Invalid parameter reason: expected string.' },
+    body: { code: 'INVALID_INPUT', error: 'Invalid parameter reason: expected a string.' },
   });
 });

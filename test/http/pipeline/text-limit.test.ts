@@ -100,6 +100,6 @@ describe('the limits of a validator', () => {
     expect(detailOf({ text: `a${' '.repeat(LIMIT)}` })).toMatch(/^Invalid parameter text:/);
     expect(detailOf({ text: '🐕'.repeat(LIMIT / 2) })).toBeUndefined();
     expect(detailOf({ text: '🐕'.repeat(LIMIT / 2 + 1) })).toMatch(/^Invalid parameter text:/);
-    expect(detailOf({ list: 1 })).toMatch(/^Invalid parameter list: expected array/);
+    expect(detailOf({ list: 1 })).toMatch(/^Invalid parameter list: expected a list/);
   });
 });
