@@ -71,12 +71,12 @@ const FIELDS = {
 /** Absent accounts: those of the default seed file. */
 const SeedFile = strict({ accounts: z.array(AccountOrDocument).optional(), ...FIELDS });
 
-/** The schemas of files, for editors. A seed file that is the document of an export has the schema of that. */
+/** The schemas of files, for editors. */
 export const FILE_SCHEMAS = {
   state: Document,
-  seedFile: strict({ accounts: z.array(z.union([SeedAccount, Document])).optional(), ...FIELDS }).meta({
-    title: 'A seed file of nanophoto-emulator',
-  }),
+  seedFile: z
+    .union([strict({ accounts: z.array(z.union([SeedAccount, Document])).optional(), ...FIELDS }), Document])
+    .meta({ title: 'A seed file of nanophoto-emulator' }),
 };
 
 export interface Seed {

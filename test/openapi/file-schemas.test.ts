@@ -47,6 +47,9 @@ describe('JSON Schemas of files', () => {
   it.each([
     ['the default file', read('fixtures/accounts.json'), true],
     ['a file with an exported account', { $schema: 'x', accounts: [{ key: 'a' }, VERSION_1] }, true],
+    ['an exported account as the whole file', { $schema: 'x', ...VERSION_1 }, true],
+    ['an exported account with defaults', { ...VERSION_1, defaults: {} }, false],
+    ['an exported account with accounts', { ...VERSION_1, accounts: [] }, false],
     ['a file with prices', { prices: { 'sora-2': { sora2: { 10: 5 } } } }, true],
     ['a file with a wrong price', { prices: { 'sora-2': { sora2: { 10: 'free' } } } }, false],
     ['an account without a key', { accounts: [{ credits: 5 }] }, false],
