@@ -182,6 +182,8 @@ def test_a_failed_test_leaves_artifacts(run_pytest, pytester):
     assert [fnmatch(folder.name, pattern.format(name)) for folder, name in zip(folders, names)] == [True] * 3
     for folder in folders:
         state = json.loads((folder / "account.json").read_text())
+        if os.name == "posix":
+            assert (folder / "account.json").stat().st_mode & 0o777 == 0o600
         assert [task["status"] for task in state["tasks"]] == ["processing"]
         assert [request["path"] for request in state["requests"]] == [GENERATE]
         assert state["verdict"]["ok"] is True

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AccountControl, Control } from './api.ts';
 import type { AccountState } from './types.ts';
@@ -41,7 +41,11 @@ export const writeArtifacts = (account: AccountControl, dir: string, name: strin
     };
     const target = join(dir, toDirName(name));
     await mkdir(target, { recursive: true });
-    for (const [file, text] of Object.entries(files)) await writeFile(join(target, file), text);
+    for (const [file, text] of Object.entries(files)) {
+      // Also replaces one that others can read.
+      if (file === 'account.json') await rm(join(target, file), { force: true });
+      await writeFile(join(target, file), text, { mode: file === 'account.json' ? 0o600 : 0o666 });
+    }
   });
 
 /** Artifacts must not change the result of a program or a test. */

@@ -23,6 +23,8 @@ export type Transport = (method: string, path: string, body?: unknown) => Promis
 
 /** Proxies and `fetch` give up when a response has not started after some minutes. */
 const MAX_WAIT_PER_REQUEST_MS = 120_000;
+/** The control plane rejects longer waits. */
+const MAX_WAIT_MS = 600_000;
 
 /** Whether a response of this content type is a file instead of JSON. */
 export const isFileType = (contentType: unknown) => /^(?:video|image)\//.test(String(contentType));
@@ -58,7 +60,9 @@ export function createControl(transport: Transport): Control {
   async function wait<Result>(path: string, query: object, timeoutMs: number | undefined): Promise<Result> {
     const waitOnce = (ms: number | undefined) =>
       request<Result>('GET', `${path}${toQueryString({ ...query, timeoutMs: ms })}`);
-    if (timeoutMs === undefined || !(timeoutMs > MAX_WAIT_PER_REQUEST_MS)) return waitOnce(timeoutMs);
+    if (timeoutMs === undefined || !(timeoutMs > MAX_WAIT_PER_REQUEST_MS) || timeoutMs > MAX_WAIT_MS) {
+      return waitOnce(timeoutMs);
+    }
     for (let leftMs = timeoutMs; ; leftMs -= MAX_WAIT_PER_REQUEST_MS) {
       try {
         return await waitOnce(Math.min(leftMs, MAX_WAIT_PER_REQUEST_MS));

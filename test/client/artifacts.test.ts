@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { toDirName, writeArtifacts } from '../../src/client/artifacts.ts';
@@ -38,6 +38,8 @@ describe('artifacts of startEmulator', () => {
         .split('\n')
         .filter((line) => line.startsWith('{"seq"')),
     ).toHaveLength(4);
+    // It contains the key.
+    expect(statSync(join(dir, failingName, 'account.json')).mode & 0o777).toBe(0o600);
     const har = JSON.parse(read(failingName, 'requests.har'));
     expectValidHar(har);
     expect(har.log.entries).toHaveLength(2);

@@ -74,6 +74,9 @@ describe('control-plane client', () => {
       status: 408,
     });
     expect(timeouts).toEqual([120_000, 120_000, 10_000]);
+    // The control plane rejects it.
+    await wait(600_001, 0);
+    expect(timeouts).toEqual([600_001]);
     await expect(wait(Number.NaN, 0)).resolves.toEqual({ id: 'task_1' });
   });
 

@@ -399,7 +399,12 @@ class AccountControl:
         }
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            (folder / name).write_bytes(content)
+            file = folder / name
+            if name == "account.json":
+                # It contains the key. Also replaces one that others can read.
+                file.unlink(missing_ok=True)
+                file.touch(mode=0o600)
+            file.write_bytes(content)
 
     def fork(self, to: str) -> "AccountControl":
         """Copies everything except the journal and the snapshots to a new account with the key `to`."""

@@ -69,7 +69,7 @@ export class RequestLog extends LogController {
     const isFromClient = request.id === request.headers['x-request-id'];
     if (isFixedPath && logReason === null && !isFromClient)
       return { path: pathname, reason: null, requestId: request.id };
-    const path = maskKeyInPath(pathname);
+    const path = isFixedPath ? pathname : maskKeyInPath(pathname);
     const segments = isFixedPath ? [] : path.split('/', MAX_SEGMENTS).map(decodeSegment).filter(isSecretKey);
     const keys = [...findKeys(request).filter(isSecretKey), ...segments.filter((segment) => this.#mayBeKey(segment))];
     const redact = createRedactor(keys, maskKey);

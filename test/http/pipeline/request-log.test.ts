@@ -44,6 +44,16 @@ describe('request log', () => {
     expect(lines[1]).toMatchObject({ status: 429, reason: 'more than 1 requests in this hour' });
   });
 
+  it('masks keys in paths of the control plane, but not the names of operations', async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line).path) });
+    const { send } = await createTestEmulator([], createTestClock(), logger);
+    await send('POST', '/__admin/accounts/import', { key: null, body: {} });
+    await send('GET', '/__admin/accounts/import', { key: null });
+    await send('GET', '/__admin/accounts/secret-of-somebody/export', { key: null });
+    expect(lines).toEqual(['/__admin/accounts/import', '/__admin/accounts/impo…', '/__admin/accounts/secr…/export']);
+  });
+
   it('has the error code of a failed task whose poll is 200', async () => {
     const lines: Record<string, unknown>[] = [];
     const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
