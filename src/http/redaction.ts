@@ -162,6 +162,15 @@ const SECRET_PARAMETER =
  */
 export const redactSignedUrls: Redact = (text) => text.replaceAll(TOKEN, redactUrls);
 
+/**
+ * Creates the redaction of everything that is kept as a file: recordings, HAR documents, summaries and the requests of
+ * exported accounts. It replaces these credentials, and those in URLs.
+ */
+export function createCredentialRedactor(credentials: Iterable<string>): Redact {
+  const redact = createRedactor(credentials);
+  return (text) => redactSignedUrls(redact(text));
+}
+
 function redactUrls(token: string): string {
   const start = AUTHORITY_START.exec(token);
   if (!start) return token;

@@ -56,6 +56,7 @@ const WORST: Record<string, string[]> = {
     'key%252525&'.repeat(BODY / 11),
     'auth\\\\\\\\u003'.repeat(BODY / 12),
   ],
+  'http/credentials.ts /auth|key': ['toke'.repeat(HEAD / 4), 'sessio'.repeat(HEAD / 6)],
   'server/request-target.ts /^(https?)': [`http://${'a'.repeat(HEAD)}\n`, `http://${'@:'.repeat(HEAD / 2)}`],
   // Input: settings.
   'settings/settings.ts /\\/+$/': [`${'/'.repeat(1000)}x`],

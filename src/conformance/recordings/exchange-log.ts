@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createRedactor, redactDeep, redactSignedUrls } from '../../http/redaction.ts';
+import { createCredentialRedactor, redactDeep } from '../../http/redaction.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import type { WireSample } from '../../openapi/wire-samples.ts';
 import { isInProgress } from '../assertions.ts';
@@ -25,9 +25,8 @@ export function createSampleConverter(url: string, getFourSecondVideo: () => Buf
   const fourSecondUpload = getFourSecondVideo().toString('base64');
   return (exchange: Exchange, name: string, keys: Iterable<string>) => {
     const sample = { name, source, request: toSampleRequest(exchange), response: toSampleResponse(exchange) };
-    const redactKeys = createRedactor(keys);
     const withoutUploads = replaceUploads(sample, exchange.requestBody, fourSecondUpload);
-    return redactDeep(withoutUploads, (text) => redactSignedUrls(redactKeys(text)));
+    return redactDeep(withoutUploads, createCredentialRedactor(keys));
   };
 }
 

@@ -1,13 +1,13 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { makeDir, prepareOutputDir } from '../../core/files.ts';
-import { createRedactor, redactDeep, redactSignedUrls } from '../../http/redaction.ts';
+import { findCredentials } from '../../http/credentials.ts';
+import { createCredentialRedactor, redactDeep } from '../../http/redaction.ts';
 import type { Json } from '../../openapi/json-schema.ts';
 import { parseWireSample, type WireSample } from '../../openapi/wire-samples.ts';
 import { isInProgress } from '../assertions.ts';
 import type { Exchange } from '../case-context.ts';
 import type { ContractValidator } from '../contract-validator.ts';
-import { findCredentials } from './credentials.ts';
 import { createSampleConverter, getRequestDigest } from './exchange-log.ts';
 import { findValidationError, isApiPath, SAMPLE_LIMITS } from './load-samples.ts';
 import { createResultFile, type ResultRecording, toResultPath } from './result-file.ts';
@@ -197,8 +197,8 @@ export function createRunRecorder(options: RunRecorderOptions) {
         endRecording(`this run has reached the limit of ${limits.files} files`);
         return undefined;
       }
-      const redact = createRedactor(credentials);
-      const file = toResultPath(join(dir, 'files'), host, redactSignedUrls(redact(path)));
+      const redact = createCredentialRedactor(credentials);
+      const file = toResultPath(join(dir, 'files'), host, redact(path));
       const onError = (error: unknown) => endRecording(`${file} cannot be written: ${(error as Error).message}`);
       const created = createResultFile(file, onError);
       if (created) fileCount += 1;

@@ -7,6 +7,7 @@ import { type Entry, getTaskIds, type ListedEntry, toResponseHeaders } from '../
 import { OpenedEntry } from '../../http/journal/opened-entry.ts';
 import { parseJsonText } from '../../http/pipeline/body.ts';
 import { createRedactor, type Redact, redactDeep } from '../../http/redaction.ts';
+import { createFileRedactor } from '../file-redaction.ts';
 import { AdminError } from '../error-codes.ts';
 import { toHarEntry, writeHar } from '../har.ts';
 import { holdEntries } from '../held-entries.ts';
@@ -90,7 +91,9 @@ export function journalOperations(context: HttpContext): Operation[] {
       name: 'listRequests',
       tag: 'requests',
       summary: 'List requests and their responses',
-      description: 'Oldest first. The API key is redacted, and headers that carry credentials are left out.',
+      description:
+        'Oldest first. The API key is redacted, and headers that carry credentials are left out; everything else is as ' +
+        'it was sent, even signed URLs. In a HAR document, other credentials and the secrets in URLs are redacted, too.',
       params: AccountParams,
       query: ListQuery,
       responses: { 200: ListResponse },
@@ -100,9 +103,9 @@ export function journalOperations(context: HttpContext): Operation[] {
         const { id, key } = requireAccount(core, request.params);
         const { limit, after, format } = query;
         const found = findEntries(id, query).filter(({ seq }) => seq > after);
-        const redact = createRedactor([key]);
         if (format === 'har') {
           const entries = found.slice(0, limit);
+          const redact = createFileRedactor(key, listRequests(context, id));
           listenerLimit.acquire(request, reply);
           holdEntries(core.memory, request, reply, entries);
           const body = Readable.from(writeHar(toHarEntries(entries, redact), settings.version, core.clock), {
@@ -110,6 +113,7 @@ export function journalOperations(context: HttpContext): Operation[] {
           });
           return reply.type('application/json; charset=utf-8').send(body);
         }
+        const redact = createRedactor([key]);
         const toJson = (entry: ListedEntry) => toJournalEntryJson(entry, redact);
         const { items, next } = await paginate(found, limit ?? DEFAULT_LIMIT, ({ seq }) => String(seq), toJson, core);
         return { requests: items, next };

@@ -9,9 +9,10 @@ import { closeConnection } from '../../http/faults/effects.ts';
 import type { ListedEntry } from '../../http/journal/entry.ts';
 import { readBody } from '../../http/pipeline/body.ts';
 import { onFinished } from '../../http/pipeline/response-lifecycle.ts';
-import { createRedactor, type Redact } from '../../http/redaction.ts';
+import type { Redact } from '../../http/redaction.ts';
 import { AdminError } from '../error-codes.ts';
 import { MAX_INITIAL_RULES_BYTES } from '../fault-rule-schema.ts';
+import { createFileRedactor } from '../file-redaction.ts';
 import { holdEntries } from '../held-entries.ts';
 import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
@@ -75,7 +76,9 @@ export function stateOperations(context: HttpContext, families: readonly Family[
       description:
         'One document with everything that belongs to the account, as it is at the beginning of the response, with ' +
         'one line per ledger entry, task and fault rule. It does not contain snapshots. The response is cut short ' +
-        'when the account is reset, restored or removed meanwhile.',
+        'when the account is reset, restored or removed meanwhile. `requests` and `verdict` contain no credentials. The ' +
+        'other members are complete, so that the account can be imported: `account` has the key, and the inputs of ' +
+        'tasks have signed URLs as they were sent.',
       params: AccountParams,
       query: ExportQuery,
       responses: { 200: Document },
@@ -83,12 +86,13 @@ export function stateOperations(context: HttpContext, families: readonly Family[
       async handler(request, reply) {
         const { id, key } = requireAccount(core, request.params);
         listenerLimit.acquire(request, reply);
-        const redact = createRedactor([key]);
         const exported = core.exports.begin(id);
         // A generator that has not started would run no `finally` when the client disconnects.
         onFinished(request, reply, exported.close);
         const included = new Set(request.query.include);
-        const entries = included.has('requests') ? listRequests(context, id) : [];
+        const listed = included.size > 0 ? listRequests(context, id) : [];
+        const redact = createFileRedactor(key, listed);
+        const entries = included.has('requests') ? listed : [];
         holdEntries(core.memory, request, reply, entries);
         const extras = {
           ...(included.has('requests') && { requests: formatEntries(entries, redact) }),

@@ -1,5 +1,6 @@
 import type { HttpContext } from '../../http/context.ts';
-import { createRedactor, redactDeep } from '../../http/redaction.ts';
+import { redactDeep } from '../../http/redaction.ts';
+import { createFileRedactor } from '../file-redaction.ts';
 import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { AccountParams } from '../schemas.ts';
@@ -19,7 +20,7 @@ export const summaryOperations = (context: HttpContext): Operation[] => [
     summary: 'Get a summary for people',
     description:
       'One page of Markdown: balance, verdict, tasks by status and error code, the last requests, and the fault rules ' +
-      'with the number of times that they fired. The API key is redacted.',
+      'with the number of times that they fired. The API key, other credentials and the secrets in URLs are redacted.',
     params: AccountParams,
     responses: { 200: { types: ['text/markdown'], description: 'A page of Markdown.' } },
     codes: ['VERDICT_NOT_FOUND'],
@@ -27,8 +28,8 @@ export const summaryOperations = (context: HttpContext): Operation[] => [
       const { core } = context;
       const account = requireAccount(core, params);
       const { id } = account;
-      const redact = createRedactor([account.key]);
       const entries = listRequests(context, id);
+      const redact = createFileRedactor(account.key, entries);
       const text = formatSummary({
         account: toAccountJson(core, account),
         held: core.ledger.held(id),

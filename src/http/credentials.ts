@@ -1,6 +1,6 @@
 /** Cookies and unknown credentials that are shorter would match unrelated text. */
 const MIN_CREDENTIAL_LENGTH = 8;
-const CREDENTIAL_HEADER = /auth|key|token|secret|cookie|session/i;
+const CREDENTIAL_HEADER = /auth|key|token|secret|passw|cookie|session/i;
 
 /** Finds the credentials in the headers of a request. */
 export function findCredentials(headers: NodeJS.Dict<string | string[]>): string[] {
@@ -9,7 +9,7 @@ export function findCredentials(headers: NodeJS.Dict<string | string[]>): string
     const values = [value ?? []].flat();
     // A program without a key sends the scheme alone, which is a word that responses contain.
     const withoutScheme = values.map((one) => one.replace(/^\w+\s+|^(?:bearer|basic)$/i, '').trim()).filter(Boolean);
-    if (name === 'authorization') return [...withoutScheme, ...withoutScheme.flatMap(decodeBasic)];
+    if (/^(?:proxy-)?authorization$/.test(name)) return [...withoutScheme, ...withoutScheme.flatMap(decodeBasic)];
     const cookies = values.flatMap((one) => one.split(';')).map((one) => one.slice(one.indexOf('=') + 1).trim());
     return [...withoutScheme, ...cookies].filter((one) => one.length >= MIN_CREDENTIAL_LENGTH);
   });
@@ -18,6 +18,7 @@ export function findCredentials(headers: NodeJS.Dict<string | string[]>): string
 /** Returns the user name and password of Basic authentication, and the password alone. */
 function decodeBasic(token: string): string[] {
   const decoded = Buffer.from(token, 'base64').toString();
-  if (!/^[\x20-\x7e]+:[\x20-\x7e]+$/.test(decoded)) return [];
-  return [decoded, decoded.slice(decoded.indexOf(':') + 1)].filter((one) => one.length >= MIN_CREDENTIAL_LENGTH);
+  const colon = decoded.indexOf(':');
+  if (colon < 1 || !/^[\x20-\x7e]*$/.test(decoded)) return [];
+  return [decoded, decoded.slice(colon + 1)].filter((one) => one.length >= MIN_CREDENTIAL_LENGTH);
 }
