@@ -36,6 +36,7 @@ async function drift({ dir, url, adminToken, format }: DriftOptions): Promise<nu
   const validator = createContractValidator(await loadContractDocument());
   const documented = readSamples(WIRE_DIR);
   const all = allCases(validator, documented);
+  const caseIds = new Set(all.map(({ id }) => id));
   const caseBySample = new Map(samples.map((sample) => [sample, findCase(sample, all)]));
   const cases = [...new Set(caseBySample.values())];
 
@@ -69,6 +70,7 @@ async function drift({ dir, url, adminToken, format }: DriftOptions): Promise<nu
         const exchangeNumber = getExchangeNumber(id === (sample.case ?? id) ? sample : withoutExchange);
         const emulatedJson = emulated.get(`${id} ${exchangeNumber}`);
         const evidence = {
+          hasCase: caseIds.has(id),
           emulated: emulatedJson === undefined ? undefined : (JSON.parse(emulatedJson) as RecordedSample),
           outcome: emulated.has(`${id} ${exchangeNumber + 1}`) ? undefined : outcomes.get(id),
           documented: documented.find((one) => one.id === id),

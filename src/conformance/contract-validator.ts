@@ -1,4 +1,4 @@
-import type { ValidateFunction } from 'ajv';
+import type { ErrorObject, ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { Price, Provenance } from '../http/pipeline/route-docs.ts';
@@ -25,7 +25,6 @@ function createSchemaCompiler(document: Json, allErrors: boolean) {
   ajv.addSchema({ $id: 'contract', ...document });
   const validators = new Map<string, ValidateFunction>();
   return {
-    ajv,
     /** Compiles the schema at a path in the document. */
     compile(...parts: (string | number)[]): ValidateFunction {
       const pointer = parts
@@ -54,15 +53,28 @@ export function createContractValidator(document: Json) {
       return `the content type ${Object.keys(documented.content).join(' or ')}`;
     const value: Json = type === 'application/json' ? parseBody(response.text) : response.text;
     if (value === undefined) return 'JSON';
-    const { ajv, compile } = response.text.length > MAX_CHARACTERS_FOR_ALL_ERRORS ? firstError : allErrors;
-    const validate = compile('paths', path, 'post', 'responses', response.status, 'content', type, 'schema');
-    if (validate(value)) return undefined;
-    return `a body in which ${ajv.errorsText(validate.errors?.slice(0, MAX_ERRORS), { dataVar: 'the body' })}`;
+    const { compile } = response.text.length > MAX_CHARACTERS_FOR_ALL_ERRORS ? firstError : allErrors;
+    const schemaPath = ['paths', path, 'post', 'responses', response.status, 'content', type, 'schema'];
+    const findErrors = (...parts: (string | number)[]) => {
+      const validate = compile(...schemaPath, ...parts);
+      return validate(value) ? [] : [...new Set((validate.errors ?? []).map(describeSchemaError))];
+    };
+    const errors = findErrors();
+    if (errors.length === 0) return undefined;
+    // The errors of all alternatives together would contradict each other.
+    const alternatives: Json[] = documented.content[type].schema.oneOf ?? [];
+    const [closest = errors] = alternatives
+      .map((_, index) => findErrors('oneOf', index))
+      .filter((some) => some.length > 0)
+      .sort((a, b) => a.length - b.length);
+    return `a body in which ${closest.slice(0, MAX_ERRORS).join(', ')}`;
   }
 
   return {
     document,
     operationOf: getOperation,
+    /** Whether the document describes requests with this method and path. */
+    describesRequest: (method: string, path: string) => method === 'POST' && getOperation(path) !== undefined,
     /** @throws Mismatch when the document does not allow this response */
     assert(method: string, path: string, response: ResponseToValidate): void {
       const mismatch = findMismatch(method, path, response);
@@ -109,6 +121,18 @@ export function createContractValidator(document: Json) {
       ),
   };
 }
+
+/** Describes an error in a body, with the name of the field and the values that Ajv's message omits. */
+function describeSchemaError({ instancePath, keyword, params, message }: ErrorObject): string {
+  const subject = `the body${instancePath}`;
+  if (keyword === 'additionalProperties')
+    return `${subject} must not have the field ${toText(params.additionalProperty)}`;
+  if (keyword === 'const') return `${subject} must be ${toText(params.allowedValue)}`;
+  if (keyword === 'enum') return `${subject} must be ${params.allowedValues.map(toText).join(' or ')}`;
+  return `${subject} ${message}`;
+}
+
+const toText = (value: unknown) => excerpt(JSON.stringify(value));
 
 export const getBodySchema = (operation: Json): Json => operation.requestBody.content['application/json'].schema;
 export const getProperties = (operation: Json): Record<string, Json> => getBodySchema(operation).properties;

@@ -11,7 +11,8 @@ import { writeElements } from './state/write-document.ts';
 type JournalEntryJson = z.output<typeof JournalEntrySchema>;
 type Headers = Readonly<Record<string, string | number | readonly string[]>>;
 
-const LOG_COMMENT = 'Headers with credentials are left out. [key] replaces the API key, other credentials and secrets in URLs.';
+const LOG_COMMENT =
+  'Headers with credentials are left out. [key] replaces the API key, other credentials and secrets in URLs.';
 const TRUNCATED_COMMENT = 'The journal only has the first 16 KB of this body.';
 const FILE_COMMENT = 'The journal does not contain result files.';
 /** The type that RFC 9110, section 8.3, lets a recipient assume for a body without one. */

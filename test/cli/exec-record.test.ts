@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Json } from '../../src/openapi/json-schema.ts';
 import { readSamples } from '../../src/openapi/wire-samples.ts';
 import { findFreePort, postJson, runCommand, startCommand } from '../support/command.ts';
 import { startService } from '../support/service.ts';
@@ -139,6 +140,12 @@ describe('exec --record', () => {
       ['/api/sora-2/generate-prompt', expect.stringContaining('content type: recorded "text/html"')],
       ['/api/sora/remove-watermark', 'more: recorded 1, emulator nothing'],
     ]);
+    const problems = Object.fromEntries(rows.map(({ path, contract }: Json) => [path, contract.problem]));
+    expect(rows.every(({ contract }: Json) => contract.expected === null && contract.isDescribed)).toBe(true);
+    expect(problems).toMatchObject({
+      '/api/sora-2/generate': expect.stringMatching(/^expected a body in which the body\/errorCode must be "/),
+      '/api/sora/remove-watermark': 'expected a body in which the body must not have the field "more"',
+    });
   });
 
   it('verifies the certificate of the service with the usual authorities and NODE_EXTRA_CA_CERTS', async () => {

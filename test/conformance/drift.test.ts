@@ -1,6 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { loadContractDocument } from '../../src/cli/verify.ts';
+import { type ContractValidator, createContractValidator } from '../../src/conformance/contract-validator.ts';
+import { compareSample, formatDriftReport } from '../../src/conformance/recordings/drift.ts';
 import type { Json } from '../../src/openapi/json-schema.ts';
 import { serveEmulator } from '../support/emulator.ts';
 import { startService } from '../support/service.ts';
@@ -170,5 +173,88 @@ describe('drift', () => {
     }
     expect(readdirSync(empty)).toEqual([]);
     expect((await runDrift('--help')).stdout).toContain('--base-url');
+  });
+});
+
+describe('a sample without a case', () => {
+  const PATH = '/api/sora-2/check-status';
+  const NOT_FOUND = { success: false, error: 'Task not found', errorCode: 'TASK_NOT_FOUND' };
+  let validator: ContractValidator;
+  beforeAll(async () => {
+    validator = createContractValidator(await loadContractDocument());
+  });
+
+  const compare = ({ status, ...recorded }: Json, { status: emulatedStatus, ...emulated }: Json, request = {}) =>
+    compareBodies(recorded, emulated, { status, emulatedStatus, ...request });
+
+  function compareBodies(
+    recorded: Json,
+    emulated: Json,
+    { status = 200, emulatedStatus = 200, method = 'POST', path = PATH } = {},
+  ) {
+    const request = { path, ...(method !== 'POST' && { method }), body: { taskId: 'task_nobody' } };
+    const metadata = { name: 'a request', source: 'Recorded', provenance: 'observed' as const, recordedAt: '2026' };
+    const contentType = 'application/json';
+    const row = compareSample(
+      { id: 'a', ...metadata, request, response: { status, contentType, body: recorded } },
+      {
+        emulated: {
+          ...{ ...metadata, case: 'a', exchange: 1, request },
+          response: { status: emulatedStatus, contentType, body: emulated },
+        },
+        ...{ hasCase: false, outcome: undefined, documented: undefined },
+      },
+      validator,
+    );
+    const report = { dir: 'd', emulator: 'in memory', version: '1', at: '2026', rows: [row] };
+    return { ...row, contractLine: /^ +contract {4}(.*)$/m.exec(formatDriftReport(report, 'human'))?.[1] };
+  }
+
+  it.each<[string, Json, string]>([
+    ['another code', { errorCode: 'NO_SUCH_TASK' }, 'a body in which the body/errorCode must be "TASK_NOT_FOUND"'],
+    ['an undocumented status', { status: 99 }, 'one of the statuses 200, 400,'],
+    ['an undocumented field', { more: 1 }, 'a body in which the body must not have the field "more"'],
+  ])('is compared with what the contract says, not with itself: %s', (_, edit, expected) => {
+    const { contract, contractLine } = compare({ status: 404, ...NOT_FOUND, ...edit }, { status: 404, ...NOT_FOUND });
+    expect(contract).toEqual({
+      ...{ expected: null, isDescribed: true },
+      problem: expect.stringMatching(new RegExp(`^expected ${expected}`)),
+    });
+    expect(contractLine).toBe(contract.problem);
+  });
+
+  it.each([{ path: '/api/nope' }, { method: 'DELETE' }])(
+    'is not compared with a contract that has no rule for its request: %o',
+    (request) => {
+      const { contract, contractLine } = compare(
+        { status: 200, success: true },
+        { status: 404, ...NOT_FOUND },
+        request,
+      );
+      expect(contract).toEqual({ expected: null, isDescribed: false, problem: null });
+      expect(contractLine).toBe('/openapi.json has no rule for this request');
+    },
+  );
+
+  it('is compared with the closest alternative of a response', () => {
+    const body = { success: true, taskId: 'task_1', creditsUsed: 4 };
+    const completed = { status: 'completed', videoUrl: 'https://a.b/c.mp4', generationTime: 9, ...body };
+    const difference = (recorded: object) =>
+      compareBodies({ ...completed, ...recorded }, completed).contract.problem?.replace(
+        'expected a body in which ',
+        '',
+      );
+    expect(difference({})).toBeUndefined();
+    expect(difference({ extra: 1 })).toBe('the body must not have the field "extra"');
+    expect(difference({ extra: 1, creditsUsed: 'x' })).toBe(
+      'the body must not have the field "extra", the body/creditsUsed must be integer',
+    );
+    expect(difference({ status: 'done' })).toBe('the body/status must be "completed"');
+  });
+
+  it('differs if recording and emulator agree on a response that the contract does not allow', () => {
+    const wrong = { status: 404, ...NOT_FOUND, errorCode: 'NO_SUCH_TASK' };
+    expect(compare({ status: 404, ...NOT_FOUND }, { status: 404, ...NOT_FOUND }).difference).toBeNull();
+    expect(compare(wrong, wrong).difference).toMatch(/^the contract: expected .*"TASK_NOT_FOUND"/);
   });
 });

@@ -12,7 +12,11 @@ export interface DriftRow {
   id: string;
   name: string;
   path: string;
-  contract: { expected: string; problem: string | null };
+  /**
+   * The response that the case expects; null without a case. Whether the OpenAPI document describes the request, and why
+   * it does not allow the recorded response; null: it does, or does not describe the request.
+   */
+  contract: { expected: string | null; isDescribed: boolean; problem: string | null };
   emulator: { status: number; errorCode: string | null } | null;
   recorded: { status: number; errorCode: string | null; at: string | null; source: string };
   /** The first difference. Null: all three agree. */
@@ -24,6 +28,8 @@ type SampleResponse = WireSample['response'];
 export interface Evidence {
   /** The same exchange of the same case with the emulator. Undefined: it did not occur. */
   emulated: RecordedSample | undefined;
+  /** Whether the exchange belongs to a case of `verify`. Otherwise only the OpenAPI document applies to it. */
+  hasCase: boolean;
   /** Outcome of the case. Undefined: this is not its last exchange, so it conforms. */
   outcome: CaseOutcome | undefined;
   /** The project's own sample of the case. */
@@ -32,28 +38,35 @@ export interface Evidence {
 
 export function compareSample(
   sample: WireSample,
-  { emulated, outcome, documented }: Evidence,
+  { emulated, hasCase, outcome, documented }: Evidence,
   validator: ContractValidator,
 ): DriftRow {
   const { id, name, request, response, source, recordedAt } = sample;
   const mismatch = findContractMismatch(validator, sample);
-  const isConforming = outcome?.result !== 'differs';
-  const expected =
-    documented && getExchangeNumber(sample) === getExchangeNumber(documented)
+  const emulatorMismatch = hasCase
+    ? outcome?.result === 'differs' && `expected ${outcome.expected}`
+    : emulated && findContractMismatch(validator, { ...sample, response: emulated.response });
+  const expected = !hasCase
+    ? null
+    : documented && getExchangeNumber(sample) === getExchangeNumber(documented)
       ? summarize(documented.response)
-      : emulated && isConforming
+      : emulated && !emulatorMismatch
         ? summarize(emulated.response)
         : (outcome?.expected ?? 'nothing');
   const difference = emulated
     ? (findDifference(response, emulated.response) ??
       (mismatch && `the contract: ${mismatch}`) ??
-      (isConforming ? null : `the emulator does not conform to the contract: expected ${outcome?.expected}`))
+      (emulatorMismatch ? `the emulator does not conform to the contract: ${emulatorMismatch}` : null))
     : 'the emulator has no such exchange';
   return {
     id,
     name,
     path: request.path,
-    contract: { expected, problem: mismatch ?? null },
+    contract: {
+      expected,
+      isDescribed: validator.describesRequest(request.method ?? 'POST', request.path),
+      problem: mismatch ?? null,
+    },
     emulator: emulated ? toStatusAndCode(emulated.response) : null,
     recorded: { ...toStatusAndCode(response), at: recordedAt ?? null, source },
     difference: difference ?? null,
@@ -164,10 +177,13 @@ export function formatDriftReport(report: DriftReport, format: 'human' | 'json')
 function formatRow({ id, name, contract, emulator, recorded, difference }: DriftRow): string[] {
   const formatStatus = ({ status, errorCode }: { status: number; errorCode: string | null }) =>
     errorCode === null ? `${status}` : `${status} ${errorCode}`;
-  const conformance = contract.problem === null ? 'the contract allows the recorded response' : contract.problem;
+  const conformance = !contract.isDescribed
+    ? '/openapi.json has no rule for this request'
+    : (contract.problem ?? '/openapi.json allows the recorded response');
+  const expectation = contract.expected === null ? '' : `${contract.expected}; `;
   const lines = [
     `DIFFERS  ${id}: ${name}`,
-    `           contract    ${contract.expected}; ${conformance}`,
+    `           contract    ${expectation}${conformance}`,
     `           emulator    ${emulator ? formatStatus(emulator) : 'no response'}`,
     `           recorded    ${formatStatus(recorded)}, ${recorded.at ?? 'no date'}, ${recorded.source}`,
     `           difference  ${difference}`,

@@ -7,8 +7,8 @@ import { type Entry, getTaskIds, type ListedEntry, toResponseHeaders } from '../
 import { OpenedEntry } from '../../http/journal/opened-entry.ts';
 import { parseJsonText } from '../../http/pipeline/body.ts';
 import { createRedactor, type Redact, redactDeep } from '../../http/redaction.ts';
-import { createFileRedactor } from '../file-redaction.ts';
 import { AdminError } from '../error-codes.ts';
+import { createFileRedactor } from '../file-redaction.ts';
 import { toHarEntry, writeHar } from '../har.ts';
 import { holdEntries } from '../held-entries.ts';
 import { listRequests, requireAccount } from '../lookup.ts';
