@@ -5,6 +5,7 @@ import { createContractValidator } from '../conformance/contract-validator.ts';
 import {
   compareSample,
   type DriftReport,
+  findObstacle,
   formatDriftReport,
   getDriftedRows,
   getExchangeNumber,
@@ -32,13 +33,14 @@ export async function runDrift(args: readonly string[], env: NodeJS.ProcessEnv):
 /** Compares recordings with the contract and the emulator. Resolves with the exit code: 0 if they agree, else 1. */
 async function drift({ dir, url, adminToken, format }: DriftOptions): Promise<number> {
   const samples = loadSamples(dir);
-  if (samples.length === 0) throw new SetupError(`${dir} has no samples; verify --record creates them.`);
+  if (samples.length === 0) throw new SetupError(`${dir} has no samples; exec --record and verify --record create them.`);
   const validator = createContractValidator(await loadContractDocument());
   const documented = readSamples(WIRE_DIR);
   const all = allCases(validator, documented);
   const caseIds = new Set(all.map(({ id }) => id));
   const caseBySample = new Map(samples.map((sample) => [sample, findCase(sample, all)]));
-  const cases = [...new Set(caseBySample.values())];
+  const repeatable = samples.filter((sample) => findObstacle(sample) === undefined);
+  const cases = [...new Set(repeatable.map((sample) => caseBySample.get(sample)!))];
 
   const ownEmulator = url === undefined ? await startInProcess({}) : undefined;
   const emulatorUrl = url ?? ownEmulator!.url;
@@ -114,7 +116,7 @@ function readDriftOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Drif
   if (values.help) return undefined;
   const [dir, ...more] = positionals;
   if (dir === undefined || more.length > 0) {
-    throw new SetupError('drift needs one directory of recorded samples; verify --record creates one.');
+    throw new SetupError('drift needs one directory of samples; exec --record and verify --record create one.');
   }
   const { format } = values;
   if (format !== 'human' && format !== 'json') {

@@ -123,7 +123,7 @@ function readImportOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Imp
   const { values, positionals } = parseFlags('import', argv, OPTIONS, true);
   if (values.help) return undefined;
   if (positionals.length === 0) {
-    throw new SetupError('import needs files or directories of samples; verify --record creates them.');
+    throw new SetupError('import needs files or directories of samples; exec --record and verify --record create them.');
   }
   const { key, 'base-url': url, 'admin-token': adminToken, 'seed-file': seedFile } = values;
   const runningEmulatorFlag =

@@ -12,6 +12,7 @@ export interface RequestOptions {
   /** Null: no key. Undefined: the key of the case. */
   key?: string | null;
   method?: string;
+  /** An empty `content-type` sends a body without this header. */
   headers?: Record<string, string>;
   /** Sent unchanged instead of a JSON body. */
   text?: string;
@@ -87,6 +88,12 @@ export interface Exchange {
   requestBody: Json;
   /** Whether `requestBody` was sent unchanged instead of as JSON. */
   isRawText: boolean;
+  /** Content type of the request if it is not `application/json`; empty for a body without a content type. */
+  contentType?: string | undefined;
+  /** Why the request cannot be sent again from its sample. */
+  notRepeatable?: string | undefined;
+  /** Why the service gave no usable response. `response` is from the recorder itself. */
+  failure?: string | undefined;
   key: string | null;
   response: HttpResponse;
 }
@@ -145,14 +152,17 @@ export function createCaseContext(target: Target, validator: ContractValidator, 
       budget.spent += credits;
       budget.left = validator.isPriceKnown(path) ? budget.left - credits : -1;
     };
+    const { 'content-type': contentType, ...otherHeaders } = headers;
+    const sentType = contentType ?? (bodyText === undefined ? '' : 'application/json');
     const init = {
       method,
       headers: {
-        ...(bodyText !== undefined && { 'content-type': 'application/json' }),
+        ...(sentType !== '' && { 'content-type': sentType }),
         ...(bearer !== null && { authorization: `Bearer ${bearer}` }),
-        ...headers,
+        ...otherHeaders,
       },
-      ...(bodyText !== undefined && { body: bodyText }),
+      // For a text, fetch would add a content type.
+      ...(bodyText !== undefined && { body: Buffer.from(bodyText) }),
     };
     const response = await request(target.url + path, init).catch((error) => {
       // The server may have accepted the request before the connection broke.
@@ -166,7 +176,8 @@ export function createCaseContext(target: Target, validator: ContractValidator, 
     if (!isRefused && isFree && !control && bearer !== null) budget.left = -1;
     if (response.isCut) throw new Mismatch('a response of limited size', describeResponse(response));
     const isRawText = text !== undefined;
-    target.onExchange({ method, path, requestBody: text ?? body, isRawText, key: bearer ?? null, response }, caseInfo);
+    const sent = { method, path, requestBody: text ?? body, isRawText, contentType, key: bearer ?? null };
+    target.onExchange({ ...sent, response }, caseInfo);
     if (!control && response.status === 429) {
       throw new Aborted('the rate limit of the key is exhausted; try again in an hour');
     }

@@ -12,7 +12,7 @@ export interface WireSample {
   name: string;
   /** The vendor page or the recording that it is from. */
   source: string;
-  provenance: Provenance;
+  provenance: Provenance | 'recorded';
   /** The state that the sample requires before its request. */
   given?: {
     credits?: number;
@@ -29,8 +29,11 @@ export interface WireSample {
     /** An error code that no request can cause, so the test injects it. */
     refusal?: string;
   };
-  /** `text` is a body that is not JSON. */
-  request: { path: string; body?: Json; method?: string; text?: string };
+  /**
+   * `text` is a body that is not JSON. `contentType` is only stated if it is not `application/json`; it is empty for a
+   * body without a content type.
+   */
+  request: { path: string; body?: Json; method?: string; text?: string; contentType?: string };
   /** `text` is a list of patterns that a streamed text matches, or a recorded text. */
   response: {
     status: number;
@@ -43,6 +46,10 @@ export interface WireSample {
   recordedAt?: string;
   case?: string;
   exchange?: number;
+  /** Only recordings: why the service gave no usable response. `response` is the one of `exec --record` itself. */
+  failure?: string;
+  /** Only recordings: why `drift` cannot send the request again. */
+  notRepeatable?: string;
 }
 
 /** The patterns that a streamed text must match. */

@@ -148,6 +148,41 @@ describe('exec --record', () => {
     });
   });
 
+  it('records samples in which drift finds no difference, although they have no headers and no uploads', async () => {
+    const { url } = await startUpstream();
+    const dir = join(tempDir(), 'recorded');
+    const script = `
+      const send = (path, headers, body) => fetch('https://nanophoto.ai/api/' + path, {
+        method: 'POST', headers: { authorization: 'Bearer ' + process.env.NANOPHOTO_API_KEY, ...headers }, body,
+      });
+      const json = { 'content-type': 'application/json' };
+      const body = '{"taskId":"task_of_nobody"}';
+      await send('sora-2/check-status', { 'content-type': 'text/plain' }, body);
+      await send('sora-2/check-status', {}, Buffer.from(body));
+      await send('sora-2/check-status', { ...json, 'content-encoding': 'gzip' }, body);
+      await send('sora-2/check-status', { ...json, 'x-emulator-fault': 'status=503' }, body);
+      await send('sora-2/check-status', json, Buffer.from('7b22e9227d', 'hex'));
+      const videoFile = Buffer.from('Not 1 video '.repeat(99)).toString('base64');
+      await send('sora-2/reverse-prompt', json, JSON.stringify({ videoSource: 'file', videoFile, videoFileName: 'a.mp4' }));
+      await fetch('https://nanophoto.ai/api/sora-2/check-status');
+    `;
+    const command = [process.execPath, '--input-type=module', '-e', script];
+    const flags = ['--record', dir, '--upstream', url, '--spend', '1000', '--log-level', 'silent'];
+    const ended = await runCommand(['exec', ...flags, '--', ...command], { NANOPHOTO_API_KEY: 'np_test_default' })
+      .ended;
+    expect(ended).toMatchObject({ code: 0 });
+    expect(readSamples(dir)).toHaveLength(7);
+    const { code, stdout } = await runDrift(dir);
+    const { rows, notRepeated } = JSON.parse(stdout);
+    expect({ code, rows }).toEqual({ code: 0, rows: [] });
+    expect(notRepeated.map(({ reason }: Json) => reason).sort()).toEqual([
+      'it had the header x-emulator-fault',
+      'its body was compressed with gzip',
+      'its body was not valid UTF-8',
+      'its upload is not recorded',
+    ]);
+  });
+
   it('verifies the certificate of the service with the usual authorities and NODE_EXTRA_CA_CERTS', async () => {
     const httpsPort = await findFreePort();
     const { url } = await startUpstream('--https-port', String(httpsPort));

@@ -196,7 +196,7 @@ describe('hostile recordings', () => {
       for (const loaded of loadSamples(dir)) {
         ruleFromSample(loaded);
         const evidence = { emulated: SAMPLE as unknown as RecordedSample, outcome: undefined, documented: undefined };
-        const rows = [compareSample(loaded, evidence, validator)];
+        const rows = [true, false].map((hasCase) => compareSample(loaded, { ...evidence, hasCase }, validator));
         const report = { dir, emulator: 'in memory', version: '1', at: 'now', rows };
         expect(formatDriftReport(report, 'human')).not.toMatch(/(?!\n)\p{Cc}/u);
         expect(formatDriftReport(report, 'json')).not.toMatch(/(?!\n)\p{Cc}/u);

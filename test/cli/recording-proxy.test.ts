@@ -22,6 +22,7 @@ import { openTunnel } from '../support/tunnel.ts';
 
 const CHECK = '/api/sora-2/check-status';
 const GENERATE = '/api/sora-2/generate';
+const JSON_TYPE = { 'content-type': 'application/json' };
 const SORA = { prompt: 'a dog', mode: 'textToVideo' };
 
 let validator: ContractValidator;
@@ -54,7 +55,8 @@ async function startProxy(url: string, { spend = 0, recordFiles = false } = {}) 
       method,
       headers: { host: 'nanophoto.ai', ...headers },
     });
-    request.end(method === 'GET' ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
+    const isRaw = typeof body === 'string' || Buffer.isBuffer(body);
+    request.end(method === 'GET' ? undefined : isRaw ? body : JSON.stringify(body));
     return request;
   };
   const send = async (...parameters: Parameters<typeof open>) => {
@@ -130,9 +132,47 @@ describe('recording proxy', () => {
 
   it('records each body as it was sent: JSON, other text, or none', async () => {
     const { send, samples } = await startProxy(await startJsonService());
-    for (const body of ['null', '"null"', '{"a":', '']) await send(CHECK, body);
+    const headers = { 'content-type': 'application/json; charset=utf-8' };
+    for (const body of ['null', '"null"', '{"a":', '']) await send(CHECK, body, headers);
     const requests = samples().map(({ request: { path: _, ...rest } }) => rest);
     expect(requests).toEqual([{ body: null }, { body: 'null' }, { text: '{"a":' }, {}]);
+  });
+
+  it.each<[string, string | Buffer, Record<string, string>, object]>([
+    ['another content type', '{}', { 'content-type': 'text/plain' }, { contentType: 'text/plain', body: {} }],
+    ['no content type', '{}', {}, { contentType: '', body: {} }],
+  ])('records what a replay needs: %s', async (_, body, headers, recorded) => {
+    const { send, samples } = await startProxy(await startJsonService());
+    await send(CHECK, body, headers);
+    expect(samples().map(({ request: { path: _, ...rest } }) => rest)).toEqual([recorded]);
+  });
+
+  it.each<[string, string | Buffer, Record<string, string>]>([
+    ['its body was compressed with gzip', gzipSync('{}'), { 'content-encoding': 'gzip' }],
+    ['its body was not valid UTF-8', Buffer.from('7b22e9227d', 'hex'), {}],
+    ['it had the header x-emulator-fault', '{}', { 'x-emulator-fault': 'fail' }],
+  ])('records why a request cannot be repeated: %s', async (reason, body, headers) => {
+    const { send, samples } = await startProxy(await startJsonService());
+    await send(CHECK, body, { ...JSON_TYPE, ...headers });
+    await send(CHECK, '{}', JSON_TYPE);
+    expect(samples().map(({ notRepeatable }) => notRepeatable)).toEqual([reason, undefined]);
+  });
+
+  it('has an x-request-id in its own responses: that of the client, or a new one', async () => {
+    const { send, port } = await startProxy(`http://127.0.0.1:${await findFreePort()}`);
+    const ids = [];
+    for (const [status, path, host] of [
+      [502, CHECK, 'nanophoto.ai'],
+      [402, GENERATE, 'nanophoto.ai'],
+      [403, CHECK, 'example.com'],
+    ] as const) {
+      const own = await send(path, SORA, { host, 'x-request-id': 'my-id-1' });
+      expect([own.status, own.headers['x-request-id']]).toEqual([status, 'my-id-1']);
+      ids.push((await send(path, SORA, { host })).headers['x-request-id']);
+    }
+    expect((await openTunnel(port, 'example.com:443')).head).toMatch(/\r\nx-request-id: \S+/i);
+    expect(new Set(ids).size).toBe(3);
+    expect(ids.every((id) => /^\S{10,}$/.test(String(id)))).toBe(true);
   });
 
   it('serves tunnels to the vendor with a certificate of the emulator', async () => {
@@ -317,7 +357,12 @@ describe('recording proxy with an upstream that fails', () => {
     expect(response.body.error).toMatch(`${url} gave no usable response: `);
     expect(response.body.error).toContain(reason);
     expect(response.text).not.toContain('5ec7e7');
-    expect(samples()).toMatchObject([{ request: { path: CHECK }, response: { status: 502, body: response.body } }]);
+    expect(samples()).toMatchObject([
+      {
+        ...{ source: 'The response of exec --record', failure: expect.stringContaining(reason) },
+        ...{ request: { path: CHECK }, response: { status: 502, body: response.body } },
+      },
+    ]);
   });
 
   it('responds with 502 when the upstream is down, and does not count the request as charged', async () => {

@@ -30,7 +30,38 @@ function editRecording(dir: string, id: string, edit: Edit): void {
   writeFileSync(file, JSON.stringify(sample));
 }
 
+const PATH = '/api/sora-2/check-status';
+let validator: ContractValidator;
+
+/** Compares a recorded response with one of the emulator. */
+function compareBodies(
+  recorded: Json,
+  emulated: Json,
+  { status = 200, emulatedStatus = 200, method = 'POST', path = PATH, hasCase = false, body = {} as Json } = {},
+) {
+  const request = { path, ...(method !== 'POST' && { method }), body };
+  const metadata = { name: 'a request', source: 'Recorded', provenance: 'recorded' as const, recordedAt: '2026' };
+  const contentType = 'application/json';
+  const row = compareSample(
+    { id: 'a', ...metadata, request, response: { status, contentType, body: recorded } },
+    {
+      emulated: {
+        ...{ ...metadata, case: 'a', exchange: 1, request },
+        response: { status: emulatedStatus, contentType, body: emulated },
+      },
+      ...{ hasCase, outcome: undefined, documented: undefined },
+    },
+    validator,
+  );
+  const report = { dir: 'd', emulator: 'in memory', version: '1', at: '2026', rows: [row] };
+  return { ...row, contractLine: /^ +contract {4}(.*)$/m.exec(formatDriftReport(report, 'human'))?.[1] };
+}
+
 describe('drift', () => {
+  beforeAll(async () => {
+    validator = createContractValidator(await loadContractDocument());
+  });
+
   it('finds no difference in recordings of an emulator, although ids, times and URLs differ', async () => {
     const { dir } = await recordEmulator(
       'sora-2/check,veo-3/generate,veo-3/task,nano-banana-2/generate,nano-banana-2/check,overview',
@@ -133,6 +164,69 @@ describe('drift', () => {
     expect(row).toMatchObject({ emulator: { status: 404 }, difference: expect.stringMatching(/^success: /) });
   });
 
+  it('repeats what it can, and names the other samples without counting them as differences', async () => {
+    const dir = tempDir();
+    const request = { path: '/api/sora-2/check-status', body: { taskId: 'task_nobody' } };
+    const notFound = { success: false, error: 'Task not found', errorCode: 'TASK_NOT_FOUND' };
+    const wrongType = { success: false, error: 'Content-Type must be application/json', errorCode: 'INVALID_INPUT' };
+    const tooLarge = { success: false, error: 'File exceeds 30MB', errorCode: 'FILE_TOO_LARGE' };
+    const failed = { success: false, error: 'down', errorCode: 'UPSTREAM_FAILED' };
+    const upload = {
+      videoSource: 'file',
+      locale: 'en',
+      videoFile: '{{file of 32000000 bytes}}',
+      videoFileName: 'a.mp4',
+    };
+    const samples: Record<string, [request: object, status: number, body: object, more?: object]> = {
+      'text-plain': [{ ...request, contentType: 'text/plain' }, 415, wrongType],
+      'no-type': [{ ...request, contentType: '' }, 415, wrongType],
+      upload: [{ path: '/api/sora-2/reverse-prompt', body: upload }, 400, tooLarge],
+      compressed: [request, 415, wrongType, { notRepeatable: 'its body was compressed with gzip' }],
+      'down-1': [request, 502, failed, { failure: 'ECONNREFUSED', notRepeatable: 'unused' }],
+      'get-with-body': [{ ...request, method: 'GET' }, 405, {}],
+      trace: [{ path: request.path, method: 'TRACE' }, 405, {}],
+      // After the ones that cannot be repeated, which must not end the run.
+      'z-same': [request, 404, notFound],
+      'z-forbidden': [request, 418, notFound, { notRepeatable: 'no reason' }],
+    };
+    for (const [id, [sent, status, body, more]] of Object.entries(samples)) {
+      const response = { status, contentType: 'application/json', body };
+      const metadata = { name: id, source: 'Recorded', provenance: 'recorded', recordedAt: '2026' };
+      writeFileSync(join(dir, `${id}.json`), JSON.stringify({ ...metadata, ...more, request: sent, response }));
+    }
+    const { code, stdout } = await runDrift(dir, '--format', 'json');
+    const { rows, notRepeated, agree, differ } = JSON.parse(stdout);
+    expect(Object.fromEntries(notRepeated.map(({ id, reason }: Json) => [id, reason]))).toEqual({
+      upload: 'its upload is not recorded',
+      compressed: 'its body was compressed with gzip',
+      'down-1': 'the service gave no usable response: ECONNREFUSED',
+      'get-with-body': 'fetch sends no GET requests with a body',
+      trace: 'fetch sends no TRACE requests',
+    });
+    // The contract applies to each response of the service.
+    expect(rows.map(({ id, difference }: Json) => [id, difference])).toEqual([
+      ['z-forbidden', expect.stringMatching(/^the contract: expected one of the statuses/)],
+    ]);
+    expect([code, agree, differ]).toEqual([1, 3, 1]);
+    const human = await runDrift(dir);
+    expect(human.stdout).toContain('\nSKIPPED  upload: upload; its upload is not recorded\n');
+    expect(human.stdout).toContain('  emulator    not compared: no reason\n');
+    expect(human.stdout).toMatch(/\n\n3 agree, 1 differs, 5 cannot be repeated\n$/);
+  });
+
+  it('compares an upload that the service and the emulator accept', () => {
+    const body = { success: true };
+    const upload = { videoFile: '{{file of 9 bytes}}' };
+    expect(compareBodies({ ...body, more: 1 }, body, { path: '/api/x', body: upload })).toMatchObject({
+      ...{ difference: 'more: recorded 1, emulator nothing', notRepeated: null },
+    });
+    expect(compareBodies(body, body, { path: '/api/x', body: upload, emulatedStatus: 400 })).toMatchObject({
+      ...{ difference: null, notRepeated: 'its upload is not recorded', emulator: null },
+    });
+    const ofCase = { path: '/api/x', body: upload, emulatedStatus: 400, hasCase: true };
+    expect(compareBodies(body, body, ofCase).difference).toBe('status: recorded 200, emulator 400');
+  });
+
   it('exits with one sentence when there is nothing to compare', async () => {
     const empty = tempDir();
     const foreign = tempDir();
@@ -153,7 +247,7 @@ describe('drift', () => {
       [[adminPathDir], `${adminPathDir} contains an invalid sample: a has no request.path below /api/.`],
       [[], 'drift needs one directory'],
       [[empty, foreign], 'drift needs one directory'],
-      [[empty], `${empty} has no samples; verify --record creates them.`],
+      [[empty], `${empty} has no samples; exec --record and verify --record create them.`],
       [[join(empty, 'nowhere')], 'nowhere cannot be read: ENOENT'],
       [[foreign], `${foreign} contains an invalid sample: a has no response.status.`],
       [[broken], `${broken}/b/c.json cannot be read: `],
@@ -177,38 +271,13 @@ describe('drift', () => {
 });
 
 describe('a sample without a case', () => {
-  const PATH = '/api/sora-2/check-status';
-  const NOT_FOUND = { success: false, error: 'Task not found', errorCode: 'TASK_NOT_FOUND' };
-  let validator: ContractValidator;
   beforeAll(async () => {
-    validator = createContractValidator(await loadContractDocument());
+    validator ??= createContractValidator(await loadContractDocument());
   });
 
+  const NOT_FOUND = { success: false, error: 'Task not found', errorCode: 'TASK_NOT_FOUND' };
   const compare = ({ status, ...recorded }: Json, { status: emulatedStatus, ...emulated }: Json, request = {}) =>
     compareBodies(recorded, emulated, { status, emulatedStatus, ...request });
-
-  function compareBodies(
-    recorded: Json,
-    emulated: Json,
-    { status = 200, emulatedStatus = 200, method = 'POST', path = PATH } = {},
-  ) {
-    const request = { path, ...(method !== 'POST' && { method }), body: { taskId: 'task_nobody' } };
-    const metadata = { name: 'a request', source: 'Recorded', provenance: 'observed' as const, recordedAt: '2026' };
-    const contentType = 'application/json';
-    const row = compareSample(
-      { id: 'a', ...metadata, request, response: { status, contentType, body: recorded } },
-      {
-        emulated: {
-          ...{ ...metadata, case: 'a', exchange: 1, request },
-          response: { status: emulatedStatus, contentType, body: emulated },
-        },
-        ...{ hasCase: false, outcome: undefined, documented: undefined },
-      },
-      validator,
-    );
-    const report = { dir: 'd', emulator: 'in memory', version: '1', at: '2026', rows: [row] };
-    return { ...row, contractLine: /^ +contract {4}(.*)$/m.exec(formatDriftReport(report, 'human'))?.[1] };
-  }
 
   it.each<[string, Json, string]>([
     ['another code', { errorCode: 'NO_SUCH_TASK' }, 'a body in which the body/errorCode must be "TASK_NOT_FOUND"'],

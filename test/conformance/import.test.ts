@@ -127,6 +127,7 @@ describe('import', () => {
       createSample({ response: { status: 200, text: ['a pattern'] } }),
       createSample({ response: { status: 200, text: 'x'.repeat(65_537) } }),
       createSample({ response: { status: 200, headers: { 'retry-after': 'a\r\nb' } } }),
+      createSample({ failure: 'ECONNREFUSED' }),
     );
     const none = await runImport(dir);
     expect(none).toMatchObject({ code: 2, stdout: '' });
@@ -136,6 +137,7 @@ describe('import', () => {
       'skipped 2: its response has patterns instead of a text',
       'skipped 3: effect.answer.text: expected 65536 bytes at most',
       expect.stringMatching(/^skipped 4: effect\.answer\.headers\.retry-after: expected at most 8192 visible ASCII/),
+      'skipped 5: the service gave no usable response: ECONNREFUSED',
       `nanophoto-emulator: ${dir}: none of the samples can be converted to a rule.`,
       '',
     ]);

@@ -47,7 +47,7 @@ describe('recorded exchange', () => {
     expect(sample).toEqual({
       name: 'it is so',
       source: 'Recorded from https://example.com/base',
-      provenance: 'documented',
+      provenance: 'recorded',
       recordedAt: '2026-01-02T00:00:00.000Z',
       case: 'sora-2/some-case',
       exchange: 1,
@@ -246,7 +246,7 @@ describe('verify --record', () => {
       id: 'sora-2/generate/not-json',
       name: '/api/sora-2/generate: a body that is not JSON is rejected',
       source: `Recorded from ${url}`,
-      provenance: 'assumed',
+      provenance: 'recorded',
       recordedAt: expect.stringMatching(/^20\d\d-\d\d-\d\dT[\d:.]+Z$/),
       case: 'sora-2/generate/not-json',
       exchange: 1,

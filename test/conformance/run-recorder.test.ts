@@ -59,7 +59,7 @@ describe('recording of a run', () => {
     expect(JSON.parse(readFileSync(join(dir, file), 'utf8'))).toEqual({
       name: 'POST /api/sora-2/generate gets 200',
       source: 'Recorded from https://nanophoto.ai',
-      provenance: 'observed',
+      provenance: 'recorded',
       recordedAt: '2026-01-02T03:04:05.000Z',
       request: { path: GENERATE, body: REQUEST },
       response: { status: 200, contentType: 'application/json', body: { ...ACCEPTED, taskId: 'task_abc123' } },
@@ -85,8 +85,12 @@ describe('recording of a run', () => {
   it('adds no submit to polls of a task of another run', () => {
     const { add, samples } = startRecorder();
     for (let n = 0; n < 2; n++) add(CHECK, { taskId: 'task_0001' }, { status: 'completed', taskId: 'task_0001' });
-    expect(samples().map(({ given }) => given)).toEqual([undefined, undefined]);
-    expect(JSON.stringify(samples())).not.toContain('task_0001');
+    add(CHECK, { taskId: 'task_0001' }, { errorCode: 'FORBIDDEN' }, 403);
+    add(CHECK, { taskId: 'task_0001' }, { errorCode: 'TASK_NOT_FOUND' }, 404);
+    expect(samples().map(({ given }) => given)).toEqual(Array(4).fill(undefined));
+    const reason = 'another run or another account submitted its task';
+    expect(samples().map(({ notRepeatable }) => notRepeatable)).toEqual([reason, reason, reason, undefined]);
+    expect(JSON.stringify(samples().slice(0, 2))).not.toContain('task_0001');
   });
 
   it('knows the later steps of a task from the samples of the project', () => {
@@ -171,6 +175,25 @@ describe('recording of a run', () => {
     const body = { error: 'Send a Bearer token, not Basic credentials' };
     add(GENERATE, REQUEST, body, 401);
     expect(samples()).toMatchObject([{ response: { body } }]);
+  });
+
+  it('states what else a replay needs, and marks the responses of the recorder, all without credentials', () => {
+    const { dir, recorder } = startRecorder();
+    const secret = 'np_live_0123456789';
+    const exchange = createExchange(GENERATE, REQUEST, { errorCode: 'UPSTREAM_FAILED' }, 502);
+    recorder.add({
+      ...exchange,
+      contentType: `text/${secret}`,
+      notRepeatable: `its ${secret}`,
+      failure: `no ${secret}`,
+    });
+    expect(loadSamples(dir)).toMatchObject([
+      {
+        source: 'The response of exec --record',
+        ...{ notRepeatable: 'its [key]', failure: 'no [key]' },
+        request: { path: GENERATE, contentType: 'text/[key]', body: REQUEST },
+      },
+    ]);
   });
 
   it('never overwrites files of another run', () => {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,16 +8,21 @@ import type { Dispatcher } from 'undici';
 import { parseBody } from '../../conformance/http-client.ts';
 import type { ResultRecording } from '../../conformance/recordings/result-file.ts';
 import type { RunRecorder } from '../../conformance/recordings/run-recorder.ts';
+import { toPrintableLine } from '../../core/control-chars.ts';
 import { SetupError } from '../../core/errors.ts';
 import { AbortController, TextDecoder } from '../../core/globals.ts';
 import { isLoopbackHost } from '../../core/loopback-hosts.ts';
 import type { Clock } from '../../core/time/clock.ts';
+import { findCredentials } from '../../http/credentials.ts';
+import { FAULT_HEADER } from '../../http/faults/hooks.ts';
 import { renderError } from '../../http/pipeline/error-table.ts';
+import { maskKeys } from '../../http/redaction.ts';
 import type { Authority } from '../../proxy/certificate-authority.ts';
 import { createConnectProxy } from '../../proxy/connect-proxy.ts';
 import { isVendorHost, VENDOR_HOST } from '../../proxy/vendor-hosts.ts';
 import { lingerAndClose } from '../../server/lingering-close.ts';
 import { rawErrorResponse } from '../../server/node-http.ts';
+import { getRequestId } from '../../server/request-id.ts';
 import type { SpendBudget } from './spend-budget.ts';
 import { createUpstream, isNotConnected, toClientHeaders } from './upstream.ts';
 
@@ -85,22 +91,24 @@ export async function startRecordingProxy(options: RecordingProxyOptions) {
     },
     authority: async () => authority,
     clock,
-    refuse({ url }) {
-      logger.warn({ method: 'CONNECT', path: url, status: 403 }, 'refused');
-      return rawErrorResponse('PROXY_REFUSED');
+    refuse(request) {
+      const id = getRequestId(request);
+      logger.warn({ method: 'CONNECT', path: request.url, status: 403, requestId: toLogged(id, request) }, 'refused');
+      return rawErrorResponse('PROXY_REFUSED', id);
     },
-    createFailure: () => rawErrorResponse('AUTHORITY_FAILED'),
+    createFailure: (request) => rawErrorResponse('AUTHORITY_FAILED', getRequestId(request)),
     onError: (error) => logger.error({ err: error }, 'TLS setup of a connection failed'),
   });
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const requestId = getRequestId(request);
     const target = readTarget(request);
     if (!target) {
-      logger.warn({ method: request.method, status: 403 }, 'refused');
-      return sendError(response, renderError('PROXY_REFUSED'));
+      logger.warn({ method: request.method, status: 403, requestId: toLogged(requestId, request) }, 'refused');
+      return sendError(response, renderError('PROXY_REFUSED'), requestId);
     }
     const body = await readRequestBody(request);
-    if (body === undefined) return sendError(response, renderError('BODY_TOO_LARGE'));
+    if (body === undefined) return sendError(response, renderError('BODY_TOO_LARGE'), requestId);
     recorder.addCredentials(request.headers);
     const method = request.method ?? 'GET';
     const [path = ''] = target.path.split('?', 1);
@@ -112,13 +120,15 @@ export async function startRecordingProxy(options: RecordingProxyOptions) {
     const refund = budget.reserve(method, path, requestBody);
     if (typeof refund === 'string') {
       const error = `The recording stopped this request: ${refund}. Nothing was sent.`;
-      return sendError(response, toVendorError(402, 'SPEND_LIMIT_REACHED', error));
+      return sendError(response, toVendorError(402, 'SPEND_LIMIT_REACHED', error), requestId);
     }
-    await forward({ request, response, target, body, refund }, (status, headers, responseText) => {
+    const contentType = body.length === 0 || isJson(request) ? undefined : (request.headers['content-type'] ?? '');
+    const notRepeatable = findObstacle(request, body);
+    await forward({ request, requestId, response, target, body, refund }, (status, headers, responseText, failure) => {
       const parsedResponse = parseBody(responseText);
       const recordedResponse = { status, headers, text: responseText, body: parsedResponse };
       recorder.add({
-        ...{ method, path, requestBody, isRawText, key: null },
+        ...{ method, path, requestBody, isRawText, contentType, notRepeatable, failure, key: null },
         response: { ...recordedResponse, isWhole: true, isCut: false },
       });
     });
@@ -126,6 +136,7 @@ export async function startRecordingProxy(options: RecordingProxyOptions) {
 
   interface Forwarding {
     request: IncomingMessage;
+    requestId: string;
     response: ServerResponse;
     target: Target;
     body: Buffer;
@@ -134,8 +145,8 @@ export async function startRecordingProxy(options: RecordingProxyOptions) {
   }
 
   async function forward(
-    { request, response, target, body, refund }: Forwarding,
-    record: (status: number, headers: Headers, text: string) => void,
+    { request, requestId, response, target, body, refund }: Forwarding,
+    record: (status: number, headers: Headers, text: string, failure?: string) => void,
   ): Promise<void> {
     const isApi = target.path.startsWith('/api/');
     const abort = new AbortController();
@@ -167,14 +178,15 @@ export async function startRecordingProxy(options: RecordingProxyOptions) {
     }
 
     function fail(error: unknown): void {
-      const reason = (error as Error).message;
+      const reason = toPrintableLine((error as Error).message);
       const failure = toVendorError(502, 'UPSTREAM_FAILED', `${options.url} gave no usable response: ${reason}`);
-      logger.warn({ method, path: target.path.split('?', 1)[0], status: 502, reason }, 'the service failed');
+      const line = { method, path: target.path.split('?', 1)[0], status: 502, requestId: toLogged(requestId, request) };
+      logger.warn({ ...line, reason }, 'the service failed');
       if (isApi) {
-        record(502, new Headers({ 'content-type': 'application/json' }), JSON.stringify(failure.body));
+        record(502, new Headers({ 'content-type': 'application/json' }), JSON.stringify(failure.body), reason);
       }
       if (response.headersSent) response.destroy();
-      else sendError(response, failure);
+      else sendError(response, failure, requestId);
     }
   }
 
@@ -233,15 +245,32 @@ const toVendorError = (status: number, errorCode: string, error: string) => ({
   body: { success: false, error, errorCode } as Record<string, unknown>,
 });
 
-function sendError(response: ServerResponse, { status, body }: { status: number; body: Record<string, unknown> }) {
+/** A client may send its key as the id of a request. */
+const toLogged = (requestId: string, { headers }: IncomingMessage) => maskKeys(requestId, findCredentials(headers));
+
+function sendError(
+  response: ServerResponse,
+  { status, body }: { status: number; body: Record<string, unknown> },
+  requestId: string,
+) {
   const text = JSON.stringify(body);
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(text),
+    'x-request-id': requestId,
     // The body of a request that is too large has not been read.
     ...(!response.req.complete && { connection: 'close' }),
   });
   response.end(text);
+}
+
+/** Describes why a request cannot be sent again from its sample, which has text, and no headers but the content type. */
+function findObstacle({ headers }: IncomingMessage, body: Buffer): string | undefined {
+  const { 'content-encoding': encoding = 'identity' } = headers;
+  if (encoding !== 'identity') return `its body was compressed with ${encoding}`;
+  if (!isUtf8(body)) return 'its body was not valid UTF-8';
+  if (headers[FAULT_HEADER] !== undefined) return `it had the header ${FAULT_HEADER}`;
+  return undefined;
 }
 
 /** @throws UnusableResponse for a redirect or a compressed response */
@@ -254,7 +283,8 @@ function assertPlain({ statusCode, headers, body }: Dispatcher.ResponseData): vo
   throw new UnusableResponse(isRedirect ? `it redirects to ${target}` : `it is compressed with ${encoding}`);
 }
 
-const isJson = ({ headers }: Dispatcher.ResponseData) => /^application\/json\b/i.test(String(headers['content-type']));
+const isJson = ({ headers }: { headers: NodeJS.Dict<string | string[]> }) =>
+  /^application\/json\b/i.test(String(headers['content-type']));
 
 const toHeaders = ({ headers }: Dispatcher.ResponseData) =>
   new Headers(Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)]));

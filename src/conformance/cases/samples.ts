@@ -9,7 +9,8 @@ const SECOND_MS = 1000;
 /** One case for each sample: it sends the request and compares the response. */
 export const sampleCases = (samples: readonly WireSample[]): Case[] =>
   samples.flatMap((sample) => {
-    const { id, name, provenance, given, response } = sample;
+    const { id, name, given, response } = sample;
+    const provenance = sample.provenance === 'recorded' ? 'observed' : sample.provenance;
     const isFree = given?.submitted === undefined && provenance === 'documented' && response.status >= 400;
     const { text, ...rest } = response;
     const withoutText = { ...sample, response: rest };
@@ -38,9 +39,13 @@ async function replay(context: CaseContext, { given = {}, request, response }: W
   }
   const ids = await prepareTask(context, key, given);
   const body = substituteValues(request.body, ids, context.getFourSecondVideo);
-  const { method = 'POST', text } = request;
-  const sender = unauthorized ? null : key;
-  const send = () => context.call(request.path, body, { key: sender, method, ...(text !== undefined && { text }) });
+  const { method = 'POST', text, contentType } = request;
+  const options = {
+    ...{ key: unauthorized ? null : key, method },
+    ...(text !== undefined && { text }),
+    ...(contentType !== undefined && { headers: { 'content-type': contentType } }),
+  };
+  const send = () => context.call(request.path, body, options);
   const actual = given.ended === 'completed' ? await context.pollUntilDone(key, send) : await send();
 
   context.validator.assert(method, request.path, actual);

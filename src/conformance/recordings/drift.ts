@@ -5,7 +5,7 @@ import { excerpt, Mismatch } from '../case-errors.ts';
 import type { ContractValidator } from '../contract-validator.ts';
 import type { CaseOutcome } from '../runner.ts';
 import type { RecordedSample } from './exchange-log.ts';
-import { getOwn, isVolatileMatch } from './sample-matching.ts';
+import { FILE_PLACEHOLDER, getOwn, isVolatileMatch } from './sample-matching.ts';
 
 /** A recorded exchange next to the contract and the emulator. */
 export interface DriftRow {
@@ -19,8 +19,10 @@ export interface DriftRow {
   contract: { expected: string | null; isDescribed: boolean; problem: string | null };
   emulator: { status: number; errorCode: string | null } | null;
   recorded: { status: number; errorCode: string | null; at: string | null; source: string };
-  /** The first difference. Null: all three agree. */
+  /** The first difference. Null: all three agree, as far as they could be compared. */
   difference: string | null;
+  /** Why the request was not sent to the emulator, or its response cannot be compared. Null: it was compared. */
+  notRepeated: string | null;
 }
 
 type SampleResponse = WireSample['response'];
@@ -53,11 +55,21 @@ export function compareSample(
       : emulated && !emulatorMismatch
         ? summarize(emulated.response)
         : (outcome?.expected ?? 'nothing');
-  const difference = emulated
+  const obstacle =
+    findObstacle(sample) ??
+    // A case sends its own files.
+    (!hasCase && hasOtherUpload(sample) && emulated && (response.status !== 200 || emulated.response.status !== 200)
+      ? 'its upload is not recorded'
+      : undefined);
+  const comparison = emulated
     ? (findDifference(response, emulated.response) ??
       (mismatch && `the contract: ${mismatch}`) ??
       (emulatorMismatch ? `the emulator does not conform to the contract: ${emulatorMismatch}` : null))
     : 'the emulator has no such exchange';
+  const isNotRepeated = obstacle !== undefined && comparison !== null;
+  // The contract applies to a response of the service, even if its request cannot be repeated.
+  const contractDifference = sample.failure === undefined && mismatch ? `the contract: ${mismatch}` : null;
+  const difference = isNotRepeated ? contractDifference : comparison;
   return {
     id,
     name,
@@ -67,11 +79,27 @@ export function compareSample(
       isDescribed: validator.describesRequest(request.method ?? 'POST', request.path),
       problem: mismatch ?? null,
     },
-    emulator: emulated ? toStatusAndCode(emulated.response) : null,
+    emulator: emulated && !isNotRepeated ? toStatusAndCode(emulated.response) : null,
     recorded: { ...toStatusAndCode(response), at: recordedAt ?? null, source },
-    difference: difference ?? null,
+    difference,
+    notRepeated: isNotRepeated ? obstacle : null,
   };
 }
+
+/** Describes why the request of a sample cannot be sent again. Undefined: it can. */
+export function findObstacle({ failure, notRepeatable, request }: WireSample): string | undefined {
+  const { method = 'POST', body, text } = request;
+  if (failure !== undefined) return `the service gave no usable response: ${failure}`;
+  if (notRepeatable !== undefined) return notRepeatable;
+  if (UNSENDABLE_METHODS.includes(method)) return `fetch sends no ${method} requests`;
+  const hasBody = body !== undefined || text !== undefined;
+  return hasBody && ['GET', 'HEAD'].includes(method) ? `fetch sends no ${method} requests with a body` : undefined;
+}
+
+const UNSENDABLE_METHODS = ['CONNECT', 'TRACE', 'TRACK'];
+
+/** Whether the request contained a file that is not recorded, and that may be the reason for an error. */
+const hasOtherUpload = ({ request }: WireSample) => FILE_PLACEHOLDER.test(JSON.stringify(request));
 
 /** The number of an exchange in its case. A sample that was not recorded follows the requests that prepare it. */
 export const getExchangeNumber = ({ exchange, given }: WireSample): number =>
@@ -157,24 +185,32 @@ export interface DriftReport {
   rows: readonly DriftRow[];
 }
 
+const getNotRepeatedRows = ({ rows }: DriftReport) =>
+  rows.filter(({ difference, notRepeated }) => difference === null && notRepeated !== null);
+
 export const getDriftedRows = ({ rows }: DriftReport) => rows.filter(({ difference }) => difference !== null);
 
 export function formatDriftReport(report: DriftReport, format: 'human' | 'json'): string {
   const differing = getDriftedRows(report);
-  const agree = report.rows.length - differing.length;
+  const skipped = getNotRepeatedRows(report);
+  const agree = report.rows.length - differing.length - skipped.length;
   if (format === 'json') {
-    return toPrintableJson({ ...report, rows: differing, agree, differ: differing.length });
+    const notRepeated = skipped.map(({ id, name, path, notRepeated }) => ({ id, name, path, reason: notRepeated }));
+    return toPrintableJson({ ...report, rows: differing, notRepeated, agree, differ: differing.length });
   }
   const { dir, emulator, version } = report;
   return [
     `${dir}, compared with the contract and emulator ${version} (${emulator})`,
     ...differing.flatMap(formatRow),
+    ...(skipped.length > 0 ? [''] : []),
+    ...skipped.map(({ id, name, notRepeated }) => toPrintableLine(`SKIPPED  ${id}: ${name}; ${notRepeated}`)),
     '',
-    `${agree} agree, ${differing.length} ${differing.length === 1 ? 'differs' : 'differ'}`,
+    `${agree} agree, ${differing.length} ${differing.length === 1 ? 'differs' : 'differ'}` +
+      (skipped.length > 0 ? `, ${skipped.length} cannot be repeated` : ''),
   ].join('\n');
 }
 
-function formatRow({ id, name, contract, emulator, recorded, difference }: DriftRow): string[] {
+function formatRow({ id, name, contract, emulator, recorded, difference, notRepeated }: DriftRow): string[] {
   const formatStatus = ({ status, errorCode }: { status: number; errorCode: string | null }) =>
     errorCode === null ? `${status}` : `${status} ${errorCode}`;
   const conformance = !contract.isDescribed
@@ -184,7 +220,7 @@ function formatRow({ id, name, contract, emulator, recorded, difference }: Drift
   const lines = [
     `DIFFERS  ${id}: ${name}`,
     `           contract    ${expectation}${conformance}`,
-    `           emulator    ${emulator ? formatStatus(emulator) : 'no response'}`,
+    `           emulator    ${emulator ? formatStatus(emulator) : notRepeated ? `not compared: ${notRepeated}` : 'no response'}`,
     `           recorded    ${formatStatus(recorded)}, ${recorded.at ?? 'no date'}, ${recorded.source}`,
     `           difference  ${difference}`,
   ];

@@ -24,7 +24,13 @@ export function createSampleConverter(url: string, getFourSecondVideo: () => Buf
   const source = `Recorded from ${(origin + pathname).replace(/\/+$/, '')}`;
   const fourSecondUpload = getFourSecondVideo().toString('base64');
   return (exchange: Exchange, name: string, keys: Iterable<string>) => {
-    const sample = { name, source, request: toSampleRequest(exchange), response: toSampleResponse(exchange) };
+    const { failure, notRepeatable } = exchange;
+    const sample = {
+      ...{ name, source: failure === undefined ? source : 'The response of exec --record' },
+      ...(failure !== undefined && { failure }),
+      ...(notRepeatable !== undefined && { notRepeatable }),
+      ...{ request: toSampleRequest(exchange), response: toSampleResponse(exchange) },
+    };
     const withoutUploads = replaceUploads(sample, exchange.requestBody, fourSecondUpload);
     return redactDeep(withoutUploads, createCredentialRedactor(keys));
   };
@@ -49,7 +55,7 @@ export function createExchangeLog(options: {
      * Adds an exchange. While a task is in progress, each poll replaces the previous one. Returns undefined for an
      * incomplete response, which is not recorded.
      */
-    add(exchange: Exchange, { id, name, provenance }: CaseInfo): RecordedSample | undefined {
+    add(exchange: Exchange, { id, name }: CaseInfo): RecordedSample | undefined {
       if (!exchange.response.isWhole) return undefined;
       const known = cases.get(id) ?? { count: 0, lastPoll: undefined, keys: new Set(options.keys) };
       if (exchange.key !== null) known.keys.add(exchange.key);
@@ -59,7 +65,7 @@ export function createExchangeLog(options: {
       const { request, response, ...metadata } = toSample(exchange, name, known.keys);
       return {
         ...metadata,
-        provenance,
+        provenance: 'recorded',
         recordedAt: new Date(options.nowMs()).toISOString(),
         case: id,
         exchange: cases.get(id)!.count,
@@ -76,10 +82,17 @@ export const getRequestDigest = ({ method, path, requestBody }: Exchange) =>
     .update(JSON.stringify([method, path, requestBody]))
     .digest('base64');
 
-function toSampleRequest({ method, path, requestBody, isRawText: isText }: Exchange): WireSample['request'] {
+function toSampleRequest({
+  method,
+  path,
+  requestBody,
+  isRawText: isText,
+  contentType,
+}: Exchange): WireSample['request'] {
   return {
     ...(method !== 'POST' && { method }),
     path,
+    ...(contentType !== undefined && { contentType }),
     ...(requestBody !== undefined && (isText ? { text: requestBody } : { body: requestBody })),
   };
 }

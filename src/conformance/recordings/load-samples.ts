@@ -93,7 +93,7 @@ const getSortKey = ({ id, case: caseId = id, exchange = 1 }: WireSample) =>
   `${caseId} ${String(exchange).padStart(9, '0')}`;
 
 /** Fields that reports print; each may be absent, or a text of one line. */
-const DISPLAYED_FIELDS = ['id', 'name', 'source', 'recordedAt', 'case'] as const;
+const DISPLAYED_FIELDS = ['id', 'name', 'source', 'recordedAt', 'case', 'failure', 'notRepeatable'] as const;
 
 /** Describes why `drift` and `import` reject a sample. Undefined: they accept it. */
 export function findValidationError(sample: Partial<WireSample>): string | undefined {
@@ -105,6 +105,7 @@ export function findValidationError(sample: Partial<WireSample>): string | undef
   if (!isMethod(request.method ?? 'POST')) return 'has an invalid request.method';
   if (!response || !Number.isInteger(response.status)) return 'has no response.status';
   if (!isHeaderValue(response.contentType)) return 'has an invalid response.contentType';
+  if (!isHeaderValue(request.contentType)) return 'has an invalid request.contentType';
   if (!['undefined', 'string'].includes(typeof request.text)) return 'has an invalid request.text';
   if (exchange !== undefined && !isCount(exchange)) return 'has an invalid exchange';
   const { submitted, requestsBefore = 0, changes = 0 } = given ?? {};

@@ -30,6 +30,7 @@ const MAX_SUBMIT_CHARACTERS = 16_384;
 const MAX_IDS_PER_SUBMIT = 100;
 /** A shorter id could be part of unrelated text. */
 const MIN_ID_LENGTH = 6;
+const OF_OTHER_RUN = 'another run or another account submitted its task';
 
 /** A request that created tasks. */
 interface Submit {
@@ -137,15 +138,19 @@ export function createRunRecorder(options: RunRecorderOptions) {
     const outcome = isCode ? `${response.status} ${errorCode}` : response.status;
     const converted = toSample(exchange, `${method} ${path} gets ${outcome}`, credentials);
     const polled = findSubmit(exchange.requestBody);
+    const isOfOtherRun = !polled && [200, 403].includes(response.status) && namesTasks(exchange.requestBody);
     const given = describeGiven(exchange, polled);
     const submit =
       polled ?? (converted.request.body === undefined ? undefined : noteSubmit(exchange, converted.request));
-    const { name, source, ...wire } = converted;
+    const { name, source, failure, notRepeatable = isOfOtherRun ? OF_OTHER_RUN : undefined, ...wire } = converted;
     const { request, response: recordedResponse } = replaceIds(wire, submit?.ids);
     const recordedAt = new Date(nowMs()).toISOString();
     const sample = {
-      ...{ name, source, provenance: 'observed', recordedAt, ...(given && { given }), request },
-      response: recordedResponse,
+      ...{ name, source, provenance: 'recorded', recordedAt },
+      ...(failure !== undefined && { failure }),
+      ...(notRepeatable !== undefined && { notRepeatable }),
+      ...(given && { given }),
+      ...{ request, response: recordedResponse },
     };
     const text = `${JSON.stringify(sample, null, 2)}\n`;
     if (!isLoadable(text)) return;

@@ -11,7 +11,8 @@ const MAX_CHARACTERS = 1000;
 const KEY_PLACEHOLDER = '[key]';
 
 /** Creates a rule that replays the response of a sample once, or returns the reason why there cannot be one. */
-export function ruleFromSample({ request, response }: WireSample): Rule | string {
+export function ruleFromSample({ request, response, failure }: WireSample): Rule | string {
+  if (failure !== undefined) return `the service gave no usable response: ${failure}`;
   const { method = 'POST', path, text } = request;
   if (method !== 'POST') return `rules only apply to POST requests, not to ${method}`;
   const body = text === undefined ? request.body : parseBody(text);

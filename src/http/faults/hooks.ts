@@ -21,7 +21,7 @@ import { closeConnection, createEffects } from './effects.ts';
 import { renderInjectedError } from './injected-error.ts';
 import { InjectedError, InjectedResponse, LostResponse } from './pending-faults.ts';
 
-const FAULT_HEADER = 'x-emulator-fault';
+export const FAULT_HEADER = 'x-emulator-fault';
 
 /** Applies fault rules and directives at the stages outside of a route: `request`, `charge` and `accepted`. */
 export function createFaultHooks(context: HttpContext) {
