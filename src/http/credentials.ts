@@ -1,5 +1,5 @@
-/** Cookies and unknown credentials that are shorter would match unrelated text. */
-const MIN_CREDENTIAL_LENGTH = 8;
+import { MIN_EMBEDDED_LENGTH } from './redaction.ts';
+
 const CREDENTIAL_HEADER = /auth|key|token|secret|passw|cookie|session/i;
 
 /** Finds the credentials in the headers of a request. */
@@ -11,7 +11,7 @@ export function findCredentials(headers: NodeJS.Dict<string | string[]>): string
     const withoutScheme = values.map((one) => one.replace(/^\w+\s+|^(?:bearer|basic)$/i, '').trim()).filter(Boolean);
     if (/^(?:proxy-)?authorization$/.test(name)) return [...withoutScheme, ...withoutScheme.flatMap(decodeBasic)];
     const cookies = values.flatMap((one) => one.split(';')).map((one) => one.slice(one.indexOf('=') + 1).trim());
-    return [...withoutScheme, ...cookies].filter((one) => one.length >= MIN_CREDENTIAL_LENGTH);
+    return [...withoutScheme, ...cookies].filter((one) => one.length >= MIN_EMBEDDED_LENGTH);
   });
 }
 
@@ -20,5 +20,5 @@ function decodeBasic(token: string): string[] {
   const decoded = Buffer.from(token, 'base64').toString();
   const colon = decoded.indexOf(':');
   if (colon < 1 || !/^[\x20-\x7e]*$/.test(decoded)) return [];
-  return [decoded, decoded.slice(colon + 1)].filter((one) => one.length >= MIN_CREDENTIAL_LENGTH);
+  return [decoded, decoded.slice(colon + 1)].filter((one) => one.length >= MIN_EMBEDDED_LENGTH);
 }

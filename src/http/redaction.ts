@@ -2,6 +2,8 @@ const REPLACEMENT = '[key]';
 const TEST_KEY_PREFIX = 'np_test_';
 /** Shorter keys would match unrelated text. */
 const MIN_MASKED_LENGTH = 6;
+/** Shorter keys and credentials may be a part of unrelated words. */
+export const MIN_EMBEDDED_LENGTH = 8;
 /** The encoded form of a shorter key would match unrelated text. */
 const MIN_ENCODED_BYTES = 6;
 
@@ -27,8 +29,8 @@ export type Redact = (text: string) => string;
 export const getMaxEncodedLength = (key: string): number => key.length * MAX_ESCAPED_LENGTH;
 
 /**
- * Creates a function that replaces keys in a text, in plain, escaped and encoded form. The time that it takes is
- * proportional to the length of the text.
+ * Creates a function that replaces keys in a text, in plain, escaped and encoded form. A short key is only replaced where
+ * it is a whole word, not in an error code such as RATE_LIMIT. The time is proportional to the length of the text.
  */
 export function createRedactor(
   keys: Iterable<string>,
@@ -77,7 +79,7 @@ class KeyPatterns {
 
   /** Compiling this pattern takes milliseconds, and most texts do not need it. */
   get escaped(): RegExp {
-    this.#escaped ??= new RegExp(buildEscapedPattern(this.#key), 'gi');
+    this.#escaped ??= new RegExp(asWholeWord(this.#key, buildEscapedPattern(this.#key)), 'gi');
     return this.#escaped;
   }
 }
@@ -104,6 +106,14 @@ function buildEscapedPattern(key: string): string {
   return parts.every((part) => part === '')
     ? escapeRegExp(key)
     : patterns.filter((pattern) => pattern !== '').join(ESCAPED_BACKSLASHES);
+}
+
+/** Restricts the pattern of a short key to whole words. The word may follow an escaped character, such as `%22` or `\\n`. */
+function asWholeWord(key: string, pattern: string): string {
+  if (key.length >= MIN_EMBEDDED_LENGTH) return pattern;
+  const start = String.raw`(?:(?<![\w-])|(?<=%[\da-f]{2}|\\(?:[bfnrt]|x[\da-f]{2}|u[\da-f]{4})))`;
+  const [isWordAtStart, isWordAtEnd] = [/^\w/.test(key), /\w$/.test(key)];
+  return `${isWordAtStart ? start : ''}(?:${pattern})${isWordAtEnd ? '(?![\\w-])' : ''}`;
 }
 
 /** Builds a pattern for a character of a key. The bounds limit the length of a match. */

@@ -1,5 +1,37 @@
 import { describe, expect, it } from 'vitest';
-import { redactSignedUrls } from '../../src/http/redaction.ts';
+import { createRedactor, redactSignedUrls } from '../../src/http/redaction.ts';
+
+describe('redaction of short keys', () => {
+  it.each([
+    ['lim', 'API_KEY_RATE_LIMIT_EXCEEDED, limits, lim-1, pre-lim, LIMIT, %4clima'],
+    ['429', '{"remaining":14290,"id":"a429","b":"4290"}'],
+    ['prompt', 'prompts, generate-prompt, promptId'],
+  ])('keeps words that contain the key %s', (key, text) => {
+    expect(createRedactor([key])(text)).toBe(text);
+  });
+
+  // id: short-keys-redacted-as-words
+  it.each([
+    ['lim', 'lim', '[key]'],
+    ['lim', '{"key":"lim"}', '{"key":"[key]"}'],
+    ['lim', 'Bearer lim, LIM. /lim/ lim@x', 'Bearer [key], [key]. /[key]/ [key]@x'],
+    ['lim', String.raw`"a\nlim" \u000alim \x0alim`, String.raw`"a\n[key]" \u000a[key] \x0a[key]`],
+    ['lim', '%22lim%22 %0alim', '%22[key]%22 %0a[key]'],
+    ['lim', 'l%69m &#108;im', '[key] [key]'],
+    ['$a$', 'x$a$y', 'x[key]y'],
+    // Shorter keys are words; from 8 characters on, a key is replaced everywhere.
+    ['np_abcd', 'xnp_abcdy np_abcd', 'xnp_abcdy [key]'],
+    ['np_abcde', 'xnp_abcdey', 'x[key]y'],
+  ])('replaces the key %s as a whole word: %s', (key, text, redacted) => {
+    expect(createRedactor([key])(text)).toBe(redacted);
+  });
+
+  // id: short-key-redaction-takes-linear-time
+  it.each(['lim', 'xlim', '%2', '\\u00', '-'])('takes little time for long runs of %s', (run) => {
+    const text = run.repeat(200_000);
+    expect(createRedactor(['lim', 'limx'])(text)).toBe(text);
+  });
+});
 
 describe('redaction of signed URLs', () => {
   const SIGNED = 'https://video.example.com/sora/a.mp4?X-Amz-Date=20260101T000000Z&X-Amz-Signature=0123abcd';
