@@ -33,7 +33,8 @@ export async function runDrift(args: readonly string[], env: NodeJS.ProcessEnv):
 /** Compares recordings with the contract and the emulator. Resolves with the exit code: 0 if they agree, else 1. */
 async function drift({ dir, url, adminToken, format }: DriftOptions): Promise<number> {
   const samples = loadSamples(dir);
-  if (samples.length === 0) throw new SetupError(`${dir} has no samples; exec --record and verify --record create them.`);
+  if (samples.length === 0)
+    throw new SetupError(`${dir} has no samples; exec --record and verify --record create them.`);
   const validator = createContractValidator(await loadContractDocument());
   const documented = readSamples(WIRE_DIR);
   const all = allCases(validator, documented);

@@ -7,6 +7,7 @@ import { ruleFromSample } from '../conformance/recordings/sample-to-rule.ts';
 import { getFamilySchemas } from '../control-plane/state/family-schemas.ts';
 import { toPrintableJson, toPrintableLine } from '../core/control-chars.ts';
 import { SetupError } from '../core/errors.ts';
+import { endSentence } from '../core/sentence.ts';
 import { FAMILIES } from '../families/index.ts';
 import { formatPath } from '../http/issue-messages.ts';
 import { parseUntrusted } from '../http/parse-untrusted.ts';
@@ -64,7 +65,7 @@ async function addRules(url: string, adminToken: string | undefined, key: string
   } catch (cause) {
     await Promise.all(addedIds.map((id) => control.account(key).faults.remove(id))).catch(() => {});
     if (cause instanceof ControlError) {
-      throw new SetupError(`${url} rejects a rule for ${key}: ${cause.message.replace(/\.$/, '')}.`, { cause });
+      throw new SetupError(`${url} rejects a rule for ${key}: ${endSentence(cause.message)}`, { cause });
     }
     throw new SetupError(`No emulator responds at ${url}; check --base-url.`, { cause });
   }
@@ -95,7 +96,7 @@ function addToSeedFile(file: string, key: string, rules: readonly Rule[]): void 
   try {
     writeFileSync(file, `${JSON.stringify(updated, null, 2)}\n`);
   } catch (cause) {
-    throw new SetupError(`${file} cannot be written: ${(cause as Error).message}.`, { cause });
+    throw new SetupError(`${file} cannot be written: ${endSentence((cause as Error).message)}`, { cause });
   }
 }
 
@@ -123,7 +124,9 @@ function readImportOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Imp
   const { values, positionals } = parseFlags('import', argv, OPTIONS, true);
   if (values.help) return undefined;
   if (positionals.length === 0) {
-    throw new SetupError('import needs files or directories of samples; exec --record and verify --record create them.');
+    throw new SetupError(
+      'import needs files or directories of samples; exec --record and verify --record create them.',
+    );
   }
   const { key, 'base-url': url, 'admin-token': adminToken, 'seed-file': seedFile } = values;
   const runningEmulatorFlag =

@@ -13,6 +13,7 @@ import { countOutcomes, formatReport, type VerifyReport } from '../conformance/r
 import { runCases } from '../conformance/runner.ts';
 import { SetupError } from '../core/errors.ts';
 import { withWriteErrors } from '../core/files.ts';
+import { endSentence } from '../core/sentence.ts';
 import { systemClock } from '../core/time/clock.ts';
 import { createRedactor } from '../http/redaction.ts';
 import type { Json } from '../openapi/json-schema.ts';
@@ -73,7 +74,8 @@ async function verify(options: VerifyOptions): Promise<number> {
   if (countOutcomes(report, 'differs') > 0) return EXIT_DIFFERS;
   if (countOutcomes(report, 'holds') > 0) return EXIT_HOLDS;
   const decisive = outcomes.find(({ isLast }) => isLast) ?? outcomes[0];
-  throw new SetupError(`Nothing could be checked: ${decisive?.why ?? 'no case matches --only and --provenance'}.`);
+  const reason = decisive?.why ?? 'no case matches --only and --provenance';
+  throw new SetupError(`Nothing could be checked: ${endSentence(reason)}`);
 }
 
 function createRecorderFor({ record, url, key }: VerifyOptions, ids: readonly string[]) {

@@ -229,7 +229,7 @@ describe('exec --record', () => {
     writeFileSync(join(dir, 'sora-2'), '');
     const { code, stderr } = await run(`fetch('https://nanophoto.ai/api/sora-2/check-status', { method: 'POST' })`);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/The recording is not complete: a sample cannot be written: .*sora-2 is a file/);
+    expect(stderr).toMatch(/The recording is not complete: a sample cannot be written: .*; choose a directory\.\n$/);
   });
 
   it('exits with 2 before the command runs if the directory is not writable', async () => {

@@ -265,6 +265,7 @@ describe('recording of a run', () => {
     expect(write('/sora/task_1.mp4')).toBe(false);
     expect(write('/sora/cut.mp4', false)).toBe(true);
     expect(write('/../../..//x/%2e%2e/a b.json')).toBe(true);
+    expect(recorder.fileCount()).toBe(2);
     const files = readdirSync(join(dir, 'files'), { recursive: true, encoding: 'utf8' }).filter(
       (one) => one.includes('.m') || one.includes('json'),
     );

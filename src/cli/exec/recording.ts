@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { createContractValidator } from '../../conformance/contract-validator.ts';
 import { createRunRecorder } from '../../conformance/recordings/run-recorder.ts';
 import { toPrintableLine } from '../../core/control-chars.ts';
+import { endSentence } from '../../core/sentence.ts';
 import { createMonotonicClock } from '../../core/time/clock.ts';
 import { readSamples } from '../../openapi/wire-samples.ts';
 import { openAuthority } from '../../proxy/certificate-authority.ts';
@@ -9,6 +10,7 @@ import type { Config } from '../../settings/config.ts';
 import { getFourSecondVideo, loadContractDocument, WIRE_DIR } from '../verify.ts';
 import type { ExecServer } from './environment.ts';
 import { startRecordingProxy } from './recording-proxy.ts';
+import { pluralize } from './report.ts';
 import { createSpendBudget } from './spend-budget.ts';
 
 export interface RecordingOptions {
@@ -62,10 +64,14 @@ export async function startRecordingServer(
     certificate: authority.certificate,
     async end(code) {
       await proxy.close();
-      const samples = recorder.count() === 1 ? '1 sample' : `${recorder.count()} samples`;
+      const samples = pluralize(recorder.count(), 'sample');
+      const files = recordFiles ? ` and ${pluralize(recorder.fileCount(), 'result file')}` : '';
       const cost = `The requests cost at most ${budget.spent()} credits (--spend ${spend}).`;
-      const warning = incompleteReason === undefined ? '' : ` The recording is not complete: ${incompleteReason}.`;
-      process.stderr.write(`${toPrintableLine(`nanophoto-emulator: ${samples} in ${dir}. ${cost}${warning}`)}\n`);
+      const warning =
+        incompleteReason === undefined ? '' : ` The recording is not complete: ${endSentence(incompleteReason)}`;
+      process.stderr.write(
+        `${toPrintableLine(`nanophoto-emulator: ${samples}${files} in ${dir}. ${cost}${warning}`)}\n`,
+      );
       return code === 0 && incompleteReason !== undefined ? INCOMPLETE_EXIT_CODE : code;
     },
     close: proxy.close,

@@ -3,6 +3,7 @@ import { basename, join, relative } from 'node:path';
 import { escapeControlChars } from '../../core/control-chars.ts';
 import { SetupError } from '../../core/errors.ts';
 import { readTextFile } from '../../core/files.ts';
+import { endSentence } from '../../core/sentence.ts';
 import { parseWireSample, type WireSample } from '../../openapi/wire-samples.ts';
 
 export const SAMPLE_LIMITS = {
@@ -84,7 +85,7 @@ function withReadErrors<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    throw new SetupError(`${path} cannot be read: ${(cause as Error).message}.`, { cause });
+    throw new SetupError(`${path} cannot be read: ${endSentence((cause as Error).message)}`, { cause });
   }
 }
 

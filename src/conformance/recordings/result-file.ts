@@ -5,8 +5,8 @@ import { makeDir } from '../../core/files.ts';
 /** A result file that is being written. Errors do not stop the download of the client that the file comes from. */
 export interface ResultRecording {
   write(chunk: Uint8Array): void;
-  /** Closes the file, and removes it if it is not whole. */
-  end(isWhole: boolean): void;
+  /** Closes the file, and removes it if it is not whole. Returns whether it is kept. */
+  end(isWhole: boolean): boolean;
 }
 
 /** Returns the path at which the file of a URL is stored, always below `dir`. */
@@ -44,7 +44,9 @@ export function createResultFile(file: string, onError: (error: unknown) => void
     },
     end(isWhole) {
       attempt(() => closeSync(fd));
-      if (!isWhole || isBroken) attempt(() => rmSync(file));
+      const isKept = isWhole && !isBroken;
+      if (!isKept) attempt(() => rmSync(file));
+      return isKept;
     },
   };
 }

@@ -73,6 +73,7 @@ export function createRunRecorder(options: RunRecorderOptions) {
   const steps = new Map<string, { file: string; size: number }>();
   let sampleCount = 0;
   let fileCount = 0;
+  let keptFileCount = 0;
   let bytes = 0;
   let incompleteReason: string | undefined;
 
@@ -206,11 +207,21 @@ export function createRunRecorder(options: RunRecorderOptions) {
       const file = toResultPath(join(dir, 'files'), host, redact(path));
       const onError = (error: unknown) => endRecording(`${file} cannot be written: ${(error as Error).message}`);
       const created = createResultFile(file, onError);
-      if (created) fileCount += 1;
-      return created;
+      if (!created) return undefined;
+      fileCount += 1;
+      return {
+        write: created.write,
+        end(isWhole) {
+          const isKept = created.end(isWhole);
+          if (isKept) keptFileCount += 1;
+          return isKept;
+        },
+      };
     },
     /** The number of samples. */
     count: () => sampleCount,
+    /** The number of result files that are kept. */
+    fileCount: () => keptFileCount,
   };
 }
 
