@@ -40,7 +40,10 @@ function Page() {
             read-only: from <bdi>{readOnlyPath.value}</bdi>
           </span>
         )}
-        <span class={`connection ${connection.value}`}>{CONNECTION_LABELS[connection.value]}</span>
+        {/* Nothing changes in a read-only emulator, so that "live" would contradict it. */}
+        {!(isReadOnly() && connection.value === 'live') && (
+          <span class={`connection ${connection.value}`}>{CONNECTION_LABELS[connection.value]}</span>
+        )}
       </header>
       <Content />
       <Toast />

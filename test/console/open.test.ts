@@ -117,6 +117,8 @@ describe.skipIf(!CHROMIUM)('console of a read-only emulator', () => {
       await page.goto(`${origin}/console${hash}`);
       await page.getByText(text).first().waitFor();
       await page.getByText(`read-only: from ${dir}`, { exact: true }).waitFor();
+      // The page shows its connection only until that is live.
+      await page.locator('.connection').waitFor({ state: 'detached' });
       expect(await page.getByRole('form').count(), hash).toBe(0);
       const names = await page.getByRole('button').allInnerTexts();
       const changes = names.filter(
