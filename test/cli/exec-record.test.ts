@@ -206,6 +206,32 @@ describe('exec --record', () => {
     expect(untrusted.samples).toMatchObject([{ response: { status: 502 } }]);
   });
 
+  it('counts the result files, which an emulator as upstream only serves there with --public-url vendor', async () => {
+    const script = `
+      const send = async (path, body) => (await fetch('https://nanophoto.ai/api/sora-2/' + path, {
+        method: 'POST', body: JSON.stringify(body),
+        headers: { authorization: 'Bearer ' + process.env.NANOPHOTO_API_KEY, 'content-type': 'application/json' },
+      })).json();
+      const { taskId } = await send('generate', { prompt: 'a dog', mode: 'textToVideo' });
+      for (;;) {
+        const { videoUrl } = await send('check-status', { taskId });
+        if (videoUrl === undefined) continue;
+        await (await fetch(videoUrl)).arrayBuffer();
+        break;
+      }
+    `;
+    const recordFiles = async (...flags: string[]) => {
+      const { url } = await startUpstream(...flags);
+      const recordFlags = ['--record', tempDir(), '--record-files', '--upstream', url, '--spend', '9'];
+      const command = [process.execPath, '--input-type=module', '-e', script];
+      const env = { NANOPHOTO_API_KEY: 'np_test_default' };
+      const { stderr } = await runCommand(['exec', ...recordFlags, '--', ...command], env).ended;
+      return / samples and (\d result files?) in /.exec(stderr)?.[1] ?? stderr;
+    };
+    expect(await recordFiles('--public-url', 'vendor')).toBe('1 result file');
+    expect(await recordFiles()).toBe('0 result files');
+  });
+
   it('spends nothing without --spend', async () => {
     let requests = 0;
     const url = await startService((_body, _request, response) => {
