@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { toHarEntry } from '../../src/control-plane/har.ts';
+import { toHarEntry } from '../../src/control-plane/files/har.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { expectValidHar } from '../support/har.ts';
 

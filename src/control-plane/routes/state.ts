@@ -12,7 +12,7 @@ import { onFinished } from '../../http/pipeline/response-lifecycle.ts';
 import type { Redact } from '../../http/redaction.ts';
 import { AdminError } from '../error-codes.ts';
 import { MAX_INITIAL_RULES_BYTES } from '../fault-rule-schema.ts';
-import { createFileRedactor } from '../file-redaction.ts';
+import { createFileRedactor } from '../files/redaction.ts';
 import { holdEntries } from '../held-entries.ts';
 import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';

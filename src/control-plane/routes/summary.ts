@@ -1,10 +1,10 @@
 import type { HttpContext } from '../../http/context.ts';
 import { redactDeep } from '../../http/redaction.ts';
-import { createFileRedactor } from '../file-redaction.ts';
+import { createFileRedactor } from '../files/redaction.ts';
+import { formatSummary, MAX_ROWS } from '../files/summary.ts';
 import { listRequests, requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
 import { AccountParams } from '../schemas.ts';
-import { formatSummary, MAX_ROWS } from '../summary.ts';
 import { toAccountJson } from './accounts.ts';
 import { toFaultJson } from './faults.ts';
 import { toJournalEntryJson } from './journal.ts';

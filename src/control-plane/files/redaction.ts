@@ -1,7 +1,7 @@
-import { findCredentials } from '../http/credentials.ts';
-import type { ListedEntry } from '../http/journal/entry.ts';
-import { OpenedEntry } from '../http/journal/opened-entry.ts';
-import { createCredentialRedactor, type Redact } from '../http/redaction.ts';
+import { findCredentials } from '../../http/credentials.ts';
+import type { ListedEntry } from '../../http/journal/entry.ts';
+import { OpenedEntry } from '../../http/journal/opened-entry.ts';
+import { createCredentialRedactor, type Redact } from '../../http/redaction.ts';
 
 /** Different credentials besides the key, the latest first. Each makes redacting slower. */
 const MAX_CREDENTIALS = 100;

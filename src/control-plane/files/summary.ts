@@ -1,6 +1,6 @@
 import type * as z from 'zod';
-import { escapeControlChars } from '../core/control-chars.ts';
-import type { AccountSchema, FindingSchema, JournalEntrySchema } from './response-schemas.ts';
+import { escapeControlChars } from '../../core/control-chars.ts';
+import type { AccountSchema, FindingSchema, JournalEntrySchema } from '../response-schemas.ts';
 
 /** Maximum number of rows of a table, so that the summary stays one page. */
 export const MAX_ROWS = 20;

@@ -1,10 +1,10 @@
 import { STATUS_CODES } from 'node:http';
 import type * as z from 'zod';
-import type { Clock } from '../core/time/clock.ts';
-import { isHost } from '../http/urls.ts';
-import type { JournalEntrySchema } from './response-schemas.ts';
-import { toTimestamp } from './schemas.ts';
-import { writeElements } from './state/write-document.ts';
+import type { Clock } from '../../core/time/clock.ts';
+import { isHost } from '../../http/urls.ts';
+import type { JournalEntrySchema } from '../response-schemas.ts';
+import { toTimestamp } from '../schemas.ts';
+import { writeElements } from '../state/write-document.ts';
 
 // HTTP Archive 1.2: http://www.softwareishard.com/blog/har-12-spec/
 
