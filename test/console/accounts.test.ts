@@ -183,7 +183,7 @@ describe.skipIf(!CHROMIUM)('console accounts', () => {
   it('shows requests without a valid key, with the path, the reason and the masked key', async () => {
     const { origin, post } = await startListeningEmulator();
     await post('/api/sora-2/generate', {}, 'sk_live_0123456789abcdef');
-    const { page, region } = await openPage(origin);
+    const { page, region } = await openPage(origin, '#/', { isClockControlled: true });
     const refused = region('Requests without a valid key');
     await refused.getByText('1 request without a valid key got a 401.').waitFor();
     expect(await refused.getByRole('listitem').allInnerTexts()).toEqual([
@@ -194,6 +194,8 @@ describe.skipIf(!CHROMIUM)('console accounts', () => {
     for (const key of ['sk_b_0123456789abcdef', 'sk_c_0123456789abcdef']) await post('/api/veo-3/generate', {}, key);
     await page.getByRole('link', { name: 'Faults' }).click();
     await page.getByRole('link', { name: 'Accounts' }).click();
+    // There is no event for such a request: the page reads them again every three seconds.
+    await page.clock.fastForward(3000);
     await refused.getByText('6 requests without a valid key got a 401.').waitFor();
     expect(await refused.getByRole('listitem').allInnerTexts()).toEqual([
       expect.stringMatching(/unknown key sk_c…cdef$/),
