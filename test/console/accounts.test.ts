@@ -128,7 +128,8 @@ describe.skipIf(!CHROMIUM)('console accounts', () => {
     await row(/^np_test_auto_created/).waitFor();
 
     await press('Reset everything');
-    await button('Really reset everything?').waitFor();
+    const confirm = button('Really reset everything?');
+    await eventually(() => confirm.getAttribute('aria-disabled')).toBe('false');
     // The confirmation times out.
     await page.clock.fastForward(5000);
     await press('Reset everything');
