@@ -65,7 +65,7 @@ describe('an emulator that shows files', () => {
     expect(await listKeys(opened)).toEqual([KEY]);
     const before = await opened.get(`/__admin/accounts/${KEY}/tasks`);
     opened.core.worker.start((error) => expect.unreachable(String(error)));
-    clock.advance(60_000);
+    clock.advance(3_600_000);
     expect(await exportAll(opened, KEY)).toBe(text);
     expect((await opened.get(`/__admin/accounts/${KEY}/tasks`)).body).toEqual(before.body);
     expect((await opened.get(`/__admin/accounts/${KEY}/ledger/verify`)).body.ok).toBe(true);
