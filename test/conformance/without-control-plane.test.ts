@@ -26,7 +26,11 @@ function forward(incoming: IncomingMessage, response: ServerResponse, port: numb
     response.writeHead(upstream.statusCode!, upstream.headers);
     upstream.pipe(response);
   });
-  outgoing.on('error', () => response.destroy());
+  outgoing.on('error', () => {
+    // The server may close the connection when it has responded to a part of the body.
+    if (response.headersSent) incoming.resume();
+    else response.destroy();
+  });
   incoming.pipe(outgoing);
 }
 
