@@ -24,6 +24,7 @@ const common = {
   // Generous, so that tests do not fail on a busy machine.
   testTimeout: 180_000,
   hookTimeout: 180_000,
+  expect: { poll: { timeout: 20_000 } },
 };
 
 export default defineConfig({

@@ -177,7 +177,7 @@ describe('the command', () => {
     const { url, child, ended, lines } = await startCommand();
     await sendUnfinishedRequest(url);
     child.kill('SIGINT');
-    await vi.waitUntil(() => lines().some(({ msg }) => msg === 'stopping'), { interval: 1 });
+    await vi.waitUntil(() => lines().some(({ msg }) => msg === 'stopping'), { timeout: 20_000, interval: 1 });
     child.kill('SIGINT');
     expect(await ended).toMatchObject({ code: 0, stderr: '' });
   });
@@ -272,7 +272,7 @@ describe('the command', () => {
       NANOPHOTO_EMULATOR_PORT_6266_TCP_ADDR: '10.0.0.1',
       NANOPHOTO_EMULATOR_HTTPS_PORT: 'tcp://10.0.0.1:443',
     });
-    await vi.waitUntil(() => lines().length > 1);
+    await vi.waitUntil(() => lines().length > 1, { timeout: 20_000 });
     expect(lines()).toMatchObject([
       { level: 30, msg: expect.stringMatching(/^ready at/) },
       { level: 40, msg: expect.stringContaining('NANOPHOTO_EMULATOR_SPED') },

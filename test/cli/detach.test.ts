@@ -195,7 +195,7 @@ describe.skipIf(process.platform !== 'linux')('stop', () => {
     const { start, refused, run } = createShell();
     const { at, port, pid } = await start();
     process.kill(pid, 'SIGTERM');
-    await vi.waitUntil(() => !isRunning(pid), { interval: 5 });
+    await vi.waitUntil(() => !isRunning(pid), { timeout: 20_000, interval: 5 });
     const advice = `nanophoto-emulator start --detach --port ${port} starts one.`;
     const sentence = `No detached emulator runs on port ${port}; ${advice}`;
     expect(await refused('stop', ...at)).toBe(sentence);
@@ -223,7 +223,7 @@ describe.skipIf(process.platform !== 'linux')('stop', () => {
     const { start, refused, run, stateDir } = createShell();
     const { at, port, pid } = await start();
     process.kill(pid, 'SIGKILL');
-    await vi.waitUntil(() => !isRunning(pid), { interval: 5 });
+    await vi.waitUntil(() => !isRunning(pid), { timeout: 20_000, interval: 5 });
     expect(existsSync(join(stateDir, `${port}.sock`))).toBe(true);
     expect(await refused('stop', ...at)).toContain(`No detached emulator runs on port ${port}`);
     const next = await start(at);

@@ -108,7 +108,9 @@ describe('responses', () => {
     const body = JSON.stringify(ORDER);
     const head = `POST ${GENERATE} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer np_test_default\r\n`;
     socket.write(`${head}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
-    await vi.waitUntil(() => core.accounts.find('np_test_default') && account('np_test_default').taskCount === 1);
+    await vi.waitUntil(() => core.accounts.find('np_test_default') && account('np_test_default').taskCount === 1, {
+      timeout: 20_000,
+    });
     socket.destroy();
     await closed;
     await vi.waitUntil(async () => {
