@@ -35,7 +35,9 @@ export function createTestClock(startMs = START_MS): TestClock {
       }
       nowMs = endMs;
       // Those that would have fired since.
-      for (const timer of timers) if (timer.everyMs !== undefined && timer.everyMs < minIntervalMs) fire(timer, nowMs);
+      for (const timer of [...timers].filter(({ everyMs = ms }) => everyMs < minIntervalMs)) {
+        if (timers.has(timer)) fire(timer, nowMs);
+      }
     },
     set(ms) {
       nowMs = ms;
