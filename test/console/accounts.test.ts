@@ -195,7 +195,7 @@ describe.skipIf(!CHROMIUM)('console accounts', () => {
     for (const key of ['sk_b_0123456789abcdef', 'sk_c_0123456789abcdef']) await post('/api/veo-3/generate', {}, key);
     await page.getByRole('link', { name: 'Faults' }).click();
     await page.getByRole('link', { name: 'Accounts' }).click();
-    // There is no event for such a request: the page reads them again every three seconds.
+    // The page reads these requests every three seconds, because they cause no events.
     await page.clock.fastForward(3000);
     await refused.getByText('6 requests without a valid key got a 401.').waitFor();
     expect(await refused.getByRole('listitem').allInnerTexts()).toEqual([
