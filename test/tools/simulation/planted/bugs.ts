@@ -105,8 +105,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a new speed does not apply to running tasks',
     file: 'src/core/time/timeline.ts',
-    find: 'if (timeScale(previous) !== timeScale(current)) {',
-    replace: 'if (previous.clockMode !== current.clockMode) {',
+    find: 'tasks.rescaleDue(current.id,',
+    replace: 'if (previous.clockMode !== current.clockMode) tasks.rescaleDue(current.id,',
   },
   {
     name: 'a restore loses the snapshots',
@@ -135,8 +135,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a poll on an auto clock waits for the wrong shot',
     file: 'src/core/tasks/task-engine.ts',
-    find: 'while (head.dueAtMs === null && head.predecessorSeq !== null) {',
-    replace: 'while (head.dueAtMs === null && head.predecessorSeq === null) {',
+    find: "if (predecessor?.status !== 'processing') return head;",
+    replace: 'return head;',
   },
   {
     name: 'a reset keeps the credits',
