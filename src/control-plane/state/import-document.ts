@@ -99,12 +99,21 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         return;
       }
       const record = toTaskRecord(task);
-      if (record.createdAtMs < lastTaskMs) {
+      const { createdAtMs, startedAtMs, dueAtMs, finishedAtMs } = record;
+      const disordered =
+        startedAtMs !== null && startedAtMs < createdAtMs
+          ? ['startedAt', 'createdAt']
+          : finishedAtMs !== null && finishedAtMs < (startedAtMs ?? createdAtMs)
+            ? ['finishedAt', startedAtMs === null ? 'createdAt' : 'startedAt']
+            : undefined;
+      if (disordered) {
+        throw new DocumentError(`${path}.${disordered[0]}`, `expected a time that is not before ${disordered[1]}`);
+      }
+      if (createdAtMs < lastTaskMs) {
         throw new DocumentError(`${path}.createdAt`, 'expected a time that is not before that of an earlier task');
       }
-      lastTaskMs = record.createdAtMs;
+      lastTaskMs = createdAtMs;
       staged.addTask(record, task.plan, index);
-      const { createdAtMs, startedAtMs, dueAtMs, finishedAtMs } = record;
       addPast(`${path}.createdAt`, createdAtMs);
       addPast(`${path}.startedAt`, startedAtMs);
       addPast(`${path}.finishedAt`, finishedAtMs);
@@ -221,7 +230,7 @@ function findContradiction(task: TaskJson): [field: string, expected: string] | 
     return ['id', 'expected the number of the task as the 7th to 13th hexadecimal digits'];
   }
   if (task.status === 'evicted') return undefined;
-  const { status, stepIndex, plan, createdAt, startedAt, finishedAt, simulatedMs, errorCode, dueAt } = task;
+  const { status, stepIndex, plan, finishedAt, simulatedMs, errorCode, dueAt } = task;
   const unordered = plan.steps.findIndex(({ atMs }, index) => atMs < (plan.steps[index - 1]?.atMs ?? 0));
   if (unordered >= 0) return [`plan.steps[${unordered}].atMs`, 'expected ascending times'];
   if ((plan.steps.at(-1)?.atMs ?? 0) > plan.endMs) return ['plan.endMs', 'expected a time after the last step'];
@@ -230,14 +239,6 @@ function findContradiction(task: TaskJson): [field: string, expected: string] | 
   const whenEnded = hasEnded ? `required with the status ${status}` : 'not allowed before the task has ended';
   if ((finishedAt !== undefined) !== hasEnded) return ['finishedAt', whenEnded];
   if ((simulatedMs !== undefined) !== hasEnded) return ['simulatedMs', whenEnded];
-  const times = {
-    createdAt,
-    ...(startedAt !== undefined && { startedAt }),
-    ...(finishedAt !== undefined && { finishedAt }),
-  };
-  const fields = Object.entries(times);
-  const early = fields.findIndex(([, time], index) => index > 0 && toMs(time) < toMs(fields[index - 1]![1]));
-  if (early > 0) return [fields[early]![0], `expected a time that is not before ${fields[early - 1]![0]}`];
   if (hasEnded && dueAt !== undefined) return ['dueAt', 'not allowed after the task has ended'];
   if ((errorCode !== undefined) !== (status === 'failed'))
     return ['errorCode', status === 'failed' ? whenEnded : 'only allowed with the status failed'];
