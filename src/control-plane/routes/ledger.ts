@@ -27,7 +27,7 @@ export const ledgerOperations = ({ core }: HttpContext): Operation[] => [
       const account = requireAccount(core, params);
       const { amount, reason = 'by the control plane' } = body;
       const record = amount > 0 ? core.ledger.grant : core.ledger.adjust;
-      record(account.id, amount, reason, core.timeline.nowMs(account));
+      record(account.id, amount, reason, core.tasks.catchUp(account.id));
       return toAccountJson(core, core.accounts.get(account.id));
     },
   }),

@@ -83,14 +83,14 @@ export function createTasks(
   }
 
   /**
-   * Applies everything due by now, so that a new entry never precedes an older one in time, and returns the current
-   * account. Must run inside a transaction.
+   * Applies everything due by now, and returns the current account and this time. A new entry must have this time: with
+   * a later one, it could precede the entry of a transition that is due before it. Must run inside a transaction.
    */
-  function catchUp(accountId: number): Account {
+  function catchUp(accountId: number): { account: Account; nowMs: number } {
     const account = accounts.get(accountId);
     const nowMs = accountTimeMs(account, clock.nowMs());
     while (applyDue(account, nowMs).length === MAX_TRANSITIONS);
-    return accounts.get(accountId);
+    return { account: accounts.get(accountId), nowMs };
   }
 
   /** Applies up to `MAX_TRANSITIONS` transitions due by `nowMs`, earliest first. Must run inside a transaction. */
@@ -130,14 +130,13 @@ export function createTasks(
     driver: 'worker' | 'stream',
     chained: boolean,
   ): Task[] | CoreError {
-    const account = catchUp(accountId);
+    const { account, nowMs } = catchUp(accountId);
     const requiredCredits = orders.reduce((sum, order) => sum + order.price, 0);
     if (account.balance < requiredCredits) {
       return new CoreError('INSUFFICIENT_CREDITS', `needs ${requiredCredits} credits, has ${account.balance}`, {
         requiredCredits,
       });
     }
-    const nowMs = accountTimeMs(account, clock.nowMs());
     let { entryCount } = account;
     const tasks = orders.map((order, index): Task => {
       const seq = account.taskCount + 1 + index;
@@ -225,10 +224,9 @@ export function createTasks(
   const finishNow = transactions.exclusive((accountId: number, id: string, outcome: TerminalOutcome): boolean => {
     // A stream can outlive its account, which may have been reset or removed.
     if (!accounts.has(accountId)) return false;
-    const account = catchUp(accountId);
+    const { account, nowMs } = catchUp(accountId);
     const task = find(accountId, id);
     if (task?.status !== 'processing') return false;
-    const nowMs = accountTimeMs(account, clock.nowMs());
     finish(account, task, outcome, nowMs, elapsedMs(account, task, nowMs));
     scheduleWake(account);
     return true;
@@ -307,5 +305,11 @@ export function createTasks(
     },
     applyDue,
     scheduleWake,
+    /** Applies everything due by now, and returns this time on the account's clock: that of a new ledger entry. */
+    catchUp: transactions.exclusive((accountId: number): number => {
+      const { account, nowMs } = catchUp(accountId);
+      scheduleWake(account);
+      return nowMs;
+    }),
   };
 }
