@@ -245,7 +245,7 @@ class _JournalRequest(TypedDict):
 
 
 class JournalRequest(_JournalRequest, total=False):
-    """A request in the journal, without credentials."""
+    """A request in the journal, without the API key and without headers that carry credentials."""
 
     truncated: Literal[True]
 
