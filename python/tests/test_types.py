@@ -28,8 +28,9 @@ def describe_schema(schema: dict[str, Any]) -> Any:
     """Describes what a JSON schema allows, in the form of `describe_type`."""
     if "$ref" in schema:
         return describe_schema(SCHEMAS[schema["$ref"].split("/")[-1]])
-    if "anyOf" in schema:
-        return join(describe_schema(option) for option in schema["anyOf"])
+    options = schema.get("anyOf") or schema.get("oneOf")
+    if options:
+        return join(describe_schema(option) for option in options)
     if "const" in schema or "enum" in schema:
         return frozenset(("value", value) for value in schema.get("enum", [schema.get("const")]))
     kind = schema.get("type")
