@@ -165,7 +165,7 @@ describe('the command', () => {
       other.exec('BEGIN EXCLUSIVE');
       const { child, ended } = runCommand(['--port', '0', '--data-dir', dir, ...flags]);
       const openFiles = () => readdirSync(`/proc/${child.pid}/fd`).map((fd) => findOpenFile(child.pid!, fd));
-      await vi.waitUntil(() => openFiles().includes(file), { timeout: 20_000, interval: 5 });
+      await vi.waitUntil(() => openFiles().includes(file), { interval: 5 });
       child.kill('SIGTERM');
       other.exec('ROLLBACK');
       other.close();
@@ -177,7 +177,7 @@ describe('the command', () => {
     const { url, child, ended, lines } = await startCommand();
     await sendUnfinishedRequest(url);
     child.kill('SIGINT');
-    await vi.waitUntil(() => lines().some(({ msg }) => msg === 'stopping'), { timeout: 20_000, interval: 1 });
+    await vi.waitUntil(() => lines().some(({ msg }) => msg === 'stopping'), { interval: 1 });
     child.kill('SIGINT');
     expect(await ended).toMatchObject({ code: 0, stderr: '' });
   });
@@ -185,7 +185,7 @@ describe('the command', () => {
   it('exits at once on a later Ctrl-C', async () => {
     const { url, child, ended } = await startCommand();
     await sendUnfinishedRequest(url);
-    await vi.waitUntil(() => !child.kill('SIGINT') || child.exitCode !== null, { timeout: 20_000, interval: 20 });
+    await vi.waitUntil(() => !child.kill('SIGINT') || child.exitCode !== null, { interval: 20 });
     expect((await ended).code).toBe(1);
   });
 
@@ -272,7 +272,7 @@ describe('the command', () => {
       NANOPHOTO_EMULATOR_PORT_6266_TCP_ADDR: '10.0.0.1',
       NANOPHOTO_EMULATOR_HTTPS_PORT: 'tcp://10.0.0.1:443',
     });
-    await vi.waitUntil(() => lines().length > 1, { timeout: 20_000 });
+    await vi.waitUntil(() => lines().length > 1);
     expect(lines()).toMatchObject([
       { level: 30, msg: expect.stringMatching(/^ready at/) },
       { level: 40, msg: expect.stringContaining('NANOPHOTO_EMULATOR_SPED') },

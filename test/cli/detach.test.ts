@@ -79,7 +79,7 @@ describe.skipIf(process.platform !== 'linux')('start --detach', () => {
     const { status } = await postJson(printed.url, '/api/sora-2/generate', { prompt: 'a', mode: 'textToVideo' });
     expect(status).toBe(200);
     // The line of a request may be written after the response.
-    await vi.waitUntil(() => readFileSync(printed.log, 'utf8').split('\n').length > 2, { timeout: 20_000 });
+    await vi.waitUntil(() => readFileSync(printed.log, 'utf8').split('\n').length > 2);
     const log = readFileSync(printed.log, 'utf8').trim().split('\n');
     expect(log.map((line) => JSON.parse(line).msg)).toEqual([`ready at ${printed.url}`, 'request']);
     expect([statSync(stateDir).mode & 0o777, statSync(printed.log).mode & 0o777]).toEqual([0o700, 0o600]);
@@ -149,7 +149,7 @@ describe.skipIf(process.platform !== 'linux')('start --detach', () => {
           return false;
         }
       });
-    await vi.waitUntil(() => findPids().length === 1, { timeout: 20_000, interval: 20 });
+    await vi.waitUntil(() => findPids().length === 1, { interval: 20 });
     const [pid] = findPids();
     const release = () => {
       other.exec('ROLLBACK');
@@ -163,7 +163,7 @@ describe.skipIf(process.platform !== 'linux')('start --detach', () => {
     child.kill('SIGKILL');
     await ended;
     release();
-    await vi.waitUntil(() => !isRunning(pid), { timeout: 20_000, interval: 20 });
+    await vi.waitUntil(() => !isRunning(pid), { interval: 20 });
   });
 
   it('exits with 2 when the emulator is killed before it is ready', async () => {
@@ -195,7 +195,7 @@ describe.skipIf(process.platform !== 'linux')('stop', () => {
     const { start, refused, run } = createShell();
     const { at, port, pid } = await start();
     process.kill(pid, 'SIGTERM');
-    await vi.waitUntil(() => !isRunning(pid), { timeout: 20_000, interval: 5 });
+    await vi.waitUntil(() => !isRunning(pid), { interval: 5 });
     const advice = `nanophoto-emulator start --detach --port ${port} starts one.`;
     const sentence = `No detached emulator runs on port ${port}; ${advice}`;
     expect(await refused('stop', ...at)).toBe(sentence);
@@ -223,7 +223,7 @@ describe.skipIf(process.platform !== 'linux')('stop', () => {
     const { start, refused, run, stateDir } = createShell();
     const { at, port, pid } = await start();
     process.kill(pid, 'SIGKILL');
-    await vi.waitUntil(() => !isRunning(pid), { timeout: 20_000, interval: 5 });
+    await vi.waitUntil(() => !isRunning(pid), { interval: 5 });
     expect(existsSync(join(stateDir, `${port}.sock`))).toBe(true);
     expect(await refused('stop', ...at)).toContain(`No detached emulator runs on port ${port}`);
     const next = await start(at);

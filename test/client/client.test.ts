@@ -89,7 +89,7 @@ describe('control-plane client', () => {
     const rejected = expect(account.requests.wait({ count: 3, timeoutMs: 5000 })).rejects.toMatchObject({
       code: 'WAIT_TIMEOUT',
     });
-    await vi.waitUntil(() => core.events.hasListeners(), { timeout: 20_000 });
+    await vi.waitUntil(() => core.events.hasListeners());
     clock.advance(5000);
     await rejected;
   });
@@ -102,7 +102,7 @@ describe('control-plane client', () => {
     const waiting = account.tasks.wait(task, { timeoutMs: 5000 });
     const rejected = expect(waiting).rejects.toMatchObject({ code: 'WAIT_TIMEOUT', status: 408 });
     expect(calls.at(-1)).toBe(`GET /__admin/accounts/k/wait?task=${task}&timeoutMs=5000`);
-    await vi.waitUntil(() => core.events.hasListeners(), { timeout: 20_000 });
+    await vi.waitUntil(() => core.events.hasListeners());
     clock.advance(5000);
     await rejected;
     expect(await account.tasks.wait(other)).toMatchObject({ id: other, status: 'completed' });

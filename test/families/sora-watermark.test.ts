@@ -31,7 +31,7 @@ describe('Sora watermark removal', () => {
         hasResponded = true;
         return one;
       });
-      await vi.waitUntil(() => core.accounts.get(id).taskCount === index + 1, { timeout: 20_000, interval: 1 });
+      await vi.waitUntil(() => core.accounts.get(id).taskCount === index + 1, { interval: 1 });
       const task = core.tasks.list(id, 1, index)[0]!;
       clock.advance(task.plan.endMs / 10 - 1);
       await new Promise(setImmediate);
@@ -102,7 +102,7 @@ describe('Sora watermark removal', () => {
     const { post, createAccount, core, app } = await priced();
     const { id } = createAccount('k', { speed: 1 });
     const answer = post(PATH, { share_link: LINK }, 'k');
-    await vi.waitUntil(() => core.accounts.get(id).taskCount === 1, { timeout: 20_000 });
+    await vi.waitUntil(() => core.accounts.get(id).taskCount === 1);
     expect(core.accounts.get(id).balance).toBe(995);
     await app.close();
     expect(await answer).toMatchObject({

@@ -94,7 +94,7 @@ describe('text stream', () => {
     for (const quarter of [1, 2, 3]) {
       clock.advance(endMs / 10 / 4);
       const due = pieces.slice(0, Math.floor((pieces.length * quarter) / 4)).join('');
-      await vi.waitUntil(() => text.length >= due.length, { timeout: 20_000 });
+      await vi.waitUntil(() => text.length >= due.length);
       expect(text).toBe(due);
     }
     expect(kinds()).toEqual(['grant', 'hold']);
@@ -114,9 +114,9 @@ describe('text stream', () => {
     socket.write(
       `POST ${PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     );
-    await vi.waitUntil(() => kinds().length === 2, { timeout: 20_000 });
+    await vi.waitUntil(() => kinds().length === 2);
     socket.destroy();
-    await vi.waitUntil(() => kinds().length === 3, { timeout: 20_000 });
+    await vi.waitUntil(() => kinds().length === 3);
     expect(kinds()).toEqual(['grant', 'hold', 'capture']);
     expect(core.ledger.verify(id)).toEqual([]);
   });
