@@ -111,7 +111,7 @@ function buildEscapedPattern(key: string): string {
 /** Restricts the pattern of a short key to whole words. The word may follow an escaped character, such as `%22` or `\\n`. */
 function asWholeWord(key: string, pattern: string): string {
   if (key.length >= MIN_EMBEDDED_LENGTH) return pattern;
-  const start = String.raw`(?:(?<![\w-])|(?<=%[\da-f]{2}|\\(?:[bfnrt]|x[\da-f]{2}|u[\da-f]{4})))`;
+  const start = String.raw`(?:(?<![\w-])|(?<=%(?:25){0,8}[\da-f]{2}|\\(?:[bfnrt]|x[\da-f]{2}|u[\da-f]{4})))`;
   const [isWordAtStart, isWordAtEnd] = [/^\w/.test(key), /\w$/.test(key)];
   return `${isWordAtStart ? start : ''}(?:${pattern})${isWordAtEnd ? '(?![\\w-])' : ''}`;
 }
@@ -159,12 +159,20 @@ const TOKEN = /[^\s"'<>]+/g;
 /** `://` or its percent-encoded form, with slashes that may be escaped as in JSON. */
 const AUTHORITY_START = /(?::|%(?:25){0,8}3a)(?:\\{0,8}\/|%(?:25){0,8}2f){2}/i;
 const AUTHORITY_END = /[/?#\\]|%(?:25){0,8}(?:2f|3f)|$/i;
+const USER_INFO_END = /@|%(?:25){0,8}40/;
 /** The user name and password of a URL. */
-const USER_INFO = new RegExp(`(${AUTHORITY_START.source})(?:(?!%(?:25){0,8}(?:2f|3f))[^/?#\\\\])*@`, 'i');
+const USER_INFO = new RegExp(
+  `(${AUTHORITY_START.source})(?:(?!%(?:25){0,8}(?:2f|3f))[^/?#\\\\])*(?:${USER_INFO_END.source})`,
+  'i',
+);
+const AUTHORITY_USER_INFO = new RegExp(`^.*(?:${USER_INFO_END.source})`);
 const QUERY_START = /\?|%(?:25){0,8}3f/i;
-/** A parameter that usually holds a secret, or a value so long that it may be one. */
-const SECRET_PARAMETER =
-  /(?:sig|token|cred|secret|passw|policy|key|auth|hmac|hash|jwt|session|expires)[\w.-]{0,40}(?:=|%(?:25){0,8}3d|\\{0,8}u003d)|[\w.~%+-]{20}/i;
+const FRAGMENT_START = /#|%(?:25){0,8}23/;
+/** A parameter that usually holds a secret. */
+const SECRET_NAME =
+  /(?:sig|token|cred|secret|pass|pwd|policy|key|auth|hmac|hash|jwt|session|expires)[\w.-]{0,40}(?:=|%(?:25){0,8}3d|\\{0,8}u003d)/i;
+/** Also a value so long that it may be a secret. In a fragment, it is rather a heading. */
+const SECRET_PARAMETER = new RegExp(`${SECRET_NAME.source}|[\\w.~%+-]{20}`, 'i');
 
 /**
  * Replaces the queries of signed URLs, which grant access to any client that has them, and user names and passwords in
@@ -186,17 +194,23 @@ function redactUrls(token: string): string {
   if (!start) return token;
   const authorityStart = start.index + start[0].length;
   const authorityEnd = authorityStart + token.slice(authorityStart).search(AUTHORITY_END);
-  const authority = token.slice(authorityStart, authorityEnd).replace(/^.*@/, `${REPLACEMENT}@`);
+  const authority = token.slice(authorityStart, authorityEnd).replace(AUTHORITY_USER_INFO, `${REPLACEMENT}@`);
   return token.slice(0, authorityStart) + authority + redactAfterAuthority(token.slice(authorityEnd));
 }
 
-/** Replaces everything from a secret query on, or from the user name of a further URL on. */
+/** Returns the offset after the first match of `start` if a secret follows, else the length of the text. */
+function findSecret(text: string, start: RegExp, secret: RegExp): number {
+  const match = start.exec(text);
+  const offset = match ? match.index + match[0].length : text.length;
+  return secret.test(text.slice(offset)) ? offset : text.length;
+}
+
+/** Replaces everything from a secret query or fragment on, or from the user name of a further URL on. */
 function redactAfterAuthority(text: string): string {
-  const queryStart = QUERY_START.exec(text);
-  const query = queryStart ? queryStart.index + queryStart[0].length : text.length;
   const userInfo = USER_INFO.exec(text);
   const secretStart = Math.min(
-    SECRET_PARAMETER.test(text.slice(query)) ? query : text.length,
+    findSecret(text, QUERY_START, SECRET_PARAMETER),
+    findSecret(text, FRAGMENT_START, SECRET_NAME),
     userInfo ? userInfo.index + userInfo[1]!.length : text.length,
   );
   if (secretStart === text.length) return text;
