@@ -668,8 +668,12 @@ describe('import of an invalid document', () => {
     document.faults.push(document.faults[0]!);
     expect((await importDocument(emulator, document)).body.code).toBe('TOO_MANY_FAULTS');
     const other: Json = buildDocument();
-    other.account.initial.faults = Array(2).fill({ match: {}, at: 'task', effect: { hang: true } });
-    expect((await importDocument(emulator, other)).body.code).toBe('TOO_MANY_FAULTS');
+    const hang = { match: {}, at: 'task', effect: { hang: true } };
+    // Invalid ones are only counted: to validate millions of them would take minutes.
+    for (const rule of [hang, {}]) {
+      other.account.initial.faults = Array(2).fill(rule);
+      expect((await importDocument(emulator, other)).body.code).toBe('TOO_MANY_FAULTS');
+    }
   });
 
   it('removes the rows while the client still sends the rest', async () => {
