@@ -1,6 +1,7 @@
 import { MIN_EMBEDDED_LENGTH } from './redaction.ts';
 
-const CREDENTIAL_HEADER = /auth|key|token|secret|passw|cookie|session/i;
+/** A client may send a different `idempotency-key` with each request. */
+const CREDENTIAL_HEADER = /auth|(?<!idempotency-)key|token|secret|passw|cookie|session/i;
 
 /** Finds the credentials in the headers of a request. */
 export function findCredentials(headers: NodeJS.Dict<string | string[]>): string[] {

@@ -18,7 +18,9 @@ const ESCAPE = /[\\%&]/;
 const MAX_PATTERN_KEY_LENGTH = 200;
 
 /** Number of keys whose patterns are kept. */
-const MAX_CACHED_PATTERNS = 100;
+const MAX_CACHED_PATTERNS = 200;
+/** Number of characters of a key that are searched for first. */
+const BEGINNING_LENGTH = 6;
 
 /** Maximum length of a character in its escaped form: `&amp;amp;…amp;#x00000000ff;`. */
 const MAX_ESCAPED_LENGTH = 48;
@@ -60,7 +62,7 @@ function createKeyRedactor(key: string, replacement: string): Redact {
   const patterns = getPatterns(key);
   return (text) => {
     let rest = text;
-    if (ESCAPE.test(rest) || rest.toLowerCase().includes(lowerCaseKey)) {
+    if ((ESCAPE.test(rest) && patterns.beginning.test(rest)) || rest.toLowerCase().includes(lowerCaseKey)) {
       rest = rest.replace(patterns.escaped, () => replacement);
     }
     return patterns.encoded ? rest.replace(patterns.encoded, () => replacement) : rest;
@@ -69,6 +71,7 @@ function createKeyRedactor(key: string, replacement: string): Redact {
 
 class KeyPatterns {
   readonly #key: string;
+  #beginning: RegExp | undefined;
   #escaped: RegExp | undefined;
   readonly encoded: RegExp | undefined;
 
@@ -77,7 +80,13 @@ class KeyPatterns {
     this.encoded = buildEncodedPattern(key);
   }
 
-  /** Compiling this pattern takes milliseconds, and most texts do not need it. */
+  /** Finds the first characters of the key, where the whole key may be. */
+  get beginning(): RegExp {
+    this.#beginning ??= new RegExp(buildBeginningPattern(this.#key), 'i');
+    return this.#beginning;
+  }
+
+  /** Compiling this pattern takes up to 100 ms, and most texts do not need it. */
   get escaped(): RegExp {
     this.#escaped ??= new RegExp(asWholeWord(this.#key, buildEscapedPattern(this.#key)), 'gi');
     return this.#escaped;
@@ -107,6 +116,10 @@ function buildEscapedPattern(key: string): string {
     ? escapeRegExp(key)
     : patterns.filter((pattern) => pattern !== '').join(ESCAPED_BACKSLASHES);
 }
+
+/** Builds a pattern for the first characters. Backslashes of the key are optional in the text. */
+const buildBeginningPattern = (key: string): string =>
+  buildEscapedPattern(Array.from(key.replace(/^\\+/, '')).slice(0, BEGINNING_LENGTH).join(''));
 
 /** Restricts the pattern of a short key to whole words. The word may follow an escaped character, such as `%22` or `\\n`. */
 function asWholeWord(key: string, pattern: string): string {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { findCredentials } from '../../src/http/credentials.ts';
 import { createRedactor, redactSignedUrls } from '../../src/http/redaction.ts';
 
 describe('redaction of short keys', () => {
@@ -30,6 +31,22 @@ describe('redaction of short keys', () => {
   it.each(['lim', 'xlim', '%2', '\\u00', '-'])('takes little time for long runs of %s', (run) => {
     const text = run.repeat(200_000);
     expect(createRedactor(['lim', 'limx'])(text)).toBe(text);
+  });
+});
+
+describe('redaction of many credentials', () => {
+  // id: many-credentials-take-little-time
+  it('takes little time, although the pattern of each takes 100 ms to compile', () => {
+    const credentials = Array.from({ length: 100 }, (_, n) => `c${n}${'-session'.repeat(20)}`);
+    const redact = createRedactor([...credentials, String.raw`\\\\back\\slash`]);
+    expect(redact('https://x.com/a%20b')).toBe('https://x.com/a%20b');
+    const text = `%20 %63${credentials[1]!.slice(1)} back%5cslash \\`;
+    expect(redact(text)).toBe('%20 [key] [key] \\');
+  }, 5000);
+
+  it('leaves ids of requests, which differ each time, as they are', () => {
+    const headers = { 'idempotency-key': 'order-number-1', 'x-idempotency-key': 'order-number-2', 'x-key': 'key-of-x' };
+    expect(new Set(findCredentials(headers))).toEqual(new Set(['key-of-x']));
   });
 });
 
