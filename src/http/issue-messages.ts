@@ -68,7 +68,7 @@ function describeRange({ origin }: { origin: string }, bound: string, limit: num
 }
 
 const formatValues = (values: readonly unknown[]): string =>
-  `expected ${values.length > 1 ? 'one of ' : ''}${values.map((value) => JSON.stringify(value)).join(', ')}`;
+  `expected ${values.length > 1 ? 'one of ' : ''}${values.map((value) => JSON.stringify(value)).join('|')}`;
 
 function getFieldNames(schema: Issue['inst']): string[] {
   const def = schema?._zod.def as { shape?: object } | undefined;

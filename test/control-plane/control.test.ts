@@ -723,7 +723,7 @@ describe('control-plane requests', () => {
     ['POST', '/accounts/np_test_default/snapshots', {}, 'name'],
     ['POST', '/accounts/np_test_default/reset', { all: true }, 'Unknown field "all"; no field is allowed'],
     ['POST', '/faults', {}, 'at'],
-    ['POST', '/faults', { at: 'never', effect: { fail: true } }, 'at: expected one of "request", "charge"'],
+    ['POST', '/faults', { at: 'never', effect: { fail: true } }, 'at: expected one of "request"|"charge"'],
     [
       'POST',
       '/faults',
