@@ -4,10 +4,10 @@ import { describeIssue } from './issue-messages.ts';
 const OPTIONS = { error: describeIssue };
 
 /**
- * Parses a value from an untrusted source; the messages of issues are those of `describeIssue`. Works around zod, whose `safeParse` can throw: for a value that is neither a
- * string nor an array, zod compares the value's `length` before it reports the wrong type, and throws a TypeError if
- * `length` is an object that cannot be compared. The value stays invalid without its `length`, so it is parsed again
- * without it.
+ * Parses a value from an untrusted source; the messages of issues are those of `describeIssue`. Works around zod, whose
+ * `safeParse` can throw: for a value that is neither a string nor an array, zod compares the value's `length` before it
+ * reports the wrong type, and throws a TypeError if `length` is an object that cannot be compared. The value stays invalid
+ * without its `length`, so it is parsed again without it.
  */
 export function parseUntrusted<Schema extends z.ZodType>(schema: Schema, data: unknown) {
   try {
