@@ -1,12 +1,13 @@
 import { MIN_EMBEDDED_LENGTH } from './redaction.ts';
 
-/** A client may send a different `idempotency-key` with each request. */
-const CREDENTIAL_HEADER = /auth|(?<!idempotency-)key|token|secret|passw|cookie|session/i;
+const CREDENTIAL_HEADER = /auth|key|token|secret|passw|cookie|session/i;
+/** A client may send a different value with each request. */
+const REQUEST_ID_HEADER = /idempotency-key$/i;
 
 /** Finds the credentials in the headers of a request. */
 export function findCredentials(headers: NodeJS.Dict<string | string[]>): string[] {
   return Object.entries(headers).flatMap(([name, value]) => {
-    if (!CREDENTIAL_HEADER.test(name)) return [];
+    if (!CREDENTIAL_HEADER.test(name) || REQUEST_ID_HEADER.test(name)) return [];
     const values = [value ?? []].flat();
     // A program without a key sends the scheme alone, which is a word that responses contain.
     const withoutScheme = values.map((one) => one.replace(/^\w+\s+|^(?:bearer|basic)$/i, '').trim()).filter(Boolean);
