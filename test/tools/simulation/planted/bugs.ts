@@ -45,8 +45,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'the window of the rate limiter never ends',
     file: 'src/core/time/rate-limiter.ts',
-    find: 'window && nowMs < window.startedAtMs + WINDOW_MS && nowMs',
-    replace: 'window && nowMs',
+    find: 'nowMs >= startedAtMs && nowMs < startedAtMs + WINDOW_MS',
+    replace: 'nowMs >= startedAtMs',
   },
   {
     name: 'the last allowed request is rejected',
