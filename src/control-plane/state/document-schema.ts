@@ -36,7 +36,12 @@ const shortText = wellFormed(boundedText(500));
 const ReachableTime = Timestamp.refine((timestamp) => Date.parse(timestamp) <= LATEST_MS, {
   error: 'expected a time before 9999-12-31',
 });
-const wholeNumber = (min: number) => integer(min, Number.MAX_SAFE_INTEGER);
+/** `z.int` itself checks the largest range, and a check less for each entry and task makes an import faster. */
+const wholeNumber = (min: number) => {
+  const error = `expected a whole number from ${min} to ${Number.MAX_SAFE_INTEGER}`;
+  const schema = z.int({ error });
+  return min === Number.MIN_SAFE_INTEGER ? schema : schema.min(min, { error });
+};
 
 const LedgerEntry = strict({
   seq: sequence.meta({ description: 'The position of the entry, from 1.' }),
