@@ -162,7 +162,7 @@ export function startFixedRate() {
   const tool = startTool('tools/fixed-rate.mjs');
   return {
     fire: (window) => tool.ask(window, window.seconds * 1000 + WINDOW_GRACE_MS),
-    /** Does `work` while requests are sent; returns the results of both. */
+    /** Runs `work` while requests are sent; returns the results of both. */
     async during(work, window) {
       await tool.ask(window, START_TIMEOUT_MS);
       const result = await work();

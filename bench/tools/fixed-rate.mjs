@@ -20,8 +20,9 @@ serve((message) => {
 });
 
 /**
- * Runs for `seconds`, or until the message 'stop': then, it first replies as soon as the server has accepted all
- * connections. A busy server accepts them one by one, which would count as the latency of the first requests.
+ * Runs for `seconds`; without them, until the message 'stop'. In that case, it also replies as soon as the server has
+ * accepted all connections. A busy server accepts them one by one, which would count as the latency of the first
+ * requests.
  */
 async function run({ url, method, headers, body, connections, perSecond, seconds, ...checks }) {
   const { hostname, port, host, pathname } = new URL(url);
@@ -56,7 +57,7 @@ async function run({ url, method, headers, body, connections, perSecond, seconds
   function onResponse(socket, status, text) {
     micros.record(Math.max(1, Math.round((performance.now() - dueMs(socket.index)) * 1000)));
     received += 1;
-    // The first request has the connection that was opened last.
+    // The first request was sent on the connection that was opened last.
     if (received === 1 && seconds === undefined) process.send({ result: 'accepted' });
     if (!status.startsWith('2')) non2xx += 1;
     checker.check(text);

@@ -42,7 +42,7 @@ export const writeArtifacts = (account: AccountControl, dir: string, name: strin
     const target = join(dir, toDirName(name));
     await mkdir(target, { recursive: true });
     for (const [file, text] of Object.entries(files)) {
-      // Also replaces one that others can read.
+      // It contains the key: replace an existing file, which others may be able to read.
       if (file === 'account.json') await rm(join(target, file), { force: true });
       await writeFile(join(target, file), text, { mode: file === 'account.json' ? 0o600 : 0o666 });
     }

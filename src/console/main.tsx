@@ -40,7 +40,7 @@ function Page() {
             read-only: from <bdi>{readOnlyPath.value}</bdi>
           </span>
         )}
-        {/* Nothing changes in a read-only emulator, so that "live" would contradict it. */}
+        {/* Nothing changes in a read-only emulator, so "live" would be misleading. */}
         {!(isReadOnly() && connection.value === 'live') && (
           <span class={`connection ${connection.value}`}>{CONNECTION_LABELS[connection.value]}</span>
         )}

@@ -7,7 +7,7 @@ import { CannedResponse } from './canned-response-schema.ts';
 import { apiPath } from './schemas.ts';
 
 const MAX_DURATION_MS = 100_000_000_000;
-/** As much as a seed file. An exported account contains these rules as one part, which an import has to hold. */
+/** As for a whole seed file. An exported account contains these rules as one part, which an import holds in memory. */
 export const MAX_INITIAL_RULES_BYTES = 32 * 1024 * 1024;
 
 const trueFlag = z.literal(true, { error: 'expected true' }).exactOptional();
@@ -108,7 +108,7 @@ export function createFaultRuleSchema(families: readonly Family[], familyName: F
 export const createInitialRulesSchema = <Rule extends z.ZodType>(rule: Rule) =>
   z.array(rule).refine(areWithinSize, { error: `expected at most ${MAX_INITIAL_RULES_BYTES} bytes in total` });
 
-/** Each rule is on a line of its own. */
+/** Whether the rules are within the limit as an exported account has them: each on a line of its own. */
 const areWithinSize = (rules: readonly unknown[]): boolean =>
   rules.reduce<number>((bytes, rule) => bytes + Buffer.byteLength(JSON.stringify(rule)) + 2, 0) <=
   MAX_INITIAL_RULES_BYTES;

@@ -25,9 +25,9 @@ import { taskOperations } from './routes/tasks.ts';
 import { verdictOperations } from './routes/verdict.ts';
 
 /**
- * Rejects requests for unknown paths of the control plane, behind the guard. `app` is the context whose hooks run for all
- * unknown paths, and has no hooks yet: a not-found handler for the paths below `/__admin` would add 70 routes, two for
- * each HTTP method that Node knows.
+ * Rejects requests for unknown paths of the control plane, behind the guard. `app` must be the context whose hooks run
+ * for all unknown paths, and must not have other hooks yet. A not-found handler for the paths below `/__admin` would add
+ * 70 routes instead: two for each HTTP method that Node knows.
  */
 export function rejectUnknownOperations(app: App, { settings }: HttpContext): void {
   const guard = createGuard(settings);
@@ -41,7 +41,7 @@ export function rejectUnknownOperations(app: App, { settings }: HttpContext): vo
   });
 }
 
-/** Whether the router, which decodes paths, finds the path of a request below `/__admin`. */
+/** Whether the path of a request is below `/__admin` once it is decoded, as the router does. */
 const isControlPlanePath = ({ url }: FastifyRequest) => /^\/__admin(?:\/|$)/.test(decodeURI(url.split(/[?#]/, 1)[0]!));
 
 /** Serves the control plane: health, metrics and its OpenAPI document to every caller, the rest behind the guard. */

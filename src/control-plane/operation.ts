@@ -43,7 +43,7 @@ export interface Operation {
   codes?: readonly AdminErrorCode[];
   /** Served to every caller, outside of the guard. */
   isOpen?: true;
-  /** HEAD requests are handled like GET requests, or not found. */
+  /** `none`: HEAD requests are not found. Default: they are handled like GET requests. */
   head?: 'none';
   handler(request: FastifyRequest, reply: FastifyReply): unknown;
 }

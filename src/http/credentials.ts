@@ -1,7 +1,7 @@
 import { MIN_EMBEDDED_LENGTH } from './redaction.ts';
 
 const CREDENTIAL_HEADER = /auth|key|token|secret|passw|cookie|session/i;
-/** A client may send a different value with each request. */
+/** Not a credential: a client may send a different value with each request. */
 const REQUEST_ID_HEADER = /idempotency-key$/i;
 
 /** Finds the credentials in the headers of a request. */

@@ -81,7 +81,7 @@ export function formatUnknownField(name: string, fields: readonly string[]): str
   return `unknown field ${JSON.stringify(shorten(name))}; ${allowed}`;
 }
 
-/** Formats the path of an issue, such as `tasks[17].status`, with `suffix` unless it is empty. */
+/** Formats the path of an issue, such as `tasks[17].status`, followed by `suffix` unless the path is empty. */
 export function formatPath(path: readonly PropertyKey[], suffix = ''): string {
   const parts = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${shorten(String(part))}`));
   return path.length === 0 ? '' : parts.join('').replace(/^\./, '') + suffix;

@@ -184,7 +184,7 @@ const FRAGMENT_START = /#|%(?:25){0,8}23/;
 /** A parameter that usually holds a secret. */
 const SECRET_NAME =
   /(?:sig|token|cred|secret|pass|pwd|policy|key|auth|hmac|hash|jwt|session|expires)[\w.-]{0,40}(?:=|%(?:25){0,8}3d|\\{0,8}u003d)/i;
-/** Also a value so long that it may be a secret. In a fragment, it is rather a heading. */
+/** Such a parameter, or a value so long that it may be a secret. In a fragment, it is more likely a heading. */
 const SECRET_PARAMETER = new RegExp(`${SECRET_NAME.source}|[\\w.~%+-]{20}`, 'i');
 
 /**
@@ -194,8 +194,8 @@ const SECRET_PARAMETER = new RegExp(`${SECRET_NAME.source}|[\\w.~%+-]{20}`, 'i')
 export const redactSignedUrls: Redact = (text) => text.replaceAll(TOKEN, redactUrls);
 
 /**
- * Creates the redaction of everything that is kept as a file: recordings, HAR documents, summaries and the requests of
- * exported accounts. It replaces these credentials, and those in URLs.
+ * Creates a function that redacts the texts of files: recordings, HAR documents, summaries and the requests of exported
+ * accounts. It replaces these credentials, and those in URLs.
  */
 export function createCredentialRedactor(credentials: Iterable<string>): Redact {
   const redact = createRedactor(credentials);

@@ -46,7 +46,7 @@ export interface WireSample {
   recordedAt?: string;
   case?: string;
   exchange?: number;
-  /** Only recordings: why the service gave no usable response. `response` is the one of `exec --record` itself. */
+  /** Only recordings: why the service gave no usable response. `response` is that of `exec --record` itself. */
   failure?: string;
   /** Only recordings: why `drift` cannot send the request again. */
   notRepeatable?: string;

@@ -196,7 +196,7 @@ export function formatInvalid({ name, path }: StateSource, part: string, reason:
 
 let defaultSeedFile: z.output<typeof SeedFile> | undefined;
 
-/** Reads and validates the default seed file only once, because it is a part of the package. */
+/** Reads and validates the default seed file once per process: it is part of the package, so it does not change. */
 function readDefaultSeedFile(): z.output<typeof SeedFile> {
   defaultSeedFile ??= parseSeedFile(DEFAULT_SEED_FILE, readJsonFile(DEFAULT_SEED_FILE));
   return defaultSeedFile;

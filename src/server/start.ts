@@ -30,12 +30,12 @@ function readStates(state: StartOptions['state'] = []): ExtraState[] {
     if (typeof one === 'string') {
       return { name: `The state ${one}`, content: readJsonFile(one, 'state', 'in the option state') };
     }
-    const name = states.length > 1 ? `The state number ${index + 1}` : 'The state';
+    const name = states.length > 1 ? `State number ${index + 1}` : 'The state';
     return { name, content: toJson(one, name) };
   });
 }
 
-/** Returns the value as a file with it would be read. @throws SetupError when it is not JSON, such as a cyclic object */
+/** Returns the value as if read from a file. @throws SetupError when it is not JSON, such as a cyclic object */
 function toJson(value: unknown, name: string): unknown {
   try {
     return parseJson(JSON.stringify(value) ?? '', { maxNesting: MAX_NESTING });

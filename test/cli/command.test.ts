@@ -311,7 +311,7 @@ describe('a start that is impossible', () => {
     expect(stderr).toMatch(/^nanophoto-emulator: [^\n]* in use by another emulator[^\n]*\.\n$/);
   });
 
-  /** Starts an emulator in this process as the command does. Returns the sentence with which that fails. */
+  /** Starts an emulator in this process as the command does. Returns the message of its error. */
   async function refused(args: string[], env: Record<string, string> = {}): Promise<string> {
     const start = async () => {
       const emulator = await openEmulator(readCommand(args, env).config, pino({ level: 'silent' }));

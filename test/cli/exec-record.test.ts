@@ -206,7 +206,7 @@ describe('exec --record', () => {
     expect(untrusted.samples).toMatchObject([{ response: { status: 502 } }]);
   });
 
-  it('counts the result files, which an emulator as upstream only serves there with --public-url vendor', async () => {
+  it('counts the result files, which bypass the proxy unless the upstream has --public-url vendor', async () => {
     const script = `
       const send = async (path, body) => (await fetch('https://nanophoto.ai/api/sora-2/' + path, {
         method: 'POST', body: JSON.stringify(body),

@@ -200,8 +200,8 @@ describe('drift', () => {
       upload: 'its upload is not recorded',
       compressed: 'its body was compressed with gzip',
       'down-1': 'the service gave no usable response: ECONNREFUSED',
-      'get-with-body': 'fetch sends no GET requests with a body',
-      trace: 'fetch sends no TRACE requests',
+      'get-with-body': 'fetch cannot send GET requests with a body',
+      trace: 'fetch cannot send TRACE requests',
     });
     // The contract applies to each response of the service.
     expect(rows.map(({ id, difference }: Json) => [id, difference])).toEqual([
@@ -293,7 +293,7 @@ describe('a sample without a case', () => {
   });
 
   it.each([{ path: '/api/nope' }, { method: 'DELETE' }])(
-    'is not compared with a contract that has no rule for its request: %o',
+    'is not compared with a contract that does not describe its request: %o',
     (request) => {
       const { contract, contractLine } = compare(
         { status: 200, success: true },
@@ -301,7 +301,7 @@ describe('a sample without a case', () => {
         request,
       );
       expect(contract).toEqual({ expected: null, isDescribed: false, problem: null });
-      expect(contractLine).toBe('/openapi.json has no rule for this request');
+      expect(contractLine).toBe('/openapi.json does not describe this request');
     },
   );
 

@@ -27,7 +27,7 @@ function forward(incoming: IncomingMessage, response: ServerResponse, port: numb
     upstream.pipe(response);
   });
   outgoing.on('error', () => {
-    // The server may close the connection when it has responded to a part of the body.
+    // The server may respond to a part of the body and close the connection.
     if (response.headersSent) incoming.resume();
     else response.destroy();
   });

@@ -29,7 +29,7 @@ const COPIED_FILES = [
   'vitest.config.ts',
 ];
 
-/** The other tests of these files have the same result as in this project: of other families, of what a page shows. */
+/** Tests whose result is the same as in this project: of other families, and of what a page shows. */
 const UNAFFECTED = [
   ...['sora', 'veo-3', 'seedance', 'nano-banana', 'prompt-generator', 'reverse-prompt'],
   ...['overview', '/__admin/openapi\\.json ', 'faults.md › commands', 'faults.md › directives'],

@@ -29,7 +29,7 @@ function parseTests(file: string): { title: string; id: string | undefined }[] {
   return tests;
 }
 
-/** Without the tests of installed packages. */
+/** The test files of this project, without those of installed packages. */
 const testFiles = readdirSync(join(ROOT, 'test'), { withFileTypes: true })
   .filter(({ name }) => name !== 'node_modules')
   .flatMap((entry) =>

@@ -101,7 +101,7 @@ describe('in-process emulator', () => {
     [{ ...buildDocument(), version: 2 }, /^The state is invalid at version: /],
     [{ ...buildDocument(), tasks: [] }, 'The state is invalid at ledger[1]: the hold has no task.'],
     [[buildDocument(), buildDocument()], 'Two states have the key np_imported; remove one of the two.'],
-    [[buildDocument({ key: 'a' }), { ...buildDocument(), tasks: [] }], 'The state number 2 is invalid at ledger[1]: '],
+    [[buildDocument({ key: 'a' }), { ...buildDocument(), tasks: [] }], 'State number 2 is invalid at ledger[1]: '],
     [CYCLIC, 'The state is not valid JSON: Converting circular structure to JSON.'],
     [{ ...buildDocument(), account: 5n }, /^The state is not valid JSON: Do not know how to serialize a BigInt\.$/],
     [7, /^The state is invalid at the top level: expected an object\.$/],

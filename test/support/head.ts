@@ -1,6 +1,9 @@
 import { expect } from 'vitest';
 
-/** Checks that a server responds to HEAD with the headers of GET and without a body. Injected responses have one. */
+/**
+ * Checks that a server responds to HEAD with the headers of GET and without a body. The server must listen: the response
+ * to an injected HEAD request has a body.
+ */
 export async function expectSameHead(url: string, paths: readonly string[]): Promise<void> {
   for (const path of paths) {
     const [full, head] = [await fetchOnce(url + path, 'GET'), await fetchOnce(url + path, 'HEAD')];

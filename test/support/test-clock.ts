@@ -11,7 +11,7 @@ export interface TestClock extends Clock {
 
 export const START_MS = Date.UTC(2026, 0, 15, 12);
 
-/** How often a repeated timer fires at most in one advance. The worker would tick 72,000 times an hour. */
+/** How often a repeated timer fires at most in one advance. Otherwise, the worker would tick 72,000 times an hour. */
 const MAX_REPETITIONS = 1000;
 
 export function createTestClock(startMs = START_MS): TestClock {

@@ -401,7 +401,7 @@ class AccountControl:
         for name, content in files.items():
             file = folder / name
             if name == "account.json":
-                # It contains the key. Also replaces one that others can read.
+                # It contains the key: replace an existing file, which others may be able to read.
                 file.unlink(missing_ok=True)
                 file.touch(mode=0o600)
             file.write_bytes(content)

@@ -93,7 +93,7 @@ export async function startRecordingProxy(options: RecordingProxyOptions) {
     clock,
     refuse(request) {
       const id = getRequestId(request);
-      logger.warn({ method: 'CONNECT', path: request.url, status: 403, requestId: toLogged(id, request) }, 'refused');
+      logger.warn({ method: 'CONNECT', path: request.url, status: 403, requestId: maskId(id, request) }, 'refused');
       return rawErrorResponse('PROXY_REFUSED', id);
     },
     createFailure: (request) => rawErrorResponse('AUTHORITY_FAILED', getRequestId(request)),
@@ -104,7 +104,7 @@ export async function startRecordingProxy(options: RecordingProxyOptions) {
     const requestId = getRequestId(request);
     const target = readTarget(request);
     if (!target) {
-      logger.warn({ method: request.method, status: 403, requestId: toLogged(requestId, request) }, 'refused');
+      logger.warn({ method: request.method, status: 403, requestId: maskId(requestId, request) }, 'refused');
       return sendError(response, renderError('PROXY_REFUSED'), requestId);
     }
     const body = await readRequestBody(request);
@@ -180,7 +180,7 @@ export async function startRecordingProxy(options: RecordingProxyOptions) {
     function fail(error: unknown): void {
       const reason = toPrintableLine((error as Error).message);
       const failure = toVendorError(502, 'UPSTREAM_FAILED', `${options.url} gave no usable response: ${reason}`);
-      const line = { method, path: target.path.split('?', 1)[0], status: 502, requestId: toLogged(requestId, request) };
+      const line = { method, path: target.path.split('?', 1)[0], status: 502, requestId: maskId(requestId, request) };
       logger.warn({ ...line, reason }, 'the service failed');
       if (isApi) {
         record(502, new Headers({ 'content-type': 'application/json' }), JSON.stringify(failure.body), reason);
@@ -245,8 +245,8 @@ const toVendorError = (status: number, errorCode: string, error: string) => ({
   body: { success: false, error, errorCode } as Record<string, unknown>,
 });
 
-/** A client may send its key as the id of a request. */
-const toLogged = (requestId: string, { headers }: IncomingMessage) => maskKeys(requestId, findCredentials(headers));
+/** Masks keys in the id of a request for the log: a client may send its key as the id. */
+const maskId = (requestId: string, { headers }: IncomingMessage) => maskKeys(requestId, findCredentials(headers));
 
 function sendError(
   response: ServerResponse,
@@ -264,7 +264,10 @@ function sendError(
   response.end(text);
 }
 
-/** Describes why a request cannot be sent again from its sample, which has text, and no headers but the content type. */
+/**
+ * Describes why a request cannot be sent again from its sample, which has the body as text, and no header except the
+ * content type. Undefined: it can.
+ */
 function findObstacle({ headers }: IncomingMessage, body: Buffer): string | undefined {
   const { 'content-encoding': encoding = 'identity' } = headers;
   if (encoding !== 'identity') return `its body was compressed with ${encoding}`;

@@ -12,16 +12,19 @@ export interface DriftRow {
   id: string;
   name: string;
   path: string;
-  /**
-   * The response that the case expects; null without a case. Whether the OpenAPI document describes the request, and why
-   * it does not allow the recorded response; null: it does, or does not describe the request.
-   */
-  contract: { expected: string | null; isDescribed: boolean; problem: string | null };
+  contract: {
+    /** The response that the case expects. Null: the sample has no case. */
+    expected: string | null;
+    /** Whether the OpenAPI document describes the request. */
+    isDescribed: boolean;
+    /** Why that document does not allow the recorded response. Null: it does, or it does not describe the request. */
+    problem: string | null;
+  };
   emulator: { status: number; errorCode: string | null } | null;
   recorded: { status: number; errorCode: string | null; at: string | null; source: string };
   /** The first difference. Null: all three agree, as far as they could be compared. */
   difference: string | null;
-  /** Why the request was not sent to the emulator, or its response cannot be compared. Null: it was compared. */
+  /** Why the request was not sent to the emulator, or why its response cannot be compared. Null: it was compared. */
   notRepeated: string | null;
 }
 
@@ -91,9 +94,9 @@ export function findObstacle({ failure, notRepeatable, request }: WireSample): s
   const { method = 'POST', body, text } = request;
   if (failure !== undefined) return `the service gave no usable response: ${failure}`;
   if (notRepeatable !== undefined) return notRepeatable;
-  if (UNSENDABLE_METHODS.includes(method)) return `fetch sends no ${method} requests`;
+  if (UNSENDABLE_METHODS.includes(method)) return `fetch cannot send ${method} requests`;
   const hasBody = body !== undefined || text !== undefined;
-  return hasBody && ['GET', 'HEAD'].includes(method) ? `fetch sends no ${method} requests with a body` : undefined;
+  return hasBody && ['GET', 'HEAD'].includes(method) ? `fetch cannot send ${method} requests with a body` : undefined;
 }
 
 const UNSENDABLE_METHODS = ['CONNECT', 'TRACE', 'TRACK'];
@@ -214,7 +217,7 @@ function formatRow({ id, name, contract, emulator, recorded, difference, notRepe
   const formatStatus = ({ status, errorCode }: { status: number; errorCode: string | null }) =>
     errorCode === null ? `${status}` : `${status} ${errorCode}`;
   const conformance = !contract.isDescribed
-    ? '/openapi.json has no rule for this request'
+    ? '/openapi.json does not describe this request'
     : (contract.problem ?? '/openapi.json allows the recorded response');
   const expectation = contract.expected === null ? '' : `${contract.expected}; `;
   const lines = [

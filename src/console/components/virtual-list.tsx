@@ -39,7 +39,7 @@ export function VirtualList<Item>({ items, getId, label, renderRow, rowPx, openI
   useLayoutEffect(() => virtualizer._willUpdate());
 
   const [activeId, setActiveId] = useState<string | undefined>(openId);
-  // A layout effect: a later one could undo a key press that came before it.
+  // A layout effect: a passive effect could run after a key press and undo it.
   useLayoutEffect(() => {
     if (openId !== undefined) setActiveId(openId);
   }, [openId]);

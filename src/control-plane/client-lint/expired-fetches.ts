@@ -22,7 +22,7 @@ export function findExpiredFetches(
   if (resultTtlSeconds === null) return [];
   const ttlMs = resultTtlSeconds * 1000;
 
-  /** When the client first received the URLs of each task. Entries without a synchronous task have null. */
+  /** When the client first received the URLs of each task. The key of entries without a synchronous task is null. */
   const receivedAtMs = new Map<string | null, number>();
   for (const { atMs, polled, synchronousTaskId } of entries.filter(isDelivered)) {
     const completed = polled.filter(({ status }) => status === 'completed').map(({ taskId }) => taskId);

@@ -60,7 +60,7 @@ export function stateOperations(context: HttpContext, families: readonly Family[
   const { core, settings, listenerLimit } = context;
   const { Document, ImportedDocument } = getFamilySchemas(families).document;
   const beginImport = createDocumentImports(core, families, settings.faultLimit);
-  // The client's own id of a task is in its input, too.
+  // Twice, because the input of a task also contains the client's own id of it.
   const taskLimit: PartLimit = { bytes: 2 * settings.bodyLimitBytes + MAX_TASK_BYTES, flag: '--body-limit-bytes' };
   const getLimit = (member: string | undefined) => (member === 'tasks' ? taskLimit : OTHER_LIMIT);
 

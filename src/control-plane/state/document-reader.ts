@@ -5,7 +5,7 @@ import { DocumentError } from './document-schema.ts';
 
 /** The input of a task, and the rules of an account, are nested a few levels deeper than the body of their request. */
 export const MAX_NESTING = 530;
-/** Elements up to this size cannot be nested deeper. */
+/** Elements up to this size cannot exceed the maximum nesting. */
 const MAX_BATCHED_BYTES = 2 * MAX_NESTING;
 
 const NEWLINE = 0x0a;
@@ -157,8 +157,8 @@ export class DocumentReader implements BodySink {
   }
 
   /**
-   * Handles the short elements that follow each other from `from` on, which are objects: parsing many together takes two
-   * thirds of the time. Returns the offset after the last one, or -1 if none is complete or one is invalid.
+   * Handles the consecutive short elements from `from` on, which are objects: parsing many together takes two thirds of
+   * the time. Returns the offset after the last one, or -1 if none is complete or one is invalid.
    */
   #readElements(chunk: Buffer, from: number): number {
     if (this.#expected !== 'first element' && this.#expected !== 'element') return -1;
@@ -180,7 +180,7 @@ export class DocumentReader implements BodySink {
     } catch {
       elements = [];
     }
-    // Parsed one by one, they show which one is wrong.
+    // Parsing them one by one shows which one is invalid.
     this.#isBatching = elements.length > 0;
     for (const element of elements) this.#handle(element);
     return this.#isBatching ? lastEnd : -1;

@@ -36,7 +36,7 @@ const shortText = wellFormed(boundedText(500));
 const ReachableTime = Timestamp.refine((timestamp) => Date.parse(timestamp) <= LATEST_MS, {
   error: 'expected a time before 9999-12-31',
 });
-/** `z.int` itself checks the largest range, and a check less for each entry and task makes an import faster. */
+/** `z.int` itself checks the safe range. One check fewer for each entry and task makes an import faster. */
 const wholeNumber = (min: number) => {
   const error = `expected a whole number from ${min} to ${Number.MAX_SAFE_INTEGER}`;
   const schema = z.int({ error });
@@ -58,7 +58,7 @@ const RateLimit = strict({
   limit: requestLimit,
   count: integer(0, MAX_COUNT)
     .exactOptional()
-    .meta({ description: 'Requests in the current hour; together with resetAt.' }),
+    .meta({ description: 'Requests in the current hour. Present only together with resetAt.' }),
   resetAt: Timestamp.exactOptional().meta({ description: 'The end of the current hour.' }),
 });
 

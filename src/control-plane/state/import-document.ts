@@ -37,7 +37,7 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   finishedAtMs: 'finishedAt',
 };
 
-/** Counts the rules of an account before they are validated: that would take minutes for millions of invalid ones. */
+/** Counts the rules of an account before they are validated: validating millions of invalid ones would take minutes. */
 function countInitialRules(account: unknown): number {
   const { faults } = (account as Partial<AccountJson> | null)?.initial ?? {};
   return Array.isArray(faults) ? faults.length : 0;

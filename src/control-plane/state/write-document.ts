@@ -87,7 +87,7 @@ function toAccountStateJson({ account, nowMs, profile }: AccountExport): Account
   };
 }
 
-/** Indents the account, except for its rules, whose bodies can be nested so deeply that they would become much larger. */
+/** Indents the account except for its rules: with bodies that are nested deeply, they would become much larger. */
 function formatAccount(account: AccountJson): string {
   const { faults = [] } = account.initial;
   const lines = faults.map((rule) => `\n${JSON.stringify(rule)}`);

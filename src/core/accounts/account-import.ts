@@ -179,7 +179,7 @@ export function createImports(
       let lastTaskSeq = 0;
 
       function takeSeq(seq: number, index: number): void {
-        // Without gaps: a huge number would leave none for later tasks.
+        // Gaps are rejected: a huge number would leave none for later tasks.
         if (seq !== lastTaskSeq + 1) throw createTaskError(`expected ${lastTaskSeq + 1}`, index, 'seq');
         lastTaskSeq = seq;
       }

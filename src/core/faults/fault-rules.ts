@@ -63,7 +63,7 @@ export interface FaultContext {
   identify: () => { requestId: string; atMs: number };
 }
 
-/** The largest count of matches, and the largest of firings; further ones do not increase them. */
+/** Maximum count of a rule's matches, and of its firings; further ones do not increase it. */
 export const MAX_MATCHES = 1_000_000_000_000;
 
 /** Approximate size of a stored rule. */

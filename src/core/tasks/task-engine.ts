@@ -83,8 +83,9 @@ export function createTasks(
   }
 
   /**
-   * Applies everything due by now, and returns the current account and this time. A new entry must have this time: with
-   * a later one, it could precede the entry of a transition that is due before it. Must run inside a transaction.
+   * Applies everything due by now, and returns the current account and this time. A new ledger entry must have this
+   * time: with a later one, the entry of a transition that falls due before it could follow it. Must run inside a
+   * transaction.
    */
   function catchUp(accountId: number): { account: Account; nowMs: number } {
     const account = accounts.get(accountId);
@@ -305,7 +306,7 @@ export function createTasks(
     },
     applyDue,
     scheduleWake,
-    /** Applies everything due by now, and returns this time on the account's clock: that of a new ledger entry. */
+    /** Applies everything due by now. Returns this time on the account's clock, which a new ledger entry must have. */
     catchUp: transactions.exclusive((accountId: number): number => {
       const { account, nowMs } = catchUp(accountId);
       scheduleWake(account);

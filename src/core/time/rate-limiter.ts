@@ -24,7 +24,10 @@ export interface Hit {
  */
 export const MAX_COUNT = 1_000_000_001;
 
-/** Whether the hour of a window contains this time. A clock that was set back must not lock an account out for longer. */
+/**
+ * Whether the hour of a window contains this time. A clock that was set back must not lock an account out for more than
+ * an hour.
+ */
 export const isCurrent = ({ startedAtMs }: RateWindow, nowMs: number): boolean =>
   nowMs >= startedAtMs && nowMs < startedAtMs + WINDOW_MS;
 

@@ -34,8 +34,8 @@ export function applyCannedResponse(
 }
 
 /**
- * Removes the headers of a response that is replaced, such as those of the rate limit. `x-request-id` remains, and with
- * --cors on the headers that let web pages read the new response.
+ * Removes the headers of a response that is replaced, such as those of the rate limit. `x-request-id` remains; with
+ * --cors on, so do the headers that let web pages read the new response.
  */
 export function removeHeaders(reply: FastifyReply): void {
   for (const name of Object.keys(reply.getHeaders())) {

@@ -51,7 +51,10 @@ export class RequestLog extends LogController {
     );
   }
 
-  /** Whether a text is a key; also true if the database cannot be read, because the response has been sent already. */
+  /**
+   * Whether a text is a key. Also true if the database cannot be read: the response has been sent, so that an error would
+   * come too late.
+   */
   #mayBeKey(text: string): boolean {
     try {
       return this.#isKey(text);

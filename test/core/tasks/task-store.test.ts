@@ -141,10 +141,10 @@ describe('an eviction', () => {
     expect(core.ledger.verify(id)).toEqual([]);
   });
 
-  it('ends with the task that makes it a mebibyte', () => {
+  it('ends with the task that brings the evicted inputs to one mebibyte', () => {
     const core = createTestCore();
     const id = createAccount(core);
-    // The JSON of a text has two quotes more.
+    // JSON adds two quotes to the text.
     completeTasks(core, id, 6, 256 * 1024 - 2);
     core.tasks.evictOldest();
     expect(countTasks(core, id)).toBe(2);

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { type PoolOptions, type PoolWorker, ThreadsPoolWorker, type WorkerRequest } from 'vitest/node';
 
-/** Number of mutants per thread. What their tests have left behind ends with the thread. */
+/** Number of mutants per thread. What their tests leave behind disappears with the thread. */
 const MAX_RUNS = 40;
 
 let thread: { worker: ThreadsPoolWorker; runs: number; current: EventEmitter } | undefined;

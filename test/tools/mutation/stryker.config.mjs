@@ -1,7 +1,7 @@
 import { findMutated, MUTATED, testsFor } from './areas.mjs';
 
 const files = findMutated(process.argv);
-// Read by the processes that run the tests. Patterns name no files.
+// Read by the processes that run the tests, which need files instead of patterns.
 process.env.MUTATED_FILES = files.filter((file) => !file.includes('*')).join(',');
 
 /** Mutates the code whose mistakes would cost the most: the domain, what is recorded and judged, and what is parsed. */
