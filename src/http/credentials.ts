@@ -1,13 +1,16 @@
 import { MIN_EMBEDDED_LENGTH } from './redaction.ts';
 
-const CREDENTIAL_HEADER = /auth|key|token|secret|passw|cookie|session/i;
+const CREDENTIAL_HEADER = /auth(?!ors?\b)|key|token|secret|passw|cookie|session/i;
 /** Not a credential: a client may send a different value with each request. */
-const REQUEST_ID_HEADER = /idempotency-key$/i;
+const IDEMPOTENCY_HEADER = /idempotency-key$/i;
+
+export const isCredentialHeader = (name: string): boolean =>
+  CREDENTIAL_HEADER.test(name) && !IDEMPOTENCY_HEADER.test(name);
 
 /** Finds the credentials in the headers of a request. */
 export function findCredentials(headers: NodeJS.Dict<string | string[]>): string[] {
   return Object.entries(headers).flatMap(([name, value]) => {
-    if (!CREDENTIAL_HEADER.test(name) || REQUEST_ID_HEADER.test(name)) return [];
+    if (!isCredentialHeader(name)) return [];
     const values = [value ?? []].flat();
     // A program without a key sends the scheme alone, which is a word that responses contain.
     const withoutScheme = values.map((one) => one.replace(/^\w+\s+|^(?:bearer|basic)$/i, '').trim()).filter(Boolean);

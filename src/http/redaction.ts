@@ -25,7 +25,11 @@ const BEGINNING_LENGTH = 6;
 /** Maximum length of a character in its escaped form: `&amp;amp;…amp;#x00000000ff;`. */
 const MAX_ESCAPED_LENGTH = 48;
 
-export type Redact = (text: string) => string;
+/**
+ * Replaces keys and other credentials in a text. With `isTruncated`, the text has been cut, and may end with a part of a
+ * credential.
+ */
+export type Redact = (text: string, isTruncated?: boolean) => string;
 
 /** Returns the maximum length of a key in its escaped and encoded forms. */
 export const getMaxEncodedLength = (key: string): number => key.length * MAX_ESCAPED_LENGTH;
@@ -43,8 +47,20 @@ export function createRedactor(
     // Longer keys first: one key may be part of another.
     .sort((a, b) => b.length - a.length)
     .map((key) => createKeyRedactor(key, getReplacement(key)));
-  return (text) => redactors.reduce((rest, redact) => redact(rest), text);
+  return (text) => {
+    let scanned = scan(text);
+    for (const redact of redactors) {
+      const rest = redact(scanned);
+      if (rest !== scanned.text) scanned = scan(rest);
+    }
+    return scanned.text;
+  };
 }
+
+/** A text with what the search for each key needs. */
+type Scanned = ReturnType<typeof scan>;
+
+const scan = (text: string) => ({ text, lowerCase: text.toLowerCase(), hasEscape: ESCAPE.test(text) });
 
 /** Shortens a key to a recognizable prefix. Test keys are not secret and stay as they are. */
 export const maskKey = (key: string): string => (key.startsWith(TEST_KEY_PREFIX) ? key : `${key.slice(0, 4)}…`);
@@ -56,18 +72,24 @@ export const isSecretKey = (key: string): boolean =>
 export const maskKeys = (text: string, keys: readonly string[]): string =>
   createRedactor(keys.filter(isSecretKey), maskKey)(text);
 
-function createKeyRedactor(key: string, replacement: string): Redact {
-  if (key.length > MAX_PATTERN_KEY_LENGTH) return (text) => text.replaceAll(key, () => replacement);
+function createKeyRedactor(key: string, replacement: string): (scanned: Scanned) => string {
+  if (key.length > MAX_PATTERN_KEY_LENGTH) return ({ text }) => text.replaceAll(key, () => replacement);
   const lowerCaseKey = key.toLowerCase();
   const patterns = getPatterns(key);
-  return (text) => {
+  return ({ text, lowerCase, hasEscape }) => {
     let rest = text;
-    if ((ESCAPE.test(rest) && patterns.beginning.test(rest)) || rest.toLowerCase().includes(lowerCaseKey)) {
+    if ((hasEscape && patterns.beginning.test(rest)) || lowerCase.includes(lowerCaseKey)) {
       rest = rest.replace(patterns.escaped, () => replacement);
     }
     return patterns.encoded ? rest.replace(patterns.encoded, () => replacement) : rest;
   };
 }
+
+/** Returns the offset of the first characters of a key in a text, which may be escaped; -1 without them. */
+export const findBeginning = (text: string, key: string): number =>
+  key.length > MAX_PATTERN_KEY_LENGTH
+    ? text.indexOf(key.slice(0, BEGINNING_LENGTH))
+    : text.search(getPatterns(key).beginning);
 
 class KeyPatterns {
   readonly #key: string;

@@ -53,6 +53,27 @@ describe('files with the requests of an account', () => {
     }
   });
 
+  it('contain no part of a credential where the journal has cut a text', async () => {
+    const { send, getText } = await createUsedEmulator();
+    // Longer than what the journal keeps in addition to what it shows.
+    const value = 'CUT-VALUE-'.repeat(300);
+    const body = `{"prompt":"${'a '.repeat(8000)}","x":"${value}","y":"${'b '.repeat(8000)}"}`;
+    await send('POST', GENERATE, { key: KEY, body, headers: { cookie: `session=${value}` } });
+    for (const path of ['/requests?format=har', '/export?include=requests']) {
+      const text = await getText(path);
+      expect(text).toContain('a a a a a');
+      expect(text).not.toContain('CUT-VALUE');
+    }
+  });
+
+  it.each(['x-auth', 'x-session', 'x-passwd', 'private-key'])('have no header %s, however short', async (name) => {
+    const { send, getText } = await createUsedEmulator();
+    await send('POST', GENERATE, { key: KEY, body: {}, headers: { [name]: 's3cr3t', 'x-author': 'me' } });
+    const har = await getText('/requests?format=har');
+    expect(har).not.toContain('s3cr3t');
+    expect(har).toContain('x-author');
+  });
+
   it('redact the credentials of a request in earlier and later ones, up to a limit', async () => {
     const { send, post, getText } = await createUsedEmulator();
     for (let n = 0; n < 120; n++) {

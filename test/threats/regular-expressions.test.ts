@@ -27,11 +27,6 @@ const WORST: Record<string, string[]> = {
     '1.'.repeat(HEAD / 2),
   ],
   'control-plane/guard.ts /:\\d+$/': [':1'.repeat(HEAD / 2), `:${'1'.repeat(HEAD)}x`, ':'.repeat(HEAD)],
-  'control-plane/routes/journal.ts /^(proxy-)?': [
-    'api'.repeat(HEAD / 3),
-    'proxy-'.repeat(HEAD / 6),
-    'toke'.repeat(HEAD / 4),
-  ],
   'control-plane/client-lint/unknown-fields.ts /\\[\\d+\\]/g': ['[1'.repeat(HEAD / 2), `[${'1'.repeat(HEAD)}`],
   // Only the first 1024 characters are searched.
   'uploads/base64.ts /^data:': [
@@ -56,7 +51,7 @@ const WORST: Record<string, string[]> = {
     'key%252525&'.repeat(BODY / 11),
     'auth\\\\\\\\u003'.repeat(BODY / 12),
   ],
-  'http/credentials.ts /auth|key': ['toke'.repeat(HEAD / 4), 'sessio'.repeat(HEAD / 6)],
+  'http/credentials.ts /auth(': ['toke'.repeat(HEAD / 4), 'sessio'.repeat(HEAD / 6), 'author'.repeat(HEAD / 6)],
   'server/request-target.ts /^(https?)': [`http://${'a'.repeat(HEAD)}\n`, `http://${'@:'.repeat(HEAD / 2)}`],
   // Input: settings.
   'settings/settings.ts /\\/+$/': [`${'/'.repeat(1000)}x`],

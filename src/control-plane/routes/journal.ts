@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import * as z from 'zod';
-import { boundedText, strict, timestampMs } from '../../http/account-profile.ts';
+import { boundedText, timestampMs } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
+import { isCredentialHeader } from '../../http/credentials.ts';
 import { describeOmitted } from '../../http/journal/bounded-names.ts';
 import { type Entry, getTaskIds, type ListedEntry, toResponseHeaders } from '../../http/journal/entry.ts';
 import { OpenedEntry } from '../../http/journal/opened-entry.ts';
@@ -48,9 +49,9 @@ const FILTER_FIELDS = {
   since: timestampMs.optional().meta({ description: "The earliest time of the request, on the account's clock." }),
   until: timestampMs.optional().meta({ description: "The latest time of the request, on the account's clock." }),
 };
-const CountQuery = strict(FILTER_FIELDS);
+const CountQuery = z.strictObject(FILTER_FIELDS);
 type Filter = z.output<typeof CountQuery>;
-const ListQuery = strict({
+const ListQuery = z.strictObject({
   ...FILTER_FIELDS,
   ...PAGE_BY_NUMBER,
   limit: limitParam.optional().meta({
@@ -66,7 +67,7 @@ const ListQuery = strict({
 const ListResponse = z.union([Journal, Har]);
 const EntryParams = AccountParams.extend({ id: z.string().meta({ description: 'The id of the entry.' }) });
 const COUNT_ERROR = { error: 'expected a whole number from 1 to 1000' };
-const WaitQuery = strict({
+const WaitQuery = z.strictObject({
   ...FILTER_FIELDS,
   count: z
     .string()
@@ -105,9 +106,9 @@ export function journalOperations(context: HttpContext): Operation[] {
         const found = findEntries(id, query).filter(({ seq }) => seq > after);
         if (format === 'har') {
           const entries = found.slice(0, limit);
-          const redact = createFileRedactor(key, listRequests(context, id));
           listenerLimit.acquire(request, reply);
           holdEntries(core.memory, request, reply, entries);
+          const redact = createFileRedactor(key, listRequests(context, id));
           const body = Readable.from(writeHar(toHarEntries(entries, redact), settings.version, core.clock), {
             objectMode: false,
           });
@@ -236,16 +237,13 @@ function createNthMatchFinder(listEntries: (after: number) => readonly ListedEnt
   };
 }
 
-/** Headers left out of the journal. */
-const CREDENTIAL_HEADERS = /^(proxy-)?authorization$|cookie|token|secret|api-?key|password/i;
-
 /** An entry with the API key redacted everywhere, including where the client repeated it. */
 export function toJournalEntryJson(entry: ListedEntry, redact: Redact) {
   if (entry instanceof OpenedEntry) return entry.json;
   const { seq, requestId, atMs, method, path, status, errorCode, durationMs, faults, warnings, unknownFields } = entry;
   const { body, isBodyTruncated, responseBody, isResponseBodyTruncated, contentType } = entry;
   const headers = (Object.entries(entry.headers) as [string, string | string[]][]).filter(
-    ([name]) => !CREDENTIAL_HEADERS.test(name),
+    ([name]) => !isCredentialHeader(name),
   );
   const isJsonResponse = responseBody === '' || contentType?.startsWith('application/json') === true;
   return {

@@ -237,7 +237,7 @@ export class Entry implements LogEntry {
 
   /** Redacts a truncated text, and removes its end, which may be a part of a key. */
   #redactPrefix(text: string, maxLength: number, redact: Redact): string {
-    const redacted = redact(text);
+    const redacted = redact(text, true);
     return redacted.slice(0, Math.max(0, Math.min(maxLength, redacted.length - this.#marginLength)));
   }
 
