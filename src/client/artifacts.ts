@@ -42,9 +42,9 @@ export const writeArtifacts = (account: AccountControl, dir: string, name: strin
     const target = join(dir, toDirName(name));
     await mkdir(target, { recursive: true });
     for (const [file, text] of Object.entries(files)) {
-      // It contains the key: replace an existing file, which others may be able to read.
-      if (file === 'account.json') await rm(join(target, file), { force: true });
-      await writeFile(join(target, file), text, { mode: file === 'account.json' ? 0o600 : 0o666 });
+      // A new file each time: `mode` does not apply to one that exists. Only account.json contains the key.
+      await rm(join(target, file), { force: true });
+      await writeFile(join(target, file), text, { flag: 'wx', mode: file === 'account.json' ? 0o600 : 0o666 });
     }
   });
 

@@ -403,7 +403,7 @@ class AccountControl:
             if name == "account.json":
                 # It contains the key: replace an existing file, which others may be able to read.
                 file.unlink(missing_ok=True)
-                file.touch(mode=0o600)
+                file.touch(mode=0o600, exist_ok=False)
             file.write_bytes(content)
 
     def fork(self, to: str) -> "AccountControl":
