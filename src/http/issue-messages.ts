@@ -57,7 +57,7 @@ function describeUnion(issue: Issue & { code: 'invalid_union' }): string {
   const value = discriminator === undefined ? input : (input as Record<string, unknown>)[discriminator];
   if (value === undefined) return 'it is missing';
   if (options) return formatValues(options);
-  const reasons = errors.flatMap(([first]) => (first ? [formatPath(first.path, ': ') + first.message] : []));
+  const reasons = errors.flatMap(([first]) => (first ? [formatIssue(first)] : []));
   const [reason = 'not allowed', ...others] = new Set(reasons);
   return [reason, ...others.map((other) => other.replace(/^expected /, ''))].join(' or ');
 }
@@ -81,10 +81,14 @@ export function formatUnknownField(name: string, fields: readonly string[]): str
   return `unknown field ${JSON.stringify(shorten(name))}; ${allowed}`;
 }
 
-/** Formats the path of an issue, such as `tasks[17].status`, followed by `suffix` unless the path is empty. */
-export function formatPath(path: readonly PropertyKey[], suffix = ''): string {
+/** Formats an issue with its path, such as `tasks[17].status: it is missing`. */
+export const formatIssue = ({ path, message }: Pick<z.core.$ZodIssue, 'path' | 'message'>): string =>
+  path.length === 0 ? message : `${formatPath(path)}: ${message}`;
+
+/** Formats the path of an issue, such as `tasks[17].status`; empty for the whole value. */
+export function formatPath(path: readonly PropertyKey[]): string {
   const parts = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${shorten(String(part))}`));
-  return path.length === 0 ? '' : parts.join('').replace(/^\./, '') + suffix;
+  return parts.join('').replace(/^\./, '');
 }
 
 /** Cuts a name that the client chose, so that an error does not repeat all of a large document. */
