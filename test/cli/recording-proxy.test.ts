@@ -141,6 +141,12 @@ describe('recording proxy', () => {
   it.each<[string, string | Buffer, Record<string, string>, object]>([
     ['another content type', '{}', { 'content-type': 'text/plain' }, { contentType: 'text/plain', body: {} }],
     ['no content type', '{}', {}, { contentType: '', body: {} }],
+    [
+      'a content type that begins like that of JSON',
+      '[]',
+      { 'content-type': 'application/json-patch+json' },
+      { contentType: 'application/json-patch+json', body: [] },
+    ],
   ])('records what a replay needs: %s', async (_, body, headers, recorded) => {
     const { send, samples } = await startProxy(await startJsonService());
     await send(CHECK, body, headers);

@@ -123,7 +123,7 @@ export async function startRecordingProxy(options: RecordingProxyOptions) {
       return sendError(response, toVendorError(402, 'SPEND_LIMIT_REACHED', error), requestId);
     }
     const contentType = body.length === 0 || isJson(request) ? undefined : (request.headers['content-type'] ?? '');
-    const notRepeatable = findObstacle(request, body);
+    const notRepeatable = describeNotRepeatable(request, body);
     await forward({ request, requestId, response, target, body, refund }, (status, headers, responseText, failure) => {
       const parsedResponse = parseBody(responseText);
       const recordedResponse = { status, headers, text: responseText, body: parsedResponse };
@@ -268,7 +268,7 @@ function sendError(
  * Describes why a request cannot be sent again from its sample, which has the body as text, and no header except the
  * content type. Undefined: it can.
  */
-function findObstacle({ headers }: IncomingMessage, body: Buffer): string | undefined {
+function describeNotRepeatable({ headers }: IncomingMessage, body: Buffer): string | undefined {
   const { 'content-encoding': encoding = 'identity' } = headers;
   if (encoding !== 'identity') return `its body was compressed with ${encoding}`;
   if (!isUtf8(body)) return 'its body was not valid UTF-8';
@@ -287,7 +287,7 @@ function assertPlain({ statusCode, headers, body }: Dispatcher.ResponseData): vo
 }
 
 const isJson = ({ headers }: { headers: NodeJS.Dict<string | string[]> }) =>
-  /^application\/json\b/i.test(String(headers['content-type']));
+  /^application\/json\s*(?:;|$)/i.test(String(headers['content-type']));
 
 const toHeaders = ({ headers }: Dispatcher.ResponseData) =>
   new Headers(Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)]));

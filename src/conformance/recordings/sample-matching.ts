@@ -55,10 +55,10 @@ const PLACEHOLDERS = { taskId: 'task_abc123', generationId: 'gen_abc123' };
 /** The placeholder of a further task of the same request ends in its number. */
 const PLACEHOLDER = /\b(task_abc123|gen_abc123)(?:_(\d{1,4}))?\b/g;
 const ID = /"(taskId|generationId)":\s*"([^"]+)"/g;
-/** Recordings have its size in place of an upload. A replay sends a video of 4 s instead. */
-const UPLOAD_PLACEHOLDER = /\{\{(?:video of 4 s|file of \d{1,12} bytes)\}\}/g;
-/** Recordings have it in place of an upload other than that video. */
+/** Recordings have it in place of an upload other than the video of 4 s. */
 export const FILE_PLACEHOLDER = /\{\{file of \d{1,12} bytes\}\}/;
+/** Recordings have a placeholder in place of an upload. A replay sends a video of 4 s instead. */
+const UPLOAD_PLACEHOLDER = new RegExp(`\\{\\{video of 4 s\\}\\}|${FILE_PLACEHOLDER.source}`, 'g');
 
 /** Ids that a server has assigned, by the placeholders that samples have instead. */
 export type Ids = ReadonlyMap<string, string>;
