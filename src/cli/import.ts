@@ -9,7 +9,7 @@ import { toPrintableJson, toPrintableLine } from '../core/control-chars.ts';
 import { SetupError } from '../core/errors.ts';
 import { endSentence } from '../core/sentence.ts';
 import { FAMILIES } from '../families/index.ts';
-import { formatPath } from '../http/issue-messages.ts';
+import { formatIssue } from '../http/issue-messages.ts';
 import { parseUntrusted } from '../http/parse-untrusted.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
 import { parseSeedFile, readJsonFile } from '../server/seed-file.ts';
@@ -48,7 +48,7 @@ function loadRules(paths: readonly string[]): Rule[] {
     const rule = ruleFromSample(sample);
     const parsed = typeof rule === 'string' ? undefined : parseUntrusted(NewRule, rule);
     const [issue] = parsed?.error?.issues ?? [];
-    const reason = typeof rule === 'string' ? rule : issue && formatPath(issue.path, ': ') + issue.message;
+    const reason = typeof rule === 'string' ? rule : issue && formatIssue(issue);
     if (reason === undefined) rules.push(rule as Rule);
     else process.stderr.write(`skipped ${toPrintableLine(`${sample.id}: ${reason}`)}\n`);
   }

@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { toPrintableLine } from '../core/control-chars.ts';
 import { SetupError } from '../core/errors.ts';
 import { openRegularFile } from '../core/files.ts';
+import { endSentence } from '../core/sentence.ts';
 import { parseBaseUrl, parseFlags } from './flags.ts';
 
 /** How long the emulator may send and receive nothing. */
@@ -148,7 +149,7 @@ async function send(
   if (response.statusCode! < 300 && isJson) return response;
   const { error } = parseObject(await readText(response, options));
   if (typeof error !== 'string') throw new SetupError(`${url} is not an emulator; check --url.`);
-  throw new SetupError(`${url} rejects the request: ${toPrintableLine(error).replace(/\.$/, '')}.`);
+  throw new SetupError(`${url} rejects the request: ${endSentence(toPrintableLine(error))}`);
 }
 
 /** @throws SetupError when the response is cut short */

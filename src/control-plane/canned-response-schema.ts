@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { strict } from '../http/account-profile.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
 const MAX_HEADERS = 50;
@@ -38,28 +37,29 @@ const headerName = z
   });
 
 /** A complete response, sent as it is instead of the regular one. */
-export const CannedResponse = strict({
-  status: z.int({ error: STATUS_ERROR }).min(200, { error: STATUS_ERROR }).max(599, { error: STATUS_ERROR }),
-  body: z.unknown().exactOptional().meta({ description: 'Sent as JSON.' }),
-  text: z.string({ error: 'expected a string' }).exactOptional().meta({ description: 'Sent unchanged.' }),
-  headers: z
-    .preprocess(
-      // zod drops a key named __proto__ without an issue.
-      (headers, { addIssue }) => {
-        if (headers && Object.hasOwn(headers, '__proto__')) addIssue('expected no header named __proto__');
-        return headers;
-      },
-      z.record(headerName, headerValue).refine((headers) => Object.keys(headers).length <= MAX_HEADERS, {
-        error: `expected ${MAX_HEADERS} headers at most`,
-      }),
-    )
-    .exactOptional()
-    .meta({ maxProperties: MAX_HEADERS }),
-  contentType: headerValue
-    .min(1, { error: 'expected a content type such as application/json' })
-    .exactOptional()
-    .meta({ description: 'Default: JSON for `body`, plain text for `text`.' }),
-})
+export const CannedResponse = z
+  .strictObject({
+    status: z.int({ error: STATUS_ERROR }).min(200, { error: STATUS_ERROR }).max(599, { error: STATUS_ERROR }),
+    body: z.unknown().exactOptional().meta({ description: 'Sent as JSON.' }),
+    text: z.string({ error: 'expected a string' }).exactOptional().meta({ description: 'Sent unchanged.' }),
+    headers: z
+      .preprocess(
+        // zod drops a key named __proto__ without an issue.
+        (headers, { addIssue }) => {
+          if (headers && Object.hasOwn(headers, '__proto__')) addIssue('expected no header named __proto__');
+          return headers;
+        },
+        z.record(headerName, headerValue).refine((headers) => Object.keys(headers).length <= MAX_HEADERS, {
+          error: `expected ${MAX_HEADERS} headers at most`,
+        }),
+      )
+      .exactOptional()
+      .meta({ maxProperties: MAX_HEADERS }),
+    contentType: headerValue
+      .min(1, { error: 'expected a content type such as application/json' })
+      .exactOptional()
+      .meta({ description: 'Default: JSON for `body`, plain text for `text`.' }),
+  })
   .superRefine(({ status, body, text }, ctx) => {
     const bytes = text === undefined ? jsonByteLength(body) : Buffer.byteLength(text);
     const issue =

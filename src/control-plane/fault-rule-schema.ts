@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { STAGES } from '../core/faults/fault-rules.ts';
-import { boundedText, integer, seed, strict } from '../http/account-profile.ts';
+import { boundedText, integer, seed } from '../http/account-profile.ts';
 import { type Family, getDocumentedErrors } from '../http/family.ts';
 import { ifSchema } from '../http/pipeline/route-docs.ts';
 import { CannedResponse } from './canned-response-schema.ts';
@@ -12,19 +12,20 @@ export const MAX_INITIAL_RULES_BYTES = 32 * 1024 * 1024;
 
 const trueFlag = z.literal(true, { error: 'expected true' }).exactOptional();
 
-export const Effect = strict({
-  errorCode: z.string().exactOptional().meta({ description: 'An error code that an endpoint of the API documents.' }),
-  status: integer(400, 599).exactOptional().meta({ description: 'Replaces the status of the response.' }),
-  fail: trueFlag,
-  hang: trueFlag,
-  durationMs: integer(1, MAX_DURATION_MS).exactOptional().meta({ description: 'In simulated time.' }),
-  delayMs: integer(0, 3_600_000).exactOptional().meta({ description: 'In wall-clock time.' }),
-  reset: trueFlag,
-  empty: trueFlag,
-  truncateAfter: integer(0, 1_000_000_000).exactOptional().meta({ description: 'In bytes.' }),
-  malformed: trueFlag,
-  answer: CannedResponse.exactOptional().meta({ description: 'Not combinable with errorCode, status and fail.' }),
-})
+export const Effect = z
+  .strictObject({
+    errorCode: z.string().exactOptional().meta({ description: 'An error code that an endpoint of the API documents.' }),
+    status: integer(400, 599).exactOptional().meta({ description: 'Replaces the status of the response.' }),
+    fail: trueFlag,
+    hang: trueFlag,
+    durationMs: integer(1, MAX_DURATION_MS).exactOptional().meta({ description: 'In simulated time.' }),
+    delayMs: integer(0, 3_600_000).exactOptional().meta({ description: 'In wall-clock time.' }),
+    reset: trueFlag,
+    empty: trueFlag,
+    truncateAfter: integer(0, 1_000_000_000).exactOptional().meta({ description: 'In bytes.' }),
+    malformed: trueFlag,
+    answer: CannedResponse.exactOptional().meta({ description: 'Not combinable with errorCode, status and fail.' }),
+  })
   // `status` only modifies another effect.
   .meta({
     id: 'Effect',
@@ -66,27 +67,29 @@ export type FamilySchema = ReturnType<typeof createFamilySchema>;
 /** A fault rule, as the control plane and the seed file take it. Its error code must be one that a route documents. */
 export function createFaultRuleSchema(families: readonly Family[], familyName: FamilySchema) {
   const documentedErrors = getDocumentedErrors(families);
-  return strict({
-    match: strict({
-      family: familyName.exactOptional(),
-      endpoint: apiPath.exactOptional(),
-      contains: boundedText(1000).exactOptional().meta({ description: 'Text that the request body must contain.' }),
+  return z
+    .strictObject({
+      match: z
+        .strictObject({
+          family: familyName.exactOptional(),
+          endpoint: apiPath.exactOptional(),
+          contains: boundedText(1000).exactOptional().meta({ description: 'Text that the request body must contain.' }),
+        })
+        .default({})
+        // Code generators make a field with a default required.
+        .meta({ description: 'The requests that the rule applies to; all when absent.', default: undefined }),
+      at: z.enum(STAGES).meta({ description: 'The stage at which the rule fires.' }),
+      effect: Effect,
+      times: optionalCount(1).meta({ description: 'How many times the rule fires; unlimited when absent.' }),
+      after: optionalCount(0).meta({ description: 'How many matching requests pass before the rule fires.' }),
+      probability: z
+        .number()
+        .min(0)
+        .max(1)
+        .exactOptional()
+        .meta({ description: 'The probability that the rule fires for a matching request.' }),
+      seed: seed.exactOptional(),
     })
-      .default({})
-      // Code generators make a field with a default required.
-      .meta({ description: 'The requests that the rule applies to; all when absent.', default: undefined }),
-    at: z.enum(STAGES).meta({ description: 'The stage at which the rule fires.' }),
-    effect: Effect,
-    times: optionalCount(1).meta({ description: 'How many times the rule fires; unlimited when absent.' }),
-    after: optionalCount(0).meta({ description: 'How many matching requests pass before the rule fires.' }),
-    probability: z
-      .number()
-      .min(0)
-      .max(1)
-      .exactOptional()
-      .meta({ description: 'The probability that the rule fires for a matching request.' }),
-    seed: seed.exactOptional(),
-  })
     .superRefine(({ at, effect }, ctx) => {
       const reject = (field: EffectName | undefined, message: string) =>
         ctx.addIssue({ code: 'custom', path: ['effect', ...(field ? [field] : [])], message });

@@ -3,6 +3,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { EmulatorError } from '../core/errors.ts';
 import { isOutOfDescriptors } from '../core/file-descriptors.ts';
 import { URL } from '../core/globals.ts';
+import { endSentence } from '../core/sentence.ts';
 import type { HttpSettings } from '../http/context.ts';
 import { parseBearerKey } from '../http/pipeline/auth.ts';
 import { sendError } from '../http/pipeline/errors.ts';
@@ -143,4 +144,4 @@ export function sendAdminError(
     .send({ error: MESSAGE_OVERRIDES[thrownCode] ?? toSentence(error.message), code: request.state.errorCode });
 }
 
-const toSentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`;
+const toSentence = (text: string) => endSentence(text.charAt(0).toUpperCase() + text.slice(1));

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
-import type * as z from 'zod';
-import { strict } from '../http/account-profile.ts';
+import * as z from 'zod';
+
 import type { AdminErrorCode } from './error-codes.ts';
 
 /** The groups of operations, as in docs/reference/control-plane.md. */
@@ -43,8 +43,8 @@ export interface Operation {
   codes?: readonly AdminErrorCode[];
   /** Served to every caller, outside of the guard. */
   isOpen?: true;
-  /** `none`: HEAD requests are not found. Default: they are handled like GET requests. */
-  head?: 'none';
+  /** HEAD requests are not found. Otherwise, they are handled like GET requests. */
+  hasNoHead?: true;
   handler(request: FastifyRequest, reply: FastifyReply): unknown;
 }
 
@@ -65,7 +65,7 @@ type Definition<
 };
 
 /** An object that must be empty. */
-export const NO_FIELDS = strict({});
+export const NO_FIELDS = z.strictObject({});
 
 /**
  * Types an operation's handler by its schemas and fills in the defaults. Behind the guard, operations without a `query`
@@ -87,9 +87,9 @@ export function defineOperation<
 
 /** The Fastify route of an operation. */
 export function toRoute(operation: Operation): RouteOptions {
-  const { method, path, params, query, body, isStreamedBody, head, handler } = operation;
+  const { method, path, params, query, body, isStreamedBody, hasNoHead, handler } = operation;
   return {
-    method: method === 'GET' && head !== 'none' ? ['GET', 'HEAD'] : method,
+    method: method === 'GET' && !hasNoHead ? ['GET', 'HEAD'] : method,
     url: path,
     schema: {
       ...(params && { params }),

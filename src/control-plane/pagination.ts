@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Clock } from '../core/time/clock.ts';
-import { strict } from '../http/account-profile.ts';
+
 import { integerMeta } from './schemas.ts';
 
 /** A page ends with the item that exceeds this size. */
@@ -36,8 +36,8 @@ export const PAGE_BY_TEXT = { limit, after: textCursor };
 /** The query parameters of a list whose items are numbered. */
 export const PAGE_BY_NUMBER = { limit, after: sequenceCursor };
 /** The query of a list without filters. */
-export const PageByText = strict(PAGE_BY_TEXT);
-export const PageByNumber = strict(PAGE_BY_NUMBER);
+export const PageByText = z.strictObject(PAGE_BY_TEXT);
+export const PageByNumber = z.strictObject(PAGE_BY_NUMBER);
 
 /**
  * Formats the first page of `rows`. It has fewer than `limit` items when they are large, so that a response has a

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { STAGES } from '../core/faults/fault-rules.ts';
-import { boundedText, mode, Timestamp, wellFormed } from '../http/account-profile.ts';
+import { mode, shortText, Timestamp } from '../http/account-profile.ts';
 import { REFUSAL_REASONS } from '../http/journal/unauthorized-log.ts';
 import { Effect } from './fault-rule-schema.ts';
 
@@ -74,7 +74,7 @@ export const ClockChange = z.strictObject({ mode, ...AdvanceSchema.shape }).meta
 
 const TaskOutcome = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('completed') }),
-  z.strictObject({ status: z.literal('failed'), errorCode: wellFormed(boundedText(500)) }),
+  z.strictObject({ status: z.literal('failed'), errorCode: shortText }),
   z.strictObject({ status: z.literal('hangs') }),
 ]);
 export const Plan = z.strictObject({

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { Date } from '../core/globals.ts';
-import { boundedText, integer, MAX_CREDITS, MAX_REQUESTS, wellFormed } from '../http/account-profile.ts';
+import { integer, MAX_CREDITS, MAX_REQUESTS, shortText } from '../http/account-profile.ts';
 
 /** A path of the vendor API. */
 export const apiPath = z
@@ -17,16 +17,12 @@ export const remainingRequests = integer(0, MAX_REQUESTS).meta({
 export const credits = integer(-MAX_CREDITS, MAX_CREDITS)
   .refine((amount) => amount !== 0, { error: 'expected a number of credits other than 0' })
   .meta({ description: 'Granted if positive, deducted if negative.', not: { const: 0 } });
-export const reason = z
-  .string()
-  .trim()
-  .pipe(wellFormed(boundedText(500)))
-  .meta({
-    minLength: 1,
-    maxLength: 500,
-    pattern: '^[^\\uD800-\\uDFFF]*[^\\s\\uD800-\\uDFFF][^\\uD800-\\uDFFF]*$',
-    default: 'by the control plane',
-  });
+export const reason = z.string().trim().pipe(shortText).meta({
+  minLength: 1,
+  maxLength: 500,
+  pattern: '^[^\\uD800-\\uDFFF]*[^\\s\\uD800-\\uDFFF][^\\uD800-\\uDFFF]*$',
+  default: 'by the control plane',
+});
 /**
  * JSON Schema keywords of an integer in a query: the OpenAPI document describes the number, not the string that zod
  * reads.

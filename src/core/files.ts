@@ -2,6 +2,7 @@ import { accessSync, closeSync, constants, fstatSync, mkdirSync, openSync, readS
 import { dirname, resolve } from 'node:path';
 import { SetupError } from './errors.ts';
 import { TextDecoder } from './globals.ts';
+import { endSentence } from './sentence.ts';
 
 const CHUNK_BYTES = 64 * 1024;
 
@@ -87,6 +88,6 @@ export function withWriteErrors(path: string, write: () => void): void {
     write();
   } catch (cause) {
     if (cause instanceof SetupError) throw cause;
-    throw new SetupError(`${path} cannot be written: ${(cause as Error).message}.`, { cause });
+    throw new SetupError(`${path} cannot be written: ${endSentence((cause as Error).message)}`, { cause });
   }
 }

@@ -2,18 +2,11 @@ import * as z from 'zod';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import { Date } from '../core/globals.ts';
 import { EARLIEST_MS, LATEST_MS } from '../core/time/clock.ts';
-import { formatUnknownField } from './issue-messages.ts';
-
-/** A strict object whose error for an unknown field lists the allowed ones. */
-export const strict = <T extends z.core.$ZodLooseShape>(shape: T) =>
-  z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys' ? formatUnknownField(issue.keys[0]!, Object.keys(shape)) : undefined,
-  });
+import { MAX_WINDOW_COUNT } from '../core/time/rate-limiter.ts';
 
 const MODES = ['real', 'frozen', 'auto'] as const;
 export const MAX_CREDITS = 1_000_000_000_000;
-export const MAX_REQUESTS = 1_000_000_000;
+export const MAX_REQUESTS = MAX_WINDOW_COUNT - 1;
 
 /** A non-empty string of at most `max` characters. */
 export const boundedText = (max: number) => {
@@ -29,6 +22,9 @@ export const wellFormed = (schema: z.ZodString) =>
   schema
     .refine((text) => !/\p{Surrogate}/u.test(text), { error: 'expected a text without lone surrogates' })
     .meta({ pattern: '^[^\\uD800-\\uDFFF]*$' });
+
+/** A text of the size of a reason or an error code. */
+export const shortText = wellFormed(boundedText(500));
 
 export const integer = (min: number, max: number) => {
   const error = `expected a whole number from ${min} to ${max}`;
@@ -80,12 +76,12 @@ export const PROFILE = {
     .union(
       [
         mode.transform((word) => ({ mode: word, nowMs: undefined })),
-        strict({ mode, now: timestampMs.refine((ms) => ms >= EARLIEST_MS && ms <= LATEST_MS).optional() }).transform(
-          ({ now, ...rest }) => ({
+        z
+          .strictObject({ mode, now: timestampMs.refine((ms) => ms >= EARLIEST_MS && ms <= LATEST_MS).optional() })
+          .transform(({ now, ...rest }) => ({
             ...rest,
             nowMs: now,
-          }),
-        ),
+          })),
       ],
       {
         error: `expected ${MODES.join(', ')}, or {mode, now} with a timestamp such as 2026-01-31T12:00:00.000Z`,
@@ -96,7 +92,7 @@ export const PROFILE = {
   failureRate: failureRate.optional(),
   seed: seed.optional(),
 };
-const Profile = strict(PROFILE);
+const Profile = z.strictObject(PROFILE);
 
 /** Completes a profile with `defaults`. */
 export function resolveProfile(profile: z.output<typeof Profile>, defaults: AccountProfile): AccountProfile {

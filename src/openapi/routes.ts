@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { lazy } from '../core/file-descriptors.ts';
 import type { App, HttpContext } from '../http/context.ts';
 import type { Family } from '../http/family.ts';
-import { registerPageRoute } from '../http/pipeline/not-found.ts';
+import { registerPageRoute } from '../http/pipeline/page-route.ts';
 import { getRequestOrigin } from '../http/urls.ts';
 import { cacheDocument } from './document-cache.ts';
 

@@ -6,7 +6,7 @@ import { EmulatorError } from '../core/errors.ts';
 import { isOutOfDescriptors, lazy } from '../core/file-descriptors.ts';
 import type { App } from '../http/context.ts';
 import type { ErrorTable } from '../http/pipeline/error-table.ts';
-import { registerPageRoute } from '../http/pipeline/not-found.ts';
+import { registerPageRoute } from '../http/pipeline/page-route.ts';
 
 const SECURITY_HEADERS = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' };
 

@@ -6,6 +6,7 @@ import { createDocumentImports, type DocumentImport, parse } from '../control-pl
 import type { Core } from '../core/core.ts';
 import { EmulatorError, SetupError } from '../core/errors.ts';
 import { readChunks } from '../core/files.ts';
+import { endSentence } from '../core/sentence.ts';
 import { FAMILIES } from '../families/index.ts';
 import type { OpenedJournal, OpenedState } from '../http/context.ts';
 import { OpenedEntry } from '../http/journal/opened-entry.ts';
@@ -101,6 +102,6 @@ function withFileName<T>(path: string, work: () => T): T {
     return work();
   } catch (cause) {
     if (!(cause instanceof DocumentError || cause instanceof EmulatorError)) throw cause;
-    throw new SetupError(`${path} cannot be opened: ${cause.message.replace(/\.$/, '')}.`, { cause });
+    throw new SetupError(`${path} cannot be opened: ${endSentence(cause.message)}`, { cause });
   }
 }

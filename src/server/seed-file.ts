@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { createInitialRulesSchema } from '../control-plane/fault-rule-schema.ts';
+import { createInitialRulesSchema, MAX_INITIAL_RULES_BYTES } from '../control-plane/fault-rule-schema.ts';
 import { MAX_NESTING } from '../control-plane/state/document-reader.ts';
 import { getFamilySchemas } from '../control-plane/state/family-schemas.ts';
 import type { AccountProfile } from '../core/accounts/accounts.ts';
@@ -8,25 +8,23 @@ import type { Rule } from '../core/faults/fault-rules.ts';
 import { readTextFile } from '../core/files.ts';
 import { parseJson } from '../core/json.ts';
 import type { PriceOverrides, PriceTable } from '../core/ledger/prices.ts';
+import { endSentence } from '../core/sentence.ts';
 import type { ClockMode } from '../core/time/clock.ts';
 import { FAMILIES } from '../families/index.ts';
-import { apiKey, PROFILE, resolveProfile, strict } from '../http/account-profile.ts';
-import { formatPath, formatUnknownField } from '../http/issue-messages.ts';
+import { apiKey, PROFILE, resolveProfile } from '../http/account-profile.ts';
+import { formatPath } from '../http/issue-messages.ts';
 import { parseUntrusted } from '../http/parse-untrusted.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
 
 const MAX_PRICE = 1_000_000_000;
-/** Enough for a hundred thousand accounts. */
-const MAX_FILE_BYTES = 32 * 1024 * 1024;
+/** Enough for a hundred thousand accounts. One of them may have rules of this size. */
+const MAX_FILE_BYTES = MAX_INITIAL_RULES_BYTES;
 
 /** A strict object of optional fields whose error for an unknown field lists the known ones. */
 function partialObject<T extends z.ZodType>(shape: Record<string, T>) {
   const known = Object.keys(shape).join(', ');
   return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? formatUnknownField(issue.keys[0]!, Object.keys(shape))
-        : `expected an object with prices for ${known}`,
+    error: ({ code }) => (code === 'unrecognized_keys' ? undefined : `expected an object with prices for ${known}`),
   });
 }
 
@@ -48,7 +46,7 @@ const PriceOverridesSchema = partialObject(
 const { NewRule, document } = getFamilySchemas(FAMILIES);
 const { ImportedDocument: Document } = document;
 type Document = z.output<typeof Document>;
-const SeedAccount = strict({ key: apiKey, ...PROFILE, faults: createInitialRulesSchema(NewRule).optional() });
+const SeedAccount = z.strictObject({ key: apiKey, ...PROFILE, faults: createInitialRulesSchema(NewRule).optional() });
 
 const isDocument = (value: unknown): boolean => typeof value === 'object' && value !== null && 'format' in value;
 
@@ -62,20 +60,20 @@ const AccountOrDocument = z.unknown().transform((value, ctx): z.output<typeof Se
 
 const FIELDS = {
   /** Initial values of all accounts that do not give their own, including auto-created ones. */
-  defaults: strict(PROFILE).default({}),
+  defaults: z.strictObject(PROFILE).default({}),
   /** Prices that differ from the vendor's, by family. */
   prices: PriceOverridesSchema.default({}),
   /** For editors. */
   $schema: z.string().optional(),
 };
 /** Absent accounts: those of the default seed file. */
-const SeedFile = strict({ accounts: z.array(AccountOrDocument).optional(), ...FIELDS });
+const SeedFile = z.strictObject({ accounts: z.array(AccountOrDocument).optional(), ...FIELDS });
 
 /** The schemas of files, for editors. */
 export const FILE_SCHEMAS = {
   state: Document,
   seedFile: z
-    .union([strict({ accounts: z.array(z.union([SeedAccount, Document])).optional(), ...FIELDS }), Document])
+    .union([z.strictObject({ accounts: z.array(z.union([SeedAccount, Document])).optional(), ...FIELDS }), Document])
     .meta({ title: 'A seed file of nanophoto-emulator' }),
 };
 
@@ -178,7 +176,7 @@ function findDuplicateKey(accounts: readonly z.output<typeof AccountOrDocument>[
   return accounts.map(keyOf).find((key) => keys.size === keys.add(key).size);
 }
 
-const nameSeedFile = (file: string | undefined): string => `The seed file ${file}`;
+const nameSeedFile = (file = DEFAULT_SEED_FILE): string => `The seed file ${file}`;
 
 /** @throws SetupError naming the first error */
 function parse<Schema extends z.ZodType>(schema: Schema, content: unknown, name: string): z.output<Schema> {
@@ -191,7 +189,7 @@ function parse<Schema extends z.ZodType>(schema: Schema, content: unknown, name:
 /** The sentence about an error in a part of a file. */
 export function formatInvalid({ name, path }: StateSource, part: string, reason: string): string {
   const location = [path, part].filter((text) => text !== '').join('.');
-  return `${name} is invalid at ${location || 'the top level'}: ${reason.replace(/\.$/, '')}.`;
+  return `${name} is invalid at ${location || 'the top level'}: ${endSentence(reason)}`;
 }
 
 let defaultSeedFile: z.output<typeof SeedFile> | undefined;

@@ -6,6 +6,7 @@ import { MAX_NESTING } from '../control-plane/state/document-reader.ts';
 import { SetupError } from '../core/errors.ts';
 import { prepareOutputDir } from '../core/files.ts';
 import { parseJson } from '../core/json.ts';
+import { endSentence } from '../core/sentence.ts';
 import { type Config, readProgrammaticOptions, toCamelCase } from '../settings/config.ts';
 import { createControlTransport } from './control-transport.ts';
 import { openEmulator } from './emulator.ts';
@@ -41,7 +42,7 @@ function toJson(value: unknown, name: string): unknown {
     return parseJson(JSON.stringify(value) ?? '', { maxNesting: MAX_NESTING });
   } catch (cause) {
     const [reason] = (cause as Error).message.split('\n', 1);
-    throw new SetupError(`${name} is not valid JSON: ${reason}.`, { cause });
+    throw new SetupError(`${name} is not valid JSON: ${endSentence(reason!)}`, { cause });
   }
 }
 

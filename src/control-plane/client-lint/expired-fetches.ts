@@ -22,12 +22,12 @@ export function findExpiredFetches(
   if (resultTtlSeconds === null) return [];
   const ttlMs = resultTtlSeconds * 1000;
 
-  /** When the client first received the URLs of each task. The key of entries without a synchronous task is null. */
-  const receivedAtMs = new Map<string | null, number>();
+  /** When the client first received the URLs of each task. */
+  const receivedAtMs = new Map<string, number>();
   for (const { atMs, polled, synchronousTaskId } of entries.filter(isDelivered)) {
     const completed = polled.filter(({ status }) => status === 'completed').map(({ taskId }) => taskId);
     for (const id of [...completed, synchronousTaskId]) {
-      if (!receivedAtMs.has(id)) receivedAtMs.set(id, atMs);
+      if (id !== null && !receivedAtMs.has(id)) receivedAtMs.set(id, atMs);
     }
   }
 

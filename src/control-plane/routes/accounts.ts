@@ -2,16 +2,7 @@ import { randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import type { Account } from '../../core/accounts/accounts.ts';
 import type { Core } from '../../core/core.ts';
-import {
-  apiKey,
-  failureRate,
-  PROFILE,
-  requestLimit,
-  resolveProfile,
-  seed,
-  speed,
-  strict,
-} from '../../http/account-profile.ts';
+import { apiKey, failureRate, PROFILE, requestLimit, resolveProfile, seed, speed } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { AdminError } from '../error-codes.ts';
 import { requireAccount } from '../lookup.ts';
@@ -20,15 +11,15 @@ import { PageByText, paginate } from '../pagination.ts';
 import { AccountSchema, Accounts } from '../response-schemas.ts';
 import { AccountParams, remainingRequests, toTimestamp, toTimestampOrNull } from '../schemas.ts';
 
-export const NewAccount = strict({ key: apiKey.optional(), ...PROFILE });
-export const AccountChanges = strict({
+export const NewAccount = z.strictObject({ key: apiKey.optional(), ...PROFILE });
+export const AccountChanges = z.strictObject({
   rateLimit: requestLimit.optional(),
   speed: speed.optional(),
   failureRate: failureRate.optional(),
   seed: seed.optional(),
   revoked: z.boolean().optional(),
 });
-const RateLimitChanges = strict({ limit: requestLimit.optional(), remaining: remainingRequests.optional() });
+const RateLimitChanges = z.strictObject({ limit: requestLimit.optional(), remaining: remainingRequests.optional() });
 
 /** Operations on accounts and their rate limits. */
 export const accountOperations = ({ core, settings }: HttpContext): Operation[] => [

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Transition } from '../../core/tasks/task.ts';
-import { mode, strict, timestampMs } from '../../http/account-profile.ts';
+import { mode, timestampMs } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
@@ -10,19 +10,20 @@ import { AccountParams, toTimestamp } from '../schemas.ts';
 /** About a hundred years. */
 const MAX_ADVANCE_MS = 3_200_000_000_000;
 
-const ClockRequest = strict({
+const ClockRequest = z.strictObject({
   mode,
   now: timestampMs.optional().meta({ description: 'Time to move the clock to; unchanged when absent.' }),
 });
 const ADVANCE_ERROR = { error: `expected whole milliseconds, at most ${MAX_ADVANCE_MS}` };
-const AdvanceRequest = strict({
-  ms: z
-    .int(ADVANCE_ERROR)
-    .max(MAX_ADVANCE_MS, ADVANCE_ERROR)
-    .optional()
-    .meta({ description: 'Whole milliseconds; negative values are rejected with 409.' }),
-  toNext: z.literal(true).optional().meta({ description: 'Advance to the next transition of any task.' }),
-})
+const AdvanceRequest = z
+  .strictObject({
+    ms: z
+      .int(ADVANCE_ERROR)
+      .max(MAX_ADVANCE_MS, ADVANCE_ERROR)
+      .optional()
+      .meta({ description: 'Whole milliseconds; negative values are rejected with 409.' }),
+    toNext: z.literal(true).optional().meta({ description: 'Advance to the next transition of any task.' }),
+  })
   .refine((body) => (body.ms === undefined) !== (body.toNext === undefined), {
     path: ['ms'],
     error: 'expected either ms or toNext',

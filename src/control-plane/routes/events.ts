@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { CoreEvent } from '../../core/events.ts';
-import { strict } from '../../http/account-profile.ts';
+
 import type { HttpContext } from '../../http/context.ts';
 import { onFinished } from '../../http/pipeline/response-lifecycle.ts';
 import { createEventBroadcast } from '../event-broadcast.ts';
@@ -21,7 +21,7 @@ const EVENT_STREAM = {
 also sent to listeners of one account.`,
 } as const;
 
-const ListenQuery = strict({
+const ListenQuery = z.strictObject({
   key: z.string().optional().meta({ description: 'Only events of this account, which need not exist yet.' }),
 });
 
@@ -33,7 +33,7 @@ export function eventOperations({ core, listenerLimit, stopping }: HttpContext):
     defineOperation({
       method: 'GET',
       // A HEAD request would hold a listener slot for an endless stream without a body.
-      head: 'none',
+      hasNoHead: true,
       path: '/events',
       name: 'listen',
       tag: 'requests',

@@ -1,5 +1,6 @@
+import * as z from 'zod';
 import type { LedgerEntry } from '../../core/ledger/ledger-entry.ts';
-import { strict } from '../../http/account-profile.ts';
+
 import type { HttpContext } from '../../http/context.ts';
 import { requireAccount } from '../lookup.ts';
 import { defineOperation, type Operation } from '../operation.ts';
@@ -8,7 +9,7 @@ import { AccountSchema, Ledger, Verification } from '../response-schemas.ts';
 import { AccountParams, credits, reason, toTimestamp } from '../schemas.ts';
 import { toAccountJson } from './accounts.ts';
 
-const CreditRequest = strict({ amount: credits, reason: reason.optional() });
+const CreditRequest = z.strictObject({ amount: credits, reason: reason.optional() });
 
 /** Operations that change a balance, list its ledger entries and verify them. */
 export const ledgerOperations = ({ core }: HttpContext): Operation[] => [

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Snapshot } from '../../core/accounts/snapshots.ts';
-import { apiKey, strict } from '../../http/account-profile.ts';
+import { apiKey } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
 import { requireAccount } from '../lookup.ts';
@@ -12,8 +12,8 @@ import { createSeedStates } from '../state/seed-states.ts';
 import { toAccountJson } from './accounts.ts';
 
 const SnapshotParams = AccountParams.extend({ name: z.string().meta({ description: 'The name of the snapshot.' }) });
-const NewSnapshot = strict({ name: snapshotName });
-const ForkRequest = strict({ to: apiKey });
+const NewSnapshot = z.strictObject({ name: snapshotName });
+const ForkRequest = z.strictObject({ to: apiKey });
 
 /** Operations that save, restore, copy and reset the state of accounts. */
 export const snapshotOperations = (

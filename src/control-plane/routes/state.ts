@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { EmulatorError } from '../../core/errors.ts';
-import { apiKey, strict } from '../../http/account-profile.ts';
+import { apiKey } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
 import { closeConnection } from '../../http/faults/effects.ts';
@@ -49,8 +49,8 @@ const replace = z
   .default(false)
   .meta({ description: 'Whether to replace an account with the same key.', default: 'false' });
 
-const ExportQuery = strict({ include });
-const ImportQuery = strict({
+const ExportQuery = z.strictObject({ include });
+const ImportQuery = z.strictObject({
   key: apiKey.optional().meta({ description: 'The key of the account; the one in the document when absent.' }),
   replace,
 });
@@ -68,7 +68,7 @@ export function stateOperations(context: HttpContext, families: readonly Family[
     defineOperation({
       method: 'GET',
       // A HEAD request would read the whole account.
-      head: 'none',
+      hasNoHead: true,
       path: '/accounts/:key/export',
       name: 'exportAccount',
       tag: 'states',

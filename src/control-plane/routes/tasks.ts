@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import type { Task, TaskStatus } from '../../core/tasks/task.ts';
-import { boundedText, strict } from '../../http/account-profile.ts';
+import { boundedText } from '../../http/account-profile.ts';
 import type { HttpContext } from '../../http/context.ts';
 import type { Family } from '../../http/family.ts';
 import { buildResultUrls } from '../../http/urls.ts';
@@ -14,18 +14,18 @@ import { getFamilySchemas } from '../state/family-schemas.ts';
 import { WAIT_CODES, waitTimeoutMs, waitUntil } from '../wait.ts';
 
 const status = z.enum(['processing', 'completed', 'failed']);
-const TasksQuery = strict({
+const TasksQuery = z.strictObject({
   status: status.optional().meta({ description: 'Tasks of every status when absent.' }),
   ...PAGE_BY_TEXT,
 });
-const FailTaskRequest = strict({
+const FailTaskRequest = z.strictObject({
   error: z
     .string()
     .regex(/^[A-Z][A-Z0-9_]{0,60}$/, { error: 'expected an error code such as GENERATION_FAILED' })
     .default('GENERATION_FAILED')
     .meta({ description: 'The error code of the task.' }),
 });
-const WaitQuery = strict({
+const WaitQuery = z.strictObject({
   task: boundedText(200).meta({ description: 'The id of the task.' }),
   status: status.optional().meta({ description: '`completed` or `failed` when absent.' }),
   timeoutMs: waitTimeoutMs,

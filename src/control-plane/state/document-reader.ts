@@ -53,7 +53,6 @@ type Expected =
 export class DocumentReader implements BodySink {
   readonly #handler: DocumentHandler;
   readonly #getLimit: (member: string | undefined) => PartLimit;
-  #limit: PartLimit;
   #expected: Expected = 'document';
   /** Number of bytes of the byte order mark that have been read. */
   #markBytes = 0;
@@ -74,7 +73,12 @@ export class DocumentReader implements BodySink {
   constructor(handler: DocumentHandler, getLimit: (member: string | undefined) => PartLimit) {
     this.#handler = handler;
     this.#getLimit = getLimit;
-    this.#limit = getLimit(undefined);
+  }
+
+  /** The limit of the current part. */
+  get #limit(): PartLimit {
+    const isName = this.#expected === 'first name' || this.#expected === 'name';
+    return this.#getLimit(isName ? undefined : this.#member);
   }
 
   get heldBytes(): number {
@@ -149,7 +153,6 @@ export class DocumentReader implements BodySink {
           this.#expected = 'nothing';
           this.#member = undefined;
         }
-        this.#limit = this.#getLimit(undefined);
         return byte === COMMA || byte === CLOSE_OBJECT;
       default:
         return false;
@@ -255,7 +258,6 @@ export class DocumentReader implements BodySink {
     if (this.#expected === 'first name' || this.#expected === 'name') {
       this.#member = value as string;
       this.#isList = this.#handler.beginMember(this.#member);
-      this.#limit = this.#getLimit(this.#member);
       this.#index = 0;
       this.#expected = 'colon';
       return;

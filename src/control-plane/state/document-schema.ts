@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { MAX_MATCHES } from '../../core/faults/fault-rules.ts';
 import { Date } from '../../core/globals.ts';
 import { LATEST_MS } from '../../core/time/clock.ts';
-import { MAX_COUNT } from '../../core/time/rate-limiter.ts';
+import { MAX_WINDOW_COUNT } from '../../core/time/rate-limiter.ts';
 import {
   apiKey,
   boundedText,
@@ -11,8 +11,8 @@ import {
   MAX_CREDITS,
   mode,
   requestLimit,
+  shortText,
   speed,
-  strict,
   Timestamp,
   wellFormed,
 } from '../../http/account-profile.ts';
@@ -31,7 +31,6 @@ const count = integer(0, MAX_MATCHES);
 /** Part of the URLs of results. */
 const id = z.string(ID_ERROR).regex(/^task_[a-z0-9_]{1,59}$/, ID_ERROR);
 const seed = wellFormed(boundedText(200));
-const shortText = wellFormed(boundedText(500));
 /** A time that the account's clock can reach. */
 const ReachableTime = Timestamp.refine((timestamp) => Date.parse(timestamp) <= LATEST_MS, {
   error: 'expected a time before 9999-12-31',
@@ -43,20 +42,22 @@ const wholeNumber = (min: number) => {
   return min === Number.MIN_SAFE_INTEGER ? schema : schema.min(min, { error });
 };
 
-const LedgerEntry = strict({
-  seq: sequence.meta({ description: 'The position of the entry, from 1.' }),
-  kind: z.enum(['grant', 'hold', 'capture', 'refund', 'adjust']),
-  amount: wholeNumber(Number.MIN_SAFE_INTEGER),
-  balance: wholeNumber(0).meta({ description: 'After this entry.' }),
-  task: sequence.exactOptional().meta({ description: 'The `seq` of the task of a hold, capture or refund.' }),
-  hold: sequence.exactOptional().meta({ description: 'The `seq` of the hold that a capture or refund resolves.' }),
-  reason: shortText.exactOptional(),
-  at: Timestamp,
-}).meta({ id: 'StoredLedgerEntry' });
+const LedgerEntry = z
+  .strictObject({
+    seq: sequence.meta({ description: 'The position of the entry, from 1.' }),
+    kind: z.enum(['grant', 'hold', 'capture', 'refund', 'adjust']),
+    amount: wholeNumber(Number.MIN_SAFE_INTEGER),
+    balance: wholeNumber(0).meta({ description: 'After this entry.' }),
+    task: sequence.exactOptional().meta({ description: 'The `seq` of the task of a hold, capture or refund.' }),
+    hold: sequence.exactOptional().meta({ description: 'The `seq` of the hold that a capture or refund resolves.' }),
+    reason: shortText.exactOptional(),
+    at: Timestamp,
+  })
+  .meta({ id: 'StoredLedgerEntry' });
 
-const RateLimit = strict({
+const RateLimit = z.strictObject({
   limit: requestLimit,
-  count: integer(0, MAX_COUNT)
+  count: integer(0, MAX_WINDOW_COUNT)
     .exactOptional()
     .meta({ description: 'Requests in the current hour. Present only together with resetAt.' }),
   resetAt: Timestamp.exactOptional().meta({ description: 'The end of the current hour.' }),
@@ -65,27 +66,29 @@ const RateLimit = strict({
 /** The parts of an account document. All values are as in the document; nothing is transformed. */
 export function createDocumentSchemas(familyName: FamilySchema) {
   const StoredRule = createStoredRuleSchema(familyName).meta({ id: 'StoredRule' });
-  const Account = strict({
+  const Account = z.strictObject({
     key: apiKey,
     seed,
-    clock: strict({ mode, now: ReachableTime }).meta({ description: 'A `real` clock continues from `now`.' }),
+    clock: z.strictObject({ mode, now: ReachableTime }).meta({ description: 'A `real` clock continues from `now`.' }),
     speed,
     failureRate,
     revoked: z.boolean(),
     createdAt: Timestamp,
-    initial: strict({
-      credits: integer(0, MAX_CREDITS),
-      rateLimit: requestLimit,
-      clock: strict({ mode, now: ReachableTime.exactOptional() }),
-      speed,
-      failureRate,
-      seed,
-      faults: createInitialRulesSchema(StoredRule).exactOptional(),
-    }).meta({ description: 'The state to which a reset returns the account.' }),
+    initial: z
+      .strictObject({
+        credits: integer(0, MAX_CREDITS),
+        rateLimit: requestLimit,
+        clock: z.strictObject({ mode, now: ReachableTime.exactOptional() }),
+        speed,
+        failureRate,
+        seed,
+        faults: createInitialRulesSchema(StoredRule).exactOptional(),
+      })
+      .meta({ description: 'The state to which a reset returns the account.' }),
   });
   const Task = z
     .discriminatedUnion('status', [
-      strict({
+      z.strictObject({
         seq: sequence.meta({ description: 'The number of the task within the account, from 1, without gaps.' }),
         id,
         family: familyName,
@@ -114,24 +117,26 @@ export function createDocumentSchemas(familyName: FamilySchema) {
           )
           .meta({ type: 'object', description: 'The request body, with defaults filled in.' }),
       }),
-      strict({ seq: sequence, id, status: z.literal('evicted') }).meta({
+      z.strictObject({ seq: sequence, id, status: z.literal('evicted') }).meta({
         description: 'A finished task that was evicted from memory.',
       }),
     ])
     .meta({ id: 'StoredTask' });
-  const Fault = strict({ rule: StoredRule, matched: count, fired: count });
-  const Document = strict({
-    $schema: z.string().exactOptional(),
-    format: z.literal(FORMAT),
-    version: z.literal(VERSION, { error: ({ input }) => describeVersion(input) }),
-    account: Account,
-    ledger: z.array(LedgerEntry),
-    tasks: z.array(Task),
-    faults: z.array(Fault),
-    rateLimit: RateLimit,
-    requests: z.array(JournalEntrySchema).exactOptional(),
-    verdict: Verdict.exactOptional(),
-  }).meta({ id: 'AccountState', title: 'An account of nanophoto-emulator' });
+  const Fault = z.strictObject({ rule: StoredRule, matched: count, fired: count });
+  const Document = z
+    .strictObject({
+      $schema: z.string().exactOptional(),
+      format: z.literal(FORMAT),
+      version: z.literal(VERSION, { error: ({ input }) => describeLaterVersion(input) }),
+      account: Account,
+      ledger: z.array(LedgerEntry),
+      tasks: z.array(Task),
+      faults: z.array(Fault),
+      rateLimit: RateLimit,
+      requests: z.array(JournalEntrySchema).exactOptional(),
+      verdict: Verdict.exactOptional(),
+    })
+    .meta({ id: 'AccountState', title: 'An account of nanophoto-emulator' });
   /** The document that an import accepts. */
   const ImportedDocument = Document.extend({
     requests: z.array(z.unknown()).exactOptional().meta({ description: 'Ignored.' }),
@@ -140,12 +145,11 @@ export function createDocumentSchemas(familyName: FamilySchema) {
   return { Document, ImportedDocument, Account, LedgerEntry, Task, Fault, RateLimit };
 }
 
-const describeVersion = (version: unknown): string =>
-  version === undefined
-    ? 'it is missing'
-    : typeof version === 'number' && version > VERSION
-      ? `expected ${VERSION}; a newer emulator wrote version ${version}`
-      : `expected ${VERSION}`;
+/** Describes a later version; the message for any other one is the usual one. */
+const describeLaterVersion = (version: unknown): string | undefined =>
+  typeof version === 'number' && version > VERSION
+    ? `expected ${VERSION}; a newer emulator wrote version ${version}`
+    : undefined;
 
 export type DocumentSchemas = ReturnType<typeof createDocumentSchemas>;
 export type AccountJson = z.output<DocumentSchemas['Account']>;

@@ -106,15 +106,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
       }
       const record = toTaskRecord(task);
       const { createdAtMs, startedAtMs, dueAtMs, finishedAtMs } = record;
-      const disordered =
-        startedAtMs !== null && startedAtMs < createdAtMs
-          ? ['startedAt', 'createdAt']
-          : finishedAtMs !== null && finishedAtMs < (startedAtMs ?? createdAtMs)
-            ? ['finishedAt', startedAtMs === null ? 'createdAt' : 'startedAt']
-            : undefined;
-      if (disordered) {
-        throw new DocumentError(`${path}.${disordered[0]}`, `expected a time that is not before ${disordered[1]}`);
-      }
+      assertOrdered(record, path);
       if (createdAtMs < lastTaskMs) {
         throw new DocumentError(`${path}.createdAt`, 'expected a time that is not before that of an earlier task');
       }
@@ -268,6 +260,16 @@ function withPaths(work: () => void): void {
     const { table, index, column, message } = error;
     const field = column === undefined ? '' : `.${FIELD_NAMES[column] ?? column}`;
     throw new DocumentError(`${table === 'tasks' ? 'tasks' : 'ledger'}[${index}]${field}`, message);
+  }
+}
+
+/** @throws DocumentError when a task starts before it was created, or ends before it started */
+function assertOrdered({ createdAtMs, startedAtMs, finishedAtMs }: TaskRecord, path: string): void {
+  const createError = (field: string, earlier: string) =>
+    new DocumentError(`${path}.${field}`, `expected a time that is not before ${earlier}`);
+  if (startedAtMs !== null && startedAtMs < createdAtMs) throw createError('startedAt', 'createdAt');
+  if (finishedAtMs !== null && finishedAtMs < (startedAtMs ?? createdAtMs)) {
+    throw createError('finishedAt', startedAtMs === null ? 'createdAt' : 'startedAt');
   }
 }
 

@@ -298,11 +298,12 @@ export function createTasks(
     /** Returns the running task for which this one waits, directly or through others; itself when it is not waiting. */
     headOfChain(task: Task): Task {
       let head = task;
-      for (;;) {
+      while (head.predecessorSeq !== null) {
         const predecessor = store.bySeq(head.accountId, head.predecessorSeq);
-        if (predecessor?.status !== 'processing') return head;
+        if (predecessor?.status !== 'processing') break;
         head = predecessor;
       }
+      return head;
     },
     applyDue,
     scheduleWake,

@@ -39,9 +39,7 @@ export function prepareTaskQueries(db: Db) {
        ORDER BY finished_at DESC LIMIT 10`,
     ),
     inputById: db.prepare<[string, number], string>('SELECT input FROM tasks WHERE id = ? AND account_id = ?').pluck(),
-    bySeq: db.prepare<[number, number | null], TaskRow>(
-      `SELECT ${COLUMNS} FROM tasks WHERE account_id = ? AND seq = ?`,
-    ),
+    bySeq: db.prepare<[number, number], TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE account_id = ? AND seq = ?`),
     page: db.prepare<
       { accountId: number; after: number; status: TaskStatus | null; limit: number },
       TaskRow

@@ -105,7 +105,7 @@ export function createTaskStore(db: Db, transactions: Transactions) {
     published,
     /** Lists up to `MAX_TRANSITIONS` tasks with a transition due by `nowMs`, ordered by due time and number. */
     listDue: (accountId: number, nowMs: number): Task[] => queries.due.all(accountId, nowMs).map(toTask),
-    bySeq: (accountId: number, seq: number | null): Task | undefined => toTaskIfAny(queries.bySeq.get(accountId, seq)),
+    bySeq: (accountId: number, seq: number): Task | undefined => toTaskIfAny(queries.bySeq.get(accountId, seq)),
     /** Lists running synchronous tasks of one account, or of all accounts with null. */
     listSynchronous: (accountId: number | null) => queries.synchronous.all({ accountId }),
     /** Finds the task that waits for the task `seq`. */

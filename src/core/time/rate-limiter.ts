@@ -22,7 +22,7 @@ export interface Hit {
  * The largest count, which further requests do not increase: one more than the highest limit, so that an exported count
  * is always in the range that an import accepts.
  */
-export const MAX_COUNT = 1_000_000_001;
+export const MAX_WINDOW_COUNT = 1_000_000_001;
 
 /**
  * Whether the hour of a window contains this time. A clock that was set back must not lock an account out for more than
@@ -101,7 +101,7 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
         window = { startedAtMs: nowMs, count: 0 };
         windows.set(accountId, window);
       }
-      window.count = Math.min(window.count + 1, MAX_COUNT);
+      window.count = Math.min(window.count + 1, MAX_WINDOW_COUNT);
       dirty.add(accountId);
       return { count: window.count, leftMs: window.startedAtMs + WINDOW_MS - nowMs };
     },

@@ -5,7 +5,7 @@ import type { Task } from '../../core/tasks/task.ts';
 import type { App, HttpContext } from '../context.ts';
 import type { Family } from '../family.ts';
 import { createEffects } from '../faults/effects.ts';
-import { fireRule, formatDirective, readDirectives, recordFault } from '../faults/hooks.ts';
+import { FAULT_HEADER, fireRule, formatDirective, readDirectives, recordFault } from '../faults/hooks.ts';
 import { recordResponse } from '../pipeline/api-hooks.ts';
 import type { ErrorTable } from '../pipeline/error-table.ts';
 import { addSendHook } from '../pipeline/errors.ts';
@@ -116,7 +116,7 @@ export function registerResultRoutes(app: App, context: HttpContext, families: r
     return fault?.effect.truncateAfter ?? directive.truncateAfter;
   }
 
-  const mayApplyFaults = (request: FastifyRequest) => !core.faults.isEmpty() || 'x-emulator-fault' in request.headers;
+  const mayApplyFaults = (request: FastifyRequest) => !core.faults.isEmpty() || FAULT_HEADER in request.headers;
 
   async function serveFile(request: FastifyRequest, reply: FastifyReply) {
     let located = locate(getPathname(request));

@@ -135,7 +135,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a poll on an auto clock waits for the wrong shot',
     file: 'src/core/tasks/task-engine.ts',
-    find: "if (predecessor?.status !== 'processing') return head;",
+    find: "if (predecessor?.status !== 'processing') break;",
     replace: 'return head;',
   },
   {
