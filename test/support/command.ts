@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -77,11 +78,20 @@ export async function postJson(url: string, path: string, body: unknown, key = '
   return { status: response.status, headers: response.headers, body: (await response.json()) as any };
 }
 
-/** Finds a port on which nothing listens now. */
+/**
+ * Finds a port on which nothing listens. It is outside of the ranges from which systems choose ports themselves, so that
+ * no connection or other server takes it before the caller does.
+ */
 export async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const server = createServer();
+    try {
+      await once(server.listen(randomInt(20_000, 32_000), '127.0.0.1'), 'listening');
+    } catch {
+      continue;
+    }
+    const { port } = server.address() as AddressInfo;
+    await once(server.close(), 'close');
+    return port;
+  }
 }

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
+import { findFreePort } from './command.ts';
 import { serveEmulator } from './emulator.ts';
 import { tempDir } from './temp-dir.ts';
 
@@ -66,16 +66,6 @@ export async function sendRequest(base: string, method: string, path: string, op
 
 export const accountPath = (key: string) => `/__admin/accounts/${encodeURIComponent(key)}`;
 
-/** A port on which no server listens. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** The configuration with a fourth emulator, added as docs/guides/scaling.md describes. */
 export const addFourthEmulator = (conf: string) =>
   conf
@@ -95,7 +85,7 @@ const renderConf = (conf: string, port: number, emulators: string[], dir: string
  * in `starters`, which gets the flags.
  */
 export async function startNginxCluster(starters: Record<number, (flags: string[]) => Promise<{ url: string }>> = {}) {
-  const port = await freePort();
+  const port = await findFreePort();
   const url = `http://127.0.0.1:${port}`;
   const dir = tempDir();
   const file = join(dir, 'nginx.conf');
