@@ -10,7 +10,7 @@ import { createEvents } from './events.ts';
 import { createFaults } from './faults/fault-rules.ts';
 import { createLedger } from './ledger/ledger.ts';
 import { MemoryBudget } from './memory-budget.ts';
-import { type DbOptions, openDb } from './storage/database.ts';
+import { type DbOptions, openDb, wasLeftOpen } from './storage/database.ts';
 import { createHeapTrimmer } from './storage/heap-trimmer.ts';
 import { createStorageMemory } from './storage/storage-memory.ts';
 import { createTransactions } from './storage/transactions.ts';
@@ -39,11 +39,12 @@ export interface CoreOptions extends DbOptions {
 export function openCore(options: CoreOptions) {
   const { autoAccountLimit, snapshotLimit, memoryBudgetMb } = options;
   const memory = new MemoryBudget(memoryBudgetMb * 1024 * 1024);
-  const db = openDb(options);
   const isInMemory = options.dataDir === undefined;
+  const wasKilled = options.dataDir !== undefined && wasLeftOpen(options.dataDir);
+  const db = openDb(options);
   // If the system clock was set back while the emulator was stopped, continue from the last recorded time: no task
   // regresses, and none stalls until the system clock has caught up.
-  const { clock, behindMs } = clampTo(options.clock, isInMemory ? 0 : readLastRecordedMs(db));
+  const { clock, behindMs } = clampTo(options.clock, isInMemory ? 0 : readLastRecordedMs(db, wasKilled));
   const transactions = createTransactions(db, clock);
   const heap = createHeapTrimmer();
   const storage = createStorageMemory(db, { clock, transactions, memory, heap, isInMemory });

@@ -1,4 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { cpSync } from 'node:fs';
+import { describe, expect, it, vi } from 'vitest';
+import { openDb, wasLeftOpen } from '../../src/core/storage/database.ts';
+import { readLastRecordedMs } from '../../src/core/time/time-record.ts';
+import { MIGRATIONS_DIR } from '../../src/paths.ts';
 import { buildOrder, buildProfile, createTestCore } from '../support/core.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestClock } from '../support/test-clock.ts';
@@ -94,6 +98,32 @@ describe('restart', () => {
     const after = createTestCore(createTestClock(createdMs - 3_600_000), dir);
     expect(after.clock.nowMs()).toBeGreaterThanOrEqual(createdMs + recordedMs);
     after.close();
+  });
+
+  it.each([
+    ['killed', true],
+    ['closed', false],
+  ])('reads the ledgers for the last time only if the last process was killed: %s', (end, wasKilled) => {
+    const dir = tempDir();
+    const clock = createTestClock();
+    const before = createTestCore(clock, dir);
+    const { id } = before.accounts.create('k', 'seed', buildProfile());
+    before.worker.start(() => expect.unreachable());
+    clock.advance(5999);
+    before.tasks.submit(id, [buildOrder()]);
+    // The copies are what a killed process would have left.
+    const copy = tempDir();
+    before.transactions.flush();
+    if (end === 'closed') before.close();
+    cpSync(dir, copy, { recursive: true });
+    before.close();
+
+    expect(wasLeftOpen(copy)).toBe(wasKilled);
+    const db = openDb({ dataDir: copy, migrationsDir: MIGRATIONS_DIR });
+    const prepare = vi.spyOn(db, 'prepare');
+    expect(readLastRecordedMs(db, wasKilled)).toBe(clock.nowMs());
+    expect(prepare.mock.calls.some(([sql]) => sql.includes('ledger_entries'))).toBe(wasKilled);
+    db.close();
   });
 
   it('records the time while nothing else is written, at least once per minute', () => {

@@ -65,6 +65,9 @@ export function openDb({ dataDir, migrationsDir }: DbOptions): Db {
   }
 }
 
+/** Whether the last process that used a data directory was killed: SQLite removes the write-ahead log of a closed file. */
+export const wasLeftOpen = (dataDir: string): boolean => existsSync(join(dataDir, `${FILE_NAME}-wal`));
+
 /** Opens a connection. @throws SetupError when the native binding of better-sqlite3 is missing or cannot be loaded */
 export function connect(file: string): Db {
   try {

@@ -30,17 +30,17 @@ export function createTimeRecord(db: Db, clock: Clock) {
 }
 
 /**
- * Returns the latest wall time that the database proves to have passed: the recorded time, or the newest ledger entry
- * of any account on a real clock, which a killed process may have written after the last record.
+ * Returns the latest wall time that the database proves to have passed: the recorded time, or, if the process was killed,
+ * the newest ledger entry of any account on a real clock, which it may have written after the last record.
  */
-export function readLastRecordedMs(db: Db): number {
-  // Costs one index lookup per account, regardless of the length of its ledger.
-  const latestMs = queryValue(
+export function readLastRecordedMs(db: Db, wasKilled: boolean): number {
+  const recordedMs = queryValue(db, 'SELECT latest_ms FROM wall_clock') as number;
+  if (!wasKilled) return recordedMs;
+  // Costs one index lookup per account, regardless of the length of its ledger, but reads a page for each.
+  const newestMs = queryValue(
     db,
-    `SELECT max((SELECT latest_ms FROM wall_clock),
-                ifnull((SELECT max((SELECT at FROM ledger_entries WHERE account_id = accounts.id
-                                    ORDER BY seq DESC LIMIT 1) - clock_ms)
-                        FROM accounts WHERE clock_mode = 'real' AND snapshot_of IS NULL), 0))`,
-  );
-  return latestMs as number;
+    `SELECT max((SELECT at FROM ledger_entries WHERE account_id = accounts.id ORDER BY seq DESC LIMIT 1) - clock_ms)
+     FROM accounts WHERE clock_mode = 'real' AND snapshot_of IS NULL`,
+  ) as number | null;
+  return Math.max(recordedMs, newestMs ?? 0);
 }
