@@ -43,7 +43,7 @@ export async function measureLoads(run) {
   const dirs = { disk: join(tempDir, 'data'), template: join(tempDir, 'template') };
   const files = { disk: databaseIn(dirs.disk), sqliteDisk: join(tempDir, 'bare.sqlite') };
   const bareSqlite = (file) => [here('servers/bare-sqlite.mjs'), databaseIn(dirs.template), file];
-  // No task ends during the run, so none can be evicted to make room for others.
+  // No task ends during the run, so none can be evicted.
   const inMemory = [...emulator, '--memory-budget-mb=1024'];
   const args = {
     memory: inMemory,
