@@ -50,7 +50,7 @@ function isBeyondSchemas(value: Json, code: string, max: number | undefined): bo
 it('vendor document › accepts and rejects the same requests as the emulator', async () => {
   const { send, app } = await createTestEmulator(['--rate-limit', 'off']);
   const document = (await app.inject({ url: '/openapi.json' })).json();
-  const ajv = new Ajv2020({ strict: false });
+  const ajv = new Ajv2020({ strict: false, validateSchema: false });
   formats.default(ajv);
   ajv.addSchema({ $id: 'contract', ...document });
   const disagreements: string[] = [];
