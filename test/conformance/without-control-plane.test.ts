@@ -65,7 +65,9 @@ describe('verify without a control plane', () => {
 
   it.each([1, 40])('spends at most the %i credits of --spend', async (spend) => {
     const service = await startService();
-    const { outcomes, spent } = await verifyServer(service.url, { key: KEY, spend });
+    // This case sends 40 MB for an error. The test above runs it.
+    const only = (id: string) => id !== 'sora-2/reverse-prompt/too-large';
+    const { outcomes, spent } = await verifyServer(service.url, { key: KEY, spend, only });
     expect(spent).toBe(1000 - (await getCredits(service)));
     expect(spent).toBeGreaterThan(0);
     expect(spent).toBeLessThanOrEqual(spend);
