@@ -178,12 +178,11 @@ describe('redaction of keys', () => {
           strings.push(name, String(value));
           return value;
         });
-        for (const one of [file, ...strings].flatMap(decodeAll)) {
-          expect(one.toLowerCase()).not.toContain(key.toLowerCase());
-        }
+        const decoded = [file, ...strings].flatMap(decodeAll).map((one) => one.toLowerCase());
+        expect(decoded.filter((one) => one.includes(key.toLowerCase()))).toEqual([]);
         for (const encode of ENCODED.slice(0, 1)) {
           const inner = encode(key).replace(/.?=+$/, '');
-          for (const one of strings) expect(one).not.toContain(inner);
+          expect(strings.filter((one) => one.includes(inner))).toEqual([]);
         }
         expect(file).toContain('[key]');
       }),
