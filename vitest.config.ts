@@ -42,8 +42,8 @@ export default defineConfig({
       },
       { test: { ...common, name: 'isolated', include: ISOLATED } },
     ],
-    // Most test files spend most of their time waiting for processes and browsers.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // One more than the cores, because tests spend a quarter of their time waiting for processes and browsers.
+    maxWorkers: availableParallelism() + 1,
     globalSetup: 'test/support/global-setup.ts',
     // CI reads its counts from this file.
     reporters: ['default', 'json'],
