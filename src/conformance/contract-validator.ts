@@ -20,7 +20,8 @@ export interface ResponseToValidate {
 export type ContractValidator = ReturnType<typeof createContractValidator>;
 
 function createSchemaCompiler(document: Json, allErrors: boolean) {
-  const ajv = new Ajv2020({ strict: false, allErrors });
+  // The schemas are those of the emulator's own document, so they need no validation.
+  const ajv = new Ajv2020({ strict: false, allErrors, validateSchema: false });
   formats.default(ajv);
   ajv.addSchema({ $id: 'contract', ...document });
   const validators = new Map<string, ValidateFunction>();
