@@ -8,11 +8,13 @@ import Database from 'better-sqlite3';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { readCommand } from '../../src/cli/arguments.ts';
+import { isReady } from '../../src/cli/healthcheck.ts';
 import { SetupError } from '../../src/core/errors.ts';
 import { packageVersion } from '../../src/paths.ts';
 import { RENDER_CONCURRENCY } from '../../src/rendering/result-renderer.ts';
 import { openEmulator } from '../../src/server/emulator.ts';
 import { MAIN, postJson, runCommand, startCommand } from '../support/command.ts';
+import { startLocalEmulator } from '../support/local-emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const GENERATE = '/api/sora-2/generate';
@@ -103,20 +105,16 @@ describe('the command', () => {
   });
 
   it('healthcheck exits with 0 if an emulator is ready, else with 1', async () => {
-    const { url } = await startCommand();
-    const { port } = new URL(url);
+    const { port } = await startLocalEmulator();
     expect(await runCommand(['healthcheck', '--port', port]).ended).toMatchObject({
       code: 0,
       stdout: '',
       stderr: '',
     });
-    const all = runCommand(['healthcheck'], {
-      NANOPHOTO_EMULATOR_PORT: port,
-      NANOPHOTO_EMULATOR_HOST: '0.0.0.0',
-    });
-    expect((await all.ended).code).toBe(0);
+    const all = readCommand(['healthcheck'], { NANOPHOTO_EMULATOR_PORT: port, NANOPHOTO_EMULATOR_HOST: '0.0.0.0' });
+    expect(await isReady(all.config)).toBe(true);
     expect(await runCommand(['healthcheck', '--port', '1']).ended).toMatchObject({ code: 1, stderr: '' });
-    expect((await runCommand(['healthcheck', '--port', 'x']).ended).code).toBe(2);
+    expect(() => readCommand(['healthcheck', '--port', 'x'], {})).toThrow(SetupError);
   });
 
   it('logs one line per request, without bodies and unknown keys', async () => {
@@ -305,7 +303,7 @@ describe('a start that is impossible', () => {
 
   it('ends the command when another process uses its data directory', async () => {
     const dir = tempDir();
-    await startCommand(['--data-dir', dir]);
+    await startLocalEmulator(['--data-dir', dir]);
     const { code, stdout, stderr } = await runCommand(['--data-dir', dir, '--port', '0']).ended;
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^nanophoto-emulator: [^\n]* in use by another emulator[^\n]*\.\n$/);

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Json } from '../../src/openapi/json-schema.ts';
 import { readSamples } from '../../src/openapi/wire-samples.ts';
 import { findFreePort, postJson, runCommand, startCommand } from '../support/command.ts';
+import { startLocalEmulator } from '../support/local-emulator.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { runToolCommand } from '../support/tools.ts';
@@ -59,7 +60,8 @@ async function record(upstream: string) {
   return { dir, ended };
 }
 
-const startUpstream = (...flags: string[]) => startCommand(['--clock', 'auto', '--rate-limit', 'off', ...flags]);
+const UPSTREAM = ['--clock', 'auto', '--rate-limit', 'off'];
+const startUpstream = (...flags: string[]) => startLocalEmulator([...UPSTREAM, ...flags]);
 const runDrift = (dir: string) => runToolCommand('drift', dir, '--format', 'json');
 
 const readAll = (dir: string) =>
@@ -69,7 +71,7 @@ const readAll = (dir: string) =>
 
 describe('exec --record', () => {
   it('records samples in which drift finds no difference, without the key', async () => {
-    const { url, lines } = await startUpstream();
+    const { url, lines } = await startCommand(UPSTREAM);
     const { dir, ended } = await record(url);
     expect(ended).toEqual({
       ...{ code: 0, signal: null, stdout: 'not reached\n' },

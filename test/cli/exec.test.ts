@@ -3,12 +3,14 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { readCommand } from '../../src/cli/arguments.ts';
+import { readCaCertificate } from '../../src/cli/ca.ts';
 import { buildCaBundle, environmentFor } from '../../src/cli/exec/environment.ts';
 import { exec as runExec } from '../../src/cli/exec/exec.ts';
 import { SetupError } from '../../src/core/errors.ts';
 import { hasProgram, runCommand } from '../support/command.ts';
+import { startLocalEmulator } from '../support/local-emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const HTTPS = 'https://nanophoto.ai';
@@ -377,27 +379,26 @@ describe('environment of the command of exec', () => {
 
 describe('ca', () => {
   it('prints the certificate of a running emulator', async () => {
-    const running = runCommand(['--port', '0', '--log-level', 'info']);
-    const [line] = (await once(running.child.stdout, 'data')) as [string];
-    const { port } = new URL(JSON.parse(line.split('\n')[0]!).url);
-    onTestFinished(() => void running.child.kill());
+    const { url, port } = await startLocalEmulator();
     const { code, stdout } = await runCommand(['ca', '--port', port]).ended;
     expect(code).toBe(0);
     expect(stdout).toMatch(/^-----BEGIN CERTIFICATE-----\n[\w+/=\n]+-----END CERTIFICATE-----\n$/);
-    expect(await (await fetch(`http://127.0.0.1:${port}/ca.pem`)).text()).toBe(stdout.trimEnd());
+    expect(await (await fetch(`${url}/ca.pem`)).text()).toBe(stdout.trimEnd());
   });
 
   it('prints the certificate of a data directory, and creates it if there is none', async () => {
     const dir = join(tempDir(), 'new');
-    const first = await runCommand(['ca', '--data-dir', dir]).ended;
-    expect(first).toMatchObject({ code: 0, stderr: '' });
-    expect((await runCommand(['ca', '--data-dir', dir]).ended).stdout).toBe(first.stdout);
-    expect(first.stdout).not.toContain('PRIVATE');
+    const { code, stdout, stderr } = await runCommand(['ca', '--data-dir', dir]).ended;
+    expect([code, stderr]).toEqual([0, '']);
+    const { config } = readCommand(['ca', '--data-dir', dir], {});
+    expect((await readCaCertificate(config)).trimEnd()).toBe(stdout.trimEnd());
+    expect(stdout).not.toContain('PRIVATE');
   });
 
-  it('exits with 2 when no emulator responds', async () => {
-    const { code, stderr } = await runCommand(['ca', '--port', '1']).ended;
-    expect(code).toBe(2);
-    expect(stderr).toMatch(/^nanophoto-emulator: No emulator responds at http:\/\/127\.0\.0\.1:1\/ca\.pem; .*\.\n$/);
+  it('is rejected with one sentence when no emulator responds', async () => {
+    const { config } = readCommand(['ca', '--port', '1'], {});
+    const error = await readCaCertificate(config).catch((reason) => reason);
+    expect(error).toBeInstanceOf(SetupError);
+    expect(error.message).toMatch(/^No emulator responds at http:\/\/127\.0\.0\.1:1\/ca\.pem; .*\.$/);
   });
 });
