@@ -59,8 +59,10 @@ describe('bounded log', () => {
     expect(isKnown).toHaveBeenCalledTimes(4);
     expect(log.list(({ bytes }) => bytes === 0)).toEqual(entries.slice(15));
     expect(log.list(() => true)).toEqual([]);
+    expect(log.last).toBe(entries.at(-1));
     log.clear();
     expect(log.list(() => false)).toEqual([]);
+    expect(log.last).toBeNull();
   });
 
   it('lists the newest entries of all logs of its group', () => {
