@@ -14,7 +14,7 @@ import { packageVersion } from '../../src/paths.ts';
 import { RENDER_CONCURRENCY } from '../../src/rendering/result-renderer.ts';
 import { openEmulator } from '../../src/server/emulator.ts';
 import { MAIN, postJson, runCommand, startCommand } from '../support/command.ts';
-import { startLocalEmulator } from '../support/local-emulator.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const GENERATE = '/api/sora-2/generate';
@@ -105,7 +105,7 @@ describe('the command', () => {
   });
 
   it('healthcheck exits with 0 if an emulator is ready, else with 1', async () => {
-    const { port } = await startLocalEmulator();
+    const { port } = new URL(await serveEmulator());
     expect(await runCommand(['healthcheck', '--port', port]).ended).toMatchObject({
       code: 0,
       stdout: '',
@@ -303,7 +303,7 @@ describe('a start that is impossible', () => {
 
   it('ends the command when another process uses its data directory', async () => {
     const dir = tempDir();
-    await startLocalEmulator(['--data-dir', dir]);
+    await serveEmulator(['--data-dir', dir]);
     const { code, stdout, stderr } = await runCommand(['--data-dir', dir, '--port', '0']).ended;
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^nanophoto-emulator: [^\n]* in use by another emulator[^\n]*\.\n$/);

@@ -7,7 +7,7 @@ import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { packageVersion } from '../../src/paths.ts';
 import { hasProgram, MAIN, postJson, runCommand, startCommand } from '../support/command.ts';
-import { startLocalEmulator } from '../support/local-emulator.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 /** Runs commands that share a directory for temporary files, as those of one user do. */
@@ -120,7 +120,7 @@ describe.skipIf(process.platform !== 'linux')('start --detach', () => {
 
   it('rejects a port that another program uses and a file that it cannot read, without leaving a file', async () => {
     const { stateDir, refused } = createShell();
-    const { port } = await startLocalEmulator();
+    const { port } = new URL(await serveEmulator());
     expect(await refused('start', '--detach', '--port', port)).toContain(`Port ${port} on 127.0.0.1 is in use`);
     expect(await refused('start', '--detach', '--port', '0', '--seed-file', '/none')).toContain('The seed file /none');
     expect(readdirSync(stateDir)).toEqual([]);
@@ -234,7 +234,7 @@ describe.skipIf(process.platform !== 'linux')('stop', () => {
 
 describe('wait', () => {
   it('returns when the emulator is ready, however it was started', async () => {
-    const { port } = await startLocalEmulator();
+    const { port } = new URL(await serveEmulator());
     expect(await runCommand(['wait', '--port', port]).ended).toMatchObject({ code: 0, stdout: '', stderr: '' });
   });
 

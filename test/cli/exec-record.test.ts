@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Json } from '../../src/openapi/json-schema.ts';
 import { readSamples } from '../../src/openapi/wire-samples.ts';
 import { findFreePort, postJson, runCommand, startCommand } from '../support/command.ts';
-import { startLocalEmulator } from '../support/local-emulator.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { runToolCommand } from '../support/tools.ts';
@@ -61,7 +61,7 @@ async function record(upstream: string) {
 }
 
 const UPSTREAM = ['--clock', 'auto', '--rate-limit', 'off'];
-const startUpstream = (...flags: string[]) => startLocalEmulator([...UPSTREAM, ...flags]);
+const startUpstream = (...flags: string[]) => serveEmulator([...UPSTREAM, ...flags]);
 const runDrift = (dir: string) => runToolCommand('drift', dir, '--format', 'json');
 
 const readAll = (dir: string) =>
@@ -96,7 +96,7 @@ describe('exec --record', () => {
   });
 
   it('records samples in which drift finds exactly the differences of another service', async () => {
-    const { url } = await startUpstream();
+    const url = await startUpstream();
     const json = (body: unknown, status = 200) => ({ status, contentType: 'application/json', body });
     const planted = [
       // Another status, another error code, another content type, another field and another sentence.
@@ -151,7 +151,7 @@ describe('exec --record', () => {
   });
 
   it('records samples in which drift finds no difference, although they have no headers and no uploads', async () => {
-    const { url } = await startUpstream();
+    const url = await startUpstream();
     const dir = join(tempDir(), 'recorded');
     const script = `
       const send = (path, headers, body) => fetch('https://nanophoto.ai/api/' + path, {
@@ -187,7 +187,7 @@ describe('exec --record', () => {
 
   it('verifies the certificate of the service with the usual authorities and NODE_EXTRA_CA_CERTS', async () => {
     const httpsPort = await findFreePort();
-    const { url } = await startUpstream('--https-port', String(httpsPort));
+    const url = await startUpstream('--https-port', String(httpsPort));
     const caFile = join(tempDir(), 'ca.pem');
     writeFileSync(caFile, await (await fetch(`${url}/ca.pem`)).text());
     const upstream = `https://127.0.0.1:${httpsPort}`;
@@ -223,7 +223,7 @@ describe('exec --record', () => {
       }
     `;
     const recordFiles = async (...flags: string[]) => {
-      const { url } = await startUpstream(...flags);
+      const url = await startUpstream(...flags);
       const recordFlags = ['--record', tempDir(), '--record-files', '--upstream', url, '--spend', '9'];
       const command = [process.execPath, '--input-type=module', '-e', script];
       const env = { NANOPHOTO_API_KEY: 'np_test_default' };

@@ -10,7 +10,7 @@ import { buildCaBundle, environmentFor } from '../../src/cli/exec/environment.ts
 import { exec as runExec } from '../../src/cli/exec/exec.ts';
 import { SetupError } from '../../src/core/errors.ts';
 import { hasProgram, runCommand } from '../support/command.ts';
-import { startLocalEmulator } from '../support/local-emulator.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const HTTPS = 'https://nanophoto.ai';
@@ -379,7 +379,8 @@ describe('environment of the command of exec', () => {
 
 describe('ca', () => {
   it('prints the certificate of a running emulator', async () => {
-    const { url, port } = await startLocalEmulator();
+    const url = await serveEmulator();
+    const { port } = new URL(url);
     const { code, stdout } = await runCommand(['ca', '--port', port]).ended;
     expect(code).toBe(0);
     expect(stdout).toMatch(/^-----BEGIN CERTIFICATE-----\n[\w+/=\n]+-----END CERTIFICATE-----\n$/);
