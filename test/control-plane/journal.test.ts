@@ -18,6 +18,18 @@ async function createJournaledEmulator(key = 'np_journaled', flags: string[] = [
 }
 
 describe('journal', () => {
+  it('lists requests for result files among the others, in the order of their arrival', async () => {
+    const { send, get, path, requests, submit, poll } = await createJournaledEmulator();
+    const taskId = await submit();
+    await send('POST', `${path}/tasks/${taskId}/complete`, { key: null, body: {} });
+    const { pathname } = new URL((await poll(taskId)).body.videoUrl);
+    expect((await get(pathname)).status).toBe(200);
+    await poll(taskId);
+    const readPaths = async (query = '') => (await requests(query)).map((one: { path: string }) => one.path);
+    expect(await readPaths()).toEqual([GENERATE, CHECK, pathname, CHECK]);
+    expect(await readPaths('?after=2')).toEqual([pathname, CHECK]);
+  });
+
   it('lists requests and responses in order, with the key redacted', async () => {
     const { send, requests } = await createJournaledEmulator('sk-secret');
     const headers = { 'x-mine': 'sk-secret and more' };
