@@ -70,7 +70,9 @@ a transaction. It has no triggers, checks or foreign keys, and reads nothing. Th
 \`node dist/main.js --port 0\` at its default settings: log level ${settings.logLevel}, stdout redirected to a file, a
 journal of every request, and everything in memory unless the row says "on disk". Data directories were on ${dataDirOn}.
 The account's rate limit is never reached, but the rate limiter runs for every request. Tasks that are polled or created
-have not ended yet.`;
+have not ended yet, and cannot be evicted. So that all of them fit, the emulators that serve polls and generate requests
+in memory have a memory budget of 1 GiB instead of the default. So has that of the minute of load, where the polled tasks
+must not be evicted.`;
 }
 
 function aboutLoad({ settings }) {

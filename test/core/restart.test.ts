@@ -103,7 +103,7 @@ describe('restart', () => {
   it.each([
     ['killed', true],
     ['closed', false],
-  ])('reads the ledgers for the last time only if the last process was killed: %s', (end, wasKilled) => {
+  ])('reads the ledgers for the latest time only if the last process was killed: %s', (end, wasKilled) => {
     const dir = tempDir();
     const clock = createTestClock();
     const before = createTestCore(clock, dir);
