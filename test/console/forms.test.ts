@@ -16,8 +16,8 @@ const KEY = 'np_test_frozen';
 const inputValue = (field: Locator) => field.inputValue();
 
 /** Removes clipboard access, as browsers do over plain HTTP from another machine. */
-async function disableClipboard({ page, context }: OpenedPage): Promise<void> {
-  await context.addInitScript('delete Navigator.prototype.clipboard');
+async function disableClipboard({ page }: OpenedPage): Promise<void> {
+  await page.addInitScript('delete Navigator.prototype.clipboard');
   await page.reload();
 }
 

@@ -191,9 +191,9 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
   it('links the error code and the endpoint to the API reference', async () => {
     const { origin, post } = await startListeningEmulator();
     await post('/api/nano-banana-2/generate', { mode: 'generate' }, KEY);
-    const { page, context } = await openPage(origin, accountHref(KEY, 'requests', '1'));
+    const { page } = await openPage(origin, accountHref(KEY, 'requests', '1'));
     const link = page.getByRole('article').getByRole('link', { name: 'INVALID_PROMPT' });
-    const [docs] = await Promise.all([context.waitForEvent('page'), link.click()]);
+    const [docs] = await Promise.all([page.waitForEvent('popup'), link.click()]);
     await eventually(() => isInView(docs.getByText(/^INVALID_PROMPT, INVALID_INPUT,/))).toBe(true);
     await eventually(() => isInView(docs.getByText('/api/nano-banana-2/generate', { exact: true }))).toBe(true);
 

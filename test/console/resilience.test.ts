@@ -216,8 +216,8 @@ describe.skipIf(!CHROMIUM)('console resilience', () => {
     ['NODE_REQUIRED', 400],
   ])('shows only the reason when access is denied with %s', async (code, status) => {
     const { origin } = await startListeningEmulator();
-    const { page, context } = await openPage(origin, '#/', { expected: [statusError(status)] });
-    await context.route('**/__admin/**', respondWithError(code, status));
+    const { page } = await openPage(origin, '#/', { expected: [statusError(status)] });
+    await page.route('**/__admin/**', respondWithError(code, status));
     await page.reload();
     await page.getByRole('heading', { name: 'No access to the control plane' }).waitFor();
     await page.getByText(`Refused for ${code}.`).waitFor();
@@ -230,10 +230,10 @@ describe.skipIf(!CHROMIUM)('console resilience', () => {
 
   it('tries a token on the open account, the only path that works behind a balancer', async () => {
     const { origin } = await startListeningEmulator(['--admin-token', 'a long enough one'.replaceAll(' ', '-')]);
-    const { page, context, press, waitUntilLive, form } = await openPage(origin, accountHref(KEY), {
+    const { page, press, waitUntilLive, form } = await openPage(origin, accountHref(KEY), {
       expected: [statusError(401), statusError(400)],
     });
-    await context.route('**/__admin/accounts?**', respondWithError('NODE_REQUIRED', 400));
+    await page.route('**/__admin/accounts?**', respondWithError('NODE_REQUIRED', 400));
     await form('Admin token').getByLabel('Admin token').fill('a-long-enough-one');
     await press('Continue');
     await waitUntilLive();

@@ -79,11 +79,11 @@ describe.skipIf(!CHROMIUM)('console safety', () => {
 
   it('writes carry the console header, and are rejected without it', async () => {
     const { origin, read } = await startListeningEmulator();
-    const { page, press, expectToast, context } = await openPage(origin, accountHref(KEY), {
+    const { page, press, expectToast } = await openPage(origin, accountHref(KEY), {
       expected: [statusError(403)],
     });
     const adminRequests: [string, string | undefined][] = [];
-    context.on('request', (request) => {
+    page.on('request', (request) => {
       if (request.url().includes('/__admin/'))
         adminRequests.push([request.method(), request.headers()['x-emulator-console']]);
     });
@@ -130,7 +130,7 @@ describe.skipIf(!CHROMIUM)('console safety', () => {
   describe('with an admin token', () => {
     it('rejects wrong tokens, and accepts the right one for this tab only', async () => {
       const { origin, send } = await startListeningEmulator(['--admin-token', TOKEN]);
-      const { page, form, press, expectToast, waitUntilLive, rows, requested, context } = await openPage(origin, '#/', {
+      const { page, form, press, expectToast, waitUntilLive, rows, requested } = await openPage(origin, '#/', {
         expected: [statusError(401)],
       });
       const field = form('Admin token').getByLabel('Admin token');
@@ -161,9 +161,8 @@ describe.skipIf(!CHROMIUM)('console safety', () => {
       expect(await page.evaluate('document.cookie + JSON.stringify({ ...localStorage })')).toBe('{}');
       await page.reload();
       await waitUntilLive();
-      const second = await context.newPage();
-      await second.goto(`${origin}/console`);
-      await second.getByRole('heading', { name: 'Admin token required' }).waitFor();
+      const second = await openPage(origin, '#/', { expected: [statusError(401)] });
+      await second.page.getByRole('heading', { name: 'Admin token required' }).waitFor();
     });
 
     it('prompts again when the token has changed after a restart', async () => {

@@ -65,11 +65,6 @@ export async function startListeningEmulator(
 
 export type ListeningEmulator = Awaited<ReturnType<typeof startListeningEmulator>>;
 
-interface OpenContext {
-  context: BrowserContext;
-  unexpectedMessages: string[];
-}
-
 interface PageOptions extends BrowserContextOptions {
   /** Patterns of messages in the browser's console, with the URL that they concern, that do not fail the test. */
   expected?: RegExp[];
@@ -83,43 +78,63 @@ export const statusError = (status: number): RegExp => new RegExp(`the server re
 /** The list of accounts may read the verdict of an account in the moment in which the account is removed. */
 const READ_AFTER_REMOVAL = /status of 404 .*\/__admin\/accounts\/[^/]+\/verdict$/;
 
+interface SharedContext {
+  context: BrowserContext;
+  /** Stays open, because its process renders all other pages: to start one for each page would double the CPU time. */
+  keptPage: Page;
+}
+
+let shared: SharedContext | undefined;
+
+/** The context of this worker for all pages that need no context of their own. */
+async function openSharedContext(browser: Browser): Promise<BrowserContext> {
+  if (shared?.context.browser() !== browser) {
+    const context = await createContext(browser);
+    shared = { context, keptPage: await context.newPage() };
+  }
+  return shared.context;
+}
+
+async function createContext(browser: Browser, options: BrowserContextOptions = {}): Promise<BrowserContext> {
+  const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'], ...options });
+  context.setDefaultTimeout(POLL_TIMEOUT_MS);
+  await context.addInitScript(watchForHits);
+  return context;
+}
+
 /**
  * Opens pages of the console, and closes them after each test. A test fails if a page logs an unexpected error or
  * warning, contacts another host, opens a dialog, or runs code that a client sent (which sets `hit`).
  */
 export function useConsole() {
   let browser: Browser;
-  const openContexts = new Set<OpenContext>();
+  const unexpectedMessages: string[] = [];
   beforeAll(async () => {
     browser = await openBrowser();
   });
   afterEach(async () => {
-    for (const { context } of openContexts) await context.close();
-    const messages = [...openContexts].flatMap((one) => one.unexpectedMessages);
-    openContexts.clear();
-    expect(messages).toEqual([]);
+    for (const context of browser.contexts()) {
+      if (context !== shared?.context) await context.close();
+      else for (const page of context.pages()) if (page !== shared.keptPage) await page.close();
+    }
+    expect(unexpectedMessages.splice(0)).toEqual([]);
   });
 
   /** Opens the console of an emulator at a hash. */
   async function openPage(
     origin: string,
     hash = '#/',
-    { expected = [], isClockControlled = false, ...options }: PageOptions = {},
+    { expected = [], isClockControlled = false, viewport, ...options }: PageOptions = {},
   ) {
-    const context = await browser.newContext({
-      permissions: ['clipboard-read', 'clipboard-write'],
-      ...options,
-    });
-    context.setDefaultTimeout(POLL_TIMEOUT_MS);
+    const isShared = !isClockControlled && Object.keys(options).length === 0;
+    const context = await (isShared ? openSharedContext(browser) : createContext(browser, options));
     if (isClockControlled) await context.clock.install();
-    const unexpectedMessages: string[] = [];
+    const requested: string[] = [];
     const recordMessage = (message: string) => {
       if (![...expected, READ_AFTER_REMOVAL].some((one) => one.test(message))) unexpectedMessages.push(message);
     };
-    openContexts.add({ context, unexpectedMessages });
-    const requested: string[] = [];
-    await context.addInitScript(watchForHits);
-    context.on('page', (one) => {
+    const watch = (one: Page) => {
+      one.on('popup', watch);
       one.on('dialog', (dialog) => {
         recordMessage(`dialog: ${dialog.message()}`);
         void dialog.dismiss();
@@ -129,15 +144,17 @@ export function useConsole() {
         if (['error', 'warning'].includes(line.type()))
           recordMessage(`${line.type()}: ${line.text()} ${line.location().url}`);
       });
-    });
-    context.on('request', (request) => {
-      const url = request.url();
-      requested.push(`${request.method()} ${url}`);
-      if (!url.startsWith(`${origin}/`) && !/^(?:blob|data):/.test(url)) recordMessage(`foreign request: ${url}`);
-    });
+      one.on('request', (request) => {
+        const url = request.url();
+        requested.push(`${request.method()} ${url}`);
+        if (!url.startsWith(`${origin}/`) && !/^(?:blob|data):/.test(url)) recordMessage(`foreign request: ${url}`);
+      });
+    };
     const page = await context.newPage();
+    watch(page);
+    if (viewport) await page.setViewportSize(viewport);
     await page.goto(`${origin}/console${hash}`);
-    return { ...createPageHelpers(page), page, context, requested, unexpectedMessages };
+    return { ...createPageHelpers(page), page, requested };
   }
 
   return { openPage, browser: () => browser };
