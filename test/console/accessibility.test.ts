@@ -1,14 +1,12 @@
 import type { Locator, Page } from '@playwright/test';
-import axe from 'axe-core';
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
 import {
   accountHref,
   eventually,
   findHorizontalOverflow,
+  navigate,
   type PageElement,
-  startListeningEmulator,
-  statusError,
   useConsole,
 } from '../support/console.ts';
 import { createPopulatedEmulator, POPULATED_KEY } from '../support/populated-emulator.ts';
@@ -24,29 +22,6 @@ declare const document: any;
 declare const getComputedStyle: (element: PageElement) => Record<string, string>;
 declare const innerHeight: number;
 declare const getSelection: () => { removeAllRanges(): void };
-
-/** Navigates within the open page, like a click on a link. */
-async function navigate(page: Page, { hash, text }: { hash: string; text: string | RegExp }): Promise<void> {
-  await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
-  await page.getByText(text).first().waitFor();
-}
-
-/** Runs axe on the page in its current state. In dark mode it only checks colours; nothing else depends on the mode. */
-async function runAxe(page: Page): Promise<string[]> {
-  const found: string[] = [];
-  for (const [colorScheme, extraOptions] of [
-    ['light', {}],
-    ['dark', { runOnly: ['color-contrast', 'link-in-text-block'] }],
-  ] as const) {
-    await page.emulateMedia({ colorScheme });
-    const options = { resultTypes: ['violations'], preload: false, ...extraOptions };
-    const { violations } = await page.evaluate<axe.AxeResults>(`axe.run(${JSON.stringify(options)})`);
-    for (const { id, impact, nodes } of violations)
-      for (const { html, failureSummary } of nodes)
-        found.push(`${colorScheme}: ${impact} ${id}: ${html} ${failureSummary}`);
-  }
-  return found;
-}
 
 interface Stop {
   element: string;
@@ -104,72 +79,6 @@ function inspectFocus(): Stop | null | undefined {
 
 describe.skipIf(!CHROMIUM)('console accessibility', () => {
   const { openPage } = useConsole();
-
-  it(
-    'axe finds no violations on any view, light or dark, on a desktop or a phone',
-    async () => {
-      const { origin, views } = await createPopulatedEmulator();
-      const { page } = await openPage(origin, '#/', { bypassCSP: true, viewport: WIDE });
-      await page.evaluate(axe.source);
-      const found: string[] = [];
-      for (const [name, view] of Object.entries(views)) {
-        for (const [size, viewport] of Object.entries({ wide: WIDE, phone: PHONE })) {
-          await page.setViewportSize(viewport);
-          await navigate(page, view);
-          for (const finding of await runAxe(page)) found.push(`${name}, ${size}, ${finding}`);
-        }
-      }
-      expect(found).toEqual([]);
-    },
-    VIEWS_TIMEOUT_MS,
-  );
-
-  it(
-    'axe finds no violations in popovers, toasts, confirmations, error pages and the token form',
-    async () => {
-      const { origin } = await createPopulatedEmulator();
-      const { page, press, button, form, expectToast } = await openPage(origin, accountHref(POPULATED_KEY), {
-        bypassCSP: true,
-        expected: [statusError(409), statusError(404)],
-      });
-      const found: string[] = [];
-      const check = async (one = page) => {
-        await one.evaluate(axe.source);
-        found.push(...(await runAxe(one)));
-      };
-      for (const opener of ['Adjust …', 'Set …', 'Change …']) {
-        await press(opener);
-        await page.getByRole('form').waitFor();
-        await check();
-        await page.keyboard.press('Escape');
-      }
-      await press('Adjust …');
-      await form('Adjust credits').getByLabel('Amount').fill('-99999');
-      await press('Update');
-      await expectToast(/cannot be deducted/);
-      await check();
-      await navigate(page, { hash: accountHref(POPULATED_KEY, 'states'), text: 'before-the-party' });
-      await press('Restore before-the-party');
-      await button('Really restore before-the-party?').waitFor();
-      await check();
-      await navigate(page, { hash: accountHref('nobody'), text: /not found/ });
-      await check();
-      await navigate(page, { hash: '#/', text: '7 accounts' });
-      await press('New account …');
-      await form('Create an account').waitFor();
-      await check();
-
-      const protectedEmulator = await startListeningEmulator(['--admin-token', 'open-sesame']);
-      const tokenPage = await openPage(protectedEmulator.origin, '#/', {
-        bypassCSP: true,
-        expected: [statusError(401)],
-      });
-      await tokenPage.form('Admin token').waitFor();
-      await check(tokenPage.page);
-      expect(found).toEqual([]);
-    },
-    VIEWS_TIMEOUT_MS,
-  );
 
   it(
     'Tab reaches every control, and the focused control is outlined and not covered',

@@ -292,3 +292,9 @@ export const findHorizontalOverflow = (page: Page): Promise<string[]> =>
       })
       .map((one: PageElement) => `${one.scrollWidth} in ${one.clientWidth}: ${one.outerHTML.slice(0, 200)}`),
   );
+
+/** Navigates within the open page, like a click on a link. */
+export async function navigate(page: Page, { hash, text }: { hash: string; text: string | RegExp }): Promise<void> {
+  await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
+  await page.getByText(text).first().waitFor();
+}
