@@ -4,6 +4,7 @@ const TASKS = [
   'test/core/restart.test.ts',
 ];
 const TIME_AND_MONEY = [...TASKS, 'test/control-plane/control.test.ts'];
+const JOURNAL = ['test/http/{journal,redaction}.test.ts', 'test/control-plane/{activity,admin,journal}.test.ts'];
 
 /** The tests that guard each part of the mutated code. With all others, a run would take days. */
 const AREAS = {
@@ -15,9 +16,18 @@ const AREAS = {
     'test/control-plane/rollback.test.ts',
   ],
   'src/core/time/': TIME_AND_MONEY,
+  'src/core/storage/bulk-insert.ts': [
+    'test/core/accounts/account-export.test.ts',
+    'test/control-plane/{state,document-reader}.test.ts',
+  ],
   'src/core/storage/transactions.ts': [...TIME_AND_MONEY, 'test/control-plane/rollback.test.ts'],
   'src/core/': ['test/core/**/*.test.ts', 'test/control-plane/control.test.ts'],
-  'src/http/journal/': ['test/http/{journal,redaction}.test.ts', 'test/control-plane/{activity,admin,journal}.test.ts'],
+  'src/http/journal/entry.ts': [
+    ...JOURNAL,
+    'test/control-plane/{file-redaction,har,verdict}.test.ts',
+    'test/http/faults/{faults,transports}.test.ts',
+  ],
+  'src/http/journal/': JOURNAL,
   'src/http/pipeline/rate-limit.ts': [
     'test/http/pipeline/{common-rules,request-log}.test.ts',
     'test/http/faults/faults.test.ts',
