@@ -59,8 +59,8 @@ describe('metrics', () => {
 
   it.each([[[]], [['--journal-entries', '0']]])('count responses with and without a journal: %j', async (flags) => {
     const { post, get, core, app } = await createTestEmulator(flags);
-    await post('/api/sora-2/generate', VALID);
     await post('/api/sora-2/generate', {});
+    await post('/api/sora-2/generate', VALID);
     // A truncated response does not pass the hook that records complete ones.
     const { id } = core.accounts.find('np_test_default')!;
     core.faults.add(id, { match: {}, at: 'request', effect: { truncateAfter: 1 } });

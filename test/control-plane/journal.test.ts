@@ -30,6 +30,19 @@ describe('journal', () => {
     expect(await readPaths('?after=2')).toEqual([pathname, CHECK]);
   });
 
+  it('keeps the last 200 requests for result files, apart from the others, until a reset', async () => {
+    const { send, get, path, requests, submit, poll } = await createJournaledEmulator();
+    const taskId = await submit();
+    await send('POST', `${path}/tasks/${taskId}/complete`, { key: null, body: {} });
+    const { pathname } = new URL((await poll(taskId)).body.videoUrl);
+    for (let n = 0; n < 201; n++) await send('HEAD', pathname, { key: null });
+    const ids = (await requests('?limit=1000')).map(({ id }: { id: string }) => Number(id));
+    expect(ids).toEqual([1, 2, ...Array.from({ length: 200 }, (_, n) => n + 4)]);
+    expect((await get(`${path}/requests/count?method=HEAD`)).body.count).toBe(200);
+    await send('POST', `${path}/reset`, { key: null, body: {} });
+    expect(await requests()).toEqual([]);
+  });
+
   it('lists requests and responses in order, with the key redacted', async () => {
     const { send, requests } = await createJournaledEmulator('sk-secret');
     const headers = { 'x-mine': 'sk-secret and more' };
