@@ -60,7 +60,7 @@ async function createClient() {
     });
   const measure = (): number => {
     // V8 keeps the names of fields for some collections after the last object that has them.
-    for (let n = 0; n < 5; n++) collectGarbage();
+    for (let n = 0; n < 3; n++) collectGarbage();
     const { heapUsed, external } = process.memoryUsage();
     return heapUsed + external;
   };
