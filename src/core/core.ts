@@ -74,7 +74,7 @@ export function openCore(options: CoreOptions) {
     maxSnapshots: snapshotLimit,
   });
   const resets = createResets(transactions, accounts, faults, lifetimes, events, storage);
-  const exports = createExports(db, transactions, { accounts, faults, rateLimiter, timeline, memory });
+  const exports = createExports(db, { accounts, faults, rateLimiter, timeline, memory });
   const importDeps = { accounts, tasks, timeline, faults, rateLimiter, resets, events, storage };
   const imports = createImports(db, transactions, clock, importDeps);
   const autoAccounts = createAutoAccounts(db, { clock, accounts, resets, lifetimes, maxAccounts: autoAccountLimit });

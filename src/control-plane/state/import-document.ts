@@ -1,10 +1,11 @@
 import type * as z from 'zod';
-import type { EntryRecord, TaskRecord } from '../../core/accounts/account-export.ts';
-import { type ImportedAccount, InconsistentRow } from '../../core/accounts/account-import.ts';
+import type { CommitOptions, ImportedAccount } from '../../core/accounts/account-import.ts';
+import type { EntryRecord, TaskRecord } from '../../core/accounts/account-rows.ts';
 import type { Account, AccountOrigin, AccountProfile } from '../../core/accounts/accounts.ts';
 import type { Core } from '../../core/core.ts';
 import type { Rule } from '../../core/faults/fault-rules.ts';
 import { Date } from '../../core/globals.ts';
+import { InvalidRow } from '../../core/storage/bulk-insert.ts';
 import { isCurrent, WINDOW_MS } from '../../core/time/rate-limiter.ts';
 import type { Family } from '../../http/family.ts';
 import { formatPath, formatUnknownField } from '../../http/issue-messages.ts';
@@ -26,7 +27,7 @@ const LISTS: readonly string[] = ['ledger', 'tasks', 'faults', 'requests'] satis
 /** Members that may be absent. */
 const OPTIONAL: readonly string[] = ['$schema', 'requests', 'verdict'] satisfies MemberName[];
 
-/** Names of columns in the document. */
+/** Names in the document of fields of rows. */
 const FIELD_NAMES: Readonly<Record<string, string>> = {
   holdSeq: 'hold',
   taskSeq: 'task',
@@ -46,16 +47,10 @@ function countInitialRules(account: unknown): number {
 /** The form of a generated id; the group is the number of the task. */
 const GENERATED_ID = /^task_[0-9a-f]{6}([0-9a-f]{7})[0-9a-f]{11}$/;
 
-interface ImportTarget {
+interface ImportTarget extends CommitOptions {
   /** Replaces the key of the document. */
   key?: string | undefined;
   origin: AccountOrigin;
-  /** Whether the account takes the place of one with the same key. */
-  replace: boolean;
-  /** Whether to report the replacement as a reset. */
-  isReset?: boolean;
-  /** Whether nothing will change the account, so that synchronous tasks remain as they are. */
-  readOnly?: boolean;
 }
 
 export type DocumentImport = ReturnType<ReturnType<typeof createDocumentImports>>;
@@ -179,7 +174,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
        * @throws DocumentError when a part is missing or contradicts another one
        * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
        */
-      commit({ key, origin, replace, isReset = false, readOnly = false }: ImportTarget): Account {
+      commit({ key, origin, ...options }: ImportTarget): Account {
         const missing = required.find((name) => !seen.has(name));
         if (missing !== undefined) throw new DocumentError(missing, 'it is missing');
         const unusedHold = staged.findUnusedHold();
@@ -201,7 +196,6 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
         if (earliestDue.atMs < latestPast.atMs) {
           throw new DocumentError(earliestDue.path, `expected a time that is not before ${latestPast.path}`);
         }
-        const options = { replace, isReset, readOnly };
         return staged.commit({ ...imported, ...(key !== undefined && { key }) }, options);
       },
     };
@@ -256,10 +250,10 @@ function withPaths(work: () => void): void {
   try {
     work();
   } catch (error) {
-    if (!(error instanceof InconsistentRow)) throw error;
-    const { table, index, column, message } = error;
-    const field = column === undefined ? '' : `.${FIELD_NAMES[column] ?? column}`;
-    throw new DocumentError(`${table === 'tasks' ? 'tasks' : 'ledger'}[${index}]${field}`, message);
+    if (!(error instanceof InvalidRow)) throw error;
+    const { table, index, field, message } = error;
+    const suffix = field === undefined ? '' : `.${FIELD_NAMES[field] ?? field}`;
+    throw new DocumentError(`${table === 'tasks' ? 'tasks' : 'ledger'}[${index}]${suffix}`, message);
   }
 }
 

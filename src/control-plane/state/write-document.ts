@@ -1,4 +1,5 @@
-import type { AccountExport, EntryRecord, EvictedRecord, TaskRecord } from '../../core/accounts/account-export.ts';
+import type { AccountExport } from '../../core/accounts/account-export.ts';
+import type { EntryRecord, EvictedRecord, TaskRecord } from '../../core/accounts/account-rows.ts';
 import type { Rule } from '../../core/faults/fault-rules.ts';
 import type { Clock } from '../../core/time/clock.ts';
 import { WINDOW_MS } from '../../core/time/rate-limiter.ts';

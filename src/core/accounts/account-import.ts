@@ -1,7 +1,7 @@
 import { CoreError } from '../errors.ts';
 import type { Events } from '../events.ts';
 import type { Faults, Rule } from '../faults/fault-rules.ts';
-import { prepareBulkInsert, RejectedRow } from '../storage/bulk-insert.ts';
+import { InvalidRow, prepareBulkInsert } from '../storage/bulk-insert.ts';
 import type { Db } from '../storage/database.ts';
 import type { StorageMemory } from '../storage/storage-memory.ts';
 import type { Transactions } from '../storage/transactions.ts';
@@ -10,25 +10,9 @@ import type { Tasks } from '../tasks/task-engine.ts';
 import { type Clock, type ClockMode, toClockMs } from '../time/clock.ts';
 import type { RateLimiter, RateWindow } from '../time/rate-limiter.ts';
 import type { Timeline } from '../time/timeline.ts';
-import type { EntryRecord, EvictedRecord, TaskRecord } from './account-export.ts';
 import type { Resets } from './account-reset.ts';
+import { ENTRY_COLUMNS, type EntryRecord, type EvictedRecord, TASK_COLUMNS, type TaskRecord } from './account-rows.ts';
 import type { Account, AccountOrigin, AccountProfile, Accounts } from './accounts.ts';
-
-/** A row that contradicts another one, or itself. The message says what was expected. */
-export class InconsistentRow extends Error {
-  readonly table: 'ledger_entries' | 'tasks';
-  /** The index that the row was added with. */
-  readonly index: number;
-  /** The column; undefined if it is not a single one. */
-  readonly column: string | undefined;
-
-  constructor(message: string, table: InconsistentRow['table'], index: number, column?: string) {
-    super(message);
-    this.table = table;
-    this.index = index;
-    this.column = column;
-  }
-}
 
 /** Approximate size of an entry of the maps that an import keeps. */
 const HOLD_BYTES = 120;
@@ -50,39 +34,9 @@ export interface CommitOptions {
   /** Whether the account takes the place of one with the same key. */
   replace: boolean;
   /** Whether to report the replacement as a reset. */
-  isReset: boolean;
+  isReset?: boolean;
   /** Whether synchronous tasks remain as they are; otherwise they fail. */
-  readOnly: boolean;
-}
-
-/** An account that is being imported. Nothing else can find it until `commit`. */
-export interface StagedAccount {
-  /**
-   * Runs `work`, which adds rows of about `bytes`, in a transaction.
-   * @throws InconsistentRow when a row contradicts another one
-   * @throws OUT_OF_MEMORY when they do not fit into the memory budget
-   */
-  write(bytes: number, work: () => void): void;
-  /** Adds the next ledger entry. Must run inside `write`; `index` is for errors. */
-  addEntry(entry: EntryRecord, index: number): void;
-  /** Adds the next task, after all ledger entries. Must run inside `write`. */
-  addTask(task: TaskRecord, plan: Plan, index: number): void;
-  /** Adds the next task, which was evicted. Must run inside `write`. */
-  addEvicted(task: EvictedRecord, index: number): void;
-  /** Adds the next fault rule. Must run inside `write`. */
-  addFault(rule: Rule, matched: number, fired: number): void;
-  /** Memory held at present, besides the rows. */
-  readonly heldBytes: number;
-  /** Returns the number of a hold without a task, if there is one, after all tasks. */
-  findUnusedHold(): number | undefined;
-  /**
-   * Creates the account. With `replace`, it takes the place of an account with the same key; work in progress for that
-   * one is cancelled after the commit.
-   * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
-   */
-  commit(account: ImportedAccount, options: CommitOptions): Account;
-  /** Removes everything, unless it is committed. Can be called repeatedly. */
-  discard(): void;
+  readOnly?: boolean;
 }
 
 export type Imports = ReturnType<typeof createImports>;
@@ -117,13 +71,8 @@ export function createImports(
         speed = @speed, failure_rate = @failureRate, seed = @seed, revoked = @revoked, created_at = @createdAtMs,
         profile = @profile, snapshot_of = NULL, snapshot_name = NULL, snapshot_at = NULL
     WHERE id = @id`);
-  const prepareEntries = prepareBulkInsert(db, 'ledger_entries', [
-    ...['account_id', 'seq', 'kind', 'amount', 'balance', 'task_seq', 'hold_seq', 'reason', 'at'],
-  ]);
-  const prepareTasks = prepareBulkInsert(db, 'tasks', [
-    ...['account_id', 'seq', 'id', 'family', 'driver', 'status', 'price', 'hold_seq', 'client_ref', 'input', 'plan'],
-    ...['step', 'follows', 'created_at', 'started_at', 'due_at', 'finished_at', 'simulated_ms', 'error_code'],
-  ]);
+  const prepareEntries = prepareBulkInsert(db, 'ledger_entries', ENTRY_COLUMNS);
+  const prepareTasks = prepareBulkInsert(db, 'tasks', TASK_COLUMNS);
   const insertEvicted = db.prepare<{ accountId: number; seq: number; id: string }>(
     'INSERT INTO evicted_tasks (account_id, seq, id) VALUES (@accountId, @seq, @id)',
   );
@@ -167,10 +116,10 @@ export function createImports(
     /** Removes staging accounts that a killed process has left behind. */
     removeAbandoned: (): void => void removeAbandoned.run(),
 
-    /** Begins an import. Its caller must call `commit` or `discard`. */
-    begin(): StagedAccount {
+    /** Begins an import, which nothing else can find until `commit`. Its caller must call `commit` or `discard`. */
+    begin() {
       const id = stage();
-      const [entries, taskRows] = [prepareEntries(), prepareTasks()];
+      const [entries, taskRows] = [prepareEntries(id), prepareTasks(id)];
       let hasEnded = false;
       /** Holds without a task so far, by the number of their task. */
       const unusedHolds = new Map<number, { seq: number; atMs: number; resolvedAtMs: number | null }>();
@@ -184,7 +133,7 @@ export function createImports(
         lastTaskSeq = seq;
       }
 
-      /** @throws InconsistentRow when the times of a running task contradict its plan or its predecessor */
+      /** @throws InvalidRow when the times of a running task contradict its plan or its predecessor */
       function assertContinues(task: TaskRecord, plan: Plan, index: number): void {
         const { predecessorSeq, startedAtMs, dueAtMs, driver, step } = task;
         const isWaiting = startedAtMs === null;
@@ -207,26 +156,34 @@ export function createImports(
       }
 
       return {
-        write: (bytes, work) =>
-          storage.write(bytes, () => {
-            const writeRows = transactions.exclusive(() => {
+        /**
+         * Runs `work`, which adds rows of about `bytes`, in a transaction.
+         * @throws InvalidRow when a row contradicts another one
+         * @throws OUT_OF_MEMORY when they do not fit into the memory budget
+         */
+        write: (bytes: number, work: () => void): void =>
+          storage.write(
+            bytes,
+            transactions.exclusive(() => {
               work();
               // Rows that are not in the database would be missing in the next measurement of its size.
               entries.flush();
               taskRows.flush();
-            });
-            translateRejections(writeRows);
-          }),
-        addEntry({ seq, kind, amount, balance, taskSeq, holdSeq, reason, atMs }, index) {
+            }),
+          ),
+        /** Adds the next ledger entry. Must run inside `write`; `index` is for errors. */
+        addEntry(entry: EntryRecord, index: number): void {
+          const { seq, kind, taskSeq, atMs } = entry;
           const hold = taskSeq === null ? undefined : unusedHolds.get(taskSeq);
           if (kind !== 'hold') {
             if (hold) hold.resolvedAtMs = atMs;
           } else if (hold) {
-            throw new InconsistentRow('expected one hold per task', 'ledger_entries', index, 'taskSeq');
+            throw new InvalidRow('expected one hold per task', 'ledger_entries', index, 'taskSeq');
           } else if (taskSeq !== null) unusedHolds.set(taskSeq, { seq, atMs, resolvedAtMs: null });
-          entries.add([id, seq, kind, amount, balance, taskSeq, holdSeq, reason, atMs], index);
+          entries.add(entry, index);
         },
-        addTask(task, plan, index) {
+        /** Adds the next task, after all ledger entries. Must run inside `write`. */
+        addTask(task: TaskRecord, plan: Plan, index: number): void {
           const { seq, status, price, holdSeq, predecessorSeq } = task;
           takeSeq(seq, index);
           // Otherwise the trigger of the first task would not find its hold, and would write another one.
@@ -255,32 +212,10 @@ export function createImports(
             runningTasks.set(seq, false);
           }
           unusedHolds.delete(seq);
-          taskRows.add(
-            [
-              id,
-              seq,
-              task.id,
-              task.family,
-              task.driver,
-              status,
-              price,
-              holdSeq,
-              task.clientRef,
-              task.input,
-              task.plan,
-              task.step,
-              predecessorSeq,
-              task.createdAtMs,
-              task.startedAtMs,
-              task.dueAtMs,
-              task.finishedAtMs,
-              task.simulatedMs,
-              task.errorCode,
-            ],
-            index,
-          );
+          taskRows.add(task, index);
         },
-        addEvicted({ seq, id: taskId }, index) {
+        /** Adds the next task, which was evicted. Must run inside `write`. */
+        addEvicted({ seq, id: taskId }: EvictedRecord, index: number): void {
           takeSeq(seq, index);
           if (unusedHolds.get(seq)?.resolvedAtMs === null) {
             throw createTaskError('expected a capture or refund of its hold, because the task has ended', index);
@@ -288,19 +223,25 @@ export function createImports(
           unusedHolds.delete(seq);
           insertEvicted.run({ accountId: id, seq, id: taskId });
         },
-        addFault: (rule, matched, fired) => faults.addCounted(id, rule, matched, fired),
+        /** Adds the next fault rule. Must run inside `write`. */
+        addFault: (rule: Rule, matched: number, fired: number): void => faults.addCounted(id, rule, matched, fired),
+        /** Memory held at present, besides the rows. */
         get heldBytes(): number {
           return HOLD_BYTES * unusedHolds.size + RUNNING_BYTES * runningTasks.size;
         },
-        findUnusedHold(): number | undefined {
-          const [hold] = unusedHolds.values();
-          return hold?.seq;
-        },
-        commit(account, options) {
+        /** Returns the number of a hold without a task, if there is one, after all tasks. */
+        findUnusedHold: (): number | undefined => unusedHolds.values().next().value?.seq,
+        /**
+         * Creates the account. With `replace`, it takes the place of an account with the same key; work in progress for
+         * that one is cancelled after the commit.
+         * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
+         */
+        commit(account: ImportedAccount, options: CommitOptions): Account {
           const created = commit(id, account, options);
           hasEnded = true;
           return created;
         },
+        /** Removes everything, unless it is committed. Can be called repeatedly. */
         discard(): void {
           if (hasEnded || !db.open) return;
           hasEnded = true;
@@ -326,17 +267,5 @@ interface PublishedColumns {
   profile: string;
 }
 
-/** @throws InconsistentRow instead of RejectedRow */
-function translateRejections(work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    if (!(error instanceof RejectedRow)) throw error;
-    const { message, index } = error;
-    if (message.includes('tasks.id')) throw createTaskError('another task has this id', index, 'id');
-    throw new InconsistentRow(message.replace(/^.*?: /, ''), error.table as InconsistentRow['table'], index);
-  }
-}
-
-const createTaskError = (message: string, index: number, column?: string) =>
-  new InconsistentRow(message, 'tasks', index, column);
+const createTaskError = (message: string, index: number, field?: string) =>
+  new InvalidRow(message, 'tasks', index, field);

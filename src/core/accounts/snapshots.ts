@@ -9,6 +9,7 @@ import { type Clock, toClockMs } from '../time/clock.ts';
 import type { RateLimiter } from '../time/rate-limiter.ts';
 import type { Timeline } from '../time/timeline.ts';
 import type { AccountLifetimes } from './account-lifetimes.ts';
+import { ENTRY_COLUMNS, TASK_COLUMNS } from './account-rows.ts';
 import type { Account, AccountOrigin, Accounts } from './accounts.ts';
 
 /** A named copy of an account. */
@@ -56,20 +57,15 @@ export function createSnapshots(
     SELECT @id, @key, ifnull(@origin, origin), rate_limit, clock_mode, ifnull(@clockMs, clock_ms), speed, failure_rate,
            seed, revoked, created_at, profile, @snapshotOf, @snapshotName, @snapshotAtMs
     FROM accounts WHERE id = @fromId`);
-  // Entries are copied before the tasks, whose triggers would otherwise write new ones.
-  const copyEntries = db.prepare<CopyParams>(`
-    INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, task_seq, hold_seq, reason, at)
-    SELECT @id, seq, kind, amount, balance, task_seq, hold_seq, reason, at
-    FROM ledger_entries WHERE account_id = @fromId ORDER BY seq`);
-  const copyTasks = db.prepare<CopyParams>(`
-    INSERT INTO tasks (account_id, seq, id, family, driver, status, price, hold_seq, client_ref, input, plan, step,
-                       follows, created_at, started_at, due_at, finished_at, simulated_ms, error_code)
-    SELECT @id, seq, id, family, driver, status, price, hold_seq, client_ref, input, plan, step, follows,
-           created_at, started_at, due_at, finished_at, simulated_ms, error_code
-    FROM tasks WHERE account_id = @fromId ORDER BY seq`);
-  const copyEvicted = db.prepare<CopyParams>(
-    'INSERT INTO evicted_tasks (account_id, seq, id) SELECT @id, seq, id FROM evicted_tasks WHERE account_id = @fromId',
-  );
+  /** Prepares the copy of an account's rows of a table; `columns` are the ones besides `account_id`. */
+  const prepareCopy = (table: string, columns: readonly string[]) =>
+    db.prepare<CopyParams>(
+      `INSERT INTO ${table} (account_id, ${columns})
+       SELECT @id, ${columns} FROM ${table} WHERE account_id = @fromId ORDER BY seq`,
+    );
+  const copyEntries = prepareCopy('ledger_entries', Object.values(ENTRY_COLUMNS));
+  const copyTasks = prepareCopy('tasks', Object.values(TASK_COLUMNS));
+  const copyEvicted = prepareCopy('evicted_tasks', ['seq', 'id']);
   const page = db.prepare<{ accountId: number; after: string; limit: number }, Snapshot>(`
     SELECT snapshot_name AS name, snapshot_at AS takenAtMs FROM accounts
     WHERE snapshot_of = @accountId AND snapshot_name > @after ORDER BY snapshot_name LIMIT @limit`);
@@ -106,6 +102,7 @@ export function createSnapshots(
     };
     copyAccount.run(values);
     if (change) events.emit({ type: 'account', accountId: id, change });
+    // Entries before tasks, whose triggers would otherwise write new entries.
     copyEntries.run(values);
     copyTasks.run(values);
     copyEvicted.run(values);

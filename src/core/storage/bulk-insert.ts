@@ -1,48 +1,59 @@
 import type { Db } from './database.ts';
 
-type Values = readonly (string | number | null)[];
+type Value = string | number | null;
 
 /** Rows per statement: more do not make it faster. */
 const BATCH_ROWS = 40;
 
-/** A constraint or trigger of the database rejects a row. */
-export class RejectedRow extends Error {
+/** A row that contradicts another one, or itself. The message says what was expected. */
+export class InvalidRow extends Error {
   readonly table: string;
   /** The index that the row was added with. */
   readonly index: number;
+  /** The field; undefined if it is not a single one. */
+  readonly field: string | undefined;
 
-  constructor(message: string, table: string, index: number) {
+  constructor(message: string, table: string, index: number, field?: string) {
     super(message);
     this.table = table;
     this.index = index;
+    this.field = field;
   }
 }
 
-/** Prepares the insertion of very many rows into a table: with several in one statement, each takes half the time. */
-export function prepareBulkInsert(db: Db, table: string, columns: readonly string[]) {
-  const placeholders = `(${columns.map(() => '?').join()})`;
+/**
+ * Prepares the insertion of very many rows of an account into a table: with several in one statement, each takes half
+ * the time. `columns` has the names of the columns by field, except `account_id`.
+ */
+export function prepareBulkInsert<Row extends Readonly<Record<keyof Row, Value>>>(
+  db: Db,
+  table: string,
+  columns: Readonly<Record<keyof Row, string>>,
+) {
+  const names = ['account_id', ...Object.values<string>(columns)];
+  const placeholders = `(${names.map(() => '?')})`;
   const prepare = (rows: number) =>
-    db.prepare<[Values]>(`INSERT INTO ${table} (${columns.join()}) VALUES ${Array(rows).fill(placeholders).join()}`);
+    db.prepare<[Value[]]>(`INSERT INTO ${table} (${names}) VALUES ${Array(rows).fill(placeholders)}`);
   /** Prepared on first use, because most emulators never need them. */
   let statements: { insertOne: ReturnType<typeof prepare>; insertBatch: ReturnType<typeof prepare> } | undefined;
 
-  function insertEach(values: Values, indexes: readonly number[]): void {
+  function insertEach(values: readonly Value[], indexes: readonly number[]): void {
     for (const [row, index] of indexes.entries()) {
       try {
-        statements!.insertOne.run(values.slice(row * columns.length, (row + 1) * columns.length));
+        statements!.insertOne.run(values.slice(row * names.length, (row + 1) * names.length));
       } catch (error) {
-        throw isConstraintError(error) ? new RejectedRow(error.message, table, index) : error;
+        throw isConstraintError(error) ? toInvalidRow(error, table, index) : error;
       }
     }
   }
 
-  return () => {
+  return (accountId: number) => {
     statements ??= { insertOne: prepare(1), insertBatch: prepare(BATCH_ROWS) };
     /** The values of all added rows, one row after the other. */
-    let values: (string | number | null)[] = [];
+    let values: Value[] = [];
     let indexes: number[] = [];
 
-    /** Inserts the added rows. Must run inside a transaction. @throws RejectedRow */
+    /** Inserts the added rows. Must run inside a transaction. @throws InvalidRow */
     function flush(): void {
       if (indexes.length === 0) return;
       const [addedValues, addedIndexes] = [values, indexes];
@@ -62,9 +73,10 @@ export function prepareBulkInsert(db: Db, table: string, columns: readonly strin
     }
 
     return {
-      /** Adds a row, which `flush` inserts at the latest. Must run inside a transaction. @throws RejectedRow */
-      add(row: Values, index: number): void {
-        for (const value of row) values.push(value);
+      /** Adds a row, which `flush` inserts at the latest. Must run inside a transaction. @throws InvalidRow */
+      add(row: Row, index: number): void {
+        values.push(accountId);
+        for (const field in columns) values.push(row[field]);
         indexes.push(index);
         if (indexes.length === BATCH_ROWS) flush();
       },
@@ -75,3 +87,9 @@ export function prepareBulkInsert(db: Db, table: string, columns: readonly strin
 
 const isConstraintError = (error: unknown): error is Error =>
   error instanceof Error && ((error as { code?: string }).code ?? '').startsWith('SQLITE_CONSTRAINT');
+
+/** The message of SQLite, or of a trigger, follows a prefix. */
+const toInvalidRow = ({ message }: Error, table: string, index: number): InvalidRow =>
+  message.includes('tasks.id')
+    ? new InvalidRow('another task has this id', table, index, 'id')
+    : new InvalidRow(message.replace(/^.*?: /, ''), table, index);
