@@ -6,6 +6,7 @@ import { createResets } from './accounts/account-reset.ts';
 import { type AccountSettings, createAccounts } from './accounts/accounts.ts';
 import { createAutoAccounts } from './accounts/auto-accounts.ts';
 import { createSnapshots } from './accounts/snapshots.ts';
+import type { CoreContext } from './context.ts';
 import { createEvents } from './events.ts';
 import { createFaults } from './faults/fault-rules.ts';
 import { createLedger } from './ledger/ledger.ts';
@@ -50,11 +51,12 @@ export function openCore(options: CoreOptions) {
   const storage = createStorageMemory(db, { clock, transactions, memory, heap, isInMemory });
   const accountCache = createAccountCache(db, transactions);
   const events = createEvents(transactions, accountCache);
-  const ledger = createLedger(db, transactions, accountCache, events, storage);
-  const faults = createFaults(db, transactions, events, storage);
-  const accounts = createAccounts(db, transactions, clock, accountCache, ledger, faults, events, storage);
-  const tasks = createTasks(db, transactions, clock, accounts, ledger, events, storage);
-  const timeline = createTimeline(transactions, clock, accounts, tasks, events);
+  const context: CoreContext = { db, transactions, clock, events, storage };
+  const ledger = createLedger(context, accountCache);
+  const faults = createFaults(context);
+  const accounts = createAccounts(context, accountCache, ledger, faults);
+  const tasks = createTasks(context, accounts, ledger);
+  const timeline = createTimeline(context, accounts, tasks);
   const rateLimiter = createRateLimiter(db, transactions);
   const lifetimes = createAccountLifetimes();
   lifetimes.onEnd((endedId) => {
@@ -62,21 +64,11 @@ export function openCore(options: CoreOptions) {
     faults.invalidate();
     rateLimiter.clear(endedId);
   });
-  const snapshots = createSnapshots(db, transactions, clock, {
-    accounts,
-    tasks,
-    timeline,
-    rateLimiter,
-    faults,
-    lifetimes,
-    events,
-    storage,
-    maxSnapshots: snapshotLimit,
-  });
-  const resets = createResets(transactions, accounts, faults, lifetimes, events, storage);
+  const snapshotDeps = { accounts, tasks, timeline, rateLimiter, faults, lifetimes, maxSnapshots: snapshotLimit };
+  const snapshots = createSnapshots(context, snapshotDeps);
+  const resets = createResets(context, accounts, faults, lifetimes);
   const exports = createExports(db, { accounts, faults, rateLimiter, timeline, memory });
-  const importDeps = { accounts, tasks, timeline, faults, rateLimiter, resets, events, storage };
-  const imports = createImports(db, transactions, clock, importDeps);
+  const imports = createImports(context, { accounts, tasks, timeline, faults, rateLimiter, resets });
   const autoAccounts = createAutoAccounts(db, { clock, accounts, resets, lifetimes, maxAccounts: autoAccountLimit });
   storage.onPressure(() => tasks.evictOldest() || autoAccounts.evictOldest());
   // The time is read by later starts with the same data directory.

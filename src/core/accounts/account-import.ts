@@ -1,13 +1,10 @@
+import type { CoreContext } from '../context.ts';
 import { CoreError } from '../errors.ts';
-import type { Events } from '../events.ts';
 import type { Faults, Rule } from '../faults/fault-rules.ts';
 import { InvalidRow, prepareBulkInsert } from '../storage/bulk-insert.ts';
-import type { Db } from '../storage/database.ts';
-import type { StorageMemory } from '../storage/storage-memory.ts';
-import type { Transactions } from '../storage/transactions.ts';
 import { nextTransitionMs, type Plan } from '../tasks/plan.ts';
 import type { Tasks } from '../tasks/task-engine.ts';
-import { type Clock, type ClockMode, toClockMs } from '../time/clock.ts';
+import { type ClockMode, toClockMs } from '../time/clock.ts';
 import type { RateLimiter, RateWindow } from '../time/rate-limiter.ts';
 import type { Timeline } from '../time/timeline.ts';
 import type { Resets } from './account-reset.ts';
@@ -46,9 +43,7 @@ export type Imports = ReturnType<typeof createImports>;
  * a snapshot of itself, which nothing finds. The constraints and triggers of the database check every row.
  */
 export function createImports(
-  db: Db,
-  transactions: Transactions,
-  clock: Clock,
+  { db, transactions, clock, events, storage }: CoreContext,
   deps: {
     accounts: Accounts;
     tasks: Tasks;
@@ -56,11 +51,9 @@ export function createImports(
     faults: Faults;
     rateLimiter: RateLimiter;
     resets: Resets;
-    events: Events;
-    storage: StorageMemory;
   },
 ) {
-  const { accounts, tasks, timeline, faults, rateLimiter, resets, events, storage } = deps;
+  const { accounts, tasks, timeline, faults, rateLimiter, resets } = deps;
   const insertStaging = db.prepare<{ id: number }>(`
     INSERT INTO accounts (id, key, origin, clock_mode, clock_ms, speed, seed, created_at,
                           snapshot_of, snapshot_name, snapshot_at)

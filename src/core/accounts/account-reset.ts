@@ -1,7 +1,5 @@
-import type { Events } from '../events.ts';
+import type { CoreContext } from '../context.ts';
 import type { Faults } from '../faults/fault-rules.ts';
-import type { StorageMemory } from '../storage/storage-memory.ts';
-import type { Transactions } from '../storage/transactions.ts';
 import type { AccountLifetimes } from './account-lifetimes.ts';
 import type { Account, Accounts } from './accounts.ts';
 
@@ -9,12 +7,10 @@ export type Resets = ReturnType<typeof createResets>;
 
 /** Resets and removes accounts, and ends their lifetimes so that work in progress cannot affect a successor. */
 export function createResets(
-  transactions: Transactions,
+  { transactions, events, storage }: CoreContext,
   accounts: Accounts,
   faults: Faults,
   lifetimes: AccountLifetimes,
-  events: Events,
-  storage: StorageMemory,
 ) {
   const recreate = transactions.exclusive((accountId: number): Account => {
     const { key, origin } = accounts.get(accountId);

@@ -1,12 +1,8 @@
+import type { CoreContext } from '../context.ts';
 import { CoreError } from '../errors.ts';
-import type { Events } from '../events.ts';
 import type { Faults, Rule } from '../faults/fault-rules.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { Db } from '../storage/database.ts';
-import type { StorageMemory } from '../storage/storage-memory.ts';
-import type { Transactions } from '../storage/transactions.ts';
-import type { Clock, ClockMode } from '../time/clock.ts';
-import { accountTimeMs, toClockMs } from '../time/clock.ts';
+import { accountTimeMs, type ClockMode, toClockMs } from '../time/clock.ts';
 import type { Account, AccountOrigin } from './account.ts';
 import { type AccountCache, isSnapshotKey } from './account-cache.ts';
 
@@ -36,14 +32,10 @@ export type Accounts = ReturnType<typeof createAccounts>;
 
 /** Creates, reads and changes accounts. */
 export function createAccounts(
-  db: Db,
-  transactions: Transactions,
-  clock: Clock,
+  { db, transactions, clock, events, storage }: CoreContext,
   cache: AccountCache,
   ledger: Ledger,
   faults: Faults,
-  events: Events,
-  storage: StorageMemory,
 ) {
   const nextId = db.prepare<[], number>('UPDATE account_ids SET last = last + 1 RETURNING last').pluck();
   const insert = db.prepare<{

@@ -1,11 +1,8 @@
+import type { CoreContext } from '../context.ts';
 import { CoreError } from '../errors.ts';
-import type { Events } from '../events.ts';
 import type { Faults } from '../faults/fault-rules.ts';
-import type { Db } from '../storage/database.ts';
-import type { StorageMemory } from '../storage/storage-memory.ts';
-import type { Transactions } from '../storage/transactions.ts';
 import type { Tasks } from '../tasks/task-engine.ts';
-import { type Clock, toClockMs } from '../time/clock.ts';
+import { toClockMs } from '../time/clock.ts';
 import type { RateLimiter } from '../time/rate-limiter.ts';
 import type { Timeline } from '../time/timeline.ts';
 import type { AccountLifetimes } from './account-lifetimes.ts';
@@ -34,9 +31,7 @@ export type Snapshots = ReturnType<typeof createSnapshots>;
 
 /** Copies all rows of an account: takes named snapshots, restores them, and forks accounts under a new key. */
 export function createSnapshots(
-  db: Db,
-  transactions: Transactions,
-  clock: Clock,
+  { db, transactions, clock, events, storage }: CoreContext,
   deps: {
     accounts: Accounts;
     tasks: Tasks;
@@ -44,13 +39,11 @@ export function createSnapshots(
     rateLimiter: RateLimiter;
     faults: Faults;
     lifetimes: AccountLifetimes;
-    events: Events;
-    storage: StorageMemory;
     /** Per account; each snapshot is a complete copy of the account's rows. */
     maxSnapshots: number;
   },
 ) {
-  const { accounts, tasks, timeline, rateLimiter, faults, lifetimes, events, storage, maxSnapshots } = deps;
+  const { accounts, tasks, timeline, rateLimiter, faults, lifetimes, maxSnapshots } = deps;
   const copyAccount = db.prepare<CopyParams>(`
     INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, failure_rate, seed, revoked,
                           created_at, profile, snapshot_of, snapshot_name, snapshot_at)

@@ -1,8 +1,5 @@
-import type { Events } from '../events.ts';
+import type { CoreContext } from '../context.ts';
 import { seededRandom } from '../random.ts';
-import type { Db } from '../storage/database.ts';
-import type { StorageMemory } from '../storage/storage-memory.ts';
-import type { Transactions } from '../storage/transactions.ts';
 import { NearMisses, type Obstacle } from './near-misses.ts';
 import { TextMatcher } from './text-matcher.ts';
 
@@ -82,7 +79,7 @@ export type Faults = ReturnType<typeof createFaults>;
  * Fault rules of accounts and global fault rules. They are stored in the database, so that snapshots include them and
  * they survive a restart, and cached in memory, so that a request costs next to nothing while there are none.
  */
-export function createFaults(db: Db, transactions: Transactions, events: Events, storage: StorageMemory) {
+export function createFaults({ db, transactions, events, storage }: CoreContext) {
   const load = db.prepare<[number | null], FaultRow>(
     'SELECT id, account_id AS accountId, rule, matched, fired FROM faults WHERE account_id IS ? ORDER BY id',
   );

@@ -1,9 +1,6 @@
 import type { AccountCache } from '../accounts/account-cache.ts';
+import type { CoreContext } from '../context.ts';
 import { CoreError } from '../errors.ts';
-import type { Events } from '../events.ts';
-import type { Db } from '../storage/database.ts';
-import type { StorageMemory } from '../storage/storage-memory.ts';
-import type { Transactions } from '../storage/transactions.ts';
 import type { LedgerEntry } from './ledger-entry.ts';
 import { createLedgerVerifier } from './ledger-verification.ts';
 
@@ -20,13 +17,7 @@ export type Ledger = ReturnType<typeof createLedger>;
  * a balance is never negative, each entry continues the balance of the previous one, a hold is resolved once, and a
  * refund returns it in full.
  */
-export function createLedger(
-  db: Db,
-  transactions: Transactions,
-  accountCache: AccountCache,
-  events: Events,
-  storage: StorageMemory,
-) {
+export function createLedger({ db, transactions, events, storage }: CoreContext, accountCache: AccountCache) {
   const insert = db.prepare<{ accountId: number } & Omit<LedgerEntry, 'taskId'>>(`
     INSERT INTO ledger_entries (account_id, seq, kind, amount, balance, reason, at)
     VALUES (@accountId, @seq, @kind, @amount, @balance, @reason, @atMs)`);

@@ -1,12 +1,9 @@
 import type { Account, Accounts } from '../accounts/accounts.ts';
+import type { CoreContext } from '../context.ts';
 import { CoreError } from '../errors.ts';
-import type { Events } from '../events.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { seededHex, seededRandom } from '../random.ts';
-import type { Db } from '../storage/database.ts';
-import type { StorageMemory } from '../storage/storage-memory.ts';
-import type { Transactions } from '../storage/transactions.ts';
-import { accountTimeMs, type Clock, LATEST_MS, timeScale, wallTimeMs } from '../time/clock.ts';
+import { accountTimeMs, LATEST_MS, timeScale, wallTimeMs } from '../time/clock.ts';
 import {
   COMPLETED,
   DEFAULT_FAILURE_CODE,
@@ -65,16 +62,9 @@ function drawOutcome({ failureRate, seed, key }: Account, seq: number): Terminal
  * The life cycle of tasks: creates them with their holds, applies due transitions, and ends them together with the
  * capture or refund of the hold.
  */
-export function createTasks(
-  db: Db,
-  transactions: Transactions,
-  clock: Clock,
-  accounts: Accounts,
-  ledger: Ledger,
-  events: Events,
-  storage: StorageMemory,
-) {
-  const store = createTaskStore(db, transactions);
+export function createTasks(context: CoreContext, accounts: Accounts, ledger: Ledger) {
+  const { transactions, clock, events, storage } = context;
+  const store = createTaskStore(context);
   const { find, earliestDueMs } = store.published;
 
   function emitTransition(accountId: number, transition: Transition): Transition {

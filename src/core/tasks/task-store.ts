@@ -1,6 +1,5 @@
-import type { Db } from '../storage/database.ts';
+import type { CoreContext } from '../context.ts';
 import { createRecentCache } from '../storage/recent-cache.ts';
-import type { Transactions } from '../storage/transactions.ts';
 import { LATEST_MS } from '../time/clock.ts';
 import type { Task, TaskStatus } from './task.ts';
 import { prepareTaskQueries, type TaskRow } from './task-queries.ts';
@@ -18,7 +17,7 @@ const EVICTIONS_PER_SCAN = 16;
  * Reads and writes task rows, with a cache of recently created and polled tasks because polls repeat. All writes to the
  * table go through here, except those of copies and imports, whose accounts are new.
  */
-export function createTaskStore(db: Db, transactions: Transactions) {
+export function createTaskStore({ db, transactions }: CoreContext) {
   const queries = prepareTaskQueries(db);
   const cache = createRecentCache<string, Task>(CACHE_SIZE);
   transactions.onRollback(() => cache.clear());

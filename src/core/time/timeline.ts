@@ -1,23 +1,16 @@
 import type { Account, Accounts } from '../accounts/accounts.ts';
+import type { CoreContext } from '../context.ts';
 import { CoreError } from '../errors.ts';
-import type { Events } from '../events.ts';
 import { Date } from '../globals.ts';
-import type { Transactions } from '../storage/transactions.ts';
 import type { Task, Transition } from '../tasks/task.ts';
 import type { Tasks } from '../tasks/task-engine.ts';
 import { MAX_TRANSITIONS } from '../tasks/task-queries.ts';
-import { accountTimeMs, type Clock, type ClockMode, LATEST_MS, timeScale, toClockMs } from './clock.ts';
+import { accountTimeMs, type ClockMode, LATEST_MS, timeScale, toClockMs } from './clock.ts';
 
 export type Timeline = ReturnType<typeof createTimeline>;
 
 /** Advances accounts along their clocks and applies due transitions in order, each at the time at which it was due. */
-export function createTimeline(
-  transactions: Transactions,
-  clock: Clock,
-  accounts: Accounts,
-  tasks: Tasks,
-  events: Events,
-) {
+export function createTimeline({ transactions, clock, events }: CoreContext, accounts: Accounts, tasks: Tasks) {
   /**
    * Advances the clock to `atMs`, unless it shows a later time, and applies the transitions on the way, up to a maximum
    * per transaction. The clock stops at the last applied transition, so that both are always consistent.

@@ -7,12 +7,14 @@ it('a global reset handles more accounts than a function call can have arguments
   const nothing = () => {};
   const resets = createResets(
     ...([
-      { exclusive: (run: unknown) => run },
+      {
+        transactions: { exclusive: (run: unknown) => run },
+        events: { emit: nothing },
+        storage: { measureAtTurnEnd: nothing },
+      },
       { all: () => accounts, get: () => ({ id: 0 }), remove: nothing },
       { clear: nothing },
       { end: (id: number) => ended.push(id) },
-      { emit: nothing },
-      { measureAtTurnEnd: nothing },
     ] as unknown as Parameters<typeof createResets>),
   );
   resets.resetAll();
