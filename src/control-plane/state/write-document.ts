@@ -2,7 +2,6 @@ import type { AccountExport } from '../../core/accounts/account-export.ts';
 import type { EntryRecord, EvictedRecord, TaskRecord } from '../../core/accounts/account-rows.ts';
 import type { Rule } from '../../core/faults/fault-rules.ts';
 import type { Clock } from '../../core/time/clock.ts';
-import { WINDOW_MS } from '../../core/time/rate-limiter.ts';
 import { toTimestamp } from '../schemas.ts';
 import {
   type AccountJson,
@@ -154,9 +153,6 @@ const toRuleJson = ({ match, at, effect, times, after, probability, seed }: Rule
   ...{ match, at, effect, times, after, probability, seed },
 });
 
-function toRateLimitJson({ account, window }: AccountExport): RateLimitJson {
-  return {
-    limit: account.rateLimit,
-    ...(window && { count: window.count, resetAt: toTimestamp(window.startedAtMs + WINDOW_MS) }),
-  };
+function toRateLimitJson({ account, rateWindow: { count, resetAtMs } }: AccountExport): RateLimitJson {
+  return { limit: account.rateLimit, ...(resetAtMs !== null && { count, resetAt: toTimestamp(resetAtMs) }) };
 }

@@ -92,8 +92,7 @@ export function createExports(
         nowMs,
         profile: accounts.getProfile(accountId),
         faults: faults.list(accountId).map((fault) => ({ ...fault })),
-        /** The rate limiter's current hour. */
-        window: rateLimiter.getWindow(accountId, nowMs),
+        rateWindow: rateLimiter.peek(accountId, nowMs),
         /** Reads the next ledger entries; an empty page is the end. @throws ACCOUNT_NOT_FOUND */
         readEntries(): EntryRecord[] {
           assertExists();

@@ -38,22 +38,12 @@ export function createAccounts(
   faults: Faults,
 ) {
   const nextId = db.prepare<[], number>('UPDATE account_ids SET last = last + 1 RETURNING last').pluck();
-  const insert = db.prepare<{
-    id: number;
-    key: string;
-    origin: AccountOrigin;
-    rateLimit: number | null;
-    clockMode: ClockMode;
-    clockMs: number;
-    speed: number;
-    failureRate: number;
-    seed: string;
-    createdAtMs: number;
-    profile: string;
-  }>(`INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, failure_rate, seed,
-                            created_at, profile)
-      VALUES (@id, @key, @origin, @rateLimit, @clockMode, @clockMs, @speed, @failureRate, @seed,
-              @createdAtMs, @profile)`);
+  const insert = db.prepare<
+    Omit<Account, 'balance' | 'revoked' | 'entryCount' | 'taskCount' | 'wakeAtMs'> & { profile: string }
+  >(`
+    INSERT INTO accounts (id, key, origin, rate_limit, clock_mode, clock_ms, speed, failure_rate, seed,
+                          created_at, profile)
+    VALUES (@id, @key, @origin, @rateLimit, @clockMode, @clockMs, @speed, @failureRate, @seed, @createdAtMs, @profile)`);
   const profileById = db.prepare<[number], string>('SELECT profile FROM accounts WHERE id = ?').pluck();
   const updateRow = db.prepare<Omit<Account, 'revoked'> & { revoked: number }>(`
     UPDATE accounts
@@ -90,24 +80,13 @@ export function createAccounts(
     profile: AccountProfile,
     change: 'created' | 'reset',
   ): Account {
-    const { mode, nowMs } = profile.clock;
+    const { mode: clockMode, nowMs } = profile.clock;
     const wallMs = clock.nowMs();
-    const clockMs = toClockMs(mode, nowMs ?? wallMs, wallMs);
-    const createdAtMs = accountTimeMs({ clockMode: mode, clockMs, speed: profile.speed }, wallMs);
+    const clockMs = toClockMs(clockMode, nowMs ?? wallMs, wallMs);
+    const createdAtMs = accountTimeMs({ clockMode, clockMs, speed: profile.speed }, wallMs);
     const id = nextId.get()!;
-    insert.run({
-      id,
-      key,
-      origin,
-      rateLimit: profile.rateLimit,
-      clockMode: mode,
-      clockMs,
-      speed: profile.speed,
-      failureRate: profile.failureRate,
-      seed: profile.seed,
-      createdAtMs,
-      profile: JSON.stringify(profile),
-    });
+    const json = JSON.stringify(profile);
+    insert.run({ ...profile, id, key, origin, clockMode, clockMs, createdAtMs, profile: json });
     events.emit({ type: 'account', accountId: id, change });
     for (const rule of profile.faults ?? []) faults.addCounted(id, rule, 0, 0);
     if (profile.credits > 0) ledger.grant(id, profile.credits, 'initial credits', createdAtMs);

@@ -10,14 +10,6 @@ export interface RateWindow {
   count: number;
 }
 
-/** The result of counting a request. */
-export interface Hit {
-  /** Requests in the current window, including this one. */
-  count: number;
-  /** Time until the window ends, on the account's clock. */
-  leftMs: number;
-}
-
 /**
  * The largest count, which further requests do not increase: one more than the highest limit, so that an exported count
  * is always in the range that an import accepts.
@@ -94,8 +86,8 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
   }
 
   return {
-    /** Counts one request and returns the updated window. */
-    hit(accountId: number, nowMs: number): Hit {
+    /** Counts one request. Returns the count, which includes it, and the time until the window ends. */
+    hit(accountId: number, nowMs: number): { count: number; leftMs: number } {
       let window = findCurrent(accountId, nowMs);
       if (!window) {
         window = { startedAtMs: nowMs, count: 0 };
@@ -119,12 +111,6 @@ export function createRateLimiter(db: Db, transactions: Transactions) {
     set(accountId: number, count: number, nowMs: number): void {
       const window = findCurrent(accountId, nowMs);
       if (count > 0 || window) setWindow(accountId, { startedAtMs: window?.startedAtMs ?? nowMs, count });
-    },
-
-    /** Returns the current window. */
-    getWindow: (accountId: number, nowMs: number): RateWindow | undefined => {
-      const window = findCurrent(accountId, nowMs);
-      return window && { ...window };
     },
 
     /** Sets and persists the window of an imported account. Must run inside a transaction. */

@@ -4,8 +4,6 @@ import type { Clock } from './clock.ts';
 /** How often the time is recorded while nothing else is written. */
 const IDLE_INTERVAL_MS = 60_000;
 
-export type TimeRecord = ReturnType<typeof createTimeRecord>;
-
 /** Records the wall time in the database, so that a later start can see whether the system clock was set back. */
 export function createTimeRecord(db: Db, clock: Clock) {
   const update = db.prepare<[number]>('UPDATE wall_clock SET latest_ms = max(latest_ms, ?)');

@@ -6,7 +6,7 @@ const FROZEN = buildProfile({ credits: 100_000, clock: { mode: 'frozen' } });
 
 /** Reads an export to its end; `between` runs between two pages. */
 function readAll(exported: AccountExport, between: () => void = () => {}) {
-  const { nowMs, account, faults, window } = exported;
+  const { nowMs, account, faults, rateWindow } = exported;
   const entries = [];
   const tasks = [];
   for (let page = exported.readEntries(); page.length > 0; page = exported.readEntries()) {
@@ -18,7 +18,7 @@ function readAll(exported: AccountExport, between: () => void = () => {}) {
     between();
   }
   exported.close();
-  return { nowMs, balance: account.balance, faults, window, entries, tasks };
+  return { nowMs, balance: account.balance, faults, rateWindow, entries, tasks };
 }
 
 function createUsedAccount(core: TestCore, tasks = 300) {
@@ -119,7 +119,7 @@ describe('import of an account', () => {
     const core = createTestCore();
     const id = createUsedAccount(core, 3);
     const exported = core.exports.begin(id);
-    const { account, nowMs, profile, window } = exported;
+    const { account, nowMs, profile } = exported;
     const { entries, tasks } = readAll(exported);
     const staged = core.imports.begin();
     staged.write(1000, () => {
@@ -139,7 +139,7 @@ describe('import of an account', () => {
     const before = counts();
     expect(before).toMatchObject({ accounts: 1, listed: 1, byId: 1, snapshots: 0 });
     core.worker.tick();
-    const row = { ...account, key: 'copy', origin: 'control' as const, nowMs, profile, window };
+    const row = { ...account, key: 'copy', origin: 'control' as const, nowMs, profile, window: undefined };
     const copy = staged.commit(row, { replace: false, isReset: false, readOnly: false });
     expect(counts()).toMatchObject({ accounts: 2, listed: 2, byId: 2, snapshots: 0 });
     expect(readAll(core.exports.begin(copy.id))).toEqual(readAll(core.exports.begin(id)));

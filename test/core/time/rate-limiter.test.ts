@@ -35,16 +35,6 @@ describe('rate limiter', () => {
     expect(rateLimiter.peek(1, 5000)).toEqual({ count: 0, resetAtMs: null });
   });
 
-  it('returns a copy of the current window, and none after its end', () => {
-    const { rateLimiter } = createTestCore();
-    rateLimiter.hit(1, 5000);
-    const window = rateLimiter.getWindow(1, 6000);
-    rateLimiter.hit(1, 7000);
-    expect(window).toEqual({ startedAtMs: 5000, count: 1 });
-    expect(rateLimiter.getWindow(1, 5000 + WINDOW_MS - 1)).toEqual({ startedAtMs: 5000, count: 2 });
-    expect(rateLimiter.getWindow(1, 5000 + WINDOW_MS)).toBeUndefined();
-  });
-
   it('discards the window of a removed account', () => {
     const { rateLimiter, accounts, resets } = createTestCore();
     const { id } = accounts.create('k', 'seed', buildProfile());

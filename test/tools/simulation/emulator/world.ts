@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Random } from '../../../../src/core/random.ts';
+import { WINDOW_MS } from '../../../../src/core/time/rate-limiter.ts';
 import { START_MS } from '../../../support/test-clock.ts';
 import type { Operation, Rows, SimulatedResponse } from '../operations/operation.ts';
 import { clients, MAX_TURNS, runUntil, type SimulatedProcess, startProcess, turn } from './process.ts';
@@ -182,8 +183,9 @@ export function createWorld(storage: SimulatedStorage, random: Random, baseDir: 
       const { core } = current().emulator;
       return storage.quietly(() => {
         const account = core.accounts.find(key);
-        const window = account && core.rateLimiter.getWindow(account.id, core.timeline.nowMs(account));
-        return window && { startedAt: window.startedAtMs, count: window.count };
+        if (!account) return undefined;
+        const { count, resetAtMs } = core.rateLimiter.peek(account.id, core.timeline.nowMs(account));
+        return resetAtMs === null ? undefined : { startedAt: resetAtMs - WINDOW_MS, count };
       });
     },
     remove(): void {
