@@ -3,13 +3,13 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { AccountProfile } from '../core/accounts/accounts.ts';
 import type { Core } from '../core/core.ts';
 import type { AbortSignal } from '../core/globals.ts';
-import type { PriceOverrides } from '../core/ledger/prices.ts';
 import type { Results } from '../rendering/result-renderer.ts';
 import type { Journal } from './journal/journal.ts';
 import type { OpenedEntry } from './journal/opened-entry.ts';
 import type { ConcurrencyLimit } from './pipeline/concurrency-limit.ts';
 import type { ErrorTable } from './pipeline/error-table.ts';
 import type { ZodTypeProvider } from './pipeline/validation.ts';
+import type { PriceOverrides } from './prices.ts';
 
 /** The settings that routes of the API and of result files use. */
 interface ApiSettings {

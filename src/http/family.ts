@@ -1,12 +1,12 @@
 import type { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type * as z from 'zod';
-import { applyPriceOverrides, type PriceOverrides, type PriceTable } from '../core/ledger/prices.ts';
 import type { Task } from '../core/tasks/task.ts';
 import type { App, HttpContext, RouteKind } from './context.ts';
 import { collectDocumentedErrors, type ErrorTable } from './pipeline/error-table.ts';
 import type { RouteDocs } from './pipeline/route-docs.ts';
 import { createLimitingValidator } from './pipeline/validation.ts';
+import { applyPriceOverrides, type PriceOverrides, type PriceTable } from './prices.ts';
 import type { ResultFiles } from './results/result-file.ts';
 
 /** One API of the vendor, as data: the routes, /openapi.json, the seed file and the control plane are made from it. */

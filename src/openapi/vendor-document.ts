@@ -1,7 +1,7 @@
-import type { PriceOverrides } from '../core/ledger/prices.ts';
 import { type Family, getPrices, type Route } from '../http/family.ts';
 import { type Price, type Provenance, toPriceList } from '../http/pipeline/route-docs.ts';
 import { MAX_LIST_ITEMS } from '../http/pipeline/validation.ts';
+import type { PriceOverrides } from '../http/prices.ts';
 import { type Components, type Json, toJsonSchema, toSortedSchemas } from './json-schema.ts';
 import { toResponsesObject } from './responses.ts';
 import { toExamples, type WireSample } from './wire-samples.ts';

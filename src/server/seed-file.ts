@@ -7,13 +7,13 @@ import { SetupError } from '../core/errors.ts';
 import type { Rule } from '../core/faults/fault-rules.ts';
 import { readTextFile } from '../core/files.ts';
 import { parseJson } from '../core/json.ts';
-import type { PriceOverrides, PriceTable } from '../core/ledger/prices.ts';
 import { endSentence } from '../core/sentence.ts';
 import type { ClockMode } from '../core/time/clock.ts';
 import { FAMILIES } from '../families/index.ts';
 import { apiKey, PROFILE, resolveProfile } from '../http/account-profile.ts';
 import { formatPath } from '../http/issue-messages.ts';
 import { parseUntrusted } from '../http/parse-untrusted.ts';
+import type { PriceOverrides, PriceTable } from '../http/prices.ts';
 import { DEFAULT_SEED_FILE } from '../paths.ts';
 
 const MAX_PRICE = 1_000_000_000;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createContractValidator } from '../../src/conformance/contract-validator.ts';
 import { minimalBody } from '../../src/conformance/request-bodies.ts';
-import type { PriceTable } from '../../src/core/ledger/prices.ts';
 import { FAMILIES } from '../../src/families/index.ts';
 import { toPriceList } from '../../src/http/pipeline/route-docs.ts';
+import type { PriceTable } from '../../src/http/prices.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 import { writeSeedFile } from '../support/seed-file.ts';
 

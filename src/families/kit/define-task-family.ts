@@ -1,12 +1,12 @@
 import type { FastifyRequest } from 'fastify';
 import type * as z from 'zod';
-import type { PriceTable, SameShape } from '../../core/ledger/prices.ts';
 import type { PlanTemplate } from '../../core/tasks/plan.ts';
 import type { Task } from '../../core/tasks/task.ts';
 import type { HttpContext } from '../../http/context.ts';
 import { defineFamily, defineRoute, type Family } from '../../http/family.ts';
 import type { ErrorTable } from '../../http/pipeline/error-table.ts';
 import type { PricedBy, RouteProvenance } from '../../http/pipeline/route-docs.ts';
+import type { PriceTable, SameShape } from '../../http/prices.ts';
 import { buildResultUrls } from '../../http/urls.ts';
 import { poll as pollTasks, submit } from './task-requests.ts';
 

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { PriceTable } from '../../core/ledger/prices.ts';
+import type { PriceTable } from '../prices.ts';
 
 /** How a fact about the API is known: documented by the vendor, observed in public clients, or assumed by us. */
 export type Provenance = 'documented' | 'observed' | 'assumed';
