@@ -1,19 +1,14 @@
 #!/usr/bin/env node
 import { setFlagsFromString } from 'node:v8';
 import { type Command, readCommand } from './cli/arguments.ts';
-import { readCaCertificate } from './cli/ca.ts';
-import { formatConfig } from './cli/config.ts';
 import { formatEnv, stop } from './cli/detach/commands.ts';
 import { startDetached } from './cli/detach/start-detached.ts';
-import { exec } from './cli/exec/exec.ts';
 import { isReady, waitUntilReady } from './cli/healthcheck.ts';
 import { formatHelp } from './cli/help.ts';
-import { runOpen } from './cli/open.ts';
-import { start } from './cli/start.ts';
 import { toPrintableLine } from './core/control-chars.ts';
 import { SetupError } from './core/errors.ts';
 import { FONTCONFIG_FILE, packageVersion } from './paths.ts';
-import { RENDER_CONCURRENCY } from './rendering/result-renderer.ts';
+import { RENDER_CONCURRENCY } from './rendering/render-concurrency.ts';
 
 /**
  * How much the heap may grow between two full garbage collections. By default, V8 lets a small heap grow to several times
@@ -48,35 +43,40 @@ async function run(command: Command): Promise<void> {
   } = command;
   // A reader that closes the pipe early, such as head, is not an error.
   if (detach || !['start', 'exec', 'open'].includes(name)) process.stdout.on('error', () => {});
+  // Each command imports what it needs: loading the emulator takes most of the time of a short command.
   switch (name) {
     case 'help':
       return print(formatHelp());
     case 'version':
       return print(packageVersion());
     case 'config':
-      return print(formatConfig(config));
+      return print((await import('./cli/config.ts')).formatConfig(config));
     case 'ca':
-      return print((await readCaCertificate(config)).trimEnd());
+      return print((await (await import('./cli/ca.ts')).readCaCertificate(config)).trimEnd());
     case 'healthcheck':
       return process.exit((await isReady(config)) ? 0 : 1);
-    case 'exec':
+    case 'exec': {
+      const { exec } = await import('./cli/exec/exec.ts');
       prepareProcess(env);
       return process.exit(await exec(config, options!));
-    case 'start':
+    }
+    case 'start': {
+      if (detach) return printDetached(command);
+      const { start } = await import('./cli/start.ts');
       prepareProcess(env);
-      if (!detach) return void (await start(config, warnings));
-      for (const warning of warnings) process.stderr.write(`nanophoto-emulator: ${toPrintableLine(warning)}\n`);
-      return print(JSON.stringify(await startDetached(config)));
+      return void (await start(config, warnings));
+    }
     case 'wait':
       return waitUntilReady(config, timeoutMs);
     case 'stop':
       return stop(config);
     case 'env':
       return print(await formatEnv(config, proxy, env));
-    case 'open':
+    case 'open': {
+      const { runOpen } = await import('./cli/open.ts');
       prepareProcess(env);
       return runOpen(args);
-    // The tools are imported on demand: loading their packages would slow down the start of the emulator.
+    }
     case 'verify':
       return (await import('./cli/verify.ts')).runVerify(args, env);
     case 'drift':
@@ -88,12 +88,19 @@ async function run(command: Command): Promise<void> {
   }
 }
 
+async function printDetached({ config, env, warnings }: Command): Promise<void> {
+  prepareProcess(env);
+  for (const warning of warnings) process.stderr.write(`nanophoto-emulator: ${toPrintableLine(warning)}\n`);
+  print(JSON.stringify(await startDetached(config)));
+}
+
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
 /**
- * Configures what can only be set for a whole process, and only before the first use.
+ * Configures what can only be set for a whole process, and only before the first use. Called when the emulator is loaded:
+ * with the smaller heap growth, garbage collections would slow down the loading.
  * Fontconfig finds only our fonts: images are the same on every machine, and machines without fonts work. Each thread
  * of libuv's pool that has rendered an image keeps 20 MB of memory, so the pool has only one more than render at once.
  */

@@ -1,15 +1,13 @@
 import { createHash } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { assertFreeDescriptors } from '../core/file-descriptors.ts';
 import type { AbortSignal } from '../core/globals.ts';
 import type { Content, Picture, ResultBytes, Storyboard } from './content.ts';
 import { createImageCache } from './image-cache.ts';
 import { createImageRenderer } from './image-renderer.ts';
+import { RENDER_CONCURRENCY } from './render-concurrency.ts';
 import { createVideoFixtures } from './video-fixtures.ts';
 
-/** Leaves one core for requests. Rendering an image in 4K takes about 200 MB. */
-export const RENDER_CONCURRENCY = Math.max(1, Math.min(2, availableParallelism() - 1));
 const MAX_QUEUED = 1000;
 
 export interface ResultsOptions {

@@ -11,7 +11,7 @@ import { readCommand } from '../../src/cli/arguments.ts';
 import { isReady } from '../../src/cli/healthcheck.ts';
 import { SetupError } from '../../src/core/errors.ts';
 import { packageVersion } from '../../src/paths.ts';
-import { RENDER_CONCURRENCY } from '../../src/rendering/result-renderer.ts';
+import { RENDER_CONCURRENCY } from '../../src/rendering/render-concurrency.ts';
 import { openEmulator } from '../../src/server/emulator.ts';
 import { MAIN, postJson, runCommand, startCommand } from '../support/command.ts';
 import { serveEmulator } from '../support/emulator.ts';

@@ -7,12 +7,16 @@ import { describe, expect, it } from 'vitest';
 const ROOT = join(import.meta.dirname, '../..');
 const REPLACED_GLOBALS: string[] = createRequire(import.meta.url)('./runners/replaced-globals.cjs');
 
-/** The built files that `require('nanophoto-emulator')` loads, now or later. */
-function findLoadedFiles(file = 'index.js', found = new Map<string, string>()): Map<string, string> {
+const ANY_IMPORT = /require\("\.\/([^"]+)"\)/g;
+/** Those of imports that the source writes as `import()` are in an arrow function. */
+const STATIC_IMPORT = /(?<!=>(?:__toESM\()?)require\("\.\/([^"]+)"\)/g;
+
+/** The built files that a file imports, directly or not: all of them, also those that it imports later. */
+function findLoadedFiles(file = 'index.js', pattern = ANY_IMPORT, found = new Map<string, string>()) {
   if (found.has(file)) return found;
   const text = readFileSync(join(ROOT, 'dist', file), 'utf8');
   found.set(file, text);
-  for (const [, next] of text.matchAll(/require\("\.\/([^"]+)"\)/g)) findLoadedFiles(next, found);
+  for (const [, next] of text.matchAll(pattern)) findLoadedFiles(next!, pattern, found);
   return found;
 }
 
@@ -71,6 +75,12 @@ describe('the library', () => {
 });
 
 describe('the command', () => {
+  it('loads the emulator only when it runs one, which is most of the time of a short command', () => {
+    const isEmulator = ([, code]: [string, string]) => code.includes('require("better-sqlite3")');
+    expect([...findLoadedFiles('main.js')].some(isEmulator)).toBe(true);
+    expect([...findLoadedFiles('main.js', STATIC_IMPORT)].filter(isEmulator)).toEqual([]);
+  });
+
   it.each(['main.js', 'detached.js'])('enables the compile cache before %s loads any other module', (file) => {
     const text = readFileSync(join(ROOT, 'dist', file), 'utf8');
     expect(text.match(/require\(.*?\)[.\w?]*/)?.[0]).toBe('require("node:module").enableCompileCache?.');

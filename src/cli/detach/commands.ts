@@ -2,7 +2,6 @@ import { writeFileSync } from 'node:fs';
 import { SetupError } from '../../core/errors.ts';
 import { PRELOAD_FILE } from '../../paths.ts';
 import type { Config } from '../../settings/config.ts';
-import { fetchCaCertificate } from '../ca.ts';
 import { buildCaBundle, FALLBACK_KEY, toApiVariables, toProxyVariables } from '../exec/environment.ts';
 import { isReady } from '../healthcheck.ts';
 import { findDetached, getTrustFile, stopDetached } from './control-socket.ts';
@@ -27,7 +26,10 @@ export async function formatEnv(config: Config, proxy: boolean, env: NodeJS.Proc
   const { url, firstKey } = emulator;
   const trustFile = getTrustFile(config.port);
   const target = { url, key: firstKey ?? FALLBACK_KEY, trustFile, preloadFile: PRELOAD_FILE };
-  if (proxy) writeFileSync(trustFile, buildCaBundle(await fetchCaCertificate(url), env, trustFile));
+  if (proxy) {
+    const { fetchCaCertificate } = await import('../ca.ts');
+    writeFileSync(trustFile, buildCaBundle(await fetchCaCertificate(url), env, trustFile));
+  }
   const variables = { ...toApiVariables(target), ...(proxy && toProxyVariables(target, env)) };
   return Object.entries(variables)
     .map(([name, value]) => `export ${name}=${quote(value)}`)
