@@ -1,13 +1,14 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../src/openapi/json-schema.ts';
 import { readSamples } from '../../src/openapi/wire-samples.ts';
 import { findFreePort, postJson, runCommand, startCommand } from '../support/command.ts';
 import { serveEmulator } from '../support/emulator.ts';
+import { execHere } from '../support/exec.ts';
 import { startService } from '../support/service.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { runToolCommand } from '../support/tools.ts';
+import { readSentence, runToolCommand } from '../support/tools.ts';
 
 /** A client of the real service that uses most of it, and gets most of its errors. */
 const CLIENT = `
@@ -91,7 +92,7 @@ describe('exec --record', () => {
     const drift = await runDrift(dir);
     expect(JSON.parse(drift.stdout)).toMatchObject({ agree: count, differ: 0, rows: [] });
     expect(drift.code).toBe(0);
-    const imported = await runCommand(['import', dir]).ended;
+    const imported = await runToolCommand('import', dir);
     expect(JSON.parse(imported.stdout).length).toBeGreaterThan(count - 3);
   });
 
@@ -128,8 +129,7 @@ describe('exec --record', () => {
     );
     const command = [process.execPath, '--input-type=module', '-e', script];
     const flags = ['--record', dir, '--upstream', url, '--spend', '1000', '--log-level', 'silent'];
-    const ended = await runCommand(['exec', ...flags, '--', ...command], { NANOPHOTO_API_KEY: 'np_test_default' })
-      .ended;
+    const ended = await execHere(command, flags, { NANOPHOTO_API_KEY: 'np_test_default' });
     expect(ended).toMatchObject({ code: 0 });
     const drift = await runDrift(dir);
     expect(drift.code).toBe(1);
@@ -170,8 +170,7 @@ describe('exec --record', () => {
     `;
     const command = [process.execPath, '--input-type=module', '-e', script];
     const flags = ['--record', dir, '--upstream', url, '--spend', '1000', '--log-level', 'silent'];
-    const ended = await runCommand(['exec', ...flags, '--', ...command], { NANOPHOTO_API_KEY: 'np_test_default' })
-      .ended;
+    const ended = await execHere(command, flags, { NANOPHOTO_API_KEY: 'np_test_default' });
     expect(ended).toMatchObject({ code: 0 });
     expect(readSamples(dir)).toHaveLength(7);
     const { code, stdout } = await runDrift(dir);
@@ -227,7 +226,7 @@ describe('exec --record', () => {
       const recordFlags = ['--record', tempDir(), '--record-files', '--upstream', url, '--spend', '9'];
       const command = [process.execPath, '--input-type=module', '-e', script];
       const env = { NANOPHOTO_API_KEY: 'np_test_default' };
-      const { stderr } = await runCommand(['exec', ...recordFlags, '--', ...command], env).ended;
+      const { stderr } = await execHere(command, recordFlags, env);
       return / samples and (\d result files?) in /.exec(stderr)?.[1] ?? stderr;
     };
     expect(await recordFiles('--public-url', 'vendor')).toBe('1 result file');
@@ -243,7 +242,7 @@ describe('exec --record', () => {
     const script = `fetch(process.env.NANOPHOTO_API_BASE_URL + '/api/sora-2/generate', { method: 'POST', body: '{}' })
       .then(async (response) => console.log(response.status, await response.text()))`;
     const command = [process.execPath, '-e', script];
-    const { stdout } = await runCommand(['exec', '--record', tempDir(), '--upstream', url, '--', ...command]).ended;
+    const { stdout } = await execHere(command, ['--record', tempDir(), '--upstream', url]);
     expect(stdout).toMatch(/^402 .*"SPEND_LIMIT_REACHED"/);
     expect(requests).toBe(0);
   });
@@ -251,8 +250,7 @@ describe('exec --record', () => {
   it('exits with the code of the command, and with 2 if a sample could not be written', async () => {
     const url = await startService((_body, _request, response) => response.end('{}'));
     const dir = tempDir();
-    const run = (script: string) =>
-      runCommand(['exec', '--record', dir, '--upstream', url, '--', process.execPath, '-e', script]).ended;
+    const run = (script: string) => execHere([process.execPath, '-e', script], ['--record', dir, '--upstream', url]);
     expect(await run('process.exit(7)')).toMatchObject({ code: 7, stderr: expect.stringContaining(': 0 samples in ') });
     writeFileSync(join(dir, 'sora-2'), '');
     const { code, stderr } = await run(`fetch('https://nanophoto.ai/api/sora-2/check-status', { method: 'POST' })`);
@@ -260,12 +258,12 @@ describe('exec --record', () => {
     expect(stderr).toMatch(/The recording is not complete: a sample cannot be written: .*; choose a directory\.\n$/);
   });
 
-  it('exits with 2 before the command runs if the directory is not writable', async () => {
+  it('is rejected before the command runs if the directory is not writable', async () => {
     const file = join(tempDir(), 'file');
     writeFileSync(file, '');
     const flags = ['--record', file, '--upstream', 'http://127.0.0.1:9'];
-    const { code, stdout, stderr } = await runCommand(['exec', ...flags, '--', 'echo', 'ran']).ended;
-    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toBe(`nanophoto-emulator: ${file} is a file; choose a directory.\n`);
+    const ran = join(tempDir(), 'ran');
+    expect(await readSentence(() => execHere(['touch', ran], flags))).toBe(`${file} is a file; choose a directory.`);
+    expect(existsSync(ran)).toBe(false);
   });
 });

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { readCommand } from '../../src/cli/arguments.ts';
 import { readCaCertificate } from '../../src/cli/ca.ts';
 import { buildCaBundle, environmentFor } from '../../src/cli/exec/environment.ts';
@@ -11,6 +11,7 @@ import { exec as runExec } from '../../src/cli/exec/exec.ts';
 import { SetupError } from '../../src/core/errors.ts';
 import { hasProgram, runCommand } from '../support/command.ts';
 import { serveEmulator } from '../support/emulator.ts';
+import { execHere } from '../support/exec.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const HTTPS = 'https://nanophoto.ai';
@@ -55,30 +56,9 @@ const hasCurl = hasProgram('curl', '--version');
 const exec = (command: string[], flags: string[] = [], env: Record<string, string> = {}) =>
   runCommand(['exec', ...flags, '--', ...command], env);
 
-/**
- * Runs `exec` in this process, which takes a third of the time. Returns the exit code and what `exec` itself writes to
- * standard error; the command should print nothing.
- */
-async function execHere(command: string[], flags: string[] = []) {
-  let stderr = '';
-  const write = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    stderr += text;
-    return true;
-  });
-  const listeners = process.stderr.listeners('error') as (() => void)[];
-  try {
-    const { config, exec: options } = readCommand(['exec', ...flags, '--', ...command], { PATH: process.env.PATH! });
-    return { code: await runExec(config, options!), stderr };
-  } finally {
-    write.mockRestore();
-    process.stderr.removeAllListeners('error');
-    for (const listener of listeners) process.stderr.on('error', listener);
-  }
-}
-
 describe('exec with an unchanged client of the real service', () => {
   it.skipIf(!hasPython)('redirects Python with urllib, from submit to file', async () => {
-    const { code, stdout, stderr } = await exec(['python3', '-c', PYTHON]).ended;
+    const { code, stdout, stderr } = await execHere(['python3', '-c', PYTHON]);
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'completed video/mp4 True\n', stderr: '' });
   });
 
@@ -88,7 +68,7 @@ describe('exec with an unchanged client of the real service', () => {
   });
 
   it.skipIf(!hasCurl)('redirects curl', async () => {
-    const { code, stdout, stderr } = await exec(['sh', '-euc', CURL]).ended;
+    const { code, stdout, stderr } = await execHere(['sh', '-euc', CURL]);
     expect({ code, stdout, stderr }).toEqual({
       code: 0,
       stdout: '"status":"completed"\n200 video/mp4\n',
@@ -97,7 +77,7 @@ describe('exec with an unchanged client of the real service', () => {
   });
 
   it.skipIf(!hasCurl)('rejects HTTPS requests to other hosts', async () => {
-    const { code, stderr } = await exec(['curl', '-sS', 'https://example.com/']).ended;
+    const { code, stderr } = await execHere(['curl', '-sS', 'https://example.com/'], ['--log-level', 'error']);
     expect(code).toBe(56);
     expect(stderr).toMatch(/403/);
   });
@@ -110,7 +90,7 @@ describe('exec', () => {
     ['kill -TERM $$', 143],
     ['kill -KILL $$', 137],
   ])('exits with the code of the command: %s', async (script, code) => {
-    expect(await execHere(['sh', '-c', script])).toEqual({ code, stderr: '' });
+    expect(await execHere(['sh', '-c', script])).toEqual({ code, stdout: '', stderr: '' });
   });
 
   it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('forwards %s and waits for the command', async (signal) => {
@@ -180,7 +160,7 @@ describe('exec', () => {
 
   it("passes everything after the first '--' to the command", async () => {
     const script = ['-e', 'console.log(process.argv.slice(1).join(" "))', 'first', '--', '--report', '--port'];
-    const { code, stdout, stderr } = await exec([process.execPath, ...script]).ended;
+    const { code, stdout, stderr } = await execHere([process.execPath, ...script]);
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'first -- --report --port\n', stderr: '' });
   });
 
@@ -223,7 +203,7 @@ describe('exec --report', () => {
   const node = (script: string) => [process.execPath, '--input-type=module', '-e', script];
 
   it('prints the ledger and the verdict after the output of the command', async () => {
-    const { code, stdout, stderr } = await exec(node(NODE), ['--report']).ended;
+    const { code, stdout, stderr } = await execHere(node(NODE), ['--report']);
     expect([code, stdout]).toEqual([0, 'completed video/mp4 true\n']);
     expect(stderr).toMatch(/^np_test_default: 3 requests, 996 credits left, 0 held$/m);
     expect(stderr).toMatch(/^ {5}1 grant {5}\+1000 {5}1000 {2}initial credits$/m);
@@ -235,6 +215,7 @@ describe('exec --report', () => {
   it('says that no request arrived', async () => {
     expect(await execHere(['true'], ['--report'])).toEqual({
       code: 0,
+      stdout: '',
       stderr: '\nNo request with a known key reached the emulator.\n',
     });
   });
@@ -258,7 +239,7 @@ describe('exec --report', () => {
     const { code, stderr } = await execHere(node(pollsOn), ['--fail-on-verdict']);
     expect(code).toBe(1);
     expect(stderr).toMatch(/POLLED_AFTER_END: Task task_\w+ was polled after .+\. Requests \d\.$/m);
-    expect(await execHere(node(silent), ['--fail-on-verdict'])).toEqual({ code: 0, stderr: '' });
+    expect(await execHere(node(silent), ['--fail-on-verdict'])).toEqual({ code: 0, stdout: '', stderr: '' });
     expect((await execHere(node(`${pollsOn}; process.exit(9)`), ['--fail-on-verdict'])).code).toBe(9);
   });
 
@@ -273,7 +254,7 @@ describe('exec --artifacts', () => {
 
   it('writes them when the command ends, and keeps its exit code', async () => {
     const dir = join(tempDir(), 'made/artifacts');
-    const { code, stderr } = await exec(node(`${NODE}; process.exit(9)`), ['--artifacts', dir]).ended;
+    const { code, stderr } = await execHere(node(`${NODE}; process.exit(9)`), ['--artifacts', dir]);
     expect([code, stderr]).toEqual([9, `nanophoto-emulator: Artifacts of 1 account are in ${dir}.\n`]);
     expect(readdirSync(dir)).toEqual(['np_test_default']);
     expect(readdirSync(join(dir, 'np_test_default')).sort()).toEqual(['account.json', 'requests.har', 'summary.md']);
@@ -305,7 +286,7 @@ describe('exec --artifacts', () => {
   it('only warns when they cannot be written at the end', async () => {
     const dir = tempDir();
     const script = `${NODE}; (await import('node:fs')).writeFileSync(process.argv[1] + '/np_test_default', '');`;
-    const { code, stdout, stderr } = await exec([...node(script), dir], ['--artifacts', dir]).ended;
+    const { code, stdout, stderr } = await execHere([...node(script), dir], ['--artifacts', dir]);
     expect([code, stdout]).toEqual([0, 'completed video/mp4 true\n']);
     expect(stderr).toContain('nanophoto-emulator: Artifacts cannot be written: ');
   });

@@ -1,8 +1,10 @@
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { transform } from 'esbuild';
 import { describe, expect, it } from 'vitest';
-import { hasProgram, runCommand } from '../support/command.ts';
+import { toDirName } from '../../src/client/artifacts.ts';
+import { hasProgram } from '../support/command.ts';
+import { execHere } from '../support/exec.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { listCalledEndpoints, readPrograms, VENDOR_PAGES } from './driven-endpoints.ts';
 
@@ -60,30 +62,32 @@ async function run(language: 'sh' | 'ts', program: string, flags: string[]) {
   const timers = join(dir, 'timers.cjs');
   writeFileSync(timers, FAST_TIMERS);
   const command = language === 'ts' ? [process.execPath, '--require', timers, file] : ['sh', '-eu', file];
-  const reportFlags = ['--report', '--fail-on-verdict', '--log-level', 'info'];
-  const execFlags = ['--seed-file', join(dir, 'seed.json'), ...reportFlags, ...flags];
-  return runCommand(['exec', ...execFlags, '--', 'sh', '-euc', 'cd "$0"; exec "$@"', dir, ...command]).ended;
+  const artifacts = join(dir, 'artifacts');
+  const execFlags = ['--seed-file', join(dir, 'seed.json'), '--report', '--fail-on-verdict', '--artifacts', artifacts];
+  const ended = await execHere(['sh', '-euc', 'cd "$0"; exec "$@"', dir, ...command], [...execFlags, ...flags]);
+  return { ...ended, endpoints: listSuccessfulEndpoints(artifacts) };
 }
 
-/** Lists the endpoints that responded with 200, from the log of the emulator. */
-const listSuccessfulEndpoints = (log: string) => {
-  const paths = [...log.matchAll(/^\{.*"path":"(\/api\/[^"]+)".*"status":200\b/gm)].map(([, path]) => path!);
-  return [...new Set(paths)].sort();
-};
+/** Lists the endpoints that responded with 200, from the artifacts of the account. */
+function listSuccessfulEndpoints(artifacts: string): string[] {
+  const { requests } = JSON.parse(readFileSync(join(artifacts, toDirName(PLACEHOLDER), 'account.json'), 'utf8'));
+  const successful = requests.filter(({ status }: { status: number }) => status === 200);
+  return [...new Set<string>(successful.map(({ path }: { path: string }) => path))].sort();
+}
 
 describe('programs of the vendor pages, unchanged, under exec --fail-on-verdict', () => {
   // id: vendor-programs-drive-endpoints
   it.for(PROGRAMS)('exit with 0 and without findings: $title', async ({ language, program, output }, { skip }) => {
     skip(language === 'sh' && !hasCurl, 'curl is not installed');
-    const runs = [run(language, program, [])];
     // At this speed, every task has ended before the first poll.
-    if (language === 'ts') runs.push(run(language, program, ['--clock', 'real', '--speed', '100000']));
-    for (const { code, stdout, stderr } of await Promise.all(runs)) {
+    const speeds = language === 'ts' ? [[], ['--clock', 'real', '--speed', '100000']] : [[]];
+    for (const flags of speeds) {
+      const { code, stdout, stderr, endpoints } = await run(language, program, flags);
       expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^YOUR_API_KEY: [12] requests?, /m) });
       expect(stderr).toContain('verdict: no findings');
       expect(stderr).not.toContain('got 401');
       expect(stdout).toMatch(output);
-      if (language === 'ts') expect(listSuccessfulEndpoints(stderr)).toEqual(listCalledEndpoints(program));
+      if (language === 'ts') expect(endpoints).toEqual(listCalledEndpoints(program));
     }
   });
 });
