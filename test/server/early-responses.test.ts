@@ -166,19 +166,24 @@ async function send(socket: Socket, upload: Upload): Promise<number | string> {
 }
 
 describe('responses that are sent before the end of an upload', () => {
-  describe.each(REFUSALS)('$name', ({ statuses, flags, prepare, ...request }) => {
-    const expected = Array.isArray(statuses) ? statuses : SIZES.map(() => statuses);
-
-    it.each(CONNECTIONS)('reach a client that sends all of it before it reads: %s', async (connection) => {
-      const emulator = await listening(flags);
-      await prepare?.(emulator, emulator.port);
-      const results: unknown[] = [];
-      for (const bytes of SIZES) results.push(await send(await emulator.open(), { ...request, connection, bytes }));
-      expect(results).toEqual(expected);
-      if (connection === 'HTTP/1.0') return;
-      const chunked = { ...request, connection, bytes: 10 * MB, isChunked: true };
-      expect(await send(await emulator.open(), chunked)).toBe(expected[2]);
-    });
+  it.each(REFUSALS)('reach a client that sends all of it before it reads: $name', async (refusal) => {
+    const { statuses, flags, prepare, ...request } = refusal;
+    const emulator = await listening(flags);
+    await prepare?.(emulator, emulator.port);
+    const upload = async (connection: Connection, bytes: number, isChunked = false) =>
+      send(await emulator.open(), { ...request, connection, bytes, isChunked });
+    const results: unknown[] = [];
+    const expected: unknown[] = [];
+    for (const connection of CONNECTIONS) {
+      for (const [index, bytes] of SIZES.entries()) {
+        results.push([connection, bytes, await upload(connection, bytes)]);
+        expected.push([connection, bytes, Array.isArray(statuses) ? statuses[index] : statuses]);
+      }
+      if (connection === 'HTTP/1.0') continue;
+      results.push([connection, 'chunked', await upload(connection, 10 * MB, true)]);
+      expected.push([connection, 'chunked', Array.isArray(statuses) ? statuses[2] : statuses]);
+    }
+    expect(results).toEqual(expected);
   });
 
   const openSecure = async (socket: Socket, ca: string) => {
