@@ -4,7 +4,10 @@ const TASKS = [
   'test/core/restart.test.ts',
 ];
 const TIME_AND_MONEY = [...TASKS, 'test/control-plane/control.test.ts'];
-const JOURNAL = ['test/http/{journal,redaction}.test.ts', 'test/control-plane/{activity,admin,journal}.test.ts'];
+const JOURNAL = [
+  'test/http/{journal,journal-entry,redaction}.test.ts',
+  'test/control-plane/{activity,admin,journal}.test.ts',
+];
 
 /** The tests that guard each part of the mutated code. With all others, a run would take days. */
 const AREAS = {
