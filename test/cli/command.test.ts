@@ -282,7 +282,7 @@ describe('the command', () => {
       .flat()
       .some((address) => address?.address === '::1');
     for (const host of ['0.0.0.0', ...(hasIpv6 ? ['::'] : [])]) {
-      const { url } = await startCommand(['--host', host]);
+      const url = await serveEmulator(['--host', host]);
       expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
       expect((await fetch(`${url}/__admin/accounts`)).status).toBe(200);
     }

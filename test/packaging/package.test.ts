@@ -8,6 +8,7 @@ import { lastingTempDir } from '../support/temp-dir.ts';
 const MAX_TARBALL_BYTES = 6_600_000;
 
 const { project, installed, tarball, runInProject } = usePackage();
+const command = () => join(project(), 'node_modules/.bin/nanophoto-emulator');
 
 describe('npm package', () => {
   it('contains exactly the files it needs and has two dependencies', () => {
@@ -60,16 +61,15 @@ describe('npm package', () => {
         // It has been stopped.
       }
     });
-    const command = join(project(), 'node_modules/.bin/nanophoto-emulator');
-    const { stdout } = await run(command, ['env', '--port', String(port)], { env });
+    const { stdout } = await run(command(), ['env', '--port', String(port)], { env });
     expect(stdout).toContain(`NANOPHOTO_API_BASE_URL='${url}'`);
     expect(await (await fetch(`${url}/ready`)).json()).toEqual({ status: 'ready' });
     expect((await fetch(`${url}/docs`)).status).toBe(200);
-    await run(command, ['stop', '--port', String(port)], { env });
+    await run(command(), ['stop', '--port', String(port)], { env });
     await expect(fetch(`${url}/ready`)).rejects.toThrow();
   });
 
-  it('runs a command with npx exec that renders an image', async () => {
+  it('runs a command with exec that renders an image', async () => {
     const script = `
       const { NANOPHOTO_API_BASE_URL: url, NANOPHOTO_API_KEY: key } = process.env;
       const post = async (path, body) => (await fetch(url + path, { method: 'POST', body: JSON.stringify(body),
@@ -79,8 +79,8 @@ describe('npm package', () => {
       while (poll.status !== 'completed') poll = await post('/api/nano-banana-2/check-status', { generationId });
       const image = await fetch(poll.imageUrl);
       console.log(image.headers.get('content-type'), (await image.arrayBuffer()).byteLength > 10000);`;
-    const args = ['--offline', 'nanophoto-emulator', 'exec', '--', 'node', '--input-type=module', '-e', script];
-    expect((await runInProject('npx', ...args)).stdout).toBe('image/jpeg true\n');
+    const args = ['exec', '--', 'node', '--input-type=module', '-e', script];
+    expect((await runInProject(command(), ...args)).stdout).toBe('image/jpeg true\n');
   });
 
   it('is one module, however it is loaded', async () => {
