@@ -23,11 +23,11 @@ const NOT_BEING_IMPORTED =
 /** Prepares every SQL statement on the table `tasks`, except the copy made for a snapshot. */
 export function prepareTaskQueries(db: Db) {
   return {
-    insert: db.prepare(`
+    // Parameters without names: to bind so many by name takes longer than to insert the row.
+    insert: db.prepare<(string | number | null)[]>(`
       INSERT INTO tasks (account_id, seq, id, family, driver, price, hold_seq, client_ref, input, plan, follows,
                          created_at, started_at, due_at)
-      VALUES (@accountId, @seq, @id, @family, @driver, @price, @holdSeq, @clientRef, @input, @plan, @predecessorSeq,
-              @createdAtMs, @startedAtMs, @dueAtMs)`),
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     byId: db.prepare<[string, number], TaskRow>(`SELECT ${COLUMNS} FROM tasks WHERE id = ? AND account_id = ?`),
     acrossAccounts: db.prepare<[string, string], TaskRow>(
       `SELECT ${COLUMNS} FROM tasks WHERE id = ? AND family = ? AND ${NOT_IN_SNAPSHOT} ORDER BY account_id`,

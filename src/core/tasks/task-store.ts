@@ -116,7 +116,12 @@ export function createTaskStore({ db, transactions }: CoreContext) {
      * the request body.
      */
     insert(task: Task, driver: 'worker' | 'stream', holdSeq: number | null, inputJson: string): void {
-      queries.insert.run({ ...task, driver, holdSeq, input: inputJson, plan: JSON.stringify(task.plan) });
+      const { accountId, seq, id, family, price, clientRef, predecessorSeq, createdAtMs, startedAtMs, dueAtMs } = task;
+      const planJson = JSON.stringify(task.plan);
+      queries.insert.run(
+        ...[accountId, seq, id, family, driver, price, holdSeq, clientRef, inputJson, planJson, predecessorSeq],
+        ...[createdAtMs, startedAtMs, dueAtMs],
+      );
       store(task);
     },
     /** Changes the step, predecessor, start or due time of a running task. Returns the changed task. */
