@@ -158,7 +158,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
 
     return {
       handler,
-      /** Runs `work`, which passes about `bytes` of the document to the handler, in a transaction. */
+      /** Runs `work`, which passes about `bytes` of the document to the handler. */
       write: (bytes: number, work: () => void): void => withPaths(() => staged.write(2 * bytes, work)),
       discard: (): void => staged.discard(),
       /** The key in the document; undefined before it has been read. */
@@ -175,6 +175,7 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
        * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
        */
       commit({ key, origin, ...options }: ImportTarget): Account {
+        withPaths(staged.flush);
         const missing = required.find((name) => !seen.has(name));
         if (missing !== undefined) throw new DocumentError(missing, 'it is missing');
         const unusedHold = staged.findUnusedHold();

@@ -1,19 +1,29 @@
 import type { CoreContext } from '../context.ts';
 import { CoreError } from '../errors.ts';
 import type { Faults, Rule } from '../faults/fault-rules.ts';
-import { InvalidRow, prepareBulkInsert } from '../storage/bulk-insert.ts';
-import { nextTransitionMs, type Plan } from '../tasks/plan.ts';
+import { prepareBulkInsert } from '../storage/bulk-insert.ts';
+import type { Plan } from '../tasks/plan.ts';
 import type { Tasks } from '../tasks/task-engine.ts';
 import { type ClockMode, toClockMs } from '../time/clock.ts';
 import type { RateLimiter, RateWindow } from '../time/rate-limiter.ts';
 import type { Timeline } from '../time/timeline.ts';
 import type { Resets } from './account-reset.ts';
-import { ENTRY_COLUMNS, type EntryRecord, type EvictedRecord, TASK_COLUMNS, type TaskRecord } from './account-rows.ts';
+import {
+  ENTRY_COLUMNS,
+  type EntryRecord,
+  EVICTED_COLUMNS,
+  type EvictedRecord,
+  TASK_COLUMNS,
+  type TaskRecord,
+} from './account-rows.ts';
 import type { Account, AccountOrigin, AccountProfile, Accounts } from './accounts.ts';
+import { createImportChecks } from './import-checks.ts';
 
-/** Approximate size of an entry of the maps that an import keeps. */
-const HOLD_BYTES = 120;
-const RUNNING_BYTES = 50;
+/**
+ * Added rows of this size are written together: each transaction writes the pages of every index again. More would delay
+ * other requests.
+ */
+const BYTES_PER_TRANSACTION = 512 * 1024;
 
 /** The values of an account's row. */
 export interface ImportedAccount extends Pick<Account, 'key' | 'rateLimit' | 'speed' | 'failureRate' | 'seed'> {
@@ -66,9 +76,7 @@ export function createImports(
     WHERE id = @id`);
   const prepareEntries = prepareBulkInsert(db, 'ledger_entries', ENTRY_COLUMNS);
   const prepareTasks = prepareBulkInsert(db, 'tasks', TASK_COLUMNS);
-  const insertEvicted = db.prepare<{ accountId: number; seq: number; id: string }>(
-    'INSERT INTO evicted_tasks (account_id, seq, id) VALUES (@accountId, @seq, @id)',
-  );
+  const prepareEvicted = prepareBulkInsert(db, 'evicted_tasks', EVICTED_COLUMNS);
   const removeAbandoned = db.prepare('DELETE FROM accounts WHERE snapshot_of = id');
 
   const stage = transactions.exclusive((): number => {
@@ -112,120 +120,72 @@ export function createImports(
     /** Begins an import, which nothing else can find until `commit`. Its caller must call `commit` or `discard`. */
     begin() {
       const id = stage();
-      const [entries, taskRows] = [prepareEntries(id), prepareTasks(id)];
+      const [entries, taskRows, evictedRows] = [prepareEntries(id), prepareTasks(id), prepareEvicted(id)];
+      const checks = createImportChecks();
+      const rules: Parameters<Faults['addCounted']>[] = [];
+      /** Size of the rows and rules that wait for `flush`. */
+      let addedBytes = 0;
       let hasEnded = false;
-      /** Holds without a task so far, by the number of their task. */
-      const unusedHolds = new Map<number, { seq: number; atMs: number; resolvedAtMs: number | null }>();
-      /** Running tasks by number; true if another task waits for the end of this one. */
-      const runningTasks = new Map<number, boolean>();
-      let lastTaskSeq = 0;
 
-      function takeSeq(seq: number, index: number): void {
-        // Gaps are rejected: a huge number would leave none for later tasks.
-        if (seq !== lastTaskSeq + 1) throw createTaskError(`expected ${lastTaskSeq + 1}`, index, 'seq');
-        lastTaskSeq = seq;
+      const insertRows = transactions.exclusive((): void => {
+        for (const rows of [entries, taskRows, evictedRows]) rows.flush();
+        for (const rule of rules.splice(0)) faults.addCounted(...rule);
+      });
+
+      function flush(): void {
+        const bytes = addedBytes;
+        addedBytes = 0;
+        storage.write(bytes, insertRows);
       }
 
-      /** @throws InvalidRow when the times of a running task contradict its plan or its predecessor */
-      function assertContinues(task: TaskRecord, plan: Plan, index: number): void {
-        const { predecessorSeq, startedAtMs, dueAtMs, driver, step } = task;
-        const isWaiting = startedAtMs === null;
-        const hasSuccessor = predecessorSeq === null ? undefined : runningTasks.get(predecessorSeq);
-        if (isWaiting !== (hasSuccessor !== undefined)) {
-          const message = isWaiting
-            ? 'expected a time, unless a running task precedes this one'
-            : 'not allowed before the predecessor has ended';
-          throw createTaskError(message, index, 'startedAtMs');
-        }
-        // The end of a task starts only one other task.
-        if (hasSuccessor) throw createTaskError('expected a task without another successor', index, 'predecessorSeq');
-        if (isWaiting) runningTasks.set(predecessorSeq!, true);
-        const isDue = !isWaiting && driver === 'worker' && nextTransitionMs(plan, step) !== null;
-        if (isDue === (dueAtMs !== null)) return;
-        const message = isDue
-          ? 'expected the time of the next transition'
-          : 'not allowed for a task that waits, hangs or is synchronous';
-        throw createTaskError(message, index, 'dueAtMs');
+      /** An error in the ledger precedes the errors of tasks that follow from it. */
+      function flushEntries(): void {
+        if (!entries.isEmpty()) flush();
       }
 
       return {
         /**
-         * Runs `work`, which adds rows of about `bytes`, in a transaction.
+         * Runs `work`, which adds rows of about `bytes`. Flushes when enough rows wait.
+         * @throws InvalidRow when a row contradicts another one
+         */
+        write(bytes: number, work: () => void): void {
+          addedBytes += bytes;
+          work();
+          if (addedBytes >= BYTES_PER_TRANSACTION) flush();
+        },
+        /**
+         * Writes the added rows.
          * @throws InvalidRow when a row contradicts another one
          * @throws OUT_OF_MEMORY when they do not fit into the memory budget
          */
-        write: (bytes: number, work: () => void): void =>
-          storage.write(
-            bytes,
-            transactions.exclusive(() => {
-              work();
-              // Rows that are not in the database would be missing in the next measurement of its size.
-              entries.flush();
-              taskRows.flush();
-            }),
-          ),
+        flush,
         /** Adds the next ledger entry. Must run inside `write`; `index` is for errors. */
         addEntry(entry: EntryRecord, index: number): void {
-          const { seq, kind, taskSeq, atMs } = entry;
-          const hold = taskSeq === null ? undefined : unusedHolds.get(taskSeq);
-          if (kind !== 'hold') {
-            if (hold) hold.resolvedAtMs = atMs;
-          } else if (hold) {
-            throw new InvalidRow('expected one hold per task', 'ledger_entries', index, 'taskSeq');
-          } else if (taskSeq !== null) unusedHolds.set(taskSeq, { seq, atMs, resolvedAtMs: null });
+          checks.checkEntry(entry, index);
           entries.add(entry, index);
         },
         /** Adds the next task, after all ledger entries. Must run inside `write`. */
         addTask(task: TaskRecord, plan: Plan, index: number): void {
-          const { seq, status, price, holdSeq, predecessorSeq } = task;
-          takeSeq(seq, index);
-          // Otherwise the trigger of the first task would not find its hold, and would write another one.
-          entries.flush();
-          const hold = unusedHolds.get(seq);
-          if (holdSeq !== (hold?.seq ?? null)) {
-            const message = hold
-              ? `expected ${hold.seq}, the number of its hold`
-              : 'the ledger has no hold of this task';
-            throw createTaskError(message, index, 'holdSeq');
-          }
-          if (hold && hold.atMs !== task.createdAtMs) {
-            throw createTaskError(`expected the time of ledger[${hold.seq - 1}]`, index, 'createdAtMs');
-          }
-          if (hold && hold.resolvedAtMs !== null && hold.resolvedAtMs !== task.finishedAtMs) {
-            throw createTaskError('expected the time of its capture or refund', index, 'finishedAtMs');
-          }
-          if (holdSeq === null && price > 0) {
-            throw createTaskError('expected 0, or a hold of the price', index, 'price');
-          }
-          if (predecessorSeq !== null && predecessorSeq >= seq) {
-            throw createTaskError('expected the number of an earlier task', index, 'predecessorSeq');
-          }
-          if (status === 'processing') {
-            assertContinues(task, plan, index);
-            runningTasks.set(seq, false);
-          }
-          unusedHolds.delete(seq);
+          flushEntries();
+          checks.checkTask(task, plan, index);
           taskRows.add(task, index);
         },
         /** Adds the next task, which was evicted. Must run inside `write`. */
-        addEvicted({ seq, id: taskId }: EvictedRecord, index: number): void {
-          takeSeq(seq, index);
-          if (unusedHolds.get(seq)?.resolvedAtMs === null) {
-            throw createTaskError('expected a capture or refund of its hold, because the task has ended', index);
-          }
-          unusedHolds.delete(seq);
-          insertEvicted.run({ accountId: id, seq, id: taskId });
+        addEvicted(task: EvictedRecord, index: number): void {
+          flushEntries();
+          checks.checkEvicted(task, index);
+          evictedRows.add(task, index);
         },
         /** Adds the next fault rule. Must run inside `write`. */
-        addFault: (rule: Rule, matched: number, fired: number): void => faults.addCounted(id, rule, matched, fired),
-        /** Memory held at present, besides the rows. */
+        addFault: (rule: Rule, matched: number, fired: number): void => void rules.push([id, rule, matched, fired]),
+        /** Memory held at present, besides the rows in the database. */
         get heldBytes(): number {
-          return HOLD_BYTES * unusedHolds.size + RUNNING_BYTES * runningTasks.size;
+          return addedBytes + checks.heldBytes;
         },
         /** Returns the number of a hold without a task, if there is one, after all tasks. */
-        findUnusedHold: (): number | undefined => unusedHolds.values().next().value?.seq,
+        findUnusedHold: checks.findUnusedHold,
         /**
-         * Creates the account. With `replace`, it takes the place of an account with the same key; work in progress for
+         * Creates the account, after `flush`. With `replace`, it takes the place of an account with the same key; work in progress for
          * that one is cancelled after the commit.
          * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
          */
@@ -238,8 +198,9 @@ export function createImports(
         discard(): void {
           if (hasEnded || !db.open) return;
           hasEnded = true;
-          unusedHolds.clear();
-          runningTasks.clear();
+          for (const held of [entries, taskRows, evictedRows, checks]) held.clear();
+          rules.length = 0;
+          addedBytes = 0;
           try {
             remove(id);
           } catch {
@@ -259,6 +220,3 @@ interface PublishedColumns {
   revoked: number;
   profile: string;
 }
-
-const createTaskError = (message: string, index: number, field?: string) =>
-  new InvalidRow(message, 'tasks', index, field);

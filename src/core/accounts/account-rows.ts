@@ -60,3 +60,5 @@ export const TASK_COLUMNS: Columns<TaskRecord> = {
   simulatedMs: 'simulated_ms',
   errorCode: 'error_code',
 };
+
+export const EVICTED_COLUMNS: Columns<Omit<EvictedRecord, 'family'>> = { seq: 'seq', id: 'id' };

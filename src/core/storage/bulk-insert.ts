@@ -33,54 +33,62 @@ export function prepareBulkInsert<Row extends Readonly<Record<keyof Row, Value>>
   const names = ['account_id', ...Object.values<string>(columns)];
   const placeholders = `(${names.map(() => '?')})`;
   const prepare = (rows: number) =>
-    db.prepare<[Value[]]>(`INSERT INTO ${table} (${names}) VALUES ${Array(rows).fill(placeholders)}`);
+    db.prepare<Value[][]>(`INSERT INTO ${table} (${names}) VALUES ${Array(rows).fill(placeholders)}`);
   /** Prepared on first use, because most emulators never need them. */
   let statements: { insertOne: ReturnType<typeof prepare>; insertBatch: ReturnType<typeof prepare> } | undefined;
 
-  function insertEach(values: readonly Value[], indexes: readonly number[]): void {
-    for (const [row, index] of indexes.entries()) {
+  function insertEach(rows: readonly Value[][], indexes: readonly number[]): void {
+    for (const [position, row] of rows.entries()) {
       try {
-        statements!.insertOne.run(values.slice(row * names.length, (row + 1) * names.length));
+        statements!.insertOne.run(row);
       } catch (error) {
-        throw isConstraintError(error) ? toInvalidRow(error, table, index) : error;
+        throw isConstraintError(error) ? toInvalidRow(error, table, indexes[position]!) : error;
       }
     }
   }
 
-  return (accountId: number) => {
-    statements ??= { insertOne: prepare(1), insertBatch: prepare(BATCH_ROWS) };
-    /** The values of all added rows, one row after the other. */
-    let values: Value[] = [];
-    let indexes: number[] = [];
-
-    /** Inserts the added rows. Must run inside a transaction. @throws InvalidRow */
-    function flush(): void {
-      if (indexes.length === 0) return;
-      const [addedValues, addedIndexes] = [values, indexes];
-      values = [];
-      indexes = [];
-      if (addedIndexes.length < BATCH_ROWS) {
-        insertEach(addedValues, addedIndexes);
+  function insert(rows: readonly Value[][], indexes: readonly number[]): void {
+    try {
+      if (rows.length === BATCH_ROWS) {
+        statements!.insertBatch.run(...rows);
         return;
       }
-      try {
-        statements!.insertBatch.run(addedValues);
-      } catch (error) {
-        if (!isConstraintError(error)) throw error;
-        // The statement has inserted none of them; inserted one by one, they show which one is wrong.
-        insertEach(addedValues, addedIndexes);
-      }
+    } catch (error) {
+      if (!isConstraintError(error)) throw error;
+      // The statement has inserted none of them; inserted one by one, they show which one is wrong.
+    }
+    insertEach(rows, indexes);
+  }
+
+  return (accountId: number) => {
+    statements ??= { insertOne: prepare(1), insertBatch: prepare(BATCH_ROWS) };
+    let rows: Value[][] = [];
+    let indexes: number[] = [];
+
+    /** Removes the added rows. */
+    function clear(): void {
+      rows = [];
+      indexes = [];
     }
 
     return {
-      /** Adds a row, which `flush` inserts at the latest. Must run inside a transaction. @throws InvalidRow */
+      /** Adds a row, which `flush` inserts. */
       add(row: Row, index: number): void {
-        values.push(accountId);
+        const values: Value[] = [accountId];
         for (const field in columns) values.push(row[field]);
+        rows.push(values);
         indexes.push(index);
-        if (indexes.length === BATCH_ROWS) flush();
       },
-      flush,
+      /** Inserts the added rows. Must run inside a transaction. @throws InvalidRow */
+      flush(): void {
+        const [addedRows, addedIndexes] = [rows, indexes];
+        clear();
+        for (let from = 0; from < addedRows.length; from += BATCH_ROWS) {
+          insert(addedRows.slice(from, from + BATCH_ROWS), addedIndexes.slice(from, from + BATCH_ROWS));
+        }
+      },
+      isEmpty: () => rows.length === 0,
+      clear,
     };
   };
 }

@@ -107,12 +107,22 @@ describe('export of an account', () => {
 });
 
 describe('import of an account', () => {
-  it('writes all rows at once, because only rows in the database are counted', () => {
+  it('collects rows for one transaction, and counts them as held until then', () => {
     const core = createTestCore();
     const staged = core.imports.begin();
-    const grant = { kind: 'grant', taskSeq: null, holdSeq: null, reason: null, atMs: 0 } as const;
-    staged.write(100, () => staged.addEntry({ ...grant, seq: 1, amount: 5, balance: 5 }, 0));
-    expect(core.db.prepare('SELECT count(*) FROM ledger_entries').pluck().get()).toBe(1);
+    const grant = { kind: 'grant', taskSeq: null, holdSeq: null, reason: null, atMs: 0, amount: 5 } as const;
+    const rows: number[] = [];
+    const held: number[] = [];
+    for (const [index, bytes] of [100, 300_000, 300_000, 100].entries()) {
+      const seq = index + 1;
+      staged.write(bytes, () => staged.addEntry({ ...grant, seq, balance: 5 * seq }, index));
+      rows.push(core.db.prepare('SELECT count(*) FROM ledger_entries').pluck().get() as number);
+      held.push(staged.heldBytes);
+    }
+    expect(rows).toEqual([0, 0, 3, 3]);
+    expect(held).toEqual([100, 300_100, 0, 100]);
+    staged.discard();
+    expect(staged.heldBytes).toBe(0);
   });
 
   it('does not affect counts, lists and lookups before the commit', () => {
@@ -129,6 +139,7 @@ describe('import of an account', () => {
         else staged.addTask(task, JSON.parse(task.plan), index);
       }
     });
+    staged.flush();
     const counts = () => ({
       accounts: core.accounts.count(),
       listed: core.accounts.list(10).length,
