@@ -11,6 +11,7 @@ import type { Family } from '../../http/family.ts';
 import { formatPath, formatUnknownField } from '../../http/issue-messages.ts';
 import { parseUntrusted } from '../../http/parse-untrusted.ts';
 import { AdminError } from '../error-codes.ts';
+import { compileCheck } from './compile-check.ts';
 import type { DocumentHandler } from './document-reader.ts';
 import {
   type AccountJson,
@@ -59,6 +60,7 @@ export type DocumentImport = ReturnType<ReturnType<typeof createDocumentImports>
 export function createDocumentImports(core: Core, families: readonly Family[], faultLimit: number) {
   const { document, NewRule } = getFamilySchemas(families);
   const { ImportedDocument, Account, LedgerEntry, Task, Fault, RateLimit } = document;
+  const [parseEntry, parseTask] = [createParser(LedgerEntry), createParser(Task)];
   const members = Object.keys(ImportedDocument.shape);
   const required = Object.entries<z.ZodType>(ImportedDocument.shape)
     .filter(([, schema]) => !schema.safeParse(undefined).success)
@@ -139,8 +141,8 @@ export function createDocumentImports(core: Core, families: readonly Family[], f
       handleElement(name, index, element) {
         const path = `${name}[${index}]`;
         if (name === 'ledger') {
-          addEntry(toEntryRecord(parse(LedgerEntry, element, path)), path, index);
-        } else if (name === 'tasks') addTask(parse(Task, element, path), path, index);
+          addEntry(toEntryRecord(parseEntry(element, path)), path, index);
+        } else if (name === 'tasks') addTask(parseTask(element, path), path, index);
         else if (name === 'faults') {
           const { rule, matched, fired } = parse(Fault, element, path);
           parse(NewRule, rule, `${path}.rule`);
@@ -244,6 +246,12 @@ export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, 
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   throw new DocumentError(formatPath([path, ...issue.path]), issue.message);
+}
+
+/** Creates a parser for the elements of a long list. It throws a DocumentError. */
+function createParser<Schema extends z.ZodType>(schema: Schema) {
+  const isValid = compileCheck(schema);
+  return (value: unknown, path: string): z.output<Schema> => (isValid(value) ? value : parse(schema, value, path));
 }
 
 /** Adds the path to errors about rows. @throws DocumentError */
