@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { connectEmulator } from '../../src/client/connect.ts';
 import type { Json } from '../../src/openapi/json-schema.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
-import { postJson, startCommand } from '../support/command.ts';
+import { postJson } from '../support/command.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { writeSeedFile } from '../support/seed-file.ts';
 import { loadContract, verifyServer } from '../support/verify.ts';
 import { type ProxiedRequest, type ProxyHooks, startMutatingProxy } from './mutating-proxy.ts';
@@ -401,7 +402,7 @@ describe('verify', () => {
 /** Starts an emulator that makes these mistakes. */
 async function startMutant(mutations: readonly Mutation[]): Promise<string> {
   const prices = Object.assign({}, ...mutations.map((mutation) => mutation.prices));
-  const { url } = await startCommand(['--seed-file', writeSeedFile({ prices }), '--log-level', 'info']);
+  const url = await serveEmulator(['--seed-file', writeSeedFile({ prices })]);
   const hooks = mutations.flatMap((mutation) => mutation.hooks ?? []);
   return startMutatingProxy(
     url,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { connectEmulator } from '../../src/index.ts';
-import { findFreePort, hasProgram, postJson, runCommand, startCommand } from '../support/command.ts';
+import { hasProgram, postJson, runCommand } from '../support/command.ts';
 import { serveEmulator } from '../support/emulator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -78,8 +78,7 @@ describe('docs/guides/i-see.md', () => {
   });
 
   it('quotes the message about a port in use', async () => {
-    const { url } = await startCommand(['--port', String(await findFreePort())]);
-    const { port } = new URL(url);
+    const { port } = new URL(await serveEmulator());
     const { code, stderr } = await runCommand(['--port', port]).ended;
     expect(code).toBe(2);
     const [, quoted] = /`(Port 6266 [^`]*)`/.exec(page)!;

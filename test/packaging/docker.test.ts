@@ -9,6 +9,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 import { readCommand } from '../../src/cli/arguments.ts';
 import { hasProgram, postJson, startCommand } from '../support/command.ts';
+import { serveEmulator } from '../support/emulator.ts';
 import { lastingTempDir } from '../support/temp-dir.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -249,7 +250,7 @@ describe('compose', () => {
   });
 
   it('has an application that downloads its video', async () => {
-    const { url } = await startCommand(['--speed', '600']);
+    const url = await serveEmulator(['--speed', '600']);
     const env = { PATH: process.env.PATH!, ...app.environment, NANOPHOTO_API_BASE_URL: url };
     const script = join(ROOT, 'docker/example', basename(app.command.at(-1)));
     const { stdout } = await run(process.execPath, [script], { env });

@@ -1,62 +1,12 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { findFiles } from '../../src/cli/open.ts';
-import { createTestEmulator } from '../support/emulator.ts';
-import { expectValidHar } from '../support/har.ts';
-import { environment, run, TOOLS, usePackage } from '../support/package.ts';
+import { expectArtifacts, FAILING_WITH_FIXTURE, runFailing, writeProject } from '../support/failing-tests.ts';
+import { environment, run, usePackage } from '../support/package.ts';
 import { NO_PYTEST, NO_PYTEST_REASON, runPytest } from '../support/pytest.ts';
 import { lastingTempDir } from '../support/temp-dir.ts';
-import { createTestClock } from '../support/test-clock.ts';
 
 const { project, installed, copyExample, copyPlaywrightExample } = usePackage();
-
-/** Two tests, of which the first one fails. */
-const FAILING = `
-  test('fails > a', async () => {
-    await nanophoto.credit(-1);
-    await fetch(nanophoto.baseUrl + '/api/sora-2/generate', {
-      method: 'POST',
-      headers: { authorization: 'Bearer ' + nanophoto.apiKey, 'content-type': 'application/json' },
-      body: '{}',
-    });
-    await expect(nanophoto).toHaveSpent(1);
-  });
-  test('passes', () => nanophoto.credit(-1));`;
-const FAILING_WITH_FIXTURE = FAILING.replace("', async () =>", "', async ({ nanophoto }) =>").replace(
-  "', () =>",
-  "', ({ nanophoto }) =>",
-);
-
-/** Writes files of a test project. Returns its path. */
-function writeProject(dir: string, files: Record<string, string>): string {
-  mkdirSync(dir, { recursive: true });
-  for (const [file, text] of Object.entries(files)) writeFileSync(join(dir, file), text);
-  return dir;
-}
-
-/** Runs a test runner, once for all of its projects, since each start takes seconds. Some of the tests fail. */
-async function runFailing(cwd: string, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await run('node', args, { cwd, env: environment }).catch((error) => error);
-  expect(code).toBe(1);
-  return `${stdout}${stderr}`;
-}
-
-/** Checks that the failed test, and no other, has left artifacts. */
-async function expectArtifacts(dir: string, name: RegExp): Promise<void> {
-  const artifacts = join(dir, 'artifacts');
-  expect(readdirSync(artifacts)).toEqual([expect.stringMatching(name)]);
-  const read = (file: string) => readFileSync(join(artifacts, readdirSync(artifacts)[0]!, file), 'utf8');
-  const { format, account, requests, ledger, verdict } = JSON.parse(read('account.json'));
-  expect([format, requests.length, ledger.at(-1).amount, verdict.ok]).toEqual([
-    ...['nanophoto-emulator/account', 1, -1, true],
-  ]);
-  expectValidHar(JSON.parse(read('requests.har')));
-  expect(read('summary.md')).toContain('| PROMPT_REQUIRED |');
-  const opened = await createTestEmulator([], createTestClock(), undefined, { filesToOpen: findFiles(artifacts) });
-  const { body } = await opened.get(`/__admin/accounts/${account.key}/requests`);
-  expect(body).toMatchObject({ requests: [{ errorCode: 'PROMPT_REQUIRED' }] });
-}
 
 describe('the npm package with vitest', () => {
   let root: string;
@@ -98,46 +48,6 @@ describe('the npm package with vitest', () => {
 
   it('only warns if artifacts cannot be written', () => {
     expect(output).toMatch(/nanophoto-emulator: Artifacts cannot be written: E\w+/);
-  });
-});
-
-describe.each(['jest', 'jest-30'])('the npm package with %s', (jest) => {
-  let root: string;
-  let output: string;
-  beforeAll(async () => {
-    const fixture = copyExample('fixtures/jest', `with-${jest}/fixture`);
-    root = writeProject(join(fixture, '..'), { 'package.json': '{"type":"commonjs"}' });
-    writeProject(join(root, 'failing'), {
-      'some.test.js': `const nanophoto = require('nanophoto-emulator/jest').useEmulator({ artifacts: 'artifacts' });${FAILING}`,
-    });
-    const useEmulator = (options: string) =>
-      `require('nanophoto-emulator/jest').useEmulator(${options});\ntest('a test', () => {});\n`;
-    writeProject(join(root, 'refused'), {
-      'start.test.js': useEmulator('{ port: -1 }'),
-      'account.test.js': useEmulator('{ account: { credits: -1 } }'),
-    });
-    const testIn = (folder: string) => ({ testMatch: [`<rootDir>/${folder}/*.test.js`] });
-    const withFakeTimers = { ...testIn('fixture'), fakeTimers: { enableGlobally: true } };
-    const projects = [testIn('fixture'), withFakeTimers, testIn('failing'), testIn('refused')];
-    const config = JSON.stringify({ rootDir: root, projects });
-    output = await runFailing(root, join(TOOLS, jest, 'bin/jest.js'), '--runInBand', '--config', config);
-  });
-
-  it('passes the example with the hooks, with real and with fake timers', () => {
-    expect(output).toMatch(/Tests: +3 failed, 7 passed, 10 total/);
-    expect(output).toMatch(/● fails > a$/m);
-    expect(output).toContain('Expected spent credits: 1');
-    expect(output).not.toContain('did not exit');
-  });
-
-  it('leaves artifacts of failed tests and of no others', () =>
-    expectArtifacts(root, /^some\.test\.js-fails-a-np_\w+-[0-9a-f]{8}$/));
-
-  it('fails with only the reason when the hooks cannot start the emulator or create the account', () => {
-    expect([...new Set(output.match(/^ +\w*Error: .*$/gm))].sort()).toEqual([
-      '    ControlError: Invalid parameter credits: expected a whole number from 0 to 1000000000000.',
-      '    SetupError: port must be a port from 0 to 65535, not "-1".',
-    ]);
   });
 });
 
