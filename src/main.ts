@@ -1,20 +1,14 @@
 #!/usr/bin/env node
-import { setFlagsFromString } from 'node:v8';
 import { type Command, readCommand } from './cli/arguments.ts';
 import { formatEnv, stop } from './cli/detach/commands.ts';
 import { startDetached } from './cli/detach/start-detached.ts';
 import { isReady, waitUntilReady } from './cli/healthcheck.ts';
+import { limitHeapGrowth } from './cli/heap-growth.ts';
 import { formatHelp } from './cli/help.ts';
 import { toPrintableLine } from './core/control-chars.ts';
 import { SetupError } from './core/errors.ts';
 import { FONTCONFIG_FILE, packageVersion } from './paths.ts';
 import { RENDER_CONCURRENCY } from './rendering/render-concurrency.ts';
-
-/**
- * How much the heap may grow between two full garbage collections. By default, V8 lets a small heap grow to several times
- * its size: under attack, the process then took up to 120 MiB more, with no gain in speed.
- */
-const HEAP_GROWTH_PERCENT = 50;
 
 // The bundle is CommonJS, which has no top-level await.
 void main();
@@ -107,5 +101,5 @@ function print(text: string): void {
 function prepareProcess(env: NodeJS.ProcessEnv): void {
   if (!env.FONTCONFIG_FILE && !env.FONTCONFIG_PATH) env.FONTCONFIG_FILE = FONTCONFIG_FILE;
   env.UV_THREADPOOL_SIZE ||= String(RENDER_CONCURRENCY + 1);
-  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
+  limitHeapGrowth();
 }

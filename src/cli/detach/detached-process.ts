@@ -1,6 +1,7 @@
 // The process that `start --detach` starts. It gets its settings from there, and reports when it is ready.
 import { SetupError } from '../../core/errors.ts';
 import type { Config } from '../../settings/config.ts';
+import { limitHeapGrowth } from '../heap-growth.ts';
 import { start } from '../start.ts';
 import { serveControlSocket } from './control-socket.ts';
 import type { DetachedReport } from './start-detached.ts';
@@ -12,6 +13,7 @@ async function run(config: Config): Promise<void> {
   const stop = () => process.emit('SIGTERM', 'SIGTERM') || process.exit(1);
   // Nothing waits for this process any longer when `start --detach` was interrupted.
   process.once('disconnect', stop);
+  limitHeapGrowth();
   try {
     const ready = await start(config, []);
     const emulator = { ...ready, pid: process.pid };
