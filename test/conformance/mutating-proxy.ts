@@ -56,7 +56,8 @@ export async function startMutatingProxy(upstreamUrl: string, hooks: readonly Pr
     return { status: response.status, headers: rest.headers, body: Buffer.from(JSON.stringify(response.body)) };
   }
 
-  const server = createServer(async (incoming, outgoing) => {
+  // No idle connection ends: on a busy machine, it could end while the next request is being sent.
+  const server = createServer({ keepAliveTimeout: 0 }, async (incoming, outgoing) => {
     try {
       const chunks: Buffer[] = [];
       for await (const chunk of incoming) chunks.push(chunk);

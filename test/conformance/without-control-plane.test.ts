@@ -10,7 +10,10 @@ const KEY = 'np_test_default';
 async function startService(options: { rateLimit?: number | null } = {}) {
   const emulator = await startEmulator({ speed: 1_000_000, rateLimit: null, ...options });
   onTestFinished(() => emulator.close());
-  const server = createServer((incoming, response) => forward(incoming, response, emulator.port));
+  // No idle connection ends: on a busy machine, it could end while the next request is being sent.
+  const server = createServer({ keepAliveTimeout: 0 }, (incoming, response) => {
+    forward(incoming, response, emulator.port);
+  });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   onTestFinished(() => void server.close());
   return { emulator, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
@@ -22,7 +25,7 @@ function forward(incoming: IncomingMessage, response: ServerResponse, port: numb
     response.writeHead(404).end('nothing here');
     return;
   }
-  const outgoing = request({ host: '127.0.0.1', port, method, path: url, headers }, (upstream) => {
+  const outgoing = request({ host: '127.0.0.1', port, method, path: url, headers, agent: false }, (upstream) => {
     response.writeHead(upstream.statusCode!, upstream.headers);
     upstream.pipe(response);
   });

@@ -36,7 +36,7 @@ const testFiles = readdirSync(join(ROOT, 'test'), { withFileTypes: true })
     entry.isDirectory() ? list(`test/${entry.name}`).map((file) => `${entry.name}/${file}`) : entry.name,
   )
   .map((file) => `test/${file}`)
-  .filter((file) => file.endsWith('.test.ts'));
+  .filter((file) => file.endsWith('.test.ts') && !file.includes('/node_modules/'));
 const ids = testFiles
   .filter((file) => read(file).includes('// id: '))
   .flatMap((file) => parseTests(file).flatMap(({ id }) => id ?? []));
