@@ -23,7 +23,7 @@ import { createImportChecks } from './import-checks.ts';
  * Added rows of this size are written together: each transaction writes the pages of every index again. More would delay
  * other requests.
  */
-const BYTES_PER_TRANSACTION = 512 * 1024;
+const BYTES_PER_TRANSACTION = 256 * 1024;
 
 /** The values of an account's row. */
 export interface ImportedAccount extends Pick<Account, 'key' | 'rateLimit' | 'speed' | 'failureRate' | 'seed'> {

@@ -19,8 +19,11 @@ const APPLICATION_ID = 0x4e414e4f;
 /** How long to wait for a previous process that is still stopping and holds the file. */
 const LOCK_TIMEOUT_MS = 1500;
 
-/** 16 MB. Checkpoints wait for the disk and should be rare, but a start after a kill reads all pages since the last. */
-const PAGES_PER_CHECKPOINT = 4000;
+/**
+ * 8 MB. Checkpoints wait for the disk and should be rare, but a large one delays other requests by 50 ms, and a start after
+ * a kill reads all pages since the last.
+ */
+const PAGES_PER_CHECKPOINT = 2000;
 const CACHE_KIB = 16_384;
 
 interface Migration {
