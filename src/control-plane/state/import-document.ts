@@ -262,7 +262,7 @@ function withPaths(work: () => void): void {
     if (!(error instanceof InvalidRow)) throw error;
     const { table, index, field, message } = error;
     const suffix = field === undefined ? '' : `.${FIELD_NAMES[field] ?? field}`;
-    throw new DocumentError(`${table === 'tasks' ? 'tasks' : 'ledger'}[${index}]${suffix}`, message);
+    throw new DocumentError(`${table === 'ledger_entries' ? 'ledger' : 'tasks'}[${index}]${suffix}`, message);
   }
 }
 

@@ -51,6 +51,9 @@ export function createExports(
     .prepare<[number], RunningColumns>(`
       SELECT seq, step, follows, started_at, due_at FROM tasks WHERE account_id = ? AND status = 'processing'`)
     .raw();
+  const countRunning = db
+    .prepare<[number], number>("SELECT count(*) FROM tasks WHERE account_id = ? AND status = 'processing'")
+    .pluck();
   const entryPage = db
     .prepare<PageParams, Row>(`
       SELECT ${Object.values(ENTRY_COLUMNS)} FROM ledger_entries
@@ -73,10 +76,10 @@ export function createExports(
      */
     begin(accountId: number) {
       timeline.applyDue(accountId);
-      const running = new Map(runningTasks.all(accountId).map((row) => [row[0], row]));
-      if (!memory.reserve('responses', COPY_BYTES * running.size)) {
+      if (!memory.reserve('responses', COPY_BYTES * countRunning.get(accountId)!)) {
         throw new CoreError('OUT_OF_MEMORY', 'the memory for data of clients is full (--memory-budget-mb)');
       }
+      const running = new Map(runningTasks.all(accountId).map((row) => [row[0], row]));
       const account = accounts.get(accountId);
       const nowMs = timeline.nowMs(account);
       let [entrySeq, taskSeq] = [0, 0];

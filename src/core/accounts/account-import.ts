@@ -185,8 +185,8 @@ export function createImports(
         /** Returns the number of a hold without a task, if there is one, after all tasks. */
         findUnusedHold: checks.findUnusedHold,
         /**
-         * Creates the account, after `flush`. With `replace`, it takes the place of an account with the same key; work in progress for
-         * that one is cancelled after the commit.
+         * Creates the account, after `flush`. With `replace`, it takes the place of an account with the same key; work in
+         * progress for that one is cancelled after the commit.
          * @throws ACCOUNT_EXISTS when the key is in use, without `replace`
          */
         commit(account: ImportedAccount, options: CommitOptions): Account {

@@ -100,5 +100,5 @@ export function createImportChecks() {
   };
 }
 
-export const createTaskError = (message: string, index: number, field?: string) =>
+const createTaskError = (message: string, index: number, field?: string) =>
   new InvalidRow(message, 'tasks', index, field);

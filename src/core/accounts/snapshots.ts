@@ -6,7 +6,7 @@ import { toClockMs } from '../time/clock.ts';
 import type { RateLimiter } from '../time/rate-limiter.ts';
 import type { Timeline } from '../time/timeline.ts';
 import type { AccountLifetimes } from './account-lifetimes.ts';
-import { ENTRY_COLUMNS, TASK_COLUMNS } from './account-rows.ts';
+import { ENTRY_COLUMNS, EVICTED_COLUMNS, TASK_COLUMNS } from './account-rows.ts';
 import type { Account, AccountOrigin, Accounts } from './accounts.ts';
 
 /** A named copy of an account. */
@@ -58,7 +58,7 @@ export function createSnapshots(
     );
   const copyEntries = prepareCopy('ledger_entries', Object.values(ENTRY_COLUMNS));
   const copyTasks = prepareCopy('tasks', Object.values(TASK_COLUMNS));
-  const copyEvicted = prepareCopy('evicted_tasks', ['seq', 'id']);
+  const copyEvicted = prepareCopy('evicted_tasks', Object.values(EVICTED_COLUMNS));
   const page = db.prepare<{ accountId: number; after: string; limit: number }, Snapshot>(`
     SELECT snapshot_name AS name, snapshot_at AS takenAtMs FROM accounts
     WHERE snapshot_of = @accountId AND snapshot_name > @after ORDER BY snapshot_name LIMIT @limit`);
