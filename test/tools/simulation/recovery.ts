@@ -21,7 +21,7 @@ export async function recoverFromDeath(
     return findFault(response, expectation) !== undefined;
   });
   const undecided = lost.filter((request) => isFirst(request) && !request.response);
-  for (const request of undecided) decide(context, request);
+  for (const request of undecided) if (!decide(context, request)) keepLifetimes(request, lost);
   /** How many requests the saved window may count more; a request of the control plane may have set it. */
   const countUncertain = (key: string) => {
     const own = undecided.filter(({ operation }) => operation.touches.includes(key));
@@ -36,9 +36,23 @@ export async function recoverFromDeath(
     if (problem) find(`after a death: ${problem}`);
   }
   // A wait may have seen the end of a task that the model has only now read.
-  for (const { id, response, expectation, operation } of unexpected) {
+  for (const { id, response, expectation, operation, orphanedIn } of unexpected) {
+    if (orphanedIn !== undefined) continue;
     const problem = findFault(response!, expectation);
     if (problem) find(`${id} ${operation.method} ${operation.path}: ${problem}; it is ${response!.text}`);
+  }
+}
+
+/** Takes back that a request, which took no effect, ended the lifetime of its accounts for requests in progress. */
+export function keepLifetimes(
+  { operation, step }: Pick<Pending, 'operation' | 'step'>,
+  others: readonly Pending[],
+): void {
+  if (!operation.endsLifetime) return;
+  const { touches } = operation;
+  for (const other of others) {
+    const isSameAccount = other.operation.touches.some((key) => touches.includes(key));
+    if (isSameAccount && other.orphanedIn === step) other.orphanedIn = undefined;
   }
 }
 

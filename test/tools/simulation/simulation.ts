@@ -8,7 +8,7 @@ import type { Model } from './model/model.ts';
 import { adoptEndedStreams, adoptInterruptedStreams, findRowDifference, findViolations } from './model/rows.ts';
 import { createAccount, drawOperation, KEYS } from './operations/draw.ts';
 import { type Expectation, findFault, type Operation } from './operations/operation.ts';
-import { decide, recoverFromDeath } from './recovery.ts';
+import { decide, keepLifetimes, recoverFromDeath } from './recovery.ts';
 
 export interface SimulationContext {
   world: World;
@@ -166,9 +166,7 @@ export function createSimulation(context: SimulationContext) {
     const hasStarted = request.operation.hasStarted?.(world.rows);
     const tookEffect = decide(context, request);
     if (tookEffect && !hasStarted && failure !== 'error') find(`${request.id} failed and took effect`);
-    if (!tookEffect && request.operation.endsLifetime) {
-      for (const other of pending) if (other.orphanedIn === step) other.orphanedIn = undefined;
-    }
+    if (!tookEffect) keepLifetimes({ operation: request.operation, step }, pending);
     for (const touched of touches) adoptMemory(touched, key !== undefined);
   }
 
