@@ -9,6 +9,7 @@ import { toMarkdown, toTables } from './report/report.mjs';
 import { measureBurst } from './sections/burst.mjs';
 import { measureForwarding } from './sections/forwarding.mjs';
 import { measureGrowth } from './sections/growth.mjs';
+import { measureJournal } from './sections/journal.mjs';
 import { measureMinute, measureRetained } from './sections/memory.mjs';
 import { measurePeers } from './sections/peers.mjs';
 import { measureLibrary, measureStarts } from './sections/starts.mjs';
@@ -62,6 +63,7 @@ async function main() {
   await measure('start', () => measureStarts({ emulator, bare }, run));
   await measure('library', () => measureLibrary(run));
   await measure('load', () => measureLoads(run), ['poll32', 'poll256', 'generate32', 'video32']);
+  await measure('journal', () => measureJournal(run));
   await measure('burst', () => measureBurst(run));
   await measure('streams', () => measureStreams(run));
   await measure('uploads', () => measureUploads(run));
@@ -78,7 +80,7 @@ async function main() {
   if (outDir === undefined) return;
   mkdirSync(outDir, { recursive: true });
   writeFileSync(join(outDir, 'bench.json'), `${JSON.stringify(raw, null, 2)}\n`);
-  writeFileSync(join(outDir, 'bench.md'), toMarkdown(raw, tables));
+  writeFileSync(join(outDir, 'bench.md'), toMarkdown(raw, tables, beside));
 
   /** Sections that were not requested leave nothing in the report. */
   async function measure(part, work, of = [part]) {

@@ -9,11 +9,13 @@ import {
   medianOf,
   mib,
   micros,
+  middleHalf,
   ms,
   percent,
   rate,
   ratio,
   ratioOf,
+  ratiosOf,
   spread,
   table,
   valuesOf,
@@ -32,7 +34,6 @@ const SERVERS = {
   sqliteDisk: 'bare SQLite, on disk',
   memory: 'emulator, in memory',
   disk: 'emulator, on disk',
-  unjournaled: 'emulator without a journal',
   media: 'emulator',
 };
 const serversOf = ({ rounds }) => Object.keys(SERVERS).filter((server) => rounds[0][server]);
@@ -73,6 +74,23 @@ function fixedRateTable(run, fixed) {
     percent(medianOf(rounds, server, 'serverBusy')),
   ]);
   return table([title, 'p50', 'p95', 'p99', 'max', 'p99 / bare', 'CPU'], rows);
+}
+
+export function journalTable({ journal }) {
+  if (!journal) return [];
+  const rows = Object.entries({ 'check-status': journal.polls, generate: journal.generates }).map(([kind, run]) => {
+    const ratios = ratiosOf(run.rounds, 'journaled', 'unjournaled', 'cpuMicrosPerRequest');
+    return [
+      kind,
+      ...['journaled', 'unjournaled'].map((server) => micros(medianOf(run.rounds, server, 'cpuMicrosPerRequest'))),
+      exactPercent(median(ratios) - 1),
+      middleHalf(ratios)
+        .map((share) => exactPercent(share - 1))
+        .join(' to '),
+    ];
+  });
+  const header = ['CPU time of a request', 'with a journal', 'without', 'more by', 'middle half of the rounds'];
+  return [table(header, rows)];
 }
 
 export function streamTable({ streams }) {

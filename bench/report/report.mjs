@@ -3,6 +3,7 @@ import {
   burstTable,
   forwardingTable,
   growthTable,
+  journalTable,
   loadTables,
   peerTable,
   restTable,
@@ -17,7 +18,17 @@ const NOISY = 0.3;
 /** Share of a core that a server uses under continuous load. */
 const BUSY = 0.9;
 
-const DETAILS = [loadTables, peerTable, streamTable, burstTable, forwardingTable, stateTable, growthTable, restTable];
+const DETAILS = [
+  loadTables,
+  journalTable,
+  peerTable,
+  streamTable,
+  burstTable,
+  forwardingTable,
+  stateTable,
+  growthTable,
+  restTable,
+];
 
 export function toTables(raw, beside) {
   const details = DETAILS.flatMap((tablesOf) => tablesOf(raw));
@@ -38,9 +49,19 @@ function noise({ loadAverageBefore, load = {}, peers = {} }) {
   return `${before} The rounds of the bare server differ by up to ${percent(max)}. ${judgement}`;
 }
 
-export function toMarkdown(raw, tables) {
+export function toMarkdown(raw, tables, beside) {
   const { date, node, platform, cpu, settings, command, minutes } = raw;
-  const loads = [about, aboutLoad, aboutPeers, aboutStreams, aboutBurst, aboutUploads, aboutForwarding, aboutState];
+  const loads = [
+    about,
+    aboutLoad,
+    aboutJournal,
+    aboutPeers,
+    aboutStreams,
+    aboutBurst,
+    aboutUploads,
+    aboutForwarding,
+    aboutState,
+  ];
   const descriptions = [...loads, aboutLibrary, aboutMemory, aboutGrowth]
     .map((describe) => describe(raw))
     .filter(Boolean);
@@ -51,7 +72,7 @@ export function toMarkdown(raw, tables) {
 
 Measured on ${date.slice(0, 10)} with Node.js ${node} on ${platform}, ${cpu.count} × ${cpu.model}. Reproduce it with
 \`${command}\`; it took ${minutes.toFixed(0)} minutes.
-${quick}
+${aboutBeside(beside)}${quick}
 ${tables}
 ${descriptions.join('\n\n')}
 
@@ -59,6 +80,11 @@ Unless stated otherwise, figures are medians of ${settings.rounds} rounds; memor
 "max" are maxima. A ratio is the median of the rounds' own ratios, so it may differ from the quotient of the two medians.
 Targets are those of the project's plan. The raw figures are in [bench.json](bench.json).
 `;
+}
+
+function aboutBeside(beside) {
+  if (!beside) return '';
+  return `The last column of the first table is from another run, of ${beside.date.slice(0, 10)}, with Node.js ${beside.node}.\n`;
 }
 
 function about({ settings }) {
@@ -87,6 +113,12 @@ many tasks must be paid for as requests succeeded. Starts: ${settings.startRound
 
 The video is the result of a completed SeeDance 1.5 Pro task (720p, landscape, 8 s, with sound); @fastify/static serves
 the fixture that it is made from.`;
+}
+
+function aboutJournal({ journal }) {
+  if (!journal) return undefined;
+  return `For the CPU time of the journal, an emulator with a journal and one without serve 32 connections in turns, in
+${journal.polls.rounds.length} rounds of windows of 1 s.`;
 }
 
 function aboutStreams({ streams }) {

@@ -34,10 +34,21 @@ export function medianOf(rounds, server, figure) {
   return values.includes(undefined) ? undefined : median(values);
 }
 
+/** The rounds' own ratios of two servers. */
+export const ratiosOf = (rounds, server, other, figure) =>
+  rounds.map((round) => round[server][figure] / round[other][figure]);
+
 /** The median of the rounds' own ratios of two servers. */
 export function ratioOf(rounds, server, other, figure) {
-  const ratios = rounds.map((round) => round[server][figure] / round[other][figure]);
+  const ratios = ratiosOf(rounds, server, other, figure);
   return ratios.some(Number.isNaN) ? undefined : median(ratios);
+}
+
+/** The range that has the middle half of the values. */
+export function middleHalf(values) {
+  const sorted = values.toSorted((one, other) => one - other);
+  const quarter = sorted.length >> 2;
+  return [sorted[quarter], sorted[sorted.length - 1 - quarter]];
 }
 
 /** A value that was computed from a missing one is NaN. */

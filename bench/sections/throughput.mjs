@@ -23,13 +23,9 @@ const VIDEO = '1280x720-8s.mp4';
 
 // Polls come first: every generate request leaves a task in the emulator and takes memory.
 const RUNS = {
-  poll32: { servers: ['memory', 'bare', 'unjournaled'], connections: 32, path: CHECK_STATUS },
+  poll32: { servers: ['memory', 'bare'], connections: 32, path: CHECK_STATUS },
   poll256: { servers: ['memory', 'bare'], connections: 256, path: CHECK_STATUS },
-  generate32: {
-    servers: ['memory', 'bare', 'disk', 'unjournaled', 'sqlite', 'sqliteDisk'],
-    connections: 32,
-    path: GENERATE,
-  },
+  generate32: { servers: ['memory', 'bare', 'disk', 'sqlite', 'sqliteDisk'], connections: 32, path: GENERATE },
   // Files come from separate servers, so that earlier runs do not affect the figures, nor these the later ones.
   video32: { servers: ['media', 'static'], connections: 32 },
 };
@@ -43,12 +39,9 @@ export async function measureLoads(run) {
   const dirs = { disk: join(tempDir, 'data'), template: join(tempDir, 'template') };
   const files = { disk: databaseIn(dirs.disk), sqliteDisk: join(tempDir, 'bare.sqlite') };
   const bareSqlite = (file) => [here('servers/bare-sqlite.mjs'), databaseIn(dirs.template), file];
-  // No task ends during the run, so none can be evicted.
-  const inMemory = [...emulator, '--memory-budget-mb=1024'];
   const args = {
-    memory: inMemory,
+    memory: inMemory(emulator),
     disk: [...emulator, `--data-dir=${dirs.disk}`],
-    unjournaled: [...inMemory, '--journal-entries=0'],
     bare,
     sqlite: bareSqlite(':memory:'),
     sqliteDisk: bareSqlite(files.sqliteDisk),
@@ -67,6 +60,9 @@ export async function measureLoads(run) {
   if (load.generate32) load.generate32.bytesPerTask = compareSizes(files);
   return load;
 }
+
+/** An emulator in memory with room for all tasks: none of them ends during the run, so none can be evicted. */
+export const inMemory = (emulator) => [...emulator, '--memory-budget-mb=1024'];
 
 const databaseIn = (dir) => join(dir, 'emulator.sqlite');
 
@@ -109,15 +105,14 @@ async function measureCalls(name, servers, run) {
 
 /** Sends requests to all servers at half the rate that the slowest of the emulators and bare Fastify can serve. */
 async function measureFixedRate(name, { calls, targets }, rounds, run) {
-  const { unjournaled: _, ...compared } = targets;
   const ceilings = ['bare', 'memory', 'disk']
-    .filter((server) => compared[server])
+    .filter((server) => targets[server])
     .map((server) => ({ server, perSecond: median(rounds.map((round) => round[server].perSecond)) }));
   const slowest = ceilings.reduce((one, other) => (other.perSecond < one.perSecond ? other : one));
   const perSecond = Math.round(slowest.perSecond / 200) * 100;
   const settings = { ...run.settings, rounds: run.settings.fixedRounds };
   const measured = await measureRounds(
-    { name: `${name} at ${perSecond}/s`, calls: { ...calls, perSecond }, targets: compared },
+    { name: `${name} at ${perSecond}/s`, calls: { ...calls, perSecond }, targets },
     { ...run, settings, fire: run.fixedRate.fire },
   );
   return { ...measured, perSecond, halfOf: slowest.server };
