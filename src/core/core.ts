@@ -22,6 +22,9 @@ import { createRateLimiter } from './time/rate-limiter.ts';
 import { createTimeRecord, readLastRecordedMs } from './time/time-record.ts';
 import { createTimeline } from './time/timeline.ts';
 
+/** The heap is trimmed at every tenth save, because a trim of a busy emulator takes several milliseconds. */
+const SAVES_PER_TRIM = 10;
+
 export type Core = ReturnType<typeof openCore>;
 
 export interface CoreOptions extends DbOptions {
@@ -73,11 +76,13 @@ export function openCore(options: CoreOptions) {
   storage.onPressure(() => tasks.evictOldest() || autoAccounts.evictOldest());
   // The time is read by later starts with the same data directory.
   const timeRecord = isInMemory ? undefined : createTimeRecord(db, clock);
+  let saves = 0;
   const worker = createWorker(clock, accounts, timeline, () => {
     rateLimiter.save();
     timeRecord?.saveIfStale();
     storage.measureAtTurnEnd();
-    heap.trim();
+    if (saves % SAVES_PER_TRIM === 0) heap.trim();
+    saves += 1;
   });
   if (!isInMemory) {
     imports.removeAbandoned();

@@ -7,8 +7,8 @@ export type HeapTrimmer = ReturnType<typeof createHeapTrimmer>;
 
 /**
  * Returns free memory of the C heap to the operating system. VACUUM and Node.js only free it, and glibc keeps whatever
- * lies below an allocation that is still in use: almost all of it. A call takes 0.2 ms, plus 1 ms for each 13 MB that
- * is returned.
+ * lies below an allocation that is still in use: almost all of it. A call takes 0.2 ms when there is nothing to return,
+ * and several milliseconds in an emulator under load.
  *
  * Node.js cannot call malloc_trim, but SQLite can, as the entry point of an extension: it ignores its arguments, apart
  * from keeping free memory at the top of the heap, and SQLite takes its result, "memory was released", for an error.
