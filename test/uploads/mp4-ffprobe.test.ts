@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { deflateSync } from 'node:zlib';
 import { path as ffprobe } from '@ffprobe-installer/ffprobe';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { lastingTempDir } from '../support/temp-dir.ts';
 import { box, fullBox, type Mp4Options, makeMp4, replaceBoxes, u16, u32, u64, zeros } from './make-mp4.ts';
 import { probe } from './probe.ts';
@@ -23,13 +23,10 @@ interface FfprobeOutput {
  * Returns the duration of a file according to ffprobe; undefined if the file is not playable. A file is playable if it
  * has a duration and a video stream that has a codec tag, even of an unknown codec, and is not a cover picture.
  */
-async function judge(bytes: Buffer): Promise<number | undefined> {
-  const file = join(dir, 'video.mp4');
-  writeFileSync(file, bytes);
-  const { stdout } = await run(ffprobe, ['-v', 'quiet', '-show_streams', '-show_format', '-of', 'json', file]).catch(
-    (error: { stdout: string }) => error,
+function judge(file: Buffer): number | undefined {
+  const { streams = [], format }: FfprobeOutput = JSON.parse(
+    readFileSync(join(dir, `${FILES.indexOf(file)}.mp4.json`), 'utf8'),
   );
-  const { streams = [], format }: FfprobeOutput = JSON.parse(stdout);
   const isVideo = (stream: (typeof streams)[number]) =>
     stream.codec_type === 'video' && Number(stream.codec_tag) !== 0 && stream.disposition.attached_pic === 0;
   const durationMs = Number(format?.duration ?? 0) * 1000;
@@ -398,9 +395,18 @@ const DIFFERENT: [name: string, reason: string, durationMs: number | undefined, 
   ],
 ];
 
+const FILES = [PLAYABLE, UNPLAYABLE, DIFFERENT].flatMap((cases) => cases.map((one) => one.at(-1) as Buffer));
+
 describe('Mp4Probe, judged by ffprobe', () => {
+  beforeAll(async () => {
+    for (const [index, file] of FILES.entries()) writeFileSync(join(dir, `${index}.mp4`), file);
+    // A shell starts ffprobe much faster than this large process does.
+    const command = '"$0" -v quiet -show_streams -show_format -of json $file > $file.json';
+    await run('sh', ['-c', `for file in *.mp4; do ${command}; done; exit 0`, ffprobe], { cwd: dir });
+  });
+
   it.each(PLAYABLE)('reads the duration of a playable file with %s', async (_name, file) => {
-    const durationMs = await judge(file);
+    const durationMs = judge(file);
     const result = await probe(file);
     expect(durationMs).toBeDefined();
     expect(result.ok).toBe(true);
@@ -408,12 +414,12 @@ describe('Mp4Probe, judged by ffprobe', () => {
   });
 
   it.each(UNPLAYABLE)('rejects an unplayable file with %s', async (_name, file) => {
-    expect(await judge(file)).toBeUndefined();
+    expect(judge(file)).toBeUndefined();
     expect((await probe(file)).ok).toBe(false);
   });
 
   it.each(DIFFERENT)('differs for a file with %s: %s', async (_name, _reason, durationMs, file) => {
-    const judged = await judge(file);
+    const judged = judge(file);
     const result = await probe(file);
     expect(result.ok ? result.durationMs : undefined).toBe(durationMs);
     // Otherwise the file belongs to one of the lists above.
