@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { path as ffprobe } from '@ffprobe-installer/ffprobe';
 import { describe, expect, it } from 'vitest';
 import { FIXTURES_DIR } from '../../src/paths.ts';
-import { createTestEmulator } from '../support/emulator.ts';
+import { useTestEmulator } from '../support/emulator.ts';
 import { completeTask, fetchFile } from '../support/results.ts';
 
 const run = promisify(execFile);
@@ -80,14 +80,15 @@ const CASES: Case[] = [
 ];
 
 describe('result videos', () => {
+  const { emulator } = useTestEmulator();
+
   it('are tested in every combination of the price tables', () => {
     expect(CASES).toHaveLength(3 * 2 * 2 + 3 * 2 + 3 * 3 * 2 * 2 + 2 * 2);
   });
 
   it.each(CASES)('%s %j has the size %j and takes %i s, audio: %s', async (family, body, size, seconds, sound) => {
-    const emulator = await createTestEmulator();
-    const { videoUrl, taskId } = await completeTask(emulator, family, body);
-    const { status, headers, bytes } = await fetchFile(emulator, videoUrl);
+    const { videoUrl, taskId } = await completeTask(emulator(), family, body);
+    const { status, headers, bytes } = await fetchFile(emulator(), videoUrl);
     expect([status, headers['content-type']]).toEqual([200, 'video/mp4']);
 
     const { streams, format } = await probe(bytes);
@@ -111,21 +112,19 @@ describe('result videos', () => {
   });
 
   it('without a watermark are playable and have their id in the metadata', async () => {
-    const emulator = await createTestEmulator();
     const share_link = 'https://sora.chatgpt.com/p/s_abc';
-    const { url } = (await emulator.post('/api/sora/remove-watermark', { share_link }, 'np_test_auto')).body;
-    const { streams, format } = await probe((await fetchFile(emulator, url)).bytes);
+    const { url } = (await emulator().post('/api/sora/remove-watermark', { share_link }, 'np_test_auto')).body;
+    const { streams, format } = await probe((await fetchFile(emulator(), url)).bytes);
     expect(streams[0]).toMatchObject({ codec_name: 'h264', width: 704, height: 1280 });
     expect(format).toMatchObject({ duration: '10.000000', tags: { comment: /(\w{32})\.mp4/.exec(url)![1] } });
   });
 
   it('differ by task and are deterministic', async () => {
-    const emulator = await createTestEmulator();
-    const urls = [await completeTask(emulator, 'sora-2'), await completeTask(emulator, 'sora-2')].map(
+    const urls = [await completeTask(emulator(), 'sora-2'), await completeTask(emulator(), 'sora-2')].map(
       ({ videoUrl }) => videoUrl,
     );
     const [one, other, again] = await Promise.all(
-      [...urls, urls[0]].map(async (url) => (await fetchFile(emulator, url)).bytes),
+      [...urls, urls[0]].map(async (url) => (await fetchFile(emulator(), url)).bytes),
     );
     expect(one!.equals(other!)).toBe(false);
     expect(one!.equals(again!)).toBe(true);
