@@ -23,17 +23,20 @@ const VALUES: Json[] = [
   ...[undefined, null, true, 0, 1, -1, 1.5, 10, 600, 601, 1e9, {}, { length: 1 }, { length: {} }],
   ...[[], [null], [''], ['x'], [[]], [1], ...[1, 2, 3, 4, 8, 9, 14, 15].map((count) => Array(count).fill(IMAGE))],
   ...TEXTS,
-  ...URLS,
-  ...URLS.map((url) => [url]),
+  IMAGE,
 ];
+const WITH_URLS: Json[] = [...VALUES, ...URLS, ...URLS.map((url) => [url])];
+
+/** To the other fields, a URL is a text like any other. */
+const valuesFor = (field: string) => (/url|link/i.test(field) ? WITH_URLS : VALUES);
 
 /** Requests with each value in each field, including the fields of the first object in a list. */
 function* createVariants(schema: Json, base: Json): Generator<{ field: string; value: Json; body: Json }> {
   for (const [field, property] of Object.entries<Json>(schema.properties)) {
-    for (const value of VALUES) yield { field, value, body: { ...base, [field]: value } };
+    for (const value of valuesFor(field)) yield { field, value, body: { ...base, [field]: value } };
     const [first, ...rest] = property.items?.properties ? base[field] : [];
     for (const inner of Object.keys(first ? property.items.properties : {}))
-      for (const value of VALUES)
+      for (const value of valuesFor(inner))
         yield { field: inner, value, body: { ...base, [field]: [{ ...first, [inner]: value }, ...rest] } };
   }
   for (const value of VALUES) yield { field: '', value, body: value };
