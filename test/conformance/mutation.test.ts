@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { connectEmulator } from '../../src/client/connect.ts';
+import { getProperties } from '../../src/conformance/contract-validator.ts';
 import type { Json } from '../../src/openapi/json-schema.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
 import { postJson } from '../support/command.ts';
 import { serveEmulator } from '../support/emulator.ts';
 import { writeSeedFile } from '../support/seed-file.ts';
-import { loadContract, verifyServer } from '../support/verify.ts';
+import { createContract, verifyServer } from '../support/verify.ts';
 import { type ProxiedRequest, type ProxyHooks, startMutatingProxy } from './mutating-proxy.ts';
 
 /** A mistake that another implementation of the API could make, and the conformance cases that must find it. */
@@ -36,7 +37,8 @@ const GENERATE_PROMPT = /^\/api\/sora-2\/generate-prompt$/;
 const REVERSE_PROMPT = /^\/api\/sora-2\/reverse-prompt$/;
 
 const DAY_MS = 86_400_000;
-const MAX_UPLOAD_BYTES = 30 * 1024 * 1024;
+/** Less than the vendor's limit: on their way through the proxy, 40 MB take seconds. */
+const MAX_UPLOAD_BYTES = 1024 * 1024;
 const readVideo = (name: string) => readFileSync(join(FIXTURES_DIR, 'videos', name)).toString('base64');
 
 /** Changes the JSON objects sent to the matching paths. */
@@ -326,7 +328,7 @@ const STATEFUL_MUTATIONS: Mutation[] = [
   {
     mistake: 'rejects a file of exactly the maximum size',
     hooks: changingRequests(REVERSE_PROMPT, (body) => {
-      if (Buffer.byteLength(String(body.videoFile), 'base64') === MAX_UPLOAD_BYTES) body.videoFile += 'AAAA';
+      if (Buffer.byteLength(String(body.videoFile), 'base64') === MAX_UPLOAD_BYTES) body.videoFile = '!';
     }),
     expectedCases: /^sora-2\/reverse-prompt\/largest$/,
   },
@@ -371,12 +373,16 @@ const STATEFUL_MUTATIONS: Mutation[] = [
 /** Cases of the families that masked mistakes concern. */
 const MASKED_CASES = /^(sora-2|veo-3)\/(?!reverse-prompt|file)|^nano-banana-2\/file/;
 
+const CONTRACT = createContract((document) => {
+  getProperties(document.paths['/api/sora-2/reverse-prompt'].post).videoFile['x-max-bytes'] = MAX_UPLOAD_BYTES;
+});
+
 const MUTATIONS = [...RESPONSE_MUTATIONS, ...STATEFUL_MUTATIONS];
 
 /** The cases that a mistake concerns, and every fifth of the others. */
 const SAMPLED = new Set(
-  loadContract()
-    .cases.map(({ id }) => id)
+  CONTRACT.cases
+    .map(({ id }) => id)
     .filter((id, index) => index % 5 === 0 || MUTATIONS.some(({ expectedCases }) => expectedCases.test(id))),
 );
 
@@ -387,7 +393,7 @@ describe('verify', () => {
   ])('finds each of %s, and reports nothing else', async (_title, count, mutations, checkedCases) => {
     expect(mutations).toHaveLength(count);
     const only = (id: string) => SAMPLED.has(id) && checkedCases.test(id);
-    const { outcomes } = await verifyServer(await startMutant(mutations), { only });
+    const { outcomes } = await verifyServer(await startMutant(mutations), { only, contract: CONTRACT });
     expect(outcomes.length).toBeGreaterThan(50);
     const mismatched = outcomes.filter(({ result }) => result === 'differs').map(({ id }) => id);
     const mistakesFor = (id: string) =>

@@ -5,6 +5,7 @@ import type { Exchange, Target } from '../../src/conformance/case-context.ts';
 import { allCases } from '../../src/conformance/cases/index.ts';
 import { createContractValidator } from '../../src/conformance/contract-validator.ts';
 import { runCases } from '../../src/conformance/runner.ts';
+import type { Json } from '../../src/openapi/json-schema.ts';
 import { readSamples } from '../../src/openapi/wire-samples.ts';
 import { FIXTURES_DIR } from '../../src/paths.ts';
 
@@ -16,8 +17,10 @@ export const loadContract = () => {
   return loaded;
 };
 
-function createContract() {
+/** Creates all conformance cases, from the OpenAPI document in the repository after a change. */
+export function createContract(changeDocument: (document: Json) => void = () => {}) {
   const document = JSON.parse(readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8'));
+  changeDocument(document);
   const validator = createContractValidator(document);
   return {
     document,
@@ -26,12 +29,20 @@ function createContract() {
   };
 }
 
-/** Checks a server as `verify` does. `spend`: do not use a control plane, and spend at most these credits. */
+interface VerifyServerOptions {
+  /** Do not use a control plane, and spend at most these credits. */
+  spend?: number;
+  key?: string;
+  only?: (caseId: string) => boolean;
+  contract?: ReturnType<typeof createContract>;
+}
+
+/** Checks a server as `verify` does. */
 export async function verifyServer(
   url: string,
-  { spend, key, only = () => true }: { spend?: number; key?: string; only?: (caseId: string) => boolean } = {},
+  { spend, key, only = () => true, contract = loadContract() }: VerifyServerOptions = {},
 ) {
-  const { cases, validator } = loadContract();
+  const { cases, validator } = contract;
   const exchanges: Exchange[] = [];
   const target: Target = {
     url,
