@@ -10,8 +10,7 @@ export default defineConfig({
     projects: [
       createProject('forks', 'node', ['*.vitest.mjs']),
       createProject('forks', 'happy-dom'),
-      createProject('forks', 'jsdom'),
-      createProject('threads', 'node'),
+      createProject('threads', 'jsdom'),
       createProject('vmThreads', 'jsdom'),
       createProject('vmForks', 'node'),
     ],
