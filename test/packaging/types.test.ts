@@ -28,7 +28,9 @@ describe('types of the npm package', () => {
     const files = extensions.map((extension) => join(project(), `use-${resolution}.${extension}`));
     for (const file of files) writeFileSync(file, text);
     const flags = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'esnext,dom', '--types', 'node'];
-    const modules = ['--module', module, '--moduleResolution', resolution, '--skipDefaultLibCheck'];
+    // The declarations are the same in each resolution, and checking them takes most of the time.
+    const check = resolution === 'nodenext' ? '--skipDefaultLibCheck' : '--skipLibCheck';
+    const modules = ['--module', module, '--moduleResolution', resolution, check];
     // TypeScript 7 does not have node10.
     const tsc = join(resolution === 'node10' ? TOOLS : MODULES, 'typescript/bin/tsc');
     expect((await runInProject('node', tsc, ...flags, ...modules, ...files)).stdout).toBe('');
