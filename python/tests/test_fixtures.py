@@ -118,8 +118,8 @@ def test_flags_of_the_command_change_the_emulator(run_pytest):
     run_pytest(code, command=f"{COMMAND} --speed 7 --log-level trace --port 1").assert_outcomes(passed=1)
 
 
-def test_a_failed_test_lists_its_requests(run_pytest):
-    result = run_pytest("""
+def test_a_failed_test_lists_its_requests(nanophoto_emulator, run_pytest):
+    code = """
         import urllib.error, urllib.request
 
         def test_one(nanophoto):
@@ -131,7 +131,8 @@ def test_a_failed_test_lists_its_requests(run_pytest):
                 except urllib.error.HTTPError:
                     pass
             nanophoto.assert_spent(1)
-    """)
+    """
+    result = run_pytest(code, "--nanophoto-url", nanophoto_emulator.url)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -143,7 +144,7 @@ def test_a_failed_test_lists_its_requests(run_pytest):
     )
 
 
-def test_a_failed_test_leaves_artifacts(run_pytest, pytester):
+def test_a_failed_test_leaves_artifacts(nanophoto_emulator, run_pytest, pytester):
     result = run_pytest(
         """
         import os, pytest, urllib.request
@@ -171,8 +172,7 @@ def test_a_failed_test_leaves_artifacts(run_pytest, pytester):
         def test_fails_in_a_fixture(broken):
             pass
         """,
-        "--nanophoto-artifacts",
-        "made/artifacts",
+        *["--nanophoto-artifacts", "made/artifacts", "--nanophoto-url", nanophoto_emulator.url],
     )
     result.assert_outcomes(passed=1, failed=2, errors=1)
     folders = sorted((pytester.path / "made" / "artifacts").iterdir())
@@ -198,19 +198,21 @@ def test_folders_of_artifacts_have_the_same_names_as_in_the_npm_package():
     assert to_folder_name("..").startswith("account-")
 
 
-def test_artifacts_that_cannot_be_written_do_not_hide_the_failure(run_pytest, pytester):
+def test_artifacts_that_cannot_be_written_do_not_hide_the_failure(nanophoto_emulator, run_pytest, pytester):
     (pytester.path / "file").touch()
-    result = run_pytest("def test_one(nanophoto): assert False, 'the reason'", "--nanophoto-artifacts", "file")
+    code = "def test_one(nanophoto): assert False, 'the reason'"
+    result = run_pytest(code, "--nanophoto-artifacts", "file", "--nanophoto-url", nanophoto_emulator.url)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*AssertionError: the reason*", "Artifacts cannot be written: *file*"])
 
 
-def test_a_failed_test_is_reported_when_the_account_is_gone(run_pytest):
-    result = run_pytest("""
+def test_a_failed_test_is_reported_when_the_account_is_gone(nanophoto_emulator, run_pytest):
+    code = """
         def test_one(nanophoto):
             nanophoto.remove()
             assert False, "the reason"
-    """)
+    """
+    result = run_pytest(code, "--nanophoto-url", nanophoto_emulator.url)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*AssertionError: the reason*"])
 
