@@ -6,11 +6,11 @@ const KEY = 'np_test_frozen';
 const HOUR_MS = 3_600_000;
 
 describe.skipIf(!CHROMIUM)('console account', () => {
-  const { openPage } = useConsole();
+  const { openPage, createAccount } = useConsole();
 
   it('adds and removes credits, and shows the error when more are removed than available', async () => {
-    const { origin, read } = await startListeningEmulator();
-    const { press, form, expectToast, region, button } = await openPage(origin, accountHref(KEY), {
+    const { key, origin, read } = await createAccount();
+    const { press, form, expectToast, region, button } = await openPage(origin, accountHref(key), {
       expected: [statusError(409)],
     });
     const amount = form('Adjust credits').getByLabel('Amount');
@@ -33,8 +33,8 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     await expectToast('New balance: 0.');
     await region('Credits').getByText('0', { exact: true }).waitFor();
 
-    expect((await read(KEY)).credits).toBe(0);
-    expect((await read(KEY, '/ledger')).entries).toMatchObject([
+    expect((await read(key)).credits).toBe(0);
+    expect((await read(key, '/ledger')).entries).toMatchObject([
       { kind: 'grant', amount: 1000 },
       { kind: 'grant', amount: 250, reason: 'a present' },
       { kind: 'adjust', amount: -1250 },
@@ -43,8 +43,8 @@ describe.skipIf(!CHROMIUM)('console account', () => {
   });
 
   it('sets the rate limit and what is left of it, and switches it off', async () => {
-    const { origin, read } = await startListeningEmulator();
-    const { press, form, expectToast, region } = await openPage(origin, accountHref(KEY), {
+    const { key, origin, read } = await createAccount();
+    const { press, form, expectToast, region } = await openPage(origin, accountHref(key), {
       expected: [statusError(400)],
     });
     const set = form('Set the rate limit');
@@ -59,7 +59,7 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     await expectToast('Rate limit set.');
     await region('Rate limit').getByText('2 of 5').waitFor();
     await region('Rate limit').getByText('left until 13:00:00').waitFor();
-    expect((await read(KEY)).rateLimit).toMatchObject({ limit: 5, remaining: 2 });
+    expect((await read(key)).rateLimit).toMatchObject({ limit: 5, remaining: 2 });
 
     await press('Set …');
     await press('Update');
@@ -67,12 +67,12 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     await press('Switch off');
     await expectToast('Rate limit off.');
     await region('Rate limit').getByText('off', { exact: true }).waitFor();
-    expect((await read(KEY)).rateLimit.limit).toBeNull();
+    expect((await read(key)).rateLimit.limit).toBeNull();
   });
 
   it('changes the mode and speed of the clock', async () => {
-    const { origin, read } = await startListeningEmulator();
-    const { press, form, expectToast, region } = await openPage(origin, accountHref(KEY));
+    const { key, origin, read } = await createAccount();
+    const { press, form, expectToast, region } = await openPage(origin, accountHref(key));
     const clock = region('Clock');
     const time = () => clock.getByText(/^2026-01-15/).innerText();
     await clock.getByText('only moves when advanced', { exact: true }).waitFor();
@@ -84,7 +84,7 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     await press('Update');
     await expectToast('Clock mode: real.');
     await clock.getByText('follows the wall clock; generation is 2.5 times as fast').waitFor();
-    expect(await read(KEY)).toMatchObject({ clock: { mode: 'real' }, speed: 2.5 });
+    expect(await read(key)).toMatchObject({ clock: { mode: 'real' }, speed: 2.5 });
     const before = await time();
     await eventually(time).not.toBe(before);
 
@@ -93,7 +93,7 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     await press('Update');
     await expectToast('Clock mode: auto.');
     await clock.getByText('each poll advances it', { exact: true }).waitFor();
-    expect(await read(KEY)).toMatchObject({ clock: { mode: 'auto' }, speed: 2.5 });
+    expect(await read(key)).toMatchObject({ clock: { mode: 'auto' }, speed: 2.5 });
   });
 
   it('lists and verifies the ledger, and opens the task of an entry', async () => {
@@ -138,14 +138,14 @@ describe.skipIf(!CHROMIUM)('console account', () => {
   });
 
   it('links the findings of the verdict to their requests', async () => {
-    const { origin, order, postOk, callAdmin, read } = await startListeningEmulator();
-    const { page, tab, region } = await openPage(origin, accountHref(KEY, 'verdict'));
+    const { key, origin, order, postOk, callAdmin, read } = await createAccount();
+    const { page, tab, region } = await openPage(origin, accountHref(key, 'verdict'));
     await region('Verdict').getByText('The journal is empty: there is nothing to check.').waitFor();
-    await order(KEY, 'the same');
+    await order(key, 'the same');
     await region('Verdict').getByText('No findings about this client.').waitFor();
-    await order(KEY, 'the same');
-    await postOk('/api/sora-2/generate', { prompt: 'a cat', mode: 'textToVideo', seconds: 3 }, KEY);
-    await callAdmin('POST', KEY, '/clock/advance', { ms: HOUR_MS });
+    await order(key, 'the same');
+    await postOk('/api/sora-2/generate', { prompt: 'a cat', mode: 'textToVideo', seconds: 3 }, key);
+    await callAdmin('POST', key, '/clock/advance', { ms: HOUR_MS });
     const findings = region('Verdict').getByRole('article');
     await eventually(() => findings.getByRole('heading').allInnerTexts()).toEqual([
       'DUPLICATE_SUBMIT',
@@ -155,7 +155,7 @@ describe.skipIf(!CHROMIUM)('console account', () => {
       'UNDOCUMENTED_FIELD',
     ]);
     await eventually(() => tab('verdict').innerText()).toMatch(/^verdict\s*5$/i);
-    const { findings: expected } = await read(KEY, '/verdict');
+    const { findings: expected } = await read(key, '/verdict');
     for (const [index, { message, requests }] of expected.entries()) {
       await findings.nth(index).getByText(message, { exact: true }).waitFor();
       expect(await findings.nth(index).getByRole('link').allInnerTexts()).toEqual(
@@ -170,10 +170,10 @@ describe.skipIf(!CHROMIUM)('console account', () => {
   });
 
   it('takes and restores a snapshot', async () => {
-    const { origin, order, read } = await startListeningEmulator();
+    const { key, origin, order, read } = await createAccount();
     const { page, press, pressAndConfirm, form, expectToast, region, tab } = await openPage(
       origin,
-      accountHref(KEY, 'states'),
+      accountHref(key, 'states'),
     );
     await region('States').getByText('No snapshots.').waitFor();
     await form('Take a snapshot').getByLabel('Name').fill('before');
@@ -181,22 +181,22 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     await expectToast('Snapshot before taken.');
     await page.getByRole('listitem').filter({ hasText: 'before 2026-01-15 12:00:00' }).waitFor();
     await eventually(() => tab('states').innerText()).toMatch(/1$/);
-    expect((await read(KEY, '/snapshots')).snapshots).toMatchObject([{ name: 'before' }]);
+    expect((await read(key, '/snapshots')).snapshots).toMatchObject([{ name: 'before' }]);
 
-    await order(KEY);
+    await order(key);
     await region('Credits').getByText('996').waitFor();
     await pressAndConfirm('Restore before');
     await expectToast('Snapshot before restored.');
     await region('Credits').getByText('1\u202f000').waitFor();
     await eventually(() => tab('tasks').innerText()).toMatch(/^tasks$/i);
-    expect(await read(KEY)).toMatchObject({ credits: 1000 });
-    expect((await read(KEY, '/tasks')).tasks).toEqual([]);
+    expect(await read(key)).toMatchObject({ credits: 1000 });
+    expect((await read(key, '/tasks')).tasks).toEqual([]);
   });
 
   it('forks an account into an independent one', async () => {
-    const { origin, order, read } = await startListeningEmulator();
-    const id = await order(KEY);
-    const { page, press, form, expectToast, row } = await openPage(origin, accountHref(KEY, 'states'), {
+    const { key, origin, order, read } = await createAccount();
+    const id = await order(key);
+    const { page, press, form, expectToast, row } = await openPage(origin, accountHref(key, 'states'), {
       expected: [statusError(409)],
     });
     await form('Fork this account').getByLabel('New key').fill('np_test_auto');
@@ -211,7 +211,7 @@ describe.skipIf(!CHROMIUM)('console account', () => {
     await row(/completed/).waitFor();
     const [forkedTask] = (await read('the-fork', '/tasks')).tasks;
     expect(forkedTask).toMatchObject({ status: 'completed' });
-    expect(await read(KEY, `/tasks/${id}`)).toMatchObject({ status: 'processing' });
+    expect(await read(key, `/tasks/${id}`)).toMatchObject({ status: 'processing' });
   });
 
   it('resets, revokes, reinstates and removes an account', async () => {

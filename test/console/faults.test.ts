@@ -29,7 +29,7 @@ const EFFECTS_BY_STAGE = {
 const findSelect = (within: Locator, name: string) => within.getByRole('combobox', { name, exact: true });
 
 describe.skipIf(!CHROMIUM)('console faults', () => {
-  const { openPage } = useConsole();
+  const { openPage, createAccount } = useConsole();
 
   it('offers exactly the effects that the contract allows at each stage', async () => {
     const { origin, read } = await startListeningEmulator();
@@ -65,15 +65,15 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
   });
 
   it('shows and sets the failure rate', async () => {
-    const { origin, read } = await startListeningEmulator();
-    const { form, expectToast, press, region } = await openPage(origin, accountHref(KEY, 'faults'));
+    const { key, origin, read } = await createAccount();
+    const { form, expectToast, press, region } = await openPage(origin, accountHref(key, 'faults'));
     await region('Failure rate').getByText('fail without a rule: 0').waitFor();
     await press('Set failure rate …');
     await form('Set the failure rate').getByLabel('Failure rate').fill('0.25');
     await press('Update');
     await expectToast('Failure rate: 0.25.');
     await region('Failure rate').getByText('fail without a rule: 0.25').waitFor();
-    expect((await read(KEY)).failureRate).toBe(0.25);
+    expect((await read(key)).failureRate).toBe(0.25);
   });
 
   it('ignores choices in fields that are no longer shown', async () => {
@@ -99,8 +99,8 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
   });
 
   it('offers the error codes that the endpoint documents', async () => {
-    const { origin, get } = await startListeningEmulator();
-    const { form } = await openPage(origin, accountHref(KEY, 'faults'));
+    const { key, origin, get } = await createAccount();
+    const { form } = await openPage(origin, accountHref(key, 'faults'));
     const rule = form('New rule for this account');
     const code = findSelect(rule, 'Code');
     const codes = () => code.getByRole('option').allInnerTexts();

@@ -26,7 +26,7 @@ const describeFocus = (page: Page): Promise<string> =>
   });
 
 describe.skipIf(!CHROMIUM)('console focus', () => {
-  const { openPage } = useConsole();
+  const { openPage, createAccount } = useConsole();
 
   it('moves to the heading of a view that was opened with Enter', async () => {
     const { origin, order } = await startListeningEmulator();
@@ -53,9 +53,9 @@ describe.skipIf(!CHROMIUM)('console focus', () => {
   });
 
   it('on a phone, moves to the opened details, and back to the list', async () => {
-    const { origin, order } = await startListeningEmulator();
-    await order(KEY);
-    const { page, rows } = await openPage(origin, accountHref(KEY), { viewport: PHONE });
+    const { key, origin, order } = await createAccount();
+    await order(key);
+    const { page, rows } = await openPage(origin, accountHref(key), { viewport: PHONE });
     await rows.first().waitFor();
     await page.getByRole('listbox').focus();
     await page.keyboard.press('Home');
@@ -107,13 +107,13 @@ describe.skipIf(!CHROMIUM)('console focus', () => {
   });
 
   it('stays on the body if the user had moved it there', async () => {
-    const { origin, order, callAdmin } = await startListeningEmulator();
-    const id = await order(KEY);
-    const { page, button } = await openPage(origin, accountHref(KEY, 'tasks', id));
+    const { key, origin, order, callAdmin } = await createAccount();
+    const id = await order(key);
+    const { page, button } = await openPage(origin, accountHref(key, 'tasks', id));
     await button('Complete now').focus();
     await page.getByRole('heading', { level: 3, name: 'Plan' }).click();
     expect(await describeFocus(page)).toBe('body: ');
-    await callAdmin('POST', KEY, `/tasks/${id}/complete`);
+    await callAdmin('POST', key, `/tasks/${id}/complete`);
     await button('Complete now').waitFor({ state: 'detached' });
     expect(await describeFocus(page)).toBe('body: ');
   });

@@ -22,24 +22,24 @@ async function disableClipboard({ page }: OpenedPage): Promise<void> {
 }
 
 describe.skipIf(!CHROMIUM)('console forms', () => {
-  const { openPage } = useConsole();
+  const { openPage, createAccount } = useConsole();
 
   it('keep their values while the page updates', async () => {
-    const { origin, order, read } = await startListeningEmulator();
-    const { page, press, form, expectToast, region, tab } = await openPage(origin, accountHref(KEY));
+    const { key, origin, order, read } = await createAccount();
+    const { page, press, form, expectToast, region, tab } = await openPage(origin, accountHref(key));
     const credits = region('Credits');
     await press('Change …');
     const mode = form('Change the clock').getByLabel('Mode');
     await mode.selectOption('auto');
     await form('Change the clock').getByLabel('Speed').fill('3');
-    await order(KEY);
+    await order(key);
     await credits.getByText('996', { exact: true }).waitFor();
     expect([await inputValue(mode), await inputValue(form('Change the clock').getByLabel('Speed'))]).toEqual([
       ...['auto', '3'],
     ]);
     await press('Update');
     await expectToast('Clock mode: auto.');
-    expect((await read(KEY)).clock.mode).toBe('auto');
+    expect((await read(key)).clock.mode).toBe('auto');
     // The form starts with the current values.
     await region('Clock').getByText('each poll advances it', { exact: true }).waitFor();
     await press('Change …');
@@ -51,7 +51,7 @@ describe.skipIf(!CHROMIUM)('console forms', () => {
     await rule.getByLabel('Status', { exact: true }).fill('555');
     await rule.getByLabel('Content type').fill('text/plain');
     await rule.getByLabel('Times').fill('9');
-    await order(KEY);
+    await order(key);
     await credits.getByText('992', { exact: true }).waitFor();
     const fieldValue = (name: string) => inputValue(rule.getByLabel(name, { exact: true }));
     expect([await fieldValue('Status'), await fieldValue('Content type'), await fieldValue('Times')]).toEqual([
@@ -118,9 +118,9 @@ describe.skipIf(!CHROMIUM)('console forms', () => {
   });
 
   it('open within the viewport, and close when Tab leaves them', async () => {
-    const { origin, order } = await startListeningEmulator();
-    const id = await order(KEY);
-    const { page, press, form, button } = await openPage(origin, accountHref(KEY, 'tasks', id));
+    const { key, origin, order } = await createAccount();
+    const id = await order(key);
+    const { page, press, form, button } = await openPage(origin, accountHref(key, 'tasks', id));
     await page.getByRole('article').waitFor();
     for (const width of [1280, 1000, 900]) {
       await page.setViewportSize({ width, height: 800 });

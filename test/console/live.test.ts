@@ -4,63 +4,63 @@ import {
   accountHref,
   eventually,
   holdResponses,
-  openSwitchableProxy,
   startListeningEmulator,
   statusError,
   useConsole,
 } from '../support/console.ts';
+import { openSwitchableProxy } from '../support/switchable-proxy.ts';
 
 const KEY = 'np_test_frozen';
 const GENERATE = '/api/sora-2/generate';
 
 describe.skipIf(!CHROMIUM)('console live updates', () => {
-  const { openPage } = useConsole();
+  const { openPage, createAccount } = useConsole();
 
   it('shows new tasks and their progress, the credits, the rate limit and the clock', async () => {
-    const { origin, order, callAdmin, postOk } = await startListeningEmulator();
-    const { page, rowLabels, region, waitUntilLive } = await openPage(origin, accountHref(KEY));
+    const { key, origin, order, callAdmin, postOk } = await createAccount();
+    const { page, rowLabels, region, waitUntilLive } = await openPage(origin, accountHref(key));
     await waitUntilLive();
     const [credits, limiter, clock] = ['Credits', 'Rate limit', 'Clock'].map(region);
-    const first = await order(KEY, 'the first');
+    const first = await order(key, 'the first');
     await eventually(rowLabels).toEqual(['the first sora-2 generating · 0 % 4 cr']);
     await credits!.getByText('996', { exact: true }).waitFor();
     await credits!.getByText('4 held').waitFor();
     await limiter!.getByText('99 of 100').waitFor();
     await limiter!.getByText('left until 13:00:00').waitFor();
 
-    await order(KEY, 'the second');
+    await order(key, 'the second');
     await eventually(rowLabels).toEqual([
       'the second sora-2 generating · 0 % 4 cr',
       'the first sora-2 generating · 0 % 4 cr',
     ]);
-    await callAdmin('POST', KEY, '/clock/advance', { ms: 60_000 });
+    await callAdmin('POST', key, '/clock/advance', { ms: 60_000 });
     await clock!.getByText('2026-01-15 12:01:00').waitFor();
     await eventually(rowLabels).toEqual([
       expect.stringMatching(/^the second sora-2 generating · [1-9]\d % 4 cr$/),
       expect.stringMatching(/^the first sora-2 generating · [1-9]\d % 4 cr$/),
     ]);
-    await callAdmin('POST', KEY, `/tasks/${first}/fail`, { error: 'INTERNAL_ERROR' });
+    await callAdmin('POST', key, `/tasks/${first}/fail`, { error: 'INTERNAL_ERROR' });
     await eventually(rowLabels).toEqual([
       expect.stringMatching(/^the second/),
       'the first sora-2 failed, refunded: INTERNAL_ERROR 4 cr',
     ]);
-    await callAdmin('POST', KEY, '/clock/advance', { toNext: true });
+    await callAdmin('POST', key, '/clock/advance', { toNext: true });
     await eventually(rowLabels).toEqual([
       expect.stringMatching(/^the second sora-2 completed in \d:\d\d min 4 cr$/),
       'the first sora-2 failed, refunded: INTERNAL_ERROR 4 cr',
     ]);
     await credits!.getByText('none held').waitFor();
 
-    await callAdmin('PUT', KEY, '/clock', { mode: 'auto' });
+    await callAdmin('PUT', key, '/clock', { mode: 'auto' });
     await clock!.getByText('each poll advances it').waitFor();
-    await callAdmin('PUT', KEY, '/rate-limit', { limit: 7, remaining: 3 });
+    await callAdmin('PUT', key, '/rate-limit', { limit: 7, remaining: 3 });
     await limiter!.getByText('3 of 7').waitFor();
-    await callAdmin('PATCH', KEY, '', { revoked: true });
+    await callAdmin('PATCH', key, '', { revoked: true });
     await page.getByText('revoked', { exact: true }).waitFor();
-    await callAdmin('PATCH', KEY, '', { revoked: false });
+    await callAdmin('PATCH', key, '', { revoked: false });
     await page.getByText('revoked', { exact: true }).waitFor({ state: 'detached' });
-    const polled = await order(KEY, 'polled');
-    await postOk('/api/sora-2/check-status', { taskId: polled }, KEY);
+    const polled = await order(key, 'polled');
+    await postOk('/api/sora-2/check-status', { taskId: polled }, key);
     await eventually(rowLabels).toEqual([
       expect.stringMatching(/^polled sora-2 completed/),
       ...[expect.anything(), expect.anything()],
@@ -68,15 +68,15 @@ describe.skipIf(!CHROMIUM)('console live updates', () => {
   });
 
   it('does not miss a change during a read', async () => {
-    const { origin, order, callAdmin } = await startListeningEmulator();
-    const { page, row, region, waitUntilLive } = await openPage(origin, accountHref(KEY));
+    const { key, origin, order, callAdmin } = await createAccount();
+    const { page, row, region, waitUntilLive } = await openPage(origin, accountHref(key));
     await waitUntilLive();
     await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
     const { isHeld, release } = await holdResponses(page, '**/tasks?*');
-    const id = await order(KEY, 'early');
+    const id = await order(key, 'early');
     await region('Credits').getByText('4 held').waitFor();
     await eventually(isHeld).toBe(true);
-    await callAdmin('POST', KEY, `/tasks/${id}/complete`);
+    await callAdmin('POST', key, `/tasks/${id}/complete`);
     // The page knows of the change now, and the delayed response is outdated.
     await region('Credits').getByText('none held').waitFor();
     release();

@@ -5,12 +5,13 @@ import {
   accountHref,
   eventually,
   holdResponses,
-  openSwitchableProxy,
+  navigate,
   type PageElement,
   startListeningEmulator,
   statusError,
   useConsole,
 } from '../support/console.ts';
+import { openSwitchableProxy } from '../support/switchable-proxy.ts';
 
 // Globals of the page, for functions that run there.
 // biome-ignore lint/suspicious/noExplicitAny: the tests are compiled without DOM types
@@ -35,10 +36,13 @@ const respondWithError = (code: string, status: number) => (route: Route) =>
 describe.skipIf(!CHROMIUM)('console resilience', () => {
   const { openPage } = useConsole();
 
-  it.each(['..', '.', '%2e%2e', '%2E'])('sends no request for the dot-segment key %s', async (key) => {
+  it('sends no request for a key that is a dot segment', async () => {
     const { origin } = await startListeningEmulator();
-    const { page, requested } = await openPage(origin, `#/accounts/${key}/states`);
-    await page.getByRole('heading', { name: 'Accounts' }).waitFor();
+    const { page, requested } = await openPage(origin, accountHref(KEY));
+    for (const key of ['..', '.', '%2e%2e', '%2E']) {
+      await navigate(page, { hash: `#/accounts/${key}/states`, text: '6 accounts' });
+      await navigate(page, { hash: accountHref(KEY, 'states'), text: 'No snapshots.' });
+    }
     expect(requested.filter((one) => /accounts\/\.|__admin\/(?:requests|tasks|ledger|verdict)/.test(one))).toEqual([]);
   });
 

@@ -2,16 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
-import {
-  accountHref,
-  eventually,
-  openSwitchableProxy,
-  startListeningEmulator,
-  statusError,
-  useConsole,
-} from '../support/console.ts';
+import { accountHref, eventually, startListeningEmulator, statusError, useConsole } from '../support/console.ts';
 import { accountPath } from '../support/nginx-cluster.ts';
 import { createPopulatedEmulator } from '../support/populated-emulator.ts';
+import { openSwitchableProxy } from '../support/switchable-proxy.ts';
 
 const KEY = 'np_test_frozen';
 const TOKEN = 'open-sesame-2026';

@@ -14,7 +14,6 @@ import {
 import { ORDERS } from '../support/results.ts';
 import type { TestClock } from '../support/test-clock.ts';
 
-const KEY = 'np_test_frozen';
 const TVC = ORDERS['sora-2-tvc'];
 
 /** Measures the bars from top to bottom, in percent: length, progress, and where the steps after the first begin. */
@@ -34,15 +33,15 @@ const measureBars = ({ page }: Pick<OpenedPage, 'page'>, within = '[role=listbox
   );
 
 describe.skipIf(!CHROMIUM)('console tasks', () => {
-  const { openPage } = useConsole();
+  const { openPage, createAccount } = useConsole();
 
   it('shows tasks newest first, with state and price, as bars with steps on a common scale', async () => {
-    const { origin, postOk, order, read } = await startListeningEmulator();
-    await order(KEY);
-    await postOk(`${TVC.path}/generate`, TVC.body, KEY);
-    await postOk('/api/sora-2/generate-prompt', { topic: 'a cat', locale: 'en' }, KEY);
-    const [video, commercial] = (await read(KEY, '/tasks')).tasks as Task[];
-    const opened = await openPage(origin, accountHref(KEY));
+    const { key, origin, postOk, order, read } = await createAccount();
+    await order(key);
+    await postOk(`${TVC.path}/generate`, TVC.body, key);
+    await postOk('/api/sora-2/generate-prompt', { topic: 'a cat', locale: 'en' }, key);
+    const [video, commercial] = (await read(key, '/tasks')).tasks as Task[];
+    const opened = await openPage(origin, accountHref(key));
     await eventually(opened.rowLabels).toEqual([
       'a cat prompt-generator completed in 0 ms 2 cr',
       expect.stringMatching(/^a watch that never stops sora-2-tvc storyboard_script · 0 % 8 cr$/),
@@ -56,36 +55,36 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
   });
 
   it('advances a frozen clock to the next step, by a minute, and to the end', async () => {
-    const { origin, postOk, order, read } = await startListeningEmulator();
-    const id = (await postOk(`${TVC.path}/generate`, TVC.body, KEY)).taskId;
-    await order(KEY, '@emulator(hang) for ever');
-    const opened = await openPage(origin, accountHref(KEY));
+    const { key, origin, postOk, order, read } = await createAccount();
+    const id = (await postOk(`${TVC.path}/generate`, TVC.body, key)).taskId;
+    await order(key, '@emulator(hang) for ever');
+    const opened = await openPage(origin, accountHref(key));
     const { page, press, expectToast, row, region } = opened;
     await row(/storyboard_script · 0 %/).waitFor();
     await row(/for ever sora-2 generating, hangs/).waitFor();
-    const { dueAt } = await read(KEY, `/tasks/${id}`);
+    const { dueAt } = await read(key, `/tasks/${id}`);
 
     await press('Next step');
     await expectToast('Advanced to the next step: 1 transition.');
     await row(/storyboard_image · 10 %/).waitFor();
     await eventually(async () => (await measureBars(opened))[1]?.done).toBe(10);
-    const { now } = (await read(KEY)).clock;
+    const { now } = (await read(key)).clock;
     expect(now).toBe(dueAt);
     await region('Clock').getByText(now.slice(0, 19).replace('T', ' ')).waitFor();
 
     await press('+1 minute');
     await expectToast(/^Advanced by 1:00 min: /);
-    const later = (await read(KEY)).clock.now;
+    const later = (await read(key)).clock.now;
     expect(Date.parse(later) - Date.parse(now)).toBe(60_000);
     await region('Clock').getByText(later.slice(0, 19).replace('T', ' ')).waitFor();
-    const { plan, step } = await read(KEY, `/tasks/${id}`);
+    const { plan, step } = await read(key, `/tasks/${id}`);
     const percent = Math.floor(((Date.parse(later) - Date.UTC(2026, 0, 15, 12)) / plan.endMs) * 100);
     await row(new RegExp(`${step} · ${percent} %`)).waitFor();
 
     await press('To the end');
     await expectToast(/^Advanced to the end of all tasks: \d transitions?\.$/);
     await row(/sora-2-tvc completed in/).waitFor();
-    expect(await read(KEY, `/tasks/${id}`)).toMatchObject({ status: 'completed' });
+    expect(await read(key, `/tasks/${id}`)).toMatchObject({ status: 'completed' });
     await eventually(async () => (await measureBars(opened))[1]?.done).toBe(100);
 
     await press('Next step');
@@ -96,11 +95,11 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
   });
 
   it('advances to the next step or the end of a single task', async () => {
-    const { origin, postOk, order, read } = await startListeningEmulator();
-    const first = (await postOk(`${TVC.path}/generate`, TVC.body, KEY)).taskId;
-    const last = await order(KEY, '@emulator(duration=20m) slow');
-    const hanging = await order(KEY, '@emulator(hang)');
-    const { page, press, expectToast, button, row } = await openPage(origin, accountHref(KEY, 'tasks', first));
+    const { key, origin, postOk, order, read } = await createAccount();
+    const first = (await postOk(`${TVC.path}/generate`, TVC.body, key)).taskId;
+    const last = await order(key, '@emulator(duration=20m) slow');
+    const hanging = await order(key, '@emulator(hang)');
+    const { page, press, expectToast, button, row } = await openPage(origin, accountHref(key, 'tasks', first));
     const article = page.getByRole('article', { name: `Task ${first}` });
     await article.waitFor();
     await press('To its next step');
@@ -110,8 +109,8 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
     await expectToast(/2 transitions\.$/);
     await article.getByText(/^completed in/).waitFor();
     expect(await button('To its end').count()).toBe(0);
-    expect(await read(KEY, `/tasks/${first}`)).toMatchObject({ status: 'completed' });
-    expect(await read(KEY, `/tasks/${last}`)).toMatchObject({ status: 'processing' });
+    expect(await read(key, `/tasks/${first}`)).toMatchObject({ status: 'completed' });
+    expect(await read(key, `/tasks/${last}`)).toMatchObject({ status: 'processing' });
 
     await row(/hang/).click();
     await page.getByRole('article', { name: `Task ${hanging}` }).waitFor();
@@ -123,13 +122,13 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
   });
 
   it('finds tasks by status and input', async () => {
-    const { origin, order, callAdmin } = await startListeningEmulator();
-    const done = await order(KEY, 'a whale');
-    await callAdmin('POST', KEY, `/tasks/${done}/complete`);
-    const failed = await order(KEY, 'a wolf');
-    await callAdmin('POST', KEY, `/tasks/${failed}/fail`);
-    await order(KEY, 'an owl');
-    const { page, rowLabels } = await openPage(origin, accountHref(KEY));
+    const { key, origin, order, callAdmin } = await createAccount();
+    const done = await order(key, 'a whale');
+    await callAdmin('POST', key, `/tasks/${done}/complete`);
+    const failed = await order(key, 'a wolf');
+    await callAdmin('POST', key, `/tasks/${failed}/fail`);
+    await order(key, 'an owl');
+    const { page, rowLabels } = await openPage(origin, accountHref(key));
     const status = page.getByRole('combobox', { name: 'Status' });
     const search = page.getByRole('searchbox', { name: 'Find tasks' });
     const names = async () => (await rowLabels()).map((text) => text.replace(/ sora-2.*/, ''));
@@ -153,10 +152,10 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
   });
 
   it('shows the plan, ledger entries, requests and input of a task', async () => {
-    const { origin, order, postOk, callAdmin } = await startListeningEmulator();
-    const id = await order(KEY, '@emulator(fail) a wolf');
-    await postOk('/api/sora-2/check-status', { taskId: id }, KEY);
-    const { page, row } = await openPage(origin, accountHref(KEY));
+    const { key, origin, order, postOk, callAdmin } = await createAccount();
+    const id = await order(key, '@emulator(fail) a wolf');
+    await postOk('/api/sora-2/check-status', { taskId: id }, key);
+    const { page, row } = await openPage(origin, accountHref(key));
     await row(/a wolf/).click();
     const article = page.getByRole('article', { name: `Task ${id}` });
     await article.getByRole('heading', { name: /a wolf/ }).waitFor();
@@ -172,7 +171,7 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
     expect(JSON.parse(await input.innerText())).toMatchObject({ prompt: '@emulator(fail) a wolf' });
     await article.getByRole('link', { name: '/api/sora-2/check-status → 200' }).waitFor();
 
-    await callAdmin('POST', KEY, '/clock/advance', { toNext: true });
+    await callAdmin('POST', key, '/clock/advance', { toNext: true });
     await article.getByText('failed, refunded: GENERATION_FAILED').waitFor();
     await article.getByText(/refund\s\+4/).waitFor();
     await article.getByText('Finished at').waitFor();
@@ -180,19 +179,19 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
 
     await article.getByRole('link', { name: '/api/sora-2/generate → 200' }).click();
     await page.getByRole('article', { name: 'Request 1' }).waitFor();
-    expect(page.url()).toBe(`${origin}/console${accountHref(KEY, 'requests', '1')}`);
+    expect(page.url()).toBe(`${origin}/console${accountHref(key, 'requests', '1')}`);
     // The request links back to the task.
     await page.getByRole('link', { name: /a wolf task_/ }).click();
     await article.waitFor();
   });
 
   it('shows images, and plays videos', async () => {
-    const { origin, order, postOk, callAdmin, read } = await startListeningEmulator();
-    const video = await order(KEY);
+    const { key, origin, order, postOk, callAdmin, read } = await createAccount();
+    const video = await order(key);
     const image = ORDERS['nano-banana-pro'];
-    const { generationId } = await postOk(`${image.path}/generate`, image.body, KEY);
-    await callAdmin('POST', KEY, '/clock/advance', { ms: 3_600_000 });
-    const { page, row, readClipboard, button } = await openPage(origin, accountHref(KEY));
+    const { generationId } = await postOk(`${image.path}/generate`, image.body, key);
+    await callAdmin('POST', key, '/clock/advance', { ms: 3_600_000 });
+    const { page, row, readClipboard, button } = await openPage(origin, accountHref(key));
 
     const thumbnailWidth = (name: RegExp, tag: string) =>
       row(name)
@@ -220,23 +219,23 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
     await button('Copy address of videoUrl').click();
     await eventually(readClipboard).toMatch(`${origin}/media/`);
     // Viewing a result is not recorded in the journal; a client's fetch is.
-    expect((await read(KEY, '/requests/count')).count).toBe(2);
+    expect((await read(key, '/requests/count')).count).toBe(2);
     const file = await fetch(await readClipboard());
     expect([file.status, file.headers.get('content-type')]).toEqual([200, 'video/mp4']);
     expect((await file.arrayBuffer()).byteLength).toBeGreaterThan(1000);
-    const { requests } = await read(KEY, '/requests');
+    const { requests } = await read(key, '/requests');
     expect(requests.at(-1).taskIds).toEqual([video]);
   });
 
   it('completes a task, and fails one with a documented code', async () => {
-    const { origin, order, read } = await startListeningEmulator();
-    const one = await order(KEY, 'one');
-    const other = await order(KEY, 'other');
-    const { page, press, expectToast, row, form, region } = await openPage(origin, accountHref(KEY, 'tasks', one));
+    const { key, origin, order, read } = await createAccount();
+    const one = await order(key, 'one');
+    const other = await order(key, 'other');
+    const { page, press, expectToast, row, form, region } = await openPage(origin, accountHref(key, 'tasks', one));
     await press('Complete now');
     await expectToast(`Task ${one} completed.`);
     await row(/^one sora-2 completed/).waitFor();
-    expect(await read(KEY, `/tasks/${one}`)).toMatchObject({ status: 'completed' });
+    expect(await read(key, `/tasks/${one}`)).toMatchObject({ status: 'completed' });
 
     await row(/^other/).click();
     await page.getByRole('article', { name: `Task ${other}` }).waitFor();
@@ -249,7 +248,7 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
     await row(/^other sora-2 failed, refunded: INTERNAL_ERROR/).waitFor();
     await region('Credits').getByText('996', { exact: true }).waitFor();
     await region('Credits').getByText('none held').waitFor();
-    expect(await read(KEY, `/tasks/${other}`)).toMatchObject({
+    expect(await read(key, `/tasks/${other}`)).toMatchObject({
       status: 'failed',
       result: { errorCode: 'INTERNAL_ERROR' },
     });
@@ -284,8 +283,8 @@ describe.skipIf(!CHROMIUM)('console tasks', () => {
   });
 
   it('reports tasks and accounts that do not exist', async () => {
-    const { origin } = await startListeningEmulator();
-    const { page } = await openPage(origin, accountHref(KEY, 'tasks', 'nothing'), {
+    const { key, origin } = await createAccount();
+    const { page } = await openPage(origin, accountHref(key, 'tasks', 'nothing'), {
       expected: [statusError(404)],
     });
     await page.getByText('Task nothing not found.').waitFor();

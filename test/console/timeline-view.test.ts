@@ -1,26 +1,24 @@
 import { describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/browser.ts';
-import { accountHref, eventually, type PageElement, startListeningEmulator, useConsole } from '../support/console.ts';
-
-const KEY = 'np_test_frozen';
+import { accountHref, eventually, type PageElement, useConsole } from '../support/console.ts';
 
 describe.skipIf(!CHROMIUM)('console timeline', () => {
-  const { openPage } = useConsole();
+  const { openPage, createAccount } = useConsole();
 
   it('shows requests, tasks, credits and the clock on one axis, live, and leads to all of them', async () => {
-    const { origin, order, post, callAdmin } = await startListeningEmulator();
-    const { page, tab, rowLabels, row, press, region } = await openPage(origin, accountHref(KEY));
+    const { key, origin, order, post, callAdmin } = await createAccount();
+    const { page, tab, rowLabels, row, press, region } = await openPage(origin, accountHref(key));
     await tab('timeline').click();
     await page.getByRole('heading', { name: 'No requests yet' }).waitFor();
-    const id = await order(KEY, 'a golden retriever');
+    const id = await order(key, 'a golden retriever');
     await eventually(rowLabels).toEqual([
       '12:00:00.000 ± initial credits balance 1 000 +1 000',
       '12:00:00.000 200 POST /api/sora-2/generate −4',
     ]);
-    await callAdmin('POST', KEY, '/clock/advance', { ms: 600_000 });
-    for (let n = 0; n < 3; n++) await post('/api/sora-2/generate', {}, KEY);
-    const failed = await order(KEY, 'a storm');
-    await callAdmin('POST', KEY, `/tasks/${failed}/fail`);
+    await callAdmin('POST', key, '/clock/advance', { ms: 600_000 });
+    for (let n = 0; n < 3; n++) await post('/api/sora-2/generate', {}, key);
+    const failed = await order(key, 'a storm');
+    await callAdmin('POST', key, `/tasks/${failed}/fail`);
     const shorten = (taskId: string) => `${taskId.slice(0, 8)}…${taskId.slice(-6)}`;
     await eventually(rowLabels).toEqual([
       expect.anything(),
@@ -78,7 +76,7 @@ describe.skipIf(!CHROMIUM)('console timeline', () => {
     const after = await section();
     await page.mouse.move(x + 25, y + 5, { steps: 5 });
     expect(await section()).toBe(after);
-    expect(page.url()).toBe(`${origin}/console${accountHref(KEY, 'timeline')}`);
+    expect(page.url()).toBe(`${origin}/console${accountHref(key, 'timeline')}`);
 
     await press('Show all');
     await bar.click();
@@ -95,10 +93,10 @@ describe.skipIf(!CHROMIUM)('console timeline', () => {
   });
 
   it('keeps the chosen section while the account changes, and shows a wait of a shot', async () => {
-    const { origin, postOk, order } = await startListeningEmulator();
+    const { key, origin, postOk, order } = await createAccount();
     const shot = (id: string) => ({ id, prompt: id, generationType: 'TEXT_2_VIDEO', aspectRatio: '16:9' });
-    await postOk('/api/veo-3/generate', { shots: [shot('one'), shot('two')], resolution: '720p' }, KEY);
-    const { page, press, region } = await openPage(origin, accountHref(KEY, 'timeline'));
+    await postOk('/api/veo-3/generate', { shots: [shot('one'), shot('two')], resolution: '720p' }, key);
+    const { page, press, region } = await openPage(origin, accountHref(key, 'timeline'));
     const chart = page.locator('.chart');
     await chart.getByText('two').waitFor();
     const edges = () =>
@@ -115,7 +113,7 @@ describe.skipIf(!CHROMIUM)('console timeline', () => {
     await press('Zoom in');
     const description = region('Timeline').getByText(/UTC/);
     const [section] = (await description.innerText()).split(/ · \d+ events?$/);
-    await order(KEY, 'a later one');
+    await order(key, 'a later one');
     await region('Credits').getByText('24 held').waitFor();
     expect(await description.innerText()).toContain(section);
   });

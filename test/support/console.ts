@@ -1,22 +1,25 @@
 import { execFile } from 'node:child_process';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from '@playwright/test';
-import { afterEach, beforeAll, expect, onTestFinished } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import type { EmulatorOptions } from '../../src/server/emulator.ts';
 import { openBrowser } from './browser.ts';
-import { createTestEmulator } from './emulator.ts';
+import { closeAtOnce, createTestEmulator, openTestEmulator, type TestEmulator } from './emulator.ts';
 import { accountPath } from './nginx-cluster.ts';
 import { createTestClock } from './test-clock.ts';
 
 // Globals of the page, for functions that run there.
 // biome-ignore lint/suspicious/noExplicitAny: the tests are compiled without DOM types
 declare const document: any;
-declare const location: { pathname: string };
+declare const location: { pathname: string; hash: string };
+declare const history: { replaceState(state: null, unused: string, url: string): void };
+declare const addEventListener: (type: string, listener: () => void, options: { once: true }) => void;
 declare const getComputedStyle: (element: PageElement) => { overflowX: string };
 
 /** Generous, so that tests do not fail on a busy machine. */
 const POLL_TIMEOUT_MS = 15_000;
+
+const DEFAULT_VIEWPORT = { width: 1280, height: 720 };
 
 /** Polls `read` until the assertion holds. */
 export const eventually = <Value>(read: () => Value | Promise<Value>) =>
@@ -34,7 +37,10 @@ export async function startListeningEmulator(
   clock = createTestClock(),
   options: Pick<EmulatorOptions, 'filesToOpen'> = {},
 ) {
-  const emulator = await createTestEmulator(['--port', '0', ...flags], clock, undefined, options);
+  return listen(await createTestEmulator(['--port', '0', ...flags], clock, undefined, options));
+}
+
+async function listen(emulator: TestEmulator) {
   const origin = await emulator.listen();
   const { post, get, send } = emulator;
   return {
@@ -84,15 +90,16 @@ interface SharedContext {
   keptPage: Page;
 }
 
-let shared: SharedContext | undefined;
+/** The contexts of this worker for all pages that need no context of their own. */
+const shared: { real?: SharedContext; controlled?: SharedContext } = {};
 
-/** The context of this worker for all pages that need no context of their own. */
-async function openSharedContext(browser: Browser): Promise<BrowserContext> {
-  if (shared?.context.browser() !== browser) {
+async function openSharedContext(browser: Browser, clock: 'real' | 'controlled'): Promise<BrowserContext> {
+  if (shared[clock]?.context.browser() !== browser) {
     const context = await createContext(browser);
-    shared = { context, keptPage: await context.newPage() };
+    if (clock === 'controlled') await context.clock.install();
+    shared[clock] = { context, keptPage: await context.newPage() };
   }
-  return shared.context;
+  return shared[clock]!.context;
 }
 
 async function createContext(browser: Browser, options: BrowserContextOptions = {}): Promise<BrowserContext> {
@@ -102,23 +109,73 @@ async function createContext(browser: Browser, options: BrowserContextOptions = 
   return context;
 }
 
+/** What a page may log and request; a page that several tests use gets a new one for each. */
+interface Watch {
+  origin: string;
+  expected: RegExp[];
+  requested: string[];
+}
+
 /**
  * Opens pages of the console, and closes them after each test. A test fails if a page logs an unexpected error or
  * warning, contacts another host, opens a dialog, or runs code that a client sent (which sets `hit`).
  */
 export function useConsole() {
   let browser: Browser;
+  let accountCount = 0;
+  /** The emulator of `createAccount`, and the page that shows its accounts. */
+  let own: ListeningEmulator | undefined;
+  let ownPage: { page: Page; watch: Watch; isInUse: boolean } | undefined;
   const unexpectedMessages: string[] = [];
   beforeAll(async () => {
     browser = await openBrowser();
   });
   afterEach(async () => {
+    const kept = [shared.real?.keptPage, shared.controlled?.keptPage, ownPage?.page];
     for (const context of browser.contexts()) {
-      if (context !== shared?.context) await context.close();
-      else for (const page of context.pages()) if (page !== shared.keptPage) await page.close();
+      if (context !== shared.real?.context && context !== shared.controlled?.context) await context.close();
+      else for (const page of context.pages()) if (!kept.includes(page)) await page.close();
     }
+    if (ownPage) ownPage.isInUse = false;
     expect(unexpectedMessages.splice(0)).toEqual([]);
   });
+  afterAll(async () => {
+    await ownPage?.page.close();
+    if (own) await closeAtOnce(own);
+  });
+
+  /**
+   * Creates an account with a frozen clock on an emulator that all tests of the suite share. `openPage` shows its
+   * accounts in one page, because loading takes longer than most tests. Returns the key, and the emulator.
+   */
+  async function createAccount(options: object = {}) {
+    own ??= await listen(await openTestEmulator(['--port', '0']));
+    accountCount += 1;
+    const key = `np_own_${accountCount}`;
+    await own.post('/__admin/accounts', { key, clock: 'frozen', ...options }, null);
+    return { ...own, key };
+  }
+
+  function watchPage(page: Page, watch: Watch): void {
+    const recordMessage = (message: string) => {
+      if (![...watch.expected, READ_AFTER_REMOVAL].some((one) => one.test(message))) unexpectedMessages.push(message);
+    };
+    page.on('popup', (popup) => watchPage(popup, watch));
+    page.on('dialog', (dialog) => {
+      recordMessage(`dialog: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    page.on('pageerror', (error) => recordMessage(`error: ${error.message}`));
+    page.on('console', (line) => {
+      if (['error', 'warning'].includes(line.type()))
+        recordMessage(`${line.type()}: ${line.text()} ${line.location().url}`);
+    });
+    page.on('request', (request) => {
+      const url = request.url();
+      watch.requested.push(`${request.method()} ${url}`);
+      if (!url.startsWith(`${watch.origin}/`) && !/^(?:blob|data):/.test(url)) recordMessage(`foreign request: ${url}`);
+    });
+  }
 
   /** Opens the console of an emulator at a hash. */
   async function openPage(
@@ -126,38 +183,41 @@ export function useConsole() {
     hash = '#/',
     { expected = [], isClockControlled = false, viewport, ...options }: PageOptions = {},
   ) {
-    const isShared = !isClockControlled && Object.keys(options).length === 0;
-    const context = await (isShared ? openSharedContext(browser) : createContext(browser, options));
-    if (isClockControlled) await context.clock.install();
-    const requested: string[] = [];
-    const recordMessage = (message: string) => {
-      if (![...expected, READ_AFTER_REMOVAL].some((one) => one.test(message))) unexpectedMessages.push(message);
-    };
-    const watch = (one: Page) => {
-      one.on('popup', watch);
-      one.on('dialog', (dialog) => {
-        recordMessage(`dialog: ${dialog.message()}`);
-        void dialog.dismiss();
-      });
-      one.on('pageerror', (error) => recordMessage(`error: ${error.message}`));
-      one.on('console', (line) => {
-        if (['error', 'warning'].includes(line.type()))
-          recordMessage(`${line.type()}: ${line.text()} ${line.location().url}`);
-      });
-      one.on('request', (request) => {
-        const url = request.url();
-        requested.push(`${request.method()} ${url}`);
-        if (!url.startsWith(`${origin}/`) && !/^(?:blob|data):/.test(url)) recordMessage(`foreign request: ${url}`);
-      });
-    };
+    const watch: Watch = { origin, expected, requested: [] };
+    const isShared = Object.keys(options).length === 0;
+    const isOwn = origin === own?.origin && isShared && !isClockControlled && !ownPage?.isInUse;
+    if (isOwn && ownPage) {
+      const { page } = ownPage;
+      Object.assign(ownPage.watch, watch);
+      ownPage.isInUse = true;
+      await page.setViewportSize(viewport ?? DEFAULT_VIEWPORT);
+      await page.unrouteAll();
+      if (await page.evaluate(showHash, hash)) await page.reload();
+      return { ...createPageHelpers(page), page, requested: watch.requested };
+    }
+    const clock = isClockControlled ? 'controlled' : 'real';
+    const context = await (isShared ? openSharedContext(browser, clock) : createContext(browser, options));
     const page = await context.newPage();
-    watch(page);
+    watchPage(page, watch);
+    if (isOwn) ownPage = { page, watch, isInUse: true };
     if (viewport) await page.setViewportSize(viewport);
     await page.goto(`${origin}/console${hash}`);
-    return { ...createPageHelpers(page), page, requested };
+    return { ...createPageHelpers(page), page, requested: watch.requested };
   }
 
-  return { openPage, browser: () => browser };
+  return { openPage, createAccount, browser: () => browser };
+}
+
+/** Runs in the page: follows a link. Returns whether to reload the page, because it still shows an earlier toast. */
+function showHash(hash: string): Promise<boolean> | boolean {
+  if (document.querySelector('[role=status]').textContent !== '') {
+    history.replaceState(null, '', hash);
+    return true;
+  }
+  return new Promise((resolve) => {
+    addEventListener('hashchange', () => resolve(false), { once: true });
+    location.hash = hash;
+  });
 }
 
 /** Runs in the page: logs an error when client-supplied code runs or something violates the page's policy. */
@@ -233,54 +293,6 @@ export async function holdResponses(page: Page, url: string) {
   return { isHeld: () => isHeld, release };
 }
 
-/** A TCP proxy that can switch to another emulator, as if one had been restarted on the same port. */
-export async function openSwitchableProxy(url: string) {
-  let target: number | undefined = Number(new URL(url).port);
-  const sockets = new Set<Socket>();
-  let isPaused = false;
-  const queued: (() => void)[] = [];
-  const server = createServer((socket) => {
-    const inner = target === undefined ? undefined : connect(target, '127.0.0.1');
-    const closeBoth = () => {
-      socket.destroy();
-      inner?.destroy();
-      sockets.delete(socket);
-    };
-    sockets.add(socket);
-    for (const one of [socket, inner]) one?.on('error', closeBoth).on('close', closeBoth);
-    if (!inner) return closeBoth();
-    // While paused, queue the data of both directions.
-    const forward = (to: Socket) => (bytes: Buffer) =>
-      void (isPaused ? queued.push(() => to.write(bytes)) : to.write(bytes));
-    socket.on('data', forward(inner));
-    inner.on('data', forward(socket));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** Closes all connections, and every new one until `switchTo` is called. */
-    disconnect(): void {
-      target = undefined;
-      for (const socket of sockets) socket.destroy();
-    },
-    /** Delivers no data until `resume` is called. */
-    pause(): void {
-      isPaused = true;
-    },
-    resume(): void {
-      isPaused = false;
-      for (const write of queued.splice(0)) write();
-    },
-    switchTo(url: string): void {
-      target = Number(new URL(url).port);
-    },
-  };
-}
-
 /** Lists the elements that scroll horizontally because their content is too wide. */
 export const findHorizontalOverflow = (page: Page): Promise<string[]> =>
   page.evaluate(() =>
@@ -291,6 +303,15 @@ export const findHorizontalOverflow = (page: Page): Promise<string[]> =>
         return scrolls && one.scrollWidth > one.clientWidth;
       })
       .map((one: PageElement) => `${one.scrollWidth} in ${one.clientWidth}: ${one.outerHTML.slice(0, 200)}`),
+  );
+
+/** Whether any of these elements is within the viewport. */
+export const isInView = (texts: Locator) =>
+  texts.evaluateAll((elements: PageElement[]) =>
+    elements.some((one) => {
+      const { top, bottom, height } = one.getBoundingClientRect();
+      return height > 0 && top >= 0 && bottom <= one.ownerDocument.defaultView.innerHeight;
+    }),
   );
 
 /** Navigates within the open page, like a click on a link. */

@@ -30,7 +30,7 @@ export async function createTestEmulator(...args: Parameters<typeof openTestEmul
  * Closes an emulator, and its connections when their responses have ended. fetch replaces an aborted connection with a
  * new one, and browsers open some in advance. Without a request, a server waits until the client closes them.
  */
-async function closeAtOnce({ app, close, openResponses }: ClosableEmulator): Promise<void> {
+export async function closeAtOnce({ app, close, openResponses }: ClosableEmulator): Promise<void> {
   let isClosed = false;
   const closed = close().finally(() => {
     isClosed = true;
@@ -84,7 +84,8 @@ export function useTestEmulator() {
   };
 }
 
-async function openTestEmulator(
+/** Like `createTestEmulator`, but the caller closes the emulator. */
+export async function openTestEmulator(
   flags: string[] = [],
   clock: TestClock = createTestClock(),
   logger = SILENT,
