@@ -1,43 +1,25 @@
-import type { Locator } from '@playwright/test';
 import { describe, expect, it } from 'vitest';
 import type { JournalEntry } from '../../src/client/types.ts';
 import { CHROMIUM } from '../support/browser.ts';
 import { hasProgram } from '../support/command.ts';
-import {
-  accountHref,
-  eventually,
-  type PageElement,
-  runInShell,
-  startListeningEmulator,
-  useConsole,
-} from '../support/console.ts';
+import { accountHref, eventually, isInView, runInShell, useConsole } from '../support/console.ts';
 
-const KEY = 'np_test_frozen';
 const GENERATE = '/api/sora-2/generate';
 const hasCurl = hasProgram('curl', '--version') && hasProgram('bash', '--version');
 
-/** Whether any of these elements is within the viewport. */
-const isInView = (texts: Locator) =>
-  texts.evaluateAll((elements: PageElement[]) =>
-    elements.some((one) => {
-      const { top, bottom, height } = one.getBoundingClientRect();
-      return height > 0 && top >= 0 && bottom <= one.ownerDocument.defaultView.innerHeight;
-    }),
-  );
-
 describe.skipIf(!CHROMIUM)('console requests', () => {
-  const { openPage } = useConsole();
+  const { openPage, createAccount } = useConsole();
 
   it('lists requests newest first, filters them by outcome, and clears the journal', async () => {
-    const { origin, order, post, callAdmin, read } = await startListeningEmulator();
-    await order(KEY);
-    await post(GENERATE, { mode: 'textToVideo' }, KEY);
-    await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo', seconds: 3 }, KEY);
-    await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' } });
-    await post('/api/veo-3/generate', {}, KEY);
+    const { key, origin, order, post, callAdmin, read } = await createAccount();
+    await order(key);
+    await post(GENERATE, { mode: 'textToVideo' }, key);
+    await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo', seconds: 3 }, key);
+    await callAdmin('POST', key, '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' } });
+    await post('/api/veo-3/generate', {}, key);
     const { page, rowLabels, pressAndConfirm, expectToast, button } = await openPage(
       origin,
-      accountHref(KEY, 'requests'),
+      accountHref(key, 'requests'),
     );
     const faulted = expect.stringMatching(/^12:00:00.000 500 POST \/api\/veo-3\/generate fault INTERNAL_ERROR \d+ ms$/);
     const warned = expect.stringMatching(/^12:00:00.000 200 POST \/api\/sora-2\/generate warning \d+ ms$/);
@@ -64,7 +46,7 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
       await search.fill(text);
       await eventually(rowLabels).toEqual(expected);
     }
-    const [{ requestId }] = (await read(KEY, '/requests')).requests;
+    const [{ requestId }] = (await read(key, '/requests')).requests;
     await search.fill(requestId);
     await eventually(rowLabels).toEqual([good]);
     await search.fill('no match');
@@ -75,19 +57,19 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
     await expectToast('Journal cleared.');
     await page.getByText('The journal is empty or switched off.').waitFor();
     expect(await button('Clear the journal').isDisabled()).toBe(true);
-    expect((await read(KEY, '/requests/count')).count).toBe(0);
+    expect((await read(key, '/requests/count')).count).toBe(0);
   });
 
   it('shows request and response side by side, with headers, bodies, faults and findings', async () => {
-    const { origin, send, post, callAdmin } = await startListeningEmulator();
+    const { key, origin, send, post, callAdmin } = await createAccount();
     await send('POST', GENERATE, {
-      key: KEY,
+      key,
       body: { prompt: 'a cat', mode: 'textToVideo', seconds: 3 },
       headers: { 'x-custom': 'one' },
     });
-    await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' } });
-    await post(GENERATE, { prompt: 'a dog' }, KEY);
-    const { page, row } = await openPage(origin, accountHref(KEY, 'requests'));
+    await callAdmin('POST', key, '/faults', { at: 'request', effect: { errorCode: 'INTERNAL_ERROR' } });
+    await post(GENERATE, { prompt: 'a dog' }, key);
+    const { page, row } = await openPage(origin, accountHref(key, 'requests'));
     await row(/ 200 /).click();
     const article = page.getByRole('article', { name: 'Request 1' });
     await article.getByRole('heading', { name: `POST ${GENERATE}` }).waitFor();
@@ -120,7 +102,7 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
     await article.getByRole('link', { name: /^a cat task_/ }).click();
     await page.getByRole('article', { name: `Task ${responseBody.taskId}` }).waitFor();
 
-    await page.goto(`${origin}/console${accountHref(KEY, 'requests', '2')}`);
+    await page.goto(`${origin}/console${accountHref(key, 'requests', '2')}`);
     const faulted = page.getByRole('article', { name: 'Request 2' });
     await faulted.getByText(/^Injected fault:/).waitFor();
     await faulted.getByRole('link', { name: 'Fault rules' }).click();
@@ -128,18 +110,18 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
   });
 
   it('shows a missing response, a body that is not JSON, and a truncated body', async () => {
-    const { origin, send, callAdmin, read } = await startListeningEmulator();
+    const { key, origin, send, callAdmin, read } = await createAccount();
     const invalidJson = '{"prompt": "a cat", <b>';
-    await send('POST', GENERATE, { key: KEY, body: invalidJson });
+    await send('POST', GENERATE, { key, body: invalidJson });
     const prompt = 'long '.repeat(8_000);
-    await send('POST', GENERATE, { key: KEY, body: { prompt, mode: 'textToVideo' } });
-    await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { empty: true } });
-    await fetch(origin + GENERATE, { method: 'POST', headers: { authorization: `Bearer ${KEY}` } }).then(
+    await send('POST', GENERATE, { key, body: { prompt, mode: 'textToVideo' } });
+    await callAdmin('POST', key, '/faults', { at: 'request', effect: { empty: true } });
+    await fetch(origin + GENERATE, { method: 'POST', headers: { authorization: `Bearer ${key}` } }).then(
       () => expect.unreachable('got a response'),
       () => {},
     );
-    await eventually(async () => (await read(KEY, '/requests/count')).count).toBe(3);
-    const { page, row } = await openPage(origin, accountHref(KEY, 'requests'));
+    await eventually(async () => (await read(key, '/requests/count')).count).toBe(3);
+    const { page, row } = await openPage(origin, accountHref(key, 'requests'));
     const body = () => page.getByRole('region', { name: 'Request body' }).innerText();
     await row(/–/).click();
     await page.getByRole('article', { name: 'Request 3' }).getByText('no response').waitFor();
@@ -151,17 +133,17 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
     await article.getByText('Truncated after 16 KB.').waitFor();
     await article.getByText('the curl command is incomplete').waitFor();
     expect((await body()).length).toBeGreaterThan(16_000);
-    await page.goto(`${origin}/console${accountHref(KEY, 'requests', '99')}`);
+    await page.goto(`${origin}/console${accountHref(key, 'requests', '99')}`);
     await page.getByText('This request is no longer in the journal.').waitFor();
   });
 
   it('distinguishes a pending response from a lost one', async () => {
-    const { origin, callAdmin } = await startListeningEmulator();
-    await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { hang: true } });
-    const { page, row, rows, waitUntilLive } = await openPage(origin, accountHref(KEY, 'requests'));
+    const { key, origin, callAdmin } = await createAccount();
+    await callAdmin('POST', key, '/faults', { at: 'request', effect: { hang: true } });
+    const { page, row, rows, waitUntilLive } = await openPage(origin, accountHref(key, 'requests'));
     await waitUntilLive();
     const controller = new AbortController();
-    const headers = { authorization: `Bearer ${KEY}` };
+    const headers = { authorization: `Bearer ${key}` };
     fetch(origin + GENERATE, { method: 'POST', headers, signal: controller.signal }).catch(() => {});
     await row(/ … POST/).click();
     const article = page.getByRole('article', { name: 'Request 1' });
@@ -176,46 +158,31 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
   });
 
   it('scrolls the list to a request that is opened by its address', async () => {
-    const { origin, post } = await startListeningEmulator(['--rate-limit', 'off']);
-    for (let n = 0; n < 120; n++) await post(GENERATE, {}, KEY);
-    const { page, rows } = await openPage(origin, accountHref(KEY, 'requests', '120'));
+    const { key, origin, post } = await createAccount({ rateLimit: null });
+    for (let n = 0; n < 120; n++) await post(GENERATE, {}, key);
+    const { page, rows } = await openPage(origin, accountHref(key, 'requests', '120'));
     const selected = rows.and(page.locator('[aria-selected=true]'));
     await eventually(() => isInView(selected)).toBe(true);
     for (const id of ['2', '119', '60']) {
-      await page.evaluate(`location.hash = ${JSON.stringify(accountHref(KEY, 'requests', id))}`);
+      await page.evaluate(`location.hash = ${JSON.stringify(accountHref(key, 'requests', id))}`);
       await page.getByRole('article', { name: `Request ${id}`, exact: true }).waitFor();
       await eventually(() => isInView(selected)).toBe(true);
     }
   });
 
-  it('links the error code and the endpoint to the API reference', async () => {
-    const { origin, post } = await startListeningEmulator();
-    await post('/api/nano-banana-2/generate', { mode: 'generate' }, KEY);
-    const { page } = await openPage(origin, accountHref(KEY, 'requests', '1'));
-    const link = page.getByRole('article').getByRole('link', { name: 'INVALID_PROMPT' });
-    const [docs] = await Promise.all([page.waitForEvent('popup'), link.click()]);
-    await eventually(() => isInView(docs.getByText(/^INVALID_PROMPT, INVALID_INPUT,/))).toBe(true);
-    await eventually(() => isInView(docs.getByText('/api/nano-banana-2/generate', { exact: true }))).toBe(true);
-
-    // Only the fragment differs, so the page, which takes seconds to load, stays open.
-    const whole = page.getByRole('link', { name: 'API reference: Generate or edit an image' });
-    await docs.goto(new URL((await whole.getAttribute('href'))!, origin).href);
-    await eventually(() => isInView(docs.getByRole('heading', { name: 'Generate or edit an image' }))).toBe(true);
-  });
-
   it.skipIf(!hasCurl)('copies a curl command that repeats the request', async () => {
-    const { origin, send, read, callAdmin } = await startListeningEmulator();
+    const { key, origin, send, read, callAdmin } = await createAccount();
     await send('POST', GENERATE, {
-      key: KEY,
+      key,
       body: { prompt: "it's a cat", mode: 'textToVideo' },
       headers: { 'x-custom': '$HOME "quoted"' },
     });
-    const { page, press, readClipboard, row } = await openPage(origin, accountHref(KEY, 'requests', '1'));
+    const { page, press, readClipboard, row } = await openPage(origin, accountHref(key, 'requests', '1'));
     await press('Copy as curl');
     await eventually(readClipboard).toMatch(/^curl /);
     const { success } = JSON.parse(await runInShell('bash', await readClipboard()));
     expect(success).toBe(true);
-    const [first, again] = (await read(KEY, '/requests')).requests as JournalEntry[];
+    const [first, again] = (await read(key, '/requests')).requests as JournalEntry[];
     const toComparable = ({ method, path, request }: JournalEntry) => ({
       ...{ method, path, body: request.body },
       own: [request.headers['x-custom'], request.headers['content-type']],
@@ -224,14 +191,14 @@ describe.skipIf(!CHROMIUM)('console requests', () => {
     await eventually(() => row(/ 200 POST/).count()).toBe(2);
 
     // A result file is fetched without a key.
-    await callAdmin('POST', KEY, '/clock/advance', { ms: 3_600_000 });
-    const [task] = (await read(KEY, '/tasks')).tasks;
+    await callAdmin('POST', key, '/clock/advance', { ms: 3_600_000 });
+    const [task] = (await read(key, '/tasks')).tasks;
     await send('GET', new URL(task.result.videoUrl).pathname, { key: null, headers: { range: 'bytes=0-9' } });
     await row(/GET \/media/).click();
     await page.getByRole('article', { name: 'Request 3' }).waitFor();
     await press('Copy as curl');
     await eventually(readClipboard).not.toContain('Authorization');
     await runInShell('bash', await readClipboard());
-    await eventually(async () => (await read(KEY, '/requests/count?status=206')).count).toBe(2);
+    await eventually(async () => (await read(key, '/requests/count?status=206')).count).toBe(2);
   });
 });
