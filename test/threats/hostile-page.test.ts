@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Browser, Page } from '@playwright/test';
-import { afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { BrowserContext, Page } from '@playwright/test';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { CHROMIUM, openBrowser } from '../support/browser.ts';
 import { createTestEmulator } from '../support/emulator.ts';
 
@@ -19,10 +19,20 @@ afterEach(() => {
 });
 
 describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
-  let browser: Browser;
+  let context: BrowserContext;
   beforeAll(async () => {
-    browser = await openBrowser();
+    context = await (await openBrowser()).newContext();
+    // Stays open, because its process renders all other pages.
+    await context.newPage();
   });
+  afterAll(() => context?.close());
+
+  async function openPage(url: string): Promise<Page> {
+    const page = await context.newPage();
+    onTestFinished(() => page.close());
+    await page.goto(url);
+    return page;
+  }
 
   async function emulatorOnPort(flags: string[] = []) {
     const emulator = await createTestEmulator(flags);
@@ -53,13 +63,8 @@ describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
       response.setHeader('content-type', 'text/html').end('<!doctype html><body></body>');
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const page = await browser.newPage();
-    onTestFinished(async () => {
-      await page.close();
-      server.close();
-    });
-    await page.goto(`http://${name}:${(server.address() as AddressInfo).port}/`);
-    return page;
+    onTestFinished(() => void server.close());
+    return openPage(`http://${name}:${(server.address() as AddressInfo).port}/`);
   }
 
   /** Sends every kind of request that a page can send without a preflight, and waits for the responses. */
@@ -81,14 +86,15 @@ describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
         ] as const;
         const body = '{"amount":-1000,"key":"np_evil","revoked":true,"at":"task","effect":{"fail":true},"limit":1}';
         const read: string[] = [];
+        const types = ['text/plain', 'application/x-www-form-urlencoded', 'application/json', undefined];
         for (const [method, path] of paths) {
-          for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/json', undefined]) {
+          for (const type of method === 'GET' ? [undefined] : types) {
             for (const mode of ['no-cors', 'cors'] as const) {
               const abort = AbortSignal.timeout(3000);
               try {
                 const answer = await fetch(origin + path, {
                   ...{ method, mode, credentials: 'include', signal: abort, ...extra },
-                  ...(method !== 'GET' && type && { body, headers: { 'content-type': type } }),
+                  ...(type && { body, headers: { 'content-type': type } }),
                 } as RequestInit);
                 const text = answer.status === 200 ? await answer.text() : '';
                 if (text !== '') read.push(`${method} ${path} ${text.slice(0, 40)}`);
@@ -169,11 +175,9 @@ describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
     async (flags) => {
       const { port, served, refused, state } = await emulatorOnPort(flags);
       const before = state();
-      const page = await browser.newPage();
-      onTestFinished(() => page.close());
       // From here on the browser considers page and emulator the same origin.
       const rebound = `http://rebound.evil.test:${port}`;
-      await page.goto(`${rebound}/health`);
+      const page = await openPage(`${rebound}/health`);
       expect(await page.evaluate(async () => (await fetch('/health')).status)).toBe(200);
       expect(await attack(page, rebound)).toEqual([]);
       expect(served).toEqual([]);
@@ -224,10 +228,8 @@ describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
   it('cannot change anything with a form or beacon injected into a page of the emulator', async () => {
     const { origin, served, refused, state } = await emulatorOnPort();
     const before = state();
-    const page = await browser.newPage();
-    onTestFinished(() => page.close());
     // A page of the emulator's origin without a content security policy.
-    await page.goto(`${origin}/health`);
+    const page = await openPage(`${origin}/health`);
     const codes = await page.evaluate(async () => {
       const answers: string[] = [];
       const path = '/__admin/accounts/np_test_default';
@@ -262,9 +264,7 @@ describe.skipIf(!CHROMIUM)('hostile pages in a browser', () => {
   // id: own-page-may-call
   it('is distinguished from the page of the emulator, which may use the control plane', async () => {
     const { origin, served } = await emulatorOnPort();
-    const page = await browser.newPage();
-    onTestFinished(() => page.close());
-    await page.goto(`${origin}/docs`);
+    const page = await openPage(`${origin}/console`);
     const statuses = await page.evaluate(async () => {
       const make = async (own: object) => {
         const headers = { 'content-type': 'application/json', ...own };
