@@ -1,3 +1,4 @@
+import Database from 'better-sqlite3';
 import type { Db } from './database.ts';
 
 type Value = string | number | null;
@@ -94,10 +95,10 @@ export function prepareBulkInsert<Row extends Readonly<Record<keyof Row, Value>>
 }
 
 const isConstraintError = (error: unknown): error is Error =>
-  error instanceof Error && ((error as { code?: string }).code ?? '').startsWith('SQLITE_CONSTRAINT');
+  error instanceof Database.SqliteError && error.code.startsWith('SQLITE_CONSTRAINT');
 
 /** The message of SQLite, or of a trigger, follows a prefix. */
 const toInvalidRow = ({ message }: Error, table: string, index: number): InvalidRow =>
   message.includes('tasks.id')
     ? new InvalidRow('another task has this id', table, index, 'id')
-    : new InvalidRow(message.replace(/^.*?: /, ''), table, index);
+    : new InvalidRow(message.replace(/.*?: /, ''), table, index);
