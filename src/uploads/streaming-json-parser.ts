@@ -114,7 +114,6 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
           if (!this.#append(chunk.subarray(unbuffered, at + 1))) return at;
           unbuffered = at + 1;
           this.#isField = this.#matchesField(this.#buffered.subarray(this.#nameOffset, this.#bufferedBytes - 1));
-          if (this.#discarding) return at;
           this.#nameOffset = -1;
           this.#expected = 'colon';
         }
@@ -177,8 +176,7 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
     try {
       return JSON.parse(`"${raw.toString('utf8')}"`) === this.#field;
     } catch {
-      // The buffered object is never closed, so the document stays invalid.
-      this.#discardRest();
+      // The buffered document has this name, too, so it stays invalid.
       return false;
     }
   }

@@ -6,7 +6,7 @@ const FIELD = 'videoFile';
 
 class CollectingSink {
   readonly pieces: Buffer[] = [];
-  readonly heldBytes = 0;
+  heldBytes = 0;
   write(bytes: Buffer): void {
     this.pieces.push(Buffer.from(bytes));
   }
@@ -32,14 +32,20 @@ function extract(document: string | Buffer, boundaries: number[] = [], keepLimit
   return { kept, text: extractor.sink?.text(), overflowed: extractor.overflowed };
 }
 
-/** The parsed document with the extracted string put back. */
+/** The parsed document with the extracted string put back. A string must be extracted. */
 function parseRejoined(document: string | Buffer, boundaries?: number[]): unknown {
   const { kept, text } = extract(document, boundaries);
   const parsed = JSON.parse(kept);
-  if (text === undefined) return parsed;
+  if (text === undefined) {
+    expect(typeof parsed?.[FIELD]).not.toBe('string');
+    return parsed;
+  }
   expect(parsed[FIELD]).toBe('');
   return { ...parsed, [FIELD]: text };
 }
+
+const escapeAll = (text: string) =>
+  Array.from(text, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`).join('');
 
 const allOffsets = (document: string) => Array.from({ length: Buffer.byteLength(document) }, (_, at) => at);
 
@@ -67,10 +73,13 @@ describe('StreamingFieldExtractor', () => {
     ['all short escapes', '{"videoFile":"\\"\\\\\\/\\b\\f\\n\\r\\t"}', '"\\/\b\f\n\r\t'],
     ['\\u escapes', '{"videoFile":"\\u0041\\u00e9\\u20AC"}', 'Aé€'],
     ['surrogate pairs', '{"videoFile":"x\\ud83d\\uDE00\\ud83dy"}', 'x😀\ufffdy'],
-    ['raw characters of several bytes', '{"videoFile":"é€😀"}', 'é€😀'],
+    ['raw characters of several bytes', '{"videoFile":"éก€😀"}', 'éก€😀'],
+    ['a backslash before what looks like a surrogate', '{"videoFile":"\\\\ud83d\\n"}', '\\ud83d\n'],
     ['a backslash before the closing quote', '{"videoFile":"\\\\","a":"\\\\\\""}', '\\'],
     ['an escaped name', '{"video\\u0046il\\u0065":"AAAA"}', 'AAAA'],
-    ['whitespace around the colon', '{ "videoFile"\n:\t"AAAA" }', 'AAAA'],
+    ['a name of escapes only', `{"${escapeAll(FIELD)}":"AAAA"}`, 'AAAA'],
+    ['a field after nested values', '{"a":{"b":[{}]},"c":[[]],"videoFile":"AAAA"}', 'AAAA'],
+    ['whitespace around the colon', '{ "videoFile"\n: \t"AAAA" }', 'AAAA'],
     ['an empty string', '{"videoFile":""}', ''],
     ['a byte order mark', '\ufeff{"videoFile":"AAAA"}', 'AAAA'],
   ])('resolves %s with any chunk boundaries', (_, document, text) => {
@@ -147,6 +156,44 @@ describe('StreamingFieldExtractor', () => {
     expect(extract(large, [], around - 1)).toEqual({ overflowed: true, kept: '', text: undefined });
     const other = `{"a":"${'A'.repeat(100_000)}","videoFile":"A"}`;
     expect(extract(other, [50, 500], 1000)).toEqual({ overflowed: true, kept: '', text: undefined });
+  });
+
+  it('discards everything when the limit is exceeded in the middle of a chunk', () => {
+    const document = `{"a":"${'A'.repeat(100_000)}"}`;
+    expect(extract(document, [], 50_000)).toEqual({ overflowed: true, kept: '', text: undefined });
+  });
+
+  it('buffers a large document around the field, whatever its chunks are', () => {
+    const other = 'B'.repeat(100_000);
+    const kept = `{"a":"${other}","videoFile":"","b":"${other}"}`;
+    for (const boundaries of [[], [10], [1030, 2050, 70_000]]) {
+      expect(extract(kept.replace('File":"', 'File":"AAAA'), boundaries)).toMatchObject({ kept, text: 'AAAA' });
+    }
+  });
+
+  it('passes on what invalid UTF-8 becomes, which is longer', () => {
+    const length = 40_000;
+    const document = Buffer.concat([Buffer.from('{"videoFile":"'), Buffer.alloc(length, 0xff), Buffer.from('"}')]);
+    expect(extract(document).text === '\ufffd'.repeat(length)).toBe(true);
+  });
+
+  it('holds a buffer that doubles up to the limit, and what its sink holds', () => {
+    const extractor = new StreamingFieldExtractor({
+      ...{ field: FIELD, keepLimitBytes: 5000, sink: () => new CollectingSink() },
+    });
+    const held = [extractor.heldBytes];
+    for (const bytes of [1024, 1, 2000, 1500]) {
+      extractor.write(Buffer.alloc(bytes, ' '));
+      held.push(extractor.heldBytes);
+    }
+    expect(held).toEqual([1024, 1024, 2048, 4096, 5000]);
+    extractor.write(Buffer.from('{"videoFile":"A'));
+    const withSink = extractor.heldBytes;
+    expect(withSink).toBeGreaterThan(5000 + 3 * 32 * 1024);
+    extractor.sink!.heldBytes = 7;
+    expect(extractor.heldBytes).toBe(withSink + 7);
+    extractor.discard();
+    expect(extractor.heldBytes).toBe(0);
   });
 
   it('passes megabytes of escapes to the sink in pieces', () => {
