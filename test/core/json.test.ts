@@ -6,18 +6,26 @@ const LIMITS = { maxNesting: 10, maxValues: 100 };
 describe('parseJson', () => {
   it('accepts as much as its limits allow', () => {
     const nested = `${'['.repeat(10)}${']'.repeat(10)}`;
-    const list = JSON.stringify(Array.from({ length: 98 }, (_, index) => index));
-    for (const json of [nested, list, `\ufeff${list}`]) {
+    // The list counts, too.
+    const list = JSON.stringify(Array.from({ length: 99 }, (_, index) => index));
+    const siblings = `[${'{},[],'.repeat(24)}1]`;
+    for (const json of [nested, list, siblings, `\ufeff${list}`, '\ufeff1']) {
       expect(parseJson(json, LIMITS)).toEqual(JSON.parse(json.replace('\ufeff', '')));
     }
   });
 
   it('rejects more', () => {
     expect(() => parseJson(`${'['.repeat(11)}${']'.repeat(11)}`, LIMITS)).toThrow('nested deeper than 10 levels');
-    const list = JSON.stringify(Array.from({ length: 101 }, () => 'a'));
+    expect(() => parseJson('{"a":'.repeat(11), LIMITS)).toThrow('nested deeper than 10 levels');
+    const list = JSON.stringify(Array.from({ length: 100 }, () => 'a'));
     expect(() => parseJson(list, LIMITS)).toThrow(new JsonLimitError('made of more than 100 values'));
     const fields = JSON.stringify(Object.fromEntries(Array.from({ length: 101 }, (_, index) => [`f${index}`, 0])));
     expect(() => parseJson(fields, LIMITS)).toThrow(JsonLimitError);
+  });
+
+  it('accepts any number of values without a limit', () => {
+    const list = Array.from({ length: 1000 }, (_, index) => index);
+    expect(parseJson(JSON.stringify(list), { maxNesting: 1 })).toEqual(list);
   });
 
   it('does not count what is inside of strings', () => {
