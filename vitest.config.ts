@@ -6,17 +6,13 @@ import { configDefaults, defineConfig } from 'vitest/config';
  * or need modules that no other file has loaded.
  */
 const ISOLATED = [
-  'test/cli/control-socket.test.ts',
   'test/conformance/media-probe.test.ts',
   'test/core/abort-signals.test.ts',
-  'test/core/file-descriptors.test.ts',
   'test/core/globals.test.ts',
   'test/core/storage/heap-trimmer.test.ts',
   'test/core/time/clock.test.ts',
   'test/http/journal.test.ts',
   'test/http/journal-memory.test.ts',
-  'test/server/body-memory.test.ts',
-  'test/threats/memory.test.ts',
 ];
 
 const common = {
