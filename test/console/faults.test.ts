@@ -5,6 +5,7 @@ import { CHROMIUM } from '../support/browser.ts';
 import {
   accountHref,
   eventually,
+  type OpenedPage,
   type PageElement,
   startListeningEmulator,
   statusError,
@@ -26,15 +27,22 @@ const EFFECTS_BY_STAGE = {
   media: 'errorCode hang delayMs reset empty truncateAfter',
 };
 
+/** Creates the rule of the form, the `count`th of its account. */
+async function createRule({ press, expectToast }: OpenedPage, read: () => Promise<{ faults: Fault[] }>, count: number) {
+  await press('Create rule');
+  await eventually(async () => (await read()).faults.length).toBe(count);
+  await expectToast(`Rule ${(await read()).faults.at(-1)!.id} created for this account.`);
+}
+
 const findSelect = (within: Locator, name: string) => within.getByRole('combobox', { name, exact: true });
 
 describe.skipIf(!CHROMIUM)('console faults', () => {
   const { openPage, createAccount } = useConsole();
 
   it('offers exactly the effects that the contract allows at each stage', async () => {
-    const { origin, read } = await startListeningEmulator();
-    const { form, expectToast, press } = await openPage(origin, accountHref(KEY, 'faults'));
-    const rule = form('New rule for this account');
+    const { key, origin, read } = await createAccount();
+    const opened = await openPage(origin, accountHref(key, 'faults'));
+    const rule = opened.form('New rule for this account');
     const [stageSelect, effectSelect] = [findSelect(rule, 'Stage'), findSelect(rule, 'Effect')];
     const optionValues = (select: typeof stageSelect) =>
       select.getByRole('option').evaluateAll((options: PageElement[]) => options.map(({ value }) => value));
@@ -55,13 +63,12 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
           const field = rule.getByRole('spinbutton', { name: amount, exact: true });
           if (await field.isVisible()) await field.fill('7');
         }
-        await press('Create rule');
         expectedRules.push({ at: stage, effect: { [effect]: expect.anything() } });
-        await expectToast(`Rule ${expectedRules.length} created for this account.`);
+        await createRule(opened, () => read(key, '/faults'), expectedRules.length);
       }
     }
     expect([...untried]).toEqual([]);
-    expect((await read(KEY, '/faults')).faults).toMatchObject(expectedRules);
+    expect((await read(key, '/faults')).faults).toMatchObject(expectedRules);
   });
 
   it('shows and sets the failure rate', async () => {
@@ -77,25 +84,23 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
   });
 
   it('ignores choices in fields that are no longer shown', async () => {
-    const { origin, order, callAdmin, read } = await startListeningEmulator();
-    await order(KEY);
-    await callAdmin('POST', KEY, '/clock/advance', { ms: 3_600_000 });
-    const { form, press, expectToast } = await openPage(origin, accountHref(KEY, 'faults'));
-    const rule = form('New rule for this account');
+    const { key, origin, order, callAdmin, read } = await createAccount();
+    await order(key);
+    await callAdmin('POST', key, '/clock/advance', { ms: 3_600_000 });
+    const opened = await openPage(origin, accountHref(key, 'faults'));
+    const rule = opened.form('New rule for this account');
     await findSelect(rule, 'Endpoint').selectOption(GENERATE);
     await findSelect(rule, 'Stage').selectOption('media');
-    await press('Create rule');
-    await expectToast('Rule 1 created for this account.');
-    const [task] = (await read(KEY, '/tasks')).tasks;
+    await createRule(opened, () => read(key, '/faults'), 1);
+    const [task] = (await read(key, '/tasks')).tasks;
     expect((await fetch(origin + new URL(task.result.videoUrl).pathname)).status).toBeGreaterThanOrEqual(400);
-    expect((await read(KEY, '/faults')).faults).toMatchObject([{ at: 'media', match: {}, fired: 1 }]);
-    expect((await read(KEY, '/faults')).faults[0].match).toEqual({});
+    expect((await read(key, '/faults')).faults).toMatchObject([{ at: 'media', match: {}, fired: 1 }]);
+    expect((await read(key, '/faults')).faults[0].match).toEqual({});
     // When the field is shown again, its visible value counts.
     await findSelect(rule, 'Stage').selectOption('request');
     expect(await findSelect(rule, 'Endpoint').inputValue()).toBe(GENERATE);
-    await press('Create rule');
-    await expectToast('Rule 2 created for this account.');
-    expect((await read(KEY, '/faults')).faults[1].match).toEqual({ endpoint: GENERATE });
+    await createRule(opened, () => read(key, '/faults'), 2);
+    expect((await read(key, '/faults')).faults[1].match).toEqual({ endpoint: GENERATE });
   });
 
   it('offers the error codes that the endpoint documents', async () => {
@@ -128,22 +133,20 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
   });
 
   it('overrides the status of an error code only where the code is sent in a response', async () => {
-    const { origin, read, post } = await startListeningEmulator();
-    const { form, expectToast, press } = await openPage(origin, accountHref(KEY, 'faults'));
-    const rule = form('New rule for this account');
+    const { key, origin, read, post } = await createAccount();
+    const opened = await openPage(origin, accountHref(key, 'faults'));
+    const rule = opened.form('New rule for this account');
     const status = rule.getByRole('spinbutton', { name: 'Status', exact: true });
     await findSelect(rule, 'Code').selectOption('INTERNAL_ERROR');
     await status.fill('502');
-    await press('Create rule');
-    await expectToast('Rule 1 created for this account.');
-    const response = await post(GENERATE, { prompt: 'a dog', mode: 'textToVideo' }, KEY);
+    await createRule(opened, () => read(key, '/faults'), 1);
+    const response = await post(GENERATE, { prompt: 'a dog', mode: 'textToVideo' }, key);
     expect([response.status, response.body.errorCode]).toEqual([502, 'INTERNAL_ERROR']);
     // A failed task is reported by polls, whose status cannot be set.
     await findSelect(rule, 'Stage').selectOption('task');
     await status.waitFor({ state: 'detached' });
-    await press('Create rule');
-    await expectToast('Rule 2 created for this account.');
-    const effects = (await read(KEY, '/faults')).faults.map(({ effect }: Fault) => effect);
+    await createRule(opened, () => read(key, '/faults'), 2);
+    const effects = (await read(key, '/faults')).faults.map(({ effect }: Fault) => effect);
     expect(effects[0]).toEqual({ errorCode: 'INTERNAL_ERROR', status: 502 });
     expect(Object.keys(effects[1])).toEqual(['errorCode']);
   });
@@ -219,18 +222,18 @@ describe.skipIf(!CHROMIUM)('console faults', () => {
   });
 
   it('shows the requests that came close to a rule, and what kept it from firing', async () => {
-    const { origin, post, callAdmin } = await startListeningEmulator();
+    const { key, origin, post, callAdmin } = await createAccount();
     const match = { endpoint: GENERATE, contains: 'a cat' };
-    await callAdmin('POST', KEY, '/faults', { at: 'request', effect: { fail: true }, match, times: 1 });
-    const { page, region } = await openPage(origin, accountHref(KEY, 'faults'));
+    const { id } = await callAdmin('POST', key, '/faults', { at: 'request', effect: { fail: true }, match, times: 1 });
+    const { page, region } = await openPage(origin, accountHref(key, 'faults'));
     const rules = region('Rules for this account');
     await rules.getByText(/^Why has it not fired/).click();
     await rules.getByText('No request has come close to this rule.').waitFor();
-    await post(GENERATE, { prompt: 'a dog', mode: 'textToVideo' }, KEY);
+    await post(GENERATE, { prompt: 'a dog', mode: 'textToVideo' }, key);
     await rules.getByText('match.contains: the body does not contain "a cat"').waitFor();
-    await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo' }, KEY);
-    await rules.getByText('rule 1 · has fired once · used up').waitFor();
-    await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo' }, KEY);
+    await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo' }, key);
+    await rules.getByText(`rule ${id} · has fired once · used up`).waitFor();
+    await post(GENERATE, { prompt: 'a cat', mode: 'textToVideo' }, key);
     await rules.getByText('times: the rule had already fired once').waitFor();
     // A request becomes a link when the page has read it.
     await eventually(() => rules.getByRole('link').count()).toBe(2);

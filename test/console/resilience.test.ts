@@ -34,7 +34,7 @@ const respondWithError = (code: string, status: number) => (route: Route) =>
   route.fulfill({ status, json: { error: `Refused for ${code}.`, code } });
 
 describe.skipIf(!CHROMIUM)('console resilience', () => {
-  const { openPage } = useConsole();
+  const { openPage, createAccount } = useConsole();
 
   it('sends no request for a key that is a dot segment', async () => {
     const { origin } = await startListeningEmulator();
@@ -62,16 +62,16 @@ describe.skipIf(!CHROMIUM)('console resilience', () => {
   });
 
   it('replaces a cached result when another task has the same id and timestamps', async () => {
-    const { origin, postOk, callAdmin } = await startListeningEmulator();
+    const { key, origin, postOk, callAdmin } = await createAccount();
     const generateImage = async (prompt: string) => {
-      const { taskId } = await postOk(IMAGE, { prompt, mode: 'generate' }, KEY);
-      await callAdmin('POST', KEY, '/clock/advance', { toNext: true });
-      await callAdmin('POST', KEY, '/clock/advance', { toNext: true });
+      const { taskId } = await postOk(IMAGE, { prompt, mode: 'generate' }, key);
+      await callAdmin('POST', key, '/clock/advance', { toNext: true });
+      await callAdmin('POST', key, '/clock/advance', { toNext: true });
       return taskId;
     };
     const id = await generateImage('a red cat');
     // The page may request the image after the old one is gone and before the new one exists.
-    const { page } = await openPage(origin, accountHref(KEY, 'tasks', id), { expected: [statusError(404)] });
+    const { page } = await openPage(origin, accountHref(key, 'tasks', id), { expected: [statusError(404)] });
     const image = () =>
       page.getByRole('img', { name: 'The imageUrl of this task' }).evaluate(async (image: PageElement) => {
         await image.decode();
@@ -81,21 +81,21 @@ describe.skipIf(!CHROMIUM)('console resilience', () => {
         return canvas.toDataURL();
       });
     const before = await image();
-    await callAdmin('POST', KEY, '/reset');
+    await callAdmin('POST', key, '/reset');
     expect(await generateImage('a blue dog on the moon, seen from far away')).toBe(id);
     await page.getByText('a blue dog').first().waitFor();
     await eventually(image).not.toBe(before);
   });
 
   it('retries a failed result once the task was replaced by one with the same id and timestamps', async () => {
-    const { origin, postOk, callAdmin } = await startListeningEmulator();
+    const { key, origin, postOk, callAdmin } = await createAccount();
     const generateImage = async () => {
-      const { taskId } = await postOk(IMAGE, { prompt: 'a red cat', mode: 'generate' }, KEY);
-      for (let step = 0; step < 2; step++) await callAdmin('POST', KEY, '/clock/advance', { toNext: true });
+      const { taskId } = await postOk(IMAGE, { prompt: 'a red cat', mode: 'generate' }, key);
+      for (let step = 0; step < 2; step++) await callAdmin('POST', key, '/clock/advance', { toNext: true });
       return taskId;
     };
     const id = await generateImage();
-    const { page } = await openPage(origin, accountHref(KEY, 'tasks', id), { expected: [statusError(404)] });
+    const { page } = await openPage(origin, accountHref(key, 'tasks', id), { expected: [statusError(404)] });
     const image = page.getByRole('img', { name: 'The imageUrl of this task' });
     await image.waitFor();
     // After the reset, the page requests the file before the new task exists.
@@ -105,7 +105,7 @@ describe.skipIf(!CHROMIUM)('console resilience', () => {
     });
     await page.route('**/tasks?*', (route) => released.then(() => route.continue()));
     await page.route('**/files/*', respondWithError('TASK_NOT_FOUND', 404));
-    await callAdmin('POST', KEY, '/reset');
+    await callAdmin('POST', key, '/reset');
     await page.getByRole('article').getByText('Refused for TASK_NOT_FOUND.').waitFor();
     await page.unroute('**/files/*');
     expect(await generateImage()).toBe(id);
