@@ -12,8 +12,8 @@ import {
 import { buildOrder } from '../support/core.ts';
 
 const KEY = 'np_test_much';
-const TASKS = 10_000;
-const REQUESTS = 1000;
+const TASKS = 4000;
+const REQUESTS = 300;
 const GENERATE = '/api/sora-2/generate';
 /** A request body with all defaults, as the API stores it. */
 const INPUT = {
@@ -28,7 +28,7 @@ const MAX_ROWS = 100;
 /** More marks than the chart has columns. */
 const MAX_MARKS = 2000;
 /** Generous, so that tests do not fail on a busy machine. */
-const MAX_FRAME_MS = 2000;
+const MAX_FRAME_MS = 800;
 
 // Globals of the page, for functions that run there.
 // biome-ignore lint/suspicious/noExplicitAny: the tests are compiled without DOM types
@@ -85,14 +85,14 @@ const firstVisibleRow = ({ page }: OpenedPage) =>
 describe.skipIf(!CHROMIUM)('console with many items', () => {
   const { openPage } = useConsole();
 
-  it('renders only the visible rows of 10,000 tasks, and reaches all of them', async () => {
+  it('renders only the visible rows of 4,000 tasks, and reaches all of them', async () => {
     const { origin, order: submit, callAdmin } = await createManyTasks();
     const opened = await openPage(origin, accountHref(KEY), {
       // The emulator disconnects a listener that falls too far behind; the page reconnects.
       expected: [/net::ERR_INCOMPLETE_CHUNKED_ENCODING .*\/__admin\/events/],
     });
     const { page, rows, row, rowLabels, tab } = opened;
-    await page.getByText('10\u202f000 tasks', { exact: true }).waitFor();
+    await page.getByText('4\u202f000 tasks', { exact: true }).waitFor();
     await watchFrames(page);
     expect(await rows.count()).toBeLessThan(MAX_ROWS);
     const list = page.getByRole('listbox');
@@ -118,10 +118,10 @@ describe.skipIf(!CHROMIUM)('console with many items', () => {
     expect(await rows.count()).toBeLessThan(MAX_ROWS);
 
     await page.keyboard.press('Home');
-    await row(/^the prompt 9999 /).waitFor();
+    await row(/^the prompt 3999 /).waitFor();
     await list.hover();
     for (let turn = 0; turn < 60; turn++) await page.mouse.wheel(0, 1200);
-    await eventually(async () => (await firstVisibleRow(opened))!.text).not.toBe('the prompt 9999');
+    await eventually(async () => (await firstVisibleRow(opened))!.text).not.toBe('the prompt 3999');
 
     // New rows on top do not move the visible ones.
     const isSettled = async () => {
@@ -132,7 +132,7 @@ describe.skipIf(!CHROMIUM)('console with many items', () => {
     await eventually(isSettled).toBe(true);
     const rowBefore = await firstVisibleRow(opened);
     await submit(KEY, 'one on top');
-    await eventually(() => tab('tasks').innerText()).toMatch(/10\u202f001$/);
+    await eventually(() => tab('tasks').innerText()).toMatch(/4\u202f001$/);
     await eventually(() => firstVisibleRow(opened)).toEqual(rowBefore);
     await list.focus();
     await page.keyboard.press('Home');
@@ -142,33 +142,33 @@ describe.skipIf(!CHROMIUM)('console with many items', () => {
     await eventually(async () => (await firstVisibleRow(opened))!.text).toBe('another on top');
 
     const search = page.getByRole('searchbox', { name: 'Find tasks' });
-    await search.fill('prompt 4711');
-    await eventually(rowLabels).toEqual([expect.stringMatching(/^the prompt 4711 sora-2 generating/)]);
+    await search.fill('prompt 2711');
+    await eventually(rowLabels).toEqual([expect.stringMatching(/^the prompt 2711 sora-2 generating/)]);
     await search.fill('');
-    await page.getByText('10\u202f002 tasks', { exact: true }).waitFor();
+    await page.getByText('4\u202f002 tasks', { exact: true }).waitFor();
 
     await callAdmin('POST', KEY, '/clock/advance', { ms: 3_600_000 });
     await page.getByRole('combobox', { name: 'Status' }).selectOption('completed');
-    await page.getByText('10\u202f002 tasks', { exact: true }).waitFor();
+    await page.getByText('4\u202f002 tasks', { exact: true }).waitFor();
     await page.getByRole('region', { name: 'Credits' }).getByText('none held').waitFor();
     expect(await rows.count()).toBeLessThan(MAX_ROWS);
 
     await tab('timeline').click();
-    await page.getByText(/10\u202f00\d events$/).waitFor();
+    await page.getByText(/4\u202f00\d events$/).waitFor();
     const marks = page.locator('.chart-body span');
     expect(await marks.count()).toBeLessThan(MAX_MARKS);
     for (let turn = 0; turn < 5; turn++) await page.getByRole('button', { name: 'Zoom in' }).click();
-    await eventually(() => page.getByText(/ events$/).innerText()).not.toMatch(/10\u202f00\d events$/);
+    await eventually(() => page.getByText(/ events$/).innerText()).not.toMatch(/4\u202f00\d events$/);
     expect(await marks.count()).toBeLessThan(MAX_MARKS);
     expect(Math.max(0, ...(await longFrames(page)))).toBeLessThan(MAX_FRAME_MS);
   });
 
-  it('renders only the visible rows of a full journal, and reaches all of them', async () => {
+  it('renders only the visible rows of a long journal, and reaches all of them', async () => {
     const { origin, post } = await startListeningEmulator(['--rate-limit', 'off']);
     for (let n = 0; n < REQUESTS; n++) await post(GENERATE, n % 2 === 0 ? {} : { prompt: 'a' }, KEY);
     const opened = await openPage(origin, accountHref(KEY, 'requests'));
     const { page, rows } = opened;
-    await page.getByText('1\u202f000 requests', { exact: true }).waitFor();
+    await page.getByText('300 requests', { exact: true }).waitFor();
     await watchFrames(page);
     await page.getByRole('listbox').focus();
     await page.keyboard.press('End');
@@ -177,7 +177,7 @@ describe.skipIf(!CHROMIUM)('console with many items', () => {
     await page.keyboard.press('Enter');
     await page.getByRole('article', { name: 'Request 1', exact: true }).waitFor();
     for (let n = 0; n < 20; n++) await post('/api/veo-3/generate', {}, KEY);
-    await page.getByText('1\u202f020 requests', { exact: true }).waitFor();
+    await page.getByText('320 requests', { exact: true }).waitFor();
     await page.getByRole('searchbox', { name: 'Find requests' }).fill('veo');
     await page.getByText('20 requests', { exact: true }).waitFor();
     expect(Math.max(0, ...(await longFrames(page)))).toBeLessThan(MAX_FRAME_MS);
