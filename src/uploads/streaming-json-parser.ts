@@ -118,8 +118,7 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
           this.#expected = 'colon';
         }
       } else if (byte === QUOTE) {
-        const inRoot = this.#depth === 1;
-        if (inRoot && this.#expected === 'value' && this.#isField) {
+        if (this.#expected === 'value' && this.#isField) {
           this.#expected = 'comma';
           if (!this.#append(chunk.subarray(unbuffered, at + 1))) return at;
           this.#valueCount += 1;
@@ -132,8 +131,7 @@ export class StreamingFieldExtractor<Sink extends FieldSink> {
           this.sink = this.#openSink();
           return at + 1;
         }
-        if (inRoot && this.#expected === 'name') this.#nameOffset = this.#bufferedBytes + at + 1 - unbuffered;
-        else if (inRoot) this.#expected = 'comma';
+        if (this.#expected === 'name') this.#nameOffset = this.#bufferedBytes + at + 1 - unbuffered;
         this.#inString = true;
       } else if (byte > 0x20) this.#trackStructure(byte);
     }
