@@ -8,7 +8,8 @@ import { openTunnel } from '../support/tunnel.ts';
 
 const MB = 1000 * 1000;
 const MIB = 1024 * 1024;
-const SIZES = [0.1 * MB, 2 * MB, 10 * MB, 40 * MB];
+/** The second is more than a client can send before the emulator reads. */
+const SIZES = [0.1 * MB, 10 * MB];
 const CONNECTIONS = ['close', 'keep-alive', 'HTTP/1.0'] as const;
 type Connection = (typeof CONNECTIONS)[number];
 
@@ -83,7 +84,7 @@ const REFUSALS: Refusal[] = [
   { name: 'an unknown path of the control plane', statuses: 404, target: 'POST /__admin/none' },
   {
     name: 'an account that exists already',
-    statuses: [409, 413, 413, 413],
+    statuses: [409, 413],
     target: 'POST /__admin/accounts',
     body: (bytes) => '{"key":"np_test_default"}'.padEnd(bytes),
   },
@@ -181,7 +182,7 @@ describe('responses that are sent before the end of an upload', () => {
       }
       if (connection === 'HTTP/1.0') continue;
       results.push([connection, 'chunked', await upload(connection, 10 * MB, true)]);
-      expected.push([connection, 'chunked', Array.isArray(statuses) ? statuses[2] : statuses]);
+      expected.push([connection, 'chunked', Array.isArray(statuses) ? statuses[1] : statuses]);
     }
     expect(results).toEqual(expected);
   });
@@ -221,7 +222,7 @@ describe('responses that are sent before the end of an upload', () => {
         results.push(await send(await open(emulator), upload));
       }
     }
-    expect(results).toEqual(Array(12).fill(401));
+    expect(results).toEqual(Array(6).fill(401));
   });
 
   // id: refused-uploads-cut-off
