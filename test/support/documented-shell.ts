@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
@@ -7,7 +7,7 @@ import { findFreePort, MAIN } from './command.ts';
 import { tempDir } from './temp-dir.ts';
 
 /** A line that prints "stopped" if no emulator runs. */
-export const IS_STOPPED = 'nanophoto-emulator wait --timeout-ms 0 2>/dev/null || echo stopped';
+export const IS_STOPPED = 'curl -s "http://127.0.0.1:$NANOPHOTO_EMULATOR_PORT/ready" || echo stopped';
 
 const noop = () => {};
 
@@ -35,6 +35,7 @@ export async function createShell() {
   const run = async (lines: string, more: Record<string, string> = {}) =>
     (await promisify(execFile)('bash', ['-eo', 'pipefail', '-c', lines], { cwd: dir, env: { ...env, ...more } }))
       .stdout;
-  onTestFinished(() => run('nanophoto-emulator stop').then(noop, noop));
+  const socket = join(dir, `nanophoto-emulator-user-${process.getuid?.()}`, `${port}.sock`);
+  onTestFinished(() => (existsSync(socket) ? run('nanophoto-emulator stop').then(noop, noop) : undefined));
   return { dir, port, run };
 }
