@@ -50,8 +50,8 @@ const HOSTILE_FILES: Record<string, (path: string) => void | Promise<void>> = {
     ftruncateSync(fd, 4 * GIB);
     closeSync(fd);
   },
-  'two million nested arrays': (path) => writeFileSync(path, `${'['.repeat(2e6)}${']'.repeat(2e6)}`),
-  'two million nested objects': (path) => writeFileSync(path, `${'{"a":'.repeat(2e6)}1${'}'.repeat(2e6)}`),
+  'deeply nested arrays': (path) => writeFileSync(path, `${'['.repeat(2e5)}${']'.repeat(2e5)}`),
+  'deeply nested objects': (path) => writeFileSync(path, `${'{"a":'.repeat(2e5)}1${'}'.repeat(2e5)}`),
   'invalid UTF-8': (path) => writeFileSync(path, Buffer.from('{"a":"\xff\xc0"}', 'latin1')),
   'control characters': (path) => writeFileSync(path, '\u001b[31m\u0000\u009b2J'),
   'an empty file': (path) => writeFileSync(path, ''),
