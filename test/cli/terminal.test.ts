@@ -38,22 +38,20 @@ read_until(b'ended')
 print(output.count(b'caught'), os.WEXITSTATUS(os.waitpid(pid, 0)[1]))
 `;
 
-const COMMAND = [
-  process.execPath,
-  '-e',
-  `for (const signal of ['SIGINT', 'SIGQUIT']) process.on(signal, () => console.log('caught'));
-  process.on('SIGUSR2', () => console.log('usr2'));
-  process.on('SIGTERM', () => { console.log('ended'); process.exit(7); });
-  setInterval(() => {}, 1000);
-  console.log('ready');`,
-];
+const PROGRAM = `
+import os, signal
+words = {signal.SIGINT: b'caught', signal.SIGQUIT: b'caught', signal.SIGUSR2: b'usr2', signal.SIGTERM: b'ended'}
+signal.pthread_sigmask(signal.SIG_BLOCK, words)
+received = None
+os.write(1, b'ready\\n')
+while received != signal.SIGTERM:
+    received = signal.sigwait(words)
+    os.write(1, words[received] + b'\\n')
+os._exit(7)
+`;
+const COMMAND = ['python3', '-c', PROGRAM];
 /** Runs in another session, so that it only catches signals that exec forwards. */
-const DETACHED_COMMAND = [
-  'python3',
-  '-c',
-  'import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])',
-  ...COMMAND,
-];
+const DETACHED_COMMAND = ['python3', '-c', `import os; os.setsid()${PROGRAM}`];
 
 async function countSignals(key: keyof typeof KEYS, stdin: string, command: string[]): Promise<string> {
   const args = ['-c', IN_TERMINAL, stdin, ...KEYS[key], process.execPath, MAIN, 'exec', '--', ...command];
