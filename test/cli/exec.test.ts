@@ -42,17 +42,22 @@ const video = await fetch(status.videoUrl);
 console.log(status.status, video.headers.get('content-type'), (await video.arrayBuffer()).byteLength > 10000);
 `;
 
-const CURL = `
+const SUBMIT = `
 post() { curl -sS "${HTTPS}$1" -H "Authorization: Bearer $NANOPHOTO_API_KEY" -H 'Content-Type: application/json' -d "$2"; }
 TASK=$(post /api/sora-2/generate '{"prompt":"a cat","mode":"textToVideo"}' | sed 's/.*"taskId":"\\([^"]*\\)".*/\\1/')
-STATUS=$(post /api/sora-2/check-status "{\\"taskId\\":\\"$TASK\\"}")
+`;
+const POLL = `post /api/sora-2/check-status "{\\"taskId\\":\\"$TASK\\"}"`;
+const CURL = `${SUBMIT}STATUS=$(${POLL})
 echo "$STATUS" | grep -o '"status":"[a-z]*"'
 curl -sS -o /dev/null -w '%{http_code} %{content_type}\\n' "$(echo "$STATUS" | sed 's/.*"videoUrl":"\\([^"]*\\)".*/\\1/')"
 `;
 
+const CURL_OUTPUT = '"status":"completed"\n200 video/mp4\n';
+
 const hasPython = hasProgram('python3', '--version');
 const hasCurl = hasProgram('curl', '--version');
 
+const shell = (script: string) => ['sh', '-euc', script];
 const exec = (command: string[], flags: string[] = [], env: Record<string, string> = {}) =>
   runCommand(['exec', ...flags, '--', ...command], env);
 
@@ -68,12 +73,7 @@ describe('exec with an unchanged client of the real service', () => {
   });
 
   it.skipIf(!hasCurl)('redirects curl', async () => {
-    const { code, stdout, stderr } = await execHere(['sh', '-euc', CURL]);
-    expect({ code, stdout, stderr }).toEqual({
-      code: 0,
-      stdout: '"status":"completed"\n200 video/mp4\n',
-      stderr: '',
-    });
+    expect(await execHere(shell(CURL))).toEqual({ code: 0, stdout: CURL_OUTPUT, stderr: '' });
   });
 
   it.skipIf(!hasCurl)('rejects HTTPS requests to other hosts', async () => {
@@ -202,12 +202,10 @@ describe('exec', () => {
   });
 });
 
-describe('exec --report', () => {
-  const node = (script: string) => [process.execPath, '--input-type=module', '-e', script];
-
+describe.skipIf(!hasCurl)('exec --report', () => {
   it('prints the ledger and the verdict after the output of the command', async () => {
-    const { code, stdout, stderr } = await execHere(node(NODE), ['--report']);
-    expect([code, stdout]).toEqual([0, 'completed video/mp4 true\n']);
+    const { code, stdout, stderr } = await execHere(shell(CURL), ['--report']);
+    expect([code, stdout]).toEqual([0, CURL_OUTPUT]);
     expect(stderr).toMatch(/^np_test_default: 3 requests, 996 credits left, 0 held$/m);
     expect(stderr).toMatch(/^ {5}1 grant {5}\+1000 {5}1000 {2}initial credits$/m);
     expect(stderr).toMatch(/^ {5}2 hold {9}-4 {6}996 {2}task_\w{24}$/m);
@@ -224,26 +222,26 @@ describe('exec --report', () => {
   });
 
   it('counts unauthorized requests separately', async () => {
-    const script = `const call = (key) => fetch('${HTTPS}/api/sora-2/check-status', { method: 'POST', body: '{}',
-      headers: { ...(key && { authorization: 'Bearer ' + key }), 'content-type': 'application/json' } });
-      for (const key of process.argv.slice(1)) await call(key);`;
-    const onlyUnauthorized = await execHere([...node(script), 'sk_live', ''], ['--report']);
+    const command = shell(`for key; do
+      curl -sS -o /dev/null \${key:+-H "Authorization: Bearer $key"} -H 'Content-Type: application/json' -d '{}' \\
+        ${HTTPS}/api/sora-2/check-status
+      done`);
+    const onlyUnauthorized = await execHere([...command, 'sh', 'sk_live', ''], ['--report']);
     const unauthorized = '2 requests with an unknown or missing key got 401.\n';
     expect(onlyUnauthorized.stderr).toBe(`\nNo request with a known key reached the emulator.\n${unauthorized}`);
-    const { stderr } = await execHere([...node(script), 'sk_live', 'np_test_default', ''], ['--report']);
+    const { stderr } = await execHere([...command, 'sh', 'sk_live', 'np_test_default', ''], ['--report']);
     expect(stderr).toMatch(/^np_test_default: 1 request, /m);
     expect(stderr.endsWith(`\n${unauthorized}`)).toBe(true);
   });
 
   it('exits with 1 for findings with --fail-on-verdict', async () => {
-    const silent = NODE.replace('console.log', 'void ');
-    const pollsOn = silent.replace('const video', "await call('/api/sora-2/check-status', { taskId });\nconst video");
-    expect((await execHere(node(pollsOn))).code).toBe(0);
-    const { code, stderr } = await execHere(node(pollsOn), ['--fail-on-verdict']);
+    const pollsOn = `${CURL}${POLL}\n`;
+    expect((await execHere(shell(pollsOn))).code).toBe(0);
+    const { code, stderr } = await execHere(shell(pollsOn), ['--fail-on-verdict']);
     expect(code).toBe(1);
     expect(stderr).toMatch(/POLLED_AFTER_END: Task task_\w+ was polled after .+\. Requests \d\.$/m);
-    expect(await execHere(node(silent), ['--fail-on-verdict'])).toEqual({ code: 0, stdout: '', stderr: '' });
-    expect((await execHere(node(`${pollsOn}; process.exit(9)`), ['--fail-on-verdict'])).code).toBe(9);
+    expect(await execHere(shell(CURL), ['--fail-on-verdict'])).toEqual({ code: 0, stdout: CURL_OUTPUT, stderr: '' });
+    expect((await execHere(shell(`${pollsOn}exit 9`), ['--fail-on-verdict'])).code).toBe(9);
   });
 
   it('works with an admin token', async () => {
@@ -252,12 +250,10 @@ describe('exec --report', () => {
   });
 });
 
-describe('exec --artifacts', () => {
-  const node = (script: string) => [process.execPath, '--input-type=module', '-e', script];
-
+describe.skipIf(!hasCurl)('exec --artifacts', () => {
   it('writes them when the command ends, and keeps its exit code', async () => {
     const dir = join(tempDir(), 'made/artifacts');
-    const { code, stderr } = await execHere(node(`${NODE}; process.exit(9)`), ['--artifacts', dir]);
+    const { code, stderr } = await execHere(shell(`${CURL}exit 9`), ['--artifacts', dir]);
     expect([code, stderr]).toEqual([9, `nanophoto-emulator: Artifacts of 1 account are in ${dir}.\n`]);
     expect(readdirSync(dir)).toEqual(['np_test_default']);
     expect(readdirSync(join(dir, 'np_test_default')).sort()).toEqual(['account.json', 'requests.har', 'summary.md']);
@@ -269,10 +265,8 @@ describe('exec --artifacts', () => {
 
   it('writes them when a signal ends the command', async () => {
     const dir = tempDir();
-    const submit = NODE.slice(0, NODE.indexOf('let status'));
-    const { child, ended } = exec(node(`${submit} console.log('waits'); setInterval(() => {}, 1e6);`), [
-      ...['--artifacts', dir, '--admin-token', 'very-secret'],
-    ]);
+    const command = shell(`${SUBMIT}echo waits; exec sleep 1000`);
+    const { child, ended } = exec(command, ['--artifacts', dir, '--admin-token', 'very-secret']);
     await once(child.stdout, 'data');
     child.kill('SIGTERM');
     expect((await ended).code).toBe(128 + 15);
@@ -288,9 +282,9 @@ describe('exec --artifacts', () => {
 
   it('only warns when they cannot be written at the end', async () => {
     const dir = tempDir();
-    const script = `${NODE}; (await import('node:fs')).writeFileSync(process.argv[1] + '/np_test_default', '');`;
-    const { code, stdout, stderr } = await execHere([...node(script), dir], ['--artifacts', dir]);
-    expect([code, stdout]).toEqual([0, 'completed video/mp4 true\n']);
+    const command = shell(`${CURL}touch "$0/np_test_default"`);
+    const { code, stdout, stderr } = await execHere([...command, dir], ['--artifacts', dir]);
+    expect([code, stdout]).toEqual([0, CURL_OUTPUT]);
     expect(stderr).toContain('nanophoto-emulator: Artifacts cannot be written: ');
   });
 });
