@@ -57,7 +57,7 @@ export async function start(config: EmulatorOptions, warnings: readonly string[]
 }
 
 /** Creates an admin token if other machines can connect but the settings give them no access to the control plane. */
-function createRemoteToken({ host, adminToken, adminRemote }: Config): string | undefined {
+export function createRemoteToken({ host, adminToken, adminRemote }: Config): string | undefined {
   if (adminToken !== undefined || adminRemote || LOCAL_HOST.test(host)) return undefined;
   return randomBytes(16).toString('hex');
 }

@@ -93,16 +93,13 @@ describe.skipIf(process.platform !== 'linux')('start --detach', () => {
     expect((await run(['stop', '--port', '80']).ended).code).toBe(0);
   });
 
-  it('prints the admin token that other machines need', async () => {
-    const { start } = createShell();
-    const printed = await start(['--port', '0', '--host', '0.0.0.0']);
-    expect(printed).toMatchObject({ adminToken: expect.stringMatching(/^[0-9a-f]{32}$/) });
-  });
-
-  it('prints warnings about the environment to stderr', async () => {
+  it('prints the admin token that other machines need, and warnings about the environment to stderr', async () => {
     const { run } = createShell();
-    const { stdout, stderr } = await run(['--detach', '--port', '0'], { NANOPHOTO_EMULATOR_SPED: '1' }).ended;
-    onTestFinished(() => kill(JSON.parse(stdout).pid));
+    const args = ['--detach', '--port', '0', '--host', '0.0.0.0'];
+    const { stdout, stderr } = await run(args, { NANOPHOTO_EMULATOR_SPED: '1' }).ended;
+    const { pid, adminToken } = JSON.parse(stdout);
+    onTestFinished(() => kill(pid));
+    expect(adminToken).toMatch(/^[0-9a-f]{32}$/);
     expect(stderr).toMatch(/^nanophoto-emulator: NANOPHOTO_EMULATOR_SPED is not a setting and has no effect;.*\n$/);
   });
 
