@@ -22,14 +22,15 @@ describe('the npm package with vitest', () => {
       'some.test.ts': `import { expect, test as base } from 'nanophoto-emulator/vitest';
         const test = base.extend({ nanophotoArtifacts: 'file' });${FAILING_WITH_FIXTURE}`,
     });
+    // On a busy machine, starting the emulator takes longer than the 5 s that vitest allows.
+    const testTimeout = 60_000;
     const projects = [
       { name: 'library', root: library },
       { name: 'real timers', root: fixture, isolate: false },
       { name: 'fake timers', root: fixture, setupFiles: ['../fake-timers.ts'], isolate: false },
       { name: 'failing', root: failing, provide: { nanophotoArtifacts: 'artifacts' } },
       { name: 'warned', root: warned },
-      // Of vitest's 5 s, starting the emulator takes too much on a busy machine.
-    ].map((test) => ({ test: { ...test, testTimeout: 60_000 } }));
+    ].map((test) => ({ test: { ...test, testTimeout } }));
     writeProject(root, {
       file: '',
       'fake-timers.ts': "import { vi } from 'vitest'; vi.useFakeTimers();",
