@@ -109,7 +109,7 @@ async function createContext(browser: Browser, options: BrowserContextOptions = 
   return context;
 }
 
-/** What a page may log and request; a page that several tests use gets a new one for each. */
+/** Errors that a page may log, and its requests so far. A page that several tests use gets a new one for each. */
 interface Watch {
   origin: string;
   expected: RegExp[];

@@ -155,7 +155,7 @@ describe('a fork', () => {
     const fork = core.snapshots.fork(id, 'fork');
     expect(fork).toMatchObject({ key: 'fork', origin: 'control', balance: 992 });
     expect(readState(core, fork.id)).toEqual(readState(core, id));
-    // What was due has been applied before.
+    // Transitions that were due have been applied before.
     expect(readState(core, fork.id).tasks).toMatchObject([{ status: 'completed' }]);
     expect(core.snapshots.list(fork.id, 10)).toEqual([]);
     await core.transactions.committed();
