@@ -19,6 +19,8 @@ describe('parseJson', () => {
     expect(() => parseJson('{"a":'.repeat(11), LIMITS)).toThrow('nested deeper than 10 levels');
     const list = JSON.stringify(Array.from({ length: 100 }, () => 'a'));
     expect(() => parseJson(list, LIMITS)).toThrow(new JsonLimitError('made of more than 100 values'));
+    const afterBackslash = JSON.stringify(['\\', ...Array.from({ length: 99 }, () => 0)]);
+    expect(() => parseJson(afterBackslash, LIMITS)).toThrow(JsonLimitError);
     const fields = JSON.stringify(Object.fromEntries(Array.from({ length: 101 }, (_, index) => [`f${index}`, 0])));
     expect(() => parseJson(fields, LIMITS)).toThrow(JsonLimitError);
   });

@@ -36,6 +36,7 @@ describe('export of an account', () => {
     core.faults.add(id, { match: {}, at: 'task', effect: { fail: true } });
     core.rateLimiter.hit(id, core.timeline.nowMs(core.accounts.get(id)));
     const before = readAll(core.exports.begin(id));
+    expect(before.faults).toMatchObject([{ at: 'task', effect: { fail: true }, fired: 0 }]);
     let changes = 0;
     const after = readAll(core.exports.begin(id), () => {
       changes += 1;
@@ -56,9 +57,11 @@ describe('export of an account', () => {
   it('has each finished task either as it was or as evicted', () => {
     const core = createTestCore();
     const id = createUsedAccount(core);
+    const ids = readAll(core.exports.begin(id)).tasks.map((task) => task.id);
     const exported = core.exports.begin(id);
     const { tasks } = readAll(exported, () => void core.tasks.evictOldest());
     expect(tasks.map(({ seq }) => seq)).toEqual(Array.from({ length: 303 }, (_, index) => index + 1));
+    expect(tasks.map((task) => task.id)).toEqual(ids);
     expect(tasks.filter(({ family }) => family === null).length).toBeGreaterThan(0);
   });
 
@@ -68,7 +71,12 @@ describe('export of an account', () => {
     const exported = core.exports.begin(id);
     core.timeline.advance(id, 3_600_000);
     while (core.tasks.evictOldest());
-    expect(() => readAll(exported)).toThrow('a running task ended and was evicted during the export');
+    expect(() => readAll(exported)).toThrow(
+      expect.objectContaining({
+        code: 'OUT_OF_MEMORY',
+        message: 'a running task ended and was evicted during the export',
+      }),
+    );
   });
 
   it('fails if the account is reset meanwhile', () => {
@@ -77,7 +85,9 @@ describe('export of an account', () => {
     const exported = core.exports.begin(id);
     exported.readEntries();
     core.resets.reset(id);
-    expect(() => exported.readTasks()).toThrow('the account is gone');
+    expect(() => exported.readTasks()).toThrow(
+      expect.objectContaining({ code: 'ACCOUNT_NOT_FOUND', message: 'the account is gone' }),
+    );
   });
 
   it('applies what is due at its beginning', () => {
@@ -102,7 +112,21 @@ describe('export of an account', () => {
     const core = createTestCore();
     const id = createUsedAccount(core);
     core.memory.reserve('bodies', core.memory.maxBytesOf('bodies'));
-    expect(() => core.exports.begin(id)).toThrow('the memory for data of clients is full');
+    expect(() => core.exports.begin(id)).toThrow(
+      expect.objectContaining({
+        code: 'OUT_OF_MEMORY',
+        message: 'the memory for data of clients is full (--memory-budget-mb)',
+      }),
+    );
+  });
+
+  it('has fewer tasks in a page if they are large', () => {
+    const core = createTestCore();
+    const { id } = core.accounts.create('k', 'control', FROZEN);
+    const input = { prompt: 'x'.repeat(40_000) };
+    for (const _ of [1, 2, 3]) core.tasks.submit(id, [buildOrder({ input })]);
+    const exported = core.exports.begin(id);
+    expect([1, 2, 3].map(() => exported.readTasks().length)).toEqual([2, 1, 0]);
   });
 });
 

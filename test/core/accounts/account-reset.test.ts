@@ -43,6 +43,7 @@ it('a reset returns an account to its initial state under a new id, and cancels 
   core.faults.clear(account.id);
   core.snapshots.take(account.id, 's');
   const lifetime = core.lifetimes.signalFor(account.id);
+  expect(core.lifetimes.signalFor(account.id)).toBe(lifetime);
   const { changes, ends } = record(core);
   const reset = core.resets.reset(account.id);
   expect(reset).toEqual({ ...account, id: reset.id });

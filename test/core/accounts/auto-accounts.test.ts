@@ -20,7 +20,12 @@ const autoAccountKeys = (core: TestCore) =>
     .filter(({ origin }) => origin === 'self')
     .map(({ key }) => key)
     .sort();
-const refusal = expect.objectContaining({ code: 'TOO_MANY_ACCOUNTS' });
+const refusal = expect.objectContaining({
+  code: 'TOO_MANY_ACCOUNTS',
+  message: expect.stringMatching(
+    /^the limit of \d+ auto-created accounts .* have running tasks \(--auto-account-limit\)$/,
+  ),
+});
 
 describe('auto-created accounts', () => {
   it('evict the least recently used account with all its data at the limit', () => {
@@ -45,7 +50,7 @@ describe('auto-created accounts', () => {
     const core = open(1);
     core.accounts.createMissing([{ key: 'seeded', profile: buildProfile() }]);
     core.accounts.create('made', 'control', buildProfile());
-    for (const key of ['a', 'b', 'c']) request(core, key);
+    for (const key of ['seeded', 'a', 'made', 'b', 'c']) request(core, key);
     expect(core.accounts.list(10).map(({ key }) => key)).toEqual(['c', 'made', 'seeded']);
   });
 
@@ -88,6 +93,30 @@ describe('auto-created accounts', () => {
     request(core, 'd');
     expect(autoAccountKeys(core)).toEqual(['c', 'd']);
     expect(lifetime.aborted).toBe(true);
+  });
+
+  it.each([
+    [1, ['b']],
+    [2, ['a']],
+  ])('are protected by a synchronous task only if it ends within an hour, at a speed of %i', (speed, keys) => {
+    const core = open(1);
+    const { id } = core.autoAccounts.create('a', buildProfile({ speed }));
+    core.tasks.submitSynchronous(id, buildOrder({ overrides: () => ({ durationMs: 3_700_000 }) }));
+    if (speed > 1) expect(() => request(core, 'b')).toThrow(refusal);
+    else request(core, 'b');
+    expect(autoAccountKeys(core)).toEqual(keys);
+  });
+
+  it('are evicted one by one on request, except for the most recently used one and those with running tasks', () => {
+    const core = open(10);
+    for (const key of ['a', 'b', 'c']) request(core, key);
+    core.tasks.submit(core.accounts.find('b')!.id, [buildOrder()]);
+    expect([core.autoAccounts.evictOldest(), autoAccountKeys(core)]).toEqual([true, ['b', 'c']]);
+    // The scan marks the account with a running task as used.
+    expect([core.autoAccounts.evictOldest(), autoAccountKeys(core)]).toEqual([false, ['b', 'c']]);
+    expect([core.autoAccounts.evictOldest(), autoAccountKeys(core)]).toEqual([true, ['b']]);
+    core.tasks.complete(core.accounts.find('b')!.id, core.tasks.list(core.accounts.find('b')!.id, 1)[0]!.id);
+    expect([core.autoAccounts.evictOldest(), autoAccountKeys(core)]).toEqual([false, ['b']]);
   });
 
   it('count towards the limit after a reset or restore', () => {

@@ -48,6 +48,9 @@ describe('near misses', () => {
     fire({ text: () => 'a dog' });
     fire({ family: 'veo-3', text: () => 'a dog' }, 'request');
     expect(obstacles()).toEqual([]);
+    const both = createRules({ match: { family: 'veo-3', endpoint: '/api/veo-3/generate' } });
+    both.fire();
+    expect(both.obstacles()).toEqual([]);
   });
 
   it('are only matching requests once the rule has matched', () => {
