@@ -19,24 +19,27 @@ const AREAS = {
     'test/control-plane/rollback.test.ts',
   ],
   'src/core/time/': TIME_AND_MONEY,
-  'src/core/storage/bulk-insert.ts': [
-    'test/core/accounts/account-export.test.ts',
-    'test/control-plane/{state,document-reader}.test.ts',
-  ],
+  'src/core/storage/bulk-insert.ts': ['test/core/storage/bulk-insert.test.ts'],
   'src/core/storage/transactions.ts': [...TIME_AND_MONEY, 'test/control-plane/rollback.test.ts'],
+  'src/core/accounts/': ['test/core/accounts/*.test.ts'],
+  'src/core/json.ts': ['test/core/json.test.ts'],
+  'src/core/storage/recent-cache.ts': ['test/core/storage/recent-cache.test.ts'],
+  'src/core/storage/storage-memory.ts': ['test/core/storage/storage-memory.test.ts'],
+  'src/core/faults/': ['test/core/faults/*.test.ts'],
   'src/core/': ['test/core/**/*.test.ts', 'test/control-plane/control.test.ts'],
-  'src/http/journal/entry.ts': [
-    ...JOURNAL,
-    'test/control-plane/{file-redaction,har,verdict}.test.ts',
-    'test/http/faults/{faults,transports}.test.ts',
-  ],
+  'src/http/journal/entry.ts': ['test/http/journal-entry.test.ts'],
   'src/http/journal/': JOURNAL,
   'src/http/pipeline/rate-limit.ts': [
     'test/http/pipeline/{common-rules,request-log}.test.ts',
     'test/http/faults/faults.test.ts',
   ],
   'src/control-plane/client-lint/': ['test/control-plane/verdict.test.ts'],
-  'src/uploads/': ['test/uploads/{base64,streaming-json-parser,mp4,mp4-hostile}.test.ts'],
+  'src/uploads/base64.ts': ['test/uploads/base64.test.ts'],
+  'src/uploads/streaming-json-parser.ts': ['test/uploads/streaming-json-parser.test.ts'],
+  'src/uploads/mp4-boxes.ts': ['test/uploads/mp4-boxes.test.ts'],
+  'src/uploads/mp4-fragments.ts': ['test/uploads/mp4-fragments.test.ts'],
+  'src/uploads/upload.ts': ['test/families/reverse-prompt.test.ts'],
+  'src/uploads/': ['test/uploads/{mp4,mp4-hostile}.test.ts'],
 };
 
 export const MUTATED = Object.keys(AREAS).map((path) => (path.endsWith('/') ? `${path}**/*.ts` : path));
