@@ -115,10 +115,11 @@ The video is the result of a completed SeeDance 1.5 Pro task (720p, landscape, 8
 the fixture that it is made from.`;
 }
 
-function aboutJournal({ journal }) {
+function aboutJournal({ journal, settings }) {
   if (!journal) return undefined;
+  const { rounds, windowSeconds } = settings.journal;
   return `For the CPU time of the journal, an emulator with a journal and one without serve 32 connections in turns, in
-${journal.polls.rounds.length} rounds of windows of 1 s.`;
+${rounds} rounds of windows of ${windowSeconds} s.`;
 }
 
 function aboutStreams({ streams }) {

@@ -44,7 +44,7 @@ export function ratioOf(rounds, server, other, figure) {
   return ratios.some(Number.isNaN) ? undefined : median(ratios);
 }
 
-/** The range that has the middle half of the values. */
+/** The limits of the middle half of the values. */
 export function middleHalf(values) {
   const sorted = values.toSorted((one, other) => one - other);
   const quarter = sorted.length >> 2;

@@ -10,7 +10,7 @@ export async function measureJournal(run) {
     journaled: await startServer(inMemory(run.emulator)),
     unjournaled: await startServer([...inMemory(run.emulator), '--journal-entries=0']),
   };
-  const settings = { ...run.settings, rounds: run.settings.journalRounds, windowSeconds: 1 };
+  const settings = { ...run.settings, ...run.settings.journal };
   const calls = { method: 'POST', headers: HEADERS, connections: 32 };
   const measure = (name, targets) => measureRounds({ name, calls, targets }, { ...run, settings });
   const polls = await measure('journal of polls', await pollTargets(servers));

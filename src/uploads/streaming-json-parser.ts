@@ -28,8 +28,8 @@ export interface FieldSink {
  * Buffers a JSON document as it arrives, except for the string value of one member of the root object: its unescaped
  * characters go to a sink, and the buffered document has an empty string instead.
  *
- * The buffered document is valid JSON exactly if the original is and has the field at most 100 times, so that `JSON.parse` can judge it: if the diverted
- * string is invalid, the buffered document is left incomplete.
+ * The buffered document is valid JSON exactly if the original is and has the field at most 100 times, so that
+ * `JSON.parse` can judge it: if the diverted string is invalid, the buffered document is left incomplete.
  *
  * Never throws. If more than `keepLimitBytes` would have to be buffered, sets `overflowed`, discards the buffer and
  * ignores the rest.

@@ -93,7 +93,7 @@ export function prepareBulkInsert<Row extends Readonly<Record<keyof Row, Value>>
   };
 }
 
-/** Asks for no class: in Jest, every test file has classes of its own, but SQLite throws those of the first one. */
+/** Does not check the class: in Jest, each test file loads its own, but better-sqlite3 throws errors of the first one. */
 const isConstraintError = (error: unknown): error is Error =>
   String((error as { code?: unknown }).code).startsWith('SQLITE_CONSTRAINT');
 

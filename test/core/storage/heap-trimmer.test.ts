@@ -1,7 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import Database from 'better-sqlite3';
 import { describe, expect, it, vi } from 'vitest';
 import { createHeapTrimmer } from '../../../src/core/storage/heap-trimmer.ts';
+import { createTestCore } from '../../support/core.ts';
 
 const KIB = 1024;
 
@@ -28,6 +30,18 @@ describe.skipIf(process.platform !== 'linux')('heap trimmer', () => {
     // Alive until here.
     expect(kept).toHaveLength(100);
     trimmer.close();
+  });
+
+  it('is used at once and then every ten seconds, because it stops a busy emulator', () => {
+    const loadExtension = vi.spyOn(Database.prototype, 'loadExtension');
+    const core = createTestCore();
+    core.worker.start(() => {});
+    core.clock.advance(1000);
+    expect(loadExtension).toHaveBeenCalledTimes(1);
+    for (let second = 0; second < 20; second++) core.clock.advance(1000);
+    expect(loadExtension).toHaveBeenCalledTimes(3);
+    core.close();
+    loadExtension.mockRestore();
   });
 
   it('can be called for days', () => {

@@ -43,7 +43,7 @@ export async function recoverFromDeath(
   }
 }
 
-/** Takes back that a request, which took no effect, ended the lifetime of its accounts for requests in progress. */
+/** Continues the lifetimes that a request would have ended, because it took no effect. */
 export function keepLifetimes(
   { operation, step }: Pick<Pending, 'operation' | 'step'>,
   others: readonly Pending[],
