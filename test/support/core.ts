@@ -50,3 +50,12 @@ export const buildFaultContext = (accountId: number, overrides: Partial<FaultCon
   identify: () => ({ requestId: 'r', atMs: 0 }),
   ...overrides,
 });
+
+/** Returns the changes of accounts that are reported from now on, with the key of the account. */
+export function recordChanges(core: TestCore): string[] {
+  const changes: string[] = [];
+  core.events.listen((event, key) => {
+    if (event.type === 'account') changes.push(`${key} ${event.change}`);
+  });
+  return changes;
+}

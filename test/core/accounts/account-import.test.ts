@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { CommitOptions, ImportedAccount } from '../../../src/core/accounts/account-import.ts';
 import type { EntryRecord, TaskRecord } from '../../../src/core/accounts/account-rows.ts';
 import type { Plan } from '../../../src/core/tasks/plan.ts';
-import { buildFaultContext, buildProfile, createTestCore, type TestCore } from '../../support/core.ts';
+import { buildFaultContext, buildProfile, createTestCore, recordChanges, type TestCore } from '../../support/core.ts';
 
 const PLAN: Plan = { steps: [{ name: 'generating', atMs: 0 }], endMs: 10_000, outcome: { status: 'completed' } };
 const GRANT: EntryRecord = {
@@ -122,10 +122,7 @@ describe('the commit of an import', () => {
 
   it('is reported as a creation, a restored account or a reset', async () => {
     const core = createTestCore();
-    const changes: string[] = [];
-    core.events.listen((event, key) => {
-      if (event.type === 'account') changes.push(`${key} ${event.change}`);
-    });
+    const changes = recordChanges(core);
     importAccount(core);
     importAccount(core, {}, { replace: true });
     importAccount(core, {}, { replace: true, isReset: true });

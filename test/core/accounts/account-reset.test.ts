@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createResets } from '../../../src/core/accounts/account-reset.ts';
-import { buildOrder, buildProfile, createTestCore, type TestCore } from '../../support/core.ts';
+import { buildOrder, buildProfile, createTestCore, recordChanges, type TestCore } from '../../support/core.ts';
 
 it('a global reset handles more accounts than a function call can have arguments', () => {
   const accounts = Array.from({ length: 300_000 }, (_, index) => ({ id: index + 1, origin: 'self' }));
@@ -26,11 +26,8 @@ const RULE = { match: {}, at: 'task', effect: { fail: true } } as const;
 
 /** Records the reported changes of accounts, and the ends of lifetimes with the id of the successor. */
 function record(core: TestCore) {
-  const changes: string[] = [];
+  const changes = recordChanges(core);
   const ends: unknown[] = [];
-  core.events.listen((event, key) => {
-    if (event.type === 'account') changes.push(`${key} ${event.change}`);
-  });
   core.lifetimes.onEnd((id, successor, keepsHistory) => void ends.push([id, successor?.id, keepsHistory]));
   return { changes, ends };
 }

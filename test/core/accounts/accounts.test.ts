@@ -1,19 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { buildOrder, buildProfile, createTestCore, type TestCore } from '../../support/core.ts';
+import { buildOrder, buildProfile, createTestCore, recordChanges, type TestCore } from '../../support/core.ts';
 import { START_MS } from '../../support/test-clock.ts';
 
 const notFound = (id: number) =>
   expect.objectContaining({ code: 'ACCOUNT_NOT_FOUND', message: `account ${id} does not exist` });
 const RULE = { match: {}, at: 'task', effect: { fail: true } } as const;
-
-/** Returns the changes of accounts that are reported from now on, with the key of the account. */
-function recordChanges(core: TestCore): string[] {
-  const changes: string[] = [];
-  core.events.listen((event, key) => {
-    if (event.type === 'account') changes.push(`${key} ${event.change}`);
-  });
-  return changes;
-}
 
 /** Reads the account from the database, whatever is cached. */
 function reload(core: TestCore, id: number) {

@@ -1,17 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { buildFaultContext, buildOrder, buildProfile, createTestCore, type TestCore } from '../../support/core.ts';
+import {
+  buildFaultContext,
+  buildOrder,
+  buildProfile,
+  createTestCore,
+  recordChanges,
+  type TestCore,
+} from '../../support/core.ts';
 import { START_MS } from '../../support/test-clock.ts';
 
 const HOUR_MS = 3_600_000;
-
-/** Returns the changes of accounts that are reported from now on, with the key of the account. */
-function recordChanges(core: TestCore): string[] {
-  const changes: string[] = [];
-  core.events.listen((event, key) => {
-    if (event.type === 'account') changes.push(`${key} ${event.change}`);
-  });
-  return changes;
-}
 
 function createAccount(limits: { snapshotLimit?: number } = {}) {
   const core = createTestCore(undefined, undefined, limits);
